@@ -1,0 +1,190 @@
+# reconciled - build, test, install. `make help` lists the targets.
+#
+# One build folder per variant, so that objects never mix: build/release, build/asan, build/tsan, …
+#   make SANITIZE=address,undefined test      make SANITIZE=thread test-concurrent
+
+VERSION := 0.1.0
+PREFIX ?= /usr/local
+DESTDIR ?=
+BUILD ?= build
+CC ?= gcc
+PYTHON := /usr/bin/python3
+
+# ---- packages: the one place that names them -------------------------------------------------------------------
+PACKAGES_BUILD := gcc libc6-dev make pkg-config libmicrohttpd-dev libcurl4-openssl-dev libjansson-dev libpq-dev \
+	uuid-dev libsqlite3-dev libssl-dev python3 python3-yaml
+PACKAGES_DEMO := $(PACKAGES_BUILD) curl ca-certificates sqlite3
+PACKAGES_TEST := $(PACKAGES_DEMO) libcmocka-dev postgresql python3-pytest python3-jsonschema valgrind
+PACKAGES_BENCH := $(PACKAGES_TEST) wrk
+PACKAGES_LINT := $(PACKAGES_TEST) clang-format
+
+# ---- variant -----------------------------------------------------------------------------------------------------
+SANITIZE ?=
+comma := ,
+ifeq ($(SANITIZE),)
+VARIANT := release
+else
+VARIANT := san-$(subst $(comma),-,$(SANITIZE))
+endif
+OUT := $(BUILD)/$(VARIANT)
+
+LIBS_PKG := libmicrohttpd libcurl jansson libpq uuid sqlite3 libcrypto
+WARN := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla -Wformat=2 \
+	-Wnull-dereference -Wundef -Wwrite-strings -Wimplicit-fallthrough -Wold-style-definition
+WERROR ?= -Werror
+# Empty before `setup` has run; the targets that install call make anew afterwards.
+PKG_CFLAGS := $(shell pkg-config --cflags $(LIBS_PKG) 2>/dev/null)
+PKG_LIBS := $(shell pkg-config --libs $(LIBS_PKG) 2>/dev/null)
+TEST_LIBS := $(shell pkg-config --libs cmocka 2>/dev/null)
+ALL_CFLAGS = -std=gnu17 -D_GNU_SOURCE $(WARN) $(WERROR) -O2 -g -fstack-protector-strong -fPIE -pthread -I. -I$(OUT)/gen \
+	-DRECONCILED_VERSION='"$(VERSION)"' $(PKG_CFLAGS)
+ALL_LDFLAGS = -pie -pthread -Wl,-z,relro,-z,now
+ifeq ($(SANITIZE),)
+ALL_CFLAGS += -D_FORTIFY_SOURCE=2
+else
+ALL_CFLAGS += -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer
+ALL_LDFLAGS += -fsanitize=$(SANITIZE)
+endif
+ALL_CFLAGS += $(CFLAGS)
+ALL_LDFLAGS += $(LDFLAGS)
+
+# ---- sources: everything but the tests, and main apart, is one archive ---------------------------------------------
+LIB_SRCS := $(filter-out server/main.c,$(wildcard clients/base/*.c clients/*.c reconcile/*.c handlers/*.c server/*.c))
+LIB_OBJS := $(LIB_SRCS:%.c=$(OUT)/%.o) $(OUT)/gen/embedded.o
+LIB := $(OUT)/libreconciled.a
+BIN := $(OUT)/reconciled
+SUPPORT := $(OUT)/libsupport.a
+SANDBOX_SRCS := $(wildcard tests/sandbox/*.c)
+SANDBOX := $(OUT)/sandbox
+UNIT := $(patsubst tests/unit/%.c,$(OUT)/tests/unit/%,$(wildcard tests/unit/test_*.c))
+INTEGRATION := $(patsubst tests/integration/%.c,$(OUT)/tests/integration/%,$(wildcard tests/integration/test_*.c))
+BENCH := $(patsubst tests/bench/%.c,$(OUT)/tests/bench/%,$(wildcard tests/bench/bench_*.c))
+
+# `make V=1` shows whole commands.
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-5s %s\n' $(1) $(2))
+
+.PHONY: all
+all: $(BIN)
+
+$(BIN): $(OUT)/server/main.o $(LIB)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
+
+$(LIB): $(LIB_OBJS)
+	@rm -f $@
+	$(call say,AR,$@)
+	$(Q)ar rcs $@ $^
+
+$(SUPPORT): $(patsubst %.c,$(OUT)/%.o,$(wildcard tests/support/*.c))
+	@rm -f $@
+	$(call say,AR,$@)
+	$(Q)ar rcs $@ $^
+
+$(SANDBOX): $(SANDBOX_SRCS:%.c=$(OUT)/%.o) $(LIB)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
+
+$(OUT)/tests/%: $(OUT)/tests/%.o $(SUPPORT) $(LIB)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(PKG_LIBS) $(TEST_LIBS)
+
+$(BENCH): $(patsubst %.c,$(OUT)/%.o,$(filter-out tests/bench/bench_%,$(wildcard tests/bench/*.c)))
+
+# Tests of the domain see facts that the test made up, in place of book, Gitea and the network.
+$(addprefix $(OUT)/tests/,unit/test_gate integration/test_pass integration/test_sweeper): $(OUT)/tests/doubles/facts.o
+
+$(OUT)/%.o: %.c
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+# The two files that the binary carries within itself.
+EMBED := openapi/openapi.yaml reconcile/pipeline.default.json
+$(OUT)/gen/embedded.c: openapi/embed.py $(EMBED)
+	@mkdir -p $(@D)
+	$(PYTHON) openapi/embed.py $(EMBED) > $@.tmp && mv $@.tmp $@
+$(OUT)/gen/embedded.o: $(OUT)/gen/embedded.c
+	$(call say,CC,$<)
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+.PRECIOUS: $(OUT)/%.o $(OUT)/tests/%.o
+-include $(shell find $(OUT) -name '*.d' 2>/dev/null)
+
+# ---- set-up: installs what is missing, as root or by sudo --------------------------------------------------------------
+define install_packages
+	@missing=""; for package in $(1); do \
+		dpkg-query -W -f '$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$package"; done; \
+	if [ -n "$$missing" ]; then echo "installing:$$missing"; \
+		run=""; [ "$$(id -u)" -eq 0 ] || run=sudo; \
+		$$run apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$run apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi
+endef
+
+.PHONY: setup setup-test setup-bench setup-lint
+setup:
+	$(call install_packages,$(PACKAGES_BUILD))
+setup-test:
+	$(call install_packages,$(PACKAGES_TEST))
+setup-bench:
+	$(call install_packages,$(PACKAGES_BENCH))
+setup-lint:
+	$(call install_packages,$(PACKAGES_LINT))
+
+# ---- a look at it ----------------------------------------------------------------------------------------------------------
+.PHONY: demo run
+demo:
+	$(call install_packages,$(PACKAGES_DEMO))
+	@$(MAKE) --no-print-directory -s $(BIN) $(SANDBOX)
+	@OUT=$(OUT) tests/sandbox/demo.sh
+run: setup
+	@$(MAKE) --no-print-directory -s $(BIN)
+	@$(BIN) serve
+
+# ---- tests ------------------------------------------------------------------------------------------------------------------
+# `test` does everything itself on a fresh machine; `check` is the fast part, on a machine that is set up.
+.PHONY: test test-run check valgrind lint format clean help
+test: setup-test
+	@$(MAKE) --no-print-directory -s test-run
+test-run: $(UNIT) $(INTEGRATION) $(BIN) $(SANDBOX)
+	@RECONCILED=$(abspath $(BIN)) SANDBOX=$(abspath $(SANDBOX)) tests/run.sh $(UNIT) $(INTEGRATION) --pytest tests/e2e
+check: $(UNIT)
+	@tests/run.sh $(UNIT)
+# The programs of the tests under valgrind; SANITIZE=… make test does as much for the sanitizers.
+valgrind: setup-test
+	@$(MAKE) --no-print-directory -s $(UNIT) $(INTEGRATION)
+	@WRAP="valgrind --quiet --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite,possible" LIMIT=900 \
+		tests/run.sh $(UNIT) $(INTEGRATION)
+
+.PHONY: bench
+bench: setup-bench
+	@$(MAKE) --no-print-directory -s $(BENCH)
+	@$(MAKE) --no-print-directory -s $(BIN) $(SANDBOX)
+	@for bench in $(BENCH); do $$bench $(OUT) || exit 1; done
+
+lint: setup-lint
+	@tests/lint.sh
+format:
+	clang-format -i $$(git ls-files '*.c' '*.h')
+
+help:
+	@echo "make            build ($(BIN))"
+	@echo "make demo       see it heal: sandbox, stuck tasks, one pass; then left running for a look"
+	@echo "make run        build and serve, settings from the environment"
+	@echo "make test       everything: unit, integration and end-to-end tests; sets itself up"
+	@echo "make check      the fast unit tests"
+	@echo "make valgrind   the test programs under valgrind"
+	@echo "make lint       the rules of the tree;  make format  mends the format"
+	@echo "make bench      speed and memory, figures on stdout"
+	@echo "make install    to PREFIX ($(PREFIX)), below DESTDIR;  make uninstall"
+	@echo "make clean      removes $(BUILD)"
+	@echo "Variables: SANITIZE=address,undefined or thread; V=1; CFLAGS, LDFLAGS; BUILD; PREFIX, DESTDIR"
+
+# ---- installation ------------------------------------------------------------------------------------------------------------
+.PHONY: install uninstall
+install: $(BIN)
+	install -D -m 0755 $(BIN) $(DESTDIR)$(PREFIX)/bin/reconciled
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/bin/reconciled
+
+clean:
+	rm -rf $(BUILD) demo-run
