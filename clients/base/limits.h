@@ -1,0 +1,71 @@
+/* limits.h - every number that bounds something from outside, in one place. Sizes in bytes, times in the unit
+ * named. */
+#ifndef RECONCILED_BASE_LIMITS_H
+#define RECONCILED_BASE_LIMITS_H
+
+#include <stddef.h>
+
+/* Our own HTTP interface. */
+#define LIMIT_REQUEST_BODY ((size_t)64 * 1024)
+#define LIMIT_JSON_DEPTH 32u
+#define LIMIT_URI ((size_t)4096)
+#define LIMIT_LIST_DEFAULT 100u
+#define LIMIT_LIST_MAX 500u
+#define LIMIT_PENDING_RUNS 64u            /* distinct passes that may wait for their turn */
+#define LIMIT_WAITING_REQUESTS 256u       /* suspended connections, all passes together */
+#define LIMIT_CONNECTIONS_PER_WORKER 120u /* below 128, where MHD's epoll loop stalls */
+#define LIMIT_CONNECTIONS 960u            /* of the process; clipped further by workers and RLIMIT_NOFILE */
+#define LIMIT_WORKERS 16u                 /* listener threads; none of them ever waits for anything */
+#define LIMIT_HANDLER_THREADS 3u          /* threads for handlers that touch the database */
+#define LIMIT_QUEUED_REQUESTS 256u        /* requests that wait for one of them */
+#define LIMIT_CONNECTION_MEMORY ((size_t)16 * 1024) /* request line, headers and answer headers together */
+#define LIMIT_REQUEST_DRAIN ((size_t)1024 * 1024)   /* of a body that is read only to be thrown away */
+#define LIMIT_READ_MS 10000 /* from the first line of a request to the end of its body */
+#define LIMIT_IDLE_MS 60000 /* between two requests of one connection */
+#define LIMIT_SEND_MS 60000 /* for a peer to take a whole answer */
+#define LIMIT_STOP_MS 5000  /* for requests under way when the service stops */
+
+/* Answers of upstreams: Plane's bodies carry whole HTML descriptions, so several MiB. */
+#define LIMIT_UPSTREAM_BODY ((size_t)8 * 1024 * 1024)
+#define LIMIT_UPSTREAM_PAGES 200u /* pages of one list; 10,000 rows of 50 */
+#define LIMIT_CLOSED_PULL_PAGES \
+    20u /* how far back a merged pull request is searched for behind a closed one */
+#define LIMIT_RETRY_AFTER_S 3600
+
+/* Text that comes from tables and upstreams into reports, logs and messages. */
+#define LIMIT_REASON ((size_t)400)
+#define LIMIT_LOG_LINE ((size_t)8 * 1024)
+#define LIMIT_EVIDENCE_ITEMS 50u /* contexts, reviews, files named in one verdict's evidence */
+
+/* Settings and the pipeline. */
+#define LIMIT_SETTING_TEXT ((size_t)4096)
+#define LIMIT_SETTING_FILE ((size_t)64 * 1024) /* a secret's file; a setting that is JSON */
+#define LIMIT_PROJECTS 500u
+#define LIMIT_REMARK 200u                /* characters of `reason` and `by` in PUT /reconcile/config */
+#define LIMIT_OVERRIDE_S (365LL * 86400) /* farthest `until` */
+#define LIMIT_PIPELINE_FILE ((size_t)256 * 1024)
+#define LIMIT_STAGES 100u
+#define LIMIT_STAGE_GATES 16u
+#define LIMIT_GATE_ITEMS 50u /* contexts or paths of one gate */
+#define LIMIT_GATE_TEXT 500u /* bytes of a context, a path */
+#define LIMIT_GATE_URL 2000u
+#define LIMIT_APPROVALS 20
+
+/* A pass. */
+#define LIMIT_PASS_CANDIDATES \
+    5000u /* tasks looked at in one pass; the fair order makes the rest wait for the next */
+#define LIMIT_PASS_ITEMS 1000u /* items named in one report; the counters count all */
+#define LIMIT_BATCH 256u       /* transitions in one transaction */
+#define LIMIT_PASSES_KEPT 200u /* recent pass reports kept for /reconcile/runs */
+#define LIMIT_RESTING 20000u   /* tasks whose rest is remembered */
+#define LIMIT_PASS_MS 300000   /* longest pass; what is not answered by then is unknown */
+#define LIMIT_REPORTS_BYTES \
+    ((size_t)2 * 1024 * 1024) /* reports kept in memory: beyond it the oldest lose their items */
+
+/* The database. */
+#define LIMIT_STATEMENT_MS 5000 /* longest statement; a lock is waited for at most half of it */
+#define LIMIT_CONNECT_S 3
+#define LIMIT_TASK_TEXT ((size_t)16 * 1024) /* of one text column of a task; longer is cut */
+#define LIMIT_DB_CONNECTIONS 4u             /* per process */
+
+#endif

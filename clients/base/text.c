@@ -1,0 +1,235 @@
+#include "clients/base/text.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <openssl/crypto.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+#include <uuid/uuid.h>
+
+#include "clients/base/err.h"
+
+bool parse_i64(const char *text, int64_t min, int64_t max, int64_t *ret)
+{
+    const char *digits = *text == '-' ? text + 1 : text;
+    if (!*digits || strspn(digits, "0123456789") != strlen(digits))
+        return false;
+    errno = 0;
+    intmax_t value = strtoimax(text, NULL, 10);
+    if (errno || value < min || value > max)
+        return false;
+    *ret = (int64_t)value;
+    return true;
+}
+
+bool parse_bool(const char *text, bool *ret)
+{
+    static const struct {
+        const char *word;
+        bool value;
+    } words[] = {{"true", true},   {"1", true},  {"yes", true}, {"on", true},
+                 {"false", false}, {"0", false}, {"no", false}, {"off", false}};
+    for (size_t i = 0; i < ARRAY_LEN(words); i++)
+        if (strcasecmp(text, words[i].word) == 0) {
+            *ret = words[i].value;
+            return true;
+        }
+    return false;
+}
+
+/* Reads exactly `digits` decimal digits at *at and moves it on. */
+static bool take_digits(const char **at, int digits, int *ret)
+{
+    int value = 0;
+    for (int i = 0; i < digits; i++, (*at)++) {
+        if (!isdigit((unsigned char)**at))
+            return false;
+        value = value * 10 + (**at - '0');
+    }
+    *ret = value;
+    return true;
+}
+
+static bool take_char(const char **at, const char *any_of)
+{
+    if (!**at || !strchr(any_of, **at))
+        return false;
+    (*at)++;
+    return true;
+}
+
+static bool take_fraction(const char **at, int *ret_us)
+{
+    *ret_us = 0;
+    if (**at != '.')
+        return true;
+    (*at)++;
+    int digits = 0, us = 0;
+    for (; isdigit((unsigned char)**at); (*at)++, digits++)
+        if (digits < 6)
+            us = us * 10 + (**at - '0');
+    for (int i = digits; i < 6; i++)
+        us *= 10;
+    *ret_us = us;
+    return digits >= 1 && digits <= 9;
+}
+
+static bool take_zone(const char **at, int *ret_offset_s)
+{
+    *ret_offset_s = 0;
+    if (take_char(at, "Zz"))
+        return true;
+    int sign = **at == '-' ? -1 : 1, hours, minutes;
+    if (!take_char(at, "+-") || !take_digits(at, 2, &hours) || !take_char(at, ":") ||
+        !take_digits(at, 2, &minutes))
+        return false;
+    *ret_offset_s = sign * (hours * 3600 + minutes * 60);
+    return hours <= 23 && minutes <= 59;
+}
+
+bool instant_parse(const char *text, int64_t *ret_us)
+{
+    const char *at = text;
+    struct tm tm = {0};
+    int year, month, us, offset_s;
+    if (!take_digits(&at, 4, &year) || !take_char(&at, "-") || !take_digits(&at, 2, &month) ||
+        !take_char(&at, "-") || !take_digits(&at, 2, &tm.tm_mday) || !take_char(&at, "Tt ") ||
+        !take_digits(&at, 2, &tm.tm_hour) || !take_char(&at, ":") || !take_digits(&at, 2, &tm.tm_min) ||
+        !take_char(&at, ":") || !take_digits(&at, 2, &tm.tm_sec) || !take_fraction(&at, &us) ||
+        !take_zone(&at, &offset_s) || *at)
+        return false;
+    if (month < 1 || month > 12 || tm.tm_mday < 1 || tm.tm_hour > 23 || tm.tm_min > 59 || tm.tm_sec > 60)
+        return false;
+    tm.tm_year = year - 1900;
+    tm.tm_mon = month - 1;
+    struct tm normal = tm;
+    time_t seconds = timegm(&normal);
+    if (normal.tm_mday != tm.tm_mday && tm.tm_sec < 60) /* 31 April: timegm() would make it 1 May */
+        return false;
+    *ret_us = ((int64_t)seconds - offset_s) * 1000000 + us;
+    return true;
+}
+
+void instant_format(int64_t us, char ret_text[INSTANT_TEXT_SIZE])
+{
+    int64_t seconds = us / 1000000, fraction = us % 1000000;
+    if (fraction < 0) {
+        fraction += 1000000;
+        seconds--;
+    }
+    time_t time = (time_t)seconds;
+    struct tm tm;
+    gmtime_r(&time, &tm);
+    size_t len = strftime(ret_text, INSTANT_TEXT_SIZE, "%Y-%m-%dT%H:%M:%S", &tm);
+    if (fraction)
+        len += (size_t)snprintf(ret_text + len, INSTANT_TEXT_SIZE - len, ".%06d", (int)fraction);
+    snprintf(ret_text + len, INSTANT_TEXT_SIZE - len, "Z");
+}
+
+static int64_t clock_read(clockid_t clock, int64_t per_second)
+{
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return (int64_t)now.tv_sec * per_second + now.tv_nsec / (1000000000 / per_second);
+}
+
+int64_t clock_wall_us(void)
+{
+    return clock_read(CLOCK_REALTIME, 1000000);
+}
+
+int64_t clock_mono_ms(void)
+{
+    return clock_read(CLOCK_MONOTONIC, 1000);
+}
+
+struct uuid_text uuid_new(void)
+{
+    uuid_t id;
+    struct uuid_text text;
+    uuid_generate_random(id);
+    uuid_unparse_lower(id, text.s);
+    return text;
+}
+
+struct uuid_text uuid_from_name(const char *name)
+{
+    /* The namespace of this program, made once at random. */
+    static const char namespace[] = "3d0f3a52-8c1e-4b7e-9a53-6c2f7f0b9d41";
+    uuid_t space, id;
+    struct uuid_text text;
+    (void)uuid_parse(namespace, space);
+    uuid_generate_sha1(id, space, name, strlen(name));
+    uuid_unparse_lower(id, text.s);
+    return text;
+}
+
+bool uuid_valid(const char *text)
+{
+    uuid_t id;
+    return strlen(text) == UUID_TEXT_LEN && uuid_parse(text, id) == 0;
+}
+
+/* utf8_next: the length of the character at text, or 0 if there is none that RFC 3629 allows. */
+static size_t utf8_next(const unsigned char *text, size_t len)
+{
+    unsigned char first = text[0];
+    if (first == 0)
+        return 0;
+    if (first < 0x80)
+        return 1;
+    size_t n = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
+    if (first < 0xc2 || first > 0xf4 || n > len)
+        return 0;
+    for (size_t i = 1; i < n; i++)
+        if ((text[i] & 0xc0) != 0x80)
+            return 0;
+    bool overlong = (first == 0xe0 && text[1] < 0xa0) || (first == 0xf0 && text[1] < 0x90);
+    bool surrogate = first == 0xed && text[1] >= 0xa0;
+    bool too_high = first == 0xf4 && text[1] >= 0x90;
+    return overlong || surrogate || too_high ? 0 : n;
+}
+
+size_t utf8_valid_len(const char *text, size_t len)
+{
+    size_t at = 0;
+    while (at < len) {
+        size_t n = utf8_next((const unsigned char *)text + at, len - at);
+        if (n == 0)
+            break;
+        at += n;
+    }
+    return at;
+}
+
+char *text_cut(const char *text, size_t max)
+{
+    if (!text)
+        return NULL;
+    size_t len = strnlen(text, max + 4), at = 0, used = 0;
+    char *copy = mem_zero(max + 1, 1);
+    while (at < len && used < max) {
+        size_t n = utf8_next((const unsigned char *)text + at, len - at);
+        if (n > max - used)
+            break;
+        if (n == 0)
+            copy[used] = '?';
+        else if (n == 1 && ((unsigned char)text[at] < 0x20 || text[at] == 0x7f))
+            copy[used] = ' ';
+        else
+            memcpy(copy + used, text + at, n);
+        used += n ? n : 1;
+        at += n ? n : 1;
+    }
+    return copy;
+}
+
+bool secret_equal(const char *a, const char *b)
+{
+    size_t len = strlen(a);
+    return len == strlen(b) && CRYPTO_memcmp(a, b, len) == 0;
+}

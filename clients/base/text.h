@@ -1,0 +1,56 @@
+/* text.h - checked parsing of numbers and instants, UUIDs, and text that must be valid UTF-8.
+ *
+ * Instants are int64 microseconds since 1970-01-01T00:00:00Z ("us"); durations are int64 milliseconds ("ms")
+ * of the monotonic clock, or seconds ("s") where a setting or a column says so. Thread-safe, no locale.
+ */
+#ifndef RECONCILED_BASE_TEXT_H
+#define RECONCILED_BASE_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define UUID_TEXT_LEN 36
+struct uuid_text {
+    char s[UUID_TEXT_LEN + 1]; /* lower case */
+};
+
+/* parse_i64: the whole of `text` as a decimal integer within [min, max]; no spaces, no '+'. False leaves *ret
+ * alone. */
+bool parse_i64(const char *text, int64_t min, int64_t max, int64_t *ret);
+
+/* parse_bool: true/false, 1/0, yes/no, on/off, any case. */
+bool parse_bool(const char *text, bool *ret);
+
+/* instant_parse: RFC 3339 (also what Plane and Gitea print): 'T' or space, 0 to 9 fraction digits, 'Z' or
+ * ±hh:mm. Refuses a missing zone, impossible dates and anything trailing. */
+bool instant_parse(const char *text, int64_t *ret_us);
+
+/* instant_format: RFC 3339 UTC; microseconds are printed only when not zero ("2026-11-23T20:00:00Z"). */
+#define INSTANT_TEXT_SIZE 32
+void instant_format(int64_t us, char ret_text[INSTANT_TEXT_SIZE]);
+
+/* clock_wall_us: this machine's clock, for display and logs alone: ages are the database's (rule 9).
+ * clock_mono_ms: for durations and deadlines within the process. */
+int64_t clock_wall_us(void);
+int64_t clock_mono_ms(void);
+
+/* uuid_new: a random UUID (v4). uuid_from_name: v5 (RFC 9562) of `name` in the namespace of this program: the
+ * same name always gives the same id. uuid_valid: 8-4-4-4-12 hex digits, any case. */
+struct uuid_text uuid_new(void);
+struct uuid_text uuid_from_name(const char *name);
+bool uuid_valid(const char *text);
+
+/* utf8_valid_len: the length of the longest prefix of text[0..len) that is valid UTF-8 (RFC 3629) and has no
+ * NUL. */
+size_t utf8_valid_len(const char *text, size_t len);
+
+/* text_cut: `text` cut to at most `max` bytes at a character boundary, invalid bytes replaced by '?', control
+ * characters by ' '. NULL gives NULL. Caller frees. For everything from outside that goes into a reason or a
+ * line. */
+char *text_cut(const char *text, size_t max);
+
+/* secret_equal: compares in time that depends on the lengths alone. */
+bool secret_equal(const char *a, const char *b);
+
+#endif
