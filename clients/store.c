@@ -1,0 +1,177 @@
+/* The store as the rest of the program sees it: arguments checked, then the implementation's own function. */
+#include "clients/store.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clients/base/limits.h"
+#include "clients/store_ops.h"
+
+enum err store_open(const char *url, const char *schema, struct store **ret, struct why *why)
+{
+    static const char sqlite[] = "sqlite:";
+    if (strncmp(url, "postgresql://", 13) == 0 || strncmp(url, "postgres://", 11) == 0)
+        return store_postgresql_open(url, schema && *schema ? schema : NULL, ret, why);
+    if (strncmp(url, sqlite, strlen(sqlite)) != 0)
+        return why_set(why, ERR_INVALID, "a database URL begins with postgresql:// or sqlite:");
+    if (schema && *schema)
+        return why_set(why, ERR_INVALID, "a schema is for PostgreSQL alone");
+    return store_sqlite_open(url + strlen(sqlite), ret, why);
+}
+
+void store_free(struct store *store)
+{
+    if (!store)
+        return;
+    char *describe = store->describe;
+    store->ops->free(store);
+    free(describe);
+}
+
+const char *store_describe(const struct store *store)
+{
+    return store->describe;
+}
+
+void store_interrupt(struct store *store)
+{
+    store->ops->interrupt(store);
+}
+
+enum err store_migrate(struct store *store, size_t *ret_created, struct why *why)
+{
+    return store->ops->migrate(store, ret_created, why);
+}
+
+enum err store_ready(struct store *store, struct why *why)
+{
+    return store->ops->ready(store, why);
+}
+
+enum err store_settings_read(struct store *store, struct store_settings *ret, struct why *why)
+{
+    return store->ops->settings_read(store, ret, why);
+}
+
+enum err store_settings_write(struct store *store, int64_t seen_revision, const char *overrides,
+                              int64_t *ret_revision, struct why *why)
+{
+    if (seen_revision < 0)
+        return why_set(why, ERR_INVALID, "a revision is never negative");
+    return store->ops->settings_write(store, seen_revision, overrides, ret_revision, why);
+}
+
+enum err store_stuck(struct store *store, const struct store_stuck_query *query, struct store_stuck *ret,
+                     struct why *why)
+{
+    for (size_t i = 0; i < query->n_stages; i++)
+        if (query->stages[i].grace_s < 0)
+            return why_set(why, ERR_INVALID, "the grace of stage %s is negative", query->stages[i].stage);
+    return store->ops->stuck(store, query, ret, why);
+}
+
+enum err store_transition(struct store *store, int64_t settings_revision, int64_t valid_until_us,
+                          const char *pass_id, const struct store_transition *batch, size_t n,
+                          enum store_moved *ret_moved, struct why *why)
+{
+    if (n == 0)
+        return ERR_OK;
+    if (n > LIMIT_BATCH)
+        return why_set(why, ERR_INVALID, "%zu transitions are too many for one transaction", n);
+    for (size_t i = 0; i < n; i++)
+        assert(batch[i].task && batch[i].task->stage && batch[i].task->version && batch[i].to_stage &&
+               batch[i].side && batch[i].outcome && uuid_valid(batch[i].id.s));
+    return store->ops->transition(store, settings_revision, valid_until_us, pass_id, batch, n, ret_moved,
+                                  why);
+}
+
+enum err store_ledger_summary(struct store *store, struct store_ledger_summary *ret, struct why *why)
+{
+    return store->ops->ledger_summary(store, ret, why);
+}
+
+enum err store_ledger_list(struct store *store, int64_t task_id, int64_t before_seq, size_t limit,
+                           struct store_ledger_page *ret, struct why *why)
+{
+    return store->ops->ledger_list(store, task_id, before_seq, limit, ret, why);
+}
+
+enum err store_pass_save(struct store *store, const char *id, int64_t started_us, const char *report,
+                         struct why *why)
+{
+    return store->ops->pass_save(store, id, started_us, report, why);
+}
+
+enum err store_pass_get(struct store *store, const char *id, char **ret_report, struct why *why)
+{
+    return store->ops->pass_get(store, id, ret_report, why);
+}
+
+enum err store_pass_list(struct store *store, int64_t before_us, size_t limit, struct store_pass_page *ret,
+                         struct why *why)
+{
+    return store->ops->pass_list(store, before_us, limit, ret, why);
+}
+
+/* ---- what callers free -----------------------------------------------------------------------------------
+ */
+
+void store_settings_done(struct store_settings *settings)
+{
+    free(settings->overrides);
+    *settings = (struct store_settings){0};
+}
+
+void store_task_done(struct store_task *task)
+{
+    free(task->plane_id);
+    free(task->work_item_id);
+    free(task->title);
+    free(task->repo);
+    free(task->branch);
+    free(task->stage);
+    free(task->version);
+    *task = (struct store_task){0};
+}
+
+void store_stuck_done(struct store_stuck *stuck)
+{
+    for (size_t i = 0; i < stuck->n_tasks; i++)
+        store_task_done(&stuck->tasks[i]);
+    free(stuck->tasks);
+    *stuck = (struct store_stuck){0};
+}
+
+void store_ledger_summary_done(struct store_ledger_summary *summary)
+{
+    free(summary->last_work_item_id);
+    *summary = (struct store_ledger_summary){0};
+}
+
+void store_ledger_page_done(struct store_ledger_page *page)
+{
+    for (size_t i = 0; i < page->n; i++) {
+        struct store_ledger_row *row = &page->rows[i];
+        free(row->pass_id);
+        free(row->work_item_id);
+        free(row->repo);
+        free(row->from_stage);
+        free(row->to_stage);
+        free(row->side);
+        free(row->outcome);
+        free(row->agent);
+        free(row->reason);
+        free(row->evidence);
+    }
+    free(page->rows);
+    *page = (struct store_ledger_page){0};
+}
+
+void store_pass_page_done(struct store_pass_page *page)
+{
+    for (size_t i = 0; i < page->n; i++)
+        free(page->rows[i].report);
+    free(page->rows);
+    *page = (struct store_pass_page){0};
+}

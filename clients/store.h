@@ -1,0 +1,204 @@
+/* store.h - the database: the orchestrator's tasks and jobs, and our own tables, behind one interface.
+ *
+ * Two implementations, PostgreSQL (libpq) and SQLite, chosen by the URL and held to the same conformance
+ * suite. Each function is one question or one act of the domain, named after its meaning, and at most a fixed
+ * number of statements whatever the number of tasks. Every function is thread-safe (it checks a connection
+ * out for itself), ends within LIMIT_STATEMENT_MS per statement, and heals a broken connection by itself: a
+ * call that met a dead connection before anything was sent reconnects once; otherwise it returns
+ * ERR_UNAVAILABLE and the next one reconnects. Serialization failures, deadlocks and SQLITE_BUSY are retried
+ * inside, bounded; the caller never sees ERR_RETRY.
+ *
+ * The clock is the database's (rule 9): ages and "now" come from it, never from this machine.
+ * Words in `why` name no secret and no SQL.
+ */
+#ifndef RECONCILED_STORE_H
+#define RECONCILED_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "clients/base/err.h"
+#include "clients/base/text.h"
+
+struct store;
+
+/* store_open: parses `url` ("postgresql://…", "postgres://…", or "sqlite:PATH") and prepares a store;
+ * `schema` is NULL or the PostgreSQL schema that holds tasks and jobs. Connects to nothing yet: a database
+ * that is down is an error of the first call, not of this one. ERR_INVALID for a URL that cannot be meant.
+ * Free with store_free. */
+ATTR_NODISCARD enum err store_open(const char *url, const char *schema, struct store **ret, struct why *why);
+
+/* store_free: closes every connection. No other call may be under way. NULL is fine. */
+void store_free(struct store *store);
+
+/* store_describe: what the URL names, without user and password ("postgresql db1:5432,db2:5432/orch", "sqlite
+ * /var/lib/x.db"). Valid as long as the store. */
+const char *store_describe(const struct store *store);
+
+/* store_interrupt: makes statements under way fail soon (ERR_TIMEOUT) and refuses new ones, so that a clean
+ * stop waits for no lock. Irreversible. */
+void store_interrupt(struct store *store);
+
+/* store_migrate: creates whatever table or index of ours, or table of the orchestrator's, is missing, and
+ * never alters what is there. Safe to run from several replicas at once, any number of times. *ret_created
+ * (may be NULL): number of tables created. A SQLite file that this creates uses WAL; one that was there keeps
+ * its journal mode. */
+ATTR_NODISCARD enum err store_migrate(struct store *store, size_t *ret_created, struct why *why);
+
+/* store_ready: the database answers, and every table that we need is there with the columns we need. */
+ATTR_NODISCARD enum err store_ready(struct store *store, struct why *why);
+
+/* ---- settings that were changed at run time
+ * ---------------------------------------------------------------- */
+
+struct store_settings {
+    int64_t revision; /* 0 before the first change; each write adds one */
+    char *overrides;  /* JSON object, as settings_merge() wrote it; "{}" before the first change */
+    int64_t now_us;   /* the database's clock at the time of reading */
+};
+void store_settings_done(struct store_settings *settings);
+
+ATTR_NODISCARD enum err store_settings_read(struct store *store, struct store_settings *ret, struct why *why);
+
+/* store_settings_write: compare-and-set. Writes `overrides` as revision seen_revision + 1 if the stored
+ * revision is still seen_revision, else ERR_CONFLICT and nothing written. Waits for transitions under way:
+ * once this has returned, no transition that was decided under an older revision commits (rule 8). */
+ATTR_NODISCARD enum err store_settings_write(struct store *store, int64_t seen_revision,
+                                             const char *overrides, int64_t *ret_revision, struct why *why);
+
+/* ---- F-1: choosing the stuck tasks
+ * ------------------------------------------------------------------------- */
+
+struct store_task {
+    int64_t id;
+    char *plane_id, *work_item_id, *title; /* may be NULL */
+    char *repo, *branch;                   /* may be NULL: the row makes no sense, and the pass says so */
+    char *stage;
+    char *version; /* opaque: names the row as it was read (its updated_at, in the database's own words) */
+    int64_t age_s; /* since updated_at, by the database's clock */
+};
+void store_task_done(struct store_task *task);
+
+struct store_stage_grace {
+    const char *stage;
+    int64_t grace_s;
+};
+
+struct store_stuck_query {
+    const struct store_stage_grace *stages; /* the stages whose gates F-1 evaluates */
+    size_t n_stages;
+    const char *const *known; /* every stage of the pipeline; tasks in any other are counted */
+    size_t n_known;
+    const int64_t *resting; /* tasks to leave out of the list this time (they still count as stuck) */
+    size_t n_resting;
+    int64_t only_task; /* a task id, or 0 for all */
+    size_t limit;      /* at most this many tasks listed */
+};
+
+struct store_stuck {
+    int64_t settings_revision, now_us;
+    size_t count;         /* all stuck tasks, listed or not */
+    int64_t oldest_age_s; /* of all stuck tasks; 0 when there are none */
+    size_t unknown_stage; /* tasks in a stage the pipeline does not know */
+    struct store_task *tasks;
+    size_t n_tasks;
+};
+void store_stuck_done(struct store_stuck *stuck);
+
+/* store_stuck: one statement. A task is stuck when its stage is one of query->stages, its updated_at is at
+ * least that stage's grace ago, and it has no queued or running job. Listed in fair order: the oldest of each
+ * repo first, then the second oldest of each, … (ties by age, then id), so that no project starves another.
+ * Cost follows the stuck tasks, not the healthy ones, where (stage, updated_at) and active jobs are indexed
+ * as store_migrate does. Reads only. */
+ATTR_NODISCARD enum err store_stuck(struct store *store, const struct store_stuck_query *query,
+                                    struct store_stuck *ret, struct why *why);
+
+/* ---- the one transition
+ * ------------------------------------------------------------------------------------ */
+
+struct store_transition {
+    struct uuid_text id; /* of its ledger row: written once, however often this is called */
+    const struct store_task *task;
+    const char *to_stage;
+    const char *agent;    /* whose job is queued on entry; NULL: none */
+    const char *side;     /* "gate" or "plane" */
+    const char *outcome;  /* "advanced", "approved", "rejected" … as in the ledger */
+    const char *reason;   /* in words */
+    const char *evidence; /* JSON text of what was seen */
+};
+
+enum store_moved {
+    STORE_MOVED,  /* task, job and ledger row are written */
+    STORE_RACED,  /* the row is no longer what task->stage and task->version name, or has an active job:
+                     nothing written */
+    STORE_REFUSED /* the database refused this one write (a trigger, a constraint): nothing written for it */
+};
+
+/* store_transition: THE function that moves tasks; nothing else in the program writes tasks.stage. One
+ * transaction for the batch (n <= LIMIT_BATCH): first it locks the settings row against change and checks
+ * that its revision is still `settings_revision` and that the database's clock has not reached
+ * `valid_until_us` (0: no limit), else ERR_CONFLICT and nothing is written; then each task that still stands
+ * at its stage and version and has no active job gets to_stage, updated_at = now, one queued job, and one
+ * ledger row. ret_moved[i] tells batch[i]. A row the database refuses does not stop the others. After a
+ * connection lost at commit the ledger ids tell what was written: the answer is right even then. On any error
+ * nothing of the batch that is not in the ledger was written. */
+ATTR_NODISCARD enum err store_transition(struct store *store, int64_t settings_revision,
+                                         int64_t valid_until_us, const char *pass_id,
+                                         const struct store_transition *batch, size_t n,
+                                         enum store_moved *ret_moved, struct why *why);
+
+/* ---- the ledger
+ * -------------------------------------------------------------------------------------------- */
+
+struct store_ledger_summary {
+    int64_t total;
+    char *last_work_item_id; /* of the newest row; NULL when there is none */
+};
+void store_ledger_summary_done(struct store_ledger_summary *summary);
+ATTR_NODISCARD enum err store_ledger_summary(struct store *store, struct store_ledger_summary *ret,
+                                             struct why *why);
+
+struct store_ledger_row {
+    int64_t seq; /* grows with time; the key of paging */
+    struct uuid_text id;
+    int64_t at_us, task_id;
+    char *pass_id, *work_item_id, *repo, *from_stage, *to_stage, *side, *outcome, *agent, *reason, *evidence;
+};
+struct store_ledger_page {
+    struct store_ledger_row *rows;
+    size_t n;
+};
+void store_ledger_page_done(struct store_ledger_page *page);
+
+/* store_ledger_list: newest first; rows with seq < before_seq (0: from the newest), of one task or all
+ * (task_id 0). */
+ATTR_NODISCARD enum err store_ledger_list(struct store *store, int64_t task_id, int64_t before_seq,
+                                          size_t limit, struct store_ledger_page *ret, struct why *why);
+
+/* ---- pass reports
+ * ------------------------------------------------------------------------------------------ */
+
+struct store_pass {
+    struct uuid_text id;
+    int64_t started_us; /* as the report says; the order of the list */
+    char *report;       /* JSON text */
+};
+struct store_pass_page {
+    struct store_pass *rows;
+    size_t n;
+};
+void store_pass_page_done(struct store_pass_page *page);
+
+/* store_pass_save: inserts the report, or replaces the one with that id, and drops all but the newest
+ * LIMIT_PASSES_KEPT. */
+ATTR_NODISCARD enum err store_pass_save(struct store *store, const char *id, int64_t started_us,
+                                        const char *report, struct why *why);
+/* store_pass_get: ERR_NOT_FOUND when there is none. Caller frees *ret_report. */
+ATTR_NODISCARD enum err store_pass_get(struct store *store, const char *id, char **ret_report,
+                                       struct why *why);
+/* store_pass_list: newest first, those that started before before_us (0: from the newest). */
+ATTR_NODISCARD enum err store_pass_list(struct store *store, int64_t before_us, size_t limit,
+                                        struct store_pass_page *ret, struct why *why);
+
+#endif

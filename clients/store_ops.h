@@ -1,0 +1,45 @@
+/* store_ops.h - what an implementation of the store provides. Private to clients/store*.c.
+ *
+ * Each member keeps the promise of the store_ function of the same name in store.h, which checks its
+ * arguments and calls it. struct store is embedded as the first member of the implementation's own struct.
+ */
+#ifndef RECONCILED_STORE_OPS_H
+#define RECONCILED_STORE_OPS_H
+
+#include "clients/store.h"
+
+struct store_ops {
+    void (*free)(struct store *store);
+    void (*interrupt)(struct store *store);
+    enum err (*migrate)(struct store *store, size_t *ret_created, struct why *why);
+    enum err (*ready)(struct store *store, struct why *why);
+    enum err (*settings_read)(struct store *store, struct store_settings *ret, struct why *why);
+    enum err (*settings_write)(struct store *store, int64_t seen_revision, const char *overrides,
+                               int64_t *ret_revision, struct why *why);
+    enum err (*stuck)(struct store *store, const struct store_stuck_query *query, struct store_stuck *ret,
+                      struct why *why);
+    enum err (*transition)(struct store *store, int64_t settings_revision, int64_t valid_until_us,
+                           const char *pass_id, const struct store_transition *batch, size_t n,
+                           enum store_moved *ret_moved, struct why *why);
+    enum err (*ledger_summary)(struct store *store, struct store_ledger_summary *ret, struct why *why);
+    enum err (*ledger_list)(struct store *store, int64_t task_id, int64_t before_seq, size_t limit,
+                            struct store_ledger_page *ret, struct why *why);
+    enum err (*pass_save)(struct store *store, const char *id, int64_t started_us, const char *report,
+                          struct why *why);
+    enum err (*pass_get)(struct store *store, const char *id, char **ret_report, struct why *why);
+    enum err (*pass_list)(struct store *store, int64_t before_us, size_t limit, struct store_pass_page *ret,
+                          struct why *why);
+};
+
+struct store {
+    const struct store_ops *ops;
+    char *describe; /* owned; freed by store_free after ops->free has released the rest */
+};
+
+/* The two implementations. `rest` is the URL (PostgreSQL) or the path behind "sqlite:". ops->free frees the
+ * struct. */
+ATTR_NODISCARD enum err store_postgresql_open(const char *url, const char *schema, struct store **ret,
+                                              struct why *why);
+ATTR_NODISCARD enum err store_sqlite_open(const char *path, struct store **ret, struct why *why);
+
+#endif

@@ -1,0 +1,154 @@
+/* store_pg.h - the PostgreSQL store from within. Private to clients/store_pg*.c.
+ *
+ * A few connections, each used by one thread at a time. An operation is a function that is handed a
+ * connection; pg_call lends it one, and runs it again when the connection turned out to be dead or the
+ * database said "serialization failure, try again". So every such function must be one that may run twice:
+ * reads, compare-and-sets, and writes that recognise what they wrote before.
+ *
+ * Nothing waits in libpq but the connecting: every answer is awaited by poll() with a deadline of our own
+ * beside the server's statement_timeout (a host that vanished answers no time-out), and store_interrupt wakes
+ * it.
+ */
+#ifndef RECONCILED_STORE_PG_H
+#define RECONCILED_STORE_PG_H
+
+#include <libpq-fe.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "clients/store_ops.h"
+
+/* Every prepared statement; the texts are in store_pg_sql.c. */
+enum pg_sql {
+    PG_SETTINGS_READ,
+    PG_SETTINGS_WRITE,
+    PG_STUCK,
+    PG_POLICY_SHARE,
+    PG_POLICY_WAIT,
+    PG_MOVE,
+    PG_LOOK_AGAIN,
+    PG_LEDGER_SUMMARY,
+    PG_LEDGER_LIST,
+    PG_LEDGER_LIST_OF_TASK,
+    PG_PASS_SAVE,
+    PG_PASS_PRUNE,
+    PG_PASS_GET,
+    PG_PASS_LIST,
+    PG_MISSING,
+    PG_HAS_RELATION,
+    PG_HAS_SCHEMA,
+    PG_SQL_MAX_
+};
+struct pg_statement {
+    const char *name, *sql;
+    int n_params;
+};
+const struct pg_statement *pg_statement(enum pg_sql which);
+
+struct pg_conn;
+
+/* ---- connections: store_pg.c -----------------------------------------------------------------------------
+ */
+
+/* pg_call: see above. `work` must leave what it was called with fit to be called again. A transaction that it
+ * leaves open is rolled back. ERR_RETRY from `work` is repeated a few times, and is ERR_TIMEOUT when that did
+ * not help. */
+typedef enum err pg_work_fn(struct pg_conn *conn, void *arg, struct why *why);
+ATTR_NODISCARD enum err pg_call(struct store *store, pg_work_fn *work, void *arg, struct why *why);
+
+/* pg_schema: the schema of the settings, or NULL. */
+const char *pg_schema(const struct store *store);
+
+/* ---- statements: store_pg_wire.c
+ * --------------------------------------------------------------------------- */
+
+/* pg_run: one prepared statement, all parameters as text, NULL for null. ret may be NULL. Free with PQclear.
+ */
+ATTR_NODISCARD enum err pg_run(struct pg_conn *conn, enum pg_sql which, const char *const *params,
+                               PGresult **ret, struct why *why);
+
+/* pg_execute: SQL without parameters, for what cannot be prepared (BEGIN, CREATE TABLE). Never hand it
+ * anything from outside. pg_commit: COMMIT, and ERR_INTERNAL if the server rolled back instead. */
+ATTR_NODISCARD enum err pg_execute(struct pg_conn *conn, const char *sql, struct why *why);
+ATTR_NODISCARD enum err pg_commit(struct pg_conn *conn, struct why *why);
+
+/* pg_patient: the connection's statements may take any time, until it is given back. The server's own limit
+ * is the caller's to lift. */
+void pg_patient(struct pg_conn *conn);
+
+/* pg_sqlstate: of the last failure on the connection, "" if it had none (the connection broke, or the failure
+ * was ours). pg_is_refusal: the last failure was about the data of a row (a constraint, a cast, a trigger
+ * that raised), so that other rows may well pass. */
+const char *pg_sqlstate(const struct pg_conn *conn);
+bool pg_is_refusal(const struct pg_conn *conn);
+
+/* pg_is_lost: the connection is of no more use, and whatever was under way on it may or may not have been
+ * done. */
+bool pg_is_lost(const struct pg_conn *conn);
+
+/* pg_text: a field as valid UTF-8 of at most `max` bytes, NULL for null; caller frees. pg_int: 0 for null. */
+char *pg_text(const PGresult *result, int row, int column, size_t max);
+int64_t pg_int(const PGresult *result, int row, int column);
+struct uuid_text pg_uuid(const PGresult *result, int row, int column);
+
+/* pg_int_text: a number as a parameter. */
+#define PG_INT_SIZE 24
+const char *pg_int_text(int64_t number, char buffer[PG_INT_SIZE]);
+
+void pg_clear_p(PGresult **result);
+#define AUTO_RESULT ATTR_CLEANUP(pg_clear_p)
+
+/* What we wrote ourselves comes back whole; the bound guards against a table that somebody tampered with. */
+#define PG_TEXT_MAX LIMIT_UPSTREAM_BODY
+
+/* ---- between store_pg.c and store_pg_wire.c
+ * ------------------------------------------------------------------
+ */
+
+struct pg_conn {
+    struct pg_store *store;
+    PGconn *pg;                 /* NULL: not connected */
+    int stop_fd;                /* readable once the store is interrupted */
+    bool prepared[PG_SQL_MAX_]; /* on this connection */
+    bool lost;                  /* to be closed when it is given back */
+    bool patient;
+    char sqlstate[6];
+    bool refusal;
+    bool taken; /* guarded by the store's lock; all else belongs to who took it */
+};
+
+/* pg_await_end: the result of what was sent, all of it received. */
+ATTR_NODISCARD enum err pg_await_end(struct pg_conn *conn, PGresult **ret, struct why *why);
+
+/* ---- the operations, one file per aggregate; each keeps its promise in store.h
+ * ------------------------------
+ */
+
+/* store_pg_schema.c */
+enum err pg_migrate(struct store *store, size_t *ret_created, struct why *why);
+enum err pg_ready(struct store *store, struct why *why);
+
+/* store_pg_stuck.c */
+enum err pg_stuck(struct store *store, const struct store_stuck_query *query, struct store_stuck *ret,
+                  struct why *why);
+
+/* store_pg_transition.c */
+enum err pg_transition(struct store *store, int64_t settings_revision, int64_t valid_until_us,
+                       const char *pass_id, const struct store_transition *batch, size_t n,
+                       enum store_moved *ret_moved, struct why *why);
+
+/* store_pg_records.c */
+enum err pg_settings_read(struct store *store, struct store_settings *ret, struct why *why);
+enum err pg_settings_write(struct store *store, int64_t seen_revision, const char *overrides,
+                           int64_t *ret_revision, struct why *why);
+enum err pg_ledger_summary(struct store *store, struct store_ledger_summary *ret, struct why *why);
+enum err pg_ledger_list(struct store *store, int64_t task_id, int64_t before_seq, size_t limit,
+                        struct store_ledger_page *ret, struct why *why);
+enum err pg_pass_save(struct store *store, const char *id, int64_t started_us, const char *report,
+                      struct why *why);
+enum err pg_pass_get(struct store *store, const char *id, char **ret_report, struct why *why);
+enum err pg_pass_list(struct store *store, int64_t before_us, size_t limit, struct store_pass_page *ret,
+                      struct why *why);
+
+#endif

@@ -1,0 +1,132 @@
+/* Which tasks are stuck: the parameters of the one statement, and its rows. */
+#include "clients/store_pg.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "clients/base/jsonx.h"
+#include "clients/base/limits.h"
+
+/* The columns of PG_STUCK. */
+enum {
+    COL_REVISION,
+    COL_NOW_US,
+    COL_COUNT,
+    COL_OLDEST_S,
+    COL_UNKNOWN_STAGE,
+    COL_ID,
+    COL_PLANE_ID,
+    COL_WORK_ITEM_ID,
+    COL_TITLE,
+    COL_REPO,
+    COL_BRANCH,
+    COL_STAGE,
+    COL_VERSION,
+    COL_AGE_S
+};
+
+static char *line_take(json_t *value)
+{
+    char *line = json_line(value);
+    json_decref(value);
+    return line;
+}
+
+static char *graces_line(const struct store_stuck_query *query)
+{
+    json_t *graces = json_array();
+    for (size_t i = 0; i < query->n_stages; i++) {
+        json_t *watched = json_object();
+        json_put(watched, "stage", json_text(query->stages[i].stage));
+        json_put(watched, "grace_s", json_integer(query->stages[i].grace_s));
+        json_push(graces, watched);
+    }
+    return line_take(graces);
+}
+
+static char *known_line(const struct store_stuck_query *query)
+{
+    json_t *known = json_array();
+    for (size_t i = 0; i < query->n_known; i++)
+        json_push(known, json_text(query->known[i]));
+    return line_take(known);
+}
+
+/* An array as PostgreSQL writes it: "{1,2}". */
+static char *resting_line(const struct store_stuck_query *query)
+{
+    size_t size = query->n_resting * PG_INT_SIZE + 3, at = 1;
+    char *line = mem_zero(size, 1);
+    line[0] = '{';
+    for (size_t i = 0; i < query->n_resting; i++)
+        at += (size_t)snprintf(line + at, size - at, "%s%" PRId64, i > 0 ? "," : "", query->resting[i]);
+    line[at] = '}';
+    return line;
+}
+
+static struct store_task task_read(const PGresult *result, int row)
+{
+    return (struct store_task){
+        .id = pg_int(result, row, COL_ID),
+        .plane_id = pg_text(result, row, COL_PLANE_ID, LIMIT_TASK_TEXT),
+        .work_item_id = pg_text(result, row, COL_WORK_ITEM_ID, LIMIT_TASK_TEXT),
+        .title = pg_text(result, row, COL_TITLE, LIMIT_TASK_TEXT),
+        .repo = pg_text(result, row, COL_REPO, LIMIT_TASK_TEXT),
+        .branch = pg_text(result, row, COL_BRANCH, LIMIT_TASK_TEXT),
+        .stage = pg_text(result, row, COL_STAGE, LIMIT_TASK_TEXT),
+        .version = pg_text(result, row, COL_VERSION, LIMIT_TASK_TEXT),
+        .age_s = pg_int(result, row, COL_AGE_S),
+    };
+}
+
+static struct store_stuck stuck_read(const PGresult *result)
+{
+    struct store_stuck stuck = {
+        .settings_revision = pg_int(result, 0, COL_REVISION),
+        .now_us = pg_int(result, 0, COL_NOW_US),
+        .count = (size_t)pg_int(result, 0, COL_COUNT),
+        .oldest_age_s = pg_int(result, 0, COL_OLDEST_S),
+        .unknown_stage = (size_t)pg_int(result, 0, COL_UNKNOWN_STAGE),
+    };
+    int rows = PQntuples(result);
+    stuck.tasks = mem_zero((size_t)rows, sizeof *stuck.tasks);
+    for (int i = 0; i < rows; i++)
+        if (!PQgetisnull(result, i, COL_ID)) /* the one row there always is, or what a view made up */
+            stuck.tasks[stuck.n_tasks++] = task_read(result, i);
+    return stuck;
+}
+
+struct stuck_call {
+    const char *params[5];
+    struct store_stuck stuck;
+};
+
+static enum err stuck_ask(struct pg_conn *conn, void *arg, struct why *why)
+{
+    struct stuck_call *call = arg;
+    AUTO_RESULT PGresult *result = NULL;
+    enum err err = pg_run(conn, PG_STUCK, call->params, &result, why);
+    if (err)
+        return err;
+    if (PQntuples(result) == 0)
+        return why_set(why, ERR_INTERNAL, "the database gave no answer about stuck tasks");
+    call->stuck = stuck_read(result);
+    return ERR_OK;
+}
+
+enum err pg_stuck(struct store *store, const struct store_stuck_query *query, struct store_stuck *ret,
+                  struct why *why)
+{
+    AUTO_FREE char *graces = graces_line(query);
+    AUTO_FREE char *known = known_line(query);
+    AUTO_FREE char *resting = resting_line(query);
+    char only[PG_INT_SIZE], limit[PG_INT_SIZE];
+    struct stuck_call call = {
+        .params = {graces, known, resting, pg_int_text(query->only_task, only),
+                   pg_int_text(query->limit < INT64_MAX ? (int64_t)query->limit : INT64_MAX, limit)}};
+    enum err err = pg_call(store, stuck_ask, &call, why);
+    if (!err)
+        *ret = call.stuck;
+    return err;
+}

@@ -1,0 +1,123 @@
+/* store_sqlite.h - the SQLite store from within. Private to clients/store_sqlite*.c.
+ *
+ * One file, one connection that writes and a few that read, each used by one thread at a time: an operation
+ * takes a connection, works, and gives it back. Taking opens it, or opens it again when the file was replaced
+ * meanwhile; giving back ends whatever transaction is still open. Whoever else writes the file (the
+ * orchestrator is another process) is waited for by the busy handler, at most half of LIMIT_STATEMENT_MS; the
+ * progress handler ends a statement that takes too long, or that store_interrupt wants to end.
+ */
+#ifndef RECONCILED_STORE_SQLITE_H
+#define RECONCILED_STORE_SQLITE_H
+
+#include <sqlite3.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "clients/store_ops.h"
+
+/* Every statement that is kept prepared; the texts are in store_sqlite_sql.c. */
+enum sqlite_sql {
+    SQL_BEGIN_WRITE,
+    SQL_COMMIT,
+    SQL_ROW_BEGIN,
+    SQL_ROW_KEEP,
+    SQL_ROW_UNDO,
+    SQL_SETTINGS_READ,
+    SQL_SETTINGS_WRITE,
+    SQL_STUCK,
+    SQL_LEDGER_HAS,
+    SQL_TASK_MOVE,
+    SQL_TASK_STANDS,
+    SQL_JOB_QUEUE,
+    SQL_LEDGER_ADD,
+    SQL_LEDGER_SUMMARY,
+    SQL_LEDGER_LIST,
+    SQL_LEDGER_LIST_OF_TASK,
+    SQL_PASS_SAVE,
+    SQL_PASS_PRUNE,
+    SQL_PASS_GET,
+    SQL_PASS_LIST,
+    SQL_MAX_
+};
+const char *sqlite_sql_text(enum sqlite_sql which);
+
+enum sqlite_use {
+    SQLITE_USE_READ,
+    SQLITE_USE_WRITE,
+    SQLITE_USE_MIGRATE /* writes, and may create the file */
+};
+
+struct sqlite_conn;
+
+/* sqlite_take: a connection for this thread alone; ERR_TIMEOUT when none became free in time or the store is
+ * interrupted, ERR_UNAVAILABLE when the file cannot be opened. Give it back with sqlite_give, which rolls
+ * back a transaction that is still open (NULL is fine). sqlite_give_p: for ATTR_CLEANUP. */
+ATTR_NODISCARD enum err sqlite_take(struct store *store, enum sqlite_use use, struct sqlite_conn **ret,
+                                    struct why *why);
+void sqlite_give(struct sqlite_conn *conn);
+void sqlite_give_p(struct sqlite_conn **conn);
+#define AUTO_GIVE ATTR_CLEANUP(sqlite_give_p)
+
+sqlite3 *sqlite_handle(const struct sqlite_conn *conn);
+
+/* sqlite_statement: the prepared statement, reset, with nothing bound. It belongs to the connection; what is
+ * bound must live until it is stepped. sqlite_prepare: one that is not kept; caller finalizes. */
+ATTR_NODISCARD enum err sqlite_statement(struct sqlite_conn *conn, enum sqlite_sql which, sqlite3_stmt **ret,
+                                         struct why *why);
+ATTR_NODISCARD enum err sqlite_prepare(struct sqlite_conn *conn, const char *sql, sqlite3_stmt **ret,
+                                       struct why *why);
+
+/* sqlite_step: *ret_row tells whether a row is there to read. When it is the last call on the statement,
+ * reset it (sqlite_run does): an open statement holds a lock on the file. */
+ATTR_NODISCARD enum err sqlite_step(struct sqlite_conn *conn, sqlite3_stmt *statement, bool *ret_row,
+                                    struct why *why);
+
+/* sqlite_run: steps a bound statement to its end and resets it; *ret_rows (may be NULL) counts its rows. */
+ATTR_NODISCARD enum err sqlite_run(struct sqlite_conn *conn, sqlite3_stmt *statement, size_t *ret_rows,
+                                   struct why *why);
+
+/* sqlite_execute: a kept statement without parameters. */
+ATTR_NODISCARD enum err sqlite_execute(struct sqlite_conn *conn, enum sqlite_sql which, struct why *why);
+
+/* sqlite_failure: the result and the words for what the connection reported last. Marks the connection for
+ * opening anew when that may help. */
+enum err sqlite_failure(struct sqlite_conn *conn, struct why *why);
+
+/* sqlite_put: binds text that outlives the step; NULL binds null. */
+void sqlite_put(sqlite3_stmt *statement, int index, const char *text);
+
+/* sqlite_text: a column of any type as valid UTF-8, at most max bytes; NULL for null. Caller frees.
+ * sqlite_uuid: a column that holds a UUID. */
+char *sqlite_text(sqlite3_stmt *statement, int column, size_t max);
+struct uuid_text sqlite_uuid(sqlite3_stmt *statement, int column);
+
+/* ---- the operations, one file per aggregate; each keeps its promise in store.h ----------------------- */
+
+/* store_sqlite_schema.c */
+enum err sqlite_migrate(struct store *store, size_t *ret_created, struct why *why);
+enum err sqlite_ready(struct store *store, struct why *why);
+
+/* store_sqlite_stuck.c */
+enum err sqlite_stuck(struct store *store, const struct store_stuck_query *query, struct store_stuck *ret,
+                      struct why *why);
+
+/* store_sqlite_transition.c */
+enum err sqlite_transition(struct store *store, int64_t settings_revision, int64_t valid_until_us,
+                           const char *pass_id, const struct store_transition *batch, size_t n,
+                           enum store_moved *ret_moved, struct why *why);
+
+/* store_sqlite_records.c */
+enum err sqlite_settings_read(struct store *store, struct store_settings *ret, struct why *why);
+enum err sqlite_settings_write(struct store *store, int64_t seen_revision, const char *overrides,
+                               int64_t *ret_revision, struct why *why);
+enum err sqlite_ledger_summary(struct store *store, struct store_ledger_summary *ret, struct why *why);
+enum err sqlite_ledger_list(struct store *store, int64_t task_id, int64_t before_seq, size_t limit,
+                            struct store_ledger_page *ret, struct why *why);
+enum err sqlite_pass_save(struct store *store, const char *id, int64_t started_us, const char *report,
+                          struct why *why);
+enum err sqlite_pass_get(struct store *store, const char *id, char **ret_report, struct why *why);
+enum err sqlite_pass_list(struct store *store, int64_t before_us, size_t limit, struct store_pass_page *ret,
+                          struct why *why);
+
+#endif
