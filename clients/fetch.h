@@ -1,0 +1,118 @@
+/* fetch.h - many HTTP exchanges at once, for any number of threads: one thread, one curl multi handle.
+ *
+ * A caller owns an inbox, sends requests from it and takes answers out of it, in the order they arrive. The
+ * fetcher's thread does the input and output alone: parsing and deciding happen in the caller's thread.
+ *
+ * Policy, set in one place and nowhere else: http and https only; TLS verified; HTTP/1.1; kept-alive
+ * connections; at most `per_host` exchanges in flight per scheme, host and port, the rest wait their turn
+ * outside curl (queue time is not call time), and inboxes take turns; three time limits (connecting: half of
+ * the call's; the whole call; the request's own deadline); a body longer than LIMIT_UPSTREAM_BODY ends the
+ * exchange (counted after decompression); no proxy unless the environment names one; no cookies; no redirect
+ * but to the same scheme, host and port, for GET alone, at most 3 (Gitea answers 301 after a rename). GET is
+ * tried again, after a decorrelated back-off, on a lost connection or 502, 503, 504 (or 429 with a short
+ * Retry-After), within the request's deadline; never after a time-out, and nothing but GET ever. A host of
+ * which many exchanges in a row (2 × per_host) timed out or could not be connected, with no answer in
+ * between, is broken: what waits for it fails at once, and one exchange a second probes it until one is
+ * answered.
+ */
+#ifndef RECONCILED_FETCH_H
+#define RECONCILED_FETCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "clients/base/err.h"
+
+struct fetch;
+struct fetch_inbox;
+
+struct fetch_options {
+    int64_t timeout_ms;  /* one exchange, from connect to the last byte */
+    unsigned per_host;   /* exchanges in flight per host */
+    const char *ca_file; /* PEM bundle instead of the system's; NULL: the system's */
+    int64_t probe_ms;    /* between probes of a broken host; 0: a second */
+};
+
+/* fetch_new: starts the thread. curl_global_init must have been called. Free with fetch_free. */
+ATTR_NODISCARD enum err fetch_new(const struct fetch_options *options, struct fetch **ret, struct why *why);
+/* fetch_free: aborts what is in flight and joins the thread. Every inbox must have been freed. NULL is fine.
+ */
+void fetch_free(struct fetch *fetch);
+
+struct fetch_request {
+    const char *method; /* "GET", "POST", … */
+    const char *url;    /* absolute; built with fetch_url */
+    const char *const
+        *headers;     /* "Name: value", NULL-terminated; may be NULL. May hold secrets: never logged */
+    const char *body; /* NULL: none */
+    size_t body_len;
+    int64_t deadline_ms; /* clock_mono_ms() after which this must have been answered; 0: none but the call's
+                            own limit */
+    unsigned attempts;   /* at most this many exchanges; 0 means the default of 3 for GET, 1 for all others */
+    void *tag;           /* comes back in the answer */
+};
+
+enum fetch_result {
+    FETCH_ANSWERED,    /* a whole HTTP answer, whatever its status */
+    FETCH_TIMED_OUT,   /* no whole answer in time */
+    FETCH_UNREACHABLE, /* no connection: refused, no route, unknown name, TLS not verified */
+    FETCH_CUT,         /* the connection broke in the middle */
+    FETCH_TOO_LARGE,   /* the body passed its maximum */
+    FETCH_BROKEN_HOST, /* not sent: the host is broken, see above */
+    FETCH_ABORTED,     /* the inbox or the fetcher was stopped */
+};
+
+struct fetch_answer {
+    void *tag;
+    enum fetch_result result;
+    int status; /* HTTP status, 0 when not answered */
+    char *body; /* NUL-terminated for convenience; NULL when none */
+    size_t body_len;
+    char content_type[64];       /* lower case, without parameters; "" when absent */
+    int64_t total_count;         /* X-Total-Count, or -1 */
+    int64_t retry_after_s;       /* Retry-After in seconds, 0 to LIMIT_RETRY_AFTER_S, or -1 */
+    int64_t ratelimit_remaining; /* X-RateLimit-Remaining, or -1 */
+    int64_t duration_ms;         /* of the last exchange */
+    char words[160]; /* why it failed, for a person: "timed out after 10 s", "connection refused"; "" when
+                        answered */
+};
+/* fetch_answer_free: NULL is fine. */
+void fetch_answer_free(struct fetch_answer *answer);
+
+/* fetch_inbox_new / _free: an inbox belongs to one thread at a time. Freeing it abandons what it still waits
+ * for. */
+struct fetch_inbox *fetch_inbox_new(struct fetch *fetch);
+void fetch_inbox_free(struct fetch_inbox *inbox);
+
+/* fetch_send: copies the request and queues it; an answer will come, whatever happens. */
+void fetch_send(struct fetch_inbox *inbox, const struct fetch_request *request);
+
+/* fetch_take: the next answer, waiting up to `wait_ms` (0: not at all, -1: for ever); NULL when there was
+ * none in time. Caller frees with fetch_answer_free. */
+struct fetch_answer *fetch_take(struct fetch_inbox *inbox, int64_t wait_ms);
+
+/* fetch_pending: requests sent and not yet taken. */
+size_t fetch_pending(const struct fetch_inbox *inbox);
+
+/* fetch_inbox_abort: every request still waiting or in flight is answered FETCH_ABORTED soon. From any
+ * thread. What is sent afterwards is not touched. */
+void fetch_inbox_abort(struct fetch_inbox *inbox);
+
+/* fetch_url: base + path segments + query, each segment and value percent-encoded ('/' too), by curl's URL
+ * API. `segments` and `query` (name, value, name, value, …) are NULL-terminated and may be NULL. Keeps a path
+ * that the base has, drops its query. Returns NULL if `base` is no http(s) URL, or if a segment is "." or
+ * "..", which could not reach the server as such. Caller frees with free(). */
+char *fetch_url(const char *base, const char *const *segments, const char *const *query);
+
+/* fetch_escape: `text` percent-encoded for one path segment or query value, '/' too. Caller frees with
+ * free(). */
+char *fetch_escape(const char *text);
+
+/* fetch_url_shown: `url` as a person may see it: without user name and password, its query as "?...". Never
+ * NULL. Caller frees with free(). */
+char *fetch_url_shown(const char *url);
+/* fetch_url_has_user: `url` is one, and holds a user name or a password. */
+bool fetch_url_has_user(const char *url);
+
+#endif
