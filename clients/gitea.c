@@ -1,0 +1,171 @@
+/* Gitea as an upstream: where it is, how it is asked, how it fares. The facts themselves are in
+ * gitea_heads.c, gitea_facts.c and gitea_pulls.c.
+ *
+ * Sources, all of go-gitea/gitea 1.22 to 1.27: routers/api/v1/repo/{branch,status,pull,pull_review,file}.go
+ * for what is answered; services/context/{api,base_path,pagination}.go for errors, escaping and
+ * X-Total-Count; services/context/ repo.go for 301 after a rename and for 404 in place of 403. A path
+ * parameter is unescaped by Gitea itself, also where the route takes the rest of the path, so that every
+ * segment, "/" in it included, is sent percent-encoded. */
+#include "clients/gitea.h"
+
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clients/base/text.h"
+#include "clients/gitea_io.h"
+
+#define WHAT_MAX ((size_t)200)
+
+struct gitea {
+    char *api; /* NULL: not set up */
+    char *token, *authorization;
+    const char *headers[3];
+    pthread_mutex_t lock; /* guards health */
+    struct gitea_health health;
+};
+
+static const char not_set[] = "ORCH_GITEA_URL is not set";
+
+static bool is_header_text(const char *text)
+{
+    for (; *text; text++)
+        if ((unsigned char)*text < 0x21 || (unsigned char)*text > 0x7e)
+            return false;
+    return true;
+}
+
+enum err gitea_new(const char *base_url, const char *token, struct gitea **ret, struct why *why)
+{
+    static const char *const api[] = {"api", "v1", NULL};
+    char *url = base_url && *base_url ? fetch_url(base_url, api, NULL) : NULL;
+    if (base_url && *base_url && (!url || fetch_url_has_user(base_url))) {
+        free(url);
+        return why_set(why, ERR_INVALID, "ORCH_GITEA_URL must be an http or https URL without a user name");
+    }
+    if (token && !is_header_text(token)) {
+        free(url);
+        return why_set(why, ERR_INVALID, "ORCH_GITEA_TOKEN holds characters that no token has");
+    }
+    struct gitea *gitea = mem_zero(1, sizeof *gitea);
+    gitea->api = url;
+    gitea->headers[0] = "Accept: application/json";
+    if (token && *token) {
+        gitea->token = mem_dup(token);
+        gitea->authorization = mem_printf("Authorization: token %s", token);
+        gitea->headers[1] = gitea->authorization;
+    }
+    pthread_mutex_init(&gitea->lock, NULL);
+    gitea->health.ok = url != NULL;
+    gitea->health.since_us = clock_wall_us();
+    if (!url)
+        snprintf(gitea->health.words, sizeof gitea->health.words, "%s", not_set);
+    *ret = gitea;
+    return ERR_OK;
+}
+
+void gitea_free(struct gitea *gitea)
+{
+    if (!gitea)
+        return;
+    pthread_mutex_destroy(&gitea->lock);
+    free(gitea->api);
+    free(gitea->token);
+    free(gitea->authorization);
+    free(gitea);
+}
+
+bool gitea_configured(const struct gitea *gitea)
+{
+    return gitea->api != NULL;
+}
+
+void gitea_health(struct gitea *gitea, struct gitea_health *ret)
+{
+    pthread_mutex_lock(&gitea->lock);
+    *ret = gitea->health;
+    pthread_mutex_unlock(&gitea->lock);
+}
+
+static void health_learn(struct gitea *gitea, const struct fetch_answer *answer)
+{
+    if (answer->result == FETCH_ABORTED) /* our own doing */
+        return;
+    struct gitea_health seen = {0};
+    seen.ok = gitea_answer_health(answer, seen.words, sizeof seen.words);
+    pthread_mutex_lock(&gitea->lock);
+    seen.since_us = seen.ok == gitea->health.ok ? gitea->health.since_us : clock_wall_us();
+    gitea->health = seen;
+    pthread_mutex_unlock(&gitea->lock);
+}
+
+/* ---- asking ------------------------------------------------------------------------------------------ */
+
+bool gitea_repo_split(struct arena *arena, const char *repo, const char **ret_owner, const char **ret_name)
+{
+    const char *slash = repo ? strchr(repo, '/') : NULL;
+    if (!slash || slash == repo || !slash[1] || strchr(slash + 1, '/'))
+        return false;
+    *ret_owner = arena_printf(arena, "%.*s", (int)(slash - repo), repo);
+    *ret_name = arena_text(arena, slash + 1);
+    return true;
+}
+
+const char *gitea_what(struct arena *arena, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    char *whole = NULL;
+    int len = vasprintf(&whole, fmt, args);
+    va_end(args);
+    if (len < 0)
+        abort(); /* out of memory, see err.h */
+    AUTO_FREE char *cut = text_cut(whole, WHAT_MAX);
+    free(whole);
+    return arena_text(arena, cut);
+}
+
+const char *gitea_url(struct arena *arena, const struct gitea *gitea, const char *const *segments,
+                      const char *const *query)
+{
+    AUTO_FREE char *url = gitea->api ? fetch_url(gitea->api, segments, query) : NULL;
+    return arena_text(arena, url);
+}
+
+struct ask {
+    struct gitea *gitea;
+    const char *what;
+    gitea_replied_fn *replied;
+    void *arg;
+};
+
+static void ask_answered(struct book *book, void *arg, const struct fetch_answer *answer)
+{
+    struct ask *ask = arg;
+    struct gitea_reply reply;
+    health_learn(ask->gitea, answer);
+    gitea_reply_read(answer, ask->what, book_arena(book), &reply);
+    if (reply.words && ask->gitea->token &&
+        strstr(reply.words, ask->gitea->token)) /* a proxy that quotes what it got */
+        reply.words = arena_printf(book_arena(book), "Gitea answered %d for %s", answer->status, ask->what);
+    ask->replied(book, ask->arg, &reply);
+    json_decref(reply.json);
+}
+
+void gitea_ask(struct book *book, struct gitea *gitea, const char *url, const char *what,
+               gitea_replied_fn *replied, void *arg)
+{
+    if (!url) {
+        struct gitea_reply reply = {.state = FACT_FAILED, .total = -1, .words = not_set};
+        if (gitea->api)
+            reply.words = arena_printf(book_arena(book),
+                                       "Gitea cannot be asked for %s: no URL can hold that name", what);
+        replied(book, arg, &reply);
+        return;
+    }
+    struct ask *ask = arena_zero(book_arena(book), 1, sizeof *ask);
+    *ask = (struct ask){.gitea = gitea, .what = what, .replied = replied, .arg = arg};
+    book_send(book, url, gitea->headers, ask_answered, ask);
+}

@@ -1,0 +1,56 @@
+/* gitea_io.h - what the parts of Gitea's client share: asking, lists. Private to clients/gitea*.c. */
+#ifndef RECONCILED_GITEA_IO_H
+#define RECONCILED_GITEA_IO_H
+
+#include "clients/book_question.h"
+#include "clients/gitea.h"
+#include "clients/gitea_parse.h"
+
+#define GITEA_PAGE "50" /* Gitea's MAX_RESPONSE_ITEMS; some servers are set lower, none answers more */
+
+/* A repo's name in two, for path segments; false if it is not "owner/name". Both live in the arena. */
+bool gitea_repo_split(struct arena *arena, const char *repo, const char **ret_owner, const char **ret_name);
+
+/* gitea_what: what is asked for, for a person, in the arena: printable and bounded whatever the names hold.
+ */
+const char *gitea_what(struct arena *arena, const char *fmt, ...) ATTR_PRINTF(2, 3);
+
+/* gitea_url: below /api/v1; NULL if it cannot be one (a segment of dots, Gitea not set up). In the arena. */
+const char *gitea_url(struct arena *arena, const struct gitea *gitea, const char *const *segments,
+                      const char *const *query);
+
+/* gitea_ask: GET; `replied` is called once, at once when nothing can be sent (url NULL). The reply's JSON is
+ * valid until it returns, the words as long as the book. */
+typedef void gitea_replied_fn(struct book *book, void *arg, const struct gitea_reply *reply);
+void gitea_ask(struct book *book, struct gitea *gitea, const char *url, const char *what,
+               gitea_replied_fn *replied, void *arg);
+
+/* A list that comes in pages. The asker fills the first part; `done` is called once. X-Total-Count says how
+ * many pages there are, and they are asked for together; without it, or when it disagrees with the rows, or
+ * if one_by_one, page after page until an empty one or the same one again. */
+struct gitea_list;
+typedef void gitea_listed_fn(struct book *book, struct gitea_list *list);
+struct gitea_list {
+    struct gitea *gitea;
+    const char *what;
+    const char *const *segments; /* NULL-terminated, as long as the book */
+    const char *const *query;    /* name, value, …; or NULL */
+    gitea_page_fn *parse;
+    const void *parse_arg;
+    size_t pages_max; /* if there are more, only the first ones are read, and `cut` */
+    bool one_by_one;  /* rows may be hidden from the caller though counted */
+    gitea_listed_fn *done;
+    void *arg;
+
+    enum fact_state state; /* FACT_KNOWN: the pages below */
+    const char *words, *url;
+    struct gitea_page *pages;
+    size_t n_pages, n_rows;
+    int64_t total;     /* X-Total-Count, or -1 when unknown */
+    bool cut, shifted; /* shifted: the total changed from page to page */
+
+    size_t n_asked, n_answered;
+};
+void gitea_list_start(struct book *book, struct gitea_list *list);
+
+#endif
