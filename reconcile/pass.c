@@ -1,0 +1,104 @@
+#include "reconcile/pass.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "clients/base/limits.h"
+#include "clients/base/log.h"
+#include "reconcile/gate_side.h"
+#include "reconcile/pass_state.h"
+
+static const char *const side_names[] = {[SIDE_BOTH] = "both", [SIDE_GATE] = "gate", [SIDE_PLANE] = "plane"};
+static const char *const trigger_names[] = {
+    [TRIGGER_TIMER] = "timer", [TRIGGER_REQUEST] = "request", [TRIGGER_COMMAND] = "command"};
+
+const char *pass_side_name(enum pass_side side)
+{
+    return side_names[side];
+}
+
+bool pass_side_parse(const char *text, enum pass_side *ret)
+{
+    for (size_t i = 0; i < ARRAY_LEN(side_names); i++)
+        if (strcmp(text, side_names[i]) == 0) {
+            *ret = (enum pass_side)i;
+            return true;
+        }
+    return false;
+}
+
+const char *pass_trigger_name(enum pass_trigger trigger)
+{
+    return trigger_names[trigger];
+}
+
+enum err pass_refresh_policy(struct pass *pass, struct why *why)
+{
+    struct policy *newer = NULL;
+    enum err err = policy_read(pass->world->store, pass->world->settings, &newer, why);
+    if (err)
+        return err;
+    policy_free(pass->policy);
+    pass->policy = newer;
+    return ERR_OK;
+}
+
+const char *pass_hold_reason(const struct pass *pass, enum pass_side side)
+{
+    const struct policy *policy = pass->policy;
+    if (pass->request->dry_run)
+        return NULL;
+    if (!policy->enabled)
+        return policy->enabled_hold.words ? policy->enabled_hold.words : "switched off";
+    if (side == SIDE_PLANE && !policy->plane_enabled)
+        return policy->plane_hold.words ? policy->plane_hold.words : "the Plane side is switched off";
+    if (policy->mode == MODE_OBSERVE)
+        return policy->mode_hold.words ? policy->mode_hold.words : "mode is observe: nothing is written";
+    return NULL;
+}
+
+bool pass_stopping(const struct pass *pass)
+{
+    return atomic_load(pass->world->stopping);
+}
+
+void pass_result_done(struct pass_result *result)
+{
+    json_decref(result->report);
+    *result = (struct pass_result){0};
+}
+
+enum err pass_run(struct pass_world *world, const struct pass_request *request, const char *id,
+                  struct policy **policy, struct pass_result *ret, struct why *why)
+{
+    int64_t began_ms = clock_mono_ms();
+    struct pass pass = {
+        .world = world,
+        .request = request,
+        .policy = *policy,
+        .deadline_ms = began_ms + LIMIT_PASS_MS,
+    };
+    report_begin(&pass.report, id, request);
+    enum err err = ERR_OK;
+    if (request->side != SIDE_PLANE && (pass.policy->enabled || request->dry_run))
+        err = gate_side_run(&pass, why);
+    *policy = pass.policy;
+
+    pass.report.duration_ms = clock_mono_ms() - began_ms;
+    if (err) {
+        pass.report.state = PASS_FAILED;
+        pass.report.error = mem_dup(why->text);
+    } else if (pass.report.state == PASS_RUNNING) {
+        pass.report.state = PASS_DONE;
+    }
+    *ret = (struct pass_result){
+        .report = report_json(&pass.report),
+        .transitions = pass.written,
+        .interrupted = pass.report.state == PASS_INTERRUPTED,
+        .stuck = pass.report.stuck,
+        .oldest_age_s = pass.report.oldest_age_s,
+        .looked = request->side != SIDE_PLANE && request->task_id == 0 && !request->ignore_grace && !err,
+    };
+    report_done(&pass.report);
+    return err;
+}

@@ -1,0 +1,85 @@
+/* pass.h - one pass: look at the stuck tasks once, heal what is green, report.
+ *
+ * A pass is the same code whether the timer, a request or the command line started it, and whether it is dry
+ * or not.
+ */
+#ifndef RECONCILED_PASS_H
+#define RECONCILED_PASS_H
+
+#include <jansson.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "clients/base/err.h"
+#include "clients/base/text.h"
+
+struct fetch;
+struct gitea;
+struct pipeline;
+struct policy;
+struct rest;
+struct settings;
+struct store;
+
+enum pass_side { SIDE_BOTH, SIDE_GATE, SIDE_PLANE };
+const char *pass_side_name(enum pass_side side);
+bool pass_side_parse(const char *text, enum pass_side *ret);
+
+enum pass_trigger { TRIGGER_TIMER, TRIGGER_REQUEST, TRIGGER_COMMAND };
+const char *pass_trigger_name(enum pass_trigger trigger);
+
+/* The outcomes of the contract, the same words everywhere. */
+enum outcome {
+    OUTCOME_ADVANCED,
+    OUTCOME_STARTED,
+    OUTCOME_APPROVED,
+    OUTCOME_REJECTED,
+    OUTCOME_RACED,
+    OUTCOME_RED,
+    OUTCOME_UNKNOWN,
+    OUTCOME_QUARANTINED,
+    OUTCOME_HELD,
+    OUTCOME_FAILED,
+    OUTCOME_MAX_
+};
+const char *outcome_name(enum outcome outcome);
+
+struct pass_request {
+    enum pass_trigger trigger;
+    bool dry_run;
+    enum pass_side side;
+    int64_t task_id; /* 0: all */
+    bool ignore_grace;
+};
+
+/* What a pass works with. Everything outlives it. */
+struct pass_world {
+    const struct settings *settings;
+    const struct pipeline *pipeline;
+    struct store *store;
+    struct fetch *fetch;
+    struct gitea *gitea;
+    struct rest *rest; /* tasks that stayed red and are looked at less often; owned by the sweeper's thread */
+    atomic_bool *stopping; /* set: end at the next step */
+};
+
+/* What is left of a pass when it is over. */
+struct pass_result {
+    json_t *report;  /* the contract's pass report, complete */
+    int transitions; /* written */
+    bool interrupted;
+    bool looked;          /* the next two were counted over all tasks by their own grace */
+    size_t stuck;         /* tasks found stuck, healed or not */
+    int64_t oldest_age_s; /* of those */
+};
+void pass_result_done(struct pass_result *result);
+
+/* pass_run: makes one pass. Never fails as a whole for one task's or upstream's failure; ERR_ only when the
+ * database could not be asked at all (*ret is then a report that says so). `id` names the pass; *policy is
+ * replaced by a newer one when the stored settings moved. A policy that is switched off makes an empty pass
+ * unless it is dry. */
+ATTR_NODISCARD enum err pass_run(struct pass_world *world, const struct pass_request *request, const char *id,
+                                 struct policy **policy, struct pass_result *ret, struct why *why);
+
+#endif

@@ -1,0 +1,34 @@
+/* pass_state.h - a pass under way, as its two sides and the transition share it. Private to reconcile/. One
+ * thread. */
+#ifndef RECONCILED_PASS_STATE_H
+#define RECONCILED_PASS_STATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "reconcile/pass.h"
+#include "reconcile/policy.h"
+#include "reconcile/report.h"
+
+struct pass {
+    struct pass_world *world;
+    const struct pass_request *request;
+    struct policy *policy; /* as of the newest look; owned by the caller of pass_run */
+    int64_t deadline_ms;   /* clock_mono_ms() */
+    int healed;            /* transitions made (or, when dry, that would be), against max_heals_per_pass */
+    int written;           /* transitions written */
+    struct report report;
+};
+
+/* pass_refresh_policy: reads the stored settings again and replaces pass->policy. */
+ATTR_NODISCARD enum err pass_refresh_policy(struct pass *pass, struct why *why);
+
+/* pass_hold_reason: why nothing may be written now (switched off, observing, or the side's own switch), or
+ * NULL when it may. A dry run is never held: it writes nothing anyway, and shows what would be. Valid until
+ * the policy is refreshed. */
+const char *pass_hold_reason(const struct pass *pass, enum pass_side side);
+
+/* pass_stopping: the process ends: go no further. */
+bool pass_stopping(const struct pass *pass);
+
+#endif

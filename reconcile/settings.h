@@ -1,0 +1,110 @@
+/* settings.h - every setting, in one table (settings_table.c): name, type, default, limits, help, and whether
+ * it may change at run time.
+ *
+ * The table is the only place that knows a setting. Reading the environment, `_FILE` secrets, --help, GET and
+ * PUT /reconcile/config and the README's list all follow from it (the last is held to it by a test). Values
+ * read at the start never change; the run-time members are laid over them by policy.h.
+ */
+#ifndef RECONCILED_SETTINGS_H
+#define RECONCILED_SETTINGS_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "clients/base/err.h"
+#include "clients/base/log.h"
+
+struct pipeline;
+
+enum reconcile_mode { MODE_HEAL, MODE_OBSERVE };
+
+struct project {
+    const char *repo;             /* "owner/name" */
+    const char *plane_project_id; /* uuid; NULL, together with prefix: F-1 alone looks at this repo */
+    const char *prefix;           /* "ORCH" */
+    const char *base_branch;      /* never NULL */
+};
+
+/* The values at the start. Texts are NULL when neither set nor defaulted; URLs have lost their trailing
+ * slashes. All owned by the struct. */
+struct settings {
+    char *database_url, *database_schema;
+    char *http_listen, *api_token;
+
+    bool enabled, plane_enabled;
+    int mode; /* enum reconcile_mode */
+    int64_t interval_s, grace_default_s;
+    json_t *grace_overrides; /* object: stage → seconds */
+    int64_t max_heals_per_pass;
+    bool notify_unblock;
+    char *notify_template;
+
+    char *pipeline_file;
+    json_t *projects_json;    /* as given */
+    struct project *projects; /* the same, as structs that borrow from projects_json */
+    size_t n_projects;
+
+    char *plane_url, *plane_api_token, *plane_workspace;
+    json_t *plane_states; /* object: in_progress, approved, rejected → name or uuid; always all three */
+    char *gitea_url, *gitea_token;
+    char *telegram_bot_token, *telegram_chat_id, *telegram_url;
+
+    int64_t upstream_timeout_s, upstream_concurrency;
+    int log_level;  /* enum log_level */
+    int log_format; /* enum log_format */
+
+    const struct setting_source *sources; /* parallel to the table; private to settings.c */
+};
+
+/* settings_read: from the environment as `lookup` gives it (getenv in the process, a fake in tests); an empty
+ * variable counts as not set. Every problem is added to `problems` (a JSON array of strings, one line each,
+ * naming the variable and never a secret's value); returns ERR_INVALID if there was any. NAME_FILE is read
+ * for every secret (one trailing newline dropped); NAME and NAME_FILE together are a problem. A variable in
+ * `environment` ("NAME=value", NULL-terminated like environ; may be NULL) that begins with ORCH_RECONCILE_
+ * and is unknown is a problem too: a misspelt kill switch must not be ignored. Free with settings_free. */
+ATTR_NODISCARD enum err settings_read(const char *(*lookup)(const char *name), const char *const *environment,
+                                      struct settings **ret, json_t *problems);
+/* settings_free: NULL is fine. */
+void settings_free(struct settings *settings);
+
+/* settings_check_stages: the stages that ORCH_RECONCILE_GRACE_OVERRIDES_JSON names are stages of the
+ * pipeline. Problems and result as in settings_read. */
+ATTR_NODISCARD enum err settings_check_stages(const struct settings *settings,
+                                              const struct pipeline *pipeline, json_t *problems);
+
+/* settings_help: the table as text for --help, at most 100 columns wide. Caller frees. */
+char *settings_help(void);
+
+/* settings_names: all variable names, NULL-terminated, in the table's order; static. For the tests that hold
+ * README and OpenAPI to the table. settings_members: the run-time member names, likewise. */
+const char *const *settings_names(void);
+const char *const *settings_members(void);
+
+/* settings_project: the project of a repo, or NULL. */
+const struct project *settings_project(const struct settings *settings, const char *repo);
+
+/* settings_base_branch: of the repo's project, or "main". */
+const char *settings_base_branch(const struct settings *settings, const char *repo);
+
+/* An address to listen on: "host:port" or "[v6]:port". */
+struct listen_address {
+    char host[256]; /* without brackets */
+    int port;       /* 0: any that is free */
+    bool v6;
+    bool loopback; /* nobody but this machine can reach it: 127.0.0.0/8, ::1, or the name localhost */
+};
+/* settings_listen_parse: false when `text` is no such address. */
+bool settings_listen_parse(const char *text, struct listen_address *ret);
+
+/* settings_merge: lays a PUT body over stored overrides; used by policy.c alone. `overrides` is
+ * {"member":{"value":…,"set_at":us,"reason":…,"by":…,"until":us},…}, where the last three may be missing.
+ * Members named with null are dropped, and so are overrides whose `until` has come; reason, by and until of
+ * the body go with every member it sets. On ERR_INVALID, *ret_errors is a JSON array of {"field","detail"}
+ * naming every bad or unknown member, and nothing else is returned. On ERR_OK *ret_overrides is the new
+ * document. `stages` names the pipeline's stages, NULL-terminated: grace_overrides may name no other. */
+ATTR_NODISCARD enum err settings_merge(const json_t *overrides, const json_t *body, const char *const *stages,
+                                       int64_t now_us, json_t **ret_overrides, json_t **ret_errors);
+
+#endif

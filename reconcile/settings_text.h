@@ -1,0 +1,19 @@
+/* settings_text.h - what texts in settings and in the pipeline may look like.
+ *
+ * URLs are judged more strictly than an HTTP library would, and without one (reconcile/ includes none):
+ * whatever passes here means the same to every reader.
+ */
+#ifndef RECONCILED_SETTINGS_TEXT_H
+#define RECONCILED_SETTINGS_TEXT_H
+
+#include <stdbool.h>
+
+/* text_has_control: an ASCII control character is in it: a line break, a tab, … */
+bool text_has_control(const char *text);
+
+/* url_problem: what is wrong with `url` in words ("must begin with http:// or https://"), or NULL. It has a
+ * host, no user or password, no fragment, visible ASCII alone. A template may have a query, and braces behind
+ * the host; anything else may not. */
+const char *url_problem(const char *url, bool is_template);
+
+#endif

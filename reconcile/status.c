@@ -1,0 +1,219 @@
+#include "reconcile/status.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "clients/base/jsonx.h"
+#include "clients/base/text.h"
+#include "clients/gitea.h"
+#include "clients/store.h"
+#include "reconcile/pass.h"
+#include "reconcile/policy.h"
+#include "reconcile/report.h"
+#include "reconcile/settings.h"
+
+struct status {
+    const struct settings *settings;
+    struct gitea *gitea;
+    status_change_fn *on_change;
+    void *arg;
+    int64_t started_us;
+
+    pthread_mutex_t lock; /* guards all that follows */
+    int64_t revision;     /* of the policy shown: an older one that comes late changes nothing */
+    bool enabled, plane_enabled, observing;
+    int64_t interval_s;
+    json_t *pause; /* null or who holds the switch */
+    bool running;
+    int64_t last_run_us; /* 0: never */
+    size_t stuck;
+    int64_t oldest_age_s;
+    int64_t unblocked_total;
+    char *last_unblocked;
+    json_t *last_pass; /* null before the first */
+    bool database_ok;
+    int64_t database_since_us; /* since when it has not been ok */
+    char *database_words;
+};
+
+struct status *status_new(const struct settings *settings, struct gitea *gitea, status_change_fn *on_change,
+                          void *arg)
+{
+    struct status *status = mem_zero(1, sizeof *status);
+    *status = (struct status){
+        .settings = settings,
+        .gitea = gitea,
+        .on_change = on_change,
+        .arg = arg,
+        .started_us = clock_wall_us(),
+        .enabled = settings->enabled,
+        .plane_enabled = settings->plane_enabled,
+        .observing = settings->mode == MODE_OBSERVE,
+        .interval_s = settings->interval_s,
+        .pause = json_null(),
+        .last_pass = json_null(),
+        .database_ok = true,
+    };
+    pthread_mutex_init(&status->lock, NULL);
+    return status;
+}
+
+void status_free(struct status *status)
+{
+    if (!status)
+        return;
+    pthread_mutex_destroy(&status->lock);
+    json_decref(status->pause);
+    json_decref(status->last_pass);
+    free(status->last_unblocked);
+    free(status->database_words);
+    free(status);
+}
+
+static json_t *health(bool ok, const char *words, int64_t since_us)
+{
+    json_t *object = json_object();
+    json_put(object, "ok", json_boolean(ok));
+    if (!ok) {
+        json_put(object, "error", json_text(words));
+        if (since_us)
+            json_put(object, "since", json_instant(since_us));
+    }
+    return object;
+}
+
+static json_t *upstreams(const struct status *status)
+{
+    const struct settings *settings = status->settings;
+    struct gitea_health gitea;
+    gitea_health(status->gitea, &gitea);
+    json_t *object = json_object();
+    json_put(object, "database",
+             health(status->database_ok, status->database_words, status->database_since_us));
+    json_put(object, "plane",
+             health(settings->plane_url != NULL, "ORCH_PLANE_URL is not set: the Plane side is off", 0));
+    json_put(object, "gitea", health(gitea.ok, gitea.words, gitea.since_us));
+    json_put(object, "telegram",
+             health(settings->telegram_bot_token != NULL,
+                    "ORCH_TELEGRAM_BOT_TOKEN is not set: messages are only logged", 0));
+    return object;
+}
+
+/* The first six members are the predecessor's, with its names and meaning. What is kept is copied whole: the
+ * document may live on in another thread, and jansson's counts are not to be shared across threads. */
+static json_t *build(const struct status *status)
+{
+    json_t *object = json_object();
+    json_put(object, "enabled", json_boolean(status->enabled));
+    json_put(object, "plane_enabled", json_boolean(status->plane_enabled));
+    json_put(object, "interval", json_integer(status->interval_s));
+    json_put(object, "last_run_ts",
+             status->last_run_us ? json_real((double)(status->last_run_us / 1000) / 1000.0) : json_null());
+    json_put(object, "unblocked_total", json_integer(status->unblocked_total));
+    json_put(object, "last_unblocked", json_text(status->last_unblocked));
+    json_put(object, "mode", json_text(status->observing ? "observe" : "heal"));
+    json_put(object, "version", json_text(RECONCILED_VERSION));
+    json_put(object, "started_at", json_instant(status->started_us));
+    json_put(object, "running", json_boolean(status->running));
+    json_put(object, "pause", json_deep_copy(status->pause));
+    json_t *stuck = json_object();
+    json_put(stuck, "count", json_integer((json_int_t)status->stuck));
+    json_put(stuck, "oldest_age_s", json_integer(status->oldest_age_s));
+    json_put(object, "stuck", stuck);
+    json_put(object, "last_pass", json_deep_copy(status->last_pass));
+    json_put(object, "upstreams", upstreams(status));
+    return object;
+}
+
+json_t *status_document(struct status *status)
+{
+    pthread_mutex_lock(&status->lock);
+    json_t *document = build(status);
+    pthread_mutex_unlock(&status->lock);
+    return document;
+}
+
+/* Publishing inside the lock keeps the publications in the order of the changes. */
+static void publish_and_unlock(struct status *status)
+{
+    if (status->on_change) {
+        json_t *document = build(status);
+        status->on_change(status->arg, document);
+        json_decref(document);
+    }
+    pthread_mutex_unlock(&status->lock);
+}
+
+static json_t *pause_of(const struct policy *policy)
+{
+    const struct policy_hold *hold = &policy->enabled_hold;
+    if (!hold->held)
+        return json_null();
+    json_t *object = json_object();
+    json_put(object, "by", json_text(hold->by));
+    json_put(object, "reason", json_text(hold->reason));
+    json_put(object, "until", json_instant(hold->until_us));
+    return object;
+}
+
+void status_policy(struct status *status, const struct policy *policy)
+{
+    pthread_mutex_lock(&status->lock);
+    if (policy->revision < status->revision) {
+        pthread_mutex_unlock(&status->lock);
+        return;
+    }
+    status->revision = policy->revision;
+    status->enabled = policy->enabled;
+    status->plane_enabled = policy->plane_enabled;
+    status->observing = policy->mode == MODE_OBSERVE;
+    status->interval_s = policy->interval_s;
+    json_decref(status->pause);
+    status->pause = pause_of(policy);
+    publish_and_unlock(status);
+}
+
+void status_ledger(struct status *status, const struct store_ledger_summary *summary)
+{
+    pthread_mutex_lock(&status->lock);
+    status->unblocked_total = summary->total;
+    free(status->last_unblocked);
+    status->last_unblocked = mem_dup(summary->last_work_item_id);
+    publish_and_unlock(status);
+}
+
+void status_database(struct status *status, enum err err, const struct why *why)
+{
+    pthread_mutex_lock(&status->lock);
+    if (err == ERR_OK) {
+        status->database_ok = true;
+    } else {
+        if (status->database_ok)
+            status->database_since_us = clock_wall_us();
+        status->database_ok = false;
+        free(status->database_words);
+        status->database_words = mem_dup(why->text);
+    }
+    publish_and_unlock(status);
+}
+
+void status_pass_begins(struct status *status)
+{
+    pthread_mutex_lock(&status->lock);
+    status->running = true;
+    publish_and_unlock(status);
+}
+
+void status_pass_ended(struct status *status, const struct pass_result *result)
+{
+    pthread_mutex_lock(&status->lock);
+    status->running = false;
+    status->last_run_us = clock_wall_us();
+    json_decref(status->last_pass);
+    status->last_pass = report_summary(result->report);
+    if (result->looked) {
+        status->stuck = result->stuck - (size_t)result->transitions;
+        status->oldest_age_s = result->oldest_age_s;
+    }
+    publish_and_unlock(status);
+}

@@ -1,0 +1,41 @@
+/* status.h - the document of GET /reconcile/status, kept up to date by whoever learns something.
+ *
+ * One small struct behind one lock; no lock is held over input or output. After each change the whole
+ * document is built and handed on, in the order of the changes, so that a reader never waits for a database
+ * or an upstream.
+ */
+#ifndef RECONCILED_STATUS_H
+#define RECONCILED_STATUS_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "clients/base/err.h"
+
+struct gitea;
+struct pass_result;
+struct policy;
+struct settings;
+struct status;
+struct store_ledger_summary;
+
+/* status_new: `on_change` (may be NULL) gets each new document, borrowed, under the status's lock: it must
+ * only copy. */
+typedef void status_change_fn(void *arg, const json_t *document);
+struct status *status_new(const struct settings *settings, struct gitea *gitea, status_change_fn *on_change,
+                          void *arg);
+void status_free(struct status *status);
+
+/* What changed. All thread-safe. */
+void status_policy(struct status *status, const struct policy *policy);
+void status_ledger(struct status *status, const struct store_ledger_summary *summary);
+void status_database(struct status *status, enum err err, const struct why *why);
+void status_pass_begins(struct status *status);
+void status_pass_ended(struct status *status, const struct pass_result *result);
+
+/* status_document: as of now. Caller owns it. */
+json_t *status_document(struct status *status);
+
+#endif

@@ -1,0 +1,37 @@
+/* transition.h - THE way a task moves: everything that heals comes through transition_apply, whichever side
+ * found it.
+ *
+ * It is the policy's gate keeper: nothing is written while a switch is off, a dry run writes nothing, and
+ * what the database wrote is logged once, here. The compare-and-set itself is store_transition's.
+ */
+#ifndef RECONCILED_TRANSITION_H
+#define RECONCILED_TRANSITION_H
+
+#include <jansson.h>
+
+#include "clients/base/err.h"
+#include "reconcile/pass_state.h"
+
+struct stage;
+struct store_task;
+
+struct transition {
+    const struct store_task *task;
+    const struct stage *to;
+    enum pass_side side;
+    enum outcome success; /* the outcome's word if it moves: advanced, approved, rejected */
+    const char *reason;
+    const json_t *evidence;
+    /* Filled in: */
+    enum outcome outcome;
+    const char
+        *outcome_reason; /* in place of `reason` where the outcome needs another; NULL or valid as the pass */
+};
+
+/* transition_apply: up to LIMIT_BATCH transitions in one transaction. Each gets its outcome, even on error
+ * (failed). Returns an error only when the database could not be asked, after which the pass had better end.
+ */
+ATTR_NODISCARD enum err transition_apply(struct pass *pass, struct transition *batch, size_t n,
+                                         struct why *why);
+
+#endif
