@@ -1,0 +1,20 @@
+/* app.h - the services that handlers reach, put together once by main. Everything here outlives the listener.
+ */
+#ifndef RECONCILED_APP_H
+#define RECONCILED_APP_H
+
+struct pipeline;
+struct publication;
+struct settings;
+struct store;
+struct sweeper;
+
+struct app {
+    const struct settings *settings;
+    const struct pipeline *pipeline;
+    struct store *store;
+    struct sweeper *sweeper;
+    struct publication *status; /* body of GET /reconcile/status */
+};
+
+#endif

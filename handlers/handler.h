@@ -1,0 +1,74 @@
+/* handler.h - what a handler sees: a request, and the ways to answer it. The listener (server/) implements
+ * the answer_ functions; handlers never see the HTTP library.
+ *
+ * A handler answers exactly once, by one answer_* call or by request_defer; after that it lets go of the
+ * request. It may touch the database if its route says so (ROUTE_OFFLOAD: then it runs on a thread of its own
+ * kind); it never waits for an upstream or for a pass: whoever must wait defers.
+ */
+#ifndef RECONCILED_HANDLER_H
+#define RECONCILED_HANDLER_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "clients/base/err.h"
+
+struct request;
+struct app;
+
+typedef void handler_fn(struct request *request);
+
+/* request_app: the services. request_param: the {id} of the route, 1 to 128 characters of [A-Za-z0-9._-], or
+ * "". request_query: a query parameter, decoded, or NULL; its bytes may be anything but NUL. request_header:
+ * by name, or NULL. All live as long as the request. */
+struct app *request_app(struct request *request);
+const char *request_param(const struct request *request);
+const char *request_query(const struct request *request, const char *name);
+const char *request_header(const struct request *request, const char *name);
+
+/* request_json: the body, already parsed and known to be a JSON object; NULL when there was none. Borrowed.
+ */
+const json_t *request_json(const struct request *request);
+
+/* answer_header: adds a header to the answer that follows; at most 4. `name` is static, `value` is copied. */
+void answer_header(struct request *request, const char *name, const char *value);
+/* answer_json: takes `body`, which is a problem document if status >= 400. */
+void answer_json(struct request *request, int status, json_t *body_take);
+/* answer_text: a body that is ready; copied. */
+void answer_text(struct request *request, int status, const char *content_type, const char *body, size_t len);
+/* answer_static: a body that outlives the process's listener; not copied. */
+void answer_static(struct request *request, const char *content_type, const char *body, size_t len);
+
+/* answer_problem: RFC 9457. The title follows from the status; `detail` is formatted. answer_fields: with an
+ * errors array of {"field","detail"}, taken; status 422 for a body, 400 for a query parameter. answer_error:
+ * the problem of an `enum err` that came from below: NOT_FOUND 404, CONFLICT 409, INVALID 422, TIMEOUT and
+ * UNAVAILABLE 503 with Retry-After, the rest 500 (whose detail is not shown but logged). */
+void answer_problem(struct request *request, int status, const char *fmt, ...) ATTR_PRINTF(3, 4);
+void answer_fields(struct request *request, int status, const char *detail, json_t *errors_take);
+void answer_error(struct request *request, enum err err, const struct why *why);
+
+/* problem_document: the body of a problem, for who answers a deferred request. Caller owns it. */
+json_t *problem_document(int status, const char *detail);
+
+/* request_defer: suspends the connection; the handler must not touch the request any more. NULL when too many
+ * wait already or the service is stopping (the request has then been answered 503). deferred_answer: from any
+ * thread, exactly once, even when the peer has left meanwhile: resumes the request with that answer; takes
+ * `body`, as answer_json does. */
+struct deferred;
+struct deferred *request_defer(struct request *request);
+void deferred_answer(struct deferred *deferred, int status, json_t *body_take);
+
+/* A publication is one JSON body, replaced now and then by one writer at a time and read by every listener
+ * thread without a lock; all requests of one version share one prepared response. */
+struct publication;
+struct publication *publication_new(void);
+void publication_free(struct publication *publication);
+/* publication_set: copies the body; the next reader sees it. Any thread; writers are serialised inside.
+ * publication_free: when no listener runs any more. */
+void publication_set(struct publication *publication, const char *body, size_t len);
+/* answer_published: 200 application/json with the newest body; 503 before the first. */
+void answer_published(struct request *request, struct publication *publication);
+
+#endif

@@ -1,0 +1,18 @@
+/* handlers.h - one function per endpoint; what each does is the contract's table (openapi/openapi.yaml). One
+ * file per resource, named after its path. */
+#ifndef RECONCILED_HANDLERS_H
+#define RECONCILED_HANDLERS_H
+
+#include "handlers/handler.h"
+
+handler_fn handle_status_get;  /* GET  /reconcile/status */
+handler_fn handle_run_post;    /* POST /reconcile/run */
+handler_fn handle_runs_list;   /* GET  /reconcile/runs */
+handler_fn handle_runs_get;    /* GET  /reconcile/runs/{id} */
+handler_fn handle_config_get;  /* GET  /reconcile/config */
+handler_fn handle_config_put;  /* PUT  /reconcile/config */
+handler_fn handle_healthz_get; /* GET  /healthz */
+handler_fn handle_readyz_get;  /* GET  /readyz */
+handler_fn handle_openapi_get; /* GET  /openapi.json */
+
+#endif

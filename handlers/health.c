@@ -1,0 +1,30 @@
+#include "clients/base/jsonx.h"
+#include "clients/store.h"
+#include "handlers/app.h"
+#include "handlers/handlers.h"
+#include "reconcile/sweeper.h"
+
+static void answer_well(struct request *request)
+{
+    json_t *body = json_object();
+    json_put(body, "status", json_text("ok"));
+    answer_json(request, 200, body);
+}
+
+void handle_healthz_get(struct request *request)
+{
+    struct why why;
+    if (sweeper_alive(request_app(request)->sweeper, &why))
+        answer_well(request);
+    else
+        answer_problem(request, 503, "%s", why.text);
+}
+
+void handle_readyz_get(struct request *request)
+{
+    struct why why;
+    if (store_ready(request_app(request)->store, &why) == ERR_OK)
+        answer_well(request);
+    else
+        answer_problem(request, 503, "%s", why.text);
+}
