@@ -1,0 +1,47 @@
+/* access.h - who may ask, and which requests are framed so that two readers could understand them
+ * differently.
+ *
+ * Pure: the listener collects the headers that decide into a `struct access_head`, the functions judge them.
+ * libmicrohttpd lets both lengths, two lengths, two hosts and a space before the colon pass, even when
+ * strict: behind a proxy that reads them otherwise, one request becomes two. So all of them are refused here,
+ * before a byte of the body is read.
+ */
+#ifndef RECONCILED_ACCESS_H
+#define RECONCILED_ACCESS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct access_head {
+    const char *host, *origin, *authorization, *content_type, *content_length, *transfer_encoding, *expect;
+    bool repeated; /* one of the above is there twice */
+    bool odd;      /* a header's name is no token, or a value holds a control character */
+};
+
+/* access_head_add: notes one header; the value is borrowed. */
+void access_head_add(struct access_head *head, const char *name, size_t name_len, const char *value,
+                     size_t value_len);
+
+/* Why a request is refused; status 0: it is not. `detail` is static. */
+struct refusal {
+    int status;
+    const char *detail;
+};
+
+/* access_framing: 400, 413 or none. After it the connection cannot be trusted and must be closed. */
+struct refusal access_framing(const struct access_head *head, bool http_1_1);
+
+/* access_allowed: 401, 403 or none. `token` NULL: there is none, and only names of this machine are answered.
+ * `open`: the path needs no token. */
+struct refusal access_allowed(const struct access_head *head, const char *token, bool open);
+
+/* access_media: 415, or none if the body is declared as JSON in UTF-8. */
+struct refusal access_media(const struct access_head *head);
+
+/* access_has_body: the request announces one; its length is 0 for a chunked one. */
+bool access_has_body(const struct access_head *head, size_t *ret_len);
+
+/* host_is_loopback: "localhost", "127.0.0.1:8787", "[::1]:8787": a Host header that names this machine. */
+bool host_is_loopback(const char *host);
+
+#endif

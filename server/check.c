@@ -1,0 +1,212 @@
+/* check: asks everything outside once, the way a pass would, and says in one line each how it is. */
+#include <curl/curl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clients/fetch.h"
+#include "clients/store.h"
+#include "reconcile/pipeline.h"
+#include "reconcile/settings.h"
+#include "server/commands.h"
+#include "server/options.h"
+
+/* Questions per upstream: Plane allows 60 a minute to everybody together. */
+enum { QUESTIONS_MAX = 20 };
+
+static bool tell(const char *what, bool good, const char *words)
+{
+    printf("%-9s %s%s%s\n", what, good ? "ok" : "BAD", *words ? ": " : "", words);
+    return good;
+}
+
+static void tell_off(const char *what, const char *words)
+{
+    printf("%-9s off: %s\n", what, words);
+}
+
+static bool tell_problems(const char *what, const json_t *problems)
+{
+    for (size_t i = 0; i < json_array_size(problems); i++)
+        (void)tell(what, false, json_string_value(json_array_get(problems, i)));
+    return json_array_size(problems) == 0;
+}
+
+static bool check_database(const struct settings *settings)
+{
+    struct store *store = NULL;
+    struct why why;
+    if (store_open(settings->database_url, settings->database_schema, &store, &why) != ERR_OK)
+        return tell("database", false, why.text);
+    bool good = store_ready(store, &why) == ERR_OK;
+    tell("database", good, good ? store_describe(store) : why.text);
+    store_free(store);
+    return good;
+}
+
+/* ---- upstreams ---- */
+
+struct question {
+    char *url;
+    const char *about; /* what is named when the answer is bad */
+};
+
+struct questions {
+    struct question list[QUESTIONS_MAX];
+    size_t n;
+};
+
+static void questions_add(struct questions *questions, char *url_take, const char *about)
+{
+    if (url_take && questions->n < QUESTIONS_MAX)
+        questions->list[questions->n++] = (struct question){url_take, about};
+    else
+        free(url_take);
+}
+
+/* What an upstream that says no means by it; NULL: it said yes. */
+static const char *meaning(const struct fetch_answer *answer)
+{
+    if (answer->result != FETCH_ANSWERED)
+        return answer->words;
+    if (answer->status >= 200 && answer->status < 300)
+        return NULL;
+    switch (answer->status) {
+    case 401:
+        return "the token is not accepted";
+    case 403:
+        return "the token is not accepted, or may not read this";
+    case 404:
+        return "there is no such thing, or the token may not see it";
+    default:
+        return "";
+    }
+}
+
+/* Asks all questions at once; the first bad answer is the one told. */
+static bool ask(const char *what, const struct settings *settings, struct questions *questions,
+                const char *header)
+{
+    const struct fetch_options options = {.timeout_ms = settings->upstream_timeout_s * 1000,
+                                          .per_host = (unsigned)settings->upstream_concurrency};
+    const char *const headers[] = {"Accept: application/json", header, NULL};
+    struct fetch *fetch = NULL;
+    struct why why;
+    char words[400] = "";
+    if (fetch_new(&options, &fetch, &why) != ERR_OK)
+        return tell(what, false, why.text);
+    struct fetch_inbox *inbox = fetch_inbox_new(fetch);
+    for (size_t i = 0; i < questions->n; i++)
+        fetch_send(inbox, &(const struct fetch_request){.method = "GET",
+                                                        .url = questions->list[i].url,
+                                                        .headers = headers,
+                                                        .attempts = 1,
+                                                        .tag = &questions->list[i]});
+    while (fetch_pending(inbox) > 0) {
+        struct fetch_answer *answer = fetch_take(inbox, -1);
+        const struct question *question = answer->tag;
+        const char *bad = meaning(answer);
+        if (bad && !*words && answer->result == FETCH_ANSWERED)
+            snprintf(words, sizeof words, "%s: answered %d%s%s", question->about, answer->status,
+                     *bad ? ", " : "", bad);
+        else if (bad && !*words)
+            snprintf(words, sizeof words, "%s: %s", question->about, bad);
+        fetch_answer_free(answer);
+    }
+    fetch_inbox_free(inbox);
+    fetch_free(fetch);
+    for (size_t i = 0; i < questions->n; i++)
+        free(questions->list[i].url);
+    return tell(what, !*words, words);
+}
+
+static bool check_gitea(const struct settings *settings)
+{
+    struct questions questions = {.n = 0};
+    if (!settings->gitea_url) {
+        tell_off("gitea", "ORCH_GITEA_URL is not set: gates that need it are unknown");
+        return true;
+    }
+    AUTO_FREE char *header =
+        settings->gitea_token ? mem_printf("Authorization: token %s", settings->gitea_token) : NULL;
+    for (size_t i = 0; i < settings->n_projects; i++) {
+        AUTO_FREE char *owner = mem_dup(settings->projects[i].repo);
+        char *slash = strchr(owner, '/');
+        *slash = '\0';
+        const char *const path[] = {"api", "v1", "repos", owner, slash + 1, NULL};
+        questions_add(&questions, fetch_url(settings->gitea_url, path, NULL), settings->projects[i].repo);
+    }
+    if (questions.n == 0) {
+        const char *const path[] = {"api", "v1", "version", NULL};
+        questions_add(&questions, fetch_url(settings->gitea_url, path, NULL), settings->gitea_url);
+    }
+    return ask("gitea", settings, &questions, header);
+}
+
+static bool check_plane(const struct settings *settings)
+{
+    struct questions questions = {.n = 0};
+    if (!settings->plane_url) {
+        tell_off("plane", "ORCH_PLANE_URL is not set: only gates are reconciled");
+        return true;
+    }
+    AUTO_FREE char *header = mem_printf("X-Api-Key: %s", settings->plane_api_token);
+    const char *const one[] = {"per_page", "1", NULL};
+    for (size_t i = 0; i < settings->n_projects; i++) {
+        const struct project *project = &settings->projects[i];
+        /* Django redirects a path without its trailing slash: the empty segment makes one. */
+        const char *const path[] = {
+            "api",    "v1", "workspaces", settings->plane_workspace, "projects", project->plane_project_id,
+            "states", "",   NULL};
+        if (project->plane_project_id)
+            questions_add(&questions, fetch_url(settings->plane_url, path, one), project->repo);
+    }
+    if (questions.n == 0) {
+        const char *const path[] = {"api",      "v1", "workspaces", settings->plane_workspace,
+                                    "projects", "",   NULL};
+        questions_add(&questions, fetch_url(settings->plane_url, path, one), settings->plane_workspace);
+    }
+    return ask("plane", settings, &questions, header);
+}
+
+/* The bot's token is a part of the path, as it is: the API wants its colon bare. */
+static bool check_telegram(const struct settings *settings)
+{
+    struct questions questions = {.n = 0};
+    const char *token = settings->telegram_bot_token;
+    if (!token) {
+        tell_off("telegram", "ORCH_TELEGRAM_BOT_TOKEN is not set: messages are only logged");
+        return true;
+    }
+    for (const char *c = token; *c; c++)
+        if (!((*c >= '0' && *c <= '9') || (*c >= 'A' && *c <= 'Z') || (*c >= 'a' && *c <= 'z') ||
+              strchr(":_-", *c)))
+            return tell("telegram", false, "ORCH_TELEGRAM_BOT_TOKEN does not look like a bot's token");
+    questions_add(&questions, mem_printf("%s/bot%s/getMe", settings->telegram_url, token), "getMe");
+    return ask("telegram", settings, &questions, NULL);
+}
+
+int check(void)
+{
+    json_t *settings_problems = json_array(), *pipeline_problems = json_array();
+    struct setup setup;
+    bool good = setup_load(&setup, settings_problems, pipeline_problems) == ERR_OK;
+    if (tell_problems("settings", settings_problems))
+        tell("settings", true, "");
+    if (tell_problems("pipeline", pipeline_problems) && setup.pipeline) {
+        char words[64];
+        snprintf(words, sizeof words, "%zu stages", setup.pipeline->n_stages);
+        tell("pipeline", true, words);
+    }
+    if (setup.settings && curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK) {
+        good &= check_database(setup.settings);
+        good &= check_gitea(setup.settings);
+        good &= check_plane(setup.settings);
+        good &= check_telegram(setup.settings);
+        curl_global_cleanup();
+    }
+    setup_done(&setup);
+    json_decref(settings_problems);
+    json_decref(pipeline_problems);
+    return good && fflush(stdout) == 0 ? EXIT_DONE : EXIT_FAILED;
+}

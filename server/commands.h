@@ -1,0 +1,37 @@
+/* commands.h - what the process can be asked to do. Private to server/.
+ *
+ * Each command returns the exit status of the process (options.h).
+ */
+#ifndef RECONCILED_COMMANDS_H
+#define RECONCILED_COMMANDS_H
+
+#include <jansson.h>
+
+#include "reconcile/pass.h"
+
+/* What every command but --help needs, read once and checked. */
+struct setup {
+    struct settings *settings;
+    struct pipeline *pipeline;
+};
+
+/* setup_load: from the environment. `settings_problems` and `pipeline_problems` (arrays of strings) get one
+ * line per problem; ERR_INVALID if there was any. What could be read is there even then. */
+ATTR_NODISCARD enum err setup_load(struct setup *ret, json_t *settings_problems, json_t *pipeline_problems);
+void setup_done(struct setup *setup);
+
+/* What works with the outside, as a pass needs it. */
+struct services {
+    struct pass_world world;
+    atomic_bool stopping;
+};
+ATTR_NODISCARD enum err services_open(const struct setup *setup, struct services *ret, struct why *why);
+void services_close(struct services *services);
+
+int serve(const struct setup *setup);
+int run_once(const struct setup *setup, const struct pass_request *request);
+int migrate(const struct setup *setup);
+/* check: loads the setup itself, for what is wrong with it is part of its report. */
+int check(void);
+
+#endif

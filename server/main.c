@@ -1,0 +1,66 @@
+#include <jansson.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "reconcile/settings.h"
+#include "server/commands.h"
+#include "server/options.h"
+
+static void print_problems(const json_t *problems)
+{
+    for (size_t i = 0; i < json_array_size(problems); i++)
+        fprintf(stderr, "reconciled: %s\n", json_string_value(json_array_get(problems, i)));
+}
+
+static int help(void)
+{
+    char *settings = settings_help();
+    int failed = printf("%s\nSettings, from the environment:\n\n%s", options_usage(), settings) < 0;
+    free(settings);
+    return failed || fflush(stdout) != 0 ? EXIT_FAILED : EXIT_DONE;
+}
+
+static int run_command(const struct options *options)
+{
+    json_t *problems = json_array();
+    struct setup setup;
+    int status = EXIT_USAGE;
+    if (setup_load(&setup, problems, problems) != ERR_OK)
+        print_problems(problems);
+    else if (options->command == COMMAND_SERVE)
+        status = serve(&setup);
+    else if (options->command == COMMAND_RUN)
+        status = run_once(&setup, &options->run);
+    else
+        status = migrate(&setup);
+    setup_done(&setup);
+    json_decref(problems);
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    struct options options;
+    struct why why;
+    (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGHUP, SIG_IGN);
+    json_object_seed(0);
+    if (options_read(argc, argv, &options, &why) != ERR_OK) {
+        fprintf(stderr, "reconciled: %s\n%s", why.text, options_usage());
+        return EXIT_USAGE;
+    }
+    switch (options.command) {
+    case COMMAND_HELP:
+        return help();
+    case COMMAND_VERSION:
+        return puts("reconciled " RECONCILED_VERSION) < 0 ? EXIT_FAILED : EXIT_DONE;
+    case COMMAND_CHECK:
+        return check();
+    case COMMAND_SERVE:
+    case COMMAND_RUN:
+    case COMMAND_MIGRATE:
+        break;
+    }
+    return run_command(&options);
+}

@@ -1,0 +1,9 @@
+/* notify.h - telling systemd how we are (sd_notify(3)), without its library. Nothing happens where
+ * NOTIFY_SOCKET is not set. */
+#ifndef RECONCILED_NOTIFY_H
+#define RECONCILED_NOTIFY_H
+
+/* notify_send: "READY=1", "STOPPING=1", "WATCHDOG=1". */
+void notify_send(const char *state);
+
+#endif

@@ -1,0 +1,24 @@
+/* publication.h - the listener's view of a publication (handlers/handler.h): taking hold of its prepared
+ * response.
+ */
+#ifndef RECONCILED_PUBLICATION_H
+#define RECONCILED_PUBLICATION_H
+
+#include <stddef.h>
+
+struct MHD_Response;
+struct publication;
+
+/* What a reader holds, from publication_acquire to publication_release; never across anything that waits. */
+struct publication_hold {
+    unsigned slot;
+    struct MHD_Response *response; /* NULL: nothing was published yet */
+    const char *body;
+    size_t len;
+};
+
+/* publication_acquire: takes hold of the newest version. No lock, no allocation. */
+struct publication_hold publication_acquire(struct publication *publication);
+void publication_release(struct publication *publication, const struct publication_hold *hold);
+
+#endif

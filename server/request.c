@@ -1,0 +1,272 @@
+#include "server/request.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clients/base/jsonx.h"
+#include "clients/base/limits.h"
+#include "clients/base/log.h"
+#include "handlers/handler.h"
+#include "server/answer.h"
+#include "server/offload.h"
+#include "server/peers.h"
+#include "server/publication.h"
+
+struct request *request_new(struct request_world *world, struct MHD_Connection *connection,
+                            const char *target)
+{
+    struct request *request = mem_zero(1, sizeof *request);
+    request->world = world;
+    request->connection = connection;
+    request->target = mem_dupn(target, strnlen(target, LIMIT_URI + 1));
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    request->peer = info->socket_context;
+    peer_enter(world->peers, request->peer, PEER_READING);
+    return request;
+}
+
+void request_free(struct request *request)
+{
+    if (request->response)
+        MHD_destroy_response(request->response);
+    for (size_t i = 0; i < request->n_headers; i++)
+        free(request->headers[i].value);
+    json_decref(request->json);
+    free(request->body);
+    free(request->target);
+    free(request);
+}
+
+/* ---- what handlers ask ---- */
+
+struct app *request_app(struct request *request)
+{
+    return request->world->app;
+}
+
+const char *request_param(const struct request *request)
+{
+    return request->match.param;
+}
+
+const char *request_query(const struct request *request, const char *name)
+{
+    return MHD_lookup_connection_value(request->connection, MHD_GET_ARGUMENT_KIND, name);
+}
+
+const char *request_header(const struct request *request, const char *name)
+{
+    return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
+}
+
+const json_t *request_json(const struct request *request)
+{
+    return request->json;
+}
+
+/* ---- answering ---- */
+
+/* Queues the answer the request carries. */
+static enum MHD_Result queue_answer(struct request *request)
+{
+    if (request->gone)
+        return MHD_NO;
+    log_debug("request", LOG_S("method", request->method), LOG_S("target", request->target),
+              LOG_I("status", request->status));
+    peer_enter(request->world->peers, request->peer, PEER_SENDING);
+    if (request->published) {
+        struct publication_hold hold = publication_acquire(request->published);
+        enum MHD_Result result = MHD_NO;
+        if (hold.response)
+            result = MHD_queue_response(request->connection, (unsigned)request->status, hold.response);
+        publication_release(request->published, &hold);
+        if (hold.response)
+            return result;
+        request->published = NULL;
+        answer_problem(request, 503, "nothing is known yet");
+    }
+    enum MHD_Result result =
+        MHD_queue_response(request->connection, (unsigned)request->status, request->response);
+    MHD_destroy_response(request->response);
+    request->response = NULL;
+    return result;
+}
+
+static enum MHD_Result refuse_now(struct request *request, struct refusal refusal)
+{
+    answer_refusal(request, refusal);
+    return queue_answer(request);
+}
+
+/* ---- holding ---- */
+
+void request_suspend(struct request *request)
+{
+    if (request->suspended)
+        return;
+    request->suspended = true;
+    MHD_suspend_connection(request->connection);
+}
+
+void request_release(struct request *request)
+{
+    if (atomic_fetch_sub(&request->holds, 1) == 1)
+        MHD_resume_connection(request->connection);
+}
+
+/* ---- step 1: the headers ---- */
+
+static enum MHD_Result note_header(void *arg, enum MHD_ValueKind kind, const char *name, size_t name_len,
+                                   const char *value, size_t value_len)
+{
+    (void)kind;
+    access_head_add(arg, name, name_len, value, value_len);
+    return MHD_YES;
+}
+
+/* What is wrong with the target, the access or the kind of body, in this order. */
+static struct refusal judge(struct request *request, const struct access_head *head)
+{
+    const struct route_match *match = &request->match;
+    struct refusal refusal = access_allowed(head, request->world->token, match->open);
+    if (refusal.status)
+        return refusal;
+    if (strlen(request->target) > LIMIT_URI)
+        return (struct refusal){414, "the request target is longer than 4096 bytes"};
+    if (!match->path_known)
+        return (struct refusal){404, "there is nothing at this path"};
+    if (!match->route)
+        return (struct refusal){405, "the method is not one that this path has"};
+    if (strstr(request->target, "%00"))
+        return (struct refusal){400, "the query holds a NUL"};
+    size_t len;
+    if (access_has_body(head, &len) && (match->route->flags & ROUTE_BODY)) {
+        refusal = access_media(head);
+        if (len)
+            request->body_size = len;
+    }
+    return refusal;
+}
+
+static enum MHD_Result step_headers(struct request *request, const char *method, const char *version)
+{
+    struct access_head head = {.host = NULL};
+    request->begun = true;
+    request->method = method;
+    route_find(request->world->routes, method, request->target, &request->match);
+    (void)MHD_get_connection_values_n(request->connection, MHD_HEADER_KIND, note_header, &head);
+    struct refusal refusal = access_framing(&head, strcmp(version, MHD_HTTP_VERSION_1_1) == 0);
+    if (refusal.status)
+        return refuse_now(request, refusal);
+    request->refusal = judge(request, &head);
+    if (request->refusal.status && head.expect)
+        return refuse_now(request, request->refusal);
+    if (request->body_size)
+        request->body = mem_zero(1, request->body_size);
+    return MHD_YES;
+}
+
+/* ---- step 2: the body ---- */
+
+/* No response can be queued while a body arrives; returning MHD_NO cuts the connection without a word, which
+ * is for who sends without end. */
+static enum MHD_Result step_body(struct request *request, const char *data, size_t *size)
+{
+    size_t len = *size;
+    *size = 0;
+    bool wanted = !request->refusal.status && (request->match.route->flags & ROUTE_BODY);
+    if (wanted && len <= LIMIT_REQUEST_BODY - request->body_len) {
+        if (request->body_len + len > request->body_size) {
+            request->body_size = (request->body_len + len) * 2;
+            request->body = mem_grow(request->body, request->body_size, 1);
+        }
+        memcpy(request->body + request->body_len, data, len);
+        request->body_len += len;
+        return MHD_YES;
+    }
+    request->discarded += len;
+    if (!request->refusal.status && request->body_len + request->discarded > LIMIT_REQUEST_BODY)
+        request->refusal = (struct refusal){413, "the body is larger than 64 KiB"};
+    return request->discarded <= LIMIT_REQUEST_DRAIN ? MHD_YES : MHD_NO;
+}
+
+/* ---- step 3: the end of the body ---- */
+
+/* True when the body is an object or there is none; else the request has been answered. */
+static bool parse_body(struct request *request)
+{
+    struct why why;
+    if (request->body_len == 0)
+        return true;
+    enum err err = json_read(request->body, request->body_len, &request->json, &why);
+    free(request->body);
+    request->body = NULL;
+    if (err)
+        answer_problem(request, 400, "%s", why.text);
+    else if (!json_is_object(request->json))
+        answer_problem(request, 400, "the body must be a JSON object; line 1 column 1 begins an array");
+    return !request->response;
+}
+
+static void run_handler(struct request *request)
+{
+    request->match.route->handler(request);
+    if (!request->handed_over && !request->response && !request->published) {
+        log_error("a handler gave no answer", LOG_S("path", request->match.route->path));
+        answer_problem(request, 500, "something went wrong that is in the log");
+    }
+}
+
+static void run_offloaded(void *arg, bool cancelled)
+{
+    struct request *request = arg;
+    if (cancelled)
+        answer_problem(request, 503, "the service is stopping");
+    else
+        run_handler(request);
+    request_release(request);
+}
+
+static enum MHD_Result dispatch(struct request *request)
+{
+    peer_enter(request->world->peers, request->peer, PEER_WORKING);
+    atomic_store(&request->holds, 1);
+    if (request->match.route->flags & ROUTE_OFFLOAD) {
+        request_suspend(request);
+        if (!offload_submit(request->world->offload, run_offloaded, request)) {
+            answer_header(request, "Retry-After", "5");
+            answer_problem(request, 503, "too many requests wait already");
+            request_release(request);
+        }
+        return MHD_YES;
+    }
+    run_handler(request);
+    if (request->suspended) {
+        request_release(request);
+        return MHD_YES;
+    }
+    return queue_answer(request);
+}
+
+static enum MHD_Result step_end(struct request *request)
+{
+    if (request->response || request->published || request->gone)
+        return queue_answer(request); /* resumed */
+    if (request->refusal.status)
+        return refuse_now(request, request->refusal);
+    if (!parse_body(request))
+        return queue_answer(request);
+    return dispatch(request);
+}
+
+enum MHD_Result request_step(struct request *request, const char *method, const char *version,
+                             const char *data, size_t *size)
+{
+    if (!request->begun)
+        return step_headers(request, method, version);
+    if (*size > 0)
+        return step_body(request, data, size);
+    return step_end(request);
+}

@@ -1,0 +1,39 @@
+/* routes.h - the table of endpoints, and finding a request's place in it.
+ *
+ * Paths are matched as they came over the wire, before anything decodes them: an escape, an empty segment, a
+ * dot segment match nothing. The only variable segment is `{id}`.
+ */
+#ifndef RECONCILED_ROUTES_H
+#define RECONCILED_ROUTES_H
+
+#include <stdbool.h>
+
+#include "handlers/handler.h"
+
+enum route_flag {
+    ROUTE_OPEN = 1,    /* needs no token */
+    ROUTE_BODY = 2,    /* takes a JSON body */
+    ROUTE_OFFLOAD = 4, /* touches the database: runs on a handler thread, never on a listener thread */
+};
+
+struct route {
+    const char *method, *path; /* "/reconcile/runs/{id}" */
+    handler_fn *handler;
+    unsigned flags;
+};
+
+/* routes_table: the endpoints of the contract, ended by a row without a path. */
+const struct route *routes_table(void);
+
+#define ROUTE_PARAM_MAX 128
+struct route_match {
+    const struct route *route; /* NULL: no such path, or not this method */
+    bool path_known, open;
+    char param[ROUTE_PARAM_MAX + 1]; /* of {id}; "" */
+    char allow[64];                  /* of a known path: "GET, HEAD, PUT" */
+};
+
+/* route_find: `target` is the raw request target, with or without a query. HEAD finds GET. */
+void route_find(const struct route *routes, const char *method, const char *target, struct route_match *ret);
+
+#endif

@@ -1,0 +1,121 @@
+#include <signal.h>
+#include <stdio.h>
+
+#include "clients/base/jsonx.h"
+#include "clients/base/log.h"
+#include "clients/store.h"
+#include "reconcile/policy.h"
+#include "server/commands.h"
+#include "server/options.h"
+
+static atomic_bool *stop_flag;
+
+/* The first signal ends the pass at its next step, the second the process. */
+static void on_signal(int signal_number)
+{
+    (void)signal_number;
+    atomic_store(stop_flag, true);
+}
+
+static void catch_signals(atomic_bool *stopping)
+{
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
+    stop_flag = stopping;
+    (void)sigaction(SIGTERM, &action, NULL);
+    (void)sigaction(SIGINT, &action, NULL);
+}
+
+static int complain(int status, const char *text)
+{
+    fprintf(stderr, "reconciled: %s\n", text);
+    return status;
+}
+
+static bool anything_failed(const json_t *report)
+{
+    const json_t *gate = json_object_get(report, "gate"), *plane = json_object_get(report, "plane");
+    return json_get_int(gate, "failed", 0) > 0 || json_get_int(plane, "failed", 0) > 0 ||
+           json_get_int(plane, "errors", 0) > 0;
+}
+
+static int make_pass(struct services *services, const struct pass_request *request, struct policy **policy)
+{
+    struct pass_world *world = &services->world;
+    struct uuid_text id = uuid_new();
+    struct pass_result result = {.report = NULL};
+    struct why why = {.text = ""};
+    enum err err = pass_run(world, request, id.s, policy, &result, &why);
+    if (json_dumpf(result.report, stdout, JSON_INDENT(2)) != 0 || putchar('\n') == EOF || fflush(stdout) != 0)
+        err = why_set(&why, ERR_INTERNAL, "the report cannot be written");
+    int status = err || result.interrupted || anything_failed(result.report) ? EXIT_FAILED : EXIT_DONE;
+    if (!err && !request->dry_run) {
+        AUTO_FREE char *text = json_line(result.report);
+        int64_t started_us = 0;
+        (void)instant_parse(json_get_text(result.report, "started_at", ""), &started_us);
+        if (store_pass_save(world->store, id.s, started_us, text, &why) != ERR_OK)
+            log_warn("the pass report was not saved", LOG_S("reason", why.text));
+    }
+    pass_result_done(&result);
+    return err ? complain(status, why.text) : status;
+}
+
+/* NULL: nothing holds it. */
+static const char *held_by(const struct policy *policy, const struct pass_request *request)
+{
+    if (request->dry_run)
+        return NULL;
+    if (!policy->enabled)
+        return policy->enabled_hold.words ? policy->enabled_hold.words : "switched off";
+    if (request->side == SIDE_PLANE && !policy->plane_enabled)
+        return policy->plane_hold.words ? policy->plane_hold.words : "the Plane side is switched off";
+    return NULL;
+}
+
+static int run_with(struct services *services, const struct pass_request *request)
+{
+    struct pass_world *world = &services->world;
+    struct policy *policy = NULL;
+    struct why why;
+    /* A dry run writes nothing, tables included. */
+    if (!request->dry_run && store_migrate(world->store, NULL, &why) != ERR_OK)
+        return complain(EXIT_FAILED, why.text);
+    enum err err = policy_read(world->store, world->settings, &policy, &why);
+    if (err)
+        return complain(err == ERR_INVALID ? EXIT_SWITCHED_OFF : EXIT_FAILED, why.text);
+    const char *held = held_by(policy, request);
+    int status = held ? complain(EXIT_SWITCHED_OFF, held) : make_pass(services, request, &policy);
+    policy_free(policy);
+    return status;
+}
+
+int run_once(const struct setup *setup, const struct pass_request *request)
+{
+    struct services services;
+    struct why why;
+    enum err err = services_open(setup, &services, &why);
+    if (err)
+        return complain(err == ERR_INVALID ? EXIT_USAGE : EXIT_FAILED, why.text);
+    catch_signals(&services.stopping);
+    int status = run_with(&services, request);
+    services_close(&services);
+    return status;
+}
+
+int migrate(const struct setup *setup)
+{
+    struct store *store = NULL;
+    struct why why;
+    size_t created = 0;
+    enum err err = store_open(setup->settings->database_url, setup->settings->database_schema, &store, &why);
+    if (err)
+        return complain(EXIT_USAGE, why.text);
+    err = store_migrate(store, &created, &why);
+    if (err)
+        (void)complain(EXIT_FAILED, why.text);
+    else if (created)
+        printf("%s: created %zu missing tables\n", store_describe(store), created);
+    else
+        printf("%s: nothing was missing\n", store_describe(store));
+    store_free(store);
+    return err ? EXIT_FAILED : EXIT_DONE;
+}

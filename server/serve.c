@@ -1,0 +1,122 @@
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "clients/base/jsonx.h"
+#include "clients/base/limits.h"
+#include "clients/base/log.h"
+#include "clients/store.h"
+#include "handlers/app.h"
+#include "handlers/handler.h"
+#include "reconcile/settings.h"
+#include "reconcile/sweeper.h"
+#include "server/commands.h"
+#include "server/listener.h"
+#include "server/notify.h"
+#include "server/options.h"
+#include "server/routes.h"
+
+/* How often deadlines of peers are looked at. */
+enum { TICK_S = 1 };
+
+static void publish_status(void *arg, const json_t *status)
+{
+    AUTO_FREE char *text = json_line(status);
+    publication_set(arg, text, strlen(text));
+}
+
+/* Before any thread: all inherit the mask, and only the main thread takes signals, in wait_for_stop. */
+static void block_signals(sigset_t *ret_set)
+{
+    sigemptyset(ret_set);
+    sigaddset(ret_set, SIGTERM);
+    sigaddset(ret_set, SIGINT);
+    (void)pthread_sigmask(SIG_BLOCK, ret_set, NULL);
+}
+
+/* The next signal ends the process at once, as if we had never caught it. */
+static void unblock_signals(const sigset_t *set)
+{
+    (void)pthread_sigmask(SIG_UNBLOCK, set, NULL);
+}
+
+static void wait_for_stop(const sigset_t *set, struct listener *listener, struct sweeper *sweeper)
+{
+    const struct timespec tick = {.tv_sec = TICK_S};
+    while (sigtimedwait(set, NULL, &tick) < 0) {
+        struct why why;
+        listener_tick(listener);
+        if (sweeper_alive(sweeper, &why))
+            notify_send("WATCHDOG=1");
+    }
+}
+
+/* Whoever waits for a pass is told before the listener drains; what still waits for the database then is cut
+ * short. */
+static void stop(const sigset_t *set, struct listener *listener, struct sweeper *sweeper, struct store *store)
+{
+    log_info("stopping");
+    notify_send("STOPPING=1");
+    unblock_signals(set);
+    sweeper_stop(sweeper);
+    listener_drain(listener, LIMIT_STOP_MS);
+    store_interrupt(store);
+    listener_stop(listener);
+    log_info("stopped");
+}
+
+static int serve_with(const struct setup *setup, struct services *services, struct app *app,
+                      const sigset_t *set)
+{
+    struct listen_address address;
+    struct listener *listener = NULL;
+    struct why why;
+    if (!settings_listen_parse(setup->settings->http_listen, &address)) {
+        log_error("cannot start", LOG_S("reason", "ORCH_HTTP_LISTEN is no address"));
+        return EXIT_USAGE;
+    }
+    const struct listener_options options = {
+        .address = &address, .token = setup->settings->api_token, .routes = routes_table(), .app = app};
+    enum err err = listener_start(&options, &listener, &why);
+    if (err) {
+        log_error("cannot start", LOG_S("reason", why.text));
+        return err == ERR_INVALID ? EXIT_USAGE : EXIT_FAILED;
+    }
+    err = sweeper_start(app->sweeper, &why);
+    if (err) {
+        log_error("cannot start", LOG_S("reason", why.text));
+        listener_stop(listener);
+        return EXIT_FAILED;
+    }
+    log_info("listening", LOG_S("addr", listener_address(listener)), LOG_S("version", RECONCILED_VERSION),
+             LOG_S("database", store_describe(services->world.store)));
+    notify_send("READY=1");
+    wait_for_stop(set, listener, app->sweeper);
+    stop(set, listener, app->sweeper, services->world.store);
+    return EXIT_DONE;
+}
+
+int serve(const struct setup *setup)
+{
+    sigset_t set;
+    struct services services;
+    struct why why;
+    block_signals(&set);
+    enum err err = services_open(setup, &services, &why);
+    if (err) {
+        log_error("cannot start", LOG_S("reason", why.text));
+        return err == ERR_INVALID ? EXIT_USAGE : EXIT_FAILED;
+    }
+    struct app app = {.settings = setup->settings,
+                      .pipeline = setup->pipeline,
+                      .store = services.world.store,
+                      .status = publication_new()};
+    app.sweeper = sweeper_new(&services.world, publish_status, app.status);
+    int status = serve_with(setup, &services, &app, &set);
+    sweeper_free(app.sweeper);
+    publication_free(app.status);
+    services_close(&services);
+    return status;
+}

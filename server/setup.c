@@ -1,0 +1,67 @@
+#include <curl/curl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "clients/base/log.h"
+#include "clients/fetch.h"
+#include "clients/gitea.h"
+#include "clients/store.h"
+#include "reconcile/pipeline.h"
+#include "reconcile/rest.h"
+#include "reconcile/settings.h"
+#include "server/commands.h"
+
+static const char *lookup(const char *name)
+{
+    return getenv(name);
+}
+
+enum err setup_load(struct setup *ret, json_t *settings_problems, json_t *pipeline_problems)
+{
+    *ret = (struct setup){.settings = NULL};
+    enum err err = settings_read(lookup, (const char *const *)environ, &ret->settings, settings_problems);
+    if (err)
+        return err;
+    log_set_format((enum log_format)ret->settings->log_format);
+    log_set_level((enum log_level)ret->settings->log_level);
+    err = pipeline_load_file(ret->settings->pipeline_file, &ret->pipeline, pipeline_problems);
+    if (err)
+        return err;
+    return settings_check_stages(ret->settings, ret->pipeline, settings_problems);
+}
+
+void setup_done(struct setup *setup)
+{
+    pipeline_free(setup->pipeline);
+    settings_free(setup->settings);
+    *setup = (struct setup){.settings = NULL};
+}
+
+enum err services_open(const struct setup *setup, struct services *ret, struct why *why)
+{
+    const struct settings *settings = setup->settings;
+    const struct fetch_options fetch = {.timeout_ms = settings->upstream_timeout_s * 1000,
+                                        .per_host = (unsigned)settings->upstream_concurrency};
+    *ret = (struct services){.world = {.settings = settings, .pipeline = setup->pipeline}};
+    ret->world.stopping = &ret->stopping;
+    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+        return why_set(why, ERR_INTERNAL, "libcurl cannot be initialised");
+    ret->world.rest = rest_new();
+    enum err err = store_open(settings->database_url, settings->database_schema, &ret->world.store, why);
+    if (!err)
+        err = gitea_new(settings->gitea_url, settings->gitea_token, &ret->world.gitea, why);
+    if (!err)
+        err = fetch_new(&fetch, &ret->world.fetch, why);
+    if (err)
+        services_close(ret);
+    return err;
+}
+
+void services_close(struct services *services)
+{
+    fetch_free(services->world.fetch);
+    gitea_free(services->world.gitea);
+    store_free(services->world.store);
+    rest_free(services->world.rest);
+    curl_global_cleanup();
+}
