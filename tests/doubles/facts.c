@@ -1,0 +1,316 @@
+#include "tests/doubles/facts.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clients/http_gate.h"
+
+enum { MANY = 4096 };
+
+struct told_head {
+    const char *branch;
+    struct gitea_head head;
+};
+struct told_status {
+    const char *sha;
+    struct gitea_status status;
+};
+struct told_pull {
+    const char *branch;
+    struct gitea_pull pull;
+};
+struct told_review {
+    int64_t number;
+    struct gitea_review review;
+};
+struct told_file {
+    const char *path;
+    struct gitea_files files;
+};
+struct told_http {
+    const char *url;
+    struct http_gate gate;
+};
+
+static struct {
+    struct told_head heads[MANY];
+    struct told_status statuses[MANY];
+    struct told_pull pulls[MANY];
+    struct told_review reviews[MANY];
+    struct told_file files[MANY];
+    struct told_http gates[MANY];
+    size_t n_heads, n_statuses, n_pulls, n_reviews, n_files, n_gates;
+    const char *failed_sha, *failed_words;
+    bool late;
+    void (*hook)(void *arg);
+    void *hook_arg;
+} told;
+
+/* One look-up: its answer, and who waits for it. */
+struct lookup {
+    char key[256];
+    void *answer;
+    bool settled, named;
+    void *waiter;
+};
+struct book {
+    struct lookup *lookups;
+    size_t n;
+    void *waiter;
+};
+static size_t lookups;
+
+void facts_clear(void)
+{
+    memset(&told, 0, sizeof told);
+    lookups = 0;
+}
+
+void facts_late(bool late)
+{
+    told.late = late;
+}
+
+size_t facts_lookups(void)
+{
+    return lookups;
+}
+
+void facts_hook(void (*hook)(void *arg), void *arg)
+{
+    told.hook = hook;
+    told.hook_arg = arg;
+}
+
+void facts_head(const char *branch, const char *sha)
+{
+    told.heads[told.n_heads++] =
+        (struct told_head){branch, {.fact = {FACT_KNOWN, NULL, "branch"}, .sha = sha}};
+}
+
+void facts_head_failed(const char *branch, const char *words)
+{
+    told.heads[told.n_heads++] = (struct told_head){branch, {.fact = {FACT_FAILED, words, "branch"}}};
+}
+
+void facts_status(const char *sha, const char *context, enum gitea_state state)
+{
+    told.statuses[told.n_statuses++] = (struct told_status){sha, {.context = context, .state = state}};
+}
+
+void facts_statuses_failed(const char *sha, const char *words)
+{
+    told.failed_sha = sha;
+    told.failed_words = words;
+}
+
+void facts_pull(const char *branch, int64_t number, enum gitea_pull_state state)
+{
+    told.pulls[told.n_pulls++] = (struct told_pull){
+        branch,
+        {.fact = {FACT_KNOWN, NULL, "pull"}, .number = number, .state = state, .head_sha = "pullsha"}};
+}
+
+void facts_review(int64_t number, const char *user, enum gitea_review_state state, bool stale, bool dismissed)
+{
+    told.reviews[told.n_reviews++] = (struct told_review){
+        number, {.user = user, .state = state, .stale = stale, .dismissed = dismissed, .official = true}};
+}
+
+void facts_file(const char *path, size_t n)
+{
+    told.files[told.n_files++] =
+        (struct told_file){path, {.fact = {FACT_KNOWN, NULL, "contents"}, .n = n, .first = n ? path : NULL}};
+}
+
+void facts_http(const char *url, const char *verdict, const char *reason)
+{
+    enum http_gate_verdict kind = strcmp(verdict, "green") == 0 ? HTTP_GATE_GREEN
+                                  : strcmp(verdict, "red") == 0 ? HTTP_GATE_RED
+                                                                : HTTP_GATE_UNKNOWN;
+    told.gates[told.n_gates++] =
+        (struct told_http){url, {.fact = {FACT_KNOWN, NULL, url}, .verdict = kind, .reason = reason}};
+}
+
+/* ---- the book
+ * ---------------------------------------------------------------------------------------------------------
+ */
+
+struct book *book_new(struct fetch *fetch, int64_t deadline_ms)
+{
+    (void)fetch;
+    (void)deadline_ms;
+    struct book *book = mem_zero(1, sizeof *book);
+    book->lookups = mem_zero(MANY, sizeof *book->lookups);
+    return book;
+}
+
+void book_free(struct book *book)
+{
+    if (!book)
+        return;
+    for (size_t i = 0; i < book->n; i++)
+        free(book->lookups[i].answer);
+    free(book->lookups);
+    free(book);
+}
+
+void book_waiter(struct book *book, void *waiter)
+{
+    book->waiter = waiter;
+}
+
+enum book_step book_next(struct book *book, int64_t wait_ms, void **ret_waiter)
+{
+    (void)wait_ms;
+    for (size_t i = 0; i < book->n; i++)
+        if (!book->lookups[i].settled) {
+            book->lookups[i].settled = true;
+            *ret_waiter = book->lookups[i].waiter;
+            return BOOK_READY;
+        }
+    if (told.hook) {
+        void (*hook)(void *) = told.hook;
+        told.hook = NULL;
+        hook(told.hook_arg);
+    }
+    return BOOK_ALL_ANSWERED;
+}
+
+void book_abort(struct book *book)
+{
+    (void)book;
+}
+
+size_t book_exchanges(const struct book *book)
+{
+    return book->n;
+}
+
+/* look_up: a copy of `answer` under its key, the same one each time; pending at first when facts come late.
+ * `pending` is what to give back meanwhile: a zeroed fact is FACT_PENDING. */
+static const void *look_up(struct book *book, const char *kind, const char *name, const void *answer,
+                           size_t size)
+{
+    static const _Alignas(64) char pending[256];
+    char key[256];
+    snprintf(key, sizeof key, "%s %s", kind, name);
+    for (size_t i = 0; i < book->n; i++)
+        if (strcmp(book->lookups[i].key, key) == 0)
+            return book->lookups[i].settled ? book->lookups[i].answer : pending;
+    struct lookup *lookup = &book->lookups[book->n++];
+    lookups++;
+    memcpy(lookup->key, key, sizeof key);
+    lookup->answer = mem_zero(1, size);
+    memcpy(lookup->answer, answer, size);
+    lookup->settled = !told.late;
+    lookup->waiter = book->waiter;
+    return lookup->settled ? lookup->answer : pending;
+}
+
+/* ---- Gitea
+ * --------------------------------------------------------------------------------------------------------------
+ */
+
+static const struct fact absent = {FACT_ABSENT, "Gitea knows no such thing", "absent"};
+
+void gitea_health(struct gitea *gitea, struct gitea_health *ret)
+{
+    (void)gitea;
+    *ret = (struct gitea_health){.ok = true};
+}
+
+void gitea_heads_wanted(struct book *book, struct gitea *gitea, const char *repo, size_t n_branches)
+{
+    (void)book;
+    (void)gitea;
+    (void)repo;
+    (void)n_branches;
+}
+
+const struct gitea_head *gitea_head(struct book *book, struct gitea *gitea, const char *repo,
+                                    const char *branch)
+{
+    (void)gitea;
+    (void)repo;
+    struct gitea_head head = {.fact = absent};
+    for (size_t i = 0; i < told.n_heads; i++)
+        if (strcmp(told.heads[i].branch, branch) == 0)
+            head = told.heads[i].head;
+    return look_up(book, "head", branch, &head, sizeof head);
+}
+
+const char *gitea_state_name(enum gitea_state state)
+{
+    static const char *const names[] = {"success", "skipped", "pending",   "failure",
+                                        "error",   "warning", "unheard of"};
+    return names[state];
+}
+
+const struct gitea_statuses *gitea_statuses(struct book *book, struct gitea *gitea, const char *repo,
+                                            const char *sha)
+{
+    (void)gitea;
+    (void)repo;
+    static struct gitea_status items[MANY];
+    static size_t used;
+    struct gitea_statuses statuses = {.fact = {FACT_KNOWN, NULL, "status"}, .items = &items[used]};
+    if (told.failed_sha && strcmp(told.failed_sha, sha) == 0)
+        statuses.fact = (struct fact){FACT_FAILED, told.failed_words, "status"};
+    for (size_t i = 0; i < told.n_statuses; i++)
+        if (strcmp(told.statuses[i].sha, sha) == 0)
+            items[(used + statuses.n++) % MANY] = told.statuses[i].status;
+    used = (used + statuses.n) % (MANY / 2);
+    return look_up(book, "statuses", sha, &statuses, sizeof statuses);
+}
+
+const struct gitea_pull *gitea_pull(struct book *book, struct gitea *gitea, const char *repo,
+                                    const char *base, const char *branch)
+{
+    (void)gitea;
+    (void)repo;
+    (void)base;
+    struct gitea_pull pull = {.fact = absent};
+    for (size_t i = 0; i < told.n_pulls; i++)
+        if (strcmp(told.pulls[i].branch, branch) == 0)
+            pull = told.pulls[i].pull;
+    return look_up(book, "pull", branch, &pull, sizeof pull);
+}
+
+const struct gitea_reviews *gitea_reviews(struct book *book, struct gitea *gitea, const char *repo,
+                                          int64_t number)
+{
+    (void)gitea;
+    (void)repo;
+    static struct gitea_review items[64];
+    struct gitea_reviews reviews = {.fact = {FACT_KNOWN, NULL, "reviews"}, .items = items};
+    for (size_t i = 0; i < told.n_reviews; i++)
+        if (told.reviews[i].number == number)
+            items[reviews.n++] = told.reviews[i].review;
+    char name[32];
+    snprintf(name, sizeof name, "%lld", (long long)number);
+    return look_up(book, "reviews", name, &reviews, sizeof reviews);
+}
+
+const struct gitea_files *gitea_files(struct book *book, struct gitea *gitea, const char *repo,
+                                      const char *ref, const char *path)
+{
+    (void)gitea;
+    (void)repo;
+    (void)ref;
+    struct gitea_files files = {.fact = absent};
+    for (size_t i = 0; i < told.n_files; i++)
+        if (strcmp(told.files[i].path, path) == 0)
+            files = told.files[i].files;
+    return look_up(book, "files", path, &files, sizeof files);
+}
+
+const struct http_gate *http_gate(struct book *book, const char *url)
+{
+    struct http_gate gate = {.fact = {FACT_FAILED, "the gate did not answer", url}};
+    for (size_t i = 0; i < told.n_gates; i++)
+        if (strcmp(told.gates[i].url, url) == 0)
+            gate = told.gates[i].gate;
+    return look_up(book, "http", url, &gate, sizeof gate);
+}

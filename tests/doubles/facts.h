@@ -1,0 +1,38 @@
+/* facts.h - a double of book.h, gitea.h and http_gate.h: the facts are whatever the test says, and no network
+ * is near.
+ *
+ * A test program that links this and the archive gets these functions instead of the real ones. Every fact
+ * can be told to come late: the first look-up finds it pending, and book_next then names the waiter, as the
+ * real book does.
+ */
+#ifndef RECONCILED_DOUBLES_FACTS_H
+#define RECONCILED_DOUBLES_FACTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "clients/gitea.h"
+
+/* facts_clear: forgets everything told so far. facts_late: from now on every fact comes late (or not).
+ * facts_lookups: how many distinct facts were asked for since facts_clear. */
+void facts_clear(void);
+void facts_late(bool late);
+size_t facts_lookups(void);
+
+/* facts_hook: called once, just before the next book_next that names no waiter: the moment between reading
+ * and writing. */
+void facts_hook(void (*hook)(void *arg), void *arg);
+
+/* What the double answers. Texts are borrowed. A branch that was not told is absent. */
+void facts_head(const char *branch, const char *sha);
+void facts_head_failed(const char *branch, const char *words);
+void facts_status(const char *sha, const char *context, enum gitea_state state);
+void facts_statuses_failed(const char *sha, const char *words);
+void facts_pull(const char *branch, int64_t number, enum gitea_pull_state state);
+void facts_review(int64_t number, const char *user, enum gitea_review_state state, bool stale,
+                  bool dismissed);
+void facts_file(const char *path, size_t n);
+void facts_http(const char *url, const char *verdict, const char *reason);
+
+#endif

@@ -1,0 +1,436 @@
+/* The real listener on a real socket, with handlers of the test's own: hostile HTTP, framing, access. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <signal.h>
+#include <sys/socket.h>
+
+#include "clients/base/limits.h"
+#include "clients/base/text.h"
+#include "reconcile/settings.h"
+#include "server/listener.h"
+#include "server/routes.h"
+#include "tests/support/http_client.h"
+#include "tests/support/listener_fixture.h"
+
+/* ---- what is asked and answered ---- */
+
+static void a_request_reaches_its_handler_whole(void **state)
+{
+    (void)state;
+    struct http_answer *answer = http_ask(fixture.address, "PUT /items/a.b_c-1?q=x%20y HTTP/1.1\r\n" HOST JSON
+                                                           "X-Test: t\r\nContent-Length: 9\r\n\r\n"
+                                                           "{\"a\": 1}\n");
+    assert_int_equal(answer->status, 200);
+    assert_string_equal(answer->body, "{\"param\":\"a.b_c-1\",\"q\":\"x y\",\"x\":\"t\",\"body\":{\"a\":1}}");
+    assert_string_equal(http_header(answer, "X-Answer"), "42");
+    assert_string_equal(http_header(answer, "Content-Type"), "application/json");
+    assert_string_equal(http_header(answer, "X-Content-Type-Options"), "nosniff");
+    assert_string_equal(http_header(answer, "Cache-Control"), "no-store");
+    free(answer);
+}
+
+static void head_answers_as_get_does_without_the_body(void **state)
+{
+    (void)state;
+    struct http_client *client = http_open(fixture.address);
+    assert_true(http_say(client, "GET /echo HTTP/1.1\r\n" HOST "\r\n"));
+    struct http_answer *get = http_read(client, false);
+    assert_true(http_say(client, "HEAD /echo HTTP/1.1\r\n" HOST "\r\nGET /open HTTP/1.1\r\n" HOST "\r\n"));
+    struct http_answer *head = http_read(client, true);
+    assert_int_equal(head->status, 200);
+    char length[32];
+    snprintf(length, sizeof length, "%zu", get->body_len);
+    assert_string_equal(http_header(head, "Content-Length"), length);
+    struct http_answer *next = http_read(client, false); /* had there been a body it would stand here */
+    assert_int_equal(next->status, 200);
+    free(get);
+    free(head);
+    free(next);
+    http_close(client);
+}
+
+static void pipelined_requests_are_answered_in_order(void **state)
+{
+    (void)state;
+    struct http_client *client = http_open(fixture.address);
+    assert_true(http_say(client, "GET /items/1 HTTP/1.1\r\n" HOST "\r\n"
+                                 "POST /echo HTTP/1.1\r\n" HOST JSON "Content-Length: 7\r\n\r\n{\"n\":2}"
+                                 "GET /at-once HTTP/1.1\r\n" HOST "\r\n"
+                                 "GET /nothing HTTP/1.1\r\n" HOST "\r\n"
+                                 "GET /items/5 HTTP/1.1\r\n" HOST "\r\n"));
+    static const char *const parts[] = {"\"param\":\"1\"", "{\"n\":2}", "at_once", "\"status\":404",
+                                        "\"param\":\"5\""};
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+        struct http_answer *answer = http_read(client, false);
+        assert_non_null(strstr(answer->body, parts[i]));
+        free(answer);
+    }
+    http_close(client);
+}
+
+static void errors_are_problem_documents(void **state)
+{
+    (void)state;
+    struct http_answer *answer = http_ask(fixture.address, "DELETE /echo HTTP/1.1\r\n" HOST "\r\n");
+    assert_int_equal(answer->status, 405);
+    assert_string_equal(http_header(answer, "Allow"), "GET, HEAD, POST");
+    assert_string_equal(http_header(answer, "Content-Type"), "application/problem+json");
+    assert_string_equal(answer->body,
+                        "{\"type\":\"about:blank\",\"title\":\"Method Not Allowed\",\"status\":405,"
+                        "\"detail\":\"the method is not one that this path has\"}");
+    free(answer);
+    fixture_expect("GET /forgets HTTP/1.1\r\n" HOST "\r\n", 500);
+    answer = http_ask(fixture.address, "GET /fails HTTP/1.1\r\n" HOST "\r\n");
+    assert_int_equal(answer->status, 500);
+    assert_null(strstr(answer->body, "hunter2"));
+    free(answer);
+}
+
+static void strange_targets_find_nothing(void **state)
+{
+    (void)state;
+    static const char *const targets[] = {"/",          "//echo",   "/echo/",       "/./echo",
+                                          "/x/../echo", "/echo%00", "/items/a%2Fb", "/items/%2e%2e",
+                                          "/items/..",  "/items/",  "/items/%00",   "/ech%6f",
+                                          "*",          "echo",     "/items/a/b",   "http://localhost/echo"};
+    char text[256];
+    for (size_t i = 0; i < ARRAY_LEN(targets); i++) {
+        snprintf(text, sizeof text, "GET %s HTTP/1.1\r\n" HOST "\r\n", targets[i]);
+        fixture_expect(text, 404);
+    }
+    fixture_expect("GET /echo?q=%00 HTTP/1.1\r\n" HOST "\r\n", 400);
+    fixture_expect("GET /echo?q=a%00b HTTP/1.1\r\n" HOST "\r\n", 400);
+    fixture_expect("get /echo HTTP/1.1\r\n" HOST "\r\n", 405);
+    assert_int_equal(fixture.n_handled, 0);
+}
+
+static void a_target_that_is_too_long_is_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t len;
+        int status;
+    } cases[] = {{LIMIT_URI - 20, 200}, {LIMIT_URI + 1, 414}, {LIMIT_CONNECTION_MEMORY * 4, 414}};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        char *text = mem_zero(1, cases[i].len + 200);
+        memset(text, 'x', cases[i].len + 13);
+        memcpy(text, "GET /echo?q=", 12);
+        strncat(text, " HTTP/1.1\r\n" HOST "\r\n", 100);
+        fixture_expect(text, cases[i].status);
+        free(text);
+    }
+}
+
+static void a_body_must_be_a_json_object(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *type, *body;
+        int status;
+    } cases[] = {
+        {JSON, "{}", 200},
+        {JSON, "", 200},
+        {"", "", 200},
+        {JSON, "[]", 400},
+        {JSON, "7", 400},
+        {JSON, "{", 400},
+        {JSON, "{\"a\":1,\"a\":2}", 400},
+        {JSON, "{} {}", 400},
+        {JSON, "\xff\xfe", 400},
+        {JSON, "{\"a\":\"\xc0\x80\"}", 400},
+        {JSON, "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]", 400},
+        {JSON, " ", 400},
+        {"", "{}", 415},
+        {"Content-Type: text/plain\r\n", "{}", 415},
+        {"Content-Type: application/json; charset=utf-16\r\n", "{}", 415},
+        {"Content-Type: application/json; charset=utf-8\r\n", "{}", 200},
+    };
+    char text[512];
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        snprintf(text, sizeof text, "POST /echo HTTP/1.1\r\n" HOST "%sContent-Length: %zu\r\n\r\n%s",
+                 cases[i].type, strlen(cases[i].body), cases[i].body);
+        fixture_expect(text, cases[i].status);
+    }
+    struct http_answer *answer = http_ask(fixture.address, "POST /echo HTTP/1.1\r\n" HOST JSON
+                                                           "Content-Length: 9\r\n\r\n{\"a\":\n 1 ");
+    assert_non_null(strstr(answer->body, "line 2"));
+    free(answer);
+}
+
+static void a_body_in_chunks_is_one_body(void **state)
+{
+    (void)state;
+    struct http_answer *answer =
+        http_ask(fixture.address, "POST /echo HTTP/1.1\r\n" HOST JSON "Transfer-Encoding: chunked\r\n\r\n"
+                                  "4\r\n{\"a\"\r\n3;ext=1\r\n:1}\r\n0\r\nX-Trailer: y\r\n\r\n");
+    assert_int_equal(answer->status, 200);
+    assert_non_null(strstr(answer->body, "\"body\":{\"a\":1}"));
+    free(answer);
+}
+
+/* Sends a chunked body of so many KiB; false when the peer cut the connection. */
+static bool send_chunks(struct http_client *client, const char *method_and_path, size_t kib)
+{
+    char chunk[1024 + 16] = "400\r\n", head[256];
+    memset(chunk + 5, ' ', 1024);
+    memcpy(chunk + 5 + 1024, "\r\n", 2);
+    snprintf(head, sizeof head, "%s HTTP/1.1\r\n" HOST JSON "Transfer-Encoding: chunked\r\n\r\n",
+             method_and_path);
+    bool good = http_say(client, head);
+    for (size_t i = 0; good && i < kib; i++)
+        good = http_send(client, chunk, 5 + 1024 + 2);
+    return good && http_say(client, "2\r\n{}\r\n0\r\n\r\n");
+}
+
+static void a_body_that_is_too_large_is_refused(void **state)
+{
+    (void)state;
+    fixture_expect("POST /echo HTTP/1.1\r\n" HOST JSON "Content-Length: 65537\r\n\r\n", 413);
+    fixture_expect("POST /echo HTTP/1.1\r\n" HOST JSON "Content-Length: 9223372036854775807\r\n\r\n", 413);
+    fixture_expect("GET /echo HTTP/1.1\r\n" HOST "Content-Length: 65537\r\n\r\n", 413);
+    static const struct {
+        const char *what;
+        size_t kib;
+        int status;
+    } cases[] = {{"POST /echo", 63, 200}, {"POST /echo", 64, 413}, {"POST /echo", 500, 413},
+                 {"GET /echo", 63, 200},  {"GET /echo", 65, 413},  {"POST /nothing", 500, 404}};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct http_client *client = http_open(fixture.address);
+        assert_true(send_chunks(client, cases[i].what, cases[i].kib));
+        struct http_answer *answer = http_read(client, false);
+        assert_int_equal(answer->status, cases[i].status);
+        free(answer);
+        /* The refusal cost the client its body, not its connection. */
+        assert_true(http_say(client, "GET /echo HTTP/1.1\r\n" HOST "\r\n"));
+        answer = http_read(client, false);
+        assert_int_equal(answer->status, 200);
+        free(answer);
+        http_close(client);
+    }
+    struct http_client *client = http_open(fixture.address);
+    (void)send_chunks(client, "POST /echo", 2048); /* without end: cut off without a word */
+    struct http_answer *answer = http_read(client, false);
+    assert_int_equal(answer->status, 0);
+    free(answer);
+    http_close(client);
+}
+
+static void a_body_is_ignored_where_none_is_wanted(void **state)
+{
+    (void)state;
+    struct http_client *client = http_open(fixture.address);
+    assert_true(http_say(client, "GET /echo HTTP/1.1\r\n" HOST "Content-Length: 5\r\n\r\nhello"
+                                 "GET /echo?q=next HTTP/1.1\r\n" HOST "\r\n"));
+    struct http_answer *answer = http_read(client, false);
+    assert_int_equal(answer->status, 200);
+    assert_non_null(strstr(answer->body, "\"body\":null"));
+    free(answer);
+    answer = http_read(client, false);
+    assert_non_null(strstr(answer->body, "\"q\":\"next\""));
+    free(answer);
+    http_close(client);
+}
+
+static void who_expects_is_refused_before_sending_the_body(void **state)
+{
+    (void)state;
+    fixture_expect("POST /nothing HTTP/1.1\r\n" HOST JSON "Content-Length: 5\r\nExpect: 100-continue\r\n\r\n",
+                   404);
+    struct http_client *client = http_open(fixture.address);
+    assert_true(http_say(client, "POST /echo HTTP/1.1\r\n" HOST JSON
+                                 "Content-Length: 2\r\nExpect: 100-continue\r\n\r\n"));
+    char seen[12];
+    assert_int_equal(recv(client->fd, seen, sizeof seen, MSG_WAITALL | MSG_PEEK), sizeof seen);
+    assert_memory_equal(seen, "HTTP/1.1 100", sizeof seen);
+    assert_true(http_say(client, "{}"));
+    struct http_answer *answer = http_read(client, false);
+    assert_int_equal(answer->status, 200);
+    free(answer);
+    http_close(client);
+}
+
+/* ---- framing ---- */
+
+/* After each of these the bytes that follow must never be taken for a request: it is refused or cut, and
+ * closed. */
+static void no_framing_smuggles_a_second_request(void **state)
+{
+    (void)state;
+    static const char *const heads[] = {
+        "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
+        "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n",
+        "Content-Length: 5\r\nContent-Length: 6\r\n",
+        "Content-Length: 5\r\nContent-Length: 5\r\n",
+        "Content-Length: 5, 6\r\n",
+        "Content-Length: +5\r\n",
+        "Content-Length: 5x\r\n",
+        "Content-Length : 5\r\n",
+        "Content-Length\t: 5\r\n",
+        "Transfer-Encoding: gzip, chunked\r\n",
+        "Transfer-Encoding: chunked, gzip\r\n",
+        "Transfer-Encoding: xchunked\r\n",
+        "Transfer-Encoding : chunked\r\n",
+        "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n",
+        "Transfer-Encoding:\r\n",
+        HOST "Content-Length: 5\r\n",
+        "Content-Type: text/plain\r\nContent-Length: 5\r\n",
+        "X-Any: a\rContent-Length: 5\r\n",
+    };
+    char text[1024];
+    for (size_t i = 0; i < ARRAY_LEN(heads); i++) {
+        struct http_client *client = http_open(fixture.address);
+        snprintf(text, sizeof text,
+                 "POST /echo HTTP/1.1\r\n" HOST JSON "%s\r\n0\r\n\r\nGET /echo?q=smuggled HTTP/1.1\r\n" HOST
+                 "\r\n",
+                 heads[i]);
+        assert_true(http_say(client, text));
+        struct http_answer *answer = http_read(client, false);
+        if (answer->status != 400 && answer->status != 0)
+            fail_msg("%d to %s", answer->status, heads[i]);
+        free(answer);
+        if (!http_ended(client, 10000))
+            fail_msg("not closed after %s", heads[i]);
+        http_close(client);
+    }
+    assert_int_equal(fixture.n_handled, 0);
+}
+
+static void garbage_hurts_nobody(void **state)
+{
+    (void)state;
+    static const char *const lines[] = {"\r\n\r\n",
+                                        "GET\r\n\r\n",
+                                        "GET / HTTP/9.9\r\n\r\n",
+                                        "\x16\x03\x01\x02\x01\x01",
+                                        "GET /echo\r\n\r\n",
+                                        "GET /echo HTTP/1.1\r\n\r\n",
+                                        ": \r\n\r\n",
+                                        "GET /echo HTTP/1.1\r\nHost\r\n\r\n"};
+    for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
+        struct http_client *client = http_open(fixture.address);
+        assert_true(http_say(client, lines[i]));
+        (void)shutdown(client->fd, SHUT_WR);
+        assert_true(fixture_is_closed_in_time(client));
+        http_close(client);
+    }
+    assert_int_equal(fixture.n_handled, 0);
+    fixture_expect("GET /echo HTTP/1.1\r\n" HOST "\r\n", 200);
+}
+
+/* ---- access ---- */
+
+static void a_page_of_another_origin_cannot_drive_us(void **state)
+{
+    (void)state;
+    fixture_expect("POST /echo HTTP/1.1\r\n" HOST "Origin: http://evil.example\r\n" JSON
+                   "Content-Length: 2\r\n\r\n{}",
+                   403);
+    fixture_expect("POST /echo HTTP/1.1\r\n" HOST "Origin: null\r\n" JSON "Content-Length: 2\r\n\r\n{}", 403);
+    fixture_expect("GET /echo HTTP/1.1\r\nHost: rebound.example\r\n\r\n", 403);
+    fixture_expect("GET /open HTTP/1.1\r\nHost: rebound.example\r\n\r\n", 403);
+    fixture_expect("GET /echo HTTP/1.0\r\n\r\n", 403);
+    assert_int_equal(fixture.n_handled, 0);
+    fixture_expect("POST /echo HTTP/1.1\r\n" HOST "Origin: http://localhost\r\n" JSON
+                   "Content-Length: 2\r\n\r\n{}",
+                   200);
+}
+
+static void a_token_is_needed_for_everything_but_the_open_paths(void **state)
+{
+    (void)state;
+    fixture_restart("s3cret", 0);
+    struct http_answer *answer = http_ask(fixture.address, "GET /echo HTTP/1.1\r\n" HOST "\r\n");
+    assert_int_equal(answer->status, 401);
+    assert_string_equal(http_header(answer, "WWW-Authenticate"), "Bearer realm=\"reconciled\"");
+    free(answer);
+    fixture_expect("GET /nothing HTTP/1.1\r\n" HOST "\r\n", 401);
+    fixture_expect("PATCH /echo HTTP/1.1\r\n" HOST "\r\n", 401);
+    fixture_expect("POST /echo HTTP/1.1\r\n" HOST JSON "Content-Length: 2\r\n\r\n{}", 401);
+    fixture_expect("GET /echo HTTP/1.1\r\n" HOST "Authorization: Bearer wrong\r\n\r\n", 401);
+    fixture_expect("GET /echo HTTP/1.1\r\n" HOST
+                   "Authorization: Bearer s3cret\r\nAuthorization: Bearer s3cret\r\n\r\n",
+                   400);
+    assert_int_equal(fixture.n_handled, 0);
+    fixture_expect("GET /open HTTP/1.1\r\nHost: any.example\r\n\r\n", 200);
+    fixture_expect("GET /echo HTTP/1.1\r\nHost: any.example\r\nAuthorization: Bearer s3cret\r\n\r\n", 200);
+}
+
+static void without_a_token_only_loopback_is_listened_on(void **state)
+{
+    (void)state;
+    static const struct listen_address everywhere = {.host = "0.0.0.0"}, other = {.host = "::", .v6 = true};
+    static const struct listen_address *const addresses[] = {&everywhere, &other};
+    for (size_t i = 0; i < ARRAY_LEN(addresses); i++) {
+        const struct listener_options options = {.address = addresses[i], .routes = fixture_routes};
+        struct listener *none = NULL;
+        struct why why;
+        assert_int_equal(listener_start(&options, &none, &why), ERR_INVALID);
+        assert_null(none);
+        assert_non_null(strstr(why.text, "ORCH_API_TOKEN"));
+    }
+}
+
+static void an_address_in_use_is_said_so(void **state)
+{
+    (void)state;
+    struct listen_address taken = {.host = "127.0.0.1"};
+    int64_t port;
+    assert_true(parse_i64(strrchr(fixture.address, ':') + 1, 1, 65535, &port));
+    taken.port = (int)port;
+    const struct listener_options options = {.address = &taken, .routes = fixture_routes};
+    struct listener *none = NULL;
+    struct why why;
+    assert_int_equal(listener_start(&options, &none, &why), ERR_UNAVAILABLE);
+    assert_non_null(strstr(why.text, "in use"));
+}
+
+static void ipv6_is_listened_on(void **state)
+{
+    (void)state;
+    static const struct listen_address v6 = {.host = "::1", .v6 = true, .loopback = true};
+    const struct listener_options options = {.address = &v6, .routes = fixture_routes};
+    struct listener *six = NULL;
+    struct why why;
+    if (listener_start(&options, &six, &why) != ERR_OK) {
+        skip(); /* a machine without IPv6 */
+        return;
+    }
+    assert_memory_equal(listener_address(six), "[::1]:", 6);
+    struct http_answer *answer = http_ask(listener_address(six), "GET /echo HTTP/1.1\r\nHost: [::1]\r\n\r\n");
+    assert_int_equal(answer->status, 200);
+    free(answer);
+    listener_stop(six);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        LISTENER_TEST(a_request_reaches_its_handler_whole),
+        LISTENER_TEST(head_answers_as_get_does_without_the_body),
+        LISTENER_TEST(pipelined_requests_are_answered_in_order),
+        LISTENER_TEST(errors_are_problem_documents),
+        LISTENER_TEST(strange_targets_find_nothing),
+        LISTENER_TEST(a_target_that_is_too_long_is_refused),
+        LISTENER_TEST(a_body_must_be_a_json_object),
+        LISTENER_TEST(a_body_in_chunks_is_one_body),
+        LISTENER_TEST(a_body_that_is_too_large_is_refused),
+        LISTENER_TEST(a_body_is_ignored_where_none_is_wanted),
+        LISTENER_TEST(who_expects_is_refused_before_sending_the_body),
+        LISTENER_TEST(no_framing_smuggles_a_second_request),
+        LISTENER_TEST(garbage_hurts_nobody),
+        LISTENER_TEST(a_page_of_another_origin_cannot_drive_us),
+        LISTENER_TEST(a_token_is_needed_for_everything_but_the_open_paths),
+        LISTENER_TEST(without_a_token_only_loopback_is_listened_on),
+        LISTENER_TEST(an_address_in_use_is_said_so),
+        LISTENER_TEST(ipv6_is_listened_on),
+    };
+    (void)signal(SIGPIPE, SIG_IGN);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,417 @@
+/* The real listener among many and slow peers, with handlers that wait, and while it stops. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+
+#include "clients/base/jsonx.h"
+#include "clients/base/limits.h"
+#include "handlers/handler.h"
+#include "server/listener.h"
+#include "tests/support/http_client.h"
+#include "tests/support/listener_fixture.h"
+
+/* ---- many and slow peers ---- */
+
+static void who_dribbles_a_request_is_cut_off(void **state)
+{
+    (void)state;
+    static const char *const starts[] = {
+        "",
+        "G",
+        "GET /echo HTTP/1.1\r\n",
+        "GET /echo HTTP/1.1\r\n" HOST "X-Slow: a",
+        "POST /echo HTTP/1.1\r\n" HOST JSON "Content-Length: 10\r\n\r\n{\"a\"",
+        "POST /echo HTTP/1.1\r\n" HOST JSON "Transfer-Encoding: chunked\r\n\r\n4\r\n{\"a\""};
+    for (size_t i = 0; i < ARRAY_LEN(starts); i++) {
+        struct http_client *client = http_open(fixture.address);
+        assert_true(http_say(client, starts[i]));
+        assert_true(fixture_is_closed_in_time(client));
+        http_close(client);
+    }
+    assert_int_equal(fixture.n_handled, 0);
+}
+
+static void who_idles_between_requests_is_cut_off(void **state)
+{
+    (void)state;
+    struct http_client *client = http_open(fixture.address);
+    assert_true(http_say(client, "GET /echo HTTP/1.1\r\n" HOST "\r\n"));
+    struct http_answer *answer = http_read(client, false);
+    assert_int_equal(answer->status, 200);
+    free(answer);
+    assert_true(fixture_is_closed_in_time(client));
+    http_close(client);
+}
+
+static void who_sends_one_request_and_its_end_is_answered_and_closed(void **state)
+{
+    (void)state;
+    struct http_client *client = http_open(fixture.address);
+    assert_true(http_say(client, "GET /echo HTTP/1.1\r\n" HOST "\r\n"));
+    assert_int_equal(shutdown(client->fd, SHUT_WR), 0);
+    struct http_answer *answer = http_read(client, false);
+    assert_int_equal(answer->status, 200);
+    free(answer);
+    bool ended = false;
+    for (int i = 0; i < 1000 && !ended; i++) {
+        atomic_fetch_add(&fixture.fake_ms, 1000); /* far from the deadline of an idle connection */
+        listener_tick(fixture.listener);
+        ended = i < LIMIT_IDLE_MS / 2000 && http_ended(client, 100);
+    }
+    assert_true(ended);
+    http_close(client);
+}
+
+static void who_waits_for_a_pass_is_not_cut_off(void **state)
+{
+    (void)state;
+    struct http_client *client = http_open(fixture.address);
+    assert_true(http_say(client, "GET /defer HTTP/1.1\r\n" HOST "\r\n"));
+    sem_wait(&fixture.was_deferred);
+    for (int i = 0; i < 5; i++) {
+        atomic_fetch_add(&fixture.fake_ms, LIMIT_IDLE_MS + 1);
+        listener_tick(fixture.listener);
+    }
+    deferred_answer(fixture.deferred[0], 200, json_object());
+    struct http_answer *answer = http_read(client, false);
+    assert_int_equal(answer->status, 200);
+    free(answer);
+    http_close(client);
+}
+
+static void crowd_open(struct http_client **crowd, size_t n, const char *text)
+{
+    for (size_t i = 0; i < n; i++) {
+        crowd[i] = http_open(fixture.address);
+        assert_non_null(crowd[i]);
+        (void)http_say(crowd[i], text); /* may have been closed to make room already */
+    }
+}
+
+static void raise_descriptors(void)
+{
+    struct rlimit limit;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    limit.rlim_cur = limit.rlim_max < 4096 ? limit.rlim_max : 4096;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
+static void hundreds_of_idle_connections_keep_nobody_out(void **state)
+{
+    (void)state;
+    enum { CROWD = 500 };
+    static struct http_client *crowd[CROWD];
+    raise_descriptors();
+    crowd_open(crowd, CROWD, "GET /ec");
+    fixture_expect("GET /echo HTTP/1.1\r\n" HOST "\r\n", 200);
+    fixture_expect("POST /echo HTTP/1.1\r\n" HOST JSON "Content-Length: 2\r\n\r\n{}", 200);
+    for (size_t i = 0; i < CROWD; i++)
+        http_close(crowd[i]);
+}
+
+static void more_half_open_connections_than_there_is_room_for_keep_nobody_out(void **state)
+{
+    (void)state;
+    enum { CROWD = 300, ROOM = 64 };
+    static struct http_client *crowd[CROWD];
+    raise_descriptors();
+    fixture_restart(NULL, ROOM);
+    crowd_open(crowd, CROWD, "GET /echo HTTP/1.1\r\nHost: lo");
+    for (int i = 0; i < 20; i++)
+        fixture_expect("GET /echo HTTP/1.1\r\n" HOST "\r\n", 200);
+    size_t left = 0;
+    for (size_t i = 0; i < CROWD; i++) {
+        left += !http_ended(crowd[i], 0);
+        http_close(crowd[i]);
+    }
+    assert_true(left <= ROOM);
+}
+
+/* ---- handlers that wait ---- */
+
+static void a_blocked_handler_delays_nobody_else(void **state)
+{
+    (void)state;
+    struct http_client *blocked[LIMIT_HANDLER_THREADS];
+    for (size_t i = 0; i < LIMIT_HANDLER_THREADS; i++) {
+        blocked[i] = http_open(fixture.address);
+        assert_true(http_say(blocked[i], "GET /slow HTTP/1.1\r\n" HOST "\r\n"));
+        sem_wait(&fixture.entered);
+    }
+    for (int i = 0; i < 50; i++) /* connections spread over all listener threads */
+        fixture_expect("GET /echo HTTP/1.1\r\n" HOST "\r\n", 200);
+    for (size_t i = 0; i < LIMIT_HANDLER_THREADS; i++)
+        sem_post(&fixture.release_slow);
+    for (size_t i = 0; i < LIMIT_HANDLER_THREADS; i++) {
+        struct http_answer *answer = http_read(blocked[i], false);
+        assert_int_equal(answer->status, 200);
+        free(answer);
+        http_close(blocked[i]);
+    }
+}
+
+static void a_deferred_request_is_answered_from_another_thread(void **state)
+{
+    (void)state;
+    static const char *const paths[] = {"/defer", "/offloaded-defer"};
+    char text[128];
+    for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
+        struct http_client *client = http_open(fixture.address);
+        snprintf(text, sizeof text, "GET %s HTTP/1.1\r\n" HOST "\r\n", paths[i]);
+        assert_true(http_say(client, text));
+        sem_wait(&fixture.was_deferred);
+        deferred_answer(fixture.deferred[i], 409, problem_document(409, "no"));
+        struct http_answer *answer = http_read(client, false);
+        assert_int_equal(answer->status, 409);
+        assert_string_equal(http_header(answer, "Content-Type"), "application/problem+json");
+        free(answer);
+        assert_true(http_say(client, "GET /offloaded-at-once HTTP/1.1\r\n" HOST "\r\n"));
+        answer = http_read(client, false);
+        assert_string_equal(answer->body, "{\"at_once\":true}");
+        free(answer);
+        http_close(client);
+    }
+}
+
+static void only_so_many_requests_may_wait(void **state)
+{
+    (void)state;
+    static struct http_client *waiting[LIMIT_WAITING_REQUESTS];
+    raise_descriptors();
+    for (size_t i = 0; i < LIMIT_WAITING_REQUESTS; i++) {
+        waiting[i] = http_open(fixture.address);
+        assert_true(http_say(waiting[i], "GET /defer HTTP/1.1\r\n" HOST "\r\n"));
+    }
+    for (size_t i = 0; i < LIMIT_WAITING_REQUESTS; i++)
+        sem_wait(&fixture.was_deferred);
+    struct http_answer *answer = http_ask(fixture.address, "GET /defer HTTP/1.1\r\n" HOST "\r\n");
+    assert_int_equal(answer->status, 503);
+    assert_non_null(http_header(answer, "Retry-After"));
+    free(answer);
+    for (size_t i = 0; i < LIMIT_WAITING_REQUESTS; i++)
+        deferred_answer(fixture.deferred[i], 200, json_object());
+    for (size_t i = 0; i < LIMIT_WAITING_REQUESTS; i++) {
+        answer = http_read(waiting[i], false);
+        assert_int_equal(answer->status, 200);
+        free(answer);
+        http_close(waiting[i]);
+    }
+}
+
+static void who_leaves_while_waiting_is_let_go(void **state)
+{
+    (void)state;
+    struct http_client *client = http_open(fixture.address);
+    assert_true(http_say(client, "GET /defer HTTP/1.1\r\n" HOST "\r\n"));
+    sem_wait(&fixture.was_deferred);
+    listener_tick(fixture.listener);
+    assert_false(http_ended(client, 0));
+    assert_int_equal(shutdown(client->fd, SHUT_WR), 0);
+    bool ended = false;
+    for (int i = 0; i < 1000 && !ended; i++) {
+        listener_tick(fixture.listener);
+        ended = http_ended(client, 10);
+    }
+    assert_true(ended);
+    http_close(client);
+    deferred_answer(fixture.deferred[0], 200, json_object()); /* into the void */
+    fixture_expect("GET /echo HTTP/1.1\r\n" HOST "\r\n", 200);
+}
+
+static void an_answer_to_who_has_just_left_is_dropped(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < 20; i++) {
+        struct http_client *client = http_open(fixture.address);
+        assert_true(http_say(client, "GET /defer HTTP/1.1\r\n" HOST "\r\n"));
+        sem_wait(&fixture.was_deferred);
+        http_close(client);
+        if (i % 2)
+            listener_tick(fixture.listener);
+        deferred_answer(fixture.deferred[i], 200, json_object());
+    }
+    fixture_expect("GET /echo HTTP/1.1\r\n" HOST "\r\n", 200);
+}
+
+static void a_publication_is_answered_in_its_newest_version(void **state)
+{
+    (void)state;
+    fixture.publication = publication_new();
+    fixture_expect("GET /published HTTP/1.1\r\n" HOST "\r\n", 503);
+    publication_set(fixture.publication, "{\"n\":1}", 7);
+    publication_set(fixture.publication, "{\"n\":2}", 7);
+    struct http_client *client = http_open(fixture.address);
+    for (int i = 3; i < 30; i++) {
+        char text[16];
+        assert_true(http_say(client, "GET /published HTTP/1.1\r\n" HOST "\r\n"));
+        struct http_answer *answer = http_read(client, false);
+        snprintf(text, sizeof text, "{\"n\":%d}", i - 1);
+        assert_string_equal(answer->body, text);
+        assert_string_equal(http_header(answer, "Content-Type"), "application/json");
+        assert_string_equal(http_header(answer, "Cache-Control"), "no-store");
+        free(answer);
+        snprintf(text, sizeof text, "{\"n\":%d}", i);
+        publication_set(fixture.publication, text, strlen(text));
+    }
+    http_close(client);
+    listener_stop(fixture.listener);
+    publication_free(fixture.publication);
+    fixture_start(NULL, 0);
+}
+
+/* ---- stopping ---- */
+
+static void a_stop_answers_who_waits(void **state)
+{
+    (void)state;
+    struct http_client *client = http_open(fixture.address);
+    assert_true(http_say(client, "GET /defer HTTP/1.1\r\n" HOST "\r\n"));
+    sem_wait(&fixture.was_deferred);
+    listener_stop(fixture.listener);
+    fixture.listener = NULL;
+    struct http_answer *answer = http_read(client, false);
+    assert_int_equal(answer->status, 503);
+    free(answer);
+    assert_true(http_ended(client, 10000));
+    http_close(client);
+    deferred_answer(fixture.deferred[0], 200, json_object());
+}
+
+static void *drain(void *arg)
+{
+    (void)arg;
+    listener_drain(fixture.listener, 60000);
+    return NULL;
+}
+
+static void a_drain_closes_the_idle_and_waits_for_who_is_served(void **state)
+{
+    (void)state;
+    struct http_client *idle = http_open(fixture.address), *fresh = http_open(fixture.address),
+                       *busy = http_open(fixture.address);
+    assert_true(http_say(idle, "GET /echo HTTP/1.1\r\n" HOST "\r\n"));
+    struct http_answer *answer = http_read(idle, false);
+    free(answer);
+    assert_true(http_say(busy, "GET /defer HTTP/1.1\r\n" HOST "\r\n"));
+    sem_wait(&fixture.was_deferred);
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, drain, NULL), 0);
+    assert_true(http_ended(idle, 10000));
+    assert_true(http_ended(fresh, 10000));
+    assert_null(http_open(fixture.address));
+    deferred_answer(fixture.deferred[0], 200, json_object());
+    answer = http_read(busy, false);
+    assert_int_equal(answer->status, 200);
+    free(answer);
+    assert_true(http_ended(busy, 10000));
+    pthread_join(thread, NULL);
+    http_close(idle);
+    http_close(fresh);
+    http_close(busy);
+}
+
+static void *stop(void *arg)
+{
+    (void)arg;
+    listener_stop(fixture.listener);
+    return NULL;
+}
+
+static void a_stop_waits_for_running_handlers_and_cancels_queued_ones(void **state)
+{
+    (void)state;
+    enum { QUEUED = 3 };
+    struct http_client *clients[LIMIT_HANDLER_THREADS + QUEUED];
+    for (size_t i = 0; i < ARRAY_LEN(clients); i++) {
+        clients[i] = http_open(fixture.address);
+        assert_true(http_say(clients[i], "GET /slow HTTP/1.1\r\n" HOST "\r\n"));
+        if (i < LIMIT_HANDLER_THREADS)
+            sem_wait(&fixture.entered);
+    }
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, stop, NULL), 0);
+    for (size_t i = 0; i < ARRAY_LEN(clients); i++)
+        sem_post(&fixture.release_slow);
+    for (size_t i = 0; i < ARRAY_LEN(clients); i++) {
+        struct http_answer *answer = http_read(clients[i], false);
+        assert_true(answer->status == 200 || answer->status == 503 || i >= LIMIT_HANDLER_THREADS);
+        free(answer);
+        http_close(clients[i]);
+    }
+    pthread_join(thread, NULL);
+    fixture.listener = NULL;
+}
+
+/* Handlers that suspend and resume all the time, peers that come and go, and a stop in the middle of it. */
+static void *pester(void *arg)
+{
+    static const char *const texts[] = {
+        "GET /at-once HTTP/1.1\r\n" HOST "\r\n", "GET /offloaded-at-once HTTP/1.1\r\n" HOST "\r\n",
+        "GET /items/1 HTTP/1.1\r\n" HOST "\r\n", "GET /echo HTTP/1.1\r\n" HOST "\r\n"};
+    const char *where = arg;
+    for (size_t round = 0;; round++) {
+        struct http_client *client = http_open(where);
+        if (!client)
+            return NULL;
+        bool alive = true;
+        for (size_t i = 0; alive && i < 10; i++) {
+            alive = http_say(client, texts[(round + i) % ARRAY_LEN(texts)]);
+            free(http_read(client, false));
+        }
+        http_close(client);
+    }
+}
+
+static void a_stop_in_the_middle_of_traffic_is_clean(void **state)
+{
+    (void)state;
+    enum { THREADS = 6, ROUNDS = 5 };
+    for (int round = 0; round < ROUNDS; round++) {
+        AUTO_FREE char *where = mem_dup(fixture.address);
+        pthread_t threads[THREADS];
+        for (size_t i = 0; i < THREADS; i++)
+            assert_int_equal(pthread_create(&threads[i], NULL, pester, where), 0);
+        for (int i = 0; i < 20; i++) {
+            fixture_expect("GET /offloaded-at-once HTTP/1.1\r\n" HOST "\r\n", 200);
+            listener_tick(fixture.listener);
+        }
+        listener_stop(fixture.listener);
+        for (size_t i = 0; i < THREADS; i++)
+            pthread_join(threads[i], NULL);
+        fixture_start(NULL, 0);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        LISTENER_TEST(who_dribbles_a_request_is_cut_off),
+        LISTENER_TEST(who_idles_between_requests_is_cut_off),
+        LISTENER_TEST(who_sends_one_request_and_its_end_is_answered_and_closed),
+        LISTENER_TEST(who_waits_for_a_pass_is_not_cut_off),
+        LISTENER_TEST(hundreds_of_idle_connections_keep_nobody_out),
+        LISTENER_TEST(more_half_open_connections_than_there_is_room_for_keep_nobody_out),
+        LISTENER_TEST(a_blocked_handler_delays_nobody_else),
+        LISTENER_TEST(a_deferred_request_is_answered_from_another_thread),
+        LISTENER_TEST(only_so_many_requests_may_wait),
+        LISTENER_TEST(who_leaves_while_waiting_is_let_go),
+        LISTENER_TEST(an_answer_to_who_has_just_left_is_dropped),
+        LISTENER_TEST(a_publication_is_answered_in_its_newest_version),
+        LISTENER_TEST(a_stop_answers_who_waits),
+        LISTENER_TEST(a_drain_closes_the_idle_and_waits_for_who_is_served),
+        LISTENER_TEST(a_stop_waits_for_running_handlers_and_cancels_queued_ones),
+        LISTENER_TEST(a_stop_in_the_middle_of_traffic_is_clean),
+    };
+    (void)signal(SIGPIPE, SIG_IGN);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

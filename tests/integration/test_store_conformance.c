@@ -1,0 +1,77 @@
+/* The conformance suite of the store, on SQLite and on PostgreSQL. "test_store_conformance sqlite" runs one.
+ */
+#include "tests/support/store_suite.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/support/pg_server.h"
+#include "tests/support/sqlite_file.h"
+
+static char *sqlite_create(void)
+{
+    sqlite_file_make();
+    return mem_dup(sqlite_file_url());
+}
+
+static const struct suite_backend on_sqlite = {
+    .name = "SQLite",
+    .create = sqlite_create,
+    .destroy = sqlite_file_remove,
+    .exec = sqlite_file_exec,
+    .value = sqlite_file_value,
+    .ago = "datetime('now', (-1 * %lld) || ' seconds')",
+    .instant_type = "TEXT",
+    .dump = sqlite_file_dump,
+};
+
+#define PG_DATABASE "conformance"
+static struct pg_server *server;
+
+static char *pg_create(void)
+{
+    pg_server_database(server, PG_DATABASE);
+    return pg_server_url(server, PG_DATABASE);
+}
+
+static void pg_destroy(void)
+{
+    /* The next create drops it. */
+}
+
+static void pg_exec(const char *sql)
+{
+    pg_server_exec(server, PG_DATABASE, sql);
+}
+
+static char *pg_value(const char *sql)
+{
+    return pg_server_value(server, PG_DATABASE, sql);
+}
+
+static const struct suite_backend on_postgresql = {
+    .name = "PostgreSQL",
+    .create = pg_create,
+    .destroy = pg_destroy,
+    .exec = pg_exec,
+    .value = pg_value,
+    .ago = "(now() - interval '1 second' * %lld)",
+    .instant_type = "timestamptz",
+    .dump =
+        "SELECT coalesce(string_agg(line, E'\\n' ORDER BY line), '') FROM (SELECT 'task ' || t::text AS line"
+        " FROM tasks t UNION ALL SELECT 'job ' || j::text FROM jobs j) lines",
+};
+
+int main(int argc, char **argv)
+{
+    const char *only = argc > 1 ? argv[1] : "";
+    int failed = 0;
+    if (strcmp(only, "postgresql") != 0)
+        failed += store_suite_run(&on_sqlite);
+    if (strcmp(only, "sqlite") != 0) {
+        server = pg_server_start();
+        failed += store_suite_run(&on_postgresql);
+        pg_server_stop(server);
+    }
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,120 @@
+/* A process that is killed in the middle of its transitions, again and again, on SQLite. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <signal.h>
+#include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/support/sqlite_file.h"
+#include "tests/support/store_suite.h"
+
+/* The child heals in batches for as long as it lives, and says so before and after each. */
+static void heal_for_ever(int out)
+{
+    struct store *store;
+    if (store_open(sqlite_file_url(), NULL, &store, NULL))
+        _exit(1);
+    for (;;) {
+        struct store_stuck_query query = suite_query();
+        struct store_stuck stuck;
+        query.limit = 7;
+        if (store_stuck(store, &query, &stuck, NULL))
+            _exit(2);
+        if (stuck.n_tasks == 0)
+            _exit(3);
+        struct store_transition batch[7];
+        enum store_moved moved[7];
+        for (size_t i = 0; i < stuck.n_tasks; i++)
+            batch[i] = suite_transition(&stuck.tasks[i]);
+        if (write(out, "<", 1) != 1 ||
+            store_transition(store, 0, 0, "p", batch, stuck.n_tasks, moved, NULL) || write(out, ">", 1) != 1)
+            _exit(4);
+        store_stuck_done(&stuck);
+    }
+}
+
+/* Kills the child right after its n-th word: with an odd n it is in the middle of a batch. */
+static void kill_after(int words)
+{
+    int pipes[2];
+    assert_int_equal(pipe(pipes), 0);
+    (void)fflush(NULL);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        close(pipes[0]);
+        heal_for_ever(pipes[1]);
+    }
+    close(pipes[1]);
+    char byte;
+    for (int i = 0; i < words; i++)
+        assert_int_equal(read(pipes[0], &byte, 1), 1);
+    assert_int_equal(kill(child, SIGKILL), 0);
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status));
+    close(pipes[0]);
+}
+
+static void assert_all_agree(void)
+{
+    sqlite_file_assert("PRAGMA integrity_check", "ok");
+    sqlite_file_assert(
+        "SELECT count(*) FROM tasks t WHERE (t.stage = 'review') <> ((SELECT count(*) FROM jobs j"
+        " WHERE j.task_id = t.id AND j.status IN ('queued', 'running')) = 1)",
+        "0");
+    sqlite_file_assert("SELECT count(*) FROM tasks t WHERE (t.stage = 'review') <> ((SELECT count(*) FROM"
+                       " reconcile_ledger l WHERE l.task_id = t.id) = 1)",
+                       "0");
+    sqlite_file_assert("SELECT (SELECT count(*) FROM jobs) = (SELECT count(DISTINCT task_id) FROM jobs)",
+                       "1");
+    sqlite_file_assert("SELECT (SELECT count(*) FROM jobs) = (SELECT count(*) FROM reconcile_ledger)", "1");
+}
+
+static void kill_again_and_again(void)
+{
+    store_free(sqlite_file_open_migrated());
+    sqlite_file_seed(800);
+    for (int words = 1; words <= 20; words++) {
+        kill_after(words);
+        assert_all_agree();
+    }
+    struct store *store = sqlite_file_open(); /* and what is left can be healed */
+    struct store_stuck stuck = sqlite_file_stuck(store);
+    assert_true(stuck.count > 0 && stuck.count < 800);
+    struct store_transition transition = suite_transition(&stuck.tasks[0]);
+    enum store_moved moved;
+    ASSERT_OK(store_transition(store, 0, 0, "p", &transition, 1, &moved, NULL));
+    assert_int_equal(moved, STORE_MOVED);
+    store_stuck_done(&stuck);
+    store_free(store);
+    assert_all_agree();
+}
+
+static void a_kill_in_the_middle_loses_nothing_and_doubles_nothing(void **state)
+{
+    (void)state;
+    kill_again_and_again();
+}
+
+static void a_kill_loses_nothing_without_wal_either(void **state)
+{
+    (void)state;
+    sqlite_file_exec("PRAGMA journal_mode = DELETE; CREATE TABLE theirs (x)");
+    kill_again_and_again();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        SQLITE_FILE_TEST(a_kill_in_the_middle_loses_nothing_and_doubles_nothing),
+        SQLITE_FILE_TEST(a_kill_loses_nothing_without_wal_either),
+    };
+    return cmocka_run_group_tests_name("SQLite: kill -9", tests, NULL, NULL);
+}

@@ -1,0 +1,319 @@
+/* What is special to SQLite: columns that hold anything, triggers, views, and the statement's plan. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <sqlite3.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clients/base/limits.h"
+#include "clients/base/text.h"
+#include "clients/store_sqlite.h"
+#include "tests/support/sqlite_file.h"
+#include "tests/support/store_suite.h"
+
+/* ---- what a column may hold -------------------------------------------------------------------------- */
+
+static void nonsense_in_updated_at_makes_nothing_stuck(void **state)
+{
+    (void)state;
+    sqlite_file_exec(
+        "CREATE TABLE tasks (id INTEGER PRIMARY KEY, plane_id, work_item_id, title, repo, branch,"
+        " stage, created_at, updated_at)");
+    struct store *store = sqlite_file_open_migrated();
+    static const char *const nonsense[] = {
+        "NULL",
+        "''",
+        "0",
+        "5",
+        "-1.5",
+        "1700000000",
+        "x'32303230'",
+        "'yesterday'",
+        "'now'",
+        "'12:00:00'",
+        "'2451545'",
+        "'2020-13-01 00:00:00'",
+        "'2020-01-01 25:00:00'",
+        "'2020-01-01 00:00:00 maybe'",
+        "'2020'",
+        "'0'",
+        "CAST(x'323032302d30312d30312030303a30303a3030ff' AS TEXT)",
+        "'9999-01-01 00:00:00'",
+    };
+    for (size_t i = 0; i < ARRAY_LEN(nonsense); i++) {
+        char *sql =
+            mem_printf("INSERT INTO tasks (stage, updated_at) VALUES ('development', %s)", nonsense[i]);
+        sqlite_file_exec(sql);
+        free(sql);
+    }
+    struct store_stuck stuck = sqlite_file_stuck(store);
+    if (stuck.n_tasks > 0)
+        fail_msg("%s is taken for a time", nonsense[stuck.tasks[0].id - 1]);
+    assert_int_equal(stuck.count, 0);
+    store_stuck_done(&stuck);
+    store_free(store);
+}
+
+static void other_ways_to_write_a_time_are_read_as_sqlite_reads_them(void **state)
+{
+    (void)state;
+    struct store *store = sqlite_file_open_migrated();
+    sqlite_file_exec(
+        "INSERT INTO tasks (id, stage, updated_at) VALUES"
+        " (1, 'development', '2020-01-01 00:00:00.250'), (2, 'development', '2020-01-02T00:00:00Z'),"
+        " (3, 'development', '2020-01-03 00:00:00+05:00'),"
+        " (4, 'development', strftime('%Y-%m-%d %H:%M:%S', 'now', '-8 hours') || '-08:00'),"
+        " (5, 'development', strftime('%Y-%m-%d %H:%M:%f', 'now'))");
+    struct store_stuck stuck = sqlite_file_stuck(store);
+    ASSERT_LISTED(&stuck, 1, 2, 3);
+    for (size_t i = 0; i < stuck.n_tasks; i++) {
+        struct store_transition transition = suite_transition(&stuck.tasks[i]);
+        enum store_moved moved;
+        ASSERT_OK(store_transition(store, 0, 0, "p", &transition, 1, &moved, NULL));
+        assert_int_equal(moved, STORE_MOVED);
+    }
+    store_stuck_done(&stuck);
+    store_free(store);
+}
+
+static void columns_of_any_type_are_read_as_mended_text(void **state)
+{
+    (void)state;
+    sqlite_file_exec(
+        "CREATE TABLE tasks (id INTEGER PRIMARY KEY, plane_id, work_item_id, title, repo, branch,"
+        " stage, created_at, updated_at)");
+    struct store *store = sqlite_file_open_migrated();
+    sqlite_file_exec(
+        "INSERT INTO tasks VALUES (1, 42, 2.5, x'61ff62', CAST(x'c3a9ff21' AS TEXT), zeroblob(0),"
+        " 'development', NULL, '2020-01-01 00:00:00');"
+        "INSERT INTO tasks VALUES (2, NULL, '', char(97, 0, 98), 'o/r', replace(hex(zeroblob(50000)),"
+        " '00', 'é'), 'development', NULL, '2020-01-02 00:00:00')");
+    struct store_stuck stuck = sqlite_file_stuck(store);
+    ASSERT_LISTED(&stuck, 1, 2);
+    const struct store_task *odd = &stuck.tasks[0], *large = &stuck.tasks[1];
+    assert_string_equal(odd->plane_id, "42");
+    assert_string_equal(odd->work_item_id, "2.5");
+    assert_string_equal(odd->title, "a?b");
+    assert_string_equal(odd->repo, "é?!");
+    assert_string_equal(odd->branch, "");
+    assert_null(large->plane_id);
+    assert_string_equal(large->work_item_id, "");
+    assert_int_equal(strlen(large->branch), LIMIT_TASK_TEXT);
+    assert_int_equal(utf8_valid_len(large->branch, LIMIT_TASK_TEXT), LIMIT_TASK_TEXT);
+    store_stuck_done(&stuck);
+    store_free(store);
+}
+
+/* ---- triggers and views ------------------------------------------------------------------------------ */
+
+static void assert_refused_by(const char *trigger)
+{
+    struct store *store = sqlite_file_open_migrated();
+    sqlite_file_seed(3);
+    sqlite_file_exec(trigger);
+    struct store_stuck stuck = sqlite_file_stuck(store);
+    struct store_transition batch[3];
+    enum store_moved moved[3];
+    struct why why = {""};
+    for (size_t i = 0; i < 3; i++)
+        batch[i] = suite_transition(&stuck.tasks[i]);
+    ASSERT_OK(store_transition(store, 0, 0, "p", batch, 3, moved, &why));
+    assert_int_equal(moved[0], STORE_MOVED);
+    assert_int_equal(moved[1], STORE_REFUSED);
+    assert_int_equal(moved[2], STORE_MOVED);
+    store_stuck_done(&stuck);
+    store_free(store);
+    sqlite_file_assert("SELECT group_concat(id) FROM tasks WHERE stage = 'development'", "2");
+    sqlite_file_assert("SELECT group_concat(task_id) FROM jobs", "1,3");
+    sqlite_file_assert("SELECT group_concat(task_id) FROM reconcile_ledger", "1,3");
+}
+
+static void a_trigger_that_aborts_refuses_its_row(void **state)
+{
+    (void)state;
+    assert_refused_by("CREATE TRIGGER no BEFORE UPDATE ON tasks WHEN new.id = 2"
+                      " BEGIN SELECT RAISE(ABORT, 'frozen by ann'); END");
+}
+
+static void a_trigger_that_fails_refuses_its_row(void **state)
+{
+    (void)state;
+    assert_refused_by("CREATE TRIGGER no AFTER UPDATE ON tasks WHEN new.id = 2"
+                      " BEGIN SELECT RAISE(FAIL, 'frozen'); END");
+}
+
+static void a_trigger_that_rolls_back_refuses_its_row_alone(void **state)
+{
+    (void)state;
+    assert_refused_by("CREATE TRIGGER no BEFORE UPDATE ON tasks WHEN new.id = 2"
+                      " BEGIN SELECT RAISE(ROLLBACK, 'frozen'); END");
+}
+
+static void a_trigger_that_ignores_refuses_its_row(void **state)
+{
+    (void)state;
+    assert_refused_by(
+        "CREATE TRIGGER no BEFORE UPDATE ON tasks WHEN new.id = 2 BEGIN SELECT RAISE(IGNORE); END");
+}
+
+static void a_trigger_that_ignores_the_job_refuses_its_row(void **state)
+{
+    (void)state;
+    assert_refused_by(
+        "CREATE TRIGGER no BEFORE INSERT ON jobs WHEN new.task_id = 2 BEGIN SELECT RAISE(IGNORE); END");
+}
+
+static void a_trigger_with_a_fault_of_its_own_refuses_its_row(void **state)
+{
+    (void)state;
+    assert_refused_by(
+        "CREATE TRIGGER no AFTER UPDATE ON tasks WHEN new.id = 2 BEGIN SELECT json(new.repo); END");
+}
+
+static void views_over_other_names_serve_as_tables(void **state)
+{
+    (void)state;
+    sqlite_file_exec("CREATE TABLE items (nr INTEGER PRIMARY KEY, plane, wi, t, r, b, phase, c, u);"
+                     "CREATE TABLE work (nr INTEGER PRIMARY KEY, item, who, state, c, u);"
+                     "CREATE VIEW tasks (id, plane_id, work_item_id, title, repo, branch, stage, created_at, "
+                     "updated_at) AS"
+                     " SELECT nr, plane, wi, t, r, b, phase, c, u FROM items;"
+                     "CREATE VIEW jobs (id, task_id, agent, status, created_at, updated_at) AS"
+                     " SELECT nr, item, who, state, c, u FROM work;"
+                     "CREATE TRIGGER tasks_u INSTEAD OF UPDATE ON tasks BEGIN"
+                     " UPDATE items SET phase = new.stage, u = new.updated_at WHERE nr = new.id; END;"
+                     "CREATE TRIGGER jobs_i INSTEAD OF INSERT ON jobs BEGIN"
+                     " INSERT INTO work (item, who, state, c, u)"
+                     " VALUES (new.task_id, new.agent, new.status, new.created_at, new.updated_at); END;"
+                     "INSERT INTO items VALUES (1, 'p', 'ORCH-1', 't', 'o/r', 'b', 'development', NULL, "
+                     "'2020-01-01 00:00:00'),"
+                     " (2, 'q', 'ORCH-2', 't', 'o/r', 'b', 'development', NULL, '2020-01-01 00:00:00');"
+                     "INSERT INTO work VALUES (1, 2, 'developer', 'running', NULL, NULL)");
+    struct store *store = sqlite_file_open_migrated();
+    ASSERT_OK(store_ready(store, NULL));
+    struct store_stuck stuck = sqlite_file_stuck(store);
+    ASSERT_LISTED(&stuck, 1);
+    struct store_transition transition = suite_transition(&stuck.tasks[0]);
+    enum store_moved moved;
+    ASSERT_OK(store_transition(store, 0, 0, "p", &transition, 1, &moved, NULL));
+    assert_int_equal(moved, STORE_MOVED);
+    transition.id = uuid_new();
+    ASSERT_OK(store_transition(store, 0, 0, "p", &transition, 1, &moved, NULL));
+    assert_int_equal(moved, STORE_RACED);
+    store_stuck_done(&stuck);
+    store_free(store);
+    sqlite_file_assert("SELECT phase FROM items WHERE nr = 1", "review");
+    sqlite_file_assert("SELECT who || state FROM work WHERE item = 1", "reviewerqueued");
+}
+
+static void one_task_has_at_most_one_active_job_where_we_made_the_table(void **state)
+{
+    (void)state;
+    store_free(sqlite_file_open_migrated());
+    sqlite_file_seed(1);
+    sqlite_file_exec("INSERT INTO jobs (task_id, agent, status) VALUES (1, 'a', 'done'), (1, 'a', 'queued')");
+    sqlite3 *db = sqlite_file_lock("BEGIN");
+    assert_int_equal(sqlite3_exec(db, "INSERT INTO jobs (task_id, agent) VALUES (1, 'b')", NULL, NULL, NULL),
+                     SQLITE_CONSTRAINT);
+    sqlite3_close(db);
+}
+
+/* ---- the plan ---------------------------------------------------------------------------------------- */
+
+/* No step of the plan may go through all tasks or all jobs, nor build anything out of them. */
+static void assert_plan_is_lean(void)
+{
+    sqlite3 *db = sqlite_file_lock("BEGIN");
+    sqlite3_stmt *statement;
+    char *sql = mem_printf("EXPLAIN QUERY PLAN %s", sqlite_sql_text(SQL_STUCK));
+    assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &statement, NULL), SQLITE_OK);
+    size_t searches = 0;
+    while (sqlite3_step(statement) == SQLITE_ROW) {
+        const char *step = (const char *)sqlite3_column_text(statement, 3);
+        static const char *const bad[] = {"SCAN tasks", "SCAN jobs",    "SCAN t ",
+                                          "SCAN j",     "BLOOM FILTER", "AUTOMATIC"};
+        for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+            if (strcmp(step, "SCAN t") == 0 || (strstr(step, bad[i]) && !strstr(step, "json_each")))
+                fail_msg("the plan holds: %s", step);
+        searches += strstr(step, "(stage=? AND updated_at<?)") || strstr(step, "reconcile_jobs_");
+    }
+    assert_int_equal(searches, 2);
+    (void)sqlite3_finalize(statement);
+    sqlite3_close(db);
+    free(sql);
+}
+
+static void choosing_goes_through_the_indexes_with_and_without_statistics(void **state)
+{
+    (void)state;
+    store_free(sqlite_file_open_migrated());
+    assert_plan_is_lean();
+    sqlite_file_exec(
+        "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 5000)"
+        " INSERT INTO tasks (id, work_item_id, repo, branch, stage)"
+        " SELECT i, 'ORCH-' || i, 'o/r', 'b', CASE i % 3 WHEN 0 THEN 'done' WHEN 1 THEN 'testing'"
+        " ELSE 'development' END FROM c;"
+        "INSERT INTO jobs (task_id, agent, status) SELECT id, 'a', 'done' FROM tasks;"
+        "INSERT INTO jobs (task_id, agent, status) SELECT id, 'a', 'running' FROM tasks"
+        " WHERE id % 10 = 0");
+    assert_plan_is_lean();
+    sqlite_file_exec("ANALYZE");
+    assert_plan_is_lean();
+}
+
+static void other_indexes_and_their_statistics_mislead_nobody(void **state)
+{
+    (void)state;
+    store_free(sqlite_file_open_migrated());
+    sqlite_file_exec(
+        "CREATE INDEX their_stages ON tasks (stage); CREATE INDEX their_times ON tasks (updated_at);"
+        "CREATE INDEX their_states ON jobs (status);"
+        "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 3000)"
+        " INSERT INTO tasks (id, stage, updated_at) SELECT i, 'done', '2020-01-01 00:00:00' FROM c;"
+        "INSERT INTO jobs (task_id, agent, status) SELECT id, 'a', 'done' FROM tasks; ANALYZE");
+    assert_plan_is_lean();
+}
+
+static void tables_that_were_there_get_nothing_added(void **state)
+{
+    (void)state;
+    static const char schema[] =
+        "SELECT group_concat(name || ' ' || sql) FROM sqlite_schema WHERE tbl_name IN ('Tasks', 'jobs')";
+    sqlite_file_exec(
+        "CREATE TABLE Tasks (id INTEGER PRIMARY KEY, plane_id, work_item_id, title, repo, branch,"
+        " stage, created_at, updated_at);"
+        "CREATE TABLE jobs (id INTEGER PRIMARY KEY, task_id, agent, status, created_at,"
+        " updated_at)");
+    char *before = sqlite_file_value(schema);
+    struct store *store = sqlite_file_open_migrated();
+    ASSERT_OK(store_ready(store, NULL));
+    store_free(store);
+    sqlite_file_assert(schema, before);
+    free(before);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        SQLITE_FILE_TEST(nonsense_in_updated_at_makes_nothing_stuck),
+        SQLITE_FILE_TEST(other_ways_to_write_a_time_are_read_as_sqlite_reads_them),
+        SQLITE_FILE_TEST(columns_of_any_type_are_read_as_mended_text),
+        SQLITE_FILE_TEST(a_trigger_that_aborts_refuses_its_row),
+        SQLITE_FILE_TEST(a_trigger_that_fails_refuses_its_row),
+        SQLITE_FILE_TEST(a_trigger_that_rolls_back_refuses_its_row_alone),
+        SQLITE_FILE_TEST(a_trigger_that_ignores_refuses_its_row),
+        SQLITE_FILE_TEST(a_trigger_that_ignores_the_job_refuses_its_row),
+        SQLITE_FILE_TEST(a_trigger_with_a_fault_of_its_own_refuses_its_row),
+        SQLITE_FILE_TEST(views_over_other_names_serve_as_tables),
+        SQLITE_FILE_TEST(one_task_has_at_most_one_active_job_where_we_made_the_table),
+        SQLITE_FILE_TEST(choosing_goes_through_the_indexes_with_and_without_statistics),
+        SQLITE_FILE_TEST(other_indexes_and_their_statistics_mislead_nobody),
+        SQLITE_FILE_TEST(tables_that_were_there_get_nothing_added),
+    };
+    return cmocka_run_group_tests_name("SQLite: the rows", tests, NULL, NULL);
+}

@@ -1,0 +1,269 @@
+/* The sweeper's thread: who gets which pass, what the status says, and how it stops. A real SQLite database,
+ * made-up facts. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <pthread.h>
+
+#include "clients/base/jsonx.h"
+#include "clients/base/log.h"
+#include "clients/store.h"
+#include "reconcile/pipeline.h"
+#include "reconcile/policy.h"
+#include "reconcile/rest.h"
+#include "reconcile/settings.h"
+#include "reconcile/sweeper.h"
+#include "tests/doubles/facts.h"
+#include "tests/support/sqlite_file.h"
+
+static struct {
+    struct settings *settings;
+    struct pipeline *pipeline;
+    struct store *store;
+    struct sweeper *sweeper;
+    atomic_bool stopping;
+    struct pass_world world;
+    pthread_mutex_t lock;
+    pthread_cond_t told;
+    json_t *reports; /* what the waiters were told */
+    json_t *status;  /* the newest */
+} bench;
+
+static const char *environment_value(const char *name)
+{
+    return strcmp(name, "ORCH_RECONCILE_INTERVAL_S") == 0 ? "86400" : NULL;
+}
+
+static void on_change(void *arg, const json_t *status)
+{
+    (void)arg;
+    pthread_mutex_lock(&bench.lock);
+    json_decref(bench.status);
+    bench.status = json_deep_copy(status);
+    pthread_mutex_unlock(&bench.lock);
+}
+
+static void on_done(void *arg, const json_t *report)
+{
+    (void)arg;
+    pthread_mutex_lock(&bench.lock);
+    json_push(bench.reports, json_deep_copy(report));
+    pthread_cond_broadcast(&bench.told);
+    pthread_mutex_unlock(&bench.lock);
+}
+
+static void wait_for_reports(size_t n)
+{
+    pthread_mutex_lock(&bench.lock);
+    while (json_array_size(bench.reports) < n)
+        pthread_cond_wait(&bench.told, &bench.lock);
+    pthread_mutex_unlock(&bench.lock);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    static const char *const environment[] = {NULL};
+    struct why why;
+    facts_clear();
+    sqlite_file_make();
+    memset(&bench, 0, sizeof bench);
+    pthread_mutex_init(&bench.lock, NULL);
+    pthread_cond_init(&bench.told, NULL);
+    bench.reports = json_array();
+    json_t *problems = json_array();
+    assert_int_equal(settings_read(environment_value, environment, &bench.settings, problems), ERR_OK);
+    assert_int_equal(pipeline_load_file(NULL, &bench.pipeline, problems), ERR_OK);
+    json_decref(problems);
+    assert_int_equal(store_open(sqlite_file_url(), NULL, &bench.store, &why), ERR_OK);
+    assert_int_equal(store_migrate(bench.store, NULL, &why), ERR_OK);
+    bench.world = (struct pass_world){.settings = bench.settings,
+                                      .pipeline = bench.pipeline,
+                                      .store = bench.store,
+                                      .rest = rest_new(),
+                                      .stopping = &bench.stopping};
+    bench.sweeper = sweeper_new(&bench.world, on_change, NULL);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    sweeper_stop(bench.sweeper);
+    sweeper_free(bench.sweeper);
+    rest_free(bench.world.rest);
+    store_free(bench.store);
+    pipeline_free(bench.pipeline);
+    settings_free(bench.settings);
+    json_decref(bench.reports);
+    json_decref(bench.status);
+    sqlite_file_remove();
+    return 0;
+}
+
+static void start(void)
+{
+    struct why why;
+    assert_int_equal(sweeper_start(bench.sweeper, &why), ERR_OK);
+}
+
+static struct uuid_text request(struct pass_request wanted)
+{
+    struct uuid_text id;
+    struct why why;
+    wanted.trigger = TRIGGER_REQUEST;
+    assert_int_equal(sweeper_request(bench.sweeper, &wanted, on_done, NULL, &id, &why), ERR_OK);
+    return id;
+}
+
+static const char *report_text(size_t at, const char *key)
+{
+    return json_get_text(json_array_get(bench.reports, at), key, "");
+}
+
+static void equal_requests_share_one_pass_and_others_get_their_own(void **state)
+{
+    (void)state;
+    struct uuid_text a = request((struct pass_request){0}), b = request((struct pass_request){0}),
+                     c = request((struct pass_request){.dry_run = true});
+    assert_string_equal(a.s, b.s);
+    assert_string_not_equal(a.s, c.s);
+    json_t *queued = sweeper_report(bench.sweeper, a.s);
+    assert_string_equal(json_get_text(queued, "state", ""), "queued");
+    json_decref(queued);
+    start();
+    wait_for_reports(3);
+    assert_string_equal(report_text(0, "id"), a.s);
+    assert_string_equal(report_text(1, "id"), a.s);
+    assert_string_equal(report_text(2, "id"), c.s);
+    assert_string_equal(report_text(0, "state"), "done");
+}
+
+static void the_status_follows_a_heal(void **state)
+{
+    (void)state;
+    sqlite_file_exec(
+        "INSERT INTO tasks (id, plane_id, work_item_id, title, repo, branch, stage, updated_at) VALUES "
+        "(1, 'p', 'ORCH-44', 't', 'acme/app', 'b', 'development', datetime('now', '-1 hour'))");
+    facts_head("b", "sha");
+    facts_status("sha", "build", GITEA_SUCCESS);
+    pthread_mutex_lock(&bench.lock);
+    assert_true(json_is_null(json_object_get(bench.status, "last_run_ts")));
+    assert_int_equal(json_get_int(bench.status, "unblocked_total", -1), 0);
+    pthread_mutex_unlock(&bench.lock);
+    request((struct pass_request){0});
+    start();
+    wait_for_reports(1);
+    pthread_mutex_lock(&bench.lock);
+    assert_true(json_is_real(json_object_get(bench.status, "last_run_ts")));
+    assert_int_equal(json_get_int(bench.status, "unblocked_total", -1), 1);
+    assert_string_equal(json_get_text(bench.status, "last_unblocked", ""), "ORCH-44");
+    assert_int_equal(json_get_int(json_object_get(bench.status, "stuck"), "count", -1), 0);
+    assert_false(json_get_bool(bench.status, "running", true));
+    pthread_mutex_unlock(&bench.lock);
+    char *kept = NULL;
+    struct why why;
+    assert_int_equal(store_pass_get(bench.store, report_text(0, "id"), &kept, &why), ERR_OK);
+    free(kept);
+}
+
+static void a_changed_switch_shows_at_once(void **state)
+{
+    (void)state;
+    struct why why;
+    json_t *body = json_pack("{s:b, s:s}", "enabled", 0, "by", "ann"), *document = NULL, *errors = NULL;
+    assert_int_equal(
+        policy_change(bench.store, bench.settings, bench.pipeline, body, -1, &document, &errors, &why),
+        ERR_OK);
+    sweeper_wake(bench.sweeper);
+    pthread_mutex_lock(&bench.lock);
+    assert_false(json_get_bool(bench.status, "enabled", true));
+    assert_string_equal(json_get_text(json_object_get(bench.status, "pause"), "by", ""), "ann");
+    pthread_mutex_unlock(&bench.lock);
+    json_decref(document);
+    json_decref(body);
+}
+
+static void a_stop_tells_everybody_who_waits(void **state)
+{
+    (void)state;
+    request((struct pass_request){0});
+    request((struct pass_request){.dry_run = true});
+    start();
+    sweeper_stop(bench.sweeper);
+    assert_int_equal(json_array_size(bench.reports), 2);
+    struct uuid_text id;
+    struct why why;
+    const struct pass_request late = {.trigger = TRIGGER_REQUEST};
+    assert_int_equal(sweeper_request(bench.sweeper, &late, NULL, NULL, &id, &why), ERR_UNAVAILABLE);
+}
+
+static json_t *seen_running;
+
+static void look_at_the_running_pass(void *arg)
+{
+    seen_running = sweeper_report(bench.sweeper, arg);
+}
+
+static void a_running_pass_shows_what_was_asked(void **state)
+{
+    (void)state;
+    struct uuid_text id = request((struct pass_request){.dry_run = true, .side = SIDE_GATE});
+    sqlite_file_exec(
+        "INSERT INTO tasks (id, plane_id, work_item_id, title, repo, branch, stage, updated_at) VALUES "
+        "(1, 'p', 'ORCH-44', 't', 'acme/app', 'b', 'development', datetime('now', '-1 hour'))");
+    facts_hook(look_at_the_running_pass, id.s);
+    start();
+    wait_for_reports(1);
+    assert_string_equal(json_get_text(seen_running, "state", ""), "running");
+    assert_string_equal(json_get_text(seen_running, "trigger", ""), "request");
+    assert_string_equal(json_get_text(seen_running, "side", ""), "gate");
+    assert_true(json_get_bool(seen_running, "dry_run", false));
+    json_decref(seen_running);
+}
+
+static void too_many_distinct_requests_are_refused(void **state)
+{
+    (void)state;
+    struct uuid_text id;
+    struct why why;
+    for (int i = 1; i <= 64; i++)
+        request((struct pass_request){.task_id = i});
+    const struct pass_request one_more = {.trigger = TRIGGER_REQUEST, .task_id = 65};
+    assert_int_equal(sweeper_request(bench.sweeper, &one_more, NULL, NULL, &id, &why), ERR_UNAVAILABLE);
+    start();
+    wait_for_reports(64);
+}
+
+static void idle_is_alive(void **state)
+{
+    (void)state;
+    struct why why;
+    assert_true(sweeper_alive(bench.sweeper, &why));
+    request((struct pass_request){0});
+    start();
+    wait_for_reports(1);
+    assert_true(sweeper_alive(bench.sweeper, &why));
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    log_set_level(LOG_LEVEL_WARN);
+    const struct CMUnitTest tests[] = {
+        TEST(equal_requests_share_one_pass_and_others_get_their_own),
+        TEST(the_status_follows_a_heal),
+        TEST(a_changed_switch_shows_at_once),
+        TEST(a_stop_tells_everybody_who_waits),
+        TEST(a_running_pass_shows_what_was_asked),
+        TEST(too_many_distinct_requests_are_refused),
+        TEST(idle_is_alive),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,34 @@
+#!/bin/sh
+# The tree against its own rules: format, layering, banned functions, headers that stand alone.
+set -u
+bad=0
+complain() { printf '%s\n' "$1"; bad=1; }
+
+sources=$(git ls-files '*.c' '*.h')
+unformatted=$(clang-format --dry-run $sources 2>&1 | grep -c 'warning:')
+[ "$unformatted" -eq 0 ] || complain "clang-format: $unformatted places are not formatted (run: make format)"
+
+# Arrows point one way: server -> handlers -> reconcile -> clients.
+for rule in 'clients:reconcile|handlers|server' 'reconcile:handlers|server' 'handlers:server'; do
+    found=$(git grep -nE "^#include \"(${rule#*:})/" -- "${rule%%:*}")
+    [ -z "$found" ] || complain "layering: ${rule%%:*}/ includes what stands above it:
+$found"
+done
+found=$(git grep -nE '#include *<(microhttpd|libpq-fe|curl/curl|sqlite3)' -- reconcile handlers)
+[ -z "$found" ] || complain "the domain includes what it must not know:
+$found"
+
+found=$(git grep -nE '\b(atoi|atol|strtol|strtoul|sscanf|strcpy|strcat|sprintf|vsprintf|strtok|gets)\(' -- '*.c' '*.h';
+    git grep -nE '\b(system|popen)\(' -- clients reconcile handlers server)
+[ -z "$found" ] || complain "banned functions:
+$found"
+found=$(git grep -nE '\b(TODO|FIXME|XXX|HACK)\b' -- '*.c' '*.h' '*.py' '*.sh' Makefile | grep -v '^tests/lint.sh')
+[ -z "$found" ] || complain "left for later:
+$found"
+
+for header in $(git ls-files '*.h'); do
+    printf '#include "%s"\n' "$header" |
+        gcc -std=gnu17 -D_GNU_SOURCE -Wall -Wextra -Werror -I. $(pkg-config --cflags libmicrohttpd jansson libpq) -fsyntax-only -x c - ||
+        complain "$header does not stand alone"
+done
+exit $bad

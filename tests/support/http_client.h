@@ -1,0 +1,43 @@
+/* http_client.h - a client that sends exactly the bytes a test gives it and reads answers one by one. */
+#ifndef RECONCILED_HTTP_CLIENT_H
+#define RECONCILED_HTTP_CLIENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct http_client {
+    int fd;
+    size_t len;
+    char buffer[256 * 1024];
+};
+
+struct http_answer {
+    int status; /* 0: the connection ended without a whole answer */
+    char head[4096];
+    char body[64 * 1024];
+    size_t body_len;
+};
+
+/* http_open: connects to "127.0.0.1:8787" or "[::1]:8787". Reads give up after 20 s, so that a test fails
+ * instead of hanging. http_close: NULL is fine. */
+struct http_client *http_open(const char *address);
+void http_close(struct http_client *client);
+
+/* http_send: all of it; false when the peer has closed. */
+bool http_send(struct http_client *client, const char *bytes, size_t len);
+bool http_say(struct http_client *client, const char *text);
+
+/* http_read: the next answer; `head_only` for one to HEAD. */
+struct http_answer *http_read(struct http_client *client, bool head_only);
+
+/* http_ended: the peer has closed; what it sent before is thrown away. Waits at most wait_ms for each piece.
+ */
+bool http_ended(struct http_client *client, int wait_ms);
+
+/* http_ask: opens, says, reads one answer, closes. Free the answer with free(). */
+struct http_answer *http_ask(const char *address, const char *text);
+
+/* http_header: the value of a header of an answer, or NULL; valid until the thread's next call. */
+const char *http_header(const struct http_answer *answer, const char *name);
+
+#endif

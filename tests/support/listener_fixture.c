@@ -1,0 +1,154 @@
+#include "tests/support/listener_fixture.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "clients/base/jsonx.h"
+#include "clients/base/limits.h"
+#include "handlers/handler.h"
+#include "reconcile/settings.h"
+#include "server/listener.h"
+#include "server/routes.h"
+#include "tests/support/http_client.h"
+
+/* ---- handlers ---- */
+
+struct fixture fixture;
+
+static void echo(struct request *request)
+{
+    json_t *body = json_object();
+    atomic_fetch_add(&fixture.n_handled, 1);
+    json_put(body, "param", json_text(request_param(request)));
+    json_put(body, "q", json_text(request_query(request, "q")));
+    json_put(body, "x", json_text(request_header(request, "X-Test")));
+    json_put(body, "body", json_deep_copy(request_json(request) ? request_json(request) : json_null()));
+    answer_header(request, "X-Answer", "42");
+    answer_json(request, 200, body);
+}
+
+static void defer(struct request *request)
+{
+    struct deferred *mine = request_defer(request);
+    if (!mine)
+        return;
+    fixture.deferred[atomic_fetch_add(&fixture.n_deferred, 1)] = mine;
+    sem_post(&fixture.was_deferred);
+}
+
+static void defer_and_answer(struct request *request)
+{
+    struct deferred *mine = request_defer(request);
+    if (mine)
+        deferred_answer(mine, 200, json_pack("{s:b}", "at_once", 1));
+}
+
+static void slow(struct request *request)
+{
+    sem_post(&fixture.entered);
+    sem_wait(&fixture.release_slow);
+    answer_json(request, 200, json_object());
+}
+
+static void published(struct request *request)
+{
+    answer_published(request, fixture.publication);
+}
+
+static void forgets(struct request *request)
+{
+    (void)request;
+}
+
+static void fails(struct request *request)
+{
+    const struct why why = {.text = "the password is hunter2"};
+    answer_error(request, ERR_INTERNAL, &why);
+}
+
+const struct route fixture_routes[] = {
+    {"GET", "/at-once", defer_and_answer, 0},
+    {"GET", "/defer", defer, 0},
+    {"GET", "/echo", echo, 0},
+    {"POST", "/echo", echo, ROUTE_BODY},
+    {"GET", "/fails", fails, 0},
+    {"GET", "/forgets", forgets, 0},
+    {"GET", "/items/{id}", echo, ROUTE_OFFLOAD},
+    {"PUT", "/items/{id}", echo, ROUTE_BODY | ROUTE_OFFLOAD},
+    {"GET", "/offloaded-at-once", defer_and_answer, ROUTE_OFFLOAD},
+    {"GET", "/offloaded-defer", defer, ROUTE_OFFLOAD},
+    {"GET", "/open", echo, ROUTE_OPEN},
+    {"GET", "/published", published, 0},
+    {"GET", "/slow", slow, ROUTE_OFFLOAD},
+    {NULL, NULL, NULL, 0},
+};
+
+/* ---- the listener under test ---- */
+
+static int64_t fake_clock(void)
+{
+    return atomic_load(&fixture.fake_ms);
+}
+
+void fixture_start(const char *token, unsigned connections)
+{
+    static const struct listen_address loopback = {.host = "127.0.0.1", .loopback = true};
+    const struct listener_options options = {.address = &loopback,
+                                             .token = token,
+                                             .routes = fixture_routes,
+                                             .connections = connections,
+                                             .clock_ms = fake_clock};
+    struct why why;
+    assert_int_equal(listener_start(&options, &fixture.listener, &why), ERR_OK);
+    fixture.address = listener_address(fixture.listener);
+}
+
+int fixture_set_up(void **state)
+{
+    (void)state;
+    sem_init(&fixture.entered, 0, 0);
+    sem_init(&fixture.release_slow, 0, 0);
+    sem_init(&fixture.was_deferred, 0, 0);
+    fixture.n_deferred = 0;
+    fixture.n_handled = 0;
+    fixture_start(NULL, 0);
+    return 0;
+}
+
+int fixture_tear_down(void **state)
+{
+    (void)state;
+    listener_stop(fixture.listener);
+    fixture.listener = NULL;
+    return 0;
+}
+
+void fixture_restart(const char *token, unsigned connections)
+{
+    listener_stop(fixture.listener);
+    fixture_start(token, connections);
+}
+
+void fixture_expect(const char *text, int status)
+{
+    struct http_answer *answer = http_ask(fixture.address, text);
+    if (answer->status != status)
+        fail_msg("%d instead of %d to: %s", answer->status, status, text);
+    free(answer);
+}
+
+bool fixture_is_closed_in_time(struct http_client *client)
+{
+    for (int i = 0; i < 1000; i++) {
+        atomic_fetch_add(&fixture.fake_ms, LIMIT_IDLE_MS + 1);
+        listener_tick(fixture.listener);
+        if (http_ended(client, 10))
+            return true;
+    }
+    return false;
+}

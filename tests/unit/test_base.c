@@ -1,0 +1,221 @@
+/* What everything stands on: instants, numbers, UTF-8, JSON limits, log lines. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "clients/base/jsonx.h"
+#include "clients/base/limits.h"
+#include "clients/base/log.h"
+#include "clients/base/text.h"
+
+static void instants_are_compared_across_zones_and_fractions(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        int64_t us;
+    } good[] = {
+        {"1970-01-01T00:00:00Z", 0},
+        {"2026-11-23T20:00:00Z", 1795464000000000},
+        {"2026-11-24T01:30:00+05:30", 1795464000000000},
+        {"2026-11-23T20:00:00.000001Z", 1795464000000001},
+        {"2026-11-23T20:00:00.5Z", 1795464000500000},
+        {"2026-11-23T20:00:00.123456789Z", 1795464000123456},
+        {"2026-11-23 12:00:00-08:00", 1795464000000000},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(good); i++) {
+        int64_t us = -1;
+        assert_true(instant_parse(good[i].text, &us));
+        assert_int_equal(us, good[i].us);
+    }
+    static const char *const bad[] = {"",
+                                      "2026-11-23",
+                                      "2026-11-23T20:00:00",
+                                      "2026-11-23T20:00:00.Z",
+                                      "2026-02-30T00:00:00Z",
+                                      "2026-13-01T00:00:00Z",
+                                      "2026-11-23T24:00:00Z",
+                                      "2026-11-23T20:00:00Zx",
+                                      "2026-11-23T20:00:00+5:30",
+                                      "2026-11-23T20:00:00+25:00",
+                                      "2026-00-10T00:00:00Z",
+                                      "2026-11-00T00:00:00Z",
+                                      "20261123T200000Z",
+                                      "2026-11-23T20:60:00Z"};
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        int64_t us = 42;
+        assert_false(instant_parse(bad[i], &us));
+        assert_int_equal(us, 42);
+    }
+}
+
+static void instants_print_as_rfc_3339_utc(void **state)
+{
+    (void)state;
+    char text[INSTANT_TEXT_SIZE];
+    instant_format(1795464000000000, text);
+    assert_string_equal(text, "2026-11-23T20:00:00Z");
+    instant_format(1795464000000001, text);
+    assert_string_equal(text, "2026-11-23T20:00:00.000001Z");
+    instant_format(-1, text);
+    assert_string_equal(text, "1969-12-31T23:59:59.999999Z");
+}
+
+static void numbers_are_parsed_whole_and_within_bounds(void **state)
+{
+    (void)state;
+    int64_t value = 7;
+    assert_true(parse_i64("-12", -20, 20, &value));
+    assert_int_equal(value, -12);
+    static const char *const bad[] = {"",   "-", "+1", " 1", "1 ", "1x", "0x10", "21", "99999999999999999999",
+                                      "1.0"};
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+        assert_false(parse_i64(bad[i], -20, 20, &value));
+    assert_int_equal(value, -12);
+}
+
+static void text_is_cut_at_a_character_and_broken_bytes_are_mended(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *in;
+        size_t max;
+        const char *out;
+    } cases[] = {
+        {"plain", 10, "plain"},
+        {"plain", 3, "pla"},
+        {"\xd0\xa4\xd0\xa4", 3, "\xd0\xa4"},
+        {"a\xff"
+         "b",
+         10, "a?b"},
+        {"a\nb\x7f", 10, "a b "},
+        {"\xc0\x80", 10, "??"},
+        {"\xed\xa0\x80", 10, "???"},
+        {"\xf0\x9f\x94\xa7", 3, ""},
+        {"\xf0\x9f\x94\xa7", 4, "\xf0\x9f\x94\xa7"},
+        {"\xd0", 10, "?"},
+        {"", 10, ""},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        char *cut = text_cut(cases[i].in, cases[i].max);
+        assert_string_equal(cut, cases[i].out);
+        free(cut);
+    }
+    assert_null(text_cut(NULL, 5));
+}
+
+static void a_name_gives_the_same_uuid_every_time(void **state)
+{
+    (void)state;
+    assert_string_equal(uuid_from_name("a").s, uuid_from_name("a").s);
+    assert_string_not_equal(uuid_from_name("a").s, uuid_from_name("b").s);
+    assert_int_equal(uuid_from_name("a").s[14], '5');
+    assert_int_equal(uuid_new().s[14], '4');
+    assert_true(uuid_valid(uuid_new().s));
+    assert_false(uuid_valid("not-a-uuid"));
+}
+
+static void json_is_refused_when_broken_repeated_or_too_deep(void **state)
+{
+    (void)state;
+    json_t *value = NULL;
+    struct why why;
+    static const char *const bad[] = {"", "{", "{\"a\":1,\"a\":2}", "{} x", "\"bare\"", "{\"a\":\"\xff\"}"};
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+        assert_int_equal(json_read(bad[i], strlen(bad[i]), &value, &why), ERR_INVALID);
+    char deep[2 * (LIMIT_JSON_DEPTH + 1)];
+    memset(deep, '[', LIMIT_JSON_DEPTH + 1);
+    memset(deep + LIMIT_JSON_DEPTH + 1, ']', LIMIT_JSON_DEPTH + 1);
+    assert_int_equal(json_read(deep, sizeof deep, &value, &why), ERR_INVALID);
+    assert_int_equal(json_read(deep + 1, sizeof deep - 2, &value, &why), ERR_OK);
+    json_decref(value);
+}
+
+static void json_text_accepts_what_a_database_may_hold(void **state)
+{
+    (void)state;
+    json_t *value = json_text("a\xff"
+                              "b");
+    assert_string_equal(json_string_value(value), "a?b");
+    json_decref(value);
+    value = json_text(NULL);
+    assert_true(json_is_null(value));
+}
+
+/* Runs log_write into a pipe and gives back what came out. */
+static char *logged(enum log_format format, enum log_level level, const char *text)
+{
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    log_set_fd(ends[1]);
+    log_set_format(format);
+    log_event(level, "an event", LOG_S("text", text), LOG_S("absent", NULL), LOG_I("n", -3),
+              LOG_B("yes", true));
+    log_set_format(LOG_LOGFMT);
+    log_set_fd(STDERR_FILENO);
+    close(ends[1]);
+    static char line[2 * LIMIT_LOG_LINE];
+    ssize_t len = read(ends[0], line, sizeof line - 1);
+    close(ends[0]);
+    line[len < 0 ? 0 : len] = '\0';
+    return line;
+}
+
+static void a_log_line_is_one_escaped_line(void **state)
+{
+    (void)state;
+    char *line = logged(LOG_LOGFMT, LOG_LEVEL_INFO, "two\nlines \"quoted\" \xff");
+    assert_non_null(
+        strstr(line, " level=info msg=\"an event\" text=\"two\\nlines \\\"quoted\\\" ?\" n=-3 yes=true\n"));
+    line = logged(LOG_JSON, LOG_LEVEL_WARN, "two\nlines \"quoted\"\x01");
+    json_t *value = json_loads(line, 0, NULL);
+    assert_non_null(value);
+    assert_string_equal(json_get_text(value, "text", ""), "two\nlines \"quoted\"\x01");
+    assert_int_equal(json_get_int(value, "n", 0), -3);
+    json_decref(value);
+}
+
+static void a_level_that_is_off_writes_nothing(void **state)
+{
+    (void)state;
+    assert_string_equal(logged(LOG_LOGFMT, LOG_LEVEL_DEBUG, "x"), "");
+}
+
+static void an_endless_field_is_cut_and_json_stays_json(void **state)
+{
+    (void)state;
+    char *text = mem_zero(3 * LIMIT_LOG_LINE, 1);
+    memset(text, 'x', 3 * LIMIT_LOG_LINE - 1);
+    char *line = logged(LOG_LOGFMT, LOG_LEVEL_INFO, text);
+    assert_int_equal(strlen(line), LIMIT_LOG_LINE);
+    assert_int_equal(line[LIMIT_LOG_LINE - 1], '\n');
+    line = logged(LOG_JSON, LOG_LEVEL_INFO, text);
+    json_t *value = json_loads(line, 0, NULL);
+    assert_non_null(value);
+    assert_true(json_get_bool(value, "cut", false));
+    json_decref(value);
+    free(text);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(instants_are_compared_across_zones_and_fractions),
+        cmocka_unit_test(instants_print_as_rfc_3339_utc),
+        cmocka_unit_test(numbers_are_parsed_whole_and_within_bounds),
+        cmocka_unit_test(text_is_cut_at_a_character_and_broken_bytes_are_mended),
+        cmocka_unit_test(a_name_gives_the_same_uuid_every_time),
+        cmocka_unit_test(json_is_refused_when_broken_repeated_or_too_deep),
+        cmocka_unit_test(json_text_accepts_what_a_database_may_hold),
+        cmocka_unit_test(a_log_line_is_one_escaped_line),
+        cmocka_unit_test(a_level_that_is_off_writes_nothing),
+        cmocka_unit_test(an_endless_field_is_cut_and_json_stays_json),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,77 @@
+/* The command line. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "server/options.h"
+
+static enum err read_line(struct options *ret, const char *a, const char *b, const char *c, const char *d)
+{
+    const char *const words[] = {"reconciled", a, b, c, d, NULL};
+    struct why why;
+    int argc = 1;
+    while (words[argc])
+        argc++;
+    return options_read(argc, (char *const *)(uintptr_t)words, ret, &why);
+}
+
+static void a_line_names_one_command(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *word;
+        enum command command;
+    } cases[] = {{NULL, COMMAND_SERVE},         {"serve", COMMAND_SERVE},     {"run", COMMAND_RUN},
+                 {"check", COMMAND_CHECK},      {"migrate", COMMAND_MIGRATE}, {"--help", COMMAND_HELP},
+                 {"--version", COMMAND_VERSION}};
+    struct options options;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        assert_int_equal(read_line(&options, cases[i].word, NULL, NULL, NULL), ERR_OK);
+        assert_int_equal(options.command, cases[i].command);
+    }
+    assert_int_equal(read_line(&options, "run", "--help", NULL, NULL), ERR_OK);
+    assert_int_equal(options.command, COMMAND_HELP);
+}
+
+static void run_takes_its_options_in_either_spelling(void **state)
+{
+    (void)state;
+    struct options options;
+    assert_int_equal(read_line(&options, "run", "--dry-run", "--side", "gate"), ERR_OK);
+    assert_true(options.run.dry_run);
+    assert_int_equal(options.run.side, SIDE_GATE);
+    assert_int_equal(options.run.trigger, TRIGGER_COMMAND);
+    assert_int_equal(read_line(&options, "run", "--side=plane", "--task=42", "--ignore-grace"), ERR_OK);
+    assert_false(options.run.dry_run);
+    assert_true(options.run.ignore_grace);
+    assert_int_equal(options.run.side, SIDE_PLANE);
+    assert_int_equal(options.run.task_id, 42);
+}
+
+static void what_makes_no_sense_is_refused(void **state)
+{
+    (void)state;
+    static const char *const bad[][3] = {
+        {"start", NULL, NULL},    {"serve", "--dry-run", NULL}, {"run", "--side", "left"},
+        {"run", "--side", NULL},  {"run", "--task", "0"},       {"run", "--task", "x"},
+        {"run", "--task", NULL},  {"run", "--dry-run=1", NULL}, {"run", "extra", NULL},
+        {"migrate", "now", NULL}, {"run", "--sidegate", NULL},  {"--port", "1", NULL},
+        {"", NULL, NULL}};
+    struct options options;
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+        assert_int_equal(read_line(&options, bad[i][0], bad[i][1], bad[i][2], NULL), ERR_INVALID);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_line_names_one_command),
+        cmocka_unit_test(run_takes_its_options_in_either_spelling),
+        cmocka_unit_test(what_makes_no_sense_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
