@@ -1,0 +1,419 @@
+"""What end-to-end tests stand on: the real service, the sandbox, a database of each kind.
+
+RECONCILED and SANDBOX name the programs; build/release when unset. Every wait is for something that can be seen, with a deadline.
+Whatever is started ends with the test, and with the test run if that is killed.
+"""
+import contextlib
+import ctypes
+import glob
+import http.client
+import json
+import os
+import pathlib
+import pwd
+import shutil
+import signal
+import socket
+import sqlite3
+import subprocess
+import tempfile
+import time
+import urllib.parse
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+RECONCILED = os.path.abspath(os.environ.get("RECONCILED", ROOT / "build/release/reconciled"))
+SANDBOX = os.path.abspath(os.environ.get("SANDBOX", ROOT / "build/release/sandbox"))
+DEADLINE_S = 30
+PR_SET_PDEATHSIG = 1
+LIBC = ctypes.CDLL(None)
+
+
+def die_with_the_tests():
+    """In a new child: prctl(2) ends it when the tests are gone, however they ended."""
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def eventually(look, what="what was waited for"):
+    """The first true value of look()."""
+    end = time.monotonic() + DEADLINE_S
+    while time.monotonic() < end:
+        value = look()
+        if value:
+            return value
+        time.sleep(0.02)
+    raise AssertionError(f"{what} did not come about within {DEADLINE_S} s")
+
+
+class Answer:
+    def __init__(self, response):
+        self.status = response.status
+        self.headers = {name.lower(): value for name, value in response.getheaders()}
+        self.body = response.read()
+
+    def json(self):
+        return json.loads(self.body)
+
+
+def call(address, method, path, body=None, headers=None, timeout=60):
+    connection = http.client.HTTPConnection(address, timeout=timeout)
+    try:
+        headers = dict(headers or {})
+        if body is not None and not isinstance(body, (bytes, str)):
+            body = json.dumps(body)
+            headers.setdefault("Content-Type", "application/json")
+        connection.request(method, path, body, headers)
+        return Answer(connection.getresponse())
+    finally:
+        connection.close()
+
+
+class Sandbox:
+    def __init__(self, *arguments):
+        self.process = subprocess.Popen([SANDBOX, *arguments], stdout=subprocess.PIPE, text=True,
+                                        preexec_fn=die_with_the_tests)
+        line = self.process.stdout.readline()
+        assert line.startswith("sandbox listening on http://"), line
+        self.address = line.strip().rsplit("/", 1)[1]
+        self.url = f"http://{self.address}"
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(20)
+        self.process.stdout.close()
+
+    def control(self, method, path, body=None):
+        answer = call(self.address, method, "/sandbox/" + path, body)
+        assert answer.status < 300, answer.body
+        return answer.json() if answer.body else None
+
+    def api(self, path):
+        answer = call(self.address, "GET", "/gitea/api/v1/" + path)
+        assert answer.status == 200, answer.body
+        return answer.json()
+
+    def world(self, *repos, **more):
+        return self.control("POST", "world", {"repos": list(repos), **more})
+
+    def change(self, **change):
+        return self.control("POST", "change", {"repo": "acme/app", **change})
+
+    def fault(self, path, kind, **more):
+        self.control("POST", "faults", {"path": path, "kind": kind, **more})
+
+    def heal(self):
+        self.control("DELETE", "faults")
+
+    def hanging(self, n):
+        assert self.control("GET", f"requests?until_hanging={n}")["hanging"] >= n
+
+    def asked(self, like=None):
+        """How many requests there were; of a glob over "METHOD /path?query", among the last ten thousand."""
+        if like is None:
+            return self.control("GET", "requests")["total"]
+        return len(self.control("GET", f"requests?limit=10000&like={urllib.parse.quote(like)}")["requests"])
+
+
+@pytest.fixture
+def sandbox():
+    program = Sandbox()
+    yield program
+    program.stop()
+
+
+# ---- databases ----
+
+
+class SQLite:
+    kind = "sqlite"
+
+    def __init__(self, folder):
+        self.path = folder / "tasks.db"
+        self.url = f"sqlite:{self.path}"
+
+    def query(self, sql):
+        with contextlib.closing(sqlite3.connect(self.path, timeout=20)) as db, db:
+            return db.execute(sql).fetchall()
+
+    def script(self, sql):
+        with contextlib.closing(sqlite3.connect(self.path, timeout=20)) as db, db:
+            db.executescript(sql)
+
+    def tables(self):
+        return [name for name, in self.query("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY 1")]
+
+    @staticmethod
+    def ago(seconds):
+        return f"datetime('now', '{-seconds} seconds')"
+
+
+class Session:
+    """One psql that takes statements for as long as the server lives: starting it costs more than most statements."""
+    END = "the end of an answer"
+
+    def __init__(self, url):
+        self.psql = subprocess.Popen(["psql", "-qXtA", "-v", "ON_ERROR_STOP=1", url], stdin=subprocess.PIPE,
+                                     stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, preexec_fn=die_with_the_tests)
+
+    def ask(self, sql):
+        self.psql.stdin.write(f"{sql}\n;\nSELECT '{self.END}';\n")
+        self.psql.stdin.flush()
+        lines = []
+        for line in self.psql.stdout:
+            if line == self.END + "\n":
+                return "".join(lines)
+            lines.append(line)
+        raise AssertionError("psql: " + "".join(lines))
+
+    def close(self):
+        with contextlib.suppress(BrokenPipeError):
+            self.psql.stdin.close()
+        self.psql.stdout.close()
+        self.psql.wait(20)
+
+
+class PostgreSQL:
+    kind = "postgresql"
+
+    def __init__(self, server, name="e2e"):
+        self.server, self.name = server, name
+        self.url = f"postgresql://postgres@127.0.0.1:{server.port}/{name}"
+        self.session = None
+
+    def psql(self, sql):
+        self.session = self.session or Session(self.url)
+        try:
+            return self.session.ask(sql)
+        except (AssertionError, BrokenPipeError):
+            self.close()
+            raise
+
+    def close(self):
+        if self.session:
+            self.session.close()
+        self.session = None
+
+    def query(self, sql):
+        text = self.psql(f"SELECT coalesce(json_agg(q), '[]') FROM ({sql}) q")
+        return [tuple(row.values()) for row in json.loads(text)]
+
+    def script(self, sql):
+        self.psql(sql)
+
+    def tables(self):
+        return [name for name, in self.query("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1")]
+
+    @staticmethod
+    def ago(seconds):
+        return f"now() - interval '{seconds} seconds'"
+
+
+class Server:
+    """A PostgreSQL of our own: a temporary folder, a free port, an unprivileged user."""
+
+    def __init__(self):
+        self.bin = sorted(glob.glob("/usr/lib/postgresql/*/bin"))[-1]
+        self.user = pwd.getpwnam("postgres").pw_uid if os.getuid() == 0 else None
+        self.folder = self.make_folder()
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.run("initdb", "-D", "data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync")
+        self.process = None
+        self.start()
+
+    def make_folder(self):
+        """Where the server's user may go, and a socket's name is not too long."""
+        for root in (tempfile.gettempdir(), "/tmp"):
+            folder = pathlib.Path(tempfile.mkdtemp(prefix="reconciled-e2e-pg-", dir=root))
+            if self.user is not None:
+                os.chown(folder, self.user, -1)
+            if len(str(folder)) < 90 and subprocess.run(["test", "-w", folder], user=self.user, cwd="/").returncode == 0:
+                return folder
+            folder.rmdir()
+        raise AssertionError("no folder for a PostgreSQL server")
+
+    def run(self, program, *arguments):
+        subprocess.run([f"{self.bin}/{program}", *arguments], cwd=self.folder, user=self.user, check=True,
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=60)
+
+    def start(self):
+        with open(self.folder / "log", "ab") as log:
+            self.process = subprocess.Popen(
+                [f"{self.bin}/postgres", "-D", "data", "-p", str(self.port), "-h", "127.0.0.1", "-k", self.folder, "-F",
+                 "-c", "max_connections=100"], cwd=self.folder, user=self.user, stdout=log, stderr=log,
+                env={"LC_ALL": "C", "TZ": "UTC"}, preexec_fn=die_with_the_tests)
+        eventually(lambda: subprocess.run([f"{self.bin}/pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port)]).returncode
+                   == 0, "PostgreSQL's answer")
+
+    def stop(self, how=signal.SIGQUIT):
+        self.process.send_signal(how)
+        self.process.wait(60)
+
+
+@pytest.fixture(scope="session")
+def server():
+    it = Server()
+    PostgreSQL(it, "postgres").script("CREATE DATABASE e2e")
+    yield it
+    it.stop()
+    shutil.rmtree(it.folder)
+
+
+@pytest.fixture
+def postgresql(server):
+    """An empty database; emptying it costs less than making another."""
+    it = PostgreSQL(server)
+    it.script("DROP SCHEMA IF EXISTS public CASCADE; CREATE SCHEMA public")
+    yield it
+    it.close()
+
+
+@pytest.fixture
+def sqlite(tmp_path):
+    return SQLite(tmp_path)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request):
+    return request.getfixturevalue(request.param)
+
+
+def seed(database, *tasks):
+    """Tasks as dictionaries: id, stage, and what differs from a task that has rested for an hour on branch b<id>."""
+    def text(value):
+        return "NULL" if value is None else "'" + str(value).replace("'", "''") + "'"
+
+    script = []
+    for task in tasks:
+        task = {"repo": "acme/app", "branch": f"b{task['id']}", "age": 3600, **task}
+        age = database.ago(task["age"])
+        script.append(
+            "INSERT INTO tasks (id, plane_id, work_item_id, title, repo, branch, stage, created_at, updated_at) VALUES "
+            f"({task['id']}, 'p{task['id']}', 'ORCH-{task['id']}', 'a task', {text(task['repo'])}, {text(task['branch'])}, "
+            f"{text(task['stage'])}, {age}, {age});")
+        if "job" in task:
+            script.append(f"INSERT INTO jobs (task_id, agent, status) VALUES ({task['id']}, 'developer', '{task['job']}');")
+    database.script("BEGIN;" + "\n".join(script) + "COMMIT;")
+
+
+def rows(database, *but):
+    """Every row of tasks and jobs, whole, but for those of the tasks named."""
+    tasks = [row for row in database.query("SELECT * FROM tasks ORDER BY id") if row[0] not in but]
+    jobs = [row for row in database.query("SELECT task_id AS of_task, * FROM jobs ORDER BY id") if row[0] not in but]
+    return tasks, jobs
+
+
+def dump(database):
+    """Every row of every table."""
+    return {table: sorted(map(repr, database.query(f"SELECT * FROM {table}"))) for table in database.tables()}
+
+
+def stages(database):
+    return dict(database.query("SELECT id, stage FROM tasks"))
+
+
+# ---- the service ----
+
+
+# Nothing of the machine's own settings; what steers a sanitizer is passed on.
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name == "PATH" or name.endswith("SAN_OPTIONS")}
+
+
+def reconciled(*arguments, environment):
+    """Runs the program to its end."""
+    return subprocess.run([RECONCILED, *arguments], env={**ENVIRONMENT, **environment}, capture_output=True, text=True,
+                          timeout=60, preexec_fn=die_with_the_tests)
+
+
+class Service:
+    def __init__(self, environment, log):
+        self.environment, self.log = environment, log
+        self.process = None
+        self.expected_errors = []
+
+    def start(self):
+        begin = self.log.stat().st_size if self.log.exists() else 0
+        with open(self.log, "ab") as out:
+            self.process = subprocess.Popen([RECONCILED, "serve"], env=self.environment, stderr=out,
+                                            preexec_fn=die_with_the_tests)
+
+        def address():
+            assert self.process.poll() is None, self.log.read_text()
+            for line in self.log.read_bytes()[begin:].decode().splitlines():
+                if "msg=listening" in line:
+                    return line.split("addr=")[1].split()[0]
+            return None
+
+        self.address = eventually(address, "the service's address")
+        return self
+
+    def end(self, how=signal.SIGTERM):
+        self.process.send_signal(how)
+        return self.process.wait(30)
+
+    def command(self, *arguments, **settings):
+        """Another run of the program, with the service's settings."""
+        return reconciled(*arguments, environment={**self.environment, **settings})
+
+    def call(self, method, path, body=None, **more):
+        return call(self.address, method, path, body, **more)
+
+    def run(self, **body):
+        answer = self.call("POST", "/reconcile/run", {"side": "gate", **body})
+        assert answer.status == 200, answer.body
+        return answer.json()
+
+    def begin(self, **body):
+        """Asks for a pass without waiting for it; its id."""
+        answer = self.call("POST", "/reconcile/run", {"side": "gate", "wait": False, **body})
+        assert answer.status == 202, answer.body
+        assert answer.headers["location"] == "/reconcile/runs/" + answer.json()["id"]
+        return answer.json()["id"]
+
+    def report(self, run):
+        """The report of a pass, once it is over."""
+        def look():
+            answer = self.call("GET", f"/reconcile/runs/{run}")
+            assert answer.status == 200, answer.body
+            return answer.json() if answer.json()["state"] not in ("queued", "running") else None
+        return eventually(look, "the pass")
+
+    def status(self):
+        return self.call("GET", "/reconcile/status").json()
+
+    def put(self, **body):
+        return self.call("PUT", "/reconcile/config", body)
+
+
+def outcomes(report):
+    return {item["task_id"]: item["outcome"] for item in report["items"]}
+
+
+@pytest.fixture
+def make_service(database, sandbox, tmp_path):
+    """make_service(ORCH_…="…") makes a service on the database and the sandbox; its timer is out of the way."""
+    made = []
+
+    def make(**settings):
+        environment = {**ENVIRONMENT, "ORCH_DATABASE_URL": database.url, "ORCH_HTTP_LISTEN": "127.0.0.1:0",
+                       "ORCH_GITEA_URL": sandbox.url + "/gitea", "ORCH_RECONCILE_INTERVAL_S": "86400", **settings}
+        made.append(Service(environment, tmp_path / f"service{len(made)}.log"))
+        return made[-1]
+
+    yield make
+    for service in made:
+        if service.process and service.process.poll() is None:
+            assert service.end() == 0
+        unexpected = [line for line in service.log.read_text().splitlines()
+                      if (not line.startswith(("ts=", '{"ts":')) or " level=error " in line or '"level":"error"' in line)
+                      and not any(word in line for word in service.expected_errors)]
+        assert not unexpected, unexpected
+
+
+@pytest.fixture
+def service(make_service):
+    it = make_service().start()
+    eventually(lambda: it.status()["last_run_ts"], "the first pass")
+    return it

@@ -1,0 +1,221 @@
+"""The control interface: kill switch, passes on request, limits, stopping. The numbers are those of the failure modes."""
+import datetime
+import signal
+import threading
+import time
+
+from conftest import eventually, outcomes, rows, seed, stages
+from test_heal import branch
+
+
+def green_tasks(database, sandbox, n, **more):
+    seed(database, *[{"id": id, "stage": "development", "age": 3600 + 60 * id, **more} for id in range(1, n + 1)])
+    sandbox.world({"full_name": "acme/app", "branches": [branch(f"b{id}", "success") for id in range(1, n + 1)]})
+
+
+def started(make_service, **settings):
+    service = make_service(**settings).start()
+    eventually(lambda: service.status()["last_run_ts"] or not service.status()["enabled"], "the first pass")
+    return service
+
+
+def finished(service, location):
+    def report():
+        answer = service.call("GET", location).json()
+        return answer if answer["state"] not in ("queued", "running") else None
+    return eventually(report, "the pass")
+
+
+def test_the_switch_survives_kill_9_and_run_then_says_who_and_why(database, sandbox, service):  # 12, 13
+    green_tasks(database, sandbox, 2)
+    answer = service.put(enabled=False, by="ann", reason="moving Gitea")
+    assert answer.status == 200 and answer.json()["enabled"] is False
+    assert service.status()["enabled"] is False  # at once
+    assert service.status()["pause"] == {"by": "ann", "reason": "moving Gitea", "until": None}
+    service.end(signal.SIGKILL)
+    service.start()
+    eventually(lambda: service.status()["enabled"] is False)
+    before = rows(database)
+    answer = service.call("POST", "/reconcile/run")
+    assert answer.status == 409 and answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["by"] == "ann" and answer.json()["reason"] == "moving Gitea"
+    assert "ann" in answer.json()["detail"] and "moving Gitea" in answer.json()["detail"]
+    assert service.run(dry_run=True)["gate"]["advanced"] == 2
+    assert rows(database) == before
+    assert service.put(enabled=None).json()["enabled"] is True
+    assert service.run()["gate"]["advanced"] == 2
+
+
+def test_the_environments_off_cannot_be_overridden(database, sandbox, make_service):
+    service = make_service(ORCH_RECONCILE_ENABLED="false").start()
+    eventually(lambda: service.call("GET", "/readyz").status == 200)
+    document = service.put(enabled=True).json()
+    assert document["enabled"] is False and document["sources"]["enabled"]["held_by_environment"] is True
+    green_tasks(database, sandbox, 1)
+    answer = service.call("POST", "/reconcile/run")
+    assert answer.status == 409 and answer.json()["by"] == "environment"
+    assert stages(database) == {1: "development"}
+
+
+def test_a_switch_turns_itself_back(database, sandbox, service):
+    until = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=2)
+    green_tasks(database, sandbox, 1)
+    assert service.put(enabled=False, until=until.isoformat()).status == 200
+    assert service.call("POST", "/reconcile/run").status == 409
+    eventually(lambda: service.call("POST", "/reconcile/run").status == 200, "the end of the switch")
+    assert stages(database) == {1: "review"}
+
+
+def test_a_switch_thrown_in_mid_pass_lets_nothing_more_move(database, sandbox, service):  # 12
+    green_tasks(database, sandbox, 20)
+    sandbox.fault("/gitea/*/status", "hang")
+    run = service.call("POST", "/reconcile/run", {"wait": False})
+    sandbox.hanging(16)
+    assert service.put(enabled=False, by="ann").status == 200
+    before = rows(database)
+    sandbox.heal()
+    report = finished(service, run.headers["location"])
+    assert report["gate"]["held"] == 20 and report["gate"]["advanced"] == 0
+    assert rows(database) == before
+
+
+def test_settings_are_changed_by_compare_and_set(service):
+    first = service.call("GET", "/reconcile/config")
+    etag = first.headers["etag"]
+    answer = service.call("PUT", "/reconcile/config", {"interval_s": 3600}, headers={"If-Match": etag})
+    assert answer.status == 200 and answer.json()["interval_s"] == 3600 and answer.headers["etag"] != etag
+    stale = service.call("PUT", "/reconcile/config", {"interval_s": 7200}, headers={"If-Match": etag})
+    assert stale.status == 412
+    assert service.call("GET", "/reconcile/config").json()["interval_s"] == 3600
+    assert service.put(interval_s=None).json()["interval_s"] == 86400
+
+
+def test_a_bad_setting_is_named_and_changes_nothing(service):  # 23
+    before = service.call("GET", "/reconcile/config").body
+    answer = service.put(interval_s=0, mode="sleep", nonsense=1, enabled="no", grace_overrides={"no-stage": 5})
+    assert answer.status == 422
+    fields = {error["field"] for error in answer.json()["errors"]}
+    assert {"interval_s", "mode", "nonsense", "enabled"} <= fields
+    assert any(field.startswith("grace_overrides") for field in fields)
+    assert service.call("GET", "/reconcile/config").body == before
+
+
+def test_observing_writes_nothing(database, sandbox, service):
+    green_tasks(database, sandbox, 3)
+    service.put(mode="observe")
+    before = rows(database)
+    assert service.run()["gate"]["held"] == 3
+    assert rows(database) == before
+
+
+def test_the_limit_holds_back_and_later_passes_go_on(database, sandbox, service):
+    green_tasks(database, sandbox, 5)
+    service.put(max_heals_per_pass=2)
+    moved = []
+    for held in (3, 1, 0):
+        report = service.run()
+        moved += sorted(id for id, at in outcomes(report).items() if at == "advanced")
+        assert report["gate"]["held"] == held
+    assert moved == [4, 5, 2, 3, 1]  # the oldest first
+
+
+def test_no_project_starves_another(database, sandbox, service):  # 2, 21
+    seed(database, *[{"id": id, "stage": "development", "repo": "acme/noisy", "age": 90000} for id in range(1, 9)],
+         {"id": 100, "stage": "development", "repo": "acme/quiet"})
+    sandbox.world({"full_name": "acme/noisy", "branches": [branch(f"b{id}", "success") for id in range(1, 9)]},
+                  {"full_name": "acme/quiet", "branches": [branch("b100", "success")]})
+    service.put(max_heals_per_pass=2)
+    assert outcomes(service.run())[100] == "advanced"
+
+
+def test_grace_may_change_and_be_ignored(database, sandbox, service):
+    green_tasks(database, sandbox, 2)
+    database.script(f"UPDATE tasks SET updated_at = {database.ago(100)}")
+    assert service.run()["gate"]["candidates"] == 0
+    assert outcomes(service.run(task_id=2, ignore_grace=True)) == {2: "advanced"}
+    service.put(grace_overrides={"development": 50})
+    assert outcomes(service.run()) == {1: "advanced"}
+
+
+def test_requests_that_arrive_during_a_pass_share_the_next(database, sandbox, service):  # 17
+    green_tasks(database, sandbox, 1)
+    sandbox.fault("/gitea/*/status", "hang")
+    first = service.call("POST", "/reconcile/run", {"wait": False}).json()["id"]
+    sandbox.hanging(1)
+    others = {service.call("POST", "/reconcile/run", {"wait": False}).json()["id"] for _ in range(5)}
+    assert len(others) == 1 and first not in others
+    sandbox.heal()
+    assert finished(service, f"/reconcile/runs/{others.pop()}")["gate"]["advanced"] == 0
+    assert finished(service, f"/reconcile/runs/{first}")["gate"]["advanced"] == 1
+
+
+def test_runs_are_listed_and_paged(service):
+    ids = [service.run()["id"] for _ in range(3)]
+    page = service.call("GET", "/reconcile/runs?limit=2").json()
+    assert [item["id"] for item in page["items"]] == ids[:0:-1] and page["next"]
+    rest = service.call("GET", f"/reconcile/runs?limit=2&after={page['next']}").json()
+    assert rest["items"][0]["id"] == ids[0]
+    assert service.call("GET", "/reconcile/runs?limit=0").status == 400
+    assert service.call("GET", "/reconcile/runs/00000000-0000-4000-8000-000000000000").status == 404
+
+
+def test_a_stop_in_mid_pass_is_quick_and_leaves_no_half_state(database, sandbox, service):  # 24
+    green_tasks(database, sandbox, 3)
+    sandbox.fault("/gitea/*/status", "hang")
+    before = rows(database)
+    answers = []
+    waiter = threading.Thread(target=lambda: answers.append(service.call("POST", "/reconcile/run")))
+    waiter.start()
+    sandbox.hanging(3)
+    assert service.end() == 0
+    waiter.join(30)
+    assert answers[0].status == 503 and answers[0].json()["report"]["state"] == "interrupted"
+    assert rows(database) == before
+    sandbox.heal()
+    service.start()
+    assert finished(service, f"/reconcile/runs/{answers[0].json()['report']['id']}")["state"] == "interrupted"
+
+
+def test_kill_9_loses_nothing_and_doubles_nothing(database, sandbox, make_service):
+    service = started(make_service)
+    n = 300
+    database.script("INSERT INTO tasks (id, plane_id, work_item_id, title, repo, branch, stage, created_at, updated_at) "
+                    + " UNION ALL ".join(f"SELECT {id}, 'p{id}', 'ORCH-{id}', 't', 'acme/app', 'task-{id}', 'development', "
+                                         f"{database.ago(9000)}, {database.ago(9000)}" for id in range(1, n + 1)))
+    sandbox.control("POST", "generate", {"repo": "acme/app", "branches": n, "state": "success"})
+    service.put(max_heals_per_pass=100000)
+    for part in (50, 170, 260):
+        service.call("POST", "/reconcile/run", {"wait": False})
+        eventually(lambda: len(database.query("SELECT id FROM reconcile_ledger")) >= min(part, n), "some transitions")
+        service.end(signal.SIGKILL)
+        service.start()
+    service.run()
+    assert set(stages(database).values()) == {"review"}
+    assert sorted(row[0] for row in database.query("SELECT task_id FROM reconcile_ledger")) == list(range(1, n + 1))
+    assert sorted(row[0] for row in database.query("SELECT task_id FROM jobs")) == list(range(1, n + 1))
+    eventually(lambda: service.status()["unblocked_total"] == n)
+
+
+def test_a_thousand_idle_connections_keep_nobody_out(service):
+    import socket
+    host, port = service.address.split(":")
+    idle = [socket.create_connection((host, int(port))) for _ in range(700)]
+    for connection in idle[::2]:
+        connection.sendall(b"GET /reconcile/status HTTP/1.1\r\nHost: loc")
+    assert service.call("GET", "/reconcile/status").status == 200
+    assert service.call("POST", "/reconcile/run", {"side": "gate"}).status == 200
+    for connection in idle:
+        connection.close()
+
+
+def test_liveness_stays_green_while_gitea_hangs(database, sandbox, service):  # 16
+    green_tasks(database, sandbox, 2)
+    sandbox.fault("/gitea", "hang")
+    service.call("POST", "/reconcile/run", {"wait": False})
+    sandbox.hanging(2)
+    begin = time.monotonic()
+    assert service.call("GET", "/healthz").status == 200
+    assert service.status()["running"] is True
+    assert service.call("GET", "/reconcile/config").status == 200
+    assert time.monotonic() - begin < 8  # none of them waited for Gitea's ten seconds
+    sandbox.heal()

@@ -1,0 +1,227 @@
+"""Starting, not starting, and the commands: exit status, one line per problem, and no secret anywhere."""
+import json
+import re
+
+import pytest
+
+from conftest import ROOT, dump, eventually, outcomes, reconciled, seed, stages
+from test_heal import branch
+
+SECRETS = ("ORCH_API_TOKEN", "ORCH_GITEA_TOKEN", "ORCH_PLANE_API_TOKEN", "ORCH_TELEGRAM_BOT_TOKEN")
+COMMANDS = ("serve", "run", "check", "migrate")
+
+BAD_SETTINGS = [
+    ("ORCH_RECONCILE_ENABLED", "maybe"), ("ORCH_RECONCILE_PLANE_ENABLED", "2"), ("ORCH_RECONCILE_MODE", "sleep"),
+    ("ORCH_RECONCILE_INTERVAL_S", "0"), ("ORCH_RECONCILE_INTERVAL_S", "1.5"), ("ORCH_RECONCILE_INTERVAL_S", "99999999999999999999"),
+    ("ORCH_RECONCILE_GRACE_DEFAULT_S", "-1"), ("ORCH_RECONCILE_GRACE_OVERRIDES_JSON", "[]"),
+    ("ORCH_RECONCILE_GRACE_OVERRIDES_JSON", "{"), ("ORCH_RECONCILE_GRACE_OVERRIDES_JSON", '{"development":"long"}'),
+    ("ORCH_RECONCILE_GRACE_OVERRIDES_JSON", '{"polishing":5}'), ("ORCH_RECONCILE_MAX_HEALS_PER_PASS", "many"),
+    ("ORCH_RECONCILE_NOTIFY_UNBLOCK", "yes please"), ("ORCH_RECONCILE_ENABLD", "false"), ("ORCH_DATABASE_URL", "mysql://h/d"),
+    ("ORCH_HTTP_LISTEN", "8787"), ("ORCH_HTTP_LISTEN", "127.0.0.1:99999"), ("ORCH_GITEA_URL", "ftp://git.example.com"),
+    ("ORCH_GITEA_URL", "https://ann:pass@git.example.com"), ("ORCH_GITEA_TOKEN", "two words"), ("ORCH_PROJECTS_JSON", '[{"repo":"app"}]'),
+    ("ORCH_PROJECTS_JSON", "{}"), ("ORCH_PLANE_STATES_JSON", '{"approved":5}'), ("ORCH_UPSTREAM_TIMEOUT_S", "0"),
+    ("ORCH_UPSTREAM_CONCURRENCY", "257"), ("ORCH_LOG_LEVEL", "loud"), ("ORCH_LOG_FORMAT", "xml"),
+    ("ORCH_GITEA_TOKEN_FILE", "/no/such/file"),
+]
+
+
+def lines(text):
+    return [line for line in text.splitlines() if line]
+
+
+@pytest.mark.parametrize("name,value", BAD_SETTINGS)
+def test_a_bad_setting_stops_the_start_and_is_named(name, value, tmp_path):
+    done = reconciled("serve", environment={"ORCH_DATABASE_URL": f"sqlite:{tmp_path}/tasks.db", "ORCH_HTTP_LISTEN": "127.0.0.1:0",
+                                            name: value})
+    assert done.returncode == 2 and done.stdout == ""
+    assert len(lines(done.stderr)) == 1 and done.stderr.startswith("reconciled: ORCH_") and name in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_problem_has_one_line(command, tmp_path):
+    bad = {"ORCH_RECONCILE_MODE": "sleep", "ORCH_LOG_LEVEL": "loud", "ORCH_GITEA_URL": "ftp://git.example.com"}
+    done = reconciled(command, environment={"ORCH_DATABASE_URL": f"sqlite:{tmp_path}/tasks.db", **bad})
+    told = lines(done.stderr if command != "check" else done.stdout)
+    assert done.returncode == (1 if command == "check" else 2)
+    assert len(told) == 3 and all(sum(name in line for line in told) == 1 for name in bad)
+    assert list(tmp_path.iterdir()) == []
+
+
+BAD_PIPELINES = [
+    ("{", "line 1"), ("[]", "object"), ('{"stages":[]}', "stages"),
+    ('{"stages":[{"name":"a","next":"shipping"},{"name":"z","terminal":true}]}', "stage a: next names no stage: shipping"),
+    ('{"stages":[{"name":"a","next":"a"},{"name":"z","terminal":true}]}', "stage a"),
+    ('{"stages":[{"name":"a","next":"z"},{"name":"z","terminal":true},{"name":"lost","next":"z"}]}', "stage lost"),
+    ('{"stages":[{"name":"a","next":"z","gates":[{"kind":"magic"}]},{"name":"z","terminal":true}]}', "stage a, gate 1"),
+    ('{"stages":[{"name":"a","next":"z","gates":[{"kind":"files"}]},{"name":"z","terminal":true}]}', "stage a, gate 1"),
+    ('{"stages":[{"name":"a","next":"z","gates":[{"kind":"human"},{"kind":"ci"}]},{"name":"z","terminal":true}]}', "stage a"),
+    ('{"stages":[{"name":"a","next":"z","on_rejected":"no"},{"name":"z","terminal":true}]}', "stage a: on_rejected"),
+    ('{"stages":[{"name":"a","next":"z"},{"name":"a","next":"z"},{"name":"z","terminal":true}]}', "stage called a"),
+    ('{"stages":[{"name":"a","next":"z","colour":"red"},{"name":"z","terminal":true}]}', "colour"),
+]
+
+
+@pytest.mark.parametrize("text,words", BAD_PIPELINES)
+def test_a_bad_pipeline_stops_the_start_naming_stage_and_reason(text, words, tmp_path):
+    pipeline = tmp_path / "pipeline.json"
+    pipeline.write_text(text)
+    done = reconciled("serve", environment={"ORCH_DATABASE_URL": f"sqlite:{tmp_path}/tasks.db", "ORCH_HTTP_LISTEN": "127.0.0.1:0",
+                                            "ORCH_PIPELINE_FILE": str(pipeline)})
+    assert done.returncode == 2 and words in done.stderr
+    assert all(line.startswith("reconciled: ") for line in lines(done.stderr))
+    assert list(tmp_path.iterdir()) == [pipeline]
+
+
+def test_an_address_of_others_needs_a_token(tmp_path):
+    done = reconciled(environment={"ORCH_HTTP_LISTEN": "0.0.0.0:0", "ORCH_DATABASE_URL": f"sqlite:{tmp_path}/tasks.db"})
+    assert done.returncode == 2 and "ORCH_API_TOKEN" in done.stderr
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_a_port_that_is_taken_is_told(service):
+    done = service.command("serve", ORCH_HTTP_LISTEN=service.address)
+    assert done.returncode == 1 and "ORCH_HTTP_LISTEN" in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [("fly",), ("run", "--nope"), ("run", "--side", "left"), ("run", "--task", "x"), ("run", "--task"),
+                                       ("serve", "now"), ("check", "--dry-run"), ("--nope",)])
+def test_wrong_usage_says_how_to_use_it(arguments):
+    done = reconciled(*arguments, environment={})
+    assert done.returncode == 2 and done.stdout == "" and "usage: reconciled" in done.stderr
+
+
+def test_help_lists_every_setting_and_version_is_one_line():
+    told = reconciled("--help", environment={})
+    assert told.returncode == 0 and told.stderr == "" and "usage: reconciled" in told.stdout
+    names = set(re.findall(r"^  (ORCH_[A-Z_]+)", told.stdout, re.M))
+    readme = (ROOT / "README.md").read_text()
+    assert names == set(re.findall(r"^\| `(ORCH_[A-Z_]+)`", readme, re.M)) and len(names) > 25
+    version = reconciled("--version", environment={})
+    assert version.returncode == 0 and re.fullmatch(r"reconciled \d+\.\d+\.\d+\n", version.stdout)
+
+
+def test_help_works_with_bad_settings():
+    assert reconciled("--help", environment={"ORCH_LOG_LEVEL": "loud"}).returncode == 0
+
+
+# ---- run, check, migrate ----
+
+
+def program(database, sandbox, *arguments, **settings):
+    return reconciled(*arguments, environment={"ORCH_DATABASE_URL": database.url, "ORCH_GITEA_URL": sandbox.url + "/gitea", **settings})
+
+
+def test_migrate_makes_the_tables_once(database, sandbox):
+    first, second = program(database, sandbox, "migrate"), program(database, sandbox, "migrate")
+    assert first.returncode == 0 and "created" in first.stdout and {"tasks", "jobs", "reconcile_ledger"} <= set(database.tables())
+    assert second.returncode == 0 and "nothing was missing" in second.stdout
+
+
+def test_run_makes_one_pass_and_prints_its_report(database, sandbox):
+    program(database, sandbox, "migrate")
+    seed(database, {"id": 1, "stage": "development"}, {"id": 2, "stage": "development"}, {"id": 3, "stage": "development", "age": 60})
+    sandbox.world({"full_name": "acme/app", "branches": [branch("b1", "success"), branch("b2", "failure"), branch("b3", "success")]})
+    before = dump(database)
+    dry = program(database, sandbox, "run", "--dry-run")
+    assert dry.returncode == 0 and outcomes(json.loads(dry.stdout)) == {1: "advanced", 2: "red"}
+    assert dump(database) == before
+    one = program(database, sandbox, "run", "--task", "3", "--ignore-grace")
+    assert one.returncode == 0 and outcomes(json.loads(one.stdout)) == {3: "advanced"}
+    done = program(database, sandbox, "run", "--side=gate")
+    assert done.returncode == 0 and json.loads(done.stdout)["trigger"] == "command"
+    assert stages(database) == {1: "review", 2: "development", 3: "review"}
+    assert program(database, sandbox, "run", ORCH_RECONCILE_ENABLED="false").returncode == 3
+
+
+def test_run_reports_a_database_that_is_not_there(tmp_path, sandbox):
+    done = reconciled("run", environment={"ORCH_DATABASE_URL": f"sqlite:{tmp_path}/no/such/folder/tasks.db"})
+    assert done.returncode == 1 and "cannot be opened" in done.stderr
+
+
+def test_a_run_that_is_switched_off_says_by_whom(database, sandbox, service):
+    service.put(enabled=False, by="ann", reason="moving Gitea")
+    seed(database, {"id": 1, "stage": "development"})
+    sandbox.world({"full_name": "acme/app", "branches": [branch("b1", "success")]})
+    done = service.command("run")
+    assert done.returncode == 3 and done.stdout == "" and "ann" in done.stderr and "moving Gitea" in done.stderr
+    assert stages(database) == {1: "development"}
+
+
+def test_check_says_in_one_line_each_how_everything_is(database, sandbox):
+    program(database, sandbox, "migrate")
+    good = program(database, sandbox, "check")
+    assert good.returncode == 0
+    assert [line.split()[:2] for line in lines(good.stdout)] == [
+        ["settings", "ok"], ["pipeline", "ok:"], ["database", "ok:"], ["gitea", "ok"], ["plane", "off:"], ["telegram", "off:"]]
+    sandbox.world({"full_name": "acme/app"})
+    sandbox.fault("/gitea", "status", status=502, html="<p>bad gateway")
+    bad = program(database, sandbox, "check", ORCH_PROJECTS_JSON='[{"repo":"acme/app"}]', ORCH_LOG_LEVEL="debug")
+    assert bad.returncode == 1 and "gitea     BAD: acme/app: answered 502" in bad.stdout
+    assert program(database, sandbox, "check", ORCH_LOG_LEVEL="loud").returncode == 1
+
+
+# ---- secrets ---- (22)
+
+
+@pytest.mark.parametrize("from_file", [False, True])
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_no_secret_leaves(database, sandbox, make_service, tmp_path, from_file):
+    planted = {name: f"Pl4nted-{at}-s3cret" for at, name in enumerate(SECRETS)}
+    settings = dict(planted)
+    if from_file:
+        for name in SECRETS:
+            (tmp_path / name).write_text(settings.pop(name) + "\n")
+            settings[name + "_FILE"] = str(tmp_path / name)
+    sandbox.control("POST", "gitea", {"token": planted["ORCH_GITEA_TOKEN"]})
+    service = make_service(**settings, ORCH_LOG_LEVEL="debug", ORCH_UPSTREAM_TIMEOUT_S="1", ORCH_PLANE_URL=sandbox.url + "/nowhere",
+                           ORCH_PLANE_WORKSPACE="acme", ORCH_TELEGRAM_CHAT_ID="1", ORCH_TELEGRAM_URL=sandbox.url + "/nowhere")
+    service.start()
+    token = {"headers": {"Authorization": "Bearer " + planted["ORCH_API_TOKEN"]}}
+    eventually(lambda: service.call("GET", "/reconcile/status", **token).json()["last_run_ts"])
+    seed(database, {"id": 1, "stage": "development"}, {"id": 2, "stage": "development"})
+    sandbox.world({"full_name": "acme/app", "branches": [branch("b1", "success"), branch("b2", "success")]})
+    sandbox.fault("/gitea/*/branches/b2", "status", status=500, body="")
+    seen = []
+    run = service.call("POST", "/reconcile/run", {"side": "gate"}, **token)
+    assert outcomes(run.json()) == {1: "advanced", 2: "unknown"}  # the token was read, and sent
+    seen.append(run)
+    sandbox.heal()
+    sandbox.control("POST", "gitea", {"token": "another"})
+    seen.append(service.call("POST", "/reconcile/run", {"side": "gate"}, **token))
+    assert "401" in seen[-1].json()["items"][0]["reason"]
+    for path in ("/reconcile/status", "/reconcile/config", "/reconcile/runs", "/openapi.json", "/healthz", "/readyz", "/nowhere"):
+        seen.append(service.call("GET", path, **token))
+    seen.append(service.call("GET", "/reconcile/status", headers={"Authorization": "Bearer wrong"}))
+    text = b"".join(answer.body + repr(answer.headers).encode() for answer in seen).decode()
+    for arguments in (("check",), ("--help",), ("run", "--dry-run"), ("serve",), ("migrate",)):
+        done = service.command(*arguments, ORCH_HTTP_LISTEN=service.address)
+        text += done.stdout + done.stderr
+    text += service.command("serve", ORCH_LOG_LEVEL="loud").stderr + repr(dump(database)) + service.log.read_text()
+    assert not [secret for secret in planted.values() if secret in text]
+    assert "Pl4nted" not in text
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_no_password_of_the_database_leaves(database, make_service):
+    host = f"127.0.0.1:{database.server.port}"
+    service = make_service(ORCH_DATABASE_URL=f"postgresql://postgres:Pl4nted-s3cret@{host}/e2e?application_name=x", ORCH_LOG_LEVEL="debug")
+    service.start()
+    eventually(lambda: service.status()["last_run_ts"])
+    text = service.log.read_text() + service.call("GET", "/reconcile/config").body.decode() + service.call("GET", "/readyz").body.decode()
+    wrong = f"postgresql://nobody:Pl4nted-s3cret@{host}/nosuch?sslpassword=Pl4nted"
+    for url in (service.environment["ORCH_DATABASE_URL"], wrong, "postgresql://ann:Pl4nted-s3cret@127.0.0.1:1/e2e", "mysql://ann:Pl4nted@h/d",
+                "postgresql://ann:Pl4nted-s3cret@host:port/x"):
+        for command in ("check", "run", "migrate"):
+            done = service.command(command, ORCH_DATABASE_URL=url)
+            text += done.stdout + done.stderr
+    assert host in text and "Pl4nted" not in text
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_a_secret_may_come_from_a_file(make_service, tmp_path):
+    (tmp_path / "token").write_text("from-a-file\n")
+    service = make_service(ORCH_API_TOKEN_FILE=str(tmp_path / "token")).start()
+    assert service.call("GET", "/reconcile/status").status == 401
+    assert service.call("GET", "/reconcile/status", headers={"Authorization": "Bearer from-a-file"}).status == 200
+    assert service.call("GET", "/healthz").status == 200
