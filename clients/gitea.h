@@ -125,4 +125,16 @@ struct gitea_files {
 const struct gitea_files *gitea_files(struct book *book, struct gitea *gitea, const char *repo,
                                       const char *ref, const char *path);
 
+/* gitea_branch_make: makes `branch` of a repo from `base`, unless it is there. The fact is FACT_KNOWN when
+ * the branch exists now (`made` tells whether this call made it), FACT_ABSENT when the repo or the base
+ * branch is not there for this token, FACT_FAILED otherwise, in words: archived, a mirror, empty, a name
+ * Gitea refuses, a token that may not write. The one thing here that writes; a POST is sent once, and one
+ * that got no answer is settled by looking whether the branch is there. */
+struct gitea_branch {
+    struct fact fact;
+    bool made;
+};
+const struct gitea_branch *gitea_branch_make(struct book *book, struct gitea *gitea, const char *repo,
+                                             const char *base, const char *branch);
+
 #endif

@@ -114,6 +114,57 @@ void store_stuck_done(struct store_stuck *stuck);
 ATTR_NODISCARD enum err store_stuck(struct store *store, const struct store_stuck_query *query,
                                     struct store_stuck *ret, struct why *why);
 
+/* ---- F-2: what Plane's issues are compared with
+ * ------------------------------------------------------------ */
+
+struct store_issue_task {
+    size_t issue; /* index into the ids asked about */
+    struct store_task task;
+    int64_t updated_us; /* the task's updated_at */
+    bool active;        /* has a queued or running job */
+};
+struct store_issue_tasks {
+    int64_t settings_revision, now_us;
+    struct store_issue_task *rows; /* only of ids that have a task; by `issue` */
+    size_t n;
+};
+void store_issue_tasks_done(struct store_issue_tasks *tasks);
+
+/* store_issue_tasks: the tasks of these issues (lower-case uuids; plane_id is compared without case), by one
+ * statement whatever n is. n 0 is fine: it still tells revision and clock. Reads only. */
+ATTR_NODISCARD enum err store_issue_tasks(struct store *store, const char *const *plane_ids, size_t n,
+                                          struct store_issue_tasks *ret, struct why *why);
+
+/* store_verdicts_replayed: which of these state-change activities have been replayed; ret[i] tells ids[i].
+ * One statement. Reads only. */
+ATTR_NODISCARD enum err store_verdicts_replayed(struct store *store, const char *const *ids, size_t n,
+                                                bool *ret, struct why *why);
+
+struct store_new_task {
+    const char *plane_id, *work_item_id, *title, *repo, *branch, *stage;
+};
+enum store_creation {
+    STORE_CREATED,
+    STORE_EXISTS,      /* a task of that plane_id is there: nothing written */
+    STORE_NOT_CREATED, /* the database refused this row (a trigger, a constraint): nothing written for it */
+};
+
+/* store_create_tasks: atomic creation: the unique key on tasks.plane_id decides between replicas and webhooks
+ * (ON CONFLICT DO NOTHING). One transaction for the batch (n <= LIMIT_BATCH), under the settings row's lock
+ * and revision as store_transition: ERR_CONFLICT and nothing written when they moved. No job is queued: the
+ * task stands at `stage` until store_transition moves it. A table without such a key is ERR_INTERNAL in
+ * words. */
+ATTR_NODISCARD enum err store_create_tasks(struct store *store, int64_t settings_revision,
+                                           int64_t valid_until_us, const struct store_new_task *batch,
+                                           size_t n, enum store_creation *ret, struct why *why);
+
+/* store_unstarted: tasks at `stage` without a queued or running job, untouched for at least grace_s or whose
+ * plane_id is among `fresh` (just created: no need to rest); oldest first, at most `limit`. One statement.
+ * Reads only. Free with store_stuck_done; count, oldest_age_s and unknown_stage are of the list alone. */
+ATTR_NODISCARD enum err store_unstarted(struct store *store, const char *stage, int64_t grace_s,
+                                        const char *const *fresh, size_t n_fresh, size_t limit,
+                                        struct store_stuck *ret, struct why *why);
+
 /* ---- the one transition
  * ------------------------------------------------------------------------------------ */
 
@@ -121,17 +172,20 @@ struct store_transition {
     struct uuid_text id; /* of its ledger row: written once, however often this is called */
     const struct store_task *task;
     const char *to_stage;
-    const char *agent;    /* whose job is queued on entry; NULL: none */
-    const char *side;     /* "gate" or "plane" */
-    const char *outcome;  /* "advanced", "approved", "rejected" … as in the ledger */
-    const char *reason;   /* in words */
-    const char *evidence; /* JSON text of what was seen */
+    const char *agent;      /* whose job is queued on entry; NULL: none */
+    const char *side;       /* "gate" or "plane" */
+    const char *outcome;    /* "advanced", "approved", "rejected" … as in the ledger */
+    const char *reason;     /* in words */
+    const char *evidence;   /* JSON text of what was seen */
+    const char *verdict_id; /* the state-change activity this replays; NULL: none. Replayed once for ever:
+                               when it is in reconcile_verdicts already, or twice in this batch, the
+                               transition is STORE_RACED; else it is written there in the same transaction */
 };
 
 enum store_moved {
     STORE_MOVED,  /* task, job and ledger row are written */
-    STORE_RACED,  /* the row is no longer what task->stage and task->version name, or has an active job:
-                     nothing written */
+    STORE_RACED,  /* the row is no longer what task->stage and task->version name, or has an active job, or
+                     its verdict has been replayed: nothing written */
     STORE_REFUSED /* the database refused this one write (a trigger, a constraint): nothing written for it */
 };
 

@@ -18,6 +18,15 @@ struct store_ops {
                                int64_t *ret_revision, struct why *why);
     enum err (*stuck)(struct store *store, const struct store_stuck_query *query, struct store_stuck *ret,
                       struct why *why);
+    enum err (*issue_tasks)(struct store *store, const char *const *plane_ids, size_t n,
+                            struct store_issue_tasks *ret, struct why *why);
+    enum err (*verdicts_replayed)(struct store *store, const char *const *ids, size_t n, bool *ret,
+                                  struct why *why);
+    enum err (*create_tasks)(struct store *store, int64_t settings_revision, int64_t valid_until_us,
+                             const struct store_new_task *batch, size_t n, enum store_creation *ret,
+                             struct why *why);
+    enum err (*unstarted)(struct store *store, const char *stage, int64_t grace_s, const char *const *fresh,
+                          size_t n_fresh, size_t limit, struct store_stuck *ret, struct why *why);
     enum err (*transition)(struct store *store, int64_t settings_revision, int64_t valid_until_us,
                            const char *pass_id, const struct store_transition *batch, size_t n,
                            enum store_moved *ret_moved, struct why *why);

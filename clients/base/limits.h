@@ -32,6 +32,13 @@
     20u /* how far back a merged pull request is searched for behind a closed one */
 #define LIMIT_RETRY_AFTER_S 3600
 
+/* Plane allows 60 calls a minute per key (A2 of the wire facts). */
+#define LIMIT_PLANE_CALLS 60u
+#define LIMIT_PLANE_WINDOW_MS 60000
+#define LIMIT_PLANE_RESERVE 10u     /* of these, kept for passes that a person asked for */
+#define LIMIT_PLANE_PAGE 100u       /* rows of one page; every version gives that many */
+#define LIMIT_PLANE_STATE_PAGES 10u /* of a project's states, of an issue's activities */
+
 /* Text that comes from tables and upstreams into reports, logs and messages. */
 #define LIMIT_REASON ((size_t)400)
 #define LIMIT_LOG_LINE ((size_t)8 * 1024)
