@@ -130,11 +130,11 @@ const struct gitea_files *gitea_files(struct book *book, struct gitea *gitea, co
  * branch is not there for this token, FACT_FAILED otherwise, in words: archived, a mirror, empty, a name
  * Gitea refuses, a token that may not write. The one thing here that writes; a POST is sent once, and one
  * that got no answer is settled by looking whether the branch is there. */
-struct gitea_branch {
+struct gitea_branch_made {
     struct fact fact;
     bool made;
 };
-const struct gitea_branch *gitea_branch_make(struct book *book, struct gitea *gitea, const char *repo,
-                                             const char *base, const char *branch);
+const struct gitea_branch_made *gitea_branch_make(struct book *book, struct gitea *gitea, const char *repo,
+                                                  const char *base, const char *branch);
 
 #endif
