@@ -71,6 +71,39 @@ enum err store_stuck(struct store *store, const struct store_stuck_query *query,
     return store->ops->stuck(store, query, ret, why);
 }
 
+enum err store_issue_tasks(struct store *store, const char *const *plane_ids, size_t n,
+                           struct store_issue_tasks *ret, struct why *why)
+{
+    return store->ops->issue_tasks(store, plane_ids, n, ret, why);
+}
+
+enum err store_verdicts_replayed(struct store *store, const char *const *ids, size_t n, bool *ret,
+                                 struct why *why)
+{
+    return n == 0 ? ERR_OK : store->ops->verdicts_replayed(store, ids, n, ret, why);
+}
+
+enum err store_create_tasks(struct store *store, int64_t settings_revision, int64_t valid_until_us,
+                            const struct store_new_task *batch, size_t n, enum store_creation *ret,
+                            struct why *why)
+{
+    if (n == 0)
+        return ERR_OK;
+    if (n > LIMIT_BATCH)
+        return why_set(why, ERR_INVALID, "%zu new tasks are too many for one transaction", n);
+    for (size_t i = 0; i < n; i++)
+        assert(batch[i].plane_id && batch[i].stage);
+    return store->ops->create_tasks(store, settings_revision, valid_until_us, batch, n, ret, why);
+}
+
+enum err store_unstarted(struct store *store, const char *stage, int64_t grace_s, const char *const *fresh,
+                         size_t n_fresh, size_t limit, struct store_stuck *ret, struct why *why)
+{
+    if (grace_s < 0)
+        return why_set(why, ERR_INVALID, "the grace of stage %s is negative", stage);
+    return store->ops->unstarted(store, stage, grace_s, fresh, n_fresh, limit, ret, why);
+}
+
 enum err store_transition(struct store *store, int64_t settings_revision, int64_t valid_until_us,
                           const char *pass_id, const struct store_transition *batch, size_t n,
                           enum store_moved *ret_moved, struct why *why)
@@ -95,6 +128,53 @@ enum err store_ledger_list(struct store *store, int64_t task_id, int64_t before_
                            struct store_ledger_page *ret, struct why *why)
 {
     return store->ops->ledger_list(store, task_id, before_seq, limit, ret, why);
+}
+
+enum err store_outbox_list(struct store *store, size_t limit, struct store_outbox *ret, struct why *why)
+{
+    return store->ops->outbox_list(store, limit, ret, why);
+}
+
+enum err store_outbox_add(struct store *store, const char *id, const char *text, bool *ret_new,
+                          struct why *why)
+{
+    assert(uuid_valid(id));
+    return store->ops->outbox_add(store, id, text, ret_new, why);
+}
+
+enum err store_outbox_sent(struct store *store, const struct uuid_text *ids, size_t n, struct why *why)
+{
+    return n == 0 ? ERR_OK : store->ops->outbox_sent(store, ids, n, why);
+}
+
+enum err store_lease_take(struct store *store, const char *name, const char *owner, int64_t seconds,
+                          bool *ret_held, struct why *why)
+{
+    assert(seconds > 0);
+    return store->ops->lease_take(store, name, owner, seconds, ret_held, why);
+}
+
+enum err store_lease_drop(struct store *store, const char *name, const char *owner, struct why *why)
+{
+    return store->ops->lease_drop(store, name, owner, why);
+}
+
+enum err store_tasks_list(struct store *store, const struct store_tasks_query *query,
+                          struct store_tasks_page *ret, struct why *why)
+{
+    return store->ops->tasks_list(store, query, ret, why);
+}
+
+enum err store_task_get(struct store *store, int64_t id, const struct store_tasks_query *query,
+                        struct store_task_entry *ret, int64_t *ret_now_us, struct why *why)
+{
+    return store->ops->task_get(store, id, query, ret, ret_now_us, why);
+}
+
+enum err store_repo_tasks(struct store *store, const char *repo, const char *const *stages, size_t n_stages,
+                          size_t limit, struct store_repo_tasks *ret, struct why *why)
+{
+    return store->ops->repo_tasks(store, repo, stages, n_stages, limit, ret, why);
 }
 
 enum err store_pass_save(struct store *store, const char *id, int64_t started_us, const char *report,
@@ -143,6 +223,50 @@ void store_stuck_done(struct store_stuck *stuck)
     *stuck = (struct store_stuck){0};
 }
 
+void store_issue_tasks_done(struct store_issue_tasks *tasks)
+{
+    for (size_t i = 0; i < tasks->n; i++)
+        store_task_done(&tasks->rows[i].task);
+    free(tasks->rows);
+    *tasks = (struct store_issue_tasks){0};
+}
+
+void store_outbox_done(struct store_outbox *outbox)
+{
+    for (size_t i = 0; i < outbox->n; i++)
+        free(outbox->rows[i].text);
+    free(outbox->rows);
+    *outbox = (struct store_outbox){0};
+}
+
+void store_task_entry_done(struct store_task_entry *entry)
+{
+    store_task_done(&entry->task);
+    free(entry->job_agent);
+    free(entry->job_status);
+    *entry = (struct store_task_entry){0};
+}
+
+void store_tasks_page_done(struct store_tasks_page *page)
+{
+    for (size_t i = 0; i < page->n; i++)
+        store_task_entry_done(&page->rows[i]);
+    free(page->rows);
+    free(page->next);
+    *page = (struct store_tasks_page){0};
+}
+
+void store_repo_tasks_done(struct store_repo_tasks *tasks)
+{
+    for (size_t i = 0; i < tasks->n; i++) {
+        free(tasks->rows[i].work_item_id);
+        free(tasks->rows[i].branch);
+        free(tasks->rows[i].stage);
+    }
+    free(tasks->rows);
+    *tasks = (struct store_repo_tasks){0};
+}
+
 void store_ledger_summary_done(struct store_ledger_summary *summary)
 {
     free(summary->last_work_item_id);
@@ -163,6 +287,8 @@ void store_ledger_page_done(struct store_ledger_page *page)
         free(row->agent);
         free(row->reason);
         free(row->evidence);
+        free(row->missed_source);
+        free(row->missed_event);
     }
     free(page->rows);
     *page = (struct store_ledger_page){0};

@@ -77,6 +77,9 @@ struct store_task {
     char *stage;
     char *version; /* opaque: names the row as it was read (its updated_at, in the database's own words) */
     int64_t age_s; /* since updated_at, by the database's clock */
+    /* Filled in by store_stuck: ledger rows that moved this task out of this stage within
+     * LIMIT_HEALS_WINDOW_S, and the seq of the newest of them; 0 when there is none. */
+    int64_t recent_heals, newest_heal_seq;
 };
 void store_task_done(struct store_task *task);
 
@@ -172,14 +175,17 @@ struct store_transition {
     struct uuid_text id; /* of its ledger row: written once, however often this is called */
     const struct store_task *task;
     const char *to_stage;
-    const char *agent;      /* whose job is queued on entry; NULL: none */
-    const char *side;       /* "gate" or "plane" */
-    const char *outcome;    /* "advanced", "approved", "rejected" … as in the ledger */
-    const char *reason;     /* in words */
-    const char *evidence;   /* JSON text of what was seen */
-    const char *verdict_id; /* the state-change activity this replays; NULL: none. Replayed once for ever:
-                               when it is in reconcile_verdicts already, or twice in this batch, the
-                               transition is STORE_RACED; else it is written there in the same transaction */
+    const char *agent;         /* whose job is queued on entry; NULL: none */
+    const char *side;          /* "gate" or "plane" */
+    const char *outcome;       /* "advanced", "approved", "rejected" … as in the ledger */
+    const char *reason;        /* in words */
+    const char *evidence;      /* JSON text of what was seen */
+    const char *verdict_id;    /* the state-change activity this replays; NULL: none. Replayed once for ever:
+                                  when it is in reconcile_verdicts already, or twice in this batch, the
+                                  transition is STORE_RACED; else it is written there in the same transaction */
+    const char *missed_source; /* whose event was lost: "plane", "gitea"; NULL: nobody sends one */
+    const char *missed_event;  /* which: "status", "pull_request_approved", "issue.updated" … or NULL */
+    const char *message;       /* for the outbox, under the ledger row's id; NULL: none */
 };
 
 enum store_moved {
@@ -218,6 +224,7 @@ struct store_ledger_row {
     struct uuid_text id;
     int64_t at_us, task_id;
     char *pass_id, *work_item_id, *repo, *from_stage, *to_stage, *side, *outcome, *agent, *reason, *evidence;
+    char *missed_source, *missed_event; /* NULL in rows of versions that did not tell */
 };
 struct store_ledger_page {
     struct store_ledger_row *rows;
@@ -229,6 +236,106 @@ void store_ledger_page_done(struct store_ledger_page *page);
  * (task_id 0). */
 ATTR_NODISCARD enum err store_ledger_list(struct store *store, int64_t task_id, int64_t before_seq,
                                           size_t limit, struct store_ledger_page *ret, struct why *why);
+
+/* ---- the outbox: messages written with what they tell of, sent after it
+ * ---------------------------------- */
+
+struct store_message {
+    struct uuid_text id; /* a ledger row's, or a name's (uuid_from_name) */
+    int64_t seq;         /* grows with time */
+    int64_t age_s;
+    char *text;
+};
+struct store_outbox {
+    size_t depth; /* all that are unsent, listed or not */
+    struct store_message *rows;
+    size_t n;
+};
+void store_outbox_done(struct store_outbox *outbox);
+
+/* store_outbox_list: what is unsent, oldest first, at most `limit`. One statement; cost follows the unsent.
+ * Reads only. */
+ATTR_NODISCARD enum err store_outbox_list(struct store *store, size_t limit, struct store_outbox *ret,
+                                          struct why *why);
+/* store_outbox_add: a message of no transition, unless one of that id was ever written and is still kept:
+ * told once, whoever else tells it. *ret_new (may be NULL): it was not there. */
+ATTR_NODISCARD enum err store_outbox_add(struct store *store, const char *id, const char *text, bool *ret_new,
+                                         struct why *why);
+/* store_outbox_sent: marks them, and drops all sent ones but the newest LIMIT_OUTBOX_KEPT. Marking twice is
+ * fine. */
+ATTR_NODISCARD enum err store_outbox_sent(struct store *store, const struct uuid_text *ids, size_t n,
+                                          struct why *why);
+
+/* ---- leases: they save work between replicas; nothing correct rests upon them
+ * ------------------------------ */
+
+/* store_lease_take: takes the lease of that name for `owner`, or renews it, for `seconds` from now by the
+ * database's clock. *ret_held: it is ours now. Writes nothing while ours has more than half of `seconds` left
+ * or somebody else's has not run out. */
+ATTR_NODISCARD enum err store_lease_take(struct store *store, const char *name, const char *owner,
+                                         int64_t seconds, bool *ret_held, struct why *why);
+/* store_lease_drop: gives it back if it is ours. */
+ATTR_NODISCARD enum err store_lease_drop(struct store *store, const char *name, const char *owner,
+                                         struct why *why);
+
+/* ---- looking at tasks
+ * -------------------------------------------------------------------------------------- */
+
+/* A task as it stands, with its newest queued or running job. */
+struct store_task_entry {
+    struct store_task task;
+    int64_t updated_us;
+    bool stuck;                   /* as in store_stuck */
+    int64_t job_id;               /* 0: no active job */
+    char *job_agent, *job_status; /* NULL: no active job */
+    int64_t job_updated_us;
+};
+void store_task_entry_done(struct store_task_entry *entry);
+
+struct store_tasks_query {
+    const struct store_stage_grace *gated; /* as in store_stuck_query: what makes a task stuck */
+    size_t n_gated;
+    const char *const *terminal; /* stages whose tasks are done: not listed */
+    size_t n_terminal;
+    const char *stage, *repo; /* NULL: any. A terminal stage that is asked for by name is listed */
+    bool stuck_only;
+    const char *after; /* the `next` of an earlier page; NULL: from the beginning */
+    size_t limit;
+};
+struct store_tasks_page {
+    struct store_task_entry *rows;
+    size_t n;
+    char *next; /* NULL: this was the last page. [A-Za-z0-9._-] only */
+};
+void store_tasks_page_done(struct store_tasks_page *page);
+
+/* store_tasks_list: stuck tasks first, each part by updated_at (oldest first), then id; keyset-paged. One
+ * statement, whose cost follows the tasks of the page and the stuck ones where (stage, updated_at) is
+ * indexed. ERR_INVALID: `after` is no `next`. Reads only. */
+ATTR_NODISCARD enum err store_tasks_list(struct store *store, const struct store_tasks_query *query,
+                                         struct store_tasks_page *ret, struct why *why);
+
+/* store_task_get: one task, recent_heals filled in; ERR_NOT_FOUND. query->gated is used, the rest of it not.
+ * *ret_now_us (may be NULL): the database's clock. Reads only. */
+ATTR_NODISCARD enum err store_task_get(struct store *store, int64_t id, const struct store_tasks_query *query,
+                                       struct store_task_entry *ret, int64_t *ret_now_us, struct why *why);
+
+struct store_repo_task {
+    int64_t id;
+    char *work_item_id, *branch, *stage; /* the first may be NULL */
+};
+struct store_repo_tasks {
+    struct store_repo_task *rows; /* newest first */
+    size_t n;
+    bool more; /* there are more than `limit` */
+};
+void store_repo_tasks_done(struct store_repo_tasks *tasks);
+/* store_repo_tasks: the tasks of a repo (as written in tasks.repo) at one of these stages that have a branch.
+ * One statement; cost follows that repo's tasks at these stages where (repo, stage) is indexed. Reads only.
+ */
+ATTR_NODISCARD enum err store_repo_tasks(struct store *store, const char *repo, const char *const *stages,
+                                         size_t n_stages, size_t limit, struct store_repo_tasks *ret,
+                                         struct why *why);
 
 /* ---- pass reports
  * ------------------------------------------------------------------------------------------ */

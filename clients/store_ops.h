@@ -33,6 +33,19 @@ struct store_ops {
     enum err (*ledger_summary)(struct store *store, struct store_ledger_summary *ret, struct why *why);
     enum err (*ledger_list)(struct store *store, int64_t task_id, int64_t before_seq, size_t limit,
                             struct store_ledger_page *ret, struct why *why);
+    enum err (*outbox_list)(struct store *store, size_t limit, struct store_outbox *ret, struct why *why);
+    enum err (*outbox_add)(struct store *store, const char *id, const char *text, bool *ret_new,
+                           struct why *why);
+    enum err (*outbox_sent)(struct store *store, const struct uuid_text *ids, size_t n, struct why *why);
+    enum err (*lease_take)(struct store *store, const char *name, const char *owner, int64_t seconds,
+                           bool *ret_held, struct why *why);
+    enum err (*lease_drop)(struct store *store, const char *name, const char *owner, struct why *why);
+    enum err (*tasks_list)(struct store *store, const struct store_tasks_query *query,
+                           struct store_tasks_page *ret, struct why *why);
+    enum err (*task_get)(struct store *store, int64_t id, const struct store_tasks_query *query,
+                         struct store_task_entry *ret, int64_t *ret_now_us, struct why *why);
+    enum err (*repo_tasks)(struct store *store, const char *repo, const char *const *stages, size_t n_stages,
+                           size_t limit, struct store_repo_tasks *ret, struct why *why);
     enum err (*pass_save)(struct store *store, const char *id, int64_t started_us, const char *report,
                           struct why *why);
     enum err (*pass_get)(struct store *store, const char *id, char **ret_report, struct why *why);

@@ -102,6 +102,7 @@ enum err transition_apply(struct pass *pass, struct transition *batch, size_t n,
             .outcome = outcome_name(batch[i].success),
             .reason = batch[i].reason,
             .evidence = evidence[i],
+            .verdict_id = batch[i].verdict_id,
         };
     }
     enum store_moved moved[LIMIT_BATCH];

@@ -22,6 +22,7 @@ struct transition {
     enum outcome success; /* the outcome's word if it moves: advanced, approved, rejected */
     const char *reason;
     const json_t *evidence;
+    const char *verdict_id; /* the state-change activity that this replays; NULL: none */
     /* Filled in: */
     enum outcome outcome;
     const char
