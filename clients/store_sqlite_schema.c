@@ -15,7 +15,7 @@
 struct table {
     const char *name;
     const char *columns[16];
-    const char *create[3];
+    const char *create[4];
 };
 
 static const struct table tables[] = {
@@ -33,7 +33,8 @@ static const struct table tables[] = {
                    " created_at TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP,"
                    " updated_at TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP)",
                    /* With repo, the stuck ones are put into their fair order without a look at the table. */
-                   "CREATE INDEX reconcile_tasks_stage ON tasks (stage, updated_at, repo)"},
+                   "CREATE INDEX reconcile_tasks_stage ON tasks (stage, updated_at, repo)",
+                   "CREATE INDEX reconcile_tasks_plane_id ON tasks (lower(plane_id))"},
     },
     {
         .name = "jobs",
@@ -79,6 +80,15 @@ static const struct table tables[] = {
                    " reason TEXT,"
                    " evidence TEXT)",
                    "CREATE INDEX reconcile_ledger_task ON reconcile_ledger (task_id, seq)"},
+    },
+    {
+        /* State-change activities of Plane that were replayed: never twice. */
+        .name = "reconcile_verdicts",
+        .columns = {"id", "task_id", "at"},
+        .create = {"CREATE TABLE reconcile_verdicts ("
+                   " id TEXT PRIMARY KEY NOT NULL,"
+                   " task_id INTEGER NOT NULL,"
+                   " at TEXT NOT NULL)"},
     },
     {
         .name = "reconcile_passes",
