@@ -55,7 +55,7 @@ static const char stuck_sql[] =
                    " stuck AS MATERIALIZED ("
                    "  SELECT t.* FROM watched w CROSS JOIN LATERAL ("
                    "   SELECT " TASK_FIELDS " FROM tasks t WHERE t.stage = w.stage AND t.updated_at <= w.due "
-                                            "AND isfinite(t.updated_at)"
+                   "AND isfinite(t.updated_at)"
                    "   AND NOT " IS_BUSY ") t),"
                    " listed AS ("
                    "  SELECT *, row_number() OVER (PARTITION BY repo ORDER BY updated_at, id) AS turn FROM "
