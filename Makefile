@@ -16,7 +16,7 @@ PACKAGES_BUILD := gcc libc6-dev make pkg-config libmicrohttpd-dev libcurl4-opens
 PACKAGES_DEMO := $(PACKAGES_BUILD) curl ca-certificates sqlite3
 PACKAGES_TEST := $(PACKAGES_DEMO) libcmocka-dev postgresql python3-pytest python3-jsonschema valgrind
 PACKAGES_BENCH := $(PACKAGES_TEST) wrk
-PACKAGES_LINT := $(PACKAGES_TEST) clang-format
+PACKAGES_LINT := $(PACKAGES_TEST) clang-format clang-tidy
 
 # ---- variant -----------------------------------------------------------------------------------------------------
 SANITIZE ?=

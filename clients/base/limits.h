@@ -66,8 +66,7 @@
 #define LIMIT_PASSES_KEPT 200u   /* recent pass reports kept for /reconcile/runs */
 #define LIMIT_RESTING 20000u     /* tasks whose rest is remembered */
 #define LIMIT_PASS_MS 300000     /* longest pass; what is not answered by then is unknown */
-#define LIMIT_HEALS_PER_WINDOW 3 /* of one task at one stage; one that was healed more often is quarantined \
-                                  */
+#define LIMIT_HEALS_PER_WINDOW 3 /* of one task at one stage; healed more often, it is quarantined */
 #define LIMIT_HEALS_WINDOW_S 86400
 #define LIMIT_OUTBOX_KEPT 1000u /* sent messages kept, so that nothing is told twice */
 #define LIMIT_REPORTS_BYTES \
