@@ -313,8 +313,8 @@ void book_settle(struct book *book, struct question *question, enum fact_state s
 
 /* ---- exchanges --------------------------------------------------------------------------------------- */
 
-void book_send(struct book *book, const char *url, const char *const *headers, book_answered_fn *answered,
-               void *arg)
+void book_send(struct book *book, enum fetch_upstream upstream, const char *url, const char *const *headers,
+               book_answered_fn *answered, void *arg)
 {
     if (atomic_load(&book->aborted)) {
         const struct fetch_answer stopped = {.result = FETCH_ABORTED, .words = "stopped"};
@@ -325,7 +325,8 @@ void book_send(struct book *book, const char *url, const char *const *headers, b
     exchange->answered = answered;
     exchange->arg = arg;
     book->exchanges++;
-    fetch_send(book->inbox, &(struct fetch_request){.method = "GET",
+    fetch_send(book->inbox, &(struct fetch_request){.upstream = upstream,
+                                                    .method = "GET",
                                                     .url = url,
                                                     .headers = headers,
                                                     .deadline_ms = book->deadline_ms,

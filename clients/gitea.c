@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clients/base/metric.h"
 #include "clients/base/text.h"
 #include "clients/gitea_io.h"
 
@@ -99,6 +100,7 @@ static void health_learn(struct gitea *gitea, const struct fetch_answer *answer)
     seen.since_us = seen.ok == gitea->health.ok ? gitea->health.since_us : clock_wall_us();
     gitea->health = seen;
     pthread_mutex_unlock(&gitea->lock);
+    metric_set(METRIC_UPSTREAM_UP, "gitea", seen.ok);
 }
 
 /* ---- asking ------------------------------------------------------------------------------------------ */
@@ -167,5 +169,5 @@ void gitea_ask(struct book *book, struct gitea *gitea, const char *url, const ch
     }
     struct ask *ask = arena_zero(book_arena(book), 1, sizeof *ask);
     *ask = (struct ask){.gitea = gitea, .what = what, .replied = replied, .arg = arg};
-    book_send(book, url, gitea->headers, ask_answered, ask);
+    book_send(book, FETCH_TO_GITEA, url, gitea->headers, ask_answered, ask);
 }
