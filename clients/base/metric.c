@@ -91,6 +91,9 @@ static const struct metric_family families[] = {
                        .type = METRIC_COUNTER,
                        .labels = {{"trigger", WORDS("timer", "request")},
                                   {"result", WORDS("done", "interrupted", "failed")}}},
+    [METRIC_PLANE_DEFERRED_CALLS] = {.name = "reconciled_plane_deferred_calls_total",
+                                     .help = "Questions to Plane put off because its budget was used up.",
+                                     .type = METRIC_COUNTER},
     [METRIC_PLANE_ENABLED] = {.name = "reconciled_plane_enabled",
                               .help = "1 unless the Plane side's own kill switch holds it.",
                               .type = METRIC_GAUGE},
@@ -131,7 +134,7 @@ static const struct metric_family families[] = {
     [METRIC_UPSTREAM_UP] = {.name = "reconciled_upstream_up",
                             .help = "0 when the newest call to the upstream failed.",
                             .type = METRIC_GAUGE,
-                            .labels = {{"upstream", WORDS("gitea")}},
+                            .labels = {{"upstream", WORDS("gitea", "plane")}},
                             .starts_at = 1},
 };
 static_assert(ARRAY_LEN(families) == METRIC_MAX_, "every family has a row");
