@@ -92,20 +92,23 @@ struct creation {
 };
 
 /* The key is not asked to decide here: under BEGIN IMMEDIATE nobody else inserts, so what is not there stays
- * so until the commit. It is what stops the orchestrator from making the same task afterwards. Of a view
- * nothing can be said. */
+ * so until the commit. It is what stops the orchestrator from making the same task afterwards. What is below
+ * a view cannot be known. */
 static enum err key_is_there(struct sqlite_conn *conn, struct why *why)
 {
     sqlite3_stmt *statement;
-    size_t keyed;
-    enum err err = sqlite_statement(conn, SQL_TASKS_KEYED, &statement, why);
-    if (err || (err = sqlite_run(conn, statement, &keyed, why)))
+    size_t view;
+    enum err err = sqlite_statement(conn, SQL_TASKS_ARE_A_VIEW, &statement, why);
+    if (err || (err = sqlite_run(conn, statement, &view, why)))
         return err;
-    if (keyed == 0)
-        return why_set(why, ERR_INTERNAL,
+    if (view)
+        return sqlite_execute(conn, SQL_TASKS_TAKE_NEW, why);
+    err = sqlite_execute(conn, SQL_TASKS_ARE_KEYED, why);
+    if (err == ERR_INTERNAL)
+        return why_set(why, err,
                        "the table tasks has no unique key on plane_id alone: without one, two tasks could "
                        "be made of one issue");
-    return ERR_OK;
+    return err;
 }
 
 static enum err existing_find(struct sqlite_conn *conn, struct creation *creation, struct why *why)
@@ -130,9 +133,7 @@ static enum err existing_find(struct sqlite_conn *conn, struct creation *creatio
 static enum err creation_begin(struct sqlite_conn *conn, void *arg, struct why *why)
 {
     enum err err = key_is_there(conn, why);
-    if (err || (err = sqlite_execute(conn, SQL_TASKS_TAKE_NEW, why)))
-        return err;
-    return existing_find(conn, arg, why);
+    return err ? err : existing_find(conn, arg, why);
 }
 
 static bool is_there(const struct creation *creation, size_t i)

@@ -21,7 +21,8 @@ struct table {
 static const struct table tables[] = {
     {
         .name = "tasks",
-        .columns = {"id", "plane_id", "work_item_id", "title", "repo", "branch", "stage", "updated_at"},
+        .columns = {"id", "plane_id", "work_item_id", "title", "repo", "branch", "stage", "created_at",
+                    "updated_at"},
         .create = {"CREATE TABLE tasks ("
                    " id INTEGER PRIMARY KEY AUTOINCREMENT,"
                    " plane_id TEXT UNIQUE,"
@@ -33,8 +34,7 @@ static const struct table tables[] = {
                    " created_at TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP,"
                    " updated_at TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP)",
                    /* With repo, the stuck ones are put into their fair order without a look at the table. */
-                   "CREATE INDEX reconcile_tasks_stage ON tasks (stage, updated_at, repo)",
-                   "CREATE INDEX reconcile_tasks_plane_id ON tasks (lower(plane_id))"},
+                   "CREATE INDEX reconcile_tasks_stage ON tasks (stage, updated_at, repo)"},
     },
     {
         .name = "jobs",

@@ -30,6 +30,14 @@
     "t.id, t.plane_id, t.work_item_id, t.title, t.repo, t.branch," \
     " coalesce(t.stage, ''), coalesce(t.updated_at, '')"
 
+/* Each text of a list as it is, in lower and in upper case: IN these compares uuids without case, by the
+ * index of an ordinary unique key. */
+#define SPELLINGS(list)                                                                    \
+    "SELECT value FROM json_each(" list ") UNION SELECT lower(value) FROM json_each(" list \
+    ") UNION SELECT upper(value) FROM json_each(" list ")"
+#define SPELLINGS_1 SPELLINGS("?1")
+#define SPELLINGS_3 SPELLINGS("?3")
+
 /* Parameters: 1 [[stage, grace_s], …], 2 [known stage, …], 3 [resting task id, …], 4 a task id or 0,
  * 5 the limit.
  *
@@ -82,7 +90,7 @@ static const char unstarted_sql[] =
     "  FROM tasks t"
     "  WHERE t.stage = ?1 AND NOT EXISTS (" ACTIVE_JOB "t.id)"
     "   AND ((t.updated_at <= datetime('now', '-' || ?2 || ' seconds') AND age >= ?2)"
-    "    OR lower(t.plane_id) IN (SELECT lower(value) FROM json_each(?3)))"
+    "    OR t.plane_id IN (" SPELLINGS_3 "))"
     "  ORDER BY t.updated_at, t.id LIMIT ?4),"
     " head(revision, now_us, listed, oldest_s, strange) AS MATERIALIZED ("
     "  SELECT " REVISION ", " NOW_US ","
@@ -91,31 +99,21 @@ static const char unstarted_sql[] =
     " FROM head h LEFT JOIN listed l LEFT JOIN tasks t ON t.id = l.id"
     " ORDER BY l.updated_at, l.id";
 
-/* Of those in json_each(?1). By IN, for which an index on lower(plane_id) serves, and without one all tasks
- * are gone through once. Joined, each id would go through all of them then. */
-#define OF_PLANE_IDS "lower(t.plane_id) IN (SELECT lower(value) FROM json_each(?1))"
-
-/* 1 [plane id, …]. Which id a task is of is told by sorting tasks and ids together: a join would compare each
- * with each where SQLite expects few. */
+/* 1 [plane id, …]. Which of these a task is of is told by sorting tasks and ids together: a join would
+ * compare each with each where SQLite expects few. */
 static const char issue_tasks_sql[] =
-    "WITH both(plane_id, issue, id) AS ("
-    "  SELECT lower(value), key, NULL FROM json_each(?1)"
+    "WITH both(plane_id, issues, id) AS ("
+    "  SELECT lower(value), json_group_array(key), NULL FROM json_each(?1) GROUP BY 1"
     "  UNION ALL"
-    "  SELECT lower(t.plane_id), NULL, t.id FROM tasks t WHERE " OF_PLANE_IDS "),"
+    "  SELECT lower(t.plane_id), NULL, t.id FROM tasks t WHERE t.plane_id IN (" SPELLINGS_1 ")),"
     " found(issue, id) AS MATERIALIZED ("
-    "  SELECT issue, id FROM (SELECT min(issue) OVER (PARTITION BY plane_id) AS issue, id FROM both)"
-    "  WHERE id IS NOT NULL),"
+    "  SELECT i.value, b.id"
+    "  FROM (SELECT max(issues) OVER (PARTITION BY plane_id) AS issues, id FROM both) b"
+    "  CROSS JOIN json_each(b.issues) i WHERE b.id IS NOT NULL),"
     " head(revision, now_us) AS MATERIALIZED (SELECT " REVISION ", " NOW_US ")"
     " SELECT h.*, " TASK_COLUMNS ", " TASK_AGE_S ", f.issue, " TASK_US ", EXISTS (" ACTIVE_JOB "t.id)"
     " FROM head h LEFT JOIN found f LEFT JOIN tasks t ON t.id = f.id"
     " ORDER BY f.issue, f.id";
-
-/* Whether tasks is a view, or a table with a unique key of plane_id alone that holds for all rows. */
-static const char tasks_keyed_sql[] =
-    "SELECT 1 WHERE EXISTS"
-    "  (SELECT 1 FROM sqlite_schema WHERE name = 'tasks' COLLATE NOCASE AND type = 'view')"
-    " OR EXISTS (SELECT 1 FROM pragma_index_list('tasks') i WHERE i.\"unique\" AND NOT i.partial"
-    "  AND (SELECT count(*) = 1 AND min(name) = 'plane_id' COLLATE NOCASE FROM pragma_index_info(i.name)))";
 
 static const char *const texts[] = {
     [SQL_BEGIN_WRITE] = "BEGIN IMMEDIATE",
@@ -140,10 +138,13 @@ static const char *const texts[] = {
     /* 1 [activity id, …]; the places of those that were replayed. */
     [SQL_VERDICTS_REPLAYED] = "SELECT j.key FROM json_each(?1) j"
                               " WHERE EXISTS (SELECT 1 FROM reconcile_verdicts v WHERE v.id = j.value)",
-    [SQL_TASKS_KEYED] = tasks_keyed_sql,
+    [SQL_TASKS_ARE_A_VIEW] =
+        "SELECT 1 FROM sqlite_schema WHERE name = 'tasks' COLLATE NOCASE AND type = 'view'",
+    [SQL_TASKS_ARE_KEYED] = "INSERT INTO tasks (plane_id) SELECT NULL WHERE 0"
+                            " ON CONFLICT (plane_id) WHERE plane_id IS NOT NULL DO NOTHING",
     /* 1 [plane id, …]; the places of those that have a task. */
     [SQL_TASKS_EXISTING] = "SELECT key FROM json_each(?1) WHERE lower(value) IN"
-                           " (SELECT lower(t.plane_id) FROM tasks t WHERE " OF_PLANE_IDS ")",
+                           " (SELECT lower(t.plane_id) FROM tasks t WHERE t.plane_id IN (" SPELLINGS_1 "))",
     [SQL_TASKS_TAKE_NEW] =
         "INSERT INTO tasks (plane_id, work_item_id, title, repo, branch, stage, created_at,"
         " updated_at) SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL WHERE 0",
