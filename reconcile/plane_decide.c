@@ -17,7 +17,7 @@ static const struct stage *destination(const struct plane_view *view)
 
 static bool has_rested(const struct plane_view *view)
 {
-    return view->now_us - view->updated_us >= view->grace_s * 1000000;
+    return view->grace_s == 0 || view->now_us - view->updated_us >= view->grace_s * 1000000;
 }
 
 /* A verdict is the change that made the state what it is. One that is not newer than the task's last

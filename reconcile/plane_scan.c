@@ -513,7 +513,7 @@ bool plane_scan_identify(struct plane_scan *scan, struct plane_call *call, struc
     struct scanned *of = scanned_of(scan, issue->project);
     struct plane_change change = {.found = false};
     struct why why = {.text = ""};
-    if (issue->told)
+    if (issue->told && issue->fresh)
         return true;
     if (!may_ask(scan, of, issue))
         return false;
@@ -524,6 +524,7 @@ bool plane_scan_identify(struct plane_scan *scan, struct plane_call *call, struc
         return false;
     issue->change = change;
     issue->told = change.found && strcmp(change.new_state, issue->issue.state) == 0;
+    issue->fresh |= issue->told;
     return true;
 }
 

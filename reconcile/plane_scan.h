@@ -73,9 +73,9 @@ size_t plane_scan_issues(const struct plane_scan *scan, int64_t now_ms, struct o
 void plane_scan_confirm(struct plane_scan *scan, struct plane_call *call, struct open_issue *const *issues,
                         size_t n);
 
-/* plane_scan_identify: asks which change made the issue's state what it is, unless that was told before.
- * False: it could not be asked, and the issue's words say why. The issue is not `told` when no change is
- * known that made it so. */
+/* plane_scan_identify: asks which change made the issue's state what it is, unless that was told before and
+ * the issue is fresh: that its newest change is this one confirms it too. False: it could not be asked, and
+ * the issue's words say why. The issue is not `told` when no change is known that made it so. */
 bool plane_scan_identify(struct plane_scan *scan, struct plane_call *call, struct open_issue *issue);
 
 /* plane_scan_rest: the issue was looked at in vain; the timer leaves it alone for a growing while, up to ten

@@ -195,32 +195,36 @@ static const char *words_of(const struct act *act)
     return act->open->words ? act->open->words : "it could not be confirmed";
 }
 
+static bool not_learnt(struct plane_side *side, struct act *act)
+{
+    tell_unknown(side, act, words_of(act));
+    if (act->open->vain)
+        rest(side, act->open);
+    return false;
+}
+
 /* Plane has shown the issue in this pass: what does it call for now? */
 static bool is_confirmed(struct plane_side *side, struct act *act)
 {
     if (act->open->gone)
         return false;
-    if (!act->open->fresh) {
-        tell_unknown(side, act, words_of(act));
-        if (act->open->vain)
-            rest(side, act->open);
-        return false;
-    }
+    if (!act->open->fresh)
+        return not_learnt(side, act);
     act->decision = decide(side, act, false, false);
     act->open->settled = act->decision.step == STEP_SETTLED;
     return calls_for_something(act->decision.step);
 }
 
-/* The change by which a verdict is known is known too. */
+/* The change by which a verdict is known is known, and the newest: so the verdict still stands. An issue that
+ * is not there any more has none. */
 static bool is_identified(struct plane_side *side, struct act *act)
 {
-    if (act->decision.step != STEP_ASK)
-        return true;
-    if (!plane_scan_identify(side->scan, &side->call, act->open)) {
-        tell_unknown(side, act, words_of(act));
-        if (act->open->vain)
-            rest(side, act->open);
-        return false;
+    if (!plane_scan_identify(side->scan, &side->call, act->open))
+        return not_learnt(side, act);
+    if (!act->open->told && !act->open->fresh) {
+        plane_scan_confirm(side->scan, &side->call, &act->open, 1);
+        if (!is_confirmed(side, act))
+            return false;
     }
     act->decision = decide(side, act, true, false);
     if (act->decision.step == STEP_UNTOLD) {
@@ -231,17 +235,22 @@ static bool is_identified(struct plane_side *side, struct act *act)
     return calls_for_something(act->decision.step);
 }
 
-/* prepare: leaves those of acts[from, to) that still call for something at acts[ret, …). */
+/* prepare: leaves those of acts[from, to) that still call for something at acts[ret, …). A verdict costs a
+ * call of its own anyhow; the issues that are to be started are confirmed together. */
 static size_t prepare(struct plane_side *side, size_t from, size_t to, size_t ret)
 {
     struct open_issue **issues = mem_zero(to - from, sizeof *issues);
+    size_t n = 0;
     for (size_t i = from; i < to; i++)
-        issues[i - from] = side->acts[i].open;
-    plane_scan_confirm(side->scan, &side->call, issues, to - from);
+        if (!side->acts[i].task)
+            issues[n++] = side->acts[i].open;
+    plane_scan_confirm(side->scan, &side->call, issues, n);
     free(issues);
-    for (size_t i = from; i < to && !pass_stopping(side->pass); i++)
-        if (is_confirmed(side, &side->acts[i]) && is_identified(side, &side->acts[i]))
-            side->acts[ret++] = side->acts[i];
+    for (size_t i = from; i < to && !pass_stopping(side->pass); i++) {
+        struct act *act = &side->acts[i];
+        if (act->task ? is_identified(side, act) : is_confirmed(side, act))
+            side->acts[ret++] = *act;
+    }
     return ret;
 }
 
