@@ -301,6 +301,20 @@ static void a_branch_elsewhere_than_its_base_was_made_by_another(void **state)
     assert_false(made->made);
 }
 
+static void a_look_that_tells_of_another_branch_proves_nothing(void **state)
+{
+    struct scene *scene = *state;
+    const struct gitea_branch_made *made;
+    on_json(scene, BRANCHES "/main", NULL, mem_dup("{\"name\":\"main\",\"commit\":{\"id\":\"" SHA "\"}}"));
+    script_server_on(scene->server, BRANCHES "/x", &(struct script_reply){.status = 404, .body = "{}"});
+    script_server_on(scene->server, BRANCHES, &(struct script_reply){.status = 503, .body = "{}"});
+    on_json(scene, BRANCHES "/x", NULL, mem_dup("{\"name\":\"X\",\"commit\":{\"id\":\"" SHA "\"}}"));
+    made = make(scene, "x");
+    assert_int_equal(made->fact.state, FACT_FAILED);
+    assert_string_equal(made->fact.words,
+                        "Gitea answered 503 (application/json) for new branch x of acme/shop");
+}
+
 static void an_internal_error_is_named(void **state)
 {
     const struct gitea_branch_made *made = make_scripted(*state, 500, "", NULL);
@@ -352,6 +366,7 @@ int main(void)
         IN_SCENE(a_branch_that_stands_in_the_way_is_named),
         IN_SCENE(an_internal_error_after_the_deed_is_settled_by_looking),
         IN_SCENE(a_branch_elsewhere_than_its_base_was_made_by_another),
+        IN_SCENE(a_look_that_tells_of_another_branch_proves_nothing),
         IN_SCENE(an_internal_error_is_named),
         IN_SCENE(a_name_that_gitea_refuses_is_named),
         IN_SCENE(a_repository_that_vanished_meanwhile_is_absent),

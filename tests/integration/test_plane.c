@@ -187,6 +187,9 @@ static void rows_that_move_between_pages_are_read_as_they_come(void **state)
     assert_int_equal(plane_issues(&scene->call, PROJECT, 0, &first, &scene->why), PLANE_OK);
     sandbox_tell(scene->sandbox, "plane/change", "{'issue':'ORCH-%lld','do':'edit'}",
                  (long long)first.items[50].sequence);
+    assert_int_equal(plane_issues(&scene->call, PROJECT, 0, &second, &scene->why), PLANE_OK);
+    assert_int_equal(second.items[0].sequence, first.items[50].sequence); /* the last that was touched */
+    plane_page_done(&second);
     sandbox_tell(scene->sandbox, "plane/change", "{'project':'ORCH','do':'create','name':'new'}");
     assert_int_equal(plane_issues(&scene->call, PROJECT, 1, &second, &scene->why), PLANE_OK);
     assert_int_equal(second.n, 51);
@@ -275,6 +278,10 @@ static void a_change_is_found_behind_pages_of_other_activities(void **state)
     assert_true(again.found);
     assert_string_equal(again.id, change.id);
     assert_int_equal(scene->call.sent, 3);
+    sandbox_tell(scene->sandbox, "plane/change", "{'issue':'%s','do':'state','state':'Approved'}", ISSUE_1);
+    assert_int_equal(plane_last_change(&scene->call, PROJECT, ISSUE_1, &again, &scene->why), PLANE_OK);
+    assert_string_not_equal(again.id, change.id);
+    assert_int_equal(scene->call.sent, 4); /* no page more than it takes */
 }
 
 static void a_change_whose_row_is_not_written_yet_is_not_seen(void **state)
