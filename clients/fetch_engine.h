@@ -127,6 +127,6 @@ char *exchange_redirect(const struct fetch_job *job);
 
 /* fetch_url.c. fetch_origin: "scheme://host:port" in lower case, NULL if it is no http(s) URL. Caller
  * frees. */
-char *fetch_origin(const char *url);
+char *fetch_origin(const char *text);
 
 #endif
