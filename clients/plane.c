@@ -5,7 +5,6 @@
  * plane/api/rate_limit.py for the limit, plane/api/urls/ for paths. */
 #include "clients/plane.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
