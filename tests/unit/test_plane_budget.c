@@ -127,7 +127,7 @@ static void a_call_under_way_counts(void **state)
 {
     (void)state;
     assert_true(budget_take(&budget, false, now_ms));
-    now_ms += 10 * WINDOW_MS;
+    now_ms += INT64_C(10) * WINDOW_MS;
     assert_int_equal(left(), USUAL - 1);
     settle(200, -1, -1);
     assert_int_equal(left(), USUAL - 1);

@@ -60,77 +60,78 @@ static struct fetch_answer answer_of(int status, const char *type, const char *b
     return answer;
 }
 
+#define JSON "application/json"
+#define HTML "text/html"
+static const struct {
+    int status;
+    const char *type, *body;
+    enum plane_result result;
+    const char *words;
+} odd_answers[] = {
+    {200, JSON, "{}", PLANE_OK, NULL},
+    {200, "text/plain", "{}", PLANE_OK, NULL},
+    {200, JSON, NULL, PLANE_FAILED, "Plane answered 200 with an empty body for X"},
+    {200, JSON, "{\"results\":[", PLANE_FAILED, "Plane's answer for X is cut or broken: not JSON"},
+    {200, HTML, "<html>sign in", PLANE_FAILED, "Plane answered 200 (text/html) for X: a page, not the API"},
+    {200, JSON, "17", PLANE_FAILED, "Plane's answer for X is cut or broken: not JSON"},
+    {200, JSON, "null", PLANE_FAILED, "Plane's answer for X is cut or broken: not JSON"},
+    {204, "", NULL, PLANE_FAILED, "Plane answered 204 (no content type) for X"},
+    {301, HTML, "", PLANE_FAILED,
+     "Plane answered 301 (text/html) for X; a redirect elsewhere, is ORCH_PLANE_URL right?"},
+    {400, JSON, "{\"detail\":\"Invalid cursor parameter.\"}", PLANE_FAILED,
+     "Plane answered 400 (Invalid cursor parameter.) for X"},
+    {400, JSON, "{\"name\":[\"This field may not be blank.\"]}", PLANE_FAILED,
+     "Plane answered 400 (name: This field may not be blank.) for X"},
+    {400, JSON, "{\"non_field_errors\":[\"State is not valid\"]}", PLANE_FAILED,
+     "Plane answered 400 (non_field_errors: State is not valid) for X"},
+    {400, JSON, "{\"error\":\"The payload is not valid\"}", PLANE_FAILED,
+     "Plane answered 400 (The payload is not valid) for X"},
+    {400, JSON, "{\"detail\":\"\",\"error\":\"E\"}", PLANE_FAILED, "Plane answered 400 (E) for X"},
+    {400, JSON, "{\"a\":{}}", PLANE_FAILED, "Plane answered 400 (application/json) for X"},
+    {400, JSON, "[]", PLANE_FAILED, "Plane answered 400 (application/json) for X"},
+    {401, JSON, "{\"detail\":\"Authentication credentials were not provided.\"}", PLANE_FAILED,
+     "Plane saw no API key, asked for X (401: Authentication credentials were not provided.); what drops "
+     "X-Api-Key?"},
+    {403, JSON, "{\"detail\":\"Given API token is not valid\"}", PLANE_FAILED,
+     "Plane refused the API key (403: Given API token is not valid)"},
+    {403, JSON, "{\"detail\":\"You do not have permission to perform this action.\"}", PLANE_FAILED,
+     "Plane refused the X (403: You do not have permission to perform this action.); is there such a "
+     "project, and is the key's user a member?"},
+    {403, HTML, "<html>", PLANE_FAILED, "Plane refused the X (403: text/html)"},
+    {404, JSON, "{\"error\":\"The requested resource does not exist.\"}", PLANE_ABSENT, "Plane knows no X"},
+    {404, JSON, "{\"error\":\"The required object does not exist.\"}", PLANE_ABSENT, "Plane knows no X"},
+    {404, JSON, "{\"error\":\"Page not found.\"}", PLANE_FAILED,
+     "Plane has no page for X (404); is ORCH_PLANE_URL right?"},
+    {404, JSON, "{\"message\":\"no Route matched with those values\"}", PLANE_FAILED,
+     "Plane answered 404 (application/json) for X; is ORCH_PLANE_URL right?"},
+    {404, HTML, "<html>", PLANE_FAILED, "Plane answered 404 (text/html) for X; is ORCH_PLANE_URL right?"},
+    {409, JSON, "{\"error\":\"exists\",\"id\":\"1\"}", PLANE_FAILED, "Plane answered 409 (exists) for X"},
+    {429, JSON, "{\"error_code\":5900,\"error_message\":\"RATE_LIMIT_EXCEEDED\"}", PLANE_WAITING,
+     "Plane takes no more calls for now (429: RATE_LIMIT_EXCEEDED), asked for X"},
+    {429, HTML, "<html>", PLANE_WAITING, "Plane takes no more calls for now (429: text/html), asked for X"},
+    {500, JSON, "{\"error\":\"Something went wrong please try again later\"}", PLANE_DOWN,
+     "Plane answered 500 (Something went wrong please try again later) for X"},
+    {502, HTML, "<html>", PLANE_DOWN, "Plane answered 502 (text/html) for X"},
+    {503, "", NULL, PLANE_DOWN, "Plane answered 503 (no content type) for X"},
+};
+
 static void every_odd_answer_is_told_apart_in_words(void **state)
 {
     (void)state;
-    static const char json[] = "application/json", html[] = "text/html";
-    static const struct {
-        int status;
-        const char *type, *body;
-        enum plane_result result;
-        const char *words;
-    } cases[] = {
-        {200, json, "{}", PLANE_OK, NULL},
-        {200, "text/plain", "{}", PLANE_OK, NULL},
-        {200, json, NULL, PLANE_FAILED, "Plane answered 200 with an empty body for X"},
-        {200, json, "{\"results\":[", PLANE_FAILED, "Plane's answer for X is cut or broken: not JSON"},
-        {200, html, "<html>sign in", PLANE_FAILED,
-         "Plane answered 200 (text/html) for X: a page, not the API"},
-        {200, json, "17", PLANE_FAILED, "Plane's answer for X is cut or broken: not JSON"},
-        {200, json, "null", PLANE_FAILED, "Plane's answer for X is cut or broken: not JSON"},
-        {204, "", NULL, PLANE_FAILED, "Plane answered 204 (no content type) for X"},
-        {301, html, "", PLANE_FAILED,
-         "Plane answered 301 (text/html) for X; a redirect elsewhere, is ORCH_PLANE_URL right?"},
-        {400, json, "{\"detail\":\"Invalid cursor parameter.\"}", PLANE_FAILED,
-         "Plane answered 400 (Invalid cursor parameter.) for X"},
-        {400, json, "{\"name\":[\"This field may not be blank.\"]}", PLANE_FAILED,
-         "Plane answered 400 (name: This field may not be blank.) for X"},
-        {400, json, "{\"non_field_errors\":[\"State is not valid\"]}", PLANE_FAILED,
-         "Plane answered 400 (non_field_errors: State is not valid) for X"},
-        {400, json, "{\"error\":\"The payload is not valid\"}", PLANE_FAILED,
-         "Plane answered 400 (The payload is not valid) for X"},
-        {400, json, "{\"detail\":\"\",\"error\":\"E\"}", PLANE_FAILED, "Plane answered 400 (E) for X"},
-        {400, json, "{\"a\":{}}", PLANE_FAILED, "Plane answered 400 (application/json) for X"},
-        {400, json, "[]", PLANE_FAILED, "Plane answered 400 (application/json) for X"},
-        {401, json, "{\"detail\":\"Authentication credentials were not provided.\"}", PLANE_FAILED,
-         "Plane saw no API key, asked for X (401: Authentication credentials were not provided.); what drops "
-         "X-Api-Key?"},
-        {403, json, "{\"detail\":\"Given API token is not valid\"}", PLANE_FAILED,
-         "Plane refused the API key (403: Given API token is not valid)"},
-        {403, json, "{\"detail\":\"You do not have permission to perform this action.\"}", PLANE_FAILED,
-         "Plane refused the X (403: You do not have permission to perform this action.); is there such a "
-         "project, and is the key's user a member?"},
-        {403, html, "<html>", PLANE_FAILED, "Plane refused the X (403: text/html)"},
-        {404, json, "{\"error\":\"The requested resource does not exist.\"}", PLANE_ABSENT,
-         "Plane knows no X"},
-        {404, json, "{\"error\":\"The required object does not exist.\"}", PLANE_ABSENT, "Plane knows no X"},
-        {404, json, "{\"error\":\"Page not found.\"}", PLANE_FAILED,
-         "Plane has no page for X (404); is ORCH_PLANE_URL right?"},
-        {404, json, "{\"message\":\"no Route matched with those values\"}", PLANE_FAILED,
-         "Plane answered 404 (application/json) for X; is ORCH_PLANE_URL right?"},
-        {404, html, "<html>", PLANE_FAILED, "Plane answered 404 (text/html) for X; is ORCH_PLANE_URL right?"},
-        {409, json, "{\"error\":\"exists\",\"id\":\"1\"}", PLANE_FAILED, "Plane answered 409 (exists) for X"},
-        {429, json, "{\"error_code\":5900,\"error_message\":\"RATE_LIMIT_EXCEEDED\"}", PLANE_WAITING,
-         "Plane takes no more calls for now (429: RATE_LIMIT_EXCEEDED), asked for X"},
-        {429, html, "<html>", PLANE_WAITING,
-         "Plane takes no more calls for now (429: text/html), asked for X"},
-        {500, json, "{\"error\":\"Something went wrong please try again later\"}", PLANE_DOWN,
-         "Plane answered 500 (Something went wrong please try again later) for X"},
-        {502, html, "<html>", PLANE_DOWN, "Plane answered 502 (text/html) for X"},
-        {503, "", NULL, PLANE_DOWN, "Plane answered 503 (no content type) for X"},
-    };
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        struct fetch_answer answer = answer_of(cases[i].status, cases[i].type, cases[i].body);
+    for (size_t i = 0; i < ARRAY_LEN(odd_answers); i++) {
+        struct fetch_answer answer =
+            answer_of(odd_answers[i].status, odd_answers[i].type, odd_answers[i].body);
         struct plane_reply reply;
         struct why why = {""};
         plane_reply_read(&answer, "X", &reply, &why);
-        assert_int_equal(reply.result, cases[i].result);
-        if (cases[i].words && strstr(cases[i].words, "not JSON"))
-            assert_memory_equal(why.text, cases[i].words, strlen(cases[i].words));
-        else if (cases[i].words)
-            assert_string_equal(why.text, cases[i].words);
-        assert_int_equal(reply.json != NULL, cases[i].result == PLANE_OK);
-        assert_int_equal(reply.unrouted, cases[i].body && strstr(cases[i].body, "Page not found."));
+        assert_int_equal(reply.result, odd_answers[i].result);
+        if (odd_answers[i].words && strstr(odd_answers[i].words, "not JSON"))
+            assert_memory_equal(why.text, odd_answers[i].words, strlen(odd_answers[i].words));
+        else if (odd_answers[i].words)
+            assert_string_equal(why.text, odd_answers[i].words);
+        assert_int_equal(reply.json != NULL, odd_answers[i].result == PLANE_OK);
+        assert_int_equal(reply.unrouted,
+                         odd_answers[i].body && strstr(odd_answers[i].body, "Page not found."));
         json_decref(reply.json);
     }
 }
