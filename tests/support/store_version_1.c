@@ -1,13 +1,13 @@
 #include "tests/support/store_version_1.h"
 
-/* What both understand. The ledger's sequence counts by itself. */
+/* What both understand. The ids count by themselves, from 1. */
 #define ROWS(hour_ago, two_hours_ago, two_days_ago)                                                         \
-    "INSERT INTO tasks (id, plane_id, work_item_id, title, repo, branch, stage, created_at, updated_at)"    \
-    " VALUES (1, 'plane-1', 'ORCH-1', 'Task 1', 'o/r', 'feature/ORCH-1', 'development', " two_days_ago      \
-    ", " hour_ago "), (2, 'plane-2', 'ORCH-2', 'Task 2', 'o/r', 'feature/ORCH-2', 'review', " two_days_ago  \
+    "INSERT INTO tasks (plane_id, work_item_id, title, repo, branch, stage, created_at, updated_at)"        \
+    " VALUES ('plane-1', 'ORCH-1', 'Task 1', 'o/r', 'feature/ORCH-1', 'development', " two_days_ago         \
+    ", " hour_ago "), ('plane-2', 'ORCH-2', 'Task 2', 'o/r', 'feature/ORCH-2', 'review', " two_days_ago     \
     ", " two_hours_ago ");"                                                                                 \
-    "INSERT INTO jobs (id, task_id, agent, status, created_at, updated_at)"                                 \
-    " VALUES (1, 2, 'reviewer', 'running', " two_hours_ago ", " hour_ago ");"                               \
+    "INSERT INTO jobs (task_id, agent, status, created_at, updated_at)"                                     \
+    " VALUES (2, 'reviewer', 'running', " two_hours_ago ", " hour_ago ");"                                  \
     "INSERT INTO reconcile_settings (id, revision, overrides, updated_at)"                                  \
     " VALUES (1, 3, '{\"mode\":{\"value\":\"observe\"}}', " hour_ago ");"                                   \
     "INSERT INTO reconcile_ledger (id, at, task_id, pass_id, work_item_id, repo, from_stage, to_stage,"     \
