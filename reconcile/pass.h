@@ -16,11 +16,14 @@
 
 struct fetch;
 struct gitea;
+struct notifier;
+struct once;
 struct pipeline;
 struct policy;
 struct rest;
 struct settings;
 struct store;
+struct telegram;
 
 enum pass_side { SIDE_BOTH, SIDE_GATE, SIDE_PLANE };
 const char *pass_side_name(enum pass_side side);
@@ -60,7 +63,10 @@ struct pass_world {
     struct store *store;
     struct fetch *fetch;
     struct gitea *gitea;
+    struct telegram *telegram; /* NULL: no token is set, and nobody is told */
+    struct notifier *notifier; /* who sends what a pass has written to the outbox; NULL: the caller */
     struct rest *rest; /* tasks that stayed red and are looked at less often; owned by the sweeper's thread */
+    struct once *once; /* what was said of quarantines; likewise */
     atomic_bool *stopping; /* set: end at the next step */
 };
 
@@ -68,9 +74,11 @@ struct pass_world {
 struct pass_result {
     json_t *report;  /* the contract's pass report, complete */
     int transitions; /* written */
+    int messages;    /* written to the outbox */
     bool interrupted;
-    bool looked;          /* the next two were counted over all tasks by their own grace */
+    bool looked;          /* the next three were counted over all tasks by their own grace */
     size_t stuck;         /* tasks found stuck, healed or not */
+    size_t quarantined;   /* of these */
     int64_t oldest_age_s; /* of those */
 };
 void pass_result_done(struct pass_result *result);

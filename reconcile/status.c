@@ -7,6 +7,7 @@
 #include "clients/base/text.h"
 #include "clients/gitea.h"
 #include "clients/store.h"
+#include "clients/telegram.h"
 #include "reconcile/pass.h"
 #include "reconcile/policy.h"
 #include "reconcile/report.h"
@@ -15,6 +16,7 @@
 struct status {
     const struct settings *settings;
     struct gitea *gitea;
+    struct telegram *telegram; /* NULL: no token is set */
     status_change_fn *on_change;
     void *arg;
     int64_t started_us;
@@ -26,8 +28,10 @@ struct status {
     json_t *pause; /* null or who holds the switch */
     bool running;
     int64_t last_run_us; /* 0: never */
-    size_t stuck;
+    size_t stuck, quarantined;
     int64_t oldest_age_s;
+    size_t outbox_depth;
+    int64_t outbox_since_ms; /* since when the oldest message has waited, by the monotonic clock */
     int64_t unblocked_total;
     char *last_unblocked;
     json_t *last_pass; /* null before the first */
@@ -36,13 +40,14 @@ struct status {
     char *database_words;
 };
 
-struct status *status_new(const struct settings *settings, struct gitea *gitea, status_change_fn *on_change,
-                          void *arg)
+struct status *status_new(const struct settings *settings, struct gitea *gitea, struct telegram *telegram,
+                          status_change_fn *on_change, void *arg)
 {
     struct status *status = mem_zero(1, sizeof *status);
     *status = (struct status){
         .settings = settings,
         .gitea = gitea,
+        .telegram = telegram,
         .on_change = on_change,
         .arg = arg,
         .started_us = clock_wall_us(),
@@ -82,6 +87,15 @@ static json_t *health(bool ok, const char *words, int64_t since_us)
     return object;
 }
 
+static json_t *telegram_state(const struct status *status)
+{
+    struct telegram_health seen;
+    if (!status->telegram)
+        return health(false, "ORCH_TELEGRAM_BOT_TOKEN is not set: messages are only logged", 0);
+    telegram_health(status->telegram, &seen);
+    return health(seen.ok, seen.words, seen.since_us);
+}
+
 static json_t *upstreams(const struct status *status)
 {
     const struct settings *settings = status->settings;
@@ -93,9 +107,16 @@ static json_t *upstreams(const struct status *status)
     json_put(object, "plane",
              health(settings->plane_url != NULL, "ORCH_PLANE_URL is not set: the Plane side is off", 0));
     json_put(object, "gitea", health(gitea.ok, gitea.words, gitea.since_us));
-    json_put(object, "telegram",
-             health(settings->telegram_bot_token != NULL,
-                    "ORCH_TELEGRAM_BOT_TOKEN is not set: messages are only logged", 0));
+    json_put(object, "telegram", telegram_state(status));
+    return object;
+}
+
+static json_t *outbox_state(const struct status *status)
+{
+    json_t *object = json_object();
+    int64_t age_s = status->outbox_depth ? (clock_mono_ms() - status->outbox_since_ms) / 1000 : 0;
+    json_put(object, "depth", json_integer((json_int_t)status->outbox_depth));
+    json_put(object, "oldest_age_s", json_integer(age_s));
     return object;
 }
 
@@ -120,6 +141,8 @@ static json_t *build(const struct status *status)
     json_put(stuck, "count", json_integer((json_int_t)status->stuck));
     json_put(stuck, "oldest_age_s", json_integer(status->oldest_age_s));
     json_put(object, "stuck", stuck);
+    json_put(object, "quarantined", json_integer((json_int_t)status->quarantined));
+    json_put(object, "outbox", outbox_state(status));
     json_put(object, "last_pass", json_deep_copy(status->last_pass));
     json_put(object, "upstreams", upstreams(status));
     return object;
@@ -214,6 +237,15 @@ void status_pass_ended(struct status *status, const struct pass_result *result)
     if (result->looked) {
         status->stuck = result->stuck - (size_t)result->transitions;
         status->oldest_age_s = result->oldest_age_s;
+        status->quarantined = result->quarantined;
     }
+    publish_and_unlock(status);
+}
+
+void status_outbox(struct status *status, size_t depth, int64_t oldest_age_s)
+{
+    pthread_mutex_lock(&status->lock);
+    status->outbox_depth = depth;
+    status->outbox_since_ms = clock_mono_ms() - oldest_age_s * 1000;
     publish_and_unlock(status);
 }

@@ -9,6 +9,7 @@
 #include "clients/base/limits.h"
 #include "clients/base/log.h"
 #include "clients/store.h"
+#include "reconcile/notifier.h"
 #include "reconcile/policy.h"
 #include "reconcile/report.h"
 #include "reconcile/reports.h"
@@ -60,7 +61,7 @@ struct sweeper *sweeper_new(struct pass_world *world, sweeper_change_fn *on_chan
 {
     struct sweeper *sweeper = mem_zero(1, sizeof *sweeper);
     sweeper->world = world;
-    sweeper->status = status_new(world->settings, world->gitea, on_change, arg);
+    sweeper->status = status_new(world->settings, world->gitea, world->telegram, on_change, arg);
     sweeper->reports = reports_new();
     pthread_mutex_init(&sweeper->lock, NULL);
     pthread_condattr_t attr;
@@ -153,7 +154,8 @@ static void log_pass(const struct pass_result *result)
               LOG_I("advanced", json_get_int(gate, "advanced", 0)),
               LOG_I("red", json_get_int(gate, "red", 0)), LOG_I("unknown", json_get_int(gate, "unknown", 0)),
               LOG_I("raced", json_get_int(gate, "raced", 0)), LOG_I("held", json_get_int(gate, "held", 0)),
-              LOG_I("failed", json_get_int(gate, "failed", 0)));
+              LOG_I("failed", json_get_int(gate, "failed", 0)),
+              LOG_I("quarantined", json_get_int(gate, "quarantined", 0)));
 }
 
 /* ---- one pass
@@ -171,6 +173,7 @@ static enum err look_at_settings(struct sweeper *sweeper, struct why *why)
             log_info("created missing tables", LOG_I("tables", created));
         sweeper->prepared = true;
         refresh_ledger(sweeper);
+        notifier_wake(sweeper->world->notifier); /* for what was left unsent when the last process ended */
     }
     struct policy *policy = NULL;
     enum err err = policy_read(sweeper->world->store, sweeper->world->settings, &policy, why);
@@ -245,6 +248,8 @@ static void make_pass(struct sweeper *sweeper, struct pending *run)
         save_report(sweeper, &run->request, &result);
     if (result.transitions > 0)
         refresh_ledger(sweeper);
+    if (result.messages > 0)
+        notifier_wake(sweeper->world->notifier);
     status_pass_ended(sweeper->status, &result);
     tell_waiters(sweeper, run, result.report);
     bool worked = json_array_size(json_object_get(result.report, "items")) > 0;
@@ -374,6 +379,11 @@ void sweeper_stop(struct sweeper *sweeper)
     if (sweeper->started)
         pthread_join(sweeper->thread, NULL);
     sweeper->started = false;
+}
+
+struct status *sweeper_status(struct sweeper *sweeper)
+{
+    return sweeper->status;
 }
 
 /* ---- for other threads

@@ -6,6 +6,8 @@
 #include "clients/fetch.h"
 #include "clients/gitea.h"
 #include "clients/store.h"
+#include "clients/telegram.h"
+#include "reconcile/once.h"
 #include "reconcile/pipeline.h"
 #include "reconcile/rest.h"
 #include "reconcile/settings.h"
@@ -47,9 +49,13 @@ enum err services_open(const struct setup *setup, struct services *ret, struct w
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
         return why_set(why, ERR_INTERNAL, "libcurl cannot be initialised");
     ret->world.rest = rest_new();
+    ret->world.once = once_new();
     enum err err = store_open(settings->database_url, settings->database_schema, &ret->world.store, why);
     if (!err)
         err = gitea_new(settings->gitea_url, settings->gitea_token, &ret->world.gitea, why);
+    if (!err && settings->telegram_bot_token)
+        err = telegram_new(settings->telegram_url, settings->telegram_bot_token, settings->telegram_chat_id,
+                           &ret->world.telegram, why);
     if (!err)
         err = fetch_new(&fetch, &ret->world.fetch, why);
     if (err)
@@ -60,8 +66,10 @@ enum err services_open(const struct setup *setup, struct services *ret, struct w
 void services_close(struct services *services)
 {
     fetch_free(services->world.fetch);
+    telegram_free(services->world.telegram);
     gitea_free(services->world.gitea);
     store_free(services->world.store);
+    once_free(services->world.once);
     rest_free(services->world.rest);
     curl_global_cleanup();
 }
