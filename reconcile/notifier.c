@@ -369,7 +369,8 @@ void notifier_drain(struct notifier *notifier, int64_t deadline_ms)
 {
     struct next next = {.busy = true};
     notifier->owed = true;
-    while (next.busy && next.at_ms < deadline_ms && !stopping(notifier)) {
+    while (next.busy && pace_due_ms(&notifier->pace) < deadline_ms && clock_mono_ms() < deadline_ms &&
+           !stopping(notifier)) {
         nap_until(notifier, next.at_ms);
         next = step(notifier);
     }
