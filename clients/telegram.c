@@ -204,7 +204,8 @@ static void call(const struct telegram *telegram, struct fetch *fetch, const cha
     static const char *const headers[] = {"Content-Type: application/json", "Accept: application/json", NULL};
     AUTO_FREE char *body = body_of(telegram, html);
     struct fetch_inbox *inbox = fetch_inbox_new(fetch);
-    fetch_send(inbox, &(const struct fetch_request){.method = "POST",
+    fetch_send(inbox, &(const struct fetch_request){.upstream = FETCH_TO_TELEGRAM,
+                                                    .method = "POST",
                                                     .url = telegram->url,
                                                     .headers = headers,
                                                     .body = body,

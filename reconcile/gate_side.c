@@ -160,9 +160,8 @@ static void say_quarantine(struct pass *pass, const struct store_task *task, con
         tell_quarantine(pass, task, &episode);
     if (once_said(pass->world->once, &logged))
         return;
-    log_warn("task quarantined", LOG_S("pass", pass->report.id), LOG_I("task_id", task->id),
-             LOG_S("work_item_id", task->work_item_id), LOG_S("repo", task->repo),
-             LOG_S("stage", task->stage), LOG_S("reason", reason));
+    log_warn("task quarantined", LOG_I("task_id", task->id), LOG_S("work_item_id", task->work_item_id),
+             LOG_S("repo", task->repo), LOG_S("stage", task->stage), LOG_S("reason", reason));
     once_say(pass->world->once, &logged);
 }
 

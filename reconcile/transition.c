@@ -6,6 +6,7 @@
 #include "clients/base/jsonx.h"
 #include "clients/base/limits.h"
 #include "clients/base/log.h"
+#include "clients/base/metric.h"
 #include "clients/store.h"
 #include "reconcile/message.h"
 #include "reconcile/missed.h"
@@ -24,15 +25,14 @@ static void settle_all(struct transition *batch, size_t n, enum outcome outcome,
     }
 }
 
-static void log_moved(const struct pass *pass, const struct transition *moved,
-                      const struct store_transition *row)
+static void log_moved(const struct transition *moved, const struct store_transition *row)
 {
-    log_info("task unblocked: its webhook was lost", LOG_S("pass", pass->report.id),
-             LOG_I("task_id", moved->task->id), LOG_S("work_item_id", moved->task->work_item_id),
-             LOG_S("repo", moved->task->repo), LOG_S("stage", moved->task->stage),
-             LOG_S("to_stage", moved->to->name), LOG_S("side", pass_side_name(moved->side)),
-             LOG_S("outcome", outcome_name(moved->success)), LOG_S("missed_source", row->missed_source),
-             LOG_S("missed_event", row->missed_event), LOG_S("reason", moved->reason));
+    log_info("task unblocked: its webhook was lost", LOG_I("task_id", moved->task->id),
+             LOG_S("work_item_id", moved->task->work_item_id), LOG_S("repo", moved->task->repo),
+             LOG_S("stage", moved->task->stage), LOG_S("to_stage", moved->to->name),
+             LOG_S("side", pass_side_name(moved->side)), LOG_S("outcome", outcome_name(moved->success)),
+             LOG_S("missed_source", row->missed_source), LOG_S("missed_event", row->missed_event),
+             LOG_S("reason", moved->reason));
 }
 
 static void settle_written(struct pass *pass, struct transition *batch, const struct store_transition *rows,
@@ -44,7 +44,7 @@ static void settle_written(struct pass *pass, struct transition *batch, const st
             batch[i].outcome = batch[i].success;
             pass->written++;
             pass->messages += rows[i].message != NULL;
-            log_moved(pass, &batch[i], &rows[i]);
+            log_moved(&batch[i], &rows[i]);
             break;
         case STORE_RACED:
             batch[i].outcome = OUTCOME_RACED;
@@ -55,8 +55,8 @@ static void settle_written(struct pass *pass, struct transition *batch, const st
             batch[i].outcome = OUTCOME_FAILED;
             batch[i].outcome_reason = "the database refused the write";
             pass->healed--;
-            log_error("the database refused to move a task", LOG_S("pass", pass->report.id),
-                      LOG_I("task_id", batch[i].task->id), LOG_S("stage", batch[i].task->stage));
+            log_error("the database refused to move a task", LOG_I("task_id", batch[i].task->id),
+                      LOG_S("stage", batch[i].task->stage));
             break;
         }
     }
@@ -123,6 +123,17 @@ static enum err write_batch(struct pass *pass, struct store_transition *rows, co
     return why_set(why, ERR_CONFLICT, "the settings kept changing");
 }
 
+/* Attempts alone: what a switch held back was none, and the next pass tries again. */
+static void count_attempts(const struct transition *batch, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (batch[i].outcome != OUTCOME_HELD)
+            metric_count(METRIC_TRANSITIONS, outcome_name(batch[i].outcome), NULL);
+        if (batch[i].outcome == batch[i].success)
+            metric_observe(METRIC_TIME_TO_HEAL, NULL, batch[i].task->age_s);
+    }
+}
+
 enum err transition_apply(struct pass *pass, struct transition *batch, size_t n, struct why *why)
 {
     assert(n <= LIMIT_BATCH);
@@ -151,6 +162,7 @@ enum err transition_apply(struct pass *pass, struct transition *batch, size_t n,
     } else {
         settle_written(pass, batch, rows, n, moved);
     }
+    count_attempts(batch, n);
     for (size_t i = 0; i < n; i++)
         draft_done(&drafts[i]);
     return err;
