@@ -8,6 +8,7 @@
 
 #include "clients/base/jsonx.h"
 #include "clients/base/limits.h"
+#include "clients/base/metric.h"
 #include "clients/base/text.h"
 #include "clients/fetch.h"
 
@@ -166,6 +167,7 @@ static void health_learn(struct telegram *telegram, const struct telegram_answer
     seen.since_us = seen.ok == telegram->health.ok ? telegram->health.since_us : clock_wall_us();
     telegram->health = seen;
     pthread_mutex_unlock(&telegram->lock);
+    metric_set(METRIC_UPSTREAM_UP, "telegram", seen.ok);
 }
 
 /* ---- sending ---- */

@@ -41,6 +41,11 @@ struct status {
     char *database_words;
 };
 
+static int64_t outbox_age_s(const struct status *status)
+{
+    return status->outbox_depth ? (clock_mono_ms() - status->outbox_since_ms) / 1000 : 0;
+}
+
 /* The gauges show what the document shows. */
 static void set_gauges(const struct status *status)
 {
@@ -52,6 +57,8 @@ static void set_gauges(const struct status *status)
     metric_set(METRIC_STUCK_TASKS, NULL, (int64_t)status->stuck);
     metric_set(METRIC_STUCK_OLDEST_AGE, NULL, status->oldest_age_s);
     metric_set(METRIC_DATABASE_UP, NULL, status->database_ok);
+    metric_set(METRIC_OUTBOX_MESSAGES, NULL, (int64_t)status->outbox_depth);
+    metric_set(METRIC_OUTBOX_OLDEST_AGE, NULL, outbox_age_s(status));
 }
 
 struct status *status_new(const struct settings *settings, struct gitea *gitea, struct telegram *telegram,
@@ -129,9 +136,8 @@ static json_t *upstreams(const struct status *status)
 static json_t *outbox_state(const struct status *status)
 {
     json_t *object = json_object();
-    int64_t age_s = status->outbox_depth ? (clock_mono_ms() - status->outbox_since_ms) / 1000 : 0;
     json_put(object, "depth", json_integer((json_int_t)status->outbox_depth));
-    json_put(object, "oldest_age_s", json_integer(age_s));
+    json_put(object, "oldest_age_s", json_integer(outbox_age_s(status)));
     return object;
 }
 

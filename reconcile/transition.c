@@ -44,6 +44,7 @@ static void settle_written(struct pass *pass, struct transition *batch, const st
             batch[i].outcome = batch[i].success;
             pass->written++;
             pass->messages += rows[i].message != NULL;
+            metric_count(METRIC_MISSED_EVENTS, rows[i].missed_source ? rows[i].missed_source : "none", NULL);
             log_moved(&batch[i], &rows[i]);
             break;
         case STORE_RACED:
