@@ -10,6 +10,7 @@
 #include "clients/store.h"
 #include "handlers/app.h"
 #include "handlers/handler.h"
+#include "reconcile/notifier.h"
 #include "reconcile/settings.h"
 #include "reconcile/sweeper.h"
 #include "server/commands.h"
@@ -53,16 +54,30 @@ static void wait_for_stop(const sigset_t *set, struct listener *listener, struct
     }
 }
 
+/* Both at work, or neither. */
+static enum err threads_start(struct sweeper *sweeper, struct notifier *notifier, struct why *why)
+{
+    enum err err = notifier ? notifier_start(notifier, why) : ERR_OK;
+    if (err)
+        return err;
+    err = sweeper_start(sweeper, why);
+    if (err)
+        notifier_stop(notifier);
+    return err;
+}
+
 /* Whoever waits for a pass is told before the listener drains; what still waits for the database then is cut
  * short. */
-static void stop(const sigset_t *set, struct listener *listener, struct sweeper *sweeper, struct store *store)
+static void stop(const sigset_t *set, struct listener *listener, struct sweeper *sweeper,
+                 const struct pass_world *world)
 {
     log_info("stopping");
     notify_send("STOPPING=1");
     unblock_signals(set);
     sweeper_stop(sweeper);
+    notifier_stop(world->notifier);
     listener_drain(listener, LIMIT_STOP_MS);
-    store_interrupt(store);
+    store_interrupt(world->store);
     listener_stop(listener);
     log_info("stopped");
 }
@@ -84,7 +99,7 @@ static int serve_with(const struct setup *setup, struct services *services, stru
         log_error("cannot start", LOG_S("reason", why.text));
         return err == ERR_INVALID ? EXIT_USAGE : EXIT_FAILED;
     }
-    err = sweeper_start(app->sweeper, &why);
+    err = threads_start(app->sweeper, services->world.notifier, &why);
     if (err) {
         log_error("cannot start", LOG_S("reason", why.text));
         listener_stop(listener);
@@ -94,7 +109,7 @@ static int serve_with(const struct setup *setup, struct services *services, stru
              LOG_S("database", store_describe(services->world.store)));
     notify_send("READY=1");
     wait_for_stop(set, listener, app->sweeper);
-    stop(set, listener, app->sweeper, services->world.store);
+    stop(set, listener, app->sweeper, &services->world);
     return EXIT_DONE;
 }
 
@@ -114,7 +129,10 @@ int serve(const struct setup *setup)
                       .store = services.world.store,
                       .status = publication_new()};
     app.sweeper = sweeper_new(&services.world, publish_status, app.status);
+    if (services.world.telegram)
+        services.world.notifier = notifier_new(&services.world, sweeper_status(app.sweeper));
     int status = serve_with(setup, &services, &app, &set);
+    notifier_free(services.world.notifier);
     sweeper_free(app.sweeper);
     publication_free(app.status);
     services_close(&services);
