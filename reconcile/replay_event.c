@@ -98,24 +98,30 @@ static void made(struct replay_event *event, char *body_take, const char *what)
         event->problem = mem_printf("Gitea's answer for %s makes no sense", what);
 }
 
-static bool counts_as_passed(const json_t *status)
+static bool is_in_state(const json_t *status, enum gitea_state state)
 {
-    const char *state = json_get_text(status, "status", json_get_text(status, "state", ""));
-    return strcmp(state, gitea_state_name(GITEA_SUCCESS)) == 0 ||
-           strcmp(state, gitea_state_name(GITEA_SKIPPED)) == 0;
+    const char *name = json_get_text(status, "status", json_get_text(status, "state", ""));
+    return strcmp(name, gitea_state_name(state)) == 0;
 }
 
-/* The newest row that the gate took for passed. Rows count from 1 per commit. */
-static const json_t *newest_passed(const json_t *statuses, const json_t *contexts)
+/* The newest row in that state of a context that the gate looked at. Rows count from 1 per commit. */
+static const json_t *newest_in_state(const json_t *statuses, const json_t *contexts, enum gitea_state state)
 {
     const json_t *newest = NULL;
     for (size_t i = 0; i < json_array_size(statuses); i++) {
         const json_t *row = json_array_get(statuses, i);
-        if (counts_as_passed(row) && json_object_get(contexts, json_get_text(row, "context", "")) &&
+        if (is_in_state(row, state) && json_object_get(contexts, json_get_text(row, "context", "")) &&
             (!newest || json_get_int(row, "id", 0) > json_get_int(newest, "id", 0)))
             newest = row;
     }
     return newest;
+}
+
+/* Skipped counts as passed too, but an orchestrator may well look at nothing but success. */
+static const json_t *newest_passed(const json_t *statuses, const json_t *contexts)
+{
+    const json_t *newest = newest_in_state(statuses, contexts, GITEA_SUCCESS);
+    return newest ? newest : newest_in_state(statuses, contexts, GITEA_SKIPPED);
 }
 
 static void look_at_status(struct replay_event *event, struct book *book, struct gitea *gitea,

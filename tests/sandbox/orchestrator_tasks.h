@@ -3,6 +3,7 @@
 #define SANDBOX_ORCHESTRATOR_TASKS_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "clients/base/err.h"
