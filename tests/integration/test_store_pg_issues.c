@@ -196,7 +196,7 @@ static void a_verdict_that_two_replicas_replay_at_once_moves_one_task(void **sta
 static void assert_settled(struct pg_scene *scene, enum pg_proxy_fault fault)
 {
     struct pg_proxy *proxy;
-    struct store *store = pg_scene_through_proxy(scene, &proxy);
+    struct store *store = pg_scene_through_proxy(scene, NULL, &proxy);
     struct store_new_task batch[3];
     enum store_creation creations[3];
     char sql[200];
@@ -223,6 +223,33 @@ static void tasks_whose_commit_never_arrived_are_made_again(void **state)
 static void tasks_whose_commit_got_no_answer_are_told_as_made(void **state)
 {
     assert_settled(*state, PG_PROXY_LOSE_ANSWER);
+}
+
+/* The next try waits until the lost transaction is certain to be over, and so for whoever else holds the
+ * settings; by then a webhook has made the very tasks that it lost. */
+static void tasks_that_a_webhook_made_after_the_lost_commit_are_not_told_as_ours(void **state)
+{
+    struct pg_scene *scene = *state;
+    struct pg_proxy *proxy;
+    struct maker maker = {.store = pg_scene_through_proxy(scene, PATIENT, &proxy), .n = 3};
+    char sql[200];
+    assert_int_equal(tasks_found(scene, maker.store, 3), 0);
+    PGconn *holder = pg_scene_hold(scene, "SELECT FROM reconcile_settings FOR SHARE");
+    pg_proxy_arm(proxy, PG_PROXY_LOSE_COMMIT);
+    maker_start(&maker);
+    pg_scene_await_waiting(scene, 1);
+    for (size_t i = 0; i < 3; i++) {
+        insert_issue(sql, sizeof sql, i);
+        pg_scene_exec(scene, "%s", sql);
+    }
+    pg_scene_release(holder);
+    assert_int_equal(pthread_join(maker.thread, NULL), 0);
+    ASSERT_OK(maker.err);
+    assert_int_equal(pg_proxy_faults(proxy), 1);
+    assert_int_equal(maker_created(&maker), 0);
+    assert_int_equal(pg_scene_number(scene, "SELECT count(*) FROM tasks"), 3);
+    store_free(maker.store);
+    pg_proxy_stop(proxy);
 }
 
 /* ---- other people's tables
@@ -478,6 +505,7 @@ int main(void)
         PG_SCENE_TEST(a_verdict_that_two_replicas_replay_at_once_moves_one_task),
         PG_SCENE_TEST(tasks_whose_commit_never_arrived_are_made_again),
         PG_SCENE_TEST(tasks_whose_commit_got_no_answer_are_told_as_made),
+        PG_SCENE_TEST(tasks_that_a_webhook_made_after_the_lost_commit_are_not_told_as_ours),
         PG_SCENE_TEST_EMPTY(plane_ids_may_be_uuids),
         PG_SCENE_TEST_EMPTY(plane_ids_may_be_short_texts_unique_where_they_are_there),
         PG_SCENE_TEST_EMPTY(tasks_are_made_through_an_updatable_view),

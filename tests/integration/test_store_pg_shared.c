@@ -47,7 +47,7 @@ static void a_trigger_that_swallows_the_message_refuses_its_row_alone(void **sta
 static void assert_told_once(struct pg_scene *scene, enum pg_proxy_fault fault)
 {
     struct pg_proxy *proxy;
-    struct store *store = pg_scene_through_proxy(scene, &proxy);
+    struct store *store = pg_scene_through_proxy(scene, NULL, &proxy);
     struct store_transition batch[2];
     enum store_moved moved[2];
     struct store_stuck stuck = told_fill(scene, store, 2, batch);
