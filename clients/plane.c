@@ -5,13 +5,13 @@
  * plane/api/rate_limit.py for the limit, plane/api/urls/ for paths. */
 #include "clients/plane.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "clients/base/limits.h"
+#include "clients/base/metric.h"
 #include "clients/fetch.h"
 #include "clients/plane_budget.h"
 #include "clients/plane_io.h"
@@ -130,10 +130,13 @@ void plane_health(struct plane *plane, struct plane_health *ret)
 
 enum plane_result plane_told(struct plane *plane, enum plane_result result, const struct why *why)
 {
-    if (result == PLANE_OK || result == PLANE_ABSENT)
-        health_set(plane, true, "");
-    else if (result == PLANE_DOWN || result == PLANE_FAILED)
-        health_set(plane, false, why->text);
+    bool well = result == PLANE_OK || result == PLANE_ABSENT;
+    if (result == PLANE_WAITING)
+        metric_count(METRIC_PLANE_DEFERRED_CALLS, NULL, NULL);
+    if (!well && result != PLANE_DOWN && result != PLANE_FAILED)
+        return result;
+    health_set(plane, well, well ? "" : why->text);
+    metric_set(METRIC_UPSTREAM_UP, "plane", well);
     return result;
 }
 
@@ -261,7 +264,8 @@ static struct fetch_answer *exchange(struct plane_call *call, const char *url)
 {
     struct fetch_answer *answer = NULL;
     bool aborted = false;
-    fetch_send(call->inbox, &(struct fetch_request){.method = "GET",
+    fetch_send(call->inbox, &(struct fetch_request){.upstream = FETCH_TO_PLANE,
+                                                    .method = "GET",
                                                     .url = url,
                                                     .headers = call->plane->headers,
                                                     .deadline_ms = call->deadline_ms,
@@ -277,9 +281,10 @@ static struct fetch_answer *exchange(struct plane_call *call, const char *url)
     return answer;
 }
 
-static bool is_shown(const struct plane *plane, const char *words)
+/* A proxy that quotes what it got; of its words a part may be left, and of the key in them. */
+static bool quotes_key(const struct plane *plane, const struct fetch_answer *answer)
 {
-    return strstr(words, plane->token) != NULL;
+    return answer->body && strstr(answer->body, plane->token);
 }
 
 enum plane_result plane_ask(struct plane_call *call, const char *const *path, const char *const *query,
@@ -298,7 +303,7 @@ enum plane_result plane_ask(struct plane_call *call, const char *const *path, co
     struct plane_reply reply;
     turn_end(call, answer);
     plane_reply_read(answer, what, &reply, why);
-    if (reply.result != PLANE_OK && is_shown(plane, why->text)) /* a proxy that quotes what it got */
+    if (reply.result != PLANE_OK && quotes_key(plane, answer))
         (void)why_set(why, ERR_INVALID, "Plane answered %d for %s", answer->status, what);
     if (answer->result == FETCH_TIMED_OUT && is_stopping(call)) /* the pass's time, not Plane's */
         reply.result = stopped(what, why);
