@@ -18,7 +18,7 @@ PACKAGES_TEST := $(PACKAGES_DEMO) libcmocka-dev postgresql python3-pytest python
 # Unpacked for its promtool and never installed, for that would start a server (see below).
 PACKAGE_PROMTOOL := prometheus
 PACKAGES_BENCH := $(PACKAGES_TEST) wrk
-PACKAGES_LINT := $(PACKAGES_TEST) clang-format
+PACKAGES_LINT := $(PACKAGES_TEST) clang-format clang-tidy
 
 # ---- variant -----------------------------------------------------------------------------------------------------
 SANITIZE ?=
@@ -60,6 +60,8 @@ SANDBOX_SRCS := $(wildcard tests/sandbox/*.c)
 SANDBOX := $(OUT)/sandbox
 UNIT := $(patsubst tests/unit/%.c,$(OUT)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 INTEGRATION := $(patsubst tests/integration/%.c,$(OUT)/tests/integration/%,$(wildcard tests/integration/test_*.c))
+# Whatever runs in more than one thread: what ThreadSanitizer is for.
+CONCURRENT := $(INTEGRATION) $(OUT)/tests/unit/test_publication
 BENCH := $(patsubst tests/bench/%.c,$(OUT)/tests/bench/%,$(wildcard tests/bench/bench_*.c))
 
 # `make V=1` shows whole commands.
@@ -158,11 +160,16 @@ run: setup
 
 # ---- tests ------------------------------------------------------------------------------------------------------------------
 # `test` does everything itself on a fresh machine; `check` is the fast part, on a machine that is set up.
-.PHONY: test test-run check valgrind lint format clean help
+.PHONY: test test-run test-concurrent check valgrind lint format clean help
 test: setup-test
 	@$(MAKE) --no-print-directory -s test-run
 test-run: $(UNIT) $(INTEGRATION) $(BIN) $(SANDBOX)
 	@RECONCILED=$(abspath $(BIN)) SANDBOX=$(abspath $(SANDBOX)) PROMTOOL=$(abspath $(PROMTOOL)) tests/run.sh $(UNIT) $(INTEGRATION) --pytest tests/e2e
+# With SANITIZE=thread. The libraries are not instrumented, and yet nothing needs to be suppressed: keep it so.
+test-concurrent: setup-test
+	@$(MAKE) --no-print-directory -s $(CONCURRENT) $(BIN) $(SANDBOX)
+	@TSAN_OPTIONS=exitcode=66 RECONCILED=$(abspath $(BIN)) SANDBOX=$(abspath $(SANDBOX)) PROMTOOL=$(abspath $(PROMTOOL)) LIMIT=600 \
+		tests/run.sh $(CONCURRENT) --pytest tests/e2e
 check: $(UNIT)
 	@tests/run.sh $(UNIT)
 # The programs of the tests under valgrind; SANITIZE=… make test does as much for the sanitizers.
@@ -188,6 +195,7 @@ help:
 	@echo "make run        build and serve, settings from the environment"
 	@echo "make test       everything: unit, integration and end-to-end tests; sets itself up"
 	@echo "make check      the fast unit tests"
+	@echo "make test-concurrent  what has threads; for SANITIZE=thread"
 	@echo "make valgrind   the test programs under valgrind"
 	@echo "make lint       the rules of the tree;  make format  mends the format"
 	@echo "make bench      speed and memory, figures on stdout"

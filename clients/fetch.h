@@ -122,10 +122,10 @@ char *fetch_url(const char *base, const char *const *segments, const char *const
  * free(). */
 char *fetch_escape(const char *text);
 
-/* fetch_url_shown: `url` as a person may see it: without user name and password, its query as "?...". Never
+/* fetch_url_shown: `text` as a person may see it: without user name and password, its query as "?...". Never
  * NULL. Caller frees with free(). */
-char *fetch_url_shown(const char *url);
-/* fetch_url_has_user: `url` is one, and holds a user name or a password. */
-bool fetch_url_has_user(const char *url);
+char *fetch_url_shown(const char *text);
+/* fetch_url_has_user: `text` is a URL, and holds a user name or a password. */
+bool fetch_url_has_user(const char *text);
 
 #endif

@@ -130,6 +130,6 @@ void exchange_count(const struct fetch_job *job, enum fetch_result result);
 
 /* fetch_url.c. fetch_origin: "scheme://host:port" in lower case, NULL if it is no http(s) URL. Caller
  * frees. */
-char *fetch_origin(const char *url);
+char *fetch_origin(const char *text);
 
 #endif

@@ -114,6 +114,13 @@ static json_t *upstreams(const struct status *status)
     return object;
 }
 
+/* Unix seconds, to the millisecond. */
+static double seconds_of(int64_t us)
+{
+    int64_t ms = us / 1000;
+    return (double)ms / 1000.0;
+}
+
 /* The first six members are the predecessor's, with its names and meaning. What is kept is copied whole: the
  * document may live on in another thread, and jansson's counts are not to be shared across threads. */
 static json_t *build(const struct status *status)
@@ -123,7 +130,7 @@ static json_t *build(const struct status *status)
     json_put(object, "plane_enabled", json_boolean(status->plane_enabled));
     json_put(object, "interval", json_integer(status->interval_s));
     json_put(object, "last_run_ts",
-             status->last_run_us ? json_real((double)(status->last_run_us / 1000) / 1000.0) : json_null());
+             status->last_run_us ? json_real(seconds_of(status->last_run_us)) : json_null());
     json_put(object, "unblocked_total", json_integer(status->unblocked_total));
     json_put(object, "last_unblocked", json_text(status->last_unblocked));
     json_put(object, "mode", json_text(status->observing ? "observe" : "heal"));
