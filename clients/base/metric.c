@@ -269,7 +269,7 @@ static void put_sample(FILE *out, const struct place *place, const char *suffix,
     const struct metric_family *family = place->family;
     const char *before = "{";
     fprintf(out, "%s%s", family->name, suffix);
-    for (size_t i = 0; i < METRIC_LABELS_MAX && family->labels[i].name; i++, before = ",") {
+    for (size_t i = 0; i < METRIC_LABELS_MAX && place->words[i]; i++, before = ",") {
         fprintf(out, "%s%s=\"", before, family->labels[i].name);
         put_escaped(out, place->words[i], true);
         fputc('"', out);
