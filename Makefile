@@ -161,15 +161,16 @@ run: setup
 # ---- tests ------------------------------------------------------------------------------------------------------------------
 # `test` does everything itself on a fresh machine; `check` is the fast part, on a machine that is set up.
 .PHONY: test test-run test-concurrent check valgrind lint format clean help
+# What the tests run, for tests/run.sh.
+TEST_PROGRAMS = RECONCILED=$(abspath $(BIN)) SANDBOX=$(abspath $(SANDBOX)) PROMTOOL=$(abspath $(PROMTOOL))
 test: setup-test
 	@$(MAKE) --no-print-directory -s test-run
 test-run: $(UNIT) $(INTEGRATION) $(BIN) $(SANDBOX)
-	@RECONCILED=$(abspath $(BIN)) SANDBOX=$(abspath $(SANDBOX)) PROMTOOL=$(abspath $(PROMTOOL)) tests/run.sh $(UNIT) $(INTEGRATION) --pytest tests/e2e
+	@$(TEST_PROGRAMS) tests/run.sh $(UNIT) $(INTEGRATION) --pytest tests/e2e
 # With SANITIZE=thread. The libraries are not instrumented, and yet nothing needs to be suppressed: keep it so.
 test-concurrent: setup-test
 	@$(MAKE) --no-print-directory -s $(CONCURRENT) $(BIN) $(SANDBOX)
-	@TSAN_OPTIONS=exitcode=66 RECONCILED=$(abspath $(BIN)) SANDBOX=$(abspath $(SANDBOX)) PROMTOOL=$(abspath $(PROMTOOL)) LIMIT=600 \
-		tests/run.sh $(CONCURRENT) --pytest tests/e2e
+	@TSAN_OPTIONS=exitcode=66 $(TEST_PROGRAMS) LIMIT=600 tests/run.sh $(CONCURRENT) --pytest tests/e2e
 check: $(UNIT)
 	@tests/run.sh $(UNIT)
 # The programs of the tests under valgrind; SANITIZE=… make test does as much for the sanitizers.
