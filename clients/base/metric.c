@@ -91,6 +91,13 @@ static const struct metric_family families[] = {
                        .type = METRIC_COUNTER,
                        .labels = {{"trigger", WORDS("timer", "request")},
                                   {"result", WORDS("done", "interrupted", "failed")}}},
+    [METRIC_PLANE_BUDGET_LEFT] = {.name = "reconciled_plane_budget_left",
+                                  .help =
+                                      "Calls to Plane that a pass of the timer may still make this minute.",
+                                  .type = METRIC_GAUGE},
+    [METRIC_PLANE_BUDGET_LIMIT] = {.name = "reconciled_plane_budget_limit",
+                                   .help = "Calls that Plane takes in a minute.",
+                                   .type = METRIC_GAUGE},
     [METRIC_PLANE_DEFERRED_CALLS] = {.name = "reconciled_plane_deferred_calls_total",
                                      .help = "Questions to Plane put off because its budget was used up.",
                                      .type = METRIC_COUNTER},
