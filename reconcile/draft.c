@@ -1,6 +1,7 @@
 #include "reconcile/draft.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "clients/base/jsonx.h"
 #include "clients/base/log.h"
@@ -40,9 +41,13 @@ void draft_done(struct draft *draft)
     free(draft->message);
 }
 
-void draft_written(struct pass *pass, const struct store_transition *row)
+void draft_written(struct pass *pass, const struct store_transition *row, int64_t rested_s)
 {
     const struct store_task *task = row->task;
+    /* How long a task rested is told of the gates alone: at a human gate it rests for as long as a person
+     * thinks. */
+    if (strcmp(row->side, pass_side_name(SIDE_GATE)) == 0)
+        metric_observe(METRIC_TIME_TO_HEAL, NULL, rested_s);
     pass->written++;
     pass->messages += row->message != NULL;
     metric_count(METRIC_MISSED_EVENTS, row->missed_source ? row->missed_source : "none", NULL);

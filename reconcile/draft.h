@@ -19,7 +19,8 @@ struct draft {
 void draft_make(const struct pass *pass, const struct transition *transition, struct draft *ret);
 void draft_done(struct draft *draft);
 
-/* draft_written: the row is in the database: logs and counts it, once, here. */
-void draft_written(struct pass *pass, const struct store_transition *row);
+/* draft_written: the row is in the database: logs and counts it, once, here. The task had rested for so long.
+ */
+void draft_written(struct pass *pass, const struct store_transition *row, int64_t rested_s);
 
 #endif

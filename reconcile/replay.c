@@ -8,7 +8,6 @@
 #include "clients/base/jsonx.h"
 #include "clients/base/limits.h"
 #include "clients/base/log.h"
-#include "clients/base/metric.h"
 #include "clients/book.h"
 #include "clients/fetch.h"
 #include "clients/orchestrator.h"
@@ -69,7 +68,6 @@ static void give_up_now(struct replaying *replaying, struct going *going)
 {
     const struct store_task *task = going->transition->task;
     replaying->pass->messages += pass_tells(replaying->pass);
-    metric_count(METRIC_TRANSITIONS, outcome_name(OUTCOME_FAILED), NULL);
     log_error("a replay is given up: the orchestrator does not move its task", LOG_I("task_id", task->id),
               LOG_S("work_item_id", task->work_item_id), LOG_S("stage", task->stage),
               LOG_S("event", orchestrator_event_name(going->event.kind)),
@@ -99,7 +97,6 @@ static void heed(struct replaying *replaying, struct going *going)
                           seen->tries, plural(seen->tries)));
         break;
     case STORE_REPLAY_RACED:
-        metric_count(METRIC_TRANSITIONS, outcome_name(OUTCOME_RACED), NULL);
         decide(replaying, going, OUTCOME_RACED,
                mem_dup("somebody else moved it, or queued a job for it, first"));
         break;
@@ -281,9 +278,7 @@ static void note_moved(struct pass *pass, struct replaying *replaying,
 {
     const struct store_replay_moved *replay = settlement->replay;
     struct going *going = going_of(replaying, replay->subject);
-    draft_written(pass, settlement->row);
-    metric_count(METRIC_TRANSITIONS, outcome_name(outcome_of(replay->outcome)), NULL);
-    metric_observe(METRIC_TIME_TO_HEAL, NULL, replay->rested_s);
+    draft_written(pass, settlement->row, replay->rested_s);
     if (going)
         decide(replaying, going, outcome_of(replay->outcome), NULL);
     else
@@ -379,7 +374,6 @@ static void decide_rest(struct replaying *replaying)
                    mem_printf("replayed (%s): %s; not seen to move yet", event, going->words));
             continue;
         }
-        metric_count(METRIC_TRANSITIONS, outcome_name(OUTCOME_FAILED), NULL);
         decide(replaying, going, OUTCOME_FAILED,
                mem_printf("replayed (%s): the orchestrator: %s; the next try follows in %" PRId64 " s", event,
                           going->words, going->seen.next_s));

@@ -30,7 +30,7 @@ static void settle_written(struct pass *pass, struct transition *batch, const st
         switch (moved[i]) {
         case STORE_MOVED:
             batch[i].outcome = batch[i].success;
-            draft_written(pass, &rows[i]);
+            draft_written(pass, &rows[i], batch[i].task->age_s);
             break;
         case STORE_RACED:
             batch[i].outcome = OUTCOME_RACED;
@@ -72,17 +72,6 @@ static enum err write_batch(struct pass *pass, struct store_transition *rows, co
     return why_set(why, ERR_CONFLICT, "the settings kept changing");
 }
 
-/* Attempts alone: what a switch held back was none, and the next pass tries again. */
-static void count_attempts(const struct transition *batch, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (batch[i].outcome != OUTCOME_HELD)
-            metric_count(METRIC_TRANSITIONS, outcome_name(batch[i].outcome), NULL);
-        if (batch[i].outcome == batch[i].success)
-            metric_observe(METRIC_TIME_TO_HEAL, NULL, batch[i].task->age_s);
-    }
-}
-
 enum err transition_apply(struct pass *pass, struct transition *batch, size_t n, struct why *why)
 {
     assert(n <= LIMIT_BATCH);
@@ -115,7 +104,6 @@ enum err transition_apply(struct pass *pass, struct transition *batch, size_t n,
     } else {
         settle_written(pass, batch, rows, n, moved);
     }
-    count_attempts(batch, n);
     for (size_t i = 0; i < n; i++)
         draft_done(&drafts[i]);
     return err;
