@@ -16,6 +16,7 @@
 #include "clients/base/log.h"
 #include "clients/base/text.h"
 #include "clients/fetch.h"
+#include "clients/gitea.h"
 #include "clients/store.h"
 #include "clients/telegram.h"
 #include "reconcile/notifier.h"
@@ -33,6 +34,7 @@ enum { PATIENCE_MS = 30000 };
 struct process {
     struct store *store;
     struct fetch *fetch;
+    struct gitea *gitea; /* for the status alone */
     struct telegram *telegram;
     struct status *status;
     struct notifier *notifier;
@@ -90,7 +92,8 @@ static void process_begin(struct process *process)
                                          .fetch = process->fetch,
                                          .telegram = process->telegram,
                                          .stopping = &process->stopping};
-    process->status = status_new(scene.settings, NULL, process->telegram, NULL, NULL);
+    assert_int_equal(gitea_new(NULL, NULL, &process->gitea, NULL), ERR_OK);
+    process->status = status_new(scene.settings, process->gitea, process->telegram, NULL, NULL);
     process->notifier = notifier_new(&process->world, process->status);
 }
 
@@ -107,6 +110,7 @@ static void process_end(struct process *process)
     notifier_free(process->notifier);
     status_free(process->status);
     telegram_free(process->telegram);
+    gitea_free(process->gitea);
     fetch_free(process->fetch);
     store_free(process->store);
     *process = (struct process){0};
