@@ -2,7 +2,8 @@
 
 #include "clients/base/text.h"
 
-enum { FAILED_FIRST_MS = 2000, FAILED_LAST_MS = 600000 };
+/* MARGIN_MS: Telegram's clock and ours need not agree on when a pause has begun. */
+enum { FAILED_FIRST_MS = 2000, FAILED_LAST_MS = 600000, MARGIN_MS = 100 };
 
 void pace_begin(struct pace *pace, const char *chat)
 {
@@ -19,7 +20,7 @@ void pace_sent(struct pace *pace, int64_t now_ms)
 
 void pace_asked(struct pace *pace, int64_t seconds, int64_t now_ms)
 {
-    pace->asked_ms = now_ms + seconds * 1000;
+    pace->asked_ms = now_ms + seconds * 1000 + MARGIN_MS;
     pace->failures = 0;
     pace->failed_ms = 0;
 }

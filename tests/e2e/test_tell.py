@@ -76,7 +76,7 @@ def test_each_transition_is_told_once_with_the_event_that_was_lost(database, san
     assert database.query("SELECT missed_source, missed_event FROM reconcile_ledger") == [("gitea", "status")] * 2
     assert all("missed_source=gitea missed_event=status" in line for line in log_lines(service, "task unblocked"))
     service.run()
-    assert service.end() == 0
+    assert service.end() == 0  # once what was sent is marked
     assert waiting(database) == 0
     service.start()  # a restart tells nothing again
     eventually(lambda: service.status()["last_run_ts"])
@@ -95,10 +95,11 @@ def test_messages_wait_out_a_pause_and_a_kill(database, sandbox, telling):
     service.end(signal.SIGKILL)
     assert seen(sandbox)["refused_early"] == 0
     sandbox.control("POST", "telegram", {"refuse": 0})
-    service.start()  # sends when the lease of the killed process has run out
+    database.script("DELETE FROM reconcile_leases")  # as if it had run out; that it does is another test's
+    service.start()
     assert sorted(told(sandbox, 3)) == unblocked(1, 2, 3)
-    eventually(lambda: service.status()["outbox"] == {"depth": 0, "oldest_age_s": 0}, "an empty outbox")
-    assert waiting(database) == 0 and len(texts(sandbox)) == 3
+    eventually(lambda: service.status()["outbox"] == {"depth": 0, "oldest_age_s": 0} and waiting(database) == 0, "the mark")
+    assert len(texts(sandbox)) == 3
 
 
 def test_sixty_transitions_of_one_pass_are_one_digest(database, sandbox, telling):
@@ -191,7 +192,7 @@ def test_a_refusal_for_good_is_said_in_words_and_the_message_stays(database, san
     assert told_why == "Telegram answered 403: Forbidden: bot was blocked by the user"
     assert waiting(database) == 1 and service.call("GET", "/healthz").status == 200
     assert service.end() == 0
-    sandbox.control("POST", "telegram", {"chats": []})
+    sandbox.control("POST", "telegram", {"chats": [42]})
     service.start()
     assert told(sandbox, 1) == unblocked(1)
 
@@ -247,7 +248,11 @@ def test_what_a_killed_replica_left_is_told_by_another(database, sandbox, tellin
     eventually(lambda: seen(sandbox)["refused"] == 1, "a refusal")
     doomed.end(signal.SIGKILL)
     sandbox.control("POST", "telegram", {"refuse": 0})
-    other = telling()
+    other = telling()  # it waits until the lease has run out: 26 s
+    try:
+        told(sandbox, 1)
+    except AssertionError:
+        pass  # a slow machine has twice the time
     assert told(sandbox, 1) == unblocked(1)
     assert other.end() == 0
 
@@ -298,8 +303,9 @@ def test_a_task_healed_again_and_again_is_left_to_a_person_who_is_told_once(data
     eventually(lambda: service.status()["quarantined"] == 1, "another look")
     green(sandbox, database, 2)
     service.run()
-    assert told(sandbox, 6)[5:] == unblocked(2)  # and nothing else has been told
-    assert len(texts(sandbox)) == 6 and waiting(database) == 0
+    assert told(sandbox, 6)[5:] == unblocked(2)
+    eventually(lambda: waiting(database) == 0, "the mark")
+    assert len(texts(sandbox)) == 6  # and nothing else has been told
 
 
 # ---- secrets ---- (22)

@@ -16,6 +16,7 @@
 #include "clients/base/log.h"
 #include "clients/base/text.h"
 #include "clients/fetch.h"
+#include "clients/gitea.h"
 #include "clients/plane.h"
 #include "clients/store.h"
 #include "clients/telegram.h"
@@ -34,6 +35,7 @@ enum { PATIENCE_MS = 30000 };
 struct process {
     struct store *store;
     struct fetch *fetch;
+    struct gitea *gitea; /* for the status alone */
     struct telegram *telegram;
     struct status *status;
     struct notifier *notifier;
@@ -92,7 +94,9 @@ static void process_begin(struct process *process)
                                          .telegram = process->telegram,
                                          .stopping = &process->stopping};
     assert_int_equal(plane_new(NULL, NULL, NULL, &process->world.plane, NULL), ERR_OK);
-    process->status = status_new(scene.settings, NULL, process->world.plane, process->telegram, NULL, NULL);
+    assert_int_equal(gitea_new(NULL, NULL, &process->gitea, NULL), ERR_OK);
+    process->status =
+        status_new(scene.settings, process->gitea, process->world.plane, process->telegram, NULL, NULL);
     process->notifier = notifier_new(&process->world, process->status);
 }
 
@@ -110,6 +114,7 @@ static void process_end(struct process *process)
     status_free(process->status);
     plane_free(process->world.plane);
     telegram_free(process->telegram);
+    gitea_free(process->gitea);
     fetch_free(process->fetch);
     store_free(process->store);
     *process = (struct process){0};
