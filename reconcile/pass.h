@@ -1,4 +1,4 @@
-/* pass.h - one pass: look at the stuck tasks once, heal what is green, report.
+/* pass.h - one pass: look at the stuck tasks and at Plane's issues once, heal what is green, report.
  *
  * A pass is the same code whether the timer, a request or the command line started it, and whether it is dry
  * or not.
@@ -19,6 +19,8 @@ struct gitea;
 struct notifier;
 struct once;
 struct pipeline;
+struct plane;
+struct plane_scan;
 struct policy;
 struct rest;
 struct settings;
@@ -63,18 +65,23 @@ struct pass_world {
     struct store *store;
     struct fetch *fetch;
     struct gitea *gitea;
+    struct plane *plane;
     struct telegram *telegram; /* NULL: no token is set, and nobody is told */
     struct notifier *notifier; /* who sends what a pass has written to the outbox; NULL: the caller */
-    struct rest *rest; /* tasks that stayed red and are looked at less often; owned by the sweeper's thread */
-    struct once *once; /* what was said of quarantines; likewise */
+    /* Owned by the sweeper's thread: tasks that stayed red and are looked at less often; what is known of
+     * Plane's issues; what was said of quarantines. */
+    struct rest *rest;
+    struct plane_scan *scan;
+    struct once *once;
     atomic_bool *stopping; /* set: end at the next step */
 };
 
 /* What is left of a pass when it is over. */
 struct pass_result {
-    json_t *report;  /* the contract's pass report, complete */
-    int transitions; /* written */
-    int messages;    /* written to the outbox */
+    json_t *report;           /* the contract's pass report, complete */
+    json_t *plane;            /* how Plane's listings stand, for the status; NULL: as before */
+    int transitions, unstuck; /* written; those of them that the gate side wrote */
+    int messages;             /* written to the outbox */
     bool interrupted;
     bool looked;          /* the next three were counted over all tasks by their own grace */
     size_t stuck;         /* tasks found stuck, healed or not */

@@ -18,6 +18,7 @@ struct pass {
     int healed;            /* transitions made (or, when dry, that would be), against max_heals_per_pass */
     int written;           /* transitions written */
     int messages;          /* written to the outbox */
+    json_t *plane;         /* see pass_result */
     struct report report;
 };
 

@@ -35,6 +35,15 @@ static void log_moved(const struct transition *moved, const struct store_transit
              LOG_S("reason", moved->reason));
 }
 
+/* How long a task rested is told of the gates alone: at a human gate it rests for as long as a person thinks.
+ */
+static void count_moved(const struct transition *moved, const struct store_transition *row)
+{
+    metric_count(METRIC_MISSED_EVENTS, row->missed_source ? row->missed_source : "none", NULL);
+    if (moved->side == SIDE_GATE)
+        metric_observe(METRIC_TIME_TO_HEAL, NULL, moved->task->age_s);
+}
+
 static void settle_written(struct pass *pass, struct transition *batch, const struct store_transition *rows,
                            size_t n, const enum store_moved *moved)
 {
@@ -44,8 +53,8 @@ static void settle_written(struct pass *pass, struct transition *batch, const st
             batch[i].outcome = batch[i].success;
             pass->written++;
             pass->messages += rows[i].message != NULL;
-            metric_count(METRIC_MISSED_EVENTS, rows[i].missed_source ? rows[i].missed_source : "none", NULL);
             log_moved(&batch[i], &rows[i]);
+            count_moved(&batch[i], &rows[i]);
             break;
         case STORE_RACED:
             batch[i].outcome = OUTCOME_RACED;
@@ -124,17 +133,6 @@ static enum err write_batch(struct pass *pass, struct store_transition *rows, co
     return why_set(why, ERR_CONFLICT, "the settings kept changing");
 }
 
-/* Attempts alone: what a switch held back was none, and the next pass tries again. */
-static void count_attempts(const struct transition *batch, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (batch[i].outcome != OUTCOME_HELD)
-            metric_count(METRIC_TRANSITIONS, outcome_name(batch[i].outcome), NULL);
-        if (batch[i].outcome == batch[i].success)
-            metric_observe(METRIC_TIME_TO_HEAL, NULL, batch[i].task->age_s);
-    }
-}
-
 enum err transition_apply(struct pass *pass, struct transition *batch, size_t n, struct why *why)
 {
     assert(n <= LIMIT_BATCH);
@@ -163,7 +161,6 @@ enum err transition_apply(struct pass *pass, struct transition *batch, size_t n,
     } else {
         settle_written(pass, batch, rows, n, moved);
     }
-    count_attempts(batch, n);
     for (size_t i = 0; i < n; i++)
         draft_done(&drafts[i]);
     return err;

@@ -17,6 +17,7 @@
 #include "clients/base/text.h"
 #include "clients/fetch.h"
 #include "clients/gitea.h"
+#include "clients/plane.h"
 #include "clients/store.h"
 #include "clients/telegram.h"
 #include "reconcile/notifier.h"
@@ -34,7 +35,8 @@ enum { PATIENCE_MS = 30000 };
 struct process {
     struct store *store;
     struct fetch *fetch;
-    struct gitea *gitea; /* for the status alone */
+    struct gitea *gitea; /* these two for the status alone */
+    struct plane *plane;
     struct telegram *telegram;
     struct status *status;
     struct notifier *notifier;
@@ -93,7 +95,9 @@ static void process_begin(struct process *process)
                                          .telegram = process->telegram,
                                          .stopping = &process->stopping};
     assert_int_equal(gitea_new(NULL, NULL, &process->gitea, NULL), ERR_OK);
-    process->status = status_new(scene.settings, process->gitea, process->telegram, NULL, NULL);
+    assert_int_equal(plane_new(NULL, NULL, NULL, &process->plane, NULL), ERR_OK);
+    process->status =
+        status_new(scene.settings, process->gitea, process->plane, process->telegram, NULL, NULL);
     process->notifier = notifier_new(&process->world, process->status);
 }
 
@@ -110,6 +114,7 @@ static void process_end(struct process *process)
     notifier_free(process->notifier);
     status_free(process->status);
     telegram_free(process->telegram);
+    plane_free(process->plane);
     gitea_free(process->gitea);
     fetch_free(process->fetch);
     store_free(process->store);
