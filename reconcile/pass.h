@@ -70,11 +70,11 @@ struct pass_world {
     struct orchestrator *orchestrator; /* NULL: tasks are moved in the database */
     struct telegram *telegram;         /* NULL: no token is set, and nobody is told */
     struct notifier *notifier;         /* who sends what a pass has written to the outbox; NULL: the caller */
-    /* Owned by the sweeper's thread: tasks that stayed red and are looked at less often; what was said of
-     * quarantines; what is known of Plane's issues. */
+    /* Owned by the sweeper's thread: tasks that stayed red and are looked at less often; what is known of
+     * Plane's issues; what was said of quarantines. */
     struct rest *rest;
-    struct once *once;
     struct plane_scan *scan;
+    struct once *once;
     atomic_bool *stopping; /* set: end at the next step */
 };
 

@@ -17,8 +17,8 @@ struct pass {
     int64_t deadline_ms;   /* clock_mono_ms() */
     int healed;            /* transitions made (or, when dry, that would be), against max_heals_per_pass */
     int written;           /* transitions written */
-    json_t *plane;         /* see pass_result */
     int messages;          /* written to the outbox */
+    json_t *plane;         /* see pass_result */
     char **kept;           /* words that are valid as long as the pass */
     size_t n_kept;
     struct report report;

@@ -16,7 +16,6 @@
 #include "reconcile/settings.h"
 
 struct status {
-    const struct settings *settings;
     struct gitea *gitea;
     struct plane *plane;
     struct telegram *telegram; /* NULL: no token is set */
@@ -69,7 +68,6 @@ struct status *status_new(const struct settings *settings, struct gitea *gitea, 
 {
     struct status *status = mem_zero(1, sizeof *status);
     *status = (struct status){
-        .settings = settings,
         .gitea = gitea,
         .plane = plane,
         .telegram = telegram,

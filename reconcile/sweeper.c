@@ -157,10 +157,10 @@ static void log_pass(const struct pass_result *result)
               LOG_I("raced", json_get_int(gate, "raced", 0) + json_get_int(plane, "raced", 0)),
               LOG_I("held", json_get_int(gate, "held", 0) + json_get_int(plane, "held", 0)),
               LOG_I("failed", json_get_int(gate, "failed", 0) + json_get_int(plane, "failed", 0)),
+              LOG_I("quarantined", json_get_int(gate, "quarantined", 0)),
               LOG_I("started", json_get_int(plane, "started", 0)),
               LOG_I("approved", json_get_int(plane, "approved", 0)),
-              LOG_I("rejected", json_get_int(plane, "rejected", 0)),
-              LOG_I("quarantined", json_get_int(gate, "quarantined", 0)));
+              LOG_I("rejected", json_get_int(plane, "rejected", 0)));
 }
 
 static void count_pass(const struct pass_request *request, const char *result)

@@ -87,9 +87,9 @@ enum err services_open(const struct setup *setup, struct services *ret, struct w
 void services_close(struct services *services)
 {
     fetch_free(services->world.fetch);
+    telegram_free(services->world.telegram);
     orchestrator_free(services->world.orchestrator);
     plane_free(services->world.plane);
-    telegram_free(services->world.telegram);
     gitea_free(services->world.gitea);
     store_free(services->world.store);
     plane_scan_free(services->world.scan);

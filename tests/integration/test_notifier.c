@@ -35,7 +35,8 @@ enum { PATIENCE_MS = 30000 };
 struct process {
     struct store *store;
     struct fetch *fetch;
-    struct gitea *gitea; /* for the status alone */
+    struct gitea *gitea; /* these two for the status alone */
+    struct plane *plane;
     struct telegram *telegram;
     struct status *status;
     struct notifier *notifier;
@@ -93,10 +94,10 @@ static void process_begin(struct process *process)
                                          .fetch = process->fetch,
                                          .telegram = process->telegram,
                                          .stopping = &process->stopping};
-    assert_int_equal(plane_new(NULL, NULL, NULL, &process->world.plane, NULL), ERR_OK);
     assert_int_equal(gitea_new(NULL, NULL, &process->gitea, NULL), ERR_OK);
+    assert_int_equal(plane_new(NULL, NULL, NULL, &process->plane, NULL), ERR_OK);
     process->status =
-        status_new(scene.settings, process->gitea, process->world.plane, process->telegram, NULL, NULL);
+        status_new(scene.settings, process->gitea, process->plane, process->telegram, NULL, NULL);
     process->notifier = notifier_new(&process->world, process->status);
 }
 
@@ -112,8 +113,8 @@ static void process_end(struct process *process)
     notifier_stop(process->notifier);
     notifier_free(process->notifier);
     status_free(process->status);
-    plane_free(process->world.plane);
     telegram_free(process->telegram);
+    plane_free(process->plane);
     gitea_free(process->gitea);
     fetch_free(process->fetch);
     store_free(process->store);

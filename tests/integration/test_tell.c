@@ -13,11 +13,13 @@
 
 #include "clients/base/jsonx.h"
 #include "clients/base/log.h"
+#include "clients/plane.h"
 #include "clients/store.h"
 #include "clients/telegram.h"
 #include "reconcile/once.h"
 #include "reconcile/pass.h"
 #include "reconcile/pipeline.h"
+#include "reconcile/plane_scan.h"
 #include "reconcile/policy.h"
 #include "reconcile/rest.h"
 #include "reconcile/settings.h"
@@ -60,15 +62,19 @@ static int set_up(void **state)
                                       .store = bench.store,
                                       .telegram = bench.telegram,
                                       .rest = rest_new(),
+                                      .scan = plane_scan_new(bench.settings),
                                       .once = once_new(),
                                       .stopping = &bench.stopping};
+    assert_int_equal(plane_new(NULL, NULL, NULL, &bench.world.plane, &bench.why), ERR_OK);
     return 0;
 }
 
 static int tear_down(void **state)
 {
     (void)state;
+    plane_free(bench.world.plane);
     once_free(bench.world.once);
+    plane_scan_free(bench.world.scan);
     rest_free(bench.world.rest);
     telegram_free(bench.telegram);
     policy_free(bench.policy);
