@@ -179,10 +179,10 @@ def test_a_replay_says_what_gitea_itself_would_have_sent(database, sandbox, orch
                    "pulls": [pull(1, "b2"), pull(2, "b3")]})
     orchestrator.set(moves=False)
     sandbox.control("POST", "webhooks", {"url": sandbox.url + "/orchestrator/webhook/gitea", "secret": GITEA_SECRET})
+    sandbox.change(do="merge", number=2)  # first, for it moves the others' base
     sandbox.change(do="status", branch="b1", state="success", context="ci/build", description="all <good> & done",
                    target_url="http://ci/1?a=b&c=d")
     sandbox.change(do="approve", number=1, user="ann", body="fine — <b>")
-    sandbox.change(do="merge", number=2)
     sent = [got for got in sandbox.control("GET", "orchestrator?until_received=4")["received"] if got["event"] != "push"]
     assert len(sent) == 3 and all(got["verified"] for got in sent)
     orchestrator.forget()
