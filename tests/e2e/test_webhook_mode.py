@@ -388,8 +388,8 @@ def test_starts_and_verdicts_are_replayed_verified_and_healed(database, sandbox,
     plane.issues({"number": 1, "name": "Basket — корзина 🔧", "state": "In Progress"}, {"number": 2, "state": "Approved"},
                  {"number": 3, "state": "Rejected"}, {"number": 4, "state": "In Progress"})
     plane.change("create", project="ORCH", number=5, state="In Progress", created_ago=4000, updated_ago=3900, webhook="none")
-    for key, stage in (("ORCH-2", "analysis"), ("ORCH-3", "analysis"), ("ORCH-4", "review")):
-        seed_task(database, plane, key, stage)
+    for id, (key, stage) in enumerate((("ORCH-2", "analysis"), ("ORCH-3", "analysis"), ("ORCH-4", "review")), 100):
+        seed_task(database, plane, key, stage, id=id)  # out of the way of the ids that the orchestrator makes
     service = start(**plane.settings())
     assert plane_stages(database) == {"ORCH-1": "analysis", "ORCH-2": "architecture", "ORCH-3": "analysis", "ORCH-4": "review",
                                       "ORCH-5": "analysis"}
