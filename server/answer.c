@@ -16,7 +16,7 @@
 #define TYPE_JSON "application/json"
 #define TYPE_PROBLEM "application/problem+json"
 
-static void response_header(struct MHD_Response *response, const char *name, const char *value)
+void answer_response_header(struct MHD_Response *response, const char *name, const char *value)
 {
     if (MHD_add_response_header(response, name, value) != MHD_YES)
         log_error("a header was not fit to be sent", LOG_S("name", name));
@@ -29,9 +29,9 @@ struct MHD_Response *answer_response(const char *body, size_t len, enum answer_o
         len, (void *)(uintptr_t)body, owner == ANSWER_FREE ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT);
     if (!response)
         abort(); /* out of memory, see err.h */
-    response_header(response, "Content-Type", content_type);
-    response_header(response, "X-Content-Type-Options", "nosniff");
-    response_header(response, "Cache-Control", owner == ANSWER_FREE ? "no-store" : "no-cache");
+    answer_response_header(response, "Content-Type", content_type);
+    answer_response_header(response, "X-Content-Type-Options", "nosniff");
+    answer_response_header(response, "Cache-Control", owner == ANSWER_FREE ? "no-store" : "no-cache");
     return response;
 }
 
@@ -47,7 +47,7 @@ static void answer_with(struct request *request, int status, struct MHD_Response
 {
     assert(!request->response && !request->published && !request->handed_over);
     for (size_t i = 0; i < request->n_headers; i++) {
-        response_header(response, request->headers[i].name, request->headers[i].value);
+        answer_response_header(response, request->headers[i].name, request->headers[i].value);
         free(request->headers[i].value);
     }
     request->n_headers = 0;
