@@ -92,7 +92,7 @@ $(OUT)/tests/%: $(OUT)/tests/%.o $(SUPPORT) $(LIB)
 $(BENCH): $(patsubst %.c,$(OUT)/%.o,$(filter-out tests/bench/bench_%,$(wildcard tests/bench/*.c)))
 
 # Tests of the domain see facts that the test made up, in place of book, Gitea and the network.
-$(addprefix $(OUT)/tests/,unit/test_gate integration/test_pass integration/test_sweeper): $(OUT)/tests/doubles/facts.o
+$(addprefix $(OUT)/tests/,unit/test_gate unit/test_resolve integration/test_pass integration/test_sweeper): $(OUT)/tests/doubles/facts.o
 
 $(OUT)/%.o: %.c
 	@mkdir -p $(@D)

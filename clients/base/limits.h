@@ -72,6 +72,14 @@
 #define LIMIT_REPORTS_BYTES \
     ((size_t)2 * 1024 * 1024) /* reports kept in memory: beyond it the oldest lose their items */
 
+/* Questions to upstreams outside of passes. */
+#define LIMIT_INQUIRIES 64u      /* distinct ones under way */
+#define LIMIT_RESOLVE_TASKS 500u /* unfinished tasks of one repo whose branches are looked at */
+#define LIMIT_RESOLVE_KEPT 1024u /* commits of which Gitea's answers are kept … */
+#define LIMIT_RESOLVE_KEPT_BYTES ((size_t)4 * 1024 * 1024)
+#define LIMIT_RESOLVE_HIT_MS 10000 /* … for so long when the commit is a head, … */
+#define LIMIT_RESOLVE_MISS_MS 3000 /* … and for so long when it is none */
+
 /* The database. */
 #define LIMIT_STATEMENT_MS 5000 /* longest statement; a lock is waited for at most half of it */
 #define LIMIT_CONNECT_S 3
