@@ -3,8 +3,10 @@
 #ifndef RECONCILED_APP_H
 #define RECONCILED_APP_H
 
+struct explainer;
 struct pipeline;
 struct publication;
+struct resolver;
 struct settings;
 struct store;
 struct sweeper;
@@ -14,6 +16,8 @@ struct app {
     const struct pipeline *pipeline;
     struct store *store;
     struct sweeper *sweeper;
+    struct resolver *resolver;
+    struct explainer *explainer;
     struct publication *status; /* body of GET /reconcile/status */
 };
 

@@ -59,6 +59,8 @@ json_t *problem_document(int status, const char *detail);
 struct deferred;
 struct deferred *request_defer(struct request *request);
 void deferred_answer(struct deferred *deferred, int status, json_t *body_take);
+/* deferred_error: deferred_answer with what answer_error would answer. */
+void deferred_error(struct deferred *deferred, enum err err, const struct why *why);
 
 /* A publication is one JSON body, replaced now and then by one writer at a time and read by every listener
  * thread without a lock; all requests of one version share one prepared response. */

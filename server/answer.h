@@ -20,6 +20,8 @@ enum answer_owner {
 struct MHD_Response *answer_response(const char *body, size_t len, enum answer_owner owner,
                                      const char *content_type);
 
+#define RETRY_AFTER "5" /* seconds, with every 503 that passes by itself */
+
 /* answer_response_header: adds one. */
 void answer_response_header(struct MHD_Response *response, const char *name, const char *value);
 

@@ -98,7 +98,7 @@ void deferred_answer(struct deferred *deferred, int status, json_t *body_take)
 {
     struct MHD_Response *response = answer_json_response(status, body_take);
     if (status == 503)
-        answer_response_header(response, "Retry-After", "5");
+        answer_response_header(response, "Retry-After", RETRY_AFTER);
     struct deferrals *deferrals = deferred->deferrals;
     pthread_mutex_lock(&deferrals->lock);
     struct request *request = unlink_out(deferred);

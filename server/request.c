@@ -126,7 +126,7 @@ void request_release(struct request *request)
 
 void request_refuse_waiting(struct request *request, const char *detail)
 {
-    answer_header(request, "Retry-After", "5");
+    answer_header(request, "Retry-After", RETRY_AFTER);
     answer_problem(request, 503, "%s", detail);
 }
 
