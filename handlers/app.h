@@ -4,6 +4,7 @@
 #define RECONCILED_APP_H
 
 struct explainer;
+struct inquirer;
 struct pipeline;
 struct publication;
 struct resolver;
@@ -16,6 +17,7 @@ struct app {
     const struct pipeline *pipeline;
     struct store *store;
     struct sweeper *sweeper;
+    struct inquirer *inquirer; /* of the next two alone */
     struct resolver *resolver;
     struct explainer *explainer;
     struct publication *status; /* body of GET /reconcile/status */
