@@ -36,7 +36,6 @@ struct next_view {
     const struct policy *policy; /* what is in force */
     const char *unreadable; /* why the stored settings cannot be understood, which counts as off; or NULL */
     const struct verdict *verdict; /* of a stage with gates that can be read; else NULL */
-    int64_t now_us;                /* the database's clock */
     int64_t next_pass_us;          /* the timer's, by the same clock */
 };
 
