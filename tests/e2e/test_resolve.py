@@ -23,8 +23,8 @@ MAIN, NOWHERE = sha(0xa), sha(0xffff)
 
 
 def world(sandbox, *branches, pulls=(), **more):
-    """acme/app with main and branches (name, sha)."""
-    sandbox.world({"full_name": "acme/app", "branches": [{"name": "main", "sha": MAIN}, *[
+    """acme/app with main and branches (name, sha), and a fork of it."""
+    sandbox.world({"full_name": "fork/app", "branches": [{"name": "theirs", "sha": sha(5)}]}, {"full_name": "acme/app", "branches": [{"name": "main", "sha": MAIN}, *[
         {"name": name, "sha": head} for name, head in branches]], "pulls": list(pulls), **more})
 
 
@@ -73,10 +73,10 @@ def test_many_tasks_are_looked_at_together(database, sandbox, service):
 
 def test_an_open_pull_request_whose_head_it_is(database, sandbox, service):
     seed(database, {"id": 1, "stage": "review"}, {"id": 2, "stage": "development"})
-    world(sandbox, ("b1", sha(1)), ("b2", sha(2)), ("hotfix", sha(7)), ("left", sha(8)), ("right", sha(8)), pulls=[
-        pull(1, "b1", sha(0x11)), pull(2, "hotfix", sha(7)), pull(3, "b2", sha(9), state="closed"),
+    world(sandbox, ("b2", sha(2)), ("hotfix", sha(7)), ("left", sha(8)), ("right", sha(8)), pulls=[
+        pull(1, "b1", sha(0x11), head_deleted=True), pull(2, "hotfix", sha(7)), pull(3, "b2", sha(9), state="closed"),
         pull(4, "theirs", sha(5), head_repo="fork/app"), pull(5, "left", sha(8)), pull(6, "right", sha(8))])
-    assert ask(service, sha(0x11)) == found(sha(0x11), "pull_request", task_of(1, "review"))  # a push not seen in the branch yet
+    assert ask(service, sha(0x11)) == found(sha(0x11), "pull_request", task_of(1, "review"))  # its branch was deleted
     assert ask(service, sha(7)) == found(sha(7), "pull_request", no_task("hotfix"))
     assert "#4" in ask(service, sha(5), status=404)["detail"]  # a fork's: not the sole task's
     ambiguous = ask(service, sha(8), status=409)
@@ -163,7 +163,7 @@ def test_a_sha_256_is_one_too(database, sandbox, service):
 
 # ---- when Gitea does not answer ----
 
-DOWN = [("status", {"status": 500}), ("status", {"status": 401}), ("status", {"status": 403}), ("garbage", {}), ("close", {}), ("cut", {"bytes": 10}),
+DOWN = [("status", {"status": 500}), ("status", {"status": 401}), ("status", {"status": 403}), ("garbage", {}), ("close", {}), ("cut", {"bytes": 1}),
         ("status", {"status": 429, "retry_after": 60}), ("hang", {})]
 
 
