@@ -48,7 +48,7 @@ void book_bell(struct book *book, book_bell_fn *ring, void *arg);
 
 /* book_waiter: whoever is named here (any non-NULL pointer) waits for the facts that are looked up from now
  * on. */
-void book_waiter(struct book *book, void *waiter);
+void book_waiter(struct book *book, void *who);
 
 enum book_step { BOOK_READY, BOOK_NOTHING_YET, BOOK_ALL_ANSWERED };
 

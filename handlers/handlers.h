@@ -17,6 +17,7 @@ handler_fn handle_tasks_get;    /* GET  /reconcile/tasks/{id} */
 handler_fn handle_history_list; /* GET  /reconcile/history */
 handler_fn handle_healthz_get;  /* GET  /healthz */
 handler_fn handle_readyz_get;   /* GET  /readyz */
+handler_fn handle_metrics_get;  /* GET  /metrics */
 handler_fn handle_openapi_get;  /* GET  /openapi.json */
 
 #endif

@@ -4,8 +4,10 @@
 #include <stdlib.h>
 
 #include "clients/base/jsonx.h"
+#include "clients/base/metric.h"
 #include "clients/base/text.h"
 #include "clients/gitea.h"
+#include "clients/plane.h"
 #include "clients/store.h"
 #include "reconcile/pass.h"
 #include "reconcile/policy.h"
@@ -15,6 +17,7 @@
 struct status {
     const struct settings *settings;
     struct gitea *gitea;
+    struct plane *plane;
     status_change_fn *on_change;
     void *arg;
     int64_t started_us;
@@ -31,18 +34,33 @@ struct status {
     int64_t unblocked_total;
     char *last_unblocked;
     json_t *last_pass; /* null before the first */
+    json_t *scanned;   /* how Plane's listings stand: waiting, projects */
     bool database_ok;
     int64_t database_since_us; /* since when it has not been ok */
     char *database_words;
 };
 
-struct status *status_new(const struct settings *settings, struct gitea *gitea, status_change_fn *on_change,
-                          void *arg)
+/* The gauges show what the document shows. */
+static void set_gauges(const struct status *status)
+{
+    metric_set(METRIC_ENABLED, NULL, status->enabled);
+    metric_set(METRIC_PLANE_ENABLED, NULL, status->plane_enabled);
+    metric_set(METRIC_OBSERVING, NULL, status->observing);
+    metric_set(METRIC_PASS_INTERVAL, NULL, status->interval_s);
+    metric_set(METRIC_LAST_PASS, NULL, status->last_run_us);
+    metric_set(METRIC_STUCK_TASKS, NULL, (int64_t)status->stuck);
+    metric_set(METRIC_STUCK_OLDEST_AGE, NULL, status->oldest_age_s);
+    metric_set(METRIC_DATABASE_UP, NULL, status->database_ok);
+}
+
+struct status *status_new(const struct settings *settings, struct gitea *gitea, struct plane *plane,
+                          status_change_fn *on_change, void *arg)
 {
     struct status *status = mem_zero(1, sizeof *status);
     *status = (struct status){
         .settings = settings,
         .gitea = gitea,
+        .plane = plane,
         .on_change = on_change,
         .arg = arg,
         .started_us = clock_wall_us(),
@@ -52,9 +70,11 @@ struct status *status_new(const struct settings *settings, struct gitea *gitea, 
         .interval_s = settings->interval_s,
         .pause = json_null(),
         .last_pass = json_null(),
+        .scanned = json_object(),
         .database_ok = true,
     };
     pthread_mutex_init(&status->lock, NULL);
+    set_gauges(status);
     return status;
 }
 
@@ -65,6 +85,7 @@ void status_free(struct status *status)
     pthread_mutex_destroy(&status->lock);
     json_decref(status->pause);
     json_decref(status->last_pass);
+    json_decref(status->scanned);
     free(status->last_unblocked);
     free(status->database_words);
     free(status);
@@ -86,16 +107,43 @@ static json_t *upstreams(const struct status *status)
 {
     const struct settings *settings = status->settings;
     struct gitea_health gitea;
+    struct plane_health plane;
     gitea_health(status->gitea, &gitea);
+    plane_health(status->plane, &plane);
     json_t *object = json_object();
     json_put(object, "database",
              health(status->database_ok, status->database_words, status->database_since_us));
     json_put(object, "plane",
-             health(settings->plane_url != NULL, "ORCH_PLANE_URL is not set: the Plane side is off", 0));
+             plane_configured(status->plane)
+                 ? health(plane.ok, plane.words, plane.since_us)
+                 : health(false, "ORCH_PLANE_URL is not set: the Plane side is off", 0));
     json_put(object, "gitea", health(gitea.ok, gitea.words, gitea.since_us));
     json_put(object, "telegram",
              health(settings->telegram_bot_token != NULL,
                     "ORCH_TELEGRAM_BOT_TOKEN is not set: messages are only logged", 0));
+    return object;
+}
+
+/* Unix seconds, to the millisecond. */
+static double seconds_of(int64_t us)
+{
+    int64_t ms = us / 1000;
+    return (double)ms / 1000.0;
+}
+
+/* Null where Plane is not configured. The budget is as of now. */
+static json_t *plane_block(const struct status *status)
+{
+    if (!plane_configured(status->plane))
+        return json_null();
+    struct plane_budget budget;
+    plane_budget(status->plane, &budget);
+    json_t *object = json_deep_copy(status->scanned), *numbers = json_object();
+    json_put(numbers, "limit", json_integer(budget.limit));
+    json_put(numbers, "reserve", json_integer(budget.reserve));
+    json_put(numbers, "left", json_integer(budget.left));
+    json_put(numbers, "retry_after_s", json_integer(budget.retry_after_s));
+    json_put(object, "budget", numbers);
     return object;
 }
 
@@ -108,7 +156,7 @@ static json_t *build(const struct status *status)
     json_put(object, "plane_enabled", json_boolean(status->plane_enabled));
     json_put(object, "interval", json_integer(status->interval_s));
     json_put(object, "last_run_ts",
-             status->last_run_us ? json_real((double)(status->last_run_us / 1000) / 1000.0) : json_null());
+             status->last_run_us ? json_real(seconds_of(status->last_run_us)) : json_null());
     json_put(object, "unblocked_total", json_integer(status->unblocked_total));
     json_put(object, "last_unblocked", json_text(status->last_unblocked));
     json_put(object, "mode", json_text(status->observing ? "observe" : "heal"));
@@ -121,6 +169,7 @@ static json_t *build(const struct status *status)
     json_put(stuck, "oldest_age_s", json_integer(status->oldest_age_s));
     json_put(object, "stuck", stuck);
     json_put(object, "last_pass", json_deep_copy(status->last_pass));
+    json_put(object, "plane", plane_block(status));
     json_put(object, "upstreams", upstreams(status));
     return object;
 }
@@ -136,6 +185,7 @@ json_t *status_document(struct status *status)
 /* Publishing inside the lock keeps the publications in the order of the changes. */
 static void publish_and_unlock(struct status *status)
 {
+    set_gauges(status);
     if (status->on_change) {
         json_t *document = build(status);
         status->on_change(status->arg, document);
@@ -197,11 +247,35 @@ void status_database(struct status *status, enum err err, const struct why *why)
     publish_and_unlock(status);
 }
 
+static void keep_scanned(struct status *status, const json_t *scanned)
+{
+    json_decref(status->scanned);
+    status->scanned = json_deep_copy(scanned);
+}
+
+void status_plane(struct status *status, const json_t *scanned)
+{
+    pthread_mutex_lock(&status->lock);
+    keep_scanned(status, scanned);
+    publish_and_unlock(status);
+}
+
 void status_pass_begins(struct status *status)
 {
     pthread_mutex_lock(&status->lock);
     status->running = true;
     publish_and_unlock(status);
+}
+
+/* A dry pass holds nothing back. */
+static void set_pass_gauges(const struct pass_result *result)
+{
+    const json_t *gate = json_object_get(result->report, "gate");
+    if (!result->looked || json_get_bool(result->report, "dry_run", false))
+        return;
+    metric_set(METRIC_HELD_TASKS, NULL, json_get_int(gate, "held", 0));
+    metric_set(METRIC_QUARANTINED_TASKS, NULL, json_get_int(gate, "quarantined", 0));
+    metric_set(METRIC_UNKNOWN_STAGE_TASKS, NULL, json_get_int(result->report, "unknown_stage", 0));
 }
 
 void status_pass_ended(struct status *status, const struct pass_result *result)
@@ -211,9 +285,12 @@ void status_pass_ended(struct status *status, const struct pass_result *result)
     status->last_run_us = clock_wall_us();
     json_decref(status->last_pass);
     status->last_pass = report_summary(result->report);
+    if (result->plane)
+        keep_scanned(status, result->plane);
     if (result->looked) {
-        status->stuck = result->stuck - (size_t)result->transitions;
+        status->stuck = result->stuck - (size_t)result->unstuck;
         status->oldest_age_s = result->oldest_age_s;
     }
+    set_pass_gauges(result);
     publish_and_unlock(status);
 }

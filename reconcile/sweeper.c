@@ -8,7 +8,9 @@
 #include "clients/base/jsonx.h"
 #include "clients/base/limits.h"
 #include "clients/base/log.h"
+#include "clients/base/metric.h"
 #include "clients/store.h"
+#include "reconcile/plane_scan.h"
 #include "reconcile/policy.h"
 #include "reconcile/report.h"
 #include "reconcile/reports.h"
@@ -60,7 +62,10 @@ struct sweeper *sweeper_new(struct pass_world *world, sweeper_change_fn *on_chan
 {
     struct sweeper *sweeper = mem_zero(1, sizeof *sweeper);
     sweeper->world = world;
-    sweeper->status = status_new(world->settings, world->gitea, on_change, arg);
+    sweeper->status = status_new(world->settings, world->gitea, world->plane, on_change, arg);
+    json_t *scanned = plane_scan_status(world->scan);
+    status_plane(sweeper->status, scanned);
+    json_decref(scanned);
     sweeper->reports = reports_new();
     pthread_mutex_init(&sweeper->lock, NULL);
     pthread_condattr_t attr;
@@ -68,11 +73,6 @@ struct sweeper *sweeper_new(struct pass_world *world, sweeper_change_fn *on_chan
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_cond_init(&sweeper->wake, &attr);
     pthread_condattr_destroy(&attr);
-    if (on_change) {
-        json_t *document = status_document(sweeper->status);
-        on_change(arg, document);
-        json_decref(document);
-    }
     return sweeper;
 }
 
@@ -141,10 +141,10 @@ static bool has_acted(const json_t *counts)
 
 static void log_pass(const struct pass_result *result)
 {
-    const json_t *gate = json_object_get(result->report, "gate");
-    bool acted = has_acted(gate) || has_acted(json_object_get(result->report, "plane"));
+    const json_t *gate = json_object_get(result->report, "gate"),
+                 *plane = json_object_get(result->report, "plane");
+    bool acted = has_acted(gate) || has_acted(plane);
     log_event(acted ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG, "pass",
-              LOG_S("pass", json_get_text(result->report, "id", "")),
               LOG_S("trigger", json_get_text(result->report, "trigger", "")),
               LOG_S("state", json_get_text(result->report, "state", "")),
               LOG_B("dry_run", json_get_bool(result->report, "dry_run", false)),
@@ -152,8 +152,17 @@ static void log_pass(const struct pass_result *result)
               LOG_I("candidates", json_get_int(gate, "candidates", 0)),
               LOG_I("advanced", json_get_int(gate, "advanced", 0)),
               LOG_I("red", json_get_int(gate, "red", 0)), LOG_I("unknown", json_get_int(gate, "unknown", 0)),
-              LOG_I("raced", json_get_int(gate, "raced", 0)), LOG_I("held", json_get_int(gate, "held", 0)),
-              LOG_I("failed", json_get_int(gate, "failed", 0)));
+              LOG_I("raced", json_get_int(gate, "raced", 0) + json_get_int(plane, "raced", 0)),
+              LOG_I("held", json_get_int(gate, "held", 0) + json_get_int(plane, "held", 0)),
+              LOG_I("failed", json_get_int(gate, "failed", 0) + json_get_int(plane, "failed", 0)),
+              LOG_I("started", json_get_int(plane, "started", 0)),
+              LOG_I("approved", json_get_int(plane, "approved", 0)),
+              LOG_I("rejected", json_get_int(plane, "rejected", 0)));
+}
+
+static void count_pass(const struct pass_request *request, const char *result)
+{
+    metric_count(METRIC_PASSES, pass_trigger_name(request->trigger), result);
 }
 
 /* ---- one pass
@@ -224,6 +233,8 @@ static void make_pass(struct sweeper *sweeper, struct pending *run)
     enum err err = must_look(sweeper) ? look_at_settings(sweeper, &why) : ERR_OK;
     if (err || (run->request.trigger == TRIGGER_TIMER && !sweeper->policy->enabled)) {
         note_database(sweeper, err, &why);
+        if (err)
+            count_pass(&run->request, pass_state_name(PASS_FAILED));
         if (run->request.trigger != TRIGGER_TIMER) {
             json_t *report = unborn_report(run, PASS_FAILED, clock_wall_us(), why.text);
             reports_put(sweeper->reports, report);
@@ -239,6 +250,8 @@ static void make_pass(struct sweeper *sweeper, struct pending *run)
     note_database(sweeper, err, &why);
     if (sweeper->policy->revision != revision)
         status_policy(sweeper->status, sweeper->policy);
+    count_pass(&run->request, json_get_text(result.report, "state", NULL));
+    metric_observe(METRIC_PASS_DURATION, NULL, json_get_int(result.report, "duration_ms", 0));
     log_pass(&result);
     reports_put(sweeper->reports, result.report);
     if (!err)
@@ -339,7 +352,9 @@ static void *sweep(void *arg)
         if (next == NEXT_LOOK) {
             look_only(sweeper);
         } else {
+            log_set_pass(run.id.s);
             make_pass(sweeper, &run);
+            log_set_pass(NULL);
             note_end(sweeper);
         }
         set_due(sweeper);

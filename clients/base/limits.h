@@ -37,6 +37,11 @@
 #define LIMIT_PLANE_RESERVE 10u     /* of these, kept for passes that a person asked for */
 #define LIMIT_PLANE_PAGE 100u       /* rows of one page; every version gives that many */
 #define LIMIT_PLANE_STATE_PAGES 10u /* of a project's states, of an issue's activities */
+#define LIMIT_PLANE_PAGES 1000u     /* of one listing: 100,000 issues of one project */
+#define LIMIT_PLANE_FULL_S 3600     /* from one full listing of a project to the next */
+#define LIMIT_PLANE_OVERLAP_S 120   /* read again below the watermark: what was committed late */
+#define LIMIT_PLANE_OPEN 20000u     /* issues that are remembered because something may have to be done */
+#define LIMIT_PLANE_SIDE_MS 60000   /* of one pass, for Plane's answers: the gates' next turn must come */
 
 /* Text that comes from tables and upstreams into reports, logs and messages. */
 #define LIMIT_REASON ((size_t)400)
@@ -60,14 +65,12 @@
 /* A pass. */
 #define LIMIT_PASS_CANDIDATES \
     5000u /* tasks looked at in one pass; the fair order makes the rest wait for the next */
-#define LIMIT_PASS_ITEMS 1000u /* items named in one report; the counters count all */
-#define LIMIT_BATCH 256u       /* transitions in one transaction */
-#define LIMIT_PASSES_KEPT 200u /* recent pass reports kept for /reconcile/runs */
-#define LIMIT_RESTING 20000u   /* tasks whose rest is remembered */
-#define LIMIT_PASS_MS 300000   /* longest pass; what is not answered by then is unknown */
-#define LIMIT_HEALS_PER_WINDOW                                                   \
-    3 /* of one task at one stage; one that was healed more often is quarantined \
-       */
+#define LIMIT_PASS_ITEMS 1000u   /* items named in one report; the counters count all */
+#define LIMIT_BATCH 256u         /* transitions in one transaction */
+#define LIMIT_PASSES_KEPT 200u   /* recent pass reports kept for /reconcile/runs */
+#define LIMIT_RESTING 20000u     /* tasks whose rest is remembered */
+#define LIMIT_PASS_MS 300000     /* longest pass; what is not answered by then is unknown */
+#define LIMIT_HEALS_PER_WINDOW 3 /* of one task at one stage; healed more often, it is quarantined */
 #define LIMIT_HEALS_WINDOW_S 86400
 #define LIMIT_OUTBOX_KEPT 1000u /* sent messages kept, so that nothing is told twice */
 #define LIMIT_REPORTS_BYTES \

@@ -11,6 +11,7 @@ import json
 import os
 import pathlib
 import pwd
+import re
 import shutil
 import signal
 import socket
@@ -35,15 +36,15 @@ def die_with_the_tests():
     LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def eventually(look, what="what was waited for"):
+def eventually(look, what="what was waited for", deadline_s=DEADLINE_S):
     """The first true value of look()."""
-    end = time.monotonic() + DEADLINE_S
+    end = time.monotonic() + deadline_s
     while time.monotonic() < end:
         value = look()
         if value:
             return value
         time.sleep(0.02)
-    raise AssertionError(f"{what} did not come about within {DEADLINE_S} s")
+    raise AssertionError(f"{what} did not come about within {deadline_s} s")
 
 
 class Answer:
@@ -342,8 +343,9 @@ class Service:
         def address():
             assert self.process.poll() is None, self.log.read_text()
             for line in self.log.read_bytes()[begin:].decode().splitlines():
-                if "msg=listening" in line:
-                    return line.split("addr=")[1].split()[0]
+                listening = re.search(r'msg=listening addr=(\S+)|"msg":"listening","addr":"([^"]+)"', line)
+                if listening:
+                    return listening[1] or listening[2]
             return None
 
         self.address = eventually(address, "the service's address")
