@@ -194,6 +194,17 @@ static enum err page_read(struct sqlite_conn *conn, sqlite3_stmt *statement, siz
     return err;
 }
 
+/* When a task is stuck, of the stage asked for if there is one. */
+static char *graces_line(const struct store_tasks_query *query)
+{
+    if (!query->stage)
+        return sqlite_graces_line(query->gated, query->n_gated);
+    for (size_t i = 0; i < query->n_gated; i++)
+        if (strcmp(query->gated[i].stage, query->stage) == 0)
+            return sqlite_graces_line(&query->gated[i], 1);
+    return sqlite_graces_line(NULL, 0);
+}
+
 enum err sqlite_tasks_list(struct store *store, const struct store_tasks_query *query,
                            struct store_tasks_page *ret, struct why *why)
 {
@@ -202,7 +213,7 @@ enum err sqlite_tasks_list(struct store *store, const struct store_tasks_query *
     AUTO_FREE unsigned char *bytes = place.bytes;
     if (!placed)
         return why_set(why, ERR_INVALID, "no page of tasks ended at this place");
-    AUTO_FREE char *graces = sqlite_graces_line(query->gated, query->n_gated);
+    AUTO_FREE char *graces = graces_line(query);
     AUTO_FREE char *terminal = sqlite_texts_line(query->terminal, query->n_terminal);
     AUTO_GIVE struct sqlite_conn *conn = NULL;
     sqlite3_stmt *statement;

@@ -138,9 +138,9 @@ static const char issue_tasks_sql[] =
     " LEFT JOIN jobs j ON j.id = (SELECT max(a.id) FROM jobs a" \
     "  WHERE a.status IN ('queued', 'running') AND a.task_id = t.id)"
 
-/* 1 as for STUCK, 2 [terminal stage, …], 3 a stage or null, 4 a repo or null, 5 whether only the stuck ones;
- * where the page before ended: 6 in which part (0: there was none, 1: the stuck ones, 2: the others), 7 with
- * which updated_at and 8 which id; 9 the limit.
+/* 1 as for STUCK, but only of the stage asked for, 2 [terminal stage, …], 3 that stage or null, 4 a repo or
+ * null, 5 whether only the stuck ones; where the page before ended: 6 in which part (0: there was none, 1:
+ * the stuck ones, 2: the others), 7 with which updated_at and 8 which id; 9 the limit.
  *
  * The cost follows the stuck tasks and the page: of each stage at most `limit` others are taken, along
  * (stage, updated_at) from where the page before ended. null comes before everything and is compared with
@@ -171,10 +171,9 @@ static const char tasks_list_sql[] =
     " FROM page p CROSS JOIN tasks t ON t.id = p.id" ENTRY_JOB " ORDER BY p.part, p.updated_at, p.id";
 
 /* 1 as for STUCK, 2 the id. */
-static const char task_get_sql[] =
-    "WITH" STUCK " asked(id) AS (SELECT ?2)"
-    " SELECT " ENTRY_COLUMNS ", EXISTS (SELECT 1 FROM stuck s WHERE s.id = t.id), " NOW_US
-    " FROM asked a CROSS JOIN tasks t ON t.id = a.id" ENTRY_JOB;
+static const char task_get_sql[] = "WITH" STUCK " asked(id) AS (SELECT ?2)"
+                                   " SELECT " ENTRY_COLUMNS ", t.id IN (SELECT id FROM stuck), " NOW_US
+                                   " FROM asked a CROSS JOIN tasks t ON t.id = a.id" ENTRY_JOB;
 
 static const char *const texts[] = {
     [SQL_BEGIN_WRITE] = "BEGIN IMMEDIATE",
@@ -263,10 +262,12 @@ static const char *const texts[] = {
 
     [SQL_TASKS_LIST] = tasks_list_sql,
     [SQL_TASK_GET] = task_get_sql,
-    /* 1 the repo, 2 [stage, …], 3 the limit. The + keeps SQLite from going through all tasks by their ids. */
-    [SQL_REPO_TASKS] = "SELECT id, work_item_id, branch, stage FROM tasks"
-                       " WHERE repo = ?1 AND stage IN (SELECT value FROM json_each(?2)) AND branch <> ''"
-                       " ORDER BY +id DESC LIMIT ?3",
+    /* 1 the repo, 2 [stage, …], 3 the limit. From the stages into the index, never through all tasks in the
+     * order of their ids. */
+    [SQL_REPO_TASKS] = "SELECT t.id, t.work_item_id, t.branch, t.stage"
+                       " FROM (SELECT DISTINCT value FROM json_each(?2)) s CROSS JOIN tasks t"
+                       " ON t.repo = ?1 AND t.stage = s.value WHERE t.branch <> ''"
+                       " ORDER BY t.id DESC LIMIT ?3",
 
     [SQL_LEDGER_SUMMARY] = "SELECT (SELECT count(*) FROM reconcile_ledger),"
                            " (SELECT work_item_id FROM reconcile_ledger ORDER BY seq DESC LIMIT 1)",
