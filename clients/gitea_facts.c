@@ -31,26 +31,26 @@ static void repo_replied(struct book *book, void *arg, const struct gitea_reply 
               : NULL);
 }
 
-const struct gitea_repo *gitea_repo(struct book *book, struct gitea *gitea, const char *name)
+const struct gitea_repo *gitea_repo(struct book *book, struct gitea *gitea, const char *repo)
 {
     struct arena *arena = book_arena(book);
-    AUTO_FREE char *key = mem_printf("gitea repo\n%s", name);
+    AUTO_FREE char *key = mem_printf("gitea repo\n%s", repo);
     bool is_new;
-    struct repo *repo = (struct repo *)(void *)book_question(book, key, sizeof *repo, &is_new);
+    struct repo *asked = (struct repo *)(void *)book_question(book, key, sizeof *asked, &is_new);
     if (is_new) {
-        repo->question.fact = &repo->fact.fact;
-        repo->what = gitea_what(arena, "repository %s", name);
+        asked->question.fact = &asked->fact.fact;
+        asked->what = gitea_what(arena, "repository %s", repo);
         const char *segments[] = {"repos", NULL, NULL, NULL};
-        if (gitea_repo_split(arena, name, &segments[1], &segments[2])) {
-            repo->fact.fact.url = gitea_url(arena, gitea, segments, NULL);
-            gitea_ask(book, gitea, repo->fact.fact.url, repo->what, repo_replied, repo);
+        if (gitea_repo_split(arena, repo, &segments[1], &segments[2])) {
+            asked->fact.fact.url = gitea_url(arena, gitea, segments, NULL);
+            gitea_ask(book, gitea, asked->fact.fact.url, asked->what, repo_replied, asked);
         } else {
-            book_settle(book, &repo->question, FACT_FAILED,
-                        arena_printf(arena, "%s: %s", repo->what, not_a_repo));
+            book_settle(book, &asked->question, FACT_FAILED,
+                        arena_printf(arena, "%s: %s", asked->what, not_a_repo));
         }
     }
-    book_wait(book, &repo->question);
-    return &repo->fact;
+    book_wait(book, &asked->question);
+    return &asked->fact;
 }
 
 /* ---- statuses ---------------------------------------------------------------------------------------- */

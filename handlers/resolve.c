@@ -106,8 +106,8 @@ static enum err answer_of(const struct question *question, const struct resolver
 static void on_done(void *arg, const void *answer)
 {
     struct question *question = arg;
-    int status;
-    json_t *body;
+    int status = 0;
+    json_t *body = NULL;
     struct why why;
     enum err err = answer ? answer_of(question, answer, &status, &body, &why)
                           : why_set(&why, ERR_UNAVAILABLE, "the service is stopping");
@@ -122,8 +122,8 @@ static void on_done(void *arg, const void *answer)
 static void answer_now(struct request *request, const struct question *question,
                        const struct resolver_answer *answer)
 {
-    int status;
-    json_t *body;
+    int status = 0;
+    json_t *body = NULL;
     struct why why;
     enum err err = answer_of(question, answer, &status, &body, &why);
     if (err)

@@ -80,13 +80,6 @@ static void candidate_add(struct resolution *resolution, const char *branch,
     resolution->candidates[resolution->n++] = (struct resolve_candidate){branch, task};
 }
 
-static void candidates_drop(struct resolution *resolution)
-{
-    free(resolution->candidates);
-    resolution->candidates = NULL;
-    resolution->n = 0;
-}
-
 static void conclude(struct resolution *resolution, enum resolve_result result, char *words_take)
 {
     resolution->result = result;
@@ -127,25 +120,26 @@ static bool by_branch_head(const struct store_repo_tasks *tasks, const struct re
         enum resolve_head head = head_of(facts, tasks->rows[i].branch);
         open += is_open_question(head);
         failed += head == HEAD_FAILED;
-        if (head == HEAD_SAME)
-            candidate_add(ret, tasks->rows[i].branch, &tasks->rows[i]);
     }
     if (open > 0) {
-        candidates_drop(ret);
         ret->result = RESOLVE_PENDING;
-    } else if (ret->n > 0) {
+        return true;
+    }
+    for (size_t i = 0; i < tasks->n; i++)
+        if (head_of(facts, tasks->rows[i].branch) == HEAD_SAME)
+            candidate_add(ret, tasks->rows[i].branch, &tasks->rows[i]);
+    if (ret->n > 0)
         conclude_candidates(ret, METHOD_BRANCH_HEAD,
                             mem_printf("it is the head of the branches of %zu tasks", ret->n));
-    } else if (tasks->more) {
+    else if (tasks->more)
         conclude(ret, RESOLVE_UNAVAILABLE,
                  mem_printf("the repo has more than %zu unfinished tasks, and it is the head of none of the "
                             "newest of them",
                             tasks->n));
-    } else if (failed > 0) {
+    else if (failed > 0)
         conclude_unavailable(ret, tasks, facts);
-    } else {
+    else
         return false;
-    }
     return true;
 }
 
@@ -193,29 +187,37 @@ static bool by_pull_request(const struct store_repo_tasks *tasks, const struct r
     return true;
 }
 
-/* Rule 3; `ret` holds the tasks that wait for CI. */
-static void by_sole_task(const struct resolve_facts *facts, struct resolution *ret)
+/* Rule 3; `waiting` tasks are at a stage with a ci gate. */
+static void by_sole_task(const struct resolve_question *question, const struct store_repo_tasks *tasks,
+                         const struct resolve_facts *facts, size_t waiting, struct resolution *ret)
 {
-    if (ret->n == 0) {
+    if (waiting == 0) {
         conclude(ret, RESOLVE_NONE,
                  mem_dup("it is the head of no task's branch and of no open pull request, and no task of the "
                          "repo waits for CI"));
-    } else if (is_open_question(facts->base)) {
-        candidates_drop(ret);
+        return;
+    }
+    switch (facts->base) {
+    case HEAD_UNASKED:
+    case HEAD_PENDING:
         ret->result = RESOLVE_PENDING;
-    } else if (facts->base == HEAD_OTHER) {
+        break;
+    case HEAD_SAME:
+        conclude(ret, RESOLVE_NONE, mem_printf("it is the head of %s, and so no task's", facts->base_name));
+        break;
+    case HEAD_FAILED:
+        conclude_unavailable(ret, tasks, facts);
+        break;
+    case HEAD_OTHER:
+        for (size_t i = 0; i < tasks->n; i++)
+            if (is_ci_stage(question->pipeline, tasks->rows[i].stage))
+                candidate_add(ret, tasks->rows[i].branch, &tasks->rows[i]);
         conclude_candidates(
             ret, METHOD_SOLE_TASK,
-            mem_printf("it is the head of no task's branch and of no open pull request, and %zu "
-                       "tasks of the repo wait for CI",
-                       ret->n));
-    } else {
-        candidates_drop(ret);
-        if (facts->base == HEAD_SAME)
-            conclude(ret, RESOLVE_NONE,
-                     mem_printf("it is the head of %s, and so no task's", facts->base_name));
-        else
-            conclude(ret, RESOLVE_UNAVAILABLE, mem_dup(facts->words ? facts->words : "Gitea did not answer"));
+            mem_printf("it is the head of no task's branch and of no open pull request, and %zu tasks of the "
+                       "repo wait for CI",
+                       waiting));
+        break;
     }
 }
 
@@ -230,12 +232,8 @@ void resolve_decide(const struct resolve_question *question, const struct store_
         waiting += is_ci_stage(question->pipeline, tasks->rows[i].stage);
     ret->wants_pulls = true;
     ret->wants_base = waiting > 0;
-    if (by_pull_request(tasks, facts, ret))
-        return;
-    for (size_t i = 0; i < tasks->n; i++)
-        if (is_ci_stage(question->pipeline, tasks->rows[i].stage))
-            candidate_add(ret, tasks->rows[i].branch, &tasks->rows[i]);
-    by_sole_task(facts, ret);
+    if (!by_pull_request(tasks, facts, ret))
+        by_sole_task(question, tasks, facts, waiting, ret);
 }
 
 /* ---- the facts --------------------------------------------------------------------------------------- */
@@ -343,15 +341,16 @@ static void learn_base(const struct resolve_question *question, struct book *boo
 void resolve_look(const struct resolve_question *question, const struct store_repo_tasks *tasks,
                   struct book *book, struct gitea *gitea, struct resolve_facts *facts, struct resolution *ret)
 {
-    resolve_facts_done(facts);
+    struct resolution by_heads;
+    *facts = (struct resolve_facts){0};
     learn_heads(question, tasks, book, gitea, facts);
-    resolve_decide(question, tasks, facts, ret);
-    if (ret->result != RESOLVE_PENDING || !ret->wants_pulls)
+    resolve_decide(question, tasks, facts, &by_heads);
+    if (by_heads.result != RESOLVE_PENDING || !by_heads.wants_pulls) {
+        *ret = by_heads;
         return;
-    bool wants_base = ret->wants_base;
+    }
     learn_pulls(question, book, gitea, facts);
-    if (wants_base)
+    if (by_heads.wants_base)
         learn_base(question, book, gitea, facts);
-    resolution_done(ret);
     resolve_decide(question, tasks, facts, ret);
 }

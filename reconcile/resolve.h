@@ -83,8 +83,8 @@ void resolution_done(struct resolution *resolution);
 void resolve_decide(const struct resolve_question *question, const struct store_repo_tasks *tasks,
                     const struct resolve_facts *facts, struct resolution *ret);
 
-/* resolve_look: the same from facts of a book, which it asks for as far as the rules go; `facts` is made
- * anew. Called again, like gate_evaluate, while the answer is RESOLVE_PENDING. */
+/* resolve_look: the same from facts of a book, which it asks for as far as the rules go; they are left in
+ * `facts`. Called again, like gate_evaluate, while the answer is RESOLVE_PENDING. Free both. */
 void resolve_look(const struct resolve_question *question, const struct store_repo_tasks *tasks,
                   struct book *book, struct gitea *gitea, struct resolve_facts *facts,
                   struct resolution *ret);

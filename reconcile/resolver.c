@@ -132,6 +132,7 @@ static const void *look(void *arg, struct book *book)
             subject->has_tasks = fresh = true;
         }
         resolution_done(&answer->resolution);
+        resolve_facts_done(&subject->facts);
         resolve_look(&question, &answer->tasks, book, resolver->gitea, &subject->facts, &answer->resolution);
         if (answer->resolution.result == RESOLVE_PENDING)
             return NULL;

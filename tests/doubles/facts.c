@@ -362,13 +362,13 @@ const struct gitea_open_pulls *gitea_open_pulls(struct book *book, struct gitea 
     return look_up(book, "open pulls", repo, &pulls, sizeof pulls);
 }
 
-const struct gitea_repo *gitea_repo(struct book *book, struct gitea *gitea, const char *name)
+const struct gitea_repo *gitea_repo(struct book *book, struct gitea *gitea, const char *repo)
 {
     (void)gitea;
-    struct gitea_repo repo = {.fact = absent};
+    struct gitea_repo answer = {.fact = absent};
     if (told.default_branch)
-        repo = (struct gitea_repo){{FACT_KNOWN, NULL, "repo"}, told.default_branch};
-    return look_up(book, "repo", name, &repo, sizeof repo);
+        answer = (struct gitea_repo){{FACT_KNOWN, NULL, "repo"}, told.default_branch};
+    return look_up(book, "repo", repo, &answer, sizeof answer);
 }
 
 const struct gitea_reviews *gitea_reviews(struct book *book, struct gitea *gitea, const char *repo,

@@ -42,12 +42,13 @@ static enum resolve_result ask_about(const char *sha)
         .repo = "acme/app", .sha = sha, .base_branch = "main", .pipeline = pipeline};
     struct book *book = book_new(NULL, 0);
     void *waiter;
-    resolution_done(&answer);
-    resolve_look(&question, &tasks, book, NULL, &facts, &answer);
-    while (answer.result == RESOLVE_PENDING) {
-        assert_int_equal(book_next(book, 0, &waiter), BOOK_READY);
+    for (;;) {
         resolution_done(&answer);
+        resolve_facts_done(&facts);
         resolve_look(&question, &tasks, book, NULL, &facts, &answer);
+        if (answer.result != RESOLVE_PENDING)
+            break;
+        assert_int_equal(book_next(book, 0, &waiter), BOOK_READY);
     }
     book_free(book);
     return answer.result;
