@@ -16,18 +16,28 @@ struct waiter {
     void *arg;
 };
 
+/* The two threads: one looks at facts as they come in, the other asks and waits. */
+enum worker_kind { LOOKS, ASKS, WORKERS };
+
+struct worker {
+    struct inquirer *inquirer;
+    pthread_t thread;
+    STAILQ_HEAD(turns, inquiry) turns; /* have something to look at, or to ask; under the inquirer's lock */
+};
+
 struct inquiry {
     struct inquirer *inquirer;
+    struct worker *worker;
     char *key; /* NULL: shared with nobody */
     const struct inquiry_kind *kind;
     void *subject;
     int64_t deadline_ms;
-    struct book *book; /* the thread's alone; NULL before the first look */
+    struct book *book; /* the worker's alone; NULL before the first look, and where nothing is looked at */
 
     /* Under the inquirer's lock. */
     LIST_ENTRY(inquiry) link;
     STAILQ_ENTRY(inquiry) turn;
-    bool has_turn; /* is in `turns` */
+    bool has_turn; /* is in its worker's turns */
     struct waiter *waiters;
     size_t n_waiters, waiters_size;
 };
@@ -35,13 +45,14 @@ struct inquiry {
 struct inquirer {
     struct fetch *fetch;
     int64_t timeout_ms;
-    pthread_t thread;
+    struct worker workers[WORKERS];
+    unsigned n_started;
+    atomic_bool stopping; /* `stop`, for who is in the middle of a call */
 
     pthread_mutex_t lock; /* guards all that follows */
     pthread_cond_t wake;
     LIST_HEAD(inquiries, inquiry) inquiries; /* under way */
     size_t n;
-    STAILQ_HEAD(turns, inquiry) turns; /* have something to look at */
     bool stop;
 };
 
@@ -52,14 +63,14 @@ static void turn_give(struct inquiry *inquiry)
     if (inquiry->has_turn)
         return;
     inquiry->has_turn = true;
-    STAILQ_INSERT_TAIL(&inquiry->inquirer->turns, inquiry, turn);
-    pthread_cond_signal(&inquiry->inquirer->wake);
+    STAILQ_INSERT_TAIL(&inquiry->worker->turns, inquiry, turn);
+    pthread_cond_broadcast(&inquiry->inquirer->wake);
 }
 
-static struct inquiry *turn_take(struct inquirer *inquirer)
+static struct inquiry *turn_take(struct worker *worker)
 {
-    struct inquiry *inquiry = STAILQ_FIRST(&inquirer->turns);
-    STAILQ_REMOVE_HEAD(&inquirer->turns, turn);
+    struct inquiry *inquiry = STAILQ_FIRST(&worker->turns);
+    STAILQ_REMOVE_HEAD(&worker->turns, turn);
     inquiry->has_turn = false;
     return inquiry;
 }
@@ -106,7 +117,7 @@ static void inquiry_free(struct inquiry *inquiry)
     book_free(inquiry->book); /* from here on nothing rings */
     pthread_mutex_lock(&inquiry->inquirer->lock);
     if (inquiry->has_turn)
-        STAILQ_REMOVE(&inquiry->inquirer->turns, inquiry, inquiry, turn);
+        STAILQ_REMOVE(&inquiry->worker->turns, inquiry, inquiry, turn);
     pthread_mutex_unlock(&inquiry->inquirer->lock);
     inquiry->kind->free(inquiry->subject);
     free(inquiry->waiters);
@@ -142,8 +153,19 @@ static size_t count_waiters(struct inquiry *inquiry)
     return n;
 }
 
+static bool ask_and_tell(struct inquiry *inquiry)
+{
+    bool more = true;
+    while (more && !atomic_load(&inquiry->inquirer->stopping)) {
+        size_t n = count_waiters(inquiry);
+        more = tell(inquiry, n,
+                    inquiry->kind->ask(inquiry->subject, inquiry->deadline_ms, &inquiry->inquirer->stopping));
+    }
+    return !more;
+}
+
 /* Looks until it is answered (true: it is over) or nothing but what is under way can help. */
-static bool inquiry_go_on(struct inquiry *inquiry)
+static bool look_and_tell(struct inquiry *inquiry)
 {
     void *self;
     if (!inquiry->book) {
@@ -167,29 +189,22 @@ static bool inquiry_go_on(struct inquiry *inquiry)
     }
 }
 
-/* ---- the thread -------------------------------------------------------------------------------------- */
+/* ---- the threads ------------------------------------------------------------------------------------- */
 
-static void *inquire(void *arg)
+static void *work(void *arg)
 {
-    struct inquirer *inquirer = arg;
+    struct worker *worker = arg;
+    struct inquirer *inquirer = worker->inquirer;
     pthread_mutex_lock(&inquirer->lock);
     for (;;) {
-        while (!inquirer->stop && STAILQ_EMPTY(&inquirer->turns))
+        while (!inquirer->stop && STAILQ_EMPTY(&worker->turns))
             pthread_cond_wait(&inquirer->wake, &inquirer->lock);
         if (inquirer->stop)
             break;
-        struct inquiry *inquiry = turn_take(inquirer);
+        struct inquiry *inquiry = turn_take(worker);
         pthread_mutex_unlock(&inquirer->lock);
-        if (inquiry_go_on(inquiry))
+        if (inquiry->kind->ask ? ask_and_tell(inquiry) : look_and_tell(inquiry))
             inquiry_free(inquiry);
-        pthread_mutex_lock(&inquirer->lock);
-    }
-    struct inquiry *inquiry;
-    while ((inquiry = LIST_FIRST(&inquirer->inquiries))) {
-        size_t n = inquiry->n_waiters;
-        pthread_mutex_unlock(&inquirer->lock);
-        (void)tell(inquiry, n, NULL); /* all: nobody joins once `stop` is set */
-        inquiry_free(inquiry);
         pthread_mutex_lock(&inquirer->lock);
     }
     pthread_mutex_unlock(&inquirer->lock);
@@ -198,31 +213,48 @@ static void *inquire(void *arg)
 
 enum err inquirer_start(struct fetch *fetch, int64_t timeout_ms, struct inquirer **ret, struct why *why)
 {
+    static const char *const names[] = {[LOOKS] = "inquirer", [ASKS] = "asker"};
     struct inquirer *inquirer = mem_zero(1, sizeof *inquirer);
     inquirer->fetch = fetch;
     inquirer->timeout_ms = timeout_ms;
     LIST_INIT(&inquirer->inquiries);
-    STAILQ_INIT(&inquirer->turns);
     pthread_mutex_init(&inquirer->lock, NULL);
     pthread_cond_init(&inquirer->wake, NULL);
-    if (pthread_create(&inquirer->thread, NULL, inquire, inquirer) != 0) {
-        inquirer_free(inquirer);
-        return why_set(why, ERR_INTERNAL, "the inquirer's thread cannot be started");
+    for (; inquirer->n_started < WORKERS; inquirer->n_started++) {
+        struct worker *worker = &inquirer->workers[inquirer->n_started];
+        worker->inquirer = inquirer;
+        STAILQ_INIT(&worker->turns);
+        if (pthread_create(&worker->thread, NULL, work, worker) != 0) {
+            inquirer_stop(inquirer);
+            inquirer_free(inquirer);
+            return why_set(why, ERR_INTERNAL, "the inquirer's threads cannot be started");
+        }
+        pthread_setname_np(worker->thread, names[inquirer->n_started]);
     }
-    pthread_setname_np(inquirer->thread, "inquirer");
     *ret = inquirer;
     return ERR_OK;
 }
 
+/* What is left when the threads have ended has nobody to answer it; nobody joins it once `stop` is set. */
+static void tell_the_rest(struct inquirer *inquirer)
+{
+    struct inquiry *inquiry;
+    while ((inquiry = LIST_FIRST(&inquirer->inquiries))) {
+        (void)tell(inquiry, inquiry->n_waiters, NULL);
+        inquiry_free(inquiry);
+    }
+}
+
 void inquirer_stop(struct inquirer *inquirer)
 {
+    atomic_store(&inquirer->stopping, true);
     pthread_mutex_lock(&inquirer->lock);
-    bool stopped = inquirer->stop;
     inquirer->stop = true;
-    pthread_cond_signal(&inquirer->wake);
+    pthread_cond_broadcast(&inquirer->wake);
     pthread_mutex_unlock(&inquirer->lock);
-    if (!stopped)
-        pthread_join(inquirer->thread, NULL);
+    for (; inquirer->n_started > 0; inquirer->n_started--)
+        pthread_join(inquirer->workers[inquirer->n_started - 1].thread, NULL);
+    tell_the_rest(inquirer);
 }
 
 void inquirer_free(struct inquirer *inquirer)
@@ -250,6 +282,7 @@ enum err inquirer_ask(struct inquirer *inquirer, const char *key, const struct i
         if (!inquiry) {
             inquiry = mem_zero(1, sizeof *inquiry);
             *inquiry = (struct inquiry){.inquirer = inquirer,
+                                        .worker = &inquirer->workers[kind->ask ? ASKS : LOOKS],
                                         .key = mem_dup(key),
                                         .kind = kind,
                                         .subject = subject_take,

@@ -1,4 +1,4 @@
-/* The thread that answers questions to upstreams: against a scripted Gitea that answers, hangs, and is not
+/* The threads that answer questions to upstreams: against a scripted Gitea that answers, hangs, and is not
  * there. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -60,6 +60,30 @@ static void subject_free(void *arg)
 }
 
 static const struct inquiry_kind kind = {.look = look, .free = subject_free};
+
+/* An inquiry that waits for a test to let it go on, or for the end of the process. */
+struct blocked {
+    sem_t begun, go_on;
+};
+
+static const void *wait_for_it(void *arg, int64_t deadline_ms, const atomic_bool *stopping)
+{
+    struct blocked *blocked = arg;
+    (void)deadline_ms;
+    sem_post(&blocked->begun);
+    while (sem_trywait(&blocked->go_on) != 0)
+        if (atomic_load(stopping))
+            return "cut short";
+    return "asked";
+}
+
+static void not_ours(void *arg)
+{
+    (void)arg;
+    atomic_fetch_add(&freed, 1);
+}
+
+static const struct inquiry_kind waiting_kind = {.ask = wait_for_it, .free = not_ours};
 
 /* Who waits for an answer. */
 struct asker {
@@ -251,6 +275,55 @@ static void a_stop_tells_everyone_who_waits(void **state)
     assert_int_equal(atomic_load(&freed), 4); /* of the second asker, of who came late, and both inquiries */
 }
 
+static enum err ask_waiting(struct blocked *blocked, const char *key, struct asker *asker)
+{
+    sem_init(&asker->told, 0, 0);
+    return inquirer_ask(inquirer, key, &waiting_kind, blocked, on_done, asker, NULL);
+}
+
+static void who_asks_and_waits_delays_no_look(void **state)
+{
+    struct scene *scene = *state;
+    struct blocked blocked;
+    struct asker asker, joined, next, looked;
+    sem_init(&blocked.begun, 0, 0);
+    sem_init(&blocked.go_on, 0, 0);
+    branch_is_there(scene, "a");
+    assert_int_equal(ask_waiting(&blocked, "k", &asker), ERR_OK);
+    sem_wait(&blocked.begun);
+    assert_int_equal(ask_waiting(&blocked, "k", &joined), ERR_OK);
+    assert_int_equal(ask_waiting(&blocked, NULL, &next), ERR_OK);
+    for (int i = 0; i < 20; i++) {
+        assert_int_equal(ask(scene, NULL, "a", "a", NULL, &looked), ERR_OK);
+        expect(&looked, SHA " " SHA);
+    }
+    sem_post(&blocked.go_on);
+    expect(&asker, "asked");
+    sem_wait(&blocked.begun); /* again, for who joined after it had begun */
+    sem_post(&blocked.go_on);
+    expect(&joined, "asked");
+    sem_wait(&blocked.begun);
+    sem_post(&blocked.go_on);
+    expect(&next, "asked");
+}
+
+static void a_stop_cuts_short_who_asks_and_waits(void **state)
+{
+    (void)state;
+    struct blocked blocked;
+    struct asker asker, joined, next;
+    sem_init(&blocked.begun, 0, 0);
+    sem_init(&blocked.go_on, 0, 0);
+    assert_int_equal(ask_waiting(&blocked, "k", &asker), ERR_OK);
+    sem_wait(&blocked.begun);
+    assert_int_equal(ask_waiting(&blocked, "k", &joined), ERR_OK);
+    assert_int_equal(ask_waiting(&blocked, NULL, &next), ERR_OK);
+    inquirer_stop(inquirer);
+    expect(&asker, "cut short");
+    expect(&joined, "stopped");
+    expect(&next, "stopped");
+}
+
 static void only_so_many_may_be_under_way(void **state)
 {
     struct scene *scene = *state;
@@ -284,6 +357,8 @@ int main(void)
         PATIENT(what_hangs_delays_nobody_else),
         HASTY(what_hangs_ends_at_its_time),
         PATIENT(a_stop_tells_everyone_who_waits),
+        PATIENT(who_asks_and_waits_delays_no_look),
+        PATIENT(a_stop_cuts_short_who_asks_and_waits),
         PATIENT(only_so_many_may_be_under_way),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
