@@ -7,11 +7,14 @@
 #include "clients/base/text.h"
 #include "clients/store.h"
 #include "reconcile/explain_next.h"
+#include "reconcile/explain_plane.h"
 #include "reconcile/gate.h"
 #include "reconcile/history.h"
 #include "reconcile/inquiry.h"
 #include "reconcile/pass.h"
+#include "reconcile/pass_state.h"
 #include "reconcile/pipeline.h"
+#include "reconcile/plane_start.h"
 #include "reconcile/policy.h"
 #include "reconcile/settings.h"
 #include "reconcile/sweeper.h"
@@ -20,10 +23,11 @@
 enum { TRANSITIONS_TOLD = 10 };
 
 struct explainer {
-    const struct pass_world *world;
+    struct pass_world *world;
     struct sweeper *sweeper;
     struct inquirer *inquirer;
-    const char **terminal; /* stages */
+    struct explain_plane *plane; /* the inquirer's asking thread's alone */
+    const char **terminal;       /* stages */
     size_t n_terminal;
 };
 
@@ -36,15 +40,18 @@ struct explanation {
     int64_t now_us, next_pass_us;
     json_t *transitions;
     struct verdict verdict; /* VERDICT_PENDING: not asked for */
-    json_t *document;       /* what the inquiry answered */
+    const char *obstacle;   /* see explain_next.h */
+    bool asked;             /* Plane was, and said: */
+    struct plane_said said;
+    json_t *document; /* what the inquiry answered */
 };
 
-struct explainer *explainer_new(const struct pass_world *world, struct sweeper *sweeper,
-                                struct inquirer *inquirer)
+struct explainer *explainer_new(struct pass_world *world, struct sweeper *sweeper, struct inquirer *inquirer)
 {
     const struct pipeline *pipeline = world->pipeline;
     struct explainer *explainer = mem_zero(1, sizeof *explainer);
-    *explainer = (struct explainer){.world = world, .sweeper = sweeper, .inquirer = inquirer};
+    *explainer = (struct explainer){
+        .world = world, .sweeper = sweeper, .inquirer = inquirer, .plane = explain_plane_new(world)};
     explainer->terminal = mem_zero(pipeline->n_stages, sizeof *explainer->terminal);
     for (size_t i = 0; i < pipeline->n_stages; i++)
         if (pipeline->stages[i].terminal)
@@ -56,6 +63,7 @@ void explainer_free(struct explainer *explainer)
 {
     if (!explainer)
         return;
+    explain_plane_free(explainer->plane);
     free(explainer->terminal);
     free(explainer);
 }
@@ -69,6 +77,7 @@ void explanation_free(struct explanation *explanation)
     free(explanation->unreadable);
     json_decref(explanation->transitions);
     verdict_done(&explanation->verdict);
+    plane_said_done(&explanation->said);
     json_decref(explanation->document);
     free(explanation);
 }
@@ -191,6 +200,20 @@ static enum err read_transitions(struct explanation *explanation, int64_t task_i
     return ERR_OK;
 }
 
+/* Why Plane's side can do nothing about the task where it stands; NULL: it can, or has no business there. */
+static const char *obstacle_of(const struct explanation *explanation)
+{
+    struct pass_world *world = explanation->explainer->world;
+    const struct stage *stage = explanation->stage;
+    const struct pass pass = {.world = world};
+    if (stage && stage->human)
+        return explain_plane_obstacle(world, &explanation->entry);
+    if (stage != &world->pipeline->stages[0] || stage->n_gates > 0)
+        return NULL;
+    return plane_configured(world->plane) ? plane_start_obstacle(&pass)
+                                          : "ORCH_PLANE_URL is not set: nobody here starts it";
+}
+
 enum err explain_read(struct explainer *explainer, int64_t task_id, struct explanation **ret, struct why *why)
 {
     struct explanation *explanation = mem_zero(1, sizeof *explanation);
@@ -205,6 +228,7 @@ enum err explain_read(struct explainer *explainer, int64_t task_id, struct expla
         return err;
     }
     explanation->stage = pipeline_stage(explainer->world->pipeline, explanation->entry.task.stage);
+    explanation->obstacle = obstacle_of(explanation);
     explanation->next_pass_us = explanation->now_us + sweeper_due_ms(explainer->sweeper) * 1000;
     *ret = explanation;
     return ERR_OK;
@@ -212,7 +236,9 @@ enum err explain_read(struct explainer *explainer, int64_t task_id, struct expla
 
 bool explanation_is_whole(const struct explanation *explanation)
 {
-    return !explanation->stage || !stage_is_gated(explanation->stage);
+    const struct stage *stage = explanation->stage;
+    bool asks_plane = stage && stage->human && !explanation->obstacle && !explanation->entry.job_id;
+    return !stage || (!stage_is_gated(stage) && !asks_plane);
 }
 
 static void hold_add(json_t *holds, const char *what, const struct policy_hold *hold)
@@ -251,14 +277,33 @@ static json_t *verdict_document(const struct verdict *verdict)
     return document;
 }
 
+static json_t *plane_document(const struct explanation *explanation)
+{
+    const struct plane_said *said = &explanation->said;
+    bool told = said->told && said->change.found;
+    if (!explanation->asked)
+        return json_null();
+    json_t *document = json_object();
+    json_put(document, "issue", json_text(explanation->entry.task.plane_id));
+    json_put(document, "state", json_text(said->state_name));
+    json_put(document, "updated_at", json_instant(said->updated_us));
+    json_put(document, "changed_at", json_instant(told ? said->change.at_us : 0));
+    json_put(document, "activity", json_text(told ? said->change.id : NULL));
+    json_put(document, "error", json_text(said->words));
+    return document;
+}
+
 static json_t *next_document(const struct explanation *explanation)
 {
     const struct next_view view = {
         .entry = &explanation->entry,
+        .pipeline = explanation->explainer->world->pipeline,
         .stage = explanation->stage,
         .policy = explanation->policy,
         .unreadable = explanation->unreadable,
         .verdict = &explanation->verdict,
+        .obstacle = explanation->obstacle,
+        .said = &explanation->said,
         .next_pass_us = explanation->next_pass_us,
     };
     struct next next;
@@ -281,6 +326,7 @@ json_t *explanation_document(const struct explanation *explanation)
     json_put(document, "quarantined", json_boolean(task_is_quarantined(entry)));
     json_put(document, "holds", holds_document(explanation));
     json_put(document, "gate", verdict_document(&explanation->verdict));
+    json_put(document, "plane", plane_document(explanation));
     json_put(document, "next", next_document(explanation));
     json_put(document, "transitions", json_incref(explanation->transitions));
     return document;
@@ -308,6 +354,24 @@ static const void *look(void *arg, struct book *book)
     return explanation->document;
 }
 
+/* ---- a person's verdict ------------------------------------------------------------------------------ */
+
+static const void *ask(void *arg, int64_t deadline_ms, const atomic_bool *stopping)
+{
+    struct explanation *explanation = arg;
+    const struct plane_asking asking = {.entry = &explanation->entry,
+                                        .policy = explanation->policy,
+                                        .now_us = explanation->now_us,
+                                        .deadline_ms = deadline_ms,
+                                        .stopping = stopping};
+    plane_said_done(&explanation->said);
+    explain_plane_ask(explanation->explainer->plane, &asking, &explanation->said);
+    explanation->asked = true;
+    json_decref(explanation->document);
+    explanation->document = explanation_document(explanation);
+    return explanation->document;
+}
+
 static void subject_free(void *arg)
 {
     explanation_free(arg);
@@ -316,6 +380,8 @@ static void subject_free(void *arg)
 enum err explain_ask(struct explainer *explainer, struct explanation *explanation_take,
                      void (*done)(void *arg, const void *document), void *arg, struct why *why)
 {
-    static const struct inquiry_kind kind = {.look = look, .free = subject_free};
-    return inquirer_ask(explainer->inquirer, NULL, &kind, explanation_take, done, arg, why);
+    static const struct inquiry_kind gate = {.look = look, .free = subject_free},
+                                     person = {.ask = ask, .free = subject_free};
+    return inquirer_ask(explainer->inquirer, NULL, explanation_take->stage->human ? &person : &gate,
+                        explanation_take, done, arg, why);
 }

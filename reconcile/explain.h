@@ -21,8 +21,7 @@ struct sweeper;
 
 /* explainer_new: everything given must outlive it, and the inquirer must have been stopped before
  * explainer_free. */
-struct explainer *explainer_new(const struct pass_world *world, struct sweeper *sweeper,
-                                struct inquirer *inquirer);
+struct explainer *explainer_new(struct pass_world *world, struct sweeper *sweeper, struct inquirer *inquirer);
 void explainer_free(struct explainer *explainer);
 
 /* explain_list: {"items":[…],"next":…}: tasks that are not done, stuck ones first. ERR_INVALID: `after` is no

@@ -81,8 +81,10 @@
 #define LIMIT_RESOLVE_TASKS 500u /* unfinished tasks of one repo whose branches are looked at */
 #define LIMIT_RESOLVE_KEPT 1024u /* commits of which Gitea's answers are kept … */
 #define LIMIT_RESOLVE_KEPT_BYTES ((size_t)4 * 1024 * 1024)
-#define LIMIT_RESOLVE_HIT_MS 10000 /* … for so long when the commit is a head, … */
-#define LIMIT_RESOLVE_MISS_MS 3000 /* … and for so long when it is none */
+#define LIMIT_RESOLVE_HIT_MS 10000    /* … for so long when the commit is a head, … */
+#define LIMIT_RESOLVE_MISS_MS 3000    /* … and for so long when it is none */
+#define LIMIT_EXPLAIN_PLANE_LEFT 20   /* Plane's calls that explaining leaves to passes */
+#define LIMIT_EXPLAIN_STATES_MS 60000 /* how long it keeps a project's states */
 
 /* The database. */
 #define LIMIT_STATEMENT_MS 5000 /* longest statement; a lock is waited for at most half of it */
