@@ -140,7 +140,7 @@ def test_an_explanation_says_what_comes_next_and_when(database, sandbox, service
     nine = explain(service, 9)
     assert nine["next"]["action"] == "wait" and nine["job"]["status"] == "queued" and "queued" in nine["next"]["words"]
     assert nine["gate"]["verdict"] == "green"  # seen all the same
-    for id, action, word in ((10, "wait", "person"), (11, "wait", "branch"), (12, "none", "polishing"), (13, "none", "done")):
+    for id, action, word in ((10, "wait", "person"), (11, "wait", "start"), (12, "none", "polishing"), (13, "none", "done")):
         told = explain(service, id)
         assert told["gate"] is None and told["next"]["action"] == action and word in told["next"]["words"], id
 
