@@ -443,6 +443,14 @@ void sweeper_wake(struct sweeper *sweeper)
     pthread_mutex_unlock(&sweeper->lock);
 }
 
+int64_t sweeper_due_ms(struct sweeper *sweeper)
+{
+    pthread_mutex_lock(&sweeper->lock);
+    int64_t left_ms = sweeper->began_ms ? 0 : sweeper->due_ms - clock_mono_ms();
+    pthread_mutex_unlock(&sweeper->lock);
+    return left_ms > 0 ? left_ms : 0;
+}
+
 bool sweeper_alive(struct sweeper *sweeper, struct why *why)
 {
     pthread_mutex_lock(&sweeper->lock);
