@@ -20,6 +20,7 @@ struct scanned {
     const struct project *project;
     struct plane_kinds kinds;
     bool kinds_stale; /* to be read (again) before anything else */
+    bool kinds_fresh; /* read since the newest full listing began */
     bool listed;      /* its first page has been read, so that watermark_us is one */
     int64_t watermark_us;
     struct plane_listing news, full;
@@ -43,6 +44,7 @@ struct plane_scan {
     uint64_t turns;
     int64_t revision; /* of the settings, in the newest pass */
     /* Of this pass: */
+    int64_t now_ms; /* when it began */
     size_t rows;
     enum plane_result ended; /* PLANE_OK: Plane may still be asked */
     struct why why;          /* else: why not */
@@ -171,10 +173,12 @@ static enum plane_result read_kinds(struct plane_scan *scan, struct scanned *of,
     enum plane_result result = plane_states(call, of->project->plane_project_id, &states, why);
     if (result != PLANE_OK)
         return result;
-    plane_kinds_learn(&of->kinds, &states, scan->settings->plane_states);
+    /* What was passed by under another meaning is to be seen again. */
+    if (plane_kinds_learn(&of->kinds, &states, scan->settings->plane_states))
+        of->full_due_ms = 0;
     plane_states_done(&states);
-    of->kinds_stale = false;
-    of->kinds_read = true;
+    of->kinds_read = of->kinds_fresh = true;
+    of->kinds_stale = of->out = of->kinds.n == 0;
     set_error(of, of->kinds.problem);
     return PLANE_OK;
 }
@@ -240,7 +244,7 @@ static void end_full(struct plane_scan *scan, struct scanned *of)
     of->full.under_way = false;
     of->full_listed = false;
     if (of->spilled)
-        of->full_due_ms = clock_mono_ms() + SPILLED_MS;
+        of->full_due_ms = scan->now_ms + SPILLED_MS;
     of->spilled = false;
 }
 
@@ -286,6 +290,7 @@ static enum plane_result read_page(struct plane_scan *scan, struct scanned *of, 
         result = learn_states_of(scan, of, &page, call, why);
     if (result == PLANE_OK) {
         set_error(of, of->kinds.problem);
+        of->last_was_full = listing->full;
         take_rows(scan, of, listing, &page);
         bool over = plane_listing_page(listing, &page);
         if (listing->full)
@@ -302,51 +307,57 @@ static enum plane_result read_page(struct plane_scan *scan, struct scanned *of, 
 
 /* The reserve is for what is new and for what must be known before something is done, not for pages of old
  * issues. */
-static bool wants_full(const struct scanned *of, int64_t now_ms, bool from_reserve)
+static bool wants_full(const struct plane_scan *scan, const struct scanned *of, bool from_reserve)
 {
     if (of->listed && from_reserve)
         return false;
-    return of->full.under_way ? !of->full_listed : now_ms >= of->full_due_ms;
+    return of->full.under_way ? !of->full_listed : scan->now_ms >= of->full_due_ms;
 }
 
-static bool wants_turn(const struct scanned *of, int64_t now_ms, bool from_reserve)
+enum want { WANT_NOTHING, WANT_KINDS, WANT_NEWS, WANT_FULL };
+
+/* The states are read before a full listing begins, for one may have been renamed; and after the news of a
+ * pass while one is missing. */
+static enum want next_want(const struct plane_scan *scan, const struct scanned *of, bool from_reserve)
 {
-    return !of->out && (of->kinds_stale || !of->news_read || wants_full(of, now_ms, from_reserve));
+    if (of->out)
+        return WANT_NOTHING;
+    if (of->kinds_stale)
+        return WANT_KINDS;
+    if (wants_full(scan, of, from_reserve) && (!of->listed || of->news_read || !of->last_was_full))
+        return of->full.under_way || of->kinds_fresh ? WANT_FULL : WANT_KINDS;
+    if (!of->news_read)
+        return WANT_NEWS;
+    return of->kinds.problem && !of->kinds_read ? WANT_KINDS : WANT_NOTHING;
 }
 
-static void begin_full(struct plane_scan *scan, struct scanned *of, int64_t now_ms)
+static void begin_full(const struct plane_scan *scan, struct scanned *of)
 {
     plane_listing_begin_full(&of->full);
     of->full_since = scan->turns;
-    of->full_due_ms = now_ms + (int64_t)LIMIT_PLANE_FULL_S * 1000;
+    of->kinds_fresh = false;
+    of->full_due_ms = scan->now_ms + (int64_t)LIMIT_PLANE_FULL_S * 1000;
     of->spilled = false;
 }
 
-/* One call. The states are read before a full listing begins, for one may have been renamed; and in every
- * pass while one is missing. */
-static enum plane_result take_turn(struct plane_scan *scan, struct scanned *of, struct plane_call *call,
-                                   bool full, struct why *why)
+/* One call, or a second one where states are unknown. */
+static enum plane_result take_turn(struct plane_scan *scan, struct scanned *of, enum want want,
+                                   struct plane_call *call, struct why *why)
 {
-    bool begins = full && !of->full.under_way;
-    if (of->kinds_stale || ((begins || of->kinds.problem) && !of->kinds_read)) {
-        enum plane_result result = read_kinds(scan, of, call, why);
-        if (result == PLANE_OK && of->kinds.n == 0)
-            of->out = true;
-        return result;
-    }
-    if (begins)
-        begin_full(scan, of, clock_mono_ms());
-    else if (!full && !of->news.under_way)
+    if (want == WANT_KINDS)
+        return read_kinds(scan, of, call, why);
+    if (want == WANT_FULL && !of->full.under_way)
+        begin_full(scan, of);
+    if (want == WANT_NEWS && !of->news.under_way)
         plane_listing_begin_news(&of->news, of->watermark_us - (int64_t)LIMIT_PLANE_OVERLAP_S * 1000000);
-    of->last_was_full = full;
-    return read_page(scan, of, full ? &of->full : &of->news, call, why);
+    return read_page(scan, of, want == WANT_FULL ? &of->full : &of->news, call, why);
 }
 
-static struct scanned *next_in_turn(struct plane_scan *scan, int64_t now_ms, bool from_reserve)
+static struct scanned *next_in_turn(struct plane_scan *scan, bool from_reserve)
 {
     struct scanned *next = NULL;
     for (size_t i = 0; i < scan->n; i++)
-        if (wants_turn(&scan->projects[i], now_ms, from_reserve) &&
+        if (next_want(scan, &scan->projects[i], from_reserve) != WANT_NOTHING &&
             (!next || scan->projects[i].turn < next->turn))
             next = &scan->projects[i];
     return next;
@@ -396,14 +407,14 @@ static bool on_reserve(const struct plane_call *call)
     return call->forced && budget.left <= 0;
 }
 
-void plane_scan_read(struct plane_scan *scan, struct plane_call *call, int64_t revision)
+void plane_scan_read(struct plane_scan *scan, struct plane_call *call, int64_t revision, int64_t now_ms)
 {
     size_t before = call->sent, allowed = calls_for_reading(scan, call);
     begin_pass(scan, revision);
+    scan->now_ms = now_ms;
     while (scan->ended == PLANE_OK && !scan->cut) {
-        int64_t now_ms = clock_mono_ms();
         bool reserve = on_reserve(call);
-        struct scanned *of = next_in_turn(scan, now_ms, reserve);
+        struct scanned *of = next_in_turn(scan, reserve);
         if (!of)
             return;
         if (allowed > 0 && call->sent - before >= allowed) {
@@ -411,25 +422,27 @@ void plane_scan_read(struct plane_scan *scan, struct plane_call *call, int64_t r
             return;
         }
         struct why why = {.text = ""};
-        bool full = wants_full(of, now_ms, reserve) && (!of->listed || of->news_read || !of->last_was_full);
-        of->asked = true;
-        of->turn = ++scan->turns;
-        enum plane_result result = take_turn(scan, of, call, full, &why);
+        scan->turns++;
+        enum plane_result result = take_turn(scan, of, next_want(scan, of, reserve), call, &why);
         heard(scan, of, result, &why);
         scan->cut = result == PLANE_WAITING;
+        if (result == PLANE_WAITING || result == PLANE_STOPPED)
+            return; /* it was not asked: the next turn is still its own */
+        of->asked = true;
+        of->turn = scan->turns;
     }
 }
 
 /* ---- single issues
  * --------------------------------------------------------------------------------------------- */
 
-size_t plane_scan_issues(const struct plane_scan *scan, int64_t now_ms, struct open_issue ***ret_issues)
+size_t plane_scan_issues(const struct plane_scan *scan, bool resting, struct open_issue ***ret_issues)
 {
     struct open_issue **issues = mem_zero(scan->table.n, sizeof *issues);
     size_t n = 0;
     for (size_t i = 0; i < scan->table.n; i++) {
         struct open_issue *open = scan->table.items[i];
-        if (!open->gone && !open->handled && (now_ms == 0 || open->rest_until_ms <= now_ms))
+        if (!open->gone && !open->handled && (resting || open->rest_until_ms <= scan->now_ms))
             issues[n++] = open;
     }
     *ret_issues = issues;
@@ -528,13 +541,13 @@ bool plane_scan_identify(struct plane_scan *scan, struct plane_call *call, struc
     return true;
 }
 
-void plane_scan_rest(struct open_issue *issue, int64_t interval_ms, int64_t now_ms)
+void plane_scan_rest(const struct plane_scan *scan, struct open_issue *issue, int64_t interval_ms)
 {
     int64_t most = REST_INTERVALS * interval_ms, length = interval_ms / 2;
     for (unsigned i = 0; i < issue->misses && length < most; i++)
         length *= 2;
     issue->misses++;
-    issue->rest_until_ms = now_ms + (length < most ? length : most);
+    issue->rest_until_ms = scan->now_ms + (length < most ? length : most);
 }
 
 /* ---- the end
@@ -550,7 +563,7 @@ void plane_scan_end(struct plane_scan *scan, struct plane_scan_seen *ret)
         const struct scanned *of = &scan->projects[i];
         seen.projects += of->asked;
         seen.errors += of->error != NULL;
-        seen.waiting += scan->cut && wants_turn(of, clock_mono_ms(), false);
+        seen.waiting += scan->cut && next_want(scan, of, false) != WANT_NOTHING;
         was_broken |= of->broken_before;
         if (of->error && !of->broken_before) {
             seen.broke++;

@@ -60,12 +60,12 @@ struct open_issue {
 };
 
 /* plane_scan_read: begins a pass and reads what its budget allows, news and full listings. `revision` is that
- * of the settings: when they moved, nothing rests any longer. */
-void plane_scan_read(struct plane_scan *scan, struct plane_call *call, int64_t revision);
+ * of the settings: when they moved, nothing rests any longer. now_ms: clock_mono_ms(). */
+void plane_scan_read(struct plane_scan *scan, struct plane_call *call, int64_t revision, int64_t now_ms);
 
-/* plane_scan_issues: the issues to look at: all that are open, but for those that rest at now_ms (0: those
- * too). Caller frees *ret_issues; what it points to is valid until plane_scan_end. */
-size_t plane_scan_issues(const struct plane_scan *scan, int64_t now_ms, struct open_issue ***ret_issues);
+/* plane_scan_issues: the issues to look at: all that are open, but for those that rest, unless `resting` are
+ * wanted too. Caller frees *ret_issues; what it points to is valid until plane_scan_end. */
+size_t plane_scan_issues(const struct plane_scan *scan, bool resting, struct open_issue ***ret_issues);
 
 /* plane_scan_confirm: has Plane confirm those of the issues that are not fresh, by its list or one by one,
  * whatever seems to take fewer calls. Afterwards each is fresh (and perhaps another than it was), gone, or as
@@ -80,7 +80,7 @@ bool plane_scan_identify(struct plane_scan *scan, struct plane_call *call, struc
 
 /* plane_scan_rest: the issue was looked at in vain; the timer leaves it alone for a growing while, up to ten
  * intervals. */
-void plane_scan_rest(struct open_issue *issue, int64_t interval_ms, int64_t now_ms);
+void plane_scan_rest(const struct plane_scan *scan, struct open_issue *issue, int64_t interval_ms);
 
 /* plane_scan_end: forgets what is settled or gone. What was seen: */
 struct plane_scan_seen {

@@ -99,8 +99,8 @@ static void put_in_order(struct plane_side *side)
 static enum err read_tasks(struct plane_side *side, struct why *why)
 {
     const struct pass *pass = side->pass;
-    side->n_issues = plane_scan_issues(
-        side->scan, pass->request->trigger == TRIGGER_TIMER ? clock_mono_ms() : 0, &side->issues);
+    bool resting = pass->request->trigger != TRIGGER_TIMER;
+    side->n_issues = plane_scan_issues(side->scan, resting, &side->issues);
     if (side->n_issues == 0)
         return ERR_OK;
     const char **ids = mem_zero(side->n_issues, sizeof *ids);
@@ -159,7 +159,7 @@ static void tell(struct plane_side *side, const struct act *act, enum outcome ou
 
 static void rest(const struct plane_side *side, struct open_issue *open)
 {
-    plane_scan_rest(open, side->pass->policy->interval_s * 1000, clock_mono_ms());
+    plane_scan_rest(side->scan, open, side->pass->policy->interval_s * 1000);
 }
 
 static void tell_unknown(struct plane_side *side, struct act *act, const char *words)
@@ -431,7 +431,7 @@ enum err plane_side_run(struct pass *pass, struct why *why)
     plane_call_begin(&side.call, pass->world->plane, pass->world->fetch, request->trigger != TRIGGER_TIMER,
                      patience_ms < pass->deadline_ms ? patience_ms : pass->deadline_ms,
                      pass->world->stopping);
-    plane_scan_read(side.scan, &side.call, pass->policy->revision);
+    plane_scan_read(side.scan, &side.call, pass->policy->revision, clock_mono_ms());
     if (!pass_stopping(pass))
         err = compare(&side, why);
     if (!err && !pass_stopping(pass))
