@@ -42,7 +42,7 @@ void book_free(struct book *book);
 
 /* book_waiter: whoever is named here (any non-NULL pointer) waits for the facts that are looked up from now
  * on. */
-void book_waiter(struct book *book, void *waiter);
+void book_waiter(struct book *book, void *who);
 
 enum book_step { BOOK_READY, BOOK_NOTHING_YET, BOOK_ALL_ANSWERED };
 

@@ -40,7 +40,20 @@ ATTR_NODISCARD enum err fetch_new(const struct fetch_options *options, struct fe
  */
 void fetch_free(struct fetch *fetch);
 
+/* Whom a request is for, as the metrics tell it. */
+enum fetch_upstream {
+    FETCH_TO_OTHER,
+    FETCH_TO_GITEA,
+    FETCH_TO_PLANE,
+    FETCH_TO_TELEGRAM,
+    FETCH_TO_ORCHESTRATOR,
+    FETCH_TO_MAX_
+};
+/* fetch_upstream_name: "gitea", … Never NULL. */
+const char *fetch_upstream_name(enum fetch_upstream upstream);
+
 struct fetch_request {
+    enum fetch_upstream upstream;
     const char *method; /* "GET", "POST", … */
     const char *url;    /* absolute; built with fetch_url */
     const char *const
@@ -109,10 +122,10 @@ char *fetch_url(const char *base, const char *const *segments, const char *const
  * free(). */
 char *fetch_escape(const char *text);
 
-/* fetch_url_shown: `url` as a person may see it: without user name and password, its query as "?...". Never
+/* fetch_url_shown: `text` as a person may see it: without user name and password, its query as "?...". Never
  * NULL. Caller frees with free(). */
-char *fetch_url_shown(const char *url);
-/* fetch_url_has_user: `url` is one, and holds a user name or a password. */
-bool fetch_url_has_user(const char *url);
+char *fetch_url_shown(const char *text);
+/* fetch_url_has_user: `text` is a URL, and holds a user name or a password. */
+bool fetch_url_has_user(const char *text);
 
 #endif

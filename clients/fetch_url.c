@@ -1,5 +1,6 @@
 #include "clients/fetch.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,6 +49,7 @@ static void piece_add(struct piece_list *list, const char *piece, size_t len)
         list->size = 2 * (list->len + len + 1);
         list->text = mem_grow(list->text, list->size, 1);
     }
+    assert(list->text); /* a first piece has grown it */
     memcpy(list->text + list->len, piece, len);
     list->len += len;
     list->text[list->len] = '\0';

@@ -120,7 +120,8 @@ static void head_look(struct book *book, void *arg)
     const struct gitea_branch wanted = {.name = head->branch}, *at = &wanted;
     const struct gitea_branch **found = NULL;
     if (head->branches->n > 0)
-        found = bsearch(&at, head->branches->by_name, head->branches->n, sizeof at, compare_names);
+        found = bsearch(&at, head->branches->by_name, head->branches->n, sizeof(struct gitea_branch *),
+                        compare_names);
     if (found) {
         head->fact.sha = (*found)->sha;
         head->fact.fact.url = head->branches->list.url;

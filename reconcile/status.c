@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "clients/base/jsonx.h"
+#include "clients/base/metric.h"
 #include "clients/base/text.h"
 #include "clients/gitea.h"
 #include "clients/plane.h"
@@ -39,6 +40,19 @@ struct status {
     char *database_words;
 };
 
+/* The gauges show what the document shows. */
+static void set_gauges(const struct status *status)
+{
+    metric_set(METRIC_ENABLED, NULL, status->enabled);
+    metric_set(METRIC_PLANE_ENABLED, NULL, status->plane_enabled);
+    metric_set(METRIC_OBSERVING, NULL, status->observing);
+    metric_set(METRIC_PASS_INTERVAL, NULL, status->interval_s);
+    metric_set(METRIC_LAST_PASS, NULL, status->last_run_us);
+    metric_set(METRIC_STUCK_TASKS, NULL, (int64_t)status->stuck);
+    metric_set(METRIC_STUCK_OLDEST_AGE, NULL, status->oldest_age_s);
+    metric_set(METRIC_DATABASE_UP, NULL, status->database_ok);
+}
+
 struct status *status_new(const struct settings *settings, struct gitea *gitea, struct plane *plane,
                           status_change_fn *on_change, void *arg)
 {
@@ -60,6 +74,7 @@ struct status *status_new(const struct settings *settings, struct gitea *gitea, 
         .database_ok = true,
     };
     pthread_mutex_init(&status->lock, NULL);
+    set_gauges(status);
     return status;
 }
 
@@ -109,6 +124,13 @@ static json_t *upstreams(const struct status *status)
     return object;
 }
 
+/* Unix seconds, to the millisecond. */
+static double seconds_of(int64_t us)
+{
+    int64_t ms = us / 1000;
+    return (double)ms / 1000.0;
+}
+
 /* Null where Plane is not configured. The budget is as of now. */
 static json_t *plane_block(const struct status *status)
 {
@@ -134,7 +156,7 @@ static json_t *build(const struct status *status)
     json_put(object, "plane_enabled", json_boolean(status->plane_enabled));
     json_put(object, "interval", json_integer(status->interval_s));
     json_put(object, "last_run_ts",
-             status->last_run_us ? json_real((double)(status->last_run_us / 1000) / 1000.0) : json_null());
+             status->last_run_us ? json_real(seconds_of(status->last_run_us)) : json_null());
     json_put(object, "unblocked_total", json_integer(status->unblocked_total));
     json_put(object, "last_unblocked", json_text(status->last_unblocked));
     json_put(object, "mode", json_text(status->observing ? "observe" : "heal"));
@@ -163,6 +185,7 @@ json_t *status_document(struct status *status)
 /* Publishing inside the lock keeps the publications in the order of the changes. */
 static void publish_and_unlock(struct status *status)
 {
+    set_gauges(status);
     if (status->on_change) {
         json_t *document = build(status);
         status->on_change(status->arg, document);
@@ -244,6 +267,17 @@ void status_pass_begins(struct status *status)
     publish_and_unlock(status);
 }
 
+/* A dry pass holds nothing back. */
+static void set_pass_gauges(const struct pass_result *result)
+{
+    const json_t *gate = json_object_get(result->report, "gate");
+    if (!result->looked || json_get_bool(result->report, "dry_run", false))
+        return;
+    metric_set(METRIC_HELD_TASKS, NULL, json_get_int(gate, "held", 0));
+    metric_set(METRIC_QUARANTINED_TASKS, NULL, json_get_int(gate, "quarantined", 0));
+    metric_set(METRIC_UNKNOWN_STAGE_TASKS, NULL, json_get_int(result->report, "unknown_stage", 0));
+}
+
 void status_pass_ended(struct status *status, const struct pass_result *result)
 {
     pthread_mutex_lock(&status->lock);
@@ -257,5 +291,6 @@ void status_pass_ended(struct status *status, const struct pass_result *result)
         status->stuck = result->stuck - (size_t)result->unstuck;
         status->oldest_age_s = result->oldest_age_s;
     }
+    set_pass_gauges(result);
     publish_and_unlock(status);
 }

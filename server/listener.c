@@ -100,7 +100,7 @@ static bool address_is_loopback(const struct sockaddr *address)
 
 static void describe(int fd, char *ret, size_t size)
 {
-    struct sockaddr_storage bound;
+    struct sockaddr_storage bound = {.ss_family = AF_UNSPEC};
     socklen_t len = sizeof bound;
     char host[INET6_ADDRSTRLEN], port[8];
     ret[0] = '\0';
@@ -160,7 +160,7 @@ static unsigned count_workers(void)
 /* What the acceptor keeps the connections below. */
 static unsigned count_connections(unsigned workers)
 {
-    rlim_t wanted = LIMIT_CONNECTIONS_PER_WORKER * workers;
+    rlim_t wanted = (rlim_t)LIMIT_CONNECTIONS_PER_WORKER * workers;
     if (wanted > LIMIT_CONNECTIONS)
         wanted = LIMIT_CONNECTIONS;
     struct rlimit limit;

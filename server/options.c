@@ -1,5 +1,6 @@
 #include "server/options.h"
 
+#include <assert.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -27,6 +28,7 @@ static const char *value_of(const char *name, int argc, char *const *argv, int *
 {
     size_t len = strlen(name);
     const char *argument = argv[*at];
+    assert(argument); /* *at < argc */
     if (strncmp(argument, name, len) != 0 || (argument[len] && argument[len] != '='))
         return NULL;
     if (argument[len] == '=')

@@ -66,14 +66,12 @@
 /* A pass. */
 #define LIMIT_PASS_CANDIDATES \
     5000u /* tasks looked at in one pass; the fair order makes the rest wait for the next */
-#define LIMIT_PASS_ITEMS 1000u /* items named in one report; the counters count all */
-#define LIMIT_BATCH 256u       /* transitions in one transaction */
-#define LIMIT_PASSES_KEPT 200u /* recent pass reports kept for /reconcile/runs */
-#define LIMIT_RESTING 20000u   /* tasks whose rest is remembered */
-#define LIMIT_PASS_MS 300000   /* longest pass; what is not answered by then is unknown */
-#define LIMIT_HEALS_PER_WINDOW                                                   \
-    3 /* of one task at one stage; one that was healed more often is quarantined \
-       */
+#define LIMIT_PASS_ITEMS 1000u   /* items named in one report; the counters count all */
+#define LIMIT_BATCH 256u         /* transitions in one transaction */
+#define LIMIT_PASSES_KEPT 200u   /* recent pass reports kept for /reconcile/runs */
+#define LIMIT_RESTING 20000u     /* tasks whose rest is remembered */
+#define LIMIT_PASS_MS 300000     /* longest pass; what is not answered by then is unknown */
+#define LIMIT_HEALS_PER_WINDOW 3 /* of one task at one stage; healed more often, it is quarantined */
 #define LIMIT_HEALS_WINDOW_S 86400
 #define LIMIT_OUTBOX_KEPT 1000u /* sent messages kept, so that nothing is told twice */
 #define LIMIT_REPORTS_BYTES \

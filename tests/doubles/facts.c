@@ -170,9 +170,9 @@ void book_free(struct book *book)
     free(book);
 }
 
-void book_waiter(struct book *book, void *waiter)
+void book_waiter(struct book *book, void *who)
 {
-    book->waiter = waiter;
+    book->waiter = who;
 }
 
 enum book_step book_next(struct book *book, int64_t wait_ms, void **ret_waiter)

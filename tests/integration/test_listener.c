@@ -279,7 +279,7 @@ static void no_framing_smuggles_a_second_request(void **state)
         "Transfer-Encoding : chunked\r\n",
         "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n",
         "Transfer-Encoding:\r\n",
-        HOST "Content-Length: 5\r\n",
+        "Host: localhost\r\nContent-Length: 5\r\n",
         "Content-Type: text/plain\r\nContent-Length: 5\r\n",
         "X-Any: a\rContent-Length: 5\r\n",
     };

@@ -90,7 +90,7 @@ static enum err load_branches(struct repo *repo, const json_t *rows, struct why 
     for (size_t i = 0; i < json_array_size(rows); i++) {
         const json_t *json = json_array_get(rows, i);
         const char *name = json_get_text(json, "name", NULL);
-        struct commit *commit;
+        struct commit *commit = NULL;
         if (!name)
             return why_set(why, ERR_INVALID, "%s: branch %zu has no name", repo->full_name, i);
         enum err err = load_commit(repo, json, "time", &commit, why);
@@ -107,7 +107,7 @@ static enum err load_commits(struct repo *repo, const json_t *rows, bool tags, s
 {
     for (size_t i = 0; i < json_array_size(rows); i++) {
         const json_t *json = json_array_get(rows, i);
-        struct commit *commit;
+        struct commit *commit = NULL;
         enum err err = load_commit(repo, json, "time", &commit, why);
         if (err)
             return err;

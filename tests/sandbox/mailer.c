@@ -71,7 +71,7 @@ static void hmac_hex(const EVP_MD *md, const struct letter *letter, char *ret_he
     HMAC(md, letter->secret, (int)strlen(letter->secret), (const unsigned char *)letter->payload,
          letter->payload_len, digest, &len);
     for (unsigned i = 0; i < len; i++)
-        snprintf(ret_hex + i * 2, 3, "%02x", digest[i]);
+        snprintf(ret_hex + (size_t)i * 2, 3, "%02x", digest[i]);
 }
 
 static void header_add(struct curl_slist **headers, const char *name, const char *value)
@@ -227,9 +227,9 @@ static void *mailer_thread(void *arg)
     for (;;) {
         while (!mailer->first && !mailer->stopping)
             pthread_cond_wait(&mailer->changed, &mailer->lock);
-        if (mailer->stopping)
-            break;
         struct letter *letter = mailer->first;
+        if (!letter || mailer->stopping)
+            break;
         mailer->first = letter->next;
         if (!mailer->first)
             mailer->end = &mailer->first;

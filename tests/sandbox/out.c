@@ -175,7 +175,7 @@ void out_instant(struct out *out, const char *key, int64_t seconds, int zone_min
         out_null(out, key);
         return;
     }
-    time_t local = (time_t)(seconds + zone_min * 60);
+    time_t local = (time_t)(seconds + (int64_t)zone_min * 60);
     struct tm tm;
     gmtime_r(&local, &tm);
     char text[64];

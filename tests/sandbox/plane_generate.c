@@ -48,7 +48,7 @@ static enum err plan_read(struct plane *plane, const json_t *json, struct plan *
     if (!plan->project || plan->n < 0 || plan->n > GENERATED_MAX)
         return why_set(why, ERR_INVALID, "generate needs a project and 0 to %d issues", GENERATED_MAX);
     plan->young_us = 3600 * (int64_t)1000000;
-    plan->old_us = 30 * 86400 * (int64_t)1000000;
+    plan->old_us = (int64_t)30 * 86400 * 1000000;
     if (json_array_size(ages) == 2) {
         plan->young_us = (int64_t)(json_number_value(json_array_get(ages, 0)) * 1e6);
         plan->old_us = (int64_t)(json_number_value(json_array_get(ages, 1)) * 1e6);

@@ -175,7 +175,7 @@ void plane_put_instant(struct out *out, const char *key, int64_t us, int zone_mi
         out_null(out, key);
         return;
     }
-    time_t local = (time_t)(us / 1000000 + zone_min * 60);
+    time_t local = (time_t)(us / 1000000 + (int64_t)zone_min * 60);
     char day[24], fraction[16] = "", zone[16] = "Z";
     struct tm tm;
     gmtime_r(&local, &tm);

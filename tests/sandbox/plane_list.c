@@ -208,7 +208,7 @@ void plane_search(struct call *call)
 void plane_states_list(struct call *call)
 {
     const struct plane_project *project = plane_asked(call);
-    const struct plane_state **rows = mem_zero(project->states.n + 1, sizeof *rows);
+    const struct plane_state **rows = mem_zero(project->states.n + 1, sizeof(struct plane_state *));
     size_t n = 0;
     struct page page;
     for (size_t i = 0; i < project->states.n && !project->archived; i++) {
@@ -260,9 +260,10 @@ void plane_activities_list(struct call *call)
         plane_internal(call);
         return;
     }
-    const struct plane_activity **rows = mem_zero(issue ? issue->activities.n + 1 : 1, sizeof *rows);
+    const struct plane_activity **rows =
+        mem_zero(issue ? issue->activities.n + 1 : 1, sizeof(struct plane_activity *));
     size_t n = activities_of(call, issue, rows);
-    qsort(rows, n, sizeof *rows, by_written);
+    qsort(rows, n, sizeof(struct plane_activity *), by_written);
     struct page page;
     if (page_read(call, n, &page)) {
         struct out *out = open_page(call, &page);

@@ -167,7 +167,7 @@ void plane_touch(struct plane_issue *issue, int64_t at_us);
 void plane_listed_anew(struct plane_project *project);
 /* plane_record: the activity of a change made at `at_us`, written (and updated_at moved again) after the
  * delay. Texts are copied. */
-void plane_record(struct plane_issue *issue, int64_t at_us, const struct plane_activity *activity);
+void plane_record(struct plane_issue *issue, int64_t at_us, const struct plane_activity *given);
 /* plane_move: puts the issue into a state, with its activity; `automatic` as Plane's nightly closing writes
  * it. */
 void plane_move(struct plane_issue *issue, struct plane_state *state, int64_t at_us, bool automatic);

@@ -1,5 +1,6 @@
 #include "tests/sandbox/telegram.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -321,6 +322,7 @@ static bool limit_read(struct call *call, const struct message *message)
 static void put_chat(struct out *out, const char *key, const char *id)
 {
     int64_t number;
+    assert(id); /* chat_read has seen to it */
     bool is_number = parse_i64(id, INT64_MIN, INT64_MAX, &number);
     out_open(out, key, '{');
     out_ready(out, "id", is_number ? id : "-1001000000000");

@@ -75,6 +75,6 @@ struct MHD_Response *wire_body_response(struct out *out, const struct fault *fau
         body->step = (uint64_t)fault->bytes;
         body->pause_ms = fault->delay_ms;
     }
-    return MHD_create_response_from_callback(fault->chunked ? MHD_SIZE_UNKNOWN : body->len, 16 * 1024,
+    return MHD_create_response_from_callback(fault->chunked ? MHD_SIZE_UNKNOWN : body->len, (size_t)16 * 1024,
                                              read_spoilt, body, body_free);
 }

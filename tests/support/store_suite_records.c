@@ -263,7 +263,7 @@ static void only_the_newest_passes_are_kept(void **state)
     ASSERT_ERR(store_pass_get(suite->store, first.s, &report, &suite->why), ERR_NOT_FOUND);
     ASSERT_OK(store_pass_get(suite->store, last.s, &report, &suite->why));
     free(report);
-    ASSERT_OK(store_pass_list(suite->store, 0, 2 * LIMIT_PASSES_KEPT, &page, &suite->why));
+    ASSERT_OK(store_pass_list(suite->store, 0, (size_t)2 * LIMIT_PASSES_KEPT, &page, &suite->why));
     assert_int_equal(page.n, LIMIT_PASSES_KEPT);
     assert_int_equal(page.rows[page.n - 1].started_us, MORE + 1);
     store_pass_page_done(&page);

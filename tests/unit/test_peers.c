@@ -60,7 +60,7 @@ static void each_phase_has_its_own_deadline(void **state)
         struct peers *peers = peers_new(100, clock_ms);
         struct pair pair = join(peers);
         peer_enter(peers, pair.peer, cases[i].phase);
-        now_ms += cases[i].limit_ms > 0 ? cases[i].limit_ms : 100 * LIMIT_IDLE_MS;
+        now_ms += cases[i].limit_ms > 0 ? cases[i].limit_ms : (int64_t)100 * LIMIT_IDLE_MS;
         peers_reap(peers);
         assert_true(is_open(&pair));
         now_ms += 1;
