@@ -314,8 +314,8 @@ static void settle_created(struct pass *pass, struct plane_start *start, enum st
     case STORE_NOT_CREATED:
         start->vain = true;
         settle_issue(pass, start, OUTCOME_FAILED, "the database refused to make its task");
-        log_error("the database refused to make a task", LOG_S("pass", pass->report.id),
-                  LOG_S("plane_id", start->plane_id), LOG_S("repo", start->project->repo));
+        log_error("the database refused to make a task", LOG_S("plane_id", start->plane_id),
+                  LOG_S("repo", start->project->repo));
         break;
     }
 }
@@ -372,7 +372,7 @@ static enum err start_batch(struct pass *pass, struct plane_start *starts, size_
     enum err err = create(pass, tasks, n, created, &held, why);
     if (err == ERR_INTERNAL) {
         /* No database is down: these tables take no task, and everything else goes on. */
-        log_error("no task can be made", LOG_S("pass", pass->report.id), LOG_S("reason", why->text));
+        log_error("no task can be made", LOG_S("reason", why->text));
         fail_issues(pass, starts, n, why->text);
         err = ERR_OK;
     } else if (err) {
