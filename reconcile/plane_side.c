@@ -172,7 +172,8 @@ static void put_in_words(struct act *act)
 {
     char at[INSTANT_TEXT_SIZE];
     const struct open_issue *open = act->open;
-    instant_format(act->task ? open->change.at_us : open->issue.updated_us, at);
+    int64_t since_us = act->task ? open->change.at_us : open->issue.updated_us;
+    instant_format(since_us - since_us % 1000000, at); /* to the second, for a person */
     if (act->task)
         act->reason = mem_printf("Plane: %s since %s; the task stood at %s", open->state_name, at,
                                  act->task->task.stage);

@@ -116,7 +116,7 @@ static void add_started(int64_t number)
 /* An issue with a verdict, and its task at the human gate. */
 static void add_verdict(int64_t number, const char *state)
 {
-    char sql[512], activity[UUID_TEXT_LEN + 1];
+    char sql[512], activity[UUID_TEXT_LEN + 9];
     issues_put(A, number, state, ago_us(3600 + number));
     snprintf(activity, sizeof activity, "cccccccc-0000-4000-8000-%012lld", (long long)number);
     issues_change(A, number, activity, state, ago_us(3600 + number));

@@ -562,13 +562,21 @@ static void what_was_looked_at_in_vain_rests_longer_each_time_until_the_settings
     free(issues);
 }
 
+static char *status_line(void)
+{
+    json_t *status = plane_scan_status(bench.scan);
+    char *line = json_line(status);
+    json_decref(status);
+    return line;
+}
+
 static void a_copy_leaves_the_original_alone(void **state)
 {
     (void)state;
     add_many(A, 1, 350);
     issues_left(4, 0);
     pass();
-    char *before = json_line(plane_scan_status(bench.scan));
+    char *before = status_line();
     struct plane_scan *original = bench.scan;
     bench.scan = plane_scan_copy(original);
     issues_left(100, 0);
@@ -578,7 +586,7 @@ static void a_copy_leaves_the_original_alone(void **state)
     assert_int_equal(count_open(), 1);
     plane_scan_free(bench.scan);
     bench.scan = original;
-    char *after = json_line(plane_scan_status(bench.scan));
+    char *after = status_line();
     assert_string_equal(before, after);
     assert_int_equal(count_open(), 0);
     free(before);
