@@ -52,10 +52,6 @@ static void set_gauges(const struct status *status)
     metric_set(METRIC_STUCK_OLDEST_AGE, NULL, status->oldest_age_s);
     metric_set(METRIC_DATABASE_UP, NULL, status->database_ok);
     metric_set(METRIC_PLANE_WAITING, NULL, json_get_int(status->scanned, "waiting", 0));
-    struct plane_budget budget = {.left = 0};
-    if (plane_configured(status->plane))
-        plane_budget(status->plane, &budget);
-    metric_set(METRIC_PLANE_BUDGET_LEFT, NULL, budget.left);
 }
 
 struct status *status_new(const struct settings *settings, struct gitea *gitea, struct plane *plane,
@@ -275,10 +271,11 @@ void status_pass_begins(struct status *status)
 /* A dry pass holds nothing back. */
 static void set_pass_gauges(const struct pass_result *result)
 {
-    const json_t *gate = json_object_get(result->report, "gate");
+    const json_t *gate = json_object_get(result->report, "gate"),
+                 *plane = json_object_get(result->report, "plane");
     if (!result->looked || json_get_bool(result->report, "dry_run", false))
         return;
-    metric_set(METRIC_HELD_TASKS, NULL, json_get_int(gate, "held", 0));
+    metric_set(METRIC_HELD_TASKS, NULL, json_get_int(gate, "held", 0) + json_get_int(plane, "held", 0));
     metric_set(METRIC_QUARANTINED_TASKS, NULL, json_get_int(gate, "quarantined", 0));
     metric_set(METRIC_UNKNOWN_STAGE_TASKS, NULL, json_get_int(result->report, "unknown_stage", 0));
 }
