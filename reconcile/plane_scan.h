@@ -59,9 +59,18 @@ struct open_issue {
     char *words; /* why Plane could not be asked about it, or in vain; NULL: it could, or need not */
 };
 
-/* plane_scan_read: begins a pass and reads what its budget allows, news and full listings. `revision` is that
- * of the settings: when they moved, nothing rests any longer. now_ms: clock_mono_ms(). */
-void plane_scan_read(struct plane_scan *scan, struct plane_call *call, int64_t revision, int64_t now_ms);
+/* plane_scan_lease: whether it is this replica that asks Plane by timer. plane_scan_leased: the last such. */
+void plane_scan_lease(struct plane_scan *scan, bool ours);
+bool plane_scan_leased(const struct plane_scan *scan);
+
+/* plane_scan_begin: a pass begins at now_ms (clock_mono_ms()). `revision` is that of the settings: when they
+ * moved, nothing rests any longer. */
+void plane_scan_begin(struct plane_scan *scan, int64_t revision, int64_t now_ms);
+/* plane_scan_read: reads what the pass's budget allows, news and full listings. plane_scan_read_one: reads
+ * one issue alone. */
+void plane_scan_read(struct plane_scan *scan, struct plane_call *call);
+void plane_scan_read_one(struct plane_scan *scan, struct plane_call *call, const struct project *project,
+                         const char *issue_id);
 
 /* plane_scan_issues: the issues to look at: all that are open, but for those that rest, unless `resting` are
  * wanted too. Caller frees *ret_issues; what it points to is valid until plane_scan_end. */
@@ -94,7 +103,8 @@ struct plane_scan_seen {
 };
 void plane_scan_end(struct plane_scan *scan, struct plane_scan_seen *ret);
 
-/* plane_scan_status: {"waiting":N,"projects":[{"repo","prefix","listing":"full"|"incremental","pages_read",
+/* plane_scan_status:
+ * {"elsewhere":false,"waiting":N,"projects":[{"repo","prefix","listing":"full"|"incremental","pages_read",
  * "error"}]}. Caller owns it. */
 json_t *plane_scan_status(const struct plane_scan *scan);
 

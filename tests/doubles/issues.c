@@ -317,10 +317,12 @@ enum plane_result plane_issues(struct plane_call *call, const char *project_id, 
     return PLANE_OK;
 }
 
+/* `id` may be one that issues_id gave, whose storage is soon another's. */
 static struct row *row_of_id(struct project_of *of, const char *id)
 {
+    AUTO_FREE char *wanted = mem_dup(id);
     for (size_t i = 0; i < of->n; i++)
-        if (strcmp(issues_id(of->rows[i].number), id) == 0)
+        if (strcmp(issues_id(of->rows[i].number), wanted) == 0)
             return &of->rows[i];
     return NULL;
 }

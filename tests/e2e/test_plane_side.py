@@ -302,6 +302,34 @@ def test_starts_that_race_make_one_task_one_branch_and_one_job_each(postgresql, 
             replica.end()
 
 
+def test_of_two_replicas_one_asks_plane_until_it_ends(postgresql, sandbox, tmp_path):
+    plane = Plane(sandbox)
+    settings = {**ENVIRONMENT, **plane.settings(), "ORCH_DATABASE_URL": postgresql.url, "ORCH_HTTP_LISTEN": "127.0.0.1:0",
+                "ORCH_GITEA_URL": sandbox.url + "/gitea", "ORCH_RECONCILE_INTERVAL_S": "1"}
+    replicas = [first_pass(Service(settings, tmp_path / f"replica{n}.log").start()) for n in range(2)]
+    try:
+        elsewhere = [replica.status()["plane"]["elsewhere"] for replica in replicas]
+        assert sorted(elsewhere) == [False, True]
+        asking, idle = replicas[elsewhere.index(False)], replicas[elsewhere.index(True)]
+        plane.issues({"number": 1, "state": "In Progress"})
+        eventually(lambda: stages(postgresql) == {"ORCH-1": "analysis"}, "the start")
+        last = idle.status()["last_pass"]["id"]
+        eventually(lambda: idle.status()["last_pass"]["id"] != last, "another pass of the idle one")
+        status = idle.status()["plane"]
+        assert status["elsewhere"] and status["projects"][0] == {**status["projects"][0], "listing": "full", "pages_read": 0}
+        plane.issues({"number": 2, "state": "In Progress"})
+        assert outcomes(idle.run(side="plane")) in ({"ORCH-2": "started"}, {"ORCH-2": "raced"}, {})  # a forced pass asks nobody
+        assert idle.status()["plane"]["projects"][0]["listing"] == "incremental"
+        assert asking.end() == 0
+        plane.issues({"number": 3, "state": "In Progress"})
+        eventually(lambda: stages(postgresql).get("ORCH-3") == "analysis", "the other's turn")
+        eventually(lambda: idle.status()["plane"]["elsewhere"] is False, "the status to say so")
+    finally:
+        for replica in replicas:
+            if replica.process.poll() is None:
+                replica.end()
+
+
 # ---- Plane breaks ----
 
 

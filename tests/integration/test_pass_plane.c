@@ -68,7 +68,8 @@ static int set_up(void **state)
                                       .store = bench.store,
                                       .rest = rest_new(),
                                       .scan = plane_scan_new(bench.settings),
-                                      .stopping = &bench.stopping};
+                                      .stopping = &bench.stopping,
+                                      .owner = uuid_new()};
     return 0;
 }
 

@@ -78,7 +78,8 @@ static struct plane_call begin(void)
 {
     struct plane_call call;
     plane_call_begin(&call, NULL, NULL, bench.forced, 0, NULL);
-    plane_scan_read(bench.scan, &call, 0, bench.now_ms);
+    plane_scan_begin(bench.scan, 0, bench.now_ms);
+    plane_scan_read(bench.scan, &call);
     return call;
 }
 
@@ -470,6 +471,27 @@ static void one_is_confirmed_by_a_call_of_its_own(void **state)
     assert_int_equal(count_open(), 0);
 }
 
+static void one_issue_may_be_read_alone(void **state)
+{
+    (void)state;
+    struct plane_call call;
+    add_many(A, 1, 300);
+    issues_put(A, 250, "Approved", T0 - 2490 * S);
+    plane_call_begin(&call, NULL, NULL, true, 0, NULL);
+    plane_scan_begin(bench.scan, 0, bench.now_ms);
+    const struct project *project = settings_project(bench.settings, "acme/a");
+    AUTO_FREE char *id = mem_dup(issues_id(250));
+    plane_scan_read_one(bench.scan, &call, project, id);
+    assert_int_equal(issues_calls(), 2);
+    assert_true(open_of(250)->fresh);
+    issues_drop(A, 250);
+    plane_scan_read_one(bench.scan, &call, project, id);
+    assert_null(open_of(250));
+    plane_scan_end(bench.scan, &bench.seen);
+    assert_int_equal(bench.seen.errors, 0);
+    assert_int_equal(issues_calls(), 3);
+}
+
 static void many_are_confirmed_by_pages(void **state)
 {
     (void)state;
@@ -555,9 +577,7 @@ static void what_was_looked_at_in_vain_rests_longer_each_time_until_the_settings
     assert_int_equal(rest_ms, 600000);
     assert_int_equal(plane_scan_issues(bench.scan, false, &issues), 0);
     free(issues);
-    struct plane_call call;
-    plane_call_begin(&call, NULL, NULL, false, 0, NULL);
-    plane_scan_read(bench.scan, &call, 1, bench.now_ms);
+    plane_scan_begin(bench.scan, 1, bench.now_ms);
     assert_int_equal(plane_scan_issues(bench.scan, false, &issues), 1);
     free(issues);
 }
@@ -739,6 +759,7 @@ int main(void)
         TEST(settled_ones_are_forgotten_and_handled_ones_until_they_change),
         TEST(what_is_handled_and_gone_is_forgotten_by_the_next_full_listing),
         TEST(one_is_confirmed_by_a_call_of_its_own),
+        TEST(one_issue_may_be_read_alone),
         TEST(many_are_confirmed_by_pages),
         TEST(what_cannot_be_confirmed_stays_and_says_why),
         TEST(nonsense_about_one_issue_stops_no_other),
