@@ -100,6 +100,8 @@ $(filter %/test_gitea_branch %/test_plane %/test_plane_odd,$(INTEGRATION)): | $(
 
 # Tests of the domain see facts that the test made up, in place of book, Gitea and the network.
 $(addprefix $(OUT)/tests/,unit/test_gate unit/test_resolve integration/test_pass integration/test_sweeper): $(OUT)/tests/doubles/facts.o
+$(OUT)/tests/integration/test_pass_plane: $(OUT)/tests/doubles/facts.o $(OUT)/tests/doubles/issues.o
+$(OUT)/tests/unit/test_plane_scan: $(OUT)/tests/doubles/issues.o
 
 $(OUT)/%.o: %.c
 	@mkdir -p $(@D)

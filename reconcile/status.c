@@ -51,6 +51,7 @@ static void set_gauges(const struct status *status)
     metric_set(METRIC_STUCK_TASKS, NULL, (int64_t)status->stuck);
     metric_set(METRIC_STUCK_OLDEST_AGE, NULL, status->oldest_age_s);
     metric_set(METRIC_DATABASE_UP, NULL, status->database_ok);
+    metric_set(METRIC_PLANE_WAITING, NULL, json_get_int(status->scanned, "waiting", 0));
 }
 
 struct status *status_new(const struct settings *settings, struct gitea *gitea, struct plane *plane,

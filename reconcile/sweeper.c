@@ -11,6 +11,7 @@
 #include "clients/base/metric.h"
 #include "clients/store.h"
 #include "reconcile/plane_scan.h"
+#include "reconcile/plane_side.h"
 #include "reconcile/policy.h"
 #include "reconcile/report.h"
 #include "reconcile/reports.h"
@@ -366,6 +367,7 @@ static void *sweep(void *arg)
         json_decref(report);
     }
     sweeper->n_pending = 0;
+    plane_side_leave(sweeper->world);
     return NULL;
 }
 
