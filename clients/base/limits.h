@@ -49,6 +49,19 @@
 #define LIMIT_LOG_LINE ((size_t)8 * 1024)
 #define LIMIT_EVIDENCE_ITEMS 50u /* contexts, reviews, files named in one verdict's evidence */
 
+/* Telegram. It refuses a text of more than 4096 characters once its HTML is read, and of more than 32 KiB
+ * before (telegram-bot-api, Client.cpp); counted in UTF-16 units, five bytes each at most, ours passes both.
+ */
+#define LIMIT_MESSAGE_UNITS 4096u
+#define LIMIT_MESSAGE_VALUE ((size_t)400) /* bytes of one value in a message */
+#define LIMIT_DIGEST_FROM 3u              /* more messages that wait at once become one */
+#define LIMIT_DIGEST_MESSAGES 1000u       /* of which one digest tells */
+#define LIMIT_CHAT_GAP_MS 1000            /* between two messages */
+#define LIMIT_GROUP_MESSAGES 20u          /* to one group in LIMIT_GROUP_WINDOW_MS */
+#define LIMIT_GROUP_WINDOW_MS 60000
+#define LIMIT_TELL_MS 20000 /* how long a single pass stays to send what it wrote */
+#define LIMIT_ONCE 1024u    /* things that a process remembers to have said */
+
 /* Settings and the pipeline. */
 #define LIMIT_SETTING_TEXT ((size_t)4096)
 #define LIMIT_SETTING_FILE ((size_t)64 * 1024) /* a secret's file; a setting that is JSON */
