@@ -7,12 +7,14 @@ import re
 import signal
 
 import pytest
+import yaml
 
-from conftest import PostgreSQL, dump, eventually, outcomes, reconciled, rows, seed, stages
+from conftest import ROOT, PostgreSQL, dump, eventually, outcomes, reconciled, rows, seed, stages
 from plane_world import Plane, branches, items, jobs, seed_task
 from plane_world import outcomes as plane_outcomes
 from plane_world import stages as plane_stages
 from test_heal import branch, pull, review
+from test_openapi import closed, problems, resolved
 from test_tell import settings_of as telegram_settings
 from test_tell import texts, told
 
@@ -201,6 +203,30 @@ def test_a_replay_says_what_gitea_itself_would_have_sent(database, sandbox, orch
         # Go's json.MarshalIndent, by its own rules.
         assert again["body"] == json.dumps(json.loads(again["body"]), indent=2, ensure_ascii=False).replace(
             "<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def test_what_is_sent_is_what_openapi_describes(database, sandbox, orchestrator, start):
+    written = yaml.safe_load((ROOT / "openapi/openapi.yaml").read_text(encoding="utf-8"))
+    document = resolved(written, written)
+    plane = Plane(sandbox)
+    service = start(**plane.settings())
+    plane.issues({"number": 201, "state": "In Progress"})
+    plane.change("create", project="ORCH", number=202, state="In Progress", created_ago=4000, updated_ago=3900, webhook="none")
+    scene(sandbox, database)
+    service.run(side="both")
+    described = {"status": "giteaStatus", "pull_request_approved": "giteaApproved", "pull_request": "giteaMerged",
+                 "issue": "planeIssue", "advance": "advance"}
+    received = orchestrator.received()
+    assert {described[got["event"]] for got in received} == set(document["webhooks"])
+    for got in received:
+        operation = document["webhooks"][described[got["event"]]]["post"]
+        own = {name: value for name, value in got["headers"].items() if name.startswith("X-") or value == "Autopilot"}
+        assert set(own) == {parameter["name"] for parameter in operation["parameters"]}
+        for parameter in operation["parameters"]:
+            assert problems(parameter["schema"], own[parameter["name"]]) == [], parameter["name"]
+        schema = operation["requestBody"]["content"]["application/json"]["schema"]
+        assert problems(closed(schema), json.loads(got["body"])) == [], got["event"]
+        assert list(json.loads(got["body"])) == list(schema["properties"])  # in the sender's order
 
 
 # ---- an answer is no heal ----
@@ -481,3 +507,12 @@ def test_the_switch_of_planes_side_holds_its_replays(database, sandbox, orchestr
     assert orchestrator.received() == [] and replays(database) == []
     assert service.put(plane_enabled=None).status == 200
     assert plane_outcomes(plane_run(service)) == {"ORCH-1": "started"}
+
+
+def test_check_asks_whether_the_orchestrator_answers(database, sandbox, orchestrator, start):
+    service = start()
+    good = service.command("check")
+    assert "webhooks  ok: the orchestrator answers" in good.stdout
+    bad = service.command("check", ORCH_ORCHESTRATOR_URL="http://127.0.0.1:1")
+    assert bad.returncode == 1 and "webhooks  BAD: the orchestrator: " in bad.stdout
+    assert orchestrator.received() == []
