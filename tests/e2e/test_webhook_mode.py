@@ -28,7 +28,7 @@ class Orchestrator:
 
     def __init__(self, sandbox, database):
         self.sandbox, self.database = sandbox, database
-        self.set(database=database.url, gitea_secret=GITEA_SECRET, plane_secret=PLANE_SECRET, token=TOKEN)
+        self.set(database=database.url, gitea_secret=GITEA_SECRET, plane_secret=PLANE_SECRET, token=TOKEN, repo="acme/app")
 
     def set(self, **settings):
         self.sandbox.control("POST", "orchestrator", settings)
@@ -298,6 +298,30 @@ def test_a_failing_orchestrator_is_asked_again_when_it_is_due(database, sandbox,
     assert outcomes(service.run()) == {1: "failed"} and sandbox.asked("POST /orchestrator/*") == 1
     is_due(database)
     assert outcomes(service.run()) == {1: "advanced"}
+
+
+def test_an_orchestrator_that_is_down_or_hangs_fails_in_time(database, sandbox, orchestrator, start):  # 16
+    service = start(ORCH_UPSTREAM_TIMEOUT_S="1")
+    development(sandbox, database, 1)
+    sandbox.fault("/orchestrator/*", "hang")
+    report = service.run()
+    assert outcomes(report) == {1: "failed"} and "timed out after 1 s" in reasons(report)[1]
+    assert service.end() == 0
+    sandbox.heal()
+    down = start(ORCH_ORCHESTRATOR_URL="http://127.0.0.1:1")
+    is_due(database)
+    report = down.run()
+    assert outcomes(report) == {1: "failed"} and "the orchestrator: " in reasons(report)[1]
+    assert replays(database) == [("task/1", 2)]
+
+
+def test_a_budget_that_is_used_up_holds_a_replay(database, sandbox, orchestrator, start):
+    plane = Plane(sandbox, limit=60)
+    plane.issues({"number": 1, "state": "In Progress"})
+    sandbox.fault("/plane/*/work-items/*", "429", retry_after=100, skip=1)  # the list, and nothing else
+    service = start(**plane.settings())
+    report = service.call("GET", "/reconcile/runs/" + service.status()["last_pass"]["id"]).json()
+    assert set(plane_outcomes(report).values()) <= {"held", "unknown"} and orchestrator.received() == [] and replays(database) == []
 
 
 def test_a_wrong_secret_moves_nothing(database, sandbox, orchestrator, start):
