@@ -43,19 +43,18 @@ static enum err choose_once(struct gate_side *side, struct why *why)
 {
     struct pass *pass = side->pass;
     const struct pipeline *pipeline = pass->world->pipeline;
-    struct store_stage_grace *graces = mem_zero(pipeline->n_stages, sizeof *graces);
+    size_t n;
+    struct store_stage_grace *graces = policy_graces(pass->policy, pipeline, &n);
+    for (size_t i = 0; i < n && pass->request->ignore_grace; i++)
+        graces[i].grace_s = 0;
     struct store_stuck_query query = {
         .stages = graces,
+        .n_stages = n,
         .known = pipeline->names,
         .n_known = pipeline->n_stages,
         .only_task = pass->request->task_id,
         .limit = LIMIT_PASS_CANDIDATES,
     };
-    for (size_t i = 0; i < pipeline->n_stages; i++)
-        if (stage_is_gated(&pipeline->stages[i]))
-            graces[query.n_stages++] = (struct store_stage_grace){
-                pipeline->stages[i].name,
-                pass->request->ignore_grace ? 0 : policy_grace_s(pass->policy, pipeline->stages[i].name)};
     int64_t *resting = NULL;
     if (pass->request->trigger == TRIGGER_TIMER)
         rest_list(pass->world->rest, clock_mono_ms(), &resting, &query.n_resting);

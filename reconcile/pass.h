@@ -73,7 +73,8 @@ struct pass_world {
     struct rest *rest;
     struct plane_scan *scan;
     struct once *once;
-    atomic_bool *stopping; /* set: end at the next step */
+    atomic_bool *stopping;  /* set: end at the next step */
+    struct uuid_text owner; /* names this process in leases */
 };
 
 /* What is left of a pass when it is over. */

@@ -149,7 +149,9 @@ static const struct setting table[] = {
      .type = SETTING_TOKEN,
      AT(gitea_token),
      .secret = true,
-     .help = "Gitea access token; reading repositories and pull requests is enough."},
+     .help =
+         "Gitea access token. To read repositories and pull requests is enough for gates; a start makes a "
+         "branch, and needs to write."},
     {.name = "ORCH_TELEGRAM_BOT_TOKEN",
      .type = SETTING_TOKEN,
      AT(telegram_bot_token),

@@ -12,6 +12,7 @@
 #include "clients/store.h"
 #include "reconcile/notifier.h"
 #include "reconcile/plane_scan.h"
+#include "reconcile/plane_side.h"
 #include "reconcile/policy.h"
 #include "reconcile/report.h"
 #include "reconcile/reports.h"
@@ -372,6 +373,7 @@ static void *sweep(void *arg)
         json_decref(report);
     }
     sweeper->n_pending = 0;
+    plane_side_leave(sweeper->world);
     return NULL;
 }
 
@@ -452,6 +454,14 @@ void sweeper_wake(struct sweeper *sweeper)
     sweeper->settings_moved = true;
     pthread_cond_broadcast(&sweeper->wake);
     pthread_mutex_unlock(&sweeper->lock);
+}
+
+int64_t sweeper_due_ms(struct sweeper *sweeper)
+{
+    pthread_mutex_lock(&sweeper->lock);
+    int64_t left_ms = sweeper->began_ms ? 0 : sweeper->due_ms - clock_mono_ms();
+    pthread_mutex_unlock(&sweeper->lock);
+    return left_ms > 0 ? left_ms : 0;
 }
 
 bool sweeper_alive(struct sweeper *sweeper, struct why *why)

@@ -47,6 +47,9 @@ ATTR_NODISCARD enum err sweeper_request(struct sweeper *sweeper, const struct pa
  * they say. Makes no pass by itself. */
 void sweeper_wake(struct sweeper *sweeper);
 
+/* sweeper_due_ms: until the timer's next pass; 0 when it is due or under way, or nothing is known yet. */
+int64_t sweeper_due_ms(struct sweeper *sweeper);
+
 /* sweeper_alive: false when a pass is overdue by far or one takes much longer than it may; `why` says which.
  * Idle, switched off and waiting for a database are alive. */
 bool sweeper_alive(struct sweeper *sweeper, struct why *why);

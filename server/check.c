@@ -5,8 +5,10 @@
 #include <string.h>
 
 #include "clients/fetch.h"
+#include "clients/plane.h"
 #include "clients/store.h"
 #include "reconcile/pipeline.h"
+#include "reconcile/plane_kinds.h"
 #include "reconcile/settings.h"
 #include "server/commands.h"
 #include "server/options.h"
@@ -143,30 +145,59 @@ static bool check_gitea(const struct settings *settings)
     return ask("gitea", settings, &questions, header);
 }
 
+/* The states of one project, by which the Plane side knows what an issue is; NULL: they are all there. */
+static char *plane_problem(struct plane_call *call, const struct settings *settings,
+                           const struct project *project)
+{
+    struct plane_states states = {.n = 0};
+    struct plane_kinds kinds = {.n = 0};
+    struct why why;
+    if (plane_states(call, project->plane_project_id, &states, &why) != PLANE_OK)
+        return mem_printf("%s: %s", project->repo, why.text);
+    (void)plane_kinds_learn(&kinds, &states, settings->plane_states);
+    char *problem = kinds.problem ? mem_printf("%s: %s", project->repo, kinds.problem) : NULL;
+    plane_kinds_done(&kinds);
+    plane_states_done(&states);
+    return problem;
+}
+
+static bool check_projects(const struct settings *settings, struct plane *plane, struct fetch *fetch)
+{
+    struct plane_call call;
+    AUTO_FREE char *problem = NULL;
+    size_t asked = 0;
+    plane_call_begin(&call, plane, fetch, true, INT64_MAX, NULL);
+    for (size_t i = 0; i < settings->n_projects && asked < QUESTIONS_MAX && !problem; i++)
+        if (settings->projects[i].plane_project_id) {
+            problem = plane_problem(&call, settings, &settings->projects[i]);
+            asked++;
+        }
+    plane_call_end(&call);
+    if (!asked) {
+        tell_off("plane", "no project in ORCH_PROJECTS_JSON has a plane_project_id");
+        return true;
+    }
+    return tell("plane", !problem, problem ? problem : "");
+}
+
 static bool check_plane(const struct settings *settings)
 {
-    struct questions questions = {.n = 0};
+    const struct fetch_options options = {.timeout_ms = settings->upstream_timeout_s * 1000, .per_host = 1};
+    struct plane *plane = NULL;
+    struct fetch *fetch = NULL;
+    struct why why;
     if (!settings->plane_url) {
         tell_off("plane", "ORCH_PLANE_URL is not set: only gates are reconciled");
         return true;
     }
-    AUTO_FREE char *header = mem_printf("X-Api-Key: %s", settings->plane_api_token);
-    const char *const one[] = {"per_page", "1", NULL};
-    for (size_t i = 0; i < settings->n_projects; i++) {
-        const struct project *project = &settings->projects[i];
-        /* Django redirects a path without its trailing slash: the empty segment makes one. */
-        const char *const path[] = {
-            "api",    "v1", "workspaces", settings->plane_workspace, "projects", project->plane_project_id,
-            "states", "",   NULL};
-        if (project->plane_project_id)
-            questions_add(&questions, fetch_url(settings->plane_url, path, one), project->repo);
-    }
-    if (questions.n == 0) {
-        const char *const path[] = {"api",      "v1", "workspaces", settings->plane_workspace,
-                                    "projects", "",   NULL};
-        questions_add(&questions, fetch_url(settings->plane_url, path, one), settings->plane_workspace);
-    }
-    return ask("plane", settings, &questions, header);
+    enum err err =
+        plane_new(settings->plane_url, settings->plane_api_token, settings->plane_workspace, &plane, &why);
+    if (!err)
+        err = fetch_new(&options, &fetch, &why);
+    bool good = err ? tell("plane", false, why.text) : check_projects(settings, plane, fetch);
+    fetch_free(fetch);
+    plane_free(plane);
+    return good;
 }
 
 /* The bot's token is a part of the path, as it is: the API wants its colon bare. */

@@ -46,7 +46,8 @@ enum err services_open(const struct setup *setup, struct services *ret, struct w
     const struct settings *settings = setup->settings;
     const struct fetch_options fetch = {.timeout_ms = settings->upstream_timeout_s * 1000,
                                         .per_host = (unsigned)settings->upstream_concurrency};
-    *ret = (struct services){.world = {.settings = settings, .pipeline = setup->pipeline}};
+    *ret =
+        (struct services){.world = {.settings = settings, .pipeline = setup->pipeline, .owner = uuid_new()}};
     ret->world.stopping = &ret->stopping;
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
         return why_set(why, ERR_INTERNAL, "libcurl cannot be initialised");
