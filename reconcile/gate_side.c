@@ -140,8 +140,7 @@ static void tell_quarantine(struct pass *pass, const struct store_task *task, co
     bool is_new = false;
     AUTO_FREE char *text = message_of_quarantine(task);
     if (store_outbox_add(pass->world->store, episode->s, text, &is_new, &why) != ERR_OK) {
-        log_warn("a quarantine could not be told", LOG_S("pass", pass->report.id), LOG_I("task_id", task->id),
-                 LOG_S("reason", why.text));
+        log_warn("a quarantine could not be told", LOG_I("task_id", task->id), LOG_S("reason", why.text));
         return;
     }
     pass->messages += is_new;
