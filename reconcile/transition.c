@@ -39,7 +39,8 @@ static void log_moved(const struct transition *moved, const struct store_transit
  */
 static void count_moved(const struct transition *moved, const struct store_transition *row)
 {
-    metric_count(METRIC_MISSED_EVENTS, row->missed_source ? row->missed_source : "none", NULL);
+    metric_count(METRIC_MISSED_EVENTS, row->missed_source ? row->missed_source : "none",
+                 row->missed_event ? row->missed_event : "none");
     if (moved->side == SIDE_GATE)
         metric_observe(METRIC_TIME_TO_HEAL, NULL, moved->task->age_s);
 }
