@@ -50,7 +50,8 @@ void draft_written(struct pass *pass, const struct store_transition *row, int64_
         metric_observe(METRIC_TIME_TO_HEAL, NULL, rested_s);
     pass->written++;
     pass->messages += row->message != NULL;
-    metric_count(METRIC_MISSED_EVENTS, row->missed_source ? row->missed_source : "none", NULL);
+    metric_count(METRIC_MISSED_EVENTS, row->missed_source ? row->missed_source : "none",
+                 row->missed_event ? row->missed_event : "none");
     log_info("task unblocked: its webhook was lost", LOG_I("task_id", task->id),
              LOG_S("work_item_id", task->work_item_id), LOG_S("repo", task->repo),
              LOG_S("stage", task->stage), LOG_S("to_stage", row->to_stage), LOG_S("side", row->side),
