@@ -1,5 +1,6 @@
 #include "clients/event_plane.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,12 +55,13 @@ static void put_real(FILE *out, double real)
         snprintf(text, sizeof text, "%.*e", digits - 1, real);
     while (strtod(text, NULL) != real && ++digits <= 17);
     const char *mark = strchr(text, 'e');
-    int exponent = mark ? (int)strtol(mark + 1, NULL, 10) : 0;
-    if (exponent >= -4 && exponent < 16) {
-        int behind = digits - 1 - exponent;
-        fprintf(out, "%.*f", behind > 1 ? behind : 1, real);
+    int64_t exponent = 0;
+    bool known = mark && parse_i64(mark[1] == '+' ? mark + 2 : mark + 1, -400, 400, &exponent);
+    if (known && (exponent < -4 || exponent >= 16)) {
+        fprintf(out, "%.*se%+03d", (int)(mark - text), text, (int)exponent);
     } else {
-        fprintf(out, "%.*se%+03d", (int)(mark - text), text, exponent);
+        int behind = digits - 1 - (int)exponent;
+        fprintf(out, "%.*f", behind > 1 ? behind : 1, real);
     }
 }
 

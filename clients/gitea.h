@@ -126,7 +126,7 @@ enum gitea_review_state {
     GITEA_REVIEW_OTHER,
 };
 struct gitea_review {
-    int64_t id; /* -1 when not given */
+    int64_t id;       /* -1 when not given */
     const char *user; /* login; NULL for a team or a ghost */
     enum gitea_review_state state;
     bool stale, dismissed, official;

@@ -259,9 +259,9 @@ struct store_replay_moved {
     struct uuid_text delivery;
     int64_t first_us; /* when it was sent first */
     int64_t tries;
-    int64_t rested_s;       /* for how long its task had rested when it moved, or a little more */
-    bool given_up;          /* the task moved afterwards: not on account of it */
-    bool gone;              /* there is no such task any more; the task below is empty then */
+    int64_t rested_s; /* for how long its task had rested when it moved, or a little more */
+    bool given_up; /* the task moved afterwards, not on account of it; or the ledger has its move already */
+    bool gone;     /* there is no such task any more; the task below is empty then */
     struct store_task task; /* as it is now, but at the stage that it left */
     char *to_stage;         /* where it stands now */
     char *side, *outcome, *reason, *evidence, *verdict_id, *missed_source, *missed_event; /* as begun */

@@ -198,108 +198,91 @@ static const char create_again_sql[] =
     " NOT EXISTS (SELECT FROM there t WHERE t.plane_id = lower(w.plane_id))"
     " FROM json_to_recordset($1::json) AS w(i int, id bigint, plane_id text)";
 
-/* The task of an issue: by the key, whether plane_id is text or uuid, in either spelling. */
-#define TASK_OF_ISSUE(plane_id)                                                                  \
-    "SELECT " TASK_FIELDS " FROM unnest(ARRAY[" plane_id ", upper(" plane_id ")]) AS s(spelled)" \
-    " CROSS JOIN LATERAL json_populate_record(NULL::tasks,"                                      \
+/* Of a w or an r with the plane_id of an issue: its task, by the key, whether tasks.plane_id is text or uuid,
+ * in either spelling. */
+#define TASK_OF_ISSUE(of)                                                                              \
+    "SELECT " TASK_FIELDS " FROM unnest(ARRAY[" of ".plane_id, upper(" of ".plane_id)]) AS s(spelled)" \
+    " CROSS JOIN LATERAL json_populate_record(NULL::tasks,"                                            \
     "  json_build_object('plane_id', s.spelled)) AS n JOIN tasks t ON t.plane_id = n.plane_id"
-/* Seconds until the try behind that one. */
+#define TASK_OF_W TASK_OF_ISSUE("w")
+#define TASK_OF_R TASK_OF_ISSUE("r")
+/* Between that try and the next. */
 #define PAUSE_AFTER(tries)                                       \
     "least(" PG_DIGITS(LIMIT_REPLAY_PAUSE_MAX_S) ", " PG_DIGITS( \
         LIMIT_REPLAY_PAUSE_S) "::bigint << (" tries " - 1)) * interval '1 second'"
-#define NEXT_S(instant) "greatest(0, ceil(extract(epoch FROM " instant " - clock_timestamp())))::bigint"
+#define FIRST_PAUSE PAUSE_AFTER("1")
+#define SAME "(r.delivery = excluded.delivery)"
+#define NEXT_TRY "CASE WHEN " SAME " THEN least(r.tries + 1, " PG_DIGITS(LIMIT_REPLAY_TRIES) ") ELSE 1 END"
+#define NEXT_PAUSE PAUSE_AFTER(NEXT_TRY)
+#define NEXT_S(of) "greatest(0, ceil(extract(epoch FROM " of ".next_at - clock_timestamp())))::bigint"
+#define NEXT_S_OF_R NEXT_S("r")
+#define NEXT_S_OF_B NEXT_S("b")
+#define FIRST_US US_OF("r.first_at")
+/* Given up; or moved in the database, by a process that was set to do so. */
+#define IS_NO_HEAL                                                                \
+    "r.given_up OR EXISTS (SELECT FROM reconcile_ledger l WHERE l.task_id = t.id" \
+    " AND l.from_stage = r.from_stage AND l.at >= r.first_at)"
 
 /* 1 [{"i", "subject", "delivery"}, …]. */
-static const char replays_look_sql[] = "SELECT w.i, r.tries, r.given_up, " NEXT_S(
-    "r.next_at") ", r.next_at <= clock_timestamp()"
-                 " FROM json_to_recordset($1::json) AS w(i int, subject text, delivery uuid)"
-                 " JOIN reconcile_replays r ON r.subject = w.subject AND r.delivery = w.delivery";
+static const char replays_look_sql[] =
+    "SELECT w.i, r.tries, r.given_up, " NEXT_S_OF_R ", r.next_at <= clock_timestamp()"
+    " FROM json_to_recordset($1::json) AS w(i int, subject text, delivery uuid)"
+    " JOIN reconcile_replays r ON r.subject = w.subject AND r.delivery = w.delivery";
 
 /* 1 [{"i", "subject", …}, …]. Every row with whether its task stands as it was seen, and what was begun of
  * it, if it was. In the order of subjects, so that two replicas do not lock each other out. */
-#define SAME "(r.delivery = excluded.delivery)"
-#define NEXT_TRY "CASE WHEN " SAME " THEN least(r.tries + 1, " PG_DIGITS(LIMIT_REPLAY_TRIES) ") ELSE 1 END"
 static const char replay_begin_sql[] =
     "WITH want AS MATERIALIZED ("
-    "  SELECT *, CASE WHEN w.task_id = 0 THEN NOT EXISTS (" TASK_OF_ISSUE(
-        "w.plane_id") ")"
-                      "    ELSE EXISTS (SELECT FROM tasks t WHERE t.id = w.task_id AND t.stage = w.from_stage"
-                      "     AND t.updated_at = w.version::timestamptz AND NOT " IS_BUSY ") END"
-                      "    AND NOT " IS_REPLAYED " AS stands"
-                      "  FROM json_to_recordset($1::json) AS w(i int, subject text, delivery uuid, task_id "
-                      "bigint,"
-                      "   plane_id text, from_stage text, to_stage text, version text, rested_s bigint, side "
-                      "text,"
-                      "   outcome text, reason text, evidence text, verdict_id text, missed_source text, "
-                      "missed_event text,"
-                      "   told uuid, message text)"
-                      "  ORDER BY w.subject),"
-                      " begun AS ("
-                      "  INSERT INTO reconcile_replays AS r (subject, delivery, task_id, plane_id, "
-                      "from_stage, to_stage,"
-                      "   version, tries, first_at, next_at, given_up, rested_s, side, outcome, reason, "
-                      "evidence, verdict_id,"
-                      "   missed_source, missed_event)"
-                      "  SELECT subject, delivery, nullif(task_id, 0), plane_id, from_stage, to_stage, "
-                      "version, 1, now(),"
-                      "   now() + " PAUSE_AFTER(
-                          "1") ", false, rested_s, side, outcome, reason, evidence, verdict_id,"
-                               "   missed_source, missed_event FROM want WHERE stands ORDER BY subject"
-                               "  ON CONFLICT (subject) DO UPDATE SET delivery = excluded.delivery, "
-                               "from_stage = excluded.from_stage,"
-                               "   to_stage = excluded.to_stage, version = excluded.version, tries "
-                               "= " NEXT_TRY ","
-                               "   first_at = CASE WHEN " SAME " THEN r.first_at ELSE now() END,"
-                               "   next_at = now() + " PAUSE_AFTER(
-                                   NEXT_TRY) ","
-                                             "   given_up = " SAME " AND r.tries >= " PG_DIGITS(
-                                                 LIMIT_REPLAY_TRIES) ","
-                                                                     "   rested_s = CASE WHEN " SAME
-                                                                     " THEN r.rested_s ELSE "
-                                                                     "excluded.rested_s END,"
-                                                                     "   side = excluded.side, outcome = "
-                                                                     "excluded.outcome, reason = "
-                                                                     "excluded.reason,"
-                                                                     "   evidence = excluded.evidence, "
-                                                                     "verdict_id = excluded.verdict_id,"
-                                                                     "   missed_source = "
-                                                                     "excluded.missed_source, missed_event = "
-                                                                     "excluded.missed_event"
-                                                                     "  WHERE NOT " SAME
-                                                                     " OR (r.next_at <= now() AND NOT "
-                                                                     "r.given_up)"
-                                                                     "  RETURNING r.subject, r.tries, "
-                                                                     "r.given_up, r.next_at),"
-                                                                     " told AS ("
-                                                                     "  INSERT INTO reconcile_outbox (id, "
-                                                                     "at, text)"
-                                                                     "  SELECT w.told, now(), w.message FROM "
-                                                                     "want w JOIN begun b ON b.subject = "
-                                                                     "w.subject"
-                                                                     "  WHERE b.given_up AND w.message IS "
-                                                                     "NOT NULL ON CONFLICT (id) DO NOTHING "
-                                                                     "RETURNING id) "
-                                                                     "SELECT w.i, w.stands, b.tries, "
-                                                                     "b.given_up, " NEXT_S(
-                                                                         "b.next_at") " FROM want w LEFT "
-                                                                                      "JOIN begun b ON "
-                                                                                      "b.subject = w.subject";
+    "  SELECT *, CASE WHEN w.task_id = 0 THEN NOT EXISTS (" TASK_OF_W ")"
+    "    ELSE EXISTS (SELECT FROM tasks t WHERE t.id = w.task_id AND t.stage = w.from_stage"
+    "     AND t.updated_at = w.version::timestamptz AND NOT " IS_BUSY ") END"
+    "    AND NOT " IS_REPLAYED " AS stands"
+    "  FROM json_to_recordset($1::json) AS w(i int, subject text, delivery uuid, task_id bigint,"
+    "   plane_id text, from_stage text, to_stage text, version text, rested_s bigint, side text,"
+    "   outcome text, reason text, evidence text, verdict_id text, missed_source text, missed_event text,"
+    "   told uuid, message text)"
+    "  ORDER BY w.subject),"
+    " begun AS ("
+    "  INSERT INTO reconcile_replays AS r (subject, delivery, task_id, plane_id, from_stage, to_stage,"
+    "   version, tries, first_at, next_at, given_up, rested_s, side, outcome, reason, evidence, verdict_id,"
+    "   missed_source, missed_event)"
+    "  SELECT subject, delivery, nullif(task_id, 0), plane_id, from_stage, to_stage, version, 1, now(),"
+    "   now() + " FIRST_PAUSE ", false, rested_s, side, outcome, reason, evidence, verdict_id,"
+    "   missed_source, missed_event FROM want WHERE stands ORDER BY subject"
+    "  ON CONFLICT (subject) DO UPDATE SET delivery = excluded.delivery, from_stage = excluded.from_stage,"
+    "   to_stage = excluded.to_stage, version = excluded.version, tries = " NEXT_TRY ","
+    "   first_at = CASE WHEN " SAME " THEN r.first_at ELSE now() END,"
+    "   next_at = now() + " NEXT_PAUSE ","
+    "   given_up = " SAME " AND r.tries >= " PG_DIGITS(
+        LIMIT_REPLAY_TRIES) ","
+                            "   rested_s = CASE WHEN " SAME " THEN r.rested_s ELSE excluded.rested_s END,"
+                            "   side = excluded.side, outcome = excluded.outcome, reason = excluded.reason,"
+                            "   evidence = excluded.evidence, verdict_id = excluded.verdict_id,"
+                            "   missed_source = excluded.missed_source, missed_event = excluded.missed_event"
+                            "  WHERE NOT " SAME " OR (r.next_at <= now() AND NOT r.given_up)"
+                            "  RETURNING r.subject, r.tries, r.given_up, r.next_at),"
+                            " told AS ("
+                            "  INSERT INTO reconcile_outbox (id, at, text)"
+                            "  SELECT w.told, now(), w.message FROM want w JOIN begun b ON b.subject = "
+                            "w.subject"
+                            "  WHERE b.given_up AND w.message IS NOT NULL ON CONFLICT (id) DO NOTHING "
+                            "RETURNING id) "
+                            "SELECT w.i, w.stands, b.tries, b.given_up, " NEXT_S_OF_B
+                            " FROM want w LEFT JOIN begun b ON b.subject = w.subject";
 
 /* 1 the limit. */
 static const char replays_moved_sql[] =
-    "SELECT r.subject, r.delivery, (extract(epoch FROM r.first_at) * 1000000)::bigint, r.tries,"
-    " r.rested_s + floor(extract(epoch FROM now() - r.first_at))::bigint, r.given_up, r.from_stage, r.side,"
-    " r.outcome, r.reason, r.evidence, r.verdict_id, r.missed_source, r.missed_event, " TASK_COLUMNS NO_HEALS
-    " FROM reconcile_replays r LEFT JOIN LATERAL ("
+    "SELECT r.subject, r.delivery, " FIRST_US ", r.tries,"
+    " r.rested_s + floor(extract(epoch FROM now() - r.first_at))::bigint, " IS_NO_HEAL ", r.from_stage,"
+    " r.side, r.outcome, r.reason, r.evidence, r.verdict_id, r.missed_source, r.missed_event,"
+    " " TASK_COLUMNS NO_HEALS " FROM reconcile_replays r LEFT JOIN LATERAL ("
     "  SELECT t.*, " IS_BUSY " AS busy FROM ("
     "   SELECT " TASK_FIELDS " FROM tasks t WHERE t.id = r.task_id UNION ALL"
-    "   SELECT * FROM (" TASK_OF_ISSUE(
-        "r.plane_id") " LIMIT 1) t WHERE r.task_id IS NULL) t) t ON true"
-                      " WHERE CASE WHEN r.task_id IS NULL THEN t.id IS NOT NULL"
-                      "  ELSE t.id IS NULL OR t.stage IS DISTINCT FROM r.from_stage OR (r.to_stage = "
-                      "r.from_stage"
-                      "   AND t.updated_at IS DISTINCT FROM r.version::timestamptz AND t.busy) END"
-                      " ORDER BY r.first_at, r.subject LIMIT $1::bigint";
+    "   SELECT * FROM (" TASK_OF_R " LIMIT 1) t WHERE r.task_id IS NULL) t) t ON true"
+    " WHERE CASE WHEN r.task_id IS NULL THEN t.id IS NOT NULL"
+    "  ELSE t.id IS NULL OR t.stage IS DISTINCT FROM r.from_stage OR (r.to_stage = r.from_stage"
+    "   AND t.updated_at IS DISTINCT FROM r.version::timestamptz AND t.busy) END"
+    " ORDER BY r.first_at, r.subject LIMIT $1::bigint";
 
 /* 1 [{"i", "subject", "delivery", "counts", …}, …]; 2 the pass. Those that this took away. */
 static const char replays_settle_sql[] =

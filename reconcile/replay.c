@@ -197,10 +197,10 @@ static void make_bodies(struct replaying *replaying)
     book_free(book);
     for (size_t i = 0; i < replaying->n; i++) {
         struct going *going = &replaying->going[i];
+        const char *problem = going->event.problem;
         if (wants_body(going) && !going->event.body)
-            decide(replaying, going, OUTCOME_FAILED,
-                   mem_printf("not replayed: %s",
-                              going->event.problem ? going->event.problem : "stopped before that"));
+            decide(replaying, going, problem && !going->event.later ? OUTCOME_FAILED : OUTCOME_HELD,
+                   mem_printf("not replayed: %s", problem ? problem : "the process ends"));
     }
 }
 

@@ -207,15 +207,18 @@ void replay_event_ask(struct replay_event *event)
     struct plane_change change = {.found = false};
     json_auto_t *document = NULL;
     struct why why;
+    enum plane_result result = PLANE_OK;
     if (issue->change)
         change = *issue->change;
-    else if (plane_last_change(issue->call, issue->project_id, issue->id, &change, &why) != PLANE_OK)
+    else
+        result = plane_last_change(issue->call, issue->project_id, issue->id, &change, &why);
+    if (result == PLANE_OK)
+        result = plane_issue_document(issue->call, issue->project_id, issue->id, &document, &why);
+    if (result != PLANE_OK) {
         event->problem = mem_dup(why.text);
-    if (!event->problem &&
-        plane_issue_document(issue->call, issue->project_id, issue->id, &document, &why) != PLANE_OK)
-        event->problem = mem_dup(why.text);
-    if (event->problem)
+        event->later = result == PLANE_WAITING || result == PLANE_STOPPED;
         return;
+    }
     /* An issue that was made in that state has no change to it. */
     const struct event_plane_change told = {
         .old_state = change.old_state, .new_state = change.new_state, .actor = change.actor};

@@ -26,6 +26,7 @@ struct replay_event {
     struct uuid_text delivery;
     char *body;    /* NULL: not made yet */
     char *problem; /* why it cannot be made; NULL: it can */
+    bool later;    /* nothing is wrong: it could not be asked for now */
 };
 /* replay_event_name: all but body and problem. Free with replay_event_done. */
 void replay_event_name(const struct transition *transition, struct replay_event *ret);

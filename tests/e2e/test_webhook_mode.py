@@ -7,12 +7,14 @@ import re
 import signal
 
 import pytest
+import yaml
 
-from conftest import PostgreSQL, dump, eventually, outcomes, reconciled, rows, seed, stages
+from conftest import ROOT, PostgreSQL, dump, eventually, outcomes, reconciled, rows, seed, stages
 from plane_world import Plane, branches, items, jobs, seed_task
 from plane_world import outcomes as plane_outcomes
 from plane_world import stages as plane_stages
 from test_heal import branch, pull, review
+from test_openapi import closed, problems, resolved
 from test_tell import settings_of as telegram_settings
 from test_tell import texts, told
 
@@ -26,7 +28,7 @@ class Orchestrator:
 
     def __init__(self, sandbox, database):
         self.sandbox, self.database = sandbox, database
-        self.set(database=database.url, gitea_secret=GITEA_SECRET, plane_secret=PLANE_SECRET, token=TOKEN)
+        self.set(database=database.url, gitea_secret=GITEA_SECRET, plane_secret=PLANE_SECRET, token=TOKEN, repo="acme/app")
 
     def set(self, **settings):
         self.sandbox.control("POST", "orchestrator", settings)
@@ -203,6 +205,30 @@ def test_a_replay_says_what_gitea_itself_would_have_sent(database, sandbox, orch
             "<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
+def test_what_is_sent_is_what_openapi_describes(database, sandbox, orchestrator, start):
+    written = yaml.safe_load((ROOT / "openapi/openapi.yaml").read_text(encoding="utf-8"))
+    document = resolved(written, written)
+    plane = Plane(sandbox)
+    service = start(**plane.settings())
+    plane.issues({"number": 201, "state": "In Progress"})
+    plane.change("create", project="ORCH", number=202, state="In Progress", created_ago=4000, updated_ago=3900, webhook="none")
+    scene(sandbox, database)
+    service.run(side="both")
+    described = {"status": "giteaStatus", "pull_request_approved": "giteaApproved", "pull_request": "giteaMerged",
+                 "issue": "planeIssue", "advance": "advance"}
+    received = orchestrator.received()
+    assert {described[got["event"]] for got in received} == set(document["webhooks"])
+    for got in received:
+        operation = document["webhooks"][described[got["event"]]]["post"]
+        own = {name: value for name, value in got["headers"].items() if name.startswith("X-") or value == "Autopilot"}
+        assert set(own) == {parameter["name"] for parameter in operation["parameters"]}
+        for parameter in operation["parameters"]:
+            assert problems(parameter["schema"], own[parameter["name"]]) == [], parameter["name"]
+        schema = operation["requestBody"]["content"]["application/json"]["schema"]
+        assert problems(closed(schema), json.loads(got["body"])) == [], got["event"]
+        assert list(json.loads(got["body"])) == list(schema["properties"])  # in the sender's order
+
+
 # ---- an answer is no heal ----
 
 
@@ -272,6 +298,30 @@ def test_a_failing_orchestrator_is_asked_again_when_it_is_due(database, sandbox,
     assert outcomes(service.run()) == {1: "failed"} and sandbox.asked("POST /orchestrator/*") == 1
     is_due(database)
     assert outcomes(service.run()) == {1: "advanced"}
+
+
+def test_an_orchestrator_that_is_down_or_hangs_fails_in_time(database, sandbox, orchestrator, start):  # 16
+    service = start(ORCH_UPSTREAM_TIMEOUT_S="1")
+    development(sandbox, database, 1)
+    sandbox.fault("/orchestrator/*", "hang")
+    report = service.run()
+    assert outcomes(report) == {1: "failed"} and "timed out after 1 s" in reasons(report)[1]
+    assert service.end() == 0
+    sandbox.heal()
+    down = start(ORCH_ORCHESTRATOR_URL="http://127.0.0.1:1")
+    is_due(database)
+    report = down.run()
+    assert outcomes(report) == {1: "failed"} and "the orchestrator: " in reasons(report)[1]
+    assert replays(database) == [("task/1", 2)]
+
+
+def test_a_budget_that_is_used_up_holds_a_replay(database, sandbox, orchestrator, start):
+    plane = Plane(sandbox, limit=60)
+    plane.issues({"number": 1, "state": "In Progress"})
+    sandbox.fault("/plane/*/work-items/*", "429", retry_after=100, skip=1)  # the list, and nothing else
+    service = start(**plane.settings())
+    report = service.call("GET", "/reconcile/runs/" + service.status()["last_pass"]["id"]).json()
+    assert set(plane_outcomes(report).values()) <= {"held", "unknown"} and orchestrator.received() == [] and replays(database) == []
 
 
 def test_a_wrong_secret_moves_nothing(database, sandbox, orchestrator, start):
@@ -481,3 +531,12 @@ def test_the_switch_of_planes_side_holds_its_replays(database, sandbox, orchestr
     assert orchestrator.received() == [] and replays(database) == []
     assert service.put(plane_enabled=None).status == 200
     assert plane_outcomes(plane_run(service)) == {"ORCH-1": "started"}
+
+
+def test_check_asks_whether_the_orchestrator_answers(database, sandbox, orchestrator, start):
+    service = start()
+    good = service.command("check")
+    assert "webhooks  ok: the orchestrator answers" in good.stdout
+    bad = service.command("check", ORCH_ORCHESTRATOR_URL="http://127.0.0.1:1")
+    assert bad.returncode == 1 and "webhooks  BAD: the orchestrator: " in bad.stdout
+    assert orchestrator.received() == []

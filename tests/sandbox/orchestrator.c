@@ -21,6 +21,7 @@
 struct orchestrator {
     pthread_mutex_t lock; /* guards all below */
     char *database, *gitea_secret, *plane_secret, *token;
+    char *repo; /* of the tasks that it makes */
     bool moves;
     json_t *received; /* array of what control shows */
     struct order *later;
@@ -33,6 +34,7 @@ struct orchestrator *orchestrator_stand_in_new(void)
     struct orchestrator *orchestrator = mem_zero(1, sizeof *orchestrator);
     pthread_mutex_init(&orchestrator->lock, NULL);
     orchestrator->moves = true;
+    orchestrator->repo = mem_dup("acme/shop");
     orchestrator->received = json_array();
     return orchestrator;
 }
@@ -44,6 +46,7 @@ void orchestrator_stand_in_free(struct orchestrator *orchestrator)
     free(orchestrator->gitea_secret);
     free(orchestrator->plane_secret);
     free(orchestrator->token);
+    free(orchestrator->repo);
     free(orchestrator->later);
     json_decref(orchestrator->received);
     free(orchestrator);
@@ -224,7 +227,7 @@ static enum err order_make(const struct orchestrator *orchestrator, const struct
         return err;
     const char *name = call_request_header(call, header_names[sender].event);
     if (sender == FROM_PLANE)
-        order_of_issue(ret, sandbox, event, tasks, "acme/shop");
+        order_of_issue(ret, sandbox, event, tasks, orchestrator->repo);
     else if (name && strcmp(name, "status") == 0 && strcmp(json_get_text(event, "state", ""), "success") == 0)
         order_of_status(ret, sandbox, event, tasks);
     else if (name && strcmp(name, "pull_request_approved") == 0)
@@ -358,6 +361,7 @@ void control_orchestrator_post(struct call *call)
     set_text(&orchestrator->gitea_secret, body, "gitea_secret");
     set_text(&orchestrator->plane_secret, body, "plane_secret");
     set_text(&orchestrator->token, body, "token");
+    set_text(&orchestrator->repo, body, "repo");
     orchestrator->moves = json_get_bool(body, "moves", orchestrator->moves);
     pthread_mutex_unlock(&orchestrator->lock);
     json_decref(body);

@@ -318,6 +318,21 @@ static void what_moved_after_it_was_given_up_or_is_gone_is_no_heal(void **state)
     store_stuck_done(&scene.stuck);
 }
 
+static void what_the_ledger_has_already_is_no_second_heal(void **state)
+{
+    struct suite *suite = *state;
+    struct scene scene;
+    scene_set(suite, &scene);
+    (void)begin(suite, &scene.replay);
+    struct store_transition moved_here = suite_transition(&scene.stuck.tasks[0]);
+    assert_int_equal(suite_move(suite, &moved_here), STORE_MOVED);
+    struct store_replays_moved moved = moved_of(suite);
+    assert_int_equal(moved.n, 1);
+    assert_true(moved.rows[0].given_up);
+    store_replays_moved_done(&moved);
+    store_stuck_done(&scene.stuck);
+}
+
 /* ---- several at once --------------------------------------------------------------------------------- */
 
 enum { REPLICAS = 4, TASKS = 12 };
@@ -386,6 +401,7 @@ int suite_replays_run(void)
         SUITE_TEST(a_task_that_has_moved_is_settled_once),
         SUITE_TEST(the_same_stage_has_moved_when_it_was_touched_and_has_a_job),
         SUITE_TEST(what_moved_after_it_was_given_up_or_is_gone_is_no_heal),
+        SUITE_TEST(what_the_ledger_has_already_is_no_second_heal),
         SUITE_TEST(of_racing_replicas_one_sends_each_replay),
     };
     return cmocka_run_group_tests_name("store: replays", tests, NULL, NULL);
