@@ -132,6 +132,14 @@ static void settle(struct gate_side *side, struct candidate *candidate, enum out
 /* ---- quarantine
  * ------------------------------------------------------------------------------------------------- */
 
+char *quarantine_reason(const struct store_task *task)
+{
+    if (task->recent_heals <= LIMIT_HEALS_PER_WINDOW)
+        return NULL;
+    return mem_printf("healed %" PRId64 " times in %d h at this stage: left to a person", task->recent_heals,
+                      LIMIT_HEALS_WINDOW_S / 3600);
+}
+
 /* An episode is named after the heal that began it, so that every replica and every later pass names it
  * alike. It is told through the outbox, where a name is written once. */
 static void tell_quarantine(struct pass *pass, const struct store_task *task, const struct uuid_text *episode)
@@ -169,10 +177,9 @@ static void say_quarantine(struct pass *pass, const struct store_task *task, con
 static void quarantine(struct gate_side *side, struct candidate *candidate)
 {
     const struct store_task *task = candidate->task;
-    if (task->recent_heals <= LIMIT_HEALS_PER_WINDOW)
+    AUTO_FREE char *reason = quarantine_reason(task);
+    if (!reason)
         return;
-    AUTO_FREE char *reason = mem_printf("healed %" PRId64 " times in %d h at this stage: left to a person",
-                                        task->recent_heals, LIMIT_HEALS_WINDOW_S / 3600);
     settle(side, candidate, OUTCOME_QUARANTINED, reason);
     if (!side->pass->request->dry_run)
         say_quarantine(side->pass, task, reason);
