@@ -9,7 +9,6 @@
 #include "reconcile/explain_next.h"
 #include "reconcile/explain_plane.h"
 #include "reconcile/gate.h"
-#include "reconcile/gate_side.h"
 #include "reconcile/history.h"
 #include "reconcile/inquiry.h"
 #include "reconcile/pass.h"
@@ -17,6 +16,7 @@
 #include "reconcile/pipeline.h"
 #include "reconcile/plane_start.h"
 #include "reconcile/policy.h"
+#include "reconcile/quarantine.h"
 #include "reconcile/settings.h"
 #include "reconcile/sweeper.h"
 
@@ -321,11 +321,10 @@ static json_t *next_document(const struct explanation *explanation)
 
 json_t *explanation_document(const struct explanation *explanation)
 {
-    AUTO_FREE char *quarantined = quarantine_reason(&explanation->entry.task);
     const struct store_task_entry *entry = &explanation->entry;
     json_t *document = task_document(explanation->explainer, explanation->policy, entry);
     json_put(document, "recent_heals", json_integer(entry->task.recent_heals));
-    json_put(document, "quarantined", json_boolean(quarantined != NULL));
+    json_put(document, "quarantined", json_boolean(quarantine_holds(&entry->task)));
     json_put(document, "holds", holds_document(explanation));
     json_put(document, "gate", verdict_document(&explanation->verdict));
     json_put(document, "plane", plane_document(explanation));

@@ -6,10 +6,10 @@
 #include "clients/base/text.h"
 #include "clients/store.h"
 #include "reconcile/explain_plane.h"
-#include "reconcile/gate_side.h"
 #include "reconcile/pass.h"
 #include "reconcile/pipeline.h"
 #include "reconcile/policy.h"
+#include "reconcile/quarantine.h"
 
 static const char *const action_names[] = {
     [NEXT_NONE] = "none",       [NEXT_WAIT] = "wait",
@@ -83,9 +83,9 @@ static void decide_green(const struct next_view *view, struct next *ret)
 static void decide_gated(const struct next_view *view, struct next *ret)
 {
     const struct verdict *verdict = view->verdict;
-    ret->words = quarantine_reason(&view->entry->task);
-    if (ret->words) {
+    if (quarantine_holds(&view->entry->task)) {
         ret->action = NEXT_QUARANTINE;
+        ret->words = quarantine_reason(&view->entry->task);
     } else if (verdict->kind == VERDICT_GREEN) {
         decide_green(view, ret);
     } else if (verdict->kind == VERDICT_RED) {

@@ -38,15 +38,16 @@ struct next_view {
     const struct store_task_entry *entry;
     const struct pipeline *pipeline;
     const struct stage *stage;   /* NULL: the pipeline does not know it */
-    const struct policy *policy; /* what is in force, … */
-    const char *unreadable; /* … unless this says that the stored settings make no sense: off; or NULL */
-    const struct verdict *verdict; /* where the gates can be read; else NULL */
-    const char *obstacle;          /* where Plane's side acts: why it cannot; or NULL */
+    const struct policy *policy; /* what is in force */
+    const char *unreadable; /* why the stored settings cannot be understood, which counts as off; or NULL */
+    const struct verdict *verdict; /* at a stage with gates that can be read; else NULL */
+    const char
+        *obstacle; /* at one that Plane's side leaves: why nothing can be learnt or done there; or NULL */
     const struct plane_said *said; /* at a human gate without an obstacle; else NULL */
     int64_t next_pass_us;          /* the timer's, by the database's clock */
 };
 
-/* next_decide: of a task as it is seen now. */
+/* next_decide. */
 void next_decide(const struct next_view *view, struct next *ret);
 
 #endif

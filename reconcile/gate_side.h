@@ -10,9 +10,4 @@
  * alone. */
 ATTR_NODISCARD enum err gate_side_run(struct pass *pass, struct why *why);
 
-struct store_task;
-/* quarantine_reason: why the task is left to a person: it was healed too often of late. NULL: it is not.
- * Caller frees. */
-char *quarantine_reason(const struct store_task *task);
-
 #endif

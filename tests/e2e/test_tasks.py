@@ -213,8 +213,6 @@ def test_the_ledger_tells_what_moved_and_why(database, sandbox, service):
         "pass_id": report["id"], "work_item_id": "ORCH-1", "repo": "acme/app", "from_stage": "development", "to_stage": "review", "side": "gate",
         "outcome": "advanced", "agent": "reviewer", "reason": moved[1]["reason"]}
     assert one["evidence"][0]["contexts"] == {"ci/0": "success", "ci/1": "skipped"}
-    assert {item["task_id"]: item["missed"] for item in page["items"]} == {
-        1: {"source": "gitea", "event": "status"}, 5: {"source": "gitea", "event": "push"}}
     assert abs(instant(one["at"]).timestamp() - time.time()) < 600
     assert ids(get(service, "/reconcile/history?task_id=5")) == [5] and ids(get(service, "/reconcile/history?task_id=2")) == []
 
