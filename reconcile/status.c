@@ -60,7 +60,7 @@ static void set_gauges(const struct status *status)
     metric_set(METRIC_STUCK_OLDEST_AGE, NULL, status->oldest_age_s);
     metric_set(METRIC_DATABASE_UP, NULL, status->database_ok);
     metric_set(METRIC_PLANE_WAITING, NULL, json_get_int(status->scanned, "waiting", 0));
-    metric_set(METRIC_OUTBOX_MESSAGES, NULL, (int64_t)status->outbox_depth);
+    metric_set(METRIC_OUTBOX_DEPTH, NULL, (int64_t)status->outbox_depth);
     metric_set(METRIC_OUTBOX_OLDEST_AGE, NULL, outbox_age_s(status));
 }
 
