@@ -356,6 +356,7 @@ static const char *parse_review(const json_t *json, struct arena *arena, struct 
         !bool_of(json, "official", &row->official))
         return "a review whose flags are neither true nor false";
     const json_t *user = json_object_get(json, "user");
+    row->id = id_of(json, "id");
     row->state = review_state_of(state);
     if (json_get_int(user, "id", 0) >= 0) /* the ghost of a deleted user is -1 */
         row->user = text_of(user, "login", arena);

@@ -67,7 +67,7 @@ void plane_scan_read_one(struct plane_scan *scan, struct plane_call *call, const
 
 size_t plane_scan_issues(const struct plane_scan *scan, bool resting, struct open_issue ***ret_issues)
 {
-    struct open_issue **issues = mem_zero(scan->table.n, sizeof *issues);
+    struct open_issue **issues = mem_zero(scan->table.n, sizeof(struct open_issue *));
     size_t n = 0;
     for (size_t i = 0; i < scan->table.n; i++) {
         struct open_issue *open = scan->table.items[i];

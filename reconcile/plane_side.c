@@ -147,13 +147,14 @@ static void tell(struct plane_side *side, const struct act *act, enum outcome ou
                  const char *reason)
 {
     const struct store_task *task = act->task ? &act->task->task : NULL;
+    bool is_green = strcmp(verdict, "green") == 0;
     AUTO_FREE char *id = work_item_id(act->open->project->prefix, act->open->issue.sequence);
     report_plane_item(
         &side->pass->report,
         &(struct report_item){.task_id = task ? task->id : 0,
                               .work_item_id = task && task->work_item_id ? task->work_item_id : id,
                               .stage = task ? task->stage : NULL,
-                              .to_stage = act->decision.to ? act->decision.to->name : NULL,
+                              .to_stage = is_green && act->decision.to ? act->decision.to->name : NULL,
                               .verdict = verdict,
                               .reason = reason,
                               .outcome = outcome});
@@ -242,7 +243,7 @@ static bool is_identified(struct plane_side *side, struct act *act)
  * call of its own anyhow; the issues that are to be started are confirmed together. */
 static size_t prepare(struct plane_side *side, size_t from, size_t to, size_t ret)
 {
-    struct open_issue **issues = mem_zero(to - from, sizeof *issues);
+    struct open_issue **issues = mem_zero(to - from, sizeof(struct open_issue *));
     size_t n = 0;
     for (size_t i = from; i < to; i++)
         if (!side->acts[i].task)
@@ -280,7 +281,7 @@ static void choose(struct plane_side *side)
 static enum err drop_replayed(struct plane_side *side, struct why *why)
 {
     const char **ids = mem_zero(side->n, sizeof *ids);
-    struct act **who = mem_zero(side->n, sizeof *who);
+    struct act **who = mem_zero(side->n, sizeof(struct act *));
     bool *replayed = mem_zero(side->n, sizeof *replayed);
     size_t n = 0;
     for (size_t i = 0; i < side->n; i++)
@@ -314,6 +315,7 @@ static enum err replay(struct plane_side *side, struct why *why)
 {
     for (size_t i = 0; i < side->n;) {
         struct transition batch[LIMIT_BATCH];
+        struct transition_issue issues[LIMIT_BATCH];
         struct act *who[LIMIT_BATCH];
         size_t n = 0;
         for (; i < side->n && n < LIMIT_BATCH; i++) {
@@ -323,13 +325,20 @@ static enum err replay(struct plane_side *side, struct why *why)
                 continue;
             put_in_words(act);
             who[n] = act;
-            batch[n++] = (struct transition){.task = &act->task->task,
-                                             .to = act->decision.to,
-                                             .side = SIDE_PLANE,
-                                             .success = approves ? OUTCOME_APPROVED : OUTCOME_REJECTED,
-                                             .reason = act->reason,
-                                             .evidence = act->evidence,
-                                             .verdict_id = act->open->change.id};
+            issues[n] = (struct transition_issue){.call = &side->call,
+                                                  .project_id = act->open->project->plane_project_id,
+                                                  .id = act->open->issue.id,
+                                                  .state = act->open->issue.state,
+                                                  .change = &act->open->change};
+            batch[n] = (struct transition){.task = &act->task->task,
+                                           .to = act->decision.to,
+                                           .side = SIDE_PLANE,
+                                           .success = approves ? OUTCOME_APPROVED : OUTCOME_REJECTED,
+                                           .reason = act->reason,
+                                           .evidence = act->evidence,
+                                           .verdict_id = act->open->change.id,
+                                           .issue = &issues[n]};
+            n++;
         }
         enum err err = transition_apply(side->pass, batch, n, why);
         for (size_t k = 0; k < n; k++)
@@ -343,7 +352,7 @@ static enum err replay(struct plane_side *side, struct why *why)
 static enum err start(struct plane_side *side, struct why *why)
 {
     struct plane_start *starts = mem_zero(side->n, sizeof *starts);
-    struct act **who = mem_zero(side->n, sizeof *who);
+    struct act **who = mem_zero(side->n, sizeof(struct act *));
     size_t n = 0;
     for (size_t i = 0; i < side->n; i++) {
         struct act *act = &side->acts[i];
@@ -352,7 +361,9 @@ static enum err start(struct plane_side *side, struct why *why)
         put_in_words(act);
         who[n] = act;
         starts[n++] = (struct plane_start){.project = act->open->project,
+                                           .call = &side->call,
                                            .plane_id = act->open->issue.id,
+                                           .state = act->open->issue.state,
                                            .title = act->open->issue.name,
                                            .sequence = act->open->issue.sequence,
                                            .reason = act->reason,

@@ -25,7 +25,7 @@ void plane_table_done(struct plane_table *table)
 
 void plane_table_copy(struct plane_table *ret, const struct plane_table *table)
 {
-    *ret = (struct plane_table){.items = mem_zero(table->n, sizeof *ret->items), .n = table->n};
+    *ret = (struct plane_table){.items = mem_zero(table->n, sizeof(struct open_issue *)), .n = table->n};
     for (size_t i = 0; i < table->n; i++) {
         ret->items[i] = mem_zero(1, sizeof **ret->items);
         *ret->items[i] = *table->items[i];
@@ -60,8 +60,8 @@ static struct open_issue *add(struct plane_table *table, const char *id)
     if (table->n >= LIMIT_PLANE_OPEN)
         return NULL;
     size_t at = place_of(table, id);
-    table->items = mem_grow(table->items, table->n + 1, sizeof *table->items);
-    memmove(&table->items[at + 1], &table->items[at], (table->n - at) * sizeof *table->items);
+    table->items = mem_grow(table->items, table->n + 1, sizeof(struct open_issue *));
+    memmove(&table->items[at + 1], &table->items[at], (table->n - at) * sizeof(struct open_issue *));
     table->n++;
     return table->items[at] = mem_zero(1, sizeof **table->items);
 }

@@ -106,6 +106,21 @@ static bool is_given(const struct settings *settings, const char *name)
     return setting_origin(settings, setting_of_name(name)) != ORIGIN_DEFAULT;
 }
 
+/* A receiver takes no signature for a wrong one, so that a sender it knows by a secret needs it here too. */
+static void check_webhooks(const struct settings *settings, json_t *errors)
+{
+    static const char *const secrets[][2] = {{"ORCH_PLANE_URL", "ORCH_PLANE_WEBHOOK_SECRET"},
+                                             {"ORCH_GITEA_URL", "ORCH_GITEA_WEBHOOK_SECRET"}};
+    if (settings->advance_via != ADVANCE_VIA_WEBHOOK)
+        return;
+    if (!is_given(settings, "ORCH_ORCHESTRATOR_URL"))
+        problem_add(errors, "ORCH_ORCHESTRATOR_URL", "is needed: ORCH_ADVANCE_VIA is webhook");
+    for (size_t i = 0; i < ARRAY_LEN(secrets); i++)
+        if (is_given(settings, secrets[i][0]) && !is_given(settings, secrets[i][1]))
+            problem_add(errors, secrets[i][1], "is needed: ORCH_ADVANCE_VIA is webhook, and %s is set",
+                        secrets[i][0]);
+}
+
 static void check_together(const struct settings *settings, json_t *errors)
 {
     struct listen_address listen;
@@ -118,6 +133,7 @@ static void check_together(const struct settings *settings, json_t *errors)
         problem_add(errors, "ORCH_PLANE_WORKSPACE", "is needed: ORCH_PLANE_URL is set");
     if (is_given(settings, "ORCH_TELEGRAM_BOT_TOKEN") && !is_given(settings, "ORCH_TELEGRAM_CHAT_ID"))
         problem_add(errors, "ORCH_TELEGRAM_CHAT_ID", "is needed: ORCH_TELEGRAM_BOT_TOKEN is set");
+    check_webhooks(settings, errors);
 }
 
 static void check_unknown(const char *const *environment, json_t *errors)

@@ -19,6 +19,8 @@
 struct pipeline;
 
 enum reconcile_mode { MODE_HEAL, MODE_OBSERVE };
+/* Who moves tasks: we, in the database, or the orchestrator, to which the lost event is sent again. */
+enum advance_via { ADVANCE_VIA_DATABASE, ADVANCE_VIA_WEBHOOK };
 
 struct project {
     const char *repo;             /* "owner/name" */
@@ -50,6 +52,11 @@ struct settings {
     json_t *plane_states; /* object: in_progress, approved, rejected → name or uuid; always all three */
     char *gitea_url, *gitea_token;
     char *telegram_bot_token, *telegram_chat_id, *telegram_url;
+
+    int advance_via; /* enum advance_via */
+    char *orchestrator_url, *orchestrator_token;
+    char *orchestrator_plane_path, *orchestrator_gitea_path, *orchestrator_advance_path;
+    char *plane_webhook_secret, *gitea_webhook_secret;
 
     int64_t upstream_timeout_s, upstream_concurrency;
     int log_level;  /* enum log_level */

@@ -217,6 +217,32 @@ static bool check_telegram(const struct settings *settings)
     return ask("telegram", settings, &questions, NULL);
 }
 
+/* Nothing is sent to its endpoints, for it would be an event: that it answers at all must do. */
+static bool check_orchestrator(const struct settings *settings)
+{
+    const struct fetch_options options = {.timeout_ms = settings->upstream_timeout_s * 1000, .per_host = 1};
+    struct fetch *fetch = NULL;
+    struct why why;
+    if (settings->advance_via != ADVANCE_VIA_WEBHOOK) {
+        tell_off("webhooks", "ORCH_ADVANCE_VIA is database: tasks are moved there");
+        return true;
+    }
+    if (fetch_new(&options, &fetch, &why) != ERR_OK)
+        return tell("webhooks", false, why.text);
+    struct fetch_inbox *inbox = fetch_inbox_new(fetch);
+    fetch_send(inbox, &(const struct fetch_request){
+                          .method = "GET", .url = settings->orchestrator_url, .attempts = 1});
+    struct fetch_answer *answer = fetch_take(inbox, -1);
+    bool good = answer->result == FETCH_ANSWERED && answer->status < 500;
+    AUTO_FREE char *words = answer->result == FETCH_ANSWERED
+                                ? mem_printf("the orchestrator answered %d", answer->status)
+                                : mem_printf("the orchestrator: %s", answer->words);
+    fetch_answer_free(answer);
+    fetch_inbox_free(inbox);
+    fetch_free(fetch);
+    return tell("webhooks", good, good ? "the orchestrator answers" : words);
+}
+
 int check(void)
 {
     json_t *settings_problems = json_array(), *pipeline_problems = json_array();
@@ -234,6 +260,7 @@ int check(void)
         good &= check_gitea(setup.settings);
         good &= check_plane(setup.settings);
         good &= check_telegram(setup.settings);
+        good &= check_orchestrator(setup.settings);
         curl_global_cleanup();
     }
     setup_done(&setup);

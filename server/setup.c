@@ -5,6 +5,7 @@
 #include "clients/base/log.h"
 #include "clients/fetch.h"
 #include "clients/gitea.h"
+#include "clients/orchestrator.h"
 #include "clients/plane.h"
 #include "clients/store.h"
 #include "clients/telegram.h"
@@ -41,6 +42,18 @@ void setup_done(struct setup *setup)
     *setup = (struct setup){.settings = NULL};
 }
 
+static enum err orchestrator_open(const struct settings *settings, struct orchestrator **ret, struct why *why)
+{
+    const struct orchestrator_place place = {.url = settings->orchestrator_url,
+                                             .plane_path = settings->orchestrator_plane_path,
+                                             .gitea_path = settings->orchestrator_gitea_path,
+                                             .advance_path = settings->orchestrator_advance_path,
+                                             .plane_secret = settings->plane_webhook_secret,
+                                             .gitea_secret = settings->gitea_webhook_secret,
+                                             .token = settings->orchestrator_token};
+    return orchestrator_new(&place, ret, why);
+}
+
 enum err services_open(const struct setup *setup, struct services *ret, struct why *why)
 {
     const struct settings *settings = setup->settings;
@@ -60,6 +73,8 @@ enum err services_open(const struct setup *setup, struct services *ret, struct w
     if (!err && settings->telegram_bot_token)
         err = telegram_new(settings->telegram_url, settings->telegram_bot_token, settings->telegram_chat_id,
                            &ret->world.telegram, why);
+    if (!err && settings->advance_via == ADVANCE_VIA_WEBHOOK)
+        err = orchestrator_open(settings, &ret->world.orchestrator, why);
     if (!err)
         err = plane_new(settings->plane_url, settings->plane_api_token, settings->plane_workspace,
                         &ret->world.plane, why);
@@ -74,6 +89,7 @@ void services_close(struct services *services)
 {
     fetch_free(services->world.fetch);
     telegram_free(services->world.telegram);
+    orchestrator_free(services->world.orchestrator);
     plane_free(services->world.plane);
     gitea_free(services->world.gitea);
     store_free(services->world.store);

@@ -86,6 +86,9 @@
 #define LIMIT_PASS_MS 300000     /* longest pass; what is not answered by then is unknown */
 #define LIMIT_HEALS_PER_WINDOW 3 /* of one task at one stage; healed more often, it is quarantined */
 #define LIMIT_HEALS_WINDOW_S 86400
+#define LIMIT_REPLAY_TRIES 6    /* of one event, then it is given up */
+#define LIMIT_REPLAY_PAUSE_S 60 /* after the first; each of the next is twice as long */
+#define LIMIT_REPLAY_PAUSE_MAX_S 3600
 #define LIMIT_OUTBOX_KEPT 1000u /* sent messages kept, so that nothing is told twice */
 #define LIMIT_REPORTS_BYTES \
     ((size_t)2 * 1024 * 1024) /* reports kept in memory: beyond it the oldest lose their items */

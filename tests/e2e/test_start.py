@@ -7,7 +7,8 @@ import pytest
 from conftest import ROOT, dump, eventually, outcomes, reconciled, seed, stages
 from test_heal import branch
 
-SECRETS = ("ORCH_API_TOKEN", "ORCH_GITEA_TOKEN", "ORCH_PLANE_API_TOKEN", "ORCH_TELEGRAM_BOT_TOKEN")
+SECRETS = ("ORCH_API_TOKEN", "ORCH_GITEA_TOKEN", "ORCH_PLANE_API_TOKEN", "ORCH_TELEGRAM_BOT_TOKEN", "ORCH_ORCHESTRATOR_TOKEN",
+           "ORCH_PLANE_WEBHOOK_SECRET", "ORCH_GITEA_WEBHOOK_SECRET")
 COMMANDS = ("serve", "run", "check", "migrate")
 
 BAD_SETTINGS = [
@@ -153,7 +154,8 @@ def test_check_says_in_one_line_each_how_everything_is(database, sandbox):
     good = program(database, sandbox, "check")
     assert good.returncode == 0
     assert [line.split()[:2] for line in lines(good.stdout)] == [
-        ["settings", "ok"], ["pipeline", "ok:"], ["database", "ok:"], ["gitea", "ok"], ["plane", "off:"], ["telegram", "off:"]]
+        ["settings", "ok"], ["pipeline", "ok:"], ["database", "ok:"], ["gitea", "ok"], ["plane", "off:"], ["telegram", "off:"],
+        ["webhooks", "off:"]]
     sandbox.world({"full_name": "acme/app"})
     sandbox.fault("/gitea", "status", status=502, html="<p>bad gateway")
     bad = program(database, sandbox, "check", ORCH_PROJECTS_JSON='[{"repo":"acme/app"}]', ORCH_LOG_LEVEL="debug")

@@ -43,11 +43,11 @@ static size_t units_of(const char *html)
         assert_true(*at != '<' && *at != '>');
         size_t len = 1;
         if (*at == '&') {
-            size_t i = 0;
-            while (i < ARRAY_LEN(entities) && strncmp(at, entities[i], strlen(entities[i])) != 0)
-                i++;
-            assert_true(i < ARRAY_LEN(entities));
-            len = strlen(entities[i]);
+            len = 0;
+            for (size_t i = 0; i < ARRAY_LEN(entities); i++)
+                if (strncmp(at, entities[i], strlen(entities[i])) == 0)
+                    len = strlen(entities[i]);
+            assert_true(len > 0);
         } else {
             while (((unsigned char)at[len] & 0xc0) == 0x80)
                 len++;
