@@ -35,7 +35,7 @@ WERROR ?= -Werror
 # Empty before `setup` has run; the targets that install call make anew afterwards.
 PKG_CFLAGS := $(shell pkg-config --cflags $(LIBS_PKG) 2>/dev/null)
 PKG_LIBS := $(shell pkg-config --libs $(LIBS_PKG) 2>/dev/null)
-TEST_LIBS := $(shell pkg-config --libs cmocka 2>/dev/null)
+TEST_LIBS := $(shell pkg-config --libs cmocka libssl 2>/dev/null)
 ALL_CFLAGS = -std=gnu17 -D_GNU_SOURCE $(WARN) $(WERROR) -O2 -g -fstack-protector-strong -fPIE -pthread -I. -I$(OUT)/gen \
 	-DRECONCILED_VERSION='"$(VERSION)"' $(PKG_CFLAGS)
 ALL_LDFLAGS = -pie -pthread -Wl,-z,relro,-z,now

@@ -32,6 +32,7 @@ struct project {
 struct settings {
     char *database_url, *database_schema;
     char *http_listen, *api_token;
+    char *tls_cert_file, *tls_key_file; /* both or none */
 
     bool enabled, plane_enabled;
     int mode; /* enum reconcile_mode */
@@ -51,6 +52,7 @@ struct settings {
     char *gitea_url, *gitea_token;
     char *telegram_bot_token, *telegram_chat_id, *telegram_url;
 
+    char *ca_file;
     int64_t upstream_timeout_s, upstream_concurrency;
     int log_level;  /* enum log_level */
     int log_format; /* enum log_format */

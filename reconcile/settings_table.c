@@ -43,6 +43,16 @@ static const struct setting table[] = {
      AT(api_token),
      .secret = true,
      .help = "Bearer token that every request but /healthz and /readyz must carry."},
+    {.name = "ORCH_TLS_CERT_FILE",
+     .type = SETTING_TEXT,
+     AT(tls_cert_file),
+     .help =
+         "PEM file with the certificate to answer with, and those that lead to its authority. Together with "
+         "ORCH_TLS_KEY_FILE: HTTPS is spoken, and nothing else."},
+    {.name = "ORCH_TLS_KEY_FILE",
+     .type = SETTING_TEXT,
+     AT(tls_key_file),
+     .help = "PEM file with its private key, without a passphrase."},
 
     {.name = "ORCH_RECONCILE_ENABLED",
      .member = "enabled",
@@ -164,6 +174,11 @@ static const struct setting table[] = {
      .fallback = "https://api.telegram.org",
      .help = "Where the Bot API is."},
 
+    {.name = "ORCH_CA_FILE",
+     .type = SETTING_TEXT,
+     AT(ca_file),
+     .help = "PEM file with certificates of authorities to be trusted besides the system's, in every "
+             "https:// call. The database has its own in its URI (sslrootcert)."},
     {.name = "ORCH_UPSTREAM_TIMEOUT_S",
      .type = SETTING_INT,
      AT(upstream_timeout_s),

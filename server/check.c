@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "clients/fetch.h"
+#include "clients/base/jsonx.h"
 #include "clients/store.h"
 #include "reconcile/pipeline.h"
 #include "reconcile/settings.h"
@@ -87,8 +87,7 @@ static const char *meaning(const struct fetch_answer *answer)
 static bool ask(const char *what, const struct settings *settings, struct questions *questions,
                 const char *header)
 {
-    const struct fetch_options options = {.timeout_ms = settings->upstream_timeout_s * 1000,
-                                          .per_host = (unsigned)settings->upstream_concurrency};
+    const struct fetch_options options = upstream_options(settings);
     const char *const headers[] = {"Accept: application/json", header, NULL};
     struct fetch *fetch = NULL;
     struct why why;
@@ -186,11 +185,24 @@ static bool check_telegram(const struct settings *settings)
     return ask("telegram", settings, &questions, NULL);
 }
 
+static void check_certificates(const struct settings *settings, json_t *problems)
+{
+    struct certificate_pair pair;
+    struct why why;
+    if (setup_certificates(settings, &pair, &why) == ERR_OK)
+        certificate_pair_done(&pair);
+    else
+        json_push(problems, json_text(why.text));
+}
+
 int check(void)
 {
     json_t *settings_problems = json_array(), *pipeline_problems = json_array();
     struct setup setup;
     bool good = setup_load(&setup, settings_problems, pipeline_problems) == ERR_OK;
+    if (setup.settings)
+        check_certificates(setup.settings, settings_problems);
+    good &= json_array_size(settings_problems) == 0;
     if (tell_problems("settings", settings_problems))
         tell("settings", true, "");
     if (tell_problems("pipeline", pipeline_problems) && setup.pipeline) {

@@ -32,6 +32,8 @@ static int run_command(const struct options *options)
         status = serve(&setup);
     else if (options->command == COMMAND_RUN)
         status = run_once(&setup, &options->run);
+    else if (options->command == COMMAND_HEALTH)
+        status = health(&setup, options->ready);
     else
         status = migrate(&setup);
     setup_done(&setup);
@@ -60,6 +62,7 @@ int main(int argc, char **argv)
     case COMMAND_SERVE:
     case COMMAND_RUN:
     case COMMAND_MIGRATE:
+    case COMMAND_HEALTH:
         break;
     }
     return run_command(&options);

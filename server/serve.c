@@ -67,19 +67,35 @@ static void stop(const sigset_t *set, struct listener *listener, struct sweeper 
     log_info("stopped");
 }
 
+static enum err listen_start(const struct settings *settings, struct app *app, struct listener **ret,
+                             struct why *why)
+{
+    struct listen_address address;
+    struct certificate_pair pair;
+    if (!settings_listen_parse(settings->http_listen, &address))
+        return why_set(why, ERR_INVALID, "ORCH_HTTP_LISTEN is no address");
+    enum err err = setup_certificates(settings, &pair, why);
+    if (err)
+        return err;
+    const struct listener_options options = {.address = &address,
+                                             .token = settings->api_token,
+                                             .certificate = pair.certificate,
+                                             .key = pair.key,
+                                             .routes = routes_table(),
+                                             .app = app};
+    err = listener_start(&options, ret, why);
+    if (pair.certificate && pair.ends_us < clock_wall_us())
+        log_warn("the certificate of ORCH_TLS_CERT_FILE has run out: clients will refuse it");
+    certificate_pair_done(&pair);
+    return err;
+}
+
 static int serve_with(const struct setup *setup, struct services *services, struct app *app,
                       const sigset_t *set)
 {
-    struct listen_address address;
     struct listener *listener = NULL;
     struct why why;
-    if (!settings_listen_parse(setup->settings->http_listen, &address)) {
-        log_error("cannot start", LOG_S("reason", "ORCH_HTTP_LISTEN is no address"));
-        return EXIT_USAGE;
-    }
-    const struct listener_options options = {
-        .address = &address, .token = setup->settings->api_token, .routes = routes_table(), .app = app};
-    enum err err = listener_start(&options, &listener, &why);
+    enum err err = listen_start(setup->settings, app, &listener, &why);
     if (err) {
         log_error("cannot start", LOG_S("reason", why.text));
         return err == ERR_INVALID ? EXIT_USAGE : EXIT_FAILED;

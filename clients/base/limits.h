@@ -20,10 +20,11 @@
 #define LIMIT_QUEUED_REQUESTS 256u        /* requests that wait for one of them */
 #define LIMIT_CONNECTION_MEMORY ((size_t)16 * 1024) /* request line, headers and answer headers together */
 #define LIMIT_REQUEST_DRAIN ((size_t)1024 * 1024)   /* of a body that is read only to be thrown away */
-#define LIMIT_READ_MS 10000 /* from the first line of a request to the end of its body */
-#define LIMIT_IDLE_MS 60000 /* between two requests of one connection */
-#define LIMIT_SEND_MS 60000 /* for a peer to take a whole answer */
-#define LIMIT_STOP_MS 5000  /* for requests under way when the service stops */
+#define LIMIT_READ_MS 10000  /* from the first line of a request to the end of its body */
+#define LIMIT_IDLE_MS 60000  /* between two requests of one connection */
+#define LIMIT_SEND_MS 60000  /* for a peer to take a whole answer */
+#define LIMIT_HEALTH_MS 5000 /* for us to answer our own health check */
+#define LIMIT_STOP_MS 5000   /* for requests under way when the service stops */
 
 /* Answers of upstreams: Plane's bodies carry whole HTML descriptions, so several MiB. */
 #define LIMIT_UPSTREAM_BODY ((size_t)8 * 1024 * 1024)
@@ -47,6 +48,7 @@
 /* Settings and the pipeline. */
 #define LIMIT_SETTING_TEXT ((size_t)4096)
 #define LIMIT_SETTING_FILE ((size_t)64 * 1024) /* a secret's file; a setting that is JSON */
+#define LIMIT_PEM_FILE ((size_t)1024 * 1024)   /* certificates, a key; the system's bundle is a fifth of it */
 #define LIMIT_PROJECTS 500u
 #define LIMIT_REMARK 200u                /* characters of `reason` and `by` in PUT /reconcile/config */
 #define LIMIT_OVERRIDE_S (365LL * 86400) /* farthest `until` */
