@@ -93,6 +93,9 @@ $(OUT)/tests/%: $(OUT)/tests/%.o $(SUPPORT) $(LIB)
 
 $(BENCH): $(patsubst %.c,$(OUT)/%.o,$(filter-out tests/bench/bench_%,$(wildcard tests/bench/*.c)))
 
+# Tests of clients that start the sandbox.
+$(filter %/test_gitea_branch %/test_plane %/test_plane_odd,$(INTEGRATION)): | $(SANDBOX)
+
 # Tests of the domain see facts that the test made up, in place of book, Gitea and the network.
 $(addprefix $(OUT)/tests/,unit/test_gate integration/test_pass integration/test_sweeper): $(OUT)/tests/doubles/facts.o
 

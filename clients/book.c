@@ -313,8 +313,8 @@ void book_settle(struct book *book, struct question *question, enum fact_state s
 
 /* ---- exchanges --------------------------------------------------------------------------------------- */
 
-void book_send(struct book *book, const char *url, const char *const *headers, book_answered_fn *answered,
-               void *arg)
+static void exchange_send(struct book *book, struct fetch_request *request, book_answered_fn *answered,
+                          void *arg)
 {
     if (atomic_load(&book->aborted)) {
         const struct fetch_answer stopped = {.result = FETCH_ABORTED, .words = "stopped"};
@@ -325,13 +325,26 @@ void book_send(struct book *book, const char *url, const char *const *headers, b
     exchange->answered = answered;
     exchange->arg = arg;
     book->exchanges++;
-    fetch_send(book->inbox, &(struct fetch_request){.method = "GET",
-                                                    .url = url,
-                                                    .headers = headers,
-                                                    .deadline_ms = book->deadline_ms,
-                                                    .tag = exchange});
+    request->deadline_ms = book->deadline_ms;
+    request->tag = exchange;
+    fetch_send(book->inbox, request);
     if (atomic_load(&book->aborted)) /* between the look above and the sending */
         fetch_inbox_abort(book->inbox);
+}
+
+void book_send(struct book *book, const char *url, const char *const *headers, book_answered_fn *answered,
+               void *arg)
+{
+    struct fetch_request request = {.method = "GET", .url = url, .headers = headers};
+    exchange_send(book, &request, answered, arg);
+}
+
+void book_post(struct book *book, const char *url, const char *const *headers, const char *body,
+               book_answered_fn *answered, void *arg)
+{
+    struct fetch_request request = {
+        .method = "POST", .url = url, .headers = headers, .body = body, .body_len = strlen(body)};
+    exchange_send(book, &request, answered, arg);
 }
 
 enum book_step book_next(struct book *book, int64_t wait_ms, void **ret_waiter)

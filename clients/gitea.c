@@ -22,7 +22,7 @@
 struct gitea {
     char *api; /* NULL: not set up */
     char *token, *authorization;
-    const char *headers[3];
+    const char *headers[3], *post_headers[4];
     pthread_mutex_t lock; /* guards health */
     struct gitea_health health;
 };
@@ -57,6 +57,8 @@ enum err gitea_new(const char *base_url, const char *token, struct gitea **ret, 
         gitea->authorization = mem_printf("Authorization: token %s", token);
         gitea->headers[1] = gitea->authorization;
     }
+    gitea->post_headers[0] = "Content-Type: application/json";
+    memcpy(gitea->post_headers + 1, gitea->headers, sizeof gitea->headers);
     pthread_mutex_init(&gitea->lock, NULL);
     gitea->health.ok = url != NULL;
     gitea->health.since_us = clock_wall_us();
@@ -154,8 +156,9 @@ static void ask_answered(struct book *book, void *arg, const struct fetch_answer
     json_decref(reply.json);
 }
 
-void gitea_ask(struct book *book, struct gitea *gitea, const char *url, const char *what,
-               gitea_replied_fn *replied, void *arg)
+/* NULL when nothing can be sent, and `replied` has been told. */
+static struct ask *ask_new(struct book *book, struct gitea *gitea, const char *url, const char *what,
+                           gitea_replied_fn *replied, void *arg)
 {
     if (!url) {
         struct gitea_reply reply = {.state = FACT_FAILED, .total = -1, .words = not_set};
@@ -163,9 +166,25 @@ void gitea_ask(struct book *book, struct gitea *gitea, const char *url, const ch
             reply.words = arena_printf(book_arena(book),
                                        "Gitea cannot be asked for %s: no URL can hold that name", what);
         replied(book, arg, &reply);
-        return;
+        return NULL;
     }
     struct ask *ask = arena_zero(book_arena(book), 1, sizeof *ask);
     *ask = (struct ask){.gitea = gitea, .what = what, .replied = replied, .arg = arg};
-    book_send(book, url, gitea->headers, ask_answered, ask);
+    return ask;
+}
+
+void gitea_ask(struct book *book, struct gitea *gitea, const char *url, const char *what,
+               gitea_replied_fn *replied, void *arg)
+{
+    struct ask *ask = ask_new(book, gitea, url, what, replied, arg);
+    if (ask)
+        book_send(book, url, gitea->headers, ask_answered, ask);
+}
+
+void gitea_post(struct book *book, struct gitea *gitea, const char *url, const char *what, const char *body,
+                gitea_replied_fn *replied, void *arg)
+{
+    struct ask *ask = ask_new(book, gitea, url, what, replied, arg);
+    if (ask)
+        book_post(book, url, gitea->post_headers, body, ask_answered, ask);
 }

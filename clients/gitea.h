@@ -129,7 +129,8 @@ const struct gitea_files *gitea_files(struct book *book, struct gitea *gitea, co
  * the branch exists now (`made` tells whether this call made it), FACT_ABSENT when the repo or the base
  * branch is not there for this token, FACT_FAILED otherwise, in words: archived, a mirror, empty, a name
  * Gitea refuses, a token that may not write. The one thing here that writes; a POST is sent once, and one
- * that got no answer is settled by looking whether the branch is there. */
+ * that got no answer is settled by looking whether the branch is there (`made` if it stands where the base
+ * stood). What gitea_head of the same book says of the branch stays as it was. */
 struct gitea_branch_made {
     struct fact fact;
     bool made;

@@ -138,8 +138,7 @@ static void head_look(struct book *book, void *arg)
     gitea_ask(book, head->gitea, head->fact.fact.url, head->what, head_replied, head);
 }
 
-const struct gitea_head *gitea_head(struct book *book, struct gitea *gitea, const char *repo,
-                                    const char *branch)
+static struct head *head_of(struct book *book, struct gitea *gitea, const char *repo, const char *branch)
 {
     AUTO_FREE char *key = mem_printf("gitea head\n%s\n%s", repo, branch);
     bool is_new;
@@ -154,6 +153,21 @@ const struct gitea_head *gitea_head(struct book *book, struct gitea *gitea, cons
         branches_start(book, gitea, head->repo, head->branches);
         book_after(book, &head->branches->question, head_look, head);
     }
+    return head;
+}
+
+const struct gitea_head *gitea_head(struct book *book, struct gitea *gitea, const char *repo,
+                                    const char *branch)
+{
+    struct head *head = head_of(book, gitea, repo, branch);
     book_wait(book, &head->question);
     return &head->fact;
+}
+
+void gitea_head_ask(struct book *book, struct gitea *gitea, const char *repo, const char *branch,
+                    const struct gitea_head **ret, question_fn *fn, void *arg)
+{
+    struct head *head = head_of(book, gitea, repo, branch);
+    *ret = &head->fact;
+    book_after(book, &head->question, fn, arg);
 }

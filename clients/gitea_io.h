@@ -24,6 +24,15 @@ const char *gitea_url(struct arena *arena, const struct gitea *gitea, const char
 typedef void gitea_replied_fn(struct book *book, void *arg, const struct gitea_reply *reply);
 void gitea_ask(struct book *book, struct gitea *gitea, const char *url, const char *what,
                gitea_replied_fn *replied, void *arg);
+/* gitea_post: the same by POST, with a JSON body; never repeated. The reply is FACT_KNOWN for status 200
+ * alone, so ask reply->status. */
+void gitea_post(struct book *book, struct gitea *gitea, const char *url, const char *what, const char *body,
+                gitea_replied_fn *replied, void *arg);
+
+/* gitea_head_ask: gitea_head for whoever is no waiter: fn(book, arg) runs once *ret is settled, which may be
+ * before this returns; *ret is set before. */
+void gitea_head_ask(struct book *book, struct gitea *gitea, const char *repo, const char *branch,
+                    const struct gitea_head **ret, question_fn *fn, void *arg);
 
 /* A list that comes in pages. The asker fills the first part; `done` is called once. X-Total-Count says how
  * many pages there are, and they are asked for together; without it, or when it disagrees with the rows, or

@@ -32,7 +32,7 @@ static const char *answered_words(const struct fetch_answer *answer, const char 
     AUTO_FREE char *message = error_message(answer);
     const char *type = *answer->content_type ? answer->content_type : "no content type";
     const char *hint = answer->status == 401   ? "; is ORCH_GITEA_TOKEN right?"
-                       : answer->status == 403 ? "; what may ORCH_GITEA_TOKEN read?"
+                       : answer->status == 403 ? "; what may ORCH_GITEA_TOKEN do?"
                        : answer->status >= 300 && answer->status <= 399
                            ? "; a redirect elsewhere, is ORCH_GITEA_URL right?"
                            : "";
@@ -77,7 +77,7 @@ static void read_body(const struct fetch_answer *answer, const char *what, struc
 void gitea_reply_read(const struct fetch_answer *answer, const char *what, struct arena *arena,
                       struct gitea_reply *ret)
 {
-    *ret = (struct gitea_reply){.state = FACT_FAILED, .total = answer->total_count};
+    *ret = (struct gitea_reply){.state = FACT_FAILED, .status = answer->status, .total = answer->total_count};
     if (answer->result == FETCH_ABORTED) {
         ret->words = "stopped before Gitea answered";
     } else if (answer->result != FETCH_ANSWERED) {

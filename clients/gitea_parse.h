@@ -15,6 +15,7 @@
 /* An answer before its JSON is looked into. `words` for all but FACT_KNOWN. The caller owns `json`. */
 struct gitea_reply {
     enum fact_state state;
+    int status; /* 0: not answered */
     const char *words;
     json_t *json; /* "null" too */
     int64_t total;

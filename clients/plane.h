@@ -4,7 +4,9 @@
  * log). The client keeps the same log of its own calls, believes the server where that knows of more
  * (X-RateLimit-Remaining, 429 with Retry-After), and sends nothing that would be refused: such a call returns
  * PLANE_WAITING at once. A call never waits for budget. LIMIT_PLANE_RESERVE calls of each minute are kept for
- * passes that a person asked for (plane_call.forced).
+ * passes that a person asked for (plane_call.forced). Calls of all threads go one after the other: what an
+ * answer tells of the budget is known before anything else is sent, and one refusal is never followed by
+ * another before its time. Every call is one exchange; none is repeated.
  *
  * Answers are told apart in words; whatever cannot be understood is PLANE_FAILED, never a guess. Sources are
  * in plane*.c. Thread-safe but for struct plane_call, which belongs to one thread.
@@ -33,8 +35,8 @@ void plane_free(struct plane *plane);
 bool plane_configured(const struct plane *plane);
 
 /* plane_health: the last answer of any thread: true, or false with words and since when (wall clock us), as
- * gitea_health. A page or an object that was understood is health; a 404 of a single thing too. Thread-safe.
- */
+ * gitea_health. A page or an object that was understood is health; a 404 of a single thing too. A 429 and a
+ * call that was stopped say nothing. Thread-safe. */
 struct plane_health {
     bool ok;
     int64_t since_us;
@@ -47,11 +49,14 @@ void plane_health(struct plane *plane, struct plane_health *ret);
 struct plane_budget {
     int64_t limit, reserve, left;
     int64_t retry_after_s;
+    int64_t next_s;           /* until `left` is above 0, as far as is known; 0: it is */
+    int64_t waiting_since_us; /* wall clock: since then calls of passes that nobody asked for have been turned
+                                 away; 0: the last one was sent */
 };
 void plane_budget(struct plane *plane, struct plane_budget *ret);
 
-/* One pass's calls. plane_call_begin / _end: `stopping` may be set by another thread; a call under way then
- * ends within 100 ms. deadline_ms is clock_mono_ms(). */
+/* One pass's calls. plane_call_begin / _end: `stopping` (may be NULL) may be set by another thread; a call
+ * under way then ends within 100 ms. deadline_ms is clock_mono_ms(). */
 struct plane_call {
     struct plane *plane;
     struct fetch *fetch;
@@ -71,9 +76,10 @@ enum plane_result {
     PLANE_WAITING, /* not sent, or refused with 429: the budget is used up; a later pass may ask again */
     PLANE_DOWN,    /* no answer, or 5xx: nothing else is worth asking Plane in this pass */
     PLANE_FAILED,  /* answered with what helps nobody: 401, 403, 404 of a project, 400, nonsense */
-    PLANE_STOPPED, /* the process ends, or the deadline has passed */
+    PLANE_STOPPED, /* the process ends, or the deadline has passed: says nothing of Plane */
 };
-/* Every result but PLANE_OK fills `why`: "Plane refused the API key (403: Given API token is not valid)". */
+/* Every result but PLANE_OK fills `why`, which is never NULL, and leaves *ret alone: "Plane refused the API
+ * key (403: Given API token is not valid)". */
 
 struct plane_state {
     char id[UUID_TEXT_LEN + 1]; /* lower case */
@@ -104,8 +110,9 @@ struct plane_page {
 };
 void plane_page_done(struct plane_page *page);
 /* plane_issues: one page (from 0, LIMIT_PLANE_PAGE rows each) of a project's issues, the most recently
- * updated first. A row that makes no sense (no id, no time) makes the page PLANE_FAILED. Asks `work-items/`,
- * and `issues/` of a server that is too old for it (before v1.1.0), which it remembers. */
+ * updated first. A row that makes no sense (no id, no number, no time, of another project) makes the page
+ * PLANE_FAILED. Asks `work-items/`, and `issues/` of a server that is too old for it (before v1.1.0), which
+ * it remembers. Rows may stand on two pages, or on none, when they move while pages are read. */
 ATTR_NODISCARD enum plane_result plane_issues(struct plane_call *call, const char *project_id, size_t page,
                                               struct plane_page *ret, struct why *why);
 
@@ -115,7 +122,8 @@ ATTR_NODISCARD enum plane_result plane_issue(struct plane_call *call, const char
 void plane_issue_done(struct plane_issue *issue);
 
 /* The newest change of an issue's state: the identity of a verdict. `at_us` is the moment of the change (the
- * row's `epoch`, whole seconds rounded down, else its created_at). found is false when no activity tells of
+ * row's `epoch`, whole seconds rounded down, else its created_at), and the newest is the one with the latest:
+ * rows are written by a queue, and not always in order. found is false when no activity tells of
  * any (an issue created in that state, one that is gone, or a row not written yet). */
 struct plane_change {
     bool found;

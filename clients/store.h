@@ -133,8 +133,9 @@ struct store_issue_tasks {
 };
 void store_issue_tasks_done(struct store_issue_tasks *tasks);
 
-/* store_issue_tasks: the tasks of these issues (lower-case uuids; plane_id is compared without case), by one
- * statement whatever n is. n 0 is fine: it still tells revision and clock. Reads only. */
+/* store_issue_tasks: the tasks of these issues (uuids; plane_id may have them in lower or in upper case), by
+ * one statement whatever n is. A row that lacks a stage or a time is told with a stage "" or a version that
+ * never moves. n 0 is fine: it still tells revision and clock. Reads only. */
 ATTR_NODISCARD enum err store_issue_tasks(struct store *store, const char *const *plane_ids, size_t n,
                                           struct store_issue_tasks *ret, struct why *why);
 

@@ -247,6 +247,28 @@ enum err pg_call(struct store *store, pg_work_fn *work, void *arg, struct why *w
     return err == ERR_RETRY ? ERR_TIMEOUT : err;
 }
 
+struct question {
+    enum pg_sql which;
+    const char *const *params;
+    PGresult *result;
+};
+
+static enum err question_ask(struct pg_conn *conn, void *arg, struct why *why)
+{
+    struct question *question = arg;
+    return pg_run(conn, question->which, question->params, &question->result, why);
+}
+
+enum err pg_ask(struct store *store, enum pg_sql which, const char *const *params, PGresult **ret,
+                struct why *why)
+{
+    struct question question = {.which = which, .params = params};
+    enum err err = pg_call(store, question_ask, &question, why);
+    if (!err)
+        *ret = question.result;
+    return err;
+}
+
 /* ---- the URL
  * ----------------------------------------------------------------------------------------------- */
 
@@ -396,6 +418,10 @@ static const struct store_ops pg_ops = {
     .settings_read = pg_settings_read,
     .settings_write = pg_settings_write,
     .stuck = pg_stuck,
+    .issue_tasks = pg_issue_tasks,
+    .verdicts_replayed = pg_verdicts_replayed,
+    .create_tasks = pg_create_tasks,
+    .unstarted = pg_unstarted,
     .transition = pg_transition,
     .ledger_summary = pg_ledger_summary,
     .ledger_list = pg_ledger_list,

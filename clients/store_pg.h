@@ -12,11 +12,13 @@
 #ifndef RECONCILED_STORE_PG_H
 #define RECONCILED_STORE_PG_H
 
+#include <jansson.h>
 #include <libpq-fe.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "clients/base/limits.h"
 #include "clients/store_ops.h"
 
 /* Every prepared statement; the texts are in store_pg_sql.c. */
@@ -24,10 +26,15 @@ enum pg_sql {
     PG_SETTINGS_READ,
     PG_SETTINGS_WRITE,
     PG_STUCK,
+    PG_UNSTARTED,
+    PG_ISSUE_TASKS,
+    PG_VERDICTS_REPLAYED,
     PG_POLICY_SHARE,
     PG_POLICY_WAIT,
     PG_MOVE,
-    PG_LOOK_AGAIN,
+    PG_MOVE_AGAIN,
+    PG_CREATE,
+    PG_CREATE_AGAIN,
     PG_LEDGER_SUMMARY,
     PG_LEDGER_LIST,
     PG_LEDGER_LIST_OF_TASK,
@@ -56,6 +63,10 @@ struct pg_conn;
  * not help. */
 typedef enum err pg_work_fn(struct pg_conn *conn, void *arg, struct why *why);
 ATTR_NODISCARD enum err pg_call(struct store *store, pg_work_fn *work, void *arg, struct why *why);
+
+/* pg_ask: a call of one statement, whose rows are read without a connection. Free with PQclear. */
+ATTR_NODISCARD enum err pg_ask(struct store *store, enum pg_sql which, const char *const *params,
+                               PGresult **ret, struct why *why);
 
 /* pg_schema: the schema of the settings, or NULL. */
 const char *pg_schema(const struct store *store);
@@ -92,9 +103,16 @@ char *pg_text(const PGresult *result, int row, int column, size_t max);
 int64_t pg_int(const PGresult *result, int row, int column);
 struct uuid_text pg_uuid(const PGresult *result, int row, int column);
 
-/* pg_int_text: a number as a parameter. */
+/* pg_int_text: a number as a parameter. pg_limit_text: a limit, of which some are boundless. */
 #define PG_INT_SIZE 24
 const char *pg_int_text(int64_t number, char buffer[PG_INT_SIZE]);
+const char *pg_limit_text(size_t limit, char buffer[PG_INT_SIZE]);
+
+/* pg_array: texts as an array parameter, '{"a","b"}'; caller frees. pg_spellings: of uuids, each as it is and
+ * in lower and in upper case: "= ANY" of them compares without case, by an ordinary index, and whether the
+ * column is text or uuid. */
+char *pg_array(const char *const *texts, size_t n);
+char *pg_spellings(const char *const *ids, size_t n);
 
 void pg_clear_p(PGresult **result);
 #define AUTO_RESULT ATTR_CLEANUP(pg_clear_p)
@@ -121,6 +139,46 @@ struct pg_conn {
 /* pg_await_end: the result of what was sent, all of it received. */
 ATTR_NODISCARD enum err pg_await_end(struct pg_conn *conn, PGresult **ret, struct why *why);
 
+/* ---- a batch of writes: store_pg_batch.c
+ * ------------------------------------------------------------------------------- */
+
+/* What became of one row. */
+enum pg_fate {
+    PG_FATE_OPEN, /* not written; why is to be found out */
+    PG_FATE_WRITTEN,
+    PG_FATE_RACED, /* what it starts from does not stand any more */
+    PG_FATE_REFUSED,
+    PG_FATE_LOCKED /* refused because somebody else holds a lock */
+};
+
+struct pg_batch;
+typedef json_t *pg_row_fn(const struct pg_batch *batch, size_t i);
+
+struct pg_batch {
+    /* The caller's. */
+    int64_t settings_revision, valid_until_us;
+    const void *rows;
+    size_t n;           /* at most LIMIT_BATCH */
+    pg_row_fn *key;     /* what names row i, with its "i" */
+    pg_row_fn *whole;   /* that and what is to be written */
+    const char *common; /* to all rows; may be NULL */
+    /* Parameters: the rows, `common`. Answers for each row that it wrote with its i (null if it is none of
+     * ours any more), whether all of it was written, and the id of what was made, if something was. */
+    enum pg_sql write;
+    /* Parameter: keys. Answers for each with its i, whether it is written, and whether it might yet be. */
+    enum pg_sql look_again;
+    /* What came of it. */
+    enum pg_fate fates[LIMIT_BATCH];
+    int64_t made[LIMIT_BATCH];
+    /* Its own. */
+    bool maybe_committed; /* the connection broke at COMMIT; `fates` are what it would have made true */
+    bool impatient;
+    int64_t give_up_ms; /* no further halving then */
+};
+
+/* pg_batch_run: a pg_work_fn on a struct pg_batch. ERR_OK: no fate is PG_FATE_OPEN. */
+ATTR_NODISCARD enum err pg_batch_run(struct pg_conn *conn, void *batch, struct why *why);
+
 /* ---- the operations, one file per aggregate; each keeps its promise in store.h
  * ------------------------------
  */
@@ -132,6 +190,19 @@ enum err pg_ready(struct store *store, struct why *why);
 /* store_pg_stuck.c */
 enum err pg_stuck(struct store *store, const struct store_stuck_query *query, struct store_stuck *ret,
                   struct why *why);
+enum err pg_unstarted(struct store *store, const char *stage, int64_t grace_s, const char *const *fresh,
+                      size_t n_fresh, size_t limit, struct store_stuck *ret, struct why *why);
+/* pg_task_read: the columns of TASK_COLUMNS from `column` on. */
+struct store_task pg_task_read(const PGresult *result, int row, int column);
+
+/* store_pg_issues.c */
+enum err pg_issue_tasks(struct store *store, const char *const *plane_ids, size_t n,
+                        struct store_issue_tasks *ret, struct why *why);
+enum err pg_verdicts_replayed(struct store *store, const char *const *ids, size_t n, bool *ret,
+                              struct why *why);
+enum err pg_create_tasks(struct store *store, int64_t settings_revision, int64_t valid_until_us,
+                         const struct store_new_task *batch, size_t n, enum store_creation *ret,
+                         struct why *why);
 
 /* store_pg_transition.c */
 enum err pg_transition(struct store *store, int64_t settings_revision, int64_t valid_until_us,

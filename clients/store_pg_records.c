@@ -6,38 +6,10 @@
 
 #include "clients/base/limits.h"
 
-static const char *limit_text(size_t limit, char buffer[PG_INT_SIZE])
-{
-    return pg_int_text(limit < INT64_MAX ? (int64_t)limit : INT64_MAX, buffer);
-}
-
 /* A key to stay below; 0 is none. */
 static const char *before_text(int64_t before, char buffer[PG_INT_SIZE])
 {
     return pg_int_text(before ? before : INT64_MAX, buffer);
-}
-
-/* One statement, and its rows for the caller to read without a connection. */
-struct question {
-    enum pg_sql which;
-    const char *const *params;
-    PGresult *result;
-};
-
-static enum err question_ask(struct pg_conn *conn, void *arg, struct why *why)
-{
-    struct question *question = arg;
-    return pg_run(conn, question->which, question->params, &question->result, why);
-}
-
-static enum err ask(struct store *store, enum pg_sql which, const char *const *params, PGresult **ret,
-                    struct why *why)
-{
-    struct question question = {.which = which, .params = params};
-    enum err err = pg_call(store, question_ask, &question, why);
-    if (!err)
-        *ret = question.result;
-    return err;
 }
 
 /* ---- settings
@@ -56,7 +28,7 @@ static struct store_settings settings_of(const PGresult *result)
 enum err pg_settings_read(struct store *store, struct store_settings *ret, struct why *why)
 {
     AUTO_RESULT PGresult *result = NULL;
-    enum err err = ask(store, PG_SETTINGS_READ, NULL, &result, why);
+    enum err err = pg_ask(store, PG_SETTINGS_READ, NULL, &result, why);
     if (!err)
         *ret = settings_of(result);
     return err;
@@ -117,7 +89,7 @@ enum err pg_settings_write(struct store *store, int64_t seen_revision, const cha
 enum err pg_ledger_summary(struct store *store, struct store_ledger_summary *ret, struct why *why)
 {
     AUTO_RESULT PGresult *result = NULL;
-    enum err err = ask(store, PG_LEDGER_SUMMARY, NULL, &result, why);
+    enum err err = pg_ask(store, PG_LEDGER_SUMMARY, NULL, &result, why);
     if (!err)
         *ret = (struct store_ledger_summary){
             .total = pg_int(result, 0, 0),
@@ -151,9 +123,9 @@ enum err pg_ledger_list(struct store *store, int64_t task_id, int64_t before_seq
 {
     AUTO_RESULT PGresult *result = NULL;
     char before[PG_INT_SIZE], most[PG_INT_SIZE], task[PG_INT_SIZE];
-    const char *const params[] = {before_text(before_seq, before), limit_text(limit, most),
+    const char *const params[] = {before_text(before_seq, before), pg_limit_text(limit, most),
                                   pg_int_text(task_id, task)};
-    enum err err = ask(store, task_id ? PG_LEDGER_LIST_OF_TASK : PG_LEDGER_LIST, params, &result, why);
+    enum err err = pg_ask(store, task_id ? PG_LEDGER_LIST_OF_TASK : PG_LEDGER_LIST, params, &result, why);
     if (err)
         return err;
     size_t n = (size_t)PQntuples(result);
@@ -190,7 +162,7 @@ enum err pg_pass_get(struct store *store, const char *id, char **ret_report, str
 {
     AUTO_RESULT PGresult *result = NULL;
     const char *const params[] = {id};
-    enum err err = ask(store, PG_PASS_GET, params, &result, why);
+    enum err err = pg_ask(store, PG_PASS_GET, params, &result, why);
     if (err)
         return err;
     if (PQntuples(result) == 0)
@@ -204,8 +176,8 @@ enum err pg_pass_list(struct store *store, int64_t before_us, size_t limit, stru
 {
     AUTO_RESULT PGresult *result = NULL;
     char before[PG_INT_SIZE], most[PG_INT_SIZE];
-    const char *const params[] = {before_text(before_us, before), limit_text(limit, most)};
-    enum err err = ask(store, PG_PASS_LIST, params, &result, why);
+    const char *const params[] = {before_text(before_us, before), pg_limit_text(limit, most)};
+    enum err err = pg_ask(store, PG_PASS_LIST, params, &result, why);
     if (err)
         return err;
     size_t n = (size_t)PQntuples(result);

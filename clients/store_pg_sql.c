@@ -1,7 +1,8 @@
 /* Every statement that the PostgreSQL store prepares. The tables are in store_pg_schema.c.
  *
  * tasks and jobs may be somebody else's, or updatable views: no column but those of the contract is named,
- * nothing but tasks.stage, tasks.updated_at and new jobs is written, and ids may be of any integer type. */
+ * nothing but tasks.stage, tasks.updated_at, new tasks and new jobs is written, and ids may be of any integer
+ * type. */
 #include "clients/store_pg.h"
 
 #include <assert.h>
@@ -17,6 +18,21 @@
 /* Of the wanted w. Not EXISTS, which the planner may turn into a join with the whole ledger while it takes it
  * for small. */
 #define IS_KNOWN "((SELECT l.seq FROM reconcile_ledger l WHERE l.id = w.id) IS NOT NULL)"
+#define IS_REPLAYED "((SELECT v.id FROM reconcile_verdicts v WHERE v.id = w.verdict_id) IS NOT NULL)"
+
+#define REVISION "coalesce((SELECT revision FROM reconcile_settings WHERE id = 1), 0)"
+/* How long ago a task must have been touched. */
+#define DUE(grace_s) "now() - least(" grace_s ", 100000000000) * interval '1 second'"
+
+/* What is read of tasks, and how it is told: in the order of pg_task_read. A row without a stage or a time is
+ * told so that no transition can mean it; what is no point in time has no age. */
+#define TASK_FIELDS "t.id, t.plane_id, t.work_item_id, t.title, t.repo, t.branch, t.stage, t.updated_at"
+#define TASK_COLUMNS                                                                      \
+    "t.id, t.plane_id, t.work_item_id, t.title, t.repo, t.branch, coalesce(t.stage, '')," \
+    " coalesce(t.updated_at::text, 'infinity'),"                                          \
+    " CASE WHEN isfinite(t.updated_at) THEN floor(extract(epoch FROM now() - t.updated_at))::bigint END"
+#define UPDATED_US \
+    "CASE WHEN isfinite(t.updated_at) THEN (extract(epoch FROM t.updated_at) * 1000000)::bigint END"
 
 #define LEDGER_COLUMNS \
     "seq, id, " AT_US  \
@@ -33,73 +49,138 @@
 static const char stuck_sql[] =
     "WITH RECURSIVE"
     " watched AS ("
-    "  SELECT stage, now() - least(grace_s, 100000000000) * interval '1 second' AS due"
-    "  FROM json_to_recordset($1::json) AS w(stage text, grace_s bigint)),"
-    " stuck AS MATERIALIZED ("
-    "  SELECT t.* FROM watched w CROSS JOIN LATERAL ("
-    "   SELECT t.id, t.plane_id, t.work_item_id, t.title, t.repo, t.branch, t.stage, t.updated_at"
-    "   FROM tasks t WHERE t.stage = w.stage AND t.updated_at <= w.due AND isfinite(t.updated_at)"
-    "   AND NOT " IS_BUSY ") t),"
-    " listed AS ("
-    "  SELECT *, row_number() OVER (PARTITION BY repo ORDER BY updated_at, id) AS turn FROM stuck"
-    "  WHERE id NOT IN (SELECT unnest($3::bigint[])) AND $4::bigint IN (0, id)"
-    "  ORDER BY turn, updated_at, id LIMIT $5::bigint),"
-    " stages AS ("
-    "  (SELECT stage FROM tasks WHERE stage IS NOT NULL ORDER BY stage LIMIT 1)"
-    "  UNION ALL"
-    "  SELECT (SELECT t.stage FROM tasks t WHERE t.stage > s.stage ORDER BY t.stage LIMIT 1)"
-    "  FROM stages s WHERE s.stage IS NOT NULL),"
-    " head AS MATERIALIZED ("
-    "  SELECT coalesce((SELECT revision FROM reconcile_settings WHERE id = 1), 0) AS revision,"
-    "   " NOW_US " AS now_us,"
-    "   (SELECT count(*) FROM stuck) AS stuck,"
-    "   (SELECT coalesce(floor(extract(epoch FROM now() - min(updated_at))), 0)::bigint FROM stuck)"
-    "    AS oldest_s,"
-    "   (SELECT count(*) FROM tasks WHERE stage IS NULL)"
-    "    + (SELECT coalesce(sum((SELECT count(*) FROM tasks t WHERE t.stage = s.stage)), 0)"
-    "       FROM stages s WHERE s.stage IS NOT NULL"
-    "       AND s.stage NOT IN (SELECT json_array_elements_text($2::json))) AS strange) "
-    "SELECT h.revision, h.now_us, h.stuck, h.oldest_s, h.strange::bigint,"
-    " l.id, l.plane_id, l.work_item_id, l.title, l.repo, l.branch, l.stage, l.updated_at::text,"
-    " floor(extract(epoch FROM now() - l.updated_at))::bigint"
-    " FROM head h LEFT JOIN listed l ON true ORDER BY l.turn, l.updated_at, l.id";
+    "  SELECT stage, " DUE(
+        "grace_s") " AS due"
+                   "  FROM json_to_recordset($1::json) AS w(stage text, grace_s bigint)),"
+                   " stuck AS MATERIALIZED ("
+                   "  SELECT t.* FROM watched w CROSS JOIN LATERAL ("
+                   "   SELECT " TASK_FIELDS " FROM tasks t WHERE t.stage = w.stage AND t.updated_at <= w.due "
+                   "AND isfinite(t.updated_at)"
+                   "   AND NOT " IS_BUSY ") t),"
+                   " listed AS ("
+                   "  SELECT *, row_number() OVER (PARTITION BY repo ORDER BY updated_at, id) AS turn FROM "
+                   "stuck"
+                   "  WHERE id NOT IN (SELECT unnest($3::bigint[])) AND $4::bigint IN (0, id)"
+                   "  ORDER BY turn, updated_at, id LIMIT $5::bigint),"
+                   " stages AS ("
+                   "  (SELECT stage FROM tasks WHERE stage IS NOT NULL ORDER BY stage LIMIT 1)"
+                   "  UNION ALL"
+                   "  SELECT (SELECT t.stage FROM tasks t WHERE t.stage > s.stage ORDER BY t.stage LIMIT 1)"
+                   "  FROM stages s WHERE s.stage IS NOT NULL),"
+                   " head AS MATERIALIZED ("
+                   "  SELECT " REVISION " AS revision, " NOW_US " AS now_us,"
+                   "   (SELECT count(*) FROM stuck) AS stuck,"
+                   "   (SELECT coalesce(floor(extract(epoch FROM now() - min(updated_at))), 0)::bigint FROM "
+                   "stuck)"
+                   "    AS oldest_s,"
+                   "   (SELECT count(*) FROM tasks WHERE stage IS NULL)"
+                   "    + (SELECT coalesce(sum((SELECT count(*) FROM tasks t WHERE t.stage = s.stage)), 0)"
+                   "       FROM stages s WHERE s.stage IS NOT NULL"
+                   "       AND s.stage NOT IN (SELECT json_array_elements_text($2::json))) AS strange) "
+                   "SELECT h.revision, h.now_us, h.stuck, h.oldest_s, h.strange::bigint, " TASK_COLUMNS
+                   " FROM head h LEFT JOIN listed t ON true ORDER BY t.turn, t.updated_at, t.id";
+
+/* 1 the stage; 2 the grace; 3 {plane id, …} of fresh tasks; 4 the limit. As stuck_sql; the fields that tell
+ * of all stuck tasks there tell of the listed ones here. Goes along (stage, updated_at) until it has enough.
+ */
+static const char unstarted_sql[] =
+    "WITH listed AS MATERIALIZED ("
+    " SELECT " TASK_FIELDS " FROM tasks t WHERE t.stage = $1 AND isfinite(t.updated_at)"
+    "  AND (t.updated_at <= " DUE(
+        "$2::bigint") " OR t.plane_id = ANY ($3)) AND NOT " IS_BUSY
+                      " ORDER BY t.updated_at, t.id LIMIT $4::bigint) "
+                      "SELECT h.revision, h.now_us, h.listed, h.oldest_s, 0, " TASK_COLUMNS " FROM"
+                      " (SELECT " REVISION " AS revision, " NOW_US
+                      " AS now_us, (SELECT count(*) FROM listed) AS listed,"
+                      "  (SELECT floor(extract(epoch FROM now() - min(updated_at)))::bigint FROM listed) AS "
+                      "oldest_s) h"
+                      " LEFT JOIN listed t ON true ORDER BY t.updated_at, t.id";
+
+/* 1 {plane id in each spelling, …}: the parameter takes the type of the column. One row per task, and always
+ * one. */
+static const char issue_tasks_sql[] =
+    "WITH found AS MATERIALIZED ("
+    " SELECT " TASK_FIELDS ", " IS_BUSY " AS busy FROM tasks t WHERE t.plane_id = ANY ($1)) "
+    "SELECT h.revision, h.now_us, t.busy, " UPDATED_US ", " TASK_COLUMNS " FROM"
+    " (SELECT " REVISION " AS revision, " NOW_US " AS now_us) h LEFT JOIN found t ON true ORDER BY t.id";
 
 /* 1 [{"i", "id", "task_id", "seen", …}, …]; 2 the pass.
  *
- * One row per task that moved, with what else was written for it. A trigger may swallow any of the three
- * writes, and the caller must see that. One task twice: the first counts. In the order of ids, so that two
- * replicas do not lock each other out. */
+ * One row per task that moved, with whether all else was written for it. A trigger may swallow any of the
+ * writes, and the caller must see that. One task twice, or one verdict: the first counts. In the order of
+ * ids, so that two replicas do not lock each other out. */
 static const char move_sql[] =
     "WITH want AS MATERIALIZED ("
-    "  SELECT DISTINCT ON (task_id, from_stage, seen) * FROM json_to_recordset($1::json) AS w("
-    "   i int, id uuid, task_id bigint, seen text, from_stage text, to_stage text, agent text,"
-    "   work_item_id text, repo text, side text, outcome text, reason text, evidence text)"
-    "  ORDER BY task_id, from_stage, seen, i),"
+    "  SELECT * FROM (SELECT *, row_number() OVER (PARTITION BY task_id, from_stage, seen ORDER BY i) AS "
+    "turn,"
+    "   row_number() OVER (PARTITION BY verdict_id ORDER BY i) AS replay"
+    "   FROM json_to_recordset($1::json) AS w("
+    "    i int, id uuid, task_id bigint, seen text, from_stage text, to_stage text, agent text,"
+    "    work_item_id text, repo text, side text, outcome text, reason text, evidence text,"
+    "    verdict_id text)) w"
+    "  WHERE w.turn = 1 AND (w.replay = 1 OR w.verdict_id IS NULL) ORDER BY w.task_id, w.i),"
     " moved AS ("
     "  UPDATE tasks t SET stage = w.to_stage, updated_at = now() FROM want w"
     "  WHERE t.id = w.task_id AND t.stage = w.from_stage AND t.updated_at = w.seen::timestamptz"
-    "  AND NOT " IS_BUSY " AND NOT " IS_KNOWN " RETURNING w.i),"
+    "  AND NOT " IS_BUSY " AND NOT " IS_KNOWN " AND NOT " IS_REPLAYED " RETURNING w.i),"
     " queued AS ("
     "  INSERT INTO jobs (task_id, agent, status, created_at, updated_at)"
     "  SELECT w.task_id, w.agent, 'queued', now(), now() FROM want w JOIN moved m ON m.i = w.i"
     "  WHERE w.agent IS NOT NULL RETURNING task_id),"
+    " replayed AS ("
+    "  INSERT INTO reconcile_verdicts (id, task_id, at)"
+    "  SELECT w.verdict_id, w.task_id, now() FROM want w JOIN moved m ON m.i = w.i"
+    "  WHERE w.verdict_id IS NOT NULL RETURNING id),"
     " written AS ("
     "  INSERT INTO reconcile_ledger (id, at, task_id, pass_id, work_item_id, repo, from_stage,"
     "   to_stage, side, outcome, agent, reason, evidence)"
     "  SELECT w.id, now(), w.task_id, $2, w.work_item_id, w.repo, w.from_stage,"
     "   w.to_stage, w.side, w.outcome, w.agent, w.reason, w.evidence"
     "  FROM want w JOIN moved m ON m.i = w.i ORDER BY w.i RETURNING id) "
-    "SELECT w.i, w.agent IS NULL OR EXISTS (SELECT FROM queued q WHERE q.task_id = w.task_id),"
-    " EXISTS (SELECT FROM written l WHERE l.id = w.id) FROM want w JOIN moved m ON m.i = w.i";
+    "SELECT w.i, (w.agent IS NULL OR EXISTS (SELECT FROM queued q WHERE q.task_id = w.task_id))"
+    " AND (w.verdict_id IS NULL OR EXISTS (SELECT FROM replayed v WHERE v.id = w.verdict_id))"
+    " AND EXISTS (SELECT FROM written l WHERE l.id = w.id), NULL FROM want w JOIN moved m ON m.i = w.i";
 
-/* 1 as for move_sql, only i, id, task_id, seen and from_stage. What became of rows that did not move: whether
- * the ledger has them, and whether the task still stands as it was seen. */
-static const char look_again_sql[] =
+/* 1 as for move_sql, only the keys. What became of rows that did not move: whether the ledger has them, and
+ * whether the task still stands as it was seen and the verdict has yet to be replayed. */
+static const char move_again_sql[] =
     "SELECT w.i, " IS_KNOWN ","
     " EXISTS (SELECT FROM tasks t WHERE t.id = w.task_id AND t.stage = w.from_stage"
     "  AND t.updated_at = w.seen::timestamptz AND NOT " IS_BUSY ")"
-    " FROM json_to_recordset($1::json) AS w(i int, id uuid, task_id bigint, seen text,"
-    " from_stage text)";
+    " AND NOT " IS_REPLAYED " AND (w.replay = 1 OR w.verdict_id IS NULL)"
+    " FROM (SELECT *, row_number() OVER (PARTITION BY verdict_id ORDER BY i) AS replay"
+    "  FROM json_to_recordset($1::json) AS w("
+    "   i int, id uuid, task_id bigint, seen text, from_stage text, verdict_id text)) w";
+
+/* 1 [{"i", "task": {"plane_id", …}}, …]; 2 {plane id in each spelling, …} of the whole batch.
+ *
+ * One row per task that was made. The unique key of plane_id decides, which must be a plain one, over all of
+ * the table or where plane_id is not null. It tells no two spellings of one id for the same; against those
+ * that are there already the second parameter helps. In the order of ids, as above. The record takes its
+ * types from the table, where plane_id may be text or uuid. */
+static const char create_sql[] =
+    "WITH want AS MATERIALIZED ("
+    "  SELECT DISTINCT ON (lower(n.plane_id::text)) (e.w->>'i')::int AS i, n.plane_id, n.work_item_id,"
+    "   n.title, n.repo, n.branch, n.stage FROM json_array_elements($1::json) AS e(w)"
+    "  CROSS JOIN LATERAL json_populate_record(NULL::tasks, e.w->'task') AS n"
+    "  WHERE lower(n.plane_id::text) NOT IN"
+    "   (SELECT lower(t.plane_id::text) FROM tasks t WHERE t.plane_id = ANY ($2))"
+    "  ORDER BY lower(n.plane_id::text), (e.w->>'i')::int),"
+    " made AS ("
+    "  INSERT INTO tasks (plane_id, work_item_id, title, repo, branch, stage, created_at, updated_at)"
+    "  SELECT plane_id, work_item_id, title, repo, branch, stage, now(), now() FROM want"
+    "  ON CONFLICT (plane_id) WHERE plane_id IS NOT NULL DO NOTHING RETURNING id, plane_id) "
+    "SELECT w.i, true, m.id"
+    " FROM made m LEFT JOIN want w ON lower(w.plane_id::text) = lower(m.plane_id::text)";
+
+/* 1 [{"i", "id", "plane_id"}, …]; 2 as for create_sql. Whether the task that was made is there, and whether
+ * there is none yet. The id tells ours from another's of the same issue. */
+static const char create_again_sql[] =
+    "WITH there AS MATERIALIZED ("
+    "  SELECT t.id, lower(t.plane_id::text) AS plane_id FROM tasks t WHERE t.plane_id = ANY ($2)) "
+    "SELECT w.i, EXISTS (SELECT FROM there t WHERE t.plane_id = lower(w.plane_id) AND t.id = w.id),"
+    " NOT EXISTS (SELECT FROM there t WHERE t.plane_id = lower(w.plane_id))"
+    " FROM json_to_recordset($1::json) AS w(i int, id bigint, plane_id text)";
 
 /* The revision and the clock, the clock read after the lock was got. */
 #define POLICY_LOCKED(lock)                \
@@ -108,8 +189,8 @@ static const char look_again_sql[] =
 
 static const struct pg_statement statements[] = {
     [PG_SETTINGS_READ] = {"settings_read",
-                          "SELECT coalesce((SELECT revision FROM reconcile_settings WHERE id = 1), 0), "
-                          "(SELECT overrides FROM reconcile_settings WHERE id = 1), " NOW_US,
+                          "SELECT " REVISION
+                          ", (SELECT overrides FROM reconcile_settings WHERE id = 1), " NOW_US,
                           0},
     /* 1 the revision seen, 2 the overrides. */
     [PG_SETTINGS_WRITE] = {"settings_write",
@@ -117,11 +198,20 @@ static const struct pg_statement statements[] = {
                            " updated_at = now() WHERE id = 1 AND revision = $1::bigint RETURNING revision",
                            2},
     [PG_STUCK] = {"stuck", stuck_sql, 5},
+    [PG_UNSTARTED] = {"unstarted", unstarted_sql, 4},
+    [PG_ISSUE_TASKS] = {"issue_tasks", issue_tasks_sql, 1},
+    /* 1 {id, …}. The places of those that are there, from 0. */
+    [PG_VERDICTS_REPLAYED] = {"verdicts_replayed",
+                              "SELECT w.i - 1 FROM unnest($1::text[]) WITH ORDINALITY AS w(verdict_id, i)"
+                              " WHERE " IS_REPLAYED,
+                              1},
     [PG_POLICY_SHARE] = {"policy_share", POLICY_LOCKED("SHARE"), 0},
     /* The same, but waits until every transition under way is over. */
     [PG_POLICY_WAIT] = {"policy_wait", POLICY_LOCKED("UPDATE"), 0},
     [PG_MOVE] = {"move", move_sql, 2},
-    [PG_LOOK_AGAIN] = {"look_again", look_again_sql, 1},
+    [PG_MOVE_AGAIN] = {"move_again", move_again_sql, 1},
+    [PG_CREATE] = {"create", create_sql, 2},
+    [PG_CREATE_AGAIN] = {"create_again", create_again_sql, 2},
     [PG_LEDGER_SUMMARY] = {"ledger_summary",
                            "SELECT count(*), (SELECT work_item_id FROM reconcile_ledger"
                            " ORDER BY seq DESC LIMIT 1) FROM reconcile_ledger",

@@ -1,4 +1,4 @@
-/* Which tasks are stuck: the parameters of the one statement, and its rows. */
+/* Which tasks are stuck, and which were never started: the parameters of the one statement, and its rows. */
 #include "clients/store_pg.h"
 
 #include <inttypes.h>
@@ -8,23 +8,8 @@
 #include "clients/base/jsonx.h"
 #include "clients/base/limits.h"
 
-/* The columns of PG_STUCK. */
-enum {
-    COL_REVISION,
-    COL_NOW_US,
-    COL_COUNT,
-    COL_OLDEST_S,
-    COL_UNKNOWN_STAGE,
-    COL_ID,
-    COL_PLANE_ID,
-    COL_WORK_ITEM_ID,
-    COL_TITLE,
-    COL_REPO,
-    COL_BRANCH,
-    COL_STAGE,
-    COL_VERSION,
-    COL_AGE_S
-};
+/* The columns of PG_STUCK and PG_UNSTARTED. */
+enum { COL_REVISION, COL_NOW_US, COL_COUNT, COL_OLDEST_S, COL_UNKNOWN_STAGE, COL_TASK };
 
 static char *line_take(json_t *value)
 {
@@ -65,18 +50,18 @@ static char *resting_line(const struct store_stuck_query *query)
     return line;
 }
 
-static struct store_task task_read(const PGresult *result, int row)
+struct store_task pg_task_read(const PGresult *result, int row, int column)
 {
     return (struct store_task){
-        .id = pg_int(result, row, COL_ID),
-        .plane_id = pg_text(result, row, COL_PLANE_ID, LIMIT_TASK_TEXT),
-        .work_item_id = pg_text(result, row, COL_WORK_ITEM_ID, LIMIT_TASK_TEXT),
-        .title = pg_text(result, row, COL_TITLE, LIMIT_TASK_TEXT),
-        .repo = pg_text(result, row, COL_REPO, LIMIT_TASK_TEXT),
-        .branch = pg_text(result, row, COL_BRANCH, LIMIT_TASK_TEXT),
-        .stage = pg_text(result, row, COL_STAGE, LIMIT_TASK_TEXT),
-        .version = pg_text(result, row, COL_VERSION, LIMIT_TASK_TEXT),
-        .age_s = pg_int(result, row, COL_AGE_S),
+        .id = pg_int(result, row, column),
+        .plane_id = pg_text(result, row, column + 1, LIMIT_TASK_TEXT),
+        .work_item_id = pg_text(result, row, column + 2, LIMIT_TASK_TEXT),
+        .title = pg_text(result, row, column + 3, LIMIT_TASK_TEXT),
+        .repo = pg_text(result, row, column + 4, LIMIT_TASK_TEXT),
+        .branch = pg_text(result, row, column + 5, LIMIT_TASK_TEXT),
+        .stage = pg_text(result, row, column + 6, LIMIT_TASK_TEXT),
+        .version = pg_text(result, row, column + 7, LIMIT_TASK_TEXT),
+        .age_s = pg_int(result, row, column + 8),
     };
 }
 
@@ -92,26 +77,22 @@ static struct store_stuck stuck_read(const PGresult *result)
     int rows = PQntuples(result);
     stuck.tasks = mem_zero((size_t)rows, sizeof *stuck.tasks);
     for (int i = 0; i < rows; i++)
-        if (!PQgetisnull(result, i, COL_ID)) /* the one row there always is, or what a view made up */
-            stuck.tasks[stuck.n_tasks++] = task_read(result, i);
+        if (!PQgetisnull(result, i, COL_TASK)) /* the one row there always is, or what a view made up */
+            stuck.tasks[stuck.n_tasks++] = pg_task_read(result, i, COL_TASK);
     return stuck;
 }
 
-struct stuck_call {
-    const char *params[5];
-    struct store_stuck stuck;
-};
-
-static enum err stuck_ask(struct pg_conn *conn, void *arg, struct why *why)
+/* Asks `which`, which answers in the columns above. */
+static enum err stuck_ask(struct store *store, enum pg_sql which, const char *const *params,
+                          struct store_stuck *ret, struct why *why)
 {
-    struct stuck_call *call = arg;
     AUTO_RESULT PGresult *result = NULL;
-    enum err err = pg_run(conn, PG_STUCK, call->params, &result, why);
+    enum err err = pg_ask(store, which, params, &result, why);
     if (err)
         return err;
     if (PQntuples(result) == 0)
         return why_set(why, ERR_INTERNAL, "the database gave no answer about stuck tasks");
-    call->stuck = stuck_read(result);
+    *ret = stuck_read(result);
     return ERR_OK;
 }
 
@@ -122,11 +103,16 @@ enum err pg_stuck(struct store *store, const struct store_stuck_query *query, st
     AUTO_FREE char *known = known_line(query);
     AUTO_FREE char *resting = resting_line(query);
     char only[PG_INT_SIZE], limit[PG_INT_SIZE];
-    struct stuck_call call = {
-        .params = {graces, known, resting, pg_int_text(query->only_task, only),
-                   pg_int_text(query->limit < INT64_MAX ? (int64_t)query->limit : INT64_MAX, limit)}};
-    enum err err = pg_call(store, stuck_ask, &call, why);
-    if (!err)
-        *ret = call.stuck;
-    return err;
+    const char *const params[] = {graces, known, resting, pg_int_text(query->only_task, only),
+                                  pg_limit_text(query->limit, limit)};
+    return stuck_ask(store, PG_STUCK, params, ret, why);
+}
+
+enum err pg_unstarted(struct store *store, const char *stage, int64_t grace_s, const char *const *fresh,
+                      size_t n_fresh, size_t limit, struct store_stuck *ret, struct why *why)
+{
+    AUTO_FREE char *spellings = pg_spellings(fresh, n_fresh);
+    char grace[PG_INT_SIZE], most[PG_INT_SIZE];
+    const char *const params[] = {stage, pg_int_text(grace_s, grace), spellings, pg_limit_text(limit, most)};
+    return stuck_ask(store, PG_UNSTARTED, params, ret, why);
 }

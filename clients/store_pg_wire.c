@@ -1,6 +1,7 @@
 /* Statements on one connection: sent, awaited within their time, and what went wrong in words. */
 #include "clients/store_pg.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
@@ -56,6 +57,8 @@ static const struct failure {
     {"28", ERR_UNAVAILABLE, true, true, "the database refused us"},
     {"26000", ERR_UNAVAILABLE, true, false, "the database forgot a prepared statement"},
     {"0A000", ERR_UNAVAILABLE, true, true, "the database cannot do a statement"},
+    /* A parameter took its type from a column that has another by now. */
+    {"42883", ERR_UNAVAILABLE, true, true, "the database cannot do a statement"},
     {"42P01", ERR_UNAVAILABLE, false, true, "the database lacks something"},
     {"42703", ERR_UNAVAILABLE, false, true, "the database lacks something"},
     {"3F000", ERR_UNAVAILABLE, false, true, "the database lacks something"},
@@ -282,6 +285,52 @@ const char *pg_int_text(int64_t number, char buffer[PG_INT_SIZE])
 {
     snprintf(buffer, PG_INT_SIZE, "%" PRId64, number);
     return buffer;
+}
+
+const char *pg_limit_text(size_t limit, char buffer[PG_INT_SIZE])
+{
+    return pg_int_text(limit < INT64_MAX ? (int64_t)limit : INT64_MAX, buffer);
+}
+
+/* One element, its case as `turn` has it, or as it is. Returns what stands behind it. */
+static char *element_put(char *at, const char *text, int (*turn)(int))
+{
+    *at++ = '"';
+    for (; *text; text++) {
+        if (*text == '"' || *text == '\\')
+            *at++ = '\\';
+        *at++ = (char)(turn ? turn((unsigned char)*text) : *text);
+    }
+    *at++ = '"';
+    return at;
+}
+
+static char *array_put(const char *const *texts, size_t n, int (*const *turns)(int), size_t n_turns)
+{
+    size_t size = sizeof "{}";
+    for (size_t i = 0; i < n; i++)
+        size += (2 * strlen(texts[i]) + sizeof ",\"\"" - 1) * n_turns;
+    char *array = mem_zero(size, 1), *at = array;
+    *at++ = '{';
+    for (size_t i = 0; i < n * n_turns; i++) {
+        if (i > 0)
+            *at++ = ',';
+        at = element_put(at, texts[i / n_turns], turns[i % n_turns]);
+    }
+    *at = '}';
+    return array;
+}
+
+char *pg_array(const char *const *texts, size_t n)
+{
+    static int (*const as_it_is[])(int) = {NULL};
+    return array_put(texts, n, as_it_is, ARRAY_LEN(as_it_is));
+}
+
+char *pg_spellings(const char *const *ids, size_t n)
+{
+    static int (*const cases[])(int) = {NULL, tolower, toupper};
+    return array_put(ids, n, cases, ARRAY_LEN(cases));
 }
 
 void pg_clear_p(PGresult **result)

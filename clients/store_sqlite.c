@@ -253,31 +253,6 @@ enum err sqlite_execute(struct sqlite_conn *conn, enum sqlite_sql which, struct 
     return err ? err : sqlite_run(conn, statement, NULL, why);
 }
 
-void sqlite_put(sqlite3_stmt *statement, int index, const char *text)
-{
-    (void)sqlite3_bind_text(statement, index, text, -1, SQLITE_STATIC);
-}
-
-char *sqlite_text(sqlite3_stmt *statement, int column, size_t max)
-{
-    const char *text = (const char *)sqlite3_column_text(statement, column);
-    if (!text)
-        return sqlite3_column_type(statement, column) == SQLITE_NULL ? NULL : mem_dup("");
-    size_t len = (size_t)sqlite3_column_bytes(statement, column);
-    if (len <= max && utf8_valid_len(text, len) == len)
-        return mem_dupn(text, len);
-    return text_cut(text, len < max ? len : max);
-}
-
-struct uuid_text sqlite_uuid(sqlite3_stmt *statement, int column)
-{
-    struct uuid_text id = {""};
-    AUTO_FREE char *text = sqlite_text(statement, column, UUID_TEXT_LEN);
-    if (text)
-        (void)snprintf(id.s, sizeof id.s, "%s", text);
-    return id;
-}
-
 /* ---- what went wrong, in words ----------------------------------------------------------------------- */
 
 static enum err failure_of_os(const struct sqlite_conn *conn, const char *what, struct why *why)
@@ -288,12 +263,13 @@ static enum err failure_of_os(const struct sqlite_conn *conn, const char *what, 
                    code ? ": " : "", code ? strerror_r(code, buffer, sizeof buffer) : "");
 }
 
-/* SQLITE_ERROR is everything else; of it a person can cure only a table or column that is not there, and
- * SQLite's message then names just that. */
+/* SQLITE_ERROR is everything else; of it a person can cure only a table, a column or a view's trigger that is
+ * not there, and SQLite's message then names just that. */
 static enum err failure_of_sql(const struct sqlite_conn *conn, int code, struct why *why)
 {
     const char *message = sqlite3_errmsg(conn->db);
-    if (strncmp(message, "no such ", 8) == 0 || strstr(message, "has no column named"))
+    if (strncmp(message, "no such ", 8) == 0 || strstr(message, "has no column named") ||
+        strstr(message, "because it is a view"))
         return why_set(why, ERR_UNAVAILABLE, "the database lacks something: %s", message);
     if ((code & 0xff) == SQLITE_CONSTRAINT) {
         AUTO_FREE char *words = text_cut(message, LIMIT_REASON); /* a trigger may say anything */
@@ -373,6 +349,10 @@ static const struct store_ops sqlite_ops = {
     .settings_read = sqlite_settings_read,
     .settings_write = sqlite_settings_write,
     .stuck = sqlite_stuck,
+    .issue_tasks = sqlite_issue_tasks,
+    .verdicts_replayed = sqlite_verdicts_replayed,
+    .create_tasks = sqlite_create_tasks,
+    .unstarted = sqlite_unstarted,
     .transition = sqlite_transition,
     .ledger_summary = sqlite_ledger_summary,
     .ledger_list = sqlite_ledger_list,

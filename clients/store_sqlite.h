@@ -9,6 +9,7 @@
 #ifndef RECONCILED_STORE_SQLITE_H
 #define RECONCILED_STORE_SQLITE_H
 
+#include <jansson.h>
 #include <sqlite3.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -16,7 +17,11 @@
 
 #include "clients/store_ops.h"
 
-/* Every statement that is kept prepared; the texts are in store_sqlite_sql.c. */
+/* Every statement that is kept prepared; the texts are in store_sqlite_sql.c.
+ *
+ * A write tells by RETURNING whether it wrote its row: a trigger that says RAISE(IGNORE) makes it succeed
+ * without one, and of a view sqlite3_changes() counts nothing. But SQLite 3.40 takes such a write to a view
+ * without a trigger for done; SQL_…_TAKE_… find that out: they write nothing, have no RETURNING, and fail. */
 enum sqlite_sql {
     SQL_BEGIN_WRITE,
     SQL_COMMIT,
@@ -26,7 +31,18 @@ enum sqlite_sql {
     SQL_SETTINGS_READ,
     SQL_SETTINGS_WRITE,
     SQL_STUCK,
+    SQL_UNSTARTED,
+    SQL_ISSUE_TASKS,
+    SQL_VERDICTS_REPLAYED,
+    SQL_TASKS_ARE_A_VIEW,
+    SQL_TASKS_ARE_KEYED,
+    SQL_TASKS_EXISTING,
+    SQL_TASKS_TAKE_NEW,
+    SQL_TASK_CREATE,
+    SQL_TASKS_TAKE_MOVES,
+    SQL_JOBS_TAKE_NEW,
     SQL_LEDGER_HAS,
+    SQL_VERDICT_ADD,
     SQL_TASK_MOVE,
     SQL_TASK_STANDS,
     SQL_JOB_QUEUE,
@@ -84,13 +100,43 @@ ATTR_NODISCARD enum err sqlite_execute(struct sqlite_conn *conn, enum sqlite_sql
  * opening anew when that may help. */
 enum err sqlite_failure(struct sqlite_conn *conn, struct why *why);
 
-/* sqlite_put: binds text that outlives the step; NULL binds null. */
+/* ---- values (store_sqlite_values.c) ------------------------------------------------------------------ */
+
+/* sqlite_put: binds text that outlives the step; NULL binds null. sqlite_put_limit: binds a LIMIT. */
 void sqlite_put(sqlite3_stmt *statement, int index, const char *text);
+void sqlite_put_limit(sqlite3_stmt *statement, int index, size_t limit);
+
+/* sqlite_line_take: a list as json_each() reads it, on one line; takes `value`. sqlite_texts_line: of texts.
+ * Caller frees. */
+char *sqlite_line_take(json_t *value_take);
+char *sqlite_texts_line(const char *const *texts, size_t n);
 
 /* sqlite_text: a column of any type as valid UTF-8, at most max bytes; NULL for null. Caller frees.
- * sqlite_uuid: a column that holds a UUID. */
+ * sqlite_uuid: a column that holds a UUID. sqlite_task: the columns that TASK_COLUMNS of store_sqlite_sql.c
+ * names, from `first` on; free with store_task_done. */
 char *sqlite_text(sqlite3_stmt *statement, int column, size_t max);
 struct uuid_text sqlite_uuid(sqlite3_stmt *statement, int column);
+struct store_task sqlite_task(sqlite3_stmt *row, int first);
+enum { SQLITE_TASK_COLUMNS = 9 };
+
+/* ---- rows that are written together, and may fail alone (store_sqlite_batch.c) ------------------------ */
+
+struct sqlite_batch {
+    int64_t settings_revision, valid_until_us; /* as in store_transition */
+    size_t n;                                  /* at most LIMIT_BATCH */
+    /* begin: what must hold for all rows, asked in the transaction before the first; NULL: nothing. */
+    enum err (*begin)(struct sqlite_conn *conn, void *arg, struct why *why);
+    /* write: row i. What it wrote stays only if it sets *ret_keep. It first notes that row i was refused:
+     * when the database then refuses a statement of it, that is what became of the row, and the others go on.
+     * May be called again for a row, when another one's refusal undid the whole transaction. */
+    enum err (*write)(struct sqlite_conn *conn, void *arg, size_t i, bool *ret_keep, struct why *why);
+    void *arg;
+};
+
+/* sqlite_batch_run: all rows in one transaction, under the revision and the time limit of the settings:
+ * ERR_CONFLICT when they do not hold any more. On an error nothing was written. */
+ATTR_NODISCARD enum err sqlite_batch_run(struct store *store, const struct sqlite_batch *batch,
+                                         struct why *why);
 
 /* ---- the operations, one file per aggregate; each keeps its promise in store.h ----------------------- */
 
@@ -101,6 +147,18 @@ enum err sqlite_ready(struct store *store, struct why *why);
 /* store_sqlite_stuck.c */
 enum err sqlite_stuck(struct store *store, const struct store_stuck_query *query, struct store_stuck *ret,
                       struct why *why);
+
+enum err sqlite_unstarted(struct store *store, const char *stage, int64_t grace_s, const char *const *fresh,
+                          size_t n_fresh, size_t limit, struct store_stuck *ret, struct why *why);
+
+/* store_sqlite_issues.c */
+enum err sqlite_issue_tasks(struct store *store, const char *const *plane_ids, size_t n,
+                            struct store_issue_tasks *ret, struct why *why);
+enum err sqlite_verdicts_replayed(struct store *store, const char *const *ids, size_t n, bool *ret,
+                                  struct why *why);
+enum err sqlite_create_tasks(struct store *store, int64_t settings_revision, int64_t valid_until_us,
+                             const struct store_new_task *batch, size_t n, enum store_creation *ret,
+                             struct why *why);
 
 /* store_sqlite_transition.c */
 enum err sqlite_transition(struct store *store, int64_t settings_revision, int64_t valid_until_us,

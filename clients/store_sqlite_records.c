@@ -93,7 +93,7 @@ static struct store_ledger_row ledger_row_read(sqlite3_stmt *row)
 static void list_begin(sqlite3_stmt *statement, int64_t before, size_t limit)
 {
     (void)sqlite3_bind_int64(statement, 1, before ? before : INT64_MAX);
-    (void)sqlite3_bind_int64(statement, 2, limit < INT64_MAX ? (int64_t)limit : INT64_MAX);
+    sqlite_put_limit(statement, 2, limit);
 }
 
 enum err sqlite_ledger_list(struct store *store, int64_t task_id, int64_t before_seq, size_t limit,

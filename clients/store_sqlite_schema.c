@@ -15,13 +15,14 @@
 struct table {
     const char *name;
     const char *columns[16];
-    const char *create[3];
+    const char *create[4];
 };
 
 static const struct table tables[] = {
     {
         .name = "tasks",
-        .columns = {"id", "plane_id", "work_item_id", "title", "repo", "branch", "stage", "updated_at"},
+        .columns = {"id", "plane_id", "work_item_id", "title", "repo", "branch", "stage", "created_at",
+                    "updated_at"},
         .create = {"CREATE TABLE tasks ("
                    " id INTEGER PRIMARY KEY AUTOINCREMENT,"
                    " plane_id TEXT UNIQUE,"
@@ -79,6 +80,15 @@ static const struct table tables[] = {
                    " reason TEXT,"
                    " evidence TEXT)",
                    "CREATE INDEX reconcile_ledger_task ON reconcile_ledger (task_id, seq)"},
+    },
+    {
+        /* State-change activities of Plane that were replayed: never twice. */
+        .name = "reconcile_verdicts",
+        .columns = {"id", "task_id", "at"},
+        .create = {"CREATE TABLE reconcile_verdicts ("
+                   " id TEXT PRIMARY KEY NOT NULL,"
+                   " task_id INTEGER NOT NULL,"
+                   " at TEXT NOT NULL)"},
     },
     {
         .name = "reconcile_passes",

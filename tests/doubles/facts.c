@@ -32,6 +32,9 @@ struct told_http {
     const char *url;
     struct http_gate gate;
 };
+struct told_branch {
+    char name[256];
+};
 
 static struct {
     struct told_head heads[MANY];
@@ -40,8 +43,9 @@ static struct {
     struct told_review reviews[MANY];
     struct told_file files[MANY];
     struct told_http gates[MANY];
-    size_t n_heads, n_statuses, n_pulls, n_reviews, n_files, n_gates;
-    const char *failed_sha, *failed_words;
+    struct told_branch made[MANY];
+    size_t n_heads, n_statuses, n_pulls, n_reviews, n_files, n_gates, n_made;
+    const char *failed_sha, *failed_words, *make_failed_words;
     bool late;
     void (*hook)(void *arg);
     void *hook_arg;
@@ -131,6 +135,16 @@ void facts_http(const char *url, const char *verdict, const char *reason)
                                                                 : HTTP_GATE_UNKNOWN;
     told.gates[told.n_gates++] =
         (struct told_http){url, {.fact = {FACT_KNOWN, NULL, url}, .verdict = kind, .reason = reason}};
+}
+
+void facts_make_failed(const char *words)
+{
+    told.make_failed_words = words;
+}
+
+size_t facts_made(void)
+{
+    return told.n_made;
 }
 
 /* ---- the book
@@ -229,16 +243,44 @@ void gitea_heads_wanted(struct book *book, struct gitea *gitea, const char *repo
     (void)n_branches;
 }
 
+static struct gitea_head head_of(const char *branch)
+{
+    struct gitea_head head = {.fact = absent};
+    for (size_t i = 0; i < told.n_heads; i++)
+        if (strcmp(told.heads[i].branch, branch) == 0)
+            head = told.heads[i].head;
+    for (size_t i = 0; i < told.n_made; i++)
+        if (strcmp(told.made[i].name, branch) == 0)
+            head = (struct gitea_head){.fact = {FACT_KNOWN, NULL, "branch"}, .sha = "madesha"};
+    return head;
+}
+
 const struct gitea_head *gitea_head(struct book *book, struct gitea *gitea, const char *repo,
                                     const char *branch)
 {
     (void)gitea;
     (void)repo;
-    struct gitea_head head = {.fact = absent};
-    for (size_t i = 0; i < told.n_heads; i++)
-        if (strcmp(told.heads[i].branch, branch) == 0)
-            head = told.heads[i].head;
+    struct gitea_head head = head_of(branch);
     return look_up(book, "head", branch, &head, sizeof head);
+}
+
+const struct gitea_branch_made *gitea_branch_make(struct book *book, struct gitea *gitea, const char *repo,
+                                                  const char *base, const char *branch)
+{
+    (void)gitea;
+    (void)repo;
+    size_t before = lookups;
+    struct gitea_branch_made made = {.fact = head_of(branch).fact};
+    if (made.fact.state == FACT_ABSENT) {
+        made.fact = head_of(base).fact;
+        made.made = made.fact.state == FACT_KNOWN;
+    }
+    if (made.made && told.make_failed_words)
+        made = (struct gitea_branch_made){.fact = {FACT_FAILED, told.make_failed_words, "branches"}};
+    const void *answer = look_up(book, "make", branch, &made, sizeof made);
+    if (made.made && lookups > before)
+        snprintf(told.made[told.n_made++].name, sizeof told.made->name, "%s", branch);
+    return answer;
 }
 
 const char *gitea_state_name(enum gitea_state state)

@@ -35,4 +35,9 @@ void facts_review(int64_t number, const char *user, enum gitea_review_state stat
 void facts_file(const char *path, size_t n);
 void facts_http(const char *url, const char *verdict, const char *reason);
 
+/* gitea_branch_make makes a branch that is not there if its base is; gitea_head of another book then knows
+ * it. facts_make_failed: none can be made, in these words. facts_made: how many were made. */
+void facts_make_failed(const char *words);
+size_t facts_made(void);
+
 #endif

@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "clients/base/limits.h"
-#include "tests/support/pg_proxy.h"
 
 /* Long enough for any machine, below what the client itself waits for. */
 #define PATIENT "options=-c%20lock_timeout%3D60000%20-c%20statement_timeout%3D60000"
@@ -312,10 +311,8 @@ static void a_missing_right_is_a_failure_and_not_each_row_s_fault(void **state)
 static void assert_settled(struct pg_scene *scene, enum pg_proxy_fault fault)
 {
     pg_scene_tasks(scene, 3);
-    struct pg_proxy *proxy = pg_proxy_start(pg_server_port(scene->server));
-    char *url = mem_printf("postgresql://postgres@127.0.0.1:%d/" PG_SCENE_DATABASE, pg_proxy_port(proxy));
-    struct store *store;
-    ASSERT_OK(store_open(url, NULL, &store, NULL));
+    struct pg_proxy *proxy;
+    struct store *store = pg_scene_through_proxy(scene, &proxy);
     struct store_stuck stuck = pg_scene_stuck(store);
     struct store_transition batch[3];
     enum store_moved moved[3];
@@ -330,7 +327,6 @@ static void assert_settled(struct pg_scene *scene, enum pg_proxy_fault fault)
     pg_scene_assert_written(scene, 2);
     store_free(store);
     pg_proxy_stop(proxy);
-    free(url);
     store_stuck_done(&stuck);
 }
 
@@ -357,11 +353,9 @@ static void a_committed_batch_is_reported_moved_whatever_the_settings_say_by_the
 static void settings_whose_answer_was_lost_are_reported_written(void **state)
 {
     struct pg_scene *scene = *state;
-    struct pg_proxy *proxy = pg_proxy_start(pg_server_port(scene->server));
-    char *url = mem_printf("postgresql://postgres@127.0.0.1:%d/" PG_SCENE_DATABASE, pg_proxy_port(proxy));
-    struct store *store;
+    struct pg_proxy *proxy;
+    struct store *store = pg_scene_through_proxy(scene, &proxy);
     int64_t revision = 0;
-    ASSERT_OK(store_open(url, NULL, &store, NULL));
     struct store_settings settings;
     ASSERT_OK(store_settings_read(store, &settings, &scene->why));
     store_settings_done(&settings);
@@ -374,7 +368,6 @@ static void settings_whose_answer_was_lost_are_reported_written(void **state)
     ASSERT_ERR(store_settings_write(store, 1, "{}", &revision, &scene->why), ERR_CONFLICT);
     store_free(store);
     pg_proxy_stop(proxy);
-    free(url);
 }
 
 int main(void)

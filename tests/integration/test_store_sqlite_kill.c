@@ -1,4 +1,4 @@
-/* A process that is killed in the middle of its transitions, again and again, on SQLite. */
+/* A process that is killed in the middle of its transactions, again and again, on SQLite. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -39,8 +39,50 @@ static void heal_for_ever(int out)
     }
 }
 
+enum { NEW_TASKS = 7 };
+
+/* One batch of new tasks, all with the same title, then their start: each replays a verdict of its own. */
+static enum err start_some(struct store *store)
+{
+    struct uuid_text mark = uuid_new(), ids[NEW_TASKS], verdicts[NEW_TASKS];
+    const char *plane_ids[NEW_TASKS];
+    struct store_new_task tasks[NEW_TASKS];
+    enum store_creation created[NEW_TASKS];
+    for (size_t i = 0; i < NEW_TASKS; i++) {
+        ids[i] = uuid_new();
+        verdicts[i] = uuid_new();
+        plane_ids[i] = ids[i].s;
+        tasks[i] = (struct store_new_task){
+            .plane_id = ids[i].s, .title = mark.s, .repo = "o/r", .branch = "b", .stage = "created"};
+    }
+    enum err err = store_create_tasks(store, 0, 0, tasks, NEW_TASKS, created, NULL);
+    struct store_stuck fresh;
+    if (err || (err = store_unstarted(store, "created", 3600, plane_ids, NEW_TASKS, 7, &fresh, NULL)))
+        return err;
+    struct store_transition batch[NEW_TASKS];
+    enum store_moved moved[NEW_TASKS];
+    for (size_t i = 0; i < fresh.n_tasks; i++) {
+        batch[i] = suite_transition(&fresh.tasks[i]);
+        batch[i].verdict_id = verdicts[i].s;
+    }
+    err = fresh.n_tasks == NEW_TASKS ? store_transition(store, 0, 0, "p", batch, NEW_TASKS, moved, NULL)
+                                     : ERR_INTERNAL;
+    store_stuck_done(&fresh);
+    return err;
+}
+
+static void start_for_ever(int out)
+{
+    struct store *store;
+    if (store_open(sqlite_file_url(), NULL, &store, NULL))
+        _exit(1);
+    for (;;)
+        if (write(out, "<", 1) != 1 || start_some(store) || write(out, ">", 1) != 1)
+            _exit(4);
+}
+
 /* Kills the child right after its n-th word: with an odd n it is in the middle of a batch. */
-static void kill_after(int words)
+static void kill_after(void (*child_run)(int out), int words)
 {
     int pipes[2];
     assert_int_equal(pipe(pipes), 0);
@@ -49,7 +91,7 @@ static void kill_after(int words)
     assert_true(child >= 0);
     if (child == 0) {
         close(pipes[0]);
-        heal_for_ever(pipes[1]);
+        child_run(pipes[1]);
     }
     close(pipes[1]);
     char byte;
@@ -82,7 +124,7 @@ static void kill_again_and_again(void)
     store_free(sqlite_file_open_migrated());
     sqlite_file_seed(800);
     for (int words = 1; words <= 20; words++) {
-        kill_after(words);
+        kill_after(heal_for_ever, words);
         assert_all_agree();
     }
     struct store *store = sqlite_file_open(); /* and what is left can be healed */
@@ -110,11 +152,28 @@ static void a_kill_loses_nothing_without_wal_either(void **state)
     kill_again_and_again();
 }
 
+static void a_kill_leaves_no_half_start(void **state)
+{
+    (void)state;
+    store_free(sqlite_file_open_migrated());
+    for (int words = 1; words <= 20; words++) {
+        kill_after(start_for_ever, words);
+        assert_all_agree();
+        sqlite_file_assert("SELECT count(*) FROM (SELECT 1 FROM tasks GROUP BY title HAVING count(*) <> 7)",
+                           "0");
+        sqlite_file_assert("SELECT count(*) FROM tasks t WHERE (t.stage = 'review') <> ((SELECT count(*) FROM"
+                           " reconcile_verdicts v WHERE v.task_id = t.id) = 1)",
+                           "0");
+    }
+    sqlite_file_assert("SELECT count(*) > 0 FROM reconcile_verdicts", "1");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         SQLITE_FILE_TEST(a_kill_in_the_middle_loses_nothing_and_doubles_nothing),
         SQLITE_FILE_TEST(a_kill_loses_nothing_without_wal_either),
+        SQLITE_FILE_TEST(a_kill_leaves_no_half_start),
     };
     return cmocka_run_group_tests_name("SQLite: kill -9", tests, NULL, NULL);
 }

@@ -132,6 +132,30 @@ void pg_scene_release(PGconn *holder)
     PQfinish(holder);
 }
 
+struct store *pg_scene_through_proxy(const struct pg_scene *scene, struct pg_proxy **ret_proxy)
+{
+    *ret_proxy = pg_proxy_start(pg_server_port(scene->server));
+    char *url =
+        mem_printf("postgresql://postgres@127.0.0.1:%d/" PG_SCENE_DATABASE, pg_proxy_port(*ret_proxy));
+    struct store *store = NULL;
+    ASSERT_OK(store_open(url, NULL, &store, NULL));
+    free(url);
+    return store;
+}
+
+int64_t pg_scene_rows_read(struct pg_scene *scene, const char *table)
+{
+    store_free(scene->store);
+    scene->store = pg_scene_open(scene, NULL);
+    /* A session hands in its figures before it is struck off the list. */
+    pg_scene_await(scene, "SELECT count(*) = 0 FROM pg_stat_activity WHERE application_name = 'reconciled'");
+    return pg_scene_number(scene,
+                           "SELECT (SELECT seq_tup_read FROM pg_stat_user_tables WHERE relname = '%s')"
+                           " + coalesce((SELECT sum(idx_tup_read) FROM pg_stat_user_indexes"
+                           "   WHERE relname = '%s'), 0)::bigint",
+                           table, table);
+}
+
 /* ---- tasks and moves
  * --------------------------------------------------------------------------------------- */
 

@@ -47,6 +47,8 @@ struct suite {
 int suite_schema_run(void);
 int suite_stuck_run(void);
 int suite_transition_run(void);
+int suite_issues_run(void);
+int suite_verdicts_run(void);
 int suite_records_run(void);
 
 /* SUITE_TEST: with a migrated database; SUITE_TEST_EMPTY: with an empty one. *state is the struct suite. */
