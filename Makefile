@@ -15,6 +15,8 @@ PACKAGES_BUILD := gcc libc6-dev make pkg-config libmicrohttpd-dev libcurl4-opens
 	uuid-dev libsqlite3-dev libssl-dev python3 python3-yaml
 PACKAGES_DEMO := $(PACKAGES_BUILD) curl ca-certificates sqlite3
 PACKAGES_TEST := $(PACKAGES_DEMO) libcmocka-dev postgresql python3-pytest python3-jsonschema valgrind
+# Unpacked for its promtool and never installed, for that would start a server (see below).
+PACKAGE_PROMTOOL := prometheus
 PACKAGES_BENCH := $(PACKAGES_TEST) wrk
 PACKAGES_LINT := $(PACKAGES_TEST) clang-format clang-tidy
 
@@ -125,10 +127,21 @@ define install_packages
 		$$run apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$run apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi
 endef
 
+# Checks metrics and alert rules. One that is there is taken.
+PROMTOOL := $(or $(shell command -v promtool 2>/dev/null),$(BUILD)/tools/promtool)
+$(BUILD)/tools/promtool:
+	@mkdir -p $(@D)
+	$(call say,GET,$@)
+	@cd $(@D) && rm -f *.deb; run=""; [ "$$(id -u)" -eq 0 ] || run=sudo; \
+		get() { apt-get download -qq -o APT::Sandbox::User=root $(PACKAGE_PROMTOOL); }; \
+		get 2>/dev/null || { $$run apt-get update -qq && get; } && \
+		dpkg-deb --fsys-tarfile *.deb | tar -xO ./usr/bin/promtool >promtool.tmp && rm *.deb && \
+		chmod +x promtool.tmp && mv promtool.tmp promtool
+
 .PHONY: setup setup-test setup-bench setup-lint
 setup:
 	$(call install_packages,$(PACKAGES_BUILD))
-setup-test:
+setup-test: $(PROMTOOL)
 	$(call install_packages,$(PACKAGES_TEST))
 setup-bench:
 	$(call install_packages,$(PACKAGES_BENCH))
@@ -148,15 +161,16 @@ run: setup
 # ---- tests ------------------------------------------------------------------------------------------------------------------
 # `test` does everything itself on a fresh machine; `check` is the fast part, on a machine that is set up.
 .PHONY: test test-run test-concurrent check valgrind lint format clean help
+# What the tests run, for tests/run.sh.
+TEST_PROGRAMS = RECONCILED=$(abspath $(BIN)) SANDBOX=$(abspath $(SANDBOX)) PROMTOOL=$(abspath $(PROMTOOL))
 test: setup-test
 	@$(MAKE) --no-print-directory -s test-run
 test-run: $(UNIT) $(INTEGRATION) $(BIN) $(SANDBOX)
-	@RECONCILED=$(abspath $(BIN)) SANDBOX=$(abspath $(SANDBOX)) tests/run.sh $(UNIT) $(INTEGRATION) --pytest tests/e2e
+	@$(TEST_PROGRAMS) tests/run.sh $(UNIT) $(INTEGRATION) --pytest tests/e2e
 # With SANITIZE=thread. The libraries are not instrumented, and yet nothing needs to be suppressed: keep it so.
 test-concurrent: setup-test
 	@$(MAKE) --no-print-directory -s $(CONCURRENT) $(BIN) $(SANDBOX)
-	@TSAN_OPTIONS=exitcode=66 RECONCILED=$(abspath $(BIN)) SANDBOX=$(abspath $(SANDBOX)) LIMIT=600 \
-		tests/run.sh $(CONCURRENT) --pytest tests/e2e
+	@TSAN_OPTIONS=exitcode=66 $(TEST_PROGRAMS) LIMIT=600 tests/run.sh $(CONCURRENT) --pytest tests/e2e
 check: $(UNIT)
 	@tests/run.sh $(UNIT)
 # The programs of the tests under valgrind; SANITIZE=… make test does as much for the sanitizers.

@@ -332,18 +332,22 @@ static void exchange_send(struct book *book, struct fetch_request *request, book
         fetch_inbox_abort(book->inbox);
 }
 
-void book_send(struct book *book, const char *url, const char *const *headers, book_answered_fn *answered,
-               void *arg)
+void book_send(struct book *book, enum fetch_upstream upstream, const char *url, const char *const *headers,
+               book_answered_fn *answered, void *arg)
 {
-    struct fetch_request request = {.method = "GET", .url = url, .headers = headers};
+    struct fetch_request request = {.upstream = upstream, .method = "GET", .url = url, .headers = headers};
     exchange_send(book, &request, answered, arg);
 }
 
-void book_post(struct book *book, const char *url, const char *const *headers, const char *body,
-               book_answered_fn *answered, void *arg)
+void book_post(struct book *book, enum fetch_upstream upstream, const char *url, const char *const *headers,
+               const char *body, book_answered_fn *answered, void *arg)
 {
-    struct fetch_request request = {
-        .method = "POST", .url = url, .headers = headers, .body = body, .body_len = strlen(body)};
+    struct fetch_request request = {.upstream = upstream,
+                                    .method = "POST",
+                                    .url = url,
+                                    .headers = headers,
+                                    .body = body,
+                                    .body_len = strlen(body)};
     exchange_send(book, &request, answered, arg);
 }
 

@@ -51,12 +51,12 @@ void book_settle(struct book *book, struct question *question, enum fact_state s
 /* book_send: asks the outside by GET; `answered` is called once, with an answer that is valid until it
  * returns. */
 typedef void book_answered_fn(struct book *book, void *arg, const struct fetch_answer *answer);
-void book_send(struct book *book, const char *url, const char *const *headers, book_answered_fn *answered,
-               void *arg);
+void book_send(struct book *book, enum fetch_upstream upstream, const char *url, const char *const *headers,
+               book_answered_fn *answered, void *arg);
 /* book_post: the same by POST, with a JSON body. It is sent once at most; one without an answer may have been
  * carried out. */
-void book_post(struct book *book, const char *url, const char *const *headers, const char *body,
-               book_answered_fn *answered, void *arg);
+void book_post(struct book *book, enum fetch_upstream upstream, const char *url, const char *const *headers,
+               const char *body, book_answered_fn *answered, void *arg);
 
 struct arena *book_arena(struct book *book);
 

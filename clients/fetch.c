@@ -1,5 +1,6 @@
 #include "clients/fetch.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -127,6 +128,20 @@ void fetch_answer_free(struct fetch_answer *answer)
         item_free((struct fetch_item *)(void *)((char *)answer - offsetof(struct fetch_item, answer)));
 }
 
+static const char *const upstream_names[] = {
+    [FETCH_TO_OTHER] = "other",
+    [FETCH_TO_GITEA] = "gitea",
+    [FETCH_TO_PLANE] = "plane",
+    [FETCH_TO_TELEGRAM] = "telegram",
+    [FETCH_TO_ORCHESTRATOR] = "orchestrator",
+};
+static_assert(ARRAY_LEN(upstream_names) == FETCH_TO_MAX_, "every upstream has a name");
+
+const char *fetch_upstream_name(enum fetch_upstream upstream)
+{
+    return (unsigned)upstream < FETCH_TO_MAX_ ? upstream_names[upstream] : "other";
+}
+
 /* ---- jobs -------------------------------------------------------------------------------------------- */
 
 static struct curl_slist *headers_copy(const struct fetch_request *request)
@@ -162,6 +177,7 @@ void fetch_send(struct fetch_inbox *inbox, const struct fetch_request *request)
     atomic_fetch_add(&inbox->refs, 1);
     job->epoch = atomic_load(&inbox->epoch);
     job->tag = request->tag;
+    job->upstream = request->upstream;
     job->method = mem_dup(request->method);
     job->url = mem_dup(request->url ? request->url : "");
     job->origin = fetch_origin(job->url);

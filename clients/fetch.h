@@ -42,7 +42,20 @@ ATTR_NODISCARD enum err fetch_new(const struct fetch_options *options, struct fe
  */
 void fetch_free(struct fetch *fetch);
 
+/* Whom a request is for, as the metrics tell it. */
+enum fetch_upstream {
+    FETCH_TO_OTHER,
+    FETCH_TO_GITEA,
+    FETCH_TO_PLANE,
+    FETCH_TO_TELEGRAM,
+    FETCH_TO_ORCHESTRATOR,
+    FETCH_TO_MAX_
+};
+/* fetch_upstream_name: "gitea", … Never NULL. */
+const char *fetch_upstream_name(enum fetch_upstream upstream);
+
 struct fetch_request {
+    enum fetch_upstream upstream;
     const char *method; /* "GET", "POST", … */
     const char *url;    /* absolute; built with fetch_url */
     const char *const

@@ -194,8 +194,10 @@ static void easy_give_back(struct fetch *fetch, CURL *easy)
     fetch->idle[fetch->n_idle++] = easy;
 }
 
-static void job_land(struct fetch *fetch, struct fetch_job *job)
+/* The one end of every exchange. */
+static void job_land(struct fetch *fetch, struct fetch_job *job, enum fetch_result result)
 {
+    exchange_count(job, result);
     TAILQ_REMOVE(&fetch->flying, job, link);
     job->host->flying--;
     curl_multi_remove_handle(fetch->multi, job->easy);
@@ -248,7 +250,7 @@ static bool job_redirect(struct fetch *fetch, struct fetch_job *job, int64_t now
     char *url = exchange_redirect(job);
     if (!url)
         return false;
-    job_land(fetch, job);
+    job_land(fetch, job, FETCH_ANSWERED);
     free(job->url);
     job->url = url;
     job->redirects++;
@@ -268,7 +270,7 @@ static void job_done(struct fetch *fetch, struct fetch_job *job, CURLcode code, 
         return;
     struct fetch_outcome outcome;
     exchange_end(job, code, &outcome);
-    job_land(fetch, job);
+    job_land(fetch, job, outcome.result);
     probe_over(job);
     host_learn(fetch, job->host, &outcome, now_ms);
     if (outcome.may_repeat && job->is_get && job_rest(fetch, job, outcome.answer.retry_after_s, now_ms)) {
@@ -350,7 +352,7 @@ static void drop_aborted(struct fetch *fetch, int64_t now_ms)
     for (job = TAILQ_FIRST(&fetch->flying); job; job = next) {
         next = TAILQ_NEXT(job, link);
         if (is_aborted(job)) {
-            job_land(fetch, job);
+            job_land(fetch, job, FETCH_ABORTED);
             probe_over(job);
             job_fail(job, FETCH_ABORTED, "stopped");
         }
@@ -403,7 +405,7 @@ static void end_everything(struct fetch *fetch, struct fetch_jobs *submitted)
     TAILQ_CONCAT(submitted, &fetch->resting, link);
     struct fetch_job *job;
     while ((job = TAILQ_FIRST(&fetch->flying))) {
-        job_land(fetch, job);
+        job_land(fetch, job, FETCH_ABORTED);
         TAILQ_INSERT_TAIL(submitted, job, link);
     }
     struct fetch_host *host;

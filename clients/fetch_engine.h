@@ -42,6 +42,7 @@ struct fetch_job {
     struct fetch_inbox *inbox;
     unsigned epoch;
     void *tag;
+    enum fetch_upstream upstream;
     char *method, *url, *origin, *body; /* origin is NULL when the URL is none */
     size_t body_len;
     struct curl_slist *headers;
@@ -121,10 +122,12 @@ void *fetch_engine_run(void *arg);
 
 /* fetch_exchange.c. exchange_start: prepares `easy` for the job; false if curl would not. exchange_end: reads
  * the result; takes the job's reply. exchange_redirect: the URL to go on to, when the answer is a redirect
- * that may be followed; caller frees; else NULL. */
+ * that may be followed; caller frees; else NULL. exchange_count: into the metrics, once for every exchange
+ * that was started, while it still has its `easy`. */
 bool exchange_start(const struct fetch *fetch, CURL *easy, struct fetch_job *job, int64_t now_ms);
 void exchange_end(struct fetch_job *job, CURLcode code, struct fetch_outcome *ret);
 char *exchange_redirect(const struct fetch_job *job);
+void exchange_count(const struct fetch_job *job, enum fetch_result result);
 
 /* fetch_url.c. fetch_origin: "scheme://host:port" in lower case, NULL if it is no http(s) URL. Caller
  * frees. */

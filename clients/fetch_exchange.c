@@ -8,6 +8,7 @@
 
 #include "clients/base/err.h"
 #include "clients/base/limits.h"
+#include "clients/base/metric.h"
 #include "clients/base/text.h"
 
 #define REDIRECTS_MAX 3u
@@ -274,4 +275,41 @@ void exchange_end(struct fetch_job *job, CURLcode code, struct fetch_outcome *re
     else
         outcome_failed(job, code, ret);
     ret->answer.result = ret->result;
+}
+
+/* ---- counting ---------------------------------------------------------------------------------------- */
+
+static const char *class_of(enum fetch_result result, long status)
+{
+    static const char *const answered[] = {[2] = "2xx", [3] = "3xx", [4] = "4xx"};
+    switch (result) {
+    case FETCH_ANSWERED:
+        if (status == 429)
+            return "429";
+        return status >= 200 && status <= 499 ? answered[status / 100] : "5xx";
+    case FETCH_TIMED_OUT:
+        return "timeout";
+    case FETCH_UNREACHABLE:
+        return "unreachable";
+    case FETCH_CUT:
+        return "cut";
+    case FETCH_TOO_LARGE:
+        return "too_large";
+    case FETCH_BROKEN_HOST: /* is never an exchange */
+    case FETCH_ABORTED:
+        break;
+    }
+    return "aborted";
+}
+
+void exchange_count(const struct fetch_job *job, enum fetch_result result)
+{
+    const char *upstream = fetch_upstream_name(job->upstream);
+    long status = 0;
+    curl_off_t total_us = 0;
+    curl_easy_getinfo(job->easy, CURLINFO_RESPONSE_CODE, &status);
+    curl_easy_getinfo(job->easy, CURLINFO_TOTAL_TIME_T, &total_us);
+    metric_count(METRIC_UPSTREAM_REQUESTS, upstream, class_of(result, status));
+    if (result != FETCH_ABORTED) /* how long we let it go on says nothing of the upstream */
+        metric_observe(METRIC_UPSTREAM_REQUEST_DURATION, upstream, total_us);
 }

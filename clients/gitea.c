@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clients/base/metric.h"
 #include "clients/base/text.h"
 #include "clients/gitea_io.h"
 
@@ -101,6 +102,7 @@ static void health_learn(struct gitea *gitea, const struct fetch_answer *answer)
     seen.since_us = seen.ok == gitea->health.ok ? gitea->health.since_us : clock_wall_us();
     gitea->health = seen;
     pthread_mutex_unlock(&gitea->lock);
+    metric_set(METRIC_UPSTREAM_UP, "gitea", seen.ok);
 }
 
 /* ---- asking ------------------------------------------------------------------------------------------ */
@@ -178,7 +180,7 @@ void gitea_ask(struct book *book, struct gitea *gitea, const char *url, const ch
 {
     struct ask *ask = ask_new(book, gitea, url, what, replied, arg);
     if (ask)
-        book_send(book, url, gitea->headers, ask_answered, ask);
+        book_send(book, FETCH_TO_GITEA, url, gitea->headers, ask_answered, ask);
 }
 
 void gitea_post(struct book *book, struct gitea *gitea, const char *url, const char *what, const char *body,
@@ -186,5 +188,5 @@ void gitea_post(struct book *book, struct gitea *gitea, const char *url, const c
 {
     struct ask *ask = ask_new(book, gitea, url, what, replied, arg);
     if (ask)
-        book_post(book, url, gitea->post_headers, body, ask_answered, ask);
+        book_post(book, FETCH_TO_GITEA, url, gitea->post_headers, body, ask_answered, ask);
 }

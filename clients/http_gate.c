@@ -70,7 +70,7 @@ const struct http_gate *http_gate(struct book *book, const char *url)
         asked->question.fact = &asked->fact.fact;
         asked->fact.fact.url = arena_text(book_arena(book), shown);
         asked->fact.reason = "";
-        book_send(book, url, headers, gate_answered, asked);
+        book_send(book, FETCH_TO_ORCHESTRATOR, url, headers, gate_answered, asked);
     }
     book_wait(book, &asked->question);
     return &asked->fact;

@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "clients/base/limits.h"
+#include "clients/base/metric.h"
 #include "clients/fetch.h"
 #include "clients/plane_budget.h"
 #include "clients/plane_io.h"
@@ -130,10 +131,13 @@ void plane_health(struct plane *plane, struct plane_health *ret)
 
 enum plane_result plane_told(struct plane *plane, enum plane_result result, const struct why *why)
 {
-    if (result == PLANE_OK || result == PLANE_ABSENT)
-        health_set(plane, true, "");
-    else if (result == PLANE_DOWN || result == PLANE_FAILED)
-        health_set(plane, false, why->text);
+    bool well = result == PLANE_OK || result == PLANE_ABSENT;
+    if (result == PLANE_WAITING)
+        metric_count(METRIC_PLANE_DEFERRED_CALLS, NULL, NULL);
+    if (!well && result != PLANE_DOWN && result != PLANE_FAILED)
+        return result;
+    health_set(plane, well, well ? "" : why->text);
+    metric_set(METRIC_UPSTREAM_UP, "plane", well);
     return result;
 }
 
@@ -261,7 +265,8 @@ static struct fetch_answer *exchange(struct plane_call *call, const char *url)
 {
     struct fetch_answer *answer = NULL;
     bool aborted = false;
-    fetch_send(call->inbox, &(struct fetch_request){.method = "GET",
+    fetch_send(call->inbox, &(struct fetch_request){.upstream = FETCH_TO_PLANE,
+                                                    .method = "GET",
                                                     .url = url,
                                                     .headers = call->plane->headers,
                                                     .deadline_ms = call->deadline_ms,

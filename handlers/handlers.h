@@ -13,6 +13,7 @@ handler_fn handle_config_get;  /* GET  /reconcile/config */
 handler_fn handle_config_put;  /* PUT  /reconcile/config */
 handler_fn handle_healthz_get; /* GET  /healthz */
 handler_fn handle_readyz_get;  /* GET  /readyz */
+handler_fn handle_metrics_get; /* GET  /metrics */
 handler_fn handle_openapi_get; /* GET  /openapi.json */
 
 #endif

@@ -7,6 +7,7 @@
 
 #include "clients/base/jsonx.h"
 #include "clients/base/limits.h"
+#include "clients/base/metric.h"
 #include "clients/base/text.h"
 #include "clients/fetch.h"
 #include "clients/gitea.h"
@@ -440,6 +441,17 @@ static void join(struct verdict *verdict, struct answer *answer)
     free(answer->reason);
 }
 
+/* Once for each gate that has answered, when all are joined and nobody evaluates them again. A human one was
+ * not read anywhere. */
+static void count_checks(const struct stage *stage, const struct verdict *verdict)
+{
+    for (size_t i = 0; i < stage->n_gates; i++) {
+        const char *said = json_get_text(json_array_get(verdict->evidence, i), "verdict", NULL);
+        if (said && stage->gates[i].kind != GATE_HUMAN)
+            metric_count(METRIC_GATE_CHECKS, gate_kind_name(stage->gates[i].kind), said);
+    }
+}
+
 static bool makes_sense(const struct store_task *task, char **ret_reason)
 {
     if (!task->repo || !strchr(task->repo, '/'))
@@ -474,4 +486,6 @@ void gate_evaluate(const struct gate_view *view, struct verdict *ret)
     }
     if (ret->kind == VERDICT_PENDING)
         verdict_done(ret);
+    else
+        count_checks(view->stage, ret);
 }

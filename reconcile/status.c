@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "clients/base/jsonx.h"
+#include "clients/base/metric.h"
 #include "clients/base/text.h"
 #include "clients/gitea.h"
 #include "clients/store.h"
@@ -36,6 +37,19 @@ struct status {
     char *database_words;
 };
 
+/* The gauges show what the document shows. */
+static void set_gauges(const struct status *status)
+{
+    metric_set(METRIC_ENABLED, NULL, status->enabled);
+    metric_set(METRIC_PLANE_ENABLED, NULL, status->plane_enabled);
+    metric_set(METRIC_OBSERVING, NULL, status->observing);
+    metric_set(METRIC_PASS_INTERVAL, NULL, status->interval_s);
+    metric_set(METRIC_LAST_PASS, NULL, status->last_run_us);
+    metric_set(METRIC_STUCK_TASKS, NULL, (int64_t)status->stuck);
+    metric_set(METRIC_STUCK_OLDEST_AGE, NULL, status->oldest_age_s);
+    metric_set(METRIC_DATABASE_UP, NULL, status->database_ok);
+}
+
 struct status *status_new(const struct settings *settings, struct gitea *gitea, status_change_fn *on_change,
                           void *arg)
 {
@@ -55,6 +69,7 @@ struct status *status_new(const struct settings *settings, struct gitea *gitea, 
         .database_ok = true,
     };
     pthread_mutex_init(&status->lock, NULL);
+    set_gauges(status);
     return status;
 }
 
@@ -143,6 +158,7 @@ json_t *status_document(struct status *status)
 /* Publishing inside the lock keeps the publications in the order of the changes. */
 static void publish_and_unlock(struct status *status)
 {
+    set_gauges(status);
     if (status->on_change) {
         json_t *document = build(status);
         status->on_change(status->arg, document);
@@ -211,6 +227,17 @@ void status_pass_begins(struct status *status)
     publish_and_unlock(status);
 }
 
+/* A dry pass holds nothing back. */
+static void set_pass_gauges(const struct pass_result *result)
+{
+    const json_t *gate = json_object_get(result->report, "gate");
+    if (!result->looked || json_get_bool(result->report, "dry_run", false))
+        return;
+    metric_set(METRIC_HELD_TASKS, NULL, json_get_int(gate, "held", 0));
+    metric_set(METRIC_QUARANTINED_TASKS, NULL, json_get_int(gate, "quarantined", 0));
+    metric_set(METRIC_UNKNOWN_STAGE_TASKS, NULL, json_get_int(result->report, "unknown_stage", 0));
+}
+
 void status_pass_ended(struct status *status, const struct pass_result *result)
 {
     pthread_mutex_lock(&status->lock);
@@ -222,5 +249,6 @@ void status_pass_ended(struct status *status, const struct pass_result *result)
         status->stuck = result->stuck - (size_t)result->transitions;
         status->oldest_age_s = result->oldest_age_s;
     }
+    set_pass_gauges(result);
     publish_and_unlock(status);
 }

@@ -8,6 +8,7 @@
 #include "clients/base/jsonx.h"
 #include "clients/base/limits.h"
 #include "clients/base/log.h"
+#include "clients/base/metric.h"
 #include "clients/store.h"
 #include "reconcile/policy.h"
 #include "reconcile/report.h"
@@ -144,7 +145,6 @@ static void log_pass(const struct pass_result *result)
     const json_t *gate = json_object_get(result->report, "gate");
     bool acted = has_acted(gate) || has_acted(json_object_get(result->report, "plane"));
     log_event(acted ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG, "pass",
-              LOG_S("pass", json_get_text(result->report, "id", "")),
               LOG_S("trigger", json_get_text(result->report, "trigger", "")),
               LOG_S("state", json_get_text(result->report, "state", "")),
               LOG_B("dry_run", json_get_bool(result->report, "dry_run", false)),
@@ -154,6 +154,11 @@ static void log_pass(const struct pass_result *result)
               LOG_I("red", json_get_int(gate, "red", 0)), LOG_I("unknown", json_get_int(gate, "unknown", 0)),
               LOG_I("raced", json_get_int(gate, "raced", 0)), LOG_I("held", json_get_int(gate, "held", 0)),
               LOG_I("failed", json_get_int(gate, "failed", 0)));
+}
+
+static void count_pass(const struct pass_request *request, const char *result)
+{
+    metric_count(METRIC_PASSES, pass_trigger_name(request->trigger), result);
 }
 
 /* ---- one pass
@@ -224,6 +229,8 @@ static void make_pass(struct sweeper *sweeper, struct pending *run)
     enum err err = must_look(sweeper) ? look_at_settings(sweeper, &why) : ERR_OK;
     if (err || (run->request.trigger == TRIGGER_TIMER && !sweeper->policy->enabled)) {
         note_database(sweeper, err, &why);
+        if (err)
+            count_pass(&run->request, pass_state_name(PASS_FAILED));
         if (run->request.trigger != TRIGGER_TIMER) {
             json_t *report = unborn_report(run, PASS_FAILED, clock_wall_us(), why.text);
             reports_put(sweeper->reports, report);
@@ -239,6 +246,8 @@ static void make_pass(struct sweeper *sweeper, struct pending *run)
     note_database(sweeper, err, &why);
     if (sweeper->policy->revision != revision)
         status_policy(sweeper->status, sweeper->policy);
+    count_pass(&run->request, json_get_text(result.report, "state", NULL));
+    metric_observe(METRIC_PASS_DURATION, NULL, json_get_int(result.report, "duration_ms", 0));
     log_pass(&result);
     reports_put(sweeper->reports, result.report);
     if (!err)
@@ -339,7 +348,9 @@ static void *sweep(void *arg)
         if (next == NEXT_LOOK) {
             look_only(sweeper);
         } else {
+            log_set_pass(run.id.s);
             make_pass(sweeper, &run);
+            log_set_pass(NULL);
             note_end(sweeper);
         }
         set_due(sweeper);

@@ -6,6 +6,7 @@
 #include "clients/base/jsonx.h"
 #include "clients/base/limits.h"
 #include "clients/base/log.h"
+#include "clients/base/metric.h"
 #include "clients/store.h"
 #include "reconcile/pipeline.h"
 
@@ -21,13 +22,13 @@ static void settle_all(struct transition *batch, size_t n, enum outcome outcome,
     }
 }
 
-static void log_moved(const struct pass *pass, const struct transition *moved)
+static void log_moved(const struct transition *moved)
 {
-    log_info("task unblocked: its webhook was lost", LOG_S("pass", pass->report.id),
-             LOG_I("task_id", moved->task->id), LOG_S("work_item_id", moved->task->work_item_id),
-             LOG_S("repo", moved->task->repo), LOG_S("stage", moved->task->stage),
-             LOG_S("to_stage", moved->to->name), LOG_S("side", pass_side_name(moved->side)),
-             LOG_S("outcome", outcome_name(moved->success)), LOG_S("reason", moved->reason));
+    log_info("task unblocked: its webhook was lost", LOG_I("task_id", moved->task->id),
+             LOG_S("work_item_id", moved->task->work_item_id), LOG_S("repo", moved->task->repo),
+             LOG_S("stage", moved->task->stage), LOG_S("to_stage", moved->to->name),
+             LOG_S("side", pass_side_name(moved->side)), LOG_S("outcome", outcome_name(moved->success)),
+             LOG_S("reason", moved->reason));
 }
 
 static void settle_written(struct pass *pass, struct transition *batch, size_t n,
@@ -38,7 +39,7 @@ static void settle_written(struct pass *pass, struct transition *batch, size_t n
         case STORE_MOVED:
             batch[i].outcome = batch[i].success;
             pass->written++;
-            log_moved(pass, &batch[i]);
+            log_moved(&batch[i]);
             break;
         case STORE_RACED:
             batch[i].outcome = OUTCOME_RACED;
@@ -49,8 +50,8 @@ static void settle_written(struct pass *pass, struct transition *batch, size_t n
             batch[i].outcome = OUTCOME_FAILED;
             batch[i].outcome_reason = "the database refused the write";
             pass->healed--;
-            log_error("the database refused to move a task", LOG_S("pass", pass->report.id),
-                      LOG_I("task_id", batch[i].task->id), LOG_S("stage", batch[i].task->stage));
+            log_error("the database refused to move a task", LOG_I("task_id", batch[i].task->id),
+                      LOG_S("stage", batch[i].task->stage));
             break;
         }
     }
@@ -75,6 +76,17 @@ static enum err write_batch(struct pass *pass, const struct store_transition *ro
             return err;
     }
     return why_set(why, ERR_CONFLICT, "the settings kept changing");
+}
+
+/* Attempts alone: what a switch held back was none, and the next pass tries again. */
+static void count_attempts(const struct transition *batch, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (batch[i].outcome != OUTCOME_HELD)
+            metric_count(METRIC_TRANSITIONS, outcome_name(batch[i].outcome), NULL);
+        if (batch[i].outcome == batch[i].success)
+            metric_observe(METRIC_TIME_TO_HEAL, NULL, batch[i].task->age_s);
+    }
 }
 
 enum err transition_apply(struct pass *pass, struct transition *batch, size_t n, struct why *why)
@@ -117,6 +129,7 @@ enum err transition_apply(struct pass *pass, struct transition *batch, size_t n,
     } else {
         settle_written(pass, batch, n, moved);
     }
+    count_attempts(batch, n);
     for (size_t i = 0; i < n; i++)
         free(evidence[i]);
     return err;

@@ -4,6 +4,7 @@
 /* Sorted by path, then method; held to openapi.yaml by a test. */
 static const struct route table[] = {
     {"GET", "/healthz", handle_healthz_get, ROUTE_OPEN},
+    {"GET", "/metrics", handle_metrics_get, 0},
     {"GET", "/openapi.json", handle_openapi_get, 0},
     {"GET", "/readyz", handle_readyz_get, ROUTE_OPEN | ROUTE_OFFLOAD},
     {"GET", "/reconcile/config", handle_config_get, ROUTE_OFFLOAD},

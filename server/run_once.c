@@ -44,6 +44,7 @@ static int make_pass(struct services *services, const struct pass_request *reque
     struct uuid_text id = uuid_new();
     struct pass_result result = {.report = NULL};
     struct why why = {.text = ""};
+    log_set_pass(id.s);
     enum err err = pass_run(world, request, id.s, policy, &result, &why);
     if (json_dumpf(result.report, stdout, JSON_INDENT(2)) != 0 || putchar('\n') == EOF || fflush(stdout) != 0)
         err = why_set(&why, ERR_INTERNAL, "the report cannot be written");
@@ -55,6 +56,7 @@ static int make_pass(struct services *services, const struct pass_request *reque
         if (store_pass_save(world->store, id.s, started_us, text, &why) != ERR_OK)
             log_warn("the pass report was not saved", LOG_S("reason", why.text));
     }
+    log_set_pass(NULL);
     pass_result_done(&result);
     return err ? complain(status, why.text) : status;
 }

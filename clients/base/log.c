@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "clients/base/err.h"
@@ -26,6 +27,8 @@ static const int journal_priorities[] = {3, 4, 6, 7};
 static _Atomic int threshold = LOG_LEVEL_INFO;
 static _Atomic int line_format = LOG_LOGFMT;
 static _Atomic int line_fd = STDERR_FILENO;
+
+static _Thread_local const char *pass_id;
 
 bool log_level_parse(const char *text, enum log_level *ret_level)
 {
@@ -55,6 +58,25 @@ void log_set_level(enum log_level level)
 void log_set_fd(int fd)
 {
     line_fd = fd;
+}
+
+void log_set_pass(const char *id)
+{
+    pass_id = id;
+}
+
+/* systemd.exec(5): the variable holds device and inode of the stream that the service was given. Whoever
+ * inherits it with a redirected standard error writes to a file or a terminal, where priorities are noise. */
+static bool is_journal(int fd)
+{
+    const char *stream = getenv("JOURNAL_STREAM");
+    struct stat file;
+    char name[64];
+    if (!stream || fstat(fd, &file) != 0)
+        return false;
+    snprintf(name, sizeof name, "%llu:%llu", (unsigned long long)file.st_dev,
+             (unsigned long long)file.st_ino);
+    return strcmp(stream, name) == 0;
 }
 
 /* One line under construction; what does not fit is left out, the last byte is kept for the newline. */
@@ -182,7 +204,7 @@ void log_write(enum log_level level, const char *message, const struct log_field
     bool json = line_format == LOG_JSON;
     struct line line;
     line.len = 0;
-    if (getenv("JOURNAL_STREAM"))
+    if (is_journal(line_fd))
         line_printf(&line, "<%d>", journal_priorities[level]);
     char now[INSTANT_TEXT_SIZE];
     instant_format(clock_wall_us() / 1000 * 1000, now);
@@ -192,6 +214,7 @@ void log_write(enum log_level level, const char *message, const struct log_field
     line_str(&line, log_level_name(level));
     line_str(&line, json ? "\"" : "");
     line_field(&line, &(struct log_field)LOG_S("msg", message), json);
+    line_field(&line, &(struct log_field)LOG_S("pass", pass_id), json);
     for (const struct log_field *field = fields; field->key; field++)
         line_field(&line, field, json);
     line_end(&line, json);

@@ -1,7 +1,8 @@
 /* log.h - one line per event on standard error, logfmt or JSON.
  *
  * An event is a level, a short constant message and typed fields. Each line is one write(2), escaped, cut at
- * LIMIT_LOG_LINE. Under journald (JOURNAL_STREAM set) a line starts with its priority, "<6>".
+ * LIMIT_LOG_LINE. When they go to journald itself (JOURNAL_STREAM names the very descriptor) lines start with
+ * their priority, "<6>".
  * Never hand a secret to a field: nothing here scrubs. Thread-safe.
  */
 #ifndef RECONCILED_BASE_LOG_H
@@ -41,8 +42,12 @@ const char *log_level_name(enum log_level level);
 void log_set_format(enum log_format format);
 void log_set_level(enum log_level level);
 
-/* log_set_file: where lines go, for tests; the default is 2. */
+/* log_set_fd: where lines go, for tests; the default is 2. */
 void log_set_fd(int fd);
+
+/* log_set_pass: the pass that the calling thread works for: its id goes with every line that the thread
+ * writes from now on, whoever writes it. NULL: none any more. Borrowed. */
+void log_set_pass(const char *id);
 
 /* log_write: writes one line, if `level` is on. Use the macros: log_info("pass done", LOG_S("pass", id),
  * LOG_I("ms", 41)). */

@@ -11,6 +11,7 @@ import json
 import os
 import pathlib
 import pwd
+import re
 import shutil
 import signal
 import socket
@@ -342,8 +343,9 @@ class Service:
         def address():
             assert self.process.poll() is None, self.log.read_text()
             for line in self.log.read_bytes()[begin:].decode().splitlines():
-                if "msg=listening" in line:
-                    return line.split("addr=")[1].split()[0]
+                listening = re.search(r'msg=listening addr=(\S+)|"msg":"listening","addr":"([^"]+)"', line)
+                if listening:
+                    return listening[1] or listening[2]
             return None
 
         self.address = eventually(address, "the service's address")

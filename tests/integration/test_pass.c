@@ -11,6 +11,7 @@
 
 #include "clients/base/jsonx.h"
 #include "clients/base/log.h"
+#include "clients/base/metric.h"
 #include "clients/store.h"
 #include "reconcile/pass.h"
 #include "reconcile/pipeline.h"
@@ -394,6 +395,61 @@ static void a_stop_in_mid_pass_writes_nothing_more(void **state)
     assert_value("development", "SELECT stage FROM tasks WHERE id = 1");
 }
 
+/* ---- what is counted ---- */
+
+static int64_t attempts(const char *outcome)
+{
+    return metric_read(METRIC_TRANSITIONS, outcome, NULL);
+}
+
+static int64_t heals_timed(void)
+{
+    return metric_read(METRIC_TIME_TO_HEAL, NULL, NULL);
+}
+
+static void an_attempt_is_counted_by_its_outcome_and_a_heal_by_its_age(void **state)
+{
+    (void)state;
+    int64_t advanced = attempts("advanced"), failed = attempts("failed"), timed = heals_timed();
+    sqlite_file_exec(
+        "CREATE TRIGGER poison BEFORE UPDATE ON tasks WHEN old.id = 2 BEGIN SELECT RAISE(ABORT, 'no'); END");
+    for (int64_t id = 1; id <= 3; id++)
+        add_task(id, "development", 5000);
+    tell_ci("b1", "sha1", GITEA_SUCCESS);
+    tell_ci("b2", "sha2", GITEA_SUCCESS);
+    tell_ci("b3", "sha3", GITEA_FAILURE);
+    log_set_level(LOG_LEVEL_ERROR);
+    json_decref(run_pass(dry)); /* counts nothing: nothing was tried */
+    assert_int_equal(attempts("advanced"), advanced);
+    assert_int_equal(heals_timed(), timed);
+    json_decref(run_pass(forced));
+    log_set_level(LOG_LEVEL_WARN);
+    assert_int_equal(attempts("advanced"), advanced + 1);
+    assert_int_equal(attempts("failed"), failed + 1);
+    assert_int_equal(heals_timed(), timed + 1);
+}
+
+static void a_race_that_was_lost_is_an_attempt_and_what_is_held_is_none(void **state)
+{
+    (void)state;
+    int64_t raced = attempts("raced"), advanced = attempts("advanced"), failed = attempts("failed");
+    add_task(1, "development", 5000);
+    tell_ci("b1", "sha1", GITEA_SUCCESS);
+    facts_late(true);
+    facts_hook(move_task_1, NULL);
+    json_decref(run_pass(forced));
+    assert_int_equal(attempts("raced"), raced + 1);
+    add_task(2, "development", 5000);
+    tell_ci("b2", "sha2", GITEA_SUCCESS);
+    facts_hook(switch_off, NULL);
+    json_t *report = run_pass(forced);
+    assert_int_equal(counted(report, "held"), 1);
+    json_decref(report);
+    assert_int_equal(attempts("raced"), raced + 1);
+    assert_int_equal(attempts("advanced"), advanced);
+    assert_int_equal(attempts("failed"), failed);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -413,6 +469,8 @@ int main(void)
         TEST(one_task_may_be_asked_for_without_its_grace),
         TEST(a_converged_system_asks_nobody_anything),
         TEST(a_stop_in_mid_pass_writes_nothing_more),
+        TEST(an_attempt_is_counted_by_its_outcome_and_a_heal_by_its_age),
+        TEST(a_race_that_was_lost_is_an_attempt_and_what_is_held_is_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

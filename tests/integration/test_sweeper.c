@@ -12,6 +12,7 @@
 
 #include "clients/base/jsonx.h"
 #include "clients/base/log.h"
+#include "clients/base/metric.h"
 #include "clients/store.h"
 #include "reconcile/pipeline.h"
 #include "reconcile/policy.h"
@@ -251,6 +252,41 @@ static void idle_is_alive(void **state)
     assert_true(sweeper_alive(bench.sweeper, &why));
 }
 
+static void the_gauges_and_counters_follow_the_passes(void **state)
+{
+    (void)state;
+    int64_t done = metric_read(METRIC_PASSES, "request", "done"),
+            failed = metric_read(METRIC_PASSES, "request", "failed"),
+            timed = metric_read(METRIC_PASS_DURATION, NULL, NULL);
+    sqlite_file_exec(
+        "INSERT INTO tasks (id, plane_id, work_item_id, title, repo, branch, stage, updated_at) VALUES "
+        "(1, 'p', 'ORCH-1', 't', 'acme/app', 'b', 'development', datetime('now', '-1 hour')),"
+        "(2, 'q', 'ORCH-2', 't', 'acme/app', 'c', 'polishing', datetime('now', '-1 hour'))");
+    facts_head("b", "sha");
+    facts_status("sha", "build", GITEA_FAILURE);
+    request((struct pass_request){0});
+    start();
+    wait_for_reports(1);
+    assert_int_equal(metric_read(METRIC_PASSES, "request", "done"), done + 1);
+    assert_int_equal(metric_read(METRIC_STUCK_TASKS, NULL, NULL), 1);
+    assert_true(metric_read(METRIC_STUCK_OLDEST_AGE, NULL, NULL) >= 3600);
+    assert_int_equal(metric_read(METRIC_UNKNOWN_STAGE_TASKS, NULL, NULL), 1);
+    assert_true(metric_read(METRIC_LAST_PASS, NULL, NULL) > 0);
+    assert_int_equal(metric_read(METRIC_PASS_INTERVAL, NULL, NULL), 86400);
+    assert_int_equal(metric_read(METRIC_DATABASE_UP, NULL, NULL), 1);
+    log_set_level((enum log_level) - 1); /* what goes wrong is meant to */
+    sqlite_file_exec("DROP TABLE reconcile_settings");
+    request((struct pass_request){.task_id = 1});
+    wait_for_reports(2);
+    assert_int_equal(metric_read(METRIC_DATABASE_UP, NULL, NULL), 0);
+    request((struct pass_request){.task_id = 2}); /* looks at the settings first, and cannot */
+    wait_for_reports(3);
+    log_set_level(LOG_LEVEL_WARN);
+    assert_int_equal(metric_read(METRIC_PASSES, "request", "failed"), failed + 2);
+    assert_int_equal(metric_read(METRIC_PASS_DURATION, NULL, NULL),
+                     timed + 2); /* the third had no beginning */
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -264,6 +300,7 @@ int main(void)
         TEST(a_running_pass_shows_what_was_asked),
         TEST(too_many_distinct_requests_are_refused),
         TEST(idle_is_alive),
+        TEST(the_gauges_and_counters_follow_the_passes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,8 +3,11 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -148,11 +151,25 @@ static void json_text_accepts_what_a_database_may_hold(void **state)
     assert_true(json_is_null(value));
 }
 
+static bool journal_is_here; /* `logged` plays journald */
+
+static void play_journald(int fd)
+{
+    struct stat file;
+    char stream[64];
+    assert_int_equal(fstat(fd, &file), 0);
+    snprintf(stream, sizeof stream, "%llu:%llu", (unsigned long long)file.st_dev,
+             (unsigned long long)file.st_ino);
+    setenv("JOURNAL_STREAM", stream, 1);
+}
+
 /* Runs log_write into a pipe and gives back what came out. */
 static char *logged(enum log_format format, enum log_level level, const char *text)
 {
     int ends[2];
     assert_int_equal(pipe(ends), 0);
+    if (journal_is_here)
+        play_journald(ends[1]);
     log_set_fd(ends[1]);
     log_set_format(format);
     log_event(level, "an event", LOG_S("text", text), LOG_S("absent", NULL), LOG_I("n", -3),
@@ -167,6 +184,12 @@ static char *logged(enum log_format format, enum log_level level, const char *te
     return line;
 }
 
+static void *log_in_a_thread(void *arg)
+{
+    (void)arg;
+    return logged(LOG_LOGFMT, LOG_LEVEL_WARN, "x");
+}
+
 static void a_log_line_is_one_escaped_line(void **state)
 {
     (void)state;
@@ -179,6 +202,44 @@ static void a_log_line_is_one_escaped_line(void **state)
     assert_string_equal(json_get_text(value, "text", ""), "two\nlines \"quoted\"\x01");
     assert_int_equal(json_get_int(value, "n", 0), -3);
     json_decref(value);
+}
+
+static void a_pass_is_named_on_every_line_of_its_thread(void **state)
+{
+    (void)state;
+    log_set_pass("e73e667e-2f58-4043-a06c-f85c012d3af9");
+    char *line = logged(LOG_LOGFMT, LOG_LEVEL_WARN, "x");
+    assert_non_null(strstr(line, " msg=\"an event\" pass=e73e667e-2f58-4043-a06c-f85c012d3af9 text=x "));
+    line = logged(LOG_JSON, LOG_LEVEL_WARN, "x");
+    assert_non_null(strstr(line, "\"pass\":\"e73e667e-2f58-4043-a06c-f85c012d3af9\""));
+    pthread_t other;
+    assert_int_equal(pthread_create(&other, NULL, log_in_a_thread, NULL), 0);
+    void *seen = NULL;
+    pthread_join(other, &seen);
+    assert_null(strstr(seen, "pass="));
+    log_set_pass(NULL);
+    assert_null(strstr(logged(LOG_LOGFMT, LOG_LEVEL_WARN, "x"), "pass="));
+}
+
+/* As systemd sets it for a unit whose standard error is journald, and as it is inherited by whoever has
+ * another. */
+static void lines_to_the_journal_and_no_others_begin_with_their_priority(void **state)
+{
+    (void)state;
+    static const char *const priorities[] = {"<3>ts=", "<4>ts=", "<6>ts=", "<7>ts="};
+    log_set_level(LOG_LEVEL_DEBUG);
+    journal_is_here = true;
+    for (int level = 0; level < LOG_LEVEL_MAX_; level++)
+        assert_int_equal(strncmp(logged(LOG_LOGFMT, (enum log_level)level, "x"), priorities[level], 6), 0);
+    assert_int_equal(strncmp(logged(LOG_JSON, LOG_LEVEL_INFO, "x"), "<6>{\"ts\":", 9), 0);
+    journal_is_here = false;
+    static const char *const elsewhere[] = {"8:12345", "", "x"};
+    for (size_t i = 0; i < ARRAY_LEN(elsewhere); i++) {
+        setenv("JOURNAL_STREAM", elsewhere[i], 1);
+        assert_int_equal(strncmp(logged(LOG_LOGFMT, LOG_LEVEL_INFO, "x"), "ts=", 3), 0);
+    }
+    unsetenv("JOURNAL_STREAM");
+    log_set_level(LOG_LEVEL_INFO);
 }
 
 static void a_level_that_is_off_writes_nothing(void **state)
@@ -214,6 +275,8 @@ int main(void)
         cmocka_unit_test(json_is_refused_when_broken_repeated_or_too_deep),
         cmocka_unit_test(json_text_accepts_what_a_database_may_hold),
         cmocka_unit_test(a_log_line_is_one_escaped_line),
+        cmocka_unit_test(a_pass_is_named_on_every_line_of_its_thread),
+        cmocka_unit_test(lines_to_the_journal_and_no_others_begin_with_their_priority),
         cmocka_unit_test(a_level_that_is_off_writes_nothing),
         cmocka_unit_test(an_endless_field_is_cut_and_json_stays_json),
     };

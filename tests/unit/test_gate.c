@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "clients/base/jsonx.h"
+#include "clients/base/metric.h"
 #include "clients/http_gate.h"
 #include "clients/store.h"
 #include "reconcile/gate.h"
@@ -265,6 +266,43 @@ static void what_is_not_answered_yet_is_pending_and_never_a_verdict(void **state
     assert_int_equal(judge(ci, NULL), VERDICT_PENDING);
 }
 
+static int64_t checks(const char *kind, const char *verdict)
+{
+    return metric_read(METRIC_GATE_CHECKS, kind, verdict);
+}
+
+static void a_check_is_counted_once_however_often_it_is_evaluated(void **state)
+{
+    (void)state;
+    const struct gate both[] = {ci, review};
+    const struct stage stage = {.name = "development", .gates = both, .n_gates = 2};
+    struct book *book = book_new(NULL, 0);
+    const struct gate_view view = {.book = book, .task = &task, .stage = &stage, .base_branch = "main"};
+    struct verdict verdict = {0};
+    int64_t passed = checks("ci", "green"), objected = checks("review", "red");
+    facts_late(true);
+    facts_head(branch, SHA);
+    facts_status(SHA, "build", GITEA_SUCCESS);
+    facts_pull(branch, 5, GITEA_PULL_OPEN);
+    facts_review(5, "bob", GITEA_REVIEW_CHANGES, false, false);
+    int evaluated = 0;
+    void *waiter = &verdict;
+    book_waiter(book, waiter);
+    for (;; evaluated++) {
+        gate_evaluate(&view, &verdict);
+        if (verdict.kind != VERDICT_PENDING)
+            break;
+        assert_int_equal(checks("ci", "green") + checks("review", "red"), passed + objected);
+        assert_int_equal(book_next(book, 0, &waiter), BOOK_READY);
+    }
+    assert_true(evaluated >= 2);
+    assert_int_equal(verdict.kind, VERDICT_RED);
+    assert_int_equal(checks("ci", "green"), passed + 1);
+    assert_int_equal(checks("review", "red"), objected + 1);
+    verdict_done(&verdict);
+    book_free(book);
+}
+
 static void nobody_but_a_person_answers_a_human_gate(void **state)
 {
     (void)state;
@@ -288,6 +326,7 @@ int main(void)
         cmocka_unit_test_setup(http_fills_the_template_with_escaped_values, clear),
         cmocka_unit_test_setup(several_gates_are_a_three_valued_and, clear),
         cmocka_unit_test_setup(what_is_not_answered_yet_is_pending_and_never_a_verdict, clear),
+        cmocka_unit_test_setup(a_check_is_counted_once_however_often_it_is_evaluated, clear),
         cmocka_unit_test_setup(nobody_but_a_person_answers_a_human_gate, clear),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
