@@ -14,7 +14,8 @@ PYTHON := /usr/bin/python3
 PACKAGES_BUILD := gcc libc6-dev make pkg-config libmicrohttpd-dev libcurl4-openssl-dev libjansson-dev libpq-dev \
 	uuid-dev libsqlite3-dev libssl-dev python3 python3-yaml
 PACKAGES_DEMO := $(PACKAGES_BUILD) curl ca-certificates sqlite3
-PACKAGES_TEST := $(PACKAGES_DEMO) libcmocka-dev postgresql python3-pytest python3-jsonschema valgrind
+PACKAGES_TEST := $(PACKAGES_DEMO) libcmocka-dev postgresql python3-pytest python3-jsonschema valgrind \
+	systemd mandoc
 # Unpacked for its promtool and never installed, for that would start a server (see below).
 PACKAGE_PROMTOOL := prometheus
 PACKAGES_BENCH := $(PACKAGES_TEST) wrk
@@ -106,8 +107,8 @@ $(OUT)/%.o: %.c
 	$(call say,CC,$<)
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
-# The two files that the binary carries within itself.
-EMBED := openapi/openapi.yaml reconcile/pipeline.default.json
+# The files that the binary carries within itself.
+EMBED := openapi/openapi.yaml reconcile/pipeline.default.json server/reconciled.8.in
 $(OUT)/gen/embedded.c: openapi/embed.py $(EMBED)
 	@mkdir -p $(@D)
 	$(PYTHON) openapi/embed.py $(EMBED) > $@.tmp && mv $@.tmp $@
@@ -206,10 +207,26 @@ help:
 
 # ---- installation ------------------------------------------------------------------------------------------------------------
 .PHONY: install uninstall
-install: $(BIN)
+# Nothing below /etc: settings are the operator's. The man page and the unit name paths, which follow PREFIX.
+MAN := $(DESTDIR)$(PREFIX)/share/man/man8
+UNITS := $(DESTDIR)$(PREFIX)/lib/systemd/system
+SHARED := $(DESTDIR)$(PREFIX)/share/reconciled
+DOC := $(DESTDIR)$(PREFIX)/share/doc/reconciled
+follow_prefix = sed 's|/usr/local|$(PREFIX)|g'
+$(OUT)/reconciled.8: $(BIN)
+	@$(BIN) --manual > $@.tmp && mv $@.tmp $@
+install: $(BIN) $(OUT)/reconciled.8
+	install -d $(MAN) $(UNITS) $(SHARED) $(DOC)
 	install -D -m 0755 $(BIN) $(DESTDIR)$(PREFIX)/bin/reconciled
+	$(follow_prefix) $(OUT)/reconciled.8 | install -m 0644 /dev/stdin $(MAN)/reconciled.8
+	$(follow_prefix) docker/reconciled.service | install -m 0644 /dev/stdin $(UNITS)/reconciled.service
+	install -m 0644 docker/env.example $(DOC)/reconciled.env
+	install -m 0644 docker/prometheus/rules.yml $(DOC)/prometheus-rules.yml
+	install -m 0644 docker/grafana/dashboard.json $(DOC)/grafana-dashboard.json
+	install -m 0644 reconcile/pipeline.default.json reconcile/pipeline.schema.json $(SHARED)
 uninstall:
-	rm -f $(DESTDIR)$(PREFIX)/bin/reconciled
+	rm -f $(DESTDIR)$(PREFIX)/bin/reconciled $(MAN)/reconciled.8 $(UNITS)/reconciled.service
+	rm -rf $(SHARED) $(DOC)
 
 clean:
 	rm -rf $(BUILD) demo-run

@@ -349,3 +349,46 @@ char *settings_help(void)
     fclose(out);
     return text;
 }
+
+/* ---- the manual page ---- */
+
+/* Each sentence begins a line, and no line is taken for mdoc's own. */
+static void print_mdoc(FILE *out, const char *text)
+{
+    bool begins = true;
+    for (; *text; text++) {
+        if (begins && (*text == '.' || *text == '\''))
+            fputs("\\&", out);
+        begins = strncmp(text, ". ", 2) == 0;
+        if (*text == '\\')
+            fputs("\\e", out);
+        else
+            fputc(*text, out);
+        if (begins) {
+            fputc('\n', out);
+            text++;
+        }
+    }
+}
+
+char *settings_manual(void)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    if (!out)
+        return mem_dup("");
+    for (const struct setting *row = table; row->name; row++) {
+        AUTO_FREE char *facts = facts_make(row);
+        fprintf(out, ".It Ev %s\n", row->name);
+        print_mdoc(out, row->help);
+        fputc('\n', out);
+        if (*facts) {
+            fputs(".br\n(", out);
+            print_mdoc(out, facts);
+            fputs(")\n", out);
+        }
+    }
+    fclose(out);
+    return text;
+}

@@ -41,6 +41,8 @@ int run_once(const struct setup *setup, const struct pass_request *request);
 int migrate(const struct setup *setup);
 /* health: of the service that runs with this setup; `ready`: of its readiness. */
 int health(const struct setup *setup, bool ready);
+/* manual: prints the manual page. */
+int manual(void);
 /* check: loads the setup itself, for what is wrong with it is part of its report. */
 int check(void);
 

@@ -55,6 +55,8 @@ int main(int argc, char **argv)
     switch (options.command) {
     case COMMAND_HELP:
         return help();
+    case COMMAND_MANUAL:
+        return manual();
     case COMMAND_VERSION:
         return puts("reconciled " RECONCILED_VERSION) < 0 ? EXIT_FAILED : EXIT_DONE;
     case COMMAND_CHECK:

@@ -17,7 +17,7 @@ const char *options_usage(void)
            "       reconciled migrate      create the tables that are missing\n"
            "       reconciled health       is the service that runs with these settings alive?\n"
            "           --ready             and its database there?\n"
-           "       reconciled --help | --version\n"
+           "       reconciled --help | --manual | --version\n"
            "\n"
            "Exit status: 0 done; 1 something failed, or check or health found something bad; 2 wrong "
            "usage,\n"
@@ -63,10 +63,10 @@ enum err options_read(int argc, char *const *argv, struct options *ret, struct w
         const char *word;
         enum command command;
     } commands[] = {
-        {"serve", COMMAND_SERVE},     {"run", COMMAND_RUN},       {"check", COMMAND_CHECK},
-        {"migrate", COMMAND_MIGRATE}, {"health", COMMAND_HEALTH}, {"--help", COMMAND_HELP},
-        {"-h", COMMAND_HELP},         {"help", COMMAND_HELP},     {"--version", COMMAND_VERSION},
-        {"version", COMMAND_VERSION},
+        {"serve", COMMAND_SERVE},     {"run", COMMAND_RUN},         {"check", COMMAND_CHECK},
+        {"migrate", COMMAND_MIGRATE}, {"health", COMMAND_HEALTH},   {"--help", COMMAND_HELP},
+        {"-h", COMMAND_HELP},         {"help", COMMAND_HELP},       {"--version", COMMAND_VERSION},
+        {"version", COMMAND_VERSION}, {"--manual", COMMAND_MANUAL},
     };
     *ret = (struct options){.command = COMMAND_SERVE, .run = {.trigger = TRIGGER_COMMAND}};
     if (argc < 2)

@@ -11,6 +11,7 @@ enum command {
     COMMAND_MIGRATE,
     COMMAND_HEALTH,
     COMMAND_HELP,
+    COMMAND_MANUAL,
     COMMAND_VERSION
 };
 

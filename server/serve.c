@@ -42,13 +42,15 @@ static void unblock_signals(const sigset_t *set)
     (void)pthread_sigmask(SIG_UNBLOCK, set, NULL);
 }
 
+/* The watchdog is fed by this thread and for the sweeper: a pass that does not end or is not begun starves
+ * it. */
 static void wait_for_stop(const sigset_t *set, struct listener *listener, struct sweeper *sweeper)
 {
     const struct timespec tick = {.tv_sec = TICK_S};
     while (sigtimedwait(set, NULL, &tick) < 0) {
         struct why why;
         listener_tick(listener);
-        if (sweeper_alive(sweeper, &why))
+        if (sweeper_alive(sweeper, clock_mono_ms(), &why))
             notify_send("WATCHDOG=1");
     }
 }

@@ -25,9 +25,9 @@ static void a_line_names_one_command(void **state)
     static const struct {
         const char *word;
         enum command command;
-    } cases[] = {{NULL, COMMAND_SERVE},    {"serve", COMMAND_SERVE},      {"run", COMMAND_RUN},
-                 {"check", COMMAND_CHECK}, {"migrate", COMMAND_MIGRATE},  {"health", COMMAND_HEALTH},
-                 {"--help", COMMAND_HELP}, {"--version", COMMAND_VERSION}};
+    } cases[] = {{NULL, COMMAND_SERVE},    {"serve", COMMAND_SERVE},       {"run", COMMAND_RUN},
+                 {"check", COMMAND_CHECK}, {"migrate", COMMAND_MIGRATE},   {"health", COMMAND_HEALTH},
+                 {"--help", COMMAND_HELP}, {"--version", COMMAND_VERSION}, {"--manual", COMMAND_MANUAL}};
     struct options options;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         assert_int_equal(read_line(&options, cases[i].word, NULL, NULL, NULL), ERR_OK);
