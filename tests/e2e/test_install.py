@@ -10,7 +10,7 @@ import pytest
 
 from conftest import RECONCILED, ROOT, reconciled
 
-FILES = {"bin/reconciled", "lib/systemd/system/reconciled.service", "share/man/man8/reconciled.8", "share/doc/reconciled/reconciled.env",
+FILES = {"bin/reconciled", "lib/systemd/system/reconciled.service", "lib/sysusers.d/reconciled.conf", "share/man/man8/reconciled.8", "share/doc/reconciled/reconciled.env",
          "share/doc/reconciled/prometheus-rules.yml", "share/doc/reconciled/grafana-dashboard.json",
          "share/reconciled/pipeline.default.json", "share/reconciled/pipeline.schema.json"}
 
@@ -130,7 +130,7 @@ def test_the_manual_page_names_every_command_option_and_setting():
 def example():
     """(name, value, given) of each setting in the example, those that are commented out too."""
     text = (ROOT / "docker/env.example").read_text()
-    return [(name, value, not hidden) for hidden, name, value in re.findall(r"^(#?)(ORCH_\w+)=(.*)$", text, re.M)]
+    return [(name, value, not hidden) for hidden, name, value in re.findall(r"^(#?)(ORCH_\w+)='?(.*?)'?$", text, re.M)]
 
 
 def test_the_example_settings_are_settings_and_make_sense(tmp_path):
