@@ -11,7 +11,8 @@
  * all_proxy, no_proxy, as curl knows them); no cookies; no redirect but to the same scheme, host and port,
  * for GET alone, at most 3 (Gitea answers 301 after a rename). GET is tried again, after a decorrelated
  * back-off, on a lost connection or 502, 503, 504 (or 429 with a short Retry-After), within the request's
- * deadline; never after a time-out, and nothing but GET ever. A host of which many exchanges in a row (2 ×
+ * deadline; never after a time-out, and nothing but GET ever (so all else goes over a connection of its own:
+ * curl repeats what met a kept-alive one that had died). A host of which many exchanges in a row (2 ×
  * per_host) timed out or could not be connected, with no answer in between, is broken: what waits for it
  * fails at once, and one exchange a second probes it until one is answered.
  */

@@ -73,6 +73,8 @@ static unsigned method_set(CURL *easy, const struct fetch_job *job)
         bad |= curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
     else if (!job->is_get || job->body)
         bad |= curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, job->method);
+    if (!job->is_get) /* curl itself sends again what met a kept-alive connection that had died, POST too */
+        bad |= curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
     return bad;
 }
 

@@ -151,8 +151,8 @@ static void ask_answered(struct book *book, void *arg, const struct fetch_answer
     struct gitea_reply reply;
     health_learn(ask->gitea, answer);
     gitea_reply_read(answer, ask->what, book_arena(book), &reply);
-    if (reply.words && ask->gitea->token &&
-        strstr(reply.words, ask->gitea->token)) /* a proxy that quotes what it got */
+    /* A proxy that quotes what it got; of its words a part may be left, and of the token in them. */
+    if (reply.words && ask->gitea->token && answer->body && strstr(answer->body, ask->gitea->token))
         reply.words = arena_printf(book_arena(book), "Gitea answered %d for %s", answer->status, ask->what);
     ask->replied(book, ask->arg, &reply);
     json_decref(reply.json);

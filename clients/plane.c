@@ -5,7 +5,6 @@
  * plane/api/rate_limit.py for the limit, plane/api/urls/ for paths. */
 #include "clients/plane.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -282,9 +281,10 @@ static struct fetch_answer *exchange(struct plane_call *call, const char *url)
     return answer;
 }
 
-static bool is_shown(const struct plane *plane, const char *words)
+/* A proxy that quotes what it got; of its words a part may be left, and of the key in them. */
+static bool quotes_key(const struct plane *plane, const struct fetch_answer *answer)
 {
-    return strstr(words, plane->token) != NULL;
+    return answer->body && strstr(answer->body, plane->token);
 }
 
 enum plane_result plane_ask(struct plane_call *call, const char *const *path, const char *const *query,
@@ -303,7 +303,7 @@ enum plane_result plane_ask(struct plane_call *call, const char *const *path, co
     struct plane_reply reply;
     turn_end(call, answer);
     plane_reply_read(answer, what, &reply, why);
-    if (reply.result != PLANE_OK && is_shown(plane, why->text)) /* a proxy that quotes what it got */
+    if (reply.result != PLANE_OK && quotes_key(plane, answer))
         (void)why_set(why, ERR_INVALID, "Plane answered %d for %s", answer->status, what);
     if (answer->result == FETCH_TIMED_OUT && is_stopping(call)) /* the pass's time, not Plane's */
         reply.result = stopped(what, why);

@@ -25,8 +25,10 @@ static char *error_words(const struct fetch_answer *answer)
     char *words = NULL;
     if (!answer->body || json_read(answer->body, answer->body_len, &json, NULL))
         return NULL;
-    for (size_t i = 0; i < ARRAY_LEN(members) && !words; i++)
-        words = text_cut(json_get_text(json, members[i], NULL), QUOTE_MAX);
+    for (size_t i = 0; i < ARRAY_LEN(members) && !words; i++) {
+        const char *text = json_get_text(json, members[i], "");
+        words = *text ? text_cut(text, QUOTE_MAX) : NULL;
+    }
     void *field = words ? NULL : json_object_iter(json);
     const char *message = json_string_value(json_array_get(json_object_iter_value(field), 0));
     if (message) {

@@ -5,8 +5,10 @@
 
 #include "clients/base/limits.h"
 #include "clients/base/log.h"
+#include "clients/plane.h"
 #include "reconcile/gate_side.h"
 #include "reconcile/pass_state.h"
+#include "reconcile/plane_side.h"
 
 static const char *const side_names[] = {[SIDE_BOTH] = "both", [SIDE_GATE] = "gate", [SIDE_PLANE] = "plane"};
 static const char *const trigger_names[] = {
@@ -65,7 +67,29 @@ bool pass_stopping(const struct pass *pass)
 void pass_result_done(struct pass_result *result)
 {
     json_decref(result->report);
+    json_decref(result->plane);
     *result = (struct pass_result){0};
+}
+
+/* The policy is read again on the way: a switch that was thrown while the gates were read counts. */
+static bool looks_at_plane(const struct pass *pass)
+{
+    const struct pass_request *request = pass->request;
+    if (request->side == SIDE_GATE || pass_stopping(pass) || !plane_configured(pass->world->plane))
+        return false;
+    return request->dry_run || (pass->policy->enabled && pass->policy->plane_enabled);
+}
+
+/* The gates first: whatever Plane does, they have had their turn. */
+static enum err run_sides(struct pass *pass, int *ret_unstuck, struct why *why)
+{
+    enum err err = ERR_OK;
+    if (pass->request->side != SIDE_PLANE && (pass->policy->enabled || pass->request->dry_run))
+        err = gate_side_run(pass, why);
+    *ret_unstuck = pass->written;
+    if (!err && looks_at_plane(pass))
+        err = plane_side_run(pass, why);
+    return err;
 }
 
 enum err pass_run(struct pass_world *world, const struct pass_request *request, const char *id,
@@ -79,9 +103,8 @@ enum err pass_run(struct pass_world *world, const struct pass_request *request, 
         .deadline_ms = began_ms + LIMIT_PASS_MS,
     };
     report_begin(&pass.report, id, request);
-    enum err err = ERR_OK;
-    if (request->side != SIDE_PLANE && (pass.policy->enabled || request->dry_run))
-        err = gate_side_run(&pass, why);
+    int unstuck = 0;
+    enum err err = run_sides(&pass, &unstuck, why);
     *policy = pass.policy;
 
     pass.report.duration_ms = clock_mono_ms() - began_ms;
@@ -93,7 +116,9 @@ enum err pass_run(struct pass_world *world, const struct pass_request *request, 
     }
     *ret = (struct pass_result){
         .report = report_json(&pass.report),
+        .plane = pass.plane,
         .transitions = pass.written,
+        .unstuck = unstuck,
         .interrupted = pass.report.state == PASS_INTERRUPTED,
         .stuck = pass.report.stuck,
         .oldest_age_s = pass.report.oldest_age_s,

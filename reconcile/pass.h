@@ -1,4 +1,4 @@
-/* pass.h - one pass: look at the stuck tasks once, heal what is green, report.
+/* pass.h - one pass: look at the stuck tasks and at Plane's issues once, heal what is green, report.
  *
  * A pass is the same code whether the timer, a request or the command line started it, and whether it is dry
  * or not.
@@ -17,6 +17,8 @@
 struct fetch;
 struct gitea;
 struct pipeline;
+struct plane;
+struct plane_scan;
 struct policy;
 struct rest;
 struct settings;
@@ -60,14 +62,19 @@ struct pass_world {
     struct store *store;
     struct fetch *fetch;
     struct gitea *gitea;
-    struct rest *rest; /* tasks that stayed red and are looked at less often; owned by the sweeper's thread */
+    struct plane *plane;
+    /* Owned by the sweeper's thread: tasks that stayed red and are looked at less often; what is known of
+     * Plane's issues. */
+    struct rest *rest;
+    struct plane_scan *scan;
     atomic_bool *stopping; /* set: end at the next step */
 };
 
 /* What is left of a pass when it is over. */
 struct pass_result {
-    json_t *report;  /* the contract's pass report, complete */
-    int transitions; /* written */
+    json_t *report;           /* the contract's pass report, complete */
+    json_t *plane;            /* how Plane's listings stand, for the status; NULL: as before */
+    int transitions, unstuck; /* written; those of them that the gate side wrote */
     bool interrupted;
     bool looked;          /* the next two were counted over all tasks by their own grace */
     size_t stuck;         /* tasks found stuck, healed or not */

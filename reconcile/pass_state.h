@@ -17,6 +17,7 @@ struct pass {
     int64_t deadline_ms;   /* clock_mono_ms() */
     int healed;            /* transitions made (or, when dry, that would be), against max_heals_per_pass */
     int written;           /* transitions written */
+    json_t *plane;         /* see pass_result */
     struct report report;
 };
 

@@ -48,23 +48,34 @@ void report_done(struct report *report)
     *report = (struct report){0};
 }
 
-void report_gate_item(struct report *report, const struct report_item *item)
+static void add_item(struct report *report, enum pass_side side, const struct report_item *item)
 {
-    report->gate[item->outcome]++;
     if (json_array_size(report->items) >= LIMIT_PASS_ITEMS) {
         report->items_left_out++;
         return;
     }
     json_t *object = json_object();
-    json_put(object, "task_id", json_integer(item->task_id));
+    json_put(object, "task_id", item->task_id ? json_integer(item->task_id) : json_null());
     json_put(object, "work_item_id", json_text(item->work_item_id));
     json_put(object, "stage", json_text(item->stage));
     json_put(object, "to_stage", json_text(item->to_stage));
-    json_put(object, "side", json_text("gate"));
+    json_put(object, "side", json_text(pass_side_name(side)));
     json_put(object, "verdict", json_text(item->verdict));
     json_put(object, "outcome", json_text(outcome_name(item->outcome)));
     json_put(object, "reason", json_text(item->reason));
     json_push(report->items, object);
+}
+
+void report_gate_item(struct report *report, const struct report_item *item)
+{
+    report->gate[item->outcome]++;
+    add_item(report, SIDE_GATE, item);
+}
+
+void report_plane_item(struct report *report, const struct report_item *item)
+{
+    report->plane[item->outcome]++;
+    add_item(report, SIDE_PLANE, item);
 }
 
 static void put_counts(json_t *object, const size_t *counts, const enum outcome *which, size_t n)

@@ -33,13 +33,14 @@ void report_done(struct report *report);
 
 /* One task or issue, and what became of it. Texts are copied; NULL ones become null. */
 struct report_item {
-    int64_t task_id;
+    int64_t task_id; /* 0: there is none yet */
     const char *work_item_id, *stage, *to_stage;
     const char *verdict; /* "green", "red", "unknown" */
     const char *reason;
     enum outcome outcome;
 };
 void report_gate_item(struct report *report, const struct report_item *item);
+void report_plane_item(struct report *report, const struct report_item *item);
 
 /* report_json: the whole report. Caller owns it. report_summary: the same without its items (`last_pass`). */
 json_t *report_json(const struct report *report);

@@ -7,6 +7,7 @@
 #include "clients/base/metric.h"
 #include "clients/base/text.h"
 #include "clients/gitea.h"
+#include "clients/plane.h"
 #include "clients/store.h"
 #include "reconcile/pass.h"
 #include "reconcile/policy.h"
@@ -16,6 +17,7 @@
 struct status {
     const struct settings *settings;
     struct gitea *gitea;
+    struct plane *plane;
     status_change_fn *on_change;
     void *arg;
     int64_t started_us;
@@ -32,6 +34,7 @@ struct status {
     int64_t unblocked_total;
     char *last_unblocked;
     json_t *last_pass; /* null before the first */
+    json_t *scanned;   /* how Plane's listings stand: waiting, projects */
     bool database_ok;
     int64_t database_since_us; /* since when it has not been ok */
     char *database_words;
@@ -50,13 +53,14 @@ static void set_gauges(const struct status *status)
     metric_set(METRIC_DATABASE_UP, NULL, status->database_ok);
 }
 
-struct status *status_new(const struct settings *settings, struct gitea *gitea, status_change_fn *on_change,
-                          void *arg)
+struct status *status_new(const struct settings *settings, struct gitea *gitea, struct plane *plane,
+                          status_change_fn *on_change, void *arg)
 {
     struct status *status = mem_zero(1, sizeof *status);
     *status = (struct status){
         .settings = settings,
         .gitea = gitea,
+        .plane = plane,
         .on_change = on_change,
         .arg = arg,
         .started_us = clock_wall_us(),
@@ -66,6 +70,7 @@ struct status *status_new(const struct settings *settings, struct gitea *gitea, 
         .interval_s = settings->interval_s,
         .pause = json_null(),
         .last_pass = json_null(),
+        .scanned = json_object(),
         .database_ok = true,
     };
     pthread_mutex_init(&status->lock, NULL);
@@ -80,6 +85,7 @@ void status_free(struct status *status)
     pthread_mutex_destroy(&status->lock);
     json_decref(status->pause);
     json_decref(status->last_pass);
+    json_decref(status->scanned);
     free(status->last_unblocked);
     free(status->database_words);
     free(status);
@@ -101,12 +107,16 @@ static json_t *upstreams(const struct status *status)
 {
     const struct settings *settings = status->settings;
     struct gitea_health gitea;
+    struct plane_health plane;
     gitea_health(status->gitea, &gitea);
+    plane_health(status->plane, &plane);
     json_t *object = json_object();
     json_put(object, "database",
              health(status->database_ok, status->database_words, status->database_since_us));
     json_put(object, "plane",
-             health(settings->plane_url != NULL, "ORCH_PLANE_URL is not set: the Plane side is off", 0));
+             plane_configured(status->plane)
+                 ? health(plane.ok, plane.words, plane.since_us)
+                 : health(false, "ORCH_PLANE_URL is not set: the Plane side is off", 0));
     json_put(object, "gitea", health(gitea.ok, gitea.words, gitea.since_us));
     json_put(object, "telegram",
              health(settings->telegram_bot_token != NULL,
@@ -119,6 +129,22 @@ static double seconds_of(int64_t us)
 {
     int64_t ms = us / 1000;
     return (double)ms / 1000.0;
+}
+
+/* Null where Plane is not configured. The budget is as of now. */
+static json_t *plane_block(const struct status *status)
+{
+    if (!plane_configured(status->plane))
+        return json_null();
+    struct plane_budget budget;
+    plane_budget(status->plane, &budget);
+    json_t *object = json_deep_copy(status->scanned), *numbers = json_object();
+    json_put(numbers, "limit", json_integer(budget.limit));
+    json_put(numbers, "reserve", json_integer(budget.reserve));
+    json_put(numbers, "left", json_integer(budget.left));
+    json_put(numbers, "retry_after_s", json_integer(budget.retry_after_s));
+    json_put(object, "budget", numbers);
+    return object;
 }
 
 /* The first six members are the predecessor's, with its names and meaning. What is kept is copied whole: the
@@ -143,6 +169,7 @@ static json_t *build(const struct status *status)
     json_put(stuck, "oldest_age_s", json_integer(status->oldest_age_s));
     json_put(object, "stuck", stuck);
     json_put(object, "last_pass", json_deep_copy(status->last_pass));
+    json_put(object, "plane", plane_block(status));
     json_put(object, "upstreams", upstreams(status));
     return object;
 }
@@ -220,6 +247,19 @@ void status_database(struct status *status, enum err err, const struct why *why)
     publish_and_unlock(status);
 }
 
+static void keep_scanned(struct status *status, const json_t *scanned)
+{
+    json_decref(status->scanned);
+    status->scanned = json_deep_copy(scanned);
+}
+
+void status_plane(struct status *status, const json_t *scanned)
+{
+    pthread_mutex_lock(&status->lock);
+    keep_scanned(status, scanned);
+    publish_and_unlock(status);
+}
+
 void status_pass_begins(struct status *status)
 {
     pthread_mutex_lock(&status->lock);
@@ -245,8 +285,10 @@ void status_pass_ended(struct status *status, const struct pass_result *result)
     status->last_run_us = clock_wall_us();
     json_decref(status->last_pass);
     status->last_pass = report_summary(result->report);
+    if (result->plane)
+        keep_scanned(status, result->plane);
     if (result->looked) {
-        status->stuck = result->stuck - (size_t)result->transitions;
+        status->stuck = result->stuck - (size_t)result->unstuck;
         status->oldest_age_s = result->oldest_age_s;
     }
     set_pass_gauges(result);

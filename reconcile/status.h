@@ -16,6 +16,7 @@
 
 struct gitea;
 struct pass_result;
+struct plane;
 struct policy;
 struct settings;
 struct status;
@@ -24,14 +25,16 @@ struct store_ledger_summary;
 /* status_new: `on_change` (may be NULL) gets each new document, borrowed, under the status's lock: it must
  * only copy. */
 typedef void status_change_fn(void *arg, const json_t *document);
-struct status *status_new(const struct settings *settings, struct gitea *gitea, status_change_fn *on_change,
-                          void *arg);
+struct status *status_new(const struct settings *settings, struct gitea *gitea, struct plane *plane,
+                          status_change_fn *on_change, void *arg);
 void status_free(struct status *status);
 
 /* What changed. All thread-safe. */
 void status_policy(struct status *status, const struct policy *policy);
 void status_ledger(struct status *status, const struct store_ledger_summary *summary);
 void status_database(struct status *status, enum err err, const struct why *why);
+/* status_plane: how Plane's listings stand, as plane_scan_status tells it; borrowed. */
+void status_plane(struct status *status, const json_t *scanned);
 void status_pass_begins(struct status *status);
 void status_pass_ended(struct status *status, const struct pass_result *result);
 

@@ -10,6 +10,7 @@
 #include "clients/base/log.h"
 #include "clients/base/metric.h"
 #include "clients/store.h"
+#include "reconcile/plane_scan.h"
 #include "reconcile/policy.h"
 #include "reconcile/report.h"
 #include "reconcile/reports.h"
@@ -61,7 +62,10 @@ struct sweeper *sweeper_new(struct pass_world *world, sweeper_change_fn *on_chan
 {
     struct sweeper *sweeper = mem_zero(1, sizeof *sweeper);
     sweeper->world = world;
-    sweeper->status = status_new(world->settings, world->gitea, on_change, arg);
+    sweeper->status = status_new(world->settings, world->gitea, world->plane, on_change, arg);
+    json_t *scanned = plane_scan_status(world->scan);
+    status_plane(sweeper->status, scanned);
+    json_decref(scanned);
     sweeper->reports = reports_new();
     pthread_mutex_init(&sweeper->lock, NULL);
     pthread_condattr_t attr;
@@ -69,11 +73,6 @@ struct sweeper *sweeper_new(struct pass_world *world, sweeper_change_fn *on_chan
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_cond_init(&sweeper->wake, &attr);
     pthread_condattr_destroy(&attr);
-    if (on_change) {
-        json_t *document = status_document(sweeper->status);
-        on_change(arg, document);
-        json_decref(document);
-    }
     return sweeper;
 }
 
@@ -142,8 +141,9 @@ static bool has_acted(const json_t *counts)
 
 static void log_pass(const struct pass_result *result)
 {
-    const json_t *gate = json_object_get(result->report, "gate");
-    bool acted = has_acted(gate) || has_acted(json_object_get(result->report, "plane"));
+    const json_t *gate = json_object_get(result->report, "gate"),
+                 *plane = json_object_get(result->report, "plane");
+    bool acted = has_acted(gate) || has_acted(plane);
     log_event(acted ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG, "pass",
               LOG_S("trigger", json_get_text(result->report, "trigger", "")),
               LOG_S("state", json_get_text(result->report, "state", "")),
@@ -152,8 +152,12 @@ static void log_pass(const struct pass_result *result)
               LOG_I("candidates", json_get_int(gate, "candidates", 0)),
               LOG_I("advanced", json_get_int(gate, "advanced", 0)),
               LOG_I("red", json_get_int(gate, "red", 0)), LOG_I("unknown", json_get_int(gate, "unknown", 0)),
-              LOG_I("raced", json_get_int(gate, "raced", 0)), LOG_I("held", json_get_int(gate, "held", 0)),
-              LOG_I("failed", json_get_int(gate, "failed", 0)));
+              LOG_I("raced", json_get_int(gate, "raced", 0) + json_get_int(plane, "raced", 0)),
+              LOG_I("held", json_get_int(gate, "held", 0) + json_get_int(plane, "held", 0)),
+              LOG_I("failed", json_get_int(gate, "failed", 0) + json_get_int(plane, "failed", 0)),
+              LOG_I("started", json_get_int(plane, "started", 0)),
+              LOG_I("approved", json_get_int(plane, "approved", 0)),
+              LOG_I("rejected", json_get_int(plane, "rejected", 0)));
 }
 
 static void count_pass(const struct pass_request *request, const char *result)

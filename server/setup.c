@@ -5,8 +5,10 @@
 #include "clients/base/jsonx.h"
 #include "clients/base/log.h"
 #include "clients/gitea.h"
+#include "clients/plane.h"
 #include "clients/store.h"
 #include "reconcile/pipeline.h"
+#include "reconcile/plane_scan.h"
 #include "reconcile/rest.h"
 #include "reconcile/settings.h"
 #include "server/commands.h"
@@ -75,9 +77,13 @@ enum err services_open(const struct setup *setup, struct services *ret, struct w
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
         return why_set(why, ERR_INTERNAL, "libcurl cannot be initialised");
     ret->world.rest = rest_new();
+    ret->world.scan = plane_scan_new(settings);
     enum err err = store_open(settings->database_url, settings->database_schema, &ret->world.store, why);
     if (!err)
         err = gitea_new(settings->gitea_url, settings->gitea_token, &ret->world.gitea, why);
+    if (!err)
+        err = plane_new(settings->plane_url, settings->plane_api_token, settings->plane_workspace,
+                        &ret->world.plane, why);
     if (!err)
         err = fetch_new(&fetch, &ret->world.fetch, why);
     if (err)
@@ -88,8 +94,10 @@ enum err services_open(const struct setup *setup, struct services *ret, struct w
 void services_close(struct services *services)
 {
     fetch_free(services->world.fetch);
+    plane_free(services->world.plane);
     gitea_free(services->world.gitea);
     store_free(services->world.store);
+    plane_scan_free(services->world.scan);
     rest_free(services->world.rest);
     curl_global_cleanup();
 }

@@ -28,9 +28,11 @@ enum err json_read(const char *text, size_t len, json_t **ret, struct why *why)
 {
     json_error_t error;
     json_t *value = json_loadb(text, len, JSON_REJECT_DUPLICATES, &error);
-    if (!value)
+    if (!value) { /* jansson quotes what it met, control characters and all */
+        AUTO_FREE char *words = text_cut(error.text, sizeof error.text);
         return why_set(why, ERR_INVALID, "not JSON at line %d column %d: %s", error.line, error.column,
-                       error.text);
+                       words);
+    }
     if (is_deeper_than(value, LIMIT_JSON_DEPTH)) {
         json_decref(value);
         return why_set(why, ERR_INVALID, "JSON nested deeper than %u", LIMIT_JSON_DEPTH);

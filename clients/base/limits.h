@@ -39,6 +39,11 @@
 #define LIMIT_PLANE_RESERVE 10u     /* of these, kept for passes that a person asked for */
 #define LIMIT_PLANE_PAGE 100u       /* rows of one page; every version gives that many */
 #define LIMIT_PLANE_STATE_PAGES 10u /* of a project's states, of an issue's activities */
+#define LIMIT_PLANE_PAGES 1000u     /* of one listing: 100,000 issues of one project */
+#define LIMIT_PLANE_FULL_S 3600     /* from one full listing of a project to the next */
+#define LIMIT_PLANE_OVERLAP_S 120   /* read again below the watermark: what was committed late */
+#define LIMIT_PLANE_OPEN 20000u     /* issues that are remembered because something may have to be done */
+#define LIMIT_PLANE_SIDE_MS 60000   /* of one pass, for Plane's answers: the gates' next turn must come */
 
 /* Text that comes from tables and upstreams into reports, logs and messages. */
 #define LIMIT_REASON ((size_t)400)

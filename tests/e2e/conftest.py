@@ -36,15 +36,15 @@ def die_with_the_tests():
     LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def eventually(look, what="what was waited for"):
+def eventually(look, what="what was waited for", deadline_s=DEADLINE_S):
     """The first true value of look()."""
-    end = time.monotonic() + DEADLINE_S
+    end = time.monotonic() + deadline_s
     while time.monotonic() < end:
         value = look()
         if value:
             return value
         time.sleep(0.02)
-    raise AssertionError(f"{what} did not come about within {DEADLINE_S} s")
+    raise AssertionError(f"{what} did not come about within {deadline_s} s")
 
 
 class Answer:

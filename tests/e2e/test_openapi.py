@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from conftest import ROOT, SQLite, eventually, seed
+from plane_world import Plane
 
 METHODS = ["get", "put", "post", "delete", "options", "head", "patch", "trace"]
 TOKEN = "sesame"
@@ -466,6 +467,21 @@ def test_every_described_answer_is_given_as_described(document, database, sandbo
     described = {(path, method, int(status)) for path, method, operation in description.operations()
                  for status in operation["responses"]}
     assert described - description.given == OUT_OF_REACH
+
+
+def test_what_plane_shows_is_answered_as_described(document, database, sandbox, make_service):
+    plane = Plane(sandbox, "ORCH", "BARE")
+    plane.change("rename_state", project="BARE", state="Approved", name="OK")
+    plane.issues(*[{"number": n, "state": "In Progress"} for n in (1, 2)])
+    whole = make_service(**plane.settings(ORCH_RECONCILE_MAX_HEALS_PER_PASS="1")).start()
+    client = Client(Description(document), whole)
+    eventually(lambda: client("GET", "/reconcile/status", status=200).json()["last_run_ts"], "the first pass")
+    report = client("POST", "/reconcile/run", {"dry_run": True, "side": "plane"}, status=200).json()
+    errors = client("POST", "/reconcile/run", {"side": "plane"}, status=200).json()["plane"]["errors"]
+    assert {item["outcome"] for item in report["items"]} == {"started"} and errors == 1
+    status = client("GET", "/reconcile/status", status=200).json()["plane"]
+    assert [project["error"] is None for project in status["projects"]] == [True, False]
+    assert 0 < status["budget"]["left"] < status["budget"]["limit"]
 
 
 def test_good_requests_are_those_the_schema_allows(document, service):

@@ -12,9 +12,11 @@
 #include "clients/base/jsonx.h"
 #include "clients/base/log.h"
 #include "clients/base/metric.h"
+#include "clients/plane.h"
 #include "clients/store.h"
 #include "reconcile/pass.h"
 #include "reconcile/pipeline.h"
+#include "reconcile/plane_scan.h"
 #include "reconcile/policy.h"
 #include "reconcile/rest.h"
 #include "reconcile/settings.h"
@@ -56,13 +58,17 @@ static int set_up(void **state)
                                       .pipeline = bench.pipeline,
                                       .store = bench.store,
                                       .rest = rest_new(),
+                                      .scan = plane_scan_new(bench.settings),
                                       .stopping = &bench.stopping};
+    assert_int_equal(plane_new(NULL, NULL, NULL, &bench.world.plane, &bench.why), ERR_OK);
     return 0;
 }
 
 static int tear_down(void **state)
 {
     (void)state;
+    plane_scan_free(bench.world.scan);
+    plane_free(bench.world.plane);
     rest_free(bench.world.rest);
     policy_free(bench.policy);
     store_free(bench.store);

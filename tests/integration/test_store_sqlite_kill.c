@@ -7,12 +7,19 @@
 #include <cmocka.h>
 
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "tests/support/sqlite_file.h"
 #include "tests/support/store_suite.h"
+
+/* A disk that is busy with others may use up a statement's time: that loses nothing either. */
+static bool is_broken(enum err err)
+{
+    return err && err != ERR_TIMEOUT;
+}
 
 /* The child heals in batches for as long as it lives, and says so before and after each. */
 static void heal_for_ever(int out)
@@ -24,7 +31,10 @@ static void heal_for_ever(int out)
         struct store_stuck_query query = suite_query();
         struct store_stuck stuck;
         query.limit = 7;
-        if (store_stuck(store, &query, &stuck, NULL))
+        enum err err = store_stuck(store, &query, &stuck, NULL);
+        if (err == ERR_TIMEOUT)
+            continue;
+        if (err)
             _exit(2);
         if (stuck.n_tasks == 0)
             _exit(3);
@@ -33,7 +43,8 @@ static void heal_for_ever(int out)
         for (size_t i = 0; i < stuck.n_tasks; i++)
             batch[i] = suite_transition(&stuck.tasks[i]);
         if (write(out, "<", 1) != 1 ||
-            store_transition(store, 0, 0, "p", batch, stuck.n_tasks, moved, NULL) || write(out, ">", 1) != 1)
+            is_broken(store_transition(store, 0, 0, "p", batch, stuck.n_tasks, moved, NULL)) ||
+            write(out, ">", 1) != 1)
             _exit(4);
         store_stuck_done(&stuck);
     }
@@ -77,7 +88,7 @@ static void start_for_ever(int out)
     if (store_open(sqlite_file_url(), NULL, &store, NULL))
         _exit(1);
     for (;;)
-        if (write(out, "<", 1) != 1 || start_some(store) || write(out, ">", 1) != 1)
+        if (write(out, "<", 1) != 1 || is_broken(start_some(store)) || write(out, ">", 1) != 1)
             _exit(4);
 }
 

@@ -15,8 +15,10 @@
 #include "clients/base/log.h"
 #include "clients/base/metric.h"
 #include "clients/base/text.h"
+#include "clients/plane.h"
 #include "clients/store.h"
 #include "reconcile/pipeline.h"
+#include "reconcile/plane_scan.h"
 #include "reconcile/policy.h"
 #include "reconcile/rest.h"
 #include "reconcile/settings.h"
@@ -89,7 +91,9 @@ static int set_up(void **state)
                                       .pipeline = bench.pipeline,
                                       .store = bench.store,
                                       .rest = rest_new(),
+                                      .scan = plane_scan_new(bench.settings),
                                       .stopping = &bench.stopping};
+    assert_int_equal(plane_new(NULL, NULL, NULL, &bench.world.plane, &why), ERR_OK);
     bench.sweeper = sweeper_new(&bench.world, on_change, NULL);
     return 0;
 }
@@ -99,6 +103,8 @@ static int tear_down(void **state)
     (void)state;
     sweeper_stop(bench.sweeper);
     sweeper_free(bench.sweeper);
+    plane_scan_free(bench.world.scan);
+    plane_free(bench.world.plane);
     rest_free(bench.world.rest);
     store_free(bench.store);
     pipeline_free(bench.pipeline);

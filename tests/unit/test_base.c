@@ -132,6 +132,8 @@ static void json_is_refused_when_broken_repeated_or_too_deep(void **state)
     static const char *const bad[] = {"", "{", "{\"a\":1,\"a\":2}", "{} x", "\"bare\"", "{\"a\":\"\xff\"}"};
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
         assert_int_equal(json_read(bad[i], strlen(bad[i]), &value, &why), ERR_INVALID);
+    assert_int_equal(json_read("[\x1b[31m]", 7, &value, &why), ERR_INVALID);
+    assert_null(strchr(why.text, '\x1b'));
     char deep[2 * (LIMIT_JSON_DEPTH + 1)];
     memset(deep, '[', LIMIT_JSON_DEPTH + 1);
     memset(deep + LIMIT_JSON_DEPTH + 1, ']', LIMIT_JSON_DEPTH + 1);

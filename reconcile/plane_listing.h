@@ -1,0 +1,52 @@
+/* plane_listing.h - where a listing of a project's issues stands while its rows move. Pure; one thread.
+ *
+ * Plane pages by offset, newest change first. While pages are read, issues that are touched or made go to the
+ * top and push the others down: rows come twice, none is missed, and whatever went up is shown by the next
+ * listing of news. Issues that are archived or deleted pull the others up: rows between two pages may be
+ * missed, at most as many as total_count went down by, so the listing goes back by that many. Rows of equal
+ * times have no fixed order and may change places across a page's border; a full listing that has shown fewer
+ * different issues than Plane counts is therefore gone through again.
+ */
+#ifndef RECONCILED_PLANE_LISTING_H
+#define RECONCILED_PLANE_LISTING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct plane_issue;
+struct plane_page;
+
+struct plane_listing {
+    bool under_way;
+    bool full;         /* to the last row; otherwise down to floor_us */
+    int64_t floor_us;  /* rows older than this are known already */
+    size_t next_page;  /* to be asked for */
+    size_t pages;      /* read so far, those that were read twice included */
+    int64_t total;     /* total_count as of the newest page; -1: not told */
+    int64_t newest_us; /* of the first row when it began; INT64_MIN: there was none */
+    /* Of a full one: the issues it has shown, by the first 64 bits of their ids; private. */
+    uint64_t *shown;
+    size_t n_shown, n_distinct;
+};
+
+/* plane_listing_begin: a full listing, or one of what is not older than floor_us. */
+void plane_listing_begin_full(struct plane_listing *listing);
+void plane_listing_begin_news(struct plane_listing *listing, int64_t floor_us);
+/* plane_listing_done: frees what it holds. plane_listing_copy: a copy of its own. */
+void plane_listing_done(struct plane_listing *listing);
+void plane_listing_copy(struct plane_listing *ret, const struct plane_listing *listing);
+
+/* plane_listing_page: takes in page `next_page`. True: it was the last that is needed. A full listing is then
+ * still to be asked whether it is complete. */
+bool plane_listing_page(struct plane_listing *listing, const struct plane_page *page);
+
+/* plane_listing_showed: a full listing is told of an issue that was seen otherwise meanwhile. */
+void plane_listing_showed(struct plane_listing *listing, const struct plane_issue *issue);
+
+/* plane_listing_complete: of a full listing whose last page is in, when the news since it began are in too:
+ * it has shown as many issues as Plane counts (`total`; -1: not told), or has gone round once more and found
+ * nothing new. Otherwise it goes round again from the first page. */
+bool plane_listing_complete(struct plane_listing *listing, int64_t total);
+
+#endif

@@ -1,0 +1,447 @@
+#include "reconcile/plane_side.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clients/base/jsonx.h"
+#include "clients/base/limits.h"
+#include "clients/base/log.h"
+#include "clients/base/text.h"
+#include "clients/plane.h"
+#include "clients/store.h"
+#include "reconcile/pipeline.h"
+#include "reconcile/plane_decide.h"
+#include "reconcile/plane_scan.h"
+#include "reconcile/plane_start.h"
+#include "reconcile/settings.h"
+#include "reconcile/transition.h"
+#include "reconcile/work_item.h"
+
+/* An issue from which something would follow. */
+struct act {
+    struct open_issue *open;
+    const struct store_issue_task *task; /* NULL: none */
+    struct plane_decision decision;
+    size_t rank; /* among those of its project, the oldest is 0 */
+    char *reason;
+    json_t *evidence;
+};
+
+struct plane_side {
+    struct pass *pass;
+    struct plane_scan *scan;
+    struct plane_call call;
+    struct open_issue **issues;
+    size_t n_issues;
+    struct store_issue_tasks tasks;
+    struct act *acts; /* in the order in which they may take place */
+    size_t n;
+};
+
+/* ---- what there is to do
+ * ----------------------------------------------------------------------------------------- */
+
+static struct plane_decision decide(const struct plane_side *side, const struct act *act, bool asked,
+                                    bool replayed)
+{
+    const struct pass *pass = side->pass;
+    const struct plane_view view = {
+        .kind = act->open->kind,
+        .state = act->open->issue.state,
+        .updated_us = act->open->issue.updated_us,
+        .now_us = side->tasks.now_us,
+        .grace_s = pass->request->ignore_grace ? 0 : pass->policy->grace_default_s,
+        .pipeline = pass->world->pipeline,
+        .task = act->task,
+        .change = asked || act->open->told ? &act->open->change : NULL,
+        .replayed = replayed,
+    };
+    return plane_decide(&view);
+}
+
+static bool calls_for_something(enum plane_step step)
+{
+    return step == STEP_START || step == STEP_ASK || step == STEP_APPROVE || step == STEP_REJECT;
+}
+
+static int by_project_and_age(const void *a, const void *b)
+{
+    const struct act *left = a, *right = b;
+    int order = strcmp(left->open->project->repo, right->open->project->repo);
+    if (order)
+        return order;
+    return (left->open->issue.updated_us > right->open->issue.updated_us) -
+           (left->open->issue.updated_us < right->open->issue.updated_us);
+}
+
+static int by_rank_and_age(const void *a, const void *b)
+{
+    const struct act *left = a, *right = b;
+    if (left->rank != right->rank)
+        return left->rank < right->rank ? -1 : 1;
+    return (left->open->issue.updated_us > right->open->issue.updated_us) -
+           (left->open->issue.updated_us < right->open->issue.updated_us);
+}
+
+/* The oldest of each project, then the second oldest of each, …: no project starves another. */
+static void put_in_order(struct plane_side *side)
+{
+    if (side->n == 0)
+        return;
+    qsort(side->acts, side->n, sizeof *side->acts, by_project_and_age);
+    for (size_t i = 1; i < side->n; i++)
+        if (side->acts[i].open->project == side->acts[i - 1].open->project)
+            side->acts[i].rank = side->acts[i - 1].rank + 1;
+    qsort(side->acts, side->n, sizeof *side->acts, by_rank_and_age);
+}
+
+static enum err read_tasks(struct plane_side *side, struct why *why)
+{
+    const struct pass *pass = side->pass;
+    side->n_issues = plane_scan_issues(
+        side->scan, pass->request->trigger == TRIGGER_TIMER ? clock_mono_ms() : 0, &side->issues);
+    if (side->n_issues == 0)
+        return ERR_OK;
+    const char **ids = mem_zero(side->n_issues, sizeof *ids);
+    for (size_t i = 0; i < side->n_issues; i++)
+        ids[i] = side->issues[i]->issue.id;
+    enum err err = store_issue_tasks(pass->world->store, ids, side->n_issues, &side->tasks, why);
+    free(ids);
+    if (err || side->tasks.settings_revision == pass->policy->revision)
+        return err;
+    return pass_refresh_policy(side->pass, why);
+}
+
+static enum err compare(struct plane_side *side, struct why *why)
+{
+    int64_t only = side->pass->request->task_id;
+    enum err err = read_tasks(side, why);
+    if (err)
+        return err;
+    side->acts = mem_zero(side->n_issues, sizeof *side->acts);
+    for (size_t i = 0, row = 0; i < side->n_issues; i++) {
+        struct act act = {.open = side->issues[i]};
+        while (row < side->tasks.n && side->tasks.rows[row].issue < i)
+            row++;
+        if (row < side->tasks.n && side->tasks.rows[row].issue == i)
+            act.task = &side->tasks.rows[row];
+        if (only && !(act.task && act.task->task.id == only))
+            continue;
+        act.decision = decide(side, &act, false, false);
+        if (act.decision.step == STEP_SETTLED)
+            act.open->settled = true;
+        else if (calls_for_something(act.decision.step))
+            side->acts[side->n++] = act;
+    }
+    put_in_order(side);
+    return ERR_OK;
+}
+
+/* ---- in words
+ * -------------------------------------------------------------------------------------------------- */
+
+static void tell(struct plane_side *side, const struct act *act, enum outcome outcome, const char *verdict,
+                 const char *reason)
+{
+    const struct store_task *task = act->task ? &act->task->task : NULL;
+    AUTO_FREE char *id = work_item_id(act->open->project->prefix, act->open->issue.sequence);
+    report_plane_item(
+        &side->pass->report,
+        &(struct report_item){.task_id = task ? task->id : 0,
+                              .work_item_id = task && task->work_item_id ? task->work_item_id : id,
+                              .stage = task ? task->stage : NULL,
+                              .to_stage = act->decision.to ? act->decision.to->name : NULL,
+                              .verdict = verdict,
+                              .reason = reason,
+                              .outcome = outcome});
+}
+
+static void rest(const struct plane_side *side, struct open_issue *open)
+{
+    plane_scan_rest(open, side->pass->policy->interval_s * 1000, clock_mono_ms());
+}
+
+static void tell_unknown(struct plane_side *side, struct act *act, const char *words)
+{
+    AUTO_FREE char *reason = mem_printf("Plane: %s, but %s", act->open->state_name, words);
+    tell(side, act, OUTCOME_UNKNOWN, "unknown", reason);
+}
+
+static void put_in_words(struct act *act)
+{
+    char at[INSTANT_TEXT_SIZE];
+    const struct open_issue *open = act->open;
+    instant_format(act->task ? open->change.at_us : open->issue.updated_us, at);
+    if (act->task)
+        act->reason = mem_printf("Plane: %s since %s; the task stood at %s", open->state_name, at,
+                                 act->task->task.stage);
+    else
+        act->reason = mem_printf("Plane: %s, untouched since %s; no task", open->state_name, at);
+    act->evidence = json_object();
+    json_put(act->evidence, "source", json_text("plane"));
+    json_put(act->evidence, "issue", json_text(open->issue.id));
+    json_put(act->evidence, "state", json_text(open->state_name));
+    json_put(act->evidence, "activity", json_text(act->task ? open->change.id : NULL));
+    json_put(act->evidence, "changed_at", act->task ? json_instant(open->change.at_us) : json_null());
+    json_put(act->evidence, "updated_at", json_instant(open->issue.updated_us));
+}
+
+/* ---- what must be known before something is done
+ * ---------------------------------------------------------------------- */
+
+static const char *words_of(const struct act *act)
+{
+    return act->open->words ? act->open->words : "it could not be confirmed";
+}
+
+static bool not_learnt(struct plane_side *side, struct act *act)
+{
+    tell_unknown(side, act, words_of(act));
+    if (act->open->vain)
+        rest(side, act->open);
+    return false;
+}
+
+/* Plane has shown the issue in this pass: what does it call for now? */
+static bool is_confirmed(struct plane_side *side, struct act *act)
+{
+    if (act->open->gone)
+        return false;
+    if (!act->open->fresh)
+        return not_learnt(side, act);
+    act->decision = decide(side, act, false, false);
+    act->open->settled = act->decision.step == STEP_SETTLED;
+    return calls_for_something(act->decision.step);
+}
+
+/* The change by which a verdict is known is known, and the newest: so the verdict still stands. An issue that
+ * is not there any more has none. */
+static bool is_identified(struct plane_side *side, struct act *act)
+{
+    if (!plane_scan_identify(side->scan, &side->call, act->open))
+        return not_learnt(side, act);
+    if (!act->open->told && !act->open->fresh) {
+        plane_scan_confirm(side->scan, &side->call, &act->open, 1);
+        if (!is_confirmed(side, act))
+            return false;
+    }
+    act->decision = decide(side, act, true, false);
+    if (act->decision.step == STEP_UNTOLD) {
+        tell_unknown(side, act, "it does not tell yet which change made it so");
+        rest(side, act->open);
+    }
+    act->open->settled = act->open->handled = act->decision.step == STEP_SETTLED;
+    return calls_for_something(act->decision.step);
+}
+
+/* prepare: leaves those of acts[from, to) that still call for something at acts[ret, …). A verdict costs a
+ * call of its own anyhow; the issues that are to be started are confirmed together. */
+static size_t prepare(struct plane_side *side, size_t from, size_t to, size_t ret)
+{
+    struct open_issue **issues = mem_zero(to - from, sizeof *issues);
+    size_t n = 0;
+    for (size_t i = from; i < to; i++)
+        if (!side->acts[i].task)
+            issues[n++] = side->acts[i].open;
+    plane_scan_confirm(side->scan, &side->call, issues, n);
+    free(issues);
+    for (size_t i = from; i < to && !pass_stopping(side->pass); i++) {
+        struct act *act = &side->acts[i];
+        if (act->task ? is_identified(side, act) : is_confirmed(side, act))
+            side->acts[ret++] = *act;
+    }
+    return ret;
+}
+
+/* As many as the limit on heals has room for, in their order. Whether a verdict beyond it would be replayed
+ * is not worth a call. */
+static void choose(struct plane_side *side)
+{
+    int64_t room = side->pass->policy->max_heals_per_pass - side->pass->healed;
+    size_t at = 0, chosen = 0, most = room > 0 ? (size_t)room : 0;
+    while (at < side->n && chosen < most && !pass_stopping(side->pass)) {
+        size_t to = side->n - at < most - chosen ? side->n : at + (most - chosen);
+        chosen = prepare(side, at, to, chosen);
+        at = to;
+    }
+    for (; at < side->n && !pass_stopping(side->pass); at++) {
+        const struct act *act = &side->acts[at];
+        AUTO_FREE char *reason =
+            mem_printf("Plane: %s; the limit on heals in one pass is reached", act->open->state_name);
+        tell(side, act, OUTCOME_HELD, act->decision.step == STEP_ASK ? "unknown" : "green", reason);
+    }
+    side->n = chosen;
+}
+
+static enum err drop_replayed(struct plane_side *side, struct why *why)
+{
+    const char **ids = mem_zero(side->n, sizeof *ids);
+    struct act **who = mem_zero(side->n, sizeof *who);
+    bool *replayed = mem_zero(side->n, sizeof *replayed);
+    size_t n = 0;
+    for (size_t i = 0; i < side->n; i++)
+        if (side->acts[i].task) {
+            who[n] = &side->acts[i];
+            ids[n++] = side->acts[i].open->change.id;
+        }
+    enum err err = n ? store_verdicts_replayed(side->pass->world->store, ids, n, replayed, why) : ERR_OK;
+    for (size_t i = 0; i < n && !err; i++) {
+        who[i]->decision = decide(side, who[i], true, replayed[i]);
+        who[i]->open->settled = who[i]->open->handled = who[i]->decision.step == STEP_SETTLED;
+    }
+    free(ids);
+    free(who);
+    free(replayed);
+    return err;
+}
+
+/* ---- acting
+ * ---------------------------------------------------------------------------------------------------- */
+
+static void settle_verdict(struct plane_side *side, struct act *act, const struct transition *moved)
+{
+    tell(side, act, moved->outcome, "green", moved->outcome_reason ? moved->outcome_reason : act->reason);
+    act->open->settled = act->open->handled = moved->outcome == moved->success;
+    if (moved->outcome == OUTCOME_FAILED || moved->outcome == OUTCOME_HELD)
+        rest(side, act->open);
+}
+
+static enum err replay(struct plane_side *side, struct why *why)
+{
+    for (size_t i = 0; i < side->n;) {
+        struct transition batch[LIMIT_BATCH];
+        struct act *who[LIMIT_BATCH];
+        size_t n = 0;
+        for (; i < side->n && n < LIMIT_BATCH; i++) {
+            struct act *act = &side->acts[i];
+            bool approves = act->decision.step == STEP_APPROVE;
+            if (!approves && act->decision.step != STEP_REJECT)
+                continue;
+            put_in_words(act);
+            who[n] = act;
+            batch[n++] = (struct transition){.task = &act->task->task,
+                                             .to = act->decision.to,
+                                             .side = SIDE_PLANE,
+                                             .success = approves ? OUTCOME_APPROVED : OUTCOME_REJECTED,
+                                             .reason = act->reason,
+                                             .evidence = act->evidence,
+                                             .verdict_id = act->open->change.id};
+        }
+        enum err err = transition_apply(side->pass, batch, n, why);
+        for (size_t k = 0; k < n; k++)
+            settle_verdict(side, who[k], &batch[k]);
+        if (err)
+            return err;
+    }
+    return ERR_OK;
+}
+
+static enum err start(struct plane_side *side, struct why *why)
+{
+    struct plane_start *starts = mem_zero(side->n, sizeof *starts);
+    struct act **who = mem_zero(side->n, sizeof *who);
+    size_t n = 0;
+    for (size_t i = 0; i < side->n; i++) {
+        struct act *act = &side->acts[i];
+        if (act->decision.step != STEP_START)
+            continue;
+        put_in_words(act);
+        who[n] = act;
+        starts[n++] = (struct plane_start){.project = act->open->project,
+                                           .plane_id = act->open->issue.id,
+                                           .title = act->open->issue.name,
+                                           .sequence = act->open->issue.sequence,
+                                           .reason = act->reason,
+                                           .evidence = act->evidence};
+    }
+    enum err err = plane_start_issues(side->pass, starts, n, why);
+    for (size_t i = 0; i < n; i++) {
+        who[i]->open->settled = starts[i].there;
+        if (starts[i].vain)
+            rest(side, who[i]->open);
+    }
+    free(starts);
+    free(who);
+    return err;
+}
+
+static enum err act_on(struct plane_side *side, struct why *why)
+{
+    choose(side);
+    if (side->n == 0 || pass_stopping(side->pass))
+        return ERR_OK;
+    enum err err = drop_replayed(side, why);
+    if (!err)
+        err = replay(side, why);
+    if (!err && !pass_stopping(side->pass))
+        err = start(side, why);
+    return err;
+}
+
+/* ---- the side
+ * -------------------------------------------------------------------------------------------------- */
+
+/* One line when something broke, and one when all is well again. */
+static void log_edges(const struct plane_scan_seen *seen)
+{
+    if (seen->broke)
+        log_warn("Plane cannot be read as it should", LOG_I("projects", seen->errors),
+                 LOG_S("reason", seen->words));
+    if (seen->recovered)
+        log_info("Plane can be read again");
+}
+
+static void sum_up(struct plane_side *side)
+{
+    struct pass *pass = side->pass;
+    struct plane_scan_seen seen;
+    plane_scan_end(side->scan, &seen);
+    pass->report.projects = seen.projects;
+    pass->report.issues = seen.rows;
+    pass->report.errors = seen.errors;
+    if (!pass->request->dry_run) {
+        log_edges(&seen);
+        pass->plane = plane_scan_status(side->scan);
+    }
+}
+
+static void side_done(struct plane_side *side)
+{
+    for (size_t i = 0; i < side->n; i++) {
+        free(side->acts[i].reason);
+        json_decref(side->acts[i].evidence);
+    }
+    free(side->acts);
+    free(side->issues);
+    store_issue_tasks_done(&side->tasks);
+}
+
+enum err plane_side_run(struct pass *pass, struct why *why)
+{
+    const struct pass_request *request = pass->request;
+    struct plane_side side = {.pass = pass, .scan = pass->world->scan};
+    int64_t patience_ms = clock_mono_ms() + LIMIT_PLANE_SIDE_MS;
+    enum err err = plane_start_interrupted(pass, why);
+    if (err || pass_stopping(pass))
+        return err;
+    /* A dry run leaves no trace, not even in what this process knows of Plane. */
+    if (request->dry_run)
+        side.scan = plane_scan_copy(pass->world->scan);
+    plane_call_begin(&side.call, pass->world->plane, pass->world->fetch, request->trigger != TRIGGER_TIMER,
+                     patience_ms < pass->deadline_ms ? patience_ms : pass->deadline_ms,
+                     pass->world->stopping);
+    plane_scan_read(side.scan, &side.call, pass->policy->revision);
+    if (!pass_stopping(pass))
+        err = compare(&side, why);
+    if (!err && !pass_stopping(pass))
+        err = act_on(&side, why);
+    if (pass_stopping(pass))
+        pass->report.state = PASS_INTERRUPTED;
+    sum_up(&side);
+    side_done(&side);
+    plane_call_end(&side.call);
+    if (request->dry_run)
+        plane_scan_free(side.scan);
+    return err;
+}

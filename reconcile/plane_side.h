@@ -1,0 +1,17 @@
+/* plane_side.h - F-2: starts, approvals and rejections whose webhook was lost, found by asking Plane.
+ *
+ * The order of a pass: finish the starts that were cut short; read what the budget allows (plane_scan.h);
+ * compare all of it with the tasks by one statement; confirm, and identify, what something would follow from;
+ * act, within the limit on heals. Nothing is done on the word of an earlier pass alone.
+ */
+#ifndef RECONCILED_PLANE_SIDE_H
+#define RECONCILED_PLANE_SIDE_H
+
+#include "clients/base/err.h"
+#include "reconcile/pass_state.h"
+
+/* plane_side_run: one pass's look at Plane. Errors are the database's alone: what Plane does wrong is in the
+ * report and the status, and stops nothing else. */
+ATTR_NODISCARD enum err plane_side_run(struct pass *pass, struct why *why);
+
+#endif

@@ -1,0 +1,401 @@
+#include "reconcile/plane_start.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clients/base/jsonx.h"
+#include "clients/base/limits.h"
+#include "clients/base/log.h"
+#include "clients/base/text.h"
+#include "clients/book.h"
+#include "clients/gitea.h"
+#include "clients/store.h"
+#include "reconcile/pipeline.h"
+#include "reconcile/rest.h"
+#include "reconcile/settings.h"
+#include "reconcile/transition.h"
+#include "reconcile/work_item.h"
+
+enum { ANSWERS_MS = 50, POLICY_TRIES = 8 };
+
+static const char interrupted_words[] = "the start was interrupted: the task was made and got no job";
+static const char limit_words[] = "the limit on heals in one pass is reached";
+
+static const struct stage *first_stage(const struct pass *pass)
+{
+    return &pass->world->pipeline->stages[0];
+}
+
+const char *plane_start_obstacle(const struct pass *pass)
+{
+    if (first_stage(pass)->n_gates > 0)
+        return "the pipeline's first stage has a gate: no task is started there";
+    if (!gitea_configured(pass->world->gitea))
+        return "ORCH_GITEA_URL is not set: there is nowhere to make the branch";
+    return NULL;
+}
+
+static int64_t room(const struct pass *pass)
+{
+    return pass->policy->max_heals_per_pass - pass->healed;
+}
+
+/* ---- tasks that stand at the first stage
+ * ----------------------------------------------------------------------- */
+
+struct unstarted {
+    const struct store_task *task;
+    const struct plane_start *start; /* NULL: an earlier pass, or somebody else, made the task */
+    const struct gitea_branch_made *made;
+    bool settled;
+};
+
+struct starter {
+    struct pass *pass;
+    struct book *book;
+    struct store_stuck found;
+    struct unstarted *tasks;
+    size_t n;
+};
+
+static const char *reason_of(const struct unstarted *unstarted)
+{
+    return unstarted->start ? unstarted->start->reason : interrupted_words;
+}
+
+static void settle(struct starter *starter, struct unstarted *unstarted, enum outcome outcome,
+                   const char *reason)
+{
+    struct pass *pass = starter->pass;
+    const struct store_task *task = unstarted->task;
+    report_plane_item(&pass->report, &(struct report_item){.task_id = task->id,
+                                                           .work_item_id = task->work_item_id,
+                                                           .stage = task->stage,
+                                                           .to_stage = first_stage(pass)->next->name,
+                                                           .verdict = "green",
+                                                           .reason = reason ? reason : reason_of(unstarted),
+                                                           .outcome = outcome});
+    unstarted->settled = true;
+    if (pass->request->dry_run)
+        return;
+    if (outcome == OUTCOME_FAILED)
+        rest_note(pass->world->rest, task->id, task->stage, NULL, REST_RED, pass->policy->interval_s * 1000,
+                  clock_mono_ms());
+    else if (outcome == OUTCOME_STARTED)
+        rest_forget(pass->world->rest, task->id);
+}
+
+static json_t *evidence_of(const struct starter *starter, const struct unstarted *unstarted)
+{
+    const struct store_task *task = unstarted->task;
+    json_t *evidence =
+               unstarted->start ? json_copy((json_t *)(uintptr_t)unstarted->start->evidence) : json_object(),
+           *branch = json_object();
+    if (!unstarted->start) {
+        json_put(evidence, "source", json_text("plane"));
+        json_put(evidence, "issue", json_text(task->plane_id));
+    }
+    json_put(branch, "name", json_text(task->branch));
+    json_put(branch, "base", json_text(settings_base_branch(starter->pass->world->settings, task->repo)));
+    json_put(branch, "made", unstarted->made ? json_boolean(unstarted->made->made) : json_null());
+    json_put(evidence, "branch", branch);
+    return evidence;
+}
+
+static bool has_branch(const struct unstarted *unstarted)
+{
+    return !unstarted->settled && unstarted->made && unstarted->made->fact.state == FACT_KNOWN;
+}
+
+/* move: those whose branch is there, out of the first stage. */
+static enum err move(struct starter *starter, bool dry, struct why *why)
+{
+    struct pass *pass = starter->pass;
+    for (size_t i = 0; i < starter->n;) {
+        struct transition batch[LIMIT_BATCH];
+        struct unstarted *who[LIMIT_BATCH];
+        json_t *evidence[LIMIT_BATCH];
+        size_t n = 0;
+        for (; i < starter->n && n < LIMIT_BATCH; i++) {
+            if (!dry && !has_branch(&starter->tasks[i]))
+                continue;
+            who[n] = &starter->tasks[i];
+            evidence[n] = evidence_of(starter, who[n]);
+            batch[n] = (struct transition){.task = who[n]->task,
+                                           .to = first_stage(pass)->next,
+                                           .side = SIDE_PLANE,
+                                           .success = OUTCOME_STARTED,
+                                           .reason = reason_of(who[n]),
+                                           .evidence = evidence[n]};
+            n++;
+        }
+        enum err err = transition_apply(pass, batch, n, why);
+        for (size_t k = 0; k < n; k++) {
+            settle(starter, who[k], batch[k].outcome, batch[k].outcome_reason);
+            json_decref(evidence[k]);
+        }
+        if (err)
+            return err;
+    }
+    return ERR_OK;
+}
+
+static void look_at_branch(struct starter *starter, struct unstarted *unstarted)
+{
+    const struct store_task *task = unstarted->task;
+    if (unstarted->settled)
+        return;
+    if (!task->repo || !strchr(task->repo, '/') || !task->branch || !*task->branch) {
+        settle(starter, unstarted, OUTCOME_FAILED, "the task names no repo, or no branch");
+        return;
+    }
+    book_waiter(starter->book, unstarted);
+    unstarted->made =
+        gitea_branch_make(starter->book, starter->pass->world->gitea, task->repo,
+                          settings_base_branch(starter->pass->world->settings, task->repo), task->branch);
+    if (unstarted->made->fact.state == FACT_ABSENT || unstarted->made->fact.state == FACT_FAILED)
+        settle(starter, unstarted, OUTCOME_FAILED, unstarted->made->fact.words);
+}
+
+/* All branches at once; a Gitea that hangs for one delays the others no longer than its own limit. */
+static void make_branches(struct starter *starter)
+{
+    starter->book = book_new(starter->pass->world->fetch, starter->pass->deadline_ms);
+    for (size_t i = 0; i < starter->n; i++)
+        look_at_branch(starter, &starter->tasks[i]);
+    for (;;) {
+        void *waiter = NULL;
+        enum book_step step = book_next(starter->book, ANSWERS_MS, &waiter);
+        if (step == BOOK_READY)
+            look_at_branch(starter, waiter);
+        if (step == BOOK_ALL_ANSWERED)
+            return;
+        if (pass_stopping(starter->pass)) {
+            book_abort(starter->book);
+            starter->pass->report.state = PASS_INTERRUPTED;
+            return;
+        }
+    }
+}
+
+static void hold(struct starter *starter, size_t from, const char *reason)
+{
+    for (size_t i = from; i < starter->n; i++)
+        settle(starter, &starter->tasks[i], OUTCOME_HELD, reason);
+    starter->n = from;
+}
+
+static enum err start_found(struct starter *starter, struct why *why)
+{
+    struct pass *pass = starter->pass;
+    if (starter->n == 0)
+        return ERR_OK;
+    if (starter->found.settings_revision != pass->policy->revision) {
+        enum err err = pass_refresh_policy(pass, why);
+        if (err)
+            return err;
+    }
+    const char *held = pass_hold_reason(pass, SIDE_PLANE);
+    if (held || (held = plane_start_obstacle(pass))) {
+        hold(starter, 0, held);
+        return ERR_OK;
+    }
+    int64_t left = room(pass);
+    if ((int64_t)starter->n > left)
+        hold(starter, left > 0 ? (size_t)left : 0, limit_words);
+    if (pass->request->dry_run)
+        return move(starter, true, why);
+    make_branches(starter);
+    return pass_stopping(pass) ? ERR_OK : move(starter, false, why);
+}
+
+static void starter_done(struct starter *starter)
+{
+    book_free(starter->book);
+    free(starter->tasks);
+    store_stuck_done(&starter->found);
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+    int64_t left = *(const int64_t *)a, right = *(const int64_t *)b;
+    return (left > right) - (left < right);
+}
+
+enum err plane_start_interrupted(struct pass *pass, struct why *why)
+{
+    struct starter starter = {.pass = pass};
+    if (first_stage(pass)->n_gates > 0)
+        return ERR_OK;
+    int64_t grace_s = pass->request->ignore_grace ? 0 : pass->policy->grace_default_s;
+    enum err err = store_unstarted(pass->world->store, first_stage(pass)->name, grace_s, NULL, 0,
+                                   LIMIT_PASS_CANDIDATES, &starter.found, why);
+    if (err)
+        return err;
+    int64_t *resting = NULL;
+    size_t n_resting = 0;
+    if (pass->request->trigger == TRIGGER_TIMER)
+        rest_list(pass->world->rest, clock_mono_ms(), &resting, &n_resting);
+    starter.tasks = mem_zero(starter.found.n_tasks, sizeof *starter.tasks);
+    for (size_t i = 0; i < starter.found.n_tasks; i++) {
+        const struct store_task *task = &starter.found.tasks[i];
+        if (pass->request->task_id && pass->request->task_id != task->id)
+            continue;
+        if (n_resting && bsearch(&task->id, resting, n_resting, sizeof *resting, compare_ids))
+            continue;
+        starter.tasks[starter.n++] = (struct unstarted){.task = task};
+    }
+    err = start_found(&starter, why);
+    free(resting);
+    starter_done(&starter);
+    return err;
+}
+
+/* ---- issues without a task
+ * ------------------------------------------------------------------------------------ */
+
+static void settle_issue(struct pass *pass, const struct plane_start *start, enum outcome outcome,
+                         const char *reason)
+{
+    AUTO_FREE char *id = work_item_id(start->project->prefix, start->sequence);
+    report_plane_item(&pass->report, &(struct report_item){.work_item_id = id,
+                                                           .to_stage = first_stage(pass)->next->name,
+                                                           .verdict = "green",
+                                                           .reason = reason ? reason : start->reason,
+                                                           .outcome = outcome});
+}
+
+static void hold_issues(struct pass *pass, struct plane_start *starts, size_t n, const char *reason)
+{
+    for (size_t i = 0; i < n; i++) {
+        settle_issue(pass, &starts[i], OUTCOME_HELD, reason);
+        starts[i].vain = reason != limit_words;
+    }
+}
+
+/* create: one try per policy; ERR_CONFLICT means the settings moved. */
+static enum err create(struct pass *pass, const struct store_new_task *tasks, size_t n,
+                       enum store_creation *ret, const char **ret_hold, struct why *why)
+{
+    for (int try = 0; try < POLICY_TRIES; try++) {
+        *ret_hold = pass_hold_reason(pass, SIDE_PLANE);
+        if (*ret_hold)
+            return ERR_OK;
+        enum err err = store_create_tasks(pass->world->store, pass->policy->revision,
+                                          pass->policy->valid_until_us, tasks, n, ret, why);
+        if (err != ERR_CONFLICT)
+            return err;
+        err = pass_refresh_policy(pass, why);
+        if (err)
+            return err;
+    }
+    return why_set(why, ERR_CONFLICT, "the settings kept changing");
+}
+
+static void settle_created(struct pass *pass, struct plane_start *start, enum store_creation created)
+{
+    switch (created) {
+    case STORE_CREATED:
+        start->there = true;
+        break;
+    case STORE_EXISTS:
+        start->there = true;
+        settle_issue(pass, start, OUTCOME_RACED, "somebody else made its task first");
+        break;
+    case STORE_NOT_CREATED:
+        start->vain = true;
+        settle_issue(pass, start, OUTCOME_FAILED, "the database refused to make its task");
+        log_error("the database refused to make a task", LOG_S("pass", pass->report.id),
+                  LOG_S("plane_id", start->plane_id), LOG_S("repo", start->project->repo));
+        break;
+    }
+}
+
+static const struct plane_start *start_of(const struct plane_start *starts, size_t n, const char *plane_id)
+{
+    for (size_t i = 0; plane_id && i < n; i++)
+        if (strcmp(starts[i].plane_id, plane_id) == 0)
+            return &starts[i];
+    return NULL;
+}
+
+/* The tasks just made, as the database has them. */
+static enum err start_created(struct pass *pass, const struct plane_start *starts, size_t n,
+                              const char *const *fresh, size_t n_fresh, struct why *why)
+{
+    struct starter starter = {.pass = pass};
+    if (n_fresh == 0)
+        return ERR_OK;
+    enum err err = store_unstarted(pass->world->store, first_stage(pass)->name, INT32_MAX, fresh, n_fresh,
+                                   LIMIT_PASS_CANDIDATES, &starter.found, why);
+    if (err)
+        return err;
+    starter.tasks = mem_zero(starter.found.n_tasks, sizeof *starter.tasks);
+    for (size_t i = 0; i < starter.found.n_tasks; i++) {
+        const struct store_task *task = &starter.found.tasks[i];
+        const struct plane_start *start = start_of(starts, n, task->plane_id);
+        if (start)
+            starter.tasks[starter.n++] = (struct unstarted){.task = task, .start = start};
+    }
+    err = start_found(&starter, why);
+    starter_done(&starter);
+    return err;
+}
+
+static enum err start_batch(struct pass *pass, struct plane_start *starts, size_t n, struct why *why)
+{
+    struct store_new_task tasks[LIMIT_BATCH];
+    char *ids[LIMIT_BATCH], *branches[LIMIT_BATCH];
+    enum store_creation created[LIMIT_BATCH];
+    const char *fresh[LIMIT_BATCH], *held = NULL;
+    size_t n_fresh = 0;
+    for (size_t i = 0; i < n; i++) {
+        const struct plane_start *start = &starts[i];
+        ids[i] = work_item_id(start->project->prefix, start->sequence);
+        branches[i] = work_item_branch(start->project->prefix, start->sequence, start->title);
+        tasks[i] = (struct store_new_task){.plane_id = start->plane_id,
+                                           .work_item_id = ids[i],
+                                           .title = start->title,
+                                           .repo = start->project->repo,
+                                           .branch = branches[i],
+                                           .stage = first_stage(pass)->name};
+    }
+    enum err err = create(pass, tasks, n, created, &held, why);
+    if (err) {
+        for (size_t i = 0; i < n; i++)
+            settle_issue(pass, &starts[i], OUTCOME_FAILED, "the database could not be written");
+    } else if (held) {
+        hold_issues(pass, starts, n, held);
+    } else {
+        for (size_t i = 0; i < n; i++) {
+            settle_created(pass, &starts[i], created[i]);
+            if (created[i] == STORE_CREATED)
+                fresh[n_fresh++] = starts[i].plane_id;
+        }
+        err = start_created(pass, starts, n, fresh, n_fresh, why);
+    }
+    for (size_t i = 0; i < n; i++) {
+        free(ids[i]);
+        free(branches[i]);
+    }
+    return err;
+}
+
+enum err plane_start_issues(struct pass *pass, struct plane_start *starts, size_t n, struct why *why)
+{
+    const char *held = n ? plane_start_obstacle(pass) : NULL;
+    size_t may = held || room(pass) <= 0 ? 0 : room(pass) < (int64_t)n ? (size_t)room(pass) : n;
+    if (pass->request->dry_run) {
+        for (size_t i = 0; i < may; i++)
+            settle_issue(pass, &starts[i], OUTCOME_STARTED, NULL);
+        pass->healed += (int)may;
+    }
+    for (size_t at = 0; at < may && !pass->request->dry_run && !pass_stopping(pass); at += LIMIT_BATCH) {
+        enum err err = start_batch(pass, &starts[at], may - at < LIMIT_BATCH ? may - at : LIMIT_BATCH, why);
+        if (err)
+            return err;
+    }
+    hold_issues(pass, &starts[may], n - may, held ? held : limit_words);
+    return ERR_OK;
+}

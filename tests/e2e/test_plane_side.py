@@ -1,0 +1,379 @@
+"""Plane's side: what its lost webhooks left behind is found by asking, and replayed once. On either database, from a Plane with its
+true paging, budget and habits. The numbers are those of the failure modes."""
+import concurrent.futures
+import contextlib
+import json
+import re
+import signal
+
+import pytest
+
+from conftest import ENVIRONMENT, Service, Session, dump, eventually, reconciled, seed
+from plane_world import KEY, Plane, branches, items, jobs, ledger, outcomes, seed_task, stages
+from test_database import locked
+from test_heal import branch
+
+on_sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+
+
+def first_pass(service):
+    eventually(lambda: service.status()["last_run_ts"], "the first pass")
+    return service
+
+
+def newest_report(service):
+    return service.call("GET", "/reconcile/runs/" + service.status()["last_pass"]["id"]).json()
+
+
+def done(database, key):
+    """Whoever worked on it is done, and it has rested for long."""
+    number = f"(SELECT id FROM tasks WHERE work_item_id = '{key}')"
+    database.script(f"UPDATE jobs SET status = 'done' WHERE task_id = {number}; "
+                    f"UPDATE tasks SET updated_at = {database.ago(7200)} WHERE id = {number};")
+
+
+def but_for_reports(database):
+    return {**dump(database), "reconcile_passes": None}
+
+
+@pytest.fixture
+def plane(sandbox):
+    return Plane(sandbox)
+
+
+@pytest.fixture
+def start(make_service, plane):
+    """A service whose first pass has seen the Plane of the test as it is by then."""
+    def make(**settings):
+        return first_pass(make_service(**plane.settings(**settings)).start())
+    return make
+
+
+@pytest.fixture
+def tables(database):
+    assert reconciled("migrate", environment={"ORCH_DATABASE_URL": database.url}).returncode == 0
+
+
+# ---- what is replayed ----
+
+
+def test_of_hundreds_of_issues_exactly_the_missed_ones_are_replayed_once(database, sandbox, plane, tables, start):
+    missed = plane.generate(350, ages=[4000, 400000], states={"In Progress": 2})
+    plane.issues({"number": 1001, "name": "Начать: basket / корзина", "state": "In Progress"},
+                 {"number": 1002, "state": "Approved"}, {"number": 1003, "state": "Rejected"},
+                 {"number": 1004, "state": "In Progress", "updated_ago": 30},  # young
+                 {"number": 1005, "state": "Approved", "updated_ago": 30},
+                 {"number": 1006, "state": "Approved"},  # busy
+                 {"number": 1007, "state": "In Progress"},  # under way
+                 {"number": 1008, "state": "Approved"},  # handled: the task has moved on
+                 {"number": 1009, "state": "Rejected"},  # handled: rejected before the task came back to its gate
+                 {"number": 1010, "state": "Approved"},  # nobody started it
+                 {"number": 1011, "state": "In Progress", "archived": True})
+    missed = set(missed) | set(plane.generate(350, ages=[700, 3000], states={"In Progress": 2})) | {"ORCH-1001"}
+    untouched = {"ORCH-1005": "analysis", "ORCH-1006": "analysis", "ORCH-1007": "review", "ORCH-1008": "development",
+                 "ORCH-1009": "analysis"}
+    for key in ("ORCH-1002", "ORCH-1003", *untouched):
+        seed_task(database, plane, key, untouched.get(key, "analysis"), age=60 if key == "ORCH-1009" else 7200,
+                  job="running" if key in ("ORCH-1006", "ORCH-1007") else None)
+    service = start()
+    found = items(newest_report(service))
+    assert {key: item["outcome"] for key, item in found.items()} == {
+        "ORCH-1002": "approved", "ORCH-1003": "rejected", **{key: "started" for key in missed}}
+    assert all(item["verdict"] == "green" and item["task_id"] and item["reason"].startswith("Plane: ") for item in found.values())
+    assert stages(database) == {**untouched, "ORCH-1002": "architecture", "ORCH-1003": "analysis", **{key: "analysis" for key in missed}}
+    assert sorted(jobs(database)) == sorted([("ORCH-1006", "analyst"), ("ORCH-1007", "analyst"), ("ORCH-1002", "architect"),
+                                             ("ORCH-1003", "analyst"), *[(key, "analyst") for key in missed]])
+    assert sorted(ledger(database)) == sorted([("ORCH-1002", "analysis", "architecture", "approved"),
+                                               ("ORCH-1003", "analysis", "analysis", "rejected"),
+                                               *[(key, "created", "analysis", "started") for key in missed]])
+    assert branches(sandbox) == {name for name, key in database.query("SELECT branch, work_item_id FROM tasks") if key in missed}
+    assert "feature/ORCH-1001-basket" in branches(sandbox)
+    counts = service.status()["last_pass"]["plane"]
+    assert (counts["projects"], counts["started"], counts["approved"], counts["rejected"], counts["errors"]) == (1, 5, 1, 1, 0)
+    assert counts["issues"] >= 710
+    before = but_for_reports(database)
+    for _ in range(2):
+        assert items(service.run(side="plane")) == {}
+    assert but_for_reports(database) == before
+
+
+def test_an_edit_replays_no_rejection_and_a_second_rejection_is_one(database, plane, tables, start):
+    plane.issues({"number": 7, "state": "Rejected"})
+    seed_task(database, plane, "ORCH-7", "analysis")
+    service = start()
+    assert ledger(database) == [("ORCH-7", "analysis", "analysis", "rejected")]
+    done(database, "ORCH-7")  # the old verdict is newer than the task now: that it was replayed is known by its activity alone
+    plane.change("edit", issue="ORCH-7", name="Another name", ago=1200)
+    assert items(service.run(side="plane")) == {}
+    plane.change("comment", issue="ORCH-7", ago=1100)
+    assert items(service.run(side="plane", ignore_grace=True)) == {}
+    plane.state("ORCH-7", "In Progress", ago=1000)
+    plane.state("ORCH-7", "Rejected", ago=900)
+    assert outcomes(service.run(side="plane")) == {"ORCH-7": "rejected"}
+    assert len(ledger(database)) == 2 and jobs(database) == [("ORCH-7", "analyst")] * 2
+    done(database, "ORCH-7")
+    service.end()
+    service.start()  # 7, 14: and a restart makes it no third
+    assert items(newest_report(first_pass(service))) == {} and len(ledger(database)) == 2
+
+
+@on_sqlite
+def test_the_ledger_tells_which_activity_was_replayed(database, plane, tables, start):
+    plane.issues({"number": 7, "state": "Approved"}, {"number": 8, "state": "In Progress"})
+    seed_task(database, plane, "ORCH-7", "analysis")
+    start()
+    evidence = {key: json.loads(text) for key, text in database.query("SELECT work_item_id, evidence FROM reconcile_ledger")}
+    verdict, begun = evidence["ORCH-7"], evidence["ORCH-8"]
+    assert (verdict["source"], verdict["issue"], verdict["state"]) == ("plane", plane.id_of("ORCH-7"), "Approved")
+    assert verdict["activity"] and verdict["changed_at"] and verdict["activity"] != verdict["issue"]
+    assert (begun["source"], begun["state"], begun["activity"]) == ("plane", "In Progress", None)
+    assert begun["branch"] == {"name": "feature/ORCH-8-issue-8", "base": "main", "made": True}
+
+
+# ---- what is not written ----
+
+
+def test_a_dry_run_shows_what_would_be_and_leaves_no_trace(database, sandbox, plane, tables, start):  # 8
+    plane.issues({"number": 1, "state": "In Progress"}, {"number": 2, "state": "Approved"}, {"number": 3, "state": "Rejected"})
+    for key in ("ORCH-2", "ORCH-3"):
+        seed_task(database, plane, key, "analysis")
+    service = start(ORCH_RECONCILE_PLANE_ENABLED="false")
+    before, status = dump(database), service.status()["plane"]
+    expected = {"ORCH-1": "started", "ORCH-2": "approved", "ORCH-3": "rejected"}
+    for _ in range(2):
+        report = service.run(side="plane", dry_run=True)
+        assert outcomes(report) == expected and items(report)["ORCH-1"]["task_id"] is None
+        assert (items(report)["ORCH-1"]["to_stage"], items(report)["ORCH-2"]["to_stage"]) == ("analysis", "architecture")
+    assert dump(database) == before and branches(sandbox) == set()
+    assert service.status()["plane"]["projects"] == status["projects"]
+    once = service.command("run", "--dry-run", "--side", "plane")
+    assert once.returncode == 0 and outcomes(json.loads(once.stdout)) == expected
+    assert dump(database) == before
+
+
+def test_observing_holds_and_shows_it_until_it_may_heal(database, sandbox, plane, tables, start):
+    plane.issues({"number": 1, "state": "In Progress"}, {"number": 2, "state": "Approved"})
+    seed_task(database, plane, "ORCH-2", "analysis")
+    service = start(ORCH_RECONCILE_MODE="observe")
+    before = but_for_reports(database)
+    for report in (newest_report(service), service.run(side="plane")):
+        assert outcomes(report) == {"ORCH-1": "held", "ORCH-2": "held"}
+        assert all("observe" in item["reason"] for item in report["items"]) and report["plane"]["held"] == 2
+    assert but_for_reports(database) == before and branches(sandbox) == set()
+
+
+@on_sqlite
+@pytest.mark.parametrize("switch", ["enabled", "plane_enabled"])
+def test_a_switch_that_is_off_asks_plane_nothing_and_nothing_is_lost(database, plane, tables, start, switch):  # 12, 13
+    service = start()
+    assert service.put(**{switch: False, "by": "ann"}).status == 200
+    plane.issues({"number": 1, "state": "In Progress"}, {"number": 2, "state": "Approved"})
+    seed_task(database, plane, "ORCH-2", "analysis")
+    asked = plane.asked("GET /plane/*/work-items/?*")
+    refused = service.call("POST", "/reconcile/run", {"side": "plane"})
+    assert refused.status == 409 and refused.json()["by"] == "ann"
+    if switch == "plane_enabled":
+        assert items(service.run(side="both")) == {}
+    assert plane.asked("GET /plane/*/work-items/?*") == asked
+    assert service.put(**{switch: None}).status == 200
+    assert outcomes(service.run(side="both")) == {"ORCH-1": "started", "ORCH-2": "approved"}
+
+
+@on_sqlite
+def test_the_limit_on_heals_goes_to_the_oldest_of_each_project_in_turn(database, sandbox, make_service, tables):  # 21
+    plane = Plane(sandbox, "LOUD", "CALM")
+    plane.issues(*[{"number": n, "state": "In Progress", "updated_ago": 9000 - n} for n in range(1, 21)], prefix="LOUD")
+    plane.issues({"number": 1, "state": "In Progress"}, {"number": 2, "state": "In Progress", "updated_ago": 3000}, prefix="CALM")
+    service = first_pass(make_service(**plane.settings(ORCH_RECONCILE_MAX_HEALS_PER_PASS="3")).start())
+    assert set(stages(database)) == {"LOUD-1", "CALM-1", "LOUD-2"}
+    report = newest_report(service)
+    assert report["plane"]["started"] == 3 and report["plane"]["held"] == 19
+    assert "limit" in items(report)["LOUD-20"]["reason"]
+    for _ in range(7):
+        service.run(side="plane")
+    assert len(stages(database)) == 22 and set(stages(database).values()) == {"analysis"}
+
+
+@on_sqlite
+def test_one_task_may_be_asked_for_alone(database, plane, tables, start):
+    plane.issues(*[{"number": n, "state": "Approved", "updated_ago": 5} for n in (1, 2)], {"number": 3, "state": "In Progress", "updated_ago": 5})
+    for key in ("ORCH-1", "ORCH-2"):
+        seed_task(database, plane, key, "analysis")
+    service = start()
+    assert items(service.run(side="plane", task_id=1)) == {}
+    assert outcomes(service.run(side="plane", task_id=1, ignore_grace=True)) == {"ORCH-1": "approved"}
+    assert stages(database) == {"ORCH-1": "architecture", "ORCH-2": "analysis"}
+    assert outcomes(service.run(side="plane", ignore_grace=True)) == {"ORCH-2": "approved", "ORCH-3": "started"}
+
+
+# ---- starts ----
+
+
+@contextlib.contextmanager
+def nobody_writes(database):
+    """Readers go on; who would write waits for a lock."""
+    if database.kind == "sqlite":
+        with locked(database):
+            yield
+    else:
+        with contextlib.closing(Session(database.url)) as session:
+            session.ask("BEGIN; LOCK TABLE tasks, jobs IN EXCLUSIVE MODE")
+            yield
+
+
+def kill_before_the_task(database, sandbox, plane, service):
+    with nobody_writes(database):
+        lists = plane.asked("GET /plane/*/work-items/?*")
+        service.begin(side="plane")
+        eventually(lambda: plane.asked("GET /plane/*/work-items/?*") > lists, "the list")
+        service.end(signal.SIGKILL)
+
+
+def kill_before_the_branch(database, sandbox, plane, service):
+    sandbox.fault("/gitea/*/branches", "hang", method="POST")
+    service.begin(side="plane")
+    sandbox.hanging(1)
+    service.end(signal.SIGKILL)
+
+
+def kill_after_the_branch(database, sandbox, plane, service):
+    sandbox.fault("/gitea/*/branches", "drip", method="POST", bytes=1, ms=60000)
+    service.begin(side="plane")
+    eventually(lambda: branches(sandbox), "the branch")
+    service.end(signal.SIGKILL)
+
+
+def kill_in_the_transition(database, sandbox, plane, service):
+    sandbox.fault("/gitea/*/branches", "hang", method="POST")
+    service.begin(side="plane")
+    sandbox.hanging(1)
+    with nobody_writes(database):
+        sandbox.heal()
+        eventually(lambda: branches(sandbox), "the branch")
+        service.end(signal.SIGKILL)
+
+
+@pytest.mark.parametrize("kill", [kill_before_the_task, kill_before_the_branch, kill_after_the_branch, kill_in_the_transition])
+def test_a_start_that_is_killed_at_any_step_is_finished_by_a_later_pass(database, sandbox, plane, start, kill):  # 7
+    service = start()
+    plane.issues({"number": 1, "state": "In Progress", "name": "Once and only once"})
+    kill(database, sandbox, plane, service)
+    sandbox.heal()
+    assert stages(database) == ({} if kill == kill_before_the_task else {"ORCH-1": "created"}) and jobs(database) == []
+    first_pass(service.start())
+    assert items(newest_report(service)) == {} or kill == kill_before_the_task  # a task that was made must rest first
+    service.run(side="plane", ignore_grace=True)
+    assert stages(database) == {"ORCH-1": "analysis"} and jobs(database) == [("ORCH-1", "analyst")]
+    assert branches(sandbox) == {"feature/ORCH-1-once-and-only-once"}
+    assert ledger(database) == [("ORCH-1", "created", "analysis", "started")]
+    assert items(service.run(side="plane", ignore_grace=True)) == {}
+
+
+def test_starts_that_race_make_one_task_one_branch_and_one_job_each(postgresql, sandbox, tmp_path):  # 17
+    """Four replicas and a late webhook, a hundred issues, twenty times over."""
+    plane, webhook, raced = Plane(sandbox), Session(postgresql.url), 0
+    settings = {**ENVIRONMENT, **plane.settings(), "ORCH_DATABASE_URL": postgresql.url, "ORCH_HTTP_LISTEN": "127.0.0.1:0",
+                "ORCH_GITEA_URL": sandbox.url + "/gitea", "ORCH_RECONCILE_INTERVAL_S": "86400"}
+    replicas = [first_pass(Service(settings, tmp_path / f"replica{n}.log").start()) for n in range(4)]
+    racer = concurrent.futures.ThreadPoolExecutor(5)
+    try:
+        for round in range(20):
+            sandbox.control("POST", "reset")
+            Plane(sandbox)
+            first = 100 * round + 1
+            plane.issues(*[{"number": n, "state": "In Progress"} for n in range(first, first + 100)])
+            ids = {n: plane.id_of(f"ORCH-{n}") for n in range(first, first + 100, 5)}
+            passes = [racer.submit(replica.run, side="plane") for replica in replicas]
+            late = racer.submit(lambda: [webhook.ask(
+                "INSERT INTO tasks (plane_id, work_item_id, title, repo, branch, stage) VALUES "
+                f"('{id}', 'ORCH-{n}', 'late', 'acme/app', 'feature/ORCH-{n}-issue-{n}', 'created') ON CONFLICT DO NOTHING") for n, id in ids.items()])
+            late.result()
+            reports = [each.result() for each in passes]
+            reports.append(replicas[round % 4].run(side="plane", ignore_grace=True))  # the webhook's own starts are finished too
+            assert all(report["plane"]["failed"] == report["plane"]["errors"] == 0 for report in reports)
+            assert set(stages(postgresql).values()) == {"analysis"} and len(branches(sandbox)) == 100
+            raced += sum(report["plane"]["raced"] for report in reports)
+        for table, key in [("tasks", "plane_id"), ("jobs", "task_id"), ("reconcile_ledger", "task_id")]:
+            assert postgresql.query(f"SELECT count(*) AS n, count(DISTINCT {key}) AS different FROM {table}") == [(2000, 2000)]
+        assert raced > 0
+    finally:
+        webhook.close()
+        for replica in replicas:
+            replica.end()
+
+
+# ---- Plane breaks ----
+
+
+BROKEN = {"down": lambda plane: plane.sandbox.fault("/plane/*", "close"),
+          "slow": lambda plane: plane.sandbox.fault("/plane/*", "hang"),
+          "HTML": lambda plane: plane.sandbox.fault("/plane/*", "status", status=502, html="<h1>Bad Gateway</h1>"),
+          "cut": lambda plane: plane.sandbox.fault("/plane/*", "cut", bytes=40),
+          "garbage": lambda plane: plane.sandbox.fault("/plane/*", "garbage"),
+          "key revoked": lambda plane: plane.change("revoke_key", key=KEY),
+          "project deleted": lambda plane: plane.change("project", project="ORCH", deleted=True)}
+WORDS = {"down": "lost|connect", "slow": "timed out after", "HTML": "502", "cut": "lost in the middle", "garbage": "JSON",
+         "key revoked": "API key", "project deleted": "403"}
+
+
+@pytest.mark.parametrize("how", BROKEN)
+@on_sqlite
+def test_a_plane_that_breaks_is_named_and_the_gates_go_on_and_nothing_is_lost(database, sandbox, plane, tables, start, how):  # 9, 16
+    plane.issues({"number": 1, "state": "Backlog"}, {"number": 2, "state": "In Progress"})
+    seed(database, *[{"id": id, "stage": "development"} for id in (11, 12)])
+    sandbox.world({"full_name": "acme/gate", "branches": [branch("b11", "success"), branch("b12", "success")]})
+    database.script("UPDATE tasks SET repo = 'acme/gate'")
+    service = start(ORCH_UPSTREAM_TIMEOUT_S="1")
+    assert stages(database)["ORCH-2"] == "analysis"
+    BROKEN[how](plane)
+    plane.state("ORCH-1", "In Progress")
+    for id in (21, 22):
+        seed(database, {"id": id, "stage": "development", "repo": "acme/gate", "branch": "b11"})
+        report = service.run(side="both")
+        assert stages(database)[f"ORCH-{id}"] == "review" and report["state"] == "done"
+        assert report["plane"]["errors"] == 1 and report["plane"]["started"] == 0
+    status = service.status()
+    for words in (status["upstreams"]["plane"]["error"], status["plane"]["projects"][0]["error"]):
+        assert re.search(WORDS[how], words) and KEY not in words and "<" not in words
+    assert status["upstreams"]["plane"]["ok"] is False and status["upstreams"]["plane"]["since"]
+    assert service.call("GET", "/healthz").status == 200 and service.call("GET", "/readyz").status == 200
+    sandbox.heal()
+    if how == "key revoked":
+        plane.change("revoke_key", key=KEY, revoked=False)
+    if how == "project deleted":
+        plane.change("project", project="ORCH", deleted=False)
+    assert outcomes(service.run(side="both")) == {"ORCH-1": "started"}
+    status = service.status()
+    assert status["upstreams"]["plane"] == {"ok": True} and status["plane"]["projects"][0]["error"] is None
+    log = service.log.read_text()
+    assert log.count("Plane cannot be read") == 1 and log.count("Plane can be read again") == 1
+
+
+# ---- Plane's budget ----
+
+
+@on_sqlite
+def test_sixty_calls_a_minute_heal_everything_and_leave_a_forced_run_its_share(database, sandbox, make_service, tables):
+    """35 calls show 3,000 issues, 40 tell which changes the verdicts are: what the first minute cannot do the next does."""
+    plane = Plane(sandbox, "AAA", "BBB", "CCC", "DDD", "EEE", limit=60)
+    wanted = {}
+    for prefix in plane.prefixes:
+        made = plane.generate(600, prefix=prefix, ages=[700, 90000], states={"In Progress": 4, "Approved": 4, "Rejected": 4})
+        wanted.update({key: "architecture" if state == "Approved" else "analysis" for key, state in made.items()})
+        for at, (key, state) in enumerate(made.items()):
+            if state != "In Progress":
+                seed_task(database, plane, key, "analysis", age=100000, id=len(wanted) * 100 + at)
+    plane.forget_calls()
+    service = first_pass(make_service(**plane.settings(ORCH_RECONCILE_INTERVAL_S="2")).start())
+    first = newest_report(service)
+    assert first["plane"]["issues"] == 3000 and first["plane"]["started"] == 20
+    assert first["plane"]["approved"] + first["plane"]["rejected"] == 15
+    assert eventually(lambda: service.status()["plane"]["waiting"]) >= 25 and service.status()["plane"]["budget"]["left"] == 0
+    forced = service.run(side="plane")
+    assert forced["plane"]["approved"] + forced["plane"]["rejected"] == 5 and forced["plane"]["projects"] == 5
+    eventually(lambda: service.status()["unblocked_total"] == 60, "the next minute", deadline_s=150)
+    assert stages(database) == wanted
+    counters = plane.counters()
+    assert counters["refused"] == 0 and counters["refused_again"] == 0, counters
+    status = eventually(lambda: (now := service.status())["plane"]["waiting"] == 0 and now)
+    assert [project["error"] for project in status["plane"]["projects"]] == [None] * 5
