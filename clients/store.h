@@ -41,12 +41,14 @@ const char *store_describe(const struct store *store);
 void store_interrupt(struct store *store);
 
 /* store_migrate: creates whatever table or index of ours, or table of the orchestrator's, is missing, and
- * never alters what is there. Safe to run from several replicas at once, any number of times. *ret_created
- * (may be NULL): number of tables created. A SQLite file that this creates uses WAL; one that was there keeps
- * its journal mode. */
+ * never alters what is there, but that tables of ours gain the columns that an earlier version did not have.
+ * Tables of a later version than this program's are ERR_UNAVAILABLE, and are left alone. Safe to run from
+ * several replicas at once, any number of times. *ret_created (may be NULL): number of tables created. A
+ * SQLite file that this creates uses WAL; one that was there keeps its journal mode. */
 ATTR_NODISCARD enum err store_migrate(struct store *store, size_t *ret_created, struct why *why);
 
-/* store_ready: the database answers, and every table that we need is there with the columns we need. */
+/* store_ready: the database answers, and every table that we need is there with the columns we need and of no
+ * later version than ours: ERR_UNAVAILABLE. */
 ATTR_NODISCARD enum err store_ready(struct store *store, struct why *why);
 
 /* ---- settings that were changed at run time

@@ -21,6 +21,10 @@
 #include "clients/base/limits.h"
 #include "clients/store_ops.h"
 
+/* A number of ours within a statement. */
+#define PG_DIGITS_OF(number) #number
+#define PG_DIGITS(number) PG_DIGITS_OF(number)
+
 /* Every prepared statement; the texts are in store_pg_sql.c. */
 enum pg_sql {
     PG_SETTINGS_READ,
@@ -38,12 +42,24 @@ enum pg_sql {
     PG_LEDGER_SUMMARY,
     PG_LEDGER_LIST,
     PG_LEDGER_LIST_OF_TASK,
+    PG_OUTBOX_LIST,
+    PG_OUTBOX_ADD,
+    PG_OUTBOX_SENT,
+    PG_OUTBOX_PRUNE,
+    PG_LEASE_TAKE,
+    PG_LEASE_DROP,
+    PG_TASKS_LIST,
+    PG_TASKS_LIST_OF_REPO,
+    PG_TASK_GET,
+    PG_REPO_TASKS,
     PG_PASS_SAVE,
     PG_PASS_PRUNE,
     PG_PASS_GET,
     PG_PASS_LIST,
     PG_MISSING,
+    PG_SHAPE,
     PG_HAS_RELATION,
+    PG_HAS_COLUMN,
     PG_HAS_SCHEMA,
     PG_SQL_MAX_
 };
@@ -192,8 +208,11 @@ enum err pg_stuck(struct store *store, const struct store_stuck_query *query, st
                   struct why *why);
 enum err pg_unstarted(struct store *store, const char *stage, int64_t grace_s, const char *const *fresh,
                       size_t n_fresh, size_t limit, struct store_stuck *ret, struct why *why);
-/* pg_task_read: the columns of TASK_COLUMNS from `column` on. */
+/* pg_task_read: so many columns, from that one on, as every statement that reads tasks names them. pg_graces:
+ * the parameter that says when a task is stuck; caller frees. */
+#define PG_TASK_COLUMNS 11
 struct store_task pg_task_read(const PGresult *result, int row, int column);
+char *pg_graces(const struct store_stage_grace *stages, size_t n);
 
 /* store_pg_issues.c */
 enum err pg_issue_tasks(struct store *store, const char *const *plane_ids, size_t n,
@@ -208,6 +227,22 @@ enum err pg_create_tasks(struct store *store, int64_t settings_revision, int64_t
 enum err pg_transition(struct store *store, int64_t settings_revision, int64_t valid_until_us,
                        const char *pass_id, const struct store_transition *batch, size_t n,
                        enum store_moved *ret_moved, struct why *why);
+
+/* store_pg_look.c */
+enum err pg_tasks_list(struct store *store, const struct store_tasks_query *query,
+                       struct store_tasks_page *ret, struct why *why);
+enum err pg_task_get(struct store *store, int64_t id, const struct store_tasks_query *query,
+                     struct store_task_entry *ret, int64_t *ret_now_us, struct why *why);
+enum err pg_repo_tasks(struct store *store, const char *repo, const char *const *stages, size_t n_stages,
+                       size_t limit, struct store_repo_tasks *ret, struct why *why);
+
+/* store_pg_outbox.c */
+enum err pg_outbox_list(struct store *store, size_t limit, struct store_outbox *ret, struct why *why);
+enum err pg_outbox_add(struct store *store, const char *id, const char *text, bool *ret_new, struct why *why);
+enum err pg_outbox_sent(struct store *store, const struct uuid_text *ids, size_t n, struct why *why);
+enum err pg_lease_take(struct store *store, const char *name, const char *owner, int64_t seconds,
+                       bool *ret_held, struct why *why);
+enum err pg_lease_drop(struct store *store, const char *name, const char *owner, struct why *why);
 
 /* store_pg_records.c */
 enum err pg_settings_read(struct store *store, struct store_settings *ret, struct why *why);

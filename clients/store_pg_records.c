@@ -115,6 +115,8 @@ static struct store_ledger_row ledger_row_read(const PGresult *result, int row)
         .agent = pg_text(result, row, 11, PG_TEXT_MAX),
         .reason = pg_text(result, row, 12, PG_TEXT_MAX),
         .evidence = pg_text(result, row, 13, PG_TEXT_MAX),
+        .missed_source = pg_text(result, row, 14, PG_TEXT_MAX),
+        .missed_event = pg_text(result, row, 15, PG_TEXT_MAX),
     };
 }
 

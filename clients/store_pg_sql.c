@@ -8,10 +8,14 @@
 #include <assert.h>
 
 #include "clients/base/err.h"
+#include "clients/base/limits.h"
 
 #define NOW_US "(extract(epoch FROM now()) * 1000000)::bigint"
 #define CLOCK_US "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 #define AT_US "(extract(epoch FROM at) * 1000000)::bigint"
+/* What is no point in time (infinity) is null. */
+#define US_OF(instant) \
+    "CASE WHEN isfinite(" instant ") THEN (extract(epoch FROM " instant ") * 1000000)::bigint END"
 
 /* Of the task t. */
 #define IS_BUSY "EXISTS (SELECT FROM jobs j WHERE j.task_id = t.id AND j.status IN ('queued', 'running'))"
@@ -21,64 +25,73 @@
 #define IS_REPLAYED "((SELECT v.id FROM reconcile_verdicts v WHERE v.id = w.verdict_id) IS NOT NULL)"
 
 #define REVISION "coalesce((SELECT revision FROM reconcile_settings WHERE id = 1), 0)"
-/* How long ago a task must have been touched. */
-#define DUE(grace_s) "now() - least(" grace_s ", 100000000000) * interval '1 second'"
 
-/* What is read of tasks, and how it is told: in the order of pg_task_read. A row without a stage or a time is
- * told so that no transition can mean it; what is no point in time has no age. */
+#define LEDGER_COLUMNS                                                                                      \
+    "seq, id, " AT_US                                                                                       \
+    ", task_id, pass_id, work_item_id, repo, from_stage, to_stage, side, outcome, agent, reason, evidence," \
+    " missed_source, missed_event"
+
+/* What is read of tasks t, and how pg_task_read wants it: the columns, then HEALS with its join, or NO_HEALS.
+ * A row without a stage or a time is told so that no transition can mean it; what is no point in time has no
+ * age. */
 #define TASK_FIELDS "t.id, t.plane_id, t.work_item_id, t.title, t.repo, t.branch, t.stage, t.updated_at"
 #define TASK_COLUMNS                                                                      \
     "t.id, t.plane_id, t.work_item_id, t.title, t.repo, t.branch, coalesce(t.stage, '')," \
     " coalesce(t.updated_at::text, 'infinity'),"                                          \
     " CASE WHEN isfinite(t.updated_at) THEN floor(extract(epoch FROM now() - t.updated_at))::bigint END"
-#define UPDATED_US \
-    "CASE WHEN isfinite(t.updated_at) THEN (extract(epoch FROM t.updated_at) * 1000000)::bigint END"
+#define HEALS ", h.heals, h.newest"
+#define NO_HEALS ", 0, 0"
+/* The ledger's rows that moved t out of the stage where it stands, by the index (task_id, seq). */
+#define HEALS_JOIN                                                                               \
+    " LEFT JOIN LATERAL (SELECT count(*) AS heals, max(l.seq) AS newest FROM reconcile_ledger l" \
+    "  WHERE l.task_id = t.id AND l.from_stage = t.stage"                                        \
+    "  AND l.at > now() - interval '" PG_DIGITS(LIMIT_HEALS_WINDOW_S) " seconds') h ON true"
 
-#define LEDGER_COLUMNS \
-    "seq, id, " AT_US  \
-    ", task_id, pass_id, work_item_id, repo, from_stage, to_stage, side, outcome, agent, reason, evidence"
+#define TASK_US US_OF("t.updated_at")
 
-/* 1 [{"stage", "grace_s"}, …]; 2 [known stage, …]; 3 {resting task id, …}; 4 a task id or 0; 5 the limit.
+/* Stages and since when a task must rest there to be stuck; of the parameter 1 [{"stage", "grace_s"}, …].
+ * WATCHED_FROM: at another time than now. */
+#define WATCHED WATCHED_FROM("now()")
+#define WATCHED_FROM(now)                                                                            \
+    " watched AS (SELECT stage, " now " - least(grace_s, 100000000000) * interval '1 second' AS due" \
+    "  FROM json_to_recordset($1::json) AS w(stage text, grace_s bigint))"
+/* Every stage where a task stands, by hopping from one to the next greater one in the index (stage,
+ * updated_at); and null, at the end. */
+#define STAGES                                                                                \
+    " stages AS ("                                                                            \
+    "  (SELECT stage FROM tasks WHERE stage IS NOT NULL ORDER BY stage LIMIT 1)"              \
+    "  UNION ALL"                                                                             \
+    "  SELECT (SELECT t.stage FROM tasks t WHERE t.stage > s.stage ORDER BY t.stage LIMIT 1)" \
+    "  FROM stages s WHERE s.stage IS NOT NULL)"
+
+/* 1 as for WATCHED; 2 {known stage, …}; 3 {resting task id, …}; 4 a task id or 0; 5 the limit.
  *
  * One row per listed task, the oldest of each repo first; the first columns are the same in every row, and
- * there is always one. Cost follows the tasks that rested for their grace:
- *   - `stuck` goes from each stage into the index (stage, updated_at); being LATERAL around an anti-join it
- *     cannot be turned into one pass over all tasks, whatever the planner believes;
- *   - `stages` hops from one stage to the next greater one in the same index.
- * Instants that are no points in time (infinity) make no age: not stuck. */
+ * there is always one. Cost follows the tasks that rested for their grace: `stuck` goes from each stage into
+ * the index (stage, updated_at); being LATERAL around an anti-join it cannot be turned into one pass over all
+ * tasks, whatever the planner believes. Instants that are no points in time (infinity) make no age: not
+ * stuck. */
 static const char stuck_sql[] =
-    "WITH RECURSIVE"
-    " watched AS ("
-    "  SELECT stage, " DUE(
-        "grace_s") " AS due"
-                   "  FROM json_to_recordset($1::json) AS w(stage text, grace_s bigint)),"
-                   " stuck AS MATERIALIZED ("
-                   "  SELECT t.* FROM watched w CROSS JOIN LATERAL ("
-                   "   SELECT " TASK_FIELDS " FROM tasks t WHERE t.stage = w.stage AND t.updated_at <= w.due "
-                   "AND isfinite(t.updated_at)"
-                   "   AND NOT " IS_BUSY ") t),"
-                   " listed AS ("
-                   "  SELECT *, row_number() OVER (PARTITION BY repo ORDER BY updated_at, id) AS turn FROM "
-                   "stuck"
-                   "  WHERE id NOT IN (SELECT unnest($3::bigint[])) AND $4::bigint IN (0, id)"
-                   "  ORDER BY turn, updated_at, id LIMIT $5::bigint),"
-                   " stages AS ("
-                   "  (SELECT stage FROM tasks WHERE stage IS NOT NULL ORDER BY stage LIMIT 1)"
-                   "  UNION ALL"
-                   "  SELECT (SELECT t.stage FROM tasks t WHERE t.stage > s.stage ORDER BY t.stage LIMIT 1)"
-                   "  FROM stages s WHERE s.stage IS NOT NULL),"
-                   " head AS MATERIALIZED ("
-                   "  SELECT " REVISION " AS revision, " NOW_US " AS now_us,"
-                   "   (SELECT count(*) FROM stuck) AS stuck,"
-                   "   (SELECT coalesce(floor(extract(epoch FROM now() - min(updated_at))), 0)::bigint FROM "
-                   "stuck)"
-                   "    AS oldest_s,"
-                   "   (SELECT count(*) FROM tasks WHERE stage IS NULL)"
-                   "    + (SELECT coalesce(sum((SELECT count(*) FROM tasks t WHERE t.stage = s.stage)), 0)"
-                   "       FROM stages s WHERE s.stage IS NOT NULL"
-                   "       AND s.stage NOT IN (SELECT json_array_elements_text($2::json))) AS strange) "
-                   "SELECT h.revision, h.now_us, h.stuck, h.oldest_s, h.strange::bigint, " TASK_COLUMNS
-                   " FROM head h LEFT JOIN listed t ON true ORDER BY t.turn, t.updated_at, t.id";
+    "WITH RECURSIVE" WATCHED ","
+    " stuck AS MATERIALIZED ("
+    "  SELECT t.* FROM watched w CROSS JOIN LATERAL ("
+    "   SELECT " TASK_FIELDS " FROM tasks t WHERE t.stage = w.stage AND t.updated_at <= w.due"
+    "   AND isfinite(t.updated_at) AND NOT " IS_BUSY ") t),"
+    " listed AS ("
+    "  SELECT *, row_number() OVER (PARTITION BY repo ORDER BY updated_at, id) AS turn FROM stuck"
+    "  WHERE id NOT IN (SELECT unnest($3::bigint[])) AND $4::bigint IN (0, id)"
+    "  ORDER BY turn, updated_at, id LIMIT $5::bigint)," STAGES ","
+    " head AS MATERIALIZED ("
+    "  SELECT " REVISION " AS revision, " NOW_US " AS now_us,"
+    "   (SELECT count(*) FROM stuck) AS stuck,"
+    "   (SELECT coalesce(floor(extract(epoch FROM now() - min(updated_at))), 0)::bigint FROM stuck)"
+    "    AS oldest_s,"
+    "   (SELECT count(*) FROM tasks WHERE stage IS NULL)"
+    "    + (SELECT coalesce(sum((SELECT count(*) FROM tasks t WHERE t.stage = s.stage)), 0)"
+    "       FROM stages s WHERE s.stage IS NOT NULL"
+    "       AND s.stage NOT IN (SELECT unnest($2::text[]))) AS strange) "
+    "SELECT a.revision, a.now_us, a.stuck, a.oldest_s, a.strange::bigint, " TASK_COLUMNS HEALS
+    " FROM head a LEFT JOIN listed t ON true" HEALS_JOIN " ORDER BY t.turn, t.updated_at, t.id";
 
 /* 1 the stage; 2 the grace; 3 {plane id, …} of fresh tasks; 4 the limit. As stuck_sql; the fields that tell
  * of all stuck tasks there tell of the listed ones here. Goes along (stage, updated_at) until it has enough.
@@ -86,23 +99,20 @@ static const char stuck_sql[] =
 static const char unstarted_sql[] =
     "WITH listed AS MATERIALIZED ("
     " SELECT " TASK_FIELDS " FROM tasks t WHERE t.stage = $1 AND isfinite(t.updated_at)"
-    "  AND (t.updated_at <= " DUE(
-        "$2::bigint") " OR t.plane_id = ANY ($3)) AND NOT " IS_BUSY
-                      " ORDER BY t.updated_at, t.id LIMIT $4::bigint) "
-                      "SELECT h.revision, h.now_us, h.listed, h.oldest_s, 0, " TASK_COLUMNS " FROM"
-                      " (SELECT " REVISION " AS revision, " NOW_US
-                      " AS now_us, (SELECT count(*) FROM listed) AS listed,"
-                      "  (SELECT floor(extract(epoch FROM now() - min(updated_at)))::bigint FROM listed) AS "
-                      "oldest_s) h"
-                      " LEFT JOIN listed t ON true ORDER BY t.updated_at, t.id";
+    "  AND (t.updated_at <= now() - least($2::bigint, 100000000000) * interval '1 second'"
+    "   OR t.plane_id = ANY ($3)) AND NOT " IS_BUSY " ORDER BY t.updated_at, t.id LIMIT $4::bigint) "
+    "SELECT a.revision, a.now_us, a.listed, a.oldest_s, 0, " TASK_COLUMNS NO_HEALS " FROM"
+    " (SELECT " REVISION " AS revision, " NOW_US " AS now_us, (SELECT count(*) FROM listed) AS listed,"
+    "  (SELECT floor(extract(epoch FROM now() - min(updated_at)))::bigint FROM listed) AS oldest_s) a"
+    " LEFT JOIN listed t ON true ORDER BY t.updated_at, t.id";
 
 /* 1 {plane id in each spelling, …}: the parameter takes the type of the column. One row per task, and always
  * one. */
 static const char issue_tasks_sql[] =
     "WITH found AS MATERIALIZED ("
     " SELECT " TASK_FIELDS ", " IS_BUSY " AS busy FROM tasks t WHERE t.plane_id = ANY ($1)) "
-    "SELECT h.revision, h.now_us, t.busy, " UPDATED_US ", " TASK_COLUMNS " FROM"
-    " (SELECT " REVISION " AS revision, " NOW_US " AS now_us) h LEFT JOIN found t ON true ORDER BY t.id";
+    "SELECT a.revision, a.now_us, t.busy, " TASK_US ", " TASK_COLUMNS NO_HEALS " FROM"
+    " (SELECT " REVISION " AS revision, " NOW_US " AS now_us) a LEFT JOIN found t ON true ORDER BY t.id";
 
 /* 1 [{"i", "id", "task_id", "seen", …}, …]; 2 the pass.
  *
@@ -111,13 +121,13 @@ static const char issue_tasks_sql[] =
  * ids, so that two replicas do not lock each other out. */
 static const char move_sql[] =
     "WITH want AS MATERIALIZED ("
-    "  SELECT * FROM (SELECT *, row_number() OVER (PARTITION BY task_id, from_stage, seen ORDER BY i) AS "
-    "turn,"
-    "   row_number() OVER (PARTITION BY verdict_id ORDER BY i) AS replay"
+    "  SELECT * FROM (SELECT *,"
+    "    row_number() OVER (PARTITION BY task_id, from_stage, seen ORDER BY i) AS turn,"
+    "    row_number() OVER (PARTITION BY verdict_id ORDER BY i) AS replay"
     "   FROM json_to_recordset($1::json) AS w("
     "    i int, id uuid, task_id bigint, seen text, from_stage text, to_stage text, agent text,"
     "    work_item_id text, repo text, side text, outcome text, reason text, evidence text,"
-    "    verdict_id text)) w"
+    "    verdict_id text, missed_source text, missed_event text, message text)) w"
     "  WHERE w.turn = 1 AND (w.replay = 1 OR w.verdict_id IS NULL) ORDER BY w.task_id, w.i),"
     " moved AS ("
     "  UPDATE tasks t SET stage = w.to_stage, updated_at = now() FROM want w"
@@ -133,12 +143,18 @@ static const char move_sql[] =
     "  WHERE w.verdict_id IS NOT NULL RETURNING id),"
     " written AS ("
     "  INSERT INTO reconcile_ledger (id, at, task_id, pass_id, work_item_id, repo, from_stage,"
-    "   to_stage, side, outcome, agent, reason, evidence)"
-    "  SELECT w.id, now(), w.task_id, $2, w.work_item_id, w.repo, w.from_stage,"
-    "   w.to_stage, w.side, w.outcome, w.agent, w.reason, w.evidence"
-    "  FROM want w JOIN moved m ON m.i = w.i ORDER BY w.i RETURNING id) "
+    "   to_stage, side, outcome, agent, reason, evidence, missed_source, missed_event)"
+    "  SELECT w.id, now(), w.task_id, $2, w.work_item_id, w.repo, w.from_stage, w.to_stage, w.side, "
+    "w.outcome,"
+    "   w.agent, w.reason, w.evidence, w.missed_source, w.missed_event"
+    "  FROM want w JOIN moved m ON m.i = w.i ORDER BY w.i RETURNING id),"
+    " told AS ("
+    "  INSERT INTO reconcile_outbox (id, at, text)"
+    "  SELECT w.id, now(), w.message FROM want w JOIN moved m ON m.i = w.i"
+    "  WHERE w.message IS NOT NULL ORDER BY w.i RETURNING id) "
     "SELECT w.i, (w.agent IS NULL OR EXISTS (SELECT FROM queued q WHERE q.task_id = w.task_id))"
     " AND (w.verdict_id IS NULL OR EXISTS (SELECT FROM replayed v WHERE v.id = w.verdict_id))"
+    " AND (w.message IS NULL OR EXISTS (SELECT FROM told o WHERE o.id = w.id))"
     " AND EXISTS (SELECT FROM written l WHERE l.id = w.id), NULL FROM want w JOIN moved m ON m.i = w.i";
 
 /* 1 as for move_sql, only the keys. What became of rows that did not move: whether the ledger has them, and
@@ -182,10 +198,94 @@ static const char create_again_sql[] =
     " NOT EXISTS (SELECT FROM there t WHERE t.plane_id = lower(w.plane_id))"
     " FROM json_to_recordset($1::json) AS w(i int, id bigint, plane_id text)";
 
+/* An entry as store_pg_look.c reads it, behind the clock, the listing's instant, whether it is stuck and its
+ * key: of a task t and its newest active job j. Were the jobs ordered by their bare id, the planner might
+ * walk along all of them. */
+#define JOB_US US_OF("j.updated_at")
+#define ENTRY_COLUMNS TASK_US ", j.id, j.agent, j.status, " JOB_US ", " TASK_COLUMNS HEALS
+#define ENTRY_JOINS                                                                \
+    " LEFT JOIN LATERAL (SELECT j.id, j.agent, j.status, j.updated_at FROM jobs j" \
+    "  WHERE j.task_id = t.id AND j.status IN ('queued', 'running')"               \
+    "  ORDER BY j.id + 0 DESC LIMIT 1) j ON true" HEALS_JOIN
+
+/* Where a task stands in its part of the list; one without a time comes first, for null is compared by
+ * nothing. Behind which place the list goes on. */
+#define PLACE "coalesce(t.updated_at, '-infinity'), t.id"
+#define BEHIND_STUCK "($5::timestamptz + $6::interval, $7::bigint)"
+#define BEHIND_OTHERS "($8::timestamptz + $9::interval, $10::bigint)"
+#define AS_OF "(SELECT as_of FROM clock)"
+#define WATCHED_AS_OF WATCHED_FROM(AS_OF)
+
+/* 1 as for WATCHED; 2 {terminal stage, …}; 3 a stage or null; 4 the instant of the first page, as an interval
+ * since 1970, or null; where to go on, as an instant, an interval to add to it, and an id: 5, 6, 7 among the
+ * stuck ones, 8, 9, 10 among the others; 11 the limit; `only`: a further condition.
+ *
+ * Cost follows the page: of each stage at most the limit is taken of either kind, in the order of (stage,
+ * updated_at). The tasks without a stage or a time are looked for on their own, for there is no order by what
+ * is not there. What was stuck when the first page was made is so for all of them. */
+#define TASKS_LIST(only)                                                                                \
+    "WITH RECURSIVE"                                                                                    \
+    " clock AS MATERIALIZED (SELECT coalesce('epoch'::timestamptz + $4::interval, now()) AS "           \
+    "as_of)," WATCHED_AS_OF "," STAGES ","                                                              \
+    " open AS MATERIALIZED ("                                                                           \
+    "  SELECT s.stage, w.due FROM ("                                                                    \
+    "   SELECT $3::text AS stage WHERE $3 IS NOT NULL"                                                  \
+    "   UNION ALL SELECT stage FROM stages WHERE $3 IS NULL AND stage <> ALL ($2::text[])) s"           \
+    "  LEFT JOIN watched w ON w.stage = s.stage),"                                                      \
+    " found AS ("                                                                                       \
+    "  SELECT 1 AS part, t.* FROM open o CROSS JOIN LATERAL ("                                          \
+    "   SELECT " TASK_FIELDS " FROM tasks t WHERE t.stage = o.stage AND t.updated_at <= o.due"          \
+    "   AND isfinite(t.updated_at) AND (t.updated_at, t.id) > " BEHIND_STUCK only "   AND NOT " IS_BUSY \
+    " ORDER BY t.updated_at, t.id LIMIT $11::bigint) t"                                                 \
+    "  UNION ALL"                                                                                       \
+    "  SELECT 2, t.* FROM open o CROSS JOIN LATERAL ("                                                  \
+    "   SELECT " TASK_FIELDS " FROM tasks t WHERE t.stage = o.stage"                                    \
+    "   AND (t.updated_at, t.id) > " BEHIND_OTHERS only                                                 \
+    "   AND (o.due IS NULL OR t.updated_at > o.due OR NOT isfinite(t.updated_at) OR " IS_BUSY ")"       \
+    "   ORDER BY t.updated_at, t.id LIMIT $11::bigint) t"                                               \
+    "  UNION ALL"                                                                                       \
+    "  SELECT 2, t.* FROM open o CROSS JOIN LATERAL ("                                                  \
+    "   SELECT " TASK_FIELDS " FROM tasks t WHERE t.stage = o.stage AND t.updated_at IS NULL"           \
+    "   AND (" PLACE ") > " BEHIND_OTHERS only " ORDER BY t.id + 0 LIMIT $11::bigint) t"                \
+    "  UNION ALL"                                                                                       \
+    "  (SELECT 2, " TASK_FIELDS " FROM tasks t WHERE $3 IS NULL AND t.stage IS NULL"                    \
+    "   AND (" PLACE ") > " BEHIND_OTHERS only " ORDER BY " PLACE " LIMIT $11::bigint)),"               \
+    " page AS MATERIALIZED (SELECT * FROM found t ORDER BY part, " PLACE " LIMIT $11::bigint) "         \
+    "SELECT " NOW_US ", (extract(epoch FROM " AS_OF ") * 1000000)::bigint, t.part = 1,"                 \
+    " CASE WHEN isfinite(t.updated_at) THEN (extract(epoch FROM t.updated_at) * 1000000)::bigint::text" \
+    "  ELSE coalesce(t.updated_at, '-infinity')::text END, " ENTRY_COLUMNS " FROM page t" ENTRY_JOINS   \
+    " ORDER BY t.part, " PLACE
+
+/* 1 as for WATCHED; 2 the id. */
+static const char task_get_sql[] =
+    "WITH" WATCHED " "
+    "SELECT " NOW_US ", NULL, isfinite(t.updated_at) AND j.id IS NULL AND EXISTS"
+    " (SELECT FROM watched w WHERE w.stage = t.stage AND t.updated_at <= w.due), NULL, " ENTRY_COLUMNS
+    " FROM tasks t" ENTRY_JOINS " WHERE t.id = $2::bigint";
+
+/* 1 the name, 2 the owner, 3 the seconds. Whether the lease is held now. ON CONFLICT would lock, and so
+ * write, a row that it leaves alone; hence the look at it first. */
+static const char lease_take_sql[] =
+    "WITH seen AS MATERIALIZED ("
+    "  SELECT owner = $2 AS ours, until > now() AS runs,"
+    "   until > now() + $3::bigint * interval '0.5 seconds' AS is_long"
+    "  FROM reconcile_leases WHERE name = $1),"
+    " taken AS ("
+    "  INSERT INTO reconcile_leases AS l (name, owner, until)"
+    "  SELECT $1, $2, now() + $3::bigint * interval '1 second'"
+    "  WHERE NOT EXISTS (SELECT FROM seen WHERE runs AND (is_long OR NOT ours))"
+    "  ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, until = excluded.until"
+    "  WHERE l.owner = excluded.owner OR l.until <= now() RETURNING name) "
+    "SELECT EXISTS (SELECT FROM taken) OR EXISTS (SELECT FROM seen WHERE ours AND is_long)";
+
 /* The revision and the clock, the clock read after the lock was got. */
 #define POLICY_LOCKED(lock)                \
     "SELECT s.revision, " CLOCK_US " FROM" \
     " (SELECT revision FROM reconcile_settings WHERE id = 1 FOR " lock ") s"
+
+#define HAS_COLUMN(relation, attribute)                                                            \
+    "EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = to_regclass(quote_ident(" relation "))" \
+    " AND a.attname = " attribute " AND a.attnum > 0 AND NOT a.attisdropped)"
 
 static const struct pg_statement statements[] = {
     [PG_SETTINGS_READ] = {"settings_read",
@@ -225,6 +325,41 @@ static const struct pg_statement statements[] = {
                                 "SELECT " LEDGER_COLUMNS " FROM reconcile_ledger WHERE seq < $1::bigint"
                                 " AND task_id = $3::bigint ORDER BY seq DESC LIMIT $2::bigint",
                                 3},
+    /* 1 the limit. One row per message, and always one. */
+    [PG_OUTBOX_LIST] = {"outbox_list",
+                        "SELECT d.depth, o.id, o.seq, floor(extract(epoch FROM now() - o.at))::bigint, o.text"
+                        " FROM (SELECT count(*) AS depth FROM reconcile_outbox WHERE sent_at IS NULL) d"
+                        " LEFT JOIN (SELECT * FROM reconcile_outbox WHERE sent_at IS NULL"
+                        "  ORDER BY seq LIMIT $1::bigint) o ON true ORDER BY o.seq",
+                        1},
+    /* 1 the id, 2 the text. */
+    [PG_OUTBOX_ADD] = {"outbox_add",
+                       "INSERT INTO reconcile_outbox (id, at, text) VALUES ($1::uuid, now(), $2)"
+                       " ON CONFLICT (id) DO NOTHING RETURNING seq",
+                       2},
+    /* 1 {id, …}. */
+    [PG_OUTBOX_SENT] = {"outbox_sent",
+                        "UPDATE reconcile_outbox SET sent_at = now()"
+                        " WHERE id = ANY ($1::uuid[]) AND sent_at IS NULL",
+                        1},
+    /* 1 how many stay. */
+    [PG_OUTBOX_PRUNE] = {"outbox_prune",
+                         "DELETE FROM reconcile_outbox WHERE sent_at IS NOT NULL AND seq <="
+                         " (SELECT seq FROM reconcile_outbox WHERE sent_at IS NOT NULL"
+                         "  ORDER BY seq DESC OFFSET $1::bigint LIMIT 1)",
+                         1},
+    [PG_LEASE_TAKE] = {"lease_take", lease_take_sql, 3},
+    /* 1 the name, 2 the owner. */
+    [PG_LEASE_DROP] = {"lease_drop", "DELETE FROM reconcile_leases WHERE name = $1 AND owner = $2", 2},
+    [PG_TASKS_LIST] = {"tasks_list", TASKS_LIST(""), 11},
+    [PG_TASKS_LIST_OF_REPO] = {"tasks_list_of_repo", TASKS_LIST(" AND t.repo = $12"), 12},
+    [PG_TASK_GET] = {"task_get", task_get_sql, 2},
+    /* 1 the repo, 2 {stage, …}, 3 the limit. Ordered as in JOB_JOIN. */
+    [PG_REPO_TASKS] = {"repo_tasks",
+                       "SELECT id, work_item_id, branch, stage FROM tasks"
+                       " WHERE repo = $1 AND stage = ANY ($2::text[]) AND branch <> ''"
+                       " ORDER BY id + 0 DESC LIMIT $3::bigint",
+                       3},
     /* 1 the id, 2 the start, 3 the report. */
     [PG_PASS_SAVE] = {"pass_save",
                       "INSERT INTO reconcile_passes (id, started_us, report) VALUES ($1, $2::bigint, $3)"
@@ -247,11 +382,10 @@ static const struct pg_statement statements[] = {
                     "SELECT w.relation, w.attribute, to_regclass(quote_ident(w.relation)) IS NULL"
                     " FROM ROWS FROM (json_to_recordset($1::json) AS (relation text, attribute text))"
                     " WITH ORDINALITY AS w(relation, attribute, nth)"
-                    " WHERE NOT EXISTS (SELECT FROM pg_attribute a"
-                    "  WHERE a.attrelid = to_regclass(quote_ident(w.relation))"
-                    "  AND a.attname = w.attribute AND a.attnum > 0 AND NOT a.attisdropped)"
-                    " ORDER BY w.nth LIMIT 1",
+                    " WHERE NOT " HAS_COLUMN("w.relation", "w.attribute") " ORDER BY w.nth LIMIT 1",
                     1},
+    [PG_SHAPE] = {"shape", "SELECT max(version) FROM reconcile_schema", 0},
+    [PG_HAS_COLUMN] = {"has_column", "SELECT " HAS_COLUMN("$1", "$2"), 2},
     [PG_HAS_RELATION] = {"has_relation", "SELECT to_regclass(quote_ident($1)) IS NOT NULL", 1},
     [PG_HAS_SCHEMA] = {"has_schema", "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1)", 1},
 };

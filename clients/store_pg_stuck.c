@@ -11,31 +11,18 @@
 /* The columns of PG_STUCK and PG_UNSTARTED. */
 enum { COL_REVISION, COL_NOW_US, COL_COUNT, COL_OLDEST_S, COL_UNKNOWN_STAGE, COL_TASK };
 
-static char *line_take(json_t *value)
-{
-    char *line = json_line(value);
-    json_decref(value);
-    return line;
-}
-
-static char *graces_line(const struct store_stuck_query *query)
+char *pg_graces(const struct store_stage_grace *stages, size_t n)
 {
     json_t *graces = json_array();
-    for (size_t i = 0; i < query->n_stages; i++) {
+    for (size_t i = 0; i < n; i++) {
         json_t *watched = json_object();
-        json_put(watched, "stage", json_text(query->stages[i].stage));
-        json_put(watched, "grace_s", json_integer(query->stages[i].grace_s));
+        json_put(watched, "stage", json_text(stages[i].stage));
+        json_put(watched, "grace_s", json_integer(stages[i].grace_s));
         json_push(graces, watched);
     }
-    return line_take(graces);
-}
-
-static char *known_line(const struct store_stuck_query *query)
-{
-    json_t *known = json_array();
-    for (size_t i = 0; i < query->n_known; i++)
-        json_push(known, json_text(query->known[i]));
-    return line_take(known);
+    char *line = json_line(graces);
+    json_decref(graces);
+    return line;
 }
 
 /* An array as PostgreSQL writes it: "{1,2}". */
@@ -62,6 +49,8 @@ struct store_task pg_task_read(const PGresult *result, int row, int column)
         .stage = pg_text(result, row, column + 6, LIMIT_TASK_TEXT),
         .version = pg_text(result, row, column + 7, LIMIT_TASK_TEXT),
         .age_s = pg_int(result, row, column + 8),
+        .recent_heals = pg_int(result, row, column + 9),
+        .newest_heal_seq = pg_int(result, row, column + 10),
     };
 }
 
@@ -99,8 +88,8 @@ static enum err stuck_ask(struct store *store, enum pg_sql which, const char *co
 enum err pg_stuck(struct store *store, const struct store_stuck_query *query, struct store_stuck *ret,
                   struct why *why)
 {
-    AUTO_FREE char *graces = graces_line(query);
-    AUTO_FREE char *known = known_line(query);
+    AUTO_FREE char *graces = pg_graces(query->stages, query->n_stages);
+    AUTO_FREE char *known = pg_array(query->known, query->n_known);
     AUTO_FREE char *resting = resting_line(query);
     char only[PG_INT_SIZE], limit[PG_INT_SIZE];
     const char *const params[] = {graces, known, resting, pg_int_text(query->only_task, only),

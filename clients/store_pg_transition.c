@@ -1,4 +1,4 @@
-/* The one transition: compare-and-set of task, job and ledger row. How a batch of them becomes one
+/* The one transition: compare-and-set of task, job, ledger row and message. How a batch of them becomes one
  * transaction is in store_pg_batch.c. */
 #include "clients/store_pg.h"
 
@@ -25,10 +25,17 @@ static json_t *row_whole(const struct pg_batch *batch, size_t i)
     const struct {
         const char *key, *text;
     } texts[] = {
-        {"to_stage", transition->to_stage}, {"agent", transition->agent},
-        {"side", transition->side},         {"outcome", transition->outcome},
-        {"reason", transition->reason},     {"evidence", transition->evidence},
-        {"repo", transition->task->repo},   {"work_item_id", transition->task->work_item_id},
+        {"to_stage", transition->to_stage},
+        {"agent", transition->agent},
+        {"side", transition->side},
+        {"outcome", transition->outcome},
+        {"reason", transition->reason},
+        {"evidence", transition->evidence},
+        {"repo", transition->task->repo},
+        {"work_item_id", transition->task->work_item_id},
+        {"missed_source", transition->missed_source},
+        {"missed_event", transition->missed_event},
+        {"message", transition->message},
     };
     json_t *row = row_key(batch, i);
     for (size_t k = 0; k < ARRAY_LEN(texts); k++)

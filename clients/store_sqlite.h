@@ -47,6 +47,16 @@ enum sqlite_sql {
     SQL_TASK_STANDS,
     SQL_JOB_QUEUE,
     SQL_LEDGER_ADD,
+    SQL_OUTBOX_ADD,
+    SQL_OUTBOX_LIST,
+    SQL_OUTBOX_SENT,
+    SQL_OUTBOX_PRUNE,
+    SQL_LEASE_STANDS,
+    SQL_LEASE_TAKE,
+    SQL_LEASE_DROP,
+    SQL_TASKS_LIST,
+    SQL_TASK_GET,
+    SQL_REPO_TASKS,
     SQL_LEDGER_SUMMARY,
     SQL_LEDGER_LIST,
     SQL_LEDGER_LIST_OF_TASK,
@@ -107,17 +117,18 @@ void sqlite_put(sqlite3_stmt *statement, int index, const char *text);
 void sqlite_put_limit(sqlite3_stmt *statement, int index, size_t limit);
 
 /* sqlite_line_take: a list as json_each() reads it, on one line; takes `value`. sqlite_texts_line: of texts.
- * Caller frees. */
+ * sqlite_graces_line: of pairs of stage and grace. Caller frees. */
 char *sqlite_line_take(json_t *value_take);
 char *sqlite_texts_line(const char *const *texts, size_t n);
+char *sqlite_graces_line(const struct store_stage_grace *stages, size_t n);
 
 /* sqlite_text: a column of any type as valid UTF-8, at most max bytes; NULL for null. Caller frees.
  * sqlite_uuid: a column that holds a UUID. sqlite_task: the columns that TASK_COLUMNS of store_sqlite_sql.c
- * names, from `first` on; free with store_task_done. */
+ * names, with the age and the heals, from `first` on; free with store_task_done. */
 char *sqlite_text(sqlite3_stmt *statement, int column, size_t max);
 struct uuid_text sqlite_uuid(sqlite3_stmt *statement, int column);
 struct store_task sqlite_task(sqlite3_stmt *row, int first);
-enum { SQLITE_TASK_COLUMNS = 9 };
+enum { SQLITE_TASK_COLUMNS = 11 };
 
 /* ---- rows that are written together, and may fail alone (store_sqlite_batch.c) ------------------------ */
 
@@ -164,6 +175,27 @@ enum err sqlite_create_tasks(struct store *store, int64_t settings_revision, int
 enum err sqlite_transition(struct store *store, int64_t settings_revision, int64_t valid_until_us,
                            const char *pass_id, const struct store_transition *batch, size_t n,
                            enum store_moved *ret_moved, struct why *why);
+
+/* store_sqlite_outbox.c. sqlite_outbox_put: outbox_add within a transaction of the caller's. */
+enum err sqlite_outbox_list(struct store *store, size_t limit, struct store_outbox *ret, struct why *why);
+enum err sqlite_outbox_put(struct sqlite_conn *conn, const char *id, const char *text, bool *ret_new,
+                           struct why *why);
+enum err sqlite_outbox_add(struct store *store, const char *id, const char *text, bool *ret_new,
+                           struct why *why);
+enum err sqlite_outbox_sent(struct store *store, const struct uuid_text *ids, size_t n, struct why *why);
+
+/* store_sqlite_lease.c */
+enum err sqlite_lease_take(struct store *store, const char *name, const char *owner, int64_t seconds,
+                           bool *ret_held, struct why *why);
+enum err sqlite_lease_drop(struct store *store, const char *name, const char *owner, struct why *why);
+
+/* store_sqlite_look.c */
+enum err sqlite_tasks_list(struct store *store, const struct store_tasks_query *query,
+                           struct store_tasks_page *ret, struct why *why);
+enum err sqlite_task_get(struct store *store, int64_t id, const struct store_tasks_query *query,
+                         struct store_task_entry *ret, int64_t *ret_now_us, struct why *why);
+enum err sqlite_repo_tasks(struct store *store, const char *repo, const char *const *stages, size_t n_stages,
+                           size_t limit, struct store_repo_tasks *ret, struct why *why);
 
 /* store_sqlite_records.c */
 enum err sqlite_settings_read(struct store *store, struct store_settings *ret, struct why *why);

@@ -86,6 +86,8 @@ static struct store_ledger_row ledger_row_read(sqlite3_stmt *row)
         .agent = sqlite_text(row, 11, TEXT_MAX),
         .reason = sqlite_text(row, 12, TEXT_MAX),
         .evidence = sqlite_text(row, 13, TEXT_MAX),
+        .missed_source = sqlite_text(row, 14, TEXT_MAX),
+        .missed_event = sqlite_text(row, 15, TEXT_MAX),
     };
 }
 

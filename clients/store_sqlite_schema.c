@@ -1,110 +1,130 @@
-/* The tables: theirs and ours, created where they are missing and never altered, and what /readyz asks of
- * them.
+/* The tables: theirs and ours, created where they are missing, and what /readyz asks of them.
  *
- * A table comes with its indexes or not at all: a table or view of the orchestrator's that is there is left
- * as it is, indexes included, for its schema is somebody else's to keep.
+ * A table comes with its indexes or not at all. A table or view of the orchestrator's that is there is left
+ * as it is, indexes included, for its schema is somebody else's to keep. Ours may gain columns from one
+ * version of their shape to the next, null in the rows that are there, so that an older program beside us
+ * goes on; what shape they are of stands in reconcile_schema.
  */
 #include "clients/store_sqlite.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "clients/base/limits.h"
 
-/* A table with the columns that we read or write, and how it is made when it is not there: the table, then
- * what belongs to it. */
+/* The version of the shape that this program makes and knows. */
+#define SHAPE 2
+
+/* A column that we read or write, and how it is made. */
+struct column {
+    const char *name, *definition;
+    bool later; /* not there in every version of its table: added where it is missing */
+};
+
 struct table {
     const char *name;
-    const char *columns[16];
-    const char *create[4];
+    bool ours;
+    struct column columns[18];
+    const char *then[3]; /* what comes with the table: its indexes, its first row */
 };
 
 static const struct table tables[] = {
     {
         .name = "tasks",
-        .columns = {"id", "plane_id", "work_item_id", "title", "repo", "branch", "stage", "created_at",
-                    "updated_at"},
-        .create = {"CREATE TABLE tasks ("
-                   " id INTEGER PRIMARY KEY AUTOINCREMENT,"
-                   " plane_id TEXT UNIQUE,"
-                   " work_item_id TEXT,"
-                   " title TEXT,"
-                   " repo TEXT,"
-                   " branch TEXT,"
-                   " stage TEXT NOT NULL DEFAULT 'created',"
-                   " created_at TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP,"
-                   " updated_at TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP)",
-                   /* With repo, the stuck ones are put into their fair order without a look at the table. */
-                   "CREATE INDEX reconcile_tasks_stage ON tasks (stage, updated_at, repo)"},
+        .columns = {{"id", "INTEGER PRIMARY KEY AUTOINCREMENT"},
+                    {"plane_id", "TEXT UNIQUE"},
+                    {"work_item_id", "TEXT"},
+                    {"title", "TEXT"},
+                    {"repo", "TEXT"},
+                    {"branch", "TEXT"},
+                    {"stage", "TEXT NOT NULL DEFAULT 'created'"},
+                    {"created_at", "TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP"},
+                    {"updated_at", "TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP"}},
+        /* With repo, the stuck ones are put into their fair order without a look at the table. */
+        .then = {"CREATE INDEX reconcile_tasks_stage ON tasks (stage, updated_at, repo)",
+                 "CREATE INDEX reconcile_tasks_repo ON tasks (repo, stage)"},
     },
     {
         .name = "jobs",
-        .columns = {"task_id", "agent", "status", "created_at", "updated_at"},
-        .create = {"CREATE TABLE jobs ("
-                   " id INTEGER PRIMARY KEY AUTOINCREMENT,"
-                   " task_id INTEGER NOT NULL,"
-                   " agent TEXT NOT NULL,"
-                   " status TEXT NOT NULL DEFAULT 'queued'"
-                   "  CHECK (status IN ('queued', 'running', 'done', 'failed')),"
-                   " created_at TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP,"
-                   " updated_at TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP)",
-                   "CREATE UNIQUE INDEX reconcile_jobs_one_active ON jobs (task_id)"
-                   " WHERE status IN ('queued', 'running')"},
+        .columns = {{"id", "INTEGER PRIMARY KEY AUTOINCREMENT"},
+                    {"task_id", "INTEGER NOT NULL"},
+                    {"agent", "TEXT NOT NULL"},
+                    {"status", "TEXT NOT NULL DEFAULT 'queued'"
+                               " CHECK (status IN ('queued', 'running', 'done', 'failed'))"},
+                    {"created_at", "TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP"},
+                    {"updated_at", "TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP"}},
+        .then = {"CREATE UNIQUE INDEX reconcile_jobs_one_active ON jobs (task_id)"
+                 " WHERE status IN ('queued', 'running')"},
     },
     {
         .name = "reconcile_settings",
-        .columns = {"id", "revision", "overrides", "updated_at"},
-        .create = {"CREATE TABLE reconcile_settings ("
-                   " id INTEGER PRIMARY KEY CHECK (id = 1),"
-                   " revision INTEGER NOT NULL,"
-                   " overrides TEXT NOT NULL,"
-                   " updated_at TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP)",
-                   "INSERT INTO reconcile_settings (id, revision, overrides) VALUES (1, 0, '{}')"},
+        .ours = true,
+        .columns = {{"id", "INTEGER PRIMARY KEY CHECK (id = 1)"},
+                    {"revision", "INTEGER NOT NULL"},
+                    {"overrides", "TEXT NOT NULL"},
+                    {"updated_at", "TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP"}},
+        .then = {"INSERT INTO reconcile_settings (id, revision, overrides) VALUES (1, 0, '{}')"},
     },
     {
         .name = "reconcile_ledger",
-        .columns = {"seq", "id", "at", "task_id", "pass_id", "work_item_id", "repo", "from_stage", "to_stage",
-                    "side", "outcome", "agent", "reason", "evidence"},
-        .create = {"CREATE TABLE reconcile_ledger ("
-                   " seq INTEGER PRIMARY KEY AUTOINCREMENT,"
-                   " id TEXT NOT NULL UNIQUE,"
-                   " at TEXT NOT NULL,"
-                   " task_id INTEGER NOT NULL,"
-                   " pass_id TEXT,"
-                   " work_item_id TEXT,"
-                   " repo TEXT,"
-                   " from_stage TEXT NOT NULL,"
-                   " to_stage TEXT NOT NULL,"
-                   " side TEXT NOT NULL,"
-                   " outcome TEXT NOT NULL,"
-                   " agent TEXT,"
-                   " reason TEXT,"
-                   " evidence TEXT)",
-                   "CREATE INDEX reconcile_ledger_task ON reconcile_ledger (task_id, seq)"},
+        .ours = true,
+        .columns = {{"seq", "INTEGER PRIMARY KEY AUTOINCREMENT"},
+                    {"id", "TEXT NOT NULL UNIQUE"},
+                    {"at", "TEXT NOT NULL"},
+                    {"task_id", "INTEGER NOT NULL"},
+                    {"pass_id", "TEXT"},
+                    {"work_item_id", "TEXT"},
+                    {"repo", "TEXT"},
+                    {"from_stage", "TEXT NOT NULL"},
+                    {"to_stage", "TEXT NOT NULL"},
+                    {"side", "TEXT NOT NULL"},
+                    {"outcome", "TEXT NOT NULL"},
+                    {"agent", "TEXT"},
+                    {"reason", "TEXT"},
+                    {"evidence", "TEXT"},
+                    {"missed_source", "TEXT", .later = true},
+                    {"missed_event", "TEXT", .later = true}},
+        .then = {"CREATE INDEX reconcile_ledger_task ON reconcile_ledger (task_id, seq)"},
     },
     {
         /* State-change activities of Plane that were replayed: never twice. */
         .name = "reconcile_verdicts",
-        .columns = {"id", "task_id", "at"},
-        .create = {"CREATE TABLE reconcile_verdicts ("
-                   " id TEXT PRIMARY KEY NOT NULL,"
-                   " task_id INTEGER NOT NULL,"
-                   " at TEXT NOT NULL)"},
+        .ours = true,
+        .columns = {{"id", "TEXT PRIMARY KEY NOT NULL"},
+                    {"task_id", "INTEGER NOT NULL"},
+                    {"at", "TEXT NOT NULL"}},
+    },
+    {
+        .name = "reconcile_outbox",
+        .ours = true,
+        .columns = {{"seq", "INTEGER PRIMARY KEY AUTOINCREMENT"},
+                    {"id", "TEXT NOT NULL UNIQUE"},
+                    {"at", "TEXT NOT NULL"},
+                    {"text", "TEXT NOT NULL"},
+                    {"sent_at", "TEXT"}},
+        .then = {"CREATE INDEX reconcile_outbox_unsent ON reconcile_outbox (seq) WHERE sent_at IS NULL",
+                 "CREATE INDEX reconcile_outbox_sent ON reconcile_outbox (seq) WHERE sent_at IS NOT NULL"},
+    },
+    {
+        .name = "reconcile_leases",
+        .ours = true,
+        .columns = {{"name", "TEXT PRIMARY KEY NOT NULL"},
+                    {"owner", "TEXT NOT NULL"},
+                    {"until", "TEXT NOT NULL"}},
     },
     {
         .name = "reconcile_passes",
-        .columns = {"id", "started_us", "report"},
-        .create = {"CREATE TABLE reconcile_passes ("
-                   " id TEXT PRIMARY KEY NOT NULL,"
-                   " started_us INTEGER NOT NULL,"
-                   " report TEXT NOT NULL)",
-                   "CREATE INDEX reconcile_passes_started ON reconcile_passes (started_us, id)"},
+        .ours = true,
+        .columns = {{"id", "TEXT PRIMARY KEY NOT NULL"},
+                    {"started_us", "INTEGER NOT NULL"},
+                    {"report", "TEXT NOT NULL"}},
+        .then = {"CREATE INDEX reconcile_passes_started ON reconcile_passes (started_us, id)"},
     },
     {
-        /* For the versions to come: what shape the tables above are of. */
+        /* The versions of the shape that the tables above have had; the greatest is what they are of. */
         .name = "reconcile_schema",
-        .columns = {"version"},
-        .create = {"CREATE TABLE reconcile_schema (version INTEGER PRIMARY KEY)",
-                   "INSERT INTO reconcile_schema (version) VALUES (1)"},
+        .ours = true,
+        .columns = {{"version", "INTEGER PRIMARY KEY"}},
     },
 };
 
@@ -168,48 +188,115 @@ static enum err shape_new_file(struct sqlite_conn *conn, struct why *why)
     return err == ERR_TIMEOUT ? ERR_OK : err;
 }
 
-static enum err count_missing(struct sqlite_conn *conn, size_t *ret_missing, struct why *why)
+/* shape_read: 0 when nothing says of what shape the tables are. ERR_UNAVAILABLE for a newer one than ours:
+ * what it means is not for us to guess. */
+static enum err shape_read(struct sqlite_conn *conn, int64_t *ret_shape, struct why *why)
 {
-    enum err err = ERR_OK;
-    size_t missing = 0;
-    for (size_t i = 0; !err && i < ARRAY_LEN(tables); i++) {
-        bool there = false;
-        err = has_table(conn, tables[i].name, &there, why);
-        missing += !there;
-    }
-    *ret_missing = missing;
+    bool there = false;
+    sqlite3_stmt *statement;
+    enum err err = has_table(conn, "reconcile_schema", &there, why);
+    *ret_shape = 0;
+    if (err || !there)
+        return err;
+    if ((err = sqlite_prepare(conn, "SELECT max(version) FROM reconcile_schema", &statement, why)))
+        return err;
+    if (!(err = sqlite_step(conn, statement, &there, why)))
+        *ret_shape = sqlite3_column_int64(statement, 0);
+    (void)sqlite3_finalize(statement);
+    if (!err && *ret_shape > SHAPE)
+        return why_set(
+            why, ERR_UNAVAILABLE,
+            "the tables are of version %lld, and this program knows them up to version %d: a newer "
+            "one has been here",
+            (long long)*ret_shape, SHAPE);
     return err;
 }
 
-static enum err table_make(struct sqlite_conn *conn, const struct table *table, size_t *created,
-                           struct why *why)
+/* Whether anything is missing that migrate makes. */
+static enum err is_complete(struct sqlite_conn *conn, bool *ret_complete, struct why *why)
+{
+    int64_t shape;
+    enum err err = shape_read(conn, &shape, why);
+    bool complete = shape == SHAPE;
+    for (size_t i = 0; !err && complete && i < ARRAY_LEN(tables); i++) {
+        err = has_table(conn, tables[i].name, &complete, why);
+        for (const struct column *column = tables[i].columns; !err && complete && column->name; column++)
+            if (column->later)
+                err = has_column(conn, tables[i].name, column->name, &complete, why);
+    }
+    *ret_complete = complete;
+    return err;
+}
+
+static enum err table_make(struct sqlite_conn *conn, const struct table *table, struct why *why)
+{
+    AUTO_FREE char *sql = mem_printf("CREATE TABLE %s (", table->name);
+    for (const struct column *column = table->columns; column->name; column++) {
+        char *longer =
+            mem_printf("%s%s %s%s", sql, column->name, column->definition, column[1].name ? ", " : ")");
+        free(sql);
+        sql = longer;
+    }
+    enum err err = run_once(conn, sql, why);
+    for (size_t i = 0; !err && i < ARRAY_LEN(table->then) && table->then[i]; i++)
+        err = run_once(conn, table->then[i], why);
+    return err;
+}
+
+static enum err column_complete(struct sqlite_conn *conn, const struct table *table,
+                                const struct column *column, struct why *why)
+{
+    bool there = true;
+    enum err err = column->later ? has_column(conn, table->name, column->name, &there, why) : ERR_OK;
+    if (err || there)
+        return err;
+    AUTO_FREE char *sql =
+        mem_printf("ALTER TABLE %s ADD COLUMN %s %s", table->name, column->name, column->definition);
+    return run_once(conn, sql, why);
+}
+
+static enum err table_complete(struct sqlite_conn *conn, const struct table *table, size_t *created,
+                               struct why *why)
 {
     bool there = false;
     enum err err = has_table(conn, table->name, &there, why);
-    if (err || there)
-        return err;
-    for (size_t i = 0; !err && i < ARRAY_LEN(table->create) && table->create[i]; i++)
-        err = run_once(conn, table->create[i], why);
-    ++*created;
+    if (!err && !there) {
+        ++*created;
+        return table_make(conn, table, why);
+    }
+    for (const struct column *column = table->columns; !err && table->ours && column->name; column++)
+        err = column_complete(conn, table, column, why);
     return err;
+}
+
+/* Under the lock it is looked at again, for another replica may have been faster. */
+static enum err complete(struct sqlite_conn *conn, size_t *created, struct why *why)
+{
+    int64_t shape;
+    enum err err = sqlite_execute(conn, SQL_BEGIN_WRITE, why);
+    if (err || (err = shape_read(conn, &shape, why)))
+        return err;
+    for (size_t i = 0; !err && i < ARRAY_LEN(tables); i++)
+        err = table_complete(conn, &tables[i], created, why);
+    if (err)
+        return err;
+    AUTO_FREE char *sql = mem_printf(
+        "INSERT INTO reconcile_schema (version) VALUES (%d) ON CONFLICT (version) DO NOTHING", SHAPE);
+    err = run_once(conn, sql, why);
+    return err ? err : sqlite_execute(conn, SQL_COMMIT, why);
 }
 
 enum err sqlite_migrate(struct store *store, size_t *ret_created, struct why *why)
 {
     AUTO_GIVE struct sqlite_conn *conn = NULL;
-    size_t missing, created = 0;
+    bool whole;
+    size_t created = 0;
     enum err err = sqlite_take(store, SQLITE_USE_MIGRATE, &conn, why);
-    if (err || (err = shape_new_file(conn, why)) || (err = count_missing(conn, &missing, why)))
+    if (err || (err = shape_new_file(conn, why)) || (err = is_complete(conn, &whole, why)))
         return err;
-    /* A complete database is not locked for this; an incomplete one is looked at again under the lock. */
-    if (missing > 0) {
-        if ((err = sqlite_execute(conn, SQL_BEGIN_WRITE, why)))
-            return err;
-        for (size_t i = 0; !err && i < ARRAY_LEN(tables); i++)
-            err = table_make(conn, &tables[i], &created, why);
-        if (err || (err = sqlite_execute(conn, SQL_COMMIT, why)))
-            return err;
-    }
+    /* A complete database is not locked for this. */
+    if (!whole && (err = complete(conn, &created, why)))
+        return err;
     if (ret_created)
         *ret_created = created;
     return ERR_OK;
@@ -225,12 +312,11 @@ static enum err table_ready(struct sqlite_conn *conn, const struct table *table,
         return err;
     if (!there)
         return why_set(why, ERR_UNAVAILABLE, "the database has no table %s", table->name);
-    for (size_t i = 0; i < ARRAY_LEN(table->columns) && table->columns[i]; i++) {
-        if ((err = has_column(conn, table->name, table->columns[i], &there, why)))
+    for (const struct column *column = table->columns; column->name; column++) {
+        if ((err = has_column(conn, table->name, column->name, &there, why)))
             return err;
         if (!there)
-            return why_set(why, ERR_UNAVAILABLE, "the table %s has no column %s", table->name,
-                           table->columns[i]);
+            return why_set(why, ERR_UNAVAILABLE, "the table %s has no column %s", table->name, column->name);
     }
     return ERR_OK;
 }
@@ -238,7 +324,10 @@ static enum err table_ready(struct sqlite_conn *conn, const struct table *table,
 enum err sqlite_ready(struct store *store, struct why *why)
 {
     AUTO_GIVE struct sqlite_conn *conn = NULL;
+    int64_t shape;
     enum err err = sqlite_take(store, SQLITE_USE_READ, &conn, why);
+    if (!err)
+        err = shape_read(conn, &shape, why);
     for (size_t i = 0; !err && i < ARRAY_LEN(tables); i++)
         err = table_ready(conn, &tables[i], why);
     return err;

@@ -10,18 +10,6 @@
 /* The columns of SQL_STUCK and SQL_UNSTARTED. */
 enum { COL_REVISION, COL_NOW_US, COL_COUNT, COL_OLDEST_S, COL_UNKNOWN_STAGE, COL_TASK };
 
-static char *graces_line(const struct store_stuck_query *query)
-{
-    json_t *graces = json_array();
-    for (size_t i = 0; i < query->n_stages; i++) {
-        json_t *pair = json_array();
-        json_push(pair, json_text(query->stages[i].stage));
-        json_push(pair, json_integer(query->stages[i].grace_s));
-        json_push(graces, pair);
-    }
-    return sqlite_line_take(graces);
-}
-
 static char *resting_line(const struct store_stuck_query *query)
 {
     json_t *resting = json_array();
@@ -65,7 +53,7 @@ static enum err stuck_read(struct sqlite_conn *conn, sqlite3_stmt *statement, st
 enum err sqlite_stuck(struct store *store, const struct store_stuck_query *query, struct store_stuck *ret,
                       struct why *why)
 {
-    AUTO_FREE char *graces = graces_line(query);
+    AUTO_FREE char *graces = sqlite_graces_line(query->stages, query->n_stages);
     AUTO_FREE char *known = sqlite_texts_line(query->known, query->n_known);
     AUTO_FREE char *resting = resting_line(query);
     /* After the texts, so that the connection lets go of them first. */

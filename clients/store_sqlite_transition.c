@@ -1,4 +1,4 @@
-/* The one transition: compare-and-set of task, job, verdict and ledger row. */
+/* The one transition: compare-and-set of task, job, verdict, ledger row and message. */
 #include "clients/store_sqlite.h"
 
 #include <assert.h>
@@ -79,9 +79,18 @@ static enum err ledger_add(struct sqlite_conn *conn, const char *pass_id,
     if (err)
         return err;
     const struct store_task *task = transition->task;
-    const char *const texts[] = {
-        pass_id,          task->work_item_id,  task->repo,        task->stage,        transition->to_stage,
-        transition->side, transition->outcome, transition->agent, transition->reason, transition->evidence};
+    const char *const texts[] = {pass_id,
+                                 task->work_item_id,
+                                 task->repo,
+                                 task->stage,
+                                 transition->to_stage,
+                                 transition->side,
+                                 transition->outcome,
+                                 transition->agent,
+                                 transition->reason,
+                                 transition->evidence,
+                                 transition->missed_source,
+                                 transition->missed_event};
     sqlite_put(statement, 1, transition->id.s);
     (void)sqlite3_bind_int64(statement, 2, task->id);
     for (size_t i = 0; i < ARRAY_LEN(texts); i++)
@@ -135,6 +144,9 @@ static enum err row_write(struct sqlite_conn *conn, void *arg, size_t i, bool *r
     if ((err = task_write(conn, transition, &result, why)))
         return err;
     if (result == STORE_MOVED && (err = ledger_add(conn, work->pass_id, transition, why)))
+        return err;
+    if (result == STORE_MOVED && transition->message &&
+        (err = sqlite_outbox_put(conn, transition->id.s, transition->message, NULL, why)))
         return err;
     *moved = result;
     *ret_keep = result == STORE_MOVED;

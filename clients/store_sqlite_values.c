@@ -35,6 +35,18 @@ char *sqlite_texts_line(const char *const *texts, size_t n)
     return sqlite_line_take(line);
 }
 
+char *sqlite_graces_line(const struct store_stage_grace *stages, size_t n)
+{
+    json_t *line = json_array();
+    for (size_t i = 0; i < n; i++) {
+        json_t *pair = json_array();
+        json_push(pair, json_text(stages[i].stage));
+        json_push(pair, json_integer(stages[i].grace_s));
+        json_push(line, pair);
+    }
+    return sqlite_line_take(line);
+}
+
 /* ---- columns ----------------------------------------------------------------------------------------- */
 
 char *sqlite_text(sqlite3_stmt *statement, int column, size_t max)
@@ -59,7 +71,7 @@ struct uuid_text sqlite_uuid(sqlite3_stmt *statement, int column)
 
 struct store_task sqlite_task(sqlite3_stmt *row, int first)
 {
-    enum { ID, PLANE_ID, WORK_ITEM_ID, TITLE, REPO, BRANCH, STAGE, VERSION, AGE_S };
+    enum { ID, PLANE_ID, WORK_ITEM_ID, TITLE, REPO, BRANCH, STAGE, VERSION, AGE_S, HEALS, NEWEST };
     return (struct store_task){
         .id = sqlite3_column_int64(row, first + ID),
         .plane_id = sqlite_text(row, first + PLANE_ID, LIMIT_TASK_TEXT),
@@ -70,5 +82,7 @@ struct store_task sqlite_task(sqlite3_stmt *row, int first)
         .stage = sqlite_text(row, first + STAGE, LIMIT_TASK_TEXT),
         .version = sqlite_text(row, first + VERSION, LIMIT_TASK_TEXT),
         .age_s = sqlite3_column_int64(row, first + AGE_S),
+        .recent_heals = sqlite3_column_int64(row, first + HEALS),
+        .newest_heal_seq = sqlite3_column_int64(row, first + NEWEST),
     };
 }

@@ -124,7 +124,7 @@ FOREIGN = {
         CREATE TABLE work_queue (id INTEGER PRIMARY KEY, item_id INTEGER, worker TEXT, state TEXT, created TEXT,
             modified TEXT)""",
     "postgresql": """
-        CREATE TABLE work_items (id integer PRIMARY KEY, external_id text UNIQUE, key text, summary text, repository text,
+        CREATE TABLE work_items (id serial PRIMARY KEY, external_id text UNIQUE, key text, summary text, repository text,
             branch_name text, phase text, created timestamptz, modified timestamptz);
         CREATE TABLE work_queue (id serial PRIMARY KEY, item_id integer, worker text, state text, created timestamptz,
             modified timestamptz)""",

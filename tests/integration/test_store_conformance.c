@@ -7,6 +7,7 @@
 
 #include "tests/support/pg_server.h"
 #include "tests/support/sqlite_file.h"
+#include "tests/support/store_version_1.h"
 
 static char *sqlite_create(void)
 {
@@ -23,6 +24,7 @@ static const struct suite_backend on_sqlite = {
     .ago = "datetime('now', (-1 * %lld) || ' seconds')",
     .instant_type = "TEXT",
     .dump = sqlite_file_dump,
+    .version_1 = store_version_1_sqlite,
 };
 
 #define PG_DATABASE "conformance"
@@ -60,6 +62,7 @@ static const struct suite_backend on_postgresql = {
     .dump =
         "SELECT coalesce(string_agg(line, E'\\n' ORDER BY line), '') FROM (SELECT 'task ' || t::text AS line"
         " FROM tasks t UNION ALL SELECT 'job ' || j::text FROM jobs j) lines",
+    .version_1 = store_version_1_postgresql,
 };
 
 int main(int argc, char **argv)

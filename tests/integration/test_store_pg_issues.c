@@ -289,6 +289,41 @@ static void tasks_are_made_through_an_updatable_view(void **state)
     assert_int_equal(pg_scene_number(scene, "SELECT count(*) FROM work WHERE mood = 'calm'"), 2);
 }
 
+/* As README grants them. */
+static void a_role_with_the_least_rights_makes_tasks_and_moves_them(void **state)
+{
+    struct pg_scene *scene = *state;
+    struct store_new_task batch[2];
+    enum store_creation creations[2];
+    batch_fill(batch, 2);
+    pg_scene_exec(scene,
+                  "CREATE TABLE tasks (id serial PRIMARY KEY, plane_id text UNIQUE, " MORE ");"
+                  "CREATE TABLE jobs (id serial PRIMARY KEY, task_id int, agent text, status text,"
+                  " created_at timestamptz, updated_at timestamptz);"
+                  "DO $$ BEGIN CREATE ROLE least LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$;"
+                  "CREATE SCHEMA own AUTHORIZATION least;"
+                  "GRANT USAGE ON SCHEMA public TO least;"
+                  "GRANT SELECT, INSERT, UPDATE (stage, updated_at) ON tasks TO least;"
+                  "GRANT SELECT, INSERT ON jobs TO least;"
+                  "GRANT USAGE ON SEQUENCE tasks_id_seq, jobs_id_seq TO least");
+    struct store *store = pg_scene_open(scene, "user=least&options=-c%20search_path%3Down,public");
+    size_t created;
+    ASSERT_OK(store_migrate(store, &created, &scene->why));
+    assert_int_equal(created, 7);
+    ASSERT_OK(store_create_tasks(store, 0, 0, batch, 2, creations, &scene->why));
+    assert_int_equal(creations[1], STORE_CREATED);
+    const char *const fresh[] = {issue(0), issue(1)};
+    struct store_stuck stuck;
+    ASSERT_OK(store_unstarted(store, "created", 600, fresh, 2, 10, &stuck, &scene->why));
+    assert_int_equal(stuck.n_tasks, 2);
+    struct store_transition transition = pg_scene_transition(&stuck.tasks[0]);
+    enum store_moved moved;
+    ASSERT_OK(pg_scene_move(scene, store, &transition, 1, &moved));
+    assert_int_equal(moved, STORE_MOVED);
+    store_stuck_done(&stuck);
+    store_free(store);
+}
+
 static void assert_no_key(struct pg_scene *scene)
 {
     struct store_new_task batch[1];
@@ -446,6 +481,7 @@ int main(void)
         PG_SCENE_TEST_EMPTY(plane_ids_may_be_uuids),
         PG_SCENE_TEST_EMPTY(plane_ids_may_be_short_texts_unique_where_they_are_there),
         PG_SCENE_TEST_EMPTY(tasks_are_made_through_an_updatable_view),
+        PG_SCENE_TEST_EMPTY(a_role_with_the_least_rights_makes_tasks_and_moves_them),
         PG_SCENE_TEST_EMPTY(a_view_of_a_table_without_a_key_is_refused_in_words),
         PG_SCENE_TEST_EMPTY(a_key_that_decides_at_the_end_is_refused_in_words),
         PG_SCENE_TEST(a_plane_id_that_changes_its_type_is_no_lasting_trouble),

@@ -75,6 +75,7 @@ static enum err start_some(struct store *store)
     for (size_t i = 0; i < fresh.n_tasks; i++) {
         batch[i] = suite_transition(&fresh.tasks[i]);
         batch[i].verdict_id = verdicts[i].s;
+        batch[i].message = "started";
     }
     err = fresh.n_tasks == NEW_TASKS ? store_transition(store, 0, 0, "p", batch, NEW_TASKS, moved, NULL)
                                      : ERR_INTERNAL;
@@ -174,6 +175,9 @@ static void a_kill_leaves_no_half_start(void **state)
                            "0");
         sqlite_file_assert("SELECT count(*) FROM tasks t WHERE (t.stage = 'review') <> ((SELECT count(*) FROM"
                            " reconcile_verdicts v WHERE v.task_id = t.id) = 1)",
+                           "0");
+        sqlite_file_assert("SELECT count(*) FROM reconcile_ledger l FULL JOIN reconcile_outbox o USING (id)"
+                           " WHERE l.id IS NULL OR o.id IS NULL",
                            "0");
     }
     sqlite_file_assert("SELECT count(*) > 0 FROM reconcile_verdicts", "1");

@@ -92,6 +92,23 @@ char *sqlite_file_value(const char *sql)
     return value;
 }
 
+char *sqlite_file_plan(const char *sql)
+{
+    sqlite3 *db = file_open();
+    sqlite3_stmt *statement = NULL;
+    char *explain = mem_printf("EXPLAIN QUERY PLAN %s", sql), *plan = mem_dup("");
+    assert_int_equal(sqlite3_prepare_v2(db, explain, -1, &statement, NULL), SQLITE_OK);
+    while (sqlite3_step(statement) == SQLITE_ROW) {
+        char *longer = mem_printf("%s%s\n", plan, (const char *)sqlite3_column_text(statement, 3));
+        free(plan);
+        plan = longer;
+    }
+    (void)sqlite3_finalize(statement);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+    free(explain);
+    return plan;
+}
+
 sqlite3 *sqlite_file_lock(const char *sql)
 {
     sqlite3 *db;

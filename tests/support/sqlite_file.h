@@ -31,6 +31,9 @@ sqlite3 *sqlite_file_lock(const char *sql);
 /* sqlite_file_assert: sqlite_file_value gives just that. */
 void sqlite_file_assert(const char *sql, const char *expected);
 
+/* sqlite_file_plan: the steps by which SQLite would answer a query, a line each; caller frees. */
+char *sqlite_file_plan(const char *sql);
+
 /* A query that gives everything tasks and jobs hold as one text. */
 extern const char sqlite_file_dump[];
 

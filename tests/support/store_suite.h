@@ -30,6 +30,7 @@ struct suite_backend {
     /* Makes an expression for "so many seconds ago" (printf, one %lld), the type of instants, and the query
      * for everything that tasks and jobs hold, as one text. */
     const char *ago, *instant_type, *dump;
+    const char *version_1; /* makes what version 1 left: see store_version_1.h */
 };
 
 /* store_suite_run: the number of failed tests. */
@@ -49,6 +50,8 @@ int suite_stuck_run(void);
 int suite_transition_run(void);
 int suite_issues_run(void);
 int suite_verdicts_run(void);
+int suite_outbox_run(void);
+int suite_look_run(void);
 int suite_records_run(void);
 
 /* SUITE_TEST: with a migrated database; SUITE_TEST_EMPTY: with an empty one. *state is the struct suite. */
