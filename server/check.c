@@ -5,8 +5,10 @@
 #include <string.h>
 
 #include "clients/base/jsonx.h"
+#include "clients/plane.h"
 #include "clients/store.h"
 #include "reconcile/pipeline.h"
+#include "reconcile/plane_kinds.h"
 #include "reconcile/settings.h"
 #include "server/commands.h"
 #include "server/options.h"
@@ -142,30 +144,60 @@ static bool check_gitea(const struct settings *settings)
     return ask("gitea", settings, &questions, header);
 }
 
+/* What is wrong with a project's states, or NULL. Caller frees. */
+static char *project_problem(struct plane_call *call, const struct settings *settings,
+                             const struct project *project)
+{
+    struct plane_states states;
+    struct plane_kinds kinds = {.n = 0};
+    struct why why;
+    if (plane_states(call, project->plane_project_id, &states, &why) != PLANE_OK)
+        return mem_printf("%s: %s", project->repo, why.text);
+    plane_kinds_learn(&kinds, &states, settings->plane_states);
+    char *problem = kinds.problem ? mem_printf("%s: %s", project->repo, kinds.problem) : NULL;
+    plane_kinds_done(&kinds);
+    plane_states_done(&states);
+    return problem;
+}
+
+/* Each project's states are there, and those that ORCH_PLANE_STATES_JSON names are among them; the first
+ * problem is the one told. */
+static bool ask_plane(const struct settings *settings, struct plane *plane)
+{
+    const struct fetch_options options = upstream_options(settings);
+    struct fetch *fetch = NULL;
+    struct plane_call call;
+    struct why why;
+    size_t asked = 0;
+    if (fetch_new(&options, &fetch, &why) != ERR_OK)
+        return tell("plane", false, why.text);
+    AUTO_FREE char *problem = NULL;
+    plane_call_begin(&call, plane, fetch, true, INT64_MAX, NULL);
+    for (size_t i = 0; i < settings->n_projects && !problem && asked < QUESTIONS_MAX; i++)
+        if (settings->projects[i].plane_project_id) {
+            problem = project_problem(&call, settings, &settings->projects[i]);
+            asked++;
+        }
+    plane_call_end(&call);
+    fetch_free(fetch);
+    if (!problem && asked == 0)
+        problem = mem_dup("no project of ORCH_PROJECTS_JSON has a plane_project_id: nothing is looked at");
+    return tell("plane", !problem, problem ? problem : "");
+}
+
 static bool check_plane(const struct settings *settings)
 {
-    struct questions questions = {.n = 0};
+    struct plane *plane = NULL;
+    struct why why;
     if (!settings->plane_url) {
         tell_off("plane", "ORCH_PLANE_URL is not set: only gates are reconciled");
         return true;
     }
-    AUTO_FREE char *header = mem_printf("X-Api-Key: %s", settings->plane_api_token);
-    const char *const one[] = {"per_page", "1", NULL};
-    for (size_t i = 0; i < settings->n_projects; i++) {
-        const struct project *project = &settings->projects[i];
-        /* Django redirects a path without its trailing slash: the empty segment makes one. */
-        const char *const path[] = {
-            "api",    "v1", "workspaces", settings->plane_workspace, "projects", project->plane_project_id,
-            "states", "",   NULL};
-        if (project->plane_project_id)
-            questions_add(&questions, fetch_url(settings->plane_url, path, one), project->repo);
-    }
-    if (questions.n == 0) {
-        const char *const path[] = {"api",      "v1", "workspaces", settings->plane_workspace,
-                                    "projects", "",   NULL};
-        questions_add(&questions, fetch_url(settings->plane_url, path, one), settings->plane_workspace);
-    }
-    return ask("plane", settings, &questions, header);
+    if (plane_new(settings->plane_url, settings->plane_api_token, settings->plane_workspace, &plane, &why))
+        return tell("plane", false, why.text);
+    bool good = ask_plane(settings, plane);
+    plane_free(plane);
+    return good;
 }
 
 /* The bot's token is a part of the path, as it is: the API wants its colon bare. */
