@@ -4,6 +4,7 @@
 #define RECONCILED_APP_H
 
 struct pipeline;
+struct plane;
 struct publication;
 struct settings;
 struct store;
@@ -13,6 +14,7 @@ struct app {
     const struct settings *settings;
     const struct pipeline *pipeline;
     struct store *store;
+    struct plane *plane; /* for its budget alone */
     struct sweeper *sweeper;
     struct publication *status; /* body of GET /reconcile/status */
 };

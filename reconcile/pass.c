@@ -5,6 +5,7 @@
 
 #include "clients/base/limits.h"
 #include "clients/base/log.h"
+#include "clients/base/metric.h"
 #include "clients/plane.h"
 #include "reconcile/gate_side.h"
 #include "reconcile/pass_state.h"
@@ -92,6 +93,16 @@ static enum err run_sides(struct pass *pass, int *ret_unstuck, struct why *why)
     return err;
 }
 
+/* What was tried: the rest of the outcomes say why nothing was. */
+static void count_attempts(const struct report *report)
+{
+    static const enum outcome tried[] = {OUTCOME_ADVANCED, OUTCOME_STARTED, OUTCOME_APPROVED,
+                                         OUTCOME_REJECTED, OUTCOME_RACED,   OUTCOME_FAILED};
+    for (size_t i = 0; i < ARRAY_LEN(tried) && !report->request->dry_run; i++)
+        metric_add(METRIC_TRANSITIONS, outcome_name(tried[i]), NULL,
+                   (int64_t)(report->gate[tried[i]] + report->plane[tried[i]]));
+}
+
 enum err pass_run(struct pass_world *world, const struct pass_request *request, const char *id,
                   struct policy **policy, struct pass_result *ret, struct why *why)
 {
@@ -107,6 +118,7 @@ enum err pass_run(struct pass_world *world, const struct pass_request *request, 
     enum err err = run_sides(&pass, &unstuck, why);
     *policy = pass.policy;
 
+    count_attempts(&pass.report);
     pass.report.duration_ms = clock_mono_ms() - began_ms;
     if (err) {
         pass.report.state = PASS_FAILED;

@@ -306,8 +306,8 @@ static void settle_created(struct pass *pass, struct plane_start *start, enum st
     case STORE_NOT_CREATED:
         start->vain = true;
         settle_issue(pass, start, OUTCOME_FAILED, "the database refused to make its task");
-        log_error("the database refused to make a task", LOG_S("pass", pass->report.id),
-                  LOG_S("plane_id", start->plane_id), LOG_S("repo", start->project->repo));
+        log_error("the database refused to make a task", LOG_S("plane_id", start->plane_id),
+                  LOG_S("repo", start->project->repo));
         break;
     }
 }

@@ -270,10 +270,11 @@ void status_pass_begins(struct status *status)
 /* A dry pass holds nothing back. */
 static void set_pass_gauges(const struct pass_result *result)
 {
-    const json_t *gate = json_object_get(result->report, "gate");
+    const json_t *gate = json_object_get(result->report, "gate"),
+                 *plane = json_object_get(result->report, "plane");
     if (!result->looked || json_get_bool(result->report, "dry_run", false))
         return;
-    metric_set(METRIC_HELD_TASKS, NULL, json_get_int(gate, "held", 0));
+    metric_set(METRIC_HELD_TASKS, NULL, json_get_int(gate, "held", 0) + json_get_int(plane, "held", 0));
     metric_set(METRIC_QUARANTINED_TASKS, NULL, json_get_int(gate, "quarantined", 0));
     metric_set(METRIC_UNKNOWN_STAGE_TASKS, NULL, json_get_int(result->report, "unknown_stage", 0));
 }

@@ -31,6 +31,14 @@ static void log_moved(const struct transition *moved)
              LOG_S("reason", moved->reason));
 }
 
+/* How long a task rested is told of the gates alone: at a human gate it rests for as long as a person thinks.
+ */
+static void count_moved(const struct transition *moved)
+{
+    if (moved->side == SIDE_GATE)
+        metric_observe(METRIC_TIME_TO_HEAL, NULL, moved->task->age_s);
+}
+
 static void settle_written(struct pass *pass, struct transition *batch, size_t n,
                            const enum store_moved *moved)
 {
@@ -40,6 +48,7 @@ static void settle_written(struct pass *pass, struct transition *batch, size_t n
             batch[i].outcome = batch[i].success;
             pass->written++;
             log_moved(&batch[i]);
+            count_moved(&batch[i]);
             break;
         case STORE_RACED:
             batch[i].outcome = OUTCOME_RACED;
@@ -76,17 +85,6 @@ static enum err write_batch(struct pass *pass, const struct store_transition *ro
             return err;
     }
     return why_set(why, ERR_CONFLICT, "the settings kept changing");
-}
-
-/* Attempts alone: what a switch held back was none, and the next pass tries again. */
-static void count_attempts(const struct transition *batch, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (batch[i].outcome != OUTCOME_HELD)
-            metric_count(METRIC_TRANSITIONS, outcome_name(batch[i].outcome), NULL);
-        if (batch[i].outcome == batch[i].success)
-            metric_observe(METRIC_TIME_TO_HEAL, NULL, batch[i].task->age_s);
-    }
 }
 
 enum err transition_apply(struct pass *pass, struct transition *batch, size_t n, struct why *why)
@@ -129,7 +127,6 @@ enum err transition_apply(struct pass *pass, struct transition *batch, size_t n,
     } else {
         settle_written(pass, batch, n, moved);
     }
-    count_attempts(batch, n);
     for (size_t i = 0; i < n; i++)
         free(evidence[i]);
     return err;

@@ -130,6 +130,7 @@ int serve(const struct setup *setup)
     struct app app = {.settings = setup->settings,
                       .pipeline = setup->pipeline,
                       .store = services.world.store,
+                      .plane = services.world.plane,
                       .status = publication_new()};
     app.sweeper = sweeper_new(&services.world, publish_status, app.status);
     int status = serve_with(setup, &services, &app, &set);

@@ -91,6 +91,13 @@ static const struct metric_family families[] = {
                        .type = METRIC_COUNTER,
                        .labels = {{"trigger", WORDS("timer", "request")},
                                   {"result", WORDS("done", "interrupted", "failed")}}},
+    [METRIC_PLANE_BUDGET_LEFT] = {.name = "reconciled_plane_budget_left",
+                                  .help =
+                                      "Calls to Plane that a pass of the timer may still make this minute.",
+                                  .type = METRIC_GAUGE},
+    [METRIC_PLANE_BUDGET_LIMIT] = {.name = "reconciled_plane_budget_limit",
+                                   .help = "Calls that Plane takes in a minute.",
+                                   .type = METRIC_GAUGE},
     [METRIC_PLANE_DEFERRED_CALLS] = {.name = "reconciled_plane_deferred_calls_total",
                                      .help = "Questions to Plane put off because its budget was used up.",
                                      .type = METRIC_COUNTER},
@@ -107,11 +114,11 @@ static const struct metric_family families[] = {
                             .help = "Tasks at a readable gate for longer than their grace and without a job.",
                             .type = METRIC_GAUGE},
     [METRIC_TIME_TO_HEAL] = {.name = "reconciled_time_to_heal_seconds",
-                             .help = "For how long tasks had rested when they were moved.",
+                             .help = "For how long tasks had rested when their gate let them go on.",
                              .type = METRIC_HISTOGRAM,
                              BOUNDS(60, 300, 600, 900, 1200, 1800, 3600, 7200, 14400, 28800, 86400, 604800)},
     [METRIC_TRANSITIONS] = {.name = "reconciled_transitions_total",
-                            .help = "Attempts to move a task, by outcome.",
+                            .help = "Attempts to move a task or to start one, by outcome.",
                             .type = METRIC_COUNTER,
                             .labels = {{"outcome", WORDS("advanced", "started", "approved", "rejected",
                                                          "raced", "failed")}}},
@@ -269,7 +276,7 @@ static void put_sample(FILE *out, const struct place *place, const char *suffix,
     const struct metric_family *family = place->family;
     const char *before = "{";
     fprintf(out, "%s%s", family->name, suffix);
-    for (size_t i = 0; i < METRIC_LABELS_MAX && family->labels[i].name; i++, before = ",") {
+    for (size_t i = 0; i < METRIC_LABELS_MAX && place->words[i]; i++, before = ",") {
         fprintf(out, "%s%s=\"", before, family->labels[i].name);
         put_escaped(out, place->words[i], true);
         fputc('"', out);

@@ -13,10 +13,12 @@ PAIR = re.compile(r'([a-z_]+)=("(?:[^"\\]|\\.)*"|[^\s"=\\]+)(?: |$)')
 def parse(line, style):
     """The fields of a line; fails if it is not wholly in that style."""
     if style == "json":
-        fields = json.loads(line)
+        pairs = json.loads(line, object_pairs_hook=list)
     else:
         assert PAIR.sub("", line) == "", line
-        fields = {key: json.loads(value) if value.startswith('"') else value for key, value in PAIR.findall(line)}
+        pairs = [(key, json.loads(value) if value.startswith('"') else value) for key, value in PAIR.findall(line)]
+    fields = dict(pairs)
+    assert len(fields) == len(pairs), line
     assert list(fields)[:3] == ["ts", "level", "msg"], line
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?Z", fields["ts"])
     return fields

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from conftest import ROOT, SQLite, eventually, outcomes, seed
+from plane_world import Plane, seed_task
 
 PROMTOOL = os.environ.get("PROMTOOL") or shutil.which("promtool") or ROOT / "build/tools/promtool"
 RULES, RULES_TEST = ROOT / "docker/prometheus/rules.yml", ROOT / "docker/prometheus/rules_test.yml"
@@ -122,6 +123,27 @@ def test_a_heal_is_counted_where_it_happened(database, sandbox, service):
     assert abs(time.time() - after("reconciled_last_pass_timestamp_seconds")) < 600
     assert after("process_start_time_seconds") <= after("reconciled_last_pass_timestamp_seconds")
     assert after("process_resident_memory_bytes") > 1e6 and after("process_open_fds") > 5
+
+
+def test_plane_s_side_is_counted_and_what_is_left_of_its_budget(database, sandbox, make_service):
+    plane = Plane(sandbox)
+    plane.issues({"number": 1, "state": "In Progress"}, {"number": 2, "state": "Approved"})
+    service = make_service(**plane.settings())
+    assert service.command("migrate").returncode == 0
+    seed_task(database, plane, "ORCH-2", "analysis")
+    plane.forget_calls()
+    service.start()
+    eventually(lambda: service.status()["last_run_ts"], "the first pass")
+    metrics = scrape(service)
+    for outcome, n in {"started": 1, "approved": 1, "rejected": 0, "advanced": 0, "failed": 0}.items():
+        assert metrics("reconciled_transitions_total", outcome=outcome) == n
+    assert metrics("reconciled_time_to_heal_seconds_count") == 0  # a person's thinking is not a lost webhook's time
+    calls = metrics("reconciled_upstream_requests_total", upstream="plane", **{"class": "2xx"})
+    assert calls == plane.counters()["accepted"] > 0
+    assert metrics("reconciled_upstream_up", upstream="plane") == 1
+    assert metrics("reconciled_plane_budget_limit") == 60
+    assert 50 - calls <= metrics("reconciled_plane_budget_left") <= 50  # more when a minute has passed
+    assert metrics("reconciled_plane_deferred_calls_total") == 0
 
 
 def test_a_dry_run_moves_no_counter_of_transitions(database, sandbox, service):
