@@ -42,8 +42,8 @@ ATTR_NODISCARD enum err sweeper_request(struct sweeper *sweeper, const struct pa
  * they say. Makes no pass by itself. */
 void sweeper_wake(struct sweeper *sweeper);
 
-/* sweeper_alive: at now_ms of clock_mono_ms; false when a pass is overdue by far or one takes much longer than it may; `why` says which.
- * Idle, switched off and waiting for a database are alive. */
+/* sweeper_alive: at now_ms of clock_mono_ms; false when a pass is overdue by far or one takes much longer
+ * than it may; `why` says which. Idle, switched off and waiting for a database are alive. */
 bool sweeper_alive(struct sweeper *sweeper, int64_t now_ms, struct why *why);
 
 /* sweeper_report: a report kept in memory by this process, queued and running passes included; NULL when not

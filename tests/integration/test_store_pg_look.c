@@ -42,7 +42,7 @@ static size_t walk(struct pg_scene *scene, struct store_tasks_query query, int64
 static void assert_walked(struct pg_scene *scene, const struct store_tasks_query *query, const int64_t *ids,
                           size_t n)
 {
-    int64_t walked[64];
+    int64_t walked[64] = {0};
     assert_int_equal(walk(scene, *query, walked, ARRAY_LEN(walked)), n);
     for (size_t i = 0; i < n; i++)
         assert_int_equal(walked[i], ids[i]);
