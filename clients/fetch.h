@@ -128,6 +128,10 @@ char *fetch_escape(const char *text);
 /* fetch_url_shown: `text` as a person may see it: without user name and password, its query as "?...". Never
  * NULL. Caller frees with free(). */
 char *fetch_url_shown(const char *text);
+/* fetch_url_host: of `text`, in lower case, or "(not a URL)". Caller frees. fetch_url_same_place: both name
+ * the same host and path, and the same port where both name one; how they are spoken to does not matter. */
+char *fetch_url_host(const char *text);
+bool fetch_url_same_place(const char *a, const char *b);
 /* fetch_url_has_user: `text` is a URL, and holds a user name or a password. */
 bool fetch_url_has_user(const char *text);
 

@@ -30,7 +30,8 @@
 #define LIMIT_UPSTREAM_BODY ((size_t)8 * 1024 * 1024)
 #define LIMIT_UPSTREAM_PAGES 200u /* pages of one list; 10,000 rows of 50 */
 #define LIMIT_CLOSED_PULL_PAGES \
-    20u /* how far back a merged pull request is searched for behind a closed one */
+    20u                      /* how far back a merged pull request is searched for behind a closed one */
+#define LIMIT_HOOK_PAGES 10u /* of one repo's webhooks */
 #define LIMIT_RETRY_AFTER_S 3600
 
 /* Plane allows 60 calls a minute per key (A2 of the wire facts). */
@@ -75,6 +76,11 @@
 #define LIMIT_PASS_MS 300000     /* longest pass; what is not answered by then is unknown */
 #define LIMIT_HEALS_PER_WINDOW 3 /* of one task at one stage; healed more often, it is quarantined */
 #define LIMIT_HEALS_WINDOW_S 86400
+#define LIMIT_HOOKS_EVERY_S 900   /* between two looks at the webhooks of the senders */
+#define LIMIT_HOOKS_LOOK_MS 60000 /* longest such look */
+#define LIMIT_HOOKS_SHOWN 20u     /* bad webhooks named in the status; the counters count all */
+#define LIMIT_SILENCE_S 3600LL    /* a source of which so many events were lost within it, is silent */
+#define LIMIT_SILENCE_LOSSES 3u
 #define LIMIT_OUTBOX_KEPT 1000u /* sent messages kept, so that nothing is told twice */
 #define LIMIT_REPORTS_BYTES \
     ((size_t)2 * 1024 * 1024) /* reports kept in memory: beyond it the oldest lose their items */
