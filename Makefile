@@ -98,10 +98,12 @@ $(OUT)/tests/%: $(OUT)/tests/%.o $(SUPPORT) $(LIB)
 $(BENCH): $(patsubst %.c,$(OUT)/%.o,$(filter-out tests/bench/bench_%,$(wildcard tests/bench/*.c)))
 
 # Tests of clients that start the sandbox.
-$(filter %/test_gitea_branch %/test_plane %/test_plane_odd,$(INTEGRATION)): | $(SANDBOX)
+$(filter %/test_gitea_branch %/test_plane %/test_plane_odd %/test_telegram %/test_notifier,$(INTEGRATION)): | $(SANDBOX)
 
 # Tests of the domain see facts that the test made up, in place of book, Gitea and the network.
-$(addprefix $(OUT)/tests/,unit/test_gate integration/test_pass integration/test_sweeper): $(OUT)/tests/doubles/facts.o
+$(addprefix $(OUT)/tests/,unit/test_gate unit/test_resolve integration/test_pass integration/test_sweeper integration/test_tell): $(OUT)/tests/doubles/facts.o
+$(OUT)/tests/integration/test_pass_plane: $(OUT)/tests/doubles/facts.o $(OUT)/tests/doubles/issues.o
+$(OUT)/tests/unit/test_plane_scan: $(OUT)/tests/doubles/issues.o
 
 $(OUT)/%.o: %.c
 	@mkdir -p $(@D)

@@ -138,6 +138,11 @@ void book_free(struct book *book)
     free(book);
 }
 
+void book_bell(struct book *book, book_bell_fn *ring, void *arg)
+{
+    fetch_inbox_bell(book->inbox, ring, arg);
+}
+
 void book_abort(struct book *book)
 {
     atomic_store(&book->aborted, true);

@@ -40,6 +40,12 @@ struct book *book_new(struct fetch *fetch, int64_t deadline_ms);
 /* book_free: abandons what is under way. NULL is fine. */
 void book_free(struct book *book);
 
+/* book_bell: `ring(arg)` is called from another thread whenever an answer has come in that book_next has not
+ * read yet, so that one thread can serve many books without waiting in any. It must only tell somebody, and
+ * call nothing here. Before the first question. */
+typedef void book_bell_fn(void *arg);
+void book_bell(struct book *book, book_bell_fn *ring, void *arg);
+
 /* book_waiter: whoever is named here (any non-NULL pointer) waits for the facts that are looked up from now
  * on. */
 void book_waiter(struct book *book, void *who);

@@ -80,10 +80,18 @@ void fetch_inbox_put(struct fetch_job *job, const struct fetch_answer *answer_ta
     if (wanted) {
         STAILQ_INSERT_TAIL(&inbox->items, item, link);
         pthread_cond_signal(&inbox->arrived);
+        if (inbox->ring)
+            inbox->ring(inbox->ring_arg);
     }
     pthread_mutex_unlock(&inbox->lock);
     if (!wanted)
         item_free(item);
+}
+
+void fetch_inbox_bell(struct fetch_inbox *inbox, fetch_bell_fn *ring, void *arg)
+{
+    inbox->ring = ring;
+    inbox->ring_arg = arg;
 }
 
 size_t fetch_pending(const struct fetch_inbox *inbox)

@@ -33,6 +33,8 @@ struct fetch_inbox {
     pthread_cond_t arrived;
     STAILQ_HEAD(fetch_items, fetch_item) items; /* guarded by lock, like `closed` */
     bool closed;                                /* nobody will take anything any more */
+    fetch_bell_fn *ring;                        /* set before the first request; NULL: nobody listens */
+    void *ring_arg;
 };
 
 struct fetch_host;

@@ -49,6 +49,14 @@ const struct gitea_head *gitea_head(struct book *book, struct gitea *gitea, cons
  * gitea_head may answer them together. Optional; call it before the first gitea_head of that repo. */
 void gitea_heads_wanted(struct book *book, struct gitea *gitea, const char *repo, size_t n_branches);
 
+/* A repo. FACT_ABSENT: no such repo for this token. Its default branch need not exist: in an empty repo it
+ * does not. */
+struct gitea_repo {
+    struct fact fact;
+    const char *default_branch;
+};
+const struct gitea_repo *gitea_repo(struct book *book, struct gitea *gitea, const char *repo);
+
 /* The newest status of each context of a commit, over all pages, in Gitea's order. Two items may bear the
  * same context: from 1.27 Gitea tells contexts apart by the workflow's file too. Each counts, so that a red
  * one is not hidden behind a green namesake. */
@@ -91,6 +99,22 @@ struct gitea_pull {
 };
 const struct gitea_pull *gitea_pull(struct book *book, struct gitea *gitea, const char *repo,
                                     const char *base, const char *branch);
+
+/* The open pull requests of a repo, over all pages: the list that gitea_pull reads too, asked for once.
+ * FACT_ABSENT: no such repo for this token. FACT_FAILED also where one may be missing from it: a row nobody
+ * can read, or rows that moved while they were read. */
+struct gitea_open_pull {
+    int64_t number;
+    const char *head_sha; /* may be NULL */
+    const char *branch;   /* of its head, also once it was deleted; NULL: it is in another repo, or there is
+                             none (AGit) */
+};
+struct gitea_open_pulls {
+    struct fact fact;
+    const struct gitea_open_pull *items;
+    size_t n;
+};
+const struct gitea_open_pulls *gitea_open_pulls(struct book *book, struct gitea *gitea, const char *repo);
 
 /* The reviews of a pull request, oldest first, over all pages: the raw history; the rule is the gate's. */
 enum gitea_review_state {

@@ -1,4 +1,4 @@
-/* Statuses of a commit, reviews of a pull request, what is at a path. */
+/* A repo, statuses of a commit, reviews of a pull request, what is at a path. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +8,50 @@
 #include "clients/gitea_io.h"
 
 static const char not_a_repo[] = "a repo is \"owner/name\"";
+
+/* ---- a repo ------------------------------------------------------------------------------------------ */
+
+struct repo {
+    struct question question;
+    struct gitea_repo fact;
+    const char *what;
+};
+
+static void repo_replied(struct book *book, void *arg, const struct gitea_reply *reply)
+{
+    struct repo *repo = arg;
+    if (reply->state != FACT_KNOWN) {
+        book_settle(book, &repo->question, reply->state, reply->words);
+        return;
+    }
+    const char *wrong = gitea_parse_repo(reply->json, book_arena(book), &repo->fact.default_branch);
+    book_settle(
+        book, &repo->question, wrong ? FACT_FAILED : FACT_KNOWN,
+        wrong ? arena_printf(book_arena(book), "Gitea's answer for %s makes no sense: %s", repo->what, wrong)
+              : NULL);
+}
+
+const struct gitea_repo *gitea_repo(struct book *book, struct gitea *gitea, const char *repo)
+{
+    struct arena *arena = book_arena(book);
+    AUTO_FREE char *key = mem_printf("gitea repo\n%s", repo);
+    bool is_new;
+    struct repo *asked = (struct repo *)(void *)book_question(book, key, sizeof *asked, &is_new);
+    if (is_new) {
+        asked->question.fact = &asked->fact.fact;
+        asked->what = gitea_what(arena, "repository %s", repo);
+        const char *segments[] = {"repos", NULL, NULL, NULL};
+        if (gitea_repo_split(arena, repo, &segments[1], &segments[2])) {
+            asked->fact.fact.url = gitea_url(arena, gitea, segments, NULL);
+            gitea_ask(book, gitea, asked->fact.fact.url, asked->what, repo_replied, asked);
+        } else {
+            book_settle(book, &asked->question, FACT_FAILED,
+                        arena_printf(arena, "%s: %s", asked->what, not_a_repo));
+        }
+    }
+    book_wait(book, &asked->question);
+    return &asked->fact;
+}
 
 /* ---- statuses ---------------------------------------------------------------------------------------- */
 

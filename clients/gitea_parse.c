@@ -197,6 +197,16 @@ const char *gitea_parse_branches(const json_t *json, const void *arg, struct are
     return NULL;
 }
 
+/* ---- a repo ------------------------------------------------------------------------------------------ */
+
+const char *gitea_parse_repo(const json_t *json, struct arena *arena, const char **ret_branch)
+{
+    if (!json_is_object(json))
+        return "not a repository";
+    *ret_branch = text_of(json, "default_branch", arena);
+    return *ret_branch && **ret_branch ? NULL : "a repository without a default branch";
+}
+
 /* ---- statuses ---------------------------------------------------------------------------------------- */
 
 static const char *const state_names[] = {

@@ -42,6 +42,9 @@ const char *gitea_parse_branch(const json_t *json, struct arena *arena, struct g
 const char *gitea_parse_branches(const json_t *json, const void *arg, struct arena *arena,
                                  struct gitea_page *ret);
 
+/* *ret_branch: the default branch. */
+const char *gitea_parse_repo(const json_t *json, struct arena *arena, const char **ret_branch);
+
 struct gitea_status_row {
     int64_t id; /* counts per commit; -1 when not given */
     struct gitea_status status;

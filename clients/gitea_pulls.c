@@ -1,8 +1,8 @@
-/* The pull request of a branch. Gitea has no list filtered by head, and its look-up by base and head
- * (models/issues/ pull.go, GetPullRequestByBaseHeadInfo) takes any row that matches, in no order. So: the
- * open ones of the repo are listed once, for all branches; what is not among them is looked up; and where the
- * look-up names one that was closed unmerged, a newer one that was merged may hide behind it and is searched
- * for among the closed, newest change first. */
+/* The open pull requests of a repo, and the pull request of a branch. Gitea has no list filtered by head, and
+ * its look-up by base and head (models/issues/ pull.go, GetPullRequestByBaseHeadInfo) takes any row that
+ * matches, in no order. So: the open ones of the repo are listed once, for all branches; what is not among
+ * them is looked up; and where the look-up names one that was closed unmerged, a newer one that was merged
+ * may hide behind it and is searched for among the closed, newest change first. */
 #include "clients/gitea_io.h"
 
 #include <stdio.h>
@@ -328,4 +328,65 @@ const struct gitea_pull *gitea_pull(struct book *book, struct gitea *gitea, cons
     }
     book_wait(book, &pull->question);
     return &pull->fact;
+}
+
+/* ---- all open ones ----------------------------------------------------------------------------------- */
+
+struct open_pulls {
+    struct question question;
+    struct gitea_open_pulls fact;
+    struct pulls *list;
+};
+
+/* The name that the head's branch has in this repo; see row_matches. */
+static const char *head_branch(const struct gitea_pull_row *row)
+{
+    const char *name = strncmp(row->ref, "refs/", 5) == 0 ? row->label : row->ref;
+    return row->foreign || !*name ? NULL : name;
+}
+
+static void open_gather(struct book *book, void *arg)
+{
+    struct open_pulls *pulls = arg;
+    const struct gitea_list *list = &pulls->list->open;
+    pulls->fact.fact.url = list->url;
+    if (pulls->list->fact.state != FACT_KNOWN || !open_is_whole(list)) {
+        bool absent = pulls->list->fact.state == FACT_ABSENT;
+        const char *words = pulls->list->fact.words;
+        book_settle(book, &pulls->question, absent ? FACT_ABSENT : FACT_FAILED,
+                    words ? words
+                          : arena_printf(book_arena(book), "Gitea's list of %s was not whole", list->what));
+        return;
+    }
+    struct gitea_open_pull *items = arena_zero(book_arena(book), list->n_rows, sizeof *items);
+    pulls->fact.items = items;
+    for (size_t i = 0; i < list->n_pages; i++) {
+        const struct gitea_pull_row *rows = list->pages[i].rows;
+        for (size_t k = 0; k < list->pages[i].n; k++)
+            if (rows[k].state == GITEA_PULL_OPEN)
+                items[pulls->fact.n++] = (struct gitea_open_pull){
+                    .number = rows[k].number, .head_sha = rows[k].head_sha, .branch = head_branch(&rows[k])};
+    }
+    book_settle(book, &pulls->question, FACT_KNOWN, NULL);
+}
+
+const struct gitea_open_pulls *gitea_open_pulls(struct book *book, struct gitea *gitea, const char *repo)
+{
+    AUTO_FREE char *key = mem_printf("gitea open pulls\n%s", repo);
+    bool is_new;
+    struct open_pulls *pulls = (struct open_pulls *)(void *)book_question(book, key, sizeof *pulls, &is_new);
+    if (is_new) {
+        pulls->question.fact = &pulls->fact.fact;
+        pulls->list = pulls_of(book, gitea, repo, "open");
+        if (pulls_segments(book_arena(book), repo)) {
+            open_start(book, pulls->list);
+            book_after(book, &pulls->list->question, open_gather, pulls);
+        } else {
+            const char *what = gitea_what(book_arena(book), "open pull requests of %s", repo);
+            book_settle(book, &pulls->question, FACT_FAILED,
+                        arena_printf(book_arena(book), "%s: a repo is \"owner/name\"", what));
+        }
+    }
+    book_wait(book, &pulls->question);
+    return &pulls->fact;
 }

@@ -208,9 +208,8 @@ enum err pg_stuck(struct store *store, const struct store_stuck_query *query, st
                   struct why *why);
 enum err pg_unstarted(struct store *store, const char *stage, int64_t grace_s, const char *const *fresh,
                       size_t n_fresh, size_t limit, struct store_stuck *ret, struct why *why);
-/* pg_task_read: so many columns, from that one on, as every statement that reads tasks names them. pg_graces:
- * the parameter that says when a task is stuck; caller frees. */
-#define PG_TASK_COLUMNS 11
+/* pg_task_read: from that column on, as every statement that reads tasks names them. pg_graces: the parameter
+ * that says when a task is stuck; caller frees. */
 struct store_task pg_task_read(const PGresult *result, int row, int column);
 char *pg_graces(const struct store_stage_grace *stages, size_t n);
 

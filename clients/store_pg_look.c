@@ -20,6 +20,12 @@ enum {
     COL_TASK
 };
 
+/* As a limit: it tells whether there is more. */
+static const char *one_more(size_t limit, char buffer[PG_INT_SIZE])
+{
+    return pg_limit_text(limit < SIZE_MAX ? limit + 1 : limit, buffer);
+}
+
 static struct store_task_entry entry_read(const PGresult *result, int row)
 {
     return (struct store_task_entry){
@@ -169,7 +175,6 @@ enum err pg_tasks_list(struct store *store, const struct store_tasks_query *quer
     AUTO_FREE char *terminal = pg_array(query->terminal, query->n_terminal);
     AUTO_RESULT PGresult *result = NULL;
     char limit[PG_INT_SIZE];
-    size_t most = query->limit < LIMIT_LIST_MAX ? query->limit : LIMIT_LIST_MAX;
     const char *const params[] = {graces,
                                   terminal,
                                   query->stage,
@@ -180,12 +185,12 @@ enum err pg_tasks_list(struct store *store, const struct store_tasks_query *quer
                                   cursor.others.updated_at.base,
                                   cursor.others.updated_at.offset,
                                   cursor.others.id,
-                                  pg_limit_text(most + 1, limit),
+                                  one_more(query->limit, limit),
                                   query->repo};
     enum err err = pg_ask(store, query->repo ? PG_TASKS_LIST_OF_REPO : PG_TASKS_LIST, params, &result, why);
     if (err)
         return err;
-    size_t found = (size_t)PQntuples(result), n = found < most ? found : most;
+    size_t found = (size_t)PQntuples(result), n = found < query->limit ? found : query->limit;
     struct store_tasks_page page = {.rows = mem_zero(n, sizeof *page.rows), .n = n};
     for (size_t i = 0; i < n; i++)
         page.rows[i] = entry_read(result, (int)i);
@@ -223,7 +228,7 @@ enum err pg_repo_tasks(struct store *store, const char *repo, const char *const 
     AUTO_FREE char *array = pg_array(stages, n_stages);
     AUTO_RESULT PGresult *result = NULL;
     char most[PG_INT_SIZE];
-    const char *const params[] = {repo, array, pg_limit_text(limit < SIZE_MAX ? limit + 1 : limit, most)};
+    const char *const params[] = {repo, array, one_more(limit, most)};
     enum err err = pg_ask(store, PG_REPO_TASKS, params, &result, why);
     if (err)
         return err;

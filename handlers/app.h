@@ -3,9 +3,12 @@
 #ifndef RECONCILED_APP_H
 #define RECONCILED_APP_H
 
+struct explainer;
+struct inquirer;
 struct pipeline;
 struct plane;
 struct publication;
+struct resolver;
 struct settings;
 struct store;
 struct sweeper;
@@ -16,6 +19,9 @@ struct app {
     struct store *store;
     struct plane *plane; /* for its budget alone */
     struct sweeper *sweeper;
+    struct inquirer *inquirer; /* of the next two alone */
+    struct resolver *resolver;
+    struct explainer *explainer;
     struct publication *status; /* body of GET /reconcile/status */
 };
 

@@ -90,21 +90,74 @@ bool fields_read(const json_t *body, const struct field *fields, json_t **ret_er
     return false;
 }
 
+/* ---- queries ---- */
+
+static json_t *query_errors(struct query *query)
+{
+    if (!query->errors)
+        query->errors = json_array();
+    return query->errors;
+}
+
+void query_int(struct query *query, const char *name, int64_t min, int64_t max, int64_t *ret)
+{
+    const char *text = request_query(query->request, name);
+    if (text && !parse_i64(text, min, max, ret))
+        error_add(query_errors(query), name, "must be an integer from %lld to %lld", (long long)min,
+                  (long long)max);
+}
+
+void query_bool(struct query *query, const char *name, bool *ret)
+{
+    const char *text = request_query(query->request, name);
+    if (text && strcmp(text, "true") != 0 && strcmp(text, "false") != 0)
+        error_add(query_errors(query), name, "must be true or false");
+    else if (text)
+        *ret = strcmp(text, "true") == 0;
+}
+
+void query_text(struct query *query, const char *name, bool (*valid)(const char *text), const char *rule,
+                const char **ret)
+{
+    const char *text = request_query(query->request, name);
+    if (text && !valid(text))
+        error_add(query_errors(query), name, "%s", rule);
+    else if (text)
+        *ret = text;
+}
+
+void query_need(struct query *query, const char *name)
+{
+    if (!request_query(query->request, name))
+        error_add(query_errors(query), name, "is missing");
+}
+
+bool query_done(struct query *query)
+{
+    if (query->errors)
+        answer_fields(query->request, 400, "a query parameter makes no sense", query->errors);
+    return !query->errors;
+}
+
+void query_limit(struct query *query, size_t *ret)
+{
+    int64_t limit = LIMIT_LIST_DEFAULT;
+    query_int(query, "limit", 1, LIMIT_LIST_MAX, &limit);
+    *ret = (size_t)limit;
+}
+
+void query_after(struct query *query, int64_t *ret)
+{
+    const char *text = request_query(query->request, "after");
+    if (text && !parse_i64(text, 1, INT64_MAX, ret))
+        error_add(query_errors(query), "after", "must be the \"next\" of an earlier answer");
+}
+
 bool page_read(struct request *request, struct page *ret)
 {
-    const char *limit_text = request_query(request, "limit"), *after_text = request_query(request, "after");
-    int64_t limit = LIMIT_LIST_DEFAULT;
-    json_t *errors = json_array();
+    struct query query = {.request = request};
     ret->after = 0;
-    if (limit_text && !parse_i64(limit_text, 1, LIMIT_LIST_MAX, &limit))
-        error_add(errors, "limit", "must be an integer from 1 to %u", LIMIT_LIST_MAX);
-    if (after_text && !parse_i64(after_text, 1, INT64_MAX, &ret->after))
-        error_add(errors, "after", "must be the \"next\" of an earlier answer");
-    ret->limit = (size_t)limit;
-    if (json_array_size(errors) > 0) {
-        answer_fields(request, 400, "a query parameter makes no sense", errors);
-        return false;
-    }
-    json_decref(errors);
-    return true;
+    query_limit(&query, &ret->limit);
+    query_after(&query, &ret->after);
+    return query_done(&query);
 }

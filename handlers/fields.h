@@ -31,6 +31,28 @@ struct field {
 /* fields_read: `body` NULL is an empty object. False: *ret_errors is the array for answer_fields. */
 bool fields_read(const json_t *body, const struct field *fields, json_t **ret_errors);
 
+/* A query's parameters, read one by one: what is wrong is noted, all of it, and query_done answers 400 naming
+ * each. An absent parameter leaves *ret alone. */
+struct query {
+    struct request *request;
+    json_t *errors; /* NULL while there are none */
+};
+void query_int(struct query *query, const char *name, int64_t min, int64_t max, int64_t *ret);
+void query_bool(struct query *query, const char *name, bool *ret); /* "true" or "false" */
+/* query_text: `rule` is what to say of a text that is not valid, "must be …". The text lives as long as the
+ * request. */
+void query_text(struct query *query, const char *name, bool (*valid)(const char *text), const char *rule,
+                const char **ret);
+/* query_need: the parameter must be there; call it before reading it. */
+void query_need(struct query *query, const char *name);
+/* query_done: false: the request has been answered 400. */
+bool query_done(struct query *query);
+
+/* query_limit, query_after: the `limit` of a list; its `after`, where that is a number that a `next` was made
+ * of. */
+void query_limit(struct query *query, size_t *ret);
+void query_after(struct query *query, int64_t *ret);
+
 /* page_read: the query parameters `limit` and `after` of a list. `after` is the number that a `next` was made
  * of; 0 when absent. False: the request has been answered 400. */
 struct page {

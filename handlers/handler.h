@@ -55,10 +55,12 @@ json_t *problem_document(int status, const char *detail);
 /* request_defer: suspends the connection; the handler must not touch the request any more. NULL when too many
  * wait already or the service is stopping (the request has then been answered 503). deferred_answer: from any
  * thread, exactly once, even when the peer has left meanwhile: resumes the request with that answer; takes
- * `body`, as answer_json does. */
+ * `body`, as answer_json does. A 503 tells when to try again, as that of answer_error does. */
 struct deferred;
 struct deferred *request_defer(struct request *request);
 void deferred_answer(struct deferred *deferred, int status, json_t *body_take);
+/* deferred_error: deferred_answer with what answer_error would answer. */
+void deferred_error(struct deferred *deferred, enum err err, const struct why *why);
 
 /* A publication is one JSON body, replaced now and then by one writer at a time and read by every listener
  * thread without a lock; all requests of one version share one prepared response. */

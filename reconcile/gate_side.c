@@ -1,16 +1,20 @@
 #include "reconcile/gate_side.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "clients/base/jsonx.h"
 #include "clients/base/limits.h"
+#include "clients/base/log.h"
 #include "clients/base/text.h"
 #include "clients/book.h"
 #include "clients/gitea.h"
 #include "clients/store.h"
 #include "reconcile/gate.h"
+#include "reconcile/message.h"
+#include "reconcile/once.h"
 #include "reconcile/pipeline.h"
 #include "reconcile/rest.h"
 #include "reconcile/transition.h"
@@ -42,19 +46,18 @@ static enum err choose_once(struct gate_side *side, struct why *why)
 {
     struct pass *pass = side->pass;
     const struct pipeline *pipeline = pass->world->pipeline;
-    struct store_stage_grace *graces = mem_zero(pipeline->n_stages, sizeof *graces);
+    size_t n;
+    struct store_stage_grace *graces = policy_graces(pass->policy, pipeline, &n);
+    for (size_t i = 0; i < n && pass->request->ignore_grace; i++)
+        graces[i].grace_s = 0;
     struct store_stuck_query query = {
         .stages = graces,
+        .n_stages = n,
         .known = pipeline->names,
         .n_known = pipeline->n_stages,
         .only_task = pass->request->task_id,
         .limit = LIMIT_PASS_CANDIDATES,
     };
-    for (size_t i = 0; i < pipeline->n_stages; i++)
-        if (stage_is_gated(&pipeline->stages[i]))
-            graces[query.n_stages++] = (struct store_stage_grace){
-                pipeline->stages[i].name,
-                pass->request->ignore_grace ? 0 : policy_grace_s(pass->policy, pipeline->stages[i].name)};
     int64_t *resting = NULL;
     if (pass->request->trigger == TRIGGER_TIMER)
         rest_list(pass->world->rest, clock_mono_ms(), &resting, &query.n_resting);
@@ -104,7 +107,9 @@ static void settle(struct gate_side *side, struct candidate *candidate, enum out
                                         .work_item_id = task->work_item_id,
                                         .stage = task->stage,
                                         .to_stage = to ? to->name : NULL,
-                                        .verdict = verdict_name(candidate->verdict.kind),
+                                        .verdict = candidate->verdict.kind == VERDICT_PENDING
+                                                       ? NULL
+                                                       : verdict_name(candidate->verdict.kind),
                                         .reason = reason ? reason : candidate->verdict.reason,
                                         .outcome = outcome,
                                     });
@@ -123,6 +128,58 @@ static void settle(struct gate_side *side, struct candidate *candidate, enum out
         rest_forget(pass->world->rest, task->id);
     verdict_done(&candidate->verdict);
 }
+
+/* ---- quarantine
+ * ------------------------------------------------------------------------------------------------- */
+
+/* An episode is named after the heal that began it, so that every replica and every later pass names it
+ * alike. It is told through the outbox, where a name is written once. */
+static void tell_quarantine(struct pass *pass, const struct store_task *task, const struct uuid_text *episode)
+{
+    struct why why;
+    bool is_new = false;
+    AUTO_FREE char *text = message_of_quarantine(task);
+    if (store_outbox_add(pass->world->store, episode->s, text, &is_new, &why) != ERR_OK) {
+        log_warn("a quarantine could not be told", LOG_S("pass", pass->report.id), LOG_I("task_id", task->id),
+                 LOG_S("reason", why.text));
+        return;
+    }
+    pass->messages += is_new;
+    once_say(pass->world->once, episode);
+}
+
+static void say_quarantine(struct pass *pass, const struct store_task *task, const char *reason)
+{
+    AUTO_FREE char *name =
+        mem_printf("quarantine/%" PRId64 "/%s/%" PRId64, task->id, task->stage, task->newest_heal_seq);
+    AUTO_FREE char *line = mem_printf("log/%s", name);
+    struct uuid_text episode = uuid_from_name(name), logged = uuid_from_name(line);
+    /* Nothing is written while a switch or the mode forbids it: it is told when that is over. */
+    if (pass_tells(pass) && !pass_hold_reason(pass, SIDE_GATE) && !once_said(pass->world->once, &episode))
+        tell_quarantine(pass, task, &episode);
+    if (once_said(pass->world->once, &logged))
+        return;
+    log_warn("task quarantined", LOG_I("task_id", task->id), LOG_S("work_item_id", task->work_item_id),
+             LOG_S("repo", task->repo), LOG_S("stage", task->stage), LOG_S("reason", reason));
+    once_say(pass->world->once, &logged);
+}
+
+/* quarantine: a task that was healed again and again is in somebody's loop, which one more heal would feed.
+ * It is left to a person, whoever asks for the pass; nothing is evaluated. */
+static void quarantine(struct gate_side *side, struct candidate *candidate)
+{
+    const struct store_task *task = candidate->task;
+    if (task->recent_heals <= LIMIT_HEALS_PER_WINDOW)
+        return;
+    AUTO_FREE char *reason = mem_printf("healed %" PRId64 " times in %d h at this stage: left to a person",
+                                        task->recent_heals, LIMIT_HEALS_WINDOW_S / 3600);
+    settle(side, candidate, OUTCOME_QUARANTINED, reason);
+    if (!side->pass->request->dry_run)
+        say_quarantine(side->pass, task, reason);
+}
+
+/* ---- evaluating
+ * ------------------------------------------------------------------------------------------------- */
 
 static void evaluate(struct gate_side *side, struct candidate *candidate)
 {
@@ -219,8 +276,8 @@ static void announce_heads(struct gate_side *side)
     const char **repos = mem_zero(side->stuck.n_tasks, sizeof *repos);
     size_t n = 0;
     for (size_t i = 0; i < side->stuck.n_tasks; i++)
-        if (side->candidates[i].task->repo && side->candidates[i].task->branch &&
-            asks_for_head(side->candidates[i].stage))
+        if (!side->candidates[i].settled && side->candidates[i].task->repo &&
+            side->candidates[i].task->branch && asks_for_head(side->candidates[i].stage))
             repos[n++] = side->candidates[i].task->repo;
     qsort(repos, n, sizeof *repos, compare_repo);
     for (size_t i = 0, run = 1; i < n; i += run, run = 1) {
@@ -274,6 +331,7 @@ enum err gate_side_run(struct pass *pass, struct why *why)
         side.candidates[i].task = &side.stuck.tasks[i];
         side.candidates[i].stage = pipeline_stage(pass->world->pipeline, side.stuck.tasks[i].stage);
         assert(side.candidates[i].stage); /* the query named the stages */
+        quarantine(&side, &side.candidates[i]);
     }
     side.book = book_new(pass->world->fetch, pass->deadline_ms);
     announce_heads(&side);

@@ -60,6 +60,11 @@ const char *pass_hold_reason(const struct pass *pass, enum pass_side side)
     return NULL;
 }
 
+bool pass_tells(const struct pass *pass)
+{
+    return pass->world->telegram && pass->policy->notify_unblock && !pass->request->dry_run;
+}
+
 bool pass_stopping(const struct pass *pass)
 {
     return atomic_load(pass->world->stopping);
@@ -130,9 +135,11 @@ enum err pass_run(struct pass_world *world, const struct pass_request *request, 
         .report = report_json(&pass.report),
         .plane = pass.plane,
         .transitions = pass.written,
+        .messages = pass.messages,
         .unstuck = unstuck,
         .interrupted = pass.report.state == PASS_INTERRUPTED,
         .stuck = pass.report.stuck,
+        .quarantined = pass.report.gate[OUTCOME_QUARANTINED],
         .oldest_age_s = pass.report.oldest_age_s,
         .looked = request->side != SIDE_PLANE && request->task_id == 0 && !request->ignore_grace && !err,
     };

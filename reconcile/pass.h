@@ -16,6 +16,8 @@
 
 struct fetch;
 struct gitea;
+struct notifier;
+struct once;
 struct pipeline;
 struct plane;
 struct plane_scan;
@@ -23,6 +25,7 @@ struct policy;
 struct rest;
 struct settings;
 struct store;
+struct telegram;
 
 enum pass_side { SIDE_BOTH, SIDE_GATE, SIDE_PLANE };
 const char *pass_side_name(enum pass_side side);
@@ -63,11 +66,15 @@ struct pass_world {
     struct fetch *fetch;
     struct gitea *gitea;
     struct plane *plane;
+    struct telegram *telegram; /* NULL: no token is set, and nobody is told */
+    struct notifier *notifier; /* who sends what a pass has written to the outbox; NULL: the caller */
     /* Owned by the sweeper's thread: tasks that stayed red and are looked at less often; what is known of
-     * Plane's issues. */
+     * Plane's issues; what was said of quarantines. */
     struct rest *rest;
     struct plane_scan *scan;
-    atomic_bool *stopping; /* set: end at the next step */
+    struct once *once;
+    atomic_bool *stopping;  /* set: end at the next step */
+    struct uuid_text owner; /* names this process in leases */
 };
 
 /* What is left of a pass when it is over. */
@@ -75,9 +82,11 @@ struct pass_result {
     json_t *report;           /* the contract's pass report, complete */
     json_t *plane;            /* how Plane's listings stand, for the status; NULL: as before */
     int transitions, unstuck; /* written; those of them that the gate side wrote */
+    int messages;             /* written to the outbox */
     bool interrupted;
-    bool looked;          /* the next two were counted over all tasks by their own grace */
+    bool looked;          /* the next three were counted over all tasks by their own grace */
     size_t stuck;         /* tasks found stuck, healed or not */
+    size_t quarantined;   /* of these */
     int64_t oldest_age_s; /* of those */
 };
 void pass_result_done(struct pass_result *result);

@@ -17,6 +17,7 @@ struct pass {
     int64_t deadline_ms;   /* clock_mono_ms() */
     int healed;            /* transitions made (or, when dry, that would be), against max_heals_per_pass */
     int written;           /* transitions written */
+    int messages;          /* written to the outbox */
     json_t *plane;         /* see pass_result */
     struct report report;
 };
@@ -28,6 +29,10 @@ ATTR_NODISCARD enum err pass_refresh_policy(struct pass *pass, struct why *why);
  * NULL when it may. A dry run is never held: it writes nothing anyway, and shows what would be. Valid until
  * the policy is refreshed. */
 const char *pass_hold_reason(const struct pass *pass, enum pass_side side);
+
+/* pass_tells: people are to be told: not by a dry run, not when notify_unblock is off, and not without a
+ * Telegram to tell them. */
+bool pass_tells(const struct pass *pass);
 
 /* pass_stopping: the process ends: go no further. */
 bool pass_stopping(const struct pass *pass);

@@ -78,15 +78,9 @@ static struct plane_kind *find_wanted(const struct plane_kinds *kinds, const cha
     return NULL;
 }
 
-void plane_kinds_learn(struct plane_kinds *kinds, const struct plane_states *states, const json_t *wanted)
+/* Gives each kind its state; returns the words for those that have none, or NULL. */
+static char *assign(struct plane_kinds *kinds, const json_t *wanted)
 {
-    plane_kinds_done(kinds);
-    for (size_t i = 0; i < states->n; i++)
-        (void)add(kinds, states->items[i].id, states->items[i].name);
-    if (states->n == 0) {
-        kinds->problem = mem_dup("Plane shows no states of this project: it may be archived");
-        return;
-    }
     AUTO_FREE char *missing = NULL;
     for (int kind = ISSUE_IN_PROGRESS; kind < ISSUE_KIND_MAX_; kind++) {
         const char *text = json_get_text(wanted, members[kind], "");
@@ -99,6 +93,32 @@ void plane_kinds_learn(struct plane_kinds *kinds, const struct plane_states *sta
         free(missing);
         missing = longer;
     }
-    if (missing)
-        kinds->problem = mem_printf("Plane's project has no state %s (see ORCH_PLANE_STATES_JSON)", missing);
+    if (!missing)
+        return NULL;
+    return mem_printf("Plane's project has no state %s (see ORCH_PLANE_STATES_JSON)", missing);
+}
+
+static bool mean_the_same(const struct plane_kinds *before, const struct plane_kinds *now)
+{
+    for (size_t i = 0; i < before->n; i++) {
+        const struct plane_kind *kind = plane_kinds_find(now, before->items[i].id);
+        if (before->items[i].kind != (kind ? kind->kind : ISSUE_OTHER))
+            return false;
+    }
+    return true;
+}
+
+bool plane_kinds_learn(struct plane_kinds *kinds, const struct plane_states *states, const json_t *wanted)
+{
+    struct plane_kinds learnt = {.n = 0};
+    for (size_t i = 0; i < states->n; i++)
+        (void)add(&learnt, states->items[i].id, states->items[i].name);
+    if (states->n == 0)
+        learnt.problem = mem_dup("Plane shows no states of this project: it may be archived");
+    else
+        learnt.problem = assign(&learnt, wanted);
+    bool moved = !mean_the_same(kinds, &learnt);
+    plane_kinds_done(kinds);
+    *kinds = learnt;
+    return moved;
 }

@@ -27,8 +27,9 @@ struct plane_kinds {
     char *problem; /* what cannot be found, for a person; NULL: nothing */
 };
 
-/* plane_kinds_learn: in place of what was known. `wanted` is settings->plane_states. */
-void plane_kinds_learn(struct plane_kinds *kinds, const struct plane_states *states, const json_t *wanted);
+/* plane_kinds_learn: in place of what was known. `wanted` is settings->plane_states. True: a state that was
+ * known before means something else now. */
+bool plane_kinds_learn(struct plane_kinds *kinds, const struct plane_states *states, const json_t *wanted);
 /* plane_kinds_other: an id that no list of states shows, and that means nothing to us. */
 void plane_kinds_other(struct plane_kinds *kinds, const char *id);
 /* plane_kinds_find: NULL: no such state is known. */

@@ -59,13 +59,22 @@ struct open_issue {
     char *words; /* why Plane could not be asked about it, or in vain; NULL: it could, or need not */
 };
 
-/* plane_scan_read: begins a pass and reads what its budget allows, news and full listings. `revision` is that
- * of the settings: when they moved, nothing rests any longer. */
-void plane_scan_read(struct plane_scan *scan, struct plane_call *call, int64_t revision);
+/* plane_scan_lease: whether it is this replica that asks Plane by timer. plane_scan_leased: the last such. */
+void plane_scan_lease(struct plane_scan *scan, bool ours);
+bool plane_scan_leased(const struct plane_scan *scan);
 
-/* plane_scan_issues: the issues to look at: all that are open, but for those that rest at now_ms (0: those
- * too). Caller frees *ret_issues; what it points to is valid until plane_scan_end. */
-size_t plane_scan_issues(const struct plane_scan *scan, int64_t now_ms, struct open_issue ***ret_issues);
+/* plane_scan_begin: a pass begins at now_ms (clock_mono_ms()). `revision` is that of the settings: when they
+ * moved, nothing rests any longer. */
+void plane_scan_begin(struct plane_scan *scan, int64_t revision, int64_t now_ms);
+/* plane_scan_read: reads what the pass's budget allows, news and full listings. plane_scan_read_one: reads
+ * one issue alone. */
+void plane_scan_read(struct plane_scan *scan, struct plane_call *call);
+void plane_scan_read_one(struct plane_scan *scan, struct plane_call *call, const struct project *project,
+                         const char *issue_id);
+
+/* plane_scan_issues: the issues to look at: all that are open, but for those that rest, unless `resting` are
+ * wanted too. Caller frees *ret_issues; what it points to is valid until plane_scan_end. */
+size_t plane_scan_issues(const struct plane_scan *scan, bool resting, struct open_issue ***ret_issues);
 
 /* plane_scan_confirm: has Plane confirm those of the issues that are not fresh, by its list or one by one,
  * whatever seems to take fewer calls. Afterwards each is fresh (and perhaps another than it was), gone, or as
@@ -80,7 +89,7 @@ bool plane_scan_identify(struct plane_scan *scan, struct plane_call *call, struc
 
 /* plane_scan_rest: the issue was looked at in vain; the timer leaves it alone for a growing while, up to ten
  * intervals. */
-void plane_scan_rest(struct open_issue *issue, int64_t interval_ms, int64_t now_ms);
+void plane_scan_rest(const struct plane_scan *scan, struct open_issue *issue, int64_t interval_ms);
 
 /* plane_scan_end: forgets what is settled or gone. What was seen: */
 struct plane_scan_seen {
@@ -94,7 +103,8 @@ struct plane_scan_seen {
 };
 void plane_scan_end(struct plane_scan *scan, struct plane_scan_seen *ret);
 
-/* plane_scan_status: {"waiting":N,"projects":[{"repo","prefix","listing":"full"|"incremental","pages_read",
+/* plane_scan_status:
+ * {"elsewhere":false,"waiting":N,"projects":[{"repo","prefix","listing":"full"|"incremental","pages_read",
  * "error"}]}. Caller owns it. */
 json_t *plane_scan_status(const struct plane_scan *scan);
 

@@ -1,6 +1,6 @@
 #include "reconcile/plane_side.h"
 
-#include <assert.h>
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,6 +17,8 @@
 #include "reconcile/settings.h"
 #include "reconcile/transition.h"
 #include "reconcile/work_item.h"
+
+static const char lease_name[] = "plane";
 
 /* An issue from which something would follow. */
 struct act {
@@ -99,8 +101,8 @@ static void put_in_order(struct plane_side *side)
 static enum err read_tasks(struct plane_side *side, struct why *why)
 {
     const struct pass *pass = side->pass;
-    side->n_issues = plane_scan_issues(
-        side->scan, pass->request->trigger == TRIGGER_TIMER ? clock_mono_ms() : 0, &side->issues);
+    bool resting = pass->request->trigger != TRIGGER_TIMER;
+    side->n_issues = plane_scan_issues(side->scan, resting, &side->issues);
     if (side->n_issues == 0)
         return ERR_OK;
     const char **ids = mem_zero(side->n_issues, sizeof *ids);
@@ -159,7 +161,7 @@ static void tell(struct plane_side *side, const struct act *act, enum outcome ou
 
 static void rest(const struct plane_side *side, struct open_issue *open)
 {
-    plane_scan_rest(open, side->pass->policy->interval_s * 1000, clock_mono_ms());
+    plane_scan_rest(side->scan, open, side->pass->policy->interval_s * 1000);
 }
 
 static void tell_unknown(struct plane_side *side, struct act *act, const char *words)
@@ -172,7 +174,8 @@ static void put_in_words(struct act *act)
 {
     char at[INSTANT_TEXT_SIZE];
     const struct open_issue *open = act->open;
-    instant_format(act->task ? open->change.at_us : open->issue.updated_us, at);
+    int64_t since_us = act->task ? open->change.at_us : open->issue.updated_us;
+    instant_format(since_us - since_us % 1000000, at); /* to the second, for a person */
     if (act->task)
         act->reason = mem_printf("Plane: %s since %s; the task stood at %s", open->state_name, at,
                                  act->task->task.stage);
@@ -379,6 +382,43 @@ static enum err act_on(struct plane_side *side, struct why *why)
     return err;
 }
 
+/* ---- reading
+ * ------------------------------------------------------------------------------------------------------- */
+
+/* The project whose issue a task is of; NULL: none of Plane's. */
+static const struct project *project_of(const struct pass *pass, const struct store_task *task)
+{
+    const struct project *project = settings_project(pass->world->settings, task->repo);
+    return project && project->plane_project_id && task->plane_id && uuid_valid(task->plane_id) ? project
+                                                                                                : NULL;
+}
+
+/* Of a pass about one task, its issue alone. */
+static enum err read_one(struct plane_side *side, struct why *why)
+{
+    struct pass *pass = side->pass;
+    const struct store_tasks_query any = {.limit = 1};
+    struct store_task_entry entry;
+    enum err err = store_task_get(pass->world->store, pass->request->task_id, &any, &entry, NULL, why);
+    if (err)
+        return err == ERR_NOT_FOUND ? ERR_OK : err;
+    const struct project *project = project_of(pass, &entry.task);
+    if (project) {
+        for (char *c = entry.task.plane_id; *c; c++)
+            *c = (char)tolower((unsigned char)*c); /* as Plane writes it */
+        plane_scan_read_one(side->scan, &side->call, project, entry.task.plane_id);
+        err = compare(side, why);
+    }
+    store_task_entry_done(&entry);
+    return err;
+}
+
+static enum err read_all(struct plane_side *side, struct why *why)
+{
+    plane_scan_read(side->scan, &side->call);
+    return pass_stopping(side->pass) ? ERR_OK : compare(side, why);
+}
+
 /* ---- the side
  * -------------------------------------------------------------------------------------------------- */
 
@@ -417,31 +457,65 @@ static void side_done(struct plane_side *side)
     store_issue_tasks_done(&side->tasks);
 }
 
-enum err plane_side_run(struct pass *pass, struct why *why)
+/* Passes of the timer alone: what a person asks for is done here. */
+static enum err take_lease(struct pass *pass, bool *ret_ours, struct why *why)
+{
+    *ret_ours = true;
+    if (pass->request->trigger != TRIGGER_TIMER)
+        return ERR_OK;
+    int64_t seconds = 2 * pass->policy->interval_s + 60;
+    enum err err =
+        store_lease_take(pass->world->store, lease_name, pass->world->owner.s,
+                         seconds < LIMIT_PLANE_LEASE_S ? seconds : LIMIT_PLANE_LEASE_S, ret_ours, why);
+    if (err)
+        return err;
+    plane_scan_lease(pass->world->scan, *ret_ours);
+    if (!*ret_ours)
+        pass->plane = plane_scan_status(pass->world->scan);
+    return ERR_OK;
+}
+
+static enum err look(struct pass *pass, struct why *why)
 {
     const struct pass_request *request = pass->request;
     struct plane_side side = {.pass = pass, .scan = pass->world->scan};
-    int64_t patience_ms = clock_mono_ms() + LIMIT_PLANE_SIDE_MS;
-    enum err err = plane_start_interrupted(pass, why);
-    if (err || pass_stopping(pass))
-        return err;
+    int64_t now_ms = clock_mono_ms(), deadline_ms = now_ms + LIMIT_PLANE_SIDE_MS;
     /* A dry run leaves no trace, not even in what this process knows of Plane. */
     if (request->dry_run)
         side.scan = plane_scan_copy(pass->world->scan);
     plane_call_begin(&side.call, pass->world->plane, pass->world->fetch, request->trigger != TRIGGER_TIMER,
-                     patience_ms < pass->deadline_ms ? patience_ms : pass->deadline_ms,
+                     deadline_ms < pass->deadline_ms ? deadline_ms : pass->deadline_ms,
                      pass->world->stopping);
-    plane_scan_read(side.scan, &side.call, pass->policy->revision);
-    if (!pass_stopping(pass))
-        err = compare(&side, why);
+    plane_scan_begin(side.scan, pass->policy->revision, now_ms);
+    enum err err = request->task_id ? read_one(&side, why) : read_all(&side, why);
     if (!err && !pass_stopping(pass))
         err = act_on(&side, why);
-    if (pass_stopping(pass))
-        pass->report.state = PASS_INTERRUPTED;
     sum_up(&side);
     side_done(&side);
     plane_call_end(&side.call);
     if (request->dry_run)
         plane_scan_free(side.scan);
     return err;
+}
+
+enum err plane_side_run(struct pass *pass, struct why *why)
+{
+    bool ours = false;
+    enum err err = take_lease(pass, &ours, why);
+    if (err || !ours)
+        return err;
+    err = plane_start_interrupted(pass, why);
+    if (!err && !pass_stopping(pass))
+        err = look(pass, why);
+    if (pass_stopping(pass))
+        pass->report.state = PASS_INTERRUPTED;
+    return err;
+}
+
+void plane_side_leave(struct pass_world *world)
+{
+    struct why why;
+    if (plane_scan_leased(world->scan) &&
+        store_lease_drop(world->store, lease_name, world->owner.s, &why) != ERR_OK)
+        log_debug("a lease was not given back", LOG_S("lease", lease_name), LOG_S("reason", why.text));
 }

@@ -274,6 +274,14 @@ static void hold_issues(struct pass *pass, struct plane_start *starts, size_t n,
     }
 }
 
+static void fail_issues(struct pass *pass, struct plane_start *starts, size_t n, const char *reason)
+{
+    for (size_t i = 0; i < n; i++) {
+        settle_issue(pass, &starts[i], OUTCOME_FAILED, reason);
+        starts[i].vain = true;
+    }
+}
+
 /* create: one try per policy; ERR_CONFLICT means the settings moved. */
 static enum err create(struct pass *pass, const struct store_new_task *tasks, size_t n,
                        enum store_creation *ret, const char **ret_hold, struct why *why)
@@ -362,9 +370,13 @@ static enum err start_batch(struct pass *pass, struct plane_start *starts, size_
                                            .stage = first_stage(pass)->name};
     }
     enum err err = create(pass, tasks, n, created, &held, why);
-    if (err) {
-        for (size_t i = 0; i < n; i++)
-            settle_issue(pass, &starts[i], OUTCOME_FAILED, "the database could not be written");
+    if (err == ERR_INTERNAL) {
+        /* No database is down: these tables take no task, and everything else goes on. */
+        log_error("no task can be made", LOG_S("reason", why->text));
+        fail_issues(pass, starts, n, why->text);
+        err = ERR_OK;
+    } else if (err) {
+        fail_issues(pass, starts, n, "the database could not be written");
     } else if (held) {
         hold_issues(pass, starts, n, held);
     } else {

@@ -164,6 +164,18 @@ int64_t policy_grace_s(const struct policy *policy, const char *stage)
     return json_get_int(policy->grace_overrides, stage, policy->grace_default_s);
 }
 
+struct store_stage_grace *policy_graces(const struct policy *policy, const struct pipeline *pipeline,
+                                        size_t *ret_n)
+{
+    struct store_stage_grace *graces = mem_zero(pipeline->n_stages, sizeof *graces);
+    *ret_n = 0;
+    for (size_t i = 0; i < pipeline->n_stages; i++)
+        if (stage_is_gated(&pipeline->stages[i]))
+            graces[(*ret_n)++] = (struct store_stage_grace){pipeline->stages[i].name,
+                                                            policy_grace_s(policy, pipeline->stages[i].name)};
+    return graces;
+}
+
 /* ---- the document ---- */
 
 static const char *origin_word(const struct settings *settings, const struct setting *row)

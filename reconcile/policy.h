@@ -55,6 +55,11 @@ ATTR_NODISCARD enum err policy_read(struct store *store, const struct settings *
 /* policy_grace_s: of a stage: its override, else the default. */
 int64_t policy_grace_s(const struct policy *policy, const char *stage);
 
+/* policy_graces: of every stage whose gates can be read: what makes a task stuck (store_stuck). Caller frees
+ * with free(). */
+struct store_stage_grace *policy_graces(const struct policy *policy, const struct pipeline *pipeline,
+                                        size_t *ret_n);
+
 /* policy_document: what GET /reconcile/config answers: {"revision":3, every run-time member with its value in
  * force, "sources":{member:{"source":"default"|"environment"|"file"|"override",
  * "reason","by","until","set_at", "held_by_environment"}}, "start":{ORCH_NAME:{"value","source"}}} where a

@@ -87,6 +87,9 @@ char *settings_manual(void);
 const char *const *settings_names(void);
 const char *const *settings_members(void);
 
+/* settings_repo_valid: "owner/name", each by Gitea's rule for names. */
+bool settings_repo_valid(const char *text);
+
 /* settings_project: the project of a repo, or NULL. */
 const struct project *settings_project(const struct settings *settings, const char *repo);
 

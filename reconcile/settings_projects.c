@@ -23,7 +23,7 @@ static bool is_repo_part(const char *text, size_t len)
     return len >= 1 && len <= 100 && strspn(text, UPPER LOWER DIGITS "-_.") >= len && !dots_only;
 }
 
-static bool is_repo(const char *text)
+bool settings_repo_valid(const char *text)
 {
     const char *slash = strchr(text, '/');
     return slash && is_repo_part(text, (size_t)(slash - text)) && is_repo_part(slash + 1, strlen(slash + 1));
@@ -54,7 +54,7 @@ static const struct project_member {
     const char *rule;
     bool required, unique;
 } project_members[] = {
-    {"repo", is_repo, "must be owner/name", true, true},
+    {"repo", settings_repo_valid, "must be owner/name", true, true},
     {"plane_project_id", uuid_valid, "must be a UUID", false, true},
     {"prefix", is_prefix, "must be a capital letter and up to 9 capital letters or digits", false, true},
     {"base_branch", is_branch, "must be the name of a branch", false, false},

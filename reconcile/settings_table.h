@@ -20,6 +20,7 @@ enum setting_type {
     SETTING_INT,      /* int64_t */
     SETTING_ENUM,     /* int: index into words */
     SETTING_TEXT,     /* char * */
+    SETTING_TEMPLATE, /* char *: text with placeholders of message.h */
     SETTING_TOKEN,    /* char *: visible ASCII, fit for a header */
     SETTING_URL,      /* char *: http or https, no credentials, no query; trailing slashes dropped */
     SETTING_DATABASE, /* char * */

@@ -11,6 +11,7 @@
 #include "clients/base/jsonx.h"
 #include "clients/base/limits.h"
 #include "clients/base/text.h"
+#include "reconcile/message.h"
 #include "reconcile/settings_text.h"
 
 void problem_add(json_t *errors, const char *field, const char *fmt, ...)
@@ -138,6 +139,8 @@ static const char *text_problem(enum setting_type type, const char *text)
         return url_problem(text, false);
     case SETTING_DATABASE:
         return names_a_database(text) ? NULL : "must be postgresql://… or sqlite:PATH";
+    case SETTING_TEMPLATE:
+        return message_template_problem(text);
     case SETTING_LISTEN:
         return settings_listen_parse(text, &address) ? NULL
                                                      : "must be HOST:PORT or [V6]:PORT, port 0 to 65535";

@@ -9,15 +9,16 @@
 #include "clients/gitea.h"
 #include "clients/plane.h"
 #include "clients/store.h"
+#include "clients/telegram.h"
 #include "reconcile/pass.h"
 #include "reconcile/policy.h"
 #include "reconcile/report.h"
 #include "reconcile/settings.h"
 
 struct status {
-    const struct settings *settings;
     struct gitea *gitea;
     struct plane *plane;
+    struct telegram *telegram; /* NULL: no token is set */
     status_change_fn *on_change;
     void *arg;
     int64_t started_us;
@@ -29,8 +30,10 @@ struct status {
     json_t *pause; /* null or who holds the switch */
     bool running;
     int64_t last_run_us; /* 0: never */
-    size_t stuck;
+    size_t stuck, quarantined;
     int64_t oldest_age_s;
+    size_t outbox_depth;
+    int64_t outbox_since_ms; /* since when the oldest message has waited, by the monotonic clock */
     int64_t unblocked_total;
     char *last_unblocked;
     json_t *last_pass; /* null before the first */
@@ -39,6 +42,11 @@ struct status {
     int64_t database_since_us; /* since when it has not been ok */
     char *database_words;
 };
+
+static int64_t outbox_age_s(const struct status *status)
+{
+    return status->outbox_depth ? (clock_mono_ms() - status->outbox_since_ms) / 1000 : 0;
+}
 
 /* The gauges show what the document shows. */
 static void set_gauges(const struct status *status)
@@ -51,16 +59,19 @@ static void set_gauges(const struct status *status)
     metric_set(METRIC_STUCK_TASKS, NULL, (int64_t)status->stuck);
     metric_set(METRIC_STUCK_OLDEST_AGE, NULL, status->oldest_age_s);
     metric_set(METRIC_DATABASE_UP, NULL, status->database_ok);
+    metric_set(METRIC_PLANE_WAITING, NULL, json_get_int(status->scanned, "waiting", 0));
+    metric_set(METRIC_OUTBOX_MESSAGES, NULL, (int64_t)status->outbox_depth);
+    metric_set(METRIC_OUTBOX_OLDEST_AGE, NULL, outbox_age_s(status));
 }
 
 struct status *status_new(const struct settings *settings, struct gitea *gitea, struct plane *plane,
-                          status_change_fn *on_change, void *arg)
+                          struct telegram *telegram, status_change_fn *on_change, void *arg)
 {
     struct status *status = mem_zero(1, sizeof *status);
     *status = (struct status){
-        .settings = settings,
         .gitea = gitea,
         .plane = plane,
+        .telegram = telegram,
         .on_change = on_change,
         .arg = arg,
         .started_us = clock_wall_us(),
@@ -103,9 +114,17 @@ static json_t *health(bool ok, const char *words, int64_t since_us)
     return object;
 }
 
+static json_t *telegram_state(const struct status *status)
+{
+    struct telegram_health seen;
+    if (!status->telegram)
+        return health(false, "ORCH_TELEGRAM_BOT_TOKEN is not set: messages are only logged", 0);
+    telegram_health(status->telegram, &seen);
+    return health(seen.ok, seen.words, seen.since_us);
+}
+
 static json_t *upstreams(const struct status *status)
 {
-    const struct settings *settings = status->settings;
     struct gitea_health gitea;
     struct plane_health plane;
     gitea_health(status->gitea, &gitea);
@@ -118,9 +137,15 @@ static json_t *upstreams(const struct status *status)
                  ? health(plane.ok, plane.words, plane.since_us)
                  : health(false, "ORCH_PLANE_URL is not set: the Plane side is off", 0));
     json_put(object, "gitea", health(gitea.ok, gitea.words, gitea.since_us));
-    json_put(object, "telegram",
-             health(settings->telegram_bot_token != NULL,
-                    "ORCH_TELEGRAM_BOT_TOKEN is not set: messages are only logged", 0));
+    json_put(object, "telegram", telegram_state(status));
+    return object;
+}
+
+static json_t *outbox_state(const struct status *status)
+{
+    json_t *object = json_object();
+    json_put(object, "depth", json_integer((json_int_t)status->outbox_depth));
+    json_put(object, "oldest_age_s", json_integer(outbox_age_s(status)));
     return object;
 }
 
@@ -168,6 +193,8 @@ static json_t *build(const struct status *status)
     json_put(stuck, "count", json_integer((json_int_t)status->stuck));
     json_put(stuck, "oldest_age_s", json_integer(status->oldest_age_s));
     json_put(object, "stuck", stuck);
+    json_put(object, "quarantined", json_integer((json_int_t)status->quarantined));
+    json_put(object, "outbox", outbox_state(status));
     json_put(object, "last_pass", json_deep_copy(status->last_pass));
     json_put(object, "plane", plane_block(status));
     json_put(object, "upstreams", upstreams(status));
@@ -291,7 +318,16 @@ void status_pass_ended(struct status *status, const struct pass_result *result)
     if (result->looked) {
         status->stuck = result->stuck - (size_t)result->unstuck;
         status->oldest_age_s = result->oldest_age_s;
+        status->quarantined = result->quarantined;
     }
     set_pass_gauges(result);
+    publish_and_unlock(status);
+}
+
+void status_outbox(struct status *status, size_t depth, int64_t oldest_age_s)
+{
+    pthread_mutex_lock(&status->lock);
+    status->outbox_depth = depth;
+    status->outbox_since_ms = clock_mono_ms() - oldest_age_s * 1000;
     publish_and_unlock(status);
 }

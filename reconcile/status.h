@@ -21,12 +21,13 @@ struct policy;
 struct settings;
 struct status;
 struct store_ledger_summary;
+struct telegram;
 
-/* status_new: `on_change` (may be NULL) gets each new document, borrowed, under the status's lock: it must
- * only copy. */
+/* status_new: `telegram` is NULL when no token is set. `on_change` (may be NULL) gets each new document,
+ * borrowed, under the status's lock: it must only copy. */
 typedef void status_change_fn(void *arg, const json_t *document);
 struct status *status_new(const struct settings *settings, struct gitea *gitea, struct plane *plane,
-                          status_change_fn *on_change, void *arg);
+                          struct telegram *telegram, status_change_fn *on_change, void *arg);
 void status_free(struct status *status);
 
 /* What changed. All thread-safe. */
@@ -37,6 +38,8 @@ void status_database(struct status *status, enum err err, const struct why *why)
 void status_plane(struct status *status, const json_t *scanned);
 void status_pass_begins(struct status *status);
 void status_pass_ended(struct status *status, const struct pass_result *result);
+/* status_outbox: so many messages wait, the first of them that long; how Telegram fares is looked up. */
+void status_outbox(struct status *status, size_t depth, int64_t oldest_age_s);
 
 /* status_document: as of now. Caller owns it. */
 json_t *status_document(struct status *status);

@@ -10,7 +10,9 @@
 #include "clients/base/log.h"
 #include "clients/base/metric.h"
 #include "clients/store.h"
+#include "reconcile/notifier.h"
 #include "reconcile/plane_scan.h"
+#include "reconcile/plane_side.h"
 #include "reconcile/policy.h"
 #include "reconcile/report.h"
 #include "reconcile/reports.h"
@@ -62,7 +64,8 @@ struct sweeper *sweeper_new(struct pass_world *world, sweeper_change_fn *on_chan
 {
     struct sweeper *sweeper = mem_zero(1, sizeof *sweeper);
     sweeper->world = world;
-    sweeper->status = status_new(world->settings, world->gitea, world->plane, on_change, arg);
+    sweeper->status =
+        status_new(world->settings, world->gitea, world->plane, world->telegram, on_change, arg);
     json_t *scanned = plane_scan_status(world->scan);
     status_plane(sweeper->status, scanned);
     json_decref(scanned);
@@ -155,6 +158,7 @@ static void log_pass(const struct pass_result *result)
               LOG_I("raced", json_get_int(gate, "raced", 0) + json_get_int(plane, "raced", 0)),
               LOG_I("held", json_get_int(gate, "held", 0) + json_get_int(plane, "held", 0)),
               LOG_I("failed", json_get_int(gate, "failed", 0) + json_get_int(plane, "failed", 0)),
+              LOG_I("quarantined", json_get_int(gate, "quarantined", 0)),
               LOG_I("started", json_get_int(plane, "started", 0)),
               LOG_I("approved", json_get_int(plane, "approved", 0)),
               LOG_I("rejected", json_get_int(plane, "rejected", 0)));
@@ -180,6 +184,7 @@ static enum err look_at_settings(struct sweeper *sweeper, struct why *why)
             log_info("created missing tables", LOG_I("tables", created));
         sweeper->prepared = true;
         refresh_ledger(sweeper);
+        notifier_wake(sweeper->world->notifier); /* for what was left unsent when the last process ended */
     }
     struct policy *policy = NULL;
     enum err err = policy_read(sweeper->world->store, sweeper->world->settings, &policy, why);
@@ -258,6 +263,8 @@ static void make_pass(struct sweeper *sweeper, struct pending *run)
         save_report(sweeper, &run->request, &result);
     if (result.transitions > 0)
         refresh_ledger(sweeper);
+    if (result.messages > 0)
+        notifier_wake(sweeper->world->notifier);
     status_pass_ended(sweeper->status, &result);
     tell_waiters(sweeper, run, result.report);
     bool worked = json_array_size(json_object_get(result.report, "items")) > 0;
@@ -366,6 +373,7 @@ static void *sweep(void *arg)
         json_decref(report);
     }
     sweeper->n_pending = 0;
+    plane_side_leave(sweeper->world);
     return NULL;
 }
 
@@ -389,6 +397,11 @@ void sweeper_stop(struct sweeper *sweeper)
     if (sweeper->started)
         pthread_join(sweeper->thread, NULL);
     sweeper->started = false;
+}
+
+struct status *sweeper_status(struct sweeper *sweeper)
+{
+    return sweeper->status;
 }
 
 /* ---- for other threads
@@ -441,6 +454,14 @@ void sweeper_wake(struct sweeper *sweeper)
     sweeper->settings_moved = true;
     pthread_cond_broadcast(&sweeper->wake);
     pthread_mutex_unlock(&sweeper->lock);
+}
+
+int64_t sweeper_due_ms(struct sweeper *sweeper)
+{
+    pthread_mutex_lock(&sweeper->lock);
+    int64_t left_ms = sweeper->began_ms ? 0 : sweeper->due_ms - clock_mono_ms();
+    pthread_mutex_unlock(&sweeper->lock);
+    return left_ms > 0 ? left_ms : 0;
 }
 
 bool sweeper_alive(struct sweeper *sweeper, int64_t now_ms, struct why *why)

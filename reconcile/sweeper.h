@@ -16,6 +16,7 @@
 #include "clients/base/text.h"
 #include "reconcile/pass.h"
 
+struct status;
 struct sweeper;
 
 /* sweeper_new: prepares it; sweeper_start: starts the thread. `world` must outlive it. `on_change` (may be
@@ -24,6 +25,10 @@ struct sweeper;
 typedef void sweeper_change_fn(void *arg, const json_t *status);
 struct sweeper *sweeper_new(struct pass_world *world, sweeper_change_fn *on_change, void *arg);
 ATTR_NODISCARD enum err sweeper_start(struct sweeper *sweeper, struct why *why);
+
+/* sweeper_status: the status that it keeps up to date, for others who learn something. As long as the
+ * sweeper. */
+struct status *sweeper_status(struct sweeper *sweeper);
 
 /* sweeper_stop: no new pass, the one under way is cut short at its next step (what is in flight is aborted;
  * no half state) and reported "interrupted"; everyone who waits for a pass is told; joins the thread. */
@@ -41,6 +46,9 @@ ATTR_NODISCARD enum err sweeper_request(struct sweeper *sweeper, const struct pa
 /* sweeper_wake: the settings changed: the status shows them when this returns, and the next pass is due as
  * they say. Makes no pass by itself. */
 void sweeper_wake(struct sweeper *sweeper);
+
+/* sweeper_due_ms: until the timer's next pass; 0 when it is due or under way, or nothing is known yet. */
+int64_t sweeper_due_ms(struct sweeper *sweeper);
 
 /* sweeper_alive: at now_ms of clock_mono_ms; false when a pass is overdue by far or one takes much longer
  * than it may; `why` says which. Idle, switched off and waiting for a database are alive. */

@@ -8,7 +8,10 @@
 #include "clients/base/log.h"
 #include "clients/base/metric.h"
 #include "clients/store.h"
+#include "reconcile/message.h"
+#include "reconcile/missed.h"
 #include "reconcile/pipeline.h"
+#include "reconcile/settings.h"
 
 /* The settings may change while a batch is on its way; each change costs one more try, and nobody changes
  * them this often. */
@@ -22,33 +25,36 @@ static void settle_all(struct transition *batch, size_t n, enum outcome outcome,
     }
 }
 
-static void log_moved(const struct transition *moved)
+static void log_moved(const struct transition *moved, const struct store_transition *row)
 {
     log_info("task unblocked: its webhook was lost", LOG_I("task_id", moved->task->id),
              LOG_S("work_item_id", moved->task->work_item_id), LOG_S("repo", moved->task->repo),
              LOG_S("stage", moved->task->stage), LOG_S("to_stage", moved->to->name),
              LOG_S("side", pass_side_name(moved->side)), LOG_S("outcome", outcome_name(moved->success)),
+             LOG_S("missed_source", row->missed_source), LOG_S("missed_event", row->missed_event),
              LOG_S("reason", moved->reason));
 }
 
 /* How long a task rested is told of the gates alone: at a human gate it rests for as long as a person thinks.
  */
-static void count_moved(const struct transition *moved)
+static void count_moved(const struct transition *moved, const struct store_transition *row)
 {
+    metric_count(METRIC_MISSED_EVENTS, row->missed_source ? row->missed_source : "none", NULL);
     if (moved->side == SIDE_GATE)
         metric_observe(METRIC_TIME_TO_HEAL, NULL, moved->task->age_s);
 }
 
-static void settle_written(struct pass *pass, struct transition *batch, size_t n,
-                           const enum store_moved *moved)
+static void settle_written(struct pass *pass, struct transition *batch, const struct store_transition *rows,
+                           size_t n, const enum store_moved *moved)
 {
     for (size_t i = 0; i < n; i++) {
         switch (moved[i]) {
         case STORE_MOVED:
             batch[i].outcome = batch[i].success;
             pass->written++;
-            log_moved(&batch[i]);
-            count_moved(&batch[i]);
+            pass->messages += rows[i].message != NULL;
+            log_moved(&batch[i], &rows[i]);
+            count_moved(&batch[i], &rows[i]);
             break;
         case STORE_RACED:
             batch[i].outcome = OUTCOME_RACED;
@@ -66,15 +72,55 @@ static void settle_written(struct pass *pass, struct transition *batch, size_t n
     }
 }
 
-/* write_batch: one try of store_transition per policy; ERR_CONFLICT means the settings moved. */
-static enum err write_batch(struct pass *pass, const struct store_transition *rows, size_t n,
-                            enum pass_side side, enum store_moved *ret_moved, const char **ret_hold,
+/* What a row points to, of one transition of a batch. */
+struct draft {
+    char *evidence, *message;
+    struct missed missed;
+};
+
+static struct store_transition draft_make(const struct pass *pass, const struct transition *transition,
+                                          struct draft *draft)
+{
+    const struct store_task *task = transition->task;
+    const char *outcome = outcome_name(transition->success);
+    const struct message_facts facts = {
+        .task = task, .to_stage = transition->to->name, .outcome = outcome, .reason = transition->reason};
+    draft->evidence = json_line(transition->evidence);
+    draft->message = message_of_transition(pass->world->settings->notify_template, &facts);
+    missed_event(transition->side, pipeline_stage(pass->world->pipeline, task->stage), &draft->missed);
+    return (struct store_transition){
+        .id = uuid_new(),
+        .task = task,
+        .to_stage = transition->to->name,
+        .agent = transition->to->agent,
+        .side = pass_side_name(transition->side),
+        .outcome = outcome,
+        .reason = transition->reason,
+        .evidence = draft->evidence,
+        .verdict_id = transition->verdict_id,
+        .missed_source = draft->missed.source,
+        .missed_event = draft->missed.source ? draft->missed.event : NULL,
+    };
+}
+
+static void draft_done(struct draft *draft)
+{
+    free(draft->evidence);
+    free(draft->message);
+}
+
+/* write_batch: one try of store_transition per policy; ERR_CONFLICT means the settings moved. Whether people
+ * are told is one of them. */
+static enum err write_batch(struct pass *pass, struct store_transition *rows, const struct draft *drafts,
+                            size_t n, enum pass_side side, enum store_moved *ret_moved, const char **ret_hold,
                             struct why *why)
 {
     for (int try = 0; try < POLICY_TRIES; try++) {
         *ret_hold = pass_hold_reason(pass, side);
         if (*ret_hold)
             return ERR_OK;
+        for (size_t i = 0; i < n; i++)
+            rows[i].message = pass_tells(pass) ? drafts[i].message : NULL;
         enum err err =
             store_transition(pass->world->store, pass->policy->revision, pass->policy->valid_until_us,
                              pass->report.id, rows, n, ret_moved, why);
@@ -100,24 +146,12 @@ enum err transition_apply(struct pass *pass, struct transition *batch, size_t n,
         return ERR_OK;
     }
     struct store_transition rows[LIMIT_BATCH];
-    char *evidence[LIMIT_BATCH];
-    for (size_t i = 0; i < n; i++) {
-        evidence[i] = json_line(batch[i].evidence);
-        rows[i] = (struct store_transition){
-            .id = uuid_new(),
-            .task = batch[i].task,
-            .to_stage = batch[i].to->name,
-            .agent = batch[i].to->agent,
-            .side = pass_side_name(batch[i].side),
-            .outcome = outcome_name(batch[i].success),
-            .reason = batch[i].reason,
-            .evidence = evidence[i],
-            .verdict_id = batch[i].verdict_id,
-        };
-    }
+    struct draft drafts[LIMIT_BATCH];
+    for (size_t i = 0; i < n; i++)
+        rows[i] = draft_make(pass, &batch[i], &drafts[i]);
     enum store_moved moved[LIMIT_BATCH];
     const char *hold = NULL;
-    enum err err = write_batch(pass, rows, n, batch[0].side, moved, &hold, why);
+    enum err err = write_batch(pass, rows, drafts, n, batch[0].side, moved, &hold, why);
     if (err) {
         pass->healed -= (int)n;
         settle_all(batch, n, OUTCOME_FAILED, "the database could not be written");
@@ -125,9 +159,9 @@ enum err transition_apply(struct pass *pass, struct transition *batch, size_t n,
         pass->healed -= (int)n;
         settle_all(batch, n, OUTCOME_HELD, hold);
     } else {
-        settle_written(pass, batch, n, moved);
+        settle_written(pass, batch, rows, n, moved);
     }
     for (size_t i = 0; i < n; i++)
-        free(evidence[i]);
+        draft_done(&drafts[i]);
     return err;
 }

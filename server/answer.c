@@ -16,7 +16,7 @@
 #define TYPE_JSON "application/json"
 #define TYPE_PROBLEM "application/problem+json"
 
-static void response_header(struct MHD_Response *response, const char *name, const char *value)
+void answer_response_header(struct MHD_Response *response, const char *name, const char *value)
 {
     if (MHD_add_response_header(response, name, value) != MHD_YES)
         log_error("a header was not fit to be sent", LOG_S("name", name));
@@ -29,9 +29,9 @@ struct MHD_Response *answer_response(const char *body, size_t len, enum answer_o
         len, (void *)(uintptr_t)body, owner == ANSWER_FREE ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT);
     if (!response)
         abort(); /* out of memory, see err.h */
-    response_header(response, "Content-Type", content_type);
-    response_header(response, "X-Content-Type-Options", "nosniff");
-    response_header(response, "Cache-Control", owner == ANSWER_FREE ? "no-store" : "no-cache");
+    answer_response_header(response, "Content-Type", content_type);
+    answer_response_header(response, "X-Content-Type-Options", "nosniff");
+    answer_response_header(response, "Cache-Control", owner == ANSWER_FREE ? "no-store" : "no-cache");
     return response;
 }
 
@@ -47,7 +47,7 @@ static void answer_with(struct request *request, int status, struct MHD_Response
 {
     assert(!request->response && !request->published && !request->handed_over);
     for (size_t i = 0; i < request->n_headers; i++) {
-        response_header(response, request->headers[i].name, request->headers[i].value);
+        answer_response_header(response, request->headers[i].name, request->headers[i].value);
         free(request->headers[i].value);
     }
     request->n_headers = 0;
@@ -113,32 +113,47 @@ void answer_fields(struct request *request, int status, const char *detail, json
     answer_json(request, status, problem);
 }
 
-void answer_error(struct request *request, enum err err, const struct why *why)
+static int error_status(enum err err)
 {
     switch (err) {
     case ERR_NOT_FOUND:
-        answer_problem(request, 404, "%s", why->text);
-        return;
+        return 404;
     case ERR_CONFLICT:
-        answer_problem(request, 409, "%s", why->text);
-        return;
+        return 409;
     case ERR_INVALID:
-        answer_problem(request, 422, "%s", why->text);
-        return;
+        return 422;
     case ERR_TIMEOUT:
     case ERR_UNAVAILABLE:
     case ERR_RETRY:
-        answer_header(request, "Retry-After", "5");
-        answer_problem(request, 503, "%s", why->text);
-        return;
+        return 503;
     case ERR_OK:
     case ERR_INTERNAL:
     case ERR_MAX_:
         break;
     }
-    log_error("a request failed", LOG_S("method", request->method), LOG_S("path", request->match.route->path),
-              LOG_S("reason", why->text), LOG_S("result", err_name(err)));
-    answer_problem(request, 500, "something went wrong that is in the log");
+    return 500;
+}
+
+static const char hidden[] = "something went wrong that is in the log";
+
+void answer_error(struct request *request, enum err err, const struct why *why)
+{
+    int status = error_status(err);
+    if (status == 503)
+        answer_header(request, "Retry-After", RETRY_AFTER);
+    if (status == 500)
+        log_error("a request failed", LOG_S("method", request->method),
+                  LOG_S("path", request->match.route->path), LOG_S("reason", why->text),
+                  LOG_S("result", err_name(err)));
+    answer_problem(request, status, "%s", status == 500 ? hidden : why->text);
+}
+
+void deferred_error(struct deferred *deferred, enum err err, const struct why *why)
+{
+    int status = error_status(err);
+    if (status == 500)
+        log_error("a request failed", LOG_S("reason", why->text), LOG_S("result", err_name(err)));
+    deferred_answer(deferred, status, problem_document(status, status == 500 ? hidden : why->text));
 }
 
 void answer_refusal(struct request *request, struct refusal refusal)

@@ -20,6 +20,11 @@ enum answer_owner {
 struct MHD_Response *answer_response(const char *body, size_t len, enum answer_owner owner,
                                      const char *content_type);
 
+#define RETRY_AFTER "5" /* seconds, with every 503 that passes by itself */
+
+/* answer_response_header: adds one. */
+void answer_response_header(struct MHD_Response *response, const char *name, const char *value);
+
 /* answer_json_response: the response for a JSON body, taken; a problem document when status >= 400. */
 struct json_t;
 struct MHD_Response *answer_json_response(int status, struct json_t *body_take);

@@ -144,58 +144,57 @@ static bool check_gitea(const struct settings *settings)
     return ask("gitea", settings, &questions, header);
 }
 
-/* What is wrong with a project's states, or NULL. Caller frees. */
-static char *project_problem(struct plane_call *call, const struct settings *settings,
-                             const struct project *project)
+/* The states of one project, by which the Plane side knows what an issue is; NULL: they are all there. */
+static char *plane_problem(struct plane_call *call, const struct settings *settings,
+                           const struct project *project)
 {
-    struct plane_states states;
+    struct plane_states states = {.n = 0};
     struct plane_kinds kinds = {.n = 0};
     struct why why;
     if (plane_states(call, project->plane_project_id, &states, &why) != PLANE_OK)
         return mem_printf("%s: %s", project->repo, why.text);
-    plane_kinds_learn(&kinds, &states, settings->plane_states);
+    (void)plane_kinds_learn(&kinds, &states, settings->plane_states);
     char *problem = kinds.problem ? mem_printf("%s: %s", project->repo, kinds.problem) : NULL;
     plane_kinds_done(&kinds);
     plane_states_done(&states);
     return problem;
 }
 
-/* Each project's states are there, and those that ORCH_PLANE_STATES_JSON names are among them; the first
- * problem is the one told. */
-static bool ask_plane(const struct settings *settings, struct plane *plane)
+static bool check_projects(const struct settings *settings, struct plane *plane, struct fetch *fetch)
 {
-    const struct fetch_options options = upstream_options(settings);
-    struct fetch *fetch = NULL;
     struct plane_call call;
-    struct why why;
-    size_t asked = 0;
-    if (fetch_new(&options, &fetch, &why) != ERR_OK)
-        return tell("plane", false, why.text);
     AUTO_FREE char *problem = NULL;
+    size_t asked = 0;
     plane_call_begin(&call, plane, fetch, true, INT64_MAX, NULL);
-    for (size_t i = 0; i < settings->n_projects && !problem && asked < QUESTIONS_MAX; i++)
+    for (size_t i = 0; i < settings->n_projects && asked < QUESTIONS_MAX && !problem; i++)
         if (settings->projects[i].plane_project_id) {
-            problem = project_problem(&call, settings, &settings->projects[i]);
+            problem = plane_problem(&call, settings, &settings->projects[i]);
             asked++;
         }
     plane_call_end(&call);
-    fetch_free(fetch);
-    if (!problem && asked == 0)
-        problem = mem_dup("no project of ORCH_PROJECTS_JSON has a plane_project_id: nothing is looked at");
+    if (!asked) {
+        tell_off("plane", "no project in ORCH_PROJECTS_JSON has a plane_project_id");
+        return true;
+    }
     return tell("plane", !problem, problem ? problem : "");
 }
 
 static bool check_plane(const struct settings *settings)
 {
+    const struct fetch_options options = upstream_options(settings);
     struct plane *plane = NULL;
+    struct fetch *fetch = NULL;
     struct why why;
     if (!settings->plane_url) {
         tell_off("plane", "ORCH_PLANE_URL is not set: only gates are reconciled");
         return true;
     }
-    if (plane_new(settings->plane_url, settings->plane_api_token, settings->plane_workspace, &plane, &why))
-        return tell("plane", false, why.text);
-    bool good = ask_plane(settings, plane);
+    enum err err =
+        plane_new(settings->plane_url, settings->plane_api_token, settings->plane_workspace, &plane, &why);
+    if (!err)
+        err = fetch_new(&options, &fetch, &why);
+    bool good = err ? tell("plane", false, why.text) : check_projects(settings, plane, fetch);
+    fetch_free(fetch);
     plane_free(plane);
     return good;
 }

@@ -16,7 +16,6 @@ struct deferrals {
     pthread_mutex_t lock; /* guards what follows, every deferred's links, and request->deferred */
     size_t references;    /* the listener's, and one of each deferred */
     struct deferred *first;
-    size_t n; /* that have a request */
     bool stopping;
 };
 
@@ -53,7 +52,6 @@ static void link_in(struct deferrals *deferrals, struct deferred *deferred, stru
     if (deferred->next)
         deferred->next->previous = deferred;
     deferrals->first = deferred;
-    deferrals->n++;
     deferrals->references++;
 }
 
@@ -70,7 +68,6 @@ static struct request *unlink_out(struct deferred *deferred)
     if (deferred->next)
         deferred->next->previous = deferred->previous;
     deferred->previous = deferred->next = NULL;
-    deferred->deferrals->n--;
     deferred->request = NULL;
     request->deferred = NULL;
     return request;
@@ -83,25 +80,25 @@ struct deferred *request_defer(struct request *request)
     deferred->deferrals = deferrals;
     pthread_mutex_lock(&deferrals->lock);
     bool stopping = deferrals->stopping;
-    bool taken = !stopping && deferrals->n < LIMIT_WAITING_REQUESTS;
+    bool taken = !stopping && request_suspend(request);
     if (taken) {
         atomic_fetch_add(&request->holds, 1);
         request->handed_over = true;
-        request_suspend(request);
         link_in(deferrals, deferred, request);
     }
     pthread_mutex_unlock(&deferrals->lock);
     if (taken)
         return deferred;
     free(deferred);
-    answer_header(request, "Retry-After", "5");
-    answer_problem(request, 503, stopping ? "the service is stopping" : "too many requests wait already");
+    request_refuse_waiting(request, stopping ? "the service is stopping" : "too many requests wait already");
     return NULL;
 }
 
 void deferred_answer(struct deferred *deferred, int status, json_t *body_take)
 {
     struct MHD_Response *response = answer_json_response(status, body_take);
+    if (status == 503)
+        answer_response_header(response, "Retry-After", RETRY_AFTER);
     struct deferrals *deferrals = deferred->deferrals;
     pthread_mutex_lock(&deferrals->lock);
     struct request *request = unlink_out(deferred);

@@ -23,7 +23,9 @@
 #include "server/request.h"
 
 /* Descriptors for everything but clients: database, upstreams, files, the library's own. */
-enum { DESCRIPTORS_ELSE = 128, WORKERS_MIN = 4, WORKERS_PER_PROCESSOR = 2, FLUSH_MS = 500 };
+enum { DESCRIPTORS_ELSE = 128, WORKERS_PER_PROCESSOR = 2, FLUSH_MS = 500 };
+/* As many as LIMIT_CONNECTIONS need; they wait for events alone. */
+enum { WORKERS_MIN = LIMIT_CONNECTIONS / LIMIT_CONNECTIONS_PER_WORKER };
 /* Far beyond LIMIT_CONNECTIONS, see start_daemon. */
 enum { NEVER_PER_WORKER = 16384 };
 /* GnuTLS's own default still has TLS 1.0 and 1.1. */
@@ -182,6 +184,16 @@ static unsigned count_connections(unsigned workers)
     return (unsigned)room;
 }
 
+/* Who waits for a pass or an upstream keeps a connection; the rest is for who waits for nothing, so that a
+ * remote that hangs does not shut out GET /reconcile/status. */
+static unsigned count_waiting(unsigned connections)
+{
+    unsigned waiting = connections / 4 * 3;
+    if (waiting == 0)
+        return 1;
+    return waiting > LIMIT_WAITING_REQUESTS ? LIMIT_WAITING_REQUESTS : waiting;
+}
+
 /* ---- life ---- */
 
 /* The library's own limit must never be reached: a worker of its that meets a connection too many keeps its
@@ -228,11 +240,12 @@ enum err listener_start(const struct listener_options *options, struct listener 
         .app = options->app,
         .token = options->token,
         .routes = options->routes,
+        .waiting_max = count_waiting(connections),
         .deferrals = deferrals_new(),
         .peers = peers_new(connections, options->clock_ms ? options->clock_ms : clock_mono_ms),
     };
     describe(fd, listener->address, sizeof listener->address);
-    err = offload_start(LIMIT_HANDLER_THREADS, LIMIT_QUEUED_REQUESTS, &listener->world.offload, why);
+    err = offload_start(LIMIT_HANDLER_THREADS, LIMIT_WAITING_REQUESTS, &listener->world.offload, why);
     if (!err) {
         listener->daemon = start_daemon(listener, workers, options);
         if (!listener->daemon)

@@ -115,18 +115,32 @@ static enum MHD_Result refuse_now(struct request *request, struct refusal refusa
 
 /* ---- holding ---- */
 
-void request_suspend(struct request *request)
+bool request_suspend(struct request *request)
 {
+    struct request_world *world = request->world;
     if (request->suspended)
-        return;
+        return true;
+    if (atomic_fetch_add(&world->waiting, 1) >= world->waiting_max) {
+        atomic_fetch_sub(&world->waiting, 1);
+        return false;
+    }
     request->suspended = true;
     MHD_suspend_connection(request->connection);
+    return true;
 }
 
 void request_release(struct request *request)
 {
-    if (atomic_fetch_sub(&request->holds, 1) == 1)
-        MHD_resume_connection(request->connection);
+    if (atomic_fetch_sub(&request->holds, 1) != 1)
+        return;
+    atomic_fetch_sub(&request->world->waiting, 1);
+    MHD_resume_connection(request->connection);
+}
+
+void request_refuse_waiting(struct request *request, const char *detail)
+{
+    answer_header(request, "Retry-After", RETRY_AFTER);
+    answer_problem(request, 503, "%s", detail);
 }
 
 /* ---- step 1: the headers ---- */
@@ -247,10 +261,12 @@ static enum MHD_Result dispatch(struct request *request)
     peer_enter(request->world->peers, request->peer, PEER_WORKING);
     atomic_store(&request->holds, 1);
     if (request->match.route->flags & ROUTE_OFFLOAD) {
-        request_suspend(request);
+        if (!request_suspend(request)) {
+            request_refuse_waiting(request, "too many requests wait already");
+            return queue_answer(request);
+        }
         if (!offload_submit(request->world->offload, run_offloaded, request)) {
-            answer_header(request, "Retry-After", "5");
-            answer_problem(request, 503, "too many requests wait already");
+            request_refuse_waiting(request, "the service is stopping");
             request_release(request);
         }
         return MHD_YES;

@@ -40,6 +40,8 @@ struct request_world {
     struct peers *peers;
     struct offload *offload;
     struct deferrals *deferrals;
+    unsigned waiting_max;
+    atomic_uint waiting; /* suspended requests */
 };
 
 #define REQUEST_HEADERS_MAX 4
@@ -80,8 +82,11 @@ enum MHD_Result request_step(struct request *request, const char *method, const 
                              const char *data, size_t *size);
 
 /* request_suspend: stops the library from calling back until the last hold is let go. In the thread that runs
- * the handler, while it holds the request. */
-void request_suspend(struct request *request);
+ * the handler, while it holds the request. False, and nothing has happened, when too many requests wait
+ * already. */
+bool request_suspend(struct request *request);
+/* request_refuse_waiting: answers 503 to who would have to wait. */
+void request_refuse_waiting(struct request *request, const char *detail);
 /* request_release: lets go of one hold; the request must not be touched afterwards. */
 void request_release(struct request *request);
 

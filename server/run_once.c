@@ -2,8 +2,11 @@
 #include <stdio.h>
 
 #include "clients/base/jsonx.h"
+#include "clients/base/limits.h"
 #include "clients/base/log.h"
+#include "clients/base/text.h"
 #include "clients/store.h"
+#include "reconcile/notifier.h"
 #include "reconcile/policy.h"
 #include "server/commands.h"
 #include "server/options.h"
@@ -61,6 +64,14 @@ static int make_pass(struct services *services, const struct pass_request *reque
     return err ? complain(status, why.text) : status;
 }
 
+/* What this pass wrote, and what an earlier one had no time for. */
+static void tell_people(struct pass_world *world)
+{
+    struct notifier *notifier = notifier_new(world, NULL);
+    notifier_drain(notifier, clock_mono_ms() + LIMIT_TELL_MS);
+    notifier_free(notifier);
+}
+
 /* NULL: nothing holds it. */
 static const char *held_by(const struct policy *policy, const struct pass_request *request)
 {
@@ -86,6 +97,8 @@ static int run_with(struct services *services, const struct pass_request *reques
         return complain(err == ERR_INVALID ? EXIT_SWITCHED_OFF : EXIT_FAILED, why.text);
     const char *held = held_by(policy, request);
     int status = held ? complain(EXIT_SWITCHED_OFF, held) : make_pass(services, request, &policy);
+    if (!held && !request->dry_run && world->telegram)
+        tell_people(world);
     policy_free(policy);
     return status;
 }

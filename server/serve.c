@@ -10,6 +10,10 @@
 #include "clients/store.h"
 #include "handlers/app.h"
 #include "handlers/handler.h"
+#include "reconcile/explain.h"
+#include "reconcile/inquiry.h"
+#include "reconcile/notifier.h"
+#include "reconcile/resolver.h"
 #include "reconcile/settings.h"
 #include "reconcile/sweeper.h"
 #include "server/commands.h"
@@ -55,16 +59,31 @@ static void wait_for_stop(const sigset_t *set, struct listener *listener, struct
     }
 }
 
-/* Whoever waits for a pass is told before the listener drains; what still waits for the database then is cut
- * short. */
-static void stop(const sigset_t *set, struct listener *listener, struct sweeper *sweeper, struct store *store)
+/* Both at work, or neither. */
+static enum err threads_start(struct sweeper *sweeper, struct notifier *notifier, struct why *why)
+{
+    enum err err = notifier ? notifier_start(notifier, why) : ERR_OK;
+    if (err)
+        return err;
+    err = sweeper_start(sweeper, why);
+    if (err)
+        notifier_stop(notifier);
+    return err;
+}
+
+/* Whoever waits for a pass or an upstream is told before the listener drains; what still waits for the
+ * database then is cut short. */
+static void stop(const sigset_t *set, struct listener *listener, const struct app *app,
+                 const struct pass_world *world)
 {
     log_info("stopping");
     notify_send("STOPPING=1");
     unblock_signals(set);
-    sweeper_stop(sweeper);
+    sweeper_stop(app->sweeper);
+    notifier_stop(world->notifier);
+    inquirer_stop(app->inquirer);
     listener_drain(listener, LIMIT_STOP_MS);
-    store_interrupt(store);
+    store_interrupt(app->store);
     listener_stop(listener);
     log_info("stopped");
 }
@@ -102,7 +121,7 @@ static int serve_with(const struct setup *setup, struct services *services, stru
         log_error("cannot start", LOG_S("reason", why.text));
         return err == ERR_INVALID ? EXIT_USAGE : EXIT_FAILED;
     }
-    err = sweeper_start(app->sweeper, &why);
+    err = threads_start(app->sweeper, services->world.notifier, &why);
     if (err) {
         log_error("cannot start", LOG_S("reason", why.text));
         listener_stop(listener);
@@ -112,8 +131,42 @@ static int serve_with(const struct setup *setup, struct services *services, stru
              LOG_S("database", store_describe(services->world.store)));
     notify_send("READY=1");
     wait_for_stop(set, listener, app->sweeper);
-    stop(set, listener, app->sweeper, services->world.store);
+    stop(set, listener, app, &services->world);
     return EXIT_DONE;
+}
+
+/* What answers requests, beside the listener; app_close: whatever there is of it. */
+static enum err app_open(const struct setup *setup, struct services *services, struct app *ret,
+                         struct why *why)
+{
+    struct pass_world *world = &services->world;
+    *ret = (struct app){.settings = setup->settings,
+                        .pipeline = setup->pipeline,
+                        .store = world->store,
+                        .plane = world->plane,
+                        .status = publication_new()};
+    ret->sweeper = sweeper_new(world, publish_status, ret->status);
+    if (world->telegram)
+        world->notifier = notifier_new(world, sweeper_status(ret->sweeper));
+    enum err err =
+        inquirer_start(world->fetch, setup->settings->upstream_timeout_s * 1000, &ret->inquirer, why);
+    if (err)
+        return err;
+    ret->resolver = resolver_new(setup->settings, setup->pipeline, world->store, world->gitea, ret->inquirer);
+    ret->explainer = explainer_new(world, ret->sweeper, ret->inquirer);
+    return ERR_OK;
+}
+
+static void app_close(struct app *app, struct pass_world *world)
+{
+    if (app->inquirer)
+        inquirer_stop(app->inquirer);
+    explainer_free(app->explainer);
+    resolver_free(app->resolver);
+    inquirer_free(app->inquirer);
+    notifier_free(world->notifier);
+    sweeper_free(app->sweeper);
+    publication_free(app->status);
 }
 
 int serve(const struct setup *setup)
@@ -127,15 +180,14 @@ int serve(const struct setup *setup)
         log_error("cannot start", LOG_S("reason", why.text));
         return err == ERR_INVALID ? EXIT_USAGE : EXIT_FAILED;
     }
-    struct app app = {.settings = setup->settings,
-                      .pipeline = setup->pipeline,
-                      .store = services.world.store,
-                      .plane = services.world.plane,
-                      .status = publication_new()};
-    app.sweeper = sweeper_new(&services.world, publish_status, app.status);
-    int status = serve_with(setup, &services, &app, &set);
-    sweeper_free(app.sweeper);
-    publication_free(app.status);
+    struct app app;
+    int status = EXIT_FAILED;
+    err = app_open(setup, &services, &app, &why);
+    if (err)
+        log_error("cannot start", LOG_S("reason", why.text));
+    else
+        status = serve_with(setup, &services, &app, &set);
+    app_close(&app, &services.world);
     services_close(&services);
     return status;
 }

@@ -7,6 +7,8 @@
 #include "clients/gitea.h"
 #include "clients/plane.h"
 #include "clients/store.h"
+#include "clients/telegram.h"
+#include "reconcile/once.h"
 #include "reconcile/pipeline.h"
 #include "reconcile/plane_scan.h"
 #include "reconcile/rest.h"
@@ -72,15 +74,20 @@ enum err services_open(const struct setup *setup, struct services *ret, struct w
 {
     const struct settings *settings = setup->settings;
     const struct fetch_options fetch = upstream_options(settings);
-    *ret = (struct services){.world = {.settings = settings, .pipeline = setup->pipeline}};
+    *ret =
+        (struct services){.world = {.settings = settings, .pipeline = setup->pipeline, .owner = uuid_new()}};
     ret->world.stopping = &ret->stopping;
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
         return why_set(why, ERR_INTERNAL, "libcurl cannot be initialised");
     ret->world.rest = rest_new();
     ret->world.scan = plane_scan_new(settings);
+    ret->world.once = once_new();
     enum err err = store_open(settings->database_url, settings->database_schema, &ret->world.store, why);
     if (!err)
         err = gitea_new(settings->gitea_url, settings->gitea_token, &ret->world.gitea, why);
+    if (!err && settings->telegram_bot_token)
+        err = telegram_new(settings->telegram_url, settings->telegram_bot_token, settings->telegram_chat_id,
+                           &ret->world.telegram, why);
     if (!err)
         err = plane_new(settings->plane_url, settings->plane_api_token, settings->plane_workspace,
                         &ret->world.plane, why);
@@ -94,10 +101,12 @@ enum err services_open(const struct setup *setup, struct services *ret, struct w
 void services_close(struct services *services)
 {
     fetch_free(services->world.fetch);
+    telegram_free(services->world.telegram);
     plane_free(services->world.plane);
     gitea_free(services->world.gitea);
     store_free(services->world.store);
     plane_scan_free(services->world.scan);
+    once_free(services->world.once);
     rest_free(services->world.rest);
     curl_global_cleanup();
 }

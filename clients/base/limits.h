@@ -12,12 +12,11 @@
 #define LIMIT_LIST_DEFAULT 100u
 #define LIMIT_LIST_MAX 500u
 #define LIMIT_PENDING_RUNS 64u            /* distinct passes that may wait for their turn */
-#define LIMIT_WAITING_REQUESTS 256u       /* suspended connections, all passes together */
+#define LIMIT_WAITING_REQUESTS 1024u      /* suspended connections, whatever they wait for */
 #define LIMIT_CONNECTIONS_PER_WORKER 120u /* below 128, where MHD's epoll loop stalls */
-#define LIMIT_CONNECTIONS 960u            /* of the process; clipped further by workers and RLIMIT_NOFILE */
+#define LIMIT_CONNECTIONS 1440u           /* of the process; clipped further by workers and RLIMIT_NOFILE */
 #define LIMIT_WORKERS 16u                 /* listener threads; none of them ever waits for anything */
 #define LIMIT_HANDLER_THREADS 3u          /* threads for handlers that touch the database */
-#define LIMIT_QUEUED_REQUESTS 256u        /* requests that wait for one of them */
 #define LIMIT_CONNECTION_MEMORY ((size_t)16 * 1024) /* request line, headers and answer headers together */
 #define LIMIT_REQUEST_DRAIN ((size_t)1024 * 1024)   /* of a body that is read only to be thrown away */
 #define LIMIT_READ_MS 10000  /* from the first line of a request to the end of its body */
@@ -44,12 +43,26 @@
 #define LIMIT_PLANE_FULL_S 3600     /* from one full listing of a project to the next */
 #define LIMIT_PLANE_OVERLAP_S 120   /* read again below the watermark: what was committed late */
 #define LIMIT_PLANE_OPEN 20000u     /* issues that are remembered because something may have to be done */
+#define LIMIT_PLANE_LEASE_S 300     /* longest lease of the replica that asks Plane by timer */
 #define LIMIT_PLANE_SIDE_MS 60000   /* of one pass, for Plane's answers: the gates' next turn must come */
 
 /* Text that comes from tables and upstreams into reports, logs and messages. */
 #define LIMIT_REASON ((size_t)400)
 #define LIMIT_LOG_LINE ((size_t)8 * 1024)
 #define LIMIT_EVIDENCE_ITEMS 50u /* contexts, reviews, files named in one verdict's evidence */
+
+/* Telegram. It refuses a text of more than 4096 characters once its HTML is read, and of more than 32 KiB
+ * before (telegram-bot-api, Client.cpp); counted in UTF-16 units, five bytes each at most, ours passes both.
+ */
+#define LIMIT_MESSAGE_UNITS 4096u
+#define LIMIT_MESSAGE_VALUE ((size_t)400) /* bytes of one value in a message */
+#define LIMIT_DIGEST_FROM 3u              /* more messages that wait at once become one */
+#define LIMIT_DIGEST_MESSAGES 1000u       /* of which one digest tells */
+#define LIMIT_CHAT_GAP_MS 1000            /* between two messages */
+#define LIMIT_GROUP_MESSAGES 20u          /* to one group in LIMIT_GROUP_WINDOW_MS */
+#define LIMIT_GROUP_WINDOW_MS 60000
+#define LIMIT_TELL_MS 20000 /* how long a single pass stays to send what it wrote */
+#define LIMIT_ONCE 1024u    /* things that a process remembers to have said */
 
 /* Settings and the pipeline. */
 #define LIMIT_SETTING_TEXT ((size_t)4096)
@@ -84,6 +97,16 @@
 #define LIMIT_OUTBOX_KEPT 1000u /* sent messages kept, so that nothing is told twice */
 #define LIMIT_REPORTS_BYTES \
     ((size_t)2 * 1024 * 1024) /* reports kept in memory: beyond it the oldest lose their items */
+
+/* Questions to upstreams outside of passes. */
+#define LIMIT_INQUIRIES 64u      /* distinct ones under way */
+#define LIMIT_RESOLVE_TASKS 500u /* unfinished tasks of one repo whose branches are looked at */
+#define LIMIT_RESOLVE_KEPT 1024u /* commits of which Gitea's answers are kept … */
+#define LIMIT_RESOLVE_KEPT_BYTES ((size_t)4 * 1024 * 1024)
+#define LIMIT_RESOLVE_HIT_MS 10000    /* … for so long when the commit is a head, … */
+#define LIMIT_RESOLVE_MISS_MS 3000    /* … and for so long when it is none */
+#define LIMIT_EXPLAIN_PLANE_LEFT 20   /* Plane's calls that explaining leaves to passes */
+#define LIMIT_EXPLAIN_STATES_MS 60000 /* how long it keeps a project's states */
 
 /* The database. */
 #define LIMIT_STATEMENT_MS 5000 /* longest statement; a lock is waited for at most half of it */

@@ -59,6 +59,17 @@ static char *insertion(const char *with, const char *rows, bool mostly_done, con
         with, "0", mostly_done ? "done" : "review", day_ago, hour_ago, just_now, rows);
 }
 
+static void sqlite_do(const struct seeded *seeded, const char *sql)
+{
+    sqlite3 *db;
+    if (sqlite3_open(seeded->path, &db) != SQLITE_OK ||
+        sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_OK) {
+        fprintf(stderr, "bench: %s\n", sqlite3_errmsg(db));
+        exit(1);
+    }
+    sqlite3_close(db);
+}
+
 void seed_sqlite(struct seeded *ret, long tasks, bool mostly_done)
 {
     *ret = (struct seeded){.path = "/tmp/bench-reconciled-XXXXXX"};
@@ -73,12 +84,7 @@ void seed_sqlite(struct seeded *ret, long tasks, bool mostly_done)
         mem_printf("WITH RECURSIVE s(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < %ld)", tasks);
     AUTO_FREE char *sql = insertion(with, "s", mostly_done, "datetime('now', '-1 day')",
                                     "datetime('now', '-1 hour')", "CURRENT_TIMESTAMP");
-    sqlite3 *db;
-    if (sqlite3_open(ret->path, &db) != SQLITE_OK || sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_OK) {
-        fprintf(stderr, "bench: %s\n", sqlite3_errmsg(db));
-        exit(1);
-    }
-    sqlite3_close(db);
+    sqlite_do(ret, sql);
 }
 
 void seed_postgresql(struct seeded *ret, const struct pg_server *server, long tasks, bool mostly_done)
@@ -92,6 +98,19 @@ void seed_postgresql(struct seeded *ret, const struct pg_server *server, long ta
         insertion("", rows, mostly_done, "now() - interval '1 day'", "now() - interval '1 hour'", "now()");
     pg_server_exec(server, "bench", sql);
     pg_server_exec(server, "bench", "ANALYZE");
+}
+
+void seed_repo(const struct seeded *seeded, const char *repo, long tasks)
+{
+    AUTO_FREE char *sql = mem_printf(
+        "INSERT INTO tasks (id, plane_id, work_item_id, title, repo, branch, stage, created_at, updated_at) "
+        "SELECT id + 10000000, 'r' || id, 'REPO-' || id, title, '%s', branch, 'development', "
+        "CURRENT_TIMESTAMP, CURRENT_TIMESTAMP FROM tasks WHERE id <= %ld",
+        repo, tasks);
+    if (seeded->server)
+        pg_server_exec(seeded->server, "bench", sql);
+    else
+        sqlite_do(seeded, sql);
 }
 
 void seeded_done(struct seeded *seeded)

@@ -25,6 +25,8 @@ struct seeded {
 };
 void seed_sqlite(struct seeded *ret, long tasks, bool mostly_done);
 void seed_postgresql(struct seeded *ret, const struct pg_server *server, long tasks, bool mostly_done);
+/* seed_repo: so many more tasks, of that repo: in development, young, on its branches task-1 …. */
+void seed_repo(const struct seeded *seeded, const char *repo, long tasks);
 void seeded_done(struct seeded *seeded);
 
 #endif

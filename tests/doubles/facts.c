@@ -43,8 +43,11 @@ static struct {
     struct told_review reviews[MANY];
     struct told_file files[MANY];
     struct told_http gates[MANY];
+    struct gitea_open_pull open[MANY];
     struct told_branch made[MANY];
-    size_t n_heads, n_statuses, n_pulls, n_reviews, n_files, n_gates, n_made;
+    size_t n_heads, n_statuses, n_pulls, n_reviews, n_files, n_gates, n_open, n_made;
+    struct fact open_fact;
+    const char *default_branch;
     const char *failed_sha, *failed_words, *make_failed_words;
     bool late;
     void (*hook)(void *arg);
@@ -116,6 +119,21 @@ void facts_pull(const char *branch, int64_t number, enum gitea_pull_state state)
         {.fact = {FACT_KNOWN, NULL, "pull"}, .number = number, .state = state, .head_sha = "pullsha"}};
 }
 
+void facts_open_pull(int64_t number, const char *branch, const char *sha)
+{
+    told.open[told.n_open++] = (struct gitea_open_pull){.number = number, .branch = branch, .head_sha = sha};
+}
+
+void facts_open_pulls_failed(enum fact_state state, const char *words)
+{
+    told.open_fact = (struct fact){state, words, "pulls"};
+}
+
+void facts_repo(const char *default_branch)
+{
+    told.default_branch = default_branch;
+}
+
 void facts_review(int64_t number, const char *user, enum gitea_review_state state, bool stale, bool dismissed)
 {
     told.reviews[told.n_reviews++] = (struct told_review){
@@ -168,6 +186,13 @@ void book_free(struct book *book)
         free(book->lookups[i].answer);
     free(book->lookups);
     free(book);
+}
+
+void book_bell(struct book *book, book_bell_fn *ring, void *arg)
+{
+    (void)book;
+    (void)ring;
+    (void)arg;
 }
 
 void book_waiter(struct book *book, void *who)
@@ -324,6 +349,26 @@ const struct gitea_pull *gitea_pull(struct book *book, struct gitea *gitea, cons
         if (strcmp(told.pulls[i].branch, branch) == 0)
             pull = told.pulls[i].pull;
     return look_up(book, "pull", branch, &pull, sizeof pull);
+}
+
+const struct gitea_open_pulls *gitea_open_pulls(struct book *book, struct gitea *gitea, const char *repo)
+{
+    (void)gitea;
+    const struct gitea_open_pulls pulls = {.fact = told.open_fact.state == FACT_PENDING
+                                                       ? (struct fact){FACT_KNOWN, NULL, "pulls"}
+                                                       : told.open_fact,
+                                           .items = told.open,
+                                           .n = told.n_open};
+    return look_up(book, "open pulls", repo, &pulls, sizeof pulls);
+}
+
+const struct gitea_repo *gitea_repo(struct book *book, struct gitea *gitea, const char *repo)
+{
+    (void)gitea;
+    struct gitea_repo answer = {.fact = absent};
+    if (told.default_branch)
+        answer = (struct gitea_repo){{FACT_KNOWN, NULL, "repo"}, told.default_branch};
+    return look_up(book, "repo", repo, &answer, sizeof answer);
 }
 
 const struct gitea_reviews *gitea_reviews(struct book *book, struct gitea *gitea, const char *repo,

@@ -30,6 +30,9 @@ void facts_head_failed(const char *branch, const char *words);
 void facts_status(const char *sha, const char *context, enum gitea_state state);
 void facts_statuses_failed(const char *sha, const char *words);
 void facts_pull(const char *branch, int64_t number, enum gitea_pull_state state);
+void facts_open_pull(int64_t number, const char *branch, const char *sha); /* branch NULL: not in the repo */
+void facts_open_pulls_failed(enum fact_state state, const char *words);
+void facts_repo(const char *default_branch); /* else it is absent */
 void facts_review(int64_t number, const char *user, enum gitea_review_state state, bool stale,
                   bool dismissed);
 void facts_file(const char *path, size_t n);

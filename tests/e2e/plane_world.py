@@ -57,7 +57,7 @@ class Plane:
         return self.sandbox.asked(like)
 
     def id_of(self, key):
-        answer = call(self.sandbox.address, "GET", f"/plane/api/v1/workspaces/acme/work-items/{key}/", headers={"X-Api-Key": KEY})
+        answer = call(self.sandbox.address, "GET", f"/plane/api/v1/workspaces/acme/issues/{key}/", headers={"X-Api-Key": KEY})
         assert answer.status == 200, answer.body
         return answer.json()["id"]
 

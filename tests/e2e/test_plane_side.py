@@ -302,6 +302,34 @@ def test_starts_that_race_make_one_task_one_branch_and_one_job_each(postgresql, 
             replica.end()
 
 
+def test_of_two_replicas_one_asks_plane_until_it_ends(postgresql, sandbox, tmp_path):
+    plane = Plane(sandbox)
+    settings = {**ENVIRONMENT, **plane.settings(), "ORCH_DATABASE_URL": postgresql.url, "ORCH_HTTP_LISTEN": "127.0.0.1:0",
+                "ORCH_GITEA_URL": sandbox.url + "/gitea", "ORCH_RECONCILE_INTERVAL_S": "1"}
+    replicas = [first_pass(Service(settings, tmp_path / f"replica{n}.log").start()) for n in range(2)]
+    try:
+        elsewhere = [replica.status()["plane"]["elsewhere"] for replica in replicas]
+        assert sorted(elsewhere) == [False, True]
+        asking, idle = replicas[elsewhere.index(False)], replicas[elsewhere.index(True)]
+        plane.issues({"number": 1, "state": "In Progress"})
+        eventually(lambda: stages(postgresql) == {"ORCH-1": "analysis"}, "the start")
+        last = idle.status()["last_pass"]["id"]
+        eventually(lambda: idle.status()["last_pass"]["id"] != last, "another pass of the idle one")
+        status = idle.status()["plane"]
+        assert status["elsewhere"] and status["projects"][0] == {**status["projects"][0], "listing": "full", "pages_read": 0}
+        plane.issues({"number": 2, "state": "In Progress"})
+        assert outcomes(idle.run(side="plane")) in ({"ORCH-2": "started"}, {"ORCH-2": "raced"}, {})  # a forced pass asks nobody
+        assert idle.status()["plane"]["projects"][0]["listing"] == "incremental"
+        assert asking.end() == 0
+        plane.issues({"number": 3, "state": "In Progress"})
+        eventually(lambda: stages(postgresql).get("ORCH-3") == "analysis", "the other's turn")
+        eventually(lambda: idle.status()["plane"]["elsewhere"] is False, "the status to say so")
+    finally:
+        for replica in replicas:
+            if replica.process.poll() is None:
+                replica.end()
+
+
 # ---- Plane breaks ----
 
 
@@ -377,3 +405,160 @@ def test_sixty_calls_a_minute_heal_everything_and_leave_a_forced_run_its_share(d
     assert counters["refused"] == 0 and counters["refused_again"] == 0, counters
     status = eventually(lambda: (now := service.status())["plane"]["waiting"] == 0 and now)
     assert [project["error"] for project in status["plane"]["projects"]] == [None] * 5
+
+
+# ---- more of what may happen ----
+
+
+@on_sqlite
+def test_check_names_what_is_wrong_with_plane(plane, make_service, tables):
+    service = make_service(**plane.settings())
+
+    def line():
+        done = service.command("check")
+        found = next(line for line in done.stdout.splitlines() if line.startswith("plane"))
+        assert (done.returncode == 0) == (" ok" in found)
+        return found
+
+    service.log.touch()
+    assert line().split() == ["plane", "ok"]
+    plane.change("rename_state", project="ORCH", state="Approved", name="Fine")
+    assert 'acme/app: Plane\'s project has no state "Approved"' in line()
+    plane.change("revoke_key", key=KEY)
+    assert "BAD" in line() and "API key" in line() and KEY not in line()
+
+
+@on_sqlite
+def test_a_branch_that_is_there_is_fine_and_one_that_cannot_be_made_is_told_and_made_later(database, sandbox, plane, tables, start):
+    plane.issues({"number": 1, "state": "In Progress"}, {"number": 2, "state": "In Progress"})
+    sandbox.change(do="push", branch="feature/ORCH-1-issue-1")
+    sandbox.fault("/gitea/*/branches", "status", method="POST", status=500, json={"message": ""})
+    service = start()
+    first = newest_report(service)
+    assert outcomes(first) == {"ORCH-1": "started", "ORCH-2": "failed"} and "Gitea" in items(first)["ORCH-2"]["reason"]
+    assert stages(database) == {"ORCH-1": "analysis", "ORCH-2": "created"}
+    assert items(service.run(side="plane")) == {}  # it has not rested
+    assert outcomes(service.run(side="plane", ignore_grace=True)) == {"ORCH-2": "failed"}
+    sandbox.heal()
+    assert outcomes(service.run(side="plane", ignore_grace=True)) == {"ORCH-2": "started"}
+    assert "interrupted" in items(newest_report(service))["ORCH-2"]["reason"]
+    assert branches(sandbox) == {"feature/ORCH-1-issue-1", "feature/ORCH-2-issue-2"}
+
+
+@on_sqlite
+def test_what_moves_while_pages_are_read_is_not_missed(database, plane, tables, start):
+    plane.generate(420, ages=[10000, 500000])
+    plane.issues(*[{"number": n, "state": "In Progress", "updated_ago": 100000 + n} for n in range(1001, 1021)])
+    plane.later(2, {"do": "delete", "issues": [f"ORCH-{n}" for n in range(400, 412)]}, {"do": "edit", "issues": ["ORCH-1", "ORCH-2"]})
+    plane.later(3, {"do": "archive", "issues": [f"ORCH-{n}" for n in range(380, 390)]})
+    service = start()
+    service.run(side="plane")
+    assert set(stages(database)) == {f"ORCH-{n}" for n in range(1001, 1021)} and plane.counters()["later_failed"] == 0
+
+
+@on_sqlite
+def test_an_issue_that_is_gone_when_its_time_comes_is_not_started(database, plane, tables, start):  # 10
+    plane.issues(*[{"number": n, "state": "In Progress", "state_ago": 300, "updated_ago": 300} for n in range(1, 6)])
+    service = start()
+    plane.change("delete", issue="ORCH-1")
+    plane.change("archive", issue="ORCH-2", ago=200)
+    plane.state("ORCH-3", "Backlog", ago=200)
+    plane.generate(150, ages=[10, 150])  # what is remembered lies far below the watermark
+    assert items(service.run(side="plane")) == {} and stages(database) == {}
+    assert outcomes(service.run(side="plane", ignore_grace=True)) == {"ORCH-4": "started", "ORCH-5": "started"}
+    assert stages(database) == {"ORCH-4": "analysis", "ORCH-5": "analysis"}
+
+
+@on_sqlite
+def test_a_verdict_without_an_activity_is_waited_for(database, plane, tables, start):  # 9
+    plane.sandbox.control("POST", "plane", {"projects": [{"identifier": "ORCH", "issues": [
+        {"number": 1, "state": "Approved", "updated_ago": 3000}]}]})  # made in that column: nothing tells when
+    seed_task(database, plane, "ORCH-1", "analysis")
+    service = start()
+    report = service.run(side="plane")
+    assert outcomes(report) == {"ORCH-1": "unknown"} and items(report)["ORCH-1"]["verdict"] == "unknown"
+    assert stages(database) == {"ORCH-1": "analysis"} and ledger(database) == []
+    plane.state("ORCH-1", "In Progress", ago=2000)
+    plane.state("ORCH-1", "Approved", ago=1000)
+    assert outcomes(service.run(side="plane")) == {"ORCH-1": "approved"}
+
+
+@on_sqlite
+def test_states_are_known_by_name_or_id_and_a_new_one_is_learnt(database, plane, tables, start):
+    states = plane.sandbox.control("GET", "plane")["projects"][0]["states"]
+    plane.issues({"number": 1, "state": "Todo"}, {"number": 2, "state": "Done"})
+    service = start(ORCH_PLANE_STATES_JSON=json.dumps({"in_progress": "tODO", "approved": states["Done"].upper(), "rejected": "Nein"}))
+    assert stages(database) == {"ORCH-1": "analysis"}
+    status = service.status()["plane"]["projects"][0]
+    assert status["error"].endswith('no state "Nein" (see ORCH_PLANE_STATES_JSON)')
+    seed_task(database, plane, "ORCH-2", "analysis")
+    plane.change("rename_state", project="ORCH", state="Cancelled", name="Nein")
+    plane.issues({"number": 3, "state": "Nein"})
+    seed_task(database, plane, "ORCH-3", "analysis")
+    service.run(side="plane")
+    service.run(side="plane")
+    assert stages(database) == {"ORCH-1": "analysis", "ORCH-2": "architecture", "ORCH-3": "analysis"}
+    assert ledger(database)[-1] == ("ORCH-3", "analysis", "analysis", "rejected") and service.status()["plane"]["projects"][0]["error"] is None
+
+
+@on_sqlite
+@pytest.mark.parametrize("version", ["0.23", "0.26", "1.0", "1.3.1"])
+def test_older_planes_are_read_as_well(database, plane, tables, start, version):
+    plane.sandbox.control("POST", "plane", {"version": version, "zone_minutes": 330})
+    plane.generate(230, states={"In Progress": 3})
+    plane.issues({"number": 1001, "state": "Approved"})
+    seed_task(database, plane, "ORCH-1001", "analysis")
+    service = start()
+    assert service.status()["last_pass"]["plane"]["started"] == 3 and stages(database)["ORCH-1001"] == "architecture"
+
+
+def test_tables_that_take_no_task_stop_nothing_else(database, sandbox, plane, start):
+    key = "SERIAL" if database.kind == "postgresql" else "INTEGER"
+    at = "timestamptz" if database.kind == "postgresql" else "TEXT"
+    database.script(f"CREATE TABLE tasks (id {key} PRIMARY KEY, plane_id TEXT, work_item_id TEXT, title TEXT, repo TEXT, branch TEXT, "
+                    f"stage TEXT, created_at {at} DEFAULT CURRENT_TIMESTAMP, updated_at {at} DEFAULT CURRENT_TIMESTAMP)")
+    assert reconciled("migrate", environment={"ORCH_DATABASE_URL": database.url}).returncode == 0
+    plane.issues({"number": 1, "state": "In Progress"}, {"number": 2, "state": "Approved"})
+    seed_task(database, plane, "ORCH-2", "analysis")
+    service = start()
+    service.expected_errors = ["no task can be made"]
+    first = newest_report(service)
+    assert first["state"] == "done" and outcomes(first) == {"ORCH-1": "failed", "ORCH-2": "approved"}
+    assert "key" in items(first)["ORCH-1"]["reason"] and service.status()["upstreams"]["database"] == {"ok": True}
+
+
+@on_sqlite
+def test_one_row_that_the_database_refuses_stops_no_other(database, plane, tables, start):  # 3
+    database.script("CREATE TRIGGER poison BEFORE INSERT ON tasks WHEN new.work_item_id = 'ORCH-2' BEGIN SELECT RAISE(ABORT, 'no'); END;")
+    plane.issues(*[{"number": n, "state": "In Progress"} for n in (1, 2, 3)])
+    service = start()
+    service.expected_errors = ["refused to make a task"]
+    assert outcomes(newest_report(service)) == {"ORCH-1": "started", "ORCH-2": "failed", "ORCH-3": "started"}
+    database.script("DROP TRIGGER poison")
+    assert outcomes(service.run(side="plane")) == {"ORCH-2": "started"}
+
+
+@on_sqlite
+def test_a_pipeline_whose_first_stage_has_a_gate_starts_nothing_and_says_so(database, plane, tables, start, tmp_path):
+    gated = {"stages": [{"name": "analysis", "agent": "analyst", "gates": [{"kind": "human"}], "next": "done"}, {"name": "done", "terminal": True}]}
+    (tmp_path / "pipeline.json").write_text(json.dumps(gated))
+    plane.issues({"number": 1, "state": "In Progress"}, {"number": 2, "state": "Approved"})
+    seed_task(database, plane, "ORCH-2", "analysis")
+    service = start(ORCH_PIPELINE_FILE=str(tmp_path / "pipeline.json"))
+    first = newest_report(service)
+    assert outcomes(first) == {"ORCH-1": "held", "ORCH-2": "approved"} and "gate" in items(first)["ORCH-1"]["reason"]
+
+
+@on_sqlite
+def test_a_quiet_plane_costs_one_call_a_project_and_nothing_is_written(database, plane, tables, start):  # 15
+    plane.generate(300)
+    plane.issues(*[{"number": n, "state": state} for n, state in [(1001, "In Progress"), (1002, "Approved"), (1003, "Rejected")]])
+    for key, stage in [("ORCH-1001", "review"), ("ORCH-1002", "development"), ("ORCH-1003", "analysis")]:
+        seed_task(database, plane, key, stage, age=60)
+    service = start()
+    for _ in range(2):
+        service.run(side="plane")
+    before, asked = but_for_reports(database), plane.asked()
+    for _ in range(4):
+        assert items(service.run(side="plane")) == {}
+    assert plane.asked() - asked == 4 and but_for_reports(database) == before

@@ -16,7 +16,9 @@ import threading
 import pytest
 import yaml
 
-from conftest import RECONCILED, ROOT, eventually, seed
+from conftest import RECONCILED, ROOT, eventually, reconciled, seed
+from plane_world import Plane
+from plane_world import outcomes as plane_outcomes
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", README, re.M | re.S)
@@ -61,8 +63,9 @@ def shim(folder):
 
 @on_sqlite
 @pytest.mark.parametrize("script", CURLS, ids=range(len(CURLS)))
-def test_every_curl_line_is_answered_as_it_says(script, database, service, tmp_path):
+def test_every_curl_line_is_answered_as_it_says(script, database, sandbox, service, tmp_path):
     seed(database, {"id": 7, "stage": "development"})
+    sandbox.world({"full_name": "acme/app", "branches": [{"name": "b7", "sha": "8997fa9454530e4122c3d087b5238cdc2f351566"}]})
     statuses = tmp_path / "statuses"
     environment = {"PATH": f"{shim(tmp_path / 'bin')}:{os.environ['PATH']}", "CURL": shutil.which("curl"),
                    "SERVICE": service.address, "STATUSES": str(statuses)}
@@ -78,7 +81,7 @@ def test_every_curl_line_is_answered_as_it_says(script, database, service, tmp_p
 
 def test_every_endpoint_has_a_curl_line():
     document = yaml.safe_load((ROOT / "openapi/openapi.yaml").read_text(encoding="utf-8"))
-    text = "".join(CURLS).replace("/$id", "/{id}")
+    text = "".join(CURLS).replace("/$id", "/{id}").replace("/7", "/{id}")
     for path, item in document["paths"].items():
         assert re.search(rf"localhost:8787{re.escape(path)}['?\s]", text), path
     assert "-X PUT" in text and "-X POST" in text
@@ -223,6 +226,26 @@ def test_tables_of_other_names_are_healed_through_the_views(swept, heal):
         (2, "developer", "running"), (1, "reviewer", "queued")]
 
 
+def start_one(database, sandbox, url, **settings):
+    """An issue of Plane is started: its task, branch and job are made."""
+    plane = Plane(sandbox)
+    plane.issues({"number": 77, "state": "In Progress", "name": "By other names"})
+    done = reconciled("run", "--side", "plane", environment={"ORCH_GITEA_URL": sandbox.url + "/gitea", "ORCH_DATABASE_URL": url,
+                                                             **plane.settings(), **settings})
+    assert done.returncode == 0, (done.stdout, done.stderr)
+    assert plane_outcomes(json.loads(done.stdout)) == {"ORCH-77": "started"}
+
+
+def test_an_issue_is_started_through_the_views(swept, sandbox):
+    execute(swept, FOREIGN[swept.kind])
+    execute(swept, sql_block(swept.kind, "CREATE VIEW"))
+    settings = {"ORCH_DATABASE_SCHEMA": "reconcile"} if swept.kind == "postgresql" else {}
+    start_one(swept, sandbox, swept.url, **settings)
+    assert swept.query("SELECT key, summary, repository, branch_name, phase FROM work_items") == [
+        ("ORCH-77", "By other names", "acme/app", "feature/ORCH-77-by-other-names", "analysis")]
+    assert swept.query("SELECT worker, state FROM work_queue") == [("analyst", "queued")]
+
+
 def test_the_indexes_can_be_made_and_are_those_that_are_looked_for(swept, heal):
     execute(swept, NAMED_AS_HERE[swept.kind])
     execute(swept, sql_block(swept.kind, "CREATE INDEX"))
@@ -237,9 +260,12 @@ def test_the_indexes_can_be_made_and_are_those_that_are_looked_for(swept, heal):
 
 
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
-def test_the_least_rights_are_enough(swept, heal):
+def test_the_least_rights_are_enough(swept, heal, sandbox):
     execute(swept, NAMED_AS_HERE[swept.kind])
     seed(swept, {"id": 1, "stage": "development"})
     execute(swept, sql_block(swept.kind, "CREATE ROLE"))
-    assert heal(swept.url.replace("//postgres@", "//reconciled@"))["gate"]["advanced"] == 1
+    as_told = swept.url.replace("//postgres@", "//reconciled@")
+    assert heal(as_told)["gate"]["advanced"] == 1
     assert swept.query("SELECT stage, (SELECT agent FROM jobs) FROM tasks") == [("review", "reviewer")]
+    swept.script("SELECT setval('tasks_id_seq', 1)")
+    start_one(swept, sandbox, as_told)

@@ -172,10 +172,11 @@ def test_check_finds_the_states_of_plane_that_are_not_there(database, sandbox):
     good = program(database, sandbox, "check", **named)
     assert good.returncode == 0 and "\nplane     ok\n" in good.stdout
     cases = [({**named, "ORCH_PLANE_STATES_JSON": '{"approved":"Blessed"}'}, "acme/app: .*Blessed"),
-             ({**named, "ORCH_PLANE_WORKSPACE": "elsewhere"}, "acme/app: .*403"), (plane, "plane_project_id")]
+             ({**named, "ORCH_PLANE_WORKSPACE": "elsewhere"}, "acme/app: .*403")]
     for settings, words in cases:
         bad = program(database, sandbox, "check", **settings)
         assert bad.returncode == 1 and re.search(rf"^plane     BAD: .*{words}", bad.stdout, re.M), bad.stdout
+    assert "plane     off: no project" in program(database, sandbox, "check", **plane).stdout
 
 
 # ---- secrets ---- (22)

@@ -1,4 +1,4 @@
-/* Gitea's client: heads of branches, how it fares as an upstream, the orchestrator's own gate. */
+/* Gitea's client: heads of branches, a repo, how it fares as an upstream, the orchestrator's own gate. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -360,6 +361,58 @@ static void the_orchestrators_gate_is_believed_only_when_it_is_clear(void **stat
     assert_null(strstr(request, "Authorization"));
 }
 
+/* ---- a repo -------------------------------------------------------------------------------------------- */
+
+static void a_repo_tells_its_default_branch(void **state)
+{
+    struct scene *scene = *state;
+    on_json(scene, API, NULL, mem_dup("{\"id\":1,\"default_branch\":\"trunk\",\"empty\":true}"));
+    on_json(scene, "/api/v1/repos/acme/odd", NULL, mem_dup("{\"id\":1}"));
+    const struct gitea_repo *repo = gitea_repo(scene->book, scene->gitea, REPO);
+    const struct gitea_repo *odd = gitea_repo(scene->book, scene->gitea, "acme/odd");
+    const struct gitea_repo *none = gitea_repo(scene->book, scene->gitea, "acme/none");
+    const struct gitea_repo *nonsense = gitea_repo(scene->book, scene->gitea, "acme");
+    assert_ptr_equal(gitea_repo(scene->book, scene->gitea, REPO), repo);
+    scene_settle(scene);
+    assert_int_equal(repo->fact.state, FACT_KNOWN);
+    assert_string_equal(repo->default_branch, "trunk");
+    assert_int_equal(odd->fact.state, FACT_FAILED);
+    assert_string_equal(odd->fact.words, "Gitea's answer for repository acme/odd makes no sense: "
+                                         "a repository without a default branch");
+    assert_int_equal(none->fact.state, FACT_ABSENT);
+    assert_int_equal(nonsense->fact.state, FACT_FAILED);
+    assert_int_equal(book_exchanges(scene->book), 3);
+}
+
+/* ---- one thread, many books ---------------------------------------------------------------------------- */
+
+static void ring(void *arg)
+{
+    sem_post(arg);
+}
+
+static void a_bell_tells_of_answers_that_nobody_waits_for(void **state)
+{
+    struct scene *scene = *state;
+    sem_t rung;
+    sem_init(&rung, 0, 0);
+    void *waiter;
+    struct book *books[3];
+    for (size_t i = 0; i < 3; i++) {
+        books[i] = book_new(scene->fetch, clock_mono_ms() + PATIENCE_MS);
+        book_bell(books[i], ring, &rung);
+        (void)gitea_head(books[i], scene->gitea, REPO, "gone");
+    }
+    for (size_t i = 0; i < 3; i++)
+        sem_wait(&rung);
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(book_next(books[i], 0, &waiter), BOOK_ALL_ANSWERED);
+        assert_int_equal(gitea_head(books[i], scene->gitea, REPO, "gone")->fact.state, FACT_ABSENT);
+        book_free(books[i]);
+    }
+    sem_destroy(&rung);
+}
+
 int main(void)
 {
     gitea_scene_prepare();
@@ -378,6 +431,8 @@ int main(void)
         IN_SCENE(waiters_are_named_when_their_facts_come),
         IN_SCENE(an_abort_fails_all_questions_and_leaves_health_alone),
         IN_SCENE(a_book_ends_at_its_deadline),
+        IN_SCENE(a_bell_tells_of_answers_that_nobody_waits_for),
+        IN_SCENE(a_repo_tells_its_default_branch),
         IN_SCENE(the_orchestrators_gate_is_believed_only_when_it_is_clear),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

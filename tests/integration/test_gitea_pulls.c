@@ -1,4 +1,4 @@
-/* Gitea's client: the pull request of a branch. */
+/* Gitea's client: the pull request of a branch, and all open ones. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -202,6 +202,56 @@ static void a_list_with_holes_hides_no_open_pull_request(void **state)
     assert_int_equal(pull_asked(scene, "none")->fact.state, FACT_ABSENT);
 }
 
+/* ---- all open ones ------------------------------------------------------------------------------------- */
+
+static void open_ones_are_listed_with_the_branch_their_head_has_here(void **state)
+{
+    struct scene *scene = *state;
+    const struct pull_text open[] = {
+        {.number = 9, .state = "open", .ref = "a", .head_repo = 7}, /* a fork's branch */
+        {.number = 3, .state = "open", .ref = "a"},
+        {.number = 4, .state = "open", .ref = "refs/pull/4/head", .label = "b"}, /* its branch is gone */
+        {.number = 5, .state = "open", .ref = "refs/pull/5/head", .label = ""},  /* AGit */
+        {.number = 6, .state = "closed", .ref = "c"}, /* closed while the list was made */
+    };
+    on_json(scene, OPEN, "X-Total-Count: 5\r\n", pulls_json(open, 5));
+    const struct gitea_open_pulls *pulls = gitea_open_pulls(scene->book, scene->gitea, REPO);
+    const struct gitea_pull *a = gitea_pull(scene->book, scene->gitea, REPO, "main", "a");
+    assert_int_equal(pulls->fact.state, FACT_PENDING);
+    scene_settle(scene);
+    assert_int_equal(pulls->fact.state, FACT_KNOWN);
+    assert_int_equal(pulls->n, 4);
+    static const char *const branches[] = {NULL, "a", "b", NULL};
+    for (size_t i = 0; i < 4; i++) {
+        assert_int_equal(pulls->items[i].number, open[i].number);
+        assert_string_equal(pulls->items[i].head_sha, SHA);
+        if (branches[i])
+            assert_string_equal(pulls->items[i].branch, branches[i]);
+        else
+            assert_null(pulls->items[i].branch);
+    }
+    assert_int_equal(a->number, 3);
+    assert_int_equal(book_exchanges(scene->book), 1); /* one list for both questions */
+    assert_ptr_equal(gitea_open_pulls(scene->book, scene->gitea, REPO), pulls);
+}
+
+static void a_list_that_may_lack_one_is_no_list(void **state)
+{
+    struct scene *scene = *state;
+    on_json(scene, OPEN, "X-Total-Count: 1\r\n", mem_dup("[null]"));
+    const struct gitea_open_pulls *pulls = gitea_open_pulls(scene->book, scene->gitea, REPO);
+    const struct gitea_open_pulls *none = gitea_open_pulls(scene->book, scene->gitea, "acme/none");
+    const struct gitea_open_pulls *nonsense = gitea_open_pulls(scene->book, scene->gitea, "acme");
+    scene_settle(scene);
+    assert_int_equal(pulls->fact.state, FACT_FAILED);
+    assert_string_equal(pulls->fact.words, "Gitea's list of open pull requests of acme/shop was not whole");
+    assert_int_equal(none->fact.state, FACT_ABSENT);
+    assert_string_equal(none->fact.words,
+                        "Gitea knows no open pull requests of acme/none (or the token may not see it)");
+    assert_int_equal(nonsense->fact.state, FACT_FAILED);
+    assert_string_equal(nonsense->fact.words, "open pull requests of acme: a repo is \"owner/name\"");
+}
+
 int main(void)
 {
     gitea_scene_prepare();
@@ -214,6 +264,8 @@ int main(void)
         IN_SCENE(a_search_that_would_not_end_is_no_guess),
         IN_SCENE(a_search_that_fails_is_no_guess),
         IN_SCENE(a_list_with_holes_hides_no_open_pull_request),
+        IN_SCENE(open_ones_are_listed_with_the_branch_their_head_has_here),
+        IN_SCENE(a_list_that_may_lack_one_is_no_list),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

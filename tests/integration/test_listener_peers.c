@@ -198,6 +198,9 @@ static void only_so_many_requests_may_wait(void **state)
     assert_int_equal(answer->status, 503);
     assert_non_null(http_header(answer, "Retry-After"));
     free(answer);
+    fixture_expect("GET /items/1 HTTP/1.1\r\n" HOST "\r\n", 503); /* would wait for a handler's thread */
+    for (int i = 0; i < 20; i++)
+        fixture_expect("GET /echo HTTP/1.1\r\n" HOST "\r\n", 200); /* waits for nothing */
     for (size_t i = 0; i < LIMIT_WAITING_REQUESTS; i++)
         deferred_answer(fixture.deferred[i], 200, json_object());
     for (size_t i = 0; i < LIMIT_WAITING_REQUESTS; i++) {
@@ -206,6 +209,21 @@ static void only_so_many_requests_may_wait(void **state)
         free(answer);
         http_close(waiting[i]);
     }
+}
+
+static void a_deferred_503_tells_when_to_try_again(void **state)
+{
+    (void)state;
+    struct http_client *client = http_open(fixture.address);
+    for (size_t i = 0; i < 2; i++) {
+        assert_true(http_say(client, "GET /defer HTTP/1.1\r\n" HOST "\r\n"));
+        sem_wait(&fixture.was_deferred);
+        deferred_answer(fixture.deferred[i], i ? 404 : 503, problem_document(i ? 404 : 503, "no"));
+        struct http_answer *answer = http_read(client, false);
+        assert_int_equal(!http_header(answer, "Retry-After"), i);
+        free(answer);
+    }
+    http_close(client);
 }
 
 static void who_leaves_while_waiting_is_let_go(void **state)
@@ -404,6 +422,7 @@ int main(void)
         LISTENER_TEST(a_blocked_handler_delays_nobody_else),
         LISTENER_TEST(a_deferred_request_is_answered_from_another_thread),
         LISTENER_TEST(only_so_many_requests_may_wait),
+        LISTENER_TEST(a_deferred_503_tells_when_to_try_again),
         LISTENER_TEST(who_leaves_while_waiting_is_let_go),
         LISTENER_TEST(an_answer_to_who_has_just_left_is_dropped),
         LISTENER_TEST(a_publication_is_answered_in_its_newest_version),

@@ -47,7 +47,7 @@ static void a_trigger_that_swallows_the_message_refuses_its_row_alone(void **sta
 static void assert_told_once(struct pg_scene *scene, enum pg_proxy_fault fault)
 {
     struct pg_proxy *proxy;
-    struct store *store = pg_scene_through_proxy(scene, &proxy);
+    struct store *store = pg_scene_through_proxy(scene, NULL, &proxy);
     struct store_transition batch[2];
     enum store_moved moved[2];
     struct store_stuck stuck = told_fill(scene, store, 2, batch);
@@ -194,6 +194,34 @@ static void of_racing_replicas_one_gets_each_lease(void **state)
     assert_int_equal(held, 20);
 }
 
+static void *taker_run_once(void *arg)
+{
+    struct taker *taker = arg;
+    bool held = true;
+    taker->failed += store_lease_take(taker->store, "notifier", taker->owner, 3600, &held, NULL) != ERR_OK;
+    taker->held += held;
+    return NULL;
+}
+
+/* Neither sees a lease; the second finds the first one's when it writes its own. */
+static void a_lease_that_another_takes_meanwhile_is_the_other_s(void **state)
+{
+    struct pg_scene *scene = *state;
+    struct taker taker = {.store = pg_scene_open(scene, "options=-c%20lock_timeout%3D60000"), .owner = "a"};
+    PGconn *holder = pg_scene_hold(scene, "INSERT INTO reconcile_leases (name, owner, until)"
+                                          " VALUES ('notifier', 'b', now() + interval '1 hour')");
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, taker_run_once, &taker), 0);
+    pg_scene_await_waiting(scene, 1);
+    PQclear(PQexec(holder, "COMMIT"));
+    PQfinish(holder);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(taker.failed, 0);
+    assert_int_equal(taker.held, 0);
+    assert_true(takes(scene, "b", 3600));
+    store_free(taker.store);
+}
+
 static void a_lease_runs_out_by_the_database_s_clock(void **state)
 {
     struct pg_scene *scene = *state;
@@ -240,6 +268,7 @@ int main(void)
         PG_SCENE_TEST(replicas_may_mark_the_same_messages),
         PG_SCENE_TEST(asking_for_messages_reads_the_unsent_ones_alone),
         PG_SCENE_TEST(of_racing_replicas_one_gets_each_lease),
+        PG_SCENE_TEST(a_lease_that_another_takes_meanwhile_is_the_other_s),
         PG_SCENE_TEST(a_lease_runs_out_by_the_database_s_clock),
         PG_SCENE_TEST(a_lease_is_renewed_in_its_second_half_and_not_before),
     };

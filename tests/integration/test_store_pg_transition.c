@@ -312,7 +312,7 @@ static void assert_settled(struct pg_scene *scene, enum pg_proxy_fault fault)
 {
     pg_scene_tasks(scene, 3);
     struct pg_proxy *proxy;
-    struct store *store = pg_scene_through_proxy(scene, &proxy);
+    struct store *store = pg_scene_through_proxy(scene, NULL, &proxy);
     struct store_stuck stuck = pg_scene_stuck(store);
     struct store_transition batch[3];
     enum store_moved moved[3];
@@ -354,7 +354,7 @@ static void settings_whose_answer_was_lost_are_reported_written(void **state)
 {
     struct pg_scene *scene = *state;
     struct pg_proxy *proxy;
-    struct store *store = pg_scene_through_proxy(scene, &proxy);
+    struct store *store = pg_scene_through_proxy(scene, NULL, &proxy);
     int64_t revision = 0;
     struct store_settings settings;
     ASSERT_OK(store_settings_read(store, &settings, &scene->why));

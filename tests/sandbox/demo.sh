@@ -29,6 +29,9 @@ for at, row in enumerate(rows):
 '
 }
 
+plane_key=plane_api_demo plane_project=0c0ffee0-0000-4000-8000-000000000001
+issue() { printf '0c0ffee0-0000-4000-8000-000000000%s' "$1"; } # issue NUMBER: its id in Plane
+
 # ---- the two programs ----------------------------------------------------------------------------------------------
 
 sandbox_pid='' service_pid=''
@@ -65,6 +68,8 @@ start_sandbox() {
 start_service() {
     ORCH_DATABASE_URL="sqlite:$db" "$out/reconciled" migrate
     ORCH_DATABASE_URL="sqlite:$db" ORCH_GITEA_URL="$sandbox/gitea" ORCH_HTTP_LISTEN="127.0.0.1:${DEMO_PORT:-0}" \
+        ORCH_PLANE_URL="$sandbox/plane" ORCH_PLANE_API_TOKEN=$plane_key ORCH_PLANE_WORKSPACE=acme \
+        ORCH_PROJECTS_JSON="[{\"repo\":\"acme/shop\",\"plane_project_id\":\"$plane_project\",\"prefix\":\"ORCH\"}]" \
         ORCH_RECONCILE_INTERVAL_S=3600 "$out/reconciled" serve >"$run/reconciled.log" 2>&1 &
     service_pid=$!
     until_true 10 "$service_pid" grep -q listening "$run/reconciled.log" || die "the service did not start: $(cat "$run/reconciled.log")"
@@ -76,6 +81,20 @@ start_service() {
 
 tell() { # tell PATH: control of the sandbox, the body from standard input
     curl -fsS -H 'Content-Type: application/json' --data-binary @- "$sandbox/sandbox/$1" >/dev/null || die "the sandbox refused $1"
+}
+
+make_plane() {
+    printf '{"limit": 60, "keys": ["%s"], "webhook": {"url": "http://127.0.0.1:9/orchestrator", "lose": true},
+        "projects": [{"identifier": "ORCH", "id": "%s", "name": "Shop"}]}' "$plane_key" "$plane_project" | tell plane
+}
+
+make_issues() {
+    /usr/bin/python3 -c '
+import json, sys
+project, titles = sys.argv[1], {117: "Gift cards", 118: "Loyalty points", 119: "Dark mode", 120: "Size charts", 121: "Newsletter"}
+json.dump({"projects": [{"identifier": "ORCH", "id": project, "issues": [
+    {"number": n, "id": f"0c0ffee0-0000-4000-8000-000000000{n}", "name": title, "state": "Todo", "state_ago": 90000}
+    for n, title in titles.items()]}]}, sys.stdout)' "$plane_project" | tell plane
 }
 
 make_world() {
@@ -115,10 +134,21 @@ lose_webhooks() {
 	 {"repo": "acme/shop", "do": "status", "branch": "feature/ORCH-105-rates", "context": "e2e/shard-59", "state": "success"},
 	 {"repo": "acme/shop", "do": "reject", "number": 44, "user": "bob"}]
 	JSON
+    tell plane/change <<-'JSON'
+	[{"issue": "ORCH-117", "do": "state", "state": "In Progress", "ago": 3000},
+	 {"issue": "ORCH-118", "do": "state", "state": "Approved", "ago": 2700},
+	 {"issue": "ORCH-119", "do": "state", "state": "Rejected", "ago": 2400},
+	 {"issue": "ORCH-120", "do": "state", "state": "In Progress", "ago": 120}]
+	JSON
+}
+
+lost_webhooks() {
+    { curl -fs "$sandbox/sandbox/webhooks"; curl -fs "$sandbox/sandbox/plane/counters"; } |
+        grep -o '"lost":[0-9]*' | awk -F: '{ n += $2 } END { print n }'
 }
 
 seed_tasks() {
-    sqlite3 "$db" <<-'SQL'
+    sqlite3 "$db" <<-SQL
 	INSERT INTO tasks (plane_id, work_item_id, title, repo, branch, stage, created_at, updated_at)
 	SELECT 'demo-' || w, 'ORCH-' || w, t, r, b, s, datetime('now', '-3 days'), datetime('now', '-' || m || ' minutes') FROM (
 	SELECT 101 w, 'Basket keeps its items' t, 'acme/shop' r, 'feature/ORCH-101-basket' b, 'development' s, 190 m UNION ALL
@@ -136,7 +166,11 @@ seed_tasks() {
 	SELECT 113, 'Audit trail', 'acme/platform', 'feature/ORCH-113-audit', 'analysis', 600 UNION ALL
 	SELECT 114, 'Keys in the vault', 'acme/vault', 'feature/ORCH-114-keys', 'development', 80 UNION ALL
 	SELECT 115, 'VAT of other countries', 'acme/billing', 'feature/ORCH-115-vat', 'on-hold', 900 UNION ALL
-	SELECT 116, 'Queue with priorities', 'acme/platform', 'feature/ORCH-116-queue', 'architecture', 31);
+	SELECT 116, 'Queue with priorities', 'acme/platform', 'feature/ORCH-116-queue', 'architecture', 31 UNION ALL
+	SELECT 118, 'Loyalty points', 'acme/shop', 'feature/ORCH-118-loyalty-points', 'analysis', 240 UNION ALL
+	SELECT 119, 'Dark mode', 'acme/shop', 'feature/ORCH-119-dark-mode', 'analysis', 200);
+	UPDATE tasks SET plane_id = '$(issue 118)' WHERE work_item_id = 'ORCH-118';
+	UPDATE tasks SET plane_id = '$(issue 119)' WHERE work_item_id = 'ORCH-119';
 	INSERT INTO jobs (task_id, agent, status) SELECT id, 'developer', 'running' FROM tasks WHERE work_item_id = 'ORCH-112';
 	SQL
 }
@@ -146,7 +180,20 @@ show_tasks() {
         SELECT work_item_id AS task, t.repo, t.stage, ((strftime('%s', 'now') - strftime('%s', t.updated_at)) / 60) || ' min' AS rests,
                coalesce(group_concat(j.agent || ' ' || j.status), '') AS job, t.title
         FROM tasks t LEFT JOIN jobs j ON j.task_id = t.id AND j.status IN ('queued', 'running')
-        GROUP BY t.id ORDER BY t.id" | table
+        GROUP BY t.id ORDER BY work_item_id" | table
+}
+
+show_issues() {
+    curl -fsS -H "X-Api-Key: $plane_key" "$sandbox/plane/api/v1/workspaces/acme/projects/$plane_project/work-items/?expand=state" |
+        /usr/bin/python3 -c '
+import datetime, json, sys
+print("issue\tstate\ttouched\ttitle")
+now = datetime.datetime.now(datetime.timezone.utc)
+for issue in sorted(json.load(sys.stdin)["results"], key=lambda issue: issue["sequence_id"]):
+    at = datetime.datetime.fromisoformat(issue["updated_at"].replace("Z", "+00:00"))
+    minutes = (now - at).total_seconds() // 60
+    print("ORCH-%d\t%s\t%d min ago\t%s" % (issue["sequence_id"], issue["state"]["name"], minutes, issue["name"]))
+' | table
 }
 
 # ---- a pass --------------------------------------------------------------------------------------------------------
@@ -162,12 +209,12 @@ report = json.load(open(sys.argv[1]))
 print("task\tstage\tto\tverdict\toutcome\treason")
 for item in sorted(report["items"], key=lambda item: item["work_item_id"]):
     reason = item["reason"] if len(item["reason"]) <= 72 else item["reason"][:71] + "…"
-    print("\t".join([item["work_item_id"], item["stage"], item["to_stage"] or "", item["verdict"], item["outcome"], reason]))
+    print("\t".join([item["work_item_id"], item["stage"] or "", item["to_stage"] or "", item["verdict"], item["outcome"], reason]))
 ' "$1" | table
     /usr/bin/python3 -c '
 import json, sys
 report = json.load(open(sys.argv[1]))
-counts = "  ".join(f"{name} {n}" for name, n in report["gate"].items() if n)
+counts = "  ".join(f"{name} {n}" for side in ("gate", "plane") for name, n in report[side].items() if n and name not in ("projects", "issues"))
 print("\n  pass %s: %s  (%d ms)" % (report["id"][:8], counts or "nothing to do", report["duration_ms"]))' "$1"
 }
 
@@ -186,12 +233,15 @@ ORCH-112 development developer
 ORCH-113 analysis -
 ORCH-114 development -
 ORCH-115 on-hold -
-ORCH-116 architecture -'
+ORCH-116 architecture -
+ORCH-117 analysis analyst
+ORCH-118 architecture architect
+ORCH-119 analysis analyst'
 
 compare() { # what differs from what was expected goes to standard output
     sqlite3 -separator ' ' "$db" "
         SELECT work_item_id, t.stage, coalesce(group_concat(j.agent), '-') FROM tasks t
-        LEFT JOIN jobs j ON j.task_id = t.id AND j.status IN ('queued', 'running') GROUP BY t.id ORDER BY t.id" >"$run/found"
+        LEFT JOIN jobs j ON j.task_id = t.id AND j.status IN ('queued', 'running') GROUP BY t.id ORDER BY work_item_id" >"$run/found"
     printf '%s\n' "$expected" | diff - "$run/found"
 }
 
@@ -201,26 +251,29 @@ compare() { # what differs from what was expected goes to standard output
 rm -rf "$run"
 mkdir "$run"
 start_sandbox
+make_plane
 start_service
 make_world
+make_issues
 lose_webhooks
 seed_tasks
 
-say "The orchestrator's tasks. Meanwhile CI went green, people approved, merged and pushed; $(
-    curl -fs "$sandbox/sandbox/webhooks" | sed -n 's/.*"lost":\([0-9]*\).*/\1/p') webhooks were lost."
+say "The orchestrator's tasks. Meanwhile CI went green, people approved, merged and pushed; $(lost_webhooks) webhooks were lost."
 show_tasks
+say "And Plane's issues of acme/shop: one was started, one approved, one rejected, and nobody was told."
+show_issues
 say "One pass: POST /reconcile/run"
 force_pass "$run/report.json"
 show_report "$run/report.json"
-printf '  not looked at: ORCH-111 (touched 2 min ago), ORCH-112 (a job is running), ORCH-113 (waits for a person), ORCH-115 (unknown stage)\n'
+printf '  not looked at: ORCH-111 (touched 2 min ago), ORCH-112 (a job is running), ORCH-113 (waits for a person), ORCH-115 (unknown stage),\n                 ORCH-120 (started 2 min ago)\n'
 say "The tasks after it: green ones moved, each with its next job; all others are as they were."
 show_tasks
 say "A second pass moves nothing."
 force_pass "$run/report2.json"
 show_report "$run/report2.json" | tail -1
 
-if difference=$(compare) && ! grep -q '"advanced":[1-9]' "$run/report2.json"; then
-    say "As expected: 5 healed, 11 left alone."
+if difference=$(compare) && ! grep -Eq '"(advanced|started|approved|rejected)":[1-9]' "$run/report2.json"; then
+    say "As expected: 8 healed, 12 left alone."
     code=0
 else
     say "NOT as expected (< expected, > found):"
@@ -237,7 +290,7 @@ curl -fsS -o "$run/config.json" -X PUT -H 'Content-Type: application/json' \
 say "Both keep running for a look; Ctrl-C stops them."
 cat <<END
   service   $service            $dim(log: $run/reconciled.log)$plain
-  sandbox   $sandbox            $dim(Gitea under /gitea, control under /sandbox)$plain
+  sandbox   $sandbox            $dim(Gitea under /gitea, Plane under /plane, control under /sandbox)$plain
   database  $db
 
   curl -s $service/reconcile/status
@@ -247,6 +300,10 @@ cat <<END
 
   ${dim}CI of ORCH-106 goes green, nobody is told; the next pass heals it:$plain
   curl -s -d '{"repo":"acme/billing","do":"status","branch":"feature/ORCH-106-refunds","context":"ci/build","state":"success"}' $sandbox/sandbox/change
+  curl -s -X POST $service/reconcile/run
+
+  ${dim}ORCH-121 is started in Plane, nobody is told; the next pass finds it:$plain
+  curl -s -d '{"issue":"ORCH-121","do":"state","state":"In Progress","ago":900}' $sandbox/sandbox/plane/change
   curl -s -X POST $service/reconcile/run
 
   ${dim}Gitea breaks, and is whole again:$plain

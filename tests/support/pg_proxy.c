@@ -21,12 +21,13 @@ enum { PAIRS_MAX = 16 };
 struct pair {
     int client, server;
     bool swallow; /* the server's next bytes are lost, and the connection with them */
+    bool asked;   /* the client spoke last */
 };
 
 struct pg_proxy {
     int listener, port, server_port, stop_fd;
     struct pair pairs[PAIRS_MAX]; /* the thread's own */
-    atomic_int fault, faults;
+    atomic_int fault, faults, trips;
     pthread_t thread;
 };
 
@@ -86,6 +87,8 @@ static bool client_said(struct pg_proxy *proxy, struct pair *pair)
     size_t len = 0;
     if (!pass_on(pair->client, -1, buffer, sizeof buffer, &len))
         return false;
+    proxy->trips += !pair->asked;
+    pair->asked = true;
     if (proxy->fault != PG_PROXY_NONE && says_commit(buffer, len)) {
         bool commits = proxy->fault == PG_PROXY_LOSE_ANSWER;
         proxy->fault = PG_PROXY_NONE;
@@ -97,10 +100,11 @@ static bool client_said(struct pg_proxy *proxy, struct pair *pair)
     return send(pair->server, buffer, len, MSG_NOSIGNAL) == (ssize_t)len;
 }
 
-static bool server_said(const struct pair *pair)
+static bool server_said(struct pair *pair)
 {
     char buffer[65536];
     size_t len;
+    pair->asked = false;
     return !pair->swallow && pass_on(pair->server, pair->client, buffer, sizeof buffer, &len);
 }
 
@@ -172,4 +176,9 @@ void pg_proxy_arm(struct pg_proxy *proxy, enum pg_proxy_fault fault)
 int pg_proxy_faults(const struct pg_proxy *proxy)
 {
     return proxy->faults;
+}
+
+int pg_proxy_trips(const struct pg_proxy *proxy)
+{
+    return proxy->trips;
 }

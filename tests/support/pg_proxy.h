@@ -1,7 +1,7 @@
 /* pg_proxy.h - stands between a client and a PostgreSQL server and loses what it is told to.
  *
  * A thread of its own passes bytes both ways. It understands nothing of them but the word COMMIT in what a
- * client sends. */
+ * client sends. It counts round trips: how often a client spoke and then waited for an answer. */
 #ifndef RECONCILED_TESTS_PG_PROXY_H
 #define RECONCILED_TESTS_PG_PROXY_H
 
@@ -21,5 +21,8 @@ int pg_proxy_port(const struct pg_proxy *proxy);
 /* pg_proxy_arm: the next COMMIT meets that fault. pg_proxy_faults: how many did so far. */
 void pg_proxy_arm(struct pg_proxy *proxy, enum pg_proxy_fault fault);
 int pg_proxy_faults(const struct pg_proxy *proxy);
+
+/* pg_proxy_trips: round trips so far, of all connections. */
+int pg_proxy_trips(const struct pg_proxy *proxy);
 
 #endif

@@ -132,11 +132,12 @@ void pg_scene_release(PGconn *holder)
     PQfinish(holder);
 }
 
-struct store *pg_scene_through_proxy(const struct pg_scene *scene, struct pg_proxy **ret_proxy)
+struct store *pg_scene_through_proxy(const struct pg_scene *scene, const char *query,
+                                     struct pg_proxy **ret_proxy)
 {
     *ret_proxy = pg_proxy_start(pg_server_port(scene->server));
-    char *url =
-        mem_printf("postgresql://postgres@127.0.0.1:%d/" PG_SCENE_DATABASE, pg_proxy_port(*ret_proxy));
+    char *url = mem_printf("postgresql://postgres@127.0.0.1:%d/" PG_SCENE_DATABASE "%s%s",
+                           pg_proxy_port(*ret_proxy), query ? "?" : "", query ? query : "");
     struct store *store = NULL;
     ASSERT_OK(store_open(url, NULL, &store, NULL));
     free(url);

@@ -225,6 +225,15 @@ static void too_long_a_value_is_refused(void **state)
     assert_refused(ENVIRONMENT("ORCH_NOTIFY_TEMPLATE", text), "ORCH_NOTIFY_TEMPLATE: is too long\n");
 }
 
+static void a_template_that_nothing_fills_in_is_refused(void **state)
+{
+    (void)state;
+    assert_refused(ENVIRONMENT("ORCH_NOTIFY_TEMPLATE", "{titel} moved"),
+                   "ORCH_NOTIFY_TEMPLATE: has a placeholder that nothing fills in; there are {work_item_id} "
+                   "{task_id} {title} {repo} {branch} {stage} {to_stage} {outcome} {reason}\n");
+    settings_free(settings_of(ENVIRONMENT("ORCH_NOTIFY_TEMPLATE", "<b>{title}</b> → {to_stage}")));
+}
+
 static void misspelt_reconcile_variable_is_refused(void **state)
 {
     (void)state;
@@ -762,6 +771,7 @@ int main(void)
         cmocka_unit_test(every_bad_value_is_told_at_once),
         cmocka_unit_test(json_settings_that_are_not_json_are_one_line),
         cmocka_unit_test(too_long_a_value_is_refused),
+        cmocka_unit_test(a_template_that_nothing_fills_in_is_refused),
         cmocka_unit_test(misspelt_reconcile_variable_is_refused),
         cmocka_unit_test(listen_addresses_are_taken_apart),
         cmocka_unit_test(base_urls_hold_no_credentials_and_no_query),

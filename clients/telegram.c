@@ -1,0 +1,241 @@
+#include "clients/telegram.h"
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clients/base/jsonx.h"
+#include "clients/base/limits.h"
+#include "clients/base/metric.h"
+#include "clients/base/text.h"
+#include "clients/fetch.h"
+
+enum { STOP_LOOK_MS = 50, STOP_GRACE_MS = 1000, WAIT_DEFAULT_S = 5, SAID_MAX = 100 };
+
+struct telegram {
+    char *url;
+    char *secret;         /* the token behind its bot's number: no word may hold it */
+    char *chat;           /* the sender's thread alone: it may move */
+    pthread_mutex_t lock; /* guards health */
+    struct telegram_health health;
+};
+
+/* A bot's token stands in the path as it is: the API wants its colon bare. */
+static bool is_token(const char *token)
+{
+    static const char fit[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789:_-";
+    return *token && token[strspn(token, fit)] == '\0';
+}
+
+enum err telegram_new(const char *base_url, const char *token, const char *chat, struct telegram **ret,
+                      struct why *why)
+{
+    AUTO_FREE char *base = fetch_url(base_url, NULL, NULL);
+    if (!base || fetch_url_has_user(base_url))
+        return why_set(why, ERR_INVALID,
+                       "ORCH_TELEGRAM_URL must be an http or https URL without a user name");
+    if (!is_token(token))
+        return why_set(why, ERR_INVALID, "ORCH_TELEGRAM_BOT_TOKEN does not look like a bot's token");
+    size_t len = strlen(base);
+    while (len > 0 && base[len - 1] == '/')
+        len--;
+    struct telegram *telegram = mem_zero(1, sizeof *telegram);
+    telegram->url = mem_printf("%.*s/bot%s/sendMessage", (int)len, base, token);
+    const char *colon = strrchr(token, ':');
+    telegram->secret = mem_dup(colon && colon[1] ? colon + 1 : token);
+    telegram->chat = mem_dup(chat);
+    telegram->health.ok = true;
+    pthread_mutex_init(&telegram->lock, NULL);
+    *ret = telegram;
+    return ERR_OK;
+}
+
+void telegram_free(struct telegram *telegram)
+{
+    if (!telegram)
+        return;
+    pthread_mutex_destroy(&telegram->lock);
+    free(telegram->url);
+    free(telegram->secret);
+    free(telegram->chat);
+    free(telegram);
+}
+
+/* ---- answers ---- */
+
+static bool is_about_text(const char *description)
+{
+    static const char *const words[] = {"can't parse entities", "message text is empty", "text must be",
+                                        "message is too long", "text is too long"};
+    for (size_t i = 0; i < ARRAY_LEN(words); i++)
+        if (strcasestr(description, words[i]))
+            return true;
+    return false;
+}
+
+static void say(struct telegram_answer *answer, enum telegram_result result, const char *fmt, ...)
+    ATTR_PRINTF(3, 4);
+static void say(struct telegram_answer *answer, enum telegram_result result, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    answer->result = result;
+    vsnprintf(answer->words, sizeof answer->words, fmt, args);
+    va_end(args);
+}
+
+static void read_slow_down(const struct fetch_answer *answer, const json_t *parameters,
+                           struct telegram_answer *ret)
+{
+    int64_t asked = answer->retry_after_s >= 0 ? answer->retry_after_s : WAIT_DEFAULT_S;
+    ret->wait_s = json_get_int(parameters, "retry_after", asked);
+    if (ret->wait_s < 1)
+        ret->wait_s = 1;
+    if (ret->wait_s > LIMIT_RETRY_AFTER_S)
+        ret->wait_s = LIMIT_RETRY_AFTER_S;
+    say(ret, TELEGRAM_WAIT, "Telegram asks for a pause of %" PRId64 " s", ret->wait_s);
+}
+
+static void say_moved(struct telegram_answer *ret, int64_t to)
+{
+    snprintf(ret->chat, sizeof ret->chat, "%" PRId64, to);
+    say(ret, TELEGRAM_MOVED, "the chat has become %s", ret->chat);
+}
+
+static void read_error(const struct fetch_answer *answer, const json_t *body, struct telegram_answer *ret)
+{
+    const json_t *parameters = json_object_get(body, "parameters");
+    AUTO_FREE char *said = text_cut(json_get_text(body, "description", ""), SAID_MAX);
+    int64_t moved_to = json_get_int(parameters, "migrate_to_chat_id", 0);
+    int status = answer->status;
+    if (status == 429)
+        read_slow_down(answer, parameters, ret);
+    else if (status == 401)
+        say(ret, TELEGRAM_REFUSED, "Telegram does not accept the token (401)");
+    else if (status == 404)
+        say(ret, TELEGRAM_REFUSED, "the token, or ORCH_TELEGRAM_URL, leads to no bot (404)");
+    else if (status == 400 && moved_to)
+        say_moved(ret, moved_to);
+    else if (status >= 400 && status < 500 && *said)
+        say(ret, is_about_text(said) ? TELEGRAM_BAD_TEXT : TELEGRAM_REFUSED, "Telegram answered %d: %s",
+            status, said);
+    else if (status >= 400 && status < 500)
+        say(ret, TELEGRAM_REFUSED, "Telegram answered %d", status);
+    else
+        say(ret, TELEGRAM_FAILED, "Telegram answered %d (%s)", status,
+            *answer->content_type ? answer->content_type : "no content type");
+}
+
+void telegram_answer_read(const struct fetch_answer *answer, struct telegram_answer *ret)
+{
+    *ret = (struct telegram_answer){.result = TELEGRAM_SENT};
+    if (answer->result == FETCH_ABORTED) {
+        say(ret, TELEGRAM_STOPPED, "stopped before Telegram answered");
+        return;
+    }
+    if (answer->result != FETCH_ANSWERED) {
+        say(ret, TELEGRAM_FAILED, "Telegram: %s", answer->words);
+        return;
+    }
+    json_t *body = NULL;
+    if (!answer->body || json_read(answer->body, answer->body_len, &body, NULL) != ERR_OK)
+        body = NULL;
+    if (answer->status != 200 || !json_get_bool(body, "ok", false))
+        read_error(answer, body, ret);
+    json_decref(body);
+}
+
+/* ---- health ---- */
+
+void telegram_health(struct telegram *telegram, struct telegram_health *ret)
+{
+    pthread_mutex_lock(&telegram->lock);
+    *ret = telegram->health;
+    pthread_mutex_unlock(&telegram->lock);
+}
+
+static void health_learn(struct telegram *telegram, const struct telegram_answer *answer)
+{
+    if (answer->result == TELEGRAM_STOPPED) /* our own doing */
+        return;
+    struct telegram_health seen = {.ok = answer->result == TELEGRAM_SENT || answer->result == TELEGRAM_WAIT};
+    if (!seen.ok)
+        snprintf(seen.words, sizeof seen.words, "%s", answer->words);
+    pthread_mutex_lock(&telegram->lock);
+    seen.since_us = seen.ok == telegram->health.ok ? telegram->health.since_us : clock_wall_us();
+    telegram->health = seen;
+    pthread_mutex_unlock(&telegram->lock);
+    metric_set(METRIC_UPSTREAM_UP, "telegram", seen.ok);
+}
+
+/* ---- sending ---- */
+
+static char *body_of(const struct telegram *telegram, const char *html)
+{
+    json_auto_t *body = json_object();
+    json_t *previews = json_object();
+    json_put(body, "chat_id", json_text(telegram->chat));
+    json_put(body, "text", json_text(html));
+    json_put(body, "parse_mode", json_text("HTML"));
+    json_put(previews, "is_disabled", json_true());
+    json_put(body, "link_preview_options", previews);
+    return json_line(body);
+}
+
+/* The answer, or NULL when the process ends first. */
+static struct fetch_answer *take(struct fetch_inbox *inbox, const atomic_bool *stopping)
+{
+    int64_t stopped_ms = 0;
+    for (;;) {
+        struct fetch_answer *answer = fetch_take(inbox, STOP_LOOK_MS);
+        if (answer)
+            return answer;
+        int64_t now_ms = clock_mono_ms();
+        if (atomic_load(stopping) && !stopped_ms)
+            stopped_ms = now_ms;
+        if (stopped_ms && now_ms - stopped_ms >= STOP_GRACE_MS)
+            return NULL;
+    }
+}
+
+static void call(const struct telegram *telegram, struct fetch *fetch, const char *html, int64_t deadline_ms,
+                 const atomic_bool *stopping, struct telegram_answer *ret)
+{
+    static const char *const headers[] = {"Content-Type: application/json", "Accept: application/json", NULL};
+    AUTO_FREE char *body = body_of(telegram, html);
+    struct fetch_inbox *inbox = fetch_inbox_new(fetch);
+    fetch_send(inbox, &(const struct fetch_request){.upstream = FETCH_TO_TELEGRAM,
+                                                    .method = "POST",
+                                                    .url = telegram->url,
+                                                    .headers = headers,
+                                                    .body = body,
+                                                    .body_len = strlen(body),
+                                                    .deadline_ms = deadline_ms,
+                                                    .attempts = 1});
+    struct fetch_answer *answer = take(inbox, stopping);
+    const struct fetch_answer none = {.result = FETCH_ABORTED};
+    telegram_answer_read(answer ? answer : &none, ret);
+    /* A proxy may quote what it was asked for. */
+    if (answer && answer->body &&
+        memmem(answer->body, answer->body_len, telegram->secret, strlen(telegram->secret)))
+        say(ret, ret->result, "Telegram answered %d", answer->status);
+    fetch_answer_free(answer);
+    fetch_inbox_free(inbox);
+}
+
+void telegram_send(struct telegram *telegram, struct fetch *fetch, const char *html, int64_t deadline_ms,
+                   const atomic_bool *stopping, struct telegram_answer *ret)
+{
+    call(telegram, fetch, html, deadline_ms, stopping, ret);
+    if (ret->result == TELEGRAM_MOVED) {
+        const struct telegram_answer moved = *ret;
+        free(telegram->chat);
+        telegram->chat = mem_dup(moved.chat);
+        call(telegram, fetch, html, deadline_ms, stopping, ret);
+        if (ret->result != TELEGRAM_MOVED)
+            memcpy(ret->chat, moved.chat, sizeof ret->chat);
+    }
+    health_learn(telegram, ret);
+}

@@ -1,0 +1,64 @@
+/* telegram.h - a bot that can say something in one chat.
+ *
+ * What was asked and answered is known from the Bot API's source (tdlib/telegram-bot-api: Query.cpp for the
+ * shape of errors, Client.cpp for their words, HttpConnection.cpp for Retry-After). The token is a part of
+ * the URL's path; no word that leaves here holds it, nor the URL.
+ */
+#ifndef RECONCILED_TELEGRAM_H
+#define RECONCILED_TELEGRAM_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "clients/base/err.h"
+
+struct fetch;
+struct fetch_answer;
+struct telegram;
+
+/* telegram_new: `chat` is a chat's id or a channel's @name. ERR_INVALID: no http(s) URL, one with a user name
+ * in it, or a token that no path can carry as it is. Free with telegram_free. */
+ATTR_NODISCARD enum err telegram_new(const char *base_url, const char *token, const char *chat,
+                                     struct telegram **ret, struct why *why);
+/* telegram_free: NULL is fine. */
+void telegram_free(struct telegram *telegram);
+
+enum telegram_result {
+    TELEGRAM_SENT,     /* it took the message */
+    TELEGRAM_WAIT,     /* not now: after wait_s seconds */
+    TELEGRAM_FAILED,   /* no answer, or none that tells anything: it may do later what it did not now */
+    TELEGRAM_REFUSED,  /* it will refuse for ever, until a person mends the token, the chat or the rights */
+    TELEGRAM_BAD_TEXT, /* the same, but for this text alone */
+    TELEGRAM_MOVED,    /* the group has become a supergroup, `chat` */
+    TELEGRAM_STOPPED,  /* the process ends: whether it was taken is not known */
+};
+
+struct telegram_answer {
+    enum telegram_result result;
+    int64_t wait_s;
+    char chat[24];   /* what the chat has become; "" when it has not moved */
+    char words[160]; /* why, for a person; "" when sent */
+};
+
+/* telegram_send: says `html` (parse_mode HTML, no previews of links) in the chat, and waits for the answer
+ * until deadline_ms (clock_mono_ms) or the fetcher's limit for a call. Sent once: a message that got no
+ * answer may have been taken. A group that has become a supergroup is followed, now and from then on, so that
+ * TELEGRAM_MOVED is an answer only of two moves in a row. When *stopping turns true, a call under way has a
+ * second left to come to its end. One thread at a time. */
+void telegram_send(struct telegram *telegram, struct fetch *fetch, const char *html, int64_t deadline_ms,
+                   const atomic_bool *stopping, struct telegram_answer *ret);
+
+/* telegram_answer_read: what an answer to sendMessage means. Pure; the words may quote the server. */
+void telegram_answer_read(const struct fetch_answer *answer, struct telegram_answer *ret);
+
+/* telegram_health: how the last message fared: ok, or words and since when (wall clock us). Being asked to
+ * wait is ok. Thread-safe. */
+struct telegram_health {
+    bool ok;
+    int64_t since_us;
+    char words[160];
+};
+void telegram_health(struct telegram *telegram, struct telegram_health *ret);
+
+#endif

@@ -1,0 +1,23 @@
+#include "handlers/app.h"
+#include "handlers/fields.h"
+#include "handlers/handlers.h"
+#include "reconcile/history.h"
+
+void handle_history_list(struct request *request)
+{
+    struct query query = {.request = request};
+    int64_t task_id = 0, after = 0;
+    size_t limit;
+    json_t *body = NULL;
+    struct why why;
+    query_limit(&query, &limit);
+    query_after(&query, &after);
+    query_int(&query, "task_id", 1, INT64_MAX, &task_id);
+    if (!query_done(&query))
+        return;
+    enum err err = history_list(request_app(request)->store, task_id, after, limit, &body, &why);
+    if (err)
+        answer_error(request, err, &why);
+    else
+        answer_json(request, 200, body);
+}

@@ -1,0 +1,106 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "clients/base/jsonx.h"
+#include "clients/base/text.h"
+#include "handlers/app.h"
+#include "handlers/fields.h"
+#include "handlers/handlers.h"
+#include "reconcile/explain.h"
+#include "reconcile/settings.h"
+
+enum { STAGE_MAX = 64, AFTER_MAX = 200 };
+
+/* A stage of the pipeline, or one that it does not know: tasks may stand there too. */
+static bool is_stage(const char *text)
+{
+    size_t len = strlen(text);
+    for (const char *c = text; *c; c++)
+        if ((unsigned char)*c < 0x20 || *c == 0x7f)
+            return false;
+    return len > 0 && len <= STAGE_MAX && utf8_valid_len(text, len) == len;
+}
+
+static bool is_after(const char *text)
+{
+    static const char good[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz._-";
+    size_t len = strlen(text);
+    return len > 0 && len <= AFTER_MAX && strspn(text, good) == len;
+}
+
+static const char after_rule[] = "must be the \"next\" of an earlier answer";
+
+static bool never(const char *text)
+{
+    (void)text;
+    return false;
+}
+
+void handle_tasks_list(struct request *request)
+{
+    struct query query = {.request = request};
+    struct explain_list_query wanted = {.stage = NULL};
+    json_t *body = NULL;
+    struct why why;
+    query_limit(&query, &wanted.limit);
+    query_text(&query, "after", is_after, after_rule, &wanted.after);
+    query_bool(&query, "stuck", &wanted.stuck_only);
+    query_text(&query, "stage", is_stage, "must be the name of a stage", &wanted.stage);
+    query_text(&query, "repo", settings_repo_valid, "must be owner/name", &wanted.repo);
+    if (!query_done(&query))
+        return;
+    enum err err = explain_list(request_app(request)->explainer, &wanted, &body, &why);
+    if (err == ERR_INVALID) { /* it looked like one */
+        query_text(&query, "after", never, after_rule, &wanted.after);
+        (void)query_done(&query);
+    } else if (err) {
+        answer_error(request, err, &why);
+    } else {
+        answer_json(request, 200, body);
+    }
+}
+
+/* ---- one task ---- */
+
+static void on_done(void *arg, const void *document)
+{
+    static const struct why stopping = {.text = "the service is stopping"};
+    if (document)
+        deferred_answer(arg, 200, json_incref((json_t *)(uintptr_t)document));
+    else
+        deferred_error(arg, ERR_UNAVAILABLE, &stopping);
+}
+
+static void answer_later(struct request *request, struct explanation *explanation_take)
+{
+    struct explainer *explainer = request_app(request)->explainer;
+    struct why why;
+    struct deferred *deferred = request_defer(request);
+    if (!deferred) {
+        explanation_free(explanation_take);
+        return;
+    }
+    enum err err = explain_ask(explainer, explanation_take, on_done, deferred, &why);
+    if (err)
+        deferred_error(deferred, err, &why);
+}
+
+void handle_tasks_get(struct request *request)
+{
+    struct explanation *explanation = NULL;
+    int64_t id = 0;
+    struct why why;
+    enum err err = ERR_NOT_FOUND;
+    if (parse_i64(request_param(request), 1, INT64_MAX, &id))
+        err = explain_read(request_app(request)->explainer, id, &explanation, &why);
+    if (err == ERR_NOT_FOUND) {
+        answer_problem(request, 404, "there is no such task");
+    } else if (err) {
+        answer_error(request, err, &why);
+    } else if (!explanation_is_whole(explanation)) {
+        answer_later(request, explanation);
+    } else {
+        answer_json(request, 200, explanation_document(explanation));
+        explanation_free(explanation);
+    }
+}

@@ -1,0 +1,54 @@
+/* explain.h - why a task is where it is and what happens to it next: for who looks.
+ *
+ * Explaining runs the code of a pass (the same query makes a task stuck, gate_evaluate judges it, the same
+ * policy holds it) and writes nothing. What needs an upstream goes through the inquirer and ends with its
+ * time-out: then the verdict is unknown, in words. Thread-safe.
+ */
+#ifndef RECONCILED_EXPLAIN_H
+#define RECONCILED_EXPLAIN_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "clients/base/err.h"
+
+struct explainer;
+struct explanation;
+struct inquirer;
+struct pass_world;
+struct sweeper;
+
+/* explainer_new: everything given must outlive it, and the inquirer must have been stopped before
+ * explainer_free. */
+struct explainer *explainer_new(struct pass_world *world, struct sweeper *sweeper, struct inquirer *inquirer);
+void explainer_free(struct explainer *explainer);
+
+/* explain_list: {"items":[…],"next":…}: tasks that are not done, stuck ones first. ERR_INVALID: `after` is no
+ * `next`. Caller owns *ret. */
+struct explain_list_query {
+    const char *stage, *repo; /* NULL: any */
+    bool stuck_only;
+    const char *after; /* NULL: from the beginning */
+    size_t limit;
+};
+ATTR_NODISCARD enum err explain_list(struct explainer *explainer, const struct explain_list_query *query,
+                                     json_t **ret, struct why *why);
+
+/* explain_read: what the database says about one task: ERR_NOT_FOUND. Free with explanation_free. */
+ATTR_NODISCARD enum err explain_read(struct explainer *explainer, int64_t task_id, struct explanation **ret,
+                                     struct why *why);
+void explanation_free(struct explanation *explanation);
+
+/* explanation_is_whole: no upstream need be asked: explanation_document has it all. Caller owns the document.
+ */
+bool explanation_is_whole(const struct explanation *explanation);
+json_t *explanation_document(const struct explanation *explanation);
+
+/* explain_ask: takes the explanation; `done` gets the document (const json_t *), or NULL when the process
+ * stops; it and the error are inquirer_ask's. */
+ATTR_NODISCARD enum err explain_ask(struct explainer *explainer, struct explanation *explanation_take,
+                                    void (*done)(void *arg, const void *document), void *arg,
+                                    struct why *why);
+
+#endif

@@ -1,0 +1,56 @@
+/* explain_next.h - what happens to a task next, as a pass would decide it. Pure. Private to
+ * reconcile/explain*.c and tests. */
+#ifndef RECONCILED_EXPLAIN_NEXT_H
+#define RECONCILED_EXPLAIN_NEXT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "reconcile/gate.h"
+
+struct pipeline;
+struct plane_said;
+struct policy;
+struct stage;
+struct store_task_entry;
+
+enum next_action {
+    NEXT_NONE,       /* nothing, ever: its stage is the end, or unknown */
+    NEXT_WAIT,       /* for what `words` says */
+    NEXT_ADVANCE,    /* its gate is green */
+    NEXT_START,      /* its start is finished: its branch made, its first job queued */
+    NEXT_APPROVE,    /* a person's verdict in Plane is replayed */
+    NEXT_REJECT,     /* likewise */
+    NEXT_HOLD,       /* one of these four, but a switch or the mode keeps it back */
+    NEXT_QUARANTINE, /* it was healed too often: left to a person */
+    NEXT_MAX_
+};
+const char *next_action_name(enum next_action action);
+
+struct next {
+    enum next_action action;
+    const struct stage *to; /* or NULL */
+    int64_t at_us;          /* at the earliest; 0: nobody can tell */
+    char *words;            /* caller frees */
+};
+
+struct next_view {
+    const struct store_task_entry *entry;
+    const struct pipeline *pipeline;
+    const struct stage *stage;   /* NULL: the pipeline does not know it */
+    const struct policy *policy; /* what is in force */
+    const char *unreadable; /* why the stored settings cannot be understood, which counts as off; or NULL */
+    const struct verdict *verdict; /* at a stage with gates that can be read; else NULL */
+    const char
+        *obstacle; /* at one that Plane's side leaves: why nothing can be learnt or done there; or NULL */
+    const struct plane_said *said; /* at a human gate without an obstacle; else NULL */
+    int64_t next_pass_us;          /* the timer's, by the database's clock */
+};
+
+/* next_decide. */
+void next_decide(const struct next_view *view, struct next *ret);
+
+/* task_is_quarantined: it left its stage too often of late to be moved on by us once more. */
+bool task_is_quarantined(const struct store_task_entry *entry);
+
+#endif

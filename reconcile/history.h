@@ -1,0 +1,18 @@
+/* history.h - the ledger of transitions for who looks: what moved which task, when, on what evidence, and
+ * whose event was lost. */
+#ifndef RECONCILED_HISTORY_H
+#define RECONCILED_HISTORY_H
+
+#include <jansson.h>
+#include <stdint.h>
+
+#include "clients/base/err.h"
+
+struct store;
+
+/* history_list: {"items":[…],"next":seq as text or null}: newest first, rows with a seq below before_seq (0:
+ * from the newest), of one task or of all (0). Caller owns *ret. */
+ATTR_NODISCARD enum err history_list(struct store *store, int64_t task_id, int64_t before_seq, size_t limit,
+                                     json_t **ret, struct why *why);
+
+#endif

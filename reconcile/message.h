@@ -1,0 +1,40 @@
+/* message.h - what people are told: texts as the Bot API takes them with parse_mode HTML.
+ *
+ * Everything is text: what comes from tables and the operator's template alike is escaped, so that no title
+ * and no template makes a message that Telegram refuses; it would do so only when there is something to tell.
+ * Every text is valid UTF-8, one line (a digest: a few), not blank, and at most LIMIT_MESSAGE_UNITS long once
+ * its HTML is read; a longer one is cut at a character, never within an entity, and ends in "…". Pure,
+ * thread-safe.
+ */
+#ifndef RECONCILED_MESSAGE_H
+#define RECONCILED_MESSAGE_H
+
+#include <stddef.h>
+
+struct store_task;
+
+/* message_template_problem: what is wrong with a template, in words that hold none of it, or NULL. Every
+ * brace must belong to one of {work_item_id} {task_id} {title} {repo} {branch} {stage} {to_stage} {outcome}
+ * {reason}. */
+const char *message_template_problem(const char *template);
+
+struct message_facts {
+    const struct store_task *task; /* as it was: {stage} is the one that it left */
+    const char *to_stage, *outcome, *reason;
+};
+
+/* message_of_transition: the template filled in. A task without a work item id is called "#<task id>"; what
+ * else is not there is empty. Caller frees. */
+char *message_of_transition(const char *template, const struct message_facts *facts);
+
+/* message_of_quarantine: that the task is left to a person. Caller frees. */
+char *message_of_quarantine(const struct store_task *task);
+
+/* message_digest: one message in place of n that wait: how many there are, and the first few in their order.
+ * Caller frees. */
+char *message_digest(const char *const *texts, size_t n);
+
+/* message_placeholder: in place of n messages whose texts Telegram would not take. Caller frees. */
+char *message_placeholder(size_t n);
+
+#endif

@@ -1,0 +1,95 @@
+/* resolve.h - F-3, the rules: which branch and task a commit of a repo belongs to.
+ *
+ * Pure: from the repo's unfinished tasks (the database's) and what Gitea says about the commit (facts of a
+ * book, or kept from one: resolver.h) follows one answer. In this order:
+ *   1. branch_head   the branch of a task whose head is the commit;
+ *   2. pull_request  the open pull requests whose head it is, if they are of one branch;
+ *   3. sole_task     the only task at a stage with a ci gate, unless the commit is the head of the repo's
+ * base branch or of its default branch: then it is nobody's. Never a guess: more than one left at any rule is
+ * ambiguous, and a rule that needs what Gitea did not say makes the answer unavailable, unless no task is
+ * there that a later rule could name. The head of a task's branch that was read is no guess: it stands
+ * whatever is not known of other branches.
+ */
+#ifndef RECONCILED_RESOLVE_H
+#define RECONCILED_RESOLVE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "clients/base/err.h"
+
+struct book;
+struct gitea;
+struct pipeline;
+struct store_repo_task;
+struct store_repo_tasks;
+
+/* Whether the commit is the head of a branch. */
+enum resolve_head { HEAD_UNASKED, HEAD_PENDING, HEAD_SAME, HEAD_OTHER, HEAD_FAILED };
+
+struct resolve_branch {
+    char *name;
+    enum resolve_head head;
+};
+
+/* What Gitea says about one commit. */
+struct resolve_facts {
+    struct resolve_branch *branches; /* those that were asked about */
+    size_t n_branches;
+    enum resolve_head pulls; /* whether any open pull request has it: HEAD_SAME or HEAD_OTHER */
+    char **pull_branches;    /* each once; of those in this repo */
+    size_t n_pull_branches;
+    int64_t foreign_pull;   /* one whose branch is not in this repo; 0: none */
+    enum resolve_head base; /* of the base branch or of the default branch */
+    char *base_name;        /* HEAD_SAME: of that branch */
+    char *words;            /* HEAD_FAILED anywhere: why, the first one's; else NULL */
+};
+void resolve_facts_done(struct resolve_facts *facts);
+
+struct resolve_question {
+    const char *repo, *sha;
+    const char *base_branch;
+    const struct pipeline *pipeline;
+};
+
+enum resolve_result {
+    RESOLVE_FOUND,
+    RESOLVE_NONE,        /* nobody's */
+    RESOLVE_AMBIGUOUS,   /* the candidates are in `candidates` */
+    RESOLVE_UNAVAILABLE, /* Gitea did not say what is needed */
+    RESOLVE_PENDING,     /* facts that are needed are unasked or pending */
+};
+enum resolve_method { METHOD_BRANCH_HEAD, METHOD_PULL_REQUEST, METHOD_SOLE_TASK };
+const char *resolve_method_name(enum resolve_method method);
+
+/* A branch and, if one is known, its task. Borrowed from tasks and facts. */
+struct resolve_candidate {
+    const char *branch;
+    const struct store_repo_task *task; /* or NULL */
+};
+
+struct resolution {
+    enum resolve_result result;
+    enum resolve_method method;           /* RESOLVE_FOUND */
+    struct resolve_candidate *candidates; /* one for RESOLVE_FOUND, more for RESOLVE_AMBIGUOUS; else NULL */
+    size_t n;
+    char *words;                  /* a sentence; NULL for RESOLVE_FOUND and RESOLVE_PENDING */
+    bool wants_pulls, wants_base; /* RESOLVE_PENDING: beside the heads of the tasks' branches */
+};
+void resolution_done(struct resolution *resolution);
+
+/* resolve_decide: the rules. `tasks` are all unfinished ones of the repo. Free with resolution_done. */
+void resolve_decide(const struct resolve_question *question, const struct store_repo_tasks *tasks,
+                    const struct resolve_facts *facts, struct resolution *ret);
+
+/* resolve_look: the same from facts of a book, which it asks for as far as the rules go; they are left in
+ * `facts`. Called again, like gate_evaluate, while the answer is RESOLVE_PENDING. Free both. */
+void resolve_look(const struct resolve_question *question, const struct store_repo_tasks *tasks,
+                  struct book *book, struct gitea *gitea, struct resolve_facts *facts,
+                  struct resolution *ret);
+
+/* resolve_stages: the stages whose tasks are unfinished, NULL-terminated; caller frees with free(). */
+const char **resolve_stages(const struct pipeline *pipeline, size_t *ret_n);
+
+#endif

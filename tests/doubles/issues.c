@@ -1,0 +1,352 @@
+#include "tests/doubles/issues.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clients/base/err.h"
+#include "clients/base/limits.h"
+
+enum { PROJECTS = 16, STATES = 16 };
+
+struct row {
+    int64_t number, updated_us;
+    char state[32]; /* its name */
+    struct plane_change change;
+};
+struct project_of {
+    char id[UUID_TEXT_LEN + 1];
+    char states[STATES][2][32]; /* the name it was made with, and the one it has */
+    size_t n_states;
+    struct row *rows;
+    size_t n;
+    bool sorted;
+};
+
+static struct {
+    struct project_of projects[PROJECTS];
+    size_t n;
+    bool shuffle;
+    uint64_t random;
+    size_t left, reserve;
+    const char *failing;
+    enum plane_result failure;
+    size_t n_failures;
+    void (*hook)(void *arg);
+    void *hook_arg;
+    size_t states, pages, issues, changes;
+} told = {.left = SIZE_MAX / 2};
+
+void issues_clear(void)
+{
+    for (size_t i = 0; i < told.n; i++)
+        free(told.projects[i].rows);
+    memset(&told, 0, sizeof told);
+    told.left = SIZE_MAX / 2;
+}
+
+static struct project_of *project(const char *id)
+{
+    for (size_t i = 0; i < told.n; i++)
+        if (strcmp(told.projects[i].id, id) == 0)
+            return &told.projects[i];
+    assert(told.n < PROJECTS);
+    strncpy(told.projects[told.n].id, id, UUID_TEXT_LEN);
+    return &told.projects[told.n++];
+}
+
+const char *issues_state_id(const char *name)
+{
+    static char ids[STATES][UUID_TEXT_LEN + 1];
+    static size_t next;
+    char *id = ids[next++ % STATES];
+    struct uuid_text made = uuid_from_name(name);
+    memcpy(id, made.s, sizeof made.s);
+    return id;
+}
+
+void issues_state(const char *project_id, const char *name)
+{
+    struct project_of *of = project(project_id);
+    assert(of->n_states < STATES);
+    strncpy(of->states[of->n_states][0], name, sizeof of->states[0][0] - 1);
+    strncpy(of->states[of->n_states++][1], name, sizeof of->states[0][0] - 1);
+}
+
+void issues_state_rename(const char *project_id, const char *name, const char *to)
+{
+    struct project_of *of = project(project_id);
+    for (size_t i = 0; i < of->n_states; i++)
+        if (strcmp(of->states[i][1], name) == 0)
+            strncpy(of->states[i][1], to, sizeof of->states[0][0] - 1);
+}
+
+const char *issues_id(int64_t number)
+{
+    static char ids[8][UUID_TEXT_LEN + 1];
+    static size_t next;
+    char *id = ids[next++ % 8];
+    snprintf(id, sizeof ids[0], "%08llx-aaaa-4aaa-8aaa-%012llx",
+             (unsigned long long)(number * 2654435761 % 0xffffffff), (unsigned long long)number);
+    return id;
+}
+
+static struct row *row(struct project_of *of, int64_t number)
+{
+    for (size_t i = 0; i < of->n; i++)
+        if (of->rows[i].number == number)
+            return &of->rows[i];
+    return NULL;
+}
+
+void issues_put(const char *project_id, int64_t number, const char *state, int64_t updated_us)
+{
+    struct project_of *of = project(project_id);
+    struct row *found = row(of, number);
+    if (!found) {
+        of->rows = mem_grow(of->rows, of->n + 1, sizeof *of->rows);
+        found = &of->rows[of->n++];
+        memset(found, 0, sizeof *found);
+        found->number = number;
+    }
+    if (state)
+        snprintf(found->state, sizeof found->state, "%s", state);
+    found->updated_us = updated_us;
+    of->sorted = false;
+}
+
+void issues_drop(const char *project_id, int64_t number)
+{
+    struct project_of *of = project(project_id);
+    struct row *found = row(of, number);
+    assert(found);
+    *found = of->rows[--of->n];
+    of->sorted = false;
+}
+
+void issues_change(const char *project_id, int64_t number, const char *activity, const char *state,
+                   int64_t at_us)
+{
+    struct row *found = row(project(project_id), number);
+    assert(found);
+    found->change = (struct plane_change){.found = true, .at_us = at_us};
+    strncpy(found->change.id, activity, UUID_TEXT_LEN);
+    strncpy(found->change.new_state, issues_state_id(state), UUID_TEXT_LEN);
+}
+
+void issues_shuffle(bool shuffle)
+{
+    told.shuffle = shuffle;
+}
+
+void issues_left(size_t left, size_t reserve)
+{
+    told.left = left;
+    told.reserve = reserve;
+}
+
+void issues_fail(const char *project_id, enum plane_result result, size_t n)
+{
+    told.failing = project_id;
+    told.failure = result;
+    told.n_failures = n;
+}
+
+void issues_hook(void (*hook)(void *arg), void *arg)
+{
+    told.hook = hook;
+    told.hook_arg = arg;
+}
+
+size_t issues_calls(void)
+{
+    return told.states + told.pages + told.issues + told.changes;
+}
+
+size_t issues_calls_of(const char *kind)
+{
+    return strcmp(kind, "states") == 0  ? told.states
+           : strcmp(kind, "page") == 0  ? told.pages
+           : strcmp(kind, "issue") == 0 ? told.issues
+                                        : told.changes;
+}
+
+/* ---- plane.h
+ * ------------------------------------------------------------------------------------------------------ */
+
+bool plane_configured(const struct plane *plane)
+{
+    (void)plane;
+    return true;
+}
+
+void plane_health(struct plane *plane, struct plane_health *ret)
+{
+    (void)plane;
+    *ret = (struct plane_health){.ok = true};
+}
+
+void plane_budget(struct plane *plane, struct plane_budget *ret)
+{
+    (void)plane;
+    int64_t left = told.left > 1000000 ? 1000000 : (int64_t)told.left;
+    *ret = (struct plane_budget){.limit = 60, .reserve = (int64_t)told.reserve, .left = left};
+}
+
+void plane_call_begin(struct plane_call *call, struct plane *plane, struct fetch *fetch, bool forced,
+                      int64_t deadline_ms, const atomic_bool *stopping)
+{
+    *call = (struct plane_call){
+        .plane = plane, .fetch = fetch, .forced = forced, .deadline_ms = deadline_ms, .stopping = stopping};
+}
+
+void plane_call_end(struct plane_call *call)
+{
+    (void)call;
+}
+
+/* What becomes of a call before it is looked at. */
+static enum plane_result admit(struct plane_call *call, const char *project_id, size_t *count,
+                               struct why *why)
+{
+    if (told.left > 0)
+        told.left--;
+    else if (call->forced && told.reserve > 0)
+        told.reserve--;
+    else
+        return (void)why_set(why, ERR_RETRY, "the budget is used up"), PLANE_WAITING;
+    call->sent++;
+    ++*count;
+    if (told.hook)
+        told.hook(told.hook_arg);
+    if (told.n_failures > 0 && (!told.failing || strcmp(told.failing, project_id) == 0)) {
+        told.n_failures--;
+        (void)why_set(why, ERR_UNAVAILABLE, "Plane fails");
+        return told.failure;
+    }
+    return PLANE_OK;
+}
+
+void plane_states_done(struct plane_states *states)
+{
+    for (size_t i = 0; i < states->n; i++)
+        free(states->items[i].name);
+    free(states->items);
+}
+
+enum plane_result plane_states(struct plane_call *call, const char *project_id, struct plane_states *ret,
+                               struct why *why)
+{
+    struct project_of *of = project(project_id);
+    enum plane_result result = admit(call, project_id, &told.states, why);
+    if (result != PLANE_OK)
+        return result;
+    *ret = (struct plane_states){.items = mem_zero(of->n_states, sizeof *ret->items), .n = of->n_states};
+    for (size_t i = 0; i < of->n_states; i++) {
+        strncpy(ret->items[i].id, issues_state_id(of->states[i][0]), UUID_TEXT_LEN);
+        ret->items[i].name = mem_dup(of->states[i][1]);
+    }
+    return PLANE_OK;
+}
+
+void plane_issue_done(struct plane_issue *issue)
+{
+    free(issue->name);
+}
+
+void plane_page_done(struct plane_page *page)
+{
+    for (size_t i = 0; i < page->n; i++)
+        plane_issue_done(&page->items[i]);
+    free(page->items);
+}
+
+static void show(const struct row *from, struct plane_issue *ret)
+{
+    *ret = (struct plane_issue){.name = mem_printf("Issue %lld", (long long)from->number),
+                                .sequence = from->number,
+                                .updated_us = from->updated_us};
+    strncpy(ret->id, issues_id(from->number), UUID_TEXT_LEN);
+    if (*from->state)
+        strncpy(ret->state, issues_state_id(from->state), UUID_TEXT_LEN);
+}
+
+static int newest_first(const void *a, const void *b)
+{
+    const struct row *left = a, *right = b;
+    if (left->updated_us != right->updated_us)
+        return left->updated_us > right->updated_us ? -1 : 1;
+    return left->number < right->number ? -1 : 1;
+}
+
+/* Another order of those that are alike, by an old generator of random numbers. */
+static void shuffle_equals(struct project_of *of)
+{
+    for (size_t from = 0, to; from < of->n; from = to) {
+        for (to = from + 1; to < of->n && of->rows[to].updated_us == of->rows[from].updated_us;)
+            to++;
+        for (size_t i = to - from; i > 1; i--) {
+            told.random = told.random * 6364136223846793005u + 1442695040888963407u;
+            size_t other = (size_t)(told.random >> 33) % i;
+            struct row kept = of->rows[from + i - 1];
+            of->rows[from + i - 1] = of->rows[from + other];
+            of->rows[from + other] = kept;
+        }
+    }
+}
+
+enum plane_result plane_issues(struct plane_call *call, const char *project_id, size_t page,
+                               struct plane_page *ret, struct why *why)
+{
+    struct project_of *of = project(project_id);
+    enum plane_result result = admit(call, project_id, &told.pages, why);
+    if (result != PLANE_OK)
+        return result;
+    if (!of->sorted && of->n)
+        qsort(of->rows, of->n, sizeof *of->rows, newest_first);
+    of->sorted = true;
+    if (told.shuffle)
+        shuffle_equals(of);
+    size_t from = page * LIMIT_PLANE_PAGE < of->n ? page * LIMIT_PLANE_PAGE : of->n;
+    size_t n = of->n - from < LIMIT_PLANE_PAGE ? of->n - from : LIMIT_PLANE_PAGE;
+    *ret = (struct plane_page){
+        .items = mem_zero(n, sizeof *ret->items), .n = n, .more = from + n < of->n, .total = (int64_t)of->n};
+    for (size_t i = 0; i < n; i++)
+        show(&of->rows[from + i], &ret->items[i]);
+    return PLANE_OK;
+}
+
+/* `id` may be one that issues_id gave, whose storage is soon another's. */
+static struct row *row_of_id(struct project_of *of, const char *id)
+{
+    AUTO_FREE char *wanted = mem_dup(id);
+    for (size_t i = 0; i < of->n; i++)
+        if (strcmp(issues_id(of->rows[i].number), wanted) == 0)
+            return &of->rows[i];
+    return NULL;
+}
+
+enum plane_result plane_issue(struct plane_call *call, const char *project_id, const char *issue_id,
+                              struct plane_issue *ret, struct why *why)
+{
+    enum plane_result result = admit(call, project_id, &told.issues, why);
+    if (result != PLANE_OK)
+        return result;
+    const struct row *found = row_of_id(project(project_id), issue_id);
+    if (!found)
+        return (void)why_set(why, ERR_NOT_FOUND, "Plane knows no such issue"), PLANE_ABSENT;
+    show(found, ret);
+    return PLANE_OK;
+}
+
+enum plane_result plane_last_change(struct plane_call *call, const char *project_id, const char *issue_id,
+                                    struct plane_change *ret, struct why *why)
+{
+    enum plane_result result = admit(call, project_id, &told.changes, why);
+    if (result != PLANE_OK)
+        return result;
+    const struct row *found = row_of_id(project(project_id), issue_id);
+    *ret = found ? found->change : (struct plane_change){.found = false};
+    return PLANE_OK;
+}

@@ -1,0 +1,46 @@
+/* issues.h - a double of plane.h: projects and issues are whatever the test says, pages are cut as Plane cuts
+ * them, and rows move when the test moves them.
+ *
+ * A test program that links this and the archive gets these functions instead of the real ones. A project is
+ * named by its uuid. Issues have the id that issues_id gives their number.
+ */
+#ifndef RECONCILED_DOUBLES_ISSUES_H
+#define RECONCILED_DOUBLES_ISSUES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "clients/plane.h"
+
+/* issues_clear: no project, no call made, a budget without end. */
+void issues_clear(void);
+
+/* A state of a project. Its id is issues_state_id of its name. */
+void issues_state(const char *project, const char *name);
+void issues_state_rename(const char *project, const char *name, const char *to);
+const char *issues_state_id(const char *name);
+
+/* issues_put: makes the issue, or moves it, touched at that time. `state` is a name; NULL: as it was.
+ * issues_drop: it is gone. */
+const char *issues_id(int64_t number);
+void issues_put(const char *project, int64_t number, const char *state, int64_t updated_us);
+void issues_drop(const char *project, int64_t number);
+/* The newest change of its state. `activity` is borrowed; `state` is a name. */
+void issues_change(const char *project, int64_t number, const char *activity, const char *state,
+                   int64_t at_us);
+/* Rows of equal times change places from page to page. */
+void issues_shuffle(bool shuffle);
+
+/* issues_left: so many calls before PLANE_WAITING; a forced call has `reserve` more. */
+void issues_left(size_t left, size_t reserve);
+/* issues_fail: the next `n` calls of a project (NULL: of all) come to that. */
+void issues_fail(const char *project, enum plane_result result, size_t n);
+/* issues_hook: called before each call is answered. */
+void issues_hook(void (*hook)(void *arg), void *arg);
+
+/* issues_calls: calls made since issues_clear; of one kind: "states", "page", "issue", "change". */
+size_t issues_calls(void);
+size_t issues_calls_of(const char *kind);
+
+#endif

@@ -1,0 +1,384 @@
+"""People are told of every transition, once, and of nothing else; nothing secret leaves on the way. The numbers are those of the
+failure modes."""
+import json
+import re
+import signal
+
+import pytest
+import yaml
+
+from conftest import ROOT, dump, eventually, outcomes, reconciled, seed, stages
+
+TOKEN = "123456:AAF-b0t"
+
+
+def settings_of(sandbox, **more):
+    return {"ORCH_TELEGRAM_BOT_TOKEN": TOKEN, "ORCH_TELEGRAM_CHAT_ID": "42", "ORCH_TELEGRAM_URL": sandbox.url + "/telegram",
+            "ORCH_UPSTREAM_TIMEOUT_S": "5", **more}
+
+
+@pytest.fixture
+def telling(make_service, sandbox):
+    """telling(ORCH_…="…") starts a service that tells the sandbox's Telegram."""
+    def start(**more):
+        service = make_service(**settings_of(sandbox, **more)).start()
+        eventually(lambda: service.status()["last_run_ts"], "the first pass")
+        return service
+    return start
+
+
+def green(sandbox, database, *ids, **more):
+    """Tasks in development whose CI is green, of branches b<id>."""
+    seed(database, *[{"id": id, "stage": "development", **more} for id in ids])
+    world(sandbox, *ids)
+
+
+def world(sandbox, *ids, state="success"):
+    sandbox.world({"full_name": "acme/app", "branches": [
+        {"name": "main"}, *[{"name": f"b{id}", "statuses": [{"context": "ci/build", "state": state}]} for id in ids]]})
+
+
+def seen(sandbox):
+    return sandbox.control("GET", "telegram")
+
+
+def texts(sandbox):
+    return [message["text"] for message in seen(sandbox)["messages"]]
+
+
+def told(sandbox, n):
+    """The texts of all messages, once there are n."""
+    return eventually(lambda: len(sandbox.control("GET", f"telegram?until_messages={n}")["messages"]) >= n and texts(sandbox),
+                      f"{n} messages")
+
+
+def waiting(database):
+    return database.query("SELECT count(*) FROM reconcile_outbox WHERE sent_at IS NULL")[0][0]
+
+
+def unblocked(*ids):
+    return [f"🔧 reconciler: ORCH-{id} development unblocked (lost webhook)" for id in ids]
+
+
+def log_lines(service, words):
+    return [line for line in service.log.read_text().splitlines() if words in line]
+
+
+# ---- what is told ----
+
+
+def test_each_transition_is_told_once_with_the_event_that_was_lost(database, sandbox, telling):  # 14, 25
+    service = telling()
+    green(sandbox, database, 1, 2)
+    assert outcomes(service.run()) == {1: "advanced", 2: "advanced"}
+    assert sorted(told(sandbox, 2)) == unblocked(1, 2)
+    assert {message["chat_id"] for message in seen(sandbox)["messages"]} == {"42"}
+    assert database.query("SELECT missed_source, missed_event FROM reconcile_ledger") == [("gitea", "status")] * 2
+    assert all("missed_source=gitea missed_event=status" in line for line in log_lines(service, "task unblocked"))
+    service.run()
+    assert service.end() == 0  # once what was sent is marked
+    assert waiting(database) == 0
+    service.start()  # a restart tells nothing again
+    eventually(lambda: service.status()["last_run_ts"])
+    green(sandbox, database, 3)
+    service.run()
+    assert told(sandbox, 3)[2:] == unblocked(3)
+
+
+def test_messages_wait_out_a_pause_and_a_kill(database, sandbox, telling):
+    service = telling()
+    sandbox.control("POST", "telegram", {"refuse": 1000000, "retry_after": 1})
+    green(sandbox, database, 1, 2, 3)
+    assert set(outcomes(service.run()).values()) == {"advanced"}
+    eventually(lambda: seen(sandbox)["refused"] >= 2, "a second refusal")
+    assert texts(sandbox) == [] and service.status()["outbox"]["depth"] == 3
+    service.end(signal.SIGKILL)
+    assert seen(sandbox)["refused_early"] == 0
+    sandbox.control("POST", "telegram", {"refuse": 0})
+    database.script("DELETE FROM reconcile_leases")  # as if it had run out; that it does is another test's
+    service.start()
+    assert sorted(told(sandbox, 3)) == unblocked(1, 2, 3)
+    eventually(lambda: service.status()["outbox"] == {"depth": 0, "oldest_age_s": 0} and waiting(database) == 0, "the mark")
+    assert len(texts(sandbox)) == 3
+
+
+def test_sixty_transitions_of_one_pass_are_one_digest(database, sandbox, telling):
+    service = telling()
+    green(sandbox, database, *range(1, 61))
+    assert service.run()["gate"]["advanced"] == 60
+    digest, = told(sandbox, 1)
+    first, *lines, last = digest.split("\n")
+    assert first == "🔧 reconciler: 60 messages in one" and last == "… and 55 more"
+    assert len(lines) == 5 and all(line[2:] in unblocked(*range(1, 61)) for line in lines)
+    eventually(lambda: waiting(database) == 0, "the mark")
+    assert len(texts(sandbox)) == 1
+
+
+def test_what_is_no_transition_is_told_to_nobody(database, sandbox, telling):
+    service = telling()
+    seed(database, {"id": 1, "stage": "development"}, {"id": 2, "stage": "development"})
+    world(sandbox, 1, state="failure")
+    assert outcomes(service.run()) == {1: "red", 2: "unknown"}
+    world(sandbox, 2)
+    assert outcomes(service.run(dry_run=True)) == {1: "red", 2: "advanced"}
+    assert service.put(mode="observe").status == 200
+    assert outcomes(service.run()) == {1: "red", 2: "held"}
+    assert service.put(mode=None, notify_unblock=False).status == 200
+    assert outcomes(service.run()) == {1: "red", 2: "advanced"}
+    assert database.query("SELECT id FROM reconcile_outbox") == []
+    assert service.put(notify_unblock=None).status == 200
+    green(sandbox, database, 3)
+    service.run()
+    assert told(sandbox, 1) == unblocked(3)
+
+
+def test_without_a_token_a_transition_is_logged_and_no_more(database, sandbox, service):
+    green(sandbox, database, 1)
+    assert outcomes(service.run()) == {1: "advanced"}
+    assert len(log_lines(service, "task unblocked")) == 1
+    assert database.query("SELECT id FROM reconcile_outbox") == []
+    status = service.status()
+    assert status["upstreams"]["telegram"] == {"ok": False,
+                                               "error": "ORCH_TELEGRAM_BOT_TOKEN is not set: messages are only logged"}
+    assert status["outbox"] == {"depth": 0, "oldest_age_s": 0}
+
+
+def test_the_template_may_speak_russian_and_titles_may_look_like_html(database, sandbox, telling):
+    service = telling(ORCH_NOTIFY_TEMPLATE="🔧 реконсилер: <{work_item_id}> {title} разблокирована: {stage} → {to_stage} & {reason}")
+    green(sandbox, database, 1)
+    database.script("UPDATE tasks SET title = '<b>Корзина</b> & <script>alert(1)</script> \"x\"', work_item_id = NULL")
+    service.run()
+    text, = told(sandbox, 1)
+    assert re.fullmatch(r"🔧 реконсилер: &lt;#1&gt; &lt;b&gt;Корзина&lt;/b&gt; &amp; &lt;script&gt;alert\(1\)&lt;/script&gt; \"x\" "
+                        r"разблокирована: development → review &amp; ci: 1 of 1 contexts passed on [0-9a-f]{12}", text)
+
+
+def test_a_template_that_nothing_fills_in_stops_the_start(sandbox, tmp_path):
+    done = reconciled("serve", environment={"ORCH_DATABASE_URL": f"sqlite:{tmp_path}/x.db",
+                                            "ORCH_NOTIFY_TEMPLATE": "{work_item} unblocked"})
+    assert done.returncode == 2 and len(done.stderr.splitlines()) == 1 and "ORCH_NOTIFY_TEMPLATE: has a placeholder" in done.stderr
+
+
+# ---- when Telegram does not take it ----
+
+
+def test_a_backlog_is_one_digest_and_the_status_says_how_it_is(database, sandbox, telling):
+    service = telling()
+    sandbox.fault("/telegram", "status", status=502, body="")
+    for at in range(3):
+        green(sandbox, database, 2 * at + 1, 2 * at + 2)
+        service.run()
+    eventually(lambda: service.status()["upstreams"]["telegram"].get("error") == "Telegram answered 502 (application/json)"
+               or service.status()["upstreams"]["telegram"]["ok"] is False, "the failure")
+    status = eventually(lambda: service.status()["outbox"]["depth"] == 6 and service.status(), "all of the backlog")
+    assert "since" in status["upstreams"]["telegram"] and "502" in status["upstreams"]["telegram"]["error"]
+    assert status["upstreams"]["database"] == {"ok": True}
+    sandbox.heal()
+    digest, = told(sandbox, 1)
+    assert digest.startswith("🔧 reconciler: 6 messages in one\n")
+    status = eventually(lambda: service.status()["outbox"]["depth"] == 0 and service.status(), "the mark")
+    assert status["upstreams"]["telegram"] == {"ok": True}
+    assert len(log_lines(service, "Telegram does not take them")) == 1
+    assert len(log_lines(service, "Telegram takes messages again")) == 1
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_a_refusal_for_good_is_said_in_words_and_the_message_stays(database, sandbox, telling):
+    sandbox.control("POST", "telegram", {"chats": [{"id": 42, "forbidden": "bot was blocked by the user"}]})
+    service = telling()
+    green(sandbox, database, 1)
+    service.run()
+    told_why = eventually(lambda: service.status()["upstreams"]["telegram"].get("error"), "the refusal")
+    assert told_why == "Telegram answered 403: Forbidden: bot was blocked by the user"
+    assert waiting(database) == 1 and service.call("GET", "/healthz").status == 200
+    assert service.end() == 0
+    sandbox.control("POST", "telegram", {"chats": [42]})
+    service.start()
+    assert told(sandbox, 1) == unblocked(1)
+
+
+def test_a_stop_ends_a_call_and_the_next_process_tells(database, sandbox, telling):
+    service = telling()
+    sandbox.fault("/telegram", "hang")
+    green(sandbox, database, 1)
+    service.run()
+    sandbox.hanging(1)
+    assert service.end() == 0
+    assert waiting(database) == 1
+    sandbox.heal()
+    eventually(lambda: sandbox.control("GET", "requests")["hanging"] == 0)
+    sandbox.control("DELETE", "telegram")  # whatever became of the call that nobody waits for
+    service.start()
+    assert told(sandbox, 1) == unblocked(1)
+
+
+# ---- who tells ----
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_two_replicas_tell_each_transition_once(database, sandbox, telling):  # 14
+    replicas = [telling(), telling()]
+    ids = list(range(1, 13))
+    green(sandbox, database, *ids)
+    sandbox.fault("/gitea/*/status", "hang")
+    runs = [(service, service.begin()) for service in replicas]
+    sandbox.hanging(2)
+    sandbox.heal()
+    for service, run in runs:
+        service.report(run)
+    assert set(stages(database).values()) == {"review"}
+    moved = len(database.query("SELECT id FROM reconcile_ledger"))
+    eventually(lambda: waiting(database) == 0, "everything told")
+    assert moved == len(ids) == sum(map(stands_for, texts(sandbox)))
+    singles = [text for text in texts(sandbox) if stands_for(text) == 1]
+    assert len(set(singles)) == len(singles)
+
+
+def stands_for(text):
+    digest = re.match(r"🔧 reconciler: (\d+) messages in one\n", text)
+    return int(digest.group(1)) if digest else 1
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_what_a_killed_replica_left_is_told_by_another(database, sandbox, telling):
+    doomed = telling()
+    sandbox.control("POST", "telegram", {"refuse": 1000000, "retry_after": 3600})
+    green(sandbox, database, 1)
+    doomed.run()
+    eventually(lambda: seen(sandbox)["refused"] == 1, "a refusal")
+    doomed.end(signal.SIGKILL)
+    sandbox.control("POST", "telegram", {"refuse": 0})
+    other = telling()  # it waits until the lease has run out: 26 s
+    try:
+        told(sandbox, 1)
+    except AssertionError:
+        pass  # a slow machine has twice the time
+    assert told(sandbox, 1) == unblocked(1)
+    assert other.end() == 0
+
+
+def test_a_single_pass_tells_before_it_ends_and_leaves_the_rest_to_the_next(database, sandbox, tmp_path):
+    environment = {"ORCH_DATABASE_URL": database.url, "ORCH_GITEA_URL": sandbox.url + "/gitea", **settings_of(sandbox)}
+    assert reconciled("migrate", environment=environment).returncode == 0
+    green(sandbox, database, 1, 2)
+    done = reconciled("run", environment=environment)
+    assert done.returncode == 0 and json.loads(done.stdout)["gate"]["advanced"] == 2
+    assert sorted(texts(sandbox)) == unblocked(1, 2) and waiting(database) == 0
+    sandbox.fault("/telegram", "status", status=500, body="")
+    green(sandbox, database, 3)
+    assert reconciled("run", environment=environment).returncode == 0
+    assert waiting(database) == 1
+    sandbox.heal()
+    assert reconciled("run", "--dry-run", environment=environment).returncode == 0
+    assert waiting(database) == 1
+    assert reconciled("run", environment=environment).returncode == 0
+    assert texts(sandbox)[2:] == unblocked(3) and waiting(database) == 0
+
+
+# ---- quarantine ----
+
+
+def back_to_development(database):
+    database.script("DELETE FROM jobs; UPDATE tasks SET stage = 'development', updated_at = " + database.ago(3600))
+
+
+def test_a_task_healed_again_and_again_is_left_to_a_person_who_is_told_once(database, sandbox, telling):
+    service = telling()
+    green(sandbox, database, 1)
+    for at in range(1, 5):
+        assert outcomes(service.run()) == {1: "advanced"}
+        told(sandbox, at)
+        back_to_development(database)
+    asked = sandbox.asked("GET /gitea/*")
+    report = service.run()
+    assert outcomes(report) == {1: "quarantined"} and report["gate"]["quarantined"] == 1
+    assert report["items"][0]["reason"] == "healed 4 times in 24 h at this stage: left to a person"
+    assert sandbox.asked("GET /gitea/*") == asked and stages(database) == {1: "development"}
+    assert told(sandbox, 5)[4] == "🚧 reconciler: ORCH-1 (acme/app) was healed 4 times in 24 h at development: left to a person"
+    assert service.status()["quarantined"] == 1 and service.status()["stuck"]["count"] == 1
+    service.run(ignore_grace=True)
+    assert len(log_lines(service, "task quarantined")) == 1
+    assert service.end() == 0
+    service.start()
+    eventually(lambda: service.status()["quarantined"] == 1, "another look")
+    green(sandbox, database, 2)
+    service.run()
+    assert told(sandbox, 6)[5:] == unblocked(2)
+    eventually(lambda: waiting(database) == 0, "the mark")
+    assert len(texts(sandbox)) == 6  # and nothing else has been told
+
+
+# ---- secrets ---- (22)
+
+
+def secret_names():
+    """Every setting that --help calls a secret."""
+    names, name = [], None
+    for line in reconciled("--help", environment={}).stdout.splitlines():
+        start = re.match(r"  (ORCH_\w+) ", line)
+        name = start.group(1) if start else name
+        if re.match(r" {20,}secret(;|$)", line):
+            names.append(name)
+    return names
+
+
+def planted_secrets():
+    planted = {name: f"123456:Pl4nted-{at}-s3cret" for at, name in enumerate(secret_names())}
+    assert {"ORCH_API_TOKEN", "ORCH_GITEA_TOKEN", "ORCH_TELEGRAM_BOT_TOKEN", "ORCH_PLANE_API_TOKEN"} <= set(planted)
+    planted.pop("ORCH_DATABASE_URL")
+    return planted
+
+
+def every_path():
+    document = yaml.safe_load((ROOT / "openapi/openapi.yaml").read_text(encoding="utf-8"))
+    return [re.sub(r"\{\w+\}", "1", path) for path, item in document["paths"].items() if "get" in item]
+
+
+def test_no_secret_leaves_whatever_fails(database, sandbox, make_service):
+    planted = planted_secrets()
+    bot = planted["ORCH_TELEGRAM_BOT_TOKEN"]
+    quotes = {"/gitea": planted["ORCH_GITEA_TOKEN"], "/plane": planted["ORCH_PLANE_API_TOKEN"],
+              "/telegram": f"{bot} {bot.replace(':', '%3A')}"}
+    url = database.url.replace("postgres@", "postgres:Pl4nted-s3cret@")
+    token = {"headers": {"Authorization": "Bearer " + planted["ORCH_API_TOKEN"]}}
+    service = make_service(**{**settings_of(sandbox), **planted, "ORCH_DATABASE_URL": url}, ORCH_LOG_LEVEL="debug",
+                           ORCH_PLANE_URL=sandbox.url + "/plane", ORCH_PLANE_WORKSPACE="acme")
+    service.start()
+
+    def get(path):
+        return service.call("GET", path, **token)
+
+    def run():
+        return service.call("POST", "/reconcile/run", {"side": "both"}, **token)
+
+    eventually(lambda: get("/reconcile/status").json()["last_run_ts"], "the first pass")
+    answers = []
+    breaks = [lambda quoted: {"kind": "status", "status": 403, "json": {"message": quoted, "description": quoted, "detail": quoted}},
+              lambda quoted: {"kind": "status", "status": 400, "json": {"message": quoted, "description": quoted, "error": quoted}},
+              lambda quoted: {"kind": "status", "status": 502, "body": quoted, "content_type": "text/html"},
+              lambda quoted: {"kind": "status", "status": 429, "json": {"description": quoted}},
+              lambda quoted: {"kind": "garbage"}, lambda quoted: {"kind": "close"}]
+    for at, broken in enumerate(breaks):
+        for path, quoted in quotes.items():
+            sandbox.fault(path, **broken(quoted))
+        green(sandbox, database, 10 + at)
+        answers.append(run())  # fails
+        sandbox.heal()
+        sandbox.fault("/telegram", **broken(quotes["/telegram"]))
+        answers.append(run())  # heals, and is not told
+    sandbox.heal()
+    answers += [get(path) for path in every_path()]
+    answers.append(service.call("GET", "/reconcile/status", headers={"Authorization": "Bearer wrong"}))
+    answers.append(service.call("PUT", "/reconcile/config", {"reason": "x"}, **token))
+    text = b"".join(answer.body + repr(answer.headers).encode() for answer in answers).decode()
+    sandbox.fault("/telegram", "status", status=403, json={"description": quotes["/telegram"]})
+    for arguments in (("check",), ("--help",), ("run",), ("run", "--dry-run"), ("migrate",), ("serve",)):
+        done = service.command(*arguments, ORCH_HTTP_LISTEN=service.address)
+        text += done.stdout + done.stderr
+    text += service.command("check", ORCH_DATABASE_URL=url.replace("/e2e", "/none")).stdout
+    service.expected_errors.append("reason=")
+    assert service.end() == 0
+    text += service.log.read_text() + json.dumps({name: rows for name, rows in dump(database).items()})
+    assert "Telegram" in text and len(text) > 10000
+    assert not [secret for secret in planted.values() if secret in text]
+    assert "Pl4nted" not in text
