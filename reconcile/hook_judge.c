@@ -112,7 +112,8 @@ static void judge_known(const struct gitea_hooks *hooks, const struct pipeline *
     AUTO_FREE char *wanted = target ? fetch_url_host(target) : NULL;
     if (hooks->n == 0) {
         ret->state = HOOK_MISSING;
-        ret->detail = mem_dup("the repository has no webhook");
+        ret->detail =
+            mem_dup("the repository has no webhook of its own; those of its organization are not seen here");
     } else if (!ours) {
         ret->state = HOOK_ELSEWHERE;
         ret->detail = mem_printf("no webhook of the repository goes to the orchestrator at %s, but to %s%s",

@@ -11,6 +11,7 @@
 #include "handlers/app.h"
 #include "handlers/handler.h"
 #include "reconcile/explain.h"
+#include "reconcile/hook_watch.h"
 #include "reconcile/inquiry.h"
 #include "reconcile/notifier.h"
 #include "reconcile/resolver.h"
@@ -59,29 +60,37 @@ static void wait_for_stop(const sigset_t *set, struct listener *listener, struct
     }
 }
 
-/* Both at work, or neither. */
-static enum err threads_start(struct sweeper *sweeper, struct notifier *notifier, struct why *why)
+static void threads_stop(const struct app *app, const struct pass_world *world, struct hook_watch *watch)
 {
-    enum err err = notifier ? notifier_start(notifier, why) : ERR_OK;
+    sweeper_stop(app->sweeper); /* which tells all that it ends */
+    hook_watch_stop(watch);
+    notifier_stop(world->notifier);
+    inquirer_stop(app->inquirer);
+}
+
+/* All at work, or none. */
+static enum err threads_start(const struct app *app, struct pass_world *world, struct hook_watch **ret_watch,
+                              struct why *why)
+{
+    enum err err = world->notifier ? notifier_start(world->notifier, why) : ERR_OK;
+    if (!err)
+        err = sweeper_start(app->sweeper, why);
+    if (!err)
+        err = hook_watch_start(world, sweeper_status(app->sweeper), NULL, ret_watch, why);
     if (err)
-        return err;
-    err = sweeper_start(sweeper, why);
-    if (err)
-        notifier_stop(notifier);
+        threads_stop(app, world, NULL);
     return err;
 }
 
 /* Whoever waits for a pass or an upstream is told before the listener drains; what still waits for the
  * database then is cut short. */
 static void stop(const sigset_t *set, struct listener *listener, const struct app *app,
-                 const struct pass_world *world)
+                 const struct pass_world *world, struct hook_watch *watch)
 {
     log_info("stopping");
     notify_send("STOPPING=1");
     unblock_signals(set);
-    sweeper_stop(app->sweeper);
-    notifier_stop(world->notifier);
-    inquirer_stop(app->inquirer);
+    threads_stop(app, world, watch);
     listener_drain(listener, LIMIT_STOP_MS);
     store_interrupt(app->store);
     listener_stop(listener);
@@ -121,7 +130,8 @@ static int serve_with(const struct setup *setup, struct services *services, stru
         log_error("cannot start", LOG_S("reason", why.text));
         return err == ERR_INVALID ? EXIT_USAGE : EXIT_FAILED;
     }
-    err = threads_start(app->sweeper, services->world.notifier, &why);
+    struct hook_watch *watch = NULL;
+    err = threads_start(app, &services->world, &watch, &why);
     if (err) {
         log_error("cannot start", LOG_S("reason", why.text));
         listener_stop(listener);
@@ -131,7 +141,7 @@ static int serve_with(const struct setup *setup, struct services *services, stru
              LOG_S("database", store_describe(services->world.store)));
     notify_send("READY=1");
     wait_for_stop(set, listener, app->sweeper);
-    stop(set, listener, app, &services->world);
+    stop(set, listener, app, &services->world, watch);
     return EXIT_DONE;
 }
 
