@@ -126,6 +126,7 @@ enum gitea_review_state {
     GITEA_REVIEW_OTHER,
 };
 struct gitea_review {
+    int64_t id;       /* -1 when not given */
     const char *user; /* login; NULL for a team or a ghost */
     enum gitea_review_state state;
     bool stale, dismissed, official;
@@ -148,6 +149,39 @@ struct gitea_files {
 };
 const struct gitea_files *gitea_files(struct book *book, struct gitea *gitea, const char *repo,
                                       const char *ref, const char *path);
+
+/* What Gitea answers, whole, for whoever passes it on. FACT_ABSENT: there is no such thing for this token. */
+struct gitea_document {
+    struct fact fact;
+    const char *text; /* JSON, the members in Gitea's order */
+};
+const struct gitea_document *gitea_repo_document(struct book *book, struct gitea *gitea, const char *repo);
+const struct gitea_document *gitea_branch_document(struct book *book, struct gitea *gitea, const char *repo,
+                                                   const char *branch);
+/* The newest statuses of a commit, whatever their contexts: one page. */
+const struct gitea_document *gitea_statuses_document(struct book *book, struct gitea *gitea, const char *repo,
+                                                     const char *sha);
+const struct gitea_document *gitea_pull_document(struct book *book, struct gitea *gitea, const char *repo,
+                                                 int64_t number);
+const struct gitea_document *gitea_review_document(struct book *book, struct gitea *gitea, const char *repo,
+                                                   int64_t number, int64_t review);
+
+/* The webhooks of a repo, over all pages. It takes the right to administer the repo: a token without it gets
+ * FACT_FAILED or FACT_ABSENT, which says nothing of Gitea's health. Webhooks of the repo's organization and
+ * of the whole Gitea are not among them. */
+struct gitea_hook {
+    int64_t id;
+    const char *url; /* may hold secrets: never to be shown whole */
+    bool active;
+    const char *updated_at;    /* as Gitea writes it; "" when it does not say */
+    const char *const *events; /* names as Gitea lists them, NULL-terminated */
+};
+struct gitea_hooks {
+    struct fact fact;
+    const struct gitea_hook *items;
+    size_t n;
+};
+const struct gitea_hooks *gitea_hooks(struct book *book, struct gitea *gitea, const char *repo);
 
 /* gitea_branch_make: makes `branch` of a repo from `base`, unless it is there. The fact is FACT_KNOWN when
  * the branch exists now (`made` tells whether this call made it), FACT_ABSENT when the repo or the base

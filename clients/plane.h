@@ -14,6 +14,7 @@
 #ifndef RECONCILED_PLANE_H
 #define RECONCILED_PLANE_H
 
+#include <jansson.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -121,6 +122,11 @@ ATTR_NODISCARD enum plane_result plane_issue(struct plane_call *call, const char
                                              const char *issue_id, struct plane_issue *ret, struct why *why);
 void plane_issue_done(struct plane_issue *issue);
 
+/* plane_issue_document: the issue as Plane answers it, whole, with state, labels and assignees expanded, for
+ * whoever passes it on. Caller owns *ret. */
+ATTR_NODISCARD enum plane_result plane_issue_document(struct plane_call *call, const char *project_id,
+                                                      const char *issue_id, json_t **ret, struct why *why);
+
 /* The newest change of an issue's state: the identity of a verdict. `at_us` is the moment of the change (the
  * row's `epoch`, whole seconds rounded down, else its created_at), and the newest is the one with the latest:
  * rows are written by a queue, and not always in order. found is false when no activity tells of
@@ -129,6 +135,8 @@ struct plane_change {
     bool found;
     char id[UUID_TEXT_LEN + 1];        /* of the activity; lower case */
     char new_state[UUID_TEXT_LEN + 1]; /* lower case; "" when the row does not say */
+    char old_state[UUID_TEXT_LEN + 1]; /* likewise */
+    char actor[UUID_TEXT_LEN + 1];     /* whoever did it; likewise */
     int64_t at_us;
 };
 ATTR_NODISCARD enum plane_result plane_last_change(struct plane_call *call, const char *project_id,

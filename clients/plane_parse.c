@@ -277,6 +277,9 @@ static const char *change_parse(const json_t *json, struct change_row *ret)
         return "a change of state without an id";
     if (!reference_of(json, "new_identifier", ret->change.new_state))
         return "a change of state to what is no uuid";
+    /* Nothing rests on these two. */
+    (void)reference_of(json, "old_identifier", ret->change.old_state);
+    (void)reference_of(json, "actor", ret->change.actor);
     if (!instant_parse(json_get_text(json, "created_at", ""), &ret->created_us))
         return "a change of state without a time";
     ret->change.at_us = moment_of(json, ret->created_us);

@@ -14,7 +14,7 @@
 #include "clients/plane_parse.h"
 
 #define ISSUE_FIELDS "id,name,state,updated_at,sequence_id,project"
-#define CHANGE_FIELDS "id,field,new_identifier,epoch,created_at"
+#define CHANGE_FIELDS "id,field,new_identifier,old_identifier,actor,epoch,created_at"
 
 #define WHAT_SIZE 120
 
@@ -200,6 +200,32 @@ enum plane_result plane_issue(struct plane_call *call, const char *project_id, c
     }
     if (result == PLANE_OK)
         *ret = issue;
+    return plane_told(call->plane, result, why);
+}
+
+enum plane_result plane_issue_document(struct plane_call *call, const char *project_id, const char *issue_id,
+                                       json_t **ret, struct why *why)
+{
+    static const char *const query[] = {"expand", "state,labels,assignees", NULL};
+    struct asked asked;
+    struct plane_issue issue;
+    json_t *json;
+    if (!asked_init(&asked, "issue", project_id, issue_id, why))
+        return PLANE_FAILED;
+    enum plane_result result = ask_issues(call, &asked, NULL, query, &json, why);
+    if (result != PLANE_OK)
+        return plane_told(call->plane, result, why);
+    const char *wrong = plane_parse_issue(json, asked.project, &issue);
+    bool is_issue = !wrong;
+    if (is_issue && strcmp(issue.id, asked.issue) != 0)
+        wrong = "it is about another issue";
+    if (is_issue)
+        plane_issue_done(&issue);
+    result = parsed(&asked, wrong, why);
+    if (result == PLANE_OK)
+        *ret = json;
+    else
+        json_decref(json);
     return plane_told(call->plane, result, why);
 }
 

@@ -119,6 +119,40 @@ enum err store_transition(struct store *store, int64_t settings_revision, int64_
                                   why);
 }
 
+enum err store_replays_look(struct store *store, const struct store_replay *batch, size_t n,
+                            struct store_replay_seen *ret, struct why *why)
+{
+    return n == 0 ? ERR_OK : store->ops->replays_look(store, batch, n, ret, why);
+}
+
+enum err store_replay_begin(struct store *store, int64_t settings_revision, int64_t valid_until_us,
+                            const struct store_replay *batch, size_t n, struct store_replay_seen *ret,
+                            struct why *why)
+{
+    if (n == 0)
+        return ERR_OK;
+    if (n > LIMIT_BATCH)
+        return why_set(why, ERR_INVALID, "%zu replays are too many for one transaction", n);
+    for (size_t i = 0; i < n; i++)
+        assert(batch[i].subject && uuid_valid(batch[i].delivery.s) && batch[i].row->task->stage &&
+               batch[i].row->to_stage && batch[i].row->side && batch[i].row->outcome &&
+               (batch[i].row->task->id ? batch[i].row->task->version : batch[i].row->task->plane_id));
+    return store->ops->replay_begin(store, settings_revision, valid_until_us, batch, n, ret, why);
+}
+
+enum err store_replays_moved(struct store *store, size_t limit, struct store_replays_moved *ret,
+                             struct why *why)
+{
+    return store->ops->replays_moved(store, limit, ret, why);
+}
+
+enum err store_replays_settle(struct store *store, const char *pass_id, const struct store_settlement *batch,
+                              size_t n, bool *ret_mine, struct why *why)
+{
+    assert(n <= LIMIT_BATCH);
+    return n == 0 ? ERR_OK : store->ops->replays_settle(store, pass_id, batch, n, ret_mine, why);
+}
+
 enum err store_ledger_summary(struct store *store, struct store_ledger_summary *ret, struct why *why)
 {
     return store->ops->ledger_summary(store, ret, why);
@@ -229,6 +263,25 @@ void store_issue_tasks_done(struct store_issue_tasks *tasks)
         store_task_done(&tasks->rows[i].task);
     free(tasks->rows);
     *tasks = (struct store_issue_tasks){0};
+}
+
+void store_replays_moved_done(struct store_replays_moved *moved)
+{
+    for (size_t i = 0; i < moved->n; i++) {
+        struct store_replay_moved *row = &moved->rows[i];
+        store_task_done(&row->task);
+        free(row->subject);
+        free(row->to_stage);
+        free(row->side);
+        free(row->outcome);
+        free(row->reason);
+        free(row->evidence);
+        free(row->verdict_id);
+        free(row->missed_source);
+        free(row->missed_event);
+    }
+    free(moved->rows);
+    *moved = (struct store_replays_moved){0};
 }
 
 void store_outbox_done(struct store_outbox *outbox)

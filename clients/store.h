@@ -211,6 +211,84 @@ ATTR_NODISCARD enum err store_transition(struct store *store, int64_t settings_r
                                          const struct store_transition *batch, size_t n,
                                          enum store_moved *ret_moved, struct why *why);
 
+/* ---- replays: where the orchestrator moves tasks, and we send it the events that it lost
+ * ------------------------- */
+
+/* A replay is a row under the name of what it is about, its subject: so there is one in flight per task, for
+ * all replicas. It goes when its task has been seen to move; only then it is a heal, and in the ledger. */
+struct store_replay {
+    const char *subject;       /* "task/<id>", "issue/<uuid>" */
+    struct uuid_text delivery; /* names what is sent: the same when it is sent again */
+    /* What it is to bring about, but for its id. A task whose id is 0 has yet to be made, of its plane_id. */
+    const struct store_transition *row;
+    struct uuid_text told; /* the message's id */
+    const char *message;   /* for the outbox, when it is given up; NULL: none */
+};
+
+enum store_replay_state {
+    STORE_REPLAY_DUE,      /* to be sent now. Of begin: and the try is counted */
+    STORE_REPLAY_LAST,     /* of look: was sent LIMIT_REPLAY_TRIES times; begin gives it up */
+    STORE_REPLAY_WAITS,    /* was sent, and the next try is not due */
+    STORE_REPLAY_GIVEN_UP, /* earlier */
+    STORE_REPLAY_GIVEN_UP_NOW /* by this call, and its message is in the outbox */,
+    STORE_REPLAY_RACED, /* its task is no longer what was seen, or its verdict has been replayed */
+};
+struct store_replay_seen {
+    enum store_replay_state state;
+    int64_t tries;  /* sent so often, this time included */
+    int64_t next_s; /* the next try is due in so many seconds */
+};
+
+/* store_replays_look: what store_replay_begin would say of them, as far as can be known without the tasks:
+ * never RACED or GIVEN_UP_NOW. Only subject and delivery are looked at. One statement. Reads only. */
+ATTR_NODISCARD enum err store_replays_look(struct store *store, const struct store_replay *batch, size_t n,
+                                           struct store_replay_seen *ret, struct why *why);
+
+/* store_replay_begin: THE moment at which a replay starts: under the settings row's lock and revision as
+ * store_transition (ERR_CONFLICT and nothing written when they moved), so that none starts once a switch was
+ * thrown. One transaction for the batch (n <= LIMIT_BATCH), whose subjects differ. A replay of another
+ * delivery than the subject's last begins anew; the pauses between tries of one double from
+ * LIMIT_REPLAY_PAUSE_S up to LIMIT_REPLAY_PAUSE_MAX_S. Whoever is told DUE must send it, and may fail to: it
+ * is then sent again when it is due again. */
+ATTR_NODISCARD enum err store_replay_begin(struct store *store, int64_t settings_revision,
+                                           int64_t valid_until_us, const struct store_replay *batch, size_t n,
+                                           struct store_replay_seen *ret, struct why *why);
+
+struct store_replay_moved {
+    char *subject;
+    struct uuid_text delivery;
+    int64_t first_us; /* when it was sent first */
+    int64_t tries;
+    int64_t rested_s; /* for how long its task had rested when it moved, or a little more */
+    bool given_up; /* the task moved afterwards, not on account of it; or the ledger has its move already */
+    bool gone;     /* there is no such task any more; the task below is empty then */
+    struct store_task task; /* as it is now, but at the stage that it left */
+    char *to_stage;         /* where it stands now */
+    char *side, *outcome, *reason, *evidence, *verdict_id, *missed_source, *missed_event; /* as begun */
+};
+struct store_replays_moved {
+    struct store_replay_moved *rows;
+    size_t n;
+};
+void store_replays_moved_done(struct store_replays_moved *moved);
+
+/* store_replays_moved: the replays whose task has moved: it stands at another stage; or, where the stage was
+ * to stay the same, it was touched and has an active job; or, where it was to be made, it is there; or it is
+ * gone. Oldest first, at most `limit`. One statement, whose cost follows the replays in flight. Reads only.
+ */
+ATTR_NODISCARD enum err store_replays_moved(struct store *store, size_t limit,
+                                            struct store_replays_moved *ret, struct why *why);
+
+struct store_settlement {
+    const struct store_replay_moved *replay;
+    const struct store_transition *row; /* its ledger row, verdict and message; NULL: it was no heal */
+};
+/* store_replays_settle: takes these replays away and writes their rows, in one transaction (n <=
+ * LIMIT_BATCH). ret_mine[i]: by this call; another replica may be faster, and then nothing is written. */
+ATTR_NODISCARD enum err store_replays_settle(struct store *store, const char *pass_id,
+                                             const struct store_settlement *batch, size_t n, bool *ret_mine,
+                                             struct why *why);
+
 /* ---- the ledger
  * -------------------------------------------------------------------------------------------- */
 

@@ -30,6 +30,15 @@ struct store_ops {
     enum err (*transition)(struct store *store, int64_t settings_revision, int64_t valid_until_us,
                            const char *pass_id, const struct store_transition *batch, size_t n,
                            enum store_moved *ret_moved, struct why *why);
+    enum err (*replays_look)(struct store *store, const struct store_replay *batch, size_t n,
+                             struct store_replay_seen *ret, struct why *why);
+    enum err (*replay_begin)(struct store *store, int64_t settings_revision, int64_t valid_until_us,
+                             const struct store_replay *batch, size_t n, struct store_replay_seen *ret,
+                             struct why *why);
+    enum err (*replays_moved)(struct store *store, size_t limit, struct store_replays_moved *ret,
+                              struct why *why);
+    enum err (*replays_settle)(struct store *store, const char *pass_id, const struct store_settlement *batch,
+                               size_t n, bool *ret_mine, struct why *why);
     enum err (*ledger_summary)(struct store *store, struct store_ledger_summary *ret, struct why *why);
     enum err (*ledger_list)(struct store *store, int64_t task_id, int64_t before_seq, size_t limit,
                             struct store_ledger_page *ret, struct why *why);

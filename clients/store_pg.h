@@ -39,6 +39,10 @@ enum pg_sql {
     PG_MOVE_AGAIN,
     PG_CREATE,
     PG_CREATE_AGAIN,
+    PG_REPLAYS_LOOK,
+    PG_REPLAY_BEGIN,
+    PG_REPLAYS_MOVED,
+    PG_REPLAYS_SETTLE,
     PG_LEDGER_SUMMARY,
     PG_LEDGER_LIST,
     PG_LEDGER_LIST_OF_TASK,
@@ -195,6 +199,11 @@ struct pg_batch {
 /* pg_batch_run: a pg_work_fn on a struct pg_batch. ERR_OK: no fate is PG_FATE_OPEN. */
 ATTR_NODISCARD enum err pg_batch_run(struct pg_conn *conn, void *batch, struct why *why);
 
+/* pg_policy_stands: takes the settings row's lock (PG_POLICY_…) until the transaction's end; ERR_CONFLICT
+ * when the settings are no longer those. */
+ATTR_NODISCARD enum err pg_policy_stands(struct pg_conn *conn, int64_t settings_revision,
+                                         int64_t valid_until_us, enum pg_sql lock, struct why *why);
+
 /* ---- the operations, one file per aggregate; each keeps its promise in store.h
  * ------------------------------
  */
@@ -226,6 +235,17 @@ enum err pg_create_tasks(struct store *store, int64_t settings_revision, int64_t
 enum err pg_transition(struct store *store, int64_t settings_revision, int64_t valid_until_us,
                        const char *pass_id, const struct store_transition *batch, size_t n,
                        enum store_moved *ret_moved, struct why *why);
+
+/* store_pg_replays.c */
+enum err pg_replays_look(struct store *store, const struct store_replay *batch, size_t n,
+                         struct store_replay_seen *ret, struct why *why);
+enum err pg_replay_begin(struct store *store, int64_t settings_revision, int64_t valid_until_us,
+                         const struct store_replay *batch, size_t n, struct store_replay_seen *ret,
+                         struct why *why);
+enum err pg_replays_moved(struct store *store, size_t limit, struct store_replays_moved *ret,
+                          struct why *why);
+enum err pg_replays_settle(struct store *store, const char *pass_id, const struct store_settlement *batch,
+                           size_t n, bool *ret_mine, struct why *why);
 
 /* store_pg_look.c */
 enum err pg_tasks_list(struct store *store, const struct store_tasks_query *query,

@@ -136,8 +136,8 @@ static enum err range_write(struct pg_conn *conn, struct pg_batch *batch, size_t
 /* ---- the transaction
  * --------------------------------------------------------------------------------------- */
 
-static enum err policy_stands(struct pg_conn *conn, const struct pg_batch *batch, enum pg_sql lock,
-                              struct why *why)
+enum err pg_policy_stands(struct pg_conn *conn, int64_t settings_revision, int64_t valid_until_us,
+                          enum pg_sql lock, struct why *why)
 {
     AUTO_RESULT PGresult *result = NULL;
     enum err err = pg_run(conn, lock, NULL, &result, why);
@@ -145,9 +145,9 @@ static enum err policy_stands(struct pg_conn *conn, const struct pg_batch *batch
         return err;
     if (PQntuples(result) == 0)
         return why_set(why, ERR_UNAVAILABLE, "the table reconcile_settings lost its row: migrate again");
-    if (pg_int(result, 0, 0) != batch->settings_revision)
+    if (pg_int(result, 0, 0) != settings_revision)
         return why_set(why, ERR_CONFLICT, "the settings were changed meanwhile");
-    if (batch->valid_until_us && pg_int(result, 0, 1) >= batch->valid_until_us)
+    if (valid_until_us && pg_int(result, 0, 1) >= valid_until_us)
         return why_set(why, ERR_CONFLICT, "the settings ran out meanwhile");
     return ERR_OK;
 }
@@ -207,8 +207,8 @@ enum err pg_batch_run(struct pg_conn *conn, void *arg, struct why *why)
     enum err err = pg_execute(conn, "BEGIN ISOLATION LEVEL READ COMMITTED", why);
     if (err)
         return err;
-    enum err policy =
-        policy_stands(conn, batch, batch->maybe_committed ? PG_POLICY_WAIT : PG_POLICY_SHARE, why);
+    enum err policy = pg_policy_stands(conn, batch->settings_revision, batch->valid_until_us,
+                                       batch->maybe_committed ? PG_POLICY_WAIT : PG_POLICY_SHARE, why);
     /* What an earlier try committed is so, whatever the settings say by now. */
     if (batch->maybe_committed && (policy == ERR_OK || policy == ERR_CONFLICT)) {
         if ((err = commit_is_known(conn, batch, &committed, why)) || committed)

@@ -17,7 +17,7 @@
 #define MIGRATE_TRIES 20
 
 /* The version of the shape that this program makes and knows. */
-#define SHAPE 2
+#define SHAPE 3
 
 /* A column that we read or write, and how it is made. */
 struct column {
@@ -33,7 +33,7 @@ struct table_index {
 struct table {
     const char *name;
     bool ours;
-    struct column columns[18];
+    struct column columns[20];
     struct table_index indexes[3];
     const char *fill; /* rows that must be there; harmless when they are */
 };
@@ -127,6 +127,30 @@ static const struct table tables[] = {
         .columns = {{"name", "text PRIMARY KEY"},
                     {"owner", "text NOT NULL"},
                     {"until", "timestamptz NOT NULL"}},
+    },
+    {
+        /* Events that were sent again, and whose tasks have not been seen to move. */
+        .name = "reconcile_replays",
+        .ours = true,
+        .columns = {{"subject", "text PRIMARY KEY"},
+                    {"delivery", "uuid NOT NULL"},
+                    {"task_id", "bigint"},
+                    {"plane_id", "text"},
+                    {"from_stage", "text NOT NULL"},
+                    {"to_stage", "text NOT NULL"},
+                    {"version", "text"},
+                    {"tries", "integer NOT NULL"},
+                    {"first_at", "timestamptz NOT NULL"},
+                    {"next_at", "timestamptz NOT NULL"},
+                    {"given_up", "boolean NOT NULL"},
+                    {"rested_s", "bigint NOT NULL"},
+                    {"side", "text NOT NULL"},
+                    {"outcome", "text NOT NULL"},
+                    {"reason", "text"},
+                    {"evidence", "text"},
+                    {"verdict_id", "text"},
+                    {"missed_source", "text"},
+                    {"missed_event", "text"}},
     },
     {
         .name = "reconcile_passes",

@@ -198,6 +198,116 @@ static const char create_again_sql[] =
     " NOT EXISTS (SELECT FROM there t WHERE t.plane_id = lower(w.plane_id))"
     " FROM json_to_recordset($1::json) AS w(i int, id bigint, plane_id text)";
 
+/* Of a w or an r with the plane_id of an issue: its task, by the key, whether tasks.plane_id is text or uuid,
+ * in either spelling. */
+#define TASK_OF_ISSUE(of)                                                                              \
+    "SELECT " TASK_FIELDS " FROM unnest(ARRAY[" of ".plane_id, upper(" of ".plane_id)]) AS s(spelled)" \
+    " CROSS JOIN LATERAL json_populate_record(NULL::tasks,"                                            \
+    "  json_build_object('plane_id', s.spelled)) AS n JOIN tasks t ON t.plane_id = n.plane_id"
+#define TASK_OF_W TASK_OF_ISSUE("w")
+#define TASK_OF_R TASK_OF_ISSUE("r")
+/* Between that try and the next. */
+#define PAUSE_AFTER(tries)                                       \
+    "least(" PG_DIGITS(LIMIT_REPLAY_PAUSE_MAX_S) ", " PG_DIGITS( \
+        LIMIT_REPLAY_PAUSE_S) "::bigint << (" tries " - 1)) * interval '1 second'"
+#define FIRST_PAUSE PAUSE_AFTER("1")
+#define SAME "(r.delivery = excluded.delivery)"
+#define NEXT_TRY "CASE WHEN " SAME " THEN least(r.tries + 1, " PG_DIGITS(LIMIT_REPLAY_TRIES) ") ELSE 1 END"
+#define NEXT_PAUSE PAUSE_AFTER(NEXT_TRY)
+#define NEXT_S(of) "greatest(0, ceil(extract(epoch FROM " of ".next_at - clock_timestamp())))::bigint"
+#define NEXT_S_OF_R NEXT_S("r")
+#define NEXT_S_OF_B NEXT_S("b")
+#define FIRST_US US_OF("r.first_at")
+/* Given up; or moved in the database, by a process that was set to do so. */
+#define IS_NO_HEAL                                                                \
+    "r.given_up OR EXISTS (SELECT FROM reconcile_ledger l WHERE l.task_id = t.id" \
+    " AND l.from_stage = r.from_stage AND l.at >= r.first_at)"
+
+/* 1 [{"i", "subject", "delivery"}, …]. */
+static const char replays_look_sql[] =
+    "SELECT w.i, r.tries, r.given_up, " NEXT_S_OF_R ", r.next_at <= clock_timestamp()"
+    " FROM json_to_recordset($1::json) AS w(i int, subject text, delivery uuid)"
+    " JOIN reconcile_replays r ON r.subject = w.subject AND r.delivery = w.delivery";
+
+/* 1 [{"i", "subject", …}, …]. Every row with whether its task stands as it was seen, and what was begun of
+ * it, if it was. In the order of subjects, so that two replicas do not lock each other out. */
+static const char replay_begin_sql[] =
+    "WITH want AS MATERIALIZED ("
+    "  SELECT *, CASE WHEN w.task_id = 0 THEN NOT EXISTS (" TASK_OF_W ")"
+    "    ELSE EXISTS (SELECT FROM tasks t WHERE t.id = w.task_id AND t.stage = w.from_stage"
+    "     AND t.updated_at = w.version::timestamptz AND NOT " IS_BUSY ") END"
+    "    AND NOT " IS_REPLAYED " AS stands"
+    "  FROM json_to_recordset($1::json) AS w(i int, subject text, delivery uuid, task_id bigint,"
+    "   plane_id text, from_stage text, to_stage text, version text, rested_s bigint, side text,"
+    "   outcome text, reason text, evidence text, verdict_id text, missed_source text, missed_event text,"
+    "   told uuid, message text)"
+    "  ORDER BY w.subject),"
+    " begun AS ("
+    "  INSERT INTO reconcile_replays AS r (subject, delivery, task_id, plane_id, from_stage, to_stage,"
+    "   version, tries, first_at, next_at, given_up, rested_s, side, outcome, reason, evidence, verdict_id,"
+    "   missed_source, missed_event)"
+    "  SELECT subject, delivery, nullif(task_id, 0), plane_id, from_stage, to_stage, version, 1, now(),"
+    "   now() + " FIRST_PAUSE ", false, rested_s, side, outcome, reason, evidence, verdict_id,"
+    "   missed_source, missed_event FROM want WHERE stands ORDER BY subject"
+    "  ON CONFLICT (subject) DO UPDATE SET delivery = excluded.delivery, from_stage = excluded.from_stage,"
+    "   to_stage = excluded.to_stage, version = excluded.version, tries = " NEXT_TRY ","
+    "   first_at = CASE WHEN " SAME " THEN r.first_at ELSE now() END,"
+    "   next_at = now() + " NEXT_PAUSE ","
+    "   given_up = " SAME " AND r.tries >= " PG_DIGITS(
+        LIMIT_REPLAY_TRIES) ","
+                            "   rested_s = CASE WHEN " SAME " THEN r.rested_s ELSE excluded.rested_s END,"
+                            "   side = excluded.side, outcome = excluded.outcome, reason = excluded.reason,"
+                            "   evidence = excluded.evidence, verdict_id = excluded.verdict_id,"
+                            "   missed_source = excluded.missed_source, missed_event = excluded.missed_event"
+                            "  WHERE NOT " SAME " OR (r.next_at <= now() AND NOT r.given_up)"
+                            "  RETURNING r.subject, r.tries, r.given_up, r.next_at),"
+                            " told AS ("
+                            "  INSERT INTO reconcile_outbox (id, at, text)"
+                            "  SELECT w.told, now(), w.message FROM want w JOIN begun b ON b.subject = "
+                            "w.subject"
+                            "  WHERE b.given_up AND w.message IS NOT NULL ON CONFLICT (id) DO NOTHING "
+                            "RETURNING id) "
+                            "SELECT w.i, w.stands, b.tries, b.given_up, " NEXT_S_OF_B
+                            " FROM want w LEFT JOIN begun b ON b.subject = w.subject";
+
+/* 1 the limit. */
+static const char replays_moved_sql[] =
+    "SELECT r.subject, r.delivery, " FIRST_US ", r.tries,"
+    " r.rested_s + floor(extract(epoch FROM now() - r.first_at))::bigint, " IS_NO_HEAL ", r.from_stage,"
+    " r.side, r.outcome, r.reason, r.evidence, r.verdict_id, r.missed_source, r.missed_event,"
+    " " TASK_COLUMNS NO_HEALS " FROM reconcile_replays r LEFT JOIN LATERAL ("
+    "  SELECT t.*, " IS_BUSY " AS busy FROM ("
+    "   SELECT " TASK_FIELDS " FROM tasks t WHERE t.id = r.task_id UNION ALL"
+    "   SELECT * FROM (" TASK_OF_R " LIMIT 1) t WHERE r.task_id IS NULL) t) t ON true"
+    " WHERE CASE WHEN r.task_id IS NULL THEN t.id IS NOT NULL"
+    "  ELSE t.id IS NULL OR t.stage IS DISTINCT FROM r.from_stage OR (r.to_stage = r.from_stage"
+    "   AND t.updated_at IS DISTINCT FROM r.version::timestamptz AND t.busy) END"
+    " ORDER BY r.first_at, r.subject LIMIT $1::bigint";
+
+/* 1 [{"i", "subject", "delivery", "counts", …}, …]; 2 the pass. Those that this took away. */
+static const char replays_settle_sql[] =
+    "WITH want AS MATERIALIZED ("
+    "  SELECT * FROM json_to_recordset($1::json) AS w(i int, subject text, delivery uuid, counts boolean,"
+    "    id uuid, task_id bigint, from_stage text, to_stage text, agent text, work_item_id text, repo text,"
+    "    side text, outcome text, reason text, evidence text, verdict_id text, missed_source text,"
+    "    missed_event text, message text) ORDER BY w.subject),"
+    " gone AS ("
+    "  DELETE FROM reconcile_replays r USING want w"
+    "  WHERE r.subject = w.subject AND r.delivery = w.delivery RETURNING w.i),"
+    " mine AS (SELECT w.* FROM want w JOIN gone g ON g.i = w.i WHERE w.counts ORDER BY w.i),"
+    " written AS ("
+    "  INSERT INTO reconcile_ledger (id, at, task_id, pass_id, work_item_id, repo, from_stage, to_stage,"
+    "   side, outcome, agent, reason, evidence, missed_source, missed_event)"
+    "  SELECT id, now(), task_id, $2, work_item_id, repo, from_stage, to_stage, side, outcome, agent, reason,"
+    "   evidence, missed_source, missed_event FROM mine ON CONFLICT (id) DO NOTHING RETURNING id),"
+    " replayed AS ("
+    "  INSERT INTO reconcile_verdicts (id, task_id, at) SELECT verdict_id, task_id, now() FROM mine"
+    "  WHERE verdict_id IS NOT NULL ON CONFLICT (id) DO NOTHING RETURNING id),"
+    " told AS ("
+    "  INSERT INTO reconcile_outbox (id, at, text) SELECT id, now(), message FROM mine"
+    "  WHERE message IS NOT NULL ON CONFLICT (id) DO NOTHING RETURNING id) "
+    "SELECT i FROM gone";
+
 /* An entry as store_pg_look.c reads it, behind the clock, the listing's instant, whether it is stuck and its
  * key: of a task t and its newest active job j. Were the jobs ordered by their bare id, the planner might
  * walk along all of them. */
@@ -312,6 +422,10 @@ static const struct pg_statement statements[] = {
     [PG_MOVE_AGAIN] = {"move_again", move_again_sql, 1},
     [PG_CREATE] = {"create", create_sql, 2},
     [PG_CREATE_AGAIN] = {"create_again", create_again_sql, 2},
+    [PG_REPLAYS_LOOK] = {"replays_look", replays_look_sql, 1},
+    [PG_REPLAY_BEGIN] = {"replay_begin", replay_begin_sql, 1},
+    [PG_REPLAYS_MOVED] = {"replays_moved", replays_moved_sql, 1},
+    [PG_REPLAYS_SETTLE] = {"replays_settle", replays_settle_sql, 2},
     [PG_LEDGER_SUMMARY] = {"ledger_summary",
                            "SELECT count(*), (SELECT work_item_id FROM reconcile_ledger"
                            " ORDER BY seq DESC LIMIT 1) FROM reconcile_ledger",

@@ -47,6 +47,10 @@ enum sqlite_sql {
     SQL_TASK_STANDS,
     SQL_JOB_QUEUE,
     SQL_LEDGER_ADD,
+    SQL_REPLAYS_LOOK,
+    SQL_REPLAY_BEGIN,
+    SQL_REPLAYS_MOVED,
+    SQL_REPLAY_TAKE,
     SQL_OUTBOX_ADD,
     SQL_OUTBOX_LIST,
     SQL_OUTBOX_SENT,
@@ -175,6 +179,26 @@ enum err sqlite_create_tasks(struct store *store, int64_t settings_revision, int
 enum err sqlite_transition(struct store *store, int64_t settings_revision, int64_t valid_until_us,
                            const char *pass_id, const struct store_transition *batch, size_t n,
                            enum store_moved *ret_moved, struct why *why);
+
+/* What of it a transaction of another kind needs too; *ret_rows tells whether the row was found or written.
+ */
+enum err sqlite_task_stands(struct sqlite_conn *conn, const struct store_transition *transition,
+                            size_t *ret_rows, struct why *why);
+enum err sqlite_verdict_add(struct sqlite_conn *conn, const struct store_transition *transition,
+                            size_t *ret_rows, struct why *why);
+enum err sqlite_ledger_add(struct sqlite_conn *conn, const char *pass_id,
+                           const struct store_transition *transition, struct why *why);
+
+/* store_sqlite_replays.c */
+enum err sqlite_replays_look(struct store *store, const struct store_replay *batch, size_t n,
+                             struct store_replay_seen *ret, struct why *why);
+enum err sqlite_replay_begin(struct store *store, int64_t settings_revision, int64_t valid_until_us,
+                             const struct store_replay *batch, size_t n, struct store_replay_seen *ret,
+                             struct why *why);
+enum err sqlite_replays_moved(struct store *store, size_t limit, struct store_replays_moved *ret,
+                              struct why *why);
+enum err sqlite_replays_settle(struct store *store, const char *pass_id, const struct store_settlement *batch,
+                               size_t n, bool *ret_mine, struct why *why);
 
 /* store_sqlite_outbox.c. sqlite_outbox_put: outbox_add within a transaction of the caller's. */
 enum err sqlite_outbox_list(struct store *store, size_t limit, struct store_outbox *ret, struct why *why);

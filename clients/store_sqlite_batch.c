@@ -6,7 +6,7 @@
 
 #include "clients/base/limits.h"
 
-/* What became of one row: `written` or not is its own matter; or the write of all of them is over. */
+/* Whether a row's turn is over, however it went, or with it that of all rows. */
 enum row_result { ROW_DECIDED, ROW_TRANSACTION_LOST, ROW_FAILED };
 
 struct run {

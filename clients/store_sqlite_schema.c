@@ -13,7 +13,7 @@
 #include "clients/base/limits.h"
 
 /* The version of the shape that this program makes and knows. */
-#define SHAPE 2
+#define SHAPE 3
 
 /* A column that we read or write, and how it is made. */
 struct column {
@@ -24,7 +24,7 @@ struct column {
 struct table {
     const char *name;
     bool ours;
-    struct column columns[18];
+    struct column columns[20];
     const char *then[3]; /* what comes with the table: its indexes, its first row */
 };
 
@@ -111,6 +111,30 @@ static const struct table tables[] = {
         .columns = {{"name", "TEXT PRIMARY KEY NOT NULL"},
                     {"owner", "TEXT NOT NULL"},
                     {"until", "TEXT NOT NULL"}},
+    },
+    {
+        /* Events that were sent again, and whose tasks have not been seen to move. */
+        .name = "reconcile_replays",
+        .ours = true,
+        .columns = {{"subject", "TEXT PRIMARY KEY NOT NULL"},
+                    {"delivery", "TEXT NOT NULL"},
+                    {"task_id", "INTEGER"},
+                    {"plane_id", "TEXT"},
+                    {"from_stage", "TEXT NOT NULL"},
+                    {"to_stage", "TEXT NOT NULL"},
+                    {"version", "TEXT"},
+                    {"tries", "INTEGER NOT NULL"},
+                    {"first_at", "TEXT NOT NULL"},
+                    {"next_at", "TEXT NOT NULL"},
+                    {"given_up", "INTEGER NOT NULL"},
+                    {"rested_s", "INTEGER NOT NULL"},
+                    {"side", "TEXT NOT NULL"},
+                    {"outcome", "TEXT NOT NULL"},
+                    {"reason", "TEXT"},
+                    {"evidence", "TEXT"},
+                    {"verdict_id", "TEXT"},
+                    {"missed_source", "TEXT"},
+                    {"missed_event", "TEXT"}},
     },
     {
         .name = "reconcile_passes",

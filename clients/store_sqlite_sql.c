@@ -175,6 +175,58 @@ static const char task_get_sql[] = "WITH" STUCK " asked(id) AS (SELECT ?2)"
                                    " SELECT " ENTRY_COLUMNS ", t.id IN (SELECT id FROM stuck), " NOW_US
                                    " FROM asked a CROSS JOIN tasks t ON t.id = a.id" ENTRY_JOB;
 
+/* Until a replay's next try; the instant of the one behind that try. */
+#define NEXT_S "max(0, (" NEXT_US " - " NOW_US " + 999999) / 1000000)"
+#define NEXT_US US_OF("next_at")
+#define NEXT_AT(tries)                                                                               \
+    "strftime('%Y-%m-%d %H:%M:%f', 'now', '+' || min(" DIGITS(LIMIT_REPLAY_PAUSE_MAX_S) ", " DIGITS( \
+        LIMIT_REPLAY_PAUSE_S) " << (" tries " - 1)) || ' seconds')"
+#define FIRST_NEXT_AT NEXT_AT("1")
+#define SAME "(r.delivery = excluded.delivery)"
+#define NEXT_TRY "CASE WHEN " SAME " THEN min(r.tries + 1, " DIGITS(LIMIT_REPLAY_TRIES) ") ELSE 1 END"
+#define NEXT_NEXT_AT NEXT_AT("(" NEXT_TRY ")")
+#define FIRST_US US_OF("r.first_at")
+/* Given up; or moved in the database, by a process that was set to do so. */
+#define IS_NO_HEAL                                                                  \
+    "r.given_up OR EXISTS (SELECT 1 FROM reconcile_ledger l WHERE l.task_id = t.id" \
+    " AND l.from_stage = r.from_stage AND l.at >= r.first_at)"
+
+/* 1 the subject, 2 the delivery, 3 the task or null, 4 its plane id, 5 the stage it stands at, 6 the one it
+ * is to go to, 7 its version, 8 for how long it has rested, 9 the side, 10 the outcome, 11 the reason, 12 the
+ * evidence, 13 the verdict, 14 and 15 the event. No row: it waits, or is given up. */
+static const char replay_begin_sql[] =
+    "INSERT INTO reconcile_replays AS r (subject, delivery, task_id, plane_id, from_stage, to_stage, version,"
+    " rested_s, side, outcome, reason, evidence, verdict_id, missed_source, missed_event, tries, first_at,"
+    " next_at, given_up)"
+    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, 1, " NOW_TEXT ","
+    " " FIRST_NEXT_AT ", 0)"
+    " ON CONFLICT (subject) DO UPDATE SET delivery = excluded.delivery, from_stage = excluded.from_stage,"
+    " to_stage = excluded.to_stage, version = excluded.version, tries = " NEXT_TRY ","
+    " first_at = CASE WHEN " SAME " THEN r.first_at ELSE excluded.first_at END, next_at = " NEXT_NEXT_AT ","
+    " given_up = " SAME " AND r.tries >= " DIGITS(
+        LIMIT_REPLAY_TRIES) ","
+                            " rested_s = CASE WHEN " SAME
+                            " THEN r.rested_s ELSE excluded.rested_s END, side = excluded.side,"
+                            " outcome = excluded.outcome, reason = excluded.reason, evidence = "
+                            "excluded.evidence,"
+                            " verdict_id = excluded.verdict_id, missed_source = excluded.missed_source,"
+                            " missed_event = excluded.missed_event"
+                            " WHERE NOT " SAME " OR (r.next_at <= " NOW_TEXT " AND NOT r.given_up)"
+                            " RETURNING tries, given_up, " NEXT_S;
+
+/* 1 the limit. */
+static const char replays_moved_sql[] =
+    "SELECT r.subject, r.delivery, " FIRST_US ", r.tries,"
+    " r.rested_s + unixepoch('now') - unixepoch(r.first_at), " IS_NO_HEAL ", r.from_stage, r.side,"
+    " r.outcome, r.reason, r.evidence, r.verdict_id, r.missed_source, r.missed_event,"
+    " " TASK_COLUMNS ", " TASK_AGE_S ", " NO_HEALS
+    " FROM reconcile_replays r LEFT JOIN tasks t ON t.id = coalesce(r.task_id,"
+    "  (SELECT i.id FROM tasks i WHERE i.plane_id IN (r.plane_id, upper(r.plane_id)) LIMIT 1))"
+    " WHERE CASE WHEN r.task_id IS NULL THEN t.id IS NOT NULL"
+    "  ELSE t.id IS NULL OR t.stage IS NOT r.from_stage OR (r.to_stage = r.from_stage"
+    "   AND t.updated_at IS NOT r.version AND EXISTS (" ACTIVE_JOB "t.id)) END"
+    " ORDER BY r.first_at, r.subject LIMIT ?1";
+
 static const char *const texts[] = {
     [SQL_BEGIN_WRITE] = "BEGIN IMMEDIATE",
     [SQL_COMMIT] = "COMMIT",
@@ -228,6 +280,15 @@ static const char *const texts[] = {
         "INSERT INTO reconcile_ledger (id, at, task_id, pass_id, work_item_id, repo, from_stage,"
         " to_stage, side, outcome, agent, reason, evidence, missed_source, missed_event)"
         " VALUES (?1, " NOW_TEXT ", ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+
+    /* 1 [[subject, delivery], …]. */
+    [SQL_REPLAYS_LOOK] = "SELECT j.key, r.tries, r.given_up, " NEXT_S ", r.next_at <= " NOW_TEXT
+                         " FROM json_each(?1) j CROSS JOIN reconcile_replays r"
+                         " ON r.subject = j.value ->> 0 AND r.delivery = j.value ->> 1",
+    [SQL_REPLAY_BEGIN] = replay_begin_sql,
+    [SQL_REPLAYS_MOVED] = replays_moved_sql,
+    /* 1 the subject, 2 the delivery. */
+    [SQL_REPLAY_TAKE] = "DELETE FROM reconcile_replays WHERE subject = ?1 AND delivery = ?2 RETURNING 1",
 
     /* 1 the id, 2 the text. */
     [SQL_OUTBOX_ADD] = "INSERT INTO reconcile_outbox (id, at, text) VALUES (?1, " NOW_TEXT ", ?2)"

@@ -31,7 +31,7 @@ static enum err ledger_has(struct sqlite_conn *conn, const struct store_transiti
 }
 
 /* No row: the verdict is there already, be it by a row of this batch. */
-static enum err verdict_add(struct sqlite_conn *conn, const struct store_transition *transition,
+enum err sqlite_verdict_add(struct sqlite_conn *conn, const struct store_transition *transition,
                             size_t *ret_rows, struct why *why)
 {
     sqlite3_stmt *statement;
@@ -59,6 +59,12 @@ static enum err task_match(struct sqlite_conn *conn, enum sqlite_sql which,
     return sqlite_run(conn, statement, ret_rows, why);
 }
 
+enum err sqlite_task_stands(struct sqlite_conn *conn, const struct store_transition *transition,
+                            size_t *ret_rows, struct why *why)
+{
+    return task_match(conn, SQL_TASK_STANDS, transition, ret_rows, why);
+}
+
 static enum err job_queue(struct sqlite_conn *conn, const struct store_transition *transition,
                           size_t *ret_rows, struct why *why)
 {
@@ -71,7 +77,7 @@ static enum err job_queue(struct sqlite_conn *conn, const struct store_transitio
     return sqlite_run(conn, statement, ret_rows, why);
 }
 
-static enum err ledger_add(struct sqlite_conn *conn, const char *pass_id,
+enum err sqlite_ledger_add(struct sqlite_conn *conn, const char *pass_id,
                            const struct store_transition *transition, struct why *why)
 {
     sqlite3_stmt *statement;
@@ -107,7 +113,7 @@ static enum err task_write(struct sqlite_conn *conn, const struct store_transiti
     if (err)
         return err;
     if (rows == 0) {
-        if ((err = task_match(conn, SQL_TASK_STANDS, transition, &rows, why)))
+        if ((err = sqlite_task_stands(conn, transition, &rows, why)))
             return err;
         *ret_moved = rows ? STORE_REFUSED : STORE_RACED;
         return ERR_OK;
@@ -133,7 +139,7 @@ static enum err row_write(struct sqlite_conn *conn, void *arg, size_t i, bool *r
         return ERR_OK;
     }
     if (transition->verdict_id) {
-        if ((err = verdict_add(conn, transition, &rows, why)))
+        if ((err = sqlite_verdict_add(conn, transition, &rows, why)))
             return err;
         if (rows == 0) {
             *moved = STORE_RACED;
@@ -143,7 +149,7 @@ static enum err row_write(struct sqlite_conn *conn, void *arg, size_t i, bool *r
     enum store_moved result;
     if ((err = task_write(conn, transition, &result, why)))
         return err;
-    if (result == STORE_MOVED && (err = ledger_add(conn, work->pass_id, transition, why)))
+    if (result == STORE_MOVED && (err = sqlite_ledger_add(conn, work->pass_id, transition, why)))
         return err;
     if (result == STORE_MOVED && transition->message &&
         (err = sqlite_outbox_put(conn, transition->id.s, transition->message, NULL, why)))

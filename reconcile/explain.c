@@ -16,6 +16,7 @@
 #include "reconcile/pipeline.h"
 #include "reconcile/plane_start.h"
 #include "reconcile/policy.h"
+#include "reconcile/quarantine.h"
 #include "reconcile/settings.h"
 #include "reconcile/sweeper.h"
 
@@ -323,7 +324,7 @@ json_t *explanation_document(const struct explanation *explanation)
     const struct store_task_entry *entry = &explanation->entry;
     json_t *document = task_document(explanation->explainer, explanation->policy, entry);
     json_put(document, "recent_heals", json_integer(entry->task.recent_heals));
-    json_put(document, "quarantined", json_boolean(task_is_quarantined(entry)));
+    json_put(document, "quarantined", json_boolean(quarantine_holds(&entry->task)));
     json_put(document, "holds", holds_document(explanation));
     json_put(document, "gate", verdict_document(&explanation->verdict));
     json_put(document, "plane", plane_document(explanation));

@@ -3,13 +3,13 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#include "clients/base/limits.h"
 #include "clients/base/text.h"
 #include "clients/store.h"
 #include "reconcile/explain_plane.h"
 #include "reconcile/pass.h"
 #include "reconcile/pipeline.h"
 #include "reconcile/policy.h"
+#include "reconcile/quarantine.h"
 
 static const char *const action_names[] = {
     [NEXT_NONE] = "none",       [NEXT_WAIT] = "wait",
@@ -22,11 +22,6 @@ static_assert(ARRAY_LEN(action_names) == NEXT_MAX_, "every action has a name");
 const char *next_action_name(enum next_action action)
 {
     return (unsigned)action < NEXT_MAX_ ? action_names[action] : "none";
-}
-
-bool task_is_quarantined(const struct store_task_entry *entry)
-{
-    return entry->task.recent_heals > LIMIT_HEALS_PER_WINDOW;
 }
 
 /* Of what nothing keeps back but its rest: when that is over, and the timer makes a pass. */
@@ -88,10 +83,9 @@ static void decide_green(const struct next_view *view, struct next *ret)
 static void decide_gated(const struct next_view *view, struct next *ret)
 {
     const struct verdict *verdict = view->verdict;
-    if (task_is_quarantined(view->entry)) {
+    if (quarantine_holds(&view->entry->task)) {
         ret->action = NEXT_QUARANTINE;
-        ret->words = mem_printf("healed %lld times in %d h at this stage: left to a person",
-                                (long long)view->entry->task.recent_heals, LIMIT_HEALS_WINDOW_S / 3600);
+        ret->words = quarantine_reason(&view->entry->task);
     } else if (verdict->kind == VERDICT_GREEN) {
         decide_green(view, ret);
     } else if (verdict->kind == VERDICT_RED) {

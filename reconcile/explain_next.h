@@ -50,7 +50,4 @@ struct next_view {
 /* next_decide. */
 void next_decide(const struct next_view *view, struct next *ret);
 
-/* task_is_quarantined: it left its stage too often of late to be moved on by us once more. */
-bool task_is_quarantined(const struct store_task_entry *entry);
-
 #endif

@@ -308,6 +308,13 @@ static bool is_last_word(const struct gitea_reviews *reviews, size_t at)
     return true;
 }
 
+static void approve(struct answer *answer, int64_t review, char *reason_take)
+{
+    if (review >= 0)
+        json_put(answer->evidence, "review", json_integer(review));
+    decide(answer, VERDICT_GREEN, reason_take);
+}
+
 static void evaluate_review(const struct gate_view *view, const struct gate *gate, struct answer *answer)
 {
     const struct gitea_pull *pull = known_pull(view, answer, "review");
@@ -325,6 +332,7 @@ static void evaluate_review(const struct gate_view *view, const struct gate *gat
         return;
 
     int approvals = 0;
+    int64_t approval = -1; /* the newest that counts */
     const char *objector = NULL;
     json_t *seen = json_object();
     json_put(answer->evidence, "reviews", seen);
@@ -340,8 +348,10 @@ static void evaluate_review(const struct gate_view *view, const struct gate *gat
          * stale, and Gitea itself still blocks the merge on it. A stale approval was given to other code. */
         if (!approves)
             objector = review->user ? review->user : "(nobody)";
-        else if (!review->stale && review->user)
+        else if (!review->stale && review->user) {
             approvals++;
+            approval = review->id;
+        }
     }
     if (objector)
         decide(answer, VERDICT_RED,
@@ -351,9 +361,9 @@ static void evaluate_review(const struct gate_view *view, const struct gate *gat
                mem_printf("review: %d of %d approvals on #%lld", approvals, gate->approvals,
                           (long long)pull->number));
     else
-        decide(answer, VERDICT_GREEN,
-               mem_printf("review: #%lld is approved (%d of %d)", (long long)pull->number, approvals,
-                          gate->approvals));
+        approve(answer, approval,
+                mem_printf("review: #%lld is approved (%d of %d)", (long long)pull->number, approvals,
+                           gate->approvals));
 }
 
 static void evaluate_merged(const struct gate_view *view, struct answer *answer)

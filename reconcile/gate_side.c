@@ -1,21 +1,18 @@
 #include "reconcile/gate_side.h"
 
 #include <assert.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "clients/base/jsonx.h"
 #include "clients/base/limits.h"
-#include "clients/base/log.h"
 #include "clients/base/text.h"
 #include "clients/book.h"
 #include "clients/gitea.h"
 #include "clients/store.h"
 #include "reconcile/gate.h"
-#include "reconcile/message.h"
-#include "reconcile/once.h"
 #include "reconcile/pipeline.h"
+#include "reconcile/quarantine.h"
 #include "reconcile/rest.h"
 #include "reconcile/transition.h"
 
@@ -129,53 +126,11 @@ static void settle(struct gate_side *side, struct candidate *candidate, enum out
     verdict_done(&candidate->verdict);
 }
 
-/* ---- quarantine
- * ------------------------------------------------------------------------------------------------- */
-
-/* An episode is named after the heal that began it, so that every replica and every later pass names it
- * alike. It is told through the outbox, where a name is written once. */
-static void tell_quarantine(struct pass *pass, const struct store_task *task, const struct uuid_text *episode)
-{
-    struct why why;
-    bool is_new = false;
-    AUTO_FREE char *text = message_of_quarantine(task);
-    if (store_outbox_add(pass->world->store, episode->s, text, &is_new, &why) != ERR_OK) {
-        log_warn("a quarantine could not be told", LOG_S("pass", pass->report.id), LOG_I("task_id", task->id),
-                 LOG_S("reason", why.text));
-        return;
-    }
-    pass->messages += is_new;
-    once_say(pass->world->once, episode);
-}
-
-static void say_quarantine(struct pass *pass, const struct store_task *task, const char *reason)
-{
-    AUTO_FREE char *name =
-        mem_printf("quarantine/%" PRId64 "/%s/%" PRId64, task->id, task->stage, task->newest_heal_seq);
-    AUTO_FREE char *line = mem_printf("log/%s", name);
-    struct uuid_text episode = uuid_from_name(name), logged = uuid_from_name(line);
-    /* Nothing is written while a switch or the mode forbids it: it is told when that is over. */
-    if (pass_tells(pass) && !pass_hold_reason(pass, SIDE_GATE) && !once_said(pass->world->once, &episode))
-        tell_quarantine(pass, task, &episode);
-    if (once_said(pass->world->once, &logged))
-        return;
-    log_warn("task quarantined", LOG_I("task_id", task->id), LOG_S("work_item_id", task->work_item_id),
-             LOG_S("repo", task->repo), LOG_S("stage", task->stage), LOG_S("reason", reason));
-    once_say(pass->world->once, &logged);
-}
-
-/* quarantine: a task that was healed again and again is in somebody's loop, which one more heal would feed.
- * It is left to a person, whoever asks for the pass; nothing is evaluated. */
 static void quarantine(struct gate_side *side, struct candidate *candidate)
 {
-    const struct store_task *task = candidate->task;
-    if (task->recent_heals <= LIMIT_HEALS_PER_WINDOW)
-        return;
-    AUTO_FREE char *reason = mem_printf("healed %" PRId64 " times in %d h at this stage: left to a person",
-                                        task->recent_heals, LIMIT_HEALS_WINDOW_S / 3600);
+    AUTO_FREE char *reason = quarantine_reason(candidate->task);
     settle(side, candidate, OUTCOME_QUARANTINED, reason);
-    if (!side->pass->request->dry_run)
-        say_quarantine(side->pass, task, reason);
+    quarantine_tell(side->pass, candidate->task);
 }
 
 /* ---- evaluating
@@ -331,7 +286,8 @@ enum err gate_side_run(struct pass *pass, struct why *why)
         side.candidates[i].task = &side.stuck.tasks[i];
         side.candidates[i].stage = pipeline_stage(pass->world->pipeline, side.stuck.tasks[i].stage);
         assert(side.candidates[i].stage); /* the query named the stages */
-        quarantine(&side, &side.candidates[i]);
+        if (quarantine_holds(side.candidates[i].task))
+            quarantine(&side, &side.candidates[i]);
     }
     side.book = book_new(pass->world->fetch, pass->deadline_ms);
     announce_heads(&side);

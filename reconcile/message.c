@@ -204,22 +204,64 @@ char *message_of_transition(const char *template, const struct message_facts *fa
 
 /* ---- messages of their own ---- */
 
+/* The task, and where it is; the message goes on behind it. */
+static void html_task(struct html *html, const struct store_task *task)
+{
+    html_say(html, "🚧 reconciler: ");
+    html_name(html, task);
+    if (task->repo && *task->repo) {
+        html_say(html, " (");
+        html_value(html, task->repo);
+        html_say(html, ")");
+    }
+}
+
 char *message_of_quarantine(const struct store_task *task)
 {
     struct html html = {.units_max = LIMIT_MESSAGE_UNITS};
-    html_say(&html, "🚧 reconciler: ");
-    html_name(&html, task);
-    if (task->repo && *task->repo) {
-        html_say(&html, " (");
-        html_value(&html, task->repo);
-        html_say(&html, ")");
-    }
+    html_task(&html, task);
     char words[80];
     snprintf(words, sizeof words, " was healed %" PRId64 " times in %d h at ", task->recent_heals,
              LIMIT_HEALS_WINDOW_S / 3600);
     html_say(&html, words);
     html_value(&html, task->stage);
     html_say(&html, ": left to a person");
+    return html.bytes;
+}
+
+char *message_of_failed_replay(const struct store_task *task)
+{
+    struct html html = {.units_max = LIMIT_MESSAGE_UNITS};
+    html_task(&html, task);
+    char words[120];
+    html_say(&html, " stays at ");
+    html_value(&html, task->stage);
+    snprintf(words, sizeof words,
+             ", though its event was sent to the orchestrator %d times: left to a person",
+             LIMIT_REPLAY_TRIES);
+    html_say(&html, words);
+    return html.bytes;
+}
+
+char *message_of_webhook(const char *repo, const char *detail)
+{
+    struct html html = {.units_max = LIMIT_MESSAGE_UNITS};
+    html_say(&html, "🔕 reconciler: ");
+    html_value(&html, repo);
+    html_say(&html, ": ");
+    html_value(&html, detail);
+    return html.bytes;
+}
+
+char *message_of_silence(const char *source, size_t tasks)
+{
+    struct html html = {.units_max = LIMIT_MESSAGE_UNITS};
+    char words[120];
+    html_say(&html, "🔕 reconciler: events of ");
+    html_value(&html, source);
+    snprintf(words, sizeof words, " were lost for %zu tasks within an hour: does its webhook still work?",
+             tasks);
+    html_say(&html, words);
     return html.bytes;
 }
 

@@ -22,9 +22,9 @@ enum {
     YOUNG_S = 30,          /* a message is its writer's to send until it is that old */
     LEASE_RETRY_MS = 5000, /* while another process sends */
     CALL_MAX_S = 30,
-    MARK_S = LIMIT_STATEMENT_MS / 1000, /* to mark what was sent */
-    ASK_S = 3,                          /* for the lease, before all that */
-    BACKOFF_FIRST_MS = 1000,            /* a database that cannot be asked */
+    MARK_MS = LIMIT_STATEMENT_MS, /* to mark what was sent */
+    ASK_S = 3,                    /* for the lease, before all that */
+    BACKOFF_FIRST_MS = 1000,      /* a database that cannot be asked */
     BACKOFF_LAST_MS = 30000,
     NAP_MS = 100 /* between two looks at whether the process ends */
 };
@@ -85,7 +85,7 @@ struct notifier *notifier_new(struct pass_world *world, struct status *status)
     notifier->owner = uuid_new();
     notifier->call_ms = call_s * 1000;
     /* More than half of it is left whenever it was asked for: that must do for a call and its mark. */
-    notifier->lease_s = 2 * (call_s + MARK_S + ASK_S);
+    notifier->lease_s = 2 * (call_s + MARK_MS / 1000 + ASK_S);
     pace_begin(&notifier->pace, world->settings->telegram_chat_id);
     pthread_mutex_init(&notifier->lock, NULL);
     pthread_condattr_t attr;
@@ -108,10 +108,12 @@ void notifier_free(struct notifier *notifier)
 
 /* ---- the lease ---- */
 
-static enum err lease_take(struct notifier *notifier, struct why *why)
+/* lease_take: takes or renews it. *ret_kept: nobody else has had it since it was asked for last. */
+static enum err lease_take(struct notifier *notifier, bool *ret_kept, struct why *why)
 {
     int64_t asked_ms = clock_mono_ms();
     bool held = false;
+    *ret_kept = notifier->held && asked_ms < notifier->held_until_ms;
     enum err err = store_lease_take(notifier->world->store, lease_name, notifier->owner.s, notifier->lease_s,
                                     &held, why);
     if (err)
@@ -244,15 +246,18 @@ static struct next tell(struct notifier *notifier, const struct store_outbox *ou
         return look_at(now_ms + (YOUNG_S - age_s) * 1000);
     if (now_ms < notifier->pace.failed_ms)
         return look_at(notifier->pace.failed_ms);
-    if (lease_take(notifier, why) != ERR_OK)
+    bool kept;
+    if (lease_take(notifier, &kept, why) != ERR_OK)
         return database_failed(notifier, why);
     if (!notifier->held)
         return look_at(now_ms + LEASE_RETRY_MS);
+    if (!kept)
+        return go_on_at(now_ms); /* what was listed before it was ours may have been told since */
     now_ms = clock_mono_ms();
     int64_t due_ms = pace_due_ms(&notifier->pace), renew_ms = now_ms + notifier->lease_s * 250;
     if (now_ms < due_ms)
         return go_on_at(due_ms < renew_ms ? due_ms : renew_ms);
-    if (notifier->held_until_ms - now_ms < notifier->call_ms + MARK_S * 1000)
+    if (notifier->held_until_ms - now_ms < notifier->call_ms + MARK_MS)
         return go_on_at(now_ms); /* the database took its time to answer: ask again */
     return send_first(notifier, outbox, why);
 }

@@ -1,6 +1,7 @@
 #include "reconcile/pass.h"
 
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "clients/base/limits.h"
@@ -10,6 +11,7 @@
 #include "reconcile/gate_side.h"
 #include "reconcile/pass_state.h"
 #include "reconcile/plane_side.h"
+#include "reconcile/replay.h"
 
 static const char *const side_names[] = {[SIDE_BOTH] = "both", [SIDE_GATE] = "gate", [SIDE_PLANE] = "plane"};
 static const char *const trigger_names[] = {
@@ -65,6 +67,19 @@ bool pass_tells(const struct pass *pass)
     return pass->world->telegram && pass->policy->notify_unblock && !pass->request->dry_run;
 }
 
+const char *pass_keep(struct pass *pass, char *words_take)
+{
+    pass->kept = mem_grow(pass->kept, pass->n_kept + 1, sizeof *pass->kept);
+    return pass->kept[pass->n_kept++] = words_take;
+}
+
+static void kept_done(struct pass *pass)
+{
+    for (size_t i = 0; i < pass->n_kept; i++)
+        free(pass->kept[i]);
+    free(pass->kept);
+}
+
 bool pass_stopping(const struct pass *pass)
 {
     return atomic_load(pass->world->stopping);
@@ -89,8 +104,8 @@ static bool looks_at_plane(const struct pass *pass)
 /* The gates first: whatever Plane does, they have had their turn. */
 static enum err run_sides(struct pass *pass, int *ret_unstuck, struct why *why)
 {
-    enum err err = ERR_OK;
-    if (pass->request->side != SIDE_PLANE && (pass->policy->enabled || pass->request->dry_run))
+    enum err err = replay_settle(pass, why);
+    if (!err && pass->request->side != SIDE_PLANE && (pass->policy->enabled || pass->request->dry_run))
         err = gate_side_run(pass, why);
     *ret_unstuck = pass->written;
     if (!err && looks_at_plane(pass))
@@ -144,5 +159,6 @@ enum err pass_run(struct pass_world *world, const struct pass_request *request, 
         .looked = request->side != SIDE_PLANE && request->task_id == 0 && !request->ignore_grace && !err,
     };
     report_done(&pass.report);
+    kept_done(&pass);
     return err;
 }

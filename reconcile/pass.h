@@ -16,6 +16,7 @@
 
 struct fetch;
 struct gitea;
+struct orchestrator;
 struct notifier;
 struct once;
 struct pipeline;
@@ -66,8 +67,9 @@ struct pass_world {
     struct fetch *fetch;
     struct gitea *gitea;
     struct plane *plane;
-    struct telegram *telegram; /* NULL: no token is set, and nobody is told */
-    struct notifier *notifier; /* who sends what a pass has written to the outbox; NULL: the caller */
+    struct orchestrator *orchestrator; /* NULL: tasks are moved in the database */
+    struct telegram *telegram;         /* NULL: no token is set, and nobody is told */
+    struct notifier *notifier;         /* who sends what a pass has written to the outbox; NULL: the caller */
     /* Owned by the sweeper's thread: tasks that stayed red and are looked at less often; what is known of
      * Plane's issues; what was said of quarantines. */
     struct rest *rest;

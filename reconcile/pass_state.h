@@ -19,6 +19,8 @@ struct pass {
     int written;           /* transitions written */
     int messages;          /* written to the outbox */
     json_t *plane;         /* see pass_result */
+    char **kept;           /* words that are valid as long as the pass */
+    size_t n_kept;
     struct report report;
 };
 
@@ -33,6 +35,9 @@ const char *pass_hold_reason(const struct pass *pass, enum pass_side side);
 /* pass_tells: people are to be told: not by a dry run, not when notify_unblock is off, and not without a
  * Telegram to tell them. */
 bool pass_tells(const struct pass *pass);
+
+/* pass_keep: takes words made up on the way, which are then valid as long as the pass. */
+const char *pass_keep(struct pass *pass, char *words_take);
 
 /* pass_stopping: the process ends: go no further. */
 bool pass_stopping(const struct pass *pass);

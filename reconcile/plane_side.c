@@ -315,6 +315,7 @@ static enum err replay(struct plane_side *side, struct why *why)
 {
     for (size_t i = 0; i < side->n;) {
         struct transition batch[LIMIT_BATCH];
+        struct transition_issue issues[LIMIT_BATCH];
         struct act *who[LIMIT_BATCH];
         size_t n = 0;
         for (; i < side->n && n < LIMIT_BATCH; i++) {
@@ -324,13 +325,20 @@ static enum err replay(struct plane_side *side, struct why *why)
                 continue;
             put_in_words(act);
             who[n] = act;
-            batch[n++] = (struct transition){.task = &act->task->task,
-                                             .to = act->decision.to,
-                                             .side = SIDE_PLANE,
-                                             .success = approves ? OUTCOME_APPROVED : OUTCOME_REJECTED,
-                                             .reason = act->reason,
-                                             .evidence = act->evidence,
-                                             .verdict_id = act->open->change.id};
+            issues[n] = (struct transition_issue){.call = &side->call,
+                                                  .project_id = act->open->project->plane_project_id,
+                                                  .id = act->open->issue.id,
+                                                  .state = act->open->issue.state,
+                                                  .change = &act->open->change};
+            batch[n] = (struct transition){.task = &act->task->task,
+                                           .to = act->decision.to,
+                                           .side = SIDE_PLANE,
+                                           .success = approves ? OUTCOME_APPROVED : OUTCOME_REJECTED,
+                                           .reason = act->reason,
+                                           .evidence = act->evidence,
+                                           .verdict_id = act->open->change.id,
+                                           .issue = &issues[n]};
+            n++;
         }
         enum err err = transition_apply(side->pass, batch, n, why);
         for (size_t k = 0; k < n; k++)
@@ -353,7 +361,9 @@ static enum err start(struct plane_side *side, struct why *why)
         put_in_words(act);
         who[n] = act;
         starts[n++] = (struct plane_start){.project = act->open->project,
+                                           .call = &side->call,
                                            .plane_id = act->open->issue.id,
+                                           .state = act->open->issue.state,
                                            .title = act->open->issue.name,
                                            .sequence = act->open->issue.sequence,
                                            .reason = act->reason,

@@ -29,6 +29,8 @@ static const struct stage *first_stage(const struct pass *pass)
 
 const char *plane_start_obstacle(const struct pass *pass)
 {
+    if (pass->world->orchestrator)
+        return NULL;
     if (first_stage(pass)->n_gates > 0)
         return "the pipeline's first stage has a gate: no task is started there";
     if (!gitea_configured(pass->world->gitea))
@@ -226,7 +228,7 @@ static int compare_ids(const void *a, const void *b)
 enum err plane_start_interrupted(struct pass *pass, struct why *why)
 {
     struct starter starter = {.pass = pass};
-    if (first_stage(pass)->n_gates > 0)
+    if (first_stage(pass)->n_gates > 0 || pass->world->orchestrator)
         return ERR_OK;
     int64_t grace_s = pass->request->ignore_grace ? 0 : pass->policy->grace_default_s;
     enum err err = store_unstarted(pass->world->store, first_stage(pass)->name, grace_s, NULL, 0,
@@ -394,6 +396,46 @@ static enum err start_batch(struct pass *pass, struct plane_start *starts, size_
     return err;
 }
 
+/* The same where the orchestrator makes them: the row that is to come, as far as it is known. */
+static struct store_task task_to_be(const struct pass *pass, const struct plane_start *start)
+{
+    return (struct store_task){.plane_id = mem_dup(start->plane_id),
+                               .work_item_id = work_item_id(start->project->prefix, start->sequence),
+                               .title = mem_dup(start->title),
+                               .repo = mem_dup(start->project->repo),
+                               .stage = mem_dup(first_stage(pass)->name)};
+}
+
+static enum err replay_batch(struct pass *pass, struct plane_start *starts, size_t n, struct why *why)
+{
+    struct transition batch[LIMIT_BATCH];
+    struct transition_issue issues[LIMIT_BATCH];
+    struct store_task tasks[LIMIT_BATCH];
+    for (size_t i = 0; i < n; i++) {
+        const struct plane_start *start = &starts[i];
+        tasks[i] = task_to_be(pass, start);
+        issues[i] = (struct transition_issue){.call = start->call,
+                                              .project_id = start->project->plane_project_id,
+                                              .id = start->plane_id,
+                                              .state = start->state};
+        batch[i] = (struct transition){.task = &tasks[i],
+                                       .to = first_stage(pass)->next,
+                                       .side = SIDE_PLANE,
+                                       .success = OUTCOME_STARTED,
+                                       .reason = start->reason,
+                                       .evidence = start->evidence,
+                                       .issue = &issues[i]};
+    }
+    enum err err = transition_apply(pass, batch, n, why);
+    for (size_t i = 0; i < n; i++) {
+        settle_issue(pass, &starts[i], batch[i].outcome, batch[i].outcome_reason);
+        starts[i].there = batch[i].outcome == OUTCOME_STARTED || batch[i].outcome == OUTCOME_RACED;
+        starts[i].vain = !starts[i].there;
+        store_task_done(&tasks[i]);
+    }
+    return err;
+}
+
 enum err plane_start_issues(struct pass *pass, struct plane_start *starts, size_t n, struct why *why)
 {
     const char *held = n ? plane_start_obstacle(pass) : NULL;
@@ -404,7 +446,9 @@ enum err plane_start_issues(struct pass *pass, struct plane_start *starts, size_
         pass->healed += (int)may;
     }
     for (size_t at = 0; at < may && !pass->request->dry_run && !pass_stopping(pass); at += LIMIT_BATCH) {
-        enum err err = start_batch(pass, &starts[at], may - at < LIMIT_BATCH ? may - at : LIMIT_BATCH, why);
+        size_t some = may - at < LIMIT_BATCH ? may - at : LIMIT_BATCH;
+        enum err err = pass->world->orchestrator ? replay_batch(pass, &starts[at], some, why)
+                                                 : start_batch(pass, &starts[at], some, why);
         if (err)
             return err;
     }

@@ -5,6 +5,9 @@
  * A start that was cut short leaves a task at the first stage without a job, and a later pass finishes it
  * from there, with the same code. This needs a first stage without a gate, which a task leaves as soon as its
  * branch is there.
+ *
+ * Where the orchestrator keeps its tasks to itself (ORCH_ADVANCE_VIA=webhook), a start is one replay of the
+ * issue's event: task, branch and job are the orchestrator's to make, and what it left half done too.
  */
 #ifndef RECONCILED_PLANE_START_H
 #define RECONCILED_PLANE_START_H
@@ -17,6 +20,7 @@
 #include "clients/base/err.h"
 #include "reconcile/pass_state.h"
 
+struct plane_call;
 struct project;
 
 /* plane_start_obstacle: why no task can be started with these settings and this pipeline; NULL: it can. */
@@ -29,7 +33,8 @@ ATTR_NODISCARD enum err plane_start_interrupted(struct pass *pass, struct why *w
 /* An issue that is to be started. Texts are borrowed. */
 struct plane_start {
     const struct project *project;
-    const char *plane_id, *title;
+    struct plane_call *call;
+    const char *plane_id, *title, *state;
     int64_t sequence;
     const char *reason;
     const json_t *evidence; /* object */

@@ -106,18 +106,38 @@ static bool is_given(const struct settings *settings, const char *name)
     return setting_origin(settings, setting_of_name(name)) != ORIGIN_DEFAULT;
 }
 
+/* A receiver takes no signature for a wrong one, so that a sender it knows by a secret needs it here too. */
+static void check_webhooks(const struct settings *settings, json_t *errors)
+{
+    static const char *const secrets[][2] = {{"ORCH_PLANE_URL", "ORCH_PLANE_WEBHOOK_SECRET"},
+                                             {"ORCH_GITEA_URL", "ORCH_GITEA_WEBHOOK_SECRET"}};
+    if (settings->advance_via != ADVANCE_VIA_WEBHOOK)
+        return;
+    if (!is_given(settings, "ORCH_ORCHESTRATOR_URL"))
+        problem_add(errors, "ORCH_ORCHESTRATOR_URL", "is needed: ORCH_ADVANCE_VIA is webhook");
+    for (size_t i = 0; i < ARRAY_LEN(secrets); i++)
+        if (is_given(settings, secrets[i][0]) && !is_given(settings, secrets[i][1]))
+            problem_add(errors, secrets[i][1], "is needed: ORCH_ADVANCE_VIA is webhook, and %s is set",
+                        secrets[i][0]);
+}
+
 static void check_together(const struct settings *settings, json_t *errors)
 {
     struct listen_address listen;
     if (settings->http_listen && settings_listen_parse(settings->http_listen, &listen) && !listen.loopback &&
         !is_given(settings, "ORCH_API_TOKEN"))
         problem_add(errors, "ORCH_API_TOKEN", "is needed: ORCH_HTTP_LISTEN is not a loopback address");
+    if (is_given(settings, "ORCH_TLS_CERT_FILE") && !is_given(settings, "ORCH_TLS_KEY_FILE"))
+        problem_add(errors, "ORCH_TLS_KEY_FILE", "is needed: ORCH_TLS_CERT_FILE is set");
+    if (is_given(settings, "ORCH_TLS_KEY_FILE") && !is_given(settings, "ORCH_TLS_CERT_FILE"))
+        problem_add(errors, "ORCH_TLS_CERT_FILE", "is needed: ORCH_TLS_KEY_FILE is set");
     if (is_given(settings, "ORCH_PLANE_URL") && !is_given(settings, "ORCH_PLANE_API_TOKEN"))
         problem_add(errors, "ORCH_PLANE_API_TOKEN", "is needed: ORCH_PLANE_URL is set");
     if (is_given(settings, "ORCH_PLANE_URL") && !is_given(settings, "ORCH_PLANE_WORKSPACE"))
         problem_add(errors, "ORCH_PLANE_WORKSPACE", "is needed: ORCH_PLANE_URL is set");
     if (is_given(settings, "ORCH_TELEGRAM_BOT_TOKEN") && !is_given(settings, "ORCH_TELEGRAM_CHAT_ID"))
         problem_add(errors, "ORCH_TELEGRAM_CHAT_ID", "is needed: ORCH_TELEGRAM_BOT_TOKEN is set");
+    check_webhooks(settings, errors);
 }
 
 static void check_unknown(const char *const *environment, json_t *errors)

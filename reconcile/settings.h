@@ -19,6 +19,8 @@
 struct pipeline;
 
 enum reconcile_mode { MODE_HEAL, MODE_OBSERVE };
+/* Who moves tasks: we, in the database, or the orchestrator, to which the lost event is sent again. */
+enum advance_via { ADVANCE_VIA_DATABASE, ADVANCE_VIA_WEBHOOK };
 
 struct project {
     const char *repo;             /* "owner/name" */
@@ -32,6 +34,7 @@ struct project {
 struct settings {
     char *database_url, *database_schema;
     char *http_listen, *api_token;
+    char *tls_cert_file, *tls_key_file; /* both or none */
 
     bool enabled, plane_enabled;
     int mode; /* enum reconcile_mode */
@@ -51,6 +54,12 @@ struct settings {
     char *gitea_url, *gitea_token;
     char *telegram_bot_token, *telegram_chat_id, *telegram_url;
 
+    int advance_via; /* enum advance_via */
+    char *orchestrator_url, *orchestrator_token;
+    char *orchestrator_plane_path, *orchestrator_gitea_path, *orchestrator_advance_path;
+    char *plane_webhook_secret, *gitea_webhook_secret;
+
+    char *ca_file;
     int64_t upstream_timeout_s, upstream_concurrency;
     int log_level;  /* enum log_level */
     int log_format; /* enum log_format */
@@ -76,6 +85,9 @@ ATTR_NODISCARD enum err settings_check_stages(const struct settings *settings,
 
 /* settings_help: the table as text for --help, at most 100 columns wide. Caller frees. */
 char *settings_help(void);
+
+/* settings_manual: the same for the manual page, as items of a list of mdoc(7). Caller frees. */
+char *settings_manual(void);
 
 /* settings_names: all variable names, NULL-terminated, in the table's order; static. For the tests that hold
  * README and OpenAPI to the table. settings_members: the run-time member names, likewise. */

@@ -13,6 +13,8 @@
 #define LONGEST_GRACE_S 31536000
 
 static const char *const mode_words[] = {[MODE_HEAL] = "heal", [MODE_OBSERVE] = "observe", NULL};
+static const char *const advance_via_words[] = {
+    [ADVANCE_VIA_DATABASE] = "database", [ADVANCE_VIA_WEBHOOK] = "webhook", NULL};
 static const char *const log_level_words[] = {[LOG_LEVEL_ERROR] = "error",
                                               [LOG_LEVEL_WARN] = "warn",
                                               [LOG_LEVEL_INFO] = "info",
@@ -43,6 +45,16 @@ static const struct setting table[] = {
      AT(api_token),
      .secret = true,
      .help = "Bearer token that every request but /healthz and /readyz must carry."},
+    {.name = "ORCH_TLS_CERT_FILE",
+     .type = SETTING_TEXT,
+     AT(tls_cert_file),
+     .help =
+         "PEM file with the certificate to answer with, and those that lead to its authority. Together with "
+         "ORCH_TLS_KEY_FILE: HTTPS is spoken, and nothing else."},
+    {.name = "ORCH_TLS_KEY_FILE",
+     .type = SETTING_TEXT,
+     AT(tls_key_file),
+     .help = "PEM file with its private key, without a passphrase."},
 
     {.name = "ORCH_RECONCILE_ENABLED",
      .member = "enabled",
@@ -167,13 +179,61 @@ static const struct setting table[] = {
      .fallback = "https://api.telegram.org",
      .help = "Where the Bot API is."},
 
+    {.name = "ORCH_ADVANCE_VIA",
+     .type = SETTING_ENUM,
+     AT(advance_via),
+     .fallback = "database",
+     .words = advance_via_words,
+     .help = "database moves tasks in the database; webhook writes no task and no job, and sends the event "
+             "that was lost to the orchestrator again."},
+    {.name = "ORCH_ORCHESTRATOR_URL",
+     .type = SETTING_URL,
+     AT(orchestrator_url),
+     .help = "Where the orchestrator takes webhooks. Needed with ORCH_ADVANCE_VIA=webhook."},
+    {.name = "ORCH_ORCHESTRATOR_PLANE_PATH",
+     .type = SETTING_PATH,
+     AT(orchestrator_plane_path),
+     .fallback = "/webhook/plane",
+     .help = "Path, below that URL, of the webhook that Plane calls."},
+    {.name = "ORCH_ORCHESTRATOR_GITEA_PATH",
+     .type = SETTING_PATH,
+     AT(orchestrator_gitea_path),
+     .fallback = "/webhook/gitea",
+     .help = "Path of the webhook that Gitea calls."},
+    {.name = "ORCH_ORCHESTRATOR_ADVANCE_PATH",
+     .type = SETTING_PATH,
+     AT(orchestrator_advance_path),
+     .fallback = "/reconcile/advance",
+     .help = "Path for the green gates that no sender has an event for."},
+    {.name = "ORCH_ORCHESTRATOR_TOKEN",
+     .type = SETTING_TOKEN,
+     AT(orchestrator_token),
+     .secret = true,
+     .help = "Bearer token of the requests to that path."},
+    {.name = "ORCH_PLANE_WEBHOOK_SECRET",
+     .type = SETTING_TOKEN,
+     AT(plane_webhook_secret),
+     .secret = true,
+     .help = "The secret by which the orchestrator knows Plane's webhooks. Needed with "
+             "ORCH_ADVANCE_VIA=webhook where ORCH_PLANE_URL is set."},
+    {.name = "ORCH_GITEA_WEBHOOK_SECRET",
+     .type = SETTING_TOKEN,
+     AT(gitea_webhook_secret),
+     .secret = true,
+     .help = "The same for Gitea's, where ORCH_GITEA_URL is set."},
+
+    {.name = "ORCH_CA_FILE",
+     .type = SETTING_TEXT,
+     AT(ca_file),
+     .help = "PEM file with certificates of authorities to be trusted besides the system's, in every "
+             "https:// call. The database has its own in its URI (sslrootcert)."},
     {.name = "ORCH_UPSTREAM_TIMEOUT_S",
      .type = SETTING_INT,
      AT(upstream_timeout_s),
      .fallback = "10",
      .min = 1,
      .max = 300,
-     .help = "Seconds that one call to Plane, Gitea or Telegram may take."},
+     .help = "Seconds that one call to Plane, Gitea, Telegram or the orchestrator may take."},
     {.name = "ORCH_UPSTREAM_CONCURRENCY",
      .type = SETTING_INT,
      AT(upstream_concurrency),
@@ -332,6 +392,49 @@ char *settings_help(void)
         if (*facts) {
             fprintf(out, "%*s", HELP_TEXT_AT, "");
             print_wrapped(out, facts);
+        }
+    }
+    fclose(out);
+    return text;
+}
+
+/* ---- the manual page ---- */
+
+/* Each sentence begins a line, and no line is taken for mdoc's own. */
+static void print_mdoc(FILE *out, const char *text)
+{
+    bool begins = true;
+    for (; *text; text++) {
+        if (begins && (*text == '.' || *text == '\''))
+            fputs("\\&", out);
+        begins = strncmp(text, ". ", 2) == 0;
+        if (*text == '\\')
+            fputs("\\e", out);
+        else
+            fputc(*text, out);
+        if (begins) {
+            fputc('\n', out);
+            text++;
+        }
+    }
+}
+
+char *settings_manual(void)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    if (!out)
+        return mem_dup("");
+    for (const struct setting *row = table; row->name; row++) {
+        AUTO_FREE char *facts = facts_make(row);
+        fprintf(out, ".It Ev %s\n", row->name);
+        print_mdoc(out, row->help);
+        fputc('\n', out);
+        if (*facts) {
+            fputs(".br\n(", out);
+            print_mdoc(out, facts);
+            fputs(")\n", out);
         }
     }
     fclose(out);

@@ -23,6 +23,7 @@ enum setting_type {
     SETTING_TEMPLATE, /* char *: text with placeholders of message.h */
     SETTING_TOKEN,    /* char *: visible ASCII, fit for a header */
     SETTING_URL,      /* char *: http or https, no credentials, no query; trailing slashes dropped */
+    SETTING_PATH,     /* char *: the path of a URL, from its slash on */
     SETTING_DATABASE, /* char * */
     SETTING_LISTEN,   /* char * */
     SETTING_GRACES,   /* json_t *: object stage → seconds */

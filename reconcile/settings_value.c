@@ -120,6 +120,13 @@ static bool is_visible_ascii(const char *text)
     return true;
 }
 
+/* A path as it goes into a request: no query, no fragment, and nothing that would have to be escaped. */
+static bool is_path(const char *text)
+{
+    return *text == '/' && is_visible_ascii(text) && !strpbrk(text, "?#\"<>\\^`{|}") &&
+           !strstr(text, "/../") && !strstr(text, "/./");
+}
+
 static bool names_a_database(const char *url)
 {
     return strncmp(url, "postgresql://", 13) == 0 || strncmp(url, "postgres://", 11) == 0 ||
@@ -137,6 +144,8 @@ static const char *text_problem(enum setting_type type, const char *text)
         return is_visible_ascii(text) ? NULL : "must be visible ASCII characters without spaces";
     case SETTING_URL:
         return url_problem(text, false);
+    case SETTING_PATH:
+        return is_path(text) ? NULL : "must be a path like /webhook, without a query";
     case SETTING_DATABASE:
         return names_a_database(text) ? NULL : "must be postgresql://… or sqlite:PATH";
     case SETTING_TEMPLATE:

@@ -1,16 +1,14 @@
 #include "reconcile/transition.h"
 
 #include <assert.h>
-#include <stdlib.h>
 
-#include "clients/base/jsonx.h"
 #include "clients/base/limits.h"
 #include "clients/base/log.h"
 #include "clients/base/metric.h"
 #include "clients/store.h"
-#include "reconcile/message.h"
-#include "reconcile/missed.h"
+#include "reconcile/draft.h"
 #include "reconcile/pipeline.h"
+#include "reconcile/replay.h"
 #include "reconcile/settings.h"
 
 /* The settings may change while a batch is on its way; each change costs one more try, and nobody changes
@@ -25,25 +23,6 @@ static void settle_all(struct transition *batch, size_t n, enum outcome outcome,
     }
 }
 
-static void log_moved(const struct transition *moved, const struct store_transition *row)
-{
-    log_info("task unblocked: its webhook was lost", LOG_I("task_id", moved->task->id),
-             LOG_S("work_item_id", moved->task->work_item_id), LOG_S("repo", moved->task->repo),
-             LOG_S("stage", moved->task->stage), LOG_S("to_stage", moved->to->name),
-             LOG_S("side", pass_side_name(moved->side)), LOG_S("outcome", outcome_name(moved->success)),
-             LOG_S("missed_source", row->missed_source), LOG_S("missed_event", row->missed_event),
-             LOG_S("reason", moved->reason));
-}
-
-/* How long a task rested is told of the gates alone: at a human gate it rests for as long as a person thinks.
- */
-static void count_moved(const struct transition *moved, const struct store_transition *row)
-{
-    metric_count(METRIC_MISSED_EVENTS, row->missed_source ? row->missed_source : "none", NULL);
-    if (moved->side == SIDE_GATE)
-        metric_observe(METRIC_TIME_TO_HEAL, NULL, moved->task->age_s);
-}
-
 static void settle_written(struct pass *pass, struct transition *batch, const struct store_transition *rows,
                            size_t n, const enum store_moved *moved)
 {
@@ -51,10 +30,7 @@ static void settle_written(struct pass *pass, struct transition *batch, const st
         switch (moved[i]) {
         case STORE_MOVED:
             batch[i].outcome = batch[i].success;
-            pass->written++;
-            pass->messages += rows[i].message != NULL;
-            log_moved(&batch[i], &rows[i]);
-            count_moved(&batch[i], &rows[i]);
+            draft_written(pass, &rows[i], batch[i].task->age_s);
             break;
         case STORE_RACED:
             batch[i].outcome = OUTCOME_RACED;
@@ -70,43 +46,6 @@ static void settle_written(struct pass *pass, struct transition *batch, const st
             break;
         }
     }
-}
-
-/* What a row points to, of one transition of a batch. */
-struct draft {
-    char *evidence, *message;
-    struct missed missed;
-};
-
-static struct store_transition draft_make(const struct pass *pass, const struct transition *transition,
-                                          struct draft *draft)
-{
-    const struct store_task *task = transition->task;
-    const char *outcome = outcome_name(transition->success);
-    const struct message_facts facts = {
-        .task = task, .to_stage = transition->to->name, .outcome = outcome, .reason = transition->reason};
-    draft->evidence = json_line(transition->evidence);
-    draft->message = message_of_transition(pass->world->settings->notify_template, &facts);
-    missed_event(transition->side, pipeline_stage(pass->world->pipeline, task->stage), &draft->missed);
-    return (struct store_transition){
-        .id = uuid_new(),
-        .task = task,
-        .to_stage = transition->to->name,
-        .agent = transition->to->agent,
-        .side = pass_side_name(transition->side),
-        .outcome = outcome,
-        .reason = transition->reason,
-        .evidence = draft->evidence,
-        .verdict_id = transition->verdict_id,
-        .missed_source = draft->missed.source,
-        .missed_event = draft->missed.source ? draft->missed.event : NULL,
-    };
-}
-
-static void draft_done(struct draft *draft)
-{
-    free(draft->evidence);
-    free(draft->message);
 }
 
 /* write_batch: one try of store_transition per policy; ERR_CONFLICT means the settings moved. Whether people
@@ -145,10 +84,14 @@ enum err transition_apply(struct pass *pass, struct transition *batch, size_t n,
             batch[i].outcome = batch[i].success;
         return ERR_OK;
     }
+    if (pass->world->settings->advance_via == ADVANCE_VIA_WEBHOOK)
+        return replay_apply(pass, batch, n, why);
     struct store_transition rows[LIMIT_BATCH];
     struct draft drafts[LIMIT_BATCH];
-    for (size_t i = 0; i < n; i++)
-        rows[i] = draft_make(pass, &batch[i], &drafts[i]);
+    for (size_t i = 0; i < n; i++) {
+        draft_make(pass, &batch[i], &drafts[i]);
+        rows[i] = drafts[i].row;
+    }
     enum store_moved moved[LIMIT_BATCH];
     const char *hold = NULL;
     enum err err = write_batch(pass, rows, drafts, n, batch[0].side, moved, &hold, why);

@@ -1,5 +1,5 @@
 /* transition.h - THE way a task moves: everything that heals comes through transition_apply, whichever side
- * found it.
+ * found it: in the database, or (ORCH_ADVANCE_VIA=webhook) by a replay to the orchestrator, see replay.h.
  *
  * It is the policy's gate keeper: nothing is written while a switch is off, a dry run writes nothing, and
  * what the database wrote is logged once, here. The compare-and-set itself is store_transition's.
@@ -12,17 +12,27 @@
 #include "clients/base/err.h"
 #include "reconcile/pass_state.h"
 
+struct plane_call;
+struct plane_change;
 struct stage;
 struct store_task;
 
+/* The issue behind a transition, and how Plane is asked about it. */
+struct transition_issue {
+    struct plane_call *call;
+    const char *project_id, *id, *state;
+    const struct plane_change *change; /* what made its state what it is; NULL: not asked */
+};
+
 struct transition {
-    const struct store_task *task;
+    const struct store_task *task; /* id 0: yet to be made, of its plane_id; a replay alone can mean that */
     const struct stage *to;
     enum pass_side side;
     enum outcome success; /* the outcome's word if it moves: advanced, approved, rejected */
     const char *reason;
     const json_t *evidence;
-    const char *verdict_id; /* the state-change activity that this replays; NULL: none */
+    const char *verdict_id;               /* the state-change activity that this replays; NULL: none */
+    const struct transition_issue *issue; /* of the Plane side, for a replay; else NULL */
     /* Filled in: */
     enum outcome outcome;
     const char

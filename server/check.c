@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "clients/fetch.h"
+#include "clients/base/jsonx.h"
 #include "clients/plane.h"
 #include "clients/store.h"
 #include "reconcile/pipeline.h"
@@ -89,8 +89,7 @@ static const char *meaning(const struct fetch_answer *answer)
 static bool ask(const char *what, const struct settings *settings, struct questions *questions,
                 const char *header)
 {
-    const struct fetch_options options = {.timeout_ms = settings->upstream_timeout_s * 1000,
-                                          .per_host = (unsigned)settings->upstream_concurrency};
+    const struct fetch_options options = upstream_options(settings);
     const char *const headers[] = {"Accept: application/json", header, NULL};
     struct fetch *fetch = NULL;
     struct why why;
@@ -182,7 +181,7 @@ static bool check_projects(const struct settings *settings, struct plane *plane,
 
 static bool check_plane(const struct settings *settings)
 {
-    const struct fetch_options options = {.timeout_ms = settings->upstream_timeout_s * 1000, .per_host = 1};
+    const struct fetch_options options = upstream_options(settings);
     struct plane *plane = NULL;
     struct fetch *fetch = NULL;
     struct why why;
@@ -217,11 +216,50 @@ static bool check_telegram(const struct settings *settings)
     return ask("telegram", settings, &questions, NULL);
 }
 
+/* Nothing is sent to its endpoints, for it would be an event: that it answers at all must do. */
+static bool check_orchestrator(const struct settings *settings)
+{
+    const struct fetch_options options = upstream_options(settings);
+    struct fetch *fetch = NULL;
+    struct why why;
+    if (settings->advance_via != ADVANCE_VIA_WEBHOOK) {
+        tell_off("webhooks", "ORCH_ADVANCE_VIA is database: tasks are moved there");
+        return true;
+    }
+    if (fetch_new(&options, &fetch, &why) != ERR_OK)
+        return tell("webhooks", false, why.text);
+    struct fetch_inbox *inbox = fetch_inbox_new(fetch);
+    fetch_send(inbox, &(const struct fetch_request){
+                          .method = "GET", .url = settings->orchestrator_url, .attempts = 1});
+    struct fetch_answer *answer = fetch_take(inbox, -1);
+    bool good = answer->result == FETCH_ANSWERED && answer->status < 500;
+    AUTO_FREE char *words = answer->result == FETCH_ANSWERED
+                                ? mem_printf("the orchestrator answered %d", answer->status)
+                                : mem_printf("the orchestrator: %s", answer->words);
+    fetch_answer_free(answer);
+    fetch_inbox_free(inbox);
+    fetch_free(fetch);
+    return tell("webhooks", good, good ? "the orchestrator answers" : words);
+}
+
+static void check_certificates(const struct settings *settings, json_t *problems)
+{
+    struct certificate_pair pair;
+    struct why why;
+    if (setup_certificates(settings, &pair, &why) == ERR_OK)
+        certificate_pair_done(&pair);
+    else
+        json_push(problems, json_text(why.text));
+}
+
 int check(void)
 {
     json_t *settings_problems = json_array(), *pipeline_problems = json_array();
     struct setup setup;
     bool good = setup_load(&setup, settings_problems, pipeline_problems) == ERR_OK;
+    if (setup.settings)
+        check_certificates(setup.settings, settings_problems);
+    good &= json_array_size(settings_problems) == 0;
     if (tell_problems("settings", settings_problems))
         tell("settings", true, "");
     if (tell_problems("pipeline", pipeline_problems) && setup.pipeline) {
@@ -234,6 +272,7 @@ int check(void)
         good &= check_gitea(setup.settings);
         good &= check_plane(setup.settings);
         good &= check_telegram(setup.settings);
+        good &= check_orchestrator(setup.settings);
         curl_global_cleanup();
     }
     setup_done(&setup);

@@ -2,9 +2,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "clients/base/jsonx.h"
 #include "clients/base/log.h"
-#include "clients/fetch.h"
 #include "clients/gitea.h"
+#include "clients/orchestrator.h"
 #include "clients/plane.h"
 #include "clients/store.h"
 #include "clients/telegram.h"
@@ -20,6 +21,17 @@ static const char *lookup(const char *name)
     return getenv(name);
 }
 
+static enum err check_authorities(const struct settings *settings, json_t *problems)
+{
+    struct why why;
+    enum err err = settings->ca_file ? certificates_check(settings->ca_file, &why) : ERR_OK;
+    if (err) {
+        AUTO_FREE char *line = mem_printf("ORCH_CA_FILE: %s", why.text);
+        json_push(problems, json_text(line));
+    }
+    return err;
+}
+
 enum err setup_load(struct setup *ret, json_t *settings_problems, json_t *pipeline_problems)
 {
     *ret = (struct setup){.settings = NULL};
@@ -28,10 +40,21 @@ enum err setup_load(struct setup *ret, json_t *settings_problems, json_t *pipeli
         return err;
     log_set_format((enum log_format)ret->settings->log_format);
     log_set_level((enum log_level)ret->settings->log_level);
-    err = pipeline_load_file(ret->settings->pipeline_file, &ret->pipeline, pipeline_problems);
-    if (err)
-        return err;
-    return settings_check_stages(ret->settings, ret->pipeline, settings_problems);
+    err = check_authorities(ret->settings, settings_problems);
+    enum err bad = pipeline_load_file(ret->settings->pipeline_file, &ret->pipeline, pipeline_problems);
+    if (!bad)
+        bad = settings_check_stages(ret->settings, ret->pipeline, settings_problems);
+    return err ? err : bad;
+}
+
+enum err setup_certificates(const struct settings *settings, struct certificate_pair *ret, struct why *why)
+{
+    *ret = (struct certificate_pair){.certificate = NULL};
+    if (!settings->tls_cert_file)
+        return ERR_OK;
+    struct why found;
+    enum err err = certificate_pair_load(settings->tls_cert_file, settings->tls_key_file, ret, &found);
+    return err ? why_set(why, err, "ORCH_TLS_CERT_FILE, ORCH_TLS_KEY_FILE: %s", found.text) : ERR_OK;
 }
 
 void setup_done(struct setup *setup)
@@ -41,11 +64,29 @@ void setup_done(struct setup *setup)
     *setup = (struct setup){.settings = NULL};
 }
 
+static enum err orchestrator_open(const struct settings *settings, struct orchestrator **ret, struct why *why)
+{
+    const struct orchestrator_place place = {.url = settings->orchestrator_url,
+                                             .plane_path = settings->orchestrator_plane_path,
+                                             .gitea_path = settings->orchestrator_gitea_path,
+                                             .advance_path = settings->orchestrator_advance_path,
+                                             .plane_secret = settings->plane_webhook_secret,
+                                             .gitea_secret = settings->gitea_webhook_secret,
+                                             .token = settings->orchestrator_token};
+    return orchestrator_new(&place, ret, why);
+}
+
+struct fetch_options upstream_options(const struct settings *settings)
+{
+    return (struct fetch_options){.timeout_ms = settings->upstream_timeout_s * 1000,
+                                  .per_host = (unsigned)settings->upstream_concurrency,
+                                  .ca_file = settings->ca_file};
+}
+
 enum err services_open(const struct setup *setup, struct services *ret, struct why *why)
 {
     const struct settings *settings = setup->settings;
-    const struct fetch_options fetch = {.timeout_ms = settings->upstream_timeout_s * 1000,
-                                        .per_host = (unsigned)settings->upstream_concurrency};
+    const struct fetch_options fetch = upstream_options(settings);
     *ret =
         (struct services){.world = {.settings = settings, .pipeline = setup->pipeline, .owner = uuid_new()}};
     ret->world.stopping = &ret->stopping;
@@ -60,6 +101,8 @@ enum err services_open(const struct setup *setup, struct services *ret, struct w
     if (!err && settings->telegram_bot_token)
         err = telegram_new(settings->telegram_url, settings->telegram_bot_token, settings->telegram_chat_id,
                            &ret->world.telegram, why);
+    if (!err && settings->advance_via == ADVANCE_VIA_WEBHOOK)
+        err = orchestrator_open(settings, &ret->world.orchestrator, why);
     if (!err)
         err = plane_new(settings->plane_url, settings->plane_api_token, settings->plane_workspace,
                         &ret->world.plane, why);
@@ -74,6 +117,7 @@ void services_close(struct services *services)
 {
     fetch_free(services->world.fetch);
     telegram_free(services->world.telegram);
+    orchestrator_free(services->world.orchestrator);
     plane_free(services->world.plane);
     gitea_free(services->world.gitea);
     store_free(services->world.store);

@@ -29,9 +29,9 @@ enum metric {
     METRIC_HELD_TASKS,
     METRIC_HTTP_REQUESTS, /* [route, class] */
     METRIC_LAST_PASS,     /* [us] */
-    METRIC_MISSED_EVENTS, /* [source] */
+    METRIC_MISSED_EVENTS, /* [source, event] */
     METRIC_OBSERVING,
-    METRIC_OUTBOX_MESSAGES,
+    METRIC_OUTBOX_DEPTH,
     METRIC_OUTBOX_OLDEST_AGE,
     METRIC_PASS_DURATION, /* [ms] */
     METRIC_PASS_INTERVAL,

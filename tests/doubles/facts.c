@@ -407,3 +407,41 @@ const struct http_gate *http_gate(struct book *book, const char *url)
             gate = told.gates[i].gate;
     return look_up(book, "http", url, &gate, sizeof gate);
 }
+
+/* Of no test that has doubles: whoever sends events again asks the sandbox. */
+static const struct gitea_document no_document = {
+    .fact = {FACT_FAILED, "there is no such document", "document"}};
+
+const struct gitea_document *gitea_repo_document(struct book *book, struct gitea *gitea, const char *repo)
+{
+    (void)book, (void)gitea, (void)repo;
+    return &no_document;
+}
+
+const struct gitea_document *gitea_branch_document(struct book *book, struct gitea *gitea, const char *repo,
+                                                   const char *branch)
+{
+    (void)book, (void)gitea, (void)repo, (void)branch;
+    return &no_document;
+}
+
+const struct gitea_document *gitea_statuses_document(struct book *book, struct gitea *gitea, const char *repo,
+                                                     const char *sha)
+{
+    (void)book, (void)gitea, (void)repo, (void)sha;
+    return &no_document;
+}
+
+const struct gitea_document *gitea_pull_document(struct book *book, struct gitea *gitea, const char *repo,
+                                                 int64_t number)
+{
+    (void)book, (void)gitea, (void)repo, (void)number;
+    return &no_document;
+}
+
+const struct gitea_document *gitea_review_document(struct book *book, struct gitea *gitea, const char *repo,
+                                                   int64_t number, int64_t review)
+{
+    (void)book, (void)gitea, (void)repo, (void)number, (void)review;
+    return &no_document;
+}

@@ -107,6 +107,7 @@ def test_a_heal_is_counted_where_it_happened(database, sandbox, service):
 
     assert grown("reconciled_transitions_total", outcome="advanced") == 2
     assert grown("reconciled_transitions_total", outcome="failed") == 0
+    assert grown("reconciled_missed_events_total", source="gitea", event="status") == 2
     for verdict, n in {"green": 2, "red": 1, "unknown": 1}.items():
         assert grown("reconciled_gate_checks_total", kind="ci", verdict=verdict) == n
     assert grown("reconciled_time_to_heal_seconds_count") == 2
@@ -137,6 +138,7 @@ def test_plane_s_side_is_counted_and_what_is_left_of_its_budget(database, sandbo
     metrics = scrape(service)
     for outcome, n in {"started": 1, "approved": 1, "rejected": 0, "advanced": 0, "failed": 0}.items():
         assert metrics("reconciled_transitions_total", outcome=outcome) == n
+    assert metrics("reconciled_missed_events_total", source="plane", event="issue.updated") == 2
     assert metrics("reconciled_time_to_heal_seconds_count") == 0  # a person's thinking is not a lost webhook's time
     calls = metrics("reconciled_upstream_requests_total", upstream="plane", **{"class": "2xx"})
     assert calls == plane.counters()["accepted"] > 0

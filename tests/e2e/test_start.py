@@ -7,7 +7,8 @@ import pytest
 from conftest import ROOT, dump, eventually, outcomes, reconciled, seed, stages
 from test_heal import branch
 
-SECRETS = ("ORCH_API_TOKEN", "ORCH_GITEA_TOKEN", "ORCH_PLANE_API_TOKEN", "ORCH_TELEGRAM_BOT_TOKEN")
+SECRETS = ("ORCH_API_TOKEN", "ORCH_GITEA_TOKEN", "ORCH_PLANE_API_TOKEN", "ORCH_TELEGRAM_BOT_TOKEN", "ORCH_ORCHESTRATOR_TOKEN",
+           "ORCH_PLANE_WEBHOOK_SECRET", "ORCH_GITEA_WEBHOOK_SECRET")
 COMMANDS = ("serve", "run", "check", "migrate")
 
 BAD_SETTINGS = [
@@ -153,12 +154,31 @@ def test_check_says_in_one_line_each_how_everything_is(database, sandbox):
     good = program(database, sandbox, "check")
     assert good.returncode == 0
     assert [line.split()[:2] for line in lines(good.stdout)] == [
-        ["settings", "ok"], ["pipeline", "ok:"], ["database", "ok:"], ["gitea", "ok"], ["plane", "off:"], ["telegram", "off:"]]
+        ["settings", "ok"], ["pipeline", "ok:"], ["database", "ok:"], ["gitea", "ok"], ["plane", "off:"], ["telegram", "off:"],
+        ["webhooks", "off:"]]
     sandbox.world({"full_name": "acme/app"})
     sandbox.fault("/gitea", "status", status=502, html="<p>bad gateway")
     bad = program(database, sandbox, "check", ORCH_PROJECTS_JSON='[{"repo":"acme/app"}]', ORCH_LOG_LEVEL="debug")
     assert bad.returncode == 1 and "gitea     BAD: acme/app: answered 502" in bad.stdout
     assert program(database, sandbox, "check", ORCH_LOG_LEVEL="loud").returncode == 1
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_check_finds_the_states_of_plane_that_are_not_there(database, sandbox):
+    program(database, sandbox, "migrate")
+    project = "5f1c2f0e-3c55-4e1b-9d0e-2a64b1d8a001"
+    sandbox.control("POST", "plane", {"projects": [{"identifier": "SHOP", "id": project}]})
+    plane = {"ORCH_PLANE_URL": sandbox.url + "/plane", "ORCH_PLANE_API_TOKEN": "k", "ORCH_PLANE_WORKSPACE": "acme",
+             "ORCH_GITEA_URL": ""}
+    named = {**plane, "ORCH_PROJECTS_JSON": json.dumps([{"repo": "acme/app", "plane_project_id": project, "prefix": "SHOP"}])}
+    good = program(database, sandbox, "check", **named)
+    assert good.returncode == 0 and "\nplane     ok\n" in good.stdout
+    cases = [({**named, "ORCH_PLANE_STATES_JSON": '{"approved":"Blessed"}'}, "acme/app: .*Blessed"),
+             ({**named, "ORCH_PLANE_WORKSPACE": "elsewhere"}, "acme/app: .*403")]
+    for settings, words in cases:
+        bad = program(database, sandbox, "check", **settings)
+        assert bad.returncode == 1 and re.search(rf"^plane     BAD: .*{words}", bad.stdout, re.M), bad.stdout
+    assert "plane     off: no project" in program(database, sandbox, "check", **plane).stdout
 
 
 # ---- secrets ---- (22)

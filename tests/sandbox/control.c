@@ -10,6 +10,7 @@
 #include "tests/sandbox/journal.h"
 #include "tests/sandbox/load.h"
 #include "tests/sandbox/mailer.h"
+#include "tests/sandbox/orchestrator.h"
 #include "tests/sandbox/park.h"
 #include "tests/sandbox/plane_load.h"
 #include "tests/sandbox/plane_world.h"
@@ -56,6 +57,7 @@ static void overview_get(struct call *call)
     out_made(out, "gitea_url", "http://127.0.0.1:%d/gitea", sandbox->port);
     out_made(out, "gate_url", "http://127.0.0.1:%d/gate/{name}", sandbox->port);
     out_made(out, "plane_url", "http://127.0.0.1:%d/plane", sandbox->port);
+    out_made(out, "orchestrator_url", "http://127.0.0.1:%d/orchestrator", sandbox->port);
     out_made(out, "telegram_url", "http://127.0.0.1:%d/telegram", sandbox->port);
     out_text(out, "gitea_version", sandbox->world->version_text);
     out_text(out, "root_url", sandbox->world->root_url);
@@ -205,10 +207,12 @@ bool control_waits(struct call *call)
     const struct sandbox *sandbox = call->sandbox;
     int64_t hanging = call_query_int(call, "until_hanging", 0),
             total = call_query_int(call, "until_total", 0),
-            messages = call_query_int(call, "until_messages", 0);
+            messages = call_query_int(call, "until_messages", 0),
+            received = call_query_int(call, "until_received", 0);
     return (int64_t)park_count(sandbox->park, PARK_HANG) < hanging ||
            journal_total(sandbox->journal) < total ||
-           (int64_t)atomic_load(&sandbox->telegram->n_messages) < messages;
+           (int64_t)atomic_load(&sandbox->telegram->n_messages) < messages ||
+           orchestrator_received(sandbox->orchestrator) < received;
 }
 
 static void requests_get(struct call *call)
@@ -306,6 +310,10 @@ static const struct route routes[] = {
     {"GET", "telegram", telegram_get, false},
     {"POST", "telegram", telegram_post, true},
     {"DELETE", "telegram", telegram_delete, true},
+    {"GET", "orchestrator", control_orchestrator_get, false},
+    {"POST", "orchestrator", control_orchestrator_post, false},
+    {"POST", "orchestrator/move", control_orchestrator_move, false},
+    {"DELETE", "orchestrator", control_orchestrator_delete, false},
     {"GET", "plane", control_plane_get, true},
     {"POST", "plane", control_plane_post, true},
     {"POST", "plane/generate", control_plane_generate, true},

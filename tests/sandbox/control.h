@@ -13,4 +13,8 @@ void control_error(struct call *call, int status, const char *words);
 call_serve_fn control_plane_get, control_plane_post, control_plane_generate, control_plane_change,
     control_plane_later, control_plane_clock, control_plane_counters, control_plane_counters_reset;
 
+/* The orchestrator's (orchestrator.c). */
+call_serve_fn control_orchestrator_get, control_orchestrator_post, control_orchestrator_move,
+    control_orchestrator_delete;
+
 #endif

@@ -255,6 +255,7 @@ static const struct route api_routes[] = {
     {"GET", "repos/{}/{}/pulls/{}/merge", gitea_pull_merged, false},
     {"POST", "repos/{}/{}/pulls/{}/merge", gitea_pull_merge, true},
     {"GET", "repos/{}/{}/pulls/{}/reviews", gitea_reviews_list, false},
+    {"GET", "repos/{}/{}/pulls/{}/reviews/{}", gitea_review_get, false},
     {"GET", "repos/{}/{}/pulls/{}/*", gitea_pull_by_branches, false},
     {"GET", "repos/{}/{}/contents", gitea_contents, false},
     {"GET", "repos/{}/{}/contents/*", gitea_contents, false},

@@ -13,7 +13,7 @@ call_serve_fn gitea_branches_list, gitea_branch_get, gitea_branch_create; /* git
 call_serve_fn gitea_combined_status, gitea_statuses_by_ref, gitea_statuses,
     gitea_status_create; /* gitea_status.c */
 call_serve_fn gitea_pulls_list, gitea_pull_get, gitea_pull_by_branches, gitea_pull_merged, gitea_pull_merge,
-    gitea_reviews_list;                            /* gitea_pulls.c */
+    gitea_reviews_list, gitea_review_get;          /* gitea_pulls.c */
 call_serve_fn gitea_contents, gitea_raw;           /* gitea_files.c */
 call_serve_fn gitea_hooks_list, gitea_hook_create; /* gitea_hooks.c */
 

@@ -279,3 +279,20 @@ void gitea_reviews_list(struct call *call)
     out_close(out, ']');
     gitea_paged(call, &page, false);
 }
+
+void gitea_review_get(struct call *call)
+{
+    struct repo *repo;
+    int64_t id;
+    const struct pull *pull = pull_of(call, &repo);
+    if (!pull)
+        return;
+    for (size_t i = 0; parse_i64(call->params[3], 1, INT64_MAX, &id) && i < pull->reviews.n; i++) {
+        const struct review *review = pull->reviews.items[i];
+        if (review->id != id || review->state == REVIEW_PENDING)
+            continue;
+        gitea_put_review(gitea_ok(call, 200), repo, pull, review);
+        return;
+    }
+    gitea_not_found(call);
+}

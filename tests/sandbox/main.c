@@ -13,6 +13,7 @@
 #include "tests/sandbox/journal.h"
 #include "tests/sandbox/load.h"
 #include "tests/sandbox/mailer.h"
+#include "tests/sandbox/orchestrator.h"
 #include "tests/sandbox/park.h"
 #include "tests/sandbox/plane_load.h"
 #include "tests/sandbox/plane_world.h"
@@ -21,8 +22,9 @@
 #include "tests/sandbox/wire.h"
 #include "tests/sandbox/world.h"
 
-const struct stand_in *const sandbox_stand_ins[] = {&gitea_api,    &gitea_web,     &plane_api, &plane_web,
-                                                    &telegram_api, &gate_stand_in, &control,   NULL};
+const struct stand_in *const sandbox_stand_ins[] = {
+    &gitea_api, &gitea_web, &plane_api, &plane_web, &telegram_api, &gate_stand_in, &orchestrator_stand_in,
+    &control,   NULL};
 
 #define ROOT_URL_UNSET "" /* until the port is known */
 
@@ -167,7 +169,9 @@ int main(int argc, char **argv)
         sandbox.mailer = mailer_new();
         sandbox.park = park_new();
         sandbox.telegram = telegram_new();
+        sandbox.orchestrator = orchestrator_stand_in_new();
         code = run(&sandbox, &options, &ending);
+        orchestrator_stand_in_free(sandbox.orchestrator);
         telegram_free(sandbox.telegram);
         park_free(sandbox.park);
         mailer_free(sandbox.mailer);

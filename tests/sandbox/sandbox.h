@@ -9,6 +9,7 @@
 struct faults;
 struct journal;
 struct mailer;
+struct orchestrator;
 struct park;
 struct plane;
 struct telegram;
@@ -23,11 +24,13 @@ struct sandbox {
     struct journal *journal;
     struct mailer *mailer; /* sends webhooks */
     struct park *park;
+    struct orchestrator *orchestrator; /* has a lock of its own */
     int port;
 };
 
 /* The stand-ins, NULL-terminated, and the control interface. Each is in the file named after it. */
-extern const struct stand_in gitea_api, gitea_web, plane_api, plane_web, telegram_api, gate_stand_in, control;
+extern const struct stand_in gitea_api, gitea_web, plane_api, plane_web, telegram_api, gate_stand_in,
+    orchestrator_stand_in, control;
 extern const struct stand_in *const sandbox_stand_ins[];
 
 /* control_waits: true when the request (a control request) asks to be answered only once something has

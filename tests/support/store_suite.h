@@ -53,6 +53,7 @@ int suite_verdicts_run(void);
 int suite_outbox_run(void);
 int suite_look_run(void);
 int suite_records_run(void);
+int suite_replays_run(void);
 
 /* SUITE_TEST: with a migrated database; SUITE_TEST_EMPTY: with an empty one. *state is the struct suite. */
 int suite_setup(void **state);

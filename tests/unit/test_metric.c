@@ -17,6 +17,7 @@
 #include "clients/base/process.h"
 #include "clients/fetch.h"
 #include "reconcile/gate.h"
+#include "reconcile/missed.h"
 #include "reconcile/pass.h"
 #include "reconcile/pipeline.h"
 #include "reconcile/report.h"
@@ -125,6 +126,36 @@ static void outcomes_of_attempts_are_all_there(void **state)
         assert_int_equal(has_word(METRIC_TRANSITIONS, 0, outcome_name((enum outcome)outcome)), attempt);
     }
     assert_int_equal(count_words(METRIC_TRANSITIONS, 0), OUTCOME_MAX_ - ARRAY_LEN(no_attempt));
+}
+
+static struct missed missed_at(enum pass_side side, const struct gate *gates, size_t n)
+{
+    const struct stage stage = {.name = "development", .gates = gates, .n_gates = n};
+    struct missed missed;
+    missed_event(side, &stage, &missed);
+    return missed;
+}
+
+static void lost_events_and_their_senders_are_all_there(void **state)
+{
+    (void)state;
+    size_t n = 3; /* "issue.updated", "none", "other" */
+    for (int kind = 0; kind < GATE_KIND_MAX_; kind++) {
+        const struct gate gate = {.kind = (enum gate_kind)kind};
+        struct missed missed = missed_at(SIDE_GATE, &gate, 1);
+        assert_true(has_word(METRIC_MISSED_EVENTS, 0, missed.source ? missed.source : "none"));
+        assert_true(has_word(METRIC_MISSED_EVENTS, 1, missed.source ? missed.event : "none"));
+        n += missed.source != NULL;
+    }
+    struct missed missed = missed_at(SIDE_PLANE, NULL, 0);
+    assert_true(has_word(METRIC_MISSED_EVENTS, 0, missed.source));
+    assert_true(has_word(METRIC_MISSED_EVENTS, 1, missed.event));
+    assert_int_equal(count_words(METRIC_MISSED_EVENTS, 1), n);
+    static const struct gate both[] = {{.kind = GATE_CI}, {.kind = GATE_REVIEW}};
+    missed = missed_at(SIDE_GATE, both, 2);
+    int64_t before = metric_read(METRIC_MISSED_EVENTS, "gitea", "other");
+    metric_count(METRIC_MISSED_EVENTS, missed.source, missed.event);
+    assert_int_equal(metric_read(METRIC_MISSED_EVENTS, "gitea", "other"), before + 1);
 }
 
 static void triggers_and_ends_of_a_service_s_passes_are_all_there(void **state)
@@ -296,6 +327,7 @@ int main(void)
         cmocka_unit_test(every_family_has_room_for_all_its_series),
         cmocka_unit_test(gates_and_their_verdicts_are_all_there),
         cmocka_unit_test(outcomes_of_attempts_are_all_there),
+        cmocka_unit_test(lost_events_and_their_senders_are_all_there),
         cmocka_unit_test(triggers_and_ends_of_a_service_s_passes_are_all_there),
         cmocka_unit_test(upstreams_are_all_there),
         cmocka_unit_test(routes_are_all_there),

@@ -234,6 +234,37 @@ static void a_template_that_nothing_fills_in_is_refused(void **state)
     settings_free(settings_of(ENVIRONMENT("ORCH_NOTIFY_TEMPLATE", "<b>{title}</b> → {to_stage}")));
 }
 
+static void webhooks_need_an_orchestrator_and_the_senders_secrets(void **state)
+{
+    (void)state;
+    struct settings *settings = settings_of(ENVIRONMENT("PATH", "/bin"));
+    assert_int_equal(settings->advance_via, ADVANCE_VIA_DATABASE);
+    settings_free(settings);
+    settings =
+        settings_of(ENVIRONMENT("ORCH_ADVANCE_VIA", "webhook", "ORCH_ORCHESTRATOR_URL", "http://o:1/"));
+    assert_int_equal(settings->advance_via, ADVANCE_VIA_WEBHOOK);
+    assert_string_equal(settings->orchestrator_url, "http://o:1");
+    assert_string_equal(settings->orchestrator_plane_path, "/webhook/plane");
+    assert_string_equal(settings->orchestrator_gitea_path, "/webhook/gitea");
+    assert_string_equal(settings->orchestrator_advance_path, "/reconcile/advance");
+    settings_free(settings);
+    assert_refused(ENVIRONMENT("ORCH_ADVANCE_VIA", "webhook", "ORCH_GITEA_URL", "http://g", "ORCH_PLANE_URL",
+                               "http://p", "ORCH_PLANE_API_TOKEN", "k", "ORCH_PLANE_WORKSPACE", "w"),
+                   "ORCH_ORCHESTRATOR_URL: is needed: ORCH_ADVANCE_VIA is webhook\n"
+                   "ORCH_PLANE_WEBHOOK_SECRET: is needed: ORCH_ADVANCE_VIA is webhook, and ORCH_PLANE_URL is "
+                   "set\n"
+                   "ORCH_GITEA_WEBHOOK_SECRET: is needed: ORCH_ADVANCE_VIA is webhook, and ORCH_GITEA_URL is "
+                   "set\n");
+    settings_free(
+        settings_of(ENVIRONMENT("ORCH_ORCHESTRATOR_URL", "http://o", "ORCH_GITEA_URL", "http://g")));
+    assert_refused(ENVIRONMENT("ORCH_ORCHESTRATOR_GITEA_PATH", "webhook"),
+                   "ORCH_ORCHESTRATOR_GITEA_PATH: must be a path like /webhook, without a query\n");
+    assert_refused(ENVIRONMENT("ORCH_ORCHESTRATOR_PLANE_PATH", "/a?b"),
+                   "ORCH_ORCHESTRATOR_PLANE_PATH: must be a path like /webhook, without a query\n");
+    assert_refused(ENVIRONMENT("ORCH_ADVANCE_VIA", "pigeon"),
+                   "ORCH_ADVANCE_VIA: must be one of database, webhook\n");
+}
+
 static void misspelt_reconcile_variable_is_refused(void **state)
 {
     (void)state;
@@ -401,6 +432,16 @@ static void address_that_others_reach_needs_a_token(void **state)
                    "ORCH_API_TOKEN: must be visible ASCII characters without spaces\n");
 }
 
+static void a_certificate_and_its_key_are_named_together(void **state)
+{
+    (void)state;
+    assert_refused(ENVIRONMENT("ORCH_TLS_CERT_FILE", "c.pem"),
+                   "ORCH_TLS_KEY_FILE: is needed: ORCH_TLS_CERT_FILE is set\n");
+    assert_refused(ENVIRONMENT("ORCH_TLS_KEY_FILE", "k.pem"),
+                   "ORCH_TLS_CERT_FILE: is needed: ORCH_TLS_KEY_FILE is set\n");
+    settings_free(settings_of(ENVIRONMENT("ORCH_TLS_CERT_FILE", "c.pem", "ORCH_TLS_KEY_FILE", "k.pem")));
+}
+
 static void plane_and_telegram_are_configured_whole(void **state)
 {
     (void)state;
@@ -467,7 +508,7 @@ static void every_secret_can_come_from_a_file(void **state)
         settings_free(settings);
         close(file.fd);
     }
-    assert_int_equal(secrets, 5);
+    assert_int_equal(secrets, 8);
 }
 
 static void secret_given_twice_is_refused(void **state)
@@ -762,6 +803,7 @@ int main(void)
         cmocka_unit_test(json_settings_that_are_not_json_are_one_line),
         cmocka_unit_test(too_long_a_value_is_refused),
         cmocka_unit_test(a_template_that_nothing_fills_in_is_refused),
+        cmocka_unit_test(webhooks_need_an_orchestrator_and_the_senders_secrets),
         cmocka_unit_test(misspelt_reconcile_variable_is_refused),
         cmocka_unit_test(listen_addresses_are_taken_apart),
         cmocka_unit_test(base_urls_hold_no_credentials_and_no_query),
@@ -770,6 +812,7 @@ int main(void)
         cmocka_unit_test(projects_share_neither_prefix_nor_plane_project),
         cmocka_unit_test(plane_states_are_three_different_ones),
         cmocka_unit_test(address_that_others_reach_needs_a_token),
+        cmocka_unit_test(a_certificate_and_its_key_are_named_together),
         cmocka_unit_test(plane_and_telegram_are_configured_whole),
         cmocka_unit_test(grace_of_a_stage_that_is_not_there_is_refused),
         cmocka_unit_test(every_secret_can_come_from_a_file),

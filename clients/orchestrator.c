@@ -1,0 +1,184 @@
+#include "clients/orchestrator.h"
+
+#include <assert.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clients/base/metric.h"
+#include "clients/fetch.h"
+
+enum { HEADERS_MAX = 16 };
+#define HEX_SIZE (EVP_MAX_MD_SIZE * 2 + 1)
+
+struct orchestrator {
+    char *plane_url, *gitea_url, *advance_url;
+    char *plane_secret, *gitea_secret, *token;
+};
+
+/* X-Gitea-Event and X-Gitea-Event-Type (modules/webhook/type.go). */
+static const struct {
+    const char *name, *type;
+} events[] = {
+    [EVENT_STATUS] = {"status", "status"},
+    [EVENT_APPROVED] = {"pull_request_approved", "pull_request_review_approved"},
+    [EVENT_CLOSED] = {"pull_request", "pull_request"},
+    [EVENT_ISSUE] = {"issue", NULL},
+    [EVENT_ADVANCE] = {"advance", NULL},
+};
+static_assert(ARRAY_LEN(events) == EVENT_MAX_, "every event has its names");
+
+const char *orchestrator_event_name(enum orchestrator_event event)
+{
+    return events[event].name;
+}
+
+enum err orchestrator_new(const struct orchestrator_place *place, struct orchestrator **ret, struct why *why)
+{
+    AUTO_FREE char *base = fetch_url(place->url, NULL, NULL);
+    if (!base || fetch_url_has_user(place->url))
+        return why_set(why, ERR_INVALID,
+                       "ORCH_ORCHESTRATOR_URL must be an http or https URL without a user name");
+    size_t len = strlen(base);
+    while (len > 0 && base[len - 1] == '/')
+        base[--len] = '\0';
+    struct orchestrator *orchestrator = mem_zero(1, sizeof *orchestrator);
+    orchestrator->plane_url = mem_printf("%s%s", base, place->plane_path);
+    orchestrator->gitea_url = mem_printf("%s%s", base, place->gitea_path);
+    orchestrator->advance_url = mem_printf("%s%s", base, place->advance_path);
+    orchestrator->plane_secret = mem_dup(place->plane_secret);
+    orchestrator->gitea_secret = mem_dup(place->gitea_secret);
+    orchestrator->token = mem_dup(place->token);
+    *ret = orchestrator;
+    return ERR_OK;
+}
+
+void orchestrator_free(struct orchestrator *orchestrator)
+{
+    if (!orchestrator)
+        return;
+    free(orchestrator->plane_url);
+    free(orchestrator->gitea_url);
+    free(orchestrator->advance_url);
+    free(orchestrator->plane_secret);
+    free(orchestrator->gitea_secret);
+    free(orchestrator->token);
+    free(orchestrator);
+}
+
+/* ---- headers ------------------------------------------------------------------------------------------- */
+
+struct headers {
+    char *lines[HEADERS_MAX + 1]; /* NULL-terminated */
+    size_t n;
+};
+
+static void add(struct headers *headers, char *line_take)
+{
+    assert(headers->n < HEADERS_MAX);
+    headers->lines[headers->n++] = line_take;
+}
+
+static void headers_done(struct headers *headers)
+{
+    for (size_t i = 0; i < headers->n; i++)
+        free(headers->lines[i]);
+}
+
+static void hmac_hex(const EVP_MD *digest, const char *secret, const char *body, char ret_hex[HEX_SIZE])
+{
+    unsigned char mac[EVP_MAX_MD_SIZE];
+    unsigned len = 0;
+    if (!HMAC(digest, secret, (int)strlen(secret), (const unsigned char *)body, strlen(body), mac, &len))
+        abort(); /* out of memory, see err.h */
+    for (unsigned i = 0; i < len; i++)
+        snprintf(ret_hex + (size_t)i * 2, 3, "%02x", mac[i]);
+}
+
+/* deliver.go, addDefaultHeaders. */
+static void gitea_headers(struct headers *headers, const struct orchestrator *orchestrator,
+                          enum orchestrator_event event, const char *delivery, const char *body)
+{
+    static const char *const families[] = {"Gitea", "Gogs"};
+    char sha1[HEX_SIZE] = "", sha256[HEX_SIZE] = "";
+    if (orchestrator->gitea_secret) {
+        hmac_hex(EVP_sha1(), orchestrator->gitea_secret, body, sha1);
+        hmac_hex(EVP_sha256(), orchestrator->gitea_secret, body, sha256);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(families); i++) {
+        add(headers, mem_printf("X-%s-Delivery: %s", families[i], delivery));
+        add(headers, mem_printf("X-%s-Event: %s", families[i], events[event].name));
+        add(headers, mem_printf("X-%s-Event-Type: %s", families[i], events[event].type));
+        add(headers, mem_printf("X-%s-Signature: %s", families[i], sha256));
+    }
+    add(headers, mem_dup("X-Gitea-Hook-Installation-Target-Type: repository"));
+    add(headers, mem_printf("X-Hub-Signature: sha1=%s", sha1));
+    add(headers, mem_printf("X-Hub-Signature-256: sha256=%s", sha256));
+    add(headers, mem_printf("X-GitHub-Delivery: %s", delivery));
+    add(headers, mem_printf("X-GitHub-Event: %s", events[event].name));
+    add(headers, mem_printf("X-GitHub-Event-Type: %s", events[event].type));
+}
+
+/* webhook_task.py: the signature is hex alone. */
+static void plane_headers(struct headers *headers, const struct orchestrator *orchestrator,
+                          const char *delivery, const char *body)
+{
+    char sha256[HEX_SIZE];
+    add(headers, mem_dup("User-Agent: Autopilot"));
+    add(headers, mem_printf("X-Plane-Delivery: %s", delivery));
+    add(headers, mem_printf("X-Plane-Event: %s", events[EVENT_ISSUE].name));
+    if (!orchestrator->plane_secret)
+        return;
+    hmac_hex(EVP_sha256(), orchestrator->plane_secret, body, sha256);
+    add(headers, mem_printf("X-Plane-Signature: %s", sha256));
+}
+
+static void advance_headers(struct headers *headers, const struct orchestrator *orchestrator,
+                            const char *delivery)
+{
+    add(headers, mem_printf("X-Reconciled-Delivery: %s", delivery));
+    if (orchestrator->token)
+        add(headers, mem_printf("Authorization: Bearer %s", orchestrator->token));
+}
+
+/* ---- sending ------------------------------------------------------------------------------------------- */
+
+void orchestrator_send(const struct orchestrator *orchestrator, struct fetch_inbox *inbox,
+                       enum orchestrator_event event, const struct uuid_text *delivery, const char *body,
+                       int64_t deadline_ms, void *tag)
+{
+    struct headers headers = {.n = 0};
+    const char *url = orchestrator->gitea_url;
+    add(&headers, mem_dup("Content-Type: application/json"));
+    if (event == EVENT_ISSUE) {
+        url = orchestrator->plane_url;
+        plane_headers(&headers, orchestrator, delivery->s, body);
+    } else if (event == EVENT_ADVANCE) {
+        url = orchestrator->advance_url;
+        advance_headers(&headers, orchestrator, delivery->s);
+    } else {
+        gitea_headers(&headers, orchestrator, event, delivery->s, body);
+    }
+    fetch_send(inbox, &(const struct fetch_request){.upstream = FETCH_TO_ORCHESTRATOR,
+                                                    .method = "POST",
+                                                    .url = url,
+                                                    .headers = (const char *const *)headers.lines,
+                                                    .body = body,
+                                                    .body_len = strlen(body),
+                                                    .deadline_ms = deadline_ms,
+                                                    .attempts = 1,
+                                                    .tag = tag});
+    headers_done(&headers);
+}
+
+bool orchestrator_answer_read(const struct fetch_answer *answer, char ret_words[ORCHESTRATOR_WORDS_SIZE])
+{
+    bool answered = answer->result == FETCH_ANSWERED;
+    if (answered)
+        snprintf(ret_words, ORCHESTRATOR_WORDS_SIZE, "answered %d", answer->status);
+    else
+        snprintf(ret_words, ORCHESTRATOR_WORDS_SIZE, "%s", answer->words);
+    return answered && answer->status >= 200 && answer->status < 300;
+}

@@ -1,0 +1,56 @@
+/* orchestrator.h - the orchestrator's own endpoints, to which lost events are sent again as their sender
+ * would have: its headers, its signature over the raw body.
+ *
+ * Sources: go-gitea/gitea services/webhook/deliver.go for Gitea's headers; makeplane/plane
+ * plane/bgtasks/webhook_task.py for Plane's. A request goes out once, whatever becomes of it: that it is sent
+ * again, and when, is its replay's matter (store_replay_begin). No word that leaves here holds a secret, nor
+ * quotes an answer's body.
+ */
+#ifndef RECONCILED_ORCHESTRATOR_H
+#define RECONCILED_ORCHESTRATOR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "clients/base/err.h"
+#include "clients/base/text.h"
+
+struct fetch_answer;
+struct fetch_inbox;
+struct orchestrator; /* where it is and the secrets; immutable, thread-safe */
+
+struct orchestrator_place {
+    const char *url;
+    const char *plane_path, *gitea_path, *advance_path; /* below it */
+    const char *plane_secret, *gitea_secret;            /* NULL: nothing of that sender is sent */
+    const char *token;                                  /* of the advance requests; NULL: none */
+};
+/* orchestrator_new: copies the place. ERR_INVALID: no http(s) URL, or one with a user name in it. Free with
+ * orchestrator_free. */
+ATTR_NODISCARD enum err orchestrator_new(const struct orchestrator_place *place, struct orchestrator **ret,
+                                         struct why *why);
+/* orchestrator_free: NULL is fine. */
+void orchestrator_free(struct orchestrator *orchestrator);
+
+enum orchestrator_event {
+    EVENT_STATUS,   /* Gitea's status */
+    EVENT_APPROVED, /* Gitea's pull_request_approved */
+    EVENT_CLOSED,   /* Gitea's pull_request, of one that was closed */
+    EVENT_ISSUE,    /* Plane's issue */
+    EVENT_ADVANCE,  /* our own: a gate is green that no sender has an event for */
+    EVENT_MAX_
+};
+/* orchestrator_event_name: what is sent, in the words of its sender: "status", "issue", "advance" … */
+const char *orchestrator_event_name(enum orchestrator_event event);
+
+/* orchestrator_send: queues one POST of `body`; its answer carries `tag`. */
+void orchestrator_send(const struct orchestrator *orchestrator, struct fetch_inbox *inbox,
+                       enum orchestrator_event event, const struct uuid_text *delivery, const char *body,
+                       int64_t deadline_ms, void *tag);
+
+/* orchestrator_answer_read: whether the orchestrator took it (2xx, which says nothing of what it did about
+ * it), and in words what it answered: "answered 200". */
+#define ORCHESTRATOR_WORDS_SIZE 200
+bool orchestrator_answer_read(const struct fetch_answer *answer, char ret_words[ORCHESTRATOR_WORDS_SIZE]);
+
+#endif

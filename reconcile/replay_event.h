@@ -1,0 +1,43 @@
+/* replay_event.h - which event stands for a transition, and its body. Private to replay.c and tests.
+ *
+ * ci is Gitea's "status", review its "pull_request_approved", merged its "pull_request" (closed, merged); of
+ * several gates the first that is one of these. Gates without any of the three (files, http) are our own
+ * "advance". What a person did in Plane is Plane's "issue".
+ */
+#ifndef RECONCILED_REPLAY_EVENT_H
+#define RECONCILED_REPLAY_EVENT_H
+
+#include <stdbool.h>
+
+#include "clients/base/text.h"
+#include "clients/orchestrator.h"
+
+struct book;
+struct gitea;
+struct transition;
+
+struct replay_event {
+    const struct transition *transition;
+    enum orchestrator_event kind;
+    char *subject; /* what the replay is about: one in flight each */
+    /* Names what is replayed: the same when the same thing is replayed again. It holds the newest heal of the
+     * task at that stage, so that a task that came back to a stage, with the same commit, is another thing.
+     */
+    struct uuid_text delivery;
+    char *body;    /* NULL: not made yet */
+    char *problem; /* why it cannot be made; NULL: it can */
+    bool later;    /* nothing is wrong: it could not be asked for now */
+};
+/* replay_event_name: all but body and problem. Free with replay_event_done. */
+void replay_event_name(const struct transition *transition, struct replay_event *ret);
+void replay_event_done(struct replay_event *event);
+
+/* replay_event_look: makes the body of an event that Gitea's documents or the transition alone tell, looking
+ * them up in the book; false while something is under way: call it again. Plane's events are for
+ * replay_event_ask. */
+bool replay_event_look(struct replay_event *event, struct book *book, struct gitea *gitea);
+
+/* replay_event_ask: makes the body of Plane's event, asking Plane. */
+void replay_event_ask(struct replay_event *event);
+
+#endif
