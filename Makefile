@@ -10,13 +10,15 @@ BUILD ?= build
 CC ?= gcc
 PYTHON := /usr/bin/python3
 
-# ---- packages: the one place that names them -------------------------------------------------------------------
+# ---- packages: the one place that names them, but for what the image needs at run time (docker/Dockerfile) ---------
 PACKAGES_BUILD := gcc libc6-dev make pkg-config libmicrohttpd-dev libcurl4-openssl-dev libjansson-dev libpq-dev \
 	uuid-dev libsqlite3-dev libssl-dev python3 python3-yaml
 PACKAGES_DEMO := $(PACKAGES_BUILD) curl ca-certificates sqlite3
-PACKAGES_TEST := $(PACKAGES_DEMO) libcmocka-dev postgresql python3-pytest python3-jsonschema valgrind
+PACKAGES_TEST := $(PACKAGES_DEMO) libcmocka-dev postgresql python3-pytest python3-jsonschema valgrind \
+	systemd mandoc
 # Unpacked for its promtool and never installed, for that would start a server (see below).
 PACKAGE_PROMTOOL := prometheus
+PACKAGES_DOCKER := python3 debootstrap iproute2
 PACKAGES_BENCH := $(PACKAGES_TEST) wrk
 PACKAGES_LINT := $(PACKAGES_TEST) clang-format clang-tidy
 
@@ -37,7 +39,7 @@ WERROR ?= -Werror
 # Empty before `setup` has run; the targets that install call make anew afterwards.
 PKG_CFLAGS := $(shell pkg-config --cflags $(LIBS_PKG) 2>/dev/null)
 PKG_LIBS := $(shell pkg-config --libs $(LIBS_PKG) 2>/dev/null)
-TEST_LIBS := $(shell pkg-config --libs cmocka 2>/dev/null)
+TEST_LIBS := $(shell pkg-config --libs cmocka libssl 2>/dev/null)
 ALL_CFLAGS = -std=gnu17 -D_GNU_SOURCE $(WARN) $(WERROR) -O2 -g -fstack-protector-strong -fPIE -pthread -I. -I$(OUT)/gen \
 	-DRECONCILED_VERSION='"$(VERSION)"' $(PKG_CFLAGS)
 ALL_LDFLAGS = -pie -pthread -Wl,-z,relro,-z,now
@@ -96,7 +98,7 @@ $(OUT)/tests/%: $(OUT)/tests/%.o $(SUPPORT) $(LIB)
 $(BENCH): $(patsubst %.c,$(OUT)/%.o,$(filter-out tests/bench/bench_%,$(wildcard tests/bench/*.c)))
 
 # Tests of clients that start the sandbox.
-$(filter %/test_gitea_branch %/test_plane %/test_plane_odd %/test_telegram %/test_notifier,$(INTEGRATION)): | $(SANDBOX)
+$(filter %/test_gitea_branch %/test_plane %/test_plane_metric %/test_plane_odd %/test_telegram %/test_notifier,$(INTEGRATION)): | $(SANDBOX)
 
 # Tests of the domain see facts that the test made up, in place of book, Gitea and the network.
 $(addprefix $(OUT)/tests/,unit/test_gate unit/test_resolve integration/test_pass integration/test_sweeper integration/test_tell): $(OUT)/tests/doubles/facts.o
@@ -108,8 +110,8 @@ $(OUT)/%.o: %.c
 	$(call say,CC,$<)
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
-# The two files that the binary carries within itself.
-EMBED := openapi/openapi.yaml reconcile/pipeline.default.json
+# The files that the binary carries within itself.
+EMBED := openapi/openapi.yaml reconcile/pipeline.default.json server/reconciled.8.in
 $(OUT)/gen/embedded.c: openapi/embed.py $(EMBED)
 	@mkdir -p $(@D)
 	$(PYTHON) openapi/embed.py $(EMBED) > $@.tmp && mv $@.tmp $@
@@ -162,7 +164,7 @@ run: setup
 
 # ---- tests ------------------------------------------------------------------------------------------------------------------
 # `test` does everything itself on a fresh machine; `check` is the fast part, on a machine that is set up.
-.PHONY: test test-run test-concurrent check valgrind lint format clean help
+.PHONY: docker-check test test-run test-concurrent check valgrind lint format clean help
 # What the tests run, for tests/run.sh.
 TEST_PROGRAMS = RECONCILED=$(abspath $(BIN)) SANDBOX=$(abspath $(SANDBOX)) PROMTOOL=$(abspath $(PROMTOOL))
 test: setup-test
@@ -187,6 +189,11 @@ bench: setup-bench
 	@$(MAKE) --no-print-directory -s $(BIN) $(SANDBOX)
 	@for bench in $(BENCH); do $$bench $(OUT) || exit 1; done
 
+# The Dockerfile without an engine: minutes, the network, root.
+docker-check:
+	$(call install_packages,$(PACKAGES_DOCKER))
+	@run=""; [ "$$(id -u)" -eq 0 ] || run=sudo; $$run $(PYTHON) tests/docker/replay.py
+
 lint: setup-lint
 	@tests/lint.sh
 format:
@@ -200,6 +207,7 @@ help:
 	@echo "make check      the fast unit tests"
 	@echo "make test-concurrent  what has threads; for SANITIZE=thread"
 	@echo "make valgrind   the test programs under valgrind"
+	@echo "make docker-check  every step of docker/Dockerfile in folders of debootstrap (root, network)"
 	@echo "make lint       the rules of the tree;  make format  mends the format"
 	@echo "make bench      speed and memory, figures on stdout"
 	@echo "make install    to PREFIX ($(PREFIX)), below DESTDIR;  make uninstall"
@@ -208,10 +216,29 @@ help:
 
 # ---- installation ------------------------------------------------------------------------------------------------------------
 .PHONY: install uninstall
-install: $(BIN)
+# Nothing below /etc: settings are the operator's. The man page and the unit name paths, which follow PREFIX.
+MAN := $(DESTDIR)$(PREFIX)/share/man/man8
+UNITS := $(DESTDIR)$(PREFIX)/lib/systemd/system
+USERS := $(DESTDIR)$(PREFIX)/lib/sysusers.d
+SHARED := $(DESTDIR)$(PREFIX)/share/reconciled
+DOC := $(DESTDIR)$(PREFIX)/share/doc/reconciled
+follow_prefix = sed 's|/usr/local|$(PREFIX)|g'
+$(OUT)/reconciled.8: $(BIN)
+	@$(BIN) --manual > $@.tmp && mv $@.tmp $@
+install: $(BIN) $(OUT)/reconciled.8
+	install -d $(MAN) $(UNITS) $(USERS) $(SHARED) $(DOC)
 	install -D -m 0755 $(BIN) $(DESTDIR)$(PREFIX)/bin/reconciled
+	$(follow_prefix) $(OUT)/reconciled.8 | install -m 0644 /dev/stdin $(MAN)/reconciled.8
+	$(follow_prefix) docker/reconciled.service | install -m 0644 /dev/stdin $(UNITS)/reconciled.service
+	install -m 0644 docker/reconciled.sysusers $(USERS)/reconciled.conf
+	install -m 0644 docker/env.example $(DOC)/reconciled.env
+	install -m 0644 docker/prometheus/rules.yml $(DOC)/prometheus-rules.yml
+	install -m 0644 docker/grafana/dashboard.json $(DOC)/grafana-dashboard.json
+	install -m 0644 reconcile/pipeline.default.json reconcile/pipeline.schema.json $(SHARED)
 uninstall:
-	rm -f $(DESTDIR)$(PREFIX)/bin/reconciled
+	rm -f $(DESTDIR)$(PREFIX)/bin/reconciled $(MAN)/reconciled.8 $(UNITS)/reconciled.service \
+		$(USERS)/reconciled.conf
+	rm -rf $(SHARED) $(DOC)
 
 clean:
 	rm -rf $(BUILD) demo-run

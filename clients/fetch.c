@@ -227,6 +227,7 @@ enum err fetch_new(const struct fetch_options *options, struct fetch **ret, stru
     fetch->timeout_ms = options->timeout_ms;
     fetch->probe_ms = options->probe_ms > 0 ? options->probe_ms : PROBE_INTERVAL_MS;
     fetch->per_host = options->per_host;
+    fetch->ourselves = options->ourselves;
     fetch->ca_file = mem_dup(options->ca_file);
     fetch->queue_deadline_ms = INT64_MAX;
     if (getrandom(&fetch->random, sizeof fetch->random, 0) != (ssize_t)sizeof fetch->random)

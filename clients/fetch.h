@@ -7,13 +7,14 @@
  * connections; at most `per_host` exchanges in flight per scheme, host and port, the rest wait their turn
  * outside curl (queue time is not call time), and inboxes take turns; three time limits (connecting: half of
  * the call's; the whole call; the request's own deadline); a body longer than LIMIT_UPSTREAM_BODY ends the
- * exchange (counted after decompression); no proxy unless the environment names one; no cookies; no redirect
- * but to the same scheme, host and port, for GET alone, at most 3 (Gitea answers 301 after a rename). GET is
- * tried again, after a decorrelated back-off, on a lost connection or 502, 503, 504 (or 429 with a short
- * Retry-After), within the request's deadline; never after a time-out, and nothing but GET ever (so all else
- * goes over a connection of its own: curl repeats what met a kept-alive one that had died). A host of which
- * many exchanges in a row (2 × per_host) timed out or could not be connected, with no answer in between, is
- * broken: what waits for it fails at once, and one exchange a second probes it until one is answered.
+ * exchange (counted after decompression); no proxy unless the environment names one (http_proxy, https_proxy,
+ * all_proxy, no_proxy, as curl knows them); no cookies; no redirect but to the same scheme, host and port,
+ * for GET alone, at most 3 (Gitea answers 301 after a rename). GET is tried again, after a decorrelated
+ * back-off, on a lost connection or 502, 503, 504 (or 429 with a short Retry-After), within the request's
+ * deadline; never after a time-out, and nothing but GET ever (so all else goes over a connection of its own:
+ * curl repeats what met a kept-alive one that had died). A host of which many exchanges in a row (2 ×
+ * per_host) timed out or could not be connected, with no answer in between, is broken: what waits for it
+ * fails at once, and one exchange a second probes it until one is answered.
  */
 #ifndef RECONCILED_FETCH_H
 #define RECONCILED_FETCH_H
@@ -30,8 +31,10 @@ struct fetch_inbox;
 struct fetch_options {
     int64_t timeout_ms;  /* one exchange, from connect to the last byte */
     unsigned per_host;   /* exchanges in flight per host */
-    const char *ca_file; /* PEM bundle instead of the system's; NULL: the system's */
+    const char *ca_file; /* PEM certificates to be trusted besides the system's; NULL: none */
     int64_t probe_ms;    /* between probes of a broken host; 0: a second */
+    bool ourselves;      /* what is asked is this program on this machine: past every proxy, and whatever its
+                            certificate says, for it names us as others do */
 };
 
 /* fetch_new: starts the thread. curl_global_init must have been called. Free with fetch_free. */
@@ -131,6 +134,10 @@ char *fetch_escape(const char *text);
 /* fetch_url_shown: `text` as a person may see it: without user name and password, its query as "?...". Never
  * NULL. Caller frees with free(). */
 char *fetch_url_shown(const char *text);
+/* fetch_url_host: of `text`, in lower case, or "(not a URL)". Caller frees. fetch_url_same_place: both name
+ * the same host and path, and the same port where both name one; how they are spoken to does not matter. */
+char *fetch_url_host(const char *text);
+bool fetch_url_same_place(const char *a, const char *b);
 /* fetch_url_has_user: `text` is a URL, and holds a user name or a password. */
 bool fetch_url_has_user(const char *text);
 

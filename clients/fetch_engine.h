@@ -88,6 +88,7 @@ struct fetch {
     /* immutable */
     int64_t timeout_ms, probe_ms;
     unsigned per_host;
+    bool ourselves;
     char *ca_file;
     CURLM *multi;
     pthread_t thread;

@@ -49,9 +49,11 @@ static unsigned policy_set(const struct fetch *fetch, CURL *easy)
     bad |= curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     bad |= curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
     bad |= curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    bad |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
-    bad |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
-    if (fetch->ca_file)
+    bad |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, fetch->ourselves ? 0L : 1L);
+    bad |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, fetch->ourselves ? 0L : 2L);
+    if (fetch->ourselves)
+        bad |= curl_easy_setopt(easy, CURLOPT_PROXY, "");
+    if (fetch->ca_file) /* instead of the system's file; the system's folder (CURLOPT_CAPATH) stays */
         bad |= curl_easy_setopt(easy, CURLOPT_CAINFO, fetch->ca_file);
     bad |= curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "gzip");
     bad |= curl_easy_setopt(easy, CURLOPT_USERAGENT, "reconciled/" RECONCILED_VERSION);
@@ -150,6 +152,20 @@ static void outcome_unreachable(const struct fetch_job *job, CURLcode code, stru
     }
 }
 
+/* curl reports a tunnel that a proxy would not make as a connection that broke. */
+static bool outcome_refused_by_proxy(const struct fetch_job *job, struct fetch_outcome *outcome)
+{
+    long status = 0;
+    curl_easy_getinfo(job->easy, CURLINFO_HTTP_CONNECTCODE, &status);
+    if (status < 300)
+        return false;
+    outcome->result = FETCH_UNREACHABLE;
+    outcome->silent = true;
+    snprintf(outcome->answer.words, sizeof outcome->answer.words, "no connection: the proxy answered %ld",
+             status);
+    return true;
+}
+
 static void outcome_cut(struct fetch_outcome *outcome, bool may_repeat, const char *words)
 {
     outcome->result = FETCH_CUT;
@@ -159,6 +175,8 @@ static void outcome_cut(struct fetch_outcome *outcome, bool may_repeat, const ch
 
 static void outcome_failed(const struct fetch_job *job, CURLcode code, struct fetch_outcome *outcome)
 {
+    if (outcome_refused_by_proxy(job, outcome))
+        return;
     switch (code) {
     case CURLE_OPERATION_TIMEDOUT:
         outcome_timed_out(job, outcome);

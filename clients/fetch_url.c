@@ -151,3 +151,42 @@ bool fetch_url_has_user(const char *text)
     return url && (curl_url_get(url, CURLUPART_USER, &user, 0) == CURLUE_OK ||
                    curl_url_get(url, CURLUPART_PASSWORD, &password, 0) == CURLUE_OK);
 }
+
+/* A part of a URL, or NULL when it has none; free with curl_free. */
+static char *part_of(CURLU *url, CURLUPart part)
+{
+    char *text = NULL;
+    return curl_url_get(url, part, &text, 0) == CURLUE_OK ? text : NULL;
+}
+
+char *fetch_url_host(const char *text)
+{
+    AUTO_URL CURLU *url = url_parse(text);
+    AUTO_CURL_TEXT char *host = url ? part_of(url, CURLUPART_HOST) : NULL;
+    char *copy = mem_dup(host ? host : "(not a URL)");
+    for (char *at = copy; host && *at; at++)
+        *at = (char)tolower((unsigned char)*at);
+    return copy;
+}
+
+static size_t path_len(const char *path)
+{
+    size_t len = strlen(path);
+    while (len > 0 && path[len - 1] == '/')
+        len--;
+    return len;
+}
+
+bool fetch_url_same_place(const char *a, const char *b)
+{
+    AUTO_URL CURLU *left = url_parse(a);
+    AUTO_URL CURLU *right = url_parse(b);
+    if (!left || !right)
+        return false;
+    AUTO_CURL_TEXT char *host_a = part_of(left, CURLUPART_HOST), *host_b = part_of(right, CURLUPART_HOST);
+    AUTO_CURL_TEXT char *port_a = part_of(left, CURLUPART_PORT), *port_b = part_of(right, CURLUPART_PORT);
+    AUTO_CURL_TEXT char *path_a = part_of(left, CURLUPART_PATH), *path_b = part_of(right, CURLUPART_PATH);
+    return host_a && host_b && strcasecmp(host_a, host_b) == 0 && path_a && path_b &&
+           path_len(path_a) == path_len(path_b) && strncmp(path_a, path_b, path_len(path_a)) == 0 &&
+           (!port_a || !port_b || strcmp(port_a, port_b) == 0);
+}

@@ -143,13 +143,15 @@ struct ask {
     const char *what;
     gitea_replied_fn *replied;
     void *arg;
+    bool if_allowed;
 };
 
 static void ask_answered(struct book *book, void *arg, const struct fetch_answer *answer)
 {
     struct ask *ask = arg;
     struct gitea_reply reply;
-    health_learn(ask->gitea, answer);
+    if (!ask->if_allowed || answer->status != 403)
+        health_learn(ask->gitea, answer);
     gitea_reply_read(answer, ask->what, book_arena(book), &reply);
     /* A proxy that quotes what it got; of its words a part may be left, and of the token in them. */
     if (reply.words && ask->gitea->token && answer->body && strstr(answer->body, ask->gitea->token))
@@ -181,6 +183,16 @@ void gitea_ask(struct book *book, struct gitea *gitea, const char *url, const ch
     struct ask *ask = ask_new(book, gitea, url, what, replied, arg);
     if (ask)
         book_send(book, FETCH_TO_GITEA, url, gitea->headers, ask_answered, ask);
+}
+
+void gitea_ask_if_allowed(struct book *book, struct gitea *gitea, const char *url, const char *what,
+                          gitea_replied_fn *replied, void *arg)
+{
+    struct ask *ask = ask_new(book, gitea, url, what, replied, arg);
+    if (!ask)
+        return;
+    ask->if_allowed = true;
+    book_send(book, FETCH_TO_GITEA, url, gitea->headers, ask_answered, ask);
 }
 
 void gitea_post(struct book *book, struct gitea *gitea, const char *url, const char *what, const char *body,

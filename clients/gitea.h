@@ -166,6 +166,23 @@ const struct gitea_document *gitea_pull_document(struct book *book, struct gitea
 const struct gitea_document *gitea_review_document(struct book *book, struct gitea *gitea, const char *repo,
                                                    int64_t number, int64_t review);
 
+/* The webhooks of a repo, over all pages. It takes the right to administer the repo: a token without it gets
+ * FACT_FAILED or FACT_ABSENT, which says nothing of Gitea's health. Webhooks of the repo's organization and
+ * of the whole Gitea are not among them. */
+struct gitea_hook {
+    int64_t id;
+    const char *url; /* may hold secrets: never to be shown whole */
+    bool active;
+    const char *updated_at;    /* as Gitea writes it; "" when it does not say */
+    const char *const *events; /* names as Gitea lists them, NULL-terminated */
+};
+struct gitea_hooks {
+    struct fact fact;
+    const struct gitea_hook *items;
+    size_t n;
+};
+const struct gitea_hooks *gitea_hooks(struct book *book, struct gitea *gitea, const char *repo);
+
 /* gitea_branch_make: makes `branch` of a repo from `base`, unless it is there. The fact is FACT_KNOWN when
  * the branch exists now (`made` tells whether this call made it), FACT_ABSENT when the repo or the base
  * branch is not there for this token, FACT_FAILED otherwise, in words: archived, a mirror, empty, a name

@@ -24,6 +24,10 @@ const char *gitea_url(struct arena *arena, const struct gitea *gitea, const char
 typedef void gitea_replied_fn(struct book *book, void *arg, const struct gitea_reply *reply);
 void gitea_ask(struct book *book, struct gitea *gitea, const char *url, const char *what,
                gitea_replied_fn *replied, void *arg);
+/* gitea_ask_if_allowed: the same for what the token need not be allowed to see: a 403 says nothing of Gitea's
+ * health. */
+void gitea_ask_if_allowed(struct book *book, struct gitea *gitea, const char *url, const char *what,
+                          gitea_replied_fn *replied, void *arg);
 /* gitea_post: the same by POST, with a JSON body; never repeated. The reply is FACT_KNOWN for status 200
  * alone, so ask reply->status. */
 void gitea_post(struct book *book, struct gitea *gitea, const char *url, const char *what, const char *body,
@@ -47,6 +51,7 @@ struct gitea_list {
     gitea_page_fn *parse;
     const void *parse_arg;
     size_t pages_max; /* if there are more, only the first ones are read, and `cut` */
+    bool if_allowed;  /* the token need not be allowed to see it */
     bool one_by_one;  /* rows may be hidden from the caller though counted */
     gitea_listed_fn *done;
     void *arg;

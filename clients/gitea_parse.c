@@ -388,6 +388,49 @@ const char *gitea_parse_reviews(const json_t *json, const void *arg, struct aren
     return NULL;
 }
 
+/* ---- webhooks ---------------------------------------------------------------------------------------- */
+
+static const char *parse_hook(const json_t *json, struct arena *arena, struct gitea_hook *row)
+{
+    const json_t *events = json_object_get(json, "events");
+    row->id = id_of(json, "id");
+    row->url = text_of(json_object_get(json, "config"), "url", arena);
+    row->updated_at = text_or_empty(json, "updated_at", arena);
+    if (row->id < 0 || !row->url)
+        return "a webhook without an id or a URL";
+    if (!bool_of(json, "active", &row->active))
+        return "a webhook that is neither active nor not";
+    const char **names = arena_zero(arena, json_array_size(events) + 1, sizeof(char *));
+    for (size_t i = 0, n = 0; i < json_array_size(events); i++) {
+        const char *name = json_string_value(json_array_get(events, i));
+        if (name)
+            names[n++] = arena_text(arena, name);
+    }
+    row->events = names;
+    return NULL;
+}
+
+const char *gitea_parse_hooks(const json_t *json, const void *arg, struct arena *arena,
+                              struct gitea_page *ret)
+{
+    (void)arg;
+    *ret = (struct gitea_page){0};
+    if (json_is_null(json))
+        return NULL;
+    if (!json_is_array(json))
+        return "not a list of webhooks";
+    struct gitea_hook *rows = arena_zero(arena, json_array_size(json), sizeof *rows);
+    for (size_t i = 0; i < json_array_size(json); i++) {
+        const char *wrong = parse_hook(json_array_get(json, i), arena, &rows[i]);
+        if (wrong)
+            return wrong;
+        ret->mark = mark_add(ret->mark, rows[i].id);
+    }
+    ret->rows = rows;
+    ret->n = json_array_size(json);
+    return NULL;
+}
+
 /* ---- contents ---------------------------------------------------------------------------------------- */
 
 static bool is_file(const json_t *entry)

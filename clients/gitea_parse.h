@@ -69,6 +69,10 @@ const char *gitea_parse_pulls(const json_t *json, const void *arg, struct arena 
 const char *gitea_parse_reviews(const json_t *json, const void *arg, struct arena *arena,
                                 struct gitea_page *ret);
 
+/* Rows are struct gitea_hook. */
+const char *gitea_parse_hooks(const json_t *json, const void *arg, struct arena *arena,
+                              struct gitea_page *ret);
+
 const char *gitea_parse_contents(const json_t *json, struct arena *arena, size_t *ret_n,
                                  const char **ret_first);
 

@@ -1,4 +1,5 @@
 #include "clients/base/jsonx.h"
+#include "clients/base/text.h"
 #include "clients/store.h"
 #include "handlers/app.h"
 #include "handlers/handlers.h"
@@ -14,7 +15,7 @@ static void answer_well(struct request *request)
 void handle_healthz_get(struct request *request)
 {
     struct why why;
-    if (sweeper_alive(request_app(request)->sweeper, &why))
+    if (sweeper_alive(request_app(request)->sweeper, clock_mono_ms(), &why))
         answer_well(request);
     else
         answer_problem(request, 503, "%s", why.text);

@@ -235,12 +235,23 @@ enum err inquirer_start(struct fetch *fetch, int64_t timeout_ms, struct inquirer
     return ERR_OK;
 }
 
+static struct inquiry *inquiry_take(struct inquirer *inquirer)
+{
+    pthread_mutex_lock(&inquirer->lock);
+    struct inquiry *inquiry = LIST_FIRST(&inquirer->inquiries);
+    if (inquiry)
+        inquiry_close(inquiry);
+    pthread_mutex_unlock(&inquirer->lock);
+    return inquiry;
+}
+
 /* What is left when the threads have ended has nobody to answer it; nobody joins it once `stop` is set. */
 static void tell_the_rest(struct inquirer *inquirer)
 {
     struct inquiry *inquiry;
-    while ((inquiry = LIST_FIRST(&inquirer->inquiries))) {
-        (void)tell(inquiry, inquiry->n_waiters, NULL);
+    while ((inquiry = inquiry_take(inquirer))) {
+        for (size_t i = 0; i < inquiry->n_waiters; i++)
+            inquiry->waiters[i].done(inquiry->waiters[i].arg, NULL);
         inquiry_free(inquiry);
     }
 }

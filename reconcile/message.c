@@ -243,6 +243,28 @@ char *message_of_failed_replay(const struct store_task *task)
     return html.bytes;
 }
 
+char *message_of_webhook(const char *repo, const char *detail)
+{
+    struct html html = {.units_max = LIMIT_MESSAGE_UNITS};
+    html_say(&html, "🔕 reconciler: ");
+    html_value(&html, repo);
+    html_say(&html, ": ");
+    html_value(&html, detail);
+    return html.bytes;
+}
+
+char *message_of_silence(const char *source, size_t tasks)
+{
+    struct html html = {.units_max = LIMIT_MESSAGE_UNITS};
+    char words[120];
+    html_say(&html, "🔕 reconciler: events of ");
+    html_value(&html, source);
+    snprintf(words, sizeof words, " were lost for %zu tasks within an hour: does its webhook still work?",
+             tasks);
+    html_say(&html, words);
+    return html.bytes;
+}
+
 char *message_digest(const char *const *texts, size_t n)
 {
     struct html html = {.units_max = LIMIT_MESSAGE_UNITS};

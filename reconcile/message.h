@@ -34,6 +34,11 @@ char *message_of_quarantine(const struct store_task *task);
  * again. Caller frees. */
 char *message_of_failed_replay(const struct store_task *task);
 
+/* message_of_webhook: what is wrong with the webhook of a repo. message_of_silence: that events of a source
+ * ("plane", "gitea") were lost for so many tasks. Caller frees. */
+char *message_of_webhook(const char *repo, const char *detail);
+char *message_of_silence(const char *source, size_t tasks);
+
 /* message_digest: one message in place of n that wait: how many there are, and the first few in their order.
  * Caller frees. */
 char *message_digest(const char *const *texts, size_t n);

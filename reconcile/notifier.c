@@ -108,10 +108,12 @@ void notifier_free(struct notifier *notifier)
 
 /* ---- the lease ---- */
 
-static enum err lease_take(struct notifier *notifier, struct why *why)
+/* lease_take: takes or renews it. *ret_kept: nobody else has had it since it was asked for last. */
+static enum err lease_take(struct notifier *notifier, bool *ret_kept, struct why *why)
 {
     int64_t asked_ms = clock_mono_ms();
     bool held = false;
+    *ret_kept = notifier->held && asked_ms < notifier->held_until_ms;
     enum err err = store_lease_take(notifier->world->store, lease_name, notifier->owner.s, notifier->lease_s,
                                     &held, why);
     if (err)
@@ -244,10 +246,13 @@ static struct next tell(struct notifier *notifier, const struct store_outbox *ou
         return look_at(now_ms + (YOUNG_S - age_s) * 1000);
     if (now_ms < notifier->pace.failed_ms)
         return look_at(notifier->pace.failed_ms);
-    if (lease_take(notifier, why) != ERR_OK)
+    bool kept;
+    if (lease_take(notifier, &kept, why) != ERR_OK)
         return database_failed(notifier, why);
     if (!notifier->held)
         return look_at(now_ms + LEASE_RETRY_MS);
+    if (!kept)
+        return go_on_at(now_ms); /* what was listed before it was ours may have been told since */
     now_ms = clock_mono_ms();
     int64_t due_ms = pace_due_ms(&notifier->pace), renew_ms = now_ms + notifier->lease_s * 250;
     if (now_ms < due_ms)

@@ -127,6 +127,10 @@ static void check_together(const struct settings *settings, json_t *errors)
     if (settings->http_listen && settings_listen_parse(settings->http_listen, &listen) && !listen.loopback &&
         !is_given(settings, "ORCH_API_TOKEN"))
         problem_add(errors, "ORCH_API_TOKEN", "is needed: ORCH_HTTP_LISTEN is not a loopback address");
+    if (is_given(settings, "ORCH_TLS_CERT_FILE") && !is_given(settings, "ORCH_TLS_KEY_FILE"))
+        problem_add(errors, "ORCH_TLS_KEY_FILE", "is needed: ORCH_TLS_CERT_FILE is set");
+    if (is_given(settings, "ORCH_TLS_KEY_FILE") && !is_given(settings, "ORCH_TLS_CERT_FILE"))
+        problem_add(errors, "ORCH_TLS_CERT_FILE", "is needed: ORCH_TLS_KEY_FILE is set");
     if (is_given(settings, "ORCH_PLANE_URL") && !is_given(settings, "ORCH_PLANE_API_TOKEN"))
         problem_add(errors, "ORCH_PLANE_API_TOKEN", "is needed: ORCH_PLANE_URL is set");
     if (is_given(settings, "ORCH_PLANE_URL") && !is_given(settings, "ORCH_PLANE_WORKSPACE"))

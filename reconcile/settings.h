@@ -34,6 +34,7 @@ struct project {
 struct settings {
     char *database_url, *database_schema;
     char *http_listen, *api_token;
+    char *tls_cert_file, *tls_key_file; /* both or none */
 
     bool enabled, plane_enabled;
     int mode; /* enum reconcile_mode */
@@ -58,6 +59,7 @@ struct settings {
     char *orchestrator_plane_path, *orchestrator_gitea_path, *orchestrator_advance_path;
     char *plane_webhook_secret, *gitea_webhook_secret;
 
+    char *ca_file;
     int64_t upstream_timeout_s, upstream_concurrency;
     int log_level;  /* enum log_level */
     int log_format; /* enum log_format */
@@ -83,6 +85,9 @@ ATTR_NODISCARD enum err settings_check_stages(const struct settings *settings,
 
 /* settings_help: the table as text for --help, at most 100 columns wide. Caller frees. */
 char *settings_help(void);
+
+/* settings_manual: the same for the manual page, as items of a list of mdoc(7). Caller frees. */
+char *settings_manual(void);
 
 /* settings_names: all variable names, NULL-terminated, in the table's order; static. For the tests that hold
  * README and OpenAPI to the table. settings_members: the run-time member names, likewise. */

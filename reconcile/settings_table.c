@@ -45,6 +45,16 @@ static const struct setting table[] = {
      AT(api_token),
      .secret = true,
      .help = "Bearer token that every request but /healthz and /readyz must carry."},
+    {.name = "ORCH_TLS_CERT_FILE",
+     .type = SETTING_TEXT,
+     AT(tls_cert_file),
+     .help =
+         "PEM file with the certificate to answer with, and those that lead to its authority. Together with "
+         "ORCH_TLS_KEY_FILE: HTTPS is spoken, and nothing else."},
+    {.name = "ORCH_TLS_KEY_FILE",
+     .type = SETTING_TEXT,
+     AT(tls_key_file),
+     .help = "PEM file with its private key, without a passphrase."},
 
     {.name = "ORCH_RECONCILE_ENABLED",
      .member = "enabled",
@@ -212,6 +222,11 @@ static const struct setting table[] = {
      .secret = true,
      .help = "The same for Gitea's, where ORCH_GITEA_URL is set."},
 
+    {.name = "ORCH_CA_FILE",
+     .type = SETTING_TEXT,
+     AT(ca_file),
+     .help = "PEM file with certificates of authorities to be trusted besides the system's, in every "
+             "https:// call. The database has its own in its URI (sslrootcert)."},
     {.name = "ORCH_UPSTREAM_TIMEOUT_S",
      .type = SETTING_INT,
      AT(upstream_timeout_s),
@@ -377,6 +392,49 @@ char *settings_help(void)
         if (*facts) {
             fprintf(out, "%*s", HELP_TEXT_AT, "");
             print_wrapped(out, facts);
+        }
+    }
+    fclose(out);
+    return text;
+}
+
+/* ---- the manual page ---- */
+
+/* Each sentence begins a line, and no line is taken for mdoc's own. */
+static void print_mdoc(FILE *out, const char *text)
+{
+    bool begins = true;
+    for (; *text; text++) {
+        if (begins && (*text == '.' || *text == '\''))
+            fputs("\\&", out);
+        begins = strncmp(text, ". ", 2) == 0;
+        if (*text == '\\')
+            fputs("\\e", out);
+        else
+            fputc(*text, out);
+        if (begins) {
+            fputc('\n', out);
+            text++;
+        }
+    }
+}
+
+char *settings_manual(void)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    if (!out)
+        return mem_dup("");
+    for (const struct setting *row = table; row->name; row++) {
+        AUTO_FREE char *facts = facts_make(row);
+        fprintf(out, ".It Ev %s\n", row->name);
+        print_mdoc(out, row->help);
+        fputc('\n', out);
+        if (*facts) {
+            fputs(".br\n(", out);
+            print_mdoc(out, facts);
+            fputs(")\n", out);
         }
     }
     fclose(out);

@@ -37,6 +37,7 @@ struct status {
     int64_t unblocked_total;
     char *last_unblocked;
     json_t *last_pass; /* null before the first */
+    json_t *hooks;     /* null before the first look */
     json_t *scanned;   /* how Plane's listings stand: waiting, projects */
     bool database_ok;
     int64_t database_since_us; /* since when it has not been ok */
@@ -82,6 +83,7 @@ struct status *status_new(const struct settings *settings, struct gitea *gitea, 
         .pause = json_null(),
         .last_pass = json_null(),
         .scanned = json_object(),
+        .hooks = json_null(),
         .database_ok = true,
     };
     pthread_mutex_init(&status->lock, NULL);
@@ -97,6 +99,7 @@ void status_free(struct status *status)
     json_decref(status->pause);
     json_decref(status->last_pass);
     json_decref(status->scanned);
+    json_decref(status->hooks);
     free(status->last_unblocked);
     free(status->database_words);
     free(status);
@@ -197,6 +200,7 @@ static json_t *build(const struct status *status)
     json_put(object, "outbox", outbox_state(status));
     json_put(object, "last_pass", json_deep_copy(status->last_pass));
     json_put(object, "plane", plane_block(status));
+    json_put(object, "hooks", json_deep_copy(status->hooks));
     json_put(object, "upstreams", upstreams(status));
     return object;
 }
@@ -278,6 +282,14 @@ static void keep_scanned(struct status *status, const json_t *scanned)
 {
     json_decref(status->scanned);
     status->scanned = json_deep_copy(scanned);
+}
+
+void status_hooks(struct status *status, const json_t *found)
+{
+    pthread_mutex_lock(&status->lock);
+    json_decref(status->hooks);
+    status->hooks = json_deep_copy(found);
+    publish_and_unlock(status);
 }
 
 void status_plane(struct status *status, const json_t *scanned)

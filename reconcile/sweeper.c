@@ -464,10 +464,9 @@ int64_t sweeper_due_ms(struct sweeper *sweeper)
     return left_ms > 0 ? left_ms : 0;
 }
 
-bool sweeper_alive(struct sweeper *sweeper, struct why *why)
+bool sweeper_alive(struct sweeper *sweeper, int64_t now_ms, struct why *why)
 {
     pthread_mutex_lock(&sweeper->lock);
-    int64_t now_ms = clock_mono_ms();
     bool wedged = sweeper->began_ms && now_ms - sweeper->began_ms > LIMIT_PASS_MS + OVERDUE_MS;
     bool overdue = !sweeper->began_ms && sweeper->due_ms && now_ms - sweeper->due_ms > OVERDUE_MS;
     if (wedged)

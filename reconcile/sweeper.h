@@ -50,9 +50,9 @@ void sweeper_wake(struct sweeper *sweeper);
 /* sweeper_due_ms: until the timer's next pass; 0 when it is due or under way, or nothing is known yet. */
 int64_t sweeper_due_ms(struct sweeper *sweeper);
 
-/* sweeper_alive: false when a pass is overdue by far or one takes much longer than it may; `why` says which.
- * Idle, switched off and waiting for a database are alive. */
-bool sweeper_alive(struct sweeper *sweeper, struct why *why);
+/* sweeper_alive: at now_ms of clock_mono_ms; false when a pass is overdue by far or one takes much longer
+ * than it may; `why` says which. Idle, switched off and waiting for a database are alive. */
+bool sweeper_alive(struct sweeper *sweeper, int64_t now_ms, struct why *why);
 
 /* sweeper_report: a report kept in memory by this process, queued and running passes included; NULL when not
  * known here. sweeper_reports: the newest first, started before before_us (0: from the newest), without their

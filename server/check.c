@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "clients/fetch.h"
+#include "clients/base/jsonx.h"
 #include "clients/plane.h"
 #include "clients/store.h"
 #include "reconcile/pipeline.h"
@@ -89,8 +89,7 @@ static const char *meaning(const struct fetch_answer *answer)
 static bool ask(const char *what, const struct settings *settings, struct questions *questions,
                 const char *header)
 {
-    const struct fetch_options options = {.timeout_ms = settings->upstream_timeout_s * 1000,
-                                          .per_host = (unsigned)settings->upstream_concurrency};
+    const struct fetch_options options = upstream_options(settings);
     const char *const headers[] = {"Accept: application/json", header, NULL};
     struct fetch *fetch = NULL;
     struct why why;
@@ -182,7 +181,7 @@ static bool check_projects(const struct settings *settings, struct plane *plane,
 
 static bool check_plane(const struct settings *settings)
 {
-    const struct fetch_options options = {.timeout_ms = settings->upstream_timeout_s * 1000, .per_host = 1};
+    const struct fetch_options options = upstream_options(settings);
     struct plane *plane = NULL;
     struct fetch *fetch = NULL;
     struct why why;
@@ -220,7 +219,7 @@ static bool check_telegram(const struct settings *settings)
 /* Nothing is sent to its endpoints, for it would be an event: that it answers at all must do. */
 static bool check_orchestrator(const struct settings *settings)
 {
-    const struct fetch_options options = {.timeout_ms = settings->upstream_timeout_s * 1000, .per_host = 1};
+    const struct fetch_options options = upstream_options(settings);
     struct fetch *fetch = NULL;
     struct why why;
     if (settings->advance_via != ADVANCE_VIA_WEBHOOK) {
@@ -243,11 +242,24 @@ static bool check_orchestrator(const struct settings *settings)
     return tell("webhooks", good, good ? "the orchestrator answers" : words);
 }
 
+static void check_certificates(const struct settings *settings, json_t *problems)
+{
+    struct certificate_pair pair;
+    struct why why;
+    if (setup_certificates(settings, &pair, &why) == ERR_OK)
+        certificate_pair_done(&pair);
+    else
+        json_push(problems, json_text(why.text));
+}
+
 int check(void)
 {
     json_t *settings_problems = json_array(), *pipeline_problems = json_array();
     struct setup setup;
     bool good = setup_load(&setup, settings_problems, pipeline_problems) == ERR_OK;
+    if (setup.settings)
+        check_certificates(setup.settings, settings_problems);
+    good &= json_array_size(settings_problems) == 0;
     if (tell_problems("settings", settings_problems))
         tell("settings", true, "");
     if (tell_problems("pipeline", pipeline_problems) && setup.pipeline) {

@@ -6,7 +6,10 @@
 #define RECONCILED_COMMANDS_H
 
 #include <jansson.h>
+#include <stdbool.h>
 
+#include "clients/certificates.h"
+#include "clients/fetch.h"
 #include "reconcile/pass.h"
 
 /* What every command but --help needs, read once and checked. */
@@ -18,6 +21,9 @@ struct setup {
 /* setup_load: from the environment. `settings_problems` and `pipeline_problems` (arrays of strings) get one
  * line per problem; ERR_INVALID if there was any. What could be read is there even then. */
 ATTR_NODISCARD enum err setup_load(struct setup *ret, json_t *settings_problems, json_t *pipeline_problems);
+/* setup_certificates: what our own listener speaks TLS with; an empty pair when it is not to. */
+ATTR_NODISCARD enum err setup_certificates(const struct settings *settings, struct certificate_pair *ret,
+                                           struct why *why);
 void setup_done(struct setup *setup);
 
 /* What works with the outside, as a pass needs it. */
@@ -25,12 +31,18 @@ struct services {
     struct pass_world world;
     atomic_bool stopping;
 };
+/* upstream_options: how the fetcher is to work. Borrows from the settings. */
+struct fetch_options upstream_options(const struct settings *settings);
 ATTR_NODISCARD enum err services_open(const struct setup *setup, struct services *ret, struct why *why);
 void services_close(struct services *services);
 
 int serve(const struct setup *setup);
 int run_once(const struct setup *setup, const struct pass_request *request);
 int migrate(const struct setup *setup);
+/* health: of the service that runs with this setup; `ready`: of its readiness. */
+int health(const struct setup *setup, bool ready);
+/* manual: prints the manual page. */
+int manual(void);
 /* check: loads the setup itself, for what is wrong with it is part of its report. */
 int check(void);
 

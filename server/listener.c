@@ -28,11 +28,14 @@ enum { DESCRIPTORS_ELSE = 128, WORKERS_PER_PROCESSOR = 2, FLUSH_MS = 500 };
 enum { WORKERS_MIN = LIMIT_CONNECTIONS / LIMIT_CONNECTIONS_PER_WORKER };
 /* Far beyond LIMIT_CONNECTIONS, see start_daemon. */
 enum { NEVER_PER_WORKER = 16384 };
+/* GnuTLS's own default still has TLS 1.0 and 1.1. */
+#define TLS_PRIORITIES "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
 
 struct listener {
     struct request_world world;
     struct MHD_Daemon *daemon;
     struct acceptor *acceptor;
+    char said[256]; /* by the library while it was started, and why it was not */
     char address[INET6_ADDRSTRLEN + 16];
 };
 
@@ -40,12 +43,14 @@ struct listener {
 
 static void on_message(void *arg, const char *fmt, va_list args)
 {
+    struct listener *listener = arg;
     char text[256];
-    (void)arg;
     /* Peers reset all the time; the library's words are for who looks for a fault. */
     int len = vsnprintf(text, sizeof text, fmt, args);
     if (len > 0 && (size_t)len < sizeof text && text[len - 1] == '\n')
         text[len - 1] = '\0';
+    if (!listener->daemon) /* it has no other thread yet */
+        snprintf(listener->said, sizeof listener->said, "%s", text);
     log_debug("microhttpd", LOG_S("text", text));
 }
 
@@ -193,11 +198,20 @@ static unsigned count_waiting(unsigned connections)
 
 /* The library's own limit must never be reached: a worker of its that meets a connection too many keeps its
  * mutex locked, and with it stands still for ever (0.9.75, new_connection_process_). */
-static struct MHD_Daemon *start_daemon(struct listener *listener, unsigned workers)
+static struct MHD_Daemon *start_daemon(struct listener *listener, unsigned workers,
+                                       const struct listener_options *options)
 {
+    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC |
+                     MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ERROR_LOG | (options->certificate ? MHD_USE_TLS : 0);
+    struct MHD_OptionItem tls[] = {
+        {MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)(uintptr_t)options->certificate},
+        {MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)options->key},
+        {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)TLS_PRIORITIES},
+        {MHD_OPTION_END, 0, NULL},
+    };
     /* The logger stands first, or what goes wrong in the other options is printed past it. */
     struct MHD_OptionItem items[] = {
-        {MHD_OPTION_EXTERNAL_LOGGER, (intptr_t)on_message, NULL},
+        {MHD_OPTION_EXTERNAL_LOGGER, (intptr_t)on_message, listener},
         {MHD_OPTION_THREAD_POOL_SIZE, (intptr_t)workers, NULL},
         {MHD_OPTION_CONNECTION_LIMIT, (intptr_t)(NEVER_PER_WORKER * workers), NULL},
         {MHD_OPTION_CONNECTION_MEMORY_LIMIT, LIMIT_CONNECTION_MEMORY, NULL},
@@ -207,9 +221,9 @@ static struct MHD_Daemon *start_daemon(struct listener *listener, unsigned worke
         {MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)on_target, listener},
         {MHD_OPTION_END, 0, NULL},
     };
-    return MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC |
-                                MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ERROR_LOG,
-                            0, NULL, NULL, on_request, listener, MHD_OPTION_ARRAY, items, MHD_OPTION_END);
+    const struct MHD_OptionItem *last = options->certificate ? tls : &tls[ARRAY_LEN(tls) - 1];
+    return MHD_start_daemon(flags, 0, NULL, NULL, on_request, listener, MHD_OPTION_ARRAY, items,
+                            MHD_OPTION_ARRAY, last, MHD_OPTION_END);
 }
 
 enum err listener_start(const struct listener_options *options, struct listener **ret, struct why *why)
@@ -233,9 +247,9 @@ enum err listener_start(const struct listener_options *options, struct listener 
     describe(fd, listener->address, sizeof listener->address);
     err = offload_start(LIMIT_HANDLER_THREADS, LIMIT_WAITING_REQUESTS, &listener->world.offload, why);
     if (!err) {
-        listener->daemon = start_daemon(listener, workers);
+        listener->daemon = start_daemon(listener, workers, options);
         if (!listener->daemon)
-            err = why_set(why, ERR_INTERNAL, "the HTTP listener cannot be started");
+            err = why_set(why, ERR_INTERNAL, "the HTTP listener cannot be started: %s", listener->said);
     }
     if (err)
         close(fd);

@@ -2,6 +2,9 @@
  *
  * Listener threads never wait: handlers that touch the database run on threads of their own (offload.h), and
  * those that wait for a pass leave their connection suspended (request_defer).
+ *
+ * With a certificate it speaks TLS 1.2 and 1.3 and nothing else. A handshake under way is a request that has
+ * not come yet, with the same deadline and first to go when connections run short.
  */
 #ifndef RECONCILED_LISTENER_H
 #define RECONCILED_LISTENER_H
@@ -18,6 +21,8 @@ struct route;
 struct listener_options {
     const struct listen_address *address;
     const char *token; /* NULL: none; then only a loopback address is listened on */
+    /* PEM texts; NULL: plain HTTP. Read at the start alone. */
+    const char *certificate, *key;
     const struct route *routes;
     struct app *app;
     unsigned workers;          /* 0: by the number of processors */

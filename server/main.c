@@ -32,6 +32,8 @@ static int run_command(const struct options *options)
         status = serve(&setup);
     else if (options->command == COMMAND_RUN)
         status = run_once(&setup, &options->run);
+    else if (options->command == COMMAND_HEALTH)
+        status = health(&setup, options->ready);
     else
         status = migrate(&setup);
     setup_done(&setup);
@@ -53,6 +55,8 @@ int main(int argc, char **argv)
     switch (options.command) {
     case COMMAND_HELP:
         return help();
+    case COMMAND_MANUAL:
+        return manual();
     case COMMAND_VERSION:
         return puts("reconciled " RECONCILED_VERSION) < 0 ? EXIT_FAILED : EXIT_DONE;
     case COMMAND_CHECK:
@@ -60,6 +64,7 @@ int main(int argc, char **argv)
     case COMMAND_SERVE:
     case COMMAND_RUN:
     case COMMAND_MIGRATE:
+    case COMMAND_HEALTH:
         break;
     }
     return run_command(&options);

@@ -15,11 +15,13 @@ const char *options_usage(void)
            "       reconciled check        settings, pipeline, database, Gitea, Plane, Telegram: one line "
            "each\n"
            "       reconciled migrate      create the tables that are missing\n"
-           "       reconciled --help | --version\n"
+           "       reconciled health       is the service that runs with these settings alive?\n"
+           "           --ready             and its database there?\n"
+           "       reconciled --help | --manual | --version\n"
            "\n"
-           "Exit status: 0 done; 1 something failed, or check found something bad; 2 wrong usage, settings "
-           "or\n"
-           "pipeline; 3 run: not run, because it is switched off.\n";
+           "Exit status: 0 done; 1 something failed, or check or health found something bad; 2 wrong "
+           "usage,\n"
+           "settings or pipeline; 3 run: not run, because it is switched off.\n";
 }
 
 /* The value of "--name value" or "--name=value" at argv[*at], which moves over it; NULL: it is not that
@@ -61,9 +63,10 @@ enum err options_read(int argc, char *const *argv, struct options *ret, struct w
         const char *word;
         enum command command;
     } commands[] = {
-        {"serve", COMMAND_SERVE},     {"run", COMMAND_RUN},           {"check", COMMAND_CHECK},
-        {"migrate", COMMAND_MIGRATE}, {"--help", COMMAND_HELP},       {"-h", COMMAND_HELP},
-        {"help", COMMAND_HELP},       {"--version", COMMAND_VERSION}, {"version", COMMAND_VERSION},
+        {"serve", COMMAND_SERVE},     {"run", COMMAND_RUN},         {"check", COMMAND_CHECK},
+        {"migrate", COMMAND_MIGRATE}, {"health", COMMAND_HEALTH},   {"--help", COMMAND_HELP},
+        {"-h", COMMAND_HELP},         {"help", COMMAND_HELP},       {"--version", COMMAND_VERSION},
+        {"version", COMMAND_VERSION}, {"--manual", COMMAND_MANUAL},
     };
     *ret = (struct options){.command = COMMAND_SERVE, .run = {.trigger = TRIGGER_COMMAND}};
     if (argc < 2)
@@ -77,6 +80,10 @@ enum err options_read(int argc, char *const *argv, struct options *ret, struct w
     for (int at = 2; at < argc; at++) {
         if (strcmp(argv[at], "--help") == 0 || strcmp(argv[at], "-h") == 0) {
             ret->command = COMMAND_HELP;
+            continue;
+        }
+        if (ret->command == COMMAND_HEALTH && strcmp(argv[at], "--ready") == 0) {
+            ret->ready = true;
             continue;
         }
         if (ret->command != COMMAND_RUN)

@@ -4,7 +4,16 @@
 
 #include "reconcile/pass.h"
 
-enum command { COMMAND_SERVE, COMMAND_RUN, COMMAND_CHECK, COMMAND_MIGRATE, COMMAND_HELP, COMMAND_VERSION };
+enum command {
+    COMMAND_SERVE,
+    COMMAND_RUN,
+    COMMAND_CHECK,
+    COMMAND_MIGRATE,
+    COMMAND_HEALTH,
+    COMMAND_HELP,
+    COMMAND_MANUAL,
+    COMMAND_VERSION
+};
 
 /* Exit statuses, as --help lists them. */
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_SWITCHED_OFF = 3 };
@@ -12,6 +21,7 @@ enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_SWITCHED_OFF = 3 };
 struct options {
     enum command command;
     struct pass_request run; /* of COMMAND_RUN */
+    bool ready;              /* of COMMAND_HEALTH */
 };
 
 /* options_read: ERR_INVALID with words when the line makes no sense. */

@@ -11,6 +11,7 @@
 #include "handlers/app.h"
 #include "handlers/handler.h"
 #include "reconcile/explain.h"
+#include "reconcile/hook_watch.h"
 #include "reconcile/inquiry.h"
 #include "reconcile/notifier.h"
 #include "reconcile/resolver.h"
@@ -46,64 +47,91 @@ static void unblock_signals(const sigset_t *set)
     (void)pthread_sigmask(SIG_UNBLOCK, set, NULL);
 }
 
+/* The watchdog is fed by this thread and for the sweeper: a pass that does not end or is not begun starves
+ * it. */
 static void wait_for_stop(const sigset_t *set, struct listener *listener, struct sweeper *sweeper)
 {
     const struct timespec tick = {.tv_sec = TICK_S};
     while (sigtimedwait(set, NULL, &tick) < 0) {
         struct why why;
         listener_tick(listener);
-        if (sweeper_alive(sweeper, &why))
+        if (sweeper_alive(sweeper, clock_mono_ms(), &why))
             notify_send("WATCHDOG=1");
     }
 }
 
-/* Both at work, or neither. */
-static enum err threads_start(struct sweeper *sweeper, struct notifier *notifier, struct why *why)
+static void threads_stop(const struct app *app, const struct pass_world *world, struct hook_watch *watch)
 {
-    enum err err = notifier ? notifier_start(notifier, why) : ERR_OK;
+    sweeper_stop(app->sweeper); /* which tells all that it ends */
+    hook_watch_stop(watch);
+    notifier_stop(world->notifier);
+    inquirer_stop(app->inquirer);
+}
+
+/* All at work, or none. */
+static enum err threads_start(const struct app *app, struct pass_world *world, struct hook_watch **ret_watch,
+                              struct why *why)
+{
+    enum err err = world->notifier ? notifier_start(world->notifier, why) : ERR_OK;
+    if (!err)
+        err = sweeper_start(app->sweeper, why);
+    if (!err)
+        err = hook_watch_start(world, sweeper_status(app->sweeper), NULL, ret_watch, why);
     if (err)
-        return err;
-    err = sweeper_start(sweeper, why);
-    if (err)
-        notifier_stop(notifier);
+        threads_stop(app, world, NULL);
     return err;
 }
 
 /* Whoever waits for a pass or an upstream is told before the listener drains; what still waits for the
  * database then is cut short. */
 static void stop(const sigset_t *set, struct listener *listener, const struct app *app,
-                 const struct pass_world *world)
+                 const struct pass_world *world, struct hook_watch *watch)
 {
     log_info("stopping");
     notify_send("STOPPING=1");
     unblock_signals(set);
-    sweeper_stop(app->sweeper);
-    notifier_stop(world->notifier);
-    inquirer_stop(app->inquirer);
+    threads_stop(app, world, watch);
     listener_drain(listener, LIMIT_STOP_MS);
     store_interrupt(app->store);
     listener_stop(listener);
     log_info("stopped");
 }
 
+static enum err listen_start(const struct settings *settings, struct app *app, struct listener **ret,
+                             struct why *why)
+{
+    struct listen_address address;
+    struct certificate_pair pair;
+    if (!settings_listen_parse(settings->http_listen, &address))
+        return why_set(why, ERR_INVALID, "ORCH_HTTP_LISTEN is no address");
+    enum err err = setup_certificates(settings, &pair, why);
+    if (err)
+        return err;
+    const struct listener_options options = {.address = &address,
+                                             .token = settings->api_token,
+                                             .certificate = pair.certificate,
+                                             .key = pair.key,
+                                             .routes = routes_table(),
+                                             .app = app};
+    err = listener_start(&options, ret, why);
+    if (pair.certificate && pair.ends_us < clock_wall_us())
+        log_warn("the certificate of ORCH_TLS_CERT_FILE has run out: clients will refuse it");
+    certificate_pair_done(&pair);
+    return err;
+}
+
 static int serve_with(const struct setup *setup, struct services *services, struct app *app,
                       const sigset_t *set)
 {
-    struct listen_address address;
     struct listener *listener = NULL;
     struct why why;
-    if (!settings_listen_parse(setup->settings->http_listen, &address)) {
-        log_error("cannot start", LOG_S("reason", "ORCH_HTTP_LISTEN is no address"));
-        return EXIT_USAGE;
-    }
-    const struct listener_options options = {
-        .address = &address, .token = setup->settings->api_token, .routes = routes_table(), .app = app};
-    enum err err = listener_start(&options, &listener, &why);
+    enum err err = listen_start(setup->settings, app, &listener, &why);
     if (err) {
         log_error("cannot start", LOG_S("reason", why.text));
         return err == ERR_INVALID ? EXIT_USAGE : EXIT_FAILED;
     }
-    err = threads_start(app->sweeper, services->world.notifier, &why);
+    struct hook_watch *watch = NULL;
+    err = threads_start(app, &services->world, &watch, &why);
     if (err) {
         log_error("cannot start", LOG_S("reason", why.text));
         listener_stop(listener);
@@ -113,7 +141,7 @@ static int serve_with(const struct setup *setup, struct services *services, stru
              LOG_S("database", store_describe(services->world.store)));
     notify_send("READY=1");
     wait_for_stop(set, listener, app->sweeper);
-    stop(set, listener, app, &services->world);
+    stop(set, listener, app, &services->world, watch);
     return EXIT_DONE;
 }
 

@@ -2,8 +2,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "clients/base/jsonx.h"
 #include "clients/base/log.h"
-#include "clients/fetch.h"
 #include "clients/gitea.h"
 #include "clients/orchestrator.h"
 #include "clients/plane.h"
@@ -21,6 +21,17 @@ static const char *lookup(const char *name)
     return getenv(name);
 }
 
+static enum err check_authorities(const struct settings *settings, json_t *problems)
+{
+    struct why why;
+    enum err err = settings->ca_file ? certificates_check(settings->ca_file, &why) : ERR_OK;
+    if (err) {
+        AUTO_FREE char *line = mem_printf("ORCH_CA_FILE: %s", why.text);
+        json_push(problems, json_text(line));
+    }
+    return err;
+}
+
 enum err setup_load(struct setup *ret, json_t *settings_problems, json_t *pipeline_problems)
 {
     *ret = (struct setup){.settings = NULL};
@@ -29,10 +40,21 @@ enum err setup_load(struct setup *ret, json_t *settings_problems, json_t *pipeli
         return err;
     log_set_format((enum log_format)ret->settings->log_format);
     log_set_level((enum log_level)ret->settings->log_level);
-    err = pipeline_load_file(ret->settings->pipeline_file, &ret->pipeline, pipeline_problems);
-    if (err)
-        return err;
-    return settings_check_stages(ret->settings, ret->pipeline, settings_problems);
+    err = check_authorities(ret->settings, settings_problems);
+    enum err bad = pipeline_load_file(ret->settings->pipeline_file, &ret->pipeline, pipeline_problems);
+    if (!bad)
+        bad = settings_check_stages(ret->settings, ret->pipeline, settings_problems);
+    return err ? err : bad;
+}
+
+enum err setup_certificates(const struct settings *settings, struct certificate_pair *ret, struct why *why)
+{
+    *ret = (struct certificate_pair){.certificate = NULL};
+    if (!settings->tls_cert_file)
+        return ERR_OK;
+    struct why found;
+    enum err err = certificate_pair_load(settings->tls_cert_file, settings->tls_key_file, ret, &found);
+    return err ? why_set(why, err, "ORCH_TLS_CERT_FILE, ORCH_TLS_KEY_FILE: %s", found.text) : ERR_OK;
 }
 
 void setup_done(struct setup *setup)
@@ -54,11 +76,17 @@ static enum err orchestrator_open(const struct settings *settings, struct orches
     return orchestrator_new(&place, ret, why);
 }
 
+struct fetch_options upstream_options(const struct settings *settings)
+{
+    return (struct fetch_options){.timeout_ms = settings->upstream_timeout_s * 1000,
+                                  .per_host = (unsigned)settings->upstream_concurrency,
+                                  .ca_file = settings->ca_file};
+}
+
 enum err services_open(const struct setup *setup, struct services *ret, struct why *why)
 {
     const struct settings *settings = setup->settings;
-    const struct fetch_options fetch = {.timeout_ms = settings->upstream_timeout_s * 1000,
-                                        .per_host = (unsigned)settings->upstream_concurrency};
+    const struct fetch_options fetch = upstream_options(settings);
     *ret =
         (struct services){.world = {.settings = settings, .pipeline = setup->pipeline, .owner = uuid_new()}};
     ret->world.stopping = &ret->stopping;

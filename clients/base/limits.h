@@ -19,16 +19,18 @@
 #define LIMIT_HANDLER_THREADS 3u          /* threads for handlers that touch the database */
 #define LIMIT_CONNECTION_MEMORY ((size_t)16 * 1024) /* request line, headers and answer headers together */
 #define LIMIT_REQUEST_DRAIN ((size_t)1024 * 1024)   /* of a body that is read only to be thrown away */
-#define LIMIT_READ_MS 10000 /* from the first line of a request to the end of its body */
-#define LIMIT_IDLE_MS 60000 /* between two requests of one connection */
-#define LIMIT_SEND_MS 60000 /* for a peer to take a whole answer */
-#define LIMIT_STOP_MS 5000  /* for requests under way when the service stops */
+#define LIMIT_READ_MS 10000  /* from the first line of a request to the end of its body */
+#define LIMIT_IDLE_MS 60000  /* between two requests of one connection */
+#define LIMIT_SEND_MS 60000  /* for a peer to take a whole answer */
+#define LIMIT_HEALTH_MS 5000 /* for us to answer our own health check */
+#define LIMIT_STOP_MS 5000   /* for requests under way when the service stops */
 
 /* Answers of upstreams: Plane's bodies carry whole HTML descriptions, so several MiB. */
 #define LIMIT_UPSTREAM_BODY ((size_t)8 * 1024 * 1024)
 #define LIMIT_UPSTREAM_PAGES 200u /* pages of one list; 10,000 rows of 50 */
 #define LIMIT_CLOSED_PULL_PAGES \
-    20u /* how far back a merged pull request is searched for behind a closed one */
+    20u                      /* how far back a merged pull request is searched for behind a closed one */
+#define LIMIT_HOOK_PAGES 10u /* of one repo's webhooks */
 #define LIMIT_RETRY_AFTER_S 3600
 
 /* Plane allows 60 calls a minute per key (A2 of the wire facts). */
@@ -65,6 +67,7 @@
 /* Settings and the pipeline. */
 #define LIMIT_SETTING_TEXT ((size_t)4096)
 #define LIMIT_SETTING_FILE ((size_t)64 * 1024) /* a secret's file; a setting that is JSON */
+#define LIMIT_PEM_FILE ((size_t)1024 * 1024)   /* certificates, a key; the system's bundle is a fifth of it */
 #define LIMIT_PROJECTS 500u
 #define LIMIT_REMARK 200u                /* characters of `reason` and `by` in PUT /reconcile/config */
 #define LIMIT_OVERRIDE_S (365LL * 86400) /* farthest `until` */
@@ -89,6 +92,11 @@
 #define LIMIT_REPLAY_TRIES 6    /* of one event, then it is given up */
 #define LIMIT_REPLAY_PAUSE_S 60 /* after the first; each of the next is twice as long */
 #define LIMIT_REPLAY_PAUSE_MAX_S 3600
+#define LIMIT_HOOKS_EVERY_S 900   /* between two looks at the webhooks of the senders */
+#define LIMIT_HOOKS_LOOK_MS 60000 /* longest such look */
+#define LIMIT_HOOKS_SHOWN 20u     /* bad webhooks named in the status; the counters count all */
+#define LIMIT_SILENCE_S 3600LL    /* a source of which so many events were lost within it, is silent */
+#define LIMIT_SILENCE_LOSSES 3u
 #define LIMIT_OUTBOX_KEPT 1000u /* sent messages kept, so that nothing is told twice */
 #define LIMIT_REPORTS_BYTES \
     ((size_t)2 * 1024 * 1024) /* reports kept in memory: beyond it the oldest lose their items */

@@ -61,7 +61,7 @@ static const struct metric_family families[] = {
                             .labels = {{"kind", WORDS("ci", "files", "review", "merged", "http")},
                                        {"verdict", WORDS("green", "red", "unknown")}}},
     [METRIC_HELD_TASKS] = {.name = "reconciled_held_tasks",
-                           .help = "Green tasks that the newest whole pass kept back.",
+                           .help = "What the newest whole pass found green and could not move yet.",
                            .type = METRIC_GAUGE},
     [METRIC_HTTP_REQUESTS] =
         {.name = "reconciled_http_requests_total",

@@ -94,6 +94,9 @@ class Sandbox:
         assert answer.status == 200, answer.body
         return answer.json()
 
+    def gitea(self, method, path, body=None):
+        return call(self.address, method, "/gitea/api/v1/" + path, body)
+
     def world(self, *repos, **more):
         return self.control("POST", "world", {"repos": list(repos), **more})
 

@@ -510,7 +510,8 @@ def test_an_approval_is_sent_as_pull_request_approved_and_a_dismissal_not_at_all
     pulls(box, {"number": 1, "head": "a"})
     box.shop("/hooks", method="POST", body={"type": "gitea", "active": True, "events": ["pull_request", "nonsense"],
                                             "config": {"url": url, "content_type": "json"}})
-    assert box.shop("/hooks").json()[0]["events"] == ["pull_request"]
+    events = box.shop("/hooks").json()[0]["events"]
+    assert {"pull_request", "pull_request_review", "pull_request_sync"} < set(events) and "nonsense" not in events and "push" not in events
     box.change(do="approve", number=1, user="ann")
     headers, body = got.get(timeout=10)
     assert headers["X-Gitea-Event"] == "pull_request_approved"

@@ -163,6 +163,24 @@ def test_check_says_in_one_line_each_how_everything_is(database, sandbox):
     assert program(database, sandbox, "check", ORCH_LOG_LEVEL="loud").returncode == 1
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_check_finds_the_states_of_plane_that_are_not_there(database, sandbox):
+    program(database, sandbox, "migrate")
+    project = "5f1c2f0e-3c55-4e1b-9d0e-2a64b1d8a001"
+    sandbox.control("POST", "plane", {"projects": [{"identifier": "SHOP", "id": project}]})
+    plane = {"ORCH_PLANE_URL": sandbox.url + "/plane", "ORCH_PLANE_API_TOKEN": "k", "ORCH_PLANE_WORKSPACE": "acme",
+             "ORCH_GITEA_URL": ""}
+    named = {**plane, "ORCH_PROJECTS_JSON": json.dumps([{"repo": "acme/app", "plane_project_id": project, "prefix": "SHOP"}])}
+    good = program(database, sandbox, "check", **named)
+    assert good.returncode == 0 and "\nplane     ok\n" in good.stdout
+    cases = [({**named, "ORCH_PLANE_STATES_JSON": '{"approved":"Blessed"}'}, "acme/app: .*Blessed"),
+             ({**named, "ORCH_PLANE_WORKSPACE": "elsewhere"}, "acme/app: .*403")]
+    for settings, words in cases:
+        bad = program(database, sandbox, "check", **settings)
+        assert bad.returncode == 1 and re.search(rf"^plane     BAD: .*{words}", bad.stdout, re.M), bad.stdout
+    assert "plane     off: no project" in program(database, sandbox, "check", **plane).stdout
+
+
 # ---- secrets ---- (22)
 
 

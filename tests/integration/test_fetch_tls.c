@@ -20,33 +20,21 @@
 #include "clients/base/err.h"
 #include "clients/base/text.h"
 #include "clients/fetch.h"
+#include "tests/support/tls_files.h"
 
 #define PATIENCE_MS 10000
 
 struct tls_server {
-    char folder[64], certificate[128], key[128];
+    struct tls_files files;
     pid_t pid;
     int64_t port;
 };
-
-static void make_certificate(struct tls_server *server)
-{
-    snprintf(server->folder, sizeof server->folder, "/tmp/reconciled-tls-XXXXXX");
-    assert_non_null(mkdtemp(server->folder));
-    snprintf(server->certificate, sizeof server->certificate, "%s/certificate.pem", server->folder);
-    snprintf(server->key, sizeof server->key, "%s/key.pem", server->folder);
-    AUTO_FREE char *command = mem_printf("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 "
-                                         "-nodes -days 2 -subj /CN=reconciled-test "
-                                         "-addext subjectAltName=IP:127.0.0.1 -keyout %s -out %s 2>/dev/null",
-                                         server->key, server->certificate);
-    assert_int_equal(system(command), 0);
-}
 
 static int server_start(void **state)
 {
     struct tls_server *server = mem_zero(1, sizeof *server);
     int out[2];
-    make_certificate(server);
+    tls_files_make(&server->files);
     assert_int_equal(pipe2(out, O_CLOEXEC), 0);
     server->pid = fork();
     assert_true(server->pid >= 0);
@@ -56,8 +44,8 @@ static int server_start(void **state)
         int null = open("/dev/null", O_RDWR);
         dup2(null, STDIN_FILENO);
         dup2(null, STDERR_FILENO);
-        execlp("openssl", "openssl", "s_server", "-accept", "127.0.0.1:0", "-cert", server->certificate,
-               "-key", server->key, "-www", (char *)NULL);
+        execlp("openssl", "openssl", "s_server", "-accept", "127.0.0.1:0", "-cert", server->files.certificate,
+               "-key", server->files.key, "-www", (char *)NULL);
         _exit(127);
     }
     close(out[1]);
@@ -82,17 +70,16 @@ static int server_stop(void **state)
     struct tls_server *server = *state;
     kill(server->pid, SIGKILL);
     waitpid(server->pid, NULL, 0);
-    unlink(server->certificate);
-    unlink(server->key);
-    rmdir(server->folder);
+    tls_files_remove(&server->files);
     free(server);
     return 0;
 }
 
-static struct fetch_answer *get_once(const char *url, const char *ca_file)
+static struct fetch_answer *get_once(const char *url, const char *ca_file, bool ourselves)
 {
     struct fetch *fetch = NULL;
-    const struct fetch_options options = {.timeout_ms = PATIENCE_MS, .per_host = 1, .ca_file = ca_file};
+    const struct fetch_options options = {
+        .timeout_ms = PATIENCE_MS, .per_host = 1, .ca_file = ca_file, .ourselves = ourselves};
     assert_int_equal(fetch_new(&options, &fetch, NULL), ERR_OK);
     struct fetch_inbox *inbox = fetch_inbox_new(fetch);
     fetch_send(inbox, &(struct fetch_request){.method = "GET", .url = url});
@@ -106,7 +93,7 @@ static void a_certificate_of_our_own_authority_is_trusted(void **state)
 {
     const struct tls_server *server = *state;
     AUTO_FREE char *url = mem_printf("https://127.0.0.1:%d/", (int)server->port);
-    struct fetch_answer *answer = get_once(url, server->certificate);
+    struct fetch_answer *answer = get_once(url, server->files.certificate, false);
     assert_string_equal(answer->words, "");
     assert_int_equal(answer->result, FETCH_ANSWERED);
     assert_int_equal(answer->status, 200);
@@ -117,7 +104,7 @@ static void an_unknown_certificate_is_not_trusted(void **state)
 {
     const struct tls_server *server = *state;
     AUTO_FREE char *url = mem_printf("https://127.0.0.1:%d/", (int)server->port);
-    struct fetch_answer *answer = get_once(url, NULL);
+    struct fetch_answer *answer = get_once(url, NULL, false);
     assert_int_equal(answer->result, FETCH_UNREACHABLE);
     assert_string_equal(answer->words, "its TLS certificate is not trusted");
     fetch_answer_free(answer);
@@ -129,9 +116,19 @@ static void a_certificate_for_another_name_is_not_trusted(void **state)
 {
     const struct tls_server *server = *state;
     AUTO_FREE char *url = mem_printf("https://localhost:%d/", (int)server->port);
-    struct fetch_answer *answer = get_once(url, server->certificate);
+    struct fetch_answer *answer = get_once(url, server->files.certificate, false);
     assert_int_equal(answer->result, FETCH_UNREACHABLE);
     assert_string_equal(answer->words, "its TLS certificate is not trusted");
+    fetch_answer_free(answer);
+}
+
+static void we_ourselves_are_believed(void **state)
+{
+    const struct tls_server *server = *state;
+    AUTO_FREE char *url = mem_printf("https://localhost:%d/", (int)server->port);
+    struct fetch_answer *answer = get_once(url, NULL, true);
+    assert_string_equal(answer->words, "");
+    assert_int_equal(answer->status, 200);
     fetch_answer_free(answer);
 }
 
@@ -147,6 +144,7 @@ int main(void)
         cmocka_unit_test(a_certificate_of_our_own_authority_is_trusted),
         cmocka_unit_test(an_unknown_certificate_is_not_trusted),
         cmocka_unit_test(a_certificate_for_another_name_is_not_trusted),
+        cmocka_unit_test(we_ourselves_are_believed),
     };
     int failed = cmocka_run_group_tests(tests, server_start, server_stop);
     curl_global_cleanup();

@@ -58,7 +58,7 @@ static void who_sends_one_request_and_its_end_is_answered_and_closed(void **stat
     (void)state;
     struct http_client *client = http_open(fixture.address);
     assert_true(http_say(client, "GET /echo HTTP/1.1\r\n" HOST "\r\n"));
-    assert_int_equal(shutdown(client->fd, SHUT_WR), 0);
+    http_end(client);
     struct http_answer *answer = http_read(client, false);
     assert_int_equal(answer->status, 200);
     free(answer);
@@ -234,7 +234,7 @@ static void who_leaves_while_waiting_is_let_go(void **state)
     sem_wait(&fixture.was_deferred);
     listener_tick(fixture.listener);
     assert_false(http_ended(client, 0));
-    assert_int_equal(shutdown(client->fd, SHUT_WR), 0);
+    http_end(client);
     bool ended = false;
     for (int i = 0; i < 1000 && !ended; i++) {
         listener_tick(fixture.listener);
@@ -432,5 +432,5 @@ int main(void)
         LISTENER_TEST(a_stop_in_the_middle_of_traffic_is_clean),
     };
     (void)signal(SIGPIPE, SIG_IGN);
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return LISTENER_TEST_RUN(tests);
 }

@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 #include <curl/curl.h>
+#include <libpq-fe.h>
 
 #include "clients/base/jsonx.h"
 #include "clients/base/log.h"
@@ -345,6 +346,41 @@ static void two_processes_tell_each_message_once(void **state)
     assert_int_equal(waiting(), 0);
 }
 
+static void await_value(const char *sql, const char *expected)
+{
+    for (bool same = false; !same;) {
+        AUTO_FREE char *value = pg_server_value(scene.server, DATABASE, sql);
+        same = value && strcmp(value, expected) == 0;
+    }
+}
+
+static void run_on_postgresql(PGconn *connection, const char *sql)
+{
+    PGresult *result = PQexec(connection, sql);
+    assert_int_equal(PQresultStatus(result), PGRES_COMMAND_OK);
+    PQclear(result);
+}
+
+static void what_another_told_before_the_lease_was_ours_is_not_told_again(void **state)
+{
+    (void)state;
+    if (on_sqlite())
+        return; /* where nobody can be held up between two statements */
+    write_messages(1);
+    AUTO_FREE char *url = pg_server_url(scene.server, DATABASE);
+    PGconn *other = PQconnectdb(url);
+    run_on_postgresql(other, "BEGIN");
+    run_on_postgresql(other, "LOCK TABLE reconcile_leases");
+    process_start(&scene.first); /* has seen the message, and waits for the lease */
+    await_value("SELECT count(*) FROM pg_locks WHERE NOT granted", "1");
+    run_on_postgresql(other, "UPDATE reconcile_outbox SET sent_at = now()");
+    run_on_postgresql(other, "COMMIT");
+    PQfinish(other);
+    write_message("the next");
+    notifier_wake(scene.first.notifier);
+    assert_told(1, "the next");
+}
+
 static void a_stop_ends_a_call_and_leaves_its_message(void **state)
 {
     (void)state;
@@ -409,6 +445,7 @@ static int run_on(const char *kind)
         TEST(a_failure_leaves_the_message_and_gives_the_lease_back),
         TEST(a_text_that_telegram_will_not_show_holds_up_nobody),
         TEST(two_processes_tell_each_message_once),
+        TEST(what_another_told_before_the_lease_was_ours_is_not_told_again),
         TEST(a_stop_ends_a_call_and_leaves_its_message),
         TEST(what_was_sent_and_not_marked_is_marked_before_anything_else),
     };

@@ -213,7 +213,7 @@ static void the_schema_may_have_any_name_and_is_made_when_missing(void **state)
     assert_int_equal(pg_scene_number(scene, "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"), 0);
     assert_int_equal(pg_scene_number(scene, "SELECT count(*) FROM pg_tables"
                                             " WHERE schemaname = 'Orch''s \"own\"; schema\\'"),
-                     9);
+                     10);
     pg_scene_exec(scene, "INSERT INTO \"Orch's \"\"own\"\"; schema\\\".tasks (stage, updated_at)"
                          " VALUES ('development', now() - interval '1 day')");
     struct store_stuck stuck = pg_scene_stuck(store);

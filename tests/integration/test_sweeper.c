@@ -11,8 +11,10 @@
 #include <pthread.h>
 
 #include "clients/base/jsonx.h"
+#include "clients/base/limits.h"
 #include "clients/base/log.h"
 #include "clients/base/metric.h"
+#include "clients/base/text.h"
 #include "clients/plane.h"
 #include "clients/store.h"
 #include "reconcile/pipeline.h"
@@ -251,11 +253,54 @@ static void idle_is_alive(void **state)
 {
     (void)state;
     struct why why;
-    assert_true(sweeper_alive(bench.sweeper, &why));
+    assert_true(sweeper_alive(bench.sweeper, clock_mono_ms(), &why));
     request((struct pass_request){0});
     start();
     wait_for_reports(1);
-    assert_true(sweeper_alive(bench.sweeper, &why));
+    assert_true(sweeper_alive(bench.sweeper, clock_mono_ms(), &why));
+    assert_true(sweeper_alive(bench.sweeper, clock_mono_ms() + LIMIT_PASS_MS, &why));
+}
+
+/* How a pass under way looks after as long as it may take, and after twice that. */
+static struct {
+    bool alive, alive_later;
+    struct why why;
+} seen_late;
+
+static void look_late(void *arg)
+{
+    (void)arg;
+    int64_t end_ms = clock_mono_ms() + LIMIT_PASS_MS;
+    seen_late.alive = sweeper_alive(bench.sweeper, end_ms, &seen_late.why);
+    seen_late.alive_later = sweeper_alive(bench.sweeper, end_ms + LIMIT_PASS_MS, &seen_late.why);
+}
+
+static void a_pass_that_takes_far_too_long_is_no_life(void **state)
+{
+    (void)state;
+    sqlite_file_exec(
+        "INSERT INTO tasks (id, plane_id, work_item_id, title, repo, branch, stage, updated_at) VALUES "
+        "(1, 'p', 'ORCH-44', 't', 'acme/app', 'b', 'development', datetime('now', '-1 hour'))");
+    facts_hook(look_late, NULL);
+    request((struct pass_request){0});
+    start();
+    wait_for_reports(1);
+    assert_true(seen_late.alive);
+    assert_false(seen_late.alive_later);
+    assert_non_null(strstr(seen_late.why.text, "has been running for"));
+}
+
+static void a_pass_that_is_far_overdue_is_no_life(void **state)
+{
+    (void)state;
+    struct why why;
+    request((struct pass_request){0});
+    start();
+    wait_for_reports(1);
+    int64_t next_ms = clock_mono_ms() + (int64_t)86400 * 1000 * 11 / 10;
+    do /* who waits is told a moment before the pass is over for the sweeper itself */
+        assert_false(sweeper_alive(bench.sweeper, next_ms + 2 * LIMIT_PASS_MS, &why));
+    while (!strstr(why.text, "a pass is overdue by"));
 }
 
 static void the_gauges_and_counters_follow_the_passes(void **state)
@@ -306,6 +351,8 @@ int main(void)
         TEST(a_running_pass_shows_what_was_asked),
         TEST(too_many_distinct_requests_are_refused),
         TEST(idle_is_alive),
+        TEST(a_pass_that_takes_far_too_long_is_no_life),
+        TEST(a_pass_that_is_far_overdue_is_no_life),
         TEST(the_gauges_and_counters_follow_the_passes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,46 +7,56 @@
 
 enum { SINCE_STATUS_SELECTABLE = 12302, SINCE_WORKFLOW_JOB = 12400, SINCE_WORKFLOW_RUN = 12500 };
 
+/* `group` asked for brings this one too; `only` brings it alone. */
 static const struct {
-    const char *name;
+    const char *name, *group, *only;
     int since;
 } known_events[] = {
-    {"create", 0},
-    {"delete", 0},
-    {"fork", 0},
-    {"push", 0},
-    {"issues", 0},
-    {"issue_assign", 0},
-    {"issue_label", 0},
-    {"issue_milestone", 0},
-    {"issue_comment", 0},
-    {"pull_request", 0},
-    {"pull_request_only", 0},
-    {"pull_request_assign", 0},
-    {"pull_request_label", 0},
-    {"pull_request_milestone", 0},
-    {"pull_request_comment", 0},
-    {"pull_request_review", 0},
-    {"pull_request_review_request", 0},
-    {"pull_request_sync", 0},
-    {"wiki", 0},
-    {"repository", 0},
-    {"release", 0},
-    {"package", 0},
-    {"status", SINCE_STATUS_SELECTABLE},
-    {"workflow_job", SINCE_WORKFLOW_JOB},
-    {"workflow_run", SINCE_WORKFLOW_RUN},
+    {.name = "create"},
+    {.name = "delete"},
+    {.name = "fork"},
+    {.name = "push"},
+    {.name = "issues", .only = "issues_only"},
+    {.name = "issue_assign", .group = "issues"},
+    {.name = "issue_label", .group = "issues"},
+    {.name = "issue_milestone", .group = "issues"},
+    {.name = "issue_comment", .group = "issues"},
+    {.name = "pull_request", .only = "pull_request_only"},
+    {.name = "pull_request_assign", .group = "pull_request"},
+    {.name = "pull_request_label", .group = "pull_request"},
+    {.name = "pull_request_milestone", .group = "pull_request"},
+    {.name = "pull_request_comment", .group = "pull_request"},
+    {.name = "pull_request_review", .group = "pull_request"},
+    {.name = "pull_request_review_request", .group = "pull_request"},
+    {.name = "pull_request_sync", .group = "pull_request"},
+    {.name = "wiki"},
+    {.name = "repository"},
+    {.name = "release"},
+    {.name = "package"},
+    {.name = "status", .since = SINCE_STATUS_SELECTABLE},
+    {.name = "workflow_job", .since = SINCE_WORKFLOW_JOB},
+    {.name = "workflow_run", .since = SINCE_WORKFLOW_RUN},
 };
 
-/* What is not known is ignored without a word; nothing given means push. */
+static bool is_given(const json_t *given, const char *name)
+{
+    for (size_t i = 0; i < json_array_size(given); i++) {
+        const char *text = json_string_value(json_array_get(given, i));
+        if (text && name && strcmp(text, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* What is not known is ignored without a word; nothing given means push. Each is listed by itself. */
 static json_t *events_taken(const json_t *given, int version)
 {
     json_t *events = json_array();
-    for (size_t i = 0; i < json_array_size(given); i++) {
-        const char *name = json_string_value(json_array_get(given, i));
-        for (size_t k = 0; name && k < ARRAY_LEN(known_events); k++)
-            if (strcmp(known_events[k].name, name) == 0 && version >= known_events[k].since)
-                json_push(events, json_text(name));
+    for (size_t i = 0; i < ARRAY_LEN(known_events); i++) {
+        bool wanted = is_given(given, known_events[i].name) || is_given(given, known_events[i].group) ||
+                      is_given(given, known_events[i].only);
+        if (wanted && version >= known_events[i].since)
+            json_push(events, json_text(known_events[i].name));
     }
     if (json_array_size(given) == 0)
         json_push(events, json_text("push"));

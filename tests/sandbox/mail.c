@@ -32,7 +32,7 @@ void mail_status(struct sandbox *sandbox, struct repo *repo, const struct commit
     /* 1.23.0 and 1.23.1 left X-Gitea-Event empty and sent it to who had ticked push. */
     bool odd = repo->world->version == 12300 || repo->world->version == 12301;
     if (repo->world->version >= 12300)
-        mailer_post(sandbox, repo, odd ? "" : "status", "status", odd ? "push" : "status", NULL, &out);
+        mailer_post(sandbox, repo, odd ? "" : "status", "status", odd ? "push" : "status", &out);
     else
         out_free(&out);
 }
@@ -55,7 +55,7 @@ void mail_push(struct sandbox *sandbox, struct repo *repo, const struct branch *
     gitea_put_user(&out, "pusher", repo->world, branch->commit->author);
     gitea_put_user(&out, "sender", repo->world, branch->commit->author);
     out_close(&out, '}');
-    mailer_post(sandbox, repo, "push", "push", "push", NULL, &out);
+    mailer_post(sandbox, repo, "push", "push", "push", &out);
 }
 
 void mail_create(struct sandbox *sandbox, struct repo *repo, const struct branch *branch)
@@ -67,7 +67,7 @@ void mail_create(struct sandbox *sandbox, struct repo *repo, const struct branch
     out_text(&out, "ref_type", "branch");
     put_origin(&out, repo, branch->commit->author);
     out_close(&out, '}');
-    mailer_post(sandbox, repo, "create", "create", "create", NULL, &out);
+    mailer_post(sandbox, repo, "create", "create", "create", &out);
 }
 
 void mail_delete(struct sandbox *sandbox, struct repo *repo, const char *branch)
@@ -79,7 +79,7 @@ void mail_delete(struct sandbox *sandbox, struct repo *repo, const char *branch)
     out_text(&out, "pusher_type", "user");
     put_origin(&out, repo, "dev");
     out_close(&out, '}');
-    mailer_post(sandbox, repo, "delete", "delete", "delete", NULL, &out);
+    mailer_post(sandbox, repo, "delete", "delete", "delete", &out);
 }
 
 static void post_pull(struct sandbox *sandbox, const struct repo *repo, const char *action,
@@ -89,15 +89,14 @@ static void post_pull(struct sandbox *sandbox, const struct repo *repo, const ch
         bool approved = review->state == REVIEW_APPROVED;
         mailer_post(sandbox, repo, approved ? "pull_request_approved" : "pull_request_rejected",
                     approved ? "pull_request_review_approved" : "pull_request_review_rejected",
-                    "pull_request", "pull_request_review", out);
+                    "pull_request_review", out);
     } else if (strcmp(action, "synchronized") == 0)
-        mailer_post(sandbox, repo, "pull_request", "pull_request_sync", "pull_request", "pull_request_sync",
-                    out);
+        mailer_post(sandbox, repo, "pull_request", "pull_request_sync", "pull_request_sync", out);
     else if (strcmp(action, "review_requested") == 0)
-        mailer_post(sandbox, repo, "pull_request", "pull_request_review_request", "pull_request",
+        mailer_post(sandbox, repo, "pull_request", "pull_request_review_request",
                     "pull_request_review_request", out);
     else
-        mailer_post(sandbox, repo, "pull_request", "pull_request", "pull_request", "pull_request_only", out);
+        mailer_post(sandbox, repo, "pull_request", "pull_request", "pull_request", out);
 }
 
 void mail_pull(struct sandbox *sandbox, struct repo *repo, const struct pull *pull, const char *action,

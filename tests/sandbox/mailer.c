@@ -286,25 +286,23 @@ static void enqueue(struct mailer *mailer, struct letter *letter, bool lose)
     pthread_mutex_unlock(&mailer->lock);
 }
 
-static bool hook_wants(const struct webhook *hook, const char *wanted, const char *wanted_too)
+static bool hook_wants(const struct webhook *hook, const char *wanted)
 {
-    for (size_t i = 0; hook->active && i < json_array_size(hook->events); i++) {
-        const char *name = json_string_value(json_array_get(hook->events, i));
-        if (strcmp(name, wanted) == 0 || (wanted_too && strcmp(name, wanted_too) == 0))
+    for (size_t i = 0; hook->active && i < json_array_size(hook->events); i++)
+        if (strcmp(json_string_value(json_array_get(hook->events, i)), wanted) == 0)
             return true;
-    }
     return false;
 }
 
 void mailer_post(struct sandbox *sandbox, const struct repo *repo, const char *event, const char *type,
-                 const char *wanted, const char *wanted_too, struct out *payload_take)
+                 const char *wanted, struct out *payload_take)
 {
     const struct world *world = sandbox->world;
     const struct letter blank = {.sender = MAIL_GITEA, .event = event, .type = type};
     size_t n_targets = repo->hooks.n + (world->hook_url ? 1 : 0);
     for (size_t i = 0; i < n_targets && world->mail_mode != MAIL_NONE; i++) {
         const struct webhook *hook = i < repo->hooks.n ? repo->hooks.items[i] : NULL;
-        if (hook && !hook_wants(hook, wanted, wanted_too))
+        if (hook && !hook_wants(hook, wanted))
             continue;
         struct letter *letter = mem_zero(1, sizeof *letter);
         *letter = blank;

@@ -33,9 +33,9 @@ void mailer_write(struct mailer *mailer, enum mail_sender sender, struct out *ou
 void mailer_reset(struct mailer *mailer);
 
 /* mailer_post: one event to every webhook that wants it. `event` and `type` are the two header values;
- * `wanted` and `wanted_too` (may be NULL) the names in a webhook's list that take it. Takes the payload. */
+ * `wanted` the name in a webhook's list that takes it. Takes the payload. */
 void mailer_post(struct sandbox *sandbox, const struct repo *repo, const char *event, const char *type,
-                 const char *wanted, const char *wanted_too, struct out *payload_take);
+                 const char *wanted, struct out *payload_take);
 
 /* mailer_post_plane: one event to Plane's webhook; tried again at once so many times while there is no
  * answer. `event` is static. mailer_gave_up: whether the last try of any has failed since this was last

@@ -8,12 +8,25 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <openssl/ssl.h>
+
 #include "clients/base/err.h"
 #include "clients/base/text.h"
 
 enum { GIVE_UP_S = 20 };
 
-struct http_client *http_open(const char *address)
+static SSL_CTX *tls_context; /* NULL: in the clear */
+
+void http_over_tls(bool on)
+{
+    SSL_CTX_free(tls_context);
+    tls_context = on ? SSL_CTX_new(TLS_client_method()) : NULL;
+    /* Or a read would wait for data behind a session ticket that came alone. */
+    if (tls_context)
+        SSL_CTX_clear_mode(tls_context, SSL_MODE_AUTO_RETRY);
+}
+
+struct http_client *http_open_bare(const char *address)
 {
     const char *colon = strrchr(address, ':');
     bool v6 = address[0] == '[';
@@ -35,8 +48,28 @@ struct http_client *http_open(const char *address)
     return client;
 }
 
+struct http_client *http_open(const char *address)
+{
+    struct http_client *client = http_open_bare(address);
+    if (!client || !tls_context)
+        return client;
+    client->tls = SSL_new(tls_context);
+    if (client->tls && SSL_set_fd(client->tls, client->fd) == 1)
+        (void)SSL_connect(client->tls); /* a peer that closed is found out when something is sent */
+    return client;
+}
+
+void http_end(struct http_client *client)
+{
+    if (client->tls)
+        (void)SSL_shutdown(client->tls);
+    (void)shutdown(client->fd, SHUT_WR);
+}
+
 void http_close(struct http_client *client)
 {
+    if (client)
+        SSL_free(client->tls);
     if (client && client->fd >= 0)
         close(client->fd);
     free(client);
@@ -45,7 +78,8 @@ void http_close(struct http_client *client)
 bool http_send(struct http_client *client, const char *bytes, size_t len)
 {
     while (len > 0) {
-        ssize_t n = send(client->fd, bytes, len, MSG_NOSIGNAL);
+        ssize_t n = client->tls ? SSL_write(client->tls, bytes, (int)len)
+                                : send(client->fd, bytes, len, MSG_NOSIGNAL);
         if (n <= 0)
             return false;
         bytes += n;
@@ -59,12 +93,36 @@ bool http_say(struct http_client *client, const char *text)
     return http_send(client, text, strlen(text));
 }
 
+enum got { GOT_END, GOT_BYTES, GOT_NOTHING };
+
+/* GOT_NOTHING: what came was TLS's own. */
+static enum got read_some(struct http_client *client)
+{
+    char *to = client->buffer + client->len;
+    size_t room = sizeof client->buffer - 1 - client->len;
+    ssize_t n = client->tls ? SSL_read(client->tls, to, (int)room) : recv(client->fd, to, room, 0);
+    if (n > 0)
+        client->len += (size_t)n;
+    if (n <= 0 && client->tls && SSL_get_error(client->tls, (int)n) == SSL_ERROR_WANT_READ)
+        return GOT_NOTHING;
+    return n > 0 ? GOT_BYTES : GOT_END;
+}
+
 static bool read_more(struct http_client *client)
 {
-    ssize_t n = recv(client->fd, client->buffer + client->len, sizeof client->buffer - 1 - client->len, 0);
-    if (n <= 0)
-        return false;
-    client->len += (size_t)n;
+    int64_t until_ms = clock_mono_ms() + (int64_t)GIVE_UP_S * 1000;
+    enum got got;
+    do
+        got = read_some(client);
+    while (got == GOT_NOTHING && clock_mono_ms() < until_ms);
+    return got == GOT_BYTES;
+}
+
+bool http_receive(struct http_client *client, size_t len)
+{
+    while (client->len < len)
+        if (!read_more(client))
+            return false;
     return true;
 }
 
@@ -139,7 +197,7 @@ bool http_ended(struct http_client *client, int wait_ms)
         client->len = 0;
         if (poll(&readable, 1, wait_ms) != 1)
             return false;
-    } while (read_more(client));
+    } while (read_some(client) != GOT_END);
     return true;
 }
 

@@ -1,4 +1,5 @@
-/* http_client.h - a client that sends exactly the bytes a test gives it and reads answers one by one. */
+/* http_client.h - a client that sends exactly the bytes a test gives it and reads answers one by one, in the
+ * clear or over TLS. */
 #ifndef RECONCILED_HTTP_CLIENT_H
 #define RECONCILED_HTTP_CLIENT_H
 
@@ -7,6 +8,7 @@
 
 struct http_client {
     int fd;
+    struct ssl_st *tls; /* NULL: in the clear */
     size_t len;
     char buffer[256 * 1024];
 };
@@ -18,14 +20,24 @@ struct http_answer {
     size_t body_len;
 };
 
+/* http_over_tls: what is opened from now on speaks TLS, or does not. Believes any certificate. */
+void http_over_tls(bool on);
+
 /* http_open: connects to "127.0.0.1:8787" or "[::1]:8787". Reads give up after 20 s, so that a test fails
  * instead of hanging. http_close: NULL is fine. */
 struct http_client *http_open(const char *address);
 void http_close(struct http_client *client);
+/* http_open_bare: the same without a word of TLS. */
+struct http_client *http_open_bare(const char *address);
+/* http_end: says that nothing more will be sent. */
+void http_end(struct http_client *client);
 
 /* http_send: all of it; false when the peer has closed. */
 bool http_send(struct http_client *client, const char *bytes, size_t len);
 bool http_say(struct http_client *client, const char *text);
+
+/* http_receive: this many bytes at least are in client->buffer; false when the peer closed before. */
+bool http_receive(struct http_client *client, size_t len);
 
 /* http_read: the next answer; `head_only` for one to HEAD. */
 struct http_answer *http_read(struct http_client *client, bool head_only);

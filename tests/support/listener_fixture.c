@@ -10,11 +10,13 @@
 
 #include "clients/base/jsonx.h"
 #include "clients/base/limits.h"
+#include "clients/certificates.h"
 #include "handlers/handler.h"
 #include "reconcile/settings.h"
 #include "server/listener.h"
 #include "server/routes.h"
 #include "tests/support/http_client.h"
+#include "tests/support/tls_files.h"
 
 /* ---- handlers ---- */
 
@@ -95,15 +97,48 @@ static int64_t fake_clock(void)
     return atomic_load(&fixture.fake_ms);
 }
 
+/* Empty: in the clear. */
+static struct tls_files tls_files;
+static struct certificate_pair tls_pair;
+
+int fixture_begin_tls(void **state)
+{
+    (void)state;
+    tls_files_make(&tls_files);
+    http_over_tls(true);
+    return certificate_pair_load(tls_files.certificate, tls_files.key, &tls_pair, NULL) == ERR_OK ? 0 : -1;
+}
+
+int fixture_end_tls(void **state)
+{
+    (void)state;
+    http_over_tls(false);
+    certificate_pair_done(&tls_pair);
+    tls_files_remove(&tls_files);
+    return 0;
+}
+
+const char *fixture_certificate(void)
+{
+    return tls_files.certificate;
+}
+
+struct listener_options fixture_options(const struct listen_address *address)
+{
+    return (struct listener_options){.address = address,
+                                     .certificate = tls_pair.certificate,
+                                     .key = tls_pair.key,
+                                     .routes = fixture_routes,
+                                     .clock_ms = fake_clock};
+}
+
 void fixture_start(const char *token, unsigned connections)
 {
     static const struct listen_address loopback = {.host = "127.0.0.1", .loopback = true};
-    const struct listener_options options = {.address = &loopback,
-                                             .token = token,
-                                             .routes = fixture_routes,
-                                             .connections = connections,
-                                             .clock_ms = fake_clock};
+    struct listener_options options = fixture_options(&loopback);
     struct why why;
+    options.token = token;
+    options.connections = connections;
     assert_int_equal(listener_start(&options, &fixture.listener, &why), ERR_OK);
     fixture.address = listener_address(fixture.listener);
 }

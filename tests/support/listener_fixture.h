@@ -13,7 +13,9 @@
 
 struct deferred;
 struct http_client;
+struct listen_address;
 struct listener;
+struct listener_options;
 struct publication;
 
 #define HOST "Host: localhost\r\n"
@@ -38,7 +40,20 @@ extern const struct route fixture_routes[];
 
 int fixture_set_up(void **state);
 int fixture_tear_down(void **state);
+
+/* LISTENER_TEST_RUN: all of an array of tests in the clear, then all of it over TLS; the tests that failed.
+ */
+#define LISTENER_TEST_RUN(tests)                                      \
+    (cmocka_run_group_tests_name("in the clear", tests, NULL, NULL) + \
+     cmocka_run_group_tests_name("over TLS", tests, fixture_begin_tls, fixture_end_tls))
+int fixture_begin_tls(void **state);
+int fixture_end_tls(void **state);
+/* fixture_certificate: the path of the certificate it then answers with. */
+const char *fixture_certificate(void);
 #define LISTENER_TEST(name) cmocka_unit_test_setup_teardown(name, fixture_set_up, fixture_tear_down)
+
+/* fixture_options: of a listener on that address that speaks as the fixture does. */
+struct listener_options fixture_options(const struct listen_address *address);
 
 /* fixture_start, fixture_restart: with that token (NULL: none) and room for that many connections (0: as many
  * as can be). */

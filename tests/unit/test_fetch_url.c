@@ -97,6 +97,33 @@ static void an_origin_is_scheme_host_and_port(void **state)
     assert_null(fetch_origin("mailto:x@y"));
 }
 
+static void a_place_is_host_and_path(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *a, *b;
+        bool same;
+    } cases[] = {
+        {"https://ci.example/hook", "https://ci.example/hook", true},
+        {"https://CI.example/hook/", "http://ci.example/hook?secret#x", true},
+        {"https://u:p@ci.example:8443/hook", "https://ci.example/hook", true},
+        {"https://ci.example:8443/hook", "https://ci.example:9443/hook", false},
+        {"https://ci.example", "https://ci.example/", true},
+        {"https://ci.example/hook", "https://ci.example/hooks", false},
+        {"https://ci.example/hook", "https://ci.example/Hook", false},
+        {"https://ci.example/hook", "https://ci.example.org/hook", false},
+        {"nonsense", "nonsense", false},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        assert_int_equal(fetch_url_same_place(cases[i].a, cases[i].b), cases[i].same);
+        assert_int_equal(fetch_url_same_place(cases[i].b, cases[i].a), cases[i].same);
+    }
+    AUTO_FREE char *host = fetch_url_host("https://u:secret@CI.example:1/hook/secret"),
+                   *none = fetch_url_host("secret");
+    assert_string_equal(host, "ci.example");
+    assert_string_equal(none, "(not a URL)");
+}
+
 static void escaping_leaves_only_what_needs_none(void **state)
 {
     (void)state;
@@ -114,6 +141,7 @@ int main(void)
         cmocka_unit_test(a_segment_of_dots_is_refused),
         cmocka_unit_test(what_a_person_sees_holds_no_secret),
         cmocka_unit_test(an_origin_is_scheme_host_and_port),
+        cmocka_unit_test(a_place_is_host_and_path),
         cmocka_unit_test(escaping_leaves_only_what_needs_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -214,6 +214,17 @@ static void what_cannot_be_shown_is_at_least_counted(void **state)
     assert_true(units_of(one) < LIMIT_MESSAGE_UNITS && units_of(many) < LIMIT_MESSAGE_UNITS);
 }
 
+static void what_is_wrong_with_a_webhook_is_text(void **state)
+{
+    (void)state;
+    AUTO_FREE char *webhook = message_of_webhook("acme/<b>", "webhook 7 is switched off & gone"),
+                   *silence = message_of_silence("plane", 4);
+    assert_string_equal(webhook, "🔕 reconciler: acme/&lt;b&gt;: webhook 7 is switched off &amp; gone");
+    assert_string_equal(silence,
+                        "🔕 reconciler: events of plane were lost for 4 tasks within an hour: does its "
+                        "webhook still work?");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -229,6 +240,7 @@ int main(void)
         cmocka_unit_test(a_digest_gives_the_number_and_the_first_few),
         cmocka_unit_test(a_digest_of_long_messages_keeps_within_the_limit),
         cmocka_unit_test(what_cannot_be_shown_is_at_least_counted),
+        cmocka_unit_test(what_is_wrong_with_a_webhook_is_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -25,9 +25,9 @@ static void a_line_names_one_command(void **state)
     static const struct {
         const char *word;
         enum command command;
-    } cases[] = {{NULL, COMMAND_SERVE},         {"serve", COMMAND_SERVE},     {"run", COMMAND_RUN},
-                 {"check", COMMAND_CHECK},      {"migrate", COMMAND_MIGRATE}, {"--help", COMMAND_HELP},
-                 {"--version", COMMAND_VERSION}};
+    } cases[] = {{NULL, COMMAND_SERVE},    {"serve", COMMAND_SERVE},       {"run", COMMAND_RUN},
+                 {"check", COMMAND_CHECK}, {"migrate", COMMAND_MIGRATE},   {"health", COMMAND_HEALTH},
+                 {"--help", COMMAND_HELP}, {"--version", COMMAND_VERSION}, {"--manual", COMMAND_MANUAL}};
     struct options options;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         assert_int_equal(read_line(&options, cases[i].word, NULL, NULL, NULL), ERR_OK);
@@ -52,6 +52,17 @@ static void run_takes_its_options_in_either_spelling(void **state)
     assert_int_equal(options.run.task_id, 42);
 }
 
+static void health_may_ask_for_readiness(void **state)
+{
+    (void)state;
+    struct options options;
+    assert_int_equal(read_line(&options, "health", NULL, NULL, NULL), ERR_OK);
+    assert_false(options.ready);
+    assert_int_equal(read_line(&options, "health", "--ready", NULL, NULL), ERR_OK);
+    assert_int_equal(options.command, COMMAND_HEALTH);
+    assert_true(options.ready);
+}
+
 static void what_makes_no_sense_is_refused(void **state)
 {
     (void)state;
@@ -60,7 +71,7 @@ static void what_makes_no_sense_is_refused(void **state)
         {"run", "--side", NULL},  {"run", "--task", "0"},       {"run", "--task", "x"},
         {"run", "--task", NULL},  {"run", "--dry-run=1", NULL}, {"run", "extra", NULL},
         {"migrate", "now", NULL}, {"run", "--sidegate", NULL},  {"--port", "1", NULL},
-        {"", NULL, NULL}};
+        {"", NULL, NULL},         {"run", "--ready", NULL},     {"health", "now", NULL}};
     struct options options;
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
         assert_int_equal(read_line(&options, bad[i][0], bad[i][1], bad[i][2], NULL), ERR_INVALID);
@@ -71,6 +82,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_line_names_one_command),
         cmocka_unit_test(run_takes_its_options_in_either_spelling),
+        cmocka_unit_test(health_may_ask_for_readiness),
         cmocka_unit_test(what_makes_no_sense_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -280,6 +280,29 @@ static void rows_that_slip_over_the_border_of_a_page_are_not_missed(void **state
     assert_int_equal(count_open(), 2);
 }
 
+static void delete_two_when_two_pages_are_in(void *arg)
+{
+    (void)arg;
+    if (++moves == 4) { /* A's first page, B's, A's second */
+        issues_drop(A, 1);
+        issues_drop(A, 2);
+    }
+}
+
+static void news_that_slip_over_the_border_of_a_page_are_not_missed_either(void **state)
+{
+    (void)state;
+    add_many(A, 1, 450);
+    pass();
+    pass();
+    for (int64_t n = 1; n <= 250; n++) /* the first and the second of the third page */
+        issues_put(A, n, n == 201 ? "Approved" : n == 202 ? "Rejected" : NULL, T0 + (1000 - n) * S);
+    moves = 0;
+    issues_hook(delete_two_when_two_pages_are_in, NULL);
+    pass();
+    assert_int_equal(count_open(), 2);
+}
+
 static void issues_of_one_time_are_all_found_whatever_their_order(void **state)
 {
     (void)state;
@@ -311,7 +334,8 @@ static void sim_move(void *arg)
 {
     (void)arg;
     static const char *const names[] = {"Backlog", "In Progress", "Approved", "Rejected", NULL};
-    for (int64_t i = dice(4); i > 0 && !sim_quiet; i--) {
+    /* Now and then somebody moves many at once, so that the news fill several pages. */
+    for (int64_t i = dice(30) ? dice(4) : 150; i > 0 && !sim_quiet; i--) {
         int64_t n = 1 + dice(sim_last + 3);
         sim_now_us += 1 + dice(3 * S);
         if (n > sim_last) {
@@ -753,6 +777,7 @@ int main(void)
         TEST(the_full_listing_comes_again_and_finds_what_moved_without_a_new_time),
         TEST(a_forced_pass_spends_its_reserve_on_news_alone),
         TEST(rows_that_slip_over_the_border_of_a_page_are_not_missed),
+        TEST(news_that_slip_over_the_border_of_a_page_are_not_missed_either),
         TEST(issues_of_one_time_are_all_found_whatever_their_order),
         TEST(everything_true_in_the_end_is_known_in_the_end),
         TEST(what_is_not_settled_is_remembered_below_the_watermark_and_costs_nothing),

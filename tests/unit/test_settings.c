@@ -432,6 +432,16 @@ static void address_that_others_reach_needs_a_token(void **state)
                    "ORCH_API_TOKEN: must be visible ASCII characters without spaces\n");
 }
 
+static void a_certificate_and_its_key_are_named_together(void **state)
+{
+    (void)state;
+    assert_refused(ENVIRONMENT("ORCH_TLS_CERT_FILE", "c.pem"),
+                   "ORCH_TLS_KEY_FILE: is needed: ORCH_TLS_CERT_FILE is set\n");
+    assert_refused(ENVIRONMENT("ORCH_TLS_KEY_FILE", "k.pem"),
+                   "ORCH_TLS_CERT_FILE: is needed: ORCH_TLS_KEY_FILE is set\n");
+    settings_free(settings_of(ENVIRONMENT("ORCH_TLS_CERT_FILE", "c.pem", "ORCH_TLS_KEY_FILE", "k.pem")));
+}
+
 static void plane_and_telegram_are_configured_whole(void **state)
 {
     (void)state;
@@ -802,6 +812,7 @@ int main(void)
         cmocka_unit_test(projects_share_neither_prefix_nor_plane_project),
         cmocka_unit_test(plane_states_are_three_different_ones),
         cmocka_unit_test(address_that_others_reach_needs_a_token),
+        cmocka_unit_test(a_certificate_and_its_key_are_named_together),
         cmocka_unit_test(plane_and_telegram_are_configured_whole),
         cmocka_unit_test(grace_of_a_stage_that_is_not_there_is_refused),
         cmocka_unit_test(every_secret_can_come_from_a_file),

@@ -1,0 +1,109 @@
+"""Whether the orchestrator is told what it has to be told: Gitea's webhooks, and a sender that is silent, are shown and told once."""
+import json
+
+import pytest
+
+from conftest import eventually, seed
+from test_tell import settings_of, texts, told
+
+REPOS = ("acme/app", "acme/billing")
+PROJECTS = json.dumps([{"repo": repo} for repo in REPOS])
+EVERYTHING = ["push", "status", "pull_request"]
+
+
+def hook(sandbox, repo, active=True, events=EVERYTHING, url="http://orchestrator.test/hook"):
+    sandbox.control("POST", "world", {"repos": [{"full_name": repo}]})
+    call = sandbox.gitea("POST", f"repos/{repo}/hooks", {"type": "gitea", "active": active, "events": events,
+                                                         "config": {"url": url, "content_type": "json"}})
+    assert call.status == 201, call.body
+
+
+@pytest.fixture
+def watching(make_service, sandbox):
+    """watching(ORCH_…="…") starts a service; what it found of the webhooks when it looked with the database there."""
+    def start(service=None, **more):
+        service = service or make_service(**settings_of(sandbox, ORCH_PROJECTS_JSON=PROJECTS, **more))
+        service.start()
+        look = eventually(lambda: (service.status()["hooks"] or {}).get("losses") and service.status()["hooks"], "a look")
+        return service, look
+    return start
+
+
+def test_good_webhooks_are_shown_and_told_to_nobody(database, sandbox, watching):
+    for repo in REPOS:
+        hook(sandbox, repo)
+    service, look = watching()
+    assert look["repos"] == {"ok": 2, "bad": 0, "unknown": 0, "why_unknown": None} and look["bad"] == []
+    assert look["losses"] == {"gitea": {"tasks": 0, "silent": False}, "plane": {"tasks": 0, "silent": False}}
+    assert service.end() == 0 and texts(sandbox) == []
+
+
+@pytest.mark.parametrize("state,words", [("missing", "has no webhook"), ("inactive", "is switched off"),
+                                         ("deaf", "is not told of: status, pull_request_review, pull_request")])
+def test_a_bad_webhook_is_shown_and_told_once(database, sandbox, watching, state, words):
+    hook(sandbox, REPOS[0])
+    if state == "missing":
+        sandbox.control("POST", "world", {"repos": [{"full_name": REPOS[1]}]})
+    else:
+        hook(sandbox, REPOS[1], active=state != "inactive", events=["push"] if state == "deaf" else EVERYTHING)
+    service, look = watching()
+    [row] = look["bad"]
+    assert look["repos"]["ok"] == look["repos"]["bad"] == 1
+    assert (row["repo"], row["state"]) == (REPOS[1], state) and words in row["detail"]
+    [text] = told(sandbox, 1)
+    assert text.startswith(f"🔕 reconciler: {REPOS[1]}: ") and words in text
+    assert service.end() == 0
+    watching(service)  # looks again
+    assert service.end() == 0 and len(texts(sandbox)) == 1
+
+
+def test_a_token_that_may_not_see_them_is_told_to_nobody(database, sandbox, watching):
+    for repo in REPOS:
+        hook(sandbox, repo)
+    sandbox.fault("/gitea/*/hooks", "status", status=403, body='{"message":"user should be an admin"}')
+    service, look = watching()
+    assert look["repos"]["unknown"] == 2 and "403" in look["repos"]["why_unknown"] and look["bad"] == []
+    assert service.status()["upstreams"]["gitea"]["ok"] is True
+    assert service.end() == 0 and texts(sandbox) == []
+
+
+@pytest.mark.parametrize("muted", [{"ORCH_RECONCILE_MODE": "observe"}, {"ORCH_RECONCILE_ENABLED": "false"},
+                                   {"ORCH_RECONCILE_NOTIFY_UNBLOCK": "false"}])
+def test_what_may_write_or_tell_nothing_shows_it_alone(database, sandbox, watching, muted):
+    sandbox.control("POST", "world", {"repos": [{"full_name": repo} for repo in REPOS]})
+    service, _ = watching()  # makes the tables, and tells
+    assert service.end() == 0
+    database.script("DELETE FROM reconcile_outbox")
+    before = len(texts(sandbox))
+    quiet, look = watching(**muted)
+    assert look["repos"]["bad"] == 2 and database.query("SELECT count(*) FROM reconcile_outbox") == [(0,)]
+    assert quiet.end() == 0 and len(texts(sandbox)) == before
+
+
+def test_a_hanging_gitea_delays_neither_a_pass_nor_the_end(database, sandbox, watching, make_service):
+    for repo in REPOS:
+        hook(sandbox, repo)
+    sandbox.fault("/gitea/*/hooks", "hang")
+    service = make_service(**settings_of(sandbox, ORCH_PROJECTS_JSON=PROJECTS, ORCH_UPSTREAM_TIMEOUT_S="60")).start()
+    eventually(lambda: service.status()["last_run_ts"])
+    sandbox.hanging(2)
+    sandbox.world({"full_name": "acme/app", "branches": [{"name": "b1", "statuses": "success"}]})
+    seed(database, {"id": 1, "stage": "development"})
+    assert service.run()["gate"]["advanced"] == 1 and service.status()["hooks"] is None
+    assert service.end() == 0
+
+
+def test_a_source_is_silent_when_its_events_are_lost_again_and_again(database, sandbox, watching):
+    for repo in REPOS:
+        hook(sandbox, repo)
+    service, _ = watching()
+    seed(database, *[{"id": id, "stage": "development"} for id in (1, 2, 3)])
+    sandbox.world({"full_name": "acme/app", "branches": [{"name": f"b{id}", "statuses": "success"} for id in (1, 2, 3)]})
+    assert service.run()["gate"]["advanced"] == 3
+    heals = told(sandbox, 3)
+    assert service.end() == 0
+    service, look = watching(service)
+    assert look["losses"] == {"gitea": {"tasks": 3, "silent": True}, "plane": {"tasks": 0, "silent": False}}
+    [text] = [text for text in told(sandbox, len(heals) + 1) if text.startswith("🔕")]
+    assert "gitea were lost for 3 tasks" in text
+    assert service.end() == 0
