@@ -143,17 +143,27 @@ void hook_judge(const struct gitea_hooks *hooks, const struct pipeline *pipeline
     judge_known(hooks, pipeline, target, ret);
 }
 
-size_t hook_losses(const struct store_ledger_page *newest, const char *source, int64_t now_us)
+static bool is_loss(const struct store_ledger_row *row, const char *source, int64_t since_us)
 {
-    size_t losses = 0;
+    return row->at_us >= since_us && row->missed_source && strcmp(row->missed_source, source) == 0;
+}
+
+struct hook_losses hook_losses(const struct store_ledger_page *newest, const char *source, int64_t now_us)
+{
+    struct hook_losses losses = {.tasks = 0};
+    int64_t since_us = now_us - LIMIT_SILENCE_S * 1000000, first_us = INT64_MAX, last_us = INT64_MIN;
     for (size_t i = 0; i < newest->n; i++) {
         const struct store_ledger_row *row = &newest->rows[i];
-        bool counted = row->at_us < now_us - LIMIT_SILENCE_S * 1000000 || !row->missed_source ||
-                       strcmp(row->missed_source, source) != 0;
-        for (size_t k = 0; k < i && !counted; k++)
-            counted = newest->rows[k].task_id == row->task_id && newest->rows[k].missed_source &&
-                      strcmp(newest->rows[k].missed_source, source) == 0;
-        losses += !counted;
+        bool counts = is_loss(row, source, since_us);
+        if (counts && row->at_us < first_us)
+            first_us = row->at_us;
+        if (counts && row->at_us > last_us)
+            last_us = row->at_us;
+        for (size_t k = 0; k < i && counts; k++)
+            counts = newest->rows[k].task_id != row->task_id || !is_loss(&newest->rows[k], source, since_us);
+        losses.tasks += counts;
     }
+    losses.silent =
+        losses.tasks >= LIMIT_SILENCE_LOSSES && last_us - first_us >= LIMIT_SILENCE_SPREAD_S * 1000000;
     return losses;
 }

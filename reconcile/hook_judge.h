@@ -7,6 +7,7 @@
 #ifndef RECONCILED_HOOK_JUDGE_H
 #define RECONCILED_HOOK_JUDGE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -39,9 +40,13 @@ void hook_verdict_done(struct hook_verdict *verdict);
 void hook_judge(const struct gitea_hooks *hooks, const struct pipeline *pipeline, const char *target,
                 struct hook_verdict *ret);
 
-/* hook_losses: how many tasks had to be moved because an event of `source` ("plane", "gitea") was lost,
- * within LIMIT_SILENCE_S before now_us, by the newest rows of the ledger. One lost event happens; from
- * LIMIT_SILENCE_LOSSES on the source is silent while its truth keeps changing. */
-size_t hook_losses(const struct store_ledger_page *newest, const char *source, int64_t now_us);
+/* What became of the events of a source ("plane", "gitea") of late, by the newest rows of the ledger. */
+struct hook_losses {
+    size_t tasks; /* had to be moved within LIMIT_SILENCE_S before now because an event was lost */
+    bool
+        silent; /* LIMIT_SILENCE_LOSSES at least, and LIMIT_SILENCE_SPREAD_S between the first and the last of
+                   them: one outage loses many at once; a source that is silent loses them again and again */
+};
+struct hook_losses hook_losses(const struct store_ledger_page *newest, const char *source, int64_t now_us);
 
 #endif

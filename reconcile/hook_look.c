@@ -146,15 +146,14 @@ static void show_losses(struct look *look, const struct store_ledger_page *newes
     instant_format(now_us, today);
     today[strcspn(today, "T")] = '\0';
     for (size_t i = 0; i < ARRAY_LEN(sources); i++) {
-        size_t tasks = hook_losses(newest, sources[i], now_us);
-        bool silent = tasks >= LIMIT_SILENCE_LOSSES;
+        const struct hook_losses lost = hook_losses(newest, sources[i], now_us);
         json_t *row = json_object();
-        json_put(row, "tasks", json_integer((json_int_t)tasks));
-        json_put(row, "silent", json_boolean(silent));
+        json_put(row, "tasks", json_integer((json_int_t)lost.tasks));
+        json_put(row, "silent", json_boolean(lost.silent));
         json_put(losses, sources[i], row);
         AUTO_FREE char *name = mem_printf("silence\n%s\n%s", sources[i], today);
-        if (silent)
-            tell(look, name, message_of_silence(sources[i], tasks));
+        if (lost.silent)
+            tell(look, name, message_of_silence(sources[i], lost.tasks));
     }
     json_put(look->document, "losses", losses);
 }

@@ -96,6 +96,7 @@
 #define LIMIT_HOOKS_LOOK_MS 60000 /* longest such look */
 #define LIMIT_HOOKS_SHOWN 20u     /* bad webhooks named in the status; the counters count all */
 #define LIMIT_SILENCE_S 3600LL    /* a source of which so many events were lost within it, is silent */
+#define LIMIT_SILENCE_SPREAD_S 900LL
 #define LIMIT_SILENCE_LOSSES 3u
 #define LIMIT_OUTBOX_KEPT 1000u /* sent messages kept, so that nothing is told twice */
 #define LIMIT_REPORTS_BYTES \

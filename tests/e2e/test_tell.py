@@ -92,7 +92,8 @@ def test_what_plane_was_not_heard_to_say_is_told_too(database, sandbox, telling)
     assert reconciled("migrate", environment={"ORCH_DATABASE_URL": database.url}).returncode == 0
     seed_task(database, plane, "ORCH-8", "analysis")
     telling(**plane.settings(ORCH_NOTIFY_TEMPLATE="{work_item_id} {outcome}: {stage} to {to_stage}"))
-    assert sorted(told(sandbox, 2)) == ["ORCH-7 started: created to analysis", "ORCH-8 approved: analysis to architecture"]
+    heals = [text for text in told(sandbox, 3) if not text.startswith("🔕")]  # nobody set up a webhook
+    assert sorted(heals) == ["ORCH-7 started: created to analysis", "ORCH-8 approved: analysis to architecture"]
     assert database.query("SELECT missed_source, missed_event FROM reconcile_ledger") == [("plane", "issue.updated")] * 2
 
 

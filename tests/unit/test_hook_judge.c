@@ -183,10 +183,32 @@ static void losses_are_tasks_within_an_hour(void **state)
                                       row(3, NULL, 4),      row(4, "plane", 3599), row(1, "gitea", 3599),
                                       row(5, "plane", 3601)};
     const struct store_ledger_page page = {.rows = rows, .n = ARRAY_LEN(rows)};
-    assert_int_equal(hook_losses(&page, "plane", NOON_US), 2);
-    assert_int_equal(hook_losses(&page, "gitea", NOON_US), 2);
-    assert_int_equal(hook_losses(&page, "telegram", NOON_US), 0);
-    assert_int_equal(hook_losses(&(struct store_ledger_page){.n = 0}, "plane", NOON_US), 0);
+    assert_int_equal(hook_losses(&page, "plane", NOON_US).tasks, 2);
+    assert_int_equal(hook_losses(&page, "gitea", NOON_US).tasks, 2);
+    assert_int_equal(hook_losses(&page, "telegram", NOON_US).tasks, 0);
+    assert_int_equal(hook_losses(&(struct store_ledger_page){.n = 0}, "plane", NOON_US).tasks, 0);
+}
+
+static void silence_is_losses_again_and_again(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t ages_s[4];
+        bool silent;
+    } cases[] = {
+        {{10, 10, 10, 10}, false},   /* one outage */
+        {{10, 10, 909, 909}, false}, /* of a quarter of an hour at most */
+        {{10, 11, 910, 910}, true},        {{10, 3590, 3601, 3602}, false}, /* too few are left of it */
+        {{3605, 3606, 3607, 3608}, false},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct store_ledger_row rows[4];
+        for (size_t k = 0; k < ARRAY_LEN(rows); k++)
+            rows[k] = row((int64_t)k + 1, "plane", cases[i].ages_s[k]);
+        const struct store_ledger_page page = {.rows = rows, .n = ARRAY_LEN(rows)};
+        assert_int_equal(hook_losses(&page, "plane", NOON_US).silent, cases[i].silent);
+        assert_false(hook_losses(&page, "gitea", NOON_US).silent);
+    }
 }
 
 static void every_state_has_a_name_of_its_own(void **state)
@@ -205,6 +227,7 @@ int main(void)
         cmocka_unit_test(what_cannot_be_read_is_unknown),
         cmocka_unit_test(a_mark_changes_when_a_webhook_is_touched),
         cmocka_unit_test(losses_are_tasks_within_an_hour),
+        cmocka_unit_test(silence_is_losses_again_and_again),
         cmocka_unit_test(every_state_has_a_name_of_its_own),
     };
     return cmocka_run_group_tests(tests, pipeline_read, pipeline_done);
