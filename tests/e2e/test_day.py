@@ -94,7 +94,8 @@ def test_every_command_of_the_day_does_what_it_says(machine, database, sandbox):
     install, rest = before("as_service run --dry-run")
     function = re.search(r"^as_service\(\) \{.*?^\}\n", SCRIPT, re.M | re.S)[0]
     told = machine(install)
-    assert re.findall(r"^(\w+) +(?:ok|off|BAD)", told, re.M) == ["settings", "pipeline", "database", "gitea", "plane", "telegram"]
+    assert re.findall(r"^(\w+) +(?:ok|off|BAD)", told, re.M) == [
+        "settings", "pipeline", "database", "gitea", "plane", "telegram", "webhooks"]
     assert "BAD" not in told
     seed(database, {"id": 5, "stage": "development"}, {"id": 7, "stage": "development"})
     sandbox.world({"full_name": "acme/app", "branches": [branch("b5", "success"), branch("b7", "failure")]})
