@@ -465,11 +465,10 @@ def receiver():
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_POST(self):
-            body = self.rfile.read(int(self.headers["Content-Length"]))
+            got.put((self.headers, self.rfile.read(int(self.headers["Content-Length"]))))  # before the next may be sent
             self.send_response(500 if self.path == "/broken" else 200)
             self.send_header("Content-Length", "0")
             self.end_headers()
-            got.put((self.headers, body))
 
         def log_message(self, *_):
             pass

@@ -241,6 +241,7 @@ static void a_task_that_has_moved_is_settled_once(void **state)
     (void)begin(suite, &scene.replay);
     struct store_replays_moved moved = moved_of(suite);
     assert_int_equal(moved.n, 0);
+    store_replays_moved_done(&moved);
     suite_exec(suite, "UPDATE tasks SET stage = 'testing', updated_at = %s", suite_ago(suite, 0));
     moved = moved_of(suite);
     assert_int_equal(moved.n, 1);
@@ -283,6 +284,7 @@ static void the_same_stage_has_moved_when_it_was_touched_and_has_a_job(void **st
     suite_exec(suite, "UPDATE tasks SET updated_at = %s", suite_ago(suite, 0));
     struct store_replays_moved moved = moved_of(suite);
     assert_int_equal(moved.n, 0);
+    store_replays_moved_done(&moved);
     suite_job(suite, 1, "queued");
     moved = moved_of(suite);
     assert_int_equal(moved.n, 1);
@@ -290,6 +292,7 @@ static void the_same_stage_has_moved_when_it_was_touched_and_has_a_job(void **st
     suite_exec(suite, "UPDATE reconcile_replays SET to_stage = 'review'");
     moved = moved_of(suite);
     assert_int_equal(moved.n, 0);
+    store_replays_moved_done(&moved);
     store_stuck_done(&scene.stuck);
 }
 
