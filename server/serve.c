@@ -68,6 +68,16 @@ static void threads_stop(const struct app *app, const struct pass_world *world, 
     inquirer_stop(app->inquirer);
 }
 
+static enum err watch_start(struct pass_world *world, struct status *status, struct hook_watch **ret,
+                            struct why *why)
+{
+    const struct settings *settings = world->settings;
+    AUTO_FREE char *target = settings->orchestrator_url ? mem_printf("%s%s", settings->orchestrator_url,
+                                                                     settings->orchestrator_gitea_path)
+                                                        : NULL;
+    return hook_watch_start(world, status, target, ret, why);
+}
+
 /* All at work, or none. */
 static enum err threads_start(const struct app *app, struct pass_world *world, struct hook_watch **ret_watch,
                               struct why *why)
@@ -76,7 +86,7 @@ static enum err threads_start(const struct app *app, struct pass_world *world, s
     if (!err)
         err = sweeper_start(app->sweeper, why);
     if (!err)
-        err = hook_watch_start(world, sweeper_status(app->sweeper), NULL, ret_watch, why);
+        err = watch_start(world, sweeper_status(app->sweeper), ret_watch, why);
     if (err)
         threads_stop(app, world, NULL);
     return err;

@@ -57,6 +57,17 @@ def test_a_bad_webhook_is_shown_and_told_once(database, sandbox, watching, state
     assert service.end() == 0 and len(texts(sandbox)) == 1
 
 
+def test_a_webhook_that_goes_elsewhere_is_shown_by_its_host_alone(database, sandbox, watching):
+    hook(sandbox, REPOS[0], url="https://u:p@orchestrator.test/webhook/gitea/?x=1")
+    hook(sandbox, REPOS[1], url="https://chat.test/hooks/T0ps3cret")
+    service, look = watching(ORCH_ORCHESTRATOR_URL="http://orchestrator.test")
+    assert look["repos"]["ok"] == 1 and [row["state"] for row in look["bad"]] == ["elsewhere"]
+    assert look["bad"][0]["detail"] == "no webhook of the repository goes to the orchestrator at orchestrator.test, but to chat.test"
+    told(sandbox, 1)
+    assert service.end() == 0
+    assert "T0ps3cret" not in service.log.read_text() + repr(texts(sandbox)) + json.dumps(look)
+
+
 def test_a_token_that_may_not_see_them_is_told_to_nobody(database, sandbox, watching):
     for repo in REPOS:
         hook(sandbox, repo)
