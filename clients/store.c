@@ -125,6 +125,12 @@ enum err store_replays_look(struct store *store, const struct store_replay *batc
     return n == 0 ? ERR_OK : store->ops->replays_look(store, batch, n, ret, why);
 }
 
+enum err store_replay_get(struct store *store, const char *subject, struct store_replay_open *ret,
+                          struct why *why)
+{
+    return store->ops->replay_get(store, subject, ret, why);
+}
+
 enum err store_replay_begin(struct store *store, int64_t settings_revision, int64_t valid_until_us,
                             const struct store_replay *batch, size_t n, struct store_replay_seen *ret,
                             struct why *why)

@@ -244,6 +244,17 @@ struct store_replay_seen {
 ATTR_NODISCARD enum err store_replays_look(struct store *store, const struct store_replay *batch, size_t n,
                                            struct store_replay_seen *ret, struct why *why);
 
+struct store_replay_open {
+    struct uuid_text delivery;
+    int64_t tries;   /* sent so often */
+    int64_t next_us; /* when the next try is due, or was */
+    bool given_up;
+};
+/* store_replay_get: the replay of a subject, whatever it delivers: ERR_NOT_FOUND. One statement. Reads only.
+ */
+ATTR_NODISCARD enum err store_replay_get(struct store *store, const char *subject,
+                                         struct store_replay_open *ret, struct why *why);
+
 /* store_replay_begin: THE moment at which a replay starts: under the settings row's lock and revision as
  * store_transition (ERR_CONFLICT and nothing written when they moved), so that none starts once a switch was
  * thrown. One transaction for the batch (n <= LIMIT_BATCH), whose subjects differ. A replay of another

@@ -32,6 +32,8 @@ struct store_ops {
                            enum store_moved *ret_moved, struct why *why);
     enum err (*replays_look)(struct store *store, const struct store_replay *batch, size_t n,
                              struct store_replay_seen *ret, struct why *why);
+    enum err (*replay_get)(struct store *store, const char *subject, struct store_replay_open *ret,
+                           struct why *why);
     enum err (*replay_begin)(struct store *store, int64_t settings_revision, int64_t valid_until_us,
                              const struct store_replay *batch, size_t n, struct store_replay_seen *ret,
                              struct why *why);

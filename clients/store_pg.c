@@ -426,6 +426,7 @@ static const struct store_ops pg_ops = {
     .ledger_summary = pg_ledger_summary,
     .ledger_list = pg_ledger_list,
     .replays_look = pg_replays_look,
+    .replay_get = pg_replay_get,
     .replay_begin = pg_replay_begin,
     .replays_moved = pg_replays_moved,
     .replays_settle = pg_replays_settle,

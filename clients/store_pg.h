@@ -40,6 +40,7 @@ enum pg_sql {
     PG_CREATE,
     PG_CREATE_AGAIN,
     PG_REPLAYS_LOOK,
+    PG_REPLAY_GET,
     PG_REPLAY_BEGIN,
     PG_REPLAYS_MOVED,
     PG_REPLAYS_SETTLE,
@@ -239,6 +240,8 @@ enum err pg_transition(struct store *store, int64_t settings_revision, int64_t v
 /* store_pg_replays.c */
 enum err pg_replays_look(struct store *store, const struct store_replay *batch, size_t n,
                          struct store_replay_seen *ret, struct why *why);
+enum err pg_replay_get(struct store *store, const char *subject, struct store_replay_open *ret,
+                       struct why *why);
 enum err pg_replay_begin(struct store *store, int64_t settings_revision, int64_t valid_until_us,
                          const struct store_replay *batch, size_t n, struct store_replay_seen *ret,
                          struct why *why);

@@ -91,6 +91,24 @@ enum err pg_replays_look(struct store *store, const struct store_replay *batch, 
     return ERR_OK;
 }
 
+enum err pg_replay_get(struct store *store, const char *subject, struct store_replay_open *ret,
+                       struct why *why)
+{
+    enum { DELIVERY, TRIES, NEXT_US, GIVEN_UP };
+    AUTO_RESULT PGresult *result = NULL;
+    const char *const params[] = {subject};
+    enum err err = pg_ask(store, PG_REPLAY_GET, params, &result, why);
+    if (err)
+        return err;
+    if (PQntuples(result) == 0)
+        return why_set(why, ERR_NOT_FOUND, "there is no replay of %s", subject);
+    *ret = (struct store_replay_open){.delivery = pg_uuid(result, 0, DELIVERY),
+                                      .tries = pg_int(result, 0, TRIES),
+                                      .next_us = pg_int(result, 0, NEXT_US),
+                                      .given_up = PQgetvalue(result, 0, GIVEN_UP)[0] == 't'};
+    return ERR_OK;
+}
+
 /* ---- beginning
  * --------------------------------------------------------------------------------------------- */
 

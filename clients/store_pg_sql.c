@@ -218,6 +218,7 @@ static const char create_again_sql[] =
 #define NEXT_S_OF_R NEXT_S("r")
 #define NEXT_S_OF_B NEXT_S("b")
 #define FIRST_US US_OF("r.first_at")
+#define NEXT_US US_OF("r.next_at")
 /* Given up; or moved in the database, by a process that was set to do so. */
 #define IS_NO_HEAL                                                                \
     "r.given_up OR EXISTS (SELECT FROM reconcile_ledger l WHERE l.task_id = t.id" \
@@ -228,6 +229,10 @@ static const char replays_look_sql[] =
     "SELECT w.i, r.tries, r.given_up, " NEXT_S_OF_R ", r.next_at <= clock_timestamp()"
     " FROM json_to_recordset($1::json) AS w(i int, subject text, delivery uuid)"
     " JOIN reconcile_replays r ON r.subject = w.subject AND r.delivery = w.delivery";
+
+/* 1 the subject. */
+static const char replay_get_sql[] = "SELECT r.delivery, r.tries, " NEXT_US ", r.given_up"
+                                     " FROM reconcile_replays r WHERE r.subject = $1";
 
 /* 1 [{"i", "subject", …}, …]. Every row with whether its task stands as it was seen, and what was begun of
  * it, if it was. In the order of subjects, so that two replicas do not lock each other out. */
@@ -423,6 +428,7 @@ static const struct pg_statement statements[] = {
     [PG_CREATE] = {"create", create_sql, 2},
     [PG_CREATE_AGAIN] = {"create_again", create_again_sql, 2},
     [PG_REPLAYS_LOOK] = {"replays_look", replays_look_sql, 1},
+    [PG_REPLAY_GET] = {"replay_get", replay_get_sql, 1},
     [PG_REPLAY_BEGIN] = {"replay_begin", replay_begin_sql, 1},
     [PG_REPLAYS_MOVED] = {"replays_moved", replays_moved_sql, 1},
     [PG_REPLAYS_SETTLE] = {"replays_settle", replays_settle_sql, 2},

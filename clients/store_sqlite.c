@@ -357,6 +357,7 @@ static const struct store_ops sqlite_ops = {
     .ledger_summary = sqlite_ledger_summary,
     .ledger_list = sqlite_ledger_list,
     .replays_look = sqlite_replays_look,
+    .replay_get = sqlite_replay_get,
     .replay_begin = sqlite_replay_begin,
     .replays_moved = sqlite_replays_moved,
     .replays_settle = sqlite_replays_settle,

@@ -48,6 +48,7 @@ enum sqlite_sql {
     SQL_JOB_QUEUE,
     SQL_LEDGER_ADD,
     SQL_REPLAYS_LOOK,
+    SQL_REPLAY_GET,
     SQL_REPLAY_BEGIN,
     SQL_REPLAYS_MOVED,
     SQL_REPLAY_TAKE,
@@ -192,6 +193,8 @@ enum err sqlite_ledger_add(struct sqlite_conn *conn, const char *pass_id,
 /* store_sqlite_replays.c */
 enum err sqlite_replays_look(struct store *store, const struct store_replay *batch, size_t n,
                              struct store_replay_seen *ret, struct why *why);
+enum err sqlite_replay_get(struct store *store, const char *subject, struct store_replay_open *ret,
+                           struct why *why);
 enum err sqlite_replay_begin(struct store *store, int64_t settings_revision, int64_t valid_until_us,
                              const struct store_replay *batch, size_t n, struct store_replay_seen *ret,
                              struct why *why);

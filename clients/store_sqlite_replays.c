@@ -59,6 +59,28 @@ enum err sqlite_replays_look(struct store *store, const struct store_replay *bat
     return seen_read(conn, batch, n, ret, why);
 }
 
+enum err sqlite_replay_get(struct store *store, const char *subject, struct store_replay_open *ret,
+                           struct why *why)
+{
+    enum { DELIVERY, TRIES, NEXT_US, GIVEN_UP };
+    AUTO_GIVE struct sqlite_conn *conn = NULL;
+    sqlite3_stmt *statement;
+    bool row;
+    enum err err = sqlite_take(store, SQLITE_USE_READ, &conn, why);
+    if (err || (err = sqlite_statement(conn, SQL_REPLAY_GET, &statement, why)))
+        return err;
+    sqlite_put(statement, 1, subject);
+    if ((err = sqlite_step(conn, statement, &row, why)))
+        return err;
+    if (!row)
+        return why_set(why, ERR_NOT_FOUND, "there is no replay of %s", subject);
+    *ret = (struct store_replay_open){.delivery = sqlite_uuid(statement, DELIVERY),
+                                      .tries = sqlite3_column_int64(statement, TRIES),
+                                      .next_us = sqlite3_column_int64(statement, NEXT_US),
+                                      .given_up = sqlite3_column_int(statement, GIVEN_UP) != 0};
+    return ERR_OK;
+}
+
 /* ---- beginning --------------------------------------------------------------------------------------- */
 
 struct beginning {

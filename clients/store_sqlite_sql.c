@@ -285,6 +285,9 @@ static const char *const texts[] = {
     [SQL_REPLAYS_LOOK] = "SELECT j.key, r.tries, r.given_up, " NEXT_S ", r.next_at <= " NOW_TEXT
                          " FROM json_each(?1) j CROSS JOIN reconcile_replays r"
                          " ON r.subject = j.value ->> 0 AND r.delivery = j.value ->> 1",
+    /* 1 the subject. */
+    [SQL_REPLAY_GET] =
+        "SELECT delivery, tries, " NEXT_US ", given_up FROM reconcile_replays WHERE subject = ?1",
     [SQL_REPLAY_BEGIN] = replay_begin_sql,
     [SQL_REPLAYS_MOVED] = replays_moved_sql,
     /* 1 the subject, 2 the delivery. */

@@ -1,6 +1,7 @@
 #include "reconcile/explain.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "clients/base/jsonx.h"
 #include "clients/base/limits.h"
@@ -17,8 +18,10 @@
 #include "reconcile/plane_start.h"
 #include "reconcile/policy.h"
 #include "reconcile/quarantine.h"
+#include "reconcile/replay_event.h"
 #include "reconcile/settings.h"
 #include "reconcile/sweeper.h"
+#include "reconcile/transition.h"
 
 /* How many of its last transitions are told of a task. */
 enum { TRANSITIONS_TOLD = 10 };
@@ -40,6 +43,8 @@ struct explanation {
     char *unreadable; /* why the stored settings cannot be understood, or NULL */
     int64_t now_us, next_pass_us;
     json_t *transitions;
+    bool replayed; /* its event was sent to the orchestrator, and it has not been seen to move: */
+    struct store_replay_open replay;
     struct verdict verdict; /* VERDICT_PENDING: not asked for */
     const char *obstacle;   /* see explain_next.h */
     bool asked;             /* Plane was, and said: */
@@ -201,6 +206,21 @@ static enum err read_transitions(struct explanation *explanation, int64_t task_i
     return ERR_OK;
 }
 
+static bool sends(const struct explanation *explanation)
+{
+    return explanation->explainer->world->settings->advance_via == ADVANCE_VIA_WEBHOOK;
+}
+
+static enum err read_replay(struct explanation *explanation, int64_t task_id, struct why *why)
+{
+    if (!sends(explanation))
+        return ERR_OK;
+    AUTO_FREE char *subject = replay_event_subject(task_id);
+    enum err err = store_replay_get(explanation->explainer->world->store, subject, &explanation->replay, why);
+    explanation->replayed = err == ERR_OK;
+    return err == ERR_NOT_FOUND ? ERR_OK : err;
+}
+
 /* Why Plane's side can do nothing about the task where it stands; NULL: it can, or has no business there. */
 static const char *obstacle_of(const struct explanation *explanation)
 {
@@ -211,6 +231,8 @@ static const char *obstacle_of(const struct explanation *explanation)
         return explain_plane_obstacle(world, &explanation->entry);
     if (stage != &world->pipeline->stages[0] || stage->n_gates > 0)
         return NULL;
+    if (sends(explanation))
+        return "the orchestrator finishes itself what it began";
     return plane_configured(world->plane) ? plane_start_obstacle(&pass)
                                           : "ORCH_PLANE_URL is not set: nobody here starts it";
 }
@@ -224,6 +246,8 @@ enum err explain_read(struct explainer *explainer, int64_t task_id, struct expla
         err = read_task(explanation, task_id, why);
     if (!err)
         err = read_transitions(explanation, task_id, why);
+    if (!err)
+        err = read_replay(explanation, task_id, why);
     if (err) {
         explanation_free(explanation);
         return err;
@@ -294,6 +318,37 @@ static json_t *plane_document(const struct explanation *explanation)
     return document;
 }
 
+static json_t *replay_document(const struct explanation *explanation)
+{
+    const struct store_replay_open *replay = &explanation->replay;
+    if (!explanation->replayed)
+        return json_null();
+    json_t *document = json_object();
+    json_put(document, "delivery", json_text(replay->delivery.s));
+    json_put(document, "tries", json_integer(replay->tries));
+    json_put(document, "next_at", json_instant(replay->given_up ? 0 : replay->next_us));
+    json_put(document, "given_up", json_boolean(replay->given_up));
+    return document;
+}
+
+/* The replay, if it is of the very event that a pass would send now; NULL: it is not, and another event
+ * begins anew. */
+static const struct store_replay_open *replay_now(const struct explanation *explanation)
+{
+    const struct transition_issue issue = {.id = explanation->entry.task.plane_id};
+    const struct transition transition = {.task = &explanation->entry.task,
+                                          .evidence = explanation->verdict.evidence,
+                                          .verdict_id = explanation->said.change.id,
+                                          .issue = explanation->asked ? &issue : NULL};
+    struct replay_event event;
+    if (!explanation->replayed)
+        return NULL;
+    replay_event_name(&transition, &event);
+    bool same = strcmp(event.delivery.s, explanation->replay.delivery.s) == 0;
+    replay_event_done(&event);
+    return same ? &explanation->replay : NULL;
+}
+
 static json_t *next_document(const struct explanation *explanation)
 {
     const struct next_view view = {
@@ -305,6 +360,8 @@ static json_t *next_document(const struct explanation *explanation)
         .verdict = &explanation->verdict,
         .obstacle = explanation->obstacle,
         .said = &explanation->said,
+        .sends = sends(explanation),
+        .replay = replay_now(explanation),
         .next_pass_us = explanation->next_pass_us,
     };
     struct next next;
@@ -328,6 +385,7 @@ json_t *explanation_document(const struct explanation *explanation)
     json_put(document, "holds", holds_document(explanation));
     json_put(document, "gate", verdict_document(&explanation->verdict));
     json_put(document, "plane", plane_document(explanation));
+    json_put(document, "replay", replay_document(explanation));
     json_put(document, "next", next_document(explanation));
     json_put(document, "transitions", json_incref(explanation->transitions));
     return document;

@@ -1,8 +1,10 @@
 #include "reconcile/explain_next.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <stdlib.h>
 
+#include "clients/base/limits.h"
 #include "clients/base/text.h"
 #include "clients/store.h"
 #include "reconcile/explain_plane.h"
@@ -63,6 +65,39 @@ static void decide_due(const struct next_view *view, enum pass_side side, char *
     free(then_take);
 }
 
+/* What a pass does about a task that is to go there. Caller frees. */
+static char *step_to(const struct next_view *view, const struct stage *to)
+{
+    return view->sends
+               ? mem_printf("sends its event to the orchestrator, which is to move it to %s", to->name)
+               : mem_printf("moves it to %s", to->name);
+}
+
+/* Its event was sent, and it stands where it stood. *ret says what was to be done, and when without that. */
+static void decide_sent(const struct next_view *view, enum pass_side side, struct next *ret)
+{
+    const struct store_replay_open *replay = view->replay;
+    const char *plural = replay->tries == 1 ? "" : "s";
+    char at[INSTANT_TEXT_SIZE];
+    if (replay->given_up) {
+        *ret = (struct next){.action = NEXT_WAIT,
+                             .words =
+                                 mem_printf("its event was sent %" PRId64 " time%s in vain: left to a person",
+                                            replay->tries, plural)};
+        return;
+    }
+    bool last = replay->tries >= LIMIT_REPLAY_TRIES;
+    if (last)
+        *ret = (struct next){.action = NEXT_WAIT, .at_us = ret->at_us};
+    if (replay->next_us > ret->at_us)
+        ret->at_us = replay->next_us;
+    instant_format(ret->at_us, at);
+    decide_due(view, side,
+               mem_printf("its event was sent %" PRId64 " time%s and it has not been seen to move",
+                          replay->tries, plural),
+               mem_printf("%s at %s", last ? "given up" : "sent again", at), ret);
+}
+
 /* ---- at a gate that can be read ---------------------------------------------------------------------- */
 
 static void decide_green(const struct next_view *view, struct next *ret)
@@ -71,12 +106,17 @@ static void decide_green(const struct next_view *view, struct next *ret)
     ret->action = NEXT_ADVANCE;
     ret->to = view->stage->next;
     ret->at_us = earliest(view, view->entry->updated_us, grace_s);
+    if (view->replay) {
+        decide_sent(view, SIDE_GATE, ret);
+        return;
+    }
+    AUTO_FREE char *step = step_to(view, ret->to);
     decide_due(view, SIDE_GATE, mem_dup("its gate is green"),
                view->entry->stuck
-                   ? mem_printf("the next pass that looks at it moves it to %s", ret->to->name)
-                   : mem_printf("unless its webhook does so before, a pass moves it to %s once it has "
-                                "rested for %lld s",
-                                ret->to->name, (long long)grace_s),
+                   ? mem_printf("the next pass that looks at it %s", step)
+                   : mem_printf("unless its webhook %s before, a pass %s%s once it has rested for %lld s",
+                                view->sends ? "moves it" : "does so", step, view->sends ? "," : "",
+                                (long long)grace_s),
                ret);
 }
 
@@ -105,8 +145,13 @@ static void decide_replay(const struct next_view *view, const char *since, struc
     ret->action = approves ? NEXT_APPROVE : NEXT_REJECT;
     ret->to = said->decision.to;
     ret->at_us = earliest(view, said->updated_us, 0);
+    if (view->replay) {
+        decide_sent(view, SIDE_PLANE, ret);
+        return;
+    }
+    AUTO_FREE char *step = step_to(view, ret->to);
     decide_due(view, SIDE_PLANE, mem_printf("its issue is %s since %s", said->state_name, since),
-               mem_printf("the next pass that looks at it moves it to %s", ret->to->name), ret);
+               mem_printf("the next pass that looks at it %s", step), ret);
 }
 
 static bool is_verdict(const struct plane_said *said)

@@ -35,6 +35,11 @@ static const json_t *telling_gate(const struct transition *transition, enum orch
     return NULL;
 }
 
+char *replay_event_subject(int64_t task_id)
+{
+    return mem_printf("task/%" PRId64, task_id);
+}
+
 static void name_issue(const struct transition *transition, struct replay_event *ret)
 {
     const struct store_task *task = transition->task;
@@ -43,7 +48,7 @@ static void name_issue(const struct transition *transition, struct replay_event 
                                                  transition->verdict_id)
                                     : mem_printf("replay/start/%s/%s", issue->id, issue->state);
     ret->kind = EVENT_ISSUE;
-    ret->subject = task->id ? mem_printf("task/%" PRId64, task->id) : mem_printf("issue/%s", issue->id);
+    ret->subject = task->id ? replay_event_subject(task->id) : mem_printf("issue/%s", issue->id);
     ret->delivery = uuid_from_name(name);
 }
 
@@ -57,7 +62,7 @@ static void name_gate(const struct transition *transition, struct replay_event *
         mem_printf("replay/task/%" PRId64 "/%s/%" PRId64 "/%s/%s/%" PRId64 "/%" PRId64, task->id, task->stage,
                    task->newest_heal_seq, orchestrator_event_name(ret->kind), json_get_text(seen, "sha", ""),
                    json_get_int(seen, "pull_request", 0), json_get_int(seen, "review", 0));
-    ret->subject = mem_printf("task/%" PRId64, task->id);
+    ret->subject = replay_event_subject(task->id);
     ret->delivery = uuid_from_name(name);
 }
 

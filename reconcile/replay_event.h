@@ -1,4 +1,5 @@
-/* replay_event.h - which event stands for a transition, and its body. Private to replay.c and tests.
+/* replay_event.h - which event stands for a transition, and its body. Private to replay.c,
+ * explain.c and tests.
  *
  * ci is Gitea's "status", review its "pull_request_approved", merged its "pull_request" (closed, merged); of
  * several gates the first that is one of these. Gates without any of the three (files, http) are our own
@@ -8,6 +9,7 @@
 #define RECONCILED_REPLAY_EVENT_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "clients/base/text.h"
 #include "clients/orchestrator.h"
@@ -28,6 +30,9 @@ struct replay_event {
     char *problem; /* why it cannot be made; NULL: it can */
     bool later;    /* nothing is wrong: it could not be asked for now */
 };
+/* replay_event_subject: what every replay about that task is about. Caller frees. */
+char *replay_event_subject(int64_t task_id);
+
 /* replay_event_name: all but body and problem. Free with replay_event_done. */
 void replay_event_name(const struct transition *transition, struct replay_event *ret);
 void replay_event_done(struct replay_event *event);

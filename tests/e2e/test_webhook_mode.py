@@ -15,6 +15,7 @@ from plane_world import outcomes as plane_outcomes
 from plane_world import stages as plane_stages
 from test_heal import branch, pull, review
 from test_openapi import closed, problems, resolved
+from test_tasks import explain, instant
 from test_tell import settings_of as telegram_settings
 from test_tell import texts, told
 
@@ -205,9 +206,13 @@ def test_a_replay_says_what_gitea_itself_would_have_sent(database, sandbox, orch
             "<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def test_what_is_sent_is_what_openapi_describes(database, sandbox, orchestrator, start):
+def description():
     written = yaml.safe_load((ROOT / "openapi/openapi.yaml").read_text(encoding="utf-8"))
-    document = resolved(written, written)
+    return resolved(written, written)
+
+
+def test_what_is_sent_is_what_openapi_describes(database, sandbox, orchestrator, start):
+    document = description()
     plane = Plane(sandbox)
     service = start(**plane.settings())
     plane.issues({"number": 201, "state": "In Progress"})
@@ -281,6 +286,45 @@ def test_pauses_grow_and_what_never_moves_is_given_up_and_told_once(database, sa
     orchestrator.set(moves=True)
     assert outcomes(service.run()) == {1: "advanced"}
     assert len(texts(sandbox)) >= 1
+
+
+def test_an_explanation_tells_what_was_sent_in_vain(database, sandbox, orchestrator, start):
+    service = start()
+    service.expected_errors = ["a replay is given up"]
+    schema = closed(description()["components"]["schemas"]["Explanation"])
+    development(sandbox, database, 1)
+    orchestrator.set(moves=False)
+    before = explain(service, 1)
+    assert before["replay"] is None and (before["next"]["action"], before["next"]["to_stage"]) == ("advance", "review")
+    assert before["next"]["words"] == ("its gate is green: the next pass that looks at it sends its event to the orchestrator, "
+                                       "which is to move it to review")
+    for tries in range(1, TRIES + 1):
+        assert outcomes(service.run()) == {1: "held"}
+        told = explain(service, 1)
+        assert told["replay"] == {"delivery": orchestrator.received()[-1]["delivery"], "tries": tries, "given_up": False,
+                                  "next_at": told["replay"]["next_at"]}
+        assert instant(told["next"]["at"]) >= instant(told["replay"]["next_at"]) and problems(schema, told) == []
+        sent = f"its event was sent {tries} time{'s' if tries > 1 else ''} and it has not been seen to move: "
+        if tries < TRIES:
+            assert (told["next"]["action"], told["next"]["to_stage"]) == ("advance", "review")
+            assert told["next"]["words"] == f"{sent}sent again at {told['next']['at']}"
+        else:
+            assert told["next"] == {"action": "wait", "to_stage": None, "at": told["next"]["at"],
+                                    "words": f"{sent}given up at {told['next']['at']}"}
+        is_due(database)
+    assert outcomes(service.run()) == {1: "failed"}
+    told, state = explain(service, 1), dump(database)
+    assert told["replay"] == {"delivery": orchestrator.received()[-1]["delivery"], "tries": TRIES, "next_at": None, "given_up": True}
+    assert told["next"] == {"action": "wait", "to_stage": None, "at": None,
+                            "words": f"its event was sent {TRIES} times in vain: left to a person"}
+    assert dump(database) == state and problems(schema, told) == []
+    # Another commit is another event, which begins anew.
+    sandbox.change(do="push", branch="b1", webhook="none")
+    sandbox.change(do="status", branch="b1", state="success", context="ci/build", webhook="none")
+    assert explain(service, 1)["next"]["words"] == before["next"]["words"]
+    orchestrator.set(moves=True)
+    assert outcomes(service.run()) == {1: "advanced"}
+    assert explain(service, 1)["replay"] is None
 
 
 @pytest.mark.parametrize("fault", [{"kind": "status", "status": 500}, {"kind": "status", "status": 404}, {"kind": "close"},
@@ -521,6 +565,22 @@ def test_a_verdict_is_replayed_once(database, sandbox, orchestrator, plane, star
     assert plane_outcomes(plane_run(service)) == {"ORCH-3": "rejected"}
     one, two = orchestrator.received()
     assert one["delivery"] != two["delivery"]
+
+
+def test_an_explanation_tells_of_a_verdict_that_was_sent(database, sandbox, orchestrator, plane, start):
+    service = start(**plane.settings())
+    plane.issues({"number": 3, "state": "Approved"})
+    seed_task(database, plane, "ORCH-3", "analysis")
+    [(id,)] = database.query("SELECT id FROM tasks")
+    orchestrator.set(moves=False)
+    before = explain(service, id)
+    assert before["replay"] is None and before["next"]["words"].endswith(
+        "the next pass that looks at it sends its event to the orchestrator, which is to move it to architecture")
+    assert plane_outcomes(plane_run(service)) == {"ORCH-3": "held"}
+    told = explain(service, id)
+    assert (told["replay"]["delivery"], told["replay"]["tries"]) == (orchestrator.received()[0]["delivery"], 1)
+    assert (told["next"]["action"], told["next"]["to_stage"]) == ("approve", "architecture")
+    assert told["next"]["words"] == f"its event was sent 1 time and it has not been seen to move: sent again at {told['next']['at']}"
 
 
 def test_the_switch_of_planes_side_holds_its_replays(database, sandbox, orchestrator, plane, start):  # 12

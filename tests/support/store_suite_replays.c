@@ -140,6 +140,31 @@ static void pauses_double_and_after_the_last_try_it_is_given_up_and_told_once(vo
     store_stuck_done(&scene.stuck);
 }
 
+static void a_replay_is_told_by_its_subject(void **state)
+{
+    struct suite *suite = *state;
+    struct scene scene;
+    struct store_replay_open open = {0};
+    scene_set(suite, &scene);
+    ASSERT_ERR(store_replay_get(suite->store, "task/1", &open, &suite->why), ERR_NOT_FOUND);
+    (void)begin(suite, &scene.replay);
+    ASSERT_OK(store_replay_get(suite->store, "task/1", &open, &suite->why));
+    assert_string_equal(open.delivery.s, scene.replay.delivery.s);
+    assert_int_equal(open.tries, 1);
+    assert_false(open.given_up);
+    int64_t in_us = open.next_us - scene.stuck.now_us;
+    assert_in_range(in_us, 0, (LIMIT_REPLAY_PAUSE_S + 600) * INT64_C(1000000));
+    for (int try = 1; try <= LIMIT_REPLAY_TRIES; try++) {
+        is_due(suite);
+        (void)begin(suite, &scene.replay);
+    }
+    ASSERT_OK(store_replay_get(suite->store, "task/1", &open, &suite->why));
+    assert_int_equal(open.tries, LIMIT_REPLAY_TRIES);
+    assert_true(open.given_up);
+    ASSERT_ERR(store_replay_get(suite->store, "task/11", &open, &suite->why), ERR_NOT_FOUND);
+    store_stuck_done(&scene.stuck);
+}
+
 static void another_delivery_begins_anew(void **state)
 {
     struct suite *suite = *state;
@@ -396,6 +421,7 @@ int suite_replays_run(void)
     const struct CMUnitTest tests[] = {
         SUITE_TEST(a_replay_is_begun_once_and_then_waits),
         SUITE_TEST(pauses_double_and_after_the_last_try_it_is_given_up_and_told_once),
+        SUITE_TEST(a_replay_is_told_by_its_subject),
         SUITE_TEST(another_delivery_begins_anew),
         SUITE_TEST(a_task_that_is_no_longer_as_seen_is_raced),
         SUITE_TEST(a_verdict_that_was_replayed_is_raced),

@@ -293,6 +293,70 @@ static void a_verdict_that_is_not_due_says_why(void **state)
     expect_at("analysis", NEXT_WAIT, "", 0, "its issue is Rejected, which leads nowhere from this stage");
 }
 
+/* ---- where the orchestrator moves tasks ---------------------------------------------------------------- */
+
+static void an_event_that_was_not_sent_yet_is_sent(void **state)
+{
+    (void)state;
+    view.sends = true;
+    expect_at(
+        "development", NEXT_ADVANCE, "review", 10030 * S,
+        "its gate is green: the next pass that looks at it sends its event to the orchestrator, which is "
+        "to move it to review");
+    plane_says(ISSUE_APPROVED, "Approved", STEP_APPROVE);
+    a_change_is_told();
+    expect_at(
+        "analysis", NEXT_APPROVE, "architecture", 10030 * S,
+        "its issue is Approved since 1970-01-01T02:30:00Z: the next pass that looks at it sends its event "
+        "to the orchestrator, which is to move it to architecture");
+    entry.stuck = false;
+    entry.updated_us = 9900 * S;
+    expect_at("development", NEXT_ADVANCE, "review", 10500 * S,
+              "its gate is green: unless its webhook moves it before, a pass sends its event to the "
+              "orchestrator, which is to move it to review, once it has rested for 600 s");
+}
+
+static void an_event_that_was_sent_is_sent_again_when_it_is_due(void **state)
+{
+    (void)state;
+    struct store_replay_open replay = {.tries = 1, .next_us = 10060 * S};
+    view.sends = true;
+    view.replay = &replay;
+    expect_at(
+        "development", NEXT_ADVANCE, "review", 10060 * S,
+        "its event was sent 1 time and it has not been seen to move: sent again at 1970-01-01T02:47:40Z");
+    replay.tries = 2;
+    replay.next_us = 10000 * S; /* is due: with the next pass */
+    expect_at("development", NEXT_ADVANCE, "review", 10030 * S,
+              "its event was sent 2 times and it has not been seen to move: sent again at "
+              "1970-01-01T02:47:10Z");
+    plane_says(ISSUE_REJECTED, "Rejected", STEP_REJECT);
+    a_change_is_told();
+    expect_at("analysis", NEXT_REJECT, "analysis", 10030 * S,
+              "its event was sent 2 times and it has not been seen to move: sent again at "
+              "1970-01-01T02:47:10Z");
+    policy.enabled = false;
+    policy.enabled_hold =
+        (struct policy_hold){.held = true, .words = (char *)(uintptr_t) "switched off by ann"};
+    expect_at("development", NEXT_HOLD, "review", 0,
+              "its event was sent 2 times and it has not been seen to move, but it is switched off by ann");
+}
+
+static void an_event_that_was_sent_in_vain_is_given_up(void **state)
+{
+    (void)state;
+    struct store_replay_open replay = {.tries = LIMIT_REPLAY_TRIES, .next_us = 10060 * S};
+    view.sends = true;
+    view.replay = &replay;
+    expect_at(
+        "development", NEXT_WAIT, "", 10060 * S,
+        "its event was sent 6 times and it has not been seen to move: given up at 1970-01-01T02:47:40Z");
+    replay.given_up = true;
+    expect_at("development", NEXT_WAIT, "", 0, "its event was sent 6 times in vain: left to a person");
+    verdict = (struct verdict){.kind = VERDICT_RED, .reason = (char *)(uintptr_t) "ci: pending: build"};
+    expect_at("development", NEXT_WAIT, "", 0, "waits for its gate: ci: pending: build");
+}
+
 static void every_action_has_a_name(void **state)
 {
     (void)state;
@@ -336,6 +400,9 @@ int main(void)
         NEXT_TEST(what_is_no_verdict_is_waited_with),
         NEXT_TEST(a_verdict_is_replayed_with_the_next_pass),
         NEXT_TEST(a_verdict_that_is_not_due_says_why),
+        NEXT_TEST(an_event_that_was_not_sent_yet_is_sent),
+        NEXT_TEST(an_event_that_was_sent_is_sent_again_when_it_is_due),
+        NEXT_TEST(an_event_that_was_sent_in_vain_is_given_up),
         NEXT_TEST(every_action_has_a_name),
     };
     return cmocka_run_group_tests(tests, prepare, finish);
