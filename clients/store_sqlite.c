@@ -183,6 +183,8 @@ void sqlite_give(struct sqlite_conn *conn)
         }
         if (conn->broken)
             conn_close(conn);
+        else /* the system has the pages too; four caches side by side are what fills our memory */
+            (void)sqlite3_db_release_memory(conn->db);
     }
     struct sqlite_store *store = conn->store;
     pthread_mutex_lock(&store->lock);

@@ -1,4 +1,5 @@
 #include <jansson.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,6 +49,7 @@ int main(int argc, char **argv)
     (void)signal(SIGPIPE, SIG_IGN);
     (void)signal(SIGHUP, SIG_IGN);
     json_object_seed(0);
+    (void)mallopt(M_ARENA_MAX, 2); /* some twenty threads, few of which ever allocate much at once */
     if (options_read(argc, argv, &options, &why) != ERR_OK) {
         fprintf(stderr, "reconciled: %s\n%s", why.text, options_usage());
         return EXIT_USAGE;
