@@ -20,8 +20,8 @@ struct event_plane_change {
  * is. NULL when the issue is none. Caller frees. */
 char *event_plane_issue(const json_t *issue, const struct event_plane_change *change);
 
-/* event_plane_text: a value as Python's json.dumps(value) writes it, which jansson cannot: the shortest digits
- * of a float, lower-case hex, DEL escaped too. Caller frees. */
+/* event_plane_text: a value as Python's json.dumps(value) writes it, which jansson cannot: the shortest
+ * digits of a float, lower-case hex, DEL escaped too. Caller frees. */
 char *event_plane_text(const json_t *value);
 
 #endif
