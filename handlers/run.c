@@ -68,11 +68,7 @@ static bool switch_is_on(struct request *request, const struct run_body *body)
         answer_error(request, err, &why);
         return false;
     }
-    const struct policy_hold *hold = NULL;
-    if (!policy->enabled)
-        hold = &policy->enabled_hold;
-    else if (body->side == SIDE_PLANE && !policy->plane_enabled)
-        hold = &policy->plane_hold;
+    const struct policy_hold *hold = policy_off_by(policy, body->side == SIDE_PLANE);
     if (hold)
         answer_held(request, hold->words, hold);
     policy_free(policy);

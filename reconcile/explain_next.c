@@ -36,14 +36,7 @@ static int64_t earliest(const struct next_view *view, int64_t touched_us, int64_
 /* What keeps back what a side would do, as pass_hold_reason says it; NULL: nothing. */
 static const char *hold_of(const struct next_view *view, enum pass_side side, int64_t *ret_until_us)
 {
-    const struct policy *policy = view->policy;
-    const struct policy_hold *hold = NULL;
-    if (!policy->enabled)
-        hold = &policy->enabled_hold;
-    else if (side == SIDE_PLANE && !policy->plane_enabled)
-        hold = &policy->plane_hold;
-    else if (policy->mode == MODE_OBSERVE)
-        hold = &policy->mode_hold;
+    const struct policy_hold *hold = policy_held_by(view->policy, side == SIDE_PLANE);
     *ret_until_us = hold && !view->unreadable ? hold->until_us : 0;
     return view->unreadable ? view->unreadable : hold ? hold->words : NULL;
 }

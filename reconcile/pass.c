@@ -13,6 +13,10 @@
 #include "reconcile/plane_side.h"
 #include "reconcile/replay.h"
 
+/* The settings may change while a write is on its way; each change costs one more try, and nobody changes
+ * them this often. */
+enum { POLICY_TRIES = 8 };
+
 static const char *const side_names[] = {[SIDE_BOTH] = "both", [SIDE_GATE] = "gate", [SIDE_PLANE] = "plane"};
 static const char *const trigger_names[] = {
     [TRIGGER_TIMER] = "timer", [TRIGGER_REQUEST] = "request", [TRIGGER_COMMAND] = "command"};
@@ -50,16 +54,25 @@ enum err pass_refresh_policy(struct pass *pass, struct why *why)
 
 const char *pass_hold_reason(const struct pass *pass, enum pass_side side)
 {
-    const struct policy *policy = pass->policy;
-    if (pass->request->dry_run)
-        return NULL;
-    if (!policy->enabled)
-        return policy->enabled_hold.words ? policy->enabled_hold.words : "switched off";
-    if (side == SIDE_PLANE && !policy->plane_enabled)
-        return policy->plane_hold.words ? policy->plane_hold.words : "the Plane side is switched off";
-    if (policy->mode == MODE_OBSERVE)
-        return policy->mode_hold.words ? policy->mode_hold.words : "mode is observe: nothing is written";
-    return NULL;
+    const struct policy_hold *hold = policy_held_by(pass->policy, side == SIDE_PLANE);
+    return hold && !pass->request->dry_run ? hold->words : NULL;
+}
+
+enum err pass_write(struct pass *pass, enum pass_side side, pass_write_fn *write, void *arg,
+                    const char **ret_hold, struct why *why)
+{
+    for (int try = 0; try < POLICY_TRIES; try++) {
+        *ret_hold = pass_hold_reason(pass, side);
+        if (*ret_hold)
+            return ERR_OK;
+        enum err err = write(pass, arg, why);
+        if (err != ERR_CONFLICT)
+            return err;
+        err = pass_refresh_policy(pass, why);
+        if (err)
+            return err;
+    }
+    return why_set(why, ERR_CONFLICT, "the settings kept changing");
 }
 
 bool pass_tells(const struct pass *pass)
@@ -98,7 +111,7 @@ static bool looks_at_plane(const struct pass *pass)
     const struct pass_request *request = pass->request;
     if (request->side == SIDE_GATE || pass_stopping(pass) || !plane_configured(pass->world->plane))
         return false;
-    return request->dry_run || (pass->policy->enabled && pass->policy->plane_enabled);
+    return request->dry_run || !policy_off_by(pass->policy, true);
 }
 
 /* The gates first: whatever Plane does, they have had their turn. */

@@ -32,6 +32,16 @@ ATTR_NODISCARD enum err pass_refresh_policy(struct pass *pass, struct why *why);
  * the policy is refreshed. */
 const char *pass_hold_reason(const struct pass *pass, enum pass_side side);
 
+/* pass_write: has `write` write under pass->policy: it must name that policy's revision and end to the store,
+ * which answers ERR_CONFLICT when they do not stand any more. Then the policy is read again, and it is called
+ * again. Not called, and *ret_hold says why, when nothing may be written.
+ *
+ * Invariant (rule 8): every move, start and replay comes through here, so that what a switch holds back is
+ * never decided by a policy that is not the one it is written under. */
+typedef enum err pass_write_fn(struct pass *pass, void *arg, struct why *why);
+ATTR_NODISCARD enum err pass_write(struct pass *pass, enum pass_side side, pass_write_fn *write, void *arg,
+                                   const char **ret_hold, struct why *why);
+
 /* pass_tells: people are to be told: not by a dry run, not when notify_unblock is off, and not without a
  * Telegram to tell them. */
 bool pass_tells(const struct pass *pass);

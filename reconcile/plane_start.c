@@ -17,7 +17,7 @@
 #include "reconcile/transition.h"
 #include "reconcile/work_item.h"
 
-enum { ANSWERS_MS = 50, POLICY_TRIES = 8 };
+enum { ANSWERS_MS = 50 };
 
 static const char interrupted_words[] = "the start was interrupted: the task was made and got no job";
 static const char limit_words[] = "the limit on heals in one pass is reached";
@@ -284,23 +284,17 @@ static void fail_issues(struct pass *pass, struct plane_start *starts, size_t n,
     }
 }
 
-/* create: one try per policy; ERR_CONFLICT means the settings moved. */
-static enum err create(struct pass *pass, const struct store_new_task *tasks, size_t n,
-                       enum store_creation *ret, const char **ret_hold, struct why *why)
+struct creation {
+    struct store_new_task tasks[LIMIT_BATCH];
+    enum store_creation results[LIMIT_BATCH];
+    size_t n;
+};
+
+static enum err create(struct pass *pass, void *arg, struct why *why)
 {
-    for (int try = 0; try < POLICY_TRIES; try++) {
-        *ret_hold = pass_hold_reason(pass, SIDE_PLANE);
-        if (*ret_hold)
-            return ERR_OK;
-        enum err err = store_create_tasks(pass->world->store, pass->policy->revision,
-                                          pass->policy->valid_until_us, tasks, n, ret, why);
-        if (err != ERR_CONFLICT)
-            return err;
-        err = pass_refresh_policy(pass, why);
-        if (err)
-            return err;
-    }
-    return why_set(why, ERR_CONFLICT, "the settings kept changing");
+    struct creation *creation = arg;
+    return store_create_tasks(pass->world->store, pass->policy->revision, pass->policy->valid_until_us,
+                              creation->tasks, creation->n, creation->results, why);
 }
 
 static void settle_created(struct pass *pass, struct plane_start *start, enum store_creation created)
@@ -355,23 +349,23 @@ static enum err start_created(struct pass *pass, const struct plane_start *start
 
 static enum err start_batch(struct pass *pass, struct plane_start *starts, size_t n, struct why *why)
 {
-    struct store_new_task tasks[LIMIT_BATCH];
+    struct creation creation;
     char *ids[LIMIT_BATCH], *branches[LIMIT_BATCH];
-    enum store_creation created[LIMIT_BATCH];
     const char *fresh[LIMIT_BATCH], *held = NULL;
     size_t n_fresh = 0;
+    creation.n = n;
     for (size_t i = 0; i < n; i++) {
         const struct plane_start *start = &starts[i];
         ids[i] = work_item_id(start->project->prefix, start->sequence);
         branches[i] = work_item_branch(start->project->prefix, start->sequence, start->title);
-        tasks[i] = (struct store_new_task){.plane_id = start->plane_id,
-                                           .work_item_id = ids[i],
-                                           .title = start->title,
-                                           .repo = start->project->repo,
-                                           .branch = branches[i],
-                                           .stage = first_stage(pass)->name};
+        creation.tasks[i] = (struct store_new_task){.plane_id = start->plane_id,
+                                                    .work_item_id = ids[i],
+                                                    .title = start->title,
+                                                    .repo = start->project->repo,
+                                                    .branch = branches[i],
+                                                    .stage = first_stage(pass)->name};
     }
-    enum err err = create(pass, tasks, n, created, &held, why);
+    enum err err = pass_write(pass, SIDE_PLANE, create, &creation, &held, why);
     if (err == ERR_INTERNAL) {
         /* No database is down: these tables take no task, and everything else goes on. */
         log_error("no task can be made", LOG_S("reason", why->text));
@@ -383,8 +377,8 @@ static enum err start_batch(struct pass *pass, struct plane_start *starts, size_
         hold_issues(pass, starts, n, held);
     } else {
         for (size_t i = 0; i < n; i++) {
-            settle_created(pass, &starts[i], created[i]);
-            if (created[i] == STORE_CREATED)
+            settle_created(pass, &starts[i], creation.results[i]);
+            if (creation.results[i] == STORE_CREATED)
                 fresh[n_fresh++] = starts[i].plane_id;
         }
         err = start_created(pass, starts, n, fresh, n_fresh, why);

@@ -86,6 +86,19 @@ static void holds_fill(struct policy *policy, const struct settings *settings, c
             hold_make("set to observe", setting_of_member("mode"), settings, overrides, now_us);
 }
 
+const struct policy_hold *policy_off_by(const struct policy *policy, bool plane)
+{
+    if (!policy->enabled)
+        return &policy->enabled_hold;
+    return plane && !policy->plane_enabled ? &policy->plane_hold : NULL;
+}
+
+const struct policy_hold *policy_held_by(const struct policy *policy, bool plane)
+{
+    const struct policy_hold *off = policy_off_by(policy, plane);
+    return off || policy->mode != MODE_OBSERVE ? off : &policy->mode_hold;
+}
+
 /* ---- the policy ---- */
 
 static int64_t first_end(const json_t *overrides, int64_t now_us)

@@ -52,6 +52,12 @@ void policy_free(struct policy *policy);
 ATTR_NODISCARD enum err policy_read(struct store *store, const struct settings *settings, struct policy **ret,
                                     struct why *why);
 
+/* policy_off_by: the switch that keeps a pass from looking at a side (`plane`: the Plane side), the one for
+ * everything first; NULL: none. policy_held_by: the same, or else the mode, when nothing may be written. What
+ * they return is held and has words; it lives as long as the policy. */
+const struct policy_hold *policy_off_by(const struct policy *policy, bool plane);
+const struct policy_hold *policy_held_by(const struct policy *policy, bool plane);
+
 /* policy_grace_s: of a stage: its override, else the default. */
 int64_t policy_grace_s(const struct policy *policy, const char *stage);
 

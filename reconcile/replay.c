@@ -19,8 +19,7 @@
 #include "reconcile/settings.h"
 #include "reconcile/transition.h"
 
-/* How often a wait looks whether the process ends; how often the settings may change under way. */
-enum { LOOK_MS = 50, POLICY_TRIES = 8 };
+enum { LOOK_MS = 50 }; /* how often a wait looks whether the process ends */
 
 /* One transition on its way. */
 struct going {
@@ -129,36 +128,33 @@ static enum err look(struct replaying *replaying, struct why *why)
     return err;
 }
 
-/* begin: one try per policy; ERR_CONFLICT means the settings moved.
- *
- * Invariant: a replay starts here, under the settings row's lock, as a transition does in the other mode.
+static enum err begin_once(struct pass *pass, void *arg, struct why *why)
+{
+    struct replaying *replaying = arg;
+    struct store_replay rows[LIMIT_BATCH];
+    struct going *who[LIMIT_BATCH];
+    struct store_replay_seen seen[LIMIT_BATCH];
+    size_t n = undecided(replaying, rows, who);
+    enum err err = store_replay_begin(pass->world->store, pass->policy->revision,
+                                      pass->policy->valid_until_us, rows, n, seen, why);
+    for (size_t i = 0; !err && i < n; i++) {
+        who[i]->seen = seen[i];
+        heed(replaying, who[i]);
+    }
+    return err;
+}
+
+/* Invariant: a replay starts here, under the settings row's lock, as a transition does in the other mode.
  * When this has returned, what is DUE is sent without another look at the switches: whoever threw one has
  * waited for this transaction, and what it began counts as begun. */
 static enum err begin(struct replaying *replaying, enum pass_side side, struct why *why)
 {
-    struct pass *pass = replaying->pass;
-    struct store_replay rows[LIMIT_BATCH];
-    struct going *who[LIMIT_BATCH];
-    struct store_replay_seen seen[LIMIT_BATCH];
-    for (int try = 0; try < POLICY_TRIES; try++) {
-        size_t n = undecided(replaying, rows, who);
-        const char *hold = pass_hold_reason(pass, side);
-        for (size_t i = 0; hold && i < n; i++)
-            decide(replaying, who[i], OUTCOME_HELD, mem_dup(hold));
-        if (hold || n == 0)
-            return ERR_OK;
-        enum err err = store_replay_begin(pass->world->store, pass->policy->revision,
-                                          pass->policy->valid_until_us, rows, n, seen, why);
-        if (err && err != ERR_CONFLICT)
-            return err;
-        for (size_t i = 0; !err && i < n; i++) {
-            who[i]->seen = seen[i];
-            heed(replaying, who[i]);
-        }
-        if (!err || (err = pass_refresh_policy(pass, why)))
-            return err;
-    }
-    return why_set(why, ERR_CONFLICT, "the settings kept changing");
+    const char *hold = NULL;
+    enum err err = pass_write(replaying->pass, side, begin_once, replaying, &hold, why);
+    for (size_t i = 0; hold && i < replaying->n; i++)
+        if (!replaying->going[i].decided)
+            decide(replaying, &replaying->going[i], OUTCOME_HELD, mem_dup(hold));
+    return err;
 }
 
 /* ---- what is sent ------------------------------------------------------------------------------------ */
@@ -353,8 +349,7 @@ static enum err settle(struct pass *pass, struct replaying *replaying, struct wh
 
 enum err replay_settle(struct pass *pass, struct why *why)
 {
-    if (!pass->world->orchestrator || pass->request->dry_run || !pass->policy->enabled ||
-        pass->policy->mode == MODE_OBSERVE)
+    if (!pass->world->orchestrator || pass->request->dry_run || pass_hold_reason(pass, SIDE_GATE))
         return ERR_OK;
     return settle(pass, NULL, why);
 }

@@ -4,16 +4,10 @@
 
 #include "clients/base/limits.h"
 #include "clients/base/log.h"
-#include "clients/base/metric.h"
 #include "clients/store.h"
 #include "reconcile/draft.h"
-#include "reconcile/pipeline.h"
 #include "reconcile/replay.h"
 #include "reconcile/settings.h"
-
-/* The settings may change while a batch is on its way; each change costs one more try, and nobody changes
- * them this often. */
-enum { POLICY_TRIES = 8 };
 
 static void settle_all(struct transition *batch, size_t n, enum outcome outcome, const char *reason)
 {
@@ -48,28 +42,21 @@ static void settle_written(struct pass *pass, struct transition *batch, const st
     }
 }
 
-/* write_batch: one try of store_transition per policy; ERR_CONFLICT means the settings moved. Whether people
- * are told is one of them. */
-static enum err write_batch(struct pass *pass, struct store_transition *rows, const struct draft *drafts,
-                            size_t n, enum pass_side side, enum store_moved *ret_moved, const char **ret_hold,
-                            struct why *why)
+struct rows {
+    struct store_transition rows[LIMIT_BATCH];
+    struct draft drafts[LIMIT_BATCH];
+    enum store_moved moved[LIMIT_BATCH];
+    size_t n;
+};
+
+/* Whether people are told is a setting too. */
+static enum err rows_write(struct pass *pass, void *arg, struct why *why)
 {
-    for (int try = 0; try < POLICY_TRIES; try++) {
-        *ret_hold = pass_hold_reason(pass, side);
-        if (*ret_hold)
-            return ERR_OK;
-        for (size_t i = 0; i < n; i++)
-            rows[i].message = pass_tells(pass) ? drafts[i].message : NULL;
-        enum err err =
-            store_transition(pass->world->store, pass->policy->revision, pass->policy->valid_until_us,
-                             pass->report.id, rows, n, ret_moved, why);
-        if (err != ERR_CONFLICT)
-            return err;
-        err = pass_refresh_policy(pass, why);
-        if (err)
-            return err;
-    }
-    return why_set(why, ERR_CONFLICT, "the settings kept changing");
+    struct rows *rows = arg;
+    for (size_t i = 0; i < rows->n; i++)
+        rows->rows[i].message = pass_tells(pass) ? rows->drafts[i].message : NULL;
+    return store_transition(pass->world->store, pass->policy->revision, pass->policy->valid_until_us,
+                            pass->report.id, rows->rows, rows->n, rows->moved, why);
 }
 
 enum err transition_apply(struct pass *pass, struct transition *batch, size_t n, struct why *why)
@@ -86,15 +73,14 @@ enum err transition_apply(struct pass *pass, struct transition *batch, size_t n,
     }
     if (pass->world->settings->advance_via == ADVANCE_VIA_WEBHOOK)
         return replay_apply(pass, batch, n, why);
-    struct store_transition rows[LIMIT_BATCH];
-    struct draft drafts[LIMIT_BATCH];
+    struct rows rows;
+    rows.n = n;
     for (size_t i = 0; i < n; i++) {
-        draft_make(pass, &batch[i], &drafts[i]);
-        rows[i] = drafts[i].row;
+        draft_make(pass, &batch[i], &rows.drafts[i]);
+        rows.rows[i] = rows.drafts[i].row;
     }
-    enum store_moved moved[LIMIT_BATCH];
     const char *hold = NULL;
-    enum err err = write_batch(pass, rows, drafts, n, batch[0].side, moved, &hold, why);
+    enum err err = pass_write(pass, batch[0].side, rows_write, &rows, &hold, why);
     if (err) {
         pass->healed -= (int)n;
         settle_all(batch, n, OUTCOME_FAILED, "the database could not be written");
@@ -102,9 +88,9 @@ enum err transition_apply(struct pass *pass, struct transition *batch, size_t n,
         pass->healed -= (int)n;
         settle_all(batch, n, OUTCOME_HELD, hold);
     } else {
-        settle_written(pass, batch, rows, n, moved);
+        settle_written(pass, batch, rows.rows, n, rows.moved);
     }
     for (size_t i = 0; i < n; i++)
-        draft_done(&drafts[i]);
+        draft_done(&rows.drafts[i]);
     return err;
 }

@@ -72,18 +72,6 @@ static void tell_people(struct pass_world *world)
     notifier_free(notifier);
 }
 
-/* NULL: nothing holds it. */
-static const char *held_by(const struct policy *policy, const struct pass_request *request)
-{
-    if (request->dry_run)
-        return NULL;
-    if (!policy->enabled)
-        return policy->enabled_hold.words ? policy->enabled_hold.words : "switched off";
-    if (request->side == SIDE_PLANE && !policy->plane_enabled)
-        return policy->plane_hold.words ? policy->plane_hold.words : "the Plane side is switched off";
-    return NULL;
-}
-
 static int run_with(struct services *services, const struct pass_request *request)
 {
     struct pass_world *world = &services->world;
@@ -95,9 +83,10 @@ static int run_with(struct services *services, const struct pass_request *reques
     enum err err = policy_read(world->store, world->settings, &policy, &why);
     if (err)
         return complain(err == ERR_INVALID ? EXIT_SWITCHED_OFF : EXIT_FAILED, why.text);
-    const char *held = held_by(policy, request);
-    int status = held ? complain(EXIT_SWITCHED_OFF, held) : make_pass(services, request, &policy);
-    if (!held && !request->dry_run && world->telegram)
+    const struct policy_hold *off =
+        request->dry_run ? NULL : policy_off_by(policy, request->side == SIDE_PLANE);
+    int status = off ? complain(EXIT_SWITCHED_OFF, off->words) : make_pass(services, request, &policy);
+    if (!off && !request->dry_run && world->telegram)
         tell_people(world);
     policy_free(policy);
     return status;
