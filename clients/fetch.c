@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <time.h>
 
 #include "clients/base/text.h"
+#include "clients/base/wait.h"
 #include "clients/fetch_engine.h"
 
 #define PROBE_INTERVAL_MS 1000
@@ -28,11 +28,7 @@ struct fetch_inbox *fetch_inbox_new(struct fetch *fetch)
     inbox->fetch = fetch;
     atomic_init(&inbox->refs, 1);
     pthread_mutex_init(&inbox->lock, NULL);
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&inbox->arrived, &attributes);
-    pthread_condattr_destroy(&attributes);
+    cond_init(&inbox->arrived);
     STAILQ_INIT(&inbox->items);
     return inbox;
 }
@@ -99,27 +95,14 @@ size_t fetch_pending(const struct fetch_inbox *inbox)
     return inbox->pending;
 }
 
-static struct timespec time_after(int64_t ms)
-{
-    struct timespec at;
-    clock_gettime(CLOCK_MONOTONIC, &at);
-    at.tv_sec += ms / 1000;
-    at.tv_nsec += (long)(ms % 1000) * 1000000L;
-    if (at.tv_nsec >= 1000000000L) {
-        at.tv_sec++;
-        at.tv_nsec -= 1000000000L;
-    }
-    return at;
-}
-
 struct fetch_answer *fetch_take(struct fetch_inbox *inbox, int64_t wait_ms)
 {
-    struct timespec until = time_after(wait_ms > 0 ? wait_ms : 0);
+    int64_t until_ms = clock_mono_ms() + wait_ms;
     pthread_mutex_lock(&inbox->lock);
     int waited = 0;
     while (STAILQ_EMPTY(&inbox->items) && wait_ms != 0 && waited == 0)
         waited = wait_ms < 0 ? pthread_cond_wait(&inbox->arrived, &inbox->lock)
-                             : pthread_cond_timedwait(&inbox->arrived, &inbox->lock, &until);
+                             : cond_wait_until(&inbox->arrived, &inbox->lock, until_ms);
     struct fetch_item *item = STAILQ_FIRST(&inbox->items);
     if (item)
         STAILQ_REMOVE_HEAD(&inbox->items, link);

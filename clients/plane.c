@@ -8,10 +8,10 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "clients/base/limits.h"
 #include "clients/base/metric.h"
+#include "clients/base/wait.h"
 #include "clients/fetch.h"
 #include "clients/plane_budget.h"
 #include "clients/plane_io.h"
@@ -43,16 +43,6 @@ static bool is_header_text(const char *text)
         if ((unsigned char)*text < 0x21 || (unsigned char)*text > 0x7e)
             return false;
     return true;
-}
-
-static void turn_init(struct plane *plane)
-{
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&plane->turn, &monotonic);
-    pthread_condattr_destroy(&monotonic);
-    pthread_mutex_init(&plane->lock, NULL);
 }
 
 static void health_set(struct plane *plane, bool ok, const char *words)
@@ -91,7 +81,8 @@ enum err plane_new(const char *base_url, const char *api_token, const char *work
         plane->key_header = mem_printf("X-Api-Key: %s", api_token);
         plane->headers[1] = plane->key_header;
     }
-    turn_init(plane);
+    cond_init(&plane->turn);
+    pthread_mutex_init(&plane->lock, NULL);
     health_set(plane, url && plane->token, !url ? url_missing : !plane->token ? token_missing : "");
     *ret = plane;
     return ERR_OK;
@@ -187,16 +178,6 @@ static bool is_stopping(const struct plane_call *call)
     return (call->stopping && atomic_load(call->stopping)) || clock_mono_ms() >= call->deadline_ms;
 }
 
-static struct timespec look_again_at(void)
-{
-    struct timespec at;
-    clock_gettime(CLOCK_MONOTONIC, &at);
-    at.tv_nsec += LOOK_MS * 1000000L;
-    at.tv_sec += at.tv_nsec / 1000000000L;
-    at.tv_nsec %= 1000000000L;
-    return at;
-}
-
 static enum plane_result stopped(const char *what, struct why *why)
 {
     (void)why_set(why, ERR_UNAVAILABLE, "stopped while Plane was asked for %s", what);
@@ -228,10 +209,8 @@ static enum plane_result turn_take(const struct plane_call *call, const char *wh
     struct plane *plane = call->plane;
     enum plane_result result = PLANE_OK;
     pthread_mutex_lock(&plane->lock);
-    while (plane->busy && !is_stopping(call)) {
-        struct timespec until = look_again_at();
-        (void)pthread_cond_timedwait(&plane->turn, &plane->lock, &until);
-    }
+    while (plane->busy && !is_stopping(call))
+        (void)cond_wait_until(&plane->turn, &plane->lock, clock_mono_ms() + LOOK_MS);
     int64_t now_ms = plane->now_ms();
     if (is_stopping(call)) {
         result = stopped(what, why);

@@ -10,10 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "clients/base/limits.h"
+#include "clients/base/wait.h"
 
 #define LOCK_WAIT_MS (LIMIT_STATEMENT_MS / 2)
 /* A transaction of ours sends its next statement at once; one that does not belongs to a process that hangs.
@@ -152,12 +152,11 @@ static struct pg_conn *pool_free_conn(struct pg_store *store)
 static struct pg_conn *conn_take(struct pg_store *store)
 {
     int64_t until_ms = clock_mono_ms() + LIMIT_STATEMENT_MS;
-    struct timespec until = {.tv_sec = until_ms / 1000, .tv_nsec = until_ms % 1000 * 1000000};
     struct pg_conn *conn = NULL;
     int waited = 0;
     pthread_mutex_lock(&store->lock);
     while (!store->interrupted && !(conn = pool_free_conn(store)) && waited != ETIMEDOUT)
-        waited = pthread_cond_timedwait(&store->given, &store->lock, &until);
+        waited = cond_wait_until(&store->given, &store->lock, until_ms);
     if (conn)
         conn->taken = true;
     pthread_mutex_unlock(&store->lock);
@@ -469,11 +468,7 @@ enum err store_postgresql_open(const char *url, const char *schema, struct store
     PQconninfoFree(given);
     store->stop_fd = stop_fd;
     pthread_mutex_init(&store->lock, NULL);
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&store->given, &attributes);
-    pthread_condattr_destroy(&attributes);
+    cond_init(&store->given);
     for (size_t i = 0; i < ARRAY_LEN(store->conns); i++) {
         store->conns[i].store = store;
         store->conns[i].stop_fd = stop_fd;

@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "clients/base/limits.h"
+#include "clients/base/wait.h"
 
 /* A lock is waited for at most half of a statement's time, so that the statement itself has the other. */
 #define LOCK_WAIT_MS (LIMIT_STATEMENT_MS / 2)
@@ -135,12 +136,11 @@ static struct sqlite_conn *pool_free_conn(struct sqlite_store *store, enum sqlit
 /* pool_take: NULL when none became free until until_ms, or the store is interrupted. */
 static struct sqlite_conn *pool_take(struct sqlite_store *store, enum sqlite_use use, int64_t until_ms)
 {
-    struct timespec until = {.tv_sec = until_ms / 1000, .tv_nsec = until_ms % 1000 * 1000000};
     struct sqlite_conn *conn = NULL;
     int waited = 0;
     pthread_mutex_lock(&store->lock);
     while (!store->interrupted && !(conn = pool_free_conn(store, use)) && waited != ETIMEDOUT)
-        waited = pthread_cond_timedwait(&store->given, &store->lock, &until);
+        waited = cond_wait_until(&store->given, &store->lock, until_ms);
     if (conn)
         conn->taken = true;
     pthread_mutex_unlock(&store->lock);
@@ -388,11 +388,7 @@ enum err store_sqlite_open(const char *path, struct store **ret, struct why *why
     /* This build of SQLite takes a name that begins with "file:" for a URI with options. */
     sqlite->path = mem_printf("%s%s", strncmp(path, "file:", 5) == 0 ? "./" : "", path);
     pthread_mutex_init(&sqlite->lock, NULL);
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&sqlite->given, &attributes);
-    pthread_condattr_destroy(&attributes);
+    cond_init(&sqlite->given);
     for (size_t i = 0; i < ARRAY_LEN(sqlite->conns); i++)
         sqlite->conns[i].store = sqlite;
     *ret = &sqlite->base;

@@ -3,12 +3,12 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "clients/base/jsonx.h"
 #include "clients/base/limits.h"
 #include "clients/base/log.h"
 #include "clients/base/text.h"
+#include "clients/base/wait.h"
 #include "reconcile/hook_look.h"
 #include "reconcile/status.h"
 
@@ -22,7 +22,7 @@ struct hook_watch {
     pthread_t thread;
     /* The thread's alone. */
     json_t *last; /* the look before */
-    int64_t retry_ms;
+    unsigned failures;
 
     pthread_mutex_t lock; /* guards `stop` */
     pthread_cond_t wake;
@@ -73,10 +73,8 @@ static int64_t look(struct hook_watch *watch)
     struct why why;
     json_t *found = NULL;
     if (hook_look(watch->world, watch->target, &found, &why) != ERR_OK) {
-        int64_t retry_ms = watch->retry_ms;
         log_debug("webhooks were not looked at", LOG_S("reason", why.text));
-        watch->retry_ms = 2 * retry_ms < RETRY_LAST_MS ? 2 * retry_ms : RETRY_LAST_MS;
-        return retry_ms;
+        return backoff_ms(RETRY_FIRST_MS, RETRY_LAST_MS, watch->failures++);
     }
     if (!atomic_load(watch->world->stopping)) {
         log_changes(watch->last, found);
@@ -84,7 +82,7 @@ static int64_t look(struct hook_watch *watch)
     }
     json_decref(watch->last);
     watch->last = found;
-    watch->retry_ms = RETRY_FIRST_MS;
+    watch->failures = 0;
     return LIMIT_HOOKS_EVERY_S * 1000LL;
 }
 
@@ -92,10 +90,9 @@ static int64_t look(struct hook_watch *watch)
 static bool wait_ms(struct hook_watch *watch, int64_t ms)
 {
     int64_t until_ms = clock_mono_ms() + ms;
-    const struct timespec until = {.tv_sec = until_ms / 1000, .tv_nsec = until_ms % 1000 * 1000000};
     pthread_mutex_lock(&watch->lock);
     while (!watch->stop && clock_mono_ms() < until_ms)
-        pthread_cond_timedwait(&watch->wake, &watch->lock, &until);
+        (void)cond_wait_until(&watch->wake, &watch->lock, until_ms);
     bool go_on = !watch->stop;
     pthread_mutex_unlock(&watch->lock);
     return go_on;
@@ -122,14 +119,9 @@ enum err hook_watch_start(struct pass_world *world, struct status *status, const
                           struct hook_watch **ret, struct why *why)
 {
     struct hook_watch *watch = mem_zero(1, sizeof *watch);
-    *watch = (struct hook_watch){
-        .world = world, .status = status, .target = mem_dup(target), .retry_ms = RETRY_FIRST_MS};
+    *watch = (struct hook_watch){.world = world, .status = status, .target = mem_dup(target)};
     pthread_mutex_init(&watch->lock, NULL);
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&watch->wake, &attr);
-    pthread_condattr_destroy(&attr);
+    cond_init(&watch->wake);
     if (pthread_create(&watch->thread, NULL, keep_watch, watch) != 0) {
         watch_free(watch);
         return why_set(why, ERR_INTERNAL, "the thread that looks at webhooks cannot be started");

@@ -8,6 +8,7 @@
 #include "clients/base/limits.h"
 #include "clients/base/log.h"
 #include "clients/base/text.h"
+#include "clients/base/wait.h"
 #include "clients/store.h"
 #include "clients/telegram.h"
 #include "reconcile/message.h"
@@ -88,11 +89,7 @@ struct notifier *notifier_new(struct pass_world *world, struct status *status)
     notifier->lease_s = 2 * (call_s + MARK_MS / 1000 + ASK_S);
     pace_begin(&notifier->pace, world->settings->telegram_chat_id);
     pthread_mutex_init(&notifier->lock, NULL);
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&notifier->wake, &attr);
-    pthread_condattr_destroy(&attr);
+    cond_init(&notifier->wake);
     return notifier;
 }
 
@@ -143,12 +140,10 @@ static void publish(struct notifier *notifier, size_t depth, int64_t oldest_age_
 
 static struct next database_failed(struct notifier *notifier, const struct why *why)
 {
-    if (notifier->database_failures++ == 0)
+    if (notifier->database_failures == 0)
         log_warn("messages wait: the outbox cannot be asked", LOG_S("reason", why->text));
-    int64_t pause_ms = BACKOFF_FIRST_MS;
-    for (unsigned i = 1; i < notifier->database_failures && pause_ms < BACKOFF_LAST_MS; i++)
-        pause_ms *= 2;
-    return look_at(clock_mono_ms() + (pause_ms < BACKOFF_LAST_MS ? pause_ms : BACKOFF_LAST_MS));
+    return look_at(clock_mono_ms() +
+                   backoff_ms(BACKOFF_FIRST_MS, BACKOFF_LAST_MS, notifier->database_failures++));
 }
 
 static enum err mark(struct notifier *notifier, struct why *why)
@@ -296,13 +291,12 @@ static struct next step(struct notifier *notifier)
 /* Until at_ms (0: for ever), or woken, or told to stop; false for the last. */
 static bool wait_until(struct notifier *notifier, int64_t at_ms)
 {
-    const struct timespec until = {.tv_sec = at_ms / 1000, .tv_nsec = at_ms % 1000 * 1000000};
     pthread_mutex_lock(&notifier->lock);
     while (!stopping(notifier) && !notifier->woken && (at_ms == 0 || clock_mono_ms() < at_ms)) {
         if (at_ms == 0)
             pthread_cond_wait(&notifier->wake, &notifier->lock);
         else
-            pthread_cond_timedwait(&notifier->wake, &notifier->lock, &until);
+            cond_wait_until(&notifier->wake, &notifier->lock, at_ms);
     }
     notifier->owed |= notifier->woken;
     notifier->woken = false;

@@ -1,6 +1,7 @@
 #include "reconcile/pace.h"
 
 #include "clients/base/text.h"
+#include "clients/base/wait.h"
 
 /* MARGIN_MS: Telegram's clock and ours need not agree on when a pause has begun. */
 enum { FAILED_FIRST_MS = 2000, FAILED_LAST_MS = 600000, MARGIN_MS = 100 };
@@ -27,11 +28,7 @@ void pace_asked(struct pace *pace, int64_t seconds, int64_t now_ms)
 
 void pace_failed(struct pace *pace, int64_t now_ms)
 {
-    int64_t pause_ms = FAILED_FIRST_MS;
-    for (unsigned i = 0; i < pace->failures && pause_ms < FAILED_LAST_MS; i++)
-        pause_ms *= 2;
-    pace->failures++;
-    pace->failed_ms = now_ms + (pause_ms < FAILED_LAST_MS ? pause_ms : FAILED_LAST_MS);
+    pace->failed_ms = now_ms + backoff_ms(FAILED_FIRST_MS, FAILED_LAST_MS, pace->failures++);
 }
 
 static int64_t later(int64_t a, int64_t b)

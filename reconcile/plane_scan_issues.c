@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "clients/base/wait.h"
 #include "reconcile/settings.h"
 
 enum { REST_INTERVALS = 10 }; /* how long an issue that was looked at in vain rests at most */
@@ -172,9 +173,6 @@ bool plane_scan_identify(struct plane_scan *scan, struct plane_call *call, struc
 
 void plane_scan_rest(const struct plane_scan *scan, struct open_issue *issue, int64_t interval_ms)
 {
-    int64_t most = REST_INTERVALS * interval_ms, length = interval_ms / 2;
-    for (unsigned i = 0; i < issue->misses && length < most; i++)
-        length *= 2;
-    issue->misses++;
-    issue->rest_until_ms = scan->now_ms + (length < most ? length : most);
+    issue->rest_until_ms =
+        scan->now_ms + backoff_ms(interval_ms / 2, REST_INTERVALS * interval_ms, issue->misses++);
 }

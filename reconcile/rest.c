@@ -7,6 +7,7 @@
 
 #include "clients/base/err.h"
 #include "clients/base/limits.h"
+#include "clients/base/wait.h"
 
 struct resting {
     int64_t task_id;
@@ -71,11 +72,7 @@ void rest_note(struct rest *rest, int64_t task_id, const char *stage, const char
     if (other_stage || other_sha)
         entry->looks = 0;
     int64_t cap = (kind == REST_RED ? CAP_RED : CAP_UNKNOWN) * interval_ms;
-    int64_t length = interval_ms / 2;
-    for (unsigned i = 0; i < entry->looks && length < cap; i++)
-        length *= 2;
-    entry->looks++;
-    entry->until_ms = now_ms + (length < cap ? length : cap);
+    entry->until_ms = now_ms + backoff_ms(interval_ms / 2, cap, entry->looks++);
 }
 
 void rest_forget(struct rest *rest, int64_t task_id)

@@ -9,6 +9,7 @@
 #include "clients/base/limits.h"
 #include "clients/base/log.h"
 #include "clients/base/metric.h"
+#include "clients/base/wait.h"
 #include "clients/store.h"
 #include "reconcile/notifier.h"
 #include "reconcile/plane_scan.h"
@@ -71,11 +72,7 @@ struct sweeper *sweeper_new(struct pass_world *world, sweeper_change_fn *on_chan
     json_decref(scanned);
     sweeper->reports = reports_new();
     pthread_mutex_init(&sweeper->lock, NULL);
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&sweeper->wake, &attr);
-    pthread_condattr_destroy(&attr);
+    cond_init(&sweeper->wake);
     return sweeper;
 }
 
@@ -281,13 +278,8 @@ static int64_t pause_ms(const struct sweeper *sweeper)
 {
     int64_t pause =
         (sweeper->policy ? sweeper->policy->interval_s : sweeper->world->settings->interval_s) * 1000;
-    if (sweeper->failures > 0) {
-        pause = BACKOFF_FIRST_MS;
-        for (unsigned i = 1; i < sweeper->failures && pause < BACKOFF_LAST_MS; i++)
-            pause *= 2;
-        if (pause > BACKOFF_LAST_MS)
-            pause = BACKOFF_LAST_MS;
-    }
+    if (sweeper->failures > 0)
+        pause = backoff_ms(BACKOFF_FIRST_MS, BACKOFF_LAST_MS, sweeper->failures - 1);
     int64_t spread = pause * JITTER_PERCENT / 100;
     return pause - spread + (int64_t)((uint64_t)random() % (uint64_t)(2 * spread + 1));
 }
@@ -302,9 +294,7 @@ static enum next next_step(struct sweeper *sweeper, struct pending *ret)
     sweeper->began_ms = 0;
     while (!sweeper->stop && sweeper->n_pending == 0 && !sweeper->settings_moved &&
            clock_mono_ms() < sweeper->due_ms) {
-        struct timespec until = {.tv_sec = sweeper->due_ms / 1000,
-                                 .tv_nsec = sweeper->due_ms % 1000 * 1000000};
-        pthread_cond_timedwait(&sweeper->wake, &sweeper->lock, &until);
+        (void)cond_wait_until(&sweeper->wake, &sweeper->lock, sweeper->due_ms);
     }
     if (sweeper->stop) {
         next = NEXT_STOP;

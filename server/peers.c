@@ -6,11 +6,11 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #include "clients/base/err.h"
 #include "clients/base/limits.h"
 #include "clients/base/text.h"
+#include "clients/base/wait.h"
 
 enum { HALF_CLOSED_MS = 1000 };
 
@@ -54,11 +54,7 @@ struct peers *peers_new(size_t capacity, int64_t (*clock_ms)(void))
     peers->capacity = capacity;
     peers->clock_ms = clock_ms;
     pthread_mutex_init(&peers->lock, NULL);
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&peers->changed, &attr);
-    pthread_condattr_destroy(&attr);
+    cond_init(&peers->changed);
     return peers;
 }
 
@@ -214,19 +210,13 @@ void peers_drain(struct peers *peers)
     pthread_mutex_unlock(&peers->lock);
 }
 
-static struct timespec deadline(int64_t wait_ms)
-{
-    int64_t until_ms = clock_mono_ms() + wait_ms;
-    return (struct timespec){.tv_sec = until_ms / 1000, .tv_nsec = until_ms % 1000 * 1000000};
-}
-
 bool peers_wait_empty(struct peers *peers, int64_t wait_ms)
 {
-    const struct timespec until = deadline(wait_ms);
+    int64_t until_ms = clock_mono_ms() + wait_ms;
     int result = 0;
     pthread_mutex_lock(&peers->lock);
     while (peers->n > 0 && result == 0)
-        result = pthread_cond_timedwait(&peers->changed, &peers->lock, &until);
+        result = cond_wait_until(&peers->changed, &peers->lock, until_ms);
     bool empty = peers->n == 0;
     pthread_mutex_unlock(&peers->lock);
     return empty;
@@ -242,11 +232,11 @@ uint64_t peers_added(struct peers *peers)
 
 void peers_wait_added(struct peers *peers, uint64_t seen, int64_t wait_ms)
 {
-    const struct timespec until = deadline(wait_ms);
+    int64_t until_ms = clock_mono_ms() + wait_ms;
     int result = 0;
     pthread_mutex_lock(&peers->lock);
     while (peers->added == seen && result == 0)
-        result = pthread_cond_timedwait(&peers->changed, &peers->lock, &until);
+        result = cond_wait_until(&peers->changed, &peers->lock, until_ms);
     pthread_mutex_unlock(&peers->lock);
 }
 

@@ -3,10 +3,10 @@
 #include <microhttpd.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "clients/base/err.h"
 #include "clients/base/text.h"
+#include "clients/base/wait.h"
 
 struct park {
     pthread_mutex_t lock; /* guards all below */
@@ -68,8 +68,7 @@ static void wait_until(struct park *park, int64_t due_ms)
         pthread_cond_wait(&park->changed, &park->lock);
         return;
     }
-    struct timespec due = {.tv_sec = due_ms / 1000, .tv_nsec = (due_ms % 1000) * 1000000};
-    pthread_cond_timedwait(&park->changed, &park->lock, &due);
+    (void)cond_wait_until(&park->changed, &park->lock, due_ms);
 }
 
 static void *park_thread(void *arg)
@@ -89,11 +88,7 @@ struct park *park_new(void)
 {
     struct park *park = mem_zero(1, sizeof *park);
     pthread_mutex_init(&park->lock, NULL);
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&park->changed, &attr);
-    pthread_condattr_destroy(&attr);
+    cond_init(&park->changed);
     if (pthread_create(&park->thread, NULL, park_thread, park) != 0)
         abort();
     return park;

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +17,7 @@
 #include "clients/base/limits.h"
 #include "clients/base/log.h"
 #include "clients/base/text.h"
+#include "clients/base/wait.h"
 
 static void instants_are_compared_across_zones_and_fractions(void **state)
 {
@@ -266,9 +268,37 @@ static void an_endless_field_is_cut_and_json_stays_json(void **state)
     free(text);
 }
 
+static void what_failed_is_left_alone_for_a_growing_while(void **state)
+{
+    (void)state;
+    static const int64_t expected[] = {1000, 2000, 4000, 5000, 5000};
+    for (unsigned i = 0; i < ARRAY_LEN(expected); i++)
+        assert_int_equal(backoff_ms(1000, 5000, i), expected[i]);
+    assert_int_equal(backoff_ms(9000, 5000, 0), 5000);
+    assert_int_equal(backoff_ms(1000, 5000, UINT32_MAX), 5000);
+}
+
+static void a_moment_that_has_passed_is_not_waited_for(void **state)
+{
+    (void)state;
+    pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    pthread_cond_t cond;
+    cond_init(&cond);
+    pthread_mutex_lock(&lock);
+    assert_int_equal(cond_wait_until(&cond, &lock, clock_mono_ms() - 1), ETIMEDOUT);
+    int64_t until_ms = clock_mono_ms() + 2;
+    while (cond_wait_until(&cond, &lock, until_ms) != ETIMEDOUT)
+        ;
+    assert_true(clock_mono_ms() >= until_ms);
+    pthread_mutex_unlock(&lock);
+    pthread_cond_destroy(&cond);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_failed_is_left_alone_for_a_growing_while),
+        cmocka_unit_test(a_moment_that_has_passed_is_not_waited_for),
         cmocka_unit_test(instants_are_compared_across_zones_and_fractions),
         cmocka_unit_test(instants_print_as_rfc_3339_utc),
         cmocka_unit_test(numbers_are_parsed_whole_and_within_bounds),
