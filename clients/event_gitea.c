@@ -1,7 +1,6 @@
 #include "clients/event_gitea.h"
 
-#include <assert.h>
-#include <stdbool.h>
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,118 +11,43 @@
 
 /* ---- Go's way of writing JSON ------------------------------------------------------------------------- */
 
-/* encoding/json, with HTML escaped: < > & and the two line separators that JavaScript stumbles over. */
-static size_t put_escaped(FILE *out, const char *at)
+/* What encoding/json escapes and jansson does not, at `at`, which only a text holds: < > & and the two line
+ * separators that JavaScript stumbles over. Its length; 0: nothing of the kind. */
+static size_t foreign_len(const char *at)
 {
-    unsigned char byte = (unsigned char)*at;
-    if (byte == '"' || byte == '\\')
-        fprintf(out, "\\%c", byte);
-    else if (byte == '\n')
-        fputs("\\n", out);
-    else if (byte == '\r')
-        fputs("\\r", out);
-    else if (byte == '\t')
-        fputs("\\t", out);
-    else if (byte == '\b')
-        fputs("\\b", out);
-    else if (byte == '\f')
-        fputs("\\f", out);
-    else if (byte < 0x20 || byte == '<' || byte == '>' || byte == '&')
-        fprintf(out, "\\u%04x", byte);
-    else if (strncmp(at, "\xe2\x80\xa8", 3) == 0 || strncmp(at, "\xe2\x80\xa9", 3) == 0)
-        return (void)fprintf(out, "\\u202%x", (unsigned char)at[2] & 0x0f), 3;
-    else
-        fputc(byte, out);
-    return 1;
+    if (*at == '<' || *at == '>' || *at == '&')
+        return 1;
+    return strncmp(at, "\xe2\x80\xa8", 3) == 0 || strncmp(at, "\xe2\x80\xa9", 3) == 0 ? 3 : 0;
 }
 
-static void put_text(FILE *out, const char *text)
+static void put_as_go(FILE *out, const char *json)
 {
-    fputc('"', out);
-    while (*text)
-        text += put_escaped(out, text);
-    fputc('"', out);
-}
-
-static void put_line(FILE *out, int depth)
-{
-    fprintf(out, "\n%*s", 2 * depth, "");
-}
-
-static void put_value(FILE *out, const json_t *value, int depth);
-
-static void put_object(FILE *out, const json_t *object, int depth)
-{
-    const char *key, *between = "";
-    json_t *member;
-    fputc('{', out);
-    json_object_foreach((json_t *)(uintptr_t)object, key, member)
-    {
-        fputs(between, out);
-        put_line(out, depth + 1);
-        put_text(out, key);
-        fputs(": ", out);
-        put_value(out, member, depth + 1);
-        between = ",";
-    }
-    if (*between)
-        put_line(out, depth);
-    fputc('}', out);
-}
-
-static void put_array(FILE *out, const json_t *array, int depth)
-{
-    fputc('[', out);
-    for (size_t i = 0; i < json_array_size(array); i++) {
-        if (i > 0)
-            fputc(',', out);
-        put_line(out, depth + 1);
-        put_value(out, json_array_get(array, i), depth + 1);
-    }
-    if (json_array_size(array) > 0)
-        put_line(out, depth);
-    fputc(']', out);
-}
-
-/* Depth is bounded by json_read. No member of Gitea's is a fraction. */
-static void put_value(FILE *out, const json_t *value, int depth)
-{
-    switch (json_typeof(value)) {
-    case JSON_OBJECT:
-        put_object(out, value, depth);
-        break;
-    case JSON_ARRAY:
-        put_array(out, value, depth);
-        break;
-    case JSON_STRING:
-        put_text(out, json_string_value(value));
-        break;
-    case JSON_INTEGER:
-        fprintf(out, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
-        break;
-    case JSON_REAL:
-        fprintf(out, "%.17g", json_real_value(value));
-        break;
-    case JSON_TRUE:
-        fputs("true", out);
-        break;
-    case JSON_FALSE:
-        fputs("false", out);
-        break;
-    case JSON_NULL:
-        fputs("null", out);
-        break;
+    for (size_t len; *json; json += len) {
+        len = foreign_len(json);
+        if (len == 1) {
+            fprintf(out, "\\u%04x", (unsigned char)*json);
+        } else if (len == 3) {
+            fprintf(out, "\\u202%x", (unsigned char)json[2] & 0x0f);
+        } else if (*json != '\\') {
+            fputc(*json, out);
+            len = 1;
+        } else { /* an escape; of a control character in upper-case hex, so far */
+            len = json[1] == 'u' ? 6 : 2;
+            for (size_t i = 0; i < len; i++)
+                fputc(i < 2 ? json[i] : tolower((unsigned char)json[i]), out);
+        }
     }
 }
 
 char *event_gitea_text(const json_t *value)
 {
-    char *text = NULL;
+    char *text = NULL, *json = json_dumps(value, JSON_INDENT(2) | JSON_ENCODE_ANY);
     size_t size;
     FILE *out = open_memstream(&text, &size);
-    if (!out)
+    if (!json || !out)
         abort(); /* out of memory, see err.h */
-    put_value(out, value, 0);
+    put_as_go(out, json);
+    free(json);
     if (fclose(out) != 0)
         abort();
     return text;

@@ -22,8 +22,8 @@ char *event_gitea_approved(const json_t *repository, const json_t *pull, const j
 /* event_gitea_closed: that `pull` was merged. */
 char *event_gitea_closed(const json_t *repository, const json_t *pull);
 
-/* event_gitea_text: a value as Go's json.MarshalIndent(value, "", "  ") writes it, which jansson cannot: HTML
- * characters and line separators escaped, in lower-case hex. */
+/* event_gitea_text: a value as Go's json.MarshalIndent(value, "", "  ") writes it: as jansson does, but for
+ * HTML characters and line separators, which are escaped, and lower-case hex. */
 char *event_gitea_text(const json_t *value);
 
 #endif
