@@ -29,7 +29,7 @@ static bool is_token(const char *token)
     return *token && token[strspn(token, fit)] == '\0';
 }
 
-enum err telegram_new(const char *base_url, const char *token, const char *chat, struct telegram **ret,
+enum err telegram_url(const char *base_url, const char *token, const char *method, char **ret,
                       struct why *why)
 {
     AUTO_FREE char *base = fetch_url(base_url, NULL, NULL);
@@ -41,8 +41,19 @@ enum err telegram_new(const char *base_url, const char *token, const char *chat,
     size_t len = strlen(base);
     while (len > 0 && base[len - 1] == '/')
         len--;
+    *ret = mem_printf("%.*s/bot%s/%s", (int)len, base, token, method);
+    return ERR_OK;
+}
+
+enum err telegram_new(const char *base_url, const char *token, const char *chat, struct telegram **ret,
+                      struct why *why)
+{
+    char *url = NULL;
+    enum err err = telegram_url(base_url, token, "sendMessage", &url, why);
+    if (err)
+        return err;
     struct telegram *telegram = mem_zero(1, sizeof *telegram);
-    telegram->url = mem_printf("%.*s/bot%s/sendMessage", (int)len, base, token);
+    telegram->url = url;
     const char *colon = strrchr(token, ':');
     telegram->secret = mem_dup(colon && colon[1] ? colon + 1 : token);
     telegram->chat = mem_dup(chat);

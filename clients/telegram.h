@@ -17,8 +17,13 @@ struct fetch;
 struct fetch_answer;
 struct telegram;
 
-/* telegram_new: `chat` is a chat's id or a channel's @name. ERR_INVALID: no http(s) URL, one with a user name
- * in it, or a token that no path can carry as it is. Free with telegram_free. */
+/* telegram_url: where a method of the Bot API is called. It holds the token: never to be shown. ERR_INVALID:
+ * no http(s) URL, one with a user name in it, or a token that no path can carry as it is. Caller frees. */
+ATTR_NODISCARD enum err telegram_url(const char *base_url, const char *token, const char *method, char **ret,
+                                     struct why *why);
+
+/* telegram_new: `chat` is a chat's id or a channel's @name. ERR_INVALID as of telegram_url. Free with
+ * telegram_free. */
 ATTR_NODISCARD enum err telegram_new(const char *base_url, const char *token, const char *chat,
                                      struct telegram **ret, struct why *why);
 /* telegram_free: NULL is fine. */

@@ -7,6 +7,7 @@
 #include "clients/base/jsonx.h"
 #include "clients/plane.h"
 #include "clients/store.h"
+#include "clients/telegram.h"
 #include "reconcile/pipeline.h"
 #include "reconcile/plane_kinds.h"
 #include "reconcile/settings.h"
@@ -199,20 +200,18 @@ static bool check_plane(const struct settings *settings)
     return good;
 }
 
-/* The bot's token is a part of the path, as it is: the API wants its colon bare. */
 static bool check_telegram(const struct settings *settings)
 {
     struct questions questions = {.n = 0};
-    const char *token = settings->telegram_bot_token;
-    if (!token) {
+    char *url = NULL;
+    struct why why;
+    if (!settings->telegram_bot_token) {
         tell_off("telegram", "ORCH_TELEGRAM_BOT_TOKEN is not set: messages are only logged");
         return true;
     }
-    for (const char *c = token; *c; c++)
-        if (!((*c >= '0' && *c <= '9') || (*c >= 'A' && *c <= 'Z') || (*c >= 'a' && *c <= 'z') ||
-              strchr(":_-", *c)))
-            return tell("telegram", false, "ORCH_TELEGRAM_BOT_TOKEN does not look like a bot's token");
-    questions_add(&questions, mem_printf("%s/bot%s/getMe", settings->telegram_url, token), "getMe");
+    if (telegram_url(settings->telegram_url, settings->telegram_bot_token, "getMe", &url, &why) != ERR_OK)
+        return tell("telegram", false, why.text);
+    questions_add(&questions, url, "getMe");
     return ask("telegram", settings, &questions, NULL);
 }
 
