@@ -13,26 +13,13 @@
 #include "clients/base/log.h"
 #include "clients/base/metric.h"
 #include "clients/plane.h"
-#include "clients/store.h"
 #include "reconcile/pass.h"
-#include "reconcile/pipeline.h"
-#include "reconcile/plane_scan.h"
 #include "reconcile/policy.h"
-#include "reconcile/rest.h"
-#include "reconcile/settings.h"
 #include "tests/doubles/facts.h"
+#include "tests/support/pass_scene.h"
 #include "tests/support/sqlite_file.h"
 
-struct bench {
-    struct settings *settings;
-    struct pipeline *pipeline;
-    struct store *store;
-    struct policy *policy;
-    atomic_bool stopping;
-    struct pass_world world;
-    struct why why;
-};
-static struct bench bench;
+static struct pass_scene bench;
 
 static const char *nothing(const char *name)
 {
@@ -43,23 +30,8 @@ static const char *nothing(const char *name)
 static int set_up(void **state)
 {
     (void)state;
-    static const char *const environment[] = {NULL};
     facts_clear();
-    sqlite_file_make();
-    bench = (struct bench){0};
-    json_t *problems = json_array();
-    assert_int_equal(settings_read(nothing, environment, &bench.settings, problems), ERR_OK);
-    assert_int_equal(pipeline_load_file(NULL, &bench.pipeline, problems), ERR_OK);
-    json_decref(problems);
-    assert_int_equal(store_open(sqlite_file_url(), NULL, &bench.store, &bench.why), ERR_OK);
-    assert_int_equal(store_migrate(bench.store, NULL, &bench.why), ERR_OK);
-    assert_int_equal(policy_read(bench.store, bench.settings, &bench.policy, &bench.why), ERR_OK);
-    bench.world = (struct pass_world){.settings = bench.settings,
-                                      .pipeline = bench.pipeline,
-                                      .store = bench.store,
-                                      .rest = rest_new(),
-                                      .scan = plane_scan_new(bench.settings),
-                                      .stopping = &bench.stopping};
+    pass_scene_open(&bench, nothing);
     assert_int_equal(plane_new(NULL, NULL, NULL, &bench.world.plane, &bench.why), ERR_OK);
     return 0;
 }
@@ -67,32 +39,15 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     (void)state;
-    plane_scan_free(bench.world.scan);
     plane_free(bench.world.plane);
-    rest_free(bench.world.rest);
-    policy_free(bench.policy);
-    store_free(bench.store);
-    pipeline_free(bench.pipeline);
-    settings_free(bench.settings);
-    sqlite_file_remove();
+    pass_scene_close(&bench);
     return 0;
-}
-
-static void exec_format(const char *fmt, ...) ATTR_PRINTF(1, 2);
-static void exec_format(const char *fmt, ...)
-{
-    char sql[1024];
-    va_list args;
-    va_start(args, fmt);
-    vsnprintf(sql, sizeof sql, fmt, args);
-    va_end(args);
-    sqlite_file_exec(sql);
 }
 
 /* A task of acme/app on branch b<id>, untouched for age_s. */
 static void add_task(int64_t id, const char *stage, int64_t age_s)
 {
-    exec_format(
+    pass_scene_exec(
         "INSERT INTO tasks (id, plane_id, work_item_id, title, repo, branch, stage, created_at, updated_at) "
         "VALUES "
         "(%lld, 'p%lld', 'ORCH-%lld', 't', 'acme/app', 'b%lld', '%s', datetime('now', '-%lld seconds'), "
@@ -110,11 +65,7 @@ static void tell_ci(const char *branch, const char *sha, enum gitea_state state)
 
 static json_t *run_pass(struct pass_request request)
 {
-    struct pass_result result;
-    assert_int_equal(pass_run(&bench.world, &request, "00000000-0000-4000-8000-000000000001", &bench.policy,
-                              &result, &bench.why),
-                     ERR_OK);
-    return result.report;
+    return pass_scene_run(&bench, request).report;
 }
 
 static int64_t counted(const json_t *report, const char *what)

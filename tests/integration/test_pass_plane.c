@@ -12,30 +12,17 @@
 
 #include "clients/base/jsonx.h"
 #include "clients/base/log.h"
-#include "clients/store.h"
 #include "reconcile/pass.h"
-#include "reconcile/pipeline.h"
-#include "reconcile/plane_scan.h"
 #include "reconcile/policy.h"
-#include "reconcile/rest.h"
-#include "reconcile/settings.h"
 #include "tests/doubles/facts.h"
 #include "tests/doubles/issues.h"
+#include "tests/support/pass_scene.h"
 #include "tests/support/sqlite_file.h"
 
 #define A "aaaaaaaa-1111-4111-8111-111111111111"
 #define S ((int64_t)1000000)
 
-struct bench {
-    struct settings *settings;
-    struct pipeline *pipeline;
-    struct store *store;
-    struct policy *policy;
-    atomic_bool stopping;
-    struct pass_world world;
-    struct why why;
-};
-static struct bench bench;
+static struct pass_scene bench;
 
 static const char *lookup(const char *name)
 {
@@ -47,42 +34,20 @@ static const char *lookup(const char *name)
 static int set_up(void **state)
 {
     (void)state;
-    static const char *const environment[] = {NULL};
     static const char *const names[] = {"Backlog", "In Progress", "Approved", "Rejected"};
     facts_clear();
     issues_clear();
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
         issues_state(A, names[i]);
     facts_head("main", "mainsha");
-    sqlite_file_make();
-    bench = (struct bench){0};
-    json_t *problems = json_array();
-    assert_int_equal(settings_read(lookup, environment, &bench.settings, problems), ERR_OK);
-    assert_int_equal(pipeline_load_file(NULL, &bench.pipeline, problems), ERR_OK);
-    json_decref(problems);
-    assert_int_equal(store_open(sqlite_file_url(), NULL, &bench.store, &bench.why), ERR_OK);
-    assert_int_equal(store_migrate(bench.store, NULL, &bench.why), ERR_OK);
-    assert_int_equal(policy_read(bench.store, bench.settings, &bench.policy, &bench.why), ERR_OK);
-    bench.world = (struct pass_world){.settings = bench.settings,
-                                      .pipeline = bench.pipeline,
-                                      .store = bench.store,
-                                      .rest = rest_new(),
-                                      .scan = plane_scan_new(bench.settings),
-                                      .stopping = &bench.stopping,
-                                      .owner = uuid_new()};
+    pass_scene_open(&bench, lookup);
     return 0;
 }
 
 static int tear_down(void **state)
 {
     (void)state;
-    plane_scan_free(bench.world.scan);
-    rest_free(bench.world.rest);
-    policy_free(bench.policy);
-    store_free(bench.store);
-    pipeline_free(bench.pipeline);
-    settings_free(bench.settings);
-    sqlite_file_remove();
+    pass_scene_close(&bench);
     issues_clear();
     return 0;
 }
@@ -131,11 +96,8 @@ static void add_verdict(int64_t number, const char *state)
 
 static json_t *run_pass(struct pass_request request)
 {
-    struct pass_result result;
     request.side = SIDE_PLANE;
-    assert_int_equal(pass_run(&bench.world, &request, "00000000-0000-4000-8000-000000000001", &bench.policy,
-                              &result, &bench.why),
-                     ERR_OK);
+    struct pass_result result = pass_scene_run(&bench, request);
     json_t *report = json_incref(result.report);
     pass_result_done(&result);
     return report;

@@ -17,22 +17,15 @@
 #include "clients/base/text.h"
 #include "clients/plane.h"
 #include "clients/store.h"
-#include "reconcile/pipeline.h"
-#include "reconcile/plane_scan.h"
 #include "reconcile/policy.h"
-#include "reconcile/rest.h"
-#include "reconcile/settings.h"
 #include "reconcile/sweeper.h"
 #include "tests/doubles/facts.h"
+#include "tests/support/pass_scene.h"
 #include "tests/support/sqlite_file.h"
 
 static struct {
-    struct settings *settings;
-    struct pipeline *pipeline;
-    struct store *store;
+    struct pass_scene scene;
     struct sweeper *sweeper;
-    atomic_bool stopping;
-    struct pass_world world;
     pthread_mutex_t lock;
     pthread_cond_t told;
     json_t *reports; /* what the waiters were told */
@@ -73,28 +66,14 @@ static void wait_for_reports(size_t n)
 static int set_up(void **state)
 {
     (void)state;
-    static const char *const environment[] = {NULL};
-    struct why why;
     facts_clear();
-    sqlite_file_make();
     memset(&bench, 0, sizeof bench);
+    pass_scene_open(&bench.scene, environment_value);
+    assert_int_equal(plane_new(NULL, NULL, NULL, &bench.scene.world.plane, &bench.scene.why), ERR_OK);
     pthread_mutex_init(&bench.lock, NULL);
     pthread_cond_init(&bench.told, NULL);
     bench.reports = json_array();
-    json_t *problems = json_array();
-    assert_int_equal(settings_read(environment_value, environment, &bench.settings, problems), ERR_OK);
-    assert_int_equal(pipeline_load_file(NULL, &bench.pipeline, problems), ERR_OK);
-    json_decref(problems);
-    assert_int_equal(store_open(sqlite_file_url(), NULL, &bench.store, &why), ERR_OK);
-    assert_int_equal(store_migrate(bench.store, NULL, &why), ERR_OK);
-    bench.world = (struct pass_world){.settings = bench.settings,
-                                      .pipeline = bench.pipeline,
-                                      .store = bench.store,
-                                      .rest = rest_new(),
-                                      .scan = plane_scan_new(bench.settings),
-                                      .stopping = &bench.stopping};
-    assert_int_equal(plane_new(NULL, NULL, NULL, &bench.world.plane, &why), ERR_OK);
-    bench.sweeper = sweeper_new(&bench.world, on_change, NULL);
+    bench.sweeper = sweeper_new(&bench.scene.world, on_change, NULL);
     return 0;
 }
 
@@ -103,15 +82,10 @@ static int tear_down(void **state)
     (void)state;
     sweeper_stop(bench.sweeper);
     sweeper_free(bench.sweeper);
-    plane_scan_free(bench.world.scan);
-    plane_free(bench.world.plane);
-    rest_free(bench.world.rest);
-    store_free(bench.store);
-    pipeline_free(bench.pipeline);
-    settings_free(bench.settings);
+    plane_free(bench.scene.world.plane);
     json_decref(bench.reports);
     json_decref(bench.status);
-    sqlite_file_remove();
+    pass_scene_close(&bench.scene);
     return 0;
 }
 
@@ -177,7 +151,7 @@ static void the_status_follows_a_heal(void **state)
     pthread_mutex_unlock(&bench.lock);
     char *kept = NULL;
     struct why why;
-    assert_int_equal(store_pass_get(bench.store, report_text(0, "id"), &kept, &why), ERR_OK);
+    assert_int_equal(store_pass_get(bench.scene.store, report_text(0, "id"), &kept, &why), ERR_OK);
     free(kept);
 }
 
@@ -186,9 +160,9 @@ static void a_changed_switch_shows_at_once(void **state)
     (void)state;
     struct why why;
     json_t *body = json_pack("{s:b, s:s}", "enabled", 0, "by", "ann"), *document = NULL, *errors = NULL;
-    assert_int_equal(
-        policy_change(bench.store, bench.settings, bench.pipeline, body, -1, &document, &errors, &why),
-        ERR_OK);
+    assert_int_equal(policy_change(bench.scene.store, bench.scene.settings, bench.scene.pipeline, body, -1,
+                                   &document, &errors, &why),
+                     ERR_OK);
     sweeper_wake(bench.sweeper);
     pthread_mutex_lock(&bench.lock);
     assert_false(json_get_bool(bench.status, "enabled", true));

@@ -18,24 +18,13 @@
 #include "clients/telegram.h"
 #include "reconcile/once.h"
 #include "reconcile/pass.h"
-#include "reconcile/pipeline.h"
-#include "reconcile/plane_scan.h"
 #include "reconcile/policy.h"
-#include "reconcile/rest.h"
-#include "reconcile/settings.h"
 #include "tests/doubles/facts.h"
+#include "tests/support/pass_scene.h"
 #include "tests/support/sqlite_file.h"
 
-static struct {
-    struct settings *settings;
-    struct pipeline *pipeline;
-    struct store *store;
-    struct telegram *telegram;
-    struct policy *policy;
-    atomic_bool stopping;
-    struct pass_world world;
-    struct why why;
-} bench;
+static struct pass_scene bench;
+static struct telegram *bot; /* which a test may take out of the world */
 
 static const char *environment_value(const char *name)
 {
@@ -46,25 +35,10 @@ static const char *environment_value(const char *name)
 static int set_up(void **state)
 {
     (void)state;
-    static const char *const environment[] = {NULL};
-    json_auto_t *problems = json_array();
     facts_clear();
-    sqlite_file_make();
-    memset(&bench, 0, sizeof bench);
-    assert_int_equal(settings_read(environment_value, environment, &bench.settings, problems), ERR_OK);
-    assert_int_equal(pipeline_load_file(NULL, &bench.pipeline, problems), ERR_OK);
-    assert_int_equal(store_open(sqlite_file_url(), NULL, &bench.store, &bench.why), ERR_OK);
-    assert_int_equal(store_migrate(bench.store, NULL, &bench.why), ERR_OK);
-    assert_int_equal(policy_read(bench.store, bench.settings, &bench.policy, &bench.why), ERR_OK);
-    assert_int_equal(telegram_new("http://127.0.0.1:9", "1:a", "42", &bench.telegram, &bench.why), ERR_OK);
-    bench.world = (struct pass_world){.settings = bench.settings,
-                                      .pipeline = bench.pipeline,
-                                      .store = bench.store,
-                                      .telegram = bench.telegram,
-                                      .rest = rest_new(),
-                                      .scan = plane_scan_new(bench.settings),
-                                      .once = once_new(),
-                                      .stopping = &bench.stopping};
+    pass_scene_open(&bench, environment_value);
+    assert_int_equal(telegram_new("http://127.0.0.1:9", "1:a", "42", &bot, &bench.why), ERR_OK);
+    bench.world.telegram = bot;
     assert_int_equal(plane_new(NULL, NULL, NULL, &bench.world.plane, &bench.why), ERR_OK);
     return 0;
 }
@@ -73,27 +47,9 @@ static int tear_down(void **state)
 {
     (void)state;
     plane_free(bench.world.plane);
-    once_free(bench.world.once);
-    plane_scan_free(bench.world.scan);
-    rest_free(bench.world.rest);
-    telegram_free(bench.telegram);
-    policy_free(bench.policy);
-    store_free(bench.store);
-    pipeline_free(bench.pipeline);
-    settings_free(bench.settings);
-    sqlite_file_remove();
+    telegram_free(bot);
+    pass_scene_close(&bench);
     return 0;
-}
-
-static void exec_format(const char *fmt, ...) ATTR_PRINTF(1, 2);
-static void exec_format(const char *fmt, ...)
-{
-    char sql[1024];
-    va_list args;
-    va_start(args, fmt);
-    vsnprintf(sql, sizeof sql, fmt, args);
-    va_end(args);
-    sqlite_file_exec(sql);
 }
 
 /* A task of branch b1 in development, whose CI is green. */
@@ -111,21 +67,12 @@ static void add_heals(unsigned n, const char *stage, unsigned hours)
 {
     while (n-- > 0) {
         struct uuid_text id = uuid_new();
-        exec_format(
+        pass_scene_exec(
             "INSERT INTO reconcile_ledger (id, at, task_id, from_stage, to_stage, side, outcome) VALUES "
             "('%s', strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', '-%u hours'), 1, '%s', 'review', 'gate', "
             "'advanced')",
             id.s, hours, stage);
     }
-}
-
-static struct pass_result run_pass(struct pass_request request)
-{
-    struct pass_result result;
-    assert_int_equal(pass_run(&bench.world, &request, "00000000-0000-4000-8000-000000000001", &bench.policy,
-                              &result, &bench.why),
-                     ERR_OK);
-    return result;
 }
 
 static const struct pass_request forced = {.trigger = TRIGGER_REQUEST}, by_timer = {.trigger = TRIGGER_TIMER},
@@ -134,7 +81,7 @@ static const struct pass_request forced = {.trigger = TRIGGER_REQUEST}, by_timer
 /* One pass in which so many tasks came to that outcome, and so many messages were written. */
 static void assert_pass(struct pass_request request, const char *outcome, int64_t n, int messages)
 {
-    struct pass_result result = run_pass(request);
+    struct pass_result result = pass_scene_run(&bench, request);
     assert_int_equal(json_get_int(json_object_get(result.report, "gate"), outcome, -1), n);
     assert_int_equal(result.messages, messages);
     pass_result_done(&result);
@@ -237,7 +184,7 @@ static void a_task_healed_too_often_is_left_to_a_person_unseen(void **state)
     (void)state;
     add_green_task();
     add_heals(4, "development", 1);
-    struct pass_result result = run_pass(forced); /* whoever asks */
+    struct pass_result result = pass_scene_run(&bench, forced); /* whoever asks */
     assert_int_equal(facts_lookups(), 0);
     assert_int_equal(result.quarantined, 1);
     assert_int_equal(result.stuck, 1);
@@ -296,7 +243,7 @@ static void a_quarantine_is_told_once_telling_is_allowed(void **state)
     change(json_pack("{s:n}", "notify_unblock"));
     assert_pass(forced, "quarantined", 1, 0);
     assert_outbox(0, NULL);
-    bench.world.telegram = bench.telegram;
+    bench.world.telegram = bot;
     assert_pass(forced, "quarantined", 1, 1);
     assert_outbox(1, quarantine_told);
 }
