@@ -6,6 +6,7 @@
 #include "clients/plane.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,7 +32,8 @@ struct plane {
     bool old;  /* issues/, not work-items/ */
     struct budget budget;
     int64_t waiting_since_us;
-    struct plane_health health;
+
+    struct upstream_health *health; /* by project; has its own lock */
 };
 
 static const char url_missing[] = "ORCH_PLANE_URL is not set";
@@ -43,17 +45,6 @@ static bool is_header_text(const char *text)
         if ((unsigned char)*text < 0x21 || (unsigned char)*text > 0x7e)
             return false;
     return true;
-}
-
-static void health_set(struct plane *plane, bool ok, const char *words)
-{
-    AUTO_FREE char *cut = text_cut(words, sizeof plane->health.words - 1);
-    pthread_mutex_lock(&plane->lock);
-    if (ok != plane->health.ok || plane->health.since_us == 0)
-        plane->health.since_us = clock_wall_us();
-    plane->health.ok = ok;
-    memcpy(plane->health.words, cut, strlen(cut) + 1);
-    pthread_mutex_unlock(&plane->lock);
 }
 
 enum err plane_new(const char *base_url, const char *api_token, const char *workspace, struct plane **ret,
@@ -83,7 +74,7 @@ enum err plane_new(const char *base_url, const char *api_token, const char *work
     }
     cond_init(&plane->turn);
     pthread_mutex_init(&plane->lock, NULL);
-    health_set(plane, url && plane->token, !url ? url_missing : !plane->token ? token_missing : "");
+    plane->health = upstream_health_new();
     *ret = plane;
     return ERR_OK;
 }
@@ -94,6 +85,7 @@ void plane_free(struct plane *plane)
         return;
     pthread_cond_destroy(&plane->turn);
     pthread_mutex_destroy(&plane->lock);
+    upstream_health_free(plane->health);
     free(plane->workspace_url);
     free(plane->token);
     free(plane->key_header);
@@ -112,22 +104,65 @@ void plane_clock(struct plane *plane, int64_t (*now_ms)(void))
 
 /* ---- what all threads share -------------------------------------------------------------------------- */
 
-void plane_health(struct plane *plane, struct plane_health *ret)
+/* What is missing before Plane can be asked anything; NULL: nothing. */
+static const char *missing(const struct plane *plane)
 {
-    pthread_mutex_lock(&plane->lock);
-    *ret = plane->health;
-    pthread_mutex_unlock(&plane->lock);
+    return !plane->workspace_url ? url_missing : !plane->token ? token_missing : NULL;
 }
 
-enum plane_result plane_told(struct plane *plane, enum plane_result result, const struct why *why)
+void plane_health(struct plane *plane, struct plane_health *ret)
 {
+    struct upstream_view view;
+    upstream_health_view(plane->health, clock_mono_ms(), &view);
+    *ret = (struct plane_health){.ok = view.ok && !missing(plane), .since_us = view.since_us};
+    snprintf(ret->words, sizeof ret->words, "%s", missing(plane) ? missing(plane) : view.error);
+}
+
+void plane_in_use(struct plane *plane, const char *project_id)
+{
+    char part[UUID_TEXT_LEN + 1];
+    if (plane_uuid(project_id, part))
+        (void)upstream_health_permit(plane->health, part, true, clock_mono_ms());
+}
+
+static bool was_probed(const struct plane_call *call, const char *project_id)
+{
+    for (size_t i = 0; i < call->n_probed; i++)
+        if (strcmp(call->probed[i], project_id) == 0)
+            return true;
+    return false;
+}
+
+/* What a project or an issue waits for after a failure is the caller's to decide, so calls are `forced`. */
+enum plane_result plane_admit(struct plane_call *call, const char *project_id, const char *what,
+                              struct why *why)
+{
+    struct upstream_view view;
+    int64_t now_ms = clock_mono_ms();
+    if (upstream_health_permit(call->plane->health, project_id, true, now_ms) != UPSTREAM_DOWN)
+        return PLANE_OK;
+    if (call->n_probed < UPSTREAM_PROBES && !was_probed(call, project_id)) {
+        snprintf(call->probed[call->n_probed++], sizeof call->probed[0], "%s", project_id);
+        return PLANE_OK;
+    }
+    upstream_health_view(call->plane->health, now_ms, &view);
+    (void)why_set(why, ERR_UNAVAILABLE, "Plane is down (%s) and was not asked for %s", view.error, what);
+    return PLANE_SPARED;
+}
+
+enum plane_result plane_told(struct plane *plane, const char *project_id, enum plane_result result,
+                             const struct why *why)
+{
+    struct upstream_view view;
+    int64_t now_ms = clock_mono_ms();
     bool well = result == PLANE_OK || result == PLANE_ABSENT;
     if (result == PLANE_WAITING)
         metric_count(METRIC_PLANE_DEFERRED_CALLS, NULL, NULL);
     if (!well && result != PLANE_DOWN && result != PLANE_FAILED)
         return result;
-    health_set(plane, well, well ? "" : why->text);
-    metric_set(METRIC_UPSTREAM_UP, "plane", well);
+    upstream_health_record(plane->health, project_id, well, why->text, now_ms);
+    upstream_health_view(plane->health, now_ms, &view);
+    metric_set(METRIC_UPSTREAM_UP, "plane", view.ok);
     return result;
 }
 
@@ -203,8 +238,10 @@ static enum plane_result waiting(struct plane *plane, bool forced, int64_t now_m
     return PLANE_WAITING;
 }
 
-/* The turn is taken, and a call noted in the budget, for PLANE_OK alone. */
-static enum plane_result turn_take(const struct plane_call *call, const char *what, struct why *why)
+/* The turn is taken, and up to `n` calls are noted in the budget, for PLANE_OK alone. *ret_n counts them, and
+ * ret[] names them. */
+static enum plane_result turn_take(const struct plane_call *call, const char *what, uint64_t *ret, size_t n,
+                                   size_t *ret_n, struct why *why)
 {
     struct plane *plane = call->plane;
     enum plane_result result = PLANE_OK;
@@ -212,44 +249,58 @@ static enum plane_result turn_take(const struct plane_call *call, const char *wh
     while (plane->busy && !is_stopping(call))
         (void)cond_wait_until(&plane->turn, &plane->lock, clock_mono_ms() + LOOK_MS);
     int64_t now_ms = plane->now_ms();
-    if (is_stopping(call)) {
-        result = stopped(what, why);
-    } else if (!budget_take(&plane->budget, call->forced, now_ms)) {
-        result = waiting(plane, call->forced, now_ms, why);
-    } else {
+    *ret_n = 0;
+    while (!is_stopping(call) && *ret_n < n &&
+           (ret[*ret_n] = budget_take(&plane->budget, call->forced, now_ms)))
+        ++*ret_n;
+    if (*ret_n > 0) {
         plane->busy = true;
         if (!call->forced)
             plane->waiting_since_us = 0;
+    } else {
+        result = is_stopping(call) ? stopped(what, why) : waiting(plane, call->forced, now_ms, why);
     }
     pthread_mutex_unlock(&plane->lock);
     return result;
 }
 
-static void turn_end(const struct plane_call *call, const struct fetch_answer *answer)
+static void call_settle(const struct plane_call *call, uint64_t name, const struct fetch_answer *answer)
 {
     struct plane *plane = call->plane;
     bool refused = answer->result == FETCH_ANSWERED && answer->status == 429;
     pthread_mutex_lock(&plane->lock);
-    budget_settle(&plane->budget, answer, plane->now_ms());
+    budget_settle(&plane->budget, name, answer, plane->now_ms());
     if (refused && !call->forced && plane->waiting_since_us == 0)
         plane->waiting_since_us = clock_wall_us();
-    plane->busy = false;
-    pthread_cond_signal(&plane->turn);
     pthread_mutex_unlock(&plane->lock);
 }
 
-/* Never NULL. One exchange: fetch would repeat a GET otherwise, and each would count. */
-static struct fetch_answer *exchange(struct plane_call *call, const char *url)
+static void turn_end(const struct plane_call *call)
 {
-    struct fetch_answer *answer = NULL;
-    bool aborted = false;
+    pthread_mutex_lock(&call->plane->lock);
+    call->plane->busy = false;
+    pthread_cond_signal(&call->plane->turn);
+    pthread_mutex_unlock(&call->plane->lock);
+}
+
+/* One exchange: fetch would repeat a GET otherwise, and each would count. `tag` may be NULL. */
+static void exchange_begin(struct plane_call *call, const char *url, void *tag)
+{
     fetch_send(call->inbox, &(struct fetch_request){.upstream = FETCH_TO_PLANE,
                                                     .method = "GET",
                                                     .url = url,
                                                     .headers = call->plane->headers,
                                                     .deadline_ms = call->deadline_ms,
-                                                    .attempts = 1});
+                                                    .attempts = 1,
+                                                    .tag = tag});
     call->sent++;
+}
+
+/* The answer that comes first of those under way. Never NULL. */
+static struct fetch_answer *exchange_end(struct plane_call *call)
+{
+    struct fetch_answer *answer = NULL;
+    bool aborted = false;
     while (!answer) {
         answer = fetch_take(call->inbox, LOOK_MS);
         if (!answer && !aborted && is_stopping(call)) {
@@ -266,28 +317,105 @@ static bool quotes_key(const struct plane *plane, const struct fetch_answer *ans
     return answer->body && strstr(answer->body, plane->token);
 }
 
+static void answer_read(const struct plane_call *call, const struct fetch_answer *answer, const char *what,
+                        struct plane_reply *ret, struct why *why)
+{
+    plane_reply_read(answer, what, ret, why);
+    if (ret->result != PLANE_OK && quotes_key(call->plane, answer))
+        (void)why_set(why, ERR_INVALID, "Plane answered %d for %s", answer->status, what);
+    if (answer->result == FETCH_TIMED_OUT && is_stopping(call)) /* the pass's time, not Plane's */
+        ret->result = stopped(what, why);
+}
+
 enum plane_result plane_ask(struct plane_call *call, const char *const *path, const char *const *query,
                             const char *what, json_t **ret, bool *ret_unrouted, struct why *why)
 {
     struct plane *plane = call->plane;
-    if (!plane->workspace_url || !plane->token) {
-        (void)why_set(why, ERR_INVALID, "%s", plane->workspace_url ? token_missing : url_missing);
+    uint64_t name;
+    size_t n;
+    if (missing(plane)) {
+        (void)why_set(why, ERR_INVALID, "%s", missing(plane));
         return PLANE_FAILED;
     }
-    enum plane_result turn = turn_take(call, what, why);
+    enum plane_result turn = turn_take(call, what, &name, 1, &n, why);
     if (turn != PLANE_OK)
         return turn;
     AUTO_FREE char *url = fetch_url(plane->workspace_url, path, query);
-    struct fetch_answer *answer = exchange(call, url);
+    exchange_begin(call, url, NULL);
+    struct fetch_answer *answer = exchange_end(call);
     struct plane_reply reply;
-    turn_end(call, answer);
-    plane_reply_read(answer, what, &reply, why);
-    if (reply.result != PLANE_OK && quotes_key(plane, answer))
-        (void)why_set(why, ERR_INVALID, "Plane answered %d for %s", answer->status, what);
-    if (answer->result == FETCH_TIMED_OUT && is_stopping(call)) /* the pass's time, not Plane's */
-        reply.result = stopped(what, why);
+    call_settle(call, name, answer);
+    turn_end(call);
+    answer_read(call, answer, what, &reply, why);
     fetch_answer_free(answer);
     *ret = reply.json;
     *ret_unrouted = reply.unrouted;
     return reply.result;
+}
+
+/* ---- is it up again? ---------------------------------------------------------------------------------- */
+
+/* One project's question. */
+struct probe {
+    char project_id[UUID_TEXT_LEN + 1]; /* lower case */
+    int64_t worked_ms;
+    uint64_t name; /* in the budget */
+};
+
+static int worked_last_first(const void *a, const void *b)
+{
+    int64_t left = ((const struct probe *)a)->worked_ms, right = ((const struct probe *)b)->worked_ms;
+    return (left < right) - (left > right);
+}
+
+static void probe_send(struct plane_call *call, struct probe *probe)
+{
+    const char *const path[] = {"projects", probe->project_id, "states", "", NULL};
+    static const char *const query[] = {"per_page", "1", "cursor", "1:0:0", "fields", "id", NULL};
+    AUTO_FREE char *url = fetch_url(call->plane->workspace_url, path, query);
+    snprintf(call->probed[call->n_probed++], sizeof call->probed[0], "%s", probe->project_id);
+    exchange_begin(call, url, probe);
+}
+
+static void probe_take(struct plane_call *call)
+{
+    struct fetch_answer *answer = exchange_end(call);
+    const struct probe *probe = answer->tag;
+    struct plane_reply reply;
+    struct why why = {.text = ""};
+    char what[sizeof "states of project " + UUID_TEXT_LEN];
+    snprintf(what, sizeof what, "states of project %s", probe->project_id);
+    call_settle(call, probe->name, answer);
+    answer_read(call, answer, what, &reply, &why);
+    (void)plane_told(call->plane, probe->project_id, reply.result, &why);
+    json_decref(reply.json);
+    fetch_answer_free(answer);
+}
+
+void plane_probe(struct plane_call *call, const char *const *project_ids, size_t n)
+{
+    struct plane *plane = call->plane;
+    struct upstream_view view;
+    uint64_t names[LIMIT_PLANE_ABREAST];
+    struct why why;
+    size_t may = UPSTREAM_PROBES < LIMIT_PLANE_ABREAST ? UPSTREAM_PROBES : LIMIT_PLANE_ABREAST, taken;
+    upstream_health_view(plane->health, clock_mono_ms(), &view);
+    if (!view.down || call->n_probed > 0 || n == 0)
+        return;
+    if (turn_take(call, "its states", names, n < may ? n : may, &taken, &why) != PLANE_OK)
+        return;
+    struct probe *probes = mem_zero(n, sizeof *probes);
+    for (size_t i = 0; i < n; i++) {
+        (void)plane_uuid(project_ids[i], probes[i].project_id);
+        probes[i].worked_ms = upstream_health_worked_ms(plane->health, probes[i].project_id);
+    }
+    qsort(probes, n, sizeof *probes, worked_last_first);
+    for (size_t i = 0; i < taken; i++) {
+        probes[i].name = names[i];
+        probe_send(call, &probes[i]);
+    }
+    for (size_t i = 0; i < taken; i++)
+        probe_take(call);
+    turn_end(call);
+    free(probes);
 }

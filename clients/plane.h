@@ -6,7 +6,12 @@
  * PLANE_WAITING at once. A call never waits for budget. LIMIT_PLANE_RESERVE calls of each minute are kept for
  * passes that a person asked for (plane_call.forced). Calls of all threads go one after the other: what an
  * answer tells of the budget is known before anything else is sent, and one refusal is never followed by
- * another before its time. Every call is one exchange; none is repeated.
+ * another before its time. Only plane_probe sends up to LIMIT_PLANE_ABREAST side by side. Every call is one
+ * exchange; none is repeated.
+ *
+ * A call that fails says something of its issue or its project alone. Plane as a whole is down by the rule of
+ * upstream_health.h, whose parts are the projects; then one pass gets UPSTREAM_PROBES calls through, each to
+ * another project, until one succeeds. The rest is PLANE_SPARED.
  *
  * Answers are told apart in words; whatever cannot be understood is PLANE_FAILED, never a guess. Sources are
  * in plane*.c. Thread-safe but for struct plane_call, which belongs to one thread.
@@ -22,6 +27,7 @@
 
 #include "clients/base/err.h"
 #include "clients/base/text.h"
+#include "clients/upstream_health.h"
 
 struct fetch;
 struct plane;
@@ -35,8 +41,8 @@ ATTR_NODISCARD enum err plane_new(const char *base_url, const char *api_token, c
 void plane_free(struct plane *plane);
 bool plane_configured(const struct plane *plane);
 
-/* plane_health: the last answer of any thread: true, or false with words and since when (wall clock us), as
- * gitea_health. A page or an object that was understood is health; a 404 of a single thing too. A 429 and a
+/* plane_health: whether Plane answers, as upstream_health_view shows it; false with words and since when (wall
+ * clock us). A page or an object that was understood is a success; a 404 of a single thing too. A 429 and a
  * call that was stopped say nothing. Thread-safe. */
 struct plane_health {
     bool ok;
@@ -66,6 +72,9 @@ struct plane_call {
     int64_t deadline_ms;
     const atomic_bool *stopping;
     size_t sent; /* exchanges so far */
+    /* Projects that this pass has asked while Plane was down. */
+    char probed[UPSTREAM_PROBES][UUID_TEXT_LEN + 1];
+    size_t n_probed;
 };
 void plane_call_begin(struct plane_call *call, struct plane *plane, struct fetch *fetch, bool forced,
                       int64_t deadline_ms, const atomic_bool *stopping);
@@ -75,12 +84,20 @@ enum plane_result {
     PLANE_OK,
     PLANE_ABSENT,  /* Plane says there is no such issue */
     PLANE_WAITING, /* not sent, or refused with 429: the budget is used up; a later pass may ask again */
-    PLANE_DOWN,    /* no answer, or 5xx: nothing else is worth asking Plane in this pass */
+    PLANE_DOWN,    /* no answer, or 5xx, to this call */
+    PLANE_SPARED,  /* not sent: Plane is down, and this pass has tried what it may */
     PLANE_FAILED,  /* answered with what helps nobody: 401, 403, 404 of a project, 400, nonsense */
     PLANE_STOPPED, /* the process ends, or the deadline has passed: says nothing of Plane */
 };
 /* Every result but PLANE_OK fills `why`, which is never NULL, and leaves *ret alone: "Plane refused the API
  * key (403: Given API token is not valid)". */
+
+/* plane_in_use: a pass is going to ask about the project, which counts by the rule of upstream_health.h. */
+void plane_in_use(struct plane *plane, const char *project_id);
+
+/* plane_probe: asks up to UPSTREAM_PROBES of these projects something cheap, side by side, those that worked
+ * last first. Nothing when Plane is not down, or when this pass has probed it before. */
+void plane_probe(struct plane_call *call, const char *const *project_ids, size_t n);
 
 struct plane_state {
     char id[UUID_TEXT_LEN + 1]; /* lower case */

@@ -1,6 +1,7 @@
 #include "clients/plane_budget.h"
 
 #include <assert.h>
+#include <string.h>
 
 /* Clocks that do not run quite alike, and seconds that were rounded. */
 #define MARGIN_MS 1000
@@ -62,65 +63,97 @@ static void calls_forget(struct budget *budget, int64_t now_ms)
     budget->n = kept;
 }
 
-bool budget_take(struct budget *budget, bool forced, int64_t now_ms)
+static size_t count_under_way(const struct budget *budget)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < budget->n; i++)
+        n += budget->calls[i].done_at == 0;
+    return n;
+}
+
+uint64_t budget_take(struct budget *budget, bool forced, int64_t now_ms)
 {
     calls_forget(budget, now_ms);
+    assert(count_under_way(budget) < LIMIT_PLANE_ABREAST);
     if (budget_wait_ms(budget, forced, now_ms) > 0)
-        return false;
+        return 0;
     assert(budget->n < LIMIT_PLANE_CALLS);
-    assert(budget->n == 0 || budget->calls[budget->n - 1].done_ms != INT64_MAX);
-    budget->calls[budget->n++] = (struct budget_call){.sent_ms = now_ms, .done_ms = INT64_MAX};
-    return true;
+    budget->calls[budget->n++] =
+        (struct budget_call){.sent_at = ++budget->events, .sent_ms = now_ms, .done_ms = INT64_MAX};
+    return budget->events;
 }
 
 /* Nothing of a refused call stays in Plane's log. How many calls of others it holds is as good as unknown by
- * the time that the pause is over: the next answer tells. A refusal right after another says that our picture
- * is wrong (others take what becomes free, or the window is another than we think), so the pause doubles. */
-static void settle_refused(struct budget *budget, int64_t retry_after_s, int64_t now_ms)
+ * the time that the pause is over: the next answer tells. A refusal of a call that was sent after another
+ * refusal says that our picture is wrong (others take what becomes free, or the window is another than we
+ * think), so the pause doubles. */
+static void settle_refused(struct budget *budget, uint64_t sent_at, int64_t retry_after_s, int64_t now_ms)
 {
     int64_t pause_ms = retry_after_s >= 0 ? retry_after_s * 1000 + MARGIN_MS : WINDOW_MS;
-    for (unsigned i = 0; i < budget->refusals && pause_ms < LIMIT_RETRY_AFTER_S * INT64_C(500); i++)
+    if (sent_at > budget->refused_at)
+        budget->refusals++;
+    for (unsigned i = 1; i < budget->refusals && pause_ms < LIMIT_RETRY_AFTER_S * INT64_C(500); i++)
         pause_ms *= 2;
-    budget->n--;
-    budget->refusals++;
+    budget->refused_at = budget->events;
     budget->others = 0;
-    budget->pause_until_ms = now_ms + pause_ms;
+    if (budget->pause_until_ms < now_ms + pause_ms)
+        budget->pause_until_ms = now_ms + pause_ms;
 }
 
 /* Plane took the call and holds LIMIT_PLANE_CALLS - remaining, this one with them. Of ours those are surely
- * among them that it counted and that were sent within the window; what is left is the others'. A limit that
- * is set lower than usual looks like others' calls, and is kept as well. */
-static void settle_taken(struct budget *budget, int64_t remaining, int64_t now_ms)
+ * among them that it counted, that were sent within the window and answered before this one was sent; what is
+ * left is the others'. A limit that is set lower than usual looks like others' calls, and is kept as well. */
+static void settle_taken(struct budget *budget, const struct budget_call *taken, int64_t remaining,
+                         int64_t now_ms)
 {
     int64_t ours = 0;
-    for (size_t i = 0; i < budget->n; i++)
-        ours +=
-            budget->calls[i].counted && now_ms - budget->calls[i].sent_ms < LIMIT_PLANE_WINDOW_MS - MARGIN_MS;
+    for (size_t i = 0; i < budget->n; i++) {
+        const struct budget_call *call = &budget->calls[i];
+        bool surely = call == taken || (call->counted && call->done_at < taken->sent_at);
+        ours += surely && now_ms - call->sent_ms < LIMIT_PLANE_WINDOW_MS - MARGIN_MS;
+    }
     int64_t others = LIMIT_PLANE_CALLS - remaining - ours;
     budget->others = others > 0 ? others : 0;
     budget->others_until_ms = now_ms + WINDOW_MS;
 }
 
-void budget_settle(struct budget *budget, const struct fetch_answer *answer, int64_t now_ms)
+static struct budget_call *call_named(struct budget *budget, uint64_t name)
 {
-    assert(budget->n > 0);
-    struct budget_call *call = &budget->calls[budget->n - 1];
-    assert(call->done_ms == INT64_MAX);
+    size_t at = 0;
+    while (at < budget->n && budget->calls[at].sent_at != name)
+        at++;
+    assert(at < budget->n && budget->calls[at].done_at == 0);
+    return &budget->calls[at];
+}
+
+static void call_drop(struct budget *budget, struct budget_call *call)
+{
+    size_t behind = budget->n - (size_t)(call - budget->calls) - 1;
+    memmove(call, call + 1, behind * sizeof *call);
+    budget->n--;
+}
+
+void budget_settle(struct budget *budget, uint64_t name, const struct fetch_answer *answer, int64_t now_ms)
+{
+    struct budget_call *call = call_named(budget, name);
     if (answer->result == FETCH_UNREACHABLE || answer->result == FETCH_BROKEN_HOST) {
-        budget->n--; /* it never got there */
+        call_drop(budget, call); /* it never got there */
         return;
     }
     call->done_ms = now_ms;
+    call->done_at = ++budget->events;
     if (answer->result != FETCH_ANSWERED)
         return; /* Plane may have counted it */
     if (answer->status == 429) {
-        settle_refused(budget, answer->retry_after_s, now_ms);
+        call_drop(budget, call);
+        settle_refused(budget, name, answer->retry_after_s, now_ms);
         return;
     }
-    budget->refusals = 0;
+    if (name > budget->refused_at)
+        budget->refusals = 0;
     if (answer->ratelimit_remaining >= 0) {
         call->counted = true;
-        settle_taken(budget, answer->ratelimit_remaining, now_ms);
+        settle_taken(budget, call, answer->ratelimit_remaining, now_ms);
     }
 }
 

@@ -7,7 +7,11 @@
  * Plane's does. X-RateLimit-Remaining tells how many of all callers' Plane holds; those that cannot be ours
  * are the others', and count for a window too. X-RateLimit-Reset is not used: it is always a window from now.
  *
- * Invariants: at most one call is under way, the last of the log; after a 429 none is let through before its
+ * Calls may be under way side by side. How many of them Plane held when it gave an answer is not known, so
+ * that answer's count is compared with the calls that were answered before this one was sent: what it leaves
+ * for others is then never too little.
+ *
+ * Invariants: at most LIMIT_PLANE_ABREAST calls are under way; after a 429 none is let through before its
  * Retry-After has passed.
  */
 #ifndef RECONCILED_PLANE_BUDGET_H
@@ -18,24 +22,27 @@
 #include "clients/plane.h"
 
 struct budget_call {
-    int64_t sent_ms, done_ms; /* done_ms: INT64_MAX while it is under way */
-    bool counted;             /* the answer says that Plane counted it */
+    uint64_t sent_at, done_at; /* the event's number; sent_at names the call, done_at is 0 while under way */
+    int64_t sent_ms, done_ms;  /* done_ms: INT64_MAX while it is under way */
+    bool counted;              /* the answer says that Plane counted it */
 };
 
 struct budget {
     struct budget_call calls[LIMIT_PLANE_CALLS]; /* in the order they were sent */
     size_t n;
+    uint64_t events;                 /* calls sent and answers received so far */
     int64_t others, others_until_ms; /* calls of others that Plane holds, at the most until then */
     int64_t pause_until_ms;          /* as the last 429 told */
-    unsigned refusals;               /* 429 in a row */
+    unsigned refusals;               /* 429 in a row; those to calls side by side count once */
+    uint64_t refused_at;             /* the event's number of the newest of them */
 };
 
-/* budget_take: whether a call may be sent now; if so it is under way. Only when none is. `forced`: the
- * reserve too. */
-bool budget_take(struct budget *budget, bool forced, int64_t now_ms);
+/* budget_take: 0 when no call may be sent now; else one is under way, and this names it. Only when fewer than
+ * LIMIT_PLANE_ABREAST are. `forced`: the reserve too. */
+uint64_t budget_take(struct budget *budget, bool forced, int64_t now_ms);
 
-/* budget_settle: what became of the call that is under way. */
-void budget_settle(struct budget *budget, const struct fetch_answer *answer, int64_t now_ms);
+/* budget_settle: what became of the call of that name, which is under way. */
+void budget_settle(struct budget *budget, uint64_t name, const struct fetch_answer *answer, int64_t now_ms);
 
 /* budget_wait_ms: until budget_take would be true, if nobody calls before; 0: now. budget_pause_ms: the part
  * of it that a 429 imposed. */

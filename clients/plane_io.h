@@ -9,13 +9,18 @@
 /* plane_ask: GET of `path` (segments below the workspace, NULL-terminated, the last of them "" for the slash
  * that Plane insists on), with `query` (name, value, …). Within the budget; waits for its turn. *ret is the
  * answer's JSON, which the caller frees, for PLANE_OK alone. *ret_unrouted: Plane has no such path.
- * Plane's health knows nothing of it until plane_told. */
+ * Plane's health is not affected until plane_told. */
 ATTR_NODISCARD enum plane_result plane_ask(struct plane_call *call, const char *const *path,
                                            const char *const *query, const char *what, json_t **ret,
                                            bool *ret_unrouted, struct why *why);
 
-/* plane_told: what a question came to in the end is Plane's health. Returns `result`. */
-enum plane_result plane_told(struct plane *plane, enum plane_result result, const struct why *why);
+/* plane_admit: whether a question about the project may be asked: PLANE_OK, or PLANE_SPARED. */
+ATTR_NODISCARD enum plane_result plane_admit(struct plane_call *call, const char *project_id,
+                                             const char *what, struct why *why);
+
+/* plane_told: what a question about the project came to in the end is Plane's health. Returns `result`. */
+enum plane_result plane_told(struct plane *plane, const char *project_id, enum plane_result result,
+                             const struct why *why);
 
 /* Whether issues are work-items/ (at first) or, with an older Plane, issues/. */
 bool plane_is_old(struct plane *plane);

@@ -25,18 +25,19 @@ struct asked {
     char what[WHAT_SIZE];
 };
 
-/* False when an id is no uuid: Plane would answer that it has no such page. */
-static bool asked_init(struct asked *asked, const char *kind, const char *project_id, const char *issue_id,
-                       struct why *why)
+/* PLANE_FAILED when an id is no uuid: Plane would answer that it has no such page. PLANE_SPARED: it is not to
+ * be asked. */
+static enum plane_result asked_begin(struct plane_call *call, struct asked *asked, const char *kind,
+                                     const char *project_id, const char *issue_id, struct why *why)
 {
     asked->issue[0] = '\0';
     if (!plane_uuid(project_id, asked->project) || (issue_id && !plane_uuid(issue_id, asked->issue))) {
         (void)why_set(why, ERR_INVALID, "Plane was not asked for the %s: its id is no uuid", kind);
-        return false;
+        return PLANE_FAILED;
     }
     snprintf(asked->what, sizeof asked->what, issue_id ? "%s %s" : "%s of project %s", kind,
              issue_id ? asked->issue : asked->project);
-    return true;
+    return plane_admit(call, asked->project, asked->what, why);
 }
 
 /* PLANE_OK, or PLANE_FAILED when a parser found something wrong. */
@@ -108,10 +109,10 @@ enum plane_result plane_states(struct plane_call *call, const char *project_id, 
 {
     struct asked asked;
     struct plane_states states = {0};
-    enum plane_result result = PLANE_OK;
     bool more = true;
-    if (!asked_init(&asked, "states", project_id, NULL, why))
-        return PLANE_FAILED;
+    enum plane_result result = asked_begin(call, &asked, "states", project_id, NULL, why);
+    if (result != PLANE_OK)
+        return result;
     for (size_t page = 0; result == PLANE_OK && more; page++) {
         if (page < LIMIT_PLANE_STATE_PAGES)
             result = states_page(call, &asked, page, &states, &more, why);
@@ -122,7 +123,7 @@ enum plane_result plane_states(struct plane_call *call, const char *project_id, 
         *ret = states;
     else
         plane_states_done(&states);
-    return plane_told(call->plane, result, why);
+    return plane_told(call->plane, asked.project, result, why);
 }
 
 /* ---- issues ------------------------------------------------------------------------------------------ */
@@ -169,15 +170,15 @@ enum plane_result plane_issues(struct plane_call *call, const char *project_id, 
     struct asked asked;
     struct page_query query;
     json_t *json;
-    if (!asked_init(&asked, "issues", project_id, NULL, why))
-        return PLANE_FAILED;
-    enum plane_result result =
-        ask_issues(call, &asked, NULL, page_query(&query, page, "-updated_at", ISSUE_FIELDS), &json, why);
+    enum plane_result result = asked_begin(call, &asked, "issues", project_id, NULL, why);
+    if (result != PLANE_OK)
+        return result;
+    result = ask_issues(call, &asked, NULL, page_query(&query, page, "-updated_at", ISSUE_FIELDS), &json, why);
     if (result == PLANE_OK) {
         result = parsed(&asked, plane_parse_issues(json, asked.project, ret), why);
         json_decref(json);
     }
-    return plane_told(call->plane, result == PLANE_ABSENT ? PLANE_FAILED : result, why);
+    return plane_told(call->plane, asked.project, result == PLANE_ABSENT ? PLANE_FAILED : result, why);
 }
 
 enum plane_result plane_issue(struct plane_call *call, const char *project_id, const char *issue_id,
@@ -187,9 +188,10 @@ enum plane_result plane_issue(struct plane_call *call, const char *project_id, c
     struct asked asked;
     struct plane_issue issue;
     json_t *json;
-    if (!asked_init(&asked, "issue", project_id, issue_id, why))
-        return PLANE_FAILED;
-    enum plane_result result = ask_issues(call, &asked, NULL, query, &json, why);
+    enum plane_result result = asked_begin(call, &asked, "issue", project_id, issue_id, why);
+    if (result != PLANE_OK)
+        return result;
+    result = ask_issues(call, &asked, NULL, query, &json, why);
     if (result == PLANE_OK) {
         result = parsed(&asked, plane_parse_issue(json, asked.project, &issue), why);
         json_decref(json);
@@ -200,7 +202,7 @@ enum plane_result plane_issue(struct plane_call *call, const char *project_id, c
     }
     if (result == PLANE_OK)
         *ret = issue;
-    return plane_told(call->plane, result, why);
+    return plane_told(call->plane, asked.project, result, why);
 }
 
 enum plane_result plane_issue_document(struct plane_call *call, const char *project_id, const char *issue_id,
@@ -210,11 +212,12 @@ enum plane_result plane_issue_document(struct plane_call *call, const char *proj
     struct asked asked;
     struct plane_issue issue;
     json_t *json;
-    if (!asked_init(&asked, "issue", project_id, issue_id, why))
-        return PLANE_FAILED;
-    enum plane_result result = ask_issues(call, &asked, NULL, query, &json, why);
+    enum plane_result result = asked_begin(call, &asked, "issue", project_id, issue_id, why);
     if (result != PLANE_OK)
-        return plane_told(call->plane, result, why);
+        return result;
+    result = ask_issues(call, &asked, NULL, query, &json, why);
+    if (result != PLANE_OK)
+        return plane_told(call->plane, asked.project, result, why);
     const char *wrong = plane_parse_issue(json, asked.project, &issue);
     bool is_issue = !wrong;
     if (is_issue && strcmp(issue.id, asked.issue) != 0)
@@ -226,7 +229,7 @@ enum plane_result plane_issue_document(struct plane_call *call, const char *proj
         *ret = json;
     else
         json_decref(json);
-    return plane_told(call->plane, result, why);
+    return plane_told(call->plane, asked.project, result, why);
 }
 
 /* ---- activities -------------------------------------------------------------------------------------- */
@@ -250,10 +253,10 @@ enum plane_result plane_last_change(struct plane_call *call, const char *project
 {
     struct asked asked;
     struct plane_change change = {0};
-    enum plane_result result = PLANE_OK;
     bool more = true;
-    if (!asked_init(&asked, "activities of issue", project_id, issue_id, why))
-        return PLANE_FAILED;
+    enum plane_result result = asked_begin(call, &asked, "activities of issue", project_id, issue_id, why);
+    if (result != PLANE_OK)
+        return result;
     for (size_t page = 0; result == PLANE_OK && more && !change.found; page++) {
         if (page < LIMIT_PLANE_STATE_PAGES)
             result = changes_page(call, &asked, page, &change, &more, why);
@@ -262,5 +265,5 @@ enum plane_result plane_last_change(struct plane_call *call, const char *project
     }
     if (result == PLANE_OK)
         *ret = change;
-    return plane_told(call->plane, result, why);
+    return plane_told(call->plane, asked.project, result, why);
 }

@@ -37,6 +37,7 @@
 #define LIMIT_PLANE_CALLS 60u
 #define LIMIT_PLANE_WINDOW_MS 60000
 #define LIMIT_PLANE_RESERVE 10u     /* of these, kept for passes that a person asked for */
+#define LIMIT_PLANE_ABREAST 4u      /* calls under way side by side, to find out whether Plane is up */
 #define LIMIT_PLANE_PAGE 100u       /* rows of one page; every version gives that many */
 #define LIMIT_PLANE_STATE_PAGES 10u /* of a project's states, of an issue's activities */
 #define LIMIT_PLANE_PAGES 1000u     /* of one listing: 100,000 issues of one project */

@@ -15,6 +15,7 @@
 #define USUAL (LIMIT_PLANE_CALLS - LIMIT_PLANE_RESERVE)
 
 static struct budget budget;
+static uint64_t sent; /* the newest call */
 static int64_t now_ms;
 
 static int begin(void **state)
@@ -25,25 +26,33 @@ static int begin(void **state)
     return 0;
 }
 
+static uint64_t take(bool forced)
+{
+    uint64_t name = budget_take(&budget, forced, now_ms);
+    if (name)
+        sent = name;
+    return name;
+}
+
 static void settle(int status, int64_t remaining, int64_t retry_after_s)
 {
     const struct fetch_answer answer = {.result = FETCH_ANSWERED,
                                         .status = status,
                                         .ratelimit_remaining = remaining,
                                         .retry_after_s = retry_after_s};
-    budget_settle(&budget, &answer, now_ms);
+    budget_settle(&budget, sent, &answer, now_ms);
 }
 
 static void settle_failed(enum fetch_result result)
 {
     const struct fetch_answer answer = {.result = result, .ratelimit_remaining = -1, .retry_after_s = -1};
-    budget_settle(&budget, &answer, now_ms);
+    budget_settle(&budget, sent, &answer, now_ms);
 }
 
 /* A call that Plane takes, telling how many are left. */
 static void call(bool forced, int64_t remaining)
 {
-    assert_true(budget_take(&budget, forced, now_ms));
+    assert_true(take(forced));
     settle(200, remaining, -1);
 }
 
@@ -68,10 +77,10 @@ static void the_reserve_is_for_forced_calls(void **state)
     assert_int_equal(left(), USUAL);
     calls(USUAL, false);
     assert_int_equal(left(), 0);
-    assert_false(budget_take(&budget, false, now_ms));
+    assert_false(take(false));
     calls(LIMIT_PLANE_RESERVE, true);
-    assert_false(budget_take(&budget, true, now_ms));
-    assert_false(budget_take(&budget, false, now_ms));
+    assert_false(take(true));
+    assert_false(take(false));
 }
 
 static void forced_calls_count_for_the_others_too(void **state)
@@ -80,27 +89,27 @@ static void forced_calls_count_for_the_others_too(void **state)
     calls(LIMIT_PLANE_RESERVE, true);
     assert_int_equal(left(), USUAL - LIMIT_PLANE_RESERVE);
     calls(USUAL - LIMIT_PLANE_RESERVE, false);
-    assert_false(budget_take(&budget, false, now_ms));
-    assert_true(budget_take(&budget, true, now_ms));
+    assert_false(take(false));
+    assert_true(take(true));
 }
 
 static void a_call_is_forgotten_a_window_after_its_answer_and_not_before(void **state)
 {
     (void)state;
-    assert_true(budget_take(&budget, false, now_ms));
+    assert_true(take(false));
     now_ms += 9000;
     settle(200, -1, -1);
     calls(USUAL - 1, false);
     now_ms += WINDOW_MS;
-    assert_false(budget_take(&budget, false, now_ms));
+    assert_false(take(false));
     int64_t wait_ms = budget_wait_ms(&budget, false, now_ms);
     assert_in_range(wait_ms, 1, 1000);
     now_ms += wait_ms - 1;
-    assert_false(budget_take(&budget, false, now_ms));
+    assert_false(take(false));
     now_ms += 1;
     assert_int_equal(budget_wait_ms(&budget, false, now_ms), 0);
     assert_int_equal(left(), USUAL);
-    assert_true(budget_take(&budget, false, now_ms));
+    assert_true(take(false));
 }
 
 static void waiting_is_until_enough_is_forgotten(void **state)
@@ -116,7 +125,7 @@ static void waiting_is_until_enough_is_forgotten(void **state)
     now_ms += forced_ms;
     assert_int_equal(left(), 0);
     call(true, -1);
-    assert_false(budget_take(&budget, true, now_ms));
+    assert_false(take(true));
     now_ms += usual_ms - forced_ms;
     assert_int_equal(left(), 0); /* for the call just made */
     now_ms += 100;
@@ -126,7 +135,7 @@ static void waiting_is_until_enough_is_forgotten(void **state)
 static void a_call_under_way_counts(void **state)
 {
     (void)state;
-    assert_true(budget_take(&budget, false, now_ms));
+    assert_true(take(false));
     now_ms += INT64_C(10) * WINDOW_MS;
     assert_int_equal(left(), USUAL - 1);
     settle(200, -1, -1);
@@ -139,12 +148,12 @@ static void what_never_reached_plane_does_not_count(void **state)
     static const enum fetch_result unsent[] = {FETCH_UNREACHABLE, FETCH_BROKEN_HOST};
     static const enum fetch_result unclear[] = {FETCH_TIMED_OUT, FETCH_CUT, FETCH_TOO_LARGE, FETCH_ABORTED};
     for (size_t i = 0; i < sizeof unsent / sizeof *unsent; i++) {
-        assert_true(budget_take(&budget, false, now_ms));
+        assert_true(take(false));
         settle_failed(unsent[i]);
     }
     assert_int_equal(left(), USUAL);
     for (size_t i = 0; i < sizeof unclear / sizeof *unclear; i++) {
-        assert_true(budget_take(&budget, false, now_ms));
+        assert_true(take(false));
         settle_failed(unclear[i]);
     }
     assert_int_equal(left(), USUAL - 4);
@@ -170,9 +179,9 @@ static void calls_of_others_are_forgotten_after_a_window(void **state)
     (void)state;
     call(false, 0);
     assert_int_equal(left(), 0);
-    assert_false(budget_take(&budget, true, now_ms));
+    assert_false(take(true));
     now_ms += WINDOW_MS;
-    assert_false(budget_take(&budget, true, now_ms));
+    assert_false(take(true));
     now_ms += budget_wait_ms(&budget, true, now_ms);
     assert_int_equal(left(), USUAL);
 }
@@ -190,10 +199,10 @@ static void calls_from_before_a_restart_are_learnt(void **state)
 static void a_limit_set_lower_is_kept(void **state)
 {
     (void)state;
-    size_t sent = 0;
-    for (; budget_take(&budget, true, now_ms); sent++)
-        settle(200, 20 - (int64_t)sent - 1, -1);
-    assert_int_equal(sent, 20);
+    size_t taken = 0;
+    for (; take(true); taken++)
+        settle(200, 20 - (int64_t)taken - 1, -1);
+    assert_int_equal(taken, 20);
 }
 
 static void a_limit_set_higher_is_not_used(void **state)
@@ -206,7 +215,7 @@ static void a_limit_set_higher_is_not_used(void **state)
 static void only_what_plane_counted_for_sure_is_taken_for_ours(void **state)
 {
     (void)state;
-    assert_true(budget_take(&budget, false, now_ms));
+    assert_true(take(false));
     settle_failed(FETCH_TIMED_OUT);
     call(false, 50); /* 10 in Plane's log: this one, and 9 of which the lost one may be one */
     assert_int_equal(left(), USUAL - 2 - 9);
@@ -221,16 +230,16 @@ static void after_a_refusal_nothing_goes_before_its_time(void **state)
 {
     (void)state;
     struct plane_budget shown;
-    assert_true(budget_take(&budget, true, now_ms));
+    assert_true(take(true));
     settle(429, -1, 7);
     budget_show(&budget, now_ms, &shown);
     assert_in_range(shown.retry_after_s, 7, 8);
     assert_int_equal(shown.left, 0);
     assert_int_equal(shown.next_s, shown.retry_after_s);
     for (int i = 0; i <= 70; i++, now_ms += 100)
-        assert_false(budget_take(&budget, true, now_ms));
+        assert_false(take(true));
     now_ms += budget_wait_ms(&budget, true, now_ms);
-    assert_true(budget_take(&budget, true, now_ms));
+    assert_true(take(true));
     settle(200, 10, -1);
     budget_show(&budget, now_ms, &shown);
     assert_int_equal(shown.retry_after_s, 0);
@@ -239,12 +248,12 @@ static void after_a_refusal_nothing_goes_before_its_time(void **state)
 static void a_refusal_that_names_no_time_lasts_a_window(void **state)
 {
     (void)state;
-    assert_true(budget_take(&budget, true, now_ms));
+    assert_true(take(true));
     settle(429, -1, -1);
     now_ms += WINDOW_MS;
-    assert_false(budget_take(&budget, true, now_ms));
+    assert_false(take(true));
     now_ms += 1000;
-    assert_true(budget_take(&budget, true, now_ms));
+    assert_true(take(true));
 }
 
 static void refusals_in_a_row_make_the_pause_grow(void **state)
@@ -252,7 +261,7 @@ static void refusals_in_a_row_make_the_pause_grow(void **state)
     (void)state;
     int64_t last_ms = 0;
     for (int i = 0; i < 20; i++) {
-        assert_true(budget_take(&budget, true, now_ms));
+        assert_true(take(true));
         settle(429, -1, 3);
         int64_t pause_ms = budget_pause_ms(&budget, now_ms);
         assert_true(pause_ms == 2 * last_ms || i == 0 || pause_ms == last_ms);
@@ -261,7 +270,7 @@ static void refusals_in_a_row_make_the_pause_grow(void **state)
         now_ms += pause_ms;
     }
     call(true, 30);
-    assert_true(budget_take(&budget, true, now_ms));
+    assert_true(take(true));
     settle(429, -1, 3);
     assert_in_range(budget_pause_ms(&budget, now_ms), 3001, 4000);
 }
@@ -270,12 +279,95 @@ static void a_refused_call_is_not_counted_and_earlier_ones_are(void **state)
 {
     (void)state;
     calls(USUAL, false);
-    assert_true(budget_take(&budget, true, now_ms));
+    assert_true(take(true));
     settle(429, -1, 1);
     now_ms += 3000;
     assert_int_equal(left(), 0);
     calls(LIMIT_PLANE_RESERVE, true);
-    assert_false(budget_take(&budget, true, now_ms));
+    assert_false(take(true));
+}
+
+/* ---- side by side ------------------------------------------------------------------------------------ */
+
+static void settle_call(uint64_t name, int status, int64_t remaining, int64_t retry_after_s)
+{
+    sent = name;
+    settle(status, remaining, retry_after_s);
+}
+
+static void take_abreast(bool forced, uint64_t ret[LIMIT_PLANE_ABREAST])
+{
+    for (size_t i = 0; i < LIMIT_PLANE_ABREAST; i++)
+        assert_true(ret[i] = take(forced));
+}
+
+static void calls_side_by_side_all_count_and_are_settled_in_any_order(void **state)
+{
+    (void)state;
+    uint64_t calls_of[LIMIT_PLANE_ABREAST];
+    take_abreast(false, calls_of);
+    assert_int_equal(left(), USUAL - 4);
+    now_ms += 1000;
+    sent = calls_of[2];
+    settle_failed(FETCH_UNREACHABLE);
+    assert_int_equal(left(), USUAL - 3);
+    settle_call(calls_of[3], 200, 59, -1);
+    settle_call(calls_of[0], 200, 58, -1);
+    sent = calls_of[1];
+    settle_failed(FETCH_TIMED_OUT);
+    assert_int_equal(left(), USUAL - 4); /* the lost one, or one of others: which, the answers do not tell */
+    call(false, 56);
+    assert_int_equal(left(), USUAL - 5);
+    now_ms += WINDOW_MS + 1000;
+    assert_int_equal(left(), USUAL);
+}
+
+static void calls_of_others_are_never_taken_for_too_few_because_ours_were_side_by_side(void **state)
+{
+    (void)state;
+    uint64_t calls_of[LIMIT_PLANE_ABREAST];
+    static const size_t orders[][LIMIT_PLANE_ABREAST] = {{0, 1, 2, 3}, {3, 2, 1, 0}, {1, 3, 0, 2}};
+    for (size_t i = 0; i < sizeof orders / sizeof *orders; i++) {
+        begin(NULL);
+        for (int64_t k = 1; k <= 10; k++)
+            call(false, LIMIT_PLANE_CALLS - k);
+        take_abreast(false, calls_of);
+        for (size_t k = 0; k < LIMIT_PLANE_ABREAST; k++) { /* 20 others */
+            size_t at = orders[i][k];
+            settle_call(calls_of[at], 200, LIMIT_PLANE_CALLS - 31 - (int64_t)at, -1);
+            assert_true(left() <= USUAL - 34);
+        }
+        call(false, LIMIT_PLANE_CALLS - 35);
+        assert_int_equal(left(), USUAL - 35);
+    }
+}
+
+static void refusals_of_calls_side_by_side_count_once(void **state)
+{
+    (void)state;
+    uint64_t calls_of[LIMIT_PLANE_ABREAST];
+    take_abreast(true, calls_of);
+    for (size_t i = 0; i < LIMIT_PLANE_ABREAST; i++)
+        settle_call(calls_of[i], 429, -1, i == 1 ? 5 : 3);
+    assert_in_range(budget_pause_ms(&budget, now_ms), 5001, 6000);
+    now_ms += budget_pause_ms(&budget, now_ms);
+    assert_true(take(true));
+    settle(429, -1, 3);
+    assert_in_range(budget_pause_ms(&budget, now_ms), 6002, 8000); /* the second in a row */
+    assert_int_equal(budget.n, 0);
+}
+
+static void an_answer_beside_a_refusal_does_not_end_the_pause(void **state)
+{
+    (void)state;
+    uint64_t calls_of[LIMIT_PLANE_ABREAST];
+    take_abreast(true, calls_of);
+    settle_call(calls_of[0], 429, -1, 7);
+    for (size_t i = 1; i < LIMIT_PLANE_ABREAST; i++)
+        settle_call(calls_of[i], 200, 0, -1);
+    assert_false(take(true));
+    assert_in_range(budget_pause_ms(&budget, now_ms), 7001, 8000);
+    assert_int_equal(budget.refusals, 1);
 }
 
 /* ---- against a server's log, as rate_limit.py keeps it --------------------------------------------------
@@ -319,7 +411,7 @@ static int64_t server_take(struct server *server, int64_t at_ms, int64_t *ret_re
 static void simulated_call(struct server *server, bool forced, int64_t skew_ms)
 {
     int64_t retry_s = -1;
-    if (!budget_take(&budget, forced, now_ms))
+    if (!take(forced))
         return;
     now_ms += random_below(4) ? random_below(50) : random_below(9000);
     int64_t remaining = server_take(server, now_ms + skew_ms, &retry_s);
@@ -391,6 +483,10 @@ int main(void)
         FROM_NEW(a_refusal_that_names_no_time_lasts_a_window),
         FROM_NEW(refusals_in_a_row_make_the_pause_grow),
         FROM_NEW(a_refused_call_is_not_counted_and_earlier_ones_are),
+        FROM_NEW(calls_side_by_side_all_count_and_are_settled_in_any_order),
+        FROM_NEW(calls_of_others_are_never_taken_for_too_few_because_ours_were_side_by_side),
+        FROM_NEW(refusals_of_calls_side_by_side_count_once),
+        FROM_NEW(an_answer_beside_a_refusal_does_not_end_the_pause),
         FROM_NEW(alone_we_are_never_refused_whatever_the_delays_and_the_skew),
         FROM_NEW(with_others_we_never_come_before_the_time_that_we_were_told),
     };
