@@ -126,7 +126,11 @@ void handle_run_post(struct request *request)
                                       .side = (enum pass_side)body.side,
                                       .task_id = body.task_id,
                                       .ignore_grace = body.ignore_grace};
-    if (body.wait)
+    struct why why;
+    enum err err = pass_check(request_app(request)->store, &pass, &why);
+    if (err)
+        answer_error(request, err, &why);
+    else if (body.wait)
         run_and_wait(request, &pass);
     else
         run_and_tell(request, &pass);

@@ -8,6 +8,7 @@
 #include "clients/base/log.h"
 #include "clients/base/metric.h"
 #include "clients/plane.h"
+#include "clients/store.h"
 #include "reconcile/gate_side.h"
 #include "reconcile/pass_state.h"
 #include "reconcile/plane_side.h"
@@ -134,6 +135,18 @@ static void count_attempts(const struct report *report)
     for (size_t i = 0; i < ARRAY_LEN(tried) && !report->request->dry_run; i++)
         metric_add(METRIC_TRANSITIONS, outcome_name(tried[i]), NULL,
                    (int64_t)(report->gate[tried[i]] + report->plane[tried[i]]));
+}
+
+enum err pass_check(struct store *store, const struct pass_request *request, struct why *why)
+{
+    const struct store_tasks_query any = {.limit = 1};
+    struct store_task_entry entry;
+    if (request->task_id == 0)
+        return ERR_OK;
+    enum err err = store_task_get(store, request->task_id, &any, &entry, NULL, why);
+    if (!err)
+        store_task_entry_done(&entry);
+    return err;
 }
 
 enum err pass_run(struct pass_world *world, const struct pass_request *request, const char *id,

@@ -93,6 +93,10 @@ struct pass_result {
 };
 void pass_result_done(struct pass_result *result);
 
+/* pass_check: that the one task that is asked for is there: ERR_NOT_FOUND. Nothing to check in a pass about
+ * all. */
+ATTR_NODISCARD enum err pass_check(struct store *store, const struct pass_request *request, struct why *why);
+
 /* pass_run: makes one pass. Never fails as a whole for one task's or upstream's failure; ERR_ only when the
  * database could not be asked at all (*ret is then a report that says so). `id` names the pass; *policy is
  * replaced by a newer one when the stored settings moved. A policy that is switched off makes an empty pass

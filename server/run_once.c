@@ -85,8 +85,11 @@ static int run_with(struct services *services, const struct pass_request *reques
         return complain(err == ERR_INVALID ? EXIT_SWITCHED_OFF : EXIT_FAILED, why.text);
     const struct policy_hold *off =
         request->dry_run ? NULL : policy_off_by(policy, request->side == SIDE_PLANE);
-    int status = off ? complain(EXIT_SWITCHED_OFF, off->words) : make_pass(services, request, &policy);
-    if (!off && !request->dry_run && world->telegram)
+    err = off ? ERR_OK : pass_check(world->store, request, &why);
+    int status = off   ? complain(EXIT_SWITCHED_OFF, off->words)
+                 : err ? complain(EXIT_FAILED, why.text)
+                       : make_pass(services, request, &policy);
+    if (!off && !err && !request->dry_run && world->telegram)
         tell_people(world);
     policy_free(policy);
     return status;

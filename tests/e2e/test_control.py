@@ -4,6 +4,8 @@ import signal
 import threading
 import time
 
+import pytest
+
 from conftest import eventually, outcomes, rows, seed, stages
 from test_heal import branch
 
@@ -135,6 +137,17 @@ def test_grace_may_change_and_be_ignored(database, sandbox, service):
     assert outcomes(service.run(task_id=2, ignore_grace=True)) == {2: "advanced"}
     service.put(grace_overrides={"development": 50})
     assert outcomes(service.run()) == {1: "advanced"}
+
+
+@pytest.mark.parametrize("more", [{}, {"dry_run": True}, {"wait": False}, {"side": "plane"}, {"ignore_grace": True, "dry_run": True}])
+def test_a_pass_about_a_task_that_is_not_there_is_none(database, sandbox, service, more):
+    green_tasks(database, sandbox, 2)
+    passes = service.call("GET", "/reconcile/runs").body
+    refused = service.call("POST", "/reconcile/run", {"task_id": 3, **more})
+    assert (refused.status, refused.headers["content-type"]) == (404, "application/problem+json")
+    assert refused.json()["status"] == 404 and "3" in refused.json()["detail"] and "location" not in refused.headers
+    assert service.call("GET", "/reconcile/runs").body == passes
+    assert service.call("POST", "/reconcile/run", {"task_id": 2, **more}).status == (202 if "wait" in more else 200)
 
 
 def test_requests_that_arrive_during_a_pass_share_the_next(database, sandbox, service):  # 17

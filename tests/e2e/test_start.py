@@ -129,6 +129,11 @@ def test_run_makes_one_pass_and_prints_its_report(database, sandbox):
     assert dump(database) == before
     one = program(database, sandbox, "run", "--task", "3", "--ignore-grace")
     assert one.returncode == 0 and outcomes(json.loads(one.stdout)) == {3: "advanced"}
+    before = dump(database)
+    for more in ([], ["--dry-run"]):
+        none = program(database, sandbox, "run", "--task", "4", *more)
+        assert (none.returncode, none.stdout) == (1, "") and none.stderr.splitlines()[-1] == "reconciled: no task has the id 4"
+    assert dump(database) == before
     done = program(database, sandbox, "run", "--side=gate")
     assert done.returncode == 0 and json.loads(done.stdout)["trigger"] == "command"
     assert stages(database) == {1: "review", 2: "development", 3: "review"}
