@@ -392,7 +392,7 @@ static void probe_take(struct plane_call *call)
     fetch_answer_free(answer);
 }
 
-void plane_probe(struct plane_call *call, const char *const *project_ids, size_t n)
+bool plane_probe(struct plane_call *call, const char *const *project_ids, size_t n)
 {
     struct plane *plane = call->plane;
     struct upstream_view view;
@@ -401,9 +401,9 @@ void plane_probe(struct plane_call *call, const char *const *project_ids, size_t
     size_t may = UPSTREAM_PROBES < LIMIT_PLANE_ABREAST ? UPSTREAM_PROBES : LIMIT_PLANE_ABREAST, taken;
     upstream_health_view(plane->health, clock_mono_ms(), &view);
     if (!view.down || call->n_probed > 0 || n == 0)
-        return;
+        return false;
     if (turn_take(call, "its states", names, n < may ? n : may, &taken, &why) != PLANE_OK)
-        return;
+        return false;
     struct probe *probes = mem_zero(n, sizeof *probes);
     for (size_t i = 0; i < n; i++) {
         (void)plane_uuid(project_ids[i], probes[i].project_id);
@@ -418,4 +418,6 @@ void plane_probe(struct plane_call *call, const char *const *project_ids, size_t
         probe_take(call);
     turn_end(call);
     free(probes);
+    upstream_health_view(plane->health, clock_mono_ms(), &view);
+    return !view.down;
 }

@@ -41,9 +41,9 @@ ATTR_NODISCARD enum err plane_new(const char *base_url, const char *api_token, c
 void plane_free(struct plane *plane);
 bool plane_configured(const struct plane *plane);
 
-/* plane_health: whether Plane answers, as upstream_health_view shows it; false with words and since when (wall
- * clock us). A page or an object that was understood is a success; a 404 of a single thing too. A 429 and a
- * call that was stopped say nothing. Thread-safe. */
+/* plane_health: whether Plane answers, as upstream_health_view shows it; false with words and since when
+ * (wall clock us). A page or an object that was understood is a success; a 404 of a single thing too. A 429
+ * and a call that was stopped say nothing. Thread-safe. */
 struct plane_health {
     bool ok;
     int64_t since_us;
@@ -96,8 +96,9 @@ enum plane_result {
 void plane_in_use(struct plane *plane, const char *project_id);
 
 /* plane_probe: asks up to UPSTREAM_PROBES of these projects something cheap, side by side, those that worked
- * last first. Nothing when Plane is not down, or when this pass has probed it before. */
-void plane_probe(struct plane_call *call, const char *const *project_ids, size_t n);
+ * last first. True: Plane was down and is up again. Nothing when it is not down, or when this pass has probed
+ * it before. */
+bool plane_probe(struct plane_call *call, const char *const *project_ids, size_t n);
 
 struct plane_state {
     char id[UUID_TEXT_LEN + 1]; /* lower case */

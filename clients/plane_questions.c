@@ -173,7 +173,8 @@ enum plane_result plane_issues(struct plane_call *call, const char *project_id, 
     enum plane_result result = asked_begin(call, &asked, "issues", project_id, NULL, why);
     if (result != PLANE_OK)
         return result;
-    result = ask_issues(call, &asked, NULL, page_query(&query, page, "-updated_at", ISSUE_FIELDS), &json, why);
+    result =
+        ask_issues(call, &asked, NULL, page_query(&query, page, "-updated_at", ISSUE_FIELDS), &json, why);
     if (result == PLANE_OK) {
         result = parsed(&asked, plane_parse_issues(json, asked.project, ret), why);
         json_decref(json);

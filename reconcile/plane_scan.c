@@ -5,6 +5,7 @@
 
 #include "clients/base/jsonx.h"
 #include "clients/base/limits.h"
+#include "clients/base/wait.h"
 #include "reconcile/settings.h"
 
 struct plane_scan *plane_scan_new(const struct settings *settings)
@@ -12,10 +13,13 @@ struct plane_scan *plane_scan_new(const struct settings *settings)
     struct plane_scan *scan = mem_zero(1, sizeof *scan);
     scan->settings = settings;
     scan->projects = mem_zero(settings->n_projects, sizeof *scan->projects);
-    for (size_t i = 0; i < settings->n_projects; i++)
-        if (settings->projects[i].plane_project_id)
-            scan->projects[scan->n++] =
-                (struct scanned){.project = &settings->projects[i], .kinds_stale = true};
+    scan->ids = mem_zero(settings->n_projects, sizeof *scan->ids);
+    for (size_t i = 0; i < settings->n_projects; i++) {
+        if (!settings->projects[i].plane_project_id)
+            continue;
+        scan->ids[scan->n] = settings->projects[i].plane_project_id;
+        scan->projects[scan->n++] = (struct scanned){.project = &settings->projects[i], .kinds_stale = true};
+    }
     return scan;
 }
 
@@ -24,7 +28,9 @@ struct plane_scan *plane_scan_copy(const struct plane_scan *scan)
     struct plane_scan *copy = mem_zero(1, sizeof *copy);
     *copy = *scan;
     copy->projects = mem_zero(scan->n, sizeof *copy->projects);
+    copy->ids = mem_zero(scan->n, sizeof *copy->ids);
     for (size_t i = 0; i < scan->n; i++) {
+        copy->ids[i] = scan->ids[i];
         struct scanned *to = &copy->projects[i];
         *to = scan->projects[i];
         plane_kinds_copy(&to->kinds, &scan->projects[i].kinds);
@@ -47,6 +53,7 @@ void plane_scan_free(struct plane_scan *scan)
         free(scan->projects[i].error);
     }
     free(scan->projects);
+    free(scan->ids);
     plane_table_done(&scan->table);
     free(scan);
 }
@@ -68,25 +75,52 @@ void scanned_error(struct scanned *of, const char *words)
 /* ---- what an answer means for the rest of the pass
  * ------------------------------------------------------------- */
 
-/* What ends the asking: nothing else is worth a call in this pass. */
-void scanned_over(struct plane_scan *scan, struct scanned *of, enum plane_result result,
-                  const struct why *why)
+void scanned_over(struct plane_scan *scan, enum plane_result result, const struct why *why)
 {
     scan->ended = result;
     scan->why = *why;
-    if (result == PLANE_DOWN)
-        scanned_error(of, why->text);
 }
 
+int64_t scanned_rest_ms(const struct plane_scan *scan, unsigned failures)
+{
+    int64_t interval_ms = scan->pass.interval_ms;
+    return backoff_ms(interval_ms / 2,
+                      interval_ms > LIMIT_FAILURE_REST_MS ? interval_ms : LIMIT_FAILURE_REST_MS,
+                      failures - 1);
+}
+
+/* A project that is refused (403), or of which nonsense comes, costs no time, and does not rest. */
 void scanned_heard(struct plane_scan *scan, struct scanned *of, enum plane_result result,
                    const struct why *why)
 {
-    if (result == PLANE_WAITING || result == PLANE_STOPPED || result == PLANE_DOWN) {
-        scanned_over(scan, of, result, why);
-    } else if (result != PLANE_OK) {
-        of->out = true;
-        scanned_error(of, why->text);
+    switch (result) {
+    case PLANE_OK:
+        return;
+    case PLANE_WAITING:
+    case PLANE_STOPPED:
+        scanned_over(scan, result, why);
+        return;
+    case PLANE_DOWN:
+        of->rest_until_ms = scan->pass.now_ms + scanned_rest_ms(scan, ++of->failures);
+        break;
+    case PLANE_SPARED:
+    case PLANE_ABSENT:
+    case PLANE_FAILED:
+        break;
     }
+    of->out = true;
+    scanned_error(of, why->text);
+}
+
+void scanned_probe(struct plane_scan *scan, struct plane_call *call)
+{
+    if (!plane_probe(call, scan->ids, scan->n))
+        return;
+    for (size_t i = 0; i < scan->n; i++)
+        scan->projects[i].rest_until_ms = 0;
+    for (size_t i = 0; i < scan->table.n; i++)
+        if (scan->table.items[i]->failed)
+            scan->table.items[i]->rest_until_ms = 0;
 }
 
 void scanned_words(struct open_issue *issue, const char *words)
@@ -118,28 +152,31 @@ bool plane_scan_leased(const struct plane_scan *scan)
     return scan->lease == LEASE_OURS;
 }
 
-void plane_scan_begin(struct plane_scan *scan, int64_t revision, int64_t now_ms)
+void plane_scan_begin(struct plane_scan *scan, const struct plane_scan_pass *pass)
 {
-    scan->now_ms = now_ms;
+    scan->pass = *pass;
     scan->rows = scan->wanted = 0;
     scan->ended = PLANE_OK;
     scan->cut = false;
     for (size_t i = 0; i < scan->n; i++) {
         struct scanned *of = &scan->projects[i];
         of->asked = of->kinds_read = of->news_read = of->out = false;
+        of->misses = 0;
         of->broken_before = of->error != NULL;
+        if (pass->revision != scan->revision)
+            of->rest_until_ms = 0;
     }
     for (size_t i = 0; i < scan->table.n; i++) {
         struct open_issue *open = scan->table.items[i];
         scan->wanted += open->waits;
         open->fresh = open->settled = open->waits = open->vain = false;
         scanned_words(open, NULL);
-        if (revision != scan->revision) {
+        if (pass->revision != scan->revision) {
             open->misses = 0;
             open->rest_until_ms = 0;
         }
     }
-    scan->revision = revision;
+    scan->revision = pass->revision;
 }
 
 void plane_scan_end(struct plane_scan *scan, struct plane_scan_seen *ret)

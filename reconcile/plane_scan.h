@@ -13,6 +13,11 @@
  * while it waits, and is confirmed by Plane before anything is done about it. What is settled is forgotten;
  * but a verdict that was found handled, which cost a call, is remembered until its issue changes.
  *
+ * A call that fails delays what it was about: an issue that cannot be asked about rests for a growing while,
+ * a project that cannot be read is not read any further in this pass and rests too, but the issues that are
+ * known of it are looked at until a call about one of them fails as well. What failed last is asked last.
+ * Reading takes at most half of the pass's time, so that projects that hang leave some for single issues.
+ *
  * A page that fails makes nothing "gone": the listing stays where it is. An issue is gone when Plane, asked
  * for it alone, says so. All of it lives in memory: a process that starts lists everything anew. One thread.
  */
@@ -51,10 +56,11 @@ struct open_issue {
     bool handled;          /* its verdict was found handled: remembered as that, and not looked at again */
     unsigned misses;       /* looked at in vain, so often */
     int64_t rest_until_ms; /* not looked at by the timer until then */
+    bool failed;           /* the newest call about it failed */
     /* Of this pass: */
     bool fresh;  /* Plane has shown it; else to be confirmed before anything is done */
     bool gone;   /* it is in none of the three states any more, or not there at all: leave it */
-    bool waits;  /* a call about it was not made for want of budget */
+    bool waits;  /* a call about it was not made for want of budget or time */
     bool vain;   /* what Plane answered about it helps nobody */
     char *words; /* why Plane could not be asked about it, or in vain; NULL: it could, or need not */
 };
@@ -63,14 +69,19 @@ struct open_issue {
 void plane_scan_lease(struct plane_scan *scan, bool ours);
 bool plane_scan_leased(const struct plane_scan *scan);
 
-/* plane_scan_begin: a pass begins at now_ms (clock_mono_ms()). `revision` is that of the settings: when they
- * moved, nothing rests any longer. */
-void plane_scan_begin(struct plane_scan *scan, int64_t revision, int64_t now_ms);
-/* plane_scan_read: reads what the pass's budget allows, news and full listings. plane_scan_read_one: reads
- * one issue alone. */
+/* plane_scan_begin: a pass begins. */
+struct plane_scan_pass {
+    int64_t now_ms;      /* clock_mono_ms() */
+    int64_t revision;    /* of the settings: when they moved, nothing rests any longer */
+    int64_t interval_ms; /* between passes */
+    bool forced;         /* no project rests */
+};
+void plane_scan_begin(struct plane_scan *scan, const struct plane_scan_pass *pass);
+/* plane_scan_read: reads what the pass's budget and half of its time allow, news and full listings.
+ * plane_scan_read_one: reads one issue alone. NULL, or why that failed; valid until the next call. */
 void plane_scan_read(struct plane_scan *scan, struct plane_call *call);
-void plane_scan_read_one(struct plane_scan *scan, struct plane_call *call, const struct project *project,
-                         const char *issue_id);
+const char *plane_scan_read_one(struct plane_scan *scan, struct plane_call *call,
+                                const struct project *project, const char *issue_id);
 
 /* plane_scan_issues: the issues to look at: all that are open, but for those that rest, unless `resting` are
  * wanted too. Caller frees *ret_issues; what it points to is valid until plane_scan_end. */
@@ -87,16 +98,21 @@ void plane_scan_confirm(struct plane_scan *scan, struct plane_call *call, struct
  * the issue's words say why. The issue is not `told` when no change is known that made it so. */
 bool plane_scan_identify(struct plane_scan *scan, struct plane_call *call, struct open_issue *issue);
 
-/* plane_scan_rest: the issue was looked at in vain; the timer leaves it alone for a growing while, up to ten
- * intervals. */
-void plane_scan_rest(const struct plane_scan *scan, struct open_issue *issue, int64_t interval_ms);
+/* plane_scan_rest: the issue was looked at in vain; the timer leaves it alone for a growing while: up to ten
+ * intervals, or, because something failed, up to one interval or LIMIT_FAILURE_REST_MS, whatever is longer.
+ */
+enum plane_rest { PLANE_REST_VAIN, PLANE_REST_FAILED };
+void plane_scan_rest(const struct plane_scan *scan, struct open_issue *issue, enum plane_rest kind);
+
+/* plane_scan_tired: several calls about issues of the project have failed in this pass: others come first. */
+bool plane_scan_tired(const struct plane_scan *scan, const struct project *project);
 
 /* plane_scan_end: forgets what is settled or gone. What was seen: */
 struct plane_scan_seen {
     size_t projects; /* asked in this pass, or tried to */
     size_t rows;     /* of issues that were read */
     size_t errors;   /* projects that could not be read as they should */
-    size_t waiting;  /* projects and single issues that wait for budget */
+    size_t waiting;  /* projects and single issues that wait for budget or time */
     size_t broke;    /* projects that could be read before, and now not */
     bool recovered;  /* all projects can be read, and not all could before */
     char words[256]; /* of one of those that broke, or else of one with an error */

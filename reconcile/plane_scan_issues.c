@@ -5,29 +5,58 @@
 #include "clients/base/wait.h"
 #include "reconcile/settings.h"
 
-enum { REST_INTERVALS = 10 }; /* how long an issue that was looked at in vain rests at most */
+enum {
+    REST_INTERVALS = 10, /* how long an issue that was looked at in vain rests at most */
+    TIRED = 2,           /* failed calls about a project's issues, after which others come first */
+};
 
-/* Whether Plane may still be asked about the issue in this pass. */
-static bool may_ask(const struct plane_scan *scan, const struct scanned *of, struct open_issue *open)
+/* Whether Plane may still be asked about the issue in this pass. A project that cannot be read may be broken
+ * as a whole: the first call about one of its issues that fails as well is the last. */
+static bool may_ask(struct plane_scan *scan, const struct scanned *of, struct plane_call *call,
+                    struct open_issue *open)
 {
-    if (scan->ended == PLANE_OK && !of->out)
+    bool broken = of->out && of->misses > 0;
+    if (scan->ended == PLANE_OK && !broken) {
+        scanned_probe(scan, call);
         return true;
-    open->waits = scan->ended == PLANE_WAITING;
-    scanned_words(open, scan->ended != PLANE_OK ? scan->why.text : of->error);
+    }
+    open->waits = scan->ended != PLANE_OK;
+    scanned_words(open, scan->ended == PLANE_STOPPED   ? "the pass had no time left for it"
+                        : scan->ended == PLANE_WAITING ? scan->why.text
+                                                       : of->error);
     return false;
 }
 
-/* What came of a call about one issue: nonsense about it is no reason to leave its project alone. */
+/* What came of a call about one issue, which says nothing of its project and of Plane. */
 static void heard_of_one(struct plane_scan *scan, struct scanned *of, struct open_issue *open,
                          enum plane_result result, const struct why *why)
 {
-    if (result == PLANE_OK)
+    if (result == PLANE_OK) {
+        open->misses = open->failed ? 0 : open->misses;
+        open->failed = false;
         return;
+    }
     scanned_words(open, why->text);
-    open->waits = result == PLANE_WAITING;
-    open->vain = result == PLANE_FAILED || result == PLANE_ABSENT;
-    if (!open->vain)
-        scanned_over(scan, of, result, why);
+    open->waits = result == PLANE_WAITING || result == PLANE_STOPPED;
+    open->vain = result == PLANE_DOWN || result == PLANE_FAILED || result == PLANE_ABSENT;
+    of->misses += result == PLANE_DOWN || result == PLANE_FAILED;
+    if (result == PLANE_WAITING || result == PLANE_STOPPED)
+        scanned_over(scan, result, why);
+}
+
+/* The issue's own call. That there is none is an answer like any other. */
+static enum plane_result read_issue(struct plane_scan *scan, struct scanned *of, struct plane_call *call,
+                                    const char *issue_id, struct plane_issue *ret, struct why *why)
+{
+    struct open_issue *open = plane_table_find(&scan->table, issue_id);
+    enum plane_result result = plane_issue(call, of->project->plane_project_id, issue_id, ret, why);
+    if (open && result == PLANE_ABSENT)
+        open->gone = true;
+    else if (open)
+        heard_of_one(scan, of, open, result, why);
+    else if (result == PLANE_WAITING || result == PLANE_STOPPED)
+        scanned_over(scan, result, why);
+    return result;
 }
 
 static enum plane_result read_one(struct plane_scan *scan, struct scanned *of, struct plane_call *call,
@@ -35,12 +64,14 @@ static enum plane_result read_one(struct plane_scan *scan, struct scanned *of, s
 {
     struct plane_issue issue = {.name = NULL};
     enum plane_result result = of->kinds_stale ? scanned_learn(scan, of, call, why) : PLANE_OK;
+    scanned_heard(scan, of, result, why);
     if (result == PLANE_OK)
-        result = plane_issue(call, of->project->plane_project_id, issue_id, &issue, why);
+        result = read_issue(scan, of, call, issue_id, &issue, why);
     if (result != PLANE_OK)
         return result;
     const struct plane_page page = {.items = &issue, .n = 1};
     result = scanned_learn_of(scan, of, &page, call, why);
+    scanned_heard(scan, of, result, why);
     if (result == PLANE_OK)
         scanned_put(scan, of, &issue);
     plane_issue_done(&issue);
@@ -48,22 +79,16 @@ static enum plane_result read_one(struct plane_scan *scan, struct scanned *of, s
     return result;
 }
 
-void plane_scan_read_one(struct plane_scan *scan, struct plane_call *call, const struct project *project,
-                         const char *issue_id)
+const char *plane_scan_read_one(struct plane_scan *scan, struct plane_call *call,
+                                const struct project *project, const char *issue_id)
 {
     struct scanned *of = scanned_of(scan, project);
-    struct why why = {.text = ""};
+    scan->why = (struct why){.text = ""};
     scan->turns++;
     of->asked = true;
-    enum plane_result result = read_one(scan, of, call, issue_id, &why);
-    if (result == PLANE_ABSENT) { /* which is an answer like any other */
-        struct open_issue *open = plane_table_find(&scan->table, issue_id);
-        if (open)
-            open->gone = true;
-        return;
-    }
-    scanned_heard(scan, of, result, &why);
+    enum plane_result result = read_one(scan, of, call, issue_id, &scan->why);
     scan->cut = result == PLANE_WAITING;
+    return result == PLANE_OK || result == PLANE_ABSENT ? NULL : scan->why.text;
 }
 
 size_t plane_scan_issues(const struct plane_scan *scan, bool resting, struct open_issue ***ret_issues)
@@ -72,7 +97,7 @@ size_t plane_scan_issues(const struct plane_scan *scan, bool resting, struct ope
     size_t n = 0;
     for (size_t i = 0; i < scan->table.n; i++) {
         struct open_issue *open = scan->table.items[i];
-        if (!open->gone && !open->handled && (resting || open->rest_until_ms <= scan->now_ms))
+        if (!open->gone && !open->handled && (resting || open->rest_until_ms <= scan->pass.now_ms))
             issues[n++] = open;
     }
     *ret_issues = issues;
@@ -142,13 +167,16 @@ static void confirm_one(struct plane_scan *scan, struct scanned *of, struct plan
 void plane_scan_confirm(struct plane_scan *scan, struct plane_call *call, struct open_issue *const *issues,
                         size_t n)
 {
-    for (size_t i = 0; i < scan->n; i++) {
-        struct scanned *of = &scan->projects[i];
-        confirm_by_pages(scan, of, call, issues, n);
-        for (size_t k = 0; k < n; k++)
-            if (is_stale(issues[k], of) && may_ask(scan, of, issues[k]))
+    for (size_t i = 0; i < scan->n; i++)
+        confirm_by_pages(scan, &scan->projects[i], call, issues, n);
+    for (int patience = 0; patience < 2; patience++)
+        for (size_t k = 0; k < n; k++) {
+            struct scanned *of = scanned_of(scan, issues[k]->project);
+            if (!is_stale(issues[k], of) || issues[k]->vain || (patience == 0 && of->misses >= TIRED))
+                continue;
+            if (may_ask(scan, of, call, issues[k]))
                 confirm_one(scan, of, call, issues[k]);
-    }
+        }
 }
 
 bool plane_scan_identify(struct plane_scan *scan, struct plane_call *call, struct open_issue *issue)
@@ -158,7 +186,7 @@ bool plane_scan_identify(struct plane_scan *scan, struct plane_call *call, struc
     struct why why = {.text = ""};
     if (issue->told && issue->fresh)
         return true;
-    if (!may_ask(scan, of, issue))
+    if (!may_ask(scan, of, call, issue))
         return false;
     enum plane_result result =
         plane_last_change(call, of->project->plane_project_id, issue->issue.id, &change, &why);
@@ -171,8 +199,18 @@ bool plane_scan_identify(struct plane_scan *scan, struct plane_call *call, struc
     return true;
 }
 
-void plane_scan_rest(const struct plane_scan *scan, struct open_issue *issue, int64_t interval_ms)
+void plane_scan_rest(const struct plane_scan *scan, struct open_issue *issue, enum plane_rest kind)
 {
+    int64_t interval_ms = scan->pass.interval_ms;
+    issue->misses++;
+    issue->failed = kind == PLANE_REST_FAILED;
     issue->rest_until_ms =
-        scan->now_ms + backoff_ms(interval_ms / 2, REST_INTERVALS * interval_ms, issue->misses++);
+        scan->pass.now_ms +
+        (issue->failed ? scanned_rest_ms(scan, issue->misses)
+                       : backoff_ms(interval_ms / 2, REST_INTERVALS * interval_ms, issue->misses - 1));
+}
+
+bool plane_scan_tired(const struct plane_scan *scan, const struct project *project)
+{
+    return scanned_of(scan, project)->misses >= TIRED;
 }

@@ -3,7 +3,10 @@
 #include "clients/base/limits.h"
 #include "reconcile/settings.h"
 
-enum { SPILLED_MS = 60000 }; /* until a full listing that found no room begins anew */
+enum {
+    SPILLED_MS = 60000, /* until a full listing that found no room begins anew */
+    FAILED_WAITS = 4,   /* turns of each project for which one that failed may be put back */
+};
 
 /* ---- states
  * ---------------------------------------------------------------------------------------------------- */
@@ -75,7 +78,7 @@ static void end_full(struct plane_scan *scan, struct scanned *of)
     of->full.under_way = false;
     of->full_listed = false;
     if (of->spilled)
-        of->full_due_ms = scan->now_ms + SPILLED_MS;
+        of->full_due_ms = scan->pass.now_ms + SPILLED_MS;
     of->spilled = false;
 }
 
@@ -121,6 +124,7 @@ static enum plane_result read_page(struct plane_scan *scan, struct scanned *of, 
         result = scanned_learn_of(scan, of, &page, call, why);
     if (result == PLANE_OK) {
         scanned_error(of, of->kinds.problem);
+        of->failures = 0;
         of->last_was_full = listing->full;
         take_rows(scan, of, listing, &page);
         bool over = plane_listing_page(listing, &page);
@@ -142,7 +146,7 @@ static bool wants_full(const struct plane_scan *scan, const struct scanned *of, 
 {
     if (of->listed && from_reserve)
         return false;
-    return of->full.under_way ? !of->full_listed : scan->now_ms >= of->full_due_ms;
+    return of->full.under_way ? !of->full_listed : scan->pass.now_ms >= of->full_due_ms;
 }
 
 enum want { WANT_NOTHING, WANT_KINDS, WANT_NEWS, WANT_FULL };
@@ -151,7 +155,7 @@ enum want { WANT_NOTHING, WANT_KINDS, WANT_NEWS, WANT_FULL };
  * pass while one is missing. */
 static enum want next_want(const struct plane_scan *scan, const struct scanned *of, bool from_reserve)
 {
-    if (of->out)
+    if (of->out || (!scan->pass.forced && scan->pass.now_ms < of->rest_until_ms))
         return WANT_NOTHING;
     if (of->kinds_stale)
         return WANT_KINDS;
@@ -172,7 +176,7 @@ static void begin_full(const struct plane_scan *scan, struct scanned *of)
     plane_listing_begin_full(&of->full);
     of->full_since = scan->turns;
     of->kinds_fresh = false;
-    of->full_due_ms = scan->now_ms + (int64_t)LIMIT_PLANE_FULL_S * 1000;
+    of->full_due_ms = scan->pass.now_ms + (int64_t)LIMIT_PLANE_FULL_S * 1000;
     of->spilled = false;
 }
 
@@ -189,12 +193,24 @@ static enum plane_result take_turn(struct plane_scan *scan, struct scanned *of, 
     return read_page(scan, of, want == WANT_FULL ? &of->full : &of->news, call, why);
 }
 
+/* The one that waited longest is first. One that failed last time comes behind the first turns of the others,
+ * unless that has kept it waiting for long. */
+static bool comes_before(const struct plane_scan *scan, const struct scanned *left,
+                         const struct scanned *right)
+{
+    bool left_late = left->failures > 0 && scan->turns - left->turn < FAILED_WAITS * scan->n;
+    bool right_late = right->failures > 0 && scan->turns - right->turn < FAILED_WAITS * scan->n;
+    if (left->asked || right->asked || left_late == right_late)
+        return left->turn < right->turn;
+    return right_late;
+}
+
 static struct scanned *next_in_turn(struct plane_scan *scan, bool from_reserve)
 {
     struct scanned *next = NULL;
     for (size_t i = 0; i < scan->n; i++)
         if (next_want(scan, &scan->projects[i], from_reserve) != WANT_NOTHING &&
-            (!next || scan->projects[i].turn < next->turn))
+            (!next || comes_before(scan, &scan->projects[i], next)))
             next = &scan->projects[i];
     return next;
 }
@@ -218,15 +234,26 @@ static bool on_reserve(const struct plane_call *call)
     return call->forced && budget.left <= 0;
 }
 
+/* Whether Plane is down depends on how many projects are in use: those that are about to be read are. */
+static void use_all(const struct plane_scan *scan, const struct plane_call *call)
+{
+    for (size_t i = 0; i < scan->n; i++)
+        if (scanned_wants(scan, &scan->projects[i]))
+            plane_in_use(call->plane, scan->ids[i]);
+}
+
 void plane_scan_read(struct plane_scan *scan, struct plane_call *call)
 {
     size_t before = call->sent, allowed = calls_for_reading(scan, call);
+    int64_t until_ms = scan->pass.now_ms + (call->deadline_ms - scan->pass.now_ms) / 2;
+    use_all(scan, call);
     while (scan->ended == PLANE_OK && !scan->cut) {
+        scanned_probe(scan, call);
         bool reserve = on_reserve(call);
         struct scanned *of = next_in_turn(scan, reserve);
         if (!of)
             return;
-        if (allowed > 0 && call->sent - before >= allowed) {
+        if ((allowed > 0 && call->sent - before >= allowed) || clock_mono_ms() >= until_ms) {
             scan->cut = true;
             return;
         }

@@ -25,27 +25,31 @@ struct scanned {
     bool last_was_full;        /* what its last turn went to: the two listings alternate */
     bool spilled;              /* an issue found no room in the table: the listing does not count */
     char *error;               /* NULL: none */
+    unsigned failures;         /* of reading it, in a row */
+    int64_t rest_until_ms;     /* not read by the timer until then */
     /* Of this pass: */
     bool asked, kinds_read, news_read;
-    bool out; /* not to be asked again */
+    bool out;        /* not to be read any further */
+    unsigned misses; /* calls about single issues that failed */
     bool broken_before;
 };
 
 struct plane_scan {
     const struct settings *settings;
     struct scanned *projects;
+    const char **ids; /* of the projects, in their order */
     size_t n;
     struct plane_table table;
     uint64_t turns;
     int64_t revision; /* of the settings, in the newest pass */
     enum { LEASE_UNKNOWN, LEASE_OURS, LEASE_ELSEWHERE } lease;
     /* Of this pass: */
-    int64_t now_ms; /* when it began */
+    struct plane_scan_pass pass;
     size_t rows;
     size_t wanted;           /* calls about single issues that the pass before could not make */
     enum plane_result ended; /* PLANE_OK: Plane may still be asked */
     struct why why;          /* else: why not */
-    bool cut;                /* reading ended for want of budget */
+    bool cut;                /* reading ended for want of budget or time */
     size_t waiting;
 };
 
@@ -55,12 +59,18 @@ struct scanned *scanned_of(const struct plane_scan *scan, const struct project *
 /* scanned_error: what is wrong with the project; NULL: nothing. */
 void scanned_error(struct scanned *of, const char *words);
 
-/* scanned_heard: the result of a call about the project: what ends the asking ends it for the rest of the
- * pass, and what is the project's own ends it for the project. scanned_over: nothing else is worth a call. */
+/* scanned_heard: the result of a call about the project. A failure ends the reading of this project, and it
+ * rests. Want of budget or time ends the asking, as scanned_over does. */
 void scanned_heard(struct plane_scan *scan, struct scanned *of, enum plane_result result,
                    const struct why *why);
-void scanned_over(struct plane_scan *scan, struct scanned *of, enum plane_result result,
-                  const struct why *why);
+void scanned_over(struct plane_scan *scan, enum plane_result result, const struct why *why);
+
+/* scanned_rest_ms: how long what has failed `failures` times in a row rests. */
+int64_t scanned_rest_ms(const struct plane_scan *scan, unsigned failures);
+
+/* scanned_probe: if Plane is down, finds out whether it is up again, once in a pass. Then nothing rests any
+ * longer because of a failure. */
+void scanned_probe(struct plane_scan *scan, struct plane_call *call);
 
 /* scanned_words: why the issue could not be asked about. */
 void scanned_words(struct open_issue *issue, const char *words);

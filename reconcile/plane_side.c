@@ -25,7 +25,8 @@ struct act {
     struct open_issue *open;
     const struct store_issue_task *task; /* NULL: none */
     struct plane_decision decision;
-    size_t rank; /* among those of its project, the oldest is 0 */
+    size_t rank;    /* among those of its project, the oldest is 0 */
+    bool looked_at; /* what must be known before something is done has been asked */
     char *reason;
     json_t *evidence;
 };
@@ -37,7 +38,9 @@ struct plane_side {
     struct open_issue **issues;
     size_t n_issues;
     struct store_issue_tasks tasks;
-    struct act *acts; /* in the order in which they may take place */
+    struct act *found; /* in the order in which they may take place */
+    size_t n_found;
+    struct act *acts; /* those of them that have their turn now */
     size_t n;
 };
 
@@ -67,35 +70,45 @@ static bool calls_for_something(enum plane_step step)
     return step == STEP_START || step == STEP_ASK || step == STEP_APPROVE || step == STEP_REJECT;
 }
 
-static int by_project_and_age(const void *a, const void *b)
+static int by_age(const struct act *left, const struct act *right)
 {
-    const struct act *left = a, *right = b;
-    int order = strcmp(left->open->project->repo, right->open->project->repo);
-    if (order)
-        return order;
     return (left->open->issue.updated_us > right->open->issue.updated_us) -
            (left->open->issue.updated_us < right->open->issue.updated_us);
 }
 
-static int by_rank_and_age(const void *a, const void *b)
+static int by_failure_project_and_age(const void *a, const void *b)
 {
     const struct act *left = a, *right = b;
+    if (left->open->failed != right->open->failed)
+        return left->open->failed ? 1 : -1;
+    if (left->open->project != right->open->project)
+        return left->open->project < right->open->project ? -1 : 1; /* of one array */
+    return by_age(left, right);
+}
+
+static int by_failure_rank_and_age(const void *a, const void *b)
+{
+    const struct act *left = a, *right = b;
+    if (left->open->failed != right->open->failed)
+        return left->open->failed ? 1 : -1;
     if (left->rank != right->rank)
         return left->rank < right->rank ? -1 : 1;
-    return (left->open->issue.updated_us > right->open->issue.updated_us) -
-           (left->open->issue.updated_us < right->open->issue.updated_us);
+    return by_age(left, right);
 }
 
-/* The oldest of each project, then the second oldest of each, …: no project starves another. */
+/* The oldest of each project, then the second oldest of each, …: no project starves another. An issue about
+ * which the last call failed comes behind all others: ten that hang would use up the time of every pass. */
 static void put_in_order(struct plane_side *side)
 {
-    if (side->n == 0)
+    struct act *found = side->found;
+    if (side->n_found == 0)
         return;
-    qsort(side->acts, side->n, sizeof *side->acts, by_project_and_age);
-    for (size_t i = 1; i < side->n; i++)
-        if (side->acts[i].open->project == side->acts[i - 1].open->project)
-            side->acts[i].rank = side->acts[i - 1].rank + 1;
-    qsort(side->acts, side->n, sizeof *side->acts, by_rank_and_age);
+    qsort(found, side->n_found, sizeof *found, by_failure_project_and_age);
+    for (size_t i = 1; i < side->n_found; i++)
+        if (found[i].open->project == found[i - 1].open->project &&
+            found[i].open->failed == found[i - 1].open->failed)
+            found[i].rank = found[i - 1].rank + 1;
+    qsort(found, side->n_found, sizeof *found, by_failure_rank_and_age);
 }
 
 static enum err read_tasks(struct plane_side *side, struct why *why)
@@ -121,7 +134,7 @@ static enum err compare(struct plane_side *side, struct why *why)
     enum err err = read_tasks(side, why);
     if (err)
         return err;
-    side->acts = mem_zero(side->n_issues, sizeof *side->acts);
+    side->found = mem_zero(side->n_issues, sizeof *side->found);
     for (size_t i = 0, row = 0; i < side->n_issues; i++) {
         struct act act = {.open = side->issues[i]};
         while (row < side->tasks.n && side->tasks.rows[row].issue < i)
@@ -134,7 +147,7 @@ static enum err compare(struct plane_side *side, struct why *why)
         if (act.decision.step == STEP_SETTLED)
             act.open->settled = true;
         else if (calls_for_something(act.decision.step))
-            side->acts[side->n++] = act;
+            side->found[side->n_found++] = act;
     }
     put_in_order(side);
     return ERR_OK;
@@ -158,11 +171,6 @@ static void tell(struct plane_side *side, const struct act *act, enum outcome ou
                               .verdict = verdict,
                               .reason = reason,
                               .outcome = outcome});
-}
-
-static void rest(const struct plane_side *side, struct open_issue *open)
-{
-    plane_scan_rest(side->scan, open, side->pass->policy->interval_s * 1000);
 }
 
 static void tell_unknown(struct plane_side *side, struct act *act, const char *words)
@@ -203,7 +211,7 @@ static bool not_learnt(struct plane_side *side, struct act *act)
 {
     tell_unknown(side, act, words_of(act));
     if (act->open->vain)
-        rest(side, act->open);
+        plane_scan_rest(side->scan, act->open, PLANE_REST_FAILED);
     return false;
 }
 
@@ -233,14 +241,22 @@ static bool is_identified(struct plane_side *side, struct act *act)
     act->decision = decide(side, act, true, false);
     if (act->decision.step == STEP_UNTOLD) {
         tell_unknown(side, act, "it does not tell yet which change made it so");
-        rest(side, act->open);
+        plane_scan_rest(side->scan, act->open, PLANE_REST_VAIN);
     }
     act->open->settled = act->open->handled = act->decision.step == STEP_SETTLED;
     return calls_for_something(act->decision.step);
 }
 
-/* prepare: leaves those of acts[from, to) that still call for something at acts[ret, …). A verdict costs a
- * call of its own anyhow; the issues that are to be started are confirmed together. */
+/* What an act calls for, once what must be known is. */
+static bool calls_for_it(struct plane_side *side, struct act *act)
+{
+    act->looked_at = true;
+    return act->task ? is_identified(side, act) : is_confirmed(side, act);
+}
+
+/* prepare: leaves those of acts[from, to) that still call for something at acts[ret, …), in their order. A
+ * verdict costs a call of its own anyhow; the issues that are to be started are confirmed together. Of a
+ * project whose calls fail, the rest comes when the others have had their turn. */
 static size_t prepare(struct plane_side *side, size_t from, size_t to, size_t ret)
 {
     struct open_issue **issues = mem_zero(to - from, sizeof(struct open_issue *));
@@ -250,11 +266,17 @@ static size_t prepare(struct plane_side *side, size_t from, size_t to, size_t re
             issues[n++] = side->acts[i].open;
     plane_scan_confirm(side->scan, &side->call, issues, n);
     free(issues);
-    for (size_t i = from; i < to && !pass_stopping(side->pass); i++) {
-        struct act *act = &side->acts[i];
-        if (act->task ? is_identified(side, act) : is_confirmed(side, act))
-            side->acts[ret++] = *act;
-    }
+    bool *due = mem_zero(to - from, sizeof *due);
+    for (int patience = 0; patience < 2; patience++)
+        for (size_t i = from; i < to && !pass_stopping(side->pass); i++) {
+            struct act *act = &side->acts[i];
+            if (!act->looked_at && (patience > 0 || !plane_scan_tired(side->scan, act->open->project)))
+                due[i - from] = calls_for_it(side, act);
+        }
+    for (size_t i = from; i < to; i++)
+        if (due[i - from])
+            side->acts[ret++] = side->acts[i];
+    free(due);
     return ret;
 }
 
@@ -308,7 +330,8 @@ static void settle_verdict(struct plane_side *side, struct act *act, const struc
     tell(side, act, moved->outcome, "green", moved->outcome_reason ? moved->outcome_reason : act->reason);
     act->open->settled = act->open->handled = moved->outcome == moved->success;
     if (moved->outcome == OUTCOME_FAILED || moved->outcome == OUTCOME_HELD)
-        rest(side, act->open);
+        plane_scan_rest(side->scan, act->open,
+                        moved->outcome == OUTCOME_FAILED ? PLANE_REST_FAILED : PLANE_REST_VAIN);
 }
 
 static enum err replay(struct plane_side *side, struct why *why)
@@ -373,14 +396,14 @@ static enum err start(struct plane_side *side, struct why *why)
     for (size_t i = 0; i < n; i++) {
         who[i]->open->settled = starts[i].there;
         if (starts[i].vain)
-            rest(side, who[i]->open);
+            plane_scan_rest(side->scan, who[i]->open, starts[i].failed ? PLANE_REST_FAILED : PLANE_REST_VAIN);
     }
     free(starts);
     free(who);
     return err;
 }
 
-static enum err act_on(struct plane_side *side, struct why *why)
+static enum err act_on_some(struct plane_side *side, struct why *why)
 {
     choose(side);
     if (side->n == 0 || pass_stopping(side->pass))
@@ -393,6 +416,33 @@ static enum err act_on(struct plane_side *side, struct why *why)
     return err;
 }
 
+static void acts_done(struct plane_side *side)
+{
+    for (size_t i = 0; i < side->n; i++) {
+        free(side->acts[i].reason);
+        json_decref(side->acts[i].evidence);
+    }
+    side->n = 0;
+}
+
+/* What failed last time is asked about when everything else is done, whatever time that takes. */
+static enum err act_on(struct plane_side *side, struct why *why)
+{
+    enum err err = ERR_OK;
+    size_t well = 0;
+    if (side->n_found == 0)
+        return ERR_OK;
+    while (well < side->n_found && !side->found[well].open->failed)
+        well++;
+    for (int failed = 0; failed < 2 && !err && !pass_stopping(side->pass); failed++) {
+        acts_done(side);
+        side->acts = failed ? side->found + well : side->found;
+        side->n = failed ? side->n_found - well : well;
+        err = act_on_some(side, why);
+    }
+    return err;
+}
+
 /* ---- reading
  * ------------------------------------------------------------------------------------------------------- */
 
@@ -402,6 +452,19 @@ static const struct project *project_of(const struct pass *pass, const struct st
     const struct project *project = settings_project(pass->world->settings, task->repo);
     return project && project->plane_project_id && task->plane_id && uuid_valid(task->plane_id) ? project
                                                                                                 : NULL;
+}
+
+/* A pass about one task that waits for a verdict says that it is not known. */
+static void tell_unread(struct pass *pass, const struct store_task *task, const char *words)
+{
+    const struct stage *stage = pipeline_stage(pass->world->pipeline, task->stage);
+    if (stage && stage->human)
+        report_plane_item(&pass->report, &(struct report_item){.task_id = task->id,
+                                                               .work_item_id = task->work_item_id,
+                                                               .stage = task->stage,
+                                                               .verdict = "unknown",
+                                                               .reason = words,
+                                                               .outcome = OUTCOME_UNKNOWN});
 }
 
 /* Of a pass about one task, its issue alone. */
@@ -417,8 +480,11 @@ static enum err read_one(struct plane_side *side, struct why *why)
     if (project) {
         for (char *c = entry.task.plane_id; *c; c++)
             *c = (char)tolower((unsigned char)*c); /* as Plane writes it */
-        plane_scan_read_one(side->scan, &side->call, project, entry.task.plane_id);
+        const char *unread = plane_scan_read_one(side->scan, &side->call, project, entry.task.plane_id);
+        AUTO_FREE char *words = mem_dup(unread);
         err = compare(side, why);
+        if (!err && words && side->n_found == 0)
+            tell_unread(pass, &entry.task, words);
     }
     store_task_entry_done(&entry);
     return err;
@@ -459,11 +525,8 @@ static void sum_up(struct plane_side *side)
 
 static void side_done(struct plane_side *side)
 {
-    for (size_t i = 0; i < side->n; i++) {
-        free(side->acts[i].reason);
-        json_decref(side->acts[i].evidence);
-    }
-    free(side->acts);
+    acts_done(side);
+    free(side->found);
     free(side->issues);
     store_issue_tasks_done(&side->tasks);
 }
@@ -497,7 +560,10 @@ static enum err look(struct pass *pass, struct why *why)
     plane_call_begin(&side.call, pass->world->plane, pass->world->fetch, request->trigger != TRIGGER_TIMER,
                      deadline_ms < pass->deadline_ms ? deadline_ms : pass->deadline_ms,
                      pass->world->stopping);
-    plane_scan_begin(side.scan, pass->policy->revision, now_ms);
+    plane_scan_begin(side.scan, &(struct plane_scan_pass){.now_ms = now_ms,
+                                                          .revision = pass->policy->revision,
+                                                          .interval_ms = pass->policy->interval_s * 1000,
+                                                          .forced = request->trigger != TRIGGER_TIMER});
     enum err err = request->task_id ? read_one(&side, why) : read_all(&side, why);
     if (!err && !pass_stopping(pass))
         err = act_on(&side, why);

@@ -280,7 +280,7 @@ static void fail_issues(struct pass *pass, struct plane_start *starts, size_t n,
 {
     for (size_t i = 0; i < n; i++) {
         settle_issue(pass, &starts[i], OUTCOME_FAILED, reason);
-        starts[i].vain = true;
+        starts[i].vain = starts[i].failed = true;
     }
 }
 
@@ -308,7 +308,7 @@ static void settle_created(struct pass *pass, struct plane_start *start, enum st
         settle_issue(pass, start, OUTCOME_RACED, "somebody else made its task first");
         break;
     case STORE_NOT_CREATED:
-        start->vain = true;
+        start->vain = start->failed = true;
         settle_issue(pass, start, OUTCOME_FAILED, "the database refused to make its task");
         log_error("the database refused to make a task", LOG_S("plane_id", start->plane_id),
                   LOG_S("repo", start->project->repo));
@@ -425,6 +425,7 @@ static enum err replay_batch(struct pass *pass, struct plane_start *starts, size
         settle_issue(pass, &starts[i], batch[i].outcome, batch[i].outcome_reason);
         starts[i].there = batch[i].outcome == OUTCOME_STARTED || batch[i].outcome == OUTCOME_RACED;
         starts[i].vain = !starts[i].there;
+        starts[i].failed = batch[i].outcome == OUTCOME_FAILED;
         store_task_done(&tasks[i]);
     }
     return err;

@@ -40,6 +40,7 @@ struct plane_start {
     const json_t *evidence; /* object */
     bool there;             /* filled in: a task of that issue is there now, whoever made it */
     bool vain;              /* filled in: it could not be made, and it is not the limit that held it back */
+    bool failed;            /* filled in, of a vain one: something failed */
 };
 
 /* plane_start_issues: makes their tasks and starts them, at most as many as the limit on heals leaves room

@@ -86,6 +86,7 @@ bool plane_table_put(struct plane_table *table, const struct project *project,
         return false;
     if (has_changed(open, issue)) {
         open->handled = open->told = false;
+        open->failed = false;
         open->misses = 0;
         open->rest_until_ms = 0;
     }

@@ -45,6 +45,7 @@
 #define LIMIT_PLANE_OVERLAP_S 120   /* read again below the watermark: what was committed late */
 #define LIMIT_PLANE_OPEN 20000u     /* issues that are remembered because something may have to be done */
 #define LIMIT_PLANE_LEASE_S 300     /* longest lease of the replica that asks Plane by timer */
+#define LIMIT_FAILURE_REST_MS 60000 /* how long what failed rests at most, if the interval is shorter */
 #define LIMIT_PLANE_SIDE_MS 60000   /* of one pass, for Plane's answers: the gates' next turn must come */
 
 /* Text that comes from tables and upstreams into reports, logs and messages. */

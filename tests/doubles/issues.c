@@ -14,6 +14,7 @@ struct row {
     int64_t number, updated_us;
     char state[32]; /* its name */
     struct plane_change change;
+    enum plane_result broken;
 };
 struct project_of {
     char id[UUID_TEXT_LEN + 1];
@@ -33,6 +34,10 @@ static struct {
     const char *failing;
     enum plane_result failure;
     size_t n_failures;
+    size_t patience, failed; /* failures that a pass has time for; in this one */
+    bool up_again;
+    size_t probes;
+    const char *newest;
     void (*hook)(void *arg);
     void *hook_arg;
     size_t states, pages, issues, changes;
@@ -153,10 +158,37 @@ void issues_fail(const char *project_id, enum plane_result result, size_t n)
     told.n_failures = n;
 }
 
+void issues_break(const char *project_id, int64_t number, enum plane_result result)
+{
+    struct row *found = row(project(project_id), number);
+    assert(found);
+    found->broken = result;
+}
+
+void issues_patience(size_t n)
+{
+    told.patience = n;
+}
+
+size_t issues_probes(void)
+{
+    return told.probes;
+}
+
+void issues_probed(void)
+{
+    told.up_again = true;
+}
+
 void issues_hook(void (*hook)(void *arg), void *arg)
 {
     told.hook = hook;
     told.hook_arg = arg;
+}
+
+const char *issues_newest_project(void)
+{
+    return told.newest;
 }
 
 size_t issues_calls(void)
@@ -194,9 +226,26 @@ void plane_budget(struct plane *plane, struct plane_budget *ret)
     *ret = (struct plane_budget){.limit = 60, .reserve = (int64_t)told.reserve, .left = left};
 }
 
+void plane_in_use(struct plane *plane, const char *project_id)
+{
+    (void)plane, (void)project_id;
+}
+
+bool plane_probe(struct plane_call *call, const char *const *project_ids, size_t n)
+{
+    (void)call, (void)project_ids, (void)n;
+    bool up_again = told.up_again;
+    told.probes++;
+    told.up_again = false;
+    if (up_again)
+        told.n_failures = 0;
+    return up_again;
+}
+
 void plane_call_begin(struct plane_call *call, struct plane *plane, struct fetch *fetch, bool forced,
                       int64_t deadline_ms, const atomic_bool *stopping)
 {
+    told.failed = 0;
     *call = (struct plane_call){
         .plane = plane, .fetch = fetch, .forced = forced, .deadline_ms = deadline_ms, .stopping = stopping};
 }
@@ -206,10 +255,19 @@ void plane_call_end(struct plane_call *call)
     (void)call;
 }
 
+static enum plane_result fail(enum plane_result result, struct why *why)
+{
+    (void)why_set(why, ERR_UNAVAILABLE, "Plane fails");
+    told.failed += result == PLANE_DOWN;
+    return result;
+}
+
 /* What becomes of a call before it is looked at. */
 static enum plane_result admit(struct plane_call *call, const char *project_id, size_t *count,
                                struct why *why)
 {
+    if (told.patience && told.failed >= told.patience)
+        return (void)why_set(why, ERR_UNAVAILABLE, "stopped"), PLANE_STOPPED;
     if (told.left > 0)
         told.left--;
     else if (call->forced && told.reserve > 0)
@@ -218,12 +276,12 @@ static enum plane_result admit(struct plane_call *call, const char *project_id, 
         return (void)why_set(why, ERR_RETRY, "the budget is used up"), PLANE_WAITING;
     call->sent++;
     ++*count;
+    told.newest = project_id;
     if (told.hook)
         told.hook(told.hook_arg);
     if (told.n_failures > 0 && (!told.failing || strcmp(told.failing, project_id) == 0)) {
         told.n_failures--;
-        (void)why_set(why, ERR_UNAVAILABLE, "Plane fails");
-        return told.failure;
+        return fail(told.failure, why);
     }
     return PLANE_OK;
 }
@@ -345,6 +403,8 @@ enum plane_result plane_issue(struct plane_call *call, const char *project_id, c
     const struct row *found = row_of_id(project(project_id), issue_id);
     if (!found)
         return (void)why_set(why, ERR_NOT_FOUND, "Plane knows no such issue"), PLANE_ABSENT;
+    if (found->broken != PLANE_OK)
+        return fail(found->broken, why);
     show(found, ret);
     return PLANE_OK;
 }
@@ -356,6 +416,8 @@ enum plane_result plane_last_change(struct plane_call *call, const char *project
     if (result != PLANE_OK)
         return result;
     const struct row *found = row_of_id(project(project_id), issue_id);
+    if (found && found->broken != PLANE_OK)
+        return fail(found->broken, why);
     *ret = found ? found->change : (struct plane_change){.found = false};
     return PLANE_OK;
 }

@@ -36,8 +36,19 @@ void issues_shuffle(bool shuffle);
 void issues_left(size_t left, size_t reserve);
 /* issues_fail: the next `n` calls of a project (NULL: of all) come to that. */
 void issues_fail(const char *project, enum plane_result result, size_t n);
+/* issues_break: every call about that one issue comes to that; PLANE_OK: it works again. issues_patience:
+ * after so many failures the pass has no time left: PLANE_STOPPED, until the next plane_call_begin. */
+void issues_break(const char *project, int64_t number, enum plane_result result);
+void issues_patience(size_t n);
+/* issues_probes: how often it was asked whether Plane is up. issues_probed: the next time it will be up
+ * again. */
+size_t issues_probes(void);
+void issues_probed(void);
 /* issues_hook: called before each call is answered. */
 void issues_hook(void (*hook)(void *arg), void *arg);
+
+/* issues_newest_project: of the newest call. */
+const char *issues_newest_project(void);
 
 /* issues_calls: calls made since issues_clear; of one kind: "states", "page", "issue", "change". */
 size_t issues_calls(void);

@@ -74,11 +74,19 @@ static void add_many(const char *project, int64_t first, int64_t n)
         issues_put(project, first + i, "Backlog", T0 - i * 10 * S);
 }
 
+static void begin_scan(int64_t revision)
+{
+    plane_scan_begin(bench.scan, &(struct plane_scan_pass){.now_ms = bench.now_ms,
+                                                           .revision = revision,
+                                                           .interval_ms = 60000,
+                                                           .forced = bench.forced});
+}
+
 static struct plane_call begin(void)
 {
     struct plane_call call;
-    plane_call_begin(&call, NULL, NULL, bench.forced, 0, NULL);
-    plane_scan_begin(bench.scan, 0, bench.now_ms);
+    plane_call_begin(&call, NULL, NULL, bench.forced, INT64_MAX, NULL);
+    begin_scan(0);
     plane_scan_read(bench.scan, &call);
     return call;
 }
@@ -463,16 +471,21 @@ static void confirm_all(struct plane_call *call)
 }
 
 /* n issues In Progress that no page of news shows any more. */
+static void remember_of(const char *project, int64_t first, int64_t n)
+{
+    add_many(project, first, 300);
+    for (int64_t i = 0; i < n; i++)
+        issues_put(project, first + i, "In Progress", T0 - i - 1);
+    pass();
+    pass();
+    for (int64_t i = 100; i < 300; i++)
+        issues_put(project, first + i, NULL, T0 + (i + 1) * 10 * S);
+    pass();
+}
+
 static void remember(int64_t n)
 {
-    add_many(A, 1, 300);
-    for (int64_t i = 1; i <= n; i++)
-        issues_put(A, i, "In Progress", T0 - i);
-    pass();
-    pass();
-    for (int64_t i = 101; i <= 300; i++)
-        issues_put(A, i, NULL, T0 + i * 10 * S);
-    pass();
+    remember_of(A, 1, n);
 }
 
 static void one_is_confirmed_by_a_call_of_its_own(void **state)
@@ -501,8 +514,8 @@ static void one_issue_may_be_read_alone(void **state)
     struct plane_call call;
     add_many(A, 1, 300);
     issues_put(A, 250, "Approved", T0 - 2490 * S);
-    plane_call_begin(&call, NULL, NULL, true, 0, NULL);
-    plane_scan_begin(bench.scan, 0, bench.now_ms);
+    plane_call_begin(&call, NULL, NULL, true, INT64_MAX, NULL);
+    begin_scan(0);
     const struct project *project = settings_project(bench.settings, "acme/a");
     AUTO_FREE char *id = mem_dup(issues_id(250));
     plane_scan_read_one(bench.scan, &call, project, id);
@@ -594,14 +607,14 @@ static void what_was_looked_at_in_vain_rests_longer_each_time_until_the_settings
     for (int i = 0; i < 8; i++) {
         struct open_issue *open = open_of(1);
         begin();
-        plane_scan_rest(bench.scan, open, 60000);
+        plane_scan_rest(bench.scan, open, PLANE_REST_VAIN);
         assert_true(open->rest_until_ms - bench.now_ms >= rest_ms);
         rest_ms = open->rest_until_ms - bench.now_ms;
     }
     assert_int_equal(rest_ms, 600000);
     assert_int_equal(plane_scan_issues(bench.scan, false, &issues), 0);
     free(issues);
-    plane_scan_begin(bench.scan, 1, bench.now_ms);
+    begin_scan(1);
     assert_int_equal(plane_scan_issues(bench.scan, false, &issues), 1);
     free(issues);
 }
@@ -668,15 +681,258 @@ static void a_project_that_fails_does_not_stop_the_others_and_is_told_once(void 
     assert_false(bench.seen.recovered);
 }
 
-static void a_plane_that_is_down_is_asked_once_a_pass(void **state)
+static void when_every_call_fails_each_project_is_asked_once_a_pass(void **state)
 {
     (void)state;
     add_many(A, 1, 20);
     pass();
     issues_fail(NULL, PLANE_DOWN, 100);
-    assert_int_equal(pass(), 1);
-    assert_int_equal(bench.seen.errors, 1);
+    assert_int_equal(pass(), 2);
+    assert_int_equal(bench.seen.errors, 2);
     assert_int_equal(bench.seen.waiting, 0);
+}
+
+static void what_is_spared_while_plane_is_down_makes_nothing_rest(void **state)
+{
+    (void)state;
+    struct open_issue **issues;
+    remember(2);
+    issues_fail(NULL, PLANE_SPARED, 100);
+    struct plane_call call = begin();
+    assert_true(issues_probes() > 0);
+    confirm_all(&call);
+    assert_false(open_of(1)->vain || open_of(2)->vain);
+    assert_string_equal(open_of(1)->words, "Plane fails");
+    plane_scan_end(bench.scan, &bench.seen);
+    assert_int_equal(bench.seen.errors, 2);
+    issues_fail(NULL, PLANE_OK, 0);
+    assert_int_equal(pass(), 2); /* at the same moment */
+    assert_int_equal(bench.seen.errors, 0);
+    assert_int_equal(plane_scan_issues(bench.scan, false, &issues), 2);
+    free(issues);
+}
+
+static void when_plane_is_up_again_nothing_rests_any_longer(void **state)
+{
+    (void)state;
+    struct open_issue **issues;
+    remember(2);
+    issues_fail(A, PLANE_DOWN, 1);
+    issues_put(A, 2, NULL, T0 - S);
+    begin();
+    plane_scan_rest(bench.scan, open_of(1), PLANE_REST_FAILED);
+    plane_scan_rest(bench.scan, open_of(2), PLANE_REST_VAIN);
+    plane_scan_end(bench.scan, &bench.seen);
+    assert_int_equal(pass(), 1); /* B alone */
+    bench.now_ms -= 60000;
+    issues_probed();
+    assert_int_equal(pass(), 2);
+    assert_int_equal(bench.seen.errors, 0);
+    assert_int_equal(plane_scan_issues(bench.scan, false, &issues), 1);
+    assert_int_equal(issues[0]->issue.sequence, 1);
+    free(issues);
+}
+
+/* ---- a failure delays only its own
+ * ----------------------------------------------------------------------------- */
+
+static void a_project_that_cannot_be_read_stops_no_other_and_its_issues_are_looked_at(void **state)
+{
+    (void)state;
+    add_many(B, 1001, 20);
+    remember(3);
+    issues_put(B, 1005, "Approved", T0 + S);
+    for (int64_t n = 1; n <= 3; n++)
+        issues_change(A, n, "11111111-1111-4111-8111-111111111111", "In Progress", T0);
+    issues_fail(A, PLANE_DOWN, 1);
+    struct plane_call call = begin();
+    assert_non_null(open_of(1005));
+    for (int64_t n = 1; n <= 3; n++)
+        assert_true(plane_scan_identify(bench.scan, &call, open_of(n)));
+    plane_scan_end(bench.scan, &bench.seen);
+    assert_int_equal(bench.seen.errors, 1);
+    assert_int_equal(bench.seen.projects, 2);
+}
+
+static void of_a_project_that_is_broken_as_a_whole_one_issue_is_tried(void **state)
+{
+    (void)state;
+    remember(3);
+    issues_put(B, 1005, "Approved", T0 + S);
+    issues_change(B, 1005, "22222222-1111-4111-8111-111111111111", "Approved", T0);
+    issues_fail(A, PLANE_DOWN, 100);
+    struct plane_call call = begin();
+    size_t before = issues_calls();
+    for (int64_t n = 1; n <= 3; n++)
+        assert_false(plane_scan_identify(bench.scan, &call, open_of(n)));
+    assert_int_equal(issues_calls() - before, 1);
+    assert_true(open_of(1)->vain && !open_of(2)->vain && !open_of(3)->vain);
+    assert_string_equal(open_of(3)->words, "Plane fails");
+    assert_true(plane_scan_identify(bench.scan, &call, open_of(1005)));
+}
+
+static void a_project_that_cannot_be_read_rests_up_to_a_minute_but_not_from_who_asks(void **state)
+{
+    (void)state;
+    add_many(A, 1, 20);
+    pass();
+    issues_fail(A, PLANE_DOWN, 100);
+    static const int64_t rests_ms[] = {30000, 60000, 60000, 60000};
+    for (size_t i = 0; i < ARRAY_LEN(rests_ms); i++) {
+        size_t before = issues_calls();
+        begin();
+        plane_scan_end(bench.scan, &bench.seen);
+        assert_int_equal(issues_calls() - before, 2);
+        bench.now_ms += rests_ms[i] - 1;
+        before = issues_calls();
+        begin();
+        plane_scan_end(bench.scan, &bench.seen);
+        assert_int_equal(issues_calls() - before, 1);
+        assert_int_equal(bench.seen.errors, 1); /* as it was */
+        bench.now_ms++;
+    }
+    bench.forced = true;
+    assert_int_equal(pass(), 2);
+    bench.now_ms -= 60000;
+    issues_fail(A, PLANE_OK, 0);
+    assert_int_equal(pass(), 2);
+    assert_true(bench.seen.recovered);
+    bench.forced = false;
+    assert_int_equal(pass(), 2);
+}
+
+static char asked_order[8];
+
+static void note_order(void *arg)
+{
+    (void)arg;
+    size_t n = strlen(asked_order);
+    if (n + 1 < sizeof asked_order && issues_newest_project())
+        asked_order[n] = strcmp(issues_newest_project(), A) == 0 ? 'A' : 'B';
+}
+
+static const char *order_of_pass(void)
+{
+    memset(asked_order, 0, sizeof asked_order);
+    issues_hook(note_order, NULL);
+    pass();
+    issues_hook(NULL, NULL);
+    return asked_order;
+}
+
+static void a_project_that_failed_comes_behind_the_others_and_has_its_turn_in_the_end(void **state)
+{
+    (void)state;
+    add_many(A, 1, 20);
+    add_many(B, 1001, 20);
+    pass();
+    assert_string_equal(order_of_pass(), "AB");
+    issues_fail(A, PLANE_DOWN, 3);
+    assert_string_equal(order_of_pass(), "AB");
+    assert_string_equal(order_of_pass(), "BA");
+    assert_string_equal(order_of_pass(), "BA");
+    assert_string_equal(order_of_pass(), "BA"); /* which works again */
+    assert_string_equal(order_of_pass(), "BA"); /* its turn was the newer one */
+    issues_fail(B, PLANE_DOWN, 1);
+    assert_string_equal(order_of_pass(), "BA");
+    /* With budget for a single call a pass it is not put back for ever. */
+    bool had_its_turn = false;
+    for (int i = 0; i < 10 && !had_its_turn; i++) {
+        issues_left(1, 0);
+        had_its_turn = strchr(order_of_pass(), 'B') != NULL;
+    }
+    assert_true(had_its_turn);
+}
+
+static void a_failure_about_one_issue_is_its_own_alone(void **state)
+{
+    (void)state;
+    static const enum plane_result failures[] = {PLANE_DOWN, PLANE_FAILED};
+    remember(4);
+    for (int64_t n = 1; n <= 4; n++)
+        issues_change(A, n, "11111111-1111-4111-8111-111111111111", "In Progress", T0);
+    for (size_t i = 0; i < ARRAY_LEN(failures); i++) {
+        issues_break(A, 2, failures[i]);
+        struct plane_call call = begin();
+        for (int64_t n = 1; n <= 4; n++) {
+            assert_int_equal(plane_scan_identify(bench.scan, &call, open_of(n)), n != 2);
+            assert_int_equal(open_of(n)->vain, n == 2);
+        }
+        assert_string_equal(open_of(2)->words, "Plane fails");
+        plane_scan_end(bench.scan, &bench.seen);
+        assert_int_equal(bench.seen.errors, 0);
+        assert_int_equal(bench.seen.waiting, 0);
+        for (int64_t n = 1; n <= 4; n++)
+            open_of(n)->told = false;
+    }
+}
+
+static void an_issue_about_which_calls_fail_rests_up_to_a_minute_or_an_interval(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t interval_ms, rests_ms[4];
+    } cases[] = {
+        {60000, {30000, 60000, 60000, 60000}},
+        {5000, {2500, 5000, 10000, 20000}},
+        {300000, {150000, 300000, 300000, 300000}},
+    };
+    remember(1);
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct open_issue *open = open_of(1);
+        open->misses = 0;
+        for (size_t k = 0; k < ARRAY_LEN(cases[i].rests_ms); k++) {
+            plane_scan_begin(bench.scan, &(struct plane_scan_pass){.now_ms = bench.now_ms,
+                                                                   .interval_ms = cases[i].interval_ms});
+            plane_scan_rest(bench.scan, open, PLANE_REST_FAILED);
+            assert_int_equal(open->rest_until_ms - bench.now_ms, cases[i].rests_ms[k]);
+            assert_true(open->failed);
+        }
+    }
+    issues_change(A, 1, "11111111-1111-4111-8111-111111111111", "In Progress", T0);
+    struct plane_call call = begin();
+    assert_true(plane_scan_identify(bench.scan, &call, open_of(1)));
+    assert_false(open_of(1)->failed);
+    assert_int_equal(open_of(1)->misses, 0);
+}
+
+static void starts_of_a_project_that_fails_are_confirmed_when_the_others_are(void **state)
+{
+    (void)state;
+    remember(3);
+    remember_of(B, 1001, 1);
+    for (int64_t n = 400; n < 600; n++) /* so that they are on no page that is worth reading */
+        issues_put(A, n, "Backlog", T0 + S);
+    for (int64_t n = 1; n <= 3; n++)
+        issues_break(A, n, PLANE_DOWN);
+    issues_patience(3);
+    struct plane_call call = begin();
+    struct open_issue *issues[] = {open_of(1), open_of(2), open_of(3), open_of(1001)};
+    plane_scan_confirm(bench.scan, &call, issues, ARRAY_LEN(issues));
+    assert_true(open_of(1001)->fresh);
+    assert_true(plane_scan_tired(bench.scan, open_of(1)->project));
+    assert_false(plane_scan_tired(bench.scan, open_of(1001)->project));
+}
+
+static void reading_leaves_half_of_the_time_for_single_issues(void **state)
+{
+    (void)state;
+    struct plane_call call;
+    add_many(A, 1, 20);
+    int64_t now_ms = clock_mono_ms();
+    plane_call_begin(&call, NULL, NULL, false, now_ms + 1000000, NULL);
+    plane_scan_begin(bench.scan, &(struct plane_scan_pass){.now_ms = now_ms, .interval_ms = 60000});
+    plane_scan_read(bench.scan, &call);
+    assert_int_equal(issues_calls(), 4);
+    plane_scan_end(bench.scan, &bench.seen);
+    assert_int_equal(bench.seen.waiting, 0);
+    /* The half is over. */
+    plane_call_begin(&call, NULL, NULL, false, now_ms + 20, NULL);
+    plane_scan_begin(bench.scan, &(struct plane_scan_pass){.now_ms = now_ms - 1000, .interval_ms = 60000});
+    plane_scan_read(bench.scan, &call);
+    assert_int_equal(issues_calls(), 4);
+    plane_scan_end(bench.scan, &bench.seen);
+    assert_int_equal(bench.seen.waiting, 2);
 }
 
 static void a_page_that_fails_in_the_middle_is_asked_for_again_and_nothing_is_gone(void **state)
@@ -792,7 +1048,17 @@ int main(void)
         TEST(what_was_looked_at_in_vain_rests_longer_each_time_until_the_settings_move),
         TEST(a_copy_leaves_the_original_alone),
         TEST(a_project_that_fails_does_not_stop_the_others_and_is_told_once),
-        TEST(a_plane_that_is_down_is_asked_once_a_pass),
+        TEST(when_every_call_fails_each_project_is_asked_once_a_pass),
+        TEST(what_is_spared_while_plane_is_down_makes_nothing_rest),
+        TEST(when_plane_is_up_again_nothing_rests_any_longer),
+        TEST(a_project_that_cannot_be_read_stops_no_other_and_its_issues_are_looked_at),
+        TEST(of_a_project_that_is_broken_as_a_whole_one_issue_is_tried),
+        TEST(a_project_that_cannot_be_read_rests_up_to_a_minute_but_not_from_who_asks),
+        TEST(a_project_that_failed_comes_behind_the_others_and_has_its_turn_in_the_end),
+        TEST(a_failure_about_one_issue_is_its_own_alone),
+        TEST(an_issue_about_which_calls_fail_rests_up_to_a_minute_or_an_interval),
+        TEST(starts_of_a_project_that_fails_are_confirmed_when_the_others_are),
+        TEST(reading_leaves_half_of_the_time_for_single_issues),
         TEST(a_page_that_fails_in_the_middle_is_asked_for_again_and_nothing_is_gone),
         TEST(states_are_read_again_for_an_unknown_one_and_once_is_enough),
         TEST(a_state_that_gets_its_name_later_is_found_then),
