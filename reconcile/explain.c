@@ -16,6 +16,7 @@
 #include "reconcile/pass_state.h"
 #include "reconcile/pipeline.h"
 #include "reconcile/plane_start.h"
+#include "reconcile/plane_unstarted.h"
 #include "reconcile/policy.h"
 #include "reconcile/quarantine.h"
 #include "reconcile/replay_event.h"
@@ -349,8 +350,25 @@ static const struct store_replay_open *replay_now(const struct explanation *expl
     return same ? &explanation->replay : NULL;
 }
 
+/* What this process knows of its start; *ret_us: when its pause is over, by the database's clock. */
+static bool is_begun(const struct explanation *explanation, struct plane_unstarted_start *ret,
+                     int64_t *ret_us)
+{
+    const struct pass_world *world = explanation->explainer->world;
+    if (explanation->stage != &world->pipeline->stages[0] ||
+        !plane_unstarted_get(world->unstarted, &explanation->entry.task,
+                             explanation->policy->interval_s * 1000, ret))
+        return false;
+    int64_t pause_ms = ret->retry_ms - clock_mono_ms();
+    *ret_us = pause_ms > 0 ? explanation->now_us + pause_ms * 1000 : 0;
+    return true;
+}
+
 static json_t *next_document(const struct explanation *explanation)
 {
+    struct plane_unstarted_start start;
+    int64_t start_us = 0;
+    bool begun = is_begun(explanation, &start, &start_us);
     const struct next_view view = {
         .entry = &explanation->entry,
         .pipeline = explanation->explainer->world->pipeline,
@@ -360,6 +378,8 @@ static json_t *next_document(const struct explanation *explanation)
         .verdict = &explanation->verdict,
         .obstacle = explanation->obstacle,
         .said = &explanation->said,
+        .start = begun ? &start : NULL,
+        .start_us = start_us,
         .sends = sends(explanation),
         .replay = replay_now(explanation),
         .next_pass_us = explanation->next_pass_us,

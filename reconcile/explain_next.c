@@ -10,6 +10,7 @@
 #include "reconcile/explain_plane.h"
 #include "reconcile/pass.h"
 #include "reconcile/pipeline.h"
+#include "reconcile/plane_unstarted.h"
 #include "reconcile/policy.h"
 #include "reconcile/quarantine.h"
 
@@ -205,6 +206,22 @@ static void decide_human(const struct next_view *view, struct next *ret)
 
 /* ---- at no gate -------------------------------------------------------------------------------------- */
 
+/* Its task is there, and this process tries again what did not work, without another grace. */
+static void decide_begun(const struct next_view *view, struct next *ret)
+{
+    const char *words = view->start->words;
+    char at[INSTANT_TEXT_SIZE];
+    ret->at_us = view->start_us > view->next_pass_us ? view->start_us : view->next_pass_us;
+    instant_format(ret->at_us, at);
+    decide_due(view, SIDE_PLANE,
+               *words ? mem_printf("its start failed %u time%s (%s)", view->start->failures,
+                                   view->start->failures == 1 ? "" : "s", words)
+                      : mem_dup("its start was not finished"),
+               mem_printf("a pass makes its branch and moves it to %s, at %s or when one is forced",
+                          ret->to->name, at),
+               ret);
+}
+
 static void decide_ungated(const struct next_view *view, struct next *ret)
 {
     int64_t grace_s = view->policy->grace_default_s;
@@ -212,6 +229,10 @@ static void decide_ungated(const struct next_view *view, struct next *ret)
         ret->words = mem_dup("its stage has no gate: it is left by the orchestrator alone");
     } else if (view->obstacle) {
         ret->words = mem_printf("waits for its start; %s", view->obstacle);
+    } else if (view->start) {
+        ret->action = NEXT_START;
+        ret->to = view->stage->next;
+        decide_begun(view, ret);
     } else {
         ret->action = NEXT_START;
         ret->to = view->stage->next;

@@ -10,6 +10,7 @@
 
 struct pipeline;
 struct plane_said;
+struct plane_unstarted_start;
 struct policy;
 struct stage;
 struct store_replay_open;
@@ -44,7 +45,9 @@ struct next_view {
     const struct verdict *verdict; /* at a stage with gates that can be read; else NULL */
     const char
         *obstacle; /* at one that Plane's side leaves: why nothing can be learnt or done there; or NULL */
-    const struct plane_said *said;          /* at a human gate without an obstacle; else NULL */
+    const struct plane_said *said;             /* at a human gate without an obstacle; else NULL */
+    const struct plane_unstarted_start *start; /* at the first stage: this process began it; else NULL */
+    int64_t start_us;                          /* by the database's clock: when its pause is over; 0: none */
     bool sends;                             /* tasks are the orchestrator's: a pass sends it the lost event */
     const struct store_replay_open *replay; /* of the event that a pass would send; NULL: not sent yet */
     int64_t next_pass_us;                   /* the timer's, by the database's clock */

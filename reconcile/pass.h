@@ -22,6 +22,7 @@ struct once;
 struct pipeline;
 struct plane;
 struct plane_scan;
+struct plane_unstarted;
 struct policy;
 struct rest;
 struct settings;
@@ -75,8 +76,9 @@ struct pass_world {
     struct rest *rest;
     struct plane_scan *scan;
     struct once *once;
-    atomic_bool *stopping;  /* set: end at the next step */
-    struct uuid_text owner; /* names this process in leases */
+    struct plane_unstarted *unstarted; /* starts that are not finished; read by other threads too */
+    atomic_bool *stopping;             /* set: end at the next step */
+    struct uuid_text owner;            /* names this process in leases */
 };
 
 /* What is left of a pass when it is over. */

@@ -14,6 +14,7 @@
 #include "reconcile/plane_decide.h"
 #include "reconcile/plane_scan.h"
 #include "reconcile/plane_start.h"
+#include "reconcile/plane_unstarted.h"
 #include "reconcile/settings.h"
 #include "reconcile/transition.h"
 #include "reconcile/work_item.h"
@@ -509,6 +510,13 @@ static void log_edges(const struct plane_scan_seen *seen)
         log_info("Plane can be read again");
 }
 
+json_t *plane_side_status(const struct pass_world *world)
+{
+    json_t *status = plane_scan_status(world->scan);
+    json_put(status, "interrupted_starts", plane_unstarted_status(world->unstarted));
+    return status;
+}
+
 static void sum_up(struct plane_side *side)
 {
     struct pass *pass = side->pass;
@@ -519,7 +527,7 @@ static void sum_up(struct plane_side *side)
     pass->report.errors = seen.errors;
     if (!pass->request->dry_run) {
         log_edges(&seen);
-        pass->plane = plane_scan_status(side->scan);
+        pass->plane = plane_side_status(pass->world);
     }
 }
 
@@ -545,7 +553,7 @@ static enum err take_lease(struct pass *pass, bool *ret_ours, struct why *why)
         return err;
     plane_scan_lease(pass->world->scan, *ret_ours);
     if (!*ret_ours)
-        pass->plane = plane_scan_status(pass->world->scan);
+        pass->plane = plane_side_status(pass->world);
     return ERR_OK;
 }
 

@@ -17,6 +17,10 @@
  * report and the status, and stops nothing else. */
 ATTR_NODISCARD enum err plane_side_run(struct pass *pass, struct why *why);
 
+/* plane_side_status: what plane_scan_status says, and "interrupted_starts" of plane_unstarted_status. Caller
+ * owns it. */
+json_t *plane_side_status(const struct pass_world *world);
+
 /* plane_side_leave: no pass of this process follows: another replica need not wait to take its place. */
 void plane_side_leave(struct pass_world *world);
 

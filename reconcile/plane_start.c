@@ -12,7 +12,7 @@
 #include "clients/gitea.h"
 #include "clients/store.h"
 #include "reconcile/pipeline.h"
-#include "reconcile/rest.h"
+#include "reconcile/plane_unstarted.h"
 #include "reconcile/settings.h"
 #include "reconcile/transition.h"
 #include "reconcile/work_item.h"
@@ -82,10 +82,9 @@ static void settle(struct starter *starter, struct unstarted *unstarted, enum ou
     if (pass->request->dry_run)
         return;
     if (outcome == OUTCOME_FAILED)
-        rest_note(pass->world->rest, task->id, task->stage, NULL, REST_RED, pass->policy->interval_s * 1000,
-                  clock_mono_ms());
-    else if (outcome == OUTCOME_STARTED)
-        rest_forget(pass->world->rest, task->id);
+        plane_unstarted_failed(pass->world->unstarted, task, reason ? reason : "it failed", clock_mono_ms());
+    else if (outcome == OUTCOME_STARTED || outcome == OUTCOME_RACED)
+        plane_unstarted_ended(pass->world->unstarted, task);
 }
 
 static json_t *evidence_of(const struct starter *starter, const struct unstarted *unstarted)
@@ -219,37 +218,51 @@ static void starter_done(struct starter *starter)
     store_stuck_done(&starter->found);
 }
 
-static int compare_ids(const void *a, const void *b)
+/* The tasks at the first stage that have rested for their grace, and those that this process knows of and
+ * that are due. */
+static enum err find_interrupted(struct starter *starter, int64_t now_ms, struct why *why)
 {
-    int64_t left = *(const int64_t *)a, right = *(const int64_t *)b;
-    return (left > right) - (left < right);
+    struct pass *pass = starter->pass;
+    struct plane_unstarted *unstarted = pass->world->unstarted;
+    int64_t grace_s = pass->request->ignore_grace ? 0 : pass->policy->grace_default_s;
+    char **due = NULL;
+    size_t n = plane_unstarted_due(unstarted, pass->request->trigger != TRIGGER_TIMER,
+                                   pass->policy->interval_s * 1000, now_ms, &due);
+    enum err err = store_unstarted(pass->world->store, first_stage(pass)->name, grace_s,
+                                   (const char *const *)due, n, LIMIT_PASS_CANDIDATES, &starter->found, why);
+    if (!err && !pass->request->dry_run && starter->found.n_tasks < LIMIT_PASS_CANDIDATES)
+        plane_unstarted_keep(unstarted, due, n, starter->found.tasks, starter->found.n_tasks);
+    for (size_t i = 0; i < n; i++)
+        free(due[i]);
+    free(due);
+    return err;
+}
+
+static bool pauses(const struct pass *pass, const struct store_task *task, int64_t now_ms)
+{
+    struct plane_unstarted_start start;
+    return pass->request->trigger == TRIGGER_TIMER &&
+           plane_unstarted_get(pass->world->unstarted, task, pass->policy->interval_s * 1000, &start) &&
+           start.retry_ms > now_ms;
 }
 
 enum err plane_start_interrupted(struct pass *pass, struct why *why)
 {
     struct starter starter = {.pass = pass};
+    int64_t now_ms = clock_mono_ms();
     if (first_stage(pass)->n_gates > 0 || pass->world->orchestrator)
         return ERR_OK;
-    int64_t grace_s = pass->request->ignore_grace ? 0 : pass->policy->grace_default_s;
-    enum err err = store_unstarted(pass->world->store, first_stage(pass)->name, grace_s, NULL, 0,
-                                   LIMIT_PASS_CANDIDATES, &starter.found, why);
+    enum err err = find_interrupted(&starter, now_ms, why);
     if (err)
         return err;
-    int64_t *resting = NULL;
-    size_t n_resting = 0;
-    if (pass->request->trigger == TRIGGER_TIMER)
-        rest_list(pass->world->rest, clock_mono_ms(), &resting, &n_resting);
     starter.tasks = mem_zero(starter.found.n_tasks, sizeof *starter.tasks);
     for (size_t i = 0; i < starter.found.n_tasks; i++) {
         const struct store_task *task = &starter.found.tasks[i];
-        if (pass->request->task_id && pass->request->task_id != task->id)
-            continue;
-        if (n_resting && bsearch(&task->id, resting, n_resting, sizeof *resting, compare_ids))
+        if ((pass->request->task_id && pass->request->task_id != task->id) || pauses(pass, task, now_ms))
             continue;
         starter.tasks[starter.n++] = (struct unstarted){.task = task};
     }
     err = start_found(&starter, why);
-    free(resting);
     starter_done(&starter);
     return err;
 }
@@ -302,6 +315,7 @@ static void settle_created(struct pass *pass, struct plane_start *start, enum st
     switch (created) {
     case STORE_CREATED:
         start->there = true;
+        plane_unstarted_begun(pass->world->unstarted, start->plane_id);
         break;
     case STORE_EXISTS:
         start->there = true;

@@ -3,8 +3,9 @@
  * out of the first stage, which queues the first job.
  *
  * A start that was cut short leaves a task at the first stage without a job, and a later pass finishes it
- * from there, with the same code. This needs a first stage without a gate, which a task leaves as soon as its
- * branch is there.
+ * from there, with the same code: the next one, or when a pause is over, if this process began it
+ * (plane_unstarted.h); else once the task has rested for its grace. This needs a first stage without a gate,
+ * which a task leaves as soon as its branch is there.
  *
  * Where the orchestrator keeps its tasks to itself (ORCH_ADVANCE_VIA=webhook), a start is one replay of the
  * issue's event: task, branch and job are the orchestrator's to make, and what it left half done too.
@@ -26,7 +27,7 @@ struct project;
 /* plane_start_obstacle: why no task can be started with these settings and this pipeline; NULL: it can. */
 const char *plane_start_obstacle(const struct pass *pass);
 
-/* plane_start_interrupted: finishes the starts that were cut short and have rested for their grace. The
+/* plane_start_interrupted: finishes the starts that were cut short, as far as they are due. The
  * report gets an item for each. Errors are the database's alone. */
 ATTR_NODISCARD enum err plane_start_interrupted(struct pass *pass, struct why *why);
 

@@ -12,7 +12,6 @@
 #include "clients/base/wait.h"
 #include "clients/store.h"
 #include "reconcile/notifier.h"
-#include "reconcile/plane_scan.h"
 #include "reconcile/plane_side.h"
 #include "reconcile/policy.h"
 #include "reconcile/report.h"
@@ -67,7 +66,7 @@ struct sweeper *sweeper_new(struct pass_world *world, sweeper_change_fn *on_chan
     sweeper->world = world;
     sweeper->status =
         status_new(world->settings, world->gitea, world->plane, world->telegram, on_change, arg);
-    json_t *scanned = plane_scan_status(world->scan);
+    json_t *scanned = plane_side_status(world);
     status_plane(sweeper->status, scanned);
     json_decref(scanned);
     sweeper->reports = reports_new();

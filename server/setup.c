@@ -12,6 +12,7 @@
 #include "reconcile/once.h"
 #include "reconcile/pipeline.h"
 #include "reconcile/plane_scan.h"
+#include "reconcile/plane_unstarted.h"
 #include "reconcile/rest.h"
 #include "reconcile/settings.h"
 #include "server/commands.h"
@@ -95,6 +96,7 @@ enum err services_open(const struct setup *setup, struct services *ret, struct w
     ret->world.rest = rest_new();
     ret->world.scan = plane_scan_new(settings);
     ret->world.once = once_new();
+    ret->world.unstarted = plane_unstarted_new();
     enum err err = store_open(settings->database_url, settings->database_schema, &ret->world.store, why);
     if (!err)
         err = gitea_new(settings->gitea_url, settings->gitea_token, &ret->world.gitea, why);
@@ -122,6 +124,7 @@ void services_close(struct services *services)
     gitea_free(services->world.gitea);
     store_free(services->world.store);
     plane_scan_free(services->world.scan);
+    plane_unstarted_free(services->world.unstarted);
     once_free(services->world.once);
     rest_free(services->world.rest);
     curl_global_cleanup();

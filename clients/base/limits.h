@@ -88,6 +88,7 @@
 #define LIMIT_BATCH 256u         /* transitions in one transaction */
 #define LIMIT_PASSES_KEPT 200u   /* recent pass reports kept for /reconcile/runs */
 #define LIMIT_RESTING 20000u     /* tasks whose rest is remembered */
+#define LIMIT_UNSTARTED 1000u    /* starts that are remembered because they were not finished */
 #define LIMIT_PASS_MS 300000     /* longest pass; what is not answered by then is unknown */
 #define LIMIT_HEALS_PER_WINDOW 3 /* of one task at one stage; healed more often, it is quarantined */
 #define LIMIT_HEALS_WINDOW_S 86400

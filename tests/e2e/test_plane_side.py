@@ -437,12 +437,32 @@ def test_a_branch_that_is_there_is_fine_and_one_that_cannot_be_made_is_told_and_
     first = newest_report(service)
     assert outcomes(first) == {"ORCH-1": "started", "ORCH-2": "failed"} and "Gitea" in items(first)["ORCH-2"]["reason"]
     assert stages(database) == {"ORCH-1": "analysis", "ORCH-2": "created"}
-    assert items(service.run(side="plane")) == {}  # it has not rested
+    assert outcomes(service.run(side="plane")) == {"ORCH-2": "failed"}  # at once: what this process began need not rest
     assert outcomes(service.run(side="plane", ignore_grace=True)) == {"ORCH-2": "failed"}
     sandbox.heal()
-    assert outcomes(service.run(side="plane", ignore_grace=True)) == {"ORCH-2": "started"}
+    assert outcomes(service.run(side="plane")) == {"ORCH-2": "started"}
     assert "interrupted" in items(newest_report(service))["ORCH-2"]["reason"]
     assert branches(sandbox) == {"feature/ORCH-1-issue-1", "feature/ORCH-2-issue-2"}
+
+
+@on_sqlite
+@pytest.mark.parametrize("how", ["status", "hang"])
+def test_a_branch_that_cannot_be_made_is_shown_and_tried_again_soon(database, sandbox, plane, tables, start, how):
+    plane.issues({"number": 1, "state": "In Progress"})
+    more = {"status": 500, "json": {"message": ""}} if how == "status" else {}
+    sandbox.fault("/gitea/*/branches", how, method="POST", **more)
+    service = start(ORCH_UPSTREAM_TIMEOUT_S="1")
+    assert outcomes(newest_report(service)) == {"ORCH-1": "failed"} and stages(database) == {"ORCH-1": "created"}
+    shown = service.status()["plane"]["interrupted_starts"]
+    assert shown["count"] == 1 and "Gitea" in shown["error"]
+    (id,) = database.query("SELECT id FROM tasks")[0]
+    following = service.call("GET", f"/reconcile/tasks/{id}").json()["next"]
+    assert following["action"] == "start" and "failed 1 time" in following["words"] and "Gitea" in following["words"]
+    sandbox.heal()
+    assert service.put(interval_s=5).status == 200  # the first pause is over long before the grace of ten minutes
+    eventually(lambda: stages(database) == {"ORCH-1": "analysis"}, "the start", deadline_s=60)
+    eventually(lambda: service.status()["plane"]["interrupted_starts"] == {"count": 0, "error": None}, "the status")
+    assert branches(sandbox) == {"feature/ORCH-1-issue-1"} and jobs(database) == [("ORCH-1", "analyst")]
 
 
 @on_sqlite

@@ -208,6 +208,72 @@ static void a_branch_that_cannot_be_made_rests_from_the_timer_alone(void **state
     assert_string_equal(outcome(run_pass(forced), 1), "started");
 }
 
+static void assert_interrupted(struct pass_request request, int64_t count, const char *error)
+{
+    request.side = SIDE_PLANE;
+    struct pass_result result = pass_scene_run(&bench, request);
+    const json_t *interrupted = json_object_get(result.plane, "interrupted_starts");
+    assert_int_equal(json_get_int(interrupted, "count", -1), count);
+    assert_string_equal(json_get_text(interrupted, "error", "null"), error);
+    pass_result_done(&result);
+}
+
+static void a_branch_that_cannot_be_made_is_shown_and_tried_again_without_another_grace(void **state)
+{
+    (void)state;
+    add_started(1);
+    add_started(2);
+    facts_make_failed("Gitea says no");
+    assert_interrupted(by_timer, 2, "Gitea says no");
+    sqlite_file_assert("SELECT group_concat(stage) FROM tasks", "created,created");
+    assert_string_equal(outcome(run_pass(by_timer), 1), ""); /* its pause is not over */
+    assert_string_equal(outcome(run_pass(forced), 1), "failed");
+    struct pass_request dry = forced;
+    dry.dry_run = true;
+    assert_string_equal(outcome(run_pass(dry), 1), "started");
+    facts_make_failed(NULL);
+    assert_interrupted(forced, 0, "null");
+    sqlite_file_assert("SELECT group_concat(stage) FROM tasks", "analysis,analysis");
+    sqlite_file_assert("SELECT count(*) FROM jobs", "2");
+}
+
+static void the_timer_tries_a_branch_again_within_an_interval(void **state)
+{
+    (void)state;
+    change(json_pack("{s:i}", "interval_s", 1));
+    look_at_policy();
+    add_started(1);
+    facts_make_failed("Gitea says no");
+    assert_string_equal(outcome(run_pass(by_timer), 1), "failed");
+    facts_make_failed(NULL);
+    const char *seen = "";
+    for (int64_t until_ms = clock_mono_ms() + 20000; !*seen && clock_mono_ms() < until_ms;)
+        seen = outcome(run_pass(by_timer), 1);
+    assert_string_equal(seen, "started");
+}
+
+static void a_start_that_others_finished_meanwhile_is_forgotten(void **state)
+{
+    (void)state;
+    add_started(1);
+    facts_make_failed("Gitea says no");
+    assert_interrupted(by_timer, 1, "Gitea says no");
+    sqlite_file_exec("UPDATE tasks SET stage = 'analysis'");
+    assert_interrupted(forced, 0, "null");
+}
+
+static void a_start_that_a_switch_held_back_goes_on_when_it_is_on_again(void **state)
+{
+    (void)state;
+    add_started(1);
+    facts_late(true);
+    facts_hook(switch_off, NULL);
+    assert_string_equal(outcome(run_pass(by_timer), 1), "held");
+    change(json_pack("{s:n}", "enabled"));
+    look_at_policy();
+    assert_string_equal(outcome(run_pass(by_timer), 1), "started");
+}
+
 static void many_are_started_in_several_batches(void **state)
 {
     (void)state;
@@ -370,6 +436,10 @@ int main(void)
         TEST(a_start_that_somebody_else_finished_has_raced),
         TEST(a_switch_thrown_in_the_middle_holds_the_start_and_it_is_finished_when_it_is_on_again),
         TEST(a_branch_that_cannot_be_made_rests_from_the_timer_alone),
+        TEST(a_branch_that_cannot_be_made_is_shown_and_tried_again_without_another_grace),
+        TEST(the_timer_tries_a_branch_again_within_an_interval),
+        TEST(a_start_that_others_finished_meanwhile_is_forgotten),
+        TEST(a_start_that_a_switch_held_back_goes_on_when_it_is_on_again),
         TEST(many_are_started_in_several_batches),
         TEST(a_stop_in_the_middle_writes_nothing_more_and_is_told),
         TEST(a_stop_while_plane_is_asked_interrupts_the_pass),

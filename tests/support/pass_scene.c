@@ -13,6 +13,7 @@
 #include "reconcile/once.h"
 #include "reconcile/pipeline.h"
 #include "reconcile/plane_scan.h"
+#include "reconcile/plane_unstarted.h"
 #include "reconcile/rest.h"
 #include "reconcile/settings.h"
 #include "tests/support/sqlite_file.h"
@@ -34,12 +35,14 @@ void pass_scene_open(struct pass_scene *scene, const char *(*lookup)(const char 
                                        .rest = rest_new(),
                                        .scan = plane_scan_new(scene->settings),
                                        .once = once_new(),
+                                       .unstarted = plane_unstarted_new(),
                                        .stopping = &scene->stopping,
                                        .owner = uuid_new()};
 }
 
 void pass_scene_close(struct pass_scene *scene)
 {
+    plane_unstarted_free(scene->world.unstarted);
     once_free(scene->world.once);
     plane_scan_free(scene->world.scan);
     rest_free(scene->world.rest);

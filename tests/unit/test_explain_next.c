@@ -14,6 +14,7 @@
 #include "reconcile/explain_next.h"
 #include "reconcile/explain_plane.h"
 #include "reconcile/pipeline.h"
+#include "reconcile/plane_unstarted.h"
 #include "reconcile/policy.h"
 
 #define S 1000000LL /* of microseconds */
@@ -168,6 +169,36 @@ static void the_end_and_unknown_stages_are_left_alone(void **state)
     (void)state;
     expect_at("done", NEXT_NONE, "", 0, "it is done");
     expect_at("polishing", NEXT_NONE, "", 0, "the pipeline knows no stage polishing: the task is left alone");
+}
+
+static void a_start_that_failed_says_why_and_when_it_is_tried_again(void **state)
+{
+    (void)state;
+    struct plane_unstarted_start start = {.failures = 1, .words = "Gitea answered 500"};
+    entry.updated_us = 9999 * S; /* it need not rest */
+    entry.stuck = false;
+    view.start = &start;
+    view.start_us = 10045 * S;
+    expect_at(
+        "created", NEXT_START, "analysis", 10045 * S,
+        "its start failed 1 time (Gitea answered 500): a pass makes its branch and moves it to analysis, "
+        "at 1970-01-01T02:47:25Z or when one is forced");
+    start.failures = 2;
+    view.start_us = 0;
+    expect_at(
+        "created", NEXT_START, "analysis", 10030 * S,
+        "its start failed 2 times (Gitea answered 500): a pass makes its branch and moves it to analysis, "
+        "at 1970-01-01T02:47:10Z or when one is forced");
+    start = (struct plane_unstarted_start){.failures = 0};
+    expect_at("created", NEXT_START, "analysis", 10030 * S,
+              "its start was not finished: a pass makes its branch and moves it to analysis, at "
+              "1970-01-01T02:47:10Z or when one is forced");
+    start = (struct plane_unstarted_start){.failures = 1, .words = "no"};
+    policy.enabled = false;
+    policy.enabled_hold =
+        (struct policy_hold){.held = true, .words = (char *)(uintptr_t) "switched off by ann"};
+    expect_at("created", NEXT_HOLD, "analysis", 0,
+              "its start failed 1 time (no), but it is switched off by ann");
 }
 
 static void an_unfinished_start_is_finished(void **state)
@@ -394,6 +425,7 @@ int main(void)
         NEXT_TEST(a_task_healed_too_often_is_left_to_a_person),
         NEXT_TEST(who_is_worked_on_is_left_alone),
         NEXT_TEST(the_end_and_unknown_stages_are_left_alone),
+        NEXT_TEST(a_start_that_failed_says_why_and_when_it_is_tried_again),
         NEXT_TEST(an_unfinished_start_is_finished),
         NEXT_TEST(a_stage_without_a_gate_is_left_by_others),
         NEXT_TEST(without_plane_a_person_is_waited_for),
