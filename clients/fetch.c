@@ -8,6 +8,7 @@
 #include "clients/base/text.h"
 #include "clients/base/wait.h"
 #include "clients/fetch_engine.h"
+#include "clients/upstream_health.h"
 
 #define PROBE_INTERVAL_MS 1000
 
@@ -22,10 +23,16 @@ static void inbox_unref(struct fetch_inbox *inbox)
     free(inbox);
 }
 
+uint64_t fetch_pass(struct fetch *fetch)
+{
+    return atomic_fetch_add(&fetch->passes, 1) + 1;
+}
+
 struct fetch_inbox *fetch_inbox_new(struct fetch *fetch)
 {
     struct fetch_inbox *inbox = mem_zero(1, sizeof *inbox);
     inbox->fetch = fetch;
+    inbox->pass = fetch_pass(fetch);
     atomic_init(&inbox->refs, 1);
     pthread_mutex_init(&inbox->lock, NULL);
     cond_init(&inbox->arrived);
@@ -151,7 +158,9 @@ static struct curl_slist *headers_copy(const struct fetch_request *request)
 void fetch_job_free(struct fetch_job *job)
 {
     inbox_unref(job->inbox);
+    upstream_health_free(job->health);
     curl_slist_free_all(job->headers);
+    free(job->part);
     free(job->method);
     free(job->url);
     free(job->origin);
@@ -169,6 +178,12 @@ void fetch_send(struct fetch_inbox *inbox, const struct fetch_request *request)
     job->epoch = atomic_load(&inbox->epoch);
     job->tag = request->tag;
     job->upstream = request->upstream;
+    job->health = upstream_health_ref(request->health);
+    job->part = mem_dup(request->part);
+    job->judge = request->judge ? request->judge : fetch_judge;
+    job->pass = request->pass ? request->pass : inbox->pass;
+    job->forced = request->forced;
+    job->waited_for = request->waited_for;
     job->method = mem_dup(request->method);
     job->url = mem_dup(request->url ? request->url : "");
     job->origin = fetch_origin(job->url);

@@ -26,7 +26,9 @@
 #include "clients/base/err.h"
 
 struct fetch;
+struct fetch_answer;
 struct fetch_inbox;
+struct upstream_health;
 
 struct fetch_options {
     int64_t timeout_ms;  /* one exchange, from connect to the last byte */
@@ -55,8 +57,27 @@ enum fetch_upstream {
 /* fetch_upstream_name: "gitea", … Never NULL. */
 const char *fetch_upstream_name(enum fetch_upstream upstream);
 
+/* What an answer shows of the part of the upstream that gave it. */
+enum fetch_sign {
+    FETCH_SIGN_NONE, /* nothing */
+    FETCH_SIGN_GOOD,
+    FETCH_SIGN_BAD,
+};
+/* A judge is pure, and called by the fetcher's thread with every exchange that was not aborted. For
+ * FETCH_SIGN_BAD it writes a short error, without secrets. fetch_judge is what a request without a judge of
+ * its own gets: bad is no answer, 429, 500 and above. */
+typedef enum fetch_sign fetch_judge_fn(const struct fetch_answer *answer, char *error, size_t size);
+fetch_judge_fn fetch_judge;
+
 struct fetch_request {
     enum fetch_upstream upstream;
+    struct upstream_health *health; /* whose calls this is one of; NULL: that of its scheme, host and port */
+    const char *part;      /* of the upstream: a repository, a project, each with one spelling; NULL */
+    fetch_judge_fn *judge; /* NULL: fetch_judge */
+    uint64_t pass;         /* fetch_pass(): calls of one pass share what it may ask of a host that is
+                              down; 0: the inbox is a pass of its own */
+    bool forced;           /* a person asked for this pass: back-offs from before do not hold it up */
+    bool waited_for;    /* a person waits for this answer: may use the slots that are kept for such calls */
     const char *method; /* "GET", "POST", … */
     const char *url;    /* absolute; built with fetch_url */
     const char *const
@@ -75,7 +96,7 @@ enum fetch_result {
     FETCH_UNREACHABLE, /* no connection: refused, no route, unknown name, TLS not verified */
     FETCH_CUT,         /* the connection broke in the middle */
     FETCH_TOO_LARGE,   /* the body passed its maximum */
-    FETCH_BROKEN_HOST, /* not sent: the host is broken, see above */
+    FETCH_NOT_ASKED,   /* not sent: its part backs off, or the host is down; see upstream_health.h */
     FETCH_ABORTED,     /* the inbox or the fetcher was stopped */
 };
 
@@ -100,6 +121,9 @@ void fetch_answer_free(struct fetch_answer *answer);
  * for. */
 struct fetch_inbox *fetch_inbox_new(struct fetch *fetch);
 void fetch_inbox_free(struct fetch_inbox *inbox);
+
+/* fetch_pass: a number that no pass has had yet, for fetch_request.pass. From any thread. */
+uint64_t fetch_pass(struct fetch *fetch);
 
 /* fetch_send: copies the request and queues it; an answer will come, whatever happens. */
 void fetch_send(struct fetch_inbox *inbox, const struct fetch_request *request);

@@ -7,7 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clients/base/metric.h"
 #include "clients/base/text.h"
+#include "clients/upstream_health.h"
 
 #define HOSTS_KEPT 64u     /* beyond it, hosts with nothing to do and nothing to remember are forgotten */
 #define SILENT_PER_SLOT 2u /* × per_host: so many in a row without an answer, and the host is broken */
@@ -64,21 +66,25 @@ static void hosts_forget_idle(struct fetch *fetch, bool all)
             continue;
         LIST_REMOVE(host, link);
         fetch->n_hosts--;
+        upstream_health_free(host->health);
         free(host->origin);
         free(host);
     }
 }
 
-static struct fetch_host *host_of(struct fetch *fetch, const char *origin)
+static struct fetch_host *host_of(struct fetch *fetch, const struct fetch_job *job)
 {
     struct fetch_host *host;
     for (host = LIST_FIRST(&fetch->hosts); host; host = LIST_NEXT(host, link))
-        if (strcmp(host->origin, origin) == 0)
+        if (strcmp(host->origin, job->origin) == 0 &&
+            (job->health ? host->health == job->health : host->own_health))
             return host;
     if (fetch->n_hosts >= HOSTS_KEPT)
         hosts_forget_idle(fetch, false);
     host = mem_zero(1, sizeof *host);
-    host->origin = mem_dup(origin);
+    host->origin = mem_dup(job->origin);
+    host->own_health = !job->health;
+    host->health = job->health ? upstream_health_ref(job->health) : upstream_health_new();
     TAILQ_INIT(&host->lanes);
     LIST_INSERT_HEAD(&fetch->hosts, host, link);
     fetch->n_hosts++;
@@ -128,13 +134,13 @@ static void job_fail_broken(const struct fetch_host *host, struct fetch_job *job
     char words[160];
     snprintf(words, sizeof words, "not asked, the last %u calls got no answer (%s)", host->silent,
              host->words);
-    job_fail(job, FETCH_BROKEN_HOST, words);
+    job_fail(job, FETCH_NOT_ASKED, words);
 }
 
 /* job_enqueue: to the end of its queue, unless its host is broken and it is not the probe. */
 static void job_enqueue(struct fetch *fetch, struct fetch_job *job, int64_t now_ms)
 {
-    struct fetch_host *host = job->host = host_of(fetch, job->origin);
+    struct fetch_host *host = job->host = host_of(fetch, job);
     if (host->broken) {
         if (host->probing || now_ms < host->probe_ms) {
             job_fail_broken(host, job);
@@ -176,6 +182,45 @@ static void host_learn(struct fetch *fetch, struct fetch_host *host, const struc
         if (!host->broken && host->silent >= SILENT_PER_SLOT * fetch->per_host)
             host_break(fetch, host, now_ms);
     }
+}
+
+/* ---- health ------------------------------------------------------------------------------------------ */
+
+enum fetch_sign fetch_judge(const struct fetch_answer *answer, char *error, size_t size)
+{
+    if (answer->result == FETCH_ANSWERED && answer->status < 500 && answer->status != 429)
+        return FETCH_SIGN_GOOD;
+    if (answer->result != FETCH_ANSWERED)
+        snprintf(error, size, "%s", answer->words);
+    else
+        snprintf(error, size, "answered %d", answer->status);
+    return FETCH_SIGN_BAD;
+}
+
+/* A call that our own deadline ended after less than half of what a call may take shows nothing. */
+static enum fetch_sign sign_of(const struct fetch *fetch, const struct fetch_job *job,
+                               const struct fetch_answer *answer, char *error, size_t size)
+{
+    if (answer->result == FETCH_ABORTED ||
+        (answer->result == FETCH_TIMED_OUT && job->limit_ms < fetch->timeout_ms / 2))
+        return FETCH_SIGN_NONE;
+    return job->judge(answer, error, size);
+}
+
+/* The one place where an exchange is recorded. */
+static void job_record(const struct fetch *fetch, const struct fetch_job *job,
+                       const struct fetch_outcome *outcome, int64_t now_ms)
+{
+    char error[UPSTREAM_ERROR_SIZE] = "";
+    enum fetch_sign sign = sign_of(fetch, job, &outcome->answer, error, sizeof error);
+    if (sign == FETCH_SIGN_NONE)
+        return;
+    enum upstream_result result = sign == FETCH_SIGN_GOOD ? UPSTREAM_WORKED
+                                  : outcome->silent       ? UPSTREAM_SILENT
+                                                          : UPSTREAM_FAILED;
+    bool ok = upstream_health_record(job->host->health, job->part, result, error, now_ms);
+    if (job->health)
+        metric_set(METRIC_UPSTREAM_UP, fetch_upstream_name(job->upstream), ok);
 }
 
 /* ---- flying ------------------------------------------------------------------------------------------ */
@@ -272,6 +317,7 @@ static void job_done(struct fetch *fetch, struct fetch_job *job, CURLcode code, 
     exchange_end(job, code, &outcome);
     job_land(fetch, job, outcome.result);
     probe_over(job);
+    job_record(fetch, job, &outcome, now_ms);
     host_learn(fetch, job->host, &outcome, now_ms);
     if (outcome.may_repeat && job->is_get && job_rest(fetch, job, outcome.answer.retry_after_s, now_ms)) {
         free(outcome.answer.body);

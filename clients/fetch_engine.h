@@ -26,6 +26,7 @@ struct fetch_item { /* an answer in an inbox */
 
 struct fetch_inbox {
     struct fetch *fetch;
+    uint64_t pass;      /* of requests that name none */
     size_t pending;     /* the owner's alone */
     atomic_uint epoch;  /* jobs sent in an earlier epoch are aborted */
     atomic_size_t refs; /* the owner and each job */
@@ -45,6 +46,11 @@ struct fetch_job {
     unsigned epoch;
     void *tag;
     enum fetch_upstream upstream;
+    struct upstream_health *health; /* a reference; NULL: its host's own */
+    char *part;                     /* may be NULL */
+    fetch_judge_fn *judge;
+    uint64_t pass;
+    bool forced, waited_for;
     char *method, *url, *origin, *body; /* origin is NULL when the URL is none */
     size_t body_len;
     struct curl_slist *headers;
@@ -76,6 +82,8 @@ struct fetch_lane {
 struct fetch_host {
     LIST_ENTRY(fetch_host) link;
     char *origin;
+    struct upstream_health *health;            /* a reference */
+    bool own_health;                           /* it is of calls that named none */
     TAILQ_HEAD(fetch_lanes, fetch_lane) lanes; /* none is empty */
     unsigned flying;
     unsigned silent; /* exchanges in a row that timed out or could not be connected */
@@ -92,6 +100,7 @@ struct fetch {
     char *ca_file;
     CURLM *multi;
     pthread_t thread;
+    atomic_uint_fast64_t passes; /* from any thread: the last number given out */
 
     /* the thread's alone */
     LIST_HEAD(fetch_hosts, fetch_host) hosts;

@@ -297,7 +297,7 @@ static const char *class_of(enum fetch_result result, long status)
         return "cut";
     case FETCH_TOO_LARGE:
         return "too_large";
-    case FETCH_BROKEN_HOST: /* is never an exchange */
+    case FETCH_NOT_ASKED: /* is never an exchange */
     case FETCH_ABORTED:
         break;
     }

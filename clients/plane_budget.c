@@ -106,7 +106,7 @@ void budget_settle(struct budget *budget, const struct fetch_answer *answer, int
     assert(budget->n > 0);
     struct budget_call *call = &budget->calls[budget->n - 1];
     assert(call->done_ms == INT64_MAX);
-    if (answer->result == FETCH_UNREACHABLE || answer->result == FETCH_BROKEN_HOST) {
+    if (answer->result == FETCH_UNREACHABLE || answer->result == FETCH_NOT_ASKED) {
         budget->n--; /* it never got there */
         return;
     }
