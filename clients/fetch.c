@@ -8,9 +8,6 @@
 #include "clients/base/text.h"
 #include "clients/base/wait.h"
 #include "clients/fetch_engine.h"
-#include "clients/upstream_health.h"
-
-#define PROBE_INTERVAL_MS 1000
 
 /* ---- inboxes ----------------------------------------------------------------------------------------- */
 
@@ -37,6 +34,7 @@ struct fetch_inbox *fetch_inbox_new(struct fetch *fetch)
     pthread_mutex_init(&inbox->lock, NULL);
     cond_init(&inbox->arrived);
     STAILQ_INIT(&inbox->items);
+    TAILQ_INIT(&inbox->gathered);
     return inbox;
 }
 
@@ -51,6 +49,11 @@ void fetch_inbox_free(struct fetch_inbox *inbox)
     if (!inbox)
         return;
     fetch_inbox_abort(inbox);
+    struct fetch_job *job;
+    while ((job = TAILQ_FIRST(&inbox->gathered))) {
+        TAILQ_REMOVE(&inbox->gathered, job, link);
+        fetch_job_free(job);
+    }
     pthread_mutex_lock(&inbox->lock);
     inbox->closed = true;
     struct fetch_item *item;
@@ -102,8 +105,24 @@ size_t fetch_pending(const struct fetch_inbox *inbox)
     return inbox->pending;
 }
 
+static void submit(struct fetch_inbox *inbox)
+{
+    struct fetch *fetch = inbox->fetch;
+    if (TAILQ_EMPTY(&inbox->gathered))
+        return;
+    pthread_mutex_lock(&fetch->lock);
+    bool was_empty = TAILQ_EMPTY(&fetch->submitted);
+    if (TAILQ_FIRST(&inbox->gathered)->epoch != atomic_load(&inbox->epoch))
+        fetch->aborting = true; /* the abort came while they were gathered */
+    TAILQ_CONCAT(&fetch->submitted, &inbox->gathered, link);
+    pthread_mutex_unlock(&fetch->lock);
+    if (was_empty) /* else the thread has been woken and has not looked yet */
+        curl_multi_wakeup(fetch->multi);
+}
+
 struct fetch_answer *fetch_take(struct fetch_inbox *inbox, int64_t wait_ms)
 {
+    submit(inbox);
     int64_t until_ms = clock_mono_ms() + wait_ms;
     pthread_mutex_lock(&inbox->lock);
     int waited = 0;
@@ -160,7 +179,7 @@ void fetch_job_free(struct fetch_job *job)
     inbox_unref(job->inbox);
     upstream_health_free(job->health);
     curl_slist_free_all(job->headers);
-    free(job->part);
+    free(job->part_name);
     free(job->method);
     free(job->url);
     free(job->origin);
@@ -171,7 +190,6 @@ void fetch_job_free(struct fetch_job *job)
 
 void fetch_send(struct fetch_inbox *inbox, const struct fetch_request *request)
 {
-    struct fetch *fetch = inbox->fetch;
     struct fetch_job *job = mem_zero(1, sizeof *job);
     job->inbox = inbox;
     atomic_fetch_add(&inbox->refs, 1);
@@ -179,7 +197,7 @@ void fetch_send(struct fetch_inbox *inbox, const struct fetch_request *request)
     job->tag = request->tag;
     job->upstream = request->upstream;
     job->health = upstream_health_ref(request->health);
-    job->part = mem_dup(request->part);
+    job->part_name = mem_dup(request->part);
     job->judge = request->judge ? request->judge : fetch_judge;
     job->pass = request->pass ? request->pass : inbox->pass;
     job->forced = request->forced;
@@ -193,14 +211,16 @@ void fetch_send(struct fetch_inbox *inbox, const struct fetch_request *request)
     job->is_get = strcmp(job->method, "GET") == 0;
     job->deadline_ms = request->deadline_ms ? request->deadline_ms : INT64_MAX;
     job->attempts_left = request->attempts ? request->attempts : job->is_get ? 3 : 1;
+    job->sent_ms = clock_mono_ms();
     inbox->pending++;
+    TAILQ_INSERT_TAIL(&inbox->gathered, job, link);
+    if (!inbox->gathers)
+        submit(inbox);
+}
 
-    pthread_mutex_lock(&fetch->lock);
-    bool was_empty = TAILQ_EMPTY(&fetch->submitted);
-    TAILQ_INSERT_TAIL(&fetch->submitted, job, link);
-    pthread_mutex_unlock(&fetch->lock);
-    if (was_empty) /* else the thread has been woken and has not looked yet */
-        curl_multi_wakeup(fetch->multi);
+void fetch_gather(struct fetch_inbox *inbox)
+{
+    inbox->gathers = true;
 }
 
 /* ---- the fetcher ------------------------------------------------------------------------------------- */
@@ -223,7 +243,6 @@ enum err fetch_new(const struct fetch_options *options, struct fetch **ret, stru
         return why_set(why, ERR_INVALID, "a fetcher needs a time limit and room for one call");
     struct fetch *fetch = mem_zero(1, sizeof *fetch);
     fetch->timeout_ms = options->timeout_ms;
-    fetch->probe_ms = options->probe_ms > 0 ? options->probe_ms : PROBE_INTERVAL_MS;
     fetch->per_host = options->per_host;
     fetch->ourselves = options->ourselves;
     fetch->ca_file = mem_dup(options->ca_file);

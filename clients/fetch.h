@@ -4,17 +4,21 @@
  * fetcher's thread does the input and output alone: parsing and deciding happen in the caller's thread.
  *
  * Policy, set in one place and nowhere else: http and https only; TLS verified; HTTP/1.1; kept-alive
- * connections; at most `per_host` exchanges in flight per scheme, host and port, the rest wait their turn
- * outside curl (queue time is not call time), and inboxes take turns; three time limits (connecting: half of
- * the call's; the whole call; the request's own deadline); a body longer than LIMIT_UPSTREAM_BODY ends the
- * exchange (counted after decompression); no proxy unless the environment names one (http_proxy, https_proxy,
- * all_proxy, no_proxy, as curl knows them); no cookies; no redirect but to the same scheme, host and port,
- * for GET alone, at most 3 (Gitea answers 301 after a rename). GET is tried again, after a decorrelated
- * back-off, on a lost connection or 502, 503, 504 (or 429 with a short Retry-After), within the request's
- * deadline; never after a time-out, and nothing but GET ever (so all else goes over a connection of its own:
- * curl repeats what met a kept-alive one that had died). A host of which many exchanges in a row (2 ×
- * per_host) timed out or could not be connected, with no answer in between, is broken: what waits for it
- * fails at once, and one exchange a second probes it until one is answered.
+ * connections; at most `per_host` exchanges in flight per host, the rest wait their turn outside curl (queue
+ * time is not call time): passes take turns, and so do the parts of the host within each; three time limits
+ * (connecting: half of the call's; the whole call; the request's own deadline); a body longer than
+ * LIMIT_UPSTREAM_BODY ends the exchange (counted after decompression); no proxy unless the environment names
+ * one (http_proxy, https_proxy, all_proxy, no_proxy, as curl knows them); no cookies; no redirect but to the
+ * same scheme, host and port, for GET alone, at most 3 (Gitea answers 301 after a rename). GET is tried
+ * again, after a decorrelated back-off, on a lost connection or 502, 503, 504 (or 429 with a short
+ * Retry-After), within the request's deadline; never after a time-out, and nothing but GET ever (so all else
+ * goes over a connection of its own: curl repeats what met a kept-alive one that had died).
+ *
+ * A host is a scheme, host and port, and whose health its calls are recorded in; a part of it is a repository
+ * or a project. Each exchange is recorded once (upstream_health.h). What is asked about a part that backs off
+ * fails at once, without a call. While a host is down each pass sends UPSTREAM_PROBES calls at most, side by
+ * side, about different parts, those that worked last first; its others wait until one of these succeeds and
+ * then go on, or fail once all have failed.
  */
 #ifndef RECONCILED_FETCH_H
 #define RECONCILED_FETCH_H
@@ -34,7 +38,6 @@ struct fetch_options {
     int64_t timeout_ms;  /* one exchange, from connect to the last byte */
     unsigned per_host;   /* exchanges in flight per host */
     const char *ca_file; /* PEM certificates to be trusted besides the system's; NULL: none */
-    int64_t probe_ms;    /* between probes of a broken host; 0: a second */
     bool ourselves;      /* what is asked is this program on this machine: past every proxy, and whatever its
                             certificate says, for it names us as others do */
 };
@@ -127,6 +130,10 @@ uint64_t fetch_pass(struct fetch *fetch);
 
 /* fetch_send: copies the request and queues it; an answer will come, whatever happens. */
 void fetch_send(struct fetch_inbox *inbox, const struct fetch_request *request);
+
+/* fetch_gather: from now on, what is sent waits for the next fetch_take, so that the fetcher chooses among
+ * all of it. Before the first request. */
+void fetch_gather(struct fetch_inbox *inbox);
 
 /* fetch_take: the next answer, waiting up to `wait_ms` (0: not at all, -1: for ever); NULL when there was
  * none in time. Caller frees with fetch_answer_free. */

@@ -1,8 +1,9 @@
 /* fetch_engine.h - what the parts of the fetcher share. Private to clients/fetch*.c.
  *
- * fetch.c is the callers' side: inboxes, sending, taking. fetch_engine.c is the thread: whose turn it is,
- * what is tried again, which host is broken. fetch_exchange.c is one exchange: how curl is set up, what its
- * result means. fetch_url.c builds and compares URLs.
+ * fetch.c is the callers' side: inboxes, sending, taking. fetch_engine.c is the thread: what flies, what is
+ * tried again, what an exchange shows. fetch_turns.c holds what waits: whose turn it is, what is not asked.
+ * fetch_exchange.c is one exchange: how curl is set up, what its result means. fetch_url.c builds and
+ * compares URLs.
  *
  * A job belongs to its caller until it is submitted, then to the engine's thread, which ends it with
  * job_finish. What the threads share is `struct fetch` from `lock` on and `struct fetch_inbox`; everything
@@ -18,6 +19,10 @@
 #include <curl/curl.h>
 
 #include "clients/fetch.h"
+#include "clients/upstream_health.h"
+
+struct fetch_job;
+TAILQ_HEAD(fetch_jobs, fetch_job);
 
 struct fetch_item { /* an answer in an inbox */
     STAILQ_ENTRY(fetch_item) link;
@@ -26,10 +31,12 @@ struct fetch_item { /* an answer in an inbox */
 
 struct fetch_inbox {
     struct fetch *fetch;
-    uint64_t pass;      /* of requests that name none */
-    size_t pending;     /* the owner's alone */
-    atomic_uint epoch;  /* jobs sent in an earlier epoch are aborted */
-    atomic_size_t refs; /* the owner and each job */
+    uint64_t pass;  /* of requests that name none */
+    size_t pending; /* the owner's alone, like the next two */
+    bool gathers;
+    struct fetch_jobs gathered; /* sent with the next fetch_take */
+    atomic_uint epoch;          /* jobs sent in an earlier epoch are aborted */
+    atomic_size_t refs;         /* the owner and each job */
     pthread_mutex_t lock;
     pthread_cond_t arrived;
     STAILQ_HEAD(fetch_items, fetch_item) items; /* guarded by lock, like `closed` */
@@ -39,18 +46,22 @@ struct fetch_inbox {
 };
 
 struct fetch_host;
+struct fetch_lane;
+struct fetch_part;
+struct fetch_queue;
 
 struct fetch_job {
-    TAILQ_ENTRY(fetch_job) link; /* in exactly one list of the engine, or in `submitted` */
+    TAILQ_ENTRY(fetch_job) link; /* in exactly one list of the engine, or in `submitted` or `gathered` */
     struct fetch_inbox *inbox;
     unsigned epoch;
     void *tag;
     enum fetch_upstream upstream;
     struct upstream_health *health; /* a reference; NULL: its host's own */
-    char *part;                     /* may be NULL */
+    char *part_name;                /* may be NULL */
     fetch_judge_fn *judge;
     uint64_t pass;
     bool forced, waited_for;
+    int64_t sent_ms;
     char *method, *url, *origin, *body; /* origin is NULL when the URL is none */
     size_t body_len;
     struct curl_slist *headers;
@@ -58,10 +69,13 @@ struct fetch_job {
     int64_t deadline_ms; /* INT64_MAX: none */
     unsigned attempts_left, redirects;
 
-    struct fetch_host *host;
-    bool probes;        /* this exchange tells whether a broken host is back */
-    int64_t backoff_ms; /* the last pause */
-    int64_t due_ms;     /* when it is tried again */
+    struct fetch_host *host;   /* these three from turns_put on */
+    struct fetch_queue *queue; /* while it waits, and while it is a probe */
+    struct fetch_part *part;   /* while it waits or has its turn */
+    bool probe;                /* of a host that is down */
+    bool trial;                /* the one call about a part whose back-off is over */
+    int64_t backoff_ms;        /* the last pause */
+    int64_t due_ms;            /* when it is tried again */
 
     CURL *easy; /* while in flight */
     int64_t limit_ms, connect_ms;
@@ -69,32 +83,56 @@ struct fetch_job {
     size_t reply_len, reply_size;
     bool too_large;
 };
-TAILQ_HEAD(fetch_jobs, fetch_job);
 
-/* The jobs of one inbox that wait for one host: inboxes take turns, so that a question asked while a pass has
- * thousands waiting is not behind them. */
+/* What a host is asked about: a repository, a project. Kept while anything waits or is in flight, and as long
+ * as its newest success counts. */
+struct fetch_part {
+    TAILQ_ENTRY(fetch_part) link;
+    char *name;                /* may be NULL */
+    size_t waiting;            /* jobs */
+    size_t lanes;              /* that are of this part */
+    unsigned flying;           /* jobs that have their turn */
+    unsigned window;           /* at most so many of them */
+    bool trying;               /* one of them is a trial */
+    struct upstream_part seen; /* its health, as of the last exchange */
+};
+
+/* The jobs of one pass that wait for one part of a host. Passes take turns, and so do the parts within each,
+ * so that a question asked while a pass has thousands waiting is not behind them. */
 struct fetch_lane {
     TAILQ_ENTRY(fetch_lane) link;
-    const struct fetch_inbox *inbox;
+    struct fetch_part *part;
     struct fetch_jobs jobs;
+    bool probed; /* since the host is down */
+};
+TAILQ_HEAD(fetch_lanes, fetch_lane);
+
+/* The lanes of one pass. None is empty, nor is the queue, but for what they remember of a host that is down.
+ */
+struct fetch_queue {
+    TAILQ_ENTRY(fetch_queue) link;
+    uint64_t pass;
+    struct fetch_lanes lanes;
+    unsigned probes;  /* sent since the host is down */
+    unsigned probing; /* of these, not answered yet */
 };
 
 struct fetch_host {
     LIST_ENTRY(fetch_host) link;
     char *origin;
-    struct upstream_health *health;            /* a reference */
-    bool own_health;                           /* it is of calls that named none */
-    TAILQ_HEAD(fetch_lanes, fetch_lane) lanes; /* none is empty */
-    unsigned flying;
-    unsigned silent; /* exchanges in a row that timed out or could not be connected */
-    bool broken, probing;
-    int64_t probe_ms; /* when the next probe may go */
-    char words[80];   /* how the last of them failed */
+    struct upstream_health *health; /* a reference */
+    bool own_health;                /* it is of calls that named none */
+    TAILQ_HEAD(fetch_parts, fetch_part) parts;
+    TAILQ_HEAD(fetch_queues, fetch_queue) queues;
+    size_t n_queues, waiting;
+    unsigned flying;  /* jobs that have their turn */
+    unsigned working; /* of these, jobs that no person waits for */
+    bool was_down;    /* when last looked at */
 };
 
 struct fetch {
     /* immutable */
-    int64_t timeout_ms, probe_ms;
+    int64_t timeout_ms;
     unsigned per_host;
     bool ourselves;
     char *ca_file;
@@ -120,7 +158,7 @@ struct fetch {
 struct fetch_outcome {
     enum fetch_result result;
     bool may_repeat; /* the connection was lost, or the status asks for it */
-    bool silent;     /* counts towards the host being broken */
+    bool silent;     /* there was no answer at all */
     struct fetch_answer answer;
 };
 
@@ -128,8 +166,25 @@ struct fetch_outcome {
 void fetch_job_free(struct fetch_job *job);
 void fetch_inbox_put(struct fetch_job *job, const struct fetch_answer *answer_take);
 
-/* fetch_engine.c: the body of the thread; arg is the struct fetch. */
+/* fetch_engine.c: the body of the thread; arg is the struct fetch. job_fail: the job, in no list any more,
+ * gets its answer. */
 void *fetch_engine_run(void *arg);
+void job_fail(struct fetch_job *job, enum fetch_result result, const char *words);
+
+/* fetch_turns.c. turns_put: the job waits, or fails at once. turns_next: the job whose turn it is, in no list
+ * any more, or NULL; fails those that are not to be asked. turn_over: ends the turn; `result` is what the
+ * exchange came to, NULL when it showed nothing. turns_weed: ends the waiting jobs that pass the test, and
+ * finds the first deadline of the others. turns_empty: moves what waits to `ret`. */
+void turns_put(struct fetch *fetch, struct fetch_job *job, int64_t now_ms);
+struct fetch_job *turns_next(const struct fetch *fetch, struct fetch_host *host, int64_t now_ms);
+void turn_over(const struct fetch *fetch, struct fetch_job *job, const enum upstream_result *result,
+               const char *error, int64_t now_ms);
+bool turn_may_repeat(const struct fetch_job *job);
+typedef bool fetch_job_test(const struct fetch_job *job, int64_t now_ms);
+void turns_weed(struct fetch *fetch, fetch_job_test *test, enum fetch_result result, const char *words,
+                int64_t now_ms);
+void turns_empty(struct fetch *fetch, struct fetch_jobs *ret);
+void turns_free(struct fetch *fetch);
 
 /* fetch_exchange.c. exchange_start: prepares `easy` for the job; false if curl would not. exchange_end: reads
  * the result; takes the job's reply. exchange_redirect: the URL to go on to, when the answer is a redirect
