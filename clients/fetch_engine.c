@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clients/base/limits.h"
 #include "clients/base/text.h"
 
 #define HOSTS_KEPT 64u     /* beyond it, hosts with nothing to do and nothing to remember are forgotten */
@@ -89,11 +90,12 @@ static void lane_put(struct fetch *fetch, struct fetch_host *host, struct fetch_
 {
     struct fetch_lane *lane;
     for (lane = TAILQ_FIRST(&host->lanes); lane; lane = TAILQ_NEXT(lane, link))
-        if (lane->inbox == job->inbox)
+        if (lane->inbox == job->inbox && lane->large == job->large)
             break;
     if (!lane) {
         lane = mem_zero(1, sizeof *lane);
         lane->inbox = job->inbox;
+        lane->large = job->large;
         TAILQ_INIT(&lane->jobs);
         TAILQ_INSERT_TAIL(&host->lanes, lane, link);
     }
@@ -109,18 +111,38 @@ static void lane_drop_if_empty(struct fetch_host *host, struct fetch_lane *lane)
     free(lane);
 }
 
-/* The next job of the inbox whose turn it is. */
-static struct fetch_job *host_next(struct fetch_host *host)
+static struct fetch_job *lane_take(struct fetch_host *host, struct fetch_lane *lane)
 {
-    struct fetch_lane *lane = TAILQ_FIRST(&host->lanes);
-    if (!lane)
-        return NULL;
     struct fetch_job *job = TAILQ_FIRST(&lane->jobs);
     TAILQ_REMOVE(&lane->jobs, job, link);
     TAILQ_REMOVE(&host->lanes, lane, link); /* to the end: the others go first now */
     TAILQ_INSERT_TAIL(&host->lanes, lane, link);
     lane_drop_if_empty(host, lane);
     return job;
+}
+
+/* Any job that waits. */
+static struct fetch_job *host_next(struct fetch_host *host)
+{
+    struct fetch_lane *lane = TAILQ_FIRST(&host->lanes);
+    return lane ? lane_take(host, lane) : NULL;
+}
+
+static bool has_room(const struct fetch *fetch, const struct fetch_host *host, const struct fetch_job *job)
+{
+    return (job->large ? host->flying_large < LIMIT_FETCH_LARGE
+                       : host->reserved + job->reserved <= LIMIT_FETCH_HOST_BYTES) &&
+           fetch->reserved + atomic_load(&fetch->held) + job->reserved <= LIMIT_FETCH_BYTES;
+}
+
+/* The next job of the inbox whose turn it is, of those for whose answers there is room. */
+static struct fetch_job *host_next_to_fly(const struct fetch *fetch, struct fetch_host *host)
+{
+    struct fetch_lane *lane;
+    for (lane = TAILQ_FIRST(&host->lanes); lane; lane = TAILQ_NEXT(lane, link))
+        if (has_room(fetch, host, TAILQ_FIRST(&lane->jobs)))
+            return lane_take(host, lane);
+    return NULL;
 }
 
 static void job_fail_broken(const struct fetch_host *host, struct fetch_job *job)
@@ -200,6 +222,10 @@ static void job_land(struct fetch *fetch, struct fetch_job *job, enum fetch_resu
     exchange_count(job, result);
     TAILQ_REMOVE(&fetch->flying, job, link);
     job->host->flying--;
+    job->host->flying_large -= job->large;
+    job->host->reserved -= job->large ? 0 : job->reserved;
+    fetch->reserved -= job->reserved;
+    exchange_drop_reply(job); /* what it did not answer with */
     curl_multi_remove_handle(fetch->multi, job->easy);
     easy_give_back(fetch, job->easy);
     job->easy = NULL;
@@ -217,6 +243,9 @@ static void job_fly(struct fetch *fetch, struct fetch_job *job, int64_t now_ms)
     }
     job->attempts_left--;
     job->host->flying++;
+    job->host->flying_large += job->large;
+    job->host->reserved += job->large ? 0 : job->reserved;
+    fetch->reserved += job->reserved;
     TAILQ_INSERT_TAIL(&fetch->flying, job, link);
 }
 
@@ -225,7 +254,7 @@ static void hosts_fly(struct fetch *fetch, int64_t now_ms)
     struct fetch_host *host;
     for (host = LIST_FIRST(&fetch->hosts); host; host = LIST_NEXT(host, link)) {
         struct fetch_job *job;
-        while (host->flying < fetch->per_host && (job = host_next(host)))
+        while (host->flying < fetch->per_host && (job = host_next_to_fly(fetch, host)))
             job_fly(fetch, job, now_ms);
     }
 }
@@ -264,9 +293,24 @@ static bool job_redirect(struct fetch *fetch, struct fetch_job *job, int64_t now
     return true;
 }
 
+/* job_enlarge: an answer that passed what was reserved for it, though not what its request allows, is asked
+ * for again, in its turn among the large ones. The exchange counts as one that we ended, not as an attempt.
+ */
+static bool job_enlarge(struct fetch *fetch, struct fetch_job *job)
+{
+    if (!exchange_outgrew(job))
+        return false;
+    job_land(fetch, job, FETCH_ABORTED);
+    job->attempts_left++;
+    job->large = true;
+    job->reserved = job->answer_max;
+    lane_put(fetch, job->host, job);
+    return true;
+}
+
 static void job_done(struct fetch *fetch, struct fetch_job *job, CURLcode code, int64_t now_ms)
 {
-    if (code == CURLE_OK && job_redirect(fetch, job, now_ms))
+    if (code == CURLE_OK ? job_redirect(fetch, job, now_ms) : job_enlarge(fetch, job))
         return;
     struct fetch_outcome outcome;
     exchange_end(job, code, &outcome);

@@ -21,6 +21,7 @@
 
 struct fetch_item { /* an answer in an inbox */
     STAILQ_ENTRY(fetch_item) link;
+    struct fetch *fetch;
     struct fetch_answer answer;
 };
 
@@ -51,6 +52,8 @@ struct fetch_job {
     bool is_get;
     int64_t deadline_ms; /* INT64_MAX: none */
     unsigned attempts_left, redirects;
+    size_t answer_max, reserved; /* reserved: what the exchange may hold now */
+    bool large;                  /* reserves all of answer_max */
 
     struct fetch_host *host;
     bool probes;        /* this exchange tells whether a broken host is back */
@@ -61,7 +64,9 @@ struct fetch_job {
     int64_t limit_ms, connect_ms;
     char *reply;
     size_t reply_len, reply_size;
-    bool too_large;
+    size_t header_bytes;
+    unsigned header_lines;
+    const char *refused; /* why the answer is not read to its end, for a person; NULL: it is */
 };
 TAILQ_HEAD(fetch_jobs, fetch_job);
 
@@ -70,6 +75,7 @@ TAILQ_HEAD(fetch_jobs, fetch_job);
 struct fetch_lane {
     TAILQ_ENTRY(fetch_lane) link;
     const struct fetch_inbox *inbox;
+    bool large; /* all of its jobs are, or none */
     struct fetch_jobs jobs;
 };
 
@@ -77,7 +83,8 @@ struct fetch_host {
     LIST_ENTRY(fetch_host) link;
     char *origin;
     TAILQ_HEAD(fetch_lanes, fetch_lane) lanes; /* none is empty */
-    unsigned flying;
+    unsigned flying, flying_large;
+    size_t reserved; /* by those that fly and are not large */
     unsigned silent; /* exchanges in a row that timed out or could not be connected */
     bool broken, probing;
     int64_t probe_ms; /* when the next probe may go */
@@ -88,6 +95,7 @@ struct fetch {
     /* immutable */
     int64_t timeout_ms, probe_ms;
     unsigned per_host;
+    size_t first; /* what an exchange reserves at first */
     bool ourselves;
     char *ca_file;
     CURLM *multi;
@@ -97,11 +105,13 @@ struct fetch {
     LIST_HEAD(fetch_hosts, fetch_host) hosts;
     size_t n_hosts;
     struct fetch_jobs flying, resting; /* resting: to be tried again at due_ms */
+    size_t reserved;                   /* by those that fly */
     int64_t queue_deadline_ms;         /* no job that waits for its turn expires before */
     CURL **idle;
     size_t n_idle, size_idle;
     uint64_t random;
 
+    atomic_size_t held;   /* bytes of bodies that were answered and not freed */
     pthread_mutex_t lock; /* guards the rest; wakes the thread by curl_multi_wakeup */
     struct fetch_jobs submitted;
     bool stopping, aborting;
@@ -125,11 +135,15 @@ void *fetch_engine_run(void *arg);
 /* fetch_exchange.c. exchange_start: prepares `easy` for the job; false if curl would not. exchange_end: reads
  * the result; takes the job's reply. exchange_redirect: the URL to go on to, when the answer is a redirect
  * that may be followed; caller frees; else NULL. exchange_count: into the metrics, once for every exchange
- * that was started, while it still has its `easy`. */
+ * that was started, while it still has its `easy`.
+ * exchange_outgrew: the answer was not read to its end because it passed what is reserved, which is less than
+ * the request allows. exchange_drop_reply: frees what was read of it. */
 bool exchange_start(const struct fetch *fetch, CURL *easy, struct fetch_job *job, int64_t now_ms);
 void exchange_end(struct fetch_job *job, CURLcode code, struct fetch_outcome *ret);
 char *exchange_redirect(const struct fetch_job *job);
 void exchange_count(const struct fetch_job *job, enum fetch_result result);
+bool exchange_outgrew(const struct fetch_job *job);
+void exchange_drop_reply(struct fetch_job *job);
 
 /* fetch_url.c. fetch_origin: "scheme://host:port" in lower case, NULL if it is no http(s) URL. Caller
  * frees. */
