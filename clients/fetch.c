@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "clients/base/limits.h"
 #include "clients/base/text.h"
 #include "clients/base/wait.h"
 #include "clients/fetch_engine.h"
@@ -38,8 +39,18 @@ struct fetch_inbox *fetch_inbox_new(struct fetch *fetch)
     return inbox;
 }
 
+/* Exchanges that wait for room may begin now. */
+static void held_release(struct fetch *fetch, size_t bytes)
+{
+    size_t before = atomic_fetch_sub(&fetch->held, bytes);
+    if (before > LIMIT_FETCH_BYTES / 4)
+        curl_multi_wakeup(fetch->multi);
+}
+
 static void item_free(struct fetch_item *item)
 {
+    if (item->answer.body)
+        held_release(item->fetch, item->answer.body_len);
     free(item->answer.body);
     free(item);
 }
@@ -79,7 +90,9 @@ void fetch_inbox_put(struct fetch_job *job, const struct fetch_answer *answer_ta
 {
     struct fetch_inbox *inbox = job->inbox;
     struct fetch_item *item = mem_zero(1, sizeof *item);
+    item->fetch = inbox->fetch;
     item->answer = *answer_take;
+    atomic_fetch_add(&item->fetch->held, item->answer.body_len);
     item->answer.tag = job->tag;
     pthread_mutex_lock(&inbox->lock);
     bool wanted = !inbox->closed;
@@ -212,6 +225,10 @@ void fetch_send(struct fetch_inbox *inbox, const struct fetch_request *request)
     job->deadline_ms = request->deadline_ms ? request->deadline_ms : INT64_MAX;
     job->attempts_left = request->attempts ? request->attempts : job->is_get ? 3 : 1;
     job->sent_ms = clock_mono_ms();
+    job->answer_max = request->answer_max ? request->answer_max : LIMIT_UPSTREAM_BODY;
+    job->large = job->answer_max > inbox->fetch->first && job->attempts_left == 1;
+    job->reserved =
+        job->large || job->answer_max < inbox->fetch->first ? job->answer_max : inbox->fetch->first;
     inbox->pending++;
     TAILQ_INSERT_TAIL(&inbox->gathered, job, link);
     if (!inbox->gathers)
@@ -244,6 +261,11 @@ enum err fetch_new(const struct fetch_options *options, struct fetch **ret, stru
     struct fetch *fetch = mem_zero(1, sizeof *fetch);
     fetch->timeout_ms = options->timeout_ms;
     fetch->per_host = options->per_host;
+    fetch->first = LIMIT_FETCH_HOST_BYTES / options->per_host;
+    if (fetch->first > LIMIT_ANSWER_FIRST)
+        fetch->first = LIMIT_ANSWER_FIRST;
+    if (fetch->first < LIMIT_ANSWER_FIRST_LEAST)
+        fetch->first = LIMIT_ANSWER_FIRST_LEAST;
     fetch->ourselves = options->ourselves;
     fetch->ca_file = mem_dup(options->ca_file);
     fetch->queue_deadline_ms = INT64_MAX;

@@ -6,19 +6,27 @@
  * Policy, set in one place and nowhere else: http and https only; TLS verified; HTTP/1.1; kept-alive
  * connections; at most `per_host` exchanges in flight per host, the rest wait their turn outside curl (queue
  * time is not call time): passes take turns, and so do the parts of the host within each; three time limits
- * (connecting: half of the call's; the whole call; the request's own deadline); a body longer than
- * LIMIT_UPSTREAM_BODY ends the exchange (counted after decompression); no proxy unless the environment names
- * one (http_proxy, https_proxy, all_proxy, no_proxy, as curl knows them); no cookies; no redirect but to the
- * same scheme, host and port, for GET alone, at most 3 (Gitea answers 301 after a rename). GET is tried
- * again, after a decorrelated back-off, on a lost connection or 502, 503, 504 (or 429 with a short
- * Retry-After), within the request's deadline; never after a time-out, and nothing but GET ever (so all else
- * goes over a connection of its own: curl repeats what met a kept-alive one that had died).
+ * (connecting: half of the call's; the whole call; the request's own deadline); a body longer than the
+ * request allows ends the exchange (counted after decompression), and so do too many headers and a coding
+ * other than gzip, which might take more memory to unpack than any answer may; no proxy unless the
+ * environment names one (http_proxy, https_proxy, all_proxy, no_proxy, as curl knows them); no cookies; no
+ * redirect but to the same scheme, host and port, for GET alone, at most 3 (Gitea answers 301 after a
+ * rename). GET is tried again, after a decorrelated back-off, on a lost connection or 502, 503, 504 (or 429
+ * with a short Retry-After), within the request's deadline; never after a time-out, and nothing but GET ever
+ * (so all else goes over a connection of its own: curl repeats what met a kept-alive one that had died).
  *
  * A host is a scheme, host and port, and whose health its calls are recorded in; a part of it is a repository
  * or a project. Each exchange is recorded once (upstream_health.h). What is asked about a part that backs off
  * fails at once, without a call. While a host is down each pass sends UPSTREAM_PROBES calls at most, side by
  * side, about different parts, those that worked last first; its others wait until one of these succeeds and
  * then go on, or fail once all have failed.
+ *
+ * Memory: every exchange reserves LIMIT_ANSWER_FIRST (less with more than 16 `per_host`), or what its request
+ * allows if that is less. A GET whose answer is longer is begun again with all that its request allows; what
+ * cannot be begun again reserves that at once. Of such large ones LIMIT_FETCH_LARGE are under way per host,
+ * so that they delay one another and nothing else; all others of a host reserve LIMIT_FETCH_HOST_BYTES
+ * together. No exchange begins while it, the others under way and the answers in inboxes would take more than
+ * LIMIT_FETCH_BYTES.
  */
 #ifndef RECONCILED_FETCH_H
 #define RECONCILED_FETCH_H
@@ -87,6 +95,7 @@ struct fetch_request {
         *headers;     /* "Name: value", NULL-terminated; may be NULL. May hold secrets: never logged */
     const char *body; /* NULL: none */
     size_t body_len;
+    size_t answer_max;   /* bytes that the answer's body may have, unpacked; 0: LIMIT_UPSTREAM_BODY */
     int64_t deadline_ms; /* clock_mono_ms() after which this must have been answered; 0: none but the call's
                             own limit */
     unsigned attempts;   /* at most this many exchanges; 0 means the default of 3 for GET, 1 for all others */
@@ -98,7 +107,7 @@ enum fetch_result {
     FETCH_TIMED_OUT,   /* no whole answer in time */
     FETCH_UNREACHABLE, /* no connection: refused, no route, unknown name, TLS not verified */
     FETCH_CUT,         /* the connection broke in the middle */
-    FETCH_TOO_LARGE,   /* the body passed its maximum */
+    FETCH_TOO_LARGE,   /* the body or the headers passed their maximum, or might when unpacked */
     FETCH_NOT_ASKED,   /* not sent: its part backs off, or the host is down; see upstream_health.h */
     FETCH_ABORTED,     /* the inbox or the fetcher was stopped */
 };
@@ -117,7 +126,7 @@ struct fetch_answer {
     char words[160]; /* why it failed, for a person: "timed out after 10 s", "connection refused"; "" when
                         answered */
 };
-/* fetch_answer_free: NULL is fine. */
+/* fetch_answer_free: before fetch_free. NULL is fine. */
 void fetch_answer_free(struct fetch_answer *answer);
 
 /* fetch_inbox_new / _free: an inbox belongs to one thread at a time. Freeing it abandons what it still waits

@@ -75,7 +75,7 @@ static enum fetch_sign sign_of(const struct fetch *fetch, const struct fetch_job
 }
 
 /* The one place where an exchange is recorded. */
-static void job_record(const struct fetch *fetch, struct fetch_job *job, const struct fetch_outcome *outcome,
+static void job_record(struct fetch *fetch, struct fetch_job *job, const struct fetch_outcome *outcome,
                        int64_t now_ms)
 {
     char error[UPSTREAM_ERROR_SIZE] = "";
@@ -107,6 +107,7 @@ static void job_land(struct fetch *fetch, struct fetch_job *job, enum fetch_resu
 {
     exchange_count(job, result);
     TAILQ_REMOVE(&fetch->flying, job, link);
+    exchange_drop_reply(job); /* what it did not answer with */
     curl_multi_remove_handle(fetch->multi, job->easy);
     easy_give_back(fetch, job->easy);
     job->easy = NULL;
@@ -170,9 +171,22 @@ static bool job_redirect(struct fetch *fetch, struct fetch_job *job, int64_t now
     return true;
 }
 
+/* job_enlarge: an answer that passed what was reserved for it, though not what its request allows, is asked
+ * for again, in its turn among the large ones. The exchange counts as one that we ended, not as an attempt.
+ */
+static bool job_enlarge(struct fetch *fetch, struct fetch_job *job, int64_t now_ms)
+{
+    if (!exchange_outgrew(job))
+        return false;
+    job_land(fetch, job, FETCH_ABORTED);
+    job->attempts_left++;
+    turn_enlarge(fetch, job, now_ms);
+    return true;
+}
+
 static void job_done(struct fetch *fetch, struct fetch_job *job, CURLcode code, int64_t now_ms)
 {
-    if (code == CURLE_OK && job_redirect(fetch, job, now_ms))
+    if (code == CURLE_OK ? job_redirect(fetch, job, now_ms) : job_enlarge(fetch, job, now_ms))
         return;
     struct fetch_outcome outcome;
     exchange_end(job, code, &outcome);

@@ -26,6 +26,7 @@ TAILQ_HEAD(fetch_jobs, fetch_job);
 
 struct fetch_item { /* an answer in an inbox */
     STAILQ_ENTRY(fetch_item) link;
+    struct fetch *fetch;
     struct fetch_answer answer;
 };
 
@@ -68,12 +69,15 @@ struct fetch_job {
     bool is_get;
     int64_t deadline_ms; /* INT64_MAX: none */
     unsigned attempts_left, redirects;
+    size_t answer_max, reserved; /* reserved: what the exchange may hold now */
+    bool large;                  /* reserves all of answer_max */
 
     struct fetch_host *host;   /* these three from turns_put on */
     struct fetch_queue *queue; /* while it waits, and while it is a probe */
     struct fetch_part *part;   /* while it waits or has its turn */
     bool probe;                /* of a host that is down */
     bool trial;                /* the one call about a part whose back-off is over */
+    bool again;                /* was let through, and goes on in another turn */
     int64_t backoff_ms;        /* the last pause */
     int64_t due_ms;            /* when it is tried again */
 
@@ -81,7 +85,9 @@ struct fetch_job {
     int64_t limit_ms, connect_ms;
     char *reply;
     size_t reply_len, reply_size;
-    bool too_large;
+    size_t header_bytes;
+    unsigned header_lines;
+    const char *refused; /* why the answer is not read to its end, for a person; NULL: it is */
 };
 
 /* What a host is asked about: a repository, a project. Kept while anything waits or is in flight, and as long
@@ -102,6 +108,7 @@ struct fetch_part {
 struct fetch_lane {
     TAILQ_ENTRY(fetch_lane) link;
     struct fetch_part *part;
+    bool large; /* all of its jobs are, or none */
     struct fetch_jobs jobs;
     bool probed; /* since the host is down */
 };
@@ -125,7 +132,9 @@ struct fetch_host {
     TAILQ_HEAD(fetch_parts, fetch_part) parts;
     TAILQ_HEAD(fetch_queues, fetch_queue) queues;
     size_t n_queues, waiting;
-    unsigned flying;  /* jobs that have their turn */
+    unsigned flying; /* jobs that have their turn */
+    unsigned flying_large;
+    size_t reserved;  /* by those of them that are not large */
     unsigned working; /* of these, jobs that no person waits for */
     bool was_down;    /* when last looked at */
 };
@@ -134,6 +143,7 @@ struct fetch {
     /* immutable */
     int64_t timeout_ms;
     unsigned per_host;
+    size_t first; /* what an exchange reserves at first */
     bool ourselves;
     char *ca_file;
     CURLM *multi;
@@ -144,11 +154,13 @@ struct fetch {
     LIST_HEAD(fetch_hosts, fetch_host) hosts;
     size_t n_hosts;
     struct fetch_jobs flying, resting; /* resting: to be tried again at due_ms */
+    size_t reserved;                   /* by those that fly */
     int64_t queue_deadline_ms;         /* no job that waits for its turn expires before */
     CURL **idle;
     size_t n_idle, size_idle;
     uint64_t random;
 
+    atomic_size_t held;   /* bytes of bodies that were answered and not freed */
     pthread_mutex_t lock; /* guards the rest; wakes the thread by curl_multi_wakeup */
     struct fetch_jobs submitted;
     bool stopping, aborting;
@@ -173,12 +185,15 @@ void job_fail(struct fetch_job *job, enum fetch_result result, const char *words
 
 /* fetch_turns.c. turns_put: the job waits, or fails at once. turns_next: the job whose turn it is, in no list
  * any more, or NULL; fails those that are not to be asked. turn_over: ends the turn; `result` is what the
- * exchange came to, NULL when it showed nothing. turns_weed: ends the waiting jobs that pass the test, and
- * finds the first deadline of the others. turns_empty: moves what waits to `ret`. */
+ * exchange came to, NULL when it showed nothing. turn_enlarge: ends the turn, and the job waits
+ * for another, with all that its request allows and whatever its part came to. turns_weed: ends the waiting
+ * jobs that pass the test, and finds the first deadline of the others. turns_empty: moves what waits to
+ * `ret`. */
 void turns_put(struct fetch *fetch, struct fetch_job *job, int64_t now_ms);
-struct fetch_job *turns_next(const struct fetch *fetch, struct fetch_host *host, int64_t now_ms);
-void turn_over(const struct fetch *fetch, struct fetch_job *job, const enum upstream_result *result,
+struct fetch_job *turns_next(struct fetch *fetch, struct fetch_host *host, int64_t now_ms);
+void turn_over(struct fetch *fetch, struct fetch_job *job, const enum upstream_result *result,
                const char *error, int64_t now_ms);
+void turn_enlarge(struct fetch *fetch, struct fetch_job *job, int64_t now_ms);
 bool turn_may_repeat(const struct fetch_job *job);
 typedef bool fetch_job_test(const struct fetch_job *job, int64_t now_ms);
 void turns_weed(struct fetch *fetch, fetch_job_test *test, enum fetch_result result, const char *words,
@@ -189,11 +204,15 @@ void turns_free(struct fetch *fetch);
 /* fetch_exchange.c. exchange_start: prepares `easy` for the job; false if curl would not. exchange_end: reads
  * the result; takes the job's reply. exchange_redirect: the URL to go on to, when the answer is a redirect
  * that may be followed; caller frees; else NULL. exchange_count: into the metrics, once for every exchange
- * that was started, while it still has its `easy`. */
+ * that was started, while it still has its `easy`.
+ * exchange_outgrew: the answer was not read to its end because it passed what is reserved, which is less than
+ * the request allows. exchange_drop_reply: frees what was read of it. */
 bool exchange_start(const struct fetch *fetch, CURL *easy, struct fetch_job *job, int64_t now_ms);
 void exchange_end(struct fetch_job *job, CURLcode code, struct fetch_outcome *ret);
 char *exchange_redirect(const struct fetch_job *job);
 void exchange_count(const struct fetch_job *job, enum fetch_result result);
+bool exchange_outgrew(const struct fetch_job *job);
+void exchange_drop_reply(struct fetch_job *job);
 
 /* fetch_url.c. fetch_origin: "scheme://host:port" in lower case, NULL if it is no http(s) URL. Caller
  * frees. */

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "clients/base/err.h"
+#include "clients/base/limits.h"
 #include "clients/base/metric.h"
 #include "clients/base/text.h"
 #include "clients/fetch_engine.h"
@@ -130,14 +131,20 @@ static struct fetch_queue *queue_of(struct fetch_host *host, uint64_t pass)
     return queue;
 }
 
-static struct fetch_lane *lane_of(struct fetch_queue *queue, struct fetch_part *part)
+static struct fetch_lane *lane_of(struct fetch_queue *queue, struct fetch_part *part, bool large)
 {
     struct fetch_lane *lane;
+    bool probed = false;
     TAILQ_FOREACH(lane, &queue->lanes, link)
-    if (lane->part == part)
-        return lane;
+    {
+        if (lane->part == part && lane->large == large)
+            return lane;
+        probed |= lane->part == part && lane->probed;
+    }
     lane = mem_zero(1, sizeof *lane);
     lane->part = part;
+    lane->large = large;
+    lane->probed = probed;
     part->lanes++;
     TAILQ_INIT(&lane->jobs);
     TAILQ_INSERT_TAIL(&queue->lanes, lane, link);
@@ -202,7 +209,7 @@ static void job_leave(struct fetch_job *job, struct fetch_lane *lane)
  * while the part gives answers, though bad ones: other things in the same part may be well. */
 static bool ignores_backoff(const struct fetch_job *job, const struct fetch_part *part)
 {
-    if (job->forced && part->seen.failed_ms <= job->sent_ms)
+    if (job->again || (job->forced && part->seen.failed_ms <= job->sent_ms))
         return true;
     return (job->forced || job->waited_for) && part->seen.silent < UPSTREAM_FAILURES_IN_A_ROW;
 }
@@ -226,22 +233,21 @@ static void job_fail_backing_off(struct fetch_job *job, const struct fetch_part 
 static void part_fail(struct fetch_host *host, struct fetch_part *part, int64_t now_ms)
 {
     struct fetch_queue *queue, *next_queue;
-    struct fetch_lane *lane;
+    struct fetch_lane *lane, *next_lane;
     struct fetch_job *job, *next;
     for (queue = TAILQ_FIRST(&host->queues); queue && part->waiting; queue = next_queue) {
         next_queue = TAILQ_NEXT(queue, link);
-        for (lane = TAILQ_FIRST(&queue->lanes); lane && lane->part != part;)
-            lane = TAILQ_NEXT(lane, link);
-        if (!lane)
-            continue;
-        for (job = TAILQ_FIRST(&lane->jobs); job; job = next) {
-            next = TAILQ_NEXT(job, link);
-            if (ignores_backoff(job, part))
-                continue;
-            job_leave(job, lane);
-            job_fail_backing_off(job, part, now_ms);
+        for (lane = TAILQ_FIRST(&queue->lanes); lane; lane = next_lane) {
+            next_lane = TAILQ_NEXT(lane, link);
+            for (job = lane->part == part ? TAILQ_FIRST(&lane->jobs) : NULL; job; job = next) {
+                next = TAILQ_NEXT(job, link);
+                if (ignores_backoff(job, part))
+                    continue;
+                job_leave(job, lane);
+                job_fail_backing_off(job, part, now_ms);
+            }
+            lane_tidy(host, queue, lane);
         }
-        lane_tidy(host, queue, lane);
     }
 }
 
@@ -275,7 +281,7 @@ void turns_put(struct fetch *fetch, struct fetch_job *job, int64_t now_ms)
         return;
     }
     job->queue = queue_of(host, job->pass);
-    struct fetch_lane *lane = lane_of(job->queue, part);
+    struct fetch_lane *lane = lane_of(job->queue, part, job->large);
     TAILQ_INSERT_TAIL(&lane->jobs, job, link);
     part->waiting++;
     host->waiting++;
@@ -285,10 +291,19 @@ void turns_put(struct fetch *fetch, struct fetch_job *job, int64_t now_ms)
 
 /* ---- whose turn it is -------------------------------------------------------------------------------- */
 
+static bool has_room(const struct fetch *fetch, const struct fetch_host *host, const struct fetch_job *job)
+{
+    return (job->large ? host->flying_large < LIMIT_FETCH_LARGE
+                       : host->reserved + job->reserved <= LIMIT_FETCH_HOST_BYTES) &&
+           fetch->reserved + atomic_load(&fetch->held) + job->reserved <= LIMIT_FETCH_BYTES;
+}
+
 static bool has_slot(const struct fetch *fetch, const struct fetch_host *host, const struct fetch_job *job,
                      int64_t now_ms)
 {
     const struct fetch_part *part = job->part;
+    if (!has_room(fetch, host, job))
+        return false;
     unsigned limit = part->window;
     if (host->waiting > part->waiting)
         limit = min_u(limit, max_u(1, fetch->per_host / 2));
@@ -299,7 +314,7 @@ static bool has_slot(const struct fetch *fetch, const struct fetch_host *host, c
 }
 
 /* The first job of the lane has its turn; the others go first now. */
-static struct fetch_job *turn_give(struct fetch_host *host, struct fetch_queue *queue,
+static struct fetch_job *turn_give(struct fetch *fetch, struct fetch_host *host, struct fetch_queue *queue,
                                    struct fetch_lane *lane)
 {
     struct fetch_job *job = TAILQ_FIRST(&lane->jobs);
@@ -307,6 +322,9 @@ static struct fetch_job *turn_give(struct fetch_host *host, struct fetch_queue *
     job->part->flying++;
     host->flying++;
     host->working += !job->waited_for;
+    host->flying_large += job->large;
+    host->reserved += job->large ? 0 : job->reserved;
+    fetch->reserved += job->reserved;
     TAILQ_REMOVE(&queue->lanes, lane, link);
     TAILQ_INSERT_TAIL(&queue->lanes, lane, link);
     TAILQ_REMOVE(&host->queues, queue, link);
@@ -334,8 +352,16 @@ static struct fetch_lane *lane_to_probe(const struct fetch *fetch, const struct 
     return best;
 }
 
+static void probed_set(struct fetch_queue *queue, const struct fetch_part *part, bool probed)
+{
+    struct fetch_lane *lane;
+    TAILQ_FOREACH(lane, &queue->lanes, link)
+    if (lane->part == part)
+        lane->probed = probed;
+}
+
 /* While the host is down: the next probe of any pass. A pass whose probes have all failed asks no more. */
-static struct fetch_job *probe_next(const struct fetch *fetch, struct fetch_host *host, int64_t now_ms)
+static struct fetch_job *probe_next(struct fetch *fetch, struct fetch_host *host, int64_t now_ms)
 {
     struct fetch_queue *queue, *next;
     host->was_down = true;
@@ -344,10 +370,10 @@ static struct fetch_job *probe_next(const struct fetch *fetch, struct fetch_host
         bool left;
         struct fetch_lane *lane = lane_to_probe(fetch, host, queue, now_ms, &left);
         if (lane) {
-            lane->probed = true;
+            probed_set(queue, lane->part, true);
             queue->probes++;
             queue->probing++;
-            struct fetch_job *job = turn_give(host, queue, lane);
+            struct fetch_job *job = turn_give(fetch, host, queue, lane);
             job->probe = true;
             return job;
         }
@@ -376,7 +402,7 @@ static void host_recovers(struct fetch_host *host)
 }
 
 /* NULL: no more now. *ret_again: something failed, look again. */
-static struct fetch_job *host_next(const struct fetch *fetch, struct fetch_host *host, int64_t now_ms,
+static struct fetch_job *host_next(struct fetch *fetch, struct fetch_host *host, int64_t now_ms,
                                    bool *ret_again)
 {
     struct fetch_queue *queue;
@@ -396,7 +422,7 @@ static struct fetch_job *host_next(const struct fetch *fetch, struct fetch_host 
         if (permit == UPSTREAM_ASK) {
             job->trial = part->seen.retry_ms != 0 && !forced;
             part->trying |= job->trial;
-            return turn_give(host, queue, lane);
+            return turn_give(fetch, host, queue, lane);
         }
         *ret_again = true;
         upstream_health_part(host->health, part->name, &part->seen);
@@ -407,7 +433,7 @@ static struct fetch_job *host_next(const struct fetch *fetch, struct fetch_host 
     return NULL;
 }
 
-struct fetch_job *turns_next(const struct fetch *fetch, struct fetch_host *host, int64_t now_ms)
+struct fetch_job *turns_next(struct fetch *fetch, struct fetch_host *host, int64_t now_ms)
 {
     bool again = true;
     struct fetch_job *job = NULL;
@@ -421,13 +447,16 @@ struct fetch_job *turns_next(const struct fetch *fetch, struct fetch_host *host,
     return job;
 }
 
-void turn_over(const struct fetch *fetch, struct fetch_job *job, const enum upstream_result *result,
+void turn_over(struct fetch *fetch, struct fetch_job *job, const enum upstream_result *result,
                const char *error, int64_t now_ms)
 {
     struct fetch_host *host = job->host;
     struct fetch_part *part = job->part;
     host->flying--;
     host->working -= !job->waited_for;
+    host->flying_large -= job->large;
+    host->reserved -= job->large ? 0 : job->reserved;
+    fetch->reserved -= job->reserved;
     part->flying--;
     part->trying &= !job->trial;
     if (job->probe) {
@@ -444,6 +473,19 @@ void turn_over(const struct fetch *fetch, struct fetch_job *job, const enum upst
     upstream_health_part(host->health, part->name, &part->seen);
     if (is_backing_off(part, now_ms) && !upstream_health_is_down(host->health))
         part_fail(host, part, now_ms);
+}
+
+void turn_enlarge(struct fetch *fetch, struct fetch_job *job, int64_t now_ms)
+{
+    if (job->probe) {
+        probed_set(job->queue, job->part, false);
+        job->queue->probes--;
+    }
+    job->again = true;
+    turn_over(fetch, job, NULL, NULL, now_ms);
+    job->large = true;
+    job->reserved = job->answer_max;
+    turns_put(fetch, job, now_ms);
 }
 
 bool turn_may_repeat(const struct fetch_job *job)

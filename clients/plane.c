@@ -239,7 +239,7 @@ static void turn_end(const struct plane_call *call, const struct fetch_answer *a
 }
 
 /* Never NULL. One exchange: fetch would repeat a GET otherwise, and each would count. */
-static struct fetch_answer *exchange(struct plane_call *call, const char *url)
+static struct fetch_answer *exchange(struct plane_call *call, const char *url, size_t answer_max)
 {
     struct fetch_answer *answer = NULL;
     bool aborted = false;
@@ -247,6 +247,7 @@ static struct fetch_answer *exchange(struct plane_call *call, const char *url)
                                                     .method = "GET",
                                                     .url = url,
                                                     .headers = call->plane->headers,
+                                                    .answer_max = answer_max,
                                                     .deadline_ms = call->deadline_ms,
                                                     .attempts = 1});
     call->sent++;
@@ -267,7 +268,8 @@ static bool quotes_key(const struct plane *plane, const struct fetch_answer *ans
 }
 
 enum plane_result plane_ask(struct plane_call *call, const char *const *path, const char *const *query,
-                            const char *what, json_t **ret, bool *ret_unrouted, struct why *why)
+                            const char *what, size_t answer_max, json_t **ret, bool *ret_unrouted,
+                            struct why *why)
 {
     struct plane *plane = call->plane;
     if (!plane->workspace_url || !plane->token) {
@@ -278,7 +280,7 @@ enum plane_result plane_ask(struct plane_call *call, const char *const *path, co
     if (turn != PLANE_OK)
         return turn;
     AUTO_FREE char *url = fetch_url(plane->workspace_url, path, query);
-    struct fetch_answer *answer = exchange(call, url);
+    struct fetch_answer *answer = exchange(call, url, answer_max);
     struct plane_reply reply;
     turn_end(call, answer);
     plane_reply_read(answer, what, &reply, why);

@@ -8,11 +8,11 @@
 
 /* plane_ask: GET of `path` (segments below the workspace, NULL-terminated, the last of them "" for the slash
  * that Plane insists on), with `query` (name, value, …). Within the budget; waits for its turn. *ret is the
- * answer's JSON, which the caller frees, for PLANE_OK alone. *ret_unrouted: Plane has no such path.
- * Plane's health knows nothing of it until plane_told. */
+ * answer's JSON, of a body of at most answer_max bytes, which the caller frees, for PLANE_OK alone.
+ * *ret_unrouted: Plane has no such path. Plane's health knows nothing of it until plane_told. */
 ATTR_NODISCARD enum plane_result plane_ask(struct plane_call *call, const char *const *path,
-                                           const char *const *query, const char *what, json_t **ret,
-                                           bool *ret_unrouted, struct why *why);
+                                           const char *const *query, const char *what, size_t answer_max,
+                                           json_t **ret, bool *ret_unrouted, struct why *why);
 
 /* plane_told: what a question came to in the end is Plane's health. Returns `result`. */
 enum plane_result plane_told(struct plane *plane, enum plane_result result, const struct why *why);

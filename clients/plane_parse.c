@@ -23,7 +23,7 @@ static char *error_words(const struct fetch_answer *answer)
     static const char *const members[] = {"detail", "error", "error_message"};
     json_t *json = NULL;
     char *words = NULL;
-    if (!answer->body || json_read(answer->body, answer->body_len, &json, NULL))
+    if (!answer->body || json_read_within(answer->body, answer->body_len, LIMIT_JSON_TREE_SMALL, &json, NULL))
         return NULL;
     for (size_t i = 0; i < ARRAY_LEN(members) && !words; i++) {
         const char *text = json_get_text(json, members[i], "");

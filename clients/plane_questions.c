@@ -94,8 +94,8 @@ static enum plane_result states_page(struct plane_call *call, const struct asked
     struct page_query query;
     json_t *json;
     bool unrouted;
-    enum plane_result result =
-        plane_ask(call, path, page_query(&query, page, NULL, "id,name"), asked->what, &json, &unrouted, why);
+    enum plane_result result = plane_ask(call, path, page_query(&query, page, NULL, "id,name"), asked->what,
+                                         LIMIT_ANSWER_PLANE_PAGE, &json, &unrouted, why);
     if (result == PLANE_OK) {
         result = parsed(asked, plane_parse_states(json, states, ret_more), why);
         json_decref(json);
@@ -144,7 +144,8 @@ void plane_page_done(struct plane_page *page)
 /* Asks for a project's issues, one of them, or what is `below` that, by the name by which this Plane was last
  * found to have them, and where it has no such page by the other. */
 static enum plane_result ask_issues(struct plane_call *call, const struct asked *asked, const char *below,
-                                    const char *const *query, json_t **ret, struct why *why)
+                                    const char *const *query, size_t answer_max, json_t **ret,
+                                    struct why *why)
 {
     bool old = plane_is_old(call->plane), unrouted = false;
     enum plane_result result = PLANE_FAILED;
@@ -156,7 +157,7 @@ static enum plane_result ask_issues(struct plane_call *call, const struct asked 
         if (below)
             path[n++] = below;
         path[n] = "";
-        result = plane_ask(call, path, query, asked->what, ret, &unrouted, why);
+        result = plane_ask(call, path, query, asked->what, answer_max, ret, &unrouted, why);
         if (i > 0 && (result == PLANE_OK || result == PLANE_ABSENT))
             plane_is_old_set(call->plane, !old);
     }
@@ -172,7 +173,8 @@ enum plane_result plane_issues(struct plane_call *call, const char *project_id, 
     if (!asked_init(&asked, "issues", project_id, NULL, why))
         return PLANE_FAILED;
     enum plane_result result =
-        ask_issues(call, &asked, NULL, page_query(&query, page, "-updated_at", ISSUE_FIELDS), &json, why);
+        ask_issues(call, &asked, NULL, page_query(&query, page, "-updated_at", ISSUE_FIELDS),
+                   LIMIT_ANSWER_PLANE_PAGE, &json, why);
     if (result == PLANE_OK) {
         result = parsed(&asked, plane_parse_issues(json, asked.project, ret), why);
         json_decref(json);
@@ -189,7 +191,7 @@ enum plane_result plane_issue(struct plane_call *call, const char *project_id, c
     json_t *json;
     if (!asked_init(&asked, "issue", project_id, issue_id, why))
         return PLANE_FAILED;
-    enum plane_result result = ask_issues(call, &asked, NULL, query, &json, why);
+    enum plane_result result = ask_issues(call, &asked, NULL, query, LIMIT_ANSWER_PLANE_ISSUE, &json, why);
     if (result == PLANE_OK) {
         result = parsed(&asked, plane_parse_issue(json, asked.project, &issue), why);
         json_decref(json);
@@ -212,7 +214,7 @@ enum plane_result plane_issue_document(struct plane_call *call, const char *proj
     json_t *json;
     if (!asked_init(&asked, "issue", project_id, issue_id, why))
         return PLANE_FAILED;
-    enum plane_result result = ask_issues(call, &asked, NULL, query, &json, why);
+    enum plane_result result = ask_issues(call, &asked, NULL, query, LIMIT_ANSWER_PLANE_ISSUE, &json, why);
     if (result != PLANE_OK)
         return plane_told(call->plane, result, why);
     const char *wrong = plane_parse_issue(json, asked.project, &issue);
@@ -236,8 +238,9 @@ static enum plane_result changes_page(struct plane_call *call, const struct aske
 {
     struct page_query query;
     json_t *json;
-    enum plane_result result = ask_issues(call, asked, "activities",
-                                          page_query(&query, page, "-created_at", CHANGE_FIELDS), &json, why);
+    enum plane_result result =
+        ask_issues(call, asked, "activities", page_query(&query, page, "-created_at", CHANGE_FIELDS),
+                   LIMIT_ANSWER_PLANE_ACTIVITIES, &json, why);
     if (result == PLANE_OK) {
         result = parsed(asked, plane_parse_changes(json, ret, ret_more), why);
         json_decref(json);
