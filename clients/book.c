@@ -338,21 +338,23 @@ static void exchange_send(struct book *book, struct fetch_request *request, book
 }
 
 void book_send(struct book *book, enum fetch_upstream upstream, const char *url, const char *const *headers,
-               book_answered_fn *answered, void *arg)
+               size_t answer_max, book_answered_fn *answered, void *arg)
 {
-    struct fetch_request request = {.upstream = upstream, .method = "GET", .url = url, .headers = headers};
+    struct fetch_request request = {
+        .upstream = upstream, .method = "GET", .url = url, .headers = headers, .answer_max = answer_max};
     exchange_send(book, &request, answered, arg);
 }
 
 void book_post(struct book *book, enum fetch_upstream upstream, const char *url, const char *const *headers,
-               const char *body, book_answered_fn *answered, void *arg)
+               const char *body, size_t answer_max, book_answered_fn *answered, void *arg)
 {
     struct fetch_request request = {.upstream = upstream,
                                     .method = "POST",
                                     .url = url,
                                     .headers = headers,
                                     .body = body,
-                                    .body_len = strlen(body)};
+                                    .body_len = strlen(body),
+                                    .answer_max = answer_max};
     exchange_send(book, &request, answered, arg);
 }
 

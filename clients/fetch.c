@@ -5,11 +5,10 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "clients/base/limits.h"
 #include "clients/base/text.h"
 #include "clients/base/wait.h"
 #include "clients/fetch_engine.h"
-
-#define PROBE_INTERVAL_MS 1000
 
 /* ---- inboxes ----------------------------------------------------------------------------------------- */
 
@@ -22,19 +21,36 @@ static void inbox_unref(struct fetch_inbox *inbox)
     free(inbox);
 }
 
+uint64_t fetch_pass(struct fetch *fetch)
+{
+    return atomic_fetch_add(&fetch->passes, 1) + 1;
+}
+
 struct fetch_inbox *fetch_inbox_new(struct fetch *fetch)
 {
     struct fetch_inbox *inbox = mem_zero(1, sizeof *inbox);
     inbox->fetch = fetch;
+    inbox->pass = fetch_pass(fetch);
     atomic_init(&inbox->refs, 1);
     pthread_mutex_init(&inbox->lock, NULL);
     cond_init(&inbox->arrived);
     STAILQ_INIT(&inbox->items);
+    TAILQ_INIT(&inbox->gathered);
     return inbox;
+}
+
+/* Exchanges that wait for room may begin now. */
+static void held_release(struct fetch *fetch, size_t bytes)
+{
+    size_t before = atomic_fetch_sub(&fetch->held, bytes);
+    if (before > LIMIT_FETCH_BYTES / 4)
+        curl_multi_wakeup(fetch->multi);
 }
 
 static void item_free(struct fetch_item *item)
 {
+    if (item->answer.body)
+        held_release(item->fetch, item->answer.body_len);
     free(item->answer.body);
     free(item);
 }
@@ -44,6 +60,11 @@ void fetch_inbox_free(struct fetch_inbox *inbox)
     if (!inbox)
         return;
     fetch_inbox_abort(inbox);
+    struct fetch_job *job;
+    while ((job = TAILQ_FIRST(&inbox->gathered))) {
+        TAILQ_REMOVE(&inbox->gathered, job, link);
+        fetch_job_free(job);
+    }
     pthread_mutex_lock(&inbox->lock);
     inbox->closed = true;
     struct fetch_item *item;
@@ -69,7 +90,9 @@ void fetch_inbox_put(struct fetch_job *job, const struct fetch_answer *answer_ta
 {
     struct fetch_inbox *inbox = job->inbox;
     struct fetch_item *item = mem_zero(1, sizeof *item);
+    item->fetch = inbox->fetch;
     item->answer = *answer_take;
+    atomic_fetch_add(&item->fetch->held, item->answer.body_len);
     item->answer.tag = job->tag;
     pthread_mutex_lock(&inbox->lock);
     bool wanted = !inbox->closed;
@@ -95,8 +118,24 @@ size_t fetch_pending(const struct fetch_inbox *inbox)
     return inbox->pending;
 }
 
+static void submit(struct fetch_inbox *inbox)
+{
+    struct fetch *fetch = inbox->fetch;
+    if (TAILQ_EMPTY(&inbox->gathered))
+        return;
+    pthread_mutex_lock(&fetch->lock);
+    bool was_empty = TAILQ_EMPTY(&fetch->submitted);
+    if (TAILQ_FIRST(&inbox->gathered)->epoch != atomic_load(&inbox->epoch))
+        fetch->aborting = true; /* the abort came while they were gathered */
+    TAILQ_CONCAT(&fetch->submitted, &inbox->gathered, link);
+    pthread_mutex_unlock(&fetch->lock);
+    if (was_empty) /* else the thread has been woken and has not looked yet */
+        curl_multi_wakeup(fetch->multi);
+}
+
 struct fetch_answer *fetch_take(struct fetch_inbox *inbox, int64_t wait_ms)
 {
+    submit(inbox);
     int64_t until_ms = clock_mono_ms() + wait_ms;
     pthread_mutex_lock(&inbox->lock);
     int waited = 0;
@@ -151,7 +190,9 @@ static struct curl_slist *headers_copy(const struct fetch_request *request)
 void fetch_job_free(struct fetch_job *job)
 {
     inbox_unref(job->inbox);
+    upstream_health_free(job->health);
     curl_slist_free_all(job->headers);
+    free(job->part_name);
     free(job->method);
     free(job->url);
     free(job->origin);
@@ -162,13 +203,18 @@ void fetch_job_free(struct fetch_job *job)
 
 void fetch_send(struct fetch_inbox *inbox, const struct fetch_request *request)
 {
-    struct fetch *fetch = inbox->fetch;
     struct fetch_job *job = mem_zero(1, sizeof *job);
     job->inbox = inbox;
     atomic_fetch_add(&inbox->refs, 1);
     job->epoch = atomic_load(&inbox->epoch);
     job->tag = request->tag;
     job->upstream = request->upstream;
+    job->health = upstream_health_ref(request->health);
+    job->part_name = mem_dup(request->part);
+    job->judge = request->judge ? request->judge : fetch_judge;
+    job->pass = request->pass ? request->pass : inbox->pass;
+    job->forced = request->forced;
+    job->waited_for = request->waited_for;
     job->method = mem_dup(request->method);
     job->url = mem_dup(request->url ? request->url : "");
     job->origin = fetch_origin(job->url);
@@ -178,14 +224,20 @@ void fetch_send(struct fetch_inbox *inbox, const struct fetch_request *request)
     job->is_get = strcmp(job->method, "GET") == 0;
     job->deadline_ms = request->deadline_ms ? request->deadline_ms : INT64_MAX;
     job->attempts_left = request->attempts ? request->attempts : job->is_get ? 3 : 1;
+    job->sent_ms = clock_mono_ms();
+    job->answer_max = request->answer_max ? request->answer_max : LIMIT_UPSTREAM_BODY;
+    job->large = job->answer_max > inbox->fetch->first && job->attempts_left == 1;
+    job->reserved =
+        job->large || job->answer_max < inbox->fetch->first ? job->answer_max : inbox->fetch->first;
     inbox->pending++;
+    TAILQ_INSERT_TAIL(&inbox->gathered, job, link);
+    if (!inbox->gathers)
+        submit(inbox);
+}
 
-    pthread_mutex_lock(&fetch->lock);
-    bool was_empty = TAILQ_EMPTY(&fetch->submitted);
-    TAILQ_INSERT_TAIL(&fetch->submitted, job, link);
-    pthread_mutex_unlock(&fetch->lock);
-    if (was_empty) /* else the thread has been woken and has not looked yet */
-        curl_multi_wakeup(fetch->multi);
+void fetch_gather(struct fetch_inbox *inbox)
+{
+    inbox->gathers = true;
 }
 
 /* ---- the fetcher ------------------------------------------------------------------------------------- */
@@ -208,8 +260,12 @@ enum err fetch_new(const struct fetch_options *options, struct fetch **ret, stru
         return why_set(why, ERR_INVALID, "a fetcher needs a time limit and room for one call");
     struct fetch *fetch = mem_zero(1, sizeof *fetch);
     fetch->timeout_ms = options->timeout_ms;
-    fetch->probe_ms = options->probe_ms > 0 ? options->probe_ms : PROBE_INTERVAL_MS;
     fetch->per_host = options->per_host;
+    fetch->first = LIMIT_FETCH_HOST_BYTES / options->per_host;
+    if (fetch->first > LIMIT_ANSWER_FIRST)
+        fetch->first = LIMIT_ANSWER_FIRST;
+    if (fetch->first < LIMIT_ANSWER_FIRST_LEAST)
+        fetch->first = LIMIT_ANSWER_FIRST_LEAST;
     fetch->ourselves = options->ourselves;
     fetch->ca_file = mem_dup(options->ca_file);
     fetch->queue_deadline_ms = INT64_MAX;

@@ -4,17 +4,29 @@
  * fetcher's thread does the input and output alone: parsing and deciding happen in the caller's thread.
  *
  * Policy, set in one place and nowhere else: http and https only; TLS verified; HTTP/1.1; kept-alive
- * connections; at most `per_host` exchanges in flight per scheme, host and port, the rest wait their turn
- * outside curl (queue time is not call time), and inboxes take turns; three time limits (connecting: half of
- * the call's; the whole call; the request's own deadline); a body longer than LIMIT_UPSTREAM_BODY ends the
- * exchange (counted after decompression); no proxy unless the environment names one (http_proxy, https_proxy,
- * all_proxy, no_proxy, as curl knows them); no cookies; no redirect but to the same scheme, host and port,
- * for GET alone, at most 3 (Gitea answers 301 after a rename). GET is tried again, after a decorrelated
- * back-off, on a lost connection or 502, 503, 504 (or 429 with a short Retry-After), within the request's
- * deadline; never after a time-out, and nothing but GET ever (so all else goes over a connection of its own:
- * curl repeats what met a kept-alive one that had died). A host of which many exchanges in a row (2 ×
- * per_host) timed out or could not be connected, with no answer in between, is broken: what waits for it
- * fails at once, and one exchange a second probes it until one is answered.
+ * connections; at most `per_host` exchanges in flight per host, the rest wait their turn outside curl (queue
+ * time is not call time): passes take turns, and so do the parts of the host within each; three time limits
+ * (connecting: half of the call's; the whole call; the request's own deadline); a body longer than the
+ * request allows ends the exchange (counted after decompression), and so do too many headers and a coding
+ * other than gzip, which might take more memory to unpack than any answer may; no proxy unless the
+ * environment names one (http_proxy, https_proxy, all_proxy, no_proxy, as curl knows them); no cookies; no
+ * redirect but to the same scheme, host and port, for GET alone, at most 3 (Gitea answers 301 after a
+ * rename). GET is tried again, after a decorrelated back-off, on a lost connection or 502, 503, 504 (or 429
+ * with a short Retry-After), within the request's deadline; never after a time-out, and nothing but GET ever
+ * (so all else goes over a connection of its own: curl repeats what met a kept-alive one that had died).
+ *
+ * A host is a scheme, host and port, and whose health its calls are recorded in; a part of it is a repository
+ * or a project. Each exchange is recorded once (upstream_health.h). What is asked about a part that backs off
+ * fails at once, without a call. While a host is down each pass sends UPSTREAM_PROBES calls at most, side by
+ * side, about different parts, those that worked last first; its others wait until one of these succeeds and
+ * then go on, or fail once all have failed.
+ *
+ * Memory: every exchange reserves LIMIT_ANSWER_FIRST (less with more than 16 `per_host`), or what its request
+ * allows if that is less. A GET whose answer is longer is begun again with all that its request allows; what
+ * cannot be begun again reserves that at once. Of such large ones LIMIT_FETCH_LARGE are under way per host,
+ * so that they delay one another and nothing else; all others of a host reserve LIMIT_FETCH_HOST_BYTES
+ * together. No exchange begins while it, the others under way and the answers in inboxes would take more than
+ * LIMIT_FETCH_BYTES.
  */
 #ifndef RECONCILED_FETCH_H
 #define RECONCILED_FETCH_H
@@ -26,13 +38,14 @@
 #include "clients/base/err.h"
 
 struct fetch;
+struct fetch_answer;
 struct fetch_inbox;
+struct upstream_health;
 
 struct fetch_options {
     int64_t timeout_ms;  /* one exchange, from connect to the last byte */
     unsigned per_host;   /* exchanges in flight per host */
     const char *ca_file; /* PEM certificates to be trusted besides the system's; NULL: none */
-    int64_t probe_ms;    /* between probes of a broken host; 0: a second */
     bool ourselves;      /* what is asked is this program on this machine: past every proxy, and whatever its
                             certificate says, for it names us as others do */
 };
@@ -55,14 +68,34 @@ enum fetch_upstream {
 /* fetch_upstream_name: "gitea", … Never NULL. */
 const char *fetch_upstream_name(enum fetch_upstream upstream);
 
+/* What an answer shows of the part of the upstream that gave it. */
+enum fetch_sign {
+    FETCH_SIGN_NONE, /* nothing */
+    FETCH_SIGN_GOOD,
+    FETCH_SIGN_BAD,
+};
+/* A judge is pure, and called by the fetcher's thread with every exchange that was not aborted. For
+ * FETCH_SIGN_BAD it writes a short error, without secrets. fetch_judge is what a request without a judge of
+ * its own gets: bad is no answer, 429, 500 and above. */
+typedef enum fetch_sign fetch_judge_fn(const struct fetch_answer *answer, char *error, size_t size);
+fetch_judge_fn fetch_judge;
+
 struct fetch_request {
     enum fetch_upstream upstream;
+    struct upstream_health *health; /* whose calls this is one of; NULL: that of its scheme, host and port */
+    const char *part;      /* of the upstream: a repository, a project, each with one spelling; NULL */
+    fetch_judge_fn *judge; /* NULL: fetch_judge */
+    uint64_t pass;         /* fetch_pass(): calls of one pass share what it may ask of a host that is
+                              down; 0: the inbox is a pass of its own */
+    bool forced;           /* a person asked for this pass: back-offs from before do not hold it up */
+    bool waited_for;    /* a person waits for this answer: may use the slots that are kept for such calls */
     const char *method; /* "GET", "POST", … */
     const char *url;    /* absolute; built with fetch_url */
     const char *const
         *headers;     /* "Name: value", NULL-terminated; may be NULL. May hold secrets: never logged */
     const char *body; /* NULL: none */
     size_t body_len;
+    size_t answer_max;   /* bytes that the answer's body may have, unpacked; 0: LIMIT_UPSTREAM_BODY */
     int64_t deadline_ms; /* clock_mono_ms() after which this must have been answered; 0: none but the call's
                             own limit */
     unsigned attempts;   /* at most this many exchanges; 0 means the default of 3 for GET, 1 for all others */
@@ -74,8 +107,8 @@ enum fetch_result {
     FETCH_TIMED_OUT,   /* no whole answer in time */
     FETCH_UNREACHABLE, /* no connection: refused, no route, unknown name, TLS not verified */
     FETCH_CUT,         /* the connection broke in the middle */
-    FETCH_TOO_LARGE,   /* the body passed its maximum */
-    FETCH_BROKEN_HOST, /* not sent: the host is broken, see above */
+    FETCH_TOO_LARGE,   /* the body or the headers passed their maximum, or might when unpacked */
+    FETCH_NOT_ASKED,   /* not sent: its part backs off, or the host is down; see upstream_health.h */
     FETCH_ABORTED,     /* the inbox or the fetcher was stopped */
 };
 
@@ -93,7 +126,7 @@ struct fetch_answer {
     char words[160]; /* why it failed, for a person: "timed out after 10 s", "connection refused"; "" when
                         answered */
 };
-/* fetch_answer_free: NULL is fine. */
+/* fetch_answer_free: before fetch_free. NULL is fine. */
 void fetch_answer_free(struct fetch_answer *answer);
 
 /* fetch_inbox_new / _free: an inbox belongs to one thread at a time. Freeing it abandons what it still waits
@@ -101,8 +134,15 @@ void fetch_answer_free(struct fetch_answer *answer);
 struct fetch_inbox *fetch_inbox_new(struct fetch *fetch);
 void fetch_inbox_free(struct fetch_inbox *inbox);
 
+/* fetch_pass: a number that no pass has had yet, for fetch_request.pass. From any thread. */
+uint64_t fetch_pass(struct fetch *fetch);
+
 /* fetch_send: copies the request and queues it; an answer will come, whatever happens. */
 void fetch_send(struct fetch_inbox *inbox, const struct fetch_request *request);
+
+/* fetch_gather: from now on, what is sent waits for the next fetch_take, so that the fetcher chooses among
+ * all of it. Before the first request. */
+void fetch_gather(struct fetch_inbox *inbox);
 
 /* fetch_take: the next answer, waiting up to `wait_ms` (0: not at all, -1: for ever); NULL when there was
  * none in time. Caller frees with fetch_answer_free. */

@@ -9,8 +9,6 @@
 
 #include "clients/base/text.h"
 
-#define HOSTS_KEPT 64u     /* beyond it, hosts with nothing to do and nothing to remember are forgotten */
-#define SILENT_PER_SLOT 2u /* × per_host: so many in a row without an answer, and the host is broken */
 #define BACKOFF_FIRST_MS 50
 #define BACKOFF_MAX_MS 2000
 #define LONGEST_SLEEP_MS 60000
@@ -40,7 +38,7 @@ static void job_finish(struct fetch_job *job, const struct fetch_answer *answer_
     fetch_job_free(job);
 }
 
-static void job_fail(struct fetch_job *job, enum fetch_result result, const char *words)
+void job_fail(struct fetch_job *job, enum fetch_result result, const char *words)
 {
     struct fetch_answer answer = {
         .result = result, .total_count = -1, .retry_after_s = -1, .ratelimit_remaining = -1};
@@ -53,129 +51,39 @@ static bool is_aborted(const struct fetch_job *job)
     return job->epoch != atomic_load(&job->inbox->epoch);
 }
 
-/* ---- hosts ------------------------------------------------------------------------------------------- */
+/* ---- health ------------------------------------------------------------------------------------------ */
 
-static void hosts_forget_idle(struct fetch *fetch, bool all)
+enum fetch_sign fetch_judge(const struct fetch_answer *answer, char *error, size_t size)
 {
-    struct fetch_host *next;
-    for (struct fetch_host *host = LIST_FIRST(&fetch->hosts); host; host = next) {
-        next = LIST_NEXT(host, link);
-        if (!all && (host->flying || !TAILQ_EMPTY(&host->lanes) || host->silent))
-            continue;
-        LIST_REMOVE(host, link);
-        fetch->n_hosts--;
-        free(host->origin);
-        free(host);
-    }
+    if (answer->result == FETCH_ANSWERED && answer->status < 500 && answer->status != 429)
+        return FETCH_SIGN_GOOD;
+    if (answer->result != FETCH_ANSWERED)
+        snprintf(error, size, "%s", answer->words);
+    else
+        snprintf(error, size, "answered %d", answer->status);
+    return FETCH_SIGN_BAD;
 }
 
-static struct fetch_host *host_of(struct fetch *fetch, const char *origin)
+/* A call that our own deadline ended after less than half of what a call may take shows nothing. */
+static enum fetch_sign sign_of(const struct fetch *fetch, const struct fetch_job *job,
+                               const struct fetch_answer *answer, char *error, size_t size)
 {
-    struct fetch_host *host;
-    for (host = LIST_FIRST(&fetch->hosts); host; host = LIST_NEXT(host, link))
-        if (strcmp(host->origin, origin) == 0)
-            return host;
-    if (fetch->n_hosts >= HOSTS_KEPT)
-        hosts_forget_idle(fetch, false);
-    host = mem_zero(1, sizeof *host);
-    host->origin = mem_dup(origin);
-    TAILQ_INIT(&host->lanes);
-    LIST_INSERT_HEAD(&fetch->hosts, host, link);
-    fetch->n_hosts++;
-    return host;
+    if (answer->result == FETCH_ABORTED ||
+        (answer->result == FETCH_TIMED_OUT && job->limit_ms < fetch->timeout_ms / 2))
+        return FETCH_SIGN_NONE;
+    return job->judge(answer, error, size);
 }
 
-static void lane_put(struct fetch *fetch, struct fetch_host *host, struct fetch_job *job)
-{
-    struct fetch_lane *lane;
-    for (lane = TAILQ_FIRST(&host->lanes); lane; lane = TAILQ_NEXT(lane, link))
-        if (lane->inbox == job->inbox)
-            break;
-    if (!lane) {
-        lane = mem_zero(1, sizeof *lane);
-        lane->inbox = job->inbox;
-        TAILQ_INIT(&lane->jobs);
-        TAILQ_INSERT_TAIL(&host->lanes, lane, link);
-    }
-    TAILQ_INSERT_TAIL(&lane->jobs, job, link);
-    fetch->queue_deadline_ms = min_ms(fetch->queue_deadline_ms, job->deadline_ms);
-}
-
-static void lane_drop_if_empty(struct fetch_host *host, struct fetch_lane *lane)
-{
-    if (!TAILQ_EMPTY(&lane->jobs))
-        return;
-    TAILQ_REMOVE(&host->lanes, lane, link);
-    free(lane);
-}
-
-/* The next job of the inbox whose turn it is. */
-static struct fetch_job *host_next(struct fetch_host *host)
-{
-    struct fetch_lane *lane = TAILQ_FIRST(&host->lanes);
-    if (!lane)
-        return NULL;
-    struct fetch_job *job = TAILQ_FIRST(&lane->jobs);
-    TAILQ_REMOVE(&lane->jobs, job, link);
-    TAILQ_REMOVE(&host->lanes, lane, link); /* to the end: the others go first now */
-    TAILQ_INSERT_TAIL(&host->lanes, lane, link);
-    lane_drop_if_empty(host, lane);
-    return job;
-}
-
-static void job_fail_broken(const struct fetch_host *host, struct fetch_job *job)
-{
-    char words[160];
-    snprintf(words, sizeof words, "not asked, the last %u calls got no answer (%s)", host->silent,
-             host->words);
-    job_fail(job, FETCH_BROKEN_HOST, words);
-}
-
-/* job_enqueue: to the end of its queue, unless its host is broken and it is not the probe. */
-static void job_enqueue(struct fetch *fetch, struct fetch_job *job, int64_t now_ms)
-{
-    struct fetch_host *host = job->host = host_of(fetch, job->origin);
-    if (host->broken) {
-        if (host->probing || now_ms < host->probe_ms) {
-            job_fail_broken(host, job);
-            return;
-        }
-        host->probing = true;
-        job->probes = true;
-        host->probe_ms = now_ms + fetch->probe_ms;
-    }
-    lane_put(fetch, host, job);
-}
-
-static void host_break(const struct fetch *fetch, struct fetch_host *host, int64_t now_ms)
-{
-    host->broken = true;
-    host->probe_ms = now_ms + fetch->probe_ms;
-    struct fetch_job *job;
-    while ((job = host_next(host)))
-        job_fail_broken(host, job);
-}
-
-/* A probe that left its queue without having been an exchange makes room for another. */
-static void probe_over(struct fetch_job *job)
-{
-    if (job->probes)
-        job->host->probing = false;
-    job->probes = false;
-}
-
-static void host_learn(struct fetch *fetch, struct fetch_host *host, const struct fetch_outcome *outcome,
+/* The one place where an exchange is recorded. */
+static void job_record(struct fetch *fetch, struct fetch_job *job, const struct fetch_outcome *outcome,
                        int64_t now_ms)
 {
-    if (outcome->result == FETCH_ANSWERED) {
-        host->silent = 0;
-        host->broken = false;
-    } else if (outcome->silent) {
-        host->silent++;
-        snprintf(host->words, sizeof host->words, "%.79s", outcome->answer.words);
-        if (!host->broken && host->silent >= SILENT_PER_SLOT * fetch->per_host)
-            host_break(fetch, host, now_ms);
-    }
+    char error[UPSTREAM_ERROR_SIZE] = "";
+    enum fetch_sign sign = sign_of(fetch, job, &outcome->answer, error, sizeof error);
+    enum upstream_result result = sign == FETCH_SIGN_GOOD ? UPSTREAM_WORKED
+                                  : outcome->silent       ? UPSTREAM_SILENT
+                                                          : UPSTREAM_FAILED;
+    turn_over(fetch, job, sign == FETCH_SIGN_NONE ? NULL : &result, error, now_ms);
 }
 
 /* ---- flying ------------------------------------------------------------------------------------------ */
@@ -194,12 +102,12 @@ static void easy_give_back(struct fetch *fetch, CURL *easy)
     fetch->idle[fetch->n_idle++] = easy;
 }
 
-/* The one end of every exchange. */
+/* The one end of every exchange; the job keeps its turn. */
 static void job_land(struct fetch *fetch, struct fetch_job *job, enum fetch_result result)
 {
     exchange_count(job, result);
     TAILQ_REMOVE(&fetch->flying, job, link);
-    job->host->flying--;
+    exchange_drop_reply(job); /* what it did not answer with */
     curl_multi_remove_handle(fetch->multi, job->easy);
     easy_give_back(fetch, job->easy);
     job->easy = NULL;
@@ -211,12 +119,11 @@ static void job_fly(struct fetch *fetch, struct fetch_job *job, int64_t now_ms)
     if (!easy || !exchange_start(fetch, easy, job, now_ms) ||
         curl_multi_add_handle(fetch->multi, easy) != CURLM_OK) {
         curl_easy_cleanup(easy);
-        probe_over(job);
+        turn_over(fetch, job, NULL, NULL, now_ms);
         job_fail(job, FETCH_UNREACHABLE, "the call could not be prepared");
         return;
     }
     job->attempts_left--;
-    job->host->flying++;
     TAILQ_INSERT_TAIL(&fetch->flying, job, link);
 }
 
@@ -225,7 +132,7 @@ static void hosts_fly(struct fetch *fetch, int64_t now_ms)
     struct fetch_host *host;
     for (host = LIST_FIRST(&fetch->hosts); host; host = LIST_NEXT(host, link)) {
         struct fetch_job *job;
-        while (host->flying < fetch->per_host && (job = host_next(host)))
+        while ((job = turns_next(fetch, host, now_ms)))
             job_fly(fetch, job, now_ms);
     }
 }
@@ -256,7 +163,7 @@ static bool job_redirect(struct fetch *fetch, struct fetch_job *job, int64_t now
     job->redirects++;
     job->attempts_left++; /* the same attempt goes on */
     if (job->deadline_ms <= now_ms) {
-        probe_over(job);
+        turn_over(fetch, job, NULL, NULL, now_ms);
         job_fail(job, FETCH_TIMED_OUT, "the time was over while following a redirect");
     } else {
         job_fly(fetch, job, now_ms);
@@ -264,16 +171,29 @@ static bool job_redirect(struct fetch *fetch, struct fetch_job *job, int64_t now
     return true;
 }
 
+/* job_enlarge: an answer that passed what was reserved for it, though not what its request allows, is asked
+ * for again, in its turn among the large ones. The exchange counts as one that we ended, not as an attempt.
+ */
+static bool job_enlarge(struct fetch *fetch, struct fetch_job *job, int64_t now_ms)
+{
+    if (!exchange_outgrew(job))
+        return false;
+    job_land(fetch, job, FETCH_ABORTED);
+    job->attempts_left++;
+    turn_enlarge(fetch, job, now_ms);
+    return true;
+}
+
 static void job_done(struct fetch *fetch, struct fetch_job *job, CURLcode code, int64_t now_ms)
 {
-    if (code == CURLE_OK && job_redirect(fetch, job, now_ms))
+    if (code == CURLE_OK ? job_redirect(fetch, job, now_ms) : job_enlarge(fetch, job, now_ms))
         return;
     struct fetch_outcome outcome;
     exchange_end(job, code, &outcome);
     job_land(fetch, job, outcome.result);
-    probe_over(job);
-    host_learn(fetch, job->host, &outcome, now_ms);
-    if (outcome.may_repeat && job->is_get && job_rest(fetch, job, outcome.answer.retry_after_s, now_ms)) {
+    job_record(fetch, job, &outcome, now_ms);
+    if (outcome.may_repeat && job->is_get && turn_may_repeat(job) &&
+        job_rest(fetch, job, outcome.answer.retry_after_s, now_ms)) {
         free(outcome.answer.body);
         return;
     }
@@ -299,8 +219,6 @@ static bool read_done(struct fetch *fetch)
 
 /* ---- what waits -------------------------------------------------------------------------------------- */
 
-typedef bool job_test(const struct fetch_job *job, int64_t now_ms);
-
 static bool test_aborted(const struct fetch_job *job, int64_t now_ms)
 {
     (void)now_ms;
@@ -312,35 +230,9 @@ static bool test_expired(const struct fetch_job *job, int64_t now_ms)
     return job->deadline_ms <= now_ms;
 }
 
-/* Ends the jobs waiting for their turn that pass the test, and finds the first deadline of the others. */
-static void queues_weed(struct fetch *fetch, job_test *test, enum fetch_result result, const char *words,
-                        int64_t now_ms)
-{
-    fetch->queue_deadline_ms = INT64_MAX;
-    struct fetch_host *host;
-    for (host = LIST_FIRST(&fetch->hosts); host; host = LIST_NEXT(host, link)) {
-        struct fetch_lane *lane, *next_lane;
-        for (lane = TAILQ_FIRST(&host->lanes); lane; lane = next_lane) {
-            next_lane = TAILQ_NEXT(lane, link);
-            struct fetch_job *job, *next;
-            for (job = TAILQ_FIRST(&lane->jobs); job; job = next) {
-                next = TAILQ_NEXT(job, link);
-                if (!test(job, now_ms)) {
-                    fetch->queue_deadline_ms = min_ms(fetch->queue_deadline_ms, job->deadline_ms);
-                    continue;
-                }
-                TAILQ_REMOVE(&lane->jobs, job, link);
-                probe_over(job);
-                job_fail(job, result, words);
-            }
-            lane_drop_if_empty(host, lane);
-        }
-    }
-}
-
 static void drop_aborted(struct fetch *fetch, int64_t now_ms)
 {
-    queues_weed(fetch, test_aborted, FETCH_ABORTED, "stopped", now_ms);
+    turns_weed(fetch, test_aborted, FETCH_ABORTED, "stopped", now_ms);
     struct fetch_job *job, *next;
     for (job = TAILQ_FIRST(&fetch->resting); job; job = next) {
         next = TAILQ_NEXT(job, link);
@@ -353,7 +245,7 @@ static void drop_aborted(struct fetch *fetch, int64_t now_ms)
         next = TAILQ_NEXT(job, link);
         if (is_aborted(job)) {
             job_land(fetch, job, FETCH_ABORTED);
-            probe_over(job);
+            turn_over(fetch, job, NULL, NULL, now_ms);
             job_fail(job, FETCH_ABORTED, "stopped");
         }
     }
@@ -371,7 +263,7 @@ static int64_t wake_rested(struct fetch *fetch, int64_t now_ms)
             continue;
         }
         TAILQ_REMOVE(&fetch->resting, job, link);
-        job_enqueue(fetch, job, now_ms);
+        turns_put(fetch, job, now_ms);
     }
     return next_due;
 }
@@ -396,7 +288,7 @@ static void enqueue_submitted(struct fetch *fetch, struct fetch_jobs *jobs, int6
         if (!job->origin)
             job_fail(job, FETCH_UNREACHABLE, "the address is no http or https URL");
         else
-            job_enqueue(fetch, job, now_ms);
+            turns_put(fetch, job, now_ms);
     }
 }
 
@@ -408,15 +300,12 @@ static void end_everything(struct fetch *fetch, struct fetch_jobs *submitted)
         job_land(fetch, job, FETCH_ABORTED);
         TAILQ_INSERT_TAIL(submitted, job, link);
     }
-    struct fetch_host *host;
-    for (host = LIST_FIRST(&fetch->hosts); host; host = LIST_NEXT(host, link))
-        while ((job = host_next(host)))
-            TAILQ_INSERT_TAIL(submitted, job, link);
+    turns_empty(fetch, submitted);
     while ((job = TAILQ_FIRST(submitted))) {
         TAILQ_REMOVE(submitted, job, link);
         job_fail(job, FETCH_ABORTED, "stopped");
     }
-    hosts_forget_idle(fetch, true);
+    turns_free(fetch);
 }
 
 void *fetch_engine_run(void *arg)
@@ -433,7 +322,7 @@ void *fetch_engine_run(void *arg)
             drop_aborted(fetch, now_ms);
         int64_t next_due = wake_rested(fetch, now_ms);
         if (fetch->queue_deadline_ms <= now_ms)
-            queues_weed(fetch, test_expired, FETCH_TIMED_OUT, "timed out before its turn came", now_ms);
+            turns_weed(fetch, test_expired, FETCH_TIMED_OUT, "timed out before its turn came", now_ms);
         hosts_fly(fetch, now_ms);
 
         int running;

@@ -20,24 +20,88 @@
 #define IDLE_CONNECTION_S 50L
 #define DNS_CACHE_S 60L
 
+static const char too_many_headers[] = "an answer with too many headers";
+static const char odd_coding[] = "an answer in a coding that was not asked for";
+static const char too_long[] = ""; /* outcome_too_large says how long */
+
+void exchange_drop_reply(struct fetch_job *job)
+{
+    free(job->reply);
+    job->reply = NULL;
+    job->reply_len = job->reply_size = 0;
+}
+
+bool exchange_outgrew(const struct fetch_job *job)
+{
+    return job->refused == too_long && job->reserved < job->answer_max;
+}
+
+/* Room for `needed` bytes. It doubles, but to what is reserved at most, and the byte at the end. */
+static void reply_grow(struct fetch_job *job, size_t needed)
+{
+    size_t larger = job->reply_size ? 2 * job->reply_size : FIRST_REPLY_SIZE;
+    larger = larger < job->reserved + 1 ? larger : job->reserved + 1;
+    job->reply_size = larger > needed ? larger : needed;
+    job->reply = mem_grow(job->reply, job->reply_size, 1);
+}
+
 static size_t reply_receive(const char *bytes, size_t size, size_t count, void *arg)
 {
     struct fetch_job *job = arg;
     size_t len = size * count; /* curl promises size == 1 */
-    if (len > LIMIT_UPSTREAM_BODY - job->reply_len) {
-        job->too_large = true;
+    if (len > job->reserved - job->reply_len) {
+        job->refused = too_long;
         return 0;
     }
     size_t needed = job->reply_len + len + 1;
-    if (needed > job->reply_size) {
-        size_t larger = job->reply_size ? 2 * job->reply_size : FIRST_REPLY_SIZE;
-        job->reply_size = larger > needed ? larger : needed;
-        job->reply = mem_grow(job->reply, job->reply_size, 1);
-    }
+    if (needed > job->reply_size)
+        reply_grow(job, needed);
     memcpy(job->reply + job->reply_len, bytes, len);
     job->reply_len += len;
     job->reply[job->reply_len] = '\0';
     return len;
+}
+
+/* Whether curl may unpack the body for us. It knows codings that were not asked for (Debian's: br and zstd,
+ * whose windows take up to 128 MiB), and takes them from Transfer-Encoding too. */
+static bool coding_is_ours(const char *line, size_t len)
+{
+    static const char *const names[] = {"content-encoding:", "transfer-encoding:"};
+    static const char *const known[] = {"gzip", "x-gzip", "deflate", "identity", "chunked", ""};
+    char list[128];
+    size_t skip = 0;
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (len >= strlen(names[i]) && strncasecmp(line, names[i], strlen(names[i])) == 0)
+            skip = strlen(names[i]);
+    if (skip == 0)
+        return true;
+    if (len - skip >= sizeof list)
+        return false;
+    memcpy(list, line + skip, len - skip);
+    list[len - skip] = '\0';
+    char *rest = list;
+    for (char *name; (name = strsep(&rest, ", \t\r\n"));) {
+        size_t i = 0;
+        while (i < ARRAY_LEN(known) && strcasecmp(known[i], name) != 0)
+            i++;
+        if (i == ARRAY_LEN(known))
+            return false;
+    }
+    return true;
+}
+
+/* One line, that of the status and the empty one included, of interim answers and trailers too. A folded line
+ * would continue one that was let through. */
+static size_t header_receive(const char *line, size_t size, size_t count, void *arg)
+{
+    struct fetch_job *job = arg;
+    size_t len = size * count;
+    job->header_bytes += len;
+    if (job->header_bytes > LIMIT_ANSWER_HEADERS || ++job->header_lines > LIMIT_ANSWER_HEADER_LINES)
+        job->refused = too_many_headers;
+    else if (len > 0 && (*line == ' ' || *line == '\t' || !coding_is_ours(line, len)))
+        job->refused = odd_coding;
+    return job->refused ? 0 : len;
 }
 
 /* The one place that tells curl what it may do. CURLOPT_MAXFILESIZE does nothing for bodies of unknown length
@@ -85,8 +149,10 @@ bool exchange_start(const struct fetch *fetch, CURL *easy, struct fetch_job *job
     int64_t connect_ms = (fetch->timeout_ms + 1) / 2;
     job->connect_ms = connect_ms < job->limit_ms ? connect_ms : job->limit_ms;
     job->easy = easy;
-    job->reply_len = 0;
-    job->too_large = false;
+    exchange_drop_reply(job);
+    job->header_bytes = 0;
+    job->header_lines = 0;
+    job->refused = NULL;
 
     curl_easy_reset(easy); /* keeps connections, names and sessions */
     unsigned bad = policy_set(fetch, easy) | method_set(easy, job);
@@ -96,6 +162,8 @@ bool exchange_start(const struct fetch *fetch, CURL *easy, struct fetch_job *job
     bad |= curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)job->connect_ms);
     bad |= curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, reply_receive);
     bad |= curl_easy_setopt(easy, CURLOPT_WRITEDATA, job);
+    bad |= curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, header_receive);
+    bad |= curl_easy_setopt(easy, CURLOPT_HEADERDATA, job);
     bad |= curl_easy_setopt(easy, CURLOPT_PRIVATE, job);
     return bad == 0;
 }
@@ -173,18 +241,37 @@ static void outcome_cut(struct fetch_outcome *outcome, bool may_repeat, const ch
     words_set(&outcome->answer, words);
 }
 
+static void outcome_too_large(const struct fetch_job *job, struct fetch_outcome *outcome)
+{
+    outcome->result = FETCH_TOO_LARGE;
+    if (job->refused == too_long)
+        snprintf(outcome->answer.words, sizeof outcome->answer.words, "an answer of more than %zu KiB",
+                 job->answer_max / 1024);
+    else
+        words_set(&outcome->answer, job->refused ? job->refused : too_many_headers);
+}
+
+/* curl has a limit of its own for one line, of which older versions say that memory ran out. */
+static bool is_long_line(CURLcode code)
+{
+#if LIBCURL_VERSION_NUM >= 0x080600
+    if (code == CURLE_TOO_LARGE)
+        return true;
+#endif
+    return code == CURLE_OUT_OF_MEMORY;
+}
+
 static void outcome_failed(const struct fetch_job *job, CURLcode code, struct fetch_outcome *outcome)
 {
+    if (job->refused || is_long_line(code)) { /* by us: curl calls it a write error */
+        outcome_too_large(job, outcome);
+        return;
+    }
     if (outcome_refused_by_proxy(job, outcome))
         return;
     switch (code) {
     case CURLE_OPERATION_TIMEDOUT:
         outcome_timed_out(job, outcome);
-        break;
-    case CURLE_WRITE_ERROR: /* only reply_receive can have refused */
-        outcome->result = FETCH_TOO_LARGE;
-        snprintf(outcome->answer.words, sizeof outcome->answer.words, "an answer of more than %zu MiB",
-                 LIMIT_UPSTREAM_BODY / ((size_t)1024 * 1024));
         break;
     case CURLE_RECV_ERROR:
     case CURLE_SEND_ERROR:
@@ -195,6 +282,7 @@ static void outcome_failed(const struct fetch_job *job, CURLcode code, struct fe
         outcome_cut(outcome, true, "the connection was lost in the middle of the answer");
         break;
     case CURLE_BAD_CONTENT_ENCODING:
+    case CURLE_WRITE_ERROR: /* of its own: we refused nothing */
         outcome_cut(outcome, false, "the compression of the answer is broken");
         break;
     case CURLE_UNSUPPORTED_PROTOCOL: /* curl's word for HTTP/0.9, that is, for anything */
@@ -297,7 +385,7 @@ static const char *class_of(enum fetch_result result, long status)
         return "cut";
     case FETCH_TOO_LARGE:
         return "too_large";
-    case FETCH_BROKEN_HOST: /* is never an exchange */
+    case FETCH_NOT_ASKED: /* is never an exchange */
     case FETCH_ABORTED:
         break;
     }

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clients/base/limits.h"
 #include "clients/base/metric.h"
 #include "clients/base/text.h"
 #include "clients/gitea_io.h"
@@ -177,22 +178,22 @@ static struct ask *ask_new(struct book *book, struct gitea *gitea, const char *u
     return ask;
 }
 
-void gitea_ask(struct book *book, struct gitea *gitea, const char *url, const char *what,
+void gitea_ask(struct book *book, struct gitea *gitea, const char *url, const char *what, size_t answer_max,
                gitea_replied_fn *replied, void *arg)
 {
     struct ask *ask = ask_new(book, gitea, url, what, replied, arg);
     if (ask)
-        book_send(book, FETCH_TO_GITEA, url, gitea->headers, ask_answered, ask);
+        book_send(book, FETCH_TO_GITEA, url, gitea->headers, answer_max, ask_answered, ask);
 }
 
 void gitea_ask_if_allowed(struct book *book, struct gitea *gitea, const char *url, const char *what,
-                          gitea_replied_fn *replied, void *arg)
+                          size_t answer_max, gitea_replied_fn *replied, void *arg)
 {
     struct ask *ask = ask_new(book, gitea, url, what, replied, arg);
     if (!ask)
         return;
     ask->if_allowed = true;
-    book_send(book, FETCH_TO_GITEA, url, gitea->headers, ask_answered, ask);
+    book_send(book, FETCH_TO_GITEA, url, gitea->headers, answer_max, ask_answered, ask);
 }
 
 void gitea_post(struct book *book, struct gitea *gitea, const char *url, const char *what, const char *body,
@@ -200,5 +201,5 @@ void gitea_post(struct book *book, struct gitea *gitea, const char *url, const c
 {
     struct ask *ask = ask_new(book, gitea, url, what, replied, arg);
     if (ask)
-        book_post(book, FETCH_TO_GITEA, url, gitea->post_headers, body, ask_answered, ask);
+        book_post(book, FETCH_TO_GITEA, url, gitea->post_headers, body, LIMIT_ANSWER_HEAD, ask_answered, ask);
 }

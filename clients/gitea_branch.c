@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "clients/base/jsonx.h"
+#include "clients/base/limits.h"
 
 struct making {
     struct question question;
@@ -42,8 +43,8 @@ static void looked(struct book *book, void *arg, const struct gitea_reply *reply
 
 static void look_again(struct book *book, struct making *making)
 {
-    gitea_ask(book, making->gitea, url_below(book, making, "branches", making->branch), making->what, looked,
-              making);
+    gitea_ask(book, making->gitea, url_below(book, making, "branches", making->branch), making->what,
+              LIMIT_ANSWER_HEAD, looked, making);
 }
 
 /* 409 is said of a branch of that name, and of one that stands in its way ("a" in that of "a/b"). A 500 may
@@ -98,7 +99,8 @@ static void base_seen(struct book *book, void *arg)
         post(book, making);
     } else if (base->state == FACT_ABSENT) {
         gitea_ask(book, making->gitea, url_below(book, making, NULL, NULL),
-                  gitea_what(book_arena(book), "repository %s", making->repo), repo_replied, making);
+                  gitea_what(book_arena(book), "repository %s", making->repo), LIMIT_ANSWER_REPO,
+                  repo_replied, making);
     } else {
         book_settle(book, &making->question, FACT_FAILED, base->words);
     }

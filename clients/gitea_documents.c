@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "clients/base/jsonx.h"
+#include "clients/base/limits.h"
 
 struct document {
     struct question question;
@@ -43,7 +44,7 @@ static const struct gitea_document *document_of(struct book *book, struct gitea 
                                                n > 3 ? shown[3] : "", repo);
         if (gitea_repo_split(arena, repo, &segments[1], &segments[2])) {
             document->fact.fact.url = gitea_url(arena, gitea, segments, query);
-            gitea_ask(book, gitea, document->fact.fact.url, what, replied, document);
+            gitea_ask(book, gitea, document->fact.fact.url, what, LIMIT_ANSWER_DOCUMENT, replied, document);
         } else {
             book_settle(book, &document->question, FACT_FAILED,
                         arena_printf(arena, "%s: a repo is \"owner/name\"", what));

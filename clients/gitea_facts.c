@@ -43,7 +43,7 @@ const struct gitea_repo *gitea_repo(struct book *book, struct gitea *gitea, cons
         const char *segments[] = {"repos", NULL, NULL, NULL};
         if (gitea_repo_split(arena, repo, &segments[1], &segments[2])) {
             asked->fact.fact.url = gitea_url(arena, gitea, segments, NULL);
-            gitea_ask(book, gitea, asked->fact.fact.url, asked->what, repo_replied, asked);
+            gitea_ask(book, gitea, asked->fact.fact.url, asked->what, LIMIT_ANSWER_REPO, repo_replied, asked);
         } else {
             book_settle(book, &asked->question, FACT_FAILED,
                         arena_printf(arena, "%s: %s", asked->what, not_a_repo));
@@ -144,6 +144,7 @@ const struct gitea_statuses *gitea_statuses(struct book *book, struct gitea *git
                 .segments = segments,
                 .parse = gitea_parse_statuses,
                 .parse_arg = segments[4],
+                .page_bytes = LIMIT_ANSWER_STATUSES,
                 .pages_max = LIMIT_UPSTREAM_PAGES,
                 .done = statuses_listed,
                 .arg = statuses,
@@ -207,6 +208,7 @@ const struct gitea_reviews *gitea_reviews(struct book *book, struct gitea *gitea
                 .what = what,
                 .segments = segments,
                 .parse = gitea_parse_reviews,
+                .page_bytes = LIMIT_ANSWER_REVIEWS,
                 .pages_max = LIMIT_UPSTREAM_PAGES,
                 .one_by_one = true, /* others' pending reviews are counted, not shown:
                                        services/convert/pull_review.go */
@@ -282,7 +284,8 @@ const struct gitea_files *gitea_files(struct book *book, struct gitea *gitea, co
         const char *const query[] = {"ref", ref, NULL};
         if (segments) {
             files->fact.fact.url = gitea_url(arena, gitea, segments, query);
-            gitea_ask(book, gitea, files->fact.fact.url, files->what, files_replied, files);
+            gitea_ask(book, gitea, files->fact.fact.url, files->what, LIMIT_ANSWER_CONTENTS, files_replied,
+                      files);
         } else {
             book_settle(book, &files->question, FACT_FAILED,
                         arena_printf(arena, "%s: %s", files->what, not_a_repo));

@@ -89,6 +89,7 @@ static void branches_start(struct book *book, struct gitea *gitea, const char *r
         .what = gitea_what(book_arena(book), "branches of %s", repo),
         .segments = segments,
         .parse = gitea_parse_branches,
+        .page_bytes = LIMIT_ANSWER_BRANCHES,
         .pages_max = worth < LIMIT_UPSTREAM_PAGES ? worth : LIMIT_UPSTREAM_PAGES,
         .done = branches_listed,
         .arg = branches,
@@ -135,7 +136,7 @@ static void head_look(struct book *book, void *arg)
         return;
     }
     head->fact.fact.url = gitea_url(book_arena(book), head->gitea, segments, NULL);
-    gitea_ask(book, head->gitea, head->fact.fact.url, head->what, head_replied, head);
+    gitea_ask(book, head->gitea, head->fact.fact.url, head->what, LIMIT_ANSWER_HEAD, head_replied, head);
 }
 
 static struct head *head_of(struct book *book, struct gitea *gitea, const char *repo, const char *branch)

@@ -49,6 +49,7 @@ static void hooks_ask(struct book *book, struct hooks *hooks, struct gitea *gite
         .what = gitea_what(arena, "webhooks of %s", repo),
         .segments = segments,
         .parse = gitea_parse_hooks,
+        .page_bytes = LIMIT_ANSWER_HOOKS,
         .pages_max = LIMIT_HOOK_PAGES,
         .if_allowed = true,
         .done = hooks_listed,

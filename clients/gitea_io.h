@@ -19,15 +19,15 @@ const char *gitea_what(struct arena *arena, const char *fmt, ...) ATTR_PRINTF(2,
 const char *gitea_url(struct arena *arena, const struct gitea *gitea, const char *const *segments,
                       const char *const *query);
 
-/* gitea_ask: GET; `replied` is called once, at once when nothing can be sent (url NULL). The reply's JSON is
- * valid until it returns, the words as long as the book. */
+/* gitea_ask: GET, for a body of at most answer_max bytes; `replied` is called once, at once when nothing can
+ * be sent (url NULL). The reply's JSON is valid until it returns, the words as long as the book. */
 typedef void gitea_replied_fn(struct book *book, void *arg, const struct gitea_reply *reply);
-void gitea_ask(struct book *book, struct gitea *gitea, const char *url, const char *what,
+void gitea_ask(struct book *book, struct gitea *gitea, const char *url, const char *what, size_t answer_max,
                gitea_replied_fn *replied, void *arg);
 /* gitea_ask_if_allowed: the same for what the token need not be allowed to see: a 403 says nothing of Gitea's
  * health. */
 void gitea_ask_if_allowed(struct book *book, struct gitea *gitea, const char *url, const char *what,
-                          gitea_replied_fn *replied, void *arg);
+                          size_t answer_max, gitea_replied_fn *replied, void *arg);
 /* gitea_post: the same by POST, with a JSON body; never repeated. The reply is FACT_KNOWN for status 200
  * alone, so ask reply->status. */
 void gitea_post(struct book *book, struct gitea *gitea, const char *url, const char *what, const char *body,
@@ -50,9 +50,10 @@ struct gitea_list {
     const char *const *query;    /* name, value, …; or NULL */
     gitea_page_fn *parse;
     const void *parse_arg;
-    size_t pages_max; /* if there are more, only the first ones are read, and `cut` */
-    bool if_allowed;  /* the token need not be allowed to see it */
-    bool one_by_one;  /* rows may be hidden from the caller though counted */
+    size_t page_bytes; /* a page's body may have */
+    size_t pages_max;  /* if there are more, only the first ones are read, and `cut` */
+    bool if_allowed;   /* the token need not be allowed to see it */
+    bool one_by_one;   /* rows may be hidden from the caller though counted */
     gitea_listed_fn *done;
     void *arg;
 

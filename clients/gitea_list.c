@@ -33,8 +33,8 @@ static void page_ask(struct book *book, struct gitea_list *list, size_t number)
     struct page_ask *ask = arena_zero(arena, 1, sizeof *ask);
     *ask = (struct page_ask){.list = list, .number = number};
     list->n_asked++;
-    (list->if_allowed ? gitea_ask_if_allowed : gitea_ask)(book, list->gitea, url, list->what, page_replied,
-                                                          ask);
+    (list->if_allowed ? gitea_ask_if_allowed : gitea_ask)(book, list->gitea, url, list->what,
+                                                          list->page_bytes, page_replied, ask);
 }
 
 void gitea_list_start(struct book *book, struct gitea_list *list)

@@ -9,6 +9,7 @@
 #include <strings.h>
 
 #include "clients/base/jsonx.h"
+#include "clients/base/limits.h"
 #include "clients/base/text.h"
 
 #define QUOTE_MAX ((size_t)120)
@@ -19,7 +20,7 @@
 static char *error_message(const struct fetch_answer *answer)
 {
     json_t *json = NULL;
-    if (!answer->body || json_read(answer->body, answer->body_len, &json, NULL))
+    if (!answer->body || json_read_within(answer->body, answer->body_len, LIMIT_JSON_TREE_SMALL, &json, NULL))
         return NULL;
     const char *message = json_get_text(json, "message", "");
     char *cut = *message ? text_cut(message, QUOTE_MAX) : NULL;

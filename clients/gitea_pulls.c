@@ -174,8 +174,8 @@ static void closed_ask(struct book *book, struct pulls *closed)
     const char **segments = pulls_segments(arena, closed->repo);
     const char *what = gitea_what(arena, "closed pull requests of %s", closed->repo);
     closed->asking = true;
-    gitea_ask(book, closed->gitea, gitea_url(arena, closed->gitea, segments, query), what, closed_replied,
-              closed);
+    gitea_ask(book, closed->gitea, gitea_url(arena, closed->gitea, segments, query), what, LIMIT_ANSWER_PULLS,
+              closed_replied, closed);
 }
 
 static void search_start(struct book *book, struct pull *pull)
@@ -248,7 +248,7 @@ static void lookup_ask(struct book *book, struct pull *pull)
                             ? arena_printf(arena, "%s:%s", pull->segments[1], pull->branch)
                             : pull->branch;
     pull->fact.fact.url = gitea_url(arena, pull->gitea, pull->segments, NULL);
-    gitea_ask(book, pull->gitea, pull->fact.fact.url, pull->what, lookup_replied, pull);
+    gitea_ask(book, pull->gitea, pull->fact.fact.url, pull->what, LIMIT_ANSWER_PULL, lookup_replied, pull);
 }
 
 /* ---- among the open ---------------------------------------------------------------------------------- */
@@ -272,6 +272,7 @@ static void open_start(struct book *book, struct pulls *open)
         .segments = pulls_segments(arena, open->repo),
         .query = query,
         .parse = gitea_parse_pulls,
+        .page_bytes = LIMIT_ANSWER_PULLS,
         .pages_max = LIMIT_UPSTREAM_PAGES,
         .done = open_listed,
         .arg = open,

@@ -49,7 +49,7 @@ static void gate_answered(struct book *book, void *arg, const struct fetch_answe
                              *answer->content_type ? answer->content_type : "no content type");
     else if (!answer->body)
         words = "the gate answered with an empty body";
-    else if (json_read(answer->body, answer->body_len, &json, &why))
+    else if (json_read_within(answer->body, answer->body_len, LIMIT_JSON_TREE_SMALL, &json, &why))
         words = arena_printf(arena, "the gate's answer is cut or broken: %s", why.text);
     if (json) {
         const char *wrong = verdict_read(json, arena, &asked->fact);
@@ -70,7 +70,7 @@ const struct http_gate *http_gate(struct book *book, const char *url)
         asked->question.fact = &asked->fact.fact;
         asked->fact.fact.url = arena_text(book_arena(book), shown);
         asked->fact.reason = "";
-        book_send(book, FETCH_TO_ORCHESTRATOR, url, headers, gate_answered, asked);
+        book_send(book, FETCH_TO_ORCHESTRATOR, url, headers, LIMIT_ANSWER_GATE, gate_answered, asked);
     }
     book_wait(book, &asked->question);
     return &asked->fact;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clients/base/limits.h"
 #include "clients/base/metric.h"
 #include "clients/fetch.h"
 
@@ -167,6 +168,7 @@ void orchestrator_send(const struct orchestrator *orchestrator, struct fetch_inb
                                                     .headers = (const char *const *)headers.lines,
                                                     .body = body,
                                                     .body_len = strlen(body),
+                                                    .answer_max = LIMIT_ANSWER_ORCHESTRATOR,
                                                     .deadline_ms = deadline_ms,
                                                     .attempts = 1,
                                                     .tag = tag});

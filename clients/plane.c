@@ -122,47 +122,20 @@ void plane_in_use(struct plane *plane, const char *project_id)
 {
     char part[UUID_TEXT_LEN + 1];
     if (plane_uuid(project_id, part))
-        (void)upstream_health_permit(plane->health, part, true, clock_mono_ms());
-}
-
-static bool was_probed(const struct plane_call *call, const char *project_id)
-{
-    for (size_t i = 0; i < call->n_probed; i++)
-        if (strcmp(call->probed[i], project_id) == 0)
-            return true;
-    return false;
-}
-
-/* What a project or an issue waits for after a failure is the caller's to decide, so calls are `forced`. */
-enum plane_result plane_admit(struct plane_call *call, const char *project_id, const char *what,
-                              struct why *why)
-{
-    struct upstream_view view;
-    int64_t now_ms = clock_mono_ms();
-    if (upstream_health_permit(call->plane->health, project_id, true, now_ms) != UPSTREAM_DOWN)
-        return PLANE_OK;
-    if (call->n_probed < UPSTREAM_PROBES && !was_probed(call, project_id)) {
-        snprintf(call->probed[call->n_probed++], sizeof call->probed[0], "%s", project_id);
-        return PLANE_OK;
-    }
-    upstream_health_view(call->plane->health, now_ms, &view);
-    (void)why_set(why, ERR_UNAVAILABLE, "Plane is down (%s) and was not asked for %s", view.error, what);
-    return PLANE_SPARED;
+        upstream_health_want(plane->health, part, clock_mono_ms());
 }
 
 enum plane_result plane_told(struct plane *plane, const char *project_id, enum plane_result result,
                              const struct why *why)
 {
-    struct upstream_view view;
-    int64_t now_ms = clock_mono_ms();
     bool well = result == PLANE_OK || result == PLANE_ABSENT;
     if (result == PLANE_WAITING)
         metric_count(METRIC_PLANE_DEFERRED_CALLS, NULL, NULL);
     if (!well && result != PLANE_DOWN && result != PLANE_FAILED)
         return result;
-    upstream_health_record(plane->health, project_id, well, why->text, now_ms);
-    upstream_health_view(plane->health, now_ms, &view);
-    metric_set(METRIC_UPSTREAM_UP, "plane", view.ok);
+    bool ok = upstream_health_record(plane->health, project_id, well ? UPSTREAM_WORKED : UPSTREAM_FAILED,
+                                     why->text, clock_mono_ms());
+    metric_set(METRIC_UPSTREAM_UP, "plane", ok);
     return result;
 }
 
@@ -197,6 +170,7 @@ void plane_call_begin(struct plane_call *call, struct plane *plane, struct fetch
     *call = (struct plane_call){.plane = plane,
                                 .fetch = fetch,
                                 .inbox = fetch_inbox_new(fetch),
+                                .pass = fetch_pass(fetch),
                                 .forced = forced,
                                 .deadline_ms = deadline_ms,
                                 .stopping = stopping};
@@ -283,13 +257,29 @@ static void turn_end(const struct plane_call *call)
     pthread_mutex_unlock(&call->plane->lock);
 }
 
-/* One exchange: fetch would repeat a GET otherwise, and each would count. `tag` may be NULL. */
-static void exchange_begin(struct plane_call *call, const char *url, void *tag)
+/* What an answer is worth is recorded by plane_told, when it has been read. */
+static enum fetch_sign no_judge(const struct fetch_answer *answer, char *error, size_t size)
+{
+    (void)answer, (void)error, (void)size;
+    return FETCH_SIGN_NONE;
+}
+
+/* One exchange: fetch would repeat a GET otherwise, and each would count. For how long a project or an issue
+ * is left alone after a failure is the caller's to decide, so none is held up by a back-off. `tag` may be
+ * NULL. */
+static void exchange_begin(struct plane_call *call, const char *project_id, const char *url,
+                           size_t answer_max, void *tag)
 {
     fetch_send(call->inbox, &(struct fetch_request){.upstream = FETCH_TO_PLANE,
+                                                    .health = call->plane->health,
+                                                    .part = project_id,
+                                                    .judge = no_judge,
+                                                    .pass = call->pass,
+                                                    .forced = true,
                                                     .method = "GET",
                                                     .url = url,
                                                     .headers = call->plane->headers,
+                                                    .answer_max = answer_max,
                                                     .deadline_ms = call->deadline_ms,
                                                     .attempts = 1,
                                                     .tag = tag});
@@ -328,7 +318,8 @@ static void answer_read(const struct plane_call *call, const struct fetch_answer
 }
 
 enum plane_result plane_ask(struct plane_call *call, const char *const *path, const char *const *query,
-                            const char *what, json_t **ret, bool *ret_unrouted, struct why *why)
+                            const char *what, size_t answer_max, json_t **ret, bool *ret_unrouted,
+                            struct why *why)
 {
     struct plane *plane = call->plane;
     uint64_t name;
@@ -341,7 +332,7 @@ enum plane_result plane_ask(struct plane_call *call, const char *const *path, co
     if (turn != PLANE_OK)
         return turn;
     AUTO_FREE char *url = fetch_url(plane->workspace_url, path, query);
-    exchange_begin(call, url, NULL);
+    exchange_begin(call, path[1], url, answer_max, NULL);
     struct fetch_answer *answer = exchange_end(call);
     struct plane_reply reply;
     call_settle(call, name, answer);
@@ -373,8 +364,7 @@ static void probe_send(struct plane_call *call, struct probe *probe)
     const char *const path[] = {"projects", probe->project_id, "states", "", NULL};
     static const char *const query[] = {"per_page", "1", "cursor", "1:0:0", "fields", "id", NULL};
     AUTO_FREE char *url = fetch_url(call->plane->workspace_url, path, query);
-    snprintf(call->probed[call->n_probed++], sizeof call->probed[0], "%s", probe->project_id);
-    exchange_begin(call, url, probe);
+    exchange_begin(call, probe->project_id, url, LIMIT_ANSWER_PLANE_PAGE, probe);
 }
 
 static void probe_take(struct plane_call *call)
@@ -395,19 +385,20 @@ static void probe_take(struct plane_call *call)
 bool plane_probe(struct plane_call *call, const char *const *project_ids, size_t n)
 {
     struct plane *plane = call->plane;
-    struct upstream_view view;
     uint64_t names[LIMIT_PLANE_ABREAST];
     struct why why;
     size_t may = UPSTREAM_PROBES < LIMIT_PLANE_ABREAST ? UPSTREAM_PROBES : LIMIT_PLANE_ABREAST, taken;
-    upstream_health_view(plane->health, clock_mono_ms(), &view);
-    if (!view.down || call->n_probed > 0 || n == 0)
+    if (call->probed || n == 0 || !upstream_health_is_down(plane->health))
         return false;
     if (turn_take(call, "its states", names, n < may ? n : may, &taken, &why) != PLANE_OK)
         return false;
     struct probe *probes = mem_zero(n, sizeof *probes);
+    call->probed = true;
     for (size_t i = 0; i < n; i++) {
         (void)plane_uuid(project_ids[i], probes[i].project_id);
-        probes[i].worked_ms = upstream_health_worked_ms(plane->health, probes[i].project_id);
+        struct upstream_part part;
+        upstream_health_part(plane->health, probes[i].project_id, &part);
+        probes[i].worked_ms = part.worked_ms;
     }
     qsort(probes, n, sizeof *probes, worked_last_first);
     for (size_t i = 0; i < taken; i++) {
@@ -418,6 +409,5 @@ bool plane_probe(struct plane_call *call, const char *const *project_ids, size_t
         probe_take(call);
     turn_end(call);
     free(probes);
-    upstream_health_view(plane->health, clock_mono_ms(), &view);
-    return !view.down;
+    return !upstream_health_is_down(plane->health);
 }

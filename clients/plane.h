@@ -71,10 +71,9 @@ struct plane_call {
     bool forced; /* may use the reserve */
     int64_t deadline_ms;
     const atomic_bool *stopping;
-    size_t sent; /* exchanges so far */
-    /* Projects that this pass has asked while Plane was down. */
-    char probed[UPSTREAM_PROBES][UUID_TEXT_LEN + 1];
-    size_t n_probed;
+    size_t sent;   /* exchanges so far */
+    uint64_t pass; /* fetch_pass(); private */
+    bool probed;   /* plane_probe has asked; private */
 };
 void plane_call_begin(struct plane_call *call, struct plane *plane, struct fetch *fetch, bool forced,
                       int64_t deadline_ms, const atomic_bool *stopping);

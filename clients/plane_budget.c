@@ -136,7 +136,7 @@ static void call_drop(struct budget *budget, struct budget_call *call)
 void budget_settle(struct budget *budget, uint64_t name, const struct fetch_answer *answer, int64_t now_ms)
 {
     struct budget_call *call = call_named(budget, name);
-    if (answer->result == FETCH_UNREACHABLE || answer->result == FETCH_BROKEN_HOST) {
+    if (answer->result == FETCH_UNREACHABLE || answer->result == FETCH_NOT_ASKED) {
         call_drop(budget, call); /* it never got there */
         return;
     }

@@ -7,16 +7,12 @@
 #include "clients/plane.h"
 
 /* plane_ask: GET of `path` (segments below the workspace, NULL-terminated, the last of them "" for the slash
- * that Plane insists on), with `query` (name, value, …). Within the budget; waits for its turn. *ret is the
- * answer's JSON, which the caller frees, for PLANE_OK alone. *ret_unrouted: Plane has no such path.
- * Plane's health is not affected until plane_told. */
+ * that Plane insists on; the second is the project), with `query` (name, value, …). Within the budget; waits
+ * for its turn. *ret is the answer's JSON, of a body of at most answer_max bytes, which the caller frees, for
+ * PLANE_OK alone. *ret_unrouted: Plane has no such path. Plane's health is not affected until plane_told. */
 ATTR_NODISCARD enum plane_result plane_ask(struct plane_call *call, const char *const *path,
-                                           const char *const *query, const char *what, json_t **ret,
-                                           bool *ret_unrouted, struct why *why);
-
-/* plane_admit: whether a question about the project may be asked: PLANE_OK, or PLANE_SPARED. */
-ATTR_NODISCARD enum plane_result plane_admit(struct plane_call *call, const char *project_id,
-                                             const char *what, struct why *why);
+                                           const char *const *query, const char *what, size_t answer_max,
+                                           json_t **ret, bool *ret_unrouted, struct why *why);
 
 /* plane_told: what a question about the project came to in the end is Plane's health. Returns `result`. */
 enum plane_result plane_told(struct plane *plane, const char *project_id, enum plane_result result,

@@ -23,7 +23,7 @@ static char *error_words(const struct fetch_answer *answer)
     static const char *const members[] = {"detail", "error", "error_message"};
     json_t *json = NULL;
     char *words = NULL;
-    if (!answer->body || json_read(answer->body, answer->body_len, &json, NULL))
+    if (!answer->body || json_read_within(answer->body, answer->body_len, LIMIT_JSON_TREE_SMALL, &json, NULL))
         return NULL;
     for (size_t i = 0; i < ARRAY_LEN(members) && !words; i++) {
         const char *text = json_get_text(json, members[i], "");
@@ -136,6 +136,8 @@ void plane_reply_read(const struct fetch_answer *answer, const char *what, struc
     } else {
         if (answer->result == FETCH_TOO_LARGE)
             ret->result = PLANE_FAILED;
+        if (answer->result == FETCH_NOT_ASKED)
+            ret->result = PLANE_SPARED;
         (void)why_set(why, ERR_UNAVAILABLE, "Plane: %s, asked for %s", answer->words, what);
     }
 }

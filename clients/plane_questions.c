@@ -25,19 +25,18 @@ struct asked {
     char what[WHAT_SIZE];
 };
 
-/* PLANE_FAILED when an id is no uuid: Plane would answer that it has no such page. PLANE_SPARED: it is not to
- * be asked. */
-static enum plane_result asked_begin(struct plane_call *call, struct asked *asked, const char *kind,
-                                     const char *project_id, const char *issue_id, struct why *why)
+/* False when an id is no uuid: Plane would answer that it has no such page. */
+static bool asked_init(struct asked *asked, const char *kind, const char *project_id, const char *issue_id,
+                       struct why *why)
 {
     asked->issue[0] = '\0';
     if (!plane_uuid(project_id, asked->project) || (issue_id && !plane_uuid(issue_id, asked->issue))) {
         (void)why_set(why, ERR_INVALID, "Plane was not asked for the %s: its id is no uuid", kind);
-        return PLANE_FAILED;
+        return false;
     }
     snprintf(asked->what, sizeof asked->what, issue_id ? "%s %s" : "%s of project %s", kind,
              issue_id ? asked->issue : asked->project);
-    return plane_admit(call, asked->project, asked->what, why);
+    return true;
 }
 
 /* PLANE_OK, or PLANE_FAILED when a parser found something wrong. */
@@ -95,8 +94,8 @@ static enum plane_result states_page(struct plane_call *call, const struct asked
     struct page_query query;
     json_t *json;
     bool unrouted;
-    enum plane_result result =
-        plane_ask(call, path, page_query(&query, page, NULL, "id,name"), asked->what, &json, &unrouted, why);
+    enum plane_result result = plane_ask(call, path, page_query(&query, page, NULL, "id,name"), asked->what,
+                                         LIMIT_ANSWER_PLANE_PAGE, &json, &unrouted, why);
     if (result == PLANE_OK) {
         result = parsed(asked, plane_parse_states(json, states, ret_more), why);
         json_decref(json);
@@ -109,10 +108,10 @@ enum plane_result plane_states(struct plane_call *call, const char *project_id, 
 {
     struct asked asked;
     struct plane_states states = {0};
+    enum plane_result result = PLANE_OK;
     bool more = true;
-    enum plane_result result = asked_begin(call, &asked, "states", project_id, NULL, why);
-    if (result != PLANE_OK)
-        return result;
+    if (!asked_init(&asked, "states", project_id, NULL, why))
+        return PLANE_FAILED;
     for (size_t page = 0; result == PLANE_OK && more; page++) {
         if (page < LIMIT_PLANE_STATE_PAGES)
             result = states_page(call, &asked, page, &states, &more, why);
@@ -145,7 +144,8 @@ void plane_page_done(struct plane_page *page)
 /* Asks for a project's issues, one of them, or what is `below` that, by the name by which this Plane was last
  * found to have them, and where it has no such page by the other. */
 static enum plane_result ask_issues(struct plane_call *call, const struct asked *asked, const char *below,
-                                    const char *const *query, json_t **ret, struct why *why)
+                                    const char *const *query, size_t answer_max, json_t **ret,
+                                    struct why *why)
 {
     bool old = plane_is_old(call->plane), unrouted = false;
     enum plane_result result = PLANE_FAILED;
@@ -157,7 +157,7 @@ static enum plane_result ask_issues(struct plane_call *call, const struct asked 
         if (below)
             path[n++] = below;
         path[n] = "";
-        result = plane_ask(call, path, query, asked->what, ret, &unrouted, why);
+        result = plane_ask(call, path, query, asked->what, answer_max, ret, &unrouted, why);
         if (i > 0 && (result == PLANE_OK || result == PLANE_ABSENT))
             plane_is_old_set(call->plane, !old);
     }
@@ -170,11 +170,11 @@ enum plane_result plane_issues(struct plane_call *call, const char *project_id, 
     struct asked asked;
     struct page_query query;
     json_t *json;
-    enum plane_result result = asked_begin(call, &asked, "issues", project_id, NULL, why);
-    if (result != PLANE_OK)
-        return result;
-    result =
-        ask_issues(call, &asked, NULL, page_query(&query, page, "-updated_at", ISSUE_FIELDS), &json, why);
+    if (!asked_init(&asked, "issues", project_id, NULL, why))
+        return PLANE_FAILED;
+    enum plane_result result =
+        ask_issues(call, &asked, NULL, page_query(&query, page, "-updated_at", ISSUE_FIELDS),
+                   LIMIT_ANSWER_PLANE_PAGE, &json, why);
     if (result == PLANE_OK) {
         result = parsed(&asked, plane_parse_issues(json, asked.project, ret), why);
         json_decref(json);
@@ -189,10 +189,9 @@ enum plane_result plane_issue(struct plane_call *call, const char *project_id, c
     struct asked asked;
     struct plane_issue issue;
     json_t *json;
-    enum plane_result result = asked_begin(call, &asked, "issue", project_id, issue_id, why);
-    if (result != PLANE_OK)
-        return result;
-    result = ask_issues(call, &asked, NULL, query, &json, why);
+    if (!asked_init(&asked, "issue", project_id, issue_id, why))
+        return PLANE_FAILED;
+    enum plane_result result = ask_issues(call, &asked, NULL, query, LIMIT_ANSWER_PLANE_ISSUE, &json, why);
     if (result == PLANE_OK) {
         result = parsed(&asked, plane_parse_issue(json, asked.project, &issue), why);
         json_decref(json);
@@ -213,10 +212,9 @@ enum plane_result plane_issue_document(struct plane_call *call, const char *proj
     struct asked asked;
     struct plane_issue issue;
     json_t *json;
-    enum plane_result result = asked_begin(call, &asked, "issue", project_id, issue_id, why);
-    if (result != PLANE_OK)
-        return result;
-    result = ask_issues(call, &asked, NULL, query, &json, why);
+    if (!asked_init(&asked, "issue", project_id, issue_id, why))
+        return PLANE_FAILED;
+    enum plane_result result = ask_issues(call, &asked, NULL, query, LIMIT_ANSWER_PLANE_ISSUE, &json, why);
     if (result != PLANE_OK)
         return plane_told(call->plane, asked.project, result, why);
     const char *wrong = plane_parse_issue(json, asked.project, &issue);
@@ -240,8 +238,9 @@ static enum plane_result changes_page(struct plane_call *call, const struct aske
 {
     struct page_query query;
     json_t *json;
-    enum plane_result result = ask_issues(call, asked, "activities",
-                                          page_query(&query, page, "-created_at", CHANGE_FIELDS), &json, why);
+    enum plane_result result =
+        ask_issues(call, asked, "activities", page_query(&query, page, "-created_at", CHANGE_FIELDS),
+                   LIMIT_ANSWER_PLANE_ACTIVITIES, &json, why);
     if (result == PLANE_OK) {
         result = parsed(asked, plane_parse_changes(json, ret, ret_more), why);
         json_decref(json);
@@ -254,10 +253,10 @@ enum plane_result plane_last_change(struct plane_call *call, const char *project
 {
     struct asked asked;
     struct plane_change change = {0};
+    enum plane_result result = PLANE_OK;
     bool more = true;
-    enum plane_result result = asked_begin(call, &asked, "activities of issue", project_id, issue_id, why);
-    if (result != PLANE_OK)
-        return result;
+    if (!asked_init(&asked, "activities of issue", project_id, issue_id, why))
+        return PLANE_FAILED;
     for (size_t page = 0; result == PLANE_OK && more && !change.found; page++) {
         if (page < LIMIT_PLANE_STATE_PAGES)
             result = changes_page(call, &asked, page, &change, &more, why);

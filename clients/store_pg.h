@@ -139,7 +139,7 @@ void pg_clear_p(PGresult **result);
 #define AUTO_RESULT ATTR_CLEANUP(pg_clear_p)
 
 /* What we wrote ourselves comes back whole; the bound guards against a table that somebody tampered with. */
-#define PG_TEXT_MAX LIMIT_UPSTREAM_BODY
+#define PG_TEXT_MAX LIMIT_STORED_TEXT
 
 /* ---- between store_pg.c and store_pg_wire.c
  * ------------------------------------------------------------------

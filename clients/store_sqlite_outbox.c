@@ -6,7 +6,7 @@
 #include "clients/base/limits.h"
 
 /* We wrote it ourselves, from texts that are bounded one by one. */
-#define MESSAGE_MAX LIMIT_UPSTREAM_BODY
+#define MESSAGE_MAX LIMIT_STORED_TEXT
 
 static enum err outbox_read(struct sqlite_conn *conn, sqlite3_stmt *statement, struct store_outbox *ret,
                             struct why *why)

@@ -7,7 +7,7 @@
 
 /* What we wrote ourselves comes back whole; the bound only guards against a file that somebody tampered with.
  */
-#define TEXT_MAX LIMIT_UPSTREAM_BODY
+#define TEXT_MAX LIMIT_STORED_TEXT
 
 /* ---- settings ---------------------------------------------------------------------------------------- */
 

@@ -203,7 +203,7 @@ enum err sqlite_replay_begin(struct store *store, int64_t settings_revision, int
 /* ---- what has moved ---------------------------------------------------------------------------------- */
 
 /* We wrote it ourselves, from texts that are bounded one by one. */
-#define TEXT_MAX LIMIT_UPSTREAM_BODY
+#define TEXT_MAX LIMIT_STORED_TEXT
 
 static struct store_replay_moved moved_read(sqlite3_stmt *row)
 {

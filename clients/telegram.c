@@ -151,7 +151,7 @@ void telegram_answer_read(const struct fetch_answer *answer, struct telegram_ans
         return;
     }
     json_t *body = NULL;
-    if (!answer->body || json_read(answer->body, answer->body_len, &body, NULL) != ERR_OK)
+    if (!answer->body || json_read_within(answer->body, answer->body_len, LIMIT_JSON_TREE_SMALL, &body, NULL))
         body = NULL;
     if (answer->status != 200 || !json_get_bool(body, "ok", false))
         read_error(answer, body, ret);
@@ -223,6 +223,7 @@ static void call(const struct telegram *telegram, struct fetch *fetch, const cha
                                                     .headers = headers,
                                                     .body = body,
                                                     .body_len = strlen(body),
+                                                    .answer_max = LIMIT_ANSWER_TELEGRAM,
                                                     .deadline_ms = deadline_ms,
                                                     .attempts = 1});
     struct fetch_answer *answer = take(inbox, stopping);

@@ -1,6 +1,7 @@
 #include "clients/upstream_health.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,20 +11,22 @@
 #include "clients/base/text.h"
 #include "clients/base/wait.h"
 
-#define NEVER INT64_MIN
-
 struct part {
     TAILQ_ENTRY(part) link;
     char *name;
     int64_t used_ms;                 /* the newest call, or wish for one */
-    int64_t worked_ms, failed_ms;    /* the newest of each; NEVER */
+    int64_t worked_ms, failed_ms;    /* the newest of each; UPSTREAM_NEVER */
     unsigned failures;               /* in a row; 0: the newest call succeeded */
+    unsigned silent;                 /* in a row; no more than `failures` */
     int64_t retry_ms;                /* while it backs off */
+    unsigned backoffs;               /* so many in a row before this one */
+    bool trying;                     /* the one call that may go when a back-off is over is under way */
     int64_t since_us;                /* of the first of `failures` */
     char error[UPSTREAM_ERROR_SIZE]; /* of the last of them */
 };
 
 struct upstream_health {
+    atomic_size_t refs;
     pthread_mutex_t lock;          /* guards the rest */
     TAILQ_HEAD(parts, part) parts; /* the one used last is first */
     size_t n_parts;
@@ -37,9 +40,10 @@ struct upstream_health {
 struct upstream_health *upstream_health_new(void)
 {
     struct upstream_health *health = mem_zero(1, sizeof *health);
+    atomic_init(&health->refs, 1);
     pthread_mutex_init(&health->lock, NULL);
     TAILQ_INIT(&health->parts);
-    health->worked_ms = NEVER;
+    health->worked_ms = UPSTREAM_NEVER;
     health->shown_ok = true;
     return health;
 }
@@ -52,9 +56,16 @@ static void part_forget(struct upstream_health *health, struct part *part)
     free(part);
 }
 
+struct upstream_health *upstream_health_ref(struct upstream_health *health)
+{
+    if (health)
+        atomic_fetch_add(&health->refs, 1);
+    return health;
+}
+
 void upstream_health_free(struct upstream_health *health)
 {
-    if (!health)
+    if (!health || atomic_fetch_sub(&health->refs, 1) != 1)
         return;
     while (!TAILQ_EMPTY(&health->parts))
         part_forget(health, TAILQ_FIRST(&health->parts));
@@ -81,7 +92,7 @@ static struct part *part_use(struct upstream_health *health, const char *name, i
             part_forget(health, TAILQ_LAST(&health->parts, parts));
         part = mem_zero(1, sizeof *part);
         part->name = mem_dup(name ? name : "");
-        part->worked_ms = part->failed_ms = NEVER;
+        part->worked_ms = part->failed_ms = UPSTREAM_NEVER;
         health->n_parts++;
     }
     TAILQ_INSERT_HEAD(&health->parts, part, link);
@@ -135,32 +146,54 @@ static void shown_update(struct upstream_health *health, int64_t now_ms)
     health->shown_since_us = clock_wall_us();
 }
 
-void upstream_health_record(struct upstream_health *health, const char *name, bool ok, const char *error,
-                            int64_t now_ms)
+static void retry_set(struct part *part, int64_t now_ms)
+{
+    part->retry_ms = now_ms + backoff_ms(UPSTREAM_BACKOFF_FIRST_MS, UPSTREAM_BACKOFF_MAX_MS, part->backoffs);
+}
+
+/* A call that was sent before the back-off began, and fails during it, does not make it longer. */
+static void part_backs_off(struct part *part, int64_t now_ms)
+{
+    if (part->retry_ms == 0)
+        part->backoffs = 0;
+    else if (part->trying || now_ms >= part->retry_ms)
+        part->backoffs++;
+    else
+        return;
+    part->trying = false;
+    retry_set(part, now_ms);
+}
+
+bool upstream_health_record(struct upstream_health *health, const char *name, enum upstream_result result,
+                            const char *error, int64_t now_ms)
 {
     pthread_mutex_lock(&health->lock);
     struct part *part = part_use(health, name, now_ms);
-    if (ok) {
-        part->failures = 0;
+    if (result == UPSTREAM_WORKED) {
+        part->failures = part->silent = 0;
         part->retry_ms = 0;
+        part->trying = false;
+        part->error[0] = '\0';
         part->worked_ms = health->worked_ms = now_ms;
         health->down = false;
     } else {
         if (part->failures++ == 0)
             part->since_us = clock_wall_us();
+        part->silent = result == UPSTREAM_SILENT ? part->silent + 1 : 0;
         part->failed_ms = now_ms;
         AUTO_FREE char *cut = text_cut(error ? error : "failed", sizeof part->error - 1);
         snprintf(part->error, sizeof part->error, "%s", cut);
         memcpy(health->error, part->error, sizeof health->error);
         if (part->failures >= UPSTREAM_FAILURES_IN_A_ROW)
-            part->retry_ms = now_ms + backoff_ms(UPSTREAM_BACKOFF_FIRST_MS, UPSTREAM_BACKOFF_MAX_MS,
-                                                 part->failures - UPSTREAM_FAILURES_IN_A_ROW);
+            part_backs_off(part, now_ms);
         struct tally tally = tally_of(health, now_ms);
         if (tally.counting >= UPSTREAM_PARTS_DOWN || (tally.used == 2 && tally.counting == 2))
             health->down = true;
     }
     shown_update(health, now_ms);
+    bool ok = health->shown_ok;
     pthread_mutex_unlock(&health->lock);
+    return ok;
 }
 
 enum upstream_permit upstream_health_permit(struct upstream_health *health, const char *name, bool forced,
@@ -172,32 +205,46 @@ enum upstream_permit upstream_health_permit(struct upstream_health *health, cons
     if (health->down) {
         permit = UPSTREAM_DOWN;
     } else if (part->retry_ms && !forced) {
-        if (now_ms < part->retry_ms)
+        if (now_ms < part->retry_ms) {
             permit = UPSTREAM_BACKING_OFF;
-        else /* this one tries; the others wait as long again */
-            part->retry_ms = now_ms + backoff_ms(UPSTREAM_BACKOFF_FIRST_MS, UPSTREAM_BACKOFF_MAX_MS,
-                                                 part->failures - UPSTREAM_FAILURES_IN_A_ROW);
+        } else { /* this one tries; the others wait as long again */
+            part->trying = true;
+            retry_set(part, now_ms);
+        }
     }
     pthread_mutex_unlock(&health->lock);
     return permit;
 }
 
-int64_t upstream_health_worked_ms(struct upstream_health *health, const char *name)
+void upstream_health_want(struct upstream_health *health, const char *name, int64_t now_ms)
 {
     pthread_mutex_lock(&health->lock);
-    const struct part *part = part_find(health, name);
-    int64_t worked_ms = part ? part->worked_ms : NEVER;
+    (void)part_use(health, name, now_ms);
     pthread_mutex_unlock(&health->lock);
-    return worked_ms;
 }
 
-int64_t upstream_health_retry_ms(struct upstream_health *health, const char *name)
+bool upstream_health_is_down(struct upstream_health *health)
 {
     pthread_mutex_lock(&health->lock);
-    const struct part *part = part_find(health, name);
-    int64_t retry_ms = part ? part->retry_ms : 0;
+    bool down = health->down;
     pthread_mutex_unlock(&health->lock);
-    return retry_ms;
+    return down;
+}
+
+void upstream_health_part(struct upstream_health *health, const char *name, struct upstream_part *ret)
+{
+    *ret = (struct upstream_part){.worked_ms = UPSTREAM_NEVER, .failed_ms = UPSTREAM_NEVER};
+    pthread_mutex_lock(&health->lock);
+    const struct part *part = part_find(health, name);
+    if (part) {
+        ret->worked_ms = part->worked_ms;
+        ret->failed_ms = part->failed_ms;
+        ret->retry_ms = part->retry_ms;
+        ret->failures = part->failures;
+        ret->silent = part->silent;
+        memcpy(ret->error, part->error, sizeof ret->error);
+    }
+    pthread_mutex_unlock(&health->lock);
 }
 
 static int newest_failure_first(const void *a, const void *b)

@@ -32,18 +32,24 @@
 
 struct upstream_health;
 
-/* upstream_health_new: nothing has been called yet, and all is well. Free with upstream_health_free. */
+/* upstream_health_new: nothing has been called yet, and all is well. It has one owner, and one more for each
+ * upstream_health_ref; the last upstream_health_free ends it. NULL is fine for both. */
 struct upstream_health *upstream_health_new(void) __attribute__((returns_nonnull));
-/* upstream_health_free: NULL is fine. */
+struct upstream_health *upstream_health_ref(struct upstream_health *health);
 void upstream_health_free(struct upstream_health *health);
 
 /* `part` names a repository, a project, …; two spellings are two parts. NULL: a call that belongs to none,
  * which counts as a part of its own. */
 
-/* upstream_health_record: what a call came to. `error` (short, without secrets; ignored when ok) is copied.
- */
-void upstream_health_record(struct upstream_health *health, const char *part, bool ok, const char *error,
-                            int64_t now_ms);
+/* upstream_health_record: what a call came to. `error` (short, without secrets; ignored when it worked) is
+ * copied. Returns upstream_view.ok. */
+enum upstream_result {
+    UPSTREAM_FAILED,
+    UPSTREAM_WORKED,
+    UPSTREAM_SILENT, /* failed, without any answer: it costs its caller all the time that a call may take */
+};
+bool upstream_health_record(struct upstream_health *health, const char *part, enum upstream_result result,
+                            const char *error, int64_t now_ms);
 
 enum upstream_permit {
     UPSTREAM_ASK,         /* go on */
@@ -56,17 +62,25 @@ enum upstream_permit {
 enum upstream_permit upstream_health_permit(struct upstream_health *health, const char *part, bool forced,
                                             int64_t now_ms);
 
-/* upstream_health_worked_ms: when a call to the part last succeeded; INT64_MIN: never. For the order of
- * probes: latest first. */
-int64_t upstream_health_worked_ms(struct upstream_health *health, const char *part);
+/* upstream_health_want: the part counts as in use from now on: a call to it waits for its turn. */
+void upstream_health_want(struct upstream_health *health, const char *part, int64_t now_ms);
 
-/* upstream_health_retry_ms: when the part's back-off is over; 0: it is not backing off. */
-int64_t upstream_health_retry_ms(struct upstream_health *health, const char *part);
+bool upstream_health_is_down(struct upstream_health *health);
+
+/* upstream_health_part: how the calls to one part went. */
+#define UPSTREAM_ERROR_SIZE 160
+#define UPSTREAM_NEVER INT64_MIN
+struct upstream_part {
+    int64_t worked_ms, failed_ms; /* the newest of each; UPSTREAM_NEVER. Probes go to the latest worked_ms */
+    int64_t retry_ms;             /* when its back-off is over; 0: it is not backing off */
+    unsigned failures, silent;    /* in a row; in a row and without any answer */
+    char error[UPSTREAM_ERROR_SIZE]; /* of the newest failure; "" when the newest call worked */
+};
+void upstream_health_part(struct upstream_health *health, const char *part, struct upstream_part *ret);
 
 /* How it is shown. `ok` is false when the host is down, or when the newest call to every part in use failed;
  * while no part is in use it stays what it was. `error` is that of the newest failure, "" when ok. `failing`
  * counts parts in use whose newest call failed. */
-#define UPSTREAM_ERROR_SIZE 160
 struct upstream_view {
     bool ok, down;
     int64_t since_us; /* wall clock: since then `ok` is what it is; 0: nothing was called yet */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "clients/base/jsonx.h"
+#include "clients/base/limits.h"
 #include "clients/book.h"
 #include "clients/event_gitea.h"
 #include "clients/event_plane.h"
@@ -85,12 +86,24 @@ void replay_event_done(struct replay_event *event)
 
 /* ---- Gitea's ------------------------------------------------------------------------------------------- */
 
+/* NULL when it is too large to be read beside others, which is then the problem. Gitea writes null for an
+ * empty list. */
+static json_t *document_json(struct replay_event *event, const char *text)
+{
+    json_t *json = strcmp(text, "null") == 0 ? json_null() : NULL;
+    struct why why;
+    if (!json && json_read_within(text, strlen(text), LIMIT_JSON_DOCUMENT, &json, &why) != ERR_OK &&
+        !event->problem)
+        event->problem = mem_printf("Gitea's answer is cut or broken: %s", why.text);
+    return json;
+}
+
 /* A document as JSON. False while it is under way, or when it cannot be had, which is then the problem. */
 static bool read_document(struct replay_event *event, const struct gitea_document *document, json_t **ret)
 {
     *ret = NULL;
     if (document->fact.state == FACT_KNOWN)
-        *ret = json_loads(document->text, JSON_DECODE_ANY, NULL);
+        *ret = document_json(event, document->text);
     else if (document->fact.state != FACT_PENDING && !event->problem)
         event->problem = mem_dup(document->fact.words);
     return *ret != NULL;

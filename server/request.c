@@ -227,7 +227,8 @@ static bool parse_body(struct request *request)
     struct why why;
     if (request->body_len == 0)
         return true;
-    enum err err = json_read(request->body, request->body_len, &request->json, &why);
+    enum err err =
+        json_read_within(request->body, request->body_len, LIMIT_JSON_TREE_SMALL, &request->json, &why);
     free(request->body);
     request->body = NULL;
     if (err)

@@ -8,37 +8,76 @@
 #include "clients/base/limits.h"
 #include "clients/base/text.h"
 
-static bool is_deeper_than(const json_t *value, unsigned depth)
+/* ---- what a text costs ---- */
+
+/* What jansson and malloc take for each, on a 64-bit machine: an object with its first buckets; an array with
+ * its first slots and one number; a further slot while the slots double, and a number; a name's place in its
+ * object and a number; a string beside its bytes. */
+enum { COST_OBJECT = 240, COST_ARRAY = 160, COST_ITEM = 64, COST_MEMBER = 96, COST_STRING = 96 };
+
+/* The index of the quotation mark that ends the string which begins before `at`; `len` when there is none. */
+static size_t string_end(const char *text, size_t at, size_t len)
 {
-    if (!json_is_object(value) && !json_is_array(value))
-        return false;
-    if (depth == 0)
-        return true;
-    const char *key;
-    json_t *member;
-    json_object_foreach((json_t *)(uintptr_t)value, key,
-                        member) if (is_deeper_than(member, depth - 1)) return true;
-    for (size_t i = 0; i < json_array_size(value); i++)
-        if (is_deeper_than(json_array_get(value, i), depth - 1))
-            return true;
-    return false;
+    while (at < len && text[at] != '"')
+        at += text[at] == '\\' ? 2 : 1;
+    return at < len ? at : len;
 }
 
-enum err json_read(const char *text, size_t len, json_t **ret, struct why *why)
+size_t json_cost(const char *text, size_t len, unsigned *ret_depth)
+{
+    uint64_t objects =
+        0; /* a bit for each level, set in an object: its commas cost nothing beside its colons */
+    unsigned depth = 0, deepest = 0;
+    size_t cost = len, longest = 0;
+    static_assert(LIMIT_JSON_DEPTH < 64, "a bit for each level");
+    for (size_t at = 0; at < len && deepest <= LIMIT_JSON_DEPTH; at++) {
+        char c = text[at];
+        if (c == '"') {
+            size_t end = string_end(text, at + 1, len);
+            longest = end - at > longest ? end - at : longest;
+            cost += COST_STRING;
+            at = end;
+        } else if (c == '{' || c == '[') {
+            depth++;
+            deepest = depth > deepest ? depth : deepest;
+            objects = objects << 1 | (c == '{');
+            cost += c == '{' ? COST_OBJECT : COST_ARRAY;
+        } else if ((c == '}' || c == ']') && depth > 0) {
+            depth--;
+            objects >>= 1;
+        } else if (c == ',') {
+            cost += objects & 1 ? 0 : COST_ITEM;
+        } else if (c == ':') {
+            cost += COST_MEMBER;
+        }
+    }
+    *ret_depth = deepest;
+    return cost + 3 * longest; /* jansson's buffer for the string that it reads doubles, and stays */
+}
+
+enum err json_read_within(const char *text, size_t len, size_t most, json_t **ret, struct why *why)
 {
     json_error_t error;
+    unsigned depth;
+    size_t cost = json_cost(text, len, &depth);
+    if (depth > LIMIT_JSON_DEPTH)
+        return why_set(why, ERR_INVALID, "JSON nested deeper than %u", LIMIT_JSON_DEPTH);
+    if (cost > most)
+        return why_set(why, ERR_INVALID, "JSON of so many values that it would take more than %zu KiB",
+                       most / 1024);
     json_t *value = json_loadb(text, len, JSON_REJECT_DUPLICATES, &error);
     if (!value) { /* jansson quotes what it met, control characters and all */
         AUTO_FREE char *words = text_cut(error.text, sizeof error.text);
         return why_set(why, ERR_INVALID, "not JSON at line %d column %d: %s", error.line, error.column,
                        words);
     }
-    if (is_deeper_than(value, LIMIT_JSON_DEPTH)) {
-        json_decref(value);
-        return why_set(why, ERR_INVALID, "JSON nested deeper than %u", LIMIT_JSON_DEPTH);
-    }
     *ret = value;
     return ERR_OK;
+}
+
+enum err json_read(const char *text, size_t len, json_t **ret, struct why *why)
+{
+    return json_read_within(text, len, LIMIT_JSON_TREE, ret, why);
 }
 
 /* Out of memory is the only way left in which jansson can fail here, see err.h. */

@@ -13,10 +13,18 @@
 
 #include "clients/base/err.h"
 
-/* json_read: parses text[0..len): no duplicate keys, nesting at most LIMIT_JSON_DEPTH, any top-level value
- * but a bare scalar. Fills `why` ("line 3: …") and returns ERR_INVALID when it is not JSON. Caller owns *ret.
- */
+/* json_read_within: parses text[0..len): no duplicate keys, nesting at most LIMIT_JSON_DEPTH, any top-level
+ * value but a bare scalar. A text whose tree would take more than `most` bytes is refused before the tree is
+ * made: "[{},{},…]" takes ninety times its own size. Fills `why` ("line 3: …") and returns ERR_INVALID when
+ * it is not such JSON. Caller owns *ret. json_read: within LIMIT_JSON_TREE. */
+ATTR_NODISCARD enum err json_read_within(const char *text, size_t len, size_t most, json_t **ret,
+                                         struct why *why);
 ATTR_NODISCARD enum err json_read(const char *text, size_t len, json_t **ret, struct why *why);
+
+/* json_cost: an upper bound for what jansson allocates while it reads `text`, counted by its brackets,
+ * commas, colons and strings; of a text that is not JSON, for what it allocates up to the first error.
+ * *ret_depth: how deep it is nested; counting ends beyond LIMIT_JSON_DEPTH. */
+size_t json_cost(const char *text, size_t len, unsigned *ret_depth);
 
 /* json_text: a JSON string of `text`; NULL gives null, broken UTF-8 is mended as text_cut() does. Never NULL.
  */

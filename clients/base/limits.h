@@ -25,8 +25,38 @@
 #define LIMIT_HEALTH_MS 5000 /* for us to answer our own health check */
 #define LIMIT_STOP_MS 5000   /* for requests under way when the service stops */
 
-/* Answers of upstreams: Plane's bodies carry whole HTML descriptions, so several MiB. */
-#define LIMIT_UPSTREAM_BODY ((size_t)8 * 1024 * 1024)
+/* Answers of upstreams, once they are unpacked. A commit's message, a comment, a description may be long; a
+ * page is one of 50 rows of Gitea's, of 100 of Plane's. A file comes in base64 with its whole content. */
+#define LIMIT_UPSTREAM_BODY ((size_t)3 * 1024 * 1024) /* of any answer; each kind has its own below */
+#define LIMIT_ANSWER_FIRST ((size_t)256 * 1024)       /* what is reserved for an answer at first, … */
+#define LIMIT_ANSWER_FIRST_LEAST ((size_t)64 * 1024)  /* … or less, where many may be under way at once */
+#define LIMIT_ANSWER_HEAD LIMIT_ANSWER_FIRST
+#define LIMIT_ANSWER_REPO LIMIT_ANSWER_FIRST
+#define LIMIT_ANSWER_BRANCHES ((size_t)1024 * 1024)
+#define LIMIT_ANSWER_STATUSES ((size_t)1024 * 1024)
+#define LIMIT_ANSWER_PULL ((size_t)1024 * 1024)
+#define LIMIT_ANSWER_PULLS LIMIT_UPSTREAM_BODY
+#define LIMIT_ANSWER_REVIEWS ((size_t)2 * 1024 * 1024)
+#define LIMIT_ANSWER_CONTENTS LIMIT_UPSTREAM_BODY
+#define LIMIT_ANSWER_HOOKS ((size_t)512 * 1024)
+#define LIMIT_ANSWER_DOCUMENT ((size_t)1024 * 1024) /* what a replayed event is made of */
+#define LIMIT_ANSWER_PLANE_PAGE ((size_t)2 * 1024 * 1024)
+#define LIMIT_ANSWER_PLANE_ISSUE ((size_t)1024 * 1024)
+#define LIMIT_ANSWER_PLANE_ACTIVITIES ((size_t)1024 * 1024)
+#define LIMIT_ANSWER_TELEGRAM ((size_t)128 * 1024)
+#define LIMIT_ANSWER_ORCHESTRATOR ((size_t)64 * 1024)
+#define LIMIT_ANSWER_GATE ((size_t)64 * 1024)
+#define LIMIT_ANSWER_HEADERS ((size_t)64 * 1024)         /* with those of interim answers and trailers */
+#define LIMIT_ANSWER_HEADER_LINES 200u                   /* curl keeps each by itself */
+#define LIMIT_FETCH_BYTES ((size_t)16 * 1024 * 1024)     /* bodies under way and in inboxes, of all hosts */
+#define LIMIT_FETCH_HOST_BYTES ((size_t)4 * 1024 * 1024) /* of these, from one host, but for large ones */
+#define LIMIT_FETCH_LARGE 2u                             /* large ones under way at once from one host */
+
+/* What a JSON text may take in memory as jansson's tree. A page of 50 pull requests takes about 5 MiB. */
+#define LIMIT_JSON_TREE ((size_t)8 * 1024 * 1024)
+#define LIMIT_JSON_DOCUMENT ((size_t)3 * 1024 * 1024) /* of one that is read beside others */
+#define LIMIT_JSON_TREE_SMALL ((size_t)1024 * 1024)   /* a request, an error, what has but a few members */
+
 #define LIMIT_UPSTREAM_PAGES 200u /* pages of one list; 10,000 rows of 50 */
 #define LIMIT_CLOSED_PULL_PAGES \
     20u                      /* how far back a merged pull request is searched for behind a closed one */
@@ -116,6 +146,7 @@
 #define LIMIT_EXPLAIN_STATES_MS 60000 /* how long it keeps a project's states */
 
 /* The database. */
+#define LIMIT_STORED_TEXT ((size_t)8 * 1024 * 1024) /* of one text of ours; what we write is far shorter */
 #define LIMIT_STATEMENT_MS 5000 /* longest statement; a lock is waited for at most half of it */
 #define LIMIT_CONNECT_S 3
 #define LIMIT_TASK_TEXT ((size_t)16 * 1024) /* of one text column of a task; longer is cut */

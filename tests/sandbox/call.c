@@ -148,7 +148,7 @@ const char *call_request_header(const struct call *call, const char *name)
 json_t *call_json(const struct call *call, struct why *why)
 {
     json_t *value;
-    return json_read(call->body, call->body_len, &value, why) == ERR_OK ? value : NULL;
+    return json_read_within(call->body, call->body_len, SIZE_MAX, &value, why) == ERR_OK ? value : NULL;
 }
 
 void call_header(struct call *call, const char *name, const char *fmt, ...)

@@ -145,7 +145,7 @@ static void a_call_under_way_counts(void **state)
 static void what_never_reached_plane_does_not_count(void **state)
 {
     (void)state;
-    static const enum fetch_result unsent[] = {FETCH_UNREACHABLE, FETCH_BROKEN_HOST};
+    static const enum fetch_result unsent[] = {FETCH_UNREACHABLE, FETCH_NOT_ASKED};
     static const enum fetch_result unclear[] = {FETCH_TIMED_OUT, FETCH_CUT, FETCH_TOO_LARGE, FETCH_ABORTED};
     for (size_t i = 0; i < sizeof unsent / sizeof *unsent; i++) {
         assert_true(take(false));

@@ -147,7 +147,7 @@ static void what_never_became_an_answer_is_named(void **state)
         {FETCH_TIMED_OUT, PLANE_DOWN, "Plane: words, asked for X"},
         {FETCH_UNREACHABLE, PLANE_DOWN, "Plane: words, asked for X"},
         {FETCH_CUT, PLANE_DOWN, "Plane: words, asked for X"},
-        {FETCH_BROKEN_HOST, PLANE_DOWN, "Plane: words, asked for X"},
+        {FETCH_NOT_ASKED, PLANE_SPARED, "Plane: words, asked for X"},
         {FETCH_TOO_LARGE, PLANE_FAILED, "Plane: words, asked for X"},
         {FETCH_ABORTED, PLANE_STOPPED, "stopped before Plane answered"},
     };

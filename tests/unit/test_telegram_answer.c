@@ -121,7 +121,7 @@ static void what_may_pass_is_tried_again(void **state)
     for (size_t i = 0; i < ARRAY_LEN(statuses); i++)
         assert_int_equal(read_answer(statuses[i], -1, "<html>").result, TELEGRAM_FAILED);
     static const enum fetch_result failures[] = {FETCH_TIMED_OUT, FETCH_UNREACHABLE, FETCH_CUT,
-                                                 FETCH_TOO_LARGE, FETCH_BROKEN_HOST};
+                                                 FETCH_TOO_LARGE, FETCH_NOT_ASKED};
     for (size_t i = 0; i < ARRAY_LEN(failures); i++) {
         const struct fetch_answer given = {.result = failures[i], .words = "timed out after 10 s"};
         struct telegram_answer answer;

@@ -26,12 +26,19 @@ static int drop(void **state)
 
 static void fails(struct upstream_health *health, const char *part, int64_t now_ms)
 {
-    upstream_health_record(health, part, false, "timed out after 10 s", now_ms);
+    (void)upstream_health_record(health, part, UPSTREAM_SILENT, "timed out after 10 s", now_ms);
 }
 
 static void works(struct upstream_health *health, const char *part, int64_t now_ms)
 {
-    upstream_health_record(health, part, true, NULL, now_ms);
+    (void)upstream_health_record(health, part, UPSTREAM_WORKED, NULL, now_ms);
+}
+
+static struct upstream_part part_of(struct upstream_health *health, const char *name)
+{
+    struct upstream_part part;
+    upstream_health_part(health, name, &part);
+    return part;
 }
 
 static bool is_down(struct upstream_health *health, int64_t now_ms)
@@ -99,7 +106,7 @@ static void two_parts_in_use_make_a_host_down_together(void **state)
 
 static void a_wish_counts_as_use(void **state)
 {
-    (void)upstream_health_permit(*state, "a/three", false, NOW);
+    upstream_health_want(*state, "a/three", NOW);
     fails(*state, "a/one", NOW + 1);
     fails(*state, "a/two", NOW + 2);
     assert_false(is_down(*state, NOW + 2));
@@ -148,7 +155,7 @@ static void a_part_backs_off_after_failures_in_a_row(void **state)
     fails(*state, "a/one", NOW);
     assert_int_equal(upstream_health_permit(*state, "a/one", false, NOW), UPSTREAM_BACKING_OFF);
     assert_int_equal(upstream_health_permit(*state, "a/one", true, NOW), UPSTREAM_ASK);
-    assert_int_equal(upstream_health_retry_ms(*state, "a/one"), NOW + UPSTREAM_BACKOFF_FIRST_MS);
+    assert_int_equal(part_of(*state, "a/one").retry_ms, NOW + UPSTREAM_BACKOFF_FIRST_MS);
 }
 
 static void one_call_tries_when_the_back_off_is_over(void **state)
@@ -156,28 +163,56 @@ static void one_call_tries_when_the_back_off_is_over(void **state)
     works(*state, "a/two", NOW);
     for (unsigned i = 0; i < UPSTREAM_FAILURES_IN_A_ROW; i++)
         fails(*state, "a/one", NOW);
-    int64_t later = upstream_health_retry_ms(*state, "a/one");
+    int64_t later = part_of(*state, "a/one").retry_ms;
     assert_int_equal(upstream_health_permit(*state, "a/one", false, later), UPSTREAM_ASK);
     assert_int_equal(upstream_health_permit(*state, "a/one", false, later), UPSTREAM_BACKING_OFF);
     works(*state, "a/one", later + 1);
     assert_int_equal(upstream_health_permit(*state, "a/one", false, later + 1), UPSTREAM_ASK);
-    assert_int_equal(upstream_health_retry_ms(*state, "a/one"), 0);
+    assert_int_equal(part_of(*state, "a/one").retry_ms, 0);
 }
 
 static void no_back_off_is_longer_than_its_bound(void **state)
 {
     works(*state, "a/two", NOW);
-    for (int i = 0; i < 1000; i++)
+    int64_t now_ms = NOW, longest_ms = 0;
+    for (unsigned i = 0; i < UPSTREAM_FAILURES_IN_A_ROW; i++)
+        fails(*state, "a/one", now_ms);
+    for (int i = 0; i < 100; i++) {
+        int64_t rest_ms = part_of(*state, "a/one").retry_ms - now_ms;
+        assert_in_range(rest_ms, longest_ms, UPSTREAM_BACKOFF_MAX_MS);
+        longest_ms = rest_ms;
+        now_ms += rest_ms;
+        assert_int_equal(upstream_health_permit(*state, "a/one", false, now_ms), UPSTREAM_ASK);
+        fails(*state, "a/one", now_ms);
+    }
+    assert_int_equal(longest_ms, UPSTREAM_BACKOFF_MAX_MS);
+}
+
+static void calls_that_fail_together_make_one_back_off(void **state)
+{
+    works(*state, "a/two", NOW);
+    for (unsigned i = 0; i < 4 * UPSTREAM_FAILURES_IN_A_ROW; i++)
         fails(*state, "a/one", NOW);
-    assert_int_equal(upstream_health_retry_ms(*state, "a/one"), NOW + UPSTREAM_BACKOFF_MAX_MS);
+    assert_int_equal(part_of(*state, "a/one").retry_ms, NOW + UPSTREAM_BACKOFF_FIRST_MS);
+}
+
+static void failures_without_an_answer_are_counted_apart(void **state)
+{
+    fails(*state, "a/one", NOW);
+    fails(*state, "a/one", NOW);
+    assert_int_equal(part_of(*state, "a/one").silent, 2);
+    (void)upstream_health_record(*state, "a/one", UPSTREAM_FAILED, "answered 502", NOW);
+    assert_int_equal(part_of(*state, "a/one").silent, 0);
+    assert_int_equal(part_of(*state, "a/one").failures, 3);
+    assert_string_equal(part_of(*state, "a/one").error, "answered 502");
 }
 
 static void what_worked_last_is_known(void **state)
 {
     works(*state, "a/one", NOW);
     works(*state, "a/two", NOW + 1);
-    assert_true(upstream_health_worked_ms(*state, "a/two") > upstream_health_worked_ms(*state, "a/one"));
-    assert_true(upstream_health_worked_ms(*state, "a/three") == INT64_MIN);
+    assert_true(part_of(*state, "a/two").worked_ms > part_of(*state, "a/one").worked_ms);
+    assert_true(part_of(*state, "a/three").worked_ms == INT64_MIN);
 }
 
 static void failing_parts_are_shown_newest_first(void **state)
@@ -187,7 +222,7 @@ static void failing_parts_are_shown_newest_first(void **state)
     works(*state, "a/four", NOW);
     fails(*state, "a/one", NOW + 1);
     works(*state, "a/four", NOW + 2);
-    upstream_health_record(*state, "a/two", false, "502 with HTML", NOW + 3);
+    (void)upstream_health_record(*state, "a/two", UPSTREAM_FAILED, "502 with HTML", NOW + 3);
     assert_int_equal(upstream_health_failing(*state, NOW + 4, failing, 2), 2);
     assert_string_equal(failing[0].part, "a/two");
     assert_string_equal(failing[0].error, "502 with HTML");
@@ -206,8 +241,8 @@ static void the_parts_kept_are_bounded(void **state)
         snprintf(name, sizeof name, "a/%u", i);
         works(*state, name, NOW + 1 + i);
     }
-    assert_true(upstream_health_worked_ms(*state, "a/first") == INT64_MIN);
-    assert_int_equal(upstream_health_worked_ms(*state, "a/0"), NOW + 1);
+    assert_true(part_of(*state, "a/first").worked_ms == INT64_MIN);
+    assert_int_equal(part_of(*state, "a/0").worked_ms, NOW + 1);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make, drop)
@@ -227,6 +262,8 @@ int main(void)
         TEST(a_part_backs_off_after_failures_in_a_row),
         TEST(one_call_tries_when_the_back_off_is_over),
         TEST(no_back_off_is_longer_than_its_bound),
+        TEST(calls_that_fail_together_make_one_back_off),
+        TEST(failures_without_an_answer_are_counted_apart),
         TEST(what_worked_last_is_known),
         TEST(failing_parts_are_shown_newest_first),
         TEST(the_parts_kept_are_bounded),
