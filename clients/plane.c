@@ -364,7 +364,7 @@ static void probe_send(struct plane_call *call, struct probe *probe)
     const char *const path[] = {"projects", probe->project_id, "states", "", NULL};
     static const char *const query[] = {"per_page", "1", "cursor", "1:0:0", "fields", "id", NULL};
     AUTO_FREE char *url = fetch_url(call->plane->workspace_url, path, query);
-    exchange_begin(call, probe->project_id, url, LIMIT_ANSWER_PLANE_PAGE, probe);
+    exchange_begin(call, probe->project_id, url, LIMIT_ANSWER_PLANE_PROBE, probe);
 }
 
 static void probe_take(struct plane_call *call)

@@ -42,6 +42,7 @@
 #define LIMIT_ANSWER_DOCUMENT ((size_t)1024 * 1024) /* what a replayed event is made of */
 #define LIMIT_ANSWER_PLANE_PAGE ((size_t)2 * 1024 * 1024)
 #define LIMIT_ANSWER_PLANE_ISSUE ((size_t)1024 * 1024)
+#define LIMIT_ANSWER_PLANE_PROBE ((size_t)64 * 1024)
 #define LIMIT_ANSWER_PLANE_ACTIVITIES ((size_t)1024 * 1024)
 #define LIMIT_ANSWER_TELEGRAM ((size_t)128 * 1024)
 #define LIMIT_ANSWER_ORCHESTRATOR ((size_t)64 * 1024)

@@ -534,6 +534,182 @@ static void threads_share_one_budget_and_take_turns(void **state)
     json_decref(requests);
 }
 
+/* ---- down ------------------------------------------------------------------------------------------- */
+
+enum { MANY = 6 };
+
+static char many_ids[MANY][UUID_TEXT_LEN + 1];
+static const char *many[MANY];
+
+/* Projects, of which the last worked last. */
+static void add_many(struct plane_scene *scene, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        snprintf(many_ids[i], sizeof many_ids[i], "%08zx-aaaa-4bbb-8ccc-222222222222", i + 1);
+        many[i] = many_ids[i];
+        sandbox_tell(scene->sandbox, "plane", "{'projects':[{'identifier':'M%zu','id':'%s'}]}", i, many[i]);
+    }
+}
+
+static enum plane_result ask_of(struct plane_scene *scene, size_t i)
+{
+    struct plane_states states;
+    enum plane_result result = plane_states(&scene->call, many[i], &states, &scene->why);
+    if (result == PLANE_OK)
+        plane_states_done(&states);
+    return result;
+}
+
+/* In another millisecond than anything before: what came first is told by times. */
+static enum plane_result ask_later(struct plane_scene *scene, size_t i)
+{
+    for (int64_t now_ms = clock_mono_ms(); clock_mono_ms() == now_ms;)
+        ;
+    return ask_of(scene, i);
+}
+
+static size_t asked_of(struct plane_scene *scene, size_t i)
+{
+    AUTO_FREE char *glob = mem_printf("GET /plane/*/%s/*", many[i]);
+    return sandbox_asked(scene->sandbox, glob);
+}
+
+static size_t asked_of_all(struct plane_scene *scene)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < MANY; i++)
+        n += many[i] ? asked_of(scene, i) : 0;
+    return n;
+}
+
+static void assert_asked(struct plane_scene *scene, const size_t *before, const char *asked)
+{
+    for (size_t i = 0; i < MANY; i++)
+        assert_int_equal(asked_of(scene, i) - before[i], asked[i] - '0');
+}
+
+static void note_asked(struct plane_scene *scene, size_t ret[MANY])
+{
+    for (size_t i = 0; i < MANY; i++)
+        ret[i] = asked_of(scene, i);
+}
+
+static void break_many(struct plane_scene *scene)
+{
+    add_many(scene, MANY);
+    for (size_t i = 0; i < MANY; i++)
+        assert_int_equal(ask_later(scene, i), PLANE_OK);
+    scene_call(scene, true);
+    sandbox_tell(scene->sandbox, "faults", "{'path':'/plane/*','kind':'status','status':500}");
+    assert_false(plane_probe(&scene->call, many, MANY)); /* it is not down */
+    for (size_t i = 0; i < UPSTREAM_PARTS_DOWN; i++)
+        assert_int_equal(ask_later(scene, i), PLANE_DOWN);
+}
+
+static void a_plane_that_is_down_is_asked_four_things_in_a_pass(void **state)
+{
+    struct plane_scene *scene = *state;
+    size_t before[MANY];
+    struct plane_budget budget, after;
+    break_many(scene);
+    assert_health(scene, false, "Plane answered 500");
+    note_asked(scene, before);
+    assert_false(plane_probe(&scene->call, many, MANY));
+    assert_asked(scene, before, "001111"); /* those that worked last */
+    plane_budget(scene->plane, &budget);
+    for (size_t i = 0; i < MANY; i++)
+        assert_int_equal(ask_of(scene, i), PLANE_SPARED);
+    assert_words(scene, "the host is down");
+    assert_false(plane_probe(&scene->call, many, MANY));
+    assert_asked(scene, before, "001111");
+    plane_budget(scene->plane, &after);
+    assert_int_equal(after.left, budget.left);
+    for (size_t pass = 2; pass < 5; pass++) {
+        scene_call(scene, true);
+        size_t so_far = asked_of_all(scene);
+        assert_false(plane_probe(&scene->call, many, MANY));
+        for (size_t i = 0; i < MANY; i++)
+            assert_int_equal(ask_of(scene, i), PLANE_SPARED);
+        assert_int_equal(asked_of_all(scene) - so_far, UPSTREAM_PROBES);
+    }
+}
+
+static void a_plane_that_is_up_again_is_asked_as_before_in_the_same_pass(void **state)
+{
+    struct plane_scene *scene = *state;
+    break_many(scene);
+    assert_false(plane_probe(&scene->call, many, MANY));
+    json_decref(sandbox_told(scene->sandbox, "DELETE", "faults", NULL));
+    assert_int_equal(ask_of(scene, 0), PLANE_SPARED); /* in this pass nothing else is tried */
+    scene_call(scene, true);
+    assert_true(plane_probe(&scene->call, many, MANY));
+    for (size_t i = 0; i < MANY; i++)
+        assert_int_equal(ask_of(scene, i), PLANE_OK);
+    assert_health(scene, true, "");
+    assert_false(plane_probe(&scene->call, many, MANY));
+}
+
+static void one_of_four_that_answers_is_enough(void **state)
+{
+    struct plane_scene *scene = *state;
+    break_many(scene);
+    json_decref(sandbox_told(scene->sandbox, "DELETE", "faults", NULL));
+    for (size_t i = 0; i < MANY; i++)
+        if (i != 4)
+            sandbox_tell(scene->sandbox, "faults", "{'path':'/plane/*/%s/*','kind':'status','status':500}",
+                         many[i]);
+    assert_true(plane_probe(&scene->call, many, MANY));
+    assert_int_equal(ask_of(scene, 0), PLANE_DOWN);
+    assert_int_equal(ask_of(scene, 4), PLANE_OK);
+    assert_int_equal(ask_of(scene, 5), PLANE_DOWN);
+    assert_health(scene, true, "");
+}
+
+static void the_four_things_are_asked_side_by_side_and_end_when_told(void **state)
+{
+    struct plane_scene *scene = *state;
+    size_t before[MANY];
+    break_many(scene);
+    json_decref(sandbox_told(scene->sandbox, "DELETE", "faults", NULL));
+    sandbox_tell(scene->sandbox, "faults", "{'path':'/plane/*','kind':'hang'}");
+    note_asked(scene, before);
+    scene->call.deadline_ms = clock_mono_ms() + 1000;
+    assert_false(plane_probe(&scene->call, many, MANY));
+    assert_asked(scene, before, "001111");
+    json_t *requests = sandbox_told(scene->sandbox, "GET", "requests", NULL);
+    assert_int_equal(json_get_int(requests, "max_in_flight", -1), UPSTREAM_PROBES);
+    json_decref(requests);
+    assert_health(scene, false, "Plane answered 500"); /* the pass's time was over, not Plane's */
+    sandbox_tell(scene->sandbox, "release", NULL);
+}
+
+static void of_one_project_every_question_is_asked(void **state)
+{
+    struct plane_scene *scene = *state;
+    add_many(scene, 1);
+    sandbox_tell(scene->sandbox, "faults", "{'path':'/plane/*','kind':'status','status':500}");
+    for (size_t i = 0; i < 20; i++)
+        assert_int_equal(ask_of(scene, 0), PLANE_DOWN);
+    assert_int_equal(asked_of(scene, 0), 20);
+}
+
+static void of_two_projects_both_must_fail_and_of_three_all(void **state)
+{
+    struct plane_scene *scene = *state;
+    add_many(scene, 3);
+    sandbox_tell(scene->sandbox, "faults", "{'path':'/plane/*','kind':'status','status':500}");
+    plane_in_use(scene->plane, many[2]); /* is about to be asked */
+    assert_int_equal(ask_of(scene, 0), PLANE_DOWN);
+    assert_int_equal(ask_of(scene, 1), PLANE_DOWN);
+    assert_int_equal(ask_of(scene, 0), PLANE_DOWN);
+    assert_int_equal(ask_of(scene, 1), PLANE_DOWN);
+    assert_int_equal(ask_of(scene, 2), PLANE_DOWN); /* and so Plane is */
+    scene_call(scene, true);
+    assert_false(plane_probe(&scene->call, many, 3));
+    assert_int_equal(ask_of(scene, 0), PLANE_SPARED);
+    assert_int_equal(ask_of(scene, 2), PLANE_SPARED);
+}
+
 /* ---- the end ---------------------------------------------------------------------------------------------
  */
 
@@ -604,6 +780,12 @@ int main(void)
         IN_SANDBOX(every_form_of_refusal_is_heeded),
         IN_SANDBOX(threads_share_one_budget_and_take_turns),
         IN_SANDBOX(a_call_under_way_and_one_that_waits_for_its_turn_end_when_told),
+        IN_SANDBOX(a_plane_that_is_down_is_asked_four_things_in_a_pass),
+        IN_SANDBOX(a_plane_that_is_up_again_is_asked_as_before_in_the_same_pass),
+        IN_SANDBOX(one_of_four_that_answers_is_enough),
+        IN_SANDBOX(the_four_things_are_asked_side_by_side_and_end_when_told),
+        IN_SANDBOX(of_one_project_every_question_is_asked),
+        IN_SANDBOX(of_two_projects_both_must_fail_and_of_three_all),
         IN_SCRIPT(a_passed_deadline_says_nothing_of_plane),
     };
     plane_scene_prepare();
