@@ -20,6 +20,7 @@
 #include "tests/support/sqlite_file.h"
 
 #define A "aaaaaaaa-1111-4111-8111-111111111111"
+#define B "bbbbbbbb-2222-4222-8222-222222222222"
 #define S ((int64_t)1000000)
 
 static struct pass_scene bench;
@@ -31,16 +32,38 @@ static const char *lookup(const char *name)
     return strcmp(name, "ORCH_PROJECTS_JSON") == 0 ? projects : NULL;
 }
 
-static int set_up(void **state)
+static const char *lookup_two(const char *name)
 {
-    (void)state;
+    static const char projects[] =
+        "[{\"repo\":\"acme/app\",\"plane_project_id\":\"" A "\",\"prefix\":\"ORCH\"},"
+        "{\"repo\":\"acme/shop\",\"plane_project_id\":\"" B "\",\"prefix\":\"SHOP\"}]";
+    return strcmp(name, "ORCH_PROJECTS_JSON") == 0 ? projects : NULL;
+}
+
+static void open_scene(const char *(*projects)(const char *name))
+{
     static const char *const names[] = {"Backlog", "In Progress", "Approved", "Rejected"};
     facts_clear();
     issues_clear();
-    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         issues_state(A, names[i]);
+        issues_state(B, names[i]);
+    }
     facts_head("main", "mainsha");
-    pass_scene_open(&bench, lookup);
+    pass_scene_open(&bench, projects);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    open_scene(lookup);
+    return 0;
+}
+
+static int set_up_two(void **state)
+{
+    (void)state;
+    open_scene(lookup_two);
     return 0;
 }
 
@@ -80,18 +103,25 @@ static void add_started(int64_t number)
 }
 
 /* An issue with a verdict, and its task at the human gate. */
-static void add_verdict(int64_t number, const char *state)
+static void add_verdict_of(const char *project, int64_t number, const char *state)
 {
     char sql[512], activity[UUID_TEXT_LEN + 9];
-    issues_put(A, number, state, ago_us(3600 + number));
+    bool first = strcmp(project, A) == 0;
+    issues_put(project, number, state, ago_us(3600 + number));
     snprintf(activity, sizeof activity, "cccccccc-0000-4000-8000-%012lld", (long long)number);
-    issues_change(A, number, activity, state, ago_us(3600 + number));
+    issues_change(project, number, activity, state, ago_us(3600 + number));
     snprintf(sql, sizeof sql,
              "INSERT INTO tasks (id, plane_id, work_item_id, title, repo, branch, stage, created_at, "
-             "updated_at) VALUES (%lld, '%s', 'ORCH-%lld', 't', 'acme/app', 'b', 'analysis', datetime('now', "
-             "'-1 day'), datetime('now', '-1 day'))",
-             (long long)number, issues_id(number), (long long)number);
+             "updated_at) VALUES (%lld, '%s', '%s-%lld', 't', 'acme/%s', 'b%lld', 'analysis', "
+             "datetime('now', '-1 day'), datetime('now', '-1 day'))",
+             (long long)number, issues_id(number), first ? "ORCH" : "SHOP", (long long)number,
+             first ? "app" : "shop", (long long)number);
     sqlite_file_exec(sql);
+}
+
+static void add_verdict(int64_t number, const char *state)
+{
+    add_verdict_of(A, number, state);
 }
 
 static json_t *run_pass(struct pass_request request)
@@ -426,7 +456,125 @@ static void of_the_verdicts_beyond_the_limit_none_is_asked_about(void **state)
                        "6,7");
 }
 
+/* ---- a call that fails
+ * --------------------------------------------------------------------------------------------------- */
+
+static void one_issue_that_fails_is_unknown_and_stops_no_other(void **state)
+{
+    (void)state;
+    static const enum plane_result failures[] = {PLANE_DOWN, PLANE_FAILED};
+    for (size_t i = 0; i < ARRAY_LEN(failures); i++) {
+        int64_t first = 1 + 10 * (int64_t)i;
+        for (int64_t n = first; n < first + 5; n++)
+            add_verdict(n, "Approved");
+        issues_break(A, first + 4, failures[i]); /* the oldest */
+        json_t *report = run_pass(by_timer);
+        assert_int_equal(json_get_int(json_object_get(report, "plane"), "approved", 0), 4);
+        assert_int_equal(json_get_int(json_object_get(report, "plane"), "errors", -1), 0);
+        assert_string_equal(outcome(report, first + 4), "unknown");
+        assert_string_equal(outcome(run_pass(by_timer), first + 4), ""); /* it rests */
+        assert_string_equal(outcome(run_pass(forced), first + 4), "unknown");
+        issues_break(A, first + 4, PLANE_OK);
+        assert_string_equal(outcome(run_pass(forced), first + 4), "approved");
+    }
+}
+
+static void a_project_that_cannot_be_read_stops_neither_the_other_nor_what_is_known_of_it(void **state)
+{
+    (void)state;
+    add_verdict(1, "Approved");
+    issues_put(A, 1, NULL, ago_us(5)); /* seen, and young */
+    assert_int_equal(counted(run_pass(by_timer), "errors"), 0);
+    add_verdict_of(B, 2, "Approved");
+    issues_fail(A, PLANE_DOWN, 1);
+    json_t *report = run_pass(at_once);
+    assert_int_equal(json_get_int(json_object_get(report, "plane"), "errors", -1), 1);
+    assert_int_equal(counted(report, "approved"), 2);
+}
+
+/* Ten issues hang, and a pass has time for six of them: the healthy ones, which are younger, have their turn
+ * in the second pass, whoever asks for it. */
+static void healthy_after_hanging(struct pass_request request)
+{
+    for (int64_t n = 1; n <= 14; n++)
+        add_verdict(n, n <= 4 ? "Approved" : "Rejected"); /* 14 is the oldest */
+    for (int64_t n = 5; n <= 14; n++)
+        issues_break(A, n, PLANE_DOWN);
+    issues_patience(6);
+    (void)counted(run_pass(request), "approved");
+    (void)counted(run_pass(request), "approved");
+    sqlite_file_assert(
+        "SELECT group_concat(id) FROM (SELECT id FROM tasks WHERE stage = 'architecture' ORDER "
+        "BY id)",
+        "1,2,3,4");
+    for (int64_t n = 5; n <= 14; n++)
+        issues_break(A, n, PLANE_OK);
+    assert_int_equal(counted(run_pass(forced), "rejected"), 10);
+}
+
+static void ten_that_hang_delay_healthy_ones_by_one_pass(void **state)
+{
+    (void)state;
+    healthy_after_hanging(by_timer);
+}
+
+static void ten_that_hang_delay_healthy_ones_by_one_forced_pass(void **state)
+{
+    (void)state;
+    healthy_after_hanging(forced);
+}
+
+static void a_project_whose_issues_hang_leaves_the_others_their_turn(void **state)
+{
+    (void)state;
+    for (int64_t n = 1; n <= 10; n++)
+        add_verdict(n, "Approved");
+    for (int64_t n = 1; n <= 10; n++)
+        issues_break(A, n, PLANE_DOWN);
+    for (int64_t n = 21; n <= 30; n++)
+        add_verdict_of(B, n, "Approved");
+    issues_patience(6);
+    assert_int_equal(counted(run_pass(by_timer), "approved"), 10);
+    sqlite_file_assert("SELECT count(*) FROM tasks WHERE id > 20 AND stage = 'architecture'", "10");
+}
+
+static void a_start_whose_issue_fails_stops_no_other(void **state)
+{
+    (void)state;
+    for (int64_t n = 1; n <= 3; n++) {
+        issues_put(A, n, "In Progress", ago_us(300)); /* young: to be confirmed when it has rested */
+        issues_put(B, n + 20, "In Progress", ago_us(300));
+    }
+    (void)counted(run_pass(by_timer), "started");
+    for (int64_t n = 100; n < 600; n++) { /* so that they are on no page that is worth reading */
+        issues_put(A, n, "Backlog", ago_us(n == 100 ? 0 : 150));
+        issues_put(B, n + 1000, "Backlog", ago_us(n == 100 ? 0 : 150));
+    }
+    (void)counted(run_pass(by_timer), "started");
+    issues_break(A, 2, PLANE_DOWN);
+    json_t *report = run_pass(at_once);
+    assert_int_equal(json_get_int(json_object_get(report, "plane"), "started", 0), 5);
+    assert_string_equal(outcome(report, 2), "unknown");
+}
+
+static void a_pass_about_one_task_says_that_its_issue_could_not_be_read(void **state)
+{
+    (void)state;
+    add_verdict(1, "Approved");
+    add_verdict(2, "Approved");
+    sqlite_file_exec("UPDATE tasks SET stage = 'review' WHERE id = 2");
+    struct pass_request one = forced;
+    for (one.task_id = 1; one.task_id <= 2; one.task_id++) {
+        issues_break(A, one.task_id, PLANE_DOWN);
+        assert_string_equal(outcome(run_pass(one), one.task_id), one.task_id == 1 ? "unknown" : "");
+    }
+    issues_break(A, 1, PLANE_OK);
+    one.task_id = 1;
+    assert_string_equal(outcome(run_pass(one), 1), "approved");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST_TWO(name) cmocka_unit_test_setup_teardown(name, set_up_two, tear_down)
 
 int main(void)
 {
@@ -449,6 +597,13 @@ int main(void)
         TEST(observing_asks_less_and_less_often_until_it_may_heal),
         TEST(a_handled_verdict_is_asked_about_once),
         TEST(of_the_verdicts_beyond_the_limit_none_is_asked_about),
+        TEST(one_issue_that_fails_is_unknown_and_stops_no_other),
+        TEST_TWO(a_project_that_cannot_be_read_stops_neither_the_other_nor_what_is_known_of_it),
+        TEST(ten_that_hang_delay_healthy_ones_by_one_pass),
+        TEST(ten_that_hang_delay_healthy_ones_by_one_forced_pass),
+        TEST_TWO(a_project_whose_issues_hang_leaves_the_others_their_turn),
+        TEST_TWO(a_start_whose_issue_fails_stops_no_other),
+        TEST(a_pass_about_one_task_says_that_its_issue_could_not_be_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
