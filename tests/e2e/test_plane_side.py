@@ -377,6 +377,98 @@ def test_a_plane_that_breaks_is_named_and_the_gates_go_on_and_nothing_is_lost(da
     assert log.count("Plane cannot be read") == 1 and log.count("Plane can be read again") == 1
 
 
+BROKEN_ISSUE = {"500": {"kind": "status", "status": 500, "json": {"error": "Something went wrong please try again later"}},
+                "HTML": {"kind": "status", "status": 502, "html": "<h1>Bad Gateway</h1>"}, "hang": {"kind": "hang"},
+                "hang-up": {"kind": "close"}, "cut": {"kind": "cut", "bytes": 40}, "drip": {"kind": "drip", "bytes": 1, "ms": 200}}
+
+
+def approvals(database, plane, *numbers, prefix="ORCH", base=0):
+    plane.issues(*[{"number": n, "state": "Approved", "updated_ago": 9000 - n} for n in numbers], prefix=prefix)
+    for n in numbers:
+        seed_task(database, plane, f"{prefix}-{n}", "analysis", age=10000, id=base + n)
+
+
+def approved(database):
+    return {key for key, stage in stages(database).items() if stage == "architecture"}
+
+
+@on_sqlite
+@pytest.mark.parametrize("how", BROKEN_ISSUE)
+def test_one_issue_that_fails_delays_no_other(database, sandbox, make_service, tables, how):
+    plane = Plane(sandbox, "ORCH", "SHOP")
+    approvals(database, plane, 1, 2, 3)
+    approvals(database, plane, 1, 2, prefix="SHOP", base=100)
+    fault = BROKEN_ISSUE[how]
+    sandbox.fault(f"/plane/*/{plane.id_of('ORCH-1')}/activities/", fault["kind"], **{k: v for k, v in fault.items() if k != "kind"})
+    service = first_pass(make_service(**plane.settings(ORCH_UPSTREAM_TIMEOUT_S="1")).start())
+    report = newest_report(service)
+    assert outcomes(report) == {"ORCH-1": "unknown", **{key: "approved" for key in ("ORCH-2", "ORCH-3", "SHOP-1", "SHOP-2")}}
+    assert "activities of issue" in items(report)["ORCH-1"]["reason"] and "<" not in items(report)["ORCH-1"]["reason"]
+    assert report["plane"]["errors"] == 0 and service.status()["plane"]["projects"][0]["error"] is None
+    assert outcomes(service.run(side="plane")) == {"ORCH-1": "unknown"}
+    sandbox.heal()
+    assert outcomes(service.run(side="plane")) == {"ORCH-1": "approved"}
+
+
+@on_sqlite
+def test_an_issue_that_fails_backs_off_by_itself_and_is_healed_by_the_timer(database, sandbox, plane, tables, start):
+    approvals(database, plane, 1)
+    like = f"/plane/*/{plane.id_of('ORCH-1')}/activities/"
+    sandbox.fault(like, "status", status=500)
+    service = start(ORCH_RECONCILE_INTERVAL_S="5")
+    eventually(lambda: plane.asked(f"GET {like}*") >= 2, "another try", deadline_s=60)
+    sandbox.heal()
+    eventually(lambda: approved(database) == {"ORCH-1"}, "the approval", deadline_s=90)
+
+
+@on_sqlite
+def test_issues_that_hang_leave_the_healthy_ones_their_turn(database, sandbox, plane, tables, start):
+    approvals(database, plane, *range(1, 10))
+    for n in range(1, 6):  # the oldest
+        sandbox.fault(f"/plane/*/{plane.id_of(f'ORCH-{n}')}/activities/", "hang")
+    service = start(ORCH_UPSTREAM_TIMEOUT_S="1")
+    assert approved(database) == {f"ORCH-{n}" for n in range(6, 10)}
+    assert service.status()["plane"]["projects"][0]["error"] is None
+
+
+@on_sqlite
+@pytest.mark.parametrize("call", ["states/", "*-items/", "*"])
+def test_a_project_that_breaks_delays_no_other(database, sandbox, make_service, tables, call):
+    plane = Plane(sandbox, "BAD", "ORCH", "SHOP")
+    for at, prefix in enumerate(plane.prefixes):
+        approvals(database, plane, 1, 2, prefix=prefix, base=100 * at)
+    sandbox.fault(f"/plane/*/{plane.ids['BAD']}/{call}", "status", status=500)
+    service = first_pass(make_service(**plane.settings(ORCH_RECONCILE_INTERVAL_S="5")).start())
+    assert approved(database) == {"ORCH-1", "ORCH-2", "SHOP-1", "SHOP-2"}
+    status = service.status()
+    assert [bool(project["error"]) for project in status["plane"]["projects"]] == [True, False, False]
+    assert status["upstreams"]["plane"]["ok"] is True
+    sandbox.heal()
+    eventually(lambda: len(approved(database)) == 6, "the last project", deadline_s=90)
+
+
+@on_sqlite
+def test_a_plane_that_is_down_is_asked_four_things_a_pass_and_found_up_by_the_next(database, sandbox, make_service, tables):
+    plane = Plane(sandbox, *[f"P{n}" for n in range(6)])
+    service = first_pass(make_service(**plane.settings(ORCH_UPSTREAM_TIMEOUT_S="1")).start())
+    assert service.status()["upstreams"]["plane"] == {"ok": True}
+    for at, prefix in enumerate(plane.prefixes):
+        approvals(database, plane, 1, prefix=prefix, base=100 * at)
+    sandbox.fault("/plane/*", "hang")
+    assert service.run(side="plane")["plane"]["errors"] == 6
+    for _ in range(2):
+        asked = plane.asked()
+        report = service.run(side="plane")
+        assert plane.asked() - asked == 4 and report["plane"]["errors"] == 6 and report["duration_ms"] < 30000
+    status = service.status()
+    assert status["upstreams"]["plane"]["ok"] is False and "timed out" in status["upstreams"]["plane"]["error"]
+    assert all("down" in project["error"] or "timed out" in project["error"] for project in status["plane"]["projects"])
+    sandbox.heal()
+    report = service.run(side="plane")
+    assert len(approved(database)) == 6 and report["plane"]["errors"] == 0
+    assert service.status()["upstreams"]["plane"] == {"ok": True}
+
+
 # ---- Plane's budget ----
 
 
