@@ -100,6 +100,8 @@ struct exchange {
 struct book {
     struct fetch_inbox *inbox;
     int64_t deadline_ms;
+    struct book_asker asker;
+    bool unasked; /* what is settled now is settled by an answer that was never asked for */
     atomic_bool aborted;
     struct arena arena;
     size_t exchanges;
@@ -136,6 +138,16 @@ void book_free(struct book *book)
     free(book->waiters);
     arena_done(&book->arena);
     free(book);
+}
+
+void book_asked_by(struct book *book, const struct book_asker *asker)
+{
+    book->asker = *asker;
+}
+
+void book_gather(struct book *book)
+{
+    fetch_gather(book->inbox);
 }
 
 void book_bell(struct book *book, book_bell_fn *ring, void *arg)
@@ -307,6 +319,7 @@ void book_settle(struct book *book, struct question *question, enum fact_state s
     assert(question->fact->state == FACT_PENDING && state != FACT_PENDING);
     question->fact->state = state;
     question->fact->words = state == FACT_KNOWN ? NULL : words;
+    question->fact->unasked = book->unasked && state == FACT_FAILED;
     for (struct question_waiter *entry = question->waiters; entry; entry = entry->next)
         waiter_ready(book, entry->waiter);
     question->waiters = NULL;
@@ -318,8 +331,7 @@ void book_settle(struct book *book, struct question *question, enum fact_state s
 
 /* ---- exchanges --------------------------------------------------------------------------------------- */
 
-static void exchange_send(struct book *book, struct fetch_request *request, book_answered_fn *answered,
-                          void *arg)
+void book_send(struct book *book, const struct fetch_request *request, book_answered_fn *answered, void *arg)
 {
     if (atomic_load(&book->aborted)) {
         const struct fetch_answer stopped = {.result = FETCH_ABORTED, .words = "stopped"};
@@ -330,32 +342,15 @@ static void exchange_send(struct book *book, struct fetch_request *request, book
     exchange->answered = answered;
     exchange->arg = arg;
     book->exchanges++;
-    request->deadline_ms = book->deadline_ms;
-    request->tag = exchange;
-    fetch_send(book->inbox, request);
+    struct fetch_request sent = *request;
+    sent.deadline_ms = book->deadline_ms;
+    sent.pass = book->asker.pass;
+    sent.forced = book->asker.forced;
+    sent.waited_for = book->asker.waited_for;
+    sent.tag = exchange;
+    fetch_send(book->inbox, &sent);
     if (atomic_load(&book->aborted)) /* between the look above and the sending */
         fetch_inbox_abort(book->inbox);
-}
-
-void book_send(struct book *book, enum fetch_upstream upstream, const char *url, const char *const *headers,
-               size_t answer_max, book_answered_fn *answered, void *arg)
-{
-    struct fetch_request request = {
-        .upstream = upstream, .method = "GET", .url = url, .headers = headers, .answer_max = answer_max};
-    exchange_send(book, &request, answered, arg);
-}
-
-void book_post(struct book *book, enum fetch_upstream upstream, const char *url, const char *const *headers,
-               const char *body, size_t answer_max, book_answered_fn *answered, void *arg)
-{
-    struct fetch_request request = {.upstream = upstream,
-                                    .method = "POST",
-                                    .url = url,
-                                    .headers = headers,
-                                    .body = body,
-                                    .body_len = strlen(body),
-                                    .answer_max = answer_max};
-    exchange_send(book, &request, answered, arg);
 }
 
 enum book_step book_next(struct book *book, int64_t wait_ms, void **ret_waiter)
@@ -375,7 +370,9 @@ enum book_step book_next(struct book *book, int64_t wait_ms, void **ret_waiter)
         if (!answer)
             return BOOK_NOTHING_YET;
         struct exchange *exchange = answer->tag;
+        book->unasked = answer->result == FETCH_NOT_ASKED;
         exchange->answered(book, exchange->arg, answer);
+        book->unasked = false;
         fetch_answer_free(answer);
     }
 }

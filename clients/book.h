@@ -32,11 +32,24 @@ struct fact {
     const char *
         words; /* FACT_FAILED and FACT_ABSENT: "Gitea timed out after 10 s", "Gitea answered 502 with HTML" */
     const char *url; /* what was asked, for a person; never holds a secret */
+    bool unasked;    /* FACT_FAILED without a call: its upstream is left alone for now */
 };
 
 /* book_new: questions are answered FACT_FAILED once clock_mono_ms() has passed deadline_ms. `fetch` must
  * outlive it. */
 struct book *book_new(struct fetch *fetch, int64_t deadline_ms);
+/* book_asked_by: whom it asks for, see struct fetch_request. Without it the book is a pass of its own that no
+ * person asked or waits for. Before the first question. */
+struct book_asker {
+    uint64_t pass;
+    bool forced, waited_for;
+};
+void book_asked_by(struct book *book, const struct book_asker *asker);
+
+/* book_gather: what is asked waits for the next book_next, so that the fetcher chooses among all of it.
+ * Before the first question. */
+void book_gather(struct book *book);
+
 /* book_free: abandons what is under way. NULL is fine. */
 void book_free(struct book *book);
 

@@ -48,15 +48,11 @@ void book_after(struct book *book, struct question *question, question_fn *fn, v
  * FACT_KNOWN. Once. */
 void book_settle(struct book *book, struct question *question, enum fact_state state, const char *words);
 
-/* book_send: asks the outside by GET, for a body of at most answer_max bytes; `answered` is called once, with
- * an answer that is valid until it returns. */
+/* book_send: asks the outside, by the deadline and on behalf of the book's asker; what names these in
+ * `request` is ignored. `answered` is called once, with an answer that is valid until it returns. A POST is
+ * sent once at most; one without an answer may have been carried out. */
 typedef void book_answered_fn(struct book *book, void *arg, const struct fetch_answer *answer);
-void book_send(struct book *book, enum fetch_upstream upstream, const char *url, const char *const *headers,
-               size_t answer_max, book_answered_fn *answered, void *arg);
-/* book_post: the same by POST, with a JSON body. It is sent once at most; one without an answer may have been
- * carried out. */
-void book_post(struct book *book, enum fetch_upstream upstream, const char *url, const char *const *headers,
-               const char *body, size_t answer_max, book_answered_fn *answered, void *arg);
+void book_send(struct book *book, const struct fetch_request *request, book_answered_fn *answered, void *arg);
 
 struct arena *book_arena(struct book *book);
 

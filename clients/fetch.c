@@ -193,6 +193,7 @@ void fetch_job_free(struct fetch_job *job)
     upstream_health_free(job->health);
     curl_slist_free_all(job->headers);
     free(job->part_name);
+    free(job->secret);
     free(job->method);
     free(job->url);
     free(job->origin);
@@ -212,6 +213,7 @@ void fetch_send(struct fetch_inbox *inbox, const struct fetch_request *request)
     job->health = upstream_health_ref(request->health);
     job->part_name = mem_dup(request->part);
     job->judge = request->judge ? request->judge : fetch_judge;
+    job->secret = mem_dup(request->secret);
     job->pass = request->pass ? request->pass : inbox->pass;
     job->forced = request->forced;
     job->waited_for = request->waited_for;

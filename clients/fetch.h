@@ -85,6 +85,7 @@ struct fetch_request {
     struct upstream_health *health; /* whose calls this is one of; NULL: that of its scheme, host and port */
     const char *part;      /* of the upstream: a repository, a project, each with one spelling; NULL */
     fetch_judge_fn *judge; /* NULL: fetch_judge */
+    const char *secret;    /* an answer that holds it is quoted in no recorded error; NULL: none */
     uint64_t pass;         /* fetch_pass(): calls of one pass share what it may ask of a host that is
                               down; 0: the inbox is a pass of its own */
     bool forced;           /* a person asked for this pass: back-offs from before do not hold it up */

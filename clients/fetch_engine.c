@@ -71,7 +71,11 @@ static enum fetch_sign sign_of(const struct fetch *fetch, const struct fetch_job
     if (answer->result == FETCH_ABORTED ||
         (answer->result == FETCH_TIMED_OUT && job->limit_ms < fetch->timeout_ms / 2))
         return FETCH_SIGN_NONE;
-    return job->judge(answer, error, size);
+    enum fetch_sign sign = job->judge(answer, error, size);
+    if (job->secret && answer->body &&
+        memmem(answer->body, answer->body_len, job->secret, strlen(job->secret)))
+        snprintf(error, size, "answered %d", answer->status);
+    return sign;
 }
 
 /* The one place where an exchange is recorded. */

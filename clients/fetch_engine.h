@@ -60,6 +60,7 @@ struct fetch_job {
     struct upstream_health *health; /* a reference; NULL: its host's own */
     char *part_name;                /* may be NULL */
     fetch_judge_fn *judge;
+    char *secret; /* may be NULL */
     uint64_t pass;
     bool forced, waited_for;
     int64_t sent_ms;

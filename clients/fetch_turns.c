@@ -3,7 +3,7 @@
  * A part may have `window` exchanges in flight: a few at first, one more with each success, a few again after
  * a failure; so a part that hangs holds a few slots, however much is to be asked about it, and one that
  * answers soon has them all. While other parts wait it has half of the slots at most. Some slots are kept for
- * calls that a person waits for; a part that worked just now may use them too. */
+ * calls that a person waits for, which no window holds up; a part that worked just now may use them too. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -304,7 +304,7 @@ static bool has_slot(const struct fetch *fetch, const struct fetch_host *host, c
     const struct fetch_part *part = job->part;
     if (!has_room(fetch, host, job))
         return false;
-    unsigned limit = part->window;
+    unsigned limit = job->waited_for ? fetch->per_host : part->window;
     if (host->waiting > part->waiting)
         limit = min_u(limit, max_u(1, fetch->per_host / 2));
     if (part->flying >= limit)

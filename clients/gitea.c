@@ -8,16 +8,16 @@
  * segment, "/" in it included, is sent percent-encoded. */
 #include "clients/gitea.h"
 
-#include <pthread.h>
+#include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "clients/base/limits.h"
-#include "clients/base/metric.h"
 #include "clients/base/text.h"
 #include "clients/gitea_io.h"
+#include "clients/upstream_health.h"
 
 #define WHAT_MAX ((size_t)200)
 
@@ -25,8 +25,7 @@ struct gitea {
     char *api; /* NULL: not set up */
     char *token, *authorization;
     const char *headers[3], *post_headers[4];
-    pthread_mutex_t lock; /* guards health */
-    struct gitea_health health;
+    struct upstream_health *health; /* NULL: not set up */
 };
 
 static const char not_set[] = "ORCH_GITEA_URL is not set";
@@ -61,11 +60,8 @@ enum err gitea_new(const char *base_url, const char *token, struct gitea **ret, 
     }
     gitea->post_headers[0] = "Content-Type: application/json";
     memcpy(gitea->post_headers + 1, gitea->headers, sizeof gitea->headers);
-    pthread_mutex_init(&gitea->lock, NULL);
-    gitea->health.ok = url != NULL;
-    gitea->health.since_us = clock_wall_us();
-    if (!url)
-        snprintf(gitea->health.words, sizeof gitea->health.words, "%s", not_set);
+    if (url)
+        gitea->health = upstream_health_new();
     *ret = gitea;
     return ERR_OK;
 }
@@ -74,7 +70,7 @@ void gitea_free(struct gitea *gitea)
 {
     if (!gitea)
         return;
-    pthread_mutex_destroy(&gitea->lock);
+    upstream_health_free(gitea->health);
     free(gitea->api);
     free(gitea->token);
     free(gitea->authorization);
@@ -86,24 +82,9 @@ bool gitea_configured(const struct gitea *gitea)
     return gitea->api != NULL;
 }
 
-void gitea_health(struct gitea *gitea, struct gitea_health *ret)
+struct upstream_health *gitea_health(const struct gitea *gitea)
 {
-    pthread_mutex_lock(&gitea->lock);
-    *ret = gitea->health;
-    pthread_mutex_unlock(&gitea->lock);
-}
-
-static void health_learn(struct gitea *gitea, const struct fetch_answer *answer)
-{
-    if (answer->result == FETCH_ABORTED) /* our own doing */
-        return;
-    struct gitea_health seen = {0};
-    seen.ok = gitea_answer_health(answer, seen.words, sizeof seen.words);
-    pthread_mutex_lock(&gitea->lock);
-    seen.since_us = seen.ok == gitea->health.ok ? gitea->health.since_us : clock_wall_us();
-    gitea->health = seen;
-    pthread_mutex_unlock(&gitea->lock);
-    metric_set(METRIC_UPSTREAM_UP, "gitea", seen.ok);
+    return gitea->health;
 }
 
 /* ---- asking ------------------------------------------------------------------------------------------ */
@@ -144,15 +125,12 @@ struct ask {
     const char *what;
     gitea_replied_fn *replied;
     void *arg;
-    bool if_allowed;
 };
 
 static void ask_answered(struct book *book, void *arg, const struct fetch_answer *answer)
 {
     struct ask *ask = arg;
     struct gitea_reply reply;
-    if (!ask->if_allowed || answer->status != 403)
-        health_learn(ask->gitea, answer);
     gitea_reply_read(answer, ask->what, book_arena(book), &reply);
     /* A proxy that quotes what it got; of its words a part may be left, and of the token in them. */
     if (reply.words && ask->gitea->token && answer->body && strstr(answer->body, ask->gitea->token))
@@ -178,22 +156,56 @@ static struct ask *ask_new(struct book *book, struct gitea *gitea, const char *u
     return ask;
 }
 
+/* The repository that a URL is about, as a part of Gitea's health: Gitea does not tell case apart. NULL:
+ * none. */
+static const char *part_of(struct arena *arena, const struct gitea *gitea, const char *url)
+{
+    static const char repos[] = "/repos/";
+    size_t len = strlen(gitea->api);
+    if (strncmp(url, gitea->api, len) != 0 || strncmp(url + len, repos, strlen(repos)) != 0)
+        return NULL;
+    const char *owner = url + len + strlen(repos), *name = strchr(owner, '/');
+    if (!name)
+        return NULL;
+    len = (size_t)(name - owner) + 1 + strcspn(name + 1, "/?");
+    char *part = arena_printf(arena, "%.*s", (int)len, owner);
+    for (char *at = part; *at; at++)
+        *at = (char)tolower((unsigned char)*at);
+    return part;
+}
+
+static void ask_send(struct book *book, struct ask *ask, struct fetch_request *request)
+{
+    request->upstream = FETCH_TO_GITEA;
+    request->health = ask->gitea->health;
+    request->part = part_of(book_arena(book), ask->gitea, request->url);
+    book_send(book, request, ask_answered, ask);
+}
+
 void gitea_ask(struct book *book, struct gitea *gitea, const char *url, const char *what, size_t answer_max,
                gitea_replied_fn *replied, void *arg)
 {
     struct ask *ask = ask_new(book, gitea, url, what, replied, arg);
     if (ask)
-        book_send(book, FETCH_TO_GITEA, url, gitea->headers, answer_max, ask_answered, ask);
+        ask_send(book, ask,
+                 &(struct fetch_request){.method = "GET",
+                                         .url = url,
+                                         .headers = gitea->headers,
+                                         .answer_max = answer_max,
+                                         .judge = gitea_judge});
 }
 
 void gitea_ask_if_allowed(struct book *book, struct gitea *gitea, const char *url, const char *what,
                           size_t answer_max, gitea_replied_fn *replied, void *arg)
 {
     struct ask *ask = ask_new(book, gitea, url, what, replied, arg);
-    if (!ask)
-        return;
-    ask->if_allowed = true;
-    book_send(book, FETCH_TO_GITEA, url, gitea->headers, answer_max, ask_answered, ask);
+    if (ask)
+        ask_send(book, ask,
+                 &(struct fetch_request){.method = "GET",
+                                         .url = url,
+                                         .headers = gitea->headers,
+                                         .answer_max = answer_max,
+                                         .judge = gitea_judge_allowed});
 }
 
 void gitea_post(struct book *book, struct gitea *gitea, const char *url, const char *what, const char *body,
@@ -201,5 +213,12 @@ void gitea_post(struct book *book, struct gitea *gitea, const char *url, const c
 {
     struct ask *ask = ask_new(book, gitea, url, what, replied, arg);
     if (ask)
-        book_post(book, FETCH_TO_GITEA, url, gitea->post_headers, body, LIMIT_ANSWER_HEAD, ask_answered, ask);
+        ask_send(book, ask,
+                 &(struct fetch_request){.method = "POST",
+                                         .url = url,
+                                         .headers = gitea->post_headers,
+                                         .body = body,
+                                         .body_len = strlen(body),
+                                         .answer_max = LIMIT_ANSWER_HEAD,
+                                         .judge = gitea_judge});
 }

@@ -25,15 +25,9 @@ ATTR_NODISCARD enum err gitea_new(const char *base_url, const char *token, struc
 void gitea_free(struct gitea *gitea);
 bool gitea_configured(const struct gitea *gitea);
 
-/* gitea_health: the last answer of any thread: true, or false with words and since when (wall clock us).
- * Thread-safe. "Answered" is health, whatever the status below 500 and other than 401 and 403; the rest is
- * not. */
-struct gitea_health {
-    bool ok;
-    int64_t since_us;
-    char words[160];
-};
-void gitea_health(struct gitea *gitea, struct gitea_health *ret);
+/* gitea_health: by repository, in lower case; NULL where Gitea is not set up. It lives as long as `gitea`. */
+struct upstream_health;
+struct upstream_health *gitea_health(const struct gitea *gitea);
 
 /* The head commit of a branch (exactly a branch: never a tag or a sha of that name). FACT_ABSENT: no such
  * branch, or no such repo for this token. When many heads of one repo are wanted at once the branches are

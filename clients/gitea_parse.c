@@ -93,18 +93,33 @@ void gitea_reply_read(const struct fetch_answer *answer, const char *what, struc
     }
 }
 
-bool gitea_answer_health(const struct fetch_answer *answer, char *words, size_t size)
+/* Whether a 200 may be the API's: an object, a list, or the null of an empty one. */
+static bool begins_like_json(const struct fetch_answer *answer)
 {
-    if (answer->result == FETCH_ANSWERED && answer->status < 500 && answer->status != 401 &&
-        answer->status != 403)
-        return true;
+    const char *at = answer->body ? answer->body : "";
+    while (isspace((unsigned char)*at))
+        at++;
+    return *at == '{' || *at == '[' || strncmp(at, "null", 4) == 0;
+}
+
+enum fetch_sign gitea_judge(const struct fetch_answer *answer, char *error, size_t size)
+{
     if (answer->result != FETCH_ANSWERED)
-        snprintf(words, size, "%s", answer->words);
-    else if (*answer->content_type)
-        snprintf(words, size, "answered %d (%s)", answer->status, answer->content_type);
+        return fetch_judge(answer, error, size);
+    int status = answer->status;
+    if (status < 500 && status != 401 && status != 403 && status != 429 &&
+        (status != 200 || begins_like_json(answer)))
+        return FETCH_SIGN_GOOD;
+    if (*answer->content_type)
+        snprintf(error, size, "answered %d (%s)", status, answer->content_type);
     else
-        snprintf(words, size, "answered %d", answer->status);
-    return false;
+        snprintf(error, size, "answered %d", status);
+    return FETCH_SIGN_BAD;
+}
+
+enum fetch_sign gitea_judge_allowed(const struct fetch_answer *answer, char *error, size_t size)
+{
+    return answer->status == 403 ? FETCH_SIGN_NONE : gitea_judge(answer, error, size);
 }
 
 /* ---- members of many types --------------------------------------------------------------------------- */

@@ -23,8 +23,9 @@ struct gitea_reply {
 void gitea_reply_read(const struct fetch_answer *answer, const char *what, struct arena *arena,
                       struct gitea_reply *ret);
 
-/* gitea_answer_health: whether this answer shows Gitea well; if not, words of at most `size` bytes. */
-bool gitea_answer_health(const struct fetch_answer *answer, char *words, size_t size);
+/* gitea_judge: bad is what fetch_judge calls bad, 401, 403, and a 200 that does not begin like JSON.
+ * gitea_judge_allowed: the same, but a 403 shows nothing. */
+fetch_judge_fn gitea_judge, gitea_judge_allowed;
 
 /* A page of a list. */
 struct gitea_page {

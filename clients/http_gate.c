@@ -59,7 +59,7 @@ static void gate_answered(struct book *book, void *arg, const struct fetch_answe
     book_settle(book, &asked->question, words ? FACT_FAILED : FACT_KNOWN, words);
 }
 
-const struct http_gate *http_gate(struct book *book, const char *url)
+const struct http_gate *http_gate(struct book *book, const char *url, const char *repo)
 {
     static const char *const headers[] = {"Accept: application/json", NULL};
     AUTO_FREE char *key = mem_printf("http gate\n%s", url);
@@ -70,7 +70,14 @@ const struct http_gate *http_gate(struct book *book, const char *url)
         asked->question.fact = &asked->fact.fact;
         asked->fact.fact.url = arena_text(book_arena(book), shown);
         asked->fact.reason = "";
-        book_send(book, FETCH_TO_ORCHESTRATOR, url, headers, LIMIT_ANSWER_GATE, gate_answered, asked);
+        book_send(book,
+                  &(const struct fetch_request){.upstream = FETCH_TO_ORCHESTRATOR,
+                                                .part = repo,
+                                                .method = "GET",
+                                                .url = url,
+                                                .headers = headers,
+                                                .answer_max = LIMIT_ANSWER_GATE},
+                  gate_answered, asked);
     }
     book_wait(book, &asked->question);
     return &asked->fact;

@@ -14,7 +14,8 @@ struct http_gate {
     const char *reason; /* "" when none was given */
 };
 
-/* http_gate: `url` is complete (placeholders already filled in and percent-encoded); no token is sent. */
-const struct http_gate *http_gate(struct book *book, const char *url);
+/* http_gate: `url` is complete (placeholders already filled in and percent-encoded); no token is sent. `repo`
+ * is the part of the orchestrator that the call is about. */
+const struct http_gate *http_gate(struct book *book, const char *url, const char *repo);
 
 #endif

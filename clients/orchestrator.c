@@ -148,7 +148,7 @@ static void advance_headers(struct headers *headers, const struct orchestrator *
 
 void orchestrator_send(const struct orchestrator *orchestrator, struct fetch_inbox *inbox,
                        enum orchestrator_event event, const struct uuid_text *delivery, const char *body,
-                       int64_t deadline_ms, void *tag)
+                       const struct fetch_request *asker)
 {
     struct headers headers = {.n = 0};
     const char *url = orchestrator->gitea_url;
@@ -162,16 +162,16 @@ void orchestrator_send(const struct orchestrator *orchestrator, struct fetch_inb
     } else {
         gitea_headers(&headers, orchestrator, event, delivery->s, body);
     }
-    fetch_send(inbox, &(const struct fetch_request){.upstream = FETCH_TO_ORCHESTRATOR,
-                                                    .method = "POST",
-                                                    .url = url,
-                                                    .headers = (const char *const *)headers.lines,
-                                                    .body = body,
-                                                    .body_len = strlen(body),
-                                                    .answer_max = LIMIT_ANSWER_ORCHESTRATOR,
-                                                    .deadline_ms = deadline_ms,
-                                                    .attempts = 1,
-                                                    .tag = tag});
+    struct fetch_request request = *asker;
+    request.upstream = FETCH_TO_ORCHESTRATOR;
+    request.method = "POST";
+    request.url = url;
+    request.headers = (const char *const *)headers.lines;
+    request.body = body;
+    request.body_len = strlen(body);
+    request.answer_max = LIMIT_ANSWER_ORCHESTRATOR;
+    request.attempts = 1;
+    fetch_send(inbox, &request);
     headers_done(&headers);
 }
 

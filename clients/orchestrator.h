@@ -17,6 +17,7 @@
 
 struct fetch_answer;
 struct fetch_inbox;
+struct fetch_request;
 struct orchestrator; /* where it is and the secrets; immutable, thread-safe */
 
 struct orchestrator_place {
@@ -43,10 +44,11 @@ enum orchestrator_event {
 /* orchestrator_event_name: what is sent, in the words of its sender: "status", "issue", "advance" … */
 const char *orchestrator_event_name(enum orchestrator_event event);
 
-/* orchestrator_send: queues one POST of `body`; its answer carries `tag`. */
+/* orchestrator_send: queues one POST of `body`. Of `asker` it takes part, pass, forced, waited_for,
+ * deadline_ms and tag. */
 void orchestrator_send(const struct orchestrator *orchestrator, struct fetch_inbox *inbox,
                        enum orchestrator_event event, const struct uuid_text *delivery, const char *body,
-                       int64_t deadline_ms, void *tag);
+                       const struct fetch_request *asker);
 
 /* orchestrator_answer_read: whether the orchestrator took it (2xx, which says nothing of what it did about
  * it), and in words what it answered: "answered 200". */

@@ -1,25 +1,23 @@
 #include "clients/telegram.h"
 
 #include <inttypes.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "clients/base/jsonx.h"
 #include "clients/base/limits.h"
-#include "clients/base/metric.h"
 #include "clients/base/text.h"
 #include "clients/fetch.h"
+#include "clients/upstream_health.h"
 
 enum { STOP_LOOK_MS = 50, STOP_GRACE_MS = 1000, WAIT_DEFAULT_S = 5, SAID_MAX = 100 };
 
 struct telegram {
     char *url;
-    char *secret;         /* the token behind its bot's number: no word may hold it */
-    char *chat;           /* the sender's thread alone: it may move */
-    pthread_mutex_t lock; /* guards health */
-    struct telegram_health health;
+    char *secret; /* the token behind its bot's number: no word may hold it */
+    char *chat;   /* the sender's thread alone: it may move */
+    struct upstream_health *health;
 };
 
 /* A bot's token stands in the path as it is: the API wants its colon bare. */
@@ -57,8 +55,7 @@ enum err telegram_new(const char *base_url, const char *token, const char *chat,
     const char *colon = strrchr(token, ':');
     telegram->secret = mem_dup(colon && colon[1] ? colon + 1 : token);
     telegram->chat = mem_dup(chat);
-    telegram->health.ok = true;
-    pthread_mutex_init(&telegram->lock, NULL);
+    telegram->health = upstream_health_new();
     *ret = telegram;
     return ERR_OK;
 }
@@ -67,7 +64,7 @@ void telegram_free(struct telegram *telegram)
 {
     if (!telegram)
         return;
-    pthread_mutex_destroy(&telegram->lock);
+    upstream_health_free(telegram->health);
     free(telegram->url);
     free(telegram->secret);
     free(telegram->chat);
@@ -160,25 +157,19 @@ void telegram_answer_read(const struct fetch_answer *answer, struct telegram_ans
 
 /* ---- health ---- */
 
-void telegram_health(struct telegram *telegram, struct telegram_health *ret)
+struct upstream_health *telegram_health(const struct telegram *telegram)
 {
-    pthread_mutex_lock(&telegram->lock);
-    *ret = telegram->health;
-    pthread_mutex_unlock(&telegram->lock);
+    return telegram->health;
 }
 
-static void health_learn(struct telegram *telegram, const struct telegram_answer *answer)
+static enum fetch_sign telegram_judge(const struct fetch_answer *answer, char *error, size_t size)
 {
-    if (answer->result == TELEGRAM_STOPPED) /* our own doing */
-        return;
-    struct telegram_health seen = {.ok = answer->result == TELEGRAM_SENT || answer->result == TELEGRAM_WAIT};
-    if (!seen.ok)
-        snprintf(seen.words, sizeof seen.words, "%s", answer->words);
-    pthread_mutex_lock(&telegram->lock);
-    seen.since_us = seen.ok == telegram->health.ok ? telegram->health.since_us : clock_wall_us();
-    telegram->health = seen;
-    pthread_mutex_unlock(&telegram->lock);
-    metric_set(METRIC_UPSTREAM_UP, "telegram", seen.ok);
+    struct telegram_answer seen;
+    telegram_answer_read(answer, &seen);
+    snprintf(error, size, "%s", seen.words);
+    return seen.result == TELEGRAM_SENT || seen.result == TELEGRAM_WAIT || seen.result == TELEGRAM_MOVED
+               ? FETCH_SIGN_GOOD
+               : FETCH_SIGN_BAD;
 }
 
 /* ---- sending ---- */
@@ -217,7 +208,12 @@ static void call(const struct telegram *telegram, struct fetch *fetch, const cha
     static const char *const headers[] = {"Content-Type: application/json", "Accept: application/json", NULL};
     AUTO_FREE char *body = body_of(telegram, html);
     struct fetch_inbox *inbox = fetch_inbox_new(fetch);
+    /* The outbox has a back-off of its own. */
     fetch_send(inbox, &(const struct fetch_request){.upstream = FETCH_TO_TELEGRAM,
+                                                    .health = telegram->health,
+                                                    .judge = telegram_judge,
+                                                    .secret = telegram->secret,
+                                                    .forced = true,
                                                     .method = "POST",
                                                     .url = telegram->url,
                                                     .headers = headers,
@@ -249,5 +245,4 @@ void telegram_send(struct telegram *telegram, struct fetch *fetch, const char *h
         if (ret->result != TELEGRAM_MOVED)
             memcpy(ret->chat, moved.chat, sizeof ret->chat);
     }
-    health_learn(telegram, ret);
 }

@@ -57,13 +57,8 @@ void telegram_send(struct telegram *telegram, struct fetch *fetch, const char *h
 /* telegram_answer_read: what an answer to sendMessage means. Pure; the words may quote the server. */
 void telegram_answer_read(const struct fetch_answer *answer, struct telegram_answer *ret);
 
-/* telegram_health: how the last message fared: ok, or words and since when (wall clock us). Being asked to
- * wait is ok. Thread-safe. */
-struct telegram_health {
-    bool ok;
-    int64_t since_us;
-    char words[160];
-};
-void telegram_health(struct telegram *telegram, struct telegram_health *ret);
+/* telegram_health: of a single part; it lives as long as `telegram`. Being asked to wait is well. */
+struct upstream_health;
+struct upstream_health *telegram_health(const struct telegram *telegram);
 
 #endif

@@ -105,9 +105,10 @@ static bool is_in_use(const struct part *part, int64_t now_ms)
     return now_ms - part->used_ms < UPSTREAM_WINDOW_MS;
 }
 
-/* Parts in use; of these, whose newest call failed; of these, since the host's newest success. */
+/* Parts in use; of these, those of which anything is known; whose newest call failed; of these, since the
+ * host's newest success. */
 struct tally {
-    size_t used, failing, counting;
+    size_t used, known, failing, counting;
 };
 
 static struct tally tally_of(const struct upstream_health *health, int64_t now_ms)
@@ -119,6 +120,7 @@ static struct tally tally_of(const struct upstream_health *health, int64_t now_m
         if (!is_in_use(part, now_ms))
             break; /* the parts are in the order of their use */
         tally.used++;
+        tally.known += part->failures || part->worked_ms != UPSTREAM_NEVER;
         if (part->failures == 0)
             continue;
         tally.failing++;
@@ -130,14 +132,14 @@ static struct tally tally_of(const struct upstream_health *health, int64_t now_m
 
 static bool shows_ok(const struct upstream_health *health, const struct tally *tally)
 {
-    return !health->down && (tally->failing == 0 || tally->failing < tally->used);
+    return !health->down && (tally->failing == 0 || tally->failing < tally->known);
 }
 
 /* While no part is in use, what was seen last stays. */
 static void shown_update(struct upstream_health *health, int64_t now_ms)
 {
     struct tally tally = tally_of(health, now_ms);
-    if (tally.used == 0)
+    if (tally.known == 0)
         return;
     bool ok = shows_ok(health, &tally);
     if (ok == health->shown_ok && health->shown_since_us)

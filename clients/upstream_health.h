@@ -78,9 +78,9 @@ struct upstream_part {
 };
 void upstream_health_part(struct upstream_health *health, const char *part, struct upstream_part *ret);
 
-/* How it is shown. `ok` is false when the host is down, or when the newest call to every part in use failed;
- * while no part is in use it stays what it was. `error` is that of the newest failure, "" when ok. `failing`
- * counts parts in use whose newest call failed. */
+/* How it is shown. `ok` is false when the host is down, or when the newest call to every part in use failed
+ * (parts that were not called yet aside); while no part is in use it stays what it was. `error` is that of
+ * the newest failure, "" when ok. `failing` counts parts in use whose newest call failed. */
 struct upstream_view {
     bool ok, down;
     int64_t since_us; /* wall clock: since then `ok` is what it is; 0: nothing was called yet */

@@ -42,6 +42,7 @@ struct answer {
     char *reason;
     json_t *evidence;
     const char *sha;
+    bool unasked;
 };
 
 /* decide: takes `reason`. */
@@ -63,6 +64,7 @@ static bool is_known(struct answer *answer, const struct fact *fact)
         return false;
     }
     json_put(answer->evidence, "url", json_text(fact->url));
+    answer->unasked = fact->unasked;
     decide(answer, VERDICT_UNKNOWN, mem_dup(fact->words ? fact->words : "no answer"));
     return false;
 }
@@ -382,7 +384,7 @@ static void evaluate_merged(const struct gate_view *view, struct answer *answer)
 static void evaluate_http(const struct gate_view *view, const struct gate *gate, struct answer *answer)
 {
     AUTO_FREE char *url = template_fill(gate->url, view, fetch_escape);
-    const struct http_gate *asked = http_gate(view->book, url);
+    const struct http_gate *asked = http_gate(view->book, url, view->task->repo);
     json_put(answer->evidence, "url", json_text(asked->fact.url));
     if (!is_known(answer, &asked->fact))
         return;
@@ -440,6 +442,8 @@ static void join(struct verdict *verdict, struct answer *answer)
 {
     enum verdict_kind joint = verdict_and(verdict->kind, answer->kind);
     bool speaks = joint == answer->kind && (joint != verdict->kind || !verdict->reason);
+    if (speaks)
+        verdict->unasked = answer->unasked;
     if (speaks && answer->reason) {
         free(verdict->reason);
         verdict->reason = mem_dup(answer->reason);

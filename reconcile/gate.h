@@ -12,6 +12,7 @@
 #define RECONCILED_GATE_H
 
 #include <jansson.h>
+#include <stdbool.h>
 
 #include "clients/base/err.h"
 
@@ -29,6 +30,7 @@ struct verdict {
     char *reason;     /* a sentence; NULL while pending */
     json_t *evidence; /* array, one object a gate: {"gate":"ci","verdict":…,"sha":…,"contexts":{…}}; NULL
                          while pending */
+    bool unasked;     /* unknown, because an upstream is left alone for now and was not asked */
     char *sha;        /* the head that was looked at, or NULL: a red verdict on another sha is news */
 };
 void verdict_done(struct verdict *verdict);

@@ -119,7 +119,7 @@ static void settle(struct gate_side *side, struct candidate *candidate, enum out
     else if (outcome == OUTCOME_RED || outcome == OUTCOME_FAILED)
         rest_note(pass->world->rest, task->id, task->stage, candidate->verdict.sha, REST_RED, interval_ms,
                   clock_mono_ms());
-    else if (outcome == OUTCOME_UNKNOWN)
+    else if (outcome == OUTCOME_UNKNOWN && !candidate->verdict.unasked)
         rest_note(pass->world->rest, task->id, task->stage, NULL, REST_UNKNOWN, interval_ms, clock_mono_ms());
     else if (outcome == OUTCOME_ADVANCED)
         rest_forget(pass->world->rest, task->id);
@@ -243,10 +243,19 @@ static void announce_heads(struct gate_side *side)
     free(repos);
 }
 
+/* Those that could not be read last time come last, so that what fails again does not keep its neighbours in
+ * the same repository from being asked. */
+static void ask_all(struct gate_side *side)
+{
+    for (int failing = 0; failing <= 1; failing++)
+        for (size_t i = 0; i < side->stuck.n_tasks; i++)
+            if (rest_is_unknown(side->pass->world->rest, side->stuck.tasks[i].id) == (failing == 1))
+                evaluate(side, &side->candidates[i]);
+}
+
 static enum err heal(struct gate_side *side, struct why *why)
 {
-    for (size_t i = 0; i < side->stuck.n_tasks; i++)
-        evaluate(side, &side->candidates[i]);
+    ask_all(side);
     for (;;) {
         void *waiter = NULL;
         enum book_step step = book_next(side->book, FLUSH_MS, &waiter);
@@ -290,6 +299,8 @@ enum err gate_side_run(struct pass *pass, struct why *why)
             quarantine(&side, &side.candidates[i]);
     }
     side.book = book_new(pass->world->fetch, pass->deadline_ms);
+    book_asked_by(side.book, &pass->asker);
+    book_gather(side.book);
     announce_heads(&side);
     err = heal(&side, why);
     if (side.stuck.count == side.stuck.n_tasks && !pass->request->dry_run)

@@ -125,6 +125,7 @@ static void look_at_repos(struct look *look)
 {
     const struct settings *settings = look->world->settings;
     struct book *book = book_new(look->world->fetch, clock_mono_ms() + LIMIT_HOOKS_LOOK_MS);
+    book_gather(book);
     look->hooks = mem_zero(settings->n_projects + 1, sizeof(struct gitea_hooks *));
     look->verdicts = mem_zero(settings->n_projects + 1, sizeof *look->verdicts);
     if (gitea_configured(look->world->gitea))

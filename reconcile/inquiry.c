@@ -170,6 +170,7 @@ static bool look_and_tell(struct inquiry *inquiry)
     void *self;
     if (!inquiry->book) {
         inquiry->book = book_new(inquiry->inquirer->fetch, inquiry->deadline_ms);
+        book_asked_by(inquiry->book, &(const struct book_asker){.waited_for = true});
         book_bell(inquiry->book, on_answer, inquiry);
     } else if (book_next(inquiry->book, 0, &self) == BOOK_NOTHING_YET) {
         return false; /* a part of an answer, or one that was read before the bell was heard */

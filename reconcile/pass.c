@@ -7,6 +7,7 @@
 #include "clients/base/limits.h"
 #include "clients/base/log.h"
 #include "clients/base/metric.h"
+#include "clients/fetch.h"
 #include "clients/plane.h"
 #include "clients/store.h"
 #include "reconcile/gate_side.h"
@@ -158,6 +159,9 @@ enum err pass_run(struct pass_world *world, const struct pass_request *request, 
         .request = request,
         .policy = *policy,
         .deadline_ms = began_ms + LIMIT_PASS_MS,
+        .asker = {.pass = world->fetch ? fetch_pass(world->fetch) : 0,
+                  .forced = request->trigger != TRIGGER_TIMER,
+                  .waited_for = request->trigger != TRIGGER_TIMER && request->task_id != 0},
     };
     report_begin(&pass.report, id, request);
     int unstuck = 0;

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "clients/book.h"
 #include "reconcile/pass.h"
 #include "reconcile/policy.h"
 #include "reconcile/report.h"
@@ -13,13 +14,14 @@
 struct pass {
     struct pass_world *world;
     const struct pass_request *request;
-    struct policy *policy; /* as of the newest look; owned by the caller of pass_run */
-    int64_t deadline_ms;   /* clock_mono_ms() */
-    int healed;            /* transitions made (or, when dry, that would be), against max_heals_per_pass */
-    int written;           /* transitions written */
-    int messages;          /* written to the outbox */
-    json_t *plane;         /* see pass_result */
-    char **kept;           /* words that are valid as long as the pass */
+    struct policy *policy;   /* as of the newest look; owned by the caller of pass_run */
+    int64_t deadline_ms;     /* clock_mono_ms() */
+    struct book_asker asker; /* of every call to an upstream */
+    int healed;              /* transitions made (or, when dry, that would be), against max_heals_per_pass */
+    int written;             /* transitions written */
+    int messages;            /* written to the outbox */
+    json_t *plane;           /* see pass_result */
+    char **kept;             /* words that are valid as long as the pass */
     size_t n_kept;
     struct report report;
 };

@@ -163,6 +163,8 @@ static void look_at_branch(struct starter *starter, struct unstarted *unstarted)
 static void make_branches(struct starter *starter)
 {
     starter->book = book_new(starter->pass->world->fetch, starter->pass->deadline_ms);
+    book_asked_by(starter->book, &starter->pass->asker);
+    book_gather(starter->book);
     for (size_t i = 0; i < starter->n; i++)
         look_at_branch(starter, &starter->tasks[i]);
     for (;;) {

@@ -175,6 +175,8 @@ static void make_bodies(struct replaying *replaying)
 {
     struct pass *pass = replaying->pass;
     struct book *book = book_new(pass->world->fetch, pass->deadline_ms);
+    book_asked_by(book, &pass->asker);
+    book_gather(book);
     enum book_step step = BOOK_NOTHING_YET;
     for (size_t i = 0; i < replaying->n; i++)
         if (wants_body(&replaying->going[i]) && replaying->going[i].event.kind != EVENT_ISSUE)
@@ -216,12 +218,19 @@ static void send_all(struct replaying *replaying)
 {
     struct pass *pass = replaying->pass;
     struct fetch_inbox *inbox = fetch_inbox_new(pass->world->fetch);
+    fetch_gather(inbox);
     for (size_t i = 0; i < replaying->n; i++) {
         struct going *going = &replaying->going[i];
         if (going->decided)
             continue;
+        const struct fetch_request asker = {.part = going->transition->task->repo,
+                                            .pass = pass->asker.pass,
+                                            .forced = pass->asker.forced,
+                                            .waited_for = pass->asker.waited_for,
+                                            .deadline_ms = pass->deadline_ms,
+                                            .tag = going};
         orchestrator_send(pass->world->orchestrator, inbox, going->event.kind, &going->event.delivery,
-                          going->event.body, pass->deadline_ms, going);
+                          going->event.body, &asker);
         going->sent = true;
     }
     while (fetch_pending(inbox) > 0) {

@@ -13,6 +13,7 @@ struct resting {
     int64_t task_id;
     int64_t until_ms;
     unsigned looks; /* at this stage and sha */
+    enum rest_kind kind;
     char stage[65];
     char sha[65];
 };
@@ -23,7 +24,7 @@ struct rest {
 };
 
 /* An entry whose rest ended this long ago is of a task that is not a candidate any more. */
-enum { CAP_RED = 10, CAP_UNKNOWN = 2, STALE_MS = 24 * 3600 * 1000 };
+enum { CAP_RED = 10, CAP_UNKNOWN_MS = 60000, STALE_MS = 24 * 3600 * 1000 };
 
 static int compare(const void *a, const void *b)
 {
@@ -52,12 +53,24 @@ static bool text_moved(char *kept, size_t size, const char *now)
     return true;
 }
 
-void rest_note(struct rest *rest, int64_t task_id, const char *stage, const char *sha, enum rest_kind kind,
-               int64_t interval_ms, int64_t now_ms)
+static struct resting *resting_of(const struct rest *rest, int64_t task_id)
 {
     const struct resting key = {.task_id = task_id};
     void *found = tfind(&key, &rest->tree, compare);
-    struct resting *entry = found ? *(struct resting **)found : NULL;
+    return found ? *(struct resting **)found : NULL;
+}
+
+/* A number below `bound` that differs from task to task and from look to look. */
+static int64_t spread(int64_t task_id, unsigned look, int64_t bound)
+{
+    uint64_t x = ((uint64_t)task_id + look) * 0x9e3779b97f4a7c15u;
+    return bound > 0 ? (int64_t)((x ^ x >> 32) % (uint64_t)bound) : 0;
+}
+
+void rest_note(struct rest *rest, int64_t task_id, const char *stage, const char *sha, enum rest_kind kind,
+               int64_t interval_ms, int64_t now_ms)
+{
+    struct resting *entry = resting_of(rest, task_id);
     if (!entry) {
         if (rest->n >= LIMIT_RESTING)
             return;
@@ -71,8 +84,20 @@ void rest_note(struct rest *rest, int64_t task_id, const char *stage, const char
     bool other_sha = text_moved(entry->sha, sizeof entry->sha, sha ? sha : "");
     if (other_stage || other_sha)
         entry->looks = 0;
-    int64_t cap = (kind == REST_RED ? CAP_RED : CAP_UNKNOWN) * interval_ms;
-    entry->until_ms = now_ms + backoff_ms(interval_ms / 2, cap, entry->looks++);
+    entry->kind = kind;
+    int64_t cap_ms = kind == REST_RED               ? CAP_RED * interval_ms
+                     : interval_ms > CAP_UNKNOWN_MS ? interval_ms
+                                                    : CAP_UNKNOWN_MS;
+    int64_t rest_ms = backoff_ms(interval_ms / 2, cap_ms, entry->looks++);
+    if (kind == REST_UNKNOWN)
+        rest_ms -= spread(task_id, entry->looks, rest_ms / 4);
+    entry->until_ms = now_ms + rest_ms;
+}
+
+bool rest_is_unknown(const struct rest *rest, int64_t task_id)
+{
+    const struct resting *entry = resting_of(rest, task_id);
+    return entry && entry->kind == REST_UNKNOWN;
 }
 
 void rest_forget(struct rest *rest, int64_t task_id)

@@ -10,10 +10,13 @@
 #include "clients/plane.h"
 #include "clients/store.h"
 #include "clients/telegram.h"
+#include "clients/upstream_health.h"
 #include "reconcile/pass.h"
 #include "reconcile/policy.h"
 #include "reconcile/report.h"
 #include "reconcile/settings.h"
+
+enum { FAILING_SHOWN = 10 };
 
 struct status {
     struct gitea *gitea;
@@ -117,20 +120,45 @@ static json_t *health(bool ok, const char *words, int64_t since_us)
     return object;
 }
 
+/* The parts of an upstream that fail, whether it is well as a whole or not. */
+static void put_failing(json_t *object, struct upstream_health *upstream, int64_t now_ms)
+{
+    struct upstream_failing parts[FAILING_SHOWN];
+    size_t n = upstream_health_failing(upstream, now_ms, parts, ARRAY_LEN(parts));
+    json_t *list = json_array();
+    for (size_t i = 0; i < n; i++) {
+        json_t *part = json_object();
+        json_put(part, "part", json_text(*parts[i].part ? parts[i].part : NULL));
+        json_put(part, "error", json_text(parts[i].error));
+        json_put(part, "since", json_instant(parts[i].since_us));
+        json_push(list, part);
+    }
+    json_put(object, "failing", list);
+}
+
+static json_t *upstream_state(struct upstream_health *upstream)
+{
+    struct upstream_view view;
+    int64_t now_ms = clock_mono_ms();
+    upstream_health_view(upstream, now_ms, &view);
+    json_t *object = health(view.ok, view.error, view.since_us);
+    if (view.failing == 0)
+        return object;
+    json_put(object, "failing_count", json_integer((json_int_t)view.failing));
+    put_failing(object, upstream, now_ms);
+    return object;
+}
+
 static json_t *telegram_state(const struct status *status)
 {
-    struct telegram_health seen;
     if (!status->telegram)
         return health(false, "ORCH_TELEGRAM_BOT_TOKEN is not set: messages are only logged", 0);
-    telegram_health(status->telegram, &seen);
-    return health(seen.ok, seen.words, seen.since_us);
+    return upstream_state(telegram_health(status->telegram));
 }
 
 static json_t *upstreams(const struct status *status)
 {
-    struct gitea_health gitea;
     struct plane_health plane;
-    gitea_health(status->gitea, &gitea);
     plane_health(status->plane, &plane);
     json_t *object = json_object();
     json_put(object, "database",
@@ -139,7 +167,9 @@ static json_t *upstreams(const struct status *status)
              plane_configured(status->plane)
                  ? health(plane.ok, plane.words, plane.since_us)
                  : health(false, "ORCH_PLANE_URL is not set: the Plane side is off", 0));
-    json_put(object, "gitea", health(gitea.ok, gitea.words, gitea.since_us));
+    json_put(object, "gitea",
+             gitea_configured(status->gitea) ? upstream_state(gitea_health(status->gitea))
+                                             : health(false, "ORCH_GITEA_URL is not set", 0));
     json_put(object, "telegram", telegram_state(status));
     return object;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "clients/http_gate.h"
+#include "clients/upstream_health.h"
 
 enum { MANY = 4096 };
 
@@ -52,6 +53,7 @@ static struct {
     bool late;
     void (*hook)(void *arg);
     void *hook_arg;
+    struct upstream_health *health;
 } told;
 
 /* One look-up: its answer, and who waits for it. */
@@ -70,6 +72,7 @@ static size_t lookups;
 
 void facts_clear(void)
 {
+    upstream_health_free(told.health);
     memset(&told, 0, sizeof told);
     lookups = 0;
 }
@@ -93,12 +96,12 @@ void facts_hook(void (*hook)(void *arg), void *arg)
 void facts_head(const char *branch, const char *sha)
 {
     told.heads[told.n_heads++] =
-        (struct told_head){branch, {.fact = {FACT_KNOWN, NULL, "branch"}, .sha = sha}};
+        (struct told_head){branch, {.fact = {FACT_KNOWN, NULL, "branch", false}, .sha = sha}};
 }
 
 void facts_head_failed(const char *branch, const char *words)
 {
-    told.heads[told.n_heads++] = (struct told_head){branch, {.fact = {FACT_FAILED, words, "branch"}}};
+    told.heads[told.n_heads++] = (struct told_head){branch, {.fact = {FACT_FAILED, words, "branch", false}}};
 }
 
 void facts_status(const char *sha, const char *context, enum gitea_state state)
@@ -116,7 +119,7 @@ void facts_pull(const char *branch, int64_t number, enum gitea_pull_state state)
 {
     told.pulls[told.n_pulls++] = (struct told_pull){
         branch,
-        {.fact = {FACT_KNOWN, NULL, "pull"}, .number = number, .state = state, .head_sha = "pullsha"}};
+        {.fact = {FACT_KNOWN, NULL, "pull", false}, .number = number, .state = state, .head_sha = "pullsha"}};
 }
 
 void facts_open_pull(int64_t number, const char *branch, const char *sha)
@@ -126,7 +129,7 @@ void facts_open_pull(int64_t number, const char *branch, const char *sha)
 
 void facts_open_pulls_failed(enum fact_state state, const char *words)
 {
-    told.open_fact = (struct fact){state, words, "pulls"};
+    told.open_fact = (struct fact){state, words, "pulls", false};
 }
 
 void facts_repo(const char *default_branch)
@@ -142,8 +145,8 @@ void facts_review(int64_t number, const char *user, enum gitea_review_state stat
 
 void facts_file(const char *path, size_t n)
 {
-    told.files[told.n_files++] =
-        (struct told_file){path, {.fact = {FACT_KNOWN, NULL, "contents"}, .n = n, .first = n ? path : NULL}};
+    told.files[told.n_files++] = (struct told_file){
+        path, {.fact = {FACT_KNOWN, NULL, "contents", false}, .n = n, .first = n ? path : NULL}};
 }
 
 void facts_http(const char *url, const char *verdict, const char *reason)
@@ -152,7 +155,7 @@ void facts_http(const char *url, const char *verdict, const char *reason)
                                   : strcmp(verdict, "red") == 0 ? HTTP_GATE_RED
                                                                 : HTTP_GATE_UNKNOWN;
     told.gates[told.n_gates++] =
-        (struct told_http){url, {.fact = {FACT_KNOWN, NULL, url}, .verdict = kind, .reason = reason}};
+        (struct told_http){url, {.fact = {FACT_KNOWN, NULL, url, false}, .verdict = kind, .reason = reason}};
 }
 
 void facts_make_failed(const char *words)
@@ -186,6 +189,16 @@ void book_free(struct book *book)
         free(book->lookups[i].answer);
     free(book->lookups);
     free(book);
+}
+
+void book_asked_by(struct book *book, const struct book_asker *asker)
+{
+    (void)book, (void)asker;
+}
+
+void book_gather(struct book *book)
+{
+    (void)book;
 }
 
 void book_bell(struct book *book, book_bell_fn *ring, void *arg)
@@ -252,7 +265,7 @@ static const void *look_up(struct book *book, const char *kind, const char *name
  * --------------------------------------------------------------------------------------------------------------
  */
 
-static const struct fact absent = {FACT_ABSENT, "Gitea knows no such thing", "absent"};
+static const struct fact absent = {FACT_ABSENT, "Gitea knows no such thing", "absent", false};
 
 bool gitea_configured(const struct gitea *gitea)
 {
@@ -260,10 +273,12 @@ bool gitea_configured(const struct gitea *gitea)
     return true;
 }
 
-void gitea_health(struct gitea *gitea, struct gitea_health *ret)
+struct upstream_health *gitea_health(const struct gitea *gitea)
 {
     (void)gitea;
-    *ret = (struct gitea_health){.ok = true};
+    if (!told.health)
+        told.health = upstream_health_new();
+    return told.health;
 }
 
 void gitea_heads_wanted(struct book *book, struct gitea *gitea, const char *repo, size_t n_branches)
@@ -282,7 +297,7 @@ static struct gitea_head head_of(const char *branch)
             head = told.heads[i].head;
     for (size_t i = 0; i < told.n_made; i++)
         if (strcmp(told.made[i].name, branch) == 0)
-            head = (struct gitea_head){.fact = {FACT_KNOWN, NULL, "branch"}, .sha = "madesha"};
+            head = (struct gitea_head){.fact = {FACT_KNOWN, NULL, "branch", false}, .sha = "madesha"};
     return head;
 }
 
@@ -307,7 +322,7 @@ const struct gitea_branch_made *gitea_branch_make(struct book *book, struct gite
         made.made = made.fact.state == FACT_KNOWN;
     }
     if (made.made && told.make_failed_words)
-        made = (struct gitea_branch_made){.fact = {FACT_FAILED, told.make_failed_words, "branches"}};
+        made = (struct gitea_branch_made){.fact = {FACT_FAILED, told.make_failed_words, "branches", false}};
     const void *answer = look_up(book, "make", branch, &made, sizeof made);
     if (made.made && lookups > before)
         snprintf(told.made[told.n_made++].name, sizeof told.made->name, "%s", branch);
@@ -328,9 +343,9 @@ const struct gitea_statuses *gitea_statuses(struct book *book, struct gitea *git
     (void)repo;
     static struct gitea_status items[MANY];
     static size_t used;
-    struct gitea_statuses statuses = {.fact = {FACT_KNOWN, NULL, "status"}, .items = &items[used]};
+    struct gitea_statuses statuses = {.fact = {FACT_KNOWN, NULL, "status", false}, .items = &items[used]};
     if (told.failed_sha && strcmp(told.failed_sha, sha) == 0)
-        statuses.fact = (struct fact){FACT_FAILED, told.failed_words, "status"};
+        statuses.fact = (struct fact){FACT_FAILED, told.failed_words, "status", false};
     for (size_t i = 0; i < told.n_statuses; i++)
         if (strcmp(told.statuses[i].sha, sha) == 0)
             items[(used + statuses.n++) % MANY] = told.statuses[i].status;
@@ -355,7 +370,7 @@ const struct gitea_open_pulls *gitea_open_pulls(struct book *book, struct gitea 
 {
     (void)gitea;
     const struct gitea_open_pulls pulls = {.fact = told.open_fact.state == FACT_PENDING
-                                                       ? (struct fact){FACT_KNOWN, NULL, "pulls"}
+                                                       ? (struct fact){FACT_KNOWN, NULL, "pulls", false}
                                                        : told.open_fact,
                                            .items = told.open,
                                            .n = told.n_open};
@@ -367,7 +382,7 @@ const struct gitea_repo *gitea_repo(struct book *book, struct gitea *gitea, cons
     (void)gitea;
     struct gitea_repo answer = {.fact = absent};
     if (told.default_branch)
-        answer = (struct gitea_repo){{FACT_KNOWN, NULL, "repo"}, told.default_branch};
+        answer = (struct gitea_repo){{FACT_KNOWN, NULL, "repo", false}, told.default_branch};
     return look_up(book, "repo", repo, &answer, sizeof answer);
 }
 
@@ -377,7 +392,7 @@ const struct gitea_reviews *gitea_reviews(struct book *book, struct gitea *gitea
     (void)gitea;
     (void)repo;
     static struct gitea_review items[64];
-    struct gitea_reviews reviews = {.fact = {FACT_KNOWN, NULL, "reviews"}, .items = items};
+    struct gitea_reviews reviews = {.fact = {FACT_KNOWN, NULL, "reviews", false}, .items = items};
     for (size_t i = 0; i < told.n_reviews; i++)
         if (told.reviews[i].number == number)
             items[reviews.n++] = told.reviews[i].review;
@@ -399,9 +414,10 @@ const struct gitea_files *gitea_files(struct book *book, struct gitea *gitea, co
     return look_up(book, "files", path, &files, sizeof files);
 }
 
-const struct http_gate *http_gate(struct book *book, const char *url)
+const struct http_gate *http_gate(struct book *book, const char *url, const char *repo)
 {
-    struct http_gate gate = {.fact = {FACT_FAILED, "the gate did not answer", url}};
+    (void)repo;
+    struct http_gate gate = {.fact = {FACT_FAILED, "the gate did not answer", url, false}};
     for (size_t i = 0; i < told.n_gates; i++)
         if (strcmp(told.gates[i].url, url) == 0)
             gate = told.gates[i].gate;
@@ -410,7 +426,7 @@ const struct http_gate *http_gate(struct book *book, const char *url)
 
 /* Of no test that has doubles: whoever sends events again asks the sandbox. */
 static const struct gitea_document no_document = {
-    .fact = {FACT_FAILED, "there is no such document", "document"}};
+    .fact = {FACT_FAILED, "there is no such document", "document", false}};
 
 const struct gitea_document *gitea_repo_document(struct book *book, struct gitea *gitea, const char *repo)
 {

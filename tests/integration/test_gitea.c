@@ -177,9 +177,7 @@ static void a_gitea_that_is_not_set_up_fails_every_fact_and_is_not_asked(void **
         assert_string_equal(facts[i]->words, "ORCH_GITEA_URL is not set");
     }
     assert_int_equal(book_exchanges(scene->book), 0);
-    struct gitea_health health;
-    gitea_health(unset, &health);
-    assert_false(health.ok);
+    assert_null(gitea_health(unset));
     gitea_free(unset);
 }
 
@@ -211,29 +209,29 @@ static void a_token_that_a_proxy_quotes_goes_no_further(void **state)
 static void health_follows_the_last_answer(void **state)
 {
     struct scene *scene = *state;
-    struct gitea_health health;
-    gitea_health(scene->gitea, &health);
+    struct upstream_view health;
+    gitea_scene_health(scene, &health);
     assert_true(health.ok);
     script_server_on(scene->server, API "/branches/a", &(struct script_reply){.status = 401, .body = "{}"});
     script_server_on(scene->server, API "/branches/b",
                      &(struct script_reply){.status = 500, .type = "text/html"});
     gitea_head(scene->book, scene->gitea, REPO, "a");
     scene_settle(scene);
-    gitea_health(scene->gitea, &health);
+    gitea_scene_health(scene, &health);
     assert_false(health.ok);
-    assert_string_equal(health.words, "answered 401 (application/json)");
+    assert_string_equal(health.error, "answered 401 (application/json)");
     int64_t since_us = health.since_us;
     assert_true(since_us > 0);
     gitea_head(scene->book, scene->gitea, REPO, "b");
     scene_settle(scene);
-    gitea_health(scene->gitea, &health);
-    assert_string_equal(health.words, "answered 500 (text/html)");
+    gitea_scene_health(scene, &health);
+    assert_string_equal(health.error, "answered 500 (text/html)");
     assert_int_equal(health.since_us, since_us);
     gitea_head(scene->book, scene->gitea, REPO, "c"); /* a 404 is an answer */
     scene_settle(scene);
-    gitea_health(scene->gitea, &health);
+    gitea_scene_health(scene, &health);
     assert_true(health.ok);
-    assert_string_equal(health.words, "");
+    assert_string_equal(health.error, "");
 }
 
 static void waiters_are_named_when_their_facts_come(void **state)
@@ -289,8 +287,8 @@ static void an_abort_fails_all_questions_and_leaves_health_alone(void **state)
     }
     const struct gitea_head *late = gitea_head(scene->book, scene->gitea, REPO, "late");
     assert_int_equal(late->fact.state, FACT_FAILED);
-    struct gitea_health health;
-    gitea_health(scene->gitea, &health);
+    struct upstream_view health;
+    gitea_scene_health(scene, &health);
     assert_true(health.ok);
 }
 
@@ -346,7 +344,7 @@ static void the_orchestrators_gate_is_believed_only_when_it_is_clear(void **stat
         snprintf(target, sizeof target, "/gate/%zu?key=secret", i);
         script_server_on(scene->server, target, &cases[i].reply);
         AUTO_FREE char *url = mem_printf("%s%s", script_server_url(scene->server), target);
-        const struct http_gate *gate = http_gate(scene->book, url);
+        const struct http_gate *gate = http_gate(scene->book, url, REPO);
         scene_settle(scene);
         assert_int_equal(gate->fact.state, cases[i].state);
         assert_null(strstr(gate->fact.url, "secret"));

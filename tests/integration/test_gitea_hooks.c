@@ -89,19 +89,19 @@ static void what_is_no_list_of_webhooks_is_told_in_words(void **state)
 static void a_token_that_may_not_see_them_says_nothing_of_gitea(void **state)
 {
     struct scene *scene = *state;
-    struct gitea_health health;
+    struct upstream_view health;
     script_server_on(scene->server, PAGE_1,
                      &(struct script_reply){.status = 403, .body = "{\"message\":\"user should be admin\"}"});
     const struct gitea_hooks *hooks = gitea_hooks(scene->book, scene->gitea, REPO);
     scene_settle(scene);
     assert_int_equal(hooks->fact.state, FACT_FAILED);
-    gitea_health(scene->gitea, &health);
+    gitea_scene_health(scene, &health);
     assert_true(health.ok);
     script_server_on(scene->server, "/api/v1/repos/acme/other/hooks?limit=50&page=1",
                      &(struct script_reply){.status = 500, .body = "{}"});
     (void)gitea_hooks(scene->book, scene->gitea, "acme/other");
     scene_settle(scene);
-    gitea_health(scene->gitea, &health);
+    gitea_scene_health(scene, &health);
     assert_false(health.ok);
 }
 

@@ -15,6 +15,7 @@
 #include "clients/base/text.h"
 #include "clients/fetch.h"
 #include "clients/telegram.h"
+#include "clients/upstream_health.h"
 #include "tests/support/sandbox_run.h"
 #include "tests/support/script_server.h"
 
@@ -82,10 +83,10 @@ static void assert_said(struct scene *scene, const char *html, enum telegram_res
 
 static bool is_healthy(struct scene *scene)
 {
-    struct telegram_health health;
-    telegram_health(scene->telegram, &health);
-    assert_null(strstr(health.words, "s3cret"));
-    assert_true(health.ok || *health.words);
+    struct upstream_view health;
+    upstream_health_view(telegram_health(scene->telegram), clock_mono_ms(), &health);
+    assert_null(strstr(health.error, "s3cret"));
+    assert_true(health.ok || *health.error);
     return health.ok;
 }
 

@@ -47,6 +47,11 @@ void scene_settle(struct scene *scene)
         ;
 }
 
+void gitea_scene_health(const struct scene *scene, struct upstream_view *ret)
+{
+    upstream_health_view(gitea_health(scene->gitea), clock_mono_ms(), ret);
+}
+
 void on_json(struct scene *scene, const char *target, const char *headers, char *body_take)
 {
     script_server_on(scene->server, target, &(struct script_reply){.headers = headers, .body = body_take});

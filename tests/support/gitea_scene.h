@@ -5,6 +5,7 @@
 #include "clients/book.h"
 #include "clients/fetch.h"
 #include "clients/gitea.h"
+#include "clients/upstream_health.h"
 #include "tests/support/script_server.h"
 
 #define SHA "0123456789abcdef0123456789abcdef01234567"
@@ -28,6 +29,9 @@ int scene_close(void **state);
 
 /* scene_settle: waits until everything that was asked is answered. */
 void scene_settle(struct scene *scene);
+
+/* gitea_scene_health: Gitea's, as of now. */
+void gitea_scene_health(const struct scene *scene, struct upstream_view *ret);
 
 /* on_json: a 200 with that body, which is freed. text_add: `piece` behind a text that grows. */
 void on_json(struct scene *scene, const char *target, const char *headers, char *body_take);

@@ -176,7 +176,8 @@ static void after_an_abort_nothing_is_sent_and_all_is_answered(void **state)
     struct scene *scene = *state;
     book_abort(scene->book);
     int seen = 0;
-    book_send(scene->book, FETCH_TO_OTHER, "http://127.0.0.1:1/", NULL, 0, keep_result, &seen);
+    book_send(scene->book, &(struct fetch_request){.method = "GET", .url = "http://127.0.0.1:1/"},
+              keep_result, &seen);
     assert_int_equal(seen, 1);
     assert_int_equal(book_exchanges(scene->book), 0);
     void *nobody;

@@ -118,22 +118,37 @@ static void what_never_became_an_answer_is_named(void **state)
     assert_string_equal(reply.words, "stopped before Gitea answered");
 }
 
-static void health_is_an_answer_below_500_that_does_not_refuse_us(void **state)
+static void health_is_an_answer_of_the_api_that_does_not_refuse_us(void **state)
 {
     (void)state;
     static const struct {
         int status;
-        bool ok;
-    } cases[] = {{200, true},  {301, true},  {404, true},  {422, true}, {429, true},
-                 {401, false}, {403, false}, {500, false}, {502, false}};
+        const char *type, *body;
+        enum fetch_sign sign, allowed;
+    } cases[] = {
+        {200, "application/json", "{\"a\":1}", FETCH_SIGN_GOOD, FETCH_SIGN_GOOD},
+        {200, "application/json", " []", FETCH_SIGN_GOOD, FETCH_SIGN_GOOD},
+        {200, "application/json", "null", FETCH_SIGN_GOOD, FETCH_SIGN_GOOD},
+        {200, "text/html", "<p>", FETCH_SIGN_BAD, FETCH_SIGN_BAD},
+        {200, "application/json", NULL, FETCH_SIGN_BAD, FETCH_SIGN_BAD},
+        {301, "text/html", "x", FETCH_SIGN_GOOD, FETCH_SIGN_GOOD},
+        {404, "text/html", "x", FETCH_SIGN_GOOD, FETCH_SIGN_GOOD},
+        {422, "text/html", "x", FETCH_SIGN_GOOD, FETCH_SIGN_GOOD},
+        {429, "text/html", "x", FETCH_SIGN_BAD, FETCH_SIGN_BAD},
+        {401, "text/html", "x", FETCH_SIGN_BAD, FETCH_SIGN_BAD},
+        {403, "text/html", "x", FETCH_SIGN_BAD, FETCH_SIGN_NONE},
+        {500, "text/html", "x", FETCH_SIGN_BAD, FETCH_SIGN_BAD},
+        {502, "text/html", "x", FETCH_SIGN_BAD, FETCH_SIGN_BAD},
+    };
     char words[160];
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        struct fetch_answer answer = answer_of(cases[i].status, "text/html", "x");
-        assert_int_equal(gitea_answer_health(&answer, words, sizeof words), cases[i].ok);
+        struct fetch_answer answer = answer_of(cases[i].status, cases[i].type, cases[i].body);
+        assert_int_equal(gitea_judge(&answer, words, sizeof words), cases[i].sign);
+        assert_int_equal(gitea_judge_allowed(&answer, words, sizeof words), cases[i].allowed);
     }
     assert_string_equal(words, "answered 502 (text/html)");
     struct fetch_answer silent = {.result = FETCH_UNREACHABLE, .words = "connection refused"};
-    assert_false(gitea_answer_health(&silent, words, sizeof words));
+    assert_int_equal(gitea_judge(&silent, words, sizeof words), FETCH_SIGN_BAD);
     assert_string_equal(words, "connection refused");
 }
 
@@ -408,7 +423,7 @@ int main(void)
         cmocka_unit_test(every_odd_answer_is_told_apart_in_words),
         cmocka_unit_test(a_long_message_is_cut_and_made_printable),
         cmocka_unit_test(what_never_became_an_answer_is_named),
-        cmocka_unit_test(health_is_an_answer_below_500_that_does_not_refuse_us),
+        cmocka_unit_test(health_is_an_answer_of_the_api_that_does_not_refuse_us),
         cmocka_unit_test(a_branch_is_its_name_and_its_commit_id),
         cmocka_unit_test(an_empty_repo_lists_null_branches),
         cmocka_unit_test(no_status_yet_looks_different_in_every_version),

@@ -60,7 +60,34 @@ static void each_look_doubles_the_rest_up_to_ten_intervals(void **state)
 
 static void what_could_not_be_learnt_is_asked_again_sooner(void **state)
 {
-    assert_int_equal(rest_after(*state, 50, NULL, REST_UNKNOWN), 2 * INTERVAL_MS);
+    assert_in_range(rest_after(*state, 50, NULL, REST_UNKNOWN), 3 * INTERVAL_MS / 4, INTERVAL_MS);
+}
+
+static void what_could_not_be_learnt_rests_a_minute_at_most_if_the_interval_is_shorter(void **state)
+{
+    enum { SHORT_MS = 5000 };
+    for (unsigned i = 0; i < 50; i++)
+        rest_note(*state, 1, "development", NULL, REST_UNKNOWN, SHORT_MS, 0);
+    assert_int_equal(resting_at(*state, 45000 - 1), 1);
+    assert_int_equal(resting_at(*state, 60000), 0);
+}
+
+static void tasks_that_fail_do_not_all_return_together(void **state)
+{
+    enum { TASKS = 100 };
+    for (int64_t id = 1; id <= TASKS; id++)
+        for (unsigned i = 0; i < 50; i++)
+            rest_note(*state, id, "development", NULL, REST_UNKNOWN, INTERVAL_MS, 0);
+    assert_in_range(resting_at(*state, INTERVAL_MS * 7 / 8), 1, TASKS - 1);
+}
+
+static void what_could_not_be_learnt_last_is_known(void **state)
+{
+    assert_false(rest_is_unknown(*state, 1));
+    rest_note(*state, 1, "development", NULL, REST_UNKNOWN, INTERVAL_MS, 0);
+    assert_true(rest_is_unknown(*state, 1));
+    rest_note(*state, 1, "development", "a", REST_RED, INTERVAL_MS, 0);
+    assert_false(rest_is_unknown(*state, 1));
 }
 
 static void another_sha_begins_anew(void **state)
@@ -102,6 +129,9 @@ int main(void)
         TEST(the_first_look_costs_no_pass),
         TEST(each_look_doubles_the_rest_up_to_ten_intervals),
         TEST(what_could_not_be_learnt_is_asked_again_sooner),
+        TEST(what_could_not_be_learnt_rests_a_minute_at_most_if_the_interval_is_shorter),
+        TEST(tasks_that_fail_do_not_all_return_together),
+        TEST(what_could_not_be_learnt_last_is_known),
         TEST(another_sha_begins_anew),
         TEST(another_stage_begins_anew),
         TEST(a_task_that_moved_is_forgotten),
