@@ -47,6 +47,12 @@ static bool is_header_text(const char *text)
     return true;
 }
 
+/* What is missing before Plane can be asked anything; NULL: nothing. */
+static const char *missing(const struct plane *plane)
+{
+    return !plane->workspace_url ? url_missing : !plane->token ? token_missing : NULL;
+}
+
 enum err plane_new(const char *base_url, const char *api_token, const char *workspace, struct plane **ret,
                    struct why *why)
 {
@@ -75,6 +81,8 @@ enum err plane_new(const char *base_url, const char *api_token, const char *work
     cond_init(&plane->turn);
     pthread_mutex_init(&plane->lock, NULL);
     plane->health = upstream_health_new();
+    if (missing(plane))
+        (void)upstream_health_record(plane->health, NULL, UPSTREAM_FAILED, missing(plane), clock_mono_ms());
     *ret = plane;
     return ERR_OK;
 }
@@ -104,18 +112,9 @@ void plane_clock(struct plane *plane, int64_t (*now_ms)(void))
 
 /* ---- what all threads share -------------------------------------------------------------------------- */
 
-/* What is missing before Plane can be asked anything; NULL: nothing. */
-static const char *missing(const struct plane *plane)
+struct upstream_health *plane_health(const struct plane *plane)
 {
-    return !plane->workspace_url ? url_missing : !plane->token ? token_missing : NULL;
-}
-
-void plane_health(struct plane *plane, struct plane_health *ret)
-{
-    struct upstream_view view;
-    upstream_health_view(plane->health, clock_mono_ms(), &view);
-    *ret = (struct plane_health){.ok = view.ok && !missing(plane), .since_us = view.since_us};
-    snprintf(ret->words, sizeof ret->words, "%s", missing(plane) ? missing(plane) : view.error);
+    return plane->health;
 }
 
 void plane_in_use(struct plane *plane, const char *project_id)

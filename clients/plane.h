@@ -41,15 +41,9 @@ ATTR_NODISCARD enum err plane_new(const char *base_url, const char *api_token, c
 void plane_free(struct plane *plane);
 bool plane_configured(const struct plane *plane);
 
-/* plane_health: whether Plane answers, as upstream_health_view shows it; false with words and since when
- * (wall clock us). A page or an object that was understood is a success; a 404 of a single thing too. A 429
- * and a call that was stopped say nothing. Thread-safe. */
-struct plane_health {
-    bool ok;
-    int64_t since_us;
-    char words[160];
-};
-void plane_health(struct plane *plane, struct plane_health *ret);
+/* plane_health: by project id, in lower case. A page or an object that was understood is a success; a 404 of
+ * a single thing too. A 429 and a call that was stopped say nothing. It lives as long as `plane`. */
+struct upstream_health *plane_health(const struct plane *plane);
 
 /* plane_budget: what the sliding log says now. `left` counts what a pass that nobody asked for may still
  * send. `retry_after_s`: for how long the server said to wait, from now; 0: it did not. Thread-safe. */

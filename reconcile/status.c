@@ -158,14 +158,12 @@ static json_t *telegram_state(const struct status *status)
 
 static json_t *upstreams(const struct status *status)
 {
-    struct plane_health plane;
-    plane_health(status->plane, &plane);
     json_t *object = json_object();
     json_put(object, "database",
              health(status->database_ok, status->database_words, status->database_since_us));
     json_put(object, "plane",
              plane_configured(status->plane)
-                 ? health(plane.ok, plane.words, plane.since_us)
+                 ? upstream_state(plane_health(status->plane))
                  : health(false, "ORCH_PLANE_URL is not set: the Plane side is off", 0));
     json_put(object, "gitea",
              gitea_configured(status->gitea) ? upstream_state(gitea_health(status->gitea))

@@ -41,12 +41,14 @@ static struct {
     void (*hook)(void *arg);
     void *hook_arg;
     size_t states, pages, issues, changes;
+    struct upstream_health *health;
 } told = {.left = SIZE_MAX / 2};
 
 void issues_clear(void)
 {
     for (size_t i = 0; i < told.n; i++)
         free(told.projects[i].rows);
+    upstream_health_free(told.health);
     memset(&told, 0, sizeof told);
     told.left = SIZE_MAX / 2;
 }
@@ -213,10 +215,12 @@ bool plane_configured(const struct plane *plane)
     return true;
 }
 
-void plane_health(struct plane *plane, struct plane_health *ret)
+struct upstream_health *plane_health(const struct plane *plane)
 {
     (void)plane;
-    *ret = (struct plane_health){.ok = true};
+    if (!told.health)
+        told.health = upstream_health_new();
+    return told.health;
 }
 
 void plane_budget(struct plane *plane, struct plane_budget *ret)

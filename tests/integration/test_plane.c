@@ -206,7 +206,7 @@ static void an_issue_that_is_gone_is_absent_and_plane_is_well(void **state)
 {
     struct plane_scene *scene = *state;
     static const char *const ways[] = {"delete", "archive", "draft"};
-    struct plane_health health;
+    struct upstream_view health;
     for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
         struct plane_issue issue = {0};
         struct plane_page page;
@@ -226,7 +226,7 @@ static void an_issue_that_is_gone_is_absent_and_plane_is_well(void **state)
         plane_page_done(&page);
         assert_int_equal(plane_last_change(&scene->call, PROJECT, id, &change, &scene->why), PLANE_OK);
         assert_int_equal(change.found, i > 0); /* of a deleted one no activity is left */
-        plane_health(scene->plane, &health);
+        upstream_health_view(plane_health(scene->plane), clock_mono_ms(), &health);
         assert_true(health.ok);
     }
 }

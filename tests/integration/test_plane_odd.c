@@ -41,11 +41,11 @@ static void assert_words(const struct plane_scene *scene, const char *piece)
 
 static void assert_health(const struct plane_scene *scene, bool ok, const char *piece)
 {
-    struct plane_health health;
-    plane_health(scene->plane, &health);
+    struct upstream_view health;
+    upstream_health_view(plane_health(scene->plane), clock_mono_ms(), &health);
     assert_int_equal(health.ok, ok);
-    if (!strstr(health.words, piece))
-        assert_string_equal(health.words, piece);
+    if (!strstr(health.error, piece))
+        assert_string_equal(health.error, piece);
 }
 
 /* ---- setting it up ---------------------------------------------------------------------------------------
@@ -247,17 +247,17 @@ static void an_unreachable_plane_is_down_and_costs_no_budget(void **state)
 static void since_when_it_is_ill_stays_while_the_words_change(void **state)
 {
     struct plane_scene *scene = *state;
-    struct plane_health well, first, second;
-    plane_health(scene->plane, &well);
+    struct upstream_view well, first, second;
+    upstream_health_view(plane_health(scene->plane), clock_mono_ms(), &well);
     script_server_on(scene->server, STATES, &(struct script_reply){.status = 502, .type = "text/html"});
     script_server_on(scene->server, STATES, &(struct script_reply){.status = 503, .type = "text/html"});
     assert_int_equal(ask(scene), PLANE_DOWN);
-    plane_health(scene->plane, &first);
+    upstream_health_view(plane_health(scene->plane), clock_mono_ms(), &first);
     assert_true(first.since_us > well.since_us);
     assert_int_equal(ask(scene), PLANE_DOWN);
-    plane_health(scene->plane, &second);
+    upstream_health_view(plane_health(scene->plane), clock_mono_ms(), &second);
     assert_int_equal(second.since_us, first.since_us);
-    assert_string_not_equal(second.words, first.words);
+    assert_string_not_equal(second.error, first.error);
 }
 
 static void lists_without_an_end_are_given_up(void **state)
@@ -498,12 +498,12 @@ static void *call_often(void *arg)
     struct plane_scene own = {.fetch = caller->scene->fetch, .plane = caller->scene->plane};
     plane_call_begin(&own.call, own.plane, own.fetch, true, clock_mono_ms() + PATIENCE_MS, NULL);
     for (int i = 0; i < 25; i++) {
-        struct plane_health health;
+        struct upstream_view health;
         struct plane_budget budget;
         enum plane_result result = ask(&own);
         caller->good += result == PLANE_OK;
         caller->waiting += result == PLANE_WAITING;
-        plane_health(own.plane, &health);
+        upstream_health_view(plane_health(own.plane), clock_mono_ms(), &health);
         plane_budget(own.plane, &budget);
     }
     plane_call_end(&own.call);
