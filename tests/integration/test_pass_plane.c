@@ -524,6 +524,25 @@ static void ten_that_hang_delay_healthy_ones_by_one_forced_pass(void **state)
     healthy_after_hanging(forced);
 }
 
+static void see_it_approved(void *arg)
+{
+    (void)arg;
+    if (issues_calls_of("change") == 3) /* about the one that failed: the last of this pass */
+        sqlite_file_assert("SELECT stage FROM tasks WHERE id = 1", "architecture");
+}
+
+static void what_failed_last_is_asked_about_when_all_else_is_done(void **state)
+{
+    (void)state;
+    add_verdict(5, "Approved");
+    issues_break(A, 5, PLANE_DOWN);
+    assert_string_equal(outcome(run_pass(forced), 5), "unknown");
+    add_verdict(1, "Approved");
+    issues_hook(see_it_approved, NULL);
+    assert_int_equal(counted(run_pass(forced), "approved"), 1);
+    assert_int_equal(issues_calls_of("change"), 3);
+}
+
 static void a_project_whose_issues_hang_leaves_the_others_their_turn(void **state)
 {
     (void)state;
@@ -601,6 +620,7 @@ int main(void)
         TEST_TWO(a_project_that_cannot_be_read_stops_neither_the_other_nor_what_is_known_of_it),
         TEST(ten_that_hang_delay_healthy_ones_by_one_pass),
         TEST(ten_that_hang_delay_healthy_ones_by_one_forced_pass),
+        TEST(what_failed_last_is_asked_about_when_all_else_is_done),
         TEST_TWO(a_project_whose_issues_hang_leaves_the_others_their_turn),
         TEST_TWO(a_start_whose_issue_fails_stops_no_other),
         TEST(a_pass_about_one_task_says_that_its_issue_could_not_be_read),

@@ -699,8 +699,10 @@ static void what_is_spared_while_plane_is_down_makes_nothing_rest(void **state)
     remember(2);
     issues_fail(NULL, PLANE_SPARED, 100);
     struct plane_call call = begin();
-    assert_true(issues_probes() > 0);
+    size_t probes = issues_probes();
+    assert_true(probes > 0);
     confirm_all(&call);
+    assert_true(issues_probes() > probes); /* before a single issue is asked about, too */
     assert_false(open_of(1)->vain || open_of(2)->vain);
     assert_string_equal(open_of(1)->words, "Plane fails");
     plane_scan_end(bench.scan, &bench.seen);
@@ -799,6 +801,11 @@ static void a_project_that_cannot_be_read_rests_up_to_a_minute_but_not_from_who_
     assert_true(bench.seen.recovered);
     bench.forced = false;
     assert_int_equal(pass(), 2);
+    issues_fail(A, PLANE_DOWN, 1); /* the first again */
+    assert_int_equal(pass(), 2);
+    bench.now_ms -= 30000;
+    assert_int_equal(pass(), 2);
+    assert_int_equal(bench.seen.errors, 0);
 }
 
 static char asked_order[8];
