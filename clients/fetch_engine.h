@@ -137,7 +137,8 @@ void *fetch_engine_run(void *arg);
  * that may be followed; caller frees; else NULL. exchange_count: into the metrics, once for every exchange
  * that was started, while it still has its `easy`.
  * exchange_outgrew: the answer was not read to its end because it passed what is reserved, which is less than
- * the request allows. exchange_drop_reply: frees what was read of it. */
+ * the request allows, and did not announce more than that either. exchange_drop_reply: frees what was read of
+ * it. */
 bool exchange_start(const struct fetch *fetch, CURL *easy, struct fetch_job *job, int64_t now_ms);
 void exchange_end(struct fetch_job *job, CURLcode code, struct fetch_outcome *ret);
 char *exchange_redirect(const struct fetch_job *job);
