@@ -11,12 +11,14 @@
 #define LIMIT_URI ((size_t)4096)
 #define LIMIT_LIST_DEFAULT 100u
 #define LIMIT_LIST_MAX 500u
-#define LIMIT_PENDING_RUNS 64u            /* distinct passes that may wait for their turn */
-#define LIMIT_WAITING_REQUESTS 1024u      /* suspended connections, whatever they wait for */
-#define LIMIT_CONNECTIONS_PER_WORKER 120u /* below 128, where MHD's epoll loop stalls */
-#define LIMIT_CONNECTIONS 1440u           /* of the process; clipped further by workers and RLIMIT_NOFILE */
-#define LIMIT_WORKERS 16u                 /* listener threads; none of them ever waits for anything */
-#define LIMIT_HANDLER_THREADS 3u          /* threads for handlers that touch the database */
+#define LIMIT_LIST_BYTES ((size_t)1024 * 1024) /* beyond it a page of history ends early */
+#define LIMIT_LIST_ROWS 25u                    /* read at once, where each may be long */
+#define LIMIT_PENDING_RUNS 64u                 /* distinct passes that may wait for their turn */
+#define LIMIT_WAITING_REQUESTS 1024u           /* suspended connections, whatever they wait for */
+#define LIMIT_CONNECTIONS_PER_WORKER 120u      /* below 128, where MHD's epoll loop stalls */
+#define LIMIT_CONNECTIONS 1440u  /* of the process; clipped further by workers and RLIMIT_NOFILE */
+#define LIMIT_WORKERS 16u        /* listener threads; none of them ever waits for anything */
+#define LIMIT_HANDLER_THREADS 3u /* threads for handlers that touch the database */
 #define LIMIT_CONNECTION_MEMORY ((size_t)16 * 1024) /* request line, headers and answer headers together */
 #define LIMIT_REQUEST_DRAIN ((size_t)1024 * 1024)   /* of a body that is read only to be thrown away */
 #define LIMIT_READ_MS 10000  /* from the first line of a request to the end of its body */
@@ -112,10 +114,13 @@
 /* A pass. */
 #define LIMIT_PASS_CANDIDATES \
     5000u /* tasks looked at in one pass; the fair order makes the rest wait for the next */
-#define LIMIT_PASS_ITEMS 1000u   /* items named in one report; the counters count all */
-#define LIMIT_BATCH 256u         /* transitions in one transaction */
-#define LIMIT_PASSES_KEPT 200u   /* recent pass reports kept for /reconcile/runs */
-#define LIMIT_RESTING 20000u     /* tasks whose rest is remembered */
+#define LIMIT_PASS_ITEMS 1000u                         /* items named in one report; the counters count all */
+#define LIMIT_REPORT_ITEMS_BYTES ((size_t)1024 * 1024) /* of their texts; beyond it items are counted alone \
+                                                        */
+#define LIMIT_REPORT_HEAD 8192                         /* characters in which all but a report's items fits */
+#define LIMIT_BATCH 256u                               /* transitions in one transaction */
+#define LIMIT_PASSES_KEPT 200u                         /* recent pass reports kept for /reconcile/runs */
+#define LIMIT_RESTING 20000u                           /* tasks whose rest is remembered */
 #define LIMIT_PASS_MS 300000     /* longest pass; what is not answered by then is unknown */
 #define LIMIT_HEALS_PER_WINDOW 3 /* of one task at one stage; healed more often, it is quarantined */
 #define LIMIT_HEALS_WINDOW_S 86400
