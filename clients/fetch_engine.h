@@ -112,6 +112,7 @@ struct fetch {
     uint64_t random;
 
     atomic_size_t held;   /* bytes of bodies that were answered and not freed */
+    atomic_size_t kept;   /* see fetch_keep */
     pthread_mutex_t lock; /* guards the rest; wakes the thread by curl_multi_wakeup */
     struct fetch_jobs submitted;
     bool stopping, aborting;

@@ -61,6 +61,7 @@ struct gitea_list {
     const char *words, *url;
     struct gitea_page *pages;
     size_t n_pages, n_rows;
+    struct book_rows rows;
     int64_t total;     /* X-Total-Count, or -1 when unknown */
     bool cut, shifted; /* shifted: the total changed from page to page */
 

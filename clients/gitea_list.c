@@ -49,6 +49,10 @@ static void list_end(struct book *book, struct gitea_list *list, enum fact_state
 {
     list->state = state;
     list->words = words;
+    if (state != FACT_KNOWN) {
+        list->n_pages = list->n_rows = 0;
+        book_drop(book, &list->rows);
+    }
     list->done(book, list);
 }
 
@@ -125,7 +129,12 @@ static void page_replied(struct book *book, void *arg, const struct gitea_reply 
         return;
     }
     struct gitea_page page = {0};
-    const char *wrong = list->parse(reply->json, list->parse_arg, book_arena(book), &page);
+    const char *wrong = list->parse(reply->json, list->parse_arg, &list->rows.arena, &page);
+    if (!book_keep(book, &list->rows)) {
+        list_end(book, list, FACT_FAILED,
+                 arena_printf(book_arena(book), "Gitea's list of %s is too long to be kept", list->what));
+        return;
+    }
     if (wrong) {
         list_end(
             book, list, FACT_FAILED,

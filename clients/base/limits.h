@@ -54,6 +54,14 @@
 #define LIMIT_FETCH_HOST_BYTES ((size_t)4 * 1024 * 1024) /* of these, from one host, but for large ones */
 #define LIMIT_FETCH_LARGE 2u                             /* large ones under way at once from one host */
 
+/* What books keep of answers. */
+#define LIMIT_FACT_TEXT ((size_t)1024) /* of a name, a path, a URL; Gitea takes 255 characters of a name */
+#define LIMIT_PAGE_ROWS 1000u          /* of one page, though 50 are asked for */
+#define LIMIT_KEPT_BYTES ((size_t)12 * 1024 * 1024)     /* of rows in lists, of all books together */
+#define LIMIT_KEPT_LONG_BYTES ((size_t)8 * 1024 * 1024) /* of these, in lists that are not short */
+#define LIMIT_KEPT_SHORT ((size_t)8 * 1024)
+#define LIMIT_KEPT_SHARE 8u /* one long list may take this part of what is left */
+
 /* What a JSON text may take in memory as jansson's tree. A page of 50 pull requests takes about 5 MiB. */
 #define LIMIT_JSON_TREE ((size_t)8 * 1024 * 1024)
 #define LIMIT_JSON_DOCUMENT ((size_t)3 * 1024 * 1024) /* of one that is read beside others */
@@ -114,13 +122,14 @@
 /* A pass. */
 #define LIMIT_PASS_CANDIDATES \
     5000u /* tasks looked at in one pass; the fair order makes the rest wait for the next */
-#define LIMIT_PASS_ITEMS 1000u                         /* items named in one report; the counters count all */
-#define LIMIT_REPORT_ITEMS_BYTES ((size_t)1024 * 1024) /* of their texts; beyond it items are counted alone \
-                                                        */
-#define LIMIT_REPORT_HEAD 8192                         /* characters in which all but a report's items fits */
-#define LIMIT_BATCH 256u                               /* transitions in one transaction */
-#define LIMIT_PASSES_KEPT 200u                         /* recent pass reports kept for /reconcile/runs */
-#define LIMIT_RESTING 20000u                           /* tasks whose rest is remembered */
+#define LIMIT_PASS_ITEMS 1000u /* items named in one report; the counters count all */
+#define LIMIT_REPORT_ITEMS_BYTES                                                      \
+    ((size_t)1024 * 1024)        /* of their texts; beyond it items are counted alone \
+                                  */
+#define LIMIT_REPORT_HEAD 8192   /* characters in which all but a report's items fits */
+#define LIMIT_BATCH 256u         /* transitions in one transaction */
+#define LIMIT_PASSES_KEPT 200u   /* recent pass reports kept for /reconcile/runs */
+#define LIMIT_RESTING 20000u     /* tasks whose rest is remembered */
 #define LIMIT_PASS_MS 300000     /* longest pass; what is not answered by then is unknown */
 #define LIMIT_HEALS_PER_WINDOW 3 /* of one task at one stage; healed more often, it is quarantined */
 #define LIMIT_HEALS_WINDOW_S 86400
