@@ -46,6 +46,7 @@ BODIES = {  # name: (body, headers)
 }
 STREAMS = ("endless", "header-lines", "header-bytes", "header-line", "interim")
 KINDS = [*BODIES, *STREAMS]
+LONG_LISTS = ("statuses", "pulls", "reviews")
 CALLS = ("head", "statuses", "pulls", "reviews", "contents")
 PASSED_ON = ("Content-Type", "X-Total-Count", "X-RateLimit-Remaining", "X-RateLimit-Reset", "Retry-After", "Location")
 
@@ -63,9 +64,24 @@ def gitea_answer(call, path):
     end = {"ref": "main", "label": "main", "repo_id": 1, "sha": SHA}
     if call == "head":
         return {"name": path.split("/branches/")[1].split("?")[0], "commit": {"id": SHA}}
+    if call == "statuses":
+        return {"sha": SHA, "state": "success", "total_count": 1, "statuses": [{"id": 1, "status": "success", "context": "ci"}]}
     if call == "pulls":
         return [{"number": 1, "state": "open", "base": end, "head": {**end, "ref": "b", "label": "b"}}]
     return []
+
+
+def long_page(call, path):
+    """One of two hundred pages, each full and in order, and as long as it may be."""
+    first = int(re.search(r"[?&]page=(\d+)", path)[1]) * 50
+    text, end = "x" * 1000, {"ref": "main", "label": "main", "repo_id": 1, "sha": SHA}
+    if call == "statuses":
+        rows = [{"id": first + at, "status": "success", "context": f"{first + at}{text}"[:1000], "target_url": text} for at in range(50)]
+        return {"sha": SHA, "state": "success", "total_count": 10_000, "statuses": rows}
+    if call == "pulls":
+        return [{"number": first + at, "state": "open", "base": end, "head": {**end, "ref": text, "label": text}, "html_url": text}
+                for at in range(50)]
+    return [{"id": first + at, "state": "COMMENT", "user": {"id": 1, "login": text}, "commit_id": text} for at in range(50)]
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -76,11 +92,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def evil(self):
         """The kind of bytes that are due, a good answer, or None for what is not ours."""
-        repo = re.match(r"/gitea/api/v1/repos/evil/([a-z-]+)\.([a-z]+)/?(.*)", self.path)
+        repo = re.match(r"/gitea/api/v1/repos/evil/([a-z-]+)\.([a-z]+)\d*/?(.*)", self.path)
         gate = re.match(r"/gate/evil-([a-z-]+)", self.path)
         if repo:
             call = gitea_call("/" + repo[3])
-            return repo[1] if call == repo[2] else gitea_answer(call, self.path)
+            if call != repo[2]:
+                return gitea_answer(call, self.path)
+            return repo[1] if repo[1] != "long-lists" else long_page(call, self.path)
         if gate:
             return gate[1]
         for like, kind in self.server.evil.items():
@@ -99,7 +117,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             elif isinstance(kind, str):
                 self.send_evil(kind)
             else:
-                self.send(200, json.dumps(kind).encode(), {"Content-Type": "application/json"})
+                self.send(200, json.dumps(kind).encode(), {
+                    "Content-Type": "application/json", **({"X-Total-Count": "10000"} if "long-lists" in self.path else {})})
         except (OSError, http.client.HTTPException):
             self.close_connection = True
 
