@@ -83,8 +83,10 @@
 #define LIMIT_PLANE_FULL_S 3600     /* from one full listing of a project to the next */
 #define LIMIT_PLANE_OVERLAP_S 120   /* read again below the watermark: what was committed late */
 #define LIMIT_PLANE_OPEN 20000u     /* issues that are remembered because something may have to be done */
-#define LIMIT_PLANE_LEASE_S 300     /* longest lease of the replica that asks Plane by timer */
-#define LIMIT_PLANE_SIDE_MS 60000   /* of one pass, for Plane's answers: the gates' next turn must come */
+#define LIMIT_PLANE_OPEN_BYTES ((size_t)4 * 1024 * 1024) /* of their names; beyond it they are cut … */
+#define LIMIT_PLANE_OPEN_NAME ((size_t)60)               /* … to so many bytes */
+#define LIMIT_PLANE_LEASE_S 300   /* longest lease of the replica that asks Plane by timer */
+#define LIMIT_PLANE_SIDE_MS 60000 /* of one pass, for Plane's answers: the gates' next turn must come */
 
 /* Text that comes from tables and upstreams into reports, logs and messages. */
 #define LIMIT_REASON ((size_t)400)
