@@ -33,7 +33,10 @@ void exchange_drop_reply(struct fetch_job *job)
 
 bool exchange_outgrew(const struct fetch_job *job)
 {
-    return job->refused == too_long && job->reserved < job->answer_max;
+    curl_off_t announced = -1;
+    curl_easy_getinfo(job->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &announced);
+    return job->refused == too_long && job->reserved < job->answer_max &&
+           announced <= (curl_off_t)job->answer_max;
 }
 
 /* Room for `needed` bytes. It doubles, but to what is reserved at most, and the byte at the end. */
