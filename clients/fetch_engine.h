@@ -78,7 +78,7 @@ struct fetch_job {
     struct fetch_part *part;   /* while it waits or has its turn */
     bool probe;                /* of a host that is down */
     bool trial;                /* the one call about a part whose back-off is over */
-    bool again;                /* was let through, and goes on in another turn */
+    bool again;                /* was let through once, and goes on in another turn */
     int64_t backoff_ms;        /* the last pause */
     int64_t due_ms;            /* when it is tried again */
 

@@ -503,7 +503,7 @@ void turn_enlarge(struct fetch *fetch, struct fetch_job *job, int64_t now_ms)
 
 bool turn_may_repeat(const struct fetch_job *job)
 {
-    return job->part->seen.retry_ms == 0 && !upstream_health_is_down(job->host->health);
+    return job->part->seen.silent == 0 && !upstream_health_is_down(job->host->health);
 }
 
 /* ---- what waits no more ------------------------------------------------------------------------------ */

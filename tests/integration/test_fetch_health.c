@@ -484,6 +484,25 @@ static void each_exchange_is_recorded_once(void **state)
     scene_close(&scene);
 }
 
+static void a_moment_of_failures_is_over_with_the_next_try(void **state)
+{
+    (void)state;
+    struct scene scene;
+    scene_open(&scene, PATIENCE_MS, 16);
+    for (unsigned i = 0; i < UPSTREAM_FAILURES_IN_A_ROW; i++)
+        answers(&scene, "busy", 502);
+    answers(&scene, "busy", 200);
+    ask(&scene, "busy", UPSTREAM_FAILURES_IN_A_ROW);
+    send_all(&scene);
+    for (unsigned i = 0; i < UPSTREAM_FAILURES_IN_A_ROW; i++) {
+        struct fetch_answer *answer = fetch_take(scene.inbox, PATIENCE_MS);
+        assert_int_equal(answer->status, 200);
+        fetch_answer_free(answer);
+    }
+    assert_int_equal(seen(&scene, "busy").retry_ms, 0);
+    scene_close(&scene);
+}
+
 static void a_judge_says_what_an_answer_shows(void **state)
 {
     (void)state;
@@ -566,6 +585,7 @@ int main(void)
         cmocka_unit_test(what_waits_for_a_probe_ends_at_its_deadline),
         cmocka_unit_test(two_upstreams_at_one_address_do_not_share_a_health),
         cmocka_unit_test(each_exchange_is_recorded_once),
+        cmocka_unit_test(a_moment_of_failures_is_over_with_the_next_try),
         cmocka_unit_test(a_judge_says_what_an_answer_shows),
         cmocka_unit_test(what_we_ended_ourselves_says_nothing),
         cmocka_unit_test(what_is_gathered_may_be_aborted_or_freed),
