@@ -127,6 +127,9 @@ struct uuid_text pg_uuid(const PGresult *result, int row, int column);
 /* pg_int_text: a number as a parameter. pg_limit_text: a limit, of which some are boundless. */
 #define PG_INT_SIZE 24
 const char *pg_int_text(int64_t number, char buffer[PG_INT_SIZE]);
+/* pg_place: the first column as a place in a list of n; ERR_INTERNAL when it is none. */
+ATTR_NODISCARD enum err pg_place(const PGresult *result, int row, size_t n, size_t *ret, struct why *why);
+
 const char *pg_limit_text(size_t limit, char buffer[PG_INT_SIZE]);
 
 /* pg_array: texts as an array parameter, '{"a","b"}'; caller frees. pg_spellings: of uuids, each as it is and

@@ -274,6 +274,15 @@ int64_t pg_int(const PGresult *result, int row, int column)
     return number;
 }
 
+enum err pg_place(const PGresult *result, int row, size_t n, size_t *ret, struct why *why)
+{
+    int64_t i = PQgetisnull(result, row, 0) ? -1 : pg_int(result, row, 0);
+    if (i < 0 || (size_t)i >= n)
+        return why_set(why, ERR_INTERNAL, "the database answered about a row that was not asked about");
+    *ret = (size_t)i;
+    return ERR_OK;
+}
+
 struct uuid_text pg_uuid(const PGresult *result, int row, int column)
 {
     struct uuid_text id;
