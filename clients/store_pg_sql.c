@@ -18,6 +18,25 @@
     "CASE WHEN isfinite(" instant ") THEN (extract(epoch FROM " instant ") * 1000000)::bigint END"
 
 /* Of the task t. */
+/* A UUID as it is compared: in lower case, without hyphens. */
+#define UUID_KEY(uuid) "lower(replace(" uuid "::text, '-', ''))"
+#define KEY_OF_L UUID_KEY("l.plane_id")
+#define KEY_OF_M UUID_KEY("m.plane_id")
+#define KEY_OF_N UUID_KEY("n.plane_id")
+#define KEY_OF_R UUID_KEY("r.plane_id")
+#define KEY_OF_T UUID_KEY("t.plane_id")
+#define KEY_OF_W UUID_KEY("w.plane_id")
+/* Whether a ledger row l that names the task t by its id means this task, and not one that had the id before.
+ * A row that has neither name cannot be told apart. */
+#define SAME_TASK                                                                            \
+    "(l.work_item_id = t.work_item_id::text OR " KEY_OF_L " = " KEY_OF_T                     \
+    " OR (l.work_item_id IS NULL AND t.work_item_id IS NULL"                                 \
+    "  AND (l.plane_id IS NULL OR t.plane_id IS NULL)))"
+/* A type or a collation may take stages for equal that a pipeline does not: char(16) pads them. concat() gives
+ * a value as it is stored. */
+#define IS_STAGE(stage) "concat(t.stage) = " stage " COLLATE \"C\""
+#define IS_STAGE_W IS_STAGE("w.stage")
+
 #define IS_BUSY "EXISTS (SELECT FROM jobs j WHERE j.task_id = t.id AND j.status IN ('queued', 'running'))"
 /* Of the wanted w. Not EXISTS, which the planner may turn into a join with the whole ledger while it takes it
  * for small. */
@@ -70,26 +89,28 @@
  * there is always one. Cost follows the tasks that rested for their grace: `stuck` goes from each stage into
  * the index (stage, updated_at); being LATERAL around an anti-join it cannot be turned into one pass over all
  * tasks, whatever the planner believes. Instants that are no points in time (infinity) make no age: not
- * stuck. */
+ * stuck. A stage that is not exactly the pipeline's is one that it does not know. */
 static const char stuck_sql[] =
     "WITH RECURSIVE" WATCHED ","
     " stuck AS MATERIALIZED ("
     "  SELECT t.* FROM watched w CROSS JOIN LATERAL ("
-    "   SELECT " TASK_FIELDS " FROM tasks t WHERE t.stage = w.stage AND t.updated_at <= w.due"
+    "   SELECT " TASK_FIELDS ", " IS_STAGE_W " AS is_exact FROM tasks t"
+    "   WHERE t.stage = w.stage AND t.updated_at <= w.due"
     "   AND isfinite(t.updated_at) AND NOT " IS_BUSY ") t),"
     " listed AS ("
     "  SELECT *, row_number() OVER (PARTITION BY repo ORDER BY updated_at, id) AS turn FROM stuck"
-    "  WHERE id NOT IN (SELECT unnest($3::bigint[])) AND $4::bigint IN (0, id)"
+    "  WHERE is_exact AND id NOT IN (SELECT unnest($3::bigint[])) AND $4::bigint IN (0, id)"
     "  ORDER BY turn, updated_at, id LIMIT $5::bigint)," STAGES ","
     " head AS MATERIALIZED ("
     "  SELECT " REVISION " AS revision, " NOW_US " AS now_us,"
-    "   (SELECT count(*) FROM stuck) AS stuck,"
-    "   (SELECT coalesce(floor(extract(epoch FROM now() - min(updated_at))), 0)::bigint FROM stuck)"
-    "    AS oldest_s,"
+    "   (SELECT count(*) FROM stuck WHERE is_exact) AS stuck,"
+    "   (SELECT coalesce(floor(extract(epoch FROM now() - min(updated_at))), 0)::bigint FROM stuck"
+    "    WHERE is_exact) AS oldest_s,"
     "   (SELECT count(*) FROM tasks WHERE stage IS NULL)"
     "    + (SELECT coalesce(sum((SELECT count(*) FROM tasks t WHERE t.stage = s.stage)), 0)"
     "       FROM stages s WHERE s.stage IS NOT NULL"
-    "       AND s.stage NOT IN (SELECT unnest($2::text[]))) AS strange) "
+    "       AND s.stage NOT IN (SELECT unnest($2::text[])))"
+    "    + (SELECT count(*) FROM stuck WHERE NOT is_exact) AS strange) "
     "SELECT a.revision, a.now_us, a.stuck, a.oldest_s, a.strange::bigint, " TASK_COLUMNS HEALS
     " FROM head a LEFT JOIN listed t ON true" HEALS_JOIN " ORDER BY t.turn, t.updated_at, t.id";
 
@@ -98,7 +119,8 @@ static const char stuck_sql[] =
  */
 static const char unstarted_sql[] =
     "WITH listed AS MATERIALIZED ("
-    " SELECT " TASK_FIELDS " FROM tasks t WHERE t.stage = $1 AND isfinite(t.updated_at)"
+    " SELECT " TASK_FIELDS " FROM tasks t WHERE t.stage = $1 AND " IS_STAGE("concat($1)")
+    "  AND isfinite(t.updated_at)"
     "  AND (t.updated_at <= now() - least($2::bigint, 100000000000) * interval '1 second'"
     "   OR t.plane_id = ANY ($3)) AND NOT " IS_BUSY " ORDER BY t.updated_at, t.id LIMIT $4::bigint) "
     "SELECT a.revision, a.now_us, a.listed, a.oldest_s, 0, " TASK_COLUMNS NO_HEALS " FROM"
@@ -338,12 +360,13 @@ static const char replays_settle_sql[] =
  * Cost follows the page: of each stage at most the limit is taken of either kind, in the order of (stage,
  * updated_at). The tasks without a stage or a time are looked for on their own, for there is no order by what
  * is not there. What was stuck when the first page was made is so for all of them. */
+#define IS_STAGE_O IS_STAGE("o.exact")
 #define TASKS_LIST(only)                                                                                \
     "WITH RECURSIVE"                                                                                    \
     " clock AS MATERIALIZED (SELECT coalesce('epoch'::timestamptz + $4::interval, now()) AS "           \
     "as_of)," WATCHED_AS_OF "," STAGES ","                                                              \
     " open AS MATERIALIZED ("                                                                           \
-    "  SELECT s.stage, w.due FROM ("                                                                    \
+    "  SELECT s.stage, w.due, w.stage AS exact FROM ("                                                  \
     "   SELECT $3::text AS stage WHERE $3 IS NOT NULL"                                                  \
     "   UNION ALL SELECT stage FROM stages WHERE $3 IS NULL AND stage <> ALL ($2::text[])) s"           \
     "  LEFT JOIN watched w ON w.stage = s.stage),"                                                      \
@@ -356,9 +379,11 @@ static const char replays_settle_sql[] =
     "  SELECT 2, t.* FROM open o CROSS JOIN LATERAL ("                                                  \
     "   SELECT " TASK_FIELDS " FROM tasks t WHERE t.stage = o.stage"                                    \
     "   AND (t.updated_at, t.id) > " BEHIND_OTHERS only                                                 \
-    "   AND (o.due IS NULL OR t.updated_at > o.due OR NOT isfinite(t.updated_at) OR " IS_BUSY ")"       \
+    "   AND (o.due IS NULL OR t.updated_at > o.due OR NOT isfinite(t.updated_at) OR " IS_BUSY           \
+    "    OR NOT " IS_STAGE_O ")"                                                                        \
     "   ORDER BY t.updated_at, t.id LIMIT $11::bigint) t"                                               \
     "  UNION ALL"                                                                                       \
+    "   AND " IS_STAGE_O                                                                                \
     "  SELECT 2, t.* FROM open o CROSS JOIN LATERAL ("                                                  \
     "   SELECT " TASK_FIELDS " FROM tasks t WHERE t.stage = o.stage AND t.updated_at IS NULL"           \
     "   AND (" PLACE ") > " BEHIND_OTHERS only " ORDER BY t.id + 0 LIMIT $11::bigint) t"                \
@@ -375,7 +400,8 @@ static const char replays_settle_sql[] =
 static const char task_get_sql[] =
     "WITH" WATCHED " "
     "SELECT " NOW_US ", NULL, isfinite(t.updated_at) AND j.id IS NULL AND EXISTS"
-    " (SELECT FROM watched w WHERE w.stage = t.stage AND t.updated_at <= w.due), NULL, " ENTRY_COLUMNS
+    " (SELECT FROM watched w WHERE w.stage = t.stage AND " IS_STAGE_W " AND t.updated_at <= w.due), NULL, "
+    ENTRY_COLUMNS
     " FROM tasks t" ENTRY_JOINS " WHERE t.id = $2::bigint";
 
 /* 1 the name, 2 the owner, 3 the seconds. Whether the lease is held now. ON CONFLICT would lock, and so

@@ -61,18 +61,19 @@
     " watched(stage, grace_s, due) AS MATERIALIZED ("                                        \
     "  SELECT value ->> 0, value ->> 1, datetime('now', '-' || (value ->> 1) || ' seconds')" \
     "  FROM json_each(?1)),"                                                                 \
-    " due(id, repo, updated_at, grace_s) AS MATERIALIZED ("                                  \
-    "  SELECT t.id, t.repo, t.updated_at, w.grace_s"                                         \
+    " due(id, repo, updated_at, grace_s, is_exact) AS MATERIALIZED ("                        \
+    "  SELECT t.id, t.repo, t.updated_at, w.grace_s, t.stage = w.stage COLLATE BINARY"       \
     "  FROM watched w CROSS JOIN tasks t ON t.stage = w.stage AND t.updated_at <= w.due"     \
     "  WHERE NOT EXISTS (" ACTIVE_JOB "t.id)),"                                              \
     " stuck(id, repo, updated_at, age_s) AS MATERIALIZED ("                                  \
     "  SELECT d.id, d.repo, d.updated_at, c.now_s - unixepoch(d.updated_at) AS age"          \
     "  FROM clock c CROSS JOIN due d"                                                        \
-    "  WHERE d.updated_at LIKE '____-__-__%' AND age >= d.grace_s),"
+    "  WHERE d.updated_at LIKE '____-__-__%' AND age >= d.grace_s AND d.is_exact),"
 /* Every stage that a task stands at, by hopping from one to the next greater one in the same index. null is
  * no stage; IS (SELECT NULL) finds those tasks by the index even where a NOT NULL column makes SQLite scan.
  */
 #define STAGES                                                                                          \
+ *   - the index may compare stages without case, a pipeline does not: is_exact.
     " stages(stage) AS ("                                                                               \
     "  SELECT min(stage) FROM tasks"                                                                    \
     "  UNION ALL"                                                                                       \
@@ -92,7 +93,8 @@ static const char stuck_sql[] =
     "   (SELECT count(*) FROM stuck), coalesce((SELECT max(age_s) FROM stuck), 0),"
     "   (SELECT count(*) FROM tasks WHERE stage IS (SELECT NULL))"
     "   + (SELECT coalesce(sum((SELECT count(*) FROM tasks t WHERE t.stage = s.stage)), 0) FROM stages s"
-    "      WHERE s.stage IS NOT NULL AND s.stage NOT IN (SELECT value FROM json_each(?2))))"
+    "      WHERE s.stage IS NOT NULL AND s.stage NOT IN (SELECT value FROM json_each(?2)))"
+    "   + (SELECT count(*) FROM due WHERE NOT is_exact))"
     " SELECT h.*, " TASK_COLUMNS ", l.age_s, " HEALS
     " FROM head h LEFT JOIN listed l LEFT JOIN tasks t ON t.id = l.id"
     " ORDER BY l.turn, l.updated_at, l.id";
