@@ -26,6 +26,22 @@
     " missed_source, missed_event"
 
 /* Of a row t of tasks. What is no time in updated_at (null, a number, words) is null here; an impossible date
+/* A UUID as it is compared: in lower case, without hyphens. */
+#define UUID_KEY(uuid) "lower(replace(" uuid ", '-', ''))"
+#define KEY_OF_T UUID_KEY("t.plane_id")
+#define KEY_OF_R UUID_KEY("r.plane_id")
+#define KEY_OF_VALUE UUID_KEY("value")
+/* A column of INTEGER affinity may hold a text or a fraction all the same, unless it is the rowid. Such a row
+ * is never read: as a number it would be another task's. */
+#define HAS_ID(of) "typeof(" of ".id) = 'integer'"
+#define HAS_ID_T HAS_ID("t")
+/* Whether a row r that names the task t by its id means this task, and not one that had the id before. A row
+ * that has neither name cannot be told apart. */
+#define SAME_TASK                                                       \
+    "(r.work_item_id = t.work_item_id OR " KEY_OF_R " = " KEY_OF_T      \
+    " OR (r.work_item_id IS NULL AND t.work_item_id IS NULL"            \
+    "  AND (r.plane_id IS NULL OR t.plane_id IS NULL)))"
+
  * makes no age either. */
 #define TASK_TIME "CASE WHEN t.updated_at LIKE '____-__-__%' THEN t.updated_at END"
 #define TASK_AGE_S "(unixepoch('now') - unixepoch(" TASK_TIME "))"
@@ -64,7 +80,7 @@
     " due(id, repo, updated_at, grace_s, is_exact) AS MATERIALIZED ("                        \
     "  SELECT t.id, t.repo, t.updated_at, w.grace_s, t.stage = w.stage COLLATE BINARY"       \
     "  FROM watched w CROSS JOIN tasks t ON t.stage = w.stage AND t.updated_at <= w.due"     \
-    "  WHERE NOT EXISTS (" ACTIVE_JOB "t.id)),"                                              \
+    "  WHERE NOT EXISTS (" ACTIVE_JOB "t.id) AND " HAS_ID_T "),"                             \
     " stuck(id, repo, updated_at, age_s) AS MATERIALIZED ("                                  \
     "  SELECT d.id, d.repo, d.updated_at, c.now_s - unixepoch(d.updated_at) AS age"          \
     "  FROM clock c CROSS JOIN due d"                                                        \
@@ -104,7 +120,8 @@ static const char unstarted_sql[] =
     "WITH listed(id, updated_at, age_s) AS MATERIALIZED ("
     "  SELECT t.id, t.updated_at, " TASK_AGE_S " AS age"
     "  FROM tasks t"
-    "  WHERE t.stage = ?1 AND NOT EXISTS (" ACTIVE_JOB "t.id)"
+    "  WHERE t.stage = ?1 AND t.stage = ?1 COLLATE BINARY AND " HAS_ID_T
+    "   AND NOT EXISTS (" ACTIVE_JOB "t.id)"
     "   AND ((t.updated_at <= datetime('now', '-' || ?2 || ' seconds') AND age >= ?2)"
     "    OR t.plane_id IN (" SPELLINGS_3 "))"
     "  ORDER BY t.updated_at, t.id LIMIT ?4),"
@@ -121,7 +138,8 @@ static const char issue_tasks_sql[] =
     "WITH both(plane_id, issues, id) AS ("
     "  SELECT lower(value), json_group_array(key), NULL FROM json_each(?1) GROUP BY 1"
     "  UNION ALL"
-    "  SELECT lower(t.plane_id), NULL, t.id FROM tasks t WHERE t.plane_id IN (" SPELLINGS_1 ")),"
+    "  SELECT " KEY_OF_T ", NULL, t.id FROM tasks t"
+    "  WHERE t.plane_id IN (" SPELLINGS_1 ") AND " HAS_ID_T "),"
     " found(issue, id) AS MATERIALIZED ("
     "  SELECT i.value, b.id"
     "  FROM (SELECT max(issues) OVER (PARTITION BY plane_id) AS issues, id FROM both) b"
@@ -147,7 +165,8 @@ static const char issue_tasks_sql[] =
  * The cost follows the stuck tasks and the page: of each stage at most `limit` others are taken, along
  * (stage, updated_at) from where the page before ended. null comes before everything and is compared with
  * nothing, hence two ways into a stage, of which the condition without a column opens one. */
-#define OTHER "u.id NOT IN (SELECT id FROM stuck) AND (?4 IS NULL OR u.repo = ?4)"
+#define OTHER "u.id NOT IN (SELECT id FROM stuck) AND (?4 IS NULL OR u.repo = ?4) AND " HAS_ID_U
+#define HAS_ID_U HAS_ID("u")
 static const char tasks_list_sql[] =
     "WITH RECURSIVE" STUCK STAGES " first(part, updated_at, id) AS MATERIALIZED ("
     "  SELECT 1, updated_at, id FROM stuck"
@@ -175,7 +194,7 @@ static const char tasks_list_sql[] =
 /* 1 as for STUCK, 2 the id. */
 static const char task_get_sql[] = "WITH" STUCK " asked(id) AS (SELECT ?2)"
                                    " SELECT " ENTRY_COLUMNS ", t.id IN (SELECT id FROM stuck), " NOW_US
-                                   " FROM asked a CROSS JOIN tasks t ON t.id = a.id" ENTRY_JOB;
+                                   " FROM asked a CROSS JOIN tasks t ON t.id = a.id AND " HAS_ID_T ENTRY_JOB;
 
 /* Until a replay's next try; the instant of the one behind that try. */
 #define NEXT_S "max(0, (" NEXT_US " - " NOW_US " + 999999) / 1000000)"
@@ -222,12 +241,27 @@ static const char replays_moved_sql[] =
     " r.rested_s + unixepoch('now') - unixepoch(r.first_at), " IS_NO_HEAL ", r.from_stage, r.side,"
     " r.outcome, r.reason, r.evidence, r.verdict_id, r.missed_source, r.missed_event,"
     " " TASK_COLUMNS ", " TASK_AGE_S ", " NO_HEALS
-    " FROM reconcile_replays r LEFT JOIN tasks t ON t.id = coalesce(r.task_id,"
-    "  (SELECT i.id FROM tasks i WHERE i.plane_id IN (r.plane_id, upper(r.plane_id)) LIMIT 1))"
-    " WHERE CASE WHEN r.task_id IS NULL THEN t.id IS NOT NULL"
-    "  ELSE t.id IS NULL OR t.stage IS NOT r.from_stage OR (r.to_stage = r.from_stage"
-    "   AND t.updated_at IS NOT r.version AND EXISTS (" ACTIVE_JOB "t.id)) END"
-    " ORDER BY r.first_at, r.subject LIMIT ?1";
+    " FROM reconcile_replays p LEFT JOIN tasks t ON t.id = coalesce(p.task_id,"
+    "  (SELECT i.id FROM tasks i WHERE i.plane_id IN (p.plane_id, upper(p.plane_id), " KEY_OF_P
+    ", upper(" KEY_OF_P ")) LIMIT 1)) AND " HAS_ID_T
+    "  AND (t.plane_id IS NULL OR p.plane_id IS NULL OR " KEY_OF_T " = " KEY_OF_P ")"
+    " WHERE CASE WHEN p.task_id IS NULL THEN t.id IS NOT NULL"
+    "  ELSE t.id IS NULL OR t.stage IS NOT p.from_stage OR (p.to_stage = p.from_stage"
+    "   AND t.updated_at IS NOT p.version AND EXISTS (" ACTIVE_JOB "t.id)) END"
+    " ORDER BY p.first_at, p.subject LIMIT ?1";
+
+/* Of a plane_id p: whether uuid_read would read it; whether it is one all the same. */
+#define OF_ONE_CASE(digits) "(" digits " NOT GLOB '*[^0-9a-f]*' OR " digits " NOT GLOB '*[^0-9A-F]*')"
+#define BARE_P "replace(p, '-', '')"
+#define IS_UUID                                                                             \
+    "typeof(p) = 'text' AND length(" BARE_P ") = 32 AND " OF_ONE_CASE(BARE_P) " AND (length(p) = 32" \
+    " OR p LIKE '________-____-____-____-____________')"
+#define HEX_2 "[0-9A-Fa-f][0-9A-Fa-f]"
+#define HEX_4 HEX_2 HEX_2
+#define HEX_12 HEX_4 HEX_4 HEX_4
+#define HIDES_UUID                                                          \
+    "typeof(p) = 'blob' OR p GLOB '*" HEX_4 HEX_4 HEX_12 HEX_12 "*' OR p GLOB '*" \
+    HEX_4 HEX_4 "-" HEX_4 "-" HEX_4 "-" HEX_4 "-" HEX_12 "*'"
 
 static const char *const texts[] = {
     [SQL_BEGIN_WRITE] = "BEGIN IMMEDIATE",
@@ -332,7 +366,7 @@ static const char *const texts[] = {
      * order of their ids. */
     [SQL_REPO_TASKS] = "SELECT t.id, t.work_item_id, t.branch, t.stage"
                        " FROM (SELECT DISTINCT value FROM json_each(?2)) s CROSS JOIN tasks t"
-                       " ON t.repo = ?1 AND t.stage = s.value WHERE t.branch <> ''"
+                       " ON t.repo = ?1 AND t.stage = s.value WHERE t.branch <> '' AND " HAS_ID_T
                        " ORDER BY t.id DESC LIMIT ?3",
 
     [SQL_LEDGER_SUMMARY] = "SELECT (SELECT count(*) FROM reconcile_ledger),"
@@ -341,8 +375,9 @@ static const char *const texts[] = {
     [SQL_LEDGER_LIST] =
         "SELECT " LEDGER_COLUMNS " FROM reconcile_ledger WHERE seq < ?1 ORDER BY seq DESC LIMIT ?2",
     [SQL_LEDGER_LIST_OF_TASK] =
-        "SELECT " LEDGER_COLUMNS " FROM reconcile_ledger WHERE task_id = ?3 AND seq < ?1"
-        " ORDER BY seq DESC LIMIT ?2",
+        "SELECT " LEDGER_COLUMNS " FROM reconcile_ledger r WHERE task_id = ?3 AND seq < ?1"
+        " AND NOT EXISTS (SELECT 1 FROM tasks t WHERE t.id = ?3 AND " HAS_ID_T " AND " SAME_TASK
+        " IS NOT TRUE) ORDER BY seq DESC LIMIT ?2",
 
     [SQL_PASS_SAVE] =
         "INSERT INTO reconcile_passes (id, started_us, report) VALUES (?1, ?2, ?3)"
