@@ -339,6 +339,7 @@ void store_ledger_page_done(struct store_ledger_page *page)
         free(row->pass_id);
         free(row->work_item_id);
         free(row->repo);
+    free(entry->job_id);
         free(row->from_stage);
         free(row->to_stage);
         free(row->side);

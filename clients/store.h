@@ -378,8 +378,7 @@ struct store_task_entry {
     struct store_task task;
     int64_t updated_us;
     bool stuck;                   /* as in store_stuck */
-    int64_t job_id;               /* 0: no active job */
-    char *job_agent, *job_status; /* NULL: no active job */
+    char *job_id, *job_agent, *job_status; /* as text; NULL: no active job */
     int64_t job_updated_us;
 };
 void store_task_entry_done(struct store_task_entry *entry);

@@ -343,7 +343,8 @@ static const char replays_settle_sql[] =
 #define ENTRY_JOINS                                                                \
     " LEFT JOIN LATERAL (SELECT j.id, j.agent, j.status, j.updated_at FROM jobs j" \
     "  WHERE j.task_id = t.id AND j.status IN ('queued', 'running')"               \
-    "  ORDER BY j.id + 0 DESC LIMIT 1) j ON true" HEALS_JOIN
+    "  ORDER BY j.created_at DESC NULLS LAST, length(j.id::text) DESC, j.id::text DESC LIMIT 1) j ON true" \
+    HEALS_JOIN
 
 /* Where a task stands in its part of the list; one without a time comes first, for null is compared by
  * nothing. Behind which place the list goes on. */

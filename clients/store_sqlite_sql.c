@@ -154,9 +154,10 @@ static const char issue_tasks_sql[] =
 #define JOB_US US_OF("CASE WHEN j.updated_at LIKE '____-__-__%' THEN j.updated_at END")
 #define ENTRY_COLUMNS \
     TASK_COLUMNS ", " TASK_AGE_S ", " HEALS ", " TASK_US ", j.id, j.agent, j.status, " JOB_US
-#define ENTRY_JOB                                               \
-    " LEFT JOIN jobs j ON j.id = (SELECT max(a.id) FROM jobs a" \
-    "  WHERE a.status IN ('queued', 'running') AND a.task_id = t.id)"
+#define ENTRY_JOB                                                             \
+    " LEFT JOIN jobs j ON j.id = (SELECT a.id FROM jobs a"                    \
+    "  WHERE a.status IN ('queued', 'running') AND a.task_id = t.id"          \
+    "  ORDER BY a.created_at DESC, a.id DESC LIMIT 1)"
 
 /* 1 as for STUCK, but only of the stage asked for, 2 [terminal stage, …], 3 that stage or null, 4 a repo or
  * null, 5 whether only the stuck ones; where the page before ended: 6 in which part (0: there was none, 1:

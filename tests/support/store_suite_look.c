@@ -124,7 +124,7 @@ static void an_entry_tells_all_of_its_task_and_its_job(void **state)
     assert_int_equal(page.n, 2);
     const struct store_task_entry *stuck = &page.rows[0], *busy = &page.rows[1];
     assert_true(stuck->stuck);
-    assert_int_equal(stuck->job_id, 0);
+    assert_null(stuck->job_id);
     assert_null(stuck->job_agent);
     assert_null(stuck->job_status);
     assert_int_equal(stuck->task.id, 1);
@@ -139,7 +139,7 @@ static void an_entry_tells_all_of_its_task_and_its_job(void **state)
     struct store_transition transition = suite_transition(&stuck->task);
     assert_int_equal(suite_move(suite, &transition), STORE_MOVED); /* its version is right */
     assert_false(busy->stuck);
-    assert_int_equal(busy->job_id, 70);
+    assert_string_equal(busy->job_id, "70");
     assert_string_equal(busy->job_agent, "tester");
     assert_string_equal(busy->job_status, "queued");
     assert_in_range((now_us - busy->job_updated_us) / 1000000, 1998, 2100);
@@ -161,7 +161,7 @@ static void of_several_active_jobs_the_newest_is_told(void **state)
     struct store_tasks_query query = all_tasks();
     struct store_tasks_page page = list(suite, &query);
     assert_int_equal(page.n, 1);
-    assert_int_equal(page.rows[0].job_id, 3);
+    assert_string_equal(page.rows[0].job_id, "3");
     assert_string_equal(page.rows[0].job_agent, "c");
     store_tasks_page_done(&page);
 }
@@ -404,7 +404,7 @@ static void one_task_is_told_with_its_heals_and_whether_it_is_stuck(void **state
     ASSERT_OK(store_task_get(suite->store, 3, &query, &third, NULL, &suite->why));
     assert_healed(suite, &first.task, &second.task);
     assert_true(first.stuck);
-    assert_int_equal(first.job_id, 0);
+    assert_null(first.job_id);
     assert_string_equal(first.task.title, "Task 1");
     assert_in_range((now_us - first.updated_us) / 1000000, 5000, 5100);
     assert_in_range(first.task.age_s, 5000, 5100);
@@ -412,7 +412,7 @@ static void one_task_is_told_with_its_heals_and_whether_it_is_stuck(void **state
     assert_false(second.stuck);
     assert_string_equal(second.job_status, "running");
     assert_string_equal(second.job_agent, "developer");
-    assert_true(second.job_id > 0);
+    assert_non_null(second.job_id);
     assert_false(third.stuck);
     assert_string_equal(third.task.stage, "done");
     store_task_entry_done(&first);
