@@ -80,7 +80,8 @@ struct store_task {
     char *version; /* opaque: names the row as it was read (its updated_at, in the database's own words) */
     int64_t age_s; /* since updated_at, by the database's clock */
     /* Filled in by store_stuck: ledger rows that moved this task out of this stage within
-     * LIMIT_HEALS_WINDOW_S, and the seq of the newest of them; 0 when there is none. */
+     * LIMIT_HEALS_WINDOW_S and agree with it in work_item_id or plane_id, and the seq of the newest of them;
+     * 0 when there is none. */
     int64_t recent_heals, newest_heal_seq;
 };
 void store_task_done(struct store_task *task);
@@ -325,7 +326,8 @@ struct store_ledger_page {
 void store_ledger_page_done(struct store_ledger_page *page);
 
 /* store_ledger_list: newest first; rows with seq < before_seq (0: from the newest), of one task or all
- * (task_id 0). */
+ * (task_id 0). Of a task that is there, only rows that agree with it in work_item_id or plane_id: an id may be
+ * used again. */
 ATTR_NODISCARD enum err store_ledger_list(struct store *store, int64_t task_id, int64_t before_seq,
                                           size_t limit, struct store_ledger_page *ret, struct why *why);
 

@@ -290,6 +290,7 @@ static char *settle_line(const struct store_settlement *batch, size_t n)
             json_put(row, "id", json_text(transition->id.s));
             json_put(row, "task_id", json_integer(transition->task->id));
             json_put(row, "work_item_id", json_text(transition->task->work_item_id));
+            json_put(row, "plane_id", json_text(transition->task->plane_id));
             json_put(row, "repo", json_text(transition->task->repo));
             json_put(row, "agent", json_text(transition->agent));
             json_put(row, "message", json_text(transition->message));

@@ -17,7 +17,7 @@
 #define MIGRATE_TRIES 20
 
 /* The version of the shape that this program makes and knows. */
-#define SHAPE 3
+#define SHAPE 4
 
 /* A column that we read or write, and how it is made. */
 struct column {
@@ -96,7 +96,8 @@ static const struct table tables[] = {
                     {"reason", "text"},
                     {"evidence", "text"},
                     {"missed_source", "text", .later = true},
-                    {"missed_event", "text", .later = true}},
+                    {"missed_event", "text", .later = true},
+                    {"plane_id", "text", .later = true}},
         .indexes = {{"reconcile_ledger_task",
                      "CREATE INDEX reconcile_ledger_task ON reconcile_ledger (task_id, seq)"}},
     },

@@ -63,7 +63,7 @@
 /* The ledger's rows that moved t out of the stage where it stands, by the index (task_id, seq). */
 #define HEALS_JOIN                                                                               \
     " LEFT JOIN LATERAL (SELECT count(*) AS heals, max(l.seq) AS newest FROM reconcile_ledger l" \
-    "  WHERE l.task_id = t.id AND l.from_stage = t.stage"                                        \
+    "  WHERE l.task_id = t.id AND l.from_stage = t.stage AND " SAME_TASK                         \
     "  AND l.at > now() - interval '" PG_DIGITS(LIMIT_HEALS_WINDOW_S) " seconds') h ON true"
 
 #define TASK_US US_OF("t.updated_at")
@@ -148,7 +148,7 @@ static const char move_sql[] =
     "    row_number() OVER (PARTITION BY verdict_id ORDER BY i) AS replay"
     "   FROM json_to_recordset($1::json) AS w("
     "    i int, id uuid, task_id bigint, seen text, from_stage text, to_stage text, agent text,"
-    "    work_item_id text, repo text, side text, outcome text, reason text, evidence text,"
+    "    work_item_id text, plane_id text, repo text, side text, outcome text, reason text, evidence text,"
     "    verdict_id text, missed_source text, missed_event text, message text)) w"
     "  WHERE w.turn = 1 AND (w.replay = 1 OR w.verdict_id IS NULL) ORDER BY w.task_id, w.i),"
     " moved AS ("
@@ -165,10 +165,10 @@ static const char move_sql[] =
     "  WHERE w.verdict_id IS NOT NULL RETURNING id),"
     " written AS ("
     "  INSERT INTO reconcile_ledger (id, at, task_id, pass_id, work_item_id, repo, from_stage,"
-    "   to_stage, side, outcome, agent, reason, evidence, missed_source, missed_event)"
+    "   to_stage, side, outcome, agent, reason, evidence, missed_source, missed_event, plane_id)"
     "  SELECT w.id, now(), w.task_id, $2, w.work_item_id, w.repo, w.from_stage, w.to_stage, w.side, "
     "w.outcome,"
-    "   w.agent, w.reason, w.evidence, w.missed_source, w.missed_event"
+    "   w.agent, w.reason, w.evidence, w.missed_source, w.missed_event, w.plane_id"
     "  FROM want w JOIN moved m ON m.i = w.i ORDER BY w.i RETURNING id),"
     " told AS ("
     "  INSERT INTO reconcile_outbox (id, at, text)"
@@ -244,7 +244,7 @@ static const char create_again_sql[] =
 /* Given up; or moved in the database, by a process that was set to do so. */
 #define IS_NO_HEAL                                                                \
     "r.given_up OR EXISTS (SELECT FROM reconcile_ledger l WHERE l.task_id = t.id" \
-    " AND l.from_stage = r.from_stage AND l.at >= r.first_at)"
+    " AND l.from_stage = r.from_stage AND l.at >= r.first_at AND " SAME_TASK ")"
 
 /* 1 [{"i", "subject", "delivery"}, …]. */
 static const char replays_look_sql[] =
@@ -315,8 +315,8 @@ static const char replays_moved_sql[] =
 static const char replays_settle_sql[] =
     "WITH want AS MATERIALIZED ("
     "  SELECT * FROM json_to_recordset($1::json) AS w(i int, subject text, delivery uuid, counts boolean,"
-    "    id uuid, task_id bigint, from_stage text, to_stage text, agent text, work_item_id text, repo text,"
-    "    side text, outcome text, reason text, evidence text, verdict_id text, missed_source text,"
+    "    id uuid, task_id bigint, from_stage text, to_stage text, agent text, work_item_id text,"
+    "    plane_id text, repo text, side text, outcome text, reason text, evidence text, verdict_id text, missed_source text,"
     "    missed_event text, message text) ORDER BY w.subject),"
     " gone AS ("
     "  DELETE FROM reconcile_replays r USING want w"
@@ -324,9 +324,9 @@ static const char replays_settle_sql[] =
     " mine AS (SELECT w.* FROM want w JOIN gone g ON g.i = w.i WHERE w.counts ORDER BY w.i),"
     " written AS ("
     "  INSERT INTO reconcile_ledger (id, at, task_id, pass_id, work_item_id, repo, from_stage, to_stage,"
-    "   side, outcome, agent, reason, evidence, missed_source, missed_event)"
+    "   side, outcome, agent, reason, evidence, missed_source, missed_event, plane_id)"
     "  SELECT id, now(), task_id, $2, work_item_id, repo, from_stage, to_stage, side, outcome, agent, reason,"
-    "   evidence, missed_source, missed_event FROM mine ON CONFLICT (id) DO NOTHING RETURNING id),"
+    "   evidence, missed_source, missed_event, plane_id FROM mine ON CONFLICT (id) DO NOTHING RETURNING id),"
     " replayed AS ("
     "  INSERT INTO reconcile_verdicts (id, task_id, at) SELECT verdict_id, task_id, now() FROM mine"
     "  WHERE verdict_id IS NOT NULL ON CONFLICT (id) DO NOTHING RETURNING id),"
@@ -469,8 +469,10 @@ static const struct pg_statement statements[] = {
                         " ORDER BY seq DESC LIMIT $2::bigint",
                         2},
     [PG_LEDGER_LIST_OF_TASK] = {"ledger_list_of_task",
-                                "SELECT " LEDGER_COLUMNS " FROM reconcile_ledger WHERE seq < $1::bigint"
-                                " AND task_id = $3::bigint ORDER BY seq DESC LIMIT $2::bigint",
+                                "SELECT " LEDGER_COLUMNS " FROM reconcile_ledger l WHERE seq < $1::bigint"
+                                " AND task_id = $3::bigint AND NOT EXISTS"
+                                " (SELECT FROM tasks t WHERE t.id = $3::bigint AND " SAME_TASK
+                                " IS NOT TRUE) ORDER BY seq DESC LIMIT $2::bigint",
                                 3},
     /* 1 the limit. One row per message, and always one. */
     [PG_OUTBOX_LIST] = {"outbox_list",

@@ -31,6 +31,7 @@ static json_t *row_whole(const struct pg_batch *batch, size_t i)
         {"evidence", transition->evidence},
         {"repo", transition->task->repo},
         {"work_item_id", transition->task->work_item_id},
+        {"plane_id", transition->task->plane_id},
         {"missed_source", transition->missed_source},
         {"missed_event", transition->missed_event},
         {"message", transition->message},

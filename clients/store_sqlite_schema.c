@@ -13,7 +13,7 @@
 #include "clients/base/limits.h"
 
 /* The version of the shape that this program makes and knows. */
-#define SHAPE 3
+#define SHAPE 4
 
 /* A column that we read or write, and how it is made. */
 struct column {
@@ -83,7 +83,8 @@ static const struct table tables[] = {
                     {"reason", "TEXT"},
                     {"evidence", "TEXT"},
                     {"missed_source", "TEXT", .later = true},
-                    {"missed_event", "TEXT", .later = true}},
+                    {"missed_event", "TEXT", .later = true},
+                    {"plane_id", "TEXT", .later = true}},
         .then = {"CREATE INDEX reconcile_ledger_task ON reconcile_ledger (task_id, seq)"},
     },
     {

@@ -48,7 +48,7 @@
 #define TASK_US US_OF(TASK_TIME)
 /* The ledger's rows that moved t out of the stage where it stands, by the index (task_id, seq). */
 #define TASK_HEALS                                                                          \
-    "FROM reconcile_ledger r WHERE r.task_id = t.id AND r.from_stage = t.stage AND r.at > " \
+    "FROM reconcile_ledger r WHERE r.task_id = t.id AND r.from_stage = t.stage AND " SAME_TASK " AND r.at > " \
     "strftime('%Y-%m-%d %H:%M:%f', 'now', '-" DIGITS(LIMIT_HEALS_WINDOW_S) " seconds')"
 /* For sqlite_task(): these, the age, and HEALS or NO_HEALS. What must not be null is empty then: such a task
  * has no stage that anybody knows, and no version that a transition could name. */
@@ -207,11 +207,12 @@ static const char task_get_sql[] = "WITH" STUCK " asked(id) AS (SELECT ?2)"
 #define SAME "(r.delivery = excluded.delivery)"
 #define NEXT_TRY "CASE WHEN " SAME " THEN min(r.tries + 1, " DIGITS(LIMIT_REPLAY_TRIES) ") ELSE 1 END"
 #define NEXT_NEXT_AT NEXT_AT("(" NEXT_TRY ")")
-#define FIRST_US US_OF("r.first_at")
+#define FIRST_US US_OF("p.first_at")
+#define KEY_OF_P UUID_KEY("p.plane_id")
 /* Given up; or moved in the database, by a process that was set to do so. */
 #define IS_NO_HEAL                                                                  \
-    "r.given_up OR EXISTS (SELECT 1 FROM reconcile_ledger l WHERE l.task_id = t.id" \
-    " AND l.from_stage = r.from_stage AND l.at >= r.first_at)"
+    "p.given_up OR EXISTS (SELECT 1 FROM reconcile_ledger r WHERE r.task_id = t.id" \
+    " AND r.from_stage = p.from_stage AND r.at >= p.first_at AND " SAME_TASK ")"
 
 /* 1 the subject, 2 the delivery, 3 the task or null, 4 its plane id, 5 the stage it stands at, 6 the one it
  * is to go to, 7 its version, 8 for how long it has rested, 9 the side, 10 the outcome, 11 the reason, 12 the
@@ -238,9 +239,9 @@ static const char replay_begin_sql[] =
 
 /* 1 the limit. */
 static const char replays_moved_sql[] =
-    "SELECT r.subject, r.delivery, " FIRST_US ", r.tries,"
-    " r.rested_s + unixepoch('now') - unixepoch(r.first_at), " IS_NO_HEAL ", r.from_stage, r.side,"
-    " r.outcome, r.reason, r.evidence, r.verdict_id, r.missed_source, r.missed_event,"
+    "SELECT p.subject, p.delivery, " FIRST_US ", p.tries,"
+    " p.rested_s + unixepoch('now') - unixepoch(p.first_at), " IS_NO_HEAL ", p.from_stage, p.side,"
+    " p.outcome, p.reason, p.evidence, p.verdict_id, p.missed_source, p.missed_event,"
     " " TASK_COLUMNS ", " TASK_AGE_S ", " NO_HEALS
     " FROM reconcile_replays p LEFT JOIN tasks t ON t.id = coalesce(p.task_id,"
     "  (SELECT i.id FROM tasks i WHERE i.plane_id IN (p.plane_id, upper(p.plane_id), " KEY_OF_P
@@ -315,8 +316,8 @@ static const char *const texts[] = {
                       " VALUES (?1, ?2, 'queued', CURRENT_TIMESTAMP, CURRENT_TIMESTAMP) RETURNING 1",
     [SQL_LEDGER_ADD] =
         "INSERT INTO reconcile_ledger (id, at, task_id, pass_id, work_item_id, repo, from_stage,"
-        " to_stage, side, outcome, agent, reason, evidence, missed_source, missed_event)"
-        " VALUES (?1, " NOW_TEXT ", ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+        " to_stage, side, outcome, agent, reason, evidence, missed_source, missed_event, plane_id)"
+        " VALUES (?1, " NOW_TEXT ", ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
 
     /* 1 [[subject, delivery], …]. */
     [SQL_REPLAYS_LOOK] = "SELECT j.key, r.tries, r.given_up, " NEXT_S ", r.next_at <= " NOW_TEXT

@@ -128,7 +128,7 @@ static void an_entry_tells_all_of_its_task_and_its_job(void **state)
     assert_null(stuck->job_agent);
     assert_null(stuck->job_status);
     assert_int_equal(stuck->task.id, 1);
-    assert_string_equal(stuck->task.plane_id, "plane-1");
+    assert_string_equal(stuck->task.plane_id, "00000000-0000-4000-8000-000000000001");
     assert_string_equal(stuck->task.work_item_id, "ORCH-1");
     assert_string_equal(stuck->task.title, "Task 1");
     assert_string_equal(stuck->task.repo, "o/r");
@@ -151,9 +151,9 @@ static void of_several_active_jobs_the_newest_is_told(void **state)
     struct suite *suite = *state;
     const char *type = suite->backend->instant_type;
     suite_exec(suite,
-               "CREATE TABLE jobs (id BIGINT PRIMARY KEY, task_id BIGINT, agent TEXT, status TEXT,"
-               " created_at %s, updated_at %s)",
-               type, type);
+               "CREATE TABLE jobs (id %s, task_id BIGINT, agent TEXT, status TEXT, created_at %s,"
+               " updated_at %s)",
+               suite->backend->own_id, type, type);
     ASSERT_OK(store_migrate(suite->store, NULL, &suite->why));
     suite_task(suite, 1, "testing", "o/r", 5000);
     suite_exec(suite, "INSERT INTO jobs (id, task_id, agent, status) VALUES (1, 1, 'a', 'running'),"
@@ -332,9 +332,9 @@ static void ledger_row(struct suite *suite, int64_t task_id, const char *from_st
 {
     struct uuid_text id = uuid_new();
     suite_exec(suite,
-               "INSERT INTO reconcile_ledger (id, at, task_id, from_stage, to_stage, side, outcome)"
-               " VALUES ('%s', %s, %lld, '%s', 'review', 'gate', 'advanced')",
-               id.s, suite_ago(suite, age_s), (long long)task_id, from_stage);
+               "INSERT INTO reconcile_ledger (id, at, task_id, work_item_id, from_stage, to_stage, side, outcome)"
+               " VALUES ('%s', %s, %lld, 'ORCH-%lld', '%s', 'review', 'gate', 'advanced')",
+               id.s, suite_ago(suite, age_s), (long long)task_id, (long long)task_id, from_stage);
 }
 
 /* Task 1 was healed twice at its stage of late, task 2 never. */

@@ -174,7 +174,7 @@ static void version_1_is_brought_here_with_all_it_holds(void **state)
     ASSERT_OK(store_migrate(suite->store, &created, &suite->why));
     assert_int_equal(created, 4); /* verdicts, outbox, leases, replays */
     ASSERT_OK(store_ready(suite->store, &suite->why));
-    assert_int_equal(suite_number(suite, "SELECT max(version) FROM reconcile_schema"), 3);
+    assert_int_equal(suite_number(suite, "SELECT max(version) FROM reconcile_schema"), 4);
     char *after = suite_dump(suite);
     assert_string_equal(after, before);
     assert_rows_of_version_1(suite);
