@@ -95,6 +95,12 @@ enum err store_create_tasks(struct store *store, int64_t settings_revision, int6
         assert(batch[i].plane_id && batch[i].stage);
     return store->ops->create_tasks(store, settings_revision, valid_until_us, batch, n, ret, why);
 }
+enum err store_work_items(struct store *store, const char *const *ids, size_t n, struct store_work_item *ret,
+                          struct why *why)
+{
+    return n == 0 ? ERR_OK : store->ops->work_items(store, ids, n, ret, why);
+}
+
 
 enum err store_unstarted(struct store *store, const char *stage, int64_t grace_s, const char *const *fresh,
                          size_t n_fresh, size_t limit, struct store_stuck *ret, struct why *why)

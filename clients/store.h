@@ -74,7 +74,8 @@ ATTR_NODISCARD enum err store_settings_write(struct store *store, int64_t seen_r
 
 struct store_task {
     int64_t id;
-    char *plane_id, *work_item_id, *title; /* may be NULL */
+    /* May be NULL. plane_id: a UUID in lower case with hyphens, however it is stored; else as it is. */
+    char *plane_id, *work_item_id, *title;
     char *repo, *branch;                   /* may be NULL: the row makes no sense, and the pass says so */
     char *stage;
     char *version; /* opaque: names the row as it was read (its updated_at, in the database's own words) */
@@ -149,6 +150,17 @@ ATTR_NODISCARD enum err store_verdicts_replayed(struct store *store, const char 
 
 struct store_new_task {
     const char *plane_id, *work_item_id, *title, *repo, *branch, *stage;
+/* The task of a work item, as far as it matters to one who would make it. */
+struct store_work_item {
+    bool found;
+    bool of_issue;   /* of all that were found, every plane_id is a UUID: another issue's, for its own would do */
+    int64_t task_id; /* of one that was found */
+};
+/* store_work_items: for each of these work item ids, compared without case, whether a task has it. One
+ * statement; by an index where lower(work_item_id) has one. Reads only. */
+ATTR_NODISCARD enum err store_work_items(struct store *store, const char *const *ids, size_t n,
+                                         struct store_work_item *ret, struct why *why);
+
 };
 enum store_creation {
     STORE_CREATED,

@@ -25,6 +25,8 @@ struct store_ops {
     enum err (*create_tasks)(struct store *store, int64_t settings_revision, int64_t valid_until_us,
                              const struct store_new_task *batch, size_t n, enum store_creation *ret,
                              struct why *why);
+    enum err (*work_items)(struct store *store, const char *const *ids, size_t n, struct store_work_item *ret,
+                           struct why *why);
     enum err (*unstarted)(struct store *store, const char *stage, int64_t grace_s, const char *const *fresh,
                           size_t n_fresh, size_t limit, struct store_stuck *ret, struct why *why);
     enum err (*transition)(struct store *store, int64_t settings_revision, int64_t valid_until_us,

@@ -419,6 +419,7 @@ static const struct store_ops pg_ops = {
     .stuck = pg_stuck,
     .issue_tasks = pg_issue_tasks,
     .verdicts_replayed = pg_verdicts_replayed,
+    .work_items = pg_work_items,
     .create_tasks = pg_create_tasks,
     .unstarted = pg_unstarted,
     .transition = pg_transition,

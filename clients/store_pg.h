@@ -37,6 +37,7 @@ enum pg_sql {
     PG_POLICY_WAIT,
     PG_MOVE,
     PG_MOVE_AGAIN,
+    PG_WORK_ITEMS,
     PG_CREATE,
     PG_CREATE_AGAIN,
     PG_REPLAYS_LOOK,
@@ -235,6 +236,8 @@ enum err pg_create_tasks(struct store *store, int64_t settings_revision, int64_t
                          const struct store_new_task *batch, size_t n, enum store_creation *ret,
                          struct why *why);
 
+enum err pg_work_items(struct store *store, const char *const *ids, size_t n, struct store_work_item *ret,
+                       struct why *why);
 /* store_pg_transition.c */
 enum err pg_transition(struct store *store, int64_t settings_revision, int64_t valid_until_us,
                        const char *pass_id, const struct store_transition *batch, size_t n,

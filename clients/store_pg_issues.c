@@ -98,6 +98,33 @@ enum err pg_verdicts_replayed(struct store *store, const char *const *ids, size_
     enum err err = pg_ask(store, PG_VERDICTS_REPLAYED, params, &result, why);
     if (err)
         return err;
+/* ---- work items
+ * -------------------------------------------------------------------------------------------- */
+
+enum err pg_work_items(struct store *store, const char *const *ids, size_t n, struct store_work_item *ret,
+                       struct why *why)
+{
+    enum { I, ID, PLANE_ID };
+    AUTO_FREE char *array = pg_array(ids, n);
+    AUTO_RESULT PGresult *result = NULL;
+    const char *const params[] = {array};
+    enum err err = pg_ask(store, PG_WORK_ITEMS, params, &result, why);
+    if (err)
+        return err;
+    memset(ret, 0, n * sizeof *ret);
+    for (int row = 0; row < PQntuples(result); row++) {
+        struct uuid_text id;
+        size_t i;
+        if ((err = pg_place(result, row, n, &i, why)))
+            return err;
+        bool of_issue = uuid_read(PQgetvalue(result, row, PLANE_ID), &id);
+        ret[i] = (struct store_work_item){.found = true,
+                                          .of_issue = of_issue && (ret[i].of_issue || !ret[i].found),
+                                          .task_id = pg_int(result, row, ID)};
+    }
+    return ERR_OK;
+}
+
     memset(ret, 0, n * sizeof *ret);
     for (int row = 0; row < PQntuples(result); row++) {
         int64_t i = pg_int(result, row, 0);

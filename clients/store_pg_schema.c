@@ -52,7 +52,9 @@ static const struct table tables[] = {
                     {"updated_at", "timestamptz NOT NULL DEFAULT now()"}},
         .indexes = {{"reconcile_tasks_stage",
                      "CREATE INDEX reconcile_tasks_stage ON tasks (stage, updated_at)"},
-                    {"reconcile_tasks_repo", "CREATE INDEX reconcile_tasks_repo ON tasks (repo, stage)"}},
+                    {"reconcile_tasks_repo", "CREATE INDEX reconcile_tasks_repo ON tasks (repo, stage)"},
+                    {"reconcile_tasks_work_item",
+                     "CREATE INDEX reconcile_tasks_work_item ON tasks (lower(work_item_id))"}},
     },
     {
         .name = "jobs",

@@ -55,7 +55,7 @@
  * age. */
 #define TASK_FIELDS "t.id, t.plane_id, t.work_item_id, t.title, t.repo, t.branch, t.stage, t.updated_at"
 #define TASK_COLUMNS                                                                      \
-    "t.id, t.plane_id, t.work_item_id, t.title, t.repo, t.branch, coalesce(t.stage, '')," \
+    "t.id, t.plane_id::text, t.work_item_id, t.title, t.repo, t.branch, coalesce(t.stage, '')," \
     " coalesce(t.updated_at::text, 'infinity'),"                                          \
     " CASE WHEN isfinite(t.updated_at) THEN floor(extract(epoch FROM now() - t.updated_at))::bigint END"
 #define HEALS ", h.heals, h.newest"
@@ -191,6 +191,11 @@ static const char move_again_sql[] =
     "   i int, id uuid, task_id bigint, seen text, from_stage text, verdict_id text)) w";
 
 /* 1 [{"i", "task": {"plane_id", …}}, …]; 2 {plane id in each spelling, …} of the whole batch.
+/* 1 {work item id, …}. The places of those that have a task, from 0, with its id and plane_id. */
+static const char work_items_sql[] =
+    "SELECT w.i - 1, t.id, t.plane_id::text FROM unnest($1::text[]) WITH ORDINALITY AS w(item, i)"
+    " JOIN tasks t ON lower(t.work_item_id) = lower(w.item)";
+
  *
  * One row per task that was made. The unique key of plane_id decides, which must be a plain one, over all of
  * the table or where plane_id is not null. It tells no two spellings of one id for the same; against those
@@ -198,7 +203,7 @@ static const char move_again_sql[] =
  * types from the table, where plane_id may be text or uuid. */
 static const char create_sql[] =
     "WITH want AS MATERIALIZED ("
-    "  SELECT DISTINCT ON (lower(n.plane_id::text)) (e.w->>'i')::int AS i, n.plane_id, n.work_item_id,"
+    "  SELECT DISTINCT ON (" KEY_OF_N ") (e.w->>'i')::int AS i, n.plane_id, n.work_item_id,"
     "   n.title, n.repo, n.branch, n.stage FROM json_array_elements($1::json) AS e(w)"
     "  CROSS JOIN LATERAL json_populate_record(NULL::tasks, e.w->'task') AS n"
     "  WHERE lower(n.plane_id::text) NOT IN"
@@ -460,6 +465,7 @@ static const struct pg_statement statements[] = {
     [PG_REPLAYS_MOVED] = {"replays_moved", replays_moved_sql, 1},
     [PG_REPLAYS_SETTLE] = {"replays_settle", replays_settle_sql, 2},
     [PG_LEDGER_SUMMARY] = {"ledger_summary",
+    [PG_WORK_ITEMS] = {"work_items", work_items_sql, 1},
                            "SELECT count(*), (SELECT work_item_id FROM reconcile_ledger"
                            " ORDER BY seq DESC LIMIT 1) FROM reconcile_ledger",
                            0},

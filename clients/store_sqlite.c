@@ -353,6 +353,7 @@ static const struct store_ops sqlite_ops = {
     .stuck = sqlite_stuck,
     .issue_tasks = sqlite_issue_tasks,
     .verdicts_replayed = sqlite_verdicts_replayed,
+    .work_items = sqlite_work_items,
     .create_tasks = sqlite_create_tasks,
     .unstarted = sqlite_unstarted,
     .transition = sqlite_transition,

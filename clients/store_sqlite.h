@@ -37,6 +37,7 @@ enum sqlite_sql {
     SQL_TASKS_ARE_A_VIEW,
     SQL_TASKS_ARE_KEYED,
     SQL_TASKS_EXISTING,
+    SQL_WORK_ITEMS,
     SQL_TASKS_TAKE_NEW,
     SQL_TASK_CREATE,
     SQL_TASKS_TAKE_MOVES,
@@ -178,6 +179,8 @@ enum err sqlite_create_tasks(struct store *store, int64_t settings_revision, int
 
 /* store_sqlite_transition.c */
 enum err sqlite_transition(struct store *store, int64_t settings_revision, int64_t valid_until_us,
+enum err sqlite_work_items(struct store *store, const char *const *ids, size_t n, struct store_work_item *ret,
+                           struct why *why);
                            const char *pass_id, const struct store_transition *batch, size_t n,
                            enum store_moved *ret_moved, struct why *why);
 

@@ -42,7 +42,8 @@ static const struct table tables[] = {
                     {"updated_at", "TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP"}},
         /* With repo, the stuck ones are put into their fair order without a look at the table. */
         .then = {"CREATE INDEX reconcile_tasks_stage ON tasks (stage, updated_at, repo)",
-                 "CREATE INDEX reconcile_tasks_repo ON tasks (repo, stage)"},
+                 "CREATE INDEX reconcile_tasks_repo ON tasks (repo, stage)",
+                 "CREATE INDEX reconcile_tasks_work_item ON tasks (lower(work_item_id))"},
     },
     {
         .name = "jobs",

@@ -293,8 +293,13 @@ static const char *const texts[] = {
     [SQL_TASKS_ARE_KEYED] = "INSERT INTO tasks (plane_id) SELECT NULL WHERE 0"
                             " ON CONFLICT (plane_id) WHERE plane_id IS NOT NULL DO NOTHING",
     /* 1 [plane id, …]; the places of those that have a task. */
-    [SQL_TASKS_EXISTING] = "SELECT key FROM json_each(?1) WHERE lower(value) IN"
-                           " (SELECT lower(t.plane_id) FROM tasks t WHERE t.plane_id IN (" SPELLINGS_1 "))",
+    [SQL_TASKS_EXISTING] = "SELECT key FROM json_each(?1) WHERE " KEY_OF_VALUE " IN"
+                           " (SELECT " KEY_OF_T " FROM tasks t WHERE t.plane_id IN (" SPELLINGS_1 "))",
+    /* 1 [work item id, …]. The places of those that have a task, with its id and plane_id. */
+    [SQL_WORK_ITEMS] =
+        "SELECT w.key, t.id, t.plane_id FROM (SELECT id, plane_id, lower(work_item_id) AS item FROM tasks"
+        "  WHERE lower(work_item_id) IN (SELECT lower(value) FROM json_each(?1))) t"
+        " CROSS JOIN json_each(?1) w ON lower(w.value) = t.item",
     [SQL_TASKS_TAKE_NEW] =
         "INSERT INTO tasks (plane_id, work_item_id, title, repo, branch, stage, created_at,"
         " updated_at) SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL WHERE 0",
