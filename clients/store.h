@@ -47,8 +47,10 @@ void store_interrupt(struct store *store);
  * SQLite file that this creates uses WAL; one that was there keeps its journal mode. */
 ATTR_NODISCARD enum err store_migrate(struct store *store, size_t *ret_created, struct why *why);
 
-/* store_ready: the database answers, and every table that we need is there with the columns we need and of no
- * later version than ours: ERR_UNAVAILABLE. */
+/* store_ready: the database answers, and every table that we need is there with the columns we need, of types
+ * that we can work with, and of no later version than ours; tasks.plane_id holds UUIDs in forms that are
+ * understood (the newest LIMIT_PLANE_IDS_READ rows are looked at, again after LIMIT_PLANE_IDS_GOOD_MS). Else
+ * ERR_UNAVAILABLE, naming table and column. */
 ATTR_NODISCARD enum err store_ready(struct store *store, struct why *why);
 
 /* ---- settings that were changed at run time
@@ -137,8 +139,8 @@ struct store_issue_tasks {
 };
 void store_issue_tasks_done(struct store_issue_tasks *tasks);
 
-/* store_issue_tasks: the tasks of these issues (uuids; plane_id may have them in lower or in upper case), by
- * one statement whatever n is. A row that lacks a stage or a time is told with a stage "" or a version that
+/* store_issue_tasks: the tasks of these issues (uuids; plane_id may have them in lower or in upper case, with or
+ * without hyphens), by one statement whatever n is. A row that lacks a stage or a time is told with a stage "" or a version that
  * never moves. n 0 is fine: it still tells revision and clock. Reads only. */
 ATTR_NODISCARD enum err store_issue_tasks(struct store *store, const char *const *plane_ids, size_t n,
                                           struct store_issue_tasks *ret, struct why *why);
@@ -148,8 +150,6 @@ ATTR_NODISCARD enum err store_issue_tasks(struct store *store, const char *const
 ATTR_NODISCARD enum err store_verdicts_replayed(struct store *store, const char *const *ids, size_t n,
                                                 bool *ret, struct why *why);
 
-struct store_new_task {
-    const char *plane_id, *work_item_id, *title, *repo, *branch, *stage;
 /* The task of a work item, as far as it matters to one who would make it. */
 struct store_work_item {
     bool found;
@@ -161,6 +161,8 @@ struct store_work_item {
 ATTR_NODISCARD enum err store_work_items(struct store *store, const char *const *ids, size_t n,
                                          struct store_work_item *ret, struct why *why);
 
+struct store_new_task {
+    const char *plane_id, *work_item_id, *title, *repo, *branch, *stage;
 };
 enum store_creation {
     STORE_CREATED,
@@ -171,8 +173,9 @@ enum store_creation {
 /* store_create_tasks: atomic creation: the unique key on tasks.plane_id decides between replicas and webhooks
  * (ON CONFLICT DO NOTHING). One transaction for the batch (n <= LIMIT_BATCH), under the settings row's lock
  * and revision as store_transition: ERR_CONFLICT and nothing written when they moved. No job is queued: the
- * task stands at `stage` until store_transition moves it. A table without such a key is ERR_INTERNAL in
- * words. */
+ * task stands at `stage` until store_transition moves it. plane_id is written in the form that the newest
+ * rows have. A table without such a key, without ids of its own for new rows, or whose newest rows hold
+ * plane_ids in a form that is not understood, is ERR_INTERNAL in words. */
 ATTR_NODISCARD enum err store_create_tasks(struct store *store, int64_t settings_revision,
                                            int64_t valid_until_us, const struct store_new_task *batch,
                                            size_t n, enum store_creation *ret, struct why *why);

@@ -352,8 +352,11 @@ static enum err completeness_check(struct pg_conn *conn, void *arg, struct why *
     AUTO_RESULT PGresult *result = NULL;
     const char *const params[] = {arg};
     enum err err = pg_run(conn, PG_MISSING, params, &result, why);
-    if (err || PQntuples(result) == 0)
-        return err ? err : shape_check(conn, why);
+    if (err || PQntuples(result) == 0) {
+        if (!err)
+            err = shape_check(conn, why);
+        return err ? err : pg_columns_check(conn, why);
+    }
     const char *table = PQgetvalue(result, 0, 0), *column = PQgetvalue(result, 0, 1);
     if (PQgetvalue(result, 0, 2)[0] == 't')
         return why_set(why, ERR_UNAVAILABLE, "the database has no table %s", table);

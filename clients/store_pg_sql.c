@@ -9,6 +9,7 @@
 
 #include "clients/base/err.h"
 #include "clients/base/limits.h"
+#include "clients/store_columns.h"
 
 #define NOW_US "(extract(epoch FROM now()) * 1000000)::bigint"
 #define CLOCK_US "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
@@ -17,7 +18,6 @@
 #define US_OF(instant) \
     "CASE WHEN isfinite(" instant ") THEN (extract(epoch FROM " instant ") * 1000000)::bigint END"
 
-/* Of the task t. */
 /* A UUID as it is compared: in lower case, without hyphens. */
 #define UUID_KEY(uuid) "lower(replace(" uuid "::text, '-', ''))"
 #define KEY_OF_L UUID_KEY("l.plane_id")
@@ -37,6 +37,7 @@
 #define IS_STAGE(stage) "concat(t.stage) = " stage " COLLATE \"C\""
 #define IS_STAGE_W IS_STAGE("w.stage")
 
+/* Of the task t. */
 #define IS_BUSY "EXISTS (SELECT FROM jobs j WHERE j.task_id = t.id AND j.status IN ('queued', 'running'))"
 /* Of the wanted w. Not EXISTS, which the planner may turn into a join with the whole ledger while it takes it
  * for small. */
@@ -190,12 +191,12 @@ static const char move_again_sql[] =
     "  FROM json_to_recordset($1::json) AS w("
     "   i int, id uuid, task_id bigint, seen text, from_stage text, verdict_id text)) w";
 
-/* 1 [{"i", "task": {"plane_id", …}}, …]; 2 {plane id in each spelling, …} of the whole batch.
 /* 1 {work item id, …}. The places of those that have a task, from 0, with its id and plane_id. */
 static const char work_items_sql[] =
     "SELECT w.i - 1, t.id, t.plane_id::text FROM unnest($1::text[]) WITH ORDINALITY AS w(item, i)"
     " JOIN tasks t ON lower(t.work_item_id) = lower(w.item)";
 
+/* 1 [{"i", "task": {"plane_id", …}}, …]; 2 {plane id in each spelling, …} of the whole batch.
  *
  * One row per task that was made. The unique key of plane_id decides, which must be a plain one, over all of
  * the table or where plane_id is not null. It tells no two spellings of one id for the same; against those
@@ -206,29 +207,29 @@ static const char create_sql[] =
     "  SELECT DISTINCT ON (" KEY_OF_N ") (e.w->>'i')::int AS i, n.plane_id, n.work_item_id,"
     "   n.title, n.repo, n.branch, n.stage FROM json_array_elements($1::json) AS e(w)"
     "  CROSS JOIN LATERAL json_populate_record(NULL::tasks, e.w->'task') AS n"
-    "  WHERE lower(n.plane_id::text) NOT IN"
-    "   (SELECT lower(t.plane_id::text) FROM tasks t WHERE t.plane_id = ANY ($2))"
-    "  ORDER BY lower(n.plane_id::text), (e.w->>'i')::int),"
+    "  WHERE " KEY_OF_N " NOT IN (SELECT " KEY_OF_T " FROM tasks t WHERE t.plane_id = ANY ($2))"
+    "  ORDER BY " KEY_OF_N ", (e.w->>'i')::int),"
     " made AS ("
     "  INSERT INTO tasks (plane_id, work_item_id, title, repo, branch, stage, created_at, updated_at)"
     "  SELECT plane_id, work_item_id, title, repo, branch, stage, now(), now() FROM want"
     "  ON CONFLICT (plane_id) WHERE plane_id IS NOT NULL DO NOTHING RETURNING id, plane_id) "
     "SELECT w.i, true, m.id"
-    " FROM made m LEFT JOIN want w ON lower(w.plane_id::text) = lower(m.plane_id::text)";
+    " FROM made m LEFT JOIN want w ON " KEY_OF_W " = " KEY_OF_M;
 
 /* 1 [{"i", "id", "plane_id"}, …]; 2 as for create_sql. Whether the task that was made is there, and whether
  * there is none yet. The id tells ours from another's of the same issue. */
 static const char create_again_sql[] =
     "WITH there AS MATERIALIZED ("
-    "  SELECT t.id, lower(t.plane_id::text) AS plane_id FROM tasks t WHERE t.plane_id = ANY ($2)) "
-    "SELECT w.i, EXISTS (SELECT FROM there t WHERE t.plane_id = lower(w.plane_id) AND t.id = w.id),"
-    " NOT EXISTS (SELECT FROM there t WHERE t.plane_id = lower(w.plane_id))"
+    "  SELECT t.id, " KEY_OF_T " AS key FROM tasks t WHERE t.plane_id = ANY ($2)) "
+    "SELECT w.i, EXISTS (SELECT FROM there t WHERE t.key = " KEY_OF_W " AND t.id = w.id),"
+    " NOT EXISTS (SELECT FROM there t WHERE t.key = " KEY_OF_W ")"
     " FROM json_to_recordset($1::json) AS w(i int, id bigint, plane_id text)";
 
 /* Of a w or an r with the plane_id of an issue: its task, by the key, whether tasks.plane_id is text or uuid,
- * in either spelling. */
+ * however it is spelled. */
 #define TASK_OF_ISSUE(of)                                                                              \
-    "SELECT " TASK_FIELDS " FROM unnest(ARRAY[" of ".plane_id, upper(" of ".plane_id)]) AS s(spelled)" \
+    "SELECT " TASK_FIELDS " FROM unnest(ARRAY[" of ".plane_id, upper(" of ".plane_id),"                \
+    "  replace(" of ".plane_id, '-', ''), upper(replace(" of ".plane_id, '-', ''))]) AS s(spelled)"    \
     " CROSS JOIN LATERAL json_populate_record(NULL::tasks,"                                            \
     "  json_build_object('plane_id', s.spelled)) AS n JOIN tasks t ON t.plane_id = n.plane_id"
 #define TASK_OF_W TASK_OF_ISSUE("w")
@@ -309,7 +310,8 @@ static const char replays_moved_sql[] =
     " r.side, r.outcome, r.reason, r.evidence, r.verdict_id, r.missed_source, r.missed_event,"
     " " TASK_COLUMNS NO_HEALS " FROM reconcile_replays r LEFT JOIN LATERAL ("
     "  SELECT t.*, " IS_BUSY " AS busy FROM ("
-    "   SELECT " TASK_FIELDS " FROM tasks t WHERE t.id = r.task_id UNION ALL"
+    "   SELECT " TASK_FIELDS " FROM tasks t WHERE t.id = r.task_id"
+    "    AND (t.plane_id IS NULL OR r.plane_id IS NULL OR " KEY_OF_T " = " KEY_OF_R ") UNION ALL"
     "   SELECT * FROM (" TASK_OF_R " LIMIT 1) t WHERE r.task_id IS NULL) t) t ON true"
     " WHERE CASE WHEN r.task_id IS NULL THEN t.id IS NOT NULL"
     "  ELSE t.id IS NULL OR t.stage IS DISTINCT FROM r.from_stage OR (r.to_stage = r.from_stage"
@@ -342,7 +344,7 @@ static const char replays_settle_sql[] =
 
 /* An entry as store_pg_look.c reads it, behind the clock, the listing's instant, whether it is stuck and its
  * key: of a task t and its newest active job j. Were the jobs ordered by their bare id, the planner might
- * walk along all of them. */
+ * walk along all of them; of two numbers as text the longer is the greater. */
 #define JOB_US US_OF("j.updated_at")
 #define ENTRY_COLUMNS TASK_US ", j.id, j.agent, j.status, " JOB_US ", " TASK_COLUMNS HEALS
 #define ENTRY_JOINS                                                                \
@@ -358,6 +360,7 @@ static const char replays_settle_sql[] =
 #define BEHIND_OTHERS "($8::timestamptz + $9::interval, $10::bigint)"
 #define AS_OF "(SELECT as_of FROM clock)"
 #define WATCHED_AS_OF WATCHED_FROM(AS_OF)
+#define IS_STAGE_O IS_STAGE("o.exact")
 
 /* 1 as for WATCHED; 2 {terminal stage, …}; 3 a stage or null; 4 the instant of the first page, as an interval
  * since 1970, or null; where to go on, as an instant, an interval to add to it, and an id: 5, 6, 7 among the
@@ -366,7 +369,6 @@ static const char replays_settle_sql[] =
  * Cost follows the page: of each stage at most the limit is taken of either kind, in the order of (stage,
  * updated_at). The tasks without a stage or a time are looked for on their own, for there is no order by what
  * is not there. What was stuck when the first page was made is so for all of them. */
-#define IS_STAGE_O IS_STAGE("o.exact")
 #define TASKS_LIST(only)                                                                                \
     "WITH RECURSIVE"                                                                                    \
     " clock AS MATERIALIZED (SELECT coalesce('epoch'::timestamptz + $4::interval, now()) AS "           \
@@ -380,6 +382,7 @@ static const char replays_settle_sql[] =
     "  SELECT 1 AS part, t.* FROM open o CROSS JOIN LATERAL ("                                          \
     "   SELECT " TASK_FIELDS " FROM tasks t WHERE t.stage = o.stage AND t.updated_at <= o.due"          \
     "   AND isfinite(t.updated_at) AND (t.updated_at, t.id) > " BEHIND_STUCK only "   AND NOT " IS_BUSY \
+    "   AND " IS_STAGE_O                                                                                \
     " ORDER BY t.updated_at, t.id LIMIT $11::bigint) t"                                                 \
     "  UNION ALL"                                                                                       \
     "  SELECT 2, t.* FROM open o CROSS JOIN LATERAL ("                                                  \
@@ -389,7 +392,6 @@ static const char replays_settle_sql[] =
     "    OR NOT " IS_STAGE_O ")"                                                                        \
     "   ORDER BY t.updated_at, t.id LIMIT $11::bigint) t"                                               \
     "  UNION ALL"                                                                                       \
-    "   AND " IS_STAGE_O                                                                                \
     "  SELECT 2, t.* FROM open o CROSS JOIN LATERAL ("                                                  \
     "   SELECT " TASK_FIELDS " FROM tasks t WHERE t.stage = o.stage AND t.updated_at IS NULL"           \
     "   AND (" PLACE ") > " BEHIND_OTHERS only " ORDER BY t.id + 0 LIMIT $11::bigint) t"                \
@@ -434,6 +436,12 @@ static const char lease_take_sql[] =
     "EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = to_regclass(quote_ident(" relation "))" \
     " AND a.attname = " attribute " AND a.attnum > 0 AND NOT a.attisdropped)"
 
+/* Of a plane_id: whether uuid_read would read it; whether it is one all the same. */
+#define IS_UUID                                                                                          \
+    "^([0-9a-f]{32}|[0-9A-F]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9A-F]{8}(-[0-9A-F]{4}){3}" \
+    "-[0-9A-F]{12})$"
+#define HIDES_UUID "[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+
 static const struct pg_statement statements[] = {
     [PG_SETTINGS_READ] = {"settings_read",
                           "SELECT " REVISION
@@ -457,6 +465,7 @@ static const struct pg_statement statements[] = {
     [PG_POLICY_WAIT] = {"policy_wait", POLICY_LOCKED("UPDATE"), 0},
     [PG_MOVE] = {"move", move_sql, 2},
     [PG_MOVE_AGAIN] = {"move_again", move_again_sql, 1},
+    [PG_WORK_ITEMS] = {"work_items", work_items_sql, 1},
     [PG_CREATE] = {"create", create_sql, 2},
     [PG_CREATE_AGAIN] = {"create_again", create_again_sql, 2},
     [PG_REPLAYS_LOOK] = {"replays_look", replays_look_sql, 1},
@@ -465,7 +474,6 @@ static const struct pg_statement statements[] = {
     [PG_REPLAYS_MOVED] = {"replays_moved", replays_moved_sql, 1},
     [PG_REPLAYS_SETTLE] = {"replays_settle", replays_settle_sql, 2},
     [PG_LEDGER_SUMMARY] = {"ledger_summary",
-    [PG_WORK_ITEMS] = {"work_items", work_items_sql, 1},
                            "SELECT count(*), (SELECT work_item_id FROM reconcile_ledger"
                            " ORDER BY seq DESC LIMIT 1) FROM reconcile_ledger",
                            0},
@@ -539,6 +547,38 @@ static const struct pg_statement statements[] = {
                     " WITH ORDINALITY AS w(relation, attribute, nth)"
                     " WHERE NOT " HAS_COLUMN("w.relation", "w.attribute") " ORDER BY w.nth LIMIT 1",
                     1},
+    /* 1 as for PG_MISSING. Of the columns that are there: the place in the list, the type in words, the
+     * type's name and modifier, below any domain, and whether a row that is inserted without a value gets one.
+     * What is below a view is not known here. */
+    [PG_COLUMNS] = {"columns",
+                    "WITH RECURSIVE types AS ("
+                    " SELECT w.nth, format_type(a.atttypid, a.atttypmod) AS said, a.atttypid AS type,"
+                    "  a.atttypmod AS modifier,"
+                    "  a.attidentity <> '' OR a.atthasdef OR c.relkind IN ('v', 'm') AS filled"
+                    " FROM ROWS FROM (json_to_recordset($1::json) AS (relation text, attribute text))"
+                    "  WITH ORDINALITY AS w(relation, attribute, nth)"
+                    " JOIN pg_class c ON c.oid = to_regclass(quote_ident(w.relation))"
+                    " JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = w.attribute AND a.attnum > 0"
+                    "  AND NOT a.attisdropped"
+                    " UNION ALL"
+                    " SELECT t.nth, t.said, y.typbasetype,"
+                    "  CASE WHEN y.typtypmod <> -1 THEN y.typtypmod ELSE t.modifier END,"
+                    "  t.filled OR y.typdefault IS NOT NULL"
+                    " FROM types t JOIN pg_type y ON y.oid = t.type AND y.typtype = 'd') "
+                    "SELECT t.nth, t.said, y.typname, t.modifier, t.filled FROM types t"
+                    " JOIN pg_type y ON y.oid = t.type AND y.typtype <> 'd' ORDER BY t.nth",
+                    1},
+    /* 1 how many of the newest rows. Per form their number, the newest of them and, of the known form, its
+     * plane_id. */
+    [PG_PLANE_IDS] = {"plane_ids",
+                      "SELECT form, count(*), (array_agg(id::text ORDER BY id DESC))[1],"
+                      " CASE WHEN form = 'known' THEN (array_agg(p ORDER BY id DESC))[1] END FROM"
+                      " (SELECT id, p, CASE WHEN p ~ '" IS_UUID "' THEN 'known'"
+                      "   WHEN p ~* '" HIDES_UUID "' THEN 'odd' ELSE 'other' END AS form FROM"
+                      "  (SELECT t.id, t.plane_id::text COLLATE \"C\" AS p FROM tasks t"
+                      "   ORDER BY t.id DESC LIMIT $1::bigint) newest WHERE length(p) >= " PG_DIGITS(UUID_TEXT_MIN)
+                      " ) n GROUP BY form",
+                      1},
     [PG_SHAPE] = {"shape", "SELECT max(version) FROM reconcile_schema", 0},
     [PG_HAS_COLUMN] = {"has_column", "SELECT " HAS_COLUMN("$1", "$2"), 2},
     [PG_HAS_RELATION] = {"has_relation", "SELECT to_regclass(quote_ident($1)) IS NOT NULL", 1},

@@ -37,17 +37,35 @@ static char *resting_line(const struct store_stuck_query *query)
     return line;
 }
 
+/* A UUID in one form, whatever form it is stored in. */
+static char *plane_id_read(const PGresult *result, int row, int column)
+{
+    char *text = pg_text(result, row, column, LIMIT_TASK_TEXT);
+    struct uuid_text id;
+    if (!text || !uuid_read(text, &id))
+        return text;
+    free(text);
+    return mem_dup(id.s);
+}
+
+/* What must not be null, whatever the statement made of it. */
+static char *text_or_empty(const PGresult *result, int row, int column)
+{
+    char *text = pg_text(result, row, column, LIMIT_TASK_TEXT);
+    return text ? text : mem_dup("");
+}
+
 struct store_task pg_task_read(const PGresult *result, int row, int column)
 {
     return (struct store_task){
         .id = pg_int(result, row, column),
-        .plane_id = pg_text(result, row, column + 1, LIMIT_TASK_TEXT),
+        .plane_id = plane_id_read(result, row, column + 1),
         .work_item_id = pg_text(result, row, column + 2, LIMIT_TASK_TEXT),
         .title = pg_text(result, row, column + 3, LIMIT_TASK_TEXT),
         .repo = pg_text(result, row, column + 4, LIMIT_TASK_TEXT),
         .branch = pg_text(result, row, column + 5, LIMIT_TASK_TEXT),
-        .stage = pg_text(result, row, column + 6, LIMIT_TASK_TEXT),
-        .version = pg_text(result, row, column + 7, LIMIT_TASK_TEXT),
+        .stage = text_or_empty(result, row, column + 6),
+        .version = text_or_empty(result, row, column + 7),
         .age_s = pg_int(result, row, column + 8),
         .recent_heals = pg_int(result, row, column + 9),
         .newest_heal_seq = pg_int(result, row, column + 10),

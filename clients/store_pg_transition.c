@@ -63,6 +63,5 @@ enum err pg_transition(struct store *store, int64_t settings_revision, int64_t v
     enum err err = pg_call(store, pg_batch_run, &work, why);
     for (size_t i = 0; !err && i < n; i++)
         ret_moved[i] = moved[work.fates[i]];
-    }
     return err;
 }

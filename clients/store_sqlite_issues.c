@@ -136,6 +136,8 @@ static enum err key_is_there(struct sqlite_conn *conn, struct why *why)
         return err;
     if (view)
         return sqlite_execute(conn, SQL_TASKS_TAKE_NEW, why);
+    if ((err = sqlite_tasks_fill_ids(conn, why)))
+        return err;
     err = sqlite_execute(conn, SQL_TASKS_ARE_KEYED, why);
     if (err == ERR_INTERNAL)
         return why_set(why, err,

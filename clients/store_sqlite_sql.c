@@ -5,6 +5,7 @@
 #include <assert.h>
 
 #include "clients/base/limits.h"
+#include "clients/store_columns.h"
 
 #define DIGITS_OF(number) #number
 #define DIGITS(number) DIGITS_OF(number)
@@ -25,7 +26,6 @@
     ", task_id, pass_id, work_item_id, repo, from_stage, to_stage, side, outcome, agent, reason, evidence," \
     " missed_source, missed_event"
 
-/* Of a row t of tasks. What is no time in updated_at (null, a number, words) is null here; an impossible date
 /* A UUID as it is compared: in lower case, without hyphens. */
 #define UUID_KEY(uuid) "lower(replace(" uuid ", '-', ''))"
 #define KEY_OF_T UUID_KEY("t.plane_id")
@@ -42,6 +42,7 @@
     " OR (r.work_item_id IS NULL AND t.work_item_id IS NULL"            \
     "  AND (r.plane_id IS NULL OR t.plane_id IS NULL)))"
 
+/* Of a row t of tasks. What is no time in updated_at (null, a number, words) is null here; an impossible date
  * makes no age either. */
 #define TASK_TIME "CASE WHEN t.updated_at LIKE '____-__-__%' THEN t.updated_at END"
 #define TASK_AGE_S "(unixepoch('now') - unixepoch(" TASK_TIME "))"
@@ -58,11 +59,12 @@
 #define HEALS "(SELECT count(*) " TASK_HEALS "), (SELECT max(r.seq) " TASK_HEALS ")"
 #define NO_HEALS "0, 0"
 
-/* Each text of a list as it is, in lower and in upper case: IN these compares uuids without case, by the
- * index of an ordinary unique key. */
-#define SPELLINGS(list)                                                                    \
-    "SELECT value FROM json_each(" list ") UNION SELECT lower(value) FROM json_each(" list \
-    ") UNION SELECT upper(value) FROM json_each(" list ")"
+/* Each text of a list as it is, in lower and in upper case, with and without hyphens: IN these compares as
+ * UUIDs, by the index of an ordinary unique key. */
+#define SPELLINGS(list)                                                                                \
+    "SELECT value FROM json_each(" list ") UNION SELECT lower(value) FROM json_each(" list             \
+    ") UNION SELECT upper(value) FROM json_each(" list ") UNION SELECT " KEY_OF_VALUE                  \
+    " FROM json_each(" list ") UNION SELECT upper(" KEY_OF_VALUE ") FROM json_each(" list ")"
 #define SPELLINGS_1 SPELLINGS("?1")
 #define SPELLINGS_3 SPELLINGS("?3")
 
@@ -71,6 +73,7 @@
  *   - `due` joins nothing but stages and tasks. Were the clock joined there too, SQLite 3.40 with ANALYZE's
  *     figures would expect so many searches that it made a Bloom filter of the whole table first (200 ms for
  *     a million rows, not 10).
+ *   - the index may compare stages without case, a pipeline does not: is_exact.
  * What is no time in updated_at (null, a number, words, an impossible date) makes no age: not stuck. */
 #define STUCK                                                                                \
     " clock(now_s) AS MATERIALIZED (SELECT unixepoch('now')),"                               \
@@ -89,7 +92,6 @@
  * no stage; IS (SELECT NULL) finds those tasks by the index even where a NOT NULL column makes SQLite scan.
  */
 #define STAGES                                                                                          \
- *   - the index may compare stages without case, a pipeline does not: is_exact.
     " stages(stage) AS ("                                                                               \
     "  SELECT min(stage) FROM tasks"                                                                    \
     "  UNION ALL"                                                                                       \
@@ -136,7 +138,7 @@ static const char unstarted_sql[] =
  * compare each with each where SQLite expects few. */
 static const char issue_tasks_sql[] =
     "WITH both(plane_id, issues, id) AS ("
-    "  SELECT lower(value), json_group_array(key), NULL FROM json_each(?1) GROUP BY 1"
+    "  SELECT " KEY_OF_VALUE ", json_group_array(key), NULL FROM json_each(?1) GROUP BY 1"
     "  UNION ALL"
     "  SELECT " KEY_OF_T ", NULL, t.id FROM tasks t"
     "  WHERE t.plane_id IN (" SPELLINGS_1 ") AND " HAS_ID_T "),"
@@ -394,6 +396,21 @@ static const char *const texts[] = {
     [SQL_PASS_GET] = "SELECT report FROM reconcile_passes WHERE id = ?1",
     [SQL_PASS_LIST] = "SELECT id, started_us, report FROM reconcile_passes WHERE started_us < ?1"
                       " ORDER BY started_us DESC, id DESC LIMIT ?2",
+
+    /* 1 the table, 2 the column. Its declared type; whether that is a view; whether a row that is inserted
+     * without a value gets one: computed, by a default, or as the rowid, of which there is no index. */
+    [SQL_COLUMN] =
+        "SELECT c.type, EXISTS (SELECT 1 FROM sqlite_schema WHERE name = ?1 COLLATE NOCASE AND type = 'view'),"
+        " c.hidden IN (2, 3) OR upper(trim(coalesce(c.dflt_value, 'NULL'), ' ()')) <> 'NULL'"
+        " OR (c.pk = 1 AND upper(c.type) = 'INTEGER'"
+        "  AND (SELECT count(*) FROM pragma_table_xinfo(?1) WHERE pk > 0) = 1"
+        "  AND NOT EXISTS (SELECT 1 FROM pragma_index_list(?1) WHERE origin = 'pk'))"
+        " FROM pragma_table_xinfo(?1) c WHERE c.name = ?2 COLLATE NOCASE",
+    /* 1 how many of the newest rows. Per form their number, the newest of them and its plane_id. */
+    [SQL_PLANE_IDS] = "SELECT CASE WHEN " IS_UUID " THEN 'known' WHEN " HIDES_UUID " THEN 'odd' ELSE 'other' END"
+                      " AS form, count(*), max(id), p"
+                      " FROM (SELECT id, plane_id AS p FROM tasks ORDER BY id DESC LIMIT ?1)"
+                      " WHERE typeof(p) = 'blob' OR length(p) >= " DIGITS(UUID_TEXT_MIN) " GROUP BY form",
 };
 static_assert(ARRAY_LEN(texts) == SQL_MAX_, "every statement has its text");
 

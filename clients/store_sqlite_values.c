@@ -69,18 +69,36 @@ struct uuid_text sqlite_uuid(sqlite3_stmt *statement, int column)
     return id;
 }
 
+/* A UUID in one form, whatever form it is stored in. */
+static char *plane_id_read(sqlite3_stmt *row, int column)
+{
+    char *text = sqlite_text(row, column, LIMIT_TASK_TEXT);
+    struct uuid_text id;
+    if (!text || !uuid_read(text, &id))
+        return text;
+    free(text);
+    return mem_dup(id.s);
+}
+
+/* What must not be null, whatever the statement made of it. */
+static char *text_or_empty(sqlite3_stmt *row, int column)
+{
+    char *text = sqlite_text(row, column, LIMIT_TASK_TEXT);
+    return text ? text : mem_dup("");
+}
+
 struct store_task sqlite_task(sqlite3_stmt *row, int first)
 {
     enum { ID, PLANE_ID, WORK_ITEM_ID, TITLE, REPO, BRANCH, STAGE, VERSION, AGE_S, HEALS, NEWEST };
     return (struct store_task){
         .id = sqlite3_column_int64(row, first + ID),
-        .plane_id = sqlite_text(row, first + PLANE_ID, LIMIT_TASK_TEXT),
+        .plane_id = plane_id_read(row, first + PLANE_ID),
         .work_item_id = sqlite_text(row, first + WORK_ITEM_ID, LIMIT_TASK_TEXT),
         .title = sqlite_text(row, first + TITLE, LIMIT_TASK_TEXT),
         .repo = sqlite_text(row, first + REPO, LIMIT_TASK_TEXT),
         .branch = sqlite_text(row, first + BRANCH, LIMIT_TASK_TEXT),
-        .stage = sqlite_text(row, first + STAGE, LIMIT_TASK_TEXT),
-        .version = sqlite_text(row, first + VERSION, LIMIT_TASK_TEXT),
+        .stage = text_or_empty(row, first + STAGE),
+        .version = text_or_empty(row, first + VERSION),
         .age_s = sqlite3_column_int64(row, first + AGE_S),
         .recent_heals = sqlite3_column_int64(row, first + HEALS),
         .newest_heal_seq = sqlite3_column_int64(row, first + NEWEST),

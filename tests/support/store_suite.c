@@ -126,7 +126,7 @@ void suite_task(const struct suite *suite, int64_t id, const char *stage, const 
     suite_exec(
         suite,
         "INSERT INTO tasks (id, plane_id, work_item_id, title, repo, branch, stage, created_at, updated_at)"
-        " VALUES (%lld, 'plane-%lld', 'ORCH-%lld', 'Task %lld', '%s', 'feature/ORCH-%lld', '%s', %s, %s)",
+        " VALUES (%lld, '00000000-0000-4000-8000-%012lld', 'ORCH-%lld', 'Task %lld', '%s', 'feature/ORCH-%lld', '%s', %s, %s)",
         (long long)id, (long long)id, (long long)id, (long long)id, repo, (long long)id, stage, instant,
         instant);
 }

@@ -30,6 +30,7 @@ struct suite_backend {
     /* Makes an expression for "so many seconds ago" (printf, one %lld), the type of instants, and the query
      * for everything that tasks and jobs hold, as one text. */
     const char *ago, *instant_type, *dump;
+    const char *own_id; /* the type and constraints of an id that the database fills in */
     const char *version_1; /* makes what version 1 left: see store_version_1.h */
 };
 

@@ -32,9 +32,9 @@ static void migrate_never_alters_what_was_there(void **state)
     suite_own_tasks(suite, "");
     suite_exec(
         suite,
-        "CREATE TABLE jobs (id BIGINT PRIMARY KEY, task_id BIGINT, agent TEXT, status TEXT, created_at %s,"
-        " updated_at %s, host TEXT)",
-        type, type);
+        "CREATE TABLE jobs (id %s, task_id BIGINT, agent TEXT, status TEXT, created_at %s, updated_at %s,"
+        " host TEXT)",
+        suite->backend->own_id, type, type);
     suite_task(suite, 1, "development", "o/r", 5000);
     suite_exec(suite,
                "INSERT INTO jobs (id, task_id, agent, status, host) VALUES (1, 1, 'a', 'queued', 'h1'),"
