@@ -114,7 +114,7 @@ static enum err plane_ids_look(struct pg_conn *conn, void *arg, struct why *why)
             seen.known = count;
             (void)uuid_form_of(PQgetvalue(result, row, COL_NEWEST), &seen.form);
             break;
-        case 'o':
+        case 'h':
             seen.odd = count;
             seen.odd_task = task;
             break;

@@ -108,10 +108,12 @@ static const char stuck_sql[] =
     "   (SELECT coalesce(floor(extract(epoch FROM now() - min(updated_at))), 0)::bigint FROM stuck"
     "    WHERE is_exact) AS oldest_s,"
     "   (SELECT count(*) FROM tasks WHERE stage IS NULL)"
-    "    + (SELECT coalesce(sum((SELECT count(*) FROM tasks t WHERE t.stage = s.stage)), 0)"
+    "    + (SELECT coalesce(sum((SELECT count(*) FROM tasks t WHERE t.stage = s.stage"
+    "        AND concat(t.stage) NOT IN (SELECT unnest($2::text[])))), 0)"
     "       FROM stages s WHERE s.stage IS NOT NULL"
     "       AND s.stage NOT IN (SELECT unnest($2::text[])))"
-    "    + (SELECT count(*) FROM stuck WHERE NOT is_exact) AS strange) "
+    "    + (SELECT count(*) FROM stuck t WHERE NOT is_exact AND NOT EXISTS (SELECT FROM stages s"
+    "       WHERE s.stage = t.stage AND s.stage NOT IN (SELECT unnest($2::text[])))) AS strange) "
     "SELECT a.revision, a.now_us, a.stuck, a.oldest_s, a.strange::bigint, " TASK_COLUMNS HEALS
     " FROM head a LEFT JOIN listed t ON true" HEALS_JOIN " ORDER BY t.turn, t.updated_at, t.id";
 
@@ -574,7 +576,7 @@ static const struct pg_statement statements[] = {
                       "SELECT form, count(*), (array_agg(id::text ORDER BY id DESC))[1],"
                       " CASE WHEN form = 'known' THEN (array_agg(p ORDER BY id DESC))[1] END FROM"
                       " (SELECT id, p, CASE WHEN p ~ '" IS_UUID "' THEN 'known'"
-                      "   WHEN p ~* '" HIDES_UUID "' THEN 'odd' ELSE 'other' END AS form FROM"
+                      "   WHEN p ~* '" HIDES_UUID "' THEN 'hidden' ELSE 'other' END AS form FROM"
                       "  (SELECT t.id, t.plane_id::text COLLATE \"C\" AS p FROM tasks t"
                       "   ORDER BY t.id DESC LIMIT $1::bigint) newest WHERE length(p) >= " PG_DIGITS(UUID_TEXT_MIN)
                       " ) n GROUP BY form",

@@ -114,7 +114,7 @@ static enum err plane_ids_read(struct sqlite_conn *conn, sqlite3_stmt *statement
             seen->known = count;
             (void)uuid_form_of(newest ? newest : "", &seen->form);
             break;
-        case 'o':
+        case 'h':
             seen->odd = count;
             seen->odd_task = task;
             break;

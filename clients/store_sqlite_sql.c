@@ -80,8 +80,8 @@
     " watched(stage, grace_s, due) AS MATERIALIZED ("                                        \
     "  SELECT value ->> 0, value ->> 1, datetime('now', '-' || (value ->> 1) || ' seconds')" \
     "  FROM json_each(?1)),"                                                                 \
-    " due(id, repo, updated_at, grace_s, is_exact) AS MATERIALIZED ("                        \
-    "  SELECT t.id, t.repo, t.updated_at, w.grace_s, t.stage = w.stage COLLATE BINARY"       \
+    " due(id, repo, updated_at, grace_s, stage, is_exact) AS MATERIALIZED ("                 \
+    "  SELECT t.id, t.repo, t.updated_at, w.grace_s, t.stage, t.stage = w.stage COLLATE BINARY" \
     "  FROM watched w CROSS JOIN tasks t ON t.stage = w.stage AND t.updated_at <= w.due"     \
     "  WHERE NOT EXISTS (" ACTIVE_JOB "t.id) AND " HAS_ID_T "),"                             \
     " stuck(id, repo, updated_at, age_s) AS MATERIALIZED ("                                  \
@@ -98,6 +98,12 @@
     "  SELECT (SELECT min(stage) FROM tasks WHERE stage > s.stage) FROM stages s WHERE s.stage IS NOT " \
     "NULL),"
 
+/* Where an index compares without case, one name stands for all of its spellings in `stages`. Tasks of a name
+ * that is known are not looked at one by one; those that are due and differ from it are counted. */
+#define IS_UNKNOWN(of) of ".stage COLLATE BINARY NOT IN (SELECT value FROM json_each(?2))"
+#define IS_UNKNOWN_S IS_UNKNOWN("s")
+#define IS_UNKNOWN_T IS_UNKNOWN("t")
+
 /* 1 as for STUCK, 2 [known stage, …], 3 [resting task id, …], 4 a task id or 0, 5 the limit. One row per
  * listed task, oldest in its repo first; the first columns are the same in every row, and there is always
  * one. */
@@ -110,9 +116,10 @@ static const char stuck_sql[] =
     "  SELECT " REVISION ", " NOW_US ","
     "   (SELECT count(*) FROM stuck), coalesce((SELECT max(age_s) FROM stuck), 0),"
     "   (SELECT count(*) FROM tasks WHERE stage IS (SELECT NULL))"
-    "   + (SELECT coalesce(sum((SELECT count(*) FROM tasks t WHERE t.stage = s.stage)), 0) FROM stages s"
-    "      WHERE s.stage IS NOT NULL AND s.stage NOT IN (SELECT value FROM json_each(?2)))"
-    "   + (SELECT count(*) FROM due WHERE NOT is_exact))"
+    "   + (SELECT coalesce(sum((SELECT count(*) FROM tasks t WHERE t.stage = s.stage AND " IS_UNKNOWN_T
+    ")), 0)     FROM stages s WHERE s.stage IS NOT NULL AND " IS_UNKNOWN_S ")"
+    "   + (SELECT count(*) FROM due d WHERE NOT is_exact AND NOT EXISTS"
+    "      (SELECT 1 FROM stages s WHERE d.stage = s.stage AND " IS_UNKNOWN_S ")))"
     " SELECT h.*, " TASK_COLUMNS ", l.age_s, " HEALS
     " FROM head h LEFT JOIN listed l LEFT JOIN tasks t ON t.id = l.id"
     " ORDER BY l.turn, l.updated_at, l.id";
@@ -407,7 +414,7 @@ static const char *const texts[] = {
         "  AND NOT EXISTS (SELECT 1 FROM pragma_index_list(?1) WHERE origin = 'pk'))"
         " FROM pragma_table_xinfo(?1) c WHERE c.name = ?2 COLLATE NOCASE",
     /* 1 how many of the newest rows. Per form their number, the newest of them and its plane_id. */
-    [SQL_PLANE_IDS] = "SELECT CASE WHEN " IS_UUID " THEN 'known' WHEN " HIDES_UUID " THEN 'odd' ELSE 'other' END"
+    [SQL_PLANE_IDS] = "SELECT CASE WHEN " IS_UUID " THEN 'known' WHEN " HIDES_UUID " THEN 'hidden' ELSE 'other' END"
                       " AS form, count(*), max(id), p"
                       " FROM (SELECT id, plane_id AS p FROM tasks ORDER BY id DESC LIMIT ?1)"
                       " WHERE typeof(p) = 'blob' OR length(p) >= " DIGITS(UUID_TEXT_MIN) " GROUP BY form",

@@ -30,7 +30,9 @@ struct suite_backend {
     /* Makes an expression for "so many seconds ago" (printf, one %lld), the type of instants, and the query
      * for everything that tasks and jobs hold, as one text. */
     const char *ago, *instant_type, *dump;
-    const char *own_id; /* the type and constraints of an id that the database fills in */
+    /* Types and constraints: of a number that the database fills in, of a text that it makes up, of bytes, and
+     * of a stage that takes `loose_value` for "development". */
+    const char *own_id, *made_id, *bytes_type, *loose_stage, *loose_value;
     const char *version_1; /* makes what version 1 left: see store_version_1.h */
 };
 
@@ -47,6 +49,7 @@ struct suite {
 };
 
 int suite_schema_run(void);
+int suite_columns_run(void);
 int suite_stuck_run(void);
 int suite_transition_run(void);
 int suite_issues_run(void);
