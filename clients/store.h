@@ -78,7 +78,7 @@ struct store_task {
     int64_t id;
     /* May be NULL. plane_id: a UUID in lower case with hyphens, however it is stored; else as it is. */
     char *plane_id, *work_item_id, *title;
-    char *repo, *branch;                   /* may be NULL: the row makes no sense, and the pass says so */
+    char *repo, *branch; /* may be NULL: the row makes no sense, and the pass says so */
     char *stage;
     char *version; /* opaque: names the row as it was read (its updated_at, in the database's own words) */
     int64_t age_s; /* since updated_at, by the database's clock */
@@ -139,9 +139,9 @@ struct store_issue_tasks {
 };
 void store_issue_tasks_done(struct store_issue_tasks *tasks);
 
-/* store_issue_tasks: the tasks of these issues (uuids; plane_id may have them in lower or in upper case, with or
- * without hyphens), by one statement whatever n is. A row that lacks a stage or a time is told with a stage "" or a version that
- * never moves. n 0 is fine: it still tells revision and clock. Reads only. */
+/* store_issue_tasks: the tasks of these issues (uuids; plane_id may have them in lower or in upper case, with
+ * or without hyphens), by one statement whatever n is. A row that lacks a stage or a time is told with a
+ * stage "" or a version that never moves. n 0 is fine: it still tells revision and clock. Reads only. */
 ATTR_NODISCARD enum err store_issue_tasks(struct store *store, const char *const *plane_ids, size_t n,
                                           struct store_issue_tasks *ret, struct why *why);
 
@@ -153,7 +153,7 @@ ATTR_NODISCARD enum err store_verdicts_replayed(struct store *store, const char 
 /* The task of a work item, as far as it matters to one who would make it. */
 struct store_work_item {
     bool found;
-    bool of_issue;   /* of all that were found, every plane_id is a UUID: another issue's, for its own would do */
+    bool of_issue;   /* every plane_id that was found with it is a UUID */
     int64_t task_id; /* of one that was found */
 };
 /* store_work_items: for each of these work item ids, compared without case, whether a task has it. One
@@ -341,8 +341,8 @@ struct store_ledger_page {
 void store_ledger_page_done(struct store_ledger_page *page);
 
 /* store_ledger_list: newest first; rows with seq < before_seq (0: from the newest), of one task or all
- * (task_id 0). Of a task that is there, only rows that agree with it in work_item_id or plane_id: an id may be
- * used again. */
+ * (task_id 0). Of a task that is there, only rows that agree with it in work_item_id or plane_id: an id may
+ * be used again. */
 ATTR_NODISCARD enum err store_ledger_list(struct store *store, int64_t task_id, int64_t before_seq,
                                           size_t limit, struct store_ledger_page *ret, struct why *why);
 
@@ -394,7 +394,7 @@ ATTR_NODISCARD enum err store_lease_drop(struct store *store, const char *name, 
 struct store_task_entry {
     struct store_task task;
     int64_t updated_us;
-    bool stuck;                   /* as in store_stuck */
+    bool stuck;                            /* as in store_stuck */
     char *job_id, *job_agent, *job_status; /* as text; NULL: no active job */
     int64_t job_updated_us;
 };

@@ -38,9 +38,9 @@ ATTR_NODISCARD enum err column_check(const struct column_rule *rule, const struc
 
 /* What tasks.plane_id holds in the rows that were looked at. */
 struct plane_ids_seen {
-    int64_t known; /* UUIDs that uuid_read knows */
-    int64_t odd;   /* UUIDs written otherwise, and bytes */
-    int64_t other; /* texts that are no UUIDs, or are written in a way of their own */
+    int64_t known;                /* UUIDs that uuid_read knows */
+    int64_t odd;                  /* UUIDs written otherwise, and bytes */
+    int64_t other;                /* texts that are no UUIDs, or are written in a way of their own */
     int64_t odd_task, other_task; /* one of those tasks each */
     struct uuid_form form;        /* of the newest UUID; without one, what the column has room for */
 };

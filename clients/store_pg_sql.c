@@ -28,14 +28,15 @@
 #define KEY_OF_W UUID_KEY("w.plane_id")
 /* Whether a ledger row l that names the task t by its id means this task, and not one that had the id before.
  * A row that has neither name cannot be told apart. */
-#define SAME_TASK                                                                            \
-    "(l.work_item_id = t.work_item_id::text OR " KEY_OF_L " = " KEY_OF_T                     \
-    " OR (l.work_item_id IS NULL AND t.work_item_id IS NULL"                                 \
+#define SAME_TASK                                                        \
+    "(l.work_item_id = t.work_item_id::text OR " KEY_OF_L " = " KEY_OF_T \
+    " OR (l.work_item_id IS NULL AND t.work_item_id IS NULL"             \
     "  AND (l.plane_id IS NULL OR t.plane_id IS NULL)))"
-/* A type or a collation may take stages for equal that a pipeline does not: char(16) pads them. concat() gives
- * a value as it is stored. */
+/* A type or a collation may take stages for equal that a pipeline does not: char(16) pads them. concat()
+ * gives a value as it is stored. */
 #define IS_STAGE(stage) "concat(t.stage) = " stage " COLLATE \"C\""
 #define IS_STAGE_W IS_STAGE("w.stage")
+#define IS_STAGE_1 IS_STAGE("concat($1)")
 
 /* Of the task t. */
 #define IS_BUSY "EXISTS (SELECT FROM jobs j WHERE j.task_id = t.id AND j.status IN ('queued', 'running'))"
@@ -55,9 +56,9 @@
  * A row without a stage or a time is told so that no transition can mean it; what is no point in time has no
  * age. */
 #define TASK_FIELDS "t.id, t.plane_id, t.work_item_id, t.title, t.repo, t.branch, t.stage, t.updated_at"
-#define TASK_COLUMNS                                                                      \
+#define TASK_COLUMNS                                                                            \
     "t.id, t.plane_id::text, t.work_item_id, t.title, t.repo, t.branch, coalesce(t.stage, '')," \
-    " coalesce(t.updated_at::text, 'infinity'),"                                          \
+    " coalesce(t.updated_at::text, 'infinity'),"                                                \
     " CASE WHEN isfinite(t.updated_at) THEN floor(extract(epoch FROM now() - t.updated_at))::bigint END"
 #define HEALS ", h.heals, h.newest"
 #define NO_HEALS ", 0, 0"
@@ -122,8 +123,7 @@ static const char stuck_sql[] =
  */
 static const char unstarted_sql[] =
     "WITH listed AS MATERIALIZED ("
-    " SELECT " TASK_FIELDS " FROM tasks t WHERE t.stage = $1 AND " IS_STAGE("concat($1)")
-    "  AND isfinite(t.updated_at)"
+    " SELECT " TASK_FIELDS " FROM tasks t WHERE t.stage = $1 AND " IS_STAGE_1 "  AND isfinite(t.updated_at)"
     "  AND (t.updated_at <= now() - least($2::bigint, 100000000000) * interval '1 second'"
     "   OR t.plane_id = ANY ($3)) AND NOT " IS_BUSY " ORDER BY t.updated_at, t.id LIMIT $4::bigint) "
     "SELECT a.revision, a.now_us, a.listed, a.oldest_s, 0, " TASK_COLUMNS NO_HEALS " FROM"
@@ -229,10 +229,10 @@ static const char create_again_sql[] =
 
 /* Of a w or an r with the plane_id of an issue: its task, by the key, whether tasks.plane_id is text or uuid,
  * however it is spelled. */
-#define TASK_OF_ISSUE(of)                                                                              \
-    "SELECT " TASK_FIELDS " FROM unnest(ARRAY[" of ".plane_id, upper(" of ".plane_id),"                \
-    "  replace(" of ".plane_id, '-', ''), upper(replace(" of ".plane_id, '-', ''))]) AS s(spelled)"    \
-    " CROSS JOIN LATERAL json_populate_record(NULL::tasks,"                                            \
+#define TASK_OF_ISSUE(of)                                                                           \
+    "SELECT " TASK_FIELDS " FROM unnest(ARRAY[" of ".plane_id, upper(" of ".plane_id),"             \
+    "  replace(" of ".plane_id, '-', ''), upper(replace(" of ".plane_id, '-', ''))]) AS s(spelled)" \
+    " CROSS JOIN LATERAL json_populate_record(NULL::tasks,"                                         \
     "  json_build_object('plane_id', s.spelled)) AS n JOIN tasks t ON t.plane_id = n.plane_id"
 #define TASK_OF_W TASK_OF_ISSUE("w")
 #define TASK_OF_R TASK_OF_ISSUE("r")
@@ -325,7 +325,8 @@ static const char replays_settle_sql[] =
     "WITH want AS MATERIALIZED ("
     "  SELECT * FROM json_to_recordset($1::json) AS w(i int, subject text, delivery uuid, counts boolean,"
     "    id uuid, task_id bigint, from_stage text, to_stage text, agent text, work_item_id text,"
-    "    plane_id text, repo text, side text, outcome text, reason text, evidence text, verdict_id text, missed_source text,"
+    "    plane_id text, repo text, side text, outcome text, reason text, evidence text, verdict_id text, "
+    "missed_source text,"
     "    missed_event text, message text) ORDER BY w.subject),"
     " gone AS ("
     "  DELETE FROM reconcile_replays r USING want w"
@@ -349,11 +350,11 @@ static const char replays_settle_sql[] =
  * walk along all of them; of two numbers as text the longer is the greater. */
 #define JOB_US US_OF("j.updated_at")
 #define ENTRY_COLUMNS TASK_US ", j.id, j.agent, j.status, " JOB_US ", " TASK_COLUMNS HEALS
-#define ENTRY_JOINS                                                                \
-    " LEFT JOIN LATERAL (SELECT j.id, j.agent, j.status, j.updated_at FROM jobs j" \
-    "  WHERE j.task_id = t.id AND j.status IN ('queued', 'running')"               \
-    "  ORDER BY j.created_at DESC NULLS LAST, length(j.id::text) DESC, j.id::text DESC LIMIT 1) j ON true" \
-    HEALS_JOIN
+#define ENTRY_JOINS                                                                                    \
+    " LEFT JOIN LATERAL (SELECT j.id, j.agent, j.status, j.updated_at FROM jobs j"                     \
+    "  WHERE j.task_id = t.id AND j.status IN ('queued', 'running')"                                   \
+    "  ORDER BY j.created_at DESC NULLS LAST, length(j.id::text) DESC, j.id::text DESC LIMIT 1) j ON " \
+    "true" HEALS_JOIN
 
 /* Where a task stands in its part of the list; one without a time comes first, for null is compared by
  * nothing. Behind which place the list goes on. */
@@ -384,8 +385,7 @@ static const char replays_settle_sql[] =
     "  SELECT 1 AS part, t.* FROM open o CROSS JOIN LATERAL ("                                          \
     "   SELECT " TASK_FIELDS " FROM tasks t WHERE t.stage = o.stage AND t.updated_at <= o.due"          \
     "   AND isfinite(t.updated_at) AND (t.updated_at, t.id) > " BEHIND_STUCK only "   AND NOT " IS_BUSY \
-    "   AND " IS_STAGE_O                                                                                \
-    " ORDER BY t.updated_at, t.id LIMIT $11::bigint) t"                                                 \
+    "   AND " IS_STAGE_O " ORDER BY t.updated_at, t.id LIMIT $11::bigint) t"                            \
     "  UNION ALL"                                                                                       \
     "  SELECT 2, t.* FROM open o CROSS JOIN LATERAL ("                                                  \
     "   SELECT " TASK_FIELDS " FROM tasks t WHERE t.stage = o.stage"                                    \
@@ -410,9 +410,9 @@ static const char replays_settle_sql[] =
 static const char task_get_sql[] =
     "WITH" WATCHED " "
     "SELECT " NOW_US ", NULL, isfinite(t.updated_at) AND j.id IS NULL AND EXISTS"
-    " (SELECT FROM watched w WHERE w.stage = t.stage AND " IS_STAGE_W " AND t.updated_at <= w.due), NULL, "
-    ENTRY_COLUMNS
-    " FROM tasks t" ENTRY_JOINS " WHERE t.id = $2::bigint";
+    " (SELECT FROM watched w WHERE w.stage = t.stage AND " IS_STAGE_W
+    " AND t.updated_at <= w.due), NULL, " ENTRY_COLUMNS " FROM tasks t" ENTRY_JOINS
+    " WHERE t.id = $2::bigint";
 
 /* 1 the name, 2 the owner, 3 the seconds. Whether the lease is held now. ON CONFLICT would lock, and so
  * write, a row that it leaves alone; hence the look at it first. */
@@ -550,8 +550,8 @@ static const struct pg_statement statements[] = {
                     " WHERE NOT " HAS_COLUMN("w.relation", "w.attribute") " ORDER BY w.nth LIMIT 1",
                     1},
     /* 1 as for PG_MISSING. Of the columns that are there: the place in the list, the type in words, the
-     * type's name and modifier, below any domain, and whether a row that is inserted without a value gets one.
-     * What is below a view is not known here. */
+     * type's name and modifier, below any domain, and whether a row that is inserted without a value gets
+     * one. What is below a view is not known here. */
     [PG_COLUMNS] = {"columns",
                     "WITH RECURSIVE types AS ("
                     " SELECT w.nth, format_type(a.atttypid, a.atttypmod) AS said, a.atttypid AS type,"
@@ -578,8 +578,8 @@ static const struct pg_statement statements[] = {
                       " (SELECT id, p, CASE WHEN p ~ '" IS_UUID "' THEN 'known'"
                       "   WHEN p ~* '" HIDES_UUID "' THEN 'hidden' ELSE 'other' END AS form FROM"
                       "  (SELECT t.id, t.plane_id::text COLLATE \"C\" AS p FROM tasks t"
-                      "   ORDER BY t.id DESC LIMIT $1::bigint) newest WHERE length(p) >= " PG_DIGITS(UUID_TEXT_MIN)
-                      " ) n GROUP BY form",
+                      "   ORDER BY t.id DESC LIMIT $1::bigint) newest WHERE length(p) >= " PG_DIGITS(
+                          UUID_TEXT_MIN) " ) n GROUP BY form",
                       1},
     [PG_SHAPE] = {"shape", "SELECT max(version) FROM reconcile_schema", 0},
     [PG_HAS_COLUMN] = {"has_column", "SELECT " HAS_COLUMN("$1", "$2"), 2},

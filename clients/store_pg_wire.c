@@ -322,7 +322,8 @@ static char *element_put(char *at, const char *text, struct spelling spelling)
     return at;
 }
 
-static char *array_put(const char *const *texts, size_t n, const struct spelling *spellings, size_t n_spellings)
+static char *array_put(const char *const *texts, size_t n, const struct spelling *spellings,
+                       size_t n_spellings)
 {
     size_t size = sizeof "{}";
     for (size_t i = 0; i < n; i++)

@@ -163,8 +163,8 @@ ATTR_NODISCARD enum err sqlite_batch_run(struct store *store, const struct sqlit
 enum err sqlite_migrate(struct store *store, size_t *ret_created, struct why *why);
 enum err sqlite_ready(struct store *store, struct why *why);
 
-/* store_sqlite_columns.c. sqlite_columns_check: every column that is there by its rule. sqlite_tasks_fill_ids:
- * the table tasks numbers its new rows itself; ERR_INTERNAL. */
+/* store_sqlite_columns.c. sqlite_columns_check: every column that is there by its rule.
+ * sqlite_tasks_fill_ids: the table tasks numbers its new rows itself; ERR_INTERNAL. */
 enum err sqlite_columns_check(struct sqlite_conn *conn, struct why *why);
 enum err sqlite_tasks_fill_ids(struct sqlite_conn *conn, struct why *why);
 enum err sqlite_plane_ids(struct store *store, size_t limit, struct plane_ids_seen *ret, struct why *why);

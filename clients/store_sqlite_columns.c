@@ -98,8 +98,8 @@ static enum err room_read(struct sqlite_conn *conn, struct uuid_form *ret, struc
     return ERR_OK;
 }
 
-static enum err plane_ids_read(struct sqlite_conn *conn, sqlite3_stmt *statement,
-                               struct plane_ids_seen *seen, struct why *why)
+static enum err plane_ids_read(struct sqlite_conn *conn, sqlite3_stmt *statement, struct plane_ids_seen *seen,
+                               struct why *why)
 {
     enum { COL_FORM, COL_COUNT, COL_TASK, COL_NEWEST };
     bool row;

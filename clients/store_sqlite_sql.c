@@ -37,9 +37,9 @@
 #define HAS_ID_T HAS_ID("t")
 /* Whether a row r that names the task t by its id means this task, and not one that had the id before. A row
  * that has neither name cannot be told apart. */
-#define SAME_TASK                                                       \
-    "(r.work_item_id = t.work_item_id OR " KEY_OF_R " = " KEY_OF_T      \
-    " OR (r.work_item_id IS NULL AND t.work_item_id IS NULL"            \
+#define SAME_TASK                                                  \
+    "(r.work_item_id = t.work_item_id OR " KEY_OF_R " = " KEY_OF_T \
+    " OR (r.work_item_id IS NULL AND t.work_item_id IS NULL"       \
     "  AND (r.plane_id IS NULL OR t.plane_id IS NULL)))"
 
 /* Of a row t of tasks. What is no time in updated_at (null, a number, words) is null here; an impossible date
@@ -48,8 +48,9 @@
 #define TASK_AGE_S "(unixepoch('now') - unixepoch(" TASK_TIME "))"
 #define TASK_US US_OF(TASK_TIME)
 /* The ledger's rows that moved t out of the stage where it stands, by the index (task_id, seq). */
-#define TASK_HEALS                                                                          \
-    "FROM reconcile_ledger r WHERE r.task_id = t.id AND r.from_stage = t.stage AND " SAME_TASK " AND r.at > " \
+#define TASK_HEALS                                                                             \
+    "FROM reconcile_ledger r WHERE r.task_id = t.id AND r.from_stage = t.stage AND " SAME_TASK \
+    " AND r.at > "                                                                             \
     "strftime('%Y-%m-%d %H:%M:%f', 'now', '-" DIGITS(LIMIT_HEALS_WINDOW_S) " seconds')"
 /* For sqlite_task(): these, the age, and HEALS or NO_HEALS. What must not be null is empty then: such a task
  * has no stage that anybody knows, and no version that a transition could name. */
@@ -61,9 +62,9 @@
 
 /* Each text of a list as it is, in lower and in upper case, with and without hyphens: IN these compares as
  * UUIDs, by the index of an ordinary unique key. */
-#define SPELLINGS(list)                                                                                \
-    "SELECT value FROM json_each(" list ") UNION SELECT lower(value) FROM json_each(" list             \
-    ") UNION SELECT upper(value) FROM json_each(" list ") UNION SELECT " KEY_OF_VALUE                  \
+#define SPELLINGS(list)                                                                    \
+    "SELECT value FROM json_each(" list ") UNION SELECT lower(value) FROM json_each(" list \
+    ") UNION SELECT upper(value) FROM json_each(" list ") UNION SELECT " KEY_OF_VALUE      \
     " FROM json_each(" list ") UNION SELECT upper(" KEY_OF_VALUE ") FROM json_each(" list ")"
 #define SPELLINGS_1 SPELLINGS("?1")
 #define SPELLINGS_3 SPELLINGS("?3")
@@ -75,18 +76,18 @@
  *     a million rows, not 10).
  *   - the index may compare stages without case, a pipeline does not: is_exact.
  * What is no time in updated_at (null, a number, words, an impossible date) makes no age: not stuck. */
-#define STUCK                                                                                \
-    " clock(now_s) AS MATERIALIZED (SELECT unixepoch('now')),"                               \
-    " watched(stage, grace_s, due) AS MATERIALIZED ("                                        \
-    "  SELECT value ->> 0, value ->> 1, datetime('now', '-' || (value ->> 1) || ' seconds')" \
-    "  FROM json_each(?1)),"                                                                 \
-    " due(id, repo, updated_at, grace_s, stage, is_exact) AS MATERIALIZED ("                 \
+#define STUCK                                                                                   \
+    " clock(now_s) AS MATERIALIZED (SELECT unixepoch('now')),"                                  \
+    " watched(stage, grace_s, due) AS MATERIALIZED ("                                           \
+    "  SELECT value ->> 0, value ->> 1, datetime('now', '-' || (value ->> 1) || ' seconds')"    \
+    "  FROM json_each(?1)),"                                                                    \
+    " due(id, repo, updated_at, grace_s, stage, is_exact) AS MATERIALIZED ("                    \
     "  SELECT t.id, t.repo, t.updated_at, w.grace_s, t.stage, t.stage = w.stage COLLATE BINARY" \
-    "  FROM watched w CROSS JOIN tasks t ON t.stage = w.stage AND t.updated_at <= w.due"     \
-    "  WHERE NOT EXISTS (" ACTIVE_JOB "t.id) AND " HAS_ID_T "),"                             \
-    " stuck(id, repo, updated_at, age_s) AS MATERIALIZED ("                                  \
-    "  SELECT d.id, d.repo, d.updated_at, c.now_s - unixepoch(d.updated_at) AS age"          \
-    "  FROM clock c CROSS JOIN due d"                                                        \
+    "  FROM watched w CROSS JOIN tasks t ON t.stage = w.stage AND t.updated_at <= w.due"        \
+    "  WHERE NOT EXISTS (" ACTIVE_JOB "t.id) AND " HAS_ID_T "),"                                \
+    " stuck(id, repo, updated_at, age_s) AS MATERIALIZED ("                                     \
+    "  SELECT d.id, d.repo, d.updated_at, c.now_s - unixepoch(d.updated_at) AS age"             \
+    "  FROM clock c CROSS JOIN due d"                                                           \
     "  WHERE d.updated_at LIKE '____-__-__%' AND age >= d.grace_s AND d.is_exact),"
 /* Every stage that a task stands at, by hopping from one to the next greater one in the same index. null is
  * no stage; IS (SELECT NULL) finds those tasks by the index even where a NOT NULL column makes SQLite scan.
@@ -129,8 +130,8 @@ static const char unstarted_sql[] =
     "WITH listed(id, updated_at, age_s) AS MATERIALIZED ("
     "  SELECT t.id, t.updated_at, " TASK_AGE_S " AS age"
     "  FROM tasks t"
-    "  WHERE t.stage = ?1 AND t.stage = ?1 COLLATE BINARY AND " HAS_ID_T
-    "   AND NOT EXISTS (" ACTIVE_JOB "t.id)"
+    "  WHERE t.stage = ?1 AND t.stage = ?1 COLLATE BINARY AND " HAS_ID_T "   AND NOT EXISTS (" ACTIVE_JOB
+    "t.id)"
     "   AND ((t.updated_at <= datetime('now', '-' || ?2 || ' seconds') AND age >= ?2)"
     "    OR t.plane_id IN (" SPELLINGS_3 "))"
     "  ORDER BY t.updated_at, t.id LIMIT ?4),"
@@ -163,9 +164,9 @@ static const char issue_tasks_sql[] =
 #define JOB_US US_OF("CASE WHEN j.updated_at LIKE '____-__-__%' THEN j.updated_at END")
 #define ENTRY_COLUMNS \
     TASK_COLUMNS ", " TASK_AGE_S ", " HEALS ", " TASK_US ", j.id, j.agent, j.status, " JOB_US
-#define ENTRY_JOB                                                             \
-    " LEFT JOIN jobs j ON j.id = (SELECT a.id FROM jobs a"                    \
-    "  WHERE a.status IN ('queued', 'running') AND a.task_id = t.id"          \
+#define ENTRY_JOB                                                    \
+    " LEFT JOIN jobs j ON j.id = (SELECT a.id FROM jobs a"           \
+    "  WHERE a.status IN ('queued', 'running') AND a.task_id = t.id" \
     "  ORDER BY a.created_at DESC, a.id DESC LIMIT 1)"
 
 /* 1 as for STUCK, but only of the stage asked for, 2 [terminal stage, …], 3 that stage or null, 4 a repo or
@@ -264,15 +265,16 @@ static const char replays_moved_sql[] =
 /* Of a plane_id p: whether uuid_read would read it; whether it is one all the same. */
 #define OF_ONE_CASE(digits) "(" digits " NOT GLOB '*[^0-9a-f]*' OR " digits " NOT GLOB '*[^0-9A-F]*')"
 #define BARE_P "replace(p, '-', '')"
-#define IS_UUID                                                                             \
-    "typeof(p) = 'text' AND length(" BARE_P ") = 32 AND " OF_ONE_CASE(BARE_P) " AND (length(p) = 32" \
-    " OR p LIKE '________-____-____-____-____________')"
+#define IS_UUID                                              \
+    "typeof(p) = 'text' AND length(" BARE_P                  \
+    ") = 32 AND " OF_ONE_CASE(BARE_P) " AND (length(p) = 32" \
+                                      " OR p LIKE '________-____-____-____-____________')"
 #define HEX_2 "[0-9A-Fa-f][0-9A-Fa-f]"
 #define HEX_4 HEX_2 HEX_2
 #define HEX_12 HEX_4 HEX_4 HEX_4
-#define HIDES_UUID                                                          \
-    "typeof(p) = 'blob' OR p GLOB '*" HEX_4 HEX_4 HEX_12 HEX_12 "*' OR p GLOB '*" \
-    HEX_4 HEX_4 "-" HEX_4 "-" HEX_4 "-" HEX_4 "-" HEX_12 "*'"
+#define HIDES_UUID                                                                                      \
+    "typeof(p) = 'blob' OR p GLOB '*" HEX_4 HEX_4 HEX_12 HEX_12 "*' OR p GLOB '*" HEX_4 HEX_4 "-" HEX_4 \
+    "-" HEX_4 "-" HEX_4 "-" HEX_12 "*'"
 
 static const char *const texts[] = {
     [SQL_BEGIN_WRITE] = "BEGIN IMMEDIATE",
@@ -406,18 +408,19 @@ static const char *const texts[] = {
 
     /* 1 the table, 2 the column. Its declared type; whether that is a view; whether a row that is inserted
      * without a value gets one: computed, by a default, or as the rowid, of which there is no index. */
-    [SQL_COLUMN] =
-        "SELECT c.type, EXISTS (SELECT 1 FROM sqlite_schema WHERE name = ?1 COLLATE NOCASE AND type = 'view'),"
-        " c.hidden IN (2, 3) OR upper(trim(coalesce(c.dflt_value, 'NULL'), ' ()')) <> 'NULL'"
-        " OR (c.pk = 1 AND upper(c.type) = 'INTEGER'"
-        "  AND (SELECT count(*) FROM pragma_table_xinfo(?1) WHERE pk > 0) = 1"
-        "  AND NOT EXISTS (SELECT 1 FROM pragma_index_list(?1) WHERE origin = 'pk'))"
-        " FROM pragma_table_xinfo(?1) c WHERE c.name = ?2 COLLATE NOCASE",
+    [SQL_COLUMN] = "SELECT c.type, EXISTS (SELECT 1 FROM sqlite_schema WHERE name = ?1 COLLATE NOCASE AND "
+                   "type = 'view'),"
+                   " c.hidden IN (2, 3) OR upper(trim(coalesce(c.dflt_value, 'NULL'), ' ()')) <> 'NULL'"
+                   " OR (c.pk = 1 AND upper(c.type) = 'INTEGER'"
+                   "  AND (SELECT count(*) FROM pragma_table_xinfo(?1) WHERE pk > 0) = 1"
+                   "  AND NOT EXISTS (SELECT 1 FROM pragma_index_list(?1) WHERE origin = 'pk'))"
+                   " FROM pragma_table_xinfo(?1) c WHERE c.name = ?2 COLLATE NOCASE",
     /* 1 how many of the newest rows. Per form their number, the newest of them and its plane_id. */
-    [SQL_PLANE_IDS] = "SELECT CASE WHEN " IS_UUID " THEN 'known' WHEN " HIDES_UUID " THEN 'hidden' ELSE 'other' END"
-                      " AS form, count(*), max(id), p"
-                      " FROM (SELECT id, plane_id AS p FROM tasks ORDER BY id DESC LIMIT ?1)"
-                      " WHERE typeof(p) = 'blob' OR length(p) >= " DIGITS(UUID_TEXT_MIN) " GROUP BY form",
+    [SQL_PLANE_IDS] =
+        "SELECT CASE WHEN " IS_UUID " THEN 'known' WHEN " HIDES_UUID " THEN 'hidden' ELSE 'other' END"
+        " AS form, count(*), max(id), p"
+        " FROM (SELECT id, plane_id AS p FROM tasks ORDER BY id DESC LIMIT ?1)"
+        " WHERE typeof(p) = 'blob' OR length(p) >= " DIGITS(UUID_TEXT_MIN) " GROUP BY form",
 };
 static_assert(ARRAY_LEN(texts) == SQL_MAX_, "every statement has its text");
 

@@ -30,8 +30,8 @@ struct suite_backend {
     /* Makes an expression for "so many seconds ago" (printf, one %lld), the type of instants, and the query
      * for everything that tasks and jobs hold, as one text. */
     const char *ago, *instant_type, *dump;
-    /* Types and constraints: of a number that the database fills in, of a text that it makes up, of bytes, and
-     * of a stage that takes `loose_value` for "development". */
+    /* Types and constraints: of a number that the database fills in, of a text that it makes up, of bytes,
+     * and of a stage that takes `loose_value` for "development". */
     const char *own_id, *made_id, *bytes_type, *loose_stage, *loose_value;
     const char *version_1; /* makes what version 1 left: see store_version_1.h */
 };
