@@ -82,6 +82,10 @@ struct store_task {
     /* Filled in by store_stuck: ledger rows that moved this task out of this stage within
      * LIMIT_HEALS_WINDOW_S, and the seq of the newest of them; 0 when there is none. */
     int64_t recent_heals, newest_heal_seq;
+    /* Why a text above is not what the column holds ("tasks.branch holds bytes that are not UTF-8"): it was
+     * mended or cut, so the row is shown and never acted on. NULL: each is as it stands there, or a title
+     * that is merely long. */
+    char *unreadable;
 };
 void store_task_done(struct store_task *task);
 
@@ -415,6 +419,7 @@ ATTR_NODISCARD enum err store_task_get(struct store *store, int64_t id, const st
 struct store_repo_task {
     int64_t id;
     char *work_item_id, *branch, *stage; /* the first may be NULL */
+    char *unreadable;                    /* as in struct store_task */
 };
 struct store_repo_tasks {
     struct store_repo_task *rows; /* newest first */

@@ -6,6 +6,7 @@
 #ifndef RECONCILED_STORE_OPS_H
 #define RECONCILED_STORE_OPS_H
 
+#include "clients/base/limits.h"
 #include "clients/store.h"
 
 struct store_ops {
@@ -68,6 +69,16 @@ struct store {
     const struct store_ops *ops;
     char *describe; /* owned; freed by store_free after ops->free has released the rest */
 };
+
+/* A text of a row of tasks for struct store_task: valid UTF-8, cut to its limit; what is wrong with it goes
+ * into *unreadable, if that is still NULL. Caller frees. A title may come cut to LIMIT_TASK_TITLE bytes. */
+char *store_task_title(const char *bytes, size_t len, char **unreadable);
+char *store_task_name(const char *column, const char *bytes, size_t len, char **unreadable);
+void store_unreadable(char **unreadable, const char *column, const char *words);
+
+#define STORE_DIGITS_OF(number) #number
+#define STORE_DIGITS(number) STORE_DIGITS_OF(number)
+#define STORE_TOO_LONG "is longer than " STORE_DIGITS(LIMIT_TASK_NAME) " bytes"
 
 /* The two implementations. `rest` is the URL (PostgreSQL) or the path behind "sqlite:". ops->free frees the
  * struct. */

@@ -22,8 +22,7 @@
 #include "clients/store_ops.h"
 
 /* A number of ours within a statement. */
-#define PG_DIGITS_OF(number) #number
-#define PG_DIGITS(number) PG_DIGITS_OF(number)
+#define PG_DIGITS(number) STORE_DIGITS(number)
 
 /* Every prepared statement; the texts are in store_pg_sql.c. */
 enum pg_sql {
@@ -88,6 +87,12 @@ ATTR_NODISCARD enum err pg_call(struct store *store, pg_work_fn *work, void *arg
 /* pg_ask: a call of one statement, whose rows are read without a connection. Free with PQclear. */
 ATTR_NODISCARD enum err pg_ask(struct store *store, enum pg_sql which, const char *const *params,
                                PGresult **ret, struct why *why);
+
+/* pg_read: pg_ask for a statement that only reads, and may meet bytes of other people's that the server
+ * cannot convert to UTF-8: one such row would fail the statement for all. It is then asked again for the
+ * bytes as they are, which the caller checks (store_task_name, pg_text). */
+ATTR_NODISCARD enum err pg_read(struct store *store, enum pg_sql which, const char *const *params,
+                                PGresult **ret, struct why *why);
 
 /* pg_schema: the schema of the settings, or NULL. */
 const char *pg_schema(const struct store *store);
@@ -218,9 +223,11 @@ enum err pg_stuck(struct store *store, const struct store_stuck_query *query, st
                   struct why *why);
 enum err pg_unstarted(struct store *store, const char *stage, int64_t grace_s, const char *const *fresh,
                       size_t n_fresh, size_t limit, struct store_stuck *ret, struct why *why);
-/* pg_task_read: from that column on, as every statement that reads tasks names them. pg_graces: the parameter
- * that says when a task is stuck; caller frees. */
+/* pg_task_read: from that column on, as every statement that reads tasks names them. pg_task_name: one text
+ * of a task that names something, NULL for null; see store_task_name. pg_graces: the parameter that says when
+ * a task is stuck; caller frees. */
 struct store_task pg_task_read(const PGresult *result, int row, int column);
+char *pg_task_name(const PGresult *result, int row, int column, const char *name, char **unreadable);
 char *pg_graces(const struct store_stage_grace *stages, size_t n);
 
 /* store_pg_issues.c */

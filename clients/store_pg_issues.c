@@ -68,7 +68,7 @@ enum err pg_issue_tasks(struct store *store, const char *const *plane_ids, size_
     AUTO_FREE char *spellings = pg_spellings(plane_ids, n);
     AUTO_RESULT PGresult *result = NULL;
     const char *const params[] = {spellings};
-    enum err err = pg_ask(store, PG_ISSUE_TASKS, params, &result, why);
+    enum err err = pg_read(store, PG_ISSUE_TASKS, params, &result, why);
     if (err)
         return err;
     if (PQntuples(result) == 0)

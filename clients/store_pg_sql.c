@@ -35,10 +35,36 @@
  * A row without a stage or a time is told so that no transition can mean it; what is no point in time has no
  * age. */
 #define TASK_FIELDS "t.id, t.plane_id, t.work_item_id, t.title, t.repo, t.branch, t.stage, t.updated_at"
-#define TASK_COLUMNS                                                                      \
-    "t.id, t.plane_id, t.work_item_id, t.title, t.repo, t.branch, coalesce(t.stage, '')," \
-    " coalesce(t.updated_at::text, 'infinity'),"                                          \
-    " CASE WHEN isfinite(t.updated_at) THEN floor(extract(epoch FROM now() - t.updated_at))::bigint END"
+#define IS_LONG(column) "octet_length(t." column "::text) > " PG_DIGITS(LIMIT_TASK_NAME)
+#define NAME(column)                                    \
+    "CASE WHEN " IS_LONG(column) " THEN left(t." column \
+                                 "::text, " PG_DIGITS(LIMIT_TASK_NAME_SHOWN) ") ELSE t." column "::text END"
+/* The name of the first column that holds a name of more than LIMIT_TASK_NAME bytes, or null. */
+#define TOO_LONG                                                                             \
+    "CASE WHEN " IS_LONG("plane_id") " THEN 'plane_id' WHEN " IS_LONG(                       \
+        "work_item_id") " THEN "                                                             \
+                        "'work_item_id' WHEN " IS_LONG("repo") " THEN 'repo' WHEN " IS_LONG( \
+                            "branch") " THEN 'branch' "                                      \
+                                      "WHEN " IS_LONG("stage") " THEN 'stage' END"
+#define TASK_COLUMNS                                                                                         \
+    "t.id, " NAME("plane_id") ", " NAME("work_item_id") ", left(t.title::text, " PG_DIGITS(                  \
+        LIMIT_TASK_TITLE) "), " NAME("repo") ", " NAME("branch") ", coalesce(" NAME("stage") ", ''),"        \
+                                                                                             " coalesce(t."  \
+                                                                                             "updated_at::"  \
+                                                                                             "text, "        \
+                                                                                             "'infinity'),"  \
+                                                                                             " CASE WHEN "   \
+                                                                                             "isfinite(t."   \
+                                                                                             "updated_at) "  \
+                                                                                             "THEN "         \
+                                                                                             "floor("        \
+                                                                                             "extract("      \
+                                                                                             "epoch FROM "   \
+                                                                                             "now() - "      \
+                                                                                             "t.updated_at)" \
+                                                                                             ")::bigint "    \
+                                                                                             "END,"          \
+                                                                                             " " TOO_LONG
 #define HEALS ", h.heals, h.newest"
 #define NO_HEALS ", 0, 0"
 /* The ledger's rows that moved t out of the stage where it stands, by the index (task_id, seq). */
@@ -317,7 +343,9 @@ static const char replays_settle_sql[] =
  * key: of a task t and its newest active job j. Were the jobs ordered by their bare id, the planner might
  * walk along all of them. */
 #define JOB_US US_OF("j.updated_at")
-#define ENTRY_COLUMNS TASK_US ", j.id, j.agent, j.status, " JOB_US ", " TASK_COLUMNS HEALS
+#define ENTRY_COLUMNS                                                                        \
+    TASK_US ", j.id, left(j.agent::text, " PG_DIGITS(LIMIT_TASK_NAME) "), j.status, " JOB_US \
+                                                                      ", " TASK_COLUMNS HEALS
 #define ENTRY_JOINS                                                                \
     " LEFT JOIN LATERAL (SELECT j.id, j.agent, j.status, j.updated_at FROM jobs j" \
     "  WHERE j.task_id = t.id AND j.status IN ('queued', 'running')"               \
@@ -475,11 +503,13 @@ static const struct pg_statement statements[] = {
     [PG_TASKS_LIST_OF_REPO] = {"tasks_list_of_repo", TASKS_LIST(" AND t.repo = $12"), 12},
     [PG_TASK_GET] = {"task_get", task_get_sql, 2},
     /* 1 the repo, 2 {stage, …}, 3 the limit. Ordered as in JOB_JOIN. */
-    [PG_REPO_TASKS] = {"repo_tasks",
-                       "SELECT id, work_item_id, branch, stage FROM tasks"
-                       " WHERE repo = $1 AND stage = ANY ($2::text[]) AND branch <> ''"
+    [PG_REPO_TASKS] =
+        {"repo_tasks",
+         "SELECT t.id, " NAME("work_item_id") ", " NAME(
+             "branch") ", t.stage, " TOO_LONG
+                       " FROM tasks t WHERE repo = $1 AND stage = ANY ($2::text[]) AND branch <> ''"
                        " ORDER BY id + 0 DESC LIMIT $3::bigint",
-                       3},
+         3},
     /* 1 the id, 2 the start, 3 the report. */
     [PG_PASS_SAVE] = {"pass_save",
                       "INSERT INTO reconcile_passes (id, started_us, report) VALUES ($1, $2::bigint, $3)"

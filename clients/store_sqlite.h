@@ -128,11 +128,13 @@ char *sqlite_texts_line(const char *const *texts, size_t n);
 char *sqlite_graces_line(const struct store_stage_grace *stages, size_t n);
 
 /* sqlite_text: a column of any type as valid UTF-8, at most max bytes; NULL for null. Caller frees.
- * sqlite_uuid: a column that holds a UUID. sqlite_task: the columns that TASK_COLUMNS of store_sqlite_sql.c
+ * sqlite_uuid: a column that holds a UUID. sqlite_task_name: a text of a task that names something; see
+ * store_task_name. sqlite_task: the columns that TASK_COLUMNS of store_sqlite_sql.c
  * names, with the age and the heals, from `first` on; free with store_task_done. */
 char *sqlite_text(sqlite3_stmt *statement, int column, size_t max);
 struct uuid_text sqlite_uuid(sqlite3_stmt *statement, int column);
 struct store_task sqlite_task(sqlite3_stmt *row, int first);
+char *sqlite_task_name(sqlite3_stmt *row, int column, const char *name, char **unreadable);
 enum { SQLITE_TASK_COLUMNS = 11 };
 
 /* ---- rows that are written together, and may fail alone (store_sqlite_batch.c) ------------------------ */

@@ -6,8 +6,7 @@
 
 #include "clients/base/limits.h"
 
-#define DIGITS_OF(number) #number
-#define DIGITS(number) DIGITS_OF(number)
+#define DIGITS(number) STORE_DIGITS(number)
 
 #define NOW_US                                                                                               \
     "(CAST(strftime('%s', 'now') AS INTEGER) * 1000000 + CAST(substr(strftime('%f', 'now'), 4) AS INTEGER) " \
@@ -34,11 +33,26 @@
 #define TASK_HEALS                                                                          \
     "FROM reconcile_ledger r WHERE r.task_id = t.id AND r.from_stage = t.stage AND r.at > " \
     "strftime('%Y-%m-%d %H:%M:%f', 'now', '-" DIGITS(LIMIT_HEALS_WINDOW_S) " seconds')"
+/* A text of t, and a byte too many if it is longer than so many: by way of a blob, for substr() of a text
+ * ends at a NUL (and of nothing makes null). Twice as many bytes, for a file in UTF-16. */
+#define SLICE(column, bytes) "substr(CAST(t." column " AS BLOB), 1, 2 * (" bytes " + 1))"
+#define TEXT(column, bytes)                                                          \
+    "CASE typeof(t." column ") WHEN 'null' THEN NULL"                                \
+    " WHEN 'blob' THEN coalesce(" SLICE(column, bytes) ", x'')"                      \
+                                                       " ELSE coalesce(CAST(" SLICE( \
+                                                           column, bytes) " AS TEXT), '') END"
+#define NAME(column) TEXT(column, DIGITS(LIMIT_TASK_NAME))
 /* For sqlite_task(): these, the age, and HEALS or NO_HEALS. What must not be null is empty then: such a task
  * has no stage that anybody knows, and no version that a transition could name. */
-#define TASK_COLUMNS                                               \
-    "t.id, t.plane_id, t.work_item_id, t.title, t.repo, t.branch," \
-    " coalesce(t.stage, ''), coalesce(t.updated_at, '')"
+#define TASK_COLUMNS                                                                                         \
+    "t.id, " NAME("plane_id") ", " NAME("work_item_id") ", " TEXT(                                           \
+        "title",                                                                                             \
+        DIGITS(                                                                                              \
+            LIMIT_TASK_TITLE)) ", " NAME("repo") ", " NAME("branch") ", coalesce(" NAME("stage") ", ''), "   \
+                                                                                                 "coalesce(" \
+                                                                                                 "t."        \
+                                                                                                 "updated_"  \
+                                                                                                 "at, '')"
 #define HEALS "(SELECT count(*) " TASK_HEALS "), (SELECT max(r.seq) " TASK_HEALS ")"
 #define NO_HEALS "0, 0"
 
@@ -132,8 +146,9 @@ static const char issue_tasks_sql[] =
 
 /* Of a row t of tasks, with its newest active job. */
 #define JOB_US US_OF("CASE WHEN j.updated_at LIKE '____-__-__%' THEN j.updated_at END")
-#define ENTRY_COLUMNS \
-    TASK_COLUMNS ", " TASK_AGE_S ", " HEALS ", " TASK_US ", j.id, j.agent, j.status, " JOB_US
+#define ENTRY_COLUMNS                                    \
+    TASK_COLUMNS ", " TASK_AGE_S ", " HEALS ", " TASK_US \
+                 ", j.id, substr(j.agent, 1, " DIGITS(LIMIT_TASK_NAME) "), j.status, " JOB_US
 #define ENTRY_JOB                                               \
     " LEFT JOIN jobs j ON j.id = (SELECT max(a.id) FROM jobs a" \
     "  WHERE a.status IN ('queued', 'running') AND a.task_id = t.id)"
@@ -328,10 +343,10 @@ static const char *const texts[] = {
     [SQL_TASK_GET] = task_get_sql,
     /* 1 the repo, 2 [stage, …], 3 the limit. From the stages into the index, never through all tasks in the
      * order of their ids. */
-    [SQL_REPO_TASKS] = "SELECT t.id, t.work_item_id, t.branch, t.stage"
-                       " FROM (SELECT DISTINCT value FROM json_each(?2)) s CROSS JOIN tasks t"
-                       " ON t.repo = ?1 AND t.stage = s.value WHERE t.branch <> ''"
-                       " ORDER BY t.id DESC LIMIT ?3",
+    [SQL_REPO_TASKS] = "SELECT t.id, " NAME("work_item_id") ", " NAME("branch") ", " NAME(
+        "stage") " FROM (SELECT DISTINCT value FROM json_each(?2)) s CROSS JOIN tasks t"
+                 " ON t.repo = ?1 AND t.stage = s.value WHERE t.branch <> ''"
+                 " ORDER BY t.id DESC LIMIT ?3",
 
     [SQL_LEDGER_SUMMARY] = "SELECT (SELECT count(*) FROM reconcile_ledger),"
                            " (SELECT work_item_id FROM reconcile_ledger ORDER BY seq DESC LIMIT 1)",

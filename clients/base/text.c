@@ -208,9 +208,12 @@ size_t utf8_valid_len(const char *text, size_t len)
 
 char *text_cut(const char *text, size_t max)
 {
-    if (!text)
-        return NULL;
-    size_t len = strnlen(text, max + 4), at = 0, used = 0;
+    return text ? text_mend(text, strnlen(text, max + 4), max) : NULL;
+}
+
+char *text_mend(const char *text, size_t len, size_t max)
+{
+    size_t at = 0, used = 0;
     char *copy = mem_zero(max + 1, 1);
     while (at < len && used < max) {
         size_t n = utf8_next((const unsigned char *)text + at, len - at);

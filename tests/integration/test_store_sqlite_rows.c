@@ -103,8 +103,10 @@ static void columns_of_any_type_are_read_as_mended_text(void **state)
     assert_string_equal(odd->branch, "");
     assert_null(large->plane_id);
     assert_string_equal(large->work_item_id, "");
-    assert_int_equal(strlen(large->branch), LIMIT_TASK_TEXT);
-    assert_int_equal(utf8_valid_len(large->branch, LIMIT_TASK_TEXT), LIMIT_TASK_TEXT);
+    assert_int_equal(strlen(large->branch), LIMIT_TASK_NAME_SHOWN);
+    assert_int_equal(utf8_valid_len(large->branch, LIMIT_TASK_NAME_SHOWN), LIMIT_TASK_NAME_SHOWN);
+    assert_string_equal(odd->unreadable, "tasks.title holds a blob, not text");
+    assert_string_equal(large->unreadable, "tasks.title holds bytes that are not UTF-8");
     store_stuck_done(&stuck);
     store_free(store);
 }
