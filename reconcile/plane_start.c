@@ -143,15 +143,21 @@ static enum err move(struct starter *starter, bool dry, struct why *why)
     return ERR_OK;
 }
 
+static bool is_settled_by_its_row(struct starter *starter, struct unstarted *unstarted)
+{
+    const struct store_task *task = unstarted->task;
+    if (task->unreadable)
+        settle(starter, unstarted, OUTCOME_FAILED, task->unreadable);
+    else if (!task->repo || !strchr(task->repo, '/') || !task->branch || !*task->branch)
+        settle(starter, unstarted, OUTCOME_FAILED, "the task names no repo, or no branch");
+    return unstarted->settled;
+}
+
 static void look_at_branch(struct starter *starter, struct unstarted *unstarted)
 {
     const struct store_task *task = unstarted->task;
     if (unstarted->settled)
         return;
-    if (!task->repo || !strchr(task->repo, '/') || !task->branch || !*task->branch) {
-        settle(starter, unstarted, OUTCOME_FAILED, "the task names no repo, or no branch");
-        return;
-    }
     book_waiter(starter->book, unstarted);
     unstarted->made =
         gitea_branch_make(starter->book, starter->pass->world->gitea, task->repo,
@@ -203,6 +209,11 @@ static enum err start_found(struct starter *starter, struct why *why)
         hold(starter, 0, held);
         return ERR_OK;
     }
+    size_t kept = 0;
+    for (size_t i = 0; i < starter->n; i++)
+        if (!is_settled_by_its_row(starter, &starter->tasks[i]))
+            starter->tasks[kept++] = starter->tasks[i];
+    starter->n = kept;
     int64_t left = room(pass);
     if ((int64_t)starter->n > left)
         hold(starter, left > 0 ? (size_t)left : 0, limit_words);
