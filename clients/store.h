@@ -152,6 +152,7 @@ ATTR_NODISCARD enum err store_verdicts_replayed(struct store *store, const char 
 
 struct store_new_task {
     const char *plane_id, *work_item_id, *title, *repo, *branch, *stage;
+    struct why *refusal; /* filled in when it is STORE_NOT_CREATED: what the database said; may be NULL */
 };
 enum store_creation {
     STORE_CREATED,
@@ -193,6 +194,7 @@ struct store_transition {
     const char *missed_source; /* whose event was lost: "plane", "gitea"; NULL: nobody sends one */
     const char *missed_event;  /* which: "status", "pull_request_approved", "issue.updated" … or NULL */
     const char *message;       /* for the outbox, under the ledger row's id; NULL: none */
+    struct why *refusal;       /* filled in when it is STORE_REFUSED: what the database said; may be NULL */
 };
 
 enum store_moved {

@@ -110,6 +110,11 @@ enum err pg_verdicts_replayed(struct store *store, const char *const *ids, size_
 /* ---- making tasks
  * ------------------------------------------------------------------------------------------ */
 
+static struct why *row_refusal(const struct pg_batch *batch, size_t i)
+{
+    return ((const struct store_new_task *)batch->rows)[i].refusal;
+}
+
 static json_t *row_key(const struct pg_batch *batch, size_t i)
 {
     const struct store_new_task *task = &((const struct store_new_task *)batch->rows)[i];
@@ -171,6 +176,7 @@ enum err pg_create_tasks(struct store *store, int64_t settings_revision, int64_t
                             .n = n,
                             .key = row_key,
                             .whole = row_whole,
+                            .refusal = row_refusal,
                             .common = spellings,
                             .write = PG_CREATE,
                             .look_again = PG_CREATE_AGAIN};

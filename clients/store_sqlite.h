@@ -148,6 +148,8 @@ struct sqlite_batch {
      * when the database then refuses a statement of it, that is what became of the row, and the others go on.
      * May be called again for a row, when another one's refusal undid the whole transaction. */
     enum err (*write)(struct sqlite_conn *conn, void *arg, size_t i, bool *ret_keep, struct why *why);
+    /* refusal: where it is put into words why row i was not written; may return NULL. NULL: nowhere. */
+    struct why *(*refusal)(void *arg, size_t i);
     void *arg;
 };
 

@@ -57,11 +57,17 @@ static enum row_result row_write(struct run *run, size_t i, enum err *ret_err)
         *ret_err = err;
         return ROW_FAILED;
     }
-    err = run->batch->write(run->conn, run->batch->arg, i, &keep, run->why);
+    struct why refusal = {"the database did not keep the write: a trigger swallowed it"};
+    err = run->batch->write(run->conn, run->batch->arg, i, &keep, &refusal);
     if (err && !is_refusal(run->conn, err)) {
+        if (run->why)
+            *run->why = refusal;
         *ret_err = err;
         return ROW_FAILED;
     }
+    struct why *words = run->batch->refusal ? run->batch->refusal(run->batch->arg, i) : NULL;
+    if (words)
+        *words = refusal;
     /* RAISE(ROLLBACK) in a trigger takes the whole transaction with it. */
     if (sqlite3_get_autocommit(sqlite_handle(run->conn))) {
         run->refused[i] = true;
