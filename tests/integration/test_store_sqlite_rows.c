@@ -113,18 +113,25 @@ static void columns_of_any_type_are_read_as_mended_text(void **state)
 
 /* ---- triggers and views ------------------------------------------------------------------------------ */
 
-static void assert_refused_by(const char *trigger)
+/* Before the tables are made, or after. */
+static void assert_refused_by_either(const char *table, const char *trigger, const char *words)
 {
+    if (table)
+        sqlite_file_exec(table);
     struct store *store = sqlite_file_open_migrated();
     sqlite_file_seed(3);
-    sqlite_file_exec(trigger);
+    if (trigger)
+        sqlite_file_exec(trigger);
     struct store_stuck stuck = sqlite_file_stuck(store);
     struct store_transition batch[3];
     enum store_moved moved[3];
-    struct why why = {""};
-    for (size_t i = 0; i < 3; i++)
+    struct why why = {""}, refusals[3] = {{""}};
+    for (size_t i = 0; i < 3; i++) {
         batch[i] = suite_transition(&stuck.tasks[i]);
+        batch[i].refusal = &refusals[i];
+    }
     ASSERT_OK(store_transition(store, 0, 0, "p", batch, 3, moved, &why));
+    suite_assert_words(&refusals[1], words);
     assert_int_equal(moved[0], STORE_MOVED);
     assert_int_equal(moved[1], STORE_REFUSED);
     assert_int_equal(moved[2], STORE_MOVED);
@@ -135,46 +142,83 @@ static void assert_refused_by(const char *trigger)
     sqlite_file_assert("SELECT group_concat(task_id) FROM reconcile_ledger", "1,3");
 }
 
+static void assert_refused_by(const char *trigger, const char *words)
+{
+    assert_refused_by_either(NULL, trigger, words);
+}
+
 static void a_trigger_that_aborts_refuses_its_row(void **state)
 {
     (void)state;
     assert_refused_by("CREATE TRIGGER no BEFORE UPDATE ON tasks WHEN new.id = 2"
-                      " BEGIN SELECT RAISE(ABORT, 'frozen by ann'); END");
+                      " BEGIN SELECT RAISE(ABORT, 'frozen by ann'); END",
+                      "frozen by ann");
 }
 
 static void a_trigger_that_fails_refuses_its_row(void **state)
 {
     (void)state;
     assert_refused_by("CREATE TRIGGER no AFTER UPDATE ON tasks WHEN new.id = 2"
-                      " BEGIN SELECT RAISE(FAIL, 'frozen'); END");
+                      " BEGIN SELECT RAISE(FAIL, 'frozen'); END",
+                      "frozen");
 }
 
 static void a_trigger_that_rolls_back_refuses_its_row_alone(void **state)
 {
     (void)state;
     assert_refused_by("CREATE TRIGGER no BEFORE UPDATE ON tasks WHEN new.id = 2"
-                      " BEGIN SELECT RAISE(ROLLBACK, 'frozen'); END");
+                      " BEGIN SELECT RAISE(ROLLBACK, 'frozen'); END",
+                      "frozen");
 }
 
 static void a_trigger_that_ignores_refuses_its_row(void **state)
 {
     (void)state;
     assert_refused_by(
-        "CREATE TRIGGER no BEFORE UPDATE ON tasks WHEN new.id = 2 BEGIN SELECT RAISE(IGNORE); END");
+        "CREATE TRIGGER no BEFORE UPDATE ON tasks WHEN new.id = 2 BEGIN SELECT RAISE(IGNORE); END",
+        "swallowed");
 }
 
 static void a_trigger_that_ignores_the_job_refuses_its_row(void **state)
 {
     (void)state;
     assert_refused_by(
-        "CREATE TRIGGER no BEFORE INSERT ON jobs WHEN new.task_id = 2 BEGIN SELECT RAISE(IGNORE); END");
+        "CREATE TRIGGER no BEFORE INSERT ON jobs WHEN new.task_id = 2 BEGIN SELECT RAISE(IGNORE); END",
+        "swallowed");
 }
 
 static void a_trigger_with_a_fault_of_its_own_refuses_its_row(void **state)
 {
     (void)state;
     assert_refused_by(
-        "CREATE TRIGGER no AFTER UPDATE ON tasks WHEN new.id = 2 BEGIN SELECT json(new.repo); END");
+        "CREATE TRIGGER no AFTER UPDATE ON tasks WHEN new.id = 2 BEGIN SELECT json(new.repo); END",
+        "malformed JSON");
+}
+
+static void a_trigger_may_say_anything_and_refuses_its_row_alone(void **state)
+{
+    (void)state;
+    assert_refused_by("CREATE TRIGGER no BEFORE UPDATE ON tasks WHEN new.id = 2"
+                      " BEGIN SELECT RAISE(ABORT, 'no such luck'); END",
+                      "no such luck");
+}
+
+#define JOBS_OF_THEIRS(more)                                                                      \
+    "CREATE TABLE jobs (id INTEGER PRIMARY KEY, task_id, agent, status, created_at, updated_at, " \
+    "queue" more ")"
+
+static void a_constraint_of_theirs_refuses_its_row_alone(void **state)
+{
+    (void)state;
+    assert_refused_by_either(JOBS_OF_THEIRS(", CONSTRAINT not_two CHECK (task_id <> 2)"), NULL,
+                             "CHECK constraint failed: not_two");
+}
+
+static void a_column_of_theirs_that_must_be_filled_refuses_its_row_alone(void **state)
+{
+    (void)state;
+    assert_refused_by_either(JOBS_OF_THEIRS(" NOT NULL GENERATED ALWAYS AS (nullif(task_id, 2))"), NULL,
+                             "NOT NULL constraint failed: jobs.queue");
 }
 
 static void views_over_other_names_serve_as_tables(void **state)
@@ -305,6 +349,9 @@ int main(void)
         SQLITE_FILE_TEST(a_trigger_that_ignores_refuses_its_row),
         SQLITE_FILE_TEST(a_trigger_that_ignores_the_job_refuses_its_row),
         SQLITE_FILE_TEST(a_trigger_with_a_fault_of_its_own_refuses_its_row),
+        SQLITE_FILE_TEST(a_trigger_may_say_anything_and_refuses_its_row_alone),
+        SQLITE_FILE_TEST(a_constraint_of_theirs_refuses_its_row_alone),
+        SQLITE_FILE_TEST(a_column_of_theirs_that_must_be_filled_refuses_its_row_alone),
         SQLITE_FILE_TEST(views_over_other_names_serve_as_tables),
         SQLITE_FILE_TEST(one_task_has_at_most_one_active_job_where_we_made_the_table),
         SQLITE_FILE_TEST(choosing_goes_through_the_indexes_with_and_without_statistics),
