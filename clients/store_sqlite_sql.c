@@ -64,28 +64,33 @@
 #define SPELLINGS_1 SPELLINGS("?1")
 #define SPELLINGS_3 SPELLINGS("?3")
 
+/* A condition that selects few rows, whatever ANALYZE counted. From 3.46 on, SQLite uses no index for "="
+ * whose rows ANALYZE found to be all the same: where that matters, the same is asked for as a range, too. */
+#define RARE(condition) "likelihood(" condition ", 0.001)"
+
 /* What is stuck, of ?1 [[stage, grace_s], …]. Written so that the cost follows the stuck tasks:
  *   - CROSS JOIN makes SQLite go from the few stages into the index (stage, updated_at), never back;
  *   - `due` joins nothing but stages and tasks. Were the clock joined there too, SQLite 3.40 with ANALYZE's
  *     figures would expect so many searches that it made a Bloom filter of the whole table first (200 ms for
  *     a million rows, not 10).
  * What is no time in updated_at (null, a number, words, an impossible date) makes no age: not stuck. */
-#define STUCK                                                                                \
-    " clock(now_s) AS MATERIALIZED (SELECT unixepoch('now')),"                               \
-    " watched(stage, grace_s, due) AS MATERIALIZED ("                                        \
-    "  SELECT value ->> 0, value ->> 1, datetime('now', '-' || (value ->> 1) || ' seconds')" \
-    "  FROM json_each(?1)),"                                                                 \
-    " due(id, repo, updated_at, grace_s) AS MATERIALIZED ("                                  \
-    "  SELECT t.id, t.repo, t.updated_at, w.grace_s"                                         \
-    "  FROM watched w CROSS JOIN tasks t ON t.stage = w.stage AND t.updated_at <= w.due"     \
-    "  WHERE NOT EXISTS (" ACTIVE_JOB "t.id)),"                                              \
-    " stuck(id, repo, updated_at, age_s) AS MATERIALIZED ("                                  \
-    "  SELECT d.id, d.repo, d.updated_at, c.now_s - unixepoch(d.updated_at) AS age"          \
-    "  FROM clock c CROSS JOIN due d"                                                        \
-    "  WHERE d.updated_at LIKE '____-__-__%' AND age >= d.grace_s),"
+#define STUCK                                                                                                \
+    " clock(now_s) AS MATERIALIZED (SELECT unixepoch('now')),"                                               \
+    " watched(stage, grace_s, due) AS MATERIALIZED ("                                                        \
+    "  SELECT value ->> 0, value ->> 1, datetime('now', '-' || (value ->> 1) || ' seconds')"                 \
+    "  FROM json_each(?1)),"                                                                                 \
+    " due(id, repo, updated_at, grace_s) AS MATERIALIZED ("                                                  \
+    "  SELECT t.id, t.repo, t.updated_at, w.grace_s"                                                         \
+    "  FROM watched w CROSS JOIN tasks t ON " RARE(                                                          \
+        "t.stage = w.stage") " AND t.updated_at <= w.due"                                                    \
+                             "   AND (t.stage, t.updated_at) BETWEEN (w.stage, '') AND (w.stage, w.due)"     \
+                             "  WHERE NOT EXISTS (" ACTIVE_JOB "t.id)),"                                     \
+                             " stuck(id, repo, updated_at, age_s) AS MATERIALIZED ("                         \
+                             "  SELECT d.id, d.repo, d.updated_at, c.now_s - unixepoch(d.updated_at) AS age" \
+                             "  FROM clock c CROSS JOIN due d"                                               \
+                             "  WHERE d.updated_at LIKE '____-__-__%' AND age >= d.grace_s),"
 /* Every stage that a task stands at, by hopping from one to the next greater one in the same index. null is
- * no stage; IS (SELECT NULL) finds those tasks by the index even where a NOT NULL column makes SQLite scan.
- */
+ * no stage. */
 #define STAGES                                                                                          \
     " stages(stage) AS ("                                                                               \
     "  SELECT min(stage) FROM tasks"                                                                    \
@@ -104,8 +109,9 @@ static const char stuck_sql[] =
     " head(revision, now_us, stuck, oldest_s, strange) AS MATERIALIZED ("
     "  SELECT " REVISION ", " NOW_US ","
     "   (SELECT count(*) FROM stuck), coalesce((SELECT max(age_s) FROM stuck), 0),"
-    "   (SELECT count(*) FROM tasks WHERE stage IS (SELECT NULL))"
-    "   + (SELECT coalesce(sum((SELECT count(*) FROM tasks t WHERE t.stage = s.stage)), 0) FROM stages s"
+    "   (SELECT count(*) FROM tasks WHERE stage IS NULL)"
+    "   + (SELECT coalesce(sum((SELECT count(*) FROM tasks t WHERE t.stage BETWEEN s.stage AND s.stage)), 0) "
+    "FROM stages s"
     "      WHERE s.stage IS NOT NULL AND s.stage NOT IN (SELECT value FROM json_each(?2))))"
     " SELECT h.*, " TASK_COLUMNS ", l.age_s, " HEALS
     " FROM head h LEFT JOIN listed l LEFT JOIN tasks t ON t.id = l.id"
@@ -116,7 +122,7 @@ static const char unstarted_sql[] =
     "WITH listed(id, updated_at, age_s) AS MATERIALIZED ("
     "  SELECT t.id, t.updated_at, " TASK_AGE_S " AS age"
     "  FROM tasks t"
-    "  WHERE t.stage = ?1 AND NOT EXISTS (" ACTIVE_JOB "t.id)"
+    "  WHERE t.stage BETWEEN ?1 AND ?1 AND NOT EXISTS (" ACTIVE_JOB "t.id)"
     "   AND ((t.updated_at <= datetime('now', '-' || ?2 || ' seconds') AND age >= ?2)"
     "    OR t.plane_id IN (" SPELLINGS_3 "))"
     "  ORDER BY t.updated_at, t.id LIMIT ?4),"
@@ -345,8 +351,10 @@ static const char *const texts[] = {
      * order of their ids. */
     [SQL_REPO_TASKS] = "SELECT t.id, " NAME("work_item_id") ", " NAME("branch") ", " NAME(
         "stage") " FROM (SELECT DISTINCT value FROM json_each(?2)) s CROSS JOIN tasks t"
-                 " ON t.repo = ?1 AND t.stage = s.value WHERE t.branch <> ''"
-                 " ORDER BY t.id DESC LIMIT ?3",
+                 " ON " RARE("t.repo = ?1") " AND " RARE(
+                     "t.stage = s.value") " AND (t.repo, t.stage) BETWEEN (?1, +s.value) AND (?1, +s.value) "
+                                          "WHERE t.branch <> ''"
+                                          " ORDER BY t.id DESC LIMIT ?3",
 
     [SQL_LEDGER_SUMMARY] = "SELECT (SELECT count(*) FROM reconcile_ledger),"
                            " (SELECT work_item_id FROM reconcile_ledger ORDER BY seq DESC LIMIT 1)",
