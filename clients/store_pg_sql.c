@@ -13,9 +13,11 @@
 #define NOW_US "(extract(epoch FROM now()) * 1000000)::bigint"
 #define CLOCK_US "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 #define AT_US "(extract(epoch FROM at) * 1000000)::bigint"
-/* What is no point in time (infinity) is null. */
+/* PostgreSQL has instants that no count of microseconds in a bigint reaches. What is none (infinity), or
+ * farther away, is null. */
+#define IS_COUNTABLE(instant) "isfinite(" instant ") AND " instant " < '292000-01-01'"
 #define US_OF(instant) \
-    "CASE WHEN isfinite(" instant ") THEN (extract(epoch FROM " instant ") * 1000000)::bigint END"
+    "CASE WHEN " IS_COUNTABLE(instant) " THEN (extract(epoch FROM " instant ") * 1000000)::bigint END"
 
 /* Of the task t. */
 #define IS_BUSY "EXISTS (SELECT FROM jobs j WHERE j.task_id = t.id AND j.status IN ('queued', 'running'))"
@@ -395,9 +397,11 @@ static const char replays_settle_sql[] =
     "   AND (" PLACE ") > " BEHIND_OTHERS only " ORDER BY " PLACE " LIMIT $11::bigint)),"               \
     " page AS MATERIALIZED (SELECT * FROM found t ORDER BY part, " PLACE " LIMIT $11::bigint) "         \
     "SELECT " NOW_US ", (extract(epoch FROM " AS_OF ") * 1000000)::bigint, t.part = 1,"                 \
-    " CASE WHEN isfinite(t.updated_at) THEN (extract(epoch FROM t.updated_at) * 1000000)::bigint::text" \
-    "  ELSE coalesce(t.updated_at, '-infinity')::text END, " ENTRY_COLUMNS " FROM page t" ENTRY_JOINS   \
-    " ORDER BY t.part, " PLACE
+    " CASE WHEN " IS_COUNTABLE(                                                                         \
+        "t.updated_at") " THEN (extract(epoch FROM t.updated_at) * 1000000)::bigint::text"              \
+                        "  WHEN t.updated_at > now() THEN 'infinity' ELSE coalesce(t.updated_at, "      \
+                        "'-infinity')::text END, " ENTRY_COLUMNS " FROM page t" ENTRY_JOINS             \
+                        " ORDER BY t.part, " PLACE
 
 /* 1 as for WATCHED; 2 the id. */
 static const char task_get_sql[] =
