@@ -70,25 +70,30 @@
 
 /* What is stuck, of ?1 [[stage, grace_s], …]. Written so that the cost follows the stuck tasks:
  *   - CROSS JOIN makes SQLite go from the few stages into the index (stage, updated_at), never back;
- *   - `due` joins nothing but stages and tasks. Were the clock joined there too, SQLite 3.40 with ANALYZE's
+ *   - `due` takes of the repo what a name may have, for thousands of long ones are sorted;
+ *   - it joins nothing but stages and tasks. Were the clock joined there too, SQLite 3.40 with ANALYZE's
  *     figures would expect so many searches that it made a Bloom filter of the whole table first (200 ms for
  *     a million rows, not 10).
  * What is no time in updated_at (null, a number, words, an impossible date) makes no age: not stuck. */
-#define STUCK                                                                                                \
-    " clock(now_s) AS MATERIALIZED (SELECT unixepoch('now')),"                                               \
-    " watched(stage, grace_s, due) AS MATERIALIZED ("                                                        \
-    "  SELECT value ->> 0, value ->> 1, datetime('now', '-' || (value ->> 1) || ' seconds')"                 \
-    "  FROM json_each(?1)),"                                                                                 \
-    " due(id, repo, updated_at, grace_s) AS MATERIALIZED ("                                                  \
-    "  SELECT t.id, t.repo, t.updated_at, w.grace_s"                                                         \
-    "  FROM watched w CROSS JOIN tasks t ON " RARE(                                                          \
-        "t.stage = w.stage") " AND t.updated_at <= w.due"                                                    \
-                             "   AND (t.stage, t.updated_at) BETWEEN (w.stage, '') AND (w.stage, w.due)"     \
-                             "  WHERE NOT EXISTS (" ACTIVE_JOB "t.id)),"                                     \
-                             " stuck(id, repo, updated_at, age_s) AS MATERIALIZED ("                         \
-                             "  SELECT d.id, d.repo, d.updated_at, c.now_s - unixepoch(d.updated_at) AS age" \
-                             "  FROM clock c CROSS JOIN due d"                                               \
-                             "  WHERE d.updated_at LIKE '____-__-__%' AND age >= d.grace_s),"
+#define STUCK                                                                                             \
+    " clock(now_s) AS MATERIALIZED (SELECT unixepoch('now')),"                                            \
+    " watched(stage, grace_s, due) AS MATERIALIZED ("                                                     \
+    "  SELECT value ->> 0, value ->> 1, datetime('now', '-' || (value ->> 1) || ' seconds')"              \
+    "  FROM json_each(?1)),"                                                                              \
+    " due(id, repo, updated_at, grace_s) AS MATERIALIZED ("                                               \
+    "  SELECT t.id, substr(t.repo, 1, " DIGITS(                                                           \
+        LIMIT_TASK_NAME) " + 1), t.updated_at, w.grace_s"                                                 \
+                         "  FROM watched w CROSS JOIN tasks t ON " RARE(                                  \
+                             "t.stage = w.stage") " AND t.updated_at <= w.due"                            \
+                                                  "   AND (t.stage, t.updated_at) BETWEEN (w.stage, '') " \
+                                                  "AND (w.stage, w.due)"                                  \
+                                                  "  WHERE NOT EXISTS (" ACTIVE_JOB "t.id)),"             \
+                                                  " stuck(id, repo, updated_at, age_s) AS MATERIALIZED (" \
+                                                  "  SELECT d.id, d.repo, d.updated_at, c.now_s - "       \
+                                                  "unixepoch(d.updated_at) AS age"                        \
+                                                  "  FROM clock c CROSS JOIN due d"                       \
+                                                  "  WHERE d.updated_at LIKE '____-__-__%' AND age >= "   \
+                                                  "d.grace_s),"
 /* Every stage that a task stands at, by hopping from one to the next greater one in the same index. null is
  * no stage. */
 #define STAGES                                                                                          \
