@@ -1,10 +1,12 @@
 """Rows as other programs leave them: bytes that are no text, texts without end, writes that one row alone is refused. Each costs itself."""
+import os
 import pathlib
 import re
 
 import pytest
 
-from conftest import PostgreSQL, eventually, outcomes, seed, stages
+from conftest import PostgreSQL, eventually, outcomes, stages
+from plane_world import Plane, seed_task
 from test_database import first_pass, green, moved_once, on_postgresql
 from test_heal import branch
 
@@ -31,6 +33,9 @@ def text_of(database, hexadecimal):
 
 def reasons(report):
     return {item["task_id"]: item["reason"] for item in report["items"]}
+
+
+measured = pytest.mark.skipif("san-" in os.environ.get("RECONCILED", ""), reason="a sanitizer keeps books of its own")
 
 
 def peak_kb(service):
@@ -102,6 +107,25 @@ def test_a_name_that_is_too_long_is_not_cut_into_another(database, sandbox, serv
     database.script(f"UPDATE tasks SET branch = '{'b' * 401}' WHERE id = 1")
     report = service.run()
     assert outcomes(report) == {1: "unknown", 2: "advanced"} and reasons(report)[1] == "tasks.branch is longer than 400 bytes"
+
+
+@on_raw
+def test_a_verdict_or_a_start_of_a_row_that_cannot_be_read_waits_and_the_others_do_not(database, sandbox, make_service):
+    plane = Plane(sandbox)
+    service = first_pass(make_service(**plane.settings()).start())
+    plane.issues({"number": 1, "state": "Approved"}, {"number": 2, "state": "Approved"}, {"number": 3, "state": "In Progress"},
+                 {"number": 4, "state": "In Progress"})
+    for key, stage in {"ORCH-1": "analysis", "ORCH-2": "analysis", "ORCH-3": "created", "ORCH-4": "created"}.items():
+        seed_task(database, plane, key, stage)
+    database.script(f"UPDATE tasks SET title = {text_of(database, BROKEN)} WHERE id IN (1, 3)")
+    report = service.run(side="plane")
+    assert outcomes(report) == {1: "unknown", 2: "approved", 3: "failed", 4: "started"}
+    assert "tasks.title holds bytes that are not UTF-8" in reasons(report)[1] and "tasks.title holds" in reasons(report)[3]
+    for id in (1, 3):
+        explained = service.call("GET", f"/reconcile/tasks/{id}")
+        assert explained.status == 200 and "tasks.title holds" in explained.json()["next"]["words"]
+    database.script("UPDATE tasks SET title = 't'")
+    assert outcomes(service.run(side="plane")) == {1: "approved", 3: "started"}
 
 
 # ---- writing ----
@@ -178,6 +202,7 @@ def long_text(database, size):
     return f"replace(hex(zeroblob({size // 2})), '00', 'xy')" if database.kind == "sqlite" else f"repeat('xy', {size // 2})"
 
 
+@measured
 @pytest.mark.parametrize("what", ["titles", "all columns", "names as long as may be"])
 def test_a_pass_over_5000_tasks_with_long_texts_stays_small(database, sandbox, make_service, what):
     service = first_pass(make_service(ORCH_RECONCILE_MAX_HEALS_PER_PASS="100").start())
@@ -193,14 +218,13 @@ def test_a_pass_over_5000_tasks_with_long_texts_stays_small(database, sandbox, m
     report = service.run()
     assert report["gate"]["candidates"] == 5000 and report["state"] == "done"
     assert report["gate"]["advanced" if what == "titles" else "unknown"] >= 100
-    print("PEAK", what, database.kind, peak_kb(service))
     assert peak_kb(service) < MEMORY_KB
 
 
+@measured
 def test_a_pass_over_titles_of_a_megabyte_stays_small(database, sandbox, service):
     sandbox.control("POST", "generate", {"repo": "acme/app", "branches": 120, "state": "success"})
     fill(database, 120, title=long_text(database, 1024 * 1024))
     assert service.run()["gate"]["advanced"] == 120
     assert service.call("GET", "/reconcile/tasks?limit=500&stage=review").status == 200
-    print("PEAK MB titles", database.kind, peak_kb(service))
     assert peak_kb(service) < MEMORY_KB
