@@ -190,7 +190,7 @@ static enum err compare(struct plane_side *side, struct why *why)
         act.decision = decide(side, &act, false, false);
         if (act.decision.step == STEP_SETTLED)
             act.open->settled = true;
-        else if (act.decision.step == STEP_UNREADABLE)
+        else if (act.task && act.decision.step == STEP_UNREADABLE)
             unreadable(side, &act);
         else if (calls_for_something(act.decision.step))
             side->acts[side->n++] = act;
