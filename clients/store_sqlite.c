@@ -255,6 +255,17 @@ enum err sqlite_execute(struct sqlite_conn *conn, enum sqlite_sql which, struct 
     return err ? err : sqlite_run(conn, statement, NULL, why);
 }
 
+bool sqlite_outlived(struct sqlite_conn *conn)
+{
+    if ((sqlite3_errcode(conn->db) & 0xff) != SQLITE_INTERRUPT || conn->store->interrupted)
+        return false;
+    conn->run_until_ms = clock_mono_ms() + LIMIT_STATEMENT_MS;
+    if (!sqlite3_get_autocommit(conn->db) &&
+        sqlite3_exec(conn->db, "ROLLBACK", NULL, NULL, NULL) != SQLITE_OK)
+        return false;
+    return true;
+}
+
 /* ---- what went wrong, in words ----------------------------------------------------------------------- */
 
 static enum err failure_of_os(const struct sqlite_conn *conn, const char *what, struct why *why)

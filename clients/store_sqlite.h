@@ -115,6 +115,11 @@ ATTR_NODISCARD enum err sqlite_execute(struct sqlite_conn *conn, enum sqlite_sql
  * opening anew when that may help. */
 enum err sqlite_failure(struct sqlite_conn *conn, struct why *why);
 
+/* sqlite_outlived: the last failure is that a statement took too long. Gives the connection time for as much
+ * again and rolls back what is open; false, and does nothing, when it is another failure or the store is
+ * interrupted. */
+bool sqlite_outlived(struct sqlite_conn *conn);
+
 /* ---- values (store_sqlite_values.c) ------------------------------------------------------------------ */
 
 /* sqlite_put: binds text that outlives the step; NULL binds null. sqlite_put_limit: binds a LIMIT. */

@@ -207,6 +207,15 @@ static void a_trigger_may_say_anything_and_refuses_its_row_alone(void **state)
     "CREATE TABLE jobs (id INTEGER PRIMARY KEY, task_id, agent, status, created_at, updated_at, " \
     "queue" more ")"
 
+static void a_trigger_that_hangs_refuses_its_row_alone(void **state)
+{
+    (void)state;
+    assert_refused_by("CREATE TRIGGER no BEFORE UPDATE ON tasks WHEN new.id = 2 BEGIN"
+                      " SELECT count(*) FROM (WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c)"
+                      "  SELECT i FROM c); END",
+                      "took longer than 5000 ms");
+}
+
 static void a_constraint_of_theirs_refuses_its_row_alone(void **state)
 {
     (void)state;
@@ -424,6 +433,7 @@ int main(void)
         SQLITE_FILE_TEST(a_trigger_that_ignores_the_job_refuses_its_row),
         SQLITE_FILE_TEST(a_trigger_with_a_fault_of_its_own_refuses_its_row),
         SQLITE_FILE_TEST(a_trigger_may_say_anything_and_refuses_its_row_alone),
+        SQLITE_FILE_TEST(a_trigger_that_hangs_refuses_its_row_alone),
         SQLITE_FILE_TEST(a_constraint_of_theirs_refuses_its_row_alone),
         SQLITE_FILE_TEST(a_column_of_theirs_that_must_be_filled_refuses_its_row_alone),
         SQLITE_FILE_TEST(views_over_other_names_serve_as_tables),
