@@ -36,6 +36,7 @@ enum pg_sql {
     PG_POLICY_WAIT,
     PG_MOVE,
     PG_MOVE_AGAIN,
+    PG_WORK_ITEMS,
     PG_CREATE,
     PG_CREATE_AGAIN,
     PG_REPLAYS_LOOK,
@@ -61,6 +62,8 @@ enum pg_sql {
     PG_PASS_GET,
     PG_PASS_LIST,
     PG_MISSING,
+    PG_COLUMNS,
+    PG_PLANE_IDS,
     PG_SHAPE,
     PG_HAS_RELATION,
     PG_HAS_COLUMN,
@@ -137,14 +140,17 @@ char *pg_text(const PGresult *result, int row, int column, size_t max);
 int64_t pg_int(const PGresult *result, int row, int column);
 struct uuid_text pg_uuid(const PGresult *result, int row, int column);
 
+/* pg_place: the first column as a place in a list of n; ERR_INTERNAL when it is none. */
+ATTR_NODISCARD enum err pg_place(const PGresult *result, int row, size_t n, size_t *ret, struct why *why);
+
 /* pg_int_text: a number as a parameter. pg_limit_text: a limit, of which some are boundless. */
 #define PG_INT_SIZE 24
 const char *pg_int_text(int64_t number, char buffer[PG_INT_SIZE]);
 const char *pg_limit_text(size_t limit, char buffer[PG_INT_SIZE]);
 
 /* pg_array: texts as an array parameter, '{"a","b"}'; caller frees. pg_spellings: of uuids, each as it is and
- * in lower and in upper case: "= ANY" of them compares without case, by an ordinary index, and whether the
- * column is text or uuid. */
+ * in lower and in upper case, with and without hyphens: "= ANY" of them compares as UUIDs, by an ordinary
+ * index, and whether the column is text or uuid. */
 char *pg_array(const char *const *texts, size_t n);
 char *pg_spellings(const char *const *ids, size_t n);
 
@@ -231,6 +237,10 @@ ATTR_NODISCARD enum err pg_policy_stands(struct pg_conn *conn, int64_t settings_
 enum err pg_migrate(struct store *store, size_t *ret_created, struct why *why);
 enum err pg_ready(struct store *store, struct why *why);
 
+/* store_pg_columns.c. pg_columns_check: every column that is there by its rule. */
+enum err pg_columns_check(struct pg_conn *conn, struct why *why);
+enum err pg_plane_ids(struct store *store, size_t limit, struct plane_ids_seen *ret, struct why *why);
+
 /* store_pg_stuck.c */
 enum err pg_stuck(struct store *store, const struct store_stuck_query *query, struct store_stuck *ret,
                   struct why *why);
@@ -246,6 +256,8 @@ char *pg_graces(const struct store_stage_grace *stages, size_t n);
 /* store_pg_issues.c */
 enum err pg_issue_tasks(struct store *store, const char *const *plane_ids, size_t n,
                         struct store_issue_tasks *ret, struct why *why);
+enum err pg_work_items(struct store *store, const char *const *ids, size_t n, struct store_work_item *ret,
+                       struct why *why);
 enum err pg_verdicts_replayed(struct store *store, const char *const *ids, size_t n, bool *ret,
                               struct why *why);
 enum err pg_create_tasks(struct store *store, int64_t settings_revision, int64_t valid_until_us,

@@ -11,7 +11,6 @@
  * gets once the lost transaction has ended one way or the other, and what the rows say then tells which. */
 #include "clients/store_pg.h"
 
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -55,13 +54,6 @@ static size_t fates_count(const struct pg_batch *batch, enum pg_fate fate)
     return n;
 }
 
-static size_t row_index(const struct pg_batch *batch, const PGresult *result, int row)
-{
-    int64_t i = pg_int(result, row, 0);
-    assert(i >= 0 && (size_t)i < batch->n);
-    return (size_t)i;
-}
-
 /* ---- one try at a range
  * ------------------------------------------------------------------------------------ */
 
@@ -71,11 +63,11 @@ static bool written_read(struct pg_batch *batch, const PGresult *result)
 {
     bool whole = true;
     for (int row = 0; row < PQntuples(result); row++) {
-        if (PQgetisnull(result, row, 0)) {
+        size_t i;
+        if (pg_place(result, row, batch->n, &i, NULL) != ERR_OK) {
             whole = false;
             continue;
         }
-        size_t i = row_index(batch, result, row);
         batch->fates[i] = PG_FATE_WRITTEN;
         batch->made[i] = pg_int(result, row, 2);
         whole = whole && PQgetvalue(result, row, 1)[0] == 't';
@@ -240,7 +232,9 @@ static enum err look_again(struct pg_conn *conn, struct pg_batch *batch, enum pg
         return err;
     *ret_known = 0;
     for (int row = 0; row < PQntuples(result); row++) {
-        size_t i = row_index(batch, result, row);
+        size_t i;
+        if ((err = pg_place(result, row, batch->n, &i, why)))
+            return err;
         bool known = PQgetvalue(result, row, 1)[0] == 't', stands = PQgetvalue(result, row, 2)[0] == 't';
         *ret_known += known;
         /* It might have been written and was not, although it was asked for: the database refused it. */

@@ -32,7 +32,7 @@ static struct store_task_entry entry_read(const PGresult *result, int row)
         .task = pg_task_read(result, row, COL_TASK),
         .updated_us = pg_int(result, row, COL_UPDATED_US),
         .stuck = PQgetvalue(result, row, COL_STUCK)[0] == 't',
-        .job_id = pg_int(result, row, COL_JOB_ID),
+        .job_id = pg_text(result, row, COL_JOB_ID, LIMIT_REASON),
         .job_agent = pg_text(result, row, COL_JOB_AGENT, LIMIT_TASK_NAME),
         .job_status = pg_text(result, row, COL_JOB_STATUS, LIMIT_TASK_NAME),
         .job_updated_us = pg_int(result, row, COL_JOB_UPDATED_US),

@@ -53,12 +53,18 @@ static char *title_read(const PGresult *result, int row, int column, char **unre
                             unreadable);
 }
 
+/* What must not be null, whatever the statement made of it. */
+static char *or_empty(char *text_take)
+{
+    return text_take ? text_take : mem_dup("");
+}
+
 struct store_task pg_task_read(const PGresult *result, int row, int column)
 {
     enum { ID, PLANE_ID, WORK_ITEM_ID, TITLE, REPO, BRANCH, STAGE, VERSION, AGE_S, TOO_LONG, HEALS, NEWEST };
     struct store_task task = {
         .id = pg_int(result, row, column + ID),
-        .version = pg_text(result, row, column + VERSION, LIMIT_TASK_VERSION),
+        .version = or_empty(pg_text(result, row, column + VERSION, LIMIT_TASK_VERSION)),
         .age_s = pg_int(result, row, column + AGE_S),
         .recent_heals = pg_int(result, row, column + HEALS),
         .newest_heal_seq = pg_int(result, row, column + NEWEST),
@@ -66,12 +72,12 @@ struct store_task pg_task_read(const PGresult *result, int row, int column)
     char **unreadable = &task.unreadable;
     if (!PQgetisnull(result, row, column + TOO_LONG))
         store_unreadable(unreadable, PQgetvalue(result, row, column + TOO_LONG), STORE_TOO_LONG);
-    task.plane_id = pg_task_name(result, row, column + PLANE_ID, "plane_id", unreadable);
+    task.plane_id = store_plane_id_take(pg_task_name(result, row, column + PLANE_ID, "plane_id", unreadable));
     task.work_item_id = pg_task_name(result, row, column + WORK_ITEM_ID, "work_item_id", unreadable);
     task.title = title_read(result, row, column + TITLE, unreadable);
     task.repo = pg_task_name(result, row, column + REPO, "repo", unreadable);
     task.branch = pg_task_name(result, row, column + BRANCH, "branch", unreadable);
-    task.stage = pg_task_name(result, row, column + STAGE, "stage", unreadable);
+    task.stage = or_empty(pg_task_name(result, row, column + STAGE, "stage", unreadable));
     return task;
 }
 

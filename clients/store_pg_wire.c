@@ -303,6 +303,15 @@ int64_t pg_int(const PGresult *result, int row, int column)
     return number;
 }
 
+enum err pg_place(const PGresult *result, int row, size_t n, size_t *ret, struct why *why)
+{
+    int64_t i = PQgetisnull(result, row, 0) ? -1 : pg_int(result, row, 0);
+    if (i < 0 || (size_t)i >= n)
+        return why_set(why, ERR_INTERNAL, "the database answered about a row that was not asked about");
+    *ret = (size_t)i;
+    return ERR_OK;
+}
+
 struct uuid_text pg_uuid(const PGresult *result, int row, int column)
 {
     struct uuid_text id;
@@ -321,30 +330,39 @@ const char *pg_limit_text(size_t limit, char buffer[PG_INT_SIZE])
     return pg_int_text(limit < INT64_MAX ? (int64_t)limit : INT64_MAX, buffer);
 }
 
-/* One element, its case as `turn` has it, or as it is. Returns what stands behind it. */
-static char *element_put(char *at, const char *text, int (*turn)(int))
+/* How an element is written. */
+struct spelling {
+    int (*turn)(int); /* its case; NULL: as it is */
+    bool bare;        /* without hyphens */
+};
+
+/* Returns what stands behind the element. */
+static char *element_put(char *at, const char *text, struct spelling spelling)
 {
     *at++ = '"';
     for (; *text; text++) {
+        if (spelling.bare && *text == '-')
+            continue;
         if (*text == '"' || *text == '\\')
             *at++ = '\\';
-        *at++ = (char)(turn ? turn((unsigned char)*text) : *text);
+        *at++ = (char)(spelling.turn ? spelling.turn((unsigned char)*text) : *text);
     }
     *at++ = '"';
     return at;
 }
 
-static char *array_put(const char *const *texts, size_t n, int (*const *turns)(int), size_t n_turns)
+static char *array_put(const char *const *texts, size_t n, const struct spelling *spellings,
+                       size_t n_spellings)
 {
     size_t size = sizeof "{}";
     for (size_t i = 0; i < n; i++)
-        size += (2 * strlen(texts[i]) + sizeof ",\"\"" - 1) * n_turns;
+        size += (2 * strlen(texts[i]) + sizeof ",\"\"" - 1) * n_spellings;
     char *array = mem_zero(size, 1), *at = array;
     *at++ = '{';
-    for (size_t i = 0; i < n * n_turns; i++) {
+    for (size_t i = 0; i < n * n_spellings; i++) {
         if (i > 0)
             *at++ = ',';
-        at = element_put(at, texts[i / n_turns], turns[i % n_turns]);
+        at = element_put(at, texts[i / n_spellings], spellings[i % n_spellings]);
     }
     *at = '}';
     return array;
@@ -352,14 +370,15 @@ static char *array_put(const char *const *texts, size_t n, int (*const *turns)(i
 
 char *pg_array(const char *const *texts, size_t n)
 {
-    static int (*const as_it_is[])(int) = {NULL};
+    static const struct spelling as_it_is[] = {{NULL, false}};
     return array_put(texts, n, as_it_is, ARRAY_LEN(as_it_is));
 }
 
 char *pg_spellings(const char *const *ids, size_t n)
 {
-    static int (*const cases[])(int) = {NULL, tolower, toupper};
-    return array_put(ids, n, cases, ARRAY_LEN(cases));
+    static const struct spelling spellings[] = {
+        {NULL, false}, {tolower, false}, {toupper, false}, {tolower, true}, {toupper, true}};
+    return array_put(ids, n, spellings, ARRAY_LEN(spellings));
 }
 
 void pg_clear_p(PGresult **result)

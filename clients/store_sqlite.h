@@ -37,6 +37,7 @@ enum sqlite_sql {
     SQL_TASKS_ARE_A_VIEW,
     SQL_TASKS_ARE_KEYED,
     SQL_TASKS_EXISTING,
+    SQL_WORK_ITEMS,
     SQL_TASKS_TAKE_NEW,
     SQL_TASK_CREATE,
     SQL_TASKS_TAKE_MOVES,
@@ -69,6 +70,8 @@ enum sqlite_sql {
     SQL_PASS_PRUNE,
     SQL_PASS_GET,
     SQL_PASS_LIST,
+    SQL_COLUMN,
+    SQL_PLANE_IDS,
     SQL_MAX_
 };
 const char *sqlite_sql_text(enum sqlite_sql which);
@@ -169,6 +172,12 @@ ATTR_NODISCARD enum err sqlite_batch_run(struct store *store, const struct sqlit
 enum err sqlite_migrate(struct store *store, size_t *ret_created, struct why *why);
 enum err sqlite_ready(struct store *store, struct why *why);
 
+/* store_sqlite_columns.c. sqlite_columns_check: every column that is there by its rule.
+ * sqlite_tasks_fill_ids: the table tasks numbers its new rows itself; ERR_INTERNAL. */
+enum err sqlite_columns_check(struct sqlite_conn *conn, struct why *why);
+enum err sqlite_tasks_fill_ids(struct sqlite_conn *conn, struct why *why);
+enum err sqlite_plane_ids(struct store *store, size_t limit, struct plane_ids_seen *ret, struct why *why);
+
 /* store_sqlite_stuck.c */
 enum err sqlite_stuck(struct store *store, const struct store_stuck_query *query, struct store_stuck *ret,
                       struct why *why);
@@ -179,6 +188,8 @@ enum err sqlite_unstarted(struct store *store, const char *stage, int64_t grace_
 /* store_sqlite_issues.c */
 enum err sqlite_issue_tasks(struct store *store, const char *const *plane_ids, size_t n,
                             struct store_issue_tasks *ret, struct why *why);
+enum err sqlite_work_items(struct store *store, const char *const *ids, size_t n, struct store_work_item *ret,
+                           struct why *why);
 enum err sqlite_verdicts_replayed(struct store *store, const char *const *ids, size_t n, bool *ret,
                                   struct why *why);
 enum err sqlite_create_tasks(struct store *store, int64_t settings_revision, int64_t valid_until_us,

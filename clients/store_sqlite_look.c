@@ -31,7 +31,7 @@ static struct store_task_entry entry_read(sqlite3_stmt *row)
         .task = sqlite_task(row, COL_TASK),
         .updated_us = sqlite3_column_int64(row, COL_UPDATED_US),
         .stuck = sqlite3_column_int(row, COL_STUCK) != 0,
-        .job_id = sqlite3_column_int64(row, COL_JOB_ID),
+        .job_id = sqlite_text(row, COL_JOB_ID, LIMIT_REASON),
         .job_agent = sqlite_text(row, COL_JOB_AGENT, LIMIT_TASK_NAME),
         .job_status = sqlite_text(row, COL_JOB_STATUS, LIMIT_TASK_NAME),
         .job_updated_us = sqlite3_column_int64(row, COL_JOB_UPDATED_US),

@@ -96,7 +96,8 @@ enum err sqlite_ledger_add(struct sqlite_conn *conn, const char *pass_id,
                                  transition->reason,
                                  transition->evidence,
                                  transition->missed_source,
-                                 transition->missed_event};
+                                 transition->missed_event,
+                                 task->plane_id};
     sqlite_put(statement, 1, transition->id.s);
     (void)sqlite3_bind_int64(statement, 2, task->id);
     for (size_t i = 0; i < ARRAY_LEN(texts); i++)

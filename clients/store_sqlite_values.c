@@ -93,22 +93,28 @@ static char *title_read(sqlite3_stmt *row, int column, char **unreadable)
     return store_task_title(text ? text : "", len, unreadable);
 }
 
+/* What must not be null, whatever the statement made of it. */
+static char *or_empty(char *text_take)
+{
+    return text_take ? text_take : mem_dup("");
+}
+
 struct store_task sqlite_task(sqlite3_stmt *row, int first)
 {
     enum { ID, PLANE_ID, WORK_ITEM_ID, TITLE, REPO, BRANCH, STAGE, VERSION, AGE_S, HEALS, NEWEST };
     struct store_task task = {
         .id = sqlite3_column_int64(row, first + ID),
-        .version = sqlite_text(row, first + VERSION, LIMIT_TASK_VERSION),
+        .version = or_empty(sqlite_text(row, first + VERSION, LIMIT_TASK_VERSION)),
         .age_s = sqlite3_column_int64(row, first + AGE_S),
         .recent_heals = sqlite3_column_int64(row, first + HEALS),
         .newest_heal_seq = sqlite3_column_int64(row, first + NEWEST),
     };
     char **unreadable = &task.unreadable;
-    task.plane_id = sqlite_task_name(row, first + PLANE_ID, "plane_id", unreadable);
+    task.plane_id = store_plane_id_take(sqlite_task_name(row, first + PLANE_ID, "plane_id", unreadable));
     task.work_item_id = sqlite_task_name(row, first + WORK_ITEM_ID, "work_item_id", unreadable);
     task.title = title_read(row, first + TITLE, unreadable);
     task.repo = sqlite_task_name(row, first + REPO, "repo", unreadable);
     task.branch = sqlite_task_name(row, first + BRANCH, "branch", unreadable);
-    task.stage = sqlite_task_name(row, first + STAGE, "stage", unreadable);
+    task.stage = or_empty(sqlite_task_name(row, first + STAGE, "stage", unreadable));
     return task;
 }

@@ -119,7 +119,9 @@ static json_t *job_document(const struct store_task_entry *entry)
     if (!entry->job_id)
         return json_null();
     json_t *job = json_object();
-    json_put(job, "id", json_integer(entry->job_id));
+    int64_t number;
+    bool numbered = parse_i64(entry->job_id, INT64_MIN, INT64_MAX, &number);
+    json_put(job, "id", numbered ? json_integer(number) : json_text(entry->job_id));
     json_put(job, "agent", json_text(entry->job_agent));
     json_put(job, "status", json_text(entry->job_status));
     json_put(job, "updated_at", json_instant(entry->job_updated_us));

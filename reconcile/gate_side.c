@@ -1,6 +1,5 @@
 #include "reconcile/gate_side.h"
 
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -270,6 +269,28 @@ static enum err heal(struct gate_side *side, struct why *why)
     }
 }
 
+/* take_candidates: how many there are. What the database takes for the stage of a gate and is none of the
+ * pipeline's is an unknown stage. */
+static size_t take_candidates(struct gate_side *side)
+{
+    struct pass *pass = side->pass;
+    size_t n = side->stuck.n_tasks;
+    side->candidates = mem_zero(n, sizeof *side->candidates);
+    for (size_t i = 0; i < side->stuck.n_tasks; i++) {
+        struct candidate *candidate = &side->candidates[i];
+        candidate->task = &side->stuck.tasks[i];
+        candidate->stage = pipeline_stage(pass->world->pipeline, candidate->task->stage);
+        if (!candidate->stage || !stage_is_gated(candidate->stage)) {
+            candidate->settled = true;
+            pass->report.unknown_stage++;
+            n--;
+        } else if (quarantine_holds(candidate->task)) {
+            quarantine(side, candidate);
+        }
+    }
+    return n;
+}
+
 enum err gate_side_run(struct pass *pass, struct why *why)
 {
     struct gate_side side = {.pass = pass};
@@ -281,15 +302,7 @@ enum err gate_side_run(struct pass *pass, struct why *why)
     pass->report.unknown_stage = side.stuck.unknown_stage;
     if (side.stuck.n_tasks == 0 || (!pass->policy->enabled && !pass->request->dry_run))
         goto out;
-    pass->report.candidates = side.stuck.n_tasks;
-    side.candidates = mem_zero(side.stuck.n_tasks, sizeof *side.candidates);
-    for (size_t i = 0; i < side.stuck.n_tasks; i++) {
-        side.candidates[i].task = &side.stuck.tasks[i];
-        side.candidates[i].stage = pipeline_stage(pass->world->pipeline, side.stuck.tasks[i].stage);
-        assert(side.candidates[i].stage); /* the query named the stages */
-        if (quarantine_holds(side.candidates[i].task))
-            quarantine(&side, &side.candidates[i]);
-    }
+    pass->report.candidates = take_candidates(&side);
     side.book = book_new(pass->world->fetch, pass->deadline_ms);
     announce_heads(&side);
     err = heal(&side, why);

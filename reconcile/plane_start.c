@@ -1,6 +1,6 @@
 #include "reconcile/plane_start.h"
 
-#include <assert.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -444,7 +444,7 @@ static enum err replay_batch(struct pass *pass, struct plane_start *starts, size
     return err;
 }
 
-enum err plane_start_issues(struct pass *pass, struct plane_start *starts, size_t n, struct why *why)
+static enum err start_issues(struct pass *pass, struct plane_start *starts, size_t n, struct why *why)
 {
     const char *held = n ? plane_start_obstacle(pass) : NULL;
     size_t may = held || room(pass) <= 0 ? 0 : room(pass) < (int64_t)n ? (size_t)room(pass) : n;
@@ -462,4 +462,56 @@ enum err plane_start_issues(struct pass *pass, struct plane_start *starts, size_
     }
     hold_issues(pass, &starts[may], n - may, held ? held : limit_words);
     return ERR_OK;
+}
+
+/* A task with the issue's work item id and without an id of Plane's, or with one that nobody reads as such, is
+ * this issue's. With another issue's it stands in the way: two tasks would share the work item's branch and
+ * documents. */
+static void settle_known(struct pass *pass, struct plane_start *start, const struct store_work_item *known)
+{
+    AUTO_FREE char *id = work_item_id(start->project->prefix, start->sequence);
+    AUTO_FREE char *reason =
+        mem_printf("task %" PRId64 " has the work item id %s already%s", known->task_id, id,
+                   known->of_issue ? ", and the plane_id of another issue" : "");
+    settle_issue(pass, start, known->of_issue ? OUTCOME_FAILED : OUTCOME_RACED, reason);
+    start->there = !known->of_issue;
+    start->vain = known->of_issue;
+}
+
+/* find_known: for each start whether a task has its work item id. */
+static enum err find_known(struct pass *pass, const struct plane_start *starts, size_t n,
+                           struct store_work_item *ret, struct why *why)
+{
+    char **ids = mem_zero(n, sizeof *ids);
+    for (size_t i = 0; i < n; i++)
+        ids[i] = work_item_id(starts[i].project->prefix, starts[i].sequence);
+    enum err err = store_work_items(pass->world->store, (const char *const *)ids, n, ret, why);
+    for (size_t i = 0; i < n; i++)
+        free(ids[i]);
+    free(ids);
+    return err;
+}
+
+enum err plane_start_issues(struct pass *pass, struct plane_start *starts, size_t n, struct why *why)
+{
+    struct store_work_item *known = mem_zero(n, sizeof *known);
+    struct plane_start *open = mem_zero(n, sizeof *open);
+    size_t *place = mem_zero(n, sizeof *place), n_open = 0;
+    enum err err = find_known(pass, starts, n, known, why);
+    for (size_t i = 0; i < n && !err; i++) {
+        if (known[i].found) {
+            settle_known(pass, &starts[i], &known[i]);
+        } else {
+            place[n_open] = i;
+            open[n_open++] = starts[i];
+        }
+    }
+    if (!err)
+        err = start_issues(pass, open, n_open, why);
+    for (size_t i = 0; i < n_open; i++)
+        starts[place[i]] = open[i];
+    free(known);
+    free(open);
+    free(place);
+    return err;
 }

@@ -59,6 +59,48 @@ static void nonsense_in_updated_at_makes_nothing_stuck(void **state)
     store_free(store);
 }
 
+/* INTEGER affinity leaves a text as it is that is no number, and a fraction. Only the rowid refuses them. */
+static void an_id_that_is_no_integer_is_never_read_as_one(void **state)
+{
+    (void)state;
+    sqlite_file_exec("CREATE TABLE tasks (id INTEGER, plane_id TEXT UNIQUE, work_item_id, title, repo, branch,"
+                     " stage, created_at, updated_at)");
+    struct store *store = sqlite_file_open_migrated();
+    struct why why;
+    static const char *const ids[] = {"5", "'5f0c'", "5.5", "x'35'", "NULL", "'5 '"};
+    for (size_t i = 0; i < ARRAY_LEN(ids); i++) {
+        char *sql = mem_printf("INSERT INTO tasks SELECT %s, 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a1%zu', 'O-%zu', 't',"
+                               " 'o/r', 'b', 'development', '2020-01-01 00:00:00', '2020-01-01 00:00:00'",
+                               ids[i], i, i);
+        sqlite_file_exec(sql);
+        free(sql);
+    }
+    sqlite_file_exec("UPDATE tasks SET id = '5x' WHERE work_item_id = 'O-5'");
+    ASSERT_OK(store_ready(store, &why)); /* the column is one of integers */
+    const char *const plane_ids[] = {"a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a10", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"};
+    static const char *const stages[] = {"development"};
+    struct store_stuck stuck = sqlite_file_stuck(store);
+    struct store_stuck_query gates = suite_query();
+    const struct store_tasks_query any = {.gated = gates.stages, .n_gated = gates.n_stages, .limit = 10};
+    struct store_tasks_page page;
+    struct store_issue_tasks issues;
+    struct store_repo_tasks of_repo;
+    ASSERT_LISTED(&stuck, 5);
+    assert_string_equal(stuck.tasks[0].work_item_id, "O-0");
+    assert_int_equal(stuck.count, 1);
+    ASSERT_OK(store_tasks_list(store, &any, &page, &why));
+    assert_int_equal(page.n, 1);
+    ASSERT_OK(store_issue_tasks(store, plane_ids, 2, &issues, &why));
+    assert_int_equal(issues.n, 1);
+    ASSERT_OK(store_repo_tasks(store, "o/r", stages, 1, 10, &of_repo, &why));
+    assert_int_equal(of_repo.n, 1);
+    store_repo_tasks_done(&of_repo);
+    store_issue_tasks_done(&issues);
+    store_tasks_page_done(&page);
+    store_stuck_done(&stuck);
+    store_free(store);
+}
+
 static void other_ways_to_write_a_time_are_read_as_sqlite_reads_them(void **state)
 {
     (void)state;
@@ -424,6 +466,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         SQLITE_FILE_TEST(nonsense_in_updated_at_makes_nothing_stuck),
+        SQLITE_FILE_TEST(an_id_that_is_no_integer_is_never_read_as_one),
         SQLITE_FILE_TEST(other_ways_to_write_a_time_are_read_as_sqlite_reads_them),
         SQLITE_FILE_TEST(columns_of_any_type_are_read_as_mended_text),
         SQLITE_FILE_TEST(a_trigger_that_aborts_refuses_its_row),

@@ -34,6 +34,9 @@ struct suite_backend {
     const char *ago, *instant_type, *dump;
     const char
         *bytes; /* makes an expression for a text of these bytes (printf, one %s in hexadecimal digits) */
+    /* Types and constraints: of a number that the database fills in, of a text that it makes up, of bytes,
+     * and of a stage that takes `loose_value` for "development". */
+    const char *own_id, *made_id, *bytes_type, *loose_stage, *loose_value;
     const char *version_1; /* makes what version 1 left: see store_version_1.h */
 };
 
@@ -50,6 +53,7 @@ struct suite {
 };
 
 int suite_schema_run(void);
+int suite_columns_run(void);
 int suite_stuck_run(void);
 int suite_transition_run(void);
 int suite_issues_run(void);

@@ -14,7 +14,7 @@ static void a_task_that_rested_for_its_grace_without_a_job_is_stuck(void **state
     ASSERT_LISTED(&stuck, 7);
     assert_int_equal(stuck.count, 1);
     const struct store_task *task = &stuck.tasks[0];
-    assert_string_equal(task->plane_id, "plane-7");
+    assert_string_equal(task->plane_id, "00000000-0000-4000-8000-000000000007");
     assert_string_equal(task->work_item_id, "ORCH-7");
     assert_string_equal(task->title, "Task 7");
     assert_string_equal(task->repo, "acme/shop");
