@@ -272,6 +272,51 @@ enum err store_pass_list(struct store *store, int64_t before_us, size_t limit, s
     return store->ops->pass_list(store, before_us, limit, ret, why);
 }
 
+/* ---- texts of tasks, as the implementations read them ------------------------------------------------- */
+
+void store_unreadable(char **unreadable, const char *column, const char *words)
+{
+    if (!*unreadable)
+        *unreadable = mem_printf("tasks.%s %s", column, words);
+}
+
+/* A title that was cut may have lost the end of its last character. */
+static bool is_utf8(const char *bytes, size_t len, size_t max)
+{
+    enum { CHARACTER_MAX = 4 };
+    size_t valid = utf8_valid_len(bytes, len);
+    return valid == len || (len >= max && len - valid < CHARACTER_MAX);
+}
+
+char *store_task_title(const char *bytes, size_t len, char **unreadable)
+{
+    if (!is_utf8(bytes, len, LIMIT_TASK_TITLE))
+        store_unreadable(unreadable, "title", "holds bytes that are not UTF-8");
+    else if (len <= LIMIT_TASK_TITLE)
+        return mem_dupn(bytes, len);
+    return text_mend(bytes, len, LIMIT_TASK_TITLE);
+}
+
+char *store_task_name(const char *column, const char *bytes, size_t len, char **unreadable)
+{
+    if (len > LIMIT_TASK_NAME)
+        store_unreadable(unreadable, column, STORE_TOO_LONG);
+    else if (utf8_valid_len(bytes, len) != len)
+        store_unreadable(unreadable, column, "holds bytes that are not UTF-8");
+    else
+        return mem_dupn(bytes, len);
+    return text_mend(bytes, len, len > LIMIT_TASK_NAME ? LIMIT_TASK_NAME_SHOWN : len);
+}
+
+char *store_plane_id_take(char *text_take)
+{
+    struct uuid_text id;
+    if (!text_take || !uuid_read(text_take, &id))
+        return text_take;
+    free(text_take);
+    return mem_dup(id.s);
+}
+
 /* ---- what callers free -----------------------------------------------------------------------------------
  */
 
@@ -290,6 +335,7 @@ void store_task_done(struct store_task *task)
     free(task->branch);
     free(task->stage);
     free(task->version);
+    free(task->unreadable);
     *task = (struct store_task){0};
 }
 
@@ -360,6 +406,7 @@ void store_repo_tasks_done(struct store_repo_tasks *tasks)
         free(tasks->rows[i].work_item_id);
         free(tasks->rows[i].branch);
         free(tasks->rows[i].stage);
+        free(tasks->rows[i].unreadable);
     }
     free(tasks->rows);
     *tasks = (struct store_repo_tasks){0};

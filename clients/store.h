@@ -86,6 +86,10 @@ struct store_task {
      * LIMIT_HEALS_WINDOW_S and agree with it in work_item_id or plane_id, and the seq of the newest of them;
      * 0 when there is none. */
     int64_t recent_heals, newest_heal_seq;
+    /* Why a text above is not what the column holds ("tasks.branch holds bytes that are not UTF-8"): it was
+     * mended or cut, so the row is shown and never acted on. NULL: each is as it stands there, or a title
+     * that is merely long. */
+    char *unreadable;
 };
 void store_task_done(struct store_task *task);
 
@@ -153,7 +157,8 @@ ATTR_NODISCARD enum err store_verdicts_replayed(struct store *store, const char 
 /* The task of a work item, as far as it matters to one who would make it. */
 struct store_work_item {
     bool found;
-    bool of_issue;   /* every plane_id that was found with it is a UUID */
+    bool of_issue; /* of all that were found, every plane_id is a UUID: another issue's, for its own would do
+                    */
     int64_t task_id; /* of one that was found */
 };
 /* store_work_items: for each of these work item ids, compared without case, whether a task has it. One
@@ -163,6 +168,7 @@ ATTR_NODISCARD enum err store_work_items(struct store *store, const char *const 
 
 struct store_new_task {
     const char *plane_id, *work_item_id, *title, *repo, *branch, *stage;
+    struct why *refusal; /* filled in when it is STORE_NOT_CREATED: what the database said; may be NULL */
 };
 enum store_creation {
     STORE_CREATED,
@@ -205,6 +211,7 @@ struct store_transition {
     const char *missed_source; /* whose event was lost: "plane", "gitea"; NULL: nobody sends one */
     const char *missed_event;  /* which: "status", "pull_request_approved", "issue.updated" … or NULL */
     const char *message;       /* for the outbox, under the ledger row's id; NULL: none */
+    struct why *refusal;       /* filled in when it is STORE_REFUSED: what the database said; may be NULL */
 };
 
 enum store_moved {
@@ -431,6 +438,7 @@ ATTR_NODISCARD enum err store_task_get(struct store *store, int64_t id, const st
 struct store_repo_task {
     int64_t id;
     char *work_item_id, *branch, *stage; /* the first may be NULL */
+    char *unreadable;                    /* as in struct store_task */
 };
 struct store_repo_tasks {
     struct store_repo_task *rows; /* newest first */

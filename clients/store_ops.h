@@ -8,6 +8,7 @@
 
 #include <stdatomic.h>
 
+#include "clients/base/limits.h"
 #include "clients/store.h"
 #include "clients/store_columns.h"
 
@@ -76,6 +77,18 @@ struct store {
     char *describe; /* owned; freed by store_free after ops->free has released the rest */
     _Atomic int64_t plane_ids_good_until_ms; /* clock_mono_ms(): till then the rows are not looked at again */
 };
+
+/* A text of a row of tasks for struct store_task: valid UTF-8, cut to its limit; what is wrong with it goes
+ * into *unreadable, if that is still NULL. Caller frees. A title may come cut to LIMIT_TASK_TITLE bytes. */
+char *store_task_title(const char *bytes, size_t len, char **unreadable);
+char *store_task_name(const char *column, const char *bytes, size_t len, char **unreadable);
+void store_unreadable(char **unreadable, const char *column, const char *words);
+/* store_plane_id_take: a UUID in one form, whatever form it is stored in; another text as it is. Takes it. */
+char *store_plane_id_take(char *text_take);
+
+#define STORE_DIGITS_OF(number) #number
+#define STORE_DIGITS(number) STORE_DIGITS_OF(number)
+#define STORE_TOO_LONG "is longer than " STORE_DIGITS(LIMIT_TASK_NAME) " bytes"
 
 /* The two implementations. `rest` is the URL (PostgreSQL) or the path behind "sqlite:". ops->free frees the
  * struct. */

@@ -22,8 +22,7 @@
 #include "clients/store_ops.h"
 
 /* A number of ours within a statement. */
-#define PG_DIGITS_OF(number) #number
-#define PG_DIGITS(number) PG_DIGITS_OF(number)
+#define PG_DIGITS(number) STORE_DIGITS(number)
 
 /* Every prepared statement; the texts are in store_pg_sql.c. */
 enum pg_sql {
@@ -92,6 +91,12 @@ ATTR_NODISCARD enum err pg_call(struct store *store, pg_work_fn *work, void *arg
 ATTR_NODISCARD enum err pg_ask(struct store *store, enum pg_sql which, const char *const *params,
                                PGresult **ret, struct why *why);
 
+/* pg_read: pg_ask for a statement that only reads, and may meet bytes of other people's that the server
+ * cannot convert to UTF-8: one such row would fail the statement for all. It is then asked again for the
+ * bytes as they are, which the caller checks (store_task_name, pg_text). */
+ATTR_NODISCARD enum err pg_read(struct store *store, enum pg_sql which, const char *const *params,
+                                PGresult **ret, struct why *why);
+
 /* pg_schema: the schema of the settings, or NULL. */
 const char *pg_schema(const struct store *store);
 
@@ -113,10 +118,18 @@ ATTR_NODISCARD enum err pg_commit(struct pg_conn *conn, struct why *why);
 void pg_patient(struct pg_conn *conn);
 
 /* pg_sqlstate: of the last failure on the connection, "" if it had none (the connection broke, or the failure
- * was ours). pg_is_refusal: the last failure was about the data of a row (a constraint, a cast, a trigger
- * that raised), so that other rows may well pass. */
+ * was ours). pg_fault: whose the last failure was. pg_refusal: the last failure in words, as that of a row.
+ */
+enum pg_fault {
+    PG_FAULT_SERVER, /* or the connection's: no row is to blame */
+    PG_FAULT_ROW,    /* about the data of a row (a constraint, a cast, a trigger that raised, a lock on it):
+                        other    rows may well pass */
+    PG_FAULT_EITHER  /* a row's (a policy), or the statement's (a missing right): which, the statement without
+                        rows tells */
+};
 const char *pg_sqlstate(const struct pg_conn *conn);
-bool pg_is_refusal(const struct pg_conn *conn);
+enum pg_fault pg_fault(const struct pg_conn *conn);
+const struct why *pg_refusal(const struct pg_conn *conn);
 
 /* pg_is_lost: the connection is of no more use, and whatever was under way on it may or may not have been
  * done. */
@@ -159,7 +172,8 @@ struct pg_conn {
     bool lost;                  /* to be closed when it is given back */
     bool patient;
     char sqlstate[6];
-    bool refusal;
+    enum pg_fault fault;
+    struct why refusal;
     bool taken; /* guarded by the store's lock; all else belongs to who took it */
 };
 
@@ -175,7 +189,7 @@ enum pg_fate {
     PG_FATE_WRITTEN,
     PG_FATE_RACED, /* what it starts from does not stand any more */
     PG_FATE_REFUSED,
-    PG_FATE_LOCKED /* refused because somebody else holds a lock */
+    PG_FATE_LOCKED /* not written in time: another session holds a lock, perhaps on all of the table */
 };
 
 struct pg_batch;
@@ -194,12 +208,16 @@ struct pg_batch {
     enum pg_sql write;
     /* Parameter: keys. Answers for each with its i, whether it is written, and whether it might yet be. */
     enum pg_sql look_again;
+    /* Where it is put into words why row i is refused; may return NULL. */
+    struct why *(*refusal)(const struct pg_batch *batch, size_t i);
     /* What came of it. */
     enum pg_fate fates[LIMIT_BATCH];
     int64_t made[LIMIT_BATCH];
     /* Its own. */
     bool maybe_committed; /* the connection broke at COMMIT; `fates` are what it would have made true */
     bool impatient;
+    bool excused;       /* the statement is not to blame for what the rows fail with */
+    unsigned retries;   /* transactions that the database asked to be tried again */
     int64_t give_up_ms; /* no further halving then */
 };
 
@@ -228,9 +246,11 @@ enum err pg_stuck(struct store *store, const struct store_stuck_query *query, st
                   struct why *why);
 enum err pg_unstarted(struct store *store, const char *stage, int64_t grace_s, const char *const *fresh,
                       size_t n_fresh, size_t limit, struct store_stuck *ret, struct why *why);
-/* pg_task_read: from that column on, as every statement that reads tasks names them. pg_graces: the parameter
- * that says when a task is stuck; caller frees. */
+/* pg_task_read: from that column on, as every statement that reads tasks names them. pg_task_name: one text
+ * of a task that names something, NULL for null; see store_task_name. pg_graces: the parameter that says when
+ * a task is stuck; caller frees. */
 struct store_task pg_task_read(const PGresult *result, int row, int column);
+char *pg_task_name(const PGresult *result, int row, int column, const char *name, char **unreadable);
 char *pg_graces(const struct store_stage_grace *stages, size_t n);
 
 /* store_pg_issues.c */

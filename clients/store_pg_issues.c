@@ -80,7 +80,7 @@ enum err pg_issue_tasks(struct store *store, const char *const *plane_ids, size_
     AUTO_FREE char *spellings = pg_spellings(plane_ids, n);
     AUTO_RESULT PGresult *result = NULL;
     const char *const params[] = {spellings};
-    enum err err = pg_ask(store, PG_ISSUE_TASKS, params, &result, why);
+    enum err err = pg_read(store, PG_ISSUE_TASKS, params, &result, why);
     if (err)
         return err;
     if (PQntuples(result) == 0)
@@ -108,7 +108,7 @@ enum err pg_work_items(struct store *store, const char *const *ids, size_t n, st
     AUTO_FREE char *array = pg_array(ids, n);
     AUTO_RESULT PGresult *result = NULL;
     const char *const params[] = {array};
-    enum err err = pg_ask(store, PG_WORK_ITEMS, params, &result, why);
+    enum err err = pg_read(store, PG_WORK_ITEMS, params, &result, why);
     if (err)
         return err;
     memset(ret, 0, n * sizeof *ret);
@@ -149,6 +149,11 @@ enum err pg_verdicts_replayed(struct store *store, const char *const *ids, size_
 
 /* ---- making tasks
  * ------------------------------------------------------------------------------------------ */
+
+static struct why *row_refusal(const struct pg_batch *batch, size_t i)
+{
+    return ((const struct store_new_task *)batch->rows)[i].refusal;
+}
 
 static json_t *row_key(const struct pg_batch *batch, size_t i)
 {
@@ -211,6 +216,7 @@ enum err pg_create_tasks(struct store *store, int64_t settings_revision, int64_t
                             .n = n,
                             .key = row_key,
                             .whole = row_whole,
+                            .refusal = row_refusal,
                             .common = spellings,
                             .write = PG_CREATE,
                             .look_again = PG_CREATE_AGAIN};

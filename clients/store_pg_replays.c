@@ -256,7 +256,7 @@ static struct store_replay_moved moved_read(const PGresult *result, int row)
     if (!moved.gone)
         moved.task = pg_task_read(result, row, TASK);
     moved.to_stage = moved.task.stage;
-    moved.task.stage = pg_text(result, row, FROM_STAGE, LIMIT_TASK_TEXT);
+    moved.task.stage = pg_text(result, row, FROM_STAGE, PG_TEXT_MAX);
     return moved;
 }
 
@@ -265,7 +265,7 @@ enum err pg_replays_moved(struct store *store, size_t limit, struct store_replay
     AUTO_RESULT PGresult *result = NULL;
     char most[PG_INT_SIZE];
     const char *const params[] = {pg_limit_text(limit, most)};
-    enum err err = pg_ask(store, PG_REPLAYS_MOVED, params, &result, why);
+    enum err err = pg_read(store, PG_REPLAYS_MOVED, params, &result, why);
     if (err)
         return err;
     size_t n = (size_t)PQntuples(result);

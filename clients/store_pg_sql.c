@@ -14,9 +14,11 @@
 #define NOW_US "(extract(epoch FROM now()) * 1000000)::bigint"
 #define CLOCK_US "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 #define AT_US "(extract(epoch FROM at) * 1000000)::bigint"
-/* What is no point in time (infinity) is null. */
+/* PostgreSQL has instants that no count of microseconds in a bigint reaches. What is none (infinity), or
+ * farther away, is null. */
+#define IS_COUNTABLE(instant) "isfinite(" instant ") AND " instant " < '292000-01-01'"
 #define US_OF(instant) \
-    "CASE WHEN isfinite(" instant ") THEN (extract(epoch FROM " instant ") * 1000000)::bigint END"
+    "CASE WHEN " IS_COUNTABLE(instant) " THEN (extract(epoch FROM " instant ") * 1000000)::bigint END"
 
 /* A UUID as it is compared: in lower case, without hyphens. */
 #define UUID_KEY(uuid) "lower(replace(" uuid "::text, '-', ''))"
@@ -56,10 +58,33 @@
  * A row without a stage or a time is told so that no transition can mean it; what is no point in time has no
  * age. */
 #define TASK_FIELDS "t.id, t.plane_id, t.work_item_id, t.title, t.repo, t.branch, t.stage, t.updated_at"
-#define TASK_COLUMNS                                                                            \
-    "t.id, t.plane_id::text, t.work_item_id, t.title, t.repo, t.branch, coalesce(t.stage, '')," \
-    " coalesce(t.updated_at::text, 'infinity'),"                                                \
-    " CASE WHEN isfinite(t.updated_at) THEN floor(extract(epoch FROM now() - t.updated_at))::bigint END"
+#define IS_LONG(text) "octet_length(" text ") > " PG_DIGITS(LIMIT_TASK_NAME)
+#define NAME_OF(text)                                    \
+    "CASE WHEN octet_length(" text                       \
+    ") > " PG_DIGITS(LIMIT_TASK_NAME) " THEN left(" text \
+                                      ", " PG_DIGITS(LIMIT_TASK_NAME_SHOWN) ") ELSE " text " END"
+#define LONG_PLANE_ID IS_LONG("t.plane_id::text")
+#define LONG_WORK_ITEM_ID IS_LONG("t.work_item_id::text")
+#define LONG_REPO IS_LONG("t.repo::text")
+#define LONG_BRANCH IS_LONG("t.branch::text")
+#define LONG_STAGE IS_LONG("concat(t.stage)")
+#define NAME_PLANE_ID NAME_OF("t.plane_id::text")
+#define NAME_WORK_ITEM_ID NAME_OF("t.work_item_id::text")
+#define NAME_REPO NAME_OF("t.repo::text")
+#define NAME_BRANCH NAME_OF("t.branch::text")
+#define NAME_STAGE NAME_OF("concat(t.stage)") /* as it is stored, padded or not; '' for null */
+#define TITLE "left(t.title::text, " PG_DIGITS(LIMIT_TASK_TITLE) ")"
+#define AGENT "left(j.agent::text, " PG_DIGITS(LIMIT_TASK_NAME) ")"
+/* The name of the first column that holds a name of more than LIMIT_TASK_NAME bytes, or null. */
+#define TOO_LONG                                                                                 \
+    "CASE WHEN " LONG_PLANE_ID " THEN 'plane_id' WHEN " LONG_WORK_ITEM_ID " THEN 'work_item_id'" \
+    " WHEN " LONG_REPO " THEN 'repo' WHEN " LONG_BRANCH " THEN 'branch' WHEN " LONG_STAGE        \
+    " THEN 'stage' END"
+#define AGE "floor(extract(epoch FROM now() - t.updated_at))::bigint"
+#define TASK_COLUMNS                                                                             \
+    "t.id, " NAME_PLANE_ID ", " NAME_WORK_ITEM_ID ", " TITLE ", " NAME_REPO ", " NAME_BRANCH "," \
+    " " NAME_STAGE ", coalesce(t.updated_at::text, 'infinity'),"                                 \
+    " CASE WHEN isfinite(t.updated_at) THEN " AGE " END, " TOO_LONG
 #define HEALS ", h.heals, h.newest"
 #define NO_HEALS ", 0, 0"
 /* The ledger's rows that moved t out of the stage where it stands, by the index (task_id, seq). */
@@ -123,13 +148,17 @@ static const char stuck_sql[] =
  */
 static const char unstarted_sql[] =
     "WITH listed AS MATERIALIZED ("
-    " SELECT " TASK_FIELDS " FROM tasks t WHERE t.stage = $1 AND " IS_STAGE_1 "  AND isfinite(t.updated_at)"
-    "  AND (t.updated_at <= now() - least($2::bigint, 100000000000) * interval '1 second'"
-    "   OR t.plane_id = ANY ($3)) AND NOT " IS_BUSY " ORDER BY t.updated_at, t.id LIMIT $4::bigint) "
-    "SELECT a.revision, a.now_us, a.listed, a.oldest_s, 0, " TASK_COLUMNS NO_HEALS " FROM"
-    " (SELECT " REVISION " AS revision, " NOW_US " AS now_us, (SELECT count(*) FROM listed) AS listed,"
-    "  (SELECT floor(extract(epoch FROM now() - min(updated_at)))::bigint FROM listed) AS oldest_s) a"
-    " LEFT JOIN listed t ON true ORDER BY t.updated_at, t.id";
+    " SELECT " TASK_FIELDS " FROM tasks t WHERE t.stage = $1 AND " IS_STAGE(
+        "concat($1)") "  AND isfinite(t.updated_at)"
+                      "  AND (t.updated_at <= now() - least($2::bigint, 100000000000) * interval '1 second'"
+                      "   OR t.plane_id = ANY ($3)) AND NOT " IS_BUSY
+                      " ORDER BY t.updated_at, t.id LIMIT $4::bigint) "
+                      "SELECT a.revision, a.now_us, a.listed, a.oldest_s, 0, " TASK_COLUMNS NO_HEALS " FROM"
+                      " (SELECT " REVISION " AS revision, " NOW_US
+                      " AS now_us, (SELECT count(*) FROM listed) AS listed,"
+                      "  (SELECT floor(extract(epoch FROM now() - min(updated_at)))::bigint FROM listed) AS "
+                      "oldest_s) a"
+                      " LEFT JOIN listed t ON true ORDER BY t.updated_at, t.id";
 
 /* 1 {plane id in each spelling, …}: the parameter takes the type of the column. One row per task, and always
  * one. */
@@ -349,7 +378,7 @@ static const char replays_settle_sql[] =
  * key: of a task t and its newest active job j. Were the jobs ordered by their bare id, the planner might
  * walk along all of them; of two numbers as text the longer is the greater. */
 #define JOB_US US_OF("j.updated_at")
-#define ENTRY_COLUMNS TASK_US ", j.id, j.agent, j.status, " JOB_US ", " TASK_COLUMNS HEALS
+#define ENTRY_COLUMNS TASK_US ", j.id, " AGENT ", j.status, " JOB_US ", " TASK_COLUMNS HEALS
 #define ENTRY_JOINS                                                                                    \
     " LEFT JOIN LATERAL (SELECT j.id, j.agent, j.status, j.updated_at FROM jobs j"                     \
     "  WHERE j.task_id = t.id AND j.status IN ('queued', 'running')"                                   \
@@ -402,9 +431,11 @@ static const char replays_settle_sql[] =
     "   AND (" PLACE ") > " BEHIND_OTHERS only " ORDER BY " PLACE " LIMIT $11::bigint)),"               \
     " page AS MATERIALIZED (SELECT * FROM found t ORDER BY part, " PLACE " LIMIT $11::bigint) "         \
     "SELECT " NOW_US ", (extract(epoch FROM " AS_OF ") * 1000000)::bigint, t.part = 1,"                 \
-    " CASE WHEN isfinite(t.updated_at) THEN (extract(epoch FROM t.updated_at) * 1000000)::bigint::text" \
-    "  ELSE coalesce(t.updated_at, '-infinity')::text END, " ENTRY_COLUMNS " FROM page t" ENTRY_JOINS   \
-    " ORDER BY t.part, " PLACE
+    " CASE WHEN " IS_COUNTABLE(                                                                         \
+        "t.updated_at") " THEN (extract(epoch FROM t.updated_at) * 1000000)::bigint::text"              \
+                        "  WHEN t.updated_at > now() THEN 'infinity' ELSE coalesce(t.updated_at, "      \
+                        "'-infinity')::text END, " ENTRY_COLUMNS " FROM page t" ENTRY_JOINS             \
+                        " ORDER BY t.part, " PLACE
 
 /* 1 as for WATCHED; 2 the id. */
 static const char task_get_sql[] =
@@ -521,8 +552,8 @@ static const struct pg_statement statements[] = {
     [PG_TASK_GET] = {"task_get", task_get_sql, 2},
     /* 1 the repo, 2 {stage, …}, 3 the limit. Ordered as in JOB_JOIN. */
     [PG_REPO_TASKS] = {"repo_tasks",
-                       "SELECT id, work_item_id, branch, stage FROM tasks"
-                       " WHERE repo = $1 AND stage = ANY ($2::text[]) AND branch <> ''"
+                       "SELECT t.id, " NAME_WORK_ITEM_ID ", " NAME_BRANCH ", t.stage, " TOO_LONG
+                       " FROM tasks t WHERE repo = $1 AND stage = ANY ($2::text[]) AND branch <> ''"
                        " ORDER BY id + 0 DESC LIMIT $3::bigint",
                        3},
     /* 1 the id, 2 the start, 3 the report. */

@@ -4,6 +4,11 @@
 
 #include "clients/base/jsonx.h"
 
+static struct why *row_refusal(const struct pg_batch *batch, size_t i)
+{
+    return ((const struct store_transition *)batch->rows)[i].refusal;
+}
+
 static json_t *row_key(const struct pg_batch *batch, size_t i)
 {
     const struct store_transition *transition = &((const struct store_transition *)batch->rows)[i];
@@ -57,6 +62,7 @@ enum err pg_transition(struct store *store, int64_t settings_revision, int64_t v
                             .n = n,
                             .key = row_key,
                             .whole = row_whole,
+                            .refusal = row_refusal,
                             .common = pass_id,
                             .write = PG_MOVE,
                             .look_again = PG_MOVE_AGAIN};

@@ -77,14 +77,36 @@ static const struct failure *failure_find(const char *state)
     return NULL;
 }
 
-/* What a row's data, or a trigger, can be the cause of. An error raised within a function has a context. */
-static bool is_about_data(const PGresult *result, const char *state)
+/* Whose fault it is. An error raised within a function, or while a lock on a row was waited for, has a
+ * context.
+ */
+static enum pg_fault fault_of(const PGresult *result, const char *state)
 {
     static const char *const data[] = {"09", "21", "22", "23", "27", "38", "39", "44", "P0"};
-    static const char *const never[] = {"08", "25", "26", "28", "40", "53", "55", "57", "58", "XX"};
-    if (is_class(state, never, ARRAY_LEN(never)))
-        return false;
-    return is_class(state, data, ARRAY_LEN(data)) || PQresultErrorField(result, PG_DIAG_CONTEXT);
+    static const char *const never[] = {"08", "25", "26", "28", "53", "58"};
+    static const char *const server[] = {"40", "55", "57"};
+    if (!*state || is_class(state, never, ARRAY_LEN(never)))
+        return PG_FAULT_SERVER;
+    if (is_class(state, data, ARRAY_LEN(data)) || PQresultErrorField(result, PG_DIAG_CONTEXT))
+        return PG_FAULT_ROW;
+    return is_class(state, server, ARRAY_LEN(server)) ? PG_FAULT_SERVER : PG_FAULT_EITHER;
+}
+
+/* A name that the server reports apart from its message, in words, unless the message has it. */
+static char *name_of(const PGresult *result, int field, const char *words, const char *message)
+{
+    const char *name = PQresultErrorField(result, field);
+    return name && !strstr(message, name) ? mem_printf(", %s %s", words, name) : mem_dup("");
+}
+
+static void refusal_describe(struct pg_conn *conn, const PGresult *result)
+{
+    const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+    AUTO_FREE char *said = text_cut(message ? message : "no message", MESSAGE_MAX);
+    AUTO_FREE char *column = name_of(result, PG_DIAG_COLUMN_NAME, "column", said);
+    AUTO_FREE char *constraint = name_of(result, PG_DIAG_CONSTRAINT_NAME, "constraint", said);
+    (void)why_set(&conn->refusal, ERR_OK, "the database refused the write (SQLSTATE %s): %s%s%s",
+                  conn->sqlstate, said, column, constraint);
 }
 
 static enum err failure_of_result(struct pg_conn *conn, const PGresult *result, struct why *why)
@@ -95,7 +117,8 @@ static enum err failure_of_result(struct pg_conn *conn, const PGresult *result, 
         return failure_of_connection(conn, why);
     state = state ? state : "";
     snprintf(conn->sqlstate, sizeof conn->sqlstate, "%s", state);
-    conn->refusal = is_about_data(result, state);
+    conn->fault = fault_of(result, state);
+    refusal_describe(conn, result);
     const struct failure *failure = failure_find(state);
     if (PQstatus(conn->pg) != CONNECTION_OK || (failure && failure->lost))
         conn->lost = true;
@@ -112,9 +135,14 @@ const char *pg_sqlstate(const struct pg_conn *conn)
     return conn->sqlstate;
 }
 
-bool pg_is_refusal(const struct pg_conn *conn)
+enum pg_fault pg_fault(const struct pg_conn *conn)
 {
-    return conn->refusal;
+    return conn->fault;
+}
+
+const struct why *pg_refusal(const struct pg_conn *conn)
+{
+    return &conn->refusal;
 }
 
 bool pg_is_lost(const struct pg_conn *conn)
@@ -172,7 +200,8 @@ enum err pg_await_end(struct pg_conn *conn, PGresult **ret, struct why *why)
     int64_t deadline_ms = clock_mono_ms() + LIMIT_STATEMENT_MS + ANSWER_SLACK_MS;
     PGresult *last = NULL, *next;
     conn->sqlstate[0] = '\0';
-    conn->refusal = false;
+    conn->fault = PG_FAULT_SERVER;
+    conn->refusal.text[0] = '\0';
     for (;;) {
         enum err err = await_result(conn, deadline_ms, why);
         if (err) {

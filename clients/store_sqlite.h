@@ -118,6 +118,11 @@ ATTR_NODISCARD enum err sqlite_execute(struct sqlite_conn *conn, enum sqlite_sql
  * opening anew when that may help. */
 enum err sqlite_failure(struct sqlite_conn *conn, struct why *why);
 
+/* sqlite_outlived: the last failure is that a statement took too long. Gives the connection time for as much
+ * again and rolls back what is open; false, and does nothing, when it is another failure or the store is
+ * interrupted. */
+bool sqlite_outlived(struct sqlite_conn *conn);
+
 /* ---- values (store_sqlite_values.c) ------------------------------------------------------------------ */
 
 /* sqlite_put: binds text that outlives the step; NULL binds null. sqlite_put_limit: binds a LIMIT. */
@@ -131,11 +136,13 @@ char *sqlite_texts_line(const char *const *texts, size_t n);
 char *sqlite_graces_line(const struct store_stage_grace *stages, size_t n);
 
 /* sqlite_text: a column of any type as valid UTF-8, at most max bytes; NULL for null. Caller frees.
- * sqlite_uuid: a column that holds a UUID. sqlite_task: the columns that TASK_COLUMNS of store_sqlite_sql.c
+ * sqlite_uuid: a column that holds a UUID. sqlite_task_name: a text of a task that names something; see
+ * store_task_name. sqlite_task: the columns that TASK_COLUMNS of store_sqlite_sql.c
  * names, with the age and the heals, from `first` on; free with store_task_done. */
 char *sqlite_text(sqlite3_stmt *statement, int column, size_t max);
 struct uuid_text sqlite_uuid(sqlite3_stmt *statement, int column);
 struct store_task sqlite_task(sqlite3_stmt *row, int first);
+char *sqlite_task_name(sqlite3_stmt *row, int column, const char *name, char **unreadable);
 enum { SQLITE_TASK_COLUMNS = 11 };
 
 /* ---- rows that are written together, and may fail alone (store_sqlite_batch.c) ------------------------ */
@@ -149,6 +156,8 @@ struct sqlite_batch {
      * when the database then refuses a statement of it, that is what became of the row, and the others go on.
      * May be called again for a row, when another one's refusal undid the whole transaction. */
     enum err (*write)(struct sqlite_conn *conn, void *arg, size_t i, bool *ret_keep, struct why *why);
+    /* refusal: where it is put into words why row i was not written; may return NULL. NULL: nowhere. */
+    struct why *(*refusal)(void *arg, size_t i);
     void *arg;
 };
 

@@ -203,6 +203,11 @@ static enum err row_create(struct sqlite_conn *conn, void *arg, size_t i, bool *
     return ERR_OK;
 }
 
+static struct why *row_refusal(void *arg, size_t i)
+{
+    return ((const struct creation *)arg)->batch[i].refusal;
+}
+
 enum err sqlite_create_tasks(struct store *store, int64_t settings_revision, int64_t valid_until_us,
                              const struct store_new_task *batch, size_t n, enum store_creation *ret,
                              struct why *why)
@@ -213,6 +218,7 @@ enum err sqlite_create_tasks(struct store *store, int64_t settings_revision, int
                                       .n = n,
                                       .begin = creation_begin,
                                       .write = row_create,
+                                      .refusal = row_refusal,
                                       .arg = &creation};
     enum err err = sqlite_batch_run(store, &rows, why);
     for (size_t i = 0; !err && i < n; i++)

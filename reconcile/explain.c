@@ -229,6 +229,9 @@ static const char *obstacle_of(const struct explanation *explanation)
     struct pass_world *world = explanation->explainer->world;
     const struct stage *stage = explanation->stage;
     const struct pass pass = {.world = world};
+    bool is_plane_s = stage && (stage->human || stage == &world->pipeline->stages[0]);
+    if (is_plane_s && explanation->entry.task.unreadable)
+        return explanation->entry.task.unreadable;
     if (stage && stage->human)
         return explain_plane_obstacle(world, &explanation->entry);
     if (stage != &world->pipeline->stages[0] || stage->n_gates > 0)

@@ -231,7 +231,8 @@ static void announce_heads(struct gate_side *side)
     size_t n = 0;
     for (size_t i = 0; i < side->stuck.n_tasks; i++)
         if (!side->candidates[i].settled && side->candidates[i].task->repo &&
-            side->candidates[i].task->branch && asks_for_head(side->candidates[i].stage))
+            side->candidates[i].task->branch && !side->candidates[i].task->unreadable &&
+            asks_for_head(side->candidates[i].stage))
             repos[n++] = side->candidates[i].task->repo;
     qsort(repos, n, sizeof *repos, compare_repo);
     for (size_t i = 0, run = 1; i < n; i += run, run = 1) {

@@ -143,15 +143,21 @@ static enum err move(struct starter *starter, bool dry, struct why *why)
     return ERR_OK;
 }
 
+static bool is_settled_by_its_row(struct starter *starter, struct unstarted *unstarted)
+{
+    const struct store_task *task = unstarted->task;
+    if (task->unreadable)
+        settle(starter, unstarted, OUTCOME_FAILED, task->unreadable);
+    else if (!task->repo || !strchr(task->repo, '/') || !task->branch || !*task->branch)
+        settle(starter, unstarted, OUTCOME_FAILED, "the task names no repo, or no branch");
+    return unstarted->settled;
+}
+
 static void look_at_branch(struct starter *starter, struct unstarted *unstarted)
 {
     const struct store_task *task = unstarted->task;
     if (unstarted->settled)
         return;
-    if (!task->repo || !strchr(task->repo, '/') || !task->branch || !*task->branch) {
-        settle(starter, unstarted, OUTCOME_FAILED, "the task names no repo, or no branch");
-        return;
-    }
     book_waiter(starter->book, unstarted);
     unstarted->made =
         gitea_branch_make(starter->book, starter->pass->world->gitea, task->repo,
@@ -203,6 +209,11 @@ static enum err start_found(struct starter *starter, struct why *why)
         hold(starter, 0, held);
         return ERR_OK;
     }
+    size_t kept = 0;
+    for (size_t i = 0; i < starter->n; i++)
+        if (!is_settled_by_its_row(starter, &starter->tasks[i]))
+            starter->tasks[kept++] = starter->tasks[i];
+    starter->n = kept;
     int64_t left = room(pass);
     if ((int64_t)starter->n > left)
         hold(starter, left > 0 ? (size_t)left : 0, limit_words);
@@ -287,6 +298,7 @@ static void fail_issues(struct pass *pass, struct plane_start *starts, size_t n,
 struct creation {
     struct store_new_task tasks[LIMIT_BATCH];
     enum store_creation results[LIMIT_BATCH];
+    struct why refusals[LIMIT_BATCH];
     size_t n;
 };
 
@@ -297,7 +309,8 @@ static enum err create(struct pass *pass, void *arg, struct why *why)
                               creation->tasks, creation->n, creation->results, why);
 }
 
-static void settle_created(struct pass *pass, struct plane_start *start, enum store_creation created)
+static void settle_created(struct pass *pass, struct plane_start *start, enum store_creation created,
+                           const struct why *refusal)
 {
     switch (created) {
     case STORE_CREATED:
@@ -309,9 +322,9 @@ static void settle_created(struct pass *pass, struct plane_start *start, enum st
         break;
     case STORE_NOT_CREATED:
         start->vain = true;
-        settle_issue(pass, start, OUTCOME_FAILED, "the database refused to make its task");
+        settle_issue(pass, start, OUTCOME_FAILED, refusal->text);
         log_error("the database refused to make a task", LOG_S("plane_id", start->plane_id),
-                  LOG_S("repo", start->project->repo));
+                  LOG_S("repo", start->project->repo), LOG_S("reason", refusal->text));
         break;
     }
 }
@@ -363,7 +376,8 @@ static enum err start_batch(struct pass *pass, struct plane_start *starts, size_
                                                     .title = start->title,
                                                     .repo = start->project->repo,
                                                     .branch = branches[i],
-                                                    .stage = first_stage(pass)->name};
+                                                    .stage = first_stage(pass)->name,
+                                                    .refusal = &creation.refusals[i]};
     }
     enum err err = pass_write(pass, SIDE_PLANE, create, &creation, &held, why);
     if (err == ERR_INTERNAL) {
@@ -377,7 +391,7 @@ static enum err start_batch(struct pass *pass, struct plane_start *starts, size_
         hold_issues(pass, starts, n, held);
     } else {
         for (size_t i = 0; i < n; i++) {
-            settle_created(pass, &starts[i], creation.results[i]);
+            settle_created(pass, &starts[i], creation.results[i], &creation.refusals[i]);
             if (creation.results[i] == STORE_CREATED)
                 fresh[n_fresh++] = starts[i].plane_id;
         }

@@ -254,20 +254,23 @@ size_t utf8_valid_len(const char *text, size_t len)
 
 char *text_cut(const char *text, size_t max)
 {
-    if (!text)
-        return NULL;
-    size_t len = strnlen(text, max + 4), at = 0, used = 0;
+    return text ? text_mend(text, strnlen(text, max + 4), max) : NULL;
+}
+
+char *text_mend(const char *bytes, size_t len, size_t max)
+{
+    size_t at = 0, used = 0;
     char *copy = mem_zero(max + 1, 1);
     while (at < len && used < max) {
-        size_t n = utf8_next((const unsigned char *)text + at, len - at);
+        size_t n = utf8_next((const unsigned char *)bytes + at, len - at);
         if (n > max - used)
             break;
         if (n == 0)
             copy[used] = '?';
-        else if (n == 1 && ((unsigned char)text[at] < 0x20 || text[at] == 0x7f))
+        else if (n == 1 && ((unsigned char)bytes[at] < 0x20 || bytes[at] == 0x7f))
             copy[used] = ' ';
         else
-            memcpy(copy + used, text + at, n);
+            memcpy(copy + used, bytes + at, n);
         used += n ? n : 1;
         at += n ? n : 1;
     }

@@ -64,6 +64,9 @@ size_t utf8_valid_len(const char *text, size_t len);
  * line. */
 char *text_cut(const char *text, size_t max);
 
+/* text_mend: the same of bytes that may hold a NUL. */
+char *text_mend(const char *bytes, size_t len, size_t max);
+
 /* secret_equal: compares in time that depends on the lengths alone. */
 bool secret_equal(const char *a, const char *b);
 

@@ -18,6 +18,7 @@ static char *sqlite_create(void)
 static const struct suite_backend on_sqlite = {
     .name = "SQLite",
     .create = sqlite_create,
+    .create_raw = sqlite_create,
     .destroy = sqlite_file_remove,
     .exec = sqlite_file_exec,
     .value = sqlite_file_value,
@@ -29,16 +30,30 @@ static const struct suite_backend on_sqlite = {
     .loose_stage = "TEXT COLLATE NOCASE",
     .loose_value = "Development",
     .dump = sqlite_file_dump,
+    .bytes = "CAST(x'%s' AS TEXT)",
     .version_1 = store_version_1_sqlite,
 };
 
 #define PG_DATABASE "conformance"
+#define PG_DATABASE_RAW "conformance_raw"
 static struct pg_server *server;
+static const char *pg_database; /* of the test that runs */
 
 static char *pg_create(void)
 {
-    pg_server_database(server, PG_DATABASE);
-    return pg_server_url(server, PG_DATABASE);
+    pg_database = PG_DATABASE;
+    pg_server_database(server, pg_database);
+    return pg_server_url(server, pg_database);
+}
+
+static char *pg_create_raw(void)
+{
+    pg_database = PG_DATABASE_RAW;
+    pg_server_exec(server, "postgres", "DROP DATABASE IF EXISTS " PG_DATABASE_RAW " WITH (FORCE)");
+    pg_server_exec(server, "postgres",
+                   "CREATE DATABASE " PG_DATABASE_RAW " TEMPLATE template0 ENCODING 'SQL_ASCII'"
+                   " LC_COLLATE 'C' LC_CTYPE 'C'");
+    return pg_server_url(server, pg_database);
 }
 
 static void pg_destroy(void)
@@ -48,17 +63,18 @@ static void pg_destroy(void)
 
 static void pg_exec(const char *sql)
 {
-    pg_server_exec(server, PG_DATABASE, sql);
+    pg_server_exec(server, pg_database, sql);
 }
 
 static char *pg_value(const char *sql)
 {
-    return pg_server_value(server, PG_DATABASE, sql);
+    return pg_server_value(server, pg_database, sql);
 }
 
 static const struct suite_backend on_postgresql = {
     .name = "PostgreSQL",
     .create = pg_create,
+    .create_raw = pg_create_raw,
     .destroy = pg_destroy,
     .exec = pg_exec,
     .value = pg_value,
@@ -72,6 +88,7 @@ static const struct suite_backend on_postgresql = {
     .dump =
         "SELECT coalesce(string_agg(line, E'\\n' ORDER BY line), '') FROM (SELECT 'task ' || t::text AS line"
         " FROM tasks t UNION ALL SELECT 'job ' || j::text FROM jobs j) lines",
+    .bytes = "convert_from(decode('%s', 'hex'), 'SQL_ASCII')",
     .version_1 = store_version_1_postgresql,
 };
 

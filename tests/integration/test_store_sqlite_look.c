@@ -125,7 +125,11 @@ static void assert_plans_are_lean(void)
                 size_t n = strlen(bad[k]);
                 is_bad |= strncmp(step, bad[k], n) == 0 && (step[n] == ' ' || step[n] == '\0');
             }
-            if (is_bad && !strstr(step, "reconcile_outbox_"))
+            /* So is called what looks for null in a column that holds none; test_store_sqlite_rows counts its
+             * steps. */
+            bool is_null =
+                statements[i] == SQL_STUCK && strncmp(step, "SCAN tasks USING COVERING INDEX ", 32) == 0;
+            if (is_bad && !is_null && !strstr(step, "reconcile_outbox_"))
                 fail_msg("the plan of statement %zu holds: %s", i, step);
         }
         free(plan);
