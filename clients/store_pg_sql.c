@@ -148,17 +148,13 @@ static const char stuck_sql[] =
  */
 static const char unstarted_sql[] =
     "WITH listed AS MATERIALIZED ("
-    " SELECT " TASK_FIELDS " FROM tasks t WHERE t.stage = $1 AND " IS_STAGE(
-        "concat($1)") "  AND isfinite(t.updated_at)"
-                      "  AND (t.updated_at <= now() - least($2::bigint, 100000000000) * interval '1 second'"
-                      "   OR t.plane_id = ANY ($3)) AND NOT " IS_BUSY
-                      " ORDER BY t.updated_at, t.id LIMIT $4::bigint) "
-                      "SELECT a.revision, a.now_us, a.listed, a.oldest_s, 0, " TASK_COLUMNS NO_HEALS " FROM"
-                      " (SELECT " REVISION " AS revision, " NOW_US
-                      " AS now_us, (SELECT count(*) FROM listed) AS listed,"
-                      "  (SELECT floor(extract(epoch FROM now() - min(updated_at)))::bigint FROM listed) AS "
-                      "oldest_s) a"
-                      " LEFT JOIN listed t ON true ORDER BY t.updated_at, t.id";
+    " SELECT " TASK_FIELDS " FROM tasks t WHERE t.stage = $1 AND " IS_STAGE_1 "  AND isfinite(t.updated_at)"
+    "  AND (t.updated_at <= now() - least($2::bigint, 100000000000) * interval '1 second'"
+    "   OR t.plane_id = ANY ($3)) AND NOT " IS_BUSY " ORDER BY t.updated_at, t.id LIMIT $4::bigint) "
+    "SELECT a.revision, a.now_us, a.listed, a.oldest_s, 0, " TASK_COLUMNS NO_HEALS " FROM"
+    " (SELECT " REVISION " AS revision, " NOW_US " AS now_us, (SELECT count(*) FROM listed) AS listed,"
+    "  (SELECT floor(extract(epoch FROM now() - min(updated_at)))::bigint FROM listed) AS oldest_s) a"
+    " LEFT JOIN listed t ON true ORDER BY t.updated_at, t.id";
 
 /* 1 {plane id in each spelling, …}: the parameter takes the type of the column. One row per task, and always
  * one. */

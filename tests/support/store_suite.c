@@ -10,9 +10,9 @@ int store_suite_run(const struct suite_backend *backend)
 {
     backend_now = backend;
     print_message("the store on %s\n", backend->name);
-    return suite_schema_run() + suite_columns_run() + suite_stuck_run() + suite_transition_run() + suite_issues_run() +
-           suite_verdicts_run() + suite_outbox_run() + suite_look_run() + suite_records_run() +
-           suite_replays_run() + suite_rows_run();
+    return suite_schema_run() + suite_columns_run() + suite_stuck_run() + suite_transition_run() +
+           suite_issues_run() + suite_verdicts_run() + suite_outbox_run() + suite_look_run() +
+           suite_records_run() + suite_replays_run() + suite_rows_run();
 }
 
 static int setup(void **state, char *url_take)
