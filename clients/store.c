@@ -44,9 +44,27 @@ enum err store_migrate(struct store *store, size_t *ret_created, struct why *why
     return store->ops->migrate(store, ret_created, why);
 }
 
+/* A view may take long to find its newest rows. Then nothing is known of them, which is no reason to stand
+ * still. */
+static enum err plane_ids_look(struct store *store, size_t limit, struct plane_ids_seen *ret, struct why *why)
+{
+    *ret = (struct plane_ids_seen){0};
+    enum err err = store->ops->plane_ids(store, limit, ret, why);
+    return err == ERR_TIMEOUT ? ERR_OK : err;
+}
+
 enum err store_ready(struct store *store, struct why *why)
 {
-    return store->ops->ready(store, why);
+    enum err err = store->ops->ready(store, why);
+    int64_t now_ms = clock_mono_ms();
+    struct plane_ids_seen seen;
+    if (err || now_ms < atomic_load(&store->plane_ids_good_until_ms))
+        return err;
+    if ((err = plane_ids_look(store, LIMIT_PLANE_IDS_READ, &seen, why)) ||
+        (err = plane_ids_check(&seen, why)))
+        return err;
+    atomic_store(&store->plane_ids_good_until_ms, now_ms + LIMIT_PLANE_IDS_GOOD_MS);
+    return ERR_OK;
 }
 
 enum err store_settings_read(struct store *store, struct store_settings *ret, struct why *why)
@@ -77,6 +95,12 @@ enum err store_issue_tasks(struct store *store, const char *const *plane_ids, si
     return store->ops->issue_tasks(store, plane_ids, n, ret, why);
 }
 
+enum err store_work_items(struct store *store, const char *const *ids, size_t n, struct store_work_item *ret,
+                          struct why *why)
+{
+    return n == 0 ? ERR_OK : store->ops->work_items(store, ids, n, ret, why);
+}
+
 enum err store_verdicts_replayed(struct store *store, const char *const *ids, size_t n, bool *ret,
                                  struct why *why)
 {
@@ -91,9 +115,23 @@ enum err store_create_tasks(struct store *store, int64_t settings_revision, int6
         return ERR_OK;
     if (n > LIMIT_BATCH)
         return why_set(why, ERR_INVALID, "%zu new tasks are too many for one transaction", n);
-    for (size_t i = 0; i < n; i++)
+    struct plane_ids_seen seen;
+    enum err err = plane_ids_look(store, LIMIT_BATCH, &seen, why);
+    if (err)
+        return err;
+    if (plane_ids_check(&seen, why) != ERR_OK)
+        return ERR_INTERNAL;
+    struct store_new_task tasks[LIMIT_BATCH];
+    char *plane_ids[LIMIT_BATCH];
+    for (size_t i = 0; i < n; i++) {
         assert(batch[i].plane_id && batch[i].stage);
-    return store->ops->create_tasks(store, settings_revision, valid_until_us, batch, n, ret, why);
+        tasks[i] = batch[i];
+        tasks[i].plane_id = plane_ids[i] = uuid_write(batch[i].plane_id, seen.form);
+    }
+    err = store->ops->create_tasks(store, settings_revision, valid_until_us, tasks, n, ret, why);
+    for (size_t i = 0; i < n; i++)
+        free(plane_ids[i]);
+    return err;
 }
 
 enum err store_unstarted(struct store *store, const char *stage, int64_t grace_s, const char *const *fresh,
@@ -234,6 +272,51 @@ enum err store_pass_list(struct store *store, int64_t before_us, size_t limit, s
     return store->ops->pass_list(store, before_us, limit, ret, why);
 }
 
+/* ---- texts of tasks, as the implementations read them ------------------------------------------------- */
+
+void store_unreadable(char **unreadable, const char *column, const char *words)
+{
+    if (!*unreadable)
+        *unreadable = mem_printf("tasks.%s %s", column, words);
+}
+
+/* A title that was cut may have lost the end of its last character. */
+static bool is_utf8(const char *bytes, size_t len, size_t max)
+{
+    enum { CHARACTER_MAX = 4 };
+    size_t valid = utf8_valid_len(bytes, len);
+    return valid == len || (len >= max && len - valid < CHARACTER_MAX);
+}
+
+char *store_task_title(const char *bytes, size_t len, char **unreadable)
+{
+    if (!is_utf8(bytes, len, LIMIT_TASK_TITLE))
+        store_unreadable(unreadable, "title", "holds bytes that are not UTF-8");
+    else if (len <= LIMIT_TASK_TITLE)
+        return mem_dupn(bytes, len);
+    return text_mend(bytes, len, LIMIT_TASK_TITLE);
+}
+
+char *store_task_name(const char *column, const char *bytes, size_t len, char **unreadable)
+{
+    if (len > LIMIT_TASK_NAME)
+        store_unreadable(unreadable, column, STORE_TOO_LONG);
+    else if (utf8_valid_len(bytes, len) != len)
+        store_unreadable(unreadable, column, "holds bytes that are not UTF-8");
+    else
+        return mem_dupn(bytes, len);
+    return text_mend(bytes, len, len > LIMIT_TASK_NAME ? LIMIT_TASK_NAME_SHOWN : len);
+}
+
+char *store_plane_id_take(char *text_take)
+{
+    struct uuid_text id;
+    if (!text_take || !uuid_read(text_take, &id))
+        return text_take;
+    free(text_take);
+    return mem_dup(id.s);
+}
+
 /* ---- what callers free -----------------------------------------------------------------------------------
  */
 
@@ -252,6 +335,7 @@ void store_task_done(struct store_task *task)
     free(task->branch);
     free(task->stage);
     free(task->version);
+    free(task->unreadable);
     *task = (struct store_task){0};
 }
 
@@ -301,6 +385,7 @@ void store_outbox_done(struct store_outbox *outbox)
 void store_task_entry_done(struct store_task_entry *entry)
 {
     store_task_done(&entry->task);
+    free(entry->job_id);
     free(entry->job_agent);
     free(entry->job_status);
     *entry = (struct store_task_entry){0};
@@ -321,6 +406,7 @@ void store_repo_tasks_done(struct store_repo_tasks *tasks)
         free(tasks->rows[i].work_item_id);
         free(tasks->rows[i].branch);
         free(tasks->rows[i].stage);
+        free(tasks->rows[i].unreadable);
     }
     free(tasks->rows);
     *tasks = (struct store_repo_tasks){0};

@@ -47,8 +47,10 @@ void store_interrupt(struct store *store);
  * SQLite file that this creates uses WAL; one that was there keeps its journal mode. */
 ATTR_NODISCARD enum err store_migrate(struct store *store, size_t *ret_created, struct why *why);
 
-/* store_ready: the database answers, and every table that we need is there with the columns we need and of no
- * later version than ours: ERR_UNAVAILABLE. */
+/* store_ready: the database answers, and every table that we need is there with the columns we need, of types
+ * that we can work with, and of no later version than ours; tasks.plane_id holds UUIDs in forms that are
+ * understood (the newest LIMIT_PLANE_IDS_READ rows are looked at, again after LIMIT_PLANE_IDS_GOOD_MS). Else
+ * ERR_UNAVAILABLE, naming table and column. */
 ATTR_NODISCARD enum err store_ready(struct store *store, struct why *why);
 
 /* ---- settings that were changed at run time
@@ -74,14 +76,20 @@ ATTR_NODISCARD enum err store_settings_write(struct store *store, int64_t seen_r
 
 struct store_task {
     int64_t id;
-    char *plane_id, *work_item_id, *title; /* may be NULL */
-    char *repo, *branch;                   /* may be NULL: the row makes no sense, and the pass says so */
+    /* May be NULL. plane_id: a UUID in lower case with hyphens, however it is stored; else as it is. */
+    char *plane_id, *work_item_id, *title;
+    char *repo, *branch; /* may be NULL: the row makes no sense, and the pass says so */
     char *stage;
     char *version; /* opaque: names the row as it was read (its updated_at, in the database's own words) */
     int64_t age_s; /* since updated_at, by the database's clock */
     /* Filled in by store_stuck: ledger rows that moved this task out of this stage within
-     * LIMIT_HEALS_WINDOW_S, and the seq of the newest of them; 0 when there is none. */
+     * LIMIT_HEALS_WINDOW_S and agree with it in work_item_id or plane_id, and the seq of the newest of them;
+     * 0 when there is none. */
     int64_t recent_heals, newest_heal_seq;
+    /* Why a text above is not what the column holds ("tasks.branch holds bytes that are not UTF-8"): it was
+     * mended or cut, so the row is shown and never acted on. NULL: each is as it stands there, or a title
+     * that is merely long. */
+    char *unreadable;
 };
 void store_task_done(struct store_task *task);
 
@@ -135,9 +143,9 @@ struct store_issue_tasks {
 };
 void store_issue_tasks_done(struct store_issue_tasks *tasks);
 
-/* store_issue_tasks: the tasks of these issues (uuids; plane_id may have them in lower or in upper case), by
- * one statement whatever n is. A row that lacks a stage or a time is told with a stage "" or a version that
- * never moves. n 0 is fine: it still tells revision and clock. Reads only. */
+/* store_issue_tasks: the tasks of these issues (uuids; plane_id may have them in lower or in upper case, with
+ * or without hyphens), by one statement whatever n is. A row that lacks a stage or a time is told with a
+ * stage "" or a version that never moves. n 0 is fine: it still tells revision and clock. Reads only. */
 ATTR_NODISCARD enum err store_issue_tasks(struct store *store, const char *const *plane_ids, size_t n,
                                           struct store_issue_tasks *ret, struct why *why);
 
@@ -146,8 +154,21 @@ ATTR_NODISCARD enum err store_issue_tasks(struct store *store, const char *const
 ATTR_NODISCARD enum err store_verdicts_replayed(struct store *store, const char *const *ids, size_t n,
                                                 bool *ret, struct why *why);
 
+/* The task of a work item, as far as it matters to one who would make it. */
+struct store_work_item {
+    bool found;
+    bool of_issue; /* of all that were found, every plane_id is a UUID: another issue's, for its own would do
+                    */
+    int64_t task_id; /* of one that was found */
+};
+/* store_work_items: for each of these work item ids, compared without case, whether a task has it. One
+ * statement; by an index where lower(work_item_id) has one. Reads only. */
+ATTR_NODISCARD enum err store_work_items(struct store *store, const char *const *ids, size_t n,
+                                         struct store_work_item *ret, struct why *why);
+
 struct store_new_task {
     const char *plane_id, *work_item_id, *title, *repo, *branch, *stage;
+    struct why *refusal; /* filled in when it is STORE_NOT_CREATED: what the database said; may be NULL */
 };
 enum store_creation {
     STORE_CREATED,
@@ -158,8 +179,9 @@ enum store_creation {
 /* store_create_tasks: atomic creation: the unique key on tasks.plane_id decides between replicas and webhooks
  * (ON CONFLICT DO NOTHING). One transaction for the batch (n <= LIMIT_BATCH), under the settings row's lock
  * and revision as store_transition: ERR_CONFLICT and nothing written when they moved. No job is queued: the
- * task stands at `stage` until store_transition moves it. A table without such a key is ERR_INTERNAL in
- * words. */
+ * task stands at `stage` until store_transition moves it. plane_id is written in the form that the newest
+ * rows have. A table without such a key, without ids of its own for new rows, or whose newest rows hold
+ * plane_ids in a form that is not understood, is ERR_INTERNAL in words. */
 ATTR_NODISCARD enum err store_create_tasks(struct store *store, int64_t settings_revision,
                                            int64_t valid_until_us, const struct store_new_task *batch,
                                            size_t n, enum store_creation *ret, struct why *why);
@@ -189,6 +211,7 @@ struct store_transition {
     const char *missed_source; /* whose event was lost: "plane", "gitea"; NULL: nobody sends one */
     const char *missed_event;  /* which: "status", "pull_request_approved", "issue.updated" … or NULL */
     const char *message;       /* for the outbox, under the ledger row's id; NULL: none */
+    struct why *refusal;       /* filled in when it is STORE_REFUSED: what the database said; may be NULL */
 };
 
 enum store_moved {
@@ -325,7 +348,8 @@ struct store_ledger_page {
 void store_ledger_page_done(struct store_ledger_page *page);
 
 /* store_ledger_list: newest first; rows with seq < before_seq (0: from the newest), of one task or all
- * (task_id 0). */
+ * (task_id 0). Of a task that is there, only rows that agree with it in work_item_id or plane_id: an id may
+ * be used again. */
 ATTR_NODISCARD enum err store_ledger_list(struct store *store, int64_t task_id, int64_t before_seq,
                                           size_t limit, struct store_ledger_page *ret, struct why *why);
 
@@ -377,9 +401,8 @@ ATTR_NODISCARD enum err store_lease_drop(struct store *store, const char *name, 
 struct store_task_entry {
     struct store_task task;
     int64_t updated_us;
-    bool stuck;                   /* as in store_stuck */
-    int64_t job_id;               /* 0: no active job */
-    char *job_agent, *job_status; /* NULL: no active job */
+    bool stuck;                            /* as in store_stuck */
+    char *job_id, *job_agent, *job_status; /* as text; NULL: no active job */
     int64_t job_updated_us;
 };
 void store_task_entry_done(struct store_task_entry *entry);
@@ -415,6 +438,7 @@ ATTR_NODISCARD enum err store_task_get(struct store *store, int64_t id, const st
 struct store_repo_task {
     int64_t id;
     char *work_item_id, *branch, *stage; /* the first may be NULL */
+    char *unreadable;                    /* as in struct store_task */
 };
 struct store_repo_tasks {
     struct store_repo_task *rows; /* newest first */

@@ -6,13 +6,19 @@
 #ifndef RECONCILED_STORE_OPS_H
 #define RECONCILED_STORE_OPS_H
 
+#include <stdatomic.h>
+
+#include "clients/base/limits.h"
 #include "clients/store.h"
+#include "clients/store_columns.h"
 
 struct store_ops {
     void (*free)(struct store *store);
     void (*interrupt)(struct store *store);
     enum err (*migrate)(struct store *store, size_t *ret_created, struct why *why);
+    /* ready: the tables and columns alone; store_ready then looks at the newest rows by plane_ids. */
     enum err (*ready)(struct store *store, struct why *why);
+    enum err (*plane_ids)(struct store *store, size_t limit, struct plane_ids_seen *ret, struct why *why);
     enum err (*settings_read)(struct store *store, struct store_settings *ret, struct why *why);
     enum err (*settings_write)(struct store *store, int64_t seen_revision, const char *overrides,
                                int64_t *ret_revision, struct why *why);
@@ -20,6 +26,8 @@ struct store_ops {
                       struct why *why);
     enum err (*issue_tasks)(struct store *store, const char *const *plane_ids, size_t n,
                             struct store_issue_tasks *ret, struct why *why);
+    enum err (*work_items)(struct store *store, const char *const *ids, size_t n, struct store_work_item *ret,
+                           struct why *why);
     enum err (*verdicts_replayed)(struct store *store, const char *const *ids, size_t n, bool *ret,
                                   struct why *why);
     enum err (*create_tasks)(struct store *store, int64_t settings_revision, int64_t valid_until_us,
@@ -67,7 +75,20 @@ struct store_ops {
 struct store {
     const struct store_ops *ops;
     char *describe; /* owned; freed by store_free after ops->free has released the rest */
+    _Atomic int64_t plane_ids_good_until_ms; /* clock_mono_ms(): till then the rows are not looked at again */
 };
+
+/* A text of a row of tasks for struct store_task: valid UTF-8, cut to its limit; what is wrong with it goes
+ * into *unreadable, if that is still NULL. Caller frees. A title may come cut to LIMIT_TASK_TITLE bytes. */
+char *store_task_title(const char *bytes, size_t len, char **unreadable);
+char *store_task_name(const char *column, const char *bytes, size_t len, char **unreadable);
+void store_unreadable(char **unreadable, const char *column, const char *words);
+/* store_plane_id_take: a UUID in one form, whatever form it is stored in; another text as it is. Takes it. */
+char *store_plane_id_take(char *text_take);
+
+#define STORE_DIGITS_OF(number) #number
+#define STORE_DIGITS(number) STORE_DIGITS_OF(number)
+#define STORE_TOO_LONG "is longer than " STORE_DIGITS(LIMIT_TASK_NAME) " bytes"
 
 /* The two implementations. `rest` is the URL (PostgreSQL) or the path behind "sqlite:". ops->free frees the
  * struct. */

@@ -258,14 +258,51 @@ static enum err question_ask(struct pg_conn *conn, void *arg, struct why *why)
     return pg_run(conn, question->which, question->params, &question->result, why);
 }
 
-enum err pg_ask(struct store *store, enum pg_sql which, const char *const *params, PGresult **ret,
-                struct why *why)
+static enum err ask(struct store *store, pg_work_fn *work, enum pg_sql which, const char *const *params,
+                    PGresult **ret, struct why *why)
 {
     struct question question = {.which = which, .params = params};
-    enum err err = pg_call(store, question_ask, &question, why);
+    enum err err = pg_call(store, work, &question, why);
     if (!err)
         *ret = question.result;
     return err;
+}
+
+enum err pg_ask(struct store *store, enum pg_sql which, const char *const *params, PGresult **ret,
+                struct why *why)
+{
+    return ask(store, question_ask, which, params, ret, why);
+}
+
+/* character_not_in_repertoire, untranslatable_character */
+static bool is_unconvertible(const struct pg_conn *conn)
+{
+    return strcmp(pg_sqlstate(conn), "22021") == 0 || strcmp(pg_sqlstate(conn), "22P05") == 0;
+}
+
+/* In a transaction, so that a pooler runs all of it on one connection. */
+static enum err question_read(struct pg_conn *conn, void *arg, struct why *why)
+{
+    struct question *question = arg;
+    PGresult *result = NULL;
+    enum err err = question_ask(conn, question, why);
+    if (!err || !is_unconvertible(conn))
+        return err;
+    if ((err = pg_execute(conn, "BEGIN READ ONLY", why)) ||
+        (err = pg_execute(conn, "SET LOCAL client_encoding = 'SQL_ASCII'", why)) ||
+        (err = pg_run(conn, question->which, question->params, &result, why)))
+        return err;
+    if ((err = pg_execute(conn, "COMMIT", why)))
+        PQclear(result);
+    else
+        question->result = result;
+    return err;
+}
+
+enum err pg_read(struct store *store, enum pg_sql which, const char *const *params, PGresult **ret,
+                 struct why *why)
+{
+    return ask(store, question_read, which, params, ret, why);
 }
 
 /* ---- the URL
@@ -414,10 +451,12 @@ static const struct store_ops pg_ops = {
     .interrupt = pg_interrupt,
     .migrate = pg_migrate,
     .ready = pg_ready,
+    .plane_ids = pg_plane_ids,
     .settings_read = pg_settings_read,
     .settings_write = pg_settings_write,
     .stuck = pg_stuck,
     .issue_tasks = pg_issue_tasks,
+    .work_items = pg_work_items,
     .verdicts_replayed = pg_verdicts_replayed,
     .create_tasks = pg_create_tasks,
     .unstarted = pg_unstarted,

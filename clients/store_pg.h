@@ -22,8 +22,7 @@
 #include "clients/store_ops.h"
 
 /* A number of ours within a statement. */
-#define PG_DIGITS_OF(number) #number
-#define PG_DIGITS(number) PG_DIGITS_OF(number)
+#define PG_DIGITS(number) STORE_DIGITS(number)
 
 /* Every prepared statement; the texts are in store_pg_sql.c. */
 enum pg_sql {
@@ -37,6 +36,7 @@ enum pg_sql {
     PG_POLICY_WAIT,
     PG_MOVE,
     PG_MOVE_AGAIN,
+    PG_WORK_ITEMS,
     PG_CREATE,
     PG_CREATE_AGAIN,
     PG_REPLAYS_LOOK,
@@ -62,6 +62,8 @@ enum pg_sql {
     PG_PASS_GET,
     PG_PASS_LIST,
     PG_MISSING,
+    PG_COLUMNS,
+    PG_PLANE_IDS,
     PG_SHAPE,
     PG_HAS_RELATION,
     PG_HAS_COLUMN,
@@ -89,6 +91,12 @@ ATTR_NODISCARD enum err pg_call(struct store *store, pg_work_fn *work, void *arg
 ATTR_NODISCARD enum err pg_ask(struct store *store, enum pg_sql which, const char *const *params,
                                PGresult **ret, struct why *why);
 
+/* pg_read: pg_ask for a statement that only reads, and may meet bytes of other people's that the server
+ * cannot convert to UTF-8: one such row would fail the statement for all. It is then asked again for the
+ * bytes as they are, which the caller checks (store_task_name, pg_text). */
+ATTR_NODISCARD enum err pg_read(struct store *store, enum pg_sql which, const char *const *params,
+                                PGresult **ret, struct why *why);
+
 /* pg_schema: the schema of the settings, or NULL. */
 const char *pg_schema(const struct store *store);
 
@@ -110,10 +118,18 @@ ATTR_NODISCARD enum err pg_commit(struct pg_conn *conn, struct why *why);
 void pg_patient(struct pg_conn *conn);
 
 /* pg_sqlstate: of the last failure on the connection, "" if it had none (the connection broke, or the failure
- * was ours). pg_is_refusal: the last failure was about the data of a row (a constraint, a cast, a trigger
- * that raised), so that other rows may well pass. */
+ * was ours). pg_fault: whose the last failure was. pg_refusal: the last failure in words, as that of a row.
+ */
+enum pg_fault {
+    PG_FAULT_SERVER, /* or the connection's: no row is to blame */
+    PG_FAULT_ROW,    /* about the data of a row (a constraint, a cast, a trigger that raised, a lock on it):
+                        other    rows may well pass */
+    PG_FAULT_EITHER  /* a row's (a policy), or the statement's (a missing right): which, the statement without
+                        rows tells */
+};
 const char *pg_sqlstate(const struct pg_conn *conn);
-bool pg_is_refusal(const struct pg_conn *conn);
+enum pg_fault pg_fault(const struct pg_conn *conn);
+const struct why *pg_refusal(const struct pg_conn *conn);
 
 /* pg_is_lost: the connection is of no more use, and whatever was under way on it may or may not have been
  * done. */
@@ -124,14 +140,17 @@ char *pg_text(const PGresult *result, int row, int column, size_t max);
 int64_t pg_int(const PGresult *result, int row, int column);
 struct uuid_text pg_uuid(const PGresult *result, int row, int column);
 
+/* pg_place: the first column as a place in a list of n; ERR_INTERNAL when it is none. */
+ATTR_NODISCARD enum err pg_place(const PGresult *result, int row, size_t n, size_t *ret, struct why *why);
+
 /* pg_int_text: a number as a parameter. pg_limit_text: a limit, of which some are boundless. */
 #define PG_INT_SIZE 24
 const char *pg_int_text(int64_t number, char buffer[PG_INT_SIZE]);
 const char *pg_limit_text(size_t limit, char buffer[PG_INT_SIZE]);
 
 /* pg_array: texts as an array parameter, '{"a","b"}'; caller frees. pg_spellings: of uuids, each as it is and
- * in lower and in upper case: "= ANY" of them compares without case, by an ordinary index, and whether the
- * column is text or uuid. */
+ * in lower and in upper case, with and without hyphens: "= ANY" of them compares as UUIDs, by an ordinary
+ * index, and whether the column is text or uuid. */
 char *pg_array(const char *const *texts, size_t n);
 char *pg_spellings(const char *const *ids, size_t n);
 
@@ -153,7 +172,8 @@ struct pg_conn {
     bool lost;                  /* to be closed when it is given back */
     bool patient;
     char sqlstate[6];
-    bool refusal;
+    enum pg_fault fault;
+    struct why refusal;
     bool taken; /* guarded by the store's lock; all else belongs to who took it */
 };
 
@@ -169,7 +189,7 @@ enum pg_fate {
     PG_FATE_WRITTEN,
     PG_FATE_RACED, /* what it starts from does not stand any more */
     PG_FATE_REFUSED,
-    PG_FATE_LOCKED /* refused because somebody else holds a lock */
+    PG_FATE_LOCKED /* not written in time: another session holds a lock, perhaps on all of the table */
 };
 
 struct pg_batch;
@@ -188,12 +208,16 @@ struct pg_batch {
     enum pg_sql write;
     /* Parameter: keys. Answers for each with its i, whether it is written, and whether it might yet be. */
     enum pg_sql look_again;
+    /* Where it is put into words why row i is refused; may return NULL. */
+    struct why *(*refusal)(const struct pg_batch *batch, size_t i);
     /* What came of it. */
     enum pg_fate fates[LIMIT_BATCH];
     int64_t made[LIMIT_BATCH];
     /* Its own. */
     bool maybe_committed; /* the connection broke at COMMIT; `fates` are what it would have made true */
     bool impatient;
+    bool excused;       /* the statement is not to blame for what the rows fail with */
+    unsigned retries;   /* transactions that the database asked to be tried again */
     int64_t give_up_ms; /* no further halving then */
 };
 
@@ -213,19 +237,27 @@ ATTR_NODISCARD enum err pg_policy_stands(struct pg_conn *conn, int64_t settings_
 enum err pg_migrate(struct store *store, size_t *ret_created, struct why *why);
 enum err pg_ready(struct store *store, struct why *why);
 
+/* store_pg_columns.c. pg_columns_check: every column that is there by its rule. */
+enum err pg_columns_check(struct pg_conn *conn, struct why *why);
+enum err pg_plane_ids(struct store *store, size_t limit, struct plane_ids_seen *ret, struct why *why);
+
 /* store_pg_stuck.c */
 enum err pg_stuck(struct store *store, const struct store_stuck_query *query, struct store_stuck *ret,
                   struct why *why);
 enum err pg_unstarted(struct store *store, const char *stage, int64_t grace_s, const char *const *fresh,
                       size_t n_fresh, size_t limit, struct store_stuck *ret, struct why *why);
-/* pg_task_read: from that column on, as every statement that reads tasks names them. pg_graces: the parameter
- * that says when a task is stuck; caller frees. */
+/* pg_task_read: from that column on, as every statement that reads tasks names them. pg_task_name: one text
+ * of a task that names something, NULL for null; see store_task_name. pg_graces: the parameter that says when
+ * a task is stuck; caller frees. */
 struct store_task pg_task_read(const PGresult *result, int row, int column);
+char *pg_task_name(const PGresult *result, int row, int column, const char *name, char **unreadable);
 char *pg_graces(const struct store_stage_grace *stages, size_t n);
 
 /* store_pg_issues.c */
 enum err pg_issue_tasks(struct store *store, const char *const *plane_ids, size_t n,
                         struct store_issue_tasks *ret, struct why *why);
+enum err pg_work_items(struct store *store, const char *const *ids, size_t n, struct store_work_item *ret,
+                       struct why *why);
 enum err pg_verdicts_replayed(struct store *store, const char *const *ids, size_t n, bool *ret,
                               struct why *why);
 enum err pg_create_tasks(struct store *store, int64_t settings_revision, int64_t valid_until_us,

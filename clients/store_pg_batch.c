@@ -2,26 +2,28 @@
  *
  * The batch is one statement within a savepoint. If the database refuses it because of some row's data (a
  * constraint, a trigger, a write that was swallowed), the savepoint is undone and the batch halved, until the
- * culprits stand alone and the others are written. A row that somebody else holds locked is treated likewise,
- * so that one hanging session cannot hold back the rows beside its own: after the first such wait the
- * transaction waits for locks only briefly.
+ * culprits stand alone and the others are written, whatever the SQLSTATE. A row that another session holds
+ * locked, or whose trigger hangs, is treated the same way: after the first such wait the transaction waits
+ * only briefly. A failure that the statement has without any row, too (a missing right), ends the batch.
  *
  * The settings row stays locked in share mode until the end: that is what makes settings_write wait for us
  * and us for it. When the connection breaks at COMMIT, the next try takes that lock exclusively, which it
  * gets once the lost transaction has ended one way or the other, and what the rows say then tells which. */
 #include "clients/store_pg.h"
 
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "clients/base/jsonx.h"
 
-#define IMPATIENT "SET LOCAL lock_timeout = 50"
-#define IS_LOCKED "55P03"
+#define IMPATIENT "SET LOCAL lock_timeout = 50; SET LOCAL statement_timeout = 500"
+/* What the database says nothing about. */
+static const char swallowed_words[] = "the database did not keep the write: a trigger or a rule swallowed it";
+/* Tries of a whole transaction that fails to be ordered among others; then it is a row's fault. */
+#define ORDER_TRIES 3
 
-/* How the statement that writes a range went. */
-enum range { RANGE_WRITTEN, RANGE_REFUSED, RANGE_LOCKED };
+/* How the statement that writes a range went. RANGE_DOUBTFUL: refused, but perhaps not for its rows. */
+enum range { RANGE_WRITTEN, RANGE_REFUSED, RANGE_LOCKED, RANGE_DOUBTFUL };
 
 /* The rows [from, from + n), whole or their keys, but only those whose fate is `only`. */
 static char *rows_line(const struct pg_batch *batch, size_t from, size_t n, enum pg_fate only, pg_row_fn *row)
@@ -52,13 +54,6 @@ static size_t fates_count(const struct pg_batch *batch, enum pg_fate fate)
     return n;
 }
 
-static size_t row_index(const struct pg_batch *batch, const PGresult *result, int row)
-{
-    int64_t i = pg_int(result, row, 0);
-    assert(i >= 0 && (size_t)i < batch->n);
-    return (size_t)i;
-}
-
 /* ---- one try at a range
  * ------------------------------------------------------------------------------------ */
 
@@ -68,16 +63,43 @@ static bool written_read(struct pg_batch *batch, const PGresult *result)
 {
     bool whole = true;
     for (int row = 0; row < PQntuples(result); row++) {
-        if (PQgetisnull(result, row, 0)) {
+        size_t i;
+        if (pg_place(result, row, batch->n, &i, NULL) != ERR_OK) {
             whole = false;
             continue;
         }
-        size_t i = row_index(batch, result, row);
         batch->fates[i] = PG_FATE_WRITTEN;
         batch->made[i] = pg_int(result, row, 2);
         whole = whole && PQgetvalue(result, row, 1)[0] == 't';
     }
     return whole;
+}
+
+static bool is_too_slow(const struct pg_conn *conn)
+{
+    static const char *const states[] = {"55P03" /* a lock */, "57014" /* the statement */};
+    for (size_t i = 0; i < ARRAY_LEN(states); i++)
+        if (strcmp(pg_sqlstate(conn), states[i]) == 0)
+            return true;
+    return false;
+}
+
+/* RANGE_WRITTEN: the failure is not one that halving helps against. */
+static enum range failure_range(const struct pg_conn *conn, struct pg_batch *batch, enum err err)
+{
+    if (err == ERR_RETRY)
+        return batch->retries++ < ORDER_TRIES ? RANGE_WRITTEN : RANGE_REFUSED;
+    if (is_too_slow(conn))
+        return RANGE_LOCKED;
+    switch (pg_fault(conn)) {
+    case PG_FAULT_ROW:
+        return RANGE_REFUSED;
+    case PG_FAULT_EITHER:
+        return batch->excused ? RANGE_REFUSED : RANGE_DOUBTFUL;
+    case PG_FAULT_SERVER:
+        break;
+    }
+    return RANGE_WRITTEN;
 }
 
 /* Deferred constraints are brought forward, so that it is their row which fails and not the COMMIT. */
@@ -95,11 +117,42 @@ static enum err range_try(struct pg_conn *conn, struct pg_batch *batch, size_t f
     }
     if (!err)
         err = pg_execute(conn, "SET CONSTRAINTS ALL IMMEDIATE", why);
-    if (err && pg_is_refusal(conn))
-        *ret_range = RANGE_REFUSED;
-    else if (err && strcmp(pg_sqlstate(conn), IS_LOCKED) == 0)
-        *ret_range = RANGE_LOCKED;
+    if (err)
+        *ret_range = failure_range(conn, batch, err);
     return *ret_range == RANGE_WRITTEN ? err : ERR_OK;
+}
+
+static void refusal_note(const struct pg_batch *batch, size_t i, const char *words)
+{
+    struct why *refusal = batch->refusal ? batch->refusal(batch, i) : NULL;
+    if (refusal)
+        (void)why_set(refusal, ERR_OK, "%s", words);
+}
+
+/* Of a range that was not written. */
+static void range_note(const struct pg_conn *conn, struct pg_batch *batch, size_t from, size_t n,
+                       enum range range)
+{
+    bool waited_for_all = range == RANGE_LOCKED && pg_fault(conn) == PG_FAULT_SERVER;
+    fates_set(batch, from, n, PG_FATE_OPEN);
+    if (n > 1)
+        return;
+    if (*pg_refusal(conn)->text)
+        refusal_note(batch, from, pg_refusal(conn)->text);
+    if (range == RANGE_LOCKED)
+        batch->fates[from] = waited_for_all ? PG_FATE_LOCKED : PG_FATE_REFUSED;
+}
+
+/* Whether the statement does without rows, after it failed with some. */
+static enum err statement_excuse(struct pg_conn *conn, struct pg_batch *batch, const struct why *failure,
+                                 struct why *why)
+{
+    const char *const params[] = {"[]", batch->common};
+    enum err err = pg_run(conn, batch->write, params, NULL, NULL);
+    batch->excused = !err;
+    if (err && why)
+        *why = *failure;
+    return err;
 }
 
 static enum err range_undo(struct pg_conn *conn, struct pg_batch *batch, enum range range, struct why *why)
@@ -112,20 +165,35 @@ static enum err range_undo(struct pg_conn *conn, struct pg_batch *batch, enum ra
     return err;
 }
 
+static void range_give_up(struct pg_batch *batch, size_t from, size_t n)
+{
+    fates_set(batch, from, n, PG_FATE_LOCKED);
+    for (size_t i = from; i < from + n; i++)
+        refusal_note(batch, i, "not tried: locks in the database were held for too long");
+}
+
 static enum err range_write(struct pg_conn *conn, struct pg_batch *batch, size_t from, size_t n,
                             struct why *why)
 {
-    if (clock_mono_ms() > batch->give_up_ms)
-        return why_set(why, ERR_TIMEOUT, "locks in the database were held by somebody else for too long");
+    if (clock_mono_ms() > batch->give_up_ms) {
+        range_give_up(batch, from, n);
+        return ERR_OK;
+    }
     enum range range;
+    struct why failure = {""};
     enum err err = pg_execute(conn, "SAVEPOINT reconcile_range", why);
-    if (err || (err = range_try(conn, batch, from, n, &range, why)))
+    if (err || (err = range_try(conn, batch, from, n, &range, &failure))) {
+        if (why && *failure.text)
+            *why = failure;
         return err;
+    }
     if (range != RANGE_WRITTEN) {
-        fates_set(batch, from, n, n == 1 && range == RANGE_LOCKED ? PG_FATE_LOCKED : PG_FATE_OPEN);
+        range_note(conn, batch, from, n, range);
         if ((err = range_undo(conn, batch, range, why)))
             return err;
     }
+    if (range == RANGE_DOUBTFUL && (err = statement_excuse(conn, batch, &failure, why)))
+        return err;
     if ((err = pg_execute(conn, "RELEASE reconcile_range", why)) || range == RANGE_WRITTEN || n == 1)
         return err;
     size_t half = n / 2;
@@ -164,7 +232,9 @@ static enum err look_again(struct pg_conn *conn, struct pg_batch *batch, enum pg
         return err;
     *ret_known = 0;
     for (int row = 0; row < PQntuples(result); row++) {
-        size_t i = row_index(batch, result, row);
+        size_t i;
+        if ((err = pg_place(result, row, batch->n, &i, why)))
+            return err;
         bool known = PQgetvalue(result, row, 1)[0] == 't', stands = PQgetvalue(result, row, 2)[0] == 't';
         *ret_known += known;
         /* It might have been written and was not, although it was asked for: the database refused it. */
@@ -190,8 +260,11 @@ static enum err batch_write(struct pg_conn *conn, struct pg_batch *batch, struct
 {
     size_t known;
     fates_set(batch, 0, batch->n, PG_FATE_OPEN);
+    for (size_t i = 0; i < batch->n; i++)
+        refusal_note(batch, i, swallowed_words);
     batch->impatient = false;
-    batch->give_up_ms = clock_mono_ms() + LIMIT_STATEMENT_MS;
+    batch->excused = false;
+    batch->give_up_ms = clock_mono_ms() + INT64_C(2) * LIMIT_STATEMENT_MS;
     enum err err = range_write(conn, batch, 0, batch->n, why);
     if (!err && fates_count(batch, PG_FATE_OPEN) > 0)
         err = look_again(conn, batch, PG_FATE_OPEN, &known, why);

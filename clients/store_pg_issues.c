@@ -2,10 +2,9 @@
  * made of them. */
 #include "clients/store_pg.h"
 
-#include <assert.h>
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "clients/base/jsonx.h"
 
@@ -20,9 +19,22 @@ struct asked {
     size_t issue;
 };
 
+/* As UUIDs are compared, with or without hyphens, in either case. */
+static int id_order(const char *a, const char *b)
+{
+    do {
+        a += *a == '-';
+        b += *b == '-';
+        int order = tolower((unsigned char)*a) - tolower((unsigned char)*b);
+        if (order)
+            return order;
+    } while (*a++ && *b++);
+    return 0;
+}
+
 static int asked_order(const void *a, const void *b)
 {
-    return strcasecmp(((const struct asked *)a)->id, ((const struct asked *)b)->id);
+    return id_order(((const struct asked *)a)->id, ((const struct asked *)b)->id);
 }
 
 static int row_order(const void *a, const void *b)
@@ -68,7 +80,7 @@ enum err pg_issue_tasks(struct store *store, const char *const *plane_ids, size_
     AUTO_FREE char *spellings = pg_spellings(plane_ids, n);
     AUTO_RESULT PGresult *result = NULL;
     const char *const params[] = {spellings};
-    enum err err = pg_ask(store, PG_ISSUE_TASKS, params, &result, why);
+    enum err err = pg_read(store, PG_ISSUE_TASKS, params, &result, why);
     if (err)
         return err;
     if (PQntuples(result) == 0)
@@ -86,6 +98,33 @@ enum err pg_issue_tasks(struct store *store, const char *const *plane_ids, size_
     return ERR_OK;
 }
 
+/* ---- work items
+ * -------------------------------------------------------------------------------------------- */
+
+enum err pg_work_items(struct store *store, const char *const *ids, size_t n, struct store_work_item *ret,
+                       struct why *why)
+{
+    enum { I, ID, PLANE_ID };
+    AUTO_FREE char *array = pg_array(ids, n);
+    AUTO_RESULT PGresult *result = NULL;
+    const char *const params[] = {array};
+    enum err err = pg_read(store, PG_WORK_ITEMS, params, &result, why);
+    if (err)
+        return err;
+    memset(ret, 0, n * sizeof *ret);
+    for (int row = 0; row < PQntuples(result); row++) {
+        struct uuid_text id;
+        size_t i;
+        if ((err = pg_place(result, row, n, &i, why)))
+            return err;
+        bool of_issue = uuid_read(PQgetvalue(result, row, PLANE_ID), &id);
+        ret[i] = (struct store_work_item){.found = true,
+                                          .of_issue = of_issue && (ret[i].of_issue || !ret[i].found),
+                                          .task_id = pg_int(result, row, ID)};
+    }
+    return ERR_OK;
+}
+
 /* ---- verdicts
  * ---------------------------------------------------------------------------------------------- */
 
@@ -100,8 +139,9 @@ enum err pg_verdicts_replayed(struct store *store, const char *const *ids, size_
         return err;
     memset(ret, 0, n * sizeof *ret);
     for (int row = 0; row < PQntuples(result); row++) {
-        int64_t i = pg_int(result, row, 0);
-        assert(i >= 0 && (size_t)i < n);
+        size_t i;
+        if ((err = pg_place(result, row, n, &i, why)))
+            return err;
         ret[i] = true;
     }
     return ERR_OK;
@@ -109,6 +149,11 @@ enum err pg_verdicts_replayed(struct store *store, const char *const *ids, size_
 
 /* ---- making tasks
  * ------------------------------------------------------------------------------------------ */
+
+static struct why *row_refusal(const struct pg_batch *batch, size_t i)
+{
+    return ((const struct store_new_task *)batch->rows)[i].refusal;
+}
 
 static json_t *row_key(const struct pg_batch *batch, size_t i)
 {
@@ -156,11 +201,11 @@ enum err pg_create_tasks(struct store *store, int64_t settings_revision, int64_t
                          const struct store_new_task *batch, size_t n, enum store_creation *ret,
                          struct why *why)
 {
-    static const enum store_creation creations[] = {[PG_FATE_WRITTEN] = STORE_CREATED,
+    static const enum store_creation creations[] = {[PG_FATE_OPEN] = STORE_NOT_CREATED,
+                                                    [PG_FATE_WRITTEN] = STORE_CREATED,
                                                     [PG_FATE_RACED] = STORE_EXISTS,
                                                     [PG_FATE_REFUSED] = STORE_NOT_CREATED,
                                                     [PG_FATE_LOCKED] = STORE_NOT_CREATED};
-    assert(n <= LIMIT_BATCH);
     const char *ids[LIMIT_BATCH] = {NULL};
     for (size_t i = 0; i < n; i++)
         ids[i] = batch[i].plane_id;
@@ -171,13 +216,12 @@ enum err pg_create_tasks(struct store *store, int64_t settings_revision, int64_t
                             .n = n,
                             .key = row_key,
                             .whole = row_whole,
+                            .refusal = row_refusal,
                             .common = spellings,
                             .write = PG_CREATE,
                             .look_again = PG_CREATE_AGAIN};
     enum err err = pg_call(store, creation_run, &work, why);
-    for (size_t i = 0; !err && i < n; i++) {
-        assert(work.fates[i] != PG_FATE_OPEN);
+    for (size_t i = 0; !err && i < n; i++)
         ret[i] = creations[work.fates[i]];
-    }
     return err;
 }

@@ -32,9 +32,9 @@ static struct store_task_entry entry_read(const PGresult *result, int row)
         .task = pg_task_read(result, row, COL_TASK),
         .updated_us = pg_int(result, row, COL_UPDATED_US),
         .stuck = PQgetvalue(result, row, COL_STUCK)[0] == 't',
-        .job_id = pg_int(result, row, COL_JOB_ID),
-        .job_agent = pg_text(result, row, COL_JOB_AGENT, LIMIT_TASK_TEXT),
-        .job_status = pg_text(result, row, COL_JOB_STATUS, LIMIT_TASK_TEXT),
+        .job_id = pg_text(result, row, COL_JOB_ID, LIMIT_REASON),
+        .job_agent = pg_text(result, row, COL_JOB_AGENT, LIMIT_TASK_NAME),
+        .job_status = pg_text(result, row, COL_JOB_STATUS, LIMIT_TASK_NAME),
         .job_updated_us = pg_int(result, row, COL_JOB_UPDATED_US),
     };
 }
@@ -187,7 +187,7 @@ enum err pg_tasks_list(struct store *store, const struct store_tasks_query *quer
                                   cursor.others.id,
                                   one_more(query->limit, limit),
                                   query->repo};
-    enum err err = pg_ask(store, query->repo ? PG_TASKS_LIST_OF_REPO : PG_TASKS_LIST, params, &result, why);
+    enum err err = pg_read(store, query->repo ? PG_TASKS_LIST_OF_REPO : PG_TASKS_LIST, params, &result, why);
     if (err)
         return err;
     size_t found = (size_t)PQntuples(result), n = found < query->limit ? found : query->limit;
@@ -210,7 +210,7 @@ enum err pg_task_get(struct store *store, int64_t id, const struct store_tasks_q
     AUTO_RESULT PGresult *result = NULL;
     char number[PG_INT_SIZE];
     const char *const params[] = {graces, pg_int_text(id, number)};
-    enum err err = pg_ask(store, PG_TASK_GET, params, &result, why);
+    enum err err = pg_read(store, PG_TASK_GET, params, &result, why);
     if (err)
         return err;
     if (PQntuples(result) == 0)
@@ -221,26 +221,32 @@ enum err pg_task_get(struct store *store, int64_t id, const struct store_tasks_q
     return ERR_OK;
 }
 
+static struct store_repo_task repo_task_read(const PGresult *result, int row)
+{
+    enum { ID, WORK_ITEM_ID, BRANCH, STAGE, TOO_LONG };
+    struct store_repo_task task = {.id = pg_int(result, row, ID)};
+    if (!PQgetisnull(result, row, TOO_LONG))
+        store_unreadable(&task.unreadable, PQgetvalue(result, row, TOO_LONG), STORE_TOO_LONG);
+    task.work_item_id = pg_task_name(result, row, WORK_ITEM_ID, "work_item_id", &task.unreadable);
+    task.branch = pg_task_name(result, row, BRANCH, "branch", &task.unreadable);
+    task.stage = pg_task_name(result, row, STAGE, "stage", &task.unreadable);
+    return task;
+}
+
 enum err pg_repo_tasks(struct store *store, const char *repo, const char *const *stages, size_t n_stages,
                        size_t limit, struct store_repo_tasks *ret, struct why *why)
 {
-    enum { ID, WORK_ITEM_ID, BRANCH, STAGE };
     AUTO_FREE char *array = pg_array(stages, n_stages);
     AUTO_RESULT PGresult *result = NULL;
     char most[PG_INT_SIZE];
     const char *const params[] = {repo, array, one_more(limit, most)};
-    enum err err = pg_ask(store, PG_REPO_TASKS, params, &result, why);
+    enum err err = pg_read(store, PG_REPO_TASKS, params, &result, why);
     if (err)
         return err;
     size_t found = (size_t)PQntuples(result), n = found < limit ? found : limit;
     struct store_repo_tasks tasks = {.rows = mem_zero(n, sizeof *tasks.rows), .n = n, .more = found > n};
     for (size_t i = 0; i < n; i++)
-        tasks.rows[i] = (struct store_repo_task){
-            .id = pg_int(result, (int)i, ID),
-            .work_item_id = pg_text(result, (int)i, WORK_ITEM_ID, LIMIT_TASK_TEXT),
-            .branch = pg_text(result, (int)i, BRANCH, LIMIT_TASK_TEXT),
-            .stage = pg_text(result, (int)i, STAGE, LIMIT_TASK_TEXT),
-        };
+        tasks.rows[i] = repo_task_read(result, (int)i);
     *ret = tasks;
     return ERR_OK;
 }

@@ -89,7 +89,7 @@ enum err pg_settings_write(struct store *store, int64_t seen_revision, const cha
 enum err pg_ledger_summary(struct store *store, struct store_ledger_summary *ret, struct why *why)
 {
     AUTO_RESULT PGresult *result = NULL;
-    enum err err = pg_ask(store, PG_LEDGER_SUMMARY, NULL, &result, why);
+    enum err err = pg_read(store, PG_LEDGER_SUMMARY, NULL, &result, why);
     if (!err)
         *ret = (struct store_ledger_summary){
             .total = pg_int(result, 0, 0),
@@ -127,7 +127,7 @@ enum err pg_ledger_list(struct store *store, int64_t task_id, int64_t before_seq
     char before[PG_INT_SIZE], most[PG_INT_SIZE], task[PG_INT_SIZE];
     const char *const params[] = {before_text(before_seq, before), pg_limit_text(limit, most),
                                   pg_int_text(task_id, task)};
-    enum err err = pg_ask(store, task_id ? PG_LEDGER_LIST_OF_TASK : PG_LEDGER_LIST, params, &result, why);
+    enum err err = pg_read(store, task_id ? PG_LEDGER_LIST_OF_TASK : PG_LEDGER_LIST, params, &result, why);
     if (err)
         return err;
     size_t n = (size_t)PQntuples(result);

@@ -1,7 +1,6 @@
 /* Replays: what was sent to the orchestrator again, and whether it helped. */
 #include "clients/store_pg.h"
 
-#include <assert.h>
 #include <stdlib.h>
 
 #include "clients/base/jsonx.h"
@@ -49,22 +48,19 @@ static char *keys_line(const struct store_replay *batch, size_t n)
     return line_take(rows);
 }
 
-static size_t place(const PGresult *result, int row, size_t n)
-{
-    int64_t i = pg_int(result, row, 0);
-    assert(i >= 0 && (size_t)i < n);
-    return (size_t)i;
-}
-
 /* ---- looking
  * ----------------------------------------------------------------------------------------------- */
 
 /* What is there of these deliveries goes into *ret; the rest of it stays as it is. */
-static void seen_read(const PGresult *result, size_t n, struct store_replay_seen *ret)
+static enum err seen_read(const PGresult *result, size_t n, struct store_replay_seen *ret, struct why *why)
 {
     enum { I, TRIES, GIVEN_UP, NEXT_S, IS_DUE };
     for (int row = 0; row < PQntuples(result); row++) {
-        struct store_replay_seen *seen = &ret[place(result, row, n)];
+        size_t i;
+        enum err err = pg_place(result, row, n, &i, why);
+        if (err)
+            return err;
+        struct store_replay_seen *seen = &ret[i];
         seen->tries = pg_int(result, row, TRIES);
         seen->next_s = pg_int(result, row, NEXT_S);
         if (PQgetvalue(result, row, GIVEN_UP)[0] == 't')
@@ -74,6 +70,7 @@ static void seen_read(const PGresult *result, size_t n, struct store_replay_seen
         else
             seen->state = seen->tries < LIMIT_REPLAY_TRIES ? STORE_REPLAY_DUE : STORE_REPLAY_LAST;
     }
+    return ERR_OK;
 }
 
 enum err pg_replays_look(struct store *store, const struct store_replay *batch, size_t n,
@@ -87,8 +84,7 @@ enum err pg_replays_look(struct store *store, const struct store_replay *batch, 
         return err;
     for (size_t i = 0; i < n; i++)
         ret[i] = (struct store_replay_seen){.state = STORE_REPLAY_DUE};
-    seen_read(result, n, ret);
-    return ERR_OK;
+    return seen_read(result, n, ret, why);
 }
 
 enum err pg_replay_get(struct store *store, const char *subject, struct store_replay_open *ret,
@@ -139,11 +135,14 @@ static char *begin_line(const struct store_replay *batch, size_t n)
     return line_take(rows);
 }
 
-static void begun_read(const PGresult *result, struct beginning *beginning)
+static enum err begun_read(const PGresult *result, struct beginning *beginning, struct why *why)
 {
     enum { I, STANDS, TRIES, GIVEN_UP, NEXT_S };
     for (int row = 0; row < PQntuples(result); row++) {
-        size_t i = place(result, row, beginning->n);
+        size_t i;
+        enum err err = pg_place(result, row, beginning->n, &i, why);
+        if (err)
+            return err;
         bool begun = !PQgetisnull(result, row, TRIES);
         beginning->open[i] = !begun && PQgetvalue(result, row, STANDS)[0] == 't';
         beginning->seen[i] = (struct store_replay_seen){.state = STORE_REPLAY_RACED};
@@ -154,6 +153,7 @@ static void begun_read(const PGresult *result, struct beginning *beginning)
                 .tries = pg_int(result, row, TRIES),
                 .next_s = pg_int(result, row, NEXT_S)};
     }
+    return ERR_OK;
 }
 
 /* What was not begun although its task stands was sent before, and waits or is given up; nobody else holds it
@@ -168,7 +168,8 @@ static enum err others_read(struct pg_conn *conn, struct beginning *beginning, s
         return err;
     for (size_t i = 0; i < beginning->n; i++)
         seen[i].state = STORE_REPLAY_RACED;
-    seen_read(result, beginning->n, seen);
+    if ((err = seen_read(result, beginning->n, seen, why)))
+        return err;
     for (size_t i = 0; i < beginning->n; i++) {
         if (!beginning->open[i])
             continue;
@@ -192,8 +193,7 @@ static enum err begin_run(struct pg_conn *conn, void *arg, struct why *why)
                                 PG_POLICY_SHARE, why)) ||
         (err = pg_run(conn, PG_REPLAY_BEGIN, params, &result, why)))
         return err;
-    begun_read(result, beginning);
-    if ((err = others_read(conn, beginning, why)))
+    if ((err = begun_read(result, beginning, why)) || (err = others_read(conn, beginning, why)))
         return err;
     return pg_commit(conn, why);
 }
@@ -256,7 +256,7 @@ static struct store_replay_moved moved_read(const PGresult *result, int row)
     if (!moved.gone)
         moved.task = pg_task_read(result, row, TASK);
     moved.to_stage = moved.task.stage;
-    moved.task.stage = pg_text(result, row, FROM_STAGE, LIMIT_TASK_TEXT);
+    moved.task.stage = pg_text(result, row, FROM_STAGE, PG_TEXT_MAX);
     return moved;
 }
 
@@ -265,7 +265,7 @@ enum err pg_replays_moved(struct store *store, size_t limit, struct store_replay
     AUTO_RESULT PGresult *result = NULL;
     char most[PG_INT_SIZE];
     const char *const params[] = {pg_limit_text(limit, most)};
-    enum err err = pg_ask(store, PG_REPLAYS_MOVED, params, &result, why);
+    enum err err = pg_read(store, PG_REPLAYS_MOVED, params, &result, why);
     if (err)
         return err;
     size_t n = (size_t)PQntuples(result);
@@ -290,6 +290,7 @@ static char *settle_line(const struct store_settlement *batch, size_t n)
             json_put(row, "id", json_text(transition->id.s));
             json_put(row, "task_id", json_integer(transition->task->id));
             json_put(row, "work_item_id", json_text(transition->task->work_item_id));
+            json_put(row, "plane_id", json_text(transition->task->plane_id));
             json_put(row, "repo", json_text(transition->task->repo));
             json_put(row, "agent", json_text(transition->agent));
             json_put(row, "message", json_text(transition->message));
@@ -308,7 +309,10 @@ enum err pg_replays_settle(struct store *store, const char *pass_id, const struc
     enum err err = pg_ask(store, PG_REPLAYS_SETTLE, params, &result, why);
     for (size_t i = 0; !err && i < n; i++)
         ret_mine[i] = false;
-    for (int row = 0; !err && row < PQntuples(result); row++)
-        ret_mine[place(result, row, n)] = true;
+    for (int row = 0; !err && row < PQntuples(result); row++) {
+        size_t i;
+        if (!(err = pg_place(result, row, n, &i, why)))
+            ret_mine[i] = true;
+    }
     return err;
 }

@@ -17,7 +17,7 @@
 #define MIGRATE_TRIES 20
 
 /* The version of the shape that this program makes and knows. */
-#define SHAPE 3
+#define SHAPE 4
 
 /* A column that we read or write, and how it is made. */
 struct column {
@@ -52,7 +52,9 @@ static const struct table tables[] = {
                     {"updated_at", "timestamptz NOT NULL DEFAULT now()"}},
         .indexes = {{"reconcile_tasks_stage",
                      "CREATE INDEX reconcile_tasks_stage ON tasks (stage, updated_at)"},
-                    {"reconcile_tasks_repo", "CREATE INDEX reconcile_tasks_repo ON tasks (repo, stage)"}},
+                    {"reconcile_tasks_repo", "CREATE INDEX reconcile_tasks_repo ON tasks (repo, stage)"},
+                    {"reconcile_tasks_work_item",
+                     "CREATE INDEX reconcile_tasks_work_item ON tasks (lower(work_item_id))"}},
     },
     {
         .name = "jobs",
@@ -96,7 +98,8 @@ static const struct table tables[] = {
                     {"reason", "text"},
                     {"evidence", "text"},
                     {"missed_source", "text", .later = true},
-                    {"missed_event", "text", .later = true}},
+                    {"missed_event", "text", .later = true},
+                    {"plane_id", "text", .later = true}},
         .indexes = {{"reconcile_ledger_task",
                      "CREATE INDEX reconcile_ledger_task ON reconcile_ledger (task_id, seq)"}},
     },
@@ -349,8 +352,11 @@ static enum err completeness_check(struct pg_conn *conn, void *arg, struct why *
     AUTO_RESULT PGresult *result = NULL;
     const char *const params[] = {arg};
     enum err err = pg_run(conn, PG_MISSING, params, &result, why);
-    if (err || PQntuples(result) == 0)
-        return err ? err : shape_check(conn, why);
+    if (err || PQntuples(result) == 0) {
+        if (!err)
+            err = shape_check(conn, why);
+        return err ? err : pg_columns_check(conn, why);
+    }
     const char *table = PQgetvalue(result, 0, 0), *column = PQgetvalue(result, 0, 1);
     if (PQgetvalue(result, 0, 2)[0] == 't')
         return why_set(why, ERR_UNAVAILABLE, "the database has no table %s", table);

@@ -37,21 +37,48 @@ static char *resting_line(const struct store_stuck_query *query)
     return line;
 }
 
+char *pg_task_name(const PGresult *result, int row, int column, const char *name, char **unreadable)
+{
+    if (PQgetisnull(result, row, column))
+        return NULL;
+    return store_task_name(name, PQgetvalue(result, row, column), (size_t)PQgetlength(result, row, column),
+                           unreadable);
+}
+
+static char *title_read(const PGresult *result, int row, int column, char **unreadable)
+{
+    if (PQgetisnull(result, row, column))
+        return NULL;
+    return store_task_title(PQgetvalue(result, row, column), (size_t)PQgetlength(result, row, column),
+                            unreadable);
+}
+
+/* What must not be null, whatever the statement made of it. */
+static char *or_empty(char *text_take)
+{
+    return text_take ? text_take : mem_dup("");
+}
+
 struct store_task pg_task_read(const PGresult *result, int row, int column)
 {
-    return (struct store_task){
-        .id = pg_int(result, row, column),
-        .plane_id = pg_text(result, row, column + 1, LIMIT_TASK_TEXT),
-        .work_item_id = pg_text(result, row, column + 2, LIMIT_TASK_TEXT),
-        .title = pg_text(result, row, column + 3, LIMIT_TASK_TEXT),
-        .repo = pg_text(result, row, column + 4, LIMIT_TASK_TEXT),
-        .branch = pg_text(result, row, column + 5, LIMIT_TASK_TEXT),
-        .stage = pg_text(result, row, column + 6, LIMIT_TASK_TEXT),
-        .version = pg_text(result, row, column + 7, LIMIT_TASK_TEXT),
-        .age_s = pg_int(result, row, column + 8),
-        .recent_heals = pg_int(result, row, column + 9),
-        .newest_heal_seq = pg_int(result, row, column + 10),
+    enum { ID, PLANE_ID, WORK_ITEM_ID, TITLE, REPO, BRANCH, STAGE, VERSION, AGE_S, TOO_LONG, HEALS, NEWEST };
+    struct store_task task = {
+        .id = pg_int(result, row, column + ID),
+        .version = or_empty(pg_text(result, row, column + VERSION, LIMIT_TASK_VERSION)),
+        .age_s = pg_int(result, row, column + AGE_S),
+        .recent_heals = pg_int(result, row, column + HEALS),
+        .newest_heal_seq = pg_int(result, row, column + NEWEST),
     };
+    char **unreadable = &task.unreadable;
+    if (!PQgetisnull(result, row, column + TOO_LONG))
+        store_unreadable(unreadable, PQgetvalue(result, row, column + TOO_LONG), STORE_TOO_LONG);
+    task.plane_id = store_plane_id_take(pg_task_name(result, row, column + PLANE_ID, "plane_id", unreadable));
+    task.work_item_id = pg_task_name(result, row, column + WORK_ITEM_ID, "work_item_id", unreadable);
+    task.title = title_read(result, row, column + TITLE, unreadable);
+    task.repo = pg_task_name(result, row, column + REPO, "repo", unreadable);
+    task.branch = pg_task_name(result, row, column + BRANCH, "branch", unreadable);
+    task.stage = or_empty(pg_task_name(result, row, column + STAGE, "stage", unreadable));
+    return task;
 }
 
 static struct store_stuck stuck_read(const PGresult *result)
@@ -76,7 +103,7 @@ static enum err stuck_ask(struct store *store, enum pg_sql which, const char *co
                           struct store_stuck *ret, struct why *why)
 {
     AUTO_RESULT PGresult *result = NULL;
-    enum err err = pg_ask(store, which, params, &result, why);
+    enum err err = pg_read(store, which, params, &result, why);
     if (err)
         return err;
     if (PQntuples(result) == 0)

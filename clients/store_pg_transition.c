@@ -2,9 +2,12 @@
  * transaction is in store_pg_batch.c. */
 #include "clients/store_pg.h"
 
-#include <assert.h>
-
 #include "clients/base/jsonx.h"
+
+static struct why *row_refusal(const struct pg_batch *batch, size_t i)
+{
+    return ((const struct store_transition *)batch->rows)[i].refusal;
+}
 
 static json_t *row_key(const struct pg_batch *batch, size_t i)
 {
@@ -33,6 +36,7 @@ static json_t *row_whole(const struct pg_batch *batch, size_t i)
         {"evidence", transition->evidence},
         {"repo", transition->task->repo},
         {"work_item_id", transition->task->work_item_id},
+        {"plane_id", transition->task->plane_id},
         {"missed_source", transition->missed_source},
         {"missed_event", transition->missed_event},
         {"message", transition->message},
@@ -47,24 +51,23 @@ enum err pg_transition(struct store *store, int64_t settings_revision, int64_t v
                        const char *pass_id, const struct store_transition *batch, size_t n,
                        enum store_moved *ret_moved, struct why *why)
 {
-    static const enum store_moved moved[] = {[PG_FATE_WRITTEN] = STORE_MOVED,
+    static const enum store_moved moved[] = {[PG_FATE_OPEN] = STORE_REFUSED,
+                                             [PG_FATE_WRITTEN] = STORE_MOVED,
                                              [PG_FATE_RACED] = STORE_RACED,
                                              [PG_FATE_REFUSED] = STORE_REFUSED,
                                              [PG_FATE_LOCKED] = STORE_REFUSED};
-    assert(n <= LIMIT_BATCH);
     struct pg_batch work = {.settings_revision = settings_revision,
                             .valid_until_us = valid_until_us,
                             .rows = batch,
                             .n = n,
                             .key = row_key,
                             .whole = row_whole,
+                            .refusal = row_refusal,
                             .common = pass_id,
                             .write = PG_MOVE,
                             .look_again = PG_MOVE_AGAIN};
     enum err err = pg_call(store, pg_batch_run, &work, why);
-    for (size_t i = 0; !err && i < n; i++) {
-        assert(work.fates[i] != PG_FATE_OPEN);
+    for (size_t i = 0; !err && i < n; i++)
         ret_moved[i] = moved[work.fates[i]];
-    }
     return err;
 }

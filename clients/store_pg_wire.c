@@ -77,14 +77,36 @@ static const struct failure *failure_find(const char *state)
     return NULL;
 }
 
-/* What a row's data, or a trigger, can be the cause of. An error raised within a function has a context. */
-static bool is_about_data(const PGresult *result, const char *state)
+/* Whose fault it is. An error raised within a function, or while a lock on a row was waited for, has a
+ * context.
+ */
+static enum pg_fault fault_of(const PGresult *result, const char *state)
 {
     static const char *const data[] = {"09", "21", "22", "23", "27", "38", "39", "44", "P0"};
-    static const char *const never[] = {"08", "25", "26", "28", "40", "53", "55", "57", "58", "XX"};
-    if (is_class(state, never, ARRAY_LEN(never)))
-        return false;
-    return is_class(state, data, ARRAY_LEN(data)) || PQresultErrorField(result, PG_DIAG_CONTEXT);
+    static const char *const never[] = {"08", "25", "26", "28", "53", "58"};
+    static const char *const server[] = {"40", "55", "57"};
+    if (!*state || is_class(state, never, ARRAY_LEN(never)))
+        return PG_FAULT_SERVER;
+    if (is_class(state, data, ARRAY_LEN(data)) || PQresultErrorField(result, PG_DIAG_CONTEXT))
+        return PG_FAULT_ROW;
+    return is_class(state, server, ARRAY_LEN(server)) ? PG_FAULT_SERVER : PG_FAULT_EITHER;
+}
+
+/* A name that the server reports apart from its message, in words, unless the message has it. */
+static char *name_of(const PGresult *result, int field, const char *words, const char *message)
+{
+    const char *name = PQresultErrorField(result, field);
+    return name && !strstr(message, name) ? mem_printf(", %s %s", words, name) : mem_dup("");
+}
+
+static void refusal_describe(struct pg_conn *conn, const PGresult *result)
+{
+    const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+    AUTO_FREE char *said = text_cut(message ? message : "no message", MESSAGE_MAX);
+    AUTO_FREE char *column = name_of(result, PG_DIAG_COLUMN_NAME, "column", said);
+    AUTO_FREE char *constraint = name_of(result, PG_DIAG_CONSTRAINT_NAME, "constraint", said);
+    (void)why_set(&conn->refusal, ERR_OK, "the database refused the write (SQLSTATE %s): %s%s%s",
+                  conn->sqlstate, said, column, constraint);
 }
 
 static enum err failure_of_result(struct pg_conn *conn, const PGresult *result, struct why *why)
@@ -95,7 +117,8 @@ static enum err failure_of_result(struct pg_conn *conn, const PGresult *result, 
         return failure_of_connection(conn, why);
     state = state ? state : "";
     snprintf(conn->sqlstate, sizeof conn->sqlstate, "%s", state);
-    conn->refusal = is_about_data(result, state);
+    conn->fault = fault_of(result, state);
+    refusal_describe(conn, result);
     const struct failure *failure = failure_find(state);
     if (PQstatus(conn->pg) != CONNECTION_OK || (failure && failure->lost))
         conn->lost = true;
@@ -112,9 +135,14 @@ const char *pg_sqlstate(const struct pg_conn *conn)
     return conn->sqlstate;
 }
 
-bool pg_is_refusal(const struct pg_conn *conn)
+enum pg_fault pg_fault(const struct pg_conn *conn)
 {
-    return conn->refusal;
+    return conn->fault;
+}
+
+const struct why *pg_refusal(const struct pg_conn *conn)
+{
+    return &conn->refusal;
 }
 
 bool pg_is_lost(const struct pg_conn *conn)
@@ -172,7 +200,8 @@ enum err pg_await_end(struct pg_conn *conn, PGresult **ret, struct why *why)
     int64_t deadline_ms = clock_mono_ms() + LIMIT_STATEMENT_MS + ANSWER_SLACK_MS;
     PGresult *last = NULL, *next;
     conn->sqlstate[0] = '\0';
-    conn->refusal = false;
+    conn->fault = PG_FAULT_SERVER;
+    conn->refusal.text[0] = '\0';
     for (;;) {
         enum err err = await_result(conn, deadline_ms, why);
         if (err) {
@@ -274,6 +303,15 @@ int64_t pg_int(const PGresult *result, int row, int column)
     return number;
 }
 
+enum err pg_place(const PGresult *result, int row, size_t n, size_t *ret, struct why *why)
+{
+    int64_t i = PQgetisnull(result, row, 0) ? -1 : pg_int(result, row, 0);
+    if (i < 0 || (size_t)i >= n)
+        return why_set(why, ERR_INTERNAL, "the database answered about a row that was not asked about");
+    *ret = (size_t)i;
+    return ERR_OK;
+}
+
 struct uuid_text pg_uuid(const PGresult *result, int row, int column)
 {
     struct uuid_text id;
@@ -292,30 +330,39 @@ const char *pg_limit_text(size_t limit, char buffer[PG_INT_SIZE])
     return pg_int_text(limit < INT64_MAX ? (int64_t)limit : INT64_MAX, buffer);
 }
 
-/* One element, its case as `turn` has it, or as it is. Returns what stands behind it. */
-static char *element_put(char *at, const char *text, int (*turn)(int))
+/* How an element is written. */
+struct spelling {
+    int (*turn)(int); /* its case; NULL: as it is */
+    bool bare;        /* without hyphens */
+};
+
+/* Returns what stands behind the element. */
+static char *element_put(char *at, const char *text, struct spelling spelling)
 {
     *at++ = '"';
     for (; *text; text++) {
+        if (spelling.bare && *text == '-')
+            continue;
         if (*text == '"' || *text == '\\')
             *at++ = '\\';
-        *at++ = (char)(turn ? turn((unsigned char)*text) : *text);
+        *at++ = (char)(spelling.turn ? spelling.turn((unsigned char)*text) : *text);
     }
     *at++ = '"';
     return at;
 }
 
-static char *array_put(const char *const *texts, size_t n, int (*const *turns)(int), size_t n_turns)
+static char *array_put(const char *const *texts, size_t n, const struct spelling *spellings,
+                       size_t n_spellings)
 {
     size_t size = sizeof "{}";
     for (size_t i = 0; i < n; i++)
-        size += (2 * strlen(texts[i]) + sizeof ",\"\"" - 1) * n_turns;
+        size += (2 * strlen(texts[i]) + sizeof ",\"\"" - 1) * n_spellings;
     char *array = mem_zero(size, 1), *at = array;
     *at++ = '{';
-    for (size_t i = 0; i < n * n_turns; i++) {
+    for (size_t i = 0; i < n * n_spellings; i++) {
         if (i > 0)
             *at++ = ',';
-        at = element_put(at, texts[i / n_turns], turns[i % n_turns]);
+        at = element_put(at, texts[i / n_spellings], spellings[i % n_spellings]);
     }
     *at = '}';
     return array;
@@ -323,14 +370,15 @@ static char *array_put(const char *const *texts, size_t n, int (*const *turns)(i
 
 char *pg_array(const char *const *texts, size_t n)
 {
-    static int (*const as_it_is[])(int) = {NULL};
+    static const struct spelling as_it_is[] = {{NULL, false}};
     return array_put(texts, n, as_it_is, ARRAY_LEN(as_it_is));
 }
 
 char *pg_spellings(const char *const *ids, size_t n)
 {
-    static int (*const cases[])(int) = {NULL, tolower, toupper};
-    return array_put(ids, n, cases, ARRAY_LEN(cases));
+    static const struct spelling spellings[] = {
+        {NULL, false}, {tolower, false}, {toupper, false}, {tolower, true}, {toupper, true}};
+    return array_put(ids, n, spellings, ARRAY_LEN(spellings));
 }
 
 void pg_clear_p(PGresult **result)

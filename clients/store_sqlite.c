@@ -255,6 +255,17 @@ enum err sqlite_execute(struct sqlite_conn *conn, enum sqlite_sql which, struct 
     return err ? err : sqlite_run(conn, statement, NULL, why);
 }
 
+bool sqlite_outlived(struct sqlite_conn *conn)
+{
+    if ((sqlite3_errcode(conn->db) & 0xff) != SQLITE_INTERRUPT || conn->store->interrupted)
+        return false;
+    conn->run_until_ms = clock_mono_ms() + LIMIT_STATEMENT_MS;
+    if (!sqlite3_get_autocommit(conn->db) &&
+        sqlite3_exec(conn->db, "ROLLBACK", NULL, NULL, NULL) != SQLITE_OK)
+        return false;
+    return true;
+}
+
 /* ---- what went wrong, in words ----------------------------------------------------------------------- */
 
 static enum err failure_of_os(const struct sqlite_conn *conn, const char *what, struct why *why)
@@ -270,14 +281,15 @@ static enum err failure_of_os(const struct sqlite_conn *conn, const char *what, 
 static enum err failure_of_sql(const struct sqlite_conn *conn, int code, struct why *why)
 {
     const char *message = sqlite3_errmsg(conn->db);
+    if ((code & 0xff) == SQLITE_CONSTRAINT) {
+        AUTO_FREE char *words = text_cut(message, LIMIT_REASON); /* a trigger may say anything */
+        return why_set(why, ERR_INTERNAL, "the database refused a write (SQLite code %d): %s", code, words);
+    }
     if (strncmp(message, "no such ", 8) == 0 || strstr(message, "has no column named") ||
         strstr(message, "because it is a view"))
         return why_set(why, ERR_UNAVAILABLE, "the database lacks something: %s", message);
-    if ((code & 0xff) == SQLITE_CONSTRAINT) {
-        AUTO_FREE char *words = text_cut(message, LIMIT_REASON); /* a trigger may say anything */
-        return why_set(why, ERR_INTERNAL, "the database refused a write: %s", words);
-    }
-    return why_set(why, ERR_INTERNAL, "the database refused a statement (SQLite code %d)", code);
+    AUTO_FREE char *words = text_cut(message, LIMIT_REASON);
+    return why_set(why, ERR_INTERNAL, "the database refused a statement (SQLite code %d): %s", code, words);
 }
 
 enum err sqlite_failure(struct sqlite_conn *conn, struct why *why)
@@ -348,10 +360,12 @@ static const struct store_ops sqlite_ops = {
     .interrupt = sqlite_interrupt,
     .migrate = sqlite_migrate,
     .ready = sqlite_ready,
+    .plane_ids = sqlite_plane_ids,
     .settings_read = sqlite_settings_read,
     .settings_write = sqlite_settings_write,
     .stuck = sqlite_stuck,
     .issue_tasks = sqlite_issue_tasks,
+    .work_items = sqlite_work_items,
     .verdicts_replayed = sqlite_verdicts_replayed,
     .create_tasks = sqlite_create_tasks,
     .unstarted = sqlite_unstarted,

@@ -37,6 +37,7 @@ enum sqlite_sql {
     SQL_TASKS_ARE_A_VIEW,
     SQL_TASKS_ARE_KEYED,
     SQL_TASKS_EXISTING,
+    SQL_WORK_ITEMS,
     SQL_TASKS_TAKE_NEW,
     SQL_TASK_CREATE,
     SQL_TASKS_TAKE_MOVES,
@@ -69,6 +70,8 @@ enum sqlite_sql {
     SQL_PASS_PRUNE,
     SQL_PASS_GET,
     SQL_PASS_LIST,
+    SQL_COLUMN,
+    SQL_PLANE_IDS,
     SQL_MAX_
 };
 const char *sqlite_sql_text(enum sqlite_sql which);
@@ -115,6 +118,11 @@ ATTR_NODISCARD enum err sqlite_execute(struct sqlite_conn *conn, enum sqlite_sql
  * opening anew when that may help. */
 enum err sqlite_failure(struct sqlite_conn *conn, struct why *why);
 
+/* sqlite_outlived: the last failure is that a statement took too long. Gives the connection time for as much
+ * again and rolls back what is open; false, and does nothing, when it is another failure or the store is
+ * interrupted. */
+bool sqlite_outlived(struct sqlite_conn *conn);
+
 /* ---- values (store_sqlite_values.c) ------------------------------------------------------------------ */
 
 /* sqlite_put: binds text that outlives the step; NULL binds null. sqlite_put_limit: binds a LIMIT. */
@@ -128,11 +136,13 @@ char *sqlite_texts_line(const char *const *texts, size_t n);
 char *sqlite_graces_line(const struct store_stage_grace *stages, size_t n);
 
 /* sqlite_text: a column of any type as valid UTF-8, at most max bytes; NULL for null. Caller frees.
- * sqlite_uuid: a column that holds a UUID. sqlite_task: the columns that TASK_COLUMNS of store_sqlite_sql.c
+ * sqlite_uuid: a column that holds a UUID. sqlite_task_name: a text of a task that names something; see
+ * store_task_name. sqlite_task: the columns that TASK_COLUMNS of store_sqlite_sql.c
  * names, with the age and the heals, from `first` on; free with store_task_done. */
 char *sqlite_text(sqlite3_stmt *statement, int column, size_t max);
 struct uuid_text sqlite_uuid(sqlite3_stmt *statement, int column);
 struct store_task sqlite_task(sqlite3_stmt *row, int first);
+char *sqlite_task_name(sqlite3_stmt *row, int column, const char *name, char **unreadable);
 enum { SQLITE_TASK_COLUMNS = 11 };
 
 /* ---- rows that are written together, and may fail alone (store_sqlite_batch.c) ------------------------ */
@@ -146,6 +156,8 @@ struct sqlite_batch {
      * when the database then refuses a statement of it, that is what became of the row, and the others go on.
      * May be called again for a row, when another one's refusal undid the whole transaction. */
     enum err (*write)(struct sqlite_conn *conn, void *arg, size_t i, bool *ret_keep, struct why *why);
+    /* refusal: where it is put into words why row i was not written; may return NULL. NULL: nowhere. */
+    struct why *(*refusal)(void *arg, size_t i);
     void *arg;
 };
 
@@ -160,6 +172,12 @@ ATTR_NODISCARD enum err sqlite_batch_run(struct store *store, const struct sqlit
 enum err sqlite_migrate(struct store *store, size_t *ret_created, struct why *why);
 enum err sqlite_ready(struct store *store, struct why *why);
 
+/* store_sqlite_columns.c. sqlite_columns_check: every column that is there by its rule.
+ * sqlite_tasks_fill_ids: the table tasks numbers its new rows itself; ERR_INTERNAL. */
+enum err sqlite_columns_check(struct sqlite_conn *conn, struct why *why);
+enum err sqlite_tasks_fill_ids(struct sqlite_conn *conn, struct why *why);
+enum err sqlite_plane_ids(struct store *store, size_t limit, struct plane_ids_seen *ret, struct why *why);
+
 /* store_sqlite_stuck.c */
 enum err sqlite_stuck(struct store *store, const struct store_stuck_query *query, struct store_stuck *ret,
                       struct why *why);
@@ -170,6 +188,8 @@ enum err sqlite_unstarted(struct store *store, const char *stage, int64_t grace_
 /* store_sqlite_issues.c */
 enum err sqlite_issue_tasks(struct store *store, const char *const *plane_ids, size_t n,
                             struct store_issue_tasks *ret, struct why *why);
+enum err sqlite_work_items(struct store *store, const char *const *ids, size_t n, struct store_work_item *ret,
+                           struct why *why);
 enum err sqlite_verdicts_replayed(struct store *store, const char *const *ids, size_t n, bool *ret,
                                   struct why *why);
 enum err sqlite_create_tasks(struct store *store, int64_t settings_revision, int64_t valid_until_us,

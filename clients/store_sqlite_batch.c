@@ -13,6 +13,7 @@ struct run {
     struct sqlite_conn *conn;
     const struct sqlite_batch *batch;
     bool refused[LIMIT_BATCH]; /* rows whose refusal undid the whole transaction: not tried again */
+    bool outlived;             /* a row took all the time there is: the second ends the batch */
     struct why *why;
 };
 
@@ -49,19 +50,36 @@ static enum err policy_stands(const struct run *run)
     return ERR_OK;
 }
 
+/* A trigger of that one row's hangs: most of the time was its own. */
+static bool is_endless(struct run *run, enum err err, int64_t began_ms)
+{
+    if (err != ERR_TIMEOUT || run->outlived || clock_mono_ms() - began_ms < LIMIT_STATEMENT_MS / 2)
+        return false;
+    run->outlived = sqlite_outlived(run->conn);
+    return run->outlived;
+}
+
 static enum row_result row_write(struct run *run, size_t i, enum err *ret_err)
 {
     bool keep = false;
+    int64_t began_ms = clock_mono_ms();
     enum err err = sqlite_execute(run->conn, SQL_ROW_BEGIN, run->why);
     if (err) {
         *ret_err = err;
         return ROW_FAILED;
     }
-    err = run->batch->write(run->conn, run->batch->arg, i, &keep, run->why);
-    if (err && !is_refusal(run->conn, err)) {
+    struct why refusal = {"the database did not keep the write: a trigger swallowed it"};
+    err = run->batch->write(run->conn, run->batch->arg, i, &keep, &refusal);
+    bool endless = is_endless(run, err, began_ms);
+    if (err && !endless && !is_refusal(run->conn, err)) {
+        if (run->why)
+            *run->why = refusal;
         *ret_err = err;
         return ROW_FAILED;
     }
+    struct why *words = run->batch->refusal ? run->batch->refusal(run->batch->arg, i) : NULL;
+    if (words)
+        *words = refusal;
     /* RAISE(ROLLBACK) in a trigger takes the whole transaction with it. */
     if (sqlite3_get_autocommit(sqlite_handle(run->conn))) {
         run->refused[i] = true;

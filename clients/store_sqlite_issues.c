@@ -61,6 +61,39 @@ enum err sqlite_issue_tasks(struct store *store, const char *const *plane_ids, s
     return err;
 }
 
+/* ---- work items -------------------------------------------------------------------------------------- */
+
+static void work_item_read(sqlite3_stmt *row, size_t n, struct store_work_item *ret)
+{
+    enum { I, ID, PLANE_ID };
+    struct uuid_text id;
+    int64_t i = sqlite3_column_int64(row, I);
+    AUTO_FREE char *plane_id = sqlite_text(row, PLANE_ID, UUID_TEXT_LEN + 1);
+    if (i < 0 || (size_t)i >= n)
+        return;
+    bool of_issue = plane_id && uuid_read(plane_id, &id);
+    ret[i] = (struct store_work_item){.found = true,
+                                      .of_issue = of_issue && (ret[i].of_issue || !ret[i].found),
+                                      .task_id = sqlite3_column_int64(row, ID)};
+}
+
+enum err sqlite_work_items(struct store *store, const char *const *ids, size_t n, struct store_work_item *ret,
+                           struct why *why)
+{
+    AUTO_FREE char *line = sqlite_texts_line(ids, n);
+    AUTO_GIVE struct sqlite_conn *conn = NULL;
+    sqlite3_stmt *statement;
+    bool row;
+    enum err err = sqlite_take(store, SQLITE_USE_READ, &conn, why);
+    if (err || (err = sqlite_statement(conn, SQL_WORK_ITEMS, &statement, why)))
+        return err;
+    sqlite_put(statement, 1, line);
+    memset(ret, 0, n * sizeof *ret);
+    while (!(err = sqlite_step(conn, statement, &row, why)) && row)
+        work_item_read(statement, n, ret);
+    return err;
+}
+
 /* ---- verdicts ---------------------------------------------------------------------------------------- */
 
 enum err sqlite_verdicts_replayed(struct store *store, const char *const *ids, size_t n, bool *ret,
@@ -103,6 +136,8 @@ static enum err key_is_there(struct sqlite_conn *conn, struct why *why)
         return err;
     if (view)
         return sqlite_execute(conn, SQL_TASKS_TAKE_NEW, why);
+    if ((err = sqlite_tasks_fill_ids(conn, why)))
+        return err;
     err = sqlite_execute(conn, SQL_TASKS_ARE_KEYED, why);
     if (err == ERR_INTERNAL)
         return why_set(why, err,
@@ -168,6 +203,11 @@ static enum err row_create(struct sqlite_conn *conn, void *arg, size_t i, bool *
     return ERR_OK;
 }
 
+static struct why *row_refusal(void *arg, size_t i)
+{
+    return ((const struct creation *)arg)->batch[i].refusal;
+}
+
 enum err sqlite_create_tasks(struct store *store, int64_t settings_revision, int64_t valid_until_us,
                              const struct store_new_task *batch, size_t n, enum store_creation *ret,
                              struct why *why)
@@ -178,6 +218,7 @@ enum err sqlite_create_tasks(struct store *store, int64_t settings_revision, int
                                       .n = n,
                                       .begin = creation_begin,
                                       .write = row_create,
+                                      .refusal = row_refusal,
                                       .arg = &creation};
     enum err err = sqlite_batch_run(store, &rows, why);
     for (size_t i = 0; !err && i < n; i++)

@@ -31,9 +31,9 @@ static struct store_task_entry entry_read(sqlite3_stmt *row)
         .task = sqlite_task(row, COL_TASK),
         .updated_us = sqlite3_column_int64(row, COL_UPDATED_US),
         .stuck = sqlite3_column_int(row, COL_STUCK) != 0,
-        .job_id = sqlite3_column_int64(row, COL_JOB_ID),
-        .job_agent = sqlite_text(row, COL_JOB_AGENT, LIMIT_TASK_TEXT),
-        .job_status = sqlite_text(row, COL_JOB_STATUS, LIMIT_TASK_TEXT),
+        .job_id = sqlite_text(row, COL_JOB_ID, LIMIT_REASON),
+        .job_agent = sqlite_text(row, COL_JOB_AGENT, LIMIT_TASK_NAME),
+        .job_status = sqlite_text(row, COL_JOB_STATUS, LIMIT_TASK_NAME),
         .job_updated_us = sqlite3_column_int64(row, COL_JOB_UPDATED_US),
     };
 }
@@ -234,10 +234,19 @@ enum err sqlite_tasks_list(struct store *store, const struct store_tasks_query *
 
 /* ---- those of a repo --------------------------------------------------------------------------------- */
 
+static struct store_repo_task repo_task_read(sqlite3_stmt *row)
+{
+    enum { ID, WORK_ITEM_ID, BRANCH, STAGE };
+    struct store_repo_task task = {.id = sqlite3_column_int64(row, ID)};
+    task.work_item_id = sqlite_task_name(row, WORK_ITEM_ID, "work_item_id", &task.unreadable);
+    task.branch = sqlite_task_name(row, BRANCH, "branch", &task.unreadable);
+    task.stage = sqlite_task_name(row, STAGE, "stage", &task.unreadable);
+    return task;
+}
+
 enum err sqlite_repo_tasks(struct store *store, const char *repo, const char *const *stages, size_t n_stages,
                            size_t limit, struct store_repo_tasks *ret, struct why *why)
 {
-    enum { ID, WORK_ITEM_ID, BRANCH, STAGE };
     AUTO_FREE char *line = sqlite_texts_line(stages, n_stages);
     AUTO_GIVE struct sqlite_conn *conn = NULL;
     sqlite3_stmt *statement;
@@ -251,12 +260,7 @@ enum err sqlite_repo_tasks(struct store *store, const char *repo, const char *co
     bool row;
     while (!(err = sqlite_step(conn, statement, &row, why)) && row && !(tasks.more = tasks.n == limit)) {
         tasks.rows = mem_grow(tasks.rows, tasks.n + 1, sizeof *tasks.rows);
-        tasks.rows[tasks.n++] = (struct store_repo_task){
-            .id = sqlite3_column_int64(statement, ID),
-            .work_item_id = sqlite_text(statement, WORK_ITEM_ID, LIMIT_TASK_TEXT),
-            .branch = sqlite_text(statement, BRANCH, LIMIT_TASK_TEXT),
-            .stage = sqlite_text(statement, STAGE, LIMIT_TASK_TEXT),
-        };
+        tasks.rows[tasks.n++] = repo_task_read(statement);
     }
     if (err)
         store_repo_tasks_done(&tasks);

@@ -243,7 +243,7 @@ static struct store_replay_moved moved_read(sqlite3_stmt *row)
     if (!moved.gone)
         moved.task = sqlite_task(row, TASK);
     moved.to_stage = moved.task.stage;
-    moved.task.stage = sqlite_text(row, FROM_STAGE, LIMIT_TASK_TEXT);
+    moved.task.stage = sqlite_text(row, FROM_STAGE, TEXT_MAX);
     return moved;
 }
 

@@ -13,7 +13,7 @@
 #include "clients/base/limits.h"
 
 /* The version of the shape that this program makes and knows. */
-#define SHAPE 3
+#define SHAPE 4
 
 /* A column that we read or write, and how it is made. */
 struct column {
@@ -42,7 +42,8 @@ static const struct table tables[] = {
                     {"updated_at", "TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP"}},
         /* With repo, the stuck ones are put into their fair order without a look at the table. */
         .then = {"CREATE INDEX reconcile_tasks_stage ON tasks (stage, updated_at, repo)",
-                 "CREATE INDEX reconcile_tasks_repo ON tasks (repo, stage)"},
+                 "CREATE INDEX reconcile_tasks_repo ON tasks (repo, stage)",
+                 "CREATE INDEX reconcile_tasks_work_item ON tasks (lower(work_item_id))"},
     },
     {
         .name = "jobs",
@@ -83,7 +84,8 @@ static const struct table tables[] = {
                     {"reason", "TEXT"},
                     {"evidence", "TEXT"},
                     {"missed_source", "TEXT", .later = true},
-                    {"missed_event", "TEXT", .later = true}},
+                    {"missed_event", "TEXT", .later = true},
+                    {"plane_id", "TEXT", .later = true}},
         .then = {"CREATE INDEX reconcile_ledger_task ON reconcile_ledger (task_id, seq)"},
     },
     {
@@ -354,5 +356,5 @@ enum err sqlite_ready(struct store *store, struct why *why)
         err = shape_read(conn, &shape, why);
     for (size_t i = 0; !err && i < ARRAY_LEN(tables); i++)
         err = table_ready(conn, &tables[i], why);
-    return err;
+    return err ? err : sqlite_columns_check(conn, why);
 }

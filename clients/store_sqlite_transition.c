@@ -96,7 +96,8 @@ enum err sqlite_ledger_add(struct sqlite_conn *conn, const char *pass_id,
                                  transition->reason,
                                  transition->evidence,
                                  transition->missed_source,
-                                 transition->missed_event};
+                                 transition->missed_event,
+                                 task->plane_id};
     sqlite_put(statement, 1, transition->id.s);
     (void)sqlite3_bind_int64(statement, 2, task->id);
     for (size_t i = 0; i < ARRAY_LEN(texts); i++)
@@ -159,6 +160,11 @@ static enum err row_write(struct sqlite_conn *conn, void *arg, size_t i, bool *r
     return ERR_OK;
 }
 
+static struct why *row_refusal(void *arg, size_t i)
+{
+    return ((const struct work *)arg)->batch[i].refusal;
+}
+
 enum err sqlite_transition(struct store *store, int64_t settings_revision, int64_t valid_until_us,
                            const char *pass_id, const struct store_transition *batch, size_t n,
                            enum store_moved *ret_moved, struct why *why)
@@ -169,6 +175,7 @@ enum err sqlite_transition(struct store *store, int64_t settings_revision, int64
                                       .n = n,
                                       .begin = tables_take_it,
                                       .write = row_write,
+                                      .refusal = row_refusal,
                                       .arg = &work};
     enum err err = sqlite_batch_run(store, &rows, why);
     for (size_t i = 0; !err && i < n; i++)

@@ -69,20 +69,52 @@ struct uuid_text sqlite_uuid(sqlite3_stmt *statement, int column)
     return id;
 }
 
+char *sqlite_task_name(sqlite3_stmt *row, int column, const char *name, char **unreadable)
+{
+    int type = sqlite3_column_type(row, column);
+    if (type == SQLITE_NULL)
+        return NULL;
+    if (type == SQLITE_BLOB)
+        store_unreadable(unreadable, name, "holds a blob, not text");
+    const char *text = (const char *)sqlite3_column_text(row, column);
+    size_t len = (size_t)sqlite3_column_bytes(row, column);
+    return store_task_name(name, text ? text : "", len, unreadable);
+}
+
+static char *title_read(sqlite3_stmt *row, int column, char **unreadable)
+{
+    int type = sqlite3_column_type(row, column);
+    if (type == SQLITE_NULL)
+        return NULL;
+    if (type == SQLITE_BLOB)
+        store_unreadable(unreadable, "title", "holds a blob, not text");
+    const char *text = (const char *)sqlite3_column_text(row, column);
+    size_t len = (size_t)sqlite3_column_bytes(row, column);
+    return store_task_title(text ? text : "", len, unreadable);
+}
+
+/* What must not be null, whatever the statement made of it. */
+static char *or_empty(char *text_take)
+{
+    return text_take ? text_take : mem_dup("");
+}
+
 struct store_task sqlite_task(sqlite3_stmt *row, int first)
 {
     enum { ID, PLANE_ID, WORK_ITEM_ID, TITLE, REPO, BRANCH, STAGE, VERSION, AGE_S, HEALS, NEWEST };
-    return (struct store_task){
+    struct store_task task = {
         .id = sqlite3_column_int64(row, first + ID),
-        .plane_id = sqlite_text(row, first + PLANE_ID, LIMIT_TASK_TEXT),
-        .work_item_id = sqlite_text(row, first + WORK_ITEM_ID, LIMIT_TASK_TEXT),
-        .title = sqlite_text(row, first + TITLE, LIMIT_TASK_TEXT),
-        .repo = sqlite_text(row, first + REPO, LIMIT_TASK_TEXT),
-        .branch = sqlite_text(row, first + BRANCH, LIMIT_TASK_TEXT),
-        .stage = sqlite_text(row, first + STAGE, LIMIT_TASK_TEXT),
-        .version = sqlite_text(row, first + VERSION, LIMIT_TASK_TEXT),
+        .version = or_empty(sqlite_text(row, first + VERSION, LIMIT_TASK_VERSION)),
         .age_s = sqlite3_column_int64(row, first + AGE_S),
         .recent_heals = sqlite3_column_int64(row, first + HEALS),
         .newest_heal_seq = sqlite3_column_int64(row, first + NEWEST),
     };
+    char **unreadable = &task.unreadable;
+    task.plane_id = store_plane_id_take(sqlite_task_name(row, first + PLANE_ID, "plane_id", unreadable));
+    task.work_item_id = sqlite_task_name(row, first + WORK_ITEM_ID, "work_item_id", unreadable);
+    task.title = title_read(row, first + TITLE, unreadable);
+    task.repo = sqlite_task_name(row, first + REPO, "repo", unreadable);
+    task.branch = sqlite_task_name(row, first + BRANCH, "branch", unreadable);
+    task.stage = or_empty(sqlite_task_name(row, first + STAGE, "stage", unreadable));
+    return task;
 }

@@ -120,7 +120,9 @@ static json_t *job_document(const struct store_task_entry *entry)
     if (!entry->job_id)
         return json_null();
     json_t *job = json_object();
-    json_put(job, "id", json_integer(entry->job_id));
+    int64_t number;
+    bool numbered = parse_i64(entry->job_id, INT64_MIN, INT64_MAX, &number);
+    json_put(job, "id", numbered ? json_integer(number) : json_text(entry->job_id));
     json_put(job, "agent", json_text(entry->job_agent));
     json_put(job, "status", json_text(entry->job_status));
     json_put(job, "updated_at", json_instant(entry->job_updated_us));
@@ -228,6 +230,9 @@ static const char *obstacle_of(const struct explanation *explanation)
     struct pass_world *world = explanation->explainer->world;
     const struct stage *stage = explanation->stage;
     const struct pass pass = {.world = world};
+    bool is_plane_s = stage && (stage->human || stage == &world->pipeline->stages[0]);
+    if (is_plane_s && explanation->entry.task.unreadable)
+        return explanation->entry.task.unreadable;
     if (stage && stage->human)
         return explain_plane_obstacle(world, &explanation->entry);
     if (stage != &world->pipeline->stages[0] || stage->n_gates > 0)

@@ -178,6 +178,7 @@ static void decide_said(const struct next_view *view, struct next *ret)
         return;
     case STEP_SETTLED:
     case STEP_BUSY:
+    case STEP_UNREADABLE: /* an obstacle, before Plane is asked */
     case STEP_ASK:
     case STEP_START:
     case STEP_MAX_:

@@ -120,7 +120,7 @@ static void decide(struct asked *asked, bool replayed)
 {
     const struct store_task_entry *entry = asked->asking->entry;
     const struct store_issue_task task = {
-        .task = entry->task, .updated_us = entry->updated_us, .active = entry->job_id != 0};
+        .task = entry->task, .updated_us = entry->updated_us, .active = entry->job_id != NULL};
     const struct plane_view view = {
         .kind = asked->said->kind,
         .state = asked->issue.state,

@@ -468,7 +468,9 @@ static void count_checks(const struct stage *stage, const struct verdict *verdic
 
 static bool makes_sense(const struct store_task *task, char **ret_reason)
 {
-    if (!task->repo || !strchr(task->repo, '/'))
+    if (task->unreadable)
+        *ret_reason = mem_dup(task->unreadable);
+    else if (!task->repo || !strchr(task->repo, '/'))
         *ret_reason = mem_dup("the task has no repo of the form owner/name");
     else if (!task->branch || !*task->branch)
         *ret_reason = mem_dup("the task has no branch");

@@ -1,6 +1,5 @@
 #include "reconcile/gate_side.h"
 
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -232,7 +231,8 @@ static void announce_heads(struct gate_side *side)
     size_t n = 0;
     for (size_t i = 0; i < side->stuck.n_tasks; i++)
         if (!side->candidates[i].settled && side->candidates[i].task->repo &&
-            side->candidates[i].task->branch && asks_for_head(side->candidates[i].stage))
+            side->candidates[i].task->branch && !side->candidates[i].task->unreadable &&
+            asks_for_head(side->candidates[i].stage))
             repos[n++] = side->candidates[i].task->repo;
     qsort(repos, n, sizeof *repos, compare_repo);
     for (size_t i = 0, run = 1; i < n; i += run, run = 1) {
@@ -278,6 +278,28 @@ static enum err heal(struct gate_side *side, struct why *why)
     }
 }
 
+/* take_candidates: how many there are. What the database takes for the stage of a gate and is none of the
+ * pipeline's is an unknown stage. */
+static size_t take_candidates(struct gate_side *side)
+{
+    struct pass *pass = side->pass;
+    size_t n = side->stuck.n_tasks;
+    side->candidates = mem_zero(n, sizeof *side->candidates);
+    for (size_t i = 0; i < side->stuck.n_tasks; i++) {
+        struct candidate *candidate = &side->candidates[i];
+        candidate->task = &side->stuck.tasks[i];
+        candidate->stage = pipeline_stage(pass->world->pipeline, candidate->task->stage);
+        if (!candidate->stage || !stage_is_gated(candidate->stage)) {
+            candidate->settled = true;
+            pass->report.unknown_stage++;
+            n--;
+        } else if (quarantine_holds(candidate->task)) {
+            quarantine(side, candidate);
+        }
+    }
+    return n;
+}
+
 enum err gate_side_run(struct pass *pass, struct why *why)
 {
     struct gate_side side = {.pass = pass};
@@ -289,15 +311,7 @@ enum err gate_side_run(struct pass *pass, struct why *why)
     pass->report.unknown_stage = side.stuck.unknown_stage;
     if (side.stuck.n_tasks == 0 || (!pass->policy->enabled && !pass->request->dry_run))
         goto out;
-    pass->report.candidates = side.stuck.n_tasks;
-    side.candidates = mem_zero(side.stuck.n_tasks, sizeof *side.candidates);
-    for (size_t i = 0; i < side.stuck.n_tasks; i++) {
-        side.candidates[i].task = &side.stuck.tasks[i];
-        side.candidates[i].stage = pipeline_stage(pass->world->pipeline, side.stuck.tasks[i].stage);
-        assert(side.candidates[i].stage); /* the query named the stages */
-        if (quarantine_holds(side.candidates[i].task))
-            quarantine(&side, &side.candidates[i]);
-    }
+    pass->report.candidates = take_candidates(&side);
     side.book = book_new(pass->world->fetch, pass->deadline_ms);
     book_asked_by(side.book, &pass->asker);
     book_gather(side.book);

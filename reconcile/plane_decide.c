@@ -48,5 +48,7 @@ struct plane_decision plane_decide(const struct plane_view *view)
         return (struct plane_decision){STEP_START, to};
     if (view->task->active)
         return (struct plane_decision){STEP_BUSY, NULL};
+    if (view->task->task.unreadable)
+        return (struct plane_decision){STEP_UNREADABLE, NULL};
     return (struct plane_decision){step_of_verdict(view), to};
 }

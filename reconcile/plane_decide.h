@@ -34,8 +34,9 @@ enum plane_step {
                    */
     STEP_YOUNG,   /* it has not rested for its grace */
     STEP_BUSY,    /* a job of its task is queued or running */
-    STEP_ASK,     /* a verdict at the human gate: when was its state set? */
-    STEP_UNTOLD,  /* Plane does not tell yet which change made it so */
+    STEP_UNREADABLE, /* its task is: see struct store_task */
+    STEP_ASK,        /* a verdict at the human gate: when was its state set? */
+    STEP_UNTOLD,     /* Plane does not tell yet which change made it so */
     STEP_START,
     STEP_APPROVE,
     STEP_REJECT,

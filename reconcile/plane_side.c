@@ -129,31 +129,6 @@ static enum err read_tasks(struct plane_side *side, struct why *why)
     return pass_refresh_policy(side->pass, why);
 }
 
-static enum err compare(struct plane_side *side, struct why *why)
-{
-    int64_t only = side->pass->request->task_id;
-    enum err err = read_tasks(side, why);
-    if (err)
-        return err;
-    side->found = mem_zero(side->n_issues, sizeof *side->found);
-    for (size_t i = 0, row = 0; i < side->n_issues; i++) {
-        struct act act = {.open = side->issues[i]};
-        while (row < side->tasks.n && side->tasks.rows[row].issue < i)
-            row++;
-        if (row < side->tasks.n && side->tasks.rows[row].issue == i)
-            act.task = &side->tasks.rows[row];
-        if (only && !(act.task && act.task->task.id == only))
-            continue;
-        act.decision = decide(side, &act, false, false);
-        if (act.decision.step == STEP_SETTLED)
-            act.open->settled = true;
-        else if (calls_for_something(act.decision.step))
-            side->found[side->n_found++] = act;
-    }
-    put_in_order(side);
-    return ERR_OK;
-}
-
 /* ---- in words
  * -------------------------------------------------------------------------------------------------- */
 
@@ -198,6 +173,39 @@ static void put_in_words(struct act *act)
     json_put(act->evidence, "activity", json_text(act->task ? open->change.id : NULL));
     json_put(act->evidence, "changed_at", act->task ? json_instant(open->change.at_us) : json_null());
     json_put(act->evidence, "updated_at", json_instant(open->issue.updated_us));
+}
+
+static void unreadable(struct plane_side *side, struct act *act)
+{
+    tell_unknown(side, act, act->task->task.unreadable);
+    plane_scan_rest(side->scan, act->open, PLANE_REST_VAIN);
+}
+
+static enum err compare(struct plane_side *side, struct why *why)
+{
+    int64_t only = side->pass->request->task_id;
+    enum err err = read_tasks(side, why);
+    if (err)
+        return err;
+    side->found = mem_zero(side->n_issues, sizeof *side->found);
+    for (size_t i = 0, row = 0; i < side->n_issues; i++) {
+        struct act act = {.open = side->issues[i]};
+        while (row < side->tasks.n && side->tasks.rows[row].issue < i)
+            row++;
+        if (row < side->tasks.n && side->tasks.rows[row].issue == i)
+            act.task = &side->tasks.rows[row];
+        if (only && !(act.task && act.task->task.id == only))
+            continue;
+        act.decision = decide(side, &act, false, false);
+        if (act.decision.step == STEP_SETTLED)
+            act.open->settled = true;
+        else if (act.task && act.decision.step == STEP_UNREADABLE)
+            unreadable(side, &act);
+        else if (calls_for_something(act.decision.step))
+            side->found[side->n_found++] = act;
+    }
+    put_in_order(side);
+    return ERR_OK;
 }
 
 /* ---- what must be known before something is done

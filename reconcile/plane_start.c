@@ -1,6 +1,6 @@
 #include "reconcile/plane_start.h"
 
-#include <assert.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -142,15 +142,21 @@ static enum err move(struct starter *starter, bool dry, struct why *why)
     return ERR_OK;
 }
 
+static bool is_settled_by_its_row(struct starter *starter, struct unstarted *unstarted)
+{
+    const struct store_task *task = unstarted->task;
+    if (task->unreadable)
+        settle(starter, unstarted, OUTCOME_FAILED, task->unreadable);
+    else if (!task->repo || !strchr(task->repo, '/') || !task->branch || !*task->branch)
+        settle(starter, unstarted, OUTCOME_FAILED, "the task names no repo, or no branch");
+    return unstarted->settled;
+}
+
 static void look_at_branch(struct starter *starter, struct unstarted *unstarted)
 {
     const struct store_task *task = unstarted->task;
     if (unstarted->settled)
         return;
-    if (!task->repo || !strchr(task->repo, '/') || !task->branch || !*task->branch) {
-        settle(starter, unstarted, OUTCOME_FAILED, "the task names no repo, or no branch");
-        return;
-    }
     book_waiter(starter->book, unstarted);
     unstarted->made =
         gitea_branch_make(starter->book, starter->pass->world->gitea, task->repo,
@@ -204,6 +210,11 @@ static enum err start_found(struct starter *starter, struct why *why)
         hold(starter, 0, held);
         return ERR_OK;
     }
+    size_t kept = 0;
+    for (size_t i = 0; i < starter->n; i++)
+        if (!is_settled_by_its_row(starter, &starter->tasks[i]))
+            starter->tasks[kept++] = starter->tasks[i];
+    starter->n = kept;
     int64_t left = room(pass);
     if ((int64_t)starter->n > left)
         hold(starter, left > 0 ? (size_t)left : 0, limit_words);
@@ -302,6 +313,7 @@ static void fail_issues(struct pass *pass, struct plane_start *starts, size_t n,
 struct creation {
     struct store_new_task tasks[LIMIT_BATCH];
     enum store_creation results[LIMIT_BATCH];
+    struct why refusals[LIMIT_BATCH];
     size_t n;
 };
 
@@ -312,7 +324,8 @@ static enum err create(struct pass *pass, void *arg, struct why *why)
                               creation->tasks, creation->n, creation->results, why);
 }
 
-static void settle_created(struct pass *pass, struct plane_start *start, enum store_creation created)
+static void settle_created(struct pass *pass, struct plane_start *start, enum store_creation created,
+                           const struct why *refusal)
 {
     switch (created) {
     case STORE_CREATED:
@@ -325,9 +338,9 @@ static void settle_created(struct pass *pass, struct plane_start *start, enum st
         break;
     case STORE_NOT_CREATED:
         start->vain = start->failed = true;
-        settle_issue(pass, start, OUTCOME_FAILED, "the database refused to make its task");
+        settle_issue(pass, start, OUTCOME_FAILED, refusal->text);
         log_error("the database refused to make a task", LOG_S("plane_id", start->plane_id),
-                  LOG_S("repo", start->project->repo));
+                  LOG_S("repo", start->project->repo), LOG_S("reason", refusal->text));
         break;
     }
 }
@@ -379,7 +392,8 @@ static enum err start_batch(struct pass *pass, struct plane_start *starts, size_
                                                     .title = start->title,
                                                     .repo = start->project->repo,
                                                     .branch = branches[i],
-                                                    .stage = first_stage(pass)->name};
+                                                    .stage = first_stage(pass)->name,
+                                                    .refusal = &creation.refusals[i]};
     }
     enum err err = pass_write(pass, SIDE_PLANE, create, &creation, &held, why);
     if (err == ERR_INTERNAL) {
@@ -393,7 +407,7 @@ static enum err start_batch(struct pass *pass, struct plane_start *starts, size_
         hold_issues(pass, starts, n, held);
     } else {
         for (size_t i = 0; i < n; i++) {
-            settle_created(pass, &starts[i], creation.results[i]);
+            settle_created(pass, &starts[i], creation.results[i], &creation.refusals[i]);
             if (creation.results[i] == STORE_CREATED)
                 fresh[n_fresh++] = starts[i].plane_id;
         }
@@ -447,7 +461,7 @@ static enum err replay_batch(struct pass *pass, struct plane_start *starts, size
     return err;
 }
 
-enum err plane_start_issues(struct pass *pass, struct plane_start *starts, size_t n, struct why *why)
+static enum err start_issues(struct pass *pass, struct plane_start *starts, size_t n, struct why *why)
 {
     const char *held = n ? plane_start_obstacle(pass) : NULL;
     size_t may = held || room(pass) <= 0 ? 0 : room(pass) < (int64_t)n ? (size_t)room(pass) : n;
@@ -465,4 +479,55 @@ enum err plane_start_issues(struct pass *pass, struct plane_start *starts, size_
     }
     hold_issues(pass, &starts[may], n - may, held ? held : limit_words);
     return ERR_OK;
+}
+
+/* A task with the issue's work item id and without an id of Plane's, or with one that nobody reads as such,
+ * is this issue's. With another issue's it stands in the way: two tasks would share the work item's branch
+ * and documents. */
+static void settle_known(struct pass *pass, struct plane_start *start, const struct store_work_item *known)
+{
+    AUTO_FREE char *id = work_item_id(start->project->prefix, start->sequence);
+    AUTO_FREE char *reason = mem_printf("task %" PRId64 " has the work item id %s already%s", known->task_id,
+                                        id, known->of_issue ? ", and the plane_id of another issue" : "");
+    settle_issue(pass, start, known->of_issue ? OUTCOME_FAILED : OUTCOME_RACED, reason);
+    start->there = !known->of_issue;
+    start->vain = known->of_issue;
+}
+
+/* find_known: for each start whether a task has its work item id. */
+static enum err find_known(struct pass *pass, const struct plane_start *starts, size_t n,
+                           struct store_work_item *ret, struct why *why)
+{
+    char **ids = mem_zero(n, sizeof *ids);
+    for (size_t i = 0; i < n; i++)
+        ids[i] = work_item_id(starts[i].project->prefix, starts[i].sequence);
+    enum err err = store_work_items(pass->world->store, (const char *const *)ids, n, ret, why);
+    for (size_t i = 0; i < n; i++)
+        free(ids[i]);
+    free(ids);
+    return err;
+}
+
+enum err plane_start_issues(struct pass *pass, struct plane_start *starts, size_t n, struct why *why)
+{
+    struct store_work_item *known = mem_zero(n, sizeof *known);
+    struct plane_start *open = mem_zero(n, sizeof *open);
+    size_t *place = mem_zero(n, sizeof *place), n_open = 0;
+    enum err err = find_known(pass, starts, n, known, why);
+    for (size_t i = 0; i < n && !err; i++) {
+        if (known[i].found) {
+            settle_known(pass, &starts[i], &known[i]);
+        } else {
+            place[n_open] = i;
+            open[n_open++] = starts[i];
+        }
+    }
+    if (!err)
+        err = start_issues(pass, open, n_open, why);
+    for (size_t i = 0; i < n_open; i++)
+        starts[place[i]] = open[i];
+    free(known);
+    free(open);
+    free(place);
+    return err;
 }

@@ -1,6 +1,7 @@
 #include "reconcile/resolve.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -57,9 +58,12 @@ static int compare_branches(const void *a, const void *b)
     return strcmp(((const struct resolve_branch *)a)->name, ((const struct resolve_branch *)b)->name);
 }
 
-static enum resolve_head head_of(const struct resolve_facts *facts, const char *branch)
+/* A branch whose name cannot be read is none that Gitea shows. */
+static enum resolve_head head_of(const struct resolve_facts *facts, const struct store_repo_task *task)
 {
-    const struct resolve_branch wanted = {.name = (char *)(uintptr_t)branch};
+    const struct resolve_branch wanted = {.name = task->branch};
+    if (task->unreadable)
+        return HEAD_OTHER;
     const struct resolve_branch *found =
         facts->n_branches
             ? bsearch(&wanted, facts->branches, facts->n_branches, sizeof wanted, compare_branches)
@@ -117,7 +121,7 @@ static bool by_branch_head(const struct store_repo_tasks *tasks, const struct re
 {
     size_t open = 0, failed = 0;
     for (size_t i = 0; i < tasks->n; i++) {
-        enum resolve_head head = head_of(facts, tasks->rows[i].branch);
+        enum resolve_head head = head_of(facts, &tasks->rows[i]);
         open += is_open_question(head);
         failed += head == HEAD_FAILED;
     }
@@ -126,7 +130,7 @@ static bool by_branch_head(const struct store_repo_tasks *tasks, const struct re
         return true;
     }
     for (size_t i = 0; i < tasks->n; i++)
-        if (head_of(facts, tasks->rows[i].branch) == HEAD_SAME)
+        if (head_of(facts, &tasks->rows[i]) == HEAD_SAME)
             candidate_add(ret, tasks->rows[i].branch, &tasks->rows[i]);
     if (ret->n > 0)
         conclude_candidates(ret, METHOD_BRANCH_HEAD,
@@ -167,7 +171,7 @@ static bool by_pull_request(const struct store_repo_tasks *tasks, const struct r
     for (size_t i = 0; i < facts->n_pull_branches; i++) {
         size_t before = ret->n;
         for (size_t k = 0; k < tasks->n; k++)
-            if (strcmp(tasks->rows[k].branch, facts->pull_branches[i]) == 0)
+            if (!tasks->rows[k].unreadable && strcmp(tasks->rows[k].branch, facts->pull_branches[i]) == 0)
                 candidate_add(ret, facts->pull_branches[i], &tasks->rows[k]);
         if (ret->n == before)
             candidate_add(ret, facts->pull_branches[i], NULL);
@@ -212,6 +216,14 @@ static void by_sole_task(const struct resolve_question *question, const struct s
         for (size_t i = 0; i < tasks->n; i++)
             if (is_ci_stage(question->pipeline, tasks->rows[i].stage))
                 candidate_add(ret, tasks->rows[i].branch, &tasks->rows[i]);
+        if (ret->n == 1 && ret->candidates[0].task->unreadable) {
+            const struct store_repo_task *task = ret->candidates[0].task;
+            conclude(ret, RESOLVE_NONE,
+                     mem_printf("the only task of the repo that waits for CI is %" PRId64 ", and %s",
+                                task->id, task->unreadable));
+            ret->n = 0;
+            break;
+        }
         conclude_candidates(
             ret, METHOD_SOLE_TASK,
             mem_printf("it is the head of no task's branch and of no open pull request, and %zu tasks of the "
@@ -268,12 +280,12 @@ static void learn_heads(const struct resolve_question *question, const struct st
     facts->branches = mem_zero(tasks->n, sizeof *facts->branches);
     gitea_heads_wanted(book, gitea, question->repo, tasks->n);
     for (size_t i = 0; i < tasks->n; i++)
-        facts->branches[i] = (struct resolve_branch){
-            .name = mem_dup(tasks->rows[i].branch),
-            .head = compare_head(gitea_head(book, gitea, question->repo, tasks->rows[i].branch),
-                                 question->sha, facts),
-        };
-    facts->n_branches = tasks->n;
+        if (!tasks->rows[i].unreadable)
+            facts->branches[facts->n_branches++] = (struct resolve_branch){
+                .name = mem_dup(tasks->rows[i].branch),
+                .head = compare_head(gitea_head(book, gitea, question->repo, tasks->rows[i].branch),
+                                     question->sha, facts),
+            };
     qsort(facts->branches, facts->n_branches, sizeof *facts->branches, compare_branches);
 }
 

@@ -178,6 +178,9 @@ static enum err look_at_settings(struct sweeper *sweeper, struct why *why)
             return err;
         if (created)
             log_info("created missing tables", LOG_I("tables", created));
+        /* Tables of types that we would misread are refused here, before anything is moved. */
+        if ((err = store_ready(sweeper->world->store, why)))
+            return err;
         sweeper->prepared = true;
         refresh_ledger(sweeper);
         notifier_wake(sweeper->world->notifier); /* for what was left unsent when the last process ended */

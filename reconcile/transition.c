@@ -33,10 +33,10 @@ static void settle_written(struct pass *pass, struct transition *batch, const st
             break;
         case STORE_REFUSED:
             batch[i].outcome = OUTCOME_FAILED;
-            batch[i].outcome_reason = "the database refused the write";
+            batch[i].outcome_reason = batch[i].refusal.text;
             pass->healed--;
             log_error("the database refused to move a task", LOG_I("task_id", batch[i].task->id),
-                      LOG_S("stage", batch[i].task->stage));
+                      LOG_S("stage", batch[i].task->stage), LOG_S("reason", batch[i].refusal.text));
             break;
         }
     }
@@ -78,6 +78,7 @@ enum err transition_apply(struct pass *pass, struct transition *batch, size_t n,
     for (size_t i = 0; i < n; i++) {
         draft_make(pass, &batch[i], &rows.drafts[i]);
         rows.rows[i] = rows.drafts[i].row;
+        rows.rows[i].refusal = &batch[i].refusal;
     }
     const char *hold = NULL;
     enum err err = pass_write(pass, batch[0].side, rows_write, &rows, &hold, why);

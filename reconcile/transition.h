@@ -35,8 +35,9 @@ struct transition {
     const struct transition_issue *issue; /* of the Plane side, for a replay; else NULL */
     /* Filled in: */
     enum outcome outcome;
-    const char
-        *outcome_reason; /* in place of `reason` where the outcome needs another; NULL or valid as the pass */
+    const char *outcome_reason; /* in place of `reason` where the outcome needs another; NULL, or valid as
+                                   long as the pass and this transition */
+    struct why refusal;         /* what the database said when it refused the write */
 };
 
 /* transition_apply: up to LIMIT_BATCH transitions in one transaction. Each gets its outcome, even on error

@@ -80,6 +80,8 @@ static int run_with(struct services *services, const struct pass_request *reques
     /* A dry run writes nothing, tables included. */
     if (!request->dry_run && store_migrate(world->store, NULL, &why) != ERR_OK)
         return complain(EXIT_FAILED, why.text);
+    if (store_ready(world->store, &why) != ERR_OK)
+        return complain(EXIT_FAILED, why.text);
     enum err err = policy_read(world->store, world->settings, &policy, &why);
     if (err)
         return complain(err == ERR_INVALID ? EXIT_SWITCHED_OFF : EXIT_FAILED, why.text);
@@ -123,6 +125,9 @@ int migrate(const struct setup *setup)
         printf("%s: created %zu missing tables\n", store_describe(store), created);
     else
         printf("%s: nothing was missing\n", store_describe(store));
+    /* What was there may still be of types that cannot be worked with. */
+    if (!err && (err = store_ready(store, &why)))
+        (void)complain(EXIT_FAILED, why.text);
     store_free(store);
     return err ? EXIT_FAILED : EXIT_DONE;
 }

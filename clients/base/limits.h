@@ -166,7 +166,14 @@
 #define LIMIT_STORED_TEXT ((size_t)8 * 1024 * 1024) /* of one text of ours; what we write is far shorter */
 #define LIMIT_STATEMENT_MS 5000 /* longest statement; a lock is waited for at most half of it */
 #define LIMIT_CONNECT_S 3
-#define LIMIT_TASK_TEXT ((size_t)16 * 1024) /* of one text column of a task; longer is cut */
-#define LIMIT_DB_CONNECTIONS 4u             /* per process */
+#define LIMIT_PLANE_IDS_READ 20000u    /* newest tasks whose plane_id readiness looks at */
+#define LIMIT_PLANE_IDS_GOOD_MS 300000 /* and for how long it is content with what it found */
+/* Bytes of what is read of a task. A name (branch, repo, work item id, plane id, stage) that is longer makes
+ * the task unreadable; a title is cut. Plain numbers: they stand in SQL too. */
+#define LIMIT_TASK_NAME 400
+#define LIMIT_TASK_NAME_SHOWN 100 /* characters of one that is longer */
+#define LIMIT_TASK_TITLE 512
+#define LIMIT_TASK_VERSION 64
+#define LIMIT_DB_CONNECTIONS 4u /* per process */
 
 #endif

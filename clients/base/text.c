@@ -174,6 +174,52 @@ bool uuid_valid(const char *text)
     return strlen(text) == UUID_TEXT_LEN && uuid_parse(text, id) == 0;
 }
 
+bool uuid_form_of(const char *text, struct uuid_form *ret)
+{
+    size_t lower = 0, upper = 0, len = strlen(text);
+    if (len != UUID_TEXT_LEN && len != UUID_DIGITS)
+        return false;
+    for (size_t i = 0; i < len; i++) {
+        bool hyphen = len == UUID_TEXT_LEN && (i == 8 || i == 13 || i == 18 || i == 23);
+        if (hyphen ? text[i] != '-' : !isxdigit((unsigned char)text[i]))
+            return false;
+        lower += text[i] >= 'a';
+        upper += text[i] >= 'A' && text[i] <= 'F';
+    }
+    if (lower && upper)
+        return false;
+    *ret = (struct uuid_form){.bare = len == UUID_DIGITS, .upper = upper > 0};
+    return true;
+}
+
+bool uuid_read(const char *text, struct uuid_text *ret)
+{
+    struct uuid_form form;
+    struct uuid_text id = {""};
+    if (!uuid_form_of(text, &form))
+        return false;
+    for (size_t i = 0; i < UUID_TEXT_LEN; i++) {
+        bool hyphen = i == 8 || i == 13 || i == 18 || i == 23;
+        id.s[i] = hyphen ? '-' : (char)tolower((unsigned char)*text);
+        text += !hyphen || !form.bare;
+    }
+    *ret = id;
+    return true;
+}
+
+char *uuid_write(const char *text, struct uuid_form form)
+{
+    struct uuid_text id;
+    if (!uuid_read(text, &id))
+        return mem_dup(text);
+    size_t len = 0;
+    for (const char *c = id.s; *c; c++)
+        if (*c != '-' || !form.bare)
+            id.s[len++] = (char)(form.upper ? toupper((unsigned char)*c) : *c);
+    id.s[len] = '\0';
+    return mem_dup(id.s);
+}
+
 /* utf8_next: the length of the character at text, or 0 if there is none that RFC 3629 allows. */
 static size_t utf8_next(const unsigned char *text, size_t len)
 {
@@ -208,20 +254,23 @@ size_t utf8_valid_len(const char *text, size_t len)
 
 char *text_cut(const char *text, size_t max)
 {
-    if (!text)
-        return NULL;
-    size_t len = strnlen(text, max + 4), at = 0, used = 0;
+    return text ? text_mend(text, strnlen(text, max + 4), max) : NULL;
+}
+
+char *text_mend(const char *bytes, size_t len, size_t max)
+{
+    size_t at = 0, used = 0;
     char *copy = mem_zero(max + 1, 1);
     while (at < len && used < max) {
-        size_t n = utf8_next((const unsigned char *)text + at, len - at);
+        size_t n = utf8_next((const unsigned char *)bytes + at, len - at);
         if (n > max - used)
             break;
         if (n == 0)
             copy[used] = '?';
-        else if (n == 1 && ((unsigned char)text[at] < 0x20 || text[at] == 0x7f))
+        else if (n == 1 && ((unsigned char)bytes[at] < 0x20 || bytes[at] == 0x7f))
             copy[used] = ' ';
         else
-            memcpy(copy + used, text + at, n);
+            memcpy(copy + used, bytes + at, n);
         used += n ? n : 1;
         at += n ? n : 1;
     }

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #define UUID_TEXT_LEN 36
+#define UUID_DIGITS 32
 struct uuid_text {
     char s[UUID_TEXT_LEN + 1]; /* lower case */
 };
@@ -41,6 +42,19 @@ struct uuid_text uuid_new(void);
 struct uuid_text uuid_from_name(const char *name);
 bool uuid_valid(const char *text);
 
+/* uuid_read: what a database may hold: 32 hex digits with the usual four hyphens or without any, all lower or
+ * all upper case, nothing before or behind. *ret is lower case with hyphens. False leaves *ret alone. */
+bool uuid_read(const char *text, struct uuid_text *ret);
+
+/* How a UUID is written in such a column. uuid_form_of: false when `text` is not one. */
+struct uuid_form {
+    bool bare;  /* without hyphens */
+    bool upper; /* in upper case */
+};
+bool uuid_form_of(const char *text, struct uuid_form *ret);
+/* uuid_write: `text` in that form if uuid_read knows it, else as it is. Caller frees. */
+char *uuid_write(const char *text, struct uuid_form form);
+
 /* utf8_valid_len: the length of the longest prefix of text[0..len) that is valid UTF-8 (RFC 3629) and has no
  * NUL. */
 size_t utf8_valid_len(const char *text, size_t len);
@@ -49,6 +63,9 @@ size_t utf8_valid_len(const char *text, size_t len);
  * characters by ' '. NULL gives NULL. Caller frees. For everything from outside that goes into a reason or a
  * line. */
 char *text_cut(const char *text, size_t max);
+
+/* text_mend: the same of bytes that may hold a NUL. */
+char *text_mend(const char *bytes, size_t len, size_t max);
 
 /* secret_equal: compares in time that depends on the lengths alone. */
 bool secret_equal(const char *a, const char *b);

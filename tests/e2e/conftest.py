@@ -284,6 +284,11 @@ def database(request):
     return request.getfixturevalue(request.param)
 
 
+def plane_id(number):
+    """The issue of the task with that id, where a test gives it none."""
+    return f"00000000-0000-4000-8000-{number:012d}"
+
+
 def seed(database, *tasks):
     """Tasks as dictionaries: id, stage, and what differs from a task that has rested for an hour on branch b<id>."""
     def text(value):
@@ -295,7 +300,7 @@ def seed(database, *tasks):
         age = database.ago(task["age"])
         script.append(
             "INSERT INTO tasks (id, plane_id, work_item_id, title, repo, branch, stage, created_at, updated_at) VALUES "
-            f"({task['id']}, 'p{task['id']}', 'ORCH-{task['id']}', 'a task', {text(task['repo'])}, {text(task['branch'])}, "
+            f"({task['id']}, '{plane_id(task['id'])}', 'ORCH-{task['id']}', 'a task', {text(task['repo'])}, {text(task['branch'])}, "
             f"{text(task['stage'])}, {age}, {age});")
         if "job" in task:
             script.append(f"INSERT INTO jobs (task_id, agent, status) VALUES ({task['id']}, 'developer', '{task['job']}');")

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from conftest import eventually, outcomes, rows, seed, stages
+from conftest import eventually, outcomes, plane_id, rows, seed, stages
 from test_heal import branch
 
 
@@ -193,7 +193,7 @@ def test_kill_9_loses_nothing_and_doubles_nothing(database, sandbox, make_servic
     service = started(make_service)
     n = 300
     database.script("INSERT INTO tasks (id, plane_id, work_item_id, title, repo, branch, stage, created_at, updated_at) "
-                    + " UNION ALL ".join(f"SELECT {id}, 'p{id}', 'ORCH-{id}', 't', 'acme/app', 'task-{id}', 'development', "
+                    + " UNION ALL ".join(f"SELECT {id}, '{plane_id(id)}', 'ORCH-{id}', 't', 'acme/app', 'task-{id}', 'development', "
                                          f"{database.ago(9000)}, {database.ago(9000)}" for id in range(1, n + 1)))
     sandbox.control("POST", "generate", {"repo": "acme/app", "branches": n, "state": "success"})
     service.put(max_heals_per_pass=100000)

@@ -117,6 +117,39 @@ def test_an_edit_replays_no_rejection_and_a_second_rejection_is_one(database, pl
     assert items(newest_report(first_pass(service))) == {} and len(ledger(database)) == 2
 
 
+FORMS = {"as usual": str, "without hyphens": lambda id: id.replace("-", ""), "in upper case": str.upper,
+         "in upper case without hyphens": lambda id: id.replace("-", "").upper()}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_an_issue_and_its_task_belong_together_however_the_uuid_is_written(database, sandbox, plane, tables, start, form):
+    plane.issues({"number": 7, "state": "In Progress"}, {"number": 8, "state": "Approved"}, {"number": 9, "state": "In Progress"})
+    seed_task(database, plane, "ORCH-7", "development", job="running")
+    seed_task(database, plane, "ORCH-8", "analysis")
+    for id, plane_id in database.query("SELECT id, plane_id FROM tasks"):
+        database.script(f"UPDATE tasks SET plane_id = '{FORMS[form](plane_id)}', work_item_id = 'OTHER-{id}' WHERE id = {id}")
+    service = start()
+    assert {key: item["outcome"] for key, item in items(newest_report(service)).items()} == {"OTHER-8": "approved", "ORCH-9": "started"}
+    assert sorted(jobs(database)) == [("ORCH-9", "analyst"), ("OTHER-7", "analyst"), ("OTHER-8", "architect")]
+    assert database.query("SELECT plane_id FROM tasks WHERE work_item_id = 'ORCH-9'") == [(FORMS[form](plane.id_of("ORCH-9")),)]
+    before = but_for_reports(database)
+    assert items(service.run(side="plane", ignore_grace=True)) == {} and but_for_reports(database) == before
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+@pytest.mark.parametrize("plane_id,outcome", [(None, "raced"), ("a task by hand", "raced"), ("a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", "failed")])
+def test_a_start_looks_for_the_task_by_its_work_item_too(database, sandbox, plane, tables, start, plane_id, outcome, dry_run):
+    service = start()
+    plane.issues({"number": 7, "state": "In Progress"}, {"number": 8, "state": "In Progress"})
+    seed_task(database, plane, "ORCH-7", "development", job="running")
+    database.script(f"UPDATE tasks SET plane_id = {repr(plane_id) if plane_id else 'NULL'}")
+    report = items(service.run(side="plane", dry_run=dry_run))
+    assert {key: item["outcome"] for key, item in report.items()} == {"ORCH-7": outcome, "ORCH-8": "started"}
+    assert "task 7" in report["ORCH-7"]["reason"]
+    assert stages(database) == {"ORCH-7": "development", **({} if dry_run else {"ORCH-8": "analysis"})}
+    assert branches(sandbox) == (set() if dry_run else {name for name, in database.query("SELECT branch FROM tasks WHERE id <> 7")})
+
+
 @on_sqlite
 def test_the_ledger_tells_which_activity_was_replayed(database, plane, tables, start):
     plane.issues({"number": 7, "state": "Approved"}, {"number": 8, "state": "In Progress"})

@@ -5,7 +5,7 @@ from datetime import datetime, timezone
 
 import pytest
 
-from conftest import dump, eventually, seed
+from conftest import dump, eventually, plane_id, seed
 from test_heal import branch, pull, review
 
 
@@ -42,7 +42,7 @@ def test_the_list_has_what_is_not_done_stuck_first(database, sandbox, service):
     assert by_id[3]["job"]["agent"] == "developer" and by_id[3]["job"]["status"] == "running" and by_id[2]["job"] is None
     two = by_id[2]
     assert {name: two[name] for name in ("work_item_id", "plane_id", "title", "repo", "branch", "stage")} == {
-        "work_item_id": "ORCH-2", "plane_id": "p2", "title": "a task", "repo": "acme/app", "branch": "b2", "stage": "review"}
+        "work_item_id": "ORCH-2", "plane_id": plane_id(2), "title": "a task", "repo": "acme/app", "branch": "b2", "stage": "review"}
     assert 7200 <= two["age_s"] < 7800
     assert abs((datetime.now(timezone.utc) - instant(two["updated_at"])).total_seconds() - two["age_s"]) < 600
     assert sandbox.asked() == 0

@@ -140,6 +140,25 @@ static void exactly_the_green_tasks_move_each_with_one_job(void **state)
     free(others);
 }
 
+/* The gate side once took for granted that what the query listed has a stage of the pipeline's. */
+static void a_stage_in_another_case_is_unknown_whatever_the_column_says(void **state)
+{
+    (void)state;
+    sqlite_file_exec("DROP TABLE tasks; CREATE TABLE tasks (id INTEGER PRIMARY KEY, plane_id TEXT UNIQUE,"
+                     " work_item_id TEXT, title TEXT, repo TEXT, branch TEXT, stage TEXT COLLATE NOCASE,"
+                     " created_at TEXT, updated_at TEXT)");
+    add_task(1, "development", 4000);
+    add_task(2, "Development", 4000);
+    tell_ci("b1", "sha1", GITEA_SUCCESS);
+    tell_ci("b2", "sha2", GITEA_SUCCESS);
+    json_t *report = run_pass(forced);
+    assert_int_equal(counted(report, "candidates"), 1);
+    assert_int_equal(counted(report, "advanced"), 1);
+    assert_int_equal(json_get_int(report, "unknown_stage", -1), 1);
+    json_decref(report);
+    assert_value("review,Development", "SELECT group_concat(stage) FROM tasks");
+}
+
 static void a_second_pass_does_nothing(void **state)
 {
     (void)state;
@@ -414,6 +433,7 @@ int main(void)
     log_set_level(LOG_LEVEL_WARN);
     const struct CMUnitTest tests[] = {
         TEST(exactly_the_green_tasks_move_each_with_one_job),
+        TEST(a_stage_in_another_case_is_unknown_whatever_the_column_says),
         TEST(a_second_pass_does_nothing),
         TEST(a_dry_run_says_what_would_be_and_writes_nothing),
         TEST(facts_that_come_late_lead_to_the_same_end),

@@ -68,6 +68,25 @@ static void tasks_whose_rows_make_no_sense_are_listed_once(void **state)
     }
 }
 
+static void the_last_instant_there_is_costs_its_row_alone(void **state)
+{
+    struct pg_scene *scene = *state;
+    pg_scene_exec(scene, "INSERT INTO tasks (id, stage, updated_at) VALUES"
+                         " (1, 'development', now() - interval '1 day'), (2, 'development', '294276-12-31'),"
+                         " (3, 'development', '294276-12-31'), (4, 'development', 'infinity');"
+                         "INSERT INTO jobs (task_id, agent, status, updated_at)"
+                         " VALUES (1, 'a', 'queued', '294276-12-31')");
+    struct store_tasks_query query = query_of(10);
+    ASSERT_WALKED(scene, &query, 1, 2, 3, 4);
+    struct store_task_entry entry;
+    ASSERT_OK(store_task_get(scene->store, 2, &query, &entry, NULL, &scene->why));
+    assert_int_equal(entry.updated_us, 0);
+    store_task_entry_done(&entry);
+    query.limit = 1; /* what is behind the first of them may be left out, but the walk must end */
+    int64_t walked[8];
+    assert_in_range(walk(scene, query, walked, ARRAY_LEN(walked)), 2, 4);
+}
+
 static void many_tasks_of_one_instant_are_each_listed_once(void **state)
 {
     struct pg_scene *scene = *state;
@@ -327,6 +346,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         PG_SCENE_TEST(tasks_whose_rows_make_no_sense_are_listed_once),
+        PG_SCENE_TEST(the_last_instant_there_is_costs_its_row_alone),
         PG_SCENE_TEST(many_tasks_of_one_instant_are_each_listed_once),
         PG_SCENE_TEST(what_becomes_stuck_between_two_pages_is_still_listed),
         PG_SCENE_TEST(forged_places_are_refused_or_harmless),

@@ -96,7 +96,7 @@ static void new_settings_wait_for_the_transition_in_flight_and_stop_the_next_one
 /* ---- locks
  * ------------------------------------------------------------------------------------------------- */
 
-static void a_locked_task_alone_is_a_time_out_and_nothing_else_breaks(void **state)
+static void a_locked_task_alone_is_refused_and_nothing_else_breaks(void **state)
 {
     struct pg_scene *scene = *state;
     pg_scene_tasks(scene, 2);
@@ -105,15 +105,38 @@ static void a_locked_task_alone_is_a_time_out_and_nothing_else_breaks(void **sta
     struct store_transition batch[] = {pg_scene_transition(&stuck.tasks[0]),
                                        pg_scene_transition(&stuck.tasks[1])};
     enum store_moved moved = STORE_RACED;
+    struct why refusal = {""};
+    batch[0].refusal = &refusal;
     PGconn *holder = pg_scene_hold(scene, "SELECT FROM tasks WHERE id = 1 FOR UPDATE");
-    ASSERT_ERR(pg_scene_move(scene, store, &batch[0], 1, &moved), ERR_TIMEOUT);
-    pg_scene_assert_why(scene, "lock");
+    ASSERT_OK(pg_scene_move(scene, store, &batch[0], 1, &moved));
+    assert_int_equal(moved, STORE_REFUSED);
+    assert_non_null(strstr(refusal.text, "55P03"));
+    assert_non_null(strstr(refusal.text, "lock"));
     pg_scene_assert_written(scene, 0);
     ASSERT_OK(pg_scene_move(scene, store, &batch[1], 1, &moved));
     assert_int_equal(moved, STORE_MOVED);
     pg_scene_release(holder);
     ASSERT_OK(pg_scene_move(scene, store, &batch[0], 1, &moved));
     assert_int_equal(moved, STORE_MOVED);
+    pg_scene_assert_written(scene, 2);
+    store_stuck_done(&stuck);
+    store_free(store);
+}
+
+static void a_locked_table_is_a_time_out_and_nobody_s_fault(void **state)
+{
+    struct pg_scene *scene = *state;
+    pg_scene_tasks(scene, 2);
+    struct store *store = pg_scene_open(scene, IMPATIENT);
+    struct store_stuck stuck = pg_scene_stuck(store);
+    struct store_transition batch[2];
+    enum store_moved moved[2];
+    batch_fill(&stuck, batch);
+    PGconn *holder = pg_scene_hold(scene, "LOCK TABLE jobs IN SHARE MODE");
+    ASSERT_ERR(pg_scene_move(scene, store, batch, 2, moved), ERR_TIMEOUT);
+    pg_scene_assert_why(scene, "lock");
+    pg_scene_release(holder);
+    ASSERT_OK(pg_scene_move(scene, store, batch, 2, moved));
     pg_scene_assert_written(scene, 2);
     store_stuck_done(&stuck);
     store_free(store);
@@ -200,24 +223,35 @@ static void replicas_with_the_same_batch_move_each_task_once(void **state)
 /* ---- triggers
  * ---------------------------------------------------------------------------------------------- */
 
-/* Moves five tasks while the database refuses the third. */
-static void assert_third_is_refused(struct pg_scene *scene)
+/* Moves five tasks while the database refuses the third, with those words. */
+static void assert_third_is_refused_by(struct pg_scene *scene, struct store *store, const char *words)
 {
     enum { TASKS = 5 };
     pg_scene_tasks(scene, TASKS);
-    struct store_stuck stuck = pg_scene_stuck(scene->store);
+    struct store_stuck stuck = pg_scene_stuck(store);
     struct store_transition batch[TASKS];
+    struct why refusals[TASKS] = {{""}};
     enum store_moved moved[TASKS];
     batch_fill(&stuck, batch);
-    ASSERT_OK(pg_scene_move(scene, scene->store, batch, TASKS, moved));
     for (size_t i = 0; i < TASKS; i++)
+        batch[i].refusal = &refusals[i];
+    ASSERT_OK(pg_scene_move(scene, store, batch, TASKS, moved));
+    for (size_t i = 0; i < TASKS; i++) {
         assert_int_equal(moved[i], stuck.tasks[i].id == 3 ? STORE_REFUSED : STORE_MOVED);
+        if (moved[i] == STORE_REFUSED && !strstr(refusals[i].text, words))
+            fail_msg("\"%s\" does not say \"%s\"", refusals[i].text, words);
+    }
     pg_scene_assert_written(scene, TASKS - 1);
     assert_int_equal(pg_scene_number(scene,
                                      "SELECT count(*) FROM tasks WHERE id = 3 AND stage = 'development'"
                                      " AND updated_at < now() - interval '1 hour'"),
                      1);
     store_stuck_done(&stuck);
+}
+
+static void assert_third_is_refused(struct pg_scene *scene, const char *words)
+{
+    assert_third_is_refused_by(scene, scene->store, words);
 }
 
 static void trigger_make(const struct pg_scene *scene, const char *when, const char *body)
@@ -233,41 +267,103 @@ static void a_trigger_that_raises_refuses_its_row_alone(void **state)
 {
     trigger_make(*state, "TRIGGER refuse BEFORE UPDATE ON tasks",
                  "IF NEW.id = 3 THEN RAISE EXCEPTION 'not on a Friday'; END IF;");
-    assert_third_is_refused(*state);
+    assert_third_is_refused(*state, "P0001): not on a Friday");
 }
 
 static void a_trigger_that_is_broken_refuses_its_row_alone(void **state)
 {
     trigger_make(*state, "TRIGGER refuse BEFORE INSERT ON jobs",
                  "IF NEW.task_id = 3 THEN PERFORM 1 FROM no_such_table; END IF;");
-    assert_third_is_refused(*state);
+    assert_third_is_refused(*state, "42P01");
 }
 
 static void a_trigger_that_swallows_the_move_refuses_its_row_alone(void **state)
 {
     trigger_make(*state, "TRIGGER refuse BEFORE UPDATE ON tasks", "IF NEW.id = 3 THEN RETURN NULL; END IF;");
-    assert_third_is_refused(*state);
+    assert_third_is_refused(*state, "swallowed");
 }
 
 static void a_trigger_that_swallows_the_job_refuses_its_row_alone(void **state)
 {
     trigger_make(*state, "TRIGGER refuse BEFORE INSERT ON jobs",
                  "IF NEW.task_id = 3 THEN RETURN NULL; END IF;");
-    assert_third_is_refused(*state);
+    assert_third_is_refused(*state, "swallowed");
 }
 
 static void a_trigger_that_swallows_the_ledger_row_refuses_its_row_alone(void **state)
 {
     trigger_make(*state, "TRIGGER refuse BEFORE INSERT ON reconcile_ledger",
                  "IF NEW.task_id = 3 THEN RETURN NULL; END IF;");
-    assert_third_is_refused(*state);
+    assert_third_is_refused(*state, "swallowed");
 }
 
 static void a_constraint_that_is_checked_at_commit_refuses_its_row_alone(void **state)
 {
     trigger_make(*state, "CONSTRAINT TRIGGER refuse AFTER INSERT ON jobs DEFERRABLE INITIALLY DEFERRED",
                  "IF NEW.task_id = 3 THEN RAISE EXCEPTION 'too late'; END IF;");
-    assert_third_is_refused(*state);
+    assert_third_is_refused(*state, "P0001): too late");
+}
+
+static void a_constraint_of_theirs_refuses_its_row_alone(void **state)
+{
+    struct pg_scene *scene = *state;
+    pg_scene_exec(scene, "ALTER TABLE jobs ADD CONSTRAINT not_three CHECK (task_id <> 3)");
+    assert_third_is_refused(scene, "not_three");
+}
+
+static void a_column_of_theirs_that_must_be_filled_refuses_its_row_alone(void **state)
+{
+    struct pg_scene *scene = *state;
+    pg_scene_exec(scene, "ALTER TABLE jobs ADD queue text NOT NULL DEFAULT 'main'");
+    trigger_make(scene, "TRIGGER refuse BEFORE INSERT ON jobs",
+                 "IF NEW.task_id = 3 THEN NEW.queue = NULL; END IF;");
+    assert_third_is_refused(scene, "(SQLSTATE 23502): null value in column \"queue\"");
+}
+
+static void a_number_that_overflows_refuses_its_row_alone(void **state)
+{
+    struct pg_scene *scene = *state;
+    pg_scene_exec(scene, "ALTER TABLE jobs ADD big int GENERATED ALWAYS AS"
+                         " (CASE WHEN task_id = 3 THEN (task_id * 1000000000)::int ELSE 0 END) STORED");
+    assert_third_is_refused(scene, "(SQLSTATE 22003)");
+}
+
+static void a_policy_that_refuses_one_task_s_job_refuses_its_row_alone(void **state)
+{
+    struct pg_scene *scene = *state;
+    pg_scene_exec(scene, "DO $$ BEGIN CREATE ROLE guarded LOGIN;"
+                         " EXCEPTION WHEN duplicate_object THEN NULL; END $$;"
+                         "GRANT ALL ON ALL TABLES IN SCHEMA public TO guarded;"
+                         "GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO guarded;"
+                         "ALTER TABLE jobs ENABLE ROW LEVEL SECURITY;"
+                         "CREATE POLICY three ON jobs USING (true) WITH CHECK (task_id <> 3)");
+    struct store *store = pg_scene_open(scene, "user=guarded");
+    assert_third_is_refused_by(scene, store, "(SQLSTATE 42501): new row violates row-level security policy");
+    store_free(store);
+}
+
+static void any_sqlstate_that_one_row_causes_refuses_it_alone(void **state)
+{
+    struct pg_scene *scene = *state;
+    static const char *const states[] = {"54000", "55000", "40001", "42P01", "XX001", "23505", "72000"};
+    for (size_t i = 0; i < ARRAY_LEN(states); i++) {
+        AUTO_FREE char *body = mem_printf(
+            "IF NEW.task_id = 3 THEN RAISE EXCEPTION 'no' USING ERRCODE = '%s'; END IF;", states[i]);
+        pg_scene_exec(scene, "TRUNCATE tasks, jobs, reconcile_ledger RESTART IDENTITY;"
+                             "DROP FUNCTION IF EXISTS refuse CASCADE");
+        trigger_make(scene, "TRIGGER refuse BEFORE INSERT ON jobs", body);
+        assert_third_is_refused(scene, states[i]);
+    }
+}
+
+static void a_trigger_that_hangs_for_one_row_refuses_it_alone(void **state)
+{
+    struct pg_scene *scene = *state;
+    trigger_make(scene, "TRIGGER refuse BEFORE INSERT ON jobs",
+                 "IF NEW.task_id = 3 THEN PERFORM pg_sleep(3600); END IF;");
+    struct store *store = pg_scene_open(scene, "options=-c%20statement_timeout%3D400");
+    assert_third_is_refused_by(scene, store, "(SQLSTATE 57014)");
+    store_free(store);
 }
 
 static void a_trigger_that_sets_the_time_itself_is_no_obstacle(void **state)
@@ -374,7 +470,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         PG_SCENE_TEST(new_settings_wait_for_the_transition_in_flight_and_stop_the_next_one),
-        PG_SCENE_TEST(a_locked_task_alone_is_a_time_out_and_nothing_else_breaks),
+        PG_SCENE_TEST(a_locked_task_alone_is_refused_and_nothing_else_breaks),
+        PG_SCENE_TEST(a_locked_table_is_a_time_out_and_nobody_s_fault),
         PG_SCENE_TEST(a_locked_task_does_not_hold_back_those_beside_it),
         PG_SCENE_TEST(a_task_that_another_session_moves_meanwhile_is_raced),
         PG_SCENE_TEST(replicas_with_the_same_batch_move_each_task_once),
@@ -384,6 +481,12 @@ int main(void)
         PG_SCENE_TEST(a_trigger_that_swallows_the_job_refuses_its_row_alone),
         PG_SCENE_TEST(a_trigger_that_swallows_the_ledger_row_refuses_its_row_alone),
         PG_SCENE_TEST(a_constraint_that_is_checked_at_commit_refuses_its_row_alone),
+        PG_SCENE_TEST(a_constraint_of_theirs_refuses_its_row_alone),
+        PG_SCENE_TEST(a_column_of_theirs_that_must_be_filled_refuses_its_row_alone),
+        PG_SCENE_TEST(a_number_that_overflows_refuses_its_row_alone),
+        PG_SCENE_TEST(a_policy_that_refuses_one_task_s_job_refuses_its_row_alone),
+        PG_SCENE_TEST(any_sqlstate_that_one_row_causes_refuses_it_alone),
+        PG_SCENE_TEST(a_trigger_that_hangs_for_one_row_refuses_it_alone),
         PG_SCENE_TEST(a_trigger_that_sets_the_time_itself_is_no_obstacle),
         PG_SCENE_TEST(a_missing_right_is_a_failure_and_not_each_row_s_fault),
         PG_SCENE_TEST(a_commit_that_never_arrived_is_done_again),

@@ -453,7 +453,7 @@ static void a_statement_that_takes_too_long_is_ended(void **state)
     (void)state;
     /* A view in the place of the table whose every row takes for ever. */
     sqlite_file_exec(
-        "CREATE TABLE jobs (id, task_id, agent, status, created_at, updated_at);"
+        "CREATE TABLE jobs (id INTEGER PRIMARY KEY, task_id, agent, status, created_at, updated_at);"
         "CREATE VIEW tasks AS WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c)"
         " SELECT i AS id, '' AS plane_id, '' AS work_item_id, '' AS title, '' AS repo, '' AS branch,"
         " 'done' AS stage, '' AS created_at, '' AS updated_at FROM c");

@@ -69,7 +69,7 @@ static void any_key_on_plane_id_serves(void **state)
     (void)state;
     static const char *const tables[] = {
         "CREATE TABLE Tasks (id INTEGER PRIMARY KEY, Plane_Id UNIQUE, " COLUMNS ")",
-        "CREATE TABLE tasks (id INTEGER, plane_id TEXT PRIMARY KEY, " COLUMNS ")",
+        "CREATE TABLE tasks (id INTEGER DEFAULT (abs(random())), plane_id TEXT PRIMARY KEY, " COLUMNS ")",
         "CREATE TABLE tasks (id INTEGER PRIMARY KEY, plane_id, " COLUMNS ");"
         "CREATE UNIQUE INDEX theirs ON tasks (plane_id COLLATE NOCASE)",
         "CREATE TABLE tasks (id INTEGER PRIMARY KEY, plane_id, " COLUMNS ");"

@@ -105,8 +105,9 @@ static void a_place_with_a_value_that_cannot_be_is_refused(void **state)
 static void assert_plans_are_lean(void)
 {
     static const enum sqlite_sql statements[] = {
-        SQL_STUCK,     SQL_TASKS_LIST,  SQL_TASK_GET,    SQL_REPO_TASKS,
-        SQL_UNSTARTED, SQL_OUTBOX_LIST, SQL_OUTBOX_SENT, SQL_LEASE_STANDS,
+        SQL_STUCK,       SQL_TASKS_LIST,     SQL_TASK_GET,    SQL_REPO_TASKS,
+        SQL_UNSTARTED,   SQL_OUTBOX_LIST,    SQL_OUTBOX_SENT, SQL_LEASE_STANDS,
+        SQL_ISSUE_TASKS, SQL_TASKS_EXISTING, SQL_WORK_ITEMS,  SQL_LEDGER_LIST_OF_TASK,
     };
     static const char *const bad[] = {"SCAN t",
                                       "SCAN tasks",
@@ -124,7 +125,11 @@ static void assert_plans_are_lean(void)
                 size_t n = strlen(bad[k]);
                 is_bad |= strncmp(step, bad[k], n) == 0 && (step[n] == ' ' || step[n] == '\0');
             }
-            if (is_bad && !strstr(step, "reconcile_outbox_"))
+            /* So is called what looks for null in a column that holds none; test_store_sqlite_rows counts its
+             * steps. */
+            bool is_null =
+                statements[i] == SQL_STUCK && strncmp(step, "SCAN tasks USING COVERING INDEX ", 32) == 0;
+            if (is_bad && !is_null && !strstr(step, "reconcile_outbox_"))
                 fail_msg("the plan of statement %zu holds: %s", i, step);
         }
         free(plan);

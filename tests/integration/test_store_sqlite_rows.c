@@ -59,6 +59,51 @@ static void nonsense_in_updated_at_makes_nothing_stuck(void **state)
     store_free(store);
 }
 
+/* INTEGER affinity leaves a text as it is that is no number, and a fraction. Only the rowid refuses them. */
+static void an_id_that_is_no_integer_is_never_read_as_one(void **state)
+{
+    (void)state;
+    sqlite_file_exec(
+        "CREATE TABLE tasks (id INTEGER, plane_id TEXT UNIQUE, work_item_id, title, repo, branch,"
+        " stage, created_at, updated_at)");
+    struct store *store = sqlite_file_open_migrated();
+    struct why why;
+    static const char *const ids[] = {"5", "'5f0c'", "5.5", "x'35'", "NULL", "'5 '"};
+    for (size_t i = 0; i < ARRAY_LEN(ids); i++) {
+        char *sql =
+            mem_printf("INSERT INTO tasks SELECT %s, 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a1%zu', 'O-%zu', 't',"
+                       " 'o/r', 'b', 'development', '2020-01-01 00:00:00', '2020-01-01 00:00:00'",
+                       ids[i], i, i);
+        sqlite_file_exec(sql);
+        free(sql);
+    }
+    sqlite_file_exec("UPDATE tasks SET id = '5x' WHERE work_item_id = 'O-5'");
+    ASSERT_OK(store_ready(store, &why)); /* the column is one of integers */
+    const char *const plane_ids[] = {"a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a10",
+                                     "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"};
+    static const char *const stages[] = {"development"};
+    struct store_stuck stuck = sqlite_file_stuck(store);
+    struct store_stuck_query gates = suite_query();
+    const struct store_tasks_query any = {.gated = gates.stages, .n_gated = gates.n_stages, .limit = 10};
+    struct store_tasks_page page;
+    struct store_issue_tasks issues;
+    struct store_repo_tasks of_repo;
+    ASSERT_LISTED(&stuck, 5);
+    assert_string_equal(stuck.tasks[0].work_item_id, "O-0");
+    assert_int_equal(stuck.count, 1);
+    ASSERT_OK(store_tasks_list(store, &any, &page, &why));
+    assert_int_equal(page.n, 1);
+    ASSERT_OK(store_issue_tasks(store, plane_ids, 2, &issues, &why));
+    assert_int_equal(issues.n, 1);
+    ASSERT_OK(store_repo_tasks(store, "o/r", stages, 1, 10, &of_repo, &why));
+    assert_int_equal(of_repo.n, 1);
+    store_repo_tasks_done(&of_repo);
+    store_issue_tasks_done(&issues);
+    store_tasks_page_done(&page);
+    store_stuck_done(&stuck);
+    store_free(store);
+}
+
 static void other_ways_to_write_a_time_are_read_as_sqlite_reads_them(void **state)
 {
     (void)state;
@@ -103,26 +148,35 @@ static void columns_of_any_type_are_read_as_mended_text(void **state)
     assert_string_equal(odd->branch, "");
     assert_null(large->plane_id);
     assert_string_equal(large->work_item_id, "");
-    assert_int_equal(strlen(large->branch), LIMIT_TASK_TEXT);
-    assert_int_equal(utf8_valid_len(large->branch, LIMIT_TASK_TEXT), LIMIT_TASK_TEXT);
+    assert_int_equal(strlen(large->branch), LIMIT_TASK_NAME_SHOWN);
+    assert_int_equal(utf8_valid_len(large->branch, LIMIT_TASK_NAME_SHOWN), LIMIT_TASK_NAME_SHOWN);
+    assert_string_equal(odd->unreadable, "tasks.title holds a blob, not text");
+    assert_string_equal(large->unreadable, "tasks.title holds bytes that are not UTF-8");
     store_stuck_done(&stuck);
     store_free(store);
 }
 
 /* ---- triggers and views ------------------------------------------------------------------------------ */
 
-static void assert_refused_by(const char *trigger)
+/* Before the tables are made, or after. */
+static void assert_refused_by_either(const char *table, const char *trigger, const char *words)
 {
+    if (table)
+        sqlite_file_exec(table);
     struct store *store = sqlite_file_open_migrated();
     sqlite_file_seed(3);
-    sqlite_file_exec(trigger);
+    if (trigger)
+        sqlite_file_exec(trigger);
     struct store_stuck stuck = sqlite_file_stuck(store);
     struct store_transition batch[3];
     enum store_moved moved[3];
-    struct why why = {""};
-    for (size_t i = 0; i < 3; i++)
+    struct why why = {""}, refusals[3] = {{""}};
+    for (size_t i = 0; i < 3; i++) {
         batch[i] = suite_transition(&stuck.tasks[i]);
+        batch[i].refusal = &refusals[i];
+    }
     ASSERT_OK(store_transition(store, 0, 0, "p", batch, 3, moved, &why));
+    suite_assert_words(&refusals[1], words);
     assert_int_equal(moved[0], STORE_MOVED);
     assert_int_equal(moved[1], STORE_REFUSED);
     assert_int_equal(moved[2], STORE_MOVED);
@@ -133,46 +187,92 @@ static void assert_refused_by(const char *trigger)
     sqlite_file_assert("SELECT group_concat(task_id) FROM reconcile_ledger", "1,3");
 }
 
+static void assert_refused_by(const char *trigger, const char *words)
+{
+    assert_refused_by_either(NULL, trigger, words);
+}
+
 static void a_trigger_that_aborts_refuses_its_row(void **state)
 {
     (void)state;
     assert_refused_by("CREATE TRIGGER no BEFORE UPDATE ON tasks WHEN new.id = 2"
-                      " BEGIN SELECT RAISE(ABORT, 'frozen by ann'); END");
+                      " BEGIN SELECT RAISE(ABORT, 'frozen by ann'); END",
+                      "frozen by ann");
 }
 
 static void a_trigger_that_fails_refuses_its_row(void **state)
 {
     (void)state;
     assert_refused_by("CREATE TRIGGER no AFTER UPDATE ON tasks WHEN new.id = 2"
-                      " BEGIN SELECT RAISE(FAIL, 'frozen'); END");
+                      " BEGIN SELECT RAISE(FAIL, 'frozen'); END",
+                      "frozen");
 }
 
 static void a_trigger_that_rolls_back_refuses_its_row_alone(void **state)
 {
     (void)state;
     assert_refused_by("CREATE TRIGGER no BEFORE UPDATE ON tasks WHEN new.id = 2"
-                      " BEGIN SELECT RAISE(ROLLBACK, 'frozen'); END");
+                      " BEGIN SELECT RAISE(ROLLBACK, 'frozen'); END",
+                      "frozen");
 }
 
 static void a_trigger_that_ignores_refuses_its_row(void **state)
 {
     (void)state;
     assert_refused_by(
-        "CREATE TRIGGER no BEFORE UPDATE ON tasks WHEN new.id = 2 BEGIN SELECT RAISE(IGNORE); END");
+        "CREATE TRIGGER no BEFORE UPDATE ON tasks WHEN new.id = 2 BEGIN SELECT RAISE(IGNORE); END",
+        "swallowed");
 }
 
 static void a_trigger_that_ignores_the_job_refuses_its_row(void **state)
 {
     (void)state;
     assert_refused_by(
-        "CREATE TRIGGER no BEFORE INSERT ON jobs WHEN new.task_id = 2 BEGIN SELECT RAISE(IGNORE); END");
+        "CREATE TRIGGER no BEFORE INSERT ON jobs WHEN new.task_id = 2 BEGIN SELECT RAISE(IGNORE); END",
+        "swallowed");
 }
 
 static void a_trigger_with_a_fault_of_its_own_refuses_its_row(void **state)
 {
     (void)state;
     assert_refused_by(
-        "CREATE TRIGGER no AFTER UPDATE ON tasks WHEN new.id = 2 BEGIN SELECT json(new.repo); END");
+        "CREATE TRIGGER no AFTER UPDATE ON tasks WHEN new.id = 2 BEGIN SELECT json(new.repo); END",
+        "malformed JSON");
+}
+
+static void a_trigger_may_say_anything_and_refuses_its_row_alone(void **state)
+{
+    (void)state;
+    assert_refused_by("CREATE TRIGGER no BEFORE UPDATE ON tasks WHEN new.id = 2"
+                      " BEGIN SELECT RAISE(ABORT, 'no such luck'); END",
+                      "no such luck");
+}
+
+#define JOBS_OF_THEIRS(more)                                                                      \
+    "CREATE TABLE jobs (id INTEGER PRIMARY KEY, task_id, agent, status, created_at, updated_at, " \
+    "queue" more ")"
+
+static void a_trigger_that_hangs_refuses_its_row_alone(void **state)
+{
+    (void)state;
+    assert_refused_by("CREATE TRIGGER no BEFORE UPDATE ON tasks WHEN new.id = 2 BEGIN"
+                      " SELECT count(*) FROM (WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c)"
+                      "  SELECT i FROM c); END",
+                      "took longer than 5000 ms");
+}
+
+static void a_constraint_of_theirs_refuses_its_row_alone(void **state)
+{
+    (void)state;
+    assert_refused_by_either(JOBS_OF_THEIRS(", CONSTRAINT not_two CHECK (task_id <> 2)"), NULL,
+                             "CHECK constraint failed: not_two");
+}
+
+static void a_column_of_theirs_that_must_be_filled_refuses_its_row_alone(void **state)
+{
+    (void)state;
+    assert_refused_by_either(JOBS_OF_THEIRS(" NOT NULL GENERATED ALWAYS AS (nullif(task_id, 2))"), NULL,
+                             "NOT NULL constraint failed: jobs.queue");
 }
 
 static void views_over_other_names_serve_as_tables(void **state)
@@ -225,18 +325,58 @@ static void one_task_has_at_most_one_active_job_where_we_made_the_table(void **s
 
 /* ---- the plan ---------------------------------------------------------------------------------------- */
 
-/* No step of the plan may go through all tasks or all jobs, nor build anything out of them. */
+/* The stages of suite_query(), and a stage or a repo for the statements that ask about one. */
+#define GRACES "[[\"development\",600],[\"testing\",600],[\"review\",60]]"
+#define KNOWN "[\"development\",\"testing\",\"review\",\"done\"]"
+
+/* Steps of SQLite's machine: the cost of a statement whatever its plan is called. */
+static void assert_cheaper_than(int most, enum sqlite_sql which, const char *const *texts, size_t n)
+{
+    sqlite3_stmt *statement;
+    sqlite3 *db = sqlite_file_lock("BEGIN");
+    assert_int_equal(sqlite3_prepare_v2(db, sqlite_sql_text(which), -1, &statement, NULL), SQLITE_OK);
+    for (size_t i = 0; i < n; i++)
+        assert_int_equal(sqlite3_bind_text(statement, (int)i + 1, texts[i], -1, SQLITE_STATIC), SQLITE_OK);
+    while (sqlite3_step(statement) == SQLITE_ROW)
+        ;
+    assert_int_equal(sqlite3_reset(statement), SQLITE_OK);
+    int steps = sqlite3_stmt_status(statement, SQLITE_STMTSTATUS_VM_STEP, 0);
+    if (steps >= most)
+        fail_msg("%d steps: %.60s …", steps, sqlite_sql_text(which));
+    (void)sqlite3_finalize(statement);
+    sqlite3_close(db);
+}
+
+/* Nothing is stuck: what a pass asks for must not cost a step for each healthy task. */
+static void assert_choosing_is_cheap(int healthy)
+{
+    static const char *const stuck[] = {GRACES, KNOWN, "[]", "0", "1000"};
+    static const char *const unstarted[] = {"created", "600", "[]", "1000"};
+    assert_cheaper_than(healthy, SQL_STUCK, stuck, ARRAY_LEN(stuck));
+    assert_cheaper_than(healthy, SQL_UNSTARTED, unstarted, ARRAY_LEN(unstarted));
+}
+
+/* Nor what a CI event asks for, while all tasks of its repo are done. */
+static void assert_resolving_is_cheap(int healthy)
+{
+    static const char *const of_repo[] = {"o/r", "[\"development\",\"testing\"]", "100"};
+    assert_cheaper_than(healthy, SQL_REPO_TASKS, of_repo, ARRAY_LEN(of_repo));
+}
+
+/* No step of the plan may go through all jobs or, by name, all tasks, nor build anything out of them. */
 static void assert_plan_is_lean(void)
 {
     char *plan = sqlite_file_plan(sqlite_sql_text(SQL_STUCK)), *rest = plan;
     size_t searches = 0;
     for (const char *step; (step = strsep(&rest, "\n"));) {
-        static const char *const bad[] = {"SCAN tasks", "SCAN jobs",    "SCAN t ",
-                                          "SCAN j",     "BLOOM FILTER", "AUTOMATIC"};
+        /* Not "SCAN tasks": that is also how a search for null in a column that holds none is called. */
+        static const char *const bad[] = {"SCAN jobs", "SCAN t ", "SCAN j", "BLOOM FILTER", "AUTOMATIC"};
         for (size_t i = 0; i < ARRAY_LEN(bad); i++)
             if (strcmp(step, "SCAN t") == 0 || (strstr(step, bad[i]) && !strstr(step, "json_each")))
                 fail_msg("the plan holds: %s", step);
-        searches += strstr(step, "(stage=? AND updated_at<?)") || strstr(step, "reconcile_jobs_");
+        searches += strstr(step, "(stage=? AND updated_at<?)") ||
+                    strstr(step, "((stage,updated_at)>(?,?) AND (stage,updated_at)<(?,?))") ||
+                    strstr(step, "reconcile_jobs_");
     }
     assert_int_equal(searches, 2);
     free(plan);
@@ -256,21 +396,55 @@ static void choosing_goes_through_the_indexes_with_and_without_statistics(void *
         "INSERT INTO jobs (task_id, agent, status) SELECT id, 'a', 'running' FROM tasks"
         " WHERE id % 10 = 0");
     assert_plan_is_lean();
+    assert_choosing_is_cheap(5000);
     sqlite_file_exec("ANALYZE");
     assert_plan_is_lean();
+    assert_choosing_is_cheap(5000);
 }
+
+/* Of the tables without a column that holds null, and with one. Whether all rows are of one instant: SQLite
+ * takes an index for useless whose rows ANALYZE found to be all the same. */
+static void assert_not_misled(const char *table, const char *instant)
+{
+    if (table)
+        sqlite_file_exec(table);
+    store_free(sqlite_file_open_migrated());
+    if (table)
+        sqlite_file_exec("CREATE INDEX theirs ON tasks (stage, updated_at)");
+    AUTO_FREE char *fill = mem_printf(
+        "CREATE INDEX their_stages ON tasks (stage); CREATE INDEX their_times ON tasks (updated_at);"
+        "CREATE INDEX their_states ON jobs (status);"
+        "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 3000)"
+        " INSERT INTO tasks (id, repo, branch, stage, updated_at) SELECT i, 'o/r', 'b', 'done', %s FROM c;"
+        "INSERT INTO jobs (task_id, agent, status) SELECT id, 'a', 'done' FROM tasks; ANALYZE",
+        instant);
+    sqlite_file_exec(fill);
+    if (!table)
+        assert_plan_is_lean();
+    assert_choosing_is_cheap(3000);
+    assert_resolving_is_cheap(3000);
+}
+
+#define TASKS_OF_THEIRS                                                                                \
+    "CREATE TABLE tasks (id INTEGER PRIMARY KEY, plane_id, work_item_id, title, repo, branch, stage, " \
+    "created_at, updated_at); CREATE INDEX theirs_of_repos ON tasks (repo, stage)"
 
 static void other_indexes_and_their_statistics_mislead_nobody(void **state)
 {
     (void)state;
-    store_free(sqlite_file_open_migrated());
-    sqlite_file_exec(
-        "CREATE INDEX their_stages ON tasks (stage); CREATE INDEX their_times ON tasks (updated_at);"
-        "CREATE INDEX their_states ON jobs (status);"
-        "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 3000)"
-        " INSERT INTO tasks (id, stage, updated_at) SELECT i, 'done', '2020-01-01 00:00:00' FROM c;"
-        "INSERT INTO jobs (task_id, agent, status) SELECT id, 'a', 'done' FROM tasks; ANALYZE");
-    assert_plan_is_lean();
+    assert_not_misled(NULL, "'2020-01-01 00:00:00'");
+}
+
+static void statistics_of_many_instants_mislead_nobody(void **state)
+{
+    (void)state;
+    assert_not_misled(NULL, "datetime('2020-01-01', i || ' minutes')");
+}
+
+static void statistics_of_tables_of_theirs_mislead_nobody(void **state)
+{
+    (void)state;
+    assert_not_misled(TASKS_OF_THEIRS, "'2020-01-01 00:00:00'");
 }
 
 static void tables_that_were_there_get_nothing_added(void **state)
@@ -295,6 +469,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         SQLITE_FILE_TEST(nonsense_in_updated_at_makes_nothing_stuck),
+        SQLITE_FILE_TEST(an_id_that_is_no_integer_is_never_read_as_one),
         SQLITE_FILE_TEST(other_ways_to_write_a_time_are_read_as_sqlite_reads_them),
         SQLITE_FILE_TEST(columns_of_any_type_are_read_as_mended_text),
         SQLITE_FILE_TEST(a_trigger_that_aborts_refuses_its_row),
@@ -303,10 +478,16 @@ int main(void)
         SQLITE_FILE_TEST(a_trigger_that_ignores_refuses_its_row),
         SQLITE_FILE_TEST(a_trigger_that_ignores_the_job_refuses_its_row),
         SQLITE_FILE_TEST(a_trigger_with_a_fault_of_its_own_refuses_its_row),
+        SQLITE_FILE_TEST(a_trigger_may_say_anything_and_refuses_its_row_alone),
+        SQLITE_FILE_TEST(a_trigger_that_hangs_refuses_its_row_alone),
+        SQLITE_FILE_TEST(a_constraint_of_theirs_refuses_its_row_alone),
+        SQLITE_FILE_TEST(a_column_of_theirs_that_must_be_filled_refuses_its_row_alone),
         SQLITE_FILE_TEST(views_over_other_names_serve_as_tables),
         SQLITE_FILE_TEST(one_task_has_at_most_one_active_job_where_we_made_the_table),
         SQLITE_FILE_TEST(choosing_goes_through_the_indexes_with_and_without_statistics),
         SQLITE_FILE_TEST(other_indexes_and_their_statistics_mislead_nobody),
+        SQLITE_FILE_TEST(statistics_of_many_instants_mislead_nobody),
+        SQLITE_FILE_TEST(statistics_of_tables_of_theirs_mislead_nobody),
         SQLITE_FILE_TEST(tables_that_were_there_get_nothing_added),
     };
     return cmocka_run_group_tests_name("SQLite: the rows", tests, NULL, NULL);

@@ -10,16 +10,16 @@ int store_suite_run(const struct suite_backend *backend)
 {
     backend_now = backend;
     print_message("the store on %s\n", backend->name);
-    return suite_schema_run() + suite_stuck_run() + suite_transition_run() + suite_issues_run() +
-           suite_verdicts_run() + suite_outbox_run() + suite_look_run() + suite_records_run() +
-           suite_replays_run();
+    return suite_schema_run() + suite_columns_run() + suite_stuck_run() + suite_transition_run() +
+           suite_issues_run() + suite_verdicts_run() + suite_outbox_run() + suite_look_run() +
+           suite_records_run() + suite_replays_run() + suite_rows_run();
 }
 
-int suite_setup_empty(void **state)
+static int setup(void **state, char *url_take)
 {
     struct suite *suite = mem_zero(1, sizeof *suite);
     suite->backend = backend_now;
-    suite->url = suite->backend->create();
+    suite->url = url_take;
     enum err err = store_open(suite->url, NULL, &suite->store, &suite->why);
     if (err)
         print_error("store_open: %s\n", suite->why.text);
@@ -27,15 +27,30 @@ int suite_setup_empty(void **state)
     return err ? -1 : 0;
 }
 
-int suite_setup(void **state)
+int suite_setup_empty(void **state)
 {
-    if (suite_setup_empty(state) != 0)
+    return setup(state, backend_now->create());
+}
+
+static int setup_migrated(void **state, char *url_take)
+{
+    if (setup(state, url_take) != 0)
         return -1;
     struct suite *suite = *state;
     enum err err = store_migrate(suite->store, NULL, &suite->why);
     if (err)
         print_error("store_migrate: %s\n", suite->why.text);
     return err ? -1 : 0;
+}
+
+int suite_setup(void **state)
+{
+    return setup_migrated(state, backend_now->create());
+}
+
+int suite_setup_raw(void **state)
+{
+    return setup_migrated(state, backend_now->create_raw());
 }
 
 int suite_teardown(void **state)
@@ -98,16 +113,30 @@ char *suite_dump(const struct suite *suite)
     return suite->backend->value(suite->backend->dump);
 }
 
-const char *suite_ago(const struct suite *suite, int64_t seconds)
+/* What the backend's format makes of its argument, in one of a few static buffers. */
+static const char *expression(const char *fmt, ...)
 {
     static char buffers[4][128];
     static unsigned next;
     char *buffer = buffers[next++ % ARRAY_LEN(buffers)];
+    va_list args;
+    va_start(args, fmt);
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
-    (void)snprintf(buffer, sizeof buffers[0], suite->backend->ago, (long long)seconds);
+    (void)vsnprintf(buffer, sizeof buffers[0], fmt, args);
 #pragma GCC diagnostic pop
+    va_end(args);
     return buffer;
+}
+
+const char *suite_ago(const struct suite *suite, int64_t seconds)
+{
+    return expression(suite->backend->ago, (long long)seconds);
+}
+
+const char *suite_bytes(const struct suite *suite, const char *hex)
+{
+    return expression(suite->backend->bytes, hex);
 }
 
 void suite_own_tasks(const struct suite *suite, const char *more)
@@ -126,7 +155,8 @@ void suite_task(const struct suite *suite, int64_t id, const char *stage, const 
     suite_exec(
         suite,
         "INSERT INTO tasks (id, plane_id, work_item_id, title, repo, branch, stage, created_at, updated_at)"
-        " VALUES (%lld, 'plane-%lld', 'ORCH-%lld', 'Task %lld', '%s', 'feature/ORCH-%lld', '%s', %s, %s)",
+        " VALUES (%lld, '00000000-0000-4000-8000-%012lld', 'ORCH-%lld', 'Task %lld', '%s', "
+        "'feature/ORCH-%lld', '%s', %s, %s)",
         (long long)id, (long long)id, (long long)id, (long long)id, repo, (long long)id, stage, instant,
         instant);
 }

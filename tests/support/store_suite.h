@@ -22,6 +22,8 @@ struct suite_backend {
     const char *name;
     /* An empty database; returns its URL, which the caller frees. There is one at a time. */
     char *(*create)(void);
+    /* The same, whose columns take any bytes for text. */
+    char *(*create_raw)(void);
     void (*destroy)(void);
     /* On that database, past the store. A failure ends the test. value: the first column of the first row as
      * text, NULL when there is none or it is null; caller frees. */
@@ -30,6 +32,11 @@ struct suite_backend {
     /* Makes an expression for "so many seconds ago" (printf, one %lld), the type of instants, and the query
      * for everything that tasks and jobs hold, as one text. */
     const char *ago, *instant_type, *dump;
+    const char
+        *bytes; /* makes an expression for a text of these bytes (printf, one %s in hexadecimal digits) */
+    /* Types and constraints: of a number that the database fills in, of a text that it makes up, of bytes,
+     * and of a stage that takes `loose_value` for "development". */
+    const char *own_id, *made_id, *bytes_type, *loose_stage, *loose_value;
     const char *version_1; /* makes what version 1 left: see store_version_1.h */
 };
 
@@ -46,6 +53,7 @@ struct suite {
 };
 
 int suite_schema_run(void);
+int suite_columns_run(void);
 int suite_stuck_run(void);
 int suite_transition_run(void);
 int suite_issues_run(void);
@@ -54,13 +62,17 @@ int suite_outbox_run(void);
 int suite_look_run(void);
 int suite_records_run(void);
 int suite_replays_run(void);
+int suite_rows_run(void);
 
-/* SUITE_TEST: with a migrated database; SUITE_TEST_EMPTY: with an empty one. *state is the struct suite. */
+/* SUITE_TEST: with a migrated database; SUITE_TEST_EMPTY: with an empty one; SUITE_TEST_RAW: with a migrated
+ * one that takes any bytes. *state is the struct suite. */
 int suite_setup(void **state);
 int suite_setup_empty(void **state);
+int suite_setup_raw(void **state);
 int suite_teardown(void **state);
 #define SUITE_TEST(test) cmocka_unit_test_setup_teardown(test, suite_setup, suite_teardown)
 #define SUITE_TEST_EMPTY(test) cmocka_unit_test_setup_teardown(test, suite_setup_empty, suite_teardown)
+#define SUITE_TEST_RAW(test) cmocka_unit_test_setup_teardown(test, suite_setup_raw, suite_teardown)
 
 void suite_exec(const struct suite *suite, const char *fmt, ...) ATTR_PRINTF(2, 3);
 char *suite_value(const struct suite *suite, const char *fmt, ...) ATTR_PRINTF(2, 3);
@@ -68,6 +80,8 @@ int64_t suite_number(const struct suite *suite, const char *fmt, ...) ATTR_PRINT
 char *suite_dump(const struct suite *suite);
 /* The SQL expression for so many seconds ago, in one of a few static buffers. */
 const char *suite_ago(const struct suite *suite, int64_t seconds);
+/* The SQL expression for a text of these bytes, in one of a few static buffers. */
+const char *suite_bytes(const struct suite *suite, const char *hex);
 /* Makes a tasks table before the store does; `more` is what follows its columns ("" or ", CHECK (…)"). */
 void suite_own_tasks(const struct suite *suite, const char *more);
 

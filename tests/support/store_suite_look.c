@@ -124,11 +124,11 @@ static void an_entry_tells_all_of_its_task_and_its_job(void **state)
     assert_int_equal(page.n, 2);
     const struct store_task_entry *stuck = &page.rows[0], *busy = &page.rows[1];
     assert_true(stuck->stuck);
-    assert_int_equal(stuck->job_id, 0);
+    assert_null(stuck->job_id);
     assert_null(stuck->job_agent);
     assert_null(stuck->job_status);
     assert_int_equal(stuck->task.id, 1);
-    assert_string_equal(stuck->task.plane_id, "plane-1");
+    assert_string_equal(stuck->task.plane_id, "00000000-0000-4000-8000-000000000001");
     assert_string_equal(stuck->task.work_item_id, "ORCH-1");
     assert_string_equal(stuck->task.title, "Task 1");
     assert_string_equal(stuck->task.repo, "o/r");
@@ -139,7 +139,7 @@ static void an_entry_tells_all_of_its_task_and_its_job(void **state)
     struct store_transition transition = suite_transition(&stuck->task);
     assert_int_equal(suite_move(suite, &transition), STORE_MOVED); /* its version is right */
     assert_false(busy->stuck);
-    assert_int_equal(busy->job_id, 70);
+    assert_string_equal(busy->job_id, "70");
     assert_string_equal(busy->job_agent, "tester");
     assert_string_equal(busy->job_status, "queued");
     assert_in_range((now_us - busy->job_updated_us) / 1000000, 1998, 2100);
@@ -151,9 +151,9 @@ static void of_several_active_jobs_the_newest_is_told(void **state)
     struct suite *suite = *state;
     const char *type = suite->backend->instant_type;
     suite_exec(suite,
-               "CREATE TABLE jobs (id BIGINT PRIMARY KEY, task_id BIGINT, agent TEXT, status TEXT,"
-               " created_at %s, updated_at %s)",
-               type, type);
+               "CREATE TABLE jobs (id %s, task_id BIGINT, agent TEXT, status TEXT, created_at %s,"
+               " updated_at %s)",
+               suite->backend->own_id, type, type);
     ASSERT_OK(store_migrate(suite->store, NULL, &suite->why));
     suite_task(suite, 1, "testing", "o/r", 5000);
     suite_exec(suite, "INSERT INTO jobs (id, task_id, agent, status) VALUES (1, 1, 'a', 'running'),"
@@ -161,7 +161,7 @@ static void of_several_active_jobs_the_newest_is_told(void **state)
     struct store_tasks_query query = all_tasks();
     struct store_tasks_page page = list(suite, &query);
     assert_int_equal(page.n, 1);
-    assert_int_equal(page.rows[0].job_id, 3);
+    assert_string_equal(page.rows[0].job_id, "3");
     assert_string_equal(page.rows[0].job_agent, "c");
     store_tasks_page_done(&page);
 }
@@ -331,10 +331,11 @@ static void what_is_no_place_in_the_list_is_refused(void **state)
 static void ledger_row(struct suite *suite, int64_t task_id, const char *from_stage, int64_t age_s)
 {
     struct uuid_text id = uuid_new();
-    suite_exec(suite,
-               "INSERT INTO reconcile_ledger (id, at, task_id, from_stage, to_stage, side, outcome)"
-               " VALUES ('%s', %s, %lld, '%s', 'review', 'gate', 'advanced')",
-               id.s, suite_ago(suite, age_s), (long long)task_id, from_stage);
+    suite_exec(
+        suite,
+        "INSERT INTO reconcile_ledger (id, at, task_id, work_item_id, from_stage, to_stage, side, outcome)"
+        " VALUES ('%s', %s, %lld, 'ORCH-%lld', '%s', 'review', 'gate', 'advanced')",
+        id.s, suite_ago(suite, age_s), (long long)task_id, (long long)task_id, from_stage);
 }
 
 /* Task 1 was healed twice at its stage of late, task 2 never. */
@@ -404,7 +405,7 @@ static void one_task_is_told_with_its_heals_and_whether_it_is_stuck(void **state
     ASSERT_OK(store_task_get(suite->store, 3, &query, &third, NULL, &suite->why));
     assert_healed(suite, &first.task, &second.task);
     assert_true(first.stuck);
-    assert_int_equal(first.job_id, 0);
+    assert_null(first.job_id);
     assert_string_equal(first.task.title, "Task 1");
     assert_in_range((now_us - first.updated_us) / 1000000, 5000, 5100);
     assert_in_range(first.task.age_s, 5000, 5100);
@@ -412,7 +413,7 @@ static void one_task_is_told_with_its_heals_and_whether_it_is_stuck(void **state
     assert_false(second.stuck);
     assert_string_equal(second.job_status, "running");
     assert_string_equal(second.job_agent, "developer");
-    assert_true(second.job_id > 0);
+    assert_non_null(second.job_id);
     assert_false(third.stuck);
     assert_string_equal(third.task.stage, "done");
     store_task_entry_done(&first);

@@ -32,9 +32,9 @@ static void migrate_never_alters_what_was_there(void **state)
     suite_own_tasks(suite, "");
     suite_exec(
         suite,
-        "CREATE TABLE jobs (id BIGINT PRIMARY KEY, task_id BIGINT, agent TEXT, status TEXT, created_at %s,"
-        " updated_at %s, host TEXT)",
-        type, type);
+        "CREATE TABLE jobs (id %s, task_id BIGINT, agent TEXT, status TEXT, created_at %s, updated_at %s,"
+        " host TEXT)",
+        suite->backend->own_id, type, type);
     suite_task(suite, 1, "development", "o/r", 5000);
     suite_exec(suite,
                "INSERT INTO jobs (id, task_id, agent, status, host) VALUES (1, 1, 'a', 'queued', 'h1'),"
@@ -174,7 +174,7 @@ static void version_1_is_brought_here_with_all_it_holds(void **state)
     ASSERT_OK(store_migrate(suite->store, &created, &suite->why));
     assert_int_equal(created, 4); /* verdicts, outbox, leases, replays */
     ASSERT_OK(store_ready(suite->store, &suite->why));
-    assert_int_equal(suite_number(suite, "SELECT max(version) FROM reconcile_schema"), 3);
+    assert_int_equal(suite_number(suite, "SELECT max(version) FROM reconcile_schema"), 4);
     char *after = suite_dump(suite);
     assert_string_equal(after, before);
     assert_rows_of_version_1(suite);

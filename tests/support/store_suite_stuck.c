@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clients/base/limits.h"
+
 static void a_task_that_rested_for_its_grace_without_a_job_is_stuck(void **state)
 {
     struct suite *suite = *state;
@@ -12,7 +14,7 @@ static void a_task_that_rested_for_its_grace_without_a_job_is_stuck(void **state
     ASSERT_LISTED(&stuck, 7);
     assert_int_equal(stuck.count, 1);
     const struct store_task *task = &stuck.tasks[0];
-    assert_string_equal(task->plane_id, "plane-7");
+    assert_string_equal(task->plane_id, "00000000-0000-4000-8000-000000000007");
     assert_string_equal(task->work_item_id, "ORCH-7");
     assert_string_equal(task->title, "Task 7");
     assert_string_equal(task->repo, "acme/shop");
@@ -299,7 +301,9 @@ static void any_text_comes_back_as_it_is(void **state)
     const struct store_task *task = &stuck.tasks[0];
     assert_string_equal(task->plane_id, "p'\"1");
     assert_string_equal(task->work_item_id, "ЗАДАЧА-1 🔧");
+    longest[LIMIT_TASK_TITLE] = '\0';
     assert_string_equal(task->title, longest);
+    assert_null(task->unreadable);
     assert_string_equal(task->repo, "o'Neil/naïve");
     assert_string_equal(task->branch, "feature/\"x\" \\\\ $1 ?1 %s");
     store_stuck_done(&stuck);

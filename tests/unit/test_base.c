@@ -127,6 +127,39 @@ static void a_name_gives_the_same_uuid_every_time(void **state)
     assert_false(uuid_valid("not-a-uuid"));
 }
 
+static void a_uuid_is_read_in_four_forms_and_written_in_each(void **state)
+{
+    (void)state;
+    static const char id[] = "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11";
+    static const char *const forms[] = {id, "A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11",
+                                        "a0eebc999c0b4ef8bb6d6bb9bd380a11",
+                                        "A0EEBC999C0B4EF8BB6D6BB9BD380A11"};
+    for (size_t i = 0; i < ARRAY_LEN(forms); i++) {
+        struct uuid_text read;
+        struct uuid_form form;
+        assert_true(uuid_read(forms[i], &read) && uuid_form_of(forms[i], &form));
+        assert_string_equal(read.s, id);
+        AUTO_FREE char *written = uuid_write(id, form);
+        assert_string_equal(written, forms[i]);
+    }
+    static const char *const none[] = {"",
+                                       "p1",
+                                       "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a1",
+                                       "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11 ",
+                                       "A0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",
+                                       "{a0eebc999c0b4ef8bb6d6bb9bd380a1",
+                                       "a0eebc999c0b-4ef8-bb6d-6bb9bd380a11-",
+                                       "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a1g",
+                                       "a0eebc999c0b4ef8bb6d6bb9bd380a1\xc3"};
+    for (size_t i = 0; i < ARRAY_LEN(none); i++) {
+        struct uuid_text read = {"x"};
+        assert_false(uuid_read(none[i], &read));
+        assert_string_equal(read.s, "x");
+        AUTO_FREE char *written = uuid_write(none[i], (struct uuid_form){.bare = true});
+        assert_string_equal(written, none[i]);
+    }
+}
+
 static void json_is_refused_when_broken_repeated_or_too_deep(void **state)
 {
     (void)state;
@@ -439,6 +472,7 @@ int main(void)
         cmocka_unit_test(numbers_are_parsed_whole_and_within_bounds),
         cmocka_unit_test(text_is_cut_at_a_character_and_broken_bytes_are_mended),
         cmocka_unit_test(a_name_gives_the_same_uuid_every_time),
+        cmocka_unit_test(a_uuid_is_read_in_four_forms_and_written_in_each),
         cmocka_unit_test(json_is_refused_when_broken_repeated_or_too_deep),
         cmocka_unit_test(what_json_costs_is_never_less_than_what_it_takes),
         cmocka_unit_test(json_that_would_take_too_much_is_refused_before_it_is_read),

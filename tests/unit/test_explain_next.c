@@ -153,7 +153,7 @@ static void a_task_healed_too_often_is_left_to_a_person(void **state)
 static void who_is_worked_on_is_left_alone(void **state)
 {
     (void)state;
-    entry.job_id = 3;
+    entry.job_id = (char[]){"3"};
     entry.job_agent = (char *)(uintptr_t) "developer";
     entry.job_status = (char *)(uintptr_t) "running";
     static const char words[] = "the job of developer is running: a task that is worked on is left alone";

@@ -138,6 +138,17 @@ static void a_task_that_makes_no_sense_is_unknown_in_words(void **state)
     assert_int_equal(facts_lookups(), 0);
 }
 
+static void a_task_that_cannot_be_read_is_unknown_and_nothing_is_asked(void **state)
+{
+    (void)state;
+    struct store_task unreadable = task;
+    char words[] = "tasks.title holds bytes that are not UTF-8", reason[200];
+    unreadable.unreadable = words;
+    assert_int_equal(verdict_of(&unreadable, &ci, 1, reason), VERDICT_UNKNOWN);
+    assert_string_equal(reason, words);
+    assert_int_equal(facts_lookups(), 0);
+}
+
 static void files_need_one_file_in_every_path(void **state)
 {
     (void)state;
@@ -319,6 +330,7 @@ int main(void)
         cmocka_unit_test_setup(a_required_context_that_never_reports_is_visible, clear),
         cmocka_unit_test_setup(a_missing_branch_and_a_failed_question_are_unknown, clear),
         cmocka_unit_test_setup(a_task_that_makes_no_sense_is_unknown_in_words, clear),
+        cmocka_unit_test_setup(a_task_that_cannot_be_read_is_unknown_and_nothing_is_asked, clear),
         cmocka_unit_test_setup(files_need_one_file_in_every_path, clear),
         cmocka_unit_test_setup(review_counts_the_last_word_of_each_person, clear),
         cmocka_unit_test_setup(review_needs_as_many_people_as_asked_for, clear),

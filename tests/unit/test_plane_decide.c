@@ -90,11 +90,25 @@ static const struct case_of cases[] = {
     {ISSUE_OTHER, NULL, false, 700, 600, NOT_ASKED, STEP_SETTLED, NULL},
 };
 
-static struct plane_decision decision_of(const struct case_of *of, const struct pipeline *with)
+/* A task that cannot be read is not moved, and Plane is not asked about it. Where nothing is to be done, that
+ * is no matter. */
+static const struct case_of unreadable_cases[] = {
+    {ISSUE_APPROVED, "analysis", false, 700, 600, NOT_ASKED, STEP_UNREADABLE, NULL},
+    {ISSUE_REJECTED, "analysis", false, 700, 600, NEWER, STEP_UNREADABLE, NULL},
+    {ISSUE_APPROVED, "analysis", false, 599, 600, NOT_ASKED, STEP_YOUNG, NULL},
+    {ISSUE_APPROVED, "analysis", true, 700, 600, NOT_ASKED, STEP_BUSY, NULL},
+    {ISSUE_APPROVED, "review", false, 700, 600, NOT_ASKED, STEP_SETTLED, NULL},
+    {ISSUE_IN_PROGRESS, "analysis", false, 700, 600, NOT_ASKED, STEP_SETTLED, NULL},
+};
+
+static struct plane_decision decision_about(const struct case_of *of, const struct pipeline *with,
+                                            const char *unreadable)
 {
     const int64_t moved_us = NOW - 5000 * S;
     struct store_issue_task task = {
-        .task = {.stage = (char *)(uintptr_t)of->stage}, .updated_us = moved_us, .active = of->active};
+        .task = {.stage = (char *)(uintptr_t)of->stage, .unreadable = (char *)(uintptr_t)unreadable},
+        .updated_us = moved_us,
+        .active = of->active};
     struct plane_change change = {.found = of->change != NOT_FOUND,
                                   .new_state = "the state",
                                   .at_us = moved_us + (of->change == OLDER    ? -S
@@ -114,6 +128,11 @@ static struct plane_decision decision_of(const struct case_of *of, const struct 
     return plane_decide(&view);
 }
 
+static struct plane_decision decision_of(const struct case_of *of, const struct pipeline *with)
+{
+    return decision_about(of, with, NULL);
+}
+
 static void every_issue_calls_for_what_the_table_says(void **state)
 {
     (void)state;
@@ -123,6 +142,17 @@ static void every_issue_calls_for_what_the_table_says(void **state)
             fail_msg("case %zu: step %d instead of %d", i, decision.step, cases[i].step);
         if (decision.step == STEP_START || decision.step == STEP_APPROVE || decision.step == STEP_REJECT)
             assert_string_equal(decision.to->name, cases[i].to);
+    }
+}
+
+static void a_task_that_cannot_be_read_is_left_alone(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(unreadable_cases); i++) {
+        struct plane_decision decision =
+            decision_about(&unreadable_cases[i], pipeline, "tasks.repo holds bytes");
+        if (decision.step != unreadable_cases[i].step)
+            fail_msg("case %zu: step %d instead of %d", i, decision.step, unreadable_cases[i].step);
     }
 }
 
@@ -294,6 +324,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_issue_calls_for_what_the_table_says),
+        cmocka_unit_test(a_task_that_cannot_be_read_is_left_alone),
         cmocka_unit_test(a_stage_that_knows_no_rejection_is_left_alone),
         cmocka_unit_test(states_are_found_by_name_whatever_its_case_or_by_id),
         cmocka_unit_test(a_state_that_is_missing_is_named_and_the_others_are_used),

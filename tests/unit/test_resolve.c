@@ -247,6 +247,41 @@ static void without_pull_requests_only_the_database_can_settle_it(void **state)
     }
 }
 
+/* ---- a task that cannot be read ------------------------------------------------------------------------ */
+
+static void unreadable(int64_t id, const char *branch, const char *stage)
+{
+    task(id, branch, stage);
+    rows[tasks.n - 1].unreadable = (char *)(uintptr_t) "tasks.branch is longer than 400 bytes";
+}
+
+/* What is shown of its branch may be the name of another. */
+static void a_branch_that_cannot_be_read_has_no_head(void **state)
+{
+    (void)state;
+    unreadable(3, "b", "development");
+    task(2, "b", "development");
+    facts_head("b", SHA);
+    expect_found(METHOD_BRANCH_HEAD, "b", 2);
+}
+
+static void a_pull_request_s_branch_is_not_one_that_cannot_be_read(void **state)
+{
+    (void)state;
+    unreadable(3, "x", "development");
+    facts_open_pull(1, "x", SHA);
+    expect_found(METHOD_PULL_REQUEST, "x", 0);
+}
+
+static void a_task_that_cannot_be_read_is_no_answer(void **state)
+{
+    (void)state;
+    unreadable(3, "x", "development");
+    expect_words(RESOLVE_NONE,
+                 "the only task of the repo that waits for CI is 3, and tasks.branch is longer than 400 "
+                 "bytes");
+}
+
 /* ---- the sole task ------------------------------------------------------------------------------------- */
 
 static void the_only_task_that_waits_for_ci_is_meant(void **state)
@@ -415,6 +450,9 @@ int main(void)
         RESOLVE_TEST(a_pull_request_of_two_tasks_branch_is_ambiguous),
         RESOLVE_TEST(a_pull_request_from_elsewhere_belongs_to_no_task),
         RESOLVE_TEST(without_pull_requests_only_the_database_can_settle_it),
+        RESOLVE_TEST(a_branch_that_cannot_be_read_has_no_head),
+        RESOLVE_TEST(a_pull_request_s_branch_is_not_one_that_cannot_be_read),
+        RESOLVE_TEST(a_task_that_cannot_be_read_is_no_answer),
         RESOLVE_TEST(the_only_task_that_waits_for_ci_is_meant),
         RESOLVE_TEST(the_head_of_the_base_branch_is_nobodys),
         RESOLVE_TEST(two_tasks_that_wait_for_ci_are_ambiguous),
