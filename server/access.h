@@ -22,10 +22,15 @@ struct access_head {
 void access_head_add(struct access_head *head, const char *name, size_t name_len, const char *value,
                      size_t value_len);
 
-/* Why a request is refused; status 0: it is not. `detail` is static. */
+/* Types of problems that a status does not imply. */
+#define PROBLEM_ODD "odd-request"
+#define PROBLEM_PARAMETER "invalid-parameter"
+
+/* Why a request is refused; status 0: it is not. Its texts are static. */
 struct refusal {
     int status;
     const char *detail;
+    const char *type; /* of the problem; NULL: the status implies it */
 };
 
 /* access_framing: 400, 413 or none. After it the connection cannot be trusted and must be closed. */

@@ -235,14 +235,15 @@ enum err listener_start(const struct listener_options *options, struct listener 
     /* A pool of one is no pool to the library. */
     unsigned workers = options->workers ? options->workers : count_workers();
     unsigned connections = options->connections ? options->connections : count_connections(workers);
+    int64_t (*clock_ms)(void) = options->clock_ms ? options->clock_ms : clock_mono_ms;
     struct listener *listener = mem_zero(1, sizeof *listener);
     listener->world = (struct request_world){
         .app = options->app,
         .token = options->token,
         .routes = options->routes,
         .waiting_max = count_waiting(connections),
-        .deferrals = deferrals_new(),
-        .peers = peers_new(connections, options->clock_ms ? options->clock_ms : clock_mono_ms),
+        .deferrals = deferrals_new(clock_ms),
+        .peers = peers_new(connections, clock_ms),
     };
     describe(fd, listener->address, sizeof listener->address);
     err = offload_start(LIMIT_HANDLER_THREADS, LIMIT_WAITING_REQUESTS, &listener->world.offload, why);
@@ -273,6 +274,7 @@ const char *listener_address(const struct listener *listener)
 void listener_tick(struct listener *listener)
 {
     peers_reap(listener->world.peers);
+    deferrals_expire(listener->world.deferrals);
     deferrals_reap(listener->world.deferrals);
 }
 

@@ -23,9 +23,6 @@
 #include "server/options.h"
 #include "server/routes.h"
 
-/* How often deadlines of peers are looked at. */
-enum { TICK_S = 1 };
-
 static void publish_status(void *arg, const json_t *status)
 {
     AUTO_FREE char *text = json_line(status);
@@ -51,7 +48,7 @@ static void unblock_signals(const sigset_t *set)
  * it. */
 static void wait_for_stop(const sigset_t *set, struct listener *listener, struct sweeper *sweeper)
 {
-    const struct timespec tick = {.tv_sec = TICK_S};
+    const struct timespec tick = {.tv_nsec = LIMIT_TICK_MS * 1000000L};
     while (sigtimedwait(set, NULL, &tick) < 0) {
         struct why why;
         listener_tick(listener);

@@ -22,6 +22,8 @@
 #define LIMIT_READ_MS 10000  /* from the first line of a request to the end of its body */
 #define LIMIT_IDLE_MS 60000  /* between two requests of one connection */
 #define LIMIT_SEND_MS 60000  /* for a peer to take a whole answer */
+#define LIMIT_ANSWER_MS 1500 /* for a handler thread, from a whole request to its answer; then 503 */
+#define LIMIT_TICK_MS 250    /* between two looks at deadlines, those above included */
 #define LIMIT_HEALTH_MS 5000 /* for us to answer our own health check */
 #define LIMIT_STOP_MS 5000   /* for requests under way when the service stops */
 

@@ -82,9 +82,10 @@ static void errors_are_problem_documents(void **state)
     assert_int_equal(answer->status, 405);
     assert_string_equal(http_header(answer, "Allow"), "GET, HEAD, POST");
     assert_string_equal(http_header(answer, "Content-Type"), "application/problem+json");
-    assert_string_equal(answer->body,
-                        "{\"type\":\"about:blank\",\"title\":\"Method Not Allowed\",\"status\":405,"
-                        "\"detail\":\"the method is not one that this path has\"}");
+    assert_string_equal(
+        answer->body,
+        "{\"type\":\"/problems/method-not-allowed\",\"title\":\"Method Not Allowed\",\"status\":405,"
+        "\"detail\":\"the method is not one that this path has\"}");
     free(answer);
     fixture_expect("GET /forgets HTTP/1.1\r\n" HOST "\r\n", 500);
     answer = http_ask(fixture.address, "GET /fails HTTP/1.1\r\n" HOST "\r\n");
@@ -256,6 +257,67 @@ static void who_expects_is_refused_before_sending_the_body(void **state)
     http_close(client);
 }
 
+/* ---- parameters ---- */
+
+static void ask_route(const struct route *route, const char *query, const char *headers, int status,
+                      const char *part)
+{
+    char text[512], path[64];
+    const char *brace = strstr(route->path, "{id}");
+    snprintf(path, sizeof path, "%.*s%s", brace ? (int)(brace - route->path) : (int)strlen(route->path),
+             route->path, brace ? "1" : "");
+    snprintf(text, sizeof text, "%s %s?%s HTTP/1.1\r\n" HOST "%s\r\n", route->method, path, query, headers);
+    struct http_answer *answer = http_ask(fixture.address, text);
+    if (answer->status != status || !strstr(answer->body, part))
+        fail_msg("%d %s instead of %d %s to: %s", answer->status, answer->body, status, part, text);
+    free(answer);
+}
+
+#define WITH_TOKEN "Authorization: Bearer s3cret\r\n"
+
+/* No handler of the real table is reached: there is nothing that it could work with. */
+static void every_route_refuses_parameters_that_it_does_not_have(void **state)
+{
+    (void)state;
+    static const struct listen_address loopback = {.host = "127.0.0.1", .loopback = true};
+    struct listener_options options = fixture_options(&loopback);
+    struct why why;
+    listener_stop(fixture.listener);
+    options.token = "s3cret";
+    options.routes = routes_table();
+    assert_int_equal(listener_start(&options, &fixture.listener, &why), ERR_OK);
+    fixture.address = listener_address(fixture.listener);
+    for (const struct route *route = routes_table(); route->path; route++) {
+        bool open = route->flags & ROUTE_OPEN;
+        ask_route(route, "limt=1", WITH_TOKEN, 400, "/problems/invalid-parameter");
+        ask_route(route, "limt=1", WITH_TOKEN, 400, "{\"field\":\"limt\",\"detail\":\"is not known; ");
+        ask_route(route, "dry_run", WITH_TOKEN, 400, "\"dry_run\"");
+        ask_route(route, "=1", WITH_TOKEN, 400, "\"field\":\"\"");
+        ask_route(route, "LIMIT=1&Repo=2", WITH_TOKEN, 400, "},{\"field\":\"Repo\"");
+        ask_route(route, "a&b&c&d&e&f&g&h&i", WITH_TOKEN, 400, "\"h\"");
+        ask_route(route, "limt=1", "", open ? 400 : 401, "");
+        ask_route(route, "limt=1", WITH_TOKEN "Origin: http://evil.example\r\n", 403, "");
+        for (const char *const *known = route->query; known && *known; known++) {
+            char twice[128];
+            snprintf(twice, sizeof twice, "%s=1&%s=1", *known, *known);
+            ask_route(route, twice, WITH_TOKEN, 400, "is there twice");
+            ask_route(route, "limt=1", WITH_TOKEN, 400, *known);
+        }
+    }
+}
+
+static void a_parameter_that_is_known_is_read_however_it_is_written(void **state)
+{
+    (void)state;
+    fixture_expect("GET /echo?q=1 HTTP/1.1\r\n" HOST "\r\n", 200);
+    fixture_expect("GET /echo?%71=1 HTTP/1.1\r\n" HOST "\r\n", 200);
+    fixture_expect("GET /echo? HTTP/1.1\r\n" HOST "\r\n", 200);
+    fixture_expect("GET /echo?q HTTP/1.1\r\n" HOST "\r\n", 200);
+    fixture_expect("GET /echo?%51=1 HTTP/1.1\r\n" HOST "\r\n", 400);
+    fixture_expect("GET /echo?q=1&%71=1 HTTP/1.1\r\n" HOST "\r\n", 400);
+    fixture_expect("POST /echo?q=1 HTTP/1.1\r\n" HOST JSON "Content-Length: 2\r\n\r\n{}", 400);
+}
+
 /* ---- framing ---- */
 
 /* After each of these the bytes that follow must never be taken for a request: it is refused or cut, and
@@ -423,6 +485,8 @@ int main(void)
         LISTENER_TEST(a_body_that_is_too_large_is_refused),
         LISTENER_TEST(a_body_is_ignored_where_none_is_wanted),
         LISTENER_TEST(who_expects_is_refused_before_sending_the_body),
+        LISTENER_TEST(every_route_refuses_parameters_that_it_does_not_have),
+        LISTENER_TEST(a_parameter_that_is_known_is_read_however_it_is_written),
         LISTENER_TEST(no_framing_smuggles_a_second_request),
         LISTENER_TEST(garbage_hurts_nobody),
         LISTENER_TEST(a_page_of_another_origin_cannot_drive_us),

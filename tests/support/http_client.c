@@ -126,6 +126,14 @@ bool http_receive(struct http_client *client, size_t len)
     return true;
 }
 
+bool http_arrived(struct http_client *client, int wait_ms)
+{
+    struct pollfd readable = {.fd = client->fd, .events = POLLIN};
+    if (client->len == 0 && poll(&readable, 1, wait_ms) == 1)
+        (void)read_some(client);
+    return client->len > 0;
+}
+
 static void consume(struct http_client *client, size_t len)
 {
     memmove(client->buffer, client->buffer + len, client->len - len);
