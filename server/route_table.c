@@ -8,7 +8,7 @@ static const struct route table[] = {
     {"GET", "/healthz", handle_healthz_get, ROUTE_OPEN, NULL},
     {"GET", "/metrics", handle_metrics_get, 0, NULL},
     {"GET", "/openapi.json", handle_openapi_get, 0, NULL},
-    {"GET", "/readyz", handle_readyz_get, ROUTE_OPEN | ROUTE_OFFLOAD, NULL},
+    {"GET", "/readyz", handle_readyz_get, ROUTE_OPEN, NULL},
     {"GET", "/reconcile/config", handle_config_get, ROUTE_OFFLOAD, NULL},
     {"PUT", "/reconcile/config", handle_config_put, ROUTE_BODY | ROUTE_OFFLOAD, NULL},
     {"GET", "/reconcile/history", handle_history_list, ROUTE_OFFLOAD, QUERY("limit", "after", "task_id")},

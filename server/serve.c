@@ -14,6 +14,7 @@
 #include "reconcile/hook_watch.h"
 #include "reconcile/inquiry.h"
 #include "reconcile/notifier.h"
+#include "reconcile/probe.h"
 #include "reconcile/resolver.h"
 #include "reconcile/settings.h"
 #include "reconcile/sweeper.h"
@@ -98,6 +99,7 @@ static void stop(const sigset_t *set, struct listener *listener, const struct ap
     notify_send("STOPPING=1");
     unblock_signals(set);
     threads_stop(app, world, watch);
+    probe_stop(app->probe);
     listener_drain(listener, LIMIT_STOP_MS);
     store_interrupt(app->store);
     listener_stop(listener);
@@ -152,6 +154,13 @@ static int serve_with(const struct setup *setup, struct services *services, stru
     return EXIT_DONE;
 }
 
+static enum err probe_open(const struct settings *settings, struct probe **ret, struct why *why)
+{
+    struct store *store = NULL;
+    enum err err = store_open(settings->database_url, settings->database_schema, &store, why);
+    return err ? err : probe_start(store, NULL, ret, why);
+}
+
 /* What answers requests, beside the listener; app_close: whatever there is of it. */
 static enum err app_open(const struct setup *setup, struct services *services, struct app *ret,
                          struct why *why)
@@ -165,8 +174,9 @@ static enum err app_open(const struct setup *setup, struct services *services, s
     ret->sweeper = sweeper_new(world, publish_status, ret->status);
     if (world->telegram)
         world->notifier = notifier_new(world, sweeper_status(ret->sweeper));
-    enum err err =
-        inquirer_start(world->fetch, setup->settings->upstream_timeout_s * 1000, &ret->inquirer, why);
+    enum err err = probe_open(setup->settings, &ret->probe, why);
+    if (!err)
+        err = inquirer_start(world->fetch, setup->settings->upstream_timeout_s * 1000, &ret->inquirer, why);
     if (err)
         return err;
     ret->resolver = resolver_new(setup->settings, setup->pipeline, world->store, world->gitea, ret->inquirer);
@@ -181,6 +191,8 @@ static void app_close(struct app *app, struct pass_world *world)
     explainer_free(app->explainer);
     resolver_free(app->resolver);
     inquirer_free(app->inquirer);
+    probe_stop(app->probe);
+    probe_free(app->probe);
     notifier_free(world->notifier);
     sweeper_free(app->sweeper);
     publication_free(app->status);

@@ -255,6 +255,19 @@ class Server:
         self.process.send_signal(how)
         self.process.wait(60)
 
+    @contextlib.contextmanager
+    def frozen(self):
+        """Connections stay open and new ones are taken by the kernel, but nothing is answered."""
+        own = self.process.pid
+        pids = [own, *map(int, pathlib.Path(f"/proc/{own}/task/{own}/children").read_text().split())]
+        try:
+            for pid in pids:
+                os.kill(pid, signal.SIGSTOP)
+            yield
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
+
 
 @pytest.fixture(scope="session")
 def server():
