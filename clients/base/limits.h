@@ -53,6 +53,9 @@
 /* Text that comes from tables and upstreams into reports, logs and messages. */
 #define LIMIT_REASON ((size_t)400)
 #define LIMIT_LOG_LINE ((size_t)8 * 1024)
+#define LIMIT_LOG_WAITING \
+    ((size_t)64 * 1024)          /* lines that standard error has not taken yet; more are dropped */
+#define LIMIT_LOG_FLUSH_MS 1000  /* for it to take them when the service stops */
 #define LIMIT_EVIDENCE_ITEMS 50u /* contexts, reviews, files named in one verdict's evidence */
 
 /* Telegram. It refuses a text of more than 4096 characters once its HTML is read, and of more than 32 KiB
