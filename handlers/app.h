@@ -20,7 +20,7 @@ struct app {
     struct store *store;
     struct plane *plane; /* for its budget alone */
     struct sweeper *sweeper;
-    struct probe *probe; /* for readiness */
+    struct probe *probe;       /* for readiness */
     struct inquirer *inquirer; /* of the next two alone */
     struct resolver *resolver;
     struct explainer *explainer;

@@ -42,9 +42,9 @@ void answer_text(struct request *request, int status, const char *content_type, 
 void answer_static(struct request *request, const char *content_type, const char *body, size_t len);
 
 /* answer_problem: RFC 9457. Type and title follow from the status; `detail` is formatted. answer_fields: with
- * an errors array of {"field","detail"}, taken; status 422 for a body, 400 for a query parameter. answer_error:
- * the problem of an `enum err` that came from below: NOT_FOUND 404, CONFLICT 409, INVALID 422, TIMEOUT and
- * UNAVAILABLE 503 with Retry-After, the rest 500 (whose detail is not shown but logged). */
+ * an errors array of {"field","detail"}, taken; status 422 for a body, 400 for a query parameter.
+ * answer_error: the problem of an `enum err` that came from below: NOT_FOUND 404, CONFLICT 409, INVALID 422,
+ * TIMEOUT and UNAVAILABLE 503 with Retry-After, the rest 500 (whose detail is not shown but logged). */
 void answer_problem(struct request *request, int status, const char *fmt, ...) ATTR_PRINTF(3, 4);
 void answer_fields(struct request *request, int status, const char *detail, json_t *errors_take);
 void answer_error(struct request *request, enum err err, const struct why *why);

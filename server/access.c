@@ -61,6 +61,12 @@ void access_head_add(struct access_head *head, const char *name, size_t name_len
     }
 }
 
+bool access_head_counts(const struct access_head *head)
+{
+    return head->host || head->origin || head->authorization || head->content_type || head->content_length ||
+           head->transfer_encoding || head->expect;
+}
+
 static struct refusal refuse(int status, const char *detail)
 {
     return (struct refusal){.status = status, .detail = detail};
@@ -77,7 +83,8 @@ struct refusal access_framing(const struct access_head *head, bool http_1_1)
 {
     int64_t length;
     if (head->odd)
-        return refuse_odd("a header's name is not a token, or its value holds a control character");
+        return refuse_odd(
+            "a header is folded, its name is not a token, or its value holds a control character");
     if (head->repeated)
         return refuse_odd("a header that may be there once is there twice");
     if (head->transfer_encoding && head->content_length)

@@ -31,6 +31,20 @@ enum { NEVER_PER_WORKER = 16384 };
 /* GnuTLS's own default still has TLS 1.0 and 1.1. */
 #define TLS_PRIORITIES "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
 
+/* 1.0 then refuses folds, NULs and bare LFs, those between chunks included; 0.9 only a request without Host.
+ */
+#if MHD_VERSION >= 0x01000000
+#define CLIENT_DISCIPLINE                         \
+    {                                             \
+        MHD_OPTION_CLIENT_DISCIPLINE_LVL, 1, NULL \
+    }
+#else
+#define CLIENT_DISCIPLINE                     \
+    {                                         \
+        MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL \
+    }
+#endif
+
 struct listener {
     struct request_world world;
     struct MHD_Daemon *daemon;
@@ -215,7 +229,7 @@ static struct MHD_Daemon *start_daemon(struct listener *listener, unsigned worke
         {MHD_OPTION_THREAD_POOL_SIZE, (intptr_t)workers, NULL},
         {MHD_OPTION_CONNECTION_LIMIT, (intptr_t)(NEVER_PER_WORKER * workers), NULL},
         {MHD_OPTION_CONNECTION_MEMORY_LIMIT, LIMIT_CONNECTION_MEMORY, NULL},
-        {MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL},
+        CLIENT_DISCIPLINE,
         {MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)on_connection, listener},
         {MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)on_completed, listener},
         {MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)on_target, listener},

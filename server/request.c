@@ -22,6 +22,7 @@ struct request *request_new(struct request_world *world, struct MHD_Connection *
     request->world = world;
     request->connection = connection;
     request->target = mem_dupn(target, strnlen(target, LIMIT_URI + 1));
+    request->target_end = target + strlen(target);
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     request->peer = info->socket_context;
@@ -199,6 +200,7 @@ static enum MHD_Result step_headers(struct request *request, const char *method,
     request->method = method;
     route_find(request->world->routes, method, request->target, &request->match);
     (void)MHD_get_connection_values_n(request->connection, MHD_HEADER_KIND, note_header, &head);
+    head.odd = head.odd || !header_is_plain(request->connection, method, request->target_end, version);
     struct refusal refusal = access_framing(&head, strcmp(version, MHD_HTTP_VERSION_1_1) == 0);
     if (refusal.status)
         return refuse_now(request, refusal);
@@ -328,10 +330,27 @@ static enum MHD_Result dispatch(struct request *request)
     return queue_answer(request);
 }
 
+/* Behind a body in chunks there may be more headers. None that counts for framing or access belongs there,
+ * and where one is folded or nameless the next reader may see another end of the request than we do. */
+static bool trailer_is_odd(struct request *request)
+{
+    struct access_head trailer = {.host = NULL};
+    (void)MHD_get_connection_values_n(request->connection, MHD_FOOTER_KIND, note_header, &trailer);
+    return trailer.odd || access_head_counts(&trailer) || trailer_has_folds(request->connection);
+}
+
 static enum MHD_Result step_end(struct request *request)
 {
     if (request->response || request->published || request->gone)
         return queue_answer(request); /* resumed */
+    if (trailer_is_odd(request)) {
+        answer_header(request, "Connection", "close");
+        return refuse_now(
+            request,
+            (struct refusal){.status = 400,
+                             .detail = "a trailer holds what only a header may hold, or is no header",
+                             .type = PROBLEM_ODD});
+    }
     if (request->refusal.status)
         return refuse_now(request, request->refusal);
     return dispatch(request);

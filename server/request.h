@@ -54,7 +54,8 @@ struct request {
     struct values values;     /* of a handler thread's */
     struct deferred *carrier; /* of a handler thread's: takes the answer along; NULL: who defers has it */
     struct peer *peer;
-    char *target; /* raw, cut just above LIMIT_URI */
+    char *target;           /* raw, cut just above LIMIT_URI */
+    const char *target_end; /* of the library's own, to compare with */
     const char *method;
     bool begun;
     struct route_match match;

@@ -48,6 +48,50 @@ void values_done(struct values *values)
     *values = (struct values){.n = 0};
 }
 
+/* Where the library's strings lie; they need not be in one object, so addresses are compared as numbers. */
+struct layout {
+    uintptr_t end; /* of what was seen so far */
+    bool folded,
+        spaced; /* a name is not where its line is; a line does not begin where the one before ended */
+};
+
+static uintptr_t address(const char *at)
+{
+    return (uintptr_t)at;
+}
+
+static enum MHD_Result check_line(void *arg, enum MHD_ValueKind kind, const char *name, size_t name_len,
+                                  const char *value, size_t value_len)
+{
+    struct layout *layout = arg;
+    (void)kind;
+    layout->folded = layout->folded || address(value) <= address(name) + name_len;
+    layout->spaced = layout->spaced || address(name) != layout->end + strlen("\r\n");
+    layout->end = address(value) + value_len;
+    return MHD_YES;
+}
+
+bool header_is_plain(struct MHD_Connection *connection, const char *method, const char *target_end,
+                     const char *version)
+{
+    if (MHD_VERSION >= 0x01000000)
+        return true;
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+    struct layout layout = {.end = address(version) + strlen(version)};
+    (void)MHD_get_connection_values_n(connection, MHD_HEADER_KIND, check_line, &layout);
+    return !layout.folded && !layout.spaced && address(version) == address(target_end) + strlen(" ") &&
+           address(method) + info->header_size == layout.end + strlen("\r\n\r\n");
+}
+
+bool trailer_has_folds(struct MHD_Connection *connection)
+{
+    struct layout layout = {.end = 0};
+    if (MHD_VERSION < 0x01000000)
+        (void)MHD_get_connection_values_n(connection, MHD_FOOTER_KIND, check_line, &layout);
+    return layout.folded;
+}
+
 /* Faults that one answer names; the target may hold a thousand parameters. */
 enum { FAULTS_MAX = 8 };
 

@@ -1,6 +1,8 @@
 #include "tests/support/http_client.h"
 
 #include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,6 +40,8 @@ struct http_client *http_open_bare(const char *address)
     struct http_client *client = mem_zero(1, sizeof *client);
     const struct timeval limit = {.tv_sec = GIVE_UP_S};
     client->fd = socket(info->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int on = 1; /* a small write behind another would wait for the peer's delayed acknowledgement */
+    (void)setsockopt(client->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     bool connected = client->fd >= 0 && connect(client->fd, info->ai_addr, info->ai_addrlen) == 0;
     freeaddrinfo(info);
     if (!connected) {
