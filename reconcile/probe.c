@@ -10,7 +10,7 @@
 
 /* Every so many looks at one row there is one at all tables and their columns. After a bad one, too: its
  * first tries come sooner. */
-enum { TABLES_EVERY = 10, RETRY_MS = 100 };
+enum { TABLES_EVERY = 10, RETRY_MS = 20 };
 
 struct probe {
     struct store *store;

@@ -367,6 +367,10 @@ class Service:
         self.address = eventually(address, "the service's address")
         return self
 
+    def become_ready(self):
+        """Readiness is looked at now and then: it comes a moment after the tables."""
+        eventually(lambda: self.call("GET", "/readyz").status == 200, "readiness")
+
     def end(self, how=signal.SIGTERM):
         self.process.send_signal(how)
         return self.process.wait(30)
@@ -434,4 +438,5 @@ def make_service(database, sandbox, tmp_path):
 def service(make_service):
     it = make_service().start()
     eventually(lambda: it.status()["last_run_ts"], "the first pass")
+    it.become_ready()
     return it

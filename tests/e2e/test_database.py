@@ -66,7 +66,7 @@ def test_a_restart_of_postgresql_between_passes_goes_unnoticed(database, sandbox
     database.close()
     database.server.stop(signal.SIGINT)
     database.server.start()
-    eventually(lambda: service.call("GET", "/readyz").status == 200, "readiness")
+    service.become_ready()
     assert outcomes(service.run()) == {1: "advanced", 2: "advanced"}
     moved_once(database, [1, 2])
 
@@ -75,7 +75,7 @@ def test_a_restart_of_postgresql_between_passes_goes_unnoticed(database, sandbox
 def test_probes_of_a_frozen_postgresql_keep_nobody_waiting(database, make_service):
     token = {"headers": {"Authorization": "Bearer sesame"}, "timeout": 10}  # five times as long as it may take
     service = make_service(ORCH_API_TOKEN="sesame").start()
-    eventually(lambda: service.call("GET", "/readyz").status == 200, "readiness")
+    service.become_ready()
     with database.server.frozen(), concurrent.futures.ThreadPoolExecutor(50) as pool:
         probes = [pool.submit(service.call, "GET", "/readyz", timeout=10) for _ in range(1000)]
         paths = ["/reconcile/runs", "/reconcile/config", "/reconcile/tasks", "/reconcile/tasks/1", "/reconcile/history"]
@@ -84,7 +84,7 @@ def test_probes_of_a_frozen_postgresql_keep_nobody_waiting(database, make_servic
         assert {probe.result().status for probe in probes} <= {200, 503}
         why = eventually(lambda: (answer := service.call("GET", "/readyz")).status == 503 and answer.json()["detail"], "the end of readiness")
         assert why.startswith("the database has not answered for ")
-    eventually(lambda: service.call("GET", "/readyz").status == 200, "readiness")
+    service.become_ready()
     assert eventually(lambda: service.call("GET", "/reconcile/runs", **token).status == 200, "an answer")
 
 
@@ -133,7 +133,7 @@ def test_the_service_starts_before_its_database(database, make_service, sandbox)
     eventually(lambda: service.status()["upstreams"]["database"]["ok"] is False)
     assert "late" in service.status()["upstreams"]["database"]["error"]
     database.script("CREATE DATABASE late")
-    eventually(lambda: service.call("GET", "/readyz").status == 200, "readiness")
+    service.become_ready()
     green(late, sandbox, 1)
     assert outcomes(service.run()) == {1: "advanced"}
     late.close()
