@@ -7,6 +7,7 @@ struct explainer;
 struct inquirer;
 struct pipeline;
 struct plane;
+struct probe;
 struct publication;
 struct resolver;
 struct settings;
@@ -19,6 +20,7 @@ struct app {
     struct store *store;
     struct plane *plane; /* for its budget alone */
     struct sweeper *sweeper;
+    struct probe *probe;       /* for readiness */
     struct inquirer *inquirer; /* of the next two alone */
     struct resolver *resolver;
     struct explainer *explainer;

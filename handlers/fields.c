@@ -135,7 +135,7 @@ void query_need(struct query *query, const char *name)
 bool query_done(struct query *query)
 {
     if (query->errors)
-        answer_fields(query->request, 400, "a query parameter makes no sense", query->errors);
+        answer_fields(query->request, 400, "invalid query parameters", query->errors);
     return !query->errors;
 }
 

@@ -41,16 +41,18 @@ void answer_text(struct request *request, int status, const char *content_type, 
 /* answer_static: a body that outlives the process's listener; not copied. */
 void answer_static(struct request *request, const char *content_type, const char *body, size_t len);
 
-/* answer_problem: RFC 9457. The title follows from the status; `detail` is formatted. answer_fields: with an
- * errors array of {"field","detail"}, taken; status 422 for a body, 400 for a query parameter. answer_error:
- * the problem of an `enum err` that came from below: NOT_FOUND 404, CONFLICT 409, INVALID 422, TIMEOUT and
- * UNAVAILABLE 503 with Retry-After, the rest 500 (whose detail is not shown but logged). */
+/* answer_problem: RFC 9457. Type and title follow from the status; `detail` is formatted. answer_fields: with
+ * an errors array of {"field","detail"}, taken; status 422 for a body, 400 for a query parameter.
+ * answer_error: the problem of an `enum err` that came from below: NOT_FOUND 404, CONFLICT 409, INVALID 422,
+ * TIMEOUT and UNAVAILABLE 503 with Retry-After, the rest 500 (whose detail is not shown but logged). */
 void answer_problem(struct request *request, int status, const char *fmt, ...) ATTR_PRINTF(3, 4);
 void answer_fields(struct request *request, int status, const char *detail, json_t *errors_take);
 void answer_error(struct request *request, enum err err, const struct why *why);
 
-/* problem_document: the body of a problem, for who answers a deferred request. Caller owns it. */
+/* problem_document: the body of a problem, for who answers a deferred request. problem_of_type: the same of a
+ * type that the status does not imply, "switched-off". Caller owns it. */
 json_t *problem_document(int status, const char *detail);
+json_t *problem_of_type(const char *type, int status, const char *detail);
 
 /* request_defer: suspends the connection; the handler must not touch the request any more. NULL when too many
  * wait already or the service is stopping (the request has then been answered 503). deferred_answer: from any

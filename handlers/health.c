@@ -1,8 +1,8 @@
 #include "clients/base/jsonx.h"
 #include "clients/base/text.h"
-#include "clients/store.h"
 #include "handlers/app.h"
 #include "handlers/handlers.h"
+#include "reconcile/probe.h"
 #include "reconcile/sweeper.h"
 
 static void answer_well(struct request *request)
@@ -24,7 +24,7 @@ void handle_healthz_get(struct request *request)
 void handle_readyz_get(struct request *request)
 {
     struct why why;
-    if (store_ready(request_app(request)->store, &why) == ERR_OK)
+    if (probe_read(request_app(request)->probe, &why) == ERR_OK)
         answer_well(request);
     else
         answer_problem(request, 503, "%s", why.text);

@@ -66,7 +66,7 @@ static json_t *found_document(const struct question *question, const struct reso
 
 static json_t *ambiguous_document(const struct resolution *resolution)
 {
-    json_t *body = problem_document(409, resolution->words), *candidates = json_array();
+    json_t *body = problem_of_type("ambiguous", 409, resolution->words), *candidates = json_array();
     for (size_t i = 0; i < resolution->n; i++) {
         json_t *candidate = json_object();
         put_candidate(candidate, &resolution->candidates[i]);

@@ -45,7 +45,7 @@ static bool body_read(struct request *request, struct run_body *ret)
 
 static void answer_held(struct request *request, const char *detail, const struct policy_hold *hold)
 {
-    json_t *problem = problem_document(409, detail);
+    json_t *problem = problem_of_type("switched-off", 409, detail);
     json_put(problem, "by", json_text(hold->by));
     json_put(problem, "reason", json_text(hold->reason));
     json_put(problem, "until", json_instant(hold->until_us));

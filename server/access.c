@@ -61,26 +61,38 @@ void access_head_add(struct access_head *head, const char *name, size_t name_len
     }
 }
 
-static struct refusal refuse(int status, const char *detail)
+bool access_head_counts(const struct access_head *head)
 {
-    return (struct refusal){status, detail};
+    return head->host || head->origin || head->authorization || head->content_type || head->content_length ||
+           head->transfer_encoding || head->expect;
 }
 
-static const struct refusal no_refusal = {0, NULL};
+static struct refusal refuse(int status, const char *detail)
+{
+    return (struct refusal){.status = status, .detail = detail};
+}
+
+static struct refusal refuse_odd(const char *detail)
+{
+    return (struct refusal){.status = 400, .detail = detail, .type = PROBLEM_ODD};
+}
+
+static const struct refusal no_refusal = {.status = 0};
 
 struct refusal access_framing(const struct access_head *head, bool http_1_1)
 {
     int64_t length;
     if (head->odd)
-        return refuse(400, "a header's name is not a token, or its value holds a control character");
+        return refuse_odd(
+            "a header is folded, its name is not a token, or its value holds a control character");
     if (head->repeated)
-        return refuse(400, "a header that may be there once is there twice");
+        return refuse_odd("a header that may be there once is there twice");
     if (head->transfer_encoding && head->content_length)
-        return refuse(400, "Content-Length and Transfer-Encoding exclude each other");
+        return refuse_odd("Content-Length and Transfer-Encoding exclude each other");
     if (head->transfer_encoding && (!http_1_1 || strcasecmp(head->transfer_encoding, "chunked") != 0))
-        return refuse(400, "the only Transfer-Encoding understood is chunked, in HTTP/1.1");
+        return refuse_odd("the only Transfer-Encoding understood is chunked, in HTTP/1.1");
     if (head->content_length && !parse_i64(head->content_length, 0, INT64_MAX, &length))
-        return refuse(400, "Content-Length is not a number");
+        return refuse_odd("Content-Length is not a number");
     if (head->content_length && length > (int64_t)LIMIT_REQUEST_BODY)
         return refuse(413, "the body is larger than 64 KiB");
     return no_refusal;

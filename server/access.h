@@ -2,9 +2,9 @@
  * differently.
  *
  * Pure: the listener collects the headers that decide into a `struct access_head`, the functions judge them.
- * libmicrohttpd lets both lengths, two lengths, two hosts and a space before the colon pass, even when
- * strict: behind a proxy that reads them otherwise, one request becomes two. So all of them are refused here,
- * before a byte of the body is read.
+ * libmicrohttpd before 1.0 lets both lengths, two lengths, two hosts and a space before the colon pass, even
+ * when strict: behind a proxy that reads them otherwise, one request becomes two. So all of them are refused
+ * here, before a byte of the body is read.
  */
 #ifndef RECONCILED_ACCESS_H
 #define RECONCILED_ACCESS_H
@@ -15,17 +15,25 @@
 struct access_head {
     const char *host, *origin, *authorization, *content_type, *content_length, *transfer_encoding, *expect;
     bool repeated; /* one of the above is there twice */
-    bool odd;      /* a header's name is no token, or a value holds a control character */
+    bool odd;      /* a name is no token, a value holds a control character, a line is no plain header */
 };
 
 /* access_head_add: notes one header; the value is borrowed. */
 void access_head_add(struct access_head *head, const char *name, size_t name_len, const char *value,
                      size_t value_len);
 
-/* Why a request is refused; status 0: it is not. `detail` is static. */
+/* access_head_counts: one of the headers that decide is there. */
+bool access_head_counts(const struct access_head *head);
+
+/* Types of problems that a status does not imply. */
+#define PROBLEM_ODD "odd-request"
+#define PROBLEM_PARAMETER "invalid-parameter"
+
+/* Why a request is refused; status 0: it is not. Its texts are static. */
 struct refusal {
     int status;
     const char *detail;
+    const char *type; /* of the problem; NULL: the status implies it */
 };
 
 /* access_framing: 400, 413 or none. After it the connection cannot be trusted and must be closed. */

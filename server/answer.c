@@ -84,16 +84,38 @@ void answer_published(struct request *request, struct publication *publication)
     request->status = 200;
 }
 
-/* The type is about:blank: the status says it all (RFC 9457 4.2.1), so the title is the status's own phrase.
- */
-json_t *problem_document(int status, const char *detail)
+/* The type of most problems with that status. */
+static const char *type_of(int status)
+{
+    static const struct {
+        int status;
+        const char *type;
+    } types[] = {
+        {400, "invalid-body"},        {401, "unauthorized"},       {403, "forbidden"},
+        {404, "not-found"},           {405, "method-not-allowed"}, {409, "conflict"},
+        {412, "precondition-failed"}, {413, "too-large"},          {414, "too-large"},
+        {415, "unsupported-media"},   {422, "invalid-body"},       {503, "unavailable"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(types); i++)
+        if (types[i].status == status)
+            return types[i].type;
+    return "internal";
+}
+
+json_t *problem_of_type(const char *type, int status, const char *detail)
 {
     json_t *problem = json_object();
-    json_put(problem, "type", json_text("about:blank"));
+    AUTO_FREE char *uri = mem_printf("/problems/%s", type);
+    json_put(problem, "type", json_text(uri));
     json_put(problem, "title", json_text(MHD_get_reason_phrase_for((unsigned)status)));
     json_put(problem, "status", json_integer(status));
     json_put(problem, "detail", json_text(detail));
     return problem;
+}
+
+json_t *problem_document(int status, const char *detail)
+{
+    return problem_of_type(type_of(status), status, detail);
 }
 
 void answer_problem(struct request *request, int status, const char *fmt, ...)
@@ -108,7 +130,7 @@ void answer_problem(struct request *request, int status, const char *fmt, ...)
 
 void answer_fields(struct request *request, int status, const char *detail, json_t *errors_take)
 {
-    json_t *problem = problem_document(status, detail);
+    json_t *problem = problem_of_type(status == 400 ? PROBLEM_PARAMETER : type_of(status), status, detail);
     json_put(problem, "errors", errors_take);
     answer_json(request, status, problem);
 }
@@ -162,5 +184,7 @@ void answer_refusal(struct request *request, struct refusal refusal)
         answer_header(request, "WWW-Authenticate", "Bearer realm=\"reconciled\"");
     if (refusal.status == 405)
         answer_header(request, "Allow", request->match.allow);
-    answer_problem(request, refusal.status, "%s", refusal.detail);
+    answer_json(request, refusal.status,
+                problem_of_type(refusal.type ? refusal.type : type_of(refusal.status), refusal.status,
+                                refusal.detail));
 }

@@ -31,6 +31,20 @@ enum { NEVER_PER_WORKER = 16384 };
 /* GnuTLS's own default still has TLS 1.0 and 1.1. */
 #define TLS_PRIORITIES "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
 
+/* 1.0 then refuses folds, NULs and bare LFs, those between chunks included; 0.9 only a request without Host.
+ */
+#if MHD_VERSION >= 0x01000000
+#define CLIENT_DISCIPLINE                         \
+    {                                             \
+        MHD_OPTION_CLIENT_DISCIPLINE_LVL, 1, NULL \
+    }
+#else
+#define CLIENT_DISCIPLINE                     \
+    {                                         \
+        MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL \
+    }
+#endif
+
 struct listener {
     struct request_world world;
     struct MHD_Daemon *daemon;
@@ -215,7 +229,7 @@ static struct MHD_Daemon *start_daemon(struct listener *listener, unsigned worke
         {MHD_OPTION_THREAD_POOL_SIZE, (intptr_t)workers, NULL},
         {MHD_OPTION_CONNECTION_LIMIT, (intptr_t)(NEVER_PER_WORKER * workers), NULL},
         {MHD_OPTION_CONNECTION_MEMORY_LIMIT, LIMIT_CONNECTION_MEMORY, NULL},
-        {MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL},
+        CLIENT_DISCIPLINE,
         {MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)on_connection, listener},
         {MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)on_completed, listener},
         {MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)on_target, listener},
@@ -235,14 +249,15 @@ enum err listener_start(const struct listener_options *options, struct listener 
     /* A pool of one is no pool to the library. */
     unsigned workers = options->workers ? options->workers : count_workers();
     unsigned connections = options->connections ? options->connections : count_connections(workers);
+    int64_t (*clock_ms)(void) = options->clock_ms ? options->clock_ms : clock_mono_ms;
     struct listener *listener = mem_zero(1, sizeof *listener);
     listener->world = (struct request_world){
         .app = options->app,
         .token = options->token,
         .routes = options->routes,
         .waiting_max = count_waiting(connections),
-        .deferrals = deferrals_new(),
-        .peers = peers_new(connections, options->clock_ms ? options->clock_ms : clock_mono_ms),
+        .deferrals = deferrals_new(clock_ms),
+        .peers = peers_new(connections, clock_ms),
     };
     describe(fd, listener->address, sizeof listener->address);
     err = offload_start(LIMIT_HANDLER_THREADS, LIMIT_WAITING_REQUESTS, &listener->world.offload, why);
@@ -273,6 +288,7 @@ const char *listener_address(const struct listener *listener)
 void listener_tick(struct listener *listener)
 {
     peers_reap(listener->world.peers);
+    deferrals_expire(listener->world.deferrals);
     deferrals_reap(listener->world.deferrals);
 }
 

@@ -38,7 +38,7 @@ ATTR_NODISCARD enum err listener_start(const struct listener_options *options, s
 /* listener_address: where it really listens, "127.0.0.1:8787" or "[::1]:8787". */
 const char *listener_address(const struct listener *listener);
 
-/* listener_tick: keeps the deadlines; to be called about once a second, by one thread. */
+/* listener_tick: keeps the deadlines; to be called every LIMIT_TICK_MS, by one thread. */
 void listener_tick(struct listener *listener);
 
 /* listener_drain: stops accepting, lets requests under way end for up to wait_ms. listener_stop: answers 503

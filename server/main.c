@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "clients/base/log.h"
 #include "reconcile/settings.h"
 #include "server/commands.h"
 #include "server/options.h"
@@ -22,6 +23,14 @@ static int help(void)
     return failed || fflush(stdout) != 0 ? EXIT_FAILED : EXIT_DONE;
 }
 
+static int serve_with_log(const struct setup *setup)
+{
+    log_start();
+    int status = serve(setup);
+    log_stop();
+    return status;
+}
+
 static int run_command(const struct options *options)
 {
     json_t *problems = json_array();
@@ -30,7 +39,7 @@ static int run_command(const struct options *options)
     if (setup_load(&setup, problems, problems) != ERR_OK)
         print_problems(problems);
     else if (options->command == COMMAND_SERVE)
-        status = serve(&setup);
+        status = serve_with_log(&setup);
     else if (options->command == COMMAND_RUN)
         status = run_once(&setup, &options->run);
     else if (options->command == COMMAND_HEALTH)

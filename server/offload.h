@@ -1,7 +1,8 @@
 /* offload.h - a few threads for handlers that touch the database.
  *
  * A listener thread serves many connections; one that waited for a database would make GET /reconcile/status
- * wait with it, which the contract forbids. So such handlers run here, with their connection suspended.
+ * wait with it, which the contract forbids. So such handlers run here, with their connection suspended. How
+ * long a client waits for one of them is bounded elsewhere (deferrals_expire).
  */
 #ifndef RECONCILED_OFFLOAD_H
 #define RECONCILED_OFFLOAD_H

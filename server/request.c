@@ -13,6 +13,7 @@
 #include "server/offload.h"
 #include "server/peers.h"
 #include "server/publication.h"
+#include "server/values.h"
 
 struct request *request_new(struct request_world *world, struct MHD_Connection *connection,
                             const char *target)
@@ -21,6 +22,7 @@ struct request *request_new(struct request_world *world, struct MHD_Connection *
     request->world = world;
     request->connection = connection;
     request->target = mem_dupn(target, strnlen(target, LIMIT_URI + 1));
+    request->target_end = target + strlen(target);
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     request->peer = info->socket_context;
@@ -34,6 +36,8 @@ void request_free(struct request *request)
         MHD_destroy_response(request->response);
     for (size_t i = 0; i < request->n_headers; i++)
         free(request->headers[i].value);
+    values_done(&request->values);
+    json_decref(request->query_faults);
     json_decref(request->json);
     free(request->body);
     free(request->target);
@@ -54,11 +58,15 @@ const char *request_param(const struct request *request)
 
 const char *request_query(const struct request *request, const char *name)
 {
+    if (!request->connection)
+        return values_get(&request->values, VALUE_QUERY, name);
     return MHD_lookup_connection_value(request->connection, MHD_GET_ARGUMENT_KIND, name);
 }
 
 const char *request_header(const struct request *request, const char *name)
 {
+    if (!request->connection)
+        return values_get(&request->values, VALUE_HEADER, name);
     return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
 }
 
@@ -109,7 +117,12 @@ static enum MHD_Result queue_answer(struct request *request)
 
 static enum MHD_Result refuse_now(struct request *request, struct refusal refusal)
 {
-    answer_refusal(request, refusal);
+    if (request->query_faults) {
+        answer_fields(request, refusal.status, refusal.detail, request->query_faults);
+        request->query_faults = NULL;
+    } else {
+        answer_refusal(request, refusal);
+    }
     return queue_answer(request);
 }
 
@@ -161,13 +174,16 @@ static struct refusal judge(struct request *request, const struct access_head *h
     if (refusal.status)
         return refusal;
     if (strlen(request->target) > LIMIT_URI)
-        return (struct refusal){414, "the request target is longer than 4096 bytes"};
+        return (struct refusal){.status = 414, .detail = "the request target is longer than 4096 bytes"};
     if (!match->path_known)
-        return (struct refusal){404, "there is nothing at this path"};
+        return (struct refusal){.status = 404, .detail = "there is nothing at this path"};
     if (!match->route)
-        return (struct refusal){405, "the method is not one that this path has"};
+        return (struct refusal){.status = 405, .detail = "the method is not one that this path has"};
     if (strstr(request->target, "%00"))
-        return (struct refusal){400, "the query holds a NUL"};
+        return (struct refusal){.status = 400, .detail = "the query holds a NUL", .type = PROBLEM_PARAMETER};
+    request->query_faults = query_faults(request->connection, match->route->query);
+    if (request->query_faults)
+        return (struct refusal){.status = 400, .detail = "invalid query parameters"};
     size_t len;
     if (access_has_body(head, &len) && (match->route->flags & ROUTE_BODY)) {
         refusal = access_media(head);
@@ -184,6 +200,7 @@ static enum MHD_Result step_headers(struct request *request, const char *method,
     request->method = method;
     route_find(request->world->routes, method, request->target, &request->match);
     (void)MHD_get_connection_values_n(request->connection, MHD_HEADER_KIND, note_header, &head);
+    head.odd = head.odd || !header_is_plain(request->connection, method, request->target_end, version);
     struct refusal refusal = access_framing(&head, strcmp(version, MHD_HTTP_VERSION_1_1) == 0);
     if (refusal.status)
         return refuse_now(request, refusal);
@@ -215,7 +232,7 @@ static enum MHD_Result step_body(struct request *request, const char *data, size
     }
     request->discarded += len;
     if (!request->refusal.status && request->body_len + request->discarded > LIMIT_REQUEST_BODY)
-        request->refusal = (struct refusal){413, "the body is larger than 64 KiB"};
+        request->refusal = (struct refusal){.status = 413, .detail = "the body is larger than 64 KiB"};
     return request->discarded <= LIMIT_REQUEST_DRAIN ? MHD_YES : MHD_NO;
 }
 
@@ -238,8 +255,11 @@ static bool parse_body(struct request *request)
     return !request->response;
 }
 
+/* The body is parsed this late so that those who wait hold no parsed one. */
 static void run_handler(struct request *request)
 {
+    if (!parse_body(request))
+        return;
     request->match.route->handler(request);
     if (!request->handed_over && !request->response && !request->published) {
         log_error("a handler gave no answer", LOG_S("path", request->match.route->path));
@@ -247,31 +267,62 @@ static void run_handler(struct request *request)
     }
 }
 
-static void run_offloaded(void *arg, bool cancelled)
+/* ---- handler threads ---- */
+
+static struct request *detach(struct request *request, struct deferred *carrier)
 {
-    struct request *request = arg;
+    struct request *job = mem_zero(1, sizeof *job);
+    *job = (struct request){.world = request->world,
+                            .carrier = carrier,
+                            .target = mem_dup(request->target),
+                            .method = request->match.route->method,
+                            .match = request->match,
+                            .body = request->body,
+                            .body_len = request->body_len};
+    request->body = NULL;
+    values_copy(request->connection, &job->values);
+    return job;
+}
+
+static void job_end(struct request *job)
+{
+    if (job->carrier)
+        deferred_carry(job->carrier, job);
+    request_free(job);
+}
+
+/* A read whose client was refused meanwhile is of no use to anybody; a change, once begun, is answered by how
+ * it ended. */
+static void job_run(void *arg, bool cancelled)
+{
+    struct request *job = arg;
     if (cancelled)
-        answer_problem(request, 503, "the service is stopping");
-    else
-        run_handler(request);
+        request_refuse_waiting(job, "the service is stopping");
+    else if (deferred_begin(job->carrier, (job->match.route->flags & ROUTE_BODY) != 0))
+        run_handler(job);
+    job_end(job);
+}
+
+static enum MHD_Result offload(struct request *request)
+{
+    struct deferred *carrier = deferred_new(request, true);
+    if (!carrier)
+        return queue_answer(request);
+    struct request *job = detach(request, carrier);
+    if (!offload_submit(request->world->offload, job_run, job)) {
+        request_refuse_waiting(job, "too many requests wait already");
+        job_end(job);
+    }
     request_release(request);
+    return MHD_YES;
 }
 
 static enum MHD_Result dispatch(struct request *request)
 {
     peer_enter(request->world->peers, request->peer, PEER_WORKING);
     atomic_store(&request->holds, 1);
-    if (request->match.route->flags & ROUTE_OFFLOAD) {
-        if (!request_suspend(request)) {
-            request_refuse_waiting(request, "too many requests wait already");
-            return queue_answer(request);
-        }
-        if (!offload_submit(request->world->offload, run_offloaded, request)) {
-            request_refuse_waiting(request, "the service is stopping");
-            request_release(request);
-        }
-        return MHD_YES;
-    }
+    if (request->match.route->flags & ROUTE_OFFLOAD)
+        return offload(request);
     run_handler(request);
     if (request->suspended) {
         request_release(request);
@@ -280,14 +331,29 @@ static enum MHD_Result dispatch(struct request *request)
     return queue_answer(request);
 }
 
+/* Behind a body in chunks there may be more headers. None that counts for framing or access belongs there,
+ * and where one is folded or nameless the next reader may see another end of the request than we do. */
+static bool trailer_is_odd(struct request *request)
+{
+    struct access_head trailer = {.host = NULL};
+    (void)MHD_get_connection_values_n(request->connection, MHD_FOOTER_KIND, note_header, &trailer);
+    return trailer.odd || access_head_counts(&trailer) || trailer_has_folds(request->connection);
+}
+
 static enum MHD_Result step_end(struct request *request)
 {
     if (request->response || request->published || request->gone)
         return queue_answer(request); /* resumed */
+    if (trailer_is_odd(request)) {
+        answer_header(request, "Connection", "close");
+        return refuse_now(
+            request,
+            (struct refusal){.status = 400,
+                             .detail = "a trailer holds what only a header may hold, or is no header",
+                             .type = PROBLEM_ODD});
+    }
     if (request->refusal.status)
         return refuse_now(request, request->refusal);
-    if (!parse_body(request))
-        return queue_answer(request);
     return dispatch(request);
 }
 

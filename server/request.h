@@ -25,6 +25,7 @@
 #include "server/access.h"
 #include "server/defer.h"
 #include "server/routes.h"
+#include "server/values.h"
 
 struct app;
 struct deferred;
@@ -44,16 +45,22 @@ struct request_world {
     atomic_uint waiting; /* suspended requests */
 };
 
+/* A request as the library knows it; or, `connection` NULL, what of it a handler thread works on: that may go
+ * on when the library's request has been answered without it, so it shares nothing with it. */
 #define REQUEST_HEADERS_MAX 4
 struct request {
     struct request_world *world;
     struct MHD_Connection *connection;
+    struct values values;     /* of a handler thread's */
+    struct deferred *carrier; /* of a handler thread's: takes the answer along; NULL: who defers has it */
     struct peer *peer;
-    char *target; /* raw, cut just above LIMIT_URI */
+    char *target;           /* raw, cut just above LIMIT_URI */
+    const char *target_end; /* of the library's own, to compare with */
     const char *method;
     bool begun;
     struct route_match match;
     struct refusal refusal;
+    struct json_t *query_faults; /* what is wrong with the parameters, for that refusal; NULL: nothing */
 
     char *body;
     size_t body_len, body_size, discarded;

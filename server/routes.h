@@ -20,6 +20,7 @@ struct route {
     const char *method, *path; /* "/reconcile/runs/{id}" */
     handler_fn *handler;
     unsigned flags;
+    const char *const *query; /* the parameters it takes, NULL-terminated; NULL: none. Any other is 400 */
 };
 
 /* routes_table: the endpoints of the contract, ended by a row without a path. */

@@ -14,6 +14,7 @@
 #include "reconcile/hook_watch.h"
 #include "reconcile/inquiry.h"
 #include "reconcile/notifier.h"
+#include "reconcile/probe.h"
 #include "reconcile/resolver.h"
 #include "reconcile/settings.h"
 #include "reconcile/sweeper.h"
@@ -22,9 +23,6 @@
 #include "server/notify.h"
 #include "server/options.h"
 #include "server/routes.h"
-
-/* How often deadlines of peers are looked at. */
-enum { TICK_S = 1 };
 
 static void publish_status(void *arg, const json_t *status)
 {
@@ -51,7 +49,7 @@ static void unblock_signals(const sigset_t *set)
  * it. */
 static void wait_for_stop(const sigset_t *set, struct listener *listener, struct sweeper *sweeper)
 {
-    const struct timespec tick = {.tv_sec = TICK_S};
+    const struct timespec tick = {.tv_nsec = LIMIT_TICK_MS * 1000000L};
     while (sigtimedwait(set, NULL, &tick) < 0) {
         struct why why;
         listener_tick(listener);
@@ -101,6 +99,7 @@ static void stop(const sigset_t *set, struct listener *listener, const struct ap
     notify_send("STOPPING=1");
     unblock_signals(set);
     threads_stop(app, world, watch);
+    probe_stop(app->probe);
     listener_drain(listener, LIMIT_STOP_MS);
     store_interrupt(app->store);
     listener_stop(listener);
@@ -155,6 +154,13 @@ static int serve_with(const struct setup *setup, struct services *services, stru
     return EXIT_DONE;
 }
 
+static enum err probe_open(const struct settings *settings, struct probe **ret, struct why *why)
+{
+    struct store *store = NULL;
+    enum err err = store_open(settings->database_url, settings->database_schema, &store, why);
+    return err ? err : probe_start(store, NULL, ret, why);
+}
+
 /* What answers requests, beside the listener; app_close: whatever there is of it. */
 static enum err app_open(const struct setup *setup, struct services *services, struct app *ret,
                          struct why *why)
@@ -168,8 +174,9 @@ static enum err app_open(const struct setup *setup, struct services *services, s
     ret->sweeper = sweeper_new(world, publish_status, ret->status);
     if (world->telegram)
         world->notifier = notifier_new(world, sweeper_status(ret->sweeper));
-    enum err err =
-        inquirer_start(world->fetch, setup->settings->upstream_timeout_s * 1000, &ret->inquirer, why);
+    enum err err = probe_open(setup->settings, &ret->probe, why);
+    if (!err)
+        err = inquirer_start(world->fetch, setup->settings->upstream_timeout_s * 1000, &ret->inquirer, why);
     if (err)
         return err;
     ret->resolver = resolver_new(setup->settings, setup->pipeline, world->store, world->gitea, ret->inquirer);
@@ -184,6 +191,8 @@ static void app_close(struct app *app, struct pass_world *world)
     explainer_free(app->explainer);
     resolver_free(app->resolver);
     inquirer_free(app->inquirer);
+    probe_stop(app->probe);
+    probe_free(app->probe);
     notifier_free(world->notifier);
     sweeper_free(app->sweeper);
     publication_free(app->status);

@@ -21,11 +21,15 @@
 #define LIMIT_HANDLER_THREADS 3u /* threads for handlers that touch the database */
 #define LIMIT_CONNECTION_MEMORY ((size_t)16 * 1024) /* request line, headers and answer headers together */
 #define LIMIT_REQUEST_DRAIN ((size_t)1024 * 1024)   /* of a body that is read only to be thrown away */
-#define LIMIT_READ_MS 10000  /* from the first line of a request to the end of its body */
-#define LIMIT_IDLE_MS 60000  /* between two requests of one connection */
-#define LIMIT_SEND_MS 60000  /* for a peer to take a whole answer */
-#define LIMIT_HEALTH_MS 5000 /* for us to answer our own health check */
-#define LIMIT_STOP_MS 5000   /* for requests under way when the service stops */
+#define LIMIT_READ_MS 10000       /* from the first line of a request to the end of its body */
+#define LIMIT_IDLE_MS 60000       /* between two requests of one connection */
+#define LIMIT_SEND_MS 60000       /* for a peer to take a whole answer */
+#define LIMIT_ANSWER_MS 1500      /* for a handler thread, from a whole request to its answer; then 503 */
+#define LIMIT_TICK_MS 250         /* between two looks at deadlines, those above included */
+#define LIMIT_PROBE_EVERY_MS 1000 /* between two looks at whether the database is ready */
+#define LIMIT_PROBE_STALE_MS 2000 /* what was seen longer ago does not count */
+#define LIMIT_HEALTH_MS 5000      /* for us to answer our own health check */
+#define LIMIT_STOP_MS 5000        /* for requests under way when the service stops */
 
 /* Answers of upstreams, once they are unpacked. A commit's message, a comment, a description may be long; a
  * page is one of 50 rows of Gitea's, of 100 of Plane's. A file comes in base64 with its whole content. */
@@ -94,6 +98,9 @@
 /* Text that comes from tables and upstreams into reports, logs and messages. */
 #define LIMIT_REASON ((size_t)400)
 #define LIMIT_LOG_LINE ((size_t)8 * 1024)
+#define LIMIT_LOG_WAITING \
+    ((size_t)64 * 1024)          /* lines that standard error has not taken yet; more are dropped */
+#define LIMIT_LOG_FLUSH_MS 1000  /* for it to take them when the service stops */
 #define LIMIT_EVIDENCE_ITEMS 50u /* contexts, reviews, files named in one verdict's evidence */
 
 /* Telegram. It refuses a text of more than 4096 characters once its HTML is read, and of more than 32 KiB

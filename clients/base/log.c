@@ -1,6 +1,10 @@
 #include "clients/base/log.h"
 
 #include <assert.h>
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -11,7 +15,9 @@
 
 #include "clients/base/err.h"
 #include "clients/base/limits.h"
+#include "clients/base/metric.h"
 #include "clients/base/text.h"
+#include "clients/base/wait.h"
 
 static const char *const level_names[] = {
     [LOG_LEVEL_ERROR] = "error",
@@ -197,27 +203,162 @@ static void line_end(struct line *line, bool json)
     line->text[line->len++] = '\n';
 }
 
-void log_write(enum log_level level, const char *message, const struct log_field *fields)
+static void line_make(struct line *line, enum log_level level, const char *message,
+                      const struct log_field *fields)
 {
-    if ((int)level > threshold)
-        return;
     bool json = line_format == LOG_JSON;
-    struct line line;
-    line.len = 0;
+    line->len = 0;
     if (is_journal(line_fd))
-        line_printf(&line, "<%d>", journal_priorities[level]);
+        line_printf(line, "<%d>", journal_priorities[level]);
     char now[INSTANT_TEXT_SIZE];
     instant_format(clock_wall_us() / 1000 * 1000, now);
-    line_str(&line, json ? "{\"ts\":\"" : "ts=");
-    line_str(&line, now);
-    line_str(&line, json ? "\",\"level\":\"" : " level=");
-    line_str(&line, log_level_name(level));
-    line_str(&line, json ? "\"" : "");
-    line_field(&line, &(struct log_field)LOG_S("msg", message), json);
-    line_field(&line, &(struct log_field)LOG_S("pass", pass_id), json);
+    line_str(line, json ? "{\"ts\":\"" : "ts=");
+    line_str(line, now);
+    line_str(line, json ? "\",\"level\":\"" : " level=");
+    line_str(line, log_level_name(level));
+    line_str(line, json ? "\"" : "");
+    line_field(line, &(struct log_field)LOG_S("msg", message), json);
+    line_field(line, &(struct log_field)LOG_S("pass", pass_id), json);
     for (const struct log_field *field = fields; field->key; field++)
-        line_field(&line, field, json);
-    line_end(&line, json);
-    /* Nowhere is left to say that the log cannot be written. */
-    (void)!write(line_fd, line.text, line.len);
+        line_field(line, field, json);
+    line_end(line, json);
+}
+
+/* Lines on their way to standard error. Each ends with its only newline, so they need no other mark. */
+static struct {
+    pthread_mutex_t lock; /* guards all that follows; not held over any write */
+    pthread_cond_t changed;
+    pthread_t thread;
+    bool running, stopping, ended; /* ended: the thread will touch nothing any more */
+    size_t first, len;
+    int64_t dropped; /* since the last line that says so; while there are any, more are */
+    char ring[LIMIT_LOG_WAITING];
+} waiting = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+/* A line of ours is one write(2), so that those of other processes do not get into it. Standard error may
+ * have been made non-blocking by another process that shares it. */
+static void write_line(const char *text, size_t len)
+{
+    while (len > 0) {
+        ssize_t n = write(line_fd, text, len);
+        if (n >= 0) {
+            text += n;
+            len -= (size_t)n;
+        } else if (errno == EAGAIN) {
+            struct pollfd fd = {.fd = line_fd, .events = POLLOUT};
+            (void)poll(&fd, 1, -1);
+        } else if (errno != EINTR) {
+            return; /* nowhere is left to say that the log cannot be written */
+        }
+    }
+}
+
+static void waiting_put(const struct line *line)
+{
+    size_t end = (waiting.first + waiting.len) % sizeof waiting.ring;
+    size_t before = sizeof waiting.ring - end;
+    size_t part = line->len < before ? line->len : before;
+    memcpy(waiting.ring + end, line->text, part);
+    memcpy(waiting.ring, line->text + part, line->len - part);
+    waiting.len += line->len;
+}
+
+static size_t waiting_take(char ret[LIMIT_LOG_LINE])
+{
+    size_t len = 0;
+    do {
+        ret[len] = waiting.ring[waiting.first];
+        waiting.first = (waiting.first + 1) % sizeof waiting.ring;
+        waiting.len--;
+    } while (ret[len++] != '\n');
+    if (waiting.len == 0)
+        waiting.first = 0; /* the rest of the ring stays untouched memory */
+    return len;
+}
+
+static void *write_lines(void *arg)
+{
+    char text[LIMIT_LOG_LINE];
+    (void)arg;
+    pthread_mutex_lock(&waiting.lock);
+    for (;;) {
+        while (waiting.len == 0 && !waiting.stopping)
+            pthread_cond_wait(&waiting.changed, &waiting.lock);
+        if (waiting.len == 0)
+            break;
+        size_t len = waiting_take(text);
+        pthread_mutex_unlock(&waiting.lock);
+        write_line(text, len);
+        pthread_mutex_lock(&waiting.lock);
+        if (waiting.len == 0 && waiting.dropped > 0) {
+            const struct log_field fields[] = {LOG_I("lines", waiting.dropped), {.key = NULL}};
+            struct line line;
+            line_make(&line, LOG_LEVEL_WARN, "log lines were dropped: standard error took no more", fields);
+            waiting_put(&line);
+            waiting.dropped = 0;
+        }
+    }
+    waiting.ended = true;
+    pthread_cond_broadcast(&waiting.changed);
+    pthread_mutex_unlock(&waiting.lock);
+    return NULL;
+}
+
+void log_start(void)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_mutex_lock(&waiting.lock);
+    if (!waiting.running) {
+        cond_init(&waiting.changed);
+        waiting.stopping = waiting.ended = false;
+        (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+        waiting.running = pthread_create(&waiting.thread, NULL, write_lines, NULL) == 0;
+        (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+        if (waiting.running)
+            pthread_setname_np(waiting.thread, "log");
+    }
+    pthread_mutex_unlock(&waiting.lock);
+}
+
+void log_stop(void)
+{
+    int64_t until_ms = clock_mono_ms() + LIMIT_LOG_FLUSH_MS;
+    pthread_mutex_lock(&waiting.lock);
+    if (waiting.running) {
+        waiting.stopping = true;
+        pthread_cond_broadcast(&waiting.changed);
+        while (!waiting.ended && clock_mono_ms() < until_ms)
+            (void)cond_wait_until(&waiting.changed, &waiting.lock, until_ms);
+    }
+    bool ended = waiting.running && waiting.ended;
+    if (ended)
+        waiting.running = false;
+    pthread_mutex_unlock(&waiting.lock);
+    if (!ended)
+        return; /* the end of the process ends the thread, too */
+    pthread_join(waiting.thread, NULL);
+    pthread_cond_destroy(&waiting.changed);
+}
+
+void log_write(enum log_level level, const char *message, const struct log_field *fields)
+{
+    struct line line;
+    if ((int)level > threshold)
+        return;
+    line_make(&line, level, message, fields);
+    pthread_mutex_lock(&waiting.lock);
+    bool direct = !waiting.running || waiting.ended;
+    bool drop = !direct && (waiting.dropped > 0 || line.len > sizeof waiting.ring - waiting.len);
+    if (drop) {
+        waiting.dropped++;
+    } else if (!direct) {
+        waiting_put(&line);
+        pthread_cond_signal(&waiting.changed);
+    }
+    pthread_mutex_unlock(&waiting.lock);
+    if (direct)
+        write_line(line.text, line.len);
+    if (drop)
+        metric_count(METRIC_LOG_LINES_DROPPED, NULL, NULL);
 }

@@ -3,7 +3,10 @@
  * An event is a level, a short constant message and typed fields. Each line is one write(2), escaped, cut at
  * LIMIT_LOG_LINE. When they go to journald itself (JOURNAL_STREAM names the very descriptor) lines start with
  * their priority, "<6>".
- * Never hand a secret to a field: nothing here scrubs. Thread-safe.
+ *
+ * Between log_start and log_stop no caller ever waits for standard error: a thread writes. What finds no room
+ * is dropped and counted, and one line says how many once standard error has taken what came before. Never
+ * hand a secret to a field: nothing here scrubs. Thread-safe.
  */
 #ifndef RECONCILED_BASE_LOG_H
 #define RECONCILED_BASE_LOG_H
@@ -44,6 +47,11 @@ void log_set_level(enum log_level level);
 
 /* log_set_fd: where lines go, for tests; the default is 2. */
 void log_set_fd(int fd);
+
+/* log_start: lines are written by a thread of their own from now on, where one can be made. log_stop: waits
+ * up to LIMIT_LOG_FLUSH_MS until all are written, and ends the thread if they are. */
+void log_start(void);
+void log_stop(void);
 
 /* log_set_pass: the pass that the calling thread works for: its id goes with every line that the thread
  * writes from now on, whoever writes it. NULL: none any more. Borrowed. */

@@ -29,6 +29,7 @@ enum metric {
     METRIC_HELD_TASKS,
     METRIC_HTTP_REQUESTS, /* [route, class] */
     METRIC_LAST_PASS,     /* [us] */
+    METRIC_LOG_LINES_DROPPED,
     METRIC_MISSED_EVENTS, /* [source, event] */
     METRIC_OBSERVING,
     METRIC_OUTBOX_DEPTH,

@@ -255,6 +255,19 @@ class Server:
         self.process.send_signal(how)
         self.process.wait(60)
 
+    @contextlib.contextmanager
+    def frozen(self):
+        """Connections stay open and new ones are taken by the kernel, but nothing is answered."""
+        own = self.process.pid
+        pids = [own, *map(int, pathlib.Path(f"/proc/{own}/task/{own}/children").read_text().split())]
+        try:
+            for pid in pids:
+                os.kill(pid, signal.SIGSTOP)
+            yield
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
+
 
 @pytest.fixture(scope="session")
 def server():
@@ -360,6 +373,10 @@ class Service:
         self.address = eventually(address, "the service's address")
         return self
 
+    def become_ready(self):
+        """Readiness is looked at now and then: it comes a moment after the tables."""
+        eventually(lambda: self.call("GET", "/readyz").status == 200, "readiness")
+
     def end(self, how=signal.SIGTERM):
         self.process.send_signal(how)
         return self.process.wait(30)
@@ -427,4 +444,5 @@ def make_service(database, sandbox, tmp_path):
 def service(make_service):
     it = make_service().start()
     eventually(lambda: it.status()["last_run_ts"], "the first pass")
+    it.become_ready()
     return it

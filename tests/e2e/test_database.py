@@ -45,7 +45,8 @@ def test_an_outage_of_postgresql_is_told_and_healed_from(database, sandbox, serv
     try:
         answer = service.call("POST", "/reconcile/run", {"side": "gate"})
         assert answer.status == 503 and answer.headers["retry-after"]
-        for method, path, body in (("GET", "/readyz", None), ("GET", "/reconcile/config", None), ("GET", "/reconcile/runs", None),
+        eventually(lambda: service.call("GET", "/readyz").status == 503, "the end of readiness")
+        for method, path, body in (("GET", "/reconcile/config", None), ("GET", "/reconcile/runs", None),
                                    ("PUT", "/reconcile/config", {"enabled": False}), ("POST", "/reconcile/run", {"dry_run": True})):
             assert service.call(method, path, body).status == 503, path
         assert service.call("GET", "/healthz").status == 200
@@ -66,9 +67,26 @@ def test_a_restart_of_postgresql_between_passes_goes_unnoticed(database, sandbox
     database.close()
     database.server.stop(signal.SIGINT)
     database.server.start()
-    assert service.call("GET", "/readyz").status == 200
+    service.become_ready()
     assert outcomes(service.run()) == {1: "advanced", 2: "advanced"}
     moved_once(database, [1, 2])
+
+
+@on_postgresql
+def test_probes_of_a_frozen_postgresql_keep_nobody_waiting(database, make_service):
+    token = {"headers": {"Authorization": "Bearer sesame"}, "timeout": 10}  # five times as long as it may take
+    service = make_service(ORCH_API_TOKEN="sesame").start()
+    service.become_ready()
+    with database.server.frozen(), concurrent.futures.ThreadPoolExecutor(50) as pool:
+        probes = [pool.submit(service.call, "GET", "/readyz", timeout=10) for _ in range(1000)]
+        paths = ["/reconcile/runs", "/reconcile/config", "/reconcile/tasks", "/reconcile/tasks/1", "/reconcile/history"]
+        for answer in concurrent.futures.ThreadPoolExecutor(20).map(lambda path: service.call("GET", path, **token), paths * 4):
+            assert answer.status == 200 or (answer.status == 503 and answer.headers["retry-after"])
+        assert {probe.result().status for probe in probes} <= {200, 503}
+        why = eventually(lambda: (answer := service.call("GET", "/readyz")).status == 503 and answer.json()["detail"], "the end of readiness")
+        assert why.startswith("the database has not answered for ")
+    service.become_ready()
+    assert eventually(lambda: service.call("GET", "/reconcile/runs", **token).status == 200, "an answer")
 
 
 @on_postgresql
@@ -116,7 +134,7 @@ def test_the_service_starts_before_its_database(database, make_service, sandbox)
     eventually(lambda: service.status()["upstreams"]["database"]["ok"] is False)
     assert "late" in service.status()["upstreams"]["database"]["error"]
     database.script("CREATE DATABASE late")
-    eventually(lambda: service.call("GET", "/readyz").status == 200, "readiness")
+    service.become_ready()
     green(late, sandbox, 1)
     assert outcomes(service.run()) == {1: "advanced"}
     late.close()

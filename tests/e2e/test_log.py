@@ -1,11 +1,17 @@
 """Log lines: one an event, each whole in its format, each line of a pass with its id, and no secret in them or in any answer."""
+import contextlib
+import fcntl
 import json
+import os
 import re
+import select
+import socket
+import subprocess
 
 import pytest
 import yaml
 
-from conftest import ROOT, SQLite, eventually, outcomes, seed
+from conftest import DEADLINE_S, RECONCILED, ROOT, SQLite, die_with_the_tests, eventually, outcomes, seed
 
 PAIR = re.compile(r'([a-z_]+)=("(?:[^"\\]|\\.)*"|[^\s"=\\]+)(?: |$)')
 
@@ -53,6 +59,67 @@ def test_every_line_of_a_pass_names_it(database, sandbox, make_service):
                              "the database refused to move a task"]
     outside = {line["msg"] for line in logged(service) if "pass" not in line}
     assert outside <= {"listening", "listener", "request", "microhttpd", "webhooks were not looked at"}, outside
+
+
+# ---- a log that is not read ----
+
+
+def start_unread(service):
+    """Starts it with a small pipe for its log; the end to read from."""
+    ours, theirs = os.pipe()
+    fcntl.fcntl(theirs, fcntl.F_SETPIPE_SZ, 4096)
+    service.log.touch()
+    service.process = subprocess.Popen([RECONCILED, "serve"], env=service.environment, stderr=theirs, preexec_fn=die_with_the_tests)
+    os.close(theirs)
+    service.address = service.environment["ORCH_HTTP_LISTEN"]
+    return ours
+
+
+def free_address():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{free.getsockname()[1]}"
+
+
+def answers(service):
+    with contextlib.suppress(OSError):
+        return service.status()["last_run_ts"]
+
+
+def fill(service):
+    """More lines than the pipe and what waits for it hold."""
+    for _ in range(1500):
+        assert service.call("GET", "/healthz", timeout=10).status == 200
+
+
+def read_until(pipe, pattern):
+    text = b""
+    while not re.search(pattern, text):
+        assert select.select([pipe], [], [], DEADLINE_S)[0], text[-500:]
+        part = os.read(pipe, 65536)
+        assert part, text[-500:]
+        text += part
+    return text.decode()
+
+
+def test_a_log_that_is_not_read_stops_neither_passes_nor_changes_nor_the_end(database, sandbox, make_service):
+    service = make_service(ORCH_LOG_LEVEL="debug", ORCH_HTTP_LISTEN=free_address())
+    pipe = start_unread(service)
+    eventually(lambda: answers(service), "the first pass")
+    fill(service)
+    seed(database, {"id": 1, "stage": "development"})
+    sandbox.world({"full_name": "acme/app", "branches": [branch("b1", "success")]})
+    assert outcomes(service.run()) == {1: "advanced"}
+    assert service.call("PUT", "/reconcile/config", {"interval_s": 3600}).status == 200
+    text = read_until(pipe, rb"msg=\"log lines were dropped[^\n]*\n")
+    lines = [parse(line, "logfmt") for line in text.splitlines()]
+    told = [line for line in lines if line["msg"].startswith("log lines were dropped")]
+    counted = re.search(r"^reconciled_log_lines_dropped_total (\d+)$", service.call("GET", "/metrics").body.decode(), re.MULTILINE)
+    assert [line["lines"] for line in told] == [counted[1]] and int(counted[1]) > 100
+    assert "listening" in {line["msg"] for line in lines}  # the oldest lines are those that were kept
+    fill(service)
+    assert service.end() == 0
+    os.close(pipe)
 
 
 def test_no_call_names_the_pass_by_itself():  # or it would be there twice

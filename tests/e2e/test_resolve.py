@@ -213,6 +213,7 @@ def test_no_gitea_at_all_is_said(database, sandbox, make_service):
 def test_a_gitea_that_hangs_delays_no_one_else(database, sandbox, make_service):
     service = make_service(ORCH_UPSTREAM_TIMEOUT_S="60").start()
     eventually(lambda: service.status()["last_run_ts"])
+    service.become_ready()
     seed(database, {"id": 1, "stage": "development"}, {"id": 2, "stage": "analysis"})
     world(sandbox, ("b1", sha(1)))
     sandbox.fault("/gitea", "hang")

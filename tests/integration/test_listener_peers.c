@@ -75,18 +75,22 @@ static void who_sends_one_request_and_its_end_is_answered_and_closed(void **stat
 static void who_waits_for_a_pass_is_not_cut_off(void **state)
 {
     (void)state;
-    struct http_client *client = http_open(fixture.address);
-    assert_true(http_say(client, "GET /defer HTTP/1.1\r\n" HOST "\r\n"));
-    sem_wait(&fixture.was_deferred);
-    for (int i = 0; i < 5; i++) {
-        atomic_fetch_add(&fixture.fake_ms, LIMIT_IDLE_MS + 1);
-        listener_tick(fixture.listener);
+    static const char *const texts[] = {"GET /defer HTTP/1.1\r\n" HOST "\r\n",
+                                        "GET /offloaded-defer HTTP/1.1\r\n" HOST "\r\n"};
+    for (size_t t = 0; t < ARRAY_LEN(texts); t++) {
+        struct http_client *client = http_open(fixture.address);
+        assert_true(http_say(client, texts[t]));
+        sem_wait(&fixture.was_deferred);
+        for (int i = 0; i < 5; i++) {
+            atomic_fetch_add(&fixture.fake_ms, LIMIT_IDLE_MS + 1);
+            listener_tick(fixture.listener);
+        }
+        deferred_answer(fixture.deferred[t], 200, json_object());
+        struct http_answer *answer = http_read(client, false);
+        assert_int_equal(answer->status, 200);
+        free(answer);
+        http_close(client);
     }
-    deferred_answer(fixture.deferred[0], 200, json_object());
-    struct http_answer *answer = http_read(client, false);
-    assert_int_equal(answer->status, 200);
-    free(answer);
-    http_close(client);
 }
 
 static void crowd_open(struct http_client **crowd, size_t n, const char *text)
@@ -158,6 +162,98 @@ static void a_blocked_handler_delays_nobody_else(void **state)
         free(answer);
         http_close(blocked[i]);
     }
+}
+
+/* All handler threads are in GET /slow. */
+static void block_handlers(struct http_client *blocked[LIMIT_HANDLER_THREADS])
+{
+    for (size_t i = 0; i < LIMIT_HANDLER_THREADS; i++) {
+        blocked[i] = http_open(fixture.address);
+        assert_true(http_say(blocked[i], "GET /slow HTTP/1.1\r\n" HOST "\r\n"));
+        sem_wait(&fixture.entered);
+    }
+}
+
+static void let_time_pass(void)
+{
+    atomic_fetch_add(&fixture.fake_ms, LIMIT_ANSWER_MS);
+    listener_tick(fixture.listener);
+}
+
+static void expect_503(struct http_client *client)
+{
+    struct http_answer *answer = http_read(client, false);
+    assert_int_equal(answer->status, 503);
+    assert_non_null(http_header(answer, "Retry-After"));
+    assert_non_null(strstr(answer->body, "/problems/unavailable"));
+    free(answer);
+}
+
+/* As if the database hung: the client gets its answer, the handler comes to its end later. */
+static void a_read_that_takes_too_long_is_answered_without_its_handler(void **state)
+{
+    (void)state;
+    struct http_client *blocked[LIMIT_HANDLER_THREADS];
+    block_handlers(blocked);
+    let_time_pass();
+    for (size_t i = 0; i < LIMIT_HANDLER_THREADS; i++)
+        expect_503(blocked[i]);
+    for (size_t i = 0; i < LIMIT_HANDLER_THREADS; i++) {
+        /* the connection is as good as before */
+        assert_true(http_say(blocked[i], "GET /echo HTTP/1.1\r\n" HOST "\r\n"));
+        struct http_answer *answer = http_read(blocked[i], false);
+        assert_int_equal(answer->status, 200);
+        free(answer);
+        if (i % 2)
+            http_close(blocked[i]); /* gone before its handler ends */
+        sem_post(&fixture.release_slow);
+        if (i % 2 == 0)
+            http_close(blocked[i]);
+    }
+    fixture_expect("GET /items/1 HTTP/1.1\r\n" HOST "\r\n", 200);
+}
+
+static void what_waits_too_long_for_a_handler_thread_is_refused_and_never_run(void **state)
+{
+    (void)state;
+    enum { QUEUED = 20 };
+    struct http_client *blocked[LIMIT_HANDLER_THREADS], *queued[QUEUED];
+    block_handlers(blocked);
+    for (size_t i = 0; i < QUEUED; i++) {
+        queued[i] = http_open(fixture.address);
+        assert_true(http_say(queued[i], i % 2 ? "GET /items/1 HTTP/1.1\r\n" HOST "\r\n"
+                                              : "PUT /items/1 HTTP/1.1\r\n" HOST JSON
+                                                "Content-Length: 2\r\n\r\n{}"));
+    }
+    for (size_t i = 0; i < QUEUED; i++) {
+        while (!http_arrived(queued[i], 10))
+            let_time_pass(); /* some may not have been read before */
+        expect_503(queued[i]);
+        http_close(queued[i]);
+    }
+    for (size_t i = 0; i < LIMIT_HANDLER_THREADS; i++)
+        sem_post(&fixture.release_slow);
+    fixture_expect("GET /items/1 HTTP/1.1\r\n" HOST "\r\n", 200); /* behind all of them */
+    assert_int_equal(fixture.n_handled, 1);
+    for (size_t i = 0; i < LIMIT_HANDLER_THREADS; i++)
+        http_close(blocked[i]);
+}
+
+static void a_change_that_has_begun_is_answered_by_how_it_ends(void **state)
+{
+    (void)state;
+    struct http_client *client = http_open(fixture.address);
+    assert_true(http_say(client, "PUT /slow HTTP/1.1\r\n" HOST JSON "X-Test: t\r\n"
+                                 "Content-Length: 9\r\n\r\n{\"a\": 1}\n"));
+    sem_wait(&fixture.entered);
+    for (int i = 0; i < 5; i++)
+        let_time_pass();
+    sem_post(&fixture.release_slow);
+    struct http_answer *answer = http_read(client, false);
+    assert_int_equal(answer->status, 200);
+    assert_string_equal(answer->body, "{\"param\":\"\",\"q\":null,\"x\":\"t\",\"body\":{\"a\":1}}");
+    free(answer);
+    http_close(client);
 }
 
 static void a_deferred_request_is_answered_from_another_thread(void **state)
@@ -420,6 +516,9 @@ int main(void)
         LISTENER_TEST(hundreds_of_idle_connections_keep_nobody_out),
         LISTENER_TEST(more_half_open_connections_than_there_is_room_for_keep_nobody_out),
         LISTENER_TEST(a_blocked_handler_delays_nobody_else),
+        LISTENER_TEST(a_read_that_takes_too_long_is_answered_without_its_handler),
+        LISTENER_TEST(what_waits_too_long_for_a_handler_thread_is_refused_and_never_run),
+        LISTENER_TEST(a_change_that_has_begun_is_answered_by_how_it_ends),
         LISTENER_TEST(a_deferred_request_is_answered_from_another_thread),
         LISTENER_TEST(only_so_many_requests_may_wait),
         LISTENER_TEST(a_deferred_503_tells_when_to_try_again),

@@ -1,6 +1,8 @@
 #include "tests/support/http_client.h"
 
 #include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,6 +40,8 @@ struct http_client *http_open_bare(const char *address)
     struct http_client *client = mem_zero(1, sizeof *client);
     const struct timeval limit = {.tv_sec = GIVE_UP_S};
     client->fd = socket(info->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int on = 1; /* a small write behind another would wait for the peer's delayed acknowledgement */
+    (void)setsockopt(client->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     bool connected = client->fd >= 0 && connect(client->fd, info->ai_addr, info->ai_addrlen) == 0;
     freeaddrinfo(info);
     if (!connected) {
@@ -124,6 +128,14 @@ bool http_receive(struct http_client *client, size_t len)
         if (!read_more(client))
             return false;
     return true;
+}
+
+bool http_arrived(struct http_client *client, int wait_ms)
+{
+    struct pollfd readable = {.fd = client->fd, .events = POLLIN};
+    if (client->len == 0 && poll(&readable, 1, wait_ms) == 1)
+        (void)read_some(client);
+    return client->len > 0;
 }
 
 static void consume(struct http_client *client, size_t len)

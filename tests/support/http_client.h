@@ -39,6 +39,9 @@ bool http_say(struct http_client *client, const char *text);
 /* http_receive: this many bytes at least are in client->buffer; false when the peer closed before. */
 bool http_receive(struct http_client *client, size_t len);
 
+/* http_arrived: some of the next answer is in client->buffer; waits at most wait_ms for it. */
+bool http_arrived(struct http_client *client, int wait_ms);
+
 /* http_read: the next answer; `head_only` for one to HEAD. */
 struct http_answer *http_read(struct http_client *client, bool head_only);
 

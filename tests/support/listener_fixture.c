@@ -50,6 +50,14 @@ static void defer_and_answer(struct request *request)
         deferred_answer(mine, 200, json_pack("{s:b}", "at_once", 1));
 }
 
+/* A change that takes its time. */
+static void slow_change(struct request *request)
+{
+    sem_post(&fixture.entered);
+    sem_wait(&fixture.release_slow);
+    echo(request);
+}
+
 static void slow(struct request *request)
 {
     sem_post(&fixture.entered);
@@ -73,21 +81,24 @@ static void fails(struct request *request)
     answer_error(request, ERR_INTERNAL, &why);
 }
 
+#define QUERY(...) ((const char *const[]){__VA_ARGS__, NULL})
+
 const struct route fixture_routes[] = {
-    {"GET", "/at-once", defer_and_answer, 0},
-    {"GET", "/defer", defer, 0},
-    {"GET", "/echo", echo, 0},
-    {"POST", "/echo", echo, ROUTE_BODY},
-    {"GET", "/fails", fails, 0},
-    {"GET", "/forgets", forgets, 0},
-    {"GET", "/items/{id}", echo, ROUTE_OFFLOAD},
-    {"PUT", "/items/{id}", echo, ROUTE_BODY | ROUTE_OFFLOAD},
-    {"GET", "/offloaded-at-once", defer_and_answer, ROUTE_OFFLOAD},
-    {"GET", "/offloaded-defer", defer, ROUTE_OFFLOAD},
-    {"GET", "/open", echo, ROUTE_OPEN},
-    {"GET", "/published", published, 0},
-    {"GET", "/slow", slow, ROUTE_OFFLOAD},
-    {NULL, NULL, NULL, 0},
+    {"GET", "/at-once", defer_and_answer, 0, NULL},
+    {"GET", "/defer", defer, 0, NULL},
+    {"GET", "/echo", echo, 0, QUERY("q")},
+    {"POST", "/echo", echo, ROUTE_BODY, NULL},
+    {"GET", "/fails", fails, 0, NULL},
+    {"GET", "/forgets", forgets, 0, NULL},
+    {"GET", "/items/{id}", echo, ROUTE_OFFLOAD, NULL},
+    {"PUT", "/items/{id}", echo, ROUTE_BODY | ROUTE_OFFLOAD, QUERY("q")},
+    {"GET", "/offloaded-at-once", defer_and_answer, ROUTE_OFFLOAD, NULL},
+    {"GET", "/offloaded-defer", defer, ROUTE_OFFLOAD, NULL},
+    {"GET", "/open", echo, ROUTE_OPEN, NULL},
+    {"GET", "/published", published, 0, NULL},
+    {"GET", "/slow", slow, ROUTE_OFFLOAD, NULL},
+    {"PUT", "/slow", slow_change, ROUTE_BODY | ROUTE_OFFLOAD, NULL},
+    {NULL, NULL, NULL, 0, NULL},
 };
 
 /* ---- the listener under test ---- */

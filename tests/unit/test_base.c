@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <malloc.h>
 #include <stdio.h>
@@ -17,6 +18,7 @@
 #include "clients/base/jsonx.h"
 #include "clients/base/limits.h"
 #include "clients/base/log.h"
+#include "clients/base/metric.h"
 #include "clients/base/text.h"
 #include "clients/base/wait.h"
 
@@ -436,6 +438,96 @@ static void an_endless_field_is_cut_and_json_stays_json(void **state)
     free(text);
 }
 
+/* ---- standard error that takes nothing ---- */
+
+static int full_pipe[2]; /* where lines go */
+static char filling[1 << 20];
+
+static void open_full_pipe(void)
+{
+    assert_int_equal(pipe(full_pipe), 0);
+    int flags = fcntl(full_pipe[1], F_GETFL);
+    assert_int_equal(fcntl(full_pipe[1], F_SETFL, flags | O_NONBLOCK), 0);
+    memset(filling, '.', sizeof filling);
+    while (write(full_pipe[1], filling, sizeof filling) > 0)
+        ;
+    while (write(full_pipe[1], filling, 1) > 0)
+        ;
+    assert_int_equal(fcntl(full_pipe[1], F_SETFL, flags), 0);
+    log_set_fd(full_pipe[1]);
+}
+
+/* The next line behind the filling, from the pipe. */
+static void read_line(char *ret, size_t size)
+{
+    size_t len = 0;
+    char c;
+    while (len < size - 1 && read(full_pipe[0], &c, 1) == 1 && c != '\n')
+        if (c != '.' || len > 0)
+            ret[len++] = c;
+    ret[len] = '\0';
+}
+
+static void lines_that_find_no_room_are_dropped_and_counted(void **state)
+{
+    (void)state;
+    enum { LINES = 3000 };
+    int64_t counted = metric_read(METRIC_LOG_LINES_DROPPED, NULL, NULL), dropped = 0, n;
+    open_full_pipe();
+    log_start();
+    for (int i = 0; i < LINES; i++)
+        log_info("a line", LOG_I("n", i));
+    log_stop(); /* gives up */
+    counted = metric_read(METRIC_LOG_LINES_DROPPED, NULL, NULL) - counted;
+    assert_true(counted > 0);
+    char line[LIMIT_LOG_LINE];
+    for (int i = 0; i <= LINES; i++) {
+        read_line(line, sizeof line);
+        const char *number = strstr(line, " lines=");
+        if (number) {
+            assert_non_null(strstr(line, "level=warn msg=\"log lines were dropped"));
+            assert_true(parse_i64(number + 7, 1, LINES, &dropped));
+            assert_int_equal(i, LINES - dropped); /* behind the last that was kept */
+            break;
+        }
+        number = strstr(line, " n=");
+        assert_non_null(number);
+        assert_true(parse_i64(number + 3, i, i, &n)); /* none is missing, out of order or torn */
+    }
+    assert_int_equal(dropped, counted);
+    log_info("a line", LOG_I("n", LINES)); /* there is room again */
+    log_stop();
+    read_line(line, sizeof line);
+    assert_non_null(strstr(line, "msg=\"a line\" n=3000"));
+    log_set_fd(STDERR_FILENO);
+    close(full_pipe[0]);
+    close(full_pipe[1]);
+}
+
+static void the_last_lines_come_out_before_the_end(void **state)
+{
+    (void)state;
+    char line[LIMIT_LOG_LINE];
+    assert_int_equal(pipe(full_pipe), 0);
+    log_set_fd(full_pipe[1]);
+    log_start();
+    for (int i = 0; i < 100; i++)
+        log_info("a line", LOG_I("n", i));
+    log_stop();
+    log_info("a line", LOG_I("n", 100)); /* and later ones go straight there */
+    log_set_fd(STDERR_FILENO);
+    close(full_pipe[1]);
+    for (int i = 0; i <= 100; i++) {
+        int64_t n;
+        read_line(line, sizeof line);
+        assert_non_null(strstr(line, " n="));
+        assert_true(parse_i64(strstr(line, " n=") + 3, i, i, &n));
+    }
+    read_line(line, sizeof line);
+    assert_string_equal(line, "");
+    close(full_pipe[0]);
+}
+
 static void what_failed_is_left_alone_for_a_growing_while(void **state)
 {
     (void)state;
@@ -477,6 +569,8 @@ int main(void)
         cmocka_unit_test(what_json_costs_is_never_less_than_what_it_takes),
         cmocka_unit_test(json_that_would_take_too_much_is_refused_before_it_is_read),
         cmocka_unit_test(json_text_accepts_what_a_database_may_hold),
+        cmocka_unit_test(lines_that_find_no_room_are_dropped_and_counted),
+        cmocka_unit_test(the_last_lines_come_out_before_the_end),
         cmocka_unit_test(a_log_line_is_one_escaped_line),
         cmocka_unit_test(a_pass_is_named_on_every_line_of_its_thread),
         cmocka_unit_test(lines_to_the_journal_and_no_others_begin_with_their_priority),

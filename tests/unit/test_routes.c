@@ -15,9 +15,9 @@ static void nothing(struct request *request)
 }
 
 static const struct route routes[] = {
-    {"GET", "/things", nothing, 0},        {"PUT", "/things", nothing, ROUTE_BODY},
-    {"GET", "/things/{id}", nothing, 0},   {"POST", "/things/{id}/parts", nothing, 0},
-    {"GET", "/well", nothing, ROUTE_OPEN}, {NULL, NULL, NULL, 0},
+    {"GET", "/things", nothing, 0, NULL},        {"PUT", "/things", nothing, ROUTE_BODY, NULL},
+    {"GET", "/things/{id}", nothing, 0, NULL},   {"POST", "/things/{id}/parts", nothing, 0, NULL},
+    {"GET", "/well", nothing, ROUTE_OPEN, NULL}, {NULL, NULL, NULL, 0, NULL},
 };
 
 static struct route_match find(const char *method, const char *target)

@@ -1,0 +1,29 @@
+/* probe.h - whether the database can be worked with, asked once a second and for everybody.
+ *
+ * A thread with a connection of its own asks, so that it waits behind no other work, and whoever wants to
+ * know reads what it saw last. A read never waits: a database that hangs shows as a result that is too old.
+ */
+#ifndef RECONCILED_PROBE_H
+#define RECONCILED_PROBE_H
+
+#include <stdint.h>
+
+#include "clients/base/err.h"
+
+struct probe;
+struct store;
+
+/* probe_start: takes `store`, which must be used by nothing else, even when it fails. `clock_ms` is a
+ * monotonic clock, for the age of results; NULL: clock_mono_ms. */
+ATTR_NODISCARD enum err probe_start(struct store *store_take, int64_t (*clock_ms)(void), struct probe **ret,
+                                    struct why *why);
+
+/* probe_read: ERR_OK, or why the database cannot be worked with; ERR_TIMEOUT when it said nothing for
+ * LIMIT_PROBE_STALE_MS. Any thread. */
+ATTR_NODISCARD enum err probe_read(struct probe *probe, struct why *why);
+
+/* probe_stop: ends the thread; from then on results grow old. probe_free: after it. NULL is fine for both. */
+void probe_stop(struct probe *probe);
+void probe_free(struct probe *probe);
+
+#endif
