@@ -66,7 +66,8 @@ def gitea_repo(prefix, *tasks):
 PIPELINE = {"stages": [
     {"name": "created", "next": "analysis"},
     {"name": "analysis", "agent": "analyst", "gates": [{"kind": "human"}], "next": "architecture", "on_rejected": "analysis"},
-    {"name": "architecture", "agent": "architect", "gates": [{"kind": "files", "paths": ["docs/work-items/{work_item_id}/06-adr/"]}], "next": "design"},
+    {"name": "architecture", "agent": "architect", "next": "design",
+     "gates": [{"kind": "files", "paths": ["docs/work-items/{work_item_id}/06-adr/"]}]},
     {"name": "design", "agent": "designer", "gates": [{"kind": "http", "url": "GATE?task={task_id}&"}], "next": "development"},
     {"name": "development", "agent": "developer", "gates": [{"kind": "ci"}], "next": "review"},
     {"name": "review", "agent": "reviewer", "gates": [{"kind": "review", "approvals": 1}], "next": "testing", "on_rejected": "development"},
@@ -180,7 +181,7 @@ class Scene:
 
     def fill(self):
         ids = list(GATES) + ([TASK] if self.call.stage not in (START, APPROVAL) else [])
-        for prefix, first in REPOS.items():
+        for prefix in REPOS:
             self.sandbox.world(gitea_repo(prefix, *[id for id in ids if GATES.get(id, ("ORCH",))[0] == prefix]))
         self.sandbox.world(gates=[{"name": "design", "verdict": "green", "reason": "drawn"}])
         seed(self.database, *[{"id": id, "repo": repo_of(GATES[id][0]), "stage": GATES[id][1]} for id in GATES])
@@ -220,9 +221,9 @@ class Scene:
             "{issue}", self.plane.id_of(X) if "{issue}" in self.call.path else "")
 
     def fault(self):
-        """What fails, fails: a request that changes something and whose answer is lost did not change it."""
+        """A request whose answer is lost changed nothing either: what fails goes on failing."""
         more = {**FAILURES[self.cell.failure], **self.call.fault}
-        if "POST" in (more.get("method"),) and more["kind"] in ("cut", "drip"):
+        if more.get("method") == "POST" and more["kind"] in ("cut", "drip"):
             more.update(status=201 if self.cell.call == "branch" else 200, json={"name": "x", "ok": True})
         if self.cell.failure == "429" and self.cell.trigger == "timer" and self.call.upstream != "plane":
             more.update(kind="status", status=429, retry_after=-1)  # which Plane never leaves out
@@ -253,9 +254,13 @@ def passes_of_timer(scene):
     before = set(reports(scene.service))
     patient = scene.cell.failure == "429" and scene.call.upstream == "plane"
     assert scene.service.put(interval_s=5 if patient else 1).status == 200
-    ids = eventually(lambda: (lambda new: new if len(new) >= PASSES else None)([id for id in reports(scene.service) if id not in before]),
-                     "passes of the timer", PASS_DEADLINE_S)
-    return [scene.service.report(id) for id in ids[:PASSES]]
+    made = []
+
+    def enough():
+        made[:] = [id for id in reports(scene.service) if id not in before]
+        return len(made) >= PASSES
+    eventually(enough, "passes of the timer", PASS_DEADLINE_S)
+    return [scene.service.report(id) for id in made[:PASSES]]
 
 
 def passes_forced(scene):
@@ -289,7 +294,8 @@ def check_neighbours(scene, made):
 
 def may_be_held(cell):
     """An answer of 200 is no failure until the next pass finds the task where it was; and a replay waits for as long as Plane says."""
-    return (cell.call, cell.failure) == ("orchestrator", "garbage") or (cell.mode, cell.failure, CALLS[cell.call].upstream) == ("webhook", "429", "plane")
+    return (cell.call, cell.failure) == ("orchestrator", "garbage") or (
+        (cell.mode, cell.failure, CALLS[cell.call].upstream) == ("webhook", "429", "plane"))
 
 
 def check_failing(scene, made):
