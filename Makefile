@@ -177,6 +177,11 @@ test-concurrent: setup-test
 	@TSAN_OPTIONS=exitcode=66 $(TEST_PROGRAMS) LIMIT=600 tests/run.sh $(CONCURRENT) --pytest tests/e2e
 check: $(UNIT)
 	@tests/run.sh $(UNIT)
+# What is too long for every run: all of the failure matrix, of which `test` has a sample.
+.PHONY: evidence
+evidence: setup-test
+	@$(MAKE) --no-print-directory -s $(BIN) $(SANDBOX)
+	@MATRIX=full $(TEST_PROGRAMS) tests/run.sh --pytest tests/e2e/test_failure_matrix.py
 # The programs of the tests under valgrind; SANITIZE=… make test does as much for the sanitizers.
 valgrind: setup-test
 	@$(MAKE) --no-print-directory -s $(UNIT) $(INTEGRATION)
@@ -204,6 +209,7 @@ help:
 	@echo "make demo       see it heal: sandbox, stuck tasks, one pass; then left running for a look"
 	@echo "make run        build and serve, settings from the environment"
 	@echo "make test       everything: unit, integration and end-to-end tests; sets itself up"
+	@echo "make evidence   every failure at every call in every mode, on both databases (minutes); sets itself up"
 	@echo "make check      the fast unit tests"
 	@echo "make test-concurrent  what has threads; for SANITIZE=thread"
 	@echo "make valgrind   the test programs under valgrind"

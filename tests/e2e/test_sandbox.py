@@ -572,6 +572,10 @@ def test_a_fault_answers_a_status_for_as_many_times_as_asked(box):
     limited = box.shop("/branches")
     assert (limited.status, limited.headers["retry-after"]) == (429, "7")
     box.control("DELETE", "faults")
+    fault(box, path="/gitea", kind="status", status=429)
+    limited = box.shop("/branches")
+    assert limited.status == 429 and "retry-after" not in limited.headers
+    box.control("DELETE", "faults")
     assert box.shop("/branches").status == 200
 
 
@@ -582,6 +586,31 @@ def test_a_fault_may_ask_for_a_query_and_a_method(box):
     assert box.shop("/branches").status == 200
     assert box.shop("/branches?page=2").status == 500
     assert box.shop("/branches", method="POST", body={"new_branch_name": "x"}).status == 503
+
+
+def test_a_fault_may_ask_for_what_was_sent(box):
+    box.world(repos=[shop()])
+    fault(box, path="/gitea/*/branches", sent="*\"x/*", kind="status", status=503)
+    assert box.shop("/branches", method="POST", body={"new_branch_name": "x/1"}).status == 503
+    assert box.shop("/branches", method="POST", body={"new_branch_name": "y/1"}).status == 201
+    assert box.shop("/branches").status == 200
+    assert box.control("GET", "faults")["faults"][0]["sent"] == "*\"x/*"
+
+
+def test_a_made_answer_that_is_cut_or_drips_carries_nothing_out(box):
+    box.world(repos=[shop()])
+    made = {"method": "POST", "status": 201, "json": {"name": "x"}, "count": 1}
+    fault(box, kind="cut", bytes=5, **made)
+    with pytest.raises(http.client.IncompleteRead) as caught:
+        box.shop("/branches", method="POST", body={"new_branch_name": "x"})
+    assert len(caught.value.partial) == 5
+    fault(box, kind="drip", bytes=4, ms=1, **made)
+    dripped = box.shop("/branches", method="POST", body={"new_branch_name": "x"})
+    assert (dripped.status, dripped.json()) == (201, {"name": "x"})
+    assert box.shop("/branches/x").status == 404
+    fault(box, method="POST", kind="drip", bytes=400, ms=1, count=1)
+    assert box.shop("/branches", method="POST", body={"new_branch_name": "x"}).status == 201
+    assert box.shop("/branches/x").status == 200
 
 
 @pytest.mark.parametrize("chunked", [False, True])

@@ -13,8 +13,8 @@
 #define FAULT_BYTES_MAX ((int64_t)1 << 32)
 
 struct rule {
-    int64_t id, skip, left, hits; /* left: matches to come, -1 without end */
-    char *method, *path, *query;  /* NULL: any */
+    int64_t id, skip, left, hits;       /* left: matches to come, -1 without end */
+    char *method, *path, *query, *sent; /* NULL: any */
     struct fault fault;
 };
 
@@ -45,6 +45,7 @@ static void rule_done(struct rule *rule)
     free(rule->method);
     free(rule->path);
     free(rule->query);
+    free(rule->sent);
     fault_done(&rule->fault);
 }
 
@@ -76,7 +77,8 @@ static bool rule_fits(const struct rule *rule, const struct call *call, const ch
 {
     const char *query = call->target + call->path_len;
     return rule->left != 0 && (!rule->method || strcmp(rule->method, call->method) == 0) &&
-           glob_fits(rule->path, path) && glob_fits(rule->query, *query ? query + 1 : "");
+           glob_fits(rule->path, path) && glob_fits(rule->query, *query ? query + 1 : "") &&
+           glob_fits(rule->sent, call->body);
 }
 
 void faults_match(struct faults *faults, const struct call *call, struct fault *ret)
@@ -112,6 +114,7 @@ static enum err read_kind(const json_t *json, struct fault *fault, struct why *w
     const char *kind = json_get_text(json, "kind", "");
     fault->retry_after_s = json_get_int(json, "retry_after", -1);
     fault->status = (int)json_get_int(json, "status", 500);
+    fault->made = true;
     if (strcmp(kind, "429") == 0) {
         fault->kind = FAULT_ANSWER;
         fault->status = 429;
@@ -121,6 +124,8 @@ static enum err read_kind(const json_t *json, struct fault *fault, struct why *w
     for (int i = FAULT_DELAY; i < FAULT_KIND_MAX; i++)
         if (strcmp(kind, kind_names[i]) == 0) {
             fault->kind = (enum fault_kind)i;
+            fault->made =
+                i == FAULT_ANSWER || ((i == FAULT_CUT || i == FAULT_DRIP) && json_object_get(json, "status"));
             return fault->status >= 200 && fault->status <= 599
                        ? ERR_OK
                        : why_set(why, ERR_INVALID, "status: 200 to 599");
@@ -157,6 +162,7 @@ enum err faults_add(struct faults *faults, const json_t *json, int64_t *ret_id, 
     rule.method = mem_dup(json_get_text(json, "method", NULL));
     rule.path = mem_dup(json_get_text(json, "path", NULL));
     rule.query = mem_dup(json_get_text(json, "query", NULL));
+    rule.sent = mem_dup(json_get_text(json, "sent", NULL));
     pthread_mutex_lock(&faults->lock);
     if (faults->n == FAULT_RULES_MAX) {
         rule_done(&rule);
@@ -199,6 +205,7 @@ void faults_list(struct faults *faults, struct out *out, const char *key)
         out_text(out, "method", rule->method);
         out_text(out, "path", rule->path);
         out_text(out, "query", rule->query);
+        out_text(out, "sent", rule->sent);
         out_int(out, "hits", rule->hits);
         out_int(out, "left", rule->left);
         out_close(out, '}');

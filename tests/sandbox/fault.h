@@ -1,8 +1,8 @@
 /* fault.h - rules by which answers go wrong.
  *
- * A rule has a glob for "path" (and optionally "query" and "method"), may skip its first matches and end
- * after some, and says what happens to a request instead of, or on top of, its answer. The first rule that
- * fits decides.
+ * A rule has a glob for "path" (and optionally "query", "sent" for the request's body, and "method"), may
+ * skip its first matches and end after some, and says what happens to a request instead of, or on top of, its
+ * answer. The first rule that fits decides.
  */
 #ifndef SANDBOX_FAULT_H
 #define SANDBOX_FAULT_H
@@ -37,9 +37,10 @@ struct fault { /* what happens to one request; zeroed: nothing */
     int64_t delay_ms;
     int64_t bytes;             /* cut: sent of the body; huge: length; drip: each time, every delay_ms */
     bool chunked;              /* cut, huge: without Content-Length */
-    int status;                /* answer */
-    int64_t retry_after_s;     /* answer; -1: none */
-    char *body, *content_type; /* answer, retype; owned */
+    bool made;                 /* answer, and cut or drip of one: the request is not carried out */
+    int status;                /* made */
+    int64_t retry_after_s;     /* made; -1: none */
+    char *body, *content_type; /* made, retype; owned */
 };
 void fault_done(struct fault *fault);
 

@@ -107,13 +107,13 @@ static void serve(struct exchange *x)
 
 static void answer_fault(struct call *call, struct fault *fault)
 {
-    call->status = fault->kind == FAULT_ANSWER ? fault->status : 200;
-    call->content_type = fault->kind == FAULT_ANSWER ? fault->content_type : "application/json;charset=utf-8";
-    if (fault->kind == FAULT_ANSWER)
+    call->status = fault->made ? fault->status : 200;
+    call->content_type = fault->made ? fault->content_type : "application/json;charset=utf-8";
+    if (fault->made)
         out_plain(&call->out, fault->body);
     else if (fault->kind == FAULT_GARBAGE)
         out_plain(&call->out, "{\"state\": succ");
-    if (fault->kind == FAULT_ANSWER && fault->retry_after_s >= 0)
+    if (fault->made && fault->retry_after_s >= 0)
         call_header(call, "Retry-After", "%lld", (long long)fault->retry_after_s);
 }
 
@@ -121,7 +121,7 @@ static enum MHD_Result send_answer(struct exchange *x)
 {
     struct call *call = &x->call;
     struct fault *fault = &x->fault;
-    if (fault->kind == FAULT_ANSWER || fault->kind == FAULT_GARBAGE || fault->kind == FAULT_HUGE)
+    if (fault->made || fault->kind == FAULT_GARBAGE || fault->kind == FAULT_HUGE)
         answer_fault(call, fault);
     else
         serve(x);
