@@ -91,7 +91,8 @@
 /* Text that comes from tables and upstreams into reports, logs and messages. */
 #define LIMIT_REASON ((size_t)400)
 #define LIMIT_LOG_LINE ((size_t)8 * 1024)
-#define LIMIT_EVIDENCE_ITEMS 50u /* contexts, reviews, files named in one verdict's evidence */
+#define LIMIT_EVIDENCE_NAME ((size_t)255) /* of a context, a person, a file in it */
+#define LIMIT_EVIDENCE_ITEMS 50u          /* contexts, reviews, files named in one verdict's evidence */
 
 /* Telegram. It refuses a text of more than 4096 characters once its HTML is read, and of more than 32 KiB
  * before (telegram-bot-api, Client.cpp); counted in UTF-16 units, five bytes each at most, ours passes both.
