@@ -39,8 +39,8 @@ void gitea_head_ask(struct book *book, struct gitea *gitea, const char *repo, co
                     const struct gitea_head **ret, question_fn *fn, void *arg);
 
 /* A list that comes in pages. The asker fills the first part; `done` is called once. X-Total-Count says how
- * many pages there are, and they are asked for side by side; without it, or when it disagrees with the rows, or
- * if one_by_one, page after page until an empty one or the same one again. */
+ * many pages there are, and they are asked for side by side; without it, or when it disagrees with the rows,
+ * or if one_by_one, page after page until an empty one or the same one again. */
 struct gitea_list;
 typedef void gitea_listed_fn(struct book *book, struct gitea_list *list);
 struct gitea_list {

@@ -5,7 +5,8 @@
 #include "clients/base/err.h"
 
 #define QUERY_MAX 8u /* texts of an asker's query */
-#define AT_ONCE 16u  /* pages of one list that are asked for together: none is asked for once it has failed */
+/* Pages of one list that are asked for together: none is asked for once it has failed. */
+#define AT_ONCE 16u
 
 /* A page of the list and which it is. */
 struct page_ask {

@@ -133,13 +133,18 @@ static void tally_status(struct ci_tally *tally, const struct gitea_status *stat
     }
 }
 
+static void evidence_put(json_t *object, const char *name, const char *word)
+{
+    AUTO_FREE char *cut = text_cut(name, LIMIT_EVIDENCE_NAME);
+    json_put(object, cut, json_text(word));
+}
+
 static json_t *context_evidence(const struct gate *gate, const struct gitea_statuses *statuses)
 {
     json_t *contexts = json_object();
     for (size_t i = 0; i < statuses->n && json_object_size(contexts) < LIMIT_EVIDENCE_ITEMS; i++)
         if (context_counts(gate, statuses->items[i].context))
-            json_put(contexts, statuses->items[i].context,
-                     json_text(gitea_state_name(statuses->items[i].state)));
+            evidence_put(contexts, statuses->items[i].context, gitea_state_name(statuses->items[i].state));
     return contexts;
 }
 
@@ -242,7 +247,8 @@ static void evaluate_files(const struct gate_view *view, const struct gate *gate
         if (found->fact.state != FACT_ABSENT && !is_known(answer, &found->fact))
             return;
         bool there = found->fact.state == FACT_KNOWN && found->n > 0;
-        json_put(files, path, there ? json_text(found->first) : json_null());
+        AUTO_FREE char *first = there ? text_cut(found->first, LIMIT_EVIDENCE_NAME) : NULL;
+        json_put(files, path, json_text(first));
         if (!there && !empty)
             empty = gate->paths[i];
     }
@@ -345,7 +351,7 @@ static void evaluate_review(const struct gate_view *view, const struct gate *gat
         bool approves = review->state == GITEA_REVIEW_APPROVED;
         const char *word = !approves ? "changes requested" : review->stale ? "approved, stale" : "approved";
         if (json_object_size(seen) < LIMIT_EVIDENCE_ITEMS)
-            json_put(seen, review->user ? review->user : "(nobody)", json_text(word));
+            evidence_put(seen, review->user ? review->user : "(nobody)", word);
         /* A request for changes stands until its author takes it back or it is dismissed: new commits make it
          * stale, and Gitea itself still blocks the merge on it. A stale approval was given to other code. */
         if (!approves)

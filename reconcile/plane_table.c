@@ -11,8 +11,8 @@ static char *name_keep(struct plane_table *table, const char *name)
 {
     if (!name)
         return NULL;
-    size_t most = table->bytes < LIMIT_PLANE_OPEN_BYTES ? strlen(name) : LIMIT_PLANE_OPEN_NAME;
-    char *kept = text_cut(name, most);
+    char *kept =
+        table->bytes < LIMIT_PLANE_OPEN_BYTES ? mem_dup(name) : text_cut(name, LIMIT_PLANE_OPEN_NAME);
     table->bytes += strlen(kept);
     return kept;
 }

@@ -101,7 +101,8 @@
 #define LIMIT_LOG_WAITING \
     ((size_t)64 * 1024)          /* lines that standard error has not taken yet; more are dropped */
 #define LIMIT_LOG_FLUSH_MS 1000  /* for it to take them when the service stops */
-#define LIMIT_EVIDENCE_ITEMS 50u /* contexts, reviews, files named in one verdict's evidence */
+#define LIMIT_EVIDENCE_NAME ((size_t)255) /* of a context, a person, a file in it */
+#define LIMIT_EVIDENCE_ITEMS 50u          /* contexts, reviews, files named in one verdict's evidence */
 
 /* Telegram. It refuses a text of more than 4096 characters once its HTML is read, and of more than 32 KiB
  * before (telegram-bot-api, Client.cpp); counted in UTF-16 units, five bytes each at most, ours passes both.

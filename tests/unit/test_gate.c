@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "clients/base/jsonx.h"
+#include "clients/base/limits.h"
 #include "clients/base/metric.h"
 #include "clients/http_gate.h"
 #include "clients/store.h"
@@ -80,6 +81,29 @@ static void ci_without_any_status_is_red_and_says_so(void **state)
     facts_head(branch, SHA);
     assert_int_equal(judge(ci, reason), VERDICT_RED);
     assert_non_null(strstr(reason, "no status yet"));
+}
+
+static void evidence_is_bounded_whatever_the_names_are(void **state)
+{
+    (void)state;
+    enum { N = 2 * LIMIT_EVIDENCE_ITEMS };
+    static char names[N][LIMIT_FACT_TEXT];
+    const struct stage stage = {.name = "development", .gates = &ci, .n_gates = 1};
+    facts_head(branch, SHA);
+    for (int i = 0; i < N; i++) {
+        snprintf(names[i], sizeof names[i], "%-*d", (int)LIMIT_FACT_TEXT - 1, i);
+        facts_status(SHA, names[i], GITEA_SUCCESS);
+    }
+    struct book *book = book_new(NULL, 0);
+    const struct gate_view view = {.book = book, .task = &task, .stage = &stage, .base_branch = "main"};
+    struct verdict verdict;
+    gate_evaluate(&view, &verdict);
+    AUTO_FREE char *text = json_line(verdict.evidence);
+    assert_int_equal(verdict.kind, VERDICT_GREEN);
+    assert_in_range(strlen(text), LIMIT_EVIDENCE_ITEMS * LIMIT_EVIDENCE_NAME,
+                    LIMIT_EVIDENCE_ITEMS * (LIMIT_EVIDENCE_NAME + 30));
+    verdict_done(&verdict);
+    book_free(book);
 }
 
 static void a_failure_is_named_with_its_context(void **state)
@@ -327,6 +351,7 @@ int main(void)
         cmocka_unit_test_setup(ci_is_green_only_when_every_context_passed_or_was_skipped, clear),
         cmocka_unit_test_setup(ci_without_any_status_is_red_and_says_so, clear),
         cmocka_unit_test_setup(a_failure_is_named_with_its_context, clear),
+        cmocka_unit_test_setup(evidence_is_bounded_whatever_the_names_are, clear),
         cmocka_unit_test_setup(a_required_context_that_never_reports_is_visible, clear),
         cmocka_unit_test_setup(a_missing_branch_and_a_failed_question_are_unknown, clear),
         cmocka_unit_test_setup(a_task_that_makes_no_sense_is_unknown_in_words, clear),
