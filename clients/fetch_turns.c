@@ -80,9 +80,11 @@ static void lane_drop(struct fetch_queue *queue, struct fetch_lane *lane)
 
 static void queue_drop(struct fetch_host *host, struct fetch_queue *queue)
 {
-    struct fetch_lane *lane;
-    while ((lane = TAILQ_FIRST(&queue->lanes)))
+    struct fetch_lane *lane, *next;
+    for (lane = TAILQ_FIRST(&queue->lanes); lane; lane = next) {
+        next = TAILQ_NEXT(lane, link);
         lane_drop(queue, lane);
+    }
     TAILQ_REMOVE(&host->queues, queue, link);
     host->n_queues--;
     free(queue);
@@ -152,22 +154,32 @@ static struct fetch_lane *lane_of(struct fetch_queue *queue, struct fetch_part *
     return lane;
 }
 
+static void host_drop(struct fetch *fetch, struct fetch_host *host)
+{
+    struct fetch_queue *queue, *next_queue;
+    struct fetch_part *part, *next_part;
+    for (queue = TAILQ_FIRST(&host->queues); queue; queue = next_queue) {
+        next_queue = TAILQ_NEXT(queue, link);
+        queue_drop(host, queue);
+    }
+    for (part = TAILQ_FIRST(&host->parts); part; part = next_part) {
+        next_part = TAILQ_NEXT(part, link);
+        part_drop(host, part);
+    }
+    LIST_REMOVE(host, link);
+    fetch->n_hosts--;
+    upstream_health_free(host->health);
+    free(host->origin);
+    free(host);
+}
+
 static void hosts_forget(struct fetch *fetch, bool all)
 {
     struct fetch_host *next;
     for (struct fetch_host *host = LIST_FIRST(&fetch->hosts); host; host = next) {
         next = LIST_NEXT(host, link);
-        if (!all && (host->flying || host->waiting))
-            continue;
-        while (!TAILQ_EMPTY(&host->queues))
-            queue_drop(host, TAILQ_FIRST(&host->queues));
-        while (!TAILQ_EMPTY(&host->parts))
-            part_drop(host, TAILQ_FIRST(&host->parts));
-        LIST_REMOVE(host, link);
-        fetch->n_hosts--;
-        upstream_health_free(host->health);
-        free(host->origin);
-        free(host);
+        if (all || (host->flying == 0 && host->waiting == 0))
+            host_drop(fetch, host);
     }
 }
 

@@ -67,8 +67,11 @@ void upstream_health_free(struct upstream_health *health)
 {
     if (!health || atomic_fetch_sub(&health->refs, 1) != 1)
         return;
-    while (!TAILQ_EMPTY(&health->parts))
-        part_forget(health, TAILQ_FIRST(&health->parts));
+    struct part *part, *next;
+    for (part = TAILQ_FIRST(&health->parts); part; part = next) {
+        next = TAILQ_NEXT(part, link);
+        part_forget(health, part);
+    }
     pthread_mutex_destroy(&health->lock);
     free(health);
 }

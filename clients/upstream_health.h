@@ -38,8 +38,8 @@ struct upstream_health *upstream_health_new(void) __attribute__((returns_nonnull
 struct upstream_health *upstream_health_ref(struct upstream_health *health);
 void upstream_health_free(struct upstream_health *health);
 
-/* `part` names a repository, a project, …; two spellings are two parts. NULL: a call that belongs to none,
- * which counts as a part of its own. */
+/* `name` is that of a part: a repository, a project, …; two spellings are two parts. NULL: a call that
+ * belongs to none, which counts as a part of its own. */
 
 /* upstream_health_record: what a call came to. `error` (short, without secrets; ignored when it worked) is
  * copied. Returns upstream_view.ok. */
@@ -48,7 +48,7 @@ enum upstream_result {
     UPSTREAM_WORKED,
     UPSTREAM_SILENT, /* failed, without any answer: it costs its caller all the time that a call may take */
 };
-bool upstream_health_record(struct upstream_health *health, const char *part, enum upstream_result result,
+bool upstream_health_record(struct upstream_health *health, const char *name, enum upstream_result result,
                             const char *error, int64_t now_ms);
 
 enum upstream_permit {
@@ -59,11 +59,11 @@ enum upstream_permit {
 /* upstream_health_permit: may a call to the part go now? The part counts as in use from now on. When the
  * back-off of a part is over, one call gets UPSTREAM_ASK and the others wait for one more back-off, or for
  * its success. */
-enum upstream_permit upstream_health_permit(struct upstream_health *health, const char *part, bool forced,
+enum upstream_permit upstream_health_permit(struct upstream_health *health, const char *name, bool forced,
                                             int64_t now_ms);
 
 /* upstream_health_want: the part counts as in use from now on: a call to it waits for its turn. */
-void upstream_health_want(struct upstream_health *health, const char *part, int64_t now_ms);
+void upstream_health_want(struct upstream_health *health, const char *name, int64_t now_ms);
 
 bool upstream_health_is_down(struct upstream_health *health);
 
@@ -76,7 +76,7 @@ struct upstream_part {
     unsigned failures, silent;    /* in a row; in a row and without any answer */
     char error[UPSTREAM_ERROR_SIZE]; /* of the newest failure; "" when the newest call worked */
 };
-void upstream_health_part(struct upstream_health *health, const char *part, struct upstream_part *ret);
+void upstream_health_part(struct upstream_health *health, const char *name, struct upstream_part *ret);
 
 /* How it is shown. `ok` is false when the host is down, or when the newest call to every part in use failed
  * (parts that were not called yet aside); while no part is in use it stays what it was. `error` is that of
