@@ -18,7 +18,7 @@ PACKAGES_TEST := $(PACKAGES_DEMO) libcmocka-dev postgresql python3-pytest python
 	systemd mandoc
 # Unpacked for its promtool and never installed, for that would start a server (see below).
 PACKAGE_PROMTOOL := prometheus
-PACKAGES_DOCKER := python3 debootstrap iproute2
+PACKAGES_ROOTS := python3 debootstrap iproute2
 PACKAGES_BENCH := $(PACKAGES_TEST) wrk
 PACKAGES_LINT := $(PACKAGES_TEST) clang-format clang-tidy
 
@@ -123,6 +123,11 @@ $(OUT)/gen/embedded.o: $(OUT)/gen/embedded.c
 -include $(shell find $(OUT) -name '*.d' 2>/dev/null)
 
 # ---- set-up: installs what is missing, as root or by sudo --------------------------------------------------------------
+as_root = run=; [ "$$(id -u)" -eq 0 ] || run=sudo
+# missing LIST: the packages of it that are not installed.
+missing = $$(for package in $(1); do \
+	dpkg-query -W -f '$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || printf ' %s' $$package; done)
+# A line for each package that is fetched or set up; all that apt says is in apt.log. sed ends with what apt-get ended with.
 define install_packages
 	@missing=""; for package in $(1); do \
 		dpkg-query -W -f '$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$package"; done; \
@@ -136,7 +141,7 @@ PROMTOOL := $(or $(shell command -v promtool 2>/dev/null),$(BUILD)/tools/promtoo
 $(BUILD)/tools/promtool:
 	@mkdir -p $(@D)
 	$(call say,GET,$@)
-	@cd $(@D) && rm -f *.deb; run=""; [ "$$(id -u)" -eq 0 ] || run=sudo; \
+	@cd $(@D) && rm -f *.deb; $(as_root); \
 		get() { apt-get download -qq -o APT::Sandbox::User=root $(PACKAGE_PROMTOOL); }; \
 		get 2>/dev/null || { $$run apt-get update -qq && get; } && \
 		dpkg-deb --fsys-tarfile *.deb | tar -xO ./usr/bin/promtool >promtool.tmp && rm *.deb && \
@@ -191,8 +196,9 @@ bench: setup-bench
 
 # The Dockerfile without an engine: minutes, the network, root.
 docker-check:
-	$(call install_packages,$(PACKAGES_DOCKER))
-	@run=""; [ "$$(id -u)" -eq 0 ] || run=sudo; $$run $(PYTHON) tests/docker/replay.py
+	$(call install_packages,$(PACKAGES_ROOTS))
+	@$(as_root); $$run $(PYTHON) tests/roots/replay.py
+
 
 lint: setup-lint
 	@tests/lint.sh
@@ -241,4 +247,5 @@ uninstall:
 	rm -rf $(SHARED) $(DOC)
 
 clean:
+	@[ ! -d $(BUILD)/roots ] || { $(as_root); $$run rm -rf $(BUILD)/roots; }
 	rm -rf $(BUILD) demo-run
