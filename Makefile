@@ -11,6 +11,8 @@ CC ?= gcc
 PYTHON := /usr/bin/python3
 
 # ---- packages: the one place that names them, but for what the image needs at run time (docker/Dockerfile) ---------
+# What the README asks for.
+PACKAGES_BARE := git make gcc
 PACKAGES_BUILD := gcc libc6-dev make pkg-config libmicrohttpd-dev libcurl4-openssl-dev libjansson-dev libpq-dev \
 	uuid-dev libsqlite3-dev libssl-dev python3 python3-yaml
 PACKAGES_DEMO := $(PACKAGES_BUILD) curl ca-certificates sqlite3
@@ -169,7 +171,7 @@ run: setup
 
 # ---- tests ------------------------------------------------------------------------------------------------------------------
 # `test` does everything itself on a fresh machine; `check` is the fast part, on a machine that is set up.
-.PHONY: docker-check test test-run test-concurrent check valgrind lint format clean help
+.PHONY: docker-check fresh-check test test-run test-concurrent check valgrind lint format clean help
 # What the tests run, for tests/run.sh.
 TEST_PROGRAMS = RECONCILED=$(abspath $(BIN)) SANDBOX=$(abspath $(SANDBOX)) PROMTOOL=$(abspath $(PROMTOOL))
 test: setup-test
@@ -199,6 +201,13 @@ docker-check:
 	$(call install_packages,$(PACKAGES_ROOTS))
 	@$(as_root); $$run $(PYTHON) tests/roots/replay.py
 
+# The README's commands on machines that have nothing else; RELEASES, USERS and COMMANDS choose some.
+fresh-check:
+	$(call install_packages,$(PACKAGES_ROOTS))
+	@mkdir -p $(BUILD) && git bundle create -q $(BUILD)/source.bundle HEAD
+	@git diff --quiet HEAD || echo "What is not committed is not part of it."
+	@$(as_root); $$run $(PYTHON) tests/roots/fresh.py --bundle $(BUILD)/source.bundle --packages "$(PACKAGES_BARE)" \
+		--releases "$(RELEASES)" --users "$(USERS)" --commands "$(COMMANDS)"
 
 lint: setup-lint
 	@tests/lint.sh
@@ -214,6 +223,9 @@ help:
 	@echo "make test-concurrent  what has threads; for SANITIZE=thread"
 	@echo "make valgrind   the test programs under valgrind"
 	@echo "make docker-check  every step of docker/Dockerfile in folders of debootstrap (root, network)"
+	@echo "make fresh-check  demo and test in bare roots of Debian 12 and 13, as root and with sudo (root, network, an hour);"
+	@echo "                RELEASES=bookworm USERS=root COMMANDS=test choose some"
+	@echo "make setup      installs what \`make\` needs; setup-test, setup-lint, setup-bench what the others need"
 	@echo "make lint       the rules of the tree;  make format  mends the format"
 	@echo "make bench      speed and memory, figures on stdout"
 	@echo "make install    to PREFIX ($(PREFIX)), below DESTDIR;  make uninstall"
@@ -225,25 +237,25 @@ help:
 # Nothing below /etc: settings are the operator's. The man page and the unit name paths, which follow PREFIX.
 MAN := $(DESTDIR)$(PREFIX)/share/man/man8
 UNITS := $(DESTDIR)$(PREFIX)/lib/systemd/system
-USERS := $(DESTDIR)$(PREFIX)/lib/sysusers.d
+SYSUSERS := $(DESTDIR)$(PREFIX)/lib/sysusers.d
 SHARED := $(DESTDIR)$(PREFIX)/share/reconciled
 DOC := $(DESTDIR)$(PREFIX)/share/doc/reconciled
 follow_prefix = sed 's|/usr/local|$(PREFIX)|g'
 $(OUT)/reconciled.8: $(BIN)
 	@$(BIN) --manual > $@.tmp && mv $@.tmp $@
 install: $(BIN) $(OUT)/reconciled.8
-	install -d $(MAN) $(UNITS) $(USERS) $(SHARED) $(DOC)
+	install -d $(MAN) $(UNITS) $(SYSUSERS) $(SHARED) $(DOC)
 	install -D -m 0755 $(BIN) $(DESTDIR)$(PREFIX)/bin/reconciled
 	$(follow_prefix) $(OUT)/reconciled.8 | install -m 0644 /dev/stdin $(MAN)/reconciled.8
 	$(follow_prefix) docker/reconciled.service | install -m 0644 /dev/stdin $(UNITS)/reconciled.service
-	install -m 0644 docker/reconciled.sysusers $(USERS)/reconciled.conf
+	install -m 0644 docker/reconciled.sysusers $(SYSUSERS)/reconciled.conf
 	install -m 0644 docker/env.example $(DOC)/reconciled.env
 	install -m 0644 docker/prometheus/rules.yml $(DOC)/prometheus-rules.yml
 	install -m 0644 docker/grafana/dashboard.json $(DOC)/grafana-dashboard.json
 	install -m 0644 reconcile/pipeline.default.json reconcile/pipeline.schema.json $(SHARED)
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/reconciled $(MAN)/reconciled.8 $(UNITS)/reconciled.service \
-		$(USERS)/reconciled.conf
+		$(SYSUSERS)/reconciled.conf
 	rm -rf $(SHARED) $(DOC)
 
 clean:
