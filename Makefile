@@ -18,8 +18,6 @@ PACKAGES_BUILD := gcc libc6-dev make pkg-config libmicrohttpd-dev libcurl4-opens
 PACKAGES_DEMO := $(PACKAGES_BUILD) curl ca-certificates sqlite3
 PACKAGES_TEST := $(PACKAGES_DEMO) libcmocka-dev postgresql python3-pytest python3-jsonschema valgrind \
 	systemd mandoc
-# Unpacked for its promtool and never installed, for that would start a server (see below).
-PACKAGE_PROMTOOL := prometheus
 PACKAGES_ROOTS := python3 debootstrap iproute2
 PACKAGES_BENCH := $(PACKAGES_TEST) wrk
 PACKAGES_LINT := $(PACKAGES_TEST) clang-format clang-tidy
@@ -138,13 +136,15 @@ define install_packages
 		$$run apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$run apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi
 endef
 
-# Checks metrics and alert rules. One that is there is taken.
+# Checks metrics and alert rules. One that is there is taken. It is unpacked and never installed: Debian 13 has a package of it,
+# but in Debian 12 it is in one that starts a server.
 PROMTOOL := $(or $(shell command -v promtool 2>/dev/null),$(BUILD)/tools/promtool)
 $(BUILD)/tools/promtool:
 	@mkdir -p $(@D)
 	$(call say,GET,$@)
 	@cd $(@D) && rm -f *.deb; $(as_root); \
-		get() { apt-get download -qq -o APT::Sandbox::User=root $(PACKAGE_PROMTOOL); }; \
+		get() { package=promtool; apt-cache show $$package >/dev/null 2>&1 || package=prometheus; \
+			apt-get download -qq -o APT::Sandbox::User=root $$package; }; \
 		get 2>/dev/null || { $$run apt-get update -qq && get; } && \
 		dpkg-deb --fsys-tarfile *.deb | tar -xO ./usr/bin/promtool >promtool.tmp && rm *.deb && \
 		chmod +x promtool.tmp && mv promtool.tmp promtool
