@@ -10,6 +10,11 @@ BUILD ?= build
 CC ?= gcc
 PYTHON := /usr/bin/python3
 
+# A build takes all cores unless the command line has a -j. Several goals that are no files go one after the other.
+ifeq ($(MAKELEVEL)$(and $(word 2,$(MAKECMDGOALS)),$(filter-out all $(BUILD)/%,$(MAKECMDGOALS))),0)
+MAKEFLAGS += -j$(shell nproc)
+endif
+
 # ---- packages: the one place that names them, but for what the image needs at run time (docker/Dockerfile) ---------
 # What the README asks for.
 PACKAGES_BARE := git make gcc
@@ -105,16 +110,17 @@ $(addprefix $(OUT)/tests/,unit/test_gate unit/test_resolve integration/test_pass
 $(OUT)/tests/integration/test_pass_plane: $(OUT)/tests/doubles/facts.o $(OUT)/tests/doubles/issues.o
 $(OUT)/tests/unit/test_plane_scan: $(OUT)/tests/doubles/issues.o
 
-$(OUT)/%.o: %.c
+$(OUT)/%.o: %.c | $(OUT)/packages
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 # The files that the binary carries within itself.
 EMBED := openapi/openapi.yaml reconcile/pipeline.default.json server/reconciled.8.in
-$(OUT)/gen/embedded.c: openapi/embed.py $(EMBED)
+$(OUT)/gen/embedded.c: openapi/embed.py $(EMBED) | $(OUT)/packages
 	@mkdir -p $(@D)
-	$(PYTHON) openapi/embed.py $(EMBED) > $@.tmp && mv $@.tmp $@
+	$(call say,GEN,$@)
+	$(Q)$(PYTHON) openapi/embed.py $(EMBED) > $@.tmp && mv $@.tmp $@
 $(OUT)/gen/embedded.o: $(OUT)/gen/embedded.c
 	$(call say,CC,$<)
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
@@ -129,12 +135,25 @@ missing = $$(for package in $(1); do \
 	dpkg-query -W -f '$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || printf ' %s' $$package; done)
 # A line for each package that is fetched or set up; all that apt says is in apt.log. sed ends with what apt-get ended with.
 define install_packages
-	@missing=""; for package in $(1); do \
-		dpkg-query -W -f '$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$package"; done; \
-	if [ -n "$$missing" ]; then echo "installing:$$missing"; \
-		run=""; [ "$$(id -u)" -eq 0 ] || run=sudo; \
-		$$run apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$run apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi
+	@missing="$(call missing,$(1))"; [ -z "$$missing" ] || { echo "installing:$$missing"; mkdir -p $(BUILD); $(as_root); \
+		{ $$run apt-get update -q && $$run env DEBIAN_FRONTEND=noninteractive LC_MESSAGES=C apt-get install -y -q \
+			--no-install-recommends -o Dpkg::Use-Pty=0 $$missing; echo "exit $$?"; } </dev/null 2>&1 | tee $(BUILD)/apt.log | \
+		sed -un -e 's/^Get:[0-9]* [^ ]* [^ ]* [^ ]* \([^ ]*\) [^ ]* \([^ ]*\) \(.*\)/  GET   \1 \2 \3/p' \
+			-e 's/^Setting up \([^ :]*\).*/  SETUP \1/p' -e '/^exit [1-9]/q1' || { tail -40 $(BUILD)/apt.log; exit 1; }; }
 endef
+
+# Once for each variant: names all packages that are missing instead of the first header that is.
+# names_missing TARGET LIST: what a check that fails says.
+names_missing = { missing="$(call missing,$(2))"; \
+	echo "missing:$${missing:- $(CC), pkg-config or a module of $(PYTHON)}; run \`make $(1)\` first" >&2; exit 1; }
+$(OUT)/packages:
+	@pkg-config --exists $(LIBS_PKG) 2>/dev/null && $(PYTHON) -c 'import yaml' 2>/dev/null && \
+		echo '#include <stdlib.h>' | $(CC) -E - >/dev/null 2>&1 || $(call names_missing,setup,$(PACKAGES_BUILD))
+	@mkdir -p $(@D) && touch $@
+$(OUT)/packages-test: | $(OUT)/packages
+	@pkg-config --exists cmocka libssl 2>/dev/null || $(call names_missing,setup-test,$(PACKAGES_TEST))
+	@touch $@
+$(addsuffix .o,$(UNIT) $(INTEGRATION)) $(patsubst %.c,$(OUT)/%.o,$(wildcard tests/support/*.c)): | $(OUT)/packages-test
 
 # Checks metrics and alert rules. One that is there is taken. It is unpacked and never installed: Debian 13 has a package of it,
 # but in Debian 12 it is in one that starts a server.
