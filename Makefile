@@ -25,7 +25,9 @@ PACKAGES_TEST := $(PACKAGES_DEMO) libcmocka-dev postgresql python3-pytest python
 	systemd mandoc
 PACKAGES_ROOTS := python3 debootstrap iproute2
 PACKAGES_BENCH := $(PACKAGES_TEST) wrk
-PACKAGES_LINT := $(PACKAGES_TEST) clang-format clang-tidy
+# One version, which Debian 12 and 13 both have: each formats and complains in its own way.
+CLANG := 19
+PACKAGES_LINT := $(PACKAGES_TEST) clang-format-$(CLANG) clang-tidy-$(CLANG)
 
 # ---- variant -----------------------------------------------------------------------------------------------------
 SANITIZE ?=
@@ -229,9 +231,9 @@ fresh-check:
 		--releases "$(RELEASES)" --users "$(USERS)" --commands "$(COMMANDS)"
 
 lint: setup-lint
-	@tests/lint.sh
+	@CLANG=$(CLANG) tests/lint.sh
 format:
-	clang-format -i $$(git ls-files '*.c' '*.h')
+	clang-format-$(CLANG) -i $$(git ls-files '*.c' '*.h')
 
 help:
 	@echo "make            build ($(BIN))"
