@@ -2,6 +2,7 @@
 # The tree against its own rules: format, layering, banned functions, headers that stand alone, and what .clang-tidy
 # names. One file at a time, on all cores; what clang-tidy says of a file must not depend on the file before it.
 #   CLANG     the version of clang-format and clang-tidy
+#   PACKAGES  what the tests may take their programs from
 set -u
 bad=0
 complain() { printf '%s\n' "$1"; bad=1; }
@@ -29,6 +30,11 @@ found=$(git grep -nE '\b(atoi|atol|strtol|strtoul|sscanf|strcpy|strcat|sprintf|v
 $found"
 found=$(git grep -nE '\b(TODO|FIXME|XXX|HACK)\b' -- '*.c' '*.h' '*.py' '*.sh' Makefile | grep -v '^tests/lint.sh')
 [ -z "$found" ] || complain "left for later:
+$found"
+
+say "programs that are named by their whole path"
+found=$(/usr/bin/python3 tests/listed.py --whole-paths $PACKAGES 2>&1)
+[ -z "$found" ] || complain "of no listed package:
 $found"
 
 say "headers"
