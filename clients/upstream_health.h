@@ -1,0 +1,87 @@
+/* upstream_health.h - which calls to one upstream work: to its host as a whole, and to each part of it (a
+ * repository of Gitea's, a project of Plane's).
+ *
+ * A failure delays its own part alone. The host is down when the newest calls to three of its parts (to both,
+ * if two are in use) failed within UPSTREAM_WINDOW_MS and no call to it has succeeded since the first of
+ * those failures; it is up again with the first call that succeeds. A part is in use while the newest call to
+ * it, or the newest wish for one, is younger than UPSTREAM_WINDOW_MS. With a single part in use the host is
+ * never down: the back-off of that part is enough.
+ *
+ * A part backs off when several calls to it in a row have failed, whatever its other calls were about, so
+ * that one object that always fails does not delay its neighbours in the same part. No back-off is longer
+ * than UPSTREAM_BACKOFF_MAX_MS. Forced calls ignore it.
+ *
+ * This module counts and answers. It sends nothing: the fetcher asks it before each call and records the
+ * result. In-memory only; losing it on restart is harmless. Times are those of clock_mono_ms() and are passed
+ * in. Thread-safe.
+ */
+#ifndef RECONCILED_UPSTREAM_HEALTH_H
+#define RECONCILED_UPSTREAM_HEALTH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define UPSTREAM_WINDOW_MS 60000
+#define UPSTREAM_BACKOFF_FIRST_MS 1000
+#define UPSTREAM_BACKOFF_MAX_MS 60000
+#define UPSTREAM_FAILURES_IN_A_ROW 4u /* of one part, then it backs off */
+#define UPSTREAM_PARTS_DOWN 3u        /* failing parts that make a host down */
+#define UPSTREAM_PROBES 4u            /* calls that a pass may make to a host that is down */
+#define UPSTREAM_PARTS_KEPT 1024u     /* beyond it, the part that was used longest ago is forgotten */
+
+struct upstream_health;
+
+/* upstream_health_new: nothing has been called yet, and all is well. Free with upstream_health_free. */
+struct upstream_health *upstream_health_new(void) __attribute__((returns_nonnull));
+/* upstream_health_free: NULL is fine. */
+void upstream_health_free(struct upstream_health *health);
+
+/* `part` names a repository, a project, …; two spellings are two parts. NULL: a call that belongs to none,
+ * which counts as a part of its own. */
+
+/* upstream_health_record: what a call came to. `error` (short, without secrets; ignored when ok) is copied.
+ */
+void upstream_health_record(struct upstream_health *health, const char *part, bool ok, const char *error,
+                            int64_t now_ms);
+
+enum upstream_permit {
+    UPSTREAM_ASK,         /* go on */
+    UPSTREAM_BACKING_OFF, /* the part's calls failed; not before its back-off is over */
+    UPSTREAM_DOWN,        /* the host is down: UPSTREAM_PROBES calls of a pass may go, to different parts */
+};
+/* upstream_health_permit: may a call to the part go now? The part counts as in use from now on. When the
+ * back-off of a part is over, one call gets UPSTREAM_ASK and the others wait for one more back-off, or for
+ * its success. */
+enum upstream_permit upstream_health_permit(struct upstream_health *health, const char *part, bool forced,
+                                            int64_t now_ms);
+
+/* upstream_health_worked_ms: when a call to the part last succeeded; INT64_MIN: never. For the order of
+ * probes: latest first. */
+int64_t upstream_health_worked_ms(struct upstream_health *health, const char *part);
+
+/* upstream_health_retry_ms: when the part's back-off is over; 0: it is not backing off. */
+int64_t upstream_health_retry_ms(struct upstream_health *health, const char *part);
+
+/* How it is shown. `ok` is false when the host is down, or when the newest call to every part in use failed;
+ * while no part is in use it stays what it was. `error` is that of the newest failure, "" when ok. `failing`
+ * counts parts in use whose newest call failed. */
+#define UPSTREAM_ERROR_SIZE 160
+struct upstream_view {
+    bool ok, down;
+    int64_t since_us; /* wall clock: since then `ok` is what it is; 0: nothing was called yet */
+    size_t failing;
+    char error[UPSTREAM_ERROR_SIZE];
+};
+void upstream_health_view(struct upstream_health *health, int64_t now_ms, struct upstream_view *ret);
+
+/* upstream_health_failing: up to `max` parts in use whose newest call failed, the newest failure first, with
+ * their errors. Returns how many were written. `part` is cut to its field. */
+struct upstream_failing {
+    char part[160], error[UPSTREAM_ERROR_SIZE];
+    int64_t since_us; /* wall clock: of the first of its failures in a row */
+};
+size_t upstream_health_failing(struct upstream_health *health, int64_t now_ms, struct upstream_failing *ret,
+                               size_t max);
+
+#endif
