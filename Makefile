@@ -10,17 +10,24 @@ BUILD ?= build
 CC ?= gcc
 PYTHON := /usr/bin/python3
 
+# A build takes all cores unless the command line has a -j. Several goals that are no files go one after the other.
+ifeq ($(MAKELEVEL)$(and $(word 2,$(MAKECMDGOALS)),$(filter-out all $(BUILD)/%,$(MAKECMDGOALS))),0)
+MAKEFLAGS += -j$(shell nproc)
+endif
+
 # ---- packages: the one place that names them, but for what the image needs at run time (docker/Dockerfile) ---------
+# What the README asks for.
+PACKAGES_BARE := git make gcc
 PACKAGES_BUILD := gcc libc6-dev make pkg-config libmicrohttpd-dev libcurl4-openssl-dev libjansson-dev libpq-dev \
 	uuid-dev libsqlite3-dev libssl-dev python3 python3-yaml
 PACKAGES_DEMO := $(PACKAGES_BUILD) curl ca-certificates sqlite3
 PACKAGES_TEST := $(PACKAGES_DEMO) libcmocka-dev postgresql python3-pytest python3-jsonschema valgrind \
-	systemd mandoc
-# Unpacked for its promtool and never installed, for that would start a server (see below).
-PACKAGE_PROMTOOL := prometheus
-PACKAGES_DOCKER := python3 debootstrap iproute2
+	systemd mandoc man-db
+PACKAGES_ROOTS := python3 debootstrap iproute2
 PACKAGES_BENCH := $(PACKAGES_TEST) wrk
-PACKAGES_LINT := $(PACKAGES_TEST) clang-format clang-tidy
+# One version, which Debian 12 and 13 both have: each formats and complains in its own way.
+CLANG := 19
+PACKAGES_LINT := $(PACKAGES_TEST) clang-format-$(CLANG) clang-tidy-$(CLANG)
 
 # ---- variant -----------------------------------------------------------------------------------------------------
 SANITIZE ?=
@@ -105,16 +112,17 @@ $(addprefix $(OUT)/tests/,unit/test_gate unit/test_resolve integration/test_pass
 $(OUT)/tests/integration/test_pass_plane: $(OUT)/tests/doubles/facts.o $(OUT)/tests/doubles/issues.o
 $(OUT)/tests/unit/test_plane_scan: $(OUT)/tests/doubles/issues.o
 
-$(OUT)/%.o: %.c
+$(OUT)/%.o: %.c | $(OUT)/packages
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 # The files that the binary carries within itself.
 EMBED := openapi/openapi.yaml reconcile/pipeline.default.json server/reconciled.8.in
-$(OUT)/gen/embedded.c: openapi/embed.py $(EMBED)
+$(OUT)/gen/embedded.c: openapi/embed.py $(EMBED) | $(OUT)/packages
 	@mkdir -p $(@D)
-	$(PYTHON) openapi/embed.py $(EMBED) > $@.tmp && mv $@.tmp $@
+	$(call say,GEN,$@)
+	$(Q)$(PYTHON) openapi/embed.py $(EMBED) > $@.tmp && mv $@.tmp $@
 $(OUT)/gen/embedded.o: $(OUT)/gen/embedded.c
 	$(call say,CC,$<)
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
@@ -123,21 +131,41 @@ $(OUT)/gen/embedded.o: $(OUT)/gen/embedded.c
 -include $(shell find $(OUT) -name '*.d' 2>/dev/null)
 
 # ---- set-up: installs what is missing, as root or by sudo --------------------------------------------------------------
+as_root = run=; [ "$$(id -u)" -eq 0 ] || run=sudo
+# missing LIST: the packages of it that are not installed.
+missing = $$(for package in $(1); do \
+	dpkg-query -W -f '$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || printf ' %s' $$package; done)
+# A line for each package that is fetched or set up; all that apt says is in apt.log. sed ends with what apt-get ended with.
 define install_packages
-	@missing=""; for package in $(1); do \
-		dpkg-query -W -f '$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$package"; done; \
-	if [ -n "$$missing" ]; then echo "installing:$$missing"; \
-		run=""; [ "$$(id -u)" -eq 0 ] || run=sudo; \
-		$$run apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$run apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi
+	@missing="$(call missing,$(1))"; [ -z "$$missing" ] || { echo "installing:$$missing"; mkdir -p $(BUILD); $(as_root); \
+		{ $$run apt-get update -q && $$run env DEBIAN_FRONTEND=noninteractive LC_MESSAGES=C apt-get install -y -q \
+			--no-install-recommends -o Dpkg::Use-Pty=0 $$missing; echo "exit $$?"; } </dev/null 2>&1 | tee $(BUILD)/apt.log | \
+		sed -un -e 's/^Get:[0-9]* [^ ]* [^ ]* [^ ]* \([^ ]*\) [^ ]* \([^ ]*\) \(.*\)/  GET   \1 \2 \3/p' \
+			-e 's/^Setting up \([^ :]*\).*/  SETUP \1/p' -e '/^exit [1-9]/q1' || { tail -40 $(BUILD)/apt.log; exit 1; }; }
 endef
 
-# Checks metrics and alert rules. One that is there is taken.
-PROMTOOL := $(or $(shell command -v promtool 2>/dev/null),$(BUILD)/tools/promtool)
+# Once for each variant: names all packages that are missing instead of the first header that is.
+# names_missing TARGET LIST: what a check that fails says.
+names_missing = { missing="$(call missing,$(2))"; \
+	echo "missing:$${missing:- $(CC), pkg-config or a module of $(PYTHON)}; run \`make $(1)\` first" >&2; exit 1; }
+$(OUT)/packages:
+	@pkg-config --exists $(LIBS_PKG) 2>/dev/null && $(PYTHON) -c 'import yaml' 2>/dev/null && \
+		echo '#include <stdlib.h>' | $(CC) -E - >/dev/null 2>&1 || $(call names_missing,setup,$(PACKAGES_BUILD))
+	@mkdir -p $(@D) && touch $@
+$(OUT)/packages-test: | $(OUT)/packages
+	@pkg-config --exists cmocka libssl 2>/dev/null || $(call names_missing,setup-test,$(PACKAGES_TEST))
+	@touch $@
+$(addsuffix .o,$(UNIT) $(INTEGRATION)) $(patsubst %.c,$(OUT)/%.o,$(wildcard tests/support/*.c)): | $(OUT)/packages-test
+
+# Checks metrics and alert rules. One that is there is taken. It is unpacked and never installed: Debian 13 has a package of it,
+# but in Debian 12 it is in one that starts a server.
+PROMTOOL := $(or $(if $(ONLY_LISTED),,$(shell command -v promtool 2>/dev/null)),$(BUILD)/tools/promtool)
 $(BUILD)/tools/promtool:
 	@mkdir -p $(@D)
 	$(call say,GET,$@)
-	@cd $(@D) && rm -f *.deb; run=""; [ "$$(id -u)" -eq 0 ] || run=sudo; \
-		get() { apt-get download -qq -o APT::Sandbox::User=root $(PACKAGE_PROMTOOL); }; \
+	@cd $(@D) && rm -f *.deb; $(as_root); \
+		get() { package=promtool; apt-cache show $$package >/dev/null 2>&1 || package=prometheus; \
+			apt-get download -qq -o APT::Sandbox::User=root $$package; }; \
 		get 2>/dev/null || { $$run apt-get update -qq && get; } && \
 		dpkg-deb --fsys-tarfile *.deb | tar -xO ./usr/bin/promtool >promtool.tmp && rm *.deb && \
 		chmod +x promtool.tmp && mv promtool.tmp promtool
@@ -152,23 +180,26 @@ setup-bench:
 setup-lint:
 	$(call install_packages,$(PACKAGES_LINT))
 
+# ONLY_LISTED=1: with the programs of the listed packages alone, so that one that the lists forgot is not found where it is installed.
+only = $(if $(ONLY_LISTED),PATH="$$($(PYTHON) tests/listed.py $(BUILD)/listed/$@ $(PACKAGES_BARE) $(1))")
+
 # ---- a look at it ----------------------------------------------------------------------------------------------------------
 .PHONY: demo run
 demo:
 	$(call install_packages,$(PACKAGES_DEMO))
-	@$(MAKE) --no-print-directory -s $(BIN) $(SANDBOX)
-	@OUT=$(OUT) tests/sandbox/demo.sh
+	@$(call only,$(PACKAGES_DEMO)) $(MAKE) --no-print-directory -s $(BIN) $(SANDBOX)
+	@$(call only,$(PACKAGES_DEMO)) OUT=$(OUT) tests/sandbox/demo.sh
 run: setup
 	@$(MAKE) --no-print-directory -s $(BIN)
 	@$(BIN) serve
 
 # ---- tests ------------------------------------------------------------------------------------------------------------------
 # `test` does everything itself on a fresh machine; `check` is the fast part, on a machine that is set up.
-.PHONY: docker-check test test-run test-concurrent check valgrind lint format clean help
+.PHONY: docker-check fresh-check test test-run test-concurrent check valgrind lint format clean help
 # What the tests run, for tests/run.sh.
 TEST_PROGRAMS = RECONCILED=$(abspath $(BIN)) SANDBOX=$(abspath $(SANDBOX)) PROMTOOL=$(abspath $(PROMTOOL))
 test: setup-test
-	@$(MAKE) --no-print-directory -s test-run
+	@$(call only,$(PACKAGES_TEST)) $(MAKE) --no-print-directory -s test-run
 test-run: $(UNIT) $(INTEGRATION) $(BIN) $(SANDBOX)
 	@$(TEST_PROGRAMS) tests/run.sh $(UNIT) $(INTEGRATION) --pytest tests/e2e
 # With SANITIZE=thread. The libraries are not instrumented, and yet nothing needs to be suppressed: keep it so.
@@ -196,13 +227,21 @@ bench: setup-bench
 
 # The Dockerfile without an engine: minutes, the network, root.
 docker-check:
-	$(call install_packages,$(PACKAGES_DOCKER))
-	@run=""; [ "$$(id -u)" -eq 0 ] || run=sudo; $$run $(PYTHON) tests/docker/replay.py
+	$(call install_packages,$(PACKAGES_ROOTS))
+	@$(as_root); $$run $(PYTHON) tests/roots/replay.py
+
+# The README's commands on machines that have nothing else; RELEASES, USERS and COMMANDS choose some.
+fresh-check:
+	$(call install_packages,$(PACKAGES_ROOTS))
+	@mkdir -p $(BUILD) && git bundle create -q $(BUILD)/source.bundle HEAD
+	@git diff --quiet HEAD || echo "What is not committed is not part of it."
+	@$(as_root); $$run $(PYTHON) tests/roots/fresh.py --bundle $(BUILD)/source.bundle --packages "$(PACKAGES_BARE)" \
+		--releases "$(RELEASES)" --users "$(USERS)" --commands "$(COMMANDS)"
 
 lint: setup-lint
-	@tests/lint.sh
+	@$(call only,$(PACKAGES_LINT)) CLANG=$(CLANG) PACKAGES="$(PACKAGES_BARE) $(PACKAGES_TEST)" tests/lint.sh
 format:
-	clang-format -i $$(git ls-files '*.c' '*.h')
+	clang-format-$(CLANG) -i $$(git ls-files '*.c' '*.h')
 
 help:
 	@echo "make            build ($(BIN))"
@@ -214,6 +253,9 @@ help:
 	@echo "make test-concurrent  what has threads; for SANITIZE=thread"
 	@echo "make valgrind   the test programs under valgrind"
 	@echo "make docker-check  every step of docker/Dockerfile in folders of debootstrap (root, network)"
+	@echo "make fresh-check  demo and test in bare roots of Debian 12 and 13, as root and with sudo (root, network, an hour);"
+	@echo "                RELEASES=bookworm USERS=root COMMANDS=test choose some"
+	@echo "make setup      installs what \`make\` needs; setup-test, setup-lint, setup-bench what the others need"
 	@echo "make lint       the rules of the tree;  make format  mends the format"
 	@echo "make bench      speed and memory, figures on stdout"
 	@echo "make install    to PREFIX ($(PREFIX)), below DESTDIR;  make uninstall"
@@ -225,26 +267,27 @@ help:
 # Nothing below /etc: settings are the operator's. The man page and the unit name paths, which follow PREFIX.
 MAN := $(DESTDIR)$(PREFIX)/share/man/man8
 UNITS := $(DESTDIR)$(PREFIX)/lib/systemd/system
-USERS := $(DESTDIR)$(PREFIX)/lib/sysusers.d
+SYSUSERS := $(DESTDIR)$(PREFIX)/lib/sysusers.d
 SHARED := $(DESTDIR)$(PREFIX)/share/reconciled
 DOC := $(DESTDIR)$(PREFIX)/share/doc/reconciled
 follow_prefix = sed 's|/usr/local|$(PREFIX)|g'
 $(OUT)/reconciled.8: $(BIN)
 	@$(BIN) --manual > $@.tmp && mv $@.tmp $@
 install: $(BIN) $(OUT)/reconciled.8
-	install -d $(MAN) $(UNITS) $(USERS) $(SHARED) $(DOC)
+	install -d $(MAN) $(UNITS) $(SYSUSERS) $(SHARED) $(DOC)
 	install -D -m 0755 $(BIN) $(DESTDIR)$(PREFIX)/bin/reconciled
 	$(follow_prefix) $(OUT)/reconciled.8 | install -m 0644 /dev/stdin $(MAN)/reconciled.8
 	$(follow_prefix) docker/reconciled.service | install -m 0644 /dev/stdin $(UNITS)/reconciled.service
-	install -m 0644 docker/reconciled.sysusers $(USERS)/reconciled.conf
+	install -m 0644 docker/reconciled.sysusers $(SYSUSERS)/reconciled.conf
 	install -m 0644 docker/env.example $(DOC)/reconciled.env
 	install -m 0644 docker/prometheus/rules.yml $(DOC)/prometheus-rules.yml
 	install -m 0644 docker/grafana/dashboard.json $(DOC)/grafana-dashboard.json
 	install -m 0644 reconcile/pipeline.default.json reconcile/pipeline.schema.json $(SHARED)
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/reconciled $(MAN)/reconciled.8 $(UNITS)/reconciled.service \
-		$(USERS)/reconciled.conf
+		$(SYSUSERS)/reconciled.conf
 	rm -rf $(SHARED) $(DOC)
 
 clean:
+	@[ ! -d $(BUILD)/roots ] || { $(as_root); $$run rm -rf $(BUILD)/roots; }
 	rm -rf $(BUILD) demo-run

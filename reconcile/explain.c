@@ -101,7 +101,7 @@ static enum err read_policy(const struct explainer *explainer, struct policy **r
     *ret_unreadable = NULL;
     if (err != ERR_INVALID)
         return err;
-    const struct store_settings none = {.overrides = (char *)(uintptr_t) "{}", .now_us = clock_wall_us()};
+    const struct store_settings none = {.overrides = (char *)(uintptr_t)"{}", .now_us = clock_wall_us()};
     *ret_unreadable = mem_printf("switched off: %s", why->text);
     return policy_make(world->settings, &none, ret, why);
 }

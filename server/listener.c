@@ -244,7 +244,7 @@ enum err listener_start(const struct listener_options *options, struct listener 
 {
     int fd = -1;
     enum err err = open_socket(options->address, options->token != NULL, &fd, why);
-    if (err)
+    if (err || fd < 0)
         return err;
     /* A pool of one is no pool to the library. */
     unsigned workers = options->workers ? options->workers : count_workers();

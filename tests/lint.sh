@@ -1,14 +1,19 @@
 #!/bin/sh
 # The tree against its own rules: format, layering, banned functions, headers that stand alone, and what .clang-tidy
-# names. One file at a time: clang-tidy 14 carries va_list over from one file to the next and then complains of it.
+# names. One file at a time, on all cores; what clang-tidy says of a file must not depend on the file before it.
+#   CLANG     the version of clang-format and clang-tidy
+#   PACKAGES  what the tests may take their programs from
 set -u
 bad=0
 complain() { printf '%s\n' "$1"; bad=1; }
+say() { printf '  %-5s %s\n' LINT "$1"; }
 
+say "format"
 sources=$(git ls-files '*.c' '*.h')
-unformatted=$(clang-format --dry-run $sources 2>&1 | grep -c 'warning:')
+unformatted=$(clang-format-$CLANG --dry-run $sources 2>&1 | grep -c 'warning:')
 [ "$unformatted" -eq 0 ] || complain "clang-format: $unformatted places are not formatted (run: make format)"
 
+say "layering, banned words"
 # Arrows point one way: server -> handlers -> reconcile -> clients.
 for rule in 'clients:reconcile|handlers|server' 'reconcile:handlers|server' 'handlers:server'; do
     found=$(git grep -nE "^#include \"(${rule#*:})/" -- "${rule%%:*}")
@@ -27,22 +32,30 @@ found=$(git grep -nE '\b(TODO|FIXME|XXX|HACK)\b' -- '*.c' '*.h' '*.py' '*.sh' Ma
 [ -z "$found" ] || complain "left for later:
 $found"
 
+say "programs that are named by their whole path"
+found=$(/usr/bin/python3 tests/listed.py --whole-paths $PACKAGES 2>&1)
+[ -z "$found" ] || complain "of no listed package:
+$found"
+
+say "headers"
 for header in $(git ls-files '*.h'); do
     printf '#include "%s"\n' "$header" |
         gcc -std=gnu17 -D_GNU_SOURCE -Wall -Wextra -Werror -I. $(pkg-config --cflags libmicrohttpd jansson libpq) -fsyntax-only -x c - ||
         complain "$header does not stand alone"
 done
 
+say "clang-tidy"
 flags="-std=gnu17 -D_GNU_SOURCE -DRECONCILED_VERSION=\"\" -I. $(pkg-config --cflags \
     libmicrohttpd libcurl jansson libpq uuid sqlite3 libcrypto cmocka)"
 # What was found clean is not analysed again until it, or something that it includes, is another.
 kept=build/clang-tidy
-export flags kept
+version=$(clang-tidy-$CLANG --version)
+export flags kept version CLANG
 mkdir -p $kept
 analyse='
-    key=$({ cat .clang-tidy; gcc -E -C $flags "$1"; } | sha256sum | cut -c 1-64)
+    key=$({ echo "$version"; cat .clang-tidy; gcc -E -C $flags "$1"; } | sha256sum | cut -c 1-64)
     [ -e $kept/$key ] && exit
-    found=$(clang-tidy --quiet "$1" -- $flags 2>/dev/null)
+    found=$(clang-tidy-$CLANG --quiet "$1" -- $flags 2>/dev/null)
     [ -z "$found" ] && touch $kept/$key || printf "%s\n" "$found"'
 found=$(git ls-files '*.c' | xargs -P "$(nproc)" -n 1 sh -c "$analyse" sh)
 [ -z "$found" ] || complain "clang-tidy:

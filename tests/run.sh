@@ -6,7 +6,7 @@
 set -u
 passed=0 failed=0
 out=$(mktemp)
-trap 'rm -f "$out"' EXIT
+trap 'rm -f "$out" "$out.status"' EXIT
 
 count() { # count WORD: the number in cmocka's line "[  WORD  ] N test(s)"
     sed -n "s/^\[  $1  \] \([0-9]*\) test(s).*/\1/p" "$out" | awk '{ n += $1 } END { print n + 0 }'
@@ -28,14 +28,15 @@ while [ $# -gt 0 ] && [ "$1" != --pytest ]; do
 done
 if [ $# -gt 1 ]; then
     shift
-    /usr/bin/python3 -m pytest -q -p no:cacheprovider "$@" >"$out" 2>&1
-    status=$?
+    # A line for each file, with a dot for each test.
+    { /usr/bin/python3 -m pytest --no-header -o console_output_style=classic -p no:cacheprovider "$@" 2>&1; echo $? >"$out.status"; } |
+        tee "$out"
+    status=$(cat "$out.status")
     good=$(sed -n 's/.*\b\([0-9][0-9]*\) passed.*/\1/p' "$out" | tail -1)
     bad=$(sed -n 's/.*\b\([0-9][0-9]*\) failed.*/\1/p' "$out" | tail -1)
     broken=$(sed -n 's/.*\b\([0-9][0-9]*\) error.*/\1/p' "$out" | tail -1)
     bad=$((${bad:-0} + ${broken:-0}))
     if [ $status -ne 0 ] && [ "$bad" -eq 0 ]; then bad=1; fi
-    [ "$bad" -eq 0 ] || tail -80 "$out"
     echo "pytest $* (${good:-0} passed, $bad failed)"
     passed=$((passed + ${good:-0})) failed=$((failed + bad))
 fi

@@ -24,18 +24,9 @@ struct log_field {
     int64_t number;
 };
 
-#define LOG_S(k, v)                                     \
-    {                                                   \
-        .key = (k), .kind = LOG_FIELD_TEXT, .text = (v) \
-    }
-#define LOG_I(k, v)                                               \
-    {                                                             \
-        .key = (k), .kind = LOG_FIELD_INT, .number = (int64_t)(v) \
-    }
-#define LOG_B(k, v)                                       \
-    {                                                     \
-        .key = (k), .kind = LOG_FIELD_BOOL, .number = (v) \
-    }
+#define LOG_S(k, v) {.key = (k), .kind = LOG_FIELD_TEXT, .text = (v)}
+#define LOG_I(k, v) {.key = (k), .kind = LOG_FIELD_INT, .number = (int64_t)(v)}
+#define LOG_B(k, v) {.key = (k), .kind = LOG_FIELD_BOOL, .number = (v)}
 
 /* log_level_parse: "error", "warn", "info", "debug" → true and *ret_level; anything else → false. */
 bool log_level_parse(const char *text, enum log_level *ret_level);

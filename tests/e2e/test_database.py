@@ -95,7 +95,7 @@ def test_connections_lost_in_mid_pass_cost_nothing(database, sandbox, service):
     sandbox.fault("/gitea/*/status", "hang")
     run = service.begin()
     sandbox.hanging(5)
-    database.script("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'e2e' AND pid <> pg_backend_pid()")
+    database.script("SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE datname = 'e2e' AND pid <> pg_backend_pid()")
     sandbox.heal()
     assert service.report(run)["gate"]["advanced"] == 5
     moved_once(database, range(1, 6))

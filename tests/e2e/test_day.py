@@ -26,7 +26,7 @@ SHIMS = {
     "sudoedit": 'cat "$EDITS" >> "$1"',
     # As systemd would: the program and the settings that the unit names.
     "systemctl": """unit=$PREFIX/lib/systemd/system/reconciled.service
-        stop() { [ ! -e "$PID" ] || { kill "$(cat "$PID")"; while kill -0 "$(cat "$PID")" 2>/dev/null; do sleep 0.05; done; rm "$PID"; }; }
+        stop() { [ ! -e "$PID" ] || { kill "$(cat "$PID")"; while [ -e "/proc/$(cat "$PID")/exe" ]; do sleep 0.05; done; rm "$PID"; }; }
         case "$*" in
         daemon-reload) exit 0 ;;
         'enable --now reconciled') ;;

@@ -12,7 +12,7 @@ import yaml
 
 from conftest import RECONCILED, ROOT, eventually, reconciled, Sandbox, stages
 
-sys.path.insert(0, str(ROOT / "tests/docker"))
+sys.path.insert(0, str(ROOT / "tests/roots"))
 import replay  # noqa: E402
 
 DOCKER = ROOT / "docker"
@@ -56,14 +56,15 @@ def test_the_image_has_no_rights_and_asks_itself_how_it_is(dockerfile):
 
 @pytest.mark.skipif(os.environ.get("RECONCILED", "").find("san-") >= 0, reason="a sanitizer is a library of its own")
 def test_the_libraries_of_the_program_are_installed_in_the_image(dockerfile):
-    if not shutil.which("dpkg-query"):
-        pytest.skip("no dpkg here")
-    install = " ".join(dockerfile["base"].values("RUN"))
+    def release_independent(package):  # Debian 13 has some libraries under a name that ends in t64
+        return package.removesuffix("t64")
+
+    install = {release_independent(word) for word in " ".join(dockerfile["base"].values("RUN")).split()}
     needed = re.findall(r"NEEDED\s+(\S+)", subprocess.run(["objdump", "-p", RECONCILED], capture_output=True, text=True, check=True).stdout)
     for library in needed:
         found = subprocess.run(["dpkg-query", "-S", f"*/{library}"], capture_output=True, text=True).stdout
-        package = found.split(":", 1)[0]
-        assert package == "libc6" or package in install.split(), (library, package)
+        package = release_independent(found.split(":", 1)[0])
+        assert package == "libc6" or package in install, (library, package)
 
 
 def test_the_image_starts_only_with_a_token(dockerfile):

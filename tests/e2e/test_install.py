@@ -1,7 +1,6 @@
 """What `make install` puts where, the unit that systemd starts, the manual page, and what the service tells systemd."""
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -30,10 +29,6 @@ def installed(tmp_path_factory):
     return prefix
 
 
-def needs(program):
-    return pytest.mark.skipif(not shutil.which(program), reason=f"no {program} here")
-
-
 # ---- install ----
 
 
@@ -55,7 +50,6 @@ def test_what_was_installed_runs(installed):
 # ---- the unit ----
 
 
-@needs("systemd-analyze")
 def test_systemd_finds_nothing_to_complain_of_in_the_unit(installed):
     unit = installed / "lib/systemd/system/reconciled.service"
     done = subprocess.run(["systemd-analyze", "verify", "--man=yes", unit], capture_output=True, text=True, timeout=60,
@@ -63,7 +57,6 @@ def test_systemd_finds_nothing_to_complain_of_in_the_unit(installed):
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-@needs("systemd-analyze")
 def test_the_unit_exposes_little(installed):
     unit = installed / "lib/systemd/system/reconciled.service"
     done = subprocess.run(["systemd-analyze", "security", "--offline=true", "--threshold=15", "--no-pager", unit], capture_output=True,
@@ -103,7 +96,6 @@ def test_systemd_is_told_of_readiness_progress_and_the_end(make_service, systemd
 # ---- the manual page ----
 
 
-@needs("mandoc")
 def test_the_manual_page_is_well_formed(installed):
     done = subprocess.run(["mandoc", "-T", "lint", "-W", "warning", installed / "share/man/man8/reconciled.8"], capture_output=True,
                           text=True, timeout=60)

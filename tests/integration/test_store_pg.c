@@ -42,7 +42,7 @@ static void ended_sessions_are_replaced_unnoticed(void **state)
         struct store_stuck stuck = pg_scene_stuck(scene->store);
         assert_int_equal(stuck.n_tasks, 1);
         store_stuck_done(&stuck);
-        pg_scene_exec(scene, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        pg_scene_exec(scene, "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity"
                              " WHERE application_name = 'reconciled'");
     }
 }
@@ -69,7 +69,7 @@ static void a_session_that_is_ended_in_the_middle_of_a_call_is_replaced(void **s
     pthread_t thread;
     assert_int_equal(pthread_create(&thread, NULL, reader_run, &reader), 0);
     pg_scene_await_waiting(scene, 1);
-    pg_scene_exec(scene, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+    pg_scene_exec(scene, "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity"
                          " WHERE application_name = 'reconciled' AND wait_event_type = 'Lock'");
     pg_scene_release(holder);
     assert_int_equal(pthread_join(thread, NULL), 0);

@@ -8,7 +8,7 @@ struct map {
     struct map_slot {
         const char *key;
         void *value;
-    } * slots;
+    } *slots;
     size_t used, size; /* size is 0 or a power of two */
 };
 

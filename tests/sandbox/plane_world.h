@@ -25,7 +25,7 @@
 #include "tests/sandbox/world.h"
 
 #define PLANE_VERSION_DEFAULT "1.3.1"
-#define PLANE_VERSION(major, minor, patch) ((major)*10000 + (minor)*100 + (patch))
+#define PLANE_VERSION(major, minor, patch) ((major) * 10000 + (minor) * 100 + (patch))
 
 enum plane_group {
     PLANE_BACKLOG,

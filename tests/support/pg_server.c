@@ -150,8 +150,9 @@ static void child_exec(const struct pg_server *server, char *const arguments[])
         chdir(server->folder) != 0)
         _exit(126);
     (void)close_range(3, ~0u, 0);
-    char *const environment[] = {(char[]){"LC_ALL=C"}, (char[]){"TZ=UTC"}, (char[]){"PATH=/usr/bin:/bin"},
-                                 NULL};
+    const char *path = getenv("PATH");
+    char *const environment[] = {(char[]){"LC_ALL=C"}, (char[]){"TZ=UTC"},
+                                 mem_printf("PATH=%s", path ? path : "/bin"), NULL};
     execve(arguments[0], arguments, environment);
     _exit(127);
 }

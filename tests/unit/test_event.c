@@ -35,10 +35,11 @@ static void gitea_writes_as_go_does(void **state)
         event_gitea_text, "{\"b\":[1,-2],\"a\":{},\"c\":[],\"d\":{\"x\":null,\"y\":true,\"z\":false}}",
         "{\n  \"b\": [\n    1,\n    -2\n  ],\n  \"a\": {},\n  \"c\": [],\n  \"d\": {\n    \"x\": null,\n"
         "    \"y\": true,\n    \"z\": false\n  }\n}");
-    assert_written(event_gitea_text,
-                   "[\"<a href=\\\"x\\\">&\\\\/\\n\\r\\t\\b\\f\\u0001\\u007f\",\"\\u2028\\u2029\\u2027☂🔧é\"]",
-                   "[\n  \"\\u003ca href=\\\"x\\\"\\u003e\\u0026\\\\/\\n\\r\\t\\b\\f\\u0001\x7f\",\n"
-                   "  \"\\u2028\\u2029\xe2\x80\xa7☂🔧é\"\n]");
+    assert_written(
+        event_gitea_text,
+        "[\"<a href=\\\"x\\\">&\\\\/\\n\\r\\t\\b\\f\\u0001\\u007f\",\"\\u2028\\u2029\\u2027☂🔧é\"]",
+        "[\n  \"\\u003ca href=\\\"x\\\"\\u003e\\u0026\\\\/\\n\\r\\t\\b\\f\\u0001\x7f\",\n"
+        "  \"\\u2028\\u2029\xe2\x80\xa7☂🔧é\"\n]");
 }
 
 static void plane_writes_as_python_does(void **state)

@@ -32,14 +32,14 @@ static int set_up(void **state)
 {
     (void)state;
     entry = (struct store_task_entry){
-        .task = {.id = 7, .stage = (char *)(uintptr_t) "development"}, .updated_us = 6400 * S, .stuck = true};
+        .task = {.id = 7, .stage = (char *)(uintptr_t)"development"}, .updated_us = 6400 * S, .stuck = true};
     policy = (struct policy){.enabled = true,
                              .plane_enabled = true,
                              .mode = MODE_HEAL,
                              .grace_default_s = 600,
                              .grace_overrides = json_object()};
     verdict =
-        (struct verdict){.kind = VERDICT_GREEN, .reason = (char *)(uintptr_t) "ci: 1 of 1 contexts passed"};
+        (struct verdict){.kind = VERDICT_GREEN, .reason = (char *)(uintptr_t)"ci: 1 of 1 contexts passed"};
     view = (struct next_view){.pipeline = pipeline,
                               .entry = &entry,
                               .policy = &policy,
@@ -94,7 +94,7 @@ static void a_green_task_that_is_young_rests_first(void **state)
 static void a_red_gate_is_waited_for(void **state)
 {
     (void)state;
-    verdict = (struct verdict){.kind = VERDICT_RED, .reason = (char *)(uintptr_t) "ci: pending: build"};
+    verdict = (struct verdict){.kind = VERDICT_RED, .reason = (char *)(uintptr_t)"ci: pending: build"};
     expect_at("development", NEXT_WAIT, "", 0, "waits for its gate: ci: pending: build");
     policy.enabled = false; /* makes no difference to it */
     expect_at("development", NEXT_WAIT, "", 0, "waits for its gate: ci: pending: build");
@@ -103,7 +103,7 @@ static void a_red_gate_is_waited_for(void **state)
 static void an_unknown_gate_is_asked_again(void **state)
 {
     (void)state;
-    verdict = (struct verdict){.kind = VERDICT_UNKNOWN, .reason = (char *)(uintptr_t) "Gitea timed out"};
+    verdict = (struct verdict){.kind = VERDICT_UNKNOWN, .reason = (char *)(uintptr_t)"Gitea timed out"};
     expect_at("development", NEXT_WAIT, "", 10030 * S,
               "what its gate says is unknown, and is asked again: Gitea timed out");
 }
@@ -113,11 +113,11 @@ static void a_switch_holds_what_is_green(void **state)
     (void)state;
     policy.mode = MODE_OBSERVE;
     policy.mode_hold =
-        (struct policy_hold){.held = true, .words = (char *)(uintptr_t) "set to observe by ann"};
+        (struct policy_hold){.held = true, .words = (char *)(uintptr_t)"set to observe by ann"};
     expect_at("development", NEXT_HOLD, "review", 0, "its gate is green, but it is set to observe by ann");
     policy.enabled = false;
     policy.enabled_hold = (struct policy_hold){
-        .held = true, .until_us = 20000 * S, .words = (char *)(uintptr_t) "switched off by bob: lunch"};
+        .held = true, .until_us = 20000 * S, .words = (char *)(uintptr_t)"switched off by bob: lunch"};
     expect_at("development", NEXT_HOLD, "review", 20000 * S,
               "its gate is green, but it is switched off by bob: lunch");
     policy.enabled = true;
@@ -130,8 +130,7 @@ static void the_plane_switch_holds_no_gate(void **state)
 {
     (void)state;
     policy.plane_enabled = false;
-    policy.plane_hold =
-        (struct policy_hold){.held = true, .words = (char *)(uintptr_t) "switched off by ann"};
+    policy.plane_hold = (struct policy_hold){.held = true, .words = (char *)(uintptr_t)"switched off by ann"};
     expect_at("development", NEXT_ADVANCE, "review", 10030 * S,
               "its gate is green: the next pass that looks at it moves it to review");
 }
@@ -210,8 +209,7 @@ static void an_unfinished_start_is_finished(void **state)
         "its start was not finished: a pass makes its branch and moves it to analysis once it has rested for "
         "600 s");
     policy.plane_enabled = false;
-    policy.plane_hold =
-        (struct policy_hold){.held = true, .words = (char *)(uintptr_t) "switched off by ann"};
+    policy.plane_hold = (struct policy_hold){.held = true, .words = (char *)(uintptr_t)"switched off by ann"};
     expect_at("created", NEXT_HOLD, "analysis", 0,
               "its start was not finished, but it is switched off by ann");
     view.obstacle = "ORCH_PLANE_URL is not set: nobody here starts it";
@@ -265,7 +263,7 @@ static void without_plane_a_person_is_waited_for(void **state)
               "waits for a person's verdict in Plane; ORCH_PLANE_URL is not set: nobody here reads it");
     view.obstacle = NULL;
     plane_says(ISSUE_OTHER, NULL, STEP_SETTLED);
-    said.words = (char *)(uintptr_t) "timed out after 10 s";
+    said.words = (char *)(uintptr_t)"timed out after 10 s";
     expect_at("analysis", NEXT_WAIT, "", 0,
               "waits for a person's verdict in Plane, where nothing could be learnt: timed out after 10 s");
 }
@@ -276,7 +274,7 @@ static void what_is_no_verdict_is_waited_with(void **state)
     plane_says(ISSUE_IN_PROGRESS, "In Progress", STEP_SETTLED);
     expect_at("analysis", NEXT_WAIT, "", 0,
               "waits for a person's verdict in Plane: its issue is In Progress");
-    said.problem = (char *)(uintptr_t) "the project has no state Approved";
+    said.problem = (char *)(uintptr_t)"the project has no state Approved";
     expect_at(
         "analysis", NEXT_WAIT, "", 0,
         "waits for a person's verdict in Plane: its issue is In Progress; the project has no state Approved");
@@ -299,8 +297,7 @@ static void a_verdict_is_replayed_with_the_next_pass(void **state)
               "its issue is Rejected since 1970-01-01T02:30:00Z: the next pass that looks at it moves it to "
               "analysis");
     policy.plane_enabled = false;
-    policy.plane_hold =
-        (struct policy_hold){.held = true, .words = (char *)(uintptr_t) "switched off by ann"};
+    policy.plane_hold = (struct policy_hold){.held = true, .words = (char *)(uintptr_t)"switched off by ann"};
     expect_at("analysis", NEXT_HOLD, "analysis", 0,
               "its issue is Rejected since 1970-01-01T02:30:00Z, but it is switched off by ann");
 }
@@ -368,7 +365,7 @@ static void an_event_that_was_sent_is_sent_again_when_it_is_due(void **state)
               "1970-01-01T02:47:10Z");
     policy.enabled = false;
     policy.enabled_hold =
-        (struct policy_hold){.held = true, .words = (char *)(uintptr_t) "switched off by ann"};
+        (struct policy_hold){.held = true, .words = (char *)(uintptr_t)"switched off by ann"};
     expect_at("development", NEXT_HOLD, "review", 0,
               "its event was sent 2 times and it has not been seen to move, but it is switched off by ann");
 }
@@ -384,7 +381,7 @@ static void an_event_that_was_sent_in_vain_is_given_up(void **state)
         "its event was sent 6 times and it has not been seen to move: given up at 1970-01-01T02:47:40Z");
     replay.given_up = true;
     expect_at("development", NEXT_WAIT, "", 0, "its event was sent 6 times in vain: left to a person");
-    verdict = (struct verdict){.kind = VERDICT_RED, .reason = (char *)(uintptr_t) "ci: pending: build"};
+    verdict = (struct verdict){.kind = VERDICT_RED, .reason = (char *)(uintptr_t)"ci: pending: build"};
     expect_at("development", NEXT_WAIT, "", 0, "waits for its gate: ci: pending: build");
 }
 

@@ -66,10 +66,8 @@ static void assert_judged(const struct hook_case *expected)
     hook_verdict_done(&verdict);
 }
 
-#define HOOK(number, at, on, names)                                                       \
-    {                                                                                     \
-        .id = (number), .url = (at), .active = (on), .updated_at = "t", .events = (names) \
-    }
+#define HOOK(number, at, on, names) \
+    {.id = (number), .url = (at), .active = (on), .updated_at = "t", .events = (names)}
 
 static void a_webhook_is_judged_by_where_it_goes_and_what_it_is_told(void **state)
 {

@@ -18,11 +18,11 @@
 static struct store_task task_of(char *title)
 {
     return (struct store_task){.id = 44,
-                               .work_item_id = (char *)(uintptr_t) "ORCH-44",
+                               .work_item_id = (char *)(uintptr_t)"ORCH-44",
                                .title = title,
-                               .repo = (char *)(uintptr_t) "acme/app",
-                               .branch = (char *)(uintptr_t) "feature/ORCH-44",
-                               .stage = (char *)(uintptr_t) "development"};
+                               .repo = (char *)(uintptr_t)"acme/app",
+                               .branch = (char *)(uintptr_t)"feature/ORCH-44",
+                               .stage = (char *)(uintptr_t)"development"};
 }
 
 static char *filled(const char *template, char *title)
@@ -99,13 +99,13 @@ static void broken_text_is_mended(void **state)
 static void a_task_without_a_work_item_has_its_number(void **state)
 {
     (void)state;
-    struct store_task task = {.id = 7, .stage = (char *)(uintptr_t) "review"};
+    struct store_task task = {.id = 7, .stage = (char *)(uintptr_t)"review"};
     const struct message_facts facts = {.task = &task, .to_stage = "testing", .outcome = "advanced"};
     AUTO_FREE char *text = message_of_transition("{work_item_id}|{title}|{repo}|{reason}", &facts);
     assert_string_equal(text, "#7|||");
     AUTO_FREE char *blank = message_of_transition("{title} {branch}", &facts);
     assert_string_equal(strstr(blank, "#7"), "#7"); /* Telegram takes no empty message */
-    task.work_item_id = (char *)(uintptr_t) "";
+    task.work_item_id = (char *)(uintptr_t)"";
     AUTO_FREE char *empty = message_of_transition("{work_item_id}", &facts);
     assert_string_equal(empty, "#7");
 }
@@ -187,8 +187,9 @@ static void a_digest_gives_the_number_and_the_first_few(void **state)
     for (size_t i = 0; i < ARRAY_LEN(many); i++)
         many[i] = four[i % 4];
     AUTO_FREE char *sixty = message_digest(many, ARRAY_LEN(many));
-    assert_string_equal(sixty, "🔧 reconciler: 60 messages in one\n• one\n• two &lt;b&gt;\n• three\n• four\n• "
-                               "one\n… and 55 more");
+    assert_string_equal(sixty,
+                        "🔧 reconciler: 60 messages in one\n• one\n• two &lt;b&gt;\n• three\n• four\n• "
+                        "one\n… and 55 more");
 }
 
 static void a_digest_of_long_messages_keeps_within_the_limit(void **state)

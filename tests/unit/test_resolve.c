@@ -371,7 +371,7 @@ static void late_facts_make_the_same_answers(void **state)
     task(3, "c", "development");
     facts_head("c", SHA);
     expect_found(METHOD_BRANCH_HEAD, "c", 3);
-    rows[0].branch = (char *)(uintptr_t) "d";
+    rows[0].branch = (char *)(uintptr_t)"d";
     facts_open_pull(1, "x", SHA);
     expect_found(METHOD_PULL_REQUEST, "x", 0);
     facts_clear();
@@ -392,7 +392,7 @@ static void kept_facts_answer_about_the_tasks_of_now(void **state)
     facts_head("c", SHA);
     expect_found(METHOD_BRANCH_HEAD, "c", 3);
     struct resolution later;
-    rows[0].stage = (char *)(uintptr_t) "testing";
+    rows[0].stage = (char *)(uintptr_t)"testing";
     resolve_decide(&question, &tasks, &facts, &later);
     assert_int_equal(later.result, RESOLVE_FOUND);
     assert_string_equal(later.candidates[0].task->stage, "testing");

@@ -1,6 +1,6 @@
 """Carries out docker/Dockerfile without an engine, each stage in a folder that debootstrap made, and tries what comes of it.
 
-As root, with the network and debootstrap; `make docker-check` does so. The base system is kept in build/docker for the next time.
+As root, with the network and debootstrap; `make docker-check` does so.
 An instruction that is not known here stops it, so that nothing of the Dockerfile goes untried. test_docker.py reads the Dockerfile
 by the same means.
 """
@@ -17,10 +17,10 @@ import subprocess
 import sys
 import time
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-BASES = {"debian:12-slim": "bookworm"}
+from roots import KEPT, ROOT, base_system, clone, inside, mounted, run, run_isolated, say, stop_on_signals
+
+BASES = {"debian:13-slim": "trixie"}
 KNOWN = {"FROM", "RUN", "COPY", "WORKDIR", "USER", "ENV", "EXPOSE", "VOLUME", "STOPSIGNAL", "HEALTHCHECK", "ENTRYPOINT", "CMD"}
-PATH = "PATH=/usr/sbin:/usr/bin:/sbin:/bin"
 BUILD_TOOLS = ("cc", "gcc", "ld", "as", "make", "python3", "git", "pkg-config", "curl", "wget", "dpkg-buildpackage")
 
 
@@ -91,37 +91,6 @@ def context():
 # ---- carrying out ----
 
 
-def say(text):
-    print(text, flush=True)
-
-
-def run(*words, **more):
-    subprocess.run(words, check=True, **more)
-
-
-def base_system(image, kept):
-    root = kept / BASES[image]
-    if not (root / "etc/debian_version").exists():
-        say(f"debootstrap {BASES[image]}")
-        shutil.rmtree(root, ignore_errors=True)
-        run("debootstrap", "--variant=minbase", BASES[image], f"{root}.new", "http://deb.debian.org/debian", stdout=subprocess.DEVNULL)
-        os.rename(f"{root}.new", root)
-    return root
-
-
-@contextlib.contextmanager
-def mounted(root):
-    """What an engine gives a container besides its files."""
-    run("mount", "-t", "proc", "proc", root / "proc")
-    run("mount", "--rbind", "/dev", root / "dev")
-    shutil.copy("/etc/resolv.conf", root / "etc/resolv.conf")
-    try:
-        yield
-    finally:
-        run("umount", "-R", "-l", root / "dev")
-        run("umount", root / "proc")
-
-
 def copy(source, target, into):
     """As COPY does: a folder's content, or a file under its own name where `into` says that the target is a folder."""
     if source.is_dir():
@@ -135,8 +104,6 @@ def copy(source, target, into):
 class Replay:
     def __init__(self, work):
         self.work, self.stages, self.roots = work, dockerfile(), {}
-        self.kept = ROOT / "build/docker"
-        self.kept.mkdir(parents=True, exist_ok=True)
         self.context = work / "context"
         for name in context():
             copy(ROOT / name, self.context / name, False)
@@ -147,9 +114,9 @@ class Replay:
         return self.roots[name]
 
     def make(self, stage):
-        origin = self.root(stage.base.name) if isinstance(stage.base, Stage) else base_system(stage.base, self.kept)
+        origin = self.root(stage.base.name) if isinstance(stage.base, Stage) else base_system(BASES[stage.base])
         root = self.work / stage.name
-        run("cp", "-a", "--reflink=auto", origin, root)
+        clone(origin, root)
         folder, pending = "/", copies(stage)
         for word, rest in stage.steps:
             say(f"{stage.name}: {word} {rest[:110]}")
@@ -160,7 +127,7 @@ class Replay:
                 self.copy(root, folder, *next(pending))
             elif word == "RUN":
                 with mounted(root):
-                    run("chroot", root, "env", "-i", "-C", folder, PATH, "HOME=/root", "sh", "-c", rest, stdout=subprocess.DEVNULL)
+                    run(*inside(root, ["sh", "-c", rest], folder=folder), stdout=subprocess.DEVNULL)
         return root
 
     def copy(self, root, folder, origin, sources, target):
@@ -193,8 +160,7 @@ class Container:
             run("mount", "-t", "tmpfs", "-o", f"mode=700,uid={owner.st_uid},gid={owner.st_gid}", "tmpfs", at)
 
     def command(self, words):
-        return ["chroot", f"--userspec={self.stage.last('USER')}", self.root, "env", "-i", "-C", self.folder, PATH,
-                *(f"{name}={value}" for name, value in self.environment.items()), *words]
+        return inside(self.root, words, folder=self.folder, user=self.stage.last("USER"), home=self.folder, **self.environment)
 
     def exec(self, *words):
         return subprocess.run(self.command(words), capture_output=True, text=True, timeout=60)
@@ -266,35 +232,39 @@ def try_sandbox(replay):
     say("sandbox: the images of both find each other")
 
 
-def inside(arguments):
-    """Tries in a network of its own, so that no port is taken, and lets no process outlive it."""
-    work = pathlib.Path(arguments[0])
+def carry_out(work):
+    """Tries in a network of its own, so that no port is taken."""
     replay = Replay(work)
     for name in replay.stages:
         replay.root(name)
-    run("unshare", "--net", "--pid", "--fork", "--kill-child", sys.executable, __file__, "--try", str(work))
+    run("unshare", "--net", sys.executable, __file__, "--try", work)
+
+
+def try_all(work):
+    run("ip", "link", "set", "lo", "up")
+    replay = Replay.__new__(Replay)
+    replay.stages = dockerfile()
+    replay.roots = {name: work / name for name in replay.stages}
+    try_image(replay)
+    try_sandbox(replay)
 
 
 def main():
     if sys.argv[1:2] == ["--inside"]:
-        inside(sys.argv[2:])
+        carry_out(pathlib.Path(sys.argv[2]))
     elif sys.argv[1:2] == ["--try"]:
-        run("ip", "link", "set", "lo", "up")
-        replay = Replay.__new__(Replay)
-        replay.stages = dockerfile()
-        replay.roots = {name: pathlib.Path(sys.argv[2], name) for name in replay.stages}
-        try_image(replay)
-        try_sandbox(replay)
+        try_all(pathlib.Path(sys.argv[2]))
     else:
-        work = ROOT / "build/docker/work"
+        work = KEPT / "image"
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir(parents=True)
         try:
-            run("unshare", "--mount", "--propagation", "private", sys.executable, __file__, "--inside", str(work))
+            run_isolated(sys.executable, __file__, "--inside", work)
         finally:
             shutil.rmtree(work)
         say("docker-check: every step of the Dockerfile was carried out")
 
 
 if __name__ == "__main__":
+    stop_on_signals()
     main()
