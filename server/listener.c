@@ -34,15 +34,9 @@ enum { NEVER_PER_WORKER = 16384 };
 /* 1.0 then refuses folds, NULs and bare LFs, those between chunks included; 0.9 only a request without Host.
  */
 #if MHD_VERSION >= 0x01000000
-#define CLIENT_DISCIPLINE                         \
-    {                                             \
-        MHD_OPTION_CLIENT_DISCIPLINE_LVL, 1, NULL \
-    }
+#define CLIENT_DISCIPLINE {MHD_OPTION_CLIENT_DISCIPLINE_LVL, 1, NULL}
 #else
-#define CLIENT_DISCIPLINE                     \
-    {                                         \
-        MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL \
-    }
+#define CLIENT_DISCIPLINE {MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL}
 #endif
 
 struct listener {

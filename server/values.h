@@ -19,7 +19,7 @@ struct values {
     struct value {
         enum value_kind kind;
         char *name, *text; /* text: NULL when the parameter has no "=" */
-    } * rows;
+    } *rows;
     size_t n;
 };
 

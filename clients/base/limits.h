@@ -99,8 +99,8 @@
 #define LIMIT_REASON ((size_t)400)
 #define LIMIT_LOG_LINE ((size_t)8 * 1024)
 #define LIMIT_LOG_WAITING \
-    ((size_t)64 * 1024)          /* lines that standard error has not taken yet; more are dropped */
-#define LIMIT_LOG_FLUSH_MS 1000  /* for it to take them when the service stops */
+    ((size_t)64 * 1024)                   /* lines that standard error has not taken yet; more are dropped */
+#define LIMIT_LOG_FLUSH_MS 1000           /* for it to take them when the service stops */
 #define LIMIT_EVIDENCE_NAME ((size_t)255) /* of a context, a person, a file in it */
 #define LIMIT_EVIDENCE_ITEMS 50u          /* contexts, reviews, files named in one verdict's evidence */
 

@@ -421,10 +421,7 @@ static void no_fold_makes_or_hides_a_header(void **state)
             }
 }
 
-#define BYTES(text)              \
-    {                            \
-        (text), sizeof(text) - 1 \
-    }
+#define BYTES(text) {(text), sizeof(text) - 1}
 struct bytes {
     const char *at;
     size_t len;

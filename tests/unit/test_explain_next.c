@@ -153,8 +153,8 @@ static void who_is_worked_on_is_left_alone(void **state)
 {
     (void)state;
     entry.job_id = (char[]){"3"};
-    entry.job_agent = (char *)(uintptr_t) "developer";
-    entry.job_status = (char *)(uintptr_t) "running";
+    entry.job_agent = (char *)(uintptr_t)"developer";
+    entry.job_status = (char *)(uintptr_t)"running";
     static const char words[] = "the job of developer is running: a task that is worked on is left alone";
     expect_at("development", NEXT_WAIT, "", 0, words);
     expect_at("analysis", NEXT_WAIT, "", 0, words);
@@ -195,7 +195,7 @@ static void a_start_that_failed_says_why_and_when_it_is_tried_again(void **state
     start = (struct plane_unstarted_start){.failures = 1, .words = "no"};
     policy.enabled = false;
     policy.enabled_hold =
-        (struct policy_hold){.held = true, .words = (char *)(uintptr_t) "switched off by ann"};
+        (struct policy_hold){.held = true, .words = (char *)(uintptr_t)"switched off by ann"};
     expect_at("created", NEXT_HOLD, "analysis", 0,
               "its start failed 1 time (no), but it is switched off by ann");
 }

@@ -252,7 +252,7 @@ static void without_pull_requests_only_the_database_can_settle_it(void **state)
 static void unreadable(int64_t id, const char *branch, const char *stage)
 {
     task(id, branch, stage);
-    rows[tasks.n - 1].unreadable = (char *)(uintptr_t) "tasks.branch is longer than 400 bytes";
+    rows[tasks.n - 1].unreadable = (char *)(uintptr_t)"tasks.branch is longer than 400 bytes";
 }
 
 /* What is shown of its branch may be the name of another. */
