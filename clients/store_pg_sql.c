@@ -38,6 +38,7 @@
  * gives a value as it is stored. */
 #define IS_STAGE(stage) "concat(t.stage) = " stage " COLLATE \"C\""
 #define IS_STAGE_W IS_STAGE("w.stage")
+#define IS_STAGE_1 IS_STAGE("concat($1)")
 
 /* Of the task t. */
 #define IS_BUSY "EXISTS (SELECT FROM jobs j WHERE j.task_id = t.id AND j.status IN ('queued', 'running'))"
@@ -57,11 +58,12 @@
  * A row without a stage or a time is told so that no transition can mean it; what is no point in time has no
  * age. */
 #define TASK_FIELDS "t.id, t.plane_id, t.work_item_id, t.title, t.repo, t.branch, t.stage, t.updated_at"
-#define IS_LONG(text) "octet_length(" text ") > " PG_DIGITS(LIMIT_TASK_NAME)
-#define NAME_OF(text)                                    \
-    "CASE WHEN octet_length(" text                       \
-    ") > " PG_DIGITS(LIMIT_TASK_NAME) " THEN left(" text \
-                                      ", " PG_DIGITS(LIMIT_TASK_NAME_SHOWN) ") ELSE " text " END"
+#define NAME_MAX_TEXT PG_DIGITS(LIMIT_TASK_NAME)
+#define NAME_SHOWN_TEXT PG_DIGITS(LIMIT_TASK_NAME_SHOWN)
+#define IS_LONG(text) "octet_length(" text ") > " NAME_MAX_TEXT
+#define NAME_OF(text)                                                                               \
+    "CASE WHEN octet_length(" text ") > " NAME_MAX_TEXT " THEN left(" text ", " NAME_SHOWN_TEXT ")" \
+    " ELSE " text " END"
 #define LONG_PLANE_ID IS_LONG("t.plane_id::text")
 #define LONG_WORK_ITEM_ID IS_LONG("t.work_item_id::text")
 #define LONG_REPO IS_LONG("t.repo::text")
@@ -147,17 +149,13 @@ static const char stuck_sql[] =
  */
 static const char unstarted_sql[] =
     "WITH listed AS MATERIALIZED ("
-    " SELECT " TASK_FIELDS " FROM tasks t WHERE t.stage = $1 AND " IS_STAGE(
-        "concat($1)") "  AND isfinite(t.updated_at)"
-                      "  AND (t.updated_at <= now() - least($2::bigint, 100000000000) * interval '1 second'"
-                      "   OR t.plane_id = ANY ($3)) AND NOT " IS_BUSY
-                      " ORDER BY t.updated_at, t.id LIMIT $4::bigint) "
-                      "SELECT a.revision, a.now_us, a.listed, a.oldest_s, 0, " TASK_COLUMNS NO_HEALS " FROM"
-                      " (SELECT " REVISION " AS revision, " NOW_US
-                      " AS now_us, (SELECT count(*) FROM listed) AS listed,"
-                      "  (SELECT floor(extract(epoch FROM now() - min(updated_at)))::bigint FROM listed) AS "
-                      "oldest_s) a"
-                      " LEFT JOIN listed t ON true ORDER BY t.updated_at, t.id";
+    " SELECT " TASK_FIELDS " FROM tasks t WHERE t.stage = $1 AND " IS_STAGE_1 "  AND isfinite(t.updated_at)"
+    "  AND (t.updated_at <= now() - least($2::bigint, 100000000000) * interval '1 second'"
+    "   OR t.plane_id = ANY ($3)) AND NOT " IS_BUSY " ORDER BY t.updated_at, t.id LIMIT $4::bigint) "
+    "SELECT a.revision, a.now_us, a.listed, a.oldest_s, 0, " TASK_COLUMNS NO_HEALS " FROM"
+    " (SELECT " REVISION " AS revision, " NOW_US " AS now_us, (SELECT count(*) FROM listed) AS listed,"
+    "  (SELECT floor(extract(epoch FROM now() - min(updated_at)))::bigint FROM listed) AS oldest_s) a"
+    " LEFT JOIN listed t ON true ORDER BY t.updated_at, t.id";
 
 /* 1 {plane id in each spelling, …}: the parameter takes the type of the column. One row per task, and always
  * one. */

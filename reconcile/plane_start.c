@@ -464,15 +464,14 @@ static enum err start_issues(struct pass *pass, struct plane_start *starts, size
     return ERR_OK;
 }
 
-/* A task with the issue's work item id and without an id of Plane's, or with one that nobody reads as such, is
- * this issue's. With another issue's it stands in the way: two tasks would share the work item's branch and
- * documents. */
+/* A task with the issue's work item id and without an id of Plane's, or with one that nobody reads as such,
+ * is this issue's. With another issue's it stands in the way: two tasks would share the work item's branch
+ * and documents. */
 static void settle_known(struct pass *pass, struct plane_start *start, const struct store_work_item *known)
 {
     AUTO_FREE char *id = work_item_id(start->project->prefix, start->sequence);
-    AUTO_FREE char *reason =
-        mem_printf("task %" PRId64 " has the work item id %s already%s", known->task_id, id,
-                   known->of_issue ? ", and the plane_id of another issue" : "");
+    AUTO_FREE char *reason = mem_printf("task %" PRId64 " has the work item id %s already%s", known->task_id,
+                                        id, known->of_issue ? ", and the plane_id of another issue" : "");
     settle_issue(pass, start, known->of_issue ? OUTCOME_FAILED : OUTCOME_RACED, reason);
     start->there = !known->of_issue;
     start->vain = known->of_issue;

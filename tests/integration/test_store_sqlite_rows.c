@@ -63,21 +63,24 @@ static void nonsense_in_updated_at_makes_nothing_stuck(void **state)
 static void an_id_that_is_no_integer_is_never_read_as_one(void **state)
 {
     (void)state;
-    sqlite_file_exec("CREATE TABLE tasks (id INTEGER, plane_id TEXT UNIQUE, work_item_id, title, repo, branch,"
-                     " stage, created_at, updated_at)");
+    sqlite_file_exec(
+        "CREATE TABLE tasks (id INTEGER, plane_id TEXT UNIQUE, work_item_id, title, repo, branch,"
+        " stage, created_at, updated_at)");
     struct store *store = sqlite_file_open_migrated();
     struct why why;
     static const char *const ids[] = {"5", "'5f0c'", "5.5", "x'35'", "NULL", "'5 '"};
     for (size_t i = 0; i < ARRAY_LEN(ids); i++) {
-        char *sql = mem_printf("INSERT INTO tasks SELECT %s, 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a1%zu', 'O-%zu', 't',"
-                               " 'o/r', 'b', 'development', '2020-01-01 00:00:00', '2020-01-01 00:00:00'",
-                               ids[i], i, i);
+        char *sql =
+            mem_printf("INSERT INTO tasks SELECT %s, 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a1%zu', 'O-%zu', 't',"
+                       " 'o/r', 'b', 'development', '2020-01-01 00:00:00', '2020-01-01 00:00:00'",
+                       ids[i], i, i);
         sqlite_file_exec(sql);
         free(sql);
     }
     sqlite_file_exec("UPDATE tasks SET id = '5x' WHERE work_item_id = 'O-5'");
     ASSERT_OK(store_ready(store, &why)); /* the column is one of integers */
-    const char *const plane_ids[] = {"a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a10", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"};
+    const char *const plane_ids[] = {"a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a10",
+                                     "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"};
     static const char *const stages[] = {"development"};
     struct store_stuck stuck = sqlite_file_stuck(store);
     struct store_stuck_query gates = suite_query();

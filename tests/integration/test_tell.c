@@ -56,7 +56,8 @@ static int tear_down(void **state)
 static void add_green_task(void)
 {
     sqlite_file_exec("INSERT INTO tasks (id, plane_id, work_item_id, title, repo, branch, stage, created_at, "
-                     "updated_at) VALUES (1, '00000000-0000-4000-8000-000000000001', 'ORCH-1', 't', 'acme/app', 'b1', 'development', "
+                     "updated_at) VALUES (1, '00000000-0000-4000-8000-000000000001', 'ORCH-1', 't', "
+                     "'acme/app', 'b1', 'development', "
                      "datetime('now', '-1 hour'), datetime('now', '-1 hour'))");
     facts_head("b1", "sha1");
     facts_status("sha1", "build", GITEA_SUCCESS);
@@ -67,11 +68,12 @@ static void add_heals(unsigned n, const char *stage, unsigned hours)
 {
     while (n-- > 0) {
         struct uuid_text id = uuid_new();
-        pass_scene_exec(
-            "INSERT INTO reconcile_ledger (id, at, task_id, work_item_id, from_stage, to_stage, side, outcome) VALUES "
-            "('%s', strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', '-%u hours'), 1, 'ORCH-1', '%s', 'review', 'gate', "
-            "'advanced')",
-            id.s, hours, stage);
+        pass_scene_exec("INSERT INTO reconcile_ledger (id, at, task_id, work_item_id, from_stage, to_stage, "
+                        "side, outcome) VALUES "
+                        "('%s', strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', '-%u hours'), 1, 'ORCH-1', '%s', "
+                        "'review', 'gate', "
+                        "'advanced')",
+                        id.s, hours, stage);
     }
 }
 

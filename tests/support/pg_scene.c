@@ -164,7 +164,8 @@ void pg_scene_tasks(const struct pg_scene *scene, int n)
 {
     pg_scene_exec(scene,
                   "INSERT INTO tasks (id, plane_id, work_item_id, title, repo, branch, stage, updated_at)"
-                  " SELECT i, '00000000-0000-4000-8000-' || lpad(i::text, 12, '0'), 'ORCH-' || i, 'Task ' || i, 'o/r', 'feature/ORCH-' || i,"
+                  " SELECT i, '00000000-0000-4000-8000-' || lpad(i::text, 12, '0'), 'ORCH-' || i, 'Task ' || "
+                  "i, 'o/r', 'feature/ORCH-' || i,"
                   " 'development', now() - interval '2 hours' + i * interval '1 second'"
                   " FROM generate_series(1, %d) i",
                   n);

@@ -10,9 +10,9 @@ int store_suite_run(const struct suite_backend *backend)
 {
     backend_now = backend;
     print_message("the store on %s\n", backend->name);
-    return suite_schema_run() + suite_columns_run() + suite_stuck_run() + suite_transition_run() + suite_issues_run() +
-           suite_verdicts_run() + suite_outbox_run() + suite_look_run() + suite_records_run() +
-           suite_replays_run() + suite_rows_run();
+    return suite_schema_run() + suite_columns_run() + suite_stuck_run() + suite_transition_run() +
+           suite_issues_run() + suite_verdicts_run() + suite_outbox_run() + suite_look_run() +
+           suite_records_run() + suite_replays_run() + suite_rows_run();
 }
 
 static int setup(void **state, char *url_take)
@@ -155,7 +155,8 @@ void suite_task(const struct suite *suite, int64_t id, const char *stage, const 
     suite_exec(
         suite,
         "INSERT INTO tasks (id, plane_id, work_item_id, title, repo, branch, stage, created_at, updated_at)"
-        " VALUES (%lld, '00000000-0000-4000-8000-%012lld', 'ORCH-%lld', 'Task %lld', '%s', 'feature/ORCH-%lld', '%s', %s, %s)",
+        " VALUES (%lld, '00000000-0000-4000-8000-%012lld', 'ORCH-%lld', 'Task %lld', '%s', "
+        "'feature/ORCH-%lld', '%s', %s, %s)",
         (long long)id, (long long)id, (long long)id, (long long)id, repo, (long long)id, stage, instant,
         instant);
 }

@@ -21,14 +21,15 @@ static void own_tables(struct suite *suite, const char *id, const char *plane_id
                        const char *job_id)
 {
     const char *time = suite->backend->instant_type;
-    suite_exec(suite,
-               "CREATE TABLE tasks (id %s, plane_id %s, work_item_id TEXT, title TEXT, repo TEXT, branch TEXT,"
-               " stage %s, created_at %s, updated_at %s, UNIQUE (plane_id))",
-               id ? id : suite->backend->own_id, plane_id ? plane_id : "TEXT", stage ? stage : "TEXT", time,
-               time);
-    suite_exec(suite,
-               "CREATE TABLE jobs (id %s, task_id BIGINT, agent TEXT, status TEXT, created_at %s, updated_at %s)",
-               job_id ? job_id : suite->backend->own_id, time, time);
+    suite_exec(
+        suite,
+        "CREATE TABLE tasks (id %s, plane_id %s, work_item_id TEXT, title TEXT, repo TEXT, branch TEXT,"
+        " stage %s, created_at %s, updated_at %s, UNIQUE (plane_id))",
+        id ? id : suite->backend->own_id, plane_id ? plane_id : "TEXT", stage ? stage : "TEXT", time, time);
+    suite_exec(
+        suite,
+        "CREATE TABLE jobs (id %s, task_id BIGINT, agent TEXT, status TEXT, created_at %s, updated_at %s)",
+        job_id ? job_id : suite->backend->own_id, time, time);
     ASSERT_OK(store_migrate(suite->store, NULL, &suite->why));
 }
 
@@ -90,7 +91,8 @@ static void a_plane_id_of_bytes_or_numbers_is_refused(void **state)
 static void a_job_id_that_nobody_fills_in_is_refused(void **state)
 {
     struct suite *suite = *state;
-    static const char *const types[] = {"TEXT PRIMARY KEY", "BIGINT PRIMARY KEY", "TEXT", "TEXT DEFAULT NULL"};
+    static const char *const types[] = {"TEXT PRIMARY KEY", "BIGINT PRIMARY KEY", "TEXT",
+                                        "TEXT DEFAULT NULL"};
     for (size_t i = 0; i < ARRAY_LEN(types); i++) {
         own_tables(suite, NULL, NULL, NULL, types[i]);
         assert_refused(suite, "jobs.id");
@@ -210,9 +212,12 @@ static void a_uuid_in_another_form_is_refused_and_makes_no_second_task(void **st
 {
     struct suite *suite = *state;
     static const char *const odd[] = {
-        "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11 ",  " a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",
-        "{a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11}", "A0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",
-        "a0eebc999c0b4ef8bb6d6bb9bd380a11 ",      "urn:uuid:a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",
+        "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11 ",
+        " a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",
+        "{a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11}",
+        "A0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",
+        "a0eebc999c0b4ef8bb6d6bb9bd380a11 ",
+        "urn:uuid:a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",
         "oO68mZwLTvi7bWu5vTgKEQ==",
     };
     const struct store_new_task task = {.plane_id = issue, .work_item_id = "ORCH-9", .stage = "created"};

@@ -331,10 +331,11 @@ static void what_is_no_place_in_the_list_is_refused(void **state)
 static void ledger_row(struct suite *suite, int64_t task_id, const char *from_stage, int64_t age_s)
 {
     struct uuid_text id = uuid_new();
-    suite_exec(suite,
-               "INSERT INTO reconcile_ledger (id, at, task_id, work_item_id, from_stage, to_stage, side, outcome)"
-               " VALUES ('%s', %s, %lld, 'ORCH-%lld', '%s', 'review', 'gate', 'advanced')",
-               id.s, suite_ago(suite, age_s), (long long)task_id, (long long)task_id, from_stage);
+    suite_exec(
+        suite,
+        "INSERT INTO reconcile_ledger (id, at, task_id, work_item_id, from_stage, to_stage, side, outcome)"
+        " VALUES ('%s', %s, %lld, 'ORCH-%lld', '%s', 'review', 'gate', 'advanced')",
+        id.s, suite_ago(suite, age_s), (long long)task_id, (long long)task_id, from_stage);
 }
 
 /* Task 1 was healed twice at its stage of late, task 2 never. */

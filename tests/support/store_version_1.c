@@ -3,9 +3,10 @@
 /* What both understand. The ids count by themselves, from 1. */
 #define ROWS(hour_ago, two_hours_ago, two_days_ago)                                                         \
     "INSERT INTO tasks (plane_id, work_item_id, title, repo, branch, stage, created_at, updated_at)"        \
-    " VALUES ('00000000-0000-4000-8000-000000000001', 'ORCH-1', 'Task 1', 'o/r', 'feature/ORCH-1', 'development', " two_days_ago         \
-    ", " hour_ago "), ('00000000-0000-4000-8000-000000000002', 'ORCH-2', 'Task 2', 'o/r', 'feature/ORCH-2', 'review', " two_days_ago     \
-    ", " two_hours_ago ");"                                                                                 \
+    " VALUES ('00000000-0000-4000-8000-000000000001', 'ORCH-1', 'Task 1', 'o/r', 'feature/ORCH-1', "        \
+    "'development', " two_days_ago ", " hour_ago                                                            \
+    "), ('00000000-0000-4000-8000-000000000002', 'ORCH-2', 'Task 2', 'o/r', 'feature/ORCH-2', "             \
+    "'review', " two_days_ago ", " two_hours_ago ");"                                                       \
     "INSERT INTO jobs (task_id, agent, status, created_at, updated_at)"                                     \
     " VALUES (2, 'reviewer', 'running', " two_hours_ago ", " hour_ago ");"                                  \
     "INSERT INTO reconcile_settings (id, revision, overrides, updated_at)"                                  \

@@ -141,11 +141,15 @@ static void a_uuid_is_read_in_four_forms_and_written_in_each(void **state)
         AUTO_FREE char *written = uuid_write(id, form);
         assert_string_equal(written, forms[i]);
     }
-    static const char *const none[] = {
-        "", "p1", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a1", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11 ",
-        "A0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", "{a0eebc999c0b4ef8bb6d6bb9bd380a1",
-        "a0eebc999c0b-4ef8-bb6d-6bb9bd380a11-", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a1g",
-        "a0eebc999c0b4ef8bb6d6bb9bd380a1\xc3"};
+    static const char *const none[] = {"",
+                                       "p1",
+                                       "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a1",
+                                       "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11 ",
+                                       "A0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",
+                                       "{a0eebc999c0b4ef8bb6d6bb9bd380a1",
+                                       "a0eebc999c0b-4ef8-bb6d-6bb9bd380a11-",
+                                       "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a1g",
+                                       "a0eebc999c0b4ef8bb6d6bb9bd380a1\xc3"};
     for (size_t i = 0; i < ARRAY_LEN(none); i++) {
         struct uuid_text read = {"x"};
         assert_false(uuid_read(none[i], &read));
