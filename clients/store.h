@@ -157,7 +157,8 @@ ATTR_NODISCARD enum err store_verdicts_replayed(struct store *store, const char 
 /* The task of a work item, as far as it matters to one who would make it. */
 struct store_work_item {
     bool found;
-    bool of_issue;   /* every plane_id that was found with it is a UUID */
+    bool of_issue; /* of all that were found, every plane_id is a UUID: another issue's, for its own would do
+                    */
     int64_t task_id; /* of one that was found */
 };
 /* store_work_items: for each of these work item ids, compared without case, whether a task has it. One
