@@ -58,11 +58,12 @@
  * A row without a stage or a time is told so that no transition can mean it; what is no point in time has no
  * age. */
 #define TASK_FIELDS "t.id, t.plane_id, t.work_item_id, t.title, t.repo, t.branch, t.stage, t.updated_at"
-#define IS_LONG(text) "octet_length(" text ") > " PG_DIGITS(LIMIT_TASK_NAME)
-#define NAME_OF(text)                                    \
-    "CASE WHEN octet_length(" text                       \
-    ") > " PG_DIGITS(LIMIT_TASK_NAME) " THEN left(" text \
-                                      ", " PG_DIGITS(LIMIT_TASK_NAME_SHOWN) ") ELSE " text " END"
+#define NAME_MAX_TEXT PG_DIGITS(LIMIT_TASK_NAME)
+#define NAME_SHOWN_TEXT PG_DIGITS(LIMIT_TASK_NAME_SHOWN)
+#define IS_LONG(text) "octet_length(" text ") > " NAME_MAX_TEXT
+#define NAME_OF(text)                                                                               \
+    "CASE WHEN octet_length(" text ") > " NAME_MAX_TEXT " THEN left(" text ", " NAME_SHOWN_TEXT ")" \
+    " ELSE " text " END"
 #define LONG_PLANE_ID IS_LONG("t.plane_id::text")
 #define LONG_WORK_ITEM_ID IS_LONG("t.work_item_id::text")
 #define LONG_REPO IS_LONG("t.repo::text")
