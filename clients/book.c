@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clients/base/limits.h"
 #include "clients/base/text.h"
 #include "clients/book_question.h"
 #include "clients/fetch.h"
@@ -14,6 +15,7 @@
 /* ---- arena ------------------------------------------------------------------------------------------- */
 
 #define ARENA_BLOCK ((size_t)32 * 1024)
+#define ARENA_FIRST_BLOCK ((size_t)512)
 
 struct arena_block {
     struct arena_block *next;
@@ -29,7 +31,9 @@ void *arena_zero(struct arena *arena, size_t count, size_t size)
     wanted = (wanted + _Alignof(max_align_t) - 1) / _Alignof(max_align_t) * _Alignof(max_align_t);
     struct arena_block *block = arena->blocks;
     if (!block || block->size - block->used < wanted) {
-        size_t bytes = wanted > ARENA_BLOCK ? wanted : ARENA_BLOCK;
+        size_t usual = block ? 2 * block->size : ARENA_FIRST_BLOCK;
+        usual = usual < ARENA_BLOCK ? usual : ARENA_BLOCK;
+        size_t bytes = wanted > usual ? wanted : usual;
         block = mem_zero(1, sizeof *block + bytes);
         block->size = bytes;
         block->next = arena->blocks;
@@ -37,6 +41,7 @@ void *arena_zero(struct arena *arena, size_t count, size_t size)
     }
     void *memory = block->bytes + block->used;
     block->used += wanted;
+    arena->bytes += wanted;
     return memory;
 }
 
@@ -69,7 +74,7 @@ void arena_done(struct arena *arena)
         next = block->next;
         free(block);
     }
-    arena->blocks = NULL;
+    *arena = (struct arena){.blocks = NULL};
 }
 
 /* ---- the book ---------------------------------------------------------------------------------------- */
@@ -98,12 +103,14 @@ struct exchange {
 };
 
 struct book {
+    struct fetch *fetch;
     struct fetch_inbox *inbox;
     int64_t deadline_ms;
     struct book_asker asker;
     bool unasked; /* what is settled now is settled by an answer that was never asked for */
     atomic_bool aborted;
     struct arena arena;
+    struct book_rows *rows; /* of all lists */
     size_t exchanges;
 
     struct question **questions; /* hash tables; n_* buckets, a power of two */
@@ -120,6 +127,7 @@ struct book {
 struct book *book_new(struct fetch *fetch, int64_t deadline_ms)
 {
     struct book *book = mem_zero(1, sizeof *book);
+    book->fetch = fetch;
     book->inbox = fetch_inbox_new(fetch);
     book->deadline_ms = deadline_ms;
     book->n_question_buckets = book->n_waiter_buckets = FIRST_BUCKETS;
@@ -136,6 +144,8 @@ void book_free(struct book *book)
     fetch_inbox_free(book->inbox);
     free(book->questions);
     free(book->waiters);
+    for (struct book_rows *rows = book->rows; rows; rows = rows->next)
+        book_drop(book, rows);
     arena_done(&book->arena);
     free(book);
 }
@@ -169,6 +179,31 @@ size_t book_exchanges(const struct book *book)
 struct arena *book_arena(struct book *book)
 {
     return &book->arena;
+}
+
+/* ---- what is kept of lists ---------------------------------------------------------------------------- */
+
+bool book_keep(struct book *book, struct book_rows *rows)
+{
+    if (!rows->known) {
+        rows->known = true;
+        rows->next = book->rows;
+        book->rows = rows;
+    }
+    size_t more = rows->arena.bytes - rows->counted, kept = fetch_keep(book->fetch, more);
+    rows->counted = rows->arena.bytes;
+    if (rows->counted <= LIMIT_KEPT_SHORT)
+        return kept <= LIMIT_KEPT_BYTES;
+    size_t others = kept - rows->counted; /* never less: what is counted was kept */
+    return others < LIMIT_KEPT_LONG_BYTES &&
+           rows->counted <= (LIMIT_KEPT_LONG_BYTES - others) / LIMIT_KEPT_SHARE;
+}
+
+void book_drop(struct book *book, struct book_rows *rows)
+{
+    fetch_unkeep(book->fetch, rows->counted);
+    rows->counted = 0;
+    arena_done(&rows->arena);
 }
 
 /* ---- waiters ----------------------------------------------------------------------------------------- */

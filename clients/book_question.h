@@ -14,6 +14,7 @@
 /* Memory that is given back all at once. arena_*: zeroed, never NULL. */
 struct arena {
     struct arena_block *blocks;
+    size_t bytes; /* given out */
 };
 void *arena_zero(struct arena *arena, size_t count, size_t size) __attribute__((returns_nonnull));
 char *arena_text(struct arena *arena, const char *text); /* NULL gives NULL */
@@ -55,5 +56,18 @@ typedef void book_answered_fn(struct book *book, void *arg, const struct fetch_a
 void book_send(struct book *book, const struct fetch_request *request, book_answered_fn *answered, void *arg);
 
 struct arena *book_arena(struct book *book);
+
+/* Rows of a list that is still growing; zeroed at first. They live as long as the book, or until book_drop.
+ * book_keep: counts what `rows` has grown by. False: the list takes more than its share of what all books may
+ * keep; it is to be dropped. A short list is refused only when nothing is left at all, so that long ones do
+ * not cost the others their answers. */
+struct book_rows {
+    struct arena arena;
+    size_t counted;
+    bool known; /* to its book */
+    struct book_rows *next;
+};
+ATTR_NODISCARD bool book_keep(struct book *book, struct book_rows *rows);
+void book_drop(struct book *book, struct book_rows *rows);
 
 #endif

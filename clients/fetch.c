@@ -158,6 +158,16 @@ void fetch_answer_free(struct fetch_answer *answer)
         item_free((struct fetch_item *)(void *)((char *)answer - offsetof(struct fetch_item, answer)));
 }
 
+size_t fetch_keep(struct fetch *fetch, size_t bytes)
+{
+    return atomic_fetch_add(&fetch->kept, bytes) + bytes;
+}
+
+void fetch_unkeep(struct fetch *fetch, size_t bytes)
+{
+    atomic_fetch_sub(&fetch->kept, bytes);
+}
+
 static const char *const upstream_names[] = {
     [FETCH_TO_OTHER] = "other",
     [FETCH_TO_GITEA] = "gitea",

@@ -130,6 +130,11 @@ struct fetch_answer {
 /* fetch_answer_free: before fetch_free. NULL is fine. */
 void fetch_answer_free(struct fetch_answer *answer);
 
+/* fetch_keep: `bytes` more are kept of what was answered; returns how many are in all, whoever keeps them.
+ * fetch_unkeep: so many are kept no longer. For callers to bound; the fetcher only counts. */
+size_t fetch_keep(struct fetch *fetch, size_t bytes);
+void fetch_unkeep(struct fetch *fetch, size_t bytes);
+
 /* fetch_inbox_new / _free: an inbox belongs to one thread at a time. Freeing it abandons what it still waits
  * for. */
 struct fetch_inbox *fetch_inbox_new(struct fetch *fetch);

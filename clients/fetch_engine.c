@@ -152,6 +152,7 @@ static bool job_rest(struct fetch *fetch, struct fetch_job *job, int64_t retry_a
     if (job->attempts_left == 0 || wait_ms >= job->deadline_ms - now_ms)
         return false;
     job->due_ms = now_ms + wait_ms;
+    job->again = true;
     TAILQ_INSERT_TAIL(&fetch->resting, job, link);
     return true;
 }

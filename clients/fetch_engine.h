@@ -78,7 +78,7 @@ struct fetch_job {
     struct fetch_part *part;   /* while it waits or has its turn */
     bool probe;                /* of a host that is down */
     bool trial;                /* the one call about a part whose back-off is over */
-    bool again;                /* was let through, and goes on in another turn */
+    bool again;                /* was let through once, and goes on in another turn */
     int64_t backoff_ms;        /* the last pause */
     int64_t due_ms;            /* when it is tried again */
 
@@ -162,6 +162,7 @@ struct fetch {
     uint64_t random;
 
     atomic_size_t held;   /* bytes of bodies that were answered and not freed */
+    atomic_size_t kept;   /* see fetch_keep */
     pthread_mutex_t lock; /* guards the rest; wakes the thread by curl_multi_wakeup */
     struct fetch_jobs submitted;
     bool stopping, aborting;
@@ -207,7 +208,8 @@ void turns_free(struct fetch *fetch);
  * that may be followed; caller frees; else NULL. exchange_count: into the metrics, once for every exchange
  * that was started, while it still has its `easy`.
  * exchange_outgrew: the answer was not read to its end because it passed what is reserved, which is less than
- * the request allows. exchange_drop_reply: frees what was read of it. */
+ * the request allows, and did not announce more than that either. exchange_drop_reply: frees what was read of
+ * it. */
 bool exchange_start(const struct fetch *fetch, CURL *easy, struct fetch_job *job, int64_t now_ms);
 void exchange_end(struct fetch_job *job, CURLcode code, struct fetch_outcome *ret);
 char *exchange_redirect(const struct fetch_job *job);

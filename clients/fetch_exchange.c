@@ -33,7 +33,10 @@ void exchange_drop_reply(struct fetch_job *job)
 
 bool exchange_outgrew(const struct fetch_job *job)
 {
-    return job->refused == too_long && job->reserved < job->answer_max;
+    curl_off_t announced = -1;
+    curl_easy_getinfo(job->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &announced);
+    return job->refused == too_long && job->reserved < job->answer_max &&
+           announced <= (curl_off_t)job->answer_max;
 }
 
 /* Room for `needed` bytes. It doubles, but to what is reserved at most, and the byte at the end. */
@@ -191,8 +194,8 @@ static void words_set(struct fetch_answer *answer, const char *words)
 
 static void outcome_timed_out(const struct fetch_job *job, struct fetch_outcome *outcome)
 {
-    curl_off_t connected_us = 0;
-    curl_easy_getinfo(job->easy, CURLINFO_CONNECT_TIME_T, &connected_us);
+    curl_off_t connected_us = 0; /* its own time to connect is 0 on a connection that was kept */
+    curl_easy_getinfo(job->easy, CURLINFO_PRETRANSFER_TIME_T, &connected_us);
     outcome->result = FETCH_TIMED_OUT;
     outcome->silent = true;
     snprintf(outcome->answer.words, sizeof outcome->answer.words, "timed out after %.3g s%s",

@@ -1,9 +1,10 @@
 /* What waits for its turn: who flies next, who is not asked at all.
  *
- * A part may have `window` exchanges in flight: a few at first, one more with each success, a few again after
- * a failure; so a part that hangs holds a few slots, however much is to be asked about it, and one that
- * answers soon has them all. While other parts wait it has half of the slots at most. Some slots are kept for
- * calls that a person waits for, which no window holds up; a part that worked just now may use them too. */
+ * A part may have `window` exchanges in flight: a few at first, one more with each success, a few again when
+ * there was no answer; so a part that hangs holds a few slots, however much is to be asked about it, and one
+ * that answers soon has them all. While other parts wait it has half of the slots at most. Some slots are
+ * kept for calls that a person waits for, which no window holds up; a part that worked just now may use them
+ * too. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -298,13 +299,22 @@ static bool has_room(const struct fetch *fetch, const struct fetch_host *host, c
            fetch->reserved + atomic_load(&fetch->held) + job->reserved <= LIMIT_FETCH_BYTES;
 }
 
+/* While it gives no answers, no more than it takes to find out that it gives none. */
+static unsigned part_limit(const struct fetch_part *part)
+{
+    unsigned silent = part->seen.silent;
+    if (silent == 0)
+        return part->window;
+    return silent < UPSTREAM_FAILURES_IN_A_ROW ? UPSTREAM_FAILURES_IN_A_ROW - silent : 1;
+}
+
 static bool has_slot(const struct fetch *fetch, const struct fetch_host *host, const struct fetch_job *job,
                      int64_t now_ms)
 {
     const struct fetch_part *part = job->part;
     if (!has_room(fetch, host, job))
         return false;
-    unsigned limit = job->waited_for ? fetch->per_host : part->window;
+    unsigned limit = job->waited_for ? fetch->per_host : part_limit(part);
     if (host->waiting > part->waiting)
         limit = min_u(limit, max_u(1, fetch->per_host / 2));
     if (part->flying >= limit)
@@ -468,7 +478,10 @@ void turn_over(struct fetch *fetch, struct fetch_job *job, const enum upstream_r
         bool ok = upstream_health_record(host->health, part->name, *result, error, now_ms);
         if (job->health)
             metric_set(METRIC_UPSTREAM_UP, fetch_upstream_name(job->upstream), ok);
-        part->window = min_u(fetch->per_host, *result == UPSTREAM_WORKED ? part->window + 1 : WINDOW_FIRST);
+        if (*result == UPSTREAM_WORKED)
+            part->window = min_u(fetch->per_host, part->window + 1);
+        else if (*result == UPSTREAM_SILENT)
+            part->window = min_u(fetch->per_host, WINDOW_FIRST);
     }
     upstream_health_part(host->health, part->name, &part->seen);
     if (is_backing_off(part, now_ms) && !upstream_health_is_down(host->health))
@@ -490,7 +503,7 @@ void turn_enlarge(struct fetch *fetch, struct fetch_job *job, int64_t now_ms)
 
 bool turn_may_repeat(const struct fetch_job *job)
 {
-    return job->part->seen.retry_ms == 0 && !upstream_health_is_down(job->host->health);
+    return job->part->seen.silent == 0 && !upstream_health_is_down(job->host->health);
 }
 
 /* ---- what waits no more ------------------------------------------------------------------------------ */

@@ -39,7 +39,7 @@ void gitea_head_ask(struct book *book, struct gitea *gitea, const char *repo, co
                     const struct gitea_head **ret, question_fn *fn, void *arg);
 
 /* A list that comes in pages. The asker fills the first part; `done` is called once. X-Total-Count says how
- * many pages there are, and they are asked for together; without it, or when it disagrees with the rows, or
+ * many pages there are, and they are asked for side by side; without it, or when it disagrees with the rows, or
  * if one_by_one, page after page until an empty one or the same one again. */
 struct gitea_list;
 typedef void gitea_listed_fn(struct book *book, struct gitea_list *list);
@@ -61,6 +61,7 @@ struct gitea_list {
     const char *words, *url;
     struct gitea_page *pages;
     size_t n_pages, n_rows;
+    struct book_rows rows;
     int64_t total;     /* X-Total-Count, or -1 when unknown */
     bool cut, shifted; /* shifted: the total changed from page to page */
 

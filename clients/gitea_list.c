@@ -5,6 +5,7 @@
 #include "clients/base/err.h"
 
 #define QUERY_MAX 8u /* texts of an asker's query */
+#define AT_ONCE 16u  /* pages of one list that are asked for together: none is asked for once it has failed */
 
 /* A page of the list and which it is. */
 struct page_ask {
@@ -49,6 +50,10 @@ static void list_end(struct book *book, struct gitea_list *list, enum fact_state
 {
     list->state = state;
     list->words = words;
+    if (state != FACT_KNOWN) {
+        list->n_pages = list->n_rows = 0;
+        book_drop(book, &list->rows);
+    }
     list->done(book, list);
 }
 
@@ -87,7 +92,7 @@ static void first_page_read(struct book *book, struct gitea_list *list)
         return;
     }
     pages_make_room(book, list, last);
-    for (size_t number = 1; number < last && list->state == FACT_PENDING; number++)
+    for (size_t number = 1; number < last && number <= AT_ONCE && list->state == FACT_PENDING; number++)
         page_ask(book, list, number);
 }
 
@@ -125,7 +130,12 @@ static void page_replied(struct book *book, void *arg, const struct gitea_reply 
         return;
     }
     struct gitea_page page = {0};
-    const char *wrong = list->parse(reply->json, list->parse_arg, book_arena(book), &page);
+    const char *wrong = list->parse(reply->json, list->parse_arg, &list->rows.arena, &page);
+    if (!book_keep(book, &list->rows)) {
+        list_end(book, list, FACT_FAILED,
+                 arena_printf(book_arena(book), "Gitea's list of %s is too long to be kept", list->what));
+        return;
+    }
     if (wrong) {
         list_end(
             book, list, FACT_FAILED,
@@ -144,6 +154,8 @@ static void page_replied(struct book *book, void *arg, const struct gitea_reply 
         first_page_read(book, list);
     else if (list->one_by_one || list->total < 0)
         later_page_read(book, list, ask->number);
-    else if (list->n_answered == list->n_asked)
+    else if (list->n_answered == list->n_pages)
         list_end(book, list, FACT_KNOWN, NULL);
+    else if (list->n_asked < list->n_pages)
+        page_ask(book, list, list->n_asked);
 }

@@ -14,6 +14,8 @@
 
 #define QUOTE_MAX ((size_t)120)
 
+static const char too_many_rows[] = "a page of far more rows than were asked for";
+
 /* ---- the answer as such ------------------------------------------------------------------------------ */
 
 /* The message of Gitea's error body ({"message":…,"url":…}), cut; NULL when there is none. */
@@ -124,11 +126,12 @@ enum fetch_sign gitea_judge_allowed(const struct fetch_answer *answer, char *err
 
 /* ---- members of many types --------------------------------------------------------------------------- */
 
-/* Text, or a number as text; NULL when absent or anything else. */
+/* Text, or a number as text; NULL when absent, of more than LIMIT_FACT_TEXT bytes, or anything else. */
 static const char *text_of(const json_t *object, const char *key, struct arena *arena)
 {
     char buffer[32];
-    return arena_text(arena, json_get_text_any(object, key, buffer, sizeof buffer));
+    const char *text = json_get_text_any(object, key, buffer, sizeof buffer);
+    return text && strlen(text) <= LIMIT_FACT_TEXT ? arena_text(arena, text) : NULL;
 }
 
 /* A number, or a number as text; -1 when absent or anything else. */
@@ -201,6 +204,8 @@ const char *gitea_parse_branches(const json_t *json, const void *arg, struct are
         return NULL;
     if (!json_is_array(json))
         return "not a list of branches";
+    if (json_array_size(json) > LIMIT_PAGE_ROWS)
+        return too_many_rows;
     struct gitea_branch *rows = arena_zero(arena, json_array_size(json), sizeof *rows);
     for (size_t i = 0; i < json_array_size(json); i++) {
         const char *wrong = gitea_parse_branch(json_array_get(json, i), arena, &rows[i]);
@@ -258,7 +263,7 @@ static const char *parse_status(const json_t *json, struct arena *arena, struct 
     if (!state)
         return "a status without a state";
     row->status.state = state_of(state);
-    row->status.target_url = arena_text(arena, json_get_text(json, "target_url", NULL));
+    row->status.target_url = text_of(json, "target_url", arena);
     return NULL;
 }
 
@@ -279,6 +284,8 @@ const char *gitea_parse_statuses(const json_t *json, const void *arg, struct are
     }
     if (!json_is_array(list))
         return "not a list of statuses";
+    if (json_array_size(list) > LIMIT_PAGE_ROWS)
+        return too_many_rows;
     struct gitea_status_row *rows = arena_zero(arena, json_array_size(list), sizeof *rows);
     for (size_t i = 0; i < json_array_size(list); i++) {
         const char *wrong = parse_status(json_array_get(list, i), arena, &rows[i]);
@@ -317,7 +324,7 @@ void gitea_parse_pull(const json_t *json, struct arena *arena, struct gitea_pull
     ret->ref = text_or_empty(head, "ref", arena);
     ret->label = text_or_empty(head, "label", arena);
     ret->head_sha = sha_of(head, "sha", arena);
-    ret->html_url = arena_text(arena, json_get_text(json, "html_url", NULL));
+    ret->html_url = text_of(json, "html_url", arena);
     ret->created_us = instant_of(json, "created_at");
     ret->updated_us = instant_of(json, "updated_at");
     /* -1 for the head of a repo that was deleted, which cannot be the one asked. */
@@ -335,6 +342,8 @@ const char *gitea_parse_pulls(const json_t *json, const void *arg, struct arena 
         return NULL;
     if (!json_is_array(json))
         return "not a list of pull requests";
+    if (json_array_size(json) > LIMIT_PAGE_ROWS)
+        return too_many_rows;
     struct gitea_pull_row *rows = arena_zero(arena, json_array_size(json), sizeof *rows);
     for (size_t i = 0; i < json_array_size(json); i++) {
         gitea_parse_pull(json_array_get(json, i), arena, &rows[i]);
@@ -391,6 +400,8 @@ const char *gitea_parse_reviews(const json_t *json, const void *arg, struct aren
         return NULL;
     if (!json_is_array(json))
         return "not a list of reviews";
+    if (json_array_size(json) > LIMIT_PAGE_ROWS)
+        return too_many_rows;
     struct gitea_review *rows = arena_zero(arena, json_array_size(json), sizeof *rows);
     for (size_t i = 0; i < json_array_size(json); i++) {
         const json_t *row = json_array_get(json, i);
@@ -435,6 +446,8 @@ const char *gitea_parse_hooks(const json_t *json, const void *arg, struct arena 
         return NULL;
     if (!json_is_array(json))
         return "not a list of webhooks";
+    if (json_array_size(json) > LIMIT_PAGE_ROWS)
+        return too_many_rows;
     struct gitea_hook *rows = arena_zero(arena, json_array_size(json), sizeof *rows);
     for (size_t i = 0; i < json_array_size(json); i++) {
         const char *wrong = parse_hook(json_array_get(json, i), arena, &rows[i]);

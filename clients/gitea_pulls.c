@@ -24,6 +24,7 @@ struct pulls {
     struct gitea_page pages[LIMIT_CLOSED_PULL_PAGES];
     size_t n_pages, n_rows;
     bool asking, complete;
+    struct book_rows rows;
     const char *failed; /* words */
     int64_t oldest_us;  /* when the last row so far changed; INT64_MAX before the first */
     struct pull *searchers;
@@ -144,7 +145,9 @@ static void closed_replied(struct book *book, void *arg, const struct gitea_repl
     struct gitea_page page = {0};
     const char *wrong = NULL;
     if (reply->state == FACT_KNOWN)
-        wrong = gitea_parse_pulls(reply->json, NULL, book_arena(book), &page);
+        wrong = gitea_parse_pulls(reply->json, NULL, &closed->rows.arena, &page);
+    if (!wrong && !book_keep(book, &closed->rows))
+        wrong = "it is too long to be kept";
     if (reply->state != FACT_KNOWN || wrong) {
         closed->failed = wrong ? arena_printf(book_arena(book),
                                               "Gitea's answer for closed pull requests of %s makes no "

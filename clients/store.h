@@ -435,7 +435,7 @@ ATTR_NODISCARD enum err store_repo_tasks(struct store *store, const char *repo, 
 struct store_pass {
     struct uuid_text id;
     int64_t started_us; /* as the report says; the order of the list */
-    char *report;       /* JSON text */
+    char *report;       /* JSON text: its first LIMIT_REPORT_HEAD characters alone */
 };
 struct store_pass_page {
     struct store_pass *rows;

@@ -177,8 +177,9 @@ enum err pg_pass_list(struct store *store, int64_t before_us, size_t limit, stru
                       struct why *why)
 {
     AUTO_RESULT PGresult *result = NULL;
-    char before[PG_INT_SIZE], most[PG_INT_SIZE];
-    const char *const params[] = {before_text(before_us, before), pg_limit_text(limit, most)};
+    char before[PG_INT_SIZE], most[PG_INT_SIZE], head[PG_INT_SIZE];
+    const char *const params[] = {before_text(before_us, before), pg_limit_text(limit, most),
+                                  pg_int_text(LIMIT_REPORT_HEAD, head)};
     enum err err = pg_ask(store, PG_PASS_LIST, params, &result, why);
     if (err)
         return err;

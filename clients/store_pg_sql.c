@@ -492,11 +492,12 @@ static const struct pg_statement statements[] = {
                        " ORDER BY started_us DESC, id DESC OFFSET $1::bigint)",
                        1},
     [PG_PASS_GET] = {"pass_get", "SELECT report FROM reconcile_passes WHERE id = $1", 1},
-    /* 1 the start to stay below, 2 the limit. */
+    /* 1 the start to stay below, 2 the limit, 3 how many characters of each report. */
     [PG_PASS_LIST] = {"pass_list",
-                      "SELECT id, started_us, report FROM reconcile_passes WHERE started_us < $1::bigint"
+                      "SELECT id, started_us, left(report, $3::integer) FROM reconcile_passes WHERE "
+                      "started_us < $1::bigint"
                       " ORDER BY started_us DESC, id DESC LIMIT $2::bigint",
-                      2},
+                      3},
     /* 1 [{"relation", "attribute"}, …]. The first that is not there, and whether its relation is not. */
     [PG_MISSING] = {"missing",
                     "SELECT w.relation, w.attribute, to_regclass(quote_ident(w.relation)) IS NULL"

@@ -171,6 +171,7 @@ enum err sqlite_pass_list(struct store *store, int64_t before_us, size_t limit, 
     if (err || (err = sqlite_statement(conn, SQL_PASS_LIST, &statement, why)))
         return err;
     list_begin(statement, before_us, limit);
+    (void)sqlite3_bind_int64(statement, 3, LIMIT_REPORT_HEAD);
     struct store_pass_page page = {0};
     bool row;
     while (!(err = sqlite_step(conn, statement, &row, why)) && row) {

@@ -348,8 +348,9 @@ static const char *const texts[] = {
     [SQL_PASS_PRUNE] = "DELETE FROM reconcile_passes WHERE id NOT IN"
                        " (SELECT id FROM reconcile_passes ORDER BY started_us DESC, id DESC LIMIT ?1)",
     [SQL_PASS_GET] = "SELECT report FROM reconcile_passes WHERE id = ?1",
-    [SQL_PASS_LIST] = "SELECT id, started_us, report FROM reconcile_passes WHERE started_us < ?1"
-                      " ORDER BY started_us DESC, id DESC LIMIT ?2",
+    [SQL_PASS_LIST] =
+        "SELECT id, started_us, substr(report, 1, ?3) FROM reconcile_passes WHERE started_us < ?1"
+        " ORDER BY started_us DESC, id DESC LIMIT ?2",
 };
 static_assert(ARRAY_LEN(texts) == SQL_MAX_, "every statement has its text");
 

@@ -16,6 +16,7 @@ struct part {
     char *name;
     int64_t used_ms;                 /* the newest call, or wish for one */
     int64_t worked_ms, failed_ms;    /* the newest of each; UPSTREAM_NEVER */
+    uint64_t failed_at;              /* in the order of all records */
     unsigned failures;               /* in a row; 0: the newest call succeeded */
     unsigned silent;                 /* in a row; no more than `failures` */
     int64_t retry_ms;                /* while it backs off */
@@ -30,7 +31,7 @@ struct upstream_health {
     pthread_mutex_t lock;          /* guards the rest */
     TAILQ_HEAD(parts, part) parts; /* the one used last is first */
     size_t n_parts;
-    int64_t worked_ms; /* the newest success of any part */
+    uint64_t records, worked_at; /* how many so far; which the newest success was */
     bool down;
     bool shown_ok;
     int64_t shown_since_us;
@@ -43,7 +44,6 @@ struct upstream_health *upstream_health_new(void)
     atomic_init(&health->refs, 1);
     pthread_mutex_init(&health->lock, NULL);
     TAILQ_INIT(&health->parts);
-    health->worked_ms = UPSTREAM_NEVER;
     health->shown_ok = true;
     return health;
 }
@@ -124,7 +124,7 @@ static struct tally tally_of(const struct upstream_health *health, int64_t now_m
         if (part->failures == 0)
             continue;
         tally.failing++;
-        if (part->failed_ms > health->worked_ms && now_ms - part->failed_ms < UPSTREAM_WINDOW_MS)
+        if (part->failed_at > health->worked_at && now_ms - part->failed_ms < UPSTREAM_WINDOW_MS)
             tally.counting++;
     }
     return tally;
@@ -171,18 +171,21 @@ bool upstream_health_record(struct upstream_health *health, const char *name, en
 {
     pthread_mutex_lock(&health->lock);
     struct part *part = part_use(health, name, now_ms);
+    health->records++;
     if (result == UPSTREAM_WORKED) {
         part->failures = part->silent = 0;
         part->retry_ms = 0;
         part->trying = false;
         part->error[0] = '\0';
-        part->worked_ms = health->worked_ms = now_ms;
+        part->worked_ms = now_ms;
+        health->worked_at = health->records;
         health->down = false;
     } else {
         if (part->failures++ == 0)
             part->since_us = clock_wall_us();
         part->silent = result == UPSTREAM_SILENT ? part->silent + 1 : 0;
         part->failed_ms = now_ms;
+        part->failed_at = health->records;
         AUTO_FREE char *cut = text_cut(error ? error : "failed", sizeof part->error - 1);
         snprintf(part->error, sizeof part->error, "%s", cut);
         memcpy(health->error, part->error, sizeof health->error);
@@ -252,7 +255,7 @@ void upstream_health_part(struct upstream_health *health, const char *name, stru
 static int newest_failure_first(const void *a, const void *b)
 {
     const struct part *left = *(const struct part *const *)a, *right = *(const struct part *const *)b;
-    return (left->failed_ms < right->failed_ms) - (left->failed_ms > right->failed_ms);
+    return (left->failed_at < right->failed_at) - (left->failed_at > right->failed_at);
 }
 
 /* The failing parts in use, newest failure first. Called with the lock held; caller frees. */

@@ -10,6 +10,7 @@
 #include "handlers/app.h"
 #include "handlers/fields.h"
 #include "handlers/handlers.h"
+#include "reconcile/report.h"
 #include "reconcile/sweeper.h"
 
 void handle_runs_get(struct request *request)
@@ -67,11 +68,9 @@ static enum err stored_reports(struct store *store, const struct page *page, jso
         return err;
     *ret = json_array();
     for (size_t i = 0; i < stored.n; i++) {
-        json_t *report = NULL;
-        if (json_read(stored.rows[i].report, strlen(stored.rows[i].report), &report, NULL) != ERR_OK)
-            continue; /* written by nobody of us */
-        (void)json_object_del(report, "items");
-        json_push(*ret, report);
+        json_t *summary = report_summary_read(stored.rows[i].report);
+        if (summary) /* else it is none of ours */
+            json_push(*ret, summary);
     }
     store_pass_page_done(&stored);
     return ERR_OK;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "clients/base/jsonx.h"
+#include "clients/base/limits.h"
 #include "clients/store.h"
 
 /* The evidence as it was written down; null for what nobody of us wrote. */
@@ -43,23 +44,49 @@ static json_t *item_of(const struct store_ledger_row *row)
     return item;
 }
 
-/* One more than asked for is read, so that it is known whether there is a next page. */
+static size_t bytes_of(const struct store_ledger_row *row)
+{
+    return (row->reason ? strlen(row->reason) : 0) + (row->evidence ? strlen(row->evidence) : 0);
+}
+
+/* A part of a page: rows until there are `limit` items or LIMIT_LIST_BYTES of them. One more than asked for
+ * is read, so that it is known whether there is a next page. *before_seq: where the next part begins, 0 when
+ * this is the last. */
+static enum err part_read(struct store *store, int64_t task_id, size_t limit, int64_t *before_seq,
+                          size_t *bytes, json_t *items, struct why *why)
+{
+    struct store_ledger_page page;
+    size_t wanted = limit - json_array_size(items), i = 0;
+    if (wanted > LIMIT_LIST_ROWS)
+        wanted = LIMIT_LIST_ROWS;
+    enum err err = store_ledger_list(store, task_id, *before_seq, wanted + 1, &page, why);
+    if (err)
+        return err;
+    for (; i < page.n && i < wanted && (i == 0 || *bytes < LIMIT_LIST_BYTES); i++) {
+        *bytes += bytes_of(&page.rows[i]);
+        json_push(items, item_of(&page.rows[i]));
+    }
+    *before_seq = i < page.n ? page.rows[i - 1].seq : 0;
+    store_ledger_page_done(&page);
+    return ERR_OK;
+}
+
 enum err history_list(struct store *store, int64_t task_id, int64_t before_seq, size_t limit, json_t **ret,
                       struct why *why)
 {
-    struct store_ledger_page page;
-    enum err err = store_ledger_list(store, task_id, before_seq, limit + 1, &page, why);
-    if (err)
-        return err;
     json_t *body = json_object(), *items = json_array();
-    for (size_t i = 0; i < page.n && i < limit; i++)
-        json_push(items, item_of(&page.rows[i]));
-    char next[24] = "";
-    if (page.n > limit)
-        snprintf(next, sizeof next, "%lld", (long long)page.rows[limit - 1].seq);
+    size_t bytes = 0;
+    enum err err;
+    do
+        err = part_read(store, task_id, limit, &before_seq, &bytes, items, why);
+    while (!err && before_seq && json_array_size(items) < limit && bytes < LIMIT_LIST_BYTES);
+    char next[24];
+    snprintf(next, sizeof next, "%lld", (long long)before_seq);
     json_put(body, "items", items);
-    json_put(body, "next", json_text(page.n > limit ? next : NULL));
-    store_ledger_page_done(&page);
-    *ret = body;
-    return ERR_OK;
+    json_put(body, "next", json_text(before_seq ? next : NULL));
+    if (err)
+        json_decref(body);
+    else
+        *ret = body;
+    return err;
 }

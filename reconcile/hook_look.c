@@ -159,6 +159,30 @@ static void show_losses(struct look *look, const struct store_ledger_page *newes
     json_put(look->document, "losses", losses);
 }
 
+/* The newest rows without their evidence, which may be long: a few are read at once. */
+static enum err newest_read(struct store *store, struct store_ledger_page *ret, struct why *why)
+{
+    struct store_ledger_page newest = {.n = 0}, part;
+    int64_t before_seq = 0;
+    do {
+        enum err err = store_ledger_list(store, 0, before_seq, LIMIT_LIST_ROWS, &part, why);
+        if (err) {
+            store_ledger_page_done(&newest);
+            return err;
+        }
+        newest.rows = mem_grow(newest.rows, newest.n + part.n + 1, sizeof *newest.rows);
+        for (size_t i = 0; i < part.n; i++) {
+            before_seq = part.rows[i].seq;
+            free(part.rows[i].evidence);
+            part.rows[i].evidence = NULL;
+            newest.rows[newest.n++] = part.rows[i];
+        }
+        free(part.rows);
+    } while (part.n == LIMIT_LIST_ROWS && newest.n < LIMIT_LIST_MAX);
+    *ret = newest;
+    return ERR_OK;
+}
+
 static enum err look_at_ledger(struct look *look, struct why *why)
 {
     struct store_settings settings;
@@ -166,7 +190,7 @@ static enum err look_at_ledger(struct look *look, struct why *why)
     enum err err = store_settings_read(look->world->store, &settings, why);
     if (err)
         return err;
-    err = store_ledger_list(look->world->store, 0, 0, LIMIT_LIST_MAX, &newest, why);
+    err = newest_read(look->world->store, &newest, why);
     if (!err) {
         show_losses(look, &newest, settings.now_us);
         store_ledger_page_done(&newest);

@@ -7,10 +7,27 @@
 #include "clients/base/limits.h"
 #include "reconcile/plane_scan.h"
 
-static void free_issue(struct open_issue *open)
+static char *name_keep(struct plane_table *table, const char *name)
 {
-    free(open->issue.name);
-    free(open->state_name);
+    if (!name)
+        return NULL;
+    size_t most = table->bytes < LIMIT_PLANE_OPEN_BYTES ? strlen(name) : LIMIT_PLANE_OPEN_NAME;
+    char *kept = text_cut(name, most);
+    table->bytes += strlen(kept);
+    return kept;
+}
+
+static void name_drop(struct plane_table *table, char *name)
+{
+    if (name)
+        table->bytes -= strlen(name);
+    free(name);
+}
+
+static void free_issue(struct plane_table *table, struct open_issue *open)
+{
+    name_drop(table, open->issue.name);
+    name_drop(table, open->state_name);
     free(open->words);
     free(open);
 }
@@ -18,14 +35,15 @@ static void free_issue(struct open_issue *open)
 void plane_table_done(struct plane_table *table)
 {
     for (size_t i = 0; i < table->n; i++)
-        free_issue(table->items[i]);
+        free_issue(table, table->items[i]);
     free(table->items);
     *table = (struct plane_table){.n = 0};
 }
 
 void plane_table_copy(struct plane_table *ret, const struct plane_table *table)
 {
-    *ret = (struct plane_table){.items = mem_zero(table->n, sizeof(struct open_issue *)), .n = table->n};
+    *ret = (struct plane_table){
+        .items = mem_zero(table->n, sizeof(struct open_issue *)), .n = table->n, .bytes = table->bytes};
     for (size_t i = 0; i < table->n; i++) {
         ret->items[i] = mem_zero(1, sizeof **ret->items);
         *ret->items[i] = *table->items[i];
@@ -90,11 +108,11 @@ bool plane_table_put(struct plane_table *table, const struct project *project,
         open->misses = 0;
         open->rest_until_ms = 0;
     }
-    free(open->issue.name);
-    free(open->state_name);
+    name_drop(table, open->issue.name);
+    name_drop(table, open->state_name);
     open->issue = *issue;
-    open->issue.name = mem_dup(issue->name);
-    open->state_name = mem_dup(kind->name);
+    open->issue.name = name_keep(table, issue->name);
+    open->state_name = name_keep(table, kind->name);
     open->kind = kind->kind;
     open->project = project;
     open->shown_at = turn;
@@ -117,7 +135,7 @@ void plane_table_sweep(struct plane_table *table)
     for (size_t i = 0; i < table->n; i++) {
         struct open_issue *open = table->items[i];
         if (open->gone || (open->settled && !open->handled))
-            free_issue(open);
+            free_issue(table, open);
         else
             table->items[kept++] = open;
     }

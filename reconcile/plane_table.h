@@ -14,6 +14,7 @@ struct project;
 struct plane_table {
     struct open_issue **items; /* by issue id */
     size_t n;
+    size_t bytes; /* of the names of issues and states; once they are many, further ones are cut */
 };
 
 /* plane_table_find: NULL when it is not there. */

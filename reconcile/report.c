@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "clients/base/jsonx.h"
 #include "clients/base/limits.h"
@@ -50,10 +51,16 @@ void report_done(struct report *report)
 
 static void add_item(struct report *report, enum pass_side side, const struct report_item *item)
 {
-    if (json_array_size(report->items) >= LIMIT_PASS_ITEMS) {
+    const char *const texts[] = {item->work_item_id, item->stage, item->to_stage, item->reason};
+    size_t bytes = 0;
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+        bytes += texts[i] ? strlen(texts[i]) : 0;
+    if (json_array_size(report->items) >= LIMIT_PASS_ITEMS ||
+        report->items_bytes + bytes > LIMIT_REPORT_ITEMS_BYTES) {
         report->items_left_out++;
         return;
     }
+    report->items_bytes += bytes;
     json_t *object = json_object();
     json_put(object, "task_id", item->task_id ? json_integer(item->task_id) : json_null());
     json_put(object, "work_item_id", json_text(item->work_item_id));
@@ -121,7 +128,7 @@ json_t *report_json(const struct report *report)
     json_put(object, "unknown_stage", json_integer((json_int_t)report->unknown_stage));
     json_put(object, "error", json_text(report->error));
     json_put(object, "items_left_out", json_integer((json_int_t)report->items_left_out));
-    json_put(object, "items", json_incref(report->items));
+    json_put(object, "items", json_incref(report->items)); /* the last: see report_summary_read */
     return object;
 }
 
@@ -132,4 +139,16 @@ json_t *report_summary(const json_t *report_document)
         abort();
     (void)json_object_del(copy, "items");
     return copy;
+}
+
+/* In a JSON text, a quotation mark within a string stands behind a backslash: this is found nowhere but where
+ * the member begins. */
+json_t *report_summary_read(const char *text)
+{
+    json_t *summary = NULL;
+    const char *items = strstr(text, ",\"items\":[");
+    AUTO_FREE char *head = items ? mem_printf("%.*s}", (int)(items - text), text) : mem_dup(text);
+    if (json_read_within(head, strlen(head), LIMIT_JSON_TREE_SMALL, &summary, NULL) != ERR_OK)
+        return NULL;
+    return summary;
 }

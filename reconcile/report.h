@@ -22,8 +22,8 @@ struct report {
     size_t gate[OUTCOME_MAX_], plane[OUTCOME_MAX_];
     size_t stuck, unknown_stage;
     int64_t oldest_age_s;
-    json_t *items; /* at most LIMIT_PASS_ITEMS; the counters count all */
-    size_t items_left_out;
+    json_t *items; /* at most LIMIT_PASS_ITEMS, and LIMIT_REPORT_ITEMS_BYTES; the counters count all */
+    size_t items_left_out, items_bytes;
     char *error; /* why the whole pass failed; NULL when it did not */
 };
 
@@ -42,8 +42,11 @@ struct report_item {
 void report_gate_item(struct report *report, const struct report_item *item);
 void report_plane_item(struct report *report, const struct report_item *item);
 
-/* report_json: the whole report. Caller owns it. report_summary: the same without its items (`last_pass`). */
+/* report_json: the whole report. Caller owns it. report_summary: the same without its items (`last_pass`).
+ * report_summary_read: the same from the report's text, of which LIMIT_REPORT_HEAD characters are enough: the
+ * items are the last member. NULL when that is no report of ours. */
 json_t *report_json(const struct report *report);
 json_t *report_summary(const json_t *report_document);
+json_t *report_summary_read(const char *text);
 
 #endif

@@ -50,6 +50,8 @@ int main(int argc, char **argv)
     (void)signal(SIGHUP, SIG_IGN);
     json_object_seed(0);
     (void)mallopt(M_ARENA_MAX, 2); /* some twenty threads, few of which ever allocate much at once */
+    (void)mallopt(M_MMAP_THRESHOLD,
+                  128 * 1024); /* set, it stays: a large body goes back to the system when it is freed */
     if (options_read(argc, argv, &options, &why) != ERR_OK) {
         fprintf(stderr, "reconciled: %s\n%s", why.text, options_usage());
         return EXIT_USAGE;

@@ -11,12 +11,14 @@
 #define LIMIT_URI ((size_t)4096)
 #define LIMIT_LIST_DEFAULT 100u
 #define LIMIT_LIST_MAX 500u
-#define LIMIT_PENDING_RUNS 64u            /* distinct passes that may wait for their turn */
-#define LIMIT_WAITING_REQUESTS 1024u      /* suspended connections, whatever they wait for */
-#define LIMIT_CONNECTIONS_PER_WORKER 120u /* below 128, where MHD's epoll loop stalls */
-#define LIMIT_CONNECTIONS 1440u           /* of the process; clipped further by workers and RLIMIT_NOFILE */
-#define LIMIT_WORKERS 16u                 /* listener threads; none of them ever waits for anything */
-#define LIMIT_HANDLER_THREADS 3u          /* threads for handlers that touch the database */
+#define LIMIT_LIST_BYTES ((size_t)1024 * 1024) /* beyond it a page of history ends early */
+#define LIMIT_LIST_ROWS 25u                    /* read at once, where each may be long */
+#define LIMIT_PENDING_RUNS 64u                 /* distinct passes that may wait for their turn */
+#define LIMIT_WAITING_REQUESTS 1024u           /* suspended connections, whatever they wait for */
+#define LIMIT_CONNECTIONS_PER_WORKER 120u      /* below 128, where MHD's epoll loop stalls */
+#define LIMIT_CONNECTIONS 1440u  /* of the process; clipped further by workers and RLIMIT_NOFILE */
+#define LIMIT_WORKERS 16u        /* listener threads; none of them ever waits for anything */
+#define LIMIT_HANDLER_THREADS 3u /* threads for handlers that touch the database */
 #define LIMIT_CONNECTION_MEMORY ((size_t)16 * 1024) /* request line, headers and answer headers together */
 #define LIMIT_REQUEST_DRAIN ((size_t)1024 * 1024)   /* of a body that is read only to be thrown away */
 #define LIMIT_READ_MS 10000  /* from the first line of a request to the end of its body */
@@ -53,6 +55,14 @@
 #define LIMIT_FETCH_HOST_BYTES ((size_t)4 * 1024 * 1024) /* of these, from one host, but for large ones */
 #define LIMIT_FETCH_LARGE 2u                             /* large ones under way at once from one host */
 
+/* What books keep of answers. */
+#define LIMIT_FACT_TEXT ((size_t)1024) /* of a name, a path, a URL; Gitea takes 255 characters of a name */
+#define LIMIT_PAGE_ROWS 1000u          /* of one page, though 50 are asked for */
+#define LIMIT_KEPT_BYTES ((size_t)12 * 1024 * 1024)     /* of rows in lists, of all books together */
+#define LIMIT_KEPT_LONG_BYTES ((size_t)8 * 1024 * 1024) /* of these, in lists that are not short */
+#define LIMIT_KEPT_SHORT ((size_t)8 * 1024)
+#define LIMIT_KEPT_SHARE 8u /* one long list may take this part of what is left */
+
 /* What a JSON text may take in memory as jansson's tree. A page of 50 pull requests takes about 5 MiB. */
 #define LIMIT_JSON_TREE ((size_t)8 * 1024 * 1024)
 #define LIMIT_JSON_DOCUMENT ((size_t)3 * 1024 * 1024) /* of one that is read beside others */
@@ -75,6 +85,8 @@
 #define LIMIT_PLANE_FULL_S 3600     /* from one full listing of a project to the next */
 #define LIMIT_PLANE_OVERLAP_S 120   /* read again below the watermark: what was committed late */
 #define LIMIT_PLANE_OPEN 20000u     /* issues that are remembered because something may have to be done */
+#define LIMIT_PLANE_OPEN_BYTES ((size_t)4 * 1024 * 1024) /* of their names; beyond it they are cut … */
+#define LIMIT_PLANE_OPEN_NAME ((size_t)60)               /* … to so many bytes */
 #define LIMIT_PLANE_LEASE_S 300     /* longest lease of the replica that asks Plane by timer */
 #define LIMIT_FAILURE_REST_MS 60000 /* how long what failed rests at most, if the interval is shorter */
 #define LIMIT_PLANE_SIDE_MS 60000   /* of one pass, for Plane's answers: the gates' next turn must come */
@@ -115,7 +127,11 @@
 /* A pass. */
 #define LIMIT_PASS_CANDIDATES \
     5000u /* tasks looked at in one pass; the fair order makes the rest wait for the next */
-#define LIMIT_PASS_ITEMS 1000u   /* items named in one report; the counters count all */
+#define LIMIT_PASS_ITEMS 1000u /* items named in one report; the counters count all */
+#define LIMIT_REPORT_ITEMS_BYTES                                                      \
+    ((size_t)1024 * 1024)        /* of their texts; beyond it items are counted alone \
+                                  */
+#define LIMIT_REPORT_HEAD 8192   /* characters in which all but a report's items fits */
 #define LIMIT_BATCH 256u         /* transitions in one transaction */
 #define LIMIT_PASSES_KEPT 200u   /* recent pass reports kept for /reconcile/runs */
 #define LIMIT_RESTING 20000u     /* tasks whose rest is remembered */

@@ -154,11 +154,12 @@ static const struct metric_family families[] = {
                                   .labels = {{"upstream", upstreams},
                                              {"class", WORDS("2xx", "3xx", "4xx", "429", "5xx", "timeout",
                                                              "unreachable", "cut", "too_large", "aborted")}}},
-    [METRIC_UPSTREAM_UP] = {.name = "reconciled_upstream_up",
-                            .help = "0 when the newest call to the upstream failed.",
-                            .type = METRIC_GAUGE,
-                            .labels = {{"upstream", WORDS("gitea", "plane", "telegram")}},
-                            .starts_at = 1},
+    [METRIC_UPSTREAM_UP] =
+        {.name = "reconciled_upstream_up",
+         .help = "0 while the upstream is down, or the newest call about each of its parts failed.",
+         .type = METRIC_GAUGE,
+         .labels = {{"upstream", WORDS("gitea", "plane", "telegram")}},
+         .starts_at = 1},
 };
 static_assert(ARRAY_LEN(families) == METRIC_MAX_, "every family has a row");
 

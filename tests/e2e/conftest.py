@@ -334,13 +334,14 @@ def reconciled(*arguments, environment):
 class Service:
     def __init__(self, environment, log):
         self.environment, self.log = environment, log
+        self.arguments = [RECONCILED, "serve"]
         self.process = None
         self.expected_errors = []
 
     def start(self):
         begin = self.log.stat().st_size if self.log.exists() else 0
         with open(self.log, "ab") as out:
-            self.process = subprocess.Popen([RECONCILED, "serve"], env=self.environment, stderr=out,
+            self.process = subprocess.Popen(self.arguments, env=self.environment, stderr=out,
                                             preexec_fn=die_with_the_tests)
 
         def address():

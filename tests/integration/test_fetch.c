@@ -9,6 +9,8 @@
 #include <arpa/inet.h>
 #include <curl/curl.h>
 #include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -401,7 +403,7 @@ static void too_large_a_body_ends_the_exchange(void **state)
                      &(struct script_reply){.body = big, .body_len = LIMIT_UPSTREAM_BODY});
     struct fetch_answer *answer = get(&scene, "/big");
     assert_int_equal(answer->result, FETCH_TOO_LARGE);
-    assert_string_equal(answer->words, "an answer of more than 8 MiB");
+    assert_string_equal(answer->words, "an answer of more than 3072 KiB");
     assert_null(answer->body);
     fetch_answer_free(answer);
     answer = get(&scene, "/fits");
@@ -427,6 +429,192 @@ static void a_body_is_measured_after_decompression(void **state)
     struct fetch_answer *answer = get(&scene, "/bomb");
     assert_int_equal(answer->result, FETCH_TOO_LARGE);
     fetch_answer_free(answer);
+    scene_close(&scene);
+}
+
+static void a_body_is_measured_by_what_its_request_allows(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t max, len;
+        const char *method;
+        enum fetch_result result;
+        size_t
+            requests; /* what is longer than LIMIT_ANSWER_FIRST is asked for twice, unless that may not be */
+    } cases[] = {
+        {1000, 1000, "GET", FETCH_ANSWERED, 1},
+        {1000, 1001, "GET", FETCH_TOO_LARGE, 1},
+        {LIMIT_ANSWER_FIRST, LIMIT_ANSWER_FIRST, "GET", FETCH_ANSWERED, 1},
+        {LIMIT_ANSWER_FIRST, LIMIT_ANSWER_FIRST + 1, "GET", FETCH_TOO_LARGE, 1},
+        {2 * LIMIT_ANSWER_FIRST, LIMIT_ANSWER_FIRST, "GET", FETCH_ANSWERED, 1},
+        {2 * LIMIT_ANSWER_FIRST, LIMIT_ANSWER_FIRST + 1, "GET", FETCH_ANSWERED, 2},
+        {2 * LIMIT_ANSWER_FIRST, 2 * LIMIT_ANSWER_FIRST, "GET", FETCH_ANSWERED, 2},
+        {2 * LIMIT_ANSWER_FIRST, 2 * LIMIT_ANSWER_FIRST + 1, "GET", FETCH_TOO_LARGE, 1}, /* it says so */
+        {2 * LIMIT_ANSWER_FIRST, 2 * LIMIT_ANSWER_FIRST, "POST", FETCH_ANSWERED, 1},
+        {2 * LIMIT_ANSWER_FIRST, 2 * LIMIT_ANSWER_FIRST + 1, "POST", FETCH_TOO_LARGE, 1},
+    };
+    AUTO_FREE char *body = mem_zero(3 * LIMIT_ANSWER_FIRST, 1);
+    memset(body, 'x', 3 * LIMIT_ANSWER_FIRST);
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct scene scene;
+        scene_open(&scene, PATIENCE_MS, 4);
+        script_server_default(scene.server, &(struct script_reply){.body = body, .body_len = cases[i].len});
+        fetch_send(scene.inbox, &(struct fetch_request){.method = cases[i].method,
+                                                        .url = script_server_url(scene.server),
+                                                        .answer_max = cases[i].max});
+        struct fetch_answer *answer = fetch_take(scene.inbox, -1);
+        assert_int_equal(answer->result, cases[i].result);
+        assert_int_equal(answer->body_len, cases[i].result == FETCH_ANSWERED ? cases[i].len : 0);
+        assert_int_equal(script_server_count(scene.server, NULL), cases[i].requests);
+        fetch_answer_free(answer);
+        scene_close(&scene);
+    }
+}
+
+/* `n` header lines "X: y" beside the status line, Content-Length and the empty one. */
+static char *with_headers(size_t n, size_t value)
+{
+    AUTO_FREE char *line = mem_printf("X: %0*d\r\n", (int)value, 0);
+    size_t len = strlen(line);
+    AUTO_FREE char *lines = mem_zero(n * len + 1, 1);
+    for (size_t i = 0; i < n; i++)
+        memcpy(lines + i * len, line, len);
+    return mem_printf("HTTP/1.1 200 OK\r\n%sContent-Length: 2\r\n\r\n{}", lines);
+}
+
+static void headers_are_bounded(void **state)
+{
+    (void)state;
+    enum { OTHERS = 3 };
+    static const struct {
+        size_t lines, value;
+        enum fetch_result result;
+    } cases[] = {
+        {LIMIT_ANSWER_HEADER_LINES - OTHERS, 10, FETCH_ANSWERED},
+        {LIMIT_ANSWER_HEADER_LINES - OTHERS + 1, 10, FETCH_TOO_LARGE},
+        {10000, 10, FETCH_TOO_LARGE},
+        {60, 1000, FETCH_ANSWERED},
+        {66, 1000, FETCH_TOO_LARGE},
+        {1, 60000, FETCH_ANSWERED},
+        {1, 70000, FETCH_TOO_LARGE},
+        {1, 2000000, FETCH_TOO_LARGE}, /* more than curl takes */
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct scene scene;
+        scene_open(&scene, PATIENCE_MS, 4);
+        AUTO_FREE char *reply = with_headers(cases[i].lines, cases[i].value);
+        script_server_on(scene.server, "/x", &(struct script_reply){.act = SCRIPT_RAW, .body = reply});
+        struct fetch_answer *answer = get(&scene, "/x");
+        assert_int_equal(answer->result, cases[i].result);
+        if (cases[i].result == FETCH_TOO_LARGE)
+            assert_string_equal(answer->words, "an answer with too many headers");
+        fetch_answer_free(answer);
+        scene_close(&scene);
+    }
+}
+
+static void nothing_is_unpacked_that_was_not_asked_for(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *headers;
+        enum fetch_result result;
+    } cases[] = {
+        {"Content-Encoding: identity\r\n", FETCH_ANSWERED},
+        {"content-encoding:IDENTITY , identity\r\n", FETCH_ANSWERED},
+        {"Content-Encoding:\r\n", FETCH_ANSWERED},
+        {"X-Content-Encoding: br\r\n", FETCH_ANSWERED},
+        {"Content-Encoding: br\r\n", FETCH_TOO_LARGE},
+        {"CONTENT-ENCODING: zstd\r\n", FETCH_TOO_LARGE},
+        {"Content-Encoding: identity,zstd\r\n", FETCH_TOO_LARGE},
+        {"Content-Encoding: identity\r\nContent-Encoding: br\r\n", FETCH_TOO_LARGE},
+        {"Transfer-Encoding: zstd\r\n", FETCH_TOO_LARGE},
+        {"Content-Encoding: identity,\r\n zstd\r\n", FETCH_TOO_LARGE}, /* folded */
+        {"X: y\r\n\tz\r\n", FETCH_TOO_LARGE},
+        {"Content-Encoding: identity,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,"
+         ",,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,\r\n",
+         FETCH_TOO_LARGE}, /* no list is as long */
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct scene scene;
+        scene_open(&scene, PATIENCE_MS, 4);
+        AUTO_FREE char *reply =
+            mem_printf("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n%s\r\n{}", cases[i].headers);
+        script_server_on(scene.server, "/x", &(struct script_reply){.act = SCRIPT_RAW, .body = reply});
+        struct fetch_answer *answer = get(&scene, "/x");
+        assert_int_equal(answer->result, cases[i].result);
+        if (cases[i].result == FETCH_TOO_LARGE)
+            assert_string_equal(answer->words, "an answer in a coding that was not asked for");
+        fetch_answer_free(answer);
+        scene_close(&scene);
+    }
+}
+
+static void large_send(struct scene *scene, const char *url)
+{
+    fetch_send(scene->inbox, &(struct fetch_request){.method = "GET",
+                                                     .url = url,
+                                                     .attempts = 1, /* so that it reserves all at once */
+                                                     .answer_max = LIMIT_UPSTREAM_BODY});
+}
+
+static void large_answers_wait_for_one_another_and_hold_up_nothing_else(void **state)
+{
+    (void)state;
+    struct scene scene;
+    scene_open(&scene, PATIENCE_MS, 16);
+    AUTO_FREE char *url = mem_printf("%s/large", script_server_url(scene.server));
+    script_server_default(scene.server, &(struct script_reply){.act = SCRIPT_HANG, .body = "{}"});
+    script_server_on(scene.server, "/small", &(struct script_reply){.body = "{}"});
+    for (int i = 0; i < 20; i++)
+        large_send(&scene, url);
+    script_server_wait(scene.server, LIMIT_FETCH_LARGE);
+    struct fetch_answer *answer = get(&scene, "/small");
+    assert_int_equal(answer->status, 200);
+    fetch_answer_free(answer);
+    assert_int_equal(script_server_count(scene.server, "/large"), LIMIT_FETCH_LARGE);
+    script_server_release(scene.server);
+    for (int i = 0; i < 20; i++) {
+        answer = fetch_take(scene.inbox, -1);
+        assert_int_equal(answer->status, 200);
+        fetch_answer_free(answer);
+    }
+    assert_true(script_server_peak(scene.server) <= LIMIT_FETCH_LARGE + 1);
+    scene_close(&scene);
+}
+
+static void ring_count(void *arg)
+{
+    atomic_fetch_add((atomic_size_t *)arg, 1);
+}
+
+static void answers_that_nobody_takes_hold_up_new_calls_until_there_is_room(void **state)
+{
+    (void)state;
+    enum { FIT = LIMIT_FETCH_BYTES / LIMIT_UPSTREAM_BODY, ALL = 2 * FIT };
+    struct scene scene;
+    atomic_size_t answered = 0;
+    scene_open(&scene, PATIENCE_MS, 16);
+    fetch_inbox_bell(scene.inbox, ring_count, &answered);
+    AUTO_FREE char *big = mem_zero(LIMIT_UPSTREAM_BODY, 1);
+    memset(big, 'x', LIMIT_UPSTREAM_BODY);
+    script_server_default(scene.server, &(struct script_reply){.body = big, .body_len = LIMIT_UPSTREAM_BODY});
+    script_server_on(scene.server, "/small", &(struct script_reply){.body = "{}"});
+    for (int i = 0; i < ALL; i++)
+        large_send(&scene, script_server_url(scene.server));
+    while (atomic_load(&answered) < FIT)
+        sched_yield();
+    struct fetch_inbox *other = fetch_inbox_new(scene.fetch);
+    AUTO_FREE char *url = mem_printf("%s/small", script_server_url(scene.server));
+    fetch_send(other, &(struct fetch_request){.method = "GET", .url = url});
+    fetch_answer_free(fetch_take(other, -1)); /* there is room for it */
+    fetch_inbox_free(other);
+    assert_int_equal(script_server_count(scene.server, NULL), FIT + 1);
+    for (int i = 0; i < ALL; i++) {
+        struct fetch_answer *answer = fetch_take(scene.inbox, -1);
+        assert_int_equal(answer->body_len, LIMIT_UPSTREAM_BODY);
+        fetch_answer_free(answer);
+    }
     scene_close(&scene);
 }
 
@@ -617,6 +805,11 @@ int main(void)
         cmocka_unit_test(a_deadline_ends_those_in_flight_and_those_in_the_queue),
         cmocka_unit_test(too_large_a_body_ends_the_exchange),
         cmocka_unit_test(a_body_is_measured_after_decompression),
+        cmocka_unit_test(a_body_is_measured_by_what_its_request_allows),
+        cmocka_unit_test(headers_are_bounded),
+        cmocka_unit_test(nothing_is_unpacked_that_was_not_asked_for),
+        cmocka_unit_test(large_answers_wait_for_one_another_and_hold_up_nothing_else),
+        cmocka_unit_test(answers_that_nobody_takes_hold_up_new_calls_until_there_is_room),
         cmocka_unit_test(what_cannot_be_reached_is_named),
         cmocka_unit_test(what_is_not_http_is_no_answer),
         cmocka_unit_test(an_answer_in_between_keeps_a_host_whole),

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "clients/base/err.h"
+#include "clients/base/limits.h"
 #include "clients/base/text.h"
 #include "tests/support/gitea_scene.h"
 
@@ -157,6 +158,56 @@ static void more_pages_than_the_limit_are_a_failure_not_a_part(void **state)
     assert_int_equal(book_exchanges(scene->book), 1);
 }
 
+/* `n` pages of 50 statuses whose contexts have `len` characters each. */
+static void long_statuses(struct scene *scene, int n, int len)
+{
+    AUTO_FREE char *total = mem_printf("X-Total-Count: %d\r\n", n * 50);
+    for (int page = 1; page <= n; page++) {
+        AUTO_FREE char *target = mem_printf(STATUSES "%d", page);
+        char *body = mem_dup("{\"state\":\"success\",\"sha\":\"" SHA "\",\"statuses\":[");
+        for (int row = 0; row < 50; row++) {
+            int id = page * 50 + row;
+            AUTO_FREE char *piece = mem_printf("%s{\"id\":%d,\"status\":\"success\",\"context\":\"%0*d\"}",
+                                               row ? "," : "", id, len, id);
+            text_add(&body, piece);
+        }
+        text_add(&body, "]}");
+        on_json(scene, target, total, body);
+    }
+}
+
+static void a_list_that_is_too_long_to_be_kept_is_a_failure_and_costs_nothing(void **state)
+{
+    struct scene *scene = *state;
+    long_statuses(scene, 25, 950);
+    const struct gitea_statuses *statuses = statuses_asked(scene);
+    assert_int_equal(statuses->fact.state, FACT_FAILED);
+    assert_non_null(strstr(statuses->fact.words, "too long to be kept"));
+    assert_int_equal(fetch_keep(scene->fetch, 0), 0);
+}
+
+static void a_long_list_is_kept_until_its_book_is_freed(void **state)
+{
+    struct scene *scene = *state;
+    long_statuses(scene, 25, 50);
+    const struct gitea_statuses *statuses = statuses_asked(scene);
+    assert_int_equal(statuses->fact.state, FACT_KNOWN);
+    assert_int_equal(statuses->n, 1250);
+    assert_true(fetch_keep(scene->fetch, 0) > 1250 * 50);
+    book_free(scene->book);
+    assert_int_equal(fetch_keep(scene->fetch, 0), 0);
+    scene->book = NULL;
+}
+
+static void a_page_of_far_more_rows_than_asked_for_is_refused(void **state)
+{
+    struct scene *scene = *state;
+    on_json(scene, STATUSES "1", NULL, statuses_json(LIMIT_PAGE_ROWS + 1, 1, 0));
+    const struct gitea_statuses *statuses = statuses_asked(scene);
+    assert_int_equal(statuses->fact.state, FACT_FAILED);
+    assert_non_null(strstr(statuses->fact.words, "far more rows"));
+}
+
 static void namesake_contexts_both_count(void **state)
 {
     struct scene *scene = *state;
@@ -243,6 +294,9 @@ int main(void)
         IN_SCENE(statuses_whose_total_changed_are_not_trusted),
         IN_SCENE(one_bad_page_fails_the_whole),
         IN_SCENE(more_pages_than_the_limit_are_a_failure_not_a_part),
+        IN_SCENE(a_list_that_is_too_long_to_be_kept_is_a_failure_and_costs_nothing),
+        IN_SCENE(a_long_list_is_kept_until_its_book_is_freed),
+        IN_SCENE(a_page_of_far_more_rows_than_asked_for_is_refused),
         IN_SCENE(namesake_contexts_both_count),
         IN_SCENE(no_status_at_all_is_known_to_be_none),
         IN_SCENE(hidden_reviews_are_not_waited_for),

@@ -206,7 +206,7 @@ static void every_broken_answer_is_told_apart_and_the_next_one_is_good(void **st
         {"'kind':'close'", PLANE_DOWN, "the connection was lost before an answer"},
         {"'kind':'cut','bytes':40", PLANE_DOWN, "the connection was lost in the middle"},
         {"'kind':'garbage'", PLANE_FAILED, "is cut or broken"},
-        {"'kind':'huge','bytes':20000000", PLANE_FAILED, "an answer of more than 8 MiB"},
+        {"'kind':'huge','bytes':20000000", PLANE_FAILED, "an answer of more than 2048 KiB"},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         size_t sent = scene->call.sent;

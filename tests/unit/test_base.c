@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <errno.h>
 #include <pthread.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -142,6 +143,140 @@ static void json_is_refused_when_broken_repeated_or_too_deep(void **state)
     assert_int_equal(json_read(deep, sizeof deep, &value, &why), ERR_INVALID);
     assert_int_equal(json_read(deep + 1, sizeof deep - 2, &value, &why), ERR_OK);
     json_decref(value);
+}
+
+/* "[{},{},…]" and the like: `n` times `item`, commas between, in brackets. Caller frees. */
+static char *json_many(const char *open, size_t n, const char *item, const char *close)
+{
+    size_t len = strlen(item), at = strlen(open);
+    char *text = mem_zero(at + n * (len + 1) + strlen(close) + 1, 1);
+    memcpy(text, open, at);
+    for (size_t i = 0; i < n; i++, at += len + 1) {
+        memcpy(text + at, item, len);
+        text[at + len] = ',';
+    }
+    memcpy(text + at - 1, close, strlen(close) + 1);
+    return text;
+}
+
+/* An object of `n` members of different names. */
+static char *json_members(size_t n, const char *value)
+{
+    char *text = mem_printf("{\"\":0");
+    for (size_t i = 0; i < n; i++) {
+        char *longer = mem_printf("%s,\"%zu\":%s", text, i, value);
+        free(text);
+        text = longer;
+    }
+    char *whole = mem_printf("%s}", text);
+    free(text);
+    return whole;
+}
+
+static size_t json_taken, json_peak;
+
+static void *counting_malloc(size_t size)
+{
+    void *memory = malloc(size);
+    json_taken += malloc_usable_size(memory) + sizeof(size_t);
+    json_peak = json_taken > json_peak ? json_taken : json_peak;
+    return memory;
+}
+
+static void counting_free(void *memory)
+{
+    if (memory)
+        json_taken -= malloc_usable_size(memory) + sizeof(size_t);
+    free(memory);
+}
+
+/* What jansson takes at most while it reads the text, whether it is JSON or not. */
+static size_t json_taken_by(const char *text)
+{
+    json_taken = json_peak = 0;
+    json_set_alloc_funcs(counting_malloc, counting_free);
+    json_decref(json_loadb(text, strlen(text), JSON_REJECT_DUPLICATES, NULL));
+    json_set_alloc_funcs(malloc, free);
+    return json_peak;
+}
+
+static void what_json_costs_is_never_less_than_what_it_takes(void **state)
+{
+    (void)state;
+    enum { PARSER = 1024 }; /* what jansson takes for any text */
+    AUTO_FREE char *spaces = mem_printf("[\"%70000s\"]", "");
+    char *const texts[] = {
+        json_many("[", 10000, "{}", "]"),
+        json_many("[", 10000, "[]", "]"),
+        json_many("[", 10000, "1", "]"),
+        json_many("[", 10000, "1.5", "]"),
+        json_many("[", 10000, "null", "]"),
+        json_many("[", 10000, "\"\"", "]"),
+        json_many("[", 10000, "\"0123456789012345678901234567890\"", "]"),
+        json_many("[", 10000, "\"\\\"{[,:\\\\\"", "]"),
+        json_many("[", 10000, "{\"a\":{}}", "]"),
+        json_many("[", 10000, "{\"a\":[1,2]}", "]"),
+        json_many("[", 10000, "[[[[[[[[[[]]]]]]]]]]", "]"),
+        json_many("{\"statuses\":[", 50, "{\"id\":1,\"context\":\"ci/build\",\"status\":\"success\"}", "]}"),
+        json_many("[", 10000, "{}", ""),     /* cut */
+        json_many("[", 10000, "{}", ",}"),   /* broken at its end */
+        json_many("[", 10000, "{}", ",\"]"), /* in a string that does not end */
+        json_members(3000, "1"),
+        json_members(3000, "{}"),
+        json_members(3000, "\"text\""),
+        json_many("", 10000, "[", "["),
+        mem_dup(spaces),
+    };
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        unsigned depth;
+        size_t taken = json_taken_by(texts[i]), cost = json_cost(texts[i], strlen(texts[i]), &depth);
+        if (depth <= LIMIT_JSON_DEPTH)
+            assert_in_range(taken, 0, cost + PARSER);
+        free(texts[i]);
+    }
+}
+
+static void json_that_would_take_too_much_is_refused_before_it_is_read(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        unsigned depth;
+    } cases[] = {
+        {"", 0},
+        {"{}", 1},
+        {"[[],[]]", 2},
+        {"[\"[[[[\"]", 1},
+        {"[\"\\\"[[\"]", 1},
+        {"[\"\\\\\",[]]", 2},
+        {"[[[", 3},
+        {"]]]][[", 2},
+        {"\"[[[", 0},
+        {"\"\\", 0},
+        {"{\"a\":[{\"b\":[]}]}", 4},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        unsigned depth;
+        (void)json_cost(cases[i].text, strlen(cases[i].text), &depth);
+        assert_int_equal(depth, cases[i].depth);
+    }
+    AUTO_FREE char *text = json_many("[", 1000, "{\"a\":\"b\"}", "]");
+    unsigned depth;
+    size_t cost = json_cost(text, strlen(text), &depth);
+    json_t *value = NULL;
+    struct why why;
+    assert_int_equal(json_read_within(text, strlen(text), cost - 1, &value, &why), ERR_INVALID);
+    assert_null(value);
+    assert_non_null(strstr(why.text, "so many values"));
+    assert_int_equal(json_read_within(text, strlen(text), cost, &value, &why), ERR_OK);
+    assert_int_equal(json_array_size(value), 1000);
+    json_decref(value);
+    AUTO_FREE char *nodes = json_many("[", 2800000, "{}", "]");
+    json_taken = json_peak = 0;
+    json_set_alloc_funcs(counting_malloc, counting_free);
+    assert_int_equal(json_read(nodes, strlen(nodes), &value, &why), ERR_INVALID);
+    json_set_alloc_funcs(malloc, free);
+    assert_int_equal(json_peak, 0);
 }
 
 static void json_text_accepts_what_a_database_may_hold(void **state)
@@ -305,6 +440,8 @@ int main(void)
         cmocka_unit_test(text_is_cut_at_a_character_and_broken_bytes_are_mended),
         cmocka_unit_test(a_name_gives_the_same_uuid_every_time),
         cmocka_unit_test(json_is_refused_when_broken_repeated_or_too_deep),
+        cmocka_unit_test(what_json_costs_is_never_less_than_what_it_takes),
+        cmocka_unit_test(json_that_would_take_too_much_is_refused_before_it_is_read),
         cmocka_unit_test(json_text_accepts_what_a_database_may_hold),
         cmocka_unit_test(a_log_line_is_one_escaped_line),
         cmocka_unit_test(a_pass_is_named_on_every_line_of_its_thread),

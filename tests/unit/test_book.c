@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "clients/base/err.h"
+#include "clients/base/limits.h"
 #include "clients/base/text.h"
 #include "clients/book.h"
 #include "clients/book_question.h"
@@ -184,6 +185,53 @@ static void after_an_abort_nothing_is_sent_and_all_is_answered(void **state)
     assert_int_equal(book_next(scene->book, 0, &nobody), BOOK_ALL_ANSWERED);
 }
 
+/* Makes the list `bytes` longer. */
+static bool grow(struct scene *scene, struct book_rows *rows, size_t bytes)
+{
+    (void)arena_zero(&rows->arena, 1, bytes);
+    return book_keep(scene->book, rows);
+}
+
+static void a_long_list_costs_the_short_ones_nothing(void **state)
+{
+    enum { LONG = 200, SHORT = 100 };
+    struct scene *scene = *state;
+    struct book_rows *rows = arena_zero(book_arena(scene->book), LONG + SHORT, sizeof *rows);
+    assert_true(grow(scene, &rows[0], LIMIT_KEPT_LONG_BYTES / LIMIT_KEPT_SHARE - 64));
+    assert_false(grow(scene, &rows[0], 128));
+    book_drop(scene->book, &rows[0]);
+    for (size_t i = 0; i < LONG; i++) {
+        size_t left = LIMIT_KEPT_LONG_BYTES - fetch_keep(scene->fetch, 0), most = left / LIMIT_KEPT_SHARE;
+        if (most > LIMIT_KEPT_SHORT)
+            assert_true(grow(scene, &rows[i], most - 64));
+    }
+    assert_true(fetch_keep(scene->fetch, 0) <= LIMIT_KEPT_LONG_BYTES);
+    for (size_t i = 0; i < SHORT; i++)
+        assert_true(grow(scene, &rows[LONG + i], LIMIT_KEPT_SHORT - 64));
+}
+
+static void all_books_share_what_may_be_kept(void **state)
+{
+    enum { ALL = 2 * LIMIT_KEPT_BYTES / LIMIT_KEPT_SHORT };
+    struct scene *scene = *state;
+    struct book *other = book_new(scene->fetch, clock_mono_ms() + 60000);
+    struct book_rows *rows = arena_zero(book_arena(other), ALL, sizeof *rows);
+    size_t fit = 0;
+    while (fit < ALL) {
+        (void)arena_zero(&rows[fit].arena, 1, LIMIT_KEPT_SHORT);
+        if (!book_keep(other, &rows[fit]))
+            break;
+        fit++;
+    }
+    assert_int_equal(fit, LIMIT_KEPT_BYTES / LIMIT_KEPT_SHORT);
+    struct book_rows *mine = arena_zero(book_arena(scene->book), 2, sizeof *mine);
+    assert_false(grow(scene, &mine[0], 64));
+    book_drop(scene->book, &mine[0]);
+    book_free(other);
+    assert_int_equal(fetch_keep(scene->fetch, 0), 0);
+    assert_true(grow(scene, &mine[1], 64));
+}
+
 static void arenas_give_zeroed_aligned_memory_of_any_size(void **state)
 {
     (void)state;
@@ -215,6 +263,8 @@ int main(void)
                                         scene_open, scene_close),
         cmocka_unit_test_setup_teardown(after_an_abort_nothing_is_sent_and_all_is_answered, scene_open,
                                         scene_close),
+        cmocka_unit_test_setup_teardown(a_long_list_costs_the_short_ones_nothing, scene_open, scene_close),
+        cmocka_unit_test_setup_teardown(all_books_share_what_may_be_kept, scene_open, scene_close),
         cmocka_unit_test(arenas_give_zeroed_aligned_memory_of_any_size),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

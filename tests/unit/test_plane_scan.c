@@ -13,6 +13,7 @@
 #include "clients/base/jsonx.h"
 #include "clients/base/limits.h"
 #include "reconcile/plane_scan.h"
+#include "reconcile/plane_table.h"
 #include "reconcile/settings.h"
 #include "tests/doubles/issues.h"
 
@@ -1055,6 +1056,36 @@ static void what_finds_no_room_is_read_again_when_there_is_some(void **state)
     assert_int_equal(open_of(many)->kind, ISSUE_APPROVED);
 }
 
+/* Names of a thousand bytes: after four megabytes of them each has LIMIT_PLANE_OPEN_NAME, until there is
+ * room. */
+static void names_are_cut_once_they_are_too_many(void **state)
+{
+    (void)state;
+    enum { LEN = 1000, FIT = LIMIT_PLANE_OPEN_BYTES / LEN + 1, ALL = FIT + 50 };
+    const struct plane_kind kind = {.kind = ISSUE_APPROVED, .name = (char[]){""}};
+    struct plane_table table = {.n = 0};
+    struct plane_issue issue = {.name = mem_zero(LEN + 1, 1), .updated_us = 1};
+    memset(issue.name, 'n', LEN);
+    for (int i = 0; i < ALL + 1; i++) { /* the last is shown twice, and counts once */
+        snprintf(issue.id, sizeof issue.id, "%08d-0000-4000-8000-000000000000", i < ALL ? i : ALL - 1);
+        assert_true(plane_table_put(&table, NULL, &issue, &kind, 1));
+    }
+    assert_int_equal(strlen(table.items[0]->issue.name), LEN);
+    assert_int_equal(strlen(table.items[ALL - 1]->issue.name), LIMIT_PLANE_OPEN_NAME);
+    assert_int_equal(table.bytes, FIT * LEN + (ALL - FIT) * LIMIT_PLANE_OPEN_NAME);
+    struct plane_table copy;
+    plane_table_copy(&copy, &table);
+    for (size_t i = 0; i < copy.n; i++)
+        copy.items[i]->gone = true;
+    plane_table_sweep(&copy);
+    assert_int_equal(copy.bytes, 0);
+    assert_true(plane_table_put(&copy, NULL, &issue, &kind, 1));
+    assert_int_equal(strlen(copy.items[0]->issue.name), LEN);
+    plane_table_done(&copy);
+    plane_table_done(&table);
+    free(issue.name);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -1100,6 +1131,7 @@ int main(void)
         TEST(states_are_read_again_for_an_unknown_one_and_once_is_enough),
         TEST(a_state_that_gets_its_name_later_is_found_then),
         TEST(what_finds_no_room_is_read_again_when_there_is_some),
+        cmocka_unit_test(names_are_cut_once_they_are_too_many),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
