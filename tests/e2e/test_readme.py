@@ -101,6 +101,7 @@ def test_every_command_line_exits_as_it_says(line, promised, database, sandbox, 
     environment = {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "ORCH_DATABASE_URL": database.url,
                    "ORCH_GITEA_URL": sandbox.url + "/gitea", "ORCH_HTTP_LISTEN": "127.0.0.1:0"}
     subprocess.run([RECONCILED, "migrate"], env=environment, check=True, capture_output=True, timeout=60)
+    seed(database, {"id": 7, "stage": "development"})  # the task that is named
     log = tmp_path / "log"
     with open(log, "wb") as out:
         process = subprocess.Popen(["sh", "-c", f"exec env {line}"], env=environment, stdout=out, stderr=out)

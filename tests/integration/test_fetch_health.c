@@ -258,6 +258,32 @@ static void the_end_of_a_back_off_is_one_call_that_decides_for_the_others(void *
     ask(&scene, "hung", 10);
     assert_int_equal(take_all(&scene).answered, 10);
     assert_int_equal(seen(&scene, "hung").retry_ms, 0);
+
+    answers(&scene, "bad", 500);
+    make_back_off(&scene, "bad");
+    answers(&scene, "bad", 200);
+    wait_for_its_end(&scene, "bad");
+    ask(&scene, "bad", 10);
+    assert_int_equal(take_all(&scene).answered, 10);
+    scene_close(&scene);
+}
+
+static void what_backs_off_waits_for_no_slot(void **state)
+{
+    (void)state;
+    struct scene scene;
+    scene_open(&scene, PATIENCE_MS, 8);
+    int64_t later_ms = clock_mono_ms() + 3600000; /* so that the back-off outlasts this test */
+    for (unsigned i = 0; i < UPSTREAM_FAILURES_IN_A_ROW; i++)
+        (void)upstream_health_record(scene.health, "bad", UPSTREAM_FAILED, "answered 500", later_ms);
+    hangs(&scene, "a");
+    hangs(&scene, "b");
+    ask(&scene, "a", 10);
+    ask(&scene, "b", 10);
+    send_all(&scene);
+    script_server_wait(scene.server, 7);
+    ask(&scene, "bad", 1);
+    assert_int_equal(take(&scene, 1).not_asked, 1);
     scene_close(&scene);
 }
 
@@ -575,6 +601,7 @@ int main(void)
         cmocka_unit_test(parts_take_turns),
         cmocka_unit_test(what_hangs_costs_one_time_out_and_its_neighbours_nothing),
         cmocka_unit_test(the_end_of_a_back_off_is_one_call_that_decides_for_the_others),
+        cmocka_unit_test(what_backs_off_waits_for_no_slot),
         cmocka_unit_test(a_forced_call_ignores_a_back_off_from_before),
         cmocka_unit_test(a_person_is_answered_about_a_part_that_answers_badly_elsewhere),
         cmocka_unit_test(a_person_does_not_wait_for_a_part_that_hangs),
