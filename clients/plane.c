@@ -323,6 +323,7 @@ enum plane_result plane_ask(struct plane_call *call, const char *const *path, co
     struct plane *plane = call->plane;
     uint64_t name;
     size_t n;
+    call->refused = false;
     if (missing(plane)) {
         (void)why_set(why, ERR_INVALID, "%s", missing(plane));
         return PLANE_FAILED;
@@ -334,6 +335,7 @@ enum plane_result plane_ask(struct plane_call *call, const char *const *path, co
     exchange_begin(call, path[1], url, answer_max, NULL);
     struct fetch_answer *answer = exchange_end(call);
     struct plane_reply reply;
+    call->refused = answer->result == FETCH_ANSWERED && answer->status == 429;
     call_settle(call, name, answer);
     turn_end(call);
     answer_read(call, answer, what, &reply, why);

@@ -66,6 +66,7 @@ struct plane_call {
     int64_t deadline_ms;
     const atomic_bool *stopping;
     size_t sent;   /* exchanges so far */
+    bool refused;  /* the newest question was answered with 429 */
     uint64_t pass; /* fetch_pass(); private */
     bool probed;   /* plane_probe has asked; private */
 };

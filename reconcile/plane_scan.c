@@ -8,6 +8,8 @@
 #include "clients/base/wait.h"
 #include "reconcile/settings.h"
 
+enum { FAILED_WAITS = 4 }; /* turns of each project for which one that failed may be put back */
+
 struct plane_scan *plane_scan_new(const struct settings *settings)
 {
     struct plane_scan *scan = mem_zero(1, sizeof *scan);
@@ -90,24 +92,27 @@ int64_t scanned_rest_ms(const struct plane_scan *scan, unsigned failures)
 }
 
 /* A project that is refused (403), or of which nonsense comes, costs no time, and does not rest. */
-void scanned_heard(struct plane_scan *scan, struct scanned *of, enum plane_result result,
-                   const struct why *why)
+void scanned_heard(struct plane_scan *scan, struct scanned *of, const struct plane_call *call,
+                   enum plane_result result, const struct why *why)
 {
+    bool refused = result == PLANE_WAITING && call->refused;
     switch (result) {
     case PLANE_OK:
         return;
     case PLANE_WAITING:
     case PLANE_STOPPED:
         scanned_over(scan, result, why);
-        return;
-    case PLANE_DOWN:
-        of->rest_until_ms = scan->pass.now_ms + scanned_rest_ms(scan, ++of->failures);
+        if (!refused)
+            return;
         break;
+    case PLANE_DOWN:
     case PLANE_SPARED:
     case PLANE_ABSENT:
     case PLANE_FAILED:
         break;
     }
+    if (refused || result == PLANE_DOWN)
+        of->rest_until_ms = scan->pass.now_ms + scanned_rest_ms(scan, ++of->failures);
     of->out = true;
     scanned_error(of, why->text);
 }
@@ -161,6 +166,7 @@ void plane_scan_begin(struct plane_scan *scan, const struct plane_scan_pass *pas
     for (size_t i = 0; i < scan->n; i++) {
         struct scanned *of = &scan->projects[i];
         of->asked = of->kinds_read = of->news_read = of->out = false;
+        of->late = of->failures > 0 && scan->turns - of->turn < FAILED_WAITS * scan->n;
         of->misses = 0;
         of->broken_before = of->error != NULL;
         if (pass->revision != scan->revision)

@@ -77,9 +77,13 @@ struct plane_scan_pass {
     bool forced;         /* no project rests */
 };
 void plane_scan_begin(struct plane_scan *scan, const struct plane_scan_pass *pass);
-/* plane_scan_read: reads what the pass's budget and half of its time allow, news and full listings.
- * plane_scan_read_one: reads one issue alone. NULL, or why that failed; valid until the next call. */
+/* plane_scan_read: reads what the pass's budget and half of its time allow, news and full listings, of all
+ * projects but the late ones: those whose reading failed the last time, until that has kept them waiting for
+ * long. plane_scan_read_late: reads these, when all is done that the others call for. plane_scan_read_one:
+ * reads one issue alone. NULL, or why that failed; valid until the next call. */
 void plane_scan_read(struct plane_scan *scan, struct plane_call *call);
+void plane_scan_read_late(struct plane_scan *scan, struct plane_call *call);
+bool plane_scan_is_late(const struct plane_scan *scan, const struct project *project);
 const char *plane_scan_read_one(struct plane_scan *scan, struct plane_call *call,
                                 const struct project *project, const char *issue_id);
 

@@ -27,18 +27,20 @@ static bool may_ask(struct plane_scan *scan, const struct scanned *of, struct pl
     return false;
 }
 
-/* What came of a call about one issue, which says nothing of its project and of Plane. */
-static void heard_of_one(struct plane_scan *scan, struct scanned *of, struct open_issue *open,
-                         enum plane_result result, const struct why *why)
+/* What came of a call about one issue, which says nothing of its project and of Plane; but that Plane refused
+ * it (429) ends the asking. */
+static void heard_of_one(struct plane_scan *scan, struct scanned *of, const struct plane_call *call,
+                         struct open_issue *open, enum plane_result result, const struct why *why)
 {
+    bool refused = result == PLANE_WAITING && call->refused;
     if (result == PLANE_OK) {
         open->misses = open->failed ? 0 : open->misses;
         open->failed = false;
         return;
     }
     scanned_words(open, why->text);
-    open->waits = result == PLANE_WAITING || result == PLANE_STOPPED;
-    open->vain = result == PLANE_DOWN || result == PLANE_FAILED || result == PLANE_ABSENT;
+    open->waits = (result == PLANE_WAITING && !refused) || result == PLANE_STOPPED;
+    open->vain = refused || result == PLANE_DOWN || result == PLANE_FAILED || result == PLANE_ABSENT;
     of->misses += result == PLANE_DOWN || result == PLANE_FAILED;
     if (result == PLANE_WAITING || result == PLANE_STOPPED)
         scanned_over(scan, result, why);
@@ -53,7 +55,7 @@ static enum plane_result read_issue(struct plane_scan *scan, struct scanned *of,
     if (open && result == PLANE_ABSENT)
         open->gone = true;
     else if (open)
-        heard_of_one(scan, of, open, result, why);
+        heard_of_one(scan, of, call, open, result, why);
     else if (result == PLANE_WAITING || result == PLANE_STOPPED)
         scanned_over(scan, result, why);
     return result;
@@ -64,14 +66,14 @@ static enum plane_result read_one(struct plane_scan *scan, struct scanned *of, s
 {
     struct plane_issue issue = {.name = NULL};
     enum plane_result result = of->kinds_stale ? scanned_learn(scan, of, call, why) : PLANE_OK;
-    scanned_heard(scan, of, result, why);
+    scanned_heard(scan, of, call, result, why);
     if (result == PLANE_OK)
         result = read_issue(scan, of, call, issue_id, &issue, why);
     if (result != PLANE_OK)
         return result;
     const struct plane_page page = {.items = &issue, .n = 1};
     result = scanned_learn_of(scan, of, &page, call, why);
-    scanned_heard(scan, of, result, why);
+    scanned_heard(scan, of, call, result, why);
     if (result == PLANE_OK)
         scanned_put(scan, of, &issue);
     plane_issue_done(&issue);
@@ -135,7 +137,7 @@ static void confirm_by_pages(struct plane_scan *scan, struct scanned *of, struct
         struct plane_page page = {.n = 0};
         struct why why = {.text = ""};
         enum plane_result result = plane_issues(call, of->project->plane_project_id, at, &page, &why);
-        scanned_heard(scan, of, result, &why);
+        scanned_heard(scan, of, call, result, &why);
         if (result != PLANE_OK)
             return;
         for (size_t i = 0; i < page.n; i++)
@@ -160,7 +162,7 @@ static void confirm_one(struct plane_scan *scan, struct scanned *of, struct plan
         scanned_put(scan, of, &issue);
         plane_issue_done(&issue);
     }
-    heard_of_one(scan, of, open, result, &why);
+    heard_of_one(scan, of, call, open, result, &why);
     open->gone |= result == PLANE_ABSENT;
 }
 
@@ -190,7 +192,7 @@ bool plane_scan_identify(struct plane_scan *scan, struct plane_call *call, struc
         return false;
     enum plane_result result =
         plane_last_change(call, of->project->plane_project_id, issue->issue.id, &change, &why);
-    heard_of_one(scan, of, issue, result, &why);
+    heard_of_one(scan, of, call, issue, result, &why);
     if (result != PLANE_OK)
         return false;
     issue->change = change;

@@ -3,10 +3,7 @@
 #include "clients/base/limits.h"
 #include "reconcile/settings.h"
 
-enum {
-    SPILLED_MS = 60000, /* until a full listing that found no room begins anew */
-    FAILED_WAITS = 4,   /* turns of each project for which one that failed may be put back */
-};
+enum { SPILLED_MS = 60000 }; /* until a full listing that found no room begins anew */
 
 /* ---- states
  * ---------------------------------------------------------------------------------------------------- */
@@ -193,25 +190,16 @@ static enum plane_result take_turn(struct plane_scan *scan, struct scanned *of, 
     return read_page(scan, of, want == WANT_FULL ? &of->full : &of->news, call, why);
 }
 
-/* The one that waited longest is first. One that failed last time comes behind the first turns of the others,
- * unless that has kept it waiting for long. */
-static bool comes_before(const struct plane_scan *scan, const struct scanned *left,
-                         const struct scanned *right)
-{
-    bool left_late = left->failures > 0 && scan->turns - left->turn < FAILED_WAITS * scan->n;
-    bool right_late = right->failures > 0 && scan->turns - right->turn < FAILED_WAITS * scan->n;
-    if (left->asked || right->asked || left_late == right_late)
-        return left->turn < right->turn;
-    return right_late;
-}
-
-static struct scanned *next_in_turn(struct plane_scan *scan, bool from_reserve)
+/* The one that waited longest is first. */
+static struct scanned *next_in_turn(struct plane_scan *scan, bool late, bool from_reserve)
 {
     struct scanned *next = NULL;
-    for (size_t i = 0; i < scan->n; i++)
-        if (next_want(scan, &scan->projects[i], from_reserve) != WANT_NOTHING &&
-            (!next || comes_before(scan, &scan->projects[i], next)))
-            next = &scan->projects[i];
+    for (size_t i = 0; i < scan->n; i++) {
+        struct scanned *of = &scan->projects[i];
+        if (of->late == late && next_want(scan, of, from_reserve) != WANT_NOTHING &&
+            (!next || of->turn < next->turn))
+            next = of;
+    }
     return next;
 }
 
@@ -242,15 +230,14 @@ static void use_all(const struct plane_scan *scan, const struct plane_call *call
             plane_in_use(call->plane, scan->ids[i]);
 }
 
-void plane_scan_read(struct plane_scan *scan, struct plane_call *call)
+static void read_some(struct plane_scan *scan, struct plane_call *call, bool late, int64_t until_ms)
 {
     size_t before = call->sent, allowed = calls_for_reading(scan, call);
-    int64_t until_ms = scan->pass.now_ms + (call->deadline_ms - scan->pass.now_ms) / 2;
     use_all(scan, call);
     while (scan->ended == PLANE_OK && !scan->cut) {
         scanned_probe(scan, call);
         bool reserve = on_reserve(call);
-        struct scanned *of = next_in_turn(scan, reserve);
+        struct scanned *of = next_in_turn(scan, late, reserve);
         if (!of)
             return;
         if ((allowed > 0 && call->sent - before >= allowed) || clock_mono_ms() >= until_ms) {
@@ -260,11 +247,28 @@ void plane_scan_read(struct plane_scan *scan, struct plane_call *call)
         struct why why = {.text = ""};
         scan->turns++;
         enum plane_result result = take_turn(scan, of, next_want(scan, of, reserve), call, &why);
-        scanned_heard(scan, of, result, &why);
+        scanned_heard(scan, of, call, result, &why);
         scan->cut = result == PLANE_WAITING;
-        if (result == PLANE_WAITING || result == PLANE_STOPPED)
-            return; /* it was not asked: the next turn is still its own */
+        if ((result == PLANE_WAITING && !call->refused) || result == PLANE_STOPPED) {
+            scan->turns--; /* it was not asked: the next turn is still its own */
+            return;
+        }
         of->asked = true;
         of->turn = scan->turns;
     }
+}
+
+void plane_scan_read(struct plane_scan *scan, struct plane_call *call)
+{
+    read_some(scan, call, false, scan->pass.now_ms + (call->deadline_ms - scan->pass.now_ms) / 2);
+}
+
+void plane_scan_read_late(struct plane_scan *scan, struct plane_call *call)
+{
+    read_some(scan, call, true, call->deadline_ms);
+}
+
+bool plane_scan_is_late(const struct plane_scan *scan, const struct project *project)
+{
+    return scanned_of(scan, project)->late;
 }

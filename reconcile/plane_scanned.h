@@ -28,6 +28,8 @@ struct scanned {
     unsigned failures;         /* of reading it, in a row */
     int64_t rest_until_ms;     /* not read by the timer until then */
     /* Of this pass: */
+    bool
+        late; /* reading it failed the last time, and it has not waited for long since: see plane_scan_read */
     bool asked, kinds_read, news_read;
     bool out;        /* not to be read any further */
     unsigned misses; /* calls about single issues that failed */
@@ -60,9 +62,10 @@ struct scanned *scanned_of(const struct plane_scan *scan, const struct project *
 void scanned_error(struct scanned *of, const char *words);
 
 /* scanned_heard: the result of a call about the project. A failure ends the reading of this project, and it
- * rests. Want of budget or time ends the asking, as scanned_over does. */
-void scanned_heard(struct plane_scan *scan, struct scanned *of, enum plane_result result,
-                   const struct why *why);
+ * rests. Want of budget or time ends the asking, as scanned_over does; so does a call that Plane refused
+ * (429), which is a failure of its project too, for else it would be the first to be refused in each pass. */
+void scanned_heard(struct plane_scan *scan, struct scanned *of, const struct plane_call *call,
+                   enum plane_result result, const struct why *why);
 void scanned_over(struct plane_scan *scan, enum plane_result result, const struct why *why);
 
 /* scanned_rest_ms: how long what has failed `failures` times in a row rests. */

@@ -41,6 +41,7 @@ struct plane_side {
     struct store_issue_tasks tasks;
     struct act *found; /* in the order in which they may take place */
     size_t n_found;
+    bool late;        /* it is the turn of the projects whose reading failed the last time */
     struct act *acts; /* those of them that have their turn now */
     size_t n;
 };
@@ -194,7 +195,8 @@ static enum err compare(struct plane_side *side, struct why *why)
             row++;
         if (row < side->tasks.n && side->tasks.rows[row].issue == i)
             act.task = &side->tasks.rows[row];
-        if (only && !(act.task && act.task->task.id == only))
+        if (only ? !(act.task && act.task->task.id == only)
+                 : plane_scan_is_late(side->scan, act.open->project) != side->late)
             continue;
         act.decision = decide(side, &act, false, false);
         if (act.decision.step == STEP_SETTLED)
@@ -477,7 +479,7 @@ static void tell_unread(struct pass *pass, const struct store_task *task, const 
 }
 
 /* Of a pass about one task, its issue alone. */
-static enum err read_one(struct plane_side *side, struct why *why)
+static enum err look_at_one(struct plane_side *side, struct why *why)
 {
     struct pass *pass = side->pass;
     const struct store_tasks_query any = {.limit = 1};
@@ -494,15 +496,49 @@ static enum err read_one(struct plane_side *side, struct why *why)
         err = compare(side, why);
         if (!err && words && side->n_found == 0)
             tell_unread(pass, &entry.task, words);
+        if (!err && !pass_stopping(pass))
+            err = act_on(side, why);
     }
     store_task_entry_done(&entry);
     return err;
 }
 
-static enum err read_all(struct plane_side *side, struct why *why)
+static void found_done(struct plane_side *side)
+{
+    acts_done(side);
+    free(side->found);
+    free(side->issues);
+    store_issue_tasks_done(&side->tasks);
+    side->found = side->acts = NULL;
+    side->issues = NULL;
+    side->n_found = side->n_issues = 0;
+    side->tasks = (struct store_issue_tasks){0};
+}
+
+static bool any_late(const struct plane_side *side)
+{
+    const struct settings *settings = side->pass->world->settings;
+    bool any = false;
+    for (size_t i = 0; i < settings->n_projects && !any; i++)
+        any =
+            settings->projects[i].plane_project_id && plane_scan_is_late(side->scan, &settings->projects[i]);
+    return any;
+}
+
+/* What the projects that are well call for is done before one that failed the last time is read. */
+static enum err look_at_all(struct plane_side *side, struct why *why)
 {
     plane_scan_read(side->scan, &side->call);
-    return pass_stopping(side->pass) ? ERR_OK : compare(side, why);
+    enum err err = pass_stopping(side->pass) ? ERR_OK : compare(side, why);
+    if (!err && !pass_stopping(side->pass))
+        err = act_on(side, why);
+    if (err || pass_stopping(side->pass) || !any_late(side))
+        return err;
+    found_done(side);
+    side->late = true;
+    plane_scan_read_late(side->scan, &side->call);
+    err = pass_stopping(side->pass) ? ERR_OK : compare(side, why);
+    return err || pass_stopping(side->pass) ? err : act_on(side, why);
 }
 
 /* ---- the side
@@ -539,14 +575,6 @@ static void sum_up(struct plane_side *side)
     }
 }
 
-static void side_done(struct plane_side *side)
-{
-    acts_done(side);
-    free(side->found);
-    free(side->issues);
-    store_issue_tasks_done(&side->tasks);
-}
-
 /* Passes of the timer alone: what a person asks for is done here. */
 static enum err take_lease(struct pass *pass, bool *ret_ours, struct why *why)
 {
@@ -580,11 +608,9 @@ static enum err look(struct pass *pass, struct why *why)
                                                           .revision = pass->policy->revision,
                                                           .interval_ms = pass->policy->interval_s * 1000,
                                                           .forced = request->trigger != TRIGGER_TIMER});
-    enum err err = request->task_id ? read_one(&side, why) : read_all(&side, why);
-    if (!err && !pass_stopping(pass))
-        err = act_on(&side, why);
+    enum err err = request->task_id ? look_at_one(&side, why) : look_at_all(&side, why);
     sum_up(&side);
-    side_done(&side);
+    found_done(&side);
     plane_call_end(&side.call);
     if (request->dry_run)
         plane_scan_free(side.scan);

@@ -259,8 +259,10 @@ void plane_call_end(struct plane_call *call)
     (void)call;
 }
 
-static enum plane_result fail(enum plane_result result, struct why *why)
+/* PLANE_WAITING of a call that was made is Plane's refusal (429). */
+static enum plane_result fail(struct plane_call *call, enum plane_result result, struct why *why)
 {
+    call->refused = result == PLANE_WAITING;
     (void)why_set(why, ERR_UNAVAILABLE, "Plane fails");
     told.failed += result == PLANE_DOWN;
     return result;
@@ -270,6 +272,7 @@ static enum plane_result fail(enum plane_result result, struct why *why)
 static enum plane_result admit(struct plane_call *call, const char *project_id, size_t *count,
                                struct why *why)
 {
+    call->refused = false;
     if (told.patience && told.failed >= told.patience)
         return (void)why_set(why, ERR_UNAVAILABLE, "stopped"), PLANE_STOPPED;
     if (told.left > 0)
@@ -285,7 +288,7 @@ static enum plane_result admit(struct plane_call *call, const char *project_id, 
         told.hook(told.hook_arg);
     if (told.n_failures > 0 && (!told.failing || strcmp(told.failing, project_id) == 0)) {
         told.n_failures--;
-        return fail(told.failure, why);
+        return fail(call, told.failure, why);
     }
     return PLANE_OK;
 }
@@ -408,7 +411,7 @@ enum plane_result plane_issue(struct plane_call *call, const char *project_id, c
     if (!found)
         return (void)why_set(why, ERR_NOT_FOUND, "Plane knows no such issue"), PLANE_ABSENT;
     if (found->broken != PLANE_OK)
-        return fail(found->broken, why);
+        return fail(call, found->broken, why);
     show(found, ret);
     return PLANE_OK;
 }
@@ -421,7 +424,7 @@ enum plane_result plane_last_change(struct plane_call *call, const char *project
         return result;
     const struct row *found = row_of_id(project(project_id), issue_id);
     if (found && found->broken != PLANE_OK)
-        return fail(found->broken, why);
+        return fail(call, found->broken, why);
     *ret = found ? found->change : (struct plane_change){.found = false};
     return PLANE_OK;
 }

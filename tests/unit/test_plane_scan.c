@@ -89,6 +89,7 @@ static struct plane_call begin(void)
     plane_call_begin(&call, NULL, NULL, bench.forced, INT64_MAX, NULL);
     begin_scan(0);
     plane_scan_read(bench.scan, &call);
+    plane_scan_read_late(bench.scan, &call);
     return call;
 }
 
@@ -852,6 +853,33 @@ static void a_project_that_failed_comes_behind_the_others_and_has_its_turn_in_th
     assert_true(had_its_turn);
 }
 
+static void a_project_whose_call_is_refused_comes_behind_the_others_next_time(void **state)
+{
+    (void)state;
+    add_many(A, 1, 20);
+    add_many(B, 1001, 20);
+    pass();
+    issues_fail(A, PLANE_WAITING, 2);
+    assert_string_equal(order_of_pass(), "A");
+    assert_true(strncmp(order_of_pass(), "BA", 2) == 0);
+    assert_true(strncmp(order_of_pass(), "BA", 2) == 0);
+    assert_int_equal(bench.seen.errors, 0);
+}
+
+static void an_issue_whose_call_is_refused_is_not_the_first_again(void **state)
+{
+    (void)state;
+    remember(4);
+    for (int64_t n = 1; n <= 4; n++)
+        issues_change(A, n, "11111111-1111-4111-8111-111111111111", "In Progress", T0);
+    issues_break(A, 1, PLANE_WAITING);
+    struct plane_call call = begin();
+    for (int64_t n = 1; n <= 4; n++) {
+        assert_false(plane_scan_identify(bench.scan, &call, open_of(n)));
+        assert_true(open_of(n)->vain == (n == 1) && open_of(n)->waits == (n > 1));
+    }
+}
+
 static void a_failure_about_one_issue_is_its_own_alone(void **state)
 {
     (void)state;
@@ -1093,6 +1121,8 @@ int main(void)
         TEST(of_a_project_that_is_broken_as_a_whole_one_issue_is_tried),
         TEST(a_project_that_cannot_be_read_rests_up_to_a_minute_but_not_from_who_asks),
         TEST(a_project_that_failed_comes_behind_the_others_and_has_its_turn_in_the_end),
+        TEST(a_project_whose_call_is_refused_comes_behind_the_others_next_time),
+        TEST(an_issue_whose_call_is_refused_is_not_the_first_again),
         TEST(a_failure_about_one_issue_is_its_own_alone),
         TEST(an_issue_about_which_calls_fail_rests_up_to_a_minute_or_an_interval),
         TEST(starts_of_a_project_that_fails_are_confirmed_when_the_others_are),
