@@ -44,14 +44,16 @@ static void a_summary_is_read_from_the_beginning_of_the_text(void **state)
     report_done(&report);
 }
 
+enum { LONG = 16 * 1024 }; /* bytes of a long reason */
+
 static void a_report_names_items_until_they_are_too_many_or_too_long(void **state)
 {
     (void)state;
-    AUTO_FREE char *words = mem_zero(LIMIT_TASK_TEXT + 1, 1);
-    memset(words, 'w', LIMIT_TASK_TEXT);
+    AUTO_FREE char *words = mem_zero(LONG + 1, 1);
+    memset(words, 'w', LONG);
     static const struct {
         size_t len, named;
-    } cases[] = {{10, LIMIT_PASS_ITEMS}, {LIMIT_TASK_TEXT, LIMIT_REPORT_ITEMS_BYTES / LIMIT_TASK_TEXT}};
+    } cases[] = {{10, LIMIT_PASS_ITEMS}, {LONG, LIMIT_REPORT_ITEMS_BYTES / LONG}};
     for (size_t c = 0; c < ARRAY_LEN(cases); c++) {
         struct report report;
         report_begin(&report, "11111111-2222-4333-8444-555555555555", &request);
