@@ -455,7 +455,7 @@ static enum err replay_batch(struct pass *pass, struct plane_start *starts, size
         settle_issue(pass, &starts[i], batch[i].outcome, batch[i].outcome_reason);
         starts[i].there = batch[i].outcome == OUTCOME_STARTED || batch[i].outcome == OUTCOME_RACED;
         starts[i].vain = !starts[i].there;
-        starts[i].failed = batch[i].outcome == OUTCOME_FAILED;
+        starts[i].failed = batch[i].outcome == OUTCOME_FAILED || batch[i].outcome == OUTCOME_UNKNOWN;
         store_task_done(&tasks[i]);
     }
     return err;

@@ -143,7 +143,7 @@ def test_whatever_tasks_and_callers_hold_a_line_is_a_line(database, sandbox, mak
     service.run()
     service.call("GET", "/%0a/%22")
     service.put(mode="observe", by='ann "x"', reason="a=b \\ c")
-    lines = logged(service, style)
+    lines = eventually(lambda: any(line["msg"] == "settings changed" for line in logged(service, style)) and logged(service, style), "the last line")
     moved = [line for line in lines if line["msg"].startswith("task unblocked")]
     assert [line["work_item_id"] for line in moved] == ['x" pass=none level=error\nts=1']
     assert any(line["msg"] == "settings changed" for line in lines) and any(line.get("path") == "/%0a/%22" for line in lines)
