@@ -7,6 +7,8 @@
 
 /* Our own HTTP interface. */
 #define LIMIT_REQUEST_BODY ((size_t)64 * 1024)
+#define LIMIT_REQUEST_BODIES ((size_t)8 * 1024 * 1024) /* of all requests, while they are not parsed, … */
+#define LIMIT_REQUEST_BODY_SMALL ((size_t)1024)        /* … but for the first bytes of each */
 #define LIMIT_JSON_DEPTH 32u
 #define LIMIT_URI ((size_t)4096)
 #define LIMIT_LIST_DEFAULT 100u
