@@ -55,6 +55,7 @@
 #define LIMIT_ANSWER_TELEGRAM ((size_t)128 * 1024)
 #define LIMIT_ANSWER_ORCHESTRATOR ((size_t)64 * 1024)
 #define LIMIT_ANSWER_GATE ((size_t)64 * 1024)
+#define LIMIT_ANSWER_CHECK LIMIT_ANSWER_FIRST_LEAST      /* asked once each, all side by side */
 #define LIMIT_ANSWER_HEADERS ((size_t)64 * 1024)         /* with those of interim answers and trailers */
 #define LIMIT_ANSWER_HEADER_LINES 200u                   /* curl keeps each by itself */
 #define LIMIT_FETCH_BYTES ((size_t)16 * 1024 * 1024)     /* bodies under way and in inboxes, of all hosts */
