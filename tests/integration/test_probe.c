@@ -40,6 +40,15 @@ static enum err ready(struct store *store, struct why *why)
     return answer(why);
 }
 
+static enum err plane_ids(struct store *store, size_t limit, struct plane_ids_seen *ret, struct why *why)
+{
+    (void)store;
+    (void)limit;
+    (void)why;
+    *ret = (struct plane_ids_seen){.known = 0};
+    return ERR_OK;
+}
+
 static enum err settings_read(struct store *store, struct store_settings *ret, struct why *why)
 {
     (void)store;
@@ -71,8 +80,11 @@ static struct probe *probe;
 
 static int set_up(void **state)
 {
-    static const struct store_ops ops = {
-        .free = store_done, .interrupt = interrupt, .ready = ready, .settings_read = settings_read};
+    static const struct store_ops ops = {.free = store_done,
+                                         .interrupt = interrupt,
+                                         .ready = ready,
+                                         .plane_ids = plane_ids,
+                                         .settings_read = settings_read};
     (void)state;
     struct store *store = mem_zero(1, sizeof *store);
     store->ops = &ops;
