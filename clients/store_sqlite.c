@@ -226,6 +226,24 @@ enum err sqlite_prepare(struct sqlite_conn *conn, const char *sql, sqlite3_stmt 
     return ERR_OK;
 }
 
+/* A range is answered by an index that is there, or by a scan: none is made for it on the way. */
+enum err sqlite_by_plane_id(struct sqlite_conn *conn, enum sqlite_sql which, sqlite3_stmt **ret,
+                            struct why *why)
+{
+    static const char sql[] = "EXPLAIN QUERY PLAN SELECT 1 FROM tasks t WHERE t.plane_id BETWEEN ?1 AND ?1";
+    enum { COL_DETAIL = 3 };
+    sqlite3_stmt *plan;
+    bool row = false;
+    enum err err = sqlite_prepare(conn, sql, &plan, why);
+    if (err)
+        return err;
+    err = sqlite_step(conn, plan, &row, why);
+    const char *detail = row ? (const char *)sqlite3_column_text(plan, COL_DETAIL) : NULL;
+    bool indexed = detail && strncmp(detail, "SEARCH ", 7) == 0;
+    (void)sqlite3_finalize(plan);
+    return err ? err : sqlite_statement(conn, indexed ? which : which + 1, ret, why);
+}
+
 enum err sqlite_step(struct sqlite_conn *conn, sqlite3_stmt *statement, bool *ret_row, struct why *why)
 {
     int rc = sqlite3_step(statement);

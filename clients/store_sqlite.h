@@ -33,10 +33,12 @@ enum sqlite_sql {
     SQL_STUCK,
     SQL_UNSTARTED,
     SQL_ISSUE_TASKS,
+    SQL_ISSUE_TASKS_SCANNED,
     SQL_VERDICTS_REPLAYED,
     SQL_TASKS_ARE_A_VIEW,
     SQL_TASKS_ARE_KEYED,
     SQL_TASKS_EXISTING,
+    SQL_TASKS_EXISTING_SCANNED,
     SQL_WORK_ITEMS,
     SQL_TASKS_TAKE_NEW,
     SQL_TASK_CREATE,
@@ -52,6 +54,7 @@ enum sqlite_sql {
     SQL_REPLAY_GET,
     SQL_REPLAY_BEGIN,
     SQL_REPLAYS_MOVED,
+    SQL_REPLAYS_MOVED_SCANNED,
     SQL_REPLAY_TAKE,
     SQL_OUTBOX_ADD,
     SQL_OUTBOX_LIST,
@@ -101,6 +104,11 @@ ATTR_NODISCARD enum err sqlite_statement(struct sqlite_conn *conn, enum sqlite_s
                                          struct why *why);
 ATTR_NODISCARD enum err sqlite_prepare(struct sqlite_conn *conn, const char *sql, sqlite3_stmt **ret,
                                        struct why *why);
+
+/* sqlite_by_plane_id: the statement `which` where an index leads to tasks.plane_id, else the one behind it,
+ * SQL_…_SCANNED. Asked each time: an index may come and go. */
+ATTR_NODISCARD enum err sqlite_by_plane_id(struct sqlite_conn *conn, enum sqlite_sql which,
+                                           sqlite3_stmt **ret, struct why *why);
 
 /* sqlite_step: *ret_row tells whether a row is there to read. When it is the last call on the statement,
  * reset it (sqlite_run does): an open statement holds a lock on the file. */

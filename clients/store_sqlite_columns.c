@@ -33,6 +33,12 @@ static bool is_text(const char *type)
     return !is_integer(type) && says(type, texts, ARRAY_LEN(texts));
 }
 
+/* Where a view's expression has no type, SQLite from 3.41 on makes up the name of an affinity. */
+static bool is_made_up(const char *type)
+{
+    return strcasecmp(type, "BLOB") == 0 || strcasecmp(type, "NUM") == 0;
+}
+
 static enum err column_ask(struct sqlite_conn *conn, const struct column_rule *rule,
                            sqlite3_stmt **ret_statement, bool *ret_there, struct why *why)
 {
@@ -44,8 +50,8 @@ static enum err column_ask(struct sqlite_conn *conn, const struct column_rule *r
     return sqlite_step(conn, *ret_statement, ret_there, why);
 }
 
-/* Of a column without a type the rows decide: which of them are read, and in which form. What a view makes up
- * has none; in a table anything could stand there. */
+/* Of a column without a type the rows decide: which of them are read, and in which form. What a view computes
+ * has none; in a table without one anything could stand. */
 static enum err rule_check(struct sqlite_conn *conn, const struct column_rule *rule, enum err refusal,
                            struct why *why)
 {
@@ -55,7 +61,8 @@ static enum err rule_check(struct sqlite_conn *conn, const struct column_rule *r
     if (err || !there)
         return err;
     AUTO_FREE char *type = sqlite_text(statement, COL_TYPE, LIMIT_REASON);
-    bool untyped = !type || !*type, view = sqlite3_column_int(statement, COL_IS_VIEW) != 0;
+    bool view = sqlite3_column_int(statement, COL_IS_VIEW) != 0;
+    bool untyped = !type || !*type || (view && is_made_up(type));
     const struct column_seen seen = {
         .type = type ? type : "",
         .is = {[COLUMN_INTEGER] = untyped ? view : is_integer(type),

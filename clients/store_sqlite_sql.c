@@ -81,6 +81,15 @@
 #define SPELLINGS_1 SPELLINGS("?1")
 #define SPELLINGS_3 SPELLINGS("?3")
 
+/* The task `of` whose plane_id is a value of `among`, a list in parentheses. INDEXED: a search for each
+ * value, as a range, for SQLite takes no statistics and no index of its own making for that. SCANNED: where
+ * no index leads there, through all tasks once. sqlite_by_plane_id chooses. */
+#define INDEXED(of, among) \
+    among " s CROSS JOIN tasks " of " WHERE " of ".plane_id BETWEEN s.value AND s.value"
+#define SCANNED(of, among) "tasks " of " WHERE " of ".plane_id IN " among
+#define INDEXED_1 INDEXED("t", "(" SPELLINGS_1 ")")
+#define SCANNED_1 SCANNED("t", "(" SPELLINGS_1 ")")
+
 /* What is stuck, of ?1 [[stage, grace_s], …]. Written so that the cost follows the stuck tasks:
  *   - CROSS JOIN makes SQLite go from the few stages into the index (stage, updated_at), never back;
  *   - `due` takes of the repo what a name may have, for thousands of long ones are sorted;
@@ -161,22 +170,22 @@ static const char unstarted_sql[] =
     " ORDER BY l.updated_at, l.id";
 
 /* 1 [plane id, …]. Which of these a task is of is told by sorting tasks and ids together: a join would
- * compare each with each where SQLite expects few. */
-static const char issue_tasks_sql[] =
-    "WITH both(plane_id, issues, id) AS ("
-    "  SELECT " KEY_OF_VALUE ", json_group_array(key), NULL FROM json_each(?1) GROUP BY 1"
-    "  UNION ALL"
-    "  SELECT " KEY_OF_T ", NULL, t.id FROM tasks t"
-    "  WHERE t.plane_id IN (" SPELLINGS_1 ") AND " HAS_ID_T "),"
-    " found(issue, id) AS MATERIALIZED ("
-    "  SELECT i.value, b.id"
-    "  FROM (SELECT max(issues) OVER (PARTITION BY plane_id) AS issues, id FROM both) b"
-    "  CROSS JOIN json_each(b.issues) i WHERE b.id IS NOT NULL),"
-    " head(revision, now_us) AS MATERIALIZED (SELECT " REVISION ", " NOW_US ")"
-    " SELECT h.*, " TASK_COLUMNS ", " TASK_AGE_S ", " NO_HEALS ", f.issue, " TASK_US ", EXISTS (" ACTIVE_JOB
-    "t.id)"
-    " FROM head h LEFT JOIN found f LEFT JOIN tasks t ON t.id = f.id"
-    " ORDER BY f.issue, f.id";
+ * compare each with each where SQLite expects few. A column that ignores case holds one spelling for
+ * several: hence DISTINCT. */
+#define ISSUE_TASKS(found)                                                                                   \
+    "WITH both(plane_id, issues, id) AS ("                                                                   \
+    "  SELECT " KEY_OF_VALUE ", json_group_array(key), NULL FROM json_each(?1) GROUP BY 1"                   \
+    "  UNION ALL"                                                                                            \
+    "  SELECT DISTINCT " KEY_OF_T ", NULL, t.id FROM " found " AND " HAS_ID_T "),"                           \
+    " found(issue, id) AS MATERIALIZED ("                                                                    \
+    "  SELECT i.value, b.id"                                                                                 \
+    "  FROM (SELECT max(issues) OVER (PARTITION BY plane_id) AS issues, id FROM both) b"                     \
+    "  CROSS JOIN json_each(b.issues) i WHERE b.id IS NOT NULL),"                                            \
+    " head(revision, now_us) AS MATERIALIZED (SELECT " REVISION ", " NOW_US ")"                              \
+    " SELECT h.*, " TASK_COLUMNS ", " TASK_AGE_S ", " NO_HEALS ", f.issue, " TASK_US ", EXISTS (" ACTIVE_JOB \
+    "t.id)"                                                                                                  \
+    " FROM head h LEFT JOIN found f LEFT JOIN tasks t ON t.id = f.id"                                        \
+    " ORDER BY f.issue, f.id"
 
 /* Of a row t of tasks, with its newest active job. */
 #define JOB_US US_OF("CASE WHEN j.updated_at LIKE '____-__-__%' THEN j.updated_at END")
@@ -266,20 +275,25 @@ static const char replay_begin_sql[] =
                             " WHERE NOT " SAME " OR (r.next_at <= " NOW_TEXT " AND NOT r.given_up)"
                             " RETURNING tries, given_up, " NEXT_S;
 
+/* The ways to write the plane_id of a replay p. */
+#define SPELLINGS_P                                                                             \
+    "(SELECT p.plane_id AS value UNION ALL SELECT upper(p.plane_id) UNION ALL SELECT " KEY_OF_P \
+    " UNION ALL SELECT upper(" KEY_OF_P "))"
+#define INDEXED_P INDEXED("i", SPELLINGS_P)
+#define SCANNED_P SCANNED("i", SPELLINGS_P)
 /* 1 the limit. */
-static const char replays_moved_sql[] =
-    "SELECT p.subject, p.delivery, " FIRST_US ", p.tries,"
-    " p.rested_s + unixepoch('now') - unixepoch(p.first_at), " IS_NO_HEAL ", p.from_stage, p.side,"
-    " p.outcome, p.reason, p.evidence, p.verdict_id, p.missed_source, p.missed_event,"
-    " " TASK_COLUMNS ", " TASK_AGE_S ", " NO_HEALS
-    " FROM reconcile_replays p LEFT JOIN tasks t ON t.id = coalesce(p.task_id,"
-    "  (SELECT i.id FROM tasks i WHERE i.plane_id IN (p.plane_id, upper(p.plane_id), " KEY_OF_P
-    ", upper(" KEY_OF_P ")) LIMIT 1)) AND " HAS_ID_T
-    "  AND (t.plane_id IS NULL OR p.plane_id IS NULL OR " KEY_OF_T " = " KEY_OF_P ")"
-    " WHERE CASE WHEN p.task_id IS NULL THEN t.id IS NOT NULL"
-    "  ELSE t.id IS NULL OR t.stage IS NOT p.from_stage OR (p.to_stage = p.from_stage"
-    "   AND t.updated_at IS NOT p.version AND EXISTS (" ACTIVE_JOB "t.id)) END"
-    " ORDER BY p.first_at, p.subject LIMIT ?1";
+#define REPLAYS_MOVED(found)                                                                        \
+    "SELECT p.subject, p.delivery, " FIRST_US ", p.tries,"                                          \
+    " p.rested_s + unixepoch('now') - unixepoch(p.first_at), " IS_NO_HEAL ", p.from_stage, p.side," \
+    " p.outcome, p.reason, p.evidence, p.verdict_id, p.missed_source, p.missed_event,"              \
+    " " TASK_COLUMNS ", " TASK_AGE_S ", " NO_HEALS                                                  \
+    " FROM reconcile_replays p LEFT JOIN tasks t ON t.id = coalesce(p.task_id,"                     \
+    "  (SELECT i.id FROM " found " LIMIT 1)) AND " HAS_ID_T                                         \
+    "  AND (t.plane_id IS NULL OR p.plane_id IS NULL OR " KEY_OF_T " = " KEY_OF_P ")"               \
+    " WHERE CASE WHEN p.task_id IS NULL THEN t.id IS NOT NULL"                                      \
+    "  ELSE t.id IS NULL OR t.stage IS NOT p.from_stage OR (p.to_stage = p.from_stage"              \
+    "   AND t.updated_at IS NOT p.version AND EXISTS (" ACTIVE_JOB "t.id)) END"                     \
+    " ORDER BY p.first_at, p.subject LIMIT ?1"
 
 /* Of a plane_id p: whether uuid_read would read it; whether it is one all the same. */
 #define OF_ONE_CASE(digits) "(" digits " NOT GLOB '*[^0-9a-f]*' OR " digits " NOT GLOB '*[^0-9A-F]*')"
@@ -294,6 +308,10 @@ static const char replays_moved_sql[] =
 #define HIDES_UUID                                                                                      \
     "typeof(p) = 'blob' OR p GLOB '*" HEX_4 HEX_4 HEX_12 HEX_12 "*' OR p GLOB '*" HEX_4 HEX_4 "-" HEX_4 \
     "-" HEX_4 "-" HEX_4 "-" HEX_12 "*'"
+
+/* 1 [plane id, …]; the places of those that have a task. */
+#define TASKS_EXISTING(found) \
+    "SELECT key FROM json_each(?1) WHERE " KEY_OF_VALUE " IN (SELECT " KEY_OF_T " FROM " found ")"
 
 static const char *const texts[] = {
     [SQL_BEGIN_WRITE] = "BEGIN IMMEDIATE",
@@ -314,7 +332,8 @@ static const char *const texts[] = {
     [SQL_STUCK] = stuck_sql,
     [SQL_UNSTARTED] = unstarted_sql,
 
-    [SQL_ISSUE_TASKS] = issue_tasks_sql,
+    [SQL_ISSUE_TASKS] = ISSUE_TASKS(INDEXED_1),
+    [SQL_ISSUE_TASKS_SCANNED] = ISSUE_TASKS(SCANNED_1),
     /* 1 [activity id, …]; the places of those that were replayed. */
     [SQL_VERDICTS_REPLAYED] = "SELECT j.key FROM json_each(?1) j"
                               " WHERE EXISTS (SELECT 1 FROM reconcile_verdicts v WHERE v.id = j.value)",
@@ -322,9 +341,8 @@ static const char *const texts[] = {
         "SELECT 1 FROM sqlite_schema WHERE name = 'tasks' COLLATE NOCASE AND type = 'view'",
     [SQL_TASKS_ARE_KEYED] = "INSERT INTO tasks (plane_id) SELECT NULL WHERE 0"
                             " ON CONFLICT (plane_id) WHERE plane_id IS NOT NULL DO NOTHING",
-    /* 1 [plane id, …]; the places of those that have a task. */
-    [SQL_TASKS_EXISTING] = "SELECT key FROM json_each(?1) WHERE " KEY_OF_VALUE " IN"
-                           " (SELECT " KEY_OF_T " FROM tasks t WHERE t.plane_id IN (" SPELLINGS_1 "))",
+    [SQL_TASKS_EXISTING] = TASKS_EXISTING(INDEXED_1),
+    [SQL_TASKS_EXISTING_SCANNED] = TASKS_EXISTING(SCANNED_1),
     /* 1 [work item id, …]. The places of those that have a task, with its id and plane_id. */
     [SQL_WORK_ITEMS] =
         "SELECT w.key, t.id, t.plane_id FROM (SELECT id, plane_id, lower(work_item_id) AS item FROM tasks"
@@ -362,7 +380,8 @@ static const char *const texts[] = {
     [SQL_REPLAY_GET] =
         "SELECT delivery, tries, " NEXT_US ", given_up FROM reconcile_replays WHERE subject = ?1",
     [SQL_REPLAY_BEGIN] = replay_begin_sql,
-    [SQL_REPLAYS_MOVED] = replays_moved_sql,
+    [SQL_REPLAYS_MOVED] = REPLAYS_MOVED(INDEXED_P),
+    [SQL_REPLAYS_MOVED_SCANNED] = REPLAYS_MOVED(SCANNED_P),
     /* 1 the subject, 2 the delivery. */
     [SQL_REPLAY_TAKE] = "DELETE FROM reconcile_replays WHERE subject = ?1 AND delivery = ?2 RETURNING 1",
 

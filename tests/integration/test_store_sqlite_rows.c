@@ -311,6 +311,43 @@ static void views_over_other_names_serve_as_tables(void **state)
     sqlite_file_assert("SELECT who || state FROM work WHERE item = 1", "reviewerqueued");
 }
 
+static enum err ready_with_a_view(const char *id, const char *plane_id, struct why *why)
+{
+    AUTO_FREE char *view = mem_printf(
+        "CREATE VIEW tasks AS SELECT %s AS id, %s AS plane_id, wi AS work_item_id, t AS title, r AS repo,"
+        " b AS branch, phase AS stage, c AS created_at, u AS updated_at FROM items",
+        id, plane_id);
+    sqlite_file_exec(view);
+    struct store *store = sqlite_file_open_migrated();
+    enum err err = store_ready(store, why);
+    store_free(store);
+    sqlite_file_exec("DROP VIEW tasks");
+    return err;
+}
+
+static void of_a_views_columns_only_a_type_that_a_table_has_is_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *id, *plane_id;
+    } good[] = {{"nr", "plane"},
+                {"nr + 0", "lower(plane)"},
+                {"abs(nr)", "coalesce(plane, text)"},
+                {"(SELECT max(nr, n))", "text || ''"},
+                {"CASE WHEN n IS NULL THEN nr ELSE n + 1 END", "(SELECT text)"}},
+      bad[] = {{"real", "text"}, {"text", "text"}, {"decimal", "text"}, {"nr", "nr"}, {"nr", "real"}};
+    struct why why;
+    sqlite_file_exec("CREATE TABLE items (nr INTEGER PRIMARY KEY, plane, wi, t, r, b, phase, c, u,"
+                     " n BIGINT, text CHAR(36), real REAL, decimal NUMERIC(10,2))");
+    for (size_t i = 0; i < ARRAY_LEN(good); i++)
+        if (ready_with_a_view(good[i].id, good[i].plane_id, &why) != ERR_OK)
+            fail_msg("%s, %s: %s", good[i].id, good[i].plane_id, why.text);
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        ASSERT_ERR(ready_with_a_view(bad[i].id, bad[i].plane_id, &why), ERR_UNAVAILABLE);
+        suite_assert_words(&why, i < 3 ? "tasks.id" : "tasks.plane_id");
+    }
+}
+
 static void one_task_has_at_most_one_active_job_where_we_made_the_table(void **state)
 {
     (void)state;
@@ -483,6 +520,7 @@ int main(void)
         SQLITE_FILE_TEST(a_constraint_of_theirs_refuses_its_row_alone),
         SQLITE_FILE_TEST(a_column_of_theirs_that_must_be_filled_refuses_its_row_alone),
         SQLITE_FILE_TEST(views_over_other_names_serve_as_tables),
+        SQLITE_FILE_TEST(of_a_views_columns_only_a_type_that_a_table_has_is_refused),
         SQLITE_FILE_TEST(one_task_has_at_most_one_active_job_where_we_made_the_table),
         SQLITE_FILE_TEST(choosing_goes_through_the_indexes_with_and_without_statistics),
         SQLITE_FILE_TEST(other_indexes_and_their_statistics_mislead_nobody),
