@@ -203,9 +203,16 @@ static const char unstarted_sql[] =
  *
  * The cost follows the stuck tasks and the page: of each stage at most `limit` others are taken, along
  * (stage, updated_at) from where the page before ended. null comes before everything and is compared with
- * nothing, hence two ways into a stage, of which the condition without a column opens one. */
-#define OTHER "u.id NOT IN (SELECT id FROM stuck) AND (?4 IS NULL OR u.repo = ?4) AND " HAS_ID_U
-#define HAS_ID_U HAS_ID("u")
+ * nothing, hence two ways into a stage and two into none, of which the conditions without a column open one.
+ */
+#define OTHER(of) \
+    " AND " of ".id NOT IN (SELECT id FROM stuck) AND (?4 IS NULL OR " of ".repo = ?4) AND " HAS_ID(of)
+#define FROM_START(of) \
+    " AND (?6 < 2 OR ?7 IS NULL) AND (?6 < 2 OR " of ".updated_at IS NOT NULL OR " of ".id > ?8)" OTHER(of)
+#define FROM_PLACE(of) \
+    " AND ?6 = 2 AND " of ".updated_at >= ?7 AND (" of ".updated_at > ?7 OR " of ".id > ?8)" OTHER(of)
+#define OF_STAGE "SELECT u.stage, u.updated_at, u.id FROM tasks u WHERE u.stage <= o.stage"
+#define OF_NONE "SELECT n.stage, n.updated_at, n.id FROM tasks n WHERE n.stage IS NULL AND o.stage IS NULL"
 static const char tasks_list_sql[] =
     "WITH RECURSIVE" STUCK STAGES " first(part, updated_at, id) AS MATERIALIZED ("
     "  SELECT 1, updated_at, id FROM stuck"
@@ -219,16 +226,23 @@ static const char tasks_list_sql[] =
     "  UNION ALL"
     "  SELECT NULL WHERE ?3 IS NULL),"
     " second(part, updated_at, id) AS MATERIALIZED ("
-    "  SELECT 2, t.updated_at, t.id FROM open o CROSS JOIN tasks t ON t.id IN (SELECT id FROM ("
-    "   SELECT u.updated_at, u.id FROM tasks u WHERE u.stage IS o.stage AND (?6 < 2 OR ?7 IS NULL)"
-    "    AND (?6 < 2 OR u.updated_at IS NOT NULL OR u.id > ?8) AND " OTHER "   UNION ALL"
-    "   SELECT u.updated_at, u.id FROM tasks u WHERE u.stage IS o.stage AND ?6 = 2"
-    "    AND u.updated_at >= ?7 AND (u.updated_at > ?7 OR u.id > ?8) AND " OTHER "   ORDER BY 1, 2 LIMIT ?9))"
-    "  WHERE NOT ?5 AND (SELECT count(*) FROM first) < ?9),"
-    " page(part, updated_at, id) AS MATERIALIZED ("
-    "  SELECT * FROM first UNION ALL SELECT * FROM second ORDER BY 1, 2, 3 LIMIT ?9)"
-    " SELECT " ENTRY_COLUMNS ", p.part = 1, p.updated_at"
-    " FROM page p CROSS JOIN tasks t ON t.id = p.id" ENTRY_JOB " ORDER BY p.part, p.updated_at, p.id";
+    "  SELECT 2, t.updated_at, t.id FROM open o CROSS JOIN json_each((SELECT json_group_array(id) FROM ("
+    "   " OF_STAGE " AND u.stage >= o.stage" FROM_START(
+        "u") "   UNION ALL "
+             "   " OF_STAGE " AND (u.stage, u.updated_at) >= (o.stage, ?7)" FROM_PLACE(
+                 "u") "   UNION ALL "
+                      "   " OF_NONE FROM_START(
+                          "n") "   UNION ALL "
+                               "   " OF_NONE FROM_PLACE(
+                                   "n") "   ORDER BY 1, 2, 3 LIMIT ?9))) l CROSS JOIN tasks t ON t.id = "
+                                        "l.value"
+                                        "  WHERE NOT ?5 AND (SELECT count(*) FROM first) < ?9),"
+                                        " page(part, updated_at, id) AS MATERIALIZED ("
+                                        "  SELECT * FROM first UNION ALL SELECT * FROM second ORDER BY 1, 2, "
+                                        "3 LIMIT ?9)"
+                                        " SELECT " ENTRY_COLUMNS ", p.part = 1, p.updated_at"
+                                        " FROM page p CROSS JOIN tasks t ON t.id = p.id" ENTRY_JOB
+                                        " ORDER BY p.part, p.updated_at, p.id";
 
 /* 1 as for STUCK, 2 the id. */
 static const char task_get_sql[] = "WITH" STUCK " asked(id) AS (SELECT ?2)"

@@ -366,14 +366,20 @@ static void one_task_has_at_most_one_active_job_where_we_made_the_table(void **s
 #define GRACES "[[\"development\",600],[\"testing\",600],[\"review\",60]]"
 #define KNOWN "[\"development\",\"testing\",\"review\",\"done\"]"
 
-/* Steps of SQLite's machine: the cost of a statement whatever its plan is called. */
+/* Steps of SQLite's machine: the cost of a statement whatever its plan is called. Digits are bound as a
+ * number. */
 static void assert_cheaper_than(int most, enum sqlite_sql which, const char *const *texts, size_t n)
 {
     sqlite3_stmt *statement;
     sqlite3 *db = sqlite_file_lock("BEGIN");
     assert_int_equal(sqlite3_prepare_v2(db, sqlite_sql_text(which), -1, &statement, NULL), SQLITE_OK);
-    for (size_t i = 0; i < n; i++)
-        assert_int_equal(sqlite3_bind_text(statement, (int)i + 1, texts[i], -1, SQLITE_STATIC), SQLITE_OK);
+    for (size_t i = 0; i < n; i++) {
+        int64_t number;
+        int rc = texts[i] && parse_i64(texts[i], INT64_MIN, INT64_MAX, &number)
+                     ? sqlite3_bind_int64(statement, (int)i + 1, number)
+                     : sqlite3_bind_text(statement, (int)i + 1, texts[i], -1, SQLITE_STATIC);
+        assert_int_equal(rc, SQLITE_OK);
+    }
     while (sqlite3_step(statement) == SQLITE_ROW)
         ;
     assert_int_equal(sqlite3_reset(statement), SQLITE_OK);
@@ -439,6 +445,16 @@ static void choosing_goes_through_the_indexes_with_and_without_statistics(void *
     assert_choosing_is_cheap(5000);
 }
 
+/* Nor what a page asks for: of each open stage it takes as many as it shows. */
+static void assert_listing_is_cheap(int healthy)
+{
+    static const char *const first[] = {GRACES, "[\"done\"]", NULL, NULL, "0", "0", NULL, "0", "10"};
+    static const char *const next[] = {GRACES, "[\"done\"]",          NULL,  NULL, "0",
+                                       "2",    "2020-01-01 10:00:00", "900", "10"};
+    assert_cheaper_than(healthy, SQL_TASKS_LIST, first, ARRAY_LEN(first));
+    assert_cheaper_than(healthy, SQL_TASKS_LIST, next, ARRAY_LEN(next));
+}
+
 /* Of the tables without a column that holds null, and with one. Whether all rows are of one instant: SQLite
  * takes an index for useless whose rows ANALYZE found to be all the same. */
 static void assert_not_misled(const char *table, const char *instant)
@@ -460,6 +476,7 @@ static void assert_not_misled(const char *table, const char *instant)
         assert_plan_is_lean();
     assert_choosing_is_cheap(3000);
     assert_resolving_is_cheap(3000);
+    assert_listing_is_cheap(3000);
 }
 
 #define TASKS_OF_THEIRS                                                                                \
