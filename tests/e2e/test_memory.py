@@ -1,10 +1,12 @@
 """The process stays under 64 MB, whatever an upstream or the database holds, and what is healthy is healed all the same. On either
 database."""
 import concurrent.futures
+import contextlib
 import itertools
 import json
 import os
 import pathlib
+import socket
 
 import pytest
 
@@ -206,6 +208,32 @@ def test_in_a_cgroup_of_128_mb_it_survives(database, sandbox, cgroup, worst, mak
     all_healthy_are_healed(database, sandbox, service)
     assert str(service.process.pid) in (cgroup / "cgroup.procs").read_text().split()
     assert service.end() == 0
+
+
+# ---- our own callers ----
+
+SENDERS = 900
+
+
+def put_config(service, body):
+    return service.call("PUT", "/reconcile/config", body, headers={"Content-Type": "application/json"})
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_many_bodies_that_never_end_are_bounded(database, tables, make_service):
+    service = make_service().start()
+    host, port = service.address.rsplit(":", 1)
+    large = b'{"interval_s":3600}'.ljust(64 * 1024)
+    head = b"PUT /reconcile/config HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 65536\r\n\r\n"
+    with contextlib.ExitStack() as senders:
+        for _ in range(SENDERS):
+            sender = senders.enter_context(socket.create_connection((host, int(port))))
+            sender.sendall(head + large[:-1])
+        eventually(lambda: put_config(service, large).status == 503, "a body without room")
+        assert put_config(service, b'{"enabled":false}').status == 200
+        assert service.status()["enabled"] is False
+    eventually(lambda: put_config(service, large).status == 200, "room")
+    assert_bounded(service)
 
 
 # ---- what we stored ourselves ----
