@@ -95,6 +95,16 @@ enum err store_issue_tasks(struct store *store, const char *const *plane_ids, si
     return store->ops->issue_tasks(store, plane_ids, n, ret, why);
 }
 
+void store_work_item_found(struct store_work_item *item, int64_t task_id, const char *plane_id)
+{
+    struct uuid_text id = {.s = ""};
+    bool of_issue = plane_id && uuid_read(plane_id, &id);
+    *item = (struct store_work_item){.found = true,
+                                     .of_issue = of_issue && (item->of_issue || !item->found),
+                                     .task_id = task_id,
+                                     .plane_id = id};
+}
+
 enum err store_work_items(struct store *store, const char *const *ids, size_t n, struct store_work_item *ret,
                           struct why *why)
 {

@@ -157,9 +157,9 @@ ATTR_NODISCARD enum err store_verdicts_replayed(struct store *store, const char 
 /* The task of a work item, as far as it matters to one who would make it. */
 struct store_work_item {
     bool found;
-    bool of_issue; /* of all that were found, every plane_id is a UUID: another issue's, for its own would do
-                    */
-    int64_t task_id; /* of one that was found */
+    bool of_issue;             /* of all that were found, every plane_id is a UUID */
+    int64_t task_id;           /* of one that was found */
+    struct uuid_text plane_id; /* of the same one; valid when of_issue */
 };
 /* store_work_items: for each of these work item ids, compared without case, whether a task has it. One
  * statement; by an index where lower(work_item_id) has one. Reads only. */

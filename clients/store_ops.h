@@ -86,6 +86,9 @@ void store_unreadable(char **unreadable, const char *column, const char *words);
 /* store_plane_id_take: a UUID in one form, whatever form it is stored in; another text as it is. Takes it. */
 char *store_plane_id_take(char *text_take);
 
+/* store_work_item_found: one more task has the work item id. `plane_id` may be NULL. */
+void store_work_item_found(struct store_work_item *item, int64_t task_id, const char *plane_id);
+
 #define STORE_DIGITS_OF(number) #number
 #define STORE_DIGITS(number) STORE_DIGITS_OF(number)
 #define STORE_TOO_LONG "is longer than " STORE_DIGITS(LIMIT_TASK_NAME) " bytes"

@@ -113,14 +113,10 @@ enum err pg_work_items(struct store *store, const char *const *ids, size_t n, st
         return err;
     memset(ret, 0, n * sizeof *ret);
     for (int row = 0; row < PQntuples(result); row++) {
-        struct uuid_text id;
         size_t i;
         if ((err = pg_place(result, row, n, &i, why)))
             return err;
-        bool of_issue = uuid_read(PQgetvalue(result, row, PLANE_ID), &id);
-        ret[i] = (struct store_work_item){.found = true,
-                                          .of_issue = of_issue && (ret[i].of_issue || !ret[i].found),
-                                          .task_id = pg_int(result, row, ID)};
+        store_work_item_found(&ret[i], pg_int(result, row, ID), PQgetvalue(result, row, PLANE_ID));
     }
     return ERR_OK;
 }

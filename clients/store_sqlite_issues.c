@@ -66,15 +66,10 @@ enum err sqlite_issue_tasks(struct store *store, const char *const *plane_ids, s
 static void work_item_read(sqlite3_stmt *row, size_t n, struct store_work_item *ret)
 {
     enum { I, ID, PLANE_ID };
-    struct uuid_text id;
     int64_t i = sqlite3_column_int64(row, I);
     AUTO_FREE char *plane_id = sqlite_text(row, PLANE_ID, UUID_TEXT_LEN + 1);
-    if (i < 0 || (size_t)i >= n)
-        return;
-    bool of_issue = plane_id && uuid_read(plane_id, &id);
-    ret[i] = (struct store_work_item){.found = true,
-                                      .of_issue = of_issue && (ret[i].of_issue || !ret[i].found),
-                                      .task_id = sqlite3_column_int64(row, ID)};
+    if (i >= 0 && (size_t)i < n)
+        store_work_item_found(&ret[i], sqlite3_column_int64(row, ID), plane_id);
 }
 
 enum err sqlite_work_items(struct store *store, const char *const *ids, size_t n, struct store_work_item *ret,

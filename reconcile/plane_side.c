@@ -340,9 +340,9 @@ static void settle_verdict(struct plane_side *side, struct act *act, const struc
 {
     tell(side, act, moved->outcome, "green", moved->outcome_reason ? moved->outcome_reason : act->reason);
     act->open->settled = act->open->handled = moved->outcome == moved->success;
-    if (moved->outcome == OUTCOME_FAILED || moved->outcome == OUTCOME_HELD)
-        plane_scan_rest(side->scan, act->open,
-                        moved->outcome == OUTCOME_FAILED ? PLANE_REST_FAILED : PLANE_REST_VAIN);
+    bool failed = moved->outcome == OUTCOME_FAILED || moved->outcome == OUTCOME_UNKNOWN;
+    if (failed || moved->outcome == OUTCOME_HELD)
+        plane_scan_rest(side->scan, act->open, failed ? PLANE_REST_FAILED : PLANE_REST_VAIN);
 }
 
 static enum err replay(struct plane_side *side, struct why *why)

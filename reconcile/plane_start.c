@@ -455,7 +455,7 @@ static enum err replay_batch(struct pass *pass, struct plane_start *starts, size
         settle_issue(pass, &starts[i], batch[i].outcome, batch[i].outcome_reason);
         starts[i].there = batch[i].outcome == OUTCOME_STARTED || batch[i].outcome == OUTCOME_RACED;
         starts[i].vain = !starts[i].there;
-        starts[i].failed = batch[i].outcome == OUTCOME_FAILED;
+        starts[i].failed = batch[i].outcome == OUTCOME_FAILED || batch[i].outcome == OUTCOME_UNKNOWN;
         store_task_done(&tasks[i]);
     }
     return err;
@@ -481,17 +481,18 @@ static enum err start_issues(struct pass *pass, struct plane_start *starts, size
     return ERR_OK;
 }
 
-/* A task with the issue's work item id and without an id of Plane's, or with one that nobody reads as such,
- * is this issue's. With another issue's it stands in the way: two tasks would share the work item's branch
- * and documents. */
+/* A task with the issue's work item id is this issue's when it has no UUID of an issue, or when it has this
+ * issue's and was made since the tasks were read. With another issue's UUID it stands in the way: two tasks
+ * would share the work item's branch and documents. */
 static void settle_known(struct pass *pass, struct plane_start *start, const struct store_work_item *known)
 {
+    bool in_the_way = known->of_issue && strcmp(known->plane_id.s, start->plane_id) != 0;
     AUTO_FREE char *id = work_item_id(start->project->prefix, start->sequence);
     AUTO_FREE char *reason = mem_printf("task %" PRId64 " has the work item id %s already%s", known->task_id,
-                                        id, known->of_issue ? ", and the plane_id of another issue" : "");
-    settle_issue(pass, start, known->of_issue ? OUTCOME_FAILED : OUTCOME_RACED, reason);
-    start->there = !known->of_issue;
-    start->vain = known->of_issue;
+                                        id, in_the_way ? ", and the plane_id of another issue" : "");
+    settle_issue(pass, start, in_the_way ? OUTCOME_FAILED : OUTCOME_RACED, reason);
+    start->there = !in_the_way;
+    start->vain = in_the_way;
 }
 
 /* find_known: for each start whether a task has its work item id. */

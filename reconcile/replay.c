@@ -196,8 +196,11 @@ static void make_bodies(struct replaying *replaying)
     for (size_t i = 0; i < replaying->n; i++) {
         struct going *going = &replaying->going[i];
         const char *problem = going->event.problem;
+        enum outcome outcome = going->event.refused             ? OUTCOME_UNKNOWN
+                               : problem && !going->event.later ? OUTCOME_FAILED
+                                                                : OUTCOME_HELD;
         if (wants_body(going) && !going->event.body)
-            decide(replaying, going, problem && !going->event.later ? OUTCOME_FAILED : OUTCOME_HELD,
+            decide(replaying, going, outcome,
                    mem_printf("not replayed: %s", problem ? problem : "the process ends"));
     }
 }

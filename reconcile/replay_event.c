@@ -234,8 +234,8 @@ void replay_event_ask(struct replay_event *event)
         result = plane_issue_document(issue->call, issue->project_id, issue->id, &document, &why);
     if (result != PLANE_OK) {
         event->problem = mem_dup(why.text);
-        event->later = (result == PLANE_WAITING && !issue->call->refused) || result == PLANE_STOPPED ||
-                       result == PLANE_SPARED;
+        event->later = result == PLANE_WAITING || result == PLANE_STOPPED || result == PLANE_SPARED;
+        event->refused = result == PLANE_WAITING && issue->call->refused;
         return;
     }
     /* An issue that was made in that state has no change to it. */

@@ -29,6 +29,7 @@ struct replay_event {
     char *body;    /* NULL: not made yet */
     char *problem; /* why it cannot be made; NULL: it can */
     bool later;    /* nothing is wrong: it could not be asked for now */
+    bool refused;  /* `later`, because the upstream refused this very question (429) */
 };
 /* replay_event_subject: what every replay about that task is about. Caller frees. */
 char *replay_event_subject(int64_t task_id);

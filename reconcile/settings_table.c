@@ -240,7 +240,8 @@ static const struct setting table[] = {
      .fallback = "16",
      .min = 1,
      .max = 256,
-     .help = "Calls under way at once, per upstream host."},
+     .help = "Calls under way at once, per upstream host; some are kept for calls that a person waits for, "
+             "and above 64 there is no further effect."},
     {.name = "ORCH_LOG_LEVEL",
      .member = "log_level",
      .type = SETTING_ENUM,

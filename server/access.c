@@ -98,12 +98,11 @@ struct refusal access_framing(const struct access_head *head, bool http_1_1)
     return no_refusal;
 }
 
-bool access_has_body(const struct access_head *head, size_t *ret_len)
+bool access_has_body(const struct access_head *head)
 {
     int64_t length = 0;
     if (head->content_length)
         (void)parse_i64(head->content_length, 0, INT64_MAX, &length);
-    *ret_len = (size_t)length;
     return head->transfer_encoding || length > 0;
 }
 

@@ -46,8 +46,8 @@ struct refusal access_allowed(const struct access_head *head, const char *token,
 /* access_media: 415, or none if the body is declared as JSON in UTF-8. */
 struct refusal access_media(const struct access_head *head);
 
-/* access_has_body: the request announces one; its length is 0 for a chunked one. */
-bool access_has_body(const struct access_head *head, size_t *ret_len);
+/* access_has_body: the request announces one. */
+bool access_has_body(const struct access_head *head);
 
 /* host_is_loopback: "localhost", "127.0.0.1:8787", "[::1]:8787": a Host header that names this machine. */
 bool host_is_loopback(const char *host);

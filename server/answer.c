@@ -184,6 +184,8 @@ void answer_refusal(struct request *request, struct refusal refusal)
         answer_header(request, "WWW-Authenticate", "Bearer realm=\"reconciled\"");
     if (refusal.status == 405)
         answer_header(request, "Allow", request->match.allow);
+    if (refusal.status == 503)
+        answer_header(request, "Retry-After", RETRY_AFTER);
     answer_json(request, refusal.status,
                 problem_of_type(refusal.type ? refusal.type : type_of(refusal.status), refusal.status,
                                 refusal.detail));

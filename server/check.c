@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "clients/base/jsonx.h"
+#include "clients/base/limits.h"
 #include "clients/plane.h"
 #include "clients/store.h"
 #include "clients/telegram.h"
@@ -51,7 +52,7 @@ static bool check_database(const struct settings *settings)
 
 struct question {
     char *url;
-    const char *about; /* what is named when the answer is bad */
+    const char *about; /* what is named when the answer is bad: the part of the upstream that is asked */
 };
 
 struct questions {
@@ -101,7 +102,11 @@ static bool ask(const char *what, const struct settings *settings, struct questi
     for (size_t i = 0; i < questions->n; i++)
         fetch_send(inbox, &(const struct fetch_request){.method = "GET",
                                                         .url = questions->list[i].url,
+                                                        .part = questions->list[i].about,
+                                                        .forced = true,
+                                                        .waited_for = true,
                                                         .headers = headers,
+                                                        .answer_max = LIMIT_ANSWER_CHECK,
                                                         .attempts = 1,
                                                         .tag = &questions->list[i]});
     while (fetch_pending(inbox) > 0) {

@@ -15,6 +15,9 @@
 #include "server/publication.h"
 #include "server/values.h"
 
+/* A power of two times it is LIMIT_REQUEST_BODY. */
+enum { BODY_FIRST = 256 };
+
 struct request *request_new(struct request_world *world, struct MHD_Connection *connection,
                             const char *target)
 {
@@ -30,6 +33,33 @@ struct request *request_new(struct request_world *world, struct MHD_Connection *
     return request;
 }
 
+/* The first bytes of each body are not counted, so that a short one always finds room. */
+static size_t counted(size_t size)
+{
+    return size > LIMIT_REQUEST_BODY_SMALL ? size - LIMIT_REQUEST_BODY_SMALL : 0;
+}
+
+/* Room for `size` bytes of body; false when the bodies of all requests together would take too much. */
+static bool body_grow(struct request *request, size_t size)
+{
+    size_t more = counted(size) - counted(request->body_size);
+    if (atomic_fetch_add(&request->world->bodies, more) + more > LIMIT_REQUEST_BODIES) {
+        atomic_fetch_sub(&request->world->bodies, more);
+        return false;
+    }
+    request->body = mem_grow(request->body, size, 1);
+    request->body_size = size;
+    return true;
+}
+
+static void body_free(struct request *request)
+{
+    atomic_fetch_sub(&request->world->bodies, counted(request->body_size));
+    free(request->body);
+    request->body = NULL;
+    request->body_len = request->body_size = 0;
+}
+
 void request_free(struct request *request)
 {
     if (request->response)
@@ -39,7 +69,7 @@ void request_free(struct request *request)
     values_done(&request->values);
     json_decref(request->query_faults);
     json_decref(request->json);
-    free(request->body);
+    body_free(request);
     free(request->target);
     free(request);
 }
@@ -184,12 +214,8 @@ static struct refusal judge(struct request *request, const struct access_head *h
     request->query_faults = query_faults(request->connection, match->route->query);
     if (request->query_faults)
         return (struct refusal){.status = 400, .detail = "invalid query parameters"};
-    size_t len;
-    if (access_has_body(head, &len) && (match->route->flags & ROUTE_BODY)) {
+    if (access_has_body(head) && (match->route->flags & ROUTE_BODY))
         refusal = access_media(head);
-        if (len)
-            request->body_size = len;
-    }
     return refusal;
 }
 
@@ -207,12 +233,25 @@ static enum MHD_Result step_headers(struct request *request, const char *method,
     request->refusal = judge(request, &head);
     if (request->refusal.status && head.expect)
         return refuse_now(request, request->refusal);
-    if (request->body_size)
-        request->body = mem_zero(1, request->body_size);
     return MHD_YES;
 }
 
 /* ---- step 2: the body ---- */
+
+/* Memory is taken for what has come, not for what was announced. */
+static struct refusal body_add(struct request *request, const char *data, size_t len)
+{
+    if (len > LIMIT_REQUEST_BODY - request->body_len)
+        return (struct refusal){.status = 413, .detail = "the body is larger than 64 KiB"};
+    size_t needed = request->body_len + len, size = request->body_size;
+    while (size < needed)
+        size = size ? size * 2 : BODY_FIRST;
+    if (size > request->body_size && !body_grow(request, size))
+        return (struct refusal){.status = 503, .detail = "the bodies of other requests take all the room"};
+    memcpy(request->body + request->body_len, data, len);
+    request->body_len = needed;
+    return (struct refusal){.status = 0};
+}
 
 /* No response can be queued while a body arrives; returning MHD_NO cuts the connection without a word, which
  * is for who sends without end. */
@@ -220,18 +259,15 @@ static enum MHD_Result step_body(struct request *request, const char *data, size
 {
     size_t len = *size;
     *size = 0;
-    bool wanted = !request->refusal.status && (request->match.route->flags & ROUTE_BODY);
-    if (wanted && len <= LIMIT_REQUEST_BODY - request->body_len) {
-        if (request->body_len + len > request->body_size) {
-            request->body_size = (request->body_len + len) * 2;
-            request->body = mem_grow(request->body, request->body_size, 1);
-        }
-        memcpy(request->body + request->body_len, data, len);
-        request->body_len += len;
-        return MHD_YES;
+    if (!request->refusal.status && (request->match.route->flags & ROUTE_BODY)) {
+        request->refusal = body_add(request, data, len);
+        if (!request->refusal.status)
+            return MHD_YES;
+        request->discarded = request->body_len;
+        body_free(request);
     }
     request->discarded += len;
-    if (!request->refusal.status && request->body_len + request->discarded > LIMIT_REQUEST_BODY)
+    if (!request->refusal.status && request->discarded > LIMIT_REQUEST_BODY)
         request->refusal = (struct refusal){.status = 413, .detail = "the body is larger than 64 KiB"};
     return request->discarded <= LIMIT_REQUEST_DRAIN ? MHD_YES : MHD_NO;
 }
@@ -246,8 +282,7 @@ static bool parse_body(struct request *request)
         return true;
     enum err err =
         json_read_within(request->body, request->body_len, LIMIT_JSON_TREE_SMALL, &request->json, &why);
-    free(request->body);
-    request->body = NULL;
+    body_free(request);
     if (err)
         answer_problem(request, 400, "%s", why.text);
     else if (!json_is_object(request->json))
@@ -278,8 +313,10 @@ static struct request *detach(struct request *request, struct deferred *carrier)
                             .method = request->match.route->method,
                             .match = request->match,
                             .body = request->body,
-                            .body_len = request->body_len};
-    request->body = NULL;
+                            .body_len = request->body_len,
+                            .body_size = request->body_size};
+    request->body = NULL; /* counted with the job now */
+    request->body_len = request->body_size = 0;
     values_copy(request->connection, &job->values);
     return job;
 }

@@ -42,7 +42,8 @@ struct request_world {
     struct offload *offload;
     struct deferrals *deferrals;
     unsigned waiting_max;
-    atomic_uint waiting; /* suspended requests */
+    atomic_uint waiting;  /* suspended requests */
+    atomic_size_t bodies; /* bytes of their bodies in memory, but for the first of each */
 };
 
 /* A request as the library knows it; or, `connection` NULL, what of it a handler thread works on: that may go

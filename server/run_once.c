@@ -1,5 +1,7 @@
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "clients/base/jsonx.h"
 #include "clients/base/limits.h"
@@ -34,6 +36,13 @@ static int complain(int status, const char *text)
     return status;
 }
 
+/* The same for a pass: it is said once all is closed, if standard error takes it. */
+static int complain_later(char **ret_complaint, int status, const char *text)
+{
+    *ret_complaint = mem_dup(text);
+    return status;
+}
+
 static bool anything_failed(const json_t *report)
 {
     const json_t *gate = json_object_get(report, "gate"), *plane = json_object_get(report, "plane");
@@ -41,7 +50,8 @@ static bool anything_failed(const json_t *report)
            json_get_int(plane, "errors", 0) > 0;
 }
 
-static int make_pass(struct services *services, const struct pass_request *request, struct policy **policy)
+static int make_pass(struct services *services, const struct pass_request *request, struct policy **policy,
+                     char **ret_complaint)
 {
     struct pass_world *world = &services->world;
     struct uuid_text id = uuid_new();
@@ -61,7 +71,7 @@ static int make_pass(struct services *services, const struct pass_request *reque
     }
     log_set_pass(NULL);
     pass_result_done(&result);
-    return err ? complain(status, why.text) : status;
+    return err ? complain_later(ret_complaint, status, why.text) : status;
 }
 
 /* What this pass wrote, and what an earlier one had no time for. */
@@ -72,42 +82,54 @@ static void tell_people(struct pass_world *world)
     notifier_free(notifier);
 }
 
-static int run_with(struct services *services, const struct pass_request *request)
+static int run_with(struct services *services, const struct pass_request *request, char **ret_complaint)
 {
     struct pass_world *world = &services->world;
     struct policy *policy = NULL;
     struct why why;
     /* A dry run writes nothing, tables included. */
     if (!request->dry_run && store_migrate(world->store, NULL, &why) != ERR_OK)
-        return complain(EXIT_FAILED, why.text);
+        return complain_later(ret_complaint, EXIT_FAILED, why.text);
     if (store_ready(world->store, &why) != ERR_OK)
-        return complain(EXIT_FAILED, why.text);
+        return complain_later(ret_complaint, EXIT_FAILED, why.text);
     enum err err = policy_read(world->store, world->settings, &policy, &why);
     if (err)
-        return complain(err == ERR_INVALID ? EXIT_SWITCHED_OFF : EXIT_FAILED, why.text);
+        return complain_later(ret_complaint, err == ERR_INVALID ? EXIT_SWITCHED_OFF : EXIT_FAILED, why.text);
     const struct policy_hold *off =
         request->dry_run ? NULL : policy_off_by(policy, request->side == SIDE_PLANE);
     err = off ? ERR_OK : pass_check(world->store, request, &why);
-    int status = off   ? complain(EXIT_SWITCHED_OFF, off->words)
-                 : err ? complain(EXIT_FAILED, why.text)
-                       : make_pass(services, request, &policy);
+    int status = off   ? complain_later(ret_complaint, EXIT_SWITCHED_OFF, off->words)
+                 : err ? complain_later(ret_complaint, EXIT_FAILED, why.text)
+                       : make_pass(services, request, &policy, ret_complaint);
     if (!off && !err && !request->dry_run && world->telegram)
         tell_people(world);
     policy_free(policy);
     return status;
 }
 
+static bool takes_words(void)
+{
+    struct pollfd fd = {.fd = STDERR_FILENO, .events = POLLOUT};
+    return poll(&fd, 1, LIMIT_LOG_FLUSH_MS) == 1;
+}
+
 int run_once(const struct setup *setup, const struct pass_request *request)
 {
     struct services services;
+    AUTO_FREE char *complaint = NULL;
     struct why why;
+    int status;
+    log_start();
     enum err err = services_open(setup, &services, &why);
-    if (err)
-        return complain(err == ERR_INVALID ? EXIT_USAGE : EXIT_FAILED, why.text);
-    catch_signals(&services.stopping);
-    int status = run_with(&services, request);
-    services_close(&services);
-    return status;
+    if (err) {
+        status = complain_later(&complaint, err == ERR_INVALID ? EXIT_USAGE : EXIT_FAILED, why.text);
+    } else {
+        catch_signals(&services.stopping);
+        status = run_with(&services, request, &complaint);
+        services_close(&services);
+    }
+    log_stop();
+    return complaint && takes_words() ? complain(status, complaint) : status;
 }
 
 int migrate(const struct setup *setup)

@@ -7,6 +7,8 @@
 
 /* Our own HTTP interface. */
 #define LIMIT_REQUEST_BODY ((size_t)64 * 1024)
+#define LIMIT_REQUEST_BODIES ((size_t)8 * 1024 * 1024) /* of all requests, while they are not parsed, … */
+#define LIMIT_REQUEST_BODY_SMALL ((size_t)1024)        /* … but for the first bytes of each */
 #define LIMIT_JSON_DEPTH 32u
 #define LIMIT_URI ((size_t)4096)
 #define LIMIT_LIST_DEFAULT 100u
@@ -53,6 +55,7 @@
 #define LIMIT_ANSWER_TELEGRAM ((size_t)128 * 1024)
 #define LIMIT_ANSWER_ORCHESTRATOR ((size_t)64 * 1024)
 #define LIMIT_ANSWER_GATE ((size_t)64 * 1024)
+#define LIMIT_ANSWER_CHECK LIMIT_ANSWER_FIRST_LEAST      /* asked once each, all side by side */
 #define LIMIT_ANSWER_HEADERS ((size_t)64 * 1024)         /* with those of interim answers and trailers */
 #define LIMIT_ANSWER_HEADER_LINES 200u                   /* curl keeps each by itself */
 #define LIMIT_FETCH_BYTES ((size_t)16 * 1024 * 1024)     /* bodies under way and in inboxes, of all hosts */

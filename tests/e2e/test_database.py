@@ -162,7 +162,7 @@ def test_replicas_that_find_the_same_tasks_move_each_once(database, make_service
     seed(database, *[{"id": id, "stage": "development", "branch": f"task-{id}"} for id in range(1, 201)])
     sandbox.fault("/gitea/*/status", "hang")  # until both have chosen all 200
     runs = [replica.begin() for replica in replicas]
-    sandbox.hanging(32)
+    sandbox.hanging(17)  # more than one replica has under way
     sandbox.heal()
     reports = [replica.report(run) for replica, run in zip(replicas, runs)]
     assert [report["gate"]["candidates"] for report in reports] == [200, 200]
@@ -329,6 +329,12 @@ def make_tables(database, column, definition, plane_id):
                     f" ('5', {plane_id}, 'ORCH-5', 't', 'acme/app', 'b5', 'development', {database.ago(3600)}, {database.ago(3600)});")
 
 
+def not_ready(service):
+    answer = service.call("GET", "/readyz")
+    assert answer.status == 503
+    return answer.json()["detail"]
+
+
 @pytest.mark.parametrize("column,definitions,plane_id", MISREAD)
 def test_a_column_that_would_be_misread_is_refused_by_name(database, sandbox, make_service, column, definitions, plane_id):
     make_tables(database, column, definitions[database.kind == "postgresql"], plane_id)
@@ -338,8 +344,8 @@ def test_a_column_that_would_be_misread_is_refused_by_name(database, sandbox, ma
     service.expected_errors.append('msg="the database cannot be asked"')
     service.start()
     eventually(lambda: column in service.status()["upstreams"]["database"].get("error", ""), "the refusal at the start")
-    answer = service.call("GET", "/readyz")
-    assert answer.status == 503 and column in answer.json()["detail"] and "right would be" in answer.json()["detail"]
+    detail = eventually(lambda: (column in (said := not_ready(service))) and said, "the refusal by readiness")
+    assert "right would be" in detail
     answer = service.call("POST", "/reconcile/run", {"side": "gate"})
     assert answer.status == 503 and column in answer.body.decode()
     checked, run = service.command("check"), service.command("run", "--side", "gate")

@@ -11,7 +11,7 @@ import subprocess
 import pytest
 import yaml
 
-from conftest import DEADLINE_S, RECONCILED, ROOT, SQLite, die_with_the_tests, eventually, outcomes, seed
+from conftest import DEADLINE_S, RECONCILED, ROOT, SQLite, die_with_the_tests, eventually, outcomes, seed, stages
 
 PAIR = re.compile(r'([a-z_]+)=("(?:[^"\\]|\\.)*"|[^\s"=\\]+)(?: |$)')
 
@@ -122,6 +122,47 @@ def test_a_log_that_is_not_read_stops_neither_passes_nor_changes_nor_the_end(dat
     os.close(pipe)
 
 
+def full_pipe():
+    """Both ends of one that takes no more."""
+    ours, theirs = os.pipe()
+    os.set_blocking(theirs, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(theirs, b"x")
+    os.set_blocking(theirs, True)
+    return ours, theirs
+
+
+@pytest.mark.parametrize("switched_on", [True, False])
+def test_a_single_pass_waits_for_no_log_either(database, sandbox, make_service, switched_on):
+    service = make_service(ORCH_RECONCILE_ENABLED=str(switched_on).lower())
+    service.log.touch()
+    assert service.command("migrate").returncode == 0
+    seed(database, {"id": 1, "stage": "development"})
+    sandbox.world({"full_name": "acme/app", "branches": [branch("b1", "success")]})
+    ours, theirs = full_pipe()
+    process = subprocess.Popen([RECONCILED, "run", "--side", "gate"], env=service.environment, stdout=subprocess.DEVNULL, stderr=theirs,
+                               preexec_fn=die_with_the_tests)
+    os.close(theirs)
+    try:
+        assert process.wait(DEADLINE_S) == (0 if switched_on else 3)
+    finally:
+        process.kill()
+        os.close(ours)
+    assert stages(database) == {1: "review" if switched_on else "development"}
+
+
+def test_a_single_pass_writes_all_its_lines_before_it_ends(database, sandbox, make_service):
+    service = make_service()
+    service.log.touch()
+    assert service.command("migrate").returncode == 0
+    seed(database, *[{"id": id, "stage": "development"} for id in range(1, 21)])
+    sandbox.world({"full_name": "acme/app", "branches": [branch(f"b{id}", "success") for id in range(1, 21)]})
+    done = service.command("run", "--side", "gate")
+    told = [parse(line, "logfmt")["msg"] for line in done.stderr.splitlines()]
+    assert done.returncode == 0 and told.count("task unblocked: its webhook was lost") == 20
+
+
 def test_no_call_names_the_pass_by_itself():  # or it would be there twice
     calls = [path for folder in ("clients", "reconcile", "handlers", "server") for path in (ROOT / folder).rglob("*.c")
              if 'LOG_S("pass"' in path.read_text() and path.name != "log.c"]
@@ -143,7 +184,7 @@ def test_whatever_tasks_and_callers_hold_a_line_is_a_line(database, sandbox, mak
     service.run()
     service.call("GET", "/%0a/%22")
     service.put(mode="observe", by='ann "x"', reason="a=b \\ c")
-    lines = logged(service, style)
+    lines = eventually(lambda: any(line["msg"] == "settings changed" for line in logged(service, style)) and logged(service, style), "the last line")
     moved = [line for line in lines if line["msg"].startswith("task unblocked")]
     assert [line["work_item_id"] for line in moved] == ['x" pass=none level=error\nts=1']
     assert any(line["msg"] == "settings changed" for line in lines) and any(line.get("path") == "/%0a/%22" for line in lines)

@@ -169,6 +169,19 @@ def test_check_says_in_one_line_each_how_everything_is(database, sandbox):
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_check_asks_about_each_repository_though_others_hang(database, sandbox):
+    program(database, sandbox, "migrate")
+    hung = [f"acme/hung{at}" for at in range(10)]
+    sandbox.world(*[{"full_name": repo} for repo in hung])
+    sandbox.fault("/gitea/api/v1/repos/acme/hung*", "hang")
+    projects = json.dumps([{"repo": repo} for repo in [*hung, "acme/gone"]])
+    bad = program(database, sandbox, "check", ORCH_PROJECTS_JSON=projects, ORCH_UPSTREAM_TIMEOUT_S="3")
+    assert bad.returncode == 1 and "gitea     BAD: acme/gone: answered 404" in bad.stdout, bad.stdout
+    for repo in hung:
+        assert sandbox.asked(f"GET /gitea/api/v1/repos/{repo}*") == 1
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_check_finds_the_states_of_plane_that_are_not_there(database, sandbox):
     program(database, sandbox, "migrate")
     project = "5f1c2f0e-3c55-4e1b-9d0e-2a64b1d8a001"

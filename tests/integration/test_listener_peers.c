@@ -15,6 +15,7 @@
 
 #include "clients/base/jsonx.h"
 #include "clients/base/limits.h"
+#include "clients/base/text.h"
 #include "handlers/handler.h"
 #include "server/listener.h"
 #include "tests/support/http_client.h"
@@ -188,6 +189,111 @@ static void expect_503(struct http_client *client)
     assert_non_null(strstr(answer->body, "/problems/unavailable"));
     free(answer);
 }
+
+/* ---- many large bodies ---- */
+
+#define ANNOUNCED JSON "Content-Length: 65536\r\n\r\n"
+
+/* An object of exactly LIMIT_REQUEST_BODY bytes, but for the last `missing`. */
+static bool send_body(struct http_client *client, const char *head, size_t missing)
+{
+    static char body[LIMIT_REQUEST_BODY];
+    memset(body, ' ', sizeof body);
+    memcpy(body, "{}", 2);
+    return http_say(client, head) && http_send(client, body, sizeof body - missing);
+}
+
+static int ask_with_body(void)
+{
+    struct http_client *client = http_open(fixture.address);
+    assert_true(send_body(client, "POST /echo HTTP/1.1\r\n" HOST ANNOUNCED, 0));
+    struct http_answer *answer = http_read(client, false);
+    int status = answer->status;
+    if (status == 503) {
+        assert_non_null(http_header(answer, "Retry-After"));
+        assert_non_null(strstr(answer->body, "/problems/unavailable"));
+        /* The refusal cost the client its body, not its connection. */
+        assert_true(http_say(client, "GET /echo HTTP/1.1\r\n" HOST "\r\n"));
+        struct http_answer *next = http_read(client, false);
+        assert_int_equal(next->status, 200);
+        free(next);
+    }
+    free(answer);
+    http_close(client);
+    return status;
+}
+
+static void await_body(int status)
+{
+    int64_t until_ms = clock_mono_ms() + 20000;
+    int seen = ask_with_body();
+    while (seen != status && clock_mono_ms() < until_ms)
+        seen = ask_with_body();
+    assert_int_equal(seen, status);
+}
+
+/* How many of them have been refused, once so many have or never will be; all others wait. */
+static size_t await_refused(struct http_client **crowd, size_t n, size_t wanted)
+{
+    size_t refused = 0;
+    for (int turn = 0; turn < 20000 && refused < wanted; turn++) {
+        refused = 0;
+        for (size_t i = 0; i < n; i++)
+            refused += http_arrived(crowd[i], turn && i == 0 ? 1 : 0);
+    }
+    return refused;
+}
+
+/* More than fit are sent slowly. Some senders leave; the others end theirs, which then wait for a handler. */
+static void large_bodies_round(void)
+{
+    enum {
+        FIT = LIMIT_REQUEST_BODIES / (LIMIT_REQUEST_BODY - LIMIT_REQUEST_BODY_SMALL),
+        CROWD = 3 * FIT,
+        LEAVE = FIT,
+        STAY = CROWD - LEAVE
+    };
+    static struct http_client *crowd[CROWD];
+    struct http_client *blocked[LIMIT_HANDLER_THREADS];
+    for (size_t i = 0; i < CROWD; i++) {
+        crowd[i] = http_open(fixture.address);
+        assert_true(send_body(crowd[i], "PUT /items/1 HTTP/1.1\r\n" HOST ANNOUNCED, 1));
+    }
+    await_body(503);
+    fixture_expect("GET /echo HTTP/1.1\r\n" HOST "\r\n", 200);
+    fixture_expect("POST /echo HTTP/1.1\r\n" HOST JSON "Content-Length: 7\r\n\r\n{\"n\":2}", 200);
+    for (size_t i = STAY; i < CROWD; i++)
+        http_close(crowd[i]);
+    block_handlers(blocked);
+    for (size_t i = 0; i < STAY; i++)
+        (void)http_say(crowd[i], " ");
+    size_t refused = await_refused(crowd, STAY, STAY - FIT), answered = 0;
+    for (size_t i = 0; i < LIMIT_HANDLER_THREADS; i++)
+        sem_post(&fixture.release_slow);
+    assert_true(refused >= STAY - FIT);
+    for (size_t i = 0; i < STAY; i++) {
+        struct http_answer *answer = http_read(crowd[i], false);
+        assert_true(answer->status == 200 || answer->status == 503);
+        answered += answer->status == 200;
+        free(answer);
+        http_close(crowd[i]);
+    }
+    assert_true(answered > 0 && answered <= FIT && answered <= STAY - refused);
+    for (size_t i = 0; i < LIMIT_HANDLER_THREADS; i++)
+        http_close(blocked[i]);
+}
+
+static void large_bodies_share_one_budget_that_comes_back(void **state)
+{
+    (void)state;
+    raise_descriptors();
+    for (int round = 0; round < 2; round++) {
+        large_bodies_round();
+        await_body(200);
+    }
+}
+
+/* ---- handlers that take long ---- */
 
 /* As if the database hung: the client gets its answer, the handler comes to its end later. */
 static void a_read_that_takes_too_long_is_answered_without_its_handler(void **state)
@@ -516,6 +622,7 @@ int main(void)
         LISTENER_TEST(hundreds_of_idle_connections_keep_nobody_out),
         LISTENER_TEST(more_half_open_connections_than_there_is_room_for_keep_nobody_out),
         LISTENER_TEST(a_blocked_handler_delays_nobody_else),
+        LISTENER_TEST(large_bodies_share_one_budget_that_comes_back),
         LISTENER_TEST(a_read_that_takes_too_long_is_answered_without_its_handler),
         LISTENER_TEST(what_waits_too_long_for_a_handler_thread_is_refused_and_never_run),
         LISTENER_TEST(a_change_that_has_begun_is_answered_by_how_it_ends),

@@ -41,6 +41,16 @@ static enum err ready(struct store *store, struct why *why)
     return answer(why);
 }
 
+/* A part of the look at the tables; there are no rows. */
+static enum err plane_ids(struct store *store, size_t limit, struct plane_ids_seen *ret, struct why *why)
+{
+    (void)store;
+    (void)limit;
+    (void)why;
+    *ret = (struct plane_ids_seen){.known = 0};
+    return ERR_OK;
+}
+
 static enum err settings_read(struct store *store, struct store_settings *ret, struct why *why)
 {
     (void)store;
@@ -49,16 +59,6 @@ static enum err settings_read(struct store *store, struct store_settings *ret, s
     if (err)
         store_settings_done(ret);
     return err;
-}
-
-/* A part of the look at the tables; there are no rows. */
-static enum err plane_ids(struct store *store, size_t limit, struct plane_ids_seen *ret, struct why *why)
-{
-    (void)store;
-    (void)limit;
-    (void)why;
-    *ret = (struct plane_ids_seen){0};
-    return ERR_OK;
 }
 
 static void interrupt(struct store *store)

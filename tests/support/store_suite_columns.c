@@ -268,6 +268,12 @@ static void a_task_is_found_by_its_work_item_id(void **state)
     ASSERT_OK(store_work_items(suite->store, &ids[2], 1, found, &suite->why));
     assert_true(found[0].of_issue);
     assert_int_equal(found[0].task_id, 2);
+    struct store_issue_tasks tasks; /* whose issue it is, as it is looked for */
+    const char *const issues[] = {found[0].plane_id.s};
+    ASSERT_OK(store_issue_tasks(suite->store, issues, 1, &tasks, &suite->why));
+    assert_int_equal(tasks.n, 1);
+    assert_int_equal(tasks.rows[0].task.id, 2);
+    store_issue_tasks_done(&tasks);
 }
 
 /* ---- stages ------------------------------------------------------------------------------------------ */
