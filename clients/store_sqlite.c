@@ -227,10 +227,11 @@ enum err sqlite_prepare(struct sqlite_conn *conn, const char *sql, sqlite3_stmt 
 }
 
 /* A range is answered by an index that is there, or by a scan: none is made for it on the way. */
-enum err sqlite_by_plane_id(struct sqlite_conn *conn, enum sqlite_sql which, sqlite3_stmt **ret,
-                            struct why *why)
+enum err sqlite_by_index(struct sqlite_conn *conn, const char *what, enum sqlite_sql which,
+                         sqlite3_stmt **ret, struct why *why)
 {
-    static const char sql[] = "EXPLAIN QUERY PLAN SELECT 1 FROM tasks t WHERE t.plane_id BETWEEN ?1 AND ?1";
+    AUTO_FREE char *sql =
+        mem_printf("EXPLAIN QUERY PLAN SELECT 1 FROM tasks t WHERE %s BETWEEN ?1 AND ?1", what);
     enum { COL_DETAIL = 3 };
     sqlite3_stmt *plan;
     bool row = false;

@@ -40,6 +40,7 @@ enum sqlite_sql {
     SQL_TASKS_EXISTING,
     SQL_TASKS_EXISTING_SCANNED,
     SQL_WORK_ITEMS,
+    SQL_WORK_ITEMS_SCANNED,
     SQL_TASKS_TAKE_NEW,
     SQL_TASK_CREATE,
     SQL_TASKS_TAKE_MOVES,
@@ -105,10 +106,12 @@ ATTR_NODISCARD enum err sqlite_statement(struct sqlite_conn *conn, enum sqlite_s
 ATTR_NODISCARD enum err sqlite_prepare(struct sqlite_conn *conn, const char *sql, sqlite3_stmt **ret,
                                        struct why *why);
 
-/* sqlite_by_plane_id: the statement `which` where an index leads to tasks.plane_id, else the one behind it,
- * SQL_…_SCANNED. Asked each time: an index may come and go. */
-ATTR_NODISCARD enum err sqlite_by_plane_id(struct sqlite_conn *conn, enum sqlite_sql which,
-                                           sqlite3_stmt **ret, struct why *why);
+/* sqlite_by_index: the statement `which` where an index leads to `what`, a text of a row t of tasks; else the
+ * one behind it, SQL_…_SCANNED. Asked each time: an index may come and go. */
+#define BY_PLANE_ID "t.plane_id"
+#define BY_WORK_ITEM "lower(t.work_item_id)"
+ATTR_NODISCARD enum err sqlite_by_index(struct sqlite_conn *conn, const char *what, enum sqlite_sql which,
+                                        sqlite3_stmt **ret, struct why *why);
 
 /* sqlite_step: *ret_row tells whether a row is there to read. When it is the last call on the statement,
  * reset it (sqlite_run does): an open statement holds a lock on the file. */

@@ -94,7 +94,7 @@ static enum err issue_has_no_task(struct sqlite_conn *conn, const char *plane_id
     AUTO_FREE char *ids = sqlite_texts_line(&plane_id, 1);
     sqlite3_stmt *statement;
     size_t there;
-    enum err err = sqlite_by_plane_id(conn, SQL_TASKS_EXISTING, &statement, why);
+    enum err err = sqlite_by_index(conn, BY_PLANE_ID, SQL_TASKS_EXISTING, &statement, why);
     if (err)
         return err;
     sqlite_put(statement, 1, ids);
@@ -255,7 +255,7 @@ enum err sqlite_replays_moved(struct store *store, size_t limit, struct store_re
     struct store_replays_moved moved = {0};
     bool row;
     enum err err = sqlite_take(store, SQLITE_USE_READ, &conn, why);
-    if (err || (err = sqlite_by_plane_id(conn, SQL_REPLAYS_MOVED, &statement, why)))
+    if (err || (err = sqlite_by_index(conn, BY_PLANE_ID, SQL_REPLAYS_MOVED, &statement, why)))
         return err;
     sqlite_put_limit(statement, 1, limit);
     while (!(err = sqlite_step(conn, statement, &row, why)) && row) {

@@ -46,10 +46,12 @@
 #define TASK_TIME "CASE WHEN t.updated_at LIKE '____-__-__%' THEN t.updated_at END"
 #define TASK_AGE_S "(unixepoch('now') - unixepoch(" TASK_TIME "))"
 #define TASK_US US_OF(TASK_TIME)
-/* The ledger's rows that moved t out of the stage where it stands, by the index (task_id, seq). */
-#define TASK_HEALS                                                                             \
-    "FROM reconcile_ledger r WHERE r.task_id = t.id AND r.from_stage = t.stage AND " SAME_TASK \
-    " AND r.at > "                                                                             \
+/* The ledger's rows that moved t out of the stage where it stands, by the index (task_id, seq): as a range,
+ * for ANALYZE may have found the heals of one task alone, and without the order of seq, which leads through
+ * all. */
+#define TASK_HEALS                                                                              \
+    "FROM reconcile_ledger r WHERE r.task_id BETWEEN t.id AND t.id AND r.from_stage = t.stage " \
+    "AND " SAME_TASK " AND r.at > "                                                             \
     "strftime('%Y-%m-%d %H:%M:%f', 'now', '-" DIGITS(LIMIT_HEALS_WINDOW_S) " seconds')"
 /* A text of t, and a byte too many if it is longer than so many: by way of a blob, for substr() of a text
  * ends at a NUL (and of nothing makes null). Twice as many bytes, for a file in UTF-16. */
@@ -69,7 +71,7 @@
 #define TASK_COLUMNS                                                                             \
     "t.id, " NAME_PLANE_ID ", " NAME_WORK_ITEM_ID ", " TITLE ", " NAME_REPO ", " NAME_BRANCH "," \
     " coalesce(" NAME_STAGE ", ''), coalesce(t.updated_at, '')"
-#define HEALS "(SELECT count(*) " TASK_HEALS "), (SELECT max(r.seq) " TASK_HEALS ")"
+#define HEALS "(SELECT count(*) " TASK_HEALS "), (SELECT max(+r.seq) " TASK_HEALS ")"
 #define NO_HEALS "0, 0"
 
 /* Each text of a list as it is, in lower and in upper case, with and without hyphens: IN these compares as
@@ -83,7 +85,7 @@
 
 /* The task `of` whose plane_id is a value of `among`, a list in parentheses. INDEXED: a search for each
  * value, as a range, for SQLite takes no statistics and no index of its own making for that. SCANNED: where
- * no index leads there, through all tasks once. sqlite_by_plane_id chooses. */
+ * no index leads there, through all tasks once. sqlite_by_index chooses. */
 #define INDEXED(of, among) \
     among " s CROSS JOIN tasks " of " WHERE " of ".plane_id BETWEEN s.value AND s.value"
 #define SCANNED(of, among) "tasks " of " WHERE " of ".plane_id IN " among
@@ -262,8 +264,8 @@ static const char task_get_sql[] = "WITH" STUCK " asked(id) AS (SELECT ?2)"
 #define FIRST_US US_OF("p.first_at")
 #define KEY_OF_P UUID_KEY("p.plane_id")
 /* Given up; or moved in the database, by a process that was set to do so. */
-#define IS_NO_HEAL                                                                  \
-    "p.given_up OR EXISTS (SELECT 1 FROM reconcile_ledger r WHERE r.task_id = t.id" \
+#define IS_NO_HEAL                                                                                 \
+    "p.given_up OR EXISTS (SELECT 1 FROM reconcile_ledger r WHERE r.task_id BETWEEN t.id AND t.id" \
     " AND r.from_stage = p.from_stage AND r.at >= p.first_at AND " SAME_TASK ")"
 
 /* 1 the subject, 2 the delivery, 3 the task or null, 4 its plane id, 5 the stage it stands at, 6 the one it
@@ -358,7 +360,9 @@ static const char *const texts[] = {
     [SQL_TASKS_EXISTING] = TASKS_EXISTING(INDEXED_1),
     [SQL_TASKS_EXISTING_SCANNED] = TASKS_EXISTING(SCANNED_1),
     /* 1 [work item id, …]. The places of those that have a task, with its id and plane_id. */
-    [SQL_WORK_ITEMS] =
+    [SQL_WORK_ITEMS] = "SELECT w.key, t.id, t.plane_id FROM json_each(?1) w CROSS JOIN tasks t"
+                       " WHERE lower(t.work_item_id) BETWEEN lower(w.value) AND lower(w.value)",
+    [SQL_WORK_ITEMS_SCANNED] =
         "SELECT w.key, t.id, t.plane_id FROM (SELECT id, plane_id, lower(work_item_id) AS item FROM tasks"
         "  WHERE lower(work_item_id) IN (SELECT lower(value) FROM json_each(?1))) t"
         " CROSS JOIN json_each(?1) w ON lower(w.value) = t.item",

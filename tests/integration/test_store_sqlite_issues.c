@@ -250,19 +250,20 @@ static void a_task_that_makes_no_sense_is_told_and_moved_by_nobody(void **state)
 
 /* How often the plan of the statement that the store chooses searches tasks by the plane ids, and how often
  * it goes through all tasks, or makes an index of them. */
-static void plan_read(enum sqlite_sql which, size_t *ret_searches, size_t *ret_scans)
+static void plan_read(const char *what, enum sqlite_sql which, size_t *ret_searches, size_t *ret_scans)
 {
     struct store *store = sqlite_file_open();
     struct sqlite_conn *conn;
     sqlite3_stmt *statement;
     ASSERT_OK(sqlite_take(store, SQLITE_USE_READ, &conn, NULL));
-    ASSERT_OK(sqlite_by_plane_id(conn, which, &statement, NULL));
+    ASSERT_OK(sqlite_by_index(conn, what, which, &statement, NULL));
     char *plan = sqlite_file_plan(sqlite3_sql(statement)), *rest = plan;
     sqlite_give(conn);
     store_free(store);
     *ret_searches = *ret_scans = 0;
     for (const char *step; (step = strsep(&rest, "\n"));) {
-        *ret_searches += strstr(step, "(plane_id=?)") || strstr(step, "(plane_id>? AND plane_id<?)");
+        *ret_searches += strstr(step, "(plane_id=?)") || strstr(step, "(plane_id>? AND plane_id<?)") ||
+                         strstr(step, "(<expr>=?)") || strstr(step, "(<expr>>? AND <expr><?)");
         *ret_scans += ((strncmp(step, "SCAN t", 6) == 0 || strncmp(step, "SCAN i", 6) == 0) &&
                        !strstr(step, "VIRTUAL TABLE")) ||
                       strstr(step, "AUTOMATIC") || strstr(step, "BLOOM");
@@ -301,11 +302,33 @@ static void issues_find_their_tasks_by_the_index_or_by_one_look_at_each(void **s
         sqlite_file_exec(changes[i].sql);
         for (size_t k = 0; k < ARRAY_LEN(statements); k++) {
             size_t searches, scans;
-            plan_read(statements[k], &searches, &scans);
+            plan_read(BY_PLANE_ID, statements[k], &searches, &scans);
             if (searches != changes[i].indexed || scans != !changes[i].indexed)
                 fail_msg("statement %zu: %zu searches, %zu scans after: %s", k, searches, scans,
                          changes[i].sql);
         }
+    }
+}
+
+static void work_items_find_their_tasks_by_the_index_or_by_one_look_at_each(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *sql;
+        bool indexed;
+    } changes[] = {{"SELECT 1", true},
+                   {FILL("NULL"), true}, /* nor has one a work item: statistics of all the same */
+                   {"DELETE FROM tasks WHERE id > 10; ANALYZE", true},
+                   {"DROP INDEX reconcile_tasks_work_item", false},
+                   {"CREATE INDEX i ON tasks (work_item_id)", false},
+                   {"CREATE INDEX k ON tasks (LOWER(work_item_id), title)", true}};
+    store_free(sqlite_file_open_migrated());
+    for (size_t i = 0; i < ARRAY_LEN(changes); i++) {
+        size_t searches, scans;
+        sqlite_file_exec(changes[i].sql);
+        plan_read(BY_WORK_ITEM, SQL_WORK_ITEMS, &searches, &scans);
+        if (searches != changes[i].indexed || scans != !changes[i].indexed)
+            fail_msg("%zu searches, %zu scans after: %s", searches, scans, changes[i].sql);
     }
 }
 
@@ -321,6 +344,7 @@ int main(void)
         SQLITE_FILE_TEST(a_webhook_that_was_first_with_the_lock_made_the_task),
         SQLITE_FILE_TEST(a_task_that_makes_no_sense_is_told_and_moved_by_nobody),
         SQLITE_FILE_TEST(issues_find_their_tasks_by_the_index_or_by_one_look_at_each),
+        SQLITE_FILE_TEST(work_items_find_their_tasks_by_the_index_or_by_one_look_at_each),
     };
     return cmocka_run_group_tests_name("SQLite: issues and their tasks", tests, NULL, NULL);
 }

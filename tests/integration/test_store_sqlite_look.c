@@ -154,6 +154,11 @@ static void looking_goes_through_the_indexes_with_and_without_statistics(void **
     assert_plans_are_lean();
     sqlite_file_exec("ANALYZE");
     assert_plans_are_lean();
+    sqlite_file_exec(
+        "UPDATE reconcile_ledger SET task_id = 1; UPDATE tasks SET work_item_id = NULL; ANALYZE");
+    assert_plans_are_lean();
+    sqlite_file_exec("DELETE FROM reconcile_ledger WHERE seq > 9; ANALYZE");
+    assert_plans_are_lean();
 }
 
 /* ---- from one version to the next -------------------------------------------------------------------- */
