@@ -22,6 +22,8 @@ struct part {
     int64_t retry_ms;                /* while it backs off */
     unsigned backoffs;               /* so many in a row before this one */
     bool trying;                     /* the one call that may go when a back-off is over is under way */
+    bool wanted_down;                /* its newest call was wished for while the host was down, … */
+    uint64_t wanted_at;              /* … after so many records */
     int64_t since_us;                /* of the first of `failures` */
     char error[UPSTREAM_ERROR_SIZE]; /* of the last of them */
 };
@@ -188,7 +190,9 @@ bool upstream_health_record(struct upstream_health *health, const char *name, en
             part->since_us = clock_wall_us();
         part->silent = result == UPSTREAM_SILENT ? part->silent + 1 : 0;
         part->failed_ms = now_ms;
-        part->failed_at = health->records;
+        /* What was wished for while the host was down, and fails after another call has succeeded, does not
+         * take the host down again: the pass that found it up goes on. */
+        part->failed_at = part->wanted_down ? part->wanted_at : health->records;
         AUTO_FREE char *cut = text_cut(error ? error : "failed", sizeof part->error - 1);
         snprintf(part->error, sizeof part->error, "%s", cut);
         memcpy(health->error, part->error, sizeof health->error);
@@ -227,7 +231,9 @@ enum upstream_permit upstream_health_permit(struct upstream_health *health, cons
 void upstream_health_want(struct upstream_health *health, const char *name, int64_t now_ms)
 {
     pthread_mutex_lock(&health->lock);
-    (void)part_use(health, name, now_ms);
+    struct part *part = part_use(health, name, now_ms);
+    part->wanted_down = health->down;
+    part->wanted_at = health->records;
     pthread_mutex_unlock(&health->lock);
 }
 

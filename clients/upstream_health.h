@@ -3,9 +3,10 @@
  *
  * A failure delays its own part alone. The host is down when the newest calls to three of its parts (to both,
  * if two are in use) failed within UPSTREAM_WINDOW_MS and no call to it has succeeded since the first of
- * those failures; it is up again with the first call that succeeds. A part is in use while the newest call to
- * it, or the newest wish for one, is younger than UPSTREAM_WINDOW_MS. With a single part in use the host is
- * never down: the back-off of that part is enough.
+ * those failures; it is up again with the first call that succeeds, whatever comes of those that
+ * were wished for before that. A part is in use while the newest call to it, or the newest wish for one, is
+ * younger than UPSTREAM_WINDOW_MS. With a single part in use the host is never down: the back-off of that
+ * part is enough.
  *
  * A part backs off when several calls to it in a row have failed, whatever its other calls were about, so
  * that one object that always fails does not delay its neighbours in the same part. No back-off is longer
@@ -62,7 +63,7 @@ enum upstream_permit {
 enum upstream_permit upstream_health_permit(struct upstream_health *health, const char *name, bool forced,
                                             int64_t now_ms);
 
-/* upstream_health_want: the part counts as in use from now on: a call to it waits for its turn. */
+/* upstream_health_want: a call to the part waits for its turn; the part counts as in use from now on. */
 void upstream_health_want(struct upstream_health *health, const char *name, int64_t now_ms);
 
 bool upstream_health_is_down(struct upstream_health *health);

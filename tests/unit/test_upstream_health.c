@@ -143,6 +143,23 @@ static void a_host_stays_down_until_a_call_succeeds(void **state)
     assert_true(is_ok(*state, NOW + 101 * UPSTREAM_WINDOW_MS));
 }
 
+static void one_probe_that_succeeds_outweighs_those_beside_it(void **state)
+{
+    static const char *const parts[] = {"a/one", "a/two", "a/three"};
+    three_failing_parts_make_a_host_down(state);
+    for (size_t i = 0; i < 3; i++)
+        upstream_health_want(*state, parts[i], NOW + 10);
+    works(*state, "a/healthy", NOW + 20);
+    for (size_t i = 0; i < 3; i++)
+        fails(*state, parts[i], NOW + 30);
+    assert_false(is_down(*state, NOW + 30));
+    for (size_t i = 0; i < 3; i++) { /* the next time they count */
+        upstream_health_want(*state, parts[i], NOW + 40);
+        fails(*state, parts[i], NOW + 50);
+    }
+    assert_true(is_down(*state, NOW + 50));
+}
+
 static void a_part_backs_off_after_failures_in_a_row(void **state)
 {
     works(*state, "a/two", NOW);
@@ -259,6 +276,7 @@ int main(void)
         TEST(a_success_between_failures_keeps_the_host_up),
         TEST(failures_far_apart_do_not_add_up),
         TEST(a_host_stays_down_until_a_call_succeeds),
+        TEST(one_probe_that_succeeds_outweighs_those_beside_it),
         TEST(a_part_backs_off_after_failures_in_a_row),
         TEST(one_call_tries_when_the_back_off_is_over),
         TEST(no_back_off_is_longer_than_its_bound),
