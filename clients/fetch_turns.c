@@ -355,6 +355,38 @@ static struct fetch_job *turn_give(struct fetch *fetch, struct fetch_host *host,
     return job;
 }
 
+/* A pass keeps its last probe for a part that works, as long as there is one of which nothing is under way:
+ * the next step of its tasks may be about to come. Else parts that always fail could use up all probes in
+ * that moment, and the pass would not ask the part that works again. */
+static bool works(const struct fetch_host *host, const struct fetch_part *part, int64_t now_ms)
+{
+    struct upstream_part now; /* what a caller has recorded itself is not seen yet */
+    upstream_health_part(host->health, part->name, &now);
+    return now.failures == 0 && now.worked_ms != UPSTREAM_NEVER &&
+           now_ms - now.worked_ms < UPSTREAM_WINDOW_MS;
+}
+
+static bool is_probed(const struct fetch_queue *queue, const struct fetch_part *part)
+{
+    const struct fetch_lane *lane;
+    TAILQ_FOREACH(lane, &queue->lanes, link)
+    if (lane->part == part && lane->probed)
+        return true;
+    return false;
+}
+
+static bool is_last_probe_kept(const struct fetch_host *host, const struct fetch_queue *queue,
+                               const struct fetch_part *wanted, int64_t now_ms)
+{
+    const struct fetch_part *part;
+    if (queue->probes + 1 < UPSTREAM_PROBES || works(host, wanted, now_ms))
+        return false;
+    TAILQ_FOREACH(part, &host->parts, link)
+    if (part->flying == 0 && !is_probed(queue, part) && works(host, part, now_ms))
+        return true;
+    return false;
+}
+
 /* Of the parts that this pass has not asked since the host is down, the one that worked last. *ret_left:
  * there is one, with a slot or without. */
 static struct fetch_lane *lane_to_probe(const struct fetch *fetch, const struct fetch_host *host,
@@ -364,7 +396,8 @@ static struct fetch_lane *lane_to_probe(const struct fetch *fetch, const struct 
     *ret_left = false;
     TAILQ_FOREACH(lane, &queue->lanes, link)
     {
-        if (queue->probes >= UPSTREAM_PROBES || lane->probed || TAILQ_EMPTY(&lane->jobs))
+        if (queue->probes >= UPSTREAM_PROBES || lane->probed || TAILQ_EMPTY(&lane->jobs) ||
+            is_last_probe_kept(host, queue, lane->part, now_ms))
             continue;
         *ret_left = true;
         if (has_slot(fetch, host, TAILQ_FIRST(&lane->jobs), now_ms) &&
@@ -380,6 +413,16 @@ static void probed_set(struct fetch_queue *queue, const struct fetch_part *part,
     TAILQ_FOREACH(lane, &queue->lanes, link)
     if (lane->part == part)
         lane->probed = probed;
+}
+
+/* A call to a part that works, sent before the host went down, is still under way. */
+static bool is_hopeful(const struct fetch_host *host, int64_t now_ms)
+{
+    const struct fetch_part *part;
+    TAILQ_FOREACH(part, &host->parts, link)
+    if (part->flying > 0 && works(host, part, now_ms))
+        return true;
+    return false;
 }
 
 /* While the host is down: the next probe of any pass. A pass whose probes have all failed asks no more. */
@@ -399,7 +442,7 @@ static struct fetch_job *probe_next(struct fetch *fetch, struct fetch_host *host
             job->probe = true;
             return job;
         }
-        if (!left && queue->probing == 0 && has_jobs(queue))
+        if (!left && queue->probing == 0 && has_jobs(queue) && !is_hopeful(host, now_ms))
             queue_fail_down(host, queue, now_ms);
     }
     return NULL;
@@ -496,7 +539,10 @@ void turn_over(struct fetch *fetch, struct fetch_job *job, const enum upstream_r
             part->window = min_u(fetch->per_host, WINDOW_FIRST);
     }
     upstream_health_part(host->health, part->name, &part->seen);
-    if (is_backing_off(part, now_ms) && !upstream_health_is_down(host->health))
+    bool down = upstream_health_is_down(host->health);
+    if (host->was_down && !down) /* at once: it may be down again before anything else has its turn */
+        host_recovers(host);
+    if (is_backing_off(part, now_ms) && !down)
         part_fail(host, part, now_ms);
 }
 

@@ -416,6 +416,28 @@ static void a_probe_that_works_lets_the_pass_go_on(void **state)
     scene_close(&scene);
 }
 
+/* Between two steps of the one part that works, the others take the host down. */
+static void the_last_probe_is_kept_for_a_part_that_works(void **state)
+{
+    (void)state;
+    struct scene scene;
+    scene_open(&scene, BRIEF_MS, 16);
+    ask(&scene, "works", 1);
+    assert_int_equal(take_all(&scene).answered, 1); /* a 404 is an answer */
+    for (size_t i = 0; i < PARTS; i++)
+        hangs(&scene, parts[i]);
+    for (size_t i = 0; i < UPSTREAM_PARTS_DOWN; i++)
+        ask(&scene, parts[i], 1);
+    (void)take_all(&scene);
+    assert_true(is_down(&scene));
+    ask_every_part(&scene, 1);
+    assert_int_equal(take_all(&scene).timed_out, UPSTREAM_PROBES - 1);
+    ask(&scene, "works", 3); /* the same pass */
+    assert_int_equal(take_all(&scene).answered, 3);
+    assert_false(is_down(&scene));
+    scene_close(&scene);
+}
+
 static void the_inboxes_of_one_pass_share_its_probes(void **state)
 {
     (void)state;
@@ -607,6 +629,7 @@ int main(void)
         cmocka_unit_test(a_person_does_not_wait_for_a_part_that_hangs),
         cmocka_unit_test(a_host_that_is_down_is_asked_four_things_about_what_worked_last),
         cmocka_unit_test(a_probe_that_works_lets_the_pass_go_on),
+        cmocka_unit_test(the_last_probe_is_kept_for_a_part_that_works),
         cmocka_unit_test(the_inboxes_of_one_pass_share_its_probes),
         cmocka_unit_test(a_forced_pass_probes_no_more_than_others),
         cmocka_unit_test(what_waits_for_a_probe_ends_at_its_deadline),
