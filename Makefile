@@ -60,17 +60,17 @@ ALL_CFLAGS += $(CFLAGS)
 ALL_LDFLAGS += $(LDFLAGS)
 
 # ---- sources: everything but the tests, and main apart, is one archive ---------------------------------------------
-LIB_SRCS := $(filter-out server/main.c,$(wildcard clients/base/*.c clients/*.c reconcile/*.c handlers/*.c server/*.c))
+LIB_SRCS := $(filter-out server/main.c,$(sort $(shell find clients reconcile handlers server -name '*.c')))
 LIB_OBJS := $(LIB_SRCS:%.c=$(OUT)/%.o) $(OUT)/gen/embedded.o
 LIB := $(OUT)/libreconciled.a
 BIN := $(OUT)/reconciled
 SUPPORT := $(OUT)/libsupport.a
 SANDBOX_SRCS := $(wildcard tests/sandbox/*.c)
 SANDBOX := $(OUT)/sandbox
-UNIT := $(patsubst tests/unit/%.c,$(OUT)/tests/unit/%,$(wildcard tests/unit/test_*.c))
-INTEGRATION := $(patsubst tests/integration/%.c,$(OUT)/tests/integration/%,$(wildcard tests/integration/test_*.c))
+UNIT := $(patsubst %.c,$(OUT)/%,$(sort $(shell find tests/unit -name 'test_*.c')))
+INTEGRATION := $(patsubst %.c,$(OUT)/%,$(sort $(shell find tests/integration -name 'test_*.c')))
 # Whatever runs in more than one thread: what ThreadSanitizer is for.
-CONCURRENT := $(INTEGRATION) $(OUT)/tests/unit/test_publication
+CONCURRENT := $(INTEGRATION) $(OUT)/tests/unit/server/test_publication
 BENCH := $(patsubst tests/bench/%.c,$(OUT)/tests/bench/%,$(wildcard tests/bench/bench_*.c))
 
 # `make V=1` shows whole commands.
@@ -89,7 +89,7 @@ $(LIB): $(LIB_OBJS)
 	$(call say,AR,$@)
 	$(Q)ar rcs $@ $^
 
-$(SUPPORT): $(patsubst %.c,$(OUT)/%.o,$(wildcard tests/support/*.c))
+$(SUPPORT): $(patsubst %.c,$(OUT)/%.o,$(sort $(shell find tests/support -name '*.c')))
 	@rm -f $@
 	$(call say,AR,$@)
 	$(Q)ar rcs $@ $^
@@ -108,9 +108,10 @@ $(BENCH): $(patsubst %.c,$(OUT)/%.o,$(filter-out tests/bench/bench_%,$(wildcard 
 $(filter %/test_gitea_branch %/test_plane %/test_plane_metric %/test_plane_odd %/test_telegram %/test_notifier,$(INTEGRATION)): | $(SANDBOX)
 
 # Tests of the domain see facts that the test made up, in place of book, Gitea and the network.
-$(addprefix $(OUT)/tests/,unit/test_gate unit/test_resolve integration/test_pass integration/test_sweeper integration/test_tell): $(OUT)/tests/doubles/facts.o
-$(OUT)/tests/integration/test_pass_plane: $(OUT)/tests/doubles/facts.o $(OUT)/tests/doubles/issues.o
-$(OUT)/tests/unit/test_plane_scan: $(OUT)/tests/doubles/issues.o
+$(addprefix $(OUT)/tests/,unit/reconcile/gates/test_gate unit/reconcile/resolve/test_resolve \
+	integration/reconcile/sweep/test_pass integration/reconcile/sweep/test_sweeper integration/reconcile/sweep/test_tell): $(OUT)/tests/doubles/facts.o
+$(OUT)/tests/integration/reconcile/sweep/test_pass_plane: $(OUT)/tests/doubles/facts.o $(OUT)/tests/doubles/issues.o
+$(OUT)/tests/unit/reconcile/plane/test_plane_scan: $(OUT)/tests/doubles/issues.o
 
 $(OUT)/%.o: %.c | $(OUT)/packages
 	@mkdir -p $(@D)
@@ -118,7 +119,7 @@ $(OUT)/%.o: %.c | $(OUT)/packages
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 # The files that the binary carries within itself.
-EMBED := openapi/openapi.yaml reconcile/pipeline.default.json server/reconciled.8.in
+EMBED := openapi/openapi.yaml reconcile/pipeline/pipeline.default.json server/reconciled.8.in
 $(OUT)/gen/embedded.c: openapi/embed.py $(EMBED) | $(OUT)/packages
 	@mkdir -p $(@D)
 	$(call say,GEN,$@)
@@ -155,7 +156,7 @@ $(OUT)/packages:
 $(OUT)/packages-test: | $(OUT)/packages
 	@pkg-config --exists cmocka libssl 2>/dev/null || $(call names_missing,setup-test,$(PACKAGES_TEST))
 	@touch $@
-$(addsuffix .o,$(UNIT) $(INTEGRATION)) $(patsubst %.c,$(OUT)/%.o,$(wildcard tests/support/*.c)): | $(OUT)/packages-test
+$(addsuffix .o,$(UNIT) $(INTEGRATION)) $(patsubst %.c,$(OUT)/%.o,$(sort $(shell find tests/support -name '*.c'))): | $(OUT)/packages-test
 
 # Checks metrics and alert rules. One that is there is taken. It is unpacked and never installed: Debian 13 has a package of it,
 # but in Debian 12 it is in one that starts a server.
@@ -282,7 +283,7 @@ install: $(BIN) $(OUT)/reconciled.8
 	install -m 0644 docker/env.example $(DOC)/reconciled.env
 	install -m 0644 docker/prometheus/rules.yml $(DOC)/prometheus-rules.yml
 	install -m 0644 docker/grafana/dashboard.json $(DOC)/grafana-dashboard.json
-	install -m 0644 reconcile/pipeline.default.json reconcile/pipeline.schema.json $(SHARED)
+	install -m 0644 reconcile/pipeline/pipeline.default.json reconcile/pipeline/pipeline.schema.json $(SHARED)
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/reconciled $(MAN)/reconciled.8 $(UNITS)/reconciled.service \
 		$(SYSUSERS)/reconciled.conf

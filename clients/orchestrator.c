@@ -9,7 +9,7 @@
 
 #include "clients/base/limits.h"
 #include "clients/base/metric.h"
-#include "clients/fetch.h"
+#include "clients/http/fetch.h"
 
 enum { HEADERS_MAX = 16 };
 #define HEX_SIZE (EVP_MAX_MD_SIZE * 2 + 1)

@@ -8,8 +8,8 @@
 #include "clients/base/jsonx.h"
 #include "clients/base/limits.h"
 #include "clients/base/text.h"
-#include "clients/fetch.h"
-#include "clients/upstream_health.h"
+#include "clients/http/fetch.h"
+#include "clients/http/upstream_health.h"
 
 enum { STOP_LOOK_MS = 50, STOP_GRACE_MS = 1000, WAIT_DEFAULT_S = 5, SAID_MAX = 100 };
 

@@ -6,8 +6,8 @@
 #include "clients/base/text.h"
 #include "handlers/app.h"
 #include "handlers/handlers.h"
-#include "reconcile/policy.h"
-#include "reconcile/sweeper.h"
+#include "reconcile/settings/policy.h"
+#include "reconcile/sweep/sweeper.h"
 
 static void answer_config(struct request *request, json_t *document_take)
 {

@@ -2,8 +2,8 @@
 #include "clients/base/text.h"
 #include "handlers/app.h"
 #include "handlers/handlers.h"
-#include "reconcile/probe.h"
-#include "reconcile/sweeper.h"
+#include "reconcile/sweep/probe.h"
+#include "reconcile/sweep/sweeper.h"
 
 static void answer_well(struct request *request)
 {

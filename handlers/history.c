@@ -1,7 +1,7 @@
 #include "handlers/app.h"
 #include "handlers/fields.h"
 #include "handlers/handlers.h"
-#include "reconcile/history.h"
+#include "reconcile/explain/history.h"
 
 void handle_history_list(struct request *request)
 {

@@ -2,7 +2,7 @@
 
 #include "clients/base/metric.h"
 #include "clients/base/process.h"
-#include "clients/plane.h"
+#include "clients/plane/plane.h"
 #include "handlers/app.h"
 #include "handlers/handlers.h"
 

@@ -7,8 +7,8 @@
 #include "handlers/app.h"
 #include "handlers/fields.h"
 #include "handlers/handlers.h"
-#include "reconcile/resolver.h"
-#include "reconcile/settings.h"
+#include "reconcile/resolve/resolver.h"
+#include "reconcile/settings/settings.h"
 
 /* SHA-1 or SHA-256. */
 static bool is_sha(const char *text)

@@ -5,9 +5,9 @@
 #include "handlers/app.h"
 #include "handlers/fields.h"
 #include "handlers/handlers.h"
-#include "reconcile/pass.h"
-#include "reconcile/policy.h"
-#include "reconcile/sweeper.h"
+#include "reconcile/sweep/pass.h"
+#include "reconcile/settings/policy.h"
+#include "reconcile/sweep/sweeper.h"
 
 struct run_body {
     bool dry_run, ignore_grace, wait;

@@ -6,12 +6,12 @@
 #include "clients/base/jsonx.h"
 #include "clients/base/limits.h"
 #include "clients/base/text.h"
-#include "clients/store.h"
+#include "clients/store/store.h"
 #include "handlers/app.h"
 #include "handlers/fields.h"
 #include "handlers/handlers.h"
-#include "reconcile/report.h"
-#include "reconcile/sweeper.h"
+#include "reconcile/heal/report.h"
+#include "reconcile/sweep/sweeper.h"
 
 void handle_runs_get(struct request *request)
 {

@@ -6,8 +6,8 @@
 #include "handlers/app.h"
 #include "handlers/fields.h"
 #include "handlers/handlers.h"
-#include "reconcile/explain.h"
-#include "reconcile/settings.h"
+#include "reconcile/explain/explain.h"
+#include "reconcile/settings/settings.h"
 
 enum { STAGE_MAX = 64, AFTER_MAX = 200 };
 

@@ -6,12 +6,12 @@
 
 #include "clients/base/jsonx.h"
 #include "clients/base/limits.h"
-#include "clients/plane.h"
-#include "clients/store.h"
+#include "clients/plane/plane.h"
+#include "clients/store/store.h"
 #include "clients/telegram.h"
-#include "reconcile/pipeline.h"
-#include "reconcile/plane_kinds.h"
-#include "reconcile/settings.h"
+#include "reconcile/pipeline/pipeline.h"
+#include "reconcile/plane/plane_state_map.h"
+#include "reconcile/settings/settings.h"
 #include "server/commands.h"
 #include "server/options.h"
 

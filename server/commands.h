@@ -8,9 +8,9 @@
 #include <jansson.h>
 #include <stdbool.h>
 
-#include "clients/certificates.h"
-#include "clients/fetch.h"
-#include "reconcile/pass.h"
+#include "clients/http/certificates.h"
+#include "clients/http/fetch.h"
+#include "reconcile/sweep/pass.h"
 
 /* What every command but --help needs, read once and checked. */
 struct setup {

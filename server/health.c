@@ -6,7 +6,7 @@
 
 #include "clients/base/jsonx.h"
 #include "clients/base/limits.h"
-#include "reconcile/settings.h"
+#include "reconcile/settings/settings.h"
 #include "server/commands.h"
 #include "server/options.h"
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "clients/base/log.h"
-#include "reconcile/settings.h"
+#include "reconcile/settings/settings.h"
 #include "server/commands.h"
 #include "server/options.h"
 

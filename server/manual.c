@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "clients/base/embedded.h"
-#include "reconcile/settings.h"
+#include "reconcile/settings/settings.h"
 #include "server/commands.h"
 #include "server/options.h"
 

@@ -2,7 +2,7 @@
 #ifndef RECONCILED_OPTIONS_H
 #define RECONCILED_OPTIONS_H
 
-#include "reconcile/pass.h"
+#include "reconcile/sweep/pass.h"
 
 enum command {
     COMMAND_SERVE,

@@ -30,7 +30,7 @@
 
 #include "clients/base/err.h"
 #include "handlers/handler.h"
-#include "server/answer.h"
+#include "server/http/answer.h"
 
 #define SLOTS 8u
 

@@ -7,9 +7,9 @@
 #include "clients/base/limits.h"
 #include "clients/base/log.h"
 #include "clients/base/text.h"
-#include "clients/store.h"
-#include "reconcile/notifier.h"
-#include "reconcile/policy.h"
+#include "clients/store/store.h"
+#include "reconcile/notify/notifier.h"
+#include "reconcile/settings/policy.h"
 #include "server/commands.h"
 #include "server/options.h"
 

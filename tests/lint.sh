@@ -20,6 +20,10 @@ for rule in 'clients:reconcile|handlers|server' 'reconcile:handlers|server' 'han
     [ -z "$found" ] || complain "layering: ${rule%%:*}/ includes what stands above it:
 $found"
 done
+crowded=$(git ls-files 'clients/*.[ch]' 'reconcile/*.[ch]' 'handlers/*.[ch]' 'server/*.[ch]' | sed 's|/[^/]*$||' | sort | uniq -c |
+    awk '$1 > 20 { print $2 ": " $1 }')
+[ -z "$crowded" ] || complain "folders with more than 20 sources:
+$crowded"
 found=$(git grep -nE '#include *<(microhttpd|libpq-fe|curl/curl|sqlite3)' -- reconcile handlers)
 [ -z "$found" ] || complain "the domain includes what it must not know:
 $found"

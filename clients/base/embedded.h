@@ -6,7 +6,7 @@
 
 extern const char embedded_openapi_json[]; /* openapi/openapi.yaml as compact JSON */
 extern const size_t embedded_openapi_json_len;
-extern const char embedded_pipeline_json[]; /* reconcile/pipeline.default.json */
+extern const char embedded_pipeline_json[]; /* reconcile/pipeline/pipeline.default.json */
 extern const size_t embedded_pipeline_json_len;
 extern const char embedded_manual[]; /* server/reconciled.8.in */
 extern const size_t embedded_manual_len;

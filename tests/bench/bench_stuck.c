@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "clients/store.h"
+#include "clients/store/store.h"
 #include "tests/bench/seed.h"
 
 enum { ROUNDS = 15 };

@@ -7,7 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "clients/store.h"
+#include "clients/store/store.h"
 
 void must(enum err err, const struct why *why)
 {

@@ -7,7 +7,7 @@
 #include <stddef.h>
 
 #include "clients/base/err.h"
-#include "tests/support/pg_server.h"
+#include "tests/support/clients/store/pg_server.h"
 
 /* must: ends the program unless `err` is ERR_OK. */
 void must(enum err err, const struct why *why);

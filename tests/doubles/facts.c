@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "clients/http_gate.h"
-#include "clients/upstream_health.h"
+#include "clients/facts/http_gate.h"
+#include "clients/http/upstream_health.h"
 
 enum { MANY = 4096 };
 

@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "clients/gitea.h"
+#include "clients/gitea/gitea.h"
 
 /* facts_clear: forgets everything told so far. facts_late: from now on every fact comes late (or not).
  * facts_lookups: how many distinct facts were asked for since facts_clear. */

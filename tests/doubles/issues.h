@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "clients/plane.h"
+#include "clients/plane/plane.h"
 
 /* issues_clear: no project, no call made, a budget without end. */
 void issues_clear(void);

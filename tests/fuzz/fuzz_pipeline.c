@@ -5,7 +5,7 @@
 
 #include "clients/base/jsonx.h"
 #include "clients/base/limits.h"
-#include "reconcile/pipeline.h"
+#include "reconcile/pipeline/pipeline.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

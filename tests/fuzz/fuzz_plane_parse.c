@@ -7,7 +7,7 @@
 
 #include "clients/base/err.h"
 #include "clients/base/limits.h"
-#include "clients/plane_parse.h"
+#include "clients/plane/plane_parse.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

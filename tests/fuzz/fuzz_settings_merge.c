@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "clients/base/jsonx.h"
-#include "reconcile/settings.h"
-#include "reconcile/settings_table.h"
+#include "reconcile/settings/settings.h"
+#include "reconcile/settings/settings_table.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,6 +1,5 @@
 #include "tests/support/sandbox_run.h"
 
-#include <libgen.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -11,8 +10,8 @@
 #include <unistd.h>
 
 #include "clients/base/jsonx.h"
-#include "clients/fetch.h"
-#include "tests/support/http_client.h"
+#include "clients/http/fetch.h"
+#include "tests/support/server/http/http_client.h"
 
 struct sandbox_run {
     pid_t pid;
@@ -26,7 +25,7 @@ static void die(const char *what, const char *words)
     exit(70);
 }
 
-/* build/VARIANT/tests/integration/test_x has its sandbox at build/VARIANT/sandbox. */
+/* build/VARIANT/tests/… has its sandbox at build/VARIANT/sandbox. */
 static char *program_path(void)
 {
     char self[4096];
@@ -37,7 +36,11 @@ static char *program_path(void)
     if (len < 0)
         die("/proc/self/exe", "cannot be read");
     self[len] = '\0';
-    return mem_printf("%s/sandbox", dirname(dirname(dirname(self))));
+    char *tests = strstr(self, "/tests/");
+    if (!tests)
+        die(self, "is not below tests/");
+    *tests = '\0';
+    return mem_printf("%s/sandbox", self);
 }
 
 struct sandbox_run *sandbox_start(void)

@@ -1,0 +1,224 @@
+/* Gitea as an upstream: where it is, how it is asked, how it fares. The facts themselves are in
+ * gitea_heads.c, gitea_facts.c and gitea_pulls.c.
+ *
+ * Sources, all of go-gitea/gitea 1.22 to 1.27: routers/api/v1/repo/{branch,status,pull,pull_review,file}.go
+ * for what is answered; services/context/{api,base_path,pagination}.go for errors, escaping and
+ * X-Total-Count; services/context/ repo.go for 301 after a rename and for 404 in place of 403. A path
+ * parameter is unescaped by Gitea itself, also where the route takes the rest of the path, so that every
+ * segment, "/" in it included, is sent percent-encoded. */
+#include "clients/gitea/gitea.h"
+
+#include <ctype.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clients/base/limits.h"
+#include "clients/base/text.h"
+#include "clients/gitea/gitea_io.h"
+#include "clients/http/upstream_health.h"
+
+#define WHAT_MAX ((size_t)200)
+
+struct gitea {
+    char *api; /* NULL: not set up */
+    char *token, *authorization;
+    const char *headers[3], *post_headers[4];
+    struct upstream_health *health; /* NULL: not set up */
+};
+
+static const char not_set[] = "ORCH_GITEA_URL is not set";
+
+static bool is_header_text(const char *text)
+{
+    for (; *text; text++)
+        if ((unsigned char)*text < 0x21 || (unsigned char)*text > 0x7e)
+            return false;
+    return true;
+}
+
+enum err gitea_new(const char *base_url, const char *token, struct gitea **ret, struct why *why)
+{
+    static const char *const api[] = {"api", "v1", NULL};
+    char *url = base_url && *base_url ? fetch_url(base_url, api, NULL) : NULL;
+    if (base_url && *base_url && (!url || fetch_url_has_user(base_url))) {
+        free(url);
+        return why_set(why, ERR_INVALID, "ORCH_GITEA_URL must be an http or https URL without a user name");
+    }
+    if (token && !is_header_text(token)) {
+        free(url);
+        return why_set(why, ERR_INVALID, "ORCH_GITEA_TOKEN holds characters that no token has");
+    }
+    struct gitea *gitea = mem_zero(1, sizeof *gitea);
+    gitea->api = url;
+    gitea->headers[0] = "Accept: application/json";
+    if (token && *token) {
+        gitea->token = mem_dup(token);
+        gitea->authorization = mem_printf("Authorization: token %s", token);
+        gitea->headers[1] = gitea->authorization;
+    }
+    gitea->post_headers[0] = "Content-Type: application/json";
+    memcpy(gitea->post_headers + 1, gitea->headers, sizeof gitea->headers);
+    if (url)
+        gitea->health = upstream_health_new();
+    *ret = gitea;
+    return ERR_OK;
+}
+
+void gitea_free(struct gitea *gitea)
+{
+    if (!gitea)
+        return;
+    upstream_health_free(gitea->health);
+    free(gitea->api);
+    free(gitea->token);
+    free(gitea->authorization);
+    free(gitea);
+}
+
+bool gitea_configured(const struct gitea *gitea)
+{
+    return gitea->api != NULL;
+}
+
+struct upstream_health *gitea_health(const struct gitea *gitea)
+{
+    return gitea->health;
+}
+
+/* ---- asking ------------------------------------------------------------------------------------------ */
+
+bool gitea_repo_split(struct arena *arena, const char *repo, const char **ret_owner, const char **ret_name)
+{
+    const char *slash = repo ? strchr(repo, '/') : NULL;
+    if (!slash || slash == repo || !slash[1] || strchr(slash + 1, '/'))
+        return false;
+    *ret_owner = arena_printf(arena, "%.*s", (int)(slash - repo), repo);
+    *ret_name = arena_text(arena, slash + 1);
+    return true;
+}
+
+const char *gitea_what(struct arena *arena, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    char *whole = NULL;
+    int len = vasprintf(&whole, fmt, args);
+    va_end(args);
+    if (len < 0)
+        abort(); /* out of memory, see err.h */
+    AUTO_FREE char *cut = text_cut(whole, WHAT_MAX);
+    free(whole);
+    return arena_text(arena, cut);
+}
+
+const char *gitea_url(struct arena *arena, const struct gitea *gitea, const char *const *segments,
+                      const char *const *query)
+{
+    AUTO_FREE char *url = gitea->api ? fetch_url(gitea->api, segments, query) : NULL;
+    return arena_text(arena, url);
+}
+
+struct ask {
+    struct gitea *gitea;
+    const char *what;
+    gitea_replied_fn *replied;
+    void *arg;
+};
+
+static void ask_answered(struct book *book, void *arg, const struct fetch_answer *answer)
+{
+    struct ask *ask = arg;
+    struct gitea_reply reply;
+    gitea_reply_read(answer, ask->what, book_arena(book), &reply);
+    /* A proxy that quotes what it got; of its words a part may be left, and of the token in them. */
+    if (reply.words && ask->gitea->token && answer->body && strstr(answer->body, ask->gitea->token))
+        reply.words = arena_printf(book_arena(book), "Gitea answered %d for %s", answer->status, ask->what);
+    ask->replied(book, ask->arg, &reply);
+    json_decref(reply.json);
+}
+
+/* NULL when nothing can be sent, and `replied` has been told. */
+static struct ask *ask_new(struct book *book, struct gitea *gitea, const char *url, const char *what,
+                           gitea_replied_fn *replied, void *arg)
+{
+    if (!url) {
+        struct gitea_reply reply = {.state = FACT_FAILED, .total = -1, .words = not_set};
+        if (gitea->api)
+            reply.words = arena_printf(book_arena(book),
+                                       "Gitea cannot be asked for %s: no URL can hold that name", what);
+        replied(book, arg, &reply);
+        return NULL;
+    }
+    struct ask *ask = arena_zero(book_arena(book), 1, sizeof *ask);
+    *ask = (struct ask){.gitea = gitea, .what = what, .replied = replied, .arg = arg};
+    return ask;
+}
+
+/* The repository that a URL is about, as a part of Gitea's health: Gitea does not tell case apart. NULL:
+ * none. */
+static const char *part_of(struct arena *arena, const struct gitea *gitea, const char *url)
+{
+    static const char repos[] = "/repos/";
+    size_t len = strlen(gitea->api);
+    if (strncmp(url, gitea->api, len) != 0 || strncmp(url + len, repos, strlen(repos)) != 0)
+        return NULL;
+    const char *owner = url + len + strlen(repos), *name = strchr(owner, '/');
+    if (!name)
+        return NULL;
+    len = (size_t)(name - owner) + 1 + strcspn(name + 1, "/?");
+    char *part = arena_printf(arena, "%.*s", (int)len, owner);
+    for (char *at = part; *at; at++)
+        *at = (char)tolower((unsigned char)*at);
+    return part;
+}
+
+static void ask_send(struct book *book, struct ask *ask, struct fetch_request *request)
+{
+    request->upstream = FETCH_TO_GITEA;
+    request->health = ask->gitea->health;
+    request->part = part_of(book_arena(book), ask->gitea, request->url);
+    book_send(book, request, ask_answered, ask);
+}
+
+void gitea_ask(struct book *book, struct gitea *gitea, const char *url, const char *what, size_t answer_max,
+               gitea_replied_fn *replied, void *arg)
+{
+    struct ask *ask = ask_new(book, gitea, url, what, replied, arg);
+    if (ask)
+        ask_send(book, ask,
+                 &(struct fetch_request){.method = "GET",
+                                         .url = url,
+                                         .headers = gitea->headers,
+                                         .answer_max = answer_max,
+                                         .judge = gitea_judge});
+}
+
+void gitea_ask_if_allowed(struct book *book, struct gitea *gitea, const char *url, const char *what,
+                          size_t answer_max, gitea_replied_fn *replied, void *arg)
+{
+    struct ask *ask = ask_new(book, gitea, url, what, replied, arg);
+    if (ask)
+        ask_send(book, ask,
+                 &(struct fetch_request){.method = "GET",
+                                         .url = url,
+                                         .headers = gitea->headers,
+                                         .answer_max = answer_max,
+                                         .judge = gitea_judge_allowed});
+}
+
+void gitea_post(struct book *book, struct gitea *gitea, const char *url, const char *what, const char *body,
+                gitea_replied_fn *replied, void *arg)
+{
+    struct ask *ask = ask_new(book, gitea, url, what, replied, arg);
+    if (ask)
+        ask_send(book, ask,
+                 &(struct fetch_request){.method = "POST",
+                                         .url = url,
+                                         .headers = gitea->post_headers,
+                                         .body = body,
+                                         .body_len = strlen(body),
+                                         .answer_max = LIMIT_ANSWER_HEAD,
+                                         .judge = gitea_judge});
+}

@@ -1,0 +1,193 @@
+/* gitea.h - what we ask of Gitea, as facts in a book (book.h).
+ *
+ * Every function looks a fact up: the first call asks, later calls return the same fact, pending or settled.
+ * Each handles what Gitea is known to answer in versions 1.22 to 1.27 (sources in gitea.c): pages of 50,
+ * `statuses: null`, an empty or "pending" combined state, 301 after a rename, 404 that hides a missing right,
+ * HTML from a proxy, a body cut in the middle. Whatever cannot be understood is FACT_FAILED in words, never a
+ * guess.
+ */
+#ifndef RECONCILED_GITEA_H
+#define RECONCILED_GITEA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "clients/facts/facts.h"
+
+struct gitea; /* where Gitea is and the token; immutable, thread-safe */
+
+/* gitea_new: `base_url` NULL or "" gives a Gitea of which every fact is FACT_FAILED "ORCH_GITEA_URL is not
+ * set". `token` may be NULL. ERR_INVALID: no http(s) URL, one with a user name in it (facts show URLs), or a
+ * token that no header can carry. Free with gitea_free. */
+ATTR_NODISCARD enum err gitea_new(const char *base_url, const char *token, struct gitea **ret,
+                                  struct why *why);
+void gitea_free(struct gitea *gitea);
+bool gitea_configured(const struct gitea *gitea);
+
+/* gitea_health: by repository, in lower case; NULL where Gitea is not set up. It lives as long as `gitea`. */
+struct upstream_health;
+struct upstream_health *gitea_health(const struct gitea *gitea);
+
+/* The head commit of a branch (exactly a branch: never a tag or a sha of that name). FACT_ABSENT: no such
+ * branch, or no such repo for this token. When many heads of one repo are wanted at once the branches are
+ * listed page by page instead of one by one, if that takes fewer calls. */
+struct gitea_head {
+    struct fact fact;
+    const char *sha;
+};
+const struct gitea_head *gitea_head(struct book *book, struct gitea *gitea, const char *repo,
+                                    const char *branch);
+
+/* gitea_heads_wanted: announces that the heads of these branches of one repo will be asked for, so that
+ * gitea_head may answer them together. Optional; call it before the first gitea_head of that repo. */
+void gitea_heads_wanted(struct book *book, struct gitea *gitea, const char *repo, size_t n_branches);
+
+/* A repo. FACT_ABSENT: no such repo for this token. Its default branch need not exist: in an empty repo it
+ * does not. */
+struct gitea_repo {
+    struct fact fact;
+    const char *default_branch;
+};
+const struct gitea_repo *gitea_repo(struct book *book, struct gitea *gitea, const char *repo);
+
+/* The newest status of each context of a commit, over all pages, in Gitea's order. Two items may bear the
+ * same context: from 1.27 Gitea tells contexts apart by the workflow's file too. Each counts, so that a red
+ * one is not hidden behind a green namesake. */
+enum gitea_state {
+    GITEA_SUCCESS,
+    GITEA_SKIPPED,
+    GITEA_PENDING,
+    GITEA_FAILURE,
+    GITEA_ERROR,
+    GITEA_WARNING,
+    GITEA_UNHEARD_OF, /* a state no version we know of sends */
+};
+const char *gitea_state_name(enum gitea_state state);
+struct gitea_status {
+    const char *context;
+    enum gitea_state state;
+    const char *target_url; /* may be NULL */
+};
+struct gitea_statuses {
+    struct fact
+        fact; /* never FACT_ABSENT for a commit that exists: no status at all is FACT_KNOWN with n == 0 */
+    const struct gitea_status *items;
+    size_t n;
+};
+const struct gitea_statuses *gitea_statuses(struct book *book, struct gitea *gitea, const char *repo,
+                                            const char *sha);
+
+/* The pull request of a branch of the same repo into `base`: the open one if there is one, else a merged one,
+ * else a closed one. FACT_ABSENT: none was ever opened. Found also after its head branch was deleted. Gitea's
+ * look-up by branches may name a closed one where a newer was merged; that one is looked for among the
+ * recently closed, and if there are too many of these the fact is FACT_FAILED. */
+enum gitea_pull_state { GITEA_PULL_OPEN, GITEA_PULL_MERGED, GITEA_PULL_CLOSED };
+struct gitea_pull {
+    struct fact fact;
+    int64_t number;
+    enum gitea_pull_state state;
+    bool draft;
+    const char *head_sha; /* may be NULL */
+    const char *html_url; /* may be NULL */
+};
+const struct gitea_pull *gitea_pull(struct book *book, struct gitea *gitea, const char *repo,
+                                    const char *base, const char *branch);
+
+/* The open pull requests of a repo, over all pages: the list that gitea_pull reads too, asked for once.
+ * FACT_ABSENT: no such repo for this token. FACT_FAILED also where one may be missing from it: a row nobody
+ * can read, or rows that moved while they were read. */
+struct gitea_open_pull {
+    int64_t number;
+    const char *head_sha; /* may be NULL */
+    const char *branch;   /* of its head, also once it was deleted; NULL: it is in another repo, or there is
+                             none (AGit) */
+};
+struct gitea_open_pulls {
+    struct fact fact;
+    const struct gitea_open_pull *items;
+    size_t n;
+};
+const struct gitea_open_pulls *gitea_open_pulls(struct book *book, struct gitea *gitea, const char *repo);
+
+/* The reviews of a pull request, oldest first, over all pages: the raw history; the rule is the gate's. */
+enum gitea_review_state {
+    GITEA_REVIEW_APPROVED,
+    GITEA_REVIEW_CHANGES,
+    GITEA_REVIEW_COMMENT,
+    GITEA_REVIEW_PENDING,
+    GITEA_REVIEW_REQUESTED,
+    GITEA_REVIEW_OTHER,
+};
+struct gitea_review {
+    int64_t id;       /* -1 when not given */
+    const char *user; /* login; NULL for a team or a ghost */
+    enum gitea_review_state state;
+    bool stale, dismissed, official;
+    const char *commit_id; /* may be NULL */
+};
+struct gitea_reviews {
+    struct fact fact;
+    const struct gitea_review *items;
+    size_t n;
+};
+const struct gitea_reviews *gitea_reviews(struct book *book, struct gitea *gitea, const char *repo,
+                                          int64_t number);
+
+/* What is at `path` at a commit: number of files in it when it is a folder (not counting what is not a file),
+ * 1 when it is a file. FACT_ABSENT: nothing there. */
+struct gitea_files {
+    struct fact fact;
+    size_t n;
+    const char *first; /* path of one of them; NULL when n == 0 */
+};
+const struct gitea_files *gitea_files(struct book *book, struct gitea *gitea, const char *repo,
+                                      const char *ref, const char *path);
+
+/* What Gitea answers, whole, for whoever passes it on. FACT_ABSENT: there is no such thing for this token. */
+struct gitea_document {
+    struct fact fact;
+    const char *text; /* JSON, the members in Gitea's order */
+};
+const struct gitea_document *gitea_repo_document(struct book *book, struct gitea *gitea, const char *repo);
+const struct gitea_document *gitea_branch_document(struct book *book, struct gitea *gitea, const char *repo,
+                                                   const char *branch);
+/* The newest statuses of a commit, whatever their contexts: one page. */
+const struct gitea_document *gitea_statuses_document(struct book *book, struct gitea *gitea, const char *repo,
+                                                     const char *sha);
+const struct gitea_document *gitea_pull_document(struct book *book, struct gitea *gitea, const char *repo,
+                                                 int64_t number);
+const struct gitea_document *gitea_review_document(struct book *book, struct gitea *gitea, const char *repo,
+                                                   int64_t number, int64_t review);
+
+/* The webhooks of a repo, over all pages. It takes the right to administer the repo: a token without it gets
+ * FACT_FAILED or FACT_ABSENT, which says nothing of Gitea's health. Webhooks of the repo's organization and
+ * of the whole Gitea are not among them. */
+struct gitea_hook {
+    int64_t id;
+    const char *url; /* may hold secrets: never to be shown whole */
+    bool active;
+    const char *updated_at;    /* as Gitea writes it; "" when it does not say */
+    const char *const *events; /* names as Gitea lists them, NULL-terminated */
+};
+struct gitea_hooks {
+    struct fact fact;
+    const struct gitea_hook *items;
+    size_t n;
+};
+const struct gitea_hooks *gitea_hooks(struct book *book, struct gitea *gitea, const char *repo);
+
+/* gitea_branch_make: makes `branch` of a repo from `base`, unless it is there. The fact is FACT_KNOWN when
+ * the branch exists now (`made` tells whether this call made it), FACT_ABSENT when the repo or the base
+ * branch is not there for this token, FACT_FAILED otherwise, in words: archived, a mirror, empty, a name
+ * Gitea refuses, a token that may not write. The one thing here that writes; a POST is sent once, and one
+ * that got no answer is settled by looking whether the branch is there (`made` if it stands where the base
+ * stood). What gitea_head of the same book says of the branch stays as it was. */
+struct gitea_branch_made {
+    struct fact fact;
+    bool made;
+};
+const struct gitea_branch_made *gitea_branch_make(struct book *book, struct gitea *gitea, const char *repo,
+                                                  const char *base, const char *branch);
+
+#endif

@@ -1,0 +1,139 @@
+/* A branch that is to be there. Looking comes first and last: Gitea's answer to a POST may be lost, and
+ * another may make the same branch meanwhile. It is made from the commit that the base branch was seen at,
+ * not from its name, which might be a tag's too (services/repository/branch.go, CreateNewBranchFromCommit).
+ */
+#include "clients/gitea/gitea_io.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "clients/base/jsonx.h"
+#include "clients/base/limits.h"
+
+struct making {
+    struct question question;
+    struct gitea_branch_made fact;
+    struct gitea *gitea;
+    const char *repo, *branch, *base, *what;
+    const struct gitea_head *head, *base_head;
+    const char *failed; /* what Gitea said to the POST, when that is settled by looking */
+    bool unanswered;
+};
+
+/* Below the repository; `name` may be NULL. NULL if it cannot be a URL. */
+static const char *url_below(struct book *book, const struct making *making, const char *below,
+                             const char *name)
+{
+    const char *segments[] = {"repos", NULL, NULL, below, name, NULL};
+    if (!gitea_repo_split(book_arena(book), making->repo, &segments[1], &segments[2]))
+        return NULL;
+    return gitea_url(book_arena(book), making->gitea, segments, NULL);
+}
+
+/* Another question than gitea_head's, whose answer is as old as the book. */
+static void looked(struct book *book, void *arg, const struct gitea_reply *reply)
+{
+    struct making *making = arg;
+    struct gitea_branch branch;
+    bool there = reply->state == FACT_KNOWN && !gitea_parse_branch(reply->json, book_arena(book), &branch) &&
+                 strcmp(branch.name, making->branch) == 0;
+    making->fact.made = there && making->unanswered && strcmp(branch.sha, making->base_head->sha) == 0;
+    book_settle(book, &making->question, there ? FACT_KNOWN : FACT_FAILED, making->failed);
+}
+
+static void look_again(struct book *book, struct making *making)
+{
+    gitea_ask(book, making->gitea, url_below(book, making, "branches", making->branch), making->what,
+              LIMIT_ANSWER_HEAD, looked, making);
+}
+
+/* 409 is said of a branch of that name, and of one that stands in its way ("a" in that of "a/b"). A 500 may
+ * follow what was done all the same. A POST is not redirected, see fetch.h. */
+static void posted(struct book *book, void *arg, const struct gitea_reply *reply)
+{
+    struct making *making = arg;
+    making->failed = reply->words;
+    making->unanswered = reply->status == 0 || reply->status >= 500;
+    if (reply->status == 201) {
+        making->fact.made = true;
+        book_settle(book, &making->question, FACT_KNOWN, NULL);
+    } else if (reply->status == 409 || making->unanswered) {
+        look_again(book, making);
+    } else if (reply->status >= 300 && reply->status <= 399) {
+        book_settle(book, &making->question, FACT_FAILED,
+                    arena_printf(book_arena(book), "Gitea answered %d for %s: the repository has moved",
+                                 reply->status, making->what));
+    } else {
+        book_settle(book, &making->question, reply->status == 404 ? FACT_ABSENT : FACT_FAILED, reply->words);
+    }
+}
+
+static void post(struct book *book, struct making *making)
+{
+    json_t *body = json_object();
+    json_put(body, "new_branch_name", json_text(making->branch));
+    json_put(body, "old_ref_name", json_text(making->base_head->sha));
+    AUTO_FREE char *text = json_line(body);
+    json_decref(body);
+    gitea_post(book, making->gitea, making->fact.fact.url, making->what, text, posted, making);
+}
+
+/* The base is not there: nor is the repository, or it is empty. */
+static void repo_replied(struct book *book, void *arg, const struct gitea_reply *reply)
+{
+    struct making *making = arg;
+    if (reply->state != FACT_KNOWN)
+        book_settle(book, &making->question, reply->state, reply->words);
+    else if (json_get_bool(reply->json, "empty", false))
+        book_settle(book, &making->question, FACT_FAILED,
+                    arena_printf(book_arena(book), "%s: the repository is empty", making->what));
+    else
+        book_settle(book, &making->question, FACT_ABSENT, making->base_head->fact.words);
+}
+
+static void base_seen(struct book *book, void *arg)
+{
+    struct making *making = arg;
+    const struct fact *base = &making->base_head->fact;
+    if (base->state == FACT_KNOWN) {
+        post(book, making);
+    } else if (base->state == FACT_ABSENT) {
+        gitea_ask(book, making->gitea, url_below(book, making, NULL, NULL),
+                  gitea_what(book_arena(book), "repository %s", making->repo), LIMIT_ANSWER_REPO,
+                  repo_replied, making);
+    } else {
+        book_settle(book, &making->question, FACT_FAILED, base->words);
+    }
+}
+
+static void branch_seen(struct book *book, void *arg)
+{
+    struct making *making = arg;
+    const struct fact *head = &making->head->fact;
+    if (head->state == FACT_ABSENT)
+        gitea_head_ask(book, making->gitea, making->repo, making->base, &making->base_head, base_seen,
+                       making);
+    else
+        book_settle(book, &making->question, head->state, head->words);
+}
+
+const struct gitea_branch_made *gitea_branch_make(struct book *book, struct gitea *gitea, const char *repo,
+                                                  const char *base, const char *branch)
+{
+    struct arena *arena = book_arena(book);
+    AUTO_FREE char *key = mem_printf("gitea branch make\n%s\n%s\n%s", repo, base, branch);
+    bool is_new;
+    struct making *making = (struct making *)(void *)book_question(book, key, sizeof *making, &is_new);
+    if (is_new) {
+        making->question.fact = &making->fact.fact;
+        making->gitea = gitea;
+        making->repo = arena_text(arena, repo);
+        making->branch = arena_text(arena, branch);
+        making->base = arena_text(arena, base);
+        making->what = gitea_what(arena, "new branch %s of %s", branch, repo);
+        making->fact.fact.url = url_below(book, making, "branches", NULL);
+        gitea_head_ask(book, gitea, repo, branch, &making->head, branch_seen, making);
+    }
+    book_wait(book, &making->question);
+    return &making->fact;
+}

@@ -1,0 +1,126 @@
+#include "clients/gitea/gitea_event.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clients/base/err.h"
+#include "clients/base/jsonx.h"
+#include "clients/base/text.h"
+
+/* ---- Go's way of writing JSON ------------------------------------------------------------------------- */
+
+/* What encoding/json escapes and jansson does not, at `at`, which only a text holds: < > & and the two line
+ * separators that JavaScript stumbles over. Its length; 0: nothing of the kind. */
+static size_t foreign_len(const char *at)
+{
+    if (*at == '<' || *at == '>' || *at == '&')
+        return 1;
+    return strncmp(at, "\xe2\x80\xa8", 3) == 0 || strncmp(at, "\xe2\x80\xa9", 3) == 0 ? 3 : 0;
+}
+
+static void put_as_go(FILE *out, const char *json)
+{
+    for (size_t len; *json; json += len) {
+        len = foreign_len(json);
+        if (len == 1) {
+            fprintf(out, "\\u%04x", (unsigned char)*json);
+        } else if (len == 3) {
+            fprintf(out, "\\u202%x", (unsigned char)json[2] & 0x0f);
+        } else if (*json != '\\') {
+            fputc(*json, out);
+            len = 1;
+        } else { /* an escape; of a control character in upper-case hex, so far */
+            len = json[1] == 'u' ? 6 : 2;
+            for (size_t i = 0; i < len; i++)
+                fputc(i < 2 ? json[i] : tolower((unsigned char)json[i]), out);
+        }
+    }
+}
+
+char *event_gitea_text(const json_t *value)
+{
+    char *text = NULL, *json = json_dumps(value, JSON_INDENT(2) | JSON_ENCODE_ANY);
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    if (!json || !out)
+        abort(); /* out of memory, see err.h */
+    put_as_go(out, json);
+    free(json);
+    if (fclose(out) != 0)
+        abort();
+    return text;
+}
+
+/* ---- the events, their members in the order of modules/structs/hook.go ------------------------------------
+ */
+
+static void put_shared(json_t *object, const char *key, const json_t *value)
+{
+    json_put(object, key, value ? json_incref((json_t *)(uintptr_t)value) : json_null());
+}
+
+static char *text_take(json_t *payload_take)
+{
+    char *text = event_gitea_text(payload_take);
+    json_decref(payload_take);
+    return text;
+}
+
+char *event_gitea_status(const json_t *repository, const json_t *commit, const json_t *status)
+{
+    int64_t created_us;
+    /* A row of the list has `status` where the webhook has `state`. */
+    const char *state = json_get_text(status, "status", json_get_text(status, "state", NULL));
+    if (!json_is_object(repository) || !json_get_text(commit, "id", NULL) || !state ||
+        !instant_parse(json_get_text(status, "created_at", ""), &created_us))
+        return NULL;
+    json_t *payload = json_object();
+    put_shared(payload, "commit", commit);
+    json_put(payload, "context", json_text(json_get_text(status, "context", "")));
+    json_put(payload, "created_at", json_instant(created_us));
+    json_put(payload, "description", json_text(json_get_text(status, "description", "")));
+    json_put(payload, "id", json_integer(json_get_int(status, "id", 0)));
+    put_shared(payload, "repository", repository);
+    put_shared(payload, "sender", json_object_get(status, "creator"));
+    put_shared(payload, "sha", json_object_get(commit, "id"));
+    json_put(payload, "state", json_text(state));
+    json_put(payload, "target_url", json_text(json_get_text(status, "target_url", "")));
+    json_put(payload, "updated_at", json_null());
+    return text_take(payload);
+}
+
+static char *about_pull(const char *action, const json_t *repository, const json_t *pull,
+                        const json_t *sender, json_t *review_take)
+{
+    json_t *payload = json_object();
+    json_put(payload, "action", json_text(action));
+    put_shared(payload, "number", json_object_get(pull, "number"));
+    put_shared(payload, "pull_request", pull);
+    json_put(payload, "requested_reviewer", json_null());
+    put_shared(payload, "repository", repository);
+    put_shared(payload, "sender", sender);
+    json_put(payload, "commit_id", json_text(""));
+    json_put(payload, "review", review_take);
+    return text_take(payload);
+}
+
+char *event_gitea_approved(const json_t *repository, const json_t *pull, const json_t *review)
+{
+    if (!json_is_object(repository) || !json_is_integer(json_object_get(pull, "number")) ||
+        !json_is_object(review))
+        return NULL;
+    json_t *said = json_object();
+    json_put(said, "type", json_text("pull_request_review_approved"));
+    json_put(said, "content", json_text(json_get_text(review, "body", "")));
+    return about_pull("reviewed", repository, pull, json_object_get(review, "user"), said);
+}
+
+char *event_gitea_closed(const json_t *repository, const json_t *pull)
+{
+    if (!json_is_object(repository) || !json_is_integer(json_object_get(pull, "number")) ||
+        !json_get_bool(pull, "merged", false))
+        return NULL;
+    return about_pull("closed", repository, pull, json_object_get(pull, "merged_by"), json_null());
+}

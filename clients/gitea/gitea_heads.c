@@ -1,0 +1,174 @@
+/* Heads of branches: one by one, or by listing all branches of a repo when that takes fewer calls. A listing
+ * is used only for what it does hold: what it lacks is asked for singly, since the table it comes from lags
+ * behind git. */
+#include "clients/gitea/gitea_io.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clients/base/err.h"
+#include "clients/base/limits.h"
+
+#define WANTED_FOR_LISTING 8u
+
+/* The listing of one repo's branches, if there is to be one. Its fact says only whether it is over. */
+struct branches {
+    struct question question;
+    struct fact fact;
+    struct gitea_list list;
+    size_t wanted;
+    bool started;
+    const struct gitea_branch **by_name;
+    size_t n;
+};
+
+struct head {
+    struct question question;
+    struct gitea_head fact;
+    struct gitea *gitea;
+    const char *repo, *branch, *what;
+    struct branches *branches;
+};
+
+static struct branches *branches_of(struct book *book, const char *repo)
+{
+    AUTO_FREE char *key = mem_printf("gitea branches\n%s", repo);
+    bool is_new;
+    struct branches *branches =
+        (struct branches *)(void *)book_question(book, key, sizeof *branches, &is_new);
+    branches->question.fact = &branches->fact;
+    return branches;
+}
+
+void gitea_heads_wanted(struct book *book, struct gitea *gitea, const char *repo, size_t n_branches)
+{
+    struct branches *branches = branches_of(book, repo);
+    if (!branches->started && gitea_configured(gitea))
+        branches->wanted = n_branches;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    const struct gitea_branch *const *left = a, *const *right = b;
+    return strcmp((*left)->name, (*right)->name);
+}
+
+static void branches_listed(struct book *book, struct gitea_list *list)
+{
+    struct branches *branches = list->arg;
+    if (list->state == FACT_KNOWN) {
+        branches->by_name = arena_zero(book_arena(book), list->n_rows, sizeof(struct gitea_branch *));
+        for (size_t i = 0; i < list->n_pages; i++) {
+            const struct gitea_branch *rows = list->pages[i].rows;
+            for (size_t k = 0; k < list->pages[i].n; k++)
+                branches->by_name[branches->n++] = &rows[k];
+        }
+        qsort(branches->by_name, branches->n, sizeof(struct gitea_branch *), compare_names);
+    }
+    book_settle(book, &branches->question, FACT_KNOWN, NULL);
+}
+
+static void branches_start(struct book *book, struct gitea *gitea, const char *repo,
+                           struct branches *branches)
+{
+    if (branches->started)
+        return;
+    branches->started = true;
+    const char **segments = arena_zero(book_arena(book), 5, sizeof(char *));
+    segments[0] = "repos";
+    segments[3] = "branches";
+    if (branches->wanted < WANTED_FOR_LISTING ||
+        !gitea_repo_split(book_arena(book), repo, &segments[1], &segments[2])) {
+        book_settle(book, &branches->question, FACT_KNOWN, NULL);
+        return;
+    }
+    size_t worth = branches->wanted / 2; /* pages; a page costs Gitea more than a branch does */
+    branches->list = (struct gitea_list){
+        .gitea = gitea,
+        .what = gitea_what(book_arena(book), "branches of %s", repo),
+        .segments = segments,
+        .parse = gitea_parse_branches,
+        .page_bytes = LIMIT_ANSWER_BRANCHES,
+        .pages_max = worth < LIMIT_UPSTREAM_PAGES ? worth : LIMIT_UPSTREAM_PAGES,
+        .done = branches_listed,
+        .arg = branches,
+    };
+    gitea_list_start(book, &branches->list);
+}
+
+static void head_replied(struct book *book, void *arg, const struct gitea_reply *reply)
+{
+    struct head *head = arg;
+    if (reply->state != FACT_KNOWN) {
+        book_settle(book, &head->question, reply->state, reply->words);
+        return;
+    }
+    struct gitea_branch branch;
+    const char *wrong = gitea_parse_branch(reply->json, book_arena(book), &branch);
+    if (!wrong && strcmp(branch.name, head->branch) != 0)
+        wrong = "it is about another branch";
+    head->fact.sha = wrong ? NULL : branch.sha;
+    book_settle(
+        book, &head->question, wrong ? FACT_FAILED : FACT_KNOWN,
+        wrong ? arena_printf(book_arena(book), "Gitea's answer for %s makes no sense: %s", head->what, wrong)
+              : NULL);
+}
+
+static void head_look(struct book *book, void *arg)
+{
+    struct head *head = arg;
+    const struct gitea_branch wanted = {.name = head->branch}, *at = &wanted;
+    const struct gitea_branch **found = NULL;
+    if (head->branches->n > 0)
+        found = bsearch(&at, head->branches->by_name, head->branches->n, sizeof(struct gitea_branch *),
+                        compare_names);
+    if (found) {
+        head->fact.sha = (*found)->sha;
+        head->fact.fact.url = head->branches->list.url;
+        book_settle(book, &head->question, FACT_KNOWN, NULL);
+        return;
+    }
+    const char *segments[] = {"repos", NULL, NULL, "branches", head->branch, NULL};
+    if (!gitea_repo_split(book_arena(book), head->repo, &segments[1], &segments[2])) {
+        book_settle(book, &head->question, FACT_FAILED,
+                    arena_printf(book_arena(book), "%s: a repo is \"owner/name\"", head->what));
+        return;
+    }
+    head->fact.fact.url = gitea_url(book_arena(book), head->gitea, segments, NULL);
+    gitea_ask(book, head->gitea, head->fact.fact.url, head->what, LIMIT_ANSWER_HEAD, head_replied, head);
+}
+
+static struct head *head_of(struct book *book, struct gitea *gitea, const char *repo, const char *branch)
+{
+    AUTO_FREE char *key = mem_printf("gitea head\n%s\n%s", repo, branch);
+    bool is_new;
+    struct head *head = (struct head *)(void *)book_question(book, key, sizeof *head, &is_new);
+    if (is_new) {
+        head->question.fact = &head->fact.fact;
+        head->gitea = gitea;
+        head->repo = arena_text(book_arena(book), repo);
+        head->branch = arena_text(book_arena(book), branch);
+        head->what = gitea_what(book_arena(book), "branch %s of %s", branch, repo);
+        head->branches = branches_of(book, repo);
+        branches_start(book, gitea, head->repo, head->branches);
+        book_after(book, &head->branches->question, head_look, head);
+    }
+    return head;
+}
+
+const struct gitea_head *gitea_head(struct book *book, struct gitea *gitea, const char *repo,
+                                    const char *branch)
+{
+    struct head *head = head_of(book, gitea, repo, branch);
+    book_wait(book, &head->question);
+    return &head->fact;
+}
+
+void gitea_head_ask(struct book *book, struct gitea *gitea, const char *repo, const char *branch,
+                    const struct gitea_head **ret, question_fn *fn, void *arg)
+{
+    struct head *head = head_of(book, gitea, repo, branch);
+    *ret = &head->fact;
+    book_after(book, &head->question, fn, arg);
+}

@@ -1,0 +1,80 @@
+/* gitea_parse.h - what Gitea's answers say: bytes in, rows out, nothing asked. Private to clients/gitea*.c
+ * and tests.
+ *
+ * Parsers return NULL when the answer was understood, else what is wrong with it ("a branch without a commit
+ * id"). Numbers where strings were are read as text where that loses nothing. Rows live in the arena.
+ */
+#ifndef RECONCILED_GITEA_PARSE_H
+#define RECONCILED_GITEA_PARSE_H
+
+#include <jansson.h>
+
+#include "clients/facts/fact_source.h"
+#include "clients/gitea/gitea.h"
+
+/* An answer before its JSON is looked into. `words` for all but FACT_KNOWN. The caller owns `json`. */
+struct gitea_reply {
+    enum fact_state state;
+    int status; /* 0: not answered */
+    const char *words;
+    json_t *json; /* "null" too */
+    int64_t total;
+};
+void gitea_reply_read(const struct fetch_answer *answer, const char *what, struct arena *arena,
+                      struct gitea_reply *ret);
+
+/* gitea_judge: bad is what fetch_judge calls bad, 401, 403, and a 200 that does not begin like JSON.
+ * gitea_judge_allowed: the same, but a 403 shows nothing. */
+fetch_judge_fn gitea_judge, gitea_judge_allowed;
+
+/* A page of a list. */
+struct gitea_page {
+    size_t n;
+    const void *rows; /* struct gitea_branch[], … */
+    uint64_t mark;    /* of its ids: the same page twice has the same mark */
+};
+typedef const char *gitea_page_fn(const json_t *json, const void *arg, struct arena *arena,
+                                  struct gitea_page *ret);
+
+struct gitea_branch {
+    const char *name, *sha;
+};
+const char *gitea_parse_branch(const json_t *json, struct arena *arena, struct gitea_branch *ret);
+const char *gitea_parse_branches(const json_t *json, const void *arg, struct arena *arena,
+                                 struct gitea_page *ret);
+
+/* *ret_branch: the default branch. */
+const char *gitea_parse_repo(const json_t *json, struct arena *arena, const char **ret_branch);
+
+struct gitea_status_row {
+    int64_t id; /* counts per commit; -1 when not given */
+    struct gitea_status status;
+};
+/* `arg` is the sha that was asked for. */
+const char *gitea_parse_statuses(const json_t *json, const void *arg, struct arena *arena,
+                                 struct gitea_page *ret);
+
+struct gitea_pull_row {
+    bool readable; /* false: the rest is void; Gitea lists null for a pull request it cannot convert */
+    int64_t number;
+    enum gitea_pull_state state;
+    bool draft, foreign;                                  /* foreign: its head is in another repo */
+    const char *base, *ref, *label, *head_sha, *html_url; /* "" for what is missing, but sha and URL: NULL */
+    int64_t created_us, updated_us;                       /* 0 when not given */
+};
+void gitea_parse_pull(const json_t *json, struct arena *arena, struct gitea_pull_row *ret);
+const char *gitea_parse_pulls(const json_t *json, const void *arg, struct arena *arena,
+                              struct gitea_page *ret);
+
+/* Rows are struct gitea_review. */
+const char *gitea_parse_reviews(const json_t *json, const void *arg, struct arena *arena,
+                                struct gitea_page *ret);
+
+/* Rows are struct gitea_hook. */
+const char *gitea_parse_hooks(const json_t *json, const void *arg, struct arena *arena,
+                              struct gitea_page *ret);
+
+const char *gitea_parse_contents(const json_t *json, struct arena *arena, size_t *ret_n,
+                                 const char **ret_first);
+
+#endif

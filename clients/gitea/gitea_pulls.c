@@ -1,0 +1,396 @@
+/* The open pull requests of a repo, and the pull request of a branch. Gitea has no list filtered by head, and
+ * its look-up by base and head (models/issues/ pull.go, GetPullRequestByBaseHeadInfo) takes any row that
+ * matches, in no order. So: the open ones of the repo are listed once, for all branches; what is not among
+ * them is looked up; and where the look-up names one that was closed unmerged, a newer one that was merged
+ * may hide behind it and is searched for among the closed, newest change first. */
+#include "clients/gitea/gitea_io.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "clients/base/err.h"
+#include "clients/base/limits.h"
+
+/* One of the two lists of a repo. The open one is read whole. The closed one grows page by page, as far as
+ * somebody still searches; its fact is not used. */
+struct pulls {
+    struct question question;
+    struct fact fact;
+    struct gitea *gitea;
+    const char *repo;
+    bool started;
+    struct gitea_list open;
+
+    struct gitea_page pages[LIMIT_CLOSED_PULL_PAGES];
+    size_t n_pages, n_rows;
+    bool asking, complete;
+    struct book_rows rows;
+    const char *failed; /* words */
+    int64_t oldest_us;  /* when the last row so far changed; INT64_MAX before the first */
+    struct pull *searchers;
+};
+
+struct pull {
+    struct question question;
+    struct gitea_pull fact;
+    struct gitea *gitea;
+    const char *repo, *base, *branch, *what;
+    const char **segments; /* of the look-up; the last two are still open */
+    struct pulls *open, *closed;
+    struct gitea_pull_row found; /* the closed one that the look-up named */
+    struct pull *next_searcher;
+};
+
+static struct pulls *pulls_of(struct book *book, struct gitea *gitea, const char *repo, const char *state)
+{
+    AUTO_FREE char *key = mem_printf("gitea pulls %s\n%s", state, repo);
+    bool is_new;
+    struct pulls *pulls = (struct pulls *)(void *)book_question(book, key, sizeof *pulls, &is_new);
+    if (is_new) {
+        pulls->question.fact = &pulls->fact;
+        pulls->gitea = gitea;
+        pulls->repo = arena_text(book_arena(book), repo);
+        pulls->oldest_us = INT64_MAX;
+    }
+    return pulls;
+}
+
+/* Path segments from "repos" to the name, with room for two more; NULL when `repo` is none. */
+static const char **pulls_segments(struct arena *arena, const char *repo)
+{
+    const char **segments = arena_zero(arena, 7, sizeof(char *));
+    segments[0] = "repos";
+    segments[3] = "pulls";
+    return gitea_repo_split(arena, repo, &segments[1], &segments[2]) ? segments : NULL;
+}
+
+/* head.ref is "refs/pull/N/head" once the branch is gone; head.label keeps its name
+ * (services/convert/pull.go). */
+static bool row_matches(const struct gitea_pull_row *row, const struct pull *pull)
+{
+    return row->readable && !row->foreign && strcmp(row->base, pull->base) == 0 &&
+           (strcmp(row->ref, pull->branch) == 0 || strcmp(row->label, pull->branch) == 0);
+}
+
+static void pull_known(struct book *book, struct pull *pull, const struct gitea_pull_row *row)
+{
+    pull->fact.number = row->number;
+    pull->fact.state = row->state;
+    pull->fact.draft = row->draft;
+    pull->fact.head_sha = row->head_sha;
+    pull->fact.html_url = row->html_url;
+    book_settle(book, &pull->question, FACT_KNOWN, NULL);
+}
+
+/* ---- among the closed -------------------------------------------------------------------------------- */
+
+static void closed_ask(struct book *book, struct pulls *closed);
+
+static const struct gitea_pull_row *newest_merged(const struct pulls *closed, const struct pull *pull)
+{
+    const struct gitea_pull_row *newest = NULL;
+    for (size_t i = 0; i < closed->n_pages; i++) {
+        const struct gitea_pull_row *rows = closed->pages[i].rows;
+        for (size_t k = 0; k < closed->pages[i].n; k++)
+            if (row_matches(&rows[k], pull) && rows[k].state == GITEA_PULL_MERGED &&
+                rows[k].number > pull->found.number && (!newest || rows[k].number > newest->number))
+                newest = &rows[k];
+    }
+    return newest;
+}
+
+/* True when the search of one pull request is over, and it is settled. A newer one was opened, hence last
+ * changed, after the found one was: further down the list there is none. */
+static bool search_settle(struct book *book, struct pulls *closed, struct pull *pull)
+{
+    const struct gitea_pull_row *merged = newest_merged(closed, pull);
+    if (merged)
+        pull_known(book, pull, merged);
+    else if (closed->complete || closed->oldest_us < pull->found.created_us)
+        pull_known(book, pull, &pull->found);
+    else if (closed->failed)
+        book_settle(book, &pull->question, FACT_FAILED, closed->failed);
+    else if (closed->n_pages == LIMIT_CLOSED_PULL_PAGES)
+        book_settle(
+            book, &pull->question, FACT_FAILED,
+            arena_printf(
+                book_arena(book),
+                "#%lld is closed, and whether a newer pull request was merged is not among the last %u "
+                "pages of closed ones",
+                (long long)pull->found.number, LIMIT_CLOSED_PULL_PAGES));
+    else
+        return false;
+    return true;
+}
+
+static void searches_go_on(struct book *book, struct pulls *closed)
+{
+    struct pull *searchers = closed->searchers, *next;
+    closed->searchers = NULL;
+    for (struct pull *pull = searchers; pull; pull = next) {
+        next = pull->next_searcher;
+        if (search_settle(book, closed, pull))
+            continue;
+        pull->next_searcher = closed->searchers;
+        closed->searchers = pull;
+    }
+    if (closed->searchers && !closed->asking)
+        closed_ask(book, closed);
+}
+
+static void closed_replied(struct book *book, void *arg, const struct gitea_reply *reply)
+{
+    struct pulls *closed = arg;
+    closed->asking = false;
+    struct gitea_page page = {0};
+    const char *wrong = NULL;
+    if (reply->state == FACT_KNOWN)
+        wrong = gitea_parse_pulls(reply->json, NULL, &closed->rows.arena, &page);
+    if (!wrong && !book_keep(book, &closed->rows))
+        wrong = "it is too long to be kept";
+    if (reply->state != FACT_KNOWN || wrong) {
+        closed->failed = wrong ? arena_printf(book_arena(book),
+                                              "Gitea's answer for closed pull requests of %s makes no "
+                                              "sense: %s",
+                                              closed->repo, wrong)
+                               : reply->words;
+    } else if (page.n == 0 || (closed->n_pages > 0 && page.mark == closed->pages[closed->n_pages - 1].mark)) {
+        closed->complete = true;
+    } else {
+        const struct gitea_pull_row *rows = page.rows;
+        closed->pages[closed->n_pages++] = page;
+        closed->n_rows += page.n;
+        closed->complete = reply->total >= 0 && closed->n_rows >= (size_t)reply->total;
+        if (rows[page.n - 1].readable && rows[page.n - 1].updated_us)
+            closed->oldest_us = rows[page.n - 1].updated_us;
+    }
+    searches_go_on(book, closed);
+}
+
+static void closed_ask(struct book *book, struct pulls *closed)
+{
+    struct arena *arena = book_arena(book);
+    char page[24];
+    snprintf(page, sizeof page, "%zu", closed->n_pages + 1);
+    const char *const query[] = {"state", "closed", "sort", "recentupdate", "limit", GITEA_PAGE,
+                                 "page",  page,     NULL};
+    const char **segments = pulls_segments(arena, closed->repo);
+    const char *what = gitea_what(arena, "closed pull requests of %s", closed->repo);
+    closed->asking = true;
+    gitea_ask(book, closed->gitea, gitea_url(arena, closed->gitea, segments, query), what, LIMIT_ANSWER_PULLS,
+              closed_replied, closed);
+}
+
+static void search_start(struct book *book, struct pull *pull)
+{
+    pull->closed = pulls_of(book, pull->gitea, pull->repo, "closed");
+    if (search_settle(book, pull->closed, pull))
+        return;
+    pull->next_searcher = pull->closed->searchers;
+    pull->closed->searchers = pull;
+    if (!pull->closed->asking)
+        closed_ask(book, pull->closed);
+}
+
+/* ---- the look-up ------------------------------------------------------------------------------------- */
+
+/* Whether the list of open ones may lack one: a row was unreadable, or it moved while it was read. */
+static bool open_is_whole(const struct gitea_list *list)
+{
+    size_t readable = 0;
+    for (size_t i = 0; i < list->n_pages; i++)
+        for (size_t k = 0; k < list->pages[i].n; k++)
+            readable += ((const struct gitea_pull_row *)list->pages[i].rows)[k].readable;
+    return !list->cut && !list->shifted && readable == list->n_rows &&
+           (list->total < 0 || list->n_rows >= (size_t)list->total);
+}
+
+static void lookup_replied(struct book *book, void *arg, const struct gitea_reply *reply)
+{
+    struct pull *pull = arg;
+    struct arena *arena = book_arena(book);
+    if (reply->state != FACT_KNOWN) { /* 404 is the database's word: it looks for any state */
+        book_settle(book, &pull->question, reply->state, reply->words);
+        return;
+    }
+    gitea_parse_pull(reply->json, arena, &pull->found);
+    if (!row_matches(&pull->found, pull))
+        book_settle(
+            book, &pull->question, FACT_FAILED,
+            arena_printf(arena, "Gitea's answer for %s makes no sense: it is about another one", pull->what));
+    else if (pull->found.state == GITEA_PULL_OPEN)
+        pull_known(book, pull, &pull->found);
+    else if (!open_is_whole(&pull->open->open))
+        book_settle(
+            book, &pull->question, FACT_FAILED,
+            arena_printf(arena, "Gitea's list of open pull requests of %s was not whole", pull->repo));
+    else if (pull->found.state == GITEA_PULL_MERGED)
+        pull_known(book, pull, &pull->found);
+    else
+        search_start(book, pull);
+}
+
+/* Words that the router takes for a part of a pull request whose number comes before (routers/api/v1/api.go).
+ */
+static bool is_reserved(const char *branch)
+{
+    static const char *const words[] = {"commits", "files", "merge", "requested_reviewers",
+                                        "reviews", "update"};
+    size_t len = strcspn(branch, "/");
+    for (size_t i = 0; i < ARRAY_LEN(words); i++)
+        if (strlen(words[i]) == len && strncmp(words[i], branch, len) == 0)
+            return true;
+    return false;
+}
+
+static void lookup_ask(struct book *book, struct pull *pull)
+{
+    struct arena *arena = book_arena(book);
+    pull->segments[4] = pull->base;
+    pull->segments[5] = is_reserved(pull->branch)
+                            ? arena_printf(arena, "%s:%s", pull->segments[1], pull->branch)
+                            : pull->branch;
+    pull->fact.fact.url = gitea_url(arena, pull->gitea, pull->segments, NULL);
+    gitea_ask(book, pull->gitea, pull->fact.fact.url, pull->what, LIMIT_ANSWER_PULL, lookup_replied, pull);
+}
+
+/* ---- among the open ---------------------------------------------------------------------------------- */
+
+static void open_listed(struct book *book, struct gitea_list *list)
+{
+    struct pulls *open = list->arg;
+    book_settle(book, &open->question, list->state, list->words);
+}
+
+static void open_start(struct book *book, struct pulls *open)
+{
+    static const char *const query[] = {"state", "open", "sort", "recentupdate", NULL};
+    struct arena *arena = book_arena(book);
+    if (open->started)
+        return;
+    open->started = true;
+    open->open = (struct gitea_list){
+        .gitea = open->gitea,
+        .what = gitea_what(arena, "open pull requests of %s", open->repo),
+        .segments = pulls_segments(arena, open->repo),
+        .query = query,
+        .parse = gitea_parse_pulls,
+        .page_bytes = LIMIT_ANSWER_PULLS,
+        .pages_max = LIMIT_UPSTREAM_PAGES,
+        .done = open_listed,
+        .arg = open,
+    };
+    gitea_list_start(book, &open->open);
+}
+
+static void open_look(struct book *book, void *arg)
+{
+    struct pull *pull = arg;
+    const struct gitea_list *list = &pull->open->open;
+    pull->fact.fact.url = list->url;
+    if (pull->open->fact.state != FACT_KNOWN) { /* absent too: that is the repo, not this pull request */
+        book_settle(book, &pull->question, FACT_FAILED, pull->open->fact.words);
+        return;
+    }
+    const struct gitea_pull_row *newest = NULL;
+    for (size_t i = 0; i < list->n_pages; i++) {
+        const struct gitea_pull_row *rows = list->pages[i].rows;
+        for (size_t k = 0; k < list->pages[i].n; k++)
+            if (row_matches(&rows[k], pull) && rows[k].state == GITEA_PULL_OPEN &&
+                (!newest || rows[k].number > newest->number))
+                newest = &rows[k];
+    }
+    if (newest)
+        pull_known(book, pull, newest);
+    else
+        lookup_ask(book, pull);
+}
+
+const struct gitea_pull *gitea_pull(struct book *book, struct gitea *gitea, const char *repo,
+                                    const char *base, const char *branch)
+{
+    struct arena *arena = book_arena(book);
+    AUTO_FREE char *key = mem_printf("gitea pull\n%s\n%s\n%s", repo, base, branch);
+    bool is_new;
+    struct pull *pull = (struct pull *)(void *)book_question(book, key, sizeof *pull, &is_new);
+    if (is_new) {
+        pull->question.fact = &pull->fact.fact;
+        pull->gitea = gitea;
+        pull->base = arena_text(arena, base);
+        pull->branch = arena_text(arena, branch);
+        pull->what = gitea_what(arena, "pull request of %s into %s of %s", branch, base, repo);
+        pull->open = pulls_of(book, gitea, repo, "open");
+        pull->repo = pull->open->repo;
+        pull->segments = pulls_segments(arena, repo);
+        if (pull->segments) {
+            open_start(book, pull->open);
+            book_after(book, &pull->open->question, open_look, pull);
+        } else {
+            book_settle(book, &pull->question, FACT_FAILED,
+                        arena_printf(arena, "%s: a repo is \"owner/name\"", pull->what));
+        }
+    }
+    book_wait(book, &pull->question);
+    return &pull->fact;
+}
+
+/* ---- all open ones ----------------------------------------------------------------------------------- */
+
+struct open_pulls {
+    struct question question;
+    struct gitea_open_pulls fact;
+    struct pulls *list;
+};
+
+/* The name that the head's branch has in this repo; see row_matches. */
+static const char *head_branch(const struct gitea_pull_row *row)
+{
+    const char *name = strncmp(row->ref, "refs/", 5) == 0 ? row->label : row->ref;
+    return row->foreign || !*name ? NULL : name;
+}
+
+static void open_gather(struct book *book, void *arg)
+{
+    struct open_pulls *pulls = arg;
+    const struct gitea_list *list = &pulls->list->open;
+    pulls->fact.fact.url = list->url;
+    if (pulls->list->fact.state != FACT_KNOWN || !open_is_whole(list)) {
+        bool absent = pulls->list->fact.state == FACT_ABSENT;
+        const char *words = pulls->list->fact.words;
+        book_settle(book, &pulls->question, absent ? FACT_ABSENT : FACT_FAILED,
+                    words ? words
+                          : arena_printf(book_arena(book), "Gitea's list of %s was not whole", list->what));
+        return;
+    }
+    struct gitea_open_pull *items = arena_zero(book_arena(book), list->n_rows, sizeof *items);
+    pulls->fact.items = items;
+    for (size_t i = 0; i < list->n_pages; i++) {
+        const struct gitea_pull_row *rows = list->pages[i].rows;
+        for (size_t k = 0; k < list->pages[i].n; k++)
+            if (rows[k].state == GITEA_PULL_OPEN)
+                items[pulls->fact.n++] = (struct gitea_open_pull){
+                    .number = rows[k].number, .head_sha = rows[k].head_sha, .branch = head_branch(&rows[k])};
+    }
+    book_settle(book, &pulls->question, FACT_KNOWN, NULL);
+}
+
+const struct gitea_open_pulls *gitea_open_pulls(struct book *book, struct gitea *gitea, const char *repo)
+{
+    AUTO_FREE char *key = mem_printf("gitea open pulls\n%s", repo);
+    bool is_new;
+    struct open_pulls *pulls = (struct open_pulls *)(void *)book_question(book, key, sizeof *pulls, &is_new);
+    if (is_new) {
+        pulls->question.fact = &pulls->fact.fact;
+        pulls->list = pulls_of(book, gitea, repo, "open");
+        if (pulls_segments(book_arena(book), repo)) {
+            open_start(book, pulls->list);
+            book_after(book, &pulls->list->question, open_gather, pulls);
+        } else {
+            const char *what = gitea_what(book_arena(book), "open pull requests of %s", repo);
+            book_settle(book, &pulls->question, FACT_FAILED,
+                        arena_printf(book_arena(book), "%s: a repo is \"owner/name\"", what));
+        }
+    }
+    book_wait(book, &pulls->question);
+    return &pulls->fact;
+}

@@ -1,0 +1,408 @@
+#include "clients/http/fetch_engine.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clients/base/err.h"
+#include "clients/base/limits.h"
+#include "clients/base/metric.h"
+#include "clients/base/text.h"
+
+#define REDIRECTS_MAX 3u
+#define SHORT_RETRY_AFTER_S 5 /* a 429 that asks for a longer pause is the caller's to weigh */
+#define FIRST_REPLY_SIZE ((size_t)4096)
+
+/* Below what servers and proxies close idle connections after (nginx: 75 s), so that none dies under a
+ * request. */
+#define IDLE_CONNECTION_S 50L
+#define DNS_CACHE_S 60L
+
+static const char too_many_headers[] = "an answer with too many headers";
+static const char odd_coding[] = "an answer in a coding that was not asked for";
+static const char too_long[] = ""; /* outcome_too_large says how long */
+
+void exchange_drop_reply(struct fetch_job *job)
+{
+    free(job->reply);
+    job->reply = NULL;
+    job->reply_len = job->reply_size = 0;
+}
+
+bool exchange_outgrew(const struct fetch_job *job)
+{
+    curl_off_t announced = -1;
+    curl_easy_getinfo(job->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &announced);
+    return job->refused == too_long && job->reserved < job->answer_max &&
+           announced <= (curl_off_t)job->answer_max;
+}
+
+/* Room for `needed` bytes. It doubles, but to what is reserved at most, and the byte at the end. */
+static void reply_grow(struct fetch_job *job, size_t needed)
+{
+    size_t larger = job->reply_size ? 2 * job->reply_size : FIRST_REPLY_SIZE;
+    larger = larger < job->reserved + 1 ? larger : job->reserved + 1;
+    job->reply_size = larger > needed ? larger : needed;
+    job->reply = mem_grow(job->reply, job->reply_size, 1);
+}
+
+static size_t reply_receive(const char *bytes, size_t size, size_t count, void *arg)
+{
+    struct fetch_job *job = arg;
+    size_t len = size * count; /* curl promises size == 1 */
+    if (len > job->reserved - job->reply_len) {
+        job->refused = too_long;
+        return 0;
+    }
+    size_t needed = job->reply_len + len + 1;
+    if (needed > job->reply_size)
+        reply_grow(job, needed);
+    memcpy(job->reply + job->reply_len, bytes, len);
+    job->reply_len += len;
+    job->reply[job->reply_len] = '\0';
+    return len;
+}
+
+/* Whether curl may unpack the body for us. It knows codings that were not asked for (Debian's: br and zstd,
+ * whose windows take up to 128 MiB), and takes them from Transfer-Encoding too. */
+static bool coding_is_ours(const char *line, size_t len)
+{
+    static const char *const names[] = {"content-encoding:", "transfer-encoding:"};
+    static const char *const known[] = {"gzip", "x-gzip", "deflate", "identity", "chunked", ""};
+    char list[128];
+    size_t skip = 0;
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (len >= strlen(names[i]) && strncasecmp(line, names[i], strlen(names[i])) == 0)
+            skip = strlen(names[i]);
+    if (skip == 0)
+        return true;
+    if (len - skip >= sizeof list)
+        return false;
+    memcpy(list, line + skip, len - skip);
+    list[len - skip] = '\0';
+    char *rest = list;
+    for (char *name; (name = strsep(&rest, ", \t\r\n"));) {
+        size_t i = 0;
+        while (i < ARRAY_LEN(known) && strcasecmp(known[i], name) != 0)
+            i++;
+        if (i == ARRAY_LEN(known))
+            return false;
+    }
+    return true;
+}
+
+/* One line, that of the status and the empty one included, of interim answers and trailers too. A folded line
+ * would continue one that was let through. */
+static size_t header_receive(const char *line, size_t size, size_t count, void *arg)
+{
+    struct fetch_job *job = arg;
+    size_t len = size * count;
+    job->header_bytes += len;
+    if (job->header_bytes > LIMIT_ANSWER_HEADERS || ++job->header_lines > LIMIT_ANSWER_HEADER_LINES)
+        job->refused = too_many_headers;
+    else if (len > 0 && (*line == ' ' || *line == '\t' || !coding_is_ours(line, len)))
+        job->refused = odd_coding;
+    return job->refused ? 0 : len;
+}
+
+/* The one place that tells curl what it may do. CURLOPT_MAXFILESIZE does nothing for bodies of unknown length
+ * before curl 8.4, hence the cap in reply_receive. HTTP/2 of 7.88 has defects that 8.0 and 8.1 mended. */
+static unsigned policy_set(const struct fetch *fetch, CURL *easy)
+{
+    unsigned bad = 0;
+    bad |= curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    bad |= curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    bad |= curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+    bad |= curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    bad |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, fetch->ourselves ? 0L : 1L);
+    bad |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, fetch->ourselves ? 0L : 2L);
+    if (fetch->ourselves)
+        bad |= curl_easy_setopt(easy, CURLOPT_PROXY, "");
+    if (fetch->ca_file) /* instead of the system's file; the system's folder (CURLOPT_CAPATH) stays */
+        bad |= curl_easy_setopt(easy, CURLOPT_CAINFO, fetch->ca_file);
+    bad |= curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "gzip");
+    bad |= curl_easy_setopt(easy, CURLOPT_USERAGENT, "reconciled/" RECONCILED_VERSION);
+    bad |= curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, IDLE_CONNECTION_S);
+    bad |= curl_easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT, DNS_CACHE_S);
+    return bad;
+}
+
+static unsigned method_set(CURL *easy, const struct fetch_job *job)
+{
+    unsigned bad = 0;
+    if (job->body) {
+        bad |= curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)job->body_len);
+        bad |= curl_easy_setopt(easy, CURLOPT_POSTFIELDS, job->body);
+    }
+    if (strcmp(job->method, "HEAD") == 0)
+        bad |= curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
+    else if (!job->is_get || job->body)
+        bad |= curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, job->method);
+    if (!job->is_get) /* curl itself sends again what met a kept-alive connection that had died, POST too */
+        bad |= curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
+    return bad;
+}
+
+bool exchange_start(const struct fetch *fetch, CURL *easy, struct fetch_job *job, int64_t now_ms)
+{
+    int64_t left_ms = job->deadline_ms - now_ms;
+    job->limit_ms = left_ms < fetch->timeout_ms ? left_ms : fetch->timeout_ms;
+    int64_t connect_ms = (fetch->timeout_ms + 1) / 2;
+    job->connect_ms = connect_ms < job->limit_ms ? connect_ms : job->limit_ms;
+    job->easy = easy;
+    exchange_drop_reply(job);
+    job->header_bytes = 0;
+    job->header_lines = 0;
+    job->refused = NULL;
+
+    curl_easy_reset(easy); /* keeps connections, names and sessions */
+    unsigned bad = policy_set(fetch, easy) | method_set(easy, job);
+    bad |= curl_easy_setopt(easy, CURLOPT_URL, job->url);
+    bad |= curl_easy_setopt(easy, CURLOPT_HTTPHEADER, job->headers);
+    bad |= curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)job->limit_ms);
+    bad |= curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)job->connect_ms);
+    bad |= curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, reply_receive);
+    bad |= curl_easy_setopt(easy, CURLOPT_WRITEDATA, job);
+    bad |= curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, header_receive);
+    bad |= curl_easy_setopt(easy, CURLOPT_HEADERDATA, job);
+    bad |= curl_easy_setopt(easy, CURLOPT_PRIVATE, job);
+    return bad == 0;
+}
+
+char *exchange_redirect(const struct fetch_job *job)
+{
+    long status = 0;
+    const char *url = NULL;
+    curl_easy_getinfo(job->easy, CURLINFO_RESPONSE_CODE, &status);
+    curl_easy_getinfo(job->easy, CURLINFO_REDIRECT_URL, &url);
+    if (!job->is_get || status < 300 || status > 399 || !url || job->redirects >= REDIRECTS_MAX)
+        return NULL;
+    AUTO_FREE char *origin = fetch_origin(url);
+    if (!origin || strcmp(origin, job->origin) != 0 || fetch_url_has_user(url))
+        return NULL;
+    return mem_dup(url);
+}
+
+/* ---- what an exchange came to ------------------------------------------------------------------------ */
+
+static void words_set(struct fetch_answer *answer, const char *words)
+{
+    snprintf(answer->words, sizeof answer->words, "%s", words);
+}
+
+static void outcome_timed_out(const struct fetch_job *job, struct fetch_outcome *outcome)
+{
+    curl_off_t connected_us = 0; /* its own time to connect is 0 on a connection that was kept */
+    curl_easy_getinfo(job->easy, CURLINFO_PRETRANSFER_TIME_T, &connected_us);
+    outcome->result = FETCH_TIMED_OUT;
+    outcome->silent = true;
+    snprintf(outcome->answer.words, sizeof outcome->answer.words, "timed out after %.3g s%s",
+             (double)(connected_us ? job->limit_ms : job->connect_ms) / 1000,
+             connected_us ? "" : " while connecting");
+}
+
+static void outcome_unreachable(const struct fetch_job *job, CURLcode code, struct fetch_outcome *outcome)
+{
+    outcome->result = FETCH_UNREACHABLE;
+    outcome->silent = true;
+    long os_errno = 0;
+    curl_easy_getinfo(job->easy, CURLINFO_OS_ERRNO, &os_errno);
+    if (code == CURLE_COULDNT_RESOLVE_HOST || code == CURLE_COULDNT_RESOLVE_PROXY) {
+        words_set(&outcome->answer, "no such host name");
+    } else if (code == CURLE_PEER_FAILED_VERIFICATION) {
+        words_set(&outcome->answer, "its TLS certificate is not trusted");
+    } else if (code == CURLE_COULDNT_CONNECT && os_errno) {
+        char buffer[80];
+        words_set(&outcome->answer, strerror_r((int)os_errno, buffer, sizeof buffer));
+        outcome->answer.words[0] = (char)tolower((unsigned char)outcome->answer.words[0]);
+    } else {
+        snprintf(outcome->answer.words, sizeof outcome->answer.words, "no connection: %s",
+                 curl_easy_strerror(code));
+    }
+}
+
+/* curl reports a tunnel that a proxy would not make as a connection that broke. */
+static bool outcome_refused_by_proxy(const struct fetch_job *job, struct fetch_outcome *outcome)
+{
+    long status = 0;
+    curl_easy_getinfo(job->easy, CURLINFO_HTTP_CONNECTCODE, &status);
+    if (status < 300)
+        return false;
+    outcome->result = FETCH_UNREACHABLE;
+    outcome->silent = true;
+    snprintf(outcome->answer.words, sizeof outcome->answer.words, "no connection: the proxy answered %ld",
+             status);
+    return true;
+}
+
+static void outcome_cut(struct fetch_outcome *outcome, bool may_repeat, const char *words)
+{
+    outcome->result = FETCH_CUT;
+    outcome->may_repeat = may_repeat;
+    words_set(&outcome->answer, words);
+}
+
+static void outcome_too_large(const struct fetch_job *job, struct fetch_outcome *outcome)
+{
+    outcome->result = FETCH_TOO_LARGE;
+    if (job->refused == too_long)
+        snprintf(outcome->answer.words, sizeof outcome->answer.words, "an answer of more than %zu KiB",
+                 job->answer_max / 1024);
+    else
+        words_set(&outcome->answer, job->refused ? job->refused : too_many_headers);
+}
+
+/* curl has a limit of its own for one line, of which older versions say that memory ran out. */
+static bool is_long_line(CURLcode code)
+{
+#if LIBCURL_VERSION_NUM >= 0x080600
+    if (code == CURLE_TOO_LARGE)
+        return true;
+#endif
+    return code == CURLE_OUT_OF_MEMORY;
+}
+
+static void outcome_failed(const struct fetch_job *job, CURLcode code, struct fetch_outcome *outcome)
+{
+    if (job->refused || is_long_line(code)) { /* by us: curl calls it a write error */
+        outcome_too_large(job, outcome);
+        return;
+    }
+    if (outcome_refused_by_proxy(job, outcome))
+        return;
+    switch (code) {
+    case CURLE_OPERATION_TIMEDOUT:
+        outcome_timed_out(job, outcome);
+        break;
+    case CURLE_RECV_ERROR:
+    case CURLE_SEND_ERROR:
+    case CURLE_GOT_NOTHING:
+        outcome_cut(outcome, true, "the connection was lost before an answer");
+        break;
+    case CURLE_PARTIAL_FILE:
+        outcome_cut(outcome, true, "the connection was lost in the middle of the answer");
+        break;
+    case CURLE_BAD_CONTENT_ENCODING:
+    case CURLE_WRITE_ERROR: /* of its own: we refused nothing */
+        outcome_cut(outcome, false, "the compression of the answer is broken");
+        break;
+    case CURLE_UNSUPPORTED_PROTOCOL: /* curl's word for HTTP/0.9, that is, for anything */
+    case CURLE_WEIRD_SERVER_REPLY:
+        outcome_cut(outcome, false, "the answer is not HTTP");
+        break;
+    default:
+        outcome_unreachable(job, code, outcome);
+        break;
+    }
+}
+
+static int64_t header_number(CURL *easy, const char *name)
+{
+    struct curl_header *header;
+    int64_t value;
+    if (curl_easy_header(easy, name, 0, CURLH_HEADER, -1, &header) != CURLHE_OK ||
+        !parse_i64(header->value, 0, INT64_MAX, &value))
+        return -1;
+    return value;
+}
+
+static int64_t retry_after(CURL *easy)
+{
+    struct curl_header *header;
+    if (curl_easy_header(easy, "Retry-After", 0, CURLH_HEADER, -1, &header) != CURLHE_OK)
+        return -1;
+    curl_off_t seconds =
+        0; /* a date is turned into seconds; one that has passed is negative before curl 8.12 */
+    curl_easy_getinfo(easy, CURLINFO_RETRY_AFTER, &seconds);
+    return seconds < 0 ? 0 : seconds > LIMIT_RETRY_AFTER_S ? LIMIT_RETRY_AFTER_S : seconds;
+}
+
+static void content_type_read(CURL *easy, struct fetch_answer *answer)
+{
+    const char *type = NULL;
+    curl_easy_getinfo(easy, CURLINFO_CONTENT_TYPE, &type);
+    size_t len = type ? strcspn(type, "; \t") : 0;
+    if (len >= sizeof answer->content_type)
+        len = sizeof answer->content_type - 1;
+    for (size_t i = 0; i < len; i++)
+        answer->content_type[i] =
+            isprint((unsigned char)type[i]) ? (char)tolower((unsigned char)type[i]) : '?';
+}
+
+static void outcome_answered(struct fetch_job *job, struct fetch_outcome *outcome)
+{
+    struct fetch_answer *answer = &outcome->answer;
+    long status = 0;
+    curl_easy_getinfo(job->easy, CURLINFO_RESPONSE_CODE, &status);
+    outcome->result = FETCH_ANSWERED;
+    answer->status = (int)status;
+    content_type_read(job->easy, answer);
+    answer->total_count = header_number(job->easy, "X-Total-Count");
+    answer->ratelimit_remaining = header_number(job->easy, "X-RateLimit-Remaining");
+    answer->retry_after_s = retry_after(job->easy);
+    if (job->reply_len > 0) {
+        answer->body = job->reply;
+        answer->body_len = job->reply_len;
+        job->reply = NULL;
+        job->reply_size = 0;
+    }
+    bool short_pause = answer->retry_after_s >= 0 && answer->retry_after_s <= SHORT_RETRY_AFTER_S;
+    if (status == 429)
+        outcome->may_repeat = short_pause;
+    else if (status == 502 || status == 503 || status == 504)
+        outcome->may_repeat = short_pause || answer->retry_after_s < 0;
+}
+
+void exchange_end(struct fetch_job *job, CURLcode code, struct fetch_outcome *ret)
+{
+    *ret = (struct fetch_outcome){
+        .answer = {.total_count = -1, .retry_after_s = -1, .ratelimit_remaining = -1},
+    };
+    curl_off_t total_us = 0;
+    curl_easy_getinfo(job->easy, CURLINFO_TOTAL_TIME_T, &total_us);
+    ret->answer.duration_ms = total_us / 1000;
+    if (code == CURLE_OK)
+        outcome_answered(job, ret);
+    else
+        outcome_failed(job, code, ret);
+    ret->answer.result = ret->result;
+}
+
+/* ---- counting ---------------------------------------------------------------------------------------- */
+
+static const char *class_of(enum fetch_result result, long status)
+{
+    static const char *const answered[] = {[2] = "2xx", [3] = "3xx", [4] = "4xx"};
+    switch (result) {
+    case FETCH_ANSWERED:
+        if (status == 429)
+            return "429";
+        return status >= 200 && status <= 499 ? answered[status / 100] : "5xx";
+    case FETCH_TIMED_OUT:
+        return "timeout";
+    case FETCH_UNREACHABLE:
+        return "unreachable";
+    case FETCH_CUT:
+        return "cut";
+    case FETCH_TOO_LARGE:
+        return "too_large";
+    case FETCH_NOT_ASKED: /* is never an exchange */
+    case FETCH_ABORTED:
+        break;
+    }
+    return "aborted";
+}
+
+void exchange_count(const struct fetch_job *job, enum fetch_result result)
+{
+    const char *upstream = fetch_upstream_name(job->upstream);
+    long status = 0;
+    curl_off_t total_us = 0;
+    curl_easy_getinfo(job->easy, CURLINFO_RESPONSE_CODE, &status);
+    curl_easy_getinfo(job->easy, CURLINFO_TOTAL_TIME_T, &total_us);
+    metric_count(METRIC_UPSTREAM_REQUESTS, upstream, class_of(result, status));
+    if (result != FETCH_ABORTED) /* how long we let it go on says nothing of the upstream */
+        metric_observe(METRIC_UPSTREAM_REQUEST_DURATION, upstream, total_us);
+}

@@ -1,0 +1,605 @@
+/* What waits for its turn: who flies next, who is not asked at all.
+ *
+ * A part may have `window` exchanges in flight: a few at first, one more with each success, a few again when
+ * there was no answer; so a part that hangs holds a few slots, however much is to be asked about it, and one
+ * that answers soon has them all. While other parts wait it has half of the slots at most. Some slots are
+ * kept for calls that a person waits for, which no window holds up; a part that worked just now may use them
+ * too. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clients/base/err.h"
+#include "clients/base/limits.h"
+#include "clients/base/metric.h"
+#include "clients/base/text.h"
+#include "clients/http/fetch_engine.h"
+
+#define HOSTS_KEPT 64u  /* beyond it, hosts with nothing to do are forgotten */
+#define QUEUES_KEPT 64u /* of a host that is down; beyond it, passes with nothing to do are forgotten */
+#define WINDOW_FIRST UPSTREAM_FAILURES_IN_A_ROW /* enough to find out in one time-out */
+#define JUST_NOW_MS 1000
+#define KEPT_DIVISOR 8u /* one slot in so many is kept */
+
+static unsigned min_u(unsigned a, unsigned b)
+{
+    return a < b ? a : b;
+}
+
+static unsigned max_u(unsigned a, unsigned b)
+{
+    return a > b ? a : b;
+}
+
+static bool same_name(const char *a, const char *b)
+{
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+/* ---- hosts, parts, queues, lanes --------------------------------------------------------------------- */
+
+static bool worked_just_now(const struct fetch_part *part, int64_t now_ms)
+{
+    return part->seen.worked_ms >= now_ms - JUST_NOW_MS;
+}
+
+static void part_drop(struct fetch_host *host, struct fetch_part *part)
+{
+    TAILQ_REMOVE(&host->parts, part, link);
+    free(part->name);
+    free(part);
+}
+
+static struct fetch_part *part_of(const struct fetch *fetch, struct fetch_host *host, const char *name,
+                                  int64_t now_ms)
+{
+    struct fetch_part *part, *next, *found = NULL;
+    for (part = TAILQ_FIRST(&host->parts); part && !found; part = next) {
+        next = TAILQ_NEXT(part, link);
+        if (same_name(part->name, name))
+            found = part;
+        else if (!part->waiting && !part->flying && !part->lanes && !worked_just_now(part, now_ms))
+            part_drop(host, part);
+    }
+    if (!found) {
+        found = mem_zero(1, sizeof *found);
+        found->name = mem_dup(name);
+        found->window = min_u(WINDOW_FIRST, fetch->per_host);
+        upstream_health_part(host->health, name, &found->seen);
+        TAILQ_INSERT_HEAD(&host->parts, found, link);
+    }
+    return found;
+}
+
+static void lane_drop(struct fetch_queue *queue, struct fetch_lane *lane)
+{
+    TAILQ_REMOVE(&queue->lanes, lane, link);
+    lane->part->lanes--;
+    free(lane);
+}
+
+static void queue_drop(struct fetch_host *host, struct fetch_queue *queue)
+{
+    struct fetch_lane *lane, *next;
+    for (lane = TAILQ_FIRST(&queue->lanes); lane; lane = next) {
+        next = TAILQ_NEXT(lane, link);
+        lane_drop(queue, lane);
+    }
+    TAILQ_REMOVE(&host->queues, queue, link);
+    host->n_queues--;
+    free(queue);
+}
+
+static bool has_jobs(const struct fetch_queue *queue)
+{
+    const struct fetch_lane *lane;
+    TAILQ_FOREACH(lane, &queue->lanes, link)
+    if (!TAILQ_EMPTY(&lane->jobs))
+        return true;
+    return false;
+}
+
+static void queue_tidy(struct fetch_host *host, struct fetch_queue *queue)
+{
+    if (TAILQ_EMPTY(&queue->lanes) && queue->probes == 0 && queue->probing == 0)
+        queue_drop(host, queue);
+}
+
+/* After a job has left the lane. */
+static void lane_tidy(struct fetch_host *host, struct fetch_queue *queue, struct fetch_lane *lane)
+{
+    if (!TAILQ_EMPTY(&lane->jobs))
+        return;
+    if (!lane->probed)
+        lane_drop(queue, lane);
+    queue_tidy(host, queue);
+}
+
+static struct fetch_queue *queue_of(struct fetch_host *host, uint64_t pass)
+{
+    struct fetch_queue *queue, *next;
+    TAILQ_FOREACH(queue, &host->queues, link)
+    if (queue->pass == pass)
+        return queue;
+    for (queue = TAILQ_FIRST(&host->queues); queue && host->n_queues >= QUEUES_KEPT; queue = next) {
+        next = TAILQ_NEXT(queue, link);
+        if (queue->probing == 0 && !has_jobs(queue))
+            queue_drop(host, queue);
+    }
+    queue = mem_zero(1, sizeof *queue);
+    queue->pass = pass;
+    TAILQ_INIT(&queue->lanes);
+    TAILQ_INSERT_TAIL(&host->queues, queue, link);
+    host->n_queues++;
+    return queue;
+}
+
+static struct fetch_lane *lane_of(struct fetch_queue *queue, struct fetch_part *part, bool large)
+{
+    struct fetch_lane *lane;
+    bool probed = false;
+    TAILQ_FOREACH(lane, &queue->lanes, link)
+    {
+        if (lane->part == part && lane->large == large)
+            return lane;
+        probed |= lane->part == part && lane->probed;
+    }
+    lane = mem_zero(1, sizeof *lane);
+    lane->part = part;
+    lane->large = large;
+    lane->probed = probed;
+    part->lanes++;
+    TAILQ_INIT(&lane->jobs);
+    TAILQ_INSERT_TAIL(&queue->lanes, lane, link);
+    return lane;
+}
+
+static void host_drop(struct fetch *fetch, struct fetch_host *host)
+{
+    struct fetch_queue *queue, *next_queue;
+    struct fetch_part *part, *next_part;
+    for (queue = TAILQ_FIRST(&host->queues); queue; queue = next_queue) {
+        next_queue = TAILQ_NEXT(queue, link);
+        queue_drop(host, queue);
+    }
+    for (part = TAILQ_FIRST(&host->parts); part; part = next_part) {
+        next_part = TAILQ_NEXT(part, link);
+        part_drop(host, part);
+    }
+    LIST_REMOVE(host, link);
+    fetch->n_hosts--;
+    upstream_health_free(host->health);
+    free(host->origin);
+    free(host);
+}
+
+static void hosts_forget(struct fetch *fetch, bool all)
+{
+    struct fetch_host *next;
+    for (struct fetch_host *host = LIST_FIRST(&fetch->hosts); host; host = next) {
+        next = LIST_NEXT(host, link);
+        if (all || (host->flying == 0 && host->waiting == 0))
+            host_drop(fetch, host);
+    }
+}
+
+void turns_free(struct fetch *fetch)
+{
+    hosts_forget(fetch, true);
+}
+
+static struct fetch_host *host_of(struct fetch *fetch, const struct fetch_job *job)
+{
+    struct fetch_host *host;
+    LIST_FOREACH(host, &fetch->hosts, link)
+    if (strcmp(host->origin, job->origin) == 0 &&
+        (job->health ? host->health == job->health : host->own_health))
+        return host;
+    if (fetch->n_hosts >= HOSTS_KEPT)
+        hosts_forget(fetch, false);
+    host = mem_zero(1, sizeof *host);
+    host->origin = mem_dup(job->origin);
+    host->own_health = !job->health;
+    host->health = job->health ? upstream_health_ref(job->health) : upstream_health_new();
+    TAILQ_INIT(&host->parts);
+    TAILQ_INIT(&host->queues);
+    LIST_INSERT_HEAD(&fetch->hosts, host, link);
+    fetch->n_hosts++;
+    return host;
+}
+
+/* Takes a waiting job out. The caller tidies the lane. */
+static void job_leave(struct fetch_job *job, struct fetch_lane *lane)
+{
+    TAILQ_REMOVE(&lane->jobs, job, link);
+    lane->part->waiting--;
+    job->host->waiting--;
+}
+
+/* ---- who is not asked -------------------------------------------------------------------------------- */
+
+/* A forced call is not held up by a back-off from before it was sent. Nor is a call that a person waits for,
+ * while the part gives answers, though bad ones: other things in the same part may be well. */
+static bool ignores_backoff(const struct fetch_job *job, const struct fetch_part *part)
+{
+    if (job->again || (job->forced && part->seen.failed_ms <= job->sent_ms))
+        return true;
+    return (job->forced || job->waited_for) && part->seen.silent < UPSTREAM_FAILURES_IN_A_ROW;
+}
+
+static bool is_backing_off(const struct fetch_part *part, int64_t now_ms)
+{
+    return now_ms < part->seen.retry_ms && !part->trying;
+}
+
+static void job_fail_backing_off(struct fetch_job *job, const struct fetch_part *part, int64_t now_ms)
+{
+    char words[160];
+    long long wait_s = (part->seen.retry_ms - now_ms + 999) / 1000;
+    snprintf(words, sizeof words, "not asked: the last %u calls%s%.50s failed (%.50s); next try in %lld s",
+             part->seen.failures, part->name ? " about " : "", part->name ? part->name : "", part->seen.error,
+             wait_s > 0 ? wait_s : 1);
+    job_fail(job, FETCH_NOT_ASKED, words);
+}
+
+/* What waits for a part that backs off fails at once, and waits for no slot. */
+static void part_fail(struct fetch_host *host, struct fetch_part *part, int64_t now_ms)
+{
+    struct fetch_queue *queue, *next_queue;
+    struct fetch_lane *lane, *next_lane;
+    struct fetch_job *job, *next;
+    for (queue = TAILQ_FIRST(&host->queues); queue && part->waiting; queue = next_queue) {
+        next_queue = TAILQ_NEXT(queue, link);
+        for (lane = TAILQ_FIRST(&queue->lanes); lane; lane = next_lane) {
+            next_lane = TAILQ_NEXT(lane, link);
+            for (job = lane->part == part ? TAILQ_FIRST(&lane->jobs) : NULL; job; job = next) {
+                next = TAILQ_NEXT(job, link);
+                if (ignores_backoff(job, part))
+                    continue;
+                job_leave(job, lane);
+                job_fail_backing_off(job, part, now_ms);
+            }
+            lane_tidy(host, queue, lane);
+        }
+    }
+}
+
+static void queue_fail_down(struct fetch_host *host, struct fetch_queue *queue, int64_t now_ms)
+{
+    struct upstream_view view;
+    char words[160];
+    upstream_health_view(host->health, now_ms, &view);
+    snprintf(words, sizeof words, "not asked: the host is down (%.100s)", view.error);
+    struct fetch_lane *lane, *next_lane;
+    struct fetch_job *job;
+    for (lane = TAILQ_FIRST(&queue->lanes); lane; lane = next_lane) {
+        next_lane = TAILQ_NEXT(lane, link);
+        while ((job = TAILQ_FIRST(&lane->jobs))) {
+            job_leave(job, lane);
+            job_fail(job, FETCH_NOT_ASKED, words);
+        }
+        if (!lane->probed)
+            lane_drop(queue, lane);
+    }
+}
+
+void turns_put(struct fetch *fetch, struct fetch_job *job, int64_t now_ms)
+{
+    struct fetch_host *host = job->host = host_of(fetch, job);
+    struct fetch_part *part = job->part = part_of(fetch, host, job->part_name, now_ms);
+    upstream_health_want(host->health, job->part_name, now_ms);
+    if (is_backing_off(part, now_ms) && !ignores_backoff(job, part) &&
+        !upstream_health_is_down(host->health)) {
+        job_fail_backing_off(job, part, now_ms);
+        return;
+    }
+    job->queue = queue_of(host, job->pass);
+    struct fetch_lane *lane = lane_of(job->queue, part, job->large);
+    TAILQ_INSERT_TAIL(&lane->jobs, job, link);
+    part->waiting++;
+    host->waiting++;
+    if (job->deadline_ms < fetch->queue_deadline_ms)
+        fetch->queue_deadline_ms = job->deadline_ms;
+}
+
+/* ---- whose turn it is -------------------------------------------------------------------------------- */
+
+static bool has_room(const struct fetch *fetch, const struct fetch_host *host, const struct fetch_job *job)
+{
+    return (job->large ? host->flying_large < LIMIT_FETCH_LARGE
+                       : host->reserved + job->reserved <= LIMIT_FETCH_HOST_BYTES) &&
+           fetch->reserved + atomic_load(&fetch->held) + job->reserved <= LIMIT_FETCH_BYTES;
+}
+
+/* While it gives no answers, no more than it takes to find out that it gives none. */
+static unsigned part_limit(const struct fetch_part *part)
+{
+    unsigned silent = part->seen.silent;
+    if (silent == 0)
+        return part->window;
+    return silent < UPSTREAM_FAILURES_IN_A_ROW ? UPSTREAM_FAILURES_IN_A_ROW - silent : 1;
+}
+
+static bool has_slot(const struct fetch *fetch, const struct fetch_host *host, const struct fetch_job *job,
+                     int64_t now_ms)
+{
+    const struct fetch_part *part = job->part;
+    if (!has_room(fetch, host, job))
+        return false;
+    unsigned limit = job->waited_for ? fetch->per_host : part_limit(part);
+    if (host->waiting > part->waiting)
+        limit = min_u(limit, max_u(1, fetch->per_host / 2));
+    if (part->flying >= limit)
+        return false;
+    unsigned kept = fetch->per_host > 1 ? max_u(1, fetch->per_host / KEPT_DIVISOR) : 0;
+    return job->waited_for || host->working < fetch->per_host - kept || worked_just_now(part, now_ms);
+}
+
+/* The first job of the lane has its turn; the others go first now. */
+static struct fetch_job *turn_give(struct fetch *fetch, struct fetch_host *host, struct fetch_queue *queue,
+                                   struct fetch_lane *lane)
+{
+    struct fetch_job *job = TAILQ_FIRST(&lane->jobs);
+    job_leave(job, lane);
+    job->part->flying++;
+    host->flying++;
+    host->working += !job->waited_for;
+    host->flying_large += job->large;
+    host->reserved += job->large ? 0 : job->reserved;
+    fetch->reserved += job->reserved;
+    TAILQ_REMOVE(&queue->lanes, lane, link);
+    TAILQ_INSERT_TAIL(&queue->lanes, lane, link);
+    TAILQ_REMOVE(&host->queues, queue, link);
+    TAILQ_INSERT_TAIL(&host->queues, queue, link);
+    lane_tidy(host, queue, lane);
+    return job;
+}
+
+/* A pass keeps its last probe for a part that works, as long as there is one of which nothing is under way:
+ * the next step of its tasks may be about to come. Else parts that always fail could use up all probes in
+ * that moment, and the pass would not ask the part that works again. */
+static bool works(const struct fetch_host *host, const struct fetch_part *part, int64_t now_ms)
+{
+    struct upstream_part now; /* what a caller has recorded itself is not seen yet */
+    upstream_health_part(host->health, part->name, &now);
+    return now.failures == 0 && now.worked_ms != UPSTREAM_NEVER &&
+           now_ms - now.worked_ms < UPSTREAM_WINDOW_MS;
+}
+
+static bool is_probed(const struct fetch_queue *queue, const struct fetch_part *part)
+{
+    const struct fetch_lane *lane;
+    TAILQ_FOREACH(lane, &queue->lanes, link)
+    if (lane->part == part && lane->probed)
+        return true;
+    return false;
+}
+
+static bool is_last_probe_kept(const struct fetch_host *host, const struct fetch_queue *queue,
+                               const struct fetch_part *wanted, int64_t now_ms)
+{
+    const struct fetch_part *part;
+    if (queue->probes + 1 < UPSTREAM_PROBES || works(host, wanted, now_ms))
+        return false;
+    TAILQ_FOREACH(part, &host->parts, link)
+    if (part->flying == 0 && !is_probed(queue, part) && works(host, part, now_ms))
+        return true;
+    return false;
+}
+
+/* Of the parts that this pass has not asked since the host is down, the one that worked last. *ret_left:
+ * there is one, with a slot or without. */
+static struct fetch_lane *lane_to_probe(const struct fetch *fetch, const struct fetch_host *host,
+                                        const struct fetch_queue *queue, int64_t now_ms, bool *ret_left)
+{
+    struct fetch_lane *lane, *best = NULL;
+    *ret_left = false;
+    TAILQ_FOREACH(lane, &queue->lanes, link)
+    {
+        if (queue->probes >= UPSTREAM_PROBES || lane->probed || TAILQ_EMPTY(&lane->jobs) ||
+            is_last_probe_kept(host, queue, lane->part, now_ms))
+            continue;
+        *ret_left = true;
+        if (has_slot(fetch, host, TAILQ_FIRST(&lane->jobs), now_ms) &&
+            (!best || lane->part->seen.worked_ms > best->part->seen.worked_ms))
+            best = lane;
+    }
+    return best;
+}
+
+static void probed_set(struct fetch_queue *queue, const struct fetch_part *part, bool probed)
+{
+    struct fetch_lane *lane;
+    TAILQ_FOREACH(lane, &queue->lanes, link)
+    if (lane->part == part)
+        lane->probed = probed;
+}
+
+/* A call to a part that works, sent before the host went down, is still under way. */
+static bool is_hopeful(const struct fetch_host *host, int64_t now_ms)
+{
+    const struct fetch_part *part;
+    TAILQ_FOREACH(part, &host->parts, link)
+    if (part->flying > 0 && works(host, part, now_ms))
+        return true;
+    return false;
+}
+
+/* While the host is down: the next probe of any pass. A pass whose probes have all failed asks no more. */
+static struct fetch_job *probe_next(struct fetch *fetch, struct fetch_host *host, int64_t now_ms)
+{
+    struct fetch_queue *queue, *next;
+    host->was_down = true;
+    for (queue = TAILQ_FIRST(&host->queues); queue; queue = next) {
+        next = TAILQ_NEXT(queue, link);
+        bool left;
+        struct fetch_lane *lane = lane_to_probe(fetch, host, queue, now_ms, &left);
+        if (lane) {
+            probed_set(queue, lane->part, true);
+            queue->probes++;
+            queue->probing++;
+            struct fetch_job *job = turn_give(fetch, host, queue, lane);
+            job->probe = true;
+            return job;
+        }
+        if (!left && queue->probing == 0 && has_jobs(queue) && !is_hopeful(host, now_ms))
+            queue_fail_down(host, queue, now_ms);
+    }
+    return NULL;
+}
+
+static void host_recovers(struct fetch_host *host)
+{
+    struct fetch_queue *queue, *next;
+    struct fetch_lane *lane, *next_lane;
+    host->was_down = false;
+    for (queue = TAILQ_FIRST(&host->queues); queue; queue = next) {
+        next = TAILQ_NEXT(queue, link);
+        for (lane = TAILQ_FIRST(&queue->lanes); lane; lane = next_lane) {
+            next_lane = TAILQ_NEXT(lane, link);
+            lane->probed = false;
+            if (TAILQ_EMPTY(&lane->jobs))
+                lane_drop(queue, lane);
+        }
+        queue->probes = 0;
+        queue_tidy(host, queue);
+    }
+}
+
+/* NULL: no more now. *ret_again: something failed, look again. */
+static struct fetch_job *host_next(struct fetch *fetch, struct fetch_host *host, int64_t now_ms,
+                                   bool *ret_again)
+{
+    struct fetch_queue *queue;
+    struct fetch_lane *lane;
+    *ret_again = false;
+    TAILQ_FOREACH(queue, &host->queues, link)
+    TAILQ_FOREACH(lane, &queue->lanes, link)
+    {
+        struct fetch_job *job = TAILQ_FIRST(&lane->jobs);
+        struct fetch_part *part = lane->part;
+        if (!job || !has_slot(fetch, host, job, now_ms))
+            continue;
+        bool forced = ignores_backoff(job, part);
+        if (part->trying && !forced)
+            continue; /* its end decides for the others */
+        enum upstream_permit permit = upstream_health_permit(host->health, part->name, forced, now_ms);
+        if (permit == UPSTREAM_ASK) {
+            job->trial = part->seen.retry_ms != 0 && !forced;
+            part->trying |= job->trial;
+            return turn_give(fetch, host, queue, lane);
+        }
+        *ret_again = true;
+        upstream_health_part(host->health, part->name, &part->seen);
+        if (permit == UPSTREAM_BACKING_OFF)
+            part_fail(host, part, now_ms);
+        return NULL;
+    }
+    return NULL;
+}
+
+struct fetch_job *turns_next(struct fetch *fetch, struct fetch_host *host, int64_t now_ms)
+{
+    bool again = true;
+    struct fetch_job *job = NULL;
+    while (again && !job && host->waiting > 0 && host->flying < fetch->per_host) {
+        if (upstream_health_is_down(host->health))
+            return probe_next(fetch, host, now_ms);
+        if (host->was_down)
+            host_recovers(host);
+        job = host_next(fetch, host, now_ms, &again);
+    }
+    return job;
+}
+
+void turn_over(struct fetch *fetch, struct fetch_job *job, const enum upstream_result *result,
+               const char *error, int64_t now_ms)
+{
+    struct fetch_host *host = job->host;
+    struct fetch_part *part = job->part;
+    host->flying--;
+    host->working -= !job->waited_for;
+    host->flying_large -= job->large;
+    host->reserved -= job->large ? 0 : job->reserved;
+    fetch->reserved -= job->reserved;
+    part->flying--;
+    part->trying &= !job->trial;
+    if (job->probe) {
+        job->queue->probing--;
+        queue_tidy(host, job->queue);
+    }
+    job->probe = job->trial = false;
+    if (result) {
+        bool ok = upstream_health_record(host->health, part->name, *result, error, now_ms);
+        if (job->health)
+            metric_set(METRIC_UPSTREAM_UP, fetch_upstream_name(job->upstream), ok);
+        if (*result == UPSTREAM_WORKED)
+            part->window = min_u(fetch->per_host, part->window + 1);
+        else if (*result == UPSTREAM_SILENT)
+            part->window = min_u(fetch->per_host, WINDOW_FIRST);
+    }
+    upstream_health_part(host->health, part->name, &part->seen);
+    bool down = upstream_health_is_down(host->health);
+    if (host->was_down && !down) /* at once: it may be down again before anything else has its turn */
+        host_recovers(host);
+    if (is_backing_off(part, now_ms) && !down)
+        part_fail(host, part, now_ms);
+}
+
+void turn_enlarge(struct fetch *fetch, struct fetch_job *job, int64_t now_ms)
+{
+    if (job->probe) {
+        probed_set(job->queue, job->part, false);
+        job->queue->probes--;
+    }
+    job->again = true;
+    turn_over(fetch, job, NULL, NULL, now_ms);
+    job->large = true;
+    job->reserved = job->answer_max;
+    turns_put(fetch, job, now_ms);
+}
+
+bool turn_may_repeat(const struct fetch_job *job)
+{
+    return job->part->seen.silent == 0 && !upstream_health_is_down(job->host->health);
+}
+
+/* ---- what waits no more ------------------------------------------------------------------------------ */
+
+void turns_weed(struct fetch *fetch, fetch_job_test *test, enum fetch_result result, const char *words,
+                int64_t now_ms)
+{
+    struct fetch_host *host;
+    struct fetch_queue *queue, *next_queue;
+    struct fetch_lane *lane, *next_lane;
+    struct fetch_job *job, *next;
+    fetch->queue_deadline_ms = INT64_MAX;
+    LIST_FOREACH(host, &fetch->hosts, link)
+    for (queue = TAILQ_FIRST(&host->queues); queue; queue = next_queue) {
+        next_queue = TAILQ_NEXT(queue, link);
+        for (lane = TAILQ_FIRST(&queue->lanes); lane; lane = next_lane) {
+            next_lane = TAILQ_NEXT(lane, link);
+            for (job = TAILQ_FIRST(&lane->jobs); job; job = next) {
+                next = TAILQ_NEXT(job, link);
+                if (test(job, now_ms)) {
+                    job_leave(job, lane);
+                    job_fail(job, result, words);
+                } else if (job->deadline_ms < fetch->queue_deadline_ms) {
+                    fetch->queue_deadline_ms = job->deadline_ms;
+                }
+            }
+            lane_tidy(host, queue, lane);
+        }
+    }
+}
+
+void turns_empty(struct fetch *fetch, struct fetch_jobs *ret)
+{
+    struct fetch_host *host;
+    struct fetch_queue *queue;
+    struct fetch_lane *lane;
+    LIST_FOREACH(host, &fetch->hosts, link)
+    TAILQ_FOREACH(queue, &host->queues, link)
+    TAILQ_FOREACH(lane, &queue->lanes, link)
+    TAILQ_CONCAT(ret, &lane->jobs, link);
+}

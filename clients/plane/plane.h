@@ -1,0 +1,158 @@
+/* plane.h - what we ask of Plane (REST API v1), one call at a time and within its budget.
+ *
+ * Plane allows 60 calls a minute per key, for everybody who uses that key (A2 of the wire facts; a sliding
+ * log). The client keeps the same log of its own calls, believes the server where that knows of more
+ * (X-RateLimit-Remaining, 429 with Retry-After), and sends nothing that would be refused: such a call returns
+ * PLANE_WAITING at once. A call never waits for budget. LIMIT_PLANE_RESERVE calls of each minute are kept for
+ * passes that a person asked for (plane_call.forced). Calls of all threads go one after the other: what an
+ * answer tells of the budget is known before anything else is sent, and one refusal is never followed by
+ * another before its time. Only plane_probe sends up to LIMIT_PLANE_ABREAST side by side. Every call is one
+ * exchange; none is repeated.
+ *
+ * A call that fails says something of its issue or its project alone. Plane as a whole is down by the rule of
+ * upstream_health.h, whose parts are the projects; then one pass gets UPSTREAM_PROBES calls through, each to
+ * another project, until one succeeds. The rest is PLANE_SPARED.
+ *
+ * Answers are told apart in words; whatever cannot be understood is PLANE_FAILED, never a guess. Sources are
+ * in plane*.c. Thread-safe but for struct plane_call, which belongs to one thread.
+ */
+#ifndef RECONCILED_PLANE_H
+#define RECONCILED_PLANE_H
+
+#include <jansson.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "clients/base/err.h"
+#include "clients/base/text.h"
+#include "clients/http/upstream_health.h"
+
+struct fetch;
+struct plane;
+
+/* plane_new: `base_url` NULL or "" gives a Plane that is not configured, of which every call is PLANE_FAILED.
+ * `api_token` may be NULL (every call is then refused, in words). `workspace` is a slug, percent-encoded into
+ * paths as it is. ERR_INVALID: no http(s) URL, one with a user name in it, a missing workspace beside a URL,
+ * or a token that no header can carry. Free with plane_free. */
+ATTR_NODISCARD enum err plane_new(const char *base_url, const char *api_token, const char *workspace,
+                                  struct plane **ret, struct why *why);
+void plane_free(struct plane *plane);
+bool plane_configured(const struct plane *plane);
+
+/* plane_health: by project id, in lower case. A page or an object that was understood is a success; a 404 of
+ * a single thing too. A 429 and a call that was stopped say nothing. It lives as long as `plane`. */
+struct upstream_health *plane_health(const struct plane *plane);
+
+/* plane_budget: what the sliding log says now. `left` counts what a pass that nobody asked for may still
+ * send. `retry_after_s`: for how long the server said to wait, from now; 0: it did not. Thread-safe. */
+struct plane_budget {
+    int64_t limit, reserve, left;
+    int64_t retry_after_s;
+    int64_t next_s;           /* until `left` is above 0, as far as is known; 0: it is */
+    int64_t waiting_since_us; /* wall clock: since then calls of passes that nobody asked for have been turned
+                                 away; 0: the last one was sent */
+};
+void plane_budget(struct plane *plane, struct plane_budget *ret);
+
+/* One pass's calls. plane_call_begin / _end: `stopping` (may be NULL) may be set by another thread; a call
+ * under way then ends within 100 ms. deadline_ms is clock_mono_ms(). */
+struct plane_call {
+    struct plane *plane;
+    struct fetch *fetch;
+    struct fetch_inbox *inbox;
+    bool forced; /* may use the reserve */
+    int64_t deadline_ms;
+    const atomic_bool *stopping;
+    size_t sent;   /* exchanges so far */
+    bool refused;  /* the newest question was answered with 429 */
+    uint64_t pass; /* fetch_pass(); private */
+    bool probed;   /* plane_probe has asked; private */
+};
+void plane_call_begin(struct plane_call *call, struct plane *plane, struct fetch *fetch, bool forced,
+                      int64_t deadline_ms, const atomic_bool *stopping);
+void plane_call_end(struct plane_call *call);
+
+enum plane_result {
+    PLANE_OK,
+    PLANE_ABSENT,  /* Plane says there is no such issue */
+    PLANE_WAITING, /* not sent, or refused with 429: the budget is used up; a later pass may ask again */
+    PLANE_DOWN,    /* no answer, or 5xx, to this call */
+    PLANE_SPARED,  /* not sent: Plane is down, and this pass has tried what it may */
+    PLANE_FAILED,  /* answered with what helps nobody: 401, 403, 404 of a project, 400, nonsense */
+    PLANE_STOPPED, /* the process ends, or the deadline has passed: says nothing of Plane */
+};
+/* Every result but PLANE_OK fills `why`, which is never NULL, and leaves *ret alone: "Plane refused the API
+ * key (403: Given API token is not valid)". */
+
+/* plane_in_use: a pass is going to ask about the project, which counts by the rule of upstream_health.h. */
+void plane_in_use(struct plane *plane, const char *project_id);
+
+/* plane_probe: asks up to UPSTREAM_PROBES of these projects something cheap, side by side, those that worked
+ * last first. True: Plane was down and is up again. Nothing when it is not down, or when this pass has probed
+ * it before. */
+bool plane_probe(struct plane_call *call, const char *const *project_ids, size_t n);
+
+struct plane_state {
+    char id[UUID_TEXT_LEN + 1]; /* lower case */
+    char *name;
+};
+struct plane_states {
+    struct plane_state *items;
+    size_t n;
+};
+void plane_states_done(struct plane_states *states);
+/* plane_states: all states of a project, over all pages. An archived project has none: PLANE_OK with n == 0.
+ */
+ATTR_NODISCARD enum plane_result plane_states(struct plane_call *call, const char *project_id,
+                                              struct plane_states *ret, struct why *why);
+
+struct plane_issue {
+    char id[UUID_TEXT_LEN + 1];    /* lower case */
+    char state[UUID_TEXT_LEN + 1]; /* lower case; "" when it has none */
+    char *name;                    /* valid UTF-8; never NULL */
+    int64_t sequence;              /* the number in PREFIX-number */
+    int64_t updated_us;
+};
+struct plane_page {
+    struct plane_issue *items;
+    size_t n;
+    bool more;     /* next_page_results */
+    int64_t total; /* total_count at the time of this page; -1 when not told */
+};
+void plane_page_done(struct plane_page *page);
+/* plane_issues: one page (from 0, LIMIT_PLANE_PAGE rows each) of a project's issues, the most recently
+ * updated first. A row that makes no sense (no id, no number, no time, of another project) makes the page
+ * PLANE_FAILED. Asks `work-items/`, and `issues/` of a server that is too old for it (before v1.1.0), which
+ * it remembers. Rows may stand on two pages, or on none, when they move while pages are read. */
+ATTR_NODISCARD enum plane_result plane_issues(struct plane_call *call, const char *project_id, size_t page,
+                                              struct plane_page *ret, struct why *why);
+
+/* One issue as it is now; PLANE_ABSENT when it was deleted, archived or made a draft. */
+ATTR_NODISCARD enum plane_result plane_issue(struct plane_call *call, const char *project_id,
+                                             const char *issue_id, struct plane_issue *ret, struct why *why);
+void plane_issue_done(struct plane_issue *issue);
+
+/* plane_issue_document: the issue as Plane answers it, whole, with state, labels and assignees expanded, for
+ * whoever passes it on. Caller owns *ret. */
+ATTR_NODISCARD enum plane_result plane_issue_document(struct plane_call *call, const char *project_id,
+                                                      const char *issue_id, json_t **ret, struct why *why);
+
+/* The newest change of an issue's state: the identity of a verdict. `at_us` is the moment of the change (the
+ * row's `epoch`, whole seconds rounded down, else its created_at), and the newest is the one with the latest:
+ * rows are written by a queue, and not always in order. found is false when no activity tells of
+ * any (an issue created in that state, one that is gone, or a row not written yet). */
+struct plane_change {
+    bool found;
+    char id[UUID_TEXT_LEN + 1];        /* of the activity; lower case */
+    char new_state[UUID_TEXT_LEN + 1]; /* lower case; "" when the row does not say */
+    char old_state[UUID_TEXT_LEN + 1]; /* likewise */
+    char actor[UUID_TEXT_LEN + 1];     /* whoever did it; likewise */
+    int64_t at_us;
+};
+ATTR_NODISCARD enum plane_result plane_last_change(struct plane_call *call, const char *project_id,
+                                                   const char *issue_id, struct plane_change *ret,
+                                                   struct why *why);
+
+#endif

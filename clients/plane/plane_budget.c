@@ -1,0 +1,169 @@
+#include "clients/plane/plane_budget.h"
+
+#include <assert.h>
+#include <string.h>
+
+/* Clocks that do not run quite alike, and seconds that were rounded. */
+#define MARGIN_MS 1000
+#define WINDOW_MS (LIMIT_PLANE_WINDOW_MS + MARGIN_MS)
+
+/* A call under way ends no earlier than now. */
+static int64_t call_until_ms(const struct budget_call *call, int64_t now_ms)
+{
+    return (call->done_ms == INT64_MAX ? now_ms : call->done_ms) + WINDOW_MS;
+}
+
+/* Calls that Plane may still hold at a time to come, as known now. */
+static int64_t held_at(const struct budget *budget, int64_t now_ms, int64_t at_ms)
+{
+    int64_t held = at_ms < budget->others_until_ms ? budget->others : 0;
+    for (size_t i = 0; i < budget->n; i++)
+        held += at_ms < call_until_ms(&budget->calls[i], now_ms);
+    return held;
+}
+
+static int64_t allowed(bool forced)
+{
+    return forced ? LIMIT_PLANE_CALLS : LIMIT_PLANE_CALLS - LIMIT_PLANE_RESERVE;
+}
+
+int64_t budget_pause_ms(const struct budget *budget, int64_t now_ms)
+{
+    return now_ms < budget->pause_until_ms ? budget->pause_until_ms - now_ms : 0;
+}
+
+/* The next moment after `at_ms` at which something is forgotten. There is one while anything is held. */
+static int64_t next_forgotten_ms(const struct budget *budget, int64_t now_ms, int64_t at_ms)
+{
+    int64_t next_ms = INT64_MAX;
+    if (budget->others_until_ms > at_ms)
+        next_ms = budget->others_until_ms;
+    for (size_t i = 0; i < budget->n; i++) {
+        int64_t until_ms = call_until_ms(&budget->calls[i], now_ms);
+        if (until_ms > at_ms && until_ms < next_ms)
+            next_ms = until_ms;
+    }
+    return next_ms;
+}
+
+int64_t budget_wait_ms(const struct budget *budget, bool forced, int64_t now_ms)
+{
+    int64_t at_ms = now_ms + budget_pause_ms(budget, now_ms);
+    while (held_at(budget, now_ms, at_ms) >= allowed(forced))
+        at_ms = next_forgotten_ms(budget, now_ms, at_ms);
+    return at_ms - now_ms;
+}
+
+static void calls_forget(struct budget *budget, int64_t now_ms)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < budget->n; i++)
+        if (now_ms < call_until_ms(&budget->calls[i], now_ms))
+            budget->calls[kept++] = budget->calls[i];
+    budget->n = kept;
+}
+
+static size_t count_under_way(const struct budget *budget)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < budget->n; i++)
+        n += budget->calls[i].done_at == 0;
+    return n;
+}
+
+uint64_t budget_take(struct budget *budget, bool forced, int64_t now_ms)
+{
+    calls_forget(budget, now_ms);
+    assert(count_under_way(budget) < LIMIT_PLANE_ABREAST);
+    if (budget_wait_ms(budget, forced, now_ms) > 0)
+        return 0;
+    assert(budget->n < LIMIT_PLANE_CALLS);
+    budget->calls[budget->n++] =
+        (struct budget_call){.sent_at = ++budget->events, .sent_ms = now_ms, .done_ms = INT64_MAX};
+    return budget->events;
+}
+
+/* Nothing of a refused call stays in Plane's log. How many calls of others it holds is as good as unknown by
+ * the time that the pause is over: the next answer tells. A refusal of a call that was sent after another
+ * refusal says that our picture is wrong (others take what becomes free, or the window is another than we
+ * think), so the pause doubles. */
+static void settle_refused(struct budget *budget, uint64_t sent_at, int64_t retry_after_s, int64_t now_ms)
+{
+    int64_t pause_ms = retry_after_s >= 0 ? retry_after_s * 1000 + MARGIN_MS : WINDOW_MS;
+    if (sent_at > budget->refused_at)
+        budget->refusals++;
+    for (unsigned i = 1; i < budget->refusals && pause_ms < LIMIT_RETRY_AFTER_S * INT64_C(500); i++)
+        pause_ms *= 2;
+    budget->refused_at = budget->events;
+    budget->others = 0;
+    if (budget->pause_until_ms < now_ms + pause_ms)
+        budget->pause_until_ms = now_ms + pause_ms;
+}
+
+/* Plane took the call and holds LIMIT_PLANE_CALLS - remaining, this one with them. Of ours those are surely
+ * among them that it counted, that were sent within the window and answered before this one was sent; what is
+ * left is the others'. A limit that is set lower than usual looks like others' calls, and is kept as well. */
+static void settle_taken(struct budget *budget, const struct budget_call *taken, int64_t remaining,
+                         int64_t now_ms)
+{
+    int64_t ours = 0;
+    for (size_t i = 0; i < budget->n; i++) {
+        const struct budget_call *call = &budget->calls[i];
+        bool surely = call == taken || (call->counted && call->done_at < taken->sent_at);
+        ours += surely && now_ms - call->sent_ms < LIMIT_PLANE_WINDOW_MS - MARGIN_MS;
+    }
+    int64_t others = LIMIT_PLANE_CALLS - remaining - ours;
+    budget->others = others > 0 ? others : 0;
+    budget->others_until_ms = now_ms + WINDOW_MS;
+}
+
+static struct budget_call *call_named(struct budget *budget, uint64_t name)
+{
+    size_t at = 0;
+    while (at < budget->n && budget->calls[at].sent_at != name)
+        at++;
+    assert(at < budget->n && budget->calls[at].done_at == 0);
+    return &budget->calls[at];
+}
+
+static void call_drop(struct budget *budget, struct budget_call *call)
+{
+    size_t behind = budget->n - (size_t)(call - budget->calls) - 1;
+    memmove(call, call + 1, behind * sizeof *call);
+    budget->n--;
+}
+
+void budget_settle(struct budget *budget, uint64_t name, const struct fetch_answer *answer, int64_t now_ms)
+{
+    struct budget_call *call = call_named(budget, name);
+    if (answer->result == FETCH_UNREACHABLE || answer->result == FETCH_NOT_ASKED) {
+        call_drop(budget, call); /* it never got there */
+        return;
+    }
+    call->done_ms = now_ms;
+    call->done_at = ++budget->events;
+    if (answer->result != FETCH_ANSWERED)
+        return; /* Plane may have counted it */
+    if (answer->status == 429) {
+        call_drop(budget, call);
+        settle_refused(budget, name, answer->retry_after_s, now_ms);
+        return;
+    }
+    if (name > budget->refused_at)
+        budget->refusals = 0;
+    if (answer->ratelimit_remaining >= 0) {
+        call->counted = true;
+        settle_taken(budget, call, answer->ratelimit_remaining, now_ms);
+    }
+}
+
+void budget_show(const struct budget *budget, int64_t now_ms, struct plane_budget *ret)
+{
+    int64_t left = allowed(false) - held_at(budget, now_ms, now_ms);
+    int64_t pause_ms = budget_pause_ms(budget, now_ms);
+    ret->limit = LIMIT_PLANE_CALLS;
+    ret->reserve = LIMIT_PLANE_RESERVE;
+    ret->left = left > 0 && pause_ms == 0 ? left : 0;
+    ret->retry_after_s = (pause_ms + 999) / 1000;
+    ret->next_s = (budget_wait_ms(budget, false, now_ms) + 999) / 1000;
+}

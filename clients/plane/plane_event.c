@@ -1,0 +1,193 @@
+#include "clients/plane/plane_event.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clients/base/err.h"
+#include "clients/base/jsonx.h"
+#include "clients/base/text.h"
+
+/* ---- Python's way of writing JSON ---------------------------------------------------------------------- */
+
+/* The character at `at`, valid UTF-8; *ret_len bytes long. */
+static uint32_t char_at(const char *at, size_t *ret_len)
+{
+    unsigned char first = (unsigned char)*at;
+    size_t len = first < 0x80 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+    uint32_t code = len == 1 ? first : first & (0x7fu >> len);
+    for (size_t i = 1; i < len; i++)
+        code = code << 6 | ((unsigned char)at[i] & 0x3f);
+    *ret_len = len;
+    return code;
+}
+
+/* json.encoder.py_encode_basestring_ascii: all but printable ASCII is escaped, beyond the basic plane by
+ * surrogates. */
+static void put_text(FILE *out, const char *text)
+{
+    static const char plain[] = "\"\\\n\r\t\b\f", escaped[] = "\"\\nrtbf";
+    fputc('"', out);
+    for (size_t len; *text; text += len) {
+        uint32_t code = char_at(text, &len);
+        const char *special = code < 0x80 ? strchr(plain, (int)code) : NULL;
+        if (special)
+            fprintf(out, "\\%c", escaped[special - plain]);
+        else if (code >= 0x20 && code < 0x7f)
+            fputc((int)code, out);
+        else if (code < 0x10000)
+            fprintf(out, "\\u%04x", code);
+        else
+            fprintf(out, "\\u%04x\\u%04x", 0xd800 + ((code - 0x10000) >> 10),
+                    0xdc00 + ((code - 0x10000) & 0x3ff));
+    }
+    fputc('"', out);
+}
+
+/* float.__repr__: the shortest digits that read back as the same number; a fraction or an exponent always. */
+static void put_real(FILE *out, double real)
+{
+    char text[40];
+    int digits = 1;
+    do
+        snprintf(text, sizeof text, "%.*e", digits - 1, real);
+    while (strtod(text, NULL) != real && ++digits <= 17);
+    const char *mark = strchr(text, 'e');
+    int64_t exponent = 0;
+    bool known = mark && parse_i64(mark[1] == '+' ? mark + 2 : mark + 1, -400, 400, &exponent);
+    if (known && (exponent < -4 || exponent >= 16)) {
+        fprintf(out, "%.*se%+03d", (int)(mark - text), text, (int)exponent);
+    } else {
+        int behind = digits - 1 - (int)exponent;
+        fprintf(out, "%.*f", behind > 1 ? behind : 1, real);
+    }
+}
+
+static void put_value(FILE *out, const json_t *value);
+
+static void put_object(FILE *out, const json_t *object)
+{
+    const char *key, *between = "";
+    json_t *member;
+    fputc('{', out);
+    json_object_foreach((json_t *)(uintptr_t)object, key, member)
+    {
+        fputs(between, out);
+        put_text(out, key);
+        fputs(": ", out);
+        put_value(out, member);
+        between = ", ";
+    }
+    fputc('}', out);
+}
+
+static void put_array(FILE *out, const json_t *array)
+{
+    fputc('[', out);
+    for (size_t i = 0; i < json_array_size(array); i++) {
+        if (i > 0)
+            fputs(", ", out);
+        put_value(out, json_array_get(array, i));
+    }
+    fputc(']', out);
+}
+
+/* Depth is bounded by json_read. */
+static void put_value(FILE *out, const json_t *value)
+{
+    switch (json_typeof(value)) {
+    case JSON_OBJECT:
+        put_object(out, value);
+        break;
+    case JSON_ARRAY:
+        put_array(out, value);
+        break;
+    case JSON_STRING:
+        put_text(out, json_string_value(value));
+        break;
+    case JSON_INTEGER:
+        fprintf(out, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+        break;
+    case JSON_REAL:
+        put_real(out, json_real_value(value));
+        break;
+    case JSON_TRUE:
+        fputs("true", out);
+        break;
+    case JSON_FALSE:
+        fputs("false", out);
+        break;
+    case JSON_NULL:
+        fputs("null", out);
+        break;
+    }
+}
+
+char *event_plane_text(const json_t *value)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    if (!out)
+        abort(); /* out of memory, see err.h */
+    put_value(out, value);
+    if (fclose(out) != 0)
+        abort();
+    return text;
+}
+
+/* ---- the event ----------------------------------------------------------------------------------------- */
+
+/* REST prints times in the zone of the key's user, a webhook in UTC. */
+static json_t *issue_in_utc(const json_t *issue)
+{
+    static const char *const times[] = {"created_at", "updated_at", "completed_at", "deleted_at"};
+    json_t *data = json_copy((json_t *)(uintptr_t)issue);
+    int64_t us;
+    for (size_t i = 0; i < ARRAY_LEN(times); i++)
+        if (instant_parse(json_get_text(issue, times[i], ""), &us))
+            json_put(data, times[i], json_instant(us));
+    return data;
+}
+
+static json_t *text_or_null(const char *text)
+{
+    return text && *text ? json_text(text) : json_null();
+}
+
+/* UserLiteSerializer. */
+static json_t *actor_of(const char *id)
+{
+    json_t *actor = json_object();
+    json_put(actor, "id", text_or_null(id));
+    json_put(actor, "first_name", json_text(""));
+    json_put(actor, "last_name", json_text(""));
+    json_put(actor, "email", json_null());
+    json_put(actor, "avatar", json_text(""));
+    json_put(actor, "avatar_url", json_null());
+    json_put(actor, "display_name", json_text(""));
+    return actor;
+}
+
+char *event_plane_issue(const json_t *issue, const struct event_plane_change *change)
+{
+    if (!json_get_text(issue, "id", NULL) || !json_is_object(json_object_get(issue, "state")))
+        return NULL;
+    json_auto_t *payload = json_object();
+    json_t *activity = json_object(), *workspace = json_object_get(issue, "workspace");
+    json_put(activity, "field", change ? json_text("state_id") : json_null());
+    json_put(activity, "new_value", change ? text_or_null(change->new_state) : json_null());
+    json_put(activity, "old_value", change ? text_or_null(change->old_state) : json_null());
+    json_put(activity, "actor", actor_of(change ? change->actor : json_get_text(issue, "created_by", "")));
+    json_put(activity, "old_identifier", json_null());
+    json_put(activity, "new_identifier", json_null());
+    json_put(payload, "event", json_text("issue"));
+    json_put(payload, "action", json_text(change ? "updated" : "created"));
+    json_put(payload, "webhook_id", json_text(uuid_from_name("plane webhook").s));
+    json_put(payload, "workspace_id", workspace ? json_incref(workspace) : json_null());
+    json_put(payload, "data", issue_in_utc(issue));
+    json_put(payload, "activity", activity);
+    return event_plane_text(payload);
+}

@@ -1,0 +1,39 @@
+/* plane_parse.h - what Plane's answers say: bytes in, rows out, nothing asked. Private to clients/plane*.c
+ * and tests.
+ *
+ * Parsers return NULL when the answer was understood, else what is wrong with it ("an issue without an id");
+ * then *ret is as it was, or holds nothing that must be freed.
+ */
+#ifndef RECONCILED_PLANE_PARSE_H
+#define RECONCILED_PLANE_PARSE_H
+
+#include <jansson.h>
+
+#include "clients/http/fetch.h"
+#include "clients/plane/plane.h"
+
+/* An answer before its JSON is looked into. The caller owns `json`, which is there for PLANE_OK alone. */
+struct plane_reply {
+    enum plane_result result;
+    bool unrouted; /* a 404 that says that Plane has no such path: an older one knows no work-items/ */
+    json_t *json;
+};
+/* `what` was asked for, for a person. `why` is filled for all but PLANE_OK. */
+void plane_reply_read(const struct fetch_answer *answer, const char *what, struct plane_reply *ret,
+                      struct why *why);
+
+/* plane_parse_states: a page; its states come behind those that `states` holds already, those before a wrong
+ * one too. */
+const char *plane_parse_states(const json_t *json, struct plane_states *states, bool *ret_more);
+
+/* Rows that name another project than `project_id` (lower case) are wrong. */
+const char *plane_parse_issue(const json_t *json, const char *project_id, struct plane_issue *ret);
+const char *plane_parse_issues(const json_t *json, const char *project_id, struct plane_page *ret);
+
+/* plane_parse_changes: the newest change of a state on a page of activities. */
+const char *plane_parse_changes(const json_t *json, struct plane_change *ret, bool *ret_more);
+
+/* plane_uuid: `text` in lower case; false when it is no uuid. */
+bool plane_uuid(const char *text, char ret[UUID_TEXT_LEN + 1]);
+
+#endif

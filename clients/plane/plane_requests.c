@@ -1,0 +1,269 @@
+/* What is asked of Plane. Sources, makeplane/plane v0.23.0 to v1.3.1:
+ * plane/api/urls/{issue,work_item,state}.py for paths (in lower case alone; all end in a slash),
+ * plane/api/views/{issue,state,base}.py and plane/utils/paginator.py for what parameters do. `fields` is
+ * heeded by all four, and keeps descriptions and what costs Plane queries per row out. What is not honoured
+ * would be ignored, and everything returned, so nothing else is sent. */
+#include "clients/plane/plane.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clients/base/limits.h"
+#include "clients/plane/plane_io.h"
+#include "clients/plane/plane_parse.h"
+
+#define ISSUE_FIELDS "id,name,state,updated_at,sequence_id,project"
+#define CHANGE_FIELDS "id,field,new_identifier,old_identifier,actor,epoch,created_at"
+
+#define WHAT_SIZE 120
+
+/* One question. `what` names it for a person. */
+struct asked {
+    char project[UUID_TEXT_LEN + 1];
+    char issue[UUID_TEXT_LEN + 1]; /* "" for a list */
+    char what[WHAT_SIZE];
+};
+
+/* False when an id is no uuid: Plane would answer that it has no such page. */
+static bool asked_init(struct asked *asked, const char *kind, const char *project_id, const char *issue_id,
+                       struct why *why)
+{
+    asked->issue[0] = '\0';
+    if (!plane_uuid(project_id, asked->project) || (issue_id && !plane_uuid(issue_id, asked->issue))) {
+        (void)why_set(why, ERR_INVALID, "Plane was not asked for the %s: its id is no uuid", kind);
+        return false;
+    }
+    snprintf(asked->what, sizeof asked->what, issue_id ? "%s %s" : "%s of project %s", kind,
+             issue_id ? asked->issue : asked->project);
+    return true;
+}
+
+/* PLANE_OK, or PLANE_FAILED when a parser found something wrong. */
+static enum plane_result parsed(const struct asked *asked, const char *wrong, struct why *why)
+{
+    if (!wrong)
+        return PLANE_OK;
+    (void)why_set(why, ERR_INVALID, "Plane's answer for %s makes no sense: %s", asked->what, wrong);
+    return PLANE_FAILED;
+}
+
+/* ---- pages ------------------------------------------------------------------------------------------- */
+
+/* per_page is the number in the cursor: up to v0.26 the offset of a page goes by the one, later by the other.
+ */
+struct page_query {
+    char per_page[16], cursor[40];
+    const char *items[9];
+};
+
+static const char *const *page_query(struct page_query *query, size_t page, const char *order,
+                                     const char *fields)
+{
+    size_t n = 0;
+    snprintf(query->per_page, sizeof query->per_page, "%u", LIMIT_PLANE_PAGE);
+    snprintf(query->cursor, sizeof query->cursor, "%u:%zu:0", LIMIT_PLANE_PAGE, page);
+    if (order) {
+        query->items[n++] = "order_by";
+        query->items[n++] = order;
+    }
+    query->items[n++] = "per_page";
+    query->items[n++] = query->per_page;
+    query->items[n++] = "cursor";
+    query->items[n++] = query->cursor;
+    query->items[n++] = "fields";
+    query->items[n++] = fields;
+    query->items[n] = NULL;
+    return query->items;
+}
+
+/* ---- states ------------------------------------------------------------------------------------------ */
+
+void plane_states_done(struct plane_states *states)
+{
+    for (size_t i = 0; i < states->n; i++)
+        free(states->items[i].name);
+    free(states->items);
+    *states = (struct plane_states){0};
+}
+
+static enum plane_result states_page(struct plane_call *call, const struct asked *asked, size_t page,
+                                     struct plane_states *states, bool *ret_more, struct why *why)
+{
+    const char *const path[] = {"projects", asked->project, "states", "", NULL};
+    struct page_query query;
+    json_t *json;
+    bool unrouted;
+    enum plane_result result = plane_ask(call, path, page_query(&query, page, NULL, "id,name"), asked->what,
+                                         LIMIT_ANSWER_PLANE_PAGE, &json, &unrouted, why);
+    if (result == PLANE_OK) {
+        result = parsed(asked, plane_parse_states(json, states, ret_more), why);
+        json_decref(json);
+    }
+    return result == PLANE_ABSENT ? PLANE_FAILED : result;
+}
+
+enum plane_result plane_states(struct plane_call *call, const char *project_id, struct plane_states *ret,
+                               struct why *why)
+{
+    struct asked asked;
+    struct plane_states states = {0};
+    enum plane_result result = PLANE_OK;
+    bool more = true;
+    if (!asked_init(&asked, "states", project_id, NULL, why))
+        return PLANE_FAILED;
+    for (size_t page = 0; result == PLANE_OK && more; page++) {
+        if (page < LIMIT_PLANE_STATE_PAGES)
+            result = states_page(call, &asked, page, &states, &more, why);
+        else
+            result = parsed(&asked, "it has no end", why);
+    }
+    if (result == PLANE_OK)
+        *ret = states;
+    else
+        plane_states_done(&states);
+    return plane_told(call->plane, asked.project, result, why);
+}
+
+/* ---- issues ------------------------------------------------------------------------------------------ */
+
+void plane_issue_done(struct plane_issue *issue)
+{
+    free(issue->name);
+    *issue = (struct plane_issue){0};
+}
+
+void plane_page_done(struct plane_page *page)
+{
+    for (size_t i = 0; i < page->n; i++)
+        free(page->items[i].name);
+    free(page->items);
+    *page = (struct plane_page){0};
+}
+
+/* Asks for a project's issues, one of them, or what is `below` that, by the name by which this Plane was last
+ * found to have them, and where it has no such page by the other. */
+static enum plane_result ask_issues(struct plane_call *call, const struct asked *asked, const char *below,
+                                    const char *const *query, size_t answer_max, json_t **ret,
+                                    struct why *why)
+{
+    bool old = plane_is_old(call->plane), unrouted = false;
+    enum plane_result result = PLANE_FAILED;
+    for (int i = 0; i == 0 || (i == 1 && unrouted); i++) {
+        const char *path[7] = {"projects", asked->project, old != (i > 0) ? "issues" : "work-items"};
+        size_t n = 3;
+        if (*asked->issue)
+            path[n++] = asked->issue;
+        if (below)
+            path[n++] = below;
+        path[n] = "";
+        result = plane_ask(call, path, query, asked->what, answer_max, ret, &unrouted, why);
+        if (i > 0 && (result == PLANE_OK || result == PLANE_ABSENT))
+            plane_is_old_set(call->plane, !old);
+    }
+    return result;
+}
+
+enum plane_result plane_issues(struct plane_call *call, const char *project_id, size_t page,
+                               struct plane_page *ret, struct why *why)
+{
+    struct asked asked;
+    struct page_query query;
+    json_t *json;
+    if (!asked_init(&asked, "issues", project_id, NULL, why))
+        return PLANE_FAILED;
+    enum plane_result result =
+        ask_issues(call, &asked, NULL, page_query(&query, page, "-updated_at", ISSUE_FIELDS),
+                   LIMIT_ANSWER_PLANE_PAGE, &json, why);
+    if (result == PLANE_OK) {
+        result = parsed(&asked, plane_parse_issues(json, asked.project, ret), why);
+        json_decref(json);
+    }
+    return plane_told(call->plane, asked.project, result == PLANE_ABSENT ? PLANE_FAILED : result, why);
+}
+
+enum plane_result plane_issue(struct plane_call *call, const char *project_id, const char *issue_id,
+                              struct plane_issue *ret, struct why *why)
+{
+    static const char *const query[] = {"fields", ISSUE_FIELDS, NULL};
+    struct asked asked;
+    struct plane_issue issue;
+    json_t *json;
+    if (!asked_init(&asked, "issue", project_id, issue_id, why))
+        return PLANE_FAILED;
+    enum plane_result result = ask_issues(call, &asked, NULL, query, LIMIT_ANSWER_PLANE_ISSUE, &json, why);
+    if (result == PLANE_OK) {
+        result = parsed(&asked, plane_parse_issue(json, asked.project, &issue), why);
+        json_decref(json);
+    }
+    if (result == PLANE_OK && strcmp(issue.id, asked.issue) != 0) {
+        plane_issue_done(&issue);
+        result = parsed(&asked, "it is about another issue", why);
+    }
+    if (result == PLANE_OK)
+        *ret = issue;
+    return plane_told(call->plane, asked.project, result, why);
+}
+
+enum plane_result plane_issue_document(struct plane_call *call, const char *project_id, const char *issue_id,
+                                       json_t **ret, struct why *why)
+{
+    static const char *const query[] = {"expand", "state,labels,assignees", NULL};
+    struct asked asked;
+    struct plane_issue issue;
+    json_t *json;
+    if (!asked_init(&asked, "issue", project_id, issue_id, why))
+        return PLANE_FAILED;
+    enum plane_result result = ask_issues(call, &asked, NULL, query, LIMIT_ANSWER_PLANE_ISSUE, &json, why);
+    if (result != PLANE_OK)
+        return plane_told(call->plane, asked.project, result, why);
+    const char *wrong = plane_parse_issue(json, asked.project, &issue);
+    bool is_issue = !wrong;
+    if (is_issue && strcmp(issue.id, asked.issue) != 0)
+        wrong = "it is about another issue";
+    if (is_issue)
+        plane_issue_done(&issue);
+    result = parsed(&asked, wrong, why);
+    if (result == PLANE_OK)
+        *ret = json;
+    else
+        json_decref(json);
+    return plane_told(call->plane, asked.project, result, why);
+}
+
+/* ---- activities -------------------------------------------------------------------------------------- */
+
+static enum plane_result changes_page(struct plane_call *call, const struct asked *asked, size_t page,
+                                      struct plane_change *ret, bool *ret_more, struct why *why)
+{
+    struct page_query query;
+    json_t *json;
+    enum plane_result result =
+        ask_issues(call, asked, "activities", page_query(&query, page, "-created_at", CHANGE_FIELDS),
+                   LIMIT_ANSWER_PLANE_ACTIVITIES, &json, why);
+    if (result == PLANE_OK) {
+        result = parsed(asked, plane_parse_changes(json, ret, ret_more), why);
+        json_decref(json);
+    }
+    return result;
+}
+
+enum plane_result plane_last_change(struct plane_call *call, const char *project_id, const char *issue_id,
+                                    struct plane_change *ret, struct why *why)
+{
+    struct asked asked;
+    struct plane_change change = {0};
+    enum plane_result result = PLANE_OK;
+    bool more = true;
+    if (!asked_init(&asked, "activities of issue", project_id, issue_id, why))
+        return PLANE_FAILED;
+    for (size_t page = 0; result == PLANE_OK && more && !change.found; page++) {
+        if (page < LIMIT_PLANE_STATE_PAGES)
+            result = changes_page(call, &asked, page, &change, &more, why);
+        else
+            result = parsed(&asked, "no end, and no change of state", why);
+    }
+    if (result == PLANE_OK)
+        *ret = change;
+    return plane_told(call->plane, asked.project, result, why);
+}

@@ -1,0 +1,517 @@
+/* The PostgreSQL store: the URL, its connections, and who has which. What is said on them is in
+ * store_pg_wire.c, what is asked of the database in store_pg_sql.c and in the files of the aggregates. */
+#include "clients/store/pg/store_pg.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "clients/base/limits.h"
+#include "clients/base/wait.h"
+
+#define LOCK_WAIT_MS (LIMIT_STATEMENT_MS / 2)
+/* A transaction of ours sends its next statement at once; one that does not belongs to a process that hangs.
+ */
+#define IDLE_IN_TRANSACTION_MS (2 * LIMIT_STATEMENT_MS)
+/* How long data or a connect request may stay unacknowledged before the host counts as gone. */
+#define TCP_USER_TIMEOUT_MS (2 * LIMIT_STATEMENT_MS)
+#define KEEPALIVE_IDLE_S 30
+#define KEEPALIVE_INTERVAL_S 5
+#define KEEPALIVE_COUNT 3
+
+/* The part of libpq's reason for a failed connect that goes into words. */
+#define REASON_MAX ((size_t)160)
+
+#define RETRIES_MAX 6
+#define RETRY_PAUSE_MAX_MS 100
+
+struct pg_store {
+    struct store base;
+    char *schema;
+    /* What PQconnectdbParams takes, NULL-terminated. */
+    char **keywords, **values;
+    size_t n_keywords;
+    atomic_bool interrupted;
+    int stop_fd;
+    pthread_mutex_t lock; /* guards conns[].taken */
+    pthread_cond_t given;
+    struct pg_conn conns[LIMIT_DB_CONNECTIONS];
+};
+
+static struct pg_store *pg_store_of(struct store *store)
+{
+    return (struct pg_store *)store;
+}
+
+const char *pg_schema(const struct store *store)
+{
+    return ((const struct pg_store *)store)->schema;
+}
+
+/* ---- one connection
+ * ---------------------------------------------------------------------------------------- */
+
+static void notice_ignore(void *arg, const PGresult *notice)
+{
+    (void)arg, (void)notice;
+}
+
+static void conn_close(struct pg_conn *conn)
+{
+    PQfinish(conn->pg);
+    conn->pg = NULL;
+    conn->lost = false;
+    memset(conn->prepared, 0, sizeof conn->prepared);
+}
+
+/* Why no connection came about. libpq's text has "connection to server at …, port … failed: REASON" for each
+ * host, and hints; the last reason is told. It quotes a user or a database at most, never a password. */
+static enum err connect_failure(const PGconn *pg, struct why *why)
+{
+    const char *reason = PQerrorMessage(pg), *next = reason;
+    while ((next = strstr(next, "failed: ")))
+        reason = next += strlen("failed: ");
+    AUTO_FREE char *line = mem_dupn(reason, strcspn(reason, "\n"));
+    AUTO_FREE char *words = text_cut(line, REASON_MAX);
+    return why_set(why, ERR_UNAVAILABLE, "the database cannot be reached: %s", words);
+}
+
+/* What our statements rely on, whatever the role's or the database's own settings are: instants are read and
+ * written in UTC as ISO text; names are found in the schema. */
+static enum err session_prepare(struct pg_conn *conn, struct why *why)
+{
+    static const char sql[] = "SELECT set_config('TimeZone', 'UTC', false),"
+                              " set_config('DateStyle', 'ISO', false),"
+                              " CASE WHEN $1::text IS NOT NULL"
+                              "  THEN set_config('search_path', quote_ident($1), false) END";
+    const char *const params[] = {conn->store->schema};
+    if (!PQsendQueryParams(conn->pg, sql, 1, NULL, params, NULL, NULL, 0)) {
+        conn->lost = true;
+        return why_set(why, ERR_UNAVAILABLE, "the connection to the database broke");
+    }
+    return pg_await_end(conn, NULL, why);
+}
+
+static enum err conn_open(struct pg_conn *conn, struct why *why)
+{
+    const struct pg_store *store = conn->store;
+    conn->pg = PQconnectdbParams((const char *const *)store->keywords, (const char *const *)store->values, 0);
+    if (!conn->pg)
+        return why_set(why, ERR_INTERNAL, "no memory for a connection to the database");
+    enum err err = ERR_OK;
+    if (PQstatus(conn->pg) != CONNECTION_OK)
+        err = connect_failure(conn->pg, why);
+    else if (PQsetnonblocking(conn->pg, 1) != 0)
+        err = why_set(why, ERR_INTERNAL, "the connection to the database cannot be made non-blocking");
+    if (!err) {
+        PQsetNoticeReceiver(conn->pg, notice_ignore, NULL);
+        err = session_prepare(conn, why);
+    }
+    if (err)
+        conn_close(conn);
+    return err;
+}
+
+/* Whether a connection that rested is still good: a server that ended it has said so, or closed the socket,
+ * and either makes the socket readable. */
+static bool conn_is_alive(const struct pg_conn *conn)
+{
+    if (!conn->pg)
+        return false;
+    struct pollfd fd = {.fd = PQsocket(conn->pg), .events = POLLIN};
+    while (PQstatus(conn->pg) == CONNECTION_OK && poll(&fd, 1, 0) > 0) {
+        if (!PQconsumeInput(conn->pg))
+            return false;
+        (void)PQisBusy(conn->pg); /* takes in what came */
+    }
+    return PQstatus(conn->pg) == CONNECTION_OK;
+}
+
+/* ---- the pool
+ * ---------------------------------------------------------------------------------------------- */
+
+/* One that is connected, if there is a choice. */
+static struct pg_conn *pool_free_conn(struct pg_store *store)
+{
+    struct pg_conn *found = NULL;
+    for (size_t i = 0; i < ARRAY_LEN(store->conns); i++) {
+        struct pg_conn *conn = &store->conns[i];
+        if (!conn->taken && (!found || (conn->pg && !found->pg)))
+            found = conn;
+    }
+    return found;
+}
+
+/* NULL when none became free in time, or the store is interrupted. */
+static struct pg_conn *conn_take(struct pg_store *store)
+{
+    int64_t until_ms = clock_mono_ms() + LIMIT_STATEMENT_MS;
+    struct pg_conn *conn = NULL;
+    int waited = 0;
+    pthread_mutex_lock(&store->lock);
+    while (!store->interrupted && !(conn = pool_free_conn(store)) && waited != ETIMEDOUT)
+        waited = cond_wait_until(&store->given, &store->lock, until_ms);
+    if (conn)
+        conn->taken = true;
+    pthread_mutex_unlock(&store->lock);
+    return conn;
+}
+
+/* Leaves no transaction open. What cannot be tidied is closed, and the server rolls back. */
+static void conn_tidy(struct pg_conn *conn)
+{
+    conn->patient = false;
+    if (!conn->pg)
+        return;
+    PGTransactionStatusType status = PQtransactionStatus(conn->pg);
+    if (!conn->lost && (status == PQTRANS_INTRANS || status == PQTRANS_INERROR) &&
+        pg_execute(conn, "ROLLBACK", NULL))
+        conn->lost = true;
+    if (conn->lost || PQtransactionStatus(conn->pg) != PQTRANS_IDLE)
+        conn_close(conn);
+}
+
+static void conn_give(struct pg_conn *conn)
+{
+    struct pg_store *store = conn->store;
+    conn_tidy(conn);
+    pthread_mutex_lock(&store->lock);
+    conn->taken = false;
+    pthread_cond_signal(&store->given);
+    pthread_mutex_unlock(&store->lock);
+}
+
+/* ---- calls
+ * ------------------------------------------------------------------------------------------------- */
+
+/* One try. *ret_lost: the connection died under it, and the reason was not a deadline or a stop. */
+static enum err call_once(struct pg_store *store, pg_work_fn *work, void *arg, bool *ret_lost,
+                          struct why *why)
+{
+    struct pg_conn *conn = conn_take(store);
+    enum err err = ERR_OK;
+    *ret_lost = false;
+    if (!conn)
+        return why_set(why, ERR_TIMEOUT, "%s",
+                       store->interrupted ? "the database is not asked any more: stopping"
+                                          : "every connection to the database is in use");
+    if (!conn_is_alive(conn)) {
+        conn_close(conn);
+        err = conn_open(conn, why);
+    }
+    if (!err) {
+        err = work(conn, arg, why);
+        *ret_lost = conn->lost && err != ERR_TIMEOUT;
+    }
+    conn_give(conn);
+    return err;
+}
+
+/* Growing, and different in each replica, so that two that collided do not collide again. */
+static void pause_before_retry(struct pg_store *store, unsigned retry)
+{
+    struct uuid_text random = uuid_new();
+    unsigned most = 4u << retry, seed = 0;
+    for (size_t i = 0; i < 8; i++)
+        seed = seed * 31 + (unsigned char)random.s[i];
+    most = most < RETRY_PAUSE_MAX_MS ? most : RETRY_PAUSE_MAX_MS;
+    struct pollfd stop = {.fd = store->stop_fd, .events = POLLIN};
+    (void)poll(&stop, 1, (int)(1 + seed % most));
+}
+
+enum err pg_call(struct store *store, pg_work_fn *work, void *arg, struct why *why)
+{
+    struct pg_store *pg = pg_store_of(store);
+    struct why words = {""};
+    enum err err;
+    bool lost, reconnected = false;
+    for (unsigned retry = 0;; retry++) {
+        err = call_once(pg, work, arg, &lost, &words);
+        if (err == ERR_RETRY && retry < RETRIES_MAX && !pg->interrupted) {
+            pause_before_retry(pg, retry);
+            continue;
+        }
+        if (!err || !lost || reconnected || pg->interrupted)
+            break;
+        reconnected = true;
+    }
+    if (err && why)
+        *why = words;
+    return err == ERR_RETRY ? ERR_TIMEOUT : err;
+}
+
+struct question {
+    enum pg_sql which;
+    const char *const *params;
+    PGresult *result;
+};
+
+static enum err question_ask(struct pg_conn *conn, void *arg, struct why *why)
+{
+    struct question *question = arg;
+    return pg_run(conn, question->which, question->params, &question->result, why);
+}
+
+static enum err ask(struct store *store, pg_work_fn *work, enum pg_sql which, const char *const *params,
+                    PGresult **ret, struct why *why)
+{
+    struct question question = {.which = which, .params = params};
+    enum err err = pg_call(store, work, &question, why);
+    if (!err)
+        *ret = question.result;
+    return err;
+}
+
+enum err pg_ask(struct store *store, enum pg_sql which, const char *const *params, PGresult **ret,
+                struct why *why)
+{
+    return ask(store, question_ask, which, params, ret, why);
+}
+
+/* character_not_in_repertoire, untranslatable_character */
+static bool is_unconvertible(const struct pg_conn *conn)
+{
+    return strcmp(pg_sqlstate(conn), "22021") == 0 || strcmp(pg_sqlstate(conn), "22P05") == 0;
+}
+
+/* In a transaction, so that a pooler runs all of it on one connection. */
+static enum err question_read(struct pg_conn *conn, void *arg, struct why *why)
+{
+    struct question *question = arg;
+    PGresult *result = NULL;
+    enum err err = question_ask(conn, question, why);
+    if (!err || !is_unconvertible(conn))
+        return err;
+    if ((err = pg_execute(conn, "BEGIN READ ONLY", why)) ||
+        (err = pg_execute(conn, "SET LOCAL client_encoding = 'SQL_ASCII'", why)) ||
+        (err = pg_run(conn, question->which, question->params, &result, why)))
+        return err;
+    if ((err = pg_execute(conn, "COMMIT", why)))
+        PQclear(result);
+    else
+        question->result = result;
+    return err;
+}
+
+enum err pg_read(struct store *store, enum pg_sql which, const char *const *params, PGresult **ret,
+                 struct why *why)
+{
+    return ask(store, question_read, which, params, ret, why);
+}
+
+/* ---- the URL
+ * ----------------------------------------------------------------------------------------------- */
+
+static void connect_add(struct pg_store *store, const char *keyword, const char *value)
+{
+    store->keywords = mem_grow(store->keywords, store->n_keywords + 2, sizeof *store->keywords);
+    store->values = mem_grow(store->values, store->n_keywords + 2, sizeof *store->values);
+    store->keywords[store->n_keywords] = mem_dup(keyword);
+    store->values[store->n_keywords++] = mem_dup(value);
+    store->keywords[store->n_keywords] = NULL;
+    store->values[store->n_keywords] = NULL;
+}
+
+static const char *option_value(const PQconninfoOption *options, const char *keyword)
+{
+    for (; options->keyword; options++)
+        if (strcmp(options->keyword, keyword) == 0)
+            return options->val;
+    return NULL;
+}
+
+/* The server's settings that we start a session with; whoever sets one in the URL's own `options` wins, since
+ * theirs come later.
+ *   jit: compiling the stuck query takes 30 times as long as running it.
+ *   enable_seqscan: the planner cannot know the bounds of our parameterised ranges, takes a third of a table
+ *   for granted, and would sooner read all of it; every statement here is made for an index. */
+static char *session_options(const char *own)
+{
+    return mem_printf("-c statement_timeout=%d -c lock_timeout=%d -c idle_in_transaction_session_timeout=%d"
+                      " -c jit=off -c enable_seqscan=off %s",
+                      LIMIT_STATEMENT_MS, LOCK_WAIT_MS, IDLE_IN_TRANSACTION_MS, own ? own : "");
+}
+
+static void connect_params(struct pg_store *store, const PQconninfoOption *given)
+{
+    static const struct {
+        const char *keyword;
+        int value;
+    } defaults[] = {
+        {"connect_timeout", LIMIT_CONNECT_S},          {"keepalives_idle", KEEPALIVE_IDLE_S},
+        {"keepalives_interval", KEEPALIVE_INTERVAL_S}, {"keepalives_count", KEEPALIVE_COUNT},
+        {"tcp_user_timeout", TCP_USER_TIMEOUT_MS},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(defaults); i++) {
+        char value[PG_INT_SIZE];
+        if (!option_value(given, defaults[i].keyword))
+            connect_add(store, defaults[i].keyword, pg_int_text(defaults[i].value, value));
+    }
+    if (!option_value(given, "application_name"))
+        connect_add(store, "application_name", "reconciled");
+    const char *own = option_value(given, "options");
+    AUTO_FREE char *options = session_options(own ? own : getenv("PGOPTIONS"));
+    connect_add(store, "options", options);
+    connect_add(store, "client_encoding", "UTF8");
+    for (; given->keyword; given++)
+        if (given->val && strcmp(given->keyword, "options") != 0 &&
+            strcmp(given->keyword, "client_encoding") != 0)
+            connect_add(store, given->keyword, given->val);
+}
+
+/* The item of a comma-separated list; a list of one counts for every place, as libpq has it for ports. */
+static char *list_item(const char *list, size_t index)
+{
+    const char *at = list ? list : "";
+    for (size_t i = 0; i < index; i++) {
+        const char *comma = strchr(at, ',');
+        if (!comma)
+            break;
+        at = comma + 1;
+    }
+    return mem_dupn(at, strcspn(at, ","));
+}
+
+static size_t list_len(const char *list)
+{
+    size_t n = 1;
+    for (; *list; list++)
+        n += *list == ',';
+    return n;
+}
+
+/* "db1:5432,db2:5433/orch"; NULL and words if a port or a host makes no sense. */
+static char *servers_describe(const PQconninfoOption *given, struct why *why)
+{
+    const char *hosts = option_value(given, "host"), *ports = option_value(given, "port");
+    const char *database = option_value(given, "dbname");
+    hosts = hosts && *hosts ? hosts : option_value(given, "hostaddr");
+    hosts = hosts && *hosts ? hosts : "local";
+    char *text = mem_dup("postgresql ");
+    for (size_t i = 0; i < list_len(hosts); i++) {
+        AUTO_FREE char *host = list_item(hosts, i);
+        AUTO_FREE char *port = list_item(ports, i);
+        int64_t number = 5432;
+        /* A '@' in a password that is not percent-encoded makes the password's rest part of the host. */
+        if (strchr(host, '@') || (*port && !parse_i64(port, 1, 65535, &number))) {
+            free(text);
+            (void)why_set(why, ERR_INVALID, "the database URL names an impossible %s",
+                          strchr(host, '@') ? "host: percent-encode the password (@ is %40)" : "port");
+            return NULL;
+        }
+        char *longer = mem_printf("%s%s%s:%d", text, i > 0 ? "," : "", host, (int)number);
+        free(text);
+        text = longer;
+    }
+    char *whole = mem_printf("%s%s%s", text, database ? "/" : "", database ? database : "");
+    free(text);
+    return whole;
+}
+
+/* ---- the store
+ * --------------------------------------------------------------------------------------------- */
+
+static void pg_free(struct store *store)
+{
+    struct pg_store *pg = pg_store_of(store);
+    for (size_t i = 0; i < ARRAY_LEN(pg->conns); i++)
+        conn_close(&pg->conns[i]);
+    for (size_t i = 0; i < pg->n_keywords; i++) {
+        free(pg->keywords[i]);
+        free(pg->values[i]);
+    }
+    free(pg->keywords);
+    free(pg->values);
+    close(pg->stop_fd);
+    pthread_cond_destroy(&pg->given);
+    pthread_mutex_destroy(&pg->lock);
+    free(pg->schema);
+    free(pg);
+}
+
+static void pg_interrupt(struct store *store)
+{
+    struct pg_store *pg = pg_store_of(store);
+    pthread_mutex_lock(&pg->lock);
+    pg->interrupted = true;
+    pthread_cond_broadcast(&pg->given);
+    pthread_mutex_unlock(&pg->lock);
+    /* Nobody ever reads it: it wakes everyone who waits, now and later. */
+    (void)eventfd_write(pg->stop_fd, 1);
+}
+
+static const struct store_ops pg_ops = {
+    .free = pg_free,
+    .interrupt = pg_interrupt,
+    .migrate = pg_migrate,
+    .ready = pg_ready,
+    .plane_ids = pg_plane_ids,
+    .settings_read = pg_settings_read,
+    .settings_write = pg_settings_write,
+    .stuck = pg_stuck,
+    .issue_tasks = pg_issue_tasks,
+    .work_items = pg_work_items,
+    .verdicts_replayed = pg_verdicts_replayed,
+    .create_tasks = pg_create_tasks,
+    .unstarted = pg_unstarted,
+    .transition = pg_transition,
+    .ledger_summary = pg_ledger_summary,
+    .ledger_list = pg_ledger_list,
+    .replays_look = pg_replays_look,
+    .replay_get = pg_replay_get,
+    .replay_begin = pg_replay_begin,
+    .replays_moved = pg_replays_moved,
+    .replays_settle = pg_replays_settle,
+    .outbox_list = pg_outbox_list,
+    .outbox_add = pg_outbox_add,
+    .outbox_sent = pg_outbox_sent,
+    .lease_take = pg_lease_take,
+    .lease_drop = pg_lease_drop,
+    .tasks_list = pg_tasks_list,
+    .task_get = pg_task_get,
+    .repo_tasks = pg_repo_tasks,
+    .pass_save = pg_pass_save,
+    .pass_get = pg_pass_get,
+    .pass_list = pg_pass_list,
+};
+
+enum err store_postgresql_open(const char *url, const char *schema, struct store **ret, struct why *why)
+{
+    /* libpq's own words for a bad URL quote it, password and all. */
+    PQconninfoOption *given = PQconninfoParse(url, NULL);
+    if (!given)
+        return why_set(why, ERR_INVALID,
+                       "the database URL cannot be read (is the password percent-encoded?)");
+    char *describe = servers_describe(given, why);
+    if (!describe) {
+        PQconninfoFree(given);
+        return ERR_INVALID;
+    }
+    int stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (stop_fd < 0) {
+        free(describe);
+        PQconninfoFree(given);
+        return why_set(why, ERR_INTERNAL, "no file descriptor is left");
+    }
+    struct pg_store *store = mem_zero(1, sizeof *store);
+    store->base.ops = &pg_ops;
+    store->base.describe = describe;
+    store->schema = mem_dup(schema);
+    connect_params(store, given);
+    PQconninfoFree(given);
+    store->stop_fd = stop_fd;
+    pthread_mutex_init(&store->lock, NULL);
+    cond_init(&store->given);
+    for (size_t i = 0; i < ARRAY_LEN(store->conns); i++) {
+        store->conns[i].store = store;
+        store->conns[i].stop_fd = stop_fd;
+    }
+    *ret = &store->base;
+    return ERR_OK;
+}

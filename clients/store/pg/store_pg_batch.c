@@ -1,0 +1,300 @@
+/* A batch of writes in one transaction, under the settings that it was decided under.
+ *
+ * The batch is one statement within a savepoint. If the database refuses it because of some row's data (a
+ * constraint, a trigger, a write that was swallowed), the savepoint is undone and the batch halved, until the
+ * culprits stand alone and the others are written, whatever the SQLSTATE. A row that another session holds
+ * locked, or whose trigger hangs, is treated the same way: after the first such wait the transaction waits
+ * only briefly. A failure that the statement has without any row, too (a missing right), ends the batch.
+ *
+ * The settings row stays locked in share mode until the end: that is what makes settings_write wait for us
+ * and us for it. When the connection breaks at COMMIT, the next try takes that lock exclusively, which it
+ * gets once the lost transaction has ended one way or the other, and what the rows say then tells which. */
+#include "clients/store/pg/store_pg.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "clients/base/jsonx.h"
+
+#define IMPATIENT "SET LOCAL lock_timeout = 50; SET LOCAL statement_timeout = 500"
+/* What the database says nothing about. */
+static const char swallowed_words[] = "the database did not keep the write: a trigger or a rule swallowed it";
+/* Tries of a whole transaction that fails to be ordered among others; then it is a row's fault. */
+#define ORDER_TRIES 3
+
+/* How the statement that writes a range went. RANGE_DOUBTFUL: refused, but perhaps not for its rows. */
+enum range { RANGE_WRITTEN, RANGE_REFUSED, RANGE_LOCKED, RANGE_DOUBTFUL };
+
+/* The rows [from, from + n), whole or their keys, but only those whose fate is `only`. */
+static char *rows_line(const struct pg_batch *batch, size_t from, size_t n, enum pg_fate only, pg_row_fn *row)
+{
+    json_t *rows = json_array();
+    for (size_t i = from; i < from + n; i++)
+        if (batch->fates[i] == only)
+            json_push(rows, row(batch, i));
+    char *line = json_line(rows);
+    json_decref(rows);
+    return line;
+}
+
+/* Of rows of which nothing is written, or nothing any more. */
+static void fates_set(struct pg_batch *batch, size_t from, size_t n, enum pg_fate fate)
+{
+    for (size_t i = from; i < from + n; i++) {
+        batch->fates[i] = fate;
+        batch->made[i] = 0;
+    }
+}
+
+static size_t fates_count(const struct pg_batch *batch, enum pg_fate fate)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < batch->n; i++)
+        n += batch->fates[i] == fate;
+    return n;
+}
+
+/* ---- one try at a range
+ * ------------------------------------------------------------------------------------ */
+
+/* Reads what batch->write wrote. False when a part of a row is missing, or something was written that is no
+ * row of ours any more: a trigger had its say. */
+static bool written_read(struct pg_batch *batch, const PGresult *result)
+{
+    bool whole = true;
+    for (int row = 0; row < PQntuples(result); row++) {
+        size_t i;
+        if (pg_place(result, row, batch->n, &i, NULL) != ERR_OK) {
+            whole = false;
+            continue;
+        }
+        batch->fates[i] = PG_FATE_WRITTEN;
+        batch->made[i] = pg_int(result, row, 2);
+        whole = whole && PQgetvalue(result, row, 1)[0] == 't';
+    }
+    return whole;
+}
+
+static bool is_too_slow(const struct pg_conn *conn)
+{
+    static const char *const states[] = {"55P03" /* a lock */, "57014" /* the statement */};
+    for (size_t i = 0; i < ARRAY_LEN(states); i++)
+        if (strcmp(pg_sqlstate(conn), states[i]) == 0)
+            return true;
+    return false;
+}
+
+/* RANGE_WRITTEN: the failure is not one that halving helps against. */
+static enum range failure_range(const struct pg_conn *conn, struct pg_batch *batch, enum err err)
+{
+    if (err == ERR_RETRY)
+        return batch->retries++ < ORDER_TRIES ? RANGE_WRITTEN : RANGE_REFUSED;
+    if (is_too_slow(conn))
+        return RANGE_LOCKED;
+    switch (pg_fault(conn)) {
+    case PG_FAULT_ROW:
+        return RANGE_REFUSED;
+    case PG_FAULT_EITHER:
+        return batch->excused ? RANGE_REFUSED : RANGE_DOUBTFUL;
+    case PG_FAULT_SERVER:
+        break;
+    }
+    return RANGE_WRITTEN;
+}
+
+/* Deferred constraints are brought forward, so that it is their row which fails and not the COMMIT. */
+static enum err range_try(struct pg_conn *conn, struct pg_batch *batch, size_t from, size_t n,
+                          enum range *ret_range, struct why *why)
+{
+    AUTO_FREE char *rows = rows_line(batch, from, n, PG_FATE_OPEN, batch->whole);
+    AUTO_RESULT PGresult *result = NULL;
+    const char *const params[] = {rows, batch->common};
+    *ret_range = RANGE_WRITTEN;
+    enum err err = pg_run(conn, batch->write, params, &result, why);
+    if (!err && !written_read(batch, result)) {
+        *ret_range = RANGE_REFUSED;
+        return ERR_OK;
+    }
+    if (!err)
+        err = pg_execute(conn, "SET CONSTRAINTS ALL IMMEDIATE", why);
+    if (err)
+        *ret_range = failure_range(conn, batch, err);
+    return *ret_range == RANGE_WRITTEN ? err : ERR_OK;
+}
+
+static void refusal_note(const struct pg_batch *batch, size_t i, const char *words)
+{
+    struct why *refusal = batch->refusal ? batch->refusal(batch, i) : NULL;
+    if (refusal)
+        (void)why_set(refusal, ERR_OK, "%s", words);
+}
+
+/* Of a range that was not written. */
+static void range_note(const struct pg_conn *conn, struct pg_batch *batch, size_t from, size_t n,
+                       enum range range)
+{
+    bool waited_for_all = range == RANGE_LOCKED && pg_fault(conn) == PG_FAULT_SERVER;
+    fates_set(batch, from, n, PG_FATE_OPEN);
+    if (n > 1)
+        return;
+    if (*pg_refusal(conn)->text)
+        refusal_note(batch, from, pg_refusal(conn)->text);
+    if (range == RANGE_LOCKED)
+        batch->fates[from] = waited_for_all ? PG_FATE_LOCKED : PG_FATE_REFUSED;
+}
+
+/* Whether the statement does without rows, after it failed with some. */
+static enum err statement_excuse(struct pg_conn *conn, struct pg_batch *batch, const struct why *failure,
+                                 struct why *why)
+{
+    const char *const params[] = {"[]", batch->common};
+    enum err err = pg_run(conn, batch->write, params, NULL, NULL);
+    batch->excused = !err;
+    if (err && why)
+        *why = *failure;
+    return err;
+}
+
+static enum err range_undo(struct pg_conn *conn, struct pg_batch *batch, enum range range, struct why *why)
+{
+    enum err err = pg_execute(conn, "ROLLBACK TO reconcile_range", why);
+    if (!err && range == RANGE_LOCKED && !batch->impatient) {
+        err = pg_execute(conn, IMPATIENT, why);
+        batch->impatient = true;
+    }
+    return err;
+}
+
+static void range_give_up(struct pg_batch *batch, size_t from, size_t n)
+{
+    fates_set(batch, from, n, PG_FATE_LOCKED);
+    for (size_t i = from; i < from + n; i++)
+        refusal_note(batch, i, "not tried: locks in the database were held for too long");
+}
+
+static enum err range_write(struct pg_conn *conn, struct pg_batch *batch, size_t from, size_t n,
+                            struct why *why)
+{
+    if (clock_mono_ms() > batch->give_up_ms) {
+        range_give_up(batch, from, n);
+        return ERR_OK;
+    }
+    enum range range;
+    struct why failure = {""};
+    enum err err = pg_execute(conn, "SAVEPOINT reconcile_range", why);
+    if (err || (err = range_try(conn, batch, from, n, &range, &failure))) {
+        if (why && *failure.text)
+            *why = failure;
+        return err;
+    }
+    if (range != RANGE_WRITTEN) {
+        range_note(conn, batch, from, n, range);
+        if ((err = range_undo(conn, batch, range, why)))
+            return err;
+    }
+    if (range == RANGE_DOUBTFUL && (err = statement_excuse(conn, batch, &failure, why)))
+        return err;
+    if ((err = pg_execute(conn, "RELEASE reconcile_range", why)) || range == RANGE_WRITTEN || n == 1)
+        return err;
+    size_t half = n / 2;
+    err = range_write(conn, batch, from, half, why);
+    return err ? err : range_write(conn, batch, from + half, n - half, why);
+}
+
+/* ---- the transaction
+ * --------------------------------------------------------------------------------------- */
+
+enum err pg_policy_stands(struct pg_conn *conn, int64_t settings_revision, int64_t valid_until_us,
+                          enum pg_sql lock, struct why *why)
+{
+    AUTO_RESULT PGresult *result = NULL;
+    enum err err = pg_run(conn, lock, NULL, &result, why);
+    if (err)
+        return err;
+    if (PQntuples(result) == 0)
+        return why_set(why, ERR_UNAVAILABLE, "the table reconcile_settings lost its row: migrate again");
+    if (pg_int(result, 0, 0) != settings_revision)
+        return why_set(why, ERR_CONFLICT, "the settings were changed meanwhile");
+    if (valid_until_us && pg_int(result, 0, 1) >= valid_until_us)
+        return why_set(why, ERR_CONFLICT, "the settings ran out meanwhile");
+    return ERR_OK;
+}
+
+/* look_again: what became of the rows whose fate is `only`. *ret_known: how many of them are written. */
+static enum err look_again(struct pg_conn *conn, struct pg_batch *batch, enum pg_fate only, size_t *ret_known,
+                           struct why *why)
+{
+    AUTO_FREE char *rows = rows_line(batch, 0, batch->n, only, batch->key);
+    AUTO_RESULT PGresult *result = NULL;
+    const char *const params[] = {rows, batch->common};
+    enum err err = pg_run(conn, batch->look_again, params, &result, why);
+    if (err)
+        return err;
+    *ret_known = 0;
+    for (int row = 0; row < PQntuples(result); row++) {
+        size_t i;
+        if ((err = pg_place(result, row, batch->n, &i, why)))
+            return err;
+        bool known = PQgetvalue(result, row, 1)[0] == 't', stands = PQgetvalue(result, row, 2)[0] == 't';
+        *ret_known += known;
+        /* It might have been written and was not, although it was asked for: the database refused it. */
+        if (only == PG_FATE_OPEN)
+            batch->fates[i] = known ? PG_FATE_WRITTEN : stands ? PG_FATE_REFUSED : PG_FATE_RACED;
+    }
+    return ERR_OK;
+}
+
+/* Whether the transaction whose COMMIT got no answer was committed. */
+static enum err commit_is_known(struct pg_conn *conn, struct pg_batch *batch, bool *ret_committed,
+                                struct why *why)
+{
+    size_t known;
+    enum err err = look_again(conn, batch, PG_FATE_WRITTEN, &known, why);
+    if (!err)
+        *ret_committed = known == fates_count(batch, PG_FATE_WRITTEN); /* all or nothing */
+    return err;
+}
+
+/* Between BEGIN and COMMIT. */
+static enum err batch_write(struct pg_conn *conn, struct pg_batch *batch, struct why *why)
+{
+    size_t known;
+    fates_set(batch, 0, batch->n, PG_FATE_OPEN);
+    for (size_t i = 0; i < batch->n; i++)
+        refusal_note(batch, i, swallowed_words);
+    batch->impatient = false;
+    batch->excused = false;
+    batch->give_up_ms = clock_mono_ms() + INT64_C(2) * LIMIT_STATEMENT_MS;
+    enum err err = range_write(conn, batch, 0, batch->n, why);
+    if (!err && fates_count(batch, PG_FATE_OPEN) > 0)
+        err = look_again(conn, batch, PG_FATE_OPEN, &known, why);
+    if (!err && fates_count(batch, PG_FATE_LOCKED) == batch->n)
+        return why_set(why, ERR_TIMEOUT, "a lock in the database was held by somebody else for too long");
+    return err;
+}
+
+enum err pg_batch_run(struct pg_conn *conn, void *arg, struct why *why)
+{
+    struct pg_batch *batch = arg;
+    bool committed = false;
+    enum err err = pg_execute(conn, "BEGIN ISOLATION LEVEL READ COMMITTED", why);
+    if (err)
+        return err;
+    enum err policy = pg_policy_stands(conn, batch->settings_revision, batch->valid_until_us,
+                                       batch->maybe_committed ? PG_POLICY_WAIT : PG_POLICY_SHARE, why);
+    /* What an earlier try committed is so, whatever the settings say by now. */
+    if (batch->maybe_committed && (policy == ERR_OK || policy == ERR_CONFLICT)) {
+        if ((err = commit_is_known(conn, batch, &committed, why)) || committed)
+            return err;
+        batch->maybe_committed = false;
+        if (policy)
+            return why_set(why, policy, "the settings were changed meanwhile");
+    }
+    if (policy || (err = batch_write(conn, batch, why)))
+        return policy ? policy : err;
+    if (fates_count(batch, PG_FATE_WRITTEN) == 0)
+        return ERR_OK; /* nothing to keep: rolled back when the connection is given back */
+    err = pg_commit(conn, why);
+    batch->maybe_committed = err && pg_is_lost(conn);
+    return err;
+}

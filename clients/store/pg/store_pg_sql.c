@@ -1,0 +1,623 @@
+/* Every statement that the PostgreSQL store prepares. The tables are in store_pg_schema.c.
+ *
+ * tasks and jobs may be somebody else's, or updatable views: no column but those of the contract is named,
+ * nothing but tasks.stage, tasks.updated_at, new tasks and new jobs is written, and ids may be of any integer
+ * type. */
+#include "clients/store/pg/store_pg.h"
+
+#include <assert.h>
+
+#include "clients/base/err.h"
+#include "clients/base/limits.h"
+#include "clients/store/store_columns.h"
+
+#define NOW_US "(extract(epoch FROM now()) * 1000000)::bigint"
+#define CLOCK_US "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+#define AT_US "(extract(epoch FROM at) * 1000000)::bigint"
+/* PostgreSQL has instants that no count of microseconds in a bigint reaches. What is none (infinity), or
+ * farther away, is null. */
+#define IS_COUNTABLE(instant) "isfinite(" instant ") AND " instant " < '292000-01-01'"
+#define US_OF(instant) \
+    "CASE WHEN " IS_COUNTABLE(instant) " THEN (extract(epoch FROM " instant ") * 1000000)::bigint END"
+
+/* A UUID as it is compared: in lower case, without hyphens. */
+#define UUID_KEY(uuid) "lower(replace(" uuid "::text, '-', ''))"
+#define KEY_OF_L UUID_KEY("l.plane_id")
+#define KEY_OF_M UUID_KEY("m.plane_id")
+#define KEY_OF_N UUID_KEY("n.plane_id")
+#define KEY_OF_R UUID_KEY("r.plane_id")
+#define KEY_OF_T UUID_KEY("t.plane_id")
+#define KEY_OF_W UUID_KEY("w.plane_id")
+/* Whether a ledger row l that names the task t by its id means this task, and not one that had the id before.
+ * A row that has neither name cannot be told apart. */
+#define SAME_TASK                                                        \
+    "(l.work_item_id = t.work_item_id::text OR " KEY_OF_L " = " KEY_OF_T \
+    " OR (l.work_item_id IS NULL AND t.work_item_id IS NULL"             \
+    "  AND (l.plane_id IS NULL OR t.plane_id IS NULL)))"
+/* A type or a collation may take stages for equal that a pipeline does not: char(16) pads them. concat()
+ * gives a value as it is stored. */
+#define IS_STAGE(stage) "concat(t.stage) = " stage " COLLATE \"C\""
+#define IS_STAGE_W IS_STAGE("w.stage")
+#define IS_STAGE_1 IS_STAGE("concat($1)")
+
+/* Of the task t. */
+#define IS_BUSY "EXISTS (SELECT FROM jobs j WHERE j.task_id = t.id AND j.status IN ('queued', 'running'))"
+/* Of the wanted w. Not EXISTS, which the planner may turn into a join with the whole ledger while it takes it
+ * for small. */
+#define IS_KNOWN "((SELECT l.seq FROM reconcile_ledger l WHERE l.id = w.id) IS NOT NULL)"
+#define IS_REPLAYED "((SELECT v.id FROM reconcile_verdicts v WHERE v.id = w.verdict_id) IS NOT NULL)"
+
+#define REVISION "coalesce((SELECT revision FROM reconcile_settings WHERE id = 1), 0)"
+
+#define LEDGER_COLUMNS                                                                                      \
+    "seq, id, " AT_US                                                                                       \
+    ", task_id, pass_id, work_item_id, repo, from_stage, to_stage, side, outcome, agent, reason, evidence," \
+    " missed_source, missed_event"
+
+/* What is read of tasks t, and how pg_task_read wants it: the columns, then HEALS with its join, or NO_HEALS.
+ * A row without a stage or a time is told so that no transition can mean it; what is no point in time has no
+ * age. */
+#define TASK_FIELDS "t.id, t.plane_id, t.work_item_id, t.title, t.repo, t.branch, t.stage, t.updated_at"
+#define NAME_MAX_TEXT PG_DIGITS(LIMIT_TASK_NAME)
+#define NAME_SHOWN_TEXT PG_DIGITS(LIMIT_TASK_NAME_SHOWN)
+#define IS_LONG(text) "octet_length(" text ") > " NAME_MAX_TEXT
+#define NAME_OF(text)                                                                               \
+    "CASE WHEN octet_length(" text ") > " NAME_MAX_TEXT " THEN left(" text ", " NAME_SHOWN_TEXT ")" \
+    " ELSE " text " END"
+#define LONG_PLANE_ID IS_LONG("t.plane_id::text")
+#define LONG_WORK_ITEM_ID IS_LONG("t.work_item_id::text")
+#define LONG_REPO IS_LONG("t.repo::text")
+#define LONG_BRANCH IS_LONG("t.branch::text")
+#define LONG_STAGE IS_LONG("concat(t.stage)")
+#define NAME_PLANE_ID NAME_OF("t.plane_id::text")
+#define NAME_WORK_ITEM_ID NAME_OF("t.work_item_id::text")
+#define NAME_REPO NAME_OF("t.repo::text")
+#define NAME_BRANCH NAME_OF("t.branch::text")
+#define NAME_STAGE NAME_OF("concat(t.stage)") /* as it is stored, padded or not; '' for null */
+#define TITLE "left(t.title::text, " PG_DIGITS(LIMIT_TASK_TITLE) ")"
+#define AGENT "left(j.agent::text, " PG_DIGITS(LIMIT_TASK_NAME) ")"
+/* The name of the first column that holds a name of more than LIMIT_TASK_NAME bytes, or null. */
+#define TOO_LONG                                                                                 \
+    "CASE WHEN " LONG_PLANE_ID " THEN 'plane_id' WHEN " LONG_WORK_ITEM_ID " THEN 'work_item_id'" \
+    " WHEN " LONG_REPO " THEN 'repo' WHEN " LONG_BRANCH " THEN 'branch' WHEN " LONG_STAGE        \
+    " THEN 'stage' END"
+#define AGE "floor(extract(epoch FROM now() - t.updated_at))::bigint"
+#define TASK_COLUMNS                                                                             \
+    "t.id, " NAME_PLANE_ID ", " NAME_WORK_ITEM_ID ", " TITLE ", " NAME_REPO ", " NAME_BRANCH "," \
+    " " NAME_STAGE ", coalesce(t.updated_at::text, 'infinity'),"                                 \
+    " CASE WHEN isfinite(t.updated_at) THEN " AGE " END, " TOO_LONG
+#define HEALS ", h.heals, h.newest"
+#define NO_HEALS ", 0, 0"
+/* The ledger's rows that moved t out of the stage where it stands, by the index (task_id, seq). */
+#define HEALS_JOIN                                                                               \
+    " LEFT JOIN LATERAL (SELECT count(*) AS heals, max(l.seq) AS newest FROM reconcile_ledger l" \
+    "  WHERE l.task_id = t.id AND l.from_stage = t.stage AND " SAME_TASK                         \
+    "  AND l.at > now() - interval '" PG_DIGITS(LIMIT_HEALS_WINDOW_S) " seconds') h ON true"
+
+#define TASK_US US_OF("t.updated_at")
+
+/* Stages and since when a task must rest there to be stuck; of the parameter 1 [{"stage", "grace_s"}, …].
+ * WATCHED_FROM: at another time than now. */
+#define WATCHED WATCHED_FROM("now()")
+#define WATCHED_FROM(now)                                                                            \
+    " watched AS (SELECT stage, " now " - least(grace_s, 100000000000) * interval '1 second' AS due" \
+    "  FROM json_to_recordset($1::json) AS w(stage text, grace_s bigint))"
+/* Every stage where a task stands, by hopping from one to the next greater one in the index (stage,
+ * updated_at); and null, at the end. */
+#define STAGES                                                                                \
+    " stages AS ("                                                                            \
+    "  (SELECT stage FROM tasks WHERE stage IS NOT NULL ORDER BY stage LIMIT 1)"              \
+    "  UNION ALL"                                                                             \
+    "  SELECT (SELECT t.stage FROM tasks t WHERE t.stage > s.stage ORDER BY t.stage LIMIT 1)" \
+    "  FROM stages s WHERE s.stage IS NOT NULL)"
+
+/* 1 as for WATCHED; 2 {known stage, …}; 3 {resting task id, …}; 4 a task id or 0; 5 the limit.
+ *
+ * One row per listed task, the oldest of each repo first; the first columns are the same in every row, and
+ * there is always one. Cost follows the tasks that rested for their grace: `stuck` goes from each stage into
+ * the index (stage, updated_at); being LATERAL around an anti-join it cannot be turned into one pass over all
+ * tasks, whatever the planner believes. Instants that are no points in time (infinity) make no age: not
+ * stuck. A stage that is not exactly the pipeline's is one that it does not know. */
+static const char stuck_sql[] =
+    "WITH RECURSIVE" WATCHED ","
+    " stuck AS MATERIALIZED ("
+    "  SELECT t.* FROM watched w CROSS JOIN LATERAL ("
+    "   SELECT " TASK_FIELDS ", " IS_STAGE_W " AS is_exact FROM tasks t"
+    "   WHERE t.stage = w.stage AND t.updated_at <= w.due"
+    "   AND isfinite(t.updated_at) AND NOT " IS_BUSY ") t),"
+    " listed AS ("
+    "  SELECT *, row_number() OVER (PARTITION BY repo ORDER BY updated_at, id) AS turn FROM stuck"
+    "  WHERE is_exact AND id NOT IN (SELECT unnest($3::bigint[])) AND $4::bigint IN (0, id)"
+    "  ORDER BY turn, updated_at, id LIMIT $5::bigint)," STAGES ","
+    " head AS MATERIALIZED ("
+    "  SELECT " REVISION " AS revision, " NOW_US " AS now_us,"
+    "   (SELECT count(*) FROM stuck WHERE is_exact) AS stuck,"
+    "   (SELECT coalesce(floor(extract(epoch FROM now() - min(updated_at))), 0)::bigint FROM stuck"
+    "    WHERE is_exact) AS oldest_s,"
+    "   (SELECT count(*) FROM tasks WHERE stage IS NULL)"
+    "    + (SELECT coalesce(sum((SELECT count(*) FROM tasks t WHERE t.stage = s.stage"
+    "        AND concat(t.stage) NOT IN (SELECT unnest($2::text[])))), 0)"
+    "       FROM stages s WHERE s.stage IS NOT NULL"
+    "       AND s.stage NOT IN (SELECT unnest($2::text[])))"
+    "    + (SELECT count(*) FROM stuck t WHERE NOT is_exact AND NOT EXISTS (SELECT FROM stages s"
+    "       WHERE s.stage = t.stage AND s.stage NOT IN (SELECT unnest($2::text[])))) AS strange) "
+    "SELECT a.revision, a.now_us, a.stuck, a.oldest_s, a.strange::bigint, " TASK_COLUMNS HEALS
+    " FROM head a LEFT JOIN listed t ON true" HEALS_JOIN " ORDER BY t.turn, t.updated_at, t.id";
+
+/* 1 the stage; 2 the grace; 3 {plane id, …} of fresh tasks; 4 the limit. As stuck_sql; the fields that tell
+ * of all stuck tasks there tell of the listed ones here. Goes along (stage, updated_at) until it has enough.
+ */
+static const char unstarted_sql[] =
+    "WITH listed AS MATERIALIZED ("
+    " SELECT " TASK_FIELDS " FROM tasks t WHERE t.stage = $1 AND " IS_STAGE_1 "  AND isfinite(t.updated_at)"
+    "  AND (t.updated_at <= now() - least($2::bigint, 100000000000) * interval '1 second'"
+    "   OR t.plane_id = ANY ($3)) AND NOT " IS_BUSY " ORDER BY t.updated_at, t.id LIMIT $4::bigint) "
+    "SELECT a.revision, a.now_us, a.listed, a.oldest_s, 0, " TASK_COLUMNS NO_HEALS " FROM"
+    " (SELECT " REVISION " AS revision, " NOW_US " AS now_us, (SELECT count(*) FROM listed) AS listed,"
+    "  (SELECT floor(extract(epoch FROM now() - min(updated_at)))::bigint FROM listed) AS oldest_s) a"
+    " LEFT JOIN listed t ON true ORDER BY t.updated_at, t.id";
+
+/* 1 {plane id in each spelling, …}: the parameter takes the type of the column. One row per task, and always
+ * one. */
+static const char issue_tasks_sql[] =
+    "WITH found AS MATERIALIZED ("
+    " SELECT " TASK_FIELDS ", " IS_BUSY " AS busy FROM tasks t WHERE t.plane_id = ANY ($1)) "
+    "SELECT a.revision, a.now_us, t.busy, " TASK_US ", " TASK_COLUMNS NO_HEALS " FROM"
+    " (SELECT " REVISION " AS revision, " NOW_US " AS now_us) a LEFT JOIN found t ON true ORDER BY t.id";
+
+/* 1 [{"i", "id", "task_id", "seen", …}, …]; 2 the pass.
+ *
+ * One row per task that moved, with whether all else was written for it. A trigger may swallow any of the
+ * writes, and the caller must see that. One task twice, or one verdict: the first counts. In the order of
+ * ids, so that two replicas do not lock each other out. */
+static const char move_sql[] =
+    "WITH want AS MATERIALIZED ("
+    "  SELECT * FROM (SELECT *,"
+    "    row_number() OVER (PARTITION BY task_id, from_stage, seen ORDER BY i) AS turn,"
+    "    row_number() OVER (PARTITION BY verdict_id ORDER BY i) AS replay"
+    "   FROM json_to_recordset($1::json) AS w("
+    "    i int, id uuid, task_id bigint, seen text, from_stage text, to_stage text, agent text,"
+    "    work_item_id text, plane_id text, repo text, side text, outcome text, reason text, evidence text,"
+    "    verdict_id text, missed_source text, missed_event text, message text)) w"
+    "  WHERE w.turn = 1 AND (w.replay = 1 OR w.verdict_id IS NULL) ORDER BY w.task_id, w.i),"
+    " moved AS ("
+    "  UPDATE tasks t SET stage = w.to_stage, updated_at = now() FROM want w"
+    "  WHERE t.id = w.task_id AND t.stage = w.from_stage AND t.updated_at = w.seen::timestamptz"
+    "  AND NOT " IS_BUSY " AND NOT " IS_KNOWN " AND NOT " IS_REPLAYED " RETURNING w.i),"
+    " queued AS ("
+    "  INSERT INTO jobs (task_id, agent, status, created_at, updated_at)"
+    "  SELECT w.task_id, w.agent, 'queued', now(), now() FROM want w JOIN moved m ON m.i = w.i"
+    "  WHERE w.agent IS NOT NULL RETURNING task_id),"
+    " replayed AS ("
+    "  INSERT INTO reconcile_verdicts (id, task_id, at)"
+    "  SELECT w.verdict_id, w.task_id, now() FROM want w JOIN moved m ON m.i = w.i"
+    "  WHERE w.verdict_id IS NOT NULL RETURNING id),"
+    " written AS ("
+    "  INSERT INTO reconcile_ledger (id, at, task_id, pass_id, work_item_id, repo, from_stage,"
+    "   to_stage, side, outcome, agent, reason, evidence, missed_source, missed_event, plane_id)"
+    "  SELECT w.id, now(), w.task_id, $2, w.work_item_id, w.repo, w.from_stage, w.to_stage, w.side, "
+    "w.outcome,"
+    "   w.agent, w.reason, w.evidence, w.missed_source, w.missed_event, w.plane_id"
+    "  FROM want w JOIN moved m ON m.i = w.i ORDER BY w.i RETURNING id),"
+    " told AS ("
+    "  INSERT INTO reconcile_outbox (id, at, text)"
+    "  SELECT w.id, now(), w.message FROM want w JOIN moved m ON m.i = w.i"
+    "  WHERE w.message IS NOT NULL ORDER BY w.i RETURNING id) "
+    "SELECT w.i, (w.agent IS NULL OR EXISTS (SELECT FROM queued q WHERE q.task_id = w.task_id))"
+    " AND (w.verdict_id IS NULL OR EXISTS (SELECT FROM replayed v WHERE v.id = w.verdict_id))"
+    " AND (w.message IS NULL OR EXISTS (SELECT FROM told o WHERE o.id = w.id))"
+    " AND EXISTS (SELECT FROM written l WHERE l.id = w.id), NULL FROM want w JOIN moved m ON m.i = w.i";
+
+/* 1 as for move_sql, only the keys. What became of rows that did not move: whether the ledger has them, and
+ * whether the task still stands as it was seen and the verdict has yet to be replayed. */
+static const char move_again_sql[] =
+    "SELECT w.i, " IS_KNOWN ","
+    " EXISTS (SELECT FROM tasks t WHERE t.id = w.task_id AND t.stage = w.from_stage"
+    "  AND t.updated_at = w.seen::timestamptz AND NOT " IS_BUSY ")"
+    " AND NOT " IS_REPLAYED " AND (w.replay = 1 OR w.verdict_id IS NULL)"
+    " FROM (SELECT *, row_number() OVER (PARTITION BY verdict_id ORDER BY i) AS replay"
+    "  FROM json_to_recordset($1::json) AS w("
+    "   i int, id uuid, task_id bigint, seen text, from_stage text, verdict_id text)) w";
+
+/* 1 {work item id, …}. The places of those that have a task, from 0, with its id and plane_id. */
+static const char work_items_sql[] =
+    "SELECT w.i - 1, t.id, t.plane_id::text FROM unnest($1::text[]) WITH ORDINALITY AS w(item, i)"
+    " JOIN tasks t ON lower(t.work_item_id) = lower(w.item)";
+
+/* 1 [{"i", "task": {"plane_id", …}}, …]; 2 {plane id in each spelling, …} of the whole batch.
+ *
+ * One row per task that was made. The unique key of plane_id decides, which must be a plain one, over all of
+ * the table or where plane_id is not null. It tells no two spellings of one id for the same; against those
+ * that are there already the second parameter helps. In the order of ids, as above. The record takes its
+ * types from the table, where plane_id may be text or uuid. */
+static const char create_sql[] =
+    "WITH want AS MATERIALIZED ("
+    "  SELECT DISTINCT ON (" KEY_OF_N ") (e.w->>'i')::int AS i, n.plane_id, n.work_item_id,"
+    "   n.title, n.repo, n.branch, n.stage FROM json_array_elements($1::json) AS e(w)"
+    "  CROSS JOIN LATERAL json_populate_record(NULL::tasks, e.w->'task') AS n"
+    "  WHERE " KEY_OF_N " NOT IN (SELECT " KEY_OF_T " FROM tasks t WHERE t.plane_id = ANY ($2))"
+    "  ORDER BY " KEY_OF_N ", (e.w->>'i')::int),"
+    " made AS ("
+    "  INSERT INTO tasks (plane_id, work_item_id, title, repo, branch, stage, created_at, updated_at)"
+    "  SELECT plane_id, work_item_id, title, repo, branch, stage, now(), now() FROM want"
+    "  ON CONFLICT (plane_id) WHERE plane_id IS NOT NULL DO NOTHING RETURNING id, plane_id) "
+    "SELECT w.i, true, m.id"
+    " FROM made m LEFT JOIN want w ON " KEY_OF_W " = " KEY_OF_M;
+
+/* 1 [{"i", "id", "plane_id"}, …]; 2 as for create_sql. Whether the task that was made is there, and whether
+ * there is none yet. The id tells ours from another's of the same issue. */
+static const char create_again_sql[] =
+    "WITH there AS MATERIALIZED ("
+    "  SELECT t.id, " KEY_OF_T " AS key FROM tasks t WHERE t.plane_id = ANY ($2)) "
+    "SELECT w.i, EXISTS (SELECT FROM there t WHERE t.key = " KEY_OF_W " AND t.id = w.id),"
+    " NOT EXISTS (SELECT FROM there t WHERE t.key = " KEY_OF_W ")"
+    " FROM json_to_recordset($1::json) AS w(i int, id bigint, plane_id text)";
+
+/* Of a w or an r with the plane_id of an issue: its task, by the key, whether tasks.plane_id is text or uuid,
+ * however it is spelled. */
+#define TASK_OF_ISSUE(of)                                                                           \
+    "SELECT " TASK_FIELDS " FROM unnest(ARRAY[" of ".plane_id, upper(" of ".plane_id),"             \
+    "  replace(" of ".plane_id, '-', ''), upper(replace(" of ".plane_id, '-', ''))]) AS s(spelled)" \
+    " CROSS JOIN LATERAL json_populate_record(NULL::tasks,"                                         \
+    "  json_build_object('plane_id', s.spelled)) AS n JOIN tasks t ON t.plane_id = n.plane_id"
+#define TASK_OF_W TASK_OF_ISSUE("w")
+#define TASK_OF_R TASK_OF_ISSUE("r")
+/* Between that try and the next. */
+#define PAUSE_AFTER(tries)                                       \
+    "least(" PG_DIGITS(LIMIT_REPLAY_PAUSE_MAX_S) ", " PG_DIGITS( \
+        LIMIT_REPLAY_PAUSE_S) "::bigint << (" tries " - 1)) * interval '1 second'"
+#define FIRST_PAUSE PAUSE_AFTER("1")
+#define SAME "(r.delivery = excluded.delivery)"
+#define NEXT_TRY "CASE WHEN " SAME " THEN least(r.tries + 1, " PG_DIGITS(LIMIT_REPLAY_TRIES) ") ELSE 1 END"
+#define NEXT_PAUSE PAUSE_AFTER(NEXT_TRY)
+#define NEXT_S(of) "greatest(0, ceil(extract(epoch FROM " of ".next_at - clock_timestamp())))::bigint"
+#define NEXT_S_OF_R NEXT_S("r")
+#define NEXT_S_OF_B NEXT_S("b")
+#define FIRST_US US_OF("r.first_at")
+#define NEXT_US US_OF("r.next_at")
+/* Given up; or moved in the database, by a process that was set to do so. */
+#define IS_NO_HEAL                                                                \
+    "r.given_up OR EXISTS (SELECT FROM reconcile_ledger l WHERE l.task_id = t.id" \
+    " AND l.from_stage = r.from_stage AND l.at >= r.first_at AND " SAME_TASK ")"
+
+/* 1 [{"i", "subject", "delivery"}, …]. */
+static const char replays_look_sql[] =
+    "SELECT w.i, r.tries, r.given_up, " NEXT_S_OF_R ", r.next_at <= clock_timestamp()"
+    " FROM json_to_recordset($1::json) AS w(i int, subject text, delivery uuid)"
+    " JOIN reconcile_replays r ON r.subject = w.subject AND r.delivery = w.delivery";
+
+/* 1 the subject. */
+static const char replay_get_sql[] = "SELECT r.delivery, r.tries, " NEXT_US ", r.given_up"
+                                     " FROM reconcile_replays r WHERE r.subject = $1";
+
+/* 1 [{"i", "subject", …}, …]. Every row with whether its task stands as it was seen, and what was begun of
+ * it, if it was. In the order of subjects, so that two replicas do not lock each other out. */
+static const char replay_begin_sql[] =
+    "WITH want AS MATERIALIZED ("
+    "  SELECT *, CASE WHEN w.task_id = 0 THEN NOT EXISTS (" TASK_OF_W ")"
+    "    ELSE EXISTS (SELECT FROM tasks t WHERE t.id = w.task_id AND t.stage = w.from_stage"
+    "     AND t.updated_at = w.version::timestamptz AND NOT " IS_BUSY ") END"
+    "    AND NOT " IS_REPLAYED " AS stands"
+    "  FROM json_to_recordset($1::json) AS w(i int, subject text, delivery uuid, task_id bigint,"
+    "   plane_id text, from_stage text, to_stage text, version text, rested_s bigint, side text,"
+    "   outcome text, reason text, evidence text, verdict_id text, missed_source text, missed_event text,"
+    "   told uuid, message text)"
+    "  ORDER BY w.subject),"
+    " begun AS ("
+    "  INSERT INTO reconcile_replays AS r (subject, delivery, task_id, plane_id, from_stage, to_stage,"
+    "   version, tries, first_at, next_at, given_up, rested_s, side, outcome, reason, evidence, verdict_id,"
+    "   missed_source, missed_event)"
+    "  SELECT subject, delivery, nullif(task_id, 0), plane_id, from_stage, to_stage, version, 1, now(),"
+    "   now() + " FIRST_PAUSE ", false, rested_s, side, outcome, reason, evidence, verdict_id,"
+    "   missed_source, missed_event FROM want WHERE stands ORDER BY subject"
+    "  ON CONFLICT (subject) DO UPDATE SET delivery = excluded.delivery, from_stage = excluded.from_stage,"
+    "   to_stage = excluded.to_stage, version = excluded.version, tries = " NEXT_TRY ","
+    "   first_at = CASE WHEN " SAME " THEN r.first_at ELSE now() END,"
+    "   next_at = now() + " NEXT_PAUSE ","
+    "   given_up = " SAME " AND r.tries >= " PG_DIGITS(
+        LIMIT_REPLAY_TRIES) ","
+                            "   rested_s = CASE WHEN " SAME " THEN r.rested_s ELSE excluded.rested_s END,"
+                            "   side = excluded.side, outcome = excluded.outcome, reason = excluded.reason,"
+                            "   evidence = excluded.evidence, verdict_id = excluded.verdict_id,"
+                            "   missed_source = excluded.missed_source, missed_event = excluded.missed_event"
+                            "  WHERE NOT " SAME " OR (r.next_at <= now() AND NOT r.given_up)"
+                            "  RETURNING r.subject, r.tries, r.given_up, r.next_at),"
+                            " told AS ("
+                            "  INSERT INTO reconcile_outbox (id, at, text)"
+                            "  SELECT w.told, now(), w.message FROM want w JOIN begun b ON b.subject = "
+                            "w.subject"
+                            "  WHERE b.given_up AND w.message IS NOT NULL ON CONFLICT (id) DO NOTHING "
+                            "RETURNING id) "
+                            "SELECT w.i, w.stands, b.tries, b.given_up, " NEXT_S_OF_B
+                            " FROM want w LEFT JOIN begun b ON b.subject = w.subject";
+
+/* 1 the limit. */
+static const char replays_moved_sql[] =
+    "SELECT r.subject, r.delivery, " FIRST_US ", r.tries,"
+    " r.rested_s + floor(extract(epoch FROM now() - r.first_at))::bigint, " IS_NO_HEAL ", r.from_stage,"
+    " r.side, r.outcome, r.reason, r.evidence, r.verdict_id, r.missed_source, r.missed_event,"
+    " " TASK_COLUMNS NO_HEALS " FROM reconcile_replays r LEFT JOIN LATERAL ("
+    "  SELECT t.*, " IS_BUSY " AS busy FROM ("
+    "   SELECT " TASK_FIELDS " FROM tasks t WHERE t.id = r.task_id"
+    "    AND (t.plane_id IS NULL OR r.plane_id IS NULL OR " KEY_OF_T " = " KEY_OF_R ") UNION ALL"
+    "   SELECT * FROM (" TASK_OF_R " LIMIT 1) t WHERE r.task_id IS NULL) t) t ON true"
+    " WHERE CASE WHEN r.task_id IS NULL THEN t.id IS NOT NULL"
+    "  ELSE t.id IS NULL OR t.stage IS DISTINCT FROM r.from_stage OR (r.to_stage = r.from_stage"
+    "   AND t.updated_at IS DISTINCT FROM r.version::timestamptz AND t.busy) END"
+    " ORDER BY r.first_at, r.subject LIMIT $1::bigint";
+
+/* 1 [{"i", "subject", "delivery", "counts", …}, …]; 2 the pass. Those that this took away. */
+static const char replays_settle_sql[] =
+    "WITH want AS MATERIALIZED ("
+    "  SELECT * FROM json_to_recordset($1::json) AS w(i int, subject text, delivery uuid, counts boolean,"
+    "    id uuid, task_id bigint, from_stage text, to_stage text, agent text, work_item_id text,"
+    "    plane_id text, repo text, side text, outcome text, reason text, evidence text, verdict_id text, "
+    "missed_source text,"
+    "    missed_event text, message text) ORDER BY w.subject),"
+    " gone AS ("
+    "  DELETE FROM reconcile_replays r USING want w"
+    "  WHERE r.subject = w.subject AND r.delivery = w.delivery RETURNING w.i),"
+    " mine AS (SELECT w.* FROM want w JOIN gone g ON g.i = w.i WHERE w.counts ORDER BY w.i),"
+    " written AS ("
+    "  INSERT INTO reconcile_ledger (id, at, task_id, pass_id, work_item_id, repo, from_stage, to_stage,"
+    "   side, outcome, agent, reason, evidence, missed_source, missed_event, plane_id)"
+    "  SELECT id, now(), task_id, $2, work_item_id, repo, from_stage, to_stage, side, outcome, agent, reason,"
+    "   evidence, missed_source, missed_event, plane_id FROM mine ON CONFLICT (id) DO NOTHING RETURNING id),"
+    " replayed AS ("
+    "  INSERT INTO reconcile_verdicts (id, task_id, at) SELECT verdict_id, task_id, now() FROM mine"
+    "  WHERE verdict_id IS NOT NULL ON CONFLICT (id) DO NOTHING RETURNING id),"
+    " told AS ("
+    "  INSERT INTO reconcile_outbox (id, at, text) SELECT id, now(), message FROM mine"
+    "  WHERE message IS NOT NULL ON CONFLICT (id) DO NOTHING RETURNING id) "
+    "SELECT i FROM gone";
+
+/* An entry as store_pg_look.c reads it, behind the clock, the listing's instant, whether it is stuck and its
+ * key: of a task t and its newest active job j. Were the jobs ordered by their bare id, the planner might
+ * walk along all of them; of two numbers as text the longer is the greater. */
+#define JOB_US US_OF("j.updated_at")
+#define ENTRY_COLUMNS TASK_US ", j.id, " AGENT ", j.status, " JOB_US ", " TASK_COLUMNS HEALS
+#define ENTRY_JOINS                                                                                    \
+    " LEFT JOIN LATERAL (SELECT j.id, j.agent, j.status, j.updated_at FROM jobs j"                     \
+    "  WHERE j.task_id = t.id AND j.status IN ('queued', 'running')"                                   \
+    "  ORDER BY j.created_at DESC NULLS LAST, length(j.id::text) DESC, j.id::text DESC LIMIT 1) j ON " \
+    "true" HEALS_JOIN
+
+/* Where a task stands in its part of the list; one without a time comes first, for null is compared by
+ * nothing. Behind which place the list goes on. */
+#define PLACE "coalesce(t.updated_at, '-infinity'), t.id"
+#define BEHIND_STUCK "($5::timestamptz + $6::interval, $7::bigint)"
+#define BEHIND_OTHERS "($8::timestamptz + $9::interval, $10::bigint)"
+#define AS_OF "(SELECT as_of FROM clock)"
+#define WATCHED_AS_OF WATCHED_FROM(AS_OF)
+#define IS_STAGE_O IS_STAGE("o.exact")
+
+/* 1 as for WATCHED; 2 {terminal stage, …}; 3 a stage or null; 4 the instant of the first page, as an interval
+ * since 1970, or null; where to go on, as an instant, an interval to add to it, and an id: 5, 6, 7 among the
+ * stuck ones, 8, 9, 10 among the others; 11 the limit; `only`: a further condition.
+ *
+ * Cost follows the page: of each stage at most the limit is taken of either kind, in the order of (stage,
+ * updated_at). The tasks without a stage or a time are looked for on their own, for there is no order by what
+ * is not there. What was stuck when the first page was made is so for all of them. */
+#define TASKS_LIST(only)                                                                                \
+    "WITH RECURSIVE"                                                                                    \
+    " clock AS MATERIALIZED (SELECT coalesce('epoch'::timestamptz + $4::interval, now()) AS "           \
+    "as_of)," WATCHED_AS_OF "," STAGES ","                                                              \
+    " open AS MATERIALIZED ("                                                                           \
+    "  SELECT s.stage, w.due, w.stage AS exact FROM ("                                                  \
+    "   SELECT $3::text AS stage WHERE $3 IS NOT NULL"                                                  \
+    "   UNION ALL SELECT stage FROM stages WHERE $3 IS NULL AND stage <> ALL ($2::text[])) s"           \
+    "  LEFT JOIN watched w ON w.stage = s.stage),"                                                      \
+    " found AS ("                                                                                       \
+    "  SELECT 1 AS part, t.* FROM open o CROSS JOIN LATERAL ("                                          \
+    "   SELECT " TASK_FIELDS " FROM tasks t WHERE t.stage = o.stage AND t.updated_at <= o.due"          \
+    "   AND isfinite(t.updated_at) AND (t.updated_at, t.id) > " BEHIND_STUCK only "   AND NOT " IS_BUSY \
+    "   AND " IS_STAGE_O " ORDER BY t.updated_at, t.id LIMIT $11::bigint) t"                            \
+    "  UNION ALL"                                                                                       \
+    "  SELECT 2, t.* FROM open o CROSS JOIN LATERAL ("                                                  \
+    "   SELECT " TASK_FIELDS " FROM tasks t WHERE t.stage = o.stage"                                    \
+    "   AND (t.updated_at, t.id) > " BEHIND_OTHERS only                                                 \
+    "   AND (o.due IS NULL OR t.updated_at > o.due OR NOT isfinite(t.updated_at) OR " IS_BUSY           \
+    "    OR NOT " IS_STAGE_O ")"                                                                        \
+    "   ORDER BY t.updated_at, t.id LIMIT $11::bigint) t"                                               \
+    "  UNION ALL"                                                                                       \
+    "  SELECT 2, t.* FROM open o CROSS JOIN LATERAL ("                                                  \
+    "   SELECT " TASK_FIELDS " FROM tasks t WHERE t.stage = o.stage AND t.updated_at IS NULL"           \
+    "   AND (" PLACE ") > " BEHIND_OTHERS only " ORDER BY t.id + 0 LIMIT $11::bigint) t"                \
+    "  UNION ALL"                                                                                       \
+    "  (SELECT 2, " TASK_FIELDS " FROM tasks t WHERE $3 IS NULL AND t.stage IS NULL"                    \
+    "   AND (" PLACE ") > " BEHIND_OTHERS only " ORDER BY " PLACE " LIMIT $11::bigint)),"               \
+    " page AS MATERIALIZED (SELECT * FROM found t ORDER BY part, " PLACE " LIMIT $11::bigint) "         \
+    "SELECT " NOW_US ", (extract(epoch FROM " AS_OF ") * 1000000)::bigint, t.part = 1,"                 \
+    " CASE WHEN " IS_COUNTABLE(                                                                         \
+        "t.updated_at") " THEN (extract(epoch FROM t.updated_at) * 1000000)::bigint::text"              \
+                        "  WHEN t.updated_at > now() THEN 'infinity' ELSE coalesce(t.updated_at, "      \
+                        "'-infinity')::text END, " ENTRY_COLUMNS " FROM page t" ENTRY_JOINS             \
+                        " ORDER BY t.part, " PLACE
+
+/* 1 as for WATCHED; 2 the id. */
+static const char task_get_sql[] =
+    "WITH" WATCHED " "
+    "SELECT " NOW_US ", NULL, isfinite(t.updated_at) AND j.id IS NULL AND EXISTS"
+    " (SELECT FROM watched w WHERE w.stage = t.stage AND " IS_STAGE_W
+    " AND t.updated_at <= w.due), NULL, " ENTRY_COLUMNS " FROM tasks t" ENTRY_JOINS
+    " WHERE t.id = $2::bigint";
+
+/* 1 the name, 2 the owner, 3 the seconds. Whether the lease is held now. ON CONFLICT would lock, and so
+ * write, a row that it leaves alone; hence the look at it first. */
+static const char lease_take_sql[] =
+    "WITH seen AS MATERIALIZED ("
+    "  SELECT owner = $2 AS ours, until > now() AS runs,"
+    "   until > now() + $3::bigint * interval '0.5 seconds' AS is_long"
+    "  FROM reconcile_leases WHERE name = $1),"
+    " taken AS ("
+    "  INSERT INTO reconcile_leases AS l (name, owner, until)"
+    "  SELECT $1, $2, now() + $3::bigint * interval '1 second'"
+    "  WHERE NOT EXISTS (SELECT FROM seen WHERE runs AND (is_long OR NOT ours))"
+    "  ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, until = excluded.until"
+    "  WHERE l.owner = excluded.owner OR l.until <= now() RETURNING name) "
+    "SELECT EXISTS (SELECT FROM taken) OR EXISTS (SELECT FROM seen WHERE ours AND is_long)";
+
+/* The revision and the clock, the clock read after the lock was got. */
+#define POLICY_LOCKED(lock)                \
+    "SELECT s.revision, " CLOCK_US " FROM" \
+    " (SELECT revision FROM reconcile_settings WHERE id = 1 FOR " lock ") s"
+
+#define HAS_COLUMN(relation, attribute)                                                            \
+    "EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = to_regclass(quote_ident(" relation "))" \
+    " AND a.attname = " attribute " AND a.attnum > 0 AND NOT a.attisdropped)"
+
+/* Of a plane_id: whether uuid_read would read it; whether it is one all the same. */
+#define IS_UUID                                                                                          \
+    "^([0-9a-f]{32}|[0-9A-F]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9A-F]{8}(-[0-9A-F]{4}){3}" \
+    "-[0-9A-F]{12})$"
+#define HIDES_UUID "[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+
+static const struct pg_statement statements[] = {
+    [PG_SETTINGS_READ] = {"settings_read",
+                          "SELECT " REVISION
+                          ", (SELECT overrides FROM reconcile_settings WHERE id = 1), " NOW_US,
+                          0},
+    /* 1 the revision seen, 2 the overrides. */
+    [PG_SETTINGS_WRITE] = {"settings_write",
+                           "UPDATE reconcile_settings SET revision = revision + 1, overrides = $2,"
+                           " updated_at = now() WHERE id = 1 AND revision = $1::bigint RETURNING revision",
+                           2},
+    [PG_STUCK] = {"stuck", stuck_sql, 5},
+    [PG_UNSTARTED] = {"unstarted", unstarted_sql, 4},
+    [PG_ISSUE_TASKS] = {"issue_tasks", issue_tasks_sql, 1},
+    /* 1 {id, …}. The places of those that are there, from 0. */
+    [PG_VERDICTS_REPLAYED] = {"verdicts_replayed",
+                              "SELECT w.i - 1 FROM unnest($1::text[]) WITH ORDINALITY AS w(verdict_id, i)"
+                              " WHERE " IS_REPLAYED,
+                              1},
+    [PG_POLICY_SHARE] = {"policy_share", POLICY_LOCKED("SHARE"), 0},
+    /* The same, but waits until every transition under way is over. */
+    [PG_POLICY_WAIT] = {"policy_wait", POLICY_LOCKED("UPDATE"), 0},
+    [PG_MOVE] = {"move", move_sql, 2},
+    [PG_MOVE_AGAIN] = {"move_again", move_again_sql, 1},
+    [PG_WORK_ITEMS] = {"work_items", work_items_sql, 1},
+    [PG_CREATE] = {"create", create_sql, 2},
+    [PG_CREATE_AGAIN] = {"create_again", create_again_sql, 2},
+    [PG_REPLAYS_LOOK] = {"replays_look", replays_look_sql, 1},
+    [PG_REPLAY_GET] = {"replay_get", replay_get_sql, 1},
+    [PG_REPLAY_BEGIN] = {"replay_begin", replay_begin_sql, 1},
+    [PG_REPLAYS_MOVED] = {"replays_moved", replays_moved_sql, 1},
+    [PG_REPLAYS_SETTLE] = {"replays_settle", replays_settle_sql, 2},
+    [PG_LEDGER_SUMMARY] = {"ledger_summary",
+                           "SELECT count(*), (SELECT work_item_id FROM reconcile_ledger"
+                           " ORDER BY seq DESC LIMIT 1) FROM reconcile_ledger",
+                           0},
+    /* 1 the seq to stay below, 2 the limit, 3 the task. */
+    [PG_LEDGER_LIST] = {"ledger_list",
+                        "SELECT " LEDGER_COLUMNS " FROM reconcile_ledger WHERE seq < $1::bigint"
+                        " ORDER BY seq DESC LIMIT $2::bigint",
+                        2},
+    [PG_LEDGER_LIST_OF_TASK] = {"ledger_list_of_task",
+                                "SELECT " LEDGER_COLUMNS " FROM reconcile_ledger l WHERE seq < $1::bigint"
+                                " AND task_id = $3::bigint AND NOT EXISTS"
+                                " (SELECT FROM tasks t WHERE t.id = $3::bigint AND " SAME_TASK
+                                " IS NOT TRUE) ORDER BY seq DESC LIMIT $2::bigint",
+                                3},
+    /* 1 the limit. One row per message, and always one. */
+    [PG_OUTBOX_LIST] = {"outbox_list",
+                        "SELECT d.depth, o.id, o.seq, floor(extract(epoch FROM now() - o.at))::bigint, o.text"
+                        " FROM (SELECT count(*) AS depth FROM reconcile_outbox WHERE sent_at IS NULL) d"
+                        " LEFT JOIN (SELECT * FROM reconcile_outbox WHERE sent_at IS NULL"
+                        "  ORDER BY seq LIMIT $1::bigint) o ON true ORDER BY o.seq",
+                        1},
+    /* 1 the id, 2 the text. */
+    [PG_OUTBOX_ADD] = {"outbox_add",
+                       "INSERT INTO reconcile_outbox (id, at, text) VALUES ($1::uuid, now(), $2)"
+                       " ON CONFLICT (id) DO NOTHING RETURNING seq",
+                       2},
+    /* 1 {id, …}. */
+    [PG_OUTBOX_SENT] = {"outbox_sent",
+                        "UPDATE reconcile_outbox SET sent_at = now()"
+                        " WHERE id = ANY ($1::uuid[]) AND sent_at IS NULL",
+                        1},
+    /* 1 how many stay. */
+    [PG_OUTBOX_PRUNE] = {"outbox_prune",
+                         "DELETE FROM reconcile_outbox WHERE sent_at IS NOT NULL AND seq <="
+                         " (SELECT seq FROM reconcile_outbox WHERE sent_at IS NOT NULL"
+                         "  ORDER BY seq DESC OFFSET $1::bigint LIMIT 1)",
+                         1},
+    [PG_LEASE_TAKE] = {"lease_take", lease_take_sql, 3},
+    /* 1 the name, 2 the owner. */
+    [PG_LEASE_DROP] = {"lease_drop", "DELETE FROM reconcile_leases WHERE name = $1 AND owner = $2", 2},
+    [PG_TASKS_LIST] = {"tasks_list", TASKS_LIST(""), 11},
+    [PG_TASKS_LIST_OF_REPO] = {"tasks_list_of_repo", TASKS_LIST(" AND t.repo = $12"), 12},
+    [PG_TASK_GET] = {"task_get", task_get_sql, 2},
+    /* 1 the repo, 2 {stage, …}, 3 the limit. Ordered as in JOB_JOIN. */
+    [PG_REPO_TASKS] = {"repo_tasks",
+                       "SELECT t.id, " NAME_WORK_ITEM_ID ", " NAME_BRANCH ", t.stage, " TOO_LONG
+                       " FROM tasks t WHERE repo = $1 AND stage = ANY ($2::text[]) AND branch <> ''"
+                       " ORDER BY id + 0 DESC LIMIT $3::bigint",
+                       3},
+    /* 1 the id, 2 the start, 3 the report. */
+    [PG_PASS_SAVE] = {"pass_save",
+                      "INSERT INTO reconcile_passes (id, started_us, report) VALUES ($1, $2::bigint, $3)"
+                      " ON CONFLICT (id) DO UPDATE SET started_us = excluded.started_us,"
+                      " report = excluded.report",
+                      3},
+    /* 1 how many stay. */
+    [PG_PASS_PRUNE] = {"pass_prune",
+                       "DELETE FROM reconcile_passes WHERE id IN (SELECT id FROM reconcile_passes"
+                       " ORDER BY started_us DESC, id DESC OFFSET $1::bigint)",
+                       1},
+    [PG_PASS_GET] = {"pass_get", "SELECT report FROM reconcile_passes WHERE id = $1", 1},
+    /* 1 the start to stay below, 2 the limit, 3 how many characters of each report. */
+    [PG_PASS_LIST] = {"pass_list",
+                      "SELECT id, started_us, left(report, $3::integer) FROM reconcile_passes WHERE "
+                      "started_us < $1::bigint"
+                      " ORDER BY started_us DESC, id DESC LIMIT $2::bigint",
+                      3},
+    /* 1 [{"relation", "attribute"}, …]. The first that is not there, and whether its relation is not. */
+    [PG_MISSING] = {"missing",
+                    "SELECT w.relation, w.attribute, to_regclass(quote_ident(w.relation)) IS NULL"
+                    " FROM ROWS FROM (json_to_recordset($1::json) AS (relation text, attribute text))"
+                    " WITH ORDINALITY AS w(relation, attribute, nth)"
+                    " WHERE NOT " HAS_COLUMN("w.relation", "w.attribute") " ORDER BY w.nth LIMIT 1",
+                    1},
+    /* 1 as for PG_MISSING. Of the columns that are there: the place in the list, the type in words, the
+     * type's name and modifier, below any domain, and whether a row that is inserted without a value gets
+     * one. What is below a view is not known here. */
+    [PG_COLUMNS] = {"columns",
+                    "WITH RECURSIVE types AS ("
+                    " SELECT w.nth, format_type(a.atttypid, a.atttypmod) AS said, a.atttypid AS type,"
+                    "  a.atttypmod AS modifier,"
+                    "  a.attidentity <> '' OR a.atthasdef OR c.relkind IN ('v', 'm') AS filled"
+                    " FROM ROWS FROM (json_to_recordset($1::json) AS (relation text, attribute text))"
+                    "  WITH ORDINALITY AS w(relation, attribute, nth)"
+                    " JOIN pg_class c ON c.oid = to_regclass(quote_ident(w.relation))"
+                    " JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = w.attribute AND a.attnum > 0"
+                    "  AND NOT a.attisdropped"
+                    " UNION ALL"
+                    " SELECT t.nth, t.said, y.typbasetype,"
+                    "  CASE WHEN y.typtypmod <> -1 THEN y.typtypmod ELSE t.modifier END,"
+                    "  t.filled OR y.typdefault IS NOT NULL"
+                    " FROM types t JOIN pg_type y ON y.oid = t.type AND y.typtype = 'd') "
+                    "SELECT t.nth, t.said, y.typname, t.modifier, t.filled FROM types t"
+                    " JOIN pg_type y ON y.oid = t.type AND y.typtype <> 'd' ORDER BY t.nth",
+                    1},
+    /* 1 how many of the newest rows. Per form their number, the newest of them and, of the known form, its
+     * plane_id. */
+    [PG_PLANE_IDS] = {"plane_ids",
+                      "SELECT form, count(*), (array_agg(id::text ORDER BY id DESC))[1],"
+                      " CASE WHEN form = 'known' THEN (array_agg(p ORDER BY id DESC))[1] END FROM"
+                      " (SELECT id, p, CASE WHEN p ~ '" IS_UUID "' THEN 'known'"
+                      "   WHEN p ~* '" HIDES_UUID "' THEN 'hidden' ELSE 'other' END AS form FROM"
+                      "  (SELECT t.id, t.plane_id::text COLLATE \"C\" AS p FROM tasks t"
+                      "   ORDER BY t.id DESC LIMIT $1::bigint) newest WHERE length(p) >= " PG_DIGITS(
+                          UUID_TEXT_MIN) " ) n GROUP BY form",
+                      1},
+    [PG_SHAPE] = {"shape", "SELECT max(version) FROM reconcile_schema", 0},
+    [PG_HAS_COLUMN] = {"has_column", "SELECT " HAS_COLUMN("$1", "$2"), 2},
+    [PG_HAS_RELATION] = {"has_relation", "SELECT to_regclass(quote_ident($1)) IS NOT NULL", 1},
+    [PG_HAS_SCHEMA] = {"has_schema", "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1)", 1},
+};
+static_assert(ARRAY_LEN(statements) == PG_SQL_MAX_, "every statement has its text");
+
+const struct pg_statement *pg_statement(enum pg_sql which)
+{
+    return &statements[which];
+}

@@ -1,0 +1,387 @@
+/* Statements on one connection: sent, awaited within their time, and what went wrong in words. */
+#include "clients/store/pg/store_pg.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clients/base/limits.h"
+
+/* What the server may take beyond its own statement_timeout to tell us of it. */
+#define ANSWER_SLACK_MS 1000
+/* The part of a server's message that goes into words. */
+#define MESSAGE_MAX ((size_t)140)
+
+/* ---- what went wrong, in words
+ * ----------------------------------------------------------------------------- */
+
+static enum err failure_of_connection(struct pg_conn *conn, struct why *why)
+{
+    conn->lost = true;
+    return why_set(why, ERR_UNAVAILABLE, "the connection to the database broke");
+}
+
+/* A class is the first two characters of an SQLSTATE. */
+static bool is_class(const char *state, const char *const *classes, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strncmp(state, classes[i], 2) == 0)
+            return true;
+    return false;
+}
+
+/* How a failure of each kind is told; the first match counts. `says`: the server's own words are added: they
+ * name a table, a role or a constraint, and no data of ours but what a trigger chose to say. */
+static const struct failure {
+    const char *state; /* whole, or its class */
+    enum err err;
+    bool lost; /* another connection may do better */
+    bool says;
+    const char *words;
+} failures[] = {
+    {"40001", ERR_RETRY, false, false, "the database could not order two transactions"},
+    {"40P01", ERR_RETRY, false, false, "two transactions locked each other out"},
+    {"40", ERR_RETRY, false, false, "the database rolled a transaction back"},
+    {"55P03", ERR_TIMEOUT, false, false, "a lock in the database was held by somebody else for too long"},
+    {"57014", ERR_TIMEOUT, false, false, "the database took too long for a statement"},
+    {"25006", ERR_UNAVAILABLE, true, false, "the database may only be read: no primary?"},
+    {"25P03", ERR_UNAVAILABLE, true, false, "the database ended a transaction that rested for too long"},
+    {"57", ERR_UNAVAILABLE, true, false, "the database is shutting down or starting"},
+    {"08", ERR_UNAVAILABLE, true, false, "the connection to the database broke"},
+    {"53", ERR_UNAVAILABLE, true, true, "the database is short of something"},
+    {"58", ERR_UNAVAILABLE, true, false, "the database's machine has a fault"},
+    {"28", ERR_UNAVAILABLE, true, true, "the database refused us"},
+    {"26000", ERR_UNAVAILABLE, true, false, "the database forgot a prepared statement"},
+    {"0A000", ERR_UNAVAILABLE, true, true, "the database cannot do a statement"},
+    /* A parameter took its type from a column that has another by now. */
+    {"42883", ERR_UNAVAILABLE, true, true, "the database cannot do a statement"},
+    {"42P01", ERR_UNAVAILABLE, false, true, "the database lacks something"},
+    {"42703", ERR_UNAVAILABLE, false, true, "the database lacks something"},
+    {"3F000", ERR_UNAVAILABLE, false, true, "the database lacks something"},
+    {"3D000", ERR_UNAVAILABLE, false, true, "the database lacks something"},
+    {"42501", ERR_UNAVAILABLE, false, true, "the database does not permit it"},
+    {"23", ERR_INTERNAL, false, true, "the database refused a write"},
+    {"44", ERR_INTERNAL, false, true, "the database refused a write"},
+    {"P0001", ERR_INTERNAL, false, true, "the database refused a write"},
+};
+
+static const struct failure *failure_find(const char *state)
+{
+    for (size_t i = 0; i < ARRAY_LEN(failures); i++)
+        if (strncmp(state, failures[i].state, strlen(failures[i].state)) == 0)
+            return &failures[i];
+    return NULL;
+}
+
+/* Whose fault it is. An error raised within a function, or while a lock on a row was waited for, has a
+ * context.
+ */
+static enum pg_fault fault_of(const PGresult *result, const char *state)
+{
+    static const char *const data[] = {"09", "21", "22", "23", "27", "38", "39", "44", "P0"};
+    static const char *const never[] = {"08", "25", "26", "28", "53", "58"};
+    static const char *const server[] = {"40", "55", "57"};
+    if (!*state || is_class(state, never, ARRAY_LEN(never)))
+        return PG_FAULT_SERVER;
+    if (is_class(state, data, ARRAY_LEN(data)) || PQresultErrorField(result, PG_DIAG_CONTEXT))
+        return PG_FAULT_ROW;
+    return is_class(state, server, ARRAY_LEN(server)) ? PG_FAULT_SERVER : PG_FAULT_EITHER;
+}
+
+/* A name that the server reports apart from its message, in words, unless the message has it. */
+static char *name_of(const PGresult *result, int field, const char *words, const char *message)
+{
+    const char *name = PQresultErrorField(result, field);
+    return name && !strstr(message, name) ? mem_printf(", %s %s", words, name) : mem_dup("");
+}
+
+static void refusal_describe(struct pg_conn *conn, const PGresult *result)
+{
+    const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+    AUTO_FREE char *said = text_cut(message ? message : "no message", MESSAGE_MAX);
+    AUTO_FREE char *column = name_of(result, PG_DIAG_COLUMN_NAME, "column", said);
+    AUTO_FREE char *constraint = name_of(result, PG_DIAG_CONSTRAINT_NAME, "constraint", said);
+    (void)why_set(&conn->refusal, ERR_OK, "the database refused the write (SQLSTATE %s): %s%s%s",
+                  conn->sqlstate, said, column, constraint);
+}
+
+static enum err failure_of_result(struct pg_conn *conn, const PGresult *result, struct why *why)
+{
+    const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    /* A backend that was killed leaves a result without a state and a dead connection. */
+    if (PQstatus(conn->pg) != CONNECTION_OK && !state)
+        return failure_of_connection(conn, why);
+    state = state ? state : "";
+    snprintf(conn->sqlstate, sizeof conn->sqlstate, "%s", state);
+    conn->fault = fault_of(result, state);
+    refusal_describe(conn, result);
+    const struct failure *failure = failure_find(state);
+    if (PQstatus(conn->pg) != CONNECTION_OK || (failure && failure->lost))
+        conn->lost = true;
+    if (!failure)
+        return why_set(why, ERR_INTERNAL, "the database refused a statement (SQLSTATE %s)",
+                       *state ? state : "unknown");
+    const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+    AUTO_FREE char *said = failure->says && message ? text_cut(message, MESSAGE_MAX) : NULL;
+    return why_set(why, failure->err, "%s%s%s", failure->words, said ? ": " : "", said ? said : "");
+}
+
+const char *pg_sqlstate(const struct pg_conn *conn)
+{
+    return conn->sqlstate;
+}
+
+enum pg_fault pg_fault(const struct pg_conn *conn)
+{
+    return conn->fault;
+}
+
+const struct why *pg_refusal(const struct pg_conn *conn)
+{
+    return &conn->refusal;
+}
+
+bool pg_is_lost(const struct pg_conn *conn)
+{
+    return conn->lost;
+}
+
+/* ---- waiting ---------------------------------------------------------------------------------------------
+ */
+
+static int wait_ms(const struct pg_conn *conn, int64_t deadline_ms)
+{
+    if (conn->patient)
+        return -1;
+    int64_t left = deadline_ms - clock_mono_ms();
+    return left > 0 ? (int)left : 0;
+}
+
+/* Sends what is left and receives until a result is there. A connection that was given up in the middle is
+ * lost: the answer may still come. */
+static enum err await_result(struct pg_conn *conn, int64_t deadline_ms, struct why *why)
+{
+    for (;;) {
+        int unsent = PQflush(conn->pg);
+        if (unsent < 0)
+            return failure_of_connection(conn, why);
+        if (unsent == 0 && !PQisBusy(conn->pg))
+            return ERR_OK;
+        struct pollfd fds[] = {
+            {.fd = PQsocket(conn->pg), .events = (short)(unsent ? POLLIN | POLLOUT : POLLIN)},
+            {.fd = conn->stop_fd, .events = POLLIN},
+        };
+        int ready = poll(fds, ARRAY_LEN(fds), wait_ms(conn, deadline_ms));
+        if (ready < 0 && errno == EINTR)
+            continue;
+        if (ready <= 0 || fds[1].revents) {
+            conn->lost = true;
+            return why_set(why, ERR_TIMEOUT, "%s",
+                           ready > 0 ? "waiting for the database was given up: stopping"
+                                     : "the database did not answer in time");
+        }
+        if (fds[0].revents & ~POLLOUT && !PQconsumeInput(conn->pg))
+            return failure_of_connection(conn, why);
+    }
+}
+
+static bool is_good(const PGresult *result)
+{
+    ExecStatusType status = PQresultStatus(result);
+    return status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK;
+}
+
+enum err pg_await_end(struct pg_conn *conn, PGresult **ret, struct why *why)
+{
+    int64_t deadline_ms = clock_mono_ms() + LIMIT_STATEMENT_MS + ANSWER_SLACK_MS;
+    PGresult *last = NULL, *next;
+    conn->sqlstate[0] = '\0';
+    conn->fault = PG_FAULT_SERVER;
+    conn->refusal.text[0] = '\0';
+    for (;;) {
+        enum err err = await_result(conn, deadline_ms, why);
+        if (err) {
+            PQclear(last);
+            return err;
+        }
+        if (!(next = PQgetResult(conn->pg)))
+            break;
+        /* The first failure is the cause of those after it. */
+        if (last && !is_good(last)) {
+            PQclear(next);
+        } else {
+            PQclear(last);
+            last = next;
+        }
+    }
+    if (!last || !is_good(last)) {
+        enum err err = last ? failure_of_result(conn, last, why) : failure_of_connection(conn, why);
+        PQclear(last);
+        return err;
+    }
+    if (ret)
+        *ret = last;
+    else
+        PQclear(last);
+    return ERR_OK;
+}
+
+/* ---- statements
+ * -------------------------------------------------------------------------------------------- */
+
+static enum err statement_prepare(struct pg_conn *conn, enum pg_sql which, struct why *why)
+{
+    if (conn->prepared[which])
+        return ERR_OK;
+    const struct pg_statement *statement = pg_statement(which);
+    if (!PQsendPrepare(conn->pg, statement->name, statement->sql, 0, NULL))
+        return failure_of_connection(conn, why);
+    enum err err = pg_await_end(conn, NULL, why);
+    conn->prepared[which] = !err;
+    return err;
+}
+
+enum err pg_run(struct pg_conn *conn, enum pg_sql which, const char *const *params, PGresult **ret,
+                struct why *why)
+{
+    enum err err = statement_prepare(conn, which, why);
+    if (err)
+        return err;
+    const struct pg_statement *statement = pg_statement(which);
+    if (!PQsendQueryPrepared(conn->pg, statement->name, statement->n_params, params, NULL, NULL, 0))
+        return failure_of_connection(conn, why);
+    return pg_await_end(conn, ret, why);
+}
+
+enum err pg_execute(struct pg_conn *conn, const char *sql, struct why *why)
+{
+    if (!PQsendQuery(conn->pg, sql))
+        return failure_of_connection(conn, why);
+    return pg_await_end(conn, NULL, why);
+}
+
+enum err pg_commit(struct pg_conn *conn, struct why *why)
+{
+    AUTO_RESULT PGresult *result = NULL;
+    if (!PQsendQuery(conn->pg, "COMMIT"))
+        return failure_of_connection(conn, why);
+    enum err err = pg_await_end(conn, &result, why);
+    if (!err && strcmp(PQcmdStatus(result), "COMMIT") != 0)
+        return why_set(why, ERR_INTERNAL, "the database rolled a transaction back instead of committing it");
+    return err;
+}
+
+void pg_patient(struct pg_conn *conn)
+{
+    conn->patient = true;
+}
+
+/* ---- fields and parameters
+ * --------------------------------------------------------------------------------- */
+
+char *pg_text(const PGresult *result, int row, int column, size_t max)
+{
+    if (PQgetisnull(result, row, column))
+        return NULL;
+    const char *text = PQgetvalue(result, row, column);
+    size_t len = (size_t)PQgetlength(result, row, column);
+    /* A database in SQL_ASCII hands out whatever bytes it was given. */
+    if (len <= max && utf8_valid_len(text, len) == len)
+        return mem_dupn(text, len);
+    return text_cut(text, len < max ? len : max);
+}
+
+int64_t pg_int(const PGresult *result, int row, int column)
+{
+    int64_t number = 0;
+    if (!PQgetisnull(result, row, column))
+        (void)parse_i64(PQgetvalue(result, row, column), INT64_MIN, INT64_MAX, &number);
+    return number;
+}
+
+enum err pg_place(const PGresult *result, int row, size_t n, size_t *ret, struct why *why)
+{
+    int64_t i = PQgetisnull(result, row, 0) ? -1 : pg_int(result, row, 0);
+    if (i < 0 || (size_t)i >= n)
+        return why_set(why, ERR_INTERNAL, "the database answered about a row that was not asked about");
+    *ret = (size_t)i;
+    return ERR_OK;
+}
+
+struct uuid_text pg_uuid(const PGresult *result, int row, int column)
+{
+    struct uuid_text id;
+    snprintf(id.s, sizeof id.s, "%s", PQgetvalue(result, row, column));
+    return id;
+}
+
+const char *pg_int_text(int64_t number, char buffer[PG_INT_SIZE])
+{
+    snprintf(buffer, PG_INT_SIZE, "%" PRId64, number);
+    return buffer;
+}
+
+const char *pg_limit_text(size_t limit, char buffer[PG_INT_SIZE])
+{
+    return pg_int_text(limit < INT64_MAX ? (int64_t)limit : INT64_MAX, buffer);
+}
+
+/* How an element is written. */
+struct spelling {
+    int (*turn)(int); /* its case; NULL: as it is */
+    bool bare;        /* without hyphens */
+};
+
+/* Returns what stands behind the element. */
+static char *element_put(char *at, const char *text, struct spelling spelling)
+{
+    *at++ = '"';
+    for (; *text; text++) {
+        if (spelling.bare && *text == '-')
+            continue;
+        if (*text == '"' || *text == '\\')
+            *at++ = '\\';
+        *at++ = (char)(spelling.turn ? spelling.turn((unsigned char)*text) : *text);
+    }
+    *at++ = '"';
+    return at;
+}
+
+static char *array_put(const char *const *texts, size_t n, const struct spelling *spellings,
+                       size_t n_spellings)
+{
+    size_t size = sizeof "{}";
+    for (size_t i = 0; i < n; i++)
+        size += (2 * strlen(texts[i]) + sizeof ",\"\"" - 1) * n_spellings;
+    char *array = mem_zero(size, 1), *at = array;
+    *at++ = '{';
+    for (size_t i = 0; i < n * n_spellings; i++) {
+        if (i > 0)
+            *at++ = ',';
+        at = element_put(at, texts[i / n_spellings], spellings[i % n_spellings]);
+    }
+    *at = '}';
+    return array;
+}
+
+char *pg_array(const char *const *texts, size_t n)
+{
+    static const struct spelling as_it_is[] = {{NULL, false}};
+    return array_put(texts, n, as_it_is, ARRAY_LEN(as_it_is));
+}
+
+char *pg_spellings(const char *const *ids, size_t n)
+{
+    static const struct spelling spellings[] = {
+        {NULL, false}, {tolower, false}, {toupper, false}, {tolower, true}, {toupper, true}};
+    return array_put(ids, n, spellings, ARRAY_LEN(spellings));
+}
+
+void pg_clear_p(PGresult **result)
+{
+    PQclear(*result);
+}

@@ -1,0 +1,429 @@
+/* The SQLite store: the file, its connections, and who has which. What is asked of the database is in
+ * store_sqlite_sql.c and in the files of the aggregates. */
+#include "clients/store/sqlite/store_sqlite.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "clients/base/limits.h"
+#include "clients/base/wait.h"
+
+/* A lock is waited for at most half of a statement's time, so that the statement itself has the other. */
+#define LOCK_WAIT_MS (LIMIT_STATEMENT_MS / 2)
+/* Steps of SQLite's virtual machine between two looks at the clock: well under a millisecond. */
+#define PROGRESS_STEPS 4000
+
+struct sqlite_store;
+
+struct sqlite_conn {
+    struct sqlite_store *store;
+    sqlite3 *db;
+    sqlite3_stmt *kept[SQL_MAX_];
+    bool taken;            /* guarded by store->lock; all else belongs to who took it */
+    bool broken;           /* close it when it is given back */
+    int64_t lock_until_ms; /* monotonic: no lock is waited for longer */
+    int64_t run_until_ms;  /* monotonic: no statement runs longer; 0: no limit, for a rollback */
+};
+
+/* Pages kept by each connection, in KiB: an eighth of the default. The system caches the file as well,
+ * and the statements touch little of it. */
+#define SQLITE_CACHE "PRAGMA cache_size = -256"
+
+struct sqlite_store {
+    struct store base;
+    char *path;
+    atomic_bool interrupted;
+    pthread_mutex_t lock; /* guards conns[].taken */
+    pthread_cond_t given;
+    struct sqlite_conn conns[LIMIT_DB_CONNECTIONS]; /* the first writes, the others read */
+};
+
+static struct sqlite_store *sqlite_store_of(struct store *store)
+{
+    return (struct sqlite_store *)store;
+}
+
+/* ---- waiting and time limits ------------------------------------------------------------------------- */
+
+/* SQLite's own busy timeout sleeps on after store_interrupt, so we wait ourselves, in growing steps. */
+static int wait_for_lock(void *arg, int tries)
+{
+    const struct sqlite_conn *conn = arg;
+    int64_t left_ms = conn->lock_until_ms - clock_mono_ms();
+    if (conn->store->interrupted || left_ms <= 0)
+        return 0;
+    int64_t wait_ms = tries < 5 ? tries + 1 : 10;
+    struct timespec pause = {.tv_nsec = (wait_ms < left_ms ? wait_ms : left_ms) * 1000000};
+    (void)nanosleep(&pause, NULL);
+    return 1;
+}
+
+static int is_over(void *arg)
+{
+    const struct sqlite_conn *conn = arg;
+    return conn->store->interrupted || (conn->run_until_ms && clock_mono_ms() >= conn->run_until_ms);
+}
+
+/* ---- one connection ---------------------------------------------------------------------------------- */
+
+static void conn_close(struct sqlite_conn *conn)
+{
+    for (size_t i = 0; i < SQL_MAX_; i++) {
+        (void)sqlite3_finalize(conn->kept[i]); /* repeats the error of the last step, which was handled */
+        conn->kept[i] = NULL;
+    }
+    (void)sqlite3_close_v2(conn->db);
+    conn->db = NULL;
+    conn->broken = false;
+}
+
+static bool conn_writes(const struct sqlite_conn *conn)
+{
+    return conn == &conn->store->conns[0];
+}
+
+/* A connection to a file that was deleted or replaced writes into nowhere. */
+static bool conn_is_stale(const struct sqlite_conn *conn)
+{
+    int moved = 0;
+    return sqlite3_file_control(conn->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK && moved;
+}
+
+static enum err conn_open(struct sqlite_conn *conn, enum sqlite_use use, struct why *why)
+{
+    if (conn->db && conn_is_stale(conn))
+        conn_close(conn);
+    if (conn->db)
+        return ERR_OK;
+    /* Readers open for writing too: after a crash the first who comes must recover the log. */
+    int flags =
+        SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE | SQLITE_OPEN_EXRESCODE;
+    if (use == SQLITE_USE_MIGRATE)
+        flags |= SQLITE_OPEN_CREATE;
+    if (sqlite3_open_v2(conn->store->path, &conn->db, flags, NULL) != SQLITE_OK) {
+        enum err err = sqlite_failure(conn, why);
+        conn_close(conn);
+        return err;
+    }
+    (void)sqlite3_busy_handler(conn->db, wait_for_lock, conn);
+    sqlite3_progress_handler(conn->db, PROGRESS_STEPS, is_over, conn);
+    /* Not trusted_schema = off too: SQLite 3.40 then refuses even json() in the orchestrator's own triggers.
+     */
+    (void)sqlite3_db_config(conn->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+    (void)sqlite3_exec(conn->db, SQLITE_CACHE, NULL, NULL, NULL);
+    if (!conn_writes(conn))
+        (void)sqlite3_exec(conn->db, "PRAGMA query_only = 1", NULL, NULL, NULL);
+    return ERR_OK;
+}
+
+/* ---- the pool ---------------------------------------------------------------------------------------- */
+
+static struct sqlite_conn *pool_free_conn(struct sqlite_store *store, enum sqlite_use use)
+{
+    size_t first = use == SQLITE_USE_READ ? 1 : 0;
+    size_t end = use == SQLITE_USE_READ ? ARRAY_LEN(store->conns) : 1;
+    for (size_t i = first; i < end; i++)
+        if (!store->conns[i].taken)
+            return &store->conns[i];
+    return NULL;
+}
+
+/* pool_take: NULL when none became free until until_ms, or the store is interrupted. */
+static struct sqlite_conn *pool_take(struct sqlite_store *store, enum sqlite_use use, int64_t until_ms)
+{
+    struct sqlite_conn *conn = NULL;
+    int waited = 0;
+    pthread_mutex_lock(&store->lock);
+    while (!store->interrupted && !(conn = pool_free_conn(store, use)) && waited != ETIMEDOUT)
+        waited = cond_wait_until(&store->given, &store->lock, until_ms);
+    if (conn)
+        conn->taken = true;
+    pthread_mutex_unlock(&store->lock);
+    return conn;
+}
+
+enum err sqlite_take(struct store *store, enum sqlite_use use, struct sqlite_conn **ret, struct why *why)
+{
+    struct sqlite_store *sqlite = sqlite_store_of(store);
+    int64_t start_ms = clock_mono_ms();
+    struct sqlite_conn *conn = pool_take(sqlite, use, start_ms + LOCK_WAIT_MS);
+    if (!conn)
+        return why_set(why, ERR_TIMEOUT, "%s",
+                       sqlite->interrupted ? "the database is not asked any more: stopping"
+                                           : "every connection to the database is in use");
+    conn->lock_until_ms = start_ms + LOCK_WAIT_MS;
+    conn->run_until_ms = start_ms + LIMIT_STATEMENT_MS;
+    enum err err = conn_open(conn, use, why);
+    if (err) {
+        sqlite_give(conn);
+        return err;
+    }
+    *ret = conn;
+    return ERR_OK;
+}
+
+void sqlite_give(struct sqlite_conn *conn)
+{
+    if (!conn)
+        return;
+    if (conn->db) {
+        for (size_t i = 0; i < SQL_MAX_; i++)
+            (void)sqlite3_reset(conn->kept[i]);
+        /* Not by a kept statement: this must work whatever failed before. A connection that cannot roll back
+         * is no use to the next one either. */
+        if (!sqlite3_get_autocommit(conn->db)) {
+            conn->run_until_ms = 0;
+            if (sqlite3_exec(conn->db, "ROLLBACK", NULL, NULL, NULL) != SQLITE_OK)
+                conn->broken = true;
+        }
+        if (conn->broken)
+            conn_close(conn);
+        else /* the system has the pages too; four caches side by side are what fills our memory */
+            (void)sqlite3_db_release_memory(conn->db);
+    }
+    struct sqlite_store *store = conn->store;
+    pthread_mutex_lock(&store->lock);
+    conn->taken = false;
+    /* All, not one: readers and writers wait for different connections on the same condition. */
+    pthread_cond_broadcast(&store->given);
+    pthread_mutex_unlock(&store->lock);
+}
+
+void sqlite_give_p(struct sqlite_conn **conn)
+{
+    sqlite_give(*conn);
+}
+
+/* ---- statements -------------------------------------------------------------------------------------- */
+
+sqlite3 *sqlite_handle(const struct sqlite_conn *conn)
+{
+    return conn->db;
+}
+
+enum err sqlite_statement(struct sqlite_conn *conn, enum sqlite_sql which, sqlite3_stmt **ret,
+                          struct why *why)
+{
+    sqlite3_stmt **kept = &conn->kept[which];
+    if (!*kept && sqlite3_prepare_v3(conn->db, sqlite_sql_text(which), -1, SQLITE_PREPARE_PERSISTENT, kept,
+                                     NULL) != SQLITE_OK)
+        return sqlite_failure(conn, why);
+    (void)sqlite3_reset(*kept);
+    (void)sqlite3_clear_bindings(*kept);
+    *ret = *kept;
+    return ERR_OK;
+}
+
+enum err sqlite_prepare(struct sqlite_conn *conn, const char *sql, sqlite3_stmt **ret, struct why *why)
+{
+    if (sqlite3_prepare_v2(conn->db, sql, -1, ret, NULL) != SQLITE_OK)
+        return sqlite_failure(conn, why);
+    return ERR_OK;
+}
+
+/* A range is answered by an index that is there, or by a scan: none is made for it on the way. */
+enum err sqlite_by_index(struct sqlite_conn *conn, const char *what, enum sqlite_sql which,
+                         sqlite3_stmt **ret, struct why *why)
+{
+    AUTO_FREE char *sql =
+        mem_printf("EXPLAIN QUERY PLAN SELECT 1 FROM tasks t WHERE %s BETWEEN ?1 AND ?1", what);
+    enum { COL_DETAIL = 3 };
+    sqlite3_stmt *plan;
+    bool row = false;
+    enum err err = sqlite_prepare(conn, sql, &plan, why);
+    if (err)
+        return err;
+    err = sqlite_step(conn, plan, &row, why);
+    const char *detail = row ? (const char *)sqlite3_column_text(plan, COL_DETAIL) : NULL;
+    bool indexed = detail && strncmp(detail, "SEARCH ", 7) == 0;
+    (void)sqlite3_finalize(plan);
+    return err ? err : sqlite_statement(conn, indexed ? which : which + 1, ret, why);
+}
+
+enum err sqlite_step(struct sqlite_conn *conn, sqlite3_stmt *statement, bool *ret_row, struct why *why)
+{
+    int rc = sqlite3_step(statement);
+    if (rc != SQLITE_ROW && rc != SQLITE_DONE)
+        return sqlite_failure(conn, why);
+    *ret_row = rc == SQLITE_ROW;
+    return ERR_OK;
+}
+
+enum err sqlite_run(struct sqlite_conn *conn, sqlite3_stmt *statement, size_t *ret_rows, struct why *why)
+{
+    size_t rows = 0;
+    bool row = false;
+    enum err err;
+    while (!(err = sqlite_step(conn, statement, &row, why)) && row)
+        rows++;
+    (void)sqlite3_reset(statement);
+    if (!err && ret_rows)
+        *ret_rows = rows;
+    return err;
+}
+
+enum err sqlite_execute(struct sqlite_conn *conn, enum sqlite_sql which, struct why *why)
+{
+    sqlite3_stmt *statement = NULL;
+    enum err err = sqlite_statement(conn, which, &statement, why);
+    return err ? err : sqlite_run(conn, statement, NULL, why);
+}
+
+bool sqlite_outlived(struct sqlite_conn *conn)
+{
+    if ((sqlite3_errcode(conn->db) & 0xff) != SQLITE_INTERRUPT || conn->store->interrupted)
+        return false;
+    conn->run_until_ms = clock_mono_ms() + LIMIT_STATEMENT_MS;
+    if (!sqlite3_get_autocommit(conn->db) &&
+        sqlite3_exec(conn->db, "ROLLBACK", NULL, NULL, NULL) != SQLITE_OK)
+        return false;
+    return true;
+}
+
+/* ---- what went wrong, in words ----------------------------------------------------------------------- */
+
+static enum err failure_of_os(const struct sqlite_conn *conn, const char *what, struct why *why)
+{
+    int code = sqlite3_system_errno(conn->db);
+    char buffer[128];
+    return why_set(why, ERR_UNAVAILABLE, "the database file %s cannot be %s%s%s", conn->store->path, what,
+                   code ? ": " : "", code ? strerror_r(code, buffer, sizeof buffer) : "");
+}
+
+/* SQLITE_ERROR is everything else; of it a person can cure only a table, a column or a view's trigger that is
+ * not there, and SQLite's message then names just that. */
+static enum err failure_of_sql(const struct sqlite_conn *conn, int code, struct why *why)
+{
+    const char *message = sqlite3_errmsg(conn->db);
+    if ((code & 0xff) == SQLITE_CONSTRAINT) {
+        AUTO_FREE char *words = text_cut(message, LIMIT_REASON); /* a trigger may say anything */
+        return why_set(why, ERR_INTERNAL, "the database refused a write (SQLite code %d): %s", code, words);
+    }
+    if (strncmp(message, "no such ", 8) == 0 || strstr(message, "has no column named") ||
+        strstr(message, "because it is a view"))
+        return why_set(why, ERR_UNAVAILABLE, "the database lacks something: %s", message);
+    AUTO_FREE char *words = text_cut(message, LIMIT_REASON);
+    return why_set(why, ERR_INTERNAL, "the database refused a statement (SQLite code %d): %s", code, words);
+}
+
+enum err sqlite_failure(struct sqlite_conn *conn, struct why *why)
+{
+    const char *path = conn->store->path;
+    int code = sqlite3_extended_errcode(conn->db);
+    conn->broken = true;
+    switch (code & 0xff) {
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+    case SQLITE_PROTOCOL:
+        conn->broken = false;
+        return why_set(why, ERR_TIMEOUT, "%s",
+                       conn->store->interrupted
+                           ? "waiting for the database was given up: stopping"
+                           : "the database file is locked by somebody else for too long");
+    case SQLITE_INTERRUPT:
+        conn->broken = false;
+        if (conn->store->interrupted)
+            return why_set(why, ERR_TIMEOUT, "the database was interrupted: stopping");
+        return why_set(why, ERR_TIMEOUT, "the database took longer than %d ms", LIMIT_STATEMENT_MS);
+    case SQLITE_CANTOPEN:
+    case SQLITE_PERM:
+    case SQLITE_AUTH:
+        return failure_of_os(conn, "opened", why);
+    case SQLITE_IOERR:
+        return failure_of_os(conn, "read or written", why);
+    case SQLITE_READONLY:
+        if (code == SQLITE_READONLY_DBMOVED)
+            return why_set(why, ERR_UNAVAILABLE, "the database file %s was moved or deleted", path);
+        return why_set(why, ERR_UNAVAILABLE, "the database file %s may only be read", path);
+    case SQLITE_FULL:
+        return why_set(why, ERR_UNAVAILABLE, "no space is left for the database file %s", path);
+    case SQLITE_NOTADB:
+        return why_set(why, ERR_UNAVAILABLE, "%s is not a SQLite database", path);
+    case SQLITE_CORRUPT:
+        return why_set(why, ERR_UNAVAILABLE, "the database file %s is damaged", path);
+    default:
+        conn->broken = false;
+        return failure_of_sql(conn, code, why);
+    }
+}
+
+/* ---- the store --------------------------------------------------------------------------------------- */
+
+static void sqlite_free(struct store *store)
+{
+    struct sqlite_store *sqlite = sqlite_store_of(store);
+    for (size_t i = 0; i < ARRAY_LEN(sqlite->conns); i++)
+        conn_close(&sqlite->conns[i]);
+    pthread_cond_destroy(&sqlite->given);
+    pthread_mutex_destroy(&sqlite->lock);
+    free(sqlite->path);
+    free(sqlite);
+}
+
+static void sqlite_interrupt(struct store *store)
+{
+    struct sqlite_store *sqlite = sqlite_store_of(store);
+    pthread_mutex_lock(&sqlite->lock);
+    sqlite->interrupted = true;
+    pthread_cond_broadcast(&sqlite->given);
+    pthread_mutex_unlock(&sqlite->lock);
+}
+
+static const struct store_ops sqlite_ops = {
+    .free = sqlite_free,
+    .interrupt = sqlite_interrupt,
+    .migrate = sqlite_migrate,
+    .ready = sqlite_ready,
+    .plane_ids = sqlite_plane_ids,
+    .settings_read = sqlite_settings_read,
+    .settings_write = sqlite_settings_write,
+    .stuck = sqlite_stuck,
+    .issue_tasks = sqlite_issue_tasks,
+    .work_items = sqlite_work_items,
+    .verdicts_replayed = sqlite_verdicts_replayed,
+    .create_tasks = sqlite_create_tasks,
+    .unstarted = sqlite_unstarted,
+    .transition = sqlite_transition,
+    .ledger_summary = sqlite_ledger_summary,
+    .ledger_list = sqlite_ledger_list,
+    .replays_look = sqlite_replays_look,
+    .replay_get = sqlite_replay_get,
+    .replay_begin = sqlite_replay_begin,
+    .replays_moved = sqlite_replays_moved,
+    .replays_settle = sqlite_replays_settle,
+    .outbox_list = sqlite_outbox_list,
+    .outbox_add = sqlite_outbox_add,
+    .outbox_sent = sqlite_outbox_sent,
+    .lease_take = sqlite_lease_take,
+    .lease_drop = sqlite_lease_drop,
+    .tasks_list = sqlite_tasks_list,
+    .task_get = sqlite_task_get,
+    .repo_tasks = sqlite_repo_tasks,
+    .pass_save = sqlite_pass_save,
+    .pass_get = sqlite_pass_get,
+    .pass_list = sqlite_pass_list,
+};
+
+enum err store_sqlite_open(const char *path, struct store **ret, struct why *why)
+{
+    if (!*path)
+        return why_set(why, ERR_INVALID, "sqlite: names no file");
+    if (strcmp(path, ":memory:") == 0)
+        return why_set(why, ERR_INVALID, "sqlite: needs a file: what is only in memory survives no restart");
+    struct sqlite_store *sqlite = mem_zero(1, sizeof *sqlite);
+    sqlite->base.ops = &sqlite_ops;
+    sqlite->base.describe = mem_printf("sqlite %s", path);
+    /* This build of SQLite takes a name that begins with "file:" for a URI with options. */
+    sqlite->path = mem_printf("%s%s", strncmp(path, "file:", 5) == 0 ? "./" : "", path);
+    pthread_mutex_init(&sqlite->lock, NULL);
+    cond_init(&sqlite->given);
+    for (size_t i = 0; i < ARRAY_LEN(sqlite->conns); i++)
+        sqlite->conns[i].store = sqlite;
+    *ret = &sqlite->base;
+    return ERR_OK;
+}

@@ -1,0 +1,488 @@
+/* Every statement that the SQLite store keeps prepared. Schema and its inspection are in
+ * store_sqlite_schema.c. */
+#include "clients/store/sqlite/store_sqlite.h"
+
+#include <assert.h>
+
+#include "clients/base/limits.h"
+#include "clients/store/store_columns.h"
+
+#define DIGITS(number) STORE_DIGITS(number)
+
+#define NOW_US                                                                                               \
+    "(CAST(strftime('%s', 'now') AS INTEGER) * 1000000 + CAST(substr(strftime('%f', 'now'), 4) AS INTEGER) " \
+    "* 1000)"
+#define US_OF(instant)                                                                              \
+    "(CAST(strftime('%s', " instant ") AS INTEGER) * 1000000 + CAST(substr(strftime('%f', " instant \
+    "), 4) AS INTEGER) * 1000)"
+#define AT_US US_OF("at")
+#define NOW_TEXT "strftime('%Y-%m-%d %H:%M:%f', 'now')"
+#define REVISION "coalesce((SELECT revision FROM reconcile_settings WHERE id = 1), 0)"
+#define ACTIVE_JOB "SELECT 1 FROM jobs j WHERE j.status IN ('queued', 'running') AND j.task_id = "
+#define STANDS "id = ?1 AND stage IS ?2 AND updated_at IS ?3 AND NOT EXISTS (" ACTIVE_JOB "?1)"
+#define LEDGER_COLUMNS                                                                                      \
+    "seq, id, " AT_US                                                                                       \
+    ", task_id, pass_id, work_item_id, repo, from_stage, to_stage, side, outcome, agent, reason, evidence," \
+    " missed_source, missed_event"
+
+/* A UUID as it is compared: in lower case, without hyphens. */
+#define UUID_KEY(uuid) "lower(replace(" uuid ", '-', ''))"
+#define KEY_OF_T UUID_KEY("t.plane_id")
+#define KEY_OF_R UUID_KEY("r.plane_id")
+#define KEY_OF_VALUE UUID_KEY("value")
+/* A column of INTEGER affinity may hold a text or a fraction all the same, unless it is the rowid. Such a row
+ * is never read: as a number it would be another task's. */
+#define HAS_ID(of) "typeof(" of ".id) = 'integer'"
+#define HAS_ID_T HAS_ID("t")
+/* Whether a row r that names the task t by its id means this task, and not one that had the id before. A row
+ * that has neither name cannot be told apart. */
+#define SAME_TASK                                                  \
+    "(r.work_item_id = t.work_item_id OR " KEY_OF_R " = " KEY_OF_T \
+    " OR (r.work_item_id IS NULL AND t.work_item_id IS NULL"       \
+    "  AND (r.plane_id IS NULL OR t.plane_id IS NULL)))"
+
+/* Of a row t of tasks. What is no time in updated_at (null, a number, words) is null here; an impossible date
+ * makes no age either. */
+#define TASK_TIME "CASE WHEN t.updated_at LIKE '____-__-__%' THEN t.updated_at END"
+#define TASK_AGE_S "(unixepoch('now') - unixepoch(" TASK_TIME "))"
+#define TASK_US US_OF(TASK_TIME)
+/* The ledger's rows that moved t out of the stage where it stands, by the index (task_id, seq): as a range,
+ * for ANALYZE may have found the heals of one task alone, and without the order of seq, which leads through
+ * all. */
+#define TASK_HEALS                                                                              \
+    "FROM reconcile_ledger r WHERE r.task_id BETWEEN t.id AND t.id AND r.from_stage = t.stage " \
+    "AND " SAME_TASK " AND r.at > "                                                             \
+    "strftime('%Y-%m-%d %H:%M:%f', 'now', '-" DIGITS(LIMIT_HEALS_WINDOW_S) " seconds')"
+/* A text of t, and a byte too many if it is longer than so many: by way of a blob, for substr() of a text
+ * ends at a NUL (and of nothing makes null). Twice as many bytes, for a file in UTF-16. */
+#define TEXT(column, bytes)                                                         \
+    "CASE typeof(t." column ") WHEN 'null' THEN NULL"                               \
+    " WHEN 'blob' THEN coalesce(substr(t." column ", 1, 2 * (" bytes " + 1)), x'')" \
+    " ELSE coalesce(CAST(substr(CAST(t." column " AS BLOB), 1, 2 * (" bytes " + 1)) AS TEXT), '') END"
+#define NAME_SIZE DIGITS(LIMIT_TASK_NAME)
+#define NAME_PLANE_ID TEXT("plane_id", NAME_SIZE)
+#define NAME_WORK_ITEM_ID TEXT("work_item_id", NAME_SIZE)
+#define NAME_REPO TEXT("repo", NAME_SIZE)
+#define NAME_BRANCH TEXT("branch", NAME_SIZE)
+#define NAME_STAGE TEXT("stage", NAME_SIZE)
+#define TITLE TEXT("title", DIGITS(LIMIT_TASK_TITLE))
+/* For sqlite_task(): these, the age, and HEALS or NO_HEALS. What must not be null is empty then: such a task
+ * has no stage that anybody knows, and no version that a transition could name. */
+#define TASK_COLUMNS                                                                             \
+    "t.id, " NAME_PLANE_ID ", " NAME_WORK_ITEM_ID ", " TITLE ", " NAME_REPO ", " NAME_BRANCH "," \
+    " coalesce(" NAME_STAGE ", ''), coalesce(t.updated_at, '')"
+#define HEALS "(SELECT count(*) " TASK_HEALS "), (SELECT max(+r.seq) " TASK_HEALS ")"
+#define NO_HEALS "0, 0"
+
+/* Each text of a list as it is, in lower and in upper case, with and without hyphens: IN these compares as
+ * UUIDs, by the index of an ordinary unique key. */
+#define SPELLINGS(list)                                                                    \
+    "SELECT value FROM json_each(" list ") UNION SELECT lower(value) FROM json_each(" list \
+    ") UNION SELECT upper(value) FROM json_each(" list ") UNION SELECT " KEY_OF_VALUE      \
+    " FROM json_each(" list ") UNION SELECT upper(" KEY_OF_VALUE ") FROM json_each(" list ")"
+#define SPELLINGS_1 SPELLINGS("?1")
+#define SPELLINGS_3 SPELLINGS("?3")
+
+/* The task `of` whose plane_id is a value of `among`, a list in parentheses. INDEXED: a search for each
+ * value, as a range, for SQLite takes no statistics and no index of its own making for that. SCANNED: where
+ * no index leads there, through all tasks once. sqlite_by_index chooses. */
+#define INDEXED(of, among) \
+    among " s CROSS JOIN tasks " of " WHERE " of ".plane_id BETWEEN s.value AND s.value"
+#define SCANNED(of, among) "tasks " of " WHERE " of ".plane_id IN " among
+#define INDEXED_1 INDEXED("t", "(" SPELLINGS_1 ")")
+#define SCANNED_1 SCANNED("t", "(" SPELLINGS_1 ")")
+
+/* What is stuck, of ?1 [[stage, grace_s], …]. Written so that the cost follows the stuck tasks:
+ *   - CROSS JOIN makes SQLite go from the few stages into the index (stage, updated_at), never back;
+ *   - `due` takes of the repo what a name may have, for thousands of long ones are sorted;
+ *   - it joins nothing but stages and tasks. Were the clock joined there too, SQLite 3.40 with ANALYZE's
+ *     figures would expect so many searches that it made a Bloom filter of the whole table first (200 ms for
+ *     a million rows, not 10).
+ *   - likelihood(): "=" selects few rows, whatever ANALYZE counted. From 3.46 on, SQLite uses no index for
+ *     "=" whose rows ANALYZE found to be all the same: hence the same again as a range, here and below;
+ *   - the index may compare stages without case, a pipeline does not: is_exact.
+ * What is no time in updated_at (null, a number, words, an impossible date) makes no age: not stuck. */
+#define RARE_STAGE "likelihood(t.stage = w.stage, 0.001)"
+#define STUCK                                                                                \
+    " clock(now_s) AS MATERIALIZED (SELECT unixepoch('now')),"                               \
+    " watched(stage, grace_s, due) AS MATERIALIZED ("                                        \
+    "  SELECT value ->> 0, value ->> 1, datetime('now', '-' || (value ->> 1) || ' seconds')" \
+    "  FROM json_each(?1)),"                                                                 \
+    " due(id, repo, updated_at, grace_s, stage, is_exact) AS MATERIALIZED ("                 \
+    "  SELECT t.id, substr(t.repo, 1, " NAME_SIZE " + 1), t.updated_at, w.grace_s, t.stage," \
+    "   t.stage = w.stage COLLATE BINARY"                                                    \
+    "  FROM watched w CROSS JOIN tasks t ON " RARE_STAGE " AND t.updated_at <= w.due"        \
+    "   AND (t.stage, t.updated_at) BETWEEN (w.stage, '') AND (w.stage, w.due)"              \
+    "  WHERE NOT EXISTS (" ACTIVE_JOB "t.id) AND " HAS_ID_T "),"                             \
+    " stuck(id, repo, updated_at, age_s) AS MATERIALIZED ("                                  \
+    "  SELECT d.id, d.repo, d.updated_at, c.now_s - unixepoch(d.updated_at) AS age"          \
+    "  FROM clock c CROSS JOIN due d"                                                        \
+    "  WHERE d.updated_at LIKE '____-__-__%' AND age >= d.grace_s AND d.is_exact),"
+/* Every stage that a task stands at, by hopping from one to the next greater one in the same index. null is
+ * no stage. */
+#define STAGES                                                                                          \
+    " stages(stage) AS ("                                                                               \
+    "  SELECT min(stage) FROM tasks"                                                                    \
+    "  UNION ALL"                                                                                       \
+    "  SELECT (SELECT min(stage) FROM tasks WHERE stage > s.stage) FROM stages s WHERE s.stage IS NOT " \
+    "NULL),"
+
+/* Where an index compares without case, one name stands for all of its spellings in `stages`. Tasks of a name
+ * that is known are not looked at one by one; those that are due and differ from it are counted. */
+#define IS_UNKNOWN(of) of ".stage COLLATE BINARY NOT IN (SELECT value FROM json_each(?2))"
+#define IS_UNKNOWN_S IS_UNKNOWN("s")
+#define IS_UNKNOWN_T IS_UNKNOWN("t")
+
+/* 1 as for STUCK, 2 [known stage, …], 3 [resting task id, …], 4 a task id or 0, 5 the limit. One row per
+ * listed task, oldest in its repo first; the first columns are the same in every row, and there is always
+ * one. */
+static const char stuck_sql[] =
+    "WITH RECURSIVE" STUCK STAGES " listed(id, turn, updated_at, age_s) AS MATERIALIZED ("
+    "  SELECT id, row_number() OVER (PARTITION BY repo ORDER BY updated_at, id) AS turn, updated_at, age_s"
+    "  FROM stuck WHERE id NOT IN (SELECT value FROM json_each(?3)) AND ?4 IN (0, id)"
+    "  ORDER BY turn, updated_at, id LIMIT ?5),"
+    " head(revision, now_us, stuck, oldest_s, strange) AS MATERIALIZED ("
+    "  SELECT " REVISION ", " NOW_US ","
+    "   (SELECT count(*) FROM stuck), coalesce((SELECT max(age_s) FROM stuck), 0),"
+    "   (SELECT count(*) FROM tasks WHERE stage IS NULL)"
+    "   + (SELECT coalesce(sum((SELECT count(*) FROM tasks t"
+    "       WHERE t.stage BETWEEN s.stage AND s.stage AND " IS_UNKNOWN_T ")), 0)"
+    "      FROM stages s WHERE s.stage IS NOT NULL AND " IS_UNKNOWN_S ")"
+    "   + (SELECT count(*) FROM due d WHERE NOT is_exact AND NOT EXISTS"
+    "      (SELECT 1 FROM stages s WHERE d.stage = s.stage AND " IS_UNKNOWN_S ")))"
+    " SELECT h.*, " TASK_COLUMNS ", l.age_s, " HEALS
+    " FROM head h LEFT JOIN listed l LEFT JOIN tasks t ON t.id = l.id"
+    " ORDER BY l.turn, l.updated_at, l.id";
+
+/* 1 the stage, 2 its grace in seconds, 3 [fresh plane id, …], 4 the limit. The columns of stuck_sql. */
+static const char unstarted_sql[] =
+    "WITH listed(id, updated_at, age_s) AS MATERIALIZED ("
+    "  SELECT t.id, t.updated_at, " TASK_AGE_S " AS age"
+    "  FROM tasks t"
+    "  WHERE t.stage BETWEEN ?1 AND ?1 AND +t.stage = ?1 COLLATE BINARY AND " HAS_ID_T
+    "   AND NOT EXISTS (" ACTIVE_JOB "t.id)"
+    "   AND ((t.updated_at <= datetime('now', '-' || ?2 || ' seconds') AND age >= ?2)"
+    "    OR t.plane_id IN (" SPELLINGS_3 "))"
+    "  ORDER BY t.updated_at, t.id LIMIT ?4),"
+    " head(revision, now_us, listed, oldest_s, strange) AS MATERIALIZED ("
+    "  SELECT " REVISION ", " NOW_US ","
+    "   (SELECT count(*) FROM listed), (SELECT coalesce(max(age_s), 0) FROM listed), 0)"
+    " SELECT h.*, " TASK_COLUMNS ", l.age_s, " NO_HEALS
+    " FROM head h LEFT JOIN listed l LEFT JOIN tasks t ON t.id = l.id"
+    " ORDER BY l.updated_at, l.id";
+
+/* 1 [plane id, …]. Which of these a task is of is told by sorting tasks and ids together: a join would
+ * compare each with each where SQLite expects few. A column that ignores case holds one spelling for
+ * several: hence DISTINCT. */
+#define ISSUE_TASKS(found)                                                                                   \
+    "WITH both(plane_id, issues, id) AS ("                                                                   \
+    "  SELECT " KEY_OF_VALUE ", json_group_array(key), NULL FROM json_each(?1) GROUP BY 1"                   \
+    "  UNION ALL"                                                                                            \
+    "  SELECT DISTINCT " KEY_OF_T ", NULL, t.id FROM " found " AND " HAS_ID_T "),"                           \
+    " found(issue, id) AS MATERIALIZED ("                                                                    \
+    "  SELECT i.value, b.id"                                                                                 \
+    "  FROM (SELECT max(issues) OVER (PARTITION BY plane_id) AS issues, id FROM both) b"                     \
+    "  CROSS JOIN json_each(b.issues) i WHERE b.id IS NOT NULL),"                                            \
+    " head(revision, now_us) AS MATERIALIZED (SELECT " REVISION ", " NOW_US ")"                              \
+    " SELECT h.*, " TASK_COLUMNS ", " TASK_AGE_S ", " NO_HEALS ", f.issue, " TASK_US ", EXISTS (" ACTIVE_JOB \
+    "t.id)"                                                                                                  \
+    " FROM head h LEFT JOIN found f LEFT JOIN tasks t ON t.id = f.id"                                        \
+    " ORDER BY f.issue, f.id"
+
+/* Of a row t of tasks, with its newest active job. */
+#define JOB_US US_OF("CASE WHEN j.updated_at LIKE '____-__-__%' THEN j.updated_at END")
+#define AGENT "substr(j.agent, 1, " NAME_SIZE ")"
+#define ENTRY_COLUMNS \
+    TASK_COLUMNS ", " TASK_AGE_S ", " HEALS ", " TASK_US ", j.id, " AGENT ", j.status, " JOB_US
+#define ENTRY_JOB                                                    \
+    " LEFT JOIN jobs j ON j.id = (SELECT a.id FROM jobs a"           \
+    "  WHERE a.status IN ('queued', 'running') AND a.task_id = t.id" \
+    "  ORDER BY a.created_at DESC, a.id DESC LIMIT 1)"
+
+/* 1 as for STUCK, but only of the stage asked for, 2 [terminal stage, …], 3 that stage or null, 4 a repo or
+ * null, 5 whether only the stuck ones; where the page before ended: 6 in which part (0: there was none, 1:
+ * the stuck ones, 2: the others), 7 with which updated_at and 8 which id; 9 the limit.
+ *
+ * The cost follows the stuck tasks and the page: of each stage at most `limit` others are taken, along
+ * (stage, updated_at) from where the page before ended. null comes before everything and is compared with
+ * nothing, hence two ways into a stage and two into none, of which the conditions without a column open one.
+ */
+#define OTHER(of) \
+    " AND " of ".id NOT IN (SELECT id FROM stuck) AND (?4 IS NULL OR " of ".repo = ?4) AND " HAS_ID(of)
+#define FROM_START(of) \
+    " AND (?6 < 2 OR ?7 IS NULL) AND (?6 < 2 OR " of ".updated_at IS NOT NULL OR " of ".id > ?8)" OTHER(of)
+#define FROM_PLACE(of) \
+    " AND ?6 = 2 AND " of ".updated_at >= ?7 AND (" of ".updated_at > ?7 OR " of ".id > ?8)" OTHER(of)
+#define OF_STAGE "SELECT u.stage, u.updated_at, u.id FROM tasks u WHERE u.stage <= o.stage"
+#define OF_NONE "SELECT n.stage, n.updated_at, n.id FROM tasks n WHERE n.stage IS NULL AND o.stage IS NULL"
+static const char tasks_list_sql[] =
+    "WITH RECURSIVE" STUCK STAGES " first(part, updated_at, id) AS MATERIALIZED ("
+    "  SELECT 1, updated_at, id FROM stuck"
+    "  WHERE ?6 < 2 AND (?6 = 0 OR (updated_at, id) > (?7, ?8)) AND (?4 IS NULL OR repo = ?4)"
+    "  ORDER BY updated_at, id LIMIT ?9),"
+    " open(stage) AS MATERIALIZED ("
+    "  SELECT ?3 WHERE ?3 IS NOT NULL"
+    "  UNION ALL"
+    "  SELECT stage FROM stages"
+    "  WHERE ?3 IS NULL AND stage IS NOT NULL AND stage NOT IN (SELECT value FROM json_each(?2))"
+    "  UNION ALL"
+    "  SELECT NULL WHERE ?3 IS NULL),"
+    " second(part, updated_at, id) AS MATERIALIZED ("
+    "  SELECT 2, t.updated_at, t.id FROM open o CROSS JOIN json_each((SELECT json_group_array(id) FROM ("
+    "   " OF_STAGE " AND u.stage >= o.stage" FROM_START(
+        "u") "   UNION ALL "
+             "   " OF_STAGE " AND (u.stage, u.updated_at) >= (o.stage, ?7)" FROM_PLACE(
+                 "u") "   UNION ALL "
+                      "   " OF_NONE FROM_START(
+                          "n") "   UNION ALL "
+                               "   " OF_NONE FROM_PLACE(
+                                   "n") "   ORDER BY 1, 2, 3 LIMIT ?9))) l CROSS JOIN tasks t ON t.id = "
+                                        "l.value"
+                                        "  WHERE NOT ?5 AND (SELECT count(*) FROM first) < ?9),"
+                                        " page(part, updated_at, id) AS MATERIALIZED ("
+                                        "  SELECT * FROM first UNION ALL SELECT * FROM second ORDER BY 1, 2, "
+                                        "3 LIMIT ?9)"
+                                        " SELECT " ENTRY_COLUMNS ", p.part = 1, p.updated_at"
+                                        " FROM page p CROSS JOIN tasks t ON t.id = p.id" ENTRY_JOB
+                                        " ORDER BY p.part, p.updated_at, p.id";
+
+/* 1 as for STUCK, 2 the id. */
+static const char task_get_sql[] = "WITH" STUCK " asked(id) AS (SELECT ?2)"
+                                   " SELECT " ENTRY_COLUMNS ", t.id IN (SELECT id FROM stuck), " NOW_US
+                                   " FROM asked a CROSS JOIN tasks t ON t.id = a.id AND " HAS_ID_T ENTRY_JOB;
+
+/* Until a replay's next try; the instant of the one behind that try. */
+#define NEXT_S "max(0, (" NEXT_US " - " NOW_US " + 999999) / 1000000)"
+#define NEXT_US US_OF("next_at")
+#define NEXT_AT(tries)                                                                               \
+    "strftime('%Y-%m-%d %H:%M:%f', 'now', '+' || min(" DIGITS(LIMIT_REPLAY_PAUSE_MAX_S) ", " DIGITS( \
+        LIMIT_REPLAY_PAUSE_S) " << (" tries " - 1)) || ' seconds')"
+#define FIRST_NEXT_AT NEXT_AT("1")
+#define SAME "(r.delivery = excluded.delivery)"
+#define NEXT_TRY "CASE WHEN " SAME " THEN min(r.tries + 1, " DIGITS(LIMIT_REPLAY_TRIES) ") ELSE 1 END"
+#define NEXT_NEXT_AT NEXT_AT("(" NEXT_TRY ")")
+#define FIRST_US US_OF("p.first_at")
+#define KEY_OF_P UUID_KEY("p.plane_id")
+/* Given up; or moved in the database, by a process that was set to do so. */
+#define IS_NO_HEAL                                                                                 \
+    "p.given_up OR EXISTS (SELECT 1 FROM reconcile_ledger r WHERE r.task_id BETWEEN t.id AND t.id" \
+    " AND r.from_stage = p.from_stage AND r.at >= p.first_at AND " SAME_TASK ")"
+
+/* 1 the subject, 2 the delivery, 3 the task or null, 4 its plane id, 5 the stage it stands at, 6 the one it
+ * is to go to, 7 its version, 8 for how long it has rested, 9 the side, 10 the outcome, 11 the reason, 12 the
+ * evidence, 13 the verdict, 14 and 15 the event. No row: it waits, or is given up. */
+static const char replay_begin_sql[] =
+    "INSERT INTO reconcile_replays AS r (subject, delivery, task_id, plane_id, from_stage, to_stage, version,"
+    " rested_s, side, outcome, reason, evidence, verdict_id, missed_source, missed_event, tries, first_at,"
+    " next_at, given_up)"
+    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, 1, " NOW_TEXT ","
+    " " FIRST_NEXT_AT ", 0)"
+    " ON CONFLICT (subject) DO UPDATE SET delivery = excluded.delivery, from_stage = excluded.from_stage,"
+    " to_stage = excluded.to_stage, version = excluded.version, tries = " NEXT_TRY ","
+    " first_at = CASE WHEN " SAME " THEN r.first_at ELSE excluded.first_at END, next_at = " NEXT_NEXT_AT ","
+    " given_up = " SAME " AND r.tries >= " DIGITS(
+        LIMIT_REPLAY_TRIES) ","
+                            " rested_s = CASE WHEN " SAME
+                            " THEN r.rested_s ELSE excluded.rested_s END, side = excluded.side,"
+                            " outcome = excluded.outcome, reason = excluded.reason, evidence = "
+                            "excluded.evidence,"
+                            " verdict_id = excluded.verdict_id, missed_source = excluded.missed_source,"
+                            " missed_event = excluded.missed_event"
+                            " WHERE NOT " SAME " OR (r.next_at <= " NOW_TEXT " AND NOT r.given_up)"
+                            " RETURNING tries, given_up, " NEXT_S;
+
+/* The ways to write the plane_id of a replay p. */
+#define SPELLINGS_P                                                                             \
+    "(SELECT p.plane_id AS value UNION ALL SELECT upper(p.plane_id) UNION ALL SELECT " KEY_OF_P \
+    " UNION ALL SELECT upper(" KEY_OF_P "))"
+#define INDEXED_P INDEXED("i", SPELLINGS_P)
+#define SCANNED_P SCANNED("i", SPELLINGS_P)
+/* 1 the limit. */
+#define REPLAYS_MOVED(found)                                                                        \
+    "SELECT p.subject, p.delivery, " FIRST_US ", p.tries,"                                          \
+    " p.rested_s + unixepoch('now') - unixepoch(p.first_at), " IS_NO_HEAL ", p.from_stage, p.side," \
+    " p.outcome, p.reason, p.evidence, p.verdict_id, p.missed_source, p.missed_event,"              \
+    " " TASK_COLUMNS ", " TASK_AGE_S ", " NO_HEALS                                                  \
+    " FROM reconcile_replays p LEFT JOIN tasks t ON t.id = coalesce(p.task_id,"                     \
+    "  (SELECT i.id FROM " found " LIMIT 1)) AND " HAS_ID_T                                         \
+    "  AND (t.plane_id IS NULL OR p.plane_id IS NULL OR " KEY_OF_T " = " KEY_OF_P ")"               \
+    " WHERE CASE WHEN p.task_id IS NULL THEN t.id IS NOT NULL"                                      \
+    "  ELSE t.id IS NULL OR t.stage IS NOT p.from_stage OR (p.to_stage = p.from_stage"              \
+    "   AND t.updated_at IS NOT p.version AND EXISTS (" ACTIVE_JOB "t.id)) END"                     \
+    " ORDER BY p.first_at, p.subject LIMIT ?1"
+
+/* Of a plane_id p: whether uuid_read would read it; whether it is one all the same. */
+#define OF_ONE_CASE(digits) "(" digits " NOT GLOB '*[^0-9a-f]*' OR " digits " NOT GLOB '*[^0-9A-F]*')"
+#define BARE_P "replace(p, '-', '')"
+#define IS_UUID                                              \
+    "typeof(p) = 'text' AND length(" BARE_P                  \
+    ") = 32 AND " OF_ONE_CASE(BARE_P) " AND (length(p) = 32" \
+                                      " OR p LIKE '________-____-____-____-____________')"
+#define HEX_2 "[0-9A-Fa-f][0-9A-Fa-f]"
+#define HEX_4 HEX_2 HEX_2
+#define HEX_12 HEX_4 HEX_4 HEX_4
+#define HIDES_UUID                                                                                      \
+    "typeof(p) = 'blob' OR p GLOB '*" HEX_4 HEX_4 HEX_12 HEX_12 "*' OR p GLOB '*" HEX_4 HEX_4 "-" HEX_4 \
+    "-" HEX_4 "-" HEX_4 "-" HEX_12 "*'"
+
+/* 1 [plane id, …]; the places of those that have a task. */
+#define TASKS_EXISTING(found) \
+    "SELECT key FROM json_each(?1) WHERE " KEY_OF_VALUE " IN (SELECT " KEY_OF_T " FROM " found ")"
+
+static const char *const texts[] = {
+    [SQL_BEGIN_WRITE] = "BEGIN IMMEDIATE",
+    [SQL_COMMIT] = "COMMIT",
+    [SQL_ROW_BEGIN] = "SAVEPOINT reconcile_row",
+    [SQL_ROW_KEEP] = "RELEASE reconcile_row",
+    [SQL_ROW_UNDO] = "ROLLBACK TO reconcile_row",
+
+    [SQL_SETTINGS_READ] =
+        "SELECT " REVISION ", " NOW_US ", (SELECT overrides FROM reconcile_settings WHERE id = 1)",
+    /* 1 the overrides, 2 the revision seen; no row comes back when another one stands. */
+    [SQL_SETTINGS_WRITE] = "INSERT INTO reconcile_settings (id, revision, overrides, updated_at)"
+                           " SELECT 1, ?2 + 1, ?1, CURRENT_TIMESTAMP WHERE " REVISION " = ?2"
+                           " ON CONFLICT (id) DO UPDATE SET revision = excluded.revision,"
+                           " overrides = excluded.overrides, updated_at = excluded.updated_at"
+                           " RETURNING revision",
+
+    [SQL_STUCK] = stuck_sql,
+    [SQL_UNSTARTED] = unstarted_sql,
+
+    [SQL_ISSUE_TASKS] = ISSUE_TASKS(INDEXED_1),
+    [SQL_ISSUE_TASKS_SCANNED] = ISSUE_TASKS(SCANNED_1),
+    /* 1 [activity id, …]; the places of those that were replayed. */
+    [SQL_VERDICTS_REPLAYED] = "SELECT j.key FROM json_each(?1) j"
+                              " WHERE EXISTS (SELECT 1 FROM reconcile_verdicts v WHERE v.id = j.value)",
+    [SQL_TASKS_ARE_A_VIEW] =
+        "SELECT 1 FROM sqlite_schema WHERE name = 'tasks' COLLATE NOCASE AND type = 'view'",
+    [SQL_TASKS_ARE_KEYED] = "INSERT INTO tasks (plane_id) SELECT NULL WHERE 0"
+                            " ON CONFLICT (plane_id) WHERE plane_id IS NOT NULL DO NOTHING",
+    [SQL_TASKS_EXISTING] = TASKS_EXISTING(INDEXED_1),
+    [SQL_TASKS_EXISTING_SCANNED] = TASKS_EXISTING(SCANNED_1),
+    /* 1 [work item id, …]. The places of those that have a task, with its id and plane_id. */
+    [SQL_WORK_ITEMS] = "SELECT w.key, t.id, t.plane_id FROM json_each(?1) w CROSS JOIN tasks t"
+                       " WHERE lower(t.work_item_id) BETWEEN lower(w.value) AND lower(w.value)",
+    [SQL_WORK_ITEMS_SCANNED] =
+        "SELECT w.key, t.id, t.plane_id FROM (SELECT id, plane_id, lower(work_item_id) AS item FROM tasks"
+        "  WHERE lower(work_item_id) IN (SELECT lower(value) FROM json_each(?1))) t"
+        " CROSS JOIN json_each(?1) w ON lower(w.value) = t.item",
+    [SQL_TASKS_TAKE_NEW] =
+        "INSERT INTO tasks (plane_id, work_item_id, title, repo, branch, stage, created_at,"
+        " updated_at) SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL WHERE 0",
+    [SQL_TASK_CREATE] = "INSERT INTO tasks (plane_id, work_item_id, title, repo, branch, stage, created_at,"
+                        " updated_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, CURRENT_TIMESTAMP, CURRENT_TIMESTAMP)"
+                        " RETURNING 1",
+
+    [SQL_TASKS_TAKE_MOVES] = "UPDATE tasks SET stage = NULL, updated_at = NULL WHERE 0",
+    [SQL_JOBS_TAKE_NEW] = "INSERT INTO jobs (task_id, agent, status, created_at, updated_at)"
+                          " SELECT NULL, NULL, NULL, NULL, NULL WHERE 0",
+    [SQL_LEDGER_HAS] = "SELECT 1 FROM reconcile_ledger WHERE id = ?1",
+    [SQL_VERDICT_ADD] = "INSERT INTO reconcile_verdicts (id, task_id, at) VALUES (?1, ?2, " NOW_TEXT ")"
+                        " ON CONFLICT (id) DO NOTHING RETURNING 1",
+    /* 1 the task, 2 its stage and 3 its version as they were read, 4 the stage it goes to. */
+    [SQL_TASK_MOVE] =
+        "UPDATE tasks SET stage = ?4, updated_at = CURRENT_TIMESTAMP WHERE " STANDS " RETURNING id",
+    [SQL_TASK_STANDS] = "SELECT 1 FROM tasks WHERE " STANDS,
+    [SQL_JOB_QUEUE] = "INSERT INTO jobs (task_id, agent, status, created_at, updated_at)"
+                      " VALUES (?1, ?2, 'queued', CURRENT_TIMESTAMP, CURRENT_TIMESTAMP) RETURNING 1",
+    [SQL_LEDGER_ADD] =
+        "INSERT INTO reconcile_ledger (id, at, task_id, pass_id, work_item_id, repo, from_stage,"
+        " to_stage, side, outcome, agent, reason, evidence, missed_source, missed_event, plane_id)"
+        " VALUES (?1, " NOW_TEXT ", ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+
+    /* 1 [[subject, delivery], …]. */
+    [SQL_REPLAYS_LOOK] = "SELECT j.key, r.tries, r.given_up, " NEXT_S ", r.next_at <= " NOW_TEXT
+                         " FROM json_each(?1) j CROSS JOIN reconcile_replays r"
+                         " ON r.subject = j.value ->> 0 AND r.delivery = j.value ->> 1",
+    /* 1 the subject. */
+    [SQL_REPLAY_GET] =
+        "SELECT delivery, tries, " NEXT_US ", given_up FROM reconcile_replays WHERE subject = ?1",
+    [SQL_REPLAY_BEGIN] = replay_begin_sql,
+    [SQL_REPLAYS_MOVED] = REPLAYS_MOVED(INDEXED_P),
+    [SQL_REPLAYS_MOVED_SCANNED] = REPLAYS_MOVED(SCANNED_P),
+    /* 1 the subject, 2 the delivery. */
+    [SQL_REPLAY_TAKE] = "DELETE FROM reconcile_replays WHERE subject = ?1 AND delivery = ?2 RETURNING 1",
+
+    /* 1 the id, 2 the text. */
+    [SQL_OUTBOX_ADD] = "INSERT INTO reconcile_outbox (id, at, text) VALUES (?1, " NOW_TEXT ", ?2)"
+                       " ON CONFLICT (id) DO NOTHING RETURNING 1",
+    /* 1 the limit. One row per message; the first column is the same in every row, and there is always one.
+     */
+    [SQL_OUTBOX_LIST] =
+        "WITH head(depth) AS (SELECT count(*) FROM reconcile_outbox WHERE sent_at IS NULL),"
+        " listed AS (SELECT id, seq, unixepoch('now') - unixepoch(at) AS age_s, text FROM reconcile_outbox"
+        "  WHERE sent_at IS NULL ORDER BY seq LIMIT ?1)"
+        " SELECT h.depth, l.* FROM head h LEFT JOIN listed l ORDER BY l.seq",
+    /* 1 [id, …]. */
+    [SQL_OUTBOX_SENT] = "UPDATE reconcile_outbox SET sent_at = " NOW_TEXT
+                        " WHERE sent_at IS NULL AND id IN (SELECT value FROM json_each(?1))",
+    /* 1 how many stay. */
+    [SQL_OUTBOX_PRUNE] = "DELETE FROM reconcile_outbox WHERE sent_at IS NOT NULL AND seq <="
+                         " (SELECT seq FROM reconcile_outbox WHERE sent_at IS NOT NULL"
+                         " ORDER BY seq DESC LIMIT 1 OFFSET ?1)",
+
+    /* 1 the name, 2 the owner, 3 for how many seconds. A row when there is nothing to write: whether the
+     * lease is the owner's. */
+    [SQL_LEASE_STANDS] =
+        "SELECT owner = ?2 FROM reconcile_leases WHERE name = ?1 AND until >"
+        " CASE WHEN owner = ?2 THEN strftime('%Y-%m-%d %H:%M:%f', 'now', '+' || (?3 / 2.0) || ' seconds')"
+        " ELSE " NOW_TEXT " END",
+    /* A row when it is the owner's now. */
+    [SQL_LEASE_TAKE] = "INSERT INTO reconcile_leases (name, owner, until) VALUES"
+                       " (?1, ?2, strftime('%Y-%m-%d %H:%M:%f', 'now', '+' || ?3 || ' seconds'))"
+                       " ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, until = excluded.until"
+                       " WHERE owner = excluded.owner OR until <= " NOW_TEXT " RETURNING 1",
+    [SQL_LEASE_DROP] = "DELETE FROM reconcile_leases WHERE name = ?1 AND owner = ?2",
+
+    [SQL_TASKS_LIST] = tasks_list_sql,
+    [SQL_TASK_GET] = task_get_sql,
+    /* 1 the repo, 2 [stage, …], 3 the limit. From the stages into the index, never through all tasks in the
+     * order of their ids. */
+    [SQL_REPO_TASKS] = "SELECT t.id, " NAME_WORK_ITEM_ID ", " NAME_BRANCH ", " NAME_STAGE
+                       " FROM (SELECT DISTINCT value FROM json_each(?2)) s CROSS JOIN tasks t"
+                       " ON likelihood(t.repo = ?1, 0.001) AND likelihood(t.stage = s.value, 0.001)"
+                       " AND (t.repo, t.stage) BETWEEN (?1, +s.value) AND (?1, +s.value)"
+                       " WHERE t.branch <> '' AND " HAS_ID_T " ORDER BY t.id DESC LIMIT ?3",
+
+    [SQL_LEDGER_SUMMARY] = "SELECT (SELECT count(*) FROM reconcile_ledger),"
+                           " (SELECT work_item_id FROM reconcile_ledger ORDER BY seq DESC LIMIT 1)",
+    /* 1 the seq to stay below, 2 the limit, 3 the task. */
+    [SQL_LEDGER_LIST] =
+        "SELECT " LEDGER_COLUMNS " FROM reconcile_ledger WHERE seq < ?1 ORDER BY seq DESC LIMIT ?2",
+    [SQL_LEDGER_LIST_OF_TASK] =
+        "SELECT " LEDGER_COLUMNS " FROM reconcile_ledger r WHERE task_id = ?3 AND seq < ?1"
+        " AND NOT EXISTS (SELECT 1 FROM tasks t WHERE t.id = ?3 AND " HAS_ID_T " AND " SAME_TASK
+        " IS NOT TRUE) ORDER BY seq DESC LIMIT ?2",
+
+    [SQL_PASS_SAVE] =
+        "INSERT INTO reconcile_passes (id, started_us, report) VALUES (?1, ?2, ?3)"
+        " ON CONFLICT (id) DO UPDATE SET started_us = excluded.started_us, report = excluded.report",
+    [SQL_PASS_PRUNE] = "DELETE FROM reconcile_passes WHERE id NOT IN"
+                       " (SELECT id FROM reconcile_passes ORDER BY started_us DESC, id DESC LIMIT ?1)",
+    [SQL_PASS_GET] = "SELECT report FROM reconcile_passes WHERE id = ?1",
+    [SQL_PASS_LIST] =
+        "SELECT id, started_us, substr(report, 1, ?3) FROM reconcile_passes WHERE started_us < ?1"
+        " ORDER BY started_us DESC, id DESC LIMIT ?2",
+
+    /* 1 the table, 2 the column. Its declared type; whether that is a view; whether a row that is inserted
+     * without a value gets one: computed, by a default, or as the rowid, of which there is no index. */
+    [SQL_COLUMN] = "SELECT c.type, EXISTS (SELECT 1 FROM sqlite_schema WHERE name = ?1 COLLATE NOCASE AND "
+                   "type = 'view'),"
+                   " c.hidden IN (2, 3) OR upper(trim(coalesce(c.dflt_value, 'NULL'), ' ()')) <> 'NULL'"
+                   " OR (c.pk = 1 AND upper(c.type) = 'INTEGER'"
+                   "  AND (SELECT count(*) FROM pragma_table_xinfo(?1) WHERE pk > 0) = 1"
+                   "  AND NOT EXISTS (SELECT 1 FROM pragma_index_list(?1) WHERE origin = 'pk'))"
+                   " FROM pragma_table_xinfo(?1) c WHERE c.name = ?2 COLLATE NOCASE",
+    /* 1 how many of the newest rows. Per form their number, the newest of them and its plane_id. */
+    [SQL_PLANE_IDS] =
+        "SELECT CASE WHEN " IS_UUID " THEN 'known' WHEN " HIDES_UUID " THEN 'hidden' ELSE 'other' END"
+        " AS form, count(*), max(id), p"
+        " FROM (SELECT id, plane_id AS p FROM tasks ORDER BY id DESC LIMIT ?1)"
+        " WHERE typeof(p) = 'blob' OR length(p) >= " DIGITS(UUID_TEXT_MIN) " GROUP BY form",
+};
+static_assert(ARRAY_LEN(texts) == SQL_MAX_, "every statement has its text");
+
+const char *sqlite_sql_text(enum sqlite_sql which)
+{
+    return texts[which];
+}

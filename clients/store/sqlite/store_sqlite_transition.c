@@ -1,0 +1,184 @@
+/* The one transition: compare-and-set of task, job, verdict, ledger row and message. */
+#include "clients/store/sqlite/store_sqlite.h"
+
+#include <assert.h>
+
+#include "clients/base/limits.h"
+
+struct work {
+    const char *pass_id;
+    const struct store_transition *batch;
+    enum store_moved moved[LIMIT_BATCH];
+};
+
+static enum err tables_take_it(struct sqlite_conn *conn, void *arg, struct why *why)
+{
+    (void)arg;
+    enum err err = sqlite_execute(conn, SQL_TASKS_TAKE_MOVES, why);
+    return err ? err : sqlite_execute(conn, SQL_JOBS_TAKE_NEW, why);
+}
+
+/* The statements of one row. Each tells by *ret_rows whether it found or wrote its row. */
+static enum err ledger_has(struct sqlite_conn *conn, const struct store_transition *transition,
+                           size_t *ret_rows, struct why *why)
+{
+    sqlite3_stmt *statement;
+    enum err err = sqlite_statement(conn, SQL_LEDGER_HAS, &statement, why);
+    if (err)
+        return err;
+    sqlite_put(statement, 1, transition->id.s);
+    return sqlite_run(conn, statement, ret_rows, why);
+}
+
+/* No row: the verdict is there already, be it by a row of this batch. */
+enum err sqlite_verdict_add(struct sqlite_conn *conn, const struct store_transition *transition,
+                            size_t *ret_rows, struct why *why)
+{
+    sqlite3_stmt *statement;
+    enum err err = sqlite_statement(conn, SQL_VERDICT_ADD, &statement, why);
+    if (err)
+        return err;
+    sqlite_put(statement, 1, transition->verdict_id);
+    (void)sqlite3_bind_int64(statement, 2, transition->task->id);
+    return sqlite_run(conn, statement, ret_rows, why);
+}
+
+/* `which` is SQL_TASK_MOVE or SQL_TASK_STANDS: the same condition, with and without the act. */
+static enum err task_match(struct sqlite_conn *conn, enum sqlite_sql which,
+                           const struct store_transition *transition, size_t *ret_rows, struct why *why)
+{
+    sqlite3_stmt *statement;
+    enum err err = sqlite_statement(conn, which, &statement, why);
+    if (err)
+        return err;
+    (void)sqlite3_bind_int64(statement, 1, transition->task->id);
+    sqlite_put(statement, 2, transition->task->stage);
+    sqlite_put(statement, 3, transition->task->version);
+    if (which == SQL_TASK_MOVE)
+        sqlite_put(statement, 4, transition->to_stage);
+    return sqlite_run(conn, statement, ret_rows, why);
+}
+
+enum err sqlite_task_stands(struct sqlite_conn *conn, const struct store_transition *transition,
+                            size_t *ret_rows, struct why *why)
+{
+    return task_match(conn, SQL_TASK_STANDS, transition, ret_rows, why);
+}
+
+static enum err job_queue(struct sqlite_conn *conn, const struct store_transition *transition,
+                          size_t *ret_rows, struct why *why)
+{
+    sqlite3_stmt *statement;
+    enum err err = sqlite_statement(conn, SQL_JOB_QUEUE, &statement, why);
+    if (err)
+        return err;
+    (void)sqlite3_bind_int64(statement, 1, transition->task->id);
+    sqlite_put(statement, 2, transition->agent);
+    return sqlite_run(conn, statement, ret_rows, why);
+}
+
+enum err sqlite_ledger_add(struct sqlite_conn *conn, const char *pass_id,
+                           const struct store_transition *transition, struct why *why)
+{
+    sqlite3_stmt *statement;
+    enum err err = sqlite_statement(conn, SQL_LEDGER_ADD, &statement, why);
+    if (err)
+        return err;
+    const struct store_task *task = transition->task;
+    const char *const texts[] = {pass_id,
+                                 task->work_item_id,
+                                 task->repo,
+                                 task->stage,
+                                 transition->to_stage,
+                                 transition->side,
+                                 transition->outcome,
+                                 transition->agent,
+                                 transition->reason,
+                                 transition->evidence,
+                                 transition->missed_source,
+                                 transition->missed_event,
+                                 task->plane_id};
+    sqlite_put(statement, 1, transition->id.s);
+    (void)sqlite3_bind_int64(statement, 2, task->id);
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+        sqlite_put(statement, (int)i + 3, texts[i]);
+    return sqlite_run(conn, statement, NULL, why);
+}
+
+/* Moves the task and queues its job. */
+static enum err task_write(struct sqlite_conn *conn, const struct store_transition *transition,
+                           enum store_moved *ret_moved, struct why *why)
+{
+    size_t rows;
+    enum err err = task_match(conn, SQL_TASK_MOVE, transition, &rows, why);
+    if (err)
+        return err;
+    if (rows == 0) {
+        if ((err = sqlite_task_stands(conn, transition, &rows, why)))
+            return err;
+        *ret_moved = rows ? STORE_REFUSED : STORE_RACED;
+        return ERR_OK;
+    }
+    if (transition->agent && (err = job_queue(conn, transition, &rows, why)))
+        return err;
+    *ret_moved = rows ? STORE_MOVED : STORE_REFUSED;
+    return ERR_OK;
+}
+
+static enum err row_write(struct sqlite_conn *conn, void *arg, size_t i, bool *ret_keep, struct why *why)
+{
+    struct work *work = arg;
+    const struct store_transition *transition = &work->batch[i];
+    enum store_moved *moved = &work->moved[i];
+    size_t rows;
+    *moved = STORE_REFUSED;
+    enum err err = ledger_has(conn, transition, &rows, why);
+    if (err)
+        return err;
+    if (rows > 0) {
+        *moved = STORE_MOVED; /* by an earlier call */
+        return ERR_OK;
+    }
+    if (transition->verdict_id) {
+        if ((err = sqlite_verdict_add(conn, transition, &rows, why)))
+            return err;
+        if (rows == 0) {
+            *moved = STORE_RACED;
+            return ERR_OK;
+        }
+    }
+    enum store_moved result;
+    if ((err = task_write(conn, transition, &result, why)))
+        return err;
+    if (result == STORE_MOVED && (err = sqlite_ledger_add(conn, work->pass_id, transition, why)))
+        return err;
+    if (result == STORE_MOVED && transition->message &&
+        (err = sqlite_outbox_put(conn, transition->id.s, transition->message, NULL, why)))
+        return err;
+    *moved = result;
+    *ret_keep = result == STORE_MOVED;
+    return ERR_OK;
+}
+
+static struct why *row_refusal(void *arg, size_t i)
+{
+    return ((const struct work *)arg)->batch[i].refusal;
+}
+
+enum err sqlite_transition(struct store *store, int64_t settings_revision, int64_t valid_until_us,
+                           const char *pass_id, const struct store_transition *batch, size_t n,
+                           enum store_moved *ret_moved, struct why *why)
+{
+    struct work work = {.pass_id = pass_id, .batch = batch};
+    const struct sqlite_batch rows = {.settings_revision = settings_revision,
+                                      .valid_until_us = valid_until_us,
+                                      .n = n,
+                                      .begin = tables_take_it,
+                                      .write = row_write,
+                                      .refusal = row_refusal,
+                                      .arg = &work};
+    enum err err = sqlite_batch_run(store, &rows, why);
+    for (size_t i = 0; !err && i < n; i++)
+        ret_moved[i] = work.moved[i];
+    return err;
+}

@@ -1,0 +1,471 @@
+#include "reconcile/explain/explain.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "clients/base/jsonx.h"
+#include "clients/base/limits.h"
+#include "clients/base/text.h"
+#include "clients/store/store.h"
+#include "reconcile/explain/explain_next.h"
+#include "reconcile/explain/explain_plane.h"
+#include "reconcile/gates/gate.h"
+#include "reconcile/explain/history.h"
+#include "reconcile/sweep/query_pool.h"
+#include "reconcile/sweep/pass.h"
+#include "reconcile/heal/pass_context.h"
+#include "reconcile/pipeline/pipeline.h"
+#include "reconcile/plane/plane_start.h"
+#include "reconcile/plane/plane_unstarted.h"
+#include "reconcile/settings/policy.h"
+#include "reconcile/heal/quarantine.h"
+#include "reconcile/heal/replay_event.h"
+#include "reconcile/settings/settings.h"
+#include "reconcile/sweep/sweeper.h"
+#include "reconcile/heal/transition.h"
+
+/* How many of its last transitions are told of a task. */
+enum { TRANSITIONS_TOLD = 10 };
+
+struct explainer {
+    struct pass_world *world;
+    struct sweeper *sweeper;
+    struct inquirer *inquirer;
+    struct explain_plane *plane; /* the inquirer's asking thread's alone */
+    const char **terminal;       /* stages */
+    size_t n_terminal;
+};
+
+struct explanation {
+    struct explainer *explainer;
+    struct store_task_entry entry;
+    const struct stage *stage; /* NULL: the pipeline does not know it */
+    struct policy *policy;
+    char *unreadable; /* why the stored settings cannot be understood, or NULL */
+    int64_t now_us, next_pass_us;
+    json_t *transitions;
+    bool replayed; /* its event was sent to the orchestrator, and it has not been seen to move: */
+    struct store_replay_open replay;
+    struct verdict verdict; /* VERDICT_PENDING: not asked for */
+    const char *obstacle;   /* see explain_next.h */
+    bool asked;             /* Plane was, and said: */
+    struct plane_said said;
+    json_t *document; /* what the inquiry answered */
+};
+
+struct explainer *explainer_new(struct pass_world *world, struct sweeper *sweeper, struct inquirer *inquirer)
+{
+    const struct pipeline *pipeline = world->pipeline;
+    struct explainer *explainer = mem_zero(1, sizeof *explainer);
+    *explainer = (struct explainer){
+        .world = world, .sweeper = sweeper, .inquirer = inquirer, .plane = explain_plane_new(world)};
+    explainer->terminal = mem_zero(pipeline->n_stages, sizeof *explainer->terminal);
+    for (size_t i = 0; i < pipeline->n_stages; i++)
+        if (pipeline->stages[i].terminal)
+            explainer->terminal[explainer->n_terminal++] = pipeline->stages[i].name;
+    return explainer;
+}
+
+void explainer_free(struct explainer *explainer)
+{
+    if (!explainer)
+        return;
+    explain_plane_free(explainer->plane);
+    free(explainer->terminal);
+    free(explainer);
+}
+
+void explanation_free(struct explanation *explanation)
+{
+    if (!explanation)
+        return;
+    store_task_entry_done(&explanation->entry);
+    policy_free(explanation->policy);
+    free(explanation->unreadable);
+    json_decref(explanation->transitions);
+    verdict_done(&explanation->verdict);
+    plane_said_done(&explanation->said);
+    json_decref(explanation->document);
+    free(explanation);
+}
+
+/* ---- what is in force -------------------------------------------------------------------------------- */
+
+/* Settings that nobody here can understand count as off (policy.h); the rest is then as at the start.
+ * *ret_unreadable says so, or is NULL. */
+static enum err read_policy(const struct explainer *explainer, struct policy **ret, char **ret_unreadable,
+                            struct why *why)
+{
+    const struct pass_world *world = explainer->world;
+    enum err err = policy_read(world->store, world->settings, ret, why);
+    *ret_unreadable = NULL;
+    if (err != ERR_INVALID)
+        return err;
+    const struct store_settings none = {.overrides = (char *)(uintptr_t)"{}", .now_us = clock_wall_us()};
+    *ret_unreadable = mem_printf("switched off: %s", why->text);
+    return policy_make(world->settings, &none, ret, why);
+}
+
+static struct store_tasks_query tasks_query(const struct explainer *explainer,
+                                            const struct store_stage_grace *graces, size_t n)
+{
+    return (struct store_tasks_query){
+        .gated = graces, .n_gated = n, .terminal = explainer->terminal, .n_terminal = explainer->n_terminal};
+}
+
+/* ---- a task, as the list and the explanation begin --------------------------------------------------- */
+
+static json_t *job_document(const struct store_task_entry *entry)
+{
+    if (!entry->job_id)
+        return json_null();
+    json_t *job = json_object();
+    int64_t number;
+    bool numbered = parse_i64(entry->job_id, INT64_MIN, INT64_MAX, &number);
+    json_put(job, "id", numbered ? json_integer(number) : json_text(entry->job_id));
+    json_put(job, "agent", json_text(entry->job_agent));
+    json_put(job, "status", json_text(entry->job_status));
+    json_put(job, "updated_at", json_instant(entry->job_updated_us));
+    return job;
+}
+
+static json_t *task_document(const struct explainer *explainer, const struct policy *policy,
+                             const struct store_task_entry *entry)
+{
+    const struct store_task *task = &entry->task;
+    const struct stage *stage = pipeline_stage(explainer->world->pipeline, task->stage);
+    bool gated = stage && stage_is_gated(stage);
+    json_t *document = json_object();
+    json_put(document, "task_id", json_integer(task->id));
+    json_put(document, "work_item_id", json_text(task->work_item_id));
+    json_put(document, "plane_id", json_text(task->plane_id));
+    json_put(document, "title", json_text(task->title));
+    json_put(document, "repo", json_text(task->repo));
+    json_put(document, "branch", json_text(task->branch));
+    json_put(document, "stage", json_text(task->stage));
+    json_put(document, "updated_at", json_instant(entry->updated_us));
+    json_put(document, "age_s", json_integer(task->age_s));
+    json_put(document, "grace_s", gated ? json_integer(policy_grace_s(policy, task->stage)) : json_null());
+    json_put(document, "stuck", json_boolean(entry->stuck));
+    json_put(document, "job", job_document(entry));
+    return document;
+}
+
+enum err explain_list(struct explainer *explainer, const struct explain_list_query *wanted, json_t **ret,
+                      struct why *why)
+{
+    struct policy *policy = NULL;
+    AUTO_FREE char *unreadable = NULL;
+    enum err err = read_policy(explainer, &policy, &unreadable, why);
+    if (err)
+        return err;
+    size_t n;
+    struct store_stage_grace *graces = policy_graces(policy, explainer->world->pipeline, &n);
+    struct store_tasks_query query = tasks_query(explainer, graces, n);
+    query.stage = wanted->stage;
+    query.repo = wanted->repo;
+    query.stuck_only = wanted->stuck_only;
+    query.after = wanted->after;
+    query.limit = wanted->limit;
+    struct store_tasks_page page;
+    err = store_tasks_list(explainer->world->store, &query, &page, why);
+    if (!err) {
+        json_t *items = json_array();
+        for (size_t i = 0; i < page.n; i++)
+            json_push(items, task_document(explainer, policy, &page.rows[i]));
+        *ret = json_object();
+        json_put(*ret, "items", items);
+        json_put(*ret, "next", json_text(page.next));
+        store_tasks_page_done(&page);
+    }
+    free(graces);
+    policy_free(policy);
+    return err;
+}
+
+/* ---- one task ---------------------------------------------------------------------------------------- */
+
+static enum err read_task(struct explanation *explanation, int64_t task_id, struct why *why)
+{
+    const struct explainer *explainer = explanation->explainer;
+    size_t n;
+    struct store_stage_grace *graces = policy_graces(explanation->policy, explainer->world->pipeline, &n);
+    const struct store_tasks_query query = tasks_query(explainer, graces, n);
+    enum err err = store_task_get(explainer->world->store, task_id, &query, &explanation->entry,
+                                  &explanation->now_us, why);
+    free(graces);
+    return err;
+}
+
+static enum err read_transitions(struct explanation *explanation, int64_t task_id, struct why *why)
+{
+    json_t *page = NULL;
+    enum err err =
+        history_list(explanation->explainer->world->store, task_id, 0, TRANSITIONS_TOLD, &page, why);
+    if (err)
+        return err;
+    explanation->transitions = json_incref(json_object_get(page, "items"));
+    json_decref(page);
+    return ERR_OK;
+}
+
+static bool sends(const struct explanation *explanation)
+{
+    return explanation->explainer->world->settings->advance_via == ADVANCE_VIA_WEBHOOK;
+}
+
+static enum err read_replay(struct explanation *explanation, int64_t task_id, struct why *why)
+{
+    if (!sends(explanation))
+        return ERR_OK;
+    AUTO_FREE char *subject = replay_event_subject(task_id);
+    enum err err = store_replay_get(explanation->explainer->world->store, subject, &explanation->replay, why);
+    explanation->replayed = err == ERR_OK;
+    return err == ERR_NOT_FOUND ? ERR_OK : err;
+}
+
+/* Why Plane's side can do nothing about the task where it stands; NULL: it can, or has no business there. */
+static const char *obstacle_of(const struct explanation *explanation)
+{
+    struct pass_world *world = explanation->explainer->world;
+    const struct stage *stage = explanation->stage;
+    const struct pass pass = {.world = world};
+    bool is_plane_s = stage && (stage->human || stage == &world->pipeline->stages[0]);
+    if (is_plane_s && explanation->entry.task.unreadable)
+        return explanation->entry.task.unreadable;
+    if (stage && stage->human)
+        return explain_plane_obstacle(world, &explanation->entry);
+    if (stage != &world->pipeline->stages[0] || stage->n_gates > 0)
+        return NULL;
+    if (sends(explanation))
+        return "the orchestrator finishes itself what it began";
+    return plane_configured(world->plane) ? plane_start_obstacle(&pass)
+                                          : "ORCH_PLANE_URL is not set: nobody here starts it";
+}
+
+enum err explain_read(struct explainer *explainer, int64_t task_id, struct explanation **ret, struct why *why)
+{
+    struct explanation *explanation = mem_zero(1, sizeof *explanation);
+    explanation->explainer = explainer;
+    enum err err = read_policy(explainer, &explanation->policy, &explanation->unreadable, why);
+    if (!err)
+        err = read_task(explanation, task_id, why);
+    if (!err)
+        err = read_transitions(explanation, task_id, why);
+    if (!err)
+        err = read_replay(explanation, task_id, why);
+    if (err) {
+        explanation_free(explanation);
+        return err;
+    }
+    explanation->stage = pipeline_stage(explainer->world->pipeline, explanation->entry.task.stage);
+    explanation->obstacle = obstacle_of(explanation);
+    explanation->next_pass_us = explanation->now_us + sweeper_due_ms(explainer->sweeper) * 1000;
+    *ret = explanation;
+    return ERR_OK;
+}
+
+bool explanation_is_whole(const struct explanation *explanation)
+{
+    const struct stage *stage = explanation->stage;
+    bool asks_plane = stage && stage->human && !explanation->obstacle && !explanation->entry.job_id;
+    return !stage || (!stage_is_gated(stage) && !asks_plane);
+}
+
+static void hold_add(json_t *holds, const char *what, const struct policy_hold *hold)
+{
+    if (!hold->held)
+        return;
+    json_t *object = json_object();
+    json_put(object, "switch", json_text(what));
+    json_put(object, "by", json_text(hold->by));
+    json_put(object, "reason", json_text(hold->reason));
+    json_put(object, "until", json_instant(hold->until_us));
+    json_put(object, "words", json_text(hold->words));
+    json_push(holds, object);
+}
+
+static json_t *holds_document(const struct explanation *explanation)
+{
+    const struct policy *policy = explanation->policy;
+    const struct policy_hold unreadable = {.held = explanation->unreadable != NULL,
+                                           .words = explanation->unreadable};
+    json_t *holds = json_array();
+    hold_add(holds, "enabled", unreadable.held ? &unreadable : &policy->enabled_hold);
+    hold_add(holds, "plane_enabled", &policy->plane_hold);
+    hold_add(holds, "mode", &policy->mode_hold);
+    return holds;
+}
+
+static json_t *verdict_document(const struct verdict *verdict)
+{
+    if (verdict->kind == VERDICT_PENDING)
+        return json_null();
+    json_t *document = json_object();
+    json_put(document, "verdict", json_text(verdict_name(verdict->kind)));
+    json_put(document, "reason", json_text(verdict->reason));
+    json_put(document, "evidence", json_deep_copy(verdict->evidence));
+    return document;
+}
+
+static json_t *plane_document(const struct explanation *explanation)
+{
+    const struct plane_said *said = &explanation->said;
+    bool told = said->told && said->change.found;
+    if (!explanation->asked)
+        return json_null();
+    json_t *document = json_object();
+    json_put(document, "issue", json_text(explanation->entry.task.plane_id));
+    json_put(document, "state", json_text(said->state_name));
+    json_put(document, "updated_at", json_instant(said->updated_us));
+    json_put(document, "changed_at", json_instant(told ? said->change.at_us : 0));
+    json_put(document, "activity", json_text(told ? said->change.id : NULL));
+    json_put(document, "error", json_text(said->words));
+    return document;
+}
+
+static json_t *replay_document(const struct explanation *explanation)
+{
+    const struct store_replay_open *replay = &explanation->replay;
+    if (!explanation->replayed)
+        return json_null();
+    json_t *document = json_object();
+    json_put(document, "delivery", json_text(replay->delivery.s));
+    json_put(document, "tries", json_integer(replay->tries));
+    json_put(document, "next_at", json_instant(replay->given_up ? 0 : replay->next_us));
+    json_put(document, "given_up", json_boolean(replay->given_up));
+    return document;
+}
+
+/* The replay, if it is of the very event that a pass would send now; NULL: it is not, and another event
+ * begins anew. */
+static const struct store_replay_open *replay_now(const struct explanation *explanation)
+{
+    const struct transition_issue issue = {.id = explanation->entry.task.plane_id};
+    const struct transition transition = {.task = &explanation->entry.task,
+                                          .evidence = explanation->verdict.evidence,
+                                          .verdict_id = explanation->said.change.id,
+                                          .issue = explanation->asked ? &issue : NULL};
+    struct replay_event event;
+    if (!explanation->replayed)
+        return NULL;
+    replay_event_name(&transition, &event);
+    bool same = strcmp(event.delivery.s, explanation->replay.delivery.s) == 0;
+    replay_event_done(&event);
+    return same ? &explanation->replay : NULL;
+}
+
+/* What this process knows of its start; *ret_us: when its pause is over, by the database's clock. */
+static bool is_begun(const struct explanation *explanation, struct plane_unstarted_start *ret,
+                     int64_t *ret_us)
+{
+    const struct pass_world *world = explanation->explainer->world;
+    if (explanation->stage != &world->pipeline->stages[0] ||
+        !plane_unstarted_get(world->unstarted, &explanation->entry.task,
+                             explanation->policy->interval_s * 1000, ret))
+        return false;
+    int64_t pause_ms = ret->retry_ms - clock_mono_ms();
+    *ret_us = pause_ms > 0 ? explanation->now_us + pause_ms * 1000 : 0;
+    return true;
+}
+
+static json_t *next_document(const struct explanation *explanation)
+{
+    struct plane_unstarted_start start;
+    int64_t start_us = 0;
+    bool begun = is_begun(explanation, &start, &start_us);
+    const struct next_view view = {
+        .entry = &explanation->entry,
+        .pipeline = explanation->explainer->world->pipeline,
+        .stage = explanation->stage,
+        .policy = explanation->policy,
+        .unreadable = explanation->unreadable,
+        .verdict = &explanation->verdict,
+        .obstacle = explanation->obstacle,
+        .said = &explanation->said,
+        .start = begun ? &start : NULL,
+        .start_us = start_us,
+        .sends = sends(explanation),
+        .replay = replay_now(explanation),
+        .next_pass_us = explanation->next_pass_us,
+    };
+    struct next next;
+    next_decide(&view, &next);
+    AUTO_FREE char *words = text_cut(next.words, LIMIT_REASON);
+    json_t *document = json_object();
+    json_put(document, "action", json_text(next_action_name(next.action)));
+    json_put(document, "to_stage", json_text(next.to ? next.to->name : NULL));
+    json_put(document, "at", json_instant(next.at_us));
+    json_put(document, "words", json_text(words));
+    free(next.words);
+    return document;
+}
+
+json_t *explanation_document(const struct explanation *explanation)
+{
+    const struct store_task_entry *entry = &explanation->entry;
+    json_t *document = task_document(explanation->explainer, explanation->policy, entry);
+    json_put(document, "recent_heals", json_integer(entry->task.recent_heals));
+    json_put(document, "quarantined", json_boolean(quarantine_holds(&entry->task)));
+    json_put(document, "holds", holds_document(explanation));
+    json_put(document, "gate", verdict_document(&explanation->verdict));
+    json_put(document, "plane", plane_document(explanation));
+    json_put(document, "replay", replay_document(explanation));
+    json_put(document, "next", next_document(explanation));
+    json_put(document, "transitions", json_incref(explanation->transitions));
+    return document;
+}
+
+/* ---- the gate ---------------------------------------------------------------------------------------- */
+
+static const void *look(void *arg, struct book *book)
+{
+    struct explanation *explanation = arg;
+    const struct pass_world *world = explanation->explainer->world;
+    const struct gate_view view = {
+        .book = book,
+        .gitea = world->gitea,
+        .task = &explanation->entry.task,
+        .stage = explanation->stage,
+        .base_branch = settings_base_branch(world->settings, explanation->entry.task.repo),
+    };
+    verdict_done(&explanation->verdict);
+    gate_evaluate(&view, &explanation->verdict);
+    if (explanation->verdict.kind == VERDICT_PENDING)
+        return NULL;
+    json_decref(explanation->document);
+    explanation->document = explanation_document(explanation);
+    return explanation->document;
+}
+
+/* ---- a person's verdict ------------------------------------------------------------------------------ */
+
+static const void *ask(void *arg, int64_t deadline_ms, const atomic_bool *stopping)
+{
+    struct explanation *explanation = arg;
+    const struct plane_asking asking = {.entry = &explanation->entry,
+                                        .policy = explanation->policy,
+                                        .now_us = explanation->now_us,
+                                        .deadline_ms = deadline_ms,
+                                        .stopping = stopping};
+    plane_said_done(&explanation->said);
+    explain_plane_ask(explanation->explainer->plane, &asking, &explanation->said);
+    explanation->asked = true;
+    json_decref(explanation->document);
+    explanation->document = explanation_document(explanation);
+    return explanation->document;
+}
+
+static void subject_free(void *arg)
+{
+    explanation_free(arg);
+}
+
+enum err explain_ask(struct explainer *explainer, struct explanation *explanation_take,
+                     void (*done)(void *arg, const void *document), void *arg, struct why *why)
+{
+    static const struct inquiry_kind gate = {.look = look, .free = subject_free},
+                                     person = {.ask = ask, .free = subject_free};
+    return inquirer_ask(explainer->inquirer, NULL, explanation_take->stage->human ? &person : &gate,
+                        explanation_take, done, arg, why);
+}

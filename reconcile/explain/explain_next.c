@@ -1,0 +1,269 @@
+#include "reconcile/explain/explain_next.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "clients/base/limits.h"
+#include "clients/base/text.h"
+#include "clients/store/store.h"
+#include "reconcile/explain/explain_plane.h"
+#include "reconcile/sweep/pass.h"
+#include "reconcile/pipeline/pipeline.h"
+#include "reconcile/plane/plane_unstarted.h"
+#include "reconcile/settings/policy.h"
+#include "reconcile/heal/quarantine.h"
+
+static const char *const action_names[] = {
+    [NEXT_NONE] = "none",       [NEXT_WAIT] = "wait",
+    [NEXT_ADVANCE] = "advance", [NEXT_START] = "start",
+    [NEXT_APPROVE] = "approve", [NEXT_REJECT] = "reject",
+    [NEXT_HOLD] = "hold",       [NEXT_QUARANTINE] = "quarantine",
+};
+static_assert(ARRAY_LEN(action_names) == NEXT_MAX_, "every action has a name");
+
+const char *next_action_name(enum next_action action)
+{
+    return (unsigned)action < NEXT_MAX_ ? action_names[action] : "none";
+}
+
+/* Of what nothing keeps back but its rest: when that is over, and the timer makes a pass. */
+static int64_t earliest(const struct next_view *view, int64_t touched_us, int64_t grace_s)
+{
+    int64_t rested_us = touched_us + grace_s * 1000000;
+    return rested_us > view->next_pass_us ? rested_us : view->next_pass_us;
+}
+
+/* What keeps back what a side would do, as pass_hold_reason says it; NULL: nothing. */
+static const char *hold_of(const struct next_view *view, enum pass_side side, int64_t *ret_until_us)
+{
+    const struct policy_hold *hold = policy_held_by(view->policy, side == SIDE_PLANE);
+    *ret_until_us = hold && !view->unreadable ? hold->until_us : 0;
+    return view->unreadable ? view->unreadable : hold ? hold->words : NULL;
+}
+
+/* What a side would do at `at_us`, unless it is held. `seen` begins the sentence, `then` ends it; both taken.
+ */
+static void decide_due(const struct next_view *view, enum pass_side side, char *seen_take, char *then_take,
+                       struct next *ret)
+{
+    int64_t until_us;
+    const char *hold = hold_of(view, side, &until_us);
+    if (hold) {
+        ret->action = NEXT_HOLD;
+        ret->at_us = until_us;
+    }
+    ret->words =
+        hold ? mem_printf("%s, but it is %s", seen_take, hold) : mem_printf("%s: %s", seen_take, then_take);
+    free(seen_take);
+    free(then_take);
+}
+
+/* What a pass does about a task that is to go there. Caller frees. */
+static char *step_to(const struct next_view *view, const struct stage *to)
+{
+    return view->sends
+               ? mem_printf("sends its event to the orchestrator, which is to move it to %s", to->name)
+               : mem_printf("moves it to %s", to->name);
+}
+
+/* Its event was sent, and it stands where it stood. *ret says what was to be done, and when without that. */
+static void decide_sent(const struct next_view *view, enum pass_side side, struct next *ret)
+{
+    const struct store_replay_open *replay = view->replay;
+    const char *plural = replay->tries == 1 ? "" : "s";
+    char at[INSTANT_TEXT_SIZE];
+    if (replay->given_up) {
+        *ret = (struct next){.action = NEXT_WAIT,
+                             .words =
+                                 mem_printf("its event was sent %" PRId64 " time%s in vain: left to a person",
+                                            replay->tries, plural)};
+        return;
+    }
+    bool last = replay->tries >= LIMIT_REPLAY_TRIES;
+    if (last)
+        *ret = (struct next){.action = NEXT_WAIT, .at_us = ret->at_us};
+    if (replay->next_us > ret->at_us)
+        ret->at_us = replay->next_us;
+    instant_format(ret->at_us, at);
+    decide_due(view, side,
+               mem_printf("its event was sent %" PRId64 " time%s and it has not been seen to move",
+                          replay->tries, plural),
+               mem_printf("%s at %s", last ? "given up" : "sent again", at), ret);
+}
+
+/* ---- at a gate that can be read ---------------------------------------------------------------------- */
+
+static void decide_green(const struct next_view *view, struct next *ret)
+{
+    int64_t grace_s = policy_grace_s(view->policy, view->stage->name);
+    ret->action = NEXT_ADVANCE;
+    ret->to = view->stage->next;
+    ret->at_us = earliest(view, view->entry->updated_us, grace_s);
+    if (view->replay) {
+        decide_sent(view, SIDE_GATE, ret);
+        return;
+    }
+    AUTO_FREE char *step = step_to(view, ret->to);
+    decide_due(view, SIDE_GATE, mem_dup("its gate is green"),
+               view->entry->stuck
+                   ? mem_printf("the next pass that looks at it %s", step)
+                   : mem_printf("unless its webhook %s before, a pass %s%s once it has rested for %lld s",
+                                view->sends ? "moves it" : "does so", step, view->sends ? "," : "",
+                                (long long)grace_s),
+               ret);
+}
+
+static void decide_gated(const struct next_view *view, struct next *ret)
+{
+    const struct verdict *verdict = view->verdict;
+    if (quarantine_holds(&view->entry->task)) {
+        ret->action = NEXT_QUARANTINE;
+        ret->words = quarantine_reason(&view->entry->task);
+    } else if (verdict->kind == VERDICT_GREEN) {
+        decide_green(view, ret);
+    } else if (verdict->kind == VERDICT_RED) {
+        ret->words = mem_printf("waits for its gate: %s", verdict->reason);
+    } else {
+        ret->at_us = earliest(view, view->entry->updated_us, policy_grace_s(view->policy, view->stage->name));
+        ret->words = mem_printf("what its gate says is unknown, and is asked again: %s", verdict->reason);
+    }
+}
+
+/* ---- at a human gate --------------------------------------------------------------------------------- */
+
+static void decide_replay(const struct next_view *view, const char *since, struct next *ret)
+{
+    const struct plane_said *said = view->said;
+    bool approves = said->decision.step == STEP_APPROVE;
+    ret->action = approves ? NEXT_APPROVE : NEXT_REJECT;
+    ret->to = said->decision.to;
+    ret->at_us = earliest(view, said->updated_us, 0);
+    if (view->replay) {
+        decide_sent(view, SIDE_PLANE, ret);
+        return;
+    }
+    AUTO_FREE char *step = step_to(view, ret->to);
+    decide_due(view, SIDE_PLANE, mem_printf("its issue is %s since %s", said->state_name, since),
+               mem_printf("the next pass that looks at it %s", step), ret);
+}
+
+static bool is_verdict(const struct plane_said *said)
+{
+    return said->kind == ISSUE_APPROVED || said->kind == ISSUE_REJECTED;
+}
+
+/* What the same decision makes of the issue in a pass. */
+static void decide_said(const struct next_view *view, struct next *ret)
+{
+    const struct plane_said *said = view->said;
+    const char *state = said->state_name ? said->state_name : "in a state that is not known";
+    char since[INSTANT_TEXT_SIZE] = "";
+    if (said->told && said->change.found)
+        instant_format(said->change.at_us, since);
+    switch (said->decision.step) {
+    case STEP_APPROVE:
+    case STEP_REJECT:
+        decide_replay(view, since, ret);
+        return;
+    case STEP_YOUNG:
+        ret->at_us = earliest(view, said->updated_us, view->policy->grace_default_s);
+        ret->words = mem_printf("its issue is %s: looked at once it has rested for %lld s", state,
+                                (long long)view->policy->grace_default_s);
+        return;
+    case STEP_UNTOLD:
+        ret->at_us = earliest(view, said->updated_us, 0);
+        ret->words =
+            mem_printf("its issue is %s, but Plane does not tell yet which change made it so", state);
+        return;
+    case STEP_SETTLED:
+    case STEP_BUSY:
+    case STEP_UNREADABLE: /* an obstacle, before Plane is asked */
+    case STEP_ASK:
+    case STEP_START:
+    case STEP_MAX_:
+        break;
+    }
+    if (is_verdict(said) && said->told)
+        ret->words = mem_printf(
+            "its issue is %s since %s, which was handled: waits for a verdict that is newer", state, since);
+    else if (is_verdict(said))
+        ret->words = mem_printf("its issue is %s, which leads nowhere from this stage", state);
+    else
+        ret->words = mem_printf("waits for a person's verdict in Plane: its issue is %s%s%s", state,
+                                said->problem ? "; " : "", said->problem ? said->problem : "");
+}
+
+static void decide_human(const struct next_view *view, struct next *ret)
+{
+    if (view->obstacle)
+        ret->words = mem_printf("waits for a person's verdict in Plane; %s", view->obstacle);
+    else if (view->said->words)
+        ret->words = mem_printf("waits for a person's verdict in Plane, where nothing could be learnt: %s",
+                                view->said->words);
+    else
+        decide_said(view, ret);
+}
+
+/* ---- at no gate -------------------------------------------------------------------------------------- */
+
+/* Its task is there, and this process tries again what did not work, without another grace. */
+static void decide_begun(const struct next_view *view, struct next *ret)
+{
+    const char *words = view->start->words;
+    char at[INSTANT_TEXT_SIZE];
+    ret->at_us = view->start_us > view->next_pass_us ? view->start_us : view->next_pass_us;
+    instant_format(ret->at_us, at);
+    decide_due(view, SIDE_PLANE,
+               *words ? mem_printf("its start failed %u time%s (%s)", view->start->failures,
+                                   view->start->failures == 1 ? "" : "s", words)
+                      : mem_dup("its start was not finished"),
+               mem_printf("a pass makes its branch and moves it to %s, at %s or when one is forced",
+                          ret->to->name, at),
+               ret);
+}
+
+static void decide_ungated(const struct next_view *view, struct next *ret)
+{
+    int64_t grace_s = view->policy->grace_default_s;
+    if (view->stage != &view->pipeline->stages[0]) {
+        ret->words = mem_dup("its stage has no gate: it is left by the orchestrator alone");
+    } else if (view->obstacle) {
+        ret->words = mem_printf("waits for its start; %s", view->obstacle);
+    } else if (view->start) {
+        ret->action = NEXT_START;
+        ret->to = view->stage->next;
+        decide_begun(view, ret);
+    } else {
+        ret->action = NEXT_START;
+        ret->to = view->stage->next;
+        ret->at_us = earliest(view, view->entry->updated_us, grace_s);
+        decide_due(view, SIDE_PLANE, mem_dup("its start was not finished"),
+                   mem_printf("a pass makes its branch and moves it to %s once it has rested for %lld s",
+                              ret->to->name, (long long)grace_s),
+                   ret);
+    }
+}
+
+void next_decide(const struct next_view *view, struct next *ret)
+{
+    const struct store_task_entry *entry = view->entry;
+    *ret = (struct next){.action = NEXT_WAIT};
+    if (!view->stage) {
+        ret->action = NEXT_NONE;
+        ret->words =
+            mem_printf("the pipeline knows no stage %.100s: the task is left alone", entry->task.stage);
+    } else if (view->stage->terminal) {
+        ret->action = NEXT_NONE;
+        ret->words = mem_dup("it is done");
+    } else if (entry->job_id) {
+        ret->words = mem_printf("the job of %.100s is %.20s: a task that is worked on is left alone",
+                                entry->job_agent ? entry->job_agent : "its agent", entry->job_status);
+    } else if (view->stage->human) {
+        decide_human(view, ret);
+    } else if (view->stage->n_gates == 0) {
+        decide_ungated(view, ret);
+    } else {
+        decide_gated(view, ret);
+    }
+}

@@ -1,0 +1,59 @@
+/* explain_next.h - what happens to a task next, as a pass would decide it. Pure. Private to
+ * reconcile/explain*.c and tests. */
+#ifndef RECONCILED_EXPLAIN_NEXT_H
+#define RECONCILED_EXPLAIN_NEXT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "reconcile/gates/gate.h"
+
+struct pipeline;
+struct plane_said;
+struct plane_unstarted_start;
+struct policy;
+struct stage;
+struct store_replay_open;
+struct store_task_entry;
+
+enum next_action {
+    NEXT_NONE,       /* nothing, ever: its stage is the end, or unknown */
+    NEXT_WAIT,       /* for what `words` says */
+    NEXT_ADVANCE,    /* its gate is green */
+    NEXT_START,      /* its start is finished: its branch made, its first job queued */
+    NEXT_APPROVE,    /* a person's verdict in Plane is replayed */
+    NEXT_REJECT,     /* likewise */
+    NEXT_HOLD,       /* one of these four, but a switch or the mode keeps it back */
+    NEXT_QUARANTINE, /* it was healed too often: left to a person */
+    NEXT_MAX_
+};
+const char *next_action_name(enum next_action action);
+
+struct next {
+    enum next_action action;
+    const struct stage *to; /* or NULL */
+    int64_t at_us;          /* at the earliest; 0: nobody can tell */
+    char *words;            /* caller frees */
+};
+
+struct next_view {
+    const struct store_task_entry *entry;
+    const struct pipeline *pipeline;
+    const struct stage *stage;   /* NULL: the pipeline does not know it */
+    const struct policy *policy; /* what is in force */
+    const char *unreadable; /* why the stored settings cannot be understood, which counts as off; or NULL */
+    const struct verdict *verdict; /* at a stage with gates that can be read; else NULL */
+    const char
+        *obstacle; /* at one that Plane's side leaves: why nothing can be learnt or done there; or NULL */
+    const struct plane_said *said;             /* at a human gate without an obstacle; else NULL */
+    const struct plane_unstarted_start *start; /* at the first stage: this process began it; else NULL */
+    int64_t start_us;                          /* by the database's clock: when its pause is over; 0: none */
+    bool sends;                             /* tasks are the orchestrator's: a pass sends it the lost event */
+    const struct store_replay_open *replay; /* of the event that a pass would send; NULL: not sent yet */
+    int64_t next_pass_us;                   /* the timer's, by the database's clock */
+};
+
+/* next_decide. */
+void next_decide(const struct next_view *view, struct next *ret);
+
+#endif

@@ -1,0 +1,329 @@
+#include "reconcile/gates/gate_side.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "clients/base/jsonx.h"
+#include "clients/base/limits.h"
+#include "clients/base/text.h"
+#include "clients/facts/facts.h"
+#include "clients/gitea/gitea.h"
+#include "clients/store/store.h"
+#include "reconcile/gates/gate.h"
+#include "reconcile/pipeline/pipeline.h"
+#include "reconcile/heal/quarantine.h"
+#include "reconcile/heal/recheck.h"
+#include "reconcile/heal/transition.h"
+
+/* How long to wait for answers before what is green already is written. */
+enum { FLUSH_MS = 50, POLICY_TRIES = 4 };
+
+struct candidate {
+    const struct store_task *task;
+    const struct stage *stage;
+    struct verdict verdict;
+    bool settled; /* its outcome is in the report */
+};
+
+struct gate_side {
+    struct pass *pass;
+    struct book *book;
+    struct store_stuck stuck;
+    struct candidate *candidates; /* in fair order, as the store listed them */
+    size_t first_open;            /* all before it are settled */
+    size_t green;                 /* green and not settled */
+    int64_t oldest_left_s;        /* age of the oldest that did not move */
+};
+
+/* ---- choosing
+ * ------------------------------------------------------------------------------------------------------ */
+
+static enum err choose_once(struct gate_side *side, struct why *why)
+{
+    struct pass *pass = side->pass;
+    const struct pipeline *pipeline = pass->world->pipeline;
+    size_t n;
+    struct store_stage_grace *graces = policy_graces(pass->policy, pipeline, &n);
+    for (size_t i = 0; i < n && pass->request->ignore_grace; i++)
+        graces[i].grace_s = 0;
+    struct store_stuck_query query = {
+        .stages = graces,
+        .n_stages = n,
+        .known = pipeline->names,
+        .n_known = pipeline->n_stages,
+        .only_task = pass->request->task_id,
+        .limit = LIMIT_PASS_CANDIDATES,
+    };
+    int64_t *resting = NULL;
+    if (pass->request->trigger == TRIGGER_TIMER)
+        rest_list(pass->world->rest, clock_mono_ms(), &resting, &query.n_resting);
+    query.resting = resting;
+    enum err err = store_stuck(pass->world->store, &query, &side->stuck, why);
+    free(resting);
+    free(graces);
+    return err;
+}
+
+static bool policy_stands(const struct gate_side *side)
+{
+    const struct policy *policy = side->pass->policy;
+    return side->stuck.settings_revision == policy->revision &&
+           (policy->valid_until_us == 0 || side->stuck.now_us < policy->valid_until_us);
+}
+
+/* The one statement of a converged pass also tells whether the settings are still those it was asked under.
+ */
+static enum err choose(struct gate_side *side, struct why *why)
+{
+    for (int try = 0; try < POLICY_TRIES; try++) {
+        enum err err = choose_once(side, why);
+        if (err || policy_stands(side))
+            return err;
+        err = pass_refresh_policy(side->pass, why);
+        if (err)
+            return err;
+        if (policy_stands(side) && pass_hold_reason(side->pass, SIDE_GATE))
+            return ERR_OK;
+        store_stuck_done(&side->stuck);
+    }
+    return why_set(why, ERR_CONFLICT, "the settings kept changing");
+}
+
+/* ---- outcomes
+ * -------------------------------------------------------------------------------------------------------- */
+
+static void settle(struct gate_side *side, struct candidate *candidate, enum outcome outcome,
+                   const char *reason)
+{
+    struct pass *pass = side->pass;
+    const struct store_task *task = candidate->task;
+    const struct stage *to = candidate->verdict.kind == VERDICT_GREEN ? candidate->stage->next : NULL;
+    report_gate_item(&pass->report, &(struct report_item){
+                                        .task_id = task->id,
+                                        .work_item_id = task->work_item_id,
+                                        .stage = task->stage,
+                                        .to_stage = to ? to->name : NULL,
+                                        .verdict = candidate->verdict.kind == VERDICT_PENDING
+                                                       ? NULL
+                                                       : verdict_name(candidate->verdict.kind),
+                                        .reason = reason ? reason : candidate->verdict.reason,
+                                        .outcome = outcome,
+                                    });
+    candidate->settled = true;
+    if (outcome != OUTCOME_ADVANCED && task->age_s > side->oldest_left_s)
+        side->oldest_left_s = task->age_s;
+    int64_t interval_ms = pass->policy->interval_s * 1000;
+    if (pass->request->dry_run)
+        ; /* a dry run leaves no trace, not even in memory */
+    else if (outcome == OUTCOME_RED || outcome == OUTCOME_FAILED)
+        rest_note(pass->world->rest, task->id, task->stage, candidate->verdict.sha, REST_RED, interval_ms,
+                  clock_mono_ms());
+    else if (outcome == OUTCOME_UNKNOWN && !candidate->verdict.unasked)
+        rest_note(pass->world->rest, task->id, task->stage, NULL, REST_UNKNOWN, interval_ms, clock_mono_ms());
+    else if (outcome == OUTCOME_ADVANCED)
+        rest_forget(pass->world->rest, task->id);
+    verdict_done(&candidate->verdict);
+}
+
+static void quarantine(struct gate_side *side, struct candidate *candidate)
+{
+    AUTO_FREE char *reason = quarantine_reason(candidate->task);
+    settle(side, candidate, OUTCOME_QUARANTINED, reason);
+    quarantine_tell(side->pass, candidate->task);
+}
+
+/* ---- evaluating
+ * ------------------------------------------------------------------------------------------------- */
+
+static void evaluate(struct gate_side *side, struct candidate *candidate)
+{
+    if (candidate->settled || candidate->verdict.kind != VERDICT_PENDING)
+        return;
+    const struct gate_view view = {
+        .book = side->book,
+        .gitea = side->pass->world->gitea,
+        .task = candidate->task,
+        .stage = candidate->stage,
+        .base_branch = settings_base_branch(side->pass->world->settings, candidate->task->repo),
+    };
+    book_waiter(side->book, candidate);
+    gate_evaluate(&view, &candidate->verdict);
+    if (candidate->verdict.kind == VERDICT_RED)
+        settle(side, candidate, OUTCOME_RED, NULL);
+    else if (candidate->verdict.kind == VERDICT_UNKNOWN)
+        settle(side, candidate, OUTCOME_UNKNOWN, NULL);
+    else if (candidate->verdict.kind == VERDICT_GREEN)
+        side->green++;
+}
+
+/* ---- moving
+ * -------------------------------------------------------------------------------------------------------- */
+
+/* flush: moves the green candidates whose turn is certain. The limit on heals goes to the first of the fair
+ * order, and one still undecided may yet turn green: so a green one may go only while those before it that
+ * are green or undecided, and it, fit into what is left of the limit. */
+static enum err flush(struct gate_side *side, struct why *why)
+{
+    struct pass *pass = side->pass;
+    while (side->first_open < side->stuck.n_tasks && side->candidates[side->first_open].settled)
+        side->first_open++;
+    while (side->green > 0 && !pass_stopping(pass)) {
+        struct transition batch[LIMIT_BATCH];
+        struct candidate *who[LIMIT_BATCH];
+        size_t n = 0;
+        int64_t room = pass->policy->max_heals_per_pass - pass->healed;
+        for (size_t i = side->first_open; i < side->stuck.n_tasks && n < LIMIT_BATCH && room > 0; i++) {
+            struct candidate *candidate = &side->candidates[i];
+            if (candidate->settled)
+                continue;
+            room--;
+            if (candidate->verdict.kind != VERDICT_GREEN)
+                continue;
+            who[n] = candidate;
+            batch[n++] = (struct transition){.task = candidate->task,
+                                             .to = candidate->stage->next,
+                                             .side = SIDE_GATE,
+                                             .success = OUTCOME_ADVANCED,
+                                             .reason = candidate->verdict.reason,
+                                             .evidence = candidate->verdict.evidence};
+        }
+        if (n == 0)
+            return ERR_OK;
+        enum err err = transition_apply(pass, batch, n, why);
+        for (size_t i = 0; i < n; i++)
+            settle(side, who[i], batch[i].outcome, batch[i].outcome_reason);
+        side->green -= n;
+        if (err)
+            return err;
+    }
+    return ERR_OK;
+}
+
+static void hold_the_rest(struct gate_side *side)
+{
+    for (size_t i = side->first_open; i < side->stuck.n_tasks; i++)
+        if (!side->candidates[i].settled && side->candidates[i].verdict.kind == VERDICT_GREEN)
+            settle(side, &side->candidates[i], OUTCOME_HELD, "the limit on heals in one pass is reached");
+}
+
+/* ---- the side
+ * ---------------------------------------------------------------------------------------------------------
+ */
+
+static bool asks_for_head(const struct stage *stage)
+{
+    for (size_t i = 0; i < stage->n_gates; i++)
+        if (stage->gates[i].kind == GATE_CI || stage->gates[i].kind == GATE_FILES)
+            return true;
+    return false;
+}
+
+static int compare_repo(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* announce_heads: tells Gitea's client how many heads of each repo are coming, so that it may list rather
+ * than ask singly. */
+static void announce_heads(struct gate_side *side)
+{
+    const char **repos = mem_zero(side->stuck.n_tasks, sizeof *repos);
+    size_t n = 0;
+    for (size_t i = 0; i < side->stuck.n_tasks; i++)
+        if (!side->candidates[i].settled && side->candidates[i].task->repo &&
+            side->candidates[i].task->branch && !side->candidates[i].task->unreadable &&
+            asks_for_head(side->candidates[i].stage))
+            repos[n++] = side->candidates[i].task->repo;
+    qsort(repos, n, sizeof *repos, compare_repo);
+    for (size_t i = 0, run = 1; i < n; i += run, run = 1) {
+        while (i + run < n && strcmp(repos[i], repos[i + run]) == 0)
+            run++;
+        gitea_heads_wanted(side->book, side->pass->world->gitea, repos[i], run);
+    }
+    free(repos);
+}
+
+/* Those that could not be read last time come last, so that what fails again does not keep its neighbours in
+ * the same repository from being asked. */
+static void ask_all(struct gate_side *side)
+{
+    for (int failing = 0; failing <= 1; failing++)
+        for (size_t i = 0; i < side->stuck.n_tasks; i++)
+            if (rest_is_unknown(side->pass->world->rest, side->stuck.tasks[i].id) == (failing == 1))
+                evaluate(side, &side->candidates[i]);
+}
+
+static enum err heal(struct gate_side *side, struct why *why)
+{
+    ask_all(side);
+    for (;;) {
+        void *waiter = NULL;
+        enum book_step step = book_next(side->book, FLUSH_MS, &waiter);
+        if (step == BOOK_READY)
+            evaluate(side, waiter);
+        if (pass_stopping(side->pass)) {
+            book_abort(side->book);
+            side->pass->report.state = PASS_INTERRUPTED;
+            return ERR_OK;
+        }
+        if (step != BOOK_READY || side->green >= LIMIT_BATCH) {
+            enum err err = flush(side, why);
+            if (err)
+                return err;
+        }
+        if (step == BOOK_ALL_ANSWERED) {
+            hold_the_rest(side);
+            return ERR_OK;
+        }
+    }
+}
+
+/* take_candidates: how many there are. What the database takes for the stage of a gate and is none of the
+ * pipeline's is an unknown stage. */
+static size_t take_candidates(struct gate_side *side)
+{
+    struct pass *pass = side->pass;
+    size_t n = side->stuck.n_tasks;
+    side->candidates = mem_zero(n, sizeof *side->candidates);
+    for (size_t i = 0; i < side->stuck.n_tasks; i++) {
+        struct candidate *candidate = &side->candidates[i];
+        candidate->task = &side->stuck.tasks[i];
+        candidate->stage = pipeline_stage(pass->world->pipeline, candidate->task->stage);
+        if (!candidate->stage || !stage_is_gated(candidate->stage)) {
+            candidate->settled = true;
+            pass->report.unknown_stage++;
+            n--;
+        } else if (quarantine_holds(candidate->task)) {
+            quarantine(side, candidate);
+        }
+    }
+    return n;
+}
+
+enum err gate_side_run(struct pass *pass, struct why *why)
+{
+    struct gate_side side = {.pass = pass};
+    enum err err = choose(&side, why);
+    if (err)
+        goto out;
+    pass->report.stuck = side.stuck.count;
+    pass->report.oldest_age_s = side.stuck.oldest_age_s;
+    pass->report.unknown_stage = side.stuck.unknown_stage;
+    if (side.stuck.n_tasks == 0 || (!pass->policy->enabled && !pass->request->dry_run))
+        goto out;
+    pass->report.candidates = take_candidates(&side);
+    side.book = book_new(pass->world->fetch, pass->deadline_ms);
+    book_asked_by(side.book, &pass->asker);
+    book_gather(side.book);
+    announce_heads(&side);
+    err = heal(&side, why);
+    if (side.stuck.count == side.stuck.n_tasks && !pass->request->dry_run)
+        pass->report.oldest_age_s = side.oldest_left_s;
+    for (size_t i = 0; i < side.stuck.n_tasks; i++)
+        verdict_done(&side.candidates[i].verdict);
+out:
+    book_free(side.book);
+    free(side.candidates);
+    store_stuck_done(&side.stuck);
+    return err;
+}

@@ -1,0 +1,60 @@
+#include "reconcile/heal/ledger_entry.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "clients/base/jsonx.h"
+#include "clients/base/log.h"
+#include "clients/base/metric.h"
+#include "reconcile/message/message.h"
+#include "reconcile/pipeline/pipeline.h"
+#include "reconcile/settings/settings.h"
+#include "reconcile/heal/transition.h"
+
+void draft_make(const struct pass *pass, const struct transition *transition, struct draft *ret)
+{
+    const struct store_task *task = transition->task;
+    const char *outcome = outcome_name(transition->success);
+    const struct message_facts facts = {
+        .task = task, .to_stage = transition->to->name, .outcome = outcome, .reason = transition->reason};
+    ret->evidence = json_line(transition->evidence);
+    ret->message = message_of_transition(pass->world->settings->notify_template, &facts);
+    missed_event(transition->side, pipeline_stage(pass->world->pipeline, task->stage), &ret->missed);
+    ret->row = (struct store_transition){
+        .id = uuid_new(),
+        .task = task,
+        .to_stage = transition->to->name,
+        .agent = transition->to->agent,
+        .side = pass_side_name(transition->side),
+        .outcome = outcome,
+        .reason = transition->reason,
+        .evidence = ret->evidence,
+        .verdict_id = transition->verdict_id,
+        .missed_source = ret->missed.source,
+        .missed_event = ret->missed.source ? ret->missed.event : NULL,
+    };
+}
+
+void draft_done(struct draft *draft)
+{
+    free(draft->evidence);
+    free(draft->message);
+}
+
+void draft_written(struct pass *pass, const struct store_transition *row, int64_t rested_s)
+{
+    const struct store_task *task = row->task;
+    /* How long a task rested is told of the gates alone: at a human gate it rests for as long as a person
+     * thinks. */
+    if (strcmp(row->side, pass_side_name(SIDE_GATE)) == 0)
+        metric_observe(METRIC_TIME_TO_HEAL, NULL, rested_s);
+    pass->written++;
+    pass->messages += row->message != NULL;
+    metric_count(METRIC_MISSED_EVENTS, row->missed_source ? row->missed_source : "none",
+                 row->missed_event ? row->missed_event : "none");
+    log_info("task unblocked: its webhook was lost", LOG_I("task_id", task->id),
+             LOG_S("work_item_id", task->work_item_id), LOG_S("repo", task->repo),
+             LOG_S("stage", task->stage), LOG_S("to_stage", row->to_stage), LOG_S("side", row->side),
+             LOG_S("outcome", row->outcome), LOG_S("missed_source", row->missed_source),
+             LOG_S("missed_event", row->missed_event), LOG_S("reason", row->reason));
+}

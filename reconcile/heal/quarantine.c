@@ -1,0 +1,52 @@
+#include "reconcile/heal/quarantine.h"
+
+#include <inttypes.h>
+
+#include "clients/base/limits.h"
+#include "clients/base/log.h"
+#include "clients/base/text.h"
+#include "clients/store/store.h"
+#include "reconcile/message/message.h"
+#include "reconcile/heal/announced.h"
+
+bool quarantine_holds(const struct store_task *task)
+{
+    return task->recent_heals > LIMIT_HEALS_PER_WINDOW;
+}
+
+char *quarantine_reason(const struct store_task *task)
+{
+    return mem_printf("healed %" PRId64 " times in %d h at this stage: left to a person", task->recent_heals,
+                      LIMIT_HEALS_WINDOW_S / 3600);
+}
+
+static void write_message(struct pass *pass, const struct store_task *task, const struct uuid_text *episode)
+{
+    struct why why;
+    bool is_new = false;
+    AUTO_FREE char *text = message_of_quarantine(task);
+    if (store_outbox_add(pass->world->store, episode->s, text, &is_new, &why) != ERR_OK) {
+        log_warn("a quarantine could not be told", LOG_I("task_id", task->id), LOG_S("reason", why.text));
+        return;
+    }
+    pass->messages += is_new;
+    once_say(pass->world->once, episode);
+}
+
+void quarantine_tell(struct pass *pass, const struct store_task *task)
+{
+    if (pass->request->dry_run)
+        return;
+    AUTO_FREE char *name =
+        mem_printf("quarantine/%" PRId64 "/%s/%" PRId64, task->id, task->stage, task->newest_heal_seq);
+    AUTO_FREE char *line = mem_printf("log/%s", name);
+    struct uuid_text episode = uuid_from_name(name), logged = uuid_from_name(line);
+    if (pass_tells(pass) && !pass_hold_reason(pass, SIDE_GATE) && !once_said(pass->world->once, &episode))
+        write_message(pass, task, &episode);
+    if (once_said(pass->world->once, &logged))
+        return;
+    AUTO_FREE char *reason = quarantine_reason(task);
+    log_warn("task quarantined", LOG_I("task_id", task->id), LOG_S("work_item_id", task->work_item_id),
+             LOG_S("repo", task->repo), LOG_S("stage", task->stage), LOG_S("reason", reason));
+    once_say(pass->world->once, &logged);
+}

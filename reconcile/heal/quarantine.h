@@ -1,0 +1,29 @@
+/* quarantine.h - tasks that are healed again and again: they are in somebody's loop, which one more heal
+ * would feed, so they are left to a person.
+ *
+ * A task is quarantined at the stage it is in while more than LIMIT_HEALS_PER_WINDOW rows of the ledger have
+ * moved it out of that stage within LIMIT_HEALS_WINDOW_S. Whoever asks for the pass, nothing of it is
+ * evaluated. An episode is named after the heal that began it, so that every replica and every later pass
+ * names it alike.
+ */
+#ifndef RECONCILED_QUARANTINE_H
+#define RECONCILED_QUARANTINE_H
+
+#include <stdbool.h>
+
+#include "reconcile/heal/pass_context.h"
+
+struct store_task;
+
+/* quarantine_holds: the rule. Pure; task->recent_heals must have been filled in. */
+bool quarantine_holds(const struct store_task *task);
+
+/* quarantine_reason: "healed 4 times in 24 h at this stage: left to a person". Caller frees. */
+char *quarantine_reason(const struct store_task *task);
+
+/* quarantine_tell: logs the episode once a process, and writes its message to the outbox, where a name is
+ * written once. A dry run does neither; while a switch or the mode forbids writing, nothing is written, and
+ * it is told when that is over. */
+void quarantine_tell(struct pass *pass, const struct store_task *task);
+
+#endif

@@ -1,0 +1,146 @@
+#include "reconcile/heal/recheck.h"
+
+#include <search.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clients/base/err.h"
+#include "clients/base/limits.h"
+#include "clients/base/wait.h"
+
+struct resting {
+    int64_t task_id;
+    int64_t until_ms;
+    unsigned looks; /* at this stage and sha */
+    enum rest_kind kind;
+    char stage[65];
+    char sha[65];
+};
+
+struct rest {
+    void *tree; /* of struct resting, by task_id; see tsearch(3) */
+    size_t n;
+};
+
+/* An entry whose rest ended this long ago is of a task that is not a candidate any more. */
+enum { CAP_RED = 10, CAP_UNKNOWN_MS = 60000, STALE_MS = 24 * 3600 * 1000 };
+
+static int compare(const void *a, const void *b)
+{
+    int64_t left = ((const struct resting *)a)->task_id, right = ((const struct resting *)b)->task_id;
+    return (left > right) - (left < right);
+}
+
+struct rest *rest_new(void)
+{
+    return mem_zero(1, sizeof(struct rest));
+}
+
+void rest_free(struct rest *rest)
+{
+    if (!rest)
+        return;
+    tdestroy(rest->tree, free);
+    free(rest);
+}
+
+static bool text_moved(char *kept, size_t size, const char *now)
+{
+    if (strncmp(kept, now, size - 1) == 0)
+        return false;
+    strncpy(kept, now, size - 1);
+    return true;
+}
+
+static struct resting *resting_of(const struct rest *rest, int64_t task_id)
+{
+    const struct resting key = {.task_id = task_id};
+    void *found = tfind(&key, &rest->tree, compare);
+    return found ? *(struct resting **)found : NULL;
+}
+
+/* A number below `bound` that differs from task to task and from look to look. */
+static int64_t spread(int64_t task_id, unsigned look, int64_t bound)
+{
+    uint64_t x = ((uint64_t)task_id + look) * 0x9e3779b97f4a7c15u;
+    return bound > 0 ? (int64_t)((x ^ x >> 32) % (uint64_t)bound) : 0;
+}
+
+void rest_note(struct rest *rest, int64_t task_id, const char *stage, const char *sha, enum rest_kind kind,
+               int64_t interval_ms, int64_t now_ms)
+{
+    struct resting *entry = resting_of(rest, task_id);
+    if (!entry) {
+        if (rest->n >= LIMIT_RESTING)
+            return;
+        entry = mem_zero(1, sizeof *entry);
+        entry->task_id = task_id;
+        if (!tsearch(entry, &rest->tree, compare))
+            abort();
+        rest->n++;
+    }
+    bool other_stage = text_moved(entry->stage, sizeof entry->stage, stage);
+    bool other_sha = text_moved(entry->sha, sizeof entry->sha, sha ? sha : "");
+    if (other_stage || other_sha)
+        entry->looks = 0;
+    entry->kind = kind;
+    int64_t cap_ms = kind == REST_RED               ? CAP_RED * interval_ms
+                     : interval_ms > CAP_UNKNOWN_MS ? interval_ms
+                                                    : CAP_UNKNOWN_MS;
+    int64_t rest_ms = backoff_ms(interval_ms / 2, cap_ms, entry->looks++);
+    if (kind == REST_UNKNOWN)
+        rest_ms -= spread(task_id, entry->looks, rest_ms / 4);
+    entry->until_ms = now_ms + rest_ms;
+}
+
+bool rest_is_unknown(const struct rest *rest, int64_t task_id)
+{
+    const struct resting *entry = resting_of(rest, task_id);
+    return entry && entry->kind == REST_UNKNOWN;
+}
+
+void rest_forget(struct rest *rest, int64_t task_id)
+{
+    const struct resting key = {.task_id = task_id};
+    void *found = tfind(&key, &rest->tree, compare);
+    if (!found)
+        return;
+    struct resting *entry = *(struct resting **)found;
+    tdelete(&key, &rest->tree, compare);
+    free(entry);
+    rest->n--;
+}
+
+struct listing {
+    int64_t now_ms;
+    int64_t *resting, *stale;
+    size_t n_resting, n_stale;
+};
+
+static void list_entry(const void *node, VISIT visit, void *arg)
+{
+    if (visit != postorder && visit != leaf)
+        return;
+    struct listing *listing = arg;
+    const struct resting *entry = *(const struct resting *const *)node;
+    if (entry->until_ms > listing->now_ms)
+        listing->resting[listing->n_resting++] = entry->task_id;
+    else if (listing->now_ms - entry->until_ms > STALE_MS)
+        listing->stale[listing->n_stale++] = entry->task_id;
+}
+
+void rest_list(struct rest *rest, int64_t now_ms, int64_t **ret_ids, size_t *ret_n)
+{
+    struct listing listing = {
+        .now_ms = now_ms,
+        .resting = mem_zero(rest->n, sizeof(int64_t)),
+        .stale = mem_zero(rest->n, sizeof(int64_t)),
+    };
+    twalk_r(rest->tree, list_entry, &listing);
+    for (size_t i = 0; i < listing.n_stale; i++)
+        rest_forget(rest, listing.stale[i]);
+    free(listing.stale);
+    *ret_ids = listing.resting;
+    *ret_n = listing.n_resting;
+}

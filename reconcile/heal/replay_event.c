@@ -1,0 +1,250 @@
+#include "reconcile/heal/replay_event.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clients/base/jsonx.h"
+#include "clients/base/limits.h"
+#include "clients/facts/facts.h"
+#include "clients/gitea/gitea_event.h"
+#include "clients/plane/plane_event.h"
+#include "clients/gitea/gitea.h"
+#include "clients/plane/plane.h"
+#include "clients/store/store.h"
+#include "reconcile/pipeline/pipeline.h"
+#include "reconcile/heal/transition.h"
+
+/* ---- its name ------------------------------------------------------------------------------------------ */
+
+/* What was seen of the first gate of a kind that Gitea has an event for; NULL: there is none. */
+static const json_t *telling_gate(const struct transition *transition, enum orchestrator_event *ret)
+{
+    static const struct {
+        enum gate_kind gate;
+        enum orchestrator_event event;
+    } kinds[] = {{GATE_CI, EVENT_STATUS}, {GATE_REVIEW, EVENT_APPROVED}, {GATE_MERGED, EVENT_CLOSED}};
+    for (size_t i = 0; i < json_array_size(transition->evidence); i++) {
+        const json_t *seen = json_array_get(transition->evidence, i);
+        for (size_t k = 0; k < ARRAY_LEN(kinds); k++)
+            if (strcmp(json_get_text(seen, "gate", ""), gate_kind_name(kinds[k].gate)) == 0) {
+                *ret = kinds[k].event;
+                return seen;
+            }
+    }
+    *ret = EVENT_ADVANCE;
+    return NULL;
+}
+
+char *replay_event_subject(int64_t task_id)
+{
+    return mem_printf("task/%" PRId64, task_id);
+}
+
+static void name_issue(const struct transition *transition, struct replay_event *ret)
+{
+    const struct store_task *task = transition->task;
+    const struct transition_issue *issue = transition->issue;
+    AUTO_FREE char *name = task->id ? mem_printf("replay/task/%" PRId64 "/%s/issue/%s", task->id, task->stage,
+                                                 transition->verdict_id)
+                                    : mem_printf("replay/start/%s/%s", issue->id, issue->state);
+    ret->kind = EVENT_ISSUE;
+    ret->subject = task->id ? replay_event_subject(task->id) : mem_printf("issue/%s", issue->id);
+    ret->delivery = uuid_from_name(name);
+}
+
+static void name_gate(const struct transition *transition, struct replay_event *ret)
+{
+    const struct store_task *task = transition->task;
+    const json_t *seen = telling_gate(transition, &ret->kind);
+    if (!seen)
+        seen = json_array_get(transition->evidence, 0);
+    AUTO_FREE char *name =
+        mem_printf("replay/task/%" PRId64 "/%s/%" PRId64 "/%s/%s/%" PRId64 "/%" PRId64, task->id, task->stage,
+                   task->newest_heal_seq, orchestrator_event_name(ret->kind), json_get_text(seen, "sha", ""),
+                   json_get_int(seen, "pull_request", 0), json_get_int(seen, "review", 0));
+    ret->subject = replay_event_subject(task->id);
+    ret->delivery = uuid_from_name(name);
+}
+
+void replay_event_name(const struct transition *transition, struct replay_event *ret)
+{
+    *ret = (struct replay_event){.transition = transition};
+    if (transition->issue)
+        name_issue(transition, ret);
+    else
+        name_gate(transition, ret);
+}
+
+void replay_event_done(struct replay_event *event)
+{
+    free(event->subject);
+    free(event->body);
+    free(event->problem);
+    *event = (struct replay_event){0};
+}
+
+/* ---- Gitea's ------------------------------------------------------------------------------------------- */
+
+/* NULL when it is too large to be read beside others, which is then the problem. Gitea writes null for an
+ * empty list. */
+static json_t *document_json(struct replay_event *event, const char *text)
+{
+    json_t *json = strcmp(text, "null") == 0 ? json_null() : NULL;
+    struct why why;
+    if (!json && json_read_within(text, strlen(text), LIMIT_JSON_DOCUMENT, &json, &why) != ERR_OK &&
+        !event->problem)
+        event->problem = mem_printf("Gitea's answer is cut or broken: %s", why.text);
+    return json;
+}
+
+/* A document as JSON. False while it is under way, or when it cannot be had, which is then the problem. */
+static bool read_document(struct replay_event *event, const struct gitea_document *document, json_t **ret)
+{
+    *ret = NULL;
+    if (document->fact.state == FACT_KNOWN)
+        *ret = document_json(event, document->text);
+    else if (document->fact.state != FACT_PENDING && !event->problem)
+        event->problem = mem_dup(document->fact.words);
+    return *ret != NULL;
+}
+
+static void made(struct replay_event *event, char *body_take, const char *what)
+{
+    event->body = body_take;
+    if (!body_take)
+        event->problem = mem_printf("Gitea's answer for %s makes no sense", what);
+}
+
+static bool is_in_state(const json_t *status, enum gitea_state state)
+{
+    const char *name = json_get_text(status, "status", json_get_text(status, "state", ""));
+    return strcmp(name, gitea_state_name(state)) == 0;
+}
+
+/* The newest row in that state of a context that the gate looked at. Rows count from 1 per commit. */
+static const json_t *newest_in_state(const json_t *statuses, const json_t *contexts, enum gitea_state state)
+{
+    const json_t *newest = NULL;
+    for (size_t i = 0; i < json_array_size(statuses); i++) {
+        const json_t *row = json_array_get(statuses, i);
+        if (is_in_state(row, state) && json_object_get(contexts, json_get_text(row, "context", "")) &&
+            (!newest || json_get_int(row, "id", 0) > json_get_int(newest, "id", 0)))
+            newest = row;
+    }
+    return newest;
+}
+
+/* Skipped counts as passed too, but an orchestrator may well look at nothing but success. */
+static const json_t *newest_passed(const json_t *statuses, const json_t *contexts)
+{
+    const json_t *newest = newest_in_state(statuses, contexts, GITEA_SUCCESS);
+    return newest ? newest : newest_in_state(statuses, contexts, GITEA_SKIPPED);
+}
+
+static void look_at_status(struct replay_event *event, struct book *book, struct gitea *gitea,
+                           const json_t *seen)
+{
+    const struct store_task *task = event->transition->task;
+    const char *sha = json_get_text(seen, "sha", "");
+    json_auto_t *repository = NULL;
+    json_auto_t *branch = NULL;
+    json_auto_t *statuses = NULL;
+    bool known = read_document(event, gitea_repo_document(book, gitea, task->repo), &repository);
+    known &= read_document(event, gitea_branch_document(book, gitea, task->repo, task->branch), &branch);
+    known &= read_document(event, gitea_statuses_document(book, gitea, task->repo, sha), &statuses);
+    if (!known)
+        return;
+    const json_t *commit = json_object_get(branch, "commit"),
+                 *status = newest_passed(statuses, json_object_get(seen, "contexts"));
+    if (strcmp(json_get_text(commit, "id", ""), sha) != 0)
+        event->problem = mem_printf("the branch has moved on from %.12s meanwhile", sha);
+    else if (!status)
+        event->problem = mem_printf("Gitea lists no passed status of %.12s among the newest", sha);
+    else
+        made(event, event_gitea_status(repository, commit, status), "a status");
+}
+
+static void look_at_pull(struct replay_event *event, struct book *book, struct gitea *gitea,
+                         const json_t *seen)
+{
+    const char *repo = event->transition->task->repo;
+    int64_t number = json_get_int(seen, "pull_request", 0), id = json_get_int(seen, "review", 0);
+    json_auto_t *repository = NULL;
+    json_auto_t *pull = NULL;
+    json_auto_t *review = NULL;
+    bool known = read_document(event, gitea_repo_document(book, gitea, repo), &repository);
+    known &= read_document(event, gitea_pull_document(book, gitea, repo, number), &pull);
+    if (event->kind == EVENT_APPROVED)
+        known &= read_document(event, gitea_review_document(book, gitea, repo, number, id), &review);
+    if (known)
+        made(event,
+             event->kind == EVENT_APPROVED ? event_gitea_approved(repository, pull, review)
+                                           : event_gitea_closed(repository, pull),
+             "a pull request");
+}
+
+/* ---- our own ------------------------------------------------------------------------------------------- */
+
+static void make_advance(struct replay_event *event)
+{
+    const struct transition *transition = event->transition;
+    json_auto_t *body = json_object();
+    json_put(body, "task_id", json_integer(transition->task->id));
+    json_put(body, "work_item_id", json_text(transition->task->work_item_id));
+    json_put(body, "from_stage", json_text(transition->task->stage));
+    json_put(body, "to_stage", json_text(transition->to->name));
+    json_put(body, "outcome", json_text(outcome_name(transition->success)));
+    json_put(body, "reason", json_text(transition->reason));
+    json_put(body, "evidence",
+             transition->evidence ? json_incref((json_t *)(uintptr_t)transition->evidence) : json_null());
+    json_put(body, "delivery", json_text(event->delivery.s));
+    event->body = json_line(body);
+}
+
+bool replay_event_look(struct replay_event *event, struct book *book, struct gitea *gitea)
+{
+    enum orchestrator_event kind;
+    const json_t *seen = telling_gate(event->transition, &kind);
+    if (event->body || event->problem)
+        return true;
+    if (event->kind == EVENT_ADVANCE)
+        make_advance(event);
+    else if (event->kind == EVENT_STATUS)
+        look_at_status(event, book, gitea, seen);
+    else
+        look_at_pull(event, book, gitea, seen);
+    return event->body || event->problem;
+}
+
+/* ---- Plane's ------------------------------------------------------------------------------------------- */
+
+void replay_event_ask(struct replay_event *event)
+{
+    const struct transition_issue *issue = event->transition->issue;
+    struct plane_change change = {.found = false};
+    json_auto_t *document = NULL;
+    struct why why;
+    enum plane_result result = PLANE_OK;
+    if (issue->change)
+        change = *issue->change;
+    else
+        result = plane_last_change(issue->call, issue->project_id, issue->id, &change, &why);
+    if (result == PLANE_OK)
+        result = plane_issue_document(issue->call, issue->project_id, issue->id, &document, &why);
+    if (result != PLANE_OK) {
+        event->problem = mem_dup(why.text);
+        event->later = result == PLANE_WAITING || result == PLANE_STOPPED || result == PLANE_SPARED;
+        event->refused = result == PLANE_WAITING && issue->call->refused;
+        return;
+    }
+    /* An issue that was made in that state has no change to it. */
+    const struct event_plane_change told = {
+        .old_state = change.old_state, .new_state = change.new_state, .actor = change.actor};
+    bool changed = change.found && strcmp(change.new_state, issue->state) == 0;
+    const char *state = json_get_text(json_object_get(document, "state"), "id", "");
+    if (strcasecmp(state, issue->state) != 0)
+        event->problem = mem_dup("the issue is in another state by now");
+    else if (!(event->body = event_plane_issue(document, changed ? &told : NULL)))
+        event->problem = mem_dup("Plane's answer for the issue makes no sense");
+}

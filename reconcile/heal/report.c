@@ -1,0 +1,154 @@
+#include "reconcile/heal/report.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clients/base/jsonx.h"
+#include "clients/base/limits.h"
+#include "clients/base/text.h"
+
+static const char *const outcome_names[] = {
+    [OUTCOME_ADVANCED] = "advanced", [OUTCOME_STARTED] = "started",
+    [OUTCOME_APPROVED] = "approved", [OUTCOME_REJECTED] = "rejected",
+    [OUTCOME_RACED] = "raced",       [OUTCOME_RED] = "red",
+    [OUTCOME_UNKNOWN] = "unknown",   [OUTCOME_QUARANTINED] = "quarantined",
+    [OUTCOME_HELD] = "held",         [OUTCOME_FAILED] = "failed",
+};
+static_assert(ARRAY_LEN(outcome_names) == OUTCOME_MAX_, "every outcome has a name");
+
+static const char *const state_names[] = {
+    [PASS_QUEUED] = "queued",           [PASS_RUNNING] = "running", [PASS_DONE] = "done",
+    [PASS_INTERRUPTED] = "interrupted", [PASS_FAILED] = "failed",
+};
+static_assert(ARRAY_LEN(state_names) == PASS_STATE_MAX_, "every state has a name");
+
+const char *outcome_name(enum outcome outcome)
+{
+    return (unsigned)outcome < OUTCOME_MAX_ ? outcome_names[outcome] : "unknown";
+}
+
+const char *pass_state_name(enum pass_state state)
+{
+    return (unsigned)state < PASS_STATE_MAX_ ? state_names[state] : "failed";
+}
+
+void report_begin(struct report *report, const char *id, const struct pass_request *request)
+{
+    *report = (struct report){.id = id,
+                              .request = request,
+                              .state = PASS_RUNNING,
+                              .started_us = clock_wall_us(),
+                              .items = json_array()};
+}
+
+void report_done(struct report *report)
+{
+    json_decref(report->items);
+    free(report->error);
+    *report = (struct report){0};
+}
+
+static void add_item(struct report *report, enum pass_side side, const struct report_item *item)
+{
+    const char *const texts[] = {item->work_item_id, item->stage, item->to_stage, item->reason};
+    size_t bytes = 0;
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+        bytes += texts[i] ? strlen(texts[i]) : 0;
+    if (json_array_size(report->items) >= LIMIT_PASS_ITEMS ||
+        report->items_bytes + bytes > LIMIT_REPORT_ITEMS_BYTES) {
+        report->items_left_out++;
+        return;
+    }
+    report->items_bytes += bytes;
+    json_t *object = json_object();
+    json_put(object, "task_id", item->task_id ? json_integer(item->task_id) : json_null());
+    json_put(object, "work_item_id", json_text(item->work_item_id));
+    json_put(object, "stage", json_text(item->stage));
+    json_put(object, "to_stage", json_text(item->to_stage));
+    json_put(object, "side", json_text(pass_side_name(side)));
+    json_put(object, "verdict", json_text(item->verdict));
+    json_put(object, "outcome", json_text(outcome_name(item->outcome)));
+    json_put(object, "reason", json_text(item->reason));
+    json_push(report->items, object);
+}
+
+void report_gate_item(struct report *report, const struct report_item *item)
+{
+    report->gate[item->outcome]++;
+    add_item(report, SIDE_GATE, item);
+}
+
+void report_plane_item(struct report *report, const struct report_item *item)
+{
+    report->plane[item->outcome]++;
+    add_item(report, SIDE_PLANE, item);
+}
+
+static void put_counts(json_t *object, const size_t *counts, const enum outcome *which, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        json_put(object, outcome_name(which[i]), json_integer((json_int_t)counts[which[i]]));
+}
+
+static json_t *gate_counts(const struct report *report)
+{
+    static const enum outcome which[] = {OUTCOME_ADVANCED, OUTCOME_RED,    OUTCOME_UNKNOWN,    OUTCOME_RACED,
+                                         OUTCOME_HELD,     OUTCOME_FAILED, OUTCOME_QUARANTINED};
+    json_t *object = json_object();
+    json_put(object, "candidates", json_integer((json_int_t)report->candidates));
+    put_counts(object, report->gate, which, ARRAY_LEN(which));
+    return object;
+}
+
+static json_t *plane_counts(const struct report *report)
+{
+    static const enum outcome which[] = {OUTCOME_STARTED, OUTCOME_APPROVED, OUTCOME_REJECTED,
+                                         OUTCOME_RACED,   OUTCOME_HELD,     OUTCOME_FAILED};
+    json_t *object = json_object();
+    json_put(object, "projects", json_integer((json_int_t)report->projects));
+    json_put(object, "issues", json_integer((json_int_t)report->issues));
+    put_counts(object, report->plane, which, ARRAY_LEN(which));
+    json_put(object, "errors", json_integer((json_int_t)report->errors));
+    return object;
+}
+
+json_t *report_json(const struct report *report)
+{
+    json_t *object = json_object();
+    json_put(object, "id", json_text(report->id));
+    json_put(object, "state", json_text(pass_state_name(report->state)));
+    json_put(object, "trigger", json_text(pass_trigger_name(report->request->trigger)));
+    json_put(object, "dry_run", json_boolean(report->request->dry_run));
+    json_put(object, "side", json_text(pass_side_name(report->request->side)));
+    json_put(object, "started_at", json_instant(report->started_us));
+    json_put(object, "duration_ms", json_integer(report->duration_ms));
+    json_put(object, "gate", gate_counts(report));
+    json_put(object, "plane", plane_counts(report));
+    json_put(object, "unknown_stage", json_integer((json_int_t)report->unknown_stage));
+    json_put(object, "error", json_text(report->error));
+    json_put(object, "items_left_out", json_integer((json_int_t)report->items_left_out));
+    json_put(object, "items", json_incref(report->items)); /* the last: see report_summary_read */
+    return object;
+}
+
+json_t *report_summary(const json_t *report_document)
+{
+    json_t *copy = json_copy((json_t *)(uintptr_t)report_document);
+    if (!copy)
+        abort();
+    (void)json_object_del(copy, "items");
+    return copy;
+}
+
+/* In a JSON text, a quotation mark within a string stands behind a backslash: this is found nowhere but where
+ * the member begins. */
+json_t *report_summary_read(const char *text)
+{
+    json_t *summary = NULL;
+    const char *items = strstr(text, ",\"items\":[");
+    AUTO_FREE char *head = items ? mem_printf("%.*s}", (int)(items - text), text) : mem_dup(text);
+    if (json_read_within(head, strlen(head), LIMIT_JSON_TREE_SMALL, &summary, NULL) != ERR_OK)
+        return NULL;
+    return summary;
+}

@@ -1,0 +1,97 @@
+#include "reconcile/heal/transition.h"
+
+#include <assert.h>
+
+#include "clients/base/limits.h"
+#include "clients/base/log.h"
+#include "clients/store/store.h"
+#include "reconcile/heal/ledger_entry.h"
+#include "reconcile/heal/replay.h"
+#include "reconcile/settings/settings.h"
+
+static void settle_all(struct transition *batch, size_t n, enum outcome outcome, const char *reason)
+{
+    for (size_t i = 0; i < n; i++) {
+        batch[i].outcome = outcome;
+        batch[i].outcome_reason = reason;
+    }
+}
+
+static void settle_written(struct pass *pass, struct transition *batch, const struct store_transition *rows,
+                           size_t n, const enum store_moved *moved)
+{
+    for (size_t i = 0; i < n; i++) {
+        switch (moved[i]) {
+        case STORE_MOVED:
+            batch[i].outcome = batch[i].success;
+            draft_written(pass, &rows[i], batch[i].task->age_s);
+            break;
+        case STORE_RACED:
+            batch[i].outcome = OUTCOME_RACED;
+            batch[i].outcome_reason = "somebody else moved it, or queued a job for it, first";
+            pass->healed--;
+            break;
+        case STORE_REFUSED:
+            batch[i].outcome = OUTCOME_FAILED;
+            batch[i].outcome_reason = batch[i].refusal.text;
+            pass->healed--;
+            log_error("the database refused to move a task", LOG_I("task_id", batch[i].task->id),
+                      LOG_S("stage", batch[i].task->stage), LOG_S("reason", batch[i].refusal.text));
+            break;
+        }
+    }
+}
+
+struct rows {
+    struct store_transition rows[LIMIT_BATCH];
+    struct draft drafts[LIMIT_BATCH];
+    enum store_moved moved[LIMIT_BATCH];
+    size_t n;
+};
+
+/* Whether people are told is a setting too. */
+static enum err rows_write(struct pass *pass, void *arg, struct why *why)
+{
+    struct rows *rows = arg;
+    for (size_t i = 0; i < rows->n; i++)
+        rows->rows[i].message = pass_tells(pass) ? rows->drafts[i].message : NULL;
+    return store_transition(pass->world->store, pass->policy->revision, pass->policy->valid_until_us,
+                            pass->report.id, rows->rows, rows->n, rows->moved, why);
+}
+
+enum err transition_apply(struct pass *pass, struct transition *batch, size_t n, struct why *why)
+{
+    assert(n <= LIMIT_BATCH);
+    if (n == 0)
+        return ERR_OK;
+    pass->healed += (int)n;
+    settle_all(batch, n, OUTCOME_FAILED, NULL);
+    if (pass->request->dry_run) {
+        for (size_t i = 0; i < n; i++)
+            batch[i].outcome = batch[i].success;
+        return ERR_OK;
+    }
+    if (pass->world->settings->advance_via == ADVANCE_VIA_WEBHOOK)
+        return replay_apply(pass, batch, n, why);
+    struct rows rows;
+    rows.n = n;
+    for (size_t i = 0; i < n; i++) {
+        draft_make(pass, &batch[i], &rows.drafts[i]);
+        rows.rows[i] = rows.drafts[i].row;
+        rows.rows[i].refusal = &batch[i].refusal;
+    }
+    const char *hold = NULL;
+    enum err err = pass_write(pass, batch[0].side, rows_write, &rows, &hold, why);
+    if (err) {
+        pass->healed -= (int)n;
+        settle_all(batch, n, OUTCOME_FAILED, "the database could not be written");
+    } else if (hold) {
+        pass->healed -= (int)n;
+        settle_all(batch, n, OUTCOME_HELD, hold);
+    } else {
+        settle_written(pass, batch, rows.rows, n, rows.moved);
+    }
+    for (size_t i = 0; i < n; i++)
+        draft_done(&rows.drafts[i]);
+    return err;
+}

@@ -1,0 +1,289 @@
+#include "reconcile/message/message.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "clients/base/err.h"
+#include "clients/base/limits.h"
+#include "clients/base/text.h"
+#include "clients/store/store.h"
+
+enum { DIGEST_LINES = 5, DIGEST_LINE_UNITS = 300 };
+
+/* ---- text under construction ---- */
+
+struct html {
+    char *bytes;
+    size_t len, size;
+    size_t units, units_max; /* as Telegram counts: UTF-16, the HTML read */
+    size_t keep;             /* up to here, "…" fits in behind */
+    bool cut;
+};
+
+static void html_append(struct html *html, const char *bytes, size_t len)
+{
+    if (html->len + len + 1 > html->size) {
+        html->size = 2 * (html->len + len + 1);
+        html->bytes = mem_grow(html->bytes, html->size, 1);
+    }
+    memcpy(html->bytes + html->len, bytes, len);
+    html->len += len;
+    html->bytes[html->len] = '\0';
+}
+
+/* One character, however it is written. */
+static void html_put(struct html *html, const char *bytes, size_t len, size_t units)
+{
+    if (html->cut)
+        return;
+    if (html->units + units > html->units_max) {
+        html->len = html->keep;
+        html->cut = true;
+        html_append(html, "…", strlen("…"));
+        return;
+    }
+    html_append(html, bytes, len);
+    html->units += units;
+    if (html->units < html->units_max)
+        html->keep = html->len;
+}
+
+static size_t char_len(const char *at)
+{
+    unsigned char first = (unsigned char)*at;
+    size_t len = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : first >= 0xc0 ? 2 : 1;
+    return strnlen(at, len);
+}
+
+/* plain[0..len) must be UTF-8. */
+static void html_add(struct html *html, const char *plain, size_t len)
+{
+    for (const char *at = plain; at < plain + len; at += char_len(at)) {
+        if (*at == '&')
+            html_put(html, "&amp;", 5, 1);
+        else if (*at == '<')
+            html_put(html, "&lt;", 4, 1);
+        else if (*at == '>')
+            html_put(html, "&gt;", 4, 1);
+        else
+            html_put(html, at, char_len(at), char_len(at) == 4 ? 2 : 1);
+    }
+}
+
+static void html_say(struct html *html, const char *plain)
+{
+    html_add(html, plain, strlen(plain));
+}
+
+/* What comes from a table or an upstream: it may be anything, and must not push the rest out. */
+static void html_value(struct html *html, const char *value)
+{
+    AUTO_FREE char *cut = text_cut(value ? value : "", LIMIT_MESSAGE_VALUE);
+    html_say(html, cut);
+}
+
+/* The first line of a message that was made here. */
+static void html_line(struct html *html, const char *text)
+{
+    struct html line = {.units_max = DIGEST_LINE_UNITS};
+    html_append(&line, "", 0);
+    for (const char *at = text, *end = text + strcspn(text, "\n"); at < end;) {
+        size_t entity = *at == '&' ? strcspn(at, ";") + 1 : 0;
+        bool whole = entity > 0 && entity <= strlen("&amp;") && at + entity <= end;
+        size_t len = whole ? entity : char_len(at);
+        html_put(&line, at, len, !whole && len == 4 ? 2 : 1);
+        at += len;
+    }
+    html_append(html, line.bytes, line.len);
+    html->units += line.units;
+    html->keep = html->len;
+    mem_free_p(&line.bytes);
+}
+
+static void html_name(struct html *html, const struct store_task *task)
+{
+    char number[24];
+    snprintf(number, sizeof number, "#%" PRId64, task->id);
+    html_value(html, task->work_item_id && *task->work_item_id ? task->work_item_id : number);
+}
+
+/* ---- the template ---- */
+
+enum place {
+    PLACE_WORK_ITEM_ID,
+    PLACE_TASK_ID,
+    PLACE_TITLE,
+    PLACE_REPO,
+    PLACE_BRANCH,
+    PLACE_STAGE,
+    PLACE_TO_STAGE,
+    PLACE_OUTCOME,
+    PLACE_REASON,
+    PLACE_MAX_
+};
+
+static const char *const place_names[] = {
+    [PLACE_WORK_ITEM_ID] = "{work_item_id}",
+    [PLACE_TASK_ID] = "{task_id}",
+    [PLACE_TITLE] = "{title}",
+    [PLACE_REPO] = "{repo}",
+    [PLACE_BRANCH] = "{branch}",
+    [PLACE_STAGE] = "{stage}",
+    [PLACE_TO_STAGE] = "{to_stage}",
+    [PLACE_OUTCOME] = "{outcome}",
+    [PLACE_REASON] = "{reason}",
+};
+static_assert(ARRAY_LEN(place_names) == PLACE_MAX_, "every placeholder has a name");
+
+static enum place place_at(const char *template)
+{
+    enum place place = 0;
+    while (place < PLACE_MAX_ && strncmp(template, place_names[place], strlen(place_names[place])) != 0)
+        place++;
+    return place;
+}
+
+const char *message_template_problem(const char *template)
+{
+    while (*(template += strcspn(template, "{}"))) {
+        enum place place = place_at(template);
+        if (place == PLACE_MAX_)
+            return "has a placeholder that nothing fills in; there are {work_item_id} {task_id} {title} "
+                   "{repo} {branch} {stage} {to_stage} {outcome} {reason}";
+        template += strlen(place_names[place]);
+    }
+    return NULL;
+}
+
+static void html_fill(struct html *html, enum place place, const struct message_facts *facts)
+{
+    const struct store_task *task = facts->task;
+    char id[24];
+    snprintf(id, sizeof id, "%" PRId64, task->id);
+    const char *const values[] = {
+        [PLACE_WORK_ITEM_ID] = NULL,        [PLACE_TASK_ID] = id,
+        [PLACE_TITLE] = task->title,        [PLACE_REPO] = task->repo,
+        [PLACE_BRANCH] = task->branch,      [PLACE_STAGE] = task->stage,
+        [PLACE_TO_STAGE] = facts->to_stage, [PLACE_OUTCOME] = facts->outcome,
+        [PLACE_REASON] = facts->reason,
+    };
+    static_assert(ARRAY_LEN(values) == PLACE_MAX_, "every placeholder has a value");
+    if (place == PLACE_WORK_ITEM_ID)
+        html_name(html, task);
+    else
+        html_value(html, values[place]);
+}
+
+static bool is_blank(const struct html *html)
+{
+    return html->bytes[strspn(html->bytes, " ")] == '\0';
+}
+
+char *message_of_transition(const char *template, const struct message_facts *facts)
+{
+    struct html html = {.units_max = LIMIT_MESSAGE_UNITS};
+    html_append(&html, "", 0);
+    while (*template) {
+        enum place place = place_at(template);
+        /* A brace of nobody's, which message_template_problem would have refused, stands for itself. */
+        size_t len = place < PLACE_MAX_ ? strlen(place_names[place]) : 1 + strcspn(template + 1, "{");
+        if (place < PLACE_MAX_)
+            html_fill(&html, place, facts);
+        else
+            html_add(&html, template, len);
+        template += len;
+    }
+    /* "{title}" of a task that has none: Telegram takes no empty message. */
+    if (is_blank(&html))
+        html_name(&html, facts->task);
+    return html.bytes;
+}
+
+/* ---- messages of their own ---- */
+
+/* The task, and where it is; the message goes on behind it. */
+static void html_task(struct html *html, const struct store_task *task)
+{
+    html_say(html, "🚧 reconciler: ");
+    html_name(html, task);
+    if (task->repo && *task->repo) {
+        html_say(html, " (");
+        html_value(html, task->repo);
+        html_say(html, ")");
+    }
+}
+
+char *message_of_quarantine(const struct store_task *task)
+{
+    struct html html = {.units_max = LIMIT_MESSAGE_UNITS};
+    html_task(&html, task);
+    char words[80];
+    snprintf(words, sizeof words, " was healed %" PRId64 " times in %d h at ", task->recent_heals,
+             LIMIT_HEALS_WINDOW_S / 3600);
+    html_say(&html, words);
+    html_value(&html, task->stage);
+    html_say(&html, ": left to a person");
+    return html.bytes;
+}
+
+char *message_of_failed_replay(const struct store_task *task)
+{
+    struct html html = {.units_max = LIMIT_MESSAGE_UNITS};
+    html_task(&html, task);
+    char words[120];
+    html_say(&html, " stays at ");
+    html_value(&html, task->stage);
+    snprintf(words, sizeof words,
+             ", though its event was sent to the orchestrator %d times: left to a person",
+             LIMIT_REPLAY_TRIES);
+    html_say(&html, words);
+    return html.bytes;
+}
+
+char *message_of_webhook(const char *repo, const char *detail)
+{
+    struct html html = {.units_max = LIMIT_MESSAGE_UNITS};
+    html_say(&html, "🔕 reconciler: ");
+    html_value(&html, repo);
+    html_say(&html, ": ");
+    html_value(&html, detail);
+    return html.bytes;
+}
+
+char *message_of_silence(const char *source, size_t tasks)
+{
+    struct html html = {.units_max = LIMIT_MESSAGE_UNITS};
+    char words[120];
+    html_say(&html, "🔕 reconciler: events of ");
+    html_value(&html, source);
+    snprintf(words, sizeof words, " were lost for %zu tasks within an hour: does its webhook still work?",
+             tasks);
+    html_say(&html, words);
+    return html.bytes;
+}
+
+char *message_digest(const char *const *texts, size_t n)
+{
+    struct html html = {.units_max = LIMIT_MESSAGE_UNITS};
+    char words[80];
+    snprintf(words, sizeof words, "🔧 reconciler: %zu messages in one", n);
+    html_say(&html, words);
+    for (size_t i = 0; i < n && i < DIGEST_LINES; i++) {
+        html_say(&html, "\n• ");
+        html_line(&html, texts[i]);
+    }
+    if (n > DIGEST_LINES) {
+        snprintf(words, sizeof words, "\n… and %zu more", n - DIGEST_LINES);
+        html_say(&html, words);
+    }
+    return html.bytes;
+}
+
+char *message_placeholder(size_t n)
+{
+    return mem_printf("🔧 reconciler: %zu message%s that Telegram would not show; the ledger tells of %s", n,
+                      n == 1 ? "" : "s", n == 1 ? "it" : "them");
+}

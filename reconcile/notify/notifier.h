@@ -1,0 +1,44 @@
+/* notifier.h - the thread that tells people: it sends what waits in the outbox, and marks what Telegram took.
+ *
+ * A message was written in the transaction of what it tells of (store.h), so none is lost; here it is seen to
+ * that none is sent twice. One process sends at a time: the one that holds the lease "notifier", and it
+ * begins no call unless the lease outlasts it and the mark that follows. What Telegram took and the database
+ * could not mark is remembered and marked before anything else is sent. Only a process that is killed between
+ * the two, or a call that got no answer though it arrived, makes a message come twice.
+ *
+ * It looks when something was written here, and now and then for what another process left behind; a message
+ * that is young is its writer's to send. More than LIMIT_DIGEST_FROM that wait at once become one. An
+ * upstream that fails is asked again after growing pauses (pace.h), with the lease given back: another
+ * process may reach it.
+ */
+#ifndef RECONCILED_NOTIFIER_H
+#define RECONCILED_NOTIFIER_H
+
+#include <stdint.h>
+
+#include "clients/base/err.h"
+#include "reconcile/sweep/pass.h"
+
+struct notifier;
+struct status;
+
+/* notifier_new: `world`, which must outlive it, has a Telegram. `status` (may be NULL) is kept up to date. */
+struct notifier *notifier_new(struct pass_world *world, struct status *status);
+/* notifier_free: after notifier_stop, or never started. NULL is fine. */
+void notifier_free(struct notifier *notifier);
+
+/* notifier_start: starts the thread, which waits for the first notifier_wake: before it, the tables may not
+ * be there. notifier_stop: a call under way comes to its end or is aborted, and its message stays; joins the
+ * thread. NULL is fine. */
+ATTR_NODISCARD enum err notifier_start(struct notifier *notifier, struct why *why);
+void notifier_stop(struct notifier *notifier);
+
+/* notifier_wake: something may wait in the outbox. From any thread; NULL is fine. */
+void notifier_wake(struct notifier *notifier);
+
+/* notifier_drain: in place of the thread: sends what waits, in the caller's thread, until there is no more,
+ * Telegram or the database fails, another process is at it, or deadline_ms (clock_mono_ms) would pass. What
+ * is left is the next process's. */
+void notifier_drain(struct notifier *notifier, int64_t deadline_ms);
+
+#endif

@@ -1,0 +1,143 @@
+#include "reconcile/plane/open_issues.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "clients/base/err.h"
+#include "clients/base/limits.h"
+#include "reconcile/plane/plane_scan.h"
+
+static char *name_keep(struct plane_table *table, const char *name)
+{
+    if (!name)
+        return NULL;
+    char *kept =
+        table->bytes < LIMIT_PLANE_OPEN_BYTES ? mem_dup(name) : text_cut(name, LIMIT_PLANE_OPEN_NAME);
+    table->bytes += strlen(kept);
+    return kept;
+}
+
+static void name_drop(struct plane_table *table, char *name)
+{
+    if (name)
+        table->bytes -= strlen(name);
+    free(name);
+}
+
+static void free_issue(struct plane_table *table, struct open_issue *open)
+{
+    name_drop(table, open->issue.name);
+    name_drop(table, open->state_name);
+    free(open->words);
+    free(open);
+}
+
+void plane_table_done(struct plane_table *table)
+{
+    for (size_t i = 0; i < table->n; i++)
+        free_issue(table, table->items[i]);
+    free(table->items);
+    *table = (struct plane_table){.n = 0};
+}
+
+void plane_table_copy(struct plane_table *ret, const struct plane_table *table)
+{
+    *ret = (struct plane_table){
+        .items = mem_zero(table->n, sizeof(struct open_issue *)), .n = table->n, .bytes = table->bytes};
+    for (size_t i = 0; i < table->n; i++) {
+        ret->items[i] = mem_zero(1, sizeof **ret->items);
+        *ret->items[i] = *table->items[i];
+        ret->items[i]->issue.name = mem_dup(table->items[i]->issue.name);
+        ret->items[i]->state_name = mem_dup(table->items[i]->state_name);
+        ret->items[i]->words = mem_dup(table->items[i]->words);
+    }
+}
+
+/* Where the id is, or would be. */
+static size_t place_of(const struct plane_table *table, const char *id)
+{
+    size_t from = 0, to = table->n;
+    while (from < to) {
+        size_t middle = from + (to - from) / 2;
+        if (strcmp(table->items[middle]->issue.id, id) < 0)
+            from = middle + 1;
+        else
+            to = middle;
+    }
+    return from;
+}
+
+struct open_issue *plane_table_find(const struct plane_table *table, const char *id)
+{
+    size_t at = place_of(table, id);
+    return at < table->n && strcmp(table->items[at]->issue.id, id) == 0 ? table->items[at] : NULL;
+}
+
+static struct open_issue *add(struct plane_table *table, const char *id)
+{
+    if (table->n >= LIMIT_PLANE_OPEN)
+        return NULL;
+    size_t at = place_of(table, id);
+    table->items = mem_grow(table->items, table->n + 1, sizeof(struct open_issue *));
+    memmove(&table->items[at + 1], &table->items[at], (table->n - at) * sizeof(struct open_issue *));
+    table->n++;
+    return table->items[at] = mem_zero(1, sizeof **table->items);
+}
+
+static bool has_changed(const struct open_issue *open, const struct plane_issue *issue)
+{
+    return open->issue.updated_us != issue->updated_us || strcmp(open->issue.state, issue->state) != 0;
+}
+
+bool plane_table_put(struct plane_table *table, const struct project *project,
+                     const struct plane_issue *issue, const struct plane_kind *kind, uint64_t turn)
+{
+    struct open_issue *open = plane_table_find(table, issue->id);
+    if (kind->kind == ISSUE_OTHER) {
+        if (open)
+            open->gone = true;
+        return true;
+    }
+    if (!open)
+        open = add(table, issue->id);
+    if (!open)
+        return false;
+    if (has_changed(open, issue)) {
+        open->handled = open->told = false;
+        open->failed = false;
+        open->misses = 0;
+        open->rest_until_ms = 0;
+    }
+    name_drop(table, open->issue.name);
+    name_drop(table, open->state_name);
+    open->issue = *issue;
+    open->issue.name = name_keep(table, issue->name);
+    open->state_name = name_keep(table, kind->name);
+    open->kind = kind->kind;
+    open->project = project;
+    open->shown_at = turn;
+    open->fresh = true;
+    open->gone = open->settled = false;
+    return true;
+}
+
+void plane_table_forget(struct plane_table *table, const struct project *project, uint64_t since)
+{
+    for (size_t i = 0; i < table->n; i++)
+        if (table->items[i]->project == project && table->items[i]->handled &&
+            table->items[i]->shown_at < since)
+            table->items[i]->gone = true;
+}
+
+void plane_table_sweep(struct plane_table *table)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < table->n; i++) {
+        struct open_issue *open = table->items[i];
+        if (open->gone || (open->settled && !open->handled))
+            free_issue(table, open);
+        else
+            table->items[kept++] = open;
+    }
+    table->n = kept;
+}

@@ -1,0 +1,54 @@
+#include "reconcile/plane/plane_decide.h"
+
+#include <string.h>
+
+#include "clients/plane/plane.h"
+#include "clients/store/store.h"
+#include "reconcile/pipeline/pipeline.h"
+
+/* Where a verdict leads from the stage that its task stands at; NULL: nowhere. */
+static const struct stage *destination(const struct plane_view *view)
+{
+    const struct stage *stage = pipeline_stage(view->pipeline, view->task->task.stage);
+    if (!stage || !stage->human)
+        return NULL;
+    return view->kind == ISSUE_APPROVED ? stage->next : stage->on_rejected;
+}
+
+static bool has_rested(const struct plane_view *view)
+{
+    return view->grace_s == 0 || view->now_us - view->updated_us >= view->grace_s * 1000000;
+}
+
+/* A verdict is the change that made the state what it is. One that is not newer than the task's last
+ * transition was handled then, whoever did it. */
+static enum plane_step step_of_verdict(const struct plane_view *view)
+{
+    const struct plane_change *change = view->change;
+    if (!change)
+        return STEP_ASK;
+    if (!change->found || strcmp(change->new_state, view->state) != 0)
+        return STEP_UNTOLD;
+    if (change->at_us <= view->task->updated_us || view->replayed)
+        return STEP_SETTLED;
+    return view->kind == ISSUE_APPROVED ? STEP_APPROVE : STEP_REJECT;
+}
+
+struct plane_decision plane_decide(const struct plane_view *view)
+{
+    const struct stage *to = NULL;
+    if (view->kind == ISSUE_OTHER || (view->kind == ISSUE_IN_PROGRESS) == (view->task != NULL))
+        return (struct plane_decision){STEP_SETTLED, NULL};
+    to = view->task ? destination(view) : view->pipeline->stages[0].next;
+    if (!to)
+        return (struct plane_decision){STEP_SETTLED, NULL};
+    if (!has_rested(view))
+        return (struct plane_decision){STEP_YOUNG, NULL};
+    if (!view->task)
+        return (struct plane_decision){STEP_START, to};
+    if (view->task->active)
+        return (struct plane_decision){STEP_BUSY, NULL};
+    if (view->task->task.unreadable)
+        return (struct plane_decision){STEP_UNREADABLE, NULL};
+    return (struct plane_decision){step_of_verdict(view), to};
+}

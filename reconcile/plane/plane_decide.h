@@ -1,0 +1,52 @@
+/* plane_decide.h - what an issue's state and its task, seen together, call for. Pure, thread-safe.
+ *
+ * In Progress and no task: it is to be started. Approved or Rejected, and the task at its human gate: the
+ * verdict is to be replayed, if it is newer than the task's last transition and has not been replayed.
+ * Everything else is in sync. Age never acts by itself: an issue that has not rested for its grace waits, one
+ * that has is looked at.
+ */
+#ifndef RECONCILED_PLANE_DECIDE_H
+#define RECONCILED_PLANE_DECIDE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "reconcile/plane/plane_state_map.h"
+
+struct pipeline;
+struct plane_change;
+struct stage;
+struct store_issue_task;
+
+struct plane_view {
+    enum issue_kind kind;
+    const char *state; /* the state's id */
+    int64_t updated_us;
+    int64_t now_us, grace_s; /* the database's clock */
+    const struct pipeline *pipeline;
+    const struct store_issue_task *task; /* NULL: there is none */
+    const struct plane_change *change;   /* the newest change of its state; NULL: not asked yet */
+    bool replayed;                       /* that change has been replayed */
+};
+
+enum plane_step {
+    STEP_SETTLED, /* in sync, or the verdict was handled: nothing will be due while the issue stays as it is
+                   */
+    STEP_YOUNG,   /* it has not rested for its grace */
+    STEP_BUSY,    /* a job of its task is queued or running */
+    STEP_UNREADABLE, /* its task is: see struct store_task */
+    STEP_ASK,        /* a verdict at the human gate: when was its state set? */
+    STEP_UNTOLD,     /* Plane does not tell yet which change made it so */
+    STEP_START,
+    STEP_APPROVE,
+    STEP_REJECT,
+    STEP_MAX_
+};
+
+struct plane_decision {
+    enum plane_step step;
+    const struct stage *to; /* of START, APPROVE, REJECT and ASK: where it would lead */
+};
+struct plane_decision plane_decide(const struct plane_view *view);
+
+#endif

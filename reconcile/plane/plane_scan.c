@@ -1,0 +1,233 @@
+#include "reconcile/plane/plane_scan_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "clients/base/jsonx.h"
+#include "clients/base/limits.h"
+#include "clients/base/wait.h"
+#include "reconcile/settings/settings.h"
+
+enum { FAILED_WAITS = 4 }; /* turns of each project for which one that failed may be put back */
+
+struct plane_scan *plane_scan_new(const struct settings *settings)
+{
+    struct plane_scan *scan = mem_zero(1, sizeof *scan);
+    scan->settings = settings;
+    scan->projects = mem_zero(settings->n_projects, sizeof *scan->projects);
+    scan->ids = mem_zero(settings->n_projects, sizeof *scan->ids);
+    for (size_t i = 0; i < settings->n_projects; i++) {
+        if (!settings->projects[i].plane_project_id)
+            continue;
+        scan->ids[scan->n] = settings->projects[i].plane_project_id;
+        scan->projects[scan->n++] = (struct scanned){.project = &settings->projects[i], .kinds_stale = true};
+    }
+    return scan;
+}
+
+struct plane_scan *plane_scan_copy(const struct plane_scan *scan)
+{
+    struct plane_scan *copy = mem_zero(1, sizeof *copy);
+    *copy = *scan;
+    copy->projects = mem_zero(scan->n, sizeof *copy->projects);
+    copy->ids = mem_zero(scan->n, sizeof *copy->ids);
+    for (size_t i = 0; i < scan->n; i++) {
+        copy->ids[i] = scan->ids[i];
+        struct scanned *to = &copy->projects[i];
+        *to = scan->projects[i];
+        plane_kinds_copy(&to->kinds, &scan->projects[i].kinds);
+        plane_listing_copy(&to->news, &scan->projects[i].news);
+        plane_listing_copy(&to->full, &scan->projects[i].full);
+        to->error = mem_dup(scan->projects[i].error);
+    }
+    plane_table_copy(&copy->table, &scan->table);
+    return copy;
+}
+
+void plane_scan_free(struct plane_scan *scan)
+{
+    if (!scan)
+        return;
+    for (size_t i = 0; i < scan->n; i++) {
+        plane_kinds_done(&scan->projects[i].kinds);
+        plane_listing_done(&scan->projects[i].news);
+        plane_listing_done(&scan->projects[i].full);
+        free(scan->projects[i].error);
+    }
+    free(scan->projects);
+    free(scan->ids);
+    plane_table_done(&scan->table);
+    free(scan);
+}
+
+struct scanned *scanned_of(const struct plane_scan *scan, const struct project *project)
+{
+    for (size_t i = 0; i < scan->n; i++)
+        if (scan->projects[i].project == project)
+            return &scan->projects[i];
+    abort(); /* nobody knows a project that is not here */
+}
+
+void scanned_error(struct scanned *of, const char *words)
+{
+    free(of->error);
+    of->error = mem_dup(words);
+}
+
+/* ---- what an answer means for the rest of the pass
+ * ------------------------------------------------------------- */
+
+void scanned_over(struct plane_scan *scan, enum plane_result result, const struct why *why)
+{
+    scan->ended = result;
+    scan->why = *why;
+}
+
+int64_t scanned_rest_ms(const struct plane_scan *scan, unsigned failures)
+{
+    int64_t interval_ms = scan->pass.interval_ms;
+    return backoff_ms(interval_ms / 2,
+                      interval_ms > LIMIT_FAILURE_REST_MS ? interval_ms : LIMIT_FAILURE_REST_MS,
+                      failures - 1);
+}
+
+/* A project that is refused (403), or of which nonsense comes, costs no time, and does not rest. */
+void scanned_heard(struct plane_scan *scan, struct scanned *of, const struct plane_call *call,
+                   enum plane_result result, const struct why *why)
+{
+    bool refused = result == PLANE_WAITING && call->refused;
+    switch (result) {
+    case PLANE_OK:
+        return;
+    case PLANE_WAITING:
+    case PLANE_STOPPED:
+        scanned_over(scan, result, why);
+        if (!refused)
+            return;
+        break;
+    case PLANE_DOWN:
+    case PLANE_SPARED:
+    case PLANE_ABSENT:
+    case PLANE_FAILED:
+        break;
+    }
+    if (refused || result == PLANE_DOWN)
+        of->rest_until_ms = scan->pass.now_ms + scanned_rest_ms(scan, ++of->failures);
+    of->out = true;
+    scanned_error(of, why->text);
+}
+
+void scanned_probe(struct plane_scan *scan, struct plane_call *call)
+{
+    if (!plane_probe(call, scan->ids, scan->n))
+        return;
+    for (size_t i = 0; i < scan->n; i++)
+        scan->projects[i].rest_until_ms = 0;
+    for (size_t i = 0; i < scan->table.n; i++)
+        if (scan->table.items[i]->failed)
+            scan->table.items[i]->rest_until_ms = 0;
+}
+
+void scanned_words(struct open_issue *issue, const char *words)
+{
+    free(issue->words);
+    issue->words = mem_dup(words);
+}
+
+void scanned_put(struct plane_scan *scan, struct scanned *of, const struct plane_issue *issue)
+{
+    static const struct plane_kind none = {.kind = ISSUE_OTHER};
+    const struct plane_kind *kind = *issue->state ? plane_kinds_find(&of->kinds, issue->state) : &none;
+    if (!kind)
+        of->kinds_stale = true; /* and what is remembered of it stays unconfirmed */
+    else if (!plane_table_put(&scan->table, of->project, issue, kind, scan->turns))
+        of->spilled = true;
+}
+
+/* ---- a pass
+ * ------------------------------------------------------------------------------------------------------- */
+
+void plane_scan_lease(struct plane_scan *scan, bool ours)
+{
+    scan->lease = ours ? LEASE_OURS : LEASE_ELSEWHERE;
+}
+
+bool plane_scan_leased(const struct plane_scan *scan)
+{
+    return scan->lease == LEASE_OURS;
+}
+
+void plane_scan_begin(struct plane_scan *scan, const struct plane_scan_pass *pass)
+{
+    scan->pass = *pass;
+    scan->rows = scan->wanted = 0;
+    scan->ended = PLANE_OK;
+    scan->cut = false;
+    for (size_t i = 0; i < scan->n; i++) {
+        struct scanned *of = &scan->projects[i];
+        of->asked = of->kinds_read = of->news_read = of->out = false;
+        of->late = of->failures > 0 && scan->turns - of->turn < FAILED_WAITS * scan->n;
+        of->misses = 0;
+        of->broken_before = of->error != NULL;
+        if (pass->revision != scan->revision)
+            of->rest_until_ms = 0;
+    }
+    for (size_t i = 0; i < scan->table.n; i++) {
+        struct open_issue *open = scan->table.items[i];
+        scan->wanted += open->waits;
+        open->fresh = open->settled = open->waits = open->vain = false;
+        scanned_words(open, NULL);
+        if (pass->revision != scan->revision) {
+            open->misses = 0;
+            open->rest_until_ms = 0;
+        }
+    }
+    scan->revision = pass->revision;
+}
+
+void plane_scan_end(struct plane_scan *scan, struct plane_scan_seen *ret)
+{
+    struct plane_scan_seen seen = {.rows = scan->rows};
+    const char *newly = NULL, *any = NULL;
+    bool was_broken = false;
+    plane_table_sweep(&scan->table);
+    for (size_t i = 0; i < scan->n; i++) {
+        const struct scanned *of = &scan->projects[i];
+        seen.projects += of->asked;
+        seen.errors += of->error != NULL;
+        seen.waiting += scan->cut && scanned_wants(scan, of);
+        was_broken |= of->broken_before;
+        if (of->error && !of->broken_before) {
+            seen.broke++;
+            newly = newly ? newly : of->error;
+        }
+        any = any ? any : of->error;
+    }
+    for (size_t i = 0; i < scan->table.n; i++)
+        seen.waiting += scan->table.items[i]->waits;
+    seen.recovered = was_broken && seen.errors == 0;
+    AUTO_FREE char *words = text_cut(newly ? newly : any ? any : "", sizeof seen.words - 1);
+    strncpy(seen.words, words, sizeof seen.words - 1);
+    scan->waiting = seen.waiting;
+    *ret = seen;
+}
+
+json_t *plane_scan_status(const struct plane_scan *scan)
+{
+    json_t *object = json_object(), *projects = json_array();
+    for (size_t i = 0; i < scan->n; i++) {
+        const struct scanned *of = &scan->projects[i];
+        bool full = !of->listed || of->full.under_way;
+        json_t *project = json_object();
+        json_put(project, "repo", json_text(of->project->repo));
+        json_put(project, "prefix", json_text(of->project->prefix));
+        json_put(project, "listing", json_text(full ? "full" : "incremental"));
+        json_put(project, "pages_read", json_integer((json_int_t)(full ? of->full.pages : of->news.pages)));
+        json_put(project, "error", json_text(of->error));
+        json_push(projects, project);
+    }
+    json_put(object, "elsewhere", json_boolean(scan->lease == LEASE_ELSEWHERE));
+    json_put(object, "waiting", json_integer((json_int_t)scan->waiting));
+    json_put(object, "projects", projects);
+    return object;
+}

@@ -1,0 +1,131 @@
+/* plane_scan.h - what Plane shows of the issues that matter, learnt within its budget and kept between
+ * passes.
+ *
+ * Plane cannot be asked for the issues of a state, only for all of a project, newest change first. So each
+ * project has two listings, both of which go on in the next pass where the budget ended this one: the *news*,
+ * once a pass, down to the watermark less an overlap; and the *full* listing, at the start and every
+ * LIMIT_PLANE_FULL_S, for whatever moved without a new time. Projects take turns, a call at a time, the one
+ * that waited longest first, so that none starves behind a large one.
+ *
+ * Invariant: every issue in one of the three states that Plane showed is in the table of open issues until it
+ * is settled, and the watermark passes nothing that could not be put there. So the watermark may move on
+ * although an issue is young, busy or held back: what is remembered is looked at in every pass, costs no call
+ * while it waits, and is confirmed by Plane before anything is done about it. What is settled is forgotten;
+ * but a verdict that was found handled, which cost a call, is remembered until its issue changes.
+ *
+ * A call that fails delays what it was about: an issue that cannot be asked about rests for a growing while,
+ * a project that cannot be read is not read any further in this pass and rests too, but the issues that are
+ * known of it are looked at until a call about one of them fails as well. What failed last is asked last.
+ * Reading takes at most half of the pass's time, so that projects that hang leave some for single issues.
+ *
+ * A page that fails makes nothing "gone": the listing stays where it is. An issue is gone when Plane, asked
+ * for it alone, says so. All of it lives in memory: a process that starts lists everything anew. One thread.
+ */
+#ifndef RECONCILED_PLANE_SCAN_H
+#define RECONCILED_PLANE_SCAN_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "clients/plane/plane.h"
+#include "reconcile/plane/plane_state_map.h"
+
+struct plane_scan;
+struct project;
+struct settings;
+struct why;
+
+struct plane_scan *plane_scan_new(const struct settings *settings);
+/* plane_scan_copy: for a pass that must leave no trace. */
+struct plane_scan *plane_scan_copy(const struct plane_scan *scan);
+/* plane_scan_free: NULL is fine. */
+void plane_scan_free(struct plane_scan *scan);
+
+/* An issue in one of the three states, as Plane showed it last. */
+struct open_issue {
+    const struct project *project;
+    struct plane_issue issue;
+    enum issue_kind kind;
+    char *state_name;
+    uint64_t shown_at;          /* the turn in which Plane showed it; private */
+    struct plane_change change; /* what made its state what it is; valid when `told` */
+    bool told;
+    bool settled;          /* nothing is due while it stays as it is: forgotten at the end of the pass */
+    bool handled;          /* its verdict was found handled: remembered as that, and not looked at again */
+    unsigned misses;       /* looked at in vain, so often */
+    int64_t rest_until_ms; /* not looked at by the timer until then */
+    bool failed;           /* the newest call about it failed */
+    /* Of this pass: */
+    bool fresh;  /* Plane has shown it; else to be confirmed before anything is done */
+    bool gone;   /* it is in none of the three states any more, or not there at all: leave it */
+    bool waits;  /* a call about it was not made for want of budget or time */
+    bool vain;   /* what Plane answered about it helps nobody */
+    char *words; /* why Plane could not be asked about it, or in vain; NULL: it could, or need not */
+};
+
+/* plane_scan_lease: whether it is this replica that asks Plane by timer. plane_scan_leased: the last such. */
+void plane_scan_lease(struct plane_scan *scan, bool ours);
+bool plane_scan_leased(const struct plane_scan *scan);
+
+/* plane_scan_begin: a pass begins. */
+struct plane_scan_pass {
+    int64_t now_ms;      /* clock_mono_ms() */
+    int64_t revision;    /* of the settings: when they moved, nothing rests any longer */
+    int64_t interval_ms; /* between passes */
+    bool forced;         /* no project rests */
+};
+void plane_scan_begin(struct plane_scan *scan, const struct plane_scan_pass *pass);
+/* plane_scan_read: reads what the pass's budget and half of its time allow, news and full listings, of all
+ * projects but the late ones: those whose reading failed the last time, until that has kept them waiting for
+ * long. plane_scan_read_late: reads these, when all is done that the others call for. plane_scan_read_one:
+ * reads one issue alone. NULL, or why that failed; valid until the next call. */
+void plane_scan_read(struct plane_scan *scan, struct plane_call *call);
+void plane_scan_read_late(struct plane_scan *scan, struct plane_call *call);
+bool plane_scan_is_late(const struct plane_scan *scan, const struct project *project);
+const char *plane_scan_read_one(struct plane_scan *scan, struct plane_call *call,
+                                const struct project *project, const char *issue_id);
+
+/* plane_scan_issues: the issues to look at: all that are open, but for those that rest, unless `resting` are
+ * wanted too. Caller frees *ret_issues; what it points to is valid until plane_scan_end. */
+size_t plane_scan_issues(const struct plane_scan *scan, bool resting, struct open_issue ***ret_issues);
+
+/* plane_scan_confirm: has Plane confirm those of the issues that are not fresh, by its list or one by one,
+ * whatever seems to take fewer calls. Afterwards each is fresh (and perhaps another than it was), gone, or as
+ * it was because Plane could not be asked. */
+void plane_scan_confirm(struct plane_scan *scan, struct plane_call *call, struct open_issue *const *issues,
+                        size_t n);
+
+/* plane_scan_identify: asks which change made the issue's state what it is, unless that was told before and
+ * the issue is fresh: that its newest change is this one confirms it too. False: it could not be asked, and
+ * the issue's words say why. The issue is not `told` when no change is known that made it so. */
+bool plane_scan_identify(struct plane_scan *scan, struct plane_call *call, struct open_issue *issue);
+
+/* plane_scan_rest: the issue was looked at in vain; the timer leaves it alone for a growing while: up to ten
+ * intervals, or, because something failed, up to one interval or LIMIT_FAILURE_REST_MS, whatever is longer.
+ */
+enum plane_rest { PLANE_REST_VAIN, PLANE_REST_FAILED };
+void plane_scan_rest(const struct plane_scan *scan, struct open_issue *issue, enum plane_rest kind);
+
+/* plane_scan_tired: several calls about issues of the project have failed in this pass: others come first. */
+bool plane_scan_tired(const struct plane_scan *scan, const struct project *project);
+
+/* plane_scan_end: forgets what is settled or gone. What was seen: */
+struct plane_scan_seen {
+    size_t projects; /* asked in this pass, or tried to */
+    size_t rows;     /* of issues that were read */
+    size_t errors;   /* projects that could not be read as they should */
+    size_t waiting;  /* projects and single issues that wait for budget or time */
+    size_t broke;    /* projects that could be read before, and now not */
+    bool recovered;  /* all projects can be read, and not all could before */
+    char words[256]; /* of one of those that broke, or else of one with an error */
+};
+void plane_scan_end(struct plane_scan *scan, struct plane_scan_seen *ret);
+
+/* plane_scan_status:
+ * {"elsewhere":false,"waiting":N,"projects":[{"repo","prefix","listing":"full"|"incremental","pages_read",
+ * "error"}]}. Caller owns it. */
+json_t *plane_scan_status(const struct plane_scan *scan);
+
+#endif

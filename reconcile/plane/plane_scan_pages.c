@@ -1,0 +1,274 @@
+#include "reconcile/plane/plane_scan_internal.h"
+
+#include "clients/base/limits.h"
+#include "reconcile/settings/settings.h"
+
+enum { SPILLED_MS = 60000 }; /* until a full listing that found no room begins anew */
+
+/* ---- states
+ * ---------------------------------------------------------------------------------------------------- */
+
+enum plane_result scanned_learn(struct plane_scan *scan, struct scanned *of, struct plane_call *call,
+                                struct why *why)
+{
+    struct plane_states states = {.n = 0};
+    enum plane_result result = plane_states(call, of->project->plane_project_id, &states, why);
+    if (result != PLANE_OK)
+        return result;
+    /* What was passed by under another meaning is to be seen again. */
+    if (plane_kinds_learn(&of->kinds, &states, scan->settings->plane_states))
+        of->full_due_ms = 0;
+    plane_states_done(&states);
+    of->kinds_read = of->kinds_fresh = true;
+    of->kinds_stale = of->out = of->kinds.n == 0;
+    scanned_error(of, of->kinds.problem);
+    return PLANE_OK;
+}
+
+static bool knows_all(const struct scanned *of, const struct plane_page *page)
+{
+    for (size_t i = 0; i < page->n; i++)
+        if (*page->items[i].state && !plane_kinds_find(&of->kinds, page->items[i].state))
+            return false;
+    return true;
+}
+
+/* A state of an id that is unknown was made since the states were read; one that is not listed even then is
+ * none of ours. */
+enum plane_result scanned_learn_of(struct plane_scan *scan, struct scanned *of, const struct plane_page *page,
+                                   struct plane_call *call, struct why *why)
+{
+    if (!knows_all(of, page) && !of->kinds_read) {
+        enum plane_result result = scanned_learn(scan, of, call, why);
+        if (result != PLANE_OK)
+            return result;
+    }
+    for (size_t i = 0; i < page->n; i++)
+        if (*page->items[i].state && !plane_kinds_find(&of->kinds, page->items[i].state))
+            plane_kinds_other(&of->kinds, page->items[i].state);
+    return PLANE_OK;
+}
+
+/* ---- pages
+ * ----------------------------------------------------------------------------------------------------- */
+
+/* What a page of news shows below its floor was seen before, and is of use for what is remembered alone. */
+static void take_rows(struct plane_scan *scan, struct scanned *of, const struct plane_listing *listing,
+                      const struct plane_page *page)
+{
+    for (size_t i = 0; i < page->n; i++) {
+        const struct plane_issue *issue = &page->items[i];
+        if (issue->updated_us < listing->floor_us && !plane_table_find(&scan->table, issue->id))
+            continue;
+        scanned_put(scan, of, issue);
+        if (!listing->full)
+            plane_listing_showed(&of->full, issue);
+    }
+    scan->rows += page->n;
+}
+
+static void end_full(struct plane_scan *scan, struct scanned *of)
+{
+    if (of->full.next_page >= LIMIT_PLANE_PAGES)
+        scanned_error(of, "the project has more issues than are looked at; the oldest changes are left out");
+    plane_table_forget(&scan->table, of->project, of->full_since);
+    of->full.under_way = false;
+    of->full_listed = false;
+    if (of->spilled)
+        of->full_due_ms = scan->pass.now_ms + SPILLED_MS;
+    of->spilled = false;
+}
+
+static void end_news(struct plane_scan *scan, struct scanned *of)
+{
+    of->news.under_way = false;
+    of->news_read = true;
+    if (of->spilled)
+        scanned_error(of, "too many issues wait at once; the rest is read again later");
+    else if (of->news.newest_us != INT64_MIN)
+        of->watermark_us = of->news.newest_us;
+    if (!of->full.under_way)
+        of->spilled = false;
+    if (of->full_listed && !plane_listing_complete(&of->full, of->news.total))
+        of->full_listed = false;
+    if (of->full_listed)
+        end_full(scan, of);
+}
+
+/* The first page of the first listing is news, and where the next begin. So is a listing of a single page,
+ * which nothing can have slipped through. */
+static void page_of_full(struct plane_scan *scan, struct scanned *of, bool over)
+{
+    bool first = !of->listed, single = over && of->full.pages == 1;
+    of->listed = true;
+    of->full_listed = over;
+    if (first || single) {
+        of->watermark_us = of->full.newest_us == INT64_MIN ? 0 : of->full.newest_us;
+        of->news.under_way = false;
+        of->news_read = true;
+    }
+    if (single)
+        end_full(scan, of);
+}
+
+static enum plane_result read_page(struct plane_scan *scan, struct scanned *of, struct plane_listing *listing,
+                                   struct plane_call *call, struct why *why)
+{
+    struct plane_page page = {.n = 0};
+    enum plane_result result =
+        plane_issues(call, of->project->plane_project_id, listing->next_page, &page, why);
+    if (result == PLANE_OK)
+        result = scanned_learn_of(scan, of, &page, call, why);
+    if (result == PLANE_OK) {
+        scanned_error(of, of->kinds.problem);
+        of->failures = 0;
+        of->last_was_full = listing->full;
+        take_rows(scan, of, listing, &page);
+        bool over = plane_listing_page(listing, &page);
+        if (listing->full)
+            page_of_full(scan, of, over);
+        else if (over)
+            end_news(scan, of);
+    }
+    plane_page_done(&page);
+    return result;
+}
+
+/* ---- turns
+ * ----------------------------------------------------------------------------------------------------- */
+
+/* The reserve is for what is new and for what must be known before something is done, not for pages of old
+ * issues. */
+static bool wants_full(const struct plane_scan *scan, const struct scanned *of, bool from_reserve)
+{
+    if (of->listed && from_reserve)
+        return false;
+    return of->full.under_way ? !of->full_listed : scan->pass.now_ms >= of->full_due_ms;
+}
+
+enum want { WANT_NOTHING, WANT_KINDS, WANT_NEWS, WANT_FULL };
+
+/* The states are read before a full listing begins, for one may have been renamed; and after the news of a
+ * pass while one is missing. */
+static enum want next_want(const struct plane_scan *scan, const struct scanned *of, bool from_reserve)
+{
+    if (of->out || (!scan->pass.forced && scan->pass.now_ms < of->rest_until_ms))
+        return WANT_NOTHING;
+    if (of->kinds_stale)
+        return WANT_KINDS;
+    if (wants_full(scan, of, from_reserve) && (!of->listed || of->news_read || !of->last_was_full))
+        return of->full.under_way || of->kinds_fresh ? WANT_FULL : WANT_KINDS;
+    if (!of->news_read)
+        return WANT_NEWS;
+    return of->kinds.problem && !of->kinds_read ? WANT_KINDS : WANT_NOTHING;
+}
+
+bool scanned_wants(const struct plane_scan *scan, const struct scanned *of)
+{
+    return next_want(scan, of, false) != WANT_NOTHING;
+}
+
+static void begin_full(const struct plane_scan *scan, struct scanned *of)
+{
+    plane_listing_begin_full(&of->full);
+    of->full_since = scan->turns;
+    of->kinds_fresh = false;
+    of->full_due_ms = scan->pass.now_ms + (int64_t)LIMIT_PLANE_FULL_S * 1000;
+    of->spilled = false;
+}
+
+/* One call, or a second one where states are unknown. */
+static enum plane_result take_turn(struct plane_scan *scan, struct scanned *of, enum want want,
+                                   struct plane_call *call, struct why *why)
+{
+    if (want == WANT_KINDS)
+        return scanned_learn(scan, of, call, why);
+    if (want == WANT_FULL && !of->full.under_way)
+        begin_full(scan, of);
+    if (want == WANT_NEWS && !of->news.under_way)
+        plane_listing_begin_news(&of->news, of->watermark_us - (int64_t)LIMIT_PLANE_OVERLAP_S * 1000000);
+    return read_page(scan, of, want == WANT_FULL ? &of->full : &of->news, call, why);
+}
+
+/* The one that waited longest is first. */
+static struct scanned *next_in_turn(struct plane_scan *scan, bool late, bool from_reserve)
+{
+    struct scanned *next = NULL;
+    for (size_t i = 0; i < scan->n; i++) {
+        struct scanned *of = &scan->projects[i];
+        if (of->late == late && next_want(scan, of, from_reserve) != WANT_NOTHING &&
+            (!next || of->turn < next->turn))
+            next = of;
+    }
+    return next;
+}
+
+/* Of the budget, as much as is known to be wanted for single issues, but not more than half, is left for
+ * them: neither starves the other. */
+static size_t calls_for_reading(const struct plane_scan *scan, const struct plane_call *call)
+{
+    struct plane_budget budget;
+    plane_budget(call->plane, &budget);
+    size_t left = budget.left > 0 ? (size_t)budget.left : 0;
+    if (call->forced)
+        left += (size_t)budget.reserve;
+    return left - (scan->wanted < left / 2 ? scan->wanted : left / 2);
+}
+
+static bool on_reserve(const struct plane_call *call)
+{
+    struct plane_budget budget;
+    plane_budget(call->plane, &budget);
+    return call->forced && budget.left <= 0;
+}
+
+/* Whether Plane is down depends on how many projects are in use: those that are about to be read are. */
+static void use_all(const struct plane_scan *scan, const struct plane_call *call)
+{
+    for (size_t i = 0; i < scan->n; i++)
+        if (scanned_wants(scan, &scan->projects[i]))
+            plane_in_use(call->plane, scan->ids[i]);
+}
+
+static void read_some(struct plane_scan *scan, struct plane_call *call, bool late, int64_t until_ms)
+{
+    size_t before = call->sent, allowed = calls_for_reading(scan, call);
+    use_all(scan, call);
+    while (scan->ended == PLANE_OK && !scan->cut) {
+        scanned_probe(scan, call);
+        bool reserve = on_reserve(call);
+        struct scanned *of = next_in_turn(scan, late, reserve);
+        if (!of)
+            return;
+        if ((allowed > 0 && call->sent - before >= allowed) || clock_mono_ms() >= until_ms) {
+            scan->cut = true;
+            return;
+        }
+        struct why why = {.text = ""};
+        scan->turns++;
+        enum plane_result result = take_turn(scan, of, next_want(scan, of, reserve), call, &why);
+        scanned_heard(scan, of, call, result, &why);
+        scan->cut = result == PLANE_WAITING;
+        if ((result == PLANE_WAITING && !call->refused) || result == PLANE_STOPPED) {
+            scan->turns--; /* it was not asked: the next turn is still its own */
+            return;
+        }
+        of->asked = true;
+        of->turn = scan->turns;
+    }
+}
+
+void plane_scan_read(struct plane_scan *scan, struct plane_call *call)
+{
+    read_some(scan, call, false, scan->pass.now_ms + (call->deadline_ms - scan->pass.now_ms) / 2);
+}
+
+void plane_scan_read_late(struct plane_scan *scan, struct plane_call *call)
+{
+    read_some(scan, call, true, call->deadline_ms);
+}
+
+bool plane_scan_is_late(const struct plane_scan *scan, const struct project *project)
+{
+    return scanned_of(scan, project)->late;
+}

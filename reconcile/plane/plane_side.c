@@ -1,0 +1,640 @@
+#include "reconcile/plane/plane_side.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clients/base/jsonx.h"
+#include "clients/base/limits.h"
+#include "clients/base/log.h"
+#include "clients/base/text.h"
+#include "clients/plane/plane.h"
+#include "clients/store/store.h"
+#include "reconcile/pipeline/pipeline.h"
+#include "reconcile/plane/plane_decide.h"
+#include "reconcile/plane/plane_scan.h"
+#include "reconcile/plane/plane_start.h"
+#include "reconcile/plane/plane_unstarted.h"
+#include "reconcile/settings/settings.h"
+#include "reconcile/heal/transition.h"
+#include "reconcile/settings/work_item.h"
+
+static const char lease_name[] = "plane";
+
+/* An issue from which something would follow. */
+struct act {
+    struct open_issue *open;
+    const struct store_issue_task *task; /* NULL: none */
+    struct plane_decision decision;
+    size_t rank;    /* among those of its project, the oldest is 0 */
+    bool looked_at; /* what must be known before something is done has been asked */
+    char *reason;
+    json_t *evidence;
+};
+
+struct plane_side {
+    struct pass *pass;
+    struct plane_scan *scan;
+    struct plane_call call;
+    struct open_issue **issues;
+    size_t n_issues;
+    struct store_issue_tasks tasks;
+    struct act *found; /* in the order in which they may take place */
+    size_t n_found;
+    bool late;        /* it is the turn of the projects whose reading failed the last time */
+    struct act *acts; /* those of them that have their turn now */
+    size_t n;
+};
+
+/* ---- what there is to do
+ * ----------------------------------------------------------------------------------------- */
+
+static struct plane_decision decide(const struct plane_side *side, const struct act *act, bool asked,
+                                    bool replayed)
+{
+    const struct pass *pass = side->pass;
+    const struct plane_view view = {
+        .kind = act->open->kind,
+        .state = act->open->issue.state,
+        .updated_us = act->open->issue.updated_us,
+        .now_us = side->tasks.now_us,
+        .grace_s = pass->request->ignore_grace ? 0 : pass->policy->grace_default_s,
+        .pipeline = pass->world->pipeline,
+        .task = act->task,
+        .change = asked || act->open->told ? &act->open->change : NULL,
+        .replayed = replayed,
+    };
+    return plane_decide(&view);
+}
+
+static bool calls_for_something(enum plane_step step)
+{
+    return step == STEP_START || step == STEP_ASK || step == STEP_APPROVE || step == STEP_REJECT;
+}
+
+static int by_age(const struct act *left, const struct act *right)
+{
+    return (left->open->issue.updated_us > right->open->issue.updated_us) -
+           (left->open->issue.updated_us < right->open->issue.updated_us);
+}
+
+static int by_failure_project_and_age(const void *a, const void *b)
+{
+    const struct act *left = a, *right = b;
+    if (left->open->failed != right->open->failed)
+        return left->open->failed ? 1 : -1;
+    if (left->open->project != right->open->project)
+        return left->open->project < right->open->project ? -1 : 1; /* of one array */
+    return by_age(left, right);
+}
+
+static int by_failure_rank_and_age(const void *a, const void *b)
+{
+    const struct act *left = a, *right = b;
+    if (left->open->failed != right->open->failed)
+        return left->open->failed ? 1 : -1;
+    if (left->rank != right->rank)
+        return left->rank < right->rank ? -1 : 1;
+    return by_age(left, right);
+}
+
+/* The oldest of each project, then the second oldest of each, …: no project starves another. An issue about
+ * which the last call failed comes behind all others: ten that hang would use up the time of every pass. */
+static void put_in_order(struct plane_side *side)
+{
+    struct act *found = side->found;
+    if (side->n_found == 0)
+        return;
+    qsort(found, side->n_found, sizeof *found, by_failure_project_and_age);
+    for (size_t i = 1; i < side->n_found; i++)
+        if (found[i].open->project == found[i - 1].open->project &&
+            found[i].open->failed == found[i - 1].open->failed)
+            found[i].rank = found[i - 1].rank + 1;
+    qsort(found, side->n_found, sizeof *found, by_failure_rank_and_age);
+}
+
+static enum err read_tasks(struct plane_side *side, struct why *why)
+{
+    const struct pass *pass = side->pass;
+    bool resting = pass->request->trigger != TRIGGER_TIMER;
+    side->n_issues = plane_scan_issues(side->scan, resting, &side->issues);
+    if (side->n_issues == 0)
+        return ERR_OK;
+    const char **ids = mem_zero(side->n_issues, sizeof *ids);
+    for (size_t i = 0; i < side->n_issues; i++)
+        ids[i] = side->issues[i]->issue.id;
+    enum err err = store_issue_tasks(pass->world->store, ids, side->n_issues, &side->tasks, why);
+    free(ids);
+    if (err || side->tasks.settings_revision == pass->policy->revision)
+        return err;
+    return pass_refresh_policy(side->pass, why);
+}
+
+/* ---- in words
+ * -------------------------------------------------------------------------------------------------- */
+
+static void tell(struct plane_side *side, const struct act *act, enum outcome outcome, const char *verdict,
+                 const char *reason)
+{
+    const struct store_task *task = act->task ? &act->task->task : NULL;
+    bool is_green = strcmp(verdict, "green") == 0;
+    AUTO_FREE char *id = work_item_id(act->open->project->prefix, act->open->issue.sequence);
+    report_plane_item(
+        &side->pass->report,
+        &(struct report_item){.task_id = task ? task->id : 0,
+                              .work_item_id = task && task->work_item_id ? task->work_item_id : id,
+                              .stage = task ? task->stage : NULL,
+                              .to_stage = is_green && act->decision.to ? act->decision.to->name : NULL,
+                              .verdict = verdict,
+                              .reason = reason,
+                              .outcome = outcome});
+}
+
+static void tell_unknown(struct plane_side *side, struct act *act, const char *words)
+{
+    AUTO_FREE char *reason = mem_printf("Plane: %s, but %s", act->open->state_name, words);
+    tell(side, act, OUTCOME_UNKNOWN, "unknown", reason);
+}
+
+static void put_in_words(struct act *act)
+{
+    char at[INSTANT_TEXT_SIZE];
+    const struct open_issue *open = act->open;
+    int64_t since_us = act->task ? open->change.at_us : open->issue.updated_us;
+    instant_format(since_us - since_us % 1000000, at); /* to the second, for a person */
+    if (act->task)
+        act->reason = mem_printf("Plane: %s since %s; the task stood at %s", open->state_name, at,
+                                 act->task->task.stage);
+    else
+        act->reason = mem_printf("Plane: %s, untouched since %s; no task", open->state_name, at);
+    act->evidence = json_object();
+    json_put(act->evidence, "source", json_text("plane"));
+    json_put(act->evidence, "issue", json_text(open->issue.id));
+    json_put(act->evidence, "state", json_text(open->state_name));
+    json_put(act->evidence, "activity", json_text(act->task ? open->change.id : NULL));
+    json_put(act->evidence, "changed_at", act->task ? json_instant(open->change.at_us) : json_null());
+    json_put(act->evidence, "updated_at", json_instant(open->issue.updated_us));
+}
+
+static void unreadable(struct plane_side *side, struct act *act)
+{
+    tell_unknown(side, act, act->task->task.unreadable);
+    plane_scan_rest(side->scan, act->open, PLANE_REST_VAIN);
+}
+
+static enum err compare(struct plane_side *side, struct why *why)
+{
+    int64_t only = side->pass->request->task_id;
+    enum err err = read_tasks(side, why);
+    if (err)
+        return err;
+    side->found = mem_zero(side->n_issues, sizeof *side->found);
+    for (size_t i = 0, row = 0; i < side->n_issues; i++) {
+        struct act act = {.open = side->issues[i]};
+        while (row < side->tasks.n && side->tasks.rows[row].issue < i)
+            row++;
+        if (row < side->tasks.n && side->tasks.rows[row].issue == i)
+            act.task = &side->tasks.rows[row];
+        if (only ? !(act.task && act.task->task.id == only)
+                 : plane_scan_is_late(side->scan, act.open->project) != side->late)
+            continue;
+        act.decision = decide(side, &act, false, false);
+        if (act.decision.step == STEP_SETTLED)
+            act.open->settled = true;
+        else if (act.task && act.decision.step == STEP_UNREADABLE)
+            unreadable(side, &act);
+        else if (calls_for_something(act.decision.step))
+            side->found[side->n_found++] = act;
+    }
+    put_in_order(side);
+    return ERR_OK;
+}
+
+/* ---- what must be known before something is done
+ * ---------------------------------------------------------------------- */
+
+static const char *words_of(const struct act *act)
+{
+    return act->open->words ? act->open->words : "it could not be confirmed";
+}
+
+static bool not_learnt(struct plane_side *side, struct act *act)
+{
+    tell_unknown(side, act, words_of(act));
+    if (act->open->vain)
+        plane_scan_rest(side->scan, act->open, PLANE_REST_FAILED);
+    return false;
+}
+
+/* Plane has shown the issue in this pass: what does it call for now? */
+static bool is_confirmed(struct plane_side *side, struct act *act)
+{
+    if (act->open->gone)
+        return false;
+    if (!act->open->fresh)
+        return not_learnt(side, act);
+    act->decision = decide(side, act, false, false);
+    act->open->settled = act->decision.step == STEP_SETTLED;
+    return calls_for_something(act->decision.step);
+}
+
+/* The change by which a verdict is known is known, and the newest: so the verdict still stands. An issue that
+ * is not there any more has none. */
+static bool is_identified(struct plane_side *side, struct act *act)
+{
+    if (!plane_scan_identify(side->scan, &side->call, act->open))
+        return not_learnt(side, act);
+    if (!act->open->told && !act->open->fresh) {
+        plane_scan_confirm(side->scan, &side->call, &act->open, 1);
+        if (!is_confirmed(side, act))
+            return false;
+    }
+    act->decision = decide(side, act, true, false);
+    if (act->decision.step == STEP_UNTOLD) {
+        tell_unknown(side, act, "it does not tell yet which change made it so");
+        plane_scan_rest(side->scan, act->open, PLANE_REST_VAIN);
+    }
+    act->open->settled = act->open->handled = act->decision.step == STEP_SETTLED;
+    return calls_for_something(act->decision.step);
+}
+
+/* What an act calls for, once what must be known is. */
+static bool calls_for_it(struct plane_side *side, struct act *act)
+{
+    act->looked_at = true;
+    return act->task ? is_identified(side, act) : is_confirmed(side, act);
+}
+
+/* prepare: leaves those of acts[from, to) that still call for something at acts[ret, …), in their order. A
+ * verdict costs a call of its own anyhow; the issues that are to be started are confirmed together. Of a
+ * project whose calls fail, the rest comes when the others have had their turn. */
+static size_t prepare(struct plane_side *side, size_t from, size_t to, size_t ret)
+{
+    struct open_issue **issues = mem_zero(to - from, sizeof(struct open_issue *));
+    size_t n = 0;
+    for (size_t i = from; i < to; i++)
+        if (!side->acts[i].task)
+            issues[n++] = side->acts[i].open;
+    plane_scan_confirm(side->scan, &side->call, issues, n);
+    free(issues);
+    bool *due = mem_zero(to - from, sizeof *due);
+    for (int patience = 0; patience < 2; patience++)
+        for (size_t i = from; i < to && !pass_stopping(side->pass); i++) {
+            struct act *act = &side->acts[i];
+            if (!act->looked_at && (patience > 0 || !plane_scan_tired(side->scan, act->open->project)))
+                due[i - from] = calls_for_it(side, act);
+        }
+    for (size_t i = from; i < to; i++)
+        if (due[i - from])
+            side->acts[ret++] = side->acts[i];
+    free(due);
+    return ret;
+}
+
+/* As many as the limit on heals has room for, in their order. Whether a verdict beyond it would be replayed
+ * is not worth a call. */
+static void choose(struct plane_side *side)
+{
+    int64_t room = side->pass->policy->max_heals_per_pass - side->pass->healed;
+    size_t at = 0, chosen = 0, most = room > 0 ? (size_t)room : 0;
+    while (at < side->n && chosen < most && !pass_stopping(side->pass)) {
+        size_t to = side->n - at < most - chosen ? side->n : at + (most - chosen);
+        chosen = prepare(side, at, to, chosen);
+        at = to;
+    }
+    for (; at < side->n && !pass_stopping(side->pass); at++) {
+        const struct act *act = &side->acts[at];
+        AUTO_FREE char *reason =
+            mem_printf("Plane: %s; the limit on heals in one pass is reached", act->open->state_name);
+        tell(side, act, OUTCOME_HELD, act->decision.step == STEP_ASK ? "unknown" : "green", reason);
+    }
+    side->n = chosen;
+}
+
+static enum err drop_replayed(struct plane_side *side, struct why *why)
+{
+    const char **ids = mem_zero(side->n, sizeof *ids);
+    struct act **who = mem_zero(side->n, sizeof(struct act *));
+    bool *replayed = mem_zero(side->n, sizeof *replayed);
+    size_t n = 0;
+    for (size_t i = 0; i < side->n; i++)
+        if (side->acts[i].task) {
+            who[n] = &side->acts[i];
+            ids[n++] = side->acts[i].open->change.id;
+        }
+    enum err err = n ? store_verdicts_replayed(side->pass->world->store, ids, n, replayed, why) : ERR_OK;
+    for (size_t i = 0; i < n && !err; i++) {
+        who[i]->decision = decide(side, who[i], true, replayed[i]);
+        who[i]->open->settled = who[i]->open->handled = who[i]->decision.step == STEP_SETTLED;
+    }
+    free(ids);
+    free(who);
+    free(replayed);
+    return err;
+}
+
+/* ---- acting
+ * ---------------------------------------------------------------------------------------------------- */
+
+static void settle_verdict(struct plane_side *side, struct act *act, const struct transition *moved)
+{
+    tell(side, act, moved->outcome, "green", moved->outcome_reason ? moved->outcome_reason : act->reason);
+    act->open->settled = act->open->handled = moved->outcome == moved->success;
+    bool failed = moved->outcome == OUTCOME_FAILED || moved->outcome == OUTCOME_UNKNOWN;
+    if (failed || moved->outcome == OUTCOME_HELD)
+        plane_scan_rest(side->scan, act->open, failed ? PLANE_REST_FAILED : PLANE_REST_VAIN);
+}
+
+static enum err replay(struct plane_side *side, struct why *why)
+{
+    for (size_t i = 0; i < side->n;) {
+        struct transition batch[LIMIT_BATCH];
+        struct transition_issue issues[LIMIT_BATCH];
+        struct act *who[LIMIT_BATCH];
+        size_t n = 0;
+        for (; i < side->n && n < LIMIT_BATCH; i++) {
+            struct act *act = &side->acts[i];
+            bool approves = act->decision.step == STEP_APPROVE;
+            if (!approves && act->decision.step != STEP_REJECT)
+                continue;
+            put_in_words(act);
+            who[n] = act;
+            issues[n] = (struct transition_issue){.call = &side->call,
+                                                  .project_id = act->open->project->plane_project_id,
+                                                  .id = act->open->issue.id,
+                                                  .state = act->open->issue.state,
+                                                  .change = &act->open->change};
+            batch[n] = (struct transition){.task = &act->task->task,
+                                           .to = act->decision.to,
+                                           .side = SIDE_PLANE,
+                                           .success = approves ? OUTCOME_APPROVED : OUTCOME_REJECTED,
+                                           .reason = act->reason,
+                                           .evidence = act->evidence,
+                                           .verdict_id = act->open->change.id,
+                                           .issue = &issues[n]};
+            n++;
+        }
+        enum err err = transition_apply(side->pass, batch, n, why);
+        for (size_t k = 0; k < n; k++)
+            settle_verdict(side, who[k], &batch[k]);
+        if (err)
+            return err;
+    }
+    return ERR_OK;
+}
+
+static enum err start(struct plane_side *side, struct why *why)
+{
+    struct plane_start *starts = mem_zero(side->n, sizeof *starts);
+    struct act **who = mem_zero(side->n, sizeof(struct act *));
+    size_t n = 0;
+    for (size_t i = 0; i < side->n; i++) {
+        struct act *act = &side->acts[i];
+        if (act->decision.step != STEP_START)
+            continue;
+        put_in_words(act);
+        who[n] = act;
+        starts[n++] = (struct plane_start){.project = act->open->project,
+                                           .call = &side->call,
+                                           .plane_id = act->open->issue.id,
+                                           .state = act->open->issue.state,
+                                           .title = act->open->issue.name,
+                                           .sequence = act->open->issue.sequence,
+                                           .reason = act->reason,
+                                           .evidence = act->evidence};
+    }
+    enum err err = plane_start_issues(side->pass, starts, n, why);
+    for (size_t i = 0; i < n; i++) {
+        who[i]->open->settled = starts[i].there;
+        if (starts[i].vain)
+            plane_scan_rest(side->scan, who[i]->open, starts[i].failed ? PLANE_REST_FAILED : PLANE_REST_VAIN);
+    }
+    free(starts);
+    free(who);
+    return err;
+}
+
+static enum err act_on_some(struct plane_side *side, struct why *why)
+{
+    choose(side);
+    if (side->n == 0 || pass_stopping(side->pass))
+        return ERR_OK;
+    enum err err = drop_replayed(side, why);
+    if (!err)
+        err = replay(side, why);
+    if (!err && !pass_stopping(side->pass))
+        err = start(side, why);
+    return err;
+}
+
+static void acts_done(struct plane_side *side)
+{
+    for (size_t i = 0; i < side->n; i++) {
+        free(side->acts[i].reason);
+        json_decref(side->acts[i].evidence);
+    }
+    side->n = 0;
+}
+
+/* What failed last time is asked about when everything else is done, whatever time that takes. */
+static enum err act_on(struct plane_side *side, struct why *why)
+{
+    enum err err = ERR_OK;
+    size_t well = 0;
+    if (side->n_found == 0)
+        return ERR_OK;
+    while (well < side->n_found && !side->found[well].open->failed)
+        well++;
+    for (int failed = 0; failed < 2 && !err && !pass_stopping(side->pass); failed++) {
+        acts_done(side);
+        side->acts = failed ? side->found + well : side->found;
+        side->n = failed ? side->n_found - well : well;
+        err = act_on_some(side, why);
+    }
+    return err;
+}
+
+/* ---- reading
+ * ------------------------------------------------------------------------------------------------------- */
+
+/* The project whose issue a task is of; NULL: none of Plane's. */
+static const struct project *project_of(const struct pass *pass, const struct store_task *task)
+{
+    const struct project *project = settings_project(pass->world->settings, task->repo);
+    return project && project->plane_project_id && task->plane_id && uuid_valid(task->plane_id) ? project
+                                                                                                : NULL;
+}
+
+/* A pass about one task that waits for a verdict says that it is not known. */
+static void tell_unread(struct pass *pass, const struct store_task *task, const char *words)
+{
+    const struct stage *stage = pipeline_stage(pass->world->pipeline, task->stage);
+    if (stage && stage->human)
+        report_plane_item(&pass->report, &(struct report_item){.task_id = task->id,
+                                                               .work_item_id = task->work_item_id,
+                                                               .stage = task->stage,
+                                                               .verdict = "unknown",
+                                                               .reason = words,
+                                                               .outcome = OUTCOME_UNKNOWN});
+}
+
+/* Of a pass about one task, its issue alone. */
+static enum err look_at_one(struct plane_side *side, struct why *why)
+{
+    struct pass *pass = side->pass;
+    const struct store_tasks_query any = {.limit = 1};
+    struct store_task_entry entry;
+    enum err err = store_task_get(pass->world->store, pass->request->task_id, &any, &entry, NULL, why);
+    if (err)
+        return err == ERR_NOT_FOUND ? ERR_OK : err;
+    const struct project *project = project_of(pass, &entry.task);
+    if (project) {
+        for (char *c = entry.task.plane_id; *c; c++)
+            *c = (char)tolower((unsigned char)*c); /* as Plane writes it */
+        const char *unread = plane_scan_read_one(side->scan, &side->call, project, entry.task.plane_id);
+        AUTO_FREE char *words = mem_dup(unread);
+        err = compare(side, why);
+        if (!err && words && side->n_found == 0)
+            tell_unread(pass, &entry.task, words);
+        if (!err && !pass_stopping(pass))
+            err = act_on(side, why);
+    }
+    store_task_entry_done(&entry);
+    return err;
+}
+
+static void found_done(struct plane_side *side)
+{
+    acts_done(side);
+    free(side->found);
+    free(side->issues);
+    store_issue_tasks_done(&side->tasks);
+    side->found = side->acts = NULL;
+    side->issues = NULL;
+    side->n_found = side->n_issues = 0;
+    side->tasks = (struct store_issue_tasks){0};
+}
+
+static bool any_late(const struct plane_side *side)
+{
+    const struct settings *settings = side->pass->world->settings;
+    bool any = false;
+    for (size_t i = 0; i < settings->n_projects && !any; i++)
+        any =
+            settings->projects[i].plane_project_id && plane_scan_is_late(side->scan, &settings->projects[i]);
+    return any;
+}
+
+/* What the projects that are well call for is done before one that failed the last time is read. */
+static enum err look_at_all(struct plane_side *side, struct why *why)
+{
+    plane_scan_read(side->scan, &side->call);
+    enum err err = pass_stopping(side->pass) ? ERR_OK : compare(side, why);
+    if (!err && !pass_stopping(side->pass))
+        err = act_on(side, why);
+    if (err || pass_stopping(side->pass) || !any_late(side))
+        return err;
+    found_done(side);
+    side->late = true;
+    plane_scan_read_late(side->scan, &side->call);
+    err = pass_stopping(side->pass) ? ERR_OK : compare(side, why);
+    return err || pass_stopping(side->pass) ? err : act_on(side, why);
+}
+
+/* ---- the side
+ * -------------------------------------------------------------------------------------------------- */
+
+/* One line when something broke, and one when all is well again. */
+static void log_edges(const struct plane_scan_seen *seen)
+{
+    if (seen->broke)
+        log_warn("Plane cannot be read as it should", LOG_I("projects", seen->errors),
+                 LOG_S("reason", seen->words));
+    if (seen->recovered)
+        log_info("Plane can be read again");
+}
+
+json_t *plane_side_status(const struct pass_world *world)
+{
+    json_t *status = plane_scan_status(world->scan);
+    json_put(status, "interrupted_starts", plane_unstarted_status(world->unstarted));
+    return status;
+}
+
+static void sum_up(struct plane_side *side)
+{
+    struct pass *pass = side->pass;
+    struct plane_scan_seen seen;
+    plane_scan_end(side->scan, &seen);
+    pass->report.projects = seen.projects;
+    pass->report.issues = seen.rows;
+    pass->report.errors = seen.errors;
+    if (!pass->request->dry_run) {
+        log_edges(&seen);
+        pass->plane = plane_side_status(pass->world);
+    }
+}
+
+/* Passes of the timer alone: what a person asks for is done here. */
+static enum err take_lease(struct pass *pass, bool *ret_ours, struct why *why)
+{
+    *ret_ours = true;
+    if (pass->request->trigger != TRIGGER_TIMER)
+        return ERR_OK;
+    int64_t seconds = 2 * pass->policy->interval_s + 60;
+    enum err err =
+        store_lease_take(pass->world->store, lease_name, pass->world->owner.s,
+                         seconds < LIMIT_PLANE_LEASE_S ? seconds : LIMIT_PLANE_LEASE_S, ret_ours, why);
+    if (err)
+        return err;
+    plane_scan_lease(pass->world->scan, *ret_ours);
+    if (!*ret_ours)
+        pass->plane = plane_side_status(pass->world);
+    return ERR_OK;
+}
+
+static enum err look(struct pass *pass, struct why *why)
+{
+    const struct pass_request *request = pass->request;
+    struct plane_side side = {.pass = pass, .scan = pass->world->scan};
+    int64_t now_ms = clock_mono_ms(), deadline_ms = now_ms + LIMIT_PLANE_SIDE_MS;
+    /* A dry run leaves no trace, not even in what this process knows of Plane. */
+    if (request->dry_run)
+        side.scan = plane_scan_copy(pass->world->scan);
+    plane_call_begin(&side.call, pass->world->plane, pass->world->fetch, request->trigger != TRIGGER_TIMER,
+                     deadline_ms < pass->deadline_ms ? deadline_ms : pass->deadline_ms,
+                     pass->world->stopping);
+    plane_scan_begin(side.scan, &(struct plane_scan_pass){.now_ms = now_ms,
+                                                          .revision = pass->policy->revision,
+                                                          .interval_ms = pass->policy->interval_s * 1000,
+                                                          .forced = request->trigger != TRIGGER_TIMER});
+    enum err err = request->task_id ? look_at_one(&side, why) : look_at_all(&side, why);
+    sum_up(&side);
+    found_done(&side);
+    plane_call_end(&side.call);
+    if (request->dry_run)
+        plane_scan_free(side.scan);
+    return err;
+}
+
+enum err plane_side_run(struct pass *pass, struct why *why)
+{
+    bool ours = false;
+    enum err err = take_lease(pass, &ours, why);
+    if (err || !ours)
+        return err;
+    err = plane_start_interrupted(pass, why);
+    if (!err && !pass_stopping(pass))
+        err = look(pass, why);
+    if (pass_stopping(pass))
+        pass->report.state = PASS_INTERRUPTED;
+    return err;
+}
+
+void plane_side_leave(struct pass_world *world)
+{
+    struct why why;
+    if (plane_scan_leased(world->scan) &&
+        store_lease_drop(world->store, lease_name, world->owner.s, &why) != ERR_OK)
+        log_debug("a lease was not given back", LOG_S("lease", lease_name), LOG_S("reason", why.text));
+}

@@ -1,0 +1,27 @@
+/* plane_side.h - F-2: starts, approvals and rejections whose webhook was lost, found by asking Plane.
+ *
+ * The order of a pass: finish the starts that were cut short; read what the budget allows (plane_scan.h);
+ * compare all of it with the tasks by one statement; confirm, and identify, what something would follow from;
+ * act, within the limit on heals. Nothing is done on the word of an earlier pass alone.
+ *
+ * Of several replicas one asks Plane by timer, the one that holds the lease "plane": they share the budget.
+ * That saves calls and is all it does; passes that somebody asked for never ask for it.
+ */
+#ifndef RECONCILED_PLANE_SIDE_H
+#define RECONCILED_PLANE_SIDE_H
+
+#include "clients/base/err.h"
+#include "reconcile/heal/pass_context.h"
+
+/* plane_side_run: one pass's look at Plane. Errors are the database's alone: what Plane does wrong is in the
+ * report and the status, and stops nothing else. */
+ATTR_NODISCARD enum err plane_side_run(struct pass *pass, struct why *why);
+
+/* plane_side_status: what plane_scan_status says, and "interrupted_starts" of plane_unstarted_status. Caller
+ * owns it. */
+json_t *plane_side_status(const struct pass_world *world);
+
+/* plane_side_leave: no pass of this process follows: another replica need not wait to take its place. */
+void plane_side_leave(struct pass_world *world);
+
+#endif

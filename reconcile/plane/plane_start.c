@@ -1,0 +1,534 @@
+#include "reconcile/plane/plane_start.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clients/base/jsonx.h"
+#include "clients/base/limits.h"
+#include "clients/base/log.h"
+#include "clients/base/text.h"
+#include "clients/facts/facts.h"
+#include "clients/gitea/gitea.h"
+#include "clients/store/store.h"
+#include "reconcile/pipeline/pipeline.h"
+#include "reconcile/plane/plane_unstarted.h"
+#include "reconcile/settings/settings.h"
+#include "reconcile/heal/transition.h"
+#include "reconcile/settings/work_item.h"
+
+enum { ANSWERS_MS = 50 };
+
+static const char interrupted_words[] = "the start was interrupted: the task was made and got no job";
+static const char limit_words[] = "the limit on heals in one pass is reached";
+
+static const struct stage *first_stage(const struct pass *pass)
+{
+    return &pass->world->pipeline->stages[0];
+}
+
+const char *plane_start_obstacle(const struct pass *pass)
+{
+    if (pass->world->orchestrator)
+        return NULL;
+    if (first_stage(pass)->n_gates > 0)
+        return "the pipeline's first stage has a gate: no task is started there";
+    if (!gitea_configured(pass->world->gitea))
+        return "ORCH_GITEA_URL is not set: there is nowhere to make the branch";
+    return NULL;
+}
+
+static int64_t room(const struct pass *pass)
+{
+    return pass->policy->max_heals_per_pass - pass->healed;
+}
+
+/* ---- tasks that stand at the first stage
+ * ----------------------------------------------------------------------- */
+
+struct unstarted {
+    const struct store_task *task;
+    const struct plane_start *start; /* NULL: an earlier pass, or somebody else, made the task */
+    const struct gitea_branch_made *made;
+    bool settled;
+};
+
+struct starter {
+    struct pass *pass;
+    struct book *book;
+    struct store_stuck found;
+    struct unstarted *tasks;
+    size_t n;
+};
+
+static const char *reason_of(const struct unstarted *unstarted)
+{
+    return unstarted->start ? unstarted->start->reason : interrupted_words;
+}
+
+static void settle(struct starter *starter, struct unstarted *unstarted, enum outcome outcome,
+                   const char *reason)
+{
+    struct pass *pass = starter->pass;
+    const struct store_task *task = unstarted->task;
+    report_plane_item(&pass->report, &(struct report_item){.task_id = task->id,
+                                                           .work_item_id = task->work_item_id,
+                                                           .stage = task->stage,
+                                                           .to_stage = first_stage(pass)->next->name,
+                                                           .verdict = "green",
+                                                           .reason = reason ? reason : reason_of(unstarted),
+                                                           .outcome = outcome});
+    unstarted->settled = true;
+    if (pass->request->dry_run)
+        return;
+    if (outcome == OUTCOME_FAILED)
+        plane_unstarted_failed(pass->world->unstarted, task, reason ? reason : "it failed", clock_mono_ms());
+    else if (outcome == OUTCOME_STARTED || outcome == OUTCOME_RACED)
+        plane_unstarted_ended(pass->world->unstarted, task);
+}
+
+static json_t *evidence_of(const struct starter *starter, const struct unstarted *unstarted)
+{
+    const struct store_task *task = unstarted->task;
+    json_t *evidence =
+               unstarted->start ? json_copy((json_t *)(uintptr_t)unstarted->start->evidence) : json_object(),
+           *branch = json_object();
+    if (!unstarted->start) {
+        json_put(evidence, "source", json_text("plane"));
+        json_put(evidence, "issue", json_text(task->plane_id));
+    }
+    json_put(branch, "name", json_text(task->branch));
+    json_put(branch, "base", json_text(settings_base_branch(starter->pass->world->settings, task->repo)));
+    json_put(branch, "made", unstarted->made ? json_boolean(unstarted->made->made) : json_null());
+    json_put(evidence, "branch", branch);
+    return evidence;
+}
+
+static bool has_branch(const struct unstarted *unstarted)
+{
+    return !unstarted->settled && unstarted->made && unstarted->made->fact.state == FACT_KNOWN;
+}
+
+/* move: those whose branch is there, out of the first stage. */
+static enum err move(struct starter *starter, bool dry, struct why *why)
+{
+    struct pass *pass = starter->pass;
+    for (size_t i = 0; i < starter->n;) {
+        struct transition batch[LIMIT_BATCH];
+        struct unstarted *who[LIMIT_BATCH];
+        json_t *evidence[LIMIT_BATCH];
+        size_t n = 0;
+        for (; i < starter->n && n < LIMIT_BATCH; i++) {
+            if (!dry && !has_branch(&starter->tasks[i]))
+                continue;
+            who[n] = &starter->tasks[i];
+            evidence[n] = evidence_of(starter, who[n]);
+            batch[n] = (struct transition){.task = who[n]->task,
+                                           .to = first_stage(pass)->next,
+                                           .side = SIDE_PLANE,
+                                           .success = OUTCOME_STARTED,
+                                           .reason = reason_of(who[n]),
+                                           .evidence = evidence[n]};
+            n++;
+        }
+        enum err err = transition_apply(pass, batch, n, why);
+        for (size_t k = 0; k < n; k++) {
+            settle(starter, who[k], batch[k].outcome, batch[k].outcome_reason);
+            json_decref(evidence[k]);
+        }
+        if (err)
+            return err;
+    }
+    return ERR_OK;
+}
+
+static bool is_settled_by_its_row(struct starter *starter, struct unstarted *unstarted)
+{
+    const struct store_task *task = unstarted->task;
+    if (task->unreadable)
+        settle(starter, unstarted, OUTCOME_FAILED, task->unreadable);
+    else if (!task->repo || !strchr(task->repo, '/') || !task->branch || !*task->branch)
+        settle(starter, unstarted, OUTCOME_FAILED, "the task names no repo, or no branch");
+    return unstarted->settled;
+}
+
+static void look_at_branch(struct starter *starter, struct unstarted *unstarted)
+{
+    const struct store_task *task = unstarted->task;
+    if (unstarted->settled)
+        return;
+    book_waiter(starter->book, unstarted);
+    unstarted->made =
+        gitea_branch_make(starter->book, starter->pass->world->gitea, task->repo,
+                          settings_base_branch(starter->pass->world->settings, task->repo), task->branch);
+    if (unstarted->made->fact.state == FACT_ABSENT || unstarted->made->fact.state == FACT_FAILED)
+        settle(starter, unstarted, OUTCOME_FAILED, unstarted->made->fact.words);
+}
+
+/* All branches at once; a Gitea that hangs for one delays the others no longer than its own limit. */
+static void make_branches(struct starter *starter)
+{
+    starter->book = book_new(starter->pass->world->fetch, starter->pass->deadline_ms);
+    book_asked_by(starter->book, &starter->pass->asker);
+    book_gather(starter->book);
+    for (size_t i = 0; i < starter->n; i++)
+        look_at_branch(starter, &starter->tasks[i]);
+    for (;;) {
+        void *waiter = NULL;
+        enum book_step step = book_next(starter->book, ANSWERS_MS, &waiter);
+        if (step == BOOK_READY)
+            look_at_branch(starter, waiter);
+        if (step == BOOK_ALL_ANSWERED)
+            return;
+        if (pass_stopping(starter->pass)) {
+            book_abort(starter->book);
+            starter->pass->report.state = PASS_INTERRUPTED;
+            return;
+        }
+    }
+}
+
+static void hold(struct starter *starter, size_t from, const char *reason)
+{
+    for (size_t i = from; i < starter->n; i++)
+        settle(starter, &starter->tasks[i], OUTCOME_HELD, reason);
+    starter->n = from;
+}
+
+static enum err start_found(struct starter *starter, struct why *why)
+{
+    struct pass *pass = starter->pass;
+    if (starter->n == 0)
+        return ERR_OK;
+    if (starter->found.settings_revision != pass->policy->revision) {
+        enum err err = pass_refresh_policy(pass, why);
+        if (err)
+            return err;
+    }
+    const char *held = pass_hold_reason(pass, SIDE_PLANE);
+    if (held || (held = plane_start_obstacle(pass))) {
+        hold(starter, 0, held);
+        return ERR_OK;
+    }
+    size_t kept = 0;
+    for (size_t i = 0; i < starter->n; i++)
+        if (!is_settled_by_its_row(starter, &starter->tasks[i]))
+            starter->tasks[kept++] = starter->tasks[i];
+    starter->n = kept;
+    int64_t left = room(pass);
+    if ((int64_t)starter->n > left)
+        hold(starter, left > 0 ? (size_t)left : 0, limit_words);
+    if (pass->request->dry_run)
+        return move(starter, true, why);
+    make_branches(starter);
+    return pass_stopping(pass) ? ERR_OK : move(starter, false, why);
+}
+
+static void starter_done(struct starter *starter)
+{
+    book_free(starter->book);
+    free(starter->tasks);
+    store_stuck_done(&starter->found);
+}
+
+/* The tasks at the first stage that have rested for their grace, and those that this process knows of and
+ * that are due. */
+static enum err find_interrupted(struct starter *starter, int64_t now_ms, struct why *why)
+{
+    struct pass *pass = starter->pass;
+    struct plane_unstarted *unstarted = pass->world->unstarted;
+    int64_t grace_s = pass->request->ignore_grace ? 0 : pass->policy->grace_default_s;
+    char **due = NULL;
+    size_t n = plane_unstarted_due(unstarted, pass->request->trigger != TRIGGER_TIMER,
+                                   pass->policy->interval_s * 1000, now_ms, &due);
+    enum err err = store_unstarted(pass->world->store, first_stage(pass)->name, grace_s,
+                                   (const char *const *)due, n, LIMIT_PASS_CANDIDATES, &starter->found, why);
+    if (!err && !pass->request->dry_run && starter->found.n_tasks < LIMIT_PASS_CANDIDATES)
+        plane_unstarted_keep(unstarted, due, n, starter->found.tasks, starter->found.n_tasks);
+    for (size_t i = 0; i < n; i++)
+        free(due[i]);
+    free(due);
+    return err;
+}
+
+static bool pauses(const struct pass *pass, const struct store_task *task, int64_t now_ms)
+{
+    struct plane_unstarted_start start;
+    return pass->request->trigger == TRIGGER_TIMER &&
+           plane_unstarted_get(pass->world->unstarted, task, pass->policy->interval_s * 1000, &start) &&
+           start.retry_ms > now_ms;
+}
+
+enum err plane_start_interrupted(struct pass *pass, struct why *why)
+{
+    struct starter starter = {.pass = pass};
+    int64_t now_ms = clock_mono_ms();
+    if (first_stage(pass)->n_gates > 0 || pass->world->orchestrator)
+        return ERR_OK;
+    enum err err = find_interrupted(&starter, now_ms, why);
+    if (err)
+        return err;
+    starter.tasks = mem_zero(starter.found.n_tasks, sizeof *starter.tasks);
+    for (size_t i = 0; i < starter.found.n_tasks; i++) {
+        const struct store_task *task = &starter.found.tasks[i];
+        if ((pass->request->task_id && pass->request->task_id != task->id) || pauses(pass, task, now_ms))
+            continue;
+        starter.tasks[starter.n++] = (struct unstarted){.task = task};
+    }
+    err = start_found(&starter, why);
+    starter_done(&starter);
+    return err;
+}
+
+/* ---- issues without a task
+ * ------------------------------------------------------------------------------------ */
+
+static void settle_issue(struct pass *pass, const struct plane_start *start, enum outcome outcome,
+                         const char *reason)
+{
+    AUTO_FREE char *id = work_item_id(start->project->prefix, start->sequence);
+    report_plane_item(&pass->report, &(struct report_item){.work_item_id = id,
+                                                           .to_stage = first_stage(pass)->next->name,
+                                                           .verdict = "green",
+                                                           .reason = reason ? reason : start->reason,
+                                                           .outcome = outcome});
+}
+
+static void hold_issues(struct pass *pass, struct plane_start *starts, size_t n, const char *reason)
+{
+    for (size_t i = 0; i < n; i++) {
+        settle_issue(pass, &starts[i], OUTCOME_HELD, reason);
+        starts[i].vain = reason != limit_words;
+    }
+}
+
+static void fail_issues(struct pass *pass, struct plane_start *starts, size_t n, const char *reason)
+{
+    for (size_t i = 0; i < n; i++) {
+        settle_issue(pass, &starts[i], OUTCOME_FAILED, reason);
+        starts[i].vain = starts[i].failed = true;
+    }
+}
+
+struct creation {
+    struct store_new_task tasks[LIMIT_BATCH];
+    enum store_creation results[LIMIT_BATCH];
+    struct why refusals[LIMIT_BATCH];
+    size_t n;
+};
+
+static enum err create(struct pass *pass, void *arg, struct why *why)
+{
+    struct creation *creation = arg;
+    return store_create_tasks(pass->world->store, pass->policy->revision, pass->policy->valid_until_us,
+                              creation->tasks, creation->n, creation->results, why);
+}
+
+static void settle_created(struct pass *pass, struct plane_start *start, enum store_creation created,
+                           const struct why *refusal)
+{
+    switch (created) {
+    case STORE_CREATED:
+        start->there = true;
+        plane_unstarted_begun(pass->world->unstarted, start->plane_id);
+        break;
+    case STORE_EXISTS:
+        start->there = true;
+        settle_issue(pass, start, OUTCOME_RACED, "somebody else made its task first");
+        break;
+    case STORE_NOT_CREATED:
+        start->vain = start->failed = true;
+        settle_issue(pass, start, OUTCOME_FAILED, refusal->text);
+        log_error("the database refused to make a task", LOG_S("plane_id", start->plane_id),
+                  LOG_S("repo", start->project->repo), LOG_S("reason", refusal->text));
+        break;
+    }
+}
+
+static const struct plane_start *start_of(const struct plane_start *starts, size_t n, const char *plane_id)
+{
+    for (size_t i = 0; plane_id && i < n; i++)
+        if (strcmp(starts[i].plane_id, plane_id) == 0)
+            return &starts[i];
+    return NULL;
+}
+
+/* The tasks just made, as the database has them. */
+static enum err start_created(struct pass *pass, const struct plane_start *starts, size_t n,
+                              const char *const *fresh, size_t n_fresh, struct why *why)
+{
+    struct starter starter = {.pass = pass};
+    if (n_fresh == 0)
+        return ERR_OK;
+    enum err err = store_unstarted(pass->world->store, first_stage(pass)->name, INT32_MAX, fresh, n_fresh,
+                                   LIMIT_PASS_CANDIDATES, &starter.found, why);
+    if (err)
+        return err;
+    starter.tasks = mem_zero(starter.found.n_tasks, sizeof *starter.tasks);
+    for (size_t i = 0; i < starter.found.n_tasks; i++) {
+        const struct store_task *task = &starter.found.tasks[i];
+        const struct plane_start *start = start_of(starts, n, task->plane_id);
+        if (start)
+            starter.tasks[starter.n++] = (struct unstarted){.task = task, .start = start};
+    }
+    err = start_found(&starter, why);
+    starter_done(&starter);
+    return err;
+}
+
+static enum err start_batch(struct pass *pass, struct plane_start *starts, size_t n, struct why *why)
+{
+    struct creation creation;
+    char *ids[LIMIT_BATCH], *branches[LIMIT_BATCH];
+    const char *fresh[LIMIT_BATCH], *held = NULL;
+    size_t n_fresh = 0;
+    creation.n = n;
+    for (size_t i = 0; i < n; i++) {
+        const struct plane_start *start = &starts[i];
+        ids[i] = work_item_id(start->project->prefix, start->sequence);
+        branches[i] = work_item_branch(start->project->prefix, start->sequence, start->title);
+        creation.tasks[i] = (struct store_new_task){.plane_id = start->plane_id,
+                                                    .work_item_id = ids[i],
+                                                    .title = start->title,
+                                                    .repo = start->project->repo,
+                                                    .branch = branches[i],
+                                                    .stage = first_stage(pass)->name,
+                                                    .refusal = &creation.refusals[i]};
+    }
+    enum err err = pass_write(pass, SIDE_PLANE, create, &creation, &held, why);
+    if (err == ERR_INTERNAL) {
+        /* No database is down: these tables take no task, and everything else goes on. */
+        log_error("no task can be made", LOG_S("reason", why->text));
+        fail_issues(pass, starts, n, why->text);
+        err = ERR_OK;
+    } else if (err) {
+        fail_issues(pass, starts, n, "the database could not be written");
+    } else if (held) {
+        hold_issues(pass, starts, n, held);
+    } else {
+        for (size_t i = 0; i < n; i++) {
+            settle_created(pass, &starts[i], creation.results[i], &creation.refusals[i]);
+            if (creation.results[i] == STORE_CREATED)
+                fresh[n_fresh++] = starts[i].plane_id;
+        }
+        err = start_created(pass, starts, n, fresh, n_fresh, why);
+    }
+    for (size_t i = 0; i < n; i++) {
+        free(ids[i]);
+        free(branches[i]);
+    }
+    return err;
+}
+
+/* The same where the orchestrator makes them: the row that is to come, as far as it is known. */
+static struct store_task task_to_be(const struct pass *pass, const struct plane_start *start)
+{
+    return (struct store_task){.plane_id = mem_dup(start->plane_id),
+                               .work_item_id = work_item_id(start->project->prefix, start->sequence),
+                               .title = mem_dup(start->title),
+                               .repo = mem_dup(start->project->repo),
+                               .stage = mem_dup(first_stage(pass)->name)};
+}
+
+static enum err replay_batch(struct pass *pass, struct plane_start *starts, size_t n, struct why *why)
+{
+    struct transition batch[LIMIT_BATCH];
+    struct transition_issue issues[LIMIT_BATCH];
+    struct store_task tasks[LIMIT_BATCH];
+    for (size_t i = 0; i < n; i++) {
+        const struct plane_start *start = &starts[i];
+        tasks[i] = task_to_be(pass, start);
+        issues[i] = (struct transition_issue){.call = start->call,
+                                              .project_id = start->project->plane_project_id,
+                                              .id = start->plane_id,
+                                              .state = start->state};
+        batch[i] = (struct transition){.task = &tasks[i],
+                                       .to = first_stage(pass)->next,
+                                       .side = SIDE_PLANE,
+                                       .success = OUTCOME_STARTED,
+                                       .reason = start->reason,
+                                       .evidence = start->evidence,
+                                       .issue = &issues[i]};
+    }
+    enum err err = transition_apply(pass, batch, n, why);
+    for (size_t i = 0; i < n; i++) {
+        settle_issue(pass, &starts[i], batch[i].outcome, batch[i].outcome_reason);
+        starts[i].there = batch[i].outcome == OUTCOME_STARTED || batch[i].outcome == OUTCOME_RACED;
+        starts[i].vain = !starts[i].there;
+        starts[i].failed = batch[i].outcome == OUTCOME_FAILED || batch[i].outcome == OUTCOME_UNKNOWN;
+        store_task_done(&tasks[i]);
+    }
+    return err;
+}
+
+static enum err start_issues(struct pass *pass, struct plane_start *starts, size_t n, struct why *why)
+{
+    const char *held = n ? plane_start_obstacle(pass) : NULL;
+    size_t may = held || room(pass) <= 0 ? 0 : room(pass) < (int64_t)n ? (size_t)room(pass) : n;
+    if (pass->request->dry_run) {
+        for (size_t i = 0; i < may; i++)
+            settle_issue(pass, &starts[i], OUTCOME_STARTED, NULL);
+        pass->healed += (int)may;
+    }
+    for (size_t at = 0; at < may && !pass->request->dry_run && !pass_stopping(pass); at += LIMIT_BATCH) {
+        size_t some = may - at < LIMIT_BATCH ? may - at : LIMIT_BATCH;
+        enum err err = pass->world->orchestrator ? replay_batch(pass, &starts[at], some, why)
+                                                 : start_batch(pass, &starts[at], some, why);
+        if (err)
+            return err;
+    }
+    hold_issues(pass, &starts[may], n - may, held ? held : limit_words);
+    return ERR_OK;
+}
+
+/* A task with the issue's work item id is this issue's when it has no UUID of an issue, or when it has this
+ * issue's and was made since the tasks were read. With another issue's UUID it stands in the way: two tasks
+ * would share the work item's branch and documents. */
+static void settle_known(struct pass *pass, struct plane_start *start, const struct store_work_item *known)
+{
+    bool in_the_way = known->of_issue && strcmp(known->plane_id.s, start->plane_id) != 0;
+    AUTO_FREE char *id = work_item_id(start->project->prefix, start->sequence);
+    AUTO_FREE char *reason = mem_printf("task %" PRId64 " has the work item id %s already%s", known->task_id,
+                                        id, in_the_way ? ", and the plane_id of another issue" : "");
+    settle_issue(pass, start, in_the_way ? OUTCOME_FAILED : OUTCOME_RACED, reason);
+    start->there = !in_the_way;
+    start->vain = in_the_way;
+}
+
+/* find_known: for each start whether a task has its work item id. */
+static enum err find_known(struct pass *pass, const struct plane_start *starts, size_t n,
+                           struct store_work_item *ret, struct why *why)
+{
+    char **ids = mem_zero(n, sizeof *ids);
+    for (size_t i = 0; i < n; i++)
+        ids[i] = work_item_id(starts[i].project->prefix, starts[i].sequence);
+    enum err err = store_work_items(pass->world->store, (const char *const *)ids, n, ret, why);
+    for (size_t i = 0; i < n; i++)
+        free(ids[i]);
+    free(ids);
+    return err;
+}
+
+enum err plane_start_issues(struct pass *pass, struct plane_start *starts, size_t n, struct why *why)
+{
+    struct store_work_item *known = mem_zero(n, sizeof *known);
+    struct plane_start *open = mem_zero(n, sizeof *open);
+    size_t *place = mem_zero(n, sizeof *place), n_open = 0;
+    enum err err = find_known(pass, starts, n, known, why);
+    for (size_t i = 0; i < n && !err; i++) {
+        if (known[i].found) {
+            settle_known(pass, &starts[i], &known[i]);
+        } else {
+            place[n_open] = i;
+            open[n_open++] = starts[i];
+        }
+    }
+    if (!err)
+        err = start_issues(pass, open, n_open, why);
+    for (size_t i = 0; i < n_open; i++)
+        starts[place[i]] = open[i];
+    free(known);
+    free(open);
+    free(place);
+    return err;
+}

@@ -1,0 +1,52 @@
+/* plane_start.h - starting the pipeline for an issue, in an order that survives a crash at any point: the
+ * task's row (the database decides who makes it), its branch (one that is there is fine), then the transition
+ * out of the first stage, which queues the first job.
+ *
+ * A start that was cut short leaves a task at the first stage without a job, and a later pass finishes it
+ * from there, with the same code: the next one, or when a pause is over, if this process began it
+ * (plane_unstarted.h); else once the task has rested for its grace. This needs a first stage without a gate,
+ * which a task leaves as soon as its branch is there.
+ *
+ * Where the orchestrator keeps its tasks to itself (ORCH_ADVANCE_VIA=webhook), a start is one replay of the
+ * issue's event: task, branch and job are the orchestrator's to make, and what it left half done too.
+ */
+#ifndef RECONCILED_PLANE_START_H
+#define RECONCILED_PLANE_START_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "clients/base/err.h"
+#include "reconcile/heal/pass_context.h"
+
+struct plane_call;
+struct project;
+
+/* plane_start_obstacle: why no task can be started with these settings and this pipeline; NULL: it can. */
+const char *plane_start_obstacle(const struct pass *pass);
+
+/* plane_start_interrupted: finishes the starts that were cut short, as far as they are due. The
+ * report gets an item for each. Errors are the database's alone. */
+ATTR_NODISCARD enum err plane_start_interrupted(struct pass *pass, struct why *why);
+
+/* An issue that is to be started. Texts are borrowed. */
+struct plane_start {
+    const struct project *project;
+    struct plane_call *call;
+    const char *plane_id, *title, *state;
+    int64_t sequence;
+    const char *reason;
+    const json_t *evidence; /* object */
+    bool there;             /* filled in: a task of that issue is there now, whoever made it */
+    bool vain;              /* filled in: it could not be made, and it is not the limit that held it back */
+    bool failed;            /* filled in, of a vain one: something failed */
+};
+
+/* plane_start_issues: makes their tasks and starts them, at most as many as the limit on heals leaves room
+ * for; the rest is held. The report gets an item for each. Errors are the database's alone. */
+ATTR_NODISCARD enum err plane_start_issues(struct pass *pass, struct plane_start *starts, size_t n,
+                                           struct why *why);
+
+#endif

@@ -1,0 +1,368 @@
+#include "reconcile/resolve/resolve.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "clients/base/limits.h"
+#include "clients/base/text.h"
+#include "clients/gitea/gitea.h"
+#include "clients/store/store.h"
+#include "reconcile/pipeline/pipeline.h"
+
+static const char *const method_names[] = {[METHOD_BRANCH_HEAD] = "branch_head",
+                                           [METHOD_PULL_REQUEST] = "pull_request",
+                                           [METHOD_SOLE_TASK] = "sole_task"};
+
+const char *resolve_method_name(enum resolve_method method)
+{
+    return method_names[method];
+}
+
+void resolve_facts_done(struct resolve_facts *facts)
+{
+    for (size_t i = 0; i < facts->n_branches; i++)
+        free(facts->branches[i].name);
+    for (size_t i = 0; i < facts->n_pull_branches; i++)
+        free(facts->pull_branches[i]);
+    free(facts->branches);
+    free(facts->pull_branches);
+    free(facts->base_name);
+    free(facts->words);
+    *facts = (struct resolve_facts){0};
+}
+
+void resolution_done(struct resolution *resolution)
+{
+    free(resolution->candidates);
+    free(resolution->words);
+    *resolution = (struct resolution){0};
+}
+
+const char **resolve_stages(const struct pipeline *pipeline, size_t *ret_n)
+{
+    const char **names = mem_zero(pipeline->n_stages + 1, sizeof *names);
+    *ret_n = 0;
+    for (size_t i = 0; i < pipeline->n_stages; i++)
+        if (!pipeline->stages[i].terminal)
+            names[(*ret_n)++] = pipeline->stages[i].name;
+    return names;
+}
+
+/* ---- the rules --------------------------------------------------------------------------------------- */
+
+static int compare_branches(const void *a, const void *b)
+{
+    return strcmp(((const struct resolve_branch *)a)->name, ((const struct resolve_branch *)b)->name);
+}
+
+/* A branch whose name cannot be read is none that Gitea shows. */
+static enum resolve_head head_of(const struct resolve_facts *facts, const struct store_repo_task *task)
+{
+    const struct resolve_branch wanted = {.name = task->branch};
+    if (task->unreadable)
+        return HEAD_OTHER;
+    const struct resolve_branch *found =
+        facts->n_branches
+            ? bsearch(&wanted, facts->branches, facts->n_branches, sizeof wanted, compare_branches)
+            : NULL;
+    return found ? found->head : HEAD_UNASKED;
+}
+
+static bool is_open_question(enum resolve_head head)
+{
+    return head == HEAD_UNASKED || head == HEAD_PENDING;
+}
+
+static void candidate_add(struct resolution *resolution, const char *branch,
+                          const struct store_repo_task *task)
+{
+    resolution->candidates =
+        mem_grow(resolution->candidates, resolution->n + 1, sizeof *resolution->candidates);
+    resolution->candidates[resolution->n++] = (struct resolve_candidate){branch, task};
+}
+
+static void conclude(struct resolution *resolution, enum resolve_result result, char *words_take)
+{
+    resolution->result = result;
+    resolution->words = text_cut(words_take, LIMIT_REASON);
+    free(words_take);
+}
+
+/* The candidates of one rule: one is the answer, of more none is. */
+static void conclude_candidates(struct resolution *resolution, enum resolve_method method, char *words_take)
+{
+    resolution->method = method;
+    if (resolution->n > 1)
+        conclude(resolution, RESOLVE_AMBIGUOUS, words_take);
+    else
+        free(words_take);
+}
+
+static void conclude_unavailable(struct resolution *resolution, const struct store_repo_tasks *tasks,
+                                 const struct resolve_facts *facts)
+{
+    const char *words = facts->words ? facts->words : "Gitea did not answer";
+    if (tasks->n == 0)
+        conclude(
+            resolution, RESOLVE_NONE,
+            mem_printf("the database knows no unfinished task of the repo, and pull requests could not be "
+                       "looked at: %s",
+                       words));
+    else
+        conclude(resolution, RESOLVE_UNAVAILABLE, mem_dup(words));
+}
+
+/* Rule 1. True: it has decided. */
+static bool by_branch_head(const struct store_repo_tasks *tasks, const struct resolve_facts *facts,
+                           struct resolution *ret)
+{
+    size_t open = 0, failed = 0;
+    for (size_t i = 0; i < tasks->n; i++) {
+        enum resolve_head head = head_of(facts, &tasks->rows[i]);
+        open += is_open_question(head);
+        failed += head == HEAD_FAILED;
+    }
+    if (open > 0) {
+        ret->result = RESOLVE_PENDING;
+        return true;
+    }
+    for (size_t i = 0; i < tasks->n; i++)
+        if (head_of(facts, &tasks->rows[i]) == HEAD_SAME)
+            candidate_add(ret, tasks->rows[i].branch, &tasks->rows[i]);
+    if (ret->n > 0)
+        conclude_candidates(ret, METHOD_BRANCH_HEAD,
+                            mem_printf("it is the head of the branches of %zu tasks", ret->n));
+    else if (tasks->more)
+        conclude(ret, RESOLVE_UNAVAILABLE,
+                 mem_printf("the repo has more than %zu unfinished tasks, and it is the head of none of the "
+                            "newest of them",
+                            tasks->n));
+    else if (failed > 0)
+        conclude_unavailable(ret, tasks, facts);
+    else
+        return false;
+    return true;
+}
+
+static bool is_ci_stage(const struct pipeline *pipeline, const char *name)
+{
+    const struct stage *stage = pipeline_stage(pipeline, name);
+    for (size_t i = 0; stage && i < stage->n_gates; i++)
+        if (stage->gates[i].kind == GATE_CI)
+            return true;
+    return false;
+}
+
+/* Rule 2. */
+static bool by_pull_request(const struct store_repo_tasks *tasks, const struct resolve_facts *facts,
+                            struct resolution *ret)
+{
+    if (is_open_question(facts->pulls)) {
+        ret->result = RESOLVE_PENDING;
+        return true;
+    }
+    if (facts->pulls == HEAD_FAILED) {
+        conclude_unavailable(ret, tasks, facts);
+        return true;
+    }
+    for (size_t i = 0; i < facts->n_pull_branches; i++) {
+        size_t before = ret->n;
+        for (size_t k = 0; k < tasks->n; k++)
+            if (!tasks->rows[k].unreadable && strcmp(tasks->rows[k].branch, facts->pull_branches[i]) == 0)
+                candidate_add(ret, facts->pull_branches[i], &tasks->rows[k]);
+        if (ret->n == before)
+            candidate_add(ret, facts->pull_branches[i], NULL);
+    }
+    if (ret->n > 0)
+        conclude_candidates(
+            ret, METHOD_PULL_REQUEST,
+            facts->n_pull_branches > 1
+                ? mem_printf("it is the head of open pull requests of %zu branches", facts->n_pull_branches)
+                : mem_printf("it is the head of an open pull request, whose branch %zu tasks have", ret->n));
+    else if (facts->pulls == HEAD_SAME)
+        conclude(ret, RESOLVE_NONE,
+                 mem_printf("it is the head of pull request #%lld, whose branch is not in this repo",
+                            (long long)facts->foreign_pull));
+    else
+        return false;
+    return true;
+}
+
+/* Rule 3; `waiting` tasks are at a stage with a ci gate. */
+static void by_sole_task(const struct resolve_question *question, const struct store_repo_tasks *tasks,
+                         const struct resolve_facts *facts, size_t waiting, struct resolution *ret)
+{
+    if (waiting == 0) {
+        conclude(ret, RESOLVE_NONE,
+                 mem_dup("it is the head of no task's branch and of no open pull request, and no task of the "
+                         "repo waits for CI"));
+        return;
+    }
+    switch (facts->base) {
+    case HEAD_UNASKED:
+    case HEAD_PENDING:
+        ret->result = RESOLVE_PENDING;
+        break;
+    case HEAD_SAME:
+        conclude(ret, RESOLVE_NONE, mem_printf("it is the head of %s, and so no task's", facts->base_name));
+        break;
+    case HEAD_FAILED:
+        conclude_unavailable(ret, tasks, facts);
+        break;
+    case HEAD_OTHER:
+        for (size_t i = 0; i < tasks->n; i++)
+            if (is_ci_stage(question->pipeline, tasks->rows[i].stage))
+                candidate_add(ret, tasks->rows[i].branch, &tasks->rows[i]);
+        if (ret->n == 1 && ret->candidates[0].task->unreadable) {
+            const struct store_repo_task *task = ret->candidates[0].task;
+            conclude(ret, RESOLVE_NONE,
+                     mem_printf("the only task of the repo that waits for CI is %" PRId64 ", and %s",
+                                task->id, task->unreadable));
+            ret->n = 0;
+            break;
+        }
+        conclude_candidates(
+            ret, METHOD_SOLE_TASK,
+            mem_printf("it is the head of no task's branch and of no open pull request, and %zu tasks of the "
+                       "repo wait for CI",
+                       waiting));
+        break;
+    }
+}
+
+void resolve_decide(const struct resolve_question *question, const struct store_repo_tasks *tasks,
+                    const struct resolve_facts *facts, struct resolution *ret)
+{
+    *ret = (struct resolution){.result = RESOLVE_FOUND};
+    if (by_branch_head(tasks, facts, ret))
+        return;
+    size_t waiting = 0;
+    for (size_t i = 0; i < tasks->n; i++)
+        waiting += is_ci_stage(question->pipeline, tasks->rows[i].stage);
+    ret->wants_pulls = true;
+    ret->wants_base = waiting > 0;
+    if (!by_pull_request(tasks, facts, ret))
+        by_sole_task(question, tasks, facts, waiting, ret);
+}
+
+/* ---- the facts --------------------------------------------------------------------------------------- */
+
+static void words_note(struct resolve_facts *facts, const struct fact *fact)
+{
+    if (!facts->words)
+        facts->words = mem_dup(fact->words ? fact->words : "Gitea did not answer");
+}
+
+/* A branch that is not there has another head than any commit. */
+static enum resolve_head compare_head(const struct gitea_head *head, const char *sha,
+                                      struct resolve_facts *facts)
+{
+    switch (head->fact.state) {
+    case FACT_PENDING:
+        return HEAD_PENDING;
+    case FACT_KNOWN:
+        return strcasecmp(head->sha, sha) == 0 ? HEAD_SAME : HEAD_OTHER;
+    case FACT_ABSENT:
+        return HEAD_OTHER;
+    case FACT_FAILED:
+        break;
+    }
+    words_note(facts, &head->fact);
+    return HEAD_FAILED;
+}
+
+static void learn_heads(const struct resolve_question *question, const struct store_repo_tasks *tasks,
+                        struct book *book, struct gitea *gitea, struct resolve_facts *facts)
+{
+    facts->branches = mem_zero(tasks->n, sizeof *facts->branches);
+    gitea_heads_wanted(book, gitea, question->repo, tasks->n);
+    for (size_t i = 0; i < tasks->n; i++)
+        if (!tasks->rows[i].unreadable)
+            facts->branches[facts->n_branches++] = (struct resolve_branch){
+                .name = mem_dup(tasks->rows[i].branch),
+                .head = compare_head(gitea_head(book, gitea, question->repo, tasks->rows[i].branch),
+                                     question->sha, facts),
+            };
+    qsort(facts->branches, facts->n_branches, sizeof *facts->branches, compare_branches);
+}
+
+static void pull_branch_add(struct resolve_facts *facts, const char *branch)
+{
+    for (size_t i = 0; i < facts->n_pull_branches; i++)
+        if (strcmp(facts->pull_branches[i], branch) == 0)
+            return;
+    facts->pull_branches =
+        mem_grow(facts->pull_branches, facts->n_pull_branches + 1, sizeof *facts->pull_branches);
+    facts->pull_branches[facts->n_pull_branches++] = mem_dup(branch);
+}
+
+/* A repo that is not there for the token is nothing that was learnt: 404 hides a missing right. */
+static void learn_pulls(const struct resolve_question *question, struct book *book, struct gitea *gitea,
+                        struct resolve_facts *facts)
+{
+    const struct gitea_open_pulls *pulls = gitea_open_pulls(book, gitea, question->repo);
+    if (pulls->fact.state == FACT_PENDING) {
+        facts->pulls = HEAD_PENDING;
+    } else if (pulls->fact.state != FACT_KNOWN) {
+        facts->pulls = HEAD_FAILED;
+        words_note(facts, &pulls->fact);
+    } else {
+        facts->pulls = HEAD_OTHER;
+        for (size_t i = 0; i < pulls->n; i++) {
+            const struct gitea_open_pull *pull = &pulls->items[i];
+            if (!pull->head_sha || strcasecmp(pull->head_sha, question->sha) != 0)
+                continue;
+            facts->pulls = HEAD_SAME;
+            if (pull->branch)
+                pull_branch_add(facts, pull->branch);
+            else
+                facts->foreign_pull = pull->number;
+        }
+    }
+}
+
+static void learn_base(const struct resolve_question *question, struct book *book, struct gitea *gitea,
+                       struct resolve_facts *facts)
+{
+    const char *branch = question->base_branch;
+    /* Both are asked for before either is waited for. */
+    const struct gitea_head *head = gitea_head(book, gitea, question->repo, branch);
+    const struct gitea_repo *repo = gitea_repo(book, gitea, question->repo);
+    facts->base = compare_head(head, question->sha, facts);
+    if (facts->base == HEAD_OTHER || facts->base == HEAD_FAILED) {
+        bool failed = facts->base == HEAD_FAILED;
+        if (repo->fact.state == FACT_PENDING) {
+            facts->base = HEAD_PENDING;
+        } else if (repo->fact.state != FACT_KNOWN) {
+            facts->base = HEAD_FAILED;
+            words_note(facts, &repo->fact);
+        } else if (strcmp(repo->default_branch, branch) != 0) {
+            branch = repo->default_branch;
+            facts->base = compare_head(gitea_head(book, gitea, question->repo, branch), question->sha, facts);
+            if (facts->base == HEAD_OTHER && failed)
+                facts->base = HEAD_FAILED;
+        }
+    }
+    if (facts->base == HEAD_SAME)
+        facts->base_name = mem_dup(branch);
+}
+
+void resolve_look(const struct resolve_question *question, const struct store_repo_tasks *tasks,
+                  struct book *book, struct gitea *gitea, struct resolve_facts *facts, struct resolution *ret)
+{
+    struct resolution by_heads;
+    *facts = (struct resolve_facts){0};
+    learn_heads(question, tasks, book, gitea, facts);
+    resolve_decide(question, tasks, facts, &by_heads);
+    if (by_heads.result != RESOLVE_PENDING || !by_heads.wants_pulls) {
+        *ret = by_heads;
+        return;
+    }
+    learn_pulls(question, book, gitea, facts);
+    if (by_heads.wants_base)
+        learn_base(question, book, gitea, facts);
+    resolve_decide(question, tasks, facts, ret);
+}

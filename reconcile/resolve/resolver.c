@@ -1,0 +1,155 @@
+#include "reconcile/resolve/resolver.h"
+
+#include <stdlib.h>
+
+#include "clients/base/limits.h"
+#include "clients/base/text.h"
+#include "reconcile/sweep/query_pool.h"
+#include "reconcile/resolve/resolve_cache.h"
+#include "reconcile/settings/settings.h"
+
+struct resolver {
+    const struct settings *settings;
+    const struct pipeline *pipeline;
+    struct store *store;
+    struct gitea *gitea;
+    struct inquirer *inquirer;
+    struct resolve_kept *kept;
+    const char **stages; /* of unfinished tasks */
+    size_t n_stages;
+};
+
+struct resolver *resolver_new(const struct settings *settings, const struct pipeline *pipeline,
+                              struct store *store, struct gitea *gitea, struct inquirer *inquirer)
+{
+    struct resolver *resolver = mem_zero(1, sizeof *resolver);
+    *resolver = (struct resolver){
+        .settings = settings,
+        .pipeline = pipeline,
+        .store = store,
+        .gitea = gitea,
+        .inquirer = inquirer,
+        .kept = resolve_kept_new(),
+    };
+    resolver->stages = resolve_stages(pipeline, &resolver->n_stages);
+    return resolver;
+}
+
+void resolver_free(struct resolver *resolver)
+{
+    if (!resolver)
+        return;
+    resolve_kept_free(resolver->kept);
+    free(resolver->stages);
+    free(resolver);
+}
+
+void resolver_answer_done(struct resolver_answer *answer)
+{
+    resolution_done(&answer->resolution);
+    store_repo_tasks_done(&answer->tasks);
+    resolve_kept_give_back(answer->facts);
+    *answer = (struct resolver_answer){0};
+}
+
+static struct resolve_question question_of(const struct resolver *resolver, const char *repo, const char *sha)
+{
+    return (struct resolve_question){.repo = repo,
+                                     .sha = sha,
+                                     .base_branch = settings_base_branch(resolver->settings, repo),
+                                     .pipeline = resolver->pipeline};
+}
+
+static enum err read_tasks(struct resolver *resolver, const char *repo, struct store_repo_tasks *ret,
+                           struct why *why)
+{
+    return store_repo_tasks(resolver->store, repo, resolver->stages, resolver->n_stages, LIMIT_RESOLVE_TASKS,
+                            ret, why);
+}
+
+bool resolver_now(struct resolver *resolver, const char *repo, const char *sha, struct resolver_answer *ret)
+{
+    *ret = (struct resolver_answer){.facts = resolve_kept_get(resolver->kept, repo, sha, clock_mono_ms())};
+    if (!ret->facts)
+        return false;
+    ret->err = read_tasks(resolver, repo, &ret->tasks, &ret->why);
+    if (ret->err)
+        return true;
+    const struct resolve_question question = question_of(resolver, repo, sha);
+    resolve_decide(&question, &ret->tasks, ret->facts, &ret->resolution);
+    if (ret->resolution.result != RESOLVE_PENDING)
+        return true;
+    resolver_answer_done(ret); /* a task has come since whose branch was not asked about */
+    return false;
+}
+
+/* ---- the inquiry ------------------------------------------------------------------------------------- */
+
+struct subject {
+    struct resolver *resolver;
+    char *repo, *sha;
+    bool has_tasks;
+    struct resolve_facts facts;
+    struct resolver_answer answer; /* owns the tasks; its resolution borrows from them and from `facts` */
+};
+
+static void subject_free(void *arg)
+{
+    struct subject *subject = arg;
+    resolver_answer_done(&subject->answer);
+    resolve_facts_done(&subject->facts);
+    free(subject->repo);
+    free(subject->sha);
+    free(subject);
+}
+
+/* What was not all learnt is not kept: the next who asks may have more luck. */
+static void keep(struct subject *subject)
+{
+    const struct resolution *resolution = &subject->answer.resolution;
+    bool hit = resolution->result == RESOLVE_FOUND && resolution->method != METHOD_SOLE_TASK;
+    if (subject->facts.words)
+        return;
+    subject->answer.facts =
+        resolve_kept_put(subject->resolver->kept, subject->repo, subject->sha, &subject->facts,
+                         clock_mono_ms() + (hit ? LIMIT_RESOLVE_HIT_MS : LIMIT_RESOLVE_MISS_MS));
+}
+
+/* The tasks that are answered about are read after the facts came in: a look at Gitea takes long enough for a
+ * task to move. */
+static const void *look(void *arg, struct book *book)
+{
+    struct subject *subject = arg;
+    struct resolver *resolver = subject->resolver;
+    struct resolver_answer *answer = &subject->answer;
+    const struct resolve_question question = question_of(resolver, subject->repo, subject->sha);
+    for (bool fresh = false;;) {
+        if (!subject->has_tasks) {
+            resolver_answer_done(answer);
+            answer->err = read_tasks(resolver, subject->repo, &answer->tasks, &answer->why);
+            if (answer->err)
+                return answer;
+            subject->has_tasks = fresh = true;
+        }
+        resolution_done(&answer->resolution);
+        resolve_facts_done(&subject->facts);
+        resolve_look(&question, &answer->tasks, book, resolver->gitea, &subject->facts, &answer->resolution);
+        if (answer->resolution.result == RESOLVE_PENDING)
+            return NULL;
+        subject->has_tasks = false;
+        if (fresh) {
+            keep(subject);
+            return answer;
+        }
+    }
+}
+
+enum err resolver_ask(struct resolver *resolver, const char *repo, const char *sha,
+                      void (*done)(void *arg, const void *answer), void *arg, struct why *why)
+{
+    static const struct inquiry_kind kind = {.look = look, .free = subject_free};
+    AUTO_FREE char *key = mem_printf("resolve %s %s", repo, sha);
+    struct subject *subject = mem_zero(1, sizeof *subject);
+    *subject = (struct subject){.resolver = resolver, .repo = mem_dup(repo), .sha = mem_dup(sha)};
+    return inquirer_ask(resolver->inquirer, key, &kind, subject, done, arg, why);
+}

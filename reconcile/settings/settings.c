@@ -1,0 +1,214 @@
+#include "reconcile/settings/settings.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "clients/base/jsonx.h"
+#include "clients/base/limits.h"
+#include "clients/base/text.h"
+#include "reconcile/pipeline/pipeline.h"
+#include "reconcile/settings/settings_table.h"
+
+typedef const char *lookup_fn(const char *name);
+
+static const char *lookup_set(lookup_fn *lookup, const char *name)
+{
+    const char *text = lookup(name);
+    return text && *text ? text : NULL;
+}
+
+/* Reads at most `size` bytes; −1 with errno when it cannot. */
+static ssize_t file_read(const char *path, char *buffer, size_t size)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0)
+        return -1;
+    size_t used = 0;
+    ssize_t got = 1;
+    while (used < size && got != 0) {
+        got = read(fd, buffer + used, size - used);
+        if (got < 0 && errno != EINTR)
+            break;
+        used += got > 0 ? (size_t)got : 0;
+    }
+    int failure = errno;
+    close(fd);
+    errno = failure;
+    return got < 0 ? -1 : (ssize_t)used;
+}
+
+/* The text in a secret's file, or NULL and a problem in words that hold none of it. Caller frees. */
+static char *secret_read(const char *variable, const char *path, json_t *errors)
+{
+    AUTO_FREE char *buffer = mem_zero(LIMIT_SETTING_FILE + 1, 1);
+    ssize_t len = file_read(path, buffer, LIMIT_SETTING_FILE + 1);
+    if (len > 0 && (size_t)len <= LIMIT_SETTING_FILE && buffer[len - 1] == '\n')
+        buffer[--len] = '\0';
+    if (len < 0)
+        problem_add(errors, variable, "the file cannot be read: %s", strerror(errno));
+    else if ((size_t)len > LIMIT_SETTING_FILE)
+        problem_add(errors, variable, "the file is larger than %zu KiB", LIMIT_SETTING_FILE / 1024);
+    else if (len == 0)
+        problem_add(errors, variable, "the file is empty");
+    else if (memchr(buffer, '\0', (size_t)len))
+        problem_add(errors, variable, "the file has a NUL byte in it");
+    else if (memchr(buffer, '\n', (size_t)len))
+        problem_add(errors, variable, "the file has more than one line");
+    else
+        return mem_dupn(buffer, (size_t)len);
+    return NULL;
+}
+
+/* The text of a row, wherever it is given, and where that was. NULL: neither given nor defaulted, or a
+ * problem. Caller frees. */
+static char *row_text(const struct setting *row, lookup_fn *lookup, struct setting_source *ret_source,
+                      json_t *errors)
+{
+    const char *text = lookup_set(lookup, row->name), *path = NULL;
+    AUTO_FREE char *file_variable = mem_printf("%s_FILE", row->name);
+    if (row->secret)
+        path = lookup_set(lookup, file_variable);
+    if (text && path) {
+        ret_source->origin = ORIGIN_ENVIRONMENT;
+        problem_add(errors, row->name, "is set, and %s too: only one of them can be meant", file_variable);
+        return NULL;
+    }
+    if (path) {
+        ret_source->origin = ORIGIN_FILE;
+        return secret_read(file_variable, path, errors);
+    }
+    ret_source->origin = text ? ORIGIN_ENVIRONMENT : ORIGIN_DEFAULT;
+    return mem_dup(text ? text : row->fallback);
+}
+
+static void row_read(const struct setting *row, lookup_fn *lookup, struct settings *settings,
+                     struct setting_source *source, json_t *errors)
+{
+    AUTO_FREE char *text = row_text(row, lookup, source, errors);
+    if (!text)
+        return;
+    json_auto_t *value = setting_from_text(row, text, errors);
+    if (value && setting_check(row, row->name, value, errors))
+        setting_store(row, value, settings);
+}
+
+enum setting_origin setting_origin(const struct settings *settings, const struct setting *row)
+{
+    return settings->sources[row - settings_table()].origin;
+}
+
+/* Given, be it well or badly: what was given badly has its problem already. */
+static bool is_given(const struct settings *settings, const char *name)
+{
+    return setting_origin(settings, setting_of_name(name)) != ORIGIN_DEFAULT;
+}
+
+/* A receiver takes no signature for a wrong one, so that a sender it knows by a secret needs it here too. */
+static void check_webhooks(const struct settings *settings, json_t *errors)
+{
+    static const char *const secrets[][2] = {{"ORCH_PLANE_URL", "ORCH_PLANE_WEBHOOK_SECRET"},
+                                             {"ORCH_GITEA_URL", "ORCH_GITEA_WEBHOOK_SECRET"}};
+    if (settings->advance_via != ADVANCE_VIA_WEBHOOK)
+        return;
+    if (!is_given(settings, "ORCH_ORCHESTRATOR_URL"))
+        problem_add(errors, "ORCH_ORCHESTRATOR_URL", "is needed: ORCH_ADVANCE_VIA is webhook");
+    for (size_t i = 0; i < ARRAY_LEN(secrets); i++)
+        if (is_given(settings, secrets[i][0]) && !is_given(settings, secrets[i][1]))
+            problem_add(errors, secrets[i][1], "is needed: ORCH_ADVANCE_VIA is webhook, and %s is set",
+                        secrets[i][0]);
+}
+
+static void check_together(const struct settings *settings, json_t *errors)
+{
+    struct listen_address listen;
+    if (settings->http_listen && settings_listen_parse(settings->http_listen, &listen) && !listen.loopback &&
+        !is_given(settings, "ORCH_API_TOKEN"))
+        problem_add(errors, "ORCH_API_TOKEN", "is needed: ORCH_HTTP_LISTEN is not a loopback address");
+    if (is_given(settings, "ORCH_TLS_CERT_FILE") && !is_given(settings, "ORCH_TLS_KEY_FILE"))
+        problem_add(errors, "ORCH_TLS_KEY_FILE", "is needed: ORCH_TLS_CERT_FILE is set");
+    if (is_given(settings, "ORCH_TLS_KEY_FILE") && !is_given(settings, "ORCH_TLS_CERT_FILE"))
+        problem_add(errors, "ORCH_TLS_CERT_FILE", "is needed: ORCH_TLS_KEY_FILE is set");
+    if (is_given(settings, "ORCH_PLANE_URL") && !is_given(settings, "ORCH_PLANE_API_TOKEN"))
+        problem_add(errors, "ORCH_PLANE_API_TOKEN", "is needed: ORCH_PLANE_URL is set");
+    if (is_given(settings, "ORCH_PLANE_URL") && !is_given(settings, "ORCH_PLANE_WORKSPACE"))
+        problem_add(errors, "ORCH_PLANE_WORKSPACE", "is needed: ORCH_PLANE_URL is set");
+    if (is_given(settings, "ORCH_TELEGRAM_BOT_TOKEN") && !is_given(settings, "ORCH_TELEGRAM_CHAT_ID"))
+        problem_add(errors, "ORCH_TELEGRAM_CHAT_ID", "is needed: ORCH_TELEGRAM_BOT_TOKEN is set");
+    check_webhooks(settings, errors);
+}
+
+static void check_unknown(const char *const *environment, json_t *errors)
+{
+    static const char ours[] = "ORCH_RECONCILE_";
+    for (; environment && *environment; environment++) {
+        if (strncmp(*environment, ours, sizeof ours - 1) != 0)
+            continue;
+        AUTO_FREE char *name = mem_dupn(*environment, strcspn(*environment, "="));
+        AUTO_FREE char *shown = text_cut(name, 100);
+        if (!setting_of_name(name))
+            problem_add(errors, shown, "there is no such setting; reconciled --help lists them all");
+    }
+}
+
+static enum err problems_tell(const json_t *errors, json_t *problems)
+{
+    for (size_t i = 0; i < json_array_size(errors); i++) {
+        const json_t *error = json_array_get(errors, i);
+        AUTO_FREE char *line =
+            mem_printf("%s: %s", json_get_text(error, "field", ""), json_get_text(error, "detail", ""));
+        json_push(problems, json_text(line));
+    }
+    return json_array_size(errors) ? ERR_INVALID : ERR_OK;
+}
+
+static size_t table_length(void)
+{
+    size_t n = 0;
+    while (settings_table()[n].name)
+        n++;
+    return n;
+}
+
+enum err settings_read(const char *(*lookup)(const char *name), const char *const *environment,
+                       struct settings **ret, json_t *problems)
+{
+    struct settings *settings = mem_zero(1, sizeof *settings);
+    struct setting_source *sources = mem_zero(table_length(), sizeof *sources);
+    settings->sources = sources;
+    json_auto_t *errors = json_array();
+    for (const struct setting *row = settings_table(); row->name; row++)
+        row_read(row, lookup, settings, &sources[row - settings_table()], errors);
+    projects_bind(settings);
+    check_together(settings, errors);
+    check_unknown(environment, errors);
+
+    enum err err = problems_tell(errors, problems);
+    if (err == ERR_OK)
+        *ret = settings;
+    else
+        settings_free(settings);
+    return err;
+}
+
+void settings_free(struct settings *settings)
+{
+    if (!settings)
+        return;
+    for (const struct setting *row = settings_table(); row->name; row++)
+        setting_clear(row, settings);
+    free(settings->projects);
+    free((void *)(uintptr_t)settings->sources);
+    free(settings);
+}
+
+enum err settings_check_stages(const struct settings *settings, const struct pipeline *pipeline,
+                               json_t *problems)
+{
+    json_auto_t *errors = json_array();
+    graces_check_stages("ORCH_RECONCILE_GRACE_OVERRIDES_JSON", settings->grace_overrides, pipeline->names,
+                        errors);
+    return problems_tell(errors, problems);
+}

@@ -1,0 +1,443 @@
+/* settings_table.c - the table, and what is printed from it. */
+#include "reconcile/settings/settings_table.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clients/base/text.h"
+
+#define AT(field) .offset = offsetof(struct settings, field)
+#define LONGEST_GRACE_S 31536000
+
+static const char *const mode_words[] = {[MODE_HEAL] = "heal", [MODE_OBSERVE] = "observe", NULL};
+static const char *const advance_via_words[] = {
+    [ADVANCE_VIA_DATABASE] = "database", [ADVANCE_VIA_WEBHOOK] = "webhook", NULL};
+static const char *const log_level_words[] = {[LOG_LEVEL_ERROR] = "error",
+                                              [LOG_LEVEL_WARN] = "warn",
+                                              [LOG_LEVEL_INFO] = "info",
+                                              [LOG_LEVEL_DEBUG] = "debug",
+                                              NULL};
+static_assert(ARRAY_LEN(log_level_words) == LOG_LEVEL_MAX_ + 1, "every level has a word");
+static const char *const log_format_words[] = {[LOG_LOGFMT] = "logfmt", [LOG_JSON] = "json", NULL};
+
+static const struct setting table[] = {
+    {.name = "ORCH_DATABASE_URL",
+     .type = SETTING_DATABASE,
+     AT(database_url),
+     .fallback = "sqlite:reconciled.db",
+     .secret = true,
+     .help = "The database: postgresql://… (any libpq URI, several hosts too) or sqlite:PATH."},
+    {.name = "ORCH_DATABASE_SCHEMA",
+     .type = SETTING_TEXT,
+     AT(database_schema),
+     .help = "PostgreSQL schema that holds the tables tasks and jobs."},
+    {.name = "ORCH_HTTP_LISTEN",
+     .type = SETTING_LISTEN,
+     AT(http_listen),
+     .fallback = "127.0.0.1:8787",
+     .help = "Address and port, HOST:PORT or [V6]:PORT. Port 0 picks a free one and logs it. An address that "
+             "is not loopback needs ORCH_API_TOKEN."},
+    {.name = "ORCH_API_TOKEN",
+     .type = SETTING_TOKEN,
+     AT(api_token),
+     .secret = true,
+     .help = "Bearer token that every request but /healthz and /readyz must carry."},
+    {.name = "ORCH_TLS_CERT_FILE",
+     .type = SETTING_TEXT,
+     AT(tls_cert_file),
+     .help =
+         "PEM file with the certificate to answer with, and those that lead to its authority. Together with "
+         "ORCH_TLS_KEY_FILE: HTTPS is spoken, and nothing else."},
+    {.name = "ORCH_TLS_KEY_FILE",
+     .type = SETTING_TEXT,
+     AT(tls_key_file),
+     .help = "PEM file with its private key, without a passphrase."},
+
+    {.name = "ORCH_RECONCILE_ENABLED",
+     .member = "enabled",
+     .type = SETTING_BOOL,
+     AT(enabled),
+     .fallback = "true",
+     .off_wins = true,
+     .help = "Kill switch for everything."},
+    {.name = "ORCH_RECONCILE_PLANE_ENABLED",
+     .member = "plane_enabled",
+     .type = SETTING_BOOL,
+     AT(plane_enabled),
+     .fallback = "true",
+     .off_wins = true,
+     .help = "Kill switch for the Plane side alone."},
+    {.name = "ORCH_RECONCILE_MODE",
+     .member = "mode",
+     .type = SETTING_ENUM,
+     AT(mode),
+     .fallback = "heal",
+     .words = mode_words,
+     .help = "heal moves tasks; observe evaluates and reports, and writes nothing."},
+    {.name = "ORCH_RECONCILE_INTERVAL_S",
+     .member = "interval_s",
+     .type = SETTING_INT,
+     AT(interval_s),
+     .fallback = "60",
+     .min = 1,
+     .max = 86400,
+     .help = "Seconds between passes, give or take 10 %."},
+    {.name = "ORCH_RECONCILE_GRACE_DEFAULT_S",
+     .member = "grace_default_s",
+     .type = SETTING_INT,
+     AT(grace_default_s),
+     .fallback = "600",
+     .min = 0,
+     .max = LONGEST_GRACE_S,
+     .help = "Seconds that a task or an issue must rest to count as stuck."},
+    {.name = "ORCH_RECONCILE_GRACE_OVERRIDES_JSON",
+     .member = "grace_overrides",
+     .type = SETTING_GRACES,
+     AT(grace_overrides),
+     .fallback = "{}",
+     .min = 0,
+     .max = LONGEST_GRACE_S,
+     .help = "The same for single stages: {\"stage\":seconds}."},
+    {.name = "ORCH_RECONCILE_MAX_HEALS_PER_PASS",
+     .member = "max_heals_per_pass",
+     .type = SETTING_INT,
+     AT(max_heals_per_pass),
+     .fallback = "200",
+     .min = 0,
+     .max = 100000,
+     .help = "Transitions in one pass at most; the oldest first, the rest is held. 0 holds everything."},
+    {.name = "ORCH_RECONCILE_NOTIFY_UNBLOCK",
+     .member = "notify_unblock",
+     .type = SETTING_BOOL,
+     AT(notify_unblock),
+     .fallback = "true",
+     .help = "Telegram message on a transition, and on a quarantine."},
+    {.name = "ORCH_NOTIFY_TEMPLATE",
+     .type = SETTING_TEMPLATE,
+     AT(notify_template),
+     .fallback = "🔧 reconciler: {work_item_id} {stage} unblocked (lost webhook)",
+     .help = "Text of that message, without HTML. Filled in are {work_item_id} {task_id} {title} {repo} "
+             "{branch} {stage} {to_stage} {outcome} {reason}."},
+
+    {.name = "ORCH_PIPELINE_FILE",
+     .type = SETTING_TEXT,
+     AT(pipeline_file),
+     .help = "JSON file with the stages and their gates instead of the built-in pipeline."},
+    {.name = "ORCH_PROJECTS_JSON",
+     .type = SETTING_PROJECTS,
+     AT(projects_json),
+     .fallback = "[]",
+     .help = "[{\"repo\":\"owner/name\", \"plane_project_id\":\"uuid\", \"prefix\":\"ORCH\", "
+             "\"base_branch\":\"main\"}]. A repo that is not named has main as its base branch and no Plane "
+             "project."},
+
+    {.name = "ORCH_PLANE_URL",
+     .type = SETTING_URL,
+     AT(plane_url),
+     .help = "Where Plane is. Not set: the Plane side is off, and says so."},
+    {.name = "ORCH_PLANE_API_TOKEN",
+     .type = SETTING_TOKEN,
+     AT(plane_api_token),
+     .secret = true,
+     .help = "Plane API key."},
+    {.name = "ORCH_PLANE_WORKSPACE",
+     .type = SETTING_TEXT,
+     AT(plane_workspace),
+     .help = "Plane workspace, as its URLs name it."},
+    {.name = "ORCH_PLANE_STATES_JSON",
+     .type = SETTING_STATES,
+     AT(plane_states),
+     .fallback = "{\"in_progress\":\"In Progress\",\"approved\":\"Approved\",\"rejected\":\"Rejected\"}",
+     .help =
+         "Plane's states that mean something to us, by name or UUID; what is left out keeps its default."},
+    {.name = "ORCH_GITEA_URL",
+     .type = SETTING_URL,
+     AT(gitea_url),
+     .help = "Where Gitea is. Not set: its gates are unknown, and say so."},
+    {.name = "ORCH_GITEA_TOKEN",
+     .type = SETTING_TOKEN,
+     AT(gitea_token),
+     .secret = true,
+     .help =
+         "Gitea access token. To read repositories and pull requests is enough for gates; a start makes a "
+         "branch, and needs to write."},
+    {.name = "ORCH_TELEGRAM_BOT_TOKEN",
+     .type = SETTING_TOKEN,
+     AT(telegram_bot_token),
+     .secret = true,
+     .help = "Telegram bot token. Not set: nobody is told, transitions are logged only."},
+    {.name = "ORCH_TELEGRAM_CHAT_ID",
+     .type = SETTING_TEXT,
+     AT(telegram_chat_id),
+     .help = "Chat that gets the messages: its number (negative for a group), or @name of a channel."},
+    {.name = "ORCH_TELEGRAM_URL",
+     .type = SETTING_URL,
+     AT(telegram_url),
+     .fallback = "https://api.telegram.org",
+     .help = "Where the Bot API is."},
+
+    {.name = "ORCH_ADVANCE_VIA",
+     .type = SETTING_ENUM,
+     AT(advance_via),
+     .fallback = "database",
+     .words = advance_via_words,
+     .help = "database moves tasks in the database; webhook writes no task and no job, and sends the event "
+             "that was lost to the orchestrator again."},
+    {.name = "ORCH_ORCHESTRATOR_URL",
+     .type = SETTING_URL,
+     AT(orchestrator_url),
+     .help = "Where the orchestrator takes webhooks. Needed with ORCH_ADVANCE_VIA=webhook."},
+    {.name = "ORCH_ORCHESTRATOR_PLANE_PATH",
+     .type = SETTING_PATH,
+     AT(orchestrator_plane_path),
+     .fallback = "/webhook/plane",
+     .help = "Path, below that URL, of the webhook that Plane calls."},
+    {.name = "ORCH_ORCHESTRATOR_GITEA_PATH",
+     .type = SETTING_PATH,
+     AT(orchestrator_gitea_path),
+     .fallback = "/webhook/gitea",
+     .help = "Path of the webhook that Gitea calls."},
+    {.name = "ORCH_ORCHESTRATOR_ADVANCE_PATH",
+     .type = SETTING_PATH,
+     AT(orchestrator_advance_path),
+     .fallback = "/reconcile/advance",
+     .help = "Path for the green gates that no sender has an event for."},
+    {.name = "ORCH_ORCHESTRATOR_TOKEN",
+     .type = SETTING_TOKEN,
+     AT(orchestrator_token),
+     .secret = true,
+     .help = "Bearer token of the requests to that path."},
+    {.name = "ORCH_PLANE_WEBHOOK_SECRET",
+     .type = SETTING_TOKEN,
+     AT(plane_webhook_secret),
+     .secret = true,
+     .help = "The secret by which the orchestrator knows Plane's webhooks. Needed with "
+             "ORCH_ADVANCE_VIA=webhook where ORCH_PLANE_URL is set."},
+    {.name = "ORCH_GITEA_WEBHOOK_SECRET",
+     .type = SETTING_TOKEN,
+     AT(gitea_webhook_secret),
+     .secret = true,
+     .help = "The same for Gitea's, where ORCH_GITEA_URL is set."},
+
+    {.name = "ORCH_CA_FILE",
+     .type = SETTING_TEXT,
+     AT(ca_file),
+     .help = "PEM file with certificates of authorities to be trusted besides the system's, in every "
+             "https:// call. The database has its own in its URI (sslrootcert)."},
+    {.name = "ORCH_UPSTREAM_TIMEOUT_S",
+     .type = SETTING_INT,
+     AT(upstream_timeout_s),
+     .fallback = "10",
+     .min = 1,
+     .max = 300,
+     .help = "Seconds that one call to Plane, Gitea, Telegram or the orchestrator may take."},
+    {.name = "ORCH_UPSTREAM_CONCURRENCY",
+     .type = SETTING_INT,
+     AT(upstream_concurrency),
+     .fallback = "16",
+     .min = 1,
+     .max = 256,
+     .help = "Calls under way at once, per upstream host; some are kept for calls that a person waits for, "
+             "and above 64 there is no further effect."},
+    {.name = "ORCH_LOG_LEVEL",
+     .member = "log_level",
+     .type = SETTING_ENUM,
+     AT(log_level),
+     .fallback = "info",
+     .words = log_level_words,
+     .help = "Which lines are logged, to standard error."},
+    {.name = "ORCH_LOG_FORMAT",
+     .type = SETTING_ENUM,
+     AT(log_format),
+     .fallback = "logfmt",
+     .words = log_format_words,
+     .help = "How they look."},
+    {.name = NULL},
+};
+
+const struct setting *settings_table(void)
+{
+    return table;
+}
+
+const struct setting *setting_of_member(const char *member)
+{
+    for (const struct setting *row = table; row->name; row++)
+        if (row->member && strcmp(row->member, member) == 0)
+            return row;
+    return NULL;
+}
+
+const struct setting *setting_of_name(const char *name)
+{
+    for (const struct setting *row = table; row->name; row++)
+        if (strcmp(row->name, name) == 0)
+            return row;
+    return NULL;
+}
+
+static const char *all_names[ARRAY_LEN(table)], *all_members[ARRAY_LEN(table)];
+static pthread_once_t lists_once = PTHREAD_ONCE_INIT;
+
+static void make_lists(void)
+{
+    size_t names = 0, members = 0;
+    for (const struct setting *row = table; row->name; row++) {
+        all_names[names++] = row->name;
+        if (row->member)
+            all_members[members++] = row->member;
+    }
+}
+
+const char *const *settings_names(void)
+{
+    pthread_once(&lists_once, make_lists);
+    return all_names;
+}
+
+const char *const *settings_members(void)
+{
+    pthread_once(&lists_once, make_lists);
+    return all_members;
+}
+
+/* ---- --help ---- */
+
+#define HELP_COLUMNS 100
+#define HELP_TEXT_AT 39
+
+/* Columns that text[0..len) takes, where every character takes one. The only wider one in the table is the
+ * wrench of the message template. */
+static int columns_of(const char *text, size_t len)
+{
+    int columns = 0;
+    for (size_t i = 0; i < len; i++)
+        columns += ((unsigned char)text[i] & 0xc0) != 0x80;
+    return columns;
+}
+
+/* Prints `text` from column HELP_TEXT_AT on, where the cursor is, broken at spaces. */
+static void print_wrapped(FILE *out, const char *text)
+{
+    int column = HELP_TEXT_AT;
+    for (const char *word = text; *word;) {
+        size_t len = strcspn(word, " ");
+        int width = columns_of(word, len);
+        if (column > HELP_TEXT_AT && column + 1 + width > HELP_COLUMNS) {
+            fprintf(out, "\n%*s", HELP_TEXT_AT, "");
+            column = HELP_TEXT_AT;
+        } else if (column > HELP_TEXT_AT) {
+            fputc(' ', out);
+            column++;
+        }
+        fwrite(word, 1, len, out);
+        column += width;
+        word += len;
+        word += strspn(word, " ");
+    }
+    fputc('\n', out);
+}
+
+static void print_words(FILE *out, const char *const *words)
+{
+    for (size_t i = 0; words[i]; i++)
+        fprintf(out, "%s%s", i ? ", " : "one of ", words[i]);
+    fputs("; ", out);
+}
+
+/* What else there is to know of a row, as one line; "" when there is nothing. Caller frees. */
+static char *facts_make(const struct setting *row)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    if (!out)
+        return mem_dup("");
+    if (row->secret)
+        fputs("secret; ", out);
+    if (row->type == SETTING_BOOL)
+        fputs("true or false; ", out);
+    if (row->words)
+        print_words(out, row->words);
+    if (row->max)
+        fprintf(out, "%lld to %lld; ", (long long)row->min, (long long)row->max);
+    if (row->member)
+        fprintf(out, "at run time %s; ", row->member);
+    if (row->fallback)
+        fprintf(out, "default %s; ", row->fallback);
+    fclose(out);
+    size_t len = strlen(text);
+    if (len > 2)
+        text[len - 2] = '\0';
+    return text;
+}
+
+char *settings_help(void)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    if (!out)
+        return mem_dup("");
+    fputs(
+        "Settings are environment variables; an empty one counts as not set. A secret can be read from a\n"
+        "file instead: NAME_FILE=PATH. PUT /reconcile/config changes those that have a name at run time.\n\n",
+        out);
+    for (const struct setting *row = table; row->name; row++) {
+        AUTO_FREE char *facts = facts_make(row);
+        fprintf(out, "  %-*s", HELP_TEXT_AT - 2, row->name);
+        print_wrapped(out, row->help);
+        if (*facts) {
+            fprintf(out, "%*s", HELP_TEXT_AT, "");
+            print_wrapped(out, facts);
+        }
+    }
+    fclose(out);
+    return text;
+}
+
+/* ---- the manual page ---- */
+
+/* Each sentence begins a line, and no line is taken for mdoc's own. */
+static void print_mdoc(FILE *out, const char *text)
+{
+    bool begins = true;
+    for (; *text; text++) {
+        if (begins && (*text == '.' || *text == '\''))
+            fputs("\\&", out);
+        begins = strncmp(text, ". ", 2) == 0;
+        if (*text == '\\')
+            fputs("\\e", out);
+        else
+            fputc(*text, out);
+        if (begins) {
+            fputc('\n', out);
+            text++;
+        }
+    }
+}
+
+char *settings_manual(void)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    if (!out)
+        return mem_dup("");
+    for (const struct setting *row = table; row->name; row++) {
+        AUTO_FREE char *facts = facts_make(row);
+        fprintf(out, ".It Ev %s\n", row->name);
+        print_mdoc(out, row->help);
+        fputc('\n', out);
+        if (*facts) {
+            fputs(".br\n(", out);
+            print_mdoc(out, facts);
+            fputs(")\n", out);
+        }
+    }
+    fclose(out);
+    return text;
+}

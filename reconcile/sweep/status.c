@@ -1,0 +1,373 @@
+#include "reconcile/sweep/status.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "clients/base/jsonx.h"
+#include "clients/base/metric.h"
+#include "clients/base/text.h"
+#include "clients/gitea/gitea.h"
+#include "clients/plane/plane.h"
+#include "clients/store/store.h"
+#include "clients/telegram.h"
+#include "clients/http/upstream_health.h"
+#include "reconcile/sweep/pass.h"
+#include "reconcile/settings/policy.h"
+#include "reconcile/heal/report.h"
+#include "reconcile/settings/settings.h"
+
+enum { FAILING_SHOWN = 10 };
+
+struct status {
+    struct gitea *gitea;
+    struct plane *plane;
+    struct telegram *telegram; /* NULL: no token is set */
+    status_change_fn *on_change;
+    void *arg;
+    int64_t started_us;
+
+    pthread_mutex_t lock; /* guards all that follows */
+    int64_t revision;     /* of the policy shown: an older one that comes late changes nothing */
+    bool enabled, plane_enabled, observing;
+    int64_t interval_s;
+    json_t *pause; /* null or who holds the switch */
+    bool running;
+    int64_t last_run_us; /* 0: never */
+    size_t stuck, quarantined;
+    int64_t oldest_age_s;
+    size_t outbox_depth;
+    int64_t outbox_since_ms; /* since when the oldest message has waited, by the monotonic clock */
+    int64_t unblocked_total;
+    char *last_unblocked;
+    json_t *last_pass; /* null before the first */
+    json_t *hooks;     /* null before the first look */
+    json_t *scanned;   /* how Plane's listings stand: waiting, projects */
+    bool database_ok;
+    int64_t database_since_us; /* since when it has not been ok */
+    char *database_words;
+};
+
+static int64_t outbox_age_s(const struct status *status)
+{
+    return status->outbox_depth ? (clock_mono_ms() - status->outbox_since_ms) / 1000 : 0;
+}
+
+/* The gauges show what the document shows. */
+static void set_gauges(const struct status *status)
+{
+    metric_set(METRIC_ENABLED, NULL, status->enabled);
+    metric_set(METRIC_PLANE_ENABLED, NULL, status->plane_enabled);
+    metric_set(METRIC_OBSERVING, NULL, status->observing);
+    metric_set(METRIC_PASS_INTERVAL, NULL, status->interval_s);
+    metric_set(METRIC_LAST_PASS, NULL, status->last_run_us);
+    metric_set(METRIC_STUCK_TASKS, NULL, (int64_t)status->stuck);
+    metric_set(METRIC_STUCK_OLDEST_AGE, NULL, status->oldest_age_s);
+    metric_set(METRIC_DATABASE_UP, NULL, status->database_ok);
+    metric_set(METRIC_PLANE_WAITING, NULL, json_get_int(status->scanned, "waiting", 0));
+    metric_set(METRIC_OUTBOX_DEPTH, NULL, (int64_t)status->outbox_depth);
+    metric_set(METRIC_OUTBOX_OLDEST_AGE, NULL, outbox_age_s(status));
+}
+
+struct status *status_new(const struct settings *settings, struct gitea *gitea, struct plane *plane,
+                          struct telegram *telegram, status_change_fn *on_change, void *arg)
+{
+    struct status *status = mem_zero(1, sizeof *status);
+    *status = (struct status){
+        .gitea = gitea,
+        .plane = plane,
+        .telegram = telegram,
+        .on_change = on_change,
+        .arg = arg,
+        .started_us = clock_wall_us(),
+        .enabled = settings->enabled,
+        .plane_enabled = settings->plane_enabled,
+        .observing = settings->mode == MODE_OBSERVE,
+        .interval_s = settings->interval_s,
+        .pause = json_null(),
+        .last_pass = json_null(),
+        .scanned = json_object(),
+        .hooks = json_null(),
+        .database_ok = true,
+    };
+    pthread_mutex_init(&status->lock, NULL);
+    set_gauges(status);
+    return status;
+}
+
+void status_free(struct status *status)
+{
+    if (!status)
+        return;
+    pthread_mutex_destroy(&status->lock);
+    json_decref(status->pause);
+    json_decref(status->last_pass);
+    json_decref(status->scanned);
+    json_decref(status->hooks);
+    free(status->last_unblocked);
+    free(status->database_words);
+    free(status);
+}
+
+static json_t *health(bool ok, const char *words, int64_t since_us)
+{
+    json_t *object = json_object();
+    json_put(object, "ok", json_boolean(ok));
+    if (!ok) {
+        json_put(object, "error", json_text(words));
+        if (since_us)
+            json_put(object, "since", json_instant(since_us));
+    }
+    return object;
+}
+
+/* The parts of an upstream that fail, whether it is well as a whole or not. */
+static void put_failing(json_t *object, struct upstream_health *upstream, int64_t now_ms)
+{
+    struct upstream_failing parts[FAILING_SHOWN];
+    size_t n = upstream_health_failing(upstream, now_ms, parts, ARRAY_LEN(parts));
+    json_t *list = json_array();
+    for (size_t i = 0; i < n; i++) {
+        json_t *part = json_object();
+        json_put(part, "part", json_text(*parts[i].part ? parts[i].part : NULL));
+        json_put(part, "error", json_text(parts[i].error));
+        json_put(part, "since", json_instant(parts[i].since_us));
+        json_push(list, part);
+    }
+    json_put(object, "failing", list);
+}
+
+static json_t *upstream_state(struct upstream_health *upstream)
+{
+    struct upstream_view view;
+    int64_t now_ms = clock_mono_ms();
+    upstream_health_view(upstream, now_ms, &view);
+    json_t *object = health(view.ok, view.error, view.since_us);
+    if (view.failing == 0)
+        return object;
+    json_put(object, "failing_count", json_integer((json_int_t)view.failing));
+    put_failing(object, upstream, now_ms);
+    return object;
+}
+
+static json_t *telegram_state(const struct status *status)
+{
+    if (!status->telegram)
+        return health(false, "ORCH_TELEGRAM_BOT_TOKEN is not set: messages are only logged", 0);
+    return upstream_state(telegram_health(status->telegram));
+}
+
+static json_t *upstreams(const struct status *status)
+{
+    json_t *object = json_object();
+    json_put(object, "database",
+             health(status->database_ok, status->database_words, status->database_since_us));
+    json_put(object, "plane",
+             plane_configured(status->plane)
+                 ? upstream_state(plane_health(status->plane))
+                 : health(false, "ORCH_PLANE_URL is not set: the Plane side is off", 0));
+    json_put(object, "gitea",
+             gitea_configured(status->gitea) ? upstream_state(gitea_health(status->gitea))
+                                             : health(false, "ORCH_GITEA_URL is not set", 0));
+    json_put(object, "telegram", telegram_state(status));
+    return object;
+}
+
+static json_t *outbox_state(const struct status *status)
+{
+    json_t *object = json_object();
+    json_put(object, "depth", json_integer((json_int_t)status->outbox_depth));
+    json_put(object, "oldest_age_s", json_integer(outbox_age_s(status)));
+    return object;
+}
+
+/* Unix seconds, to the millisecond. */
+static double seconds_of(int64_t us)
+{
+    int64_t ms = us / 1000;
+    return (double)ms / 1000.0;
+}
+
+/* Null where Plane is not configured. The budget is as of now. */
+static json_t *plane_block(const struct status *status)
+{
+    if (!plane_configured(status->plane))
+        return json_null();
+    struct plane_budget budget;
+    plane_budget(status->plane, &budget);
+    json_t *object = json_deep_copy(status->scanned), *numbers = json_object();
+    json_put(numbers, "limit", json_integer(budget.limit));
+    json_put(numbers, "reserve", json_integer(budget.reserve));
+    json_put(numbers, "left", json_integer(budget.left));
+    json_put(numbers, "retry_after_s", json_integer(budget.retry_after_s));
+    json_put(object, "budget", numbers);
+    return object;
+}
+
+/* The first six members are the predecessor's, with its names and meaning. What is kept is copied whole: the
+ * document may live on in another thread, and jansson's counts are not to be shared across threads. */
+static json_t *build(const struct status *status)
+{
+    json_t *object = json_object();
+    json_put(object, "enabled", json_boolean(status->enabled));
+    json_put(object, "plane_enabled", json_boolean(status->plane_enabled));
+    json_put(object, "interval", json_integer(status->interval_s));
+    json_put(object, "last_run_ts",
+             status->last_run_us ? json_real(seconds_of(status->last_run_us)) : json_null());
+    json_put(object, "unblocked_total", json_integer(status->unblocked_total));
+    json_put(object, "last_unblocked", json_text(status->last_unblocked));
+    json_put(object, "mode", json_text(status->observing ? "observe" : "heal"));
+    json_put(object, "version", json_text(RECONCILED_VERSION));
+    json_put(object, "started_at", json_instant(status->started_us));
+    json_put(object, "running", json_boolean(status->running));
+    json_put(object, "pause", json_deep_copy(status->pause));
+    json_t *stuck = json_object();
+    json_put(stuck, "count", json_integer((json_int_t)status->stuck));
+    json_put(stuck, "oldest_age_s", json_integer(status->oldest_age_s));
+    json_put(object, "stuck", stuck);
+    json_put(object, "quarantined", json_integer((json_int_t)status->quarantined));
+    json_put(object, "outbox", outbox_state(status));
+    json_put(object, "last_pass", json_deep_copy(status->last_pass));
+    json_put(object, "plane", plane_block(status));
+    json_put(object, "hooks", json_deep_copy(status->hooks));
+    json_put(object, "upstreams", upstreams(status));
+    return object;
+}
+
+json_t *status_document(struct status *status)
+{
+    pthread_mutex_lock(&status->lock);
+    json_t *document = build(status);
+    pthread_mutex_unlock(&status->lock);
+    return document;
+}
+
+/* Publishing inside the lock keeps the publications in the order of the changes. */
+static void publish_and_unlock(struct status *status)
+{
+    set_gauges(status);
+    if (status->on_change) {
+        json_t *document = build(status);
+        status->on_change(status->arg, document);
+        json_decref(document);
+    }
+    pthread_mutex_unlock(&status->lock);
+}
+
+static json_t *pause_of(const struct policy *policy)
+{
+    const struct policy_hold *hold = &policy->enabled_hold;
+    if (!hold->held)
+        return json_null();
+    json_t *object = json_object();
+    json_put(object, "by", json_text(hold->by));
+    json_put(object, "reason", json_text(hold->reason));
+    json_put(object, "until", json_instant(hold->until_us));
+    return object;
+}
+
+void status_policy(struct status *status, const struct policy *policy)
+{
+    pthread_mutex_lock(&status->lock);
+    if (policy->revision < status->revision) {
+        pthread_mutex_unlock(&status->lock);
+        return;
+    }
+    status->revision = policy->revision;
+    status->enabled = policy->enabled;
+    status->plane_enabled = policy->plane_enabled;
+    status->observing = policy->mode == MODE_OBSERVE;
+    status->interval_s = policy->interval_s;
+    json_decref(status->pause);
+    status->pause = pause_of(policy);
+    publish_and_unlock(status);
+}
+
+void status_ledger(struct status *status, const struct store_ledger_summary *summary)
+{
+    pthread_mutex_lock(&status->lock);
+    status->unblocked_total = summary->total;
+    free(status->last_unblocked);
+    status->last_unblocked = mem_dup(summary->last_work_item_id);
+    publish_and_unlock(status);
+}
+
+void status_database(struct status *status, enum err err, const struct why *why)
+{
+    pthread_mutex_lock(&status->lock);
+    if (err == ERR_OK) {
+        status->database_ok = true;
+    } else {
+        if (status->database_ok)
+            status->database_since_us = clock_wall_us();
+        status->database_ok = false;
+        free(status->database_words);
+        status->database_words = mem_dup(why->text);
+    }
+    publish_and_unlock(status);
+}
+
+static void keep_scanned(struct status *status, const json_t *scanned)
+{
+    json_decref(status->scanned);
+    status->scanned = json_deep_copy(scanned);
+}
+
+void status_hooks(struct status *status, const json_t *found)
+{
+    pthread_mutex_lock(&status->lock);
+    json_decref(status->hooks);
+    status->hooks = json_deep_copy(found);
+    publish_and_unlock(status);
+}
+
+void status_plane(struct status *status, const json_t *scanned)
+{
+    pthread_mutex_lock(&status->lock);
+    keep_scanned(status, scanned);
+    publish_and_unlock(status);
+}
+
+void status_pass_begins(struct status *status)
+{
+    pthread_mutex_lock(&status->lock);
+    status->running = true;
+    publish_and_unlock(status);
+}
+
+/* A dry pass holds nothing back. */
+static void set_pass_gauges(const struct pass_result *result)
+{
+    const json_t *gate = json_object_get(result->report, "gate"),
+                 *plane = json_object_get(result->report, "plane");
+    if (!result->looked || json_get_bool(result->report, "dry_run", false))
+        return;
+    metric_set(METRIC_HELD_TASKS, NULL, json_get_int(gate, "held", 0) + json_get_int(plane, "held", 0));
+    metric_set(METRIC_QUARANTINED_TASKS, NULL, json_get_int(gate, "quarantined", 0));
+    metric_set(METRIC_UNKNOWN_STAGE_TASKS, NULL, json_get_int(result->report, "unknown_stage", 0));
+}
+
+void status_pass_ended(struct status *status, const struct pass_result *result)
+{
+    pthread_mutex_lock(&status->lock);
+    status->running = false;
+    status->last_run_us = clock_wall_us();
+    json_decref(status->last_pass);
+    status->last_pass = report_summary(result->report);
+    if (result->plane)
+        keep_scanned(status, result->plane);
+    if (result->looked) {
+        status->stuck = result->stuck - (size_t)result->unstuck;
+        status->oldest_age_s = result->oldest_age_s;
+        status->quarantined = result->quarantined;
+    }
+    set_pass_gauges(result);
+    publish_and_unlock(status);
+}
+
+void status_outbox(struct status *status, size_t depth, int64_t oldest_age_s)
+{
+    pthread_mutex_lock(&status->lock);
+    status->outbox_depth = depth;
+    status->outbox_since_ms = clock_mono_ms() - oldest_age_s * 1000;
+    publish_and_unlock(status);
+}

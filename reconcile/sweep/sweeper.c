@@ -1,0 +1,493 @@
+#include "reconcile/sweep/sweeper.h"
+
+#include <malloc.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clients/base/jsonx.h"
+#include "clients/base/limits.h"
+#include "clients/base/log.h"
+#include "clients/base/metric.h"
+#include "clients/base/wait.h"
+#include "clients/store/store.h"
+#include "reconcile/notify/notifier.h"
+#include "reconcile/plane/plane_side.h"
+#include "reconcile/settings/policy.h"
+#include "reconcile/heal/report.h"
+#include "reconcile/sweep/report_log.h"
+#include "reconcile/heal/recheck.h"
+#include "reconcile/sweep/status.h"
+
+/* A database that cannot be asked is asked again after 1, 2, 4 … 30 s, whatever the interval: one of an hour
+ * must not make an hour of a second's outage. */
+enum { BACKOFF_FIRST_MS = 1000, BACKOFF_LAST_MS = 30000, OVERDUE_MS = 60000, JITTER_PERCENT = 10 };
+
+struct waiter {
+    sweeper_done_fn *done;
+    void *arg;
+};
+
+/* A pass that was asked for and has not begun. */
+struct pending {
+    struct pass_request request;
+    struct uuid_text id;
+    struct waiter *waiters;
+    size_t n_waiters;
+};
+
+struct sweeper {
+    struct pass_world *world;
+    struct status *status;
+    struct reports *reports;
+    pthread_t thread;
+    bool started;
+
+    /* The sweeper's thread alone. */
+    struct policy *policy;
+    bool prepared; /* the tables are there */
+    unsigned failures;
+
+    pthread_mutex_t lock; /* guards all that follows */
+    pthread_cond_t wake;
+    struct pending pending[LIMIT_PENDING_RUNS]; /* first come, first served */
+    size_t n_pending, n_waiting;
+    bool stop, settings_moved;
+    int64_t ended_ms;       /* when the newest pass ended; 0: before the first */
+    int64_t due_ms;         /* when the timer's next pass is due */
+    int64_t began_ms;       /* when the pass under way began; 0: none */
+    struct pending running; /* what it is; its waiters are not ours */
+    int64_t running_since_us;
+};
+
+struct sweeper *sweeper_new(struct pass_world *world, sweeper_change_fn *on_change, void *arg)
+{
+    struct sweeper *sweeper = mem_zero(1, sizeof *sweeper);
+    sweeper->world = world;
+    sweeper->status =
+        status_new(world->settings, world->gitea, world->plane, world->telegram, on_change, arg);
+    json_t *scanned = plane_side_status(world);
+    status_plane(sweeper->status, scanned);
+    json_decref(scanned);
+    sweeper->reports = reports_new();
+    pthread_mutex_init(&sweeper->lock, NULL);
+    cond_init(&sweeper->wake);
+    return sweeper;
+}
+
+void sweeper_free(struct sweeper *sweeper)
+{
+    if (!sweeper)
+        return;
+    policy_free(sweeper->policy);
+    status_free(sweeper->status);
+    reports_free(sweeper->reports);
+    pthread_cond_destroy(&sweeper->wake);
+    pthread_mutex_destroy(&sweeper->lock);
+    free(sweeper);
+}
+
+/* ---- what a pass leaves behind
+ * ------------------------------------------------------------------------------------- */
+
+static void note_database(struct sweeper *sweeper, enum err err, const struct why *why)
+{
+    if (err && sweeper->failures++ == 0)
+        log_error("the database cannot be asked", LOG_S("reason", why->text), LOG_S("result", err_name(err)));
+    if (!err && sweeper->failures > 0) {
+        log_info("the database answers again");
+        sweeper->failures = 0;
+    }
+    status_database(sweeper->status, err, why);
+}
+
+static void refresh_ledger(struct sweeper *sweeper)
+{
+    struct store_ledger_summary summary;
+    struct why why;
+    if (store_ledger_summary(sweeper->world->store, &summary, &why) != ERR_OK)
+        return; /* the next pass tells of the database */
+    status_ledger(sweeper->status, &summary);
+    store_ledger_summary_done(&summary);
+}
+
+/* A pass of the timer that moved nothing is not worth a write: a converged system stays silent. */
+static void save_report(struct sweeper *sweeper, const struct pass_request *request,
+                        const struct pass_result *result)
+{
+    if (request->dry_run || (request->trigger == TRIGGER_TIMER && result->transitions == 0))
+        return;
+    AUTO_FREE char *text = json_line(result->report);
+    int64_t started_us = 0;
+    (void)instant_parse(json_get_text(result->report, "started_at", ""), &started_us);
+    struct why why;
+    enum err err = store_pass_save(sweeper->world->store, json_get_text(result->report, "id", ""), started_us,
+                                   text, &why);
+    if (err)
+        log_warn("a pass report was not saved", LOG_S("reason", why.text));
+}
+
+/* A pass that only looked, red gates and all, is silence (contract 1.1). */
+static bool has_acted(const json_t *counts)
+{
+    static const enum outcome acts[] = {OUTCOME_ADVANCED, OUTCOME_STARTED, OUTCOME_APPROVED,
+                                        OUTCOME_REJECTED, OUTCOME_RACED,   OUTCOME_FAILED};
+    for (size_t i = 0; i < ARRAY_LEN(acts); i++)
+        if (json_get_int(counts, outcome_name(acts[i]), 0) > 0)
+            return true;
+    return false;
+}
+
+static void log_pass(const struct pass_result *result)
+{
+    const json_t *gate = json_object_get(result->report, "gate"),
+                 *plane = json_object_get(result->report, "plane");
+    bool acted = has_acted(gate) || has_acted(plane);
+    log_event(acted ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG, "pass",
+              LOG_S("trigger", json_get_text(result->report, "trigger", "")),
+              LOG_S("state", json_get_text(result->report, "state", "")),
+              LOG_B("dry_run", json_get_bool(result->report, "dry_run", false)),
+              LOG_I("ms", json_get_int(result->report, "duration_ms", 0)),
+              LOG_I("candidates", json_get_int(gate, "candidates", 0)),
+              LOG_I("advanced", json_get_int(gate, "advanced", 0)),
+              LOG_I("red", json_get_int(gate, "red", 0)), LOG_I("unknown", json_get_int(gate, "unknown", 0)),
+              LOG_I("raced", json_get_int(gate, "raced", 0) + json_get_int(plane, "raced", 0)),
+              LOG_I("held", json_get_int(gate, "held", 0) + json_get_int(plane, "held", 0)),
+              LOG_I("failed", json_get_int(gate, "failed", 0) + json_get_int(plane, "failed", 0)),
+              LOG_I("quarantined", json_get_int(gate, "quarantined", 0)),
+              LOG_I("started", json_get_int(plane, "started", 0)),
+              LOG_I("approved", json_get_int(plane, "approved", 0)),
+              LOG_I("rejected", json_get_int(plane, "rejected", 0)));
+}
+
+static void count_pass(const struct pass_request *request, const char *result)
+{
+    metric_count(METRIC_PASSES, pass_trigger_name(request->trigger), result);
+}
+
+/* ---- one pass
+ * -------------------------------------------------------------------------------------------------------- */
+
+/* look_at_settings: the policy as stored now; creates the tables at the first look. */
+static enum err look_at_settings(struct sweeper *sweeper, struct why *why)
+{
+    if (!sweeper->prepared) {
+        size_t created = 0;
+        enum err err = store_migrate(sweeper->world->store, &created, why);
+        if (err)
+            return err;
+        if (created)
+            log_info("created missing tables", LOG_I("tables", created));
+        /* Tables of types that we would misread are refused here, before anything is moved. */
+        if ((err = store_ready(sweeper->world->store, why)))
+            return err;
+        sweeper->prepared = true;
+        refresh_ledger(sweeper);
+        notifier_wake(sweeper->world->notifier); /* for what was left unsent when the last process ended */
+    }
+    struct policy *policy = NULL;
+    enum err err = policy_read(sweeper->world->store, sweeper->world->settings, &policy, why);
+    if (err)
+        return err;
+    policy_free(sweeper->policy);
+    sweeper->policy = policy;
+    log_set_level(policy->log_level);
+    status_policy(sweeper->status, policy);
+    return ERR_OK;
+}
+
+/* A report without counts: of a pass that waits, runs, or could not even begin. */
+static json_t *unborn_report(const struct pending *run, enum pass_state state, int64_t since_us,
+                             const char *error)
+{
+    struct report report;
+    report_begin(&report, run->id.s, &run->request);
+    report.state = state;
+    report.started_us = since_us;
+    report.error = mem_dup(error);
+    json_t *document = report_json(&report);
+    report_done(&report);
+    return document;
+}
+
+static void tell_waiters(struct sweeper *sweeper, struct pending *run, const json_t *report)
+{
+    for (size_t i = 0; i < run->n_waiters; i++)
+        run->waiters[i].done(run->waiters[i].arg, report);
+    pthread_mutex_lock(&sweeper->lock);
+    sweeper->n_waiting -= run->n_waiters;
+    pthread_mutex_unlock(&sweeper->lock);
+    free(run->waiters);
+}
+
+/* A pass of a policy known to be current needs no other statement than its own: look only when something may
+ * have moved. */
+static bool must_look(struct sweeper *sweeper)
+{
+    pthread_mutex_lock(&sweeper->lock);
+    bool moved = sweeper->settings_moved;
+    sweeper->settings_moved = false;
+    pthread_mutex_unlock(&sweeper->lock);
+    return moved || !sweeper->policy || !sweeper->policy->enabled || sweeper->failures > 0;
+}
+
+static void make_pass(struct sweeper *sweeper, struct pending *run)
+{
+    struct why why = {.text = ""};
+    enum err err = must_look(sweeper) ? look_at_settings(sweeper, &why) : ERR_OK;
+    if (err || (run->request.trigger == TRIGGER_TIMER && !sweeper->policy->enabled)) {
+        note_database(sweeper, err, &why);
+        if (err)
+            count_pass(&run->request, pass_state_name(PASS_FAILED));
+        if (run->request.trigger != TRIGGER_TIMER) {
+            json_t *report = unborn_report(run, PASS_FAILED, clock_wall_us(), why.text);
+            reports_put(sweeper->reports, report);
+            tell_waiters(sweeper, run, report);
+            json_decref(report);
+        }
+        return;
+    }
+    int64_t revision = sweeper->policy->revision;
+    status_pass_begins(sweeper->status);
+    struct pass_result result;
+    err = pass_run(sweeper->world, &run->request, run->id.s, &sweeper->policy, &result, &why);
+    note_database(sweeper, err, &why);
+    if (sweeper->policy->revision != revision)
+        status_policy(sweeper->status, sweeper->policy);
+    count_pass(&run->request, json_get_text(result.report, "state", NULL));
+    metric_observe(METRIC_PASS_DURATION, NULL, json_get_int(result.report, "duration_ms", 0));
+    log_pass(&result);
+    reports_put(sweeper->reports, result.report);
+    if (!err)
+        save_report(sweeper, &run->request, &result);
+    if (result.transitions > 0)
+        refresh_ledger(sweeper);
+    if (result.messages > 0)
+        notifier_wake(sweeper->world->notifier);
+    status_pass_ended(sweeper->status, &result);
+    tell_waiters(sweeper, run, result.report);
+    bool worked = json_array_size(json_object_get(result.report, "items")) > 0;
+    pass_result_done(&result);
+    /* A large pass leaves megabytes free in the heap, and the next may be hours away. */
+    if (worked)
+        (void)malloc_trim(0);
+}
+
+/* ---- the thread
+ * ------------------------------------------------------------------------------------------------------- */
+
+static int64_t pause_ms(const struct sweeper *sweeper)
+{
+    int64_t pause =
+        (sweeper->policy ? sweeper->policy->interval_s : sweeper->world->settings->interval_s) * 1000;
+    if (sweeper->failures > 0)
+        pause = backoff_ms(BACKOFF_FIRST_MS, BACKOFF_LAST_MS, sweeper->failures - 1);
+    int64_t spread = pause * JITTER_PERCENT / 100;
+    return pause - spread + (int64_t)((uint64_t)random() % (uint64_t)(2 * spread + 1));
+}
+
+enum next { NEXT_STOP, NEXT_LOOK, NEXT_PASS };
+
+/* Waits until there is a pass to make, or settings to look at, or an end to come to. */
+static enum next next_step(struct sweeper *sweeper, struct pending *ret)
+{
+    enum next next = NEXT_PASS;
+    pthread_mutex_lock(&sweeper->lock);
+    sweeper->began_ms = 0;
+    while (!sweeper->stop && sweeper->n_pending == 0 && !sweeper->settings_moved &&
+           clock_mono_ms() < sweeper->due_ms) {
+        (void)cond_wait_until(&sweeper->wake, &sweeper->lock, sweeper->due_ms);
+    }
+    if (sweeper->stop) {
+        next = NEXT_STOP;
+    } else if (sweeper->n_pending > 0) {
+        *ret = sweeper->pending[0];
+        sweeper->n_pending--;
+        memmove(&sweeper->pending[0], &sweeper->pending[1], sweeper->n_pending * sizeof sweeper->pending[0]);
+    } else if (clock_mono_ms() < sweeper->due_ms) {
+        next = NEXT_LOOK;
+        sweeper->settings_moved = false;
+    } else {
+        *ret = (struct pending){.request = {.trigger = TRIGGER_TIMER}, .id = uuid_new()};
+    }
+    if (next == NEXT_PASS) {
+        sweeper->began_ms = clock_mono_ms();
+        sweeper->running = (struct pending){.request = ret->request, .id = ret->id};
+        sweeper->running_since_us = clock_wall_us();
+    }
+    pthread_mutex_unlock(&sweeper->lock);
+    return next;
+}
+
+/* The pause counts from the end of the newest pass: a shorter interval takes effect at once, and no change of
+ * a setting makes a pass by itself. */
+static void set_due(struct sweeper *sweeper)
+{
+    int64_t pause = pause_ms(sweeper);
+    pthread_mutex_lock(&sweeper->lock);
+    sweeper->due_ms = sweeper->ended_ms + pause;
+    pthread_mutex_unlock(&sweeper->lock);
+}
+
+static void note_end(struct sweeper *sweeper)
+{
+    pthread_mutex_lock(&sweeper->lock);
+    sweeper->ended_ms = clock_mono_ms();
+    pthread_mutex_unlock(&sweeper->lock);
+}
+
+static void look_only(struct sweeper *sweeper)
+{
+    struct why why;
+    note_database(sweeper, look_at_settings(sweeper, &why), &why);
+}
+
+static void *sweep(void *arg)
+{
+    struct sweeper *sweeper = arg;
+    struct pending run;
+    enum next next;
+    while ((next = next_step(sweeper, &run)) != NEXT_STOP) {
+        if (next == NEXT_LOOK) {
+            look_only(sweeper);
+        } else {
+            log_set_pass(run.id.s);
+            make_pass(sweeper, &run);
+            log_set_pass(NULL);
+            note_end(sweeper);
+        }
+        set_due(sweeper);
+    }
+    for (size_t i = 0; i < sweeper->n_pending; i++) {
+        json_t *report =
+            unborn_report(&sweeper->pending[i], PASS_INTERRUPTED, clock_wall_us(), "the service is stopping");
+        tell_waiters(sweeper, &sweeper->pending[i], report);
+        json_decref(report);
+    }
+    sweeper->n_pending = 0;
+    plane_side_leave(sweeper->world);
+    return NULL;
+}
+
+enum err sweeper_start(struct sweeper *sweeper, struct why *why)
+{
+    srandom((unsigned)clock_wall_us());
+    if (pthread_create(&sweeper->thread, NULL, sweep, sweeper) != 0)
+        return why_set(why, ERR_INTERNAL, "the sweeper's thread cannot be started");
+    pthread_setname_np(sweeper->thread, "sweeper");
+    sweeper->started = true;
+    return ERR_OK;
+}
+
+void sweeper_stop(struct sweeper *sweeper)
+{
+    pthread_mutex_lock(&sweeper->lock);
+    sweeper->stop = true;
+    pthread_cond_broadcast(&sweeper->wake);
+    pthread_mutex_unlock(&sweeper->lock);
+    atomic_store(sweeper->world->stopping, true);
+    if (sweeper->started)
+        pthread_join(sweeper->thread, NULL);
+    sweeper->started = false;
+}
+
+struct status *sweeper_status(struct sweeper *sweeper)
+{
+    return sweeper->status;
+}
+
+/* ---- for other threads
+ * ------------------------------------------------------------------------------------------------- */
+
+static bool requests_alike(const struct pass_request *a, const struct pass_request *b)
+{
+    return a->trigger == b->trigger && a->dry_run == b->dry_run && a->side == b->side &&
+           a->task_id == b->task_id && a->ignore_grace == b->ignore_grace;
+}
+
+enum err sweeper_request(struct sweeper *sweeper, const struct pass_request *request, sweeper_done_fn *done,
+                         void *arg, struct uuid_text *ret_id, struct why *why)
+{
+    enum err err = ERR_OK;
+    pthread_mutex_lock(&sweeper->lock);
+    size_t at = 0;
+    while (at < sweeper->n_pending && !requests_alike(&sweeper->pending[at].request, request))
+        at++;
+    if (sweeper->stop) {
+        err = why_set(why, ERR_UNAVAILABLE, "the service is stopping");
+    } else if (at == LIMIT_PENDING_RUNS || (done && sweeper->n_waiting >= LIMIT_WAITING_REQUESTS)) {
+        err = why_set(why, ERR_UNAVAILABLE, "too many passes are waited for");
+    } else {
+        struct pending *run = &sweeper->pending[at];
+        if (at == sweeper->n_pending) {
+            *run = (struct pending){.request = *request, .id = uuid_new()};
+            sweeper->n_pending++;
+        }
+        if (done) {
+            run->waiters = mem_grow(run->waiters, run->n_waiters + 1, sizeof *run->waiters);
+            run->waiters[run->n_waiters++] = (struct waiter){done, arg};
+            sweeper->n_waiting++;
+        }
+        *ret_id = run->id;
+        pthread_cond_broadcast(&sweeper->wake);
+    }
+    pthread_mutex_unlock(&sweeper->lock);
+    return err;
+}
+
+void sweeper_wake(struct sweeper *sweeper)
+{
+    /* Whoever changed the settings sees them in the status at once, not after the sweeper's next look. */
+    struct policy *policy = NULL;
+    if (policy_read(sweeper->world->store, sweeper->world->settings, &policy, NULL) == ERR_OK)
+        status_policy(sweeper->status, policy);
+    policy_free(policy);
+    pthread_mutex_lock(&sweeper->lock);
+    sweeper->settings_moved = true;
+    pthread_cond_broadcast(&sweeper->wake);
+    pthread_mutex_unlock(&sweeper->lock);
+}
+
+int64_t sweeper_due_ms(struct sweeper *sweeper)
+{
+    pthread_mutex_lock(&sweeper->lock);
+    int64_t left_ms = sweeper->began_ms ? 0 : sweeper->due_ms - clock_mono_ms();
+    pthread_mutex_unlock(&sweeper->lock);
+    return left_ms > 0 ? left_ms : 0;
+}
+
+bool sweeper_alive(struct sweeper *sweeper, int64_t now_ms, struct why *why)
+{
+    pthread_mutex_lock(&sweeper->lock);
+    bool wedged = sweeper->began_ms && now_ms - sweeper->began_ms > LIMIT_PASS_MS + OVERDUE_MS;
+    bool overdue = !sweeper->began_ms && sweeper->due_ms && now_ms - sweeper->due_ms > OVERDUE_MS;
+    if (wedged)
+        (void)why_set(why, ERR_TIMEOUT, "pass %s has been running for %lld s", sweeper->running.id.s,
+                      (long long)(now_ms - sweeper->began_ms) / 1000);
+    else if (overdue)
+        (void)why_set(why, ERR_TIMEOUT, "a pass is overdue by %lld s",
+                      (long long)(now_ms - sweeper->due_ms) / 1000);
+    pthread_mutex_unlock(&sweeper->lock);
+    return !wedged && !overdue;
+}
+
+json_t *sweeper_report(struct sweeper *sweeper, const char *id)
+{
+    json_t *report = reports_get(sweeper->reports, id);
+    if (report)
+        return report;
+    pthread_mutex_lock(&sweeper->lock);
+    for (size_t i = 0; i < sweeper->n_pending && !report; i++)
+        if (strcmp(sweeper->pending[i].id.s, id) == 0)
+            report = unborn_report(&sweeper->pending[i], PASS_QUEUED, 0, NULL);
+    if (!report && sweeper->began_ms && strcmp(sweeper->running.id.s, id) == 0)
+        report = unborn_report(&sweeper->running, PASS_RUNNING, sweeper->running_since_us, NULL);
+    pthread_mutex_unlock(&sweeper->lock);
+    /* It may have ended after the first look. */
+    return report ? report : reports_get(sweeper->reports, id);
+}
+
+json_t *sweeper_reports(struct sweeper *sweeper, int64_t before_us, size_t limit)
+{
+    return reports_list(sweeper->reports, before_us, limit);
+}

@@ -1,0 +1,169 @@
+#include "reconcile/webhooks/webhook_check.h"
+
+#include <assert.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clients/base/limits.h"
+#include "clients/base/text.h"
+#include "clients/http/fetch.h"
+#include "clients/gitea/gitea.h"
+#include "clients/store/store.h"
+#include "reconcile/pipeline/pipeline.h"
+
+static const char *const state_names[] = {
+    [HOOK_OK] = "ok",
+    [HOOK_MISSING] = "missing",
+    [HOOK_ELSEWHERE] = "elsewhere",
+    [HOOK_INACTIVE] = "inactive",
+    [HOOK_DEAF] = "deaf",
+    [HOOK_UNKNOWN] = "unknown",
+};
+static_assert(ARRAY_LEN(state_names) == HOOK_STATE_MAX_, "every state has a name");
+
+const char *hook_state_name(enum hook_state state)
+{
+    return state_names[state];
+}
+
+void hook_verdict_done(struct hook_verdict *verdict)
+{
+    free(verdict->detail);
+    free(verdict->mark);
+    *verdict = (struct hook_verdict){.state = HOOK_OK};
+}
+
+/* The event that tells of a gate's turning green, by the names under which versions of Gitea list it. */
+static const struct {
+    const char *name, *older;
+} events[GATE_KIND_MAX_] = {
+    [GATE_CI] = {"status", NULL},
+    [GATE_FILES] = {"push", NULL},
+    [GATE_REVIEW] = {"pull_request_review", "pull_request_review_approved"},
+    [GATE_MERGED] = {"pull_request", NULL},
+};
+
+static bool has_gate(const struct pipeline *pipeline, enum gate_kind kind)
+{
+    for (size_t i = 0; i < pipeline->n_stages; i++)
+        for (size_t k = 0; k < pipeline->stages[i].n_gates; k++)
+            if (pipeline->stages[i].gates[k].kind == kind)
+                return true;
+    return false;
+}
+
+static bool is_ours(const struct gitea_hook *hook, const char *target)
+{
+    return !target || fetch_url_same_place(hook->url, target);
+}
+
+static bool is_told(const struct gitea_hooks *hooks, const char *target, enum gate_kind kind)
+{
+    for (size_t i = 0; i < hooks->n; i++)
+        for (const char *const *event = hooks->items[i].events; hooks->items[i].active && *event; event++)
+            if (is_ours(&hooks->items[i], target) &&
+                (strcmp(*event, events[kind].name) == 0 ||
+                 (events[kind].older && strcmp(*event, events[kind].older) == 0)))
+                return true;
+    return false;
+}
+
+/* The events that are needed and that no webhook of ours gets, or NULL. Caller frees. */
+static char *unheard(const struct gitea_hooks *hooks, const struct pipeline *pipeline, const char *target)
+{
+    char *list = NULL;
+    for (enum gate_kind kind = 0; kind < GATE_KIND_MAX_; kind++) {
+        if (!events[kind].name || !has_gate(pipeline, kind) || is_told(hooks, target, kind))
+            continue;
+        char *longer = list ? mem_printf("%s, %s", list, events[kind].name) : mem_dup(events[kind].name);
+        free(list);
+        list = longer;
+    }
+    return list;
+}
+
+/* Who and when, of every webhook: changes with every hand that touches them. Caller frees. */
+static char *mark_of(const struct gitea_hooks *hooks)
+{
+    char *mark = mem_dup("");
+    for (size_t i = 0; i < hooks->n; i++) {
+        char *longer =
+            mem_printf("%s %lld@%s", mark, (long long)hooks->items[i].id, hooks->items[i].updated_at);
+        free(mark);
+        mark = longer;
+    }
+    return mark;
+}
+
+static void judge_known(const struct gitea_hooks *hooks, const struct pipeline *pipeline, const char *target,
+                        struct hook_verdict *ret)
+{
+    const struct gitea_hook *ours = NULL;
+    bool active = false;
+    for (size_t i = 0; i < hooks->n; i++)
+        if (is_ours(&hooks->items[i], target)) {
+            ours = ours ? ours : &hooks->items[i];
+            active |= hooks->items[i].active;
+        }
+    AUTO_FREE char *missed = active ? unheard(hooks, pipeline, target) : NULL;
+    AUTO_FREE char *found = hooks->n > 0 ? fetch_url_host(hooks->items[0].url) : NULL;
+    AUTO_FREE char *wanted = target ? fetch_url_host(target) : NULL;
+    if (hooks->n == 0) {
+        ret->state = HOOK_MISSING;
+        ret->detail =
+            mem_dup("the repository has no webhook of its own; those of its organization are not seen here");
+    } else if (!ours) {
+        ret->state = HOOK_ELSEWHERE;
+        ret->detail = mem_printf("no webhook of the repository goes to the orchestrator at %s, but to %s%s",
+                                 wanted, found, hooks->n > 1 ? " and others" : "");
+    } else if (!active) {
+        ret->state = HOOK_INACTIVE;
+        ret->detail = mem_printf("webhook %lld of the repository is switched off", (long long)ours->id);
+    } else if (missed) {
+        ret->state = HOOK_DEAF;
+        ret->detail =
+            mem_printf("webhook %lld of the repository is not told of: %s", (long long)ours->id, missed);
+    }
+}
+
+void hook_judge(const struct gitea_hooks *hooks, const struct pipeline *pipeline, const char *target,
+                struct hook_verdict *ret)
+{
+    *ret = (struct hook_verdict){.state = HOOK_UNKNOWN};
+    assert(hooks->fact.state != FACT_PENDING);
+    if (hooks->fact.state != FACT_KNOWN) {
+        ret->detail = text_cut(hooks->fact.words, LIMIT_REASON);
+        ret->mark = mem_dup("");
+        return;
+    }
+    ret->state = HOOK_OK;
+    ret->mark = mark_of(hooks);
+    judge_known(hooks, pipeline, target, ret);
+}
+
+static bool is_loss(const struct store_ledger_row *row, const char *source, int64_t since_us)
+{
+    return row->at_us >= since_us && row->missed_source && strcmp(row->missed_source, source) == 0;
+}
+
+struct hook_losses hook_losses(const struct store_ledger_page *newest, const char *source, int64_t now_us)
+{
+    struct hook_losses losses = {.tasks = 0};
+    int64_t since_us = now_us - LIMIT_SILENCE_S * 1000000, first_us = INT64_MAX, last_us = INT64_MIN;
+    for (size_t i = 0; i < newest->n; i++) {
+        const struct store_ledger_row *row = &newest->rows[i];
+        bool counts = is_loss(row, source, since_us);
+        if (counts && row->at_us < first_us)
+            first_us = row->at_us;
+        if (counts && row->at_us > last_us)
+            last_us = row->at_us;
+        for (size_t k = 0; k < i && counts; k++)
+            counts = newest->rows[k].task_id != row->task_id || !is_loss(&newest->rows[k], source, since_us);
+        losses.tasks += counts;
+    }
+    losses.silent =
+        losses.tasks >= LIMIT_SILENCE_LOSSES && last_us - first_us >= LIMIT_SILENCE_SPREAD_S * 1000000;
+    return losses;
+}

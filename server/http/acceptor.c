@@ -1,0 +1,100 @@
+#include "server/http/acceptor.h"
+
+#include <errno.h>
+#include <microhttpd.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "clients/base/log.h"
+#include "server/http/connections.h"
+
+/* How many to accept before looking at the table again, how long to wait for room or descriptors,
+ * and how long at most for a worker to take a connection over. */
+enum { ACCEPT_BURST = 16, ACCEPT_PAUSE_MS = 5, TAKE_OVER_MS = 1000 };
+
+struct acceptor {
+    int listen_fd, stop_fd;
+    struct MHD_Daemon *daemon;
+    struct peers *peers;
+    size_t capacity;
+    pthread_t thread;
+};
+
+/* False when there is nothing more to accept for now. */
+static bool accept_one(struct acceptor *acceptor)
+{
+    struct sockaddr_storage address;
+    socklen_t len = sizeof address;
+    int fd = accept4(acceptor->listen_fd, (struct sockaddr *)&address, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd >= 0) {
+        /* One at a time: a worker counts a connection only once it has taken it over, and one that is handed
+         * more than its limit never lets go of a lock (0.9.75, new_connection_process_). With nothing on the
+         * way its count is exact, and the library itself refuses, and closes, what no worker has room for. */
+        uint64_t seen = peers_added(acceptor->peers);
+        if (MHD_add_connection(acceptor->daemon, fd, (struct sockaddr *)&address, len) == MHD_YES)
+            peers_wait_added(acceptor->peers, seen, TAKE_OVER_MS);
+        return true;
+    }
+    if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+        log_warn("a connection waits: no descriptor or memory for it");
+        struct pollfd stop = {.fd = acceptor->stop_fd, .events = POLLIN};
+        (void)poll(&stop, 1, ACCEPT_PAUSE_MS * 100);
+        return false;
+    }
+    /* accept(2): errors of the new connection itself are reported here too; only an empty queue ends the
+     * burst.
+     */
+    return errno != EAGAIN && errno != EWOULDBLOCK;
+}
+
+static void *accept_all(void *arg)
+{
+    struct acceptor *acceptor = arg;
+    for (;;) {
+        bool full = peers_count(acceptor->peers) >= acceptor->capacity / 8 * 7;
+        struct pollfd polls[] = {{.fd = acceptor->stop_fd, .events = POLLIN},
+                                 {.fd = acceptor->listen_fd, .events = POLLIN}};
+        (void)poll(polls, full ? 1 : 2, full ? ACCEPT_PAUSE_MS : -1);
+        if (polls[0].revents)
+            return NULL;
+        peers_make_room(acceptor->peers);
+        for (int i = 0; !full && i < ACCEPT_BURST && accept_one(acceptor); i++)
+            peers_make_room(acceptor->peers);
+    }
+}
+
+enum err acceptor_start(int listen_fd_take, struct MHD_Daemon *daemon, struct peers *peers, size_t capacity,
+                        struct acceptor **ret, struct why *why)
+{
+    struct acceptor *acceptor = mem_zero(1, sizeof *acceptor);
+    *acceptor = (struct acceptor){.listen_fd = listen_fd_take,
+                                  .stop_fd = eventfd(0, EFD_CLOEXEC),
+                                  .daemon = daemon,
+                                  .peers = peers,
+                                  .capacity = capacity};
+    if (acceptor->stop_fd < 0 || pthread_create(&acceptor->thread, NULL, accept_all, acceptor) != 0) {
+        if (acceptor->stop_fd >= 0)
+            close(acceptor->stop_fd);
+        close(listen_fd_take);
+        free(acceptor);
+        return why_set(why, ERR_INTERNAL, "the thread that accepts connections cannot be started");
+    }
+    pthread_setname_np(acceptor->thread, "acceptor");
+    *ret = acceptor;
+    return ERR_OK;
+}
+
+void acceptor_stop(struct acceptor *acceptor)
+{
+    if (!acceptor)
+        return;
+    (void)eventfd_write(acceptor->stop_fd, 1);
+    pthread_join(acceptor->thread, NULL);
+    close(acceptor->stop_fd);
+    close(acceptor->listen_fd);
+    free(acceptor);
+}

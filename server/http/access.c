@@ -1,0 +1,208 @@
+#include "server/http/access.h"
+
+#include <arpa/inet.h>
+#include <stdint.h>
+#include <string.h>
+#include <strings.h>
+
+#include "clients/base/err.h"
+#include "clients/base/limits.h"
+#include "clients/base/text.h"
+
+/* RFC 9110 5.6.2. */
+static bool is_token_char(unsigned char c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+           (c && strchr("!#$%&'*+-.^_`|~", c));
+}
+
+static bool is_token(const char *text, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        if (!is_token_char((unsigned char)text[i]))
+            return false;
+    return len > 0;
+}
+
+/* A tab is the one control character a value may hold. */
+static bool is_plain(const char *text, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        if (((unsigned char)text[i] < ' ' && text[i] != '\t') || text[i] == 0x7f)
+            return false;
+    return true;
+}
+
+void access_head_add(struct access_head *head, const char *name, size_t name_len, const char *value,
+                     size_t value_len)
+{
+    const struct {
+        const char *name;
+        const char **slot;
+    } wanted[] = {
+        {"Host", &head->host},
+        {"Origin", &head->origin},
+        {"Authorization", &head->authorization},
+        {"Content-Type", &head->content_type},
+        {"Content-Length", &head->content_length},
+        {"Transfer-Encoding", &head->transfer_encoding},
+        {"Expect", &head->expect},
+    };
+    if (!is_token(name, name_len) || (value && !is_plain(value, value_len))) {
+        head->odd = true;
+        return;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(wanted); i++) {
+        if (strlen(wanted[i].name) != name_len || strncasecmp(wanted[i].name, name, name_len) != 0)
+            continue;
+        if (*wanted[i].slot)
+            head->repeated = true;
+        *wanted[i].slot = value ? value : "";
+    }
+}
+
+bool access_head_counts(const struct access_head *head)
+{
+    return head->host || head->origin || head->authorization || head->content_type || head->content_length ||
+           head->transfer_encoding || head->expect;
+}
+
+static struct refusal refuse(int status, const char *detail)
+{
+    return (struct refusal){.status = status, .detail = detail};
+}
+
+static struct refusal refuse_odd(const char *detail)
+{
+    return (struct refusal){.status = 400, .detail = detail, .type = PROBLEM_ODD};
+}
+
+static const struct refusal no_refusal = {.status = 0};
+
+struct refusal access_framing(const struct access_head *head, bool http_1_1)
+{
+    int64_t length;
+    if (head->odd)
+        return refuse_odd(
+            "a header is folded, its name is not a token, or its value holds a control character");
+    if (head->repeated)
+        return refuse_odd("a header that may be there once is there twice");
+    if (head->transfer_encoding && head->content_length)
+        return refuse_odd("Content-Length and Transfer-Encoding exclude each other");
+    if (head->transfer_encoding && (!http_1_1 || strcasecmp(head->transfer_encoding, "chunked") != 0))
+        return refuse_odd("the only Transfer-Encoding understood is chunked, in HTTP/1.1");
+    if (head->content_length && !parse_i64(head->content_length, 0, INT64_MAX, &length))
+        return refuse_odd("Content-Length is not a number");
+    if (head->content_length && length > (int64_t)LIMIT_REQUEST_BODY)
+        return refuse(413, "the body is larger than 64 KiB");
+    return no_refusal;
+}
+
+bool access_has_body(const struct access_head *head)
+{
+    int64_t length = 0;
+    if (head->content_length)
+        (void)parse_i64(head->content_length, 0, INT64_MAX, &length);
+    return head->transfer_encoding || length > 0;
+}
+
+bool host_is_loopback(const char *host)
+{
+    char name[64];
+    size_t len = *host == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":");
+    if (len >= sizeof name || len > strlen(host))
+        return false;
+    memcpy(name, host, len);
+    name[len] = '\0';
+    int64_t port;
+    if (host[len] && (host[len] != ':' || !parse_i64(host + len + 1, 0, 65535, &port)))
+        return false;
+    if (name[0] == '[') {
+        struct in6_addr v6;
+        name[len - 1] = '\0';
+        return inet_pton(AF_INET6, name + 1, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
+    }
+    struct in_addr v4;
+    if (inet_pton(AF_INET, name, &v4) == 1)
+        return ntohl(v4.s_addr) >> 24 == 127;
+    return strcasecmp(name, "localhost") == 0;
+}
+
+/* The length of host[:port] without a port that the scheme implies. */
+static size_t authority_len(const char *authority, const char *implied_port)
+{
+    size_t len = strlen(authority), port_len = strlen(implied_port);
+    if (len > port_len && strcmp(authority + len - port_len, implied_port) == 0)
+        return len - port_len;
+    return len;
+}
+
+/* A page may talk to the origin it came from, which is the host it names (RFC 6454 7). */
+static bool origin_is_own(const char *origin, const char *host)
+{
+    const char *implied;
+    if (strncasecmp(origin, "https://", 8) == 0) {
+        origin += 8;
+        implied = ":443";
+    } else if (strncasecmp(origin, "http://", 7) == 0) {
+        origin += 7;
+        implied = ":80";
+    } else {
+        return false;
+    }
+    size_t len = authority_len(origin, implied);
+    return len > 0 && len == authority_len(host, implied) && strncasecmp(origin, host, len) == 0;
+}
+
+static bool bearer_matches(const char *authorization, const char *token)
+{
+    if (strncasecmp(authorization, "Bearer ", 7) != 0)
+        return false;
+    authorization += 7;
+    authorization += strspn(authorization, " ");
+    return secret_equal(authorization, token);
+}
+
+struct refusal access_allowed(const struct access_head *head, const char *token, bool open)
+{
+    if (head->origin && !origin_is_own(head->origin, head->host ? head->host : ""))
+        return refuse(403, "requests of another origin are not answered");
+    if (!token && !(head->host && host_is_loopback(head->host)))
+        return refuse(403, "without a token only a Host that names this machine is answered");
+    if (token && !open && !(head->authorization && bearer_matches(head->authorization, token)))
+        return refuse(401,
+                      head->authorization ? "the token is not the right one" : "a bearer token is needed");
+    return no_refusal;
+}
+
+/* One parameter of a media type at *cursor, which moves behind it; false when it says another charset than
+ * UTF-8.
+ */
+static bool parameter_is_fine(const char **cursor)
+{
+    const char *name = *cursor + strspn(*cursor, " \t;");
+    size_t name_len = strcspn(name, "=; \t");
+    const char *value = name + name_len;
+    value += *value == '=';
+    bool quoted = *value == '"';
+    value += quoted;
+    size_t value_len = strcspn(value, quoted ? "\"" : "; \t");
+    *cursor = value + value_len;
+    *cursor += quoted && **cursor == '"';
+    if (name_len != 7 || strncasecmp(name, "charset", 7) != 0)
+        return true;
+    return value_len == 5 && strncasecmp(value, "utf-8", 5) == 0;
+}
+
+struct refusal access_media(const struct access_head *head)
+{
+    static const char json[] = "application/json";
+    const char *type = head->content_type ? head->content_type : "";
+    size_t len = strcspn(type, "; \t");
+    if (len != sizeof json - 1 || strncasecmp(type, json, len) != 0)
+        return refuse(415, "a body must be application/json");
+    for (const char *cursor = type + len; *cursor;)
+        if (!parameter_is_fine(&cursor))
+            return refuse(415, "a body must be in UTF-8");
+    return no_refusal;
+}

@@ -1,0 +1,101 @@
+/* request.h - one request on its way through the listener. Private to server/.
+ *
+ * The library calls back several times for one request:
+ *   request_new   when its first line is there (the raw target is seen here only);
+ *   request_step  with the headers, then for each piece of the body, then at its end, and once more each time
+ *                 the connection was resumed;
+ *   request_free  when it is over, in whatever way; nowhere else.
+ *
+ * A response queued in the first step makes the library close the connection, for every method. So a refusal
+ * waits for the end of the body, if that is short, and only what cannot be trusted (odd framing), need not be
+ * read (too large) or has not been sent yet (Expect) is answered there.
+ *
+ * Whoever works for a request holds it: the handler while it runs, and a `struct deferred` until it is
+ * answered. The last one to let go resumes the connection; after that only the listener's thread touches the
+ * request.
+ */
+#ifndef RECONCILED_REQUEST_H
+#define RECONCILED_REQUEST_H
+
+#include <microhttpd.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "server/http/access.h"
+#include "server/http/defer.h"
+#include "server/http/routes.h"
+#include "server/http/values.h"
+
+struct app;
+struct deferred;
+struct offload;
+struct peer;
+struct peers;
+
+/* What all requests of a listener share. */
+struct request_world {
+    struct app *app;
+    const char *token; /* NULL: none */
+    const struct route *routes;
+    struct peers *peers;
+    struct offload *offload;
+    struct deferrals *deferrals;
+    unsigned waiting_max;
+    atomic_uint waiting;  /* suspended requests */
+    atomic_size_t bodies; /* bytes of their bodies in memory, but for the first of each */
+};
+
+/* A request as the library knows it; or, `connection` NULL, what of it a handler thread works on: that may go
+ * on when the library's request has been answered without it, so it shares nothing with it. */
+#define REQUEST_HEADERS_MAX 4
+struct request {
+    struct request_world *world;
+    struct MHD_Connection *connection;
+    struct values values;     /* of a handler thread's */
+    struct deferred *carrier; /* of a handler thread's: takes the answer along; NULL: who defers has it */
+    struct peer *peer;
+    char *target;           /* raw, cut just above LIMIT_URI */
+    const char *target_end; /* of the library's own, to compare with */
+    const char *method;
+    bool begun;
+    struct route_match match;
+    struct refusal refusal;
+    struct json_t *query_faults; /* what is wrong with the parameters, for that refusal; NULL: nothing */
+
+    char *body;
+    size_t body_len, body_size, discarded;
+    struct json_t *json;
+
+    /* The answer, until it is queued: a response, or the newest version of a publication. */
+    struct MHD_Response *response;
+    struct publication *published;
+    int status;
+    struct {
+        const char *name; /* static */
+        char *value;
+    } headers[REQUEST_HEADERS_MAX];
+    size_t n_headers;
+    bool gone; /* the peer left while it waited: drop the connection instead of answering */
+
+    atomic_int holds;
+    bool suspended, handed_over; /* by the thread that runs the handler alone */
+    struct deferred *deferred;   /* under the deferrals' lock */
+};
+
+struct request *request_new(struct request_world *world, struct MHD_Connection *connection,
+                            const char *target);
+void request_free(struct request *request);
+enum MHD_Result request_step(struct request *request, const char *method, const char *version,
+                             const char *data, size_t *size);
+
+/* request_suspend: stops the library from calling back until the last hold is let go. In the thread that runs
+ * the handler, while it holds the request. False, and nothing has happened, when too many requests wait
+ * already. */
+bool request_suspend(struct request *request);
+/* request_refuse_waiting: answers 503 to who would have to wait. */
+void request_refuse_waiting(struct request *request, const char *detail);
+/* request_release: lets go of one hold; the request must not be touched afterwards. */
+void request_release(struct request *request);
+
+#endif

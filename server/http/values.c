@@ -1,0 +1,148 @@
+#include "server/http/values.h"
+
+#include <microhttpd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "clients/base/err.h"
+#include "clients/base/jsonx.h"
+
+static enum MHD_Result copy_one(void *arg, enum MHD_ValueKind kind, const char *name, const char *text)
+{
+    struct values *values = arg;
+    values->rows = mem_grow(values->rows, values->n + 1, sizeof *values->rows);
+    values->rows[values->n++] =
+        (struct value){.kind = kind == MHD_GET_ARGUMENT_KIND ? VALUE_QUERY : VALUE_HEADER,
+                       .name = mem_dup(name),
+                       .text = text ? mem_dup(text) : NULL};
+    return MHD_YES;
+}
+
+void values_copy(struct MHD_Connection *connection, struct values *ret)
+{
+    *ret = (struct values){.n = 0};
+    (void)MHD_get_connection_values(connection, MHD_GET_ARGUMENT_KIND, copy_one, ret);
+    (void)MHD_get_connection_values(connection, MHD_HEADER_KIND, copy_one, ret);
+}
+
+const char *values_get(const struct values *values, enum value_kind kind, const char *name)
+{
+    for (size_t i = 0; i < values->n; i++) {
+        const struct value *value = &values->rows[i];
+        int differs = kind == VALUE_QUERY ? strcmp(value->name, name) : strcasecmp(value->name, name);
+        if (value->kind == kind && differs == 0)
+            return value->text;
+    }
+    return NULL;
+}
+
+void values_done(struct values *values)
+{
+    for (size_t i = 0; i < values->n; i++) {
+        free(values->rows[i].name);
+        free(values->rows[i].text);
+    }
+    free(values->rows);
+    *values = (struct values){.n = 0};
+}
+
+/* Where the library's strings lie; they need not be in one object, so addresses are compared as numbers. */
+struct layout {
+    uintptr_t end; /* of what was seen so far */
+    bool folded,
+        spaced; /* a name is not where its line is; a line does not begin where the one before ended */
+};
+
+static uintptr_t address(const char *at)
+{
+    return (uintptr_t)at;
+}
+
+static enum MHD_Result check_line(void *arg, enum MHD_ValueKind kind, const char *name, size_t name_len,
+                                  const char *value, size_t value_len)
+{
+    struct layout *layout = arg;
+    (void)kind;
+    layout->folded = layout->folded || address(value) <= address(name) + name_len;
+    layout->spaced = layout->spaced || address(name) != layout->end + strlen("\r\n");
+    layout->end = address(value) + value_len;
+    return MHD_YES;
+}
+
+bool header_is_plain(struct MHD_Connection *connection, const char *method, const char *target_end,
+                     const char *version)
+{
+    if (MHD_VERSION >= 0x01000000)
+        return true;
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+    struct layout layout = {.end = address(version) + strlen(version)};
+    (void)MHD_get_connection_values_n(connection, MHD_HEADER_KIND, check_line, &layout);
+    return !layout.folded && !layout.spaced && address(version) == address(target_end) + strlen(" ") &&
+           address(method) + info->header_size == layout.end + strlen("\r\n\r\n");
+}
+
+bool trailer_has_folds(struct MHD_Connection *connection)
+{
+    struct layout layout = {.end = 0};
+    if (MHD_VERSION < 0x01000000)
+        (void)MHD_get_connection_values_n(connection, MHD_FOOTER_KIND, check_line, &layout);
+    return layout.folded;
+}
+
+/* Faults that one answer names; the target may hold a thousand parameters. */
+enum { FAULTS_MAX = 8 };
+
+struct query_check {
+    const char *const *known;
+    unsigned seen; /* a bit for each of `known` */
+    json_t *faults;
+};
+
+static void fault_add(struct query_check *check, const char *name, const char *detail)
+{
+    json_t *fault = json_object();
+    if (!check->faults)
+        check->faults = json_array();
+    json_put(fault, "field", json_text(name));
+    json_put(fault, "detail", json_text(detail));
+    json_push(check->faults, fault);
+}
+
+static void fault_unknown(struct query_check *check, const char *name)
+{
+    char detail[256] = "is not known; ";
+    if (!check->known)
+        strncat(detail, "this path takes no parameters", sizeof detail - strlen(detail) - 1);
+    for (size_t i = 0; check->known && check->known[i]; i++) {
+        size_t len = strlen(detail);
+        snprintf(detail + len, sizeof detail - len, "%s%s", i ? ", " : "known: ", check->known[i]);
+    }
+    fault_add(check, name, detail);
+}
+
+static enum MHD_Result check_one(void *arg, enum MHD_ValueKind kind, const char *name, const char *text)
+{
+    struct query_check *check = arg;
+    (void)kind;
+    (void)text;
+    size_t at = 0;
+    while (check->known && check->known[at] && strcmp(check->known[at], name) != 0)
+        at++;
+    if (!check->known || !check->known[at])
+        fault_unknown(check, name);
+    else if (check->seen & 1u << at)
+        fault_add(check, name, "is there twice");
+    else
+        check->seen |= 1u << at;
+    return json_array_size(check->faults) < FAULTS_MAX ? MHD_YES : MHD_NO;
+}
+
+json_t *query_faults(struct MHD_Connection *connection, const char *const *known)
+{
+    struct query_check check = {.known = known};
+    (void)MHD_get_connection_values(connection, MHD_GET_ARGUMENT_KIND, check_one, &check);
+    return check.faults;
+}

@@ -1,0 +1,825 @@
+/* The fetcher against a server that does what it is told. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <arpa/inet.h>
+#include <curl/curl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "clients/base/err.h"
+#include "clients/base/limits.h"
+#include "clients/base/text.h"
+#include "clients/http/fetch.h"
+#include "tests/support/clients/http/script_server.h"
+
+#define PATIENCE_MS 10000 /* of tests that do not mean to time out */
+
+struct scene {
+    struct script_server *server;
+    struct fetch *fetch;
+    struct fetch_inbox *inbox;
+    bool waited_for; /* what is sent, so that it may use every slot */
+};
+
+static void scene_open(struct scene *scene, int64_t timeout_ms, unsigned per_host)
+{
+    scene->waited_for = false;
+    const struct fetch_options options = {.timeout_ms = timeout_ms, .per_host = per_host};
+    scene->server = script_server_start();
+    assert_int_equal(fetch_new(&options, &scene->fetch, NULL), ERR_OK);
+    scene->inbox = fetch_inbox_new(scene->fetch);
+}
+
+static void scene_close(struct scene *scene)
+{
+    fetch_inbox_free(scene->inbox);
+    fetch_free(scene->fetch);
+    script_server_stop(scene->server);
+}
+
+static void send_to(struct scene *scene, const char *method, const char *target, void *tag)
+{
+    AUTO_FREE char *url = mem_printf("%s%s", script_server_url(scene->server), target);
+    fetch_send(
+        scene->inbox,
+        &(struct fetch_request){
+            .part = target, .waited_for = scene->waited_for, .method = method, .url = url, .tag = tag});
+}
+
+static struct fetch_answer *get(struct scene *scene, const char *target)
+{
+    send_to(scene, "GET", target, NULL);
+    struct fetch_answer *answer = fetch_take(scene->inbox, -1);
+    assert_non_null(answer);
+    return answer;
+}
+
+/* ---- answers ------------------------------------------------------------------------------------------ */
+
+static void an_answer_carries_what_callers_need(void **state)
+{
+    (void)state;
+    struct scene scene;
+    scene_open(&scene, PATIENCE_MS, 4);
+    script_server_on(scene.server, "/list?page=1",
+                     &(struct script_reply){.status = 200,
+                                            .type = "Application/JSON; charset=utf-8",
+                                            .headers = "X-Total-Count: 123\r\nX-RateLimit-Remaining: 7\r\n",
+                                            .body = "[1,2]"});
+    int tag;
+    send_to(&scene, "GET", "/list?page=1", &tag);
+    assert_int_equal(fetch_pending(scene.inbox), 1);
+    struct fetch_answer *answer = fetch_take(scene.inbox, -1);
+    assert_int_equal(fetch_pending(scene.inbox), 0);
+    assert_ptr_equal(answer->tag, &tag);
+    assert_int_equal(answer->result, FETCH_ANSWERED);
+    assert_int_equal(answer->status, 200);
+    assert_string_equal(answer->body, "[1,2]");
+    assert_int_equal(answer->body_len, 5);
+    assert_string_equal(answer->content_type, "application/json");
+    assert_int_equal(answer->total_count, 123);
+    assert_int_equal(answer->ratelimit_remaining, 7);
+    assert_int_equal(answer->retry_after_s, -1);
+    assert_string_equal(answer->words, "");
+    fetch_answer_free(answer);
+    scene_close(&scene);
+}
+
+static void headers_and_bodies_are_sent_as_given(void **state)
+{
+    (void)state;
+    struct scene scene;
+    scene_open(&scene, PATIENCE_MS, 4);
+    script_server_json(scene.server, "/hook", "{}");
+    AUTO_FREE char *url = mem_printf("%s/hook", script_server_url(scene.server));
+    const char *const headers[] = {"Authorization: token abc", "Content-Type: application/json", NULL};
+    fetch_send(scene.inbox,
+               &(struct fetch_request){
+                   .method = "POST", .url = url, .headers = headers, .body = "{\"a\":1}", .body_len = 7});
+    struct fetch_answer *answer = fetch_take(scene.inbox, -1);
+    assert_int_equal(answer->status, 200);
+    AUTO_FREE char *request = script_server_request(scene.server, 0);
+    assert_ptr_equal(strstr(request, "POST /hook HTTP/1.1\r\n"), request);
+    assert_non_null(strstr(request, "Authorization: token abc\r\n"));
+    assert_non_null(strstr(request, "Content-Length: 7\r\n"));
+    assert_null(strstr(request, "Expect:"));
+    fetch_answer_free(answer);
+    scene_close(&scene);
+}
+
+static void retry_after_is_clamped(void **state)
+{
+    (void)state;
+    struct scene scene;
+    scene_open(&scene, PATIENCE_MS, 4);
+    const struct {
+        const char *target, *header;
+        int64_t expected;
+    } cases[] = {
+        {"/long", "Retry-After: 999999\r\n", LIMIT_RETRY_AFTER_S},
+        {"/some", "Retry-After: 61\r\n", 61},
+        {"/never", "", -1},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        script_server_on(scene.server, cases[i].target,
+                         &(struct script_reply){.status = 429, .headers = cases[i].header, .body = "{}"});
+        struct fetch_answer *answer = get(&scene, cases[i].target);
+        assert_int_equal(answer->status, 429);
+        assert_int_equal(answer->retry_after_s, cases[i].expected);
+        assert_int_equal(script_server_count(scene.server, cases[i].target), 1);
+        fetch_answer_free(answer);
+    }
+    scene_close(&scene);
+}
+
+static void connections_are_kept_alive(void **state)
+{
+    (void)state;
+    struct scene scene;
+    scene_open(&scene, PATIENCE_MS, 4);
+    script_server_json(scene.server, "/x", "{}");
+    for (int i = 0; i < 50; i++)
+        fetch_answer_free(get(&scene, "/x"));
+    assert_int_equal(script_server_connections(scene.server), 1);
+    scene_close(&scene);
+}
+
+/* ---- redirects ---------------------------------------------------------------------------------------- */
+
+static void a_redirect_within_the_host_is_followed_with_its_headers(void **state)
+{
+    (void)state;
+    struct scene scene;
+    scene_open(&scene, PATIENCE_MS, 1);
+    script_server_on(scene.server, "/old",
+                     &(struct script_reply){.status = 301, .headers = "Location: /new?a=b\r\n"});
+    script_server_json(scene.server, "/new?a=b", "{\"here\":1}");
+    AUTO_FREE char *url = mem_printf("%s/old", script_server_url(scene.server));
+    const char *const headers[] = {"Authorization: token abc", NULL};
+    fetch_send(scene.inbox, &(struct fetch_request){.method = "GET", .url = url, .headers = headers});
+    struct fetch_answer *answer = fetch_take(scene.inbox, -1);
+    assert_int_equal(answer->status, 200);
+    assert_string_equal(answer->body, "{\"here\":1}");
+    AUTO_FREE char *request = script_server_request(scene.server, 1);
+    assert_non_null(strstr(request, "Authorization: token abc\r\n"));
+    fetch_answer_free(answer);
+    scene_close(&scene);
+}
+
+static void a_redirect_is_not_followed_elsewhere_nor_for_ever_nor_for_a_post(void **state)
+{
+    (void)state;
+    struct scene scene, other;
+    scene_open(&scene, PATIENCE_MS, 4);
+    scene_open(&other, PATIENCE_MS, 4);
+    AUTO_FREE char *location = mem_printf("Location: %s/stolen\r\n", script_server_url(other.server));
+    script_server_on(scene.server, "/away", &(struct script_reply){.status = 302, .headers = location});
+    script_server_on(scene.server, "/round",
+                     &(struct script_reply){.status = 301, .headers = "Location: /round\r\n"});
+
+    struct fetch_answer *answer = get(&scene, "/away");
+    assert_int_equal(answer->result, FETCH_ANSWERED);
+    assert_int_equal(answer->status, 302);
+    assert_int_equal(script_server_count(other.server, NULL), 0);
+    fetch_answer_free(answer);
+
+    answer = get(&scene, "/round");
+    assert_int_equal(answer->status, 301);
+    assert_int_equal(script_server_count(scene.server, "/round"), 4);
+    fetch_answer_free(answer);
+
+    send_to(&scene, "POST", "/round", NULL);
+    answer = fetch_take(scene.inbox, -1);
+    assert_int_equal(answer->status, 301);
+    assert_int_equal(script_server_count(scene.server, "/round"), 5);
+    fetch_answer_free(answer);
+    scene_close(&other);
+    scene_close(&scene);
+}
+
+/* ---- trying again ---------------------------------------------------------------------------------------
+ */
+
+static void a_get_is_tried_again_after_a_passing_failure(void **state)
+{
+    (void)state;
+    struct scene scene;
+    scene_open(&scene, PATIENCE_MS, 4);
+    const struct script_reply failures[] = {
+        {.status = 502, .type = "text/html", .body = "<html>"},
+        {.status = 503, .body = "{}"},
+        {.status = 504, .body = "{}"},
+        {.status = 503, .headers = "Retry-After: 0\r\n", .body = "{}"},
+        {.status = 429, .headers = "Retry-After: 0\r\n", .body = "{}"},
+        {.act = SCRIPT_CLOSE},
+        {.body = "{\"cut\":true}", .cut_after = 5},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(failures); i++) {
+        char target[32];
+        snprintf(target, sizeof target, "/failure/%zu", i);
+        script_server_on(scene.server, target, &failures[i]);
+        script_server_json(scene.server, target, "{\"ok\":1}");
+        struct fetch_answer *answer = get(&scene, target);
+        assert_int_equal(answer->result, FETCH_ANSWERED);
+        assert_int_equal(answer->status, 200);
+        assert_string_equal(answer->body, "{\"ok\":1}");
+        assert_int_equal(script_server_count(scene.server, target), 2);
+        fetch_answer_free(answer);
+    }
+    scene_close(&scene);
+}
+
+static void trying_again_ends(void **state)
+{
+    (void)state;
+    struct scene scene;
+    scene_open(&scene, PATIENCE_MS, 4);
+    script_server_on(scene.server, "/down", &(struct script_reply){.status = 503, .body = "{}"});
+    script_server_on(scene.server, "/cut", &(struct script_reply){.body = "{\"cut\":true}", .cut_after = 5});
+    struct fetch_answer *answer = get(&scene, "/down");
+    assert_int_equal(answer->status, 503);
+    assert_int_equal(script_server_count(scene.server, "/down"), 3);
+    fetch_answer_free(answer);
+    script_server_json(scene.server, "/ok", "{}"); /* else the host is down soon */
+    fetch_answer_free(get(&scene, "/ok"));
+    answer = get(&scene, "/cut");
+    assert_int_equal(answer->result, FETCH_CUT);
+    assert_string_equal(answer->words, "the connection was lost in the middle of the answer");
+    assert_int_equal(script_server_count(scene.server, "/cut"), 3);
+    fetch_answer_free(answer);
+    scene_close(&scene);
+}
+
+static void what_may_not_be_repeated_is_not(void **state)
+{
+    (void)state;
+    struct scene scene;
+    scene_open(&scene, PATIENCE_MS, 4);
+    script_server_on(scene.server, "/post", &(struct script_reply){.status = 502, .body = "{}"});
+    script_server_on(scene.server, "/server", &(struct script_reply){.status = 500, .body = "{}"});
+    script_server_on(scene.server, "/busy",
+                     &(struct script_reply){.status = 503, .headers = "Retry-After: 600\r\n", .body = "{}"});
+    script_server_on(scene.server, "/once", &(struct script_reply){.status = 502, .body = "{}"});
+    AUTO_FREE char *post_url = mem_printf("%s/post", script_server_url(scene.server));
+    fetch_send(scene.inbox, &(struct fetch_request){.method = "POST", .url = post_url, .attempts = 3});
+    fetch_answer_free(fetch_take(scene.inbox, -1));
+    fetch_answer_free(get(&scene, "/server"));
+    fetch_answer_free(get(&scene, "/busy"));
+    AUTO_FREE char *url = mem_printf("%s/once", script_server_url(scene.server));
+    fetch_send(scene.inbox, &(struct fetch_request){.method = "GET", .url = url, .attempts = 1});
+    fetch_answer_free(fetch_take(scene.inbox, -1));
+    assert_int_equal(script_server_count(scene.server, NULL), 4);
+    scene_close(&scene);
+}
+
+/* ---- limits ---------------------------------------------------------------------------------------------
+ */
+
+static void no_more_than_per_host_are_in_flight_and_all_are_answered(void **state)
+{
+    (void)state;
+    struct scene scene;
+    scene_open(&scene, PATIENCE_MS, 4);
+    scene.waited_for = true;
+    script_server_default(scene.server, &(struct script_reply){.act = SCRIPT_HANG, .body = "{}"});
+    for (int i = 0; i < 20; i++)
+        send_to(&scene, "GET", "/x", NULL);
+    script_server_wait(scene.server, 4);
+    assert_null(fetch_take(scene.inbox, 0));
+    script_server_release(scene.server);
+    for (int i = 0; i < 20; i++) {
+        struct fetch_answer *answer = fetch_take(scene.inbox, -1);
+        assert_int_equal(answer->status, 200);
+        fetch_answer_free(answer);
+    }
+    assert_int_equal(script_server_peak(scene.server), 4);
+    assert_true(script_server_connections(scene.server) <= 4);
+    scene_close(&scene);
+}
+
+static void a_hanging_host_does_not_delay_another(void **state)
+{
+    (void)state;
+    struct scene hung;
+    scene_open(&hung, PATIENCE_MS, 2);
+    struct script_server *healthy = script_server_start();
+    script_server_json(healthy, "/ok", "{}");
+    script_server_default(hung.server, &(struct script_reply){.act = SCRIPT_HANG});
+    for (int i = 0; i < 10; i++)
+        send_to(&hung, "GET", "/x", NULL);
+    AUTO_FREE char *url = mem_printf("%s/ok", script_server_url(healthy));
+    fetch_send(hung.inbox, &(struct fetch_request){.method = "GET", .url = url});
+    struct fetch_answer *answer = fetch_take(hung.inbox, -1);
+    assert_int_equal(answer->status, 200);
+    fetch_answer_free(answer);
+    scene_close(&hung);
+    script_server_stop(healthy);
+}
+
+static void inboxes_take_turns(void **state)
+{
+    (void)state;
+    struct scene scene;
+    scene_open(&scene, PATIENCE_MS, 1);
+    script_server_default(scene.server, &(struct script_reply){.act = SCRIPT_HANG, .body = "{}"});
+    for (int i = 0; i < 50; i++)
+        send_to(&scene, "GET", "/pass", NULL);
+    script_server_wait(scene.server, 1);
+    struct fetch_inbox *visitor = fetch_inbox_new(scene.fetch);
+    AUTO_FREE char *url = mem_printf("%s/visitor", script_server_url(scene.server));
+    fetch_send(visitor, &(struct fetch_request){.method = "GET", .url = url});
+    script_server_release(scene.server);
+    fetch_answer_free(fetch_take(visitor, -1));
+    size_t turn = 0;
+    for (bool found = false; !found; turn++) {
+        AUTO_FREE char *request = script_server_request(scene.server, turn);
+        assert_non_null(request);
+        found = strncmp(request, "GET /visitor ", 13) == 0;
+    }
+    /* The one in flight, perhaps one that was let go before the visitor came, one for the turn. */
+    assert_true(turn <= 4);
+    fetch_inbox_free(visitor);
+    scene_close(&scene);
+}
+
+static void a_call_without_an_answer_times_out_once(void **state)
+{
+    (void)state;
+    struct scene scene;
+    scene_open(&scene, 400, 4);
+    script_server_default(scene.server, &(struct script_reply){.act = SCRIPT_HANG});
+    struct fetch_answer *answer = get(&scene, "/x");
+    assert_int_equal(answer->result, FETCH_TIMED_OUT);
+    assert_string_equal(answer->words, "timed out after 0.4 s");
+    assert_int_equal(script_server_count(scene.server, NULL), 1);
+    fetch_answer_free(answer);
+    scene_close(&scene);
+}
+
+static void a_deadline_ends_those_in_flight_and_those_in_the_queue(void **state)
+{
+    (void)state;
+    struct scene scene;
+    scene_open(&scene, PATIENCE_MS, 1);
+    script_server_default(scene.server, &(struct script_reply){.act = SCRIPT_HANG});
+    AUTO_FREE char *url = mem_printf("%s/x", script_server_url(scene.server));
+    int64_t deadline_ms = clock_mono_ms() + 100;
+    for (int i = 0; i < 3; i++)
+        fetch_send(scene.inbox,
+                   &(struct fetch_request){.method = "GET", .url = url, .deadline_ms = deadline_ms});
+    for (int i = 0; i < 3; i++) {
+        struct fetch_answer *answer = fetch_take(scene.inbox, -1);
+        assert_int_equal(answer->result, FETCH_TIMED_OUT);
+        fetch_answer_free(answer);
+    }
+    fetch_send(scene.inbox, &(struct fetch_request){.method = "GET", .url = url, .deadline_ms = deadline_ms});
+    struct fetch_answer *late = fetch_take(scene.inbox, -1);
+    assert_int_equal(late->result, FETCH_TIMED_OUT);
+    fetch_answer_free(late);
+    scene_close(&scene);
+}
+
+static void too_large_a_body_ends_the_exchange(void **state)
+{
+    (void)state;
+    struct scene scene;
+    scene_open(&scene, PATIENCE_MS, 4);
+    AUTO_FREE char *big = mem_zero(LIMIT_UPSTREAM_BODY + 1, 1);
+    memset(big, 'x', LIMIT_UPSTREAM_BODY + 1);
+    script_server_on(scene.server, "/big",
+                     &(struct script_reply){.body = big, .body_len = LIMIT_UPSTREAM_BODY + 1});
+    script_server_on(scene.server, "/fits",
+                     &(struct script_reply){.body = big, .body_len = LIMIT_UPSTREAM_BODY});
+    struct fetch_answer *answer = get(&scene, "/big");
+    assert_int_equal(answer->result, FETCH_TOO_LARGE);
+    assert_string_equal(answer->words, "an answer of more than 3072 KiB");
+    assert_null(answer->body);
+    fetch_answer_free(answer);
+    answer = get(&scene, "/fits");
+    assert_int_equal(answer->result, FETCH_ANSWERED);
+    assert_int_equal(answer->body_len, LIMIT_UPSTREAM_BODY);
+    fetch_answer_free(answer);
+    scene_close(&scene);
+}
+
+static void a_body_is_measured_after_decompression(void **state)
+{
+    (void)state;
+    struct scene scene;
+    scene_open(&scene, PATIENCE_MS, 4);
+    FILE *pipe = popen("head -c 9000000 /dev/zero | gzip", "re");
+    assert_non_null(pipe);
+    char packed[65536];
+    size_t len = fread(packed, 1, sizeof packed, pipe);
+    assert_int_equal(pclose(pipe), 0);
+    script_server_on(
+        scene.server, "/bomb",
+        &(struct script_reply){.headers = "Content-Encoding: gzip\r\n", .body = packed, .body_len = len});
+    struct fetch_answer *answer = get(&scene, "/bomb");
+    assert_int_equal(answer->result, FETCH_TOO_LARGE);
+    fetch_answer_free(answer);
+    scene_close(&scene);
+}
+
+static void a_body_is_measured_by_what_its_request_allows(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t max, len;
+        const char *method;
+        enum fetch_result result;
+        size_t
+            requests; /* what is longer than LIMIT_ANSWER_FIRST is asked for twice, unless that may not be */
+    } cases[] = {
+        {1000, 1000, "GET", FETCH_ANSWERED, 1},
+        {1000, 1001, "GET", FETCH_TOO_LARGE, 1},
+        {LIMIT_ANSWER_FIRST, LIMIT_ANSWER_FIRST, "GET", FETCH_ANSWERED, 1},
+        {LIMIT_ANSWER_FIRST, LIMIT_ANSWER_FIRST + 1, "GET", FETCH_TOO_LARGE, 1},
+        {2 * LIMIT_ANSWER_FIRST, LIMIT_ANSWER_FIRST, "GET", FETCH_ANSWERED, 1},
+        {2 * LIMIT_ANSWER_FIRST, LIMIT_ANSWER_FIRST + 1, "GET", FETCH_ANSWERED, 2},
+        {2 * LIMIT_ANSWER_FIRST, 2 * LIMIT_ANSWER_FIRST, "GET", FETCH_ANSWERED, 2},
+        {2 * LIMIT_ANSWER_FIRST, 2 * LIMIT_ANSWER_FIRST + 1, "GET", FETCH_TOO_LARGE, 1}, /* it says so */
+        {2 * LIMIT_ANSWER_FIRST, 2 * LIMIT_ANSWER_FIRST, "POST", FETCH_ANSWERED, 1},
+        {2 * LIMIT_ANSWER_FIRST, 2 * LIMIT_ANSWER_FIRST + 1, "POST", FETCH_TOO_LARGE, 1},
+    };
+    AUTO_FREE char *body = mem_zero(3 * LIMIT_ANSWER_FIRST, 1);
+    memset(body, 'x', 3 * LIMIT_ANSWER_FIRST);
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct scene scene;
+        scene_open(&scene, PATIENCE_MS, 4);
+        script_server_default(scene.server, &(struct script_reply){.body = body, .body_len = cases[i].len});
+        fetch_send(scene.inbox, &(struct fetch_request){.method = cases[i].method,
+                                                        .url = script_server_url(scene.server),
+                                                        .answer_max = cases[i].max});
+        struct fetch_answer *answer = fetch_take(scene.inbox, -1);
+        assert_int_equal(answer->result, cases[i].result);
+        assert_int_equal(answer->body_len, cases[i].result == FETCH_ANSWERED ? cases[i].len : 0);
+        assert_int_equal(script_server_count(scene.server, NULL), cases[i].requests);
+        fetch_answer_free(answer);
+        scene_close(&scene);
+    }
+}
+
+/* `n` header lines "X: y" beside the status line, Content-Length and the empty one. */
+static char *with_headers(size_t n, size_t value)
+{
+    AUTO_FREE char *line = mem_printf("X: %0*d\r\n", (int)value, 0);
+    size_t len = strlen(line);
+    AUTO_FREE char *lines = mem_zero(n * len + 1, 1);
+    for (size_t i = 0; i < n; i++)
+        memcpy(lines + i * len, line, len);
+    return mem_printf("HTTP/1.1 200 OK\r\n%sContent-Length: 2\r\n\r\n{}", lines);
+}
+
+static void headers_are_bounded(void **state)
+{
+    (void)state;
+    enum { OTHERS = 3 };
+    static const struct {
+        size_t lines, value;
+        enum fetch_result result;
+    } cases[] = {
+        {LIMIT_ANSWER_HEADER_LINES - OTHERS, 10, FETCH_ANSWERED},
+        {LIMIT_ANSWER_HEADER_LINES - OTHERS + 1, 10, FETCH_TOO_LARGE},
+        {10000, 10, FETCH_TOO_LARGE},
+        {60, 1000, FETCH_ANSWERED},
+        {66, 1000, FETCH_TOO_LARGE},
+        {1, 60000, FETCH_ANSWERED},
+        {1, 70000, FETCH_TOO_LARGE},
+        {1, 2000000, FETCH_TOO_LARGE}, /* more than curl takes */
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct scene scene;
+        scene_open(&scene, PATIENCE_MS, 4);
+        AUTO_FREE char *reply = with_headers(cases[i].lines, cases[i].value);
+        script_server_on(scene.server, "/x", &(struct script_reply){.act = SCRIPT_RAW, .body = reply});
+        struct fetch_answer *answer = get(&scene, "/x");
+        assert_int_equal(answer->result, cases[i].result);
+        if (cases[i].result == FETCH_TOO_LARGE)
+            assert_string_equal(answer->words, "an answer with too many headers");
+        fetch_answer_free(answer);
+        scene_close(&scene);
+    }
+}
+
+static void nothing_is_unpacked_that_was_not_asked_for(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *headers;
+        enum fetch_result result;
+    } cases[] = {
+        {"Content-Encoding: identity\r\n", FETCH_ANSWERED},
+        {"content-encoding:IDENTITY , identity\r\n", FETCH_ANSWERED},
+        {"Content-Encoding:\r\n", FETCH_ANSWERED},
+        {"X-Content-Encoding: br\r\n", FETCH_ANSWERED},
+        {"Content-Encoding: br\r\n", FETCH_TOO_LARGE},
+        {"CONTENT-ENCODING: zstd\r\n", FETCH_TOO_LARGE},
+        {"Content-Encoding: identity,zstd\r\n", FETCH_TOO_LARGE},
+        {"Content-Encoding: identity\r\nContent-Encoding: br\r\n", FETCH_TOO_LARGE},
+        {"Transfer-Encoding: zstd\r\n", FETCH_TOO_LARGE},
+        {"Content-Encoding: identity,\r\n zstd\r\n", FETCH_TOO_LARGE}, /* folded */
+        {"X: y\r\n\tz\r\n", FETCH_TOO_LARGE},
+        {"Content-Encoding: identity,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,"
+         ",,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,\r\n",
+         FETCH_TOO_LARGE}, /* no list is as long */
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct scene scene;
+        scene_open(&scene, PATIENCE_MS, 4);
+        AUTO_FREE char *reply =
+            mem_printf("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n%s\r\n{}", cases[i].headers);
+        script_server_on(scene.server, "/x", &(struct script_reply){.act = SCRIPT_RAW, .body = reply});
+        struct fetch_answer *answer = get(&scene, "/x");
+        if (cases[i].result == FETCH_ANSWERED ||
+            answer->result != FETCH_CUT) /* newer curls refuse some themselves */
+            assert_int_equal(answer->result, cases[i].result);
+        if (answer->result == FETCH_TOO_LARGE)
+            assert_string_equal(answer->words, "an answer in a coding that was not asked for");
+        fetch_answer_free(answer);
+        scene_close(&scene);
+    }
+}
+
+static void large_send(struct scene *scene, const char *url)
+{
+    fetch_send(scene->inbox, &(struct fetch_request){.method = "GET",
+                                                     .url = url,
+                                                     .attempts = 1, /* so that it reserves all at once */
+                                                     .answer_max = LIMIT_UPSTREAM_BODY});
+}
+
+static void large_answers_wait_for_one_another_and_hold_up_nothing_else(void **state)
+{
+    (void)state;
+    struct scene scene;
+    scene_open(&scene, PATIENCE_MS, 16);
+    AUTO_FREE char *url = mem_printf("%s/large", script_server_url(scene.server));
+    script_server_default(scene.server, &(struct script_reply){.act = SCRIPT_HANG, .body = "{}"});
+    script_server_on(scene.server, "/small", &(struct script_reply){.body = "{}"});
+    for (int i = 0; i < 20; i++)
+        large_send(&scene, url);
+    script_server_wait(scene.server, LIMIT_FETCH_LARGE);
+    struct fetch_answer *answer = get(&scene, "/small");
+    assert_int_equal(answer->status, 200);
+    fetch_answer_free(answer);
+    assert_int_equal(script_server_count(scene.server, "/large"), LIMIT_FETCH_LARGE);
+    script_server_release(scene.server);
+    for (int i = 0; i < 20; i++) {
+        answer = fetch_take(scene.inbox, -1);
+        assert_int_equal(answer->status, 200);
+        fetch_answer_free(answer);
+    }
+    assert_true(script_server_peak(scene.server) <= LIMIT_FETCH_LARGE + 1);
+    scene_close(&scene);
+}
+
+static void ring_count(void *arg)
+{
+    atomic_fetch_add((atomic_size_t *)arg, 1);
+}
+
+static void answers_that_nobody_takes_hold_up_new_calls_until_there_is_room(void **state)
+{
+    (void)state;
+    enum { FIT = LIMIT_FETCH_BYTES / LIMIT_UPSTREAM_BODY, ALL = 2 * FIT };
+    struct scene scene;
+    atomic_size_t answered = 0;
+    scene_open(&scene, PATIENCE_MS, 16);
+    fetch_inbox_bell(scene.inbox, ring_count, &answered);
+    AUTO_FREE char *big = mem_zero(LIMIT_UPSTREAM_BODY, 1);
+    memset(big, 'x', LIMIT_UPSTREAM_BODY);
+    script_server_default(scene.server, &(struct script_reply){.body = big, .body_len = LIMIT_UPSTREAM_BODY});
+    script_server_on(scene.server, "/small", &(struct script_reply){.body = "{}"});
+    for (int i = 0; i < ALL; i++)
+        large_send(&scene, script_server_url(scene.server));
+    while (atomic_load(&answered) < FIT)
+        sched_yield();
+    struct fetch_inbox *other = fetch_inbox_new(scene.fetch);
+    AUTO_FREE char *url = mem_printf("%s/small", script_server_url(scene.server));
+    fetch_send(other, &(struct fetch_request){.method = "GET", .url = url});
+    fetch_answer_free(fetch_take(other, -1)); /* there is room for it */
+    fetch_inbox_free(other);
+    assert_int_equal(script_server_count(scene.server, NULL), FIT + 1);
+    for (int i = 0; i < ALL; i++) {
+        struct fetch_answer *answer = fetch_take(scene.inbox, -1);
+        assert_int_equal(answer->body_len, LIMIT_UPSTREAM_BODY);
+        fetch_answer_free(answer);
+    }
+    scene_close(&scene);
+}
+
+/* ---- hosts that are not there ------------------------------------------------------------------------- */
+
+/* An address of this machine where nobody listens. */
+static char *dead_url(void)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof address;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(fd >= 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &len), 0);
+    close(fd);
+    return mem_printf("http://127.0.0.1:%u/", ntohs(address.sin_port));
+}
+
+static void what_cannot_be_reached_is_named(void **state)
+{
+    (void)state;
+    struct scene scene;
+    scene_open(&scene, PATIENCE_MS, 4);
+    AUTO_FREE char *dead = dead_url();
+    const struct {
+        const char *url, *words;
+    } cases[] = {
+        {dead, "connection refused"},
+        {"file:///etc/passwd", "the address is no http or https URL"},
+        {"ftp://127.0.0.1/", "the address is no http or https URL"},
+        {"nonsense", "the address is no http or https URL"},
+        {"", "the address is no http or https URL"},
+        {"http://no-such-host.invalid/", "no such host name"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        fetch_send(scene.inbox, &(struct fetch_request){.method = "GET", .url = cases[i].url});
+        struct fetch_answer *answer = fetch_take(scene.inbox, -1);
+        assert_int_equal(answer->result, FETCH_UNREACHABLE);
+        assert_string_equal(answer->words, cases[i].words);
+        fetch_answer_free(answer);
+    }
+    scene_close(&scene);
+}
+
+static void what_is_not_http_is_no_answer(void **state)
+{
+    (void)state;
+    struct scene scene;
+    scene_open(&scene, PATIENCE_MS, 4);
+    script_server_on(scene.server, "/x",
+                     &(struct script_reply){.act = SCRIPT_RAW, .body = "SSH-2.0-OpenSSH\r\n"});
+    struct fetch_answer *answer = get(&scene, "/x");
+    assert_int_equal(answer->result, FETCH_CUT);
+    assert_string_equal(answer->words, "the answer is not HTTP");
+    fetch_answer_free(answer);
+    scene_close(&scene);
+}
+
+static void an_answer_in_between_keeps_a_host_whole(void **state)
+{
+    (void)state;
+    struct scene scene;
+    scene_open(&scene, 300, 1);
+    script_server_json(scene.server, "/ok", "{}");
+    script_server_default(scene.server, &(struct script_reply){.act = SCRIPT_HANG});
+    for (int i = 0; i < 4; i++) {
+        struct fetch_answer *answer = get(&scene, i % 2 ? "/ok" : "/hang");
+        assert_int_equal(answer->result, i % 2 ? FETCH_ANSWERED : FETCH_TIMED_OUT);
+        fetch_answer_free(answer);
+    }
+    scene_close(&scene);
+}
+
+/* ---- stopping -------------------------------------------------------------------------------------------
+ */
+
+static void *abort_inbox(void *arg)
+{
+    struct scene *scene = arg;
+    script_server_wait(scene->server, 2);
+    fetch_inbox_abort(scene->inbox);
+    return NULL;
+}
+
+static void an_abort_answers_everything_and_leaves_the_inbox_usable(void **state)
+{
+    (void)state;
+    struct scene scene;
+    scene_open(&scene, PATIENCE_MS, 2);
+    scene.waited_for = true;
+    script_server_json(scene.server, "/ok", "{}");
+    script_server_default(scene.server, &(struct script_reply){.act = SCRIPT_HANG});
+    for (int i = 0; i < 10; i++)
+        send_to(&scene, "GET", "/hang", NULL);
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, abort_inbox, &scene), 0);
+    for (int i = 0; i < 10; i++) {
+        struct fetch_answer *answer = fetch_take(scene.inbox, -1);
+        assert_int_equal(answer->result, FETCH_ABORTED);
+        fetch_answer_free(answer);
+    }
+    pthread_join(thread, NULL);
+    struct fetch_answer *answer = get(&scene, "/ok");
+    assert_int_equal(answer->status, 200);
+    fetch_answer_free(answer);
+    scene_close(&scene);
+}
+
+static void an_inbox_may_be_freed_with_calls_under_way(void **state)
+{
+    (void)state;
+    struct scene scene;
+    scene_open(&scene, PATIENCE_MS, 2);
+    script_server_json(scene.server, "/ok", "{}");
+    script_server_default(scene.server, &(struct script_reply){.act = SCRIPT_HANG});
+    struct fetch_inbox *other = fetch_inbox_new(scene.fetch);
+    AUTO_FREE char *url = mem_printf("%s/hang", script_server_url(scene.server));
+    for (int i = 0; i < 10; i++)
+        fetch_send(other, &(struct fetch_request){.waited_for = true, .method = "GET", .url = url});
+    script_server_wait(scene.server, 2);
+    fetch_inbox_free(other);
+    struct fetch_answer *answer = get(&scene, "/ok"); /* its slots are free again */
+    assert_int_equal(answer->status, 200);
+    fetch_answer_free(answer);
+    for (int i = 0; i < 10; i++)
+        send_to(&scene, "GET", "/hang", NULL);
+    scene_close(&scene);
+}
+
+static void *ask_a_hundred_times(void *arg)
+{
+    struct scene *shared = arg;
+    struct scene mine = *shared;
+    mine.inbox = fetch_inbox_new(shared->fetch);
+    size_t good = 0;
+    for (int round = 0; round < 10; round++) {
+        for (int i = 0; i < 10; i++)
+            send_to(&mine, "GET", "/ok", NULL);
+        for (int i = 0; i < 10; i++) {
+            struct fetch_answer *answer = fetch_take(mine.inbox, -1);
+            good += answer->status == 200;
+            fetch_answer_free(answer);
+        }
+    }
+    send_to(&mine, "GET", "/ok", NULL);
+    fetch_inbox_free(mine.inbox);
+    return (void *)(uintptr_t)good;
+}
+
+static void many_threads_share_a_fetcher(void **state)
+{
+    (void)state;
+    struct scene scene;
+    scene_open(&scene, PATIENCE_MS, 8);
+    script_server_json(scene.server, "/ok", "{}");
+    pthread_t threads[6];
+    for (size_t i = 0; i < ARRAY_LEN(threads); i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, ask_a_hundred_times, &scene), 0);
+    for (size_t i = 0; i < ARRAY_LEN(threads); i++) {
+        void *good;
+        pthread_join(threads[i], &good);
+        assert_int_equal((uintptr_t)good, 100);
+    }
+    scene_close(&scene);
+}
+
+int main(void)
+{
+    static const char *const proxies[] = {"http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy",
+                                          "ALL_PROXY"};
+    for (size_t i = 0; i < ARRAY_LEN(proxies); i++)
+        unsetenv(proxies[i]);
+    curl_global_init(CURL_GLOBAL_DEFAULT);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_answer_carries_what_callers_need),
+        cmocka_unit_test(headers_and_bodies_are_sent_as_given),
+        cmocka_unit_test(retry_after_is_clamped),
+        cmocka_unit_test(connections_are_kept_alive),
+        cmocka_unit_test(a_redirect_within_the_host_is_followed_with_its_headers),
+        cmocka_unit_test(a_redirect_is_not_followed_elsewhere_nor_for_ever_nor_for_a_post),
+        cmocka_unit_test(a_get_is_tried_again_after_a_passing_failure),
+        cmocka_unit_test(trying_again_ends),
+        cmocka_unit_test(what_may_not_be_repeated_is_not),
+        cmocka_unit_test(no_more_than_per_host_are_in_flight_and_all_are_answered),
+        cmocka_unit_test(a_hanging_host_does_not_delay_another),
+        cmocka_unit_test(inboxes_take_turns),
+        cmocka_unit_test(a_call_without_an_answer_times_out_once),
+        cmocka_unit_test(a_deadline_ends_those_in_flight_and_those_in_the_queue),
+        cmocka_unit_test(too_large_a_body_ends_the_exchange),
+        cmocka_unit_test(a_body_is_measured_after_decompression),
+        cmocka_unit_test(a_body_is_measured_by_what_its_request_allows),
+        cmocka_unit_test(headers_are_bounded),
+        cmocka_unit_test(nothing_is_unpacked_that_was_not_asked_for),
+        cmocka_unit_test(large_answers_wait_for_one_another_and_hold_up_nothing_else),
+        cmocka_unit_test(answers_that_nobody_takes_hold_up_new_calls_until_there_is_room),
+        cmocka_unit_test(what_cannot_be_reached_is_named),
+        cmocka_unit_test(what_is_not_http_is_no_answer),
+        cmocka_unit_test(an_answer_in_between_keeps_a_host_whole),
+        cmocka_unit_test(an_abort_answers_everything_and_leaves_the_inbox_usable),
+        cmocka_unit_test(an_inbox_may_be_freed_with_calls_under_way),
+        cmocka_unit_test(many_threads_share_a_fetcher),
+    };
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    curl_global_cleanup();
+    return failed;
+}

@@ -1,0 +1,80 @@
+#include "tests/support/clients/plane/plane_scene.h"
+
+#include <curl/curl.h>
+#include <stdlib.h>
+
+#include "clients/base/text.h"
+#include "clients/plane/plane_io.h"
+
+#define BEGINNING_MS 1000000
+
+static int64_t now_ms;
+
+void plane_scene_prepare(void)
+{
+    static const char *const proxies[] = {"http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy",
+                                          "ALL_PROXY"};
+    for (size_t i = 0; i < ARRAY_LEN(proxies); i++)
+        unsetenv(proxies[i]);
+    curl_global_init(CURL_GLOBAL_DEFAULT);
+    (void)atexit(curl_global_cleanup); /* a full table of exit handlers leaks a few bytes at the end */
+}
+
+int64_t scene_now_ms(void)
+{
+    return now_ms;
+}
+
+void scene_advance(int64_t ms)
+{
+    now_ms += ms;
+}
+
+static int scene_open(struct plane_scene *scene, const char *url)
+{
+    const struct fetch_options options = {.timeout_ms = PATIENCE_MS, .per_host = 8};
+    now_ms = BEGINNING_MS;
+    if (fetch_new(&options, &scene->fetch, NULL) || plane_new(url, KEY, "acme", &scene->plane, NULL))
+        return 1;
+    plane_clock(scene->plane, scene_now_ms);
+    plane_call_begin(&scene->call, scene->plane, scene->fetch, true, clock_mono_ms() + PATIENCE_MS,
+                     &scene->stopping);
+    return 0;
+}
+
+int sandbox_scene_open(void **state)
+{
+    struct plane_scene *scene = mem_zero(1, sizeof *scene);
+    *state = scene;
+    scene->sandbox = sandbox_start();
+    sandbox_tell(scene->sandbox, "plane", "{'projects':[{'identifier':'ORCH','id':'%s'}]}", PROJECT);
+    AUTO_FREE char *url = mem_printf("%s/plane", sandbox_url(scene->sandbox));
+    return scene_open(scene, url);
+}
+
+int scripted_scene_open(void **state)
+{
+    struct plane_scene *scene = mem_zero(1, sizeof *scene);
+    *state = scene;
+    scene->server = script_server_start();
+    return scene_open(scene, script_server_url(scene->server));
+}
+
+int plane_scene_close(void **state)
+{
+    struct plane_scene *scene = *state;
+    plane_call_end(&scene->call);
+    plane_free(scene->plane);
+    fetch_free(scene->fetch);
+    script_server_stop(scene->server);
+    sandbox_stop(scene->sandbox);
+    free(scene);
+    return 0;
+}
+
+void scene_call(struct plane_scene *scene, bool forced)
+{
+    plane_call_end(&scene->call);
+    plane_call_begin(&scene->call, scene->plane, scene->fetch, forced, clock_mono_ms() + PATIENCE_MS,
+                     &scene->stopping);
+}

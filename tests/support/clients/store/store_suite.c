@@ -1,0 +1,229 @@
+#include "tests/support/clients/store/store_suite.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct suite_backend *backend_now;
+
+int store_suite_run(const struct suite_backend *backend)
+{
+    backend_now = backend;
+    print_message("the store on %s\n", backend->name);
+    return suite_schema_run() + suite_columns_run() + suite_stuck_run() + suite_transition_run() +
+           suite_issues_run() + suite_verdicts_run() + suite_outbox_run() + suite_look_run() +
+           suite_records_run() + suite_replays_run() + suite_rows_run();
+}
+
+static int setup(void **state, char *url_take)
+{
+    struct suite *suite = mem_zero(1, sizeof *suite);
+    suite->backend = backend_now;
+    suite->url = url_take;
+    enum err err = store_open(suite->url, NULL, &suite->store, &suite->why);
+    if (err)
+        print_error("store_open: %s\n", suite->why.text);
+    *state = suite;
+    return err ? -1 : 0;
+}
+
+int suite_setup_empty(void **state)
+{
+    return setup(state, backend_now->create());
+}
+
+static int setup_migrated(void **state, char *url_take)
+{
+    if (setup(state, url_take) != 0)
+        return -1;
+    struct suite *suite = *state;
+    enum err err = store_migrate(suite->store, NULL, &suite->why);
+    if (err)
+        print_error("store_migrate: %s\n", suite->why.text);
+    return err ? -1 : 0;
+}
+
+int suite_setup(void **state)
+{
+    return setup_migrated(state, backend_now->create());
+}
+
+int suite_setup_raw(void **state)
+{
+    return setup_migrated(state, backend_now->create_raw());
+}
+
+int suite_teardown(void **state)
+{
+    struct suite *suite = *state;
+    store_free(suite->store);
+    suite->backend->destroy();
+    free(suite->url);
+    free(suite);
+    return 0;
+}
+
+/* ---- SQL past the store ------------------------------------------------------------------------------ */
+
+static char *print_sql(const char *fmt, va_list args)
+{
+    char *sql = NULL;
+    assert_true(vasprintf(&sql, fmt, args) >= 0);
+    return sql;
+}
+
+void suite_exec(const struct suite *suite, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    char *sql = print_sql(fmt, args);
+    va_end(args);
+    suite->backend->exec(sql);
+    free(sql);
+}
+
+char *suite_value(const struct suite *suite, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    char *sql = print_sql(fmt, args);
+    va_end(args);
+    char *value = suite->backend->value(sql);
+    free(sql);
+    return value;
+}
+
+int64_t suite_number(const struct suite *suite, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    char *sql = print_sql(fmt, args);
+    va_end(args);
+    char *value = suite->backend->value(sql);
+    int64_t number = 0;
+    assert_non_null(value);
+    assert_true(parse_i64(value, INT64_MIN, INT64_MAX, &number));
+    free(value);
+    free(sql);
+    return number;
+}
+
+char *suite_dump(const struct suite *suite)
+{
+    return suite->backend->value(suite->backend->dump);
+}
+
+/* What the backend's format makes of its argument, in one of a few static buffers. */
+static const char *expression(const char *fmt, ...)
+{
+    static char buffers[4][128];
+    static unsigned next;
+    char *buffer = buffers[next++ % ARRAY_LEN(buffers)];
+    va_list args;
+    va_start(args, fmt);
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+    (void)vsnprintf(buffer, sizeof buffers[0], fmt, args);
+#pragma GCC diagnostic pop
+    va_end(args);
+    return buffer;
+}
+
+const char *suite_ago(const struct suite *suite, int64_t seconds)
+{
+    return expression(suite->backend->ago, (long long)seconds);
+}
+
+const char *suite_bytes(const struct suite *suite, const char *hex)
+{
+    return expression(suite->backend->bytes, hex);
+}
+
+void suite_own_tasks(const struct suite *suite, const char *more)
+{
+    const char *type = suite->backend->instant_type;
+    suite_exec(
+        suite,
+        "CREATE TABLE tasks (id BIGINT PRIMARY KEY, plane_id TEXT UNIQUE, work_item_id TEXT, title TEXT,"
+        " repo TEXT, branch TEXT, stage TEXT, created_at %s, updated_at %s, mood TEXT DEFAULT 'calm'%s)",
+        type, type, more);
+}
+
+void suite_task(const struct suite *suite, int64_t id, const char *stage, const char *repo, int64_t age_s)
+{
+    const char *instant = suite_ago(suite, age_s);
+    suite_exec(
+        suite,
+        "INSERT INTO tasks (id, plane_id, work_item_id, title, repo, branch, stage, created_at, updated_at)"
+        " VALUES (%lld, '00000000-0000-4000-8000-%012lld', 'ORCH-%lld', 'Task %lld', '%s', "
+        "'feature/ORCH-%lld', '%s', %s, %s)",
+        (long long)id, (long long)id, (long long)id, (long long)id, repo, (long long)id, stage, instant,
+        instant);
+}
+
+void suite_job(const struct suite *suite, int64_t task_id, const char *status)
+{
+    suite_exec(suite, "INSERT INTO jobs (task_id, agent, status) VALUES (%lld, 'developer', '%s')",
+               (long long)task_id, status);
+}
+
+/* ---- questions and moves ----------------------------------------------------------------------------- */
+
+struct store_stuck_query suite_query(void)
+{
+    static const struct store_stage_grace stages[] = {
+        {"architecture", 600}, {"development", 600}, {"review", 60}, {"testing", 600}, {"deploy", 600}};
+    static const char *const known[] = {"created", "analysis", "architecture", "development",
+                                        "review",  "testing",  "deploy",       "done"};
+    return (struct store_stuck_query){.stages = stages,
+                                      .n_stages = ARRAY_LEN(stages),
+                                      .known = known,
+                                      .n_known = ARRAY_LEN(known),
+                                      .limit = 1000};
+}
+
+struct store_stuck suite_stuck(struct suite *suite)
+{
+    struct store_stuck_query query = suite_query();
+    struct store_stuck stuck = {0};
+    ASSERT_OK(store_stuck(suite->store, &query, &stuck, &suite->why));
+    return stuck;
+}
+
+void suite_assert_listed(const struct store_stuck *stuck, const int64_t *ids, size_t n)
+{
+    assert_int_equal(stuck->n_tasks, n);
+    for (size_t i = 0; i < n; i++)
+        assert_int_equal(stuck->tasks[i].id, ids[i]);
+}
+
+struct store_transition suite_transition(const struct store_task *task)
+{
+    return (struct store_transition){.id = uuid_new(),
+                                     .task = task,
+                                     .to_stage = "review",
+                                     .agent = "reviewer",
+                                     .side = "gate",
+                                     .outcome = "advanced",
+                                     .reason = "every check passed",
+                                     .evidence = "{\"sha\":\"abc\"}"};
+}
+
+enum store_moved suite_move(struct suite *suite, const struct store_transition *transition)
+{
+    enum store_moved moved = STORE_REFUSED;
+    ASSERT_OK(store_transition(suite->store, 0, 0, "00000000-0000-4000-8000-000000000001", transition, 1,
+                               &moved, &suite->why));
+    return moved;
+}
+
+void suite_assert_words(const struct why *why, const char *words)
+{
+    if (!strstr(why->text, words))
+        fail_msg("\"%s\" does not say \"%s\"", why->text, words);
+}
+
+void suite_assert_why(const struct suite *suite, const char *words)
+{
+    suite_assert_words(&suite->why, words);
+}

@@ -1,0 +1,343 @@
+/* The table of the metrics: the conventions it keeps, the domain's words in it, and the text that is made of
+ * it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "clients/base/err.h"
+#include "clients/base/metric.h"
+#include "clients/base/process.h"
+#include "clients/http/fetch.h"
+#include "reconcile/gates/gate.h"
+#include "reconcile/pipeline/gate_event.h"
+#include "reconcile/sweep/pass.h"
+#include "reconcile/pipeline/pipeline.h"
+#include "reconcile/heal/report.h"
+#include "server/http/routes.h"
+
+/* ---- the table ---------------------------------------------------------------------------------------- */
+
+static bool ends_with(const char *text, const char *end)
+{
+    size_t len = strlen(text), end_len = strlen(end);
+    return len >= end_len && strcmp(text + len - end_len, end) == 0;
+}
+
+static void names_are_sorted_and_keep_the_conventions(void **state)
+{
+    (void)state;
+    for (int i = 0; i < METRIC_MAX_; i++) {
+        const struct metric_family *family = metric_family((enum metric)i);
+        if (i > 0)
+            assert_true(strcmp(metric_family((enum metric)(i - 1))->name, family->name) < 0);
+        assert_true(strncmp(family->name, "reconciled_", 11) == 0 ||
+                    strncmp(family->name, "process_", 8) == 0);
+        assert_int_equal(strspn(family->name, "abcdefghijklmnopqrstuvwxyz_"), strlen(family->name));
+        assert_int_equal(ends_with(family->name, "_total"), family->type == METRIC_COUNTER);
+        static const char *const kept[] = {"_bucket", "_count", "_sum"}, *const no_base[] = {
+                                                                             "_ms", "_minutes", "_kb",
+                                                                             "_percent"};
+        for (size_t k = 0; k < ARRAY_LEN(kept); k++)
+            assert_false(ends_with(family->name, kept[k]));
+        for (size_t k = 0; k < ARRAY_LEN(no_base); k++)
+            assert_null(strstr(family->name, no_base[k]));
+        assert_true(strlen(family->help) > 10 && ends_with(family->help, "."));
+        assert_int_equal(family->per_unit > 1, strstr(family->name, "_seconds") && family->per_unit);
+    }
+}
+
+static size_t check_label(const struct metric_label *label)
+{
+    size_t n = 0;
+    assert_int_equal(strspn(label->name, "abcdefghijklmnopqrstuvwxyz_"), strlen(label->name));
+    assert_string_not_equal(label->name, "le");
+    for (; label->words[n]; n++)
+        for (size_t i = 0; i < n; i++)
+            assert_string_not_equal(label->words[i], label->words[n]);
+    assert_true(n > 0);
+    return n;
+}
+
+static void every_family_has_room_for_all_its_series(void **state)
+{
+    (void)state;
+    for (int i = 0; i < METRIC_MAX_; i++) {
+        const struct metric_family *family = metric_family((enum metric)i);
+        size_t n = 1;
+        assert_true(family->labels[0].name || !family->labels[1].name);
+        for (size_t k = 0; k < METRIC_LABELS_MAX && family->labels[k].name; k++)
+            n *= check_label(&family->labels[k]);
+        assert_int_equal(family->type == METRIC_HISTOGRAM, family->n_bounds > 0);
+        for (size_t k = 1; k < family->n_bounds; k++)
+            assert_true(family->bounds[k - 1] < family->bounds[k]);
+        assert_true(n * (family->n_bounds ? family->n_bounds + 2 : 1) <= METRIC_CELLS_MAX);
+    }
+}
+
+/* ---- the domain's words ------------------------------------------------------------------------------- */
+
+static bool has_word(enum metric metric, size_t label, const char *word)
+{
+    const char *const *words = metric_family(metric)->labels[label].words;
+    for (; *words; words++)
+        if (strcmp(*words, word) == 0)
+            return true;
+    return false;
+}
+
+static size_t count_words(enum metric metric, size_t label)
+{
+    size_t n = 0;
+    while (metric_family(metric)->labels[label].words[n])
+        n++;
+    return n;
+}
+
+static void gates_and_their_verdicts_are_all_there(void **state)
+{
+    (void)state;
+    for (int kind = 0; kind < GATE_KIND_MAX_; kind++) /* a human gate is read nowhere */
+        assert_int_equal(has_word(METRIC_GATE_CHECKS, 0, gate_kind_name((enum gate_kind)kind)),
+                         kind != GATE_HUMAN);
+    assert_int_equal(count_words(METRIC_GATE_CHECKS, 0), GATE_KIND_MAX_ - 1);
+    for (int kind = 0; kind < VERDICT_MAX_; kind++)
+        assert_int_equal(has_word(METRIC_GATE_CHECKS, 1, verdict_name((enum verdict_kind)kind)),
+                         kind != VERDICT_PENDING);
+    assert_int_equal(count_words(METRIC_GATE_CHECKS, 1), VERDICT_MAX_ - 1);
+}
+
+static void outcomes_of_attempts_are_all_there(void **state)
+{
+    (void)state;
+    static const enum outcome no_attempt[] = {OUTCOME_RED, OUTCOME_UNKNOWN, OUTCOME_QUARANTINED,
+                                              OUTCOME_HELD};
+    for (int outcome = 0; outcome < OUTCOME_MAX_; outcome++) {
+        bool attempt = true;
+        for (size_t i = 0; i < ARRAY_LEN(no_attempt); i++)
+            attempt = attempt && outcome != (int)no_attempt[i];
+        assert_int_equal(has_word(METRIC_TRANSITIONS, 0, outcome_name((enum outcome)outcome)), attempt);
+    }
+    assert_int_equal(count_words(METRIC_TRANSITIONS, 0), OUTCOME_MAX_ - ARRAY_LEN(no_attempt));
+}
+
+static struct missed missed_at(enum pass_side side, const struct gate *gates, size_t n)
+{
+    const struct stage stage = {.name = "development", .gates = gates, .n_gates = n};
+    struct missed missed;
+    missed_event(side, &stage, &missed);
+    return missed;
+}
+
+static void lost_events_and_their_senders_are_all_there(void **state)
+{
+    (void)state;
+    size_t n = 3; /* "issue.updated", "none", "other" */
+    for (int kind = 0; kind < GATE_KIND_MAX_; kind++) {
+        const struct gate gate = {.kind = (enum gate_kind)kind};
+        struct missed missed = missed_at(SIDE_GATE, &gate, 1);
+        assert_true(has_word(METRIC_MISSED_EVENTS, 0, missed.source ? missed.source : "none"));
+        assert_true(has_word(METRIC_MISSED_EVENTS, 1, missed.source ? missed.event : "none"));
+        n += missed.source != NULL;
+    }
+    struct missed missed = missed_at(SIDE_PLANE, NULL, 0);
+    assert_true(has_word(METRIC_MISSED_EVENTS, 0, missed.source));
+    assert_true(has_word(METRIC_MISSED_EVENTS, 1, missed.event));
+    assert_int_equal(count_words(METRIC_MISSED_EVENTS, 1), n);
+    static const struct gate both[] = {{.kind = GATE_CI}, {.kind = GATE_REVIEW}};
+    missed = missed_at(SIDE_GATE, both, 2);
+    int64_t before = metric_read(METRIC_MISSED_EVENTS, "gitea", "other");
+    metric_count(METRIC_MISSED_EVENTS, missed.source, missed.event);
+    assert_int_equal(metric_read(METRIC_MISSED_EVENTS, "gitea", "other"), before + 1);
+}
+
+static void triggers_and_ends_of_a_service_s_passes_are_all_there(void **state)
+{
+    (void)state;
+    assert_true(has_word(METRIC_PASSES, 0, pass_trigger_name(TRIGGER_TIMER)));
+    assert_true(has_word(METRIC_PASSES, 0, pass_trigger_name(TRIGGER_REQUEST)));
+    for (int ended = PASS_DONE; ended < PASS_STATE_MAX_; ended++)
+        assert_true(has_word(METRIC_PASSES, 1, pass_state_name((enum pass_state)ended)));
+    assert_int_equal(count_words(METRIC_PASSES, 1), PASS_STATE_MAX_ - PASS_DONE);
+}
+
+static void upstreams_are_all_there(void **state)
+{
+    (void)state;
+    for (int upstream = 0; upstream < FETCH_TO_MAX_; upstream++) {
+        const char *name = fetch_upstream_name((enum fetch_upstream)upstream);
+        assert_true(has_word(METRIC_UPSTREAM_REQUESTS, 0, name));
+        assert_true(has_word(METRIC_UPSTREAM_REQUEST_DURATION, 0, name));
+    }
+    assert_int_equal(count_words(METRIC_UPSTREAM_REQUESTS, 0), FETCH_TO_MAX_);
+}
+
+static void routes_are_all_there(void **state)
+{
+    (void)state;
+    size_t n = 1; /* "other" */
+    for (const struct route *route = routes_table(), *last = NULL; route->path; last = route++) {
+        assert_true(has_word(METRIC_HTTP_REQUESTS, 0, route->path));
+        n += !last || strcmp(last->path, route->path) != 0;
+    }
+    assert_int_equal(count_words(METRIC_HTTP_REQUESTS, 0), n);
+}
+
+/* ---- counting and telling ------------------------------------------------------------------------------ */
+
+static char *text_now(void)
+{
+    size_t len;
+    char *text = metrics_text(&len);
+    assert_int_equal(strlen(text), len);
+    assert_int_equal(text[len - 1], '\n');
+    return text;
+}
+
+static void assert_line(const char *line)
+{
+    AUTO_FREE char *text = text_now();
+    AUTO_FREE char *whole = mem_printf("\n%s\n", line);
+    if (!strstr(text, whole))
+        fail_msg("no such line: %s", line);
+}
+
+static void everything_is_there_before_anything_was_counted(void **state)
+{
+    (void)state;
+    assert_line("reconciled_transitions_total{outcome=\"advanced\"} 0");
+    assert_line("reconciled_gate_checks_total{kind=\"http\",verdict=\"unknown\"} 0");
+    assert_line("reconciled_upstream_request_duration_seconds_bucket{upstream=\"other\",le=\"+Inf\"} 0");
+    assert_line("reconciled_upstream_up{upstream=\"gitea\"} 1");
+    assert_line("reconciled_build_info{version=\"" RECONCILED_VERSION "\"} 1");
+}
+
+static void families_stand_together_under_one_head_each(void **state)
+{
+    (void)state;
+    AUTO_FREE char *text = text_now();
+    char *rest = text, *line;
+    int at = -1;
+    while ((line = strsep(&rest, "\n")) && *line) {
+        if (strncmp(line, "# HELP ", 7) == 0) {
+            const struct metric_family *family = metric_family((enum metric)++ at);
+            AUTO_FREE char *head = mem_printf("# HELP %s %s", family->name, family->help);
+            assert_string_equal(line, head);
+            line = strsep(&rest, "\n");
+            assert_int_equal(strncmp(line, "# TYPE ", 7), 0);
+        } else {
+            const char *name = metric_family((enum metric)at)->name;
+            assert_int_equal(strncmp(line, name, strlen(name)), 0);
+        }
+    }
+    assert_int_equal(at, METRIC_MAX_ - 1);
+}
+
+static void a_counter_counts_its_own_series_alone(void **state)
+{
+    (void)state;
+    metric_count(METRIC_PASSES, "request", "done");
+    metric_add(METRIC_PASSES, "request", "done", 41);
+    assert_int_equal(metric_read(METRIC_PASSES, "request", "done"), 42);
+    assert_int_equal(metric_read(METRIC_PASSES, "request", "failed"), 0);
+    assert_int_equal(metric_read(METRIC_PASSES, "timer", "done"), 0);
+    assert_line("reconciled_passes_total{trigger=\"request\",result=\"done\"} 42");
+}
+
+static void a_word_from_outside_counts_as_other(void **state)
+{
+    (void)state;
+    metric_count(METRIC_HTTP_REQUESTS, "/reconcile/runs/7", "4xx");
+    assert_int_equal(metric_read(METRIC_HTTP_REQUESTS, "other", "4xx"), 1);
+    assert_int_equal(metric_read(METRIC_HTTP_REQUESTS, "/reconcile/runs/{id}", "4xx"), 0);
+}
+
+static void gauges_are_told_in_base_units(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t us;
+        const char *told;
+    } cases[] = {{0, "0"},           {1, "0.000001"}, {1500000, "1.5"}, {1795493528354000, "1795493528.354"},
+                 {-250000, "-0.25"}, {60000000, "60"}};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        metric_set(METRIC_LAST_PASS, NULL, cases[i].us);
+        AUTO_FREE char *line = mem_printf("reconciled_last_pass_timestamp_seconds %s", cases[i].told);
+        assert_line(line);
+    }
+    metric_set(METRIC_UPSTREAM_UP, "gitea", 0);
+    assert_line("reconciled_upstream_up{upstream=\"gitea\"} 0");
+    metric_set(METRIC_UPSTREAM_UP, "gitea", 1);
+    assert_line("reconciled_upstream_up{upstream=\"gitea\"} 1");
+}
+
+static void a_histogram_is_cumulative_and_its_bounds_belong_to_their_buckets(void **state)
+{
+    (void)state;
+    static const int64_t ms[] = {0, 5, 6, 60000, 300000, 300001};
+    for (size_t i = 0; i < ARRAY_LEN(ms); i++)
+        metric_observe(METRIC_PASS_DURATION, NULL, ms[i]);
+    static const char *const lines[] = {
+        "bucket{le=\"0.005\"} 2", "bucket{le=\"0.01\"} 3", "bucket{le=\"30\"} 3", "bucket{le=\"60\"} 4",
+        "bucket{le=\"300\"} 5",   "bucket{le=\"+Inf\"} 6", "sum 660.012",         "count 6"};
+    for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
+        AUTO_FREE char *line = mem_printf("reconciled_pass_duration_seconds_%s", lines[i]);
+        assert_line(line);
+    }
+    assert_int_equal(metric_read(METRIC_PASS_DURATION, NULL, NULL), 6);
+    metric_observe(METRIC_UPSTREAM_REQUEST_DURATION, "plane", 2000);
+    assert_int_equal(metric_read(METRIC_UPSTREAM_REQUEST_DURATION, "plane", NULL), 1);
+    assert_int_equal(metric_read(METRIC_UPSTREAM_REQUEST_DURATION, "gitea", NULL), 0);
+}
+
+static void the_process_is_measured(void **state)
+{
+    (void)state;
+    process_measure();
+    int64_t before_us = metric_read(METRIC_PROCESS_CPU_SECONDS, NULL, NULL);
+    int64_t files = metric_read(METRIC_PROCESS_OPEN_FDS, NULL, NULL);
+    int64_t started_us = metric_read(METRIC_PROCESS_START_TIME, NULL, NULL);
+    int64_t now_us = (int64_t)time(NULL) * 1000000;
+    assert_true(before_us > 0 && files >= 3);
+    assert_true(metric_read(METRIC_PROCESS_RESIDENT_MEMORY, NULL, NULL) > 100000);
+    assert_true(metric_read(METRIC_PROCESS_MAX_FDS, NULL, NULL) > files);
+    assert_true(started_us > now_us - INT64_C(3600000000) && started_us < now_us + 2000000);
+    int fd = dup(STDERR_FILENO);
+    while (clock() <
+           before_us + 1000) /* until the processor has worked for a while; CLOCKS_PER_SEC is 10^6 */
+        ;
+    process_measure();
+    close(fd);
+    assert_int_equal(metric_read(METRIC_PROCESS_OPEN_FDS, NULL, NULL), files + 1);
+    assert_true(metric_read(METRIC_PROCESS_CPU_SECONDS, NULL, NULL) > before_us);
+    assert_int_equal(metric_read(METRIC_PROCESS_START_TIME, NULL, NULL), started_us);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(names_are_sorted_and_keep_the_conventions),
+        cmocka_unit_test(every_family_has_room_for_all_its_series),
+        cmocka_unit_test(gates_and_their_verdicts_are_all_there),
+        cmocka_unit_test(outcomes_of_attempts_are_all_there),
+        cmocka_unit_test(lost_events_and_their_senders_are_all_there),
+        cmocka_unit_test(triggers_and_ends_of_a_service_s_passes_are_all_there),
+        cmocka_unit_test(upstreams_are_all_there),
+        cmocka_unit_test(routes_are_all_there),
+        cmocka_unit_test(everything_is_there_before_anything_was_counted),
+        cmocka_unit_test(families_stand_together_under_one_head_each),
+        cmocka_unit_test(a_counter_counts_its_own_series_alone),
+        cmocka_unit_test(a_word_from_outside_counts_as_other),
+        cmocka_unit_test(gauges_are_told_in_base_units),
+        cmocka_unit_test(a_histogram_is_cumulative_and_its_bounds_belong_to_their_buckets),
+        cmocka_unit_test(the_process_is_measured),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

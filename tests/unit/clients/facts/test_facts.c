@@ -1,0 +1,273 @@
+/* The book: equal questions joined, waiters named once. Nothing is sent. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <curl/curl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clients/base/err.h"
+#include "clients/base/limits.h"
+#include "clients/base/text.h"
+#include "clients/facts/facts.h"
+#include "clients/facts/fact_source.h"
+
+struct asked {
+    struct question question;
+    struct fact fact;
+    int payload;
+};
+
+struct scene {
+    struct fetch *fetch;
+    struct book *book;
+};
+
+static int scene_open(void **state)
+{
+    struct scene *scene = mem_zero(1, sizeof *scene);
+    const struct fetch_options options = {.timeout_ms = 1000, .per_host = 1};
+    if (fetch_new(&options, &scene->fetch, NULL))
+        return 1;
+    scene->book = book_new(scene->fetch, clock_mono_ms() + 60000);
+    *state = scene;
+    return 0;
+}
+
+static int scene_close(void **state)
+{
+    struct scene *scene = *state;
+    book_free(scene->book);
+    fetch_free(scene->fetch);
+    free(scene);
+    return 0;
+}
+
+static struct asked *ask(struct scene *scene, const char *key, bool *ret_new)
+{
+    struct asked *asked = (struct asked *)(void *)book_question(scene->book, key, sizeof *asked, ret_new);
+    asked->question.fact = &asked->fact;
+    return asked;
+}
+
+static void *next_waiter(struct scene *scene)
+{
+    void *waiter = NULL;
+    return book_next(scene->book, 0, &waiter) == BOOK_READY ? waiter : NULL;
+}
+
+static void equal_questions_are_one(void **state)
+{
+    struct scene *scene = *state;
+    bool is_new;
+    struct asked *first = ask(scene, "a\nb", &is_new);
+    assert_true(is_new);
+    first->payload = 7;
+    assert_ptr_equal(ask(scene, "a\nb", &is_new), first);
+    assert_false(is_new);
+    assert_ptr_not_equal(ask(scene, "a\nc", &is_new), first);
+    assert_true(is_new);
+    struct asked *many[2000];
+    for (int i = 0; i < 2000; i++) {
+        char key[16];
+        snprintf(key, sizeof key, "%d", i);
+        many[i] = ask(scene, key, &is_new);
+        assert_true(is_new);
+        assert_int_equal(many[i]->payload, 0);
+    }
+    for (int i = 0; i < 2000; i++) {
+        char key[16];
+        snprintf(key, sizeof key, "%d", i);
+        assert_ptr_equal(ask(scene, key, &is_new), many[i]);
+    }
+    assert_ptr_equal(ask(scene, "a\nb", &is_new), first);
+    assert_int_equal(first->payload, 7);
+}
+
+static void a_waiter_is_named_once_however_many_of_its_facts_came(void **state)
+{
+    struct scene *scene = *state;
+    bool is_new;
+    struct asked *one = ask(scene, "one", &is_new), *two = ask(scene, "two", &is_new);
+    int ann, bob;
+    book_waiter(scene->book, &bob);
+    book_wait(scene->book, &two->question);
+    book_waiter(scene->book, &ann);
+    book_wait(scene->book, &one->question);
+    book_wait(scene->book, &two->question);
+    book_wait(scene->book, &two->question);
+    assert_null(next_waiter(scene));
+    book_settle(scene->book, &one->question, FACT_KNOWN, NULL);
+    book_settle(scene->book, &two->question, FACT_FAILED, "because");
+    assert_string_equal(two->fact.words, "because");
+    assert_ptr_equal(next_waiter(scene), &ann);
+    assert_ptr_equal(next_waiter(scene), &bob);
+    assert_null(next_waiter(scene));
+}
+
+static void a_waiter_may_wait_again_after_it_was_named(void **state)
+{
+    struct scene *scene = *state;
+    bool is_new;
+    struct asked *one = ask(scene, "one", &is_new), *two = ask(scene, "two", &is_new);
+    int ann;
+    book_waiter(scene->book, &ann);
+    book_wait(scene->book, &one->question);
+    book_settle(scene->book, &one->question, FACT_KNOWN, NULL);
+    assert_ptr_equal(next_waiter(scene), &ann);
+    book_wait(scene->book, &one->question); /* settled: nothing to wait for */
+    book_wait(scene->book, &two->question); /* whoever was named last is the waiter */
+    assert_null(next_waiter(scene));
+    book_settle(scene->book, &two->question, FACT_ABSENT, "gone");
+    assert_ptr_equal(next_waiter(scene), &ann);
+    void *nobody;
+    assert_int_equal(book_next(scene->book, 0, &nobody), BOOK_ALL_ANSWERED);
+}
+
+static void thousands_of_waiters_are_all_named_in_their_order(void **state)
+{
+    struct scene *scene = *state;
+    bool is_new;
+    struct asked *one = ask(scene, "one", &is_new);
+    static char who[3000];
+    for (size_t i = 0; i < sizeof who; i++) {
+        book_waiter(scene->book, &who[i]);
+        book_wait(scene->book, &one->question);
+    }
+    book_settle(scene->book, &one->question, FACT_KNOWN, NULL);
+    for (size_t i = 0; i < sizeof who; i++)
+        assert_ptr_equal(next_waiter(scene), &who[i]);
+    assert_null(next_waiter(scene));
+}
+
+static void count_up(struct book *book, void *arg)
+{
+    (void)book;
+    ++*(int *)arg;
+}
+
+static void what_depends_on_a_question_runs_when_it_is_settled_or_at_once(void **state)
+{
+    struct scene *scene = *state;
+    bool is_new;
+    struct asked *one = ask(scene, "one", &is_new);
+    int ran = 0;
+    book_after(scene->book, &one->question, count_up, &ran);
+    book_after(scene->book, &one->question, count_up, &ran);
+    assert_int_equal(ran, 0);
+    book_settle(scene->book, &one->question, FACT_KNOWN, NULL);
+    assert_int_equal(ran, 2);
+    book_after(scene->book, &one->question, count_up, &ran);
+    assert_int_equal(ran, 3);
+}
+
+static void keep_result(struct book *book, void *arg, const struct fetch_answer *answer)
+{
+    (void)book;
+    *(int *)arg = answer->result == FETCH_ABORTED ? 1 : -1;
+}
+
+static void after_an_abort_nothing_is_sent_and_all_is_answered(void **state)
+{
+    struct scene *scene = *state;
+    book_abort(scene->book);
+    int seen = 0;
+    book_send(scene->book, &(struct fetch_request){.method = "GET", .url = "http://127.0.0.1:1/"},
+              keep_result, &seen);
+    assert_int_equal(seen, 1);
+    assert_int_equal(book_exchanges(scene->book), 0);
+    void *nobody;
+    assert_int_equal(book_next(scene->book, 0, &nobody), BOOK_ALL_ANSWERED);
+}
+
+/* Makes the list `bytes` longer. */
+static bool grow(struct scene *scene, struct book_rows *rows, size_t bytes)
+{
+    (void)arena_zero(&rows->arena, 1, bytes);
+    return book_keep(scene->book, rows);
+}
+
+static void a_long_list_costs_the_short_ones_nothing(void **state)
+{
+    enum { LONG = 200, SHORT = 100 };
+    struct scene *scene = *state;
+    struct book_rows *rows = arena_zero(book_arena(scene->book), LONG + SHORT, sizeof *rows);
+    assert_true(grow(scene, &rows[0], LIMIT_KEPT_LONG_BYTES / LIMIT_KEPT_SHARE - 64));
+    assert_false(grow(scene, &rows[0], 128));
+    book_drop(scene->book, &rows[0]);
+    for (size_t i = 0; i < LONG; i++) {
+        size_t left = LIMIT_KEPT_LONG_BYTES - fetch_keep(scene->fetch, 0), most = left / LIMIT_KEPT_SHARE;
+        if (most > LIMIT_KEPT_SHORT)
+            assert_true(grow(scene, &rows[i], most - 64));
+    }
+    assert_true(fetch_keep(scene->fetch, 0) <= LIMIT_KEPT_LONG_BYTES);
+    for (size_t i = 0; i < SHORT; i++)
+        assert_true(grow(scene, &rows[LONG + i], LIMIT_KEPT_SHORT - 64));
+}
+
+static void all_books_share_what_may_be_kept(void **state)
+{
+    enum { ALL = 2 * LIMIT_KEPT_BYTES / LIMIT_KEPT_SHORT };
+    struct scene *scene = *state;
+    struct book *other = book_new(scene->fetch, clock_mono_ms() + 60000);
+    struct book_rows *rows = arena_zero(book_arena(other), ALL, sizeof *rows);
+    size_t fit = 0;
+    while (fit < ALL) {
+        (void)arena_zero(&rows[fit].arena, 1, LIMIT_KEPT_SHORT);
+        if (!book_keep(other, &rows[fit]))
+            break;
+        fit++;
+    }
+    assert_int_equal(fit, LIMIT_KEPT_BYTES / LIMIT_KEPT_SHORT);
+    struct book_rows *mine = arena_zero(book_arena(scene->book), 2, sizeof *mine);
+    assert_false(grow(scene, &mine[0], 64));
+    book_drop(scene->book, &mine[0]);
+    book_free(other);
+    assert_int_equal(fetch_keep(scene->fetch, 0), 0);
+    assert_true(grow(scene, &mine[1], 64));
+}
+
+static void arenas_give_zeroed_aligned_memory_of_any_size(void **state)
+{
+    (void)state;
+    struct arena arena = {0};
+    for (size_t size = 1; size < 200000; size = size * 3 + 1) {
+        unsigned char *memory = arena_zero(&arena, 1, size);
+        assert_int_equal((uintptr_t)memory % _Alignof(max_align_t), 0);
+        for (size_t i = 0; i < size; i++)
+            assert_int_equal(memory[i], 0);
+        memset(memory, 0xff, size);
+    }
+    assert_string_equal(arena_printf(&arena, "%s-%d", "a", 7), "a-7");
+    assert_string_equal(arena_text(&arena, "text"), "text");
+    assert_null(arena_text(&arena, NULL));
+    arena_done(&arena);
+}
+
+int main(void)
+{
+    curl_global_init(CURL_GLOBAL_DEFAULT);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(equal_questions_are_one, scene_open, scene_close),
+        cmocka_unit_test_setup_teardown(a_waiter_is_named_once_however_many_of_its_facts_came, scene_open,
+                                        scene_close),
+        cmocka_unit_test_setup_teardown(a_waiter_may_wait_again_after_it_was_named, scene_open, scene_close),
+        cmocka_unit_test_setup_teardown(thousands_of_waiters_are_all_named_in_their_order, scene_open,
+                                        scene_close),
+        cmocka_unit_test_setup_teardown(what_depends_on_a_question_runs_when_it_is_settled_or_at_once,
+                                        scene_open, scene_close),
+        cmocka_unit_test_setup_teardown(after_an_abort_nothing_is_sent_and_all_is_answered, scene_open,
+                                        scene_close),
+        cmocka_unit_test_setup_teardown(a_long_list_costs_the_short_ones_nothing, scene_open, scene_close),
+        cmocka_unit_test_setup_teardown(all_books_share_what_may_be_kept, scene_open, scene_close),
+        cmocka_unit_test(arenas_give_zeroed_aligned_memory_of_any_size),
+    };
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    curl_global_cleanup();
+    return failed;
+}

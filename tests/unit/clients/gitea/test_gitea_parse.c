@@ -1,0 +1,437 @@
+/* What Gitea's answers say, from their bytes. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clients/base/err.h"
+#include "clients/base/jsonx.h"
+#include "clients/gitea/gitea_parse.h"
+
+#define SHA "0123456789abcdef0123456789abcdef01234567"
+
+static struct arena arena;
+
+static int arena_close(void **state)
+{
+    (void)state;
+    arena_done(&arena);
+    return 0;
+}
+
+static json_t *json_of(const char *text)
+{
+    json_t *json = json_loads(text, JSON_DECODE_ANY, NULL);
+    assert_non_null(json);
+    return json;
+}
+
+static struct fetch_answer answer_of(int status, const char *type, const char *body)
+{
+    struct fetch_answer answer = {.result = FETCH_ANSWERED, .status = status, .total_count = -1};
+    snprintf(answer.content_type, sizeof answer.content_type, "%s", type);
+    answer.body = (char *)(uintptr_t)body;
+    answer.body_len = body ? strlen(body) : 0;
+    return answer;
+}
+
+/* ---- the answer as such ----------------------------------------------------------------------------------
+ */
+
+static void every_odd_answer_is_told_apart_in_words(void **state)
+{
+    (void)state;
+    static const struct {
+        int status;
+        const char *type, *body;
+        enum fact_state state;
+        const char *words;
+    } cases[] = {
+        {200, "application/json", "{}", FACT_KNOWN, NULL},
+        {200, "text/plain", " [] ", FACT_KNOWN, NULL},
+        {200, "application/json", " null\n", FACT_KNOWN, NULL},
+        {200, "application/json", "nullx", FACT_FAILED, "Gitea's answer for X is cut or broken: not JSON"},
+        {200, "application/json", NULL, FACT_FAILED, "Gitea answered 200 with an empty body for X"},
+        {200, "application/json", "{\"a\":[1,", FACT_FAILED,
+         "Gitea's answer for X is cut or broken: not JSON"},
+        {200, "text/html", "<html>sign in", FACT_FAILED,
+         "Gitea answered 200 (text/html) for X: a page, not the API"},
+        {200, "", "17", FACT_FAILED, "Gitea's answer for X is cut or broken: not JSON"},
+        {404, "application/json", "{\"message\":\"not found\"}", FACT_ABSENT,
+         "Gitea knows no X (or the token may not see it)"},
+        {502, "text/html", "<html>", FACT_FAILED, "Gitea answered 502 (text/html) for X"},
+        {503, "", NULL, FACT_FAILED, "Gitea answered 503 (no content type) for X"},
+        {500, "application/json", "{\"message\":\"\",\"url\":\"u\"}", FACT_FAILED,
+         "Gitea answered 500 (application/json) for X"},
+        {429, "application/json", "{\"message\":\"slow down\"}", FACT_FAILED,
+         "Gitea answered 429 for X: slow down"},
+        {401, "application/json", "{\"message\":\"invalid username, password or token\"}", FACT_FAILED,
+         "Gitea answered 401 for X: invalid username, password or token; is ORCH_GITEA_TOKEN right?"},
+        {403, "application/json", "{\"message\":\"token does not have scope\"}", FACT_FAILED,
+         "Gitea answered 403 for X: token does not have scope; what may ORCH_GITEA_TOKEN do?"},
+        {403, "application/json", "{\"message\":17}", FACT_FAILED,
+         "Gitea answered 403 (application/json) for X; what may ORCH_GITEA_TOKEN do?"},
+        {301, "text/html", "<a>", FACT_FAILED,
+         "Gitea answered 301 (text/html) for X; a redirect elsewhere, is ORCH_GITEA_URL right?"},
+        {204, "", NULL, FACT_FAILED, "Gitea answered 204 (no content type) for X"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct fetch_answer answer = answer_of(cases[i].status, cases[i].type, cases[i].body);
+        struct gitea_reply reply;
+        gitea_reply_read(&answer, "X", &arena, &reply);
+        assert_int_equal(reply.state, cases[i].state);
+        if (cases[i].words)
+            assert_memory_equal(reply.words, cases[i].words, strlen(cases[i].words));
+        assert_int_equal(reply.json != NULL, cases[i].state == FACT_KNOWN);
+        json_decref(reply.json);
+    }
+}
+
+static void a_long_message_is_cut_and_made_printable(void **state)
+{
+    (void)state;
+    char body[1000];
+    snprintf(body, sizeof body, "{\"message\":\"a\\nb%0500d\"}", 0);
+    struct fetch_answer answer = answer_of(422, "application/json", body);
+    struct gitea_reply reply;
+    gitea_reply_read(&answer, "X", &arena, &reply);
+    assert_memory_equal(reply.words, "Gitea answered 422 for X: a b000", 32);
+    assert_true(strlen(reply.words) <= strlen("Gitea answered 422 for X: ") + 120);
+}
+
+static void what_never_became_an_answer_is_named(void **state)
+{
+    (void)state;
+    struct fetch_answer answer = {.result = FETCH_TIMED_OUT, .words = "timed out after 10 s"};
+    struct gitea_reply reply;
+    gitea_reply_read(&answer, "X", &arena, &reply);
+    assert_int_equal(reply.state, FACT_FAILED);
+    assert_string_equal(reply.words, "Gitea: timed out after 10 s, asked for X");
+    answer.result = FETCH_ABORTED;
+    gitea_reply_read(&answer, "X", &arena, &reply);
+    assert_string_equal(reply.words, "stopped before Gitea answered");
+}
+
+static void health_is_an_answer_of_the_api_that_does_not_refuse_us(void **state)
+{
+    (void)state;
+    static const struct {
+        int status;
+        const char *type, *body;
+        enum fetch_sign sign, allowed;
+    } cases[] = {
+        {200, "application/json", "{\"a\":1}", FETCH_SIGN_GOOD, FETCH_SIGN_GOOD},
+        {200, "application/json", " []", FETCH_SIGN_GOOD, FETCH_SIGN_GOOD},
+        {200, "application/json", "null", FETCH_SIGN_GOOD, FETCH_SIGN_GOOD},
+        {200, "text/html", "<p>", FETCH_SIGN_BAD, FETCH_SIGN_BAD},
+        {200, "application/json", NULL, FETCH_SIGN_BAD, FETCH_SIGN_BAD},
+        {301, "text/html", "x", FETCH_SIGN_GOOD, FETCH_SIGN_GOOD},
+        {404, "text/html", "x", FETCH_SIGN_GOOD, FETCH_SIGN_GOOD},
+        {422, "text/html", "x", FETCH_SIGN_GOOD, FETCH_SIGN_GOOD},
+        {429, "text/html", "x", FETCH_SIGN_BAD, FETCH_SIGN_BAD},
+        {401, "text/html", "x", FETCH_SIGN_BAD, FETCH_SIGN_BAD},
+        {403, "text/html", "x", FETCH_SIGN_BAD, FETCH_SIGN_NONE},
+        {500, "text/html", "x", FETCH_SIGN_BAD, FETCH_SIGN_BAD},
+        {502, "text/html", "x", FETCH_SIGN_BAD, FETCH_SIGN_BAD},
+    };
+    char words[160];
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct fetch_answer answer = answer_of(cases[i].status, cases[i].type, cases[i].body);
+        assert_int_equal(gitea_judge(&answer, words, sizeof words), cases[i].sign);
+        assert_int_equal(gitea_judge_allowed(&answer, words, sizeof words), cases[i].allowed);
+    }
+    assert_string_equal(words, "answered 502 (text/html)");
+    struct fetch_answer silent = {.result = FETCH_UNREACHABLE, .words = "connection refused"};
+    assert_int_equal(gitea_judge(&silent, words, sizeof words), FETCH_SIGN_BAD);
+    assert_string_equal(words, "connection refused");
+}
+
+/* ---- branches --------------------------------------------------------------------------------------------
+ */
+
+static void a_branch_is_its_name_and_its_commit_id(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *wrong, *name;
+    } cases[] = {
+        {"{\"name\":\"feature/x\",\"commit\":{\"id\":\"" SHA "\",\"url\":\"u\"},\"protected\":false}", NULL,
+         "feature/x"},
+        {"{\"name\":7,\"commit\":{\"id\":\"" SHA "\"}}", NULL, "7"},
+        {"{\"commit\":{\"id\":\"" SHA "\"}}", "a branch without a name", NULL},
+        {"{\"name\":\"x\"}", "a branch without a commit id", NULL},
+        {"{\"name\":\"x\",\"commit\":null}", "a branch without a commit id", NULL},
+        {"{\"name\":\"x\",\"commit\":{\"id\":12345678901234}}", "a branch without a commit id", NULL},
+        {"{\"name\":\"x\",\"commit\":{\"sha\":\"" SHA "\"}}", "a branch without a commit id", NULL},
+        {"{\"name\":\"x\",\"commit\":{\"id\":\"not a sha at all\"}}", "a branch without a commit id", NULL},
+        {"null", "not a branch", NULL},
+        {"[]", "not a branch", NULL},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        json_t *json = json_of(cases[i].text);
+        struct gitea_branch branch;
+        const char *wrong = gitea_parse_branch(json, &arena, &branch);
+        json_decref(json);
+        if (cases[i].wrong) {
+            assert_string_equal(wrong, cases[i].wrong);
+            continue;
+        }
+        assert_null(wrong);
+        assert_string_equal(branch.name, cases[i].name);
+        assert_string_equal(branch.sha, SHA);
+    }
+}
+
+static void an_empty_repo_lists_null_branches(void **state)
+{
+    (void)state;
+    struct gitea_page page;
+    json_t *json = json_of("null");
+    assert_null(gitea_parse_branches(json, NULL, &arena, &page));
+    assert_int_equal(page.n, 0);
+    json_decref(json);
+    json = json_of("{\"branches\":[]}");
+    assert_string_equal(gitea_parse_branches(json, NULL, &arena, &page), "not a list of branches");
+    json_decref(json);
+    json = json_of("[{\"name\":\"a\"}]");
+    assert_string_equal(gitea_parse_branches(json, NULL, &arena, &page), "a branch without a commit id");
+    json_decref(json);
+}
+
+/* ---- statuses --------------------------------------------------------------------------------------------
+ */
+
+static const char *statuses_of(const char *text, struct gitea_page *page)
+{
+    json_t *json = json_of(text);
+    const char *wrong = gitea_parse_statuses(json, SHA, &arena, page);
+    json_decref(json);
+    return wrong;
+}
+
+static void no_status_yet_looks_different_in_every_version(void **state)
+{
+    (void)state;
+    static const char *const none[] = {
+        /* up to 1.24 */
+        "{\"state\":\"\",\"sha\":\"\",\"total_count\":0,\"statuses\":null,\"repository\":null,\"commit_url\":"
+        "\"\",\"url\":\"\"}",
+        /* 1.25 */
+        "{\"state\":\"\",\"sha\":\"" SHA "\",\"total_count\":0,\"statuses\":null,\"repository\":{}}",
+        /* from 1.26 */
+        "{\"state\":\"pending\",\"sha\":\"" SHA "\",\"total_count\":0,\"statuses\":null,\"repository\":{}}",
+        "{\"state\":\"pending\",\"sha\":\"" SHA "\",\"total_count\":0,\"statuses\":[]}",
+    };
+    for (size_t i = 0; i < ARRAY_LEN(none); i++) {
+        struct gitea_page page;
+        assert_null(statuses_of(none[i], &page));
+        assert_int_equal(page.n, 0);
+    }
+}
+
+static void statuses_are_read_with_all_their_states(void **state)
+{
+    (void)state;
+    struct gitea_page page;
+    assert_null(
+        statuses_of("{\"state\":\"warning\",\"sha\":\"" SHA "\",\"total_count\":7,\"statuses\":["
+                    "{\"id\":7,\"status\":\"success\",\"context\":\"a\",\"target_url\":\"http://x/1\"},"
+                    "{\"id\":6,\"status\":\"skipped\",\"context\":\"b\",\"target_url\":null},"
+                    "{\"id\":\"5\",\"status\":\"pending\",\"context\":3},"
+                    "{\"id\":4,\"status\":\"failure\",\"context\":\"d\"},"
+                    "{\"id\":3,\"status\":\"error\",\"context\":\"e\"},"
+                    "{\"id\":2,\"status\":\"warning\",\"context\":null},"
+                    "{\"id\":1,\"status\":\"levitating\",\"context\":\"g\"}]}",
+                    &page));
+    const struct gitea_status_row *rows = page.rows;
+    assert_int_equal(page.n, 7);
+    static const enum gitea_state states[] = {GITEA_SUCCESS, GITEA_SKIPPED, GITEA_PENDING,   GITEA_FAILURE,
+                                              GITEA_ERROR,   GITEA_WARNING, GITEA_UNHEARD_OF};
+    static const char *const contexts[] = {"a", "b", "3", "d", "e", "", "g"};
+    for (size_t i = 0; i < page.n; i++) {
+        assert_int_equal(rows[i].id, 7 - (int64_t)i);
+        assert_int_equal(rows[i].status.state, states[i]);
+        assert_string_equal(rows[i].status.context, contexts[i]);
+    }
+    assert_string_equal(rows[0].status.target_url, "http://x/1");
+    assert_null(rows[1].status.target_url);
+    assert_string_equal(gitea_state_name(GITEA_SKIPPED), "skipped");
+    assert_string_equal(gitea_state_name(GITEA_UNHEARD_OF), "unheard of");
+}
+
+static void statuses_that_make_no_sense_are_refused(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {"{\"message\":\"ok\"}", "not a combined status"},
+        {"[]", "not a combined status"},
+        {"{\"statuses\":null,\"total_count\":3}", "not a combined status"},
+        {"{\"statuses\":{}}", "not a list of statuses"},
+        {"{\"sha\":\"ffff456789abcdef0123456789abcdef01234567\",\"statuses\":[]}",
+         "it is about another commit"},
+        {"{\"statuses\":[17]}", "not a status"},
+        {"{\"statuses\":[{\"context\":\"a\"}]}", "a status without a state"},
+        {"{\"statuses\":[{\"context\":\"a\",\"status\":1}]}", "a status without a state"},
+        {"{\"statuses\":[{\"context\":{},\"status\":\"success\"}]}", "a status whose context is no text"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct gitea_page page;
+        const char *wrong = statuses_of(cases[i][0], &page);
+        assert_non_null(wrong);
+        assert_string_equal(wrong, cases[i][1]);
+    }
+}
+
+/* ---- pull requests ---------------------------------------------------------------------------------------
+ */
+
+#define BASE "\"base\":{\"ref\":\"main\",\"label\":\"main\",\"sha\":\"" SHA "\",\"repo_id\":5}"
+
+static void a_pull_request_is_open_merged_or_closed(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        bool readable;
+        enum gitea_pull_state state;
+        bool foreign;
+    } cases[] = {
+        {"{\"number\":3,\"state\":\"open\",\"merged\":false," BASE ",\"head\":{\"ref\":\"x\",\"repo_id\":5}}",
+         true, GITEA_PULL_OPEN, false},
+        {"{\"number\":\"3\",\"state\":\"closed\",\"merged\":true," BASE
+         ",\"head\":{\"ref\":\"x\",\"repo_id\":5}}",
+         true, GITEA_PULL_MERGED, false},
+        {"{\"number\":3,\"state\":\"closed\",\"merged\":false," BASE
+         ",\"head\":{\"ref\":\"x\",\"repo_id\":6}}",
+         true, GITEA_PULL_CLOSED, true},
+        {"{\"number\":3,\"state\":\"closed\"," BASE
+         ",\"head\":{\"ref\":\"refs/pull/3/head\",\"repo_id\":-1}}",
+         true, GITEA_PULL_CLOSED, true},
+        {"{\"number\":3,\"state\":\"open\"," BASE ",\"head\":{\"ref\":\"x\"}}", true, GITEA_PULL_OPEN, false},
+        {"{\"number\":3,\"state\":\"ajar\"," BASE ",\"head\":{}}", false, 0, false},
+        {"{\"number\":3,\"state\":\"open\",\"merged\":\"no\"," BASE ",\"head\":{}}", false, 0, false},
+        {"{\"state\":\"open\"," BASE ",\"head\":{}}", false, 0, false},
+        {"{\"number\":3,\"state\":\"open\",\"head\":{}}", false, 0, false},
+        {"null", false, 0, false},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        json_t *json = json_of(cases[i].text);
+        struct gitea_pull_row row;
+        gitea_parse_pull(json, &arena, &row);
+        json_decref(json);
+        assert_int_equal(row.readable, cases[i].readable);
+        if (!row.readable)
+            continue;
+        assert_int_equal(row.number, 3);
+        assert_int_equal(row.state, cases[i].state);
+        assert_int_equal(row.foreign, cases[i].foreign);
+        assert_string_equal(row.base, "main");
+    }
+}
+
+/* ---- reviews ---------------------------------------------------------------------------------------------
+ */
+
+static void reviews_are_read_with_ghosts_and_teams(void **state)
+{
+    (void)state;
+    struct gitea_page page;
+    json_t *json = json_of(
+        "[{\"id\":1,\"user\":{\"id\":4,\"login\":\"ann\"},\"state\":\"APPROVED\",\"official\":true,"
+        "\"stale\":false,\"dismissed\":false,\"commit_id\":\"" SHA "\"},"
+        "{\"id\":2,\"user\":{\"id\":-1,\"login\":\"Ghost\"},\"state\":\"REQUEST_CHANGES\",\"stale\":true},"
+        "{\"id\":3,\"user\":null,\"team\":{\"name\":\"t\"},\"state\":\"REQUEST_REVIEW\"},"
+        "{\"id\":4,\"user\":{\"login\":\"bob\"},\"state\":\"COMMENT\",\"dismissed\":1},"
+        "{\"id\":5,\"user\":{\"login\":\"bob\"},\"state\":\"PENDING\"},"
+        "{\"id\":6,\"user\":{\"login\":\"bob\"},\"state\":\"APPLAUSE\"}]");
+    assert_null(gitea_parse_reviews(json, NULL, &arena, &page));
+    json_decref(json);
+    const struct gitea_review *rows = page.rows;
+    assert_int_equal(page.n, 6);
+    assert_string_equal(rows[0].user, "ann");
+    assert_true(rows[0].official && !rows[0].stale && !rows[0].dismissed);
+    assert_string_equal(rows[0].commit_id, SHA);
+    static const enum gitea_review_state states[] = {GITEA_REVIEW_APPROVED,  GITEA_REVIEW_CHANGES,
+                                                     GITEA_REVIEW_REQUESTED, GITEA_REVIEW_COMMENT,
+                                                     GITEA_REVIEW_PENDING,   GITEA_REVIEW_OTHER};
+    for (size_t i = 0; i < page.n; i++)
+        assert_int_equal(rows[i].state, states[i]);
+    assert_null(rows[1].user);
+    assert_true(rows[1].stale);
+    assert_null(rows[2].user);
+    assert_true(rows[3].dismissed);
+    json = json_of("[{\"state\":\"APPROVED\",\"stale\":\"maybe\"}]");
+    assert_string_equal(gitea_parse_reviews(json, NULL, &arena, &page),
+                        "a review whose flags are neither true nor false");
+    json_decref(json);
+    json = json_of("[{\"state\":1}]");
+    assert_string_equal(gitea_parse_reviews(json, NULL, &arena, &page), "a review without a state");
+    json_decref(json);
+}
+
+/* ---- contents --------------------------------------------------------------------------------------------
+ */
+
+static void only_files_and_symlinks_count(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *wrong;
+        size_t n;
+        const char *first;
+    } cases[] = {
+        {"[{\"type\":\"dir\",\"path\":\"d/s\"},{\"type\":\"file\",\"path\":\"d/"
+         "a.md\"},{\"type\":\"symlink\",\"path\":\"d/l\"},"
+         "{\"type\":\"submodule\",\"path\":\"d/m\"}]",
+         NULL, 2, "d/a.md"},
+        {"[]", NULL, 0, NULL},
+        {"[{\"type\":\"dir\",\"path\":\"d/s\"}]", NULL, 0, NULL},
+        {"{\"type\":\"file\",\"path\":\"d\",\"content\":null,\"encoding\":null}", NULL, 1, "d"},
+        {"{\"type\":\"submodule\",\"path\":\"d\"}", NULL, 0, NULL},
+        {"{\"message\":\"ok\"}", "neither a file nor a folder", 0, NULL},
+        {"null", "neither a file nor a folder", 0, NULL},
+        {"[{\"path\":\"x\"}]", "an entry without a type", 0, NULL},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        json_t *json = json_of(cases[i].text);
+        size_t n;
+        const char *first;
+        const char *wrong = gitea_parse_contents(json, &arena, &n, &first);
+        json_decref(json);
+        if (cases[i].wrong) {
+            assert_string_equal(wrong, cases[i].wrong);
+            continue;
+        }
+        assert_null(wrong);
+        assert_int_equal(n, cases[i].n);
+        if (cases[i].first)
+            assert_string_equal(first, cases[i].first);
+        else
+            assert_null(first);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_odd_answer_is_told_apart_in_words),
+        cmocka_unit_test(a_long_message_is_cut_and_made_printable),
+        cmocka_unit_test(what_never_became_an_answer_is_named),
+        cmocka_unit_test(health_is_an_answer_of_the_api_that_does_not_refuse_us),
+        cmocka_unit_test(a_branch_is_its_name_and_its_commit_id),
+        cmocka_unit_test(an_empty_repo_lists_null_branches),
+        cmocka_unit_test(no_status_yet_looks_different_in_every_version),
+        cmocka_unit_test(statuses_are_read_with_all_their_states),
+        cmocka_unit_test(statuses_that_make_no_sense_are_refused),
+        cmocka_unit_test(a_pull_request_is_open_merged_or_closed),
+        cmocka_unit_test(reviews_are_read_with_ghosts_and_teams),
+        cmocka_unit_test(only_files_and_symlinks_count),
+    };
+    return cmocka_run_group_tests(tests, NULL, arena_close);
+}

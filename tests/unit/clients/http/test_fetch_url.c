@@ -1,0 +1,148 @@
+/* URLs: built, shown, compared. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "clients/base/err.h"
+#include "clients/http/fetch.h"
+#include "clients/http/fetch_engine.h"
+
+static void expect_url(const char *base, const char *const *segments, const char *const *query,
+                       const char *expected)
+{
+    AUTO_FREE char *url = fetch_url(base, segments, query);
+    if (expected)
+        assert_string_equal(url, expected);
+    else
+        assert_null(url);
+}
+
+static void every_segment_and_value_is_encoded_whole(void **state)
+{
+    (void)state;
+    const char *const segments[] = {"repos", "feature/a b", "ü?#%", "a..b", NULL};
+    const char *const query[] = {"ref", "a/b&c=d", "page", "2", NULL};
+    expect_url("https://git.example", segments, query,
+               "https://git.example/repos/feature%2Fa%20b/%C3%BC%3F%23%25/a..b?ref=a%2Fb%26c%3Dd&page=2");
+}
+
+static void a_base_keeps_its_path_and_loses_its_query(void **state)
+{
+    (void)state;
+    const char *const segments[] = {"api", "v1", NULL};
+    expect_url("http://h:3000", segments, NULL, "http://h:3000/api/v1");
+    expect_url("http://h:3000/", segments, NULL, "http://h:3000/api/v1");
+    expect_url("http://h/git%20hub//", segments, NULL, "http://h/git%20hub/api/v1");
+    expect_url("http://h/x?token=1#y", segments, NULL, "http://h/x/api/v1");
+    expect_url("http://[::1]:3000/x", NULL, NULL, "http://[::1]:3000/x");
+    expect_url("http://h", NULL, NULL, "http://h/");
+}
+
+static void what_is_no_http_url_is_refused(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {"",        "git.example", "ftp://h/", "file:///etc",
+                                      "http://", "http://a b/", "//h"};
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+        expect_url(bad[i], NULL, NULL, NULL);
+}
+
+static void a_segment_of_dots_is_refused(void **state)
+{
+    (void)state;
+    const char *const up[] = {"contents", "..", "x", NULL}, *const here[] = {".", NULL},
+                      *const more[] = {"...", NULL};
+    expect_url("http://h", up, NULL, NULL);
+    expect_url("http://h", here, NULL, NULL);
+    expect_url("http://h", more, NULL, "http://h/...");
+}
+
+static void what_a_person_sees_holds_no_secret(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {"http://ann:secret@h/gate/7?key=secret#x", "http://h/gate/7?..."},
+        {"https://h/gate", "https://h/gate"},
+        {"nonsense secret", "(not a URL)"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        AUTO_FREE char *shown = fetch_url_shown(cases[i][0]);
+        assert_string_equal(shown, cases[i][1]);
+    }
+    assert_true(fetch_url_has_user("http://ann@h/"));
+    assert_true(fetch_url_has_user("http://ann:pw@h/"));
+    assert_false(fetch_url_has_user("http://h/@x"));
+    assert_false(fetch_url_has_user("nonsense"));
+}
+
+static void an_origin_is_scheme_host_and_port(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {"HTTP://Git.Example/x", "http://git.example:80"},
+        {"https://u:p@git.example/x?y", "https://git.example:443"},
+        {"http://git.example:3000", "http://git.example:3000"},
+        {"http://[::1]/", "http://[::1]:80"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        AUTO_FREE char *origin = fetch_origin(cases[i][0]);
+        assert_string_equal(origin, cases[i][1]);
+    }
+    assert_null(fetch_origin("mailto:x@y"));
+}
+
+static void a_place_is_host_and_path(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *a, *b;
+        bool same;
+    } cases[] = {
+        {"https://ci.example/hook", "https://ci.example/hook", true},
+        {"https://CI.example/hook/", "http://ci.example/hook?secret#x", true},
+        {"https://u:p@ci.example:8443/hook", "https://ci.example/hook", true},
+        {"https://ci.example:8443/hook", "https://ci.example:9443/hook", false},
+        {"https://ci.example", "https://ci.example/", true},
+        {"https://ci.example/hook", "https://ci.example/hooks", false},
+        {"https://ci.example/hook", "https://ci.example/Hook", false},
+        {"https://ci.example/hook", "https://ci.example.org/hook", false},
+        {"nonsense", "nonsense", false},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        assert_int_equal(fetch_url_same_place(cases[i].a, cases[i].b), cases[i].same);
+        assert_int_equal(fetch_url_same_place(cases[i].b, cases[i].a), cases[i].same);
+    }
+    AUTO_FREE char *host = fetch_url_host("https://u:secret@CI.example:1/hook/secret"),
+                   *none = fetch_url_host("secret");
+    assert_string_equal(host, "ci.example");
+    assert_string_equal(none, "(not a URL)");
+}
+
+static void escaping_leaves_only_what_needs_none(void **state)
+{
+    (void)state;
+    AUTO_FREE char *escaped = fetch_escape("A-z_0.~/ &"), *empty = fetch_escape("");
+    assert_string_equal(escaped, "A-z_0.~%2F%20%26");
+    assert_string_equal(empty, "");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_segment_and_value_is_encoded_whole),
+        cmocka_unit_test(a_base_keeps_its_path_and_loses_its_query),
+        cmocka_unit_test(what_is_no_http_url_is_refused),
+        cmocka_unit_test(a_segment_of_dots_is_refused),
+        cmocka_unit_test(what_a_person_sees_holds_no_secret),
+        cmocka_unit_test(an_origin_is_scheme_host_and_port),
+        cmocka_unit_test(a_place_is_host_and_path),
+        cmocka_unit_test(escaping_leaves_only_what_needs_none),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

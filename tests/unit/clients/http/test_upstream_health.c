@@ -1,0 +1,290 @@
+/* When a host counts as down, when a part backs off, what is shown: by a clock that the test owns. */
+#include <limits.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "clients/http/upstream_health.h"
+
+#define NOW INT64_C(1000000)
+
+static int make(void **state)
+{
+    *state = upstream_health_new();
+    return 0;
+}
+
+static int drop(void **state)
+{
+    upstream_health_free(*state);
+    return 0;
+}
+
+static void fails(struct upstream_health *health, const char *part, int64_t now_ms)
+{
+    (void)upstream_health_record(health, part, UPSTREAM_SILENT, "timed out after 10 s", now_ms);
+}
+
+static void works(struct upstream_health *health, const char *part, int64_t now_ms)
+{
+    (void)upstream_health_record(health, part, UPSTREAM_WORKED, NULL, now_ms);
+}
+
+static struct upstream_part part_of(struct upstream_health *health, const char *name)
+{
+    struct upstream_part part;
+    upstream_health_part(health, name, &part);
+    return part;
+}
+
+static bool is_down(struct upstream_health *health, int64_t now_ms)
+{
+    struct upstream_view view;
+    upstream_health_view(health, now_ms, &view);
+    return view.down;
+}
+
+static bool is_ok(struct upstream_health *health, int64_t now_ms)
+{
+    struct upstream_view view;
+    upstream_health_view(health, now_ms, &view);
+    return view.ok;
+}
+
+static void nothing_called_is_well(void **state)
+{
+    struct upstream_view view;
+    upstream_health_view(*state, NOW, &view);
+    assert_true(view.ok);
+    assert_false(view.down);
+    assert_int_equal(view.since_us, 0);
+    assert_string_equal(view.error, "");
+}
+
+static void three_failing_parts_make_a_host_down(void **state)
+{
+    works(*state, "a/healthy", NOW - 1);
+    fails(*state, "a/one", NOW);
+    fails(*state, "a/two", NOW + 1);
+    assert_false(is_down(*state, NOW + 1));
+    fails(*state, "a/three", NOW + 2);
+    assert_true(is_down(*state, NOW + 2));
+    assert_int_equal(upstream_health_permit(*state, "a/healthy", false, NOW + 3), UPSTREAM_DOWN);
+    assert_int_equal(upstream_health_permit(*state, "a/healthy", true, NOW + 3), UPSTREAM_DOWN);
+}
+
+static void many_failures_of_one_part_are_its_own(void **state)
+{
+    works(*state, "a/two", NOW - 2);
+    works(*state, "a/three", NOW - 1);
+    for (int i = 0; i < 100; i++)
+        fails(*state, "a/one", NOW + i);
+    assert_false(is_down(*state, NOW + 100));
+    assert_int_equal(upstream_health_permit(*state, "a/two", false, NOW + 100), UPSTREAM_ASK);
+    assert_int_equal(upstream_health_permit(*state, "a/one", false, NOW + 100), UPSTREAM_BACKING_OFF);
+}
+
+static void one_part_alone_is_never_a_host_down(void **state)
+{
+    for (int i = 0; i < 100; i++)
+        fails(*state, "a/one", NOW + i);
+    assert_false(is_down(*state, NOW + 100));
+    assert_false(is_ok(*state, NOW + 100));
+}
+
+static void two_parts_in_use_make_a_host_down_together(void **state)
+{
+    fails(*state, "a/one", NOW);
+    assert_false(is_down(*state, NOW));
+    fails(*state, "a/two", NOW + 1);
+    assert_true(is_down(*state, NOW + 1));
+}
+
+static void a_wish_counts_as_use(void **state)
+{
+    upstream_health_want(*state, "a/three", NOW);
+    fails(*state, "a/one", NOW + 1);
+    fails(*state, "a/two", NOW + 2);
+    assert_false(is_down(*state, NOW + 2));
+}
+
+static void a_success_between_failures_keeps_the_host_up(void **state)
+{
+    fails(*state, "a/one", NOW);
+    works(*state, "a/four", NOW + 1);
+    fails(*state, "a/two", NOW + 2);
+    fails(*state, "a/three", NOW + 3);
+    assert_false(is_down(*state, NOW + 3));
+    fails(*state, "a/one", NOW + 4);
+    assert_true(is_down(*state, NOW + 4));
+}
+
+static void failures_far_apart_do_not_add_up(void **state)
+{
+    fails(*state, "a/one", NOW);
+    fails(*state, "a/two", NOW + 10);
+    works(*state, "a/four", NOW - 10);
+    (void)upstream_health_permit(*state, "a/four", false, NOW + UPSTREAM_WINDOW_MS);
+    fails(*state, "a/three", NOW + UPSTREAM_WINDOW_MS);
+    assert_false(is_down(*state, NOW + UPSTREAM_WINDOW_MS));
+}
+
+static void a_host_stays_down_until_a_call_succeeds(void **state)
+{
+    three_failing_parts_make_a_host_down(state);
+    assert_true(is_down(*state, NOW + 100 * UPSTREAM_WINDOW_MS));
+    assert_false(is_ok(*state, NOW + 100 * UPSTREAM_WINDOW_MS));
+    works(*state, "a/three", NOW + 101 * UPSTREAM_WINDOW_MS);
+    assert_false(is_down(*state, NOW + 101 * UPSTREAM_WINDOW_MS));
+    assert_true(is_ok(*state, NOW + 101 * UPSTREAM_WINDOW_MS));
+}
+
+static void one_probe_that_succeeds_outweighs_those_beside_it(void **state)
+{
+    static const char *const parts[] = {"a/one", "a/two", "a/three"};
+    three_failing_parts_make_a_host_down(state);
+    for (size_t i = 0; i < 3; i++)
+        upstream_health_want(*state, parts[i], NOW + 10);
+    works(*state, "a/healthy", NOW + 20);
+    for (size_t i = 0; i < 3; i++)
+        fails(*state, parts[i], NOW + 30);
+    assert_false(is_down(*state, NOW + 30));
+    for (size_t i = 0; i < 3; i++) { /* the next time they count */
+        upstream_health_want(*state, parts[i], NOW + 40);
+        fails(*state, parts[i], NOW + 50);
+    }
+    assert_true(is_down(*state, NOW + 50));
+}
+
+static void a_part_backs_off_after_failures_in_a_row(void **state)
+{
+    works(*state, "a/two", NOW);
+    for (unsigned i = 0; i < UPSTREAM_FAILURES_IN_A_ROW - 1; i++)
+        fails(*state, "a/one", NOW);
+    works(*state, "a/one", NOW);
+    for (unsigned i = 0; i < UPSTREAM_FAILURES_IN_A_ROW - 1; i++)
+        fails(*state, "a/one", NOW);
+    assert_int_equal(upstream_health_permit(*state, "a/one", false, NOW), UPSTREAM_ASK);
+    fails(*state, "a/one", NOW);
+    assert_int_equal(upstream_health_permit(*state, "a/one", false, NOW), UPSTREAM_BACKING_OFF);
+    assert_int_equal(upstream_health_permit(*state, "a/one", true, NOW), UPSTREAM_ASK);
+    assert_int_equal(part_of(*state, "a/one").retry_ms, NOW + UPSTREAM_BACKOFF_FIRST_MS);
+}
+
+static void one_call_tries_when_the_back_off_is_over(void **state)
+{
+    works(*state, "a/two", NOW);
+    for (unsigned i = 0; i < UPSTREAM_FAILURES_IN_A_ROW; i++)
+        fails(*state, "a/one", NOW);
+    int64_t later = part_of(*state, "a/one").retry_ms;
+    assert_int_equal(upstream_health_permit(*state, "a/one", false, later), UPSTREAM_ASK);
+    assert_int_equal(upstream_health_permit(*state, "a/one", false, later), UPSTREAM_BACKING_OFF);
+    works(*state, "a/one", later + 1);
+    assert_int_equal(upstream_health_permit(*state, "a/one", false, later + 1), UPSTREAM_ASK);
+    assert_int_equal(part_of(*state, "a/one").retry_ms, 0);
+}
+
+static void no_back_off_is_longer_than_its_bound(void **state)
+{
+    works(*state, "a/two", NOW);
+    int64_t now_ms = NOW, longest_ms = 0;
+    for (unsigned i = 0; i < UPSTREAM_FAILURES_IN_A_ROW; i++)
+        fails(*state, "a/one", now_ms);
+    for (int i = 0; i < 100; i++) {
+        int64_t rest_ms = part_of(*state, "a/one").retry_ms - now_ms;
+        assert_in_range(rest_ms, longest_ms, UPSTREAM_BACKOFF_MAX_MS);
+        longest_ms = rest_ms;
+        now_ms += rest_ms;
+        assert_int_equal(upstream_health_permit(*state, "a/one", false, now_ms), UPSTREAM_ASK);
+        fails(*state, "a/one", now_ms);
+    }
+    assert_int_equal(longest_ms, UPSTREAM_BACKOFF_MAX_MS);
+}
+
+static void calls_that_fail_together_make_one_back_off(void **state)
+{
+    works(*state, "a/two", NOW);
+    for (unsigned i = 0; i < 4 * UPSTREAM_FAILURES_IN_A_ROW; i++)
+        fails(*state, "a/one", NOW);
+    assert_int_equal(part_of(*state, "a/one").retry_ms, NOW + UPSTREAM_BACKOFF_FIRST_MS);
+}
+
+static void failures_without_an_answer_are_counted_apart(void **state)
+{
+    fails(*state, "a/one", NOW);
+    fails(*state, "a/one", NOW);
+    assert_int_equal(part_of(*state, "a/one").silent, 2);
+    (void)upstream_health_record(*state, "a/one", UPSTREAM_FAILED, "answered 502", NOW);
+    assert_int_equal(part_of(*state, "a/one").silent, 0);
+    assert_int_equal(part_of(*state, "a/one").failures, 3);
+    assert_string_equal(part_of(*state, "a/one").error, "answered 502");
+}
+
+static void what_worked_last_is_known(void **state)
+{
+    works(*state, "a/one", NOW);
+    works(*state, "a/two", NOW + 1);
+    assert_true(part_of(*state, "a/two").worked_ms > part_of(*state, "a/one").worked_ms);
+    assert_true(part_of(*state, "a/three").worked_ms == INT64_MIN);
+}
+
+static void failing_parts_are_shown_newest_first(void **state)
+{
+    struct upstream_failing failing[2];
+    struct upstream_view view;
+    works(*state, "a/four", NOW);
+    fails(*state, "a/one", NOW + 1);
+    works(*state, "a/four", NOW + 2);
+    (void)upstream_health_record(*state, "a/two", UPSTREAM_FAILED, "502 with HTML", NOW + 3);
+    assert_int_equal(upstream_health_failing(*state, NOW + 4, failing, 2), 2);
+    assert_string_equal(failing[0].part, "a/two");
+    assert_string_equal(failing[0].error, "502 with HTML");
+    assert_string_equal(failing[1].part, "a/one");
+    upstream_health_view(*state, NOW + 4, &view);
+    assert_true(view.ok);
+    assert_int_equal(view.failing, 2);
+    assert_int_equal(upstream_health_failing(*state, NOW + 4 + UPSTREAM_WINDOW_MS, failing, 2), 0);
+}
+
+static void the_parts_kept_are_bounded(void **state)
+{
+    char name[32];
+    works(*state, "a/first", NOW);
+    for (unsigned i = 0; i < UPSTREAM_PARTS_KEPT; i++) {
+        snprintf(name, sizeof name, "a/%u", i);
+        works(*state, name, NOW + 1 + i);
+    }
+    assert_true(part_of(*state, "a/first").worked_ms == INT64_MIN);
+    assert_int_equal(part_of(*state, "a/0").worked_ms, NOW + 1);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, make, drop)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(nothing_called_is_well),
+        TEST(three_failing_parts_make_a_host_down),
+        TEST(many_failures_of_one_part_are_its_own),
+        TEST(one_part_alone_is_never_a_host_down),
+        TEST(two_parts_in_use_make_a_host_down_together),
+        TEST(a_wish_counts_as_use),
+        TEST(a_success_between_failures_keeps_the_host_up),
+        TEST(failures_far_apart_do_not_add_up),
+        TEST(a_host_stays_down_until_a_call_succeeds),
+        TEST(one_probe_that_succeeds_outweighs_those_beside_it),
+        TEST(a_part_backs_off_after_failures_in_a_row),
+        TEST(one_call_tries_when_the_back_off_is_over),
+        TEST(no_back_off_is_longer_than_its_bound),
+        TEST(calls_that_fail_together_make_one_back_off),
+        TEST(failures_without_an_answer_are_counted_apart),
+        TEST(what_worked_last_is_known),
+        TEST(failing_parts_are_shown_newest_first),
+        TEST(the_parts_kept_are_bounded),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

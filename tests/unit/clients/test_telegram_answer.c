@@ -1,0 +1,148 @@
+/* What each answer of the Bot API, of a proxy before it, and of nobody means for a message. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "clients/base/err.h"
+#include "clients/base/limits.h"
+#include "clients/http/fetch.h"
+#include "clients/telegram.h"
+
+static struct telegram_answer read_answer(int status, int64_t retry_after_s, const char *body)
+{
+    const struct fetch_answer given = {.result = FETCH_ANSWERED,
+                                       .status = status,
+                                       .retry_after_s = retry_after_s,
+                                       .content_type = "application/json",
+                                       .body = (char *)(uintptr_t)body,
+                                       .body_len = body ? strlen(body) : 0};
+    struct telegram_answer answer;
+    telegram_answer_read(&given, &answer);
+    return answer;
+}
+
+static void a_message_counts_as_taken_only_when_telegram_says_so(void **state)
+{
+    (void)state;
+    static const char *const odd[] = {NULL, "", "<html>", "{}", "[]", "{\"ok\":1}", "{\"ok\":true", "null"};
+    struct telegram_answer answer =
+        read_answer(200, -1, "{\"ok\":true,\"result\":{\"message_id\":1,\"text\":\"x\"}}");
+    assert_int_equal(answer.result, TELEGRAM_SENT);
+    assert_string_equal(answer.words, "");
+    for (size_t i = 0; i < ARRAY_LEN(odd); i++)
+        assert_int_equal(read_answer(200, -1, odd[i]).result, TELEGRAM_FAILED);
+}
+
+static void a_pause_is_read_from_the_answer_or_its_header_and_bounded(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t header;
+        const char *body;
+        int64_t wait_s;
+    } asked[] = {{-1, "{\"ok\":false,\"error_code\":429,\"parameters\":{\"retry_after\":7}}", 7},
+                 {30, "{\"ok\":false,\"parameters\":{\"retry_after\":7}}", 7},
+                 {30, "<html>", 30},
+                 {-1, NULL, 5},
+                 {0, "{}", 1},
+                 {-1, "{\"parameters\":{\"retry_after\":0}}", 1},
+                 {-1, "{\"parameters\":{\"retry_after\":-9}}", 1},
+                 {-1, "{\"parameters\":{\"retry_after\":\"soon\"}}", 5},
+                 {-1, "{\"parameters\":{\"retry_after\":999999999999}}", LIMIT_RETRY_AFTER_S}};
+    for (size_t i = 0; i < ARRAY_LEN(asked); i++) {
+        struct telegram_answer answer = read_answer(429, asked[i].header, asked[i].body);
+        assert_int_equal(answer.result, TELEGRAM_WAIT);
+        assert_int_equal(answer.wait_s, asked[i].wait_s);
+    }
+}
+
+static void what_a_person_must_mend_is_said_in_words(void **state)
+{
+    (void)state;
+    static const struct {
+        int status;
+        const char *body;
+        enum telegram_result result;
+        const char *words;
+    } refusals[] = {
+        {401, "{\"ok\":false,\"description\":\"Unauthorized\"}", TELEGRAM_REFUSED, "token"},
+        {404, "{\"ok\":false,\"description\":\"Not Found\"}", TELEGRAM_REFUSED, "ORCH_TELEGRAM_URL"},
+        {403, "{\"ok\":false,\"description\":\"Forbidden: bot was blocked by the user\"}", TELEGRAM_REFUSED,
+         "403: Forbidden: bot was blocked by the user"},
+        {400, "{\"ok\":false,\"description\":\"Bad Request: chat not found\"}", TELEGRAM_REFUSED,
+         "400: Bad Request: chat not found"},
+        {400, "{\"ok\":false,\"description\":\"Bad Request: can't parse entities: x\"}", TELEGRAM_BAD_TEXT,
+         "can't parse"},
+        {400, "{\"ok\":false,\"description\":\"Bad Request: message text is empty\"}", TELEGRAM_BAD_TEXT,
+         "empty"},
+        {400, "{\"ok\":false,\"description\":\"Bad Request: message is too long\"}", TELEGRAM_BAD_TEXT,
+         "long"},
+        {413, "<html>", TELEGRAM_REFUSED, "413"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(refusals); i++) {
+        struct telegram_answer answer = read_answer(refusals[i].status, -1, refusals[i].body);
+        assert_int_equal(answer.result, refusals[i].result);
+        assert_non_null(strstr(answer.words, refusals[i].words));
+        assert_string_equal(answer.chat, "");
+    }
+}
+
+static void words_are_one_bounded_line(void **state)
+{
+    (void)state;
+    char body[2000] = "{\"description\":\"a\\nb\\u0007";
+    memset(body + strlen(body), 'x', 1000);
+    strncat(body, "\"}", 3);
+    struct telegram_answer answer = read_answer(403, -1, body);
+    assert_true(strlen(answer.words) < 140);
+    assert_non_null(strstr(answer.words, "a b x"));
+}
+
+static void a_group_that_moved_says_where_to(void **state)
+{
+    (void)state;
+    struct telegram_answer answer =
+        read_answer(400, -1,
+                    "{\"ok\":false,\"error_code\":400,\"description\":\"Bad Request: group chat was upgraded "
+                    "to a supergroup "
+                    "chat\",\"parameters\":{\"migrate_to_chat_id\":-1001234567890}}");
+    assert_int_equal(answer.result, TELEGRAM_MOVED);
+    assert_string_equal(answer.chat, "-1001234567890");
+}
+
+static void what_may_pass_is_tried_again(void **state)
+{
+    (void)state;
+    static const int statuses[] = {500, 502, 503, 504, 301, 302, 204, 100};
+    for (size_t i = 0; i < ARRAY_LEN(statuses); i++)
+        assert_int_equal(read_answer(statuses[i], -1, "<html>").result, TELEGRAM_FAILED);
+    static const enum fetch_result failures[] = {FETCH_TIMED_OUT, FETCH_UNREACHABLE, FETCH_CUT,
+                                                 FETCH_TOO_LARGE, FETCH_NOT_ASKED};
+    for (size_t i = 0; i < ARRAY_LEN(failures); i++) {
+        const struct fetch_answer given = {.result = failures[i], .words = "timed out after 10 s"};
+        struct telegram_answer answer;
+        telegram_answer_read(&given, &answer);
+        assert_int_equal(answer.result, TELEGRAM_FAILED);
+        assert_string_equal(answer.words, "Telegram: timed out after 10 s");
+    }
+    struct telegram_answer answer;
+    telegram_answer_read(&(const struct fetch_answer){.result = FETCH_ABORTED}, &answer);
+    assert_int_equal(answer.result, TELEGRAM_STOPPED);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_message_counts_as_taken_only_when_telegram_says_so),
+        cmocka_unit_test(a_pause_is_read_from_the_answer_or_its_header_and_bounded),
+        cmocka_unit_test(what_a_person_must_mend_is_said_in_words),
+        cmocka_unit_test(words_are_one_bounded_line),
+        cmocka_unit_test(a_group_that_moved_says_where_to),
+        cmocka_unit_test(what_may_pass_is_tried_again),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,438 @@
+/* What happens to a task next, as the explanation says it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "clients/base/limits.h"
+#include "clients/store/store.h"
+#include "reconcile/explain/explain_next.h"
+#include "reconcile/explain/explain_plane.h"
+#include "reconcile/pipeline/pipeline.h"
+#include "reconcile/plane/plane_unstarted.h"
+#include "reconcile/settings/policy.h"
+
+#define S 1000000LL /* of microseconds */
+
+static struct pipeline *pipeline;
+
+/* A task that has rested for an hour at its stage, at second 10,000; the timer's next pass is at 10,030. */
+static struct store_task_entry entry;
+static struct policy policy;
+static struct verdict verdict;
+static struct next_view view;
+static struct next next;
+
+static int set_up(void **state)
+{
+    (void)state;
+    entry = (struct store_task_entry){
+        .task = {.id = 7, .stage = (char *)(uintptr_t)"development"}, .updated_us = 6400 * S, .stuck = true};
+    policy = (struct policy){.enabled = true,
+                             .plane_enabled = true,
+                             .mode = MODE_HEAL,
+                             .grace_default_s = 600,
+                             .grace_overrides = json_object()};
+    verdict =
+        (struct verdict){.kind = VERDICT_GREEN, .reason = (char *)(uintptr_t)"ci: 1 of 1 contexts passed"};
+    view = (struct next_view){.pipeline = pipeline,
+                              .entry = &entry,
+                              .policy = &policy,
+                              .verdict = &verdict,
+                              .next_pass_us = 10030 * S};
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    json_decref(policy.grace_overrides);
+    free(next.words);
+    next.words = NULL;
+    return 0;
+}
+
+static void expect_at(const char *stage, enum next_action action, const char *to, int64_t at_us,
+                      const char *words)
+{
+    free(next.words);
+    entry.task.stage = (char *)(uintptr_t)stage;
+    view.stage = pipeline_stage(pipeline, stage);
+    next_decide(&view, &next);
+    assert_string_equal(next.words, words);
+    assert_int_equal(next.action, action);
+    assert_string_equal(next.to ? next.to->name : "", to);
+    assert_int_equal(next.at_us, at_us);
+}
+
+static void a_green_task_that_is_stuck_moves_with_the_next_pass(void **state)
+{
+    (void)state;
+    expect_at("development", NEXT_ADVANCE, "review", 10030 * S,
+              "its gate is green: the next pass that looks at it moves it to review");
+}
+
+static void a_green_task_that_is_young_rests_first(void **state)
+{
+    (void)state;
+    entry.stuck = false;
+    entry.updated_us = 9900 * S;
+    expect_at("development", NEXT_ADVANCE, "review", 10500 * S,
+              "its gate is green: unless its webhook does so before, a pass moves it to review once it has "
+              "rested for 600 s");
+    json_object_set_new(policy.grace_overrides, "development", json_integer(110));
+    expect_at("development", NEXT_ADVANCE, "review", 10030 * S,
+              "its gate is green: unless its webhook does so before, a pass moves it to review once it has "
+              "rested for 110 s");
+}
+
+static void a_red_gate_is_waited_for(void **state)
+{
+    (void)state;
+    verdict = (struct verdict){.kind = VERDICT_RED, .reason = (char *)(uintptr_t)"ci: pending: build"};
+    expect_at("development", NEXT_WAIT, "", 0, "waits for its gate: ci: pending: build");
+    policy.enabled = false; /* makes no difference to it */
+    expect_at("development", NEXT_WAIT, "", 0, "waits for its gate: ci: pending: build");
+}
+
+static void an_unknown_gate_is_asked_again(void **state)
+{
+    (void)state;
+    verdict = (struct verdict){.kind = VERDICT_UNKNOWN, .reason = (char *)(uintptr_t)"Gitea timed out"};
+    expect_at("development", NEXT_WAIT, "", 10030 * S,
+              "what its gate says is unknown, and is asked again: Gitea timed out");
+}
+
+static void a_switch_holds_what_is_green(void **state)
+{
+    (void)state;
+    policy.mode = MODE_OBSERVE;
+    policy.mode_hold =
+        (struct policy_hold){.held = true, .words = (char *)(uintptr_t)"set to observe by ann"};
+    expect_at("development", NEXT_HOLD, "review", 0, "its gate is green, but it is set to observe by ann");
+    policy.enabled = false;
+    policy.enabled_hold = (struct policy_hold){
+        .held = true, .until_us = 20000 * S, .words = (char *)(uintptr_t)"switched off by bob: lunch"};
+    expect_at("development", NEXT_HOLD, "review", 20000 * S,
+              "its gate is green, but it is switched off by bob: lunch");
+    policy.enabled = true;
+    view.unreadable = "switched off: the stored settings (revision 3) are not JSON";
+    expect_at("development", NEXT_HOLD, "review", 0,
+              "its gate is green, but it is switched off: the stored settings (revision 3) are not JSON");
+}
+
+static void the_plane_switch_holds_no_gate(void **state)
+{
+    (void)state;
+    policy.plane_enabled = false;
+    policy.plane_hold = (struct policy_hold){.held = true, .words = (char *)(uintptr_t)"switched off by ann"};
+    expect_at("development", NEXT_ADVANCE, "review", 10030 * S,
+              "its gate is green: the next pass that looks at it moves it to review");
+}
+
+static void a_task_healed_too_often_is_left_to_a_person(void **state)
+{
+    (void)state;
+    entry.task.recent_heals = LIMIT_HEALS_PER_WINDOW;
+    expect_at("development", NEXT_ADVANCE, "review", 10030 * S,
+              "its gate is green: the next pass that looks at it moves it to review");
+    entry.task.recent_heals++;
+    expect_at("development", NEXT_QUARANTINE, "", 0,
+              "healed 4 times in 24 h at this stage: left to a person");
+    verdict.kind = VERDICT_RED; /* a pass does not even ask */
+    expect_at("development", NEXT_QUARANTINE, "", 0,
+              "healed 4 times in 24 h at this stage: left to a person");
+}
+
+static void who_is_worked_on_is_left_alone(void **state)
+{
+    (void)state;
+    entry.job_id = (char[]){"3"};
+    entry.job_agent = (char *)(uintptr_t)"developer";
+    entry.job_status = (char *)(uintptr_t)"running";
+    static const char words[] = "the job of developer is running: a task that is worked on is left alone";
+    expect_at("development", NEXT_WAIT, "", 0, words);
+    expect_at("analysis", NEXT_WAIT, "", 0, words);
+    entry.job_agent = NULL;
+    expect_at("created", NEXT_WAIT, "", 0,
+              "the job of its agent is running: a task that is worked on is left alone");
+}
+
+static void the_end_and_unknown_stages_are_left_alone(void **state)
+{
+    (void)state;
+    expect_at("done", NEXT_NONE, "", 0, "it is done");
+    expect_at("polishing", NEXT_NONE, "", 0, "the pipeline knows no stage polishing: the task is left alone");
+}
+
+static void a_start_that_failed_says_why_and_when_it_is_tried_again(void **state)
+{
+    (void)state;
+    struct plane_unstarted_start start = {.failures = 1, .words = "Gitea answered 500"};
+    entry.updated_us = 9999 * S; /* it need not rest */
+    entry.stuck = false;
+    view.start = &start;
+    view.start_us = 10045 * S;
+    expect_at(
+        "created", NEXT_START, "analysis", 10045 * S,
+        "its start failed 1 time (Gitea answered 500): a pass makes its branch and moves it to analysis, "
+        "at 1970-01-01T02:47:25Z or when one is forced");
+    start.failures = 2;
+    view.start_us = 0;
+    expect_at(
+        "created", NEXT_START, "analysis", 10030 * S,
+        "its start failed 2 times (Gitea answered 500): a pass makes its branch and moves it to analysis, "
+        "at 1970-01-01T02:47:10Z or when one is forced");
+    start = (struct plane_unstarted_start){.failures = 0};
+    expect_at("created", NEXT_START, "analysis", 10030 * S,
+              "its start was not finished: a pass makes its branch and moves it to analysis, at "
+              "1970-01-01T02:47:10Z or when one is forced");
+    start = (struct plane_unstarted_start){.failures = 1, .words = "no"};
+    policy.enabled = false;
+    policy.enabled_hold =
+        (struct policy_hold){.held = true, .words = (char *)(uintptr_t)"switched off by ann"};
+    expect_at("created", NEXT_HOLD, "analysis", 0,
+              "its start failed 1 time (no), but it is switched off by ann");
+}
+
+static void an_unfinished_start_is_finished(void **state)
+{
+    (void)state;
+    entry.updated_us = 9900 * S;
+    expect_at(
+        "created", NEXT_START, "analysis", 10500 * S,
+        "its start was not finished: a pass makes its branch and moves it to analysis once it has rested for "
+        "600 s");
+    policy.plane_enabled = false;
+    policy.plane_hold = (struct policy_hold){.held = true, .words = (char *)(uintptr_t)"switched off by ann"};
+    expect_at("created", NEXT_HOLD, "analysis", 0,
+              "its start was not finished, but it is switched off by ann");
+    view.obstacle = "ORCH_PLANE_URL is not set: nobody here starts it";
+    expect_at("created", NEXT_WAIT, "", 0,
+              "waits for its start; ORCH_PLANE_URL is not set: nobody here starts it");
+}
+
+static void a_stage_without_a_gate_is_left_by_others(void **state)
+{
+    (void)state;
+    static const struct stage stages[] = {{.name = "first", .next = &stages[1]},
+                                          {.name = "second", .next = &stages[2]},
+                                          {.name = "third", .terminal = true}};
+    static const struct pipeline plain = {.stages = stages, .n_stages = 3};
+    view.pipeline = &plain;
+    view.stage = &stages[1];
+    next_decide(&view, &next);
+    assert_int_equal(next.action, NEXT_WAIT);
+    assert_string_equal(next.words, "its stage has no gate: it is left by the orchestrator alone");
+}
+
+/* ---- a person's verdict -------------------------------------------------------------------------------- */
+
+static struct plane_said said;
+
+static void plane_says(enum issue_kind kind, const char *name, enum plane_step step)
+{
+    said =
+        (struct plane_said){.kind = kind,
+                            .state_name = (char *)(uintptr_t)name,
+                            .updated_us = 9900 * S,
+                            .decision = {.step = step,
+                                         .to = step == STEP_APPROVE ? pipeline_stage(pipeline, "architecture")
+                                               : step == STEP_REJECT ? pipeline_stage(pipeline, "analysis")
+                                                                     : NULL}};
+    view.said = &said;
+}
+
+static void a_change_is_told(void)
+{
+    said.told = true;
+    said.change.found = true;
+    said.change.at_us = 9000 * S;
+}
+
+static void without_plane_a_person_is_waited_for(void **state)
+{
+    (void)state;
+    view.obstacle = "ORCH_PLANE_URL is not set: nobody here reads it";
+    expect_at("analysis", NEXT_WAIT, "", 0,
+              "waits for a person's verdict in Plane; ORCH_PLANE_URL is not set: nobody here reads it");
+    view.obstacle = NULL;
+    plane_says(ISSUE_OTHER, NULL, STEP_SETTLED);
+    said.words = (char *)(uintptr_t)"timed out after 10 s";
+    expect_at("analysis", NEXT_WAIT, "", 0,
+              "waits for a person's verdict in Plane, where nothing could be learnt: timed out after 10 s");
+}
+
+static void what_is_no_verdict_is_waited_with(void **state)
+{
+    (void)state;
+    plane_says(ISSUE_IN_PROGRESS, "In Progress", STEP_SETTLED);
+    expect_at("analysis", NEXT_WAIT, "", 0,
+              "waits for a person's verdict in Plane: its issue is In Progress");
+    said.problem = (char *)(uintptr_t)"the project has no state Approved";
+    expect_at(
+        "analysis", NEXT_WAIT, "", 0,
+        "waits for a person's verdict in Plane: its issue is In Progress; the project has no state Approved");
+    plane_says(ISSUE_OTHER, NULL, STEP_SETTLED);
+    expect_at("analysis", NEXT_WAIT, "", 0,
+              "waits for a person's verdict in Plane: its issue is in a state that is not known");
+}
+
+static void a_verdict_is_replayed_with_the_next_pass(void **state)
+{
+    (void)state;
+    plane_says(ISSUE_APPROVED, "Approved", STEP_APPROVE);
+    a_change_is_told();
+    expect_at("analysis", NEXT_APPROVE, "architecture", 10030 * S,
+              "its issue is Approved since 1970-01-01T02:30:00Z: the next pass that looks at it moves it to "
+              "architecture");
+    plane_says(ISSUE_REJECTED, "Rejected", STEP_REJECT);
+    a_change_is_told();
+    expect_at("analysis", NEXT_REJECT, "analysis", 10030 * S,
+              "its issue is Rejected since 1970-01-01T02:30:00Z: the next pass that looks at it moves it to "
+              "analysis");
+    policy.plane_enabled = false;
+    policy.plane_hold = (struct policy_hold){.held = true, .words = (char *)(uintptr_t)"switched off by ann"};
+    expect_at("analysis", NEXT_HOLD, "analysis", 0,
+              "its issue is Rejected since 1970-01-01T02:30:00Z, but it is switched off by ann");
+}
+
+static void a_verdict_that_is_not_due_says_why(void **state)
+{
+    (void)state;
+    plane_says(ISSUE_APPROVED, "Approved", STEP_YOUNG);
+    expect_at("analysis", NEXT_WAIT, "", 10500 * S,
+              "its issue is Approved: looked at once it has rested for 600 s");
+    plane_says(ISSUE_APPROVED, "Approved", STEP_UNTOLD);
+    expect_at("analysis", NEXT_WAIT, "", 10030 * S,
+              "its issue is Approved, but Plane does not tell yet which change made it so");
+    plane_says(ISSUE_APPROVED, "Approved", STEP_SETTLED);
+    a_change_is_told();
+    expect_at(
+        "analysis", NEXT_WAIT, "", 0,
+        "its issue is Approved since 1970-01-01T02:30:00Z, which was handled: waits for a verdict that is "
+        "newer");
+    plane_says(ISSUE_REJECTED, "Rejected", STEP_SETTLED);
+    expect_at("analysis", NEXT_WAIT, "", 0, "its issue is Rejected, which leads nowhere from this stage");
+}
+
+/* ---- where the orchestrator moves tasks ---------------------------------------------------------------- */
+
+static void an_event_that_was_not_sent_yet_is_sent(void **state)
+{
+    (void)state;
+    view.sends = true;
+    expect_at(
+        "development", NEXT_ADVANCE, "review", 10030 * S,
+        "its gate is green: the next pass that looks at it sends its event to the orchestrator, which is "
+        "to move it to review");
+    plane_says(ISSUE_APPROVED, "Approved", STEP_APPROVE);
+    a_change_is_told();
+    expect_at(
+        "analysis", NEXT_APPROVE, "architecture", 10030 * S,
+        "its issue is Approved since 1970-01-01T02:30:00Z: the next pass that looks at it sends its event "
+        "to the orchestrator, which is to move it to architecture");
+    entry.stuck = false;
+    entry.updated_us = 9900 * S;
+    expect_at("development", NEXT_ADVANCE, "review", 10500 * S,
+              "its gate is green: unless its webhook moves it before, a pass sends its event to the "
+              "orchestrator, which is to move it to review, once it has rested for 600 s");
+}
+
+static void an_event_that_was_sent_is_sent_again_when_it_is_due(void **state)
+{
+    (void)state;
+    struct store_replay_open replay = {.tries = 1, .next_us = 10060 * S};
+    view.sends = true;
+    view.replay = &replay;
+    expect_at(
+        "development", NEXT_ADVANCE, "review", 10060 * S,
+        "its event was sent 1 time and it has not been seen to move: sent again at 1970-01-01T02:47:40Z");
+    replay.tries = 2;
+    replay.next_us = 10000 * S; /* is due: with the next pass */
+    expect_at("development", NEXT_ADVANCE, "review", 10030 * S,
+              "its event was sent 2 times and it has not been seen to move: sent again at "
+              "1970-01-01T02:47:10Z");
+    plane_says(ISSUE_REJECTED, "Rejected", STEP_REJECT);
+    a_change_is_told();
+    expect_at("analysis", NEXT_REJECT, "analysis", 10030 * S,
+              "its event was sent 2 times and it has not been seen to move: sent again at "
+              "1970-01-01T02:47:10Z");
+    policy.enabled = false;
+    policy.enabled_hold =
+        (struct policy_hold){.held = true, .words = (char *)(uintptr_t)"switched off by ann"};
+    expect_at("development", NEXT_HOLD, "review", 0,
+              "its event was sent 2 times and it has not been seen to move, but it is switched off by ann");
+}
+
+static void an_event_that_was_sent_in_vain_is_given_up(void **state)
+{
+    (void)state;
+    struct store_replay_open replay = {.tries = LIMIT_REPLAY_TRIES, .next_us = 10060 * S};
+    view.sends = true;
+    view.replay = &replay;
+    expect_at(
+        "development", NEXT_WAIT, "", 10060 * S,
+        "its event was sent 6 times and it has not been seen to move: given up at 1970-01-01T02:47:40Z");
+    replay.given_up = true;
+    expect_at("development", NEXT_WAIT, "", 0, "its event was sent 6 times in vain: left to a person");
+    verdict = (struct verdict){.kind = VERDICT_RED, .reason = (char *)(uintptr_t)"ci: pending: build"};
+    expect_at("development", NEXT_WAIT, "", 0, "waits for its gate: ci: pending: build");
+}
+
+static void every_action_has_a_name(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"none",    "wait",   "advance", "start",
+                                        "approve", "reject", "hold",    "quarantine"};
+    for (size_t i = 0; i < NEXT_MAX_; i++)
+        assert_string_equal(next_action_name((enum next_action)i), names[i]);
+}
+
+static int prepare(void **state)
+{
+    (void)state;
+    json_auto_t *problems = json_array();
+    return pipeline_load_file(NULL, &pipeline, problems) != ERR_OK;
+}
+
+static int finish(void **state)
+{
+    (void)state;
+    pipeline_free(pipeline);
+    return 0;
+}
+
+#define NEXT_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        NEXT_TEST(a_green_task_that_is_stuck_moves_with_the_next_pass),
+        NEXT_TEST(a_green_task_that_is_young_rests_first),
+        NEXT_TEST(a_red_gate_is_waited_for),
+        NEXT_TEST(an_unknown_gate_is_asked_again),
+        NEXT_TEST(a_switch_holds_what_is_green),
+        NEXT_TEST(the_plane_switch_holds_no_gate),
+        NEXT_TEST(a_task_healed_too_often_is_left_to_a_person),
+        NEXT_TEST(who_is_worked_on_is_left_alone),
+        NEXT_TEST(the_end_and_unknown_stages_are_left_alone),
+        NEXT_TEST(a_start_that_failed_says_why_and_when_it_is_tried_again),
+        NEXT_TEST(an_unfinished_start_is_finished),
+        NEXT_TEST(a_stage_without_a_gate_is_left_by_others),
+        NEXT_TEST(without_plane_a_person_is_waited_for),
+        NEXT_TEST(what_is_no_verdict_is_waited_with),
+        NEXT_TEST(a_verdict_is_replayed_with_the_next_pass),
+        NEXT_TEST(a_verdict_that_is_not_due_says_why),
+        NEXT_TEST(an_event_that_was_not_sent_yet_is_sent),
+        NEXT_TEST(an_event_that_was_sent_is_sent_again_when_it_is_due),
+        NEXT_TEST(an_event_that_was_sent_in_vain_is_given_up),
+        NEXT_TEST(every_action_has_a_name),
+    };
+    return cmocka_run_group_tests(tests, prepare, finish);
+}

@@ -1,0 +1,370 @@
+/* The rules of the gates, on facts that the test makes up: no network, no database. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "clients/base/jsonx.h"
+#include "clients/base/limits.h"
+#include "clients/base/metric.h"
+#include "clients/facts/http_gate.h"
+#include "clients/store/store.h"
+#include "reconcile/gates/gate.h"
+#include "reconcile/pipeline/pipeline.h"
+#include "tests/doubles/facts.h"
+
+#define SHA "0123456789abcdef0123456789abcdef01234567"
+
+static char repo[] = "acme/app", branch[] = "feature/ORCH-1-x", item[] = "ORCH-1",
+            stage_name[] = "development";
+static const struct store_task task = {
+    .id = 7, .repo = repo, .branch = branch, .work_item_id = item, .stage = stage_name};
+
+static enum verdict_kind verdict_of(const struct store_task *of, const struct gate *gates, size_t n,
+                                    char *ret_reason)
+{
+    const struct stage stage = {.name = "development", .gates = gates, .n_gates = n};
+    struct book *book = book_new(NULL, 0);
+    const struct gate_view view = {.book = book, .task = of, .stage = &stage, .base_branch = "main"};
+    struct verdict verdict;
+    gate_evaluate(&view, &verdict);
+    enum verdict_kind kind = verdict.kind;
+    if (ret_reason)
+        snprintf(ret_reason, 200, "%s", verdict.reason ? verdict.reason : "");
+    verdict_done(&verdict);
+    book_free(book);
+    return kind;
+}
+
+static enum verdict_kind judge(struct gate gate, char *ret_reason)
+{
+    return verdict_of(&task, &gate, 1, ret_reason);
+}
+
+static const struct gate ci = {.kind = GATE_CI}, review = {.kind = GATE_REVIEW, .approvals = 1},
+                         merged = {.kind = GATE_MERGED};
+
+static int clear(void **state)
+{
+    (void)state;
+    facts_clear();
+    return 0;
+}
+
+static void ci_is_green_only_when_every_context_passed_or_was_skipped(void **state)
+{
+    (void)state;
+    static const struct {
+        enum gitea_state second;
+        enum verdict_kind verdict;
+    } cases[] = {{GITEA_SUCCESS, VERDICT_GREEN},     {GITEA_SKIPPED, VERDICT_GREEN},
+                 {GITEA_PENDING, VERDICT_RED},       {GITEA_FAILURE, VERDICT_RED},
+                 {GITEA_ERROR, VERDICT_RED},         {GITEA_WARNING, VERDICT_RED},
+                 {GITEA_UNHEARD_OF, VERDICT_UNKNOWN}};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        facts_clear();
+        facts_head(branch, SHA);
+        facts_status(SHA, "build", GITEA_SUCCESS);
+        facts_status(SHA, "test", cases[i].second);
+        assert_int_equal(judge(ci, NULL), cases[i].verdict);
+    }
+}
+
+static void ci_without_any_status_is_red_and_says_so(void **state)
+{
+    (void)state;
+    char reason[200];
+    facts_head(branch, SHA);
+    assert_int_equal(judge(ci, reason), VERDICT_RED);
+    assert_non_null(strstr(reason, "no status yet"));
+}
+
+static void evidence_is_bounded_whatever_the_names_are(void **state)
+{
+    (void)state;
+    enum { N = 2 * LIMIT_EVIDENCE_ITEMS };
+    static char names[N][LIMIT_FACT_TEXT];
+    const struct stage stage = {.name = "development", .gates = &ci, .n_gates = 1};
+    facts_head(branch, SHA);
+    for (int i = 0; i < N; i++) {
+        snprintf(names[i], sizeof names[i], "%-*d", (int)LIMIT_FACT_TEXT - 1, i);
+        facts_status(SHA, names[i], GITEA_SUCCESS);
+    }
+    struct book *book = book_new(NULL, 0);
+    const struct gate_view view = {.book = book, .task = &task, .stage = &stage, .base_branch = "main"};
+    struct verdict verdict;
+    gate_evaluate(&view, &verdict);
+    AUTO_FREE char *text = json_line(verdict.evidence);
+    assert_int_equal(verdict.kind, VERDICT_GREEN);
+    assert_in_range(strlen(text), LIMIT_EVIDENCE_ITEMS * LIMIT_EVIDENCE_NAME,
+                    LIMIT_EVIDENCE_ITEMS * (LIMIT_EVIDENCE_NAME + 30));
+    verdict_done(&verdict);
+    book_free(book);
+}
+
+static void a_failure_is_named_with_its_context(void **state)
+{
+    (void)state;
+    char reason[200];
+    facts_head(branch, SHA);
+    facts_status(SHA, "build", GITEA_SUCCESS);
+    facts_status(SHA, "lint", GITEA_FAILURE);
+    assert_int_equal(judge(ci, reason), VERDICT_RED);
+    assert_non_null(strstr(reason, "1 of 2 contexts failed: lint is failure"));
+}
+
+static void a_required_context_that_never_reports_is_visible(void **state)
+{
+    (void)state;
+    static const char *const required[] = {"build*", "e2e"};
+    struct gate gate = {.kind = GATE_CI, .contexts = required, .n_contexts = 2};
+    char reason[200];
+    facts_head(branch, SHA);
+    facts_status(SHA, "build / linux", GITEA_SUCCESS);
+    facts_status(SHA, "unrelated", GITEA_FAILURE);
+    assert_int_equal(judge(gate, reason), VERDICT_RED);
+    assert_non_null(strstr(reason, "no status yet for context e2e"));
+    facts_status(SHA, "e2e", GITEA_SUCCESS);
+    assert_int_equal(judge(gate, NULL), VERDICT_GREEN);
+}
+
+static void a_missing_branch_and_a_failed_question_are_unknown(void **state)
+{
+    (void)state;
+    char reason[200];
+    assert_int_equal(judge(ci, NULL), VERDICT_UNKNOWN);
+    facts_head_failed(branch, "Gitea timed out after 10 s");
+    assert_int_equal(judge(ci, reason), VERDICT_UNKNOWN);
+    assert_string_equal(reason, "Gitea timed out after 10 s");
+    facts_clear();
+    facts_head(branch, SHA);
+    facts_statuses_failed(SHA, "Gitea answered 502 with HTML");
+    assert_int_equal(judge(ci, NULL), VERDICT_UNKNOWN);
+}
+
+static void a_task_that_makes_no_sense_is_unknown_in_words(void **state)
+{
+    (void)state;
+    struct store_task no_repo = task, no_branch = task, bad_repo = task;
+    char plain[] = "app", reason[200];
+    no_repo.repo = NULL;
+    no_branch.branch = NULL;
+    bad_repo.repo = plain;
+    assert_int_equal(verdict_of(&no_repo, &ci, 1, reason), VERDICT_UNKNOWN);
+    assert_non_null(strstr(reason, "repo"));
+    assert_int_equal(verdict_of(&no_branch, &ci, 1, reason), VERDICT_UNKNOWN);
+    assert_non_null(strstr(reason, "branch"));
+    assert_int_equal(verdict_of(&bad_repo, &ci, 1, NULL), VERDICT_UNKNOWN);
+    assert_int_equal(facts_lookups(), 0);
+}
+
+static void a_task_that_cannot_be_read_is_unknown_and_nothing_is_asked(void **state)
+{
+    (void)state;
+    struct store_task unreadable = task;
+    char words[] = "tasks.title holds bytes that are not UTF-8", reason[200];
+    unreadable.unreadable = words;
+    assert_int_equal(verdict_of(&unreadable, &ci, 1, reason), VERDICT_UNKNOWN);
+    assert_string_equal(reason, words);
+    assert_int_equal(facts_lookups(), 0);
+}
+
+static void files_need_one_file_in_every_path(void **state)
+{
+    (void)state;
+    static const char *const paths[] = {"docs/{work_item_id}/adr/", "README.md"};
+    struct gate gate = {.kind = GATE_FILES, .paths = paths, .n_paths = 2};
+    char reason[200];
+    facts_head(branch, SHA);
+    facts_file("README.md", 1);
+    assert_int_equal(judge(gate, reason), VERDICT_RED);
+    assert_non_null(strstr(reason, "docs/ORCH-1/adr/ holds no file"));
+    facts_file("docs/ORCH-1/adr/", 2);
+    assert_int_equal(judge(gate, NULL), VERDICT_GREEN);
+    struct store_task nameless = task;
+    nameless.work_item_id = NULL;
+    assert_int_equal(verdict_of(&nameless, &gate, 1, NULL), VERDICT_UNKNOWN);
+}
+
+static void review_counts_the_last_word_of_each_person(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *what;
+        struct {
+            const char *user;
+            enum gitea_review_state state;
+            bool stale, dismissed;
+        } reviews[3];
+        enum verdict_kind verdict;
+    } cases[] = {
+        {"no review", {{0}}, VERDICT_RED},
+        {"approved", {{"ann", GITEA_REVIEW_APPROVED, false, false}}, VERDICT_GREEN},
+        {"stale approval", {{"ann", GITEA_REVIEW_APPROVED, true, false}}, VERDICT_RED},
+        {"dismissed approval", {{"ann", GITEA_REVIEW_APPROVED, false, true}}, VERDICT_RED},
+        {"a comment approves nothing", {{"ann", GITEA_REVIEW_COMMENT, false, false}}, VERDICT_RED},
+        {"a request is not a review", {{"ann", GITEA_REVIEW_REQUESTED, false, false}}, VERDICT_RED},
+        {"a comment takes no approval back",
+         {{"ann", GITEA_REVIEW_APPROVED, false, false}, {"ann", GITEA_REVIEW_COMMENT, false, false}},
+         VERDICT_GREEN},
+        {"changed her mind",
+         {{"ann", GITEA_REVIEW_APPROVED, false, false}, {"ann", GITEA_REVIEW_CHANGES, false, false}},
+         VERDICT_RED},
+        {"came round",
+         {{"ann", GITEA_REVIEW_CHANGES, true, false}, {"ann", GITEA_REVIEW_APPROVED, false, false}},
+         VERDICT_GREEN},
+        {"another objects",
+         {{"bob", GITEA_REVIEW_CHANGES, false, false}, {"ann", GITEA_REVIEW_APPROVED, false, false}},
+         VERDICT_RED},
+        {"the objection was dismissed",
+         {{"bob", GITEA_REVIEW_CHANGES, false, true}, {"ann", GITEA_REVIEW_APPROVED, false, false}},
+         VERDICT_GREEN},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        facts_clear();
+        facts_pull(branch, 5, GITEA_PULL_OPEN);
+        for (size_t k = 0; k < 3 && cases[i].reviews[k].user; k++)
+            facts_review(5, cases[i].reviews[k].user, cases[i].reviews[k].state, cases[i].reviews[k].stale,
+                         cases[i].reviews[k].dismissed);
+        if (judge(review, NULL) != cases[i].verdict)
+            fail_msg("%s", cases[i].what);
+    }
+}
+
+static void review_needs_as_many_people_as_asked_for(void **state)
+{
+    (void)state;
+    struct gate two = {.kind = GATE_REVIEW, .approvals = 2};
+    facts_pull(branch, 5, GITEA_PULL_OPEN);
+    facts_review(5, "ann", GITEA_REVIEW_APPROVED, false, false);
+    facts_review(5, "ann", GITEA_REVIEW_APPROVED, false, false);
+    assert_int_equal(judge(two, NULL), VERDICT_RED);
+    facts_review(5, "bob", GITEA_REVIEW_APPROVED, false, false);
+    assert_int_equal(judge(two, NULL), VERDICT_GREEN);
+}
+
+static void review_and_merged_follow_the_state_of_the_pull_request(void **state)
+{
+    (void)state;
+    assert_int_equal(judge(review, NULL), VERDICT_RED);
+    assert_int_equal(judge(merged, NULL), VERDICT_RED);
+    facts_pull(branch, 5, GITEA_PULL_MERGED);
+    facts_review(5, "ann", GITEA_REVIEW_APPROVED, false, false);
+    assert_int_equal(judge(review, NULL), VERDICT_RED);
+    assert_int_equal(judge(merged, NULL), VERDICT_GREEN);
+    facts_clear();
+    facts_pull(branch, 5, GITEA_PULL_OPEN);
+    assert_int_equal(judge(merged, NULL), VERDICT_RED);
+    facts_clear();
+    facts_pull(branch, 5, GITEA_PULL_CLOSED);
+    assert_int_equal(judge(merged, NULL), VERDICT_RED);
+}
+
+static void http_fills_the_template_with_escaped_values(void **state)
+{
+    (void)state;
+    struct gate gate = {.kind = GATE_HTTP, .url = "http://gate/{task_id}?b={branch}&w={work_item_id}"};
+    facts_http("http://gate/7?b=feature%2FORCH-1-x&w=ORCH-1", "green", "fine");
+    assert_int_equal(judge(gate, NULL), VERDICT_GREEN);
+    facts_clear();
+    facts_http("http://gate/7?b=feature%2FORCH-1-x&w=ORCH-1", "red", "");
+    assert_int_equal(judge(gate, NULL), VERDICT_RED);
+    facts_clear();
+    assert_int_equal(judge(gate, NULL), VERDICT_UNKNOWN);
+}
+
+static void several_gates_are_a_three_valued_and(void **state)
+{
+    (void)state;
+    const struct gate both[] = {ci, review};
+    facts_head(branch, SHA);
+    facts_status(SHA, "build", GITEA_SUCCESS);
+    facts_pull(branch, 5, GITEA_PULL_OPEN);
+    assert_int_equal(verdict_of(&task, both, 2, NULL), VERDICT_RED);
+    facts_review(5, "ann", GITEA_REVIEW_APPROVED, false, false);
+    assert_int_equal(verdict_of(&task, both, 2, NULL), VERDICT_GREEN);
+    facts_statuses_failed(SHA, "cut");
+    assert_int_equal(verdict_of(&task, both, 2, NULL), VERDICT_UNKNOWN);
+    facts_review(5, "bob", GITEA_REVIEW_CHANGES, false, false);
+    assert_int_equal(verdict_of(&task, both, 2, NULL), VERDICT_RED);
+}
+
+static void what_is_not_answered_yet_is_pending_and_never_a_verdict(void **state)
+{
+    (void)state;
+    facts_late(true);
+    facts_head(branch, SHA);
+    assert_int_equal(judge(ci, NULL), VERDICT_PENDING);
+}
+
+static int64_t checks(const char *kind, const char *verdict)
+{
+    return metric_read(METRIC_GATE_CHECKS, kind, verdict);
+}
+
+static void a_check_is_counted_once_however_often_it_is_evaluated(void **state)
+{
+    (void)state;
+    const struct gate both[] = {ci, review};
+    const struct stage stage = {.name = "development", .gates = both, .n_gates = 2};
+    struct book *book = book_new(NULL, 0);
+    const struct gate_view view = {.book = book, .task = &task, .stage = &stage, .base_branch = "main"};
+    struct verdict verdict = {0};
+    int64_t passed = checks("ci", "green"), objected = checks("review", "red");
+    facts_late(true);
+    facts_head(branch, SHA);
+    facts_status(SHA, "build", GITEA_SUCCESS);
+    facts_pull(branch, 5, GITEA_PULL_OPEN);
+    facts_review(5, "bob", GITEA_REVIEW_CHANGES, false, false);
+    int evaluated = 0;
+    void *waiter = &verdict;
+    book_waiter(book, waiter);
+    for (;; evaluated++) {
+        gate_evaluate(&view, &verdict);
+        if (verdict.kind != VERDICT_PENDING)
+            break;
+        assert_int_equal(checks("ci", "green") + checks("review", "red"), passed + objected);
+        assert_int_equal(book_next(book, 0, &waiter), BOOK_READY);
+    }
+    assert_true(evaluated >= 2);
+    assert_int_equal(verdict.kind, VERDICT_RED);
+    assert_int_equal(checks("ci", "green"), passed + 1);
+    assert_int_equal(checks("review", "red"), objected + 1);
+    verdict_done(&verdict);
+    book_free(book);
+}
+
+static void nobody_but_a_person_answers_a_human_gate(void **state)
+{
+    (void)state;
+    assert_int_equal(judge((struct gate){.kind = GATE_HUMAN}, NULL), VERDICT_UNKNOWN);
+    assert_int_equal(verdict_of(&task, NULL, 0, NULL), VERDICT_UNKNOWN);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(ci_is_green_only_when_every_context_passed_or_was_skipped, clear),
+        cmocka_unit_test_setup(ci_without_any_status_is_red_and_says_so, clear),
+        cmocka_unit_test_setup(a_failure_is_named_with_its_context, clear),
+        cmocka_unit_test_setup(evidence_is_bounded_whatever_the_names_are, clear),
+        cmocka_unit_test_setup(a_required_context_that_never_reports_is_visible, clear),
+        cmocka_unit_test_setup(a_missing_branch_and_a_failed_question_are_unknown, clear),
+        cmocka_unit_test_setup(a_task_that_makes_no_sense_is_unknown_in_words, clear),
+        cmocka_unit_test_setup(a_task_that_cannot_be_read_is_unknown_and_nothing_is_asked, clear),
+        cmocka_unit_test_setup(files_need_one_file_in_every_path, clear),
+        cmocka_unit_test_setup(review_counts_the_last_word_of_each_person, clear),
+        cmocka_unit_test_setup(review_needs_as_many_people_as_asked_for, clear),
+        cmocka_unit_test_setup(review_and_merged_follow_the_state_of_the_pull_request, clear),
+        cmocka_unit_test_setup(http_fills_the_template_with_escaped_values, clear),
+        cmocka_unit_test_setup(several_gates_are_a_three_valued_and, clear),
+        cmocka_unit_test_setup(what_is_not_answered_yet_is_pending_and_never_a_verdict, clear),
+        cmocka_unit_test_setup(a_check_is_counted_once_however_often_it_is_evaluated, clear),
+        cmocka_unit_test_setup(nobody_but_a_person_answers_a_human_gate, clear),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,248 @@
+/* What people are told: never refused by Telegram, whatever titles and templates hold. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "clients/base/err.h"
+#include "clients/base/limits.h"
+#include "clients/base/text.h"
+#include "clients/store/store.h"
+#include "reconcile/message/message.h"
+
+static struct store_task task_of(char *title)
+{
+    return (struct store_task){.id = 44,
+                               .work_item_id = (char *)(uintptr_t)"ORCH-44",
+                               .title = title,
+                               .repo = (char *)(uintptr_t)"acme/app",
+                               .branch = (char *)(uintptr_t)"feature/ORCH-44",
+                               .stage = (char *)(uintptr_t)"development"};
+}
+
+static char *filled(const char *template, char *title)
+{
+    const struct store_task task = task_of(title);
+    const struct message_facts facts = {
+        .task = &task, .to_stage = "review", .outcome = "advanced", .reason = "ci: 2 of 2 contexts passed"};
+    return message_of_transition(template, &facts);
+}
+
+/* Units as Telegram counts them, with the HTML read as it reads it; fails at what it would refuse. */
+static size_t units_of(const char *html)
+{
+    static const char *const entities[] = {"&amp;", "&lt;", "&gt;"};
+    size_t units = 0;
+    assert_int_equal(utf8_valid_len(html, strlen(html)), strlen(html));
+    for (const char *at = html; *at; units++) {
+        assert_true(*at != '<' && *at != '>');
+        size_t len = 1;
+        if (*at == '&') {
+            len = 0;
+            for (size_t i = 0; i < ARRAY_LEN(entities); i++)
+                if (strncmp(at, entities[i], strlen(entities[i])) == 0)
+                    len = strlen(entities[i]);
+            assert_true(len > 0);
+        } else {
+            while (((unsigned char)at[len] & 0xc0) == 0x80)
+                len++;
+        }
+        units += len == 4 && *at != '&';
+        at += len;
+    }
+    return units;
+}
+
+static void assert_filled(const char *template, const char *title, const char *expected)
+{
+    AUTO_FREE char *copy = mem_dup(title);
+    AUTO_FREE char *text = filled(template, copy);
+    assert_string_equal(text, expected);
+}
+
+static void every_placeholder_is_filled_in(void **state)
+{
+    (void)state;
+    assert_filled(
+        "{work_item_id} {task_id} {title} {repo} {branch} {stage} {to_stage} {outcome} {reason}", "Basket",
+        "ORCH-44 44 Basket acme/app feature/ORCH-44 development review advanced ci: 2 of 2 contexts "
+        "passed");
+    assert_filled("🔧 reconciler: {work_item_id} {stage} unblocked (lost webhook)", NULL,
+                  "🔧 reconciler: ORCH-44 development unblocked (lost webhook)");
+    assert_filled("🔧 реконсилер: {work_item_id} {stage} разблокирована (потерян вебхук)", NULL,
+                  "🔧 реконсилер: ORCH-44 development разблокирована (потерян вебхук)");
+    assert_filled("no place at all", NULL, "no place at all");
+    assert_filled("{stage}{stage}", NULL, "developmentdevelopment");
+    assert_filled("", "Basket", "ORCH-44");
+}
+
+static void html_is_text_in_titles_and_in_the_template(void **state)
+{
+    (void)state;
+    assert_filled("<b>{title}</b> & more", "a < b && c > d </b> <script>",
+                  "&lt;b&gt;a &lt; b &amp;&amp; c &gt; d &lt;/b&gt; &lt;script&gt;&lt;/b&gt; &amp; more");
+    assert_filled("{title}", "&lt;", "&amp;lt;");
+    assert_filled("{title}", "{stage} {nothing}", "{stage} {nothing}"); /* once is enough */
+}
+
+static void broken_text_is_mended(void **state)
+{
+    (void)state;
+    assert_filled("{title}!", "a\xff\xc3z\n\tb\x01", "a??z  b !");
+}
+
+static void a_task_without_a_work_item_has_its_number(void **state)
+{
+    (void)state;
+    struct store_task task = {.id = 7, .stage = (char *)(uintptr_t)"review"};
+    const struct message_facts facts = {.task = &task, .to_stage = "testing", .outcome = "advanced"};
+    AUTO_FREE char *text = message_of_transition("{work_item_id}|{title}|{repo}|{reason}", &facts);
+    assert_string_equal(text, "#7|||");
+    AUTO_FREE char *blank = message_of_transition("{title} {branch}", &facts);
+    assert_string_equal(strstr(blank, "#7"), "#7"); /* Telegram takes no empty message */
+    task.work_item_id = (char *)(uintptr_t)"";
+    AUTO_FREE char *empty = message_of_transition("{work_item_id}", &facts);
+    assert_string_equal(empty, "#7");
+}
+
+static void a_long_message_is_cut_at_a_character(void **state)
+{
+    (void)state;
+    static const char *const pieces[] = {"x", "ü", "語", "🔧", "&", "<", "a&🔧"};
+    for (size_t i = 0; i < ARRAY_LEN(pieces); i++) {
+        for (size_t before = 0; before < 5; before++) {
+            size_t len = strlen(pieces[i]);
+            AUTO_FREE char *template = mem_zero(before + LIMIT_MESSAGE_UNITS * len + 6, 1);
+            memset(template, 'x', before);
+            for (size_t k = 0; k < LIMIT_MESSAGE_UNITS; k++)
+                memcpy(template + before + k * len, pieces[i], len);
+            memcpy(template + before + LIMIT_MESSAGE_UNITS * len, "xxxxx", 5);
+            AUTO_FREE char *text = filled(template, NULL);
+            size_t units = units_of(text);
+            assert_in_range(units, LIMIT_MESSAGE_UNITS - 1, LIMIT_MESSAGE_UNITS);
+            assert_string_equal(text + strlen(text) - strlen("…"), "…");
+        }
+    }
+}
+
+static void what_just_fits_is_whole(void **state)
+{
+    (void)state;
+    AUTO_FREE char *template = mem_zero(LIMIT_MESSAGE_UNITS + 1, 1);
+    memset(template, '>', LIMIT_MESSAGE_UNITS);
+    AUTO_FREE char *text = filled(template, NULL);
+    assert_int_equal(units_of(text), LIMIT_MESSAGE_UNITS);
+    assert_null(strstr(text, "…"));
+}
+
+static void one_long_value_does_not_push_out_the_rest(void **state)
+{
+    (void)state;
+    enum { TITLE_MAX = 16 * 1024 };
+    AUTO_FREE char *title = mem_zero(TITLE_MAX + 1, 1);
+    memset(title, '<', TITLE_MAX);
+    AUTO_FREE char *text = filled("{title}{title}{title} {stage}", title);
+    assert_string_equal(text + strlen(text) - strlen(" development"), " development");
+    assert_int_equal(units_of(text), 3 * LIMIT_MESSAGE_VALUE + strlen(" development"));
+}
+
+static void a_template_is_judged_before_it_is_used(void **state)
+{
+    (void)state;
+    static const char *const good[] = {"", "x", "{stage}", "{title}{reason}", "<b>", "100 % {outcome}"};
+    static const char *const bad[] = {"{",         "}",       "{}",       "{stge}",      "{stage",  "stage}",
+                                      "{{stage}}", "{Stage}", "{ stage}", "{to_stage}}", "{title}{"};
+    for (size_t i = 0; i < ARRAY_LEN(good); i++)
+        assert_null(message_template_problem(good[i]));
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+        assert_non_null(message_template_problem(bad[i]));
+}
+
+static void a_quarantine_says_which_task_and_where(void **state)
+{
+    (void)state;
+    struct store_task task = task_of(NULL);
+    task.recent_heals = 4;
+    AUTO_FREE char *text = message_of_quarantine(&task);
+    assert_string_equal(text, "🚧 reconciler: ORCH-44 (acme/app) was healed 4 times in 24 h at development: "
+                              "left to a person");
+    task.work_item_id = task.repo = NULL;
+    AUTO_FREE char *bare = message_of_quarantine(&task);
+    assert_string_equal(bare,
+                        "🚧 reconciler: #44 was healed 4 times in 24 h at development: left to a person");
+}
+
+static void a_digest_gives_the_number_and_the_first_few(void **state)
+{
+    (void)state;
+    static const char *const four[] = {"one", "two &lt;b&gt;", "three\nof two lines", "four"};
+    AUTO_FREE char *few = message_digest(four, ARRAY_LEN(four));
+    assert_string_equal(few, "🔧 reconciler: 4 messages in one\n• one\n• two &lt;b&gt;\n• three\n• four");
+    const char *many[60];
+    for (size_t i = 0; i < ARRAY_LEN(many); i++)
+        many[i] = four[i % 4];
+    AUTO_FREE char *sixty = message_digest(many, ARRAY_LEN(many));
+    assert_string_equal(sixty,
+                        "🔧 reconciler: 60 messages in one\n• one\n• two &lt;b&gt;\n• three\n• four\n• "
+                        "one\n… and 55 more");
+}
+
+static void a_digest_of_long_messages_keeps_within_the_limit(void **state)
+{
+    (void)state;
+    AUTO_FREE char *ampersands = mem_zero(LIMIT_MESSAGE_UNITS * 5 + 1, 1);
+    for (size_t i = 0; i < LIMIT_MESSAGE_UNITS; i++)
+        memcpy(ampersands + 5 * i, "&amp;", 5);
+    const char *texts[60];
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+        texts[i] = ampersands + (i % 5) * 5;
+    AUTO_FREE char *digest = message_digest(texts, ARRAY_LEN(texts));
+    assert_in_range(units_of(digest), 5 * 300, 5 * 300 + 80);
+    assert_non_null(strstr(digest, "\n… and 55 more"));
+}
+
+static void what_cannot_be_shown_is_at_least_counted(void **state)
+{
+    (void)state;
+    AUTO_FREE char *one = message_placeholder(1);
+    AUTO_FREE char *many = message_placeholder(60);
+    assert_non_null(strstr(one, "1 message that"));
+    assert_non_null(strstr(many, "60 messages that"));
+    assert_true(units_of(one) < LIMIT_MESSAGE_UNITS && units_of(many) < LIMIT_MESSAGE_UNITS);
+}
+
+static void what_is_wrong_with_a_webhook_is_text(void **state)
+{
+    (void)state;
+    AUTO_FREE char *webhook = message_of_webhook("acme/<b>", "webhook 7 is switched off & gone"),
+                   *silence = message_of_silence("plane", 4);
+    assert_string_equal(webhook, "🔕 reconciler: acme/&lt;b&gt;: webhook 7 is switched off &amp; gone");
+    assert_string_equal(silence,
+                        "🔕 reconciler: events of plane were lost for 4 tasks within an hour: does its "
+                        "webhook still work?");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_placeholder_is_filled_in),
+        cmocka_unit_test(html_is_text_in_titles_and_in_the_template),
+        cmocka_unit_test(broken_text_is_mended),
+        cmocka_unit_test(a_task_without_a_work_item_has_its_number),
+        cmocka_unit_test(a_long_message_is_cut_at_a_character),
+        cmocka_unit_test(what_just_fits_is_whole),
+        cmocka_unit_test(one_long_value_does_not_push_out_the_rest),
+        cmocka_unit_test(a_template_is_judged_before_it_is_used),
+        cmocka_unit_test(a_quarantine_says_which_task_and_where),
+        cmocka_unit_test(a_digest_gives_the_number_and_the_first_few),
+        cmocka_unit_test(a_digest_of_long_messages_keeps_within_the_limit),
+        cmocka_unit_test(what_cannot_be_shown_is_at_least_counted),
+        cmocka_unit_test(what_is_wrong_with_a_webhook_is_text),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,1137 @@
+/* What is learnt of Plane's issues within a budget, while rows move, calls fail and projects wait; and what
+ * is remembered between passes. Plane is made up, and so is the clock. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "clients/base/jsonx.h"
+#include "clients/base/limits.h"
+#include "reconcile/plane/plane_scan.h"
+#include "reconcile/plane/open_issues.h"
+#include "reconcile/settings/settings.h"
+#include "tests/doubles/issues.h"
+
+#define A "aaaaaaaa-1111-4111-8111-111111111111"
+#define B "bbbbbbbb-2222-4222-8222-222222222222"
+#define S ((int64_t)1000000)
+#define T0 (1700000000 * S)
+
+static struct {
+    struct settings *settings;
+    struct plane_scan *scan;
+    struct plane_scan_seen seen; /* by the newest pass */
+    int64_t now_ms;
+    bool forced;
+} bench;
+
+static const char *lookup(const char *name)
+{
+    static const char projects[] = "[{\"repo\":\"acme/a\",\"plane_project_id\":\"" A "\",\"prefix\":\"AA\"},"
+                                   "{\"repo\":\"acme/none\"},"
+                                   "{\"repo\":\"acme/b\",\"plane_project_id\":\"" B "\",\"prefix\":\"BB\"}]";
+    return strcmp(name, "ORCH_PROJECTS_JSON") == 0 ? projects : NULL;
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"Backlog", "In Progress", "Approved", "Rejected"};
+    static const char *const environment[] = {NULL};
+    json_t *problems = json_array();
+    issues_clear();
+    memset(&bench, 0, sizeof bench);
+    if (settings_read(lookup, environment, &bench.settings, problems) != ERR_OK)
+        return 1;
+    json_decref(problems);
+    bench.scan = plane_scan_new(bench.settings);
+    bench.now_ms = 5000;
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        issues_state(A, names[i]);
+        issues_state(B, names[i]);
+    }
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    plane_scan_free(bench.scan);
+    settings_free(bench.settings);
+    issues_clear();
+    return 0;
+}
+
+/* n issues of the project at rest, numbered from `first`, each touched ten seconds before the one above it.
+ */
+static void add_many(const char *project, int64_t first, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        issues_put(project, first + i, "Backlog", T0 - i * 10 * S);
+}
+
+static void begin_scan(int64_t revision)
+{
+    plane_scan_begin(bench.scan, &(struct plane_scan_pass){.now_ms = bench.now_ms,
+                                                           .revision = revision,
+                                                           .interval_ms = 60000,
+                                                           .forced = bench.forced});
+}
+
+static struct plane_call begin(void)
+{
+    struct plane_call call;
+    plane_call_begin(&call, NULL, NULL, bench.forced, INT64_MAX, NULL);
+    begin_scan(0);
+    plane_scan_read(bench.scan, &call);
+    plane_scan_read_late(bench.scan, &call);
+    return call;
+}
+
+static struct open_issue *open_of(int64_t number)
+{
+    struct open_issue **issues, *found = NULL;
+    size_t n = plane_scan_issues(bench.scan, true, &issues);
+    for (size_t i = 0; i < n; i++)
+        if (issues[i]->issue.sequence == number)
+            found = issues[i];
+    free(issues);
+    return found;
+}
+
+static size_t count_open(void)
+{
+    struct open_issue **issues;
+    size_t n = plane_scan_issues(bench.scan, true, &issues);
+    free(issues);
+    return n;
+}
+
+/* A pass that reads and settles nothing; the calls it took. */
+static size_t pass(void)
+{
+    size_t before = issues_calls();
+    begin();
+    plane_scan_end(bench.scan, &bench.seen);
+    bench.now_ms += 60000;
+    return issues_calls() - before;
+}
+
+static const char *shown(const char *key, size_t at)
+{
+    static char text[300];
+    json_t *status = plane_scan_status(bench.scan);
+    const json_t *project = json_array_get(json_object_get(status, "projects"), at);
+    const json_t *value = json_object_get(project, key);
+    if (json_is_integer(value))
+        (void)snprintf(text, sizeof text, "%lld", (long long)json_integer_value(value));
+    else
+        (void)snprintf(text, sizeof text, "%s", json_is_string(value) ? json_string_value(value) : "null");
+    json_decref(status);
+    return text;
+}
+
+/* ---- listings
+ * --------------------------------------------------------------------------------------------------- */
+
+static void a_first_listing_shows_all_and_then_one_call_a_project_is_enough(void **state)
+{
+    (void)state;
+    add_many(A, 1, 350);
+    add_many(B, 1001, 20);
+    issues_put(A, 340, "Approved", T0 - 400 * S);
+    issues_put(B, 1010, "In Progress", T0 - 9 * S);
+    assert_int_equal(pass(), 2 + 4 + 1);
+    assert_int_equal(count_open(), 2);
+    assert_int_equal(open_of(340)->kind, ISSUE_APPROVED);
+    assert_string_equal(open_of(340)->state_name, "Approved");
+    assert_int_equal(bench.seen.projects, 2);
+    assert_int_equal(bench.seen.rows, 370);
+    assert_string_equal(shown("listing", 1), "incremental");
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(pass(), 2);
+    assert_string_equal(shown("listing", 0), "incremental");
+    assert_string_equal(shown("pages_read", 0), "1");
+}
+
+static void news_are_read_down_to_the_watermark_less_an_overlap(void **state)
+{
+    (void)state;
+    add_many(A, 1, 300);
+    pass();
+    pass();
+    for (int64_t n = 1; n <= 150; n++)
+        issues_put(A, n, n == 1 ? "Rejected" : NULL, T0 + n * S);
+    assert_int_equal(pass(), 2 + 1); /* 150 that are new, on two pages; and one of B */
+    assert_int_equal(count_open(), 1);
+    assert_int_equal(pass(), 2 + 1);              /* the overlap alone, now 120 rows long */
+    issues_put(A, 300, "Approved", T0 + 100 * S); /* committed late, below the watermark */
+    pass();
+    assert_int_equal(count_open(), 2);
+}
+
+static void a_listing_that_the_budget_cuts_goes_on_where_it_was(void **state)
+{
+    (void)state;
+    add_many(A, 1, 950);
+    issues_put(A, 945, "Approved", T0 - 5000 * S);
+    issues_left(6, 0); /* two lists of states, B's page, three of A's */
+    assert_int_equal(pass(), 6);
+    assert_string_equal(shown("listing", 0), "full");
+    assert_int_equal(bench.seen.waiting, 1);
+    assert_int_equal(count_open(), 0);
+    issues_left(5, 0); /* news of both, and three pages more */
+    assert_int_equal(pass(), 5);
+    issues_left(6, 0);
+    assert_int_equal(pass(), 6);
+    assert_int_equal(count_open(), 1);
+    issues_left(5, 0);
+    assert_int_equal(pass(), 2);
+    assert_string_equal(shown("listing", 0), "incremental");
+    assert_int_equal(bench.seen.waiting, 0);
+}
+
+/* However little there is: a call a pass, and nobody is passed over. */
+static void projects_take_turns_and_a_turn_that_could_not_be_had_is_not_lost(void **state)
+{
+    (void)state;
+    add_many(A, 1, 2000);
+    add_many(B, 3001, 20);
+    issues_put(B, 3005, "In Progress", T0 - 4 * S);
+    for (int i = 0; i < 8 && count_open() == 0; i++) {
+        issues_left(1, 0);
+        assert_int_equal(pass(), 1);
+    }
+    assert_int_equal(count_open(), 1);
+    issues_put(B, 3006, "Approved", T0 + S);
+    issues_put(A, 6, "Approved", T0 + S);
+    for (size_t i = 0; i < 16 && count_open() < 3; i++) {
+        issues_left(i % 2, 0); /* in every other pass none at all */
+        pass();
+    }
+    assert_int_equal(count_open(), 3);
+}
+
+static void news_and_a_long_full_listing_alternate(void **state)
+{
+    (void)state;
+    add_many(A, 1, 1000);
+    issues_put(A, 990, "Rejected", T0 - 5000 * S);
+    bool news = false;
+    for (int i = 0; i < 60 && !open_of(990); i++) {
+        if (i == 4)
+            issues_put(A, 1, "Approved", T0 + S);
+        issues_left(2, 0);
+        pass();
+        news |= open_of(1) && !open_of(990);
+    }
+    assert_non_null(open_of(990));
+    assert_true(news);
+}
+
+static void the_full_listing_comes_again_and_finds_what_moved_without_a_new_time(void **state)
+{
+    (void)state;
+    add_many(A, 1, 350);
+    pass();
+    pass();
+    issues_put(A, 300, "Approved", T0 - 299 * S);
+    pass();
+    assert_int_equal(count_open(), 0);
+    bench.now_ms += (int64_t)LIMIT_PLANE_FULL_S * 1000;
+    pass();
+    assert_int_equal(count_open(), 1);
+    assert_true(pass() <= 3); /* what is left is to see that it is complete */
+}
+
+static void a_forced_pass_spends_its_reserve_on_news_alone(void **state)
+{
+    (void)state;
+    add_many(A, 1, 2000);
+    issues_left(8, 10);
+    bench.forced = true;
+    pass();
+    issues_put(A, 7, "Approved", T0 + S);
+    issues_left(0, 10);
+    assert_int_equal(pass(), 2);
+    assert_int_equal(count_open(), 1);
+    assert_string_equal(shown("listing", 0), "full");
+}
+
+/* ---- rows that move
+ * --------------------------------------------------------------------------------------------- */
+
+static int moves;
+
+static void delete_two_shown(void *arg)
+{
+    (void)arg;
+    if (++moves != 5) /* when two pages of A are in */
+        return;
+    issues_drop(A, 10);
+    issues_drop(A, 20);
+}
+
+static void rows_that_slip_over_the_border_of_a_page_are_not_missed(void **state)
+{
+    (void)state;
+    add_many(A, 1, 450);
+    issues_put(A, 201, "Approved", T0 - 200 * S); /* the first and second of the third page */
+    issues_put(A, 202, "Rejected", T0 - 201 * S);
+    moves = 0;
+    issues_hook(delete_two_shown, NULL);
+    pass();
+    assert_true(moves > 5);
+    assert_int_equal(count_open(), 2);
+}
+
+static void delete_two_when_two_pages_are_in(void *arg)
+{
+    (void)arg;
+    if (++moves == 4) { /* A's first page, B's, A's second */
+        issues_drop(A, 1);
+        issues_drop(A, 2);
+    }
+}
+
+static void news_that_slip_over_the_border_of_a_page_are_not_missed_either(void **state)
+{
+    (void)state;
+    add_many(A, 1, 450);
+    pass();
+    pass();
+    for (int64_t n = 1; n <= 250; n++) /* the first and the second of the third page */
+        issues_put(A, n, n == 201 ? "Approved" : n == 202 ? "Rejected" : NULL, T0 + (1000 - n) * S);
+    moves = 0;
+    issues_hook(delete_two_when_two_pages_are_in, NULL);
+    pass();
+    assert_int_equal(count_open(), 2);
+}
+
+static void issues_of_one_time_are_all_found_whatever_their_order(void **state)
+{
+    (void)state;
+    for (int64_t n = 1; n <= 330; n++)
+        issues_put(A, n, n % 11 == 0 ? "In Progress" : "Backlog", T0);
+    issues_shuffle(true);
+    for (int i = 0; i < 30 && count_open() < 30; i++)
+        pass();
+    assert_int_equal(count_open(), 30);
+}
+
+/* ---- a simulation: whatever happens, what is true in the end is known in the end
+ * ---------------------------------------- */
+
+static uint64_t seed_of_test;
+static int64_t sim_now_us, sim_last;
+static bool sim_quiet;
+
+static int64_t dice(int64_t sides)
+{
+    seed_of_test = seed_of_test * 6364136223846793005u + 1442695040888963407u;
+    return (int64_t)(seed_of_test >> 33) % sides;
+}
+
+static bool sim_there[2000];
+static const char *sim_state[2000];
+
+static void sim_move(void *arg)
+{
+    (void)arg;
+    static const char *const names[] = {"Backlog", "In Progress", "Approved", "Rejected", NULL};
+    /* Now and then somebody moves many at once, so that the news fill several pages. */
+    for (int64_t i = dice(30) ? dice(4) : 150; i > 0 && !sim_quiet; i--) {
+        int64_t n = 1 + dice(sim_last + 3);
+        sim_now_us += 1 + dice(3 * S);
+        if (n > sim_last) {
+            n = ++sim_last;
+            sim_there[n] = true;
+            sim_state[n] = "Backlog";
+            issues_put(A, n, sim_state[n], sim_now_us);
+        }
+        if (!sim_there[n])
+            continue;
+        if (dice(5) == 0) {
+            issues_drop(A, n);
+            sim_there[n] = false;
+            continue;
+        }
+        const char *name = names[dice(ARRAY_LEN(names))];
+        sim_state[n] = name ? name : sim_state[n];
+        issues_put(A, n, sim_state[n], sim_now_us);
+    }
+}
+
+static void everything_true_in_the_end_is_known_in_the_end(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 60; seed++) {
+        seed_of_test = seed * 7919;
+        sim_now_us = T0;
+        sim_quiet = false;
+        sim_last = 350;
+        for (int64_t n = 1; n <= sim_last; n++) {
+            sim_there[n] = true;
+            sim_state[n] = "Backlog";
+        }
+        add_many(A, 1, sim_last);
+        issues_hook(sim_move, NULL);
+        for (int i = 0; i < 40; i++) {
+            issues_left((size_t)dice(7), 0);
+            issues_fail(NULL, (enum plane_result)(PLANE_DOWN + dice(2)), (size_t)(dice(4) == 0));
+            pass();
+        }
+        sim_quiet = true;
+        issues_fail(NULL, PLANE_OK, 0);
+        issues_left(1000, 0);
+        for (int i = 0; i < 4; i++)
+            pass();
+        for (int64_t n = 1; n <= sim_last; n++) {
+            const struct open_issue *open = open_of(n);
+            bool matters = sim_there[n] && strcmp(sim_state[n], "Backlog") != 0;
+            if (matters && (!open || strcmp(open->state_name, sim_state[n]) != 0))
+                fail_msg("seed %d: issue %d is %s, and that is not known", (int)seed, (int)n, sim_state[n]);
+            if (open && sim_there[n] && !matters)
+                fail_msg("seed %d: issue %d is at rest, and that is not known", (int)seed, (int)n);
+        }
+        (void)tear_down(state);
+        if (set_up(state))
+            fail();
+    }
+}
+
+/* ---- what is remembered
+ * ------------------------------------------------------------------------------------------ */
+
+static void what_is_not_settled_is_remembered_below_the_watermark_and_costs_nothing(void **state)
+{
+    (void)state;
+    add_many(A, 1, 300);
+    issues_put(A, 1, "In Progress", T0);
+    pass();
+    pass();
+    for (int64_t n = 101; n <= 300; n++)
+        issues_put(A, n, NULL, T0 + n * S); /* the watermark moves far beyond it */
+    pass();
+    assert_int_equal(pass(), 3);
+    assert_int_equal(count_open(), 1);
+    assert_false(open_of(1)->fresh);
+}
+
+static void handle(int64_t number)
+{
+    struct open_issue *open = open_of(number);
+    open->settled = open->handled = true;
+}
+
+static void settled_ones_are_forgotten_and_handled_ones_until_they_change(void **state)
+{
+    (void)state;
+    add_many(A, 1, 20);
+    issues_put(A, 3, "Approved", T0);
+    issues_put(A, 4, "Rejected", T0);
+    begin();
+    open_of(3)->settled = true;
+    handle(4);
+    plane_scan_end(bench.scan, &bench.seen);
+    assert_int_equal(count_open(), 0);
+    pass();
+    assert_null(open_of(4));
+    assert_non_null(open_of(3)); /* seen again within the overlap, and looked at again */
+    issues_put(A, 4, NULL, T0 + S);
+    pass();
+    assert_non_null(open_of(4));
+}
+
+static void what_is_handled_and_gone_is_forgotten_by_the_next_full_listing(void **state)
+{
+    (void)state;
+    add_many(A, 1, 20);
+    issues_put(A, 4, "Rejected", T0);
+    begin();
+    handle(4);
+    plane_scan_end(bench.scan, &bench.seen);
+    issues_drop(A, 4);
+    bench.now_ms += (int64_t)LIMIT_PLANE_FULL_S * 1000;
+    pass();
+    issues_put(A, 4, "Rejected", T0); /* the same again: known no more */
+    pass();
+    assert_non_null(open_of(4));
+}
+
+static void confirm_all(struct plane_call *call)
+{
+    struct open_issue **issues;
+    size_t n = plane_scan_issues(bench.scan, true, &issues);
+    plane_scan_confirm(bench.scan, call, issues, n);
+    free(issues);
+}
+
+/* n issues In Progress that no page of news shows any more. */
+static void remember_of(const char *project, int64_t first, int64_t n)
+{
+    add_many(project, first, 300);
+    for (int64_t i = 0; i < n; i++)
+        issues_put(project, first + i, "In Progress", T0 - i - 1);
+    pass();
+    pass();
+    for (int64_t i = 100; i < 300; i++)
+        issues_put(project, first + i, NULL, T0 + (i + 1) * 10 * S);
+    pass();
+}
+
+static void remember(int64_t n)
+{
+    remember_of(A, 1, n);
+}
+
+static void one_is_confirmed_by_a_call_of_its_own(void **state)
+{
+    (void)state;
+    remember(1);
+    struct plane_call call = begin();
+    size_t before = issues_calls();
+    confirm_all(&call);
+    assert_int_equal(issues_calls() - before, 1);
+    assert_int_equal(issues_calls_of("issue"), 1);
+    assert_true(open_of(1)->fresh);
+    plane_scan_end(bench.scan, &bench.seen);
+    begin();
+    issues_put(A, 1, "Backlog", T0 + 9000 * S);
+    struct open_issue *open = open_of(1);
+    plane_scan_confirm(bench.scan, &call, &open, 1);
+    assert_true(open->gone);
+    plane_scan_end(bench.scan, &bench.seen);
+    assert_int_equal(count_open(), 0);
+}
+
+static void one_issue_may_be_read_alone(void **state)
+{
+    (void)state;
+    struct plane_call call;
+    add_many(A, 1, 300);
+    issues_put(A, 250, "Approved", T0 - 2490 * S);
+    plane_call_begin(&call, NULL, NULL, true, INT64_MAX, NULL);
+    begin_scan(0);
+    const struct project *project = settings_project(bench.settings, "acme/a");
+    AUTO_FREE char *id = mem_dup(issues_id(250));
+    plane_scan_read_one(bench.scan, &call, project, id);
+    assert_int_equal(issues_calls(), 2);
+    assert_true(open_of(250)->fresh);
+    issues_drop(A, 250);
+    plane_scan_read_one(bench.scan, &call, project, id);
+    assert_null(open_of(250));
+    plane_scan_end(bench.scan, &bench.seen);
+    assert_int_equal(bench.seen.errors, 0);
+    assert_int_equal(issues_calls(), 3);
+}
+
+static void many_are_confirmed_by_pages(void **state)
+{
+    (void)state;
+    remember(50);
+    struct plane_call call = begin();
+    size_t before = issues_calls();
+    issues_drop(A, 50);
+    confirm_all(&call);
+    assert_true(issues_calls() - before <= 3); /* a page or two, and the one that none shows */
+    for (int64_t n = 1; n <= 49; n++)
+        assert_true(open_of(n)->fresh);
+    assert_null(open_of(50));
+}
+
+static void what_cannot_be_confirmed_stays_and_says_why(void **state)
+{
+    (void)state;
+    remember(3);
+    struct plane_call call = begin();
+    issues_left(0, 0);
+    confirm_all(&call);
+    assert_int_equal(count_open(), 3);
+    for (int64_t n = 1; n <= 3; n++) {
+        assert_false(open_of(n)->fresh);
+        assert_true(open_of(n)->waits);
+        assert_string_equal(open_of(n)->words, "the budget is used up");
+    }
+    plane_scan_end(bench.scan, &bench.seen);
+    assert_int_equal(bench.seen.waiting, 3);
+    /* and the next pass leaves something for them, though there is much to read */
+    bench.now_ms += (int64_t)LIMIT_PLANE_FULL_S * 1000;
+    issues_left(6, 0);
+    call = begin();
+    struct open_issue *open = open_of(2);
+    issues_change(A, 2, "11111111-1111-4111-8111-111111111111", "In Progress", T0);
+    assert_true(plane_scan_identify(bench.scan, &call, open));
+    assert_true(open->told);
+}
+
+static void nonsense_about_one_issue_stops_no_other(void **state)
+{
+    (void)state;
+    remember(2);
+    struct plane_call call = begin();
+    struct open_issue *first = open_of(1), *second = open_of(2);
+    issues_change(A, 2, "11111111-1111-4111-8111-111111111111", "In Progress", T0);
+    issues_fail(A, PLANE_FAILED, 1);
+    assert_false(plane_scan_identify(bench.scan, &call, first));
+    assert_true(first->vain);
+    assert_true(plane_scan_identify(bench.scan, &call, second));
+    assert_true(second->told && second->fresh);
+    size_t before = issues_calls();
+    assert_true(plane_scan_identify(bench.scan, &call, second)); /* known */
+    assert_int_equal(issues_calls(), before);
+}
+
+static void a_change_to_another_state_is_not_what_made_it_so(void **state)
+{
+    (void)state;
+    remember(1);
+    struct plane_call call = begin();
+    struct open_issue *open = open_of(1);
+    assert_true(plane_scan_identify(bench.scan, &call, open));
+    assert_false(open->told);
+    issues_change(A, 1, "11111111-1111-4111-8111-111111111111", "Approved", T0);
+    assert_true(plane_scan_identify(bench.scan, &call, open));
+    assert_false(open->told || open->fresh);
+}
+
+static void what_was_looked_at_in_vain_rests_longer_each_time_until_the_settings_move(void **state)
+{
+    (void)state;
+    struct open_issue **issues;
+    remember(1);
+    int64_t rest_ms = 0;
+    for (int i = 0; i < 8; i++) {
+        struct open_issue *open = open_of(1);
+        begin();
+        plane_scan_rest(bench.scan, open, PLANE_REST_VAIN);
+        assert_true(open->rest_until_ms - bench.now_ms >= rest_ms);
+        rest_ms = open->rest_until_ms - bench.now_ms;
+    }
+    assert_int_equal(rest_ms, 600000);
+    assert_int_equal(plane_scan_issues(bench.scan, false, &issues), 0);
+    free(issues);
+    begin_scan(1);
+    assert_int_equal(plane_scan_issues(bench.scan, false, &issues), 1);
+    free(issues);
+}
+
+static char *status_line(void)
+{
+    json_t *status = plane_scan_status(bench.scan);
+    char *line = json_line(status);
+    json_decref(status);
+    return line;
+}
+
+static void a_copy_leaves_the_original_alone(void **state)
+{
+    (void)state;
+    add_many(A, 1, 350);
+    issues_left(4, 0);
+    pass();
+    char *before = status_line();
+    struct plane_scan *original = bench.scan;
+    bench.scan = plane_scan_copy(original);
+    issues_left(100, 0);
+    issues_put(A, 1, "Approved", T0 + S);
+    pass();
+    pass();
+    assert_int_equal(count_open(), 1);
+    plane_scan_free(bench.scan);
+    bench.scan = original;
+    char *after = status_line();
+    assert_string_equal(before, after);
+    assert_int_equal(count_open(), 0);
+    free(before);
+    free(after);
+}
+
+/* ---- what goes wrong
+ * ------------------------------------------------------------------------------------------- */
+
+static void a_project_that_fails_does_not_stop_the_others_and_is_told_once(void **state)
+{
+    (void)state;
+    add_many(A, 1, 20);
+    add_many(B, 1001, 20);
+    pass();
+    issues_put(A, 5, "Approved", T0 + S);
+    issues_put(B, 1005, "Approved", T0 + S);
+    issues_fail(A, PLANE_FAILED, 2);
+    pass();
+    assert_null(open_of(5));
+    assert_non_null(open_of(1005));
+    assert_int_equal(bench.seen.errors, 1);
+    assert_int_equal(bench.seen.broke, 1);
+    assert_string_equal(bench.seen.words, "Plane fails");
+    assert_string_equal(shown("error", 0), "Plane fails");
+    pass();
+    assert_int_equal(bench.seen.errors, 1);
+    assert_int_equal(bench.seen.broke, 0);
+    pass();
+    assert_int_equal(bench.seen.errors, 0);
+    assert_true(bench.seen.recovered);
+    assert_string_equal(shown("error", 0), "null");
+    assert_non_null(open_of(5));
+    pass();
+    assert_false(bench.seen.recovered);
+}
+
+static void when_every_call_fails_each_project_is_asked_once_a_pass(void **state)
+{
+    (void)state;
+    add_many(A, 1, 20);
+    pass();
+    issues_fail(NULL, PLANE_DOWN, 100);
+    assert_int_equal(pass(), 2);
+    assert_int_equal(bench.seen.errors, 2);
+    assert_int_equal(bench.seen.waiting, 0);
+}
+
+static void what_is_spared_while_plane_is_down_makes_nothing_rest(void **state)
+{
+    (void)state;
+    struct open_issue **issues;
+    remember(2);
+    issues_fail(NULL, PLANE_SPARED, 100);
+    struct plane_call call = begin();
+    size_t probes = issues_probes();
+    assert_true(probes > 0);
+    confirm_all(&call);
+    assert_true(issues_probes() > probes); /* before a single issue is asked about, too */
+    assert_false(open_of(1)->vain || open_of(2)->vain);
+    assert_string_equal(open_of(1)->words, "Plane fails");
+    plane_scan_end(bench.scan, &bench.seen);
+    assert_int_equal(bench.seen.errors, 2);
+    issues_fail(NULL, PLANE_OK, 0);
+    assert_int_equal(pass(), 2); /* at the same moment */
+    assert_int_equal(bench.seen.errors, 0);
+    assert_int_equal(plane_scan_issues(bench.scan, false, &issues), 2);
+    free(issues);
+}
+
+static void when_plane_is_up_again_nothing_rests_any_longer(void **state)
+{
+    (void)state;
+    struct open_issue **issues;
+    remember(2);
+    issues_fail(A, PLANE_DOWN, 1);
+    issues_put(A, 2, NULL, T0 - S);
+    begin();
+    plane_scan_rest(bench.scan, open_of(1), PLANE_REST_FAILED);
+    plane_scan_rest(bench.scan, open_of(2), PLANE_REST_VAIN);
+    plane_scan_end(bench.scan, &bench.seen);
+    assert_int_equal(pass(), 1); /* B alone */
+    bench.now_ms -= 60000;
+    issues_probed();
+    assert_int_equal(pass(), 2);
+    assert_int_equal(bench.seen.errors, 0);
+    assert_int_equal(plane_scan_issues(bench.scan, false, &issues), 1);
+    assert_int_equal(issues[0]->issue.sequence, 1);
+    free(issues);
+}
+
+/* ---- a failure delays only its own
+ * ----------------------------------------------------------------------------- */
+
+static void a_project_that_cannot_be_read_stops_no_other_and_its_issues_are_looked_at(void **state)
+{
+    (void)state;
+    add_many(B, 1001, 20);
+    remember(3);
+    issues_put(B, 1005, "Approved", T0 + S);
+    for (int64_t n = 1; n <= 3; n++)
+        issues_change(A, n, "11111111-1111-4111-8111-111111111111", "In Progress", T0);
+    issues_fail(A, PLANE_DOWN, 1);
+    struct plane_call call = begin();
+    assert_non_null(open_of(1005));
+    for (int64_t n = 1; n <= 3; n++)
+        assert_true(plane_scan_identify(bench.scan, &call, open_of(n)));
+    plane_scan_end(bench.scan, &bench.seen);
+    assert_int_equal(bench.seen.errors, 1);
+    assert_int_equal(bench.seen.projects, 2);
+}
+
+static void of_a_project_that_is_broken_as_a_whole_one_issue_is_tried(void **state)
+{
+    (void)state;
+    remember(3);
+    issues_put(B, 1005, "Approved", T0 + S);
+    issues_change(B, 1005, "22222222-1111-4111-8111-111111111111", "Approved", T0);
+    issues_fail(A, PLANE_DOWN, 100);
+    struct plane_call call = begin();
+    size_t before = issues_calls();
+    for (int64_t n = 1; n <= 3; n++)
+        assert_false(plane_scan_identify(bench.scan, &call, open_of(n)));
+    assert_int_equal(issues_calls() - before, 1);
+    assert_true(open_of(1)->vain && !open_of(2)->vain && !open_of(3)->vain);
+    assert_string_equal(open_of(3)->words, "Plane fails");
+    assert_true(plane_scan_identify(bench.scan, &call, open_of(1005)));
+}
+
+static void a_project_that_cannot_be_read_rests_up_to_a_minute_but_not_from_who_asks(void **state)
+{
+    (void)state;
+    add_many(A, 1, 20);
+    pass();
+    issues_fail(A, PLANE_DOWN, 100);
+    static const int64_t rests_ms[] = {30000, 60000, 60000, 60000};
+    for (size_t i = 0; i < ARRAY_LEN(rests_ms); i++) {
+        size_t before = issues_calls();
+        begin();
+        plane_scan_end(bench.scan, &bench.seen);
+        assert_int_equal(issues_calls() - before, 2);
+        bench.now_ms += rests_ms[i] - 1;
+        before = issues_calls();
+        begin();
+        plane_scan_end(bench.scan, &bench.seen);
+        assert_int_equal(issues_calls() - before, 1);
+        assert_int_equal(bench.seen.errors, 1); /* as it was */
+        bench.now_ms++;
+    }
+    bench.forced = true;
+    assert_int_equal(pass(), 2);
+    bench.now_ms -= 60000;
+    issues_fail(A, PLANE_OK, 0);
+    assert_int_equal(pass(), 2);
+    assert_true(bench.seen.recovered);
+    bench.forced = false;
+    assert_int_equal(pass(), 2);
+    issues_fail(A, PLANE_DOWN, 1); /* the first again */
+    assert_int_equal(pass(), 2);
+    bench.now_ms -= 30000;
+    assert_int_equal(pass(), 2);
+    assert_int_equal(bench.seen.errors, 0);
+}
+
+static char asked_order[8];
+
+static void note_order(void *arg)
+{
+    (void)arg;
+    size_t n = strlen(asked_order);
+    if (n + 1 < sizeof asked_order && issues_newest_project())
+        asked_order[n] = strcmp(issues_newest_project(), A) == 0 ? 'A' : 'B';
+}
+
+static const char *order_of_pass(void)
+{
+    memset(asked_order, 0, sizeof asked_order);
+    issues_hook(note_order, NULL);
+    pass();
+    issues_hook(NULL, NULL);
+    return asked_order;
+}
+
+static void a_project_that_failed_comes_behind_the_others_and_has_its_turn_in_the_end(void **state)
+{
+    (void)state;
+    add_many(A, 1, 20);
+    add_many(B, 1001, 20);
+    pass();
+    assert_string_equal(order_of_pass(), "AB");
+    issues_fail(A, PLANE_DOWN, 3);
+    assert_string_equal(order_of_pass(), "AB");
+    assert_string_equal(order_of_pass(), "BA");
+    assert_string_equal(order_of_pass(), "BA");
+    assert_string_equal(order_of_pass(), "BA"); /* which works again */
+    assert_string_equal(order_of_pass(), "BA"); /* its turn was the newer one */
+    issues_fail(B, PLANE_DOWN, 1);
+    assert_string_equal(order_of_pass(), "BA");
+    /* With budget for a single call a pass it is not put back for ever. */
+    bool had_its_turn = false;
+    for (int i = 0; i < 10 && !had_its_turn; i++) {
+        issues_left(1, 0);
+        had_its_turn = strchr(order_of_pass(), 'B') != NULL;
+    }
+    assert_true(had_its_turn);
+}
+
+static void a_project_whose_call_is_refused_comes_behind_the_others_next_time(void **state)
+{
+    (void)state;
+    add_many(A, 1, 20);
+    add_many(B, 1001, 20);
+    pass();
+    issues_fail(A, PLANE_WAITING, 2);
+    assert_string_equal(order_of_pass(), "A");
+    assert_true(strncmp(order_of_pass(), "BA", 2) == 0);
+    assert_true(strncmp(order_of_pass(), "BA", 2) == 0);
+    assert_int_equal(bench.seen.errors, 0);
+}
+
+static void an_issue_whose_call_is_refused_is_not_the_first_again(void **state)
+{
+    (void)state;
+    remember(4);
+    for (int64_t n = 1; n <= 4; n++)
+        issues_change(A, n, "11111111-1111-4111-8111-111111111111", "In Progress", T0);
+    issues_break(A, 1, PLANE_WAITING);
+    struct plane_call call = begin();
+    for (int64_t n = 1; n <= 4; n++) {
+        assert_false(plane_scan_identify(bench.scan, &call, open_of(n)));
+        assert_true(open_of(n)->vain == (n == 1) && open_of(n)->waits == (n > 1));
+    }
+}
+
+static void a_failure_about_one_issue_is_its_own_alone(void **state)
+{
+    (void)state;
+    static const enum plane_result failures[] = {PLANE_DOWN, PLANE_FAILED};
+    remember(4);
+    for (int64_t n = 1; n <= 4; n++)
+        issues_change(A, n, "11111111-1111-4111-8111-111111111111", "In Progress", T0);
+    for (size_t i = 0; i < ARRAY_LEN(failures); i++) {
+        issues_break(A, 2, failures[i]);
+        struct plane_call call = begin();
+        for (int64_t n = 1; n <= 4; n++) {
+            assert_int_equal(plane_scan_identify(bench.scan, &call, open_of(n)), n != 2);
+            assert_int_equal(open_of(n)->vain, n == 2);
+        }
+        assert_string_equal(open_of(2)->words, "Plane fails");
+        plane_scan_end(bench.scan, &bench.seen);
+        assert_int_equal(bench.seen.errors, 0);
+        assert_int_equal(bench.seen.waiting, 0);
+        for (int64_t n = 1; n <= 4; n++)
+            open_of(n)->told = false;
+    }
+}
+
+static void an_issue_about_which_calls_fail_rests_up_to_a_minute_or_an_interval(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t interval_ms, rests_ms[4];
+    } cases[] = {
+        {60000, {30000, 60000, 60000, 60000}},
+        {5000, {2500, 5000, 10000, 20000}},
+        {300000, {150000, 300000, 300000, 300000}},
+    };
+    remember(1);
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct open_issue *open = open_of(1);
+        open->misses = 0;
+        for (size_t k = 0; k < ARRAY_LEN(cases[i].rests_ms); k++) {
+            plane_scan_begin(bench.scan, &(struct plane_scan_pass){.now_ms = bench.now_ms,
+                                                                   .interval_ms = cases[i].interval_ms});
+            plane_scan_rest(bench.scan, open, PLANE_REST_FAILED);
+            assert_int_equal(open->rest_until_ms - bench.now_ms, cases[i].rests_ms[k]);
+            assert_true(open->failed);
+        }
+    }
+    issues_change(A, 1, "11111111-1111-4111-8111-111111111111", "In Progress", T0);
+    struct plane_call call = begin();
+    assert_true(plane_scan_identify(bench.scan, &call, open_of(1)));
+    assert_false(open_of(1)->failed);
+    assert_int_equal(open_of(1)->misses, 0);
+}
+
+static void starts_of_a_project_that_fails_are_confirmed_when_the_others_are(void **state)
+{
+    (void)state;
+    remember(3);
+    remember_of(B, 1001, 1);
+    for (int64_t n = 400; n < 600; n++) /* so that they are on no page that is worth reading */
+        issues_put(A, n, "Backlog", T0 + S);
+    for (int64_t n = 1; n <= 3; n++)
+        issues_break(A, n, PLANE_DOWN);
+    issues_patience(3);
+    struct plane_call call = begin();
+    struct open_issue *issues[] = {open_of(1), open_of(2), open_of(3), open_of(1001)};
+    plane_scan_confirm(bench.scan, &call, issues, ARRAY_LEN(issues));
+    assert_true(open_of(1001)->fresh);
+    assert_true(plane_scan_tired(bench.scan, open_of(1)->project));
+    assert_false(plane_scan_tired(bench.scan, open_of(1001)->project));
+}
+
+static void reading_leaves_half_of_the_time_for_single_issues(void **state)
+{
+    (void)state;
+    struct plane_call call;
+    add_many(A, 1, 20);
+    int64_t now_ms = clock_mono_ms();
+    plane_call_begin(&call, NULL, NULL, false, now_ms + 1000000, NULL);
+    plane_scan_begin(bench.scan, &(struct plane_scan_pass){.now_ms = now_ms, .interval_ms = 60000});
+    plane_scan_read(bench.scan, &call);
+    assert_int_equal(issues_calls(), 4);
+    plane_scan_end(bench.scan, &bench.seen);
+    assert_int_equal(bench.seen.waiting, 0);
+    /* The half is over. */
+    plane_call_begin(&call, NULL, NULL, false, now_ms + 20, NULL);
+    plane_scan_begin(bench.scan, &(struct plane_scan_pass){.now_ms = now_ms - 1000, .interval_ms = 60000});
+    plane_scan_read(bench.scan, &call);
+    assert_int_equal(issues_calls(), 4);
+    plane_scan_end(bench.scan, &bench.seen);
+    assert_int_equal(bench.seen.waiting, 2);
+}
+
+static void a_page_that_fails_in_the_middle_is_asked_for_again_and_nothing_is_gone(void **state)
+{
+    (void)state;
+    add_many(A, 1, 350);
+    issues_put(A, 350, "Approved", T0 - 900 * S);
+    issues_put(A, 2, "Rejected", T0 - S);
+    issues_left(6, 0);
+    pass();
+    assert_non_null(open_of(2));
+    issues_left(100, 0);
+    issues_fail(A, PLANE_FAILED, 1);
+    pass();
+    assert_non_null(open_of(2));
+    pass();
+    assert_int_equal(count_open(), 2);
+}
+
+static void states_are_read_again_for_an_unknown_one_and_once_is_enough(void **state)
+{
+    (void)state;
+    add_many(A, 1, 20);
+    pass();
+    size_t before = issues_calls_of("states");
+    issues_state(A, "Checked");
+    issues_put(A, 5, "Checked", T0 + S);
+    pass();
+    assert_int_equal(issues_calls_of("states"), before + 1);
+    issues_put(A, 6, "Hidden", T0 + 2 * S); /* of an id that no list shows */
+    pass();
+    pass();
+    assert_int_equal(issues_calls_of("states"), before + 2);
+}
+
+static void a_state_that_gets_its_name_later_is_found_then(void **state)
+{
+    (void)state;
+    issues_state_rename(A, "Approved", "OK");
+    add_many(A, 1, 20);
+    issues_put(A, 5, "Approved", T0);
+    pass();
+    assert_non_null(strstr(shown("error", 0), "\"Approved\""));
+    assert_int_equal(bench.seen.broke, 1);
+    issues_state_rename(A, "OK", "Approved");
+    issues_put(A, 5, NULL, T0 + S);
+    pass();
+    assert_int_equal(open_of(5)->kind, ISSUE_APPROVED);
+    assert_true(bench.seen.recovered);
+}
+
+/* Settles all that is open but for the issues from `kept` on. */
+static void settle_all(int64_t kept)
+{
+    struct open_issue **issues;
+    issues_left(60, 0);
+    begin();
+    size_t n = plane_scan_issues(bench.scan, true, &issues);
+    for (size_t i = 0; i < n; i++)
+        issues[i]->settled = issues[i]->issue.sequence < kept;
+    free(issues);
+    plane_scan_end(bench.scan, &bench.seen);
+    bench.now_ms += 60000;
+}
+
+static void what_finds_no_room_is_read_again_when_there_is_some(void **state)
+{
+    (void)state;
+    const int64_t many = LIMIT_PLANE_OPEN + 150;
+    for (int64_t n = 1; n <= many; n++)
+        issues_put(A, n, "In Progress", T0 - n * S);
+    for (int i = 0; i < 4; i++) {
+        issues_left(60, 0);
+        pass();
+    }
+    assert_int_equal(count_open(), LIMIT_PLANE_OPEN);
+    issues_put(A, many, "Approved", T0 + S); /* news find none either */
+    issues_left(60, 0);
+    pass();
+    assert_non_null(strstr(shown("error", 0), "too many"));
+    assert_null(open_of(many));
+    for (int i = 0; i < 10; i++)
+        settle_all(LIMIT_PLANE_OPEN + 1);
+    assert_int_equal(count_open(), 150);
+    assert_int_equal(open_of(many)->kind, ISSUE_APPROVED);
+}
+
+/* Names of a thousand bytes: after four megabytes of them each has LIMIT_PLANE_OPEN_NAME, until there is
+ * room. */
+static void names_are_cut_once_they_are_too_many(void **state)
+{
+    (void)state;
+    enum { LEN = 1000, FIT = LIMIT_PLANE_OPEN_BYTES / LEN + 1, ALL = FIT + 50 };
+    const struct plane_kind kind = {.kind = ISSUE_APPROVED, .name = (char[]){""}};
+    struct plane_table table = {.n = 0};
+    struct plane_issue issue = {.name = mem_zero(LEN + 1, 1), .updated_us = 1};
+    memset(issue.name, 'n', LEN);
+    for (int i = 0; i < ALL + 1; i++) { /* the last is shown twice, and counts once */
+        snprintf(issue.id, sizeof issue.id, "%08d-0000-4000-8000-000000000000", i < ALL ? i : ALL - 1);
+        assert_true(plane_table_put(&table, NULL, &issue, &kind, 1));
+    }
+    assert_int_equal(strlen(table.items[0]->issue.name), LEN);
+    assert_int_equal(strlen(table.items[ALL - 1]->issue.name), LIMIT_PLANE_OPEN_NAME);
+    assert_int_equal(table.bytes, FIT * LEN + (ALL - FIT) * LIMIT_PLANE_OPEN_NAME);
+    struct plane_table copy;
+    plane_table_copy(&copy, &table);
+    for (size_t i = 0; i < copy.n; i++)
+        copy.items[i]->gone = true;
+    plane_table_sweep(&copy);
+    assert_int_equal(copy.bytes, 0);
+    assert_true(plane_table_put(&copy, NULL, &issue, &kind, 1));
+    assert_int_equal(strlen(copy.items[0]->issue.name), LEN);
+    plane_table_done(&copy);
+    plane_table_done(&table);
+    free(issue.name);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_first_listing_shows_all_and_then_one_call_a_project_is_enough),
+        TEST(news_are_read_down_to_the_watermark_less_an_overlap),
+        TEST(a_listing_that_the_budget_cuts_goes_on_where_it_was),
+        TEST(projects_take_turns_and_a_turn_that_could_not_be_had_is_not_lost),
+        TEST(news_and_a_long_full_listing_alternate),
+        TEST(the_full_listing_comes_again_and_finds_what_moved_without_a_new_time),
+        TEST(a_forced_pass_spends_its_reserve_on_news_alone),
+        TEST(rows_that_slip_over_the_border_of_a_page_are_not_missed),
+        TEST(news_that_slip_over_the_border_of_a_page_are_not_missed_either),
+        TEST(issues_of_one_time_are_all_found_whatever_their_order),
+        TEST(everything_true_in_the_end_is_known_in_the_end),
+        TEST(what_is_not_settled_is_remembered_below_the_watermark_and_costs_nothing),
+        TEST(settled_ones_are_forgotten_and_handled_ones_until_they_change),
+        TEST(what_is_handled_and_gone_is_forgotten_by_the_next_full_listing),
+        TEST(one_is_confirmed_by_a_call_of_its_own),
+        TEST(one_issue_may_be_read_alone),
+        TEST(many_are_confirmed_by_pages),
+        TEST(what_cannot_be_confirmed_stays_and_says_why),
+        TEST(nonsense_about_one_issue_stops_no_other),
+        TEST(a_change_to_another_state_is_not_what_made_it_so),
+        TEST(what_was_looked_at_in_vain_rests_longer_each_time_until_the_settings_move),
+        TEST(a_copy_leaves_the_original_alone),
+        TEST(a_project_that_fails_does_not_stop_the_others_and_is_told_once),
+        TEST(when_every_call_fails_each_project_is_asked_once_a_pass),
+        TEST(what_is_spared_while_plane_is_down_makes_nothing_rest),
+        TEST(when_plane_is_up_again_nothing_rests_any_longer),
+        TEST(a_project_that_cannot_be_read_stops_no_other_and_its_issues_are_looked_at),
+        TEST(of_a_project_that_is_broken_as_a_whole_one_issue_is_tried),
+        TEST(a_project_that_cannot_be_read_rests_up_to_a_minute_but_not_from_who_asks),
+        TEST(a_project_that_failed_comes_behind_the_others_and_has_its_turn_in_the_end),
+        TEST(a_project_whose_call_is_refused_comes_behind_the_others_next_time),
+        TEST(an_issue_whose_call_is_refused_is_not_the_first_again),
+        TEST(a_failure_about_one_issue_is_its_own_alone),
+        TEST(an_issue_about_which_calls_fail_rests_up_to_a_minute_or_an_interval),
+        TEST(starts_of_a_project_that_fails_are_confirmed_when_the_others_are),
+        TEST(reading_leaves_half_of_the_time_for_single_issues),
+        TEST(a_page_that_fails_in_the_middle_is_asked_for_again_and_nothing_is_gone),
+        TEST(states_are_read_again_for_an_unknown_one_and_once_is_enough),
+        TEST(a_state_that_gets_its_name_later_is_found_then),
+        TEST(what_finds_no_room_is_read_again_when_there_is_some),
+        cmocka_unit_test(names_are_cut_once_they_are_too_many),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
