@@ -69,7 +69,7 @@ void orchestrator_free(struct orchestrator *orchestrator)
     free(orchestrator);
 }
 
-/* ---- headers ------------------------------------------------------------------------------------------- */
+/* headers */
 
 struct headers {
     char *lines[HEADERS_MAX + 1]; /* NULL-terminated */
@@ -144,7 +144,7 @@ static void advance_headers(struct headers *headers, const struct orchestrator *
         add(headers, mem_printf("Authorization: Bearer %s", orchestrator->token));
 }
 
-/* ---- sending ------------------------------------------------------------------------------------------- */
+/* sending */
 
 void orchestrator_send(const struct orchestrator *orchestrator, struct fetch_inbox *inbox,
                        enum orchestrator_event event, const struct uuid_text *delivery, const char *body,

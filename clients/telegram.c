@@ -71,7 +71,7 @@ void telegram_free(struct telegram *telegram)
     free(telegram);
 }
 
-/* ---- answers ---- */
+/* answers */
 
 static bool is_about_text(const char *description)
 {
@@ -155,7 +155,7 @@ void telegram_answer_read(const struct fetch_answer *answer, struct telegram_ans
     json_decref(body);
 }
 
-/* ---- health ---- */
+/* health */
 
 struct upstream_health *telegram_health(const struct telegram *telegram)
 {
@@ -172,7 +172,7 @@ static enum fetch_sign telegram_judge(const struct fetch_answer *answer, char *e
                : FETCH_SIGN_BAD;
 }
 
-/* ---- sending ---- */
+/* sending */
 
 static char *body_of(const struct telegram *telegram, const char *html)
 {

@@ -90,7 +90,7 @@ bool fields_read(const json_t *body, const struct field *fields, json_t **ret_er
     return false;
 }
 
-/* ---- queries ---- */
+/* queries */
 
 static json_t *query_errors(struct query *query)
 {

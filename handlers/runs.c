@@ -35,7 +35,7 @@ void handle_runs_get(struct request *request)
         answer_text(request, 200, "application/json", text, strlen(text));
 }
 
-/* ---- the list ---- */
+/* the list */
 
 struct entry {
     int64_t started_us;

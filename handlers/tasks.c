@@ -60,7 +60,7 @@ void handle_tasks_list(struct request *request)
     }
 }
 
-/* ---- one task ---- */
+/* one task */
 
 static void on_done(void *arg, const void *document)
 {

@@ -48,7 +48,7 @@ static bool check_database(const struct settings *settings)
     return good;
 }
 
-/* ---- upstreams ---- */
+/* upstreams */
 
 struct question {
     char *url;

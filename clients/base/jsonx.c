@@ -8,7 +8,7 @@
 #include "clients/base/limits.h"
 #include "clients/base/text.h"
 
-/* ---- what a text costs ---- */
+/* what a text costs */
 
 /* What jansson and malloc take for each, on a 64-bit machine: an object with its first buckets; an array with
  * its first slots and one number; a further slot while the slots double, and a number; a name's place in its

@@ -9,8 +9,7 @@
 
 #include "clients/base/err.h"
 
-/* ---- the words of the labels; held to the domain's own by tests/unit/test_metric.c ----------------------
- */
+/* the words of the labels; held to the domain's own by tests/unit/test_metric.c */
 
 #define WORDS(...) ((const char *const[]){__VA_ARGS__, NULL})
 
@@ -22,8 +21,7 @@ static const char *const upstreams[] = {"gitea", "plane", "telegram", "orchestra
 
 enum { PER_MS = 1000, PER_US = 1000000 };
 
-/* ---- the table ------------------------------------------------------------------------------------------
- */
+/* the table */
 
 static const struct metric_family families[] = {
     [METRIC_PROCESS_CPU_SECONDS] = {.name = "process_cpu_seconds_total",
@@ -256,8 +254,7 @@ int64_t metric_read(enum metric metric, const char *first, const char *second)
     return value;
 }
 
-/* ---- the text -------------------------------------------------------------------------------------------
- */
+/* the text */
 
 /* Escaped as a label's value, or as a help text, in which a quote stands for itself. */
 static void put_escaped(FILE *out, const char *text, bool quoted)

@@ -12,7 +12,7 @@
 #include "clients/facts/fact_source.h"
 #include "clients/http/fetch.h"
 
-/* ---- arena ------------------------------------------------------------------------------------------- */
+/* arena */
 
 #define ARENA_BLOCK ((size_t)32 * 1024)
 #define ARENA_FIRST_BLOCK ((size_t)512)
@@ -77,7 +77,7 @@ void arena_done(struct arena *arena)
     *arena = (struct arena){.blocks = NULL};
 }
 
-/* ---- the book ---------------------------------------------------------------------------------------- */
+/* the book */
 
 /* Somebody who waits. In `ready` at most once, however many of its facts came in. */
 struct waiter {
@@ -181,7 +181,7 @@ struct arena *book_arena(struct book *book)
     return &book->arena;
 }
 
-/* ---- what is kept of lists ---------------------------------------------------------------------------- */
+/* what is kept of lists */
 
 bool book_keep(struct book *book, struct book_rows *rows)
 {
@@ -206,7 +206,7 @@ void book_drop(struct book *book, struct book_rows *rows)
     arena_done(&rows->arena);
 }
 
-/* ---- waiters ----------------------------------------------------------------------------------------- */
+/* waiters */
 
 static uint64_t hash_pointer(const void *pointer)
 {
@@ -285,7 +285,7 @@ static struct waiter *waiter_take(struct book *book)
     return waiter;
 }
 
-/* ---- questions --------------------------------------------------------------------------------------- */
+/* questions */
 
 static uint64_t hash_text(const char *text) /* FNV-1a */
 {
@@ -364,7 +364,7 @@ void book_settle(struct book *book, struct question *question, enum fact_state s
         after->fn(book, after->arg);
 }
 
-/* ---- exchanges --------------------------------------------------------------------------------------- */
+/* exchanges */
 
 void book_send(struct book *book, const struct fetch_request *request, book_answered_fn *answered, void *arg)
 {

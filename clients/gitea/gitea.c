@@ -87,7 +87,7 @@ struct upstream_health *gitea_health(const struct gitea *gitea)
     return gitea->health;
 }
 
-/* ---- asking ------------------------------------------------------------------------------------------ */
+/* asking */
 
 bool gitea_repo_split(struct arena *arena, const char *repo, const char **ret_owner, const char **ret_name)
 {

@@ -9,7 +9,7 @@
 #include "clients/base/jsonx.h"
 #include "clients/base/text.h"
 
-/* ---- Go's way of writing JSON ------------------------------------------------------------------------- */
+/* Go's way of writing JSON */
 
 /* What encoding/json escapes and jansson does not, at `at`, which only a text holds: < > & and the two line
  * separators that JavaScript stumbles over. Its length; 0: nothing of the kind. */
@@ -53,8 +53,7 @@ char *event_gitea_text(const json_t *value)
     return text;
 }
 
-/* ---- the events, their members in the order of modules/structs/hook.go ------------------------------------
- */
+/* the events, their members in the order of modules/structs/hook.go */
 
 static void put_shared(json_t *object, const char *key, const json_t *value)
 {

@@ -9,7 +9,7 @@
 
 static const char not_a_repo[] = "a repo is \"owner/name\"";
 
-/* ---- a repo ------------------------------------------------------------------------------------------ */
+/* a repo */
 
 struct repo {
     struct question question;
@@ -53,7 +53,7 @@ const struct gitea_repo *gitea_repo(struct book *book, struct gitea *gitea, cons
     return &asked->fact;
 }
 
-/* ---- statuses ---------------------------------------------------------------------------------------- */
+/* statuses */
 
 struct statuses {
     struct question question;
@@ -160,7 +160,7 @@ const struct gitea_statuses *gitea_statuses(struct book *book, struct gitea *git
     return &statuses->fact;
 }
 
-/* ---- reviews ----------------------------------------------------------------------------------------- */
+/* reviews */
 
 struct reviews {
     struct question question;
@@ -226,7 +226,7 @@ const struct gitea_reviews *gitea_reviews(struct book *book, struct gitea *gitea
     return &reviews->fact;
 }
 
-/* ---- contents ---------------------------------------------------------------------------------------- */
+/* contents */
 
 struct files {
     struct question question;

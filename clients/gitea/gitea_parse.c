@@ -16,7 +16,7 @@
 
 static const char too_many_rows[] = "a page of far more rows than were asked for";
 
-/* ---- the answer as such ------------------------------------------------------------------------------ */
+/* the answer as such */
 
 /* The message of Gitea's error body ({"message":…,"url":…}), cut; NULL when there is none. */
 static char *error_message(const struct fetch_answer *answer)
@@ -124,7 +124,7 @@ enum fetch_sign gitea_judge_allowed(const struct fetch_answer *answer, char *err
     return answer->status == 403 ? FETCH_SIGN_NONE : gitea_judge(answer, error, size);
 }
 
-/* ---- members of many types --------------------------------------------------------------------------- */
+/* members of many types */
 
 /* Text, or a number as text; NULL when absent, of more than LIMIT_FACT_TEXT bytes, or anything else. */
 static const char *text_of(const json_t *object, const char *key, struct arena *arena)
@@ -182,7 +182,7 @@ static uint64_t mark_add_text(uint64_t mark, const char *text)
     return mark_add(mark, 256);
 }
 
-/* ---- branches ---------------------------------------------------------------------------------------- */
+/* branches */
 
 const char *gitea_parse_branch(const json_t *json, struct arena *arena, struct gitea_branch *ret)
 {
@@ -218,7 +218,7 @@ const char *gitea_parse_branches(const json_t *json, const void *arg, struct are
     return NULL;
 }
 
-/* ---- a repo ------------------------------------------------------------------------------------------ */
+/* a repo */
 
 const char *gitea_parse_repo(const json_t *json, struct arena *arena, const char **ret_branch)
 {
@@ -228,7 +228,7 @@ const char *gitea_parse_repo(const json_t *json, struct arena *arena, const char
     return *ret_branch && **ret_branch ? NULL : "a repository without a default branch";
 }
 
-/* ---- statuses ---------------------------------------------------------------------------------------- */
+/* statuses */
 
 static const char *const state_names[] = {
     [GITEA_SUCCESS] = "success", [GITEA_SKIPPED] = "skipped", [GITEA_PENDING] = "pending",
@@ -298,7 +298,7 @@ const char *gitea_parse_statuses(const json_t *json, const void *arg, struct are
     return NULL;
 }
 
-/* ---- pull requests ----------------------------------------------------------------------------------- */
+/* pull requests */
 
 static const char *text_or_empty(const json_t *object, const char *key, struct arena *arena)
 {
@@ -354,7 +354,7 @@ const char *gitea_parse_pulls(const json_t *json, const void *arg, struct arena 
     return NULL;
 }
 
-/* ---- reviews ----------------------------------------------------------------------------------------- */
+/* reviews */
 
 static enum gitea_review_state review_state_of(const char *name)
 {
@@ -415,7 +415,7 @@ const char *gitea_parse_reviews(const json_t *json, const void *arg, struct aren
     return NULL;
 }
 
-/* ---- webhooks ---------------------------------------------------------------------------------------- */
+/* webhooks */
 
 static const char *parse_hook(const json_t *json, struct arena *arena, struct gitea_hook *row)
 {
@@ -460,7 +460,7 @@ const char *gitea_parse_hooks(const json_t *json, const void *arg, struct arena 
     return NULL;
 }
 
-/* ---- contents ---------------------------------------------------------------------------------------- */
+/* contents */
 
 static bool is_file(const json_t *entry)
 {

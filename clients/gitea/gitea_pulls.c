@@ -82,7 +82,7 @@ static void pull_known(struct book *book, struct pull *pull, const struct gitea_
     book_settle(book, &pull->question, FACT_KNOWN, NULL);
 }
 
-/* ---- among the closed -------------------------------------------------------------------------------- */
+/* among the closed */
 
 static void closed_ask(struct book *book, struct pulls *closed);
 
@@ -192,7 +192,7 @@ static void search_start(struct book *book, struct pull *pull)
         closed_ask(book, pull->closed);
 }
 
-/* ---- the look-up ------------------------------------------------------------------------------------- */
+/* the look-up */
 
 /* Whether the list of open ones may lack one: a row was unreadable, or it moved while it was read. */
 static bool open_is_whole(const struct gitea_list *list)
@@ -254,7 +254,7 @@ static void lookup_ask(struct book *book, struct pull *pull)
     gitea_ask(book, pull->gitea, pull->fact.fact.url, pull->what, LIMIT_ANSWER_PULL, lookup_replied, pull);
 }
 
-/* ---- among the open ---------------------------------------------------------------------------------- */
+/* among the open */
 
 static void open_listed(struct book *book, struct gitea_list *list)
 {
@@ -334,7 +334,7 @@ const struct gitea_pull *gitea_pull(struct book *book, struct gitea *gitea, cons
     return &pull->fact;
 }
 
-/* ---- all open ones ----------------------------------------------------------------------------------- */
+/* all open ones */
 
 struct open_pulls {
     struct question question;

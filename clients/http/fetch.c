@@ -10,7 +10,7 @@
 #include "clients/base/wait.h"
 #include "clients/http/fetch_engine.h"
 
-/* ---- inboxes ----------------------------------------------------------------------------------------- */
+/* inboxes */
 
 static void inbox_unref(struct fetch_inbox *inbox)
 {
@@ -182,7 +182,7 @@ const char *fetch_upstream_name(enum fetch_upstream upstream)
     return (unsigned)upstream < FETCH_TO_MAX_ ? upstream_names[upstream] : "other";
 }
 
-/* ---- jobs -------------------------------------------------------------------------------------------- */
+/* jobs */
 
 static struct curl_slist *headers_copy(const struct fetch_request *request)
 {
@@ -252,7 +252,7 @@ void fetch_gather(struct fetch_inbox *inbox)
     inbox->gathers = true;
 }
 
-/* ---- the fetcher ------------------------------------------------------------------------------------- */
+/* the fetcher */
 
 static void fetch_destroy(struct fetch *fetch)
 {

@@ -29,7 +29,7 @@ static uint64_t random_below(struct fetch *fetch, uint64_t bound)
     return (x * 2685821657736338717u >> 11) % bound;
 }
 
-/* ---- ending a job ------------------------------------------------------------------------------------ */
+/* ending a job */
 
 /* job_finish: the job, in no list any more, gets its answer. */
 static void job_finish(struct fetch_job *job, const struct fetch_answer *answer_take)
@@ -51,7 +51,7 @@ static bool is_aborted(const struct fetch_job *job)
     return job->epoch != atomic_load(&job->inbox->epoch);
 }
 
-/* ---- health ------------------------------------------------------------------------------------------ */
+/* health */
 
 enum fetch_sign fetch_judge(const struct fetch_answer *answer, char *error, size_t size)
 {
@@ -90,7 +90,7 @@ static void job_record(struct fetch *fetch, struct fetch_job *job, const struct 
     turn_over(fetch, job, sign == FETCH_SIGN_NONE ? NULL : &result, error, now_ms);
 }
 
-/* ---- flying ------------------------------------------------------------------------------------------ */
+/* flying */
 
 static CURL *easy_take(struct fetch *fetch)
 {
@@ -222,7 +222,7 @@ static bool read_done(struct fetch *fetch)
     return any;
 }
 
-/* ---- what waits -------------------------------------------------------------------------------------- */
+/* what waits */
 
 static bool test_aborted(const struct fetch_job *job, int64_t now_ms)
 {

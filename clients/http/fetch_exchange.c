@@ -185,7 +185,7 @@ char *exchange_redirect(const struct fetch_job *job)
     return mem_dup(url);
 }
 
-/* ---- what an exchange came to ------------------------------------------------------------------------ */
+/* what an exchange came to */
 
 static void words_set(struct fetch_answer *answer, const char *words)
 {
@@ -370,7 +370,7 @@ void exchange_end(struct fetch_job *job, CURLcode code, struct fetch_outcome *re
     ret->answer.result = ret->result;
 }
 
-/* ---- counting ---------------------------------------------------------------------------------------- */
+/* counting */
 
 static const char *class_of(enum fetch_result result, long status)
 {

@@ -36,7 +36,7 @@ static bool same_name(const char *a, const char *b)
     return a && b ? strcmp(a, b) == 0 : a == b;
 }
 
-/* ---- hosts, parts, queues, lanes --------------------------------------------------------------------- */
+/* hosts, parts, queues, lanes */
 
 static bool worked_just_now(const struct fetch_part *part, int64_t now_ms)
 {
@@ -216,7 +216,7 @@ static void job_leave(struct fetch_job *job, struct fetch_lane *lane)
     job->host->waiting--;
 }
 
-/* ---- who is not asked -------------------------------------------------------------------------------- */
+/* who is not asked */
 
 /* A forced call is not held up by a back-off from before it was sent. Nor is a call that a person waits for,
  * while the part gives answers, though bad ones: other things in the same part may be well. */
@@ -302,7 +302,7 @@ void turns_put(struct fetch *fetch, struct fetch_job *job, int64_t now_ms)
         fetch->queue_deadline_ms = job->deadline_ms;
 }
 
-/* ---- whose turn it is -------------------------------------------------------------------------------- */
+/* whose turn it is */
 
 static bool has_room(const struct fetch *fetch, const struct fetch_host *host, const struct fetch_job *job)
 {
@@ -564,7 +564,7 @@ bool turn_may_repeat(const struct fetch_job *job)
     return job->part->seen.silent == 0 && !upstream_health_is_down(job->host->health);
 }
 
-/* ---- what waits no more ------------------------------------------------------------------------------ */
+/* what waits no more */
 
 void turns_weed(struct fetch *fetch, fetch_job_test *test, enum fetch_result result, const char *words,
                 int64_t now_ms)

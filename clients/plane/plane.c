@@ -110,7 +110,7 @@ void plane_clock(struct plane *plane, int64_t (*now_ms)(void))
     plane->now_ms = now_ms;
 }
 
-/* ---- what all threads share -------------------------------------------------------------------------- */
+/* what all threads share */
 
 struct upstream_health *plane_health(const struct plane *plane)
 {
@@ -161,7 +161,7 @@ void plane_is_old_set(struct plane *plane, bool old)
     pthread_mutex_unlock(&plane->lock);
 }
 
-/* ---- one call after the other ------------------------------------------------------------------------ */
+/* one call after the other */
 
 void plane_call_begin(struct plane_call *call, struct plane *plane, struct fetch *fetch, bool forced,
                       int64_t deadline_ms, const atomic_bool *stopping)
@@ -345,7 +345,7 @@ enum plane_result plane_ask(struct plane_call *call, const char *const *path, co
     return reply.result;
 }
 
-/* ---- is it up again? ---------------------------------------------------------------------------------- */
+/* is it up again? */
 
 /* One project's question. */
 struct probe {

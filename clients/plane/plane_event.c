@@ -10,7 +10,7 @@
 #include "clients/base/jsonx.h"
 #include "clients/base/text.h"
 
-/* ---- Python's way of writing JSON ---------------------------------------------------------------------- */
+/* Python's way of writing JSON */
 
 /* The character at `at`, valid UTF-8; *ret_len bytes long. */
 static uint32_t char_at(const char *at, size_t *ret_len)
@@ -138,7 +138,7 @@ char *event_plane_text(const json_t *value)
     return text;
 }
 
-/* ---- the event ----------------------------------------------------------------------------------------- */
+/* the event */
 
 /* REST prints times in the zone of the key's user, a webhook in UTC. */
 static json_t *issue_in_utc(const json_t *issue)

@@ -14,7 +14,7 @@
 #define NAME_MAX_BYTES ((size_t)2048)        /* Plane takes 255 characters */
 #define LAST_INSTANT_S INT64_C(253402300799) /* the end of 9999 */
 
-/* ---- the answer as such ------------------------------------------------------------------------------ */
+/* the answer as such */
 
 /* The words of an error: one of three members, or of the first field that did not pass ({"name":["…"]}); cut;
  * NULL when there are none. */
@@ -142,7 +142,7 @@ void plane_reply_read(const struct fetch_answer *answer, const char *what, struc
     }
 }
 
-/* ---- members ----------------------------------------------------------------------------------------- */
+/* members */
 
 bool plane_uuid(const char *text, char ret[UUID_TEXT_LEN + 1])
 {
@@ -169,7 +169,7 @@ static char *name_of(const json_t *object)
     return text_cut(json_get_text(object, "name", ""), NAME_MAX_BYTES);
 }
 
-/* ---- pages ------------------------------------------------------------------------------------------- */
+/* pages */
 
 struct envelope {
     const json_t *rows;
@@ -257,7 +257,7 @@ const char *plane_parse_issues(const json_t *json, const char *project_id, struc
     return NULL;
 }
 
-/* ---- activities -------------------------------------------------------------------------------------- */
+/* activities */
 
 struct change_row {
     struct plane_change change;

@@ -48,7 +48,7 @@ static enum plane_result parsed(const struct asked *asked, const char *wrong, st
     return PLANE_FAILED;
 }
 
-/* ---- pages ------------------------------------------------------------------------------------------- */
+/* pages */
 
 /* per_page is the number in the cursor: up to v0.26 the offset of a page goes by the one, later by the other.
  */
@@ -77,7 +77,7 @@ static const char *const *page_query(struct page_query *query, size_t page, cons
     return query->items;
 }
 
-/* ---- states ------------------------------------------------------------------------------------------ */
+/* states */
 
 void plane_states_done(struct plane_states *states)
 {
@@ -125,7 +125,7 @@ enum plane_result plane_states(struct plane_call *call, const char *project_id, 
     return plane_told(call->plane, asked.project, result, why);
 }
 
-/* ---- issues ------------------------------------------------------------------------------------------ */
+/* issues */
 
 void plane_issue_done(struct plane_issue *issue)
 {
@@ -231,7 +231,7 @@ enum plane_result plane_issue_document(struct plane_call *call, const char *proj
     return plane_told(call->plane, asked.project, result, why);
 }
 
-/* ---- activities -------------------------------------------------------------------------------------- */
+/* activities */
 
 static enum plane_result changes_page(struct plane_call *call, const struct asked *asked, size_t page,
                                       struct plane_change *ret, bool *ret_more, struct why *why)

@@ -282,7 +282,7 @@ enum err store_pass_list(struct store *store, int64_t before_us, size_t limit, s
     return store->ops->pass_list(store, before_us, limit, ret, why);
 }
 
-/* ---- texts of tasks, as the implementations read them ------------------------------------------------- */
+/* texts of tasks, as the implementations read them */
 
 void store_unreadable(char **unreadable, const char *column, const char *words)
 {
@@ -327,8 +327,7 @@ char *store_plane_id_take(char *text_take)
     return mem_dup(id.s);
 }
 
-/* ---- what callers free -----------------------------------------------------------------------------------
- */
+/* what callers free */
 
 void store_settings_done(struct store_settings *settings)
 {

@@ -53,8 +53,7 @@ ATTR_NODISCARD enum err store_migrate(struct store *store, size_t *ret_created, 
  * ERR_UNAVAILABLE, naming table and column. */
 ATTR_NODISCARD enum err store_ready(struct store *store, struct why *why);
 
-/* ---- settings that were changed at run time
- * ---------------------------------------------------------------- */
+/* settings that were changed at run time */
 
 struct store_settings {
     int64_t revision; /* 0 before the first change; each write adds one */
@@ -71,8 +70,7 @@ ATTR_NODISCARD enum err store_settings_read(struct store *store, struct store_se
 ATTR_NODISCARD enum err store_settings_write(struct store *store, int64_t seen_revision,
                                              const char *overrides, int64_t *ret_revision, struct why *why);
 
-/* ---- F-1: choosing the stuck tasks
- * ------------------------------------------------------------------------- */
+/* F-1: choosing the stuck tasks */
 
 struct store_task {
     int64_t id;
@@ -127,8 +125,7 @@ void store_stuck_done(struct store_stuck *stuck);
 ATTR_NODISCARD enum err store_stuck(struct store *store, const struct store_stuck_query *query,
                                     struct store_stuck *ret, struct why *why);
 
-/* ---- F-2: what Plane's issues are compared with
- * ------------------------------------------------------------ */
+/* F-2: what Plane's issues are compared with */
 
 struct store_issue_task {
     size_t issue; /* index into the ids asked about */
@@ -193,8 +190,7 @@ ATTR_NODISCARD enum err store_unstarted(struct store *store, const char *stage, 
                                         const char *const *fresh, size_t n_fresh, size_t limit,
                                         struct store_stuck *ret, struct why *why);
 
-/* ---- the one transition
- * ------------------------------------------------------------------------------------ */
+/* the one transition */
 
 struct store_transition {
     struct uuid_text id; /* of its ledger row: written once, however often this is called */
@@ -234,8 +230,7 @@ ATTR_NODISCARD enum err store_transition(struct store *store, int64_t settings_r
                                          const struct store_transition *batch, size_t n,
                                          enum store_moved *ret_moved, struct why *why);
 
-/* ---- replays: where the orchestrator moves tasks, and we send it the events that it lost
- * ------------------------- */
+/* replays: where the orchestrator moves tasks, and we send it the events that it lost */
 
 /* A replay is a row under the name of what it is about, its subject: so there is one in flight per task, for
  * all replicas. It goes when its task has been seen to move; only then it is a heal, and in the ledger. */
@@ -323,8 +318,7 @@ ATTR_NODISCARD enum err store_replays_settle(struct store *store, const char *pa
                                              const struct store_settlement *batch, size_t n, bool *ret_mine,
                                              struct why *why);
 
-/* ---- the ledger
- * -------------------------------------------------------------------------------------------- */
+/* the ledger */
 
 struct store_ledger_summary {
     int64_t total;
@@ -353,8 +347,7 @@ void store_ledger_page_done(struct store_ledger_page *page);
 ATTR_NODISCARD enum err store_ledger_list(struct store *store, int64_t task_id, int64_t before_seq,
                                           size_t limit, struct store_ledger_page *ret, struct why *why);
 
-/* ---- the outbox: messages written with what they tell of, sent after it
- * ---------------------------------- */
+/* the outbox: messages written with what they tell of, sent after it */
 
 struct store_message {
     struct uuid_text id; /* a ledger row's, or a name's (uuid_from_name) */
@@ -382,8 +375,7 @@ ATTR_NODISCARD enum err store_outbox_add(struct store *store, const char *id, co
 ATTR_NODISCARD enum err store_outbox_sent(struct store *store, const struct uuid_text *ids, size_t n,
                                           struct why *why);
 
-/* ---- leases: they save work between replicas; nothing correct rests upon them
- * ------------------------------ */
+/* leases: they save work between replicas; nothing correct rests upon them */
 
 /* store_lease_take: takes the lease of that name for `owner`, or renews it, for `seconds` from now by the
  * database's clock. *ret_held: it is ours now. Writes nothing while ours has more than half of `seconds` left
@@ -394,8 +386,7 @@ ATTR_NODISCARD enum err store_lease_take(struct store *store, const char *name, 
 ATTR_NODISCARD enum err store_lease_drop(struct store *store, const char *name, const char *owner,
                                          struct why *why);
 
-/* ---- looking at tasks
- * -------------------------------------------------------------------------------------- */
+/* looking at tasks */
 
 /* A task as it stands, with its newest queued or running job. */
 struct store_task_entry {
@@ -453,8 +444,7 @@ ATTR_NODISCARD enum err store_repo_tasks(struct store *store, const char *repo, 
                                          size_t n_stages, size_t limit, struct store_repo_tasks *ret,
                                          struct why *why);
 
-/* ---- pass reports
- * ------------------------------------------------------------------------------------------ */
+/* pass reports */
 
 struct store_pass {
     struct uuid_text id;

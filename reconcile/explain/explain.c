@@ -89,7 +89,7 @@ void explanation_free(struct explanation *explanation)
     free(explanation);
 }
 
-/* ---- what is in force -------------------------------------------------------------------------------- */
+/* what is in force */
 
 /* Settings that nobody here can understand count as off (policy.h); the rest is then as at the start.
  * *ret_unreadable says so, or is NULL. */
@@ -113,7 +113,7 @@ static struct store_tasks_query tasks_query(const struct explainer *explainer,
         .gated = graces, .n_gated = n, .terminal = explainer->terminal, .n_terminal = explainer->n_terminal};
 }
 
-/* ---- a task, as the list and the explanation begin --------------------------------------------------- */
+/* a task, as the list and the explanation begin */
 
 static json_t *job_document(const struct store_task_entry *entry)
 {
@@ -183,7 +183,7 @@ enum err explain_list(struct explainer *explainer, const struct explain_list_que
     return err;
 }
 
-/* ---- one task ---------------------------------------------------------------------------------------- */
+/* one task */
 
 static enum err read_task(struct explanation *explanation, int64_t task_id, struct why *why)
 {
@@ -416,7 +416,7 @@ json_t *explanation_document(const struct explanation *explanation)
     return document;
 }
 
-/* ---- the gate ---------------------------------------------------------------------------------------- */
+/* the gate */
 
 static const void *look(void *arg, struct book *book)
 {
@@ -438,7 +438,7 @@ static const void *look(void *arg, struct book *book)
     return explanation->document;
 }
 
-/* ---- a person's verdict ------------------------------------------------------------------------------ */
+/* a person's verdict */
 
 static const void *ask(void *arg, int64_t deadline_ms, const atomic_bool *stopping)
 {

@@ -92,7 +92,7 @@ static void decide_sent(const struct next_view *view, enum pass_side side, struc
                mem_printf("%s at %s", last ? "given up" : "sent again", at), ret);
 }
 
-/* ---- at a gate that can be read ---------------------------------------------------------------------- */
+/* at a gate that can be read */
 
 static void decide_green(const struct next_view *view, struct next *ret)
 {
@@ -130,7 +130,7 @@ static void decide_gated(const struct next_view *view, struct next *ret)
     }
 }
 
-/* ---- at a human gate --------------------------------------------------------------------------------- */
+/* at a human gate */
 
 static void decide_replay(const struct next_view *view, const char *since, struct next *ret)
 {
@@ -205,7 +205,7 @@ static void decide_human(const struct next_view *view, struct next *ret)
         decide_said(view, ret);
 }
 
-/* ---- at no gate -------------------------------------------------------------------------------------- */
+/* at no gate */
 
 /* Its task is there, and this process tries again what did not work, without another grace. */
 static void decide_begun(const struct next_view *view, struct next *ret)

@@ -64,7 +64,7 @@ const char *explain_plane_obstacle(const struct pass_world *world, const struct 
     return NULL;
 }
 
-/* ---- asking ------------------------------------------------------------------------------------------ */
+/* asking */
 
 struct asked {
     const struct plane_asking *asking;

@@ -79,8 +79,7 @@ static const struct gitea_head *known_head(const struct gate_view *view, struct 
     return head;
 }
 
-/* ---- ci
- * -------------------------------------------------------------------------------------------------------- */
+/* ci */
 
 static bool context_counts(const struct gate *gate, const char *context)
 {
@@ -184,8 +183,7 @@ static void evaluate_ci(const struct gate_view *view, const struct gate *gate, s
                mem_printf("ci: %zu of %zu contexts passed on %.12s", tally.passed, tally.all, head->sha));
 }
 
-/* ---- files
- * ------------------------------------------------------------------------------------------------------ */
+/* files */
 
 /* template_fill: the pipeline was checked when it was read: every placeholder in it is one of these. `escape`
  * is NULL or makes a value safe for the place it goes to. Caller frees. */
@@ -262,8 +260,7 @@ static void evaluate_files(const struct gate_view *view, const struct gate *gate
     }
 }
 
-/* ---- review and merged
- * ------------------------------------------------------------------------------------------ */
+/* review and merged */
 
 static const char *pull_state_word(const struct gitea_pull *pull)
 {
@@ -383,9 +380,7 @@ static void evaluate_merged(const struct gate_view *view, struct answer *answer)
             mem_printf("merged: pull request #%lld is %s", (long long)pull->number, pull_state_word(pull)));
 }
 
-/* ---- http
- * ---------------------------------------------------------------------------------------------------------
- */
+/* http */
 
 static void evaluate_http(const struct gate_view *view, const struct gate *gate, struct answer *answer)
 {
@@ -403,8 +398,7 @@ static void evaluate_http(const struct gate_view *view, const struct gate *gate,
                           : mem_printf("http: the gate says %s", verdict_name(kind)));
 }
 
-/* ---- all gates of a stage
- * ------------------------------------------------------------------------------------------- */
+/* all gates of a stage */
 
 static void evaluate_one(const struct gate_view *view, const struct gate *gate, struct answer *answer)
 {

@@ -35,8 +35,7 @@ struct gate_side {
     int64_t oldest_left_s;        /* age of the oldest that did not move */
 };
 
-/* ---- choosing
- * ------------------------------------------------------------------------------------------------------ */
+/* choosing */
 
 static enum err choose_once(struct gate_side *side, struct why *why)
 {
@@ -89,8 +88,7 @@ static enum err choose(struct gate_side *side, struct why *why)
     return why_set(why, ERR_CONFLICT, "the settings kept changing");
 }
 
-/* ---- outcomes
- * -------------------------------------------------------------------------------------------------------- */
+/* outcomes */
 
 static void settle(struct gate_side *side, struct candidate *candidate, enum outcome outcome,
                    const char *reason)
@@ -132,8 +130,7 @@ static void quarantine(struct gate_side *side, struct candidate *candidate)
     quarantine_tell(side->pass, candidate->task);
 }
 
-/* ---- evaluating
- * ------------------------------------------------------------------------------------------------- */
+/* evaluating */
 
 static void evaluate(struct gate_side *side, struct candidate *candidate)
 {
@@ -156,8 +153,7 @@ static void evaluate(struct gate_side *side, struct candidate *candidate)
         side->green++;
 }
 
-/* ---- moving
- * -------------------------------------------------------------------------------------------------------- */
+/* moving */
 
 /* flush: moves the green candidates whose turn is certain. The limit on heals goes to the first of the fair
  * order, and one still undecided may yet turn green: so a green one may go only while those before it that
@@ -206,9 +202,7 @@ static void hold_the_rest(struct gate_side *side)
             settle(side, &side->candidates[i], OUTCOME_HELD, "the limit on heals in one pass is reached");
 }
 
-/* ---- the side
- * ---------------------------------------------------------------------------------------------------------
- */
+/* the side */
 
 static bool asks_for_head(const struct stage *stage)
 {

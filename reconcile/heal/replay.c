@@ -51,7 +51,7 @@ static const char *plural(int64_t n)
     return n == 1 ? "" : "s";
 }
 
-/* ---- what the database says -------------------------------------------------------------------------- */
+/* what the database says */
 
 static struct store_replay row_of(struct replaying *replaying, struct going *going)
 {
@@ -157,7 +157,7 @@ static enum err begin(struct replaying *replaying, enum pass_side side, struct w
     return err;
 }
 
-/* ---- what is sent ------------------------------------------------------------------------------------ */
+/* what is sent */
 
 static bool wants_body(const struct going *going)
 {
@@ -247,7 +247,7 @@ static void send_all(struct replaying *replaying)
     fetch_inbox_free(inbox);
 }
 
-/* ---- what has moved ---------------------------------------------------------------------------------- */
+/* what has moved */
 
 static enum outcome outcome_of(const char *name)
 {
@@ -366,7 +366,7 @@ enum err replay_settle(struct pass *pass, struct why *why)
     return settle(pass, NULL, why);
 }
 
-/* ---- the whole of it --------------------------------------------------------------------------------- */
+/* the whole of it */
 
 /* What was sent, and has not been seen to move. */
 static void decide_rest(struct replaying *replaying)

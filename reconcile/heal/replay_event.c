@@ -15,7 +15,7 @@
 #include "reconcile/pipeline/pipeline.h"
 #include "reconcile/heal/transition.h"
 
-/* ---- its name ------------------------------------------------------------------------------------------ */
+/* its name */
 
 /* What was seen of the first gate of a kind that Gitea has an event for; NULL: there is none. */
 static const json_t *telling_gate(const struct transition *transition, enum orchestrator_event *ret)
@@ -84,7 +84,7 @@ void replay_event_done(struct replay_event *event)
     *event = (struct replay_event){0};
 }
 
-/* ---- Gitea's ------------------------------------------------------------------------------------------- */
+/* Gitea's */
 
 /* NULL when it is too large to be read beside others, which is then the problem. Gitea writes null for an
  * empty list. */
@@ -184,7 +184,7 @@ static void look_at_pull(struct replay_event *event, struct book *book, struct g
              "a pull request");
 }
 
-/* ---- our own ------------------------------------------------------------------------------------------- */
+/* our own */
 
 static void make_advance(struct replay_event *event)
 {
@@ -217,7 +217,7 @@ bool replay_event_look(struct replay_event *event, struct book *book, struct git
     return event->body || event->problem;
 }
 
-/* ---- Plane's ------------------------------------------------------------------------------------------- */
+/* Plane's */
 
 void replay_event_ask(struct replay_event *event)
 {

@@ -13,7 +13,7 @@
 
 enum { DIGEST_LINES = 5, DIGEST_LINE_UNITS = 300 };
 
-/* ---- text under construction ---- */
+/* text under construction */
 
 struct html {
     char *bytes;
@@ -110,7 +110,7 @@ static void html_name(struct html *html, const struct store_task *task)
     html_value(html, task->work_item_id && *task->work_item_id ? task->work_item_id : number);
 }
 
-/* ---- the template ---- */
+/* the template */
 
 enum place {
     PLACE_WORK_ITEM_ID,
@@ -202,7 +202,7 @@ char *message_of_transition(const char *template, const struct message_facts *fa
     return html.bytes;
 }
 
-/* ---- messages of their own ---- */
+/* messages of their own */
 
 /* The task, and where it is; the message goes on behind it. */
 static void html_task(struct html *html, const struct store_task *task)

@@ -103,7 +103,7 @@ void notifier_free(struct notifier *notifier)
     free(notifier);
 }
 
-/* ---- the lease ---- */
+/* the lease */
 
 /* lease_take: takes or renews it. *ret_kept: nobody else has had it since it was asked for last. */
 static enum err lease_take(struct notifier *notifier, bool *ret_kept, struct why *why)
@@ -130,7 +130,7 @@ static void lease_drop(struct notifier *notifier)
     notifier->held = false;
 }
 
-/* ---- one step ---- */
+/* one step */
 
 static void publish(struct notifier *notifier, size_t depth, int64_t oldest_age_s)
 {
@@ -286,7 +286,7 @@ static struct next step(struct notifier *notifier)
     return next;
 }
 
-/* ---- the thread ---- */
+/* the thread */
 
 /* Until at_ms (0: for ever), or woken, or told to stop; false for the last. */
 static bool wait_until(struct notifier *notifier, int64_t at_ms)
@@ -354,7 +354,7 @@ void notifier_wake(struct notifier *notifier)
     pthread_mutex_unlock(&notifier->lock);
 }
 
-/* ---- without a thread ---- */
+/* without a thread */
 
 /* A signal sets the flag and nothing else. */
 static void nap_until(const struct notifier *notifier, int64_t at_ms)

@@ -167,7 +167,7 @@ bool stage_is_gated(const struct stage *stage)
     return !stage->terminal && !stage->human && stage->n_gates > 0;
 }
 
-/* ---- the printed form ---- */
+/* the printed form */
 
 static void print_list(FILE *out, const char *const *texts, size_t n)
 {

@@ -48,8 +48,7 @@ void plane_listing_copy(struct plane_listing *ret, const struct plane_listing *l
     memcpy(ret->shown, listing->shown, listing->n_shown * sizeof *ret->shown);
 }
 
-/* ---- what a full listing has shown
- * ----------------------------------------------------------------------------- */
+/* what a full listing has shown */
 
 static uint64_t first_bits(const char *uuid)
 {
@@ -105,8 +104,7 @@ bool plane_listing_complete(struct plane_listing *listing, int64_t total)
     return false;
 }
 
-/* ---- pages
- * ----------------------------------------------------------------------------------------------------- */
+/* pages */
 
 bool plane_listing_page(struct plane_listing *listing, const struct plane_page *page)
 {

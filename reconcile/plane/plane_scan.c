@@ -74,8 +74,7 @@ void scanned_error(struct scanned *of, const char *words)
     of->error = mem_dup(words);
 }
 
-/* ---- what an answer means for the rest of the pass
- * ------------------------------------------------------------- */
+/* what an answer means for the rest of the pass */
 
 void scanned_over(struct plane_scan *scan, enum plane_result result, const struct why *why)
 {
@@ -144,8 +143,7 @@ void scanned_put(struct plane_scan *scan, struct scanned *of, const struct plane
         of->spilled = true;
 }
 
-/* ---- a pass
- * ------------------------------------------------------------------------------------------------------- */
+/* a pass */
 
 void plane_scan_lease(struct plane_scan *scan, bool ours)
 {

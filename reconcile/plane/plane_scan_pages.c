@@ -5,8 +5,7 @@
 
 enum { SPILLED_MS = 60000 }; /* until a full listing that found no room begins anew */
 
-/* ---- states
- * ---------------------------------------------------------------------------------------------------- */
+/* states */
 
 enum plane_result scanned_learn(struct plane_scan *scan, struct scanned *of, struct plane_call *call,
                                 struct why *why)
@@ -49,8 +48,7 @@ enum plane_result scanned_learn_of(struct plane_scan *scan, struct scanned *of, 
     return PLANE_OK;
 }
 
-/* ---- pages
- * ----------------------------------------------------------------------------------------------------- */
+/* pages */
 
 /* What a page of news shows below its floor was seen before, and is of use for what is remembered alone. */
 static void take_rows(struct plane_scan *scan, struct scanned *of, const struct plane_listing *listing,
@@ -134,8 +132,7 @@ static enum plane_result read_page(struct plane_scan *scan, struct scanned *of, 
     return result;
 }
 
-/* ---- turns
- * ----------------------------------------------------------------------------------------------------- */
+/* turns */
 
 /* The reserve is for what is new and for what must be known before something is done, not for pages of old
  * issues. */

@@ -46,8 +46,7 @@ struct plane_side {
     size_t n;
 };
 
-/* ---- what there is to do
- * ----------------------------------------------------------------------------------------- */
+/* what there is to do */
 
 static struct plane_decision decide(const struct plane_side *side, const struct act *act, bool asked,
                                     bool replayed)
@@ -130,8 +129,7 @@ static enum err read_tasks(struct plane_side *side, struct why *why)
     return pass_refresh_policy(side->pass, why);
 }
 
-/* ---- in words
- * -------------------------------------------------------------------------------------------------- */
+/* in words */
 
 static void tell(struct plane_side *side, const struct act *act, enum outcome outcome, const char *verdict,
                  const char *reason)
@@ -210,8 +208,7 @@ static enum err compare(struct plane_side *side, struct why *why)
     return ERR_OK;
 }
 
-/* ---- what must be known before something is done
- * ---------------------------------------------------------------------- */
+/* what must be known before something is done */
 
 static const char *words_of(const struct act *act)
 {
@@ -333,8 +330,7 @@ static enum err drop_replayed(struct plane_side *side, struct why *why)
     return err;
 }
 
-/* ---- acting
- * ---------------------------------------------------------------------------------------------------- */
+/* acting */
 
 static void settle_verdict(struct plane_side *side, struct act *act, const struct transition *moved)
 {
@@ -454,8 +450,7 @@ static enum err act_on(struct plane_side *side, struct why *why)
     return err;
 }
 
-/* ---- reading
- * ------------------------------------------------------------------------------------------------------- */
+/* reading */
 
 /* The project whose issue a task is of; NULL: none of Plane's. */
 static const struct project *project_of(const struct pass *pass, const struct store_task *task)
@@ -541,8 +536,7 @@ static enum err look_at_all(struct plane_side *side, struct why *why)
     return err || pass_stopping(side->pass) ? err : act_on(side, why);
 }
 
-/* ---- the side
- * -------------------------------------------------------------------------------------------------- */
+/* the side */
 
 /* One line when something broke, and one when all is well again. */
 static void log_edges(const struct plane_scan_seen *seen)

@@ -43,8 +43,7 @@ static int64_t room(const struct pass *pass)
     return pass->policy->max_heals_per_pass - pass->healed;
 }
 
-/* ---- tasks that stand at the first stage
- * ----------------------------------------------------------------------- */
+/* tasks that stand at the first stage */
 
 struct unstarted {
     const struct store_task *task;
@@ -280,8 +279,7 @@ enum err plane_start_interrupted(struct pass *pass, struct why *why)
     return err;
 }
 
-/* ---- issues without a task
- * ------------------------------------------------------------------------------------ */
+/* issues without a task */
 
 static void settle_issue(struct pass *pass, const struct plane_start *start, enum outcome outcome,
                          const char *reason)

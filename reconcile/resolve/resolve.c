@@ -51,7 +51,7 @@ const char **resolve_stages(const struct pipeline *pipeline, size_t *ret_n)
     return names;
 }
 
-/* ---- the rules --------------------------------------------------------------------------------------- */
+/* the rules */
 
 static int compare_branches(const void *a, const void *b)
 {
@@ -248,7 +248,7 @@ void resolve_decide(const struct resolve_question *question, const struct store_
         by_sole_task(question, tasks, facts, waiting, ret);
 }
 
-/* ---- the facts --------------------------------------------------------------------------------------- */
+/* the facts */
 
 static void words_note(struct resolve_facts *facts, const struct fact *fact)
 {

@@ -83,7 +83,7 @@ bool resolver_now(struct resolver *resolver, const char *repo, const char *sha, 
     return false;
 }
 
-/* ---- the inquiry ------------------------------------------------------------------------------------- */
+/* the inquiry */
 
 struct subject {
     struct resolver *resolver;

@@ -8,7 +8,7 @@
 #include "clients/base/limits.h"
 #include "clients/base/text.h"
 
-/* ---- reading ---- */
+/* reading */
 
 static bool is_absent(const json_t *value)
 {
@@ -57,7 +57,7 @@ const json_t *override_live(const json_t *overrides, const char *member, int64_t
     return entry && !has_ended(entry, now_us) ? entry : NULL;
 }
 
-/* ---- merging ---- */
+/* merging */
 
 /* What a body says about all the members it sets. */
 struct remark {

@@ -41,7 +41,7 @@ static json_t *value_in_force(const struct setting *row, const struct settings *
     return json_incref(json_object_get(override, "value"));
 }
 
-/* ---- who holds a switch ---- */
+/* who holds a switch */
 
 /* hold_make: `what` was done to a switch, by the live override of the row or else by the environment. */
 static struct policy_hold hold_make(const char *what, const struct setting *row,
@@ -99,7 +99,7 @@ const struct policy_hold *policy_held_by(const struct policy *policy, bool plane
     return off || policy->mode != MODE_OBSERVE ? off : &policy->mode_hold;
 }
 
-/* ---- the policy ---- */
+/* the policy */
 
 static int64_t first_end(const json_t *overrides, int64_t now_us)
 {
@@ -189,7 +189,7 @@ struct store_stage_grace *policy_graces(const struct policy *policy, const struc
     return graces;
 }
 
-/* ---- the document ---- */
+/* the document */
 
 static const char *origin_word(const struct settings *settings, const struct setting *row)
 {
@@ -257,7 +257,7 @@ enum err policy_document(struct store *store, const struct settings *settings, j
     return err == ERR_INVALID ? ERR_INTERNAL : err; /* nobody who asks can help it */
 }
 
-/* ---- changing it ---- */
+/* changing it */
 
 struct change {
     const struct settings *settings;

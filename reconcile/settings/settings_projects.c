@@ -157,7 +157,7 @@ const char *settings_base_branch(const struct settings *settings, const char *re
     return project ? project->base_branch : DEFAULT_BASE_BRANCH;
 }
 
-/* ---- Plane's states ---- */
+/* Plane's states */
 
 static json_t *default_states(void)
 {

@@ -304,7 +304,7 @@ const char *const *settings_members(void)
     return all_members;
 }
 
-/* ---- --help ---- */
+/* --help */
 
 #define HELP_COLUMNS 100
 #define HELP_TEXT_AT 39
@@ -399,7 +399,7 @@ char *settings_help(void)
     return text;
 }
 
-/* ---- the manual page ---- */
+/* the manual page */
 
 /* Each sentence begins a line, and no line is taken for mdoc's own. */
 static void print_mdoc(FILE *out, const char *text)

@@ -67,7 +67,7 @@ json_t *setting_from_text(const struct setting *row, const char *text, json_t *e
     return json_text(text);
 }
 
-/* ---- checks ---- */
+/* checks */
 
 static bool is_within(const struct setting *row, const json_t *value)
 {
@@ -221,7 +221,7 @@ void graces_check_stages(const char *field, const json_t *graces, const char *co
     }
 }
 
-/* ---- fields ---- */
+/* fields */
 
 static void *field_of(const struct setting *row, const struct settings *settings)
 {

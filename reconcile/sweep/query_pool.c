@@ -56,7 +56,7 @@ struct inquirer {
     bool stop;
 };
 
-/* ---- under the lock ---------------------------------------------------------------------------------- */
+/* under the lock */
 
 static void turn_give(struct inquiry *inquiry)
 {
@@ -93,7 +93,7 @@ static struct inquiry *inquiry_of(struct inquirer *inquirer, const char *key)
     return NULL;
 }
 
-/* ---- one inquiry ------------------------------------------------------------------------------------- */
+/* one inquiry */
 
 /* From the fetcher's thread. The inquiry is there: its book, freed first, rings no more. */
 static void on_answer(void *arg)
@@ -190,7 +190,7 @@ static bool look_and_tell(struct inquiry *inquiry)
     }
 }
 
-/* ---- the threads ------------------------------------------------------------------------------------- */
+/* the threads */
 
 static void *work(void *arg)
 {
@@ -278,7 +278,7 @@ void inquirer_free(struct inquirer *inquirer)
     free(inquirer);
 }
 
-/* ---- for other threads ------------------------------------------------------------------------------- */
+/* for other threads */
 
 enum err inquirer_ask(struct inquirer *inquirer, const char *key, const struct inquiry_kind *kind,
                       void *subject_take, inquiry_done_fn *done, void *arg, struct why *why)

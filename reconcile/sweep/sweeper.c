@@ -87,8 +87,7 @@ void sweeper_free(struct sweeper *sweeper)
     free(sweeper);
 }
 
-/* ---- what a pass leaves behind
- * ------------------------------------------------------------------------------------- */
+/* what a pass leaves behind */
 
 static void note_database(struct sweeper *sweeper, enum err err, const struct why *why)
 {
@@ -165,8 +164,7 @@ static void count_pass(const struct pass_request *request, const char *result)
     metric_count(METRIC_PASSES, pass_trigger_name(request->trigger), result);
 }
 
-/* ---- one pass
- * -------------------------------------------------------------------------------------------------------- */
+/* one pass */
 
 /* look_at_settings: the policy as stored now; creates the tables at the first look. */
 static enum err look_at_settings(struct sweeper *sweeper, struct why *why)
@@ -273,8 +271,7 @@ static void make_pass(struct sweeper *sweeper, struct pending *run)
         (void)malloc_trim(0);
 }
 
-/* ---- the thread
- * ------------------------------------------------------------------------------------------------------- */
+/* the thread */
 
 static int64_t pause_ms(const struct sweeper *sweeper)
 {
@@ -396,8 +393,7 @@ struct status *sweeper_status(struct sweeper *sweeper)
     return sweeper->status;
 }
 
-/* ---- for other threads
- * ------------------------------------------------------------------------------------------------- */
+/* for other threads */
 
 static bool requests_alike(const struct pass_request *a, const struct pass_request *b)
 {

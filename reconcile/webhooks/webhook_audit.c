@@ -34,7 +34,7 @@ static bool stopping(const struct look *look)
     return atomic_load(look->world->stopping);
 }
 
-/* ---- telling ---- */
+/* telling */
 
 /* The words go with the status too; who has been told already is not told again. */
 static void tell(struct look *look, const char *name_parts, char *text_take)
@@ -62,7 +62,7 @@ static enum err learn_policy(struct look *look, struct why *why)
     return err;
 }
 
-/* ---- the repos' webhooks ---- */
+/* the repos' webhooks */
 
 static void ask_gitea(struct look *look, struct book *book)
 {
@@ -138,7 +138,7 @@ static void look_at_repos(struct look *look)
     book_free(book);
 }
 
-/* ---- what had to be healed ---- */
+/* what had to be healed */
 
 static void show_losses(struct look *look, const struct store_ledger_page *newest, int64_t now_us)
 {

@@ -47,7 +47,7 @@ struct listener {
     char address[INET6_ADDRSTRLEN + 16];
 };
 
-/* ---- what the library calls ---- */
+/* what the library calls */
 
 static void on_message(void *arg, const char *fmt, va_list args)
 {
@@ -103,7 +103,7 @@ static void on_completed(void *arg, struct MHD_Connection *connection, void **co
     *context = NULL;
 }
 
-/* ---- the socket ---- */
+/* the socket */
 
 static bool address_is_loopback(const struct sockaddr *address)
 {
@@ -160,7 +160,7 @@ static enum err open_socket(const struct listen_address *address, bool has_token
     return err;
 }
 
-/* ---- how many ---- */
+/* how many */
 
 static unsigned count_workers(void)
 {
@@ -202,7 +202,7 @@ static unsigned count_waiting(unsigned connections)
     return waiting > LIMIT_WAITING_REQUESTS ? LIMIT_WAITING_REQUESTS : waiting;
 }
 
-/* ---- life ---- */
+/* life */
 
 /* The library's own limit must never be reached: a worker of its that meets a connection too many keeps its
  * mutex locked, and with it stands still for ever (0.9.75, new_connection_process_). */

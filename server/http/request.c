@@ -74,7 +74,7 @@ void request_free(struct request *request)
     free(request);
 }
 
-/* ---- what handlers ask ---- */
+/* what handlers ask */
 
 struct app *request_app(struct request *request)
 {
@@ -105,7 +105,7 @@ const json_t *request_json(const struct request *request)
     return request->json;
 }
 
-/* ---- answering ---- */
+/* answering */
 
 /* Without the query: who puts a token there by mistake must not find it in the log. */
 static void note_answer(const struct request *request)
@@ -156,7 +156,7 @@ static enum MHD_Result refuse_now(struct request *request, struct refusal refusa
     return queue_answer(request);
 }
 
-/* ---- holding ---- */
+/* holding */
 
 bool request_suspend(struct request *request)
 {
@@ -186,7 +186,7 @@ void request_refuse_waiting(struct request *request, const char *detail)
     answer_problem(request, 503, "%s", detail);
 }
 
-/* ---- step 1: the headers ---- */
+/* step 1: the headers */
 
 static enum MHD_Result note_header(void *arg, enum MHD_ValueKind kind, const char *name, size_t name_len,
                                    const char *value, size_t value_len)
@@ -236,7 +236,7 @@ static enum MHD_Result step_headers(struct request *request, const char *method,
     return MHD_YES;
 }
 
-/* ---- step 2: the body ---- */
+/* step 2: the body */
 
 /* Memory is taken for what has come, not for what was announced. */
 static struct refusal body_add(struct request *request, const char *data, size_t len)
@@ -272,7 +272,7 @@ static enum MHD_Result step_body(struct request *request, const char *data, size
     return request->discarded <= LIMIT_REQUEST_DRAIN ? MHD_YES : MHD_NO;
 }
 
-/* ---- step 3: the end of the body ---- */
+/* step 3: the end of the body */
 
 /* True when the body is an object or there is none; else the request has been answered. */
 static bool parse_body(struct request *request)
@@ -302,7 +302,7 @@ static void run_handler(struct request *request)
     }
 }
 
-/* ---- handler threads ---- */
+/* handler threads */
 
 static struct request *detach(struct request *request, struct deferred *carrier)
 {

@@ -57,7 +57,7 @@ static void exchange(const char *method, const char *base, const char *path, con
     curl_easy_cleanup(easy);
 }
 
-/* ---- one after another ---- */
+/* one after another */
 
 /* As the predecessor works: look at every task that is not done; for each, ask for an active job, look at its
  * age; for a stuck one read its branch and its status, then move it in a transaction of its own. */
@@ -157,9 +157,7 @@ static void sequential_sqlite(const struct seeded *seeded, const char *gitea)
     sqlite3_close(db);
 }
 
-/* ---- ours
- * ----------------------------------------------------------------------------------------------------------------
- */
+/* ours */
 
 static double pass_ms(const struct seeded *seeded, const char *gitea)
 {
@@ -225,9 +223,7 @@ static long service_rss_kib(const char *folder, const struct seeded *seeded, con
     return kib;
 }
 
-/* ---- both
- * ------------------------------------------------------------------------------------------------------------------
- */
+/* both */
 
 typedef void seed_fn(struct seeded *seeded, const struct pg_server *server);
 static void seed_one_sqlite(struct seeded *seeded, const struct pg_server *server)

@@ -97,7 +97,7 @@ int pace_answer(int fd)
     return status;
 }
 
-/* ---- the pace ---- */
+/* the pace */
 
 struct run {
     struct connection *connections;

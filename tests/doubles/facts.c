@@ -168,9 +168,7 @@ size_t facts_made(void)
     return told.n_made;
 }
 
-/* ---- the book
- * ---------------------------------------------------------------------------------------------------------
- */
+/* the book */
 
 struct book *book_new(struct fetch *fetch, int64_t deadline_ms)
 {
@@ -261,9 +259,7 @@ static const void *look_up(struct book *book, const char *kind, const char *name
     return lookup->settled ? lookup->answer : pending;
 }
 
-/* ---- Gitea
- * --------------------------------------------------------------------------------------------------------------
- */
+/* Gitea */
 
 static const struct fact absent = {FACT_ABSENT, "Gitea knows no such thing", "absent", false};
 

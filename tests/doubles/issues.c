@@ -206,8 +206,7 @@ size_t issues_calls_of(const char *kind)
                                         : told.changes;
 }
 
-/* ---- plane.h
- * ------------------------------------------------------------------------------------------------------ */
+/* plane.h */
 
 bool plane_configured(const struct plane *plane)
 {

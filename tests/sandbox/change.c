@@ -28,8 +28,7 @@ static const char *text_of(const struct change *c, const char *key, const char *
     return arena_text(&c->world->arena, json_get_text(c->json, key, fallback));
 }
 
-/* ---- branches and commits
- * ---------------------------------------------------------------------------------------- */
+/* branches and commits */
 
 /* What a push makes: a commit that has the files of the one before and those of "files". */
 static struct commit *commit_pushed(const struct change *c, const struct commit *before)
@@ -104,8 +103,7 @@ static enum err change_status(const struct change *c)
     return ERR_OK;
 }
 
-/* ---- pull requests
- * ----------------------------------------------------------------------------------------------- */
+/* pull requests */
 
 static struct pull *pull_of(const struct change *c)
 {
@@ -226,8 +224,7 @@ static enum err change_dismiss(const struct change *c)
     return found ? ERR_OK : lacks(c, "no such review");
 }
 
-/* ---- repositories and gates
- * -------------------------------------------------------------------------------------- */
+/* repositories and gates */
 
 /* The old name keeps answering 301. */
 static enum err change_rename(const struct change *c)

@@ -144,8 +144,7 @@ static void change_post(struct call *call)
         control_error(call, 400, why.text);
 }
 
-/* ---- faults
- * ------------------------------------------------------------------------------------------------------ */
+/* faults */
 
 static void faults_post(struct call *call)
 {
@@ -197,8 +196,7 @@ static void fault_delete(struct call *call)
         control_error(call, 404, "no such fault");
 }
 
-/* ---- counters
- * ---------------------------------------------------------------------------------------------------- */
+/* counters */
 
 bool control_waits(struct call *call)
 {

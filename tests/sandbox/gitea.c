@@ -39,8 +39,7 @@ void gitea_internal(struct call *call)
     gitea_error(call, 500, "");
 }
 
-/* ---- who asks
- * ---------------------------------------------------------------------------------------------------- */
+/* who asks */
 
 /* The token among the ways to give one, copied to `ret`: header (token, Bearer, Basic), ?token=,
  * ?access_token=. */
@@ -104,8 +103,7 @@ static bool admit(struct call *call)
     return in_scope;
 }
 
-/* ---- repositories
- * ------------------------------------------------------------------------------------------------ */
+/* repositories */
 
 /* 301 with a relative path, as RedirectToRepo does: the path with the names replaced, escapes kept. */
 static void redirect(struct call *call, const char *full_name)
@@ -151,8 +149,7 @@ static void repo_get(struct call *call)
         out_plain(gitea_ok(call, 200), gitea_repo_json(repo));
 }
 
-/* ---- the instance
- * ------------------------------------------------------------------------------------------------ */
+/* the instance */
 
 static void version_get(struct call *call)
 {
@@ -175,8 +172,7 @@ static void settings_get(struct call *call)
     out_close(out, '}');
 }
 
-/* ---- paging
- * ------------------------------------------------------------------------------------------------------ */
+/* paging */
 
 struct gitea_page gitea_page(const struct call *call, size_t total)
 {
@@ -223,8 +219,7 @@ void gitea_paged(struct call *call, const struct gitea_page *page, bool link)
     out_free(&text);
 }
 
-/* ---- the table
- * --------------------------------------------------------------------------------------------------- */
+/* the table */
 
 static void no_such_route(struct call *call)
 {

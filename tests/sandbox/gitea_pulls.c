@@ -100,8 +100,7 @@ void gitea_put_pull(struct out *out, const char *key, struct repo *repo, const s
     out_close(out, '}');
 }
 
-/* ---- lists
- * ------------------------------------------------------------------------------------------------------- */
+/* lists */
 
 struct order {
     const char *name;

@@ -87,8 +87,7 @@ void gitea_combined_status(struct call *call)
     gitea_paged(call, &page, version >= SINCE_COMBINED_LINK);
 }
 
-/* ---- the history
- * ------------------------------------------------------------------------------------------------- */
+/* the history */
 
 /* `state=` does not know skipped: Gitea then leaves the filter out. */
 static const char *wanted_state(const struct call *call)

@@ -22,8 +22,7 @@ static const char *text_of(struct world *world, const json_t *json, const char *
     return arena_text(&world->arena, json_get_text(json, key, fallback));
 }
 
-/* ---- statuses and files
- * ------------------------------------------------------------------------------------------ */
+/* statuses and files */
 
 enum err load_status(struct repo *repo, struct commit *commit, const json_t *json, struct status **ret,
                      struct why *why)
@@ -82,8 +81,7 @@ static enum err load_commit(struct repo *repo, const json_t *json, const char *t
     return load_statuses(repo, commit, json_object_get(json, "statuses"), why);
 }
 
-/* ---- branches
- * ---------------------------------------------------------------------------------------------------- */
+/* branches */
 
 static enum err load_branches(struct repo *repo, const json_t *rows, struct why *why)
 {
@@ -117,8 +115,7 @@ static enum err load_commits(struct repo *repo, const json_t *rows, bool tags, s
     return ERR_OK;
 }
 
-/* ---- pull requests
- * ----------------------------------------------------------------------------------------------- */
+/* pull requests */
 
 static bool review_state_parse(const char *text, enum review_state *ret)
 {
@@ -220,8 +217,7 @@ static enum err load_pull(struct repo *repo, const json_t *json, struct why *why
     return err;
 }
 
-/* ---- repositories
- * ------------------------------------------------------------------------------------------------ */
+/* repositories */
 
 static enum err load_repo(struct world *world, const json_t *json, struct why *why)
 {

@@ -58,8 +58,7 @@ static void letter_free(struct letter *letter)
     free(letter);
 }
 
-/* ---- sending
- * ----------------------------------------------------------------------------------------------------- */
+/* sending */
 
 static void hmac_hex(const EVP_MD *md, const struct letter *letter, char *ret_hex)
 {
@@ -185,8 +184,7 @@ static long letter_send(const struct letter *letter, atomic_bool *stopping)
     return status;
 }
 
-/* ---- the queue
- * --------------------------------------------------------------------------------------------------- */
+/* the queue */
 
 static void record(struct mailer *mailer, const struct letter *letter, const char *outcome, long status)
 {

@@ -57,7 +57,7 @@ long orchestrator_received(struct orchestrator *orchestrator)
     return atomic_load(&orchestrator->n_received);
 }
 
-/* ---- is it from whom it says --------------------------------------------------------------------------- */
+/* is it from whom it says */
 
 static bool is_equal(const char *a, const char *b)
 {
@@ -90,7 +90,7 @@ static bool bears_token(const struct call *call, const char *token)
     return bears;
 }
 
-/* ---- what it asks for ---------------------------------------------------------------------------------- */
+/* what it asks for */
 
 static void order_move(struct order *order, const json_t *task, const char *from, const char *to)
 {
@@ -168,7 +168,7 @@ static void order_of_advance(struct order *order, const json_t *event)
     snprintf(order->to, sizeof order->to, "%s", json_get_text(event, "to_stage", ""));
 }
 
-/* ---- taking -------------------------------------------------------------------------------------------- */
+/* taking */
 
 enum sender { FROM_GITEA, FROM_PLANE, FROM_RECONCILED };
 
@@ -327,7 +327,7 @@ static const struct route routes[] = {{"POST", "webhook/gitea", take_gitea, fals
 const struct stand_in orchestrator_stand_in = {
     .prefix = "/orchestrator/", .routes = routes, .n_routes = ARRAY_LEN(routes), .not_found = not_found};
 
-/* ---- control ------------------------------------------------------------------------------------------- */
+/* control */
 
 void control_orchestrator_get(struct call *call)
 {

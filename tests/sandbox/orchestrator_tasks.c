@@ -10,8 +10,7 @@
 
 #define BUSY_MS 5000
 
-/* ---- one statement: its rows as arrays of texts ---------------------------------------------------------
- */
+/* one statement: its rows as arrays of texts */
 
 static enum err sqlite_ask(const char *path, const char *sql, const char *const *params, int n, json_t *rows,
                            struct why *why)
@@ -77,8 +76,7 @@ static enum err ask(const char *database, const char *sql, const char *const *pa
     return err;
 }
 
-/* ---- what it asks and does ------------------------------------------------------------------------------
- */
+/* what it asks and does */
 
 enum err tasks_of(const char *database, const char *repo, const char *plane_id, json_t **ret, struct why *why)
 {

@@ -41,8 +41,7 @@ void plane_internal(struct call *call)
     plane_error(call, 500, "error", "Something went wrong please try again later");
 }
 
-/* ---- who asks
- * ---------------------------------------------------------------------------------------------------- */
+/* who asks */
 
 static struct limit_key *key_given(const struct call *call)
 {
@@ -74,8 +73,7 @@ static struct limit_key *authenticate(struct call *call)
     return key;
 }
 
-/* ---- what is asked for
- * ------------------------------------------------------------------------------------------- */
+/* what is asked for */
 
 static bool in_project(const struct call *call)
 {
@@ -193,8 +191,7 @@ static void no_such_route(struct call *call)
         plane_unrouted(call);
 }
 
-/* ---- the table
- * --------------------------------------------------------------------------------------------------- */
+/* the table */
 
 /* All write: a call counts, and may set off what was due. Both names of an issue lead to the same views. */
 static const struct route api_routes[] = {

@@ -50,8 +50,7 @@ void plane_edit(struct plane_issue *issue, const char *name, const char *html, i
     }
 }
 
-/* ---- issues
- * ------------------------------------------------------------------------------------------------------ */
+/* issues */
 
 static enum err change_create(const struct change *c)
 {
@@ -145,8 +144,7 @@ static enum err change_draft(const struct change *c)
     return ERR_OK;
 }
 
-/* ---- everything else
- * --------------------------------------------------------------------------------------------- */
+/* everything else */
 
 static void state_changed(const struct change *c)
 {
@@ -312,8 +310,7 @@ enum err plane_change(struct sandbox *sandbox, const json_t *changes, struct out
     return err;
 }
 
-/* ---- what is to happen later
- * ------------------------------------------------------------------------------------- */
+/* what is to happen later */
 
 enum err plane_script(struct plane *plane, const json_t *document, struct why *why)
 {

@@ -56,8 +56,7 @@ void plane_state_get(struct call *call)
         plane_put_state(plane_ok(call, 200), state, plane_state_fields(call), plane_zone_min(call));
 }
 
-/* ---- PATCH
- * ------------------------------------------------------------------------------------------------------- */
+/* PATCH */
 
 /* {"{field}": [words]} */
 static void refuse_field(struct call *call, const char *field, const char *words)

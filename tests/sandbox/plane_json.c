@@ -127,8 +127,7 @@ enum activity_field {
     ACTIVITY_WORKSPACE
 };
 
-/* ---- which fields
- * ------------------------------------------------------------------------------------------------ */
+/* which fields */
 
 static bool list_names(const char *list, const char *name)
 {
@@ -166,8 +165,7 @@ uint64_t plane_activity_fields(const struct call *call)
     return fields_asked(call, activity_fields, ARRAY_LEN(activity_fields));
 }
 
-/* ---- values
- * ------------------------------------------------------------------------------------------------------ */
+/* values */
 
 void plane_put_instant(struct out *out, const char *key, int64_t us, int zone_min)
 {
@@ -206,8 +204,7 @@ static void put_date(struct out *out, const char *key, int64_t us)
     out_text(out, key, us ? text : NULL);
 }
 
-/* ---- issues
- * ------------------------------------------------------------------------------------------------------ */
+/* issues */
 
 static void put_issue_state(struct out *out, const struct plane_state *state, bool expanded)
 {
@@ -319,8 +316,7 @@ void plane_put_webhook_data(struct out *out, struct plane_issue *issue)
     out_close(out, '}');
 }
 
-/* ---- states and activities
- * --------------------------------------------------------------------------------------- */
+/* states and activities */
 
 static void put_state_field(struct out *out, const struct plane_state *state, size_t field, int zone_min)
 {

@@ -99,8 +99,7 @@ static void close_page(struct out *out)
     out_close(out, '}');
 }
 
-/* ---- issues
- * ------------------------------------------------------------------------------------------------------ */
+/* issues */
 
 static bool order_read(const struct call *call, enum plane_order *ret, bool *ret_descending)
 {
@@ -201,8 +200,7 @@ void plane_search(struct call *call)
     out_close(out, '}');
 }
 
-/* ---- states and activities
- * --------------------------------------------------------------------------------------- */
+/* states and activities */
 
 /* By sequence, triage left out; an archived project shows none. */
 void plane_states_list(struct call *call)

@@ -43,8 +43,7 @@ static const char *text_of(struct plane *plane, const json_t *json, const char *
     return arena_text(&plane->arena, json_get_text(json, key, fallback));
 }
 
-/* ---- issues
- * ------------------------------------------------------------------------------------------------------ */
+/* issues */
 
 static struct plane_state *default_state(const struct plane_project *project)
 {
@@ -124,8 +123,7 @@ enum err plane_load_issue(struct plane_project *project, const json_t *json, str
     return err;
 }
 
-/* ---- projects
- * ---------------------------------------------------------------------------------------------------- */
+/* projects */
 
 static int by_sequence(const void *a, const void *b)
 {
@@ -198,8 +196,7 @@ static enum err load_project(struct plane *plane, const json_t *json, struct why
     return err;
 }
 
-/* ---- settings
- * ---------------------------------------------------------------------------------------------------- */
+/* settings */
 
 static enum err load_keys(struct plane *plane, const json_t *keys, struct why *why)
 {

@@ -58,8 +58,7 @@ void plane_mail_moved(struct plane_issue *issue, const struct plane_state *old, 
                                                     .new_identifier = issue->state->id.s});
 }
 
-/* ---- the payload
- * ------------------------------------------------------------------------------------------------- */
+/* the payload */
 
 static json_t *actor_json(const struct plane *plane)
 {

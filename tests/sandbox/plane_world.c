@@ -92,8 +92,7 @@ int64_t plane_now_us(const struct plane *plane)
     return plane->manual ? plane->manual_us : clock_wall_us();
 }
 
-/* ---- looking up
- * ------------------------------------------------------------------------------------------------- */
+/* looking up */
 
 struct plane_project *plane_project(const struct plane *plane, const char *name)
 {
@@ -137,8 +136,7 @@ bool plane_visible(const struct plane_issue *issue)
            !issue->project->deleted && (!issue->state || issue->state->group != PLANE_TRIAGE);
 }
 
-/* ---- making
- * ----------------------------------------------------------------------------------------------------- */
+/* making */
 
 /* Made-up ids depend on names alone, so that a test sees the same ones each time. */
 static struct uuid_text id_of(const char *given, const char *kind, const char *parent, const char *name)
@@ -208,8 +206,7 @@ struct plane_issue *plane_add_issue(struct plane_project *project, int64_t numbe
     return issue;
 }
 
-/* ---- changing
- * ---------------------------------------------------------------------------------------------------- */
+/* changing */
 
 void plane_listed_anew(struct plane_project *project)
 {

@@ -15,8 +15,7 @@
 #define RETRY_DEFAULT_S 1
 #define CHAT_SIZE 64
 
-/* ---- what it knows
- * ----------------------------------------------------------------------------------------------- */
+/* what it knows */
 
 static void begin(struct telegram *telegram)
 {
@@ -126,8 +125,7 @@ void telegram_write(const struct telegram *telegram, struct out *out)
     out_close(out, ']');
 }
 
-/* ---- answers
- * ----------------------------------------------------------------------------------------------------- */
+/* answers */
 
 static struct out *open_answer(struct call *call, int status)
 {
@@ -182,8 +180,7 @@ static void migrated(struct call *call, const char *to)
     out_close(out, '}');
 }
 
-/* ---- parameters: of the query, a form, or JSON
- * ------------------------------------------------------------------- */
+/* parameters: of the query, a form, or JSON */
 
 static int hex_value(char c)
 {
@@ -229,8 +226,7 @@ static char *parameter(const struct call *call, const json_t *body, const char *
     return mem_dup(text ? text : json_get_text_any(body, name, digits, sizeof digits));
 }
 
-/* ---- sendMessage
- * ------------------------------------------------------------------------------------------------- */
+/* sendMessage */
 
 /* Continuation bytes count nothing, four-byte characters two. */
 static size_t utf16_len(const char *text)
@@ -380,8 +376,7 @@ static void send_message(struct call *call, const json_t *body)
     free(message.parse_mode);
 }
 
-/* ---- other methods
- * ----------------------------------------------------------------------------------------------- */
+/* other methods */
 
 static void get_me(struct call *call, const json_t *body)
 {

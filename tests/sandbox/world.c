@@ -100,8 +100,7 @@ const char *world_renamed(const struct world *world, const char *owner, const ch
     return map_get(&world->renamed, key);
 }
 
-/* ---- what is generated
- * ------------------------------------------------------------------------------------------ */
+/* what is generated */
 
 static int64_t generated_number(const struct repo *repo, const char *branch)
 {
@@ -144,8 +143,7 @@ static void generate(const struct repo *repo, int64_t number, struct branch_room
     room->commit.statuses = room->commit.latest = (struct list){.items = room->items, .n = 1, .size = 1};
 }
 
-/* ---- looking up
- * ------------------------------------------------------------------------------------------------- */
+/* looking up */
 
 const struct branch *repo_branch(const struct repo *repo, const char *name, struct branch_room *room)
 {

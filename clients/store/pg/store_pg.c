@@ -54,8 +54,7 @@ const char *pg_schema(const struct store *store)
     return ((const struct pg_store *)store)->schema;
 }
 
-/* ---- one connection
- * ---------------------------------------------------------------------------------------- */
+/* one connection */
 
 static void notice_ignore(void *arg, const PGresult *notice)
 {
@@ -133,8 +132,7 @@ static bool conn_is_alive(const struct pg_conn *conn)
     return PQstatus(conn->pg) == CONNECTION_OK;
 }
 
-/* ---- the pool
- * ---------------------------------------------------------------------------------------------- */
+/* the pool */
 
 /* One that is connected, if there is a choice. */
 static struct pg_conn *pool_free_conn(struct pg_store *store)
@@ -187,8 +185,7 @@ static void conn_give(struct pg_conn *conn)
     pthread_mutex_unlock(&store->lock);
 }
 
-/* ---- calls
- * ------------------------------------------------------------------------------------------------- */
+/* calls */
 
 /* One try. *ret_lost: the connection died under it, and the reason was not a deadline or a stop. */
 static enum err call_once(struct pg_store *store, pg_work_fn *work, void *arg, bool *ret_lost,
@@ -305,8 +302,7 @@ enum err pg_read(struct store *store, enum pg_sql which, const char *const *para
     return ask(store, question_read, which, params, ret, why);
 }
 
-/* ---- the URL
- * ----------------------------------------------------------------------------------------------- */
+/* the URL */
 
 static void connect_add(struct pg_store *store, const char *keyword, const char *value)
 {
@@ -414,8 +410,7 @@ static char *servers_describe(const PQconninfoOption *given, struct why *why)
     return whole;
 }
 
-/* ---- the store
- * --------------------------------------------------------------------------------------------- */
+/* the store */
 
 static void pg_free(struct store *store)
 {

@@ -78,8 +78,7 @@ const struct pg_statement *pg_statement(enum pg_sql which);
 
 struct pg_conn;
 
-/* ---- connections: store_pg.c -----------------------------------------------------------------------------
- */
+/* connections: store_pg.c */
 
 /* pg_call: see above. `work` must leave what it was called with fit to be called again. A transaction that it
  * leaves open is rolled back. ERR_RETRY from `work` is repeated a few times, and is ERR_TIMEOUT when that did
@@ -100,8 +99,7 @@ ATTR_NODISCARD enum err pg_read(struct store *store, enum pg_sql which, const ch
 /* pg_schema: the schema of the settings, or NULL. */
 const char *pg_schema(const struct store *store);
 
-/* ---- statements: store_pg_wire.c
- * --------------------------------------------------------------------------- */
+/* statements: store_pg_wire.c */
 
 /* pg_run: one prepared statement, all parameters as text, NULL for null. ret may be NULL. Free with PQclear.
  */
@@ -160,9 +158,7 @@ void pg_clear_p(PGresult **result);
 /* What we wrote ourselves comes back whole; the bound guards against a table that somebody tampered with. */
 #define PG_TEXT_MAX LIMIT_STORED_TEXT
 
-/* ---- between store_pg.c and store_pg_wire.c
- * ------------------------------------------------------------------
- */
+/* between store_pg.c and store_pg_wire.c */
 
 struct pg_conn {
     struct pg_store *store;
@@ -180,8 +176,7 @@ struct pg_conn {
 /* pg_await_end: the result of what was sent, all of it received. */
 ATTR_NODISCARD enum err pg_await_end(struct pg_conn *conn, PGresult **ret, struct why *why);
 
-/* ---- a batch of writes: store_pg_batch.c
- * ------------------------------------------------------------------------------- */
+/* a batch of writes: store_pg_batch.c */
 
 /* What became of one row. */
 enum pg_fate {
@@ -229,9 +224,7 @@ ATTR_NODISCARD enum err pg_batch_run(struct pg_conn *conn, void *batch, struct w
 ATTR_NODISCARD enum err pg_policy_stands(struct pg_conn *conn, int64_t settings_revision,
                                          int64_t valid_until_us, enum pg_sql lock, struct why *why);
 
-/* ---- the operations, one file per aggregate; each keeps its promise in store.h
- * ------------------------------
- */
+/* the operations, one file per aggregate; each keeps its promise in store.h */
 
 /* store_pg_schema.c */
 enum err pg_migrate(struct store *store, size_t *ret_created, struct why *why);

@@ -54,8 +54,7 @@ static size_t fates_count(const struct pg_batch *batch, enum pg_fate fate)
     return n;
 }
 
-/* ---- one try at a range
- * ------------------------------------------------------------------------------------ */
+/* one try at a range */
 
 /* Reads what batch->write wrote. False when a part of a row is missing, or something was written that is no
  * row of ours any more: a trigger had its say. */
@@ -201,8 +200,7 @@ static enum err range_write(struct pg_conn *conn, struct pg_batch *batch, size_t
     return err ? err : range_write(conn, batch, from + half, n - half, why);
 }
 
-/* ---- the transaction
- * --------------------------------------------------------------------------------------- */
+/* the transaction */
 
 enum err pg_policy_stands(struct pg_conn *conn, int64_t settings_revision, int64_t valid_until_us,
                           enum pg_sql lock, struct why *why)

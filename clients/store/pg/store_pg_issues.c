@@ -8,8 +8,7 @@
 
 #include "clients/base/jsonx.h"
 
-/* ---- the tasks of issues
- * ----------------------------------------------------------------------------------- */
+/* the tasks of issues */
 
 /* The columns of PG_ISSUE_TASKS. */
 enum { COL_REVISION, COL_NOW_US, COL_BUSY, COL_UPDATED_US, COL_TASK };
@@ -98,8 +97,7 @@ enum err pg_issue_tasks(struct store *store, const char *const *plane_ids, size_
     return ERR_OK;
 }
 
-/* ---- work items
- * -------------------------------------------------------------------------------------------- */
+/* work items */
 
 enum err pg_work_items(struct store *store, const char *const *ids, size_t n, struct store_work_item *ret,
                        struct why *why)
@@ -121,8 +119,7 @@ enum err pg_work_items(struct store *store, const char *const *ids, size_t n, st
     return ERR_OK;
 }
 
-/* ---- verdicts
- * ---------------------------------------------------------------------------------------------- */
+/* verdicts */
 
 enum err pg_verdicts_replayed(struct store *store, const char *const *ids, size_t n, bool *ret,
                               struct why *why)
@@ -143,8 +140,7 @@ enum err pg_verdicts_replayed(struct store *store, const char *const *ids, size_
     return ERR_OK;
 }
 
-/* ---- making tasks
- * ------------------------------------------------------------------------------------------ */
+/* making tasks */
 
 static struct why *row_refusal(const struct pg_batch *batch, size_t i)
 {

@@ -3,8 +3,7 @@
 
 #include <stdlib.h>
 
-/* ---- the outbox
- * -------------------------------------------------------------------------------------------- */
+/* the outbox */
 
 enum err pg_outbox_list(struct store *store, size_t limit, struct store_outbox *ret, struct why *why)
 {
@@ -61,8 +60,7 @@ enum err pg_outbox_sent(struct store *store, const struct uuid_text *ids, size_t
     return pg_call(store, sent_mark, params, why);
 }
 
-/* ---- leases
- * ------------------------------------------------------------------------------------------------ */
+/* leases */
 
 enum err pg_lease_take(struct store *store, const char *name, const char *owner, int64_t seconds,
                        bool *ret_held, struct why *why)

@@ -12,8 +12,7 @@ static const char *before_text(int64_t before, char buffer[PG_INT_SIZE])
     return pg_int_text(before ? before : INT64_MAX, buffer);
 }
 
-/* ---- settings
- * ---------------------------------------------------------------------------------------------- */
+/* settings */
 
 static struct store_settings settings_of(const PGresult *result)
 {
@@ -83,8 +82,7 @@ enum err pg_settings_write(struct store *store, int64_t seen_revision, const cha
     return err;
 }
 
-/* ---- the ledger
- * -------------------------------------------------------------------------------------------- */
+/* the ledger */
 
 enum err pg_ledger_summary(struct store *store, struct store_ledger_summary *ret, struct why *why)
 {
@@ -138,8 +136,7 @@ enum err pg_ledger_list(struct store *store, int64_t task_id, int64_t before_seq
     return ERR_OK;
 }
 
-/* ---- pass reports
- * ------------------------------------------------------------------------------------------ */
+/* pass reports */
 
 static enum err pass_write(struct pg_conn *conn, void *arg, struct why *why)
 {

@@ -48,8 +48,7 @@ static char *keys_line(const struct store_replay *batch, size_t n)
     return line_take(rows);
 }
 
-/* ---- looking
- * ----------------------------------------------------------------------------------------------- */
+/* looking */
 
 /* What is there of these deliveries goes into *ret; the rest of it stays as it is. */
 static enum err seen_read(const PGresult *result, size_t n, struct store_replay_seen *ret, struct why *why)
@@ -105,8 +104,7 @@ enum err pg_replay_get(struct store *store, const char *subject, struct store_re
     return ERR_OK;
 }
 
-/* ---- beginning
- * --------------------------------------------------------------------------------------------- */
+/* beginning */
 
 struct beginning {
     int64_t settings_revision, valid_until_us;
@@ -215,8 +213,7 @@ enum err pg_replay_begin(struct store *store, int64_t settings_revision, int64_t
     return err;
 }
 
-/* ---- what has moved
- * ---------------------------------------------------------------------------------------- */
+/* what has moved */
 
 static struct store_replay_moved moved_read(const PGresult *result, int row)
 {
@@ -275,8 +272,7 @@ enum err pg_replays_moved(struct store *store, size_t limit, struct store_replay
     return ERR_OK;
 }
 
-/* ---- settling
- * ---------------------------------------------------------------------------------------------- */
+/* settling */
 
 static char *settle_line(const struct store_settlement *batch, size_t n)
 {

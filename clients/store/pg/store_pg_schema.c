@@ -174,8 +174,7 @@ static const struct table tables[] = {
     },
 };
 
-/* ---- creating what is missing
- * ------------------------------------------------------------------------------ */
+/* creating what is missing */
 
 static enum err ask_whether(struct pg_conn *conn, enum pg_sql which, const char *name, bool *ret_yes,
                             struct why *why)
@@ -329,8 +328,7 @@ enum err pg_migrate(struct store *store, size_t *ret_created, struct why *why)
     return err;
 }
 
-/* ---- is it all there
- * --------------------------------------------------------------------------------------- */
+/* is it all there */
 
 static char *columns_line(void)
 {

@@ -39,8 +39,7 @@ static struct store_task_entry entry_read(const PGresult *result, int row)
     };
 }
 
-/* ---- where a page ended
- * ------------------------------------------------------------------------------------ */
+/* where a page ended */
 
 /* What PostgreSQL has instants for, but for the first day; and what it can still subtract a grace from. */
 #define INSTANT_MIN_US INT64_C(-210866716800000000)
@@ -162,8 +161,7 @@ static char *next_text(const PGresult *result, int row)
                       pg_int(result, row, COL_TASK), PLACE_SEPARATOR, pg_int(result, row, COL_AS_OF_US));
 }
 
-/* ---- the list
- * ---------------------------------------------------------------------------------------------- */
+/* the list */
 
 enum err pg_tasks_list(struct store *store, const struct store_tasks_query *query,
                        struct store_tasks_page *ret, struct why *why)
@@ -200,8 +198,7 @@ enum err pg_tasks_list(struct store *store, const struct store_tasks_query *quer
     return ERR_OK;
 }
 
-/* ---- one task, and those of a repo
- * ------------------------------------------------------------------------- */
+/* one task, and those of a repo */
 
 enum err pg_task_get(struct store *store, int64_t id, const struct store_tasks_query *query,
                      struct store_task_entry *ret, int64_t *ret_now_us, struct why *why)

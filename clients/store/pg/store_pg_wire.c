@@ -16,8 +16,7 @@
 /* The part of a server's message that goes into words. */
 #define MESSAGE_MAX ((size_t)140)
 
-/* ---- what went wrong, in words
- * ----------------------------------------------------------------------------- */
+/* what went wrong, in words */
 
 static enum err failure_of_connection(struct pg_conn *conn, struct why *why)
 {
@@ -150,8 +149,7 @@ bool pg_is_lost(const struct pg_conn *conn)
     return conn->lost;
 }
 
-/* ---- waiting ---------------------------------------------------------------------------------------------
- */
+/* waiting */
 
 static int wait_ms(const struct pg_conn *conn, int64_t deadline_ms)
 {
@@ -230,8 +228,7 @@ enum err pg_await_end(struct pg_conn *conn, PGresult **ret, struct why *why)
     return ERR_OK;
 }
 
-/* ---- statements
- * -------------------------------------------------------------------------------------------- */
+/* statements */
 
 static enum err statement_prepare(struct pg_conn *conn, enum pg_sql which, struct why *why)
 {
@@ -280,8 +277,7 @@ void pg_patient(struct pg_conn *conn)
     conn->patient = true;
 }
 
-/* ---- fields and parameters
- * --------------------------------------------------------------------------------- */
+/* fields and parameters */
 
 char *pg_text(const PGresult *result, int row, int column, size_t max)
 {

@@ -48,7 +48,7 @@ static struct sqlite_store *sqlite_store_of(struct store *store)
     return (struct sqlite_store *)store;
 }
 
-/* ---- waiting and time limits ------------------------------------------------------------------------- */
+/* waiting and time limits */
 
 /* SQLite's own busy timeout sleeps on after store_interrupt, so we wait ourselves, in growing steps. */
 static int wait_for_lock(void *arg, int tries)
@@ -69,7 +69,7 @@ static int is_over(void *arg)
     return conn->store->interrupted || (conn->run_until_ms && clock_mono_ms() >= conn->run_until_ms);
 }
 
-/* ---- one connection ---------------------------------------------------------------------------------- */
+/* one connection */
 
 static void conn_close(struct sqlite_conn *conn)
 {
@@ -121,7 +121,7 @@ static enum err conn_open(struct sqlite_conn *conn, enum sqlite_use use, struct 
     return ERR_OK;
 }
 
-/* ---- the pool ---------------------------------------------------------------------------------------- */
+/* the pool */
 
 static struct sqlite_conn *pool_free_conn(struct sqlite_store *store, enum sqlite_use use)
 {
@@ -199,7 +199,7 @@ void sqlite_give_p(struct sqlite_conn **conn)
     sqlite_give(*conn);
 }
 
-/* ---- statements -------------------------------------------------------------------------------------- */
+/* statements */
 
 sqlite3 *sqlite_handle(const struct sqlite_conn *conn)
 {
@@ -285,7 +285,7 @@ bool sqlite_outlived(struct sqlite_conn *conn)
     return true;
 }
 
-/* ---- what went wrong, in words ----------------------------------------------------------------------- */
+/* what went wrong, in words */
 
 static enum err failure_of_os(const struct sqlite_conn *conn, const char *what, struct why *why)
 {
@@ -352,7 +352,7 @@ enum err sqlite_failure(struct sqlite_conn *conn, struct why *why)
     }
 }
 
-/* ---- the store --------------------------------------------------------------------------------------- */
+/* the store */
 
 static void sqlite_free(struct store *store)
 {

@@ -134,7 +134,7 @@ enum err sqlite_failure(struct sqlite_conn *conn, struct why *why);
  * interrupted. */
 bool sqlite_outlived(struct sqlite_conn *conn);
 
-/* ---- values (store_sqlite_values.c) ------------------------------------------------------------------ */
+/* values (store_sqlite_values.c) */
 
 /* sqlite_put: binds text that outlives the step; NULL binds null. sqlite_put_limit: binds a LIMIT. */
 void sqlite_put(sqlite3_stmt *statement, int index, const char *text);
@@ -156,7 +156,7 @@ struct store_task sqlite_task(sqlite3_stmt *row, int first);
 char *sqlite_task_name(sqlite3_stmt *row, int column, const char *name, char **unreadable);
 enum { SQLITE_TASK_COLUMNS = 11 };
 
-/* ---- rows that are written together, and may fail alone (store_sqlite_batch.c) ------------------------ */
+/* rows that are written together, and may fail alone (store_sqlite_batch.c) */
 
 struct sqlite_batch {
     int64_t settings_revision, valid_until_us; /* as in store_transition */
@@ -177,7 +177,7 @@ struct sqlite_batch {
 ATTR_NODISCARD enum err sqlite_batch_run(struct store *store, const struct sqlite_batch *batch,
                                          struct why *why);
 
-/* ---- the operations, one file per aggregate; each keeps its promise in store.h ----------------------- */
+/* the operations, one file per aggregate; each keeps its promise in store.h */
 
 /* store_sqlite_schema.c */
 enum err sqlite_migrate(struct store *store, size_t *ret_created, struct why *why);

@@ -7,7 +7,7 @@
 
 #include "clients/base/limits.h"
 
-/* ---- the tasks of issues ----------------------------------------------------------------------------- */
+/* the tasks of issues */
 
 static struct store_issue_task issue_task_read(sqlite3_stmt *row, int first)
 {
@@ -61,7 +61,7 @@ enum err sqlite_issue_tasks(struct store *store, const char *const *plane_ids, s
     return err;
 }
 
-/* ---- work items -------------------------------------------------------------------------------------- */
+/* work items */
 
 static void work_item_read(sqlite3_stmt *row, size_t n, struct store_work_item *ret)
 {
@@ -89,7 +89,7 @@ enum err sqlite_work_items(struct store *store, const char *const *ids, size_t n
     return err;
 }
 
-/* ---- verdicts ---------------------------------------------------------------------------------------- */
+/* verdicts */
 
 enum err sqlite_verdicts_replayed(struct store *store, const char *const *ids, size_t n, bool *ret,
                                   struct why *why)
@@ -110,7 +110,7 @@ enum err sqlite_verdicts_replayed(struct store *store, const char *const *ids, s
     return err;
 }
 
-/* ---- new tasks --------------------------------------------------------------------------------------- */
+/* new tasks */
 
 struct creation {
     const struct store_new_task *batch;

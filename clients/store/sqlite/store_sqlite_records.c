@@ -9,7 +9,7 @@
  */
 #define TEXT_MAX LIMIT_STORED_TEXT
 
-/* ---- settings ---------------------------------------------------------------------------------------- */
+/* settings */
 
 enum err sqlite_settings_read(struct store *store, struct store_settings *ret, struct why *why)
 {
@@ -51,7 +51,7 @@ enum err sqlite_settings_write(struct store *store, int64_t seen_revision, const
     return ERR_OK;
 }
 
-/* ---- the ledger -------------------------------------------------------------------------------------- */
+/* the ledger */
 
 enum err sqlite_ledger_summary(struct store *store, struct store_ledger_summary *ret, struct why *why)
 {
@@ -123,7 +123,7 @@ enum err sqlite_ledger_list(struct store *store, int64_t task_id, int64_t before
     return err;
 }
 
-/* ---- pass reports ------------------------------------------------------------------------------------ */
+/* pass reports */
 
 enum err sqlite_pass_save(struct store *store, const char *id, int64_t started_us, const char *report,
                           struct why *why)

@@ -6,7 +6,7 @@
 #include "clients/base/jsonx.h"
 #include "clients/base/limits.h"
 
-/* ---- looking ----------------------------------------------------------------------------------------- */
+/* looking */
 
 static char *keys_line(const struct store_replay *batch, size_t n)
 {
@@ -81,7 +81,7 @@ enum err sqlite_replay_get(struct store *store, const char *subject, struct stor
     return ERR_OK;
 }
 
-/* ---- beginning --------------------------------------------------------------------------------------- */
+/* beginning */
 
 struct beginning {
     const struct store_replay *batch;
@@ -200,7 +200,7 @@ enum err sqlite_replay_begin(struct store *store, int64_t settings_revision, int
     return err;
 }
 
-/* ---- what has moved ---------------------------------------------------------------------------------- */
+/* what has moved */
 
 /* We wrote it ourselves, from texts that are bounded one by one. */
 #define TEXT_MAX LIMIT_STORED_TEXT
@@ -269,7 +269,7 @@ enum err sqlite_replays_moved(struct store *store, size_t limit, struct store_re
     return err;
 }
 
-/* ---- settling ---------------------------------------------------------------------------------------- */
+/* settling */
 
 static enum err settlement_write(struct sqlite_conn *conn, const char *pass_id,
                                  const struct store_settlement *settlement, size_t *ret_mine, struct why *why)

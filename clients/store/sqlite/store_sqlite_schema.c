@@ -154,7 +154,7 @@ static const struct table tables[] = {
     },
 };
 
-/* ---- what is there ----------------------------------------------------------------------------------- */
+/* what is there */
 
 /* any_row: whether a question with up to two names as parameters has an answer. */
 static enum err any_row(struct sqlite_conn *conn, const char *sql, const char *first, const char *second,
@@ -188,7 +188,7 @@ static enum err has_column(struct sqlite_conn *conn, const char *table, const ch
                    ret_there, why);
 }
 
-/* ---- creating what is missing ------------------------------------------------------------------------ */
+/* creating what is missing */
 
 static enum err run_once(struct sqlite_conn *conn, const char *sql, struct why *why)
 {
@@ -328,7 +328,7 @@ enum err sqlite_migrate(struct store *store, size_t *ret_created, struct why *wh
     return ERR_OK;
 }
 
-/* ---- is it all there --------------------------------------------------------------------------------- */
+/* is it all there */
 
 static enum err table_ready(struct sqlite_conn *conn, const struct table *table, struct why *why)
 {

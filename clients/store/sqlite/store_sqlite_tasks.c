@@ -10,7 +10,7 @@
 
 #include "clients/base/limits.h"
 
-/* ---- one entry --------------------------------------------------------------------------------------- */
+/* one entry */
 
 /* The columns of SQL_TASKS_LIST and SQL_TASK_GET. */
 enum {
@@ -60,7 +60,7 @@ enum err sqlite_task_get(struct store *store, int64_t id, const struct store_tas
     return ERR_OK;
 }
 
-/* ---- where a page ends ------------------------------------------------------------------------------- */
+/* where a page ends */
 
 /* The letters stand in the place, the numbers in the statement. */
 enum part { PART_NONE, PART_STUCK, PART_OTHERS };
@@ -166,7 +166,7 @@ static void place_put(sqlite3_stmt *statement, int index, const struct place *pl
         (void)sqlite3_bind_blob(statement, index, place->bytes, (int)place->n, SQLITE_STATIC);
 }
 
-/* ---- page by page ------------------------------------------------------------------------------------ */
+/* page by page */
 
 /* One more row than the page holds was asked for: it tells that there is another page. */
 static enum err page_read(struct sqlite_conn *conn, sqlite3_stmt *statement, size_t limit,
@@ -232,7 +232,7 @@ enum err sqlite_tasks_list(struct store *store, const struct store_tasks_query *
     return page_read(conn, statement, query->limit, ret, why);
 }
 
-/* ---- those of a repo --------------------------------------------------------------------------------- */
+/* those of a repo */
 
 static struct store_repo_task repo_task_read(sqlite3_stmt *row)
 {

@@ -8,7 +8,7 @@
 #include "clients/base/jsonx.h"
 #include "clients/base/limits.h"
 
-/* ---- parameters -------------------------------------------------------------------------------------- */
+/* parameters */
 
 void sqlite_put(sqlite3_stmt *statement, int index, const char *text)
 {
@@ -47,7 +47,7 @@ char *sqlite_graces_line(const struct store_stage_grace *stages, size_t n)
     return sqlite_line_take(line);
 }
 
-/* ---- columns ----------------------------------------------------------------------------------------- */
+/* columns */
 
 char *sqlite_text(sqlite3_stmt *statement, int column, size_t max)
 {

@@ -17,7 +17,7 @@
 #include "clients/facts/http_gate.h"
 #include "tests/support/clients/gitea/gitea_scene.h"
 
-/* ---- heads --------------------------------------------------------------------------------------------- */
+/* heads */
 
 static char *branch_json(const char *name, const char *sha)
 {
@@ -155,8 +155,7 @@ static void a_few_heads_are_asked_singly(void **state)
     assert_int_equal(script_server_count(scene->server, API "/branches?limit=50&page=1"), 0);
 }
 
-/* ---- as an upstream -------------------------------------------------------------------------------------
- */
+/* as an upstream */
 
 static void a_gitea_that_is_not_set_up_fails_every_fact_and_is_not_asked(void **state)
 {
@@ -313,8 +312,7 @@ static void a_book_ends_at_its_deadline(void **state)
     book_free(brief);
 }
 
-/* ---- the orchestrator's own gate
- * --------------------------------------------------------------------------- */
+/* the orchestrator's own gate */
 
 static void the_orchestrators_gate_is_believed_only_when_it_is_clear(void **state)
 {
@@ -359,7 +357,7 @@ static void the_orchestrators_gate_is_believed_only_when_it_is_clear(void **stat
     assert_null(strstr(request, "Authorization"));
 }
 
-/* ---- a repo -------------------------------------------------------------------------------------------- */
+/* a repo */
 
 static void a_repo_tells_its_default_branch(void **state)
 {
@@ -382,7 +380,7 @@ static void a_repo_tells_its_default_branch(void **state)
     assert_int_equal(book_exchanges(scene->book), 3);
 }
 
-/* ---- one thread, many books ---------------------------------------------------------------------------- */
+/* one thread, many books */
 
 static void ring(void *arg)
 {

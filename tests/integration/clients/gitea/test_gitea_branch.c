@@ -17,8 +17,7 @@
 #define BRANCHES API "/branches"
 #define OTHER_SHA "89abcdef0123456789abcdef0123456789abcdef"
 
-/* ---- against the sandbox's Gitea -------------------------------------------------------------------------
- */
+/* against the sandbox's Gitea */
 
 static struct sandbox_run *sandbox;
 
@@ -249,8 +248,7 @@ static void an_aborted_book_makes_nothing(void **state)
     assert_int_equal(posts(), 0);
 }
 
-/* ---- against a scripted one: what happens in between
- * ------------------------------------------------------- */
+/* against a scripted one: what happens in between */
 
 /* x is not there at the first look; then POST gets `status`; then x stands at `sha` (NULL: is not there). */
 static const struct gitea_branch_made *make_scripted(struct scene *scene, int status, const char *message,

@@ -16,7 +16,7 @@
 #include "clients/base/text.h"
 #include "tests/support/clients/gitea/gitea_scene.h"
 
-/* ---- statuses ------------------------------------------------------------------------------------------ */
+/* statuses */
 
 #define STATUSES API "/commits/" SHA "/status?limit=50&page="
 
@@ -230,8 +230,7 @@ static void no_status_at_all_is_known_to_be_none(void **state)
     assert_int_equal(book_exchanges(scene->book), 1);
 }
 
-/* ---- reviews and files -----------------------------------------------------------------------------------
- */
+/* reviews and files */
 
 static void hidden_reviews_are_not_waited_for(void **state)
 {

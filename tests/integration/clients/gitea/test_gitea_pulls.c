@@ -15,7 +15,7 @@
 #include "clients/base/text.h"
 #include "tests/support/clients/gitea/gitea_scene.h"
 
-/* ---- pull requests ------------------------------------------------------------------------------------- */
+/* pull requests */
 
 #define OPEN API "/pulls?state=open&sort=recentupdate&limit=50&page=1"
 #define CLOSED API "/pulls?state=closed&sort=recentupdate&limit=50&page="
@@ -202,7 +202,7 @@ static void a_list_with_holes_hides_no_open_pull_request(void **state)
     assert_int_equal(pull_asked(scene, "none")->fact.state, FACT_ABSENT);
 }
 
-/* ---- all open ones ------------------------------------------------------------------------------------- */
+/* all open ones */
 
 static void open_ones_are_listed_with_the_branch_their_head_has_here(void **state)
 {

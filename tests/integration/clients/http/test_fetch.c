@@ -65,7 +65,7 @@ static struct fetch_answer *get(struct scene *scene, const char *target)
     return answer;
 }
 
-/* ---- answers ------------------------------------------------------------------------------------------ */
+/* answers */
 
 static void an_answer_carries_what_callers_need(void **state)
 {
@@ -155,7 +155,7 @@ static void connections_are_kept_alive(void **state)
     scene_close(&scene);
 }
 
-/* ---- redirects ---------------------------------------------------------------------------------------- */
+/* redirects */
 
 static void a_redirect_within_the_host_is_followed_with_its_headers(void **state)
 {
@@ -208,8 +208,7 @@ static void a_redirect_is_not_followed_elsewhere_nor_for_ever_nor_for_a_post(voi
     scene_close(&scene);
 }
 
-/* ---- trying again ---------------------------------------------------------------------------------------
- */
+/* trying again */
 
 static void a_get_is_tried_again_after_a_passing_failure(void **state)
 {
@@ -283,8 +282,7 @@ static void what_may_not_be_repeated_is_not(void **state)
     scene_close(&scene);
 }
 
-/* ---- limits ---------------------------------------------------------------------------------------------
- */
+/* limits */
 
 static void no_more_than_per_host_are_in_flight_and_all_are_answered(void **state)
 {
@@ -620,7 +618,7 @@ static void answers_that_nobody_takes_hold_up_new_calls_until_there_is_room(void
     scene_close(&scene);
 }
 
-/* ---- hosts that are not there ------------------------------------------------------------------------- */
+/* hosts that are not there */
 
 /* An address of this machine where nobody listens. */
 static char *dead_url(void)
@@ -690,8 +688,7 @@ static void an_answer_in_between_keeps_a_host_whole(void **state)
     scene_close(&scene);
 }
 
-/* ---- stopping -------------------------------------------------------------------------------------------
- */
+/* stopping */
 
 static void *abort_inbox(void *arg)
 {

@@ -122,7 +122,7 @@ static bool is_down(struct scene *scene)
     return upstream_health_is_down(scene->health);
 }
 
-/* ---- slots ------------------------------------------------------------------------------------------- */
+/* slots */
 
 static void what_hangs_holds_a_few_slots_however_much_is_asked_about_it(void **state)
 {
@@ -202,7 +202,7 @@ static void parts_take_turns(void **state)
     scene_close(&scene);
 }
 
-/* ---- a part backs off -------------------------------------------------------------------------------- */
+/* a part backs off */
 
 static void what_hangs_costs_one_time_out_and_its_neighbours_nothing(void **state)
 {
@@ -336,7 +336,7 @@ static void a_person_does_not_wait_for_a_part_that_hangs(void **state)
     scene_close(&scene);
 }
 
-/* ---- a host is down ---------------------------------------------------------------------------------- */
+/* a host is down */
 
 enum { PARTS = 10 };
 static const char *const parts[PARTS] = {"p0", "p1", "p2", "p3", "p4", "p5", "p6", "p7", "p8", "p9"};
@@ -498,7 +498,7 @@ static void two_upstreams_at_one_address_do_not_share_a_health(void **state)
     scene_close(&scene);
 }
 
-/* ---- what is recorded -------------------------------------------------------------------------------- */
+/* what is recorded */
 
 static enum fetch_sign shows_nothing(const struct fetch_answer *answer, char *error, size_t size)
 {

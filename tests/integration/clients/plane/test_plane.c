@@ -14,8 +14,7 @@
 #include "clients/base/text.h"
 #include "tests/support/clients/plane/plane_scene.h"
 
-/* ---- states, issues, changes ----------------------------------------------------------------------------
- */
+/* states, issues, changes */
 
 static const struct plane_state *state_named(const struct plane_states *states, const char *name)
 {
@@ -108,8 +107,7 @@ static void ids_are_asked_for_in_lower_case(void **state)
     plane_issue_done(&issue);
 }
 
-/* ---- versions --------------------------------------------------------------------------------------------
- */
+/* versions */
 
 /* Reads all pages; every issue must be on exactly one, the most recently updated first. */
 static void read_all(struct plane_scene *scene, size_t expected)
@@ -199,8 +197,7 @@ static void rows_that_move_between_pages_are_read_as_they_come(void **state)
     plane_page_done(&second);
 }
 
-/* ---- what there is not ------------------------------------------------------------------------------------
- */
+/* what there is not */
 
 static void an_issue_that_is_gone_is_absent_and_plane_is_well(void **state)
 {
@@ -247,8 +244,7 @@ static void an_archived_project_has_nothing(void **state)
     plane_states_done(&states);
 }
 
-/* ---- changes of state -------------------------------------------------------------------------------------
- */
+/* changes of state */
 
 static void an_issue_made_in_its_state_tells_of_no_change(void **state)
 {

@@ -48,8 +48,7 @@ static void assert_health(const struct plane_scene *scene, bool ok, const char *
         assert_string_equal(health.error, piece);
 }
 
-/* ---- setting it up ---------------------------------------------------------------------------------------
- */
+/* setting it up */
 
 static void settings_that_cannot_be_are_refused_in_words(void **state)
 {
@@ -117,8 +116,7 @@ static void ids_that_are_none_are_not_asked_for(void **state)
     assert_health(scene, true, "");
 }
 
-/* ---- refused ---------------------------------------------------------------------------------------------
- */
+/* refused */
 
 static void a_refused_key_a_foreign_project_and_a_missing_one_are_told_apart(void **state)
 {
@@ -175,8 +173,7 @@ static void the_key_goes_into_a_header_and_into_no_words(void **state)
         }
 }
 
-/* ---- broken ----------------------------------------------------------------------------------------------
- */
+/* broken */
 
 static void every_broken_answer_is_told_apart_and_the_next_one_is_good(void **state)
 {
@@ -334,8 +331,7 @@ static void a_plane_that_drops_the_old_path_is_asked_by_the_new_one_again(void *
     }
 }
 
-/* ---- the budget ------------------------------------------------------------------------------------------
- */
+/* the budget */
 
 static int64_t counted(struct plane_scene *scene, const char *what)
 {
@@ -484,8 +480,7 @@ static void every_form_of_refusal_is_heeded(void **state)
     }
 }
 
-/* ---- many threads ----------------------------------------------------------------------------------------
- */
+/* many threads */
 
 struct caller {
     struct plane_scene *scene;
@@ -534,7 +529,7 @@ static void threads_share_one_budget_and_take_turns(void **state)
     json_decref(requests);
 }
 
-/* ---- down ------------------------------------------------------------------------------------------- */
+/* down */
 
 enum { MANY = 6 };
 
@@ -710,8 +705,7 @@ static void of_two_projects_both_must_fail_and_of_three_all(void **state)
     assert_int_equal(ask_of(scene, 2), PLANE_SPARED);
 }
 
-/* ---- the end ---------------------------------------------------------------------------------------------
- */
+/* the end */
 
 static void *ask_in_thread(void *arg)
 {

@@ -9,9 +9,7 @@
 
 #include "clients/base/limits.h"
 
-/* ---- connections that break
- * --------------------------------------------------------------------------------
- */
+/* connections that break */
 
 static void assert_settings_readable(struct pg_scene *scene, struct store *store)
 {
@@ -149,9 +147,7 @@ static void more_threads_than_connections_take_turns(void **state)
         1, LIMIT_DB_CONNECTIONS);
 }
 
-/* ---- time limits
- * -------------------------------------------------------------------------------------------
- */
+/* time limits */
 
 /* A view tells what the session that asks it is limited to: the statement's ms * 1,000,000 + the lock's. */
 static void our_sessions_have_time_limits(void **state)
@@ -196,8 +192,7 @@ static void a_table_locked_by_somebody_else_is_a_time_out(void **state)
     store_free(store);
 }
 
-/* ---- schemas and other people's tables
- * --------------------------------------------------------------------- */
+/* schemas and other people's tables */
 
 static void the_schema_may_have_any_name_and_is_made_when_missing(void **state)
 {
@@ -330,8 +325,7 @@ static void what_is_no_point_in_time_is_not_stuck(void **state)
     store_stuck_done(&stuck);
 }
 
-/* ---- sessions set up by others
- * ----------------------------------------------------------------------------- */
+/* sessions set up by others */
 
 static void the_database_s_own_session_settings_do_not_matter(void **state)
 {
@@ -379,8 +373,7 @@ static void a_role_without_rights_is_told_what_it_lacks(void **state)
     store_free(store);
 }
 
-/* ---- secrets
- * ----------------------------------------------------------------------------------------------- */
+/* secrets */
 
 static void assert_no_secret(const char *text)
 {

@@ -104,8 +104,7 @@ static PGconn *insert_hold(const struct pg_scene *scene, size_t n)
     return holder;
 }
 
-/* ---- races
- * ------------------------------------------------------------------------------------------------- */
+/* races */
 
 /* They all wait for somebody who makes one of the tasks as well, and gives up. */
 static void replicas_that_make_the_same_tasks_make_each_once(void **state)
@@ -198,8 +197,7 @@ static void a_verdict_that_two_replicas_replay_at_once_moves_one_task(void **sta
     store_free(store);
 }
 
-/* ---- a COMMIT without an answer
- * ---------------------------------------------------------------------------- */
+/* a COMMIT without an answer */
 
 /* Three tasks, the second there already; the COMMIT meets `fault`, and the answer is right all the same. */
 static void assert_settled(struct pg_scene *scene, enum pg_proxy_fault fault)
@@ -256,8 +254,7 @@ static void tasks_that_a_webhook_made_after_the_lost_commit_are_not_told_as_ours
     pg_proxy_stop(proxy);
 }
 
-/* ---- other people's tables
- * --------------------------------------------------------------------------------- */
+/* other people's tables */
 
 #define MORE                                                                                    \
     "work_item_id varchar(20), title text, repo text, branch text, stage varchar(20) NOT NULL," \
@@ -454,8 +451,7 @@ static void a_trigger_that_spells_ids_in_upper_case_is_no_obstacle(void **state)
     assert_int_equal(tasks_found(scene, scene->store, 2), 2);
 }
 
-/* ---- what is read
- * ------------------------------------------------------------------------------------------ */
+/* what is read */
 
 /* 200,000 tasks, of which those of the first issues are far apart. */
 static void tasks_many(const struct pg_scene *scene, const char *type)

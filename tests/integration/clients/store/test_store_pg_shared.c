@@ -7,8 +7,7 @@
 
 #include "clients/base/limits.h"
 
-/* ---- messages
- * ---------------------------------------------------------------------------------------------- */
+/* messages */
 
 /* So many stuck tasks and their transitions, each with a message. */
 static struct store_stuck told_fill(struct pg_scene *scene, struct store *store, int n,
@@ -138,8 +137,7 @@ static void asking_for_messages_reads_the_unsent_ones_alone(void **state)
     assert_in_range(pg_scene_rows_read(scene, "reconcile_outbox") - before, 50, 200);
 }
 
-/* ---- leases
- * ------------------------------------------------------------------------------------------------ */
+/* leases */
 
 static bool takes(struct pg_scene *scene, const char *owner, int64_t seconds)
 {

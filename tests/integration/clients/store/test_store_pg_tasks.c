@@ -214,8 +214,7 @@ static void tasks_behind_views_are_looked_at_alike(void **state)
     store_repo_tasks_done(&tasks);
 }
 
-/* ---- what is read
- * ------------------------------------------------------------------------------------------ */
+/* what is read */
 
 /* 200,000 tasks of 100 repos, most of them done, 200 of them stuck, and as many jobs that are over. */
 static void tasks_many(const struct pg_scene *scene)

@@ -43,8 +43,7 @@ static void batch_fill(const struct store_stuck *stuck, struct store_transition 
         batch[i] = pg_scene_transition(&stuck->tasks[i]);
 }
 
-/* ---- the kill switch
- * --------------------------------------------------------------------------------------- */
+/* the kill switch */
 
 struct switcher {
     struct store *store;
@@ -93,8 +92,7 @@ static void new_settings_wait_for_the_transition_in_flight_and_stop_the_next_one
     store_free(store);
 }
 
-/* ---- locks
- * ------------------------------------------------------------------------------------------------- */
+/* locks */
 
 static void a_locked_task_alone_is_refused_and_nothing_else_breaks(void **state)
 {
@@ -220,8 +218,7 @@ static void replicas_with_the_same_batch_move_each_task_once(void **state)
     store_stuck_done(&stuck);
 }
 
-/* ---- triggers
- * ---------------------------------------------------------------------------------------------- */
+/* triggers */
 
 /* Moves five tasks while the database refuses the third, with those words. */
 static void assert_third_is_refused_by(struct pg_scene *scene, struct store *store, const char *words)
@@ -400,8 +397,7 @@ static void a_missing_right_is_a_failure_and_not_each_row_s_fault(void **state)
     store_free(store);
 }
 
-/* ---- a COMMIT without an answer
- * ---------------------------------------------------------------------------- */
+/* a COMMIT without an answer */
 
 /* Three tasks, the second raced; the COMMIT meets `fault`, and the answer is right all the same. */
 static void assert_settled(struct pg_scene *scene, enum pg_proxy_fault fault)

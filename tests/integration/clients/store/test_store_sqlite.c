@@ -23,7 +23,7 @@
 #include "tests/support/clients/store/sqlite_file.h"
 #include "tests/support/clients/store/store_suite.h"
 
-/* ---- the journal mode -------------------------------------------------------------------------------- */
+/* the journal mode */
 
 static void a_file_that_we_create_uses_wal(void **state)
 {
@@ -76,7 +76,7 @@ static void only_migrate_creates_the_file(void **state)
     store_free(store);
 }
 
-/* ---- files that are none ----------------------------------------------------------------------------- */
+/* files that are none */
 
 static void urls_that_name_no_file_are_refused(void **state)
 {
@@ -199,7 +199,7 @@ static void a_damaged_file_is_told_in_words(void **state)
     store_free(store);
 }
 
-/* ---- the file goes and comes ------------------------------------------------------------------------- */
+/* the file goes and comes */
 
 static void remove_file(void)
 {
@@ -356,7 +356,7 @@ static void a_write_that_finds_no_room_fails_and_loses_nothing(void **state)
     sqlite_file_assert("PRAGMA integrity_check", "ok");
 }
 
-/* ---- somebody else has it ---------------------------------------------------------------------------- */
+/* somebody else has it */
 
 static void a_file_locked_for_too_long_is_a_timeout_with_words(void **state)
 {

@@ -37,7 +37,7 @@ static enum store_creation create(struct store *store, const char *plane_id)
     return result;
 }
 
-/* ---- the unique key ---------------------------------------------------------------------------------- */
+/* the unique key */
 
 static void assert_no_key(const char *tasks)
 {
@@ -86,7 +86,7 @@ static void any_key_on_plane_id_serves(void **state)
     }
 }
 
-/* ---- triggers and views ------------------------------------------------------------------------------ */
+/* triggers and views */
 
 static void assert_refused_by(const char *trigger)
 {
@@ -180,7 +180,7 @@ static void a_view_without_its_trigger_is_told_in_words(void **state)
     sqlite_file_assert("SELECT count(*) FROM reconcile_ledger", "0");
 }
 
-/* ---- somebody else has it ---------------------------------------------------------------------------- */
+/* somebody else has it */
 
 static void a_lock_that_is_held_for_too_long_creates_nothing(void **state)
 {
@@ -222,7 +222,7 @@ static void a_webhook_that_was_first_with_the_lock_made_the_task(void **state)
     sqlite_file_assert("SELECT group_concat(plane_id) FROM tasks", "P");
 }
 
-/* ---- what a column may hold -------------------------------------------------------------------------- */
+/* what a column may hold */
 
 static void a_task_that_makes_no_sense_is_told_and_moved_by_nobody(void **state)
 {
@@ -246,7 +246,7 @@ static void a_task_that_makes_no_sense_is_told_and_moved_by_nobody(void **state)
     store_free(store);
 }
 
-/* ---- the plans --------------------------------------------------------------------------------------- */
+/* the plans */
 
 /* How often the plan of the statement that the store chooses searches tasks by the plane ids, and how often
  * it goes through all tasks, or makes an index of them. */

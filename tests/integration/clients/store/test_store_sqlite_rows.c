@@ -16,7 +16,7 @@
 #include "tests/support/clients/store/sqlite_file.h"
 #include "tests/support/clients/store/store_suite.h"
 
-/* ---- what a column may hold -------------------------------------------------------------------------- */
+/* what a column may hold */
 
 static void nonsense_in_updated_at_makes_nothing_stuck(void **state)
 {
@@ -156,7 +156,7 @@ static void columns_of_any_type_are_read_as_mended_text(void **state)
     store_free(store);
 }
 
-/* ---- triggers and views ------------------------------------------------------------------------------ */
+/* triggers and views */
 
 /* Before the tables are made, or after. */
 static void assert_refused_by_either(const char *table, const char *trigger, const char *words)
@@ -360,7 +360,7 @@ static void one_task_has_at_most_one_active_job_where_we_made_the_table(void **s
     sqlite3_close(db);
 }
 
-/* ---- the plan ---------------------------------------------------------------------------------------- */
+/* the plan */
 
 /* The stages of suite_query(), and a stage or a repo for the statements that ask about one. */
 #define GRACES "[[\"development\",600],[\"testing\",600],[\"review\",60]]"

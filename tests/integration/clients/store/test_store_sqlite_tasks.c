@@ -28,7 +28,7 @@ static struct store_tasks_query all_tasks(size_t limit)
                                       .limit = limit};
 }
 
-/* ---- what a column may hold -------------------------------------------------------------------------- */
+/* what a column may hold */
 
 /* Reads all pages; every task must come once. */
 static void assert_pages_hold_all(struct store *store, size_t limit, size_t expected)
@@ -99,7 +99,7 @@ static void a_place_with_a_value_that_cannot_be_is_refused(void **state)
     store_free(store);
 }
 
-/* ---- the plans --------------------------------------------------------------------------------------- */
+/* the plans */
 
 /* None goes through all tasks, jobs, messages or ledger rows, but along an index and with a limit. */
 static void assert_plans_are_lean(void)
@@ -161,7 +161,7 @@ static void looking_goes_through_the_indexes_with_and_without_statistics(void **
     assert_plans_are_lean();
 }
 
-/* ---- from one version to the next -------------------------------------------------------------------- */
+/* from one version to the next */
 
 static void a_locked_file_of_version_1_waits_for_its_turn(void **state)
 {

@@ -31,7 +31,7 @@
 #define DATABASE "notifier"
 enum { PATIENCE_MS = 30000 };
 
-/* ---- a process: what it needs to tell people ---- */
+/* a process: what it needs to tell people */
 
 struct process {
     struct store *store;
@@ -152,7 +152,7 @@ static int close_scene(void **state)
     return 0;
 }
 
-/* ---- what is written, and what arrives ---- */
+/* what is written, and what arrives */
 
 static void write_message(const char *text)
 {
@@ -225,7 +225,7 @@ static void drain(struct process *process)
     notifier_drain(process->notifier, clock_mono_ms() + PATIENCE_MS);
 }
 
-/* ---- tests ---- */
+/* tests */
 
 static void what_waits_is_told_in_its_order_and_once(void **state)
 {

@@ -371,7 +371,7 @@ static void a_stop_in_mid_pass_writes_nothing_more(void **state)
     assert_value("development", "SELECT stage FROM tasks WHERE id = 1");
 }
 
-/* ---- what is counted ---- */
+/* what is counted */
 
 static int64_t attempts(const char *outcome)
 {

@@ -161,8 +161,7 @@ static const char *outcome(json_t *report_take, int64_t number)
 static const struct pass_request forced = {.trigger = TRIGGER_REQUEST}, by_timer = {.trigger = TRIGGER_TIMER},
                                  at_once = {.trigger = TRIGGER_REQUEST, .ignore_grace = true};
 
-/* ---- starts
- * ----------------------------------------------------------------------------------------------------- */
+/* starts */
 
 static void see_the_order(void *arg)
 {
@@ -350,8 +349,7 @@ static void a_stop_while_plane_is_asked_interrupts_the_pass(void **state)
     sqlite_file_assert("SELECT count(*) FROM tasks", "1");
 }
 
-/* ---- verdicts
- * --------------------------------------------------------------------------------------------------- */
+/* verdicts */
 
 static void replay_it(void *arg)
 {
@@ -456,8 +454,7 @@ static void of_the_verdicts_beyond_the_limit_none_is_asked_about(void **state)
                        "6,7");
 }
 
-/* ---- a call that fails
- * --------------------------------------------------------------------------------------------------- */
+/* a call that fails */
 
 static void one_issue_that_fails_is_unknown_and_stops_no_other(void **state)
 {

@@ -16,7 +16,7 @@
 #include "clients/store/store_ops.h"
 #include "reconcile/sweep/probe.h"
 
-/* ---- the store ---- */
+/* the store */
 
 static struct {
     atomic_int looks, at_tables;
@@ -126,7 +126,7 @@ static void await_looks(int more)
     assert_true(double_.looks >= until);
 }
 
-/* ---- the tests ---- */
+/* the tests */
 
 static void who_asks_costs_the_database_nothing(void **state)
 {

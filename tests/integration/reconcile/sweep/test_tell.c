@@ -110,7 +110,7 @@ static void change(json_t *body_take)
     json_decref(body_take);
 }
 
-/* ---- transitions ---- */
+/* transitions */
 
 static void a_transition_carries_its_message_and_the_event_that_was_lost(void **state)
 {
@@ -176,7 +176,7 @@ static void without_a_telegram_nothing_is_written_for_it(void **state)
     assert_outbox(0, NULL);
 }
 
-/* ---- quarantine ---- */
+/* quarantine */
 
 static const char quarantine_told[] =
     "🚧 reconciler: ORCH-1 (acme/app) was healed 4 times in 24 h at development: left to a person";

@@ -20,7 +20,7 @@
 #include "tests/support/server/http/http_client.h"
 #include "tests/support/server/http/listener_fixture.h"
 
-/* ---- what is asked and answered ---- */
+/* what is asked and answered */
 
 static void a_request_reaches_its_handler_whole(void **state)
 {
@@ -269,7 +269,7 @@ static void who_expects_is_refused_before_sending_the_body(void **state)
     http_close(client);
 }
 
-/* ---- parameters ---- */
+/* parameters */
 
 static void ask_route(const struct route *route, const char *query, const char *headers, int status,
                       const char *part)
@@ -330,7 +330,7 @@ static void a_parameter_that_is_known_is_read_however_it_is_written(void **state
     fixture_expect("POST /echo?q=1 HTTP/1.1\r\n" HOST JSON "Content-Length: 2\r\n\r\n{}", 400);
 }
 
-/* ---- framing ---- */
+/* framing */
 
 #define SMUGGLED "GET /echo?q=smuggled HTTP/1.1\r\n" HOST "\r\n"
 
@@ -594,7 +594,7 @@ static void garbage_hurts_nobody(void **state)
     fixture_expect("GET /echo HTTP/1.1\r\n" HOST "\r\n", 200);
 }
 
-/* ---- access ---- */
+/* access */
 
 static void a_page_of_another_origin_cannot_drive_us(void **state)
 {

@@ -21,7 +21,7 @@
 #include "tests/support/server/http/http_client.h"
 #include "tests/support/server/http/listener_fixture.h"
 
-/* ---- many and slow peers ---- */
+/* many and slow peers */
 
 static void who_dribbles_a_request_is_cut_off(void **state)
 {
@@ -142,7 +142,7 @@ static void more_half_open_connections_than_there_is_room_for_keep_nobody_out(vo
     assert_true(left <= ROOM);
 }
 
-/* ---- handlers that wait ---- */
+/* handlers that wait */
 
 static void a_blocked_handler_delays_nobody_else(void **state)
 {
@@ -190,7 +190,7 @@ static void expect_503(struct http_client *client)
     free(answer);
 }
 
-/* ---- many large bodies ---- */
+/* many large bodies */
 
 #define ANNOUNCED JSON "Content-Length: 65536\r\n\r\n"
 
@@ -293,7 +293,7 @@ static void large_bodies_share_one_budget_that_comes_back(void **state)
     }
 }
 
-/* ---- handlers that take long ---- */
+/* handlers that take long */
 
 /* As if the database hung: the client gets its answer, the handler comes to its end later. */
 static void a_read_that_takes_too_long_is_answered_without_its_handler(void **state)
@@ -489,7 +489,7 @@ static void a_publication_is_answered_in_its_newest_version(void **state)
     fixture_start(NULL, 0);
 }
 
-/* ---- stopping ---- */
+/* stopping */
 
 static void a_stop_answers_who_waits(void **state)
 {

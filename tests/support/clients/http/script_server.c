@@ -59,7 +59,7 @@ static void die(const char *what)
     exit(70);
 }
 
-/* ---- scripts ----------------------------------------------------------------------------------------- */
+/* scripts */
 
 static struct script *script_new(const char *target, const struct script_reply *reply)
 {
@@ -133,7 +133,7 @@ static const struct script *script_for(struct script_server *server, const char 
     return last ? last : server->fallback;
 }
 
-/* ---- the thread -------------------------------------------------------------------------------------- */
+/* the thread */
 
 static void connection_close(struct script_server *server, struct connection *connection)
 {
@@ -327,7 +327,7 @@ static void *server_run(void *arg)
     return NULL;
 }
 
-/* ---- from outside ------------------------------------------------------------------------------------ */
+/* from outside */
 
 struct script_server *script_server_start(void)
 {

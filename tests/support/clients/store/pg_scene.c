@@ -59,8 +59,7 @@ struct store *pg_scene_open(const struct pg_scene *scene, const char *query)
     return store;
 }
 
-/* ---- SQL past the store ----------------------------------------------------------------------------------
- */
+/* SQL past the store */
 
 static char *print_sql(const char *fmt, va_list args)
 {
@@ -157,8 +156,7 @@ int64_t pg_scene_rows_read(struct pg_scene *scene, const char *table)
                            table, table);
 }
 
-/* ---- tasks and moves
- * --------------------------------------------------------------------------------------- */
+/* tasks and moves */
 
 void pg_scene_tasks(const struct pg_scene *scene, int n)
 {

@@ -44,8 +44,7 @@ static void fail(const char *what)
     exit(1);
 }
 
-/* ---- the folder ------------------------------------------------------------------------------------------
- */
+/* the folder */
 
 static char *bin_find(void)
 {
@@ -134,8 +133,7 @@ static int port_free(void)
     return port;
 }
 
-/* ---- the keeper: a process between the test program and the server
- * ------------------------------------------ */
+/* the keeper: a process between the test program and the server */
 
 /* In a new child: becomes the server's user, says what it has to say into the log, and runs `arguments`. */
 static void child_exec(const struct pg_server *server, char *const arguments[]) __attribute__((noreturn));
@@ -281,8 +279,7 @@ static void keeper_run(struct pg_server *server, int control)
     _exit(0);
 }
 
-/* ---- what tests call
- * ---------------------------------------------------------------------------------------- */
+/* what tests call */
 
 struct pg_server *pg_server_start(void)
 {

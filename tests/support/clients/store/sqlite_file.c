@@ -117,7 +117,7 @@ sqlite3 *sqlite_file_lock(const char *sql)
     return db;
 }
 
-/* ---- a store on the file ---------------------------------------------------------------------- */
+/* a store on the file */
 
 int sqlite_file_setup(void **state)
 {

@@ -37,7 +37,7 @@ char *sqlite_file_plan(const char *sql);
 /* A query that gives everything tasks and jobs hold as one text. */
 extern const char sqlite_file_dump[];
 
-/* ---- a store on the file ------------------------------------------------------------------------- */
+/* a store on the file */
 
 /* sqlite_file_open: a store that has not touched the file; _migrated: one that has made its tables. Free with
  * store_free. */

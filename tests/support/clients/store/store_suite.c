@@ -63,7 +63,7 @@ int suite_teardown(void **state)
     return 0;
 }
 
-/* ---- SQL past the store ------------------------------------------------------------------------------ */
+/* SQL past the store */
 
 static char *print_sql(const char *fmt, va_list args)
 {
@@ -167,7 +167,7 @@ void suite_job(const struct suite *suite, int64_t task_id, const char *status)
                (long long)task_id, status);
 }
 
-/* ---- questions and moves ----------------------------------------------------------------------------- */
+/* questions and moves */
 
 struct store_stuck_query suite_query(void)
 {

@@ -43,7 +43,7 @@ struct suite_backend {
 /* store_suite_run: the number of failed tests. */
 int store_suite_run(const struct suite_backend *backend);
 
-/* ---- for the suite's own files ----------------------------------------------------------------------- */
+/* for the suite's own files */
 
 struct suite {
     const struct suite_backend *backend;

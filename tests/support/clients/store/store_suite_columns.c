@@ -46,7 +46,7 @@ static void assert_refused(struct suite *suite, const char *column)
     suite_assert_why(suite, "right would be");
 }
 
-/* ---- types ------------------------------------------------------------------------------------------- */
+/* types */
 
 static void a_task_id_that_is_no_integer_is_refused(void **state)
 {
@@ -122,7 +122,7 @@ static void a_job_id_may_be_any_text_that_the_database_makes(void **state)
     store_tasks_page_done(&page);
 }
 
-/* ---- UUIDs ------------------------------------------------------------------------------------------- */
+/* UUIDs */
 
 static void put_plane_id(struct suite *suite, const char *plane_id)
 {
@@ -244,7 +244,7 @@ static void a_plane_id_that_is_no_uuid_costs_only_its_own_task(void **state)
     assert_found(suite, issue);
 }
 
-/* ---- work items -------------------------------------------------------------------------------------- */
+/* work items */
 
 static void a_task_is_found_by_its_work_item_id(void **state)
 {
@@ -276,7 +276,7 @@ static void a_task_is_found_by_its_work_item_id(void **state)
     store_issue_tasks_done(&tasks);
 }
 
-/* ---- stages ------------------------------------------------------------------------------------------ */
+/* stages */
 
 static void a_stage_that_only_the_database_takes_for_a_gates_is_unknown(void **state)
 {
@@ -303,7 +303,7 @@ static void a_stage_that_only_the_database_takes_for_a_gates_is_unknown(void **s
     store_task_entry_done(&entry);
 }
 
-/* ---- ids that are used again ------------------------------------------------------------------------- */
+/* ids that are used again */
 
 static void heal(struct suite *suite)
 {

@@ -38,7 +38,7 @@ static void issue_task(const struct suite *suite, int64_t id, const char *plane_
     suite_exec(suite, "UPDATE tasks SET plane_id = '%s' WHERE id = %lld", plane_id, (long long)id);
 }
 
-/* ---- the tasks of issues ----------------------------------------------------------------------------- */
+/* the tasks of issues */
 
 static void the_tasks_of_issues_are_told_with_their_jobs(void **state)
 {
@@ -184,7 +184,7 @@ static void a_task_without_a_stage_or_a_time_is_told_and_never_moves(void **stat
     store_issue_tasks_done(&tasks);
 }
 
-/* ---- making tasks ------------------------------------------------------------------------------------ */
+/* making tasks */
 
 static struct store_new_task new_task(const char *plane_id)
 {

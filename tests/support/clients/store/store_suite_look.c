@@ -71,7 +71,7 @@ static int64_t *read_all(struct suite *suite, struct store_tasks_query query, si
     return ids;
 }
 
-/* ---- the list ---------------------------------------------------------------------------------------- */
+/* the list */
 
 static void the_stuck_come_first_and_each_part_oldest_first(void **state)
 {
@@ -326,7 +326,7 @@ static void what_is_no_place_in_the_list_is_refused(void **state)
     free(longer);
 }
 
-/* ---- heals ------------------------------------------------------------------------------------------- */
+/* heals */
 
 static void ledger_row(struct suite *suite, int64_t task_id, const char *from_stage, int64_t age_s)
 {
@@ -388,7 +388,7 @@ static void a_heal_is_counted_from_the_moment_it_is_written(void **state)
     }
 }
 
-/* ---- one task ---------------------------------------------------------------------------------------- */
+/* one task */
 
 static void one_task_is_told_with_its_heals_and_whether_it_is_stuck(void **state)
 {
@@ -438,7 +438,7 @@ static void a_task_that_is_not_there_is_not_found(void **state)
     }
 }
 
-/* ---- those of a repo --------------------------------------------------------------------------------- */
+/* those of a repo */
 
 static void the_tasks_of_a_repo_are_told_newest_first(void **state)
 {

@@ -36,7 +36,7 @@ static void sent(struct suite *suite, size_t number)
     ASSERT_OK(store_outbox_sent(suite->store, &id, 1, &suite->why));
 }
 
-/* ---- messages ---------------------------------------------------------------------------------------- */
+/* messages */
 
 static void what_is_unsent_is_listed_oldest_first(void **state)
 {
@@ -151,7 +151,7 @@ static void any_message_comes_back_as_it_was(void **state)
     free(longest);
 }
 
-/* ---- with a transition ------------------------------------------------------------------------------- */
+/* with a transition */
 
 /* Two stuck tasks, 1 and 2; free with store_stuck_done. */
 static struct store_stuck two_stuck(struct suite *suite)
@@ -232,7 +232,7 @@ static void the_ledger_tells_which_event_was_lost(void **state)
     store_stuck_done(&stuck);
 }
 
-/* ---- several at once --------------------------------------------------------------------------------- */
+/* several at once */
 
 enum { RACERS = 4, RACES = 20 };
 
@@ -286,7 +286,7 @@ static void of_racing_tellers_one_adds_each_message(void **state)
     assert_int_equal(suite_number(suite, "SELECT count(*) FROM reconcile_outbox"), RACES);
 }
 
-/* ---- leases ------------------------------------------------------------------------------------------ */
+/* leases */
 
 static bool take(struct suite *suite, const char *name, const char *owner, int64_t seconds)
 {

@@ -7,7 +7,7 @@
 
 #include "clients/base/limits.h"
 
-/* ---- settings ---------------------------------------------------------------------------------------- */
+/* settings */
 
 static void settings_are_empty_at_revision_0_before_the_first_change(void **state)
 {
@@ -98,7 +98,7 @@ static void one_writer_wins_each_revision(void **state)
     store_settings_done(&settings);
 }
 
-/* ---- the ledger -------------------------------------------------------------------------------------- */
+/* the ledger */
 
 static void an_empty_ledger_has_no_last_row(void **state)
 {
@@ -186,7 +186,7 @@ static void the_ledger_of_one_task_is_paged_too(void **state)
     store_ledger_page_done(&page);
 }
 
-/* ---- pass reports ------------------------------------------------------------------------------------ */
+/* pass reports */
 
 static void a_pass_report_is_saved_and_replaced(void **state)
 {
@@ -269,7 +269,7 @@ static void only_the_newest_passes_are_kept(void **state)
     store_pass_page_done(&page);
 }
 
-/* ---- a stop ------------------------------------------------------------------------------------------ */
+/* a stop */
 
 static void an_interrupted_store_refuses_every_call(void **state)
 {

@@ -86,7 +86,7 @@ static int64_t replays(const struct suite *suite)
     return suite_number(suite, "SELECT count(*) FROM reconcile_replays");
 }
 
-/* ---- beginning --------------------------------------------------------------------------------------- */
+/* beginning */
 
 static void a_replay_is_begun_once_and_then_waits(void **state)
 {
@@ -255,7 +255,7 @@ static void a_start_is_begun_while_its_issue_has_no_task(void **state)
     store_replays_moved_done(&moved);
 }
 
-/* ---- settling ---------------------------------------------------------------------------------------- */
+/* settling */
 
 static void a_task_that_has_moved_is_settled_once(void **state)
 {
@@ -361,7 +361,7 @@ static void what_the_ledger_has_already_is_no_second_heal(void **state)
     store_stuck_done(&scene.stuck);
 }
 
-/* ---- several at once --------------------------------------------------------------------------------- */
+/* several at once */
 
 enum { REPLICAS = 4, TASKS = 12 };
 

@@ -141,7 +141,7 @@ static void letters_of_any_language_stay_as_they_are(void **state)
     store_stuck_done(&stuck);
 }
 
-/* ---- too long ------------------------------------------------------------------------------------------ */
+/* too long */
 
 static void a_name_that_is_too_long_is_never_another_name(void **state)
 {

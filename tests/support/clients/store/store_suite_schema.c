@@ -138,7 +138,7 @@ static void calls_without_tables_fail_with_words(void **state)
     store_stuck_done(&stuck);
 }
 
-/* ---- from one version to the next -------------------------------------------------------------------- */
+/* from one version to the next */
 
 /* What stands in the fixture's rows of ours, after it was brought here. */
 static void assert_rows_of_version_1(struct suite *suite)

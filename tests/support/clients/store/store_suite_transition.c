@@ -305,7 +305,7 @@ static void any_text_reaches_the_ledger_as_it_is(void **state)
     free(longest);
 }
 
-/* ---- several threads --------------------------------------------------------------------------------- */
+/* several threads */
 
 enum { RACERS = 4, RACE_TASKS = 48, RACE_BATCH = 8 };
 

@@ -8,7 +8,7 @@
 
 #define PASS_ID "00000000-0000-4000-8000-000000000005"
 
-/* ---- verdicts ---------------------------------------------------------------------------------------- */
+/* verdicts */
 
 /* Of n stuck tasks with ids from 1, as the Plane side writes it; free with store_stuck_done. */
 static struct store_stuck stuck_of(struct suite *suite, int64_t n)
@@ -171,7 +171,7 @@ static void a_transition_that_is_told_again_is_moved_and_not_raced_by_its_own_ve
     store_stuck_done(&stuck);
 }
 
-/* ---- tasks that were never started ------------------------------------------------------------------- */
+/* tasks that were never started */
 
 static struct store_stuck unstarted(struct suite *suite, const char *const *fresh, size_t n_fresh,
                                     size_t limit)

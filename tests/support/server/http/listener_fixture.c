@@ -18,7 +18,7 @@
 #include "tests/support/server/http/http_client.h"
 #include "tests/support/clients/http/tls_files.h"
 
-/* ---- handlers ---- */
+/* handlers */
 
 struct fixture fixture;
 
@@ -101,7 +101,7 @@ const struct route fixture_routes[] = {
     {NULL, NULL, NULL, 0, NULL},
 };
 
-/* ---- the listener under test ---- */
+/* the listener under test */
 
 static int64_t fake_clock(void)
 {

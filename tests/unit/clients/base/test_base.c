@@ -438,7 +438,7 @@ static void an_endless_field_is_cut_and_json_stays_json(void **state)
     free(text);
 }
 
-/* ---- standard error that takes nothing ---- */
+/* standard error that takes nothing */
 
 static int full_pipe[2]; /* where lines go */
 static char filling[1 << 20];

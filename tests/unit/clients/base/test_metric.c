@@ -23,7 +23,7 @@
 #include "reconcile/heal/report.h"
 #include "server/http/routes.h"
 
-/* ---- the table ---------------------------------------------------------------------------------------- */
+/* the table */
 
 static bool ends_with(const char *text, const char *end)
 {
@@ -82,7 +82,7 @@ static void every_family_has_room_for_all_its_series(void **state)
     }
 }
 
-/* ---- the domain's words ------------------------------------------------------------------------------- */
+/* the domain's words */
 
 static bool has_word(enum metric metric, size_t label, const char *word)
 {
@@ -190,7 +190,7 @@ static void routes_are_all_there(void **state)
     assert_int_equal(count_words(METRIC_HTTP_REQUESTS, 0), n);
 }
 
-/* ---- counting and telling ------------------------------------------------------------------------------ */
+/* counting and telling */
 
 static char *text_now(void)
 {

@@ -41,8 +41,7 @@ static struct fetch_answer answer_of(int status, const char *type, const char *b
     return answer;
 }
 
-/* ---- the answer as such ----------------------------------------------------------------------------------
- */
+/* the answer as such */
 
 static void every_odd_answer_is_told_apart_in_words(void **state)
 {
@@ -152,8 +151,7 @@ static void health_is_an_answer_of_the_api_that_does_not_refuse_us(void **state)
     assert_string_equal(words, "connection refused");
 }
 
-/* ---- branches --------------------------------------------------------------------------------------------
- */
+/* branches */
 
 static void a_branch_is_its_name_and_its_commit_id(void **state)
 {
@@ -204,8 +202,7 @@ static void an_empty_repo_lists_null_branches(void **state)
     json_decref(json);
 }
 
-/* ---- statuses --------------------------------------------------------------------------------------------
- */
+/* statuses */
 
 static const char *statuses_of(const char *text, struct gitea_page *page)
 {
@@ -288,8 +285,7 @@ static void statuses_that_make_no_sense_are_refused(void **state)
     }
 }
 
-/* ---- pull requests ---------------------------------------------------------------------------------------
- */
+/* pull requests */
 
 #define BASE "\"base\":{\"ref\":\"main\",\"label\":\"main\",\"sha\":\"" SHA "\",\"repo_id\":5}"
 
@@ -335,8 +331,7 @@ static void a_pull_request_is_open_merged_or_closed(void **state)
     }
 }
 
-/* ---- reviews ---------------------------------------------------------------------------------------------
- */
+/* reviews */
 
 static void reviews_are_read_with_ghosts_and_teams(void **state)
 {
@@ -375,8 +370,7 @@ static void reviews_are_read_with_ghosts_and_teams(void **state)
     json_decref(json);
 }
 
-/* ---- contents --------------------------------------------------------------------------------------------
- */
+/* contents */
 
 static void only_files_and_symlinks_count(void **state)
 {

@@ -69,7 +69,7 @@ static int64_t left(void)
     return shown.left;
 }
 
-/* ---- our own calls ------------------------------------------------------------------------------------- */
+/* our own calls */
 
 static void the_reserve_is_for_forced_calls(void **state)
 {
@@ -159,7 +159,7 @@ static void what_never_reached_plane_does_not_count(void **state)
     assert_int_equal(left(), USUAL - 4);
 }
 
-/* ---- the calls of others ----------------------------------------------------------------------------- */
+/* the calls of others */
 
 static void calls_of_others_are_known_from_what_remains(void **state)
 {
@@ -224,7 +224,7 @@ static void only_what_plane_counted_for_sure_is_taken_for_ours(void **state)
     assert_in_range(left(), USUAL - 3, USUAL - 1);
 }
 
-/* ---- refusals ---------------------------------------------------------------------------------------- */
+/* refusals */
 
 static void after_a_refusal_nothing_goes_before_its_time(void **state)
 {
@@ -287,7 +287,7 @@ static void a_refused_call_is_not_counted_and_earlier_ones_are(void **state)
     assert_false(take(true));
 }
 
-/* ---- side by side ------------------------------------------------------------------------------------ */
+/* side by side */
 
 static void settle_call(uint64_t name, int status, int64_t remaining, int64_t retry_after_s)
 {
@@ -370,8 +370,7 @@ static void an_answer_beside_a_refusal_does_not_end_the_pause(void **state)
     assert_int_equal(budget.refusals, 1);
 }
 
-/* ---- against a server's log, as rate_limit.py keeps it --------------------------------------------------
- */
+/* against a server's log, as rate_limit.py keeps it */
 
 struct server {
     int64_t log[LIMIT_PLANE_CALLS];

@@ -48,8 +48,7 @@ static json_t *full_page_of(const char *row)
     return page;
 }
 
-/* ---- the answer as such ----------------------------------------------------------------------------------
- */
+/* the answer as such */
 
 static struct fetch_answer answer_of(int status, const char *type, const char *body)
 {
@@ -175,7 +174,7 @@ static void a_long_message_is_cut_and_made_printable(void **state)
     assert_true(strlen(why.text) <= strlen("Plane answered 400 () for X") + 120);
 }
 
-/* ---- pages ------------------------------------------------------------------------------------------- */
+/* pages */
 
 static void an_envelope_of_another_shape_is_no_page(void **state)
 {
@@ -229,7 +228,7 @@ static void an_empty_page_is_one(void **state)
     json_decref(json);
 }
 
-/* ---- states ------------------------------------------------------------------------------------------ */
+/* states */
 
 static void pages_of_states_are_gathered_and_a_wrong_one_is_named(void **state)
 {
@@ -259,7 +258,7 @@ static void pages_of_states_are_gathered_and_a_wrong_one_is_named(void **state)
     json_decref(third);
 }
 
-/* ---- issues ------------------------------------------------------------------------------------------ */
+/* issues */
 
 #define ROW(more) "{'id':'" ID_1 "','sequence_id':7,'name':'N','updated_at':'2026-11-23T10:00:00Z'" more "}"
 
@@ -374,7 +373,7 @@ static void a_name_of_any_length_is_cut_at_a_character(void **state)
     json_decref(json);
 }
 
-/* ---- activities -------------------------------------------------------------------------------------- */
+/* activities */
 
 #define CHANGED(id, more) "{'id':'" id "','verb':'updated','field':'state'" more "}"
 

@@ -231,7 +231,7 @@ static void a_stage_without_a_gate_is_left_by_others(void **state)
     assert_string_equal(next.words, "its stage has no gate: it is left by the orchestrator alone");
 }
 
-/* ---- a person's verdict -------------------------------------------------------------------------------- */
+/* a person's verdict */
 
 static struct plane_said said;
 
@@ -321,7 +321,7 @@ static void a_verdict_that_is_not_due_says_why(void **state)
     expect_at("analysis", NEXT_WAIT, "", 0, "its issue is Rejected, which leads nowhere from this stage");
 }
 
-/* ---- where the orchestrator moves tasks ---------------------------------------------------------------- */
+/* where the orchestrator moves tasks */
 
 static void an_event_that_was_not_sent_yet_is_sent(void **state)
 {

@@ -40,8 +40,7 @@ static int free_pipeline(void **state)
     return 0;
 }
 
-/* ---- decisions
- * ------------------------------------------------------------------------------------------------ */
+/* decisions */
 
 enum known { NOT_ASKED, NOT_FOUND, OF_ANOTHER_STATE, OLDER, AS_OLD, NEWER, NEWER_AND_REPLAYED };
 
@@ -173,8 +172,7 @@ static void a_stage_that_knows_no_rejection_is_left_alone(void **state)
     json_decref(problems);
 }
 
-/* ---- states
- * ----------------------------------------------------------------------------------------------------- */
+/* states */
 
 static const json_t *wanted(const char *in_progress, const char *approved, const char *rejected)
 {
@@ -231,8 +229,7 @@ static void a_state_that_is_missing_is_named_and_the_others_are_used(void **stat
     plane_kinds_done(&kinds);
 }
 
-/* ---- a listing
- * -------------------------------------------------------------------------------------------------- */
+/* a listing */
 
 /* Page of `n` rows that were touched at newest_us, newest_us - 1 …; their ids are those times. */
 static struct plane_page page_of(int64_t newest_us, size_t n, int64_t total, bool more)

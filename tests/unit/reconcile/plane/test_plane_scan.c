@@ -136,8 +136,7 @@ static const char *shown(const char *key, size_t at)
     return text;
 }
 
-/* ---- listings
- * --------------------------------------------------------------------------------------------------- */
+/* listings */
 
 static void a_first_listing_shows_all_and_then_one_call_a_project_is_enough(void **state)
 {
@@ -263,8 +262,7 @@ static void a_forced_pass_spends_its_reserve_on_news_alone(void **state)
     assert_string_equal(shown("listing", 0), "full");
 }
 
-/* ---- rows that move
- * --------------------------------------------------------------------------------------------- */
+/* rows that move */
 
 static int moves;
 
@@ -324,8 +322,7 @@ static void issues_of_one_time_are_all_found_whatever_their_order(void **state)
     assert_int_equal(count_open(), 30);
 }
 
-/* ---- a simulation: whatever happens, what is true in the end is known in the end
- * ---------------------------------------- */
+/* a simulation: whatever happens, what is true in the end is known in the end */
 
 static uint64_t seed_of_test;
 static int64_t sim_now_us, sim_last;
@@ -405,8 +402,7 @@ static void everything_true_in_the_end_is_known_in_the_end(void **state)
     }
 }
 
-/* ---- what is remembered
- * ------------------------------------------------------------------------------------------ */
+/* what is remembered */
 
 static void what_is_not_settled_is_remembered_below_the_watermark_and_costs_nothing(void **state)
 {
@@ -652,8 +648,7 @@ static void a_copy_leaves_the_original_alone(void **state)
     free(after);
 }
 
-/* ---- what goes wrong
- * ------------------------------------------------------------------------------------------- */
+/* what goes wrong */
 
 static void a_project_that_fails_does_not_stop_the_others_and_is_told_once(void **state)
 {
@@ -737,8 +732,7 @@ static void when_plane_is_up_again_nothing_rests_any_longer(void **state)
     free(issues);
 }
 
-/* ---- a failure delays only its own
- * ----------------------------------------------------------------------------- */
+/* a failure delays only its own */
 
 static void a_project_that_cannot_be_read_stops_no_other_and_its_issues_are_looked_at(void **state)
 {

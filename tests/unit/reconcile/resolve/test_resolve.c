@@ -104,7 +104,7 @@ static int tear_down(void **state)
     return 0;
 }
 
-/* ---- the head of a task's branch ----------------------------------------------------------------------- */
+/* the head of a task's branch */
 
 static void the_branch_of_a_task_whose_head_it_is_comes_first(void **state)
 {
@@ -183,7 +183,7 @@ static void more_tasks_than_can_be_looked_at_are_not_guessed_about(void **state)
     expect_found(METHOD_BRANCH_HEAD, "c", 3);
 }
 
-/* ---- pull requests ------------------------------------------------------------------------------------- */
+/* pull requests */
 
 static void an_open_pull_request_names_the_branch_with_or_without_a_task(void **state)
 {
@@ -247,7 +247,7 @@ static void without_pull_requests_only_the_database_can_settle_it(void **state)
     }
 }
 
-/* ---- a task that cannot be read ------------------------------------------------------------------------ */
+/* a task that cannot be read */
 
 static void unreadable(int64_t id, const char *branch, const char *stage)
 {
@@ -282,7 +282,7 @@ static void a_task_that_cannot_be_read_is_no_answer(void **state)
                  "bytes");
 }
 
-/* ---- the sole task ------------------------------------------------------------------------------------- */
+/* the sole task */
 
 static void the_only_task_that_waits_for_ci_is_meant(void **state)
 {
@@ -362,7 +362,7 @@ static void a_base_that_cannot_be_read_makes_the_sole_task_a_guess(void **state)
     expect_words(RESOLVE_NONE, "it is the head of trunk, and so no task's");
 }
 
-/* ---- when facts come late ------------------------------------------------------------------------------ */
+/* when facts come late */
 
 static void late_facts_make_the_same_answers(void **state)
 {

@@ -18,7 +18,7 @@
 #define NOW_US INT64_C(1795464000000000) /* 2026-11-23T20:00:00Z */
 #define HOUR_US INT64_C(3600000000)
 
-/* ---- a store that holds the settings row in memory ---- */
+/* a store that holds the settings row in memory */
 
 struct fake_store {
     struct store store;
@@ -66,7 +66,7 @@ static struct fake_store fake_with(const char *overrides)
     return fake;
 }
 
-/* ---- settings of the start ---- */
+/* settings of the start */
 
 static const char *const *fake_environment;
 
@@ -118,7 +118,7 @@ static json_t *json_of(const char *text)
     return value;
 }
 
-/* ---- making ---- */
+/* making */
 
 static void without_overrides_the_start_is_in_force(void **state)
 {
@@ -309,7 +309,7 @@ static void database_that_is_down_is_told_as_it_is(void **state)
     pipeline_free(pipeline);
 }
 
-/* ---- the document ---- */
+/* the document */
 
 static json_t *document_with(const char *const *environment, const char *overrides)
 {
@@ -393,7 +393,7 @@ static void document_shows_no_secret(void **state)
     assert_true(json_is_null(json_object_get(json_object_get(start, "ORCH_PIPELINE_FILE"), "value")));
 }
 
-/* ---- changing ---- */
+/* changing */
 
 struct changed {
     enum err err;

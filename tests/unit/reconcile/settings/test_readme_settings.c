@@ -45,7 +45,7 @@ static int documents_done(void **state)
     return 0;
 }
 
-/* ---- README ---- */
+/* README */
 
 static char *cell(const char *text)
 {
@@ -86,7 +86,7 @@ static void readme_lists_no_setting_that_there_is_not(void **state)
     }
 }
 
-/* ---- OpenAPI ---- */
+/* OpenAPI */
 
 /* Follows {"$ref":"#/a/b"} within the document. */
 static json_t *resolved(json_t *schema)

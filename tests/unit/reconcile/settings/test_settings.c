@@ -19,7 +19,7 @@
 #include "reconcile/settings/settings.h"
 #include "reconcile/settings/settings_table.h"
 
-/* ---- a fake environment: name, value, name, value, …, NULL ---- */
+/* a fake environment: name, value, name, value, …, NULL */
 
 static const char *const *fake_environment;
 
@@ -71,7 +71,7 @@ static void assert_refused(const char *const *environment, const char *expected)
     assert_string_equal(lines, expected);
 }
 
-/* ---- the table ---- */
+/* the table */
 
 static void table_is_complete_and_without_repetition(void **state)
 {
@@ -287,7 +287,7 @@ static void misspelt_reconcile_variable_is_refused(void **state)
                "ORCH_RECONCILE_: there is no such setting; reconciled --help lists them all\n");
 }
 
-/* ---- kinds of values ---- */
+/* kinds of values */
 
 static void listen_addresses_are_taken_apart(void **state)
 {
@@ -416,7 +416,7 @@ static void plane_states_are_three_different_ones(void **state)
                    "ORCH_PLANE_STATES_JSON: must be an object with in_progress, approved, rejected\n");
 }
 
-/* ---- what must go together ---- */
+/* what must go together */
 
 static void address_that_others_reach_needs_a_token(void **state)
 {
@@ -471,7 +471,7 @@ static void grace_of_a_stage_that_is_not_there_is_refused(void **state)
     pipeline_free(pipeline);
 }
 
-/* ---- secrets ---- */
+/* secrets */
 
 /* A file in memory alone; close it. */
 struct secret_file {
@@ -553,7 +553,7 @@ static void bad_secret_files_are_told_without_their_content(void **state)
                    "ORCH_GITEA_TOKEN_FILE: the file cannot be read: Is a directory\n");
 }
 
-/* ---- --help ---- */
+/* --help */
 
 static void help_names_every_setting_within_100_columns(void **state)
 {
@@ -576,7 +576,7 @@ static void help_names_every_setting_within_100_columns(void **state)
     assert_non_null(strstr(help, " 1 to 86400; at run time interval_s; default 60\n"));
 }
 
-/* ---- changes at run time ---- */
+/* changes at run time */
 
 #define NOW_US INT64_C(1795464000000000) /* 2026-11-23T20:00:00Z */
 
