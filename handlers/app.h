@@ -4,7 +4,7 @@
 #define RECONCILED_APP_H
 
 struct explainer;
-struct inquirer;
+struct query_pool;
 struct pipeline;
 struct plane;
 struct probe;
@@ -20,8 +20,8 @@ struct app {
     struct store *store;
     struct plane *plane; /* for its budget alone */
     struct sweeper *sweeper;
-    struct probe *probe;       /* for readiness */
-    struct inquirer *inquirer; /* of the next two alone */
+    struct probe *probe;           /* for readiness */
+    struct query_pool *query_pool; /* of the next two alone */
     struct resolver *resolver;
     struct explainer *explainer;
     struct publication *status; /* body of GET /reconcile/status */

@@ -2,7 +2,7 @@
  * the answer_ functions; handlers never see the HTTP library.
  *
  * A handler answers exactly once, by one answer_* call or by request_defer; after that it lets go of the
- * request. It may touch the database if its route says so (ROUTE_OFFLOAD: then it runs on a thread of its own
+ * request. It may touch the database if its route says so (ROUTE_QUEUED: then it runs on a thread of its own
  * kind); it never waits for an upstream or for a pass: whoever must wait defers.
  */
 #ifndef RECONCILED_HANDLER_H

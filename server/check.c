@@ -155,13 +155,13 @@ static char *plane_problem(struct plane_call *call, const struct settings *setti
                            const struct project *project)
 {
     struct plane_states states = {.n = 0};
-    struct plane_kinds kinds = {.n = 0};
+    struct plane_state_map kinds = {.n = 0};
     struct why why;
     if (plane_states(call, project->plane_project_id, &states, &why) != PLANE_OK)
         return mem_printf("%s: %s", project->repo, why.text);
-    (void)plane_kinds_learn(&kinds, &states, settings->plane_states);
+    (void)plane_state_map_update(&kinds, &states, settings->plane_states);
     char *problem = kinds.problem ? mem_printf("%s: %s", project->repo, kinds.problem) : NULL;
-    plane_kinds_done(&kinds);
+    plane_state_map_done(&kinds);
     plane_states_done(&states);
     return problem;
 }

@@ -4,11 +4,11 @@
 #include <stdlib.h>
 
 struct job {
-    offload_fn *fn;
+    job_queue_fn *fn;
     void *arg;
 };
 
-struct offload {
+struct job_queue {
     pthread_t *threads;
     unsigned n_threads;
     pthread_mutex_t lock; /* guards all that follows */
@@ -20,76 +20,76 @@ struct offload {
 
 static void *work(void *arg)
 {
-    struct offload *offload = arg;
-    pthread_mutex_lock(&offload->lock);
+    struct job_queue *job_queue = arg;
+    pthread_mutex_lock(&job_queue->lock);
     for (;;) {
-        while (offload->n == 0 && !offload->stopping)
-            pthread_cond_wait(&offload->wake, &offload->lock);
-        if (offload->n == 0)
+        while (job_queue->n == 0 && !job_queue->stopping)
+            pthread_cond_wait(&job_queue->wake, &job_queue->lock);
+        if (job_queue->n == 0)
             break;
-        struct job job = offload->ring[offload->first];
-        offload->first = (offload->first + 1) % offload->size;
-        offload->n--;
-        bool cancelled = offload->stopping;
-        pthread_mutex_unlock(&offload->lock);
+        struct job job = job_queue->ring[job_queue->first];
+        job_queue->first = (job_queue->first + 1) % job_queue->size;
+        job_queue->n--;
+        bool cancelled = job_queue->stopping;
+        pthread_mutex_unlock(&job_queue->lock);
         job.fn(job.arg, cancelled);
-        pthread_mutex_lock(&offload->lock);
+        pthread_mutex_lock(&job_queue->lock);
     }
-    pthread_mutex_unlock(&offload->lock);
+    pthread_mutex_unlock(&job_queue->lock);
     return NULL;
 }
 
-enum err offload_start(unsigned threads, size_t max_queued, struct offload **ret, struct why *why)
+enum err job_queue_start(unsigned threads, size_t max_queued, struct job_queue **ret, struct why *why)
 {
-    struct offload *offload = mem_zero(1, sizeof *offload);
-    offload->threads = mem_zero(threads, sizeof *offload->threads);
-    offload->ring = mem_zero(max_queued, sizeof *offload->ring);
-    offload->size = max_queued;
-    pthread_mutex_init(&offload->lock, NULL);
-    pthread_cond_init(&offload->wake, NULL);
-    for (; offload->n_threads < threads; offload->n_threads++) {
-        pthread_t *thread = &offload->threads[offload->n_threads];
-        if (pthread_create(thread, NULL, work, offload) != 0) {
-            offload_stop(offload);
-            offload_free(offload);
+    struct job_queue *job_queue = mem_zero(1, sizeof *job_queue);
+    job_queue->threads = mem_zero(threads, sizeof *job_queue->threads);
+    job_queue->ring = mem_zero(max_queued, sizeof *job_queue->ring);
+    job_queue->size = max_queued;
+    pthread_mutex_init(&job_queue->lock, NULL);
+    pthread_cond_init(&job_queue->wake, NULL);
+    for (; job_queue->n_threads < threads; job_queue->n_threads++) {
+        pthread_t *thread = &job_queue->threads[job_queue->n_threads];
+        if (pthread_create(thread, NULL, work, job_queue) != 0) {
+            job_queue_stop(job_queue);
+            job_queue_free(job_queue);
             return why_set(why, ERR_INTERNAL, "the threads of the handlers cannot be started");
         }
         pthread_setname_np(*thread, "handler");
     }
-    *ret = offload;
+    *ret = job_queue;
     return ERR_OK;
 }
 
-bool offload_submit(struct offload *offload, offload_fn *fn, void *arg)
+bool job_queue_submit(struct job_queue *job_queue, job_queue_fn *fn, void *arg)
 {
-    pthread_mutex_lock(&offload->lock);
-    bool taken = !offload->stopping && offload->n < offload->size;
+    pthread_mutex_lock(&job_queue->lock);
+    bool taken = !job_queue->stopping && job_queue->n < job_queue->size;
     if (taken) {
-        offload->ring[(offload->first + offload->n) % offload->size] = (struct job){fn, arg};
-        offload->n++;
-        pthread_cond_signal(&offload->wake);
+        job_queue->ring[(job_queue->first + job_queue->n) % job_queue->size] = (struct job){fn, arg};
+        job_queue->n++;
+        pthread_cond_signal(&job_queue->wake);
     }
-    pthread_mutex_unlock(&offload->lock);
+    pthread_mutex_unlock(&job_queue->lock);
     return taken;
 }
 
-void offload_stop(struct offload *offload)
+void job_queue_stop(struct job_queue *job_queue)
 {
-    pthread_mutex_lock(&offload->lock);
-    offload->stopping = true;
-    pthread_cond_broadcast(&offload->wake);
-    pthread_mutex_unlock(&offload->lock);
-    for (; offload->n_threads > 0; offload->n_threads--)
-        pthread_join(offload->threads[offload->n_threads - 1], NULL);
+    pthread_mutex_lock(&job_queue->lock);
+    job_queue->stopping = true;
+    pthread_cond_broadcast(&job_queue->wake);
+    pthread_mutex_unlock(&job_queue->lock);
+    for (; job_queue->n_threads > 0; job_queue->n_threads--)
+        pthread_join(job_queue->threads[job_queue->n_threads - 1], NULL);
 }
 
-void offload_free(struct offload *offload)
+void job_queue_free(struct job_queue *job_queue)
 {
-    if (!offload)
+    if (!job_queue)
         return;
-    pthread_cond_destroy(&offload->wake);
-    pthread_mutex_destroy(&offload->lock);
-    free(offload->ring);
-    free(offload->threads);
-    free(offload);
+    pthread_cond_destroy(&job_queue->wake);
+    pthread_mutex_destroy(&job_queue->lock);
+    free(job_queue->ring);
+    free(job_queue->threads);
+    free(job_queue);
 }

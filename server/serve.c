@@ -58,27 +58,27 @@ static void wait_for_stop(const sigset_t *set, struct listener *listener, struct
     }
 }
 
-static void threads_stop(const struct app *app, const struct pass_world *world, struct hook_watch *watch)
+static void threads_stop(const struct app *app, const struct pass_world *world, struct webhook_watch *watch)
 {
     sweeper_stop(app->sweeper); /* which tells all that it ends */
-    hook_watch_stop(watch);
+    webhook_watch_stop(watch);
     notifier_stop(world->notifier);
-    inquirer_stop(app->inquirer);
+    query_pool_stop(app->query_pool);
 }
 
-static enum err watch_start(struct pass_world *world, struct status *status, struct hook_watch **ret,
+static enum err watch_start(struct pass_world *world, struct status *status, struct webhook_watch **ret,
                             struct why *why)
 {
     const struct settings *settings = world->settings;
     AUTO_FREE char *target = settings->orchestrator_url ? mem_printf("%s%s", settings->orchestrator_url,
                                                                      settings->orchestrator_gitea_path)
                                                         : NULL;
-    return hook_watch_start(world, status, target, ret, why);
+    return webhook_watch_start(world, status, target, ret, why);
 }
 
 /* All at work, or none. */
-static enum err threads_start(const struct app *app, struct pass_world *world, struct hook_watch **ret_watch,
-                              struct why *why)
+static enum err threads_start(const struct app *app, struct pass_world *world,
+                              struct webhook_watch **ret_watch, struct why *why)
 {
     enum err err = world->notifier ? notifier_start(world->notifier, why) : ERR_OK;
     if (!err)
@@ -93,7 +93,7 @@ static enum err threads_start(const struct app *app, struct pass_world *world, s
 /* Whoever waits for a pass or an upstream is told before the listener drains; what still waits for the
  * database then is cut short. */
 static void stop(const sigset_t *set, struct listener *listener, const struct app *app,
-                 const struct pass_world *world, struct hook_watch *watch)
+                 const struct pass_world *world, struct webhook_watch *watch)
 {
     log_info("stopping");
     notify_send("STOPPING=1");
@@ -139,7 +139,7 @@ static int serve_with(const struct setup *setup, struct services *services, stru
         log_error("cannot start", LOG_S("reason", why.text));
         return err == ERR_INVALID ? EXIT_USAGE : EXIT_FAILED;
     }
-    struct hook_watch *watch = NULL;
+    struct webhook_watch *watch = NULL;
     err = threads_start(app, &services->world, &watch, &why);
     if (err) {
         log_error("cannot start", LOG_S("reason", why.text));
@@ -176,21 +176,23 @@ static enum err app_open(const struct setup *setup, struct services *services, s
         world->notifier = notifier_new(world, sweeper_status(ret->sweeper));
     enum err err = probe_open(setup->settings, &ret->probe, why);
     if (!err)
-        err = inquirer_start(world->fetch, setup->settings->upstream_timeout_s * 1000, &ret->inquirer, why);
+        err =
+            query_pool_start(world->fetch, setup->settings->upstream_timeout_s * 1000, &ret->query_pool, why);
     if (err)
         return err;
-    ret->resolver = resolver_new(setup->settings, setup->pipeline, world->store, world->gitea, ret->inquirer);
-    ret->explainer = explainer_new(world, ret->sweeper, ret->inquirer);
+    ret->resolver =
+        resolver_new(setup->settings, setup->pipeline, world->store, world->gitea, ret->query_pool);
+    ret->explainer = explainer_new(world, ret->sweeper, ret->query_pool);
     return ERR_OK;
 }
 
 static void app_close(struct app *app, struct pass_world *world)
 {
-    if (app->inquirer)
-        inquirer_stop(app->inquirer);
+    if (app->query_pool)
+        query_pool_stop(app->query_pool);
     explainer_free(app->explainer);
     resolver_free(app->resolver);
-    inquirer_free(app->inquirer);
+    query_pool_free(app->query_pool);
     probe_stop(app->probe);
     probe_free(app->probe);
     notifier_free(world->notifier);

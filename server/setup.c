@@ -93,9 +93,9 @@ enum err services_open(const struct setup *setup, struct services *ret, struct w
     ret->world.stopping = &ret->stopping;
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
         return why_set(why, ERR_INTERNAL, "libcurl cannot be initialised");
-    ret->world.rest = rest_new();
+    ret->world.recheck = recheck_new();
     ret->world.scan = plane_scan_new(settings);
-    ret->world.once = once_new();
+    ret->world.announced = announced_new();
     ret->world.unstarted = plane_unstarted_new();
     enum err err = store_open(settings->database_url, settings->database_schema, &ret->world.store, why);
     if (!err)
@@ -125,7 +125,7 @@ void services_close(struct services *services)
     store_free(services->world.store);
     plane_scan_free(services->world.scan);
     plane_unstarted_free(services->world.unstarted);
-    once_free(services->world.once);
-    rest_free(services->world.rest);
+    announced_free(services->world.announced);
+    recheck_free(services->world.recheck);
     curl_global_cleanup();
 }

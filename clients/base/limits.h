@@ -62,10 +62,10 @@
 #define LIMIT_FETCH_HOST_BYTES ((size_t)4 * 1024 * 1024) /* of these, from one host, but for large ones */
 #define LIMIT_FETCH_LARGE 2u                             /* large ones under way at once from one host */
 
-/* What books keep of answers. */
+/* What fact sets keep of answers. */
 #define LIMIT_FACT_TEXT ((size_t)1024) /* of a name, a path, a URL; Gitea takes 255 characters of a name */
 #define LIMIT_PAGE_ROWS 1000u          /* of one page, though 50 are asked for */
-#define LIMIT_KEPT_BYTES ((size_t)12 * 1024 * 1024)     /* of rows in lists, of all books together */
+#define LIMIT_KEPT_BYTES ((size_t)12 * 1024 * 1024)     /* of rows in lists, of all fact sets together */
 #define LIMIT_KEPT_LONG_BYTES ((size_t)8 * 1024 * 1024) /* of these, in lists that are not short */
 #define LIMIT_KEPT_SHORT ((size_t)8 * 1024)
 #define LIMIT_KEPT_SHARE 8u /* one long list may take this part of what is left */
@@ -77,8 +77,8 @@
 
 #define LIMIT_UPSTREAM_PAGES 200u /* pages of one list; 10,000 rows of 50 */
 #define LIMIT_CLOSED_PULL_PAGES \
-    20u                      /* how far back a merged pull request is searched for behind a closed one */
-#define LIMIT_HOOK_PAGES 10u /* of one repo's webhooks */
+    20u                         /* how far back a merged pull request is searched for behind a closed one */
+#define LIMIT_WEBHOOK_PAGES 10u /* of one repo's webhooks */
 #define LIMIT_RETRY_AFTER_S 3600
 
 /* Plane allows 60 calls a minute per key (A2 of the wire facts). */
@@ -117,8 +117,8 @@
 #define LIMIT_CHAT_GAP_MS 1000            /* between two messages */
 #define LIMIT_GROUP_MESSAGES 20u          /* to one group in LIMIT_GROUP_WINDOW_MS */
 #define LIMIT_GROUP_WINDOW_MS 60000
-#define LIMIT_TELL_MS 20000 /* how long a single pass stays to send what it wrote */
-#define LIMIT_ONCE 1024u    /* things that a process remembers to have said */
+#define LIMIT_TELL_MS 20000   /* how long a single pass stays to send what it wrote */
+#define LIMIT_ANNOUNCED 1024u /* things that a process remembers to have said */
 
 /* Settings and the pipeline. */
 #define LIMIT_SETTING_TEXT ((size_t)4096)
@@ -145,7 +145,7 @@
 #define LIMIT_REPORT_HEAD 8192   /* characters in which all but a report's items fits */
 #define LIMIT_BATCH 256u         /* transitions in one transaction */
 #define LIMIT_PASSES_KEPT 200u   /* recent pass reports kept for /reconcile/runs */
-#define LIMIT_RESTING 20000u     /* tasks whose rest is remembered */
+#define LIMIT_RECHECKS 20000u    /* tasks whose rest is remembered */
 #define LIMIT_UNSTARTED 1000u    /* starts that are remembered because they were not finished */
 #define LIMIT_PASS_MS 300000     /* longest pass; what is not answered by then is unknown */
 #define LIMIT_HEALS_PER_WINDOW 3 /* of one task at one stage; healed more often, it is quarantined */
@@ -153,10 +153,10 @@
 #define LIMIT_REPLAY_TRIES 6    /* of one event, then it is given up */
 #define LIMIT_REPLAY_PAUSE_S 60 /* after the first; each of the next is twice as long */
 #define LIMIT_REPLAY_PAUSE_MAX_S 3600
-#define LIMIT_HOOKS_EVERY_S 900   /* between two looks at the webhooks of the senders */
-#define LIMIT_HOOKS_LOOK_MS 60000 /* longest such look */
-#define LIMIT_HOOKS_SHOWN 20u     /* bad webhooks named in the status; the counters count all */
-#define LIMIT_SILENCE_S 3600LL    /* a source of which so many events were lost within it, is silent */
+#define LIMIT_WEBHOOKS_EVERY_S 900    /* between two looks at the webhooks of the senders */
+#define LIMIT_WEBHOOKS_AUDIT_MS 60000 /* longest such look */
+#define LIMIT_WEBHOOKS_SHOWN 20u      /* bad webhooks named in the status; the counters count all */
+#define LIMIT_SILENCE_S 3600LL        /* a source of which so many events were lost within it, is silent */
 #define LIMIT_SILENCE_SPREAD_S 900LL
 #define LIMIT_SILENCE_LOSSES 3u
 #define LIMIT_OUTBOX_KEPT 1000u /* sent messages kept, so that nothing is told twice */
@@ -164,10 +164,10 @@
     ((size_t)2 * 1024 * 1024) /* reports kept in memory: beyond it the oldest lose their items */
 
 /* Questions to upstreams outside of passes. */
-#define LIMIT_INQUIRIES 64u      /* distinct ones under way */
-#define LIMIT_RESOLVE_TASKS 500u /* unfinished tasks of one repo whose branches are looked at */
-#define LIMIT_RESOLVE_KEPT 1024u /* commits of which Gitea's answers are kept … */
-#define LIMIT_RESOLVE_KEPT_BYTES ((size_t)4 * 1024 * 1024)
+#define LIMIT_QUERIES 64u         /* distinct ones under way */
+#define LIMIT_RESOLVE_TASKS 500u  /* unfinished tasks of one repo whose branches are looked at */
+#define LIMIT_RESOLVE_CACHE 1024u /* commits of which Gitea's answers are kept … */
+#define LIMIT_RESOLVE_CACHE_BYTES ((size_t)4 * 1024 * 1024)
 #define LIMIT_RESOLVE_HIT_MS 10000    /* … for so long when the commit is a head, … */
 #define LIMIT_RESOLVE_MISS_MS 3000    /* … and for so long when it is none */
 #define LIMIT_EXPLAIN_PLANE_LEFT 20   /* Plane's calls that explaining leaves to passes */

@@ -77,7 +77,7 @@ void arena_done(struct arena *arena)
     *arena = (struct arena){.blocks = NULL};
 }
 
-/* the book */
+/* the fact set */
 
 /* Somebody who waits. In `ready` at most once, however many of its facts came in. */
 struct waiter {
@@ -86,35 +86,35 @@ struct waiter {
     bool is_ready;
 };
 
-struct question_waiter {
-    struct question_waiter *next;
+struct fact_waiter {
+    struct fact_waiter *next;
     struct waiter *waiter;
 };
 
-struct question_after {
-    struct question_after *next;
-    question_fn *fn;
+struct fact_after {
+    struct fact_after *next;
+    fact_then_fn *fn;
     void *arg;
 };
 
 struct exchange {
-    book_answered_fn *answered;
+    facts_answered_fn *answered;
     void *arg;
 };
 
-struct book {
+struct facts {
     struct fetch *fetch;
     struct fetch_inbox *inbox;
     int64_t deadline_ms;
-    struct book_asker asker;
+    struct facts_asker asker;
     bool unasked; /* what is settled now is settled by an answer that was never asked for */
     atomic_bool aborted;
     struct arena arena;
-    struct book_rows *rows; /* of all lists */
+    struct facts_rows *rows; /* of all lists */
     size_t exchanges;
 
-    struct question **questions; /* hash tables; n_* buckets, a power of two */
-    size_t n_questions, n_question_buckets;
+    struct fact_request **requests; /* hash tables; n_* buckets, a power of two */
+    size_t n_requests, n_request_buckets;
     struct waiter **waiters;
     size_t n_waiters, n_waiter_buckets;
 
@@ -124,73 +124,73 @@ struct book {
 
 #define FIRST_BUCKETS 256u
 
-struct book *book_new(struct fetch *fetch, int64_t deadline_ms)
+struct facts *facts_new(struct fetch *fetch, int64_t deadline_ms)
 {
-    struct book *book = mem_zero(1, sizeof *book);
-    book->fetch = fetch;
-    book->inbox = fetch_inbox_new(fetch);
-    book->deadline_ms = deadline_ms;
-    book->n_question_buckets = book->n_waiter_buckets = FIRST_BUCKETS;
-    book->questions = mem_zero(FIRST_BUCKETS, sizeof(struct question *));
-    book->waiters = mem_zero(FIRST_BUCKETS, sizeof(struct waiter *));
-    book->ready_end = &book->ready;
-    return book;
+    struct facts *facts = mem_zero(1, sizeof *facts);
+    facts->fetch = fetch;
+    facts->inbox = fetch_inbox_new(fetch);
+    facts->deadline_ms = deadline_ms;
+    facts->n_request_buckets = facts->n_waiter_buckets = FIRST_BUCKETS;
+    facts->requests = mem_zero(FIRST_BUCKETS, sizeof(struct fact_request *));
+    facts->waiters = mem_zero(FIRST_BUCKETS, sizeof(struct waiter *));
+    facts->ready_end = &facts->ready;
+    return facts;
 }
 
-void book_free(struct book *book)
+void facts_free(struct facts *facts)
 {
-    if (!book)
+    if (!facts)
         return;
-    fetch_inbox_free(book->inbox);
-    free(book->questions);
-    free(book->waiters);
-    for (struct book_rows *rows = book->rows; rows; rows = rows->next)
-        book_drop(book, rows);
-    arena_done(&book->arena);
-    free(book);
+    fetch_inbox_free(facts->inbox);
+    free(facts->requests);
+    free(facts->waiters);
+    for (struct facts_rows *rows = facts->rows; rows; rows = rows->next)
+        facts_drop(facts, rows);
+    arena_done(&facts->arena);
+    free(facts);
 }
 
-void book_asked_by(struct book *book, const struct book_asker *asker)
+void facts_asked_by(struct facts *facts, const struct facts_asker *asker)
 {
-    book->asker = *asker;
+    facts->asker = *asker;
 }
 
-void book_gather(struct book *book)
+void facts_gather(struct facts *facts)
 {
-    fetch_gather(book->inbox);
+    fetch_gather(facts->inbox);
 }
 
-void book_bell(struct book *book, book_bell_fn *ring, void *arg)
+void facts_on_ready(struct facts *facts, facts_ready_fn *on_ready, void *arg)
 {
-    fetch_inbox_bell(book->inbox, ring, arg);
+    fetch_inbox_on_ready(facts->inbox, on_ready, arg);
 }
 
-void book_abort(struct book *book)
+void facts_abort(struct facts *facts)
 {
-    atomic_store(&book->aborted, true);
-    fetch_inbox_abort(book->inbox);
+    atomic_store(&facts->aborted, true);
+    fetch_inbox_abort(facts->inbox);
 }
 
-size_t book_exchanges(const struct book *book)
+size_t facts_exchanges(const struct facts *facts)
 {
-    return book->exchanges;
+    return facts->exchanges;
 }
 
-struct arena *book_arena(struct book *book)
+struct arena *facts_arena(struct facts *facts)
 {
-    return &book->arena;
+    return &facts->arena;
 }
 
 /* what is kept of lists */
 
-bool book_keep(struct book *book, struct book_rows *rows)
+bool facts_keep(struct facts *facts, struct facts_rows *rows)
 {
     if (!rows->known) {
         rows->known = true;
-        rows->next = book->rows;
-        book->rows = rows;
+        rows->next = facts->rows;
+        facts->rows = rows;
     }
-    size_t more = rows->arena.bytes - rows->counted, kept = fetch_keep(book->fetch, more);
+    size_t more = rows->arena.bytes - rows->counted, kept = fetch_keep(facts->fetch, more);
     rows->counted = rows->arena.bytes;
     if (rows->counted <= LIMIT_KEPT_SHORT)
         return kept <= LIMIT_KEPT_BYTES;
@@ -199,9 +199,9 @@ bool book_keep(struct book *book, struct book_rows *rows)
            rows->counted <= (LIMIT_KEPT_LONG_BYTES - others) / LIMIT_KEPT_SHARE;
 }
 
-void book_drop(struct book *book, struct book_rows *rows)
+void facts_drop(struct facts *facts, struct facts_rows *rows)
 {
-    fetch_unkeep(book->fetch, rows->counted);
+    fetch_unkeep(facts->fetch, rows->counted);
     rows->counted = 0;
     arena_done(&rows->arena);
 }
@@ -214,78 +214,78 @@ static uint64_t hash_pointer(const void *pointer)
     return x ^ x >> 32;
 }
 
-static void waiters_grow(struct book *book)
+static void waiters_grow(struct facts *facts)
 {
-    size_t n = 2 * book->n_waiter_buckets;
+    size_t n = 2 * facts->n_waiter_buckets;
     struct waiter **larger = mem_zero(n, sizeof(struct waiter *));
-    for (size_t i = 0; i < book->n_waiter_buckets; i++) {
+    for (size_t i = 0; i < facts->n_waiter_buckets; i++) {
         struct waiter *next;
-        for (struct waiter *waiter = book->waiters[i]; waiter; waiter = next) {
+        for (struct waiter *waiter = facts->waiters[i]; waiter; waiter = next) {
             next = waiter->next_same_hash;
             struct waiter **bucket = &larger[hash_pointer(waiter->who) & (n - 1)];
             waiter->next_same_hash = *bucket;
             *bucket = waiter;
         }
     }
-    free(book->waiters);
-    book->waiters = larger;
-    book->n_waiter_buckets = n;
+    free(facts->waiters);
+    facts->waiters = larger;
+    facts->n_waiter_buckets = n;
 }
 
-void book_waiter(struct book *book, void *who)
+void facts_subscribe(struct facts *facts, void *who)
 {
     assert(who);
-    struct waiter **bucket = &book->waiters[hash_pointer(who) & (book->n_waiter_buckets - 1)];
+    struct waiter **bucket = &facts->waiters[hash_pointer(who) & (facts->n_waiter_buckets - 1)];
     struct waiter *waiter = *bucket;
     while (waiter && waiter->who != who)
         waiter = waiter->next_same_hash;
     if (!waiter) {
-        waiter = arena_zero(&book->arena, 1, sizeof *waiter);
+        waiter = arena_zero(&facts->arena, 1, sizeof *waiter);
         waiter->who = who;
         waiter->next_same_hash = *bucket;
         *bucket = waiter;
-        if (++book->n_waiters > book->n_waiter_buckets)
-            waiters_grow(book);
+        if (++facts->n_waiters > facts->n_waiter_buckets)
+            waiters_grow(facts);
     }
-    book->current = waiter;
+    facts->current = waiter;
 }
 
-void book_wait(struct book *book, struct question *question)
+void fact_await(struct facts *facts, struct fact_request *request)
 {
-    if (question->fact->state != FACT_PENDING || !book->current)
+    if (request->fact->state != FACT_PENDING || !facts->current)
         return;
-    if (question->last_waiter == book->current)
+    if (request->last_waiter == facts->current)
         return;
-    struct question_waiter *entry = arena_zero(&book->arena, 1, sizeof *entry);
-    entry->waiter = book->current;
-    *question->waiters_end = entry;
-    question->waiters_end = &entry->next;
-    question->last_waiter = book->current;
+    struct fact_waiter *entry = arena_zero(&facts->arena, 1, sizeof *entry);
+    entry->waiter = facts->current;
+    *request->waiters_end = entry;
+    request->waiters_end = &entry->next;
+    request->last_waiter = facts->current;
 }
 
-static void waiter_ready(struct book *book, struct waiter *waiter)
+static void waiter_ready(struct facts *facts, struct waiter *waiter)
 {
     if (waiter->is_ready)
         return;
     waiter->is_ready = true;
     waiter->next_ready = NULL;
-    *book->ready_end = waiter;
-    book->ready_end = &waiter->next_ready;
+    *facts->ready_end = waiter;
+    facts->ready_end = &waiter->next_ready;
 }
 
-static struct waiter *waiter_take(struct book *book)
+static struct waiter *waiter_take(struct facts *facts)
 {
-    struct waiter *waiter = book->ready;
+    struct waiter *waiter = facts->ready;
     if (waiter) {
-        book->ready = waiter->next_ready;
-        if (!book->ready)
-            book->ready_end = &book->ready;
+        facts->ready = waiter->next_ready;
+        if (!facts->ready)
+            facts->ready_end = &facts->ready;
         waiter->is_ready = false;
     }
     return waiter;
 }
 
-/* questions */
+/* requests */
 
 static uint64_t hash_text(const char *text) /* FNV-1a */
 {
@@ -295,119 +295,120 @@ static uint64_t hash_text(const char *text) /* FNV-1a */
     return hash;
 }
 
-static void questions_grow(struct book *book)
+static void requests_grow(struct facts *facts)
 {
-    size_t n = 2 * book->n_question_buckets;
-    struct question **larger = mem_zero(n, sizeof(struct question *));
-    for (size_t i = 0; i < book->n_question_buckets; i++) {
-        struct question *next;
-        for (struct question *question = book->questions[i]; question; question = next) {
-            next = question->next_same_hash;
-            struct question **bucket = &larger[question->hash & (n - 1)];
-            question->next_same_hash = *bucket;
-            *bucket = question;
+    size_t n = 2 * facts->n_request_buckets;
+    struct fact_request **larger = mem_zero(n, sizeof(struct fact_request *));
+    for (size_t i = 0; i < facts->n_request_buckets; i++) {
+        struct fact_request *next;
+        for (struct fact_request *request = facts->requests[i]; request; request = next) {
+            next = request->next_same_hash;
+            struct fact_request **bucket = &larger[request->hash & (n - 1)];
+            request->next_same_hash = *bucket;
+            *bucket = request;
         }
     }
-    free(book->questions);
-    book->questions = larger;
-    book->n_question_buckets = n;
+    free(facts->requests);
+    facts->requests = larger;
+    facts->n_request_buckets = n;
 }
 
-struct question *book_question(struct book *book, const char *key, size_t size, bool *ret_new)
+struct fact_request *fact_request_get(struct facts *facts, const char *key, size_t size, bool *ret_new)
 {
-    assert(size >= sizeof(struct question));
+    assert(size >= sizeof(struct fact_request));
     uint64_t hash = hash_text(key);
-    struct question **bucket = &book->questions[hash & (book->n_question_buckets - 1)];
-    for (struct question *question = *bucket; question; question = question->next_same_hash)
-        if (question->hash == hash && strcmp(question->key, key) == 0) {
+    struct fact_request **bucket = &facts->requests[hash & (facts->n_request_buckets - 1)];
+    for (struct fact_request *request = *bucket; request; request = request->next_same_hash)
+        if (request->hash == hash && strcmp(request->key, key) == 0) {
             *ret_new = false;
-            return question;
+            return request;
         }
-    struct question *question = arena_zero(&book->arena, 1, size);
-    question->hash = hash;
-    question->key = arena_text(&book->arena, key);
-    question->waiters_end = &question->waiters;
-    question->afters_end = &question->afters;
-    question->next_same_hash = *bucket;
-    *bucket = question;
-    if (++book->n_questions > book->n_question_buckets)
-        questions_grow(book);
+    struct fact_request *request = arena_zero(&facts->arena, 1, size);
+    request->hash = hash;
+    request->key = arena_text(&facts->arena, key);
+    request->waiters_end = &request->waiters;
+    request->afters_end = &request->afters;
+    request->next_same_hash = *bucket;
+    *bucket = request;
+    if (++facts->n_requests > facts->n_request_buckets)
+        requests_grow(facts);
     *ret_new = true;
-    return question;
+    return request;
 }
 
-void book_after(struct book *book, struct question *question, question_fn *fn, void *arg)
+void fact_then(struct facts *facts, struct fact_request *request, fact_then_fn *fn, void *arg)
 {
-    if (question->fact->state != FACT_PENDING) {
-        fn(book, arg);
+    if (request->fact->state != FACT_PENDING) {
+        fn(facts, arg);
         return;
     }
-    struct question_after *after = arena_zero(&book->arena, 1, sizeof *after);
+    struct fact_after *after = arena_zero(&facts->arena, 1, sizeof *after);
     after->fn = fn;
     after->arg = arg;
-    *question->afters_end = after;
-    question->afters_end = &after->next;
+    *request->afters_end = after;
+    request->afters_end = &after->next;
 }
 
-void book_settle(struct book *book, struct question *question, enum fact_state state, const char *words)
+void fact_settle(struct facts *facts, struct fact_request *request, enum fact_state state, const char *words)
 {
-    assert(question->fact->state == FACT_PENDING && state != FACT_PENDING);
-    question->fact->state = state;
-    question->fact->words = state == FACT_KNOWN ? NULL : words;
-    question->fact->unasked = book->unasked && state == FACT_FAILED;
-    for (struct question_waiter *entry = question->waiters; entry; entry = entry->next)
-        waiter_ready(book, entry->waiter);
-    question->waiters = NULL;
-    struct question_after *after = question->afters;
-    question->afters = NULL;
+    assert(request->fact->state == FACT_PENDING && state != FACT_PENDING);
+    request->fact->state = state;
+    request->fact->words = state == FACT_KNOWN ? NULL : words;
+    request->fact->unasked = facts->unasked && state == FACT_FAILED;
+    for (struct fact_waiter *entry = request->waiters; entry; entry = entry->next)
+        waiter_ready(facts, entry->waiter);
+    request->waiters = NULL;
+    struct fact_after *after = request->afters;
+    request->afters = NULL;
     for (; after; after = after->next)
-        after->fn(book, after->arg);
+        after->fn(facts, after->arg);
 }
 
 /* exchanges */
 
-void book_send(struct book *book, const struct fetch_request *request, book_answered_fn *answered, void *arg)
+void facts_get(struct facts *facts, const struct fetch_request *request, facts_answered_fn *answered,
+               void *arg)
 {
-    if (atomic_load(&book->aborted)) {
+    if (atomic_load(&facts->aborted)) {
         const struct fetch_answer stopped = {.result = FETCH_ABORTED, .words = "stopped"};
-        answered(book, arg, &stopped);
+        answered(facts, arg, &stopped);
         return;
     }
-    struct exchange *exchange = arena_zero(&book->arena, 1, sizeof *exchange);
+    struct exchange *exchange = arena_zero(&facts->arena, 1, sizeof *exchange);
     exchange->answered = answered;
     exchange->arg = arg;
-    book->exchanges++;
+    facts->exchanges++;
     struct fetch_request sent = *request;
-    sent.deadline_ms = book->deadline_ms;
-    sent.pass = book->asker.pass;
-    sent.forced = book->asker.forced;
-    sent.waited_for = book->asker.waited_for;
+    sent.deadline_ms = facts->deadline_ms;
+    sent.pass = facts->asker.pass;
+    sent.forced = facts->asker.forced;
+    sent.waited_for = facts->asker.waited_for;
     sent.tag = exchange;
-    fetch_send(book->inbox, &sent);
-    if (atomic_load(&book->aborted)) /* between the look above and the sending */
-        fetch_inbox_abort(book->inbox);
+    fetch_send(facts->inbox, &sent);
+    if (atomic_load(&facts->aborted)) /* between the look above and the sending */
+        fetch_inbox_abort(facts->inbox);
 }
 
-enum book_step book_next(struct book *book, int64_t wait_ms, void **ret_waiter)
+enum facts_step facts_wait(struct facts *facts, int64_t wait_ms, void **ret_waiter)
 {
     int64_t until_ms = clock_mono_ms() + wait_ms;
     for (;;) {
-        struct waiter *waiter = waiter_take(book);
+        struct waiter *waiter = waiter_take(facts);
         if (waiter) {
             *ret_waiter = waiter->who;
-            book->current = waiter;
-            return BOOK_READY;
+            facts->current = waiter;
+            return FACTS_READY;
         }
-        if (fetch_pending(book->inbox) == 0)
-            return BOOK_ALL_ANSWERED;
+        if (fetch_pending(facts->inbox) == 0)
+            return FACTS_ALL_ANSWERED;
         int64_t left_ms = until_ms - clock_mono_ms();
-        struct fetch_answer *answer = fetch_take(book->inbox, left_ms > 0 ? left_ms : 0);
+        struct fetch_answer *answer = fetch_take(facts->inbox, left_ms > 0 ? left_ms : 0);
         if (!answer)
-            return BOOK_NOTHING_YET;
+            return FACTS_NOTHING_YET;
         struct exchange *exchange = answer->tag;
-        book->unasked = answer->result == FETCH_NOT_ASKED;
-        exchange->answered(book, exchange->arg, answer);
-        book->unasked = false;
+        facts->unasked = answer->result == FETCH_NOT_ASKED;
+        exchange->answered(facts, exchange->arg, answer);
+        facts->unasked = false;
         fetch_answer_free(answer);
     }
 }

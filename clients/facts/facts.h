@@ -1,14 +1,14 @@
-/* book.h - questions put to the outside during one pass, each asked once, and who waits for which answer.
+/* facts.h - requests put to the outside during one pass, each asked once, and who waits for which answer.
  *
  * A gate is a pure function of facts. It looks a fact up with a function of gitea.h or http_gate.h; a fact
- * not yet known is asked for and comes back as FACT_PENDING, and the book notes who wanted it. When the
- * answer is in, book_next names each waiter once, and the gate is evaluated again from its beginning. Equal
- * questions share one exchange, whoever asked; nothing is asked twice within the life of a book.
+ * not yet known is asked for and comes back as FACT_PENDING, and the fact set notes who wanted it. When the
+ * answer is in, facts_wait names each waiter once, and the gate is evaluated again from its beginning. Equal
+ * requests share one exchange, whoever asked; nothing is asked twice within the life of a fact set.
  *
- * A book belongs to one thread. Facts live as long as the book.
+ * A fact set belongs to one thread. Facts live as long as the fact set.
  */
-#ifndef RECONCILED_BOOK_H
-#define RECONCILED_BOOK_H
+#ifndef RECONCILED_FACTS_H
+#define RECONCILED_FACTS_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -16,7 +16,7 @@
 
 #include "clients/base/err.h"
 
-struct book;
+struct facts;
 struct fetch;
 
 enum fact_state {
@@ -35,44 +35,44 @@ struct fact {
     bool unasked;    /* FACT_FAILED without a call: its upstream is left alone for now */
 };
 
-/* book_new: questions are answered FACT_FAILED once clock_mono_ms() has passed deadline_ms. `fetch` must
+/* facts_new: requests are answered FACT_FAILED once clock_mono_ms() has passed deadline_ms. `fetch` must
  * outlive it. */
-struct book *book_new(struct fetch *fetch, int64_t deadline_ms);
-/* book_asked_by: whom it asks for, see struct fetch_request. Without it the book is a pass of its own that no
- * person asked or waits for. Before the first question. */
-struct book_asker {
+struct facts *facts_new(struct fetch *fetch, int64_t deadline_ms);
+/* facts_asked_by: whom it asks for, see struct fetch_request. Without it the fact set is a pass of its own
+ * that no person asked or waits for. Before the first request. */
+struct facts_asker {
     uint64_t pass;
     bool forced, waited_for;
 };
-void book_asked_by(struct book *book, const struct book_asker *asker);
+void facts_asked_by(struct facts *facts, const struct facts_asker *asker);
 
-/* book_gather: what is asked waits for the next book_next, so that the fetcher chooses among all of it.
- * Before the first question. */
-void book_gather(struct book *book);
+/* facts_gather: what is asked waits for the next facts_wait, so that the fetcher chooses among all of it.
+ * Before the first request. */
+void facts_gather(struct facts *facts);
 
-/* book_free: abandons what is under way. NULL is fine. */
-void book_free(struct book *book);
+/* facts_free: abandons what is under way. NULL is fine. */
+void facts_free(struct facts *facts);
 
-/* book_bell: `ring(arg)` is called from another thread whenever an answer has come in that book_next has not
- * read yet, so that one thread can serve many books without waiting in any. It must only tell somebody, and
- * call nothing here. Before the first question. */
-typedef void book_bell_fn(void *arg);
-void book_bell(struct book *book, book_bell_fn *ring, void *arg);
+/* facts_on_ready: `on_ready(arg)` is called from another thread whenever an answer has come in that
+ * facts_wait has not read yet, so that one thread can serve many fact sets without waiting in any. It must
+ * only tell somebody, and call nothing here. Before the first request. */
+typedef void facts_ready_fn(void *arg);
+void facts_on_ready(struct facts *facts, facts_ready_fn *on_ready, void *arg);
 
-/* book_waiter: whoever is named here (any non-NULL pointer) waits for the facts that are looked up from now
- * on. */
-void book_waiter(struct book *book, void *who);
+/* facts_subscribe: whoever is named here (any non-NULL pointer) waits for the facts that are looked up from
+ * now on. */
+void facts_subscribe(struct facts *facts, void *who);
 
-enum book_step { BOOK_READY, BOOK_NOTHING_YET, BOOK_ALL_ANSWERED };
+enum facts_step { FACTS_READY, FACTS_NOTHING_YET, FACTS_ALL_ANSWERED };
 
-/* book_next: BOOK_READY and a waiter that has at least one new answer; BOOK_NOTHING_YET when none came within
- * wait_ms; BOOK_ALL_ANSWERED when no question is under way and nobody is left to be named. */
-enum book_step book_next(struct book *book, int64_t wait_ms, void **ret_waiter);
+/* facts_wait: FACTS_READY and a waiter that has at least one new answer; FACTS_NOTHING_YET when none came
+ * within wait_ms; FACTS_ALL_ANSWERED when no request is under way and nobody is left to be named. */
+enum facts_step facts_wait(struct facts *facts, int64_t wait_ms, void **ret_waiter);
 
-/* book_abort: every question under way fails soon. From any thread. */
-void book_abort(struct book *book);
+/* facts_abort: every request under way fails soon. From any thread. */
+void facts_abort(struct facts *facts);
 
-/* book_exchanges: HTTP requests sent so far, retries not counted. */
-size_t book_exchanges(const struct book *book);
+/* facts_exchanges: HTTP requests sent so far, retries not counted. */
+size_t facts_exchanges(const struct facts *facts);
 
 #endif

@@ -8,7 +8,7 @@
 #include "clients/facts/fact_source.h"
 
 struct asked_gate {
-    struct question question;
+    struct fact_request request;
     struct http_gate fact;
 };
 
@@ -33,10 +33,10 @@ static const char *verdict_read(const json_t *json, struct arena *arena, struct 
     return "its verdict is none of green, red and unknown";
 }
 
-static void gate_answered(struct book *book, void *arg, const struct fetch_answer *answer)
+static void gate_answered(struct facts *facts, void *arg, const struct fetch_answer *answer)
 {
     struct asked_gate *asked = arg;
-    struct arena *arena = book_arena(book);
+    struct arena *arena = facts_arena(facts);
     const char *words = NULL;
     json_t *json = NULL;
     struct why why;
@@ -56,21 +56,22 @@ static void gate_answered(struct book *book, void *arg, const struct fetch_answe
         words = wrong ? arena_printf(arena, "the gate's answer makes no sense: %s", wrong) : NULL;
         json_decref(json);
     }
-    book_settle(book, &asked->question, words ? FACT_FAILED : FACT_KNOWN, words);
+    fact_settle(facts, &asked->request, words ? FACT_FAILED : FACT_KNOWN, words);
 }
 
-const struct http_gate *http_gate(struct book *book, const char *url, const char *repo)
+const struct http_gate *http_gate(struct facts *facts, const char *url, const char *repo)
 {
     static const char *const headers[] = {"Accept: application/json", NULL};
     AUTO_FREE char *key = mem_printf("http gate\n%s", url);
     bool is_new;
-    struct asked_gate *asked = (struct asked_gate *)(void *)book_question(book, key, sizeof *asked, &is_new);
+    struct asked_gate *asked =
+        (struct asked_gate *)(void *)fact_request_get(facts, key, sizeof *asked, &is_new);
     if (is_new) {
         AUTO_FREE char *shown = fetch_url_shown(url);
-        asked->question.fact = &asked->fact.fact;
-        asked->fact.fact.url = arena_text(book_arena(book), shown);
+        asked->request.fact = &asked->fact.fact;
+        asked->fact.fact.url = arena_text(facts_arena(facts), shown);
         asked->fact.reason = "";
-        book_send(book,
+        facts_get(facts,
                   &(const struct fetch_request){.upstream = FETCH_TO_ORCHESTRATOR,
                                                 .part = repo,
                                                 .method = "GET",
@@ -79,6 +80,6 @@ const struct http_gate *http_gate(struct book *book, const char *url, const char
                                                 .answer_max = LIMIT_ANSWER_GATE},
                   gate_answered, asked);
     }
-    book_wait(book, &asked->question);
+    fact_await(facts, &asked->request);
     return &asked->fact;
 }

@@ -16,6 +16,6 @@ struct http_gate {
 
 /* http_gate: `url` is complete (placeholders already filled in and percent-encoded); no token is sent. `repo`
  * is the part of the orchestrator that the call is about. */
-const struct http_gate *http_gate(struct book *book, const char *url, const char *repo);
+const struct http_gate *http_gate(struct facts *facts, const char *url, const char *repo);
 
 #endif

@@ -127,31 +127,31 @@ struct ask {
     void *arg;
 };
 
-static void ask_answered(struct book *book, void *arg, const struct fetch_answer *answer)
+static void ask_answered(struct facts *facts, void *arg, const struct fetch_answer *answer)
 {
     struct ask *ask = arg;
     struct gitea_reply reply;
-    gitea_reply_read(answer, ask->what, book_arena(book), &reply);
+    gitea_reply_read(answer, ask->what, facts_arena(facts), &reply);
     /* A proxy that quotes what it got; of its words a part may be left, and of the token in them. */
     if (reply.words && ask->gitea->token && answer->body && strstr(answer->body, ask->gitea->token))
-        reply.words = arena_printf(book_arena(book), "Gitea answered %d for %s", answer->status, ask->what);
-    ask->replied(book, ask->arg, &reply);
+        reply.words = arena_printf(facts_arena(facts), "Gitea answered %d for %s", answer->status, ask->what);
+    ask->replied(facts, ask->arg, &reply);
     json_decref(reply.json);
 }
 
 /* NULL when nothing can be sent, and `replied` has been told. */
-static struct ask *ask_new(struct book *book, struct gitea *gitea, const char *url, const char *what,
+static struct ask *ask_new(struct facts *facts, struct gitea *gitea, const char *url, const char *what,
                            gitea_replied_fn *replied, void *arg)
 {
     if (!url) {
         struct gitea_reply reply = {.state = FACT_FAILED, .total = -1, .words = not_set};
         if (gitea->api)
-            reply.words = arena_printf(book_arena(book),
+            reply.words = arena_printf(facts_arena(facts),
                                        "Gitea cannot be asked for %s: no URL can hold that name", what);
-        replied(book, arg, &reply);
+        replied(facts, arg, &reply);
         return NULL;
     }
-    struct ask *ask = arena_zero(book_arena(book), 1, sizeof *ask);
+    struct ask *ask = arena_zero(facts_arena(facts), 1, sizeof *ask);
     *ask = (struct ask){.gitea = gitea, .what = what, .replied = replied, .arg = arg};
     return ask;
 }
@@ -174,20 +174,20 @@ static const char *part_of(struct arena *arena, const struct gitea *gitea, const
     return part;
 }
 
-static void ask_send(struct book *book, struct ask *ask, struct fetch_request *request)
+static void ask_send(struct facts *facts, struct ask *ask, struct fetch_request *request)
 {
     request->upstream = FETCH_TO_GITEA;
     request->health = ask->gitea->health;
-    request->part = part_of(book_arena(book), ask->gitea, request->url);
-    book_send(book, request, ask_answered, ask);
+    request->part = part_of(facts_arena(facts), ask->gitea, request->url);
+    facts_get(facts, request, ask_answered, ask);
 }
 
-void gitea_ask(struct book *book, struct gitea *gitea, const char *url, const char *what, size_t answer_max,
+void gitea_ask(struct facts *facts, struct gitea *gitea, const char *url, const char *what, size_t answer_max,
                gitea_replied_fn *replied, void *arg)
 {
-    struct ask *ask = ask_new(book, gitea, url, what, replied, arg);
+    struct ask *ask = ask_new(facts, gitea, url, what, replied, arg);
     if (ask)
-        ask_send(book, ask,
+        ask_send(facts, ask,
                  &(struct fetch_request){.method = "GET",
                                          .url = url,
                                          .headers = gitea->headers,
@@ -195,12 +195,12 @@ void gitea_ask(struct book *book, struct gitea *gitea, const char *url, const ch
                                          .judge = gitea_judge});
 }
 
-void gitea_ask_if_allowed(struct book *book, struct gitea *gitea, const char *url, const char *what,
+void gitea_ask_if_allowed(struct facts *facts, struct gitea *gitea, const char *url, const char *what,
                           size_t answer_max, gitea_replied_fn *replied, void *arg)
 {
-    struct ask *ask = ask_new(book, gitea, url, what, replied, arg);
+    struct ask *ask = ask_new(facts, gitea, url, what, replied, arg);
     if (ask)
-        ask_send(book, ask,
+        ask_send(facts, ask,
                  &(struct fetch_request){.method = "GET",
                                          .url = url,
                                          .headers = gitea->headers,
@@ -208,12 +208,12 @@ void gitea_ask_if_allowed(struct book *book, struct gitea *gitea, const char *ur
                                          .judge = gitea_judge_allowed});
 }
 
-void gitea_post(struct book *book, struct gitea *gitea, const char *url, const char *what, const char *body,
+void gitea_post(struct facts *facts, struct gitea *gitea, const char *url, const char *what, const char *body,
                 gitea_replied_fn *replied, void *arg)
 {
-    struct ask *ask = ask_new(book, gitea, url, what, replied, arg);
+    struct ask *ask = ask_new(facts, gitea, url, what, replied, arg);
     if (ask)
-        ask_send(book, ask,
+        ask_send(facts, ask,
                  &(struct fetch_request){.method = "POST",
                                          .url = url,
                                          .headers = gitea->post_headers,

@@ -1,4 +1,4 @@
-/* gitea.h - what we ask of Gitea, as facts in a book (book.h).
+/* gitea.h - what we ask of Gitea, as facts in a fact set (facts.h).
  *
  * Every function looks a fact up: the first call asks, later calls return the same fact, pending or settled.
  * Each handles what Gitea is known to answer in versions 1.22 to 1.27 (sources in gitea.c): pages of 50,
@@ -36,12 +36,12 @@ struct gitea_head {
     struct fact fact;
     const char *sha;
 };
-const struct gitea_head *gitea_head(struct book *book, struct gitea *gitea, const char *repo,
+const struct gitea_head *gitea_head(struct facts *facts, struct gitea *gitea, const char *repo,
                                     const char *branch);
 
 /* gitea_heads_wanted: announces that the heads of these branches of one repo will be asked for, so that
  * gitea_head may answer them together. Optional; call it before the first gitea_head of that repo. */
-void gitea_heads_wanted(struct book *book, struct gitea *gitea, const char *repo, size_t n_branches);
+void gitea_heads_wanted(struct facts *facts, struct gitea *gitea, const char *repo, size_t n_branches);
 
 /* A repo. FACT_ABSENT: no such repo for this token. Its default branch need not exist: in an empty repo it
  * does not. */
@@ -49,7 +49,7 @@ struct gitea_repo {
     struct fact fact;
     const char *default_branch;
 };
-const struct gitea_repo *gitea_repo(struct book *book, struct gitea *gitea, const char *repo);
+const struct gitea_repo *gitea_repo(struct facts *facts, struct gitea *gitea, const char *repo);
 
 /* The newest status of each context of a commit, over all pages, in Gitea's order. Two items may bear the
  * same context: from 1.27 Gitea tells contexts apart by the workflow's file too. Each counts, so that a red
@@ -75,7 +75,7 @@ struct gitea_statuses {
     const struct gitea_status *items;
     size_t n;
 };
-const struct gitea_statuses *gitea_statuses(struct book *book, struct gitea *gitea, const char *repo,
+const struct gitea_statuses *gitea_statuses(struct facts *facts, struct gitea *gitea, const char *repo,
                                             const char *sha);
 
 /* The pull request of a branch of the same repo into `base`: the open one if there is one, else a merged one,
@@ -91,7 +91,7 @@ struct gitea_pull {
     const char *head_sha; /* may be NULL */
     const char *html_url; /* may be NULL */
 };
-const struct gitea_pull *gitea_pull(struct book *book, struct gitea *gitea, const char *repo,
+const struct gitea_pull *gitea_pull(struct facts *facts, struct gitea *gitea, const char *repo,
                                     const char *base, const char *branch);
 
 /* The open pull requests of a repo, over all pages: the list that gitea_pull reads too, asked for once.
@@ -108,7 +108,7 @@ struct gitea_open_pulls {
     const struct gitea_open_pull *items;
     size_t n;
 };
-const struct gitea_open_pulls *gitea_open_pulls(struct book *book, struct gitea *gitea, const char *repo);
+const struct gitea_open_pulls *gitea_open_pulls(struct facts *facts, struct gitea *gitea, const char *repo);
 
 /* The reviews of a pull request, oldest first, over all pages: the raw history; the rule is the gate's. */
 enum gitea_review_state {
@@ -131,7 +131,7 @@ struct gitea_reviews {
     const struct gitea_review *items;
     size_t n;
 };
-const struct gitea_reviews *gitea_reviews(struct book *book, struct gitea *gitea, const char *repo,
+const struct gitea_reviews *gitea_reviews(struct facts *facts, struct gitea *gitea, const char *repo,
                                           int64_t number);
 
 /* What is at `path` at a commit: number of files in it when it is a folder (not counting what is not a file),
@@ -141,7 +141,7 @@ struct gitea_files {
     size_t n;
     const char *first; /* path of one of them; NULL when n == 0 */
 };
-const struct gitea_files *gitea_files(struct book *book, struct gitea *gitea, const char *repo,
+const struct gitea_files *gitea_files(struct facts *facts, struct gitea *gitea, const char *repo,
                                       const char *ref, const char *path);
 
 /* What Gitea answers, whole, for whoever passes it on. FACT_ABSENT: there is no such thing for this token. */
@@ -149,15 +149,15 @@ struct gitea_document {
     struct fact fact;
     const char *text; /* JSON, the members in Gitea's order */
 };
-const struct gitea_document *gitea_repo_document(struct book *book, struct gitea *gitea, const char *repo);
-const struct gitea_document *gitea_branch_document(struct book *book, struct gitea *gitea, const char *repo,
+const struct gitea_document *gitea_repo_document(struct facts *facts, struct gitea *gitea, const char *repo);
+const struct gitea_document *gitea_branch_document(struct facts *facts, struct gitea *gitea, const char *repo,
                                                    const char *branch);
 /* The newest statuses of a commit, whatever their contexts: one page. */
-const struct gitea_document *gitea_statuses_document(struct book *book, struct gitea *gitea, const char *repo,
-                                                     const char *sha);
-const struct gitea_document *gitea_pull_document(struct book *book, struct gitea *gitea, const char *repo,
+const struct gitea_document *gitea_statuses_document(struct facts *facts, struct gitea *gitea,
+                                                     const char *repo, const char *sha);
+const struct gitea_document *gitea_pull_document(struct facts *facts, struct gitea *gitea, const char *repo,
                                                  int64_t number);
-const struct gitea_document *gitea_review_document(struct book *book, struct gitea *gitea, const char *repo,
+const struct gitea_document *gitea_review_document(struct facts *facts, struct gitea *gitea, const char *repo,
                                                    int64_t number, int64_t review);
 
 /* The webhooks of a repo, over all pages. It takes the right to administer the repo: a token without it gets
@@ -175,19 +175,19 @@ struct gitea_hooks {
     const struct gitea_hook *items;
     size_t n;
 };
-const struct gitea_hooks *gitea_hooks(struct book *book, struct gitea *gitea, const char *repo);
+const struct gitea_hooks *gitea_hooks(struct facts *facts, struct gitea *gitea, const char *repo);
 
 /* gitea_branch_make: makes `branch` of a repo from `base`, unless it is there. The fact is FACT_KNOWN when
  * the branch exists now (`made` tells whether this call made it), FACT_ABSENT when the repo or the base
  * branch is not there for this token, FACT_FAILED otherwise, in words: archived, a mirror, empty, a name
  * Gitea refuses, a token that may not write. The one thing here that writes; a POST is sent once, and one
  * that got no answer is settled by looking whether the branch is there (`made` if it stands where the base
- * stood). What gitea_head of the same book says of the branch stays as it was. */
+ * stood). What gitea_head of the same fact set says of the branch stays as it was. */
 struct gitea_branch_made {
     struct fact fact;
     bool made;
 };
-const struct gitea_branch_made *gitea_branch_make(struct book *book, struct gitea *gitea, const char *repo,
+const struct gitea_branch_made *gitea_branch_make(struct facts *facts, struct gitea *gitea, const char *repo,
                                                   const char *base, const char *branch);
 
 #endif

@@ -11,7 +11,7 @@
 #include "clients/base/limits.h"
 
 struct making {
-    struct question question;
+    struct fact_request request;
     struct gitea_branch_made fact;
     struct gitea *gitea;
     const char *repo, *branch, *base, *what;
@@ -21,119 +21,120 @@ struct making {
 };
 
 /* Below the repository; `name` may be NULL. NULL if it cannot be a URL. */
-static const char *url_below(struct book *book, const struct making *making, const char *below,
+static const char *url_below(struct facts *facts, const struct making *making, const char *below,
                              const char *name)
 {
     const char *segments[] = {"repos", NULL, NULL, below, name, NULL};
-    if (!gitea_repo_split(book_arena(book), making->repo, &segments[1], &segments[2]))
+    if (!gitea_repo_split(facts_arena(facts), making->repo, &segments[1], &segments[2]))
         return NULL;
-    return gitea_url(book_arena(book), making->gitea, segments, NULL);
+    return gitea_url(facts_arena(facts), making->gitea, segments, NULL);
 }
 
-/* Another question than gitea_head's, whose answer is as old as the book. */
-static void looked(struct book *book, void *arg, const struct gitea_reply *reply)
+/* Another request than gitea_head's, whose answer is as old as the fact set. */
+static void looked(struct facts *facts, void *arg, const struct gitea_reply *reply)
 {
     struct making *making = arg;
     struct gitea_branch branch;
-    bool there = reply->state == FACT_KNOWN && !gitea_parse_branch(reply->json, book_arena(book), &branch) &&
+    bool there = reply->state == FACT_KNOWN &&
+                 !gitea_parse_branch(reply->json, facts_arena(facts), &branch) &&
                  strcmp(branch.name, making->branch) == 0;
     making->fact.made = there && making->unanswered && strcmp(branch.sha, making->base_head->sha) == 0;
-    book_settle(book, &making->question, there ? FACT_KNOWN : FACT_FAILED, making->failed);
+    fact_settle(facts, &making->request, there ? FACT_KNOWN : FACT_FAILED, making->failed);
 }
 
-static void look_again(struct book *book, struct making *making)
+static void look_again(struct facts *facts, struct making *making)
 {
-    gitea_ask(book, making->gitea, url_below(book, making, "branches", making->branch), making->what,
+    gitea_ask(facts, making->gitea, url_below(facts, making, "branches", making->branch), making->what,
               LIMIT_ANSWER_HEAD, looked, making);
 }
 
 /* 409 is said of a branch of that name, and of one that stands in its way ("a" in that of "a/b"). A 500 may
  * follow what was done all the same. A POST is not redirected, see fetch.h. */
-static void posted(struct book *book, void *arg, const struct gitea_reply *reply)
+static void posted(struct facts *facts, void *arg, const struct gitea_reply *reply)
 {
     struct making *making = arg;
     making->failed = reply->words;
     making->unanswered = reply->status == 0 || reply->status >= 500;
     if (reply->status == 201) {
         making->fact.made = true;
-        book_settle(book, &making->question, FACT_KNOWN, NULL);
+        fact_settle(facts, &making->request, FACT_KNOWN, NULL);
     } else if (reply->status == 409 || making->unanswered) {
-        look_again(book, making);
+        look_again(facts, making);
     } else if (reply->status >= 300 && reply->status <= 399) {
-        book_settle(book, &making->question, FACT_FAILED,
-                    arena_printf(book_arena(book), "Gitea answered %d for %s: the repository has moved",
+        fact_settle(facts, &making->request, FACT_FAILED,
+                    arena_printf(facts_arena(facts), "Gitea answered %d for %s: the repository has moved",
                                  reply->status, making->what));
     } else {
-        book_settle(book, &making->question, reply->status == 404 ? FACT_ABSENT : FACT_FAILED, reply->words);
+        fact_settle(facts, &making->request, reply->status == 404 ? FACT_ABSENT : FACT_FAILED, reply->words);
     }
 }
 
-static void post(struct book *book, struct making *making)
+static void post(struct facts *facts, struct making *making)
 {
     json_t *body = json_object();
     json_put(body, "new_branch_name", json_text(making->branch));
     json_put(body, "old_ref_name", json_text(making->base_head->sha));
     AUTO_FREE char *text = json_line(body);
     json_decref(body);
-    gitea_post(book, making->gitea, making->fact.fact.url, making->what, text, posted, making);
+    gitea_post(facts, making->gitea, making->fact.fact.url, making->what, text, posted, making);
 }
 
 /* The base is not there: nor is the repository, or it is empty. */
-static void repo_replied(struct book *book, void *arg, const struct gitea_reply *reply)
+static void repo_replied(struct facts *facts, void *arg, const struct gitea_reply *reply)
 {
     struct making *making = arg;
     if (reply->state != FACT_KNOWN)
-        book_settle(book, &making->question, reply->state, reply->words);
+        fact_settle(facts, &making->request, reply->state, reply->words);
     else if (json_get_bool(reply->json, "empty", false))
-        book_settle(book, &making->question, FACT_FAILED,
-                    arena_printf(book_arena(book), "%s: the repository is empty", making->what));
+        fact_settle(facts, &making->request, FACT_FAILED,
+                    arena_printf(facts_arena(facts), "%s: the repository is empty", making->what));
     else
-        book_settle(book, &making->question, FACT_ABSENT, making->base_head->fact.words);
+        fact_settle(facts, &making->request, FACT_ABSENT, making->base_head->fact.words);
 }
 
-static void base_seen(struct book *book, void *arg)
+static void base_seen(struct facts *facts, void *arg)
 {
     struct making *making = arg;
     const struct fact *base = &making->base_head->fact;
     if (base->state == FACT_KNOWN) {
-        post(book, making);
+        post(facts, making);
     } else if (base->state == FACT_ABSENT) {
-        gitea_ask(book, making->gitea, url_below(book, making, NULL, NULL),
-                  gitea_what(book_arena(book), "repository %s", making->repo), LIMIT_ANSWER_REPO,
+        gitea_ask(facts, making->gitea, url_below(facts, making, NULL, NULL),
+                  gitea_what(facts_arena(facts), "repository %s", making->repo), LIMIT_ANSWER_REPO,
                   repo_replied, making);
     } else {
-        book_settle(book, &making->question, FACT_FAILED, base->words);
+        fact_settle(facts, &making->request, FACT_FAILED, base->words);
     }
 }
 
-static void branch_seen(struct book *book, void *arg)
+static void branch_seen(struct facts *facts, void *arg)
 {
     struct making *making = arg;
     const struct fact *head = &making->head->fact;
     if (head->state == FACT_ABSENT)
-        gitea_head_ask(book, making->gitea, making->repo, making->base, &making->base_head, base_seen,
+        gitea_head_ask(facts, making->gitea, making->repo, making->base, &making->base_head, base_seen,
                        making);
     else
-        book_settle(book, &making->question, head->state, head->words);
+        fact_settle(facts, &making->request, head->state, head->words);
 }
 
-const struct gitea_branch_made *gitea_branch_make(struct book *book, struct gitea *gitea, const char *repo,
+const struct gitea_branch_made *gitea_branch_make(struct facts *facts, struct gitea *gitea, const char *repo,
                                                   const char *base, const char *branch)
 {
-    struct arena *arena = book_arena(book);
+    struct arena *arena = facts_arena(facts);
     AUTO_FREE char *key = mem_printf("gitea branch make\n%s\n%s\n%s", repo, base, branch);
     bool is_new;
-    struct making *making = (struct making *)(void *)book_question(book, key, sizeof *making, &is_new);
+    struct making *making = (struct making *)(void *)fact_request_get(facts, key, sizeof *making, &is_new);
     if (is_new) {
-        making->question.fact = &making->fact.fact;
+        making->request.fact = &making->fact.fact;
         making->gitea = gitea;
         making->repo = arena_text(arena, repo);
         making->branch = arena_text(arena, branch);
         making->base = arena_text(arena, base);
         making->what = gitea_what(arena, "new branch %s of %s", branch, repo);
-        making->fact.fact.url = url_below(book, making, "branches", NULL);
-        gitea_head_ask(book, gitea, repo, branch, &making->head, branch_seen, making);
+        making->fact.fact.url = url_below(facts, making, "branches", NULL);
+        gitea_head_ask(facts, gitea, repo, branch, &making->head, branch_seen, making);
     }
-    book_wait(book, &making->question);
+    fact_await(facts, &making->request);
     return &making->fact;
 }

@@ -8,26 +8,26 @@
 #include "clients/base/limits.h"
 
 struct document {
-    struct question question;
+    struct fact_request request;
     struct gitea_document fact;
 };
 
-static void replied(struct book *book, void *arg, const struct gitea_reply *reply)
+static void replied(struct facts *facts, void *arg, const struct gitea_reply *reply)
 {
     struct document *document = arg;
     if (reply->state == FACT_KNOWN) {
         AUTO_FREE char *text = json_line(reply->json);
-        document->fact.text = arena_text(book_arena(book), text);
+        document->fact.text = arena_text(facts_arena(facts), text);
     }
-    book_settle(book, &document->question, reply->state, reply->words);
+    fact_settle(facts, &document->request, reply->state, reply->words);
 }
 
 /* Below the repository: up to four segments, NULL-terminated; `query` may be NULL. */
-static const struct gitea_document *document_of(struct book *book, struct gitea *gitea, const char *repo,
+static const struct gitea_document *document_of(struct facts *facts, struct gitea *gitea, const char *repo,
                                                 const char *const *below, const char *const *query)
 {
     enum { BELOW_MAX = 4 };
-    struct arena *arena = book_arena(book);
+    struct arena *arena = facts_arena(facts);
     const char *segments[3 + BELOW_MAX + 1] = {"repos"}, *shown[BELOW_MAX] = {"", "", "", ""};
     size_t n = 0;
     for (; n < BELOW_MAX && below[n]; n++)
@@ -36,60 +36,60 @@ static const struct gitea_document *document_of(struct book *book, struct gitea 
         mem_printf("gitea document\n%s\n%s\n%s\n%s\n%s", repo, shown[0], shown[1], shown[2], shown[3]);
     bool is_new;
     struct document *document =
-        (struct document *)(void *)book_question(book, key, sizeof *document, &is_new);
+        (struct document *)(void *)fact_request_get(facts, key, sizeof *document, &is_new);
     if (is_new) {
-        document->question.fact = &document->fact.fact;
+        document->request.fact = &document->fact.fact;
         const char *what = n == 0 ? gitea_what(arena, "repository %s", repo)
                                   : gitea_what(arena, "%s %s %s of %s", shown[n > 2 ? 2 : 0], shown[1],
                                                n > 3 ? shown[3] : "", repo);
         if (gitea_repo_split(arena, repo, &segments[1], &segments[2])) {
             document->fact.fact.url = gitea_url(arena, gitea, segments, query);
-            gitea_ask(book, gitea, document->fact.fact.url, what, LIMIT_ANSWER_DOCUMENT, replied, document);
+            gitea_ask(facts, gitea, document->fact.fact.url, what, LIMIT_ANSWER_DOCUMENT, replied, document);
         } else {
-            book_settle(book, &document->question, FACT_FAILED,
+            fact_settle(facts, &document->request, FACT_FAILED,
                         arena_printf(arena, "%s: a repo is \"owner/name\"", what));
         }
     }
-    book_wait(book, &document->question);
+    fact_await(facts, &document->request);
     return &document->fact;
 }
 
-const struct gitea_document *gitea_repo_document(struct book *book, struct gitea *gitea, const char *repo)
+const struct gitea_document *gitea_repo_document(struct facts *facts, struct gitea *gitea, const char *repo)
 {
     static const char *const below[] = {NULL};
-    return document_of(book, gitea, repo, below, NULL);
+    return document_of(facts, gitea, repo, below, NULL);
 }
 
-const struct gitea_document *gitea_branch_document(struct book *book, struct gitea *gitea, const char *repo,
+const struct gitea_document *gitea_branch_document(struct facts *facts, struct gitea *gitea, const char *repo,
                                                    const char *branch)
 {
     const char *const below[] = {"branches", branch, NULL};
-    return document_of(book, gitea, repo, below, NULL);
+    return document_of(facts, gitea, repo, below, NULL);
 }
 
-const struct gitea_document *gitea_statuses_document(struct book *book, struct gitea *gitea, const char *repo,
-                                                     const char *sha)
+const struct gitea_document *gitea_statuses_document(struct facts *facts, struct gitea *gitea,
+                                                     const char *repo, const char *sha)
 {
     static const char *const query[] = {"limit", GITEA_PAGE, NULL};
     const char *const below[] = {"commits", sha, "statuses", NULL};
-    return document_of(book, gitea, repo, below, query);
+    return document_of(facts, gitea, repo, below, query);
 }
 
-const struct gitea_document *gitea_pull_document(struct book *book, struct gitea *gitea, const char *repo,
+const struct gitea_document *gitea_pull_document(struct facts *facts, struct gitea *gitea, const char *repo,
                                                  int64_t number)
 {
     char text[24];
     const char *const below[] = {"pulls", text, NULL};
     (void)snprintf(text, sizeof text, "%lld", (long long)number);
-    return document_of(book, gitea, repo, below, NULL);
+    return document_of(facts, gitea, repo, below, NULL);
 }
 
-const struct gitea_document *gitea_review_document(struct book *book, struct gitea *gitea, const char *repo,
+const struct gitea_document *gitea_review_document(struct facts *facts, struct gitea *gitea, const char *repo,
                                                    int64_t number, int64_t review)
 {
     char text[24], id[24];
     const char *const below[] = {"pulls", text, "reviews", id, NULL};
     (void)snprintf(text, sizeof text, "%lld", (long long)number);
     (void)snprintf(id, sizeof id, "%lld", (long long)review);
-    return document_of(book, gitea, repo, below, NULL);
+    return document_of(facts, gitea, repo, below, NULL);
 }

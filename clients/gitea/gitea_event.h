@@ -1,4 +1,4 @@
-/* event_gitea.h - the bodies of Gitea's webhooks, made of what its REST API answers: byte for byte what Gitea
+/* gitea_event.h - the bodies of Gitea's webhooks, made of what its REST API answers: byte for byte what Gitea
  * would have sent, as far as the API tells it. Pure, thread-safe.
  *
  * The objects within (repository, pull request, user, commit) are the same structs in both places

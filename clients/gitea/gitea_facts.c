@@ -12,51 +12,52 @@ static const char not_a_repo[] = "a repo is \"owner/name\"";
 /* a repo */
 
 struct repo {
-    struct question question;
+    struct fact_request request;
     struct gitea_repo fact;
     const char *what;
 };
 
-static void repo_replied(struct book *book, void *arg, const struct gitea_reply *reply)
+static void repo_replied(struct facts *facts, void *arg, const struct gitea_reply *reply)
 {
     struct repo *repo = arg;
     if (reply->state != FACT_KNOWN) {
-        book_settle(book, &repo->question, reply->state, reply->words);
+        fact_settle(facts, &repo->request, reply->state, reply->words);
         return;
     }
-    const char *wrong = gitea_parse_repo(reply->json, book_arena(book), &repo->fact.default_branch);
-    book_settle(
-        book, &repo->question, wrong ? FACT_FAILED : FACT_KNOWN,
-        wrong ? arena_printf(book_arena(book), "Gitea's answer for %s makes no sense: %s", repo->what, wrong)
-              : NULL);
+    const char *wrong = gitea_parse_repo(reply->json, facts_arena(facts), &repo->fact.default_branch);
+    fact_settle(facts, &repo->request, wrong ? FACT_FAILED : FACT_KNOWN,
+                wrong ? arena_printf(facts_arena(facts), "Gitea's answer for %s makes no sense: %s",
+                                     repo->what, wrong)
+                      : NULL);
 }
 
-const struct gitea_repo *gitea_repo(struct book *book, struct gitea *gitea, const char *repo)
+const struct gitea_repo *gitea_repo(struct facts *facts, struct gitea *gitea, const char *repo)
 {
-    struct arena *arena = book_arena(book);
+    struct arena *arena = facts_arena(facts);
     AUTO_FREE char *key = mem_printf("gitea repo\n%s", repo);
     bool is_new;
-    struct repo *asked = (struct repo *)(void *)book_question(book, key, sizeof *asked, &is_new);
+    struct repo *asked = (struct repo *)(void *)fact_request_get(facts, key, sizeof *asked, &is_new);
     if (is_new) {
-        asked->question.fact = &asked->fact.fact;
+        asked->request.fact = &asked->fact.fact;
         asked->what = gitea_what(arena, "repository %s", repo);
         const char *segments[] = {"repos", NULL, NULL, NULL};
         if (gitea_repo_split(arena, repo, &segments[1], &segments[2])) {
             asked->fact.fact.url = gitea_url(arena, gitea, segments, NULL);
-            gitea_ask(book, gitea, asked->fact.fact.url, asked->what, LIMIT_ANSWER_REPO, repo_replied, asked);
+            gitea_ask(facts, gitea, asked->fact.fact.url, asked->what, LIMIT_ANSWER_REPO, repo_replied,
+                      asked);
         } else {
-            book_settle(book, &asked->question, FACT_FAILED,
+            fact_settle(facts, &asked->request, FACT_FAILED,
                         arena_printf(arena, "%s: %s", asked->what, not_a_repo));
         }
     }
-    book_wait(book, &asked->question);
+    fact_await(facts, &asked->request);
     return &asked->fact;
 }
 
 /* statuses */
 
 struct statuses {
-    struct question question;
+    struct fact_request request;
     struct gitea_statuses fact;
     struct gitea_list list;
     struct gitea_status *items; /* the same as fact.items */
@@ -98,17 +99,17 @@ static size_t statuses_gather(struct arena *arena, const struct gitea_list *list
     return kept;
 }
 
-static void statuses_listed(struct book *book, struct gitea_list *list)
+static void statuses_listed(struct facts *facts, struct gitea_list *list)
 {
     struct statuses *statuses = list->arg;
-    struct arena *arena = book_arena(book);
+    struct arena *arena = facts_arena(facts);
     if (list->state != FACT_KNOWN) {
-        book_settle(book, &statuses->question, list->state, list->words);
+        fact_settle(facts, &statuses->request, list->state, list->words);
         return;
     }
     if (list->cut) {
-        book_settle(
-            book, &statuses->question, FACT_FAILED,
+        fact_settle(
+            facts, &statuses->request, FACT_FAILED,
             arena_printf(arena, "Gitea has more than %u pages of %s", LIMIT_UPSTREAM_PAGES, list->what));
         return;
     }
@@ -117,20 +118,20 @@ static void statuses_listed(struct book *book, struct gitea_list *list)
     statuses->fact.n = statuses_gather(arena, list, statuses->items);
     /* A context that moved to the front between two pages is on neither. */
     bool whole = !list->shifted && (list->total < 0 || statuses->fact.n >= (size_t)list->total);
-    book_settle(book, &statuses->question, whole ? FACT_KNOWN : FACT_FAILED,
+    fact_settle(facts, &statuses->request, whole ? FACT_KNOWN : FACT_FAILED,
                 whole ? NULL : arena_printf(arena, "Gitea's %s changed while they were read", list->what));
 }
 
-const struct gitea_statuses *gitea_statuses(struct book *book, struct gitea *gitea, const char *repo,
+const struct gitea_statuses *gitea_statuses(struct facts *facts, struct gitea *gitea, const char *repo,
                                             const char *sha)
 {
-    struct arena *arena = book_arena(book);
+    struct arena *arena = facts_arena(facts);
     AUTO_FREE char *key = mem_printf("gitea statuses\n%s\n%s", repo, sha);
     bool is_new;
     struct statuses *statuses =
-        (struct statuses *)(void *)book_question(book, key, sizeof *statuses, &is_new);
+        (struct statuses *)(void *)fact_request_get(facts, key, sizeof *statuses, &is_new);
     if (is_new) {
-        statuses->question.fact = &statuses->fact.fact;
+        statuses->request.fact = &statuses->fact.fact;
         const char **segments = arena_zero(arena, 7, sizeof(char *));
         segments[0] = "repos";
         segments[3] = "commits";
@@ -149,31 +150,31 @@ const struct gitea_statuses *gitea_statuses(struct book *book, struct gitea *git
                 .done = statuses_listed,
                 .arg = statuses,
             };
-            gitea_list_start(book, &statuses->list);
+            gitea_list_start(facts, &statuses->list);
             statuses->fact.fact.url = statuses->list.url;
         } else {
-            book_settle(book, &statuses->question, FACT_FAILED,
+            fact_settle(facts, &statuses->request, FACT_FAILED,
                         arena_printf(arena, "%s: %s", what, not_a_repo));
         }
     }
-    book_wait(book, &statuses->question);
+    fact_await(facts, &statuses->request);
     return &statuses->fact;
 }
 
 /* reviews */
 
 struct reviews {
-    struct question question;
+    struct fact_request request;
     struct gitea_reviews fact;
     struct gitea_list list;
 };
 
-static void reviews_listed(struct book *book, struct gitea_list *list)
+static void reviews_listed(struct facts *facts, struct gitea_list *list)
 {
     struct reviews *reviews = list->arg;
-    struct arena *arena = book_arena(book);
+    struct arena *arena = facts_arena(facts);
     if (list->state != FACT_KNOWN || list->cut) {
-        book_settle(book, &reviews->question, list->cut ? FACT_FAILED : list->state,
+        fact_settle(facts, &reviews->request, list->cut ? FACT_FAILED : list->state,
                     list->cut ? arena_printf(arena, "Gitea has more than %u pages of %s",
                                              LIMIT_UPSTREAM_PAGES, list->what)
                               : list->words);
@@ -184,18 +185,19 @@ static void reviews_listed(struct book *book, struct gitea_list *list)
     for (size_t i = 0; i < list->n_pages; i++)
         for (size_t k = 0; k < list->pages[i].n; k++)
             items[reviews->fact.n++] = ((const struct gitea_review *)list->pages[i].rows)[k];
-    book_settle(book, &reviews->question, FACT_KNOWN, NULL);
+    fact_settle(facts, &reviews->request, FACT_KNOWN, NULL);
 }
 
-const struct gitea_reviews *gitea_reviews(struct book *book, struct gitea *gitea, const char *repo,
+const struct gitea_reviews *gitea_reviews(struct facts *facts, struct gitea *gitea, const char *repo,
                                           int64_t number)
 {
-    struct arena *arena = book_arena(book);
+    struct arena *arena = facts_arena(facts);
     AUTO_FREE char *key = mem_printf("gitea reviews\n%s\n%lld", repo, (long long)number);
     bool is_new;
-    struct reviews *reviews = (struct reviews *)(void *)book_question(book, key, sizeof *reviews, &is_new);
+    struct reviews *reviews =
+        (struct reviews *)(void *)fact_request_get(facts, key, sizeof *reviews, &is_new);
     if (is_new) {
-        reviews->question.fact = &reviews->fact.fact;
+        reviews->request.fact = &reviews->fact.fact;
         const char **segments = arena_zero(arena, 7, sizeof(char *));
         segments[0] = "repos";
         segments[3] = "pulls";
@@ -215,38 +217,38 @@ const struct gitea_reviews *gitea_reviews(struct book *book, struct gitea *gitea
                 .done = reviews_listed,
                 .arg = reviews,
             };
-            gitea_list_start(book, &reviews->list);
+            gitea_list_start(facts, &reviews->list);
             reviews->fact.fact.url = reviews->list.url;
         } else {
-            book_settle(book, &reviews->question, FACT_FAILED,
+            fact_settle(facts, &reviews->request, FACT_FAILED,
                         arena_printf(arena, "%s: %s", what, not_a_repo));
         }
     }
-    book_wait(book, &reviews->question);
+    fact_await(facts, &reviews->request);
     return &reviews->fact;
 }
 
 /* contents */
 
 struct files {
-    struct question question;
+    struct fact_request request;
     struct gitea_files fact;
     const char *what;
 };
 
-static void files_replied(struct book *book, void *arg, const struct gitea_reply *reply)
+static void files_replied(struct facts *facts, void *arg, const struct gitea_reply *reply)
 {
     struct files *files = arg;
     if (reply->state != FACT_KNOWN) {
-        book_settle(book, &files->question, reply->state, reply->words);
+        fact_settle(facts, &files->request, reply->state, reply->words);
         return;
     }
     const char *wrong =
-        gitea_parse_contents(reply->json, book_arena(book), &files->fact.n, &files->fact.first);
-    book_settle(
-        book, &files->question, wrong ? FACT_FAILED : FACT_KNOWN,
-        wrong ? arena_printf(book_arena(book), "Gitea's answer for %s makes no sense: %s", files->what, wrong)
-              : NULL);
+        gitea_parse_contents(reply->json, facts_arena(facts), &files->fact.n, &files->fact.first);
+    fact_settle(facts, &files->request, wrong ? FACT_FAILED : FACT_KNOWN,
+                wrong ? arena_printf(facts_arena(facts), "Gitea's answer for %s makes no sense: %s",
+                                     files->what, wrong)
+                      : NULL);
 }
 
 /* repos/owner/name/contents and the path's own segments; slashes at its ends or doubled name nothing. */
@@ -270,27 +272,27 @@ static const char *const *files_segments(struct arena *arena, const char *repo, 
     return segments;
 }
 
-const struct gitea_files *gitea_files(struct book *book, struct gitea *gitea, const char *repo,
+const struct gitea_files *gitea_files(struct facts *facts, struct gitea *gitea, const char *repo,
                                       const char *ref, const char *path)
 {
-    struct arena *arena = book_arena(book);
+    struct arena *arena = facts_arena(facts);
     AUTO_FREE char *key = mem_printf("gitea files\n%s\n%s\n%s", repo, ref, path);
     bool is_new;
-    struct files *files = (struct files *)(void *)book_question(book, key, sizeof *files, &is_new);
+    struct files *files = (struct files *)(void *)fact_request_get(facts, key, sizeof *files, &is_new);
     if (is_new) {
-        files->question.fact = &files->fact.fact;
+        files->request.fact = &files->fact.fact;
         files->what = gitea_what(arena, "%s at %.12s of %s", path, ref, repo);
         const char *const *segments = files_segments(arena, repo, path);
         const char *const query[] = {"ref", ref, NULL};
         if (segments) {
             files->fact.fact.url = gitea_url(arena, gitea, segments, query);
-            gitea_ask(book, gitea, files->fact.fact.url, files->what, LIMIT_ANSWER_CONTENTS, files_replied,
+            gitea_ask(facts, gitea, files->fact.fact.url, files->what, LIMIT_ANSWER_CONTENTS, files_replied,
                       files);
         } else {
-            book_settle(book, &files->question, FACT_FAILED,
+            fact_settle(facts, &files->request, FACT_FAILED,
                         arena_printf(arena, "%s: %s", files->what, not_a_repo));
         }
     }
-    book_wait(book, &files->question);
+    fact_await(facts, &files->request);
     return &files->fact;
 }

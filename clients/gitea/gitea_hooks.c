@@ -7,21 +7,21 @@
 #include "clients/gitea/gitea_io.h"
 
 struct hooks {
-    struct question question;
+    struct fact_request request;
     struct gitea_hooks fact;
     struct gitea_list list;
 };
 
-static void hooks_listed(struct book *book, struct gitea_list *list)
+static void hooks_listed(struct facts *facts, struct gitea_list *list)
 {
     struct hooks *hooks = list->arg;
-    struct arena *arena = book_arena(book);
+    struct arena *arena = facts_arena(facts);
     if (list->state != FACT_KNOWN) {
-        book_settle(book, &hooks->question, list->state, list->words);
+        fact_settle(facts, &hooks->request, list->state, list->words);
         return;
     }
     if (list->cut) {
-        book_settle(book, &hooks->question, FACT_FAILED,
+        fact_settle(facts, &hooks->request, FACT_FAILED,
                     arena_printf(arena, "Gitea has too many pages of %s", list->what));
         return;
     }
@@ -30,18 +30,18 @@ static void hooks_listed(struct book *book, struct gitea_list *list)
         for (size_t k = 0; k < list->pages[i].n; k++)
             items[hooks->fact.n++] = ((const struct gitea_hook *)list->pages[i].rows)[k];
     hooks->fact.items = items;
-    book_settle(book, &hooks->question, FACT_KNOWN, NULL);
+    fact_settle(facts, &hooks->request, FACT_KNOWN, NULL);
 }
 
-static void hooks_ask(struct book *book, struct hooks *hooks, struct gitea *gitea, const char *repo)
+static void hooks_ask(struct facts *facts, struct hooks *hooks, struct gitea *gitea, const char *repo)
 {
-    struct arena *arena = book_arena(book);
-    hooks->question.fact = &hooks->fact.fact;
+    struct arena *arena = facts_arena(facts);
+    hooks->request.fact = &hooks->fact.fact;
     const char **segments = arena_zero(arena, 5, sizeof(char *));
     segments[0] = "repos";
     segments[3] = "hooks";
     if (!gitea_repo_split(arena, repo, &segments[1], &segments[2])) {
-        book_settle(book, &hooks->question, FACT_FAILED, "a repo is \"owner/name\"");
+        fact_settle(facts, &hooks->request, FACT_FAILED, "a repo is \"owner/name\"");
         return;
     }
     hooks->list = (struct gitea_list){
@@ -50,22 +50,22 @@ static void hooks_ask(struct book *book, struct hooks *hooks, struct gitea *gite
         .segments = segments,
         .parse = gitea_parse_hooks,
         .page_bytes = LIMIT_ANSWER_HOOKS,
-        .pages_max = LIMIT_HOOK_PAGES,
+        .pages_max = LIMIT_WEBHOOK_PAGES,
         .if_allowed = true,
         .done = hooks_listed,
         .arg = hooks,
     };
-    gitea_list_start(book, &hooks->list);
+    gitea_list_start(facts, &hooks->list);
     hooks->fact.fact.url = hooks->list.url;
 }
 
-const struct gitea_hooks *gitea_hooks(struct book *book, struct gitea *gitea, const char *repo)
+const struct gitea_hooks *gitea_hooks(struct facts *facts, struct gitea *gitea, const char *repo)
 {
     AUTO_FREE char *key = mem_printf("gitea hooks\n%s", repo);
     bool is_new;
-    struct hooks *hooks = (struct hooks *)(void *)book_question(book, key, sizeof *hooks, &is_new);
+    struct hooks *hooks = (struct hooks *)(void *)fact_request_get(facts, key, sizeof *hooks, &is_new);
     if (is_new)
-        hooks_ask(book, hooks, gitea, repo);
-    book_wait(book, &hooks->question);
+        hooks_ask(facts, hooks, gitea, repo);
+    fact_await(facts, &hooks->request);
     return &hooks->fact;
 }

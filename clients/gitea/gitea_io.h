@@ -20,33 +20,33 @@ const char *gitea_url(struct arena *arena, const struct gitea *gitea, const char
                       const char *const *query);
 
 /* gitea_ask: GET, for a body of at most answer_max bytes; `replied` is called once, at once when nothing can
- * be sent (url NULL). The reply's JSON is valid until it returns, the words as long as the book. */
-typedef void gitea_replied_fn(struct book *book, void *arg, const struct gitea_reply *reply);
-void gitea_ask(struct book *book, struct gitea *gitea, const char *url, const char *what, size_t answer_max,
+ * be sent (url NULL). The reply's JSON is valid until it returns, the words as long as the fact set. */
+typedef void gitea_replied_fn(struct facts *facts, void *arg, const struct gitea_reply *reply);
+void gitea_ask(struct facts *facts, struct gitea *gitea, const char *url, const char *what, size_t answer_max,
                gitea_replied_fn *replied, void *arg);
 /* gitea_ask_if_allowed: the same for what the token need not be allowed to see: a 403 says nothing of Gitea's
  * health. */
-void gitea_ask_if_allowed(struct book *book, struct gitea *gitea, const char *url, const char *what,
+void gitea_ask_if_allowed(struct facts *facts, struct gitea *gitea, const char *url, const char *what,
                           size_t answer_max, gitea_replied_fn *replied, void *arg);
 /* gitea_post: the same by POST, with a JSON body; never repeated. The reply is FACT_KNOWN for status 200
  * alone, so ask reply->status. */
-void gitea_post(struct book *book, struct gitea *gitea, const char *url, const char *what, const char *body,
+void gitea_post(struct facts *facts, struct gitea *gitea, const char *url, const char *what, const char *body,
                 gitea_replied_fn *replied, void *arg);
 
-/* gitea_head_ask: gitea_head for whoever is no waiter: fn(book, arg) runs once *ret is settled, which may be
+/* gitea_head_ask: gitea_head for whoever is no waiter: fn(facts, arg) runs once *ret is settled, which may be
  * before this returns; *ret is set before. */
-void gitea_head_ask(struct book *book, struct gitea *gitea, const char *repo, const char *branch,
-                    const struct gitea_head **ret, question_fn *fn, void *arg);
+void gitea_head_ask(struct facts *facts, struct gitea *gitea, const char *repo, const char *branch,
+                    const struct gitea_head **ret, fact_then_fn *fn, void *arg);
 
 /* A list that comes in pages. The asker fills the first part; `done` is called once. X-Total-Count says how
  * many pages there are, and they are asked for side by side; without it, or when it disagrees with the rows,
  * or if one_by_one, page after page until an empty one or the same one again. */
 struct gitea_list;
-typedef void gitea_listed_fn(struct book *book, struct gitea_list *list);
+typedef void gitea_listed_fn(struct facts *facts, struct gitea_list *list);
 struct gitea_list {
     struct gitea *gitea;
     const char *what;
-    const char *const *segments; /* NULL-terminated, as long as the book */
+    const char *const *segments; /* NULL-terminated, as long as the fact set */
     const char *const *query;    /* name, value, …; or NULL */
     gitea_page_fn *parse;
     const void *parse_arg;
@@ -61,12 +61,12 @@ struct gitea_list {
     const char *words, *url;
     struct gitea_page *pages;
     size_t n_pages, n_rows;
-    struct book_rows rows;
+    struct facts_rows rows;
     int64_t total;     /* X-Total-Count, or -1 when unknown */
     bool cut, shifted; /* shifted: the total changed from page to page */
 
     size_t n_asked, n_answered;
 };
-void gitea_list_start(struct book *book, struct gitea_list *list);
+void gitea_list_start(struct facts *facts, struct gitea_list *list);
 
 #endif

@@ -14,11 +14,11 @@ struct page_ask {
     size_t number; /* from 0 */
 };
 
-static void page_replied(struct book *book, void *arg, const struct gitea_reply *reply);
+static void page_replied(struct facts *facts, void *arg, const struct gitea_reply *reply);
 
-static void page_ask(struct book *book, struct gitea_list *list, size_t number)
+static void page_ask(struct facts *facts, struct gitea_list *list, size_t number)
 {
-    struct arena *arena = book_arena(book);
+    struct arena *arena = facts_arena(facts);
     char page[24];
     snprintf(page, sizeof page, "%zu", number + 1);
     const char *query[QUERY_MAX + 5] = {0};
@@ -35,32 +35,32 @@ static void page_ask(struct book *book, struct gitea_list *list, size_t number)
     struct page_ask *ask = arena_zero(arena, 1, sizeof *ask);
     *ask = (struct page_ask){.list = list, .number = number};
     list->n_asked++;
-    (list->if_allowed ? gitea_ask_if_allowed : gitea_ask)(book, list->gitea, url, list->what,
+    (list->if_allowed ? gitea_ask_if_allowed : gitea_ask)(facts, list->gitea, url, list->what,
                                                           list->page_bytes, page_replied, ask);
 }
 
-void gitea_list_start(struct book *book, struct gitea_list *list)
+void gitea_list_start(struct facts *facts, struct gitea_list *list)
 {
     list->state = FACT_PENDING;
-    list->pages = arena_zero(book_arena(book), 1, sizeof *list->pages);
+    list->pages = arena_zero(facts_arena(facts), 1, sizeof *list->pages);
     list->total = -1;
-    page_ask(book, list, 0);
+    page_ask(facts, list, 0);
 }
 
-static void list_end(struct book *book, struct gitea_list *list, enum fact_state state, const char *words)
+static void list_end(struct facts *facts, struct gitea_list *list, enum fact_state state, const char *words)
 {
     list->state = state;
     list->words = words;
     if (state != FACT_KNOWN) {
         list->n_pages = list->n_rows = 0;
-        book_drop(book, &list->rows);
+        facts_drop(facts, &list->rows);
     }
-    list->done(book, list);
+    list->done(facts, list);
 }
 
-static void pages_make_room(struct book *book, struct gitea_list *list, size_t n)
+static void pages_make_room(struct facts *facts, struct gitea_list *list, size_t n)
 {
-    struct gitea_page *pages = arena_zero(book_arena(book), n, sizeof *pages);
+    struct gitea_page *pages = arena_zero(facts_arena(facts), n, sizeof *pages);
     for (size_t i = 0; i < list->n_pages; i++)
         pages[i] = list->pages[i];
     list->pages = pages;
@@ -68,14 +68,14 @@ static void pages_make_room(struct book *book, struct gitea_list *list, size_t n
 }
 
 /* With the first page in hand: are there others, and how are they asked for? */
-static void first_page_read(struct book *book, struct gitea_list *list)
+static void first_page_read(struct facts *facts, struct gitea_list *list)
 {
     size_t rows = list->pages[0].n;
     if (list->total >= 0 && (uint64_t)list->total < rows)
         list->total = -1; /* it counts something else */
     size_t total = list->total >= 0 ? (size_t)list->total : SIZE_MAX;
     if (rows == 0 || rows == total) {
-        list_end(book, list, FACT_KNOWN, NULL);
+        list_end(facts, list, FACT_KNOWN, NULL);
         return;
     }
     /* A page may hold less than was asked for: the server's own limit, or rows left out after paging.
@@ -83,23 +83,23 @@ static void first_page_read(struct book *book, struct gitea_list *list)
     size_t pages = list->total >= 0 ? (total - 1) / rows + 1 : 2;
     if (list->total >= 0 && !list->one_by_one && pages > list->pages_max) {
         list->cut = true;
-        list_end(book, list, FACT_KNOWN, NULL);
+        list_end(facts, list, FACT_KNOWN, NULL);
         return;
     }
     size_t last = list->total >= 0 && !list->one_by_one ? pages : 2;
     if (list->pages_max < 2) {
         list->cut = true;
-        list_end(book, list, FACT_KNOWN, NULL);
+        list_end(facts, list, FACT_KNOWN, NULL);
         return;
     }
-    pages_make_room(book, list, last);
+    pages_make_room(facts, list, last);
     for (size_t number = 1; number < last && number <= AT_ONCE && list->state == FACT_PENDING; number++)
-        page_ask(book, list, number);
+        page_ask(facts, list, number);
 }
 
 /* Page after page: until all are seen, or one is empty or repeats the one before (a server that knows no
  * pages). */
-static void later_page_read(struct book *book, struct gitea_list *list, size_t number)
+static void later_page_read(struct facts *facts, struct gitea_list *list, size_t number)
 {
     const struct gitea_page *page = &list->pages[number];
     bool repeats = page->n == list->pages[number - 1].n && page->mark == list->pages[number - 1].mark;
@@ -109,17 +109,17 @@ static void later_page_read(struct book *book, struct gitea_list *list, size_t n
     }
     bool all = list->total >= 0 && list->n_rows >= (size_t)list->total;
     if (all || page->n == 0) {
-        list_end(book, list, FACT_KNOWN, NULL);
+        list_end(facts, list, FACT_KNOWN, NULL);
     } else if (number + 1 >= list->pages_max) {
         list->cut = true;
-        list_end(book, list, FACT_KNOWN, NULL);
+        list_end(facts, list, FACT_KNOWN, NULL);
     } else {
-        pages_make_room(book, list, number + 2);
-        page_ask(book, list, number + 1);
+        pages_make_room(facts, list, number + 2);
+        page_ask(facts, list, number + 1);
     }
 }
 
-static void page_replied(struct book *book, void *arg, const struct gitea_reply *reply)
+static void page_replied(struct facts *facts, void *arg, const struct gitea_reply *reply)
 {
     struct page_ask *ask = arg;
     struct gitea_list *list = ask->list;
@@ -127,20 +127,20 @@ static void page_replied(struct book *book, void *arg, const struct gitea_reply 
         return;
     list->n_answered++;
     if (reply->state != FACT_KNOWN) {
-        list_end(book, list, reply->state, reply->words);
+        list_end(facts, list, reply->state, reply->words);
         return;
     }
     struct gitea_page page = {0};
     const char *wrong = list->parse(reply->json, list->parse_arg, &list->rows.arena, &page);
-    if (!book_keep(book, &list->rows)) {
-        list_end(book, list, FACT_FAILED,
-                 arena_printf(book_arena(book), "Gitea's list of %s is too long to be kept", list->what));
+    if (!facts_keep(facts, &list->rows)) {
+        list_end(facts, list, FACT_FAILED,
+                 arena_printf(facts_arena(facts), "Gitea's list of %s is too long to be kept", list->what));
         return;
     }
     if (wrong) {
         list_end(
-            book, list, FACT_FAILED,
-            arena_printf(book_arena(book), "Gitea's answer for %s makes no sense: %s", list->what, wrong));
+            facts, list, FACT_FAILED,
+            arena_printf(facts_arena(facts), "Gitea's answer for %s makes no sense: %s", list->what, wrong));
         return;
     }
     if (ask->number == 0) {
@@ -152,11 +152,11 @@ static void page_replied(struct book *book, void *arg, const struct gitea_reply 
     list->pages[ask->number] = page;
     list->n_rows += page.n;
     if (ask->number == 0)
-        first_page_read(book, list);
+        first_page_read(facts, list);
     else if (list->one_by_one || list->total < 0)
-        later_page_read(book, list, ask->number);
+        later_page_read(facts, list, ask->number);
     else if (list->n_answered == list->n_pages)
-        list_end(book, list, FACT_KNOWN, NULL);
+        list_end(facts, list, FACT_KNOWN, NULL);
     else if (list->n_asked < list->n_pages)
-        page_ask(book, list, list->n_asked);
+        page_ask(facts, list, list->n_asked);
 }

@@ -14,7 +14,7 @@
 /* One of the two lists of a repo. The open one is read whole. The closed one grows page by page, as far as
  * somebody still searches; its fact is not used. */
 struct pulls {
-    struct question question;
+    struct fact_request request;
     struct fact fact;
     struct gitea *gitea;
     const char *repo;
@@ -24,14 +24,14 @@ struct pulls {
     struct gitea_page pages[LIMIT_CLOSED_PULL_PAGES];
     size_t n_pages, n_rows;
     bool asking, complete;
-    struct book_rows rows;
+    struct facts_rows rows;
     const char *failed; /* words */
     int64_t oldest_us;  /* when the last row so far changed; INT64_MAX before the first */
     struct pull *searchers;
 };
 
 struct pull {
-    struct question question;
+    struct fact_request request;
     struct gitea_pull fact;
     struct gitea *gitea;
     const char *repo, *base, *branch, *what;
@@ -41,15 +41,15 @@ struct pull {
     struct pull *next_searcher;
 };
 
-static struct pulls *pulls_of(struct book *book, struct gitea *gitea, const char *repo, const char *state)
+static struct pulls *pulls_of(struct facts *facts, struct gitea *gitea, const char *repo, const char *state)
 {
     AUTO_FREE char *key = mem_printf("gitea pulls %s\n%s", state, repo);
     bool is_new;
-    struct pulls *pulls = (struct pulls *)(void *)book_question(book, key, sizeof *pulls, &is_new);
+    struct pulls *pulls = (struct pulls *)(void *)fact_request_get(facts, key, sizeof *pulls, &is_new);
     if (is_new) {
-        pulls->question.fact = &pulls->fact;
+        pulls->request.fact = &pulls->fact;
         pulls->gitea = gitea;
-        pulls->repo = arena_text(book_arena(book), repo);
+        pulls->repo = arena_text(facts_arena(facts), repo);
         pulls->oldest_us = INT64_MAX;
     }
     return pulls;
@@ -72,19 +72,19 @@ static bool row_matches(const struct gitea_pull_row *row, const struct pull *pul
            (strcmp(row->ref, pull->branch) == 0 || strcmp(row->label, pull->branch) == 0);
 }
 
-static void pull_known(struct book *book, struct pull *pull, const struct gitea_pull_row *row)
+static void pull_known(struct facts *facts, struct pull *pull, const struct gitea_pull_row *row)
 {
     pull->fact.number = row->number;
     pull->fact.state = row->state;
     pull->fact.draft = row->draft;
     pull->fact.head_sha = row->head_sha;
     pull->fact.html_url = row->html_url;
-    book_settle(book, &pull->question, FACT_KNOWN, NULL);
+    fact_settle(facts, &pull->request, FACT_KNOWN, NULL);
 }
 
 /* among the closed */
 
-static void closed_ask(struct book *book, struct pulls *closed);
+static void closed_ask(struct facts *facts, struct pulls *closed);
 
 static const struct gitea_pull_row *newest_merged(const struct pulls *closed, const struct pull *pull)
 {
@@ -101,20 +101,20 @@ static const struct gitea_pull_row *newest_merged(const struct pulls *closed, co
 
 /* True when the search of one pull request is over, and it is settled. A newer one was opened, hence last
  * changed, after the found one was: further down the list there is none. */
-static bool search_settle(struct book *book, struct pulls *closed, struct pull *pull)
+static bool search_settle(struct facts *facts, struct pulls *closed, struct pull *pull)
 {
     const struct gitea_pull_row *merged = newest_merged(closed, pull);
     if (merged)
-        pull_known(book, pull, merged);
+        pull_known(facts, pull, merged);
     else if (closed->complete || closed->oldest_us < pull->found.created_us)
-        pull_known(book, pull, &pull->found);
+        pull_known(facts, pull, &pull->found);
     else if (closed->failed)
-        book_settle(book, &pull->question, FACT_FAILED, closed->failed);
+        fact_settle(facts, &pull->request, FACT_FAILED, closed->failed);
     else if (closed->n_pages == LIMIT_CLOSED_PULL_PAGES)
-        book_settle(
-            book, &pull->question, FACT_FAILED,
+        fact_settle(
+            facts, &pull->request, FACT_FAILED,
             arena_printf(
-                book_arena(book),
+                facts_arena(facts),
                 "#%lld is closed, and whether a newer pull request was merged is not among the last %u "
                 "pages of closed ones",
                 (long long)pull->found.number, LIMIT_CLOSED_PULL_PAGES));
@@ -123,22 +123,22 @@ static bool search_settle(struct book *book, struct pulls *closed, struct pull *
     return true;
 }
 
-static void searches_go_on(struct book *book, struct pulls *closed)
+static void searches_go_on(struct facts *facts, struct pulls *closed)
 {
     struct pull *searchers = closed->searchers, *next;
     closed->searchers = NULL;
     for (struct pull *pull = searchers; pull; pull = next) {
         next = pull->next_searcher;
-        if (search_settle(book, closed, pull))
+        if (search_settle(facts, closed, pull))
             continue;
         pull->next_searcher = closed->searchers;
         closed->searchers = pull;
     }
     if (closed->searchers && !closed->asking)
-        closed_ask(book, closed);
+        closed_ask(facts, closed);
 }
 
-static void closed_replied(struct book *book, void *arg, const struct gitea_reply *reply)
+static void closed_replied(struct facts *facts, void *arg, const struct gitea_reply *reply)
 {
     struct pulls *closed = arg;
     closed->asking = false;
@@ -146,10 +146,10 @@ static void closed_replied(struct book *book, void *arg, const struct gitea_repl
     const char *wrong = NULL;
     if (reply->state == FACT_KNOWN)
         wrong = gitea_parse_pulls(reply->json, NULL, &closed->rows.arena, &page);
-    if (!wrong && !book_keep(book, &closed->rows))
+    if (!wrong && !facts_keep(facts, &closed->rows))
         wrong = "it is too long to be kept";
     if (reply->state != FACT_KNOWN || wrong) {
-        closed->failed = wrong ? arena_printf(book_arena(book),
+        closed->failed = wrong ? arena_printf(facts_arena(facts),
                                               "Gitea's answer for closed pull requests of %s makes no "
                                               "sense: %s",
                                               closed->repo, wrong)
@@ -164,12 +164,12 @@ static void closed_replied(struct book *book, void *arg, const struct gitea_repl
         if (rows[page.n - 1].readable && rows[page.n - 1].updated_us)
             closed->oldest_us = rows[page.n - 1].updated_us;
     }
-    searches_go_on(book, closed);
+    searches_go_on(facts, closed);
 }
 
-static void closed_ask(struct book *book, struct pulls *closed)
+static void closed_ask(struct facts *facts, struct pulls *closed)
 {
-    struct arena *arena = book_arena(book);
+    struct arena *arena = facts_arena(facts);
     char page[24];
     snprintf(page, sizeof page, "%zu", closed->n_pages + 1);
     const char *const query[] = {"state", "closed", "sort", "recentupdate", "limit", GITEA_PAGE,
@@ -177,19 +177,19 @@ static void closed_ask(struct book *book, struct pulls *closed)
     const char **segments = pulls_segments(arena, closed->repo);
     const char *what = gitea_what(arena, "closed pull requests of %s", closed->repo);
     closed->asking = true;
-    gitea_ask(book, closed->gitea, gitea_url(arena, closed->gitea, segments, query), what, LIMIT_ANSWER_PULLS,
-              closed_replied, closed);
+    gitea_ask(facts, closed->gitea, gitea_url(arena, closed->gitea, segments, query), what,
+              LIMIT_ANSWER_PULLS, closed_replied, closed);
 }
 
-static void search_start(struct book *book, struct pull *pull)
+static void search_start(struct facts *facts, struct pull *pull)
 {
-    pull->closed = pulls_of(book, pull->gitea, pull->repo, "closed");
-    if (search_settle(book, pull->closed, pull))
+    pull->closed = pulls_of(facts, pull->gitea, pull->repo, "closed");
+    if (search_settle(facts, pull->closed, pull))
         return;
     pull->next_searcher = pull->closed->searchers;
     pull->closed->searchers = pull;
     if (!pull->closed->asking)
-        closed_ask(book, pull->closed);
+        closed_ask(facts, pull->closed);
 }
 
 /* the look-up */
@@ -205,29 +205,29 @@ static bool open_is_whole(const struct gitea_list *list)
            (list->total < 0 || list->n_rows >= (size_t)list->total);
 }
 
-static void lookup_replied(struct book *book, void *arg, const struct gitea_reply *reply)
+static void lookup_replied(struct facts *facts, void *arg, const struct gitea_reply *reply)
 {
     struct pull *pull = arg;
-    struct arena *arena = book_arena(book);
+    struct arena *arena = facts_arena(facts);
     if (reply->state != FACT_KNOWN) { /* 404 is the database's word: it looks for any state */
-        book_settle(book, &pull->question, reply->state, reply->words);
+        fact_settle(facts, &pull->request, reply->state, reply->words);
         return;
     }
     gitea_parse_pull(reply->json, arena, &pull->found);
     if (!row_matches(&pull->found, pull))
-        book_settle(
-            book, &pull->question, FACT_FAILED,
+        fact_settle(
+            facts, &pull->request, FACT_FAILED,
             arena_printf(arena, "Gitea's answer for %s makes no sense: it is about another one", pull->what));
     else if (pull->found.state == GITEA_PULL_OPEN)
-        pull_known(book, pull, &pull->found);
+        pull_known(facts, pull, &pull->found);
     else if (!open_is_whole(&pull->open->open))
-        book_settle(
-            book, &pull->question, FACT_FAILED,
+        fact_settle(
+            facts, &pull->request, FACT_FAILED,
             arena_printf(arena, "Gitea's list of open pull requests of %s was not whole", pull->repo));
     else if (pull->found.state == GITEA_PULL_MERGED)
-        pull_known(book, pull, &pull->found);
+        pull_known(facts, pull, &pull->found);
     else
-        search_start(book, pull);
+        search_start(facts, pull);
 }
 
 /* Words that the router takes for a part of a pull request whose number comes before (routers/api/v1/api.go).
@@ -243,29 +243,29 @@ static bool is_reserved(const char *branch)
     return false;
 }
 
-static void lookup_ask(struct book *book, struct pull *pull)
+static void lookup_ask(struct facts *facts, struct pull *pull)
 {
-    struct arena *arena = book_arena(book);
+    struct arena *arena = facts_arena(facts);
     pull->segments[4] = pull->base;
     pull->segments[5] = is_reserved(pull->branch)
                             ? arena_printf(arena, "%s:%s", pull->segments[1], pull->branch)
                             : pull->branch;
     pull->fact.fact.url = gitea_url(arena, pull->gitea, pull->segments, NULL);
-    gitea_ask(book, pull->gitea, pull->fact.fact.url, pull->what, LIMIT_ANSWER_PULL, lookup_replied, pull);
+    gitea_ask(facts, pull->gitea, pull->fact.fact.url, pull->what, LIMIT_ANSWER_PULL, lookup_replied, pull);
 }
 
 /* among the open */
 
-static void open_listed(struct book *book, struct gitea_list *list)
+static void open_listed(struct facts *facts, struct gitea_list *list)
 {
     struct pulls *open = list->arg;
-    book_settle(book, &open->question, list->state, list->words);
+    fact_settle(facts, &open->request, list->state, list->words);
 }
 
-static void open_start(struct book *book, struct pulls *open)
+static void open_start(struct facts *facts, struct pulls *open)
 {
     static const char *const query[] = {"state", "open", "sort", "recentupdate", NULL};
-    struct arena *arena = book_arena(book);
+    struct arena *arena = facts_arena(facts);
     if (open->started)
         return;
     open->started = true;
@@ -280,16 +280,16 @@ static void open_start(struct book *book, struct pulls *open)
         .done = open_listed,
         .arg = open,
     };
-    gitea_list_start(book, &open->open);
+    gitea_list_start(facts, &open->open);
 }
 
-static void open_look(struct book *book, void *arg)
+static void open_look(struct facts *facts, void *arg)
 {
     struct pull *pull = arg;
     const struct gitea_list *list = &pull->open->open;
     pull->fact.fact.url = list->url;
     if (pull->open->fact.state != FACT_KNOWN) { /* absent too: that is the repo, not this pull request */
-        book_settle(book, &pull->question, FACT_FAILED, pull->open->fact.words);
+        fact_settle(facts, &pull->request, FACT_FAILED, pull->open->fact.words);
         return;
     }
     const struct gitea_pull_row *newest = NULL;
@@ -301,43 +301,43 @@ static void open_look(struct book *book, void *arg)
                 newest = &rows[k];
     }
     if (newest)
-        pull_known(book, pull, newest);
+        pull_known(facts, pull, newest);
     else
-        lookup_ask(book, pull);
+        lookup_ask(facts, pull);
 }
 
-const struct gitea_pull *gitea_pull(struct book *book, struct gitea *gitea, const char *repo,
+const struct gitea_pull *gitea_pull(struct facts *facts, struct gitea *gitea, const char *repo,
                                     const char *base, const char *branch)
 {
-    struct arena *arena = book_arena(book);
+    struct arena *arena = facts_arena(facts);
     AUTO_FREE char *key = mem_printf("gitea pull\n%s\n%s\n%s", repo, base, branch);
     bool is_new;
-    struct pull *pull = (struct pull *)(void *)book_question(book, key, sizeof *pull, &is_new);
+    struct pull *pull = (struct pull *)(void *)fact_request_get(facts, key, sizeof *pull, &is_new);
     if (is_new) {
-        pull->question.fact = &pull->fact.fact;
+        pull->request.fact = &pull->fact.fact;
         pull->gitea = gitea;
         pull->base = arena_text(arena, base);
         pull->branch = arena_text(arena, branch);
         pull->what = gitea_what(arena, "pull request of %s into %s of %s", branch, base, repo);
-        pull->open = pulls_of(book, gitea, repo, "open");
+        pull->open = pulls_of(facts, gitea, repo, "open");
         pull->repo = pull->open->repo;
         pull->segments = pulls_segments(arena, repo);
         if (pull->segments) {
-            open_start(book, pull->open);
-            book_after(book, &pull->open->question, open_look, pull);
+            open_start(facts, pull->open);
+            fact_then(facts, &pull->open->request, open_look, pull);
         } else {
-            book_settle(book, &pull->question, FACT_FAILED,
+            fact_settle(facts, &pull->request, FACT_FAILED,
                         arena_printf(arena, "%s: a repo is \"owner/name\"", pull->what));
         }
     }
-    book_wait(book, &pull->question);
+    fact_await(facts, &pull->request);
     return &pull->fact;
 }
 
 /* all open ones */
 
 struct open_pulls {
-    struct question question;
+    struct fact_request request;
     struct gitea_open_pulls fact;
     struct pulls *list;
 };
@@ -349,7 +349,7 @@ static const char *head_branch(const struct gitea_pull_row *row)
     return row->foreign || !*name ? NULL : name;
 }
 
-static void open_gather(struct book *book, void *arg)
+static void open_gather(struct facts *facts, void *arg)
 {
     struct open_pulls *pulls = arg;
     const struct gitea_list *list = &pulls->list->open;
@@ -357,12 +357,12 @@ static void open_gather(struct book *book, void *arg)
     if (pulls->list->fact.state != FACT_KNOWN || !open_is_whole(list)) {
         bool absent = pulls->list->fact.state == FACT_ABSENT;
         const char *words = pulls->list->fact.words;
-        book_settle(book, &pulls->question, absent ? FACT_ABSENT : FACT_FAILED,
+        fact_settle(facts, &pulls->request, absent ? FACT_ABSENT : FACT_FAILED,
                     words ? words
-                          : arena_printf(book_arena(book), "Gitea's list of %s was not whole", list->what));
+                          : arena_printf(facts_arena(facts), "Gitea's list of %s was not whole", list->what));
         return;
     }
-    struct gitea_open_pull *items = arena_zero(book_arena(book), list->n_rows, sizeof *items);
+    struct gitea_open_pull *items = arena_zero(facts_arena(facts), list->n_rows, sizeof *items);
     pulls->fact.items = items;
     for (size_t i = 0; i < list->n_pages; i++) {
         const struct gitea_pull_row *rows = list->pages[i].rows;
@@ -371,26 +371,27 @@ static void open_gather(struct book *book, void *arg)
                 items[pulls->fact.n++] = (struct gitea_open_pull){
                     .number = rows[k].number, .head_sha = rows[k].head_sha, .branch = head_branch(&rows[k])};
     }
-    book_settle(book, &pulls->question, FACT_KNOWN, NULL);
+    fact_settle(facts, &pulls->request, FACT_KNOWN, NULL);
 }
 
-const struct gitea_open_pulls *gitea_open_pulls(struct book *book, struct gitea *gitea, const char *repo)
+const struct gitea_open_pulls *gitea_open_pulls(struct facts *facts, struct gitea *gitea, const char *repo)
 {
     AUTO_FREE char *key = mem_printf("gitea open pulls\n%s", repo);
     bool is_new;
-    struct open_pulls *pulls = (struct open_pulls *)(void *)book_question(book, key, sizeof *pulls, &is_new);
+    struct open_pulls *pulls =
+        (struct open_pulls *)(void *)fact_request_get(facts, key, sizeof *pulls, &is_new);
     if (is_new) {
-        pulls->question.fact = &pulls->fact.fact;
-        pulls->list = pulls_of(book, gitea, repo, "open");
-        if (pulls_segments(book_arena(book), repo)) {
-            open_start(book, pulls->list);
-            book_after(book, &pulls->list->question, open_gather, pulls);
+        pulls->request.fact = &pulls->fact.fact;
+        pulls->list = pulls_of(facts, gitea, repo, "open");
+        if (pulls_segments(facts_arena(facts), repo)) {
+            open_start(facts, pulls->list);
+            fact_then(facts, &pulls->list->request, open_gather, pulls);
         } else {
-            const char *what = gitea_what(book_arena(book), "open pull requests of %s", repo);
-            book_settle(book, &pulls->question, FACT_FAILED,
-                        arena_printf(book_arena(book), "%s: a repo is \"owner/name\"", what));
+            const char *what = gitea_what(facts_arena(facts), "open pull requests of %s", repo);
+            fact_settle(facts, &pulls->request, FACT_FAILED,
+                        arena_printf(facts_arena(facts), "%s: a repo is \"owner/name\"", what));
         }
     }
-    book_wait(book, &pulls->question);
+    fact_await(facts, &pulls->request);
     return &pulls->fact;
 }

@@ -99,18 +99,18 @@ void fetch_inbox_put(struct fetch_job *job, const struct fetch_answer *answer_ta
     if (wanted) {
         STAILQ_INSERT_TAIL(&inbox->items, item, link);
         pthread_cond_signal(&inbox->arrived);
-        if (inbox->ring)
-            inbox->ring(inbox->ring_arg);
+        if (inbox->on_ready)
+            inbox->on_ready(inbox->on_ready_arg);
     }
     pthread_mutex_unlock(&inbox->lock);
     if (!wanted)
         item_free(item);
 }
 
-void fetch_inbox_bell(struct fetch_inbox *inbox, fetch_bell_fn *ring, void *arg)
+void fetch_inbox_on_ready(struct fetch_inbox *inbox, fetch_ready_fn *on_ready, void *arg)
 {
-    inbox->ring = ring;
-    inbox->ring_arg = arg;
+    inbox->on_ready = on_ready;
+    inbox->on_ready_arg = arg;
 }
 
 size_t fetch_pending(const struct fetch_inbox *inbox)
@@ -284,8 +284,8 @@ enum err fetch_new(const struct fetch_options *options, struct fetch **ret, stru
     if (getrandom(&fetch->random, sizeof fetch->random, 0) != (ssize_t)sizeof fetch->random)
         fetch->random = (uint64_t)clock_mono_ms();
     LIST_INIT(&fetch->hosts);
-    TAILQ_INIT(&fetch->flying);
-    TAILQ_INIT(&fetch->resting);
+    TAILQ_INIT(&fetch->in_flight);
+    TAILQ_INIT(&fetch->backing_off);
     TAILQ_INIT(&fetch->submitted);
     pthread_mutex_init(&fetch->lock, NULL);
     fetch->multi = curl_multi_init();

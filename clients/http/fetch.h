@@ -154,11 +154,11 @@ void fetch_gather(struct fetch_inbox *inbox);
  * none in time. Caller frees with fetch_answer_free. */
 struct fetch_answer *fetch_take(struct fetch_inbox *inbox, int64_t wait_ms);
 
-/* fetch_inbox_bell: `ring(arg)` is called whenever an answer has come in, by the fetcher's thread and under
- * the inbox's lock: it must only tell somebody, and call nothing here. Never again once the inbox is freed.
- * Before the first request. */
-typedef void fetch_bell_fn(void *arg);
-void fetch_inbox_bell(struct fetch_inbox *inbox, fetch_bell_fn *ring, void *arg);
+/* fetch_inbox_on_ready: `on_ready(arg)` is called whenever an answer has come in, by the fetcher's thread and
+ * under the inbox's lock: it must only tell somebody, and call nothing here. Never again once the inbox is
+ * freed. Before the first request. */
+typedef void fetch_ready_fn(void *arg);
+void fetch_inbox_on_ready(struct fetch_inbox *inbox, fetch_ready_fn *on_ready, void *arg);
 
 /* fetch_pending: requests sent and not yet taken. */
 size_t fetch_pending(const struct fetch_inbox *inbox);

@@ -90,7 +90,7 @@ static void job_record(struct fetch *fetch, struct fetch_job *job, const struct 
     turn_over(fetch, job, sign == FETCH_SIGN_NONE ? NULL : &result, error, now_ms);
 }
 
-/* flying */
+/* in_flight */
 
 static CURL *easy_take(struct fetch *fetch)
 {
@@ -107,17 +107,17 @@ static void easy_give_back(struct fetch *fetch, CURL *easy)
 }
 
 /* The one end of every exchange; the job keeps its turn. */
-static void job_land(struct fetch *fetch, struct fetch_job *job, enum fetch_result result)
+static void job_detach(struct fetch *fetch, struct fetch_job *job, enum fetch_result result)
 {
     exchange_count(job, result);
-    TAILQ_REMOVE(&fetch->flying, job, link);
+    TAILQ_REMOVE(&fetch->in_flight, job, link);
     exchange_drop_reply(job); /* what it did not answer with */
     curl_multi_remove_handle(fetch->multi, job->easy);
     easy_give_back(fetch, job->easy);
     job->easy = NULL;
 }
 
-static void job_fly(struct fetch *fetch, struct fetch_job *job, int64_t now_ms)
+static void job_start(struct fetch *fetch, struct fetch_job *job, int64_t now_ms)
 {
     CURL *easy = easy_take(fetch);
     if (!easy || !exchange_start(fetch, easy, job, now_ms) ||
@@ -128,21 +128,21 @@ static void job_fly(struct fetch *fetch, struct fetch_job *job, int64_t now_ms)
         return;
     }
     job->attempts_left--;
-    TAILQ_INSERT_TAIL(&fetch->flying, job, link);
+    TAILQ_INSERT_TAIL(&fetch->in_flight, job, link);
 }
 
-static void hosts_fly(struct fetch *fetch, int64_t now_ms)
+static void hosts_start(struct fetch *fetch, int64_t now_ms)
 {
     struct fetch_host *host;
     for (host = LIST_FIRST(&fetch->hosts); host; host = LIST_NEXT(host, link)) {
         struct fetch_job *job;
         while ((job = turns_next(fetch, host, now_ms)))
-            job_fly(fetch, job, now_ms);
+            job_start(fetch, job, now_ms);
     }
 }
 
 /* Decorrelated jitter: each pause is random between the first and three times the last. */
-static bool job_rest(struct fetch *fetch, struct fetch_job *job, int64_t retry_after_s, int64_t now_ms)
+static bool job_back_off(struct fetch *fetch, struct fetch_job *job, int64_t retry_after_s, int64_t now_ms)
 {
     int64_t spread =
         3 * job->backoff_ms > BACKOFF_FIRST_MS ? 3 * job->backoff_ms - BACKOFF_FIRST_MS : BACKOFF_FIRST_MS;
@@ -153,7 +153,7 @@ static bool job_rest(struct fetch *fetch, struct fetch_job *job, int64_t retry_a
         return false;
     job->due_ms = now_ms + wait_ms;
     job->again = true;
-    TAILQ_INSERT_TAIL(&fetch->resting, job, link);
+    TAILQ_INSERT_TAIL(&fetch->backing_off, job, link);
     return true;
 }
 
@@ -162,7 +162,7 @@ static bool job_redirect(struct fetch *fetch, struct fetch_job *job, int64_t now
     char *url = exchange_redirect(job);
     if (!url)
         return false;
-    job_land(fetch, job, FETCH_ANSWERED);
+    job_detach(fetch, job, FETCH_ANSWERED);
     free(job->url);
     job->url = url;
     job->redirects++;
@@ -171,7 +171,7 @@ static bool job_redirect(struct fetch *fetch, struct fetch_job *job, int64_t now
         turn_over(fetch, job, NULL, NULL, now_ms);
         job_fail(job, FETCH_TIMED_OUT, "the time was over while following a redirect");
     } else {
-        job_fly(fetch, job, now_ms);
+        job_start(fetch, job, now_ms);
     }
     return true;
 }
@@ -183,7 +183,7 @@ static bool job_enlarge(struct fetch *fetch, struct fetch_job *job, int64_t now_
 {
     if (!exchange_outgrew(job))
         return false;
-    job_land(fetch, job, FETCH_ABORTED);
+    job_detach(fetch, job, FETCH_ABORTED);
     job->attempts_left++;
     turn_enlarge(fetch, job, now_ms);
     return true;
@@ -195,10 +195,10 @@ static void job_done(struct fetch *fetch, struct fetch_job *job, CURLcode code, 
         return;
     struct fetch_outcome outcome;
     exchange_end(job, code, &outcome);
-    job_land(fetch, job, outcome.result);
+    job_detach(fetch, job, outcome.result);
     job_record(fetch, job, &outcome, now_ms);
     if (outcome.may_repeat && job->is_get && turn_may_repeat(job) &&
-        job_rest(fetch, job, outcome.answer.retry_after_s, now_ms)) {
+        job_back_off(fetch, job, outcome.answer.retry_after_s, now_ms)) {
         free(outcome.answer.body);
         return;
     }
@@ -237,19 +237,19 @@ static bool test_expired(const struct fetch_job *job, int64_t now_ms)
 
 static void drop_aborted(struct fetch *fetch, int64_t now_ms)
 {
-    turns_weed(fetch, test_aborted, FETCH_ABORTED, "stopped", now_ms);
+    turns_drop(fetch, test_aborted, FETCH_ABORTED, "stopped", now_ms);
     struct fetch_job *job, *next;
-    for (job = TAILQ_FIRST(&fetch->resting); job; job = next) {
+    for (job = TAILQ_FIRST(&fetch->backing_off); job; job = next) {
         next = TAILQ_NEXT(job, link);
         if (is_aborted(job)) {
-            TAILQ_REMOVE(&fetch->resting, job, link);
+            TAILQ_REMOVE(&fetch->backing_off, job, link);
             job_fail(job, FETCH_ABORTED, "stopped");
         }
     }
-    for (job = TAILQ_FIRST(&fetch->flying); job; job = next) {
+    for (job = TAILQ_FIRST(&fetch->in_flight); job; job = next) {
         next = TAILQ_NEXT(job, link);
         if (is_aborted(job)) {
-            job_land(fetch, job, FETCH_ABORTED);
+            job_detach(fetch, job, FETCH_ABORTED);
             turn_over(fetch, job, NULL, NULL, now_ms);
             job_fail(job, FETCH_ABORTED, "stopped");
         }
@@ -257,17 +257,17 @@ static void drop_aborted(struct fetch *fetch, int64_t now_ms)
 }
 
 /* Puts the rested ones whose time has come back into their queues; returns when the next is due. */
-static int64_t wake_rested(struct fetch *fetch, int64_t now_ms)
+static int64_t wake_backed_off(struct fetch *fetch, int64_t now_ms)
 {
     int64_t next_due = INT64_MAX;
     struct fetch_job *job, *next;
-    for (job = TAILQ_FIRST(&fetch->resting); job; job = next) {
+    for (job = TAILQ_FIRST(&fetch->backing_off); job; job = next) {
         next = TAILQ_NEXT(job, link);
         if (job->due_ms > now_ms) {
             next_due = min_ms(next_due, job->due_ms);
             continue;
         }
-        TAILQ_REMOVE(&fetch->resting, job, link);
+        TAILQ_REMOVE(&fetch->backing_off, job, link);
         turns_put(fetch, job, now_ms);
     }
     return next_due;
@@ -299,10 +299,10 @@ static void enqueue_submitted(struct fetch *fetch, struct fetch_jobs *jobs, int6
 
 static void end_everything(struct fetch *fetch, struct fetch_jobs *submitted)
 {
-    TAILQ_CONCAT(submitted, &fetch->resting, link);
+    TAILQ_CONCAT(submitted, &fetch->backing_off, link);
     struct fetch_job *job;
-    while ((job = TAILQ_FIRST(&fetch->flying))) {
-        job_land(fetch, job, FETCH_ABORTED);
+    while ((job = TAILQ_FIRST(&fetch->in_flight))) {
+        job_detach(fetch, job, FETCH_ABORTED);
         TAILQ_INSERT_TAIL(submitted, job, link);
     }
     turns_empty(fetch, submitted);
@@ -325,10 +325,10 @@ void *fetch_engine_run(void *arg)
         enqueue_submitted(fetch, &submitted, now_ms);
         if (aborting)
             drop_aborted(fetch, now_ms);
-        int64_t next_due = wake_rested(fetch, now_ms);
+        int64_t next_due = wake_backed_off(fetch, now_ms);
         if (fetch->queue_deadline_ms <= now_ms)
-            turns_weed(fetch, test_expired, FETCH_TIMED_OUT, "timed out before its turn came", now_ms);
-        hosts_fly(fetch, now_ms);
+            turns_drop(fetch, test_expired, FETCH_TIMED_OUT, "timed out before its turn came", now_ms);
+        hosts_start(fetch, now_ms);
 
         int running;
         curl_multi_perform(fetch->multi, &running);

@@ -42,12 +42,12 @@ struct fetch_inbox {
     pthread_cond_t arrived;
     STAILQ_HEAD(fetch_items, fetch_item) items; /* guarded by lock, like `closed` */
     bool closed;                                /* nobody will take anything any more */
-    fetch_bell_fn *ring;                        /* set before the first request; NULL: nobody listens */
-    void *ring_arg;
+    fetch_ready_fn *on_ready;                   /* set before the first request; NULL: nobody listens */
+    void *on_ready_arg;
 };
 
 struct fetch_host;
-struct fetch_lane;
+struct fetch_part_queue;
 struct fetch_part;
 struct fetch_queue;
 
@@ -97,30 +97,31 @@ struct fetch_part {
     TAILQ_ENTRY(fetch_part) link;
     char *name;                /* may be NULL */
     size_t waiting;            /* jobs */
-    size_t lanes;              /* that are of this part */
-    unsigned flying;           /* jobs that have their turn */
+    size_t part_queues;        /* that are of this part */
+    unsigned in_flight;        /* jobs that have their turn */
     unsigned window;           /* at most so many of them */
     bool trying;               /* one of them is a trial */
     struct upstream_part seen; /* its health, as of the last exchange */
 };
 
 /* The jobs of one pass that wait for one part of a host. Passes take turns, and so do the parts within each,
- * so that a question asked while a pass has thousands waiting is not behind them. */
-struct fetch_lane {
-    TAILQ_ENTRY(fetch_lane) link;
+ * so that a request asked while a pass has thousands waiting is not behind them. */
+struct fetch_part_queue {
+    TAILQ_ENTRY(fetch_part_queue) link;
     struct fetch_part *part;
     bool large; /* all of its jobs are, or none */
     struct fetch_jobs jobs;
     bool probed; /* since the host is down */
 };
-TAILQ_HEAD(fetch_lanes, fetch_lane);
+TAILQ_HEAD(fetch_part_queues, fetch_part_queue);
 
-/* The lanes of one pass. None is empty, nor is the queue, but for what they remember of a host that is down.
+/* The part_queues of one pass. None is empty, nor is the queue, but for what they remember of a host that is
+ * down.
  */
 struct fetch_queue {
     TAILQ_ENTRY(fetch_queue) link;
     uint64_t pass;
-    struct fetch_lanes lanes;
+    struct fetch_part_queues part_queues;
     unsigned probes;  /* sent since the host is down */
     unsigned probing; /* of these, not answered yet */
 };
@@ -133,8 +134,8 @@ struct fetch_host {
     TAILQ_HEAD(fetch_parts, fetch_part) parts;
     TAILQ_HEAD(fetch_queues, fetch_queue) queues;
     size_t n_queues, waiting;
-    unsigned flying; /* jobs that have their turn */
-    unsigned flying_large;
+    unsigned in_flight; /* jobs that have their turn */
+    unsigned in_flight_large;
     size_t reserved;  /* by those of them that are not large */
     unsigned working; /* of these, jobs that no person waits for */
     bool was_down;    /* when last looked at */
@@ -154,9 +155,9 @@ struct fetch {
     /* the thread's alone */
     LIST_HEAD(fetch_hosts, fetch_host) hosts;
     size_t n_hosts;
-    struct fetch_jobs flying, resting; /* resting: to be tried again at due_ms */
-    size_t reserved;                   /* by those that fly */
-    int64_t queue_deadline_ms;         /* no job that waits for its turn expires before */
+    struct fetch_jobs in_flight, backing_off; /* backing_off: to be tried again at due_ms */
+    size_t reserved;                          /* by those that fly */
+    int64_t queue_deadline_ms;                /* no job that waits for its turn expires before */
     CURL **idle;
     size_t n_idle, size_idle;
     uint64_t random;
@@ -188,7 +189,7 @@ void job_fail(struct fetch_job *job, enum fetch_result result, const char *words
 /* fetch_turns.c. turns_put: the job waits, or fails at once. turns_next: the job whose turn it is, in no list
  * any more, or NULL; fails those that are not to be asked. turn_over: ends the turn; `result` is what the
  * exchange came to, NULL when it showed nothing. turn_enlarge: ends the turn, and the job waits
- * for another, with all that its request allows and whatever its part came to. turns_weed: ends the waiting
+ * for another, with all that its request allows and whatever its part came to. turns_drop: ends the waiting
  * jobs that pass the test, and finds the first deadline of the others. turns_empty: moves what waits to
  * `ret`. */
 void turns_put(struct fetch *fetch, struct fetch_job *job, int64_t now_ms);
@@ -198,7 +199,7 @@ void turn_over(struct fetch *fetch, struct fetch_job *job, const enum upstream_r
 void turn_enlarge(struct fetch *fetch, struct fetch_job *job, int64_t now_ms);
 bool turn_may_repeat(const struct fetch_job *job);
 typedef bool fetch_job_test(const struct fetch_job *job, int64_t now_ms);
-void turns_weed(struct fetch *fetch, fetch_job_test *test, enum fetch_result result, const char *words,
+void turns_drop(struct fetch *fetch, fetch_job_test *test, enum fetch_result result, const char *words,
                 int64_t now_ms);
 void turns_empty(struct fetch *fetch, struct fetch_jobs *ret);
 void turns_free(struct fetch *fetch);

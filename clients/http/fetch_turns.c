@@ -36,7 +36,7 @@ static bool same_name(const char *a, const char *b)
     return a && b ? strcmp(a, b) == 0 : a == b;
 }
 
-/* hosts, parts, queues, lanes */
+/* hosts, parts, queues, part_queues */
 
 static bool worked_just_now(const struct fetch_part *part, int64_t now_ms)
 {
@@ -58,7 +58,7 @@ static struct fetch_part *part_of(const struct fetch *fetch, struct fetch_host *
         next = TAILQ_NEXT(part, link);
         if (same_name(part->name, name))
             found = part;
-        else if (!part->waiting && !part->flying && !part->lanes && !worked_just_now(part, now_ms))
+        else if (!part->waiting && !part->in_flight && !part->part_queues && !worked_just_now(part, now_ms))
             part_drop(host, part);
     }
     if (!found) {
@@ -71,19 +71,19 @@ static struct fetch_part *part_of(const struct fetch *fetch, struct fetch_host *
     return found;
 }
 
-static void lane_drop(struct fetch_queue *queue, struct fetch_lane *lane)
+static void part_queue_drop(struct fetch_queue *queue, struct fetch_part_queue *part_queue)
 {
-    TAILQ_REMOVE(&queue->lanes, lane, link);
-    lane->part->lanes--;
-    free(lane);
+    TAILQ_REMOVE(&queue->part_queues, part_queue, link);
+    part_queue->part->part_queues--;
+    free(part_queue);
 }
 
 static void queue_drop(struct fetch_host *host, struct fetch_queue *queue)
 {
-    struct fetch_lane *lane, *next;
-    for (lane = TAILQ_FIRST(&queue->lanes); lane; lane = next) {
-        next = TAILQ_NEXT(lane, link);
-        lane_drop(queue, lane);
+    struct fetch_part_queue *part_queue, *next;
+    for (part_queue = TAILQ_FIRST(&queue->part_queues); part_queue; part_queue = next) {
+        next = TAILQ_NEXT(part_queue, link);
+        part_queue_drop(queue, part_queue);
     }
     TAILQ_REMOVE(&host->queues, queue, link);
     host->n_queues--;
@@ -92,26 +92,27 @@ static void queue_drop(struct fetch_host *host, struct fetch_queue *queue)
 
 static bool has_jobs(const struct fetch_queue *queue)
 {
-    const struct fetch_lane *lane;
-    TAILQ_FOREACH(lane, &queue->lanes, link)
-    if (!TAILQ_EMPTY(&lane->jobs))
+    const struct fetch_part_queue *part_queue;
+    TAILQ_FOREACH(part_queue, &queue->part_queues, link)
+    if (!TAILQ_EMPTY(&part_queue->jobs))
         return true;
     return false;
 }
 
 static void queue_tidy(struct fetch_host *host, struct fetch_queue *queue)
 {
-    if (TAILQ_EMPTY(&queue->lanes) && queue->probes == 0 && queue->probing == 0)
+    if (TAILQ_EMPTY(&queue->part_queues) && queue->probes == 0 && queue->probing == 0)
         queue_drop(host, queue);
 }
 
-/* After a job has left the lane. */
-static void lane_tidy(struct fetch_host *host, struct fetch_queue *queue, struct fetch_lane *lane)
+/* After a job has left the part_queue. */
+static void part_queue_tidy(struct fetch_host *host, struct fetch_queue *queue,
+                            struct fetch_part_queue *part_queue)
 {
-    if (!TAILQ_EMPTY(&lane->jobs))
+    if (!TAILQ_EMPTY(&part_queue->jobs))
         return;
-    if (!lane->probed)
-        lane_drop(queue, lane);
+    if (!part_queue->probed)
+        part_queue_drop(queue, part_queue);
     queue_tidy(host, queue);
 }
 
@@ -128,30 +129,30 @@ static struct fetch_queue *queue_of(struct fetch_host *host, uint64_t pass)
     }
     queue = mem_zero(1, sizeof *queue);
     queue->pass = pass;
-    TAILQ_INIT(&queue->lanes);
+    TAILQ_INIT(&queue->part_queues);
     TAILQ_INSERT_TAIL(&host->queues, queue, link);
     host->n_queues++;
     return queue;
 }
 
-static struct fetch_lane *lane_of(struct fetch_queue *queue, struct fetch_part *part, bool large)
+static struct fetch_part_queue *part_queue_of(struct fetch_queue *queue, struct fetch_part *part, bool large)
 {
-    struct fetch_lane *lane;
+    struct fetch_part_queue *part_queue;
     bool probed = false;
-    TAILQ_FOREACH(lane, &queue->lanes, link)
+    TAILQ_FOREACH(part_queue, &queue->part_queues, link)
     {
-        if (lane->part == part && lane->large == large)
-            return lane;
-        probed |= lane->part == part && lane->probed;
+        if (part_queue->part == part && part_queue->large == large)
+            return part_queue;
+        probed |= part_queue->part == part && part_queue->probed;
     }
-    lane = mem_zero(1, sizeof *lane);
-    lane->part = part;
-    lane->large = large;
-    lane->probed = probed;
-    part->lanes++;
-    TAILQ_INIT(&lane->jobs);
-    TAILQ_INSERT_TAIL(&queue->lanes, lane, link);
-    return lane;
+    part_queue = mem_zero(1, sizeof *part_queue);
+    part_queue->part = part;
+    part_queue->large = large;
+    part_queue->probed = probed;
+    part->part_queues++;
+    TAILQ_INIT(&part_queue->jobs);
+    TAILQ_INSERT_TAIL(&queue->part_queues, part_queue, link);
+    return part_queue;
 }
 
 static void host_drop(struct fetch *fetch, struct fetch_host *host)
@@ -178,7 +179,7 @@ static void hosts_forget(struct fetch *fetch, bool all)
     struct fetch_host *next;
     for (struct fetch_host *host = LIST_FIRST(&fetch->hosts); host; host = next) {
         next = LIST_NEXT(host, link);
-        if (all || (host->flying == 0 && host->waiting == 0))
+        if (all || (host->in_flight == 0 && host->waiting == 0))
             host_drop(fetch, host);
     }
 }
@@ -208,11 +209,11 @@ static struct fetch_host *host_of(struct fetch *fetch, const struct fetch_job *j
     return host;
 }
 
-/* Takes a waiting job out. The caller tidies the lane. */
-static void job_leave(struct fetch_job *job, struct fetch_lane *lane)
+/* Takes a waiting job out. The caller tidies the part_queue. */
+static void job_leave(struct fetch_job *job, struct fetch_part_queue *part_queue)
 {
-    TAILQ_REMOVE(&lane->jobs, job, link);
-    lane->part->waiting--;
+    TAILQ_REMOVE(&part_queue->jobs, job, link);
+    part_queue->part->waiting--;
     job->host->waiting--;
 }
 
@@ -246,20 +247,20 @@ static void job_fail_backing_off(struct fetch_job *job, const struct fetch_part 
 static void part_fail(struct fetch_host *host, struct fetch_part *part, int64_t now_ms)
 {
     struct fetch_queue *queue, *next_queue;
-    struct fetch_lane *lane, *next_lane;
+    struct fetch_part_queue *part_queue, *next_part_queue;
     struct fetch_job *job, *next;
     for (queue = TAILQ_FIRST(&host->queues); queue && part->waiting; queue = next_queue) {
         next_queue = TAILQ_NEXT(queue, link);
-        for (lane = TAILQ_FIRST(&queue->lanes); lane; lane = next_lane) {
-            next_lane = TAILQ_NEXT(lane, link);
-            for (job = lane->part == part ? TAILQ_FIRST(&lane->jobs) : NULL; job; job = next) {
+        for (part_queue = TAILQ_FIRST(&queue->part_queues); part_queue; part_queue = next_part_queue) {
+            next_part_queue = TAILQ_NEXT(part_queue, link);
+            for (job = part_queue->part == part ? TAILQ_FIRST(&part_queue->jobs) : NULL; job; job = next) {
                 next = TAILQ_NEXT(job, link);
                 if (ignores_backoff(job, part))
                     continue;
-                job_leave(job, lane);
+                job_leave(job, part_queue);
                 job_fail_backing_off(job, part, now_ms);
             }
-            lane_tidy(host, queue, lane);
+            part_queue_tidy(host, queue, part_queue);
         }
     }
 }
@@ -270,16 +271,16 @@ static void queue_fail_down(struct fetch_host *host, struct fetch_queue *queue, 
     char words[160];
     upstream_health_view(host->health, now_ms, &view);
     snprintf(words, sizeof words, "not asked: the host is down (%.100s)", view.error);
-    struct fetch_lane *lane, *next_lane;
+    struct fetch_part_queue *part_queue, *next_part_queue;
     struct fetch_job *job;
-    for (lane = TAILQ_FIRST(&queue->lanes); lane; lane = next_lane) {
-        next_lane = TAILQ_NEXT(lane, link);
-        while ((job = TAILQ_FIRST(&lane->jobs))) {
-            job_leave(job, lane);
+    for (part_queue = TAILQ_FIRST(&queue->part_queues); part_queue; part_queue = next_part_queue) {
+        next_part_queue = TAILQ_NEXT(part_queue, link);
+        while ((job = TAILQ_FIRST(&part_queue->jobs))) {
+            job_leave(job, part_queue);
             job_fail(job, FETCH_NOT_ASKED, words);
         }
-        if (!lane->probed)
-            lane_drop(queue, lane);
+        if (!part_queue->probed)
+            part_queue_drop(queue, part_queue);
     }
 }
 
@@ -294,8 +295,8 @@ void turns_put(struct fetch *fetch, struct fetch_job *job, int64_t now_ms)
         return;
     }
     job->queue = queue_of(host, job->pass);
-    struct fetch_lane *lane = lane_of(job->queue, part, job->large);
-    TAILQ_INSERT_TAIL(&lane->jobs, job, link);
+    struct fetch_part_queue *part_queue = part_queue_of(job->queue, part, job->large);
+    TAILQ_INSERT_TAIL(&part_queue->jobs, job, link);
     part->waiting++;
     host->waiting++;
     if (job->deadline_ms < fetch->queue_deadline_ms)
@@ -306,7 +307,7 @@ void turns_put(struct fetch *fetch, struct fetch_job *job, int64_t now_ms)
 
 static bool has_room(const struct fetch *fetch, const struct fetch_host *host, const struct fetch_job *job)
 {
-    return (job->large ? host->flying_large < LIMIT_FETCH_LARGE
+    return (job->large ? host->in_flight_large < LIMIT_FETCH_LARGE
                        : host->reserved + job->reserved <= LIMIT_FETCH_HOST_BYTES) &&
            fetch->reserved + atomic_load(&fetch->held) + job->reserved <= LIMIT_FETCH_BYTES;
 }
@@ -329,29 +330,29 @@ static bool has_slot(const struct fetch *fetch, const struct fetch_host *host, c
     unsigned limit = job->waited_for ? fetch->per_host : part_limit(part);
     if (host->waiting > part->waiting)
         limit = min_u(limit, max_u(1, fetch->per_host / 2));
-    if (part->flying >= limit)
+    if (part->in_flight >= limit)
         return false;
     unsigned kept = fetch->per_host > 1 ? max_u(1, fetch->per_host / KEPT_DIVISOR) : 0;
     return job->waited_for || host->working < fetch->per_host - kept || worked_just_now(part, now_ms);
 }
 
-/* The first job of the lane has its turn; the others go first now. */
+/* The first job of the part_queue has its turn; the others go first now. */
 static struct fetch_job *turn_give(struct fetch *fetch, struct fetch_host *host, struct fetch_queue *queue,
-                                   struct fetch_lane *lane)
+                                   struct fetch_part_queue *part_queue)
 {
-    struct fetch_job *job = TAILQ_FIRST(&lane->jobs);
-    job_leave(job, lane);
-    job->part->flying++;
-    host->flying++;
+    struct fetch_job *job = TAILQ_FIRST(&part_queue->jobs);
+    job_leave(job, part_queue);
+    job->part->in_flight++;
+    host->in_flight++;
     host->working += !job->waited_for;
-    host->flying_large += job->large;
+    host->in_flight_large += job->large;
     host->reserved += job->large ? 0 : job->reserved;
     fetch->reserved += job->reserved;
-    TAILQ_REMOVE(&queue->lanes, lane, link);
-    TAILQ_INSERT_TAIL(&queue->lanes, lane, link);
+    TAILQ_REMOVE(&queue->part_queues, part_queue, link);
+    TAILQ_INSERT_TAIL(&queue->part_queues, part_queue, link);
     TAILQ_REMOVE(&host->queues, queue, link);
     TAILQ_INSERT_TAIL(&host->queues, queue, link);
-    lane_tidy(host, queue, lane);
+    part_queue_tidy(host, queue, part_queue);
     return job;
 }
 
@@ -368,9 +369,9 @@ static bool works(const struct fetch_host *host, const struct fetch_part *part, 
 
 static bool is_probed(const struct fetch_queue *queue, const struct fetch_part *part)
 {
-    const struct fetch_lane *lane;
-    TAILQ_FOREACH(lane, &queue->lanes, link)
-    if (lane->part == part && lane->probed)
+    const struct fetch_part_queue *part_queue;
+    TAILQ_FOREACH(part_queue, &queue->part_queues, link)
+    if (part_queue->part == part && part_queue->probed)
         return true;
     return false;
 }
@@ -382,37 +383,38 @@ static bool is_last_probe_kept(const struct fetch_host *host, const struct fetch
     if (queue->probes + 1 < UPSTREAM_PROBES || works(host, wanted, now_ms))
         return false;
     TAILQ_FOREACH(part, &host->parts, link)
-    if (part->flying == 0 && !is_probed(queue, part) && works(host, part, now_ms))
+    if (part->in_flight == 0 && !is_probed(queue, part) && works(host, part, now_ms))
         return true;
     return false;
 }
 
 /* Of the parts that this pass has not asked since the host is down, the one that worked last. *ret_left:
  * there is one, with a slot or without. */
-static struct fetch_lane *lane_to_probe(const struct fetch *fetch, const struct fetch_host *host,
-                                        const struct fetch_queue *queue, int64_t now_ms, bool *ret_left)
+static struct fetch_part_queue *part_queue_to_probe(const struct fetch *fetch, const struct fetch_host *host,
+                                                    const struct fetch_queue *queue, int64_t now_ms,
+                                                    bool *ret_left)
 {
-    struct fetch_lane *lane, *best = NULL;
+    struct fetch_part_queue *part_queue, *best = NULL;
     *ret_left = false;
-    TAILQ_FOREACH(lane, &queue->lanes, link)
+    TAILQ_FOREACH(part_queue, &queue->part_queues, link)
     {
-        if (queue->probes >= UPSTREAM_PROBES || lane->probed || TAILQ_EMPTY(&lane->jobs) ||
-            is_last_probe_kept(host, queue, lane->part, now_ms))
+        if (queue->probes >= UPSTREAM_PROBES || part_queue->probed || TAILQ_EMPTY(&part_queue->jobs) ||
+            is_last_probe_kept(host, queue, part_queue->part, now_ms))
             continue;
         *ret_left = true;
-        if (has_slot(fetch, host, TAILQ_FIRST(&lane->jobs), now_ms) &&
-            (!best || lane->part->seen.worked_ms > best->part->seen.worked_ms))
-            best = lane;
+        if (has_slot(fetch, host, TAILQ_FIRST(&part_queue->jobs), now_ms) &&
+            (!best || part_queue->part->seen.worked_ms > best->part->seen.worked_ms))
+            best = part_queue;
     }
     return best;
 }
 
 static void probed_set(struct fetch_queue *queue, const struct fetch_part *part, bool probed)
 {
-    struct fetch_lane *lane;
-    TAILQ_FOREACH(lane, &queue->lanes, link)
-    if (lane->part == part)
-        lane->probed = probed;
+    struct fetch_part_queue *part_queue;
+    TAILQ_FOREACH(part_queue, &queue->part_queues, link)
+    if (part_queue->part == part)
+        part_queue->probed = probed;
 }
 
 /* A call to a part that works, sent before the host went down, is still under way. */
@@ -420,7 +422,7 @@ static bool is_hopeful(const struct fetch_host *host, int64_t now_ms)
 {
     const struct fetch_part *part;
     TAILQ_FOREACH(part, &host->parts, link)
-    if (part->flying > 0 && works(host, part, now_ms))
+    if (part->in_flight > 0 && works(host, part, now_ms))
         return true;
     return false;
 }
@@ -433,12 +435,12 @@ static struct fetch_job *probe_next(struct fetch *fetch, struct fetch_host *host
     for (queue = TAILQ_FIRST(&host->queues); queue; queue = next) {
         next = TAILQ_NEXT(queue, link);
         bool left;
-        struct fetch_lane *lane = lane_to_probe(fetch, host, queue, now_ms, &left);
-        if (lane) {
-            probed_set(queue, lane->part, true);
+        struct fetch_part_queue *part_queue = part_queue_to_probe(fetch, host, queue, now_ms, &left);
+        if (part_queue) {
+            probed_set(queue, part_queue->part, true);
             queue->probes++;
             queue->probing++;
-            struct fetch_job *job = turn_give(fetch, host, queue, lane);
+            struct fetch_job *job = turn_give(fetch, host, queue, part_queue);
             job->probe = true;
             return job;
         }
@@ -451,15 +453,15 @@ static struct fetch_job *probe_next(struct fetch *fetch, struct fetch_host *host
 static void host_recovers(struct fetch_host *host)
 {
     struct fetch_queue *queue, *next;
-    struct fetch_lane *lane, *next_lane;
+    struct fetch_part_queue *part_queue, *next_part_queue;
     host->was_down = false;
     for (queue = TAILQ_FIRST(&host->queues); queue; queue = next) {
         next = TAILQ_NEXT(queue, link);
-        for (lane = TAILQ_FIRST(&queue->lanes); lane; lane = next_lane) {
-            next_lane = TAILQ_NEXT(lane, link);
-            lane->probed = false;
-            if (TAILQ_EMPTY(&lane->jobs))
-                lane_drop(queue, lane);
+        for (part_queue = TAILQ_FIRST(&queue->part_queues); part_queue; part_queue = next_part_queue) {
+            next_part_queue = TAILQ_NEXT(part_queue, link);
+            part_queue->probed = false;
+            if (TAILQ_EMPTY(&part_queue->jobs))
+                part_queue_drop(queue, part_queue);
         }
         queue->probes = 0;
         queue_tidy(host, queue);
@@ -471,13 +473,13 @@ static struct fetch_job *host_next(struct fetch *fetch, struct fetch_host *host,
                                    bool *ret_again)
 {
     struct fetch_queue *queue;
-    struct fetch_lane *lane;
+    struct fetch_part_queue *part_queue;
     *ret_again = false;
     TAILQ_FOREACH(queue, &host->queues, link)
-    TAILQ_FOREACH(lane, &queue->lanes, link)
+    TAILQ_FOREACH(part_queue, &queue->part_queues, link)
     {
-        struct fetch_job *job = TAILQ_FIRST(&lane->jobs);
-        struct fetch_part *part = lane->part;
+        struct fetch_job *job = TAILQ_FIRST(&part_queue->jobs);
+        struct fetch_part *part = part_queue->part;
         if (!job || !has_slot(fetch, host, job, now_ms))
             continue;
         bool forced = ignores_backoff(job, part);
@@ -487,7 +489,7 @@ static struct fetch_job *host_next(struct fetch *fetch, struct fetch_host *host,
         if (permit == UPSTREAM_ASK) {
             job->trial = part->seen.retry_ms != 0 && !forced;
             part->trying |= job->trial;
-            return turn_give(fetch, host, queue, lane);
+            return turn_give(fetch, host, queue, part_queue);
         }
         *ret_again = true;
         upstream_health_part(host->health, part->name, &part->seen);
@@ -502,7 +504,7 @@ struct fetch_job *turns_next(struct fetch *fetch, struct fetch_host *host, int64
 {
     bool again = true;
     struct fetch_job *job = NULL;
-    while (again && !job && host->waiting > 0 && host->flying < fetch->per_host) {
+    while (again && !job && host->waiting > 0 && host->in_flight < fetch->per_host) {
         if (upstream_health_is_down(host->health))
             return probe_next(fetch, host, now_ms);
         if (host->was_down)
@@ -517,12 +519,12 @@ void turn_over(struct fetch *fetch, struct fetch_job *job, const enum upstream_r
 {
     struct fetch_host *host = job->host;
     struct fetch_part *part = job->part;
-    host->flying--;
+    host->in_flight--;
     host->working -= !job->waited_for;
-    host->flying_large -= job->large;
+    host->in_flight_large -= job->large;
     host->reserved -= job->large ? 0 : job->reserved;
     fetch->reserved -= job->reserved;
-    part->flying--;
+    part->in_flight--;
     part->trying &= !job->trial;
     if (job->probe) {
         job->queue->probing--;
@@ -566,29 +568,29 @@ bool turn_may_repeat(const struct fetch_job *job)
 
 /* what waits no more */
 
-void turns_weed(struct fetch *fetch, fetch_job_test *test, enum fetch_result result, const char *words,
+void turns_drop(struct fetch *fetch, fetch_job_test *test, enum fetch_result result, const char *words,
                 int64_t now_ms)
 {
     struct fetch_host *host;
     struct fetch_queue *queue, *next_queue;
-    struct fetch_lane *lane, *next_lane;
+    struct fetch_part_queue *part_queue, *next_part_queue;
     struct fetch_job *job, *next;
     fetch->queue_deadline_ms = INT64_MAX;
     LIST_FOREACH(host, &fetch->hosts, link)
     for (queue = TAILQ_FIRST(&host->queues); queue; queue = next_queue) {
         next_queue = TAILQ_NEXT(queue, link);
-        for (lane = TAILQ_FIRST(&queue->lanes); lane; lane = next_lane) {
-            next_lane = TAILQ_NEXT(lane, link);
-            for (job = TAILQ_FIRST(&lane->jobs); job; job = next) {
+        for (part_queue = TAILQ_FIRST(&queue->part_queues); part_queue; part_queue = next_part_queue) {
+            next_part_queue = TAILQ_NEXT(part_queue, link);
+            for (job = TAILQ_FIRST(&part_queue->jobs); job; job = next) {
                 next = TAILQ_NEXT(job, link);
                 if (test(job, now_ms)) {
-                    job_leave(job, lane);
+                    job_leave(job, part_queue);
                     job_fail(job, result, words);
                 } else if (job->deadline_ms < fetch->queue_deadline_ms) {
                     fetch->queue_deadline_ms = job->deadline_ms;
                 }
             }
-            lane_tidy(host, queue, lane);
+            part_queue_tidy(host, queue, part_queue);
         }
     }
 }
@@ -597,9 +599,9 @@ void turns_empty(struct fetch *fetch, struct fetch_jobs *ret)
 {
     struct fetch_host *host;
     struct fetch_queue *queue;
-    struct fetch_lane *lane;
+    struct fetch_part_queue *part_queue;
     LIST_FOREACH(host, &fetch->hosts, link)
     TAILQ_FOREACH(queue, &host->queues, link)
-    TAILQ_FOREACH(lane, &queue->lanes, link)
-    TAILQ_CONCAT(ret, &lane->jobs, link);
+    TAILQ_FOREACH(part_queue, &queue->part_queues, link)
+    TAILQ_CONCAT(ret, &part_queue->jobs, link);
 }

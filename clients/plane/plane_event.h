@@ -1,4 +1,4 @@
-/* event_plane.h - the body of Plane's webhook about an issue, made of what its REST API answers: byte for
+/* plane_event.h - the body of Plane's webhook about an issue, made of what its REST API answers: byte for
  * byte what Plane (community edition, v0.27 to v1.3.1) would have sent, as far as the API tells it. Pure,
  * thread-safe.
  *

@@ -80,8 +80,8 @@ enum err store_settings_write(struct store *store, int64_t seen_revision, const 
     return store->ops->settings_write(store, seen_revision, overrides, ret_revision, why);
 }
 
-enum err store_stuck(struct store *store, const struct store_stuck_query *query, struct store_stuck *ret,
-                     struct why *why)
+enum err store_task_list(struct store *store, const struct store_stuck_query *query,
+                         struct store_task_list *ret, struct why *why)
 {
     for (size_t i = 0; i < query->n_stages; i++)
         if (query->stages[i].grace_s < 0)
@@ -145,7 +145,7 @@ enum err store_create_tasks(struct store *store, int64_t settings_revision, int6
 }
 
 enum err store_unstarted(struct store *store, const char *stage, int64_t grace_s, const char *const *fresh,
-                         size_t n_fresh, size_t limit, struct store_stuck *ret, struct why *why)
+                         size_t n_fresh, size_t limit, struct store_task_list *ret, struct why *why)
 {
     if (grace_s < 0)
         return why_set(why, ERR_INVALID, "the grace of stage %s is negative", stage);
@@ -348,12 +348,12 @@ void store_task_done(struct store_task *task)
     *task = (struct store_task){0};
 }
 
-void store_stuck_done(struct store_stuck *stuck)
+void store_task_list_done(struct store_task_list *stuck)
 {
     for (size_t i = 0; i < stuck->n_tasks; i++)
         store_task_done(&stuck->tasks[i]);
     free(stuck->tasks);
-    *stuck = (struct store_stuck){0};
+    *stuck = (struct store_task_list){0};
 }
 
 void store_issue_tasks_done(struct store_issue_tasks *tasks)

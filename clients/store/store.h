@@ -80,7 +80,7 @@ struct store_task {
     char *stage;
     char *version; /* opaque: names the row as it was read (its updated_at, in the database's own words) */
     int64_t age_s; /* since updated_at, by the database's clock */
-    /* Filled in by store_stuck: ledger rows that moved this task out of this stage within
+    /* Filled in by store_task_list: ledger rows that moved this task out of this stage within
      * LIMIT_HEALS_WINDOW_S and agree with it in work_item_id or plane_id, and the seq of the newest of them;
      * 0 when there is none. */
     int64_t recent_heals, newest_heal_seq;
@@ -107,7 +107,7 @@ struct store_stuck_query {
     size_t limit;      /* at most this many tasks listed */
 };
 
-struct store_stuck {
+struct store_task_list {
     int64_t settings_revision, now_us;
     size_t count;         /* all stuck tasks, listed or not */
     int64_t oldest_age_s; /* of all stuck tasks; 0 when there are none */
@@ -115,15 +115,15 @@ struct store_stuck {
     struct store_task *tasks;
     size_t n_tasks;
 };
-void store_stuck_done(struct store_stuck *stuck);
+void store_task_list_done(struct store_task_list *stuck);
 
-/* store_stuck: one statement. A task is stuck when its stage is one of query->stages, its updated_at is at
- * least that stage's grace ago, and it has no queued or running job. Listed in fair order: the oldest of each
- * repo first, then the second oldest of each, … (ties by age, then id), so that no project starves another.
- * Cost follows the stuck tasks, not the healthy ones, where (stage, updated_at) and active jobs are indexed
- * as store_migrate does. Reads only. */
-ATTR_NODISCARD enum err store_stuck(struct store *store, const struct store_stuck_query *query,
-                                    struct store_stuck *ret, struct why *why);
+/* store_task_list: one statement. A task is stuck when its stage is one of query->stages, its updated_at is
+ * at least that stage's grace ago, and it has no queued or running job. Listed in fair order: the oldest of
+ * each repo first, then the second oldest of each, … (ties by age, then id), so that no project starves
+ * another. Cost follows the stuck tasks, not the healthy ones, where (stage, updated_at) and active jobs are
+ * indexed as store_migrate does. Reads only. */
+ATTR_NODISCARD enum err store_task_list(struct store *store, const struct store_stuck_query *query,
+                                        struct store_task_list *ret, struct why *why);
 
 /* F-2: what Plane's issues are compared with */
 
@@ -185,10 +185,10 @@ ATTR_NODISCARD enum err store_create_tasks(struct store *store, int64_t settings
 
 /* store_unstarted: tasks at `stage` without a queued or running job, untouched for at least grace_s or whose
  * plane_id is among `fresh` (just created: no need to rest); oldest first, at most `limit`. One statement.
- * Reads only. Free with store_stuck_done; count, oldest_age_s and unknown_stage are of the list alone. */
+ * Reads only. Free with store_task_list_done; count, oldest_age_s and unknown_stage are of the list alone. */
 ATTR_NODISCARD enum err store_unstarted(struct store *store, const char *stage, int64_t grace_s,
                                         const char *const *fresh, size_t n_fresh, size_t limit,
-                                        struct store_stuck *ret, struct why *why);
+                                        struct store_task_list *ret, struct why *why);
 
 /* the one transition */
 
@@ -392,7 +392,7 @@ ATTR_NODISCARD enum err store_lease_drop(struct store *store, const char *name, 
 struct store_task_entry {
     struct store_task task;
     int64_t updated_us;
-    bool stuck;                            /* as in store_stuck */
+    bool stuck;                            /* as in store_task_list */
     char *job_id, *job_agent, *job_status; /* as text; NULL: no active job */
     int64_t job_updated_us;
 };

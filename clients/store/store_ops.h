@@ -22,7 +22,7 @@ struct store_ops {
     enum err (*settings_read)(struct store *store, struct store_settings *ret, struct why *why);
     enum err (*settings_write)(struct store *store, int64_t seen_revision, const char *overrides,
                                int64_t *ret_revision, struct why *why);
-    enum err (*stuck)(struct store *store, const struct store_stuck_query *query, struct store_stuck *ret,
+    enum err (*stuck)(struct store *store, const struct store_stuck_query *query, struct store_task_list *ret,
                       struct why *why);
     enum err (*issue_tasks)(struct store *store, const char *const *plane_ids, size_t n,
                             struct store_issue_tasks *ret, struct why *why);
@@ -34,7 +34,7 @@ struct store_ops {
                              const struct store_new_task *batch, size_t n, enum store_creation *ret,
                              struct why *why);
     enum err (*unstarted)(struct store *store, const char *stage, int64_t grace_s, const char *const *fresh,
-                          size_t n_fresh, size_t limit, struct store_stuck *ret, struct why *why);
+                          size_t n_fresh, size_t limit, struct store_task_list *ret, struct why *why);
     enum err (*transition)(struct store *store, int64_t settings_revision, int64_t valid_until_us,
                            const char *pass_id, const struct store_transition *batch, size_t n,
                            enum store_moved *ret_moved, struct why *why);

@@ -30,8 +30,8 @@ enum { TRANSITIONS_TOLD = 10 };
 struct explainer {
     struct pass_world *world;
     struct sweeper *sweeper;
-    struct inquirer *inquirer;
-    struct explain_plane *plane; /* the inquirer's asking thread's alone */
+    struct query_pool *query_pool;
+    struct explain_plane *plane; /* the query pool's asking thread's alone */
     const char **terminal;       /* stages */
     size_t n_terminal;
 };
@@ -50,15 +50,16 @@ struct explanation {
     const char *obstacle;   /* see explain_next.h */
     bool asked;             /* Plane was, and said: */
     struct plane_said said;
-    json_t *document; /* what the inquiry answered */
+    json_t *document; /* what the query answered */
 };
 
-struct explainer *explainer_new(struct pass_world *world, struct sweeper *sweeper, struct inquirer *inquirer)
+struct explainer *explainer_new(struct pass_world *world, struct sweeper *sweeper,
+                                struct query_pool *query_pool)
 {
     const struct pipeline *pipeline = world->pipeline;
     struct explainer *explainer = mem_zero(1, sizeof *explainer);
     *explainer = (struct explainer){
-        .world = world, .sweeper = sweeper, .inquirer = inquirer, .plane = explain_plane_new(world)};
+        .world = world, .sweeper = sweeper, .query_pool = query_pool, .plane = explain_plane_new(world)};
     explainer->terminal = mem_zero(pipeline->n_stages, sizeof *explainer->terminal);
     for (size_t i = 0; i < pipeline->n_stages; i++)
         if (pipeline->stages[i].terminal)
@@ -418,12 +419,12 @@ json_t *explanation_document(const struct explanation *explanation)
 
 /* the gate */
 
-static const void *look(void *arg, struct book *book)
+static const void *look(void *arg, struct facts *facts)
 {
     struct explanation *explanation = arg;
     const struct pass_world *world = explanation->explainer->world;
     const struct gate_view view = {
-        .book = book,
+        .facts = facts,
         .gitea = world->gitea,
         .task = &explanation->entry.task,
         .stage = explanation->stage,
@@ -464,8 +465,8 @@ static void subject_free(void *arg)
 enum err explain_ask(struct explainer *explainer, struct explanation *explanation_take,
                      void (*done)(void *arg, const void *document), void *arg, struct why *why)
 {
-    static const struct inquiry_kind gate = {.look = look, .free = subject_free},
-                                     person = {.ask = ask, .free = subject_free};
-    return inquirer_ask(explainer->inquirer, NULL, explanation_take->stage->human ? &person : &gate,
-                        explanation_take, done, arg, why);
+    static const struct query_ops gate = {.look = look, .free = subject_free},
+                                  person = {.ask = ask, .free = subject_free};
+    return query_pool_ask(explainer->query_pool, NULL, explanation_take->stage->human ? &person : &gate,
+                          explanation_take, done, arg, why);
 }

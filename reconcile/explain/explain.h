@@ -1,7 +1,7 @@
 /* explain.h - why a task is where it is and what happens to it next: for who looks.
  *
  * Explaining runs the code of a pass (the same query makes a task stuck, gate_evaluate judges it, the same
- * policy holds it) and writes nothing. What needs an upstream goes through the inquirer and ends with its
+ * policy holds it) and writes nothing. What needs an upstream goes through the query pool and ends with its
  * time-out: then the verdict is unknown, in words. Thread-safe.
  */
 #ifndef RECONCILED_EXPLAIN_H
@@ -15,13 +15,14 @@
 
 struct explainer;
 struct explanation;
-struct inquirer;
+struct query_pool;
 struct pass_world;
 struct sweeper;
 
-/* explainer_new: everything given must outlive it, and the inquirer must have been stopped before
+/* explainer_new: everything given must outlive it, and the query pool must have been stopped before
  * explainer_free. */
-struct explainer *explainer_new(struct pass_world *world, struct sweeper *sweeper, struct inquirer *inquirer);
+struct explainer *explainer_new(struct pass_world *world, struct sweeper *sweeper,
+                                struct query_pool *query_pool);
 void explainer_free(struct explainer *explainer);
 
 /* explain_list: {"items":[…],"next":…}: tasks that are not done, stuck ones first. ERR_INVALID: `after` is no
@@ -46,7 +47,7 @@ bool explanation_is_whole(const struct explanation *explanation);
 json_t *explanation_document(const struct explanation *explanation);
 
 /* explain_ask: takes the explanation; `done` gets the document (const json_t *), or NULL when the process
- * stops; it and the error are inquirer_ask's. */
+ * stops; it and the error are query_pool_ask's. */
 ATTR_NODISCARD enum err explain_ask(struct explainer *explainer, struct explanation *explanation_take,
                                     void (*done)(void *arg, const void *document), void *arg,
                                     struct why *why);

@@ -14,7 +14,7 @@
 /* The states of one project. */
 struct known_project {
     const struct project *project;
-    struct plane_kinds kinds;
+    struct plane_state_map kinds;
     int64_t until_ms; /* clock_mono_ms(); 0: nothing is known */
 };
 
@@ -38,7 +38,7 @@ void explain_plane_free(struct explain_plane *plane)
     if (!plane)
         return;
     for (size_t i = 0; i < plane->world->settings->n_projects; i++)
-        plane_kinds_done(&plane->projects[i].kinds);
+        plane_state_map_done(&plane->projects[i].kinds);
     free(plane->projects);
     free(plane);
 }
@@ -94,7 +94,7 @@ static bool learn_states(struct asked *asked)
         return true;
     if (!heard(asked, plane_states(&asked->call, known->project->plane_project_id, &states, &why), &why))
         return false;
-    plane_kinds_learn(&known->kinds, &states, asked->world->settings->plane_states);
+    plane_state_map_update(&known->kinds, &states, asked->world->settings->plane_states);
     plane_states_done(&states);
     known->until_ms = clock_mono_ms() + LIMIT_EXPLAIN_STATES_MS;
     return true;
@@ -106,7 +106,7 @@ static bool learn_issue(struct asked *asked)
     const char *project = asked->known->project->plane_project_id;
     if (!heard(asked, plane_issue(&asked->call, project, asked->issue_id, &asked->issue, &why), &why))
         return false;
-    const struct plane_kind *kind = plane_kinds_find(&asked->known->kinds, asked->issue.state);
+    const struct plane_mapped_state *kind = plane_state_map_find(&asked->known->kinds, asked->issue.state);
     if (!kind)
         asked->known->until_ms = 0; /* made since the states were read */
     asked->said->kind = kind ? kind->kind : ISSUE_OTHER;

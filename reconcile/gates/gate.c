@@ -71,7 +71,8 @@ static bool is_known(struct answer *answer, const struct fact *fact)
 
 static const struct gitea_head *known_head(const struct gate_view *view, struct answer *answer)
 {
-    const struct gitea_head *head = gitea_head(view->book, view->gitea, view->task->repo, view->task->branch);
+    const struct gitea_head *head =
+        gitea_head(view->facts, view->gitea, view->task->repo, view->task->branch);
     if (!is_known(answer, &head->fact))
         return NULL;
     answer->sha = head->sha;
@@ -153,7 +154,7 @@ static void evaluate_ci(const struct gate_view *view, const struct gate *gate, s
     if (!head)
         return;
     const struct gitea_statuses *statuses =
-        gitea_statuses(view->book, view->gitea, view->task->repo, head->sha);
+        gitea_statuses(view->facts, view->gitea, view->task->repo, head->sha);
     if (!is_known(answer, &statuses->fact))
         return;
     struct ci_tally tally = {0};
@@ -241,7 +242,7 @@ static void evaluate_files(const struct gate_view *view, const struct gate *gate
         }
         AUTO_FREE char *path = template_fill(gate->paths[i], view, NULL);
         const struct gitea_files *found =
-            gitea_files(view->book, view->gitea, view->task->repo, head->sha, path);
+            gitea_files(view->facts, view->gitea, view->task->repo, head->sha, path);
         if (found->fact.state != FACT_ABSENT && !is_known(answer, &found->fact))
             return;
         bool there = found->fact.state == FACT_KNOWN && found->n > 0;
@@ -280,7 +281,7 @@ static const struct gitea_pull *known_pull(const struct gate_view *view, struct 
                                            const char *gate_word)
 {
     const struct gitea_pull *pull =
-        gitea_pull(view->book, view->gitea, view->task->repo, view->base_branch, view->task->branch);
+        gitea_pull(view->facts, view->gitea, view->task->repo, view->base_branch, view->task->branch);
     if (pull->fact.state == FACT_ABSENT) {
         json_put(answer->evidence, "url", json_text(pull->fact.url));
         decide(answer, VERDICT_RED,
@@ -332,7 +333,7 @@ static void evaluate_review(const struct gate_view *view, const struct gate *gat
         return;
     }
     const struct gitea_reviews *reviews =
-        gitea_reviews(view->book, view->gitea, view->task->repo, pull->number);
+        gitea_reviews(view->facts, view->gitea, view->task->repo, pull->number);
     if (!is_known(answer, &reviews->fact))
         return;
 
@@ -385,7 +386,7 @@ static void evaluate_merged(const struct gate_view *view, struct answer *answer)
 static void evaluate_http(const struct gate_view *view, const struct gate *gate, struct answer *answer)
 {
     AUTO_FREE char *url = template_fill(gate->url, view, fetch_escape);
-    const struct http_gate *asked = http_gate(view->book, url, view->task->repo);
+    const struct http_gate *asked = http_gate(view->facts, url, view->task->repo);
     json_put(answer->evidence, "url", json_text(asked->fact.url));
     if (!is_known(answer, &asked->fact))
         return;

@@ -1,9 +1,9 @@
 /* gate.h - the verdict of a stage's gates on one task: green, red or unknown, in words and with what was
  * seen.
  *
- * A pure function of facts (clients/book.h): it looks up what it needs, and says VERDICT_PENDING while
+ * A pure function of facts (clients/facts.h): it looks up what it needs, and says VERDICT_PENDING while
  * something it cannot do without is still under way; it is then called again from the beginning. Nothing is
- * remembered between calls but the book's facts, and nothing is ever written.
+ * remembered between calls but the fact set's facts, and nothing is ever written.
  *
  * Several gates are joined as a three-valued "and": one red makes it red at once, else one unknown makes it
  * unknown.
@@ -16,7 +16,7 @@
 
 #include "clients/base/err.h"
 
-struct book;
+struct facts;
 struct gitea;
 struct stage;
 struct store_task;
@@ -37,7 +37,7 @@ void verdict_done(struct verdict *verdict);
 
 /* What a gate looks at. Everything is borrowed. */
 struct gate_view {
-    struct book *book;
+    struct facts *facts;
     struct gitea *gitea;
     const struct store_task *task;
     const struct stage *stage;

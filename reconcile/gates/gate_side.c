@@ -27,8 +27,8 @@ struct candidate {
 
 struct gate_side {
     struct pass *pass;
-    struct book *book;
-    struct store_stuck stuck;
+    struct facts *facts;
+    struct store_task_list stuck;
     struct candidate *candidates; /* in fair order, as the store listed them */
     size_t first_open;            /* all before it are settled */
     size_t green;                 /* green and not settled */
@@ -55,9 +55,9 @@ static enum err choose_once(struct gate_side *side, struct why *why)
     };
     int64_t *resting = NULL;
     if (pass->request->trigger == TRIGGER_TIMER)
-        rest_list(pass->world->rest, clock_mono_ms(), &resting, &query.n_resting);
+        recheck_waiting(pass->world->recheck, clock_mono_ms(), &resting, &query.n_resting);
     query.resting = resting;
-    enum err err = store_stuck(pass->world->store, &query, &side->stuck, why);
+    enum err err = store_task_list(pass->world->store, &query, &side->stuck, why);
     free(resting);
     free(graces);
     return err;
@@ -83,7 +83,7 @@ static enum err choose(struct gate_side *side, struct why *why)
             return err;
         if (policy_stands(side) && pass_hold_reason(side->pass, SIDE_GATE))
             return ERR_OK;
-        store_stuck_done(&side->stuck);
+        store_task_list_done(&side->stuck);
     }
     return why_set(why, ERR_CONFLICT, "the settings kept changing");
 }
@@ -114,12 +114,13 @@ static void settle(struct gate_side *side, struct candidate *candidate, enum out
     if (pass->request->dry_run)
         ; /* a dry run leaves no trace, not even in memory */
     else if (outcome == OUTCOME_RED || outcome == OUTCOME_FAILED)
-        rest_note(pass->world->rest, task->id, task->stage, candidate->verdict.sha, REST_RED, interval_ms,
-                  clock_mono_ms());
+        recheck_later(pass->world->recheck, task->id, task->stage, candidate->verdict.sha, RECHECK_RED,
+                      interval_ms, clock_mono_ms());
     else if (outcome == OUTCOME_UNKNOWN && !candidate->verdict.unasked)
-        rest_note(pass->world->rest, task->id, task->stage, NULL, REST_UNKNOWN, interval_ms, clock_mono_ms());
+        recheck_later(pass->world->recheck, task->id, task->stage, NULL, RECHECK_UNKNOWN, interval_ms,
+                      clock_mono_ms());
     else if (outcome == OUTCOME_ADVANCED)
-        rest_forget(pass->world->rest, task->id);
+        recheck_forget(pass->world->recheck, task->id);
     verdict_done(&candidate->verdict);
 }
 
@@ -137,13 +138,13 @@ static void evaluate(struct gate_side *side, struct candidate *candidate)
     if (candidate->settled || candidate->verdict.kind != VERDICT_PENDING)
         return;
     const struct gate_view view = {
-        .book = side->book,
+        .facts = side->facts,
         .gitea = side->pass->world->gitea,
         .task = candidate->task,
         .stage = candidate->stage,
         .base_branch = settings_base_branch(side->pass->world->settings, candidate->task->repo),
     };
-    book_waiter(side->book, candidate);
+    facts_subscribe(side->facts, candidate);
     gate_evaluate(&view, &candidate->verdict);
     if (candidate->verdict.kind == VERDICT_RED)
         settle(side, candidate, OUTCOME_RED, NULL);
@@ -232,7 +233,7 @@ static void announce_heads(struct gate_side *side)
     for (size_t i = 0, run = 1; i < n; i += run, run = 1) {
         while (i + run < n && strcmp(repos[i], repos[i + run]) == 0)
             run++;
-        gitea_heads_wanted(side->book, side->pass->world->gitea, repos[i], run);
+        gitea_heads_wanted(side->facts, side->pass->world->gitea, repos[i], run);
     }
     free(repos);
 }
@@ -243,7 +244,7 @@ static void ask_all(struct gate_side *side)
 {
     for (int failing = 0; failing <= 1; failing++)
         for (size_t i = 0; i < side->stuck.n_tasks; i++)
-            if (rest_is_unknown(side->pass->world->rest, side->stuck.tasks[i].id) == (failing == 1))
+            if (rest_is_unknown(side->pass->world->recheck, side->stuck.tasks[i].id) == (failing == 1))
                 evaluate(side, &side->candidates[i]);
 }
 
@@ -252,20 +253,20 @@ static enum err heal(struct gate_side *side, struct why *why)
     ask_all(side);
     for (;;) {
         void *waiter = NULL;
-        enum book_step step = book_next(side->book, FLUSH_MS, &waiter);
-        if (step == BOOK_READY)
+        enum facts_step step = facts_wait(side->facts, FLUSH_MS, &waiter);
+        if (step == FACTS_READY)
             evaluate(side, waiter);
         if (pass_stopping(side->pass)) {
-            book_abort(side->book);
+            facts_abort(side->facts);
             side->pass->report.state = PASS_INTERRUPTED;
             return ERR_OK;
         }
-        if (step != BOOK_READY || side->green >= LIMIT_BATCH) {
+        if (step != FACTS_READY || side->green >= LIMIT_BATCH) {
             enum err err = flush(side, why);
             if (err)
                 return err;
         }
-        if (step == BOOK_ALL_ANSWERED) {
+        if (step == FACTS_ALL_ANSWERED) {
             hold_the_rest(side);
             return ERR_OK;
         }
@@ -306,9 +307,9 @@ enum err gate_side_run(struct pass *pass, struct why *why)
     if (side.stuck.n_tasks == 0 || (!pass->policy->enabled && !pass->request->dry_run))
         goto out;
     pass->report.candidates = take_candidates(&side);
-    side.book = book_new(pass->world->fetch, pass->deadline_ms);
-    book_asked_by(side.book, &pass->asker);
-    book_gather(side.book);
+    side.facts = facts_new(pass->world->fetch, pass->deadline_ms);
+    facts_asked_by(side.facts, &pass->asker);
+    facts_gather(side.facts);
     announce_heads(&side);
     err = heal(&side, why);
     if (side.stuck.count == side.stuck.n_tasks && !pass->request->dry_run)
@@ -316,8 +317,8 @@ enum err gate_side_run(struct pass *pass, struct why *why)
     for (size_t i = 0; i < side.stuck.n_tasks; i++)
         verdict_done(&side.candidates[i].verdict);
 out:
-    book_free(side.book);
+    facts_free(side.facts);
     free(side.candidates);
-    store_stuck_done(&side.stuck);
+    store_task_list_done(&side.stuck);
     return err;
 }

@@ -6,33 +6,33 @@
 #include "clients/base/err.h"
 #include "clients/base/limits.h"
 
-struct once {
-    struct uuid_text names[LIMIT_ONCE]; /* a ring; "" where none is yet */
+struct announced {
+    struct uuid_text names[LIMIT_ANNOUNCED]; /* a ring; "" where none is yet */
     size_t next;
 };
 
-struct once *once_new(void)
+struct announced *announced_new(void)
 {
-    return mem_zero(1, sizeof(struct once));
+    return mem_zero(1, sizeof(struct announced));
 }
 
-void once_free(struct once *once)
+void announced_free(struct announced *announced)
 {
-    free(once);
+    free(announced);
 }
 
-bool once_said(const struct once *once, const struct uuid_text *name)
+bool announced_has(const struct announced *announced, const struct uuid_text *name)
 {
-    for (size_t i = 0; i < LIMIT_ONCE; i++)
-        if (strcmp(once->names[i].s, name->s) == 0)
+    for (size_t i = 0; i < LIMIT_ANNOUNCED; i++)
+        if (strcmp(announced->names[i].s, name->s) == 0)
             return true;
     return false;
 }
 
-void once_say(struct once *once, const struct uuid_text *name)
+void announced_add(struct announced *announced, const struct uuid_text *name)
 {
-    if (once_said(once, name))
+    if (announced_has(announced, name))
         return;
-    once->names[once->next] = *name;
-    once->next = (once->next + 1) % LIMIT_ONCE;
+    announced->names[announced->next] = *name;
+    announced->next = (announced->next + 1) % LIMIT_ANNOUNCED;
 }

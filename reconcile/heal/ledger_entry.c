@@ -11,7 +11,7 @@
 #include "reconcile/settings/settings.h"
 #include "reconcile/heal/transition.h"
 
-void draft_make(const struct pass *pass, const struct transition *transition, struct draft *ret)
+void ledger_entry_make(const struct pass *pass, const struct transition *transition, struct ledger_entry *ret)
 {
     const struct store_task *task = transition->task;
     const char *outcome = outcome_name(transition->success);
@@ -35,13 +35,13 @@ void draft_make(const struct pass *pass, const struct transition *transition, st
     };
 }
 
-void draft_done(struct draft *draft)
+void ledger_entry_done(struct ledger_entry *entry)
 {
-    free(draft->evidence);
-    free(draft->message);
+    free(entry->evidence);
+    free(entry->message);
 }
 
-void draft_written(struct pass *pass, const struct store_transition *row, int64_t rested_s)
+void ledger_entry_written(struct pass *pass, const struct store_transition *row, int64_t rested_s)
 {
     const struct store_task *task = row->task;
     /* How long a task rested is told of the gates alone: at a human gate it rests for as long as a person

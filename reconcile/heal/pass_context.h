@@ -1,7 +1,7 @@
-/* pass_state.h - a pass under way, as its two sides and the transition share it. Private to reconcile/. One
+/* pass_context.h - a pass under way, as its two sides and the transition share it. Private to reconcile/. One
  * thread. */
-#ifndef RECONCILED_PASS_STATE_H
-#define RECONCILED_PASS_STATE_H
+#ifndef RECONCILED_PASS_CONTEXT_H
+#define RECONCILED_PASS_CONTEXT_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -14,14 +14,14 @@
 struct pass {
     struct pass_world *world;
     const struct pass_request *request;
-    struct policy *policy;   /* as of the newest look; owned by the caller of pass_run */
-    int64_t deadline_ms;     /* clock_mono_ms() */
-    struct book_asker asker; /* of every call to an upstream */
-    int healed;              /* transitions made (or, when dry, that would be), against max_heals_per_pass */
-    int written;             /* transitions written */
-    int messages;            /* written to the outbox */
-    json_t *plane;           /* see pass_result */
-    char **kept;             /* words that are valid as long as the pass */
+    struct policy *policy;    /* as of the newest look; owned by the caller of pass_run */
+    int64_t deadline_ms;      /* clock_mono_ms() */
+    struct facts_asker asker; /* of every call to an upstream */
+    int healed;               /* transitions made (or, when dry, that would be), against max_heals_per_pass */
+    int written;              /* transitions written */
+    int messages;             /* written to the outbox */
+    json_t *plane;            /* see pass_result */
+    char **kept;              /* words that are valid as long as the pass */
     size_t n_kept;
     struct report report;
 };

@@ -30,7 +30,7 @@ static void write_message(struct pass *pass, const struct store_task *task, cons
         return;
     }
     pass->messages += is_new;
-    once_say(pass->world->once, episode);
+    announced_add(pass->world->announced, episode);
 }
 
 void quarantine_tell(struct pass *pass, const struct store_task *task)
@@ -41,12 +41,13 @@ void quarantine_tell(struct pass *pass, const struct store_task *task)
         mem_printf("quarantine/%" PRId64 "/%s/%" PRId64, task->id, task->stage, task->newest_heal_seq);
     AUTO_FREE char *line = mem_printf("log/%s", name);
     struct uuid_text episode = uuid_from_name(name), logged = uuid_from_name(line);
-    if (pass_tells(pass) && !pass_hold_reason(pass, SIDE_GATE) && !once_said(pass->world->once, &episode))
+    if (pass_tells(pass) && !pass_hold_reason(pass, SIDE_GATE) &&
+        !announced_has(pass->world->announced, &episode))
         write_message(pass, task, &episode);
-    if (once_said(pass->world->once, &logged))
+    if (announced_has(pass->world->announced, &logged))
         return;
     AUTO_FREE char *reason = quarantine_reason(task);
     log_warn("task quarantined", LOG_I("task_id", task->id), LOG_S("work_item_id", task->work_item_id),
              LOG_S("repo", task->repo), LOG_S("stage", task->stage), LOG_S("reason", reason));
-    once_say(pass->world->once, &logged);
+    announced_add(pass->world->announced, &logged);
 }

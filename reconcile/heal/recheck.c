@@ -13,17 +13,17 @@ struct resting {
     int64_t task_id;
     int64_t until_ms;
     unsigned looks; /* at this stage and sha */
-    enum rest_kind kind;
+    enum recheck_cause kind;
     char stage[65];
     char sha[65];
 };
 
-struct rest {
+struct recheck {
     void *tree; /* of struct resting, by task_id; see tsearch(3) */
     size_t n;
 };
 
-/* An entry whose rest ended this long ago is of a task that is not a candidate any more. */
+/* An entry whose recheck ended this long ago is of a task that is not a candidate any more. */
 enum { CAP_RED = 10, CAP_UNKNOWN_MS = 60000, STALE_MS = 24 * 3600 * 1000 };
 
 static int compare(const void *a, const void *b)
@@ -32,17 +32,17 @@ static int compare(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
-struct rest *rest_new(void)
+struct recheck *recheck_new(void)
 {
-    return mem_zero(1, sizeof(struct rest));
+    return mem_zero(1, sizeof(struct recheck));
 }
 
-void rest_free(struct rest *rest)
+void recheck_free(struct recheck *recheck)
 {
-    if (!rest)
+    if (!recheck)
         return;
-    tdestroy(rest->tree, free);
-    free(rest);
+    tdestroy(recheck->tree, free);
+    free(recheck);
 }
 
 static bool text_moved(char *kept, size_t size, const char *now)
@@ -53,10 +53,10 @@ static bool text_moved(char *kept, size_t size, const char *now)
     return true;
 }
 
-static struct resting *resting_of(const struct rest *rest, int64_t task_id)
+static struct resting *resting_of(const struct recheck *recheck, int64_t task_id)
 {
     const struct resting key = {.task_id = task_id};
-    void *found = tfind(&key, &rest->tree, compare);
+    void *found = tfind(&key, &recheck->tree, compare);
     return found ? *(struct resting **)found : NULL;
 }
 
@@ -67,49 +67,49 @@ static int64_t spread(int64_t task_id, unsigned look, int64_t bound)
     return bound > 0 ? (int64_t)((x ^ x >> 32) % (uint64_t)bound) : 0;
 }
 
-void rest_note(struct rest *rest, int64_t task_id, const char *stage, const char *sha, enum rest_kind kind,
-               int64_t interval_ms, int64_t now_ms)
+void recheck_later(struct recheck *recheck, int64_t task_id, const char *stage, const char *sha,
+                   enum recheck_cause kind, int64_t interval_ms, int64_t now_ms)
 {
-    struct resting *entry = resting_of(rest, task_id);
+    struct resting *entry = resting_of(recheck, task_id);
     if (!entry) {
-        if (rest->n >= LIMIT_RESTING)
+        if (recheck->n >= LIMIT_RECHECKS)
             return;
         entry = mem_zero(1, sizeof *entry);
         entry->task_id = task_id;
-        if (!tsearch(entry, &rest->tree, compare))
+        if (!tsearch(entry, &recheck->tree, compare))
             abort();
-        rest->n++;
+        recheck->n++;
     }
     bool other_stage = text_moved(entry->stage, sizeof entry->stage, stage);
     bool other_sha = text_moved(entry->sha, sizeof entry->sha, sha ? sha : "");
     if (other_stage || other_sha)
         entry->looks = 0;
     entry->kind = kind;
-    int64_t cap_ms = kind == REST_RED               ? CAP_RED * interval_ms
+    int64_t cap_ms = kind == RECHECK_RED            ? CAP_RED * interval_ms
                      : interval_ms > CAP_UNKNOWN_MS ? interval_ms
                                                     : CAP_UNKNOWN_MS;
-    int64_t rest_ms = backoff_ms(interval_ms / 2, cap_ms, entry->looks++);
-    if (kind == REST_UNKNOWN)
-        rest_ms -= spread(task_id, entry->looks, rest_ms / 4);
-    entry->until_ms = now_ms + rest_ms;
+    int64_t recheck_ms = backoff_ms(interval_ms / 2, cap_ms, entry->looks++);
+    if (kind == RECHECK_UNKNOWN)
+        recheck_ms -= spread(task_id, entry->looks, recheck_ms / 4);
+    entry->until_ms = now_ms + recheck_ms;
 }
 
-bool rest_is_unknown(const struct rest *rest, int64_t task_id)
+bool rest_is_unknown(const struct recheck *recheck, int64_t task_id)
 {
-    const struct resting *entry = resting_of(rest, task_id);
-    return entry && entry->kind == REST_UNKNOWN;
+    const struct resting *entry = resting_of(recheck, task_id);
+    return entry && entry->kind == RECHECK_UNKNOWN;
 }
 
-void rest_forget(struct rest *rest, int64_t task_id)
+void recheck_forget(struct recheck *recheck, int64_t task_id)
 {
     const struct resting key = {.task_id = task_id};
-    void *found = tfind(&key, &rest->tree, compare);
+    void *found = tfind(&key, &recheck->tree, compare);
     if (!found)
         return;
     struct resting *entry = *(struct resting **)found;
-    tdelete(&key, &rest->tree, compare);
+    tdelete(&key, &recheck->tree, compare);
     free(entry);
-    rest->n--;
+    recheck->n--;
 }
 
 struct listing {
@@ -130,16 +130,16 @@ static void list_entry(const void *node, VISIT visit, void *arg)
         listing->stale[listing->n_stale++] = entry->task_id;
 }
 
-void rest_list(struct rest *rest, int64_t now_ms, int64_t **ret_ids, size_t *ret_n)
+void recheck_waiting(struct recheck *recheck, int64_t now_ms, int64_t **ret_ids, size_t *ret_n)
 {
     struct listing listing = {
         .now_ms = now_ms,
-        .resting = mem_zero(rest->n, sizeof(int64_t)),
-        .stale = mem_zero(rest->n, sizeof(int64_t)),
+        .resting = mem_zero(recheck->n, sizeof(int64_t)),
+        .stale = mem_zero(recheck->n, sizeof(int64_t)),
     };
-    twalk_r(rest->tree, list_entry, &listing);
+    twalk_r(recheck->tree, list_entry, &listing);
     for (size_t i = 0; i < listing.n_stale; i++)
-        rest_forget(rest, listing.stale[i]);
+        recheck_forget(recheck, listing.stale[i]);
     free(listing.stale);
     *ret_ids = listing.resting;
     *ret_n = listing.n_resting;

@@ -25,7 +25,7 @@ enum { LOOK_MS = 50 }; /* how often a wait looks whether the process ends */
 struct going {
     struct transition *transition;
     struct replay_event event;
-    struct draft draft;
+    struct ledger_entry entry;
     char *message;                 /* what is told when it is given up */
     struct store_replay_seen seen; /* as the database last said */
     bool decided;                  /* its outcome is known */
@@ -58,7 +58,7 @@ static struct store_replay row_of(struct replaying *replaying, struct going *goi
     AUTO_FREE char *name = mem_printf("%s/given up", going->event.delivery.s);
     return (struct store_replay){.subject = going->event.subject,
                                  .delivery = going->event.delivery,
-                                 .row = &going->draft.row,
+                                 .row = &going->entry.row,
                                  .told = uuid_from_name(name),
                                  .message = pass_tells(replaying->pass) ? going->message : NULL};
 }
@@ -164,35 +164,35 @@ static bool wants_body(const struct going *going)
     return !going->decided && going->seen.state == STORE_REPLAY_DUE;
 }
 
-static void look_at(struct replaying *replaying, struct book *book, struct going *going)
+static void look_at(struct replaying *replaying, struct facts *facts, struct going *going)
 {
-    book_waiter(book, going);
-    (void)replay_event_look(&going->event, book, replaying->pass->world->gitea);
+    facts_subscribe(facts, going);
+    (void)replay_event_look(&going->event, facts, replaying->pass->world->gitea);
 }
 
 /* All of Gitea's documents at once; Plane is asked one thing after the other anyhow. */
 static void make_bodies(struct replaying *replaying)
 {
     struct pass *pass = replaying->pass;
-    struct book *book = book_new(pass->world->fetch, pass->deadline_ms);
-    book_asked_by(book, &pass->asker);
-    book_gather(book);
-    enum book_step step = BOOK_NOTHING_YET;
+    struct facts *facts = facts_new(pass->world->fetch, pass->deadline_ms);
+    facts_asked_by(facts, &pass->asker);
+    facts_gather(facts);
+    enum facts_step step = FACTS_NOTHING_YET;
     for (size_t i = 0; i < replaying->n; i++)
         if (wants_body(&replaying->going[i]) && replaying->going[i].event.kind != EVENT_ISSUE)
-            look_at(replaying, book, &replaying->going[i]);
-    while (step != BOOK_ALL_ANSWERED) {
+            look_at(replaying, facts, &replaying->going[i]);
+    while (step != FACTS_ALL_ANSWERED) {
         void *waiter = NULL;
-        step = book_next(book, LOOK_MS, &waiter);
-        if (step == BOOK_READY)
-            look_at(replaying, book, waiter);
+        step = facts_wait(facts, LOOK_MS, &waiter);
+        if (step == FACTS_READY)
+            look_at(replaying, facts, waiter);
         if (pass_stopping(pass))
-            book_abort(book);
+            facts_abort(facts);
     }
     for (size_t i = 0; i < replaying->n && !pass_stopping(pass); i++)
         if (wants_body(&replaying->going[i]) && replaying->going[i].event.kind == EVENT_ISSUE)
             replay_event_ask(&replaying->going[i].event);
-    book_free(book);
+    facts_free(facts);
     for (size_t i = 0; i < replaying->n; i++) {
         struct going *going = &replaying->going[i];
         const char *problem = going->event.problem;
@@ -286,7 +286,7 @@ static void note_moved(struct pass *pass, struct replaying *replaying,
 {
     const struct store_replay_moved *replay = settlement->replay;
     struct going *going = going_of(replaying, replay->subject);
-    draft_written(pass, settlement->row, replay->rested_s);
+    ledger_entry_written(pass, settlement->row, replay->rested_s);
     if (going)
         decide(replaying, going, outcome_of(replay->outcome), NULL);
     else
@@ -411,7 +411,7 @@ enum err replay_apply(struct pass *pass, struct transition *batch, size_t n, str
         struct going *going = &replaying.going[i];
         going->transition = &batch[i];
         replay_event_name(&batch[i], &going->event);
-        draft_make(pass, &batch[i], &going->draft);
+        ledger_entry_make(pass, &batch[i], &going->entry);
         going->message = message_of_failed_replay(batch[i].task);
     }
     enum err err = carry_out(&replaying, batch[0].side, why);
@@ -421,7 +421,7 @@ enum err replay_apply(struct pass *pass, struct transition *batch, size_t n, str
             decide(&replaying, going, OUTCOME_FAILED, mem_dup("the database could not be asked or written"));
         pass->healed -= !going->sent;
         replay_event_done(&going->event);
-        draft_done(&going->draft);
+        ledger_entry_done(&going->entry);
         free(going->message);
     }
     free(replaying.going);

@@ -142,7 +142,7 @@ static const json_t *newest_passed(const json_t *statuses, const json_t *context
     return newest ? newest : newest_in_state(statuses, contexts, GITEA_SKIPPED);
 }
 
-static void look_at_status(struct replay_event *event, struct book *book, struct gitea *gitea,
+static void look_at_status(struct replay_event *event, struct facts *facts, struct gitea *gitea,
                            const json_t *seen)
 {
     const struct store_task *task = event->transition->task;
@@ -150,9 +150,9 @@ static void look_at_status(struct replay_event *event, struct book *book, struct
     json_auto_t *repository = NULL;
     json_auto_t *branch = NULL;
     json_auto_t *statuses = NULL;
-    bool known = read_document(event, gitea_repo_document(book, gitea, task->repo), &repository);
-    known &= read_document(event, gitea_branch_document(book, gitea, task->repo, task->branch), &branch);
-    known &= read_document(event, gitea_statuses_document(book, gitea, task->repo, sha), &statuses);
+    bool known = read_document(event, gitea_repo_document(facts, gitea, task->repo), &repository);
+    known &= read_document(event, gitea_branch_document(facts, gitea, task->repo, task->branch), &branch);
+    known &= read_document(event, gitea_statuses_document(facts, gitea, task->repo, sha), &statuses);
     if (!known)
         return;
     const json_t *commit = json_object_get(branch, "commit"),
@@ -165,7 +165,7 @@ static void look_at_status(struct replay_event *event, struct book *book, struct
         made(event, event_gitea_status(repository, commit, status), "a status");
 }
 
-static void look_at_pull(struct replay_event *event, struct book *book, struct gitea *gitea,
+static void look_at_pull(struct replay_event *event, struct facts *facts, struct gitea *gitea,
                          const json_t *seen)
 {
     const char *repo = event->transition->task->repo;
@@ -173,10 +173,10 @@ static void look_at_pull(struct replay_event *event, struct book *book, struct g
     json_auto_t *repository = NULL;
     json_auto_t *pull = NULL;
     json_auto_t *review = NULL;
-    bool known = read_document(event, gitea_repo_document(book, gitea, repo), &repository);
-    known &= read_document(event, gitea_pull_document(book, gitea, repo, number), &pull);
+    bool known = read_document(event, gitea_repo_document(facts, gitea, repo), &repository);
+    known &= read_document(event, gitea_pull_document(facts, gitea, repo, number), &pull);
     if (event->kind == EVENT_APPROVED)
-        known &= read_document(event, gitea_review_document(book, gitea, repo, number, id), &review);
+        known &= read_document(event, gitea_review_document(facts, gitea, repo, number, id), &review);
     if (known)
         made(event,
              event->kind == EVENT_APPROVED ? event_gitea_approved(repository, pull, review)
@@ -202,7 +202,7 @@ static void make_advance(struct replay_event *event)
     event->body = json_line(body);
 }
 
-bool replay_event_look(struct replay_event *event, struct book *book, struct gitea *gitea)
+bool replay_event_look(struct replay_event *event, struct facts *facts, struct gitea *gitea)
 {
     enum orchestrator_event kind;
     const json_t *seen = telling_gate(event->transition, &kind);
@@ -211,9 +211,9 @@ bool replay_event_look(struct replay_event *event, struct book *book, struct git
     if (event->kind == EVENT_ADVANCE)
         make_advance(event);
     else if (event->kind == EVENT_STATUS)
-        look_at_status(event, book, gitea, seen);
+        look_at_status(event, facts, gitea, seen);
     else
-        look_at_pull(event, book, gitea, seen);
+        look_at_pull(event, facts, gitea, seen);
     return event->body || event->problem;
 }
 

@@ -14,7 +14,7 @@
 #include "clients/base/text.h"
 #include "clients/orchestrator.h"
 
-struct book;
+struct facts;
 struct gitea;
 struct transition;
 
@@ -39,9 +39,9 @@ void replay_event_name(const struct transition *transition, struct replay_event 
 void replay_event_done(struct replay_event *event);
 
 /* replay_event_look: makes the body of an event that Gitea's documents or the transition alone tell, looking
- * them up in the book; false while something is under way: call it again. Plane's events are for
+ * them up in the fact set; false while something is under way: call it again. Plane's events are for
  * replay_event_ask. */
-bool replay_event_look(struct replay_event *event, struct book *book, struct gitea *gitea);
+bool replay_event_look(struct replay_event *event, struct facts *facts, struct gitea *gitea);
 
 /* replay_event_ask: makes the body of Plane's event, asking Plane. */
 void replay_event_ask(struct replay_event *event);

@@ -24,7 +24,7 @@ static void settle_written(struct pass *pass, struct transition *batch, const st
         switch (moved[i]) {
         case STORE_MOVED:
             batch[i].outcome = batch[i].success;
-            draft_written(pass, &rows[i], batch[i].task->age_s);
+            ledger_entry_written(pass, &rows[i], batch[i].task->age_s);
             break;
         case STORE_RACED:
             batch[i].outcome = OUTCOME_RACED;
@@ -44,7 +44,7 @@ static void settle_written(struct pass *pass, struct transition *batch, const st
 
 struct rows {
     struct store_transition rows[LIMIT_BATCH];
-    struct draft drafts[LIMIT_BATCH];
+    struct ledger_entry entries[LIMIT_BATCH];
     enum store_moved moved[LIMIT_BATCH];
     size_t n;
 };
@@ -54,7 +54,7 @@ static enum err rows_write(struct pass *pass, void *arg, struct why *why)
 {
     struct rows *rows = arg;
     for (size_t i = 0; i < rows->n; i++)
-        rows->rows[i].message = pass_tells(pass) ? rows->drafts[i].message : NULL;
+        rows->rows[i].message = pass_tells(pass) ? rows->entries[i].message : NULL;
     return store_transition(pass->world->store, pass->policy->revision, pass->policy->valid_until_us,
                             pass->report.id, rows->rows, rows->n, rows->moved, why);
 }
@@ -76,8 +76,8 @@ enum err transition_apply(struct pass *pass, struct transition *batch, size_t n,
     struct rows rows;
     rows.n = n;
     for (size_t i = 0; i < n; i++) {
-        draft_make(pass, &batch[i], &rows.drafts[i]);
-        rows.rows[i] = rows.drafts[i].row;
+        ledger_entry_make(pass, &batch[i], &rows.entries[i]);
+        rows.rows[i] = rows.entries[i].row;
         rows.rows[i].refusal = &batch[i].refusal;
     }
     const char *hold = NULL;
@@ -92,6 +92,6 @@ enum err transition_apply(struct pass *pass, struct transition *batch, size_t n,
         settle_written(pass, batch, rows.rows, n, rows.moved);
     }
     for (size_t i = 0; i < n; i++)
-        draft_done(&rows.drafts[i]);
+        ledger_entry_done(&rows.entries[i]);
     return err;
 }

@@ -39,7 +39,7 @@ struct notifier {
     bool started;
 
     /* The sender's thread alone. */
-    struct pace pace;
+    struct send_limiter limiter;
     bool held;                  /* the lease was ours when it was asked for last */
     int64_t held_until_ms;      /* and is for certain until then */
     bool owed;                  /* what waits was written here, as far as is known */
@@ -87,7 +87,7 @@ struct notifier *notifier_new(struct pass_world *world, struct status *status)
     notifier->call_ms = call_s * 1000;
     /* More than half of it is left whenever it was asked for: that must do for a call and its mark. */
     notifier->lease_s = 2 * (call_s + MARK_MS / 1000 + ASK_S);
-    pace_begin(&notifier->pace, world->settings->telegram_chat_id);
+    send_limiter_begin(&notifier->limiter, world->settings->telegram_chat_id);
     pthread_mutex_init(&notifier->lock, NULL);
     cond_init(&notifier->wake);
     return notifier;
@@ -170,7 +170,7 @@ static void note_sent(struct notifier *notifier, const struct store_outbox *outb
         log_info("Telegram takes messages again");
     notifier->complained = false;
     notifier->bad_text = false;
-    pace_sent(&notifier->pace, clock_mono_ms());
+    send_limiter_sent(&notifier->limiter, clock_mono_ms());
     if (*answer->chat)
         log_warn("the chat has become another one: set ORCH_TELEGRAM_CHAT_ID", LOG_S("chat", answer->chat));
     log_debug("told", LOG_I("messages", n));
@@ -190,11 +190,11 @@ static void note_unsent(struct notifier *notifier, const struct telegram_answer 
         return;
     complain(notifier, answer);
     if (answer->result == TELEGRAM_WAIT) {
-        pace_asked(&notifier->pace, answer->wait_s, clock_mono_ms());
+        send_limiter_asked(&notifier->limiter, answer->wait_s, clock_mono_ms());
     } else if (answer->result == TELEGRAM_BAD_TEXT && !notifier->bad_text) {
         notifier->bad_text = true; /* another text takes its place, at once */
     } else {
-        pace_failed(&notifier->pace, clock_mono_ms());
+        send_limiter_failed(&notifier->limiter, clock_mono_ms());
         lease_drop(notifier);
     }
 }
@@ -213,7 +213,7 @@ static char *text_of(const struct notifier *notifier, const struct store_outbox 
     return digest;
 }
 
-/* send_first: the lease is ours and the pace allows it. */
+/* send_first: the lease is ours and the limiter allows it. */
 static struct next send_first(struct notifier *notifier, const struct store_outbox *outbox, struct why *why)
 {
     struct telegram_answer answer;
@@ -224,14 +224,14 @@ static struct next send_first(struct notifier *notifier, const struct store_outb
     if (answer.result != TELEGRAM_SENT) {
         note_unsent(notifier, &answer);
         publish(notifier, outbox->depth, outbox->rows[0].age_s);
-        int64_t due_ms = pace_due_ms(&notifier->pace);
-        return notifier->pace.failures > 0 ? look_at(due_ms) : go_on_at(due_ms);
+        int64_t due_ms = send_limiter_due_ms(&notifier->limiter);
+        return notifier->limiter.failures > 0 ? look_at(due_ms) : go_on_at(due_ms);
     }
     note_sent(notifier, outbox, n, &answer);
     publish(notifier, outbox->depth - n, n < outbox->n ? outbox->rows[n].age_s : 0);
     if (mark(notifier, why) != ERR_OK)
         return database_failed(notifier, why);
-    return go_on_at(pace_due_ms(&notifier->pace));
+    return go_on_at(send_limiter_due_ms(&notifier->limiter));
 }
 
 static struct next tell(struct notifier *notifier, const struct store_outbox *outbox, struct why *why)
@@ -239,8 +239,8 @@ static struct next tell(struct notifier *notifier, const struct store_outbox *ou
     int64_t now_ms = clock_mono_ms(), age_s = outbox->rows[0].age_s;
     if (!notifier->owed && age_s < YOUNG_S)
         return look_at(now_ms + (YOUNG_S - age_s) * 1000);
-    if (now_ms < notifier->pace.failed_ms)
-        return look_at(notifier->pace.failed_ms);
+    if (now_ms < notifier->limiter.failed_ms)
+        return look_at(notifier->limiter.failed_ms);
     bool kept;
     if (lease_take(notifier, &kept, why) != ERR_OK)
         return database_failed(notifier, why);
@@ -249,7 +249,7 @@ static struct next tell(struct notifier *notifier, const struct store_outbox *ou
     if (!kept)
         return go_on_at(now_ms); /* what was listed before it was ours may have been told since */
     now_ms = clock_mono_ms();
-    int64_t due_ms = pace_due_ms(&notifier->pace), renew_ms = now_ms + notifier->lease_s * 250;
+    int64_t due_ms = send_limiter_due_ms(&notifier->limiter), renew_ms = now_ms + notifier->lease_s * 250;
     if (now_ms < due_ms)
         return go_on_at(due_ms < renew_ms ? due_ms : renew_ms);
     if (notifier->held_until_ms - now_ms < notifier->call_ms + MARK_MS)
@@ -257,13 +257,15 @@ static struct next tell(struct notifier *notifier, const struct store_outbox *ou
     return send_first(notifier, outbox, why);
 }
 
-/* Nothing waits. The lease is kept until its next holder may send at once: it knows nothing of our pace. */
+/* Nothing waits. The lease is kept until its next holder may send at once: it knows nothing of our limiter.
+ */
 static struct next idle(struct notifier *notifier)
 {
     int64_t now_ms = clock_mono_ms();
     notifier->owed = false;
-    if (notifier->held && now_ms < pace_due_ms(&notifier->pace) && now_ms < notifier->held_until_ms)
-        return go_on_at(pace_due_ms(&notifier->pace));
+    if (notifier->held && now_ms < send_limiter_due_ms(&notifier->limiter) &&
+        now_ms < notifier->held_until_ms)
+        return go_on_at(send_limiter_due_ms(&notifier->limiter));
     lease_drop(notifier);
     return look_at(now_ms + LOOK_MS);
 }
@@ -368,8 +370,8 @@ void notifier_drain(struct notifier *notifier, int64_t deadline_ms)
 {
     struct next next = {.busy = true};
     notifier->owed = true;
-    while (next.busy && pace_due_ms(&notifier->pace) < deadline_ms && clock_mono_ms() < deadline_ms &&
-           !stopping(notifier)) {
+    while (next.busy && send_limiter_due_ms(&notifier->limiter) < deadline_ms &&
+           clock_mono_ms() < deadline_ms && !stopping(notifier)) {
         nap_until(notifier, next.at_ms);
         next = step(notifier);
     }

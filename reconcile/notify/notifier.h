@@ -8,8 +8,8 @@
  *
  * It looks when something was written here, and now and then for what another process left behind; a message
  * that is young is its writer's to send. More than LIMIT_DIGEST_FROM that wait at once become one. An
- * upstream that fails is asked again after growing pauses (pace.h), with the lease given back: another
- * process may reach it.
+ * upstream that fails is asked again after growing pauses (send_limiter.h), with the lease given back:
+ * another process may reach it.
  */
 #ifndef RECONCILED_NOTIFIER_H
 #define RECONCILED_NOTIFIER_H

@@ -18,14 +18,14 @@ static const char *const gitea_events[] = {
     [GATE_HTTP] = NULL,
 };
 static_assert(ARRAY_LEN(gitea_events) == GATE_KIND_MAX_, "every gate kind has its event, or none");
-static_assert(sizeof "status+push+pull_request_approved+pull_request" <= sizeof(struct missed){0}.event,
+static_assert(sizeof "status+push+pull_request_approved+pull_request" <= sizeof(struct lost_event){0}.event,
               "all of them fit");
 
-void missed_event(enum pass_side side, const struct stage *stage, struct missed *ret)
+void missed_event(enum pass_side side, const struct stage *stage, struct lost_event *ret)
 {
-    *ret = (struct missed){.source = NULL};
+    *ret = (struct lost_event){.source = NULL};
     if (side == SIDE_PLANE) {
-        *ret = (struct missed){.source = "plane", .event = "issue.updated"};
+        *ret = (struct lost_event){.source = "plane", .event = "issue.updated"};
         return;
     }
     bool named[GATE_KIND_MAX_] = {false};

@@ -7,7 +7,7 @@
 #include "clients/base/limits.h"
 #include "reconcile/plane/plane_scan.h"
 
-static char *name_keep(struct plane_table *table, const char *name)
+static char *name_keep(struct open_issues *table, const char *name)
 {
     if (!name)
         return NULL;
@@ -17,14 +17,14 @@ static char *name_keep(struct plane_table *table, const char *name)
     return kept;
 }
 
-static void name_drop(struct plane_table *table, char *name)
+static void name_drop(struct open_issues *table, char *name)
 {
     if (name)
         table->bytes -= strlen(name);
     free(name);
 }
 
-static void free_issue(struct plane_table *table, struct open_issue *open)
+static void free_issue(struct open_issues *table, struct open_issue *open)
 {
     name_drop(table, open->issue.name);
     name_drop(table, open->state_name);
@@ -32,17 +32,17 @@ static void free_issue(struct plane_table *table, struct open_issue *open)
     free(open);
 }
 
-void plane_table_done(struct plane_table *table)
+void open_issues_done(struct open_issues *table)
 {
     for (size_t i = 0; i < table->n; i++)
         free_issue(table, table->items[i]);
     free(table->items);
-    *table = (struct plane_table){.n = 0};
+    *table = (struct open_issues){.n = 0};
 }
 
-void plane_table_copy(struct plane_table *ret, const struct plane_table *table)
+void open_issues_copy(struct open_issues *ret, const struct open_issues *table)
 {
-    *ret = (struct plane_table){
+    *ret = (struct open_issues){
         .items = mem_zero(table->n, sizeof(struct open_issue *)), .n = table->n, .bytes = table->bytes};
     for (size_t i = 0; i < table->n; i++) {
         ret->items[i] = mem_zero(1, sizeof **ret->items);
@@ -54,7 +54,7 @@ void plane_table_copy(struct plane_table *ret, const struct plane_table *table)
 }
 
 /* Where the id is, or would be. */
-static size_t place_of(const struct plane_table *table, const char *id)
+static size_t place_of(const struct open_issues *table, const char *id)
 {
     size_t from = 0, to = table->n;
     while (from < to) {
@@ -67,13 +67,13 @@ static size_t place_of(const struct plane_table *table, const char *id)
     return from;
 }
 
-struct open_issue *plane_table_find(const struct plane_table *table, const char *id)
+struct open_issue *open_issues_find(const struct open_issues *table, const char *id)
 {
     size_t at = place_of(table, id);
     return at < table->n && strcmp(table->items[at]->issue.id, id) == 0 ? table->items[at] : NULL;
 }
 
-static struct open_issue *add(struct plane_table *table, const char *id)
+static struct open_issue *add(struct open_issues *table, const char *id)
 {
     if (table->n >= LIMIT_PLANE_OPEN)
         return NULL;
@@ -89,10 +89,10 @@ static bool has_changed(const struct open_issue *open, const struct plane_issue 
     return open->issue.updated_us != issue->updated_us || strcmp(open->issue.state, issue->state) != 0;
 }
 
-bool plane_table_put(struct plane_table *table, const struct project *project,
-                     const struct plane_issue *issue, const struct plane_kind *kind, uint64_t turn)
+bool open_issues_put(struct open_issues *table, const struct project *project,
+                     const struct plane_issue *issue, const struct plane_mapped_state *kind, uint64_t turn)
 {
-    struct open_issue *open = plane_table_find(table, issue->id);
+    struct open_issue *open = open_issues_find(table, issue->id);
     if (kind->kind == ISSUE_OTHER) {
         if (open)
             open->gone = true;
@@ -106,7 +106,7 @@ bool plane_table_put(struct plane_table *table, const struct project *project,
         open->handled = open->told = false;
         open->failed = false;
         open->misses = 0;
-        open->rest_until_ms = 0;
+        open->recheck_at_ms = 0;
     }
     name_drop(table, open->issue.name);
     name_drop(table, open->state_name);
@@ -121,7 +121,7 @@ bool plane_table_put(struct plane_table *table, const struct project *project,
     return true;
 }
 
-void plane_table_forget(struct plane_table *table, const struct project *project, uint64_t since)
+void open_issues_forget(struct open_issues *table, const struct project *project, uint64_t since)
 {
     for (size_t i = 0; i < table->n; i++)
         if (table->items[i]->project == project && table->items[i]->handled &&
@@ -129,7 +129,7 @@ void plane_table_forget(struct plane_table *table, const struct project *project
             table->items[i]->gone = true;
 }
 
-void plane_table_sweep(struct plane_table *table)
+void open_issues_sweep(struct open_issues *table)
 {
     size_t kept = 0;
     for (size_t i = 0; i < table->n; i++) {

@@ -9,24 +9,24 @@
 #include "clients/base/limits.h"
 #include "clients/plane/plane.h"
 
-void plane_listing_begin_full(struct plane_listing *listing)
+void plane_cursor_begin_full(struct plane_cursor *listing)
 {
-    plane_listing_done(listing);
-    *listing = (struct plane_listing){
+    plane_cursor_done(listing);
+    *listing = (struct plane_cursor){
         .under_way = true, .full = true, .floor_us = INT64_MIN, .total = -1, .newest_us = INT64_MIN};
 }
 
-void plane_listing_begin_news(struct plane_listing *listing, int64_t floor_us)
+void plane_cursor_begin_news(struct plane_cursor *listing, int64_t floor_us)
 {
-    plane_listing_done(listing);
+    plane_cursor_done(listing);
     *listing =
-        (struct plane_listing){.under_way = true, .floor_us = floor_us, .total = -1, .newest_us = INT64_MIN};
+        (struct plane_cursor){.under_way = true, .floor_us = floor_us, .total = -1, .newest_us = INT64_MIN};
 }
 
-void plane_listing_done(struct plane_listing *listing)
+void plane_cursor_done(struct plane_cursor *listing)
 {
     free(listing->shown);
-    *listing = (struct plane_listing){.under_way = false};
+    *listing = (struct plane_cursor){.under_way = false};
 }
 
 /* Room is made by powers of two, so that `n` alone tells how much there is. */
@@ -38,7 +38,7 @@ static size_t room_for(size_t n)
     return room;
 }
 
-void plane_listing_copy(struct plane_listing *ret, const struct plane_listing *listing)
+void plane_cursor_copy(struct plane_cursor *ret, const struct plane_cursor *listing)
 {
     *ret = *listing;
     ret->shown = NULL;
@@ -68,7 +68,7 @@ static int compare_bits(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
-void plane_listing_showed(struct plane_listing *listing, const struct plane_issue *issue)
+void plane_cursor_showed(struct plane_cursor *listing, const struct plane_issue *issue)
 {
     if (!listing->under_way || !listing->full)
         return;
@@ -78,7 +78,7 @@ void plane_listing_showed(struct plane_listing *listing, const struct plane_issu
 }
 
 /* What was shown twice counts once, and takes no more room. */
-static void drop_doubles(struct plane_listing *listing)
+static void drop_doubles(struct plane_cursor *listing)
 {
     size_t kept = 0;
     if (listing->n_shown)
@@ -90,7 +90,7 @@ static void drop_doubles(struct plane_listing *listing)
     listing->n_shown = kept;
 }
 
-bool plane_listing_complete(struct plane_listing *listing, int64_t total)
+bool plane_cursor_complete(struct plane_cursor *listing, int64_t total)
 {
     assert(listing->under_way && listing->full);
     size_t before = listing->n_distinct;
@@ -106,7 +106,7 @@ bool plane_listing_complete(struct plane_listing *listing, int64_t total)
 
 /* pages */
 
-bool plane_listing_page(struct plane_listing *listing, const struct plane_page *page)
+bool plane_cursor_page(struct plane_cursor *listing, const struct plane_page *page)
 {
     size_t read = listing->next_page;
     int64_t lost = 0;
@@ -115,7 +115,7 @@ bool plane_listing_page(struct plane_listing *listing, const struct plane_page *
     if (listing->pages == 0 && page->n > 0)
         listing->newest_us = page->items[0].updated_us;
     for (size_t i = 0; i < page->n; i++)
-        plane_listing_showed(listing, &page->items[i]);
+        plane_cursor_showed(listing, &page->items[i]);
     listing->pages++;
     listing->total = page->total;
     if (lost > 0) {

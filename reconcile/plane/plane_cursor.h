@@ -1,4 +1,4 @@
-/* plane_listing.h - where a listing of a project's issues stands while its rows move. Pure; one thread.
+/* plane_cursor.h - where a listing of a project's issues stands while its rows move. Pure; one thread.
  *
  * Plane pages by offset, newest change first. While pages are read, issues that are touched or made go to the
  * top and push the others down: rows come twice, none is missed, and whatever went up is shown by the next
@@ -7,8 +7,8 @@
  * times have no fixed order and may change places across a page's border; a full listing that has shown fewer
  * different issues than Plane counts is therefore gone through again.
  */
-#ifndef RECONCILED_PLANE_LISTING_H
-#define RECONCILED_PLANE_LISTING_H
+#ifndef RECONCILED_PLANE_CURSOR_H
+#define RECONCILED_PLANE_CURSOR_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -17,7 +17,7 @@
 struct plane_issue;
 struct plane_page;
 
-struct plane_listing {
+struct plane_cursor {
     bool under_way;
     bool full;         /* to the last row; otherwise down to floor_us */
     int64_t floor_us;  /* rows older than this are known already */
@@ -30,23 +30,23 @@ struct plane_listing {
     size_t n_shown, n_distinct;
 };
 
-/* plane_listing_begin: a full listing, or one of what is not older than floor_us. */
-void plane_listing_begin_full(struct plane_listing *listing);
-void plane_listing_begin_news(struct plane_listing *listing, int64_t floor_us);
-/* plane_listing_done: frees what it holds. plane_listing_copy: a copy of its own. */
-void plane_listing_done(struct plane_listing *listing);
-void plane_listing_copy(struct plane_listing *ret, const struct plane_listing *listing);
+/* plane_cursor_begin: a full listing, or one of what is not older than floor_us. */
+void plane_cursor_begin_full(struct plane_cursor *listing);
+void plane_cursor_begin_news(struct plane_cursor *listing, int64_t floor_us);
+/* plane_cursor_done: frees what it holds. plane_cursor_copy: a copy of its own. */
+void plane_cursor_done(struct plane_cursor *listing);
+void plane_cursor_copy(struct plane_cursor *ret, const struct plane_cursor *listing);
 
-/* plane_listing_page: takes in page `next_page`. True: it was the last that is needed. A full listing is then
+/* plane_cursor_page: takes in page `next_page`. True: it was the last that is needed. A full listing is then
  * still to be asked whether it is complete. */
-bool plane_listing_page(struct plane_listing *listing, const struct plane_page *page);
+bool plane_cursor_page(struct plane_cursor *listing, const struct plane_page *page);
 
-/* plane_listing_showed: a full listing is told of an issue that was seen otherwise meanwhile. */
-void plane_listing_showed(struct plane_listing *listing, const struct plane_issue *issue);
+/* plane_cursor_showed: a full listing is told of an issue that was seen otherwise meanwhile. */
+void plane_cursor_showed(struct plane_cursor *listing, const struct plane_issue *issue);
 
-/* plane_listing_complete: of a full listing whose last page is in, when the news since it began are in too:
+/* plane_cursor_complete: of a full listing whose last page is in, when the news since it began are in too:
  * it has shown as many issues as Plane counts (`total`; -1: not told), or has gone round once more and found
  * nothing new. Otherwise it goes round again from the first page. */
-bool plane_listing_complete(struct plane_listing *listing, int64_t total);
+bool plane_cursor_complete(struct plane_cursor *listing, int64_t total);
 
 #endif

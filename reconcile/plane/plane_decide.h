@@ -19,7 +19,7 @@ struct stage;
 struct store_issue_task;
 
 struct plane_view {
-    enum issue_kind kind;
+    enum issue_meaning kind;
     const char *state; /* the state's id */
     int64_t updated_us;
     int64_t now_us, grace_s; /* the database's clock */

@@ -20,7 +20,8 @@ struct plane_scan *plane_scan_new(const struct settings *settings)
         if (!settings->projects[i].plane_project_id)
             continue;
         scan->ids[scan->n] = settings->projects[i].plane_project_id;
-        scan->projects[scan->n++] = (struct scanned){.project = &settings->projects[i], .kinds_stale = true};
+        scan->projects[scan->n++] =
+            (struct project_scan){.project = &settings->projects[i], .kinds_stale = true};
     }
     return scan;
 }
@@ -33,14 +34,14 @@ struct plane_scan *plane_scan_copy(const struct plane_scan *scan)
     copy->ids = mem_zero(scan->n, sizeof *copy->ids);
     for (size_t i = 0; i < scan->n; i++) {
         copy->ids[i] = scan->ids[i];
-        struct scanned *to = &copy->projects[i];
+        struct project_scan *to = &copy->projects[i];
         *to = scan->projects[i];
-        plane_kinds_copy(&to->kinds, &scan->projects[i].kinds);
-        plane_listing_copy(&to->news, &scan->projects[i].news);
-        plane_listing_copy(&to->full, &scan->projects[i].full);
+        plane_state_map_copy(&to->kinds, &scan->projects[i].kinds);
+        plane_cursor_copy(&to->news, &scan->projects[i].news);
+        plane_cursor_copy(&to->full, &scan->projects[i].full);
         to->error = mem_dup(scan->projects[i].error);
     }
-    plane_table_copy(&copy->table, &scan->table);
+    open_issues_copy(&copy->table, &scan->table);
     return copy;
 }
 
@@ -49,18 +50,18 @@ void plane_scan_free(struct plane_scan *scan)
     if (!scan)
         return;
     for (size_t i = 0; i < scan->n; i++) {
-        plane_kinds_done(&scan->projects[i].kinds);
-        plane_listing_done(&scan->projects[i].news);
-        plane_listing_done(&scan->projects[i].full);
+        plane_state_map_done(&scan->projects[i].kinds);
+        plane_cursor_done(&scan->projects[i].news);
+        plane_cursor_done(&scan->projects[i].full);
         free(scan->projects[i].error);
     }
     free(scan->projects);
     free(scan->ids);
-    plane_table_done(&scan->table);
+    open_issues_done(&scan->table);
     free(scan);
 }
 
-struct scanned *scanned_of(const struct plane_scan *scan, const struct project *project)
+struct project_scan *project_scan_of(const struct plane_scan *scan, const struct project *project)
 {
     for (size_t i = 0; i < scan->n; i++)
         if (scan->projects[i].project == project)
@@ -68,7 +69,7 @@ struct scanned *scanned_of(const struct plane_scan *scan, const struct project *
     abort(); /* nobody knows a project that is not here */
 }
 
-void scanned_error(struct scanned *of, const char *words)
+void project_scan_error(struct project_scan *of, const char *words)
 {
     free(of->error);
     of->error = mem_dup(words);
@@ -76,13 +77,13 @@ void scanned_error(struct scanned *of, const char *words)
 
 /* what an answer means for the rest of the pass */
 
-void scanned_over(struct plane_scan *scan, enum plane_result result, const struct why *why)
+void project_scan_over(struct plane_scan *scan, enum plane_result result, const struct why *why)
 {
     scan->ended = result;
     scan->why = *why;
 }
 
-int64_t scanned_rest_ms(const struct plane_scan *scan, unsigned failures)
+int64_t project_scan_recheck_ms(const struct plane_scan *scan, unsigned failures)
 {
     int64_t interval_ms = scan->pass.interval_ms;
     return backoff_ms(interval_ms / 2,
@@ -91,8 +92,8 @@ int64_t scanned_rest_ms(const struct plane_scan *scan, unsigned failures)
 }
 
 /* A project that is refused (403), or of which nonsense comes, costs no time, and does not rest. */
-void scanned_heard(struct plane_scan *scan, struct scanned *of, const struct plane_call *call,
-                   enum plane_result result, const struct why *why)
+void project_scan_result(struct plane_scan *scan, struct project_scan *of, const struct plane_call *call,
+                         enum plane_result result, const struct why *why)
 {
     bool refused = result == PLANE_WAITING && call->refused;
     switch (result) {
@@ -100,7 +101,7 @@ void scanned_heard(struct plane_scan *scan, struct scanned *of, const struct pla
         return;
     case PLANE_WAITING:
     case PLANE_STOPPED:
-        scanned_over(scan, result, why);
+        project_scan_over(scan, result, why);
         if (!refused)
             return;
         break;
@@ -111,35 +112,36 @@ void scanned_heard(struct plane_scan *scan, struct scanned *of, const struct pla
         break;
     }
     if (refused || result == PLANE_DOWN)
-        of->rest_until_ms = scan->pass.now_ms + scanned_rest_ms(scan, ++of->failures);
+        of->recheck_at_ms = scan->pass.now_ms + project_scan_recheck_ms(scan, ++of->failures);
     of->out = true;
-    scanned_error(of, why->text);
+    project_scan_error(of, why->text);
 }
 
-void scanned_probe(struct plane_scan *scan, struct plane_call *call)
+void project_scan_probe(struct plane_scan *scan, struct plane_call *call)
 {
     if (!plane_probe(call, scan->ids, scan->n))
         return;
     for (size_t i = 0; i < scan->n; i++)
-        scan->projects[i].rest_until_ms = 0;
+        scan->projects[i].recheck_at_ms = 0;
     for (size_t i = 0; i < scan->table.n; i++)
         if (scan->table.items[i]->failed)
-            scan->table.items[i]->rest_until_ms = 0;
+            scan->table.items[i]->recheck_at_ms = 0;
 }
 
-void scanned_words(struct open_issue *issue, const char *words)
+void project_scan_issue_error(struct open_issue *issue, const char *words)
 {
     free(issue->words);
     issue->words = mem_dup(words);
 }
 
-void scanned_put(struct plane_scan *scan, struct scanned *of, const struct plane_issue *issue)
+void project_scan_put(struct plane_scan *scan, struct project_scan *of, const struct plane_issue *issue)
 {
-    static const struct plane_kind none = {.kind = ISSUE_OTHER};
-    const struct plane_kind *kind = *issue->state ? plane_kinds_find(&of->kinds, issue->state) : &none;
+    static const struct plane_mapped_state none = {.kind = ISSUE_OTHER};
+    const struct plane_mapped_state *kind =
+        *issue->state ? plane_state_map_find(&of->kinds, issue->state) : &none;
     if (!kind)
         of->kinds_stale = true; /* and what is remembered of it stays unconfirmed */
-    else if (!plane_table_put(&scan->table, of->project, issue, kind, scan->turns))
+    else if (!open_issues_put(&scan->table, of->project, issue, kind, scan->turns))
         of->spilled = true;
 }
 
@@ -162,22 +164,22 @@ void plane_scan_begin(struct plane_scan *scan, const struct plane_scan_pass *pas
     scan->ended = PLANE_OK;
     scan->cut = false;
     for (size_t i = 0; i < scan->n; i++) {
-        struct scanned *of = &scan->projects[i];
+        struct project_scan *of = &scan->projects[i];
         of->asked = of->kinds_read = of->news_read = of->out = false;
         of->late = of->failures > 0 && scan->turns - of->turn < FAILED_WAITS * scan->n;
         of->misses = 0;
         of->broken_before = of->error != NULL;
         if (pass->revision != scan->revision)
-            of->rest_until_ms = 0;
+            of->recheck_at_ms = 0;
     }
     for (size_t i = 0; i < scan->table.n; i++) {
         struct open_issue *open = scan->table.items[i];
         scan->wanted += open->waits;
         open->fresh = open->settled = open->waits = open->vain = false;
-        scanned_words(open, NULL);
+        project_scan_issue_error(open, NULL);
         if (pass->revision != scan->revision) {
             open->misses = 0;
-            open->rest_until_ms = 0;
+            open->recheck_at_ms = 0;
         }
     }
     scan->revision = pass->revision;
@@ -188,12 +190,12 @@ void plane_scan_end(struct plane_scan *scan, struct plane_scan_seen *ret)
     struct plane_scan_seen seen = {.rows = scan->rows};
     const char *newly = NULL, *any = NULL;
     bool was_broken = false;
-    plane_table_sweep(&scan->table);
+    open_issues_sweep(&scan->table);
     for (size_t i = 0; i < scan->n; i++) {
-        const struct scanned *of = &scan->projects[i];
+        const struct project_scan *of = &scan->projects[i];
         seen.projects += of->asked;
         seen.errors += of->error != NULL;
-        seen.waiting += scan->cut && scanned_wants(scan, of);
+        seen.waiting += scan->cut && project_scan_wants(scan, of);
         was_broken |= of->broken_before;
         if (of->error && !of->broken_before) {
             seen.broke++;
@@ -214,7 +216,7 @@ json_t *plane_scan_status(const struct plane_scan *scan)
 {
     json_t *object = json_object(), *projects = json_array();
     for (size_t i = 0; i < scan->n; i++) {
-        const struct scanned *of = &scan->projects[i];
+        const struct project_scan *of = &scan->projects[i];
         bool full = !of->listed || of->full.under_way;
         json_t *project = json_object();
         json_put(project, "repo", json_text(of->project->repo));

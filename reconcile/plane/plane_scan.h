@@ -47,7 +47,7 @@ void plane_scan_free(struct plane_scan *scan);
 struct open_issue {
     const struct project *project;
     struct plane_issue issue;
-    enum issue_kind kind;
+    enum issue_meaning kind;
     char *state_name;
     uint64_t shown_at;          /* the turn in which Plane showed it; private */
     struct plane_change change; /* what made its state what it is; valid when `told` */
@@ -55,7 +55,7 @@ struct open_issue {
     bool settled;          /* nothing is due while it stays as it is: forgotten at the end of the pass */
     bool handled;          /* its verdict was found handled: remembered as that, and not looked at again */
     unsigned misses;       /* looked at in vain, so often */
-    int64_t rest_until_ms; /* not looked at by the timer until then */
+    int64_t recheck_at_ms; /* not looked at by the timer until then */
     bool failed;           /* the newest call about it failed */
     /* Of this pass: */
     bool fresh;  /* Plane has shown it; else to be confirmed before anything is done */
@@ -102,11 +102,13 @@ void plane_scan_confirm(struct plane_scan *scan, struct plane_call *call, struct
  * the issue's words say why. The issue is not `told` when no change is known that made it so. */
 bool plane_scan_identify(struct plane_scan *scan, struct plane_call *call, struct open_issue *issue);
 
-/* plane_scan_rest: the issue was looked at in vain; the timer leaves it alone for a growing while: up to ten
- * intervals, or, because something failed, up to one interval or LIMIT_FAILURE_REST_MS, whatever is longer.
+/* plane_scan_recheck_later: the issue was looked at in vain; the timer leaves it alone for a growing while:
+ * up to ten intervals, or, because something failed, up to one interval or LIMIT_FAILURE_REST_MS, whatever is
+ * longer.
  */
-enum plane_rest { PLANE_REST_VAIN, PLANE_REST_FAILED };
-void plane_scan_rest(const struct plane_scan *scan, struct open_issue *issue, enum plane_rest kind);
+enum plane_recheck_cause { PLANE_RECHECK_USELESS, PLANE_RECHECK_FAILED };
+void plane_scan_recheck_later(const struct plane_scan *scan, struct open_issue *issue,
+                              enum plane_recheck_cause kind);
 
 /* plane_scan_tired: several calls about issues of the project have failed in this pass: others come first. */
 bool plane_scan_tired(const struct plane_scan *scan, const struct project *project);

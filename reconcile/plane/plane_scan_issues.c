@@ -6,30 +6,30 @@
 #include "reconcile/settings/settings.h"
 
 enum {
-    REST_INTERVALS = 10, /* how long an issue that was looked at in vain rests at most */
-    TIRED = 2,           /* failed calls about a project's issues, after which others come first */
+    RECHECK_INTERVALS = 10, /* how long an issue that was looked at in vain rests at most */
+    TIRED = 2,              /* failed calls about a project's issues, after which others come first */
 };
 
 /* Whether Plane may still be asked about the issue in this pass. A project that cannot be read may be broken
  * as a whole: the first call about one of its issues that fails as well is the last. */
-static bool may_ask(struct plane_scan *scan, const struct scanned *of, struct plane_call *call,
+static bool may_ask(struct plane_scan *scan, const struct project_scan *of, struct plane_call *call,
                     struct open_issue *open)
 {
     bool broken = of->out && of->misses > 0;
     if (scan->ended == PLANE_OK && !broken) {
-        scanned_probe(scan, call);
+        project_scan_probe(scan, call);
         return true;
     }
     open->waits = scan->ended != PLANE_OK;
-    scanned_words(open, scan->ended == PLANE_STOPPED   ? "the pass had no time left for it"
-                        : scan->ended == PLANE_WAITING ? scan->why.text
-                                                       : of->error);
+    project_scan_issue_error(open, scan->ended == PLANE_STOPPED   ? "the pass had no time left for it"
+                                   : scan->ended == PLANE_WAITING ? scan->why.text
+                                                                  : of->error);
     return false;
 }
 
 /* What came of a call about one issue, which says nothing of its project and of Plane; but that Plane refused
  * it (429) ends the asking. */
-static void heard_of_one(struct plane_scan *scan, struct scanned *of, const struct plane_call *call,
+static void heard_of_one(struct plane_scan *scan, struct project_scan *of, const struct plane_call *call,
                          struct open_issue *open, enum plane_result result, const struct why *why)
 {
     bool refused = result == PLANE_WAITING && call->refused;
@@ -38,44 +38,44 @@ static void heard_of_one(struct plane_scan *scan, struct scanned *of, const stru
         open->failed = false;
         return;
     }
-    scanned_words(open, why->text);
+    project_scan_issue_error(open, why->text);
     open->waits = (result == PLANE_WAITING && !refused) || result == PLANE_STOPPED;
     open->vain = refused || result == PLANE_DOWN || result == PLANE_FAILED || result == PLANE_ABSENT;
     of->misses += result == PLANE_DOWN || result == PLANE_FAILED;
     if (result == PLANE_WAITING || result == PLANE_STOPPED)
-        scanned_over(scan, result, why);
+        project_scan_over(scan, result, why);
 }
 
 /* The issue's own call. That there is none is an answer like any other. */
-static enum plane_result read_issue(struct plane_scan *scan, struct scanned *of, struct plane_call *call,
+static enum plane_result read_issue(struct plane_scan *scan, struct project_scan *of, struct plane_call *call,
                                     const char *issue_id, struct plane_issue *ret, struct why *why)
 {
-    struct open_issue *open = plane_table_find(&scan->table, issue_id);
+    struct open_issue *open = open_issues_find(&scan->table, issue_id);
     enum plane_result result = plane_issue(call, of->project->plane_project_id, issue_id, ret, why);
     if (open && result == PLANE_ABSENT)
         open->gone = true;
     else if (open)
         heard_of_one(scan, of, call, open, result, why);
     else if (result == PLANE_WAITING || result == PLANE_STOPPED)
-        scanned_over(scan, result, why);
+        project_scan_over(scan, result, why);
     return result;
 }
 
-static enum plane_result read_one(struct plane_scan *scan, struct scanned *of, struct plane_call *call,
+static enum plane_result read_one(struct plane_scan *scan, struct project_scan *of, struct plane_call *call,
                                   const char *issue_id, struct why *why)
 {
     struct plane_issue issue = {.name = NULL};
-    enum plane_result result = of->kinds_stale ? scanned_learn(scan, of, call, why) : PLANE_OK;
-    scanned_heard(scan, of, call, result, why);
+    enum plane_result result = of->kinds_stale ? project_scan_states(scan, of, call, why) : PLANE_OK;
+    project_scan_result(scan, of, call, result, why);
     if (result == PLANE_OK)
         result = read_issue(scan, of, call, issue_id, &issue, why);
     if (result != PLANE_OK)
         return result;
     const struct plane_page page = {.items = &issue, .n = 1};
-    result = scanned_learn_of(scan, of, &page, call, why);
-    scanned_heard(scan, of, call, result, why);
+    result = project_scan_states_of(scan, of, &page, call, why);
+    project_scan_result(scan, of, call, result, why);
     if (result == PLANE_OK)
-        scanned_put(scan, of, &issue);
+        project_scan_put(scan, of, &issue);
     plane_issue_done(&issue);
     scan->rows++;
     return result;
@@ -84,7 +84,7 @@ static enum plane_result read_one(struct plane_scan *scan, struct scanned *of, s
 const char *plane_scan_read_one(struct plane_scan *scan, struct plane_call *call,
                                 const struct project *project, const char *issue_id)
 {
-    struct scanned *of = scanned_of(scan, project);
+    struct project_scan *of = project_scan_of(scan, project);
     scan->why = (struct why){.text = ""};
     scan->turns++;
     of->asked = true;
@@ -99,20 +99,20 @@ size_t plane_scan_issues(const struct plane_scan *scan, bool resting, struct ope
     size_t n = 0;
     for (size_t i = 0; i < scan->table.n; i++) {
         struct open_issue *open = scan->table.items[i];
-        if (!open->gone && !open->handled && (resting || open->rest_until_ms <= scan->pass.now_ms))
+        if (!open->gone && !open->handled && (resting || open->recheck_at_ms <= scan->pass.now_ms))
             issues[n++] = open;
     }
     *ret_issues = issues;
     return n;
 }
 
-static bool is_stale(const struct open_issue *open, const struct scanned *of)
+static bool is_stale(const struct open_issue *open, const struct project_scan *of)
 {
     return open->project == of->project && !open->fresh && !open->gone;
 }
 
 /* How many of the issues the project has yet to confirm, and when the oldest of them was touched. */
-static size_t count_stale(const struct scanned *of, struct open_issue *const *issues, size_t n,
+static size_t count_stale(const struct project_scan *of, struct open_issue *const *issues, size_t n,
                           int64_t *ret_oldest_us)
 {
     size_t stale = 0;
@@ -128,7 +128,7 @@ static size_t count_stale(const struct scanned *of, struct open_issue *const *is
 
 /* Pages show a hundred issues for one call, those touched last first; but how many pages lie above an issue
  * cannot be known. So pages are read until that has cost as much as asking for each would have. */
-static void confirm_by_pages(struct plane_scan *scan, struct scanned *of, struct plane_call *call,
+static void confirm_by_pages(struct plane_scan *scan, struct project_scan *of, struct plane_call *call,
                              struct open_issue *const *issues, size_t n)
 {
     int64_t oldest_us;
@@ -137,12 +137,12 @@ static void confirm_by_pages(struct plane_scan *scan, struct scanned *of, struct
         struct plane_page page = {.n = 0};
         struct why why = {.text = ""};
         enum plane_result result = plane_issues(call, of->project->plane_project_id, at, &page, &why);
-        scanned_heard(scan, of, call, result, &why);
+        project_scan_result(scan, of, call, result, &why);
         if (result != PLANE_OK)
             return;
         for (size_t i = 0; i < page.n; i++)
-            if (plane_table_find(&scan->table, page.items[i].id))
-                scanned_put(scan, of, &page.items[i]);
+            if (open_issues_find(&scan->table, page.items[i].id))
+                project_scan_put(scan, of, &page.items[i]);
         bool below = !page.more || page.n == 0 || page.items[page.n - 1].updated_us < oldest_us;
         scan->rows += page.n;
         plane_page_done(&page);
@@ -152,14 +152,14 @@ static void confirm_by_pages(struct plane_scan *scan, struct scanned *of, struct
     }
 }
 
-static void confirm_one(struct plane_scan *scan, struct scanned *of, struct plane_call *call,
+static void confirm_one(struct plane_scan *scan, struct project_scan *of, struct plane_call *call,
                         struct open_issue *open)
 {
     struct plane_issue issue = {.name = NULL};
     struct why why = {.text = ""};
     enum plane_result result = plane_issue(call, of->project->plane_project_id, open->issue.id, &issue, &why);
     if (result == PLANE_OK) {
-        scanned_put(scan, of, &issue);
+        project_scan_put(scan, of, &issue);
         plane_issue_done(&issue);
     }
     heard_of_one(scan, of, call, open, result, &why);
@@ -173,7 +173,7 @@ void plane_scan_confirm(struct plane_scan *scan, struct plane_call *call, struct
         confirm_by_pages(scan, &scan->projects[i], call, issues, n);
     for (int patience = 0; patience < 2; patience++)
         for (size_t k = 0; k < n; k++) {
-            struct scanned *of = scanned_of(scan, issues[k]->project);
+            struct project_scan *of = project_scan_of(scan, issues[k]->project);
             if (!is_stale(issues[k], of) || issues[k]->vain || (patience == 0 && of->misses >= TIRED))
                 continue;
             if (may_ask(scan, of, call, issues[k]))
@@ -183,7 +183,7 @@ void plane_scan_confirm(struct plane_scan *scan, struct plane_call *call, struct
 
 bool plane_scan_identify(struct plane_scan *scan, struct plane_call *call, struct open_issue *issue)
 {
-    struct scanned *of = scanned_of(scan, issue->project);
+    struct project_scan *of = project_scan_of(scan, issue->project);
     struct plane_change change = {.found = false};
     struct why why = {.text = ""};
     if (issue->told && issue->fresh)
@@ -201,18 +201,19 @@ bool plane_scan_identify(struct plane_scan *scan, struct plane_call *call, struc
     return true;
 }
 
-void plane_scan_rest(const struct plane_scan *scan, struct open_issue *issue, enum plane_rest kind)
+void plane_scan_recheck_later(const struct plane_scan *scan, struct open_issue *issue,
+                              enum plane_recheck_cause kind)
 {
     int64_t interval_ms = scan->pass.interval_ms;
     issue->misses++;
-    issue->failed = kind == PLANE_REST_FAILED;
-    issue->rest_until_ms =
+    issue->failed = kind == PLANE_RECHECK_FAILED;
+    issue->recheck_at_ms =
         scan->pass.now_ms +
-        (issue->failed ? scanned_rest_ms(scan, issue->misses)
-                       : backoff_ms(interval_ms / 2, REST_INTERVALS * interval_ms, issue->misses - 1));
+        (issue->failed ? project_scan_recheck_ms(scan, issue->misses)
+                       : backoff_ms(interval_ms / 2, RECHECK_INTERVALS * interval_ms, issue->misses - 1));
 }
 
 bool plane_scan_tired(const struct plane_scan *scan, const struct project *project)
 {
-    return scanned_of(scan, project)->misses >= TIRED;
+    return project_scan_of(scan, project)->misses >= TIRED;
 }

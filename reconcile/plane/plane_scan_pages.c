@@ -7,69 +7,71 @@ enum { SPILLED_MS = 60000 }; /* until a full listing that found no room begins a
 
 /* states */
 
-enum plane_result scanned_learn(struct plane_scan *scan, struct scanned *of, struct plane_call *call,
-                                struct why *why)
+enum plane_result project_scan_states(struct plane_scan *scan, struct project_scan *of,
+                                      struct plane_call *call, struct why *why)
 {
     struct plane_states states = {.n = 0};
     enum plane_result result = plane_states(call, of->project->plane_project_id, &states, why);
     if (result != PLANE_OK)
         return result;
     /* What was passed by under another meaning is to be seen again. */
-    if (plane_kinds_learn(&of->kinds, &states, scan->settings->plane_states))
+    if (plane_state_map_update(&of->kinds, &states, scan->settings->plane_states))
         of->full_due_ms = 0;
     plane_states_done(&states);
     of->kinds_read = of->kinds_fresh = true;
     of->kinds_stale = of->out = of->kinds.n == 0;
-    scanned_error(of, of->kinds.problem);
+    project_scan_error(of, of->kinds.problem);
     return PLANE_OK;
 }
 
-static bool knows_all(const struct scanned *of, const struct plane_page *page)
+static bool knows_all(const struct project_scan *of, const struct plane_page *page)
 {
     for (size_t i = 0; i < page->n; i++)
-        if (*page->items[i].state && !plane_kinds_find(&of->kinds, page->items[i].state))
+        if (*page->items[i].state && !plane_state_map_find(&of->kinds, page->items[i].state))
             return false;
     return true;
 }
 
 /* A state of an id that is unknown was made since the states were read; one that is not listed even then is
  * none of ours. */
-enum plane_result scanned_learn_of(struct plane_scan *scan, struct scanned *of, const struct plane_page *page,
-                                   struct plane_call *call, struct why *why)
+enum plane_result project_scan_states_of(struct plane_scan *scan, struct project_scan *of,
+                                         const struct plane_page *page, struct plane_call *call,
+                                         struct why *why)
 {
     if (!knows_all(of, page) && !of->kinds_read) {
-        enum plane_result result = scanned_learn(scan, of, call, why);
+        enum plane_result result = project_scan_states(scan, of, call, why);
         if (result != PLANE_OK)
             return result;
     }
     for (size_t i = 0; i < page->n; i++)
-        if (*page->items[i].state && !plane_kinds_find(&of->kinds, page->items[i].state))
-            plane_kinds_other(&of->kinds, page->items[i].state);
+        if (*page->items[i].state && !plane_state_map_find(&of->kinds, page->items[i].state))
+            plane_state_map_add_other(&of->kinds, page->items[i].state);
     return PLANE_OK;
 }
 
 /* pages */
 
 /* What a page of news shows below its floor was seen before, and is of use for what is remembered alone. */
-static void take_rows(struct plane_scan *scan, struct scanned *of, const struct plane_listing *listing,
+static void take_rows(struct plane_scan *scan, struct project_scan *of, const struct plane_cursor *listing,
                       const struct plane_page *page)
 {
     for (size_t i = 0; i < page->n; i++) {
         const struct plane_issue *issue = &page->items[i];
-        if (issue->updated_us < listing->floor_us && !plane_table_find(&scan->table, issue->id))
+        if (issue->updated_us < listing->floor_us && !open_issues_find(&scan->table, issue->id))
             continue;
-        scanned_put(scan, of, issue);
+        project_scan_put(scan, of, issue);
         if (!listing->full)
-            plane_listing_showed(&of->full, issue);
+            plane_cursor_showed(&of->full, issue);
     }
     scan->rows += page->n;
 }
 
-static void end_full(struct plane_scan *scan, struct scanned *of)
+static void end_full(struct plane_scan *scan, struct project_scan *of)
 {
     if (of->full.next_page >= LIMIT_PLANE_PAGES)
-        scanned_error(of, "the project has more issues than are looked at; the oldest changes are left out");
-    plane_table_forget(&scan->table, of->project, of->full_since);
+        project_scan_error(of,
+                           "the project has more issues than are looked at; the oldest changes are left out");
+    open_issues_forget(&scan->table, of->project, of->full_since);
     of->full.under_way = false;
     of->full_listed = false;
     if (of->spilled)
@@ -77,17 +79,17 @@ static void end_full(struct plane_scan *scan, struct scanned *of)
     of->spilled = false;
 }
 
-static void end_news(struct plane_scan *scan, struct scanned *of)
+static void end_news(struct plane_scan *scan, struct project_scan *of)
 {
     of->news.under_way = false;
     of->news_read = true;
     if (of->spilled)
-        scanned_error(of, "too many issues wait at once; the rest is read again later");
+        project_scan_error(of, "too many issues wait at once; the rest is read again later");
     else if (of->news.newest_us != INT64_MIN)
         of->watermark_us = of->news.newest_us;
     if (!of->full.under_way)
         of->spilled = false;
-    if (of->full_listed && !plane_listing_complete(&of->full, of->news.total))
+    if (of->full_listed && !plane_cursor_complete(&of->full, of->news.total))
         of->full_listed = false;
     if (of->full_listed)
         end_full(scan, of);
@@ -95,7 +97,7 @@ static void end_news(struct plane_scan *scan, struct scanned *of)
 
 /* The first page of the first listing is news, and where the next begin. So is a listing of a single page,
  * which nothing can have slipped through. */
-static void page_of_full(struct plane_scan *scan, struct scanned *of, bool over)
+static void page_of_full(struct plane_scan *scan, struct project_scan *of, bool over)
 {
     bool first = !of->listed, single = over && of->full.pages == 1;
     of->listed = true;
@@ -109,20 +111,20 @@ static void page_of_full(struct plane_scan *scan, struct scanned *of, bool over)
         end_full(scan, of);
 }
 
-static enum plane_result read_page(struct plane_scan *scan, struct scanned *of, struct plane_listing *listing,
-                                   struct plane_call *call, struct why *why)
+static enum plane_result read_page(struct plane_scan *scan, struct project_scan *of,
+                                   struct plane_cursor *listing, struct plane_call *call, struct why *why)
 {
     struct plane_page page = {.n = 0};
     enum plane_result result =
         plane_issues(call, of->project->plane_project_id, listing->next_page, &page, why);
     if (result == PLANE_OK)
-        result = scanned_learn_of(scan, of, &page, call, why);
+        result = project_scan_states_of(scan, of, &page, call, why);
     if (result == PLANE_OK) {
-        scanned_error(of, of->kinds.problem);
+        project_scan_error(of, of->kinds.problem);
         of->failures = 0;
         of->last_was_full = listing->full;
         take_rows(scan, of, listing, &page);
-        bool over = plane_listing_page(listing, &page);
+        bool over = plane_cursor_page(listing, &page);
         if (listing->full)
             page_of_full(scan, of, over);
         else if (over)
@@ -136,7 +138,7 @@ static enum plane_result read_page(struct plane_scan *scan, struct scanned *of, 
 
 /* The reserve is for what is new and for what must be known before something is done, not for pages of old
  * issues. */
-static bool wants_full(const struct plane_scan *scan, const struct scanned *of, bool from_reserve)
+static bool wants_full(const struct plane_scan *scan, const struct project_scan *of, bool from_reserve)
 {
     if (of->listed && from_reserve)
         return false;
@@ -147,9 +149,9 @@ enum want { WANT_NOTHING, WANT_KINDS, WANT_NEWS, WANT_FULL };
 
 /* The states are read before a full listing begins, for one may have been renamed; and after the news of a
  * pass while one is missing. */
-static enum want next_want(const struct plane_scan *scan, const struct scanned *of, bool from_reserve)
+static enum want next_want(const struct plane_scan *scan, const struct project_scan *of, bool from_reserve)
 {
-    if (of->out || (!scan->pass.forced && scan->pass.now_ms < of->rest_until_ms))
+    if (of->out || (!scan->pass.forced && scan->pass.now_ms < of->recheck_at_ms))
         return WANT_NOTHING;
     if (of->kinds_stale)
         return WANT_KINDS;
@@ -160,14 +162,14 @@ static enum want next_want(const struct plane_scan *scan, const struct scanned *
     return of->kinds.problem && !of->kinds_read ? WANT_KINDS : WANT_NOTHING;
 }
 
-bool scanned_wants(const struct plane_scan *scan, const struct scanned *of)
+bool project_scan_wants(const struct plane_scan *scan, const struct project_scan *of)
 {
     return next_want(scan, of, false) != WANT_NOTHING;
 }
 
-static void begin_full(const struct plane_scan *scan, struct scanned *of)
+static void begin_full(const struct plane_scan *scan, struct project_scan *of)
 {
-    plane_listing_begin_full(&of->full);
+    plane_cursor_begin_full(&of->full);
     of->full_since = scan->turns;
     of->kinds_fresh = false;
     of->full_due_ms = scan->pass.now_ms + (int64_t)LIMIT_PLANE_FULL_S * 1000;
@@ -175,24 +177,24 @@ static void begin_full(const struct plane_scan *scan, struct scanned *of)
 }
 
 /* One call, or a second one where states are unknown. */
-static enum plane_result take_turn(struct plane_scan *scan, struct scanned *of, enum want want,
+static enum plane_result take_turn(struct plane_scan *scan, struct project_scan *of, enum want want,
                                    struct plane_call *call, struct why *why)
 {
     if (want == WANT_KINDS)
-        return scanned_learn(scan, of, call, why);
+        return project_scan_states(scan, of, call, why);
     if (want == WANT_FULL && !of->full.under_way)
         begin_full(scan, of);
     if (want == WANT_NEWS && !of->news.under_way)
-        plane_listing_begin_news(&of->news, of->watermark_us - (int64_t)LIMIT_PLANE_OVERLAP_S * 1000000);
+        plane_cursor_begin_news(&of->news, of->watermark_us - (int64_t)LIMIT_PLANE_OVERLAP_S * 1000000);
     return read_page(scan, of, want == WANT_FULL ? &of->full : &of->news, call, why);
 }
 
 /* The one that waited longest is first. */
-static struct scanned *next_in_turn(struct plane_scan *scan, bool late, bool from_reserve)
+static struct project_scan *next_in_turn(struct plane_scan *scan, bool late, bool from_reserve)
 {
-    struct scanned *next = NULL;
+    struct project_scan *next = NULL;
     for (size_t i = 0; i < scan->n; i++) {
-        struct scanned *of = &scan->projects[i];
+        struct project_scan *of = &scan->projects[i];
         if (of->late == late && next_want(scan, of, from_reserve) != WANT_NOTHING &&
             (!next || of->turn < next->turn))
             next = of;
@@ -223,7 +225,7 @@ static bool on_reserve(const struct plane_call *call)
 static void use_all(const struct plane_scan *scan, const struct plane_call *call)
 {
     for (size_t i = 0; i < scan->n; i++)
-        if (scanned_wants(scan, &scan->projects[i]))
+        if (project_scan_wants(scan, &scan->projects[i]))
             plane_in_use(call->plane, scan->ids[i]);
 }
 
@@ -232,9 +234,9 @@ static void read_some(struct plane_scan *scan, struct plane_call *call, bool lat
     size_t before = call->sent, allowed = calls_for_reading(scan, call);
     use_all(scan, call);
     while (scan->ended == PLANE_OK && !scan->cut) {
-        scanned_probe(scan, call);
+        project_scan_probe(scan, call);
         bool reserve = on_reserve(call);
-        struct scanned *of = next_in_turn(scan, late, reserve);
+        struct project_scan *of = next_in_turn(scan, late, reserve);
         if (!of)
             return;
         if ((allowed > 0 && call->sent - before >= allowed) || clock_mono_ms() >= until_ms) {
@@ -244,7 +246,7 @@ static void read_some(struct plane_scan *scan, struct plane_call *call, bool lat
         struct why why = {.text = ""};
         scan->turns++;
         enum plane_result result = take_turn(scan, of, next_want(scan, of, reserve), call, &why);
-        scanned_heard(scan, of, call, result, &why);
+        project_scan_result(scan, of, call, result, &why);
         scan->cut = result == PLANE_WAITING;
         if ((result == PLANE_WAITING && !call->refused) || result == PLANE_STOPPED) {
             scan->turns--; /* it was not asked: the next turn is still its own */
@@ -267,5 +269,5 @@ void plane_scan_read_late(struct plane_scan *scan, struct plane_call *call)
 
 bool plane_scan_is_late(const struct plane_scan *scan, const struct project *project)
 {
-    return scanned_of(scan, project)->late;
+    return project_scan_of(scan, project)->late;
 }

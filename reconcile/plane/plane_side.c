@@ -177,7 +177,7 @@ static void put_in_words(struct act *act)
 static void unreadable(struct plane_side *side, struct act *act)
 {
     tell_unknown(side, act, act->task->task.unreadable);
-    plane_scan_rest(side->scan, act->open, PLANE_REST_VAIN);
+    plane_scan_recheck_later(side->scan, act->open, PLANE_RECHECK_USELESS);
 }
 
 static enum err compare(struct plane_side *side, struct why *why)
@@ -219,7 +219,7 @@ static bool not_learnt(struct plane_side *side, struct act *act)
 {
     tell_unknown(side, act, words_of(act));
     if (act->open->vain)
-        plane_scan_rest(side->scan, act->open, PLANE_REST_FAILED);
+        plane_scan_recheck_later(side->scan, act->open, PLANE_RECHECK_FAILED);
     return false;
 }
 
@@ -249,7 +249,7 @@ static bool is_identified(struct plane_side *side, struct act *act)
     act->decision = decide(side, act, true, false);
     if (act->decision.step == STEP_UNTOLD) {
         tell_unknown(side, act, "it does not tell yet which change made it so");
-        plane_scan_rest(side->scan, act->open, PLANE_REST_VAIN);
+        plane_scan_recheck_later(side->scan, act->open, PLANE_RECHECK_USELESS);
     }
     act->open->settled = act->open->handled = act->decision.step == STEP_SETTLED;
     return calls_for_something(act->decision.step);
@@ -338,7 +338,8 @@ static void settle_verdict(struct plane_side *side, struct act *act, const struc
     act->open->settled = act->open->handled = moved->outcome == moved->success;
     bool failed = moved->outcome == OUTCOME_FAILED || moved->outcome == OUTCOME_UNKNOWN;
     if (failed || moved->outcome == OUTCOME_HELD)
-        plane_scan_rest(side->scan, act->open, failed ? PLANE_REST_FAILED : PLANE_REST_VAIN);
+        plane_scan_recheck_later(side->scan, act->open,
+                                 failed ? PLANE_RECHECK_FAILED : PLANE_RECHECK_USELESS);
 }
 
 static enum err replay(struct plane_side *side, struct why *why)
@@ -403,7 +404,8 @@ static enum err start(struct plane_side *side, struct why *why)
     for (size_t i = 0; i < n; i++) {
         who[i]->open->settled = starts[i].there;
         if (starts[i].vain)
-            plane_scan_rest(side->scan, who[i]->open, starts[i].failed ? PLANE_REST_FAILED : PLANE_REST_VAIN);
+            plane_scan_recheck_later(side->scan, who[i]->open,
+                                     starts[i].failed ? PLANE_RECHECK_FAILED : PLANE_RECHECK_USELESS);
     }
     free(starts);
     free(who);

@@ -54,8 +54,8 @@ struct unstarted {
 
 struct starter {
     struct pass *pass;
-    struct book *book;
-    struct store_stuck found;
+    struct facts *facts;
+    struct store_task_list found;
     struct unstarted *tasks;
     size_t n;
 };
@@ -156,9 +156,9 @@ static void look_at_branch(struct starter *starter, struct unstarted *unstarted)
     const struct store_task *task = unstarted->task;
     if (unstarted->settled)
         return;
-    book_waiter(starter->book, unstarted);
+    facts_subscribe(starter->facts, unstarted);
     unstarted->made =
-        gitea_branch_make(starter->book, starter->pass->world->gitea, task->repo,
+        gitea_branch_make(starter->facts, starter->pass->world->gitea, task->repo,
                           settings_base_branch(starter->pass->world->settings, task->repo), task->branch);
     if (unstarted->made->fact.state == FACT_ABSENT || unstarted->made->fact.state == FACT_FAILED)
         settle(starter, unstarted, OUTCOME_FAILED, unstarted->made->fact.words);
@@ -167,20 +167,20 @@ static void look_at_branch(struct starter *starter, struct unstarted *unstarted)
 /* All branches at once; a Gitea that hangs for one delays the others no longer than its own limit. */
 static void make_branches(struct starter *starter)
 {
-    starter->book = book_new(starter->pass->world->fetch, starter->pass->deadline_ms);
-    book_asked_by(starter->book, &starter->pass->asker);
-    book_gather(starter->book);
+    starter->facts = facts_new(starter->pass->world->fetch, starter->pass->deadline_ms);
+    facts_asked_by(starter->facts, &starter->pass->asker);
+    facts_gather(starter->facts);
     for (size_t i = 0; i < starter->n; i++)
         look_at_branch(starter, &starter->tasks[i]);
     for (;;) {
         void *waiter = NULL;
-        enum book_step step = book_next(starter->book, ANSWERS_MS, &waiter);
-        if (step == BOOK_READY)
+        enum facts_step step = facts_wait(starter->facts, ANSWERS_MS, &waiter);
+        if (step == FACTS_READY)
             look_at_branch(starter, waiter);
-        if (step == BOOK_ALL_ANSWERED)
+        if (step == FACTS_ALL_ANSWERED)
             return;
         if (pass_stopping(starter->pass)) {
-            book_abort(starter->book);
+            facts_abort(starter->facts);
             starter->pass->report.state = PASS_INTERRUPTED;
             return;
         }
@@ -225,9 +225,9 @@ static enum err start_found(struct starter *starter, struct why *why)
 
 static void starter_done(struct starter *starter)
 {
-    book_free(starter->book);
+    facts_free(starter->facts);
     free(starter->tasks);
-    store_stuck_done(&starter->found);
+    store_task_list_done(&starter->found);
 }
 
 /* The tasks at the first stage that have rested for their grace, and those that this process knows of and

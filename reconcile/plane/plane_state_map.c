@@ -15,39 +15,39 @@ static const char *const members[] = {
     [ISSUE_APPROVED] = "approved",
     [ISSUE_REJECTED] = "rejected",
 };
-static_assert(ARRAY_LEN(members) == ISSUE_KIND_MAX_, "every kind has its member");
+static_assert(ARRAY_LEN(members) == ISSUE_MEANING_MAX_, "every kind has its member");
 
-void plane_kinds_done(struct plane_kinds *kinds)
+void plane_state_map_done(struct plane_state_map *kinds)
 {
     for (size_t i = 0; i < kinds->n; i++)
         free(kinds->items[i].name);
     free(kinds->items);
     free(kinds->problem);
-    *kinds = (struct plane_kinds){.n = 0};
+    *kinds = (struct plane_state_map){.n = 0};
 }
 
-static struct plane_kind *add(struct plane_kinds *kinds, const char *id, const char *name)
+static struct plane_mapped_state *add(struct plane_state_map *kinds, const char *id, const char *name)
 {
     kinds->items = mem_grow(kinds->items, kinds->n + 1, sizeof *kinds->items);
-    struct plane_kind *kind = &kinds->items[kinds->n++];
-    *kind = (struct plane_kind){.name = mem_dup(name)};
+    struct plane_mapped_state *kind = &kinds->items[kinds->n++];
+    *kind = (struct plane_mapped_state){.name = mem_dup(name)};
     strncpy(kind->id, id, sizeof kind->id - 1);
     return kind;
 }
 
-void plane_kinds_copy(struct plane_kinds *ret, const struct plane_kinds *kinds)
+void plane_state_map_copy(struct plane_state_map *ret, const struct plane_state_map *kinds)
 {
-    *ret = (struct plane_kinds){.problem = mem_dup(kinds->problem)};
+    *ret = (struct plane_state_map){.problem = mem_dup(kinds->problem)};
     for (size_t i = 0; i < kinds->n; i++)
         add(ret, kinds->items[i].id, kinds->items[i].name)->kind = kinds->items[i].kind;
 }
 
-void plane_kinds_other(struct plane_kinds *kinds, const char *id)
+void plane_state_map_add_other(struct plane_state_map *kinds, const char *id)
 {
     (void)add(kinds, id, NULL);
 }
 
-const struct plane_kind *plane_kinds_find(const struct plane_kinds *kinds, const char *id)
+const struct plane_mapped_state *plane_state_map_find(const struct plane_state_map *kinds, const char *id)
 {
     for (size_t i = 0; i < kinds->n; i++)
         if (strcmp(kinds->items[i].id, id) == 0)
@@ -55,22 +55,23 @@ const struct plane_kind *plane_kinds_find(const struct plane_kinds *kinds, const
     return NULL;
 }
 
-static bool same_id(const struct plane_kind *kind, const char *text)
+static bool same_id(const struct plane_mapped_state *kind, const char *text)
 {
     return strcasecmp(kind->id, text) == 0;
 }
-static bool same_name(const struct plane_kind *kind, const char *text)
+static bool same_name(const struct plane_mapped_state *kind, const char *text)
 {
     return strcmp(kind->name, text) == 0;
 }
-static bool like_name(const struct plane_kind *kind, const char *text)
+static bool like_name(const struct plane_mapped_state *kind, const char *text)
 {
     return strcasecmp(kind->name, text) == 0;
 }
 
-static struct plane_kind *find_wanted(const struct plane_kinds *kinds, const char *text)
+static struct plane_mapped_state *find_wanted(const struct plane_state_map *kinds, const char *text)
 {
-    static bool (*const ways[])(const struct plane_kind *, const char *) = {same_id, same_name, like_name};
+    static bool (*const ways[])(const struct plane_mapped_state *, const char *) = {same_id, same_name,
+                                                                                    like_name};
     for (size_t way = 0; way < ARRAY_LEN(ways); way++)
         for (size_t i = 0; i < kinds->n; i++)
             if (ways[way](&kinds->items[i], text))
@@ -79,14 +80,14 @@ static struct plane_kind *find_wanted(const struct plane_kinds *kinds, const cha
 }
 
 /* Gives each kind its state; returns the words for those that have none, or NULL. */
-static char *assign(struct plane_kinds *kinds, const json_t *wanted)
+static char *assign(struct plane_state_map *kinds, const json_t *wanted)
 {
     AUTO_FREE char *missing = NULL;
-    for (int kind = ISSUE_IN_PROGRESS; kind < ISSUE_KIND_MAX_; kind++) {
+    for (int kind = ISSUE_IN_PROGRESS; kind < ISSUE_MEANING_MAX_; kind++) {
         const char *text = json_get_text(wanted, members[kind], "");
-        struct plane_kind *found = find_wanted(kinds, text);
+        struct plane_mapped_state *found = find_wanted(kinds, text);
         if (found && found->kind == ISSUE_OTHER) {
-            found->kind = (enum issue_kind)kind;
+            found->kind = (enum issue_meaning)kind;
             continue;
         }
         char *longer = mem_printf("%s%s\"%s\"", missing ? missing : "", missing ? ", " : "", text);
@@ -98,19 +99,20 @@ static char *assign(struct plane_kinds *kinds, const json_t *wanted)
     return mem_printf("Plane's project has no state %s (see ORCH_PLANE_STATES_JSON)", missing);
 }
 
-static bool mean_the_same(const struct plane_kinds *before, const struct plane_kinds *now)
+static bool mean_the_same(const struct plane_state_map *before, const struct plane_state_map *now)
 {
     for (size_t i = 0; i < before->n; i++) {
-        const struct plane_kind *kind = plane_kinds_find(now, before->items[i].id);
+        const struct plane_mapped_state *kind = plane_state_map_find(now, before->items[i].id);
         if (before->items[i].kind != (kind ? kind->kind : ISSUE_OTHER))
             return false;
     }
     return true;
 }
 
-bool plane_kinds_learn(struct plane_kinds *kinds, const struct plane_states *states, const json_t *wanted)
+bool plane_state_map_update(struct plane_state_map *kinds, const struct plane_states *states,
+                            const json_t *wanted)
 {
-    struct plane_kinds learnt = {.n = 0};
+    struct plane_state_map learnt = {.n = 0};
     for (size_t i = 0; i < states->n; i++)
         (void)add(&learnt, states->items[i].id, states->items[i].name);
     if (states->n == 0)
@@ -118,7 +120,7 @@ bool plane_kinds_learn(struct plane_kinds *kinds, const struct plane_states *sta
     else
         learnt.problem = assign(&learnt, wanted);
     bool moved = !mean_the_same(kinds, &learnt);
-    plane_kinds_done(kinds);
+    plane_state_map_done(kinds);
     *kinds = learnt;
     return moved;
 }

@@ -1,10 +1,10 @@
-/* plane_kinds.h - which of a project's states mean something to us: In Progress, Approved, Rejected, by the
- * names or ids that ORCH_PLANE_STATES_JSON gives. Pure; one thread.
+/* plane_state_map.h - which of a project's states mean something to us: In Progress, Approved, Rejected, by
+ * the names or ids that ORCH_PLANE_STATES_JSON gives. Pure; one thread.
  *
  * A name is compared as it is, and where no state bears it, without regard to the case of ASCII letters.
  */
-#ifndef RECONCILED_PLANE_KINDS_H
-#define RECONCILED_PLANE_KINDS_H
+#ifndef RECONCILED_PLANE_STATE_MAP_H
+#define RECONCILED_PLANE_STATE_MAP_H
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -14,28 +14,29 @@
 
 struct plane_states;
 
-enum issue_kind { ISSUE_OTHER, ISSUE_IN_PROGRESS, ISSUE_APPROVED, ISSUE_REJECTED, ISSUE_KIND_MAX_ };
+enum issue_meaning { ISSUE_OTHER, ISSUE_IN_PROGRESS, ISSUE_APPROVED, ISSUE_REJECTED, ISSUE_MEANING_MAX_ };
 
-struct plane_kind {
+struct plane_mapped_state {
     char id[UUID_TEXT_LEN + 1]; /* lower case */
     char *name;                 /* as Plane has it; NULL: an id that Plane's list of states leaves out */
-    enum issue_kind kind;
+    enum issue_meaning kind;
 };
-struct plane_kinds {
-    struct plane_kind *items; /* every state of the project that is known */
+struct plane_state_map {
+    struct plane_mapped_state *items; /* every state of the project that is known */
     size_t n;
     char *problem; /* what cannot be found, for a person; NULL: nothing */
 };
 
-/* plane_kinds_learn: in place of what was known. `wanted` is settings->plane_states. True: a state that was
- * known before means something else now. */
-bool plane_kinds_learn(struct plane_kinds *kinds, const struct plane_states *states, const json_t *wanted);
-/* plane_kinds_other: an id that no list of states shows, and that means nothing to us. */
-void plane_kinds_other(struct plane_kinds *kinds, const char *id);
-/* plane_kinds_find: NULL: no such state is known. */
-const struct plane_kind *plane_kinds_find(const struct plane_kinds *kinds, const char *id);
+/* plane_state_map_update: in place of what was known. `wanted` is settings->plane_states. True: a state that
+ * was known before means something else now. */
+bool plane_state_map_update(struct plane_state_map *kinds, const struct plane_states *states,
+                            const json_t *wanted);
+/* plane_state_map_add_other: an id that no list of states shows, and that means nothing to us. */
+void plane_state_map_add_other(struct plane_state_map *kinds, const char *id);
+/* plane_state_map_find: NULL: no such state is known. */
+const struct plane_mapped_state *plane_state_map_find(const struct plane_state_map *kinds, const char *id);
 
-void plane_kinds_copy(struct plane_kinds *ret, const struct plane_kinds *kinds);
-void plane_kinds_done(struct plane_kinds *kinds);
+void plane_state_map_copy(struct plane_state_map *ret, const struct plane_state_map *kinds);
+void plane_state_map_done(struct plane_state_map *kinds);
 
 #endif

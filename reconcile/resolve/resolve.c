@@ -21,17 +21,17 @@ const char *resolve_method_name(enum resolve_method method)
     return method_names[method];
 }
 
-void resolve_facts_done(struct resolve_facts *facts)
+void resolve_findings_done(struct resolve_findings *findings)
 {
-    for (size_t i = 0; i < facts->n_branches; i++)
-        free(facts->branches[i].name);
-    for (size_t i = 0; i < facts->n_pull_branches; i++)
-        free(facts->pull_branches[i]);
-    free(facts->branches);
-    free(facts->pull_branches);
-    free(facts->base_name);
-    free(facts->words);
-    *facts = (struct resolve_facts){0};
+    for (size_t i = 0; i < findings->n_branches; i++)
+        free(findings->branches[i].name);
+    for (size_t i = 0; i < findings->n_pull_branches; i++)
+        free(findings->pull_branches[i]);
+    free(findings->branches);
+    free(findings->pull_branches);
+    free(findings->base_name);
+    free(findings->words);
+    *findings = (struct resolve_findings){0};
 }
 
 void resolution_done(struct resolution *resolution)
@@ -59,14 +59,14 @@ static int compare_branches(const void *a, const void *b)
 }
 
 /* A branch whose name cannot be read is none that Gitea shows. */
-static enum resolve_head head_of(const struct resolve_facts *facts, const struct store_repo_task *task)
+static enum resolve_head head_of(const struct resolve_findings *findings, const struct store_repo_task *task)
 {
     const struct resolve_branch wanted = {.name = task->branch};
     if (task->unreadable)
         return HEAD_OTHER;
     const struct resolve_branch *found =
-        facts->n_branches
-            ? bsearch(&wanted, facts->branches, facts->n_branches, sizeof wanted, compare_branches)
+        findings->n_branches
+            ? bsearch(&wanted, findings->branches, findings->n_branches, sizeof wanted, compare_branches)
             : NULL;
     return found ? found->head : HEAD_UNASKED;
 }
@@ -102,9 +102,9 @@ static void conclude_candidates(struct resolution *resolution, enum resolve_meth
 }
 
 static void conclude_unavailable(struct resolution *resolution, const struct store_repo_tasks *tasks,
-                                 const struct resolve_facts *facts)
+                                 const struct resolve_findings *findings)
 {
-    const char *words = facts->words ? facts->words : "Gitea did not answer";
+    const char *words = findings->words ? findings->words : "Gitea did not answer";
     if (tasks->n == 0)
         conclude(
             resolution, RESOLVE_NONE,
@@ -116,12 +116,12 @@ static void conclude_unavailable(struct resolution *resolution, const struct sto
 }
 
 /* Rule 1. True: it has decided. */
-static bool by_branch_head(const struct store_repo_tasks *tasks, const struct resolve_facts *facts,
+static bool by_branch_head(const struct store_repo_tasks *tasks, const struct resolve_findings *findings,
                            struct resolution *ret)
 {
     size_t open = 0, failed = 0;
     for (size_t i = 0; i < tasks->n; i++) {
-        enum resolve_head head = head_of(facts, &tasks->rows[i]);
+        enum resolve_head head = head_of(findings, &tasks->rows[i]);
         open += is_open_question(head);
         failed += head == HEAD_FAILED;
     }
@@ -130,7 +130,7 @@ static bool by_branch_head(const struct store_repo_tasks *tasks, const struct re
         return true;
     }
     for (size_t i = 0; i < tasks->n; i++)
-        if (head_of(facts, &tasks->rows[i]) == HEAD_SAME)
+        if (head_of(findings, &tasks->rows[i]) == HEAD_SAME)
             candidate_add(ret, tasks->rows[i].branch, &tasks->rows[i]);
     if (ret->n > 0)
         conclude_candidates(ret, METHOD_BRANCH_HEAD,
@@ -141,7 +141,7 @@ static bool by_branch_head(const struct store_repo_tasks *tasks, const struct re
                             "newest of them",
                             tasks->n));
     else if (failed > 0)
-        conclude_unavailable(ret, tasks, facts);
+        conclude_unavailable(ret, tasks, findings);
     else
         return false;
     return true;
@@ -157,35 +157,36 @@ static bool is_ci_stage(const struct pipeline *pipeline, const char *name)
 }
 
 /* Rule 2. */
-static bool by_pull_request(const struct store_repo_tasks *tasks, const struct resolve_facts *facts,
+static bool by_pull_request(const struct store_repo_tasks *tasks, const struct resolve_findings *findings,
                             struct resolution *ret)
 {
-    if (is_open_question(facts->pulls)) {
+    if (is_open_question(findings->pulls)) {
         ret->result = RESOLVE_PENDING;
         return true;
     }
-    if (facts->pulls == HEAD_FAILED) {
-        conclude_unavailable(ret, tasks, facts);
+    if (findings->pulls == HEAD_FAILED) {
+        conclude_unavailable(ret, tasks, findings);
         return true;
     }
-    for (size_t i = 0; i < facts->n_pull_branches; i++) {
+    for (size_t i = 0; i < findings->n_pull_branches; i++) {
         size_t before = ret->n;
         for (size_t k = 0; k < tasks->n; k++)
-            if (!tasks->rows[k].unreadable && strcmp(tasks->rows[k].branch, facts->pull_branches[i]) == 0)
-                candidate_add(ret, facts->pull_branches[i], &tasks->rows[k]);
+            if (!tasks->rows[k].unreadable && strcmp(tasks->rows[k].branch, findings->pull_branches[i]) == 0)
+                candidate_add(ret, findings->pull_branches[i], &tasks->rows[k]);
         if (ret->n == before)
-            candidate_add(ret, facts->pull_branches[i], NULL);
+            candidate_add(ret, findings->pull_branches[i], NULL);
     }
     if (ret->n > 0)
         conclude_candidates(
             ret, METHOD_PULL_REQUEST,
-            facts->n_pull_branches > 1
-                ? mem_printf("it is the head of open pull requests of %zu branches", facts->n_pull_branches)
+            findings->n_pull_branches > 1
+                ? mem_printf("it is the head of open pull requests of %zu branches",
+                             findings->n_pull_branches)
                 : mem_printf("it is the head of an open pull request, whose branch %zu tasks have", ret->n));
-    else if (facts->pulls == HEAD_SAME)
+    else if (findings->pulls == HEAD_SAME)
         conclude(ret, RESOLVE_NONE,
                  mem_printf("it is the head of pull request #%lld, whose branch is not in this repo",
-                            (long long)facts->foreign_pull));
+                            (long long)findings->foreign_pull));
     else
         return false;
     return true;
@@ -193,7 +194,7 @@ static bool by_pull_request(const struct store_repo_tasks *tasks, const struct r
 
 /* Rule 3; `waiting` tasks are at a stage with a ci gate. */
 static void by_sole_task(const struct resolve_question *question, const struct store_repo_tasks *tasks,
-                         const struct resolve_facts *facts, size_t waiting, struct resolution *ret)
+                         const struct resolve_findings *findings, size_t waiting, struct resolution *ret)
 {
     if (waiting == 0) {
         conclude(ret, RESOLVE_NONE,
@@ -201,16 +202,17 @@ static void by_sole_task(const struct resolve_question *question, const struct s
                          "repo waits for CI"));
         return;
     }
-    switch (facts->base) {
+    switch (findings->base) {
     case HEAD_UNASKED:
     case HEAD_PENDING:
         ret->result = RESOLVE_PENDING;
         break;
     case HEAD_SAME:
-        conclude(ret, RESOLVE_NONE, mem_printf("it is the head of %s, and so no task's", facts->base_name));
+        conclude(ret, RESOLVE_NONE,
+                 mem_printf("it is the head of %s, and so no task's", findings->base_name));
         break;
     case HEAD_FAILED:
-        conclude_unavailable(ret, tasks, facts);
+        conclude_unavailable(ret, tasks, findings);
         break;
     case HEAD_OTHER:
         for (size_t i = 0; i < tasks->n; i++)
@@ -234,31 +236,31 @@ static void by_sole_task(const struct resolve_question *question, const struct s
 }
 
 void resolve_decide(const struct resolve_question *question, const struct store_repo_tasks *tasks,
-                    const struct resolve_facts *facts, struct resolution *ret)
+                    const struct resolve_findings *findings, struct resolution *ret)
 {
     *ret = (struct resolution){.result = RESOLVE_FOUND};
-    if (by_branch_head(tasks, facts, ret))
+    if (by_branch_head(tasks, findings, ret))
         return;
     size_t waiting = 0;
     for (size_t i = 0; i < tasks->n; i++)
         waiting += is_ci_stage(question->pipeline, tasks->rows[i].stage);
     ret->wants_pulls = true;
     ret->wants_base = waiting > 0;
-    if (!by_pull_request(tasks, facts, ret))
-        by_sole_task(question, tasks, facts, waiting, ret);
+    if (!by_pull_request(tasks, findings, ret))
+        by_sole_task(question, tasks, findings, waiting, ret);
 }
 
-/* the facts */
+/* the findings */
 
-static void words_note(struct resolve_facts *facts, const struct fact *fact)
+static void words_note(struct resolve_findings *findings, const struct fact *fact)
 {
-    if (!facts->words)
-        facts->words = mem_dup(fact->words ? fact->words : "Gitea did not answer");
+    if (!findings->words)
+        findings->words = mem_dup(fact->words ? fact->words : "Gitea did not answer");
 }
 
 /* A branch that is not there has another head than any commit. */
 static enum resolve_head compare_head(const struct gitea_head *head, const char *sha,
-                                      struct resolve_facts *facts)
+                                      struct resolve_findings *findings)
 {
     switch (head->fact.state) {
     case FACT_PENDING:
@@ -270,99 +272,101 @@ static enum resolve_head compare_head(const struct gitea_head *head, const char 
     case FACT_FAILED:
         break;
     }
-    words_note(facts, &head->fact);
+    words_note(findings, &head->fact);
     return HEAD_FAILED;
 }
 
 static void learn_heads(const struct resolve_question *question, const struct store_repo_tasks *tasks,
-                        struct book *book, struct gitea *gitea, struct resolve_facts *facts)
+                        struct facts *facts, struct gitea *gitea, struct resolve_findings *findings)
 {
-    facts->branches = mem_zero(tasks->n, sizeof *facts->branches);
-    gitea_heads_wanted(book, gitea, question->repo, tasks->n);
+    findings->branches = mem_zero(tasks->n, sizeof *findings->branches);
+    gitea_heads_wanted(facts, gitea, question->repo, tasks->n);
     for (size_t i = 0; i < tasks->n; i++)
         if (!tasks->rows[i].unreadable)
-            facts->branches[facts->n_branches++] = (struct resolve_branch){
+            findings->branches[findings->n_branches++] = (struct resolve_branch){
                 .name = mem_dup(tasks->rows[i].branch),
-                .head = compare_head(gitea_head(book, gitea, question->repo, tasks->rows[i].branch),
-                                     question->sha, facts),
+                .head = compare_head(gitea_head(facts, gitea, question->repo, tasks->rows[i].branch),
+                                     question->sha, findings),
             };
-    qsort(facts->branches, facts->n_branches, sizeof *facts->branches, compare_branches);
+    qsort(findings->branches, findings->n_branches, sizeof *findings->branches, compare_branches);
 }
 
-static void pull_branch_add(struct resolve_facts *facts, const char *branch)
+static void pull_branch_add(struct resolve_findings *findings, const char *branch)
 {
-    for (size_t i = 0; i < facts->n_pull_branches; i++)
-        if (strcmp(facts->pull_branches[i], branch) == 0)
+    for (size_t i = 0; i < findings->n_pull_branches; i++)
+        if (strcmp(findings->pull_branches[i], branch) == 0)
             return;
-    facts->pull_branches =
-        mem_grow(facts->pull_branches, facts->n_pull_branches + 1, sizeof *facts->pull_branches);
-    facts->pull_branches[facts->n_pull_branches++] = mem_dup(branch);
+    findings->pull_branches =
+        mem_grow(findings->pull_branches, findings->n_pull_branches + 1, sizeof *findings->pull_branches);
+    findings->pull_branches[findings->n_pull_branches++] = mem_dup(branch);
 }
 
 /* A repo that is not there for the token is nothing that was learnt: 404 hides a missing right. */
-static void learn_pulls(const struct resolve_question *question, struct book *book, struct gitea *gitea,
-                        struct resolve_facts *facts)
+static void learn_pulls(const struct resolve_question *question, struct facts *facts, struct gitea *gitea,
+                        struct resolve_findings *findings)
 {
-    const struct gitea_open_pulls *pulls = gitea_open_pulls(book, gitea, question->repo);
+    const struct gitea_open_pulls *pulls = gitea_open_pulls(facts, gitea, question->repo);
     if (pulls->fact.state == FACT_PENDING) {
-        facts->pulls = HEAD_PENDING;
+        findings->pulls = HEAD_PENDING;
     } else if (pulls->fact.state != FACT_KNOWN) {
-        facts->pulls = HEAD_FAILED;
-        words_note(facts, &pulls->fact);
+        findings->pulls = HEAD_FAILED;
+        words_note(findings, &pulls->fact);
     } else {
-        facts->pulls = HEAD_OTHER;
+        findings->pulls = HEAD_OTHER;
         for (size_t i = 0; i < pulls->n; i++) {
             const struct gitea_open_pull *pull = &pulls->items[i];
             if (!pull->head_sha || strcasecmp(pull->head_sha, question->sha) != 0)
                 continue;
-            facts->pulls = HEAD_SAME;
+            findings->pulls = HEAD_SAME;
             if (pull->branch)
-                pull_branch_add(facts, pull->branch);
+                pull_branch_add(findings, pull->branch);
             else
-                facts->foreign_pull = pull->number;
+                findings->foreign_pull = pull->number;
         }
     }
 }
 
-static void learn_base(const struct resolve_question *question, struct book *book, struct gitea *gitea,
-                       struct resolve_facts *facts)
+static void learn_base(const struct resolve_question *question, struct facts *facts, struct gitea *gitea,
+                       struct resolve_findings *findings)
 {
     const char *branch = question->base_branch;
     /* Both are asked for before either is waited for. */
-    const struct gitea_head *head = gitea_head(book, gitea, question->repo, branch);
-    const struct gitea_repo *repo = gitea_repo(book, gitea, question->repo);
-    facts->base = compare_head(head, question->sha, facts);
-    if (facts->base == HEAD_OTHER || facts->base == HEAD_FAILED) {
-        bool failed = facts->base == HEAD_FAILED;
+    const struct gitea_head *head = gitea_head(facts, gitea, question->repo, branch);
+    const struct gitea_repo *repo = gitea_repo(facts, gitea, question->repo);
+    findings->base = compare_head(head, question->sha, findings);
+    if (findings->base == HEAD_OTHER || findings->base == HEAD_FAILED) {
+        bool failed = findings->base == HEAD_FAILED;
         if (repo->fact.state == FACT_PENDING) {
-            facts->base = HEAD_PENDING;
+            findings->base = HEAD_PENDING;
         } else if (repo->fact.state != FACT_KNOWN) {
-            facts->base = HEAD_FAILED;
-            words_note(facts, &repo->fact);
+            findings->base = HEAD_FAILED;
+            words_note(findings, &repo->fact);
         } else if (strcmp(repo->default_branch, branch) != 0) {
             branch = repo->default_branch;
-            facts->base = compare_head(gitea_head(book, gitea, question->repo, branch), question->sha, facts);
-            if (facts->base == HEAD_OTHER && failed)
-                facts->base = HEAD_FAILED;
+            findings->base =
+                compare_head(gitea_head(facts, gitea, question->repo, branch), question->sha, findings);
+            if (findings->base == HEAD_OTHER && failed)
+                findings->base = HEAD_FAILED;
         }
     }
-    if (facts->base == HEAD_SAME)
-        facts->base_name = mem_dup(branch);
+    if (findings->base == HEAD_SAME)
+        findings->base_name = mem_dup(branch);
 }
 
 void resolve_look(const struct resolve_question *question, const struct store_repo_tasks *tasks,
-                  struct book *book, struct gitea *gitea, struct resolve_facts *facts, struct resolution *ret)
+                  struct facts *facts, struct gitea *gitea, struct resolve_findings *findings,
+                  struct resolution *ret)
 {
     struct resolution by_heads;
-    *facts = (struct resolve_facts){0};
-    learn_heads(question, tasks, book, gitea, facts);
-    resolve_decide(question, tasks, facts, &by_heads);
+    *findings = (struct resolve_findings){0};
+    learn_heads(question, tasks, facts, gitea, findings);
+    resolve_decide(question, tasks, findings, &by_heads);
     if (by_heads.result != RESOLVE_PENDING || !by_heads.wants_pulls) {
         *ret = by_heads;
         return;
     }
-    learn_pulls(question, book, gitea, facts);
+    learn_pulls(question, facts, gitea, findings);
     if (by_heads.wants_base)
-        learn_base(question, book, gitea, facts);
-    resolve_decide(question, tasks, facts, ret);
+        learn_base(question, facts, gitea, findings);
+    resolve_decide(question, tasks, findings, ret);
 }

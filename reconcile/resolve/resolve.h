@@ -1,7 +1,7 @@
 /* resolve.h - F-3, the rules: which branch and task a commit of a repo belongs to.
  *
- * Pure: from the repo's unfinished tasks (the database's) and what Gitea says about the commit (facts of a
- * book, or kept from one: resolver.h) follows one answer. In this order:
+ * Pure: from the repo's unfinished tasks (the database's) and what Gitea says about the commit (findings of a
+ * fact set, or kept from one: resolver.h) follows one answer. In this order:
  *   1. branch_head   the branch of a task whose head is the commit;
  *   2. pull_request  the open pull requests whose head it is, if they are of one branch;
  *   3. sole_task     the only task at a stage with a ci gate, unless the commit is the head of the repo's
@@ -19,7 +19,7 @@
 
 #include "clients/base/err.h"
 
-struct book;
+struct facts;
 struct gitea;
 struct pipeline;
 struct store_repo_task;
@@ -34,7 +34,7 @@ struct resolve_branch {
 };
 
 /* What Gitea says about one commit. */
-struct resolve_facts {
+struct resolve_findings {
     struct resolve_branch *branches; /* those that were asked about */
     size_t n_branches;
     enum resolve_head pulls; /* whether any open pull request has it: HEAD_SAME or HEAD_OTHER */
@@ -45,7 +45,7 @@ struct resolve_facts {
     char *base_name;        /* HEAD_SAME: of that branch */
     char *words;            /* HEAD_FAILED anywhere: why, the first one's; else NULL */
 };
-void resolve_facts_done(struct resolve_facts *facts);
+void resolve_findings_done(struct resolve_findings *findings);
 
 struct resolve_question {
     const char *repo, *sha;
@@ -58,12 +58,12 @@ enum resolve_result {
     RESOLVE_NONE,        /* nobody's */
     RESOLVE_AMBIGUOUS,   /* the candidates are in `candidates` */
     RESOLVE_UNAVAILABLE, /* Gitea did not say what is needed */
-    RESOLVE_PENDING,     /* facts that are needed are unasked or pending */
+    RESOLVE_PENDING,     /* findings that are needed are unasked or pending */
 };
 enum resolve_method { METHOD_BRANCH_HEAD, METHOD_PULL_REQUEST, METHOD_SOLE_TASK };
 const char *resolve_method_name(enum resolve_method method);
 
-/* A branch and, if one is known, its task. Borrowed from tasks and facts. */
+/* A branch and, if one is known, its task. Borrowed from tasks and findings. */
 struct resolve_candidate {
     const char *branch;
     const struct store_repo_task *task; /* or NULL */
@@ -81,12 +81,12 @@ void resolution_done(struct resolution *resolution);
 
 /* resolve_decide: the rules. `tasks` are all unfinished ones of the repo. Free with resolution_done. */
 void resolve_decide(const struct resolve_question *question, const struct store_repo_tasks *tasks,
-                    const struct resolve_facts *facts, struct resolution *ret);
+                    const struct resolve_findings *findings, struct resolution *ret);
 
-/* resolve_look: the same from facts of a book, which it asks for as far as the rules go; they are left in
- * `facts`. Called again, like gate_evaluate, while the answer is RESOLVE_PENDING. Free both. */
+/* resolve_look: the same from findings of a fact set, which it asks for as far as the rules go; they are left
+ * in `findings`. Called again, like gate_evaluate, while the answer is RESOLVE_PENDING. Free both. */
 void resolve_look(const struct resolve_question *question, const struct store_repo_tasks *tasks,
-                  struct book *book, struct gitea *gitea, struct resolve_facts *facts,
+                  struct facts *facts, struct gitea *gitea, struct resolve_findings *findings,
                   struct resolution *ret);
 
 /* resolve_stages: the stages whose tasks are unfinished, NULL-terminated; caller frees with free(). */

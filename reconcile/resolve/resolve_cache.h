@@ -1,33 +1,34 @@
-/* resolve_kept.h - what Gitea said about commits of late, so that a burst of events about one commit is one
+/* resolve_cache.h - what Gitea said about commits of late, so that a burst of events about one commit is one
  * question.
  *
  * A push makes another commit and so asks anew; what else may change (a branch that is moved back, a pull
  * request that is closed) is seen once the time is over, after LIMIT_RESOLVE_HIT_MS or LIMIT_RESOLVE_MISS_MS.
- * Bounded by LIMIT_RESOLVE_KEPT and LIMIT_RESOLVE_KEPT_BYTES: the oldest go first. Tasks are not kept: they
+ * Bounded by LIMIT_RESOLVE_CACHE and LIMIT_RESOLVE_CACHE_BYTES: the oldest go first. Tasks are not kept: they
  * are read for every answer. Thread-safe.
  */
-#ifndef RECONCILED_RESOLVE_KEPT_H
-#define RECONCILED_RESOLVE_KEPT_H
+#ifndef RECONCILED_RESOLVE_CACHE_H
+#define RECONCILED_RESOLVE_CACHE_H
 
 #include <stdint.h>
 
 #include "reconcile/resolve/resolve.h"
 
-struct resolve_kept;
+struct resolve_cache;
 
-struct resolve_kept *resolve_kept_new(void);
-/* resolve_kept_free: everything that was got must have been given back. NULL is fine. */
-void resolve_kept_free(struct resolve_kept *kept);
+struct resolve_cache *resolve_cache_new(void);
+/* resolve_cache_free: everything that was got must have been given back. NULL is fine. */
+void resolve_cache_free(struct resolve_cache *kept);
 
-/* resolve_kept_put: takes `facts`, of which no part may have failed, and leaves it empty. Returns it as
- * resolve_kept_get does. */
-const struct resolve_facts *resolve_kept_put(struct resolve_kept *kept, const char *repo, const char *sha,
-                                             struct resolve_facts *facts_take, int64_t until_ms);
+/* resolve_cache_put: takes `findings`, of which no part may have failed, and leaves it empty. Returns it as
+ * resolve_cache_get does. */
+const struct resolve_findings *resolve_cache_put(struct resolve_cache *kept, const char *repo,
+                                                 const char *sha, struct resolve_findings *facts_take,
+                                                 int64_t until_ms);
 
-/* resolve_kept_get: NULL when nothing is kept that is good at now_ms. Give it back with
- * resolve_kept_give_back (NULL is fine); until then it stays as it is. */
-const struct resolve_facts *resolve_kept_get(struct resolve_kept *kept, const char *repo, const char *sha,
-                                             int64_t now_ms);
-void resolve_kept_give_back(const struct resolve_facts *facts);
+/* resolve_cache_get: NULL when nothing is kept that is good at now_ms. Give it back with
+ * resolve_cache_give_back (NULL is fine); until then it stays as it is. */
+const struct resolve_findings *resolve_cache_get(struct resolve_cache *kept, const char *repo,
+                                                 const char *sha, int64_t now_ms);
+void resolve_cache_give_back(const struct resolve_findings *findings);
 
 #endif

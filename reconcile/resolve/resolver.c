@@ -13,14 +13,14 @@ struct resolver {
     const struct pipeline *pipeline;
     struct store *store;
     struct gitea *gitea;
-    struct inquirer *inquirer;
-    struct resolve_kept *kept;
+    struct query_pool *query_pool;
+    struct resolve_cache *kept;
     const char **stages; /* of unfinished tasks */
     size_t n_stages;
 };
 
 struct resolver *resolver_new(const struct settings *settings, const struct pipeline *pipeline,
-                              struct store *store, struct gitea *gitea, struct inquirer *inquirer)
+                              struct store *store, struct gitea *gitea, struct query_pool *query_pool)
 {
     struct resolver *resolver = mem_zero(1, sizeof *resolver);
     *resolver = (struct resolver){
@@ -28,8 +28,8 @@ struct resolver *resolver_new(const struct settings *settings, const struct pipe
         .pipeline = pipeline,
         .store = store,
         .gitea = gitea,
-        .inquirer = inquirer,
-        .kept = resolve_kept_new(),
+        .query_pool = query_pool,
+        .kept = resolve_cache_new(),
     };
     resolver->stages = resolve_stages(pipeline, &resolver->n_stages);
     return resolver;
@@ -39,7 +39,7 @@ void resolver_free(struct resolver *resolver)
 {
     if (!resolver)
         return;
-    resolve_kept_free(resolver->kept);
+    resolve_cache_free(resolver->kept);
     free(resolver->stages);
     free(resolver);
 }
@@ -48,7 +48,7 @@ void resolver_answer_done(struct resolver_answer *answer)
 {
     resolution_done(&answer->resolution);
     store_repo_tasks_done(&answer->tasks);
-    resolve_kept_give_back(answer->facts);
+    resolve_cache_give_back(answer->findings);
     *answer = (struct resolver_answer){0};
 }
 
@@ -69,35 +69,36 @@ static enum err read_tasks(struct resolver *resolver, const char *repo, struct s
 
 bool resolver_now(struct resolver *resolver, const char *repo, const char *sha, struct resolver_answer *ret)
 {
-    *ret = (struct resolver_answer){.facts = resolve_kept_get(resolver->kept, repo, sha, clock_mono_ms())};
-    if (!ret->facts)
+    *ret =
+        (struct resolver_answer){.findings = resolve_cache_get(resolver->kept, repo, sha, clock_mono_ms())};
+    if (!ret->findings)
         return false;
     ret->err = read_tasks(resolver, repo, &ret->tasks, &ret->why);
     if (ret->err)
         return true;
     const struct resolve_question question = question_of(resolver, repo, sha);
-    resolve_decide(&question, &ret->tasks, ret->facts, &ret->resolution);
+    resolve_decide(&question, &ret->tasks, ret->findings, &ret->resolution);
     if (ret->resolution.result != RESOLVE_PENDING)
         return true;
     resolver_answer_done(ret); /* a task has come since whose branch was not asked about */
     return false;
 }
 
-/* the inquiry */
+/* the query */
 
 struct subject {
     struct resolver *resolver;
     char *repo, *sha;
     bool has_tasks;
-    struct resolve_facts facts;
-    struct resolver_answer answer; /* owns the tasks; its resolution borrows from them and from `facts` */
+    struct resolve_findings findings;
+    struct resolver_answer answer; /* owns the tasks; its resolution borrows from them and from `findings` */
 };
 
 static void subject_free(void *arg)
 {
     struct subject *subject = arg;
     resolver_answer_done(&subject->answer);
-    resolve_facts_done(&subject->facts);
+    resolve_findings_done(&subject->findings);
     free(subject->repo);
     free(subject->sha);
     free(subject);
@@ -108,16 +109,16 @@ static void keep(struct subject *subject)
 {
     const struct resolution *resolution = &subject->answer.resolution;
     bool hit = resolution->result == RESOLVE_FOUND && resolution->method != METHOD_SOLE_TASK;
-    if (subject->facts.words)
+    if (subject->findings.words)
         return;
-    subject->answer.facts =
-        resolve_kept_put(subject->resolver->kept, subject->repo, subject->sha, &subject->facts,
-                         clock_mono_ms() + (hit ? LIMIT_RESOLVE_HIT_MS : LIMIT_RESOLVE_MISS_MS));
+    subject->answer.findings =
+        resolve_cache_put(subject->resolver->kept, subject->repo, subject->sha, &subject->findings,
+                          clock_mono_ms() + (hit ? LIMIT_RESOLVE_HIT_MS : LIMIT_RESOLVE_MISS_MS));
 }
 
-/* The tasks that are answered about are read after the facts came in: a look at Gitea takes long enough for a
- * task to move. */
-static const void *look(void *arg, struct book *book)
+/* The tasks that are answered about are read after the findings came in: a look at Gitea takes long enough
+ * for a task to move. */
+static const void *look(void *arg, struct facts *facts)
 {
     struct subject *subject = arg;
     struct resolver *resolver = subject->resolver;
@@ -132,8 +133,9 @@ static const void *look(void *arg, struct book *book)
             subject->has_tasks = fresh = true;
         }
         resolution_done(&answer->resolution);
-        resolve_facts_done(&subject->facts);
-        resolve_look(&question, &answer->tasks, book, resolver->gitea, &subject->facts, &answer->resolution);
+        resolve_findings_done(&subject->findings);
+        resolve_look(&question, &answer->tasks, facts, resolver->gitea, &subject->findings,
+                     &answer->resolution);
         if (answer->resolution.result == RESOLVE_PENDING)
             return NULL;
         subject->has_tasks = false;
@@ -147,9 +149,9 @@ static const void *look(void *arg, struct book *book)
 enum err resolver_ask(struct resolver *resolver, const char *repo, const char *sha,
                       void (*done)(void *arg, const void *answer), void *arg, struct why *why)
 {
-    static const struct inquiry_kind kind = {.look = look, .free = subject_free};
+    static const struct query_ops kind = {.look = look, .free = subject_free};
     AUTO_FREE char *key = mem_printf("resolve %s %s", repo, sha);
     struct subject *subject = mem_zero(1, sizeof *subject);
     *subject = (struct subject){.resolver = resolver, .repo = mem_dup(repo), .sha = mem_dup(sha)};
-    return inquirer_ask(resolver->inquirer, key, &kind, subject, done, arg, why);
+    return query_pool_ask(resolver->query_pool, key, &kind, subject, done, arg, why);
 }

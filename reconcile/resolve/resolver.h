@@ -1,8 +1,8 @@
 /* resolver.h - F-3: answers which branch and task a commit belongs to.
  *
  * The rules are resolve.h's. Tasks are read from the database for every answer; what Gitea says about a
- * commit is kept for a short while (resolve_kept.h), and whoever asks for what is not kept waits for one
- * inquiry together with all who ask the same. Thread-safe.
+ * commit is kept for a short while (resolve_cache.h), and whoever asks for what is not kept waits for one
+ * query together with all who ask the same. Thread-safe.
  */
 #ifndef RECONCILED_RESOLVER_H
 #define RECONCILED_RESOLVER_H
@@ -14,22 +14,22 @@
 #include "reconcile/resolve/resolve.h"
 
 struct gitea;
-struct inquirer;
+struct query_pool;
 struct resolver;
 struct settings;
 
-/* resolver_new: everything given must outlive it, and the inquirer must have been stopped before
+/* resolver_new: everything given must outlive it, and the query pool must have been stopped before
  * resolver_free. */
 struct resolver *resolver_new(const struct settings *settings, const struct pipeline *pipeline,
-                              struct store *store, struct gitea *gitea, struct inquirer *inquirer);
+                              struct store *store, struct gitea *gitea, struct query_pool *query_pool);
 void resolver_free(struct resolver *resolver);
 
 struct resolver_answer {
     enum err err; /* not ERR_OK: the database could not be asked, `why` says why; else `resolution` */
     struct why why;
     struct resolution resolution;
-    struct store_repo_tasks tasks;     /* what the resolution borrows from, … */
-    const struct resolve_facts *facts; /* … when kept; else NULL */
+    struct store_repo_tasks tasks;           /* what the resolution borrows from, … */
+    const struct resolve_findings *findings; /* … when kept; else NULL */
 };
 void resolver_answer_done(struct resolver_answer *answer);
 
@@ -38,7 +38,7 @@ void resolver_answer_done(struct resolver_answer *answer);
 bool resolver_now(struct resolver *resolver, const char *repo, const char *sha, struct resolver_answer *ret);
 
 /* resolver_ask: asks Gitea. `done` gets a struct resolver_answer, or NULL when the process stops; it and the
- * error are inquirer_ask's. */
+ * error are query_pool_ask's. */
 ATTR_NODISCARD enum err resolver_ask(struct resolver *resolver, const char *repo, const char *sha,
                                      void (*done)(void *arg, const void *answer), void *arg, struct why *why);
 

@@ -61,8 +61,8 @@ const struct policy_hold *policy_held_by(const struct policy *policy, bool plane
 /* policy_grace_s: of a stage: its override, else the default. */
 int64_t policy_grace_s(const struct policy *policy, const char *stage);
 
-/* policy_graces: of every stage whose gates can be read: what makes a task stuck (store_stuck). Caller frees
- * with free(). */
+/* policy_graces: of every stage whose gates can be read: what makes a task stuck (store_task_list). Caller
+ * frees with free(). */
 struct store_stage_grace *policy_graces(const struct policy *policy, const struct pipeline *pipeline,
                                         size_t *ret_n);
 

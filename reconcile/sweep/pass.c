@@ -128,7 +128,7 @@ static enum err run_sides(struct pass *pass, int *ret_unstuck, struct why *why)
     return err;
 }
 
-/* What was tried: the rest of the outcomes say why nothing was. */
+/* What was tried: the recheck of the outcomes say why nothing was. */
 static void count_attempts(const struct report *report)
 {
     static const enum outcome tried[] = {OUTCOME_ADVANCED, OUTCOME_STARTED, OUTCOME_APPROVED,

@@ -18,13 +18,13 @@ struct fetch;
 struct gitea;
 struct orchestrator;
 struct notifier;
-struct once;
+struct announced;
 struct pipeline;
 struct plane;
 struct plane_scan;
 struct plane_unstarted;
 struct policy;
-struct rest;
+struct recheck;
 struct settings;
 struct store;
 struct telegram;
@@ -73,9 +73,9 @@ struct pass_world {
     struct notifier *notifier;         /* who sends what a pass has written to the outbox; NULL: the caller */
     /* Owned by the sweeper's thread: tasks that stayed red and are looked at less often; what is known of
      * Plane's issues; what was said of quarantines. */
-    struct rest *rest;
+    struct recheck *recheck;
     struct plane_scan *scan;
-    struct once *once;
+    struct announced *announced;
     struct plane_unstarted *unstarted; /* starts that are not finished; read by other threads too */
     atomic_bool *stopping;             /* set: end at the next step */
     struct uuid_text owner;            /* names this process in leases */

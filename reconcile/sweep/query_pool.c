@@ -12,7 +12,7 @@
 #include "clients/facts/facts.h"
 
 struct waiter {
-    inquiry_done_fn *done;
+    query_done_fn *done;
     void *arg;
 };
 
@@ -20,29 +20,29 @@ struct waiter {
 enum worker_kind { LOOKS, ASKS, WORKERS };
 
 struct worker {
-    struct inquirer *inquirer;
+    struct query_pool *query_pool;
     pthread_t thread;
-    STAILQ_HEAD(turns, inquiry) turns; /* have something to look at, or to ask; under the inquirer's lock */
+    STAILQ_HEAD(turns, query) turns; /* have something to look at, or to ask; under the query pool's lock */
 };
 
-struct inquiry {
-    struct inquirer *inquirer;
+struct query {
+    struct query_pool *query_pool;
     struct worker *worker;
     char *key; /* NULL: shared with nobody */
-    const struct inquiry_kind *kind;
+    const struct query_ops *kind;
     void *subject;
     int64_t deadline_ms;
-    struct book *book; /* the worker's alone; NULL before the first look, and where nothing is looked at */
+    struct facts *facts; /* the worker's alone; NULL before the first look, and where nothing is looked at */
 
-    /* Under the inquirer's lock. */
-    LIST_ENTRY(inquiry) link;
-    STAILQ_ENTRY(inquiry) turn;
+    /* Under the query pool's lock. */
+    LIST_ENTRY(query) link;
+    STAILQ_ENTRY(query) turn;
     bool has_turn; /* is in its worker's turns */
     struct waiter *waiters;
     size_t n_waiters, waiters_size;
 };
 
-struct inquirer {
+struct query_pool {
     struct fetch *fetch;
     int64_t timeout_ms;
     struct worker workers[WORKERS];
@@ -51,141 +51,141 @@ struct inquirer {
 
     pthread_mutex_t lock; /* guards all that follows */
     pthread_cond_t wake;
-    LIST_HEAD(inquiries, inquiry) inquiries; /* under way */
+    LIST_HEAD(queries, query) queries; /* under way */
     size_t n;
     bool stop;
 };
 
 /* under the lock */
 
-static void turn_give(struct inquiry *inquiry)
+static void turn_give(struct query *query)
 {
-    if (inquiry->has_turn)
+    if (query->has_turn)
         return;
-    inquiry->has_turn = true;
-    STAILQ_INSERT_TAIL(&inquiry->worker->turns, inquiry, turn);
-    pthread_cond_broadcast(&inquiry->inquirer->wake);
+    query->has_turn = true;
+    STAILQ_INSERT_TAIL(&query->worker->turns, query, turn);
+    pthread_cond_broadcast(&query->query_pool->wake);
 }
 
-static struct inquiry *turn_take(struct worker *worker)
+static struct query *turn_take(struct worker *worker)
 {
-    struct inquiry *inquiry = STAILQ_FIRST(&worker->turns);
+    struct query *query = STAILQ_FIRST(&worker->turns);
     STAILQ_REMOVE_HEAD(&worker->turns, turn);
-    inquiry->has_turn = false;
-    return inquiry;
+    query->has_turn = false;
+    return query;
 }
 
-static void waiter_add(struct inquiry *inquiry, inquiry_done_fn *done, void *arg)
+static void waiter_add(struct query *query, query_done_fn *done, void *arg)
 {
-    if (inquiry->n_waiters == inquiry->waiters_size) {
-        inquiry->waiters_size = inquiry->waiters_size ? 2 * inquiry->waiters_size : 4;
-        inquiry->waiters = mem_grow(inquiry->waiters, inquiry->waiters_size, sizeof *inquiry->waiters);
+    if (query->n_waiters == query->waiters_size) {
+        query->waiters_size = query->waiters_size ? 2 * query->waiters_size : 4;
+        query->waiters = mem_grow(query->waiters, query->waiters_size, sizeof *query->waiters);
     }
-    inquiry->waiters[inquiry->n_waiters++] = (struct waiter){done, arg};
+    query->waiters[query->n_waiters++] = (struct waiter){done, arg};
 }
 
-static struct inquiry *inquiry_of(struct inquirer *inquirer, const char *key)
+static struct query *query_of(struct query_pool *query_pool, const char *key)
 {
-    struct inquiry *inquiry;
-    LIST_FOREACH(inquiry, &inquirer->inquiries, link)
-    if (key && inquiry->key && strcmp(inquiry->key, key) == 0)
-        return inquiry;
+    struct query *query;
+    LIST_FOREACH(query, &query_pool->queries, link)
+    if (key && query->key && strcmp(query->key, key) == 0)
+        return query;
     return NULL;
 }
 
-/* one inquiry */
+/* one query */
 
-/* From the fetcher's thread. The inquiry is there: its book, freed first, rings no more. */
+/* From the fetcher's thread. The query is there: its fact set, freed first, rings no more. */
 static void on_answer(void *arg)
 {
-    struct inquiry *inquiry = arg;
-    pthread_mutex_lock(&inquiry->inquirer->lock);
-    turn_give(inquiry);
-    pthread_mutex_unlock(&inquiry->inquirer->lock);
+    struct query *query = arg;
+    pthread_mutex_lock(&query->query_pool->lock);
+    turn_give(query);
+    pthread_mutex_unlock(&query->query_pool->lock);
 }
 
 /* Takes it out of the lists, so that nobody joins it any more. Under the lock. */
-static void inquiry_close(struct inquiry *inquiry)
+static void query_close(struct query *query)
 {
-    struct inquirer *inquirer = inquiry->inquirer;
-    LIST_REMOVE(inquiry, link);
-    inquirer->n--;
+    struct query_pool *query_pool = query->query_pool;
+    LIST_REMOVE(query, link);
+    query_pool->n--;
 }
 
-static void inquiry_free(struct inquiry *inquiry)
+static void query_free(struct query *query)
 {
-    book_free(inquiry->book); /* from here on nothing rings */
-    pthread_mutex_lock(&inquiry->inquirer->lock);
-    if (inquiry->has_turn)
-        STAILQ_REMOVE(&inquiry->worker->turns, inquiry, inquiry, turn);
-    pthread_mutex_unlock(&inquiry->inquirer->lock);
-    inquiry->kind->free(inquiry->subject);
-    free(inquiry->waiters);
-    free(inquiry->key);
-    free(inquiry);
+    facts_free(query->facts); /* from here on nothing rings */
+    pthread_mutex_lock(&query->query_pool->lock);
+    if (query->has_turn)
+        STAILQ_REMOVE(&query->worker->turns, query, query, turn);
+    pthread_mutex_unlock(&query->query_pool->lock);
+    query->kind->free(query->subject);
+    free(query->waiters);
+    free(query->key);
+    free(query);
 }
 
 /* Tells the first `n` waiters. True when others have come since, who want a look of their own. */
-static bool tell(struct inquiry *inquiry, size_t n, const void *answer)
+static bool tell(struct query *query, size_t n, const void *answer)
 {
-    struct inquirer *inquirer = inquiry->inquirer;
-    pthread_mutex_lock(&inquirer->lock);
-    struct waiter *waiters = inquiry->waiters;
-    size_t left = inquiry->n_waiters - n;
-    inquiry->waiters = NULL;
-    inquiry->n_waiters = inquiry->waiters_size = 0;
+    struct query_pool *query_pool = query->query_pool;
+    pthread_mutex_lock(&query_pool->lock);
+    struct waiter *waiters = query->waiters;
+    size_t left = query->n_waiters - n;
+    query->waiters = NULL;
+    query->n_waiters = query->waiters_size = 0;
     for (size_t i = 0; i < left; i++)
-        waiter_add(inquiry, waiters[n + i].done, waiters[n + i].arg);
+        waiter_add(query, waiters[n + i].done, waiters[n + i].arg);
     if (left == 0)
-        inquiry_close(inquiry);
-    pthread_mutex_unlock(&inquirer->lock);
+        query_close(query);
+    pthread_mutex_unlock(&query_pool->lock);
     for (size_t i = 0; i < n; i++)
         waiters[i].done(waiters[i].arg, answer);
     free(waiters);
     return left > 0;
 }
 
-static size_t count_waiters(struct inquiry *inquiry)
+static size_t count_waiters(struct query *query)
 {
-    pthread_mutex_lock(&inquiry->inquirer->lock);
-    size_t n = inquiry->n_waiters;
-    pthread_mutex_unlock(&inquiry->inquirer->lock);
+    pthread_mutex_lock(&query->query_pool->lock);
+    size_t n = query->n_waiters;
+    pthread_mutex_unlock(&query->query_pool->lock);
     return n;
 }
 
-static bool ask_and_tell(struct inquiry *inquiry)
+static bool ask_and_tell(struct query *query)
 {
     bool more = true;
-    while (more && !atomic_load(&inquiry->inquirer->stopping)) {
-        size_t n = count_waiters(inquiry);
-        more = tell(inquiry, n,
-                    inquiry->kind->ask(inquiry->subject, inquiry->deadline_ms, &inquiry->inquirer->stopping));
+    while (more && !atomic_load(&query->query_pool->stopping)) {
+        size_t n = count_waiters(query);
+        more = tell(query, n,
+                    query->kind->ask(query->subject, query->deadline_ms, &query->query_pool->stopping));
     }
     return !more;
 }
 
 /* Looks until it is answered (true: it is over) or nothing but what is under way can help. */
-static bool look_and_tell(struct inquiry *inquiry)
+static bool look_and_tell(struct query *query)
 {
     void *self;
-    if (!inquiry->book) {
-        inquiry->book = book_new(inquiry->inquirer->fetch, inquiry->deadline_ms);
-        book_asked_by(inquiry->book, &(const struct book_asker){.waited_for = true});
-        book_bell(inquiry->book, on_answer, inquiry);
-    } else if (book_next(inquiry->book, 0, &self) == BOOK_NOTHING_YET) {
+    if (!query->facts) {
+        query->facts = facts_new(query->query_pool->fetch, query->deadline_ms);
+        facts_asked_by(query->facts, &(const struct facts_asker){.waited_for = true});
+        facts_on_ready(query->facts, on_answer, query);
+    } else if (facts_wait(query->facts, 0, &self) == FACTS_NOTHING_YET) {
         return false; /* a part of an answer, or one that was read before the bell was heard */
     }
     for (;;) {
-        size_t n = count_waiters(inquiry);
-        book_waiter(inquiry->book, inquiry);
-        const void *answer = inquiry->kind->look(inquiry->subject, inquiry->book);
-        if (answer && !tell(inquiry, n, answer))
+        size_t n = count_waiters(query);
+        facts_subscribe(query->facts, query);
+        const void *answer = query->kind->look(query->subject, query->facts);
+        if (answer && !tell(query, n, answer))
             return true;
         if (answer)
             continue;
-        enum book_step step = book_next(inquiry->book, 0, &self);
-        assert(step != BOOK_ALL_ANSWERED); /* look's promise */
-        if (step == BOOK_NOTHING_YET)
+        enum facts_step step = facts_wait(query->facts, 0, &self);
+        assert(step != FACTS_ALL_ANSWERED); /* look's promise */
+        if (step == FACTS_NOTHING_YET)
             return false;
     }
 }
@@ -195,118 +195,118 @@ static bool look_and_tell(struct inquiry *inquiry)
 static void *work(void *arg)
 {
     struct worker *worker = arg;
-    struct inquirer *inquirer = worker->inquirer;
-    pthread_mutex_lock(&inquirer->lock);
+    struct query_pool *query_pool = worker->query_pool;
+    pthread_mutex_lock(&query_pool->lock);
     for (;;) {
-        while (!inquirer->stop && STAILQ_EMPTY(&worker->turns))
-            pthread_cond_wait(&inquirer->wake, &inquirer->lock);
-        if (inquirer->stop)
+        while (!query_pool->stop && STAILQ_EMPTY(&worker->turns))
+            pthread_cond_wait(&query_pool->wake, &query_pool->lock);
+        if (query_pool->stop)
             break;
-        struct inquiry *inquiry = turn_take(worker);
-        pthread_mutex_unlock(&inquirer->lock);
-        if (inquiry->kind->ask ? ask_and_tell(inquiry) : look_and_tell(inquiry))
-            inquiry_free(inquiry);
-        pthread_mutex_lock(&inquirer->lock);
+        struct query *query = turn_take(worker);
+        pthread_mutex_unlock(&query_pool->lock);
+        if (query->kind->ask ? ask_and_tell(query) : look_and_tell(query))
+            query_free(query);
+        pthread_mutex_lock(&query_pool->lock);
     }
-    pthread_mutex_unlock(&inquirer->lock);
+    pthread_mutex_unlock(&query_pool->lock);
     return NULL;
 }
 
-enum err inquirer_start(struct fetch *fetch, int64_t timeout_ms, struct inquirer **ret, struct why *why)
+enum err query_pool_start(struct fetch *fetch, int64_t timeout_ms, struct query_pool **ret, struct why *why)
 {
     static const char *const names[] = {[LOOKS] = "inquirer", [ASKS] = "asker"};
-    struct inquirer *inquirer = mem_zero(1, sizeof *inquirer);
-    inquirer->fetch = fetch;
-    inquirer->timeout_ms = timeout_ms;
-    LIST_INIT(&inquirer->inquiries);
-    pthread_mutex_init(&inquirer->lock, NULL);
-    pthread_cond_init(&inquirer->wake, NULL);
-    for (; inquirer->n_started < WORKERS; inquirer->n_started++) {
-        struct worker *worker = &inquirer->workers[inquirer->n_started];
-        worker->inquirer = inquirer;
+    struct query_pool *query_pool = mem_zero(1, sizeof *query_pool);
+    query_pool->fetch = fetch;
+    query_pool->timeout_ms = timeout_ms;
+    LIST_INIT(&query_pool->queries);
+    pthread_mutex_init(&query_pool->lock, NULL);
+    pthread_cond_init(&query_pool->wake, NULL);
+    for (; query_pool->n_started < WORKERS; query_pool->n_started++) {
+        struct worker *worker = &query_pool->workers[query_pool->n_started];
+        worker->query_pool = query_pool;
         STAILQ_INIT(&worker->turns);
         if (pthread_create(&worker->thread, NULL, work, worker) != 0) {
-            inquirer_stop(inquirer);
-            inquirer_free(inquirer);
-            return why_set(why, ERR_INTERNAL, "the inquirer's threads cannot be started");
+            query_pool_stop(query_pool);
+            query_pool_free(query_pool);
+            return why_set(why, ERR_INTERNAL, "the query pool's threads cannot be started");
         }
-        pthread_setname_np(worker->thread, names[inquirer->n_started]);
+        pthread_setname_np(worker->thread, names[query_pool->n_started]);
     }
-    *ret = inquirer;
+    *ret = query_pool;
     return ERR_OK;
 }
 
-static struct inquiry *inquiry_take(struct inquirer *inquirer)
+static struct query *query_take(struct query_pool *query_pool)
 {
-    pthread_mutex_lock(&inquirer->lock);
-    struct inquiry *inquiry = LIST_FIRST(&inquirer->inquiries);
-    if (inquiry)
-        inquiry_close(inquiry);
-    pthread_mutex_unlock(&inquirer->lock);
-    return inquiry;
+    pthread_mutex_lock(&query_pool->lock);
+    struct query *query = LIST_FIRST(&query_pool->queries);
+    if (query)
+        query_close(query);
+    pthread_mutex_unlock(&query_pool->lock);
+    return query;
 }
 
 /* What is left when the threads have ended has nobody to answer it; nobody joins it once `stop` is set. */
-static void tell_the_rest(struct inquirer *inquirer)
+static void tell_the_rest(struct query_pool *query_pool)
 {
-    struct inquiry *inquiry;
-    while ((inquiry = inquiry_take(inquirer))) {
-        for (size_t i = 0; i < inquiry->n_waiters; i++)
-            inquiry->waiters[i].done(inquiry->waiters[i].arg, NULL);
-        inquiry_free(inquiry);
+    struct query *query;
+    while ((query = query_take(query_pool))) {
+        for (size_t i = 0; i < query->n_waiters; i++)
+            query->waiters[i].done(query->waiters[i].arg, NULL);
+        query_free(query);
     }
 }
 
-void inquirer_stop(struct inquirer *inquirer)
+void query_pool_stop(struct query_pool *query_pool)
 {
-    atomic_store(&inquirer->stopping, true);
-    pthread_mutex_lock(&inquirer->lock);
-    inquirer->stop = true;
-    pthread_cond_broadcast(&inquirer->wake);
-    pthread_mutex_unlock(&inquirer->lock);
-    for (; inquirer->n_started > 0; inquirer->n_started--)
-        pthread_join(inquirer->workers[inquirer->n_started - 1].thread, NULL);
-    tell_the_rest(inquirer);
+    atomic_store(&query_pool->stopping, true);
+    pthread_mutex_lock(&query_pool->lock);
+    query_pool->stop = true;
+    pthread_cond_broadcast(&query_pool->wake);
+    pthread_mutex_unlock(&query_pool->lock);
+    for (; query_pool->n_started > 0; query_pool->n_started--)
+        pthread_join(query_pool->workers[query_pool->n_started - 1].thread, NULL);
+    tell_the_rest(query_pool);
 }
 
-void inquirer_free(struct inquirer *inquirer)
+void query_pool_free(struct query_pool *query_pool)
 {
-    if (!inquirer)
+    if (!query_pool)
         return;
-    pthread_cond_destroy(&inquirer->wake);
-    pthread_mutex_destroy(&inquirer->lock);
-    free(inquirer);
+    pthread_cond_destroy(&query_pool->wake);
+    pthread_mutex_destroy(&query_pool->lock);
+    free(query_pool);
 }
 
 /* for other threads */
 
-enum err inquirer_ask(struct inquirer *inquirer, const char *key, const struct inquiry_kind *kind,
-                      void *subject_take, inquiry_done_fn *done, void *arg, struct why *why)
+enum err query_pool_ask(struct query_pool *query_pool, const char *key, const struct query_ops *kind,
+                        void *subject_take, query_done_fn *done, void *arg, struct why *why)
 {
     enum err err = ERR_OK;
-    pthread_mutex_lock(&inquirer->lock);
-    struct inquiry *inquiry = inquiry_of(inquirer, key);
-    if (inquirer->stop) {
+    pthread_mutex_lock(&query_pool->lock);
+    struct query *query = query_of(query_pool, key);
+    if (query_pool->stop) {
         err = why_set(why, ERR_UNAVAILABLE, "the service is stopping");
-    } else if (!inquiry && inquirer->n >= LIMIT_INQUIRIES) {
+    } else if (!query && query_pool->n >= LIMIT_QUERIES) {
         err = why_set(why, ERR_UNAVAILABLE, "too many questions to upstreams wait already");
     } else {
-        if (!inquiry) {
-            inquiry = mem_zero(1, sizeof *inquiry);
-            *inquiry = (struct inquiry){.inquirer = inquirer,
-                                        .worker = &inquirer->workers[kind->ask ? ASKS : LOOKS],
-                                        .key = mem_dup(key),
-                                        .kind = kind,
-                                        .subject = subject_take,
-                                        .deadline_ms = clock_mono_ms() + inquirer->timeout_ms};
+        if (!query) {
+            query = mem_zero(1, sizeof *query);
+            *query = (struct query){.query_pool = query_pool,
+                                    .worker = &query_pool->workers[kind->ask ? ASKS : LOOKS],
+                                    .key = mem_dup(key),
+                                    .kind = kind,
+                                    .subject = subject_take,
+                                    .deadline_ms = clock_mono_ms() + query_pool->timeout_ms};
             subject_take = NULL;
-            LIST_INSERT_HEAD(&inquirer->inquiries, inquiry, link);
-            inquirer->n++;
-            turn_give(inquiry);
+            LIST_INSERT_HEAD(&query_pool->queries, query, link);
+            query_pool->n++;
+            turn_give(query);
         }
-        waiter_add(inquiry, done, arg);
+        waiter_add(query, done, arg);
     }
-    pthread_mutex_unlock(&inquirer->lock);
+    pthread_mutex_unlock(&query_pool->lock);
     if (subject_take)
         kind->free(subject_take);
     return err;

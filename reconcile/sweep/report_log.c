@@ -17,15 +17,15 @@ struct kept {
     size_t len;
 };
 
-struct reports {
+struct report_log {
     pthread_mutex_t lock;
     struct kept kept[LIMIT_PASSES_KEPT]; /* oldest first */
     size_t n;
 };
 
-struct reports *reports_new(void)
+struct report_log *report_log_new(void)
 {
-    struct reports *reports = mem_zero(1, sizeof *reports);
+    struct report_log *reports = mem_zero(1, sizeof *reports);
     pthread_mutex_init(&reports->lock, NULL);
     return reports;
 }
@@ -36,7 +36,7 @@ static void kept_done(struct kept *kept)
     free(kept->text);
 }
 
-void reports_free(struct reports *reports)
+void report_log_free(struct report_log *reports)
 {
     if (!reports)
         return;
@@ -67,7 +67,7 @@ static void kept_drop_items(struct kept *kept)
     json_decref(report);
 }
 
-static void fit_bytes(struct reports *reports)
+static void fit_bytes(struct report_log *reports)
 {
     size_t bytes = 0;
     for (size_t i = reports->n; i-- > 0;) {
@@ -80,14 +80,14 @@ static void fit_bytes(struct reports *reports)
     }
 }
 
-static void remove_at(struct reports *reports, size_t at)
+static void remove_at(struct report_log *reports, size_t at)
 {
     kept_done(&reports->kept[at]);
     memmove(&reports->kept[at], &reports->kept[at + 1], (reports->n - at - 1) * sizeof reports->kept[0]);
     reports->n--;
 }
 
-void reports_put(struct reports *reports, const json_t *report)
+void report_log_put(struct report_log *reports, const json_t *report)
 {
     struct kept kept = {.id = mem_dup(json_get_text(report, "id", "")), .text = json_line(report)};
     kept.len = strlen(kept.text);
@@ -106,7 +106,7 @@ void reports_put(struct reports *reports, const json_t *report)
     pthread_mutex_unlock(&reports->lock);
 }
 
-json_t *reports_get(struct reports *reports, const char *id)
+json_t *report_log_get(struct report_log *reports, const char *id)
 {
     json_t *report = NULL;
     pthread_mutex_lock(&reports->lock);
@@ -117,7 +117,7 @@ json_t *reports_get(struct reports *reports, const char *id)
     return report;
 }
 
-json_t *reports_list(struct reports *reports, int64_t before_us, size_t limit)
+json_t *report_log_list(struct report_log *reports, int64_t before_us, size_t limit)
 {
     json_t *list = json_array();
     pthread_mutex_lock(&reports->lock);
@@ -126,7 +126,7 @@ json_t *reports_list(struct reports *reports, int64_t before_us, size_t limit)
         if (before_us && kept->started_us >= before_us)
             continue;
         json_t *summary = report_summary_read(kept->text);
-        assert(summary); /* written by reports_put */
+        assert(summary); /* written by report_log_put */
         json_push(list, summary);
     }
     pthread_mutex_unlock(&reports->lock);

@@ -1,23 +1,23 @@
-/* reports.h - the newest pass reports of this process, bounded in number and bytes. Thread-safe. */
-#ifndef RECONCILED_REPORTS_H
-#define RECONCILED_REPORTS_H
+/* report_log.h - the newest pass reports of this process, bounded in number and bytes. Thread-safe. */
+#ifndef RECONCILED_REPORT_LOG_H
+#define RECONCILED_REPORT_LOG_H
 
 #include <jansson.h>
 #include <stddef.h>
 #include <stdint.h>
 
-struct reports;
+struct report_log;
 
-struct reports *reports_new(void);
-void reports_free(struct reports *reports);
+struct report_log *report_log_new(void);
+void report_log_free(struct report_log *reports);
 
-/* reports_put: keeps the report, in place of an older one with its id. Beyond LIMIT_PASSES_KEPT the oldest
+/* report_log_put: keeps the report, in place of an older one with its id. Beyond LIMIT_PASSES_KEPT the oldest
  * go; beyond LIMIT_REPORTS_BYTES the oldest lose their items. */
-void reports_put(struct reports *reports, const json_t *report);
+void report_log_put(struct report_log *reports, const json_t *report);
 
-/* reports_get: by id, or NULL. reports_list: the newest first, those that started before before_us (0: from
- * the newest), without items. Caller owns what is returned. */
-json_t *reports_get(struct reports *reports, const char *id);
-json_t *reports_list(struct reports *reports, int64_t before_us, size_t limit);
+/* report_log_get: by id, or NULL. report_log_list: the newest first, those that started before before_us (0:
+ * from the newest), without items. Caller owns what is returned. */
+json_t *report_log_get(struct report_log *reports, const char *id);
+json_t *report_log_list(struct report_log *reports, int64_t before_us, size_t limit);
 
 #endif

@@ -306,7 +306,7 @@ void status_database(struct status *status, enum err err, const struct why *why)
     publish_and_unlock(status);
 }
 
-static void keep_scanned(struct status *status, const json_t *scanned)
+static void keep_project(struct status *status, const json_t *scanned)
 {
     json_decref(status->scanned);
     status->scanned = json_deep_copy(scanned);
@@ -323,7 +323,7 @@ void status_hooks(struct status *status, const json_t *found)
 void status_plane(struct status *status, const json_t *scanned)
 {
     pthread_mutex_lock(&status->lock);
-    keep_scanned(status, scanned);
+    keep_project(status, scanned);
     publish_and_unlock(status);
 }
 
@@ -354,7 +354,7 @@ void status_pass_ended(struct status *status, const struct pass_result *result)
     json_decref(status->last_pass);
     status->last_pass = report_summary(result->report);
     if (result->plane)
-        keep_scanned(status, result->plane);
+        keep_project(status, result->plane);
     if (result->looked) {
         status->stuck = result->stuck - (size_t)result->unstuck;
         status->oldest_age_s = result->oldest_age_s;

@@ -39,7 +39,7 @@ struct pending {
 struct sweeper {
     struct pass_world *world;
     struct status *status;
-    struct reports *reports;
+    struct report_log *reports;
     pthread_t thread;
     bool started;
 
@@ -69,7 +69,7 @@ struct sweeper *sweeper_new(struct pass_world *world, sweeper_change_fn *on_chan
     json_t *scanned = plane_side_status(world);
     status_plane(sweeper->status, scanned);
     json_decref(scanned);
-    sweeper->reports = reports_new();
+    sweeper->reports = report_log_new();
     pthread_mutex_init(&sweeper->lock, NULL);
     cond_init(&sweeper->wake);
     return sweeper;
@@ -81,7 +81,7 @@ void sweeper_free(struct sweeper *sweeper)
         return;
     policy_free(sweeper->policy);
     status_free(sweeper->status);
-    reports_free(sweeper->reports);
+    report_log_free(sweeper->reports);
     pthread_cond_destroy(&sweeper->wake);
     pthread_mutex_destroy(&sweeper->lock);
     free(sweeper);
@@ -239,7 +239,7 @@ static void make_pass(struct sweeper *sweeper, struct pending *run)
             count_pass(&run->request, pass_state_name(PASS_FAILED));
         if (run->request.trigger != TRIGGER_TIMER) {
             json_t *report = unborn_report(run, PASS_FAILED, clock_wall_us(), why.text);
-            reports_put(sweeper->reports, report);
+            report_log_put(sweeper->reports, report);
             tell_waiters(sweeper, run, report);
             json_decref(report);
         }
@@ -255,7 +255,7 @@ static void make_pass(struct sweeper *sweeper, struct pending *run)
     count_pass(&run->request, json_get_text(result.report, "state", NULL));
     metric_observe(METRIC_PASS_DURATION, NULL, json_get_int(result.report, "duration_ms", 0));
     log_pass(&result);
-    reports_put(sweeper->reports, result.report);
+    report_log_put(sweeper->reports, result.report);
     if (!err)
         save_report(sweeper, &run->request, &result);
     if (result.transitions > 0)
@@ -469,7 +469,7 @@ bool sweeper_alive(struct sweeper *sweeper, int64_t now_ms, struct why *why)
 
 json_t *sweeper_report(struct sweeper *sweeper, const char *id)
 {
-    json_t *report = reports_get(sweeper->reports, id);
+    json_t *report = report_log_get(sweeper->reports, id);
     if (report)
         return report;
     pthread_mutex_lock(&sweeper->lock);
@@ -480,10 +480,10 @@ json_t *sweeper_report(struct sweeper *sweeper, const char *id)
         report = unborn_report(&sweeper->running, PASS_RUNNING, sweeper->running_since_us, NULL);
     pthread_mutex_unlock(&sweeper->lock);
     /* It may have ended after the first look. */
-    return report ? report : reports_get(sweeper->reports, id);
+    return report ? report : report_log_get(sweeper->reports, id);
 }
 
 json_t *sweeper_reports(struct sweeper *sweeper, int64_t before_us, size_t limit)
 {
-    return reports_list(sweeper->reports, before_us, limit);
+    return report_log_list(sweeper->reports, before_us, limit);
 }

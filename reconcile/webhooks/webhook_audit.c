@@ -23,7 +23,7 @@ struct look {
     struct pass_world *world;
     const char *target;
     const struct gitea_hooks **hooks; /* of each project */
-    struct hook_verdict *verdicts;
+    struct webhook_verdict *verdicts;
     bool judged; /* there are verdicts */
     bool tells;
     json_t *document;
@@ -64,35 +64,35 @@ static enum err learn_policy(struct look *look, struct why *why)
 
 /* the repos' webhooks */
 
-static void ask_gitea(struct look *look, struct book *book)
+static void ask_gitea(struct look *look, struct facts *facts)
 {
     const struct settings *settings = look->world->settings;
-    enum book_step step = BOOK_NOTHING_YET;
+    enum facts_step step = FACTS_NOTHING_YET;
     void *nobody;
     for (size_t i = 0; i < settings->n_projects; i++)
-        look->hooks[i] = gitea_hooks(book, look->world->gitea, settings->projects[i].repo);
-    while (!stopping(look) && step != BOOK_ALL_ANSWERED)
-        step = book_next(book, NAP_MS, &nobody);
-    look->judged = step == BOOK_ALL_ANSWERED;
+        look->hooks[i] = gitea_hooks(facts, look->world->gitea, settings->projects[i].repo);
+    while (!stopping(look) && step != FACTS_ALL_ANSWERED)
+        step = facts_wait(facts, NAP_MS, &nobody);
+    look->judged = step == FACTS_ALL_ANSWERED;
     for (size_t i = 0; i < settings->n_projects && look->judged; i++)
-        hook_judge(look->hooks[i], look->world->pipeline, look->target, &look->verdicts[i]);
+        webhook_check(look->hooks[i], look->world->pipeline, look->target, &look->verdicts[i]);
 }
 
-static bool is_bad(const struct hook_verdict *verdict)
+static bool is_bad(const struct webhook_verdict *verdict)
 {
-    return verdict->state != HOOK_OK && verdict->state != HOOK_UNKNOWN;
+    return verdict->state != WEBHOOK_OK && verdict->state != WEBHOOK_UNKNOWN;
 }
 
-static void show_repo(struct look *look, json_t *bad, const char *repo, const struct hook_verdict *verdict)
+static void show_repo(struct look *look, json_t *bad, const char *repo, const struct webhook_verdict *verdict)
 {
     AUTO_FREE char *name =
-        mem_printf("webhook\n%s\n%s\n%s", repo, hook_state_name(verdict->state), verdict->mark);
+        mem_printf("webhook\n%s\n%s\n%s", repo, webhook_state_name(verdict->state), verdict->mark);
     tell(look, name, message_of_webhook(repo, verdict->detail));
-    if (json_array_size(bad) >= LIMIT_HOOKS_SHOWN)
+    if (json_array_size(bad) >= LIMIT_WEBHOOKS_SHOWN)
         return;
     json_t *row = json_object();
     json_put(row, "repo", json_text(repo));
-    json_put(row, "state", json_text(hook_state_name(verdict->state)));
+    json_put(row, "state", json_text(webhook_state_name(verdict->state)));
     json_put(row, "detail", json_text(verdict->detail));
     json_push(bad, row);
 }
@@ -101,21 +101,21 @@ static void show_repos(struct look *look)
 {
     const struct settings *settings = look->world->settings;
     json_t *bad = json_array(), *repos = json_object();
-    json_int_t counts[HOOK_STATE_MAX_] = {0}, n_bad = 0;
+    json_int_t counts[WEBHOOK_STATE_MAX_] = {0}, n_bad = 0;
     const char *why_unknown = NULL;
     for (size_t i = 0; i < settings->n_projects && look->judged; i++) {
-        const struct hook_verdict *verdict = &look->verdicts[i];
+        const struct webhook_verdict *verdict = &look->verdicts[i];
         counts[verdict->state]++;
-        if (verdict->state == HOOK_UNKNOWN && !why_unknown)
+        if (verdict->state == WEBHOOK_UNKNOWN && !why_unknown)
             why_unknown = verdict->detail;
         if (!is_bad(verdict))
             continue;
         n_bad++;
         show_repo(look, bad, settings->projects[i].repo, verdict);
     }
-    json_put(repos, "ok", json_integer(counts[HOOK_OK]));
+    json_put(repos, "ok", json_integer(counts[WEBHOOK_OK]));
     json_put(repos, "bad", json_integer(n_bad));
-    json_put(repos, "unknown", json_integer(counts[HOOK_UNKNOWN]));
+    json_put(repos, "unknown", json_integer(counts[WEBHOOK_UNKNOWN]));
     json_put(repos, "why_unknown", json_text(why_unknown));
     json_put(look->document, "repos", repos);
     json_put(look->document, "bad", bad);
@@ -124,18 +124,18 @@ static void show_repos(struct look *look)
 static void look_at_repos(struct look *look)
 {
     const struct settings *settings = look->world->settings;
-    struct book *book = book_new(look->world->fetch, clock_mono_ms() + LIMIT_HOOKS_LOOK_MS);
-    book_gather(book);
+    struct facts *facts = facts_new(look->world->fetch, clock_mono_ms() + LIMIT_WEBHOOKS_AUDIT_MS);
+    facts_gather(facts);
     look->hooks = mem_zero(settings->n_projects + 1, sizeof(struct gitea_hooks *));
     look->verdicts = mem_zero(settings->n_projects + 1, sizeof *look->verdicts);
     if (gitea_configured(look->world->gitea))
-        ask_gitea(look, book);
+        ask_gitea(look, facts);
     show_repos(look);
     for (size_t i = 0; i < settings->n_projects; i++)
-        hook_verdict_done(&look->verdicts[i]);
+        webhook_verdict_done(&look->verdicts[i]);
     free(look->verdicts);
     free(look->hooks);
-    book_free(book);
+    facts_free(facts);
 }
 
 /* what had to be healed */
@@ -147,7 +147,7 @@ static void show_losses(struct look *look, const struct store_ledger_page *newes
     instant_format(now_us, today);
     today[strcspn(today, "T")] = '\0';
     for (size_t i = 0; i < ARRAY_LEN(sources); i++) {
-        const struct hook_losses lost = hook_losses(newest, sources[i], now_us);
+        const struct webhook_losses lost = webhook_losses(newest, sources[i], now_us);
         json_t *row = json_object();
         json_put(row, "tasks", json_integer((json_int_t)lost.tasks));
         json_put(row, "silent", json_boolean(lost.silent));
@@ -199,7 +199,7 @@ static enum err look_at_ledger(struct look *look, struct why *why)
     return err;
 }
 
-enum err hook_look(struct pass_world *world, const char *target, json_t **ret, struct why *why)
+enum err webhook_audit(struct pass_world *world, const char *target, json_t **ret, struct why *why)
 {
     struct look look = {.world = world, .target = target, .document = json_object()};
     json_put(look.document, "looked_at", json_instant(clock_wall_us()));

@@ -14,25 +14,25 @@
 #include "reconcile/pipeline/pipeline.h"
 
 static const char *const state_names[] = {
-    [HOOK_OK] = "ok",
-    [HOOK_MISSING] = "missing",
-    [HOOK_ELSEWHERE] = "elsewhere",
-    [HOOK_INACTIVE] = "inactive",
-    [HOOK_DEAF] = "deaf",
-    [HOOK_UNKNOWN] = "unknown",
+    [WEBHOOK_OK] = "ok",
+    [WEBHOOK_MISSING] = "missing",
+    [WEBHOOK_ELSEWHERE] = "elsewhere",
+    [WEBHOOK_INACTIVE] = "inactive",
+    [WEBHOOK_EVENTS_MISSING] = "deaf",
+    [WEBHOOK_UNKNOWN] = "unknown",
 };
-static_assert(ARRAY_LEN(state_names) == HOOK_STATE_MAX_, "every state has a name");
+static_assert(ARRAY_LEN(state_names) == WEBHOOK_STATE_MAX_, "every state has a name");
 
-const char *hook_state_name(enum hook_state state)
+const char *webhook_state_name(enum webhook_state state)
 {
     return state_names[state];
 }
 
-void hook_verdict_done(struct hook_verdict *verdict)
+void webhook_verdict_done(struct webhook_verdict *verdict)
 {
     free(verdict->detail);
     free(verdict->mark);
-    *verdict = (struct hook_verdict){.state = HOOK_OK};
+    *verdict = (struct webhook_verdict){.state = WEBHOOK_OK};
 }
 
 /* The event that tells of a gate's turning green, by the names under which versions of Gitea list it. */
@@ -98,7 +98,7 @@ static char *mark_of(const struct gitea_hooks *hooks)
 }
 
 static void judge_known(const struct gitea_hooks *hooks, const struct pipeline *pipeline, const char *target,
-                        struct hook_verdict *ret)
+                        struct webhook_verdict *ret)
 {
     const struct gitea_hook *ours = NULL;
     bool active = false;
@@ -111,34 +111,34 @@ static void judge_known(const struct gitea_hooks *hooks, const struct pipeline *
     AUTO_FREE char *found = hooks->n > 0 ? fetch_url_host(hooks->items[0].url) : NULL;
     AUTO_FREE char *wanted = target ? fetch_url_host(target) : NULL;
     if (hooks->n == 0) {
-        ret->state = HOOK_MISSING;
+        ret->state = WEBHOOK_MISSING;
         ret->detail =
             mem_dup("the repository has no webhook of its own; those of its organization are not seen here");
     } else if (!ours) {
-        ret->state = HOOK_ELSEWHERE;
+        ret->state = WEBHOOK_ELSEWHERE;
         ret->detail = mem_printf("no webhook of the repository goes to the orchestrator at %s, but to %s%s",
                                  wanted, found, hooks->n > 1 ? " and others" : "");
     } else if (!active) {
-        ret->state = HOOK_INACTIVE;
+        ret->state = WEBHOOK_INACTIVE;
         ret->detail = mem_printf("webhook %lld of the repository is switched off", (long long)ours->id);
     } else if (missed) {
-        ret->state = HOOK_DEAF;
+        ret->state = WEBHOOK_EVENTS_MISSING;
         ret->detail =
             mem_printf("webhook %lld of the repository is not told of: %s", (long long)ours->id, missed);
     }
 }
 
-void hook_judge(const struct gitea_hooks *hooks, const struct pipeline *pipeline, const char *target,
-                struct hook_verdict *ret)
+void webhook_check(const struct gitea_hooks *hooks, const struct pipeline *pipeline, const char *target,
+                   struct webhook_verdict *ret)
 {
-    *ret = (struct hook_verdict){.state = HOOK_UNKNOWN};
+    *ret = (struct webhook_verdict){.state = WEBHOOK_UNKNOWN};
     assert(hooks->fact.state != FACT_PENDING);
     if (hooks->fact.state != FACT_KNOWN) {
         ret->detail = text_cut(hooks->fact.words, LIMIT_REASON);
         ret->mark = mem_dup("");
         return;
     }
-    ret->state = HOOK_OK;
+    ret->state = WEBHOOK_OK;
     ret->mark = mark_of(hooks);
     judge_known(hooks, pipeline, target, ret);
 }
@@ -148,9 +148,10 @@ static bool is_loss(const struct store_ledger_row *row, const char *source, int6
     return row->at_us >= since_us && row->missed_source && strcmp(row->missed_source, source) == 0;
 }
 
-struct hook_losses hook_losses(const struct store_ledger_page *newest, const char *source, int64_t now_us)
+struct webhook_losses webhook_losses(const struct store_ledger_page *newest, const char *source,
+                                     int64_t now_us)
 {
-    struct hook_losses losses = {.tasks = 0};
+    struct webhook_losses losses = {.tasks = 0};
     int64_t since_us = now_us - LIMIT_SILENCE_S * 1000000, first_us = INT64_MAX, last_us = INT64_MIN;
     for (size_t i = 0; i < newest->n; i++) {
         const struct store_ledger_row *row = &newest->rows[i];

@@ -15,7 +15,7 @@
 /* A database that cannot be asked; at the start its tables may not be there yet. */
 enum { RETRY_FIRST_MS = 1000, RETRY_LAST_MS = 60000 };
 
-struct hook_watch {
+struct webhook_watch {
     struct pass_world *world;
     struct status *status;
     char *target;
@@ -68,11 +68,11 @@ static void log_changes(const json_t *before, const json_t *now)
 }
 
 /* How long to wait for the next one. */
-static int64_t look(struct hook_watch *watch)
+static int64_t look(struct webhook_watch *watch)
 {
     struct why why;
     json_t *found = NULL;
-    if (hook_look(watch->world, watch->target, &found, &why) != ERR_OK) {
+    if (webhook_audit(watch->world, watch->target, &found, &why) != ERR_OK) {
         log_debug("webhooks were not looked at", LOG_S("reason", why.text));
         return backoff_ms(RETRY_FIRST_MS, RETRY_LAST_MS, watch->failures++);
     }
@@ -83,11 +83,11 @@ static int64_t look(struct hook_watch *watch)
     json_decref(watch->last);
     watch->last = found;
     watch->failures = 0;
-    return LIMIT_HOOKS_EVERY_S * 1000LL;
+    return LIMIT_WEBHOOKS_EVERY_S * 1000LL;
 }
 
 /* False: told to stop. */
-static bool wait_ms(struct hook_watch *watch, int64_t ms)
+static bool wait_ms(struct webhook_watch *watch, int64_t ms)
 {
     int64_t until_ms = clock_mono_ms() + ms;
     pthread_mutex_lock(&watch->lock);
@@ -100,13 +100,13 @@ static bool wait_ms(struct hook_watch *watch, int64_t ms)
 
 static void *keep_watch(void *arg)
 {
-    struct hook_watch *watch = arg;
+    struct webhook_watch *watch = arg;
     while (wait_ms(watch, look(watch)))
         ;
     return NULL;
 }
 
-static void watch_free(struct hook_watch *watch)
+static void watch_free(struct webhook_watch *watch)
 {
     json_decref(watch->last);
     pthread_cond_destroy(&watch->wake);
@@ -115,23 +115,23 @@ static void watch_free(struct hook_watch *watch)
     free(watch);
 }
 
-enum err hook_watch_start(struct pass_world *world, struct status *status, const char *target,
-                          struct hook_watch **ret, struct why *why)
+enum err webhook_watch_start(struct pass_world *world, struct status *status, const char *target,
+                             struct webhook_watch **ret, struct why *why)
 {
-    struct hook_watch *watch = mem_zero(1, sizeof *watch);
-    *watch = (struct hook_watch){.world = world, .status = status, .target = mem_dup(target)};
+    struct webhook_watch *watch = mem_zero(1, sizeof *watch);
+    *watch = (struct webhook_watch){.world = world, .status = status, .target = mem_dup(target)};
     pthread_mutex_init(&watch->lock, NULL);
     cond_init(&watch->wake);
     if (pthread_create(&watch->thread, NULL, keep_watch, watch) != 0) {
         watch_free(watch);
         return why_set(why, ERR_INTERNAL, "the thread that looks at webhooks cannot be started");
     }
-    pthread_setname_np(watch->thread, "hook-watch");
+    pthread_setname_np(watch->thread, "webhook-watch");
     *ret = watch;
     return ERR_OK;
 }
 
-void hook_watch_stop(struct hook_watch *watch)
+void webhook_watch_stop(struct webhook_watch *watch)
 {
     if (!watch)
         return;

@@ -19,7 +19,7 @@ enum { ACCEPT_BURST = 16, ACCEPT_PAUSE_MS = 5, TAKE_OVER_MS = 1000 };
 struct acceptor {
     int listen_fd, stop_fd;
     struct MHD_Daemon *daemon;
-    struct peers *peers;
+    struct connections *connections;
     size_t capacity;
     pthread_t thread;
 };
@@ -34,9 +34,9 @@ static bool accept_one(struct acceptor *acceptor)
         /* One at a time: a worker counts a connection only once it has taken it over, and one that is handed
          * more than its limit never lets go of a lock (0.9.75, new_connection_process_). With nothing on the
          * way its count is exact, and the library itself refuses, and closes, what no worker has room for. */
-        uint64_t seen = peers_added(acceptor->peers);
+        uint64_t seen = connections_added(acceptor->connections);
         if (MHD_add_connection(acceptor->daemon, fd, (struct sockaddr *)&address, len) == MHD_YES)
-            peers_wait_added(acceptor->peers, seen, TAKE_OVER_MS);
+            connections_wait_added(acceptor->connections, seen, TAKE_OVER_MS);
         return true;
     }
     if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
@@ -55,26 +55,26 @@ static void *accept_all(void *arg)
 {
     struct acceptor *acceptor = arg;
     for (;;) {
-        bool full = peers_count(acceptor->peers) >= acceptor->capacity / 8 * 7;
+        bool full = connections_count(acceptor->connections) >= acceptor->capacity / 8 * 7;
         struct pollfd polls[] = {{.fd = acceptor->stop_fd, .events = POLLIN},
                                  {.fd = acceptor->listen_fd, .events = POLLIN}};
         (void)poll(polls, full ? 1 : 2, full ? ACCEPT_PAUSE_MS : -1);
         if (polls[0].revents)
             return NULL;
-        peers_make_room(acceptor->peers);
+        connections_make_room(acceptor->connections);
         for (int i = 0; !full && i < ACCEPT_BURST && accept_one(acceptor); i++)
-            peers_make_room(acceptor->peers);
+            connections_make_room(acceptor->connections);
     }
 }
 
-enum err acceptor_start(int listen_fd_take, struct MHD_Daemon *daemon, struct peers *peers, size_t capacity,
-                        struct acceptor **ret, struct why *why)
+enum err acceptor_start(int listen_fd_take, struct MHD_Daemon *daemon, struct connections *connections,
+                        size_t capacity, struct acceptor **ret, struct why *why)
 {
     struct acceptor *acceptor = mem_zero(1, sizeof *acceptor);
     *acceptor = (struct acceptor){.listen_fd = listen_fd_take,
                                   .stop_fd = eventfd(0, EFD_CLOEXEC),
                                   .daemon = daemon,
-                                  .peers = peers,
+                                  .connections = connections,
                                   .capacity = capacity};
     if (acceptor->stop_fd < 0 || pthread_create(&acceptor->thread, NULL, accept_all, acceptor) != 0) {
         if (acceptor->stop_fd >= 0)

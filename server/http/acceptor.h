@@ -13,12 +13,13 @@
 
 struct MHD_Daemon;
 struct acceptor;
-struct peers;
+struct connections;
 
-/* acceptor_start: takes the listening socket. When nearly `capacity` peers are connected it lets the next
- * ones wait in the kernel's queue until some have been closed. */
-ATTR_NODISCARD enum err acceptor_start(int listen_fd_take, struct MHD_Daemon *daemon, struct peers *peers,
-                                       size_t capacity, struct acceptor **ret, struct why *why);
+/* acceptor_start: takes the listening socket. When nearly `capacity` connections are connected it lets the
+ * next ones wait in the kernel's queue until some have been closed. */
+ATTR_NODISCARD enum err acceptor_start(int listen_fd_take, struct MHD_Daemon *daemon,
+                                       struct connections *connections, size_t capacity,
+                                       struct acceptor **ret, struct why *why);
 
 /* acceptor_stop: no connection is accepted any more; frees it. NULL is fine. */
 void acceptor_stop(struct acceptor *acceptor);

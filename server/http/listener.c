@@ -69,9 +69,9 @@ static void on_connection(void *arg, struct MHD_Connection *connection, void **c
     if (what == MHD_CONNECTION_NOTIFY_STARTED) {
         const union MHD_ConnectionInfo *info =
             MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-        *context = peers_add(listener->world.peers, info->connect_fd);
+        *context = connections_add(listener->world.connections, info->connect_fd);
     } else {
-        peers_remove(listener->world.peers, *context);
+        connections_remove(listener->world.connections, *context);
     }
 }
 
@@ -98,7 +98,7 @@ static void on_completed(void *arg, struct MHD_Connection *connection, void **co
     struct request *request = *context;
     (void)connection;
     (void)code;
-    peer_enter(listener->world.peers, request->peer, PEER_IDLE);
+    connection_enter(listener->world.connections, request->peer, CONNECTION_IDLE);
     request_free(request);
     *context = NULL;
 }
@@ -251,10 +251,10 @@ enum err listener_start(const struct listener_options *options, struct listener 
         .routes = options->routes,
         .waiting_max = count_waiting(connections),
         .deferrals = deferrals_new(clock_ms),
-        .peers = peers_new(connections, clock_ms),
+        .connections = connections_new(connections, clock_ms),
     };
     describe(fd, listener->address, sizeof listener->address);
-    err = offload_start(LIMIT_HANDLER_THREADS, LIMIT_WAITING_REQUESTS, &listener->world.offload, why);
+    err = job_queue_start(LIMIT_HANDLER_THREADS, LIMIT_WAITING_REQUESTS, &listener->world.job_queue, why);
     if (!err) {
         listener->daemon = start_daemon(listener, workers, options);
         if (!listener->daemon)
@@ -263,8 +263,8 @@ enum err listener_start(const struct listener_options *options, struct listener 
     if (err)
         close(fd);
     else
-        err = acceptor_start(fd, listener->daemon, listener->world.peers, connections, &listener->acceptor,
-                             why);
+        err = acceptor_start(fd, listener->daemon, listener->world.connections, connections,
+                             &listener->acceptor, why);
     if (err) {
         listener_stop(listener);
         return err;
@@ -281,7 +281,7 @@ const char *listener_address(const struct listener *listener)
 
 void listener_tick(struct listener *listener)
 {
-    peers_reap(listener->world.peers);
+    connections_reap(listener->world.connections);
     deferrals_expire(listener->world.deferrals);
     deferrals_reap(listener->world.deferrals);
 }
@@ -291,26 +291,26 @@ void listener_drain(struct listener *listener, int64_t wait_ms)
     acceptor_stop(listener->acceptor);
     listener->acceptor = NULL;
     deferrals_refuse(listener->world.deferrals);
-    peers_drain(listener->world.peers);
-    (void)peers_wait_empty(listener->world.peers, wait_ms);
+    connections_drain(listener->world.connections);
+    (void)connections_wait_empty(listener->world.connections, wait_ms);
 }
 
 /* The library aborts the process when it is stopped with a suspended connection that nobody resumed. After
- * offload_stop no handler runs on a thread of ours, and after deferrals_stop nobody waits; what a listener
+ * job_queue_stop no handler runs on a thread of ours, and after deferrals_stop nobody waits; what a listener
  * thread suspends from then on it resumes in the same call, because both refuse. */
 void listener_stop(struct listener *listener)
 {
     if (!listener)
         return;
     listener_drain(listener, 0);
-    if (listener->world.offload)
-        offload_stop(listener->world.offload);
+    if (listener->world.job_queue)
+        job_queue_stop(listener->world.job_queue);
     deferrals_stop(listener->world.deferrals);
-    (void)peers_wait_empty(listener->world.peers, FLUSH_MS);
+    (void)connections_wait_empty(listener->world.connections, FLUSH_MS);
     if (listener->daemon)
         MHD_stop_daemon(listener->daemon);
-    offload_free(listener->world.offload);
-    peers_free(listener->world.peers);
+    job_queue_free(listener->world.job_queue);
+    connections_free(listener->world.connections);
     deferrals_release(listener->world.deferrals);
     free(listener);
 }

@@ -1,7 +1,7 @@
 /* listener.h - our HTTP interface: a socket, libmicrohttpd's threads, deadlines, and a stop in order.
  *
- * Listener threads never wait: handlers that touch the database run on threads of their own (offload.h), and
- * those that wait for a pass leave their connection suspended (request_defer).
+ * Listener threads never wait: handlers that touch the database run on threads of their own (job_queue.h),
+ * and those that wait for a pass leave their connection suspended (request_defer).
  *
  * With a certificate it speaks TLS 1.2 and 1.3 and nothing else. A handshake under way is a request that has
  * not come yet, with the same deadline and first to go when connections run short.

@@ -29,7 +29,7 @@ struct request *request_new(struct request_world *world, struct MHD_Connection *
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     request->peer = info->socket_context;
-    peer_enter(world->peers, request->peer, PEER_READING);
+    connection_enter(world->connections, request->peer, CONNECTION_READING);
     return request;
 }
 
@@ -123,7 +123,7 @@ static enum MHD_Result queue_answer(struct request *request)
 {
     if (request->gone)
         return MHD_NO;
-    peer_enter(request->world->peers, request->peer, PEER_SENDING);
+    connection_enter(request->world->connections, request->peer, CONNECTION_SENDING);
     if (request->published) {
         struct publication_hold hold = publication_acquire(request->published);
         enum MHD_Result result = MHD_NO;
@@ -340,13 +340,13 @@ static void job_run(void *arg, bool cancelled)
     job_end(job);
 }
 
-static enum MHD_Result offload(struct request *request)
+static enum MHD_Result job_queue(struct request *request)
 {
     struct deferred *carrier = deferred_new(request, true);
     if (!carrier)
         return queue_answer(request);
     struct request *job = detach(request, carrier);
-    if (!offload_submit(request->world->offload, job_run, job)) {
+    if (!job_queue_submit(request->world->job_queue, job_run, job)) {
         request_refuse_waiting(job, "too many requests wait already");
         job_end(job);
     }
@@ -356,10 +356,10 @@ static enum MHD_Result offload(struct request *request)
 
 static enum MHD_Result dispatch(struct request *request)
 {
-    peer_enter(request->world->peers, request->peer, PEER_WORKING);
+    connection_enter(request->world->connections, request->peer, CONNECTION_WORKING);
     atomic_store(&request->holds, 1);
-    if (request->match.route->flags & ROUTE_OFFLOAD)
-        return offload(request);
+    if (request->match.route->flags & ROUTE_QUEUED)
+        return job_queue(request);
     run_handler(request);
     if (request->suspended) {
         request_release(request);

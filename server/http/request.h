@@ -29,17 +29,17 @@
 
 struct app;
 struct deferred;
-struct offload;
-struct peer;
-struct peers;
+struct job_queue;
+struct client_connection;
+struct connections;
 
 /* What all requests of a listener share. */
 struct request_world {
     struct app *app;
     const char *token; /* NULL: none */
     const struct route *routes;
-    struct peers *peers;
-    struct offload *offload;
+    struct connections *connections;
+    struct job_queue *job_queue;
     struct deferrals *deferrals;
     unsigned waiting_max;
     atomic_uint waiting;  /* suspended requests */
@@ -54,7 +54,7 @@ struct request {
     struct MHD_Connection *connection;
     struct values values;     /* of a handler thread's */
     struct deferred *carrier; /* of a handler thread's: takes the answer along; NULL: who defers has it */
-    struct peer *peer;
+    struct client_connection *peer;
     char *target;           /* raw, cut just above LIMIT_URI */
     const char *target_end; /* of the library's own, to compare with */
     const char *method;

@@ -11,9 +11,9 @@
 #include "handlers/handler.h"
 
 enum route_flag {
-    ROUTE_OPEN = 1,    /* needs no token */
-    ROUTE_BODY = 2,    /* takes a JSON body */
-    ROUTE_OFFLOAD = 4, /* touches the database: runs on a handler thread, never on a listener thread */
+    ROUTE_OPEN = 1,   /* needs no token */
+    ROUTE_BODY = 2,   /* takes a JSON body */
+    ROUTE_QUEUED = 4, /* touches the database: runs on a handler thread, never on a listener thread */
 };
 
 struct route {

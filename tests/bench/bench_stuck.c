@@ -28,13 +28,13 @@ static void measure(const char *name, const struct seeded *seeded, long tasks)
     double times[ROUNDS];
     size_t count = 0, listed = 0;
     for (int i = 0; i < ROUNDS; i++) {
-        struct store_stuck stuck;
+        struct store_task_list stuck;
         double begin = now_ms();
-        must(store_stuck(store, &query, &stuck, &why), &why);
+        must(store_task_list(store, &query, &stuck, &why), &why);
         times[i] = now_ms() - begin;
         count = stuck.count;
         listed = stuck.n_tasks;
-        store_stuck_done(&stuck);
+        store_task_list_done(&stuck);
     }
     store_free(store);
     double middle = median(times, ROUNDS);

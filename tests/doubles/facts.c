@@ -63,7 +63,7 @@ struct lookup {
     bool settled, named;
     void *waiter;
 };
-struct book {
+struct facts {
     struct lookup *lookups;
     size_t n;
     void *waiter;
@@ -168,94 +168,94 @@ size_t facts_made(void)
     return told.n_made;
 }
 
-/* the book */
+/* the fact set */
 
-struct book *book_new(struct fetch *fetch, int64_t deadline_ms)
+struct facts *facts_new(struct fetch *fetch, int64_t deadline_ms)
 {
     (void)fetch;
     (void)deadline_ms;
-    struct book *book = mem_zero(1, sizeof *book);
-    book->lookups = mem_zero(MANY, sizeof *book->lookups);
-    return book;
+    struct facts *facts = mem_zero(1, sizeof *facts);
+    facts->lookups = mem_zero(MANY, sizeof *facts->lookups);
+    return facts;
 }
 
-void book_free(struct book *book)
+void facts_free(struct facts *facts)
 {
-    if (!book)
+    if (!facts)
         return;
-    for (size_t i = 0; i < book->n; i++)
-        free(book->lookups[i].answer);
-    free(book->lookups);
-    free(book);
+    for (size_t i = 0; i < facts->n; i++)
+        free(facts->lookups[i].answer);
+    free(facts->lookups);
+    free(facts);
 }
 
-void book_asked_by(struct book *book, const struct book_asker *asker)
+void facts_asked_by(struct facts *facts, const struct facts_asker *asker)
 {
-    (void)book, (void)asker;
+    (void)facts, (void)asker;
 }
 
-void book_gather(struct book *book)
+void facts_gather(struct facts *facts)
 {
-    (void)book;
+    (void)facts;
 }
 
-void book_bell(struct book *book, book_bell_fn *ring, void *arg)
+void facts_on_ready(struct facts *facts, facts_ready_fn *ring, void *arg)
 {
-    (void)book;
+    (void)facts;
     (void)ring;
     (void)arg;
 }
 
-void book_waiter(struct book *book, void *who)
+void facts_subscribe(struct facts *facts, void *who)
 {
-    book->waiter = who;
+    facts->waiter = who;
 }
 
-enum book_step book_next(struct book *book, int64_t wait_ms, void **ret_waiter)
+enum facts_step facts_wait(struct facts *facts, int64_t wait_ms, void **ret_waiter)
 {
     (void)wait_ms;
-    for (size_t i = 0; i < book->n; i++)
-        if (!book->lookups[i].settled) {
-            book->lookups[i].settled = true;
-            *ret_waiter = book->lookups[i].waiter;
-            return BOOK_READY;
+    for (size_t i = 0; i < facts->n; i++)
+        if (!facts->lookups[i].settled) {
+            facts->lookups[i].settled = true;
+            *ret_waiter = facts->lookups[i].waiter;
+            return FACTS_READY;
         }
     if (told.hook) {
         void (*hook)(void *) = told.hook;
         told.hook = NULL;
         hook(told.hook_arg);
     }
-    return BOOK_ALL_ANSWERED;
+    return FACTS_ALL_ANSWERED;
 }
 
-void book_abort(struct book *book)
+void facts_abort(struct facts *facts)
 {
-    (void)book;
+    (void)facts;
 }
 
-size_t book_exchanges(const struct book *book)
+size_t facts_exchanges(const struct facts *facts)
 {
-    return book->n;
+    return facts->n;
 }
 
 /* look_up: a copy of `answer` under its key, the same one each time; pending at first when facts come late.
  * `pending` is what to give back meanwhile: a zeroed fact is FACT_PENDING. */
-static const void *look_up(struct book *book, const char *kind, const char *name, const void *answer,
+static const void *look_up(struct facts *facts, const char *kind, const char *name, const void *answer,
                            size_t size)
 {
     static const _Alignas(64) char pending[256];
     char key[256];
     snprintf(key, sizeof key, "%s %s", kind, name);
-    for (size_t i = 0; i < book->n; i++)
-        if (strcmp(book->lookups[i].key, key) == 0)
-            return book->lookups[i].settled ? book->lookups[i].answer : pending;
-    struct lookup *lookup = &book->lookups[book->n++];
+    for (size_t i = 0; i < facts->n; i++)
+        if (strcmp(facts->lookups[i].key, key) == 0)
+            return facts->lookups[i].settled ? facts->lookups[i].answer : pending;
+    struct lookup *lookup = &facts->lookups[facts->n++];
     lookups++;
     memcpy(lookup->key, key, sizeof key);
     lookup->answer = mem_zero(1, size);
     memcpy(lookup->answer, answer, size);
     lookup->settled = !told.late;
-    lookup->waiter = book->waiter;
+    lookup->waiter = facts->waiter;
     return lookup->settled ? lookup->answer : pending;
 }
 
@@ -277,9 +277,9 @@ struct upstream_health *gitea_health(const struct gitea *gitea)
     return told.health;
 }
 
-void gitea_heads_wanted(struct book *book, struct gitea *gitea, const char *repo, size_t n_branches)
+void gitea_heads_wanted(struct facts *facts, struct gitea *gitea, const char *repo, size_t n_branches)
 {
-    (void)book;
+    (void)facts;
     (void)gitea;
     (void)repo;
     (void)n_branches;
@@ -297,16 +297,16 @@ static struct gitea_head head_of(const char *branch)
     return head;
 }
 
-const struct gitea_head *gitea_head(struct book *book, struct gitea *gitea, const char *repo,
+const struct gitea_head *gitea_head(struct facts *facts, struct gitea *gitea, const char *repo,
                                     const char *branch)
 {
     (void)gitea;
     (void)repo;
     struct gitea_head head = head_of(branch);
-    return look_up(book, "head", branch, &head, sizeof head);
+    return look_up(facts, "head", branch, &head, sizeof head);
 }
 
-const struct gitea_branch_made *gitea_branch_make(struct book *book, struct gitea *gitea, const char *repo,
+const struct gitea_branch_made *gitea_branch_make(struct facts *facts, struct gitea *gitea, const char *repo,
                                                   const char *base, const char *branch)
 {
     (void)gitea;
@@ -319,7 +319,7 @@ const struct gitea_branch_made *gitea_branch_make(struct book *book, struct gite
     }
     if (made.made && told.make_failed_words)
         made = (struct gitea_branch_made){.fact = {FACT_FAILED, told.make_failed_words, "branches", false}};
-    const void *answer = look_up(book, "make", branch, &made, sizeof made);
+    const void *answer = look_up(facts, "make", branch, &made, sizeof made);
     if (made.made && lookups > before)
         snprintf(told.made[told.n_made++].name, sizeof told.made->name, "%s", branch);
     return answer;
@@ -332,7 +332,7 @@ const char *gitea_state_name(enum gitea_state state)
     return names[state];
 }
 
-const struct gitea_statuses *gitea_statuses(struct book *book, struct gitea *gitea, const char *repo,
+const struct gitea_statuses *gitea_statuses(struct facts *facts, struct gitea *gitea, const char *repo,
                                             const char *sha)
 {
     (void)gitea;
@@ -346,10 +346,10 @@ const struct gitea_statuses *gitea_statuses(struct book *book, struct gitea *git
         if (strcmp(told.statuses[i].sha, sha) == 0)
             items[(used + statuses.n++) % MANY] = told.statuses[i].status;
     used = (used + statuses.n) % (MANY / 2);
-    return look_up(book, "statuses", sha, &statuses, sizeof statuses);
+    return look_up(facts, "statuses", sha, &statuses, sizeof statuses);
 }
 
-const struct gitea_pull *gitea_pull(struct book *book, struct gitea *gitea, const char *repo,
+const struct gitea_pull *gitea_pull(struct facts *facts, struct gitea *gitea, const char *repo,
                                     const char *base, const char *branch)
 {
     (void)gitea;
@@ -359,10 +359,10 @@ const struct gitea_pull *gitea_pull(struct book *book, struct gitea *gitea, cons
     for (size_t i = 0; i < told.n_pulls; i++)
         if (strcmp(told.pulls[i].branch, branch) == 0)
             pull = told.pulls[i].pull;
-    return look_up(book, "pull", branch, &pull, sizeof pull);
+    return look_up(facts, "pull", branch, &pull, sizeof pull);
 }
 
-const struct gitea_open_pulls *gitea_open_pulls(struct book *book, struct gitea *gitea, const char *repo)
+const struct gitea_open_pulls *gitea_open_pulls(struct facts *facts, struct gitea *gitea, const char *repo)
 {
     (void)gitea;
     const struct gitea_open_pulls pulls = {.fact = told.open_fact.state == FACT_PENDING
@@ -370,19 +370,19 @@ const struct gitea_open_pulls *gitea_open_pulls(struct book *book, struct gitea 
                                                        : told.open_fact,
                                            .items = told.open,
                                            .n = told.n_open};
-    return look_up(book, "open pulls", repo, &pulls, sizeof pulls);
+    return look_up(facts, "open pulls", repo, &pulls, sizeof pulls);
 }
 
-const struct gitea_repo *gitea_repo(struct book *book, struct gitea *gitea, const char *repo)
+const struct gitea_repo *gitea_repo(struct facts *facts, struct gitea *gitea, const char *repo)
 {
     (void)gitea;
     struct gitea_repo answer = {.fact = absent};
     if (told.default_branch)
         answer = (struct gitea_repo){{FACT_KNOWN, NULL, "repo", false}, told.default_branch};
-    return look_up(book, "repo", repo, &answer, sizeof answer);
+    return look_up(facts, "repo", repo, &answer, sizeof answer);
 }
 
-const struct gitea_reviews *gitea_reviews(struct book *book, struct gitea *gitea, const char *repo,
+const struct gitea_reviews *gitea_reviews(struct facts *facts, struct gitea *gitea, const char *repo,
                                           int64_t number)
 {
     (void)gitea;
@@ -394,10 +394,10 @@ const struct gitea_reviews *gitea_reviews(struct book *book, struct gitea *gitea
             items[reviews.n++] = told.reviews[i].review;
     char name[32];
     snprintf(name, sizeof name, "%lld", (long long)number);
-    return look_up(book, "reviews", name, &reviews, sizeof reviews);
+    return look_up(facts, "reviews", name, &reviews, sizeof reviews);
 }
 
-const struct gitea_files *gitea_files(struct book *book, struct gitea *gitea, const char *repo,
+const struct gitea_files *gitea_files(struct facts *facts, struct gitea *gitea, const char *repo,
                                       const char *ref, const char *path)
 {
     (void)gitea;
@@ -407,53 +407,53 @@ const struct gitea_files *gitea_files(struct book *book, struct gitea *gitea, co
     for (size_t i = 0; i < told.n_files; i++)
         if (strcmp(told.files[i].path, path) == 0)
             files = told.files[i].files;
-    return look_up(book, "files", path, &files, sizeof files);
+    return look_up(facts, "files", path, &files, sizeof files);
 }
 
-const struct http_gate *http_gate(struct book *book, const char *url, const char *repo)
+const struct http_gate *http_gate(struct facts *facts, const char *url, const char *repo)
 {
     (void)repo;
     struct http_gate gate = {.fact = {FACT_FAILED, "the gate did not answer", url, false}};
     for (size_t i = 0; i < told.n_gates; i++)
         if (strcmp(told.gates[i].url, url) == 0)
             gate = told.gates[i].gate;
-    return look_up(book, "http", url, &gate, sizeof gate);
+    return look_up(facts, "http", url, &gate, sizeof gate);
 }
 
 /* Of no test that has doubles: whoever sends events again asks the sandbox. */
 static const struct gitea_document no_document = {
     .fact = {FACT_FAILED, "there is no such document", "document", false}};
 
-const struct gitea_document *gitea_repo_document(struct book *book, struct gitea *gitea, const char *repo)
+const struct gitea_document *gitea_repo_document(struct facts *facts, struct gitea *gitea, const char *repo)
 {
-    (void)book, (void)gitea, (void)repo;
+    (void)facts, (void)gitea, (void)repo;
     return &no_document;
 }
 
-const struct gitea_document *gitea_branch_document(struct book *book, struct gitea *gitea, const char *repo,
+const struct gitea_document *gitea_branch_document(struct facts *facts, struct gitea *gitea, const char *repo,
                                                    const char *branch)
 {
-    (void)book, (void)gitea, (void)repo, (void)branch;
+    (void)facts, (void)gitea, (void)repo, (void)branch;
     return &no_document;
 }
 
-const struct gitea_document *gitea_statuses_document(struct book *book, struct gitea *gitea, const char *repo,
-                                                     const char *sha)
+const struct gitea_document *gitea_statuses_document(struct facts *facts, struct gitea *gitea,
+                                                     const char *repo, const char *sha)
 {
-    (void)book, (void)gitea, (void)repo, (void)sha;
+    (void)facts, (void)gitea, (void)repo, (void)sha;
     return &no_document;
 }
 
-const struct gitea_document *gitea_pull_document(struct book *book, struct gitea *gitea, const char *repo,
+const struct gitea_document *gitea_pull_document(struct facts *facts, struct gitea *gitea, const char *repo,
                                                  int64_t number)
 {
-    (void)book, (void)gitea, (void)repo, (void)number;
+    (void)facts, (void)gitea, (void)repo, (void)number;
     return &no_document;
 }
 
-const struct gitea_document *gitea_review_document(struct book *book, struct gitea *gitea, const char *repo,
+const struct gitea_document *gitea_review_document(struct facts *facts, struct gitea *gitea, const char *repo,
                                                    int64_t number, int64_t review)
 {
-    (void)book, (void)gitea, (void)repo, (void)number, (void)review;
+    (void)facts, (void)gitea, (void)repo, (void)number, (void)review;
     return &no_document;
 }

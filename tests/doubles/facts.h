@@ -1,9 +1,9 @@
-/* facts.h - a double of book.h, gitea.h and http_gate.h: the facts are whatever the test says, and no network
- * is near.
+/* facts.h - a double of facts.h, gitea.h and http_gate.h: the facts are whatever the test says, and no
+ * network is near.
  *
  * A test program that links this and the archive gets these functions instead of the real ones. Every fact
- * can be told to come late: the first look-up finds it pending, and book_next then names the waiter, as the
- * real book does.
+ * can be told to come late: the first look-up finds it pending, and facts_wait then names the waiter, as the
+ * real fact set does.
  */
 #ifndef RECONCILED_DOUBLES_FACTS_H
 #define RECONCILED_DOUBLES_FACTS_H
@@ -20,7 +20,7 @@ void facts_clear(void);
 void facts_late(bool late);
 size_t facts_lookups(void);
 
-/* facts_hook: called once, just before the next book_next that names no waiter: the moment between reading
+/* facts_hook: called once, just before the next facts_wait that names no waiter: the moment between reading
  * and writing. */
 void facts_hook(void (*hook)(void *arg), void *arg);
 
@@ -38,8 +38,8 @@ void facts_review(int64_t number, const char *user, enum gitea_review_state stat
 void facts_file(const char *path, size_t n);
 void facts_http(const char *url, const char *verdict, const char *reason);
 
-/* gitea_branch_make makes a branch that is not there if its base is; gitea_head of another book then knows
- * it. facts_make_failed: none can be made, in these words. facts_made: how many were made. */
+/* gitea_branch_make makes a branch that is not there if its base is; gitea_head of another fact set then
+ * knows it. facts_make_failed: none can be made, in these words. facts_made: how many were made. */
 void facts_make_failed(const char *words);
 size_t facts_made(void);
 

@@ -235,10 +235,10 @@ enum err pg_columns_check(struct pg_conn *conn, struct why *why);
 enum err pg_plane_ids(struct store *store, size_t limit, struct plane_ids_seen *ret, struct why *why);
 
 /* store_pg_stuck.c */
-enum err pg_stuck(struct store *store, const struct store_stuck_query *query, struct store_stuck *ret,
+enum err pg_stuck(struct store *store, const struct store_stuck_query *query, struct store_task_list *ret,
                   struct why *why);
 enum err pg_unstarted(struct store *store, const char *stage, int64_t grace_s, const char *const *fresh,
-                      size_t n_fresh, size_t limit, struct store_stuck *ret, struct why *why);
+                      size_t n_fresh, size_t limit, struct store_task_list *ret, struct why *why);
 /* pg_task_read: from that column on, as every statement that reads tasks names them. pg_task_name: one text
  * of a task that names something, NULL for null; see store_task_name. pg_graces: the parameter that says when
  * a task is stuck; caller frees. */

@@ -81,9 +81,9 @@ struct store_task pg_task_read(const PGresult *result, int row, int column)
     return task;
 }
 
-static struct store_stuck stuck_read(const PGresult *result)
+static struct store_task_list stuck_read(const PGresult *result)
 {
-    struct store_stuck stuck = {
+    struct store_task_list stuck = {
         .settings_revision = pg_int(result, 0, COL_REVISION),
         .now_us = pg_int(result, 0, COL_NOW_US),
         .count = (size_t)pg_int(result, 0, COL_COUNT),
@@ -100,7 +100,7 @@ static struct store_stuck stuck_read(const PGresult *result)
 
 /* Asks `which`, which answers in the columns above. */
 static enum err stuck_ask(struct store *store, enum pg_sql which, const char *const *params,
-                          struct store_stuck *ret, struct why *why)
+                          struct store_task_list *ret, struct why *why)
 {
     AUTO_RESULT PGresult *result = NULL;
     enum err err = pg_read(store, which, params, &result, why);
@@ -112,7 +112,7 @@ static enum err stuck_ask(struct store *store, enum pg_sql which, const char *co
     return ERR_OK;
 }
 
-enum err pg_stuck(struct store *store, const struct store_stuck_query *query, struct store_stuck *ret,
+enum err pg_stuck(struct store *store, const struct store_stuck_query *query, struct store_task_list *ret,
                   struct why *why)
 {
     AUTO_FREE char *graces = pg_graces(query->stages, query->n_stages);
@@ -125,7 +125,7 @@ enum err pg_stuck(struct store *store, const struct store_stuck_query *query, st
 }
 
 enum err pg_unstarted(struct store *store, const char *stage, int64_t grace_s, const char *const *fresh,
-                      size_t n_fresh, size_t limit, struct store_stuck *ret, struct why *why)
+                      size_t n_fresh, size_t limit, struct store_task_list *ret, struct why *why)
 {
     AUTO_FREE char *spellings = pg_spellings(fresh, n_fresh);
     char grace[PG_INT_SIZE], most[PG_INT_SIZE];

@@ -190,11 +190,11 @@ enum err sqlite_tasks_fill_ids(struct sqlite_conn *conn, struct why *why);
 enum err sqlite_plane_ids(struct store *store, size_t limit, struct plane_ids_seen *ret, struct why *why);
 
 /* store_sqlite_stuck.c */
-enum err sqlite_stuck(struct store *store, const struct store_stuck_query *query, struct store_stuck *ret,
+enum err sqlite_stuck(struct store *store, const struct store_stuck_query *query, struct store_task_list *ret,
                       struct why *why);
 
 enum err sqlite_unstarted(struct store *store, const char *stage, int64_t grace_s, const char *const *fresh,
-                          size_t n_fresh, size_t limit, struct store_stuck *ret, struct why *why);
+                          size_t n_fresh, size_t limit, struct store_task_list *ret, struct why *why);
 
 /* store_sqlite_issues.c */
 enum err sqlite_issue_tasks(struct store *store, const char *const *plane_ids, size_t n,

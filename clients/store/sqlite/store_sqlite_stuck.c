@@ -18,7 +18,7 @@ static char *resting_line(const struct store_stuck_query *query)
     return sqlite_line_take(resting);
 }
 
-static void stuck_add(struct store_stuck *stuck, size_t *room, struct store_task task)
+static void stuck_add(struct store_task_list *stuck, size_t *room, struct store_task task)
 {
     if (stuck->n_tasks == *room) {
         *room = *room ? *room * 2 : 16;
@@ -27,10 +27,10 @@ static void stuck_add(struct store_stuck *stuck, size_t *room, struct store_task
     stuck->tasks[stuck->n_tasks++] = task;
 }
 
-static enum err stuck_read(struct sqlite_conn *conn, sqlite3_stmt *statement, struct store_stuck *ret,
+static enum err stuck_read(struct sqlite_conn *conn, sqlite3_stmt *statement, struct store_task_list *ret,
                            struct why *why)
 {
-    struct store_stuck stuck = {0};
+    struct store_task_list stuck = {0};
     size_t room = 0;
     bool row;
     enum err err;
@@ -44,13 +44,13 @@ static enum err stuck_read(struct sqlite_conn *conn, sqlite3_stmt *statement, st
             stuck_add(&stuck, &room, sqlite_task(statement, COL_TASK));
     }
     if (err)
-        store_stuck_done(&stuck);
+        store_task_list_done(&stuck);
     else
         *ret = stuck;
     return err;
 }
 
-enum err sqlite_stuck(struct store *store, const struct store_stuck_query *query, struct store_stuck *ret,
+enum err sqlite_stuck(struct store *store, const struct store_stuck_query *query, struct store_task_list *ret,
                       struct why *why)
 {
     AUTO_FREE char *graces = sqlite_graces_line(query->stages, query->n_stages);
@@ -71,7 +71,7 @@ enum err sqlite_stuck(struct store *store, const struct store_stuck_query *query
 }
 
 enum err sqlite_unstarted(struct store *store, const char *stage, int64_t grace_s, const char *const *fresh,
-                          size_t n_fresh, size_t limit, struct store_stuck *ret, struct why *why)
+                          size_t n_fresh, size_t limit, struct store_task_list *ret, struct why *why)
 {
     AUTO_FREE char *ids = sqlite_texts_line(fresh, n_fresh);
     AUTO_GIVE struct sqlite_conn *conn = NULL;

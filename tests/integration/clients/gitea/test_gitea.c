@@ -28,13 +28,13 @@ static void a_head_is_asked_once_with_its_slashes_encoded(void **state)
 {
     struct scene *scene = *state;
     on_json(scene, API "/branches/feature%2Fa%20b", NULL, branch_json("feature/a b", SHA));
-    const struct gitea_head *head = gitea_head(scene->book, scene->gitea, REPO, "feature/a b");
+    const struct gitea_head *head = gitea_head(scene->facts, scene->gitea, REPO, "feature/a b");
     assert_int_equal(head->fact.state, FACT_PENDING);
-    assert_ptr_equal(gitea_head(scene->book, scene->gitea, REPO, "feature/a b"), head);
+    assert_ptr_equal(gitea_head(scene->facts, scene->gitea, REPO, "feature/a b"), head);
     scene_settle(scene);
     assert_int_equal(head->fact.state, FACT_KNOWN);
     assert_string_equal(head->sha, SHA);
-    assert_int_equal(book_exchanges(scene->book), 1);
+    assert_int_equal(facts_exchanges(scene->facts), 1);
     AUTO_FREE char *request = script_server_request(scene->server, 0);
     assert_non_null(strstr(request, "Authorization: token " TOKEN "\r\n"));
     assert_null(strstr(head->fact.url, TOKEN));
@@ -45,11 +45,11 @@ static void a_missing_branch_is_absent_and_a_wrong_one_failed(void **state)
     struct scene *scene = *state;
     on_json(scene, API "/branches/other", NULL, branch_json("OTHER", SHA));
     on_json(scene, API "/branches/odd", NULL, mem_dup("{\"name\":\"odd\",\"commit\":{\"id\":5}}"));
-    const struct gitea_head *gone = gitea_head(scene->book, scene->gitea, REPO, "gone");
-    const struct gitea_head *other = gitea_head(scene->book, scene->gitea, REPO, "other");
-    const struct gitea_head *odd = gitea_head(scene->book, scene->gitea, REPO, "odd");
-    const struct gitea_head *bad = gitea_head(scene->book, scene->gitea, "noslash", "x");
-    const struct gitea_head *dots = gitea_head(scene->book, scene->gitea, "../shop", "x");
+    const struct gitea_head *gone = gitea_head(scene->facts, scene->gitea, REPO, "gone");
+    const struct gitea_head *other = gitea_head(scene->facts, scene->gitea, REPO, "other");
+    const struct gitea_head *odd = gitea_head(scene->facts, scene->gitea, REPO, "odd");
+    const struct gitea_head *bad = gitea_head(scene->facts, scene->gitea, "noslash", "x");
+    const struct gitea_head *dots = gitea_head(scene->facts, scene->gitea, "../shop", "x");
     scene_settle(scene);
     assert_int_equal(gone->fact.state, FACT_ABSENT);
     assert_string_equal(gone->fact.words,
@@ -71,7 +71,7 @@ static void a_renamed_repo_is_followed(void **state)
                      &(struct script_reply){.status = 301,
                                             .headers = "Location: /api/v1/repos/acme/store/branches/x\r\n"});
     on_json(scene, "/api/v1/repos/acme/store/branches/x", NULL, branch_json("x", SHA));
-    const struct gitea_head *head = gitea_head(scene->book, scene->gitea, REPO, "x");
+    const struct gitea_head *head = gitea_head(scene->facts, scene->gitea, REPO, "x");
     scene_settle(scene);
     assert_int_equal(head->fact.state, FACT_KNOWN);
 }
@@ -90,11 +90,11 @@ static char *branches_json(size_t from, size_t to)
 
 static void ask_heads(struct scene *scene, size_t n, const struct gitea_head **ret)
 {
-    gitea_heads_wanted(scene->book, scene->gitea, REPO, n);
+    gitea_heads_wanted(scene->facts, scene->gitea, REPO, n);
     for (size_t i = 0; i < n; i++) {
         char name[16];
         snprintf(name, sizeof name, "b%zu", i * 8);
-        ret[i] = gitea_head(scene->book, scene->gitea, REPO, name);
+        ret[i] = gitea_head(scene->facts, scene->gitea, REPO, name);
     }
     scene_settle(scene);
 }
@@ -113,7 +113,7 @@ static void many_heads_are_listed_and_what_the_list_lacks_is_asked(void **state)
         assert_int_equal(heads[i]->fact.state, FACT_KNOWN);
         assert_string_equal(heads[i]->sha, i < 9 ? sha : SHA);
     }
-    assert_int_equal(book_exchanges(scene->book), 3);
+    assert_int_equal(facts_exchanges(scene->facts), 3);
 }
 
 static void a_repo_with_too_many_branches_is_not_listed_further(void **state)
@@ -130,7 +130,7 @@ static void a_repo_with_too_many_branches_is_not_listed_further(void **state)
     ask_heads(scene, 10, heads); /* 6 pages would be more than 10 / 2 */
     for (size_t i = 0; i < 10; i++)
         assert_int_equal(heads[i]->fact.state, FACT_KNOWN);
-    assert_int_equal(book_exchanges(scene->book), 1 + 3);
+    assert_int_equal(facts_exchanges(scene->facts), 1 + 3);
 }
 
 static void a_failed_listing_leads_to_single_questions(void **state)
@@ -143,7 +143,7 @@ static void a_failed_listing_leads_to_single_questions(void **state)
     ask_heads(scene, 8, heads);
     assert_int_equal(heads[1]->fact.state, FACT_KNOWN);
     assert_int_equal(heads[2]->fact.state, FACT_ABSENT);
-    assert_int_equal(book_exchanges(scene->book), 1 + 8);
+    assert_int_equal(facts_exchanges(scene->facts), 1 + 8);
 }
 
 static void a_few_heads_are_asked_singly(void **state)
@@ -151,7 +151,7 @@ static void a_few_heads_are_asked_singly(void **state)
     struct scene *scene = *state;
     const struct gitea_head *heads[7];
     ask_heads(scene, 7, heads);
-    assert_int_equal(book_exchanges(scene->book), 7);
+    assert_int_equal(facts_exchanges(scene->facts), 7);
     assert_int_equal(script_server_count(scene->server, API "/branches?limit=50&page=1"), 0);
 }
 
@@ -163,19 +163,19 @@ static void a_gitea_that_is_not_set_up_fails_every_fact_and_is_not_asked(void **
     struct gitea *unset;
     assert_int_equal(gitea_new("", NULL, &unset, NULL), ERR_OK);
     assert_false(gitea_configured(unset));
-    gitea_heads_wanted(scene->book, unset, REPO, 100);
+    gitea_heads_wanted(scene->facts, unset, REPO, 100);
     const struct fact *facts[] = {
-        &gitea_head(scene->book, unset, REPO, "x")->fact,
-        &gitea_statuses(scene->book, unset, REPO, SHA)->fact,
-        &gitea_pull(scene->book, unset, REPO, "main", "x")->fact,
-        &gitea_reviews(scene->book, unset, REPO, 1)->fact,
-        &gitea_files(scene->book, unset, REPO, SHA, "x")->fact,
+        &gitea_head(scene->facts, unset, REPO, "x")->fact,
+        &gitea_statuses(scene->facts, unset, REPO, SHA)->fact,
+        &gitea_pull(scene->facts, unset, REPO, "main", "x")->fact,
+        &gitea_reviews(scene->facts, unset, REPO, 1)->fact,
+        &gitea_files(scene->facts, unset, REPO, SHA, "x")->fact,
     };
     for (size_t i = 0; i < ARRAY_LEN(facts); i++) {
         assert_int_equal(facts[i]->state, FACT_FAILED);
         assert_string_equal(facts[i]->words, "ORCH_GITEA_URL is not set");
     }
-    assert_int_equal(book_exchanges(scene->book), 0);
+    assert_int_equal(facts_exchanges(scene->facts), 0);
     assert_null(gitea_health(unset));
     gitea_free(unset);
 }
@@ -199,7 +199,7 @@ static void a_token_that_a_proxy_quotes_goes_no_further(void **state)
     script_server_on(
         scene->server, API "/branches/x",
         &(struct script_reply){.status = 400, .body = "{\"message\":\"bad header token " TOKEN "\"}"});
-    const struct gitea_head *head = gitea_head(scene->book, scene->gitea, REPO, "x");
+    const struct gitea_head *head = gitea_head(scene->facts, scene->gitea, REPO, "x");
     scene_settle(scene);
     assert_int_equal(head->fact.state, FACT_FAILED);
     assert_string_equal(head->fact.words, "Gitea answered 400 for branch x of acme/shop");
@@ -214,19 +214,19 @@ static void health_follows_the_last_answer(void **state)
     script_server_on(scene->server, API "/branches/a", &(struct script_reply){.status = 401, .body = "{}"});
     script_server_on(scene->server, API "/branches/b",
                      &(struct script_reply){.status = 500, .type = "text/html"});
-    gitea_head(scene->book, scene->gitea, REPO, "a");
+    gitea_head(scene->facts, scene->gitea, REPO, "a");
     scene_settle(scene);
     gitea_scene_health(scene, &health);
     assert_false(health.ok);
     assert_string_equal(health.error, "answered 401 (application/json)");
     int64_t since_us = health.since_us;
     assert_true(since_us > 0);
-    gitea_head(scene->book, scene->gitea, REPO, "b");
+    gitea_head(scene->facts, scene->gitea, REPO, "b");
     scene_settle(scene);
     gitea_scene_health(scene, &health);
     assert_string_equal(health.error, "answered 500 (text/html)");
     assert_int_equal(health.since_us, since_us);
-    gitea_head(scene->book, scene->gitea, REPO, "c"); /* a 404 is an answer */
+    gitea_head(scene->facts, scene->gitea, REPO, "c"); /* a 404 is an answer */
     scene_settle(scene);
     gitea_scene_health(scene, &health);
     assert_true(health.ok);
@@ -240,29 +240,29 @@ static void waiters_are_named_when_their_facts_come(void **state)
     script_server_on(scene->server, API "/branches/b",
                      &(struct script_reply){.act = SCRIPT_HANG, .body = "{}"});
     int ann, bob;
-    book_waiter(scene->book, &ann);
-    gitea_head(scene->book, scene->gitea, REPO, "a");
-    book_waiter(scene->book, &bob);
-    gitea_head(scene->book, scene->gitea, REPO, "a");
-    const struct gitea_head *hung = gitea_head(scene->book, scene->gitea, REPO, "b");
+    facts_subscribe(scene->facts, &ann);
+    gitea_head(scene->facts, scene->gitea, REPO, "a");
+    facts_subscribe(scene->facts, &bob);
+    gitea_head(scene->facts, scene->gitea, REPO, "a");
+    const struct gitea_head *hung = gitea_head(scene->facts, scene->gitea, REPO, "b");
     void *first = NULL, *second = NULL, *third = NULL;
-    assert_int_equal(book_next(scene->book, PATIENCE_MS, &first), BOOK_READY);
-    assert_int_equal(book_next(scene->book, PATIENCE_MS, &second), BOOK_READY);
+    assert_int_equal(facts_wait(scene->facts, PATIENCE_MS, &first), FACTS_READY);
+    assert_int_equal(facts_wait(scene->facts, PATIENCE_MS, &second), FACTS_READY);
     assert_ptr_equal(first, &ann);
     assert_ptr_equal(second, &bob);
-    assert_int_equal(book_next(scene->book, 0, &third), BOOK_NOTHING_YET);
+    assert_int_equal(facts_wait(scene->facts, 0, &third), FACTS_NOTHING_YET);
     script_server_release(scene->server);
-    assert_int_equal(book_next(scene->book, PATIENCE_MS, &third), BOOK_READY);
+    assert_int_equal(facts_wait(scene->facts, PATIENCE_MS, &third), FACTS_READY);
     assert_ptr_equal(third, &bob);
     assert_int_equal(hung->fact.state, FACT_FAILED);
-    assert_int_equal(book_next(scene->book, 0, &third), BOOK_ALL_ANSWERED);
+    assert_int_equal(facts_wait(scene->facts, 0, &third), FACTS_ALL_ANSWERED);
 }
 
 static void *abort_book(void *arg)
 {
     struct scene *scene = arg;
     script_server_wait(scene->server, 1);
-    book_abort(scene->book);
+    facts_abort(scene->facts);
     return NULL;
 }
 
@@ -274,7 +274,7 @@ static void an_abort_fails_all_questions_and_leaves_health_alone(void **state)
     for (size_t i = 0; i < ARRAY_LEN(heads); i++) {
         char name[16];
         snprintf(name, sizeof name, "b%zu", i);
-        heads[i] = gitea_head(scene->book, scene->gitea, REPO, name);
+        heads[i] = gitea_head(scene->facts, scene->gitea, REPO, name);
     }
     pthread_t thread;
     assert_int_equal(pthread_create(&thread, NULL, abort_book, scene), 0);
@@ -284,7 +284,7 @@ static void an_abort_fails_all_questions_and_leaves_health_alone(void **state)
         assert_int_equal(heads[i]->fact.state, FACT_FAILED);
         assert_string_equal(heads[i]->fact.words, "stopped before Gitea answered");
     }
-    const struct gitea_head *late = gitea_head(scene->book, scene->gitea, REPO, "late");
+    const struct gitea_head *late = gitea_head(scene->facts, scene->gitea, REPO, "late");
     assert_int_equal(late->fact.state, FACT_FAILED);
     struct upstream_view health;
     gitea_scene_health(scene, &health);
@@ -295,7 +295,7 @@ static void a_book_ends_at_its_deadline(void **state)
 {
     struct scene *scene = *state;
     script_server_default(scene->server, &(struct script_reply){.act = SCRIPT_HANG});
-    struct book *brief = book_new(scene->fetch, clock_mono_ms() + 50);
+    struct facts *brief = facts_new(scene->fetch, clock_mono_ms() + 50);
     const struct gitea_head *heads[12]; /* more than may be in flight */
     for (size_t i = 0; i < ARRAY_LEN(heads); i++) {
         char name[16];
@@ -303,13 +303,13 @@ static void a_book_ends_at_its_deadline(void **state)
         heads[i] = gitea_head(brief, scene->gitea, REPO, name);
     }
     void *waiter;
-    while (book_next(brief, PATIENCE_MS, &waiter) != BOOK_ALL_ANSWERED)
+    while (facts_wait(brief, PATIENCE_MS, &waiter) != FACTS_ALL_ANSWERED)
         ;
     for (size_t i = 0; i < ARRAY_LEN(heads); i++) {
         assert_int_equal(heads[i]->fact.state, FACT_FAILED);
         assert_non_null(strstr(heads[i]->fact.words, "timed out"));
     }
-    book_free(brief);
+    facts_free(brief);
 }
 
 /* the orchestrator's own gate */
@@ -342,7 +342,7 @@ static void the_orchestrators_gate_is_believed_only_when_it_is_clear(void **stat
         snprintf(target, sizeof target, "/gate/%zu?key=secret", i);
         script_server_on(scene->server, target, &cases[i].reply);
         AUTO_FREE char *url = mem_printf("%s%s", script_server_url(scene->server), target);
-        const struct http_gate *gate = http_gate(scene->book, url, REPO);
+        const struct http_gate *gate = http_gate(scene->facts, url, REPO);
         scene_settle(scene);
         assert_int_equal(gate->fact.state, cases[i].state);
         assert_null(strstr(gate->fact.url, "secret"));
@@ -364,11 +364,11 @@ static void a_repo_tells_its_default_branch(void **state)
     struct scene *scene = *state;
     on_json(scene, API, NULL, mem_dup("{\"id\":1,\"default_branch\":\"trunk\",\"empty\":true}"));
     on_json(scene, "/api/v1/repos/acme/odd", NULL, mem_dup("{\"id\":1}"));
-    const struct gitea_repo *repo = gitea_repo(scene->book, scene->gitea, REPO);
-    const struct gitea_repo *odd = gitea_repo(scene->book, scene->gitea, "acme/odd");
-    const struct gitea_repo *none = gitea_repo(scene->book, scene->gitea, "acme/none");
-    const struct gitea_repo *nonsense = gitea_repo(scene->book, scene->gitea, "acme");
-    assert_ptr_equal(gitea_repo(scene->book, scene->gitea, REPO), repo);
+    const struct gitea_repo *repo = gitea_repo(scene->facts, scene->gitea, REPO);
+    const struct gitea_repo *odd = gitea_repo(scene->facts, scene->gitea, "acme/odd");
+    const struct gitea_repo *none = gitea_repo(scene->facts, scene->gitea, "acme/none");
+    const struct gitea_repo *nonsense = gitea_repo(scene->facts, scene->gitea, "acme");
+    assert_ptr_equal(gitea_repo(scene->facts, scene->gitea, REPO), repo);
     scene_settle(scene);
     assert_int_equal(repo->fact.state, FACT_KNOWN);
     assert_string_equal(repo->default_branch, "trunk");
@@ -377,12 +377,12 @@ static void a_repo_tells_its_default_branch(void **state)
                                          "a repository without a default branch");
     assert_int_equal(none->fact.state, FACT_ABSENT);
     assert_int_equal(nonsense->fact.state, FACT_FAILED);
-    assert_int_equal(book_exchanges(scene->book), 3);
+    assert_int_equal(facts_exchanges(scene->facts), 3);
 }
 
-/* one thread, many books */
+/* one thread, many fact sets */
 
-static void ring(void *arg)
+static void on_ready(void *arg)
 {
     sem_post(arg);
 }
@@ -393,18 +393,18 @@ static void a_bell_tells_of_answers_that_nobody_waits_for(void **state)
     sem_t rung;
     sem_init(&rung, 0, 0);
     void *waiter;
-    struct book *books[3];
+    struct facts *facts[3];
     for (size_t i = 0; i < 3; i++) {
-        books[i] = book_new(scene->fetch, clock_mono_ms() + PATIENCE_MS);
-        book_bell(books[i], ring, &rung);
-        (void)gitea_head(books[i], scene->gitea, REPO, "gone");
+        facts[i] = facts_new(scene->fetch, clock_mono_ms() + PATIENCE_MS);
+        facts_on_ready(facts[i], on_ready, &rung);
+        (void)gitea_head(facts[i], scene->gitea, REPO, "gone");
     }
     for (size_t i = 0; i < 3; i++)
         sem_wait(&rung);
     for (size_t i = 0; i < 3; i++) {
-        assert_int_equal(book_next(books[i], 0, &waiter), BOOK_ALL_ANSWERED);
-        assert_int_equal(gitea_head(books[i], scene->gitea, REPO, "gone")->fact.state, FACT_ABSENT);
-        book_free(books[i]);
+        assert_int_equal(facts_wait(facts[i], 0, &waiter), FACTS_ALL_ANSWERED);
+        assert_int_equal(gitea_head(facts[i], scene->gitea, REPO, "gone")->fact.state, FACT_ABSENT);
+        facts_free(facts[i]);
     }
     sem_destroy(&rung);
 }

@@ -45,7 +45,8 @@ static int close_sandbox(void **state)
 
 static const struct gitea_branch_made *make(struct scene *scene, const char *branch)
 {
-    const struct gitea_branch_made *made = gitea_branch_make(scene->book, scene->gitea, REPO, "main", branch);
+    const struct gitea_branch_made *made =
+        gitea_branch_make(scene->facts, scene->gitea, REPO, "main", branch);
     scene_settle(scene);
     assert_int_not_equal(made->fact.state, FACT_PENDING);
     return made;
@@ -56,16 +57,16 @@ static size_t posts(void)
     return sandbox_asked(sandbox, "POST /gitea/*");
 }
 
-/* The head of a branch as another book sees it. */
+/* The head of a branch as another fact set sees it. */
 static char *head_of(struct scene *scene, const char *branch)
 {
-    struct book *book = book_new(scene->fetch, clock_mono_ms() + PATIENCE_MS);
+    struct facts *facts = facts_new(scene->fetch, clock_mono_ms() + PATIENCE_MS);
     void *waiter;
-    const struct gitea_head *head = gitea_head(book, scene->gitea, REPO, branch);
-    while (book_next(book, PATIENCE_MS, &waiter) != BOOK_ALL_ANSWERED)
+    const struct gitea_head *head = gitea_head(facts, scene->gitea, REPO, branch);
+    while (facts_wait(facts, PATIENCE_MS, &waiter) != FACTS_ALL_ANSWERED)
         ;
     char *sha = mem_dup(head->sha);
-    book_free(book);
+    facts_free(facts);
     return sha;
 }
 
@@ -73,9 +74,9 @@ static void a_missing_branch_is_made_from_its_base_once(void **state)
 {
     struct scene *scene = *state;
     const struct gitea_branch_made *made =
-        gitea_branch_make(scene->book, scene->gitea, REPO, "main", "ORCH-1/a b");
+        gitea_branch_make(scene->facts, scene->gitea, REPO, "main", "ORCH-1/a b");
     assert_int_equal(made->fact.state, FACT_PENDING);
-    assert_ptr_equal(gitea_branch_make(scene->book, scene->gitea, REPO, "main", "ORCH-1/a b"), made);
+    assert_ptr_equal(gitea_branch_make(scene->facts, scene->gitea, REPO, "main", "ORCH-1/a b"), made);
     scene_settle(scene);
     assert_int_equal(made->fact.state, FACT_KNOWN);
     assert_true(made->made);
@@ -105,35 +106,35 @@ static void branches_of_one_repo_share_the_look_at_their_base(void **state)
     void *waiter;
     for (size_t i = 0; i < ARRAY_LEN(made); i++) {
         AUTO_FREE char *name = mem_printf("ORCH-%zu", i);
-        book_waiter(scene->book, &waiters[i]);
-        made[i] = gitea_branch_make(scene->book, scene->gitea, REPO, "main", name);
+        facts_subscribe(scene->facts, &waiters[i]);
+        made[i] = gitea_branch_make(scene->facts, scene->gitea, REPO, "main", name);
     }
-    while (book_next(scene->book, PATIENCE_MS, &waiter) == BOOK_READY)
+    while (facts_wait(scene->facts, PATIENCE_MS, &waiter) == FACTS_READY)
         named++;
     assert_int_equal(named, ARRAY_LEN(made)); /* each once, when its branch is there */
     for (size_t i = 0; i < ARRAY_LEN(made); i++)
         assert_true(made[i]->fact.state == FACT_KNOWN && made[i]->made);
     assert_int_equal(sandbox_asked(sandbox, "GET /gitea/*/branches/main"), 1);
-    assert_int_equal(book_exchanges(scene->book), 1 + 2 * ARRAY_LEN(made));
+    assert_int_equal(facts_exchanges(scene->facts), 1 + 2 * ARRAY_LEN(made));
 }
 
 static void what_the_book_knows_already_is_not_asked_again(void **state)
 {
     struct scene *scene = *state;
-    (void)gitea_head(scene->book, scene->gitea, REPO, "main");
-    (void)gitea_head(scene->book, scene->gitea, REPO, "x");
+    (void)gitea_head(scene->facts, scene->gitea, REPO, "main");
+    (void)gitea_head(scene->facts, scene->gitea, REPO, "x");
     scene_settle(scene);
     const struct gitea_branch_made *made = make(scene, "x");
     assert_true(made->fact.state == FACT_KNOWN && made->made);
-    assert_int_equal(book_exchanges(scene->book), 3);
+    assert_int_equal(facts_exchanges(scene->facts), 3);
 }
 
 static void what_is_not_there_is_absent_and_nothing_is_sent(void **state)
 {
     struct scene *scene = *state;
     const struct gitea_branch_made *base, *repo;
-    base = gitea_branch_make(scene->book, scene->gitea, REPO, "trunk", "x");
-    repo = gitea_branch_make(scene->book, scene->gitea, "acme/none", "main", "x");
+    base = gitea_branch_make(scene->facts, scene->gitea, REPO, "trunk", "x");
+    repo = gitea_branch_make(scene->facts, scene->gitea, "acme/none", "main", "x");
     scene_settle(scene);
     assert_int_equal(base->fact.state, FACT_ABSENT);
     assert_string_equal(base->fact.words,
@@ -148,8 +149,8 @@ static void names_that_no_url_can_hold_are_refused(void **state)
 {
     struct scene *scene = *state;
     const struct gitea_branch_made *bad =
-        gitea_branch_make(scene->book, scene->gitea, "noslash", "main", "x");
-    const struct gitea_branch_made *dots = gitea_branch_make(scene->book, scene->gitea, REPO, "main", "..");
+        gitea_branch_make(scene->facts, scene->gitea, "noslash", "main", "x");
+    const struct gitea_branch_made *dots = gitea_branch_make(scene->facts, scene->gitea, REPO, "main", "..");
     scene_settle(scene);
     assert_int_equal(bad->fact.state, FACT_FAILED);
     assert_string_equal(bad->fact.words, "branch x of noslash: a repo is \"owner/name\"");
@@ -189,7 +190,7 @@ static void an_empty_repository_has_nothing_to_branch_from(void **state)
     struct scene *scene = *state;
     sandbox_tell(sandbox, "world", "{'repos':[{'full_name':'acme/new','empty':true}]}");
     const struct gitea_branch_made *made =
-        gitea_branch_make(scene->book, scene->gitea, "acme/new", "main", "x");
+        gitea_branch_make(scene->facts, scene->gitea, "acme/new", "main", "x");
     scene_settle(scene);
     assert_int_equal(made->fact.state, FACT_FAILED);
     assert_string_equal(made->fact.words, "new branch x of acme/new: the repository is empty");
@@ -238,10 +239,10 @@ static void a_post_is_sent_once_even_on_a_connection_that_dies(void **state)
 static void an_aborted_book_makes_nothing(void **state)
 {
     struct scene *scene = *state;
-    (void)gitea_head(scene->book, scene->gitea, REPO, "main");
-    (void)gitea_head(scene->book, scene->gitea, REPO, "x");
+    (void)gitea_head(scene->facts, scene->gitea, REPO, "main");
+    (void)gitea_head(scene->facts, scene->gitea, REPO, "x");
     scene_settle(scene);
-    book_abort(scene->book);
+    facts_abort(scene->facts);
     const struct gitea_branch_made *made = make(scene, "x");
     assert_int_equal(made->fact.state, FACT_FAILED);
     assert_string_equal(made->fact.words, "stopped before Gitea answered");

@@ -26,9 +26,9 @@ static void webhooks_are_read_over_all_pages(void **state)
                     "\"events\":null}]"));
     on_json(scene, API "/hooks?limit=50&page=2", "X-Total-Count: 3\r\n",
             mem_dup("[{\"id\":3,\"config\":{\"url\":\"https://third.example/\"},\"events\":[5,\"push\"]}]"));
-    const struct gitea_hooks *hooks = gitea_hooks(scene->book, scene->gitea, REPO);
+    const struct gitea_hooks *hooks = gitea_hooks(scene->facts, scene->gitea, REPO);
     assert_int_equal(hooks->fact.state, FACT_PENDING);
-    assert_ptr_equal(gitea_hooks(scene->book, scene->gitea, REPO), hooks);
+    assert_ptr_equal(gitea_hooks(scene->facts, scene->gitea, REPO), hooks);
     scene_settle(scene);
     assert_int_equal(hooks->fact.state, FACT_KNOWN);
     assert_int_equal(hooks->n, 3);
@@ -50,14 +50,14 @@ static void a_repo_without_webhooks_has_none(void **state)
     static const char *const bodies[] = {"[]", "null"};
     for (size_t i = 0; i < ARRAY_LEN(bodies); i++) {
         on_json(scene, PAGE_1, "X-Total-Count: 0\r\n", mem_dup(bodies[i]));
-        struct book *book = book_new(scene->fetch, INT64_MAX);
-        const struct gitea_hooks *hooks = gitea_hooks(book, scene->gitea, REPO);
+        struct facts *facts = facts_new(scene->fetch, INT64_MAX);
+        const struct gitea_hooks *hooks = gitea_hooks(facts, scene->gitea, REPO);
         void *waiter;
-        while (book_next(book, PATIENCE_MS, &waiter) != BOOK_ALL_ANSWERED)
+        while (facts_wait(facts, PATIENCE_MS, &waiter) != FACTS_ALL_ANSWERED)
             assert_int_equal(hooks->fact.state, FACT_PENDING);
         assert_int_equal(hooks->fact.state, FACT_KNOWN);
         assert_int_equal(hooks->n, 0);
-        book_free(book);
+        facts_free(facts);
     }
 }
 
@@ -78,7 +78,7 @@ static void what_is_no_list_of_webhooks_is_told_in_words(void **state)
         AUTO_FREE char *target = mem_printf("/api/v1/repos/%s/hooks?limit=50&page=1", cases[i].repo);
         if (cases[i].body)
             on_json(scene, target, NULL, mem_dup(cases[i].body));
-        const struct gitea_hooks *hooks = gitea_hooks(scene->book, scene->gitea, cases[i].repo);
+        const struct gitea_hooks *hooks = gitea_hooks(scene->facts, scene->gitea, cases[i].repo);
         scene_settle(scene);
         assert_int_equal(hooks->fact.state, FACT_FAILED);
         if (!strstr(hooks->fact.words, cases[i].words))
@@ -92,14 +92,14 @@ static void a_token_that_may_not_see_them_says_nothing_of_gitea(void **state)
     struct upstream_view health;
     script_server_on(scene->server, PAGE_1,
                      &(struct script_reply){.status = 403, .body = "{\"message\":\"user should be admin\"}"});
-    const struct gitea_hooks *hooks = gitea_hooks(scene->book, scene->gitea, REPO);
+    const struct gitea_hooks *hooks = gitea_hooks(scene->facts, scene->gitea, REPO);
     scene_settle(scene);
     assert_int_equal(hooks->fact.state, FACT_FAILED);
     gitea_scene_health(scene, &health);
     assert_true(health.ok);
     script_server_on(scene->server, "/api/v1/repos/acme/other/hooks?limit=50&page=1",
                      &(struct script_reply){.status = 500, .body = "{}"});
-    (void)gitea_hooks(scene->book, scene->gitea, "acme/other");
+    (void)gitea_hooks(scene->facts, scene->gitea, "acme/other");
     scene_settle(scene);
     gitea_scene_health(scene, &health);
     assert_false(health.ok);

@@ -43,7 +43,7 @@ static size_t reds_of(const struct gitea_statuses *statuses)
 
 static const struct gitea_statuses *statuses_asked(struct scene *scene)
 {
-    const struct gitea_statuses *statuses = gitea_statuses(scene->book, scene->gitea, REPO, SHA);
+    const struct gitea_statuses *statuses = gitea_statuses(scene->facts, scene->gitea, REPO, SHA);
     scene_settle(scene);
     return statuses;
 }
@@ -84,7 +84,7 @@ static void without_a_total_pages_are_read_until_an_empty_one(void **state)
     assert_int_equal(statuses->fact.state, FACT_KNOWN);
     assert_int_equal(statuses->n, 60);
     assert_int_equal(reds_of(statuses), 1);
-    assert_int_equal(book_exchanges(scene->book), 3);
+    assert_int_equal(facts_exchanges(scene->facts), 3);
 }
 
 static void a_total_that_counts_something_else_is_not_believed(void **state)
@@ -93,9 +93,9 @@ static void a_total_that_counts_something_else_is_not_believed(void **state)
     on_json(scene, STATUSES "1", "X-Total-Count: 2\r\n", statuses_json(3, 2, 0));
     const struct gitea_statuses *all = statuses_asked(scene);
     assert_int_equal(all->n, 2);
-    struct book *again = book_new(scene->fetch, clock_mono_ms() + PATIENCE_MS);
-    book_free(scene->book);
-    scene->book = again;
+    struct facts *again = facts_new(scene->fetch, clock_mono_ms() + PATIENCE_MS);
+    facts_free(scene->facts);
+    scene->facts = again;
     on_json(scene, STATUSES "1", "X-Total-Count: 1\r\n", statuses_json(5, 2, 0));
     on_json(scene, STATUSES "2", "X-Total-Count: 1\r\n", statuses_json(1, 1, 1));
     on_json(scene, STATUSES "3", "X-Total-Count: 1\r\n", mem_dup("{\"state\":\"\",\"statuses\":null}"));
@@ -155,7 +155,7 @@ static void more_pages_than_the_limit_are_a_failure_not_a_part(void **state)
     assert_int_equal(statuses->fact.state, FACT_FAILED);
     assert_string_equal(statuses->fact.words,
                         "Gitea has more than 200 pages of statuses of commit 0123456789ab of acme/shop");
-    assert_int_equal(book_exchanges(scene->book), 1);
+    assert_int_equal(facts_exchanges(scene->facts), 1);
 }
 
 /* `n` pages of 50 statuses whose contexts have `len` characters each. */
@@ -194,9 +194,9 @@ static void a_long_list_is_kept_until_its_book_is_freed(void **state)
     assert_int_equal(statuses->fact.state, FACT_KNOWN);
     assert_int_equal(statuses->n, 1250);
     assert_true(fetch_keep(scene->fetch, 0) > 1250 * 50);
-    book_free(scene->book);
+    facts_free(scene->facts);
     assert_int_equal(fetch_keep(scene->fetch, 0), 0);
-    scene->book = NULL;
+    scene->facts = NULL;
 }
 
 static void a_page_of_far_more_rows_than_asked_for_is_refused(void **state)
@@ -227,7 +227,7 @@ static void no_status_at_all_is_known_to_be_none(void **state)
     const struct gitea_statuses *statuses = statuses_asked(scene);
     assert_int_equal(statuses->fact.state, FACT_KNOWN);
     assert_int_equal(statuses->n, 0);
-    assert_int_equal(book_exchanges(scene->book), 1);
+    assert_int_equal(facts_exchanges(scene->facts), 1);
 }
 
 /* reviews and files */
@@ -239,12 +239,12 @@ static void hidden_reviews_are_not_waited_for(void **state)
             mem_dup("[{\"id\":1,\"state\":\"APPROVED\",\"user\":{\"login\":\"ann\"}},"
                     "{\"id\":3,\"state\":\"REQUEST_CHANGES\",\"user\":{\"login\":\"bob\"}}]"));
     on_json(scene, API "/pulls/7/reviews?limit=50&page=2", "X-Total-Count: 9\r\n", mem_dup("[]"));
-    const struct gitea_reviews *reviews = gitea_reviews(scene->book, scene->gitea, REPO, 7);
+    const struct gitea_reviews *reviews = gitea_reviews(scene->facts, scene->gitea, REPO, 7);
     scene_settle(scene);
     assert_int_equal(reviews->fact.state, FACT_KNOWN);
     assert_int_equal(reviews->n, 2);
     assert_string_equal(reviews->items[1].user, "bob");
-    assert_int_equal(book_exchanges(scene->book), 2);
+    assert_int_equal(facts_exchanges(scene->facts), 2);
 }
 
 static void reviews_keep_their_order_over_pages(void **state)
@@ -254,12 +254,12 @@ static void reviews_keep_their_order_over_pages(void **state)
             mem_dup("[{\"id\":1,\"state\":\"REQUEST_CHANGES\",\"user\":{\"login\":\"ann\"}}]"));
     on_json(scene, API "/pulls/7/reviews?limit=50&page=2", "X-Total-Count: 2\r\n",
             mem_dup("[{\"id\":2,\"state\":\"APPROVED\",\"user\":{\"login\":\"ann\"}}]"));
-    const struct gitea_reviews *reviews = gitea_reviews(scene->book, scene->gitea, REPO, 7);
+    const struct gitea_reviews *reviews = gitea_reviews(scene->facts, scene->gitea, REPO, 7);
     scene_settle(scene);
     assert_int_equal(reviews->n, 2);
     assert_int_equal(reviews->items[0].state, GITEA_REVIEW_CHANGES);
     assert_int_equal(reviews->items[1].state, GITEA_REVIEW_APPROVED);
-    assert_int_equal(book_exchanges(scene->book), 2);
+    assert_int_equal(facts_exchanges(scene->facts), 2);
 }
 
 static void a_path_is_encoded_by_segment_and_its_slashes_do_not_matter(void **state)
@@ -268,16 +268,17 @@ static void a_path_is_encoded_by_segment_and_its_slashes_do_not_matter(void **st
     on_json(scene, API "/contents/docs/a%20b/06-adr?ref=" SHA, NULL,
             mem_dup("[{\"type\":\"dir\",\"path\":\"docs/a b/06-adr/x\"},{\"type\":\"file\",\"path\":\"docs/a "
                     "b/06-adr/1.md\"}]"));
-    const struct gitea_files *found = gitea_files(scene->book, scene->gitea, REPO, SHA, "/docs//a b/06-adr/");
-    const struct gitea_files *none = gitea_files(scene->book, scene->gitea, REPO, SHA, "docs/none");
-    const struct gitea_files *dots = gitea_files(scene->book, scene->gitea, REPO, SHA, "docs/../../x");
+    const struct gitea_files *found =
+        gitea_files(scene->facts, scene->gitea, REPO, SHA, "/docs//a b/06-adr/");
+    const struct gitea_files *none = gitea_files(scene->facts, scene->gitea, REPO, SHA, "docs/none");
+    const struct gitea_files *dots = gitea_files(scene->facts, scene->gitea, REPO, SHA, "docs/../../x");
     assert_int_equal(dots->fact.state, FACT_FAILED);
     scene_settle(scene);
     assert_int_equal(found->fact.state, FACT_KNOWN);
     assert_int_equal(found->n, 1);
     assert_string_equal(found->first, "docs/a b/06-adr/1.md");
     assert_int_equal(none->fact.state, FACT_ABSENT);
-    assert_int_equal(book_exchanges(scene->book), 2);
+    assert_int_equal(facts_exchanges(scene->facts), 2);
 }
 
 int main(void)

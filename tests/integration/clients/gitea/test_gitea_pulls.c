@@ -52,7 +52,7 @@ static char *pulls_json(const struct pull_text *pulls, size_t n)
 
 static const struct gitea_pull *pull_asked(struct scene *scene, const char *branch)
 {
-    const struct gitea_pull *pull = gitea_pull(scene->book, scene->gitea, REPO, "main", branch);
+    const struct gitea_pull *pull = gitea_pull(scene->facts, scene->gitea, REPO, "main", branch);
     scene_settle(scene);
     return pull;
 }
@@ -66,8 +66,8 @@ static void open_pull_requests_are_listed_once_for_all_branches(void **state)
         {.number = 4, .state = "open", .ref = "refs/pull/4/head", .label = "b"},
     };
     on_json(scene, OPEN, "X-Total-Count: 3\r\n", pulls_json(open, 3));
-    const struct gitea_pull *a = gitea_pull(scene->book, scene->gitea, REPO, "main", "a");
-    const struct gitea_pull *b = gitea_pull(scene->book, scene->gitea, REPO, "main", "b");
+    const struct gitea_pull *a = gitea_pull(scene->facts, scene->gitea, REPO, "main", "a");
+    const struct gitea_pull *b = gitea_pull(scene->facts, scene->gitea, REPO, "main", "b");
     scene_settle(scene);
     assert_int_equal(a->fact.state, FACT_KNOWN);
     assert_int_equal(a->state, GITEA_PULL_OPEN);
@@ -75,7 +75,7 @@ static void open_pull_requests_are_listed_once_for_all_branches(void **state)
     assert_string_equal(a->head_sha, SHA);
     assert_string_equal(a->html_url, "http://h/3");
     assert_int_equal(b->number, 4);
-    assert_int_equal(book_exchanges(scene->book), 1);
+    assert_int_equal(facts_exchanges(scene->facts), 1);
 }
 
 static void what_is_not_open_is_looked_up(void **state)
@@ -110,7 +110,7 @@ static void a_repo_that_cannot_be_seen_has_no_absent_pull_requests(void **state)
     assert_int_equal(pull->fact.state, FACT_FAILED);
     assert_string_equal(pull->fact.words,
                         "Gitea knows no open pull requests of acme/shop (or the token may not see it)");
-    assert_int_equal(book_exchanges(scene->book), 1);
+    assert_int_equal(facts_exchanges(scene->facts), 1);
 }
 
 static void a_merged_pull_request_behind_a_closed_one_is_found(void **state)
@@ -151,8 +151,8 @@ static void the_search_ends_where_nothing_newer_can_be(void **state)
         {.number = 20, .state = "closed", .ref = "q", .updated = DAY(20)},
         {.number = 2, .state = "closed", .merged = "true", .ref = "x", .updated = DAY(09)}};
     on_json(scene, CLOSED "1", "X-Total-Count: 100\r\n", pulls_json(page, 2));
-    const struct gitea_pull *x = gitea_pull(scene->book, scene->gitea, REPO, "main", "x");
-    const struct gitea_pull *y = gitea_pull(scene->book, scene->gitea, REPO, "main", "y");
+    const struct gitea_pull *x = gitea_pull(scene->facts, scene->gitea, REPO, "main", "x");
+    const struct gitea_pull *y = gitea_pull(scene->facts, scene->gitea, REPO, "main", "y");
     scene_settle(scene);
     assert_int_equal(x->state, GITEA_PULL_CLOSED);
     assert_int_equal(y->state, GITEA_PULL_CLOSED);
@@ -175,7 +175,7 @@ static void a_search_that_would_not_end_is_no_guess(void **state)
     const struct gitea_pull *pull = pull_asked(scene, "x");
     assert_int_equal(pull->fact.state, FACT_FAILED);
     assert_non_null(strstr(pull->fact.words, "whether a newer pull request was merged"));
-    assert_int_equal(book_exchanges(scene->book), 2 + LIMIT_CLOSED_PULL_PAGES);
+    assert_int_equal(facts_exchanges(scene->facts), 2 + LIMIT_CLOSED_PULL_PAGES);
 }
 
 static void a_search_that_fails_is_no_guess(void **state)
@@ -215,8 +215,8 @@ static void open_ones_are_listed_with_the_branch_their_head_has_here(void **stat
         {.number = 6, .state = "closed", .ref = "c"}, /* closed while the list was made */
     };
     on_json(scene, OPEN, "X-Total-Count: 5\r\n", pulls_json(open, 5));
-    const struct gitea_open_pulls *pulls = gitea_open_pulls(scene->book, scene->gitea, REPO);
-    const struct gitea_pull *a = gitea_pull(scene->book, scene->gitea, REPO, "main", "a");
+    const struct gitea_open_pulls *pulls = gitea_open_pulls(scene->facts, scene->gitea, REPO);
+    const struct gitea_pull *a = gitea_pull(scene->facts, scene->gitea, REPO, "main", "a");
     assert_int_equal(pulls->fact.state, FACT_PENDING);
     scene_settle(scene);
     assert_int_equal(pulls->fact.state, FACT_KNOWN);
@@ -231,17 +231,17 @@ static void open_ones_are_listed_with_the_branch_their_head_has_here(void **stat
             assert_null(pulls->items[i].branch);
     }
     assert_int_equal(a->number, 3);
-    assert_int_equal(book_exchanges(scene->book), 1); /* one list for both questions */
-    assert_ptr_equal(gitea_open_pulls(scene->book, scene->gitea, REPO), pulls);
+    assert_int_equal(facts_exchanges(scene->facts), 1); /* one list for both requests */
+    assert_ptr_equal(gitea_open_pulls(scene->facts, scene->gitea, REPO), pulls);
 }
 
 static void a_list_that_may_lack_one_is_no_list(void **state)
 {
     struct scene *scene = *state;
     on_json(scene, OPEN, "X-Total-Count: 1\r\n", mem_dup("[null]"));
-    const struct gitea_open_pulls *pulls = gitea_open_pulls(scene->book, scene->gitea, REPO);
-    const struct gitea_open_pulls *none = gitea_open_pulls(scene->book, scene->gitea, "acme/none");
-    const struct gitea_open_pulls *nonsense = gitea_open_pulls(scene->book, scene->gitea, "acme");
+    const struct gitea_open_pulls *pulls = gitea_open_pulls(scene->facts, scene->gitea, REPO);
+    const struct gitea_open_pulls *none = gitea_open_pulls(scene->facts, scene->gitea, "acme/none");
+    const struct gitea_open_pulls *nonsense = gitea_open_pulls(scene->facts, scene->gitea, "acme");
     scene_settle(scene);
     assert_int_equal(pulls->fact.state, FACT_FAILED);
     assert_string_equal(pulls->fact.words, "Gitea's list of open pull requests of acme/shop was not whole");

@@ -595,7 +595,7 @@ static void answers_that_nobody_takes_hold_up_new_calls_until_there_is_room(void
     struct scene scene;
     atomic_size_t answered = 0;
     scene_open(&scene, PATIENCE_MS, 16);
-    fetch_inbox_bell(scene.inbox, ring_count, &answered);
+    fetch_inbox_on_ready(scene.inbox, ring_count, &answered);
     AUTO_FREE char *big = mem_zero(LIMIT_UPSTREAM_BODY, 1);
     memset(big, 'x', LIMIT_UPSTREAM_BODY);
     script_server_default(scene.server, &(struct script_reply){.body = big, .body_len = LIMIT_UPSTREAM_BODY});

@@ -23,7 +23,7 @@
 #define ISSUE_QUERY "?fields=id%2Cname%2Cstate%2Cupdated_at%2Csequence_id%2Cproject"
 #define EMPTY_PAGE "{\"total_count\":0,\"next_page_results\":false,\"results\":[]}"
 
-/* One question, of which only the result counts. */
+/* One request, of which only the result counts. */
 static enum plane_result ask(struct plane_scene *scene)
 {
     struct plane_states states;

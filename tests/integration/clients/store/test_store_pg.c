@@ -37,9 +37,9 @@ static void ended_sessions_are_replaced_unnoticed(void **state)
     struct pg_scene *scene = *state;
     pg_scene_tasks(scene, 1);
     for (int i = 0; i < 3; i++) {
-        struct store_stuck stuck = pg_scene_stuck(scene->store);
+        struct store_task_list stuck = pg_scene_stuck(scene->store);
         assert_int_equal(stuck.n_tasks, 1);
-        store_stuck_done(&stuck);
+        store_task_list_done(&stuck);
         pg_scene_exec(scene, "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity"
                              " WHERE application_name = 'reconciled'");
     }
@@ -211,13 +211,13 @@ static void the_schema_may_have_any_name_and_is_made_when_missing(void **state)
                      10);
     pg_scene_exec(scene, "INSERT INTO \"Orch's \"\"own\"\"; schema\\\".tasks (stage, updated_at)"
                          " VALUES ('development', now() - interval '1 day')");
-    struct store_stuck stuck = pg_scene_stuck(store);
+    struct store_task_list stuck = pg_scene_stuck(store);
     assert_int_equal(stuck.n_tasks, 1);
     struct store_transition transition = pg_scene_transition(&stuck.tasks[0]);
     enum store_moved moved;
     ASSERT_OK(pg_scene_move(scene, store, &transition, 1, &moved));
     assert_int_equal(moved, STORE_MOVED);
-    store_stuck_done(&stuck);
+    store_task_list_done(&stuck);
     store_free(store);
 }
 
@@ -283,7 +283,7 @@ static void updatable_views_stand_in_for_tables_of_other_names(void **state)
     ASSERT_OK(store_migrate(scene->store, &created, &scene->why));
     assert_int_equal(created, 8);
     ASSERT_OK(store_ready(scene->store, &scene->why));
-    struct store_stuck stuck = pg_scene_stuck(scene->store);
+    struct store_task_list stuck = pg_scene_stuck(scene->store);
     assert_int_equal(stuck.n_tasks, 2);
     assert_in_range(stuck.tasks[0].age_s, 3600, 3700);
     struct store_transition batch[] = {pg_scene_transition(&stuck.tasks[0]),
@@ -297,19 +297,19 @@ static void updatable_views_stand_in_for_tables_of_other_names(void **state)
                                      "SELECT count(*) FROM work WHERE phase = 'review' AND mood = 'calm'"
                                      " AND touched > timezone('UTC', now()) - interval '1 minute'"),
                      2);
-    store_stuck_done(&stuck);
+    store_task_list_done(&stuck);
 }
 
 static void a_column_that_changes_its_type_is_no_lasting_trouble(void **state)
 {
     struct pg_scene *scene = *state;
     pg_scene_tasks(scene, 1);
-    struct store_stuck stuck = pg_scene_stuck(scene->store);
-    store_stuck_done(&stuck);
+    struct store_task_list stuck = pg_scene_stuck(scene->store);
+    store_task_list_done(&stuck);
     pg_scene_exec(scene, "ALTER TABLE tasks ALTER COLUMN title TYPE varchar(200)");
     stuck = pg_scene_stuck(scene->store);
     assert_int_equal(stuck.n_tasks, 1);
-    store_stuck_done(&stuck);
+    store_task_list_done(&stuck);
 }
 
 static void what_is_no_point_in_time_is_not_stuck(void **state)
@@ -318,11 +318,11 @@ static void what_is_no_point_in_time_is_not_stuck(void **state)
     pg_scene_tasks(scene, 3);
     pg_scene_exec(scene, "UPDATE tasks SET updated_at = '-infinity' WHERE id = 1");
     pg_scene_exec(scene, "UPDATE tasks SET updated_at = 'infinity' WHERE id = 2");
-    struct store_stuck stuck = pg_scene_stuck(scene->store);
+    struct store_task_list stuck = pg_scene_stuck(scene->store);
     assert_int_equal(stuck.n_tasks, 1);
     assert_int_equal(stuck.count, 1);
     assert_int_equal(stuck.tasks[0].id, 3);
-    store_stuck_done(&stuck);
+    store_task_list_done(&stuck);
 }
 
 /* sessions set up by others */
@@ -338,7 +338,7 @@ static void the_database_s_own_session_settings_do_not_matter(void **state)
                   "ALTER DATABASE " PG_SCENE_DATABASE " SET default_transaction_isolation = 'serializable'");
     struct store *store = pg_scene_open(scene, NULL);
     pg_scene_exec(scene, "UPDATE tasks SET title = U&'\\2602' WHERE id = 1");
-    struct store_stuck stuck = pg_scene_stuck(store);
+    struct store_task_list stuck = pg_scene_stuck(store);
     assert_int_equal(stuck.n_tasks, 2);
     assert_in_range(stuck.tasks[0].age_s, 7000, 7300);
     assert_string_equal(stuck.tasks[0].title, "☂");
@@ -346,7 +346,7 @@ static void the_database_s_own_session_settings_do_not_matter(void **state)
     enum store_moved moved;
     ASSERT_OK(pg_scene_move(scene, store, &transition, 1, &moved));
     assert_int_equal(moved, STORE_MOVED);
-    store_stuck_done(&stuck);
+    store_task_list_done(&stuck);
     store_free(store);
 }
 

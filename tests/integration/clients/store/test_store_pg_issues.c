@@ -179,7 +179,7 @@ static void a_verdict_that_two_replicas_replay_at_once_moves_one_task(void **sta
     struct pg_scene *scene = *state;
     pg_scene_tasks(scene, 2);
     struct store *store = pg_scene_open(scene, PATIENT);
-    struct store_stuck stuck = pg_scene_stuck(store);
+    struct store_task_list stuck = pg_scene_stuck(store);
     PGconn *holder = pg_scene_hold(scene, "INSERT INTO reconcile_verdicts VALUES ('activity-1', 2, now())");
     struct store_transition transition = pg_scene_transition(&stuck.tasks[0]);
     transition.verdict_id = "activity-1";
@@ -192,7 +192,7 @@ static void a_verdict_that_two_replicas_replay_at_once_moves_one_task(void **sta
     ASSERT_OK(pg_scene_move(scene, store, &transition, 1, &moved));
     assert_int_equal(moved, STORE_RACED);
     pg_scene_assert_written(scene, 0);
-    store_stuck_done(&stuck);
+    store_task_list_done(&stuck);
     store_free(impatient);
     store_free(store);
 }
@@ -266,7 +266,7 @@ static void assert_makes(struct pg_scene *scene)
     struct store_new_task batch[2];
     enum store_creation creations[2];
     const char *const fresh[] = {issue(0)};
-    struct store_stuck stuck;
+    struct store_task_list stuck;
     batch_fill(batch, 2);
     ASSERT_OK(store_migrate(scene->store, NULL, &scene->why));
     ASSERT_OK(store_ready(scene->store, &scene->why));
@@ -278,7 +278,7 @@ static void assert_makes(struct pg_scene *scene)
     ASSERT_OK(store_unstarted(scene->store, "created", 600, fresh, 1, 10, &stuck, &scene->why));
     assert_int_equal(stuck.n_tasks, 1);
     assert_string_equal(stuck.tasks[0].plane_id, issue(0));
-    store_stuck_done(&stuck);
+    store_task_list_done(&stuck);
 }
 
 static void plane_ids_may_be_uuids(void **state)
@@ -341,14 +341,14 @@ static void a_role_with_the_least_rights_makes_tasks_and_moves_them(void **state
     ASSERT_OK(store_create_tasks(store, 0, 0, batch, 2, creations, &scene->why));
     assert_int_equal(creations[1], STORE_CREATED);
     const char *const fresh[] = {issue(0), issue(1)};
-    struct store_stuck stuck;
+    struct store_task_list stuck;
     ASSERT_OK(store_unstarted(store, "created", 600, fresh, 2, 10, &stuck, &scene->why));
     assert_int_equal(stuck.n_tasks, 2);
     struct store_transition transition = pg_scene_transition(&stuck.tasks[0]);
     enum store_moved moved;
     ASSERT_OK(pg_scene_move(scene, store, &transition, 1, &moved));
     assert_int_equal(moved, STORE_MOVED);
-    store_stuck_done(&stuck);
+    store_task_list_done(&stuck);
     store_free(store);
 }
 
@@ -471,7 +471,7 @@ static void assert_reads_little(struct pg_scene *scene, const char *type)
     tasks_many(scene, type);
     struct store_new_task batch[LIMIT_BATCH];
     enum store_creation creations[LIMIT_BATCH];
-    struct store_stuck stuck;
+    struct store_task_list stuck;
     const char *const fresh[] = {issue(1), issue(1000)};
     int64_t before = pg_scene_rows_read(scene, "tasks");
     batch_fill(batch, LIMIT_BATCH);
@@ -481,7 +481,7 @@ static void assert_reads_little(struct pg_scene *scene, const char *type)
         assert_int_equal(creations[0], STORE_EXISTS);
         ASSERT_OK(store_unstarted(scene->store, "created", 600, fresh, 2, 100, &stuck, &scene->why));
         assert_int_equal(stuck.n_tasks, 100);
-        store_stuck_done(&stuck);
+        store_task_list_done(&stuck);
     }
     assert_in_range(pg_scene_rows_read(scene, "tasks") - before, 10 * 1000, 10 * 3000);
 }

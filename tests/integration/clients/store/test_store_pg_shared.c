@@ -10,11 +10,11 @@
 /* messages */
 
 /* So many stuck tasks and their transitions, each with a message. */
-static struct store_stuck told_fill(struct pg_scene *scene, struct store *store, int n,
-                                    struct store_transition *batch)
+static struct store_task_list told_fill(struct pg_scene *scene, struct store *store, int n,
+                                        struct store_transition *batch)
 {
     pg_scene_tasks(scene, n);
-    struct store_stuck stuck = pg_scene_stuck(store);
+    struct store_task_list stuck = pg_scene_stuck(store);
     assert_int_equal(stuck.n_tasks, n);
     for (size_t i = 0; i < stuck.n_tasks; i++) {
         batch[i] = pg_scene_transition(&stuck.tasks[i]);
@@ -32,7 +32,7 @@ static void a_trigger_that_swallows_the_message_refuses_its_row_alone(void **sta
                          " IF NEW.text = 'ORCH-2' THEN RETURN NULL; END IF; RETURN NEW; END $$;"
                          "CREATE TRIGGER refuse BEFORE INSERT ON reconcile_outbox"
                          " FOR EACH ROW EXECUTE FUNCTION refuse()");
-    struct store_stuck stuck = told_fill(scene, scene->store, 3, batch);
+    struct store_task_list stuck = told_fill(scene, scene->store, 3, batch);
     ASSERT_OK(pg_scene_move(scene, scene->store, batch, 3, moved));
     for (size_t i = 0; i < 3; i++)
         assert_int_equal(moved[i], i == 1 ? STORE_REFUSED : STORE_MOVED);
@@ -40,7 +40,7 @@ static void a_trigger_that_swallows_the_message_refuses_its_row_alone(void **sta
     assert_int_equal(pg_scene_number(scene, "SELECT count(*) FROM reconcile_outbox o JOIN reconcile_ledger l"
                                             " ON l.id = o.id WHERE o.text = l.work_item_id"),
                      2);
-    store_stuck_done(&stuck);
+    store_task_list_done(&stuck);
 }
 
 static void assert_told_once(struct pg_scene *scene, enum pg_proxy_fault fault)
@@ -49,14 +49,14 @@ static void assert_told_once(struct pg_scene *scene, enum pg_proxy_fault fault)
     struct store *store = pg_scene_through_proxy(scene, NULL, &proxy);
     struct store_transition batch[2];
     enum store_moved moved[2];
-    struct store_stuck stuck = told_fill(scene, store, 2, batch);
+    struct store_task_list stuck = told_fill(scene, store, 2, batch);
     pg_proxy_arm(proxy, fault);
     ASSERT_OK(pg_scene_move(scene, store, batch, 2, moved));
     assert_int_equal(pg_proxy_faults(proxy), 1);
     assert_int_equal(moved[0], STORE_MOVED);
     assert_int_equal(moved[1], STORE_MOVED);
     assert_int_equal(pg_scene_number(scene, "SELECT count(*) FROM reconcile_outbox"), 2);
-    store_stuck_done(&stuck);
+    store_task_list_done(&stuck);
     store_free(store);
     pg_proxy_stop(proxy);
 }

@@ -320,13 +320,13 @@ static void stuck_ask(struct pg_scene *scene)
                                             .known = known,
                                             .n_known = ARRAY_LEN(known),
                                             .limit = 100};
-    struct store_stuck stuck;
-    ASSERT_OK(store_stuck(scene->store, &query, &stuck, &scene->why));
+    struct store_task_list stuck;
+    ASSERT_OK(store_task_list(scene->store, &query, &stuck, &scene->why));
     assert_int_equal(stuck.count, 200);
     assert_int_equal(stuck.n_tasks, 100);
     assert_int_equal(stuck.tasks[0].recent_heals, 1);
     assert_int_not_equal(stuck.tasks[0].newest_heal_seq, 0);
-    store_stuck_done(&stuck);
+    store_task_list_done(&stuck);
 }
 
 static void looking_reads_little_of_many_tasks(void **state)

@@ -37,7 +37,7 @@ static pthread_t thread_start(void *(*run)(void *), void *arg)
     return thread;
 }
 
-static void batch_fill(const struct store_stuck *stuck, struct store_transition *batch)
+static void batch_fill(const struct store_task_list *stuck, struct store_transition *batch)
 {
     for (size_t i = 0; i < stuck->n_tasks; i++)
         batch[i] = pg_scene_transition(&stuck->tasks[i]);
@@ -65,7 +65,7 @@ static void new_settings_wait_for_the_transition_in_flight_and_stop_the_next_one
     struct pg_scene *scene = *state;
     pg_scene_tasks(scene, 2);
     struct store *store = pg_scene_open(scene, PATIENT);
-    struct store_stuck stuck = pg_scene_stuck(store);
+    struct store_task_list stuck = pg_scene_stuck(store);
     struct store_transition batch[] = {pg_scene_transition(&stuck.tasks[0]),
                                        pg_scene_transition(&stuck.tasks[1])};
     struct mover mover = {.store = store, .batch = batch, .n = 1};
@@ -88,7 +88,7 @@ static void new_settings_wait_for_the_transition_in_flight_and_stop_the_next_one
     assert_int_equal(switcher.revision, 1);
     ASSERT_ERR(pg_scene_move(scene, store, &batch[1], 1, mover.moved), ERR_CONFLICT);
     pg_scene_assert_written(scene, 1);
-    store_stuck_done(&stuck);
+    store_task_list_done(&stuck);
     store_free(store);
 }
 
@@ -99,7 +99,7 @@ static void a_locked_task_alone_is_refused_and_nothing_else_breaks(void **state)
     struct pg_scene *scene = *state;
     pg_scene_tasks(scene, 2);
     struct store *store = pg_scene_open(scene, IMPATIENT);
-    struct store_stuck stuck = pg_scene_stuck(store);
+    struct store_task_list stuck = pg_scene_stuck(store);
     struct store_transition batch[] = {pg_scene_transition(&stuck.tasks[0]),
                                        pg_scene_transition(&stuck.tasks[1])};
     enum store_moved moved = STORE_RACED;
@@ -117,7 +117,7 @@ static void a_locked_task_alone_is_refused_and_nothing_else_breaks(void **state)
     ASSERT_OK(pg_scene_move(scene, store, &batch[0], 1, &moved));
     assert_int_equal(moved, STORE_MOVED);
     pg_scene_assert_written(scene, 2);
-    store_stuck_done(&stuck);
+    store_task_list_done(&stuck);
     store_free(store);
 }
 
@@ -126,7 +126,7 @@ static void a_locked_table_is_a_time_out_and_nobody_s_fault(void **state)
     struct pg_scene *scene = *state;
     pg_scene_tasks(scene, 2);
     struct store *store = pg_scene_open(scene, IMPATIENT);
-    struct store_stuck stuck = pg_scene_stuck(store);
+    struct store_task_list stuck = pg_scene_stuck(store);
     struct store_transition batch[2];
     enum store_moved moved[2];
     batch_fill(&stuck, batch);
@@ -136,7 +136,7 @@ static void a_locked_table_is_a_time_out_and_nobody_s_fault(void **state)
     pg_scene_release(holder);
     ASSERT_OK(pg_scene_move(scene, store, batch, 2, moved));
     pg_scene_assert_written(scene, 2);
-    store_stuck_done(&stuck);
+    store_task_list_done(&stuck);
     store_free(store);
 }
 
@@ -146,7 +146,7 @@ static void a_locked_task_does_not_hold_back_those_beside_it(void **state)
     enum { TASKS = 16 };
     pg_scene_tasks(scene, TASKS);
     struct store *store = pg_scene_open(scene, IMPATIENT);
-    struct store_stuck stuck = pg_scene_stuck(store);
+    struct store_task_list stuck = pg_scene_stuck(store);
     struct store_transition batch[TASKS];
     enum store_moved moved[TASKS];
     batch_fill(&stuck, batch);
@@ -157,7 +157,7 @@ static void a_locked_task_does_not_hold_back_those_beside_it(void **state)
                          stuck.tasks[i].id == 1 || stuck.tasks[i].id == 11 ? STORE_REFUSED : STORE_MOVED);
     pg_scene_release(holder);
     pg_scene_assert_written(scene, TASKS - 2);
-    store_stuck_done(&stuck);
+    store_task_list_done(&stuck);
     store_free(store);
 }
 
@@ -166,7 +166,7 @@ static void a_task_that_another_session_moves_meanwhile_is_raced(void **state)
     struct pg_scene *scene = *state;
     pg_scene_tasks(scene, 2);
     struct store *store = pg_scene_open(scene, PATIENT);
-    struct store_stuck stuck = pg_scene_stuck(store);
+    struct store_task_list stuck = pg_scene_stuck(store);
     struct store_transition batch[2];
     batch_fill(&stuck, batch);
     struct mover mover = {.store = store, .batch = batch, .n = 2};
@@ -180,7 +180,7 @@ static void a_task_that_another_session_moves_meanwhile_is_raced(void **state)
     assert_int_equal(mover.moved[0], STORE_RACED);
     assert_int_equal(mover.moved[1], STORE_MOVED);
     pg_scene_assert_written(scene, 1);
-    store_stuck_done(&stuck);
+    store_task_list_done(&stuck);
     store_free(store);
 }
 
@@ -190,7 +190,7 @@ static void replicas_with_the_same_batch_move_each_task_once(void **state)
     struct pg_scene *scene = *state;
     enum { REPLICAS = 4 };
     pg_scene_tasks(scene, LIMIT_BATCH);
-    struct store_stuck stuck = pg_scene_stuck(scene->store);
+    struct store_task_list stuck = pg_scene_stuck(scene->store);
     assert_int_equal(stuck.n_tasks, LIMIT_BATCH);
     static struct store_transition batches[REPLICAS][LIMIT_BATCH];
     static struct mover movers[REPLICAS];
@@ -215,7 +215,7 @@ static void replicas_with_the_same_batch_move_each_task_once(void **state)
     }
     assert_int_equal(moved, LIMIT_BATCH);
     pg_scene_assert_written(scene, LIMIT_BATCH);
-    store_stuck_done(&stuck);
+    store_task_list_done(&stuck);
 }
 
 /* triggers */
@@ -225,7 +225,7 @@ static void assert_third_is_refused_by(struct pg_scene *scene, struct store *sto
 {
     enum { TASKS = 5 };
     pg_scene_tasks(scene, TASKS);
-    struct store_stuck stuck = pg_scene_stuck(store);
+    struct store_task_list stuck = pg_scene_stuck(store);
     struct store_transition batch[TASKS];
     struct why refusals[TASKS] = {{""}};
     enum store_moved moved[TASKS];
@@ -243,7 +243,7 @@ static void assert_third_is_refused_by(struct pg_scene *scene, struct store *sto
                                      "SELECT count(*) FROM tasks WHERE id = 3 AND stage = 'development'"
                                      " AND updated_at < now() - interval '1 hour'"),
                      1);
-    store_stuck_done(&stuck);
+    store_task_list_done(&stuck);
 }
 
 static void assert_third_is_refused(struct pg_scene *scene, const char *words)
@@ -368,13 +368,13 @@ static void a_trigger_that_sets_the_time_itself_is_no_obstacle(void **state)
     struct pg_scene *scene = *state;
     pg_scene_tasks(scene, 1);
     trigger_make(scene, "TRIGGER refuse BEFORE UPDATE ON tasks", "NEW.updated_at = now();");
-    struct store_stuck stuck = pg_scene_stuck(scene->store);
+    struct store_task_list stuck = pg_scene_stuck(scene->store);
     struct store_transition transition = pg_scene_transition(&stuck.tasks[0]);
     enum store_moved moved;
     ASSERT_OK(pg_scene_move(scene, scene->store, &transition, 1, &moved));
     assert_int_equal(moved, STORE_MOVED);
     pg_scene_assert_written(scene, 1);
-    store_stuck_done(&stuck);
+    store_task_list_done(&stuck);
 }
 
 static void a_missing_right_is_a_failure_and_not_each_row_s_fault(void **state)
@@ -386,14 +386,14 @@ static void a_missing_right_is_a_failure_and_not_each_row_s_fault(void **state)
                          "GRANT SELECT, UPDATE, INSERT ON ALL TABLES IN SCHEMA public TO reader;"
                          "REVOKE INSERT ON jobs FROM reader");
     struct store *store = pg_scene_open(scene, "user=reader");
-    struct store_stuck stuck = pg_scene_stuck(store);
+    struct store_task_list stuck = pg_scene_stuck(store);
     struct store_transition batch[2];
     enum store_moved moved[2];
     batch_fill(&stuck, batch);
     ASSERT_ERR(pg_scene_move(scene, store, batch, 2, moved), ERR_UNAVAILABLE);
     pg_scene_assert_why(scene, "permission denied for table jobs");
     pg_scene_assert_written(scene, 0);
-    store_stuck_done(&stuck);
+    store_task_list_done(&stuck);
     store_free(store);
 }
 
@@ -405,7 +405,7 @@ static void assert_settled(struct pg_scene *scene, enum pg_proxy_fault fault)
     pg_scene_tasks(scene, 3);
     struct pg_proxy *proxy;
     struct store *store = pg_scene_through_proxy(scene, NULL, &proxy);
-    struct store_stuck stuck = pg_scene_stuck(store);
+    struct store_task_list stuck = pg_scene_stuck(store);
     struct store_transition batch[3];
     enum store_moved moved[3];
     batch_fill(&stuck, batch);
@@ -419,7 +419,7 @@ static void assert_settled(struct pg_scene *scene, enum pg_proxy_fault fault)
     pg_scene_assert_written(scene, 2);
     store_free(store);
     pg_proxy_stop(proxy);
-    store_stuck_done(&stuck);
+    store_task_list_done(&stuck);
 }
 
 static void a_commit_that_never_arrived_is_done_again(void **state)

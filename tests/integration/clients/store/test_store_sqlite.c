@@ -38,12 +38,12 @@ static void a_file_that_was_there_keeps_its_journal_mode(void **state)
     sqlite_file_exec("PRAGMA journal_mode = DELETE; CREATE TABLE theirs (x)");
     struct store *store = sqlite_file_open_migrated();
     sqlite_file_seed(1);
-    struct store_stuck stuck = sqlite_file_stuck(store);
+    struct store_task_list stuck = sqlite_file_stuck(store);
     struct store_transition transition = suite_transition(&stuck.tasks[0]);
     enum store_moved moved;
     ASSERT_OK(store_transition(store, 0, 0, "p", &transition, 1, &moved, NULL));
     assert_int_equal(moved, STORE_MOVED);
-    store_stuck_done(&stuck);
+    store_task_list_done(&stuck);
     store_free(store);
     sqlite_file_assert("PRAGMA journal_mode", "delete");
 }
@@ -106,15 +106,15 @@ static void a_database_without_our_tables_names_what_is_missing(void **state)
     sqlite_file_exec("CREATE TABLE theirs (x)");
     struct store *store = sqlite_file_open();
     struct store_stuck_query query = suite_query();
-    struct store_stuck stuck;
+    struct store_task_list stuck;
     struct why why;
-    ASSERT_ERR(store_stuck(store, &query, &stuck, &why), ERR_UNAVAILABLE);
+    ASSERT_ERR(store_task_list(store, &query, &stuck, &why), ERR_UNAVAILABLE);
     suite_assert_words(&why, "no such table");
     ASSERT_OK(store_migrate(store, NULL, &why));
     stuck = sqlite_file_stuck(store);
     sqlite_file_exec("DROP TABLE jobs"); /* under a statement that is prepared already */
-    struct store_stuck after;
-    ASSERT_ERR(store_stuck(store, &query, &after, &why), ERR_UNAVAILABLE);
+    struct store_task_list after;
+    ASSERT_ERR(store_task_list(store, &query, &after, &why), ERR_UNAVAILABLE);
     suite_assert_words(&why, "no such table: jobs");
     sqlite_file_exec("DROP TABLE tasks");
     enum store_moved moved;
@@ -122,7 +122,7 @@ static void a_database_without_our_tables_names_what_is_missing(void **state)
     const struct store_transition transition = suite_transition(&gone);
     ASSERT_ERR(store_transition(store, 0, 0, "p", &transition, 1, &moved, &why), ERR_UNAVAILABLE);
     suite_assert_words(&why, "no such table");
-    store_stuck_done(&stuck);
+    store_task_list_done(&stuck);
     store_free(store);
 }
 
@@ -192,9 +192,9 @@ static void a_damaged_file_is_told_in_words(void **state)
     assert_int_equal(fclose(file), 0);
     struct store *store = sqlite_file_open();
     struct store_stuck_query query = suite_query();
-    struct store_stuck stuck;
+    struct store_task_list stuck;
     struct why why;
-    ASSERT_ERR(store_stuck(store, &query, &stuck, &why), ERR_UNAVAILABLE);
+    ASSERT_ERR(store_task_list(store, &query, &stuck, &why), ERR_UNAVAILABLE);
     suite_assert_words(&why, "damaged");
     store_free(store);
 }
@@ -240,9 +240,9 @@ static void a_file_that_was_replaced_is_opened_anew(void **state)
     (void)state;
     struct store *store = sqlite_file_open_migrated();
     sqlite_file_seed(3);
-    struct store_stuck stuck = sqlite_file_stuck(store);
+    struct store_task_list stuck = sqlite_file_stuck(store);
     assert_int_equal(stuck.count, 3);
-    store_stuck_done(&stuck);
+    store_task_list_done(&stuck);
     char *copy = mem_printf("%s/copy.db", sqlite_file_folder());
     char *sql = mem_printf("VACUUM INTO '%s'", copy);
     sqlite_file_exec("DELETE FROM tasks WHERE id = 2");
@@ -251,7 +251,7 @@ static void a_file_that_was_replaced_is_opened_anew(void **state)
     assert_int_equal(rename(copy, sqlite_file_path()), 0);
     stuck = sqlite_file_stuck(store);
     ASSERT_LISTED(&stuck, 1, 3);
-    store_stuck_done(&stuck);
+    store_task_list_done(&stuck);
     store_free(store);
     sqlite_file_assert("SELECT count(*) FROM tasks", "2");
     free(sql);
@@ -363,21 +363,21 @@ static void a_file_locked_for_too_long_is_a_timeout_with_words(void **state)
     (void)state;
     struct store *store = sqlite_file_open_migrated();
     sqlite_file_seed(1);
-    struct store_stuck stuck = sqlite_file_stuck(store);
+    struct store_task_list stuck = sqlite_file_stuck(store);
     struct store_transition transition = suite_transition(&stuck.tasks[0]);
     enum store_moved moved;
     struct why why;
     sqlite3 *other = sqlite_file_lock("BEGIN IMMEDIATE");
     ASSERT_ERR(store_transition(store, 0, 0, "p", &transition, 1, &moved, &why), ERR_TIMEOUT);
     suite_assert_words(&why, "locked");
-    struct store_stuck meanwhile = sqlite_file_stuck(store); /* readers go on: it is in WAL mode */
+    struct store_task_list meanwhile = sqlite_file_stuck(store); /* readers go on: it is in WAL mode */
     assert_int_equal(meanwhile.count, 1);
-    store_stuck_done(&meanwhile);
+    store_task_list_done(&meanwhile);
     assert_int_equal(sqlite3_exec(other, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
     ASSERT_OK(store_transition(store, 0, 0, "p", &transition, 1, &moved, &why));
     assert_int_equal(moved, STORE_MOVED);
     sqlite3_close(other);
-    store_stuck_done(&stuck);
+    store_task_list_done(&stuck);
     store_free(store);
 }
 
@@ -459,10 +459,10 @@ static void a_statement_that_takes_too_long_is_ended(void **state)
         " 'done' AS stage, '' AS created_at, '' AS updated_at FROM c");
     struct store *store = sqlite_file_open_migrated();
     struct store_stuck_query query = suite_query();
-    struct store_stuck stuck;
+    struct store_task_list stuck;
     struct why why;
     ASSERT_OK(store_ready(store, &why));
-    ASSERT_ERR(store_stuck(store, &query, &stuck, &why), ERR_TIMEOUT);
+    ASSERT_ERR(store_task_list(store, &query, &stuck, &why), ERR_TIMEOUT);
     suite_assert_words(&why, "took longer");
     store_free(store);
 }

@@ -164,7 +164,7 @@ static void a_view_without_its_trigger_is_told_in_words(void **state)
     struct why why;
     ASSERT_ERR(store_create_tasks(store, 0, 0, &task, 1, &result, &why), ERR_UNAVAILABLE);
     suite_assert_words(&why, "tasks because it is a view");
-    struct store_stuck stuck = sqlite_file_stuck(store);
+    struct store_task_list stuck = sqlite_file_stuck(store);
     ASSERT_LISTED(&stuck, 1);
     struct store_transition transition = suite_transition(&stuck.tasks[0]);
     ASSERT_ERR(store_transition(store, 0, 0, "p", &transition, 1, &moved, &why), ERR_UNAVAILABLE);
@@ -174,7 +174,7 @@ static void a_view_without_its_trigger_is_told_in_words(void **state)
                      "ALTER TABLE jobs RENAME TO work; CREATE VIEW jobs AS SELECT * FROM work");
     ASSERT_ERR(store_transition(store, 0, 0, "p", &transition, 1, &moved, &why), ERR_UNAVAILABLE);
     suite_assert_words(&why, "jobs because it is a view");
-    store_stuck_done(&stuck);
+    store_task_list_done(&stuck);
     store_free(store);
     sqlite_file_assert("SELECT phase FROM items", "development");
     sqlite_file_assert("SELECT count(*) FROM reconcile_ledger", "0");

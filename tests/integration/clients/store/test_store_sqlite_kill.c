@@ -29,9 +29,9 @@ static void heal_for_ever(int out)
         _exit(1);
     for (;;) {
         struct store_stuck_query query = suite_query();
-        struct store_stuck stuck;
+        struct store_task_list stuck;
         query.limit = 7;
-        enum err err = store_stuck(store, &query, &stuck, NULL);
+        enum err err = store_task_list(store, &query, &stuck, NULL);
         if (err == ERR_TIMEOUT)
             continue;
         if (err)
@@ -46,7 +46,7 @@ static void heal_for_ever(int out)
             is_broken(store_transition(store, 0, 0, "p", batch, stuck.n_tasks, moved, NULL)) ||
             write(out, ">", 1) != 1)
             _exit(4);
-        store_stuck_done(&stuck);
+        store_task_list_done(&stuck);
     }
 }
 
@@ -67,7 +67,7 @@ static enum err start_some(struct store *store)
             .plane_id = ids[i].s, .title = mark.s, .repo = "o/r", .branch = "b", .stage = "created"};
     }
     enum err err = store_create_tasks(store, 0, 0, tasks, NEW_TASKS, created, NULL);
-    struct store_stuck fresh;
+    struct store_task_list fresh;
     if (err || (err = store_unstarted(store, "created", 3600, plane_ids, NEW_TASKS, 7, &fresh, NULL)))
         return err;
     struct store_transition batch[NEW_TASKS];
@@ -79,7 +79,7 @@ static enum err start_some(struct store *store)
     }
     err = fresh.n_tasks == NEW_TASKS ? store_transition(store, 0, 0, "p", batch, NEW_TASKS, moved, NULL)
                                      : ERR_INTERNAL;
-    store_stuck_done(&fresh);
+    store_task_list_done(&fresh);
     return err;
 }
 
@@ -140,13 +140,13 @@ static void kill_again_and_again(void)
         assert_all_agree();
     }
     struct store *store = sqlite_file_open(); /* and what is left can be healed */
-    struct store_stuck stuck = sqlite_file_stuck(store);
+    struct store_task_list stuck = sqlite_file_stuck(store);
     assert_true(stuck.count > 0 && stuck.count < 800);
     struct store_transition transition = suite_transition(&stuck.tasks[0]);
     enum store_moved moved;
     ASSERT_OK(store_transition(store, 0, 0, "p", &transition, 1, &moved, NULL));
     assert_int_equal(moved, STORE_MOVED);
-    store_stuck_done(&stuck);
+    store_task_list_done(&stuck);
     store_free(store);
     assert_all_agree();
 }

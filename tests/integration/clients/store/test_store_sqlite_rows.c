@@ -51,11 +51,11 @@ static void nonsense_in_updated_at_makes_nothing_stuck(void **state)
         sqlite_file_exec(sql);
         free(sql);
     }
-    struct store_stuck stuck = sqlite_file_stuck(store);
+    struct store_task_list stuck = sqlite_file_stuck(store);
     if (stuck.n_tasks > 0)
         fail_msg("%s is taken for a time", nonsense[stuck.tasks[0].id - 1]);
     assert_int_equal(stuck.count, 0);
-    store_stuck_done(&stuck);
+    store_task_list_done(&stuck);
     store_free(store);
 }
 
@@ -82,7 +82,7 @@ static void an_id_that_is_no_integer_is_never_read_as_one(void **state)
     const char *const plane_ids[] = {"a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a10",
                                      "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"};
     static const char *const stages[] = {"development"};
-    struct store_stuck stuck = sqlite_file_stuck(store);
+    struct store_task_list stuck = sqlite_file_stuck(store);
     struct store_stuck_query gates = suite_query();
     const struct store_tasks_query any = {.gated = gates.stages, .n_gated = gates.n_stages, .limit = 10};
     struct store_tasks_page page;
@@ -100,7 +100,7 @@ static void an_id_that_is_no_integer_is_never_read_as_one(void **state)
     store_repo_tasks_done(&of_repo);
     store_issue_tasks_done(&issues);
     store_tasks_page_done(&page);
-    store_stuck_done(&stuck);
+    store_task_list_done(&stuck);
     store_free(store);
 }
 
@@ -114,7 +114,7 @@ static void other_ways_to_write_a_time_are_read_as_sqlite_reads_them(void **stat
         " (3, 'development', '2020-01-03 00:00:00+05:00'),"
         " (4, 'development', strftime('%Y-%m-%d %H:%M:%S', 'now', '-8 hours') || '-08:00'),"
         " (5, 'development', strftime('%Y-%m-%d %H:%M:%f', 'now'))");
-    struct store_stuck stuck = sqlite_file_stuck(store);
+    struct store_task_list stuck = sqlite_file_stuck(store);
     ASSERT_LISTED(&stuck, 1, 2, 3);
     for (size_t i = 0; i < stuck.n_tasks; i++) {
         struct store_transition transition = suite_transition(&stuck.tasks[i]);
@@ -122,7 +122,7 @@ static void other_ways_to_write_a_time_are_read_as_sqlite_reads_them(void **stat
         ASSERT_OK(store_transition(store, 0, 0, "p", &transition, 1, &moved, NULL));
         assert_int_equal(moved, STORE_MOVED);
     }
-    store_stuck_done(&stuck);
+    store_task_list_done(&stuck);
     store_free(store);
 }
 
@@ -138,7 +138,7 @@ static void columns_of_any_type_are_read_as_mended_text(void **state)
         " 'development', NULL, '2020-01-01 00:00:00');"
         "INSERT INTO tasks VALUES (2, NULL, '', char(97, 0, 98), 'o/r', replace(hex(zeroblob(50000)),"
         " '00', 'é'), 'development', NULL, '2020-01-02 00:00:00')");
-    struct store_stuck stuck = sqlite_file_stuck(store);
+    struct store_task_list stuck = sqlite_file_stuck(store);
     ASSERT_LISTED(&stuck, 1, 2);
     const struct store_task *odd = &stuck.tasks[0], *large = &stuck.tasks[1];
     assert_string_equal(odd->plane_id, "42");
@@ -152,7 +152,7 @@ static void columns_of_any_type_are_read_as_mended_text(void **state)
     assert_int_equal(utf8_valid_len(large->branch, LIMIT_TASK_NAME_SHOWN), LIMIT_TASK_NAME_SHOWN);
     assert_string_equal(odd->unreadable, "tasks.title holds a blob, not text");
     assert_string_equal(large->unreadable, "tasks.title holds bytes that are not UTF-8");
-    store_stuck_done(&stuck);
+    store_task_list_done(&stuck);
     store_free(store);
 }
 
@@ -167,7 +167,7 @@ static void assert_refused_by_either(const char *table, const char *trigger, con
     sqlite_file_seed(3);
     if (trigger)
         sqlite_file_exec(trigger);
-    struct store_stuck stuck = sqlite_file_stuck(store);
+    struct store_task_list stuck = sqlite_file_stuck(store);
     struct store_transition batch[3];
     enum store_moved moved[3];
     struct why why = {""}, refusals[3] = {{""}};
@@ -180,7 +180,7 @@ static void assert_refused_by_either(const char *table, const char *trigger, con
     assert_int_equal(moved[0], STORE_MOVED);
     assert_int_equal(moved[1], STORE_REFUSED);
     assert_int_equal(moved[2], STORE_MOVED);
-    store_stuck_done(&stuck);
+    store_task_list_done(&stuck);
     store_free(store);
     sqlite_file_assert("SELECT group_concat(id) FROM tasks WHERE stage = 'development'", "2");
     sqlite_file_assert("SELECT group_concat(task_id) FROM jobs", "1,3");
@@ -296,7 +296,7 @@ static void views_over_other_names_serve_as_tables(void **state)
                      "INSERT INTO work VALUES (1, 2, 'developer', 'running', NULL, NULL)");
     struct store *store = sqlite_file_open_migrated();
     ASSERT_OK(store_ready(store, NULL));
-    struct store_stuck stuck = sqlite_file_stuck(store);
+    struct store_task_list stuck = sqlite_file_stuck(store);
     ASSERT_LISTED(&stuck, 1);
     struct store_transition transition = suite_transition(&stuck.tasks[0]);
     enum store_moved moved;
@@ -305,7 +305,7 @@ static void views_over_other_names_serve_as_tables(void **state)
     transition.id = uuid_new();
     ASSERT_OK(store_transition(store, 0, 0, "p", &transition, 1, &moved, NULL));
     assert_int_equal(moved, STORE_RACED);
-    store_stuck_done(&stuck);
+    store_task_list_done(&stuck);
     store_free(store);
     sqlite_file_assert("SELECT phase FROM items WHERE nr = 1", "review");
     sqlite_file_assert("SELECT who || state FROM work WHERE item = 1", "reviewerqueued");

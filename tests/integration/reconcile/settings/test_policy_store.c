@@ -120,7 +120,7 @@ static void nothing_decided_before_a_change_is_written_after_it(void **state)
     struct store *store = sqlite_file_open_migrated();
     sqlite_file_seed(1);
     struct policy *policy = policy_of(store);
-    struct store_stuck stuck = sqlite_file_stuck(store);
+    struct store_task_list stuck = sqlite_file_stuck(store);
     AUTO_FREE char *before = sqlite_file_value(sqlite_file_dump);
     (void)change(store, "{\"enabled\":false}");
 
@@ -130,7 +130,7 @@ static void nothing_decided_before_a_change_is_written_after_it(void **state)
         store_transition(store, policy->revision, policy->valid_until_us, "p", &transition, 1, &moved, NULL),
         ERR_CONFLICT);
     sqlite_file_assert(sqlite_file_dump, before);
-    store_stuck_done(&stuck);
+    store_task_list_done(&stuck);
     policy_free(policy);
     store_free(store);
 }

@@ -20,9 +20,9 @@
 #include "reconcile/sweep/query_pool.h"
 #include "tests/support/clients/gitea/gitea_scene.h"
 
-static struct inquirer *inquirer;
+static struct query_pool *query_pool;
 
-/* An inquiry after the heads of two branches, one after the other: answered by both shas, or by what is
+/* A query after the heads of two branches, one after the other: answered by both shas, or by what is
  * known. */
 struct subject {
     struct gitea *gitea;
@@ -38,13 +38,13 @@ static const char *sha_of(const struct gitea_head *head)
     return head->fact.state == FACT_KNOWN ? head->sha : head->fact.state == FACT_ABSENT ? "absent" : "failed";
 }
 
-static const void *look(void *arg, struct book *book)
+static const void *look(void *arg, struct facts *facts)
 {
     struct subject *subject = arg;
     atomic_fetch_add(&looks, 1);
-    const struct gitea_head *first = gitea_head(book, subject->gitea, REPO, subject->first), *second = NULL;
+    const struct gitea_head *first = gitea_head(facts, subject->gitea, REPO, subject->first), *second = NULL;
     if (first->fact.state != FACT_PENDING)
-        second = gitea_head(book, subject->gitea, REPO, subject->second);
+        second = gitea_head(facts, subject->gitea, REPO, subject->second);
     if (!second || second->fact.state == FACT_PENDING) {
         if (subject->looked)
             sem_post(subject->looked);
@@ -60,9 +60,9 @@ static void subject_free(void *arg)
     free(arg);
 }
 
-static const struct inquiry_kind kind = {.look = look, .free = subject_free};
+static const struct query_ops kind = {.look = look, .free = subject_free};
 
-/* An inquiry that waits for a test to let it go on, or for the end of the process. */
+/* A query that waits for a test to let it go on, or for the end of the process. */
 struct blocked {
     sem_t begun, go_on;
 };
@@ -90,7 +90,7 @@ static void not_ours(void *arg)
     atomic_fetch_add(&freed, 1);
 }
 
-static const struct inquiry_kind waiting_kind = {.ask = wait_for_it, .free = not_ours};
+static const struct query_ops waiting_kind = {.ask = wait_for_it, .free = not_ours};
 
 /* Who waits for an answer. */
 struct asker {
@@ -114,7 +114,7 @@ static enum err ask(struct scene *scene, const char *key, const char *first, con
     snprintf(subject->first, sizeof subject->first, "%s", first);
     snprintf(subject->second, sizeof subject->second, "%s", second);
     sem_init(&asker->told, 0, 0);
-    return inquirer_ask(inquirer, key, &kind, subject, on_done, asker, NULL);
+    return query_pool_ask(query_pool, key, &kind, subject, on_done, asker, NULL);
 }
 
 static void expect(struct asker *asker, const char *text)
@@ -142,7 +142,7 @@ static int open_with(void **state, int64_t timeout_ms)
     atomic_store(&freed, 0);
     if (scene_open(state))
         return 1;
-    return inquirer_start(((struct scene *)*state)->fetch, timeout_ms, &inquirer, NULL) != ERR_OK;
+    return query_pool_start(((struct scene *)*state)->fetch, timeout_ms, &query_pool, NULL) != ERR_OK;
 }
 
 static int open_patient(void **state)
@@ -157,8 +157,8 @@ static int open_hasty(void **state)
 
 static int close_all(void **state)
 {
-    inquirer_stop(inquirer);
-    inquirer_free(inquirer);
+    query_pool_stop(query_pool);
+    query_pool_free(query_pool);
     return scene_close(state);
 }
 
@@ -170,7 +170,7 @@ static void an_inquiry_is_looked_at_until_it_has_an_answer(void **state)
     assert_int_equal(ask(scene, "k", "a", "b", NULL, &asker), ERR_OK);
     expect(&asker, SHA " absent");
     assert_int_equal(atomic_load(&looks), 3);
-    inquirer_stop(inquirer);
+    query_pool_stop(query_pool);
     assert_int_equal(atomic_load(&freed), 1);
 }
 
@@ -182,12 +182,12 @@ static void what_needs_no_upstream_is_answered_too(void **state)
     assert_int_equal(gitea_new(NULL, NULL, &scene->gitea, NULL), ERR_OK);
     assert_int_equal(ask(scene, NULL, "a", "b", NULL, &asker), ERR_OK);
     expect(&asker, "failed failed");
-    inquirer_stop(inquirer);
+    query_pool_stop(query_pool);
     gitea_free(scene->gitea);
     scene->gitea = nowhere;
 }
 
-static void equal_questions_share_one_inquiry(void **state)
+static void equal_questions_share_one_query(void **state)
 {
     struct scene *scene = *state;
     enum { MANY = 1000 };
@@ -275,17 +275,17 @@ static void a_stop_tells_everyone_who_waits(void **state)
     assert_int_equal(ask(scene, NULL, "slow", "b", &looked, &askers[2]), ERR_OK);
     sem_wait(&looked);
     sem_wait(&looked);
-    inquirer_stop(inquirer);
+    query_pool_stop(query_pool);
     for (size_t i = 0; i < 3; i++)
         expect(&askers[i], "stopped");
     assert_int_equal(ask(scene, "k", "slow", "a", NULL, &late), ERR_UNAVAILABLE);
-    assert_int_equal(atomic_load(&freed), 4); /* of the second asker, of who came late, and both inquiries */
+    assert_int_equal(atomic_load(&freed), 4); /* of the second asker, of who came late, and both queries */
 }
 
 static enum err ask_waiting(struct blocked *blocked, const char *key, struct asker *asker)
 {
     sem_init(&asker->told, 0, 0);
-    return inquirer_ask(inquirer, key, &waiting_kind, blocked, on_done, asker, NULL);
+    return query_pool_ask(query_pool, key, &waiting_kind, blocked, on_done, asker, NULL);
 }
 
 static void who_asks_and_waits_delays_no_look(void **state)
@@ -325,7 +325,7 @@ static void a_stop_cuts_short_who_asks_and_waits(void **state)
     sem_wait(&blocked.begun);
     assert_int_equal(ask_waiting(&blocked, "k", &joined), ERR_OK);
     assert_int_equal(ask_waiting(&blocked, NULL, &next), ERR_OK);
-    inquirer_stop(inquirer);
+    query_pool_stop(query_pool);
     expect(&asker, "cut short");
     expect(&joined, "stopped");
     expect(&next, "stopped");
@@ -334,15 +334,15 @@ static void a_stop_cuts_short_who_asks_and_waits(void **state)
 static void only_so_many_may_be_under_way(void **state)
 {
     struct scene *scene = *state;
-    static struct asker askers[LIMIT_INQUIRIES];
+    static struct asker askers[LIMIT_QUERIES];
     struct asker late, joined;
     branch_hangs(scene, "slow");
-    for (size_t i = 0; i < LIMIT_INQUIRIES; i++)
+    for (size_t i = 0; i < LIMIT_QUERIES; i++)
         assert_int_equal(ask(scene, i ? NULL : "k", "slow", "a", NULL, &askers[i]), ERR_OK);
     assert_int_equal(ask(scene, NULL, "slow", "a", NULL, &late), ERR_UNAVAILABLE);
     assert_int_equal(ask(scene, "k", "slow", "a", NULL, &joined), ERR_OK);
     script_server_release(scene->server);
-    for (size_t i = 0; i < LIMIT_INQUIRIES; i++)
+    for (size_t i = 0; i < LIMIT_QUERIES; i++)
         sem_wait(&askers[i].told);
     sem_wait(&joined.told);
     assert_int_equal(ask(scene, NULL, "a", "a", NULL, &late), ERR_OK); /* who was told has left its place */
@@ -358,7 +358,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         PATIENT(an_inquiry_is_looked_at_until_it_has_an_answer),
         PATIENT(what_needs_no_upstream_is_answered_too),
-        PATIENT(equal_questions_share_one_inquiry),
+        PATIENT(equal_questions_share_one_query),
         PATIENT(different_questions_do_not),
         PATIENT(who_asks_after_the_last_look_gets_a_look_of_its_own),
         PATIENT(what_hangs_delays_nobody_else),

@@ -217,18 +217,18 @@ static void an_episode_is_told_once_by_whoever_sees_it(void **state)
     add_heals(4, "development", 1);
     assert_pass(by_timer, "quarantined", 1, 1);
     assert_pass(by_timer, "quarantined", 1, 0); /* and is looked at every time: nothing rests */
-    struct once *mine = bench.world.once, *another = once_new();
-    bench.world.once = another; /* another process, or this one restarted */
+    struct announced *mine = bench.world.announced, *another = announced_new();
+    bench.world.announced = another; /* another process, or this one restarted */
     assert_pass(forced, "quarantined", 1, 0);
     assert_outbox(1, quarantine_told);
     add_heals(1, "development", 0); /* another episode */
-    bench.world.once = mine;
+    bench.world.announced = mine;
     assert_pass(forced, "quarantined", 1, 1);
     struct store_outbox outbox;
     assert_int_equal(store_outbox_list(bench.store, 10, &outbox, &bench.why), ERR_OK);
     assert_int_equal(outbox.depth, 2);
     store_outbox_done(&outbox);
-    once_free(another);
+    announced_free(another);
 }
 
 static void a_quarantine_is_told_once_telling_is_allowed(void **state)

@@ -1,4 +1,4 @@
-/* The real listener among many and slow peers, with handlers that wait, and while it stops. */
+/* The real listener among many and slow connections, with handlers that wait, and while it stops. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -21,7 +21,7 @@
 #include "tests/support/server/http/http_client.h"
 #include "tests/support/server/http/listener_fixture.h"
 
-/* many and slow peers */
+/* many and slow connections */
 
 static void who_dribbles_a_request_is_cut_off(void **state)
 {
@@ -77,7 +77,7 @@ static void who_waits_for_a_pass_is_not_cut_off(void **state)
 {
     (void)state;
     static const char *const texts[] = {"GET /defer HTTP/1.1\r\n" HOST "\r\n",
-                                        "GET /offloaded-defer HTTP/1.1\r\n" HOST "\r\n"};
+                                        "GET /queued-defer HTTP/1.1\r\n" HOST "\r\n"};
     for (size_t t = 0; t < ARRAY_LEN(texts); t++) {
         struct http_client *client = http_open(fixture.address);
         assert_true(http_say(client, texts[t]));
@@ -365,7 +365,7 @@ static void a_change_that_has_begun_is_answered_by_how_it_ends(void **state)
 static void a_deferred_request_is_answered_from_another_thread(void **state)
 {
     (void)state;
-    static const char *const paths[] = {"/defer", "/offloaded-defer"};
+    static const char *const paths[] = {"/defer", "/queued-defer"};
     char text[128];
     for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
         struct http_client *client = http_open(fixture.address);
@@ -377,7 +377,7 @@ static void a_deferred_request_is_answered_from_another_thread(void **state)
         assert_int_equal(answer->status, 409);
         assert_string_equal(http_header(answer, "Content-Type"), "application/problem+json");
         free(answer);
-        assert_true(http_say(client, "GET /offloaded-at-once HTTP/1.1\r\n" HOST "\r\n"));
+        assert_true(http_say(client, "GET /queued-at-once HTTP/1.1\r\n" HOST "\r\n"));
         answer = http_read(client, false);
         assert_string_equal(answer->body, "{\"at_once\":true}");
         free(answer);
@@ -572,11 +572,12 @@ static void a_stop_waits_for_running_handlers_and_cancels_queued_ones(void **sta
     fixture.listener = NULL;
 }
 
-/* Handlers that suspend and resume all the time, peers that come and go, and a stop in the middle of it. */
+/* Handlers that suspend and resume all the time, connections that come and go, and a stop in the middle of
+ * it. */
 static void *pester(void *arg)
 {
     static const char *const texts[] = {
-        "GET /at-once HTTP/1.1\r\n" HOST "\r\n", "GET /offloaded-at-once HTTP/1.1\r\n" HOST "\r\n",
+        "GET /at-once HTTP/1.1\r\n" HOST "\r\n", "GET /queued-at-once HTTP/1.1\r\n" HOST "\r\n",
         "GET /items/1 HTTP/1.1\r\n" HOST "\r\n", "GET /echo HTTP/1.1\r\n" HOST "\r\n"};
     const char *where = arg;
     for (size_t round = 0;; round++) {
@@ -602,7 +603,7 @@ static void a_stop_in_the_middle_of_traffic_is_clean(void **state)
         for (size_t i = 0; i < THREADS; i++)
             assert_int_equal(pthread_create(&threads[i], NULL, pester, where), 0);
         for (int i = 0; i < 20; i++) {
-            fixture_expect("GET /offloaded-at-once HTTP/1.1\r\n" HOST "\r\n", 200);
+            fixture_expect("GET /queued-at-once HTTP/1.1\r\n" HOST "\r\n", 200);
             listener_tick(fixture.listener);
         }
         listener_stop(fixture.listener);

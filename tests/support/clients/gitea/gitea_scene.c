@@ -24,7 +24,7 @@ int scene_open(void **state)
     if (fetch_new(&options, &scene->fetch, NULL) ||
         gitea_new(script_server_url(scene->server), TOKEN, &scene->gitea, NULL))
         return 1;
-    scene->book = book_new(scene->fetch, clock_mono_ms() + PATIENCE_MS);
+    scene->facts = facts_new(scene->fetch, clock_mono_ms() + PATIENCE_MS);
     *state = scene;
     return 0;
 }
@@ -32,7 +32,7 @@ int scene_open(void **state)
 int scene_close(void **state)
 {
     struct scene *scene = *state;
-    book_free(scene->book);
+    facts_free(scene->facts);
     gitea_free(scene->gitea);
     fetch_free(scene->fetch);
     script_server_stop(scene->server);
@@ -43,7 +43,7 @@ int scene_close(void **state)
 void scene_settle(struct scene *scene)
 {
     void *waiter;
-    while (book_next(scene->book, PATIENCE_MS, &waiter) != BOOK_ALL_ANSWERED)
+    while (facts_wait(scene->facts, PATIENCE_MS, &waiter) != FACTS_ALL_ANSWERED)
         ;
 }
 

@@ -1,4 +1,4 @@
-/* gitea_scene.h - a scripted server, a fetcher, a Gitea and a book, for the tests of Gitea's client. */
+/* gitea_scene.h - a scripted server, a fetcher, a Gitea and a fact set, for the tests of Gitea's client. */
 #ifndef RECONCILED_TESTS_GITEA_SCENE_H
 #define RECONCILED_TESTS_GITEA_SCENE_H
 
@@ -18,7 +18,7 @@ struct scene {
     struct script_server *server;
     struct fetch *fetch;
     struct gitea *gitea;
-    struct book *book;
+    struct facts *facts;
 };
 
 /* gitea_scene_prepare: once per program. scene_open, scene_close: cmocka's setup and teardown. */

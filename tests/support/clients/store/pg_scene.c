@@ -169,7 +169,7 @@ void pg_scene_tasks(const struct pg_scene *scene, int n)
                   n);
 }
 
-struct store_stuck pg_scene_stuck(struct store *store)
+struct store_task_list pg_scene_stuck(struct store *store)
 {
     static const struct store_stage_grace stages[] = {{"development", 600}};
     static const char *const known[] = {"development", "review"};
@@ -178,9 +178,9 @@ struct store_stuck pg_scene_stuck(struct store *store)
                                             .known = known,
                                             .n_known = ARRAY_LEN(known),
                                             .limit = 1000};
-    struct store_stuck stuck = {0};
+    struct store_task_list stuck = {0};
     struct why why = {""};
-    enum err err = store_stuck(store, &query, &stuck, &why);
+    enum err err = store_task_list(store, &query, &stuck, &why);
     if (err)
         fail_msg("store_stuck: %s: %s", err_name(err), why.text);
     return stuck;

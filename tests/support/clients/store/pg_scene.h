@@ -62,8 +62,8 @@ int64_t pg_scene_rows_read(struct pg_scene *scene, const char *table);
 /* n tasks in "development" that rested for more than an hour, with ids from 1, the first the oldest. */
 void pg_scene_tasks(const struct pg_scene *scene, int n);
 
-/* pg_scene_stuck: what is stuck with a grace of 600 s in "development". Free with store_stuck_done. */
-struct store_stuck pg_scene_stuck(struct store *store);
+/* pg_scene_stuck: what is stuck with a grace of 600 s in "development". Free with store_task_list_done. */
+struct store_task_list pg_scene_stuck(struct store *store);
 
 /* pg_scene_transition: to "review" with a reviewer, with a new id. pg_scene_move: a batch under settings
  * revision 0.

@@ -165,10 +165,10 @@ void sqlite_file_seed(int64_t n)
     free(sql);
 }
 
-struct store_stuck sqlite_file_stuck(struct store *store)
+struct store_task_list sqlite_file_stuck(struct store *store)
 {
     struct store_stuck_query query = suite_query();
-    struct store_stuck stuck = {0};
-    ASSERT_OK(store_stuck(store, &query, &stuck, NULL));
+    struct store_task_list stuck = {0};
+    ASSERT_OK(store_task_list(store, &query, &stuck, NULL));
     return stuck;
 }

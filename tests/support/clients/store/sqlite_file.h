@@ -45,9 +45,9 @@ struct store *sqlite_file_open(void);
 struct store *sqlite_file_open_migrated(void);
 
 /* sqlite_file_seed: n tasks, 1 to n, stuck in development. sqlite_file_stuck: what is stuck by suite_query();
- * free with store_stuck_done. */
+ * free with store_task_list_done. */
 void sqlite_file_seed(int64_t n);
-struct store_stuck sqlite_file_stuck(struct store *store);
+struct store_task_list sqlite_file_stuck(struct store *store);
 
 /* A test with a folder of its own. */
 int sqlite_file_setup(void **state);

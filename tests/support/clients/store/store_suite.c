@@ -167,7 +167,7 @@ void suite_job(const struct suite *suite, int64_t task_id, const char *status)
                (long long)task_id, status);
 }
 
-/* questions and moves */
+/* requests and moves */
 
 struct store_stuck_query suite_query(void)
 {
@@ -182,15 +182,15 @@ struct store_stuck_query suite_query(void)
                                       .limit = 1000};
 }
 
-struct store_stuck suite_stuck(struct suite *suite)
+struct store_task_list suite_stuck(struct suite *suite)
 {
     struct store_stuck_query query = suite_query();
-    struct store_stuck stuck = {0};
-    ASSERT_OK(store_stuck(suite->store, &query, &stuck, &suite->why));
+    struct store_task_list stuck = {0};
+    ASSERT_OK(store_task_list(suite->store, &query, &stuck, &suite->why));
     return stuck;
 }
 
-void suite_assert_listed(const struct store_stuck *stuck, const int64_t *ids, size_t n)
+void suite_assert_listed(const struct store_task_list *stuck, const int64_t *ids, size_t n)
 {
     assert_int_equal(stuck->n_tasks, n);
     for (size_t i = 0; i < n; i++)

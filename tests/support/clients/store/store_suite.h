@@ -91,9 +91,9 @@ void suite_job(const struct suite *suite, int64_t task_id, const char *status);
 
 /* The query of every test: the built-in pipeline with 600 s for every gated stage, but 60 for review. */
 struct store_stuck_query suite_query(void);
-/* suite_stuck: what is stuck by that query; free with store_stuck_done. */
-struct store_stuck suite_stuck(struct suite *suite);
-void suite_assert_listed(const struct store_stuck *stuck, const int64_t *ids, size_t n);
+/* suite_stuck: what is stuck by that query; free with store_task_list_done. */
+struct store_task_list suite_stuck(struct suite *suite);
+void suite_assert_listed(const struct store_task_list *stuck, const int64_t *ids, size_t n);
 #define ASSERT_LISTED(stuck, ...)                                \
     suite_assert_listed((stuck), (const int64_t[]){__VA_ARGS__}, \
                         sizeof((const int64_t[]){__VA_ARGS__}) / sizeof(int64_t))

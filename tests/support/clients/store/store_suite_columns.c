@@ -68,11 +68,11 @@ static void a_task_id_of_any_width_serves(void **state)
         own_tables(suite, types[i], NULL, NULL, NULL);
         ASSERT_OK(store_ready(suite->store, &suite->why));
         suite_task(suite, 7, "development", "o/r", 5000);
-        struct store_stuck stuck = suite_stuck(suite);
+        struct store_task_list stuck = suite_stuck(suite);
         ASSERT_LISTED(&stuck, 7);
         const struct store_transition transition = suite_transition(&stuck.tasks[0]);
         assert_int_equal(suite_move(suite, &transition), STORE_MOVED);
-        store_stuck_done(&stuck);
+        store_task_list_done(&stuck);
         drop_tables(suite);
     }
 }
@@ -108,11 +108,11 @@ static void a_job_id_may_be_any_text_that_the_database_makes(void **state)
     own_tables(suite, NULL, NULL, NULL, suite->backend->made_id);
     ASSERT_OK(store_ready(suite->store, &suite->why));
     suite_task(suite, 1, "development", "o/r", 5000);
-    struct store_stuck stuck = suite_stuck(suite);
+    struct store_task_list stuck = suite_stuck(suite);
     ASSERT_LISTED(&stuck, 1);
     const struct store_transition transition = suite_transition(&stuck.tasks[0]);
     assert_int_equal(suite_move(suite, &transition), STORE_MOVED);
-    store_stuck_done(&stuck);
+    store_task_list_done(&stuck);
     const struct store_tasks_query any = {.limit = 10};
     struct store_tasks_page page;
     ASSERT_OK(store_tasks_list(suite->store, &any, &page, &suite->why));
@@ -163,12 +163,12 @@ static void a_plane_id_is_a_uuid_in_text_of_either_case_with_or_without_hyphens(
         assert_found(suite, understood[0]);
         assert_found(suite, understood[1]);
         assert_int_equal(create(suite, issue, "ORCH-9"), STORE_EXISTS);
-        struct store_stuck found;
+        struct store_task_list found;
         const char *const fresh = issue;
         suite_exec(suite, "UPDATE tasks SET stage = 'created'");
         ASSERT_OK(store_unstarted(suite->store, "created", 86400, &fresh, 1, 10, &found, &suite->why));
         ASSERT_LISTED(&found, TASK);
-        store_stuck_done(&found);
+        store_task_list_done(&found);
     }
 }
 
@@ -284,11 +284,11 @@ static void a_stage_that_only_the_database_takes_for_a_gates_is_unknown(void **s
     own_tables(suite, NULL, NULL, suite->backend->loose_stage, NULL);
     suite_task(suite, 1, suite->backend->loose_value, "o/r", 5000);
     suite_task(suite, 2, "polishing", "o/r", 5000);
-    struct store_stuck stuck = suite_stuck(suite);
+    struct store_task_list stuck = suite_stuck(suite);
     assert_int_equal(stuck.n_tasks, 0);
     assert_int_equal(stuck.count, 0);
     assert_int_equal(stuck.unknown_stage, 2);
-    store_stuck_done(&stuck);
+    store_task_list_done(&stuck);
     const struct store_stuck_query query = suite_query();
     const struct store_tasks_query looked = {.gated = query.stages, .n_gated = query.n_stages, .limit = 10};
     struct store_tasks_page page;
@@ -307,11 +307,11 @@ static void a_stage_that_only_the_database_takes_for_a_gates_is_unknown(void **s
 
 static void heal(struct suite *suite)
 {
-    struct store_stuck stuck = suite_stuck(suite);
+    struct store_task_list stuck = suite_stuck(suite);
     ASSERT_LISTED(&stuck, 1);
     const struct store_transition transition = suite_transition(&stuck.tasks[0]);
     assert_int_equal(suite_move(suite, &transition), STORE_MOVED);
-    store_stuck_done(&stuck);
+    store_task_list_done(&stuck);
     suite_exec(suite, "DELETE FROM jobs");
     suite_exec(suite, "UPDATE tasks SET stage = 'development', updated_at = %s", suite_ago(suite, 5000));
 }
@@ -319,7 +319,7 @@ static void heal(struct suite *suite)
 static void assert_heals(struct suite *suite, int64_t heals)
 {
     const struct store_tasks_query any = {.limit = 10};
-    struct store_stuck stuck = suite_stuck(suite);
+    struct store_task_list stuck = suite_stuck(suite);
     struct store_task_entry entry;
     struct store_ledger_page page;
     ASSERT_LISTED(&stuck, 1);
@@ -331,7 +331,7 @@ static void assert_heals(struct suite *suite, int64_t heals)
     assert_int_equal(page.n, heals);
     store_ledger_page_done(&page);
     store_task_entry_done(&entry);
-    store_stuck_done(&stuck);
+    store_task_list_done(&stuck);
 }
 
 static void a_task_inherits_nothing_from_one_that_had_its_id(void **state)
@@ -366,7 +366,7 @@ static void a_replay_does_not_take_the_next_task_of_an_id_for_its_own(void **sta
 {
     struct suite *suite = *state;
     suite_task(suite, 1, "development", "o/r", 5000);
-    struct store_stuck stuck = suite_stuck(suite);
+    struct store_task_list stuck = suite_stuck(suite);
     ASSERT_LISTED(&stuck, 1);
     const struct store_transition transition = suite_transition(&stuck.tasks[0]);
     const struct store_replay replay = {.subject = "task/1", .delivery = uuid_new(), .row = &transition};
@@ -381,7 +381,7 @@ static void a_replay_does_not_take_the_next_task_of_an_id_for_its_own(void **sta
     assert_int_equal(moved.n, 1);
     assert_true(moved.rows[0].gone);
     store_replays_moved_done(&moved);
-    store_stuck_done(&stuck);
+    store_task_list_done(&stuck);
 }
 
 int suite_columns_run(void)

@@ -366,10 +366,10 @@ static void a_stuck_task_tells_how_often_it_was_healed_where_it_stands(void **st
 {
     struct suite *suite = *state;
     healed(suite);
-    struct store_stuck stuck = suite_stuck(suite);
+    struct store_task_list stuck = suite_stuck(suite);
     ASSERT_LISTED(&stuck, 1, 2);
     assert_healed(suite, &stuck.tasks[0], &stuck.tasks[1]);
-    store_stuck_done(&stuck);
+    store_task_list_done(&stuck);
 }
 
 static void a_heal_is_counted_from_the_moment_it_is_written(void **state)
@@ -377,14 +377,14 @@ static void a_heal_is_counted_from_the_moment_it_is_written(void **state)
     struct suite *suite = *state;
     suite_task(suite, 1, "development", "o/r", 5000);
     for (int64_t heals = 0; heals < 3; heals++) {
-        struct store_stuck stuck = suite_stuck(suite);
+        struct store_task_list stuck = suite_stuck(suite);
         ASSERT_LISTED(&stuck, 1);
         assert_int_equal(stuck.tasks[0].recent_heals, heals);
         struct store_transition transition = suite_transition(&stuck.tasks[0]);
         assert_int_equal(suite_move(suite, &transition), STORE_MOVED);
         suite_exec(suite, "UPDATE tasks SET stage = 'development', updated_at = %s", suite_ago(suite, 5000));
         suite_exec(suite, "UPDATE jobs SET status = 'done'");
-        store_stuck_done(&stuck);
+        store_task_list_done(&stuck);
     }
 }
 

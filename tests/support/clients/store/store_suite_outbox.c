@@ -153,12 +153,12 @@ static void any_message_comes_back_as_it_was(void **state)
 
 /* with a transition */
 
-/* Two stuck tasks, 1 and 2; free with store_stuck_done. */
-static struct store_stuck two_stuck(struct suite *suite)
+/* Two stuck tasks, 1 and 2; free with store_task_list_done. */
+static struct store_task_list two_stuck(struct suite *suite)
 {
     suite_task(suite, 1, "development", "o/r", 5000);
     suite_task(suite, 2, "development", "o/r", 4000);
-    struct store_stuck stuck = suite_stuck(suite);
+    struct store_task_list stuck = suite_stuck(suite);
     ASSERT_LISTED(&stuck, 1, 2);
     return stuck;
 }
@@ -166,7 +166,7 @@ static struct store_stuck two_stuck(struct suite *suite)
 static void a_transition_writes_its_message_under_the_ledgers_id(void **state)
 {
     struct suite *suite = *state;
-    struct store_stuck stuck = two_stuck(suite);
+    struct store_task_list stuck = two_stuck(suite);
     struct store_transition batch[] = {suite_transition(&stuck.tasks[0]), suite_transition(&stuck.tasks[1])};
     enum store_moved moved[2];
     batch[0].message = "ORCH-1 is unblocked";
@@ -187,7 +187,7 @@ static void a_transition_writes_its_message_under_the_ledgers_id(void **state)
     assert_int_equal(outbox.depth, 0);
     store_outbox_done(&outbox);
     assert_int_equal(suite_number(suite, "SELECT count(*) FROM reconcile_outbox"), 1);
-    store_stuck_done(&stuck);
+    store_task_list_done(&stuck);
 }
 
 static void what_did_not_move_has_no_message(void **state)
@@ -195,7 +195,7 @@ static void what_did_not_move_has_no_message(void **state)
     struct suite *suite = *state;
     suite_own_tasks(suite, ", CHECK (title <> 'Task 2' OR stage = 'development')");
     ASSERT_OK(store_migrate(suite->store, NULL, &suite->why));
-    struct store_stuck stuck = two_stuck(suite);
+    struct store_task_list stuck = two_stuck(suite);
     struct store_transition batch[] = {suite_transition(&stuck.tasks[0]), suite_transition(&stuck.tasks[1])};
     enum store_moved moved[2];
     batch[0].message = batch[1].message = "unblocked";
@@ -204,13 +204,13 @@ static void what_did_not_move_has_no_message(void **state)
     assert_int_equal(moved[0], STORE_RACED);
     assert_int_equal(moved[1], STORE_REFUSED);
     assert_int_equal(suite_number(suite, "SELECT count(*) FROM reconcile_outbox"), 0);
-    store_stuck_done(&stuck);
+    store_task_list_done(&stuck);
 }
 
 static void the_ledger_tells_which_event_was_lost(void **state)
 {
     struct suite *suite = *state;
-    struct store_stuck stuck = two_stuck(suite);
+    struct store_task_list stuck = two_stuck(suite);
     struct store_transition batch[] = {suite_transition(&stuck.tasks[0]), suite_transition(&stuck.tasks[1])};
     enum store_moved moved[2];
     batch[0].missed_source = "gitea";
@@ -229,7 +229,7 @@ static void the_ledger_tells_which_event_was_lost(void **state)
         }
         store_ledger_page_done(&page);
     }
-    store_stuck_done(&stuck);
+    store_task_list_done(&stuck);
 }
 
 /* several at once */

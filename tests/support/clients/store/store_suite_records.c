@@ -123,13 +123,13 @@ static void ledger_seed(struct suite *suite)
     for (size_t i = 0; i < ARRAY_LEN(tasks); i++) {
         suite_exec(suite, "UPDATE tasks SET stage = 'development', updated_at = %s", suite_ago(suite, 5000));
         suite_exec(suite, "UPDATE jobs SET status = 'done'");
-        struct store_stuck stuck = suite_stuck(suite);
+        struct store_task_list stuck = suite_stuck(suite);
         for (size_t k = 0; k < stuck.n_tasks; k++)
             if (stuck.tasks[k].id == tasks[i]) {
                 struct store_transition transition = suite_transition(&stuck.tasks[k]);
                 assert_int_equal(suite_move(suite, &transition), STORE_MOVED);
             }
-        store_stuck_done(&stuck);
+        store_task_list_done(&stuck);
     }
 }
 
@@ -275,7 +275,7 @@ static void an_interrupted_store_refuses_every_call(void **state)
 {
     struct suite *suite = *state;
     suite_task(suite, 1, "development", "o/r", 5000);
-    struct store_stuck stuck = suite_stuck(suite), more;
+    struct store_task_list stuck = suite_stuck(suite), more;
     struct store_transition transition = suite_transition(&stuck.tasks[0]);
     struct store_stuck_query query = suite_query();
     enum store_moved moved;
@@ -285,7 +285,7 @@ static void an_interrupted_store_refuses_every_call(void **state)
     struct store_pass_page passes;
     char *before = suite_dump(suite);
     store_interrupt(suite->store);
-    ASSERT_ERR(store_stuck(suite->store, &query, &more, &suite->why), ERR_TIMEOUT);
+    ASSERT_ERR(store_task_list(suite->store, &query, &more, &suite->why), ERR_TIMEOUT);
     assert_true(strlen(suite->why.text) > 5);
     ASSERT_ERR(store_transition(suite->store, 0, 0, uuid_new().s, &transition, 1, &moved, &suite->why),
                ERR_TIMEOUT);
@@ -299,7 +299,7 @@ static void an_interrupted_store_refuses_every_call(void **state)
     assert_string_equal(after, before);
     free(before);
     free(after);
-    store_stuck_done(&stuck);
+    store_task_list_done(&stuck);
 }
 
 static void words_are_optional(void **state)

@@ -14,7 +14,7 @@
 
 /* Task 1 at development and one replay of it. */
 struct scene {
-    struct store_stuck stuck;
+    struct store_task_list stuck;
     struct store_transition row;
     struct store_replay replay;
 };
@@ -109,7 +109,7 @@ static void a_replay_is_begun_once_and_then_waits(void **state)
     assert_string_equal(after, before); /* not a row of tasks or jobs is touched */
     free(before);
     free(after);
-    store_stuck_done(&scene.stuck);
+    store_task_list_done(&scene.stuck);
 }
 
 static void pauses_double_and_after_the_last_try_it_is_given_up_and_told_once(void **state)
@@ -137,7 +137,7 @@ static void pauses_double_and_after_the_last_try_it_is_given_up_and_told_once(vo
     assert_string_equal(outbox.rows[0].text, "given up");
     assert_string_equal(outbox.rows[0].id.s, scene.replay.told.s);
     store_outbox_done(&outbox);
-    store_stuck_done(&scene.stuck);
+    store_task_list_done(&scene.stuck);
 }
 
 static void a_replay_is_told_by_its_subject(void **state)
@@ -162,7 +162,7 @@ static void a_replay_is_told_by_its_subject(void **state)
     assert_int_equal(open.tries, LIMIT_REPLAY_TRIES);
     assert_true(open.given_up);
     ASSERT_ERR(store_replay_get(suite->store, "task/11", &open, &suite->why), ERR_NOT_FOUND);
-    store_stuck_done(&scene.stuck);
+    store_task_list_done(&scene.stuck);
 }
 
 static void another_delivery_begins_anew(void **state)
@@ -181,7 +181,7 @@ static void another_delivery_begins_anew(void **state)
     assert_int_equal(seen.state, STORE_REPLAY_DUE);
     assert_int_equal(seen.tries, 1);
     assert_int_equal(replays(suite), 1);
-    store_stuck_done(&scene.stuck);
+    store_task_list_done(&scene.stuck);
 }
 
 static void a_task_that_is_no_longer_as_seen_is_raced(void **state)
@@ -195,7 +195,7 @@ static void a_task_that_is_no_longer_as_seen_is_raced(void **state)
     suite_exec(suite, "UPDATE tasks SET updated_at = %s", suite_ago(suite, 3));
     assert_int_equal(begin(suite, &scene.replay).state, STORE_REPLAY_RACED);
     assert_int_equal(replays(suite), 0);
-    store_stuck_done(&scene.stuck);
+    store_task_list_done(&scene.stuck);
 }
 
 static void a_verdict_that_was_replayed_is_raced(void **state)
@@ -207,7 +207,7 @@ static void a_verdict_that_was_replayed_is_raced(void **state)
     suite_exec(suite, "INSERT INTO reconcile_verdicts (id, task_id, at) VALUES ('v1', 1, %s)",
                suite_ago(suite, 3));
     assert_int_equal(begin(suite, &scene.replay).state, STORE_REPLAY_RACED);
-    store_stuck_done(&scene.stuck);
+    store_task_list_done(&scene.stuck);
 }
 
 static void none_begins_under_settings_that_were_changed(void **state)
@@ -224,7 +224,7 @@ static void none_begins_under_settings_that_were_changed(void **state)
     assert_int_equal(replays(suite), 0);
     ASSERT_OK(store_replay_begin(suite->store, revision, 0, &scene.replay, 1, &seen, &suite->why));
     assert_int_equal(seen.state, STORE_REPLAY_DUE);
-    store_stuck_done(&scene.stuck);
+    store_task_list_done(&scene.stuck);
 }
 
 static void a_start_is_begun_while_its_issue_has_no_task(void **state)
@@ -296,7 +296,7 @@ static void a_task_that_has_moved_is_settled_once(void **state)
     assert_int_equal(suite_number(suite, "SELECT count(*) FROM reconcile_outbox WHERE text = 'it moved'"), 1);
     assert_int_equal(suite_number(suite, "SELECT count(*) FROM reconcile_verdicts WHERE id = 'v1'"), 1);
     store_replays_moved_done(&moved);
-    store_stuck_done(&scene.stuck);
+    store_task_list_done(&scene.stuck);
 }
 
 static void the_same_stage_has_moved_when_it_was_touched_and_has_a_job(void **state)
@@ -318,7 +318,7 @@ static void the_same_stage_has_moved_when_it_was_touched_and_has_a_job(void **st
     moved = moved_of(suite);
     assert_int_equal(moved.n, 0);
     store_replays_moved_done(&moved);
-    store_stuck_done(&scene.stuck);
+    store_task_list_done(&scene.stuck);
 }
 
 static void what_moved_after_it_was_given_up_or_is_gone_is_no_heal(void **state)
@@ -343,7 +343,7 @@ static void what_moved_after_it_was_given_up_or_is_gone_is_no_heal(void **state)
     assert_int_equal(replays(suite), 0);
     assert_int_equal(suite_number(suite, "SELECT count(*) FROM reconcile_ledger"), 0);
     store_replays_moved_done(&moved);
-    store_stuck_done(&scene.stuck);
+    store_task_list_done(&scene.stuck);
 }
 
 static void what_the_ledger_has_already_is_no_second_heal(void **state)
@@ -358,7 +358,7 @@ static void what_the_ledger_has_already_is_no_second_heal(void **state)
     assert_int_equal(moved.n, 1);
     assert_true(moved.rows[0].given_up);
     store_replays_moved_done(&moved);
-    store_stuck_done(&scene.stuck);
+    store_task_list_done(&scene.stuck);
 }
 
 /* several at once */
@@ -392,7 +392,7 @@ static void of_racing_replicas_one_sends_each_replay(void **state)
     size_t due = 0;
     for (int64_t i = 0; i < TASKS; i++)
         suite_task(suite, i + 1, "development", "o/r", 5000 - i);
-    struct store_stuck stuck = suite_stuck(suite);
+    struct store_task_list stuck = suite_stuck(suite);
     assert_int_equal(stuck.n_tasks, TASKS);
     for (size_t i = 0; i < TASKS; i++) {
         rows[i] = suite_transition(&stuck.tasks[i]);
@@ -413,7 +413,7 @@ static void of_racing_replicas_one_sends_each_replay(void **state)
     }
     assert_int_equal(due, TASKS);
     assert_int_equal(suite_number(suite, "SELECT count(*) FROM reconcile_replays WHERE tries = 1"), TASKS);
-    store_stuck_done(&stuck);
+    store_task_list_done(&stuck);
 }
 
 int suite_replays_run(void)

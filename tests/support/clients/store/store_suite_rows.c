@@ -54,7 +54,7 @@ static void bytes_that_are_no_text_cost_their_row_alone(void **state)
 {
     struct suite *suite = *state;
     rows_make(suite, "development");
-    struct store_stuck stuck = suite_stuck(suite);
+    struct store_task_list stuck = suite_stuck(suite);
     assert_int_equal(stuck.n_tasks, HEALTHY);
     for (size_t i = 0; i < stuck.n_tasks; i++) {
         assert_told(&stuck.tasks[i]);
@@ -63,7 +63,7 @@ static void bytes_that_are_no_text_cost_their_row_alone(void **state)
             assert_int_equal(suite_move(suite, &transition), STORE_MOVED);
         }
     }
-    store_stuck_done(&stuck);
+    store_task_list_done(&stuck);
 }
 
 static void bytes_that_are_no_text_are_listed_mended(void **state)
@@ -117,13 +117,13 @@ static void bytes_that_are_no_text_are_found_by_issue_and_by_repo(void **state)
 static void bytes_that_are_no_text_do_not_hide_who_waits_for_a_start(void **state)
 {
     struct suite *suite = *state;
-    struct store_stuck found;
+    struct store_task_list found;
     rows_make(suite, "created");
     ASSERT_OK(store_unstarted(suite->store, "created", 600, NULL, 0, 100, &found, &suite->why));
     assert_int_equal(found.n_tasks, HEALTHY);
     for (size_t i = 0; i < found.n_tasks; i++)
         assert_told(&found.tasks[i]);
-    store_stuck_done(&found);
+    store_task_list_done(&found);
 }
 
 /* A text that is valid stays as it is, beside those that are not. */
@@ -133,12 +133,12 @@ static void letters_of_any_language_stay_as_they_are(void **state)
     rows_make(suite, "development");
     suite_exec(suite, "UPDATE tasks SET branch = 'ветка', title = '標題 🔧' WHERE id = %lld",
                (long long)HEALTHY);
-    struct store_stuck stuck = suite_stuck(suite);
+    struct store_task_list stuck = suite_stuck(suite);
     const struct store_task *healthy = &stuck.tasks[stuck.n_tasks - 1];
     assert_string_equal(healthy->branch, "ветка");
     assert_string_equal(healthy->title, "標題 🔧");
     assert_null(healthy->unreadable);
-    store_stuck_done(&stuck);
+    store_task_list_done(&stuck);
 }
 
 /* too long */
@@ -155,7 +155,7 @@ static void a_name_that_is_too_long_is_never_another_name(void **state)
         suite_exec(suite, "UPDATE tasks SET %s = '%sy' WHERE id = %zu", names[i], longest, i + 1);
     suite_exec(suite, "UPDATE tasks SET branch = '%s', title = '%s%s' WHERE id = 5", longest, longest,
                longest);
-    struct store_stuck stuck = suite_stuck(suite);
+    struct store_task_list stuck = suite_stuck(suite);
     assert_int_equal(stuck.n_tasks, ARRAY_LEN(names) + 1);
     for (size_t i = 0; i < stuck.n_tasks; i++) {
         const struct store_task *task = &stuck.tasks[i];
@@ -168,7 +168,7 @@ static void a_name_that_is_too_long_is_never_another_name(void **state)
             assert_string_equal(task->unreadable, words);
         }
     }
-    store_stuck_done(&stuck);
+    store_task_list_done(&stuck);
 }
 
 /* Three bytes a letter: a limit counts bytes, and no letter is cut in two. */
@@ -185,12 +185,12 @@ static void a_title_is_cut_between_two_letters(void **state)
                "標題標題標題"
                "標題標題標題標題標題標題標題標題標題標題標題標題標題標題標題標題標題標題標題標題標題標題標題"
                "標題標題標題");
-    struct store_stuck stuck = suite_stuck(suite);
+    struct store_task_list stuck = suite_stuck(suite);
     assert_null(stuck.tasks[0].unreadable);
     assert_int_equal(strlen(stuck.tasks[0].title), LIMIT_TASK_TITLE - LIMIT_TASK_TITLE % 3);
     assert_int_equal(utf8_valid_len(stuck.tasks[0].title, LIMIT_TASK_TITLE),
                      LIMIT_TASK_TITLE - LIMIT_TASK_TITLE % 3);
-    store_stuck_done(&stuck);
+    store_task_list_done(&stuck);
 }
 
 int suite_rows_run(void)

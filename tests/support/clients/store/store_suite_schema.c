@@ -128,14 +128,14 @@ static void calls_without_tables_fail_with_words(void **state)
 {
     struct suite *suite = *state;
     struct store_stuck_query query = suite_query();
-    struct store_stuck stuck;
+    struct store_task_list stuck;
     struct store_settings settings;
-    ASSERT_ERR(store_stuck(suite->store, &query, &stuck, &suite->why), ERR_UNAVAILABLE);
+    ASSERT_ERR(store_task_list(suite->store, &query, &stuck, &suite->why), ERR_UNAVAILABLE);
     assert_true(strlen(suite->why.text) > 10);
     ASSERT_ERR(store_settings_read(suite->store, &settings, &suite->why), ERR_UNAVAILABLE);
     ASSERT_OK(store_migrate(suite->store, NULL, &suite->why));
-    ASSERT_OK(store_stuck(suite->store, &query, &stuck, &suite->why));
-    store_stuck_done(&stuck);
+    ASSERT_OK(store_task_list(suite->store, &query, &stuck, &suite->why));
+    store_task_list_done(&stuck);
 }
 
 /* from one version to the next */
@@ -189,7 +189,7 @@ static void version_1_heals_on_once_it_was_brought_here(void **state)
     struct suite *suite = *state;
     suite_exec(suite, "%s", suite->backend->version_1);
     ASSERT_OK(store_migrate(suite->store, NULL, &suite->why));
-    struct store_stuck stuck = suite_stuck(suite);
+    struct store_task_list stuck = suite_stuck(suite);
     ASSERT_LISTED(&stuck, 1);
     assert_int_equal(stuck.tasks[0].recent_heals, 1);
     struct store_transition transition = suite_transition(&stuck.tasks[0]);
@@ -204,7 +204,7 @@ static void version_1_heals_on_once_it_was_brought_here(void **state)
                                          " AND missed_source = 'gitea'"),
                      1);
     assert_int_equal(suite_number(suite, "SELECT count(*) FROM reconcile_outbox"), 1);
-    store_stuck_done(&stuck);
+    store_task_list_done(&stuck);
 }
 
 static void version_1_is_brought_here_by_several_replicas_at_once(void **state)

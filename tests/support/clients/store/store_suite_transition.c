@@ -20,11 +20,11 @@ static void assert_written(struct suite *suite, int64_t n)
     assert_int_equal(suite_number(suite, "SELECT count(*) FROM reconcile_ledger"), n);
 }
 
-/* One stuck task, and what store_stuck says of it. */
-static struct store_stuck one_stuck(struct suite *suite)
+/* One stuck task, and what store_task_list says of it. */
+static struct store_task_list one_stuck(struct suite *suite)
 {
     suite_task(suite, 1, "development", "o/r", 5000);
-    struct store_stuck stuck = suite_stuck(suite);
+    struct store_task_list stuck = suite_stuck(suite);
     ASSERT_LISTED(&stuck, 1);
     return stuck;
 }
@@ -32,7 +32,7 @@ static struct store_stuck one_stuck(struct suite *suite)
 static void a_transition_moves_task_job_and_ledger_in_one_go(void **state)
 {
     struct suite *suite = *state;
-    struct store_stuck stuck = one_stuck(suite);
+    struct store_task_list stuck = one_stuck(suite);
     suite_task(suite, 2, "testing", "o/r", 10);
     struct store_transition transition = suite_transition(&stuck.tasks[0]);
     assert_int_equal(suite_move(suite, &transition), STORE_MOVED);
@@ -62,17 +62,17 @@ static void a_transition_moves_task_job_and_ledger_in_one_go(void **state)
     assert_string_equal(row->reason, "every check passed");
     assert_in_range(row->at_us, stuck.now_us - 1000, stuck.now_us + 60000000);
     store_ledger_page_done(&page);
-    store_stuck_done(&stuck);
+    store_task_list_done(&stuck);
     /* It has a job now, and is young. */
     stuck = suite_stuck(suite);
     assert_int_equal(stuck.count, 0);
-    store_stuck_done(&stuck);
+    store_task_list_done(&stuck);
 }
 
 static void no_agent_means_no_job(void **state)
 {
     struct suite *suite = *state;
-    struct store_stuck stuck = one_stuck(suite);
+    struct store_task_list stuck = one_stuck(suite);
     struct store_transition transition = suite_transition(&stuck.tasks[0]);
     transition.to_stage = "done";
     transition.agent = NULL;
@@ -80,13 +80,13 @@ static void no_agent_means_no_job(void **state)
     assert_int_equal(suite_number(suite, "SELECT count(*) FROM tasks WHERE stage = 'done'"), 1);
     assert_int_equal(suite_number(suite, "SELECT count(*) FROM jobs"), 0);
     assert_int_equal(suite_number(suite, "SELECT count(*) FROM reconcile_ledger WHERE agent IS NULL"), 1);
-    store_stuck_done(&stuck);
+    store_task_list_done(&stuck);
 }
 
 /* Runs `meanwhile` between reading and writing: then nothing at all may be written. */
 static void assert_raced_after(struct suite *suite, const char *meanwhile)
 {
-    struct store_stuck stuck = one_stuck(suite);
+    struct store_task_list stuck = one_stuck(suite);
     suite_exec(suite, "%s", meanwhile);
     char *before = suite_dump(suite);
     struct store_transition transition = suite_transition(&stuck.tasks[0]);
@@ -97,7 +97,7 @@ static void assert_raced_after(struct suite *suite, const char *meanwhile)
     assert_int_equal(suite_number(suite, "SELECT count(*) FROM reconcile_ledger"), 0);
     free(before);
     free(after);
-    store_stuck_done(&stuck);
+    store_task_list_done(&stuck);
 }
 
 static void a_task_whose_stage_moved_meanwhile_is_raced(void **state)
@@ -127,13 +127,13 @@ static void a_task_that_is_gone_is_raced(void **state)
 static void a_finished_job_is_no_obstacle(void **state)
 {
     struct suite *suite = *state;
-    struct store_stuck stuck = one_stuck(suite);
+    struct store_task_list stuck = one_stuck(suite);
     suite_job(suite, 1, "done");
     suite_job(suite, 1, "failed");
     struct store_transition transition = suite_transition(&stuck.tasks[0]);
     assert_int_equal(suite_move(suite, &transition), STORE_MOVED);
     assert_int_equal(suite_number(suite, "SELECT count(*) FROM jobs"), 3);
-    store_stuck_done(&stuck);
+    store_task_list_done(&stuck);
 }
 
 static void a_refused_row_does_not_stop_the_others(void **state)
@@ -143,7 +143,7 @@ static void a_refused_row_does_not_stop_the_others(void **state)
     ASSERT_OK(store_migrate(suite->store, NULL, &suite->why));
     for (int64_t id = 1; id <= 3; id++)
         suite_task(suite, id, "development", "o/r", 5000 - id);
-    struct store_stuck stuck = suite_stuck(suite);
+    struct store_task_list stuck = suite_stuck(suite);
     ASSERT_LISTED(&stuck, 1, 2, 3);
     struct store_transition batch[3];
     enum store_moved moved[3];
@@ -155,7 +155,7 @@ static void a_refused_row_does_not_stop_the_others(void **state)
     assert_int_equal(moved[2], STORE_MOVED);
     assert_written(suite, 2);
     assert_int_equal(suite_number(suite, "SELECT count(*) FROM jobs WHERE task_id = 2"), 0);
-    store_stuck_done(&stuck);
+    store_task_list_done(&stuck);
 }
 
 static void a_refused_job_leaves_its_task_where_it_was(void **state)
@@ -169,7 +169,7 @@ static void a_refused_job_leaves_its_task_where_it_was(void **state)
     ASSERT_OK(store_migrate(suite->store, NULL, &suite->why));
     suite_task(suite, 1, "development", "o/r", 5000);
     suite_task(suite, 2, "development", "o/r", 4000);
-    struct store_stuck stuck = suite_stuck(suite);
+    struct store_task_list stuck = suite_stuck(suite);
     ASSERT_LISTED(&stuck, 1, 2);
     struct store_transition batch[] = {suite_transition(&stuck.tasks[0]), suite_transition(&stuck.tasks[1])};
     enum store_moved moved[2];
@@ -179,7 +179,7 @@ static void a_refused_job_leaves_its_task_where_it_was(void **state)
     assert_written(suite, 1);
     assert_int_equal(suite_number(suite, "SELECT count(*) FROM tasks WHERE id = 1 AND stage = 'development'"),
                      1);
-    store_stuck_done(&stuck);
+    store_task_list_done(&stuck);
 }
 
 /* Seeds LIMIT_BATCH stuck tasks and moves them in one batch, those with an even id raced. */
@@ -188,7 +188,7 @@ static void a_full_batch_is_told_apart_row_by_row(void **state)
     struct suite *suite = *state;
     for (int64_t id = 1; id <= LIMIT_BATCH; id++)
         suite_task(suite, id, "development", "o/r", 90000 - id);
-    struct store_stuck stuck = suite_stuck(suite);
+    struct store_task_list stuck = suite_stuck(suite);
     assert_int_equal(stuck.n_tasks, LIMIT_BATCH);
     suite_exec(suite, "UPDATE tasks SET stage = 'testing' WHERE id %% 2 = 0");
     struct store_transition batch[LIMIT_BATCH];
@@ -199,7 +199,7 @@ static void a_full_batch_is_told_apart_row_by_row(void **state)
     for (size_t i = 0; i < LIMIT_BATCH; i++)
         assert_int_equal(moved[i], stuck.tasks[i].id % 2 == 0 ? STORE_RACED : STORE_MOVED);
     assert_written(suite, LIMIT_BATCH / 2);
-    store_stuck_done(&stuck);
+    store_task_list_done(&stuck);
 }
 
 static void an_empty_batch_is_fine(void **state)
@@ -211,7 +211,7 @@ static void an_empty_batch_is_fine(void **state)
 static void the_same_ledger_id_is_written_once_and_still_reported_moved(void **state)
 {
     struct suite *suite = *state;
-    struct store_stuck stuck = one_stuck(suite);
+    struct store_task_list stuck = one_stuck(suite);
     struct store_transition transition = suite_transition(&stuck.tasks[0]);
     assert_int_equal(suite_move(suite, &transition), STORE_MOVED);
     char *before = suite_dump(suite);
@@ -221,26 +221,26 @@ static void the_same_ledger_id_is_written_once_and_still_reported_moved(void **s
     assert_written(suite, 1);
     free(before);
     free(after);
-    store_stuck_done(&stuck);
+    store_task_list_done(&stuck);
 }
 
 static void one_task_twice_in_a_batch_moves_once(void **state)
 {
     struct suite *suite = *state;
-    struct store_stuck stuck = one_stuck(suite);
+    struct store_task_list stuck = one_stuck(suite);
     struct store_transition batch[] = {suite_transition(&stuck.tasks[0]), suite_transition(&stuck.tasks[0])};
     enum store_moved moved[2];
     ASSERT_OK(store_transition(suite->store, 0, 0, PASS_ID, batch, 2, moved, &suite->why));
     assert_int_equal(moved[0], STORE_MOVED);
     assert_int_equal(moved[1], STORE_RACED);
     assert_written(suite, 1);
-    store_stuck_done(&stuck);
+    store_task_list_done(&stuck);
 }
 
 static void a_decision_under_older_settings_is_not_written(void **state)
 {
     struct suite *suite = *state;
-    struct store_stuck stuck = one_stuck(suite);
+    struct store_task_list stuck = one_stuck(suite);
     int64_t revision;
     ASSERT_OK(
         store_settings_write(suite->store, 0, "{\"enabled\":{\"value\":false}}", &revision, &suite->why));
@@ -256,13 +256,13 @@ static void a_decision_under_older_settings_is_not_written(void **state)
     assert_int_equal(moved, STORE_MOVED);
     free(before);
     free(after);
-    store_stuck_done(&stuck);
+    store_task_list_done(&stuck);
 }
 
 static void a_decision_whose_time_ran_out_is_not_written(void **state)
 {
     struct suite *suite = *state;
-    struct store_stuck stuck = one_stuck(suite);
+    struct store_task_list stuck = one_stuck(suite);
     struct store_transition transition = suite_transition(&stuck.tasks[0]);
     enum store_moved moved = STORE_REFUSED;
     ASSERT_ERR(store_transition(suite->store, 0, stuck.now_us, PASS_ID, &transition, 1, &moved, &suite->why),
@@ -272,13 +272,13 @@ static void a_decision_whose_time_ran_out_is_not_written(void **state)
                                &moved, &suite->why));
     assert_int_equal(moved, STORE_MOVED);
     assert_written(suite, 1);
-    store_stuck_done(&stuck);
+    store_task_list_done(&stuck);
 }
 
 static void any_text_reaches_the_ledger_as_it_is(void **state)
 {
     struct suite *suite = *state;
-    struct store_stuck stuck = one_stuck(suite);
+    struct store_task_list stuck = one_stuck(suite);
     struct store_transition transition = suite_transition(&stuck.tasks[0]);
     char *longest = mem_zero(10001, 1);
     memset(longest, 'y', 10000);
@@ -301,7 +301,7 @@ static void any_text_reaches_the_ledger_as_it_is(void **state)
     assert_string_equal(page.rows[0].side, "plane");
     assert_string_equal(page.rows[0].outcome, "approved");
     store_ledger_page_done(&page);
-    store_stuck_done(&stuck);
+    store_task_list_done(&stuck);
     free(longest);
 }
 
@@ -311,7 +311,7 @@ enum { RACERS = 4, RACE_TASKS = 48, RACE_BATCH = 8 };
 
 struct racer {
     struct store *store;
-    const struct store_stuck *stuck;
+    const struct store_task_list *stuck;
     size_t moved, failed;
 };
 
@@ -341,7 +341,7 @@ static void racing_transitions_move_each_task_exactly_once(void **state)
     struct suite *suite = *state;
     for (int64_t id = 1; id <= RACE_TASKS; id++)
         suite_task(suite, id, "development", "o/r", 9000 - id);
-    struct store_stuck stuck = suite_stuck(suite);
+    struct store_task_list stuck = suite_stuck(suite);
     assert_int_equal(stuck.n_tasks, RACE_TASKS);
     struct racer racers[RACERS];
     pthread_t threads[RACERS];
@@ -363,12 +363,12 @@ static void racing_transitions_move_each_task_exactly_once(void **state)
     assert_int_equal(moved, RACE_TASKS);
     assert_written(suite, RACE_TASKS);
     assert_int_equal(suite_number(suite, "SELECT count(DISTINCT task_id) FROM jobs"), RACE_TASKS);
-    store_stuck_done(&stuck);
+    store_task_list_done(&stuck);
 }
 
 struct switched {
     struct store *store;
-    const struct store_stuck *stuck;
+    const struct store_task_list *stuck;
     atomic_size_t written;
     atomic_bool over;
     enum err last;
@@ -394,7 +394,7 @@ static void nothing_is_written_once_new_settings_are(void **state)
     struct suite *suite = *state;
     for (int64_t id = 1; id <= 400; id++)
         suite_task(suite, id, "development", "o/r", 9000 - id);
-    struct store_stuck stuck = suite_stuck(suite);
+    struct store_task_list stuck = suite_stuck(suite);
     struct switched switched = {.store = suite->store, .stuck = &stuck};
     pthread_t thread;
     int64_t revision;
@@ -407,7 +407,7 @@ static void nothing_is_written_once_new_settings_are(void **state)
     assert_written(suite, at_return);
     if (at_return < 400)
         assert_int_equal(switched.last, ERR_CONFLICT);
-    store_stuck_done(&stuck);
+    store_task_list_done(&stuck);
 }
 
 int suite_transition_run(void)

@@ -10,12 +10,12 @@
 
 /* verdicts */
 
-/* Of n stuck tasks with ids from 1, as the Plane side writes it; free with store_stuck_done. */
-static struct store_stuck stuck_of(struct suite *suite, int64_t n)
+/* Of n stuck tasks with ids from 1, as the Plane side writes it; free with store_task_list_done. */
+static struct store_task_list stuck_of(struct suite *suite, int64_t n)
 {
     for (int64_t id = 1; id <= n; id++)
         suite_task(suite, id, "development", "o/r", 9000 - id);
-    struct store_stuck stuck = suite_stuck(suite);
+    struct store_task_list stuck = suite_stuck(suite);
     assert_int_equal(stuck.n_tasks, n);
     return stuck;
 }
@@ -39,7 +39,7 @@ static bool is_replayed(struct suite *suite, const char *id)
 static void a_verdict_is_written_with_what_it_moved(void **state)
 {
     struct suite *suite = *state;
-    struct store_stuck stuck = stuck_of(suite, 2);
+    struct store_task_list stuck = stuck_of(suite, 2);
     struct store_transition batch[] = {replay(&stuck.tasks[0], "activity-1"), replay(&stuck.tasks[1], NULL)};
     enum store_moved moved[2];
     ASSERT_OK(store_transition(suite->store, 0, 0, PASS_ID, batch, 2, moved, &suite->why));
@@ -51,13 +51,13 @@ static void a_verdict_is_written_with_what_it_moved(void **state)
                                   " AND task_id = 1 AND at > %s",
                                   suite_ago(suite, 120)),
                      1);
-    store_stuck_done(&stuck);
+    store_task_list_done(&stuck);
 }
 
 static void which_verdicts_were_replayed_is_told_in_the_order_asked(void **state)
 {
     struct suite *suite = *state;
-    struct store_stuck stuck = stuck_of(suite, 2);
+    struct store_task_list stuck = stuck_of(suite, 2);
     struct store_transition batch[] = {replay(&stuck.tasks[0], "b \"2\", {2}"), replay(&stuck.tasks[1], "c")};
     enum store_moved moved[2];
     ASSERT_OK(store_transition(suite->store, 0, 0, PASS_ID, batch, 2, moved, &suite->why));
@@ -70,13 +70,13 @@ static void which_verdicts_were_replayed_is_told_in_the_order_asked(void **state
     assert_true(replayed[3]);
     assert_false(replayed[4]);
     ASSERT_OK(store_verdicts_replayed(suite->store, NULL, 0, NULL, &suite->why));
-    store_stuck_done(&stuck);
+    store_task_list_done(&stuck);
 }
 
 static void a_verdict_that_was_replayed_moves_nothing_again(void **state)
 {
     struct suite *suite = *state;
-    struct store_stuck stuck = stuck_of(suite, 2);
+    struct store_task_list stuck = stuck_of(suite, 2);
     struct store_transition first = replay(&stuck.tasks[0], "activity-1");
     assert_int_equal(suite_move(suite, &first), STORE_MOVED);
     char *before = suite_dump(suite);
@@ -87,18 +87,18 @@ static void a_verdict_that_was_replayed_moves_nothing_again(void **state)
     assert_int_equal(suite_number(suite, "SELECT count(*) FROM reconcile_ledger"), 1);
     free(before);
     free(after);
-    store_stuck_done(&stuck);
+    store_task_list_done(&stuck);
 }
 
 /* A rejection may lead back to where the task stands: then the stage tells nothing. */
 static void a_verdict_is_not_replayed_again_for_the_same_task_either(void **state)
 {
     struct suite *suite = *state;
-    struct store_stuck stuck = stuck_of(suite, 1);
+    struct store_task_list stuck = stuck_of(suite, 1);
     struct store_transition first = replay(&stuck.tasks[0], "activity-1");
     first.to_stage = "development";
     assert_int_equal(suite_move(suite, &first), STORE_MOVED);
-    store_stuck_done(&stuck);
+    store_task_list_done(&stuck);
     suite_exec(suite, "UPDATE tasks SET updated_at = %s", suite_ago(suite, 5000));
     suite_exec(suite, "UPDATE jobs SET status = 'failed'");
     stuck = suite_stuck(suite);
@@ -106,13 +106,13 @@ static void a_verdict_is_not_replayed_again_for_the_same_task_either(void **stat
     again.to_stage = "development";
     assert_int_equal(suite_move(suite, &again), STORE_RACED);
     assert_int_equal(suite_number(suite, "SELECT count(*) FROM jobs"), 1);
-    store_stuck_done(&stuck);
+    store_task_list_done(&stuck);
 }
 
 static void one_verdict_twice_in_a_batch_counts_once(void **state)
 {
     struct suite *suite = *state;
-    struct store_stuck stuck = stuck_of(suite, 4);
+    struct store_task_list stuck = stuck_of(suite, 4);
     struct store_transition batch[] = {replay(&stuck.tasks[3], "activity-1"),
                                        replay(&stuck.tasks[0], "activity-1"),
                                        replay(&stuck.tasks[1], "activity-2"), replay(&stuck.tasks[2], NULL)};
@@ -126,18 +126,18 @@ static void one_verdict_twice_in_a_batch_counts_once(void **state)
                      1);
     assert_int_equal(suite_number(suite, "SELECT count(*) FROM reconcile_verdicts"), 2);
     assert_int_equal(suite_number(suite, "SELECT count(*) FROM reconcile_ledger"), 3);
-    store_stuck_done(&stuck);
+    store_task_list_done(&stuck);
 }
 
 static void a_verdict_whose_task_moved_meanwhile_is_not_used_up(void **state)
 {
     struct suite *suite = *state;
-    struct store_stuck stuck = stuck_of(suite, 1);
+    struct store_task_list stuck = stuck_of(suite, 1);
     suite_exec(suite, "UPDATE tasks SET stage = 'testing'");
     struct store_transition transition = replay(&stuck.tasks[0], "activity-1");
     assert_int_equal(suite_move(suite, &transition), STORE_RACED);
     assert_false(is_replayed(suite, "activity-1"));
-    store_stuck_done(&stuck);
+    store_task_list_done(&stuck);
 }
 
 static void a_verdict_whose_write_is_refused_is_not_used_up(void **state)
@@ -145,7 +145,7 @@ static void a_verdict_whose_write_is_refused_is_not_used_up(void **state)
     struct suite *suite = *state;
     suite_own_tasks(suite, ", CHECK (title <> 'Task 2' OR stage = 'development')");
     ASSERT_OK(store_migrate(suite->store, NULL, &suite->why));
-    struct store_stuck stuck = stuck_of(suite, 3);
+    struct store_task_list stuck = stuck_of(suite, 3);
     struct store_transition batch[3];
     enum store_moved moved[3];
     static const char *const verdicts[] = {"activity-1", "activity-2", "activity-3"};
@@ -156,27 +156,27 @@ static void a_verdict_whose_write_is_refused_is_not_used_up(void **state)
         assert_int_equal(moved[i], i == 1 ? STORE_REFUSED : STORE_MOVED);
         assert_int_equal(is_replayed(suite, verdicts[i]), i != 1);
     }
-    store_stuck_done(&stuck);
+    store_task_list_done(&stuck);
 }
 
 static void a_transition_that_is_told_again_is_moved_and_not_raced_by_its_own_verdict(void **state)
 {
     struct suite *suite = *state;
-    struct store_stuck stuck = stuck_of(suite, 1);
+    struct store_task_list stuck = stuck_of(suite, 1);
     struct store_transition transition = replay(&stuck.tasks[0], "activity-1");
     assert_int_equal(suite_move(suite, &transition), STORE_MOVED);
     assert_int_equal(suite_move(suite, &transition), STORE_MOVED);
     assert_int_equal(suite_number(suite, "SELECT count(*) FROM reconcile_verdicts"), 1);
     assert_int_equal(suite_number(suite, "SELECT count(*) FROM reconcile_ledger"), 1);
-    store_stuck_done(&stuck);
+    store_task_list_done(&stuck);
 }
 
 /* tasks that were never started */
 
-static struct store_stuck unstarted(struct suite *suite, const char *const *fresh, size_t n_fresh,
-                                    size_t limit)
+static struct store_task_list unstarted(struct suite *suite, const char *const *fresh, size_t n_fresh,
+                                        size_t limit)
 {
-    struct store_stuck stuck = {.unknown_stage = 99};
+    struct store_task_list stuck = {.unknown_stage = 99};
     ASSERT_OK(store_unstarted(suite->store, "created", 600, fresh, n_fresh, limit, &stuck, &suite->why));
     assert_int_equal(stuck.unknown_stage, 0);
     return stuck;
@@ -195,14 +195,14 @@ static void tasks_that_rest_at_the_first_stage_are_listed_oldest_first(void **st
     suite_job(suite, 6, "queued");
     suite_job(suite, 3, "failed");
     char *before = suite_dump(suite);
-    struct store_stuck stuck = unstarted(suite, NULL, 0, 100);
+    struct store_task_list stuck = unstarted(suite, NULL, 0, 100);
     ASSERT_LISTED(&stuck, 2, 3, 1, 7);
     assert_int_equal(stuck.count, 4);
     assert_in_range(stuck.oldest_age_s, 5000, 5100);
     assert_in_range(stuck.tasks[0].age_s, 5000, 5100);
     assert_int_equal(stuck.settings_revision, 0);
     assert_string_equal(stuck.tasks[0].work_item_id, "ORCH-2");
-    store_stuck_done(&stuck);
+    store_task_list_done(&stuck);
     char *after = suite_dump(suite);
     assert_string_equal(after, before);
     free(before);
@@ -214,10 +214,10 @@ static void the_list_of_unstarted_tasks_ends_at_its_limit(void **state)
     struct suite *suite = *state;
     for (int64_t id = 1; id <= 5; id++)
         suite_task(suite, id, "created", "o/r", 5000 - id);
-    struct store_stuck stuck = unstarted(suite, NULL, 0, 2);
+    struct store_task_list stuck = unstarted(suite, NULL, 0, 2);
     ASSERT_LISTED(&stuck, 1, 2);
     assert_int_equal(stuck.count, 2);
-    store_stuck_done(&stuck);
+    store_task_list_done(&stuck);
 }
 
 static void fresh_tasks_need_not_rest(void **state)
@@ -232,14 +232,14 @@ static void fresh_tasks_need_not_rest(void **state)
     suite_exec(suite, "UPDATE tasks SET plane_id = '%s' WHERE id = 2", ids[0]);
     suite_exec(suite, "UPDATE tasks SET plane_id = 'A0EEBC99-9C0B-4EF8-BB6D-00000000000B' WHERE id = 3");
     suite_exec(suite, "UPDATE tasks SET plane_id = '%s' WHERE id = 4", ids[2]);
-    struct store_stuck stuck = unstarted(suite, ids, ARRAY_LEN(ids), 100);
+    struct store_task_list stuck = unstarted(suite, ids, ARRAY_LEN(ids), 100);
     ASSERT_LISTED(&stuck, 1, 2, 3);
     assert_int_equal(stuck.count, 3);
-    store_stuck_done(&stuck);
+    store_task_list_done(&stuck);
     suite_job(suite, 2, "running");
     stuck = unstarted(suite, ids, ARRAY_LEN(ids), 100);
     ASSERT_LISTED(&stuck, 1, 3);
-    store_stuck_done(&stuck);
+    store_task_list_done(&stuck);
 }
 
 static void nothing_unstarted_still_tells_revision_and_clock(void **state)
@@ -247,13 +247,13 @@ static void nothing_unstarted_still_tells_revision_and_clock(void **state)
     struct suite *suite = *state;
     int64_t revision;
     ASSERT_OK(store_settings_write(suite->store, 0, "{}", &revision, &suite->why));
-    struct store_stuck stuck = unstarted(suite, NULL, 0, 100);
+    struct store_task_list stuck = unstarted(suite, NULL, 0, 100);
     assert_int_equal(stuck.n_tasks, 0);
     assert_int_equal(stuck.count, 0);
     assert_int_equal(stuck.oldest_age_s, 0);
     assert_int_equal(stuck.settings_revision, 1);
     assert_in_range(stuck.now_us - clock_wall_us() + 60000000, 0, 120000000);
-    store_stuck_done(&stuck);
+    store_task_list_done(&stuck);
 }
 
 static void a_task_is_made_and_started_in_one_go(void **state)
@@ -263,9 +263,9 @@ static void a_task_is_made_and_started_in_one_go(void **state)
     struct store_new_task new = {.plane_id = id, .work_item_id = "ORCH-9", .stage = "created"};
     enum store_creation creation;
     ASSERT_OK(store_create_tasks(suite->store, 0, 0, &new, 1, &creation, &suite->why));
-    struct store_stuck stuck = unstarted(suite, NULL, 0, 100);
+    struct store_task_list stuck = unstarted(suite, NULL, 0, 100);
     assert_int_equal(stuck.n_tasks, 0);
-    store_stuck_done(&stuck);
+    store_task_list_done(&stuck);
     stuck = unstarted(suite, &id, 1, 100);
     assert_int_equal(stuck.n_tasks, 1);
     assert_string_equal(stuck.tasks[0].plane_id, id);
@@ -274,7 +274,7 @@ static void a_task_is_made_and_started_in_one_go(void **state)
     transition.agent = "analyst";
     assert_int_equal(suite_move(suite, &transition), STORE_MOVED);
     assert_int_equal(suite_number(suite, "SELECT count(*) FROM jobs WHERE agent = 'analyst'"), 1);
-    store_stuck_done(&stuck);
+    store_task_list_done(&stuck);
 }
 
 int suite_verdicts_run(void)

@@ -32,9 +32,9 @@ void pass_scene_open(struct pass_scene *scene, const char *(*lookup)(const char 
     scene->world = (struct pass_world){.settings = scene->settings,
                                        .pipeline = scene->pipeline,
                                        .store = scene->store,
-                                       .rest = rest_new(),
+                                       .recheck = recheck_new(),
                                        .scan = plane_scan_new(scene->settings),
-                                       .once = once_new(),
+                                       .announced = announced_new(),
                                        .unstarted = plane_unstarted_new(),
                                        .stopping = &scene->stopping,
                                        .owner = uuid_new()};
@@ -43,9 +43,9 @@ void pass_scene_open(struct pass_scene *scene, const char *(*lookup)(const char 
 void pass_scene_close(struct pass_scene *scene)
 {
     plane_unstarted_free(scene->world.unstarted);
-    once_free(scene->world.once);
+    announced_free(scene->world.announced);
     plane_scan_free(scene->world.scan);
-    rest_free(scene->world.rest);
+    recheck_free(scene->world.recheck);
     policy_free(scene->policy);
     store_free(scene->store);
     pipeline_free(scene->pipeline);

@@ -27,15 +27,15 @@ struct fixture {
     _Atomic int64_t fake_ms;                           /* the clock of the deadlines */
     atomic_int n_handled;                              /* requests that reached the echo */
     sem_t entered, release_slow;                       /* GET /slow posts the one and waits for the other */
-    sem_t was_deferred;                                /* posted by GET /defer and /offloaded-defer … */
+    sem_t was_deferred;                                /* posted by GET /defer and /queued-defer … */
     struct deferred *deferred[LIMIT_WAITING_REQUESTS]; /* … which leave theirs here */
     atomic_size_t n_deferred;
     struct publication *publication; /* of GET /published */
 };
 extern struct fixture fixture;
 
-/* The routes: /echo (GET, POST), /open (GET, no token), /items/{id} (GET, PUT, offloaded), /defer, /at-once
- * and their offloaded kin, /slow, /published, /forgets, /fails (GET). */
+/* The routes: /echo (GET, POST), /open (GET, no token), /items/{id} (GET, PUT, queued), /defer, /at-once
+ * and their queued kin, /slow, /published, /forgets, /fails (GET). */
 extern const struct route fixture_routes[];
 
 int fixture_set_up(void **state);

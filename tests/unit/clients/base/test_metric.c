@@ -128,10 +128,10 @@ static void outcomes_of_attempts_are_all_there(void **state)
     assert_int_equal(count_words(METRIC_TRANSITIONS, 0), OUTCOME_MAX_ - ARRAY_LEN(no_attempt));
 }
 
-static struct missed missed_at(enum pass_side side, const struct gate *gates, size_t n)
+static struct lost_event missed_at(enum pass_side side, const struct gate *gates, size_t n)
 {
     const struct stage stage = {.name = "development", .gates = gates, .n_gates = n};
-    struct missed missed;
+    struct lost_event missed;
     missed_event(side, &stage, &missed);
     return missed;
 }
@@ -142,12 +142,12 @@ static void lost_events_and_their_senders_are_all_there(void **state)
     size_t n = 3; /* "issue.updated", "none", "other" */
     for (int kind = 0; kind < GATE_KIND_MAX_; kind++) {
         const struct gate gate = {.kind = (enum gate_kind)kind};
-        struct missed missed = missed_at(SIDE_GATE, &gate, 1);
+        struct lost_event missed = missed_at(SIDE_GATE, &gate, 1);
         assert_true(has_word(METRIC_MISSED_EVENTS, 0, missed.source ? missed.source : "none"));
         assert_true(has_word(METRIC_MISSED_EVENTS, 1, missed.source ? missed.event : "none"));
         n += missed.source != NULL;
     }
-    struct missed missed = missed_at(SIDE_PLANE, NULL, 0);
+    struct lost_event missed = missed_at(SIDE_PLANE, NULL, 0);
     assert_true(has_word(METRIC_MISSED_EVENTS, 0, missed.source));
     assert_true(has_word(METRIC_MISSED_EVENTS, 1, missed.event));
     assert_int_equal(count_words(METRIC_MISSED_EVENTS, 1), n);

@@ -1,4 +1,4 @@
-/* The book: equal questions joined, waiters named once. Nothing is sent. */
+/* The fact set: equal requests joined, waiters named once. Nothing is sent. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -18,14 +18,14 @@
 #include "clients/facts/fact_source.h"
 
 struct asked {
-    struct question question;
+    struct fact_request request;
     struct fact fact;
     int payload;
 };
 
 struct scene {
     struct fetch *fetch;
-    struct book *book;
+    struct facts *facts;
 };
 
 static int scene_open(void **state)
@@ -34,7 +34,7 @@ static int scene_open(void **state)
     const struct fetch_options options = {.timeout_ms = 1000, .per_host = 1};
     if (fetch_new(&options, &scene->fetch, NULL))
         return 1;
-    scene->book = book_new(scene->fetch, clock_mono_ms() + 60000);
+    scene->facts = facts_new(scene->fetch, clock_mono_ms() + 60000);
     *state = scene;
     return 0;
 }
@@ -42,7 +42,7 @@ static int scene_open(void **state)
 static int scene_close(void **state)
 {
     struct scene *scene = *state;
-    book_free(scene->book);
+    facts_free(scene->facts);
     fetch_free(scene->fetch);
     free(scene);
     return 0;
@@ -50,15 +50,15 @@ static int scene_close(void **state)
 
 static struct asked *ask(struct scene *scene, const char *key, bool *ret_new)
 {
-    struct asked *asked = (struct asked *)(void *)book_question(scene->book, key, sizeof *asked, ret_new);
-    asked->question.fact = &asked->fact;
+    struct asked *asked = (struct asked *)(void *)fact_request_get(scene->facts, key, sizeof *asked, ret_new);
+    asked->request.fact = &asked->fact;
     return asked;
 }
 
 static void *next_waiter(struct scene *scene)
 {
     void *waiter = NULL;
-    return book_next(scene->book, 0, &waiter) == BOOK_READY ? waiter : NULL;
+    return facts_wait(scene->facts, 0, &waiter) == FACTS_READY ? waiter : NULL;
 }
 
 static void equal_questions_are_one(void **state)
@@ -95,15 +95,15 @@ static void a_waiter_is_named_once_however_many_of_its_facts_came(void **state)
     bool is_new;
     struct asked *one = ask(scene, "one", &is_new), *two = ask(scene, "two", &is_new);
     int ann, bob;
-    book_waiter(scene->book, &bob);
-    book_wait(scene->book, &two->question);
-    book_waiter(scene->book, &ann);
-    book_wait(scene->book, &one->question);
-    book_wait(scene->book, &two->question);
-    book_wait(scene->book, &two->question);
+    facts_subscribe(scene->facts, &bob);
+    fact_await(scene->facts, &two->request);
+    facts_subscribe(scene->facts, &ann);
+    fact_await(scene->facts, &one->request);
+    fact_await(scene->facts, &two->request);
+    fact_await(scene->facts, &two->request);
     assert_null(next_waiter(scene));
-    book_settle(scene->book, &one->question, FACT_KNOWN, NULL);
-    book_settle(scene->book, &two->question, FACT_FAILED, "because");
+    fact_settle(scene->facts, &one->request, FACT_KNOWN, NULL);
+    fact_settle(scene->facts, &two->request, FACT_FAILED, "because");
     assert_string_equal(two->fact.words, "because");
     assert_ptr_equal(next_waiter(scene), &ann);
     assert_ptr_equal(next_waiter(scene), &bob);
@@ -116,17 +116,17 @@ static void a_waiter_may_wait_again_after_it_was_named(void **state)
     bool is_new;
     struct asked *one = ask(scene, "one", &is_new), *two = ask(scene, "two", &is_new);
     int ann;
-    book_waiter(scene->book, &ann);
-    book_wait(scene->book, &one->question);
-    book_settle(scene->book, &one->question, FACT_KNOWN, NULL);
+    facts_subscribe(scene->facts, &ann);
+    fact_await(scene->facts, &one->request);
+    fact_settle(scene->facts, &one->request, FACT_KNOWN, NULL);
     assert_ptr_equal(next_waiter(scene), &ann);
-    book_wait(scene->book, &one->question); /* settled: nothing to wait for */
-    book_wait(scene->book, &two->question); /* whoever was named last is the waiter */
+    fact_await(scene->facts, &one->request); /* settled: nothing to wait for */
+    fact_await(scene->facts, &two->request); /* whoever was named last is the waiter */
     assert_null(next_waiter(scene));
-    book_settle(scene->book, &two->question, FACT_ABSENT, "gone");
+    fact_settle(scene->facts, &two->request, FACT_ABSENT, "gone");
     assert_ptr_equal(next_waiter(scene), &ann);
     void *nobody;
-    assert_int_equal(book_next(scene->book, 0, &nobody), BOOK_ALL_ANSWERED);
+    assert_int_equal(facts_wait(scene->facts, 0, &nobody), FACTS_ALL_ANSWERED);
 }
 
 static void thousands_of_waiters_are_all_named_in_their_order(void **state)
@@ -136,18 +136,18 @@ static void thousands_of_waiters_are_all_named_in_their_order(void **state)
     struct asked *one = ask(scene, "one", &is_new);
     static char who[3000];
     for (size_t i = 0; i < sizeof who; i++) {
-        book_waiter(scene->book, &who[i]);
-        book_wait(scene->book, &one->question);
+        facts_subscribe(scene->facts, &who[i]);
+        fact_await(scene->facts, &one->request);
     }
-    book_settle(scene->book, &one->question, FACT_KNOWN, NULL);
+    fact_settle(scene->facts, &one->request, FACT_KNOWN, NULL);
     for (size_t i = 0; i < sizeof who; i++)
         assert_ptr_equal(next_waiter(scene), &who[i]);
     assert_null(next_waiter(scene));
 }
 
-static void count_up(struct book *book, void *arg)
+static void count_up(struct facts *facts, void *arg)
 {
-    (void)book;
+    (void)facts;
     ++*(int *)arg;
 }
 
@@ -157,49 +157,49 @@ static void what_depends_on_a_question_runs_when_it_is_settled_or_at_once(void *
     bool is_new;
     struct asked *one = ask(scene, "one", &is_new);
     int ran = 0;
-    book_after(scene->book, &one->question, count_up, &ran);
-    book_after(scene->book, &one->question, count_up, &ran);
+    fact_then(scene->facts, &one->request, count_up, &ran);
+    fact_then(scene->facts, &one->request, count_up, &ran);
     assert_int_equal(ran, 0);
-    book_settle(scene->book, &one->question, FACT_KNOWN, NULL);
+    fact_settle(scene->facts, &one->request, FACT_KNOWN, NULL);
     assert_int_equal(ran, 2);
-    book_after(scene->book, &one->question, count_up, &ran);
+    fact_then(scene->facts, &one->request, count_up, &ran);
     assert_int_equal(ran, 3);
 }
 
-static void keep_result(struct book *book, void *arg, const struct fetch_answer *answer)
+static void keep_result(struct facts *facts, void *arg, const struct fetch_answer *answer)
 {
-    (void)book;
+    (void)facts;
     *(int *)arg = answer->result == FETCH_ABORTED ? 1 : -1;
 }
 
 static void after_an_abort_nothing_is_sent_and_all_is_answered(void **state)
 {
     struct scene *scene = *state;
-    book_abort(scene->book);
+    facts_abort(scene->facts);
     int seen = 0;
-    book_send(scene->book, &(struct fetch_request){.method = "GET", .url = "http://127.0.0.1:1/"},
+    facts_get(scene->facts, &(struct fetch_request){.method = "GET", .url = "http://127.0.0.1:1/"},
               keep_result, &seen);
     assert_int_equal(seen, 1);
-    assert_int_equal(book_exchanges(scene->book), 0);
+    assert_int_equal(facts_exchanges(scene->facts), 0);
     void *nobody;
-    assert_int_equal(book_next(scene->book, 0, &nobody), BOOK_ALL_ANSWERED);
+    assert_int_equal(facts_wait(scene->facts, 0, &nobody), FACTS_ALL_ANSWERED);
 }
 
 /* Makes the list `bytes` longer. */
-static bool grow(struct scene *scene, struct book_rows *rows, size_t bytes)
+static bool grow(struct scene *scene, struct facts_rows *rows, size_t bytes)
 {
     (void)arena_zero(&rows->arena, 1, bytes);
-    return book_keep(scene->book, rows);
+    return facts_keep(scene->facts, rows);
 }
 
 static void a_long_list_costs_the_short_ones_nothing(void **state)
 {
     enum { LONG = 200, SHORT = 100 };
     struct scene *scene = *state;
-    struct book_rows *rows = arena_zero(book_arena(scene->book), LONG + SHORT, sizeof *rows);
+    struct facts_rows *rows = arena_zero(facts_arena(scene->facts), LONG + SHORT, sizeof *rows);
     assert_true(grow(scene, &rows[0], LIMIT_KEPT_LONG_BYTES / LIMIT_KEPT_SHARE - 64));
     assert_false(grow(scene, &rows[0], 128));
-    book_drop(scene->book, &rows[0]);
+    facts_drop(scene->facts, &rows[0]);
     for (size_t i = 0; i < LONG; i++) {
         size_t left = LIMIT_KEPT_LONG_BYTES - fetch_keep(scene->fetch, 0), most = left / LIMIT_KEPT_SHARE;
         if (most > LIMIT_KEPT_SHORT)
@@ -214,20 +214,20 @@ static void all_books_share_what_may_be_kept(void **state)
 {
     enum { ALL = 2 * LIMIT_KEPT_BYTES / LIMIT_KEPT_SHORT };
     struct scene *scene = *state;
-    struct book *other = book_new(scene->fetch, clock_mono_ms() + 60000);
-    struct book_rows *rows = arena_zero(book_arena(other), ALL, sizeof *rows);
+    struct facts *other = facts_new(scene->fetch, clock_mono_ms() + 60000);
+    struct facts_rows *rows = arena_zero(facts_arena(other), ALL, sizeof *rows);
     size_t fit = 0;
     while (fit < ALL) {
         (void)arena_zero(&rows[fit].arena, 1, LIMIT_KEPT_SHORT);
-        if (!book_keep(other, &rows[fit]))
+        if (!facts_keep(other, &rows[fit]))
             break;
         fit++;
     }
     assert_int_equal(fit, LIMIT_KEPT_BYTES / LIMIT_KEPT_SHORT);
-    struct book_rows *mine = arena_zero(book_arena(scene->book), 2, sizeof *mine);
+    struct facts_rows *mine = arena_zero(facts_arena(scene->facts), 2, sizeof *mine);
     assert_false(grow(scene, &mine[0], 64));
-    book_drop(scene->book, &mine[0]);
-    book_free(other);
+    facts_drop(scene->facts, &mine[0]);
+    facts_free(other);
     assert_int_equal(fetch_keep(scene->fetch, 0), 0);
     assert_true(grow(scene, &mine[1], 64));
 }

@@ -195,10 +195,10 @@ static void no_back_off_is_longer_than_its_bound(void **state)
     for (unsigned i = 0; i < UPSTREAM_FAILURES_IN_A_ROW; i++)
         fails(*state, "a/one", now_ms);
     for (int i = 0; i < 100; i++) {
-        int64_t rest_ms = part_of(*state, "a/one").retry_ms - now_ms;
-        assert_in_range(rest_ms, longest_ms, UPSTREAM_BACKOFF_MAX_MS);
-        longest_ms = rest_ms;
-        now_ms += rest_ms;
+        int64_t recheck_ms = part_of(*state, "a/one").retry_ms - now_ms;
+        assert_in_range(recheck_ms, longest_ms, UPSTREAM_BACKOFF_MAX_MS);
+        longest_ms = recheck_ms;
+        now_ms += recheck_ms;
         assert_int_equal(upstream_health_permit(*state, "a/one", false, now_ms), UPSTREAM_ASK);
         fails(*state, "a/one", now_ms);
     }

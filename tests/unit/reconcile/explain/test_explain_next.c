@@ -235,7 +235,7 @@ static void a_stage_without_a_gate_is_left_by_others(void **state)
 
 static struct plane_said said;
 
-static void plane_says(enum issue_kind kind, const char *name, enum plane_step step)
+static void plane_says(enum issue_meaning kind, const char *name, enum plane_step step)
 {
     said =
         (struct plane_said){.kind = kind,

@@ -28,15 +28,15 @@ static enum verdict_kind verdict_of(const struct store_task *of, const struct ga
                                     char *ret_reason)
 {
     const struct stage stage = {.name = "development", .gates = gates, .n_gates = n};
-    struct book *book = book_new(NULL, 0);
-    const struct gate_view view = {.book = book, .task = of, .stage = &stage, .base_branch = "main"};
+    struct facts *facts = facts_new(NULL, 0);
+    const struct gate_view view = {.facts = facts, .task = of, .stage = &stage, .base_branch = "main"};
     struct verdict verdict;
     gate_evaluate(&view, &verdict);
     enum verdict_kind kind = verdict.kind;
     if (ret_reason)
         snprintf(ret_reason, 200, "%s", verdict.reason ? verdict.reason : "");
     verdict_done(&verdict);
-    book_free(book);
+    facts_free(facts);
     return kind;
 }
 
@@ -94,8 +94,8 @@ static void evidence_is_bounded_whatever_the_names_are(void **state)
         snprintf(names[i], sizeof names[i], "%-*d", (int)LIMIT_FACT_TEXT - 1, i);
         facts_status(SHA, names[i], GITEA_SUCCESS);
     }
-    struct book *book = book_new(NULL, 0);
-    const struct gate_view view = {.book = book, .task = &task, .stage = &stage, .base_branch = "main"};
+    struct facts *facts = facts_new(NULL, 0);
+    const struct gate_view view = {.facts = facts, .task = &task, .stage = &stage, .base_branch = "main"};
     struct verdict verdict;
     gate_evaluate(&view, &verdict);
     AUTO_FREE char *text = json_line(verdict.evidence);
@@ -103,7 +103,7 @@ static void evidence_is_bounded_whatever_the_names_are(void **state)
     assert_in_range(strlen(text), LIMIT_EVIDENCE_ITEMS * LIMIT_EVIDENCE_NAME,
                     LIMIT_EVIDENCE_ITEMS * (LIMIT_EVIDENCE_NAME + 30));
     verdict_done(&verdict);
-    book_free(book);
+    facts_free(facts);
 }
 
 static void a_failure_is_named_with_its_context(void **state)
@@ -311,8 +311,8 @@ static void a_check_is_counted_once_however_often_it_is_evaluated(void **state)
     (void)state;
     const struct gate both[] = {ci, review};
     const struct stage stage = {.name = "development", .gates = both, .n_gates = 2};
-    struct book *book = book_new(NULL, 0);
-    const struct gate_view view = {.book = book, .task = &task, .stage = &stage, .base_branch = "main"};
+    struct facts *facts = facts_new(NULL, 0);
+    const struct gate_view view = {.facts = facts, .task = &task, .stage = &stage, .base_branch = "main"};
     struct verdict verdict = {0};
     int64_t passed = checks("ci", "green"), objected = checks("review", "red");
     facts_late(true);
@@ -322,20 +322,20 @@ static void a_check_is_counted_once_however_often_it_is_evaluated(void **state)
     facts_review(5, "bob", GITEA_REVIEW_CHANGES, false, false);
     int evaluated = 0;
     void *waiter = &verdict;
-    book_waiter(book, waiter);
+    facts_subscribe(facts, waiter);
     for (;; evaluated++) {
         gate_evaluate(&view, &verdict);
         if (verdict.kind != VERDICT_PENDING)
             break;
         assert_int_equal(checks("ci", "green") + checks("review", "red"), passed + objected);
-        assert_int_equal(book_next(book, 0, &waiter), BOOK_READY);
+        assert_int_equal(facts_wait(facts, 0, &waiter), FACTS_READY);
     }
     assert_true(evaluated >= 2);
     assert_int_equal(verdict.kind, VERDICT_RED);
     assert_int_equal(checks("ci", "green"), passed + 1);
     assert_int_equal(checks("review", "red"), objected + 1);
     verdict_done(&verdict);
-    book_free(book);
+    facts_free(facts);
 }
 
 static void nobody_but_a_person_answers_a_human_gate(void **state)

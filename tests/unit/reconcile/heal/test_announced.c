@@ -12,30 +12,30 @@
 static void a_thing_is_said_once(void **state)
 {
     (void)state;
-    struct once *once = once_new();
+    struct announced *announced = announced_new();
     struct uuid_text a = uuid_from_name("a"), b = uuid_from_name("b");
-    assert_false(once_said(once, &a));
-    once_say(once, &a);
-    once_say(once, &a);
-    assert_true(once_said(once, &a));
-    assert_false(once_said(once, &b));
-    once_free(once);
+    assert_false(announced_has(announced, &a));
+    announced_add(announced, &a);
+    announced_add(announced, &a);
+    assert_true(announced_has(announced, &a));
+    assert_false(announced_has(announced, &b));
+    announced_free(announced);
 }
 
 static void the_newest_are_remembered(void **state)
 {
     (void)state;
-    struct once *once = once_new();
+    struct announced *announced = announced_new();
     struct uuid_text first = uuid_new(), second = uuid_new();
-    once_say(once, &first);
-    once_say(once, &second);
-    for (unsigned i = 0; i < LIMIT_ONCE - 1; i++) {
+    announced_add(announced, &first);
+    announced_add(announced, &second);
+    for (unsigned i = 0; i < LIMIT_ANNOUNCED - 1; i++) {
         struct uuid_text name = uuid_new();
-        once_say(once, &name);
+        announced_add(announced, &name);
     }
-    assert_false(once_said(once, &first));
-    assert_true(once_said(once, &second));
-    once_free(once);
+    assert_false(announced_has(announced, &first));
+    assert_true(announced_has(announced, &second));
+    announced_free(announced);
 }
 
 int main(void)

@@ -13,7 +13,7 @@
 static void assert_missed(enum pass_side side, const struct stage *stage, const char *source,
                           const char *event)
 {
-    struct missed missed;
+    struct lost_event missed;
     missed_event(side, stage, &missed);
     if (source)
         assert_string_equal(missed.source, source);

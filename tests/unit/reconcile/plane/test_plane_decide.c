@@ -45,7 +45,7 @@ static int free_pipeline(void **state)
 enum known { NOT_ASKED, NOT_FOUND, OF_ANOTHER_STATE, OLDER, AS_OLD, NEWER, NEWER_AND_REPLAYED };
 
 struct case_of {
-    enum issue_kind kind;
+    enum issue_meaning kind;
     const char *stage; /* of its task; NULL: none */
     bool active;
     int64_t age_s, grace_s;
@@ -193,21 +193,21 @@ static void states_are_found_by_name_whatever_its_case_or_by_id(void **state)
     static char work[] = "В работе", ok[] = "OK", ok_small[] = "ok", no[] = "No";
     static struct plane_state items[] = {{ID_A, work}, {ID_B, ok_small}, {ID_C, ok}, {ID_D, no}};
     const struct plane_states states = {.items = items, .n = 4};
-    struct plane_kinds kinds = {.n = 0};
-    assert_false(
-        plane_kinds_learn(&kinds, &states, wanted("В работе", "OK", "DDDDDDDD-0000-4000-8000-000000000004")));
+    struct plane_state_map kinds = {.n = 0};
+    assert_false(plane_state_map_update(&kinds, &states,
+                                        wanted("В работе", "OK", "DDDDDDDD-0000-4000-8000-000000000004")));
     assert_null(kinds.problem);
-    assert_int_equal(plane_kinds_find(&kinds, ID_A)->kind, ISSUE_IN_PROGRESS);
-    assert_int_equal(plane_kinds_find(&kinds, ID_B)->kind, ISSUE_OTHER);
-    assert_int_equal(plane_kinds_find(&kinds, ID_C)->kind, ISSUE_APPROVED);
-    assert_int_equal(plane_kinds_find(&kinds, ID_D)->kind, ISSUE_REJECTED);
-    assert_null(plane_kinds_find(&kinds, "eeeeeeee-0000-4000-8000-000000000005"));
-    assert_false(
-        plane_kinds_learn(&kinds, &states, wanted("В работе", "OK", "DDDDDDDD-0000-4000-8000-000000000004")));
-    assert_true(plane_kinds_learn(&kinds, &states, wanted("В работе", "oK", "NO")));
+    assert_int_equal(plane_state_map_find(&kinds, ID_A)->kind, ISSUE_IN_PROGRESS);
+    assert_int_equal(plane_state_map_find(&kinds, ID_B)->kind, ISSUE_OTHER);
+    assert_int_equal(plane_state_map_find(&kinds, ID_C)->kind, ISSUE_APPROVED);
+    assert_int_equal(plane_state_map_find(&kinds, ID_D)->kind, ISSUE_REJECTED);
+    assert_null(plane_state_map_find(&kinds, "eeeeeeee-0000-4000-8000-000000000005"));
+    assert_false(plane_state_map_update(&kinds, &states,
+                                        wanted("В работе", "OK", "DDDDDDDD-0000-4000-8000-000000000004")));
+    assert_true(plane_state_map_update(&kinds, &states, wanted("В работе", "oK", "NO")));
     assert_null(kinds.problem);
-    assert_int_equal(plane_kinds_find(&kinds, ID_B)->kind, ISSUE_APPROVED);
-    plane_kinds_done(&kinds);
+    assert_int_equal(plane_state_map_find(&kinds, ID_B)->kind, ISSUE_APPROVED);
+    plane_state_map_done(&kinds);
     (void)wanted("", "", "");
 }
 
@@ -216,17 +216,17 @@ static void a_state_that_is_missing_is_named_and_the_others_are_used(void **stat
     (void)state;
     static char name[] = "In Progress";
     static struct plane_state item[] = {{ID_A, name}};
-    struct plane_kinds kinds = {.n = 0}, copy;
-    (void)plane_kinds_learn(&kinds, &(const struct plane_states){.items = item, .n = 1},
-                            wanted("In Progress", "Approved", "Rejected"));
+    struct plane_state_map kinds = {.n = 0}, copy;
+    (void)plane_state_map_update(&kinds, &(const struct plane_states){.items = item, .n = 1},
+                                 wanted("In Progress", "Approved", "Rejected"));
     assert_non_null(strstr(kinds.problem, "\"Approved\", \"Rejected\""));
-    assert_int_equal(plane_kinds_find(&kinds, ID_A)->kind, ISSUE_IN_PROGRESS);
-    plane_kinds_copy(&copy, &kinds);
-    (void)plane_kinds_learn(&kinds, &(const struct plane_states){.n = 0}, wanted("a", "b", "c"));
+    assert_int_equal(plane_state_map_find(&kinds, ID_A)->kind, ISSUE_IN_PROGRESS);
+    plane_state_map_copy(&copy, &kinds);
+    (void)plane_state_map_update(&kinds, &(const struct plane_states){.n = 0}, wanted("a", "b", "c"));
     assert_non_null(strstr(kinds.problem, "archived"));
-    assert_int_equal(plane_kinds_find(&copy, ID_A)->kind, ISSUE_IN_PROGRESS);
-    plane_kinds_done(&copy);
-    plane_kinds_done(&kinds);
+    assert_int_equal(plane_state_map_find(&copy, ID_A)->kind, ISSUE_IN_PROGRESS);
+    plane_state_map_done(&copy);
+    plane_state_map_done(&kinds);
 }
 
 /* a listing */
@@ -243,10 +243,10 @@ static struct plane_page page_of(int64_t newest_us, size_t n, int64_t total, boo
     return page;
 }
 
-static bool give(struct plane_listing *listing, int64_t newest_us, size_t n, int64_t total, bool more)
+static bool give(struct plane_cursor *listing, int64_t newest_us, size_t n, int64_t total, bool more)
 {
     struct plane_page page = page_of(newest_us, n, total, more);
-    bool over = plane_listing_page(listing, &page);
+    bool over = plane_cursor_page(listing, &page);
     free(page.items);
     return over;
 }
@@ -254,24 +254,24 @@ static bool give(struct plane_listing *listing, int64_t newest_us, size_t n, int
 static void news_end_at_their_floor_or_at_the_last_row(void **state)
 {
     (void)state;
-    struct plane_listing listing = {.under_way = false};
-    plane_listing_begin_news(&listing, 9850);
+    struct plane_cursor listing = {.under_way = false};
+    plane_cursor_begin_news(&listing, 9850);
     assert_false(give(&listing, 10000, 100, 1000, true));
     assert_true(give(&listing, 9900, 100, 1000, true));
     assert_int_equal(listing.newest_us, 10000);
-    plane_listing_begin_news(&listing, 0);
+    plane_cursor_begin_news(&listing, 0);
     assert_true(give(&listing, 10000, 40, 40, false));
-    plane_listing_begin_news(&listing, 0);
+    plane_cursor_begin_news(&listing, 0);
     assert_true(give(&listing, 0, 0, 0, false));
     assert_int_equal(listing.newest_us, INT64_MIN);
-    plane_listing_done(&listing);
+    plane_cursor_done(&listing);
 }
 
 static void a_total_that_sinks_sends_the_listing_back_by_as_many_rows(void **state)
 {
     (void)state;
-    struct plane_listing listing = {.under_way = false};
-    plane_listing_begin_full(&listing);
+    struct plane_cursor listing = {.under_way = false};
+    plane_cursor_begin_full(&listing);
     for (size_t page = 0; page < 5; page++)
         assert_false(give(&listing, 100000 - (int64_t)page * 100, 100, 1000, true));
     assert_int_equal(listing.next_page, 5);
@@ -289,32 +289,32 @@ static void a_total_that_sinks_sends_the_listing_back_by_as_many_rows(void **sta
     assert_int_equal(listing.next_page, 4);
     assert_false(give(&listing, 0, 0, 5, false)); /* beyond the end, and fewer still */
     assert_int_equal(listing.next_page, 3);
-    plane_listing_done(&listing);
+    plane_cursor_done(&listing);
 }
 
 static void a_full_listing_is_complete_when_it_has_shown_as_many_as_plane_counts(void **state)
 {
     (void)state;
-    struct plane_listing listing = {.under_way = false}, copy;
-    plane_listing_begin_full(&listing);
+    struct plane_cursor listing = {.under_way = false}, copy;
+    plane_cursor_begin_full(&listing);
     assert_false(give(&listing, 1000, 100, 150, true));
     assert_true(give(&listing, 901, 50, 150, false)); /* the first of them for the second time */
-    assert_false(plane_listing_complete(&listing, 150));
+    assert_false(plane_cursor_complete(&listing, 150));
     assert_int_equal(listing.next_page, 0);
     assert_false(give(&listing, 1000, 100, 150, true));
-    plane_listing_copy(&copy, &listing);
+    plane_cursor_copy(&copy, &listing);
     assert_true(give(&listing, 900, 50, 150, false));
-    assert_true(plane_listing_complete(&listing, 150));
-    plane_listing_showed(&copy, &(const struct plane_issue){.id = "00000000000003e9"});
+    assert_true(plane_cursor_complete(&listing, 150));
+    plane_cursor_showed(&copy, &(const struct plane_issue){.id = "00000000000003e9"});
     assert_true(give(&copy, 901, 50, 150, false));
-    assert_true(plane_listing_complete(&copy, 150)); /* what was seen otherwise counts */
-    plane_listing_done(&copy);
-    plane_listing_begin_full(&listing);
+    assert_true(plane_cursor_complete(&copy, 150)); /* what was seen otherwise counts */
+    plane_cursor_done(&copy);
+    plane_cursor_begin_full(&listing);
     assert_true(give(&listing, 1000, 100, 500, false));
-    assert_false(plane_listing_complete(&listing, 500));
+    assert_false(plane_cursor_complete(&listing, 500));
     assert_true(give(&listing, 1000, 100, 500, false));
-    assert_true(plane_listing_complete(&listing, 500)); /* once more brought nothing */
-    plane_listing_done(&listing);
+    assert_true(plane_cursor_complete(&listing, 500)); /* once more brought nothing */
+    plane_cursor_done(&listing);
 }
 
 int main(void)

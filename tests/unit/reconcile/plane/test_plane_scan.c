@@ -601,15 +601,15 @@ static void what_was_looked_at_in_vain_rests_longer_each_time_until_the_settings
     (void)state;
     struct open_issue **issues;
     remember(1);
-    int64_t rest_ms = 0;
+    int64_t recheck_ms = 0;
     for (int i = 0; i < 8; i++) {
         struct open_issue *open = open_of(1);
         begin();
-        plane_scan_rest(bench.scan, open, PLANE_REST_VAIN);
-        assert_true(open->rest_until_ms - bench.now_ms >= rest_ms);
-        rest_ms = open->rest_until_ms - bench.now_ms;
+        plane_scan_recheck_later(bench.scan, open, PLANE_RECHECK_USELESS);
+        assert_true(open->recheck_at_ms - bench.now_ms >= recheck_ms);
+        recheck_ms = open->recheck_at_ms - bench.now_ms;
     }
-    assert_int_equal(rest_ms, 600000);
+    assert_int_equal(recheck_ms, 600000);
     assert_int_equal(plane_scan_issues(bench.scan, false, &issues), 0);
     free(issues);
     begin_scan(1);
@@ -719,8 +719,8 @@ static void when_plane_is_up_again_nothing_rests_any_longer(void **state)
     issues_fail(A, PLANE_DOWN, 1);
     issues_put(A, 2, NULL, T0 - S);
     begin();
-    plane_scan_rest(bench.scan, open_of(1), PLANE_REST_FAILED);
-    plane_scan_rest(bench.scan, open_of(2), PLANE_REST_VAIN);
+    plane_scan_recheck_later(bench.scan, open_of(1), PLANE_RECHECK_FAILED);
+    plane_scan_recheck_later(bench.scan, open_of(2), PLANE_RECHECK_USELESS);
     plane_scan_end(bench.scan, &bench.seen);
     assert_int_equal(pass(), 1); /* B alone */
     bench.now_ms -= 60000;
@@ -914,8 +914,8 @@ static void an_issue_about_which_calls_fail_rests_up_to_a_minute_or_an_interval(
         for (size_t k = 0; k < ARRAY_LEN(cases[i].rests_ms); k++) {
             plane_scan_begin(bench.scan, &(struct plane_scan_pass){.now_ms = bench.now_ms,
                                                                    .interval_ms = cases[i].interval_ms});
-            plane_scan_rest(bench.scan, open, PLANE_REST_FAILED);
-            assert_int_equal(open->rest_until_ms - bench.now_ms, cases[i].rests_ms[k]);
+            plane_scan_recheck_later(bench.scan, open, PLANE_RECHECK_FAILED);
+            assert_int_equal(open->recheck_at_ms - bench.now_ms, cases[i].rests_ms[k]);
             assert_true(open->failed);
         }
     }
@@ -1056,27 +1056,27 @@ static void names_are_cut_once_they_are_too_many(void **state)
 {
     (void)state;
     enum { LEN = 1000, FIT = LIMIT_PLANE_OPEN_BYTES / LEN + 1, ALL = FIT + 50 };
-    const struct plane_kind kind = {.kind = ISSUE_APPROVED, .name = (char[]){""}};
-    struct plane_table table = {.n = 0};
+    const struct plane_mapped_state kind = {.kind = ISSUE_APPROVED, .name = (char[]){""}};
+    struct open_issues table = {.n = 0};
     struct plane_issue issue = {.name = mem_zero(LEN + 1, 1), .updated_us = 1};
     memset(issue.name, 'n', LEN);
     for (int i = 0; i < ALL + 1; i++) { /* the last is shown twice, and counts once */
         snprintf(issue.id, sizeof issue.id, "%08d-0000-4000-8000-000000000000", i < ALL ? i : ALL - 1);
-        assert_true(plane_table_put(&table, NULL, &issue, &kind, 1));
+        assert_true(open_issues_put(&table, NULL, &issue, &kind, 1));
     }
     assert_int_equal(strlen(table.items[0]->issue.name), LEN);
     assert_int_equal(strlen(table.items[ALL - 1]->issue.name), LIMIT_PLANE_OPEN_NAME);
     assert_int_equal(table.bytes, FIT * LEN + (ALL - FIT) * LIMIT_PLANE_OPEN_NAME);
-    struct plane_table copy;
-    plane_table_copy(&copy, &table);
+    struct open_issues copy;
+    open_issues_copy(&copy, &table);
     for (size_t i = 0; i < copy.n; i++)
         copy.items[i]->gone = true;
-    plane_table_sweep(&copy);
+    open_issues_sweep(&copy);
     assert_int_equal(copy.bytes, 0);
-    assert_true(plane_table_put(&copy, NULL, &issue, &kind, 1));
+    assert_true(open_issues_put(&copy, NULL, &issue, &kind, 1));
     assert_int_equal(strlen(copy.items[0]->issue.name), LEN);
-    plane_table_done(&copy);
-    plane_table_done(&table);
+    open_issues_done(&copy);
+    open_issues_done(&table);
     free(issue.name);
 }
 

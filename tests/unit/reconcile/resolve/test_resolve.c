@@ -25,7 +25,7 @@ static struct pipeline *pipeline;
 static struct store_repo_task rows[8];
 static struct store_repo_tasks tasks;
 
-static struct resolve_facts facts;
+static struct resolve_findings findings;
 static struct resolution answer;
 
 static void task(int64_t id, const char *branch, const char *stage)
@@ -40,17 +40,17 @@ static enum resolve_result ask_about(const char *sha)
 {
     const struct resolve_question question = {
         .repo = "acme/app", .sha = sha, .base_branch = "main", .pipeline = pipeline};
-    struct book *book = book_new(NULL, 0);
+    struct facts *facts = facts_new(NULL, 0);
     void *waiter;
     for (;;) {
         resolution_done(&answer);
-        resolve_facts_done(&facts);
-        resolve_look(&question, &tasks, book, NULL, &facts, &answer);
+        resolve_findings_done(&findings);
+        resolve_look(&question, &tasks, facts, NULL, &findings, &answer);
         if (answer.result != RESOLVE_PENDING)
             break;
-        assert_int_equal(book_next(book, 0, &waiter), BOOK_READY);
+        assert_int_equal(facts_wait(facts, 0, &waiter), FACTS_READY);
     }
-    book_free(book);
+    facts_free(facts);
     return answer.result;
 }
 
@@ -100,7 +100,7 @@ static int tear_down(void **state)
 {
     (void)state;
     resolution_done(&answer);
-    resolve_facts_done(&facts);
+    resolve_findings_done(&findings);
     return 0;
 }
 
@@ -156,7 +156,7 @@ static void a_head_that_was_read_stands_whatever_fails_beside_it(void **state)
     facts_head("b", SHA);
     facts_head_failed("c", "Gitea answered 500");
     expect_found(METHOD_BRANCH_HEAD, "b", 2);
-    assert_string_equal(facts.words, "Gitea answered 500"); /* so that it is not kept */
+    assert_string_equal(findings.words, "Gitea answered 500"); /* so that it is not kept */
 }
 
 static void a_head_that_cannot_be_read_leaves_nothing_to_fall_back_on(void **state)
@@ -362,7 +362,7 @@ static void a_base_that_cannot_be_read_makes_the_sole_task_a_guess(void **state)
     expect_words(RESOLVE_NONE, "it is the head of trunk, and so no task's");
 }
 
-/* when facts come late */
+/* when findings come late */
 
 static void late_facts_make_the_same_answers(void **state)
 {
@@ -393,16 +393,16 @@ static void kept_facts_answer_about_the_tasks_of_now(void **state)
     expect_found(METHOD_BRANCH_HEAD, "c", 3);
     struct resolution later;
     rows[0].stage = (char *)(uintptr_t)"testing";
-    resolve_decide(&question, &tasks, &facts, &later);
+    resolve_decide(&question, &tasks, &findings, &later);
     assert_int_equal(later.result, RESOLVE_FOUND);
     assert_string_equal(later.candidates[0].task->stage, "testing");
     resolution_done(&later);
     task(4, "d", "development"); /* its branch was not asked about */
-    resolve_decide(&question, &tasks, &facts, &later);
+    resolve_decide(&question, &tasks, &findings, &later);
     assert_int_equal(later.result, RESOLVE_PENDING);
     resolution_done(&later);
     tasks.n = 0; /* and neither were pull requests */
-    resolve_decide(&question, &tasks, &facts, &later);
+    resolve_decide(&question, &tasks, &findings, &later);
     assert_int_equal(later.result, RESOLVE_PENDING);
     resolution_done(&later);
 }

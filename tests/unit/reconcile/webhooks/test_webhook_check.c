@@ -46,7 +46,7 @@ struct hook_case {
     struct gitea_hook hooks[2];
     size_t n;
     const char *target;
-    enum hook_state state;
+    enum webhook_state state;
     const char *words;
 };
 
@@ -54,16 +54,16 @@ static void assert_judged(const struct hook_case *expected)
 {
     const struct gitea_hooks hooks = {
         .fact = {.state = FACT_KNOWN}, .items = expected->hooks, .n = expected->n};
-    struct hook_verdict verdict;
-    hook_judge(&hooks, pipeline, expected->target, &verdict);
+    struct webhook_verdict verdict;
+    webhook_check(&hooks, pipeline, expected->target, &verdict);
     if (verdict.state != expected->state)
-        fail_msg("%s instead of %s: %s", hook_state_name(verdict.state), hook_state_name(expected->state),
-                 verdict.detail);
+        fail_msg("%s instead of %s: %s", webhook_state_name(verdict.state),
+                 webhook_state_name(expected->state), verdict.detail);
     if (!expected->words)
         assert_null(verdict.detail);
     else if (!strstr(verdict.detail, expected->words))
         fail_msg("\"%s\" instead of \"%s\"", verdict.detail, expected->words);
-    hook_verdict_done(&verdict);
+    webhook_verdict_done(&verdict);
 }
 
 #define HOOK(number, at, on, names) \
@@ -74,47 +74,51 @@ static void a_webhook_is_judged_by_where_it_goes_and_what_it_is_told(void **stat
     (void)state;
     static const char elsewhere[] = "https://chat.example/T0ps3cret/hook";
     const struct hook_case cases[] = {
-        {{HOOK(1, TARGET, true, everything)}, 1, TARGET, HOOK_OK, NULL},
-        {{HOOK(1, TARGET, true, everything_in_an_old_version)}, 1, TARGET, HOOK_OK, NULL},
-        {{HOOK(1, elsewhere, true, everything)}, 1, NULL, HOOK_OK, NULL},
+        {{HOOK(1, TARGET, true, everything)}, 1, TARGET, WEBHOOK_OK, NULL},
+        {{HOOK(1, TARGET, true, everything_in_an_old_version)}, 1, TARGET, WEBHOOK_OK, NULL},
+        {{HOOK(1, elsewhere, true, everything)}, 1, NULL, WEBHOOK_OK, NULL},
         {{HOOK(1, elsewhere, true, everything), HOOK(2, TARGET "/", true, everything)},
          2,
          TARGET,
-         HOOK_OK,
+         WEBHOOK_OK,
          NULL},
-        {{HOOK(1, TARGET, true, pushes), HOOK(2, TARGET, true, no_pushes)}, 2, TARGET, HOOK_OK, NULL},
-        {{HOOK(1, TARGET, false, everything), HOOK(2, TARGET, true, everything)}, 2, TARGET, HOOK_OK, NULL},
-        {{{0}}, 0, TARGET, HOOK_MISSING, "has no webhook"},
-        {{{0}}, 0, NULL, HOOK_MISSING, "has no webhook"},
+        {{HOOK(1, TARGET, true, pushes), HOOK(2, TARGET, true, no_pushes)}, 2, TARGET, WEBHOOK_OK, NULL},
+        {{HOOK(1, TARGET, false, everything), HOOK(2, TARGET, true, everything)},
+         2,
+         TARGET,
+         WEBHOOK_OK,
+         NULL},
+        {{{0}}, 0, TARGET, WEBHOOK_MISSING, "has no webhook"},
+        {{{0}}, 0, NULL, WEBHOOK_MISSING, "has no webhook"},
         {{HOOK(1, elsewhere, true, everything)},
          1,
          TARGET,
-         HOOK_ELSEWHERE,
+         WEBHOOK_ELSEWHERE,
          "at orch.example, but to chat.example"},
         {{HOOK(1, elsewhere, true, everything), HOOK(2, elsewhere, true, everything)},
          2,
          TARGET,
-         HOOK_ELSEWHERE,
+         WEBHOOK_ELSEWHERE,
          "chat.example and others"},
         {{HOOK(7, TARGET, false, everything)},
          1,
          TARGET,
-         HOOK_INACTIVE,
+         WEBHOOK_INACTIVE,
          "webhook 7 of the repository is switched off"},
         {{HOOK(7, TARGET, true, pushes)},
          1,
          TARGET,
-         HOOK_DEAF,
+         WEBHOOK_EVENTS_MISSING,
          "webhook 7 of the repository is not told of: status, pull_request_review, pull_request"},
         {{HOOK(7, TARGET, true, no_pushes), HOOK(8, TARGET, false, pushes)},
          2,
          TARGET,
-         HOOK_DEAF,
+         WEBHOOK_EVENTS_MISSING,
          "not told of: push"},
         {{HOOK(7, TARGET, true, no_pushes), HOOK(8, elsewhere, true, pushes)},
          2,
          TARGET,
-         HOOK_DEAF,
+         WEBHOOK_EVENTS_MISSING,
          "not told of: push"},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++)
@@ -132,7 +136,7 @@ static void only_what_the_gates_need_is_asked_for(void **state)
     json_t *problems = json_array();
     assert_int_equal(pipeline_load(text, sizeof text - 1, &pipeline, problems), ERR_OK);
     json_decref(problems);
-    assert_judged(&(struct hook_case){{HOOK(1, TARGET, true, pushes)}, 1, TARGET, HOOK_OK, NULL});
+    assert_judged(&(struct hook_case){{HOOK(1, TARGET, true, pushes)}, 1, TARGET, WEBHOOK_OK, NULL});
     pipeline_free(pipeline);
     pipeline = whole;
 }
@@ -143,11 +147,11 @@ static void what_cannot_be_read_is_unknown(void **state)
     static const enum fact_state states[] = {FACT_FAILED, FACT_ABSENT};
     for (size_t i = 0; i < ARRAY_LEN(states); i++) {
         const struct gitea_hooks hooks = {.fact = {.state = states[i], .words = "Gitea answered 403"}};
-        struct hook_verdict verdict;
-        hook_judge(&hooks, pipeline, NULL, &verdict);
-        assert_int_equal(verdict.state, HOOK_UNKNOWN);
+        struct webhook_verdict verdict;
+        webhook_check(&hooks, pipeline, NULL, &verdict);
+        assert_int_equal(verdict.state, WEBHOOK_UNKNOWN);
         assert_string_equal(verdict.detail, "Gitea answered 403");
-        hook_verdict_done(&verdict);
+        webhook_verdict_done(&verdict);
     }
 }
 
@@ -156,16 +160,16 @@ static void a_mark_changes_when_a_webhook_is_touched(void **state)
     (void)state;
     struct gitea_hook hook = HOOK(7, TARGET, false, everything);
     const struct gitea_hooks hooks = {.fact = {.state = FACT_KNOWN}, .items = &hook, .n = 1};
-    struct hook_verdict first, again, later;
-    hook_judge(&hooks, pipeline, TARGET, &first);
-    hook_judge(&hooks, pipeline, TARGET, &again);
+    struct webhook_verdict first, again, later;
+    webhook_check(&hooks, pipeline, TARGET, &first);
+    webhook_check(&hooks, pipeline, TARGET, &again);
     hook.updated_at = "u";
-    hook_judge(&hooks, pipeline, TARGET, &later);
+    webhook_check(&hooks, pipeline, TARGET, &later);
     assert_string_equal(first.mark, again.mark);
     assert_string_not_equal(first.mark, later.mark);
-    hook_verdict_done(&first);
-    hook_verdict_done(&again);
-    hook_verdict_done(&later);
+    webhook_verdict_done(&first);
+    webhook_verdict_done(&again);
+    webhook_verdict_done(&later);
 }
 
 static struct store_ledger_row row(int64_t task_id, const char *source, int64_t age_s)
@@ -181,10 +185,10 @@ static void losses_are_tasks_within_an_hour(void **state)
                                       row(3, NULL, 4),      row(4, "plane", 3599), row(1, "gitea", 3599),
                                       row(5, "plane", 3601)};
     const struct store_ledger_page page = {.rows = rows, .n = ARRAY_LEN(rows)};
-    assert_int_equal(hook_losses(&page, "plane", NOON_US).tasks, 2);
-    assert_int_equal(hook_losses(&page, "gitea", NOON_US).tasks, 2);
-    assert_int_equal(hook_losses(&page, "telegram", NOON_US).tasks, 0);
-    assert_int_equal(hook_losses(&(struct store_ledger_page){.n = 0}, "plane", NOON_US).tasks, 0);
+    assert_int_equal(webhook_losses(&page, "plane", NOON_US).tasks, 2);
+    assert_int_equal(webhook_losses(&page, "gitea", NOON_US).tasks, 2);
+    assert_int_equal(webhook_losses(&page, "telegram", NOON_US).tasks, 0);
+    assert_int_equal(webhook_losses(&(struct store_ledger_page){.n = 0}, "plane", NOON_US).tasks, 0);
 }
 
 static void silence_is_losses_again_and_again(void **state)
@@ -204,17 +208,17 @@ static void silence_is_losses_again_and_again(void **state)
         for (size_t k = 0; k < ARRAY_LEN(rows); k++)
             rows[k] = row((int64_t)k + 1, "plane", cases[i].ages_s[k]);
         const struct store_ledger_page page = {.rows = rows, .n = ARRAY_LEN(rows)};
-        assert_int_equal(hook_losses(&page, "plane", NOON_US).silent, cases[i].silent);
-        assert_false(hook_losses(&page, "gitea", NOON_US).silent);
+        assert_int_equal(webhook_losses(&page, "plane", NOON_US).silent, cases[i].silent);
+        assert_false(webhook_losses(&page, "gitea", NOON_US).silent);
     }
 }
 
 static void every_state_has_a_name_of_its_own(void **state)
 {
     (void)state;
-    for (enum hook_state i = 0; i < HOOK_STATE_MAX_; i++)
-        for (enum hook_state k = 0; k < i; k++)
-            assert_string_not_equal(hook_state_name(i), hook_state_name(k));
+    for (enum webhook_state i = 0; i < WEBHOOK_STATE_MAX_; i++)
+        for (enum webhook_state k = 0; k < i; k++)
+            assert_string_not_equal(webhook_state_name(i), webhook_state_name(k));
 }
 
 int main(void)

@@ -22,14 +22,14 @@ static int64_t clock_ms(void)
 struct pair {
     int far; /* the client's end */
     int near;
-    struct peer *peer;
+    struct client_connection *peer;
 };
 
-static struct pair join(struct peers *peers)
+static struct pair join(struct connections *connections)
 {
     int ends[2];
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
-    return (struct pair){ends[0], ends[1], peers_add(peers, ends[1])};
+    return (struct pair){ends[0], ends[1], connections_add(connections, ends[1])};
 }
 
 static bool is_open(const struct pair *pair)
@@ -38,9 +38,9 @@ static bool is_open(const struct pair *pair)
     return recv(pair->far, &byte, 1, 0) < 0; /* EAGAIN; 0 is the end */
 }
 
-static void part(struct peers *peers, struct pair *pair)
+static void part(struct connections *connections, struct pair *pair)
 {
-    peers_remove(peers, pair->peer);
+    connections_remove(connections, pair->peer);
     close(pair->near);
     close(pair->far);
 }
@@ -49,149 +49,150 @@ static void each_phase_has_its_own_deadline(void **state)
 {
     (void)state;
     static const struct {
-        enum peer_phase phase;
+        enum connection_phase phase;
         int64_t limit_ms;
-    } cases[] = {{PEER_NEW, LIMIT_READ_MS},
-                 {PEER_READING, LIMIT_READ_MS},
-                 {PEER_SENDING, LIMIT_SEND_MS},
-                 {PEER_IDLE, LIMIT_IDLE_MS},
-                 {PEER_WORKING, -1}};
+    } cases[] = {{CONNECTION_NEW, LIMIT_READ_MS},
+                 {CONNECTION_READING, LIMIT_READ_MS},
+                 {CONNECTION_SENDING, LIMIT_SEND_MS},
+                 {CONNECTION_IDLE, LIMIT_IDLE_MS},
+                 {CONNECTION_WORKING, -1}};
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        struct peers *peers = peers_new(100, clock_ms);
-        struct pair pair = join(peers);
-        peer_enter(peers, pair.peer, cases[i].phase);
+        struct connections *connections = connections_new(100, clock_ms);
+        struct pair pair = join(connections);
+        connection_enter(connections, pair.peer, cases[i].phase);
         now_ms += cases[i].limit_ms > 0 ? cases[i].limit_ms : (int64_t)100 * LIMIT_IDLE_MS;
-        peers_reap(peers);
+        connections_reap(connections);
         assert_true(is_open(&pair));
         now_ms += 1;
-        peers_reap(peers);
+        connections_reap(connections);
         assert_int_equal(is_open(&pair), cases[i].limit_ms < 0);
-        part(peers, &pair);
-        peers_free(peers);
+        part(connections, &pair);
+        connections_free(connections);
     }
 }
 
 static void a_byte_now_and_then_moves_no_deadline(void **state)
 {
     (void)state;
-    struct peers *peers = peers_new(100, clock_ms);
-    struct pair pair = join(peers);
-    peer_enter(peers, pair.peer, PEER_READING);
+    struct connections *connections = connections_new(100, clock_ms);
+    struct pair pair = join(connections);
+    connection_enter(connections, pair.peer, CONNECTION_READING);
     for (int i = 0; i <= LIMIT_READ_MS / 1000; i++) {
         assert_true(is_open(&pair));
         assert_int_equal(send(pair.far, "x", 1, 0), 1);
         now_ms += 1000;
-        peers_reap(peers);
+        connections_reap(connections);
     }
     assert_false(is_open(&pair));
-    part(peers, &pair);
-    peers_free(peers);
+    part(connections, &pair);
+    connections_free(connections);
 }
 
 static void when_connections_run_short_the_one_that_waits_longest_goes(void **state)
 {
     (void)state;
     enum { CAPACITY = 8, CROWD = CAPACITY / 4 * 3 };
-    struct peers *peers = peers_new(CAPACITY, clock_ms);
+    struct connections *connections = connections_new(CAPACITY, clock_ms);
     struct pair crowd[CROWD], late[2];
-    static const enum peer_phase phases[] = {PEER_WORKING, PEER_IDLE,    PEER_READING,
-                                             PEER_NEW,     PEER_SENDING, PEER_IDLE};
+    static const enum connection_phase phases[] = {CONNECTION_WORKING, CONNECTION_IDLE,    CONNECTION_READING,
+                                                   CONNECTION_NEW,     CONNECTION_SENDING, CONNECTION_IDLE};
     for (size_t i = 0; i < CROWD; i++) {
         now_ms++;
-        peers_make_room(peers);
-        crowd[i] = join(peers);
-        peer_enter(peers, crowd[i].peer, phases[i]);
+        connections_make_room(connections);
+        crowd[i] = join(connections);
+        connection_enter(connections, crowd[i].peer, phases[i]);
     }
     now_ms++;
-    peers_make_room(peers);
-    late[0] = join(peers);
+    connections_make_room(connections);
+    late[0] = join(connections);
     assert_true(is_open(&crowd[0])); /* older, but worked for */
     assert_false(is_open(&crowd[1]));
     assert_true(is_open(&crowd[2]));
-    peers_make_room(peers);
-    peers_make_room(peers); /* one is on its way out already: there will be room */
-    late[1] = join(peers);
+    connections_make_room(connections);
+    connections_make_room(connections); /* one is on its way out already: there will be room */
+    late[1] = join(connections);
     assert_false(is_open(&crowd[2]));
     assert_true(is_open(&crowd[3]));
     assert_true(is_open(&late[0]) && is_open(&late[1]));
-    assert_int_equal(peers_count(peers), CROWD + 2);
+    assert_int_equal(connections_count(connections), CROWD + 2);
     for (size_t i = 0; i < CROWD; i++)
-        part(peers, &crowd[i]);
-    part(peers, &late[0]);
-    part(peers, &late[1]);
-    peers_free(peers);
+        part(connections, &crowd[i]);
+    part(connections, &late[0]);
+    part(connections, &late[1]);
+    connections_free(connections);
 }
 
 static void who_is_being_closed_stays_so(void **state)
 {
     (void)state;
-    struct peers *peers = peers_new(4, clock_ms);
+    struct connections *connections = connections_new(4, clock_ms);
     struct pair crowd[4];
     for (size_t i = 0; i < 3; i++)
-        crowd[i] = join(peers);
-    peers_make_room(peers);
+        crowd[i] = join(connections);
+    connections_make_room(connections);
     assert_false(is_open(&crowd[0]));
-    peer_enter(peers, crowd[0].peer, PEER_READING); /* what it sent before is still being read */
-    crowd[3] = join(peers);
-    peers_make_room(peers);
+    connection_enter(connections, crowd[0].peer,
+                     CONNECTION_READING); /* what it sent before is still being read */
+    crowd[3] = join(connections);
+    connections_make_room(connections);
     assert_false(is_open(&crowd[1]));
     assert_true(is_open(&crowd[2]));
     for (size_t i = 0; i < 4; i++)
-        part(peers, &crowd[i]);
-    peers_free(peers);
+        part(connections, &crowd[i]);
+    connections_free(connections);
 }
 
 static void who_has_sent_its_end_is_closed_unless_served(void **state)
 {
     (void)state;
     static const struct {
-        enum peer_phase phase;
+        enum connection_phase phase;
         bool closed;
-    } cases[] = {{PEER_NEW, true},
-                 {PEER_READING, true},
-                 {PEER_IDLE, true},
-                 {PEER_WORKING, false},
-                 {PEER_SENDING, false}};
+    } cases[] = {{CONNECTION_NEW, true},
+                 {CONNECTION_READING, true},
+                 {CONNECTION_IDLE, true},
+                 {CONNECTION_WORKING, false},
+                 {CONNECTION_SENDING, false}};
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        struct peers *peers = peers_new(100, clock_ms);
-        struct pair pair = join(peers);
-        peer_enter(peers, pair.peer, cases[i].phase);
+        struct connections *connections = connections_new(100, clock_ms);
+        struct pair pair = join(connections);
+        connection_enter(connections, pair.peer, cases[i].phase);
         assert_int_equal(shutdown(pair.far, SHUT_WR), 0);
-        peers_reap(peers);
+        connections_reap(connections);
         assert_true(is_open(&pair)); /* what it sent before may just have arrived */
         now_ms += 1000;
-        peers_reap(peers);
+        connections_reap(connections);
         assert_int_equal(is_open(&pair), !cases[i].closed);
-        part(peers, &pair);
-        peers_free(peers);
+        part(connections, &pair);
+        connections_free(connections);
     }
 }
 
 static void draining_closes_the_idle_and_lets_the_busy_finish(void **state)
 {
     (void)state;
-    struct peers *peers = peers_new(100, clock_ms);
-    struct pair idle = join(peers), busy = join(peers), reading = join(peers);
-    peer_enter(peers, idle.peer, PEER_IDLE);
-    peer_enter(peers, busy.peer, PEER_WORKING);
-    peer_enter(peers, reading.peer, PEER_READING);
-    peers_drain(peers);
+    struct connections *connections = connections_new(100, clock_ms);
+    struct pair idle = join(connections), busy = join(connections), reading = join(connections);
+    connection_enter(connections, idle.peer, CONNECTION_IDLE);
+    connection_enter(connections, busy.peer, CONNECTION_WORKING);
+    connection_enter(connections, reading.peer, CONNECTION_READING);
+    connections_drain(connections);
     assert_false(is_open(&idle));
     assert_true(is_open(&busy));
     assert_true(is_open(&reading));
-    peer_enter(peers, busy.peer, PEER_SENDING);
+    connection_enter(connections, busy.peer, CONNECTION_SENDING);
     assert_true(is_open(&busy));
-    peer_enter(peers, busy.peer, PEER_IDLE);
+    connection_enter(connections, busy.peer, CONNECTION_IDLE);
     assert_false(is_open(&busy));
-    struct pair late = join(peers);
+    struct pair late = join(connections);
     assert_false(is_open(&late));
-    assert_false(peers_wait_empty(peers, 0));
-    part(peers, &idle);
-    part(peers, &busy);
-    part(peers, &reading);
-    part(peers, &late);
-    assert_true(peers_wait_empty(peers, 0));
-    peers_free(peers);
+    assert_false(connections_wait_empty(connections, 0));
+    part(connections, &idle);
+    part(connections, &busy);
+    part(connections, &reading);
+    part(connections, &late);
+    assert_true(connections_wait_empty(connections, 0));
+    connections_free(connections);
 }
 
 int main(void)
