@@ -181,6 +181,6 @@ bool orchestrator_answer_read(const struct fetch_answer *answer, char ret_words[
     if (answered)
         snprintf(ret_words, ORCHESTRATOR_WORDS_SIZE, "answered %d", answer->status);
     else
-        snprintf(ret_words, ORCHESTRATOR_WORDS_SIZE, "%s", answer->words);
+        snprintf(ret_words, ORCHESTRATOR_WORDS_SIZE, "%s", answer->error);
     return answered && answer->status >= 200 && answer->status < 300;
 }

@@ -75,10 +75,10 @@ void telegram_free(struct telegram *telegram)
 
 static bool is_about_text(const char *description)
 {
-    static const char *const words[] = {"can't parse entities", "message text is empty", "text must be",
+    static const char *const error[] = {"can't parse entities", "message text is empty", "text must be",
                                         "message is too long", "text is too long"};
-    for (size_t i = 0; i < ARRAY_LEN(words); i++)
-        if (strcasestr(description, words[i]))
+    for (size_t i = 0; i < ARRAY_LEN(error); i++)
+        if (strcasestr(description, error[i]))
             return true;
     return false;
 }
@@ -90,7 +90,7 @@ static void say(struct telegram_answer *answer, enum telegram_result result, con
     va_list args;
     va_start(args, fmt);
     answer->result = result;
-    vsnprintf(answer->words, sizeof answer->words, fmt, args);
+    vsnprintf(answer->error, sizeof answer->error, fmt, args);
     va_end(args);
 }
 
@@ -144,7 +144,7 @@ void telegram_answer_read(const struct fetch_answer *answer, struct telegram_ans
         return;
     }
     if (answer->result != FETCH_ANSWERED) {
-        say(ret, TELEGRAM_FAILED, "Telegram: %s", answer->words);
+        say(ret, TELEGRAM_FAILED, "Telegram: %s", answer->error);
         return;
     }
     json_t *body = NULL;
@@ -166,7 +166,7 @@ static enum fetch_sign telegram_judge(const struct fetch_answer *answer, char *e
 {
     struct telegram_answer seen;
     telegram_answer_read(answer, &seen);
-    snprintf(error, size, "%s", seen.words);
+    snprintf(error, size, "%s", seen.error);
     return seen.result == TELEGRAM_SENT || seen.result == TELEGRAM_WAIT || seen.result == TELEGRAM_MOVED
                ? FETCH_SIGN_GOOD
                : FETCH_SIGN_BAD;

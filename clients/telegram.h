@@ -43,7 +43,7 @@ struct telegram_answer {
     enum telegram_result result;
     int64_t wait_s;
     char chat[24];   /* what the chat has become; "" when it has not moved */
-    char words[160]; /* why, for a person; "" when sent */
+    char error[160]; /* why, for a person; "" when sent */
 };
 
 /* telegram_send: says `html` (parse_mode HTML, no previews of links) in the chat, and waits for the answer

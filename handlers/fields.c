@@ -26,16 +26,16 @@ static void error_add(json_t *errors, const char *field, const char *fmt, ...)
 
 static void read_word(const struct field *field, const json_t *value, json_t *errors)
 {
-    char words[200] = "";
-    for (int i = 0; field->words[i]; i++) {
-        if (json_is_string(value) && strcmp(json_string_value(value), field->words[i]) == 0) {
+    char choices[200] = "";
+    for (int i = 0; field->choices[i]; i++) {
+        if (json_is_string(value) && strcmp(json_string_value(value), field->choices[i]) == 0) {
             *(int *)field->dest = i;
             return;
         }
-        size_t len = strlen(words);
-        snprintf(words + len, sizeof words - len, "%s%s", len ? ", " : "", field->words[i]);
+        size_t len = strlen(choices);
+        snprintf(choices + len, sizeof choices - len, "%s%s", len ? ", " : "", field->choices[i]);
     }
-    error_add(errors, field->name, "must be one of %s", words);
+    error_add(errors, field->name, "must be one of %s", choices);
 }
 
 static void read_field(const struct field *field, const json_t *value, json_t *errors)

@@ -25,7 +25,7 @@ struct field {
     bool nullable; /* null is the same as absent */
     void *dest;    /* left alone when absent */
     int64_t min, max;
-    const char *const *words; /* NULL-terminated */
+    const char *const *choices; /* NULL-terminated */
 };
 
 /* fields_read: `body` NULL is an empty object. False: *ret_errors is the array for answer_fields. */

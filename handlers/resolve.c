@@ -66,7 +66,7 @@ static json_t *found_document(const struct question *question, const struct reso
 
 static json_t *ambiguous_document(const struct resolution *resolution)
 {
-    json_t *body = problem_of_type("ambiguous", 409, resolution->words), *candidates = json_array();
+    json_t *body = problem_of_type("ambiguous", 409, resolution->reason), *candidates = json_array();
     for (size_t i = 0; i < resolution->n; i++) {
         json_t *candidate = json_object();
         put_candidate(candidate, &resolution->candidates[i]);
@@ -90,7 +90,7 @@ static enum err answer_of(const struct question *question, const struct resolver
         return ERR_OK;
     case RESOLVE_NONE:
         *ret_status = 404;
-        *ret_body = problem_document(404, resolution->words);
+        *ret_body = problem_document(404, resolution->reason);
         return ERR_OK;
     case RESOLVE_AMBIGUOUS:
         *ret_status = 409;
@@ -100,7 +100,7 @@ static enum err answer_of(const struct question *question, const struct resolver
     case RESOLVE_PENDING:
         break;
     }
-    return why_set(why, ERR_UNAVAILABLE, "%s", resolution->words);
+    return why_set(why, ERR_UNAVAILABLE, "%s", resolution->reason);
 }
 
 static void on_done(void *arg, const void *answer)

@@ -23,7 +23,7 @@ static bool body_read(struct request *request, struct run_body *ret)
     *ret = (struct run_body){.wait = true};
     const struct field fields[] = {
         {.name = "dry_run", .kind = FIELD_BOOL, .dest = &ret->dry_run},
-        {.name = "side", .kind = FIELD_WORD, .dest = &side, .words = sides},
+        {.name = "side", .kind = FIELD_WORD, .dest = &side, .choices = sides},
         {.name = "task_id",
          .kind = FIELD_INT,
          .nullable = true,
@@ -70,7 +70,7 @@ static bool switch_is_on(struct request *request, const struct run_body *body)
     }
     const struct policy_hold *hold = policy_off_by(policy, body->side == SIDE_PLANE);
     if (hold)
-        answer_held(request, hold->words, hold);
+        answer_held(request, hold->text, hold);
     policy_free(policy);
     return !hold;
 }

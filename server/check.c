@@ -18,15 +18,15 @@
 /* Questions per upstream: Plane allows 60 a minute to everybody together. */
 enum { QUESTIONS_MAX = 20 };
 
-static bool tell(const char *what, bool good, const char *words)
+static bool tell(const char *what, bool good, const char *error)
 {
-    printf("%-9s %s%s%s\n", what, good ? "ok" : "BAD", *words ? ": " : "", words);
+    printf("%-9s %s%s%s\n", what, good ? "ok" : "BAD", *error ? ": " : "", error);
     return good;
 }
 
-static void tell_off(const char *what, const char *words)
+static void tell_off(const char *what, const char *error)
 {
-    printf("%-9s off: %s\n", what, words);
+    printf("%-9s off: %s\n", what, error);
 }
 
 static bool tell_problems(const char *what, const json_t *problems)
@@ -72,7 +72,7 @@ static void questions_add(struct questions *questions, char *url_take, const cha
 static const char *meaning(const struct fetch_answer *answer)
 {
     if (answer->result != FETCH_ANSWERED)
-        return answer->words;
+        return answer->error;
     if (answer->status >= 200 && answer->status < 300)
         return NULL;
     switch (answer->status) {
@@ -95,7 +95,7 @@ static bool ask(const char *what, const struct settings *settings, struct questi
     const char *const headers[] = {"Accept: application/json", header, NULL};
     struct fetch *fetch = NULL;
     struct why why;
-    char words[400] = "";
+    char error[400] = "";
     if (fetch_new(&options, &fetch, &why) != ERR_OK)
         return tell(what, false, why.text);
     struct fetch_inbox *inbox = fetch_inbox_new(fetch);
@@ -113,18 +113,18 @@ static bool ask(const char *what, const struct settings *settings, struct questi
         struct fetch_answer *answer = fetch_take(inbox, -1);
         const struct question *question = answer->tag;
         const char *bad = meaning(answer);
-        if (bad && !*words && answer->result == FETCH_ANSWERED)
-            snprintf(words, sizeof words, "%s: answered %d%s%s", question->about, answer->status,
+        if (bad && !*error && answer->result == FETCH_ANSWERED)
+            snprintf(error, sizeof error, "%s: answered %d%s%s", question->about, answer->status,
                      *bad ? ", " : "", bad);
-        else if (bad && !*words)
-            snprintf(words, sizeof words, "%s: %s", question->about, bad);
+        else if (bad && !*error)
+            snprintf(error, sizeof error, "%s: %s", question->about, bad);
         fetch_answer_free(answer);
     }
     fetch_inbox_free(inbox);
     fetch_free(fetch);
     for (size_t i = 0; i < questions->n; i++)
         free(questions->list[i].url);
-    return tell(what, !*words, words);
+    return tell(what, !*error, error);
 }
 
 static bool check_gitea(const struct settings *settings)
@@ -237,13 +237,13 @@ static bool check_orchestrator(const struct settings *settings)
                           .method = "GET", .url = settings->orchestrator_url, .attempts = 1});
     struct fetch_answer *answer = fetch_take(inbox, -1);
     bool good = answer->result == FETCH_ANSWERED && answer->status < 500;
-    AUTO_FREE char *words = answer->result == FETCH_ANSWERED
+    AUTO_FREE char *error = answer->result == FETCH_ANSWERED
                                 ? mem_printf("the orchestrator answered %d", answer->status)
-                                : mem_printf("the orchestrator: %s", answer->words);
+                                : mem_printf("the orchestrator: %s", answer->error);
     fetch_answer_free(answer);
     fetch_inbox_free(inbox);
     fetch_free(fetch);
-    return tell("webhooks", good, good ? "the orchestrator answers" : words);
+    return tell("webhooks", good, good ? "the orchestrator answers" : error);
 }
 
 static void check_certificates(const struct settings *settings, json_t *problems)
@@ -267,9 +267,9 @@ int check(void)
     if (tell_problems("settings", settings_problems))
         tell("settings", true, "");
     if (tell_problems("pipeline", pipeline_problems) && setup.pipeline) {
-        char words[64];
-        snprintf(words, sizeof words, "%zu stages", setup.pipeline->n_stages);
-        tell("pipeline", true, words);
+        char error[64];
+        snprintf(error, sizeof error, "%zu stages", setup.pipeline->n_stages);
+        tell("pipeline", true, error);
     }
     if (setup.settings && curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK) {
         good &= check_database(setup.settings);

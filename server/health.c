@@ -27,7 +27,7 @@ static char *words_of(const struct fetch_answer *answer)
 {
     json_auto_t *document = NULL;
     if (answer->result != FETCH_ANSWERED)
-        return mem_printf("no answer: %s", answer->words);
+        return mem_printf("no answer: %s", answer->error);
     const char *detail = NULL;
     if (answer->body && json_read(answer->body, answer->body_len, &document, NULL) == ERR_OK)
         detail = json_get_text(document, "detail", NULL);
@@ -43,9 +43,9 @@ static bool ask(const char *url, struct why *why)
     struct fetch_inbox *inbox = fetch_inbox_new(fetch);
     fetch_send(inbox, &(const struct fetch_request){.method = "GET", .url = url, .attempts = 1});
     struct fetch_answer *answer = fetch_take(inbox, -1);
-    AUTO_FREE char *words = words_of(answer);
+    AUTO_FREE char *error = words_of(answer);
     bool good = answer->result == FETCH_ANSWERED && answer->status == 200;
-    (void)why_set(why, ERR_UNAVAILABLE, "%s", good ? "ok" : words);
+    (void)why_set(why, ERR_UNAVAILABLE, "%s", good ? "ok" : error);
     fetch_answer_free(answer);
     fetch_inbox_free(inbox);
     fetch_free(fetch);

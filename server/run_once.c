@@ -98,7 +98,7 @@ static int run_with(struct services *services, const struct pass_request *reques
     const struct policy_hold *off =
         request->dry_run ? NULL : policy_off_by(policy, request->side == SIDE_PLANE);
     err = off ? ERR_OK : pass_check(world->store, request, &why);
-    int status = off   ? complain_later(ret_complaint, EXIT_SWITCHED_OFF, off->words)
+    int status = off   ? complain_later(ret_complaint, EXIT_SWITCHED_OFF, off->text)
                  : err ? complain_later(ret_complaint, EXIT_FAILED, why.text)
                        : make_pass(services, request, &policy, ret_complaint);
     if (!off && !err && !request->dry_run && world->telegram)

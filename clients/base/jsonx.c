@@ -67,9 +67,9 @@ enum err json_read_within(const char *text, size_t len, size_t most, json_t **re
                        most / 1024);
     json_t *value = json_loadb(text, len, JSON_REJECT_DUPLICATES, &error);
     if (!value) { /* jansson quotes what it met, control characters and all */
-        AUTO_FREE char *words = text_cut(error.text, sizeof error.text);
+        AUTO_FREE char *reason = text_cut(error.text, sizeof error.text);
         return why_set(why, ERR_INVALID, "not JSON at line %d column %d: %s", error.line, error.column,
-                       words);
+                       reason);
     }
     *ret = value;
     return ERR_OK;

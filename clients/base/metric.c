@@ -177,7 +177,7 @@ const struct metric_family *metric_family(enum metric metric)
 static size_t words_of(const struct metric_label *label)
 {
     size_t n = 0;
-    while (label->name && label->words[n])
+    while (label->name && label->values[n])
         n++;
     return label->name ? n : 1;
 }
@@ -193,11 +193,11 @@ static size_t word_index(const struct metric_label *label, const char *word)
     size_t i = 0;
     if (!word)
         return 0;
-    while (label->words[i] && strcmp(label->words[i], word) != 0)
+    while (label->values[i] && strcmp(label->values[i], word) != 0)
         i++;
-    if (label->words[i])
+    if (label->values[i])
         return i;
-    assert(i > 0 && strcmp(label->words[i - 1], "other") == 0);
+    assert(i > 0 && strcmp(label->values[i - 1], "other") == 0);
     return i - 1;
 }
 
@@ -283,7 +283,7 @@ static void put_number(FILE *out, int64_t value, int64_t per_unit)
 /* What a sample bears in braces: the words of its labels, and a bucket's bound. */
 struct place {
     const struct metric_family *family;
-    const char *words[METRIC_LABELS_MAX];
+    const char *values[METRIC_LABELS_MAX];
 };
 
 /* `bound` is an index into the bounds, n_bounds for +Inf, or -1 for a sample that is no bucket. */
@@ -293,9 +293,9 @@ static void put_sample(FILE *out, const struct place *place, const char *suffix,
     const struct metric_family *family = place->family;
     const char *before = "{";
     fprintf(out, "%s%s", family->name, suffix);
-    for (size_t i = 0; i < METRIC_LABELS_MAX && place->words[i]; i++, before = ",") {
+    for (size_t i = 0; i < METRIC_LABELS_MAX && place->values[i]; i++, before = ",") {
         fprintf(out, "%s%s=\"", before, family->labels[i].name);
-        put_escaped(out, place->words[i], true);
+        put_escaped(out, place->values[i], true);
         fputc('"', out);
     }
     if (bound >= 0) {
@@ -339,9 +339,9 @@ static void put_family(FILE *out, enum metric metric)
         const _Atomic int64_t *cell = &cells[metric][at * cells_of_series(family)];
         struct place place = {.family = family};
         if (family->labels[0].name)
-            place.words[0] = family->labels[0].words[at / n_second];
+            place.values[0] = family->labels[0].values[at / n_second];
         if (family->labels[1].name)
-            place.words[1] = family->labels[1].words[at % n_second];
+            place.values[1] = family->labels[1].values[at % n_second];
         if (family->type == METRIC_HISTOGRAM)
             put_histogram(out, &place, cell);
         else

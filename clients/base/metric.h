@@ -60,7 +60,7 @@ enum { METRIC_LABELS_MAX = 2, METRIC_CELLS_MAX = 80 };
 
 struct metric_label {
     const char *name;
-    const char *const *words; /* every value it may have, NULL-terminated */
+    const char *const *values; /* every value it may have, NULL-terminated */
 };
 
 struct metric_family {

@@ -31,11 +31,11 @@ bool parse_bool(const char *text, bool *ret)
     static const struct {
         const char *word;
         bool value;
-    } words[] = {{"true", true},   {"1", true},  {"yes", true}, {"on", true},
+    } error[] = {{"true", true},   {"1", true},  {"yes", true}, {"on", true},
                  {"false", false}, {"0", false}, {"no", false}, {"off", false}};
-    for (size_t i = 0; i < ARRAY_LEN(words); i++)
-        if (strcasecmp(text, words[i].word) == 0) {
-            *ret = words[i].value;
+    for (size_t i = 0; i < ARRAY_LEN(error); i++)
+        if (strcasecmp(text, error[i].word) == 0) {
+            *ret = error[i].value;
             return true;
         }
     return false;

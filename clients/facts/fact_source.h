@@ -45,9 +45,9 @@ void fact_await(struct facts *facts, struct fact_request *request);
 /* fact_then: runs fn(facts, arg) once the request is settled; at once if it is. */
 void fact_then(struct facts *facts, struct fact_request *request, fact_then_fn *fn, void *arg);
 
-/* fact_settle: the fact is in, as `state`; `words` (in the fact set's arena or static) go with all but
+/* fact_settle: the fact is in, as `state`; `error` (in the fact set's arena or static) go with all but
  * FACT_KNOWN. Once. */
-void fact_settle(struct facts *facts, struct fact_request *request, enum fact_state state, const char *words);
+void fact_settle(struct facts *facts, struct fact_request *request, enum fact_state state, const char *error);
 
 /* facts_get: asks the outside, by the deadline and on behalf of the fact set's asker; what names these in
  * `request` is ignored. `answered` is called once, with an answer that is valid until it returns. A POST is

@@ -349,11 +349,11 @@ void fact_then(struct facts *facts, struct fact_request *request, fact_then_fn *
     request->afters_end = &after->next;
 }
 
-void fact_settle(struct facts *facts, struct fact_request *request, enum fact_state state, const char *words)
+void fact_settle(struct facts *facts, struct fact_request *request, enum fact_state state, const char *error)
 {
     assert(request->fact->state == FACT_PENDING && state != FACT_PENDING);
     request->fact->state = state;
-    request->fact->words = state == FACT_KNOWN ? NULL : words;
+    request->fact->error = state == FACT_KNOWN ? NULL : error;
     request->fact->unasked = facts->unasked && state == FACT_FAILED;
     for (struct fact_waiter *entry = request->waiters; entry; entry = entry->next)
         waiter_ready(facts, entry->waiter);
@@ -370,7 +370,7 @@ void facts_get(struct facts *facts, const struct fetch_request *request, facts_a
                void *arg)
 {
     if (atomic_load(&facts->aborted)) {
-        const struct fetch_answer stopped = {.result = FETCH_ABORTED, .words = "stopped"};
+        const struct fetch_answer stopped = {.result = FETCH_ABORTED, .error = "stopped"};
         answered(facts, arg, &stopped);
         return;
     }

@@ -23,14 +23,14 @@ enum fact_state {
     FACT_PENDING, /* asked, not answered yet */
     FACT_KNOWN,   /* answered; the fields beside it are valid */
     FACT_ABSENT,  /* the upstream says there is no such thing (404) */
-    FACT_FAILED,  /* could not be learnt: `words` says why, for a person */
+    FACT_FAILED,  /* could not be learnt: `error` says why, for a person */
 };
 
 /* The head of every fact. */
 struct fact {
     enum fact_state state;
     const char *
-        words; /* FACT_FAILED and FACT_ABSENT: "Gitea timed out after 10 s", "Gitea answered 502 with HTML" */
+        error; /* FACT_FAILED and FACT_ABSENT: "Gitea timed out after 10 s", "Gitea answered 502 with HTML" */
     const char *url; /* what was asked, for a person; never holds a secret */
     bool unasked;    /* FACT_FAILED without a call: its upstream is left alone for now */
 };

@@ -37,26 +37,26 @@ static void gate_answered(struct facts *facts, void *arg, const struct fetch_ans
 {
     struct asked_gate *asked = arg;
     struct arena *arena = facts_arena(facts);
-    const char *words = NULL;
+    const char *error = NULL;
     json_t *json = NULL;
     struct why why;
     if (answer->result == FETCH_ABORTED)
-        words = "stopped before the gate answered";
+        error = "stopped before the gate answered";
     else if (answer->result != FETCH_ANSWERED)
-        words = arena_printf(arena, "the gate: %s", answer->words);
+        error = arena_printf(arena, "the gate: %s", answer->error);
     else if (answer->status != 200)
-        words = arena_printf(arena, "the gate answered %d (%s)", answer->status,
+        error = arena_printf(arena, "the gate answered %d (%s)", answer->status,
                              *answer->content_type ? answer->content_type : "no content type");
     else if (!answer->body)
-        words = "the gate answered with an empty body";
+        error = "the gate answered with an empty body";
     else if (json_read_within(answer->body, answer->body_len, LIMIT_JSON_TREE_SMALL, &json, &why))
-        words = arena_printf(arena, "the gate's answer is cut or broken: %s", why.text);
+        error = arena_printf(arena, "the gate's answer is cut or broken: %s", why.text);
     if (json) {
         const char *wrong = verdict_read(json, arena, &asked->fact);
-        words = wrong ? arena_printf(arena, "the gate's answer makes no sense: %s", wrong) : NULL;
+        error = wrong ? arena_printf(arena, "the gate's answer makes no sense: %s", wrong) : NULL;
         json_decref(json);
     }
-    fact_settle(facts, &asked->request, words ? FACT_FAILED : FACT_KNOWN, words);
+    fact_settle(facts, &asked->request, error ? FACT_FAILED : FACT_KNOWN, error);
 }
 
 const struct http_gate *http_gate(struct facts *facts, const char *url, const char *repo)

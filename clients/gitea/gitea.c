@@ -133,8 +133,8 @@ static void ask_answered(struct facts *facts, void *arg, const struct fetch_answ
     struct gitea_reply reply;
     gitea_reply_read(answer, ask->what, facts_arena(facts), &reply);
     /* A proxy that quotes what it got; of its words a part may be left, and of the token in them. */
-    if (reply.words && ask->gitea->token && answer->body && strstr(answer->body, ask->gitea->token))
-        reply.words = arena_printf(facts_arena(facts), "Gitea answered %d for %s", answer->status, ask->what);
+    if (reply.error && ask->gitea->token && answer->body && strstr(answer->body, ask->gitea->token))
+        reply.error = arena_printf(facts_arena(facts), "Gitea answered %d for %s", answer->status, ask->what);
     ask->replied(facts, ask->arg, &reply);
     json_decref(reply.json);
 }
@@ -144,9 +144,9 @@ static struct ask *ask_new(struct facts *facts, struct gitea *gitea, const char 
                            gitea_replied_fn *replied, void *arg)
 {
     if (!url) {
-        struct gitea_reply reply = {.state = FACT_FAILED, .total = -1, .words = not_set};
+        struct gitea_reply reply = {.state = FACT_FAILED, .total = -1, .error = not_set};
         if (gitea->api)
-            reply.words = arena_printf(facts_arena(facts),
+            reply.error = arena_printf(facts_arena(facts),
                                        "Gitea cannot be asked for %s: no URL can hold that name", what);
         replied(facts, arg, &reply);
         return NULL;

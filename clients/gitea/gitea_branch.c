@@ -53,7 +53,7 @@ static void look_again(struct facts *facts, struct making *making)
 static void posted(struct facts *facts, void *arg, const struct gitea_reply *reply)
 {
     struct making *making = arg;
-    making->failed = reply->words;
+    making->failed = reply->error;
     making->unanswered = reply->status == 0 || reply->status >= 500;
     if (reply->status == 201) {
         making->fact.made = true;
@@ -65,7 +65,7 @@ static void posted(struct facts *facts, void *arg, const struct gitea_reply *rep
                     arena_printf(facts_arena(facts), "Gitea answered %d for %s: the repository has moved",
                                  reply->status, making->what));
     } else {
-        fact_settle(facts, &making->request, reply->status == 404 ? FACT_ABSENT : FACT_FAILED, reply->words);
+        fact_settle(facts, &making->request, reply->status == 404 ? FACT_ABSENT : FACT_FAILED, reply->error);
     }
 }
 
@@ -84,12 +84,12 @@ static void repo_replied(struct facts *facts, void *arg, const struct gitea_repl
 {
     struct making *making = arg;
     if (reply->state != FACT_KNOWN)
-        fact_settle(facts, &making->request, reply->state, reply->words);
+        fact_settle(facts, &making->request, reply->state, reply->error);
     else if (json_get_bool(reply->json, "empty", false))
         fact_settle(facts, &making->request, FACT_FAILED,
                     arena_printf(facts_arena(facts), "%s: the repository is empty", making->what));
     else
-        fact_settle(facts, &making->request, FACT_ABSENT, making->base_head->fact.words);
+        fact_settle(facts, &making->request, FACT_ABSENT, making->base_head->fact.error);
 }
 
 static void base_seen(struct facts *facts, void *arg)
@@ -103,7 +103,7 @@ static void base_seen(struct facts *facts, void *arg)
                   gitea_what(facts_arena(facts), "repository %s", making->repo), LIMIT_ANSWER_REPO,
                   repo_replied, making);
     } else {
-        fact_settle(facts, &making->request, FACT_FAILED, base->words);
+        fact_settle(facts, &making->request, FACT_FAILED, base->error);
     }
 }
 
@@ -115,7 +115,7 @@ static void branch_seen(struct facts *facts, void *arg)
         gitea_head_ask(facts, making->gitea, making->repo, making->base, &making->base_head, base_seen,
                        making);
     else
-        fact_settle(facts, &making->request, head->state, head->words);
+        fact_settle(facts, &making->request, head->state, head->error);
 }
 
 const struct gitea_branch_made *gitea_branch_make(struct facts *facts, struct gitea *gitea, const char *repo,

@@ -19,7 +19,7 @@ static void replied(struct facts *facts, void *arg, const struct gitea_reply *re
         AUTO_FREE char *text = json_line(reply->json);
         document->fact.text = arena_text(facts_arena(facts), text);
     }
-    fact_settle(facts, &document->request, reply->state, reply->words);
+    fact_settle(facts, &document->request, reply->state, reply->error);
 }
 
 /* Below the repository: up to four segments, NULL-terminated; `query` may be NULL. */

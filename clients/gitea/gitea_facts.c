@@ -21,7 +21,7 @@ static void repo_replied(struct facts *facts, void *arg, const struct gitea_repl
 {
     struct repo *repo = arg;
     if (reply->state != FACT_KNOWN) {
-        fact_settle(facts, &repo->request, reply->state, reply->words);
+        fact_settle(facts, &repo->request, reply->state, reply->error);
         return;
     }
     const char *wrong = gitea_parse_repo(reply->json, facts_arena(facts), &repo->fact.default_branch);
@@ -104,7 +104,7 @@ static void statuses_listed(struct facts *facts, struct gitea_list *list)
     struct statuses *statuses = list->arg;
     struct arena *arena = facts_arena(facts);
     if (list->state != FACT_KNOWN) {
-        fact_settle(facts, &statuses->request, list->state, list->words);
+        fact_settle(facts, &statuses->request, list->state, list->error);
         return;
     }
     if (list->cut) {
@@ -177,7 +177,7 @@ static void reviews_listed(struct facts *facts, struct gitea_list *list)
         fact_settle(facts, &reviews->request, list->cut ? FACT_FAILED : list->state,
                     list->cut ? arena_printf(arena, "Gitea has more than %u pages of %s",
                                              LIMIT_UPSTREAM_PAGES, list->what)
-                              : list->words);
+                              : list->error);
         return;
     }
     struct gitea_review *items = arena_zero(arena, list->n_rows, sizeof *items);
@@ -240,7 +240,7 @@ static void files_replied(struct facts *facts, void *arg, const struct gitea_rep
 {
     struct files *files = arg;
     if (reply->state != FACT_KNOWN) {
-        fact_settle(facts, &files->request, reply->state, reply->words);
+        fact_settle(facts, &files->request, reply->state, reply->error);
         return;
     }
     const char *wrong =

@@ -101,7 +101,7 @@ static void head_replied(struct facts *facts, void *arg, const struct gitea_repl
 {
     struct head *head = arg;
     if (reply->state != FACT_KNOWN) {
-        fact_settle(facts, &head->request, reply->state, reply->words);
+        fact_settle(facts, &head->request, reply->state, reply->error);
         return;
     }
     struct gitea_branch branch;

@@ -17,7 +17,7 @@ static void hooks_listed(struct facts *facts, struct gitea_list *list)
     struct hooks *hooks = list->arg;
     struct arena *arena = facts_arena(facts);
     if (list->state != FACT_KNOWN) {
-        fact_settle(facts, &hooks->request, list->state, list->words);
+        fact_settle(facts, &hooks->request, list->state, list->error);
         return;
     }
     if (list->cut) {

@@ -58,7 +58,7 @@ struct gitea_list {
     void *arg;
 
     enum fact_state state; /* FACT_KNOWN: the pages below */
-    const char *words, *url;
+    const char *error, *url;
     struct gitea_page *pages;
     size_t n_pages, n_rows;
     struct facts_rows rows;

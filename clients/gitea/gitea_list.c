@@ -47,10 +47,10 @@ void gitea_list_start(struct facts *facts, struct gitea_list *list)
     page_ask(facts, list, 0);
 }
 
-static void list_end(struct facts *facts, struct gitea_list *list, enum fact_state state, const char *words)
+static void list_end(struct facts *facts, struct gitea_list *list, enum fact_state state, const char *error)
 {
     list->state = state;
-    list->words = words;
+    list->error = error;
     if (state != FACT_KNOWN) {
         list->n_pages = list->n_rows = 0;
         facts_drop(facts, &list->rows);
@@ -127,7 +127,7 @@ static void page_replied(struct facts *facts, void *arg, const struct gitea_repl
         return;
     list->n_answered++;
     if (reply->state != FACT_KNOWN) {
-        list_end(facts, list, reply->state, reply->words);
+        list_end(facts, list, reply->state, reply->error);
         return;
     }
     struct gitea_page page = {0};

@@ -63,17 +63,17 @@ static void read_body(const struct fetch_answer *answer, const char *what, struc
     struct why why;
     reply->state = FACT_FAILED;
     if (!answer->body) {
-        reply->words = arena_printf(arena, "Gitea answered 200 with an empty body for %s", what);
+        reply->error = arena_printf(arena, "Gitea answered 200 with an empty body for %s", what);
     } else if (is_null_body(answer)) { /* an empty list can be: a nil slice in Go */
         reply->json = json_null();
         reply->state = FACT_KNOWN;
     } else if (json_read(answer->body, answer->body_len, &reply->json, &why) == ERR_OK) {
         reply->state = FACT_KNOWN;
     } else if (strstr(answer->content_type, "html")) {
-        reply->words = arena_printf(arena, "Gitea answered 200 (%s) for %s: a page, not the API",
+        reply->error = arena_printf(arena, "Gitea answered 200 (%s) for %s: a page, not the API",
                                     answer->content_type, what);
     } else {
-        reply->words = arena_printf(arena, "Gitea's answer for %s is cut or broken: %s", what, why.text);
+        reply->error = arena_printf(arena, "Gitea's answer for %s is cut or broken: %s", what, why.text);
     }
 }
 
@@ -82,16 +82,16 @@ void gitea_reply_read(const struct fetch_answer *answer, const char *what, struc
 {
     *ret = (struct gitea_reply){.state = FACT_FAILED, .status = answer->status, .total = answer->total_count};
     if (answer->result == FETCH_ABORTED) {
-        ret->words = "stopped before Gitea answered";
+        ret->error = "stopped before Gitea answered";
     } else if (answer->result != FETCH_ANSWERED) {
-        ret->words = arena_printf(arena, "Gitea: %s, asked for %s", answer->words, what);
+        ret->error = arena_printf(arena, "Gitea: %s, asked for %s", answer->error, what);
     } else if (answer->status == 404) { /* hides a missing right too: services/context/repo.go */
         ret->state = FACT_ABSENT;
-        ret->words = arena_printf(arena, "Gitea knows no %s (or the token may not see it)", what);
+        ret->error = arena_printf(arena, "Gitea knows no %s (or the token may not see it)", what);
     } else if (answer->status == 200) {
         read_body(answer, what, arena, ret);
     } else {
-        ret->words = answered_words(answer, what, arena);
+        ret->error = answered_words(answer, what, arena);
     }
 }
 

@@ -12,11 +12,11 @@
 #include "clients/facts/fact_source.h"
 #include "clients/gitea/gitea.h"
 
-/* An answer before its JSON is looked into. `words` for all but FACT_KNOWN. The caller owns `json`. */
+/* An answer before its JSON is looked into. `error` for all but FACT_KNOWN. The caller owns `json`. */
 struct gitea_reply {
     enum fact_state state;
     int status; /* 0: not answered */
-    const char *words;
+    const char *error;
     json_t *json; /* "null" too */
     int64_t total;
 };

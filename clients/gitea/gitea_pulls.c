@@ -153,7 +153,7 @@ static void closed_replied(struct facts *facts, void *arg, const struct gitea_re
                                               "Gitea's answer for closed pull requests of %s makes no "
                                               "sense: %s",
                                               closed->repo, wrong)
-                               : reply->words;
+                               : reply->error;
     } else if (page.n == 0 || (closed->n_pages > 0 && page.mark == closed->pages[closed->n_pages - 1].mark)) {
         closed->complete = true;
     } else {
@@ -210,7 +210,7 @@ static void lookup_replied(struct facts *facts, void *arg, const struct gitea_re
     struct pull *pull = arg;
     struct arena *arena = facts_arena(facts);
     if (reply->state != FACT_KNOWN) { /* 404 is the database's word: it looks for any state */
-        fact_settle(facts, &pull->request, reply->state, reply->words);
+        fact_settle(facts, &pull->request, reply->state, reply->error);
         return;
     }
     gitea_parse_pull(reply->json, arena, &pull->found);
@@ -234,11 +234,11 @@ static void lookup_replied(struct facts *facts, void *arg, const struct gitea_re
  */
 static bool is_reserved(const char *branch)
 {
-    static const char *const words[] = {"commits", "files", "merge", "requested_reviewers",
+    static const char *const error[] = {"commits", "files", "merge", "requested_reviewers",
                                         "reviews", "update"};
     size_t len = strcspn(branch, "/");
-    for (size_t i = 0; i < ARRAY_LEN(words); i++)
-        if (strlen(words[i]) == len && strncmp(words[i], branch, len) == 0)
+    for (size_t i = 0; i < ARRAY_LEN(error); i++)
+        if (strlen(error[i]) == len && strncmp(error[i], branch, len) == 0)
             return true;
     return false;
 }
@@ -259,7 +259,7 @@ static void lookup_ask(struct facts *facts, struct pull *pull)
 static void open_listed(struct facts *facts, struct gitea_list *list)
 {
     struct pulls *open = list->arg;
-    fact_settle(facts, &open->request, list->state, list->words);
+    fact_settle(facts, &open->request, list->state, list->error);
 }
 
 static void open_start(struct facts *facts, struct pulls *open)
@@ -289,7 +289,7 @@ static void open_look(struct facts *facts, void *arg)
     const struct gitea_list *list = &pull->open->open;
     pull->fact.fact.url = list->url;
     if (pull->open->fact.state != FACT_KNOWN) { /* absent too: that is the repo, not this pull request */
-        fact_settle(facts, &pull->request, FACT_FAILED, pull->open->fact.words);
+        fact_settle(facts, &pull->request, FACT_FAILED, pull->open->fact.error);
         return;
     }
     const struct gitea_pull_row *newest = NULL;
@@ -356,9 +356,9 @@ static void open_gather(struct facts *facts, void *arg)
     pulls->fact.fact.url = list->url;
     if (pulls->list->fact.state != FACT_KNOWN || !open_is_whole(list)) {
         bool absent = pulls->list->fact.state == FACT_ABSENT;
-        const char *words = pulls->list->fact.words;
+        const char *error = pulls->list->fact.error;
         fact_settle(facts, &pulls->request, absent ? FACT_ABSENT : FACT_FAILED,
-                    words ? words
+                    error ? error
                           : arena_printf(facts_arena(facts), "Gitea's list of %s was not whole", list->what));
         return;
     }

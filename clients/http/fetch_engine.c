@@ -38,11 +38,11 @@ static void job_finish(struct fetch_job *job, const struct fetch_answer *answer_
     fetch_job_free(job);
 }
 
-void job_fail(struct fetch_job *job, enum fetch_result result, const char *words)
+void job_fail(struct fetch_job *job, enum fetch_result result, const char *error)
 {
     struct fetch_answer answer = {
         .result = result, .total_count = -1, .retry_after_s = -1, .ratelimit_remaining = -1};
-    snprintf(answer.words, sizeof answer.words, "%s", words);
+    snprintf(answer.error, sizeof answer.error, "%s", error);
     job_finish(job, &answer);
 }
 
@@ -58,7 +58,7 @@ enum fetch_sign fetch_judge(const struct fetch_answer *answer, char *error, size
     if (answer->result == FETCH_ANSWERED && answer->status < 500 && answer->status != 429)
         return FETCH_SIGN_GOOD;
     if (answer->result != FETCH_ANSWERED)
-        snprintf(error, size, "%s", answer->words);
+        snprintf(error, size, "%s", answer->error);
     else
         snprintf(error, size, "answered %d", answer->status);
     return FETCH_SIGN_BAD;

@@ -184,7 +184,7 @@ void fetch_inbox_put(struct fetch_job *job, const struct fetch_answer *answer_ta
 /* fetch_engine.c: the body of the thread; arg is the struct fetch. job_fail: the job, in no list any more,
  * gets its answer. */
 void *fetch_engine_run(void *arg);
-void job_fail(struct fetch_job *job, enum fetch_result result, const char *words);
+void job_fail(struct fetch_job *job, enum fetch_result result, const char *error);
 
 /* fetch_turns.c. turns_put: the job waits, or fails at once. turns_next: the job whose turn it is, in no list
  * any more, or NULL; fails those that are not to be asked. turn_over: ends the turn; `result` is what the
@@ -199,7 +199,7 @@ void turn_over(struct fetch *fetch, struct fetch_job *job, const enum upstream_r
 void turn_enlarge(struct fetch *fetch, struct fetch_job *job, int64_t now_ms);
 bool turn_may_repeat(const struct fetch_job *job);
 typedef bool fetch_job_test(const struct fetch_job *job, int64_t now_ms);
-void turns_drop(struct fetch *fetch, fetch_job_test *test, enum fetch_result result, const char *words,
+void turns_drop(struct fetch *fetch, fetch_job_test *test, enum fetch_result result, const char *error,
                 int64_t now_ms);
 void turns_empty(struct fetch *fetch, struct fetch_jobs *ret);
 void turns_free(struct fetch *fetch);

@@ -187,9 +187,9 @@ char *exchange_redirect(const struct fetch_job *job)
 
 /* what an exchange came to */
 
-static void words_set(struct fetch_answer *answer, const char *words)
+static void words_set(struct fetch_answer *answer, const char *error)
 {
-    snprintf(answer->words, sizeof answer->words, "%s", words);
+    snprintf(answer->error, sizeof answer->error, "%s", error);
 }
 
 static void outcome_timed_out(const struct fetch_job *job, struct fetch_outcome *outcome)
@@ -198,7 +198,7 @@ static void outcome_timed_out(const struct fetch_job *job, struct fetch_outcome 
     curl_easy_getinfo(job->easy, CURLINFO_PRETRANSFER_TIME_T, &connected_us);
     outcome->result = FETCH_TIMED_OUT;
     outcome->silent = true;
-    snprintf(outcome->answer.words, sizeof outcome->answer.words, "timed out after %.3g s%s",
+    snprintf(outcome->answer.error, sizeof outcome->answer.error, "timed out after %.3g s%s",
              (double)(connected_us ? job->limit_ms : job->connect_ms) / 1000,
              connected_us ? "" : " while connecting");
 }
@@ -216,9 +216,9 @@ static void outcome_unreachable(const struct fetch_job *job, CURLcode code, stru
     } else if (code == CURLE_COULDNT_CONNECT && os_errno) {
         char buffer[80];
         words_set(&outcome->answer, strerror_r((int)os_errno, buffer, sizeof buffer));
-        outcome->answer.words[0] = (char)tolower((unsigned char)outcome->answer.words[0]);
+        outcome->answer.error[0] = (char)tolower((unsigned char)outcome->answer.error[0]);
     } else {
-        snprintf(outcome->answer.words, sizeof outcome->answer.words, "no connection: %s",
+        snprintf(outcome->answer.error, sizeof outcome->answer.error, "no connection: %s",
                  curl_easy_strerror(code));
     }
 }
@@ -232,23 +232,23 @@ static bool outcome_refused_by_proxy(const struct fetch_job *job, struct fetch_o
         return false;
     outcome->result = FETCH_UNREACHABLE;
     outcome->silent = true;
-    snprintf(outcome->answer.words, sizeof outcome->answer.words, "no connection: the proxy answered %ld",
+    snprintf(outcome->answer.error, sizeof outcome->answer.error, "no connection: the proxy answered %ld",
              status);
     return true;
 }
 
-static void outcome_cut(struct fetch_outcome *outcome, bool may_repeat, const char *words)
+static void outcome_cut(struct fetch_outcome *outcome, bool may_repeat, const char *error)
 {
     outcome->result = FETCH_CUT;
     outcome->may_repeat = may_repeat;
-    words_set(&outcome->answer, words);
+    words_set(&outcome->answer, error);
 }
 
 static void outcome_too_large(const struct fetch_job *job, struct fetch_outcome *outcome)
 {
     outcome->result = FETCH_TOO_LARGE;
     if (job->refused == too_long)
-        snprintf(outcome->answer.words, sizeof outcome->answer.words, "an answer of more than %zu KiB",
+        snprintf(outcome->answer.error, sizeof outcome->answer.error, "an answer of more than %zu KiB",
                  job->answer_max / 1024);
     else
         words_set(&outcome->answer, job->refused ? job->refused : too_many_headers);

@@ -235,12 +235,12 @@ static bool is_backing_off(const struct fetch_part *part, int64_t now_ms)
 
 static void job_fail_backing_off(struct fetch_job *job, const struct fetch_part *part, int64_t now_ms)
 {
-    char words[160];
+    char error[160];
     long long wait_s = (part->seen.retry_ms - now_ms + 999) / 1000;
-    snprintf(words, sizeof words, "not asked: the last %u calls%s%.50s failed (%.50s); next try in %lld s",
+    snprintf(error, sizeof error, "not asked: the last %u calls%s%.50s failed (%.50s); next try in %lld s",
              part->seen.failures, part->name ? " about " : "", part->name ? part->name : "", part->seen.error,
              wait_s > 0 ? wait_s : 1);
-    job_fail(job, FETCH_NOT_ASKED, words);
+    job_fail(job, FETCH_NOT_ASKED, error);
 }
 
 /* What waits for a part that backs off fails at once, and waits for no slot. */
@@ -268,16 +268,16 @@ static void part_fail(struct fetch_host *host, struct fetch_part *part, int64_t 
 static void queue_fail_down(struct fetch_host *host, struct fetch_queue *queue, int64_t now_ms)
 {
     struct upstream_view view;
-    char words[160];
+    char error[160];
     upstream_health_view(host->health, now_ms, &view);
-    snprintf(words, sizeof words, "not asked: the host is down (%.100s)", view.error);
+    snprintf(error, sizeof error, "not asked: the host is down (%.100s)", view.error);
     struct fetch_part_queue *part_queue, *next_part_queue;
     struct fetch_job *job;
     for (part_queue = TAILQ_FIRST(&queue->part_queues); part_queue; part_queue = next_part_queue) {
         next_part_queue = TAILQ_NEXT(part_queue, link);
         while ((job = TAILQ_FIRST(&part_queue->jobs))) {
             job_leave(job, part_queue);
-            job_fail(job, FETCH_NOT_ASKED, words);
+            job_fail(job, FETCH_NOT_ASKED, error);
         }
         if (!part_queue->probed)
             part_queue_drop(queue, part_queue);
@@ -568,7 +568,7 @@ bool turn_may_repeat(const struct fetch_job *job)
 
 /* what waits no more */
 
-void turns_drop(struct fetch *fetch, fetch_job_test *test, enum fetch_result result, const char *words,
+void turns_drop(struct fetch *fetch, fetch_job_test *test, enum fetch_result result, const char *error,
                 int64_t now_ms)
 {
     struct fetch_host *host;
@@ -585,7 +585,7 @@ void turns_drop(struct fetch *fetch, fetch_job_test *test, enum fetch_result res
                 next = TAILQ_NEXT(job, link);
                 if (test(job, now_ms)) {
                     job_leave(job, part_queue);
-                    job_fail(job, result, words);
+                    job_fail(job, result, error);
                 } else if (job->deadline_ms < fetch->queue_deadline_ms) {
                     fetch->queue_deadline_ms = job->deadline_ms;
                 }

@@ -22,60 +22,60 @@ static char *error_words(const struct fetch_answer *answer)
 {
     static const char *const members[] = {"detail", "error", "error_message"};
     json_t *json = NULL;
-    char *words = NULL;
+    char *error = NULL;
     if (!answer->body || json_read_within(answer->body, answer->body_len, LIMIT_JSON_TREE_SMALL, &json, NULL))
         return NULL;
-    for (size_t i = 0; i < ARRAY_LEN(members) && !words; i++) {
+    for (size_t i = 0; i < ARRAY_LEN(members) && !error; i++) {
         const char *text = json_get_text(json, members[i], "");
-        words = *text ? text_cut(text, QUOTE_MAX) : NULL;
+        error = *text ? text_cut(text, QUOTE_MAX) : NULL;
     }
-    void *field = words ? NULL : json_object_iter(json);
+    void *field = error ? NULL : json_object_iter(json);
     const char *message = json_string_value(json_array_get(json_object_iter_value(field), 0));
     if (message) {
         AUTO_FREE char *whole = mem_printf("%s: %s", json_object_iter_key(field), message);
-        words = text_cut(whole, QUOTE_MAX);
+        error = text_cut(whole, QUOTE_MAX);
     }
     json_decref(json);
-    return words;
+    return error;
 }
 
-static bool says(const char *words, const char *known)
+static bool says(const char *error, const char *known)
 {
-    return words && strcmp(words, known) == 0;
+    return error && strcmp(error, known) == 0;
 }
 
 /* A 403 is a bad key as often as a missing right, for Plane's authentication names no challenge; and a
  * project that there is not is one of which nobody is a member. */
-static void refused_words(const struct fetch_answer *answer, const char *what, const char *words,
+static void refused_words(const struct fetch_answer *answer, const char *what, const char *error,
                           struct why *why)
 {
     if (answer->status == 401)
         (void)why_set(why, ERR_INVALID, "Plane saw no API key, asked for %s (401: %s); what drops X-Api-Key?",
-                      what, words);
-    else if (says(words, "Given API token is not valid"))
-        (void)why_set(why, ERR_INVALID, "Plane refused the API key (403: %s)", words);
-    else if (says(words, "You do not have permission to perform this action."))
+                      what, error);
+    else if (says(error, "Given API token is not valid"))
+        (void)why_set(why, ERR_INVALID, "Plane refused the API key (403: %s)", error);
+    else if (says(error, "You do not have permission to perform this action."))
         (void)why_set(
             why, ERR_INVALID,
             "Plane refused the %s (403: %s); is there such a project, and is the key's user a member?", what,
-            words);
+            error);
     else
-        (void)why_set(why, ERR_INVALID, "Plane refused the %s (403: %s)", what, words);
+        (void)why_set(why, ERR_INVALID, "Plane refused the %s (403: %s)", what, error);
 }
 
-static enum plane_result missing_read(const char *what, const char *words, struct plane_reply *reply,
+static enum plane_result missing_read(const char *what, const char *error, struct plane_reply *reply,
                                       struct why *why)
 {
-    if (says(words, "The requested resource does not exist.") ||
-        says(words, "The required object does not exist.")) {
+    if (says(error, "The requested resource does not exist.") ||
+        says(error, "The required object does not exist.")) {
         (void)why_set(why, ERR_NOT_FOUND, "Plane knows no %s", what);
         return PLANE_ABSENT;
     }
-    reply->unrouted = says(words, "Page not found.");
+    reply->unrouted = says(error, "Page not found.");
     if (reply->unrouted)
         (void)why_set(why, ERR_INVALID, "Plane has no page for %s (404); is ORCH_PLANE_URL right?", what);
     else
-        (void)why_set(why, ERR_INVALID, "Plane answered 404 (%s) for %s; is ORCH_PLANE_URL right?", words,
+        (void)why_set(why, ERR_INVALID, "Plane answered 404 (%s) for %s; is ORCH_PLANE_URL right?", error,
                       what);
     return PLANE_FAILED;
 }
@@ -102,23 +102,23 @@ static enum plane_result answered_read(const struct fetch_answer *answer, const 
 {
     if (answer->status == 200)
         return body_read(answer, what, &reply->json, why);
-    AUTO_FREE char *words = error_words(answer);
-    if (!words)
-        words = mem_dup(*answer->content_type ? answer->content_type : "no content type");
+    AUTO_FREE char *error = error_words(answer);
+    if (!error)
+        error = mem_dup(*answer->content_type ? answer->content_type : "no content type");
     if (answer->status == 401 || answer->status == 403) {
-        refused_words(answer, what, words, why);
+        refused_words(answer, what, error, why);
     } else if (answer->status == 404) {
-        return missing_read(what, words, reply, why);
+        return missing_read(what, error, reply, why);
     } else if (answer->status == 429) {
-        (void)why_set(why, ERR_RETRY, "Plane takes no more calls for now (429: %s), asked for %s", words,
+        (void)why_set(why, ERR_RETRY, "Plane takes no more calls for now (429: %s), asked for %s", error,
                       what);
         return PLANE_WAITING;
     } else if (answer->status >= 500) {
-        (void)why_set(why, ERR_UNAVAILABLE, "Plane answered %d (%s) for %s", answer->status, words, what);
+        (void)why_set(why, ERR_UNAVAILABLE, "Plane answered %d (%s) for %s", answer->status, error, what);
         return PLANE_DOWN;
     } else {
         bool redirect = answer->status >= 300 && answer->status <= 399;
-        (void)why_set(why, ERR_INVALID, "Plane answered %d (%s) for %s%s", answer->status, words, what,
+        (void)why_set(why, ERR_INVALID, "Plane answered %d (%s) for %s%s", answer->status, error, what,
                       redirect ? "; a redirect elsewhere, is ORCH_PLANE_URL right?" : "");
     }
     return PLANE_FAILED;
@@ -138,7 +138,7 @@ void plane_reply_read(const struct fetch_answer *answer, const char *what, struc
             ret->result = PLANE_FAILED;
         if (answer->result == FETCH_NOT_ASKED)
             ret->result = PLANE_SPARED;
-        (void)why_set(why, ERR_UNAVAILABLE, "Plane: %s, asked for %s", answer->words, what);
+        (void)why_set(why, ERR_UNAVAILABLE, "Plane: %s, asked for %s", answer->error, what);
     }
 }
 

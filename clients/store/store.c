@@ -284,10 +284,10 @@ enum err store_pass_list(struct store *store, int64_t before_us, size_t limit, s
 
 /* texts of tasks, as the implementations read them */
 
-void store_unreadable(char **unreadable, const char *column, const char *words)
+void store_unreadable(char **unreadable, const char *column, const char *error)
 {
     if (!*unreadable)
-        *unreadable = mem_printf("tasks.%s %s", column, words);
+        *unreadable = mem_printf("tasks.%s %s", column, error);
 }
 
 /* A title that was cut may have lost the end of its last character. */

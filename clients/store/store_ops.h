@@ -82,7 +82,7 @@ struct store {
  * into *unreadable, if that is still NULL. Caller frees. A title may come cut to LIMIT_TASK_TITLE bytes. */
 char *store_task_title(const char *bytes, size_t len, char **unreadable);
 char *store_task_name(const char *column, const char *bytes, size_t len, char **unreadable);
-void store_unreadable(char **unreadable, const char *column, const char *words);
+void store_unreadable(char **unreadable, const char *column, const char *error);
 /* store_plane_id_take: a UUID in one form, whatever form it is stored in; another text as it is. Takes it. */
 char *store_plane_id_take(char *text_take);
 

@@ -282,7 +282,7 @@ static void hold_add(json_t *holds, const char *what, const struct policy_hold *
     json_put(object, "by", json_text(hold->by));
     json_put(object, "reason", json_text(hold->reason));
     json_put(object, "until", json_instant(hold->until_us));
-    json_put(object, "words", json_text(hold->words));
+    json_put(object, "words", json_text(hold->text));
     json_push(holds, object);
 }
 
@@ -290,7 +290,7 @@ static json_t *holds_document(const struct explanation *explanation)
 {
     const struct policy *policy = explanation->policy;
     const struct policy_hold unreadable = {.held = explanation->unreadable != NULL,
-                                           .words = explanation->unreadable};
+                                           .text = explanation->unreadable};
     json_t *holds = json_array();
     hold_add(holds, "enabled", unreadable.held ? &unreadable : &policy->enabled_hold);
     hold_add(holds, "plane_enabled", &policy->plane_hold);
@@ -321,7 +321,7 @@ static json_t *plane_document(const struct explanation *explanation)
     json_put(document, "updated_at", json_instant(said->updated_us));
     json_put(document, "changed_at", json_instant(told ? said->change.at_us : 0));
     json_put(document, "activity", json_text(told ? said->change.id : NULL));
-    json_put(document, "error", json_text(said->words));
+    json_put(document, "error", json_text(said->error));
     return document;
 }
 
@@ -392,13 +392,13 @@ static json_t *next_document(const struct explanation *explanation)
     };
     struct next next;
     next_decide(&view, &next);
-    AUTO_FREE char *words = text_cut(next.words, LIMIT_REASON);
+    AUTO_FREE char *error = text_cut(next.reason, LIMIT_REASON);
     json_t *document = json_object();
     json_put(document, "action", json_text(next_action_name(next.action)));
     json_put(document, "to_stage", json_text(next.to ? next.to->name : NULL));
     json_put(document, "at", json_instant(next.at_us));
-    json_put(document, "words", json_text(words));
-    free(next.words);
+    json_put(document, "words", json_text(error));
+    free(next.reason);
     return document;
 }
 

@@ -39,7 +39,7 @@ static const char *hold_of(const struct next_view *view, enum pass_side side, in
 {
     const struct policy_hold *hold = policy_held_by(view->policy, side == SIDE_PLANE);
     *ret_until_us = hold && !view->unreadable ? hold->until_us : 0;
-    return view->unreadable ? view->unreadable : hold ? hold->words : NULL;
+    return view->unreadable ? view->unreadable : hold ? hold->text : NULL;
 }
 
 /* What a side would do at `at_us`, unless it is held. `seen` begins the sentence, `then` ends it; both taken.
@@ -53,7 +53,7 @@ static void decide_due(const struct next_view *view, enum pass_side side, char *
         ret->action = NEXT_HOLD;
         ret->at_us = until_us;
     }
-    ret->words =
+    ret->reason =
         hold ? mem_printf("%s, but it is %s", seen_take, hold) : mem_printf("%s: %s", seen_take, then_take);
     free(seen_take);
     free(then_take);
@@ -75,7 +75,7 @@ static void decide_sent(const struct next_view *view, enum pass_side side, struc
     char at[INSTANT_TEXT_SIZE];
     if (replay->given_up) {
         *ret = (struct next){.action = NEXT_WAIT,
-                             .words =
+                             .reason =
                                  mem_printf("its event was sent %" PRId64 " time%s in vain: left to a person",
                                             replay->tries, plural)};
         return;
@@ -119,14 +119,14 @@ static void decide_gated(const struct next_view *view, struct next *ret)
     const struct verdict *verdict = view->verdict;
     if (quarantine_holds(&view->entry->task)) {
         ret->action = NEXT_QUARANTINE;
-        ret->words = quarantine_reason(&view->entry->task);
+        ret->reason = quarantine_reason(&view->entry->task);
     } else if (verdict->kind == VERDICT_GREEN) {
         decide_green(view, ret);
     } else if (verdict->kind == VERDICT_RED) {
-        ret->words = mem_printf("waits for its gate: %s", verdict->reason);
+        ret->reason = mem_printf("waits for its gate: %s", verdict->reason);
     } else {
         ret->at_us = earliest(view, view->entry->updated_us, policy_grace_s(view->policy, view->stage->name));
-        ret->words = mem_printf("what its gate says is unknown, and is asked again: %s", verdict->reason);
+        ret->reason = mem_printf("what its gate says is unknown, and is asked again: %s", verdict->reason);
     }
 }
 
@@ -168,12 +168,12 @@ static void decide_said(const struct next_view *view, struct next *ret)
         return;
     case STEP_YOUNG:
         ret->at_us = earliest(view, said->updated_us, view->policy->grace_default_s);
-        ret->words = mem_printf("its issue is %s: looked at once it has rested for %lld s", state,
-                                (long long)view->policy->grace_default_s);
+        ret->reason = mem_printf("its issue is %s: looked at once it has rested for %lld s", state,
+                                 (long long)view->policy->grace_default_s);
         return;
     case STEP_UNTOLD:
         ret->at_us = earliest(view, said->updated_us, 0);
-        ret->words =
+        ret->reason =
             mem_printf("its issue is %s, but Plane does not tell yet which change made it so", state);
         return;
     case STEP_SETTLED:
@@ -185,22 +185,22 @@ static void decide_said(const struct next_view *view, struct next *ret)
         break;
     }
     if (is_verdict(said) && said->told)
-        ret->words = mem_printf(
+        ret->reason = mem_printf(
             "its issue is %s since %s, which was handled: waits for a verdict that is newer", state, since);
     else if (is_verdict(said))
-        ret->words = mem_printf("its issue is %s, which leads nowhere from this stage", state);
+        ret->reason = mem_printf("its issue is %s, which leads nowhere from this stage", state);
     else
-        ret->words = mem_printf("waits for a person's verdict in Plane: its issue is %s%s%s", state,
-                                said->problem ? "; " : "", said->problem ? said->problem : "");
+        ret->reason = mem_printf("waits for a person's verdict in Plane: its issue is %s%s%s", state,
+                                 said->problem ? "; " : "", said->problem ? said->problem : "");
 }
 
 static void decide_human(const struct next_view *view, struct next *ret)
 {
     if (view->obstacle)
-        ret->words = mem_printf("waits for a person's verdict in Plane; %s", view->obstacle);
-    else if (view->said->words)
-        ret->words = mem_printf("waits for a person's verdict in Plane, where nothing could be learnt: %s",
-                                view->said->words);
+        ret->reason = mem_printf("waits for a person's verdict in Plane; %s", view->obstacle);
+    else if (view->said->error)
+        ret->reason = mem_printf("waits for a person's verdict in Plane, where nothing could be learnt: %s",
+                                 view->said->error);
     else
         decide_said(view, ret);
 }
@@ -210,14 +210,14 @@ static void decide_human(const struct next_view *view, struct next *ret)
 /* Its task is there, and this process tries again what did not work, without another grace. */
 static void decide_begun(const struct next_view *view, struct next *ret)
 {
-    const char *words = view->start->words;
+    const char *reason = view->start->error;
     char at[INSTANT_TEXT_SIZE];
     ret->at_us = view->start_us > view->next_pass_us ? view->start_us : view->next_pass_us;
     instant_format(ret->at_us, at);
     decide_due(view, SIDE_PLANE,
-               *words ? mem_printf("its start failed %u time%s (%s)", view->start->failures,
-                                   view->start->failures == 1 ? "" : "s", words)
-                      : mem_dup("its start was not finished"),
+               *reason ? mem_printf("its start failed %u time%s (%s)", view->start->failures,
+                                    view->start->failures == 1 ? "" : "s", reason)
+                       : mem_dup("its start was not finished"),
                mem_printf("a pass makes its branch and moves it to %s, at %s or when one is forced",
                           ret->to->name, at),
                ret);
@@ -227,9 +227,9 @@ static void decide_ungated(const struct next_view *view, struct next *ret)
 {
     int64_t grace_s = view->policy->grace_default_s;
     if (view->stage != &view->pipeline->stages[0]) {
-        ret->words = mem_dup("its stage has no gate: it is left by the orchestrator alone");
+        ret->reason = mem_dup("its stage has no gate: it is left by the orchestrator alone");
     } else if (view->obstacle) {
-        ret->words = mem_printf("waits for its start; %s", view->obstacle);
+        ret->reason = mem_printf("waits for its start; %s", view->obstacle);
     } else if (view->start) {
         ret->action = NEXT_START;
         ret->to = view->stage->next;
@@ -251,14 +251,14 @@ void next_decide(const struct next_view *view, struct next *ret)
     *ret = (struct next){.action = NEXT_WAIT};
     if (!view->stage) {
         ret->action = NEXT_NONE;
-        ret->words =
+        ret->reason =
             mem_printf("the pipeline knows no stage %.100s: the task is left alone", entry->task.stage);
     } else if (view->stage->terminal) {
         ret->action = NEXT_NONE;
-        ret->words = mem_dup("it is done");
+        ret->reason = mem_dup("it is done");
     } else if (entry->job_id) {
-        ret->words = mem_printf("the job of %.100s is %.20s: a task that is worked on is left alone",
-                                entry->job_agent ? entry->job_agent : "its agent", entry->job_status);
+        ret->reason = mem_printf("the job of %.100s is %.20s: a task that is worked on is left alone",
+                                 entry->job_agent ? entry->job_agent : "its agent", entry->job_status);
     } else if (view->stage->human) {
         decide_human(view, ret);
     } else if (view->stage->n_gates == 0) {

@@ -18,7 +18,7 @@ struct store_task_entry;
 
 enum next_action {
     NEXT_NONE,       /* nothing, ever: its stage is the end, or unknown */
-    NEXT_WAIT,       /* for what `words` says */
+    NEXT_WAIT,       /* for what `reason` says */
     NEXT_ADVANCE,    /* its gate is green */
     NEXT_START,      /* its start is finished: its branch made, its first job queued */
     NEXT_APPROVE,    /* a person's verdict in Plane is replayed */
@@ -33,7 +33,7 @@ struct next {
     enum next_action action;
     const struct stage *to; /* or NULL */
     int64_t at_us;          /* at the earliest; 0: nobody can tell */
-    char *words;            /* caller frees */
+    char *reason;           /* caller frees */
 };
 
 struct next_view {

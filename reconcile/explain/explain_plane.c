@@ -45,7 +45,7 @@ void explain_plane_free(struct explain_plane *plane)
 
 void plane_said_done(struct plane_said *said)
 {
-    free(said->words);
+    free(said->error);
     free(said->state_name);
     free(said->problem);
     *said = (struct plane_said){0};
@@ -79,9 +79,9 @@ struct asked {
 static bool heard(const struct asked *asked, enum plane_result result, const struct why *why)
 {
     if (result == PLANE_ABSENT)
-        asked->said->words = mem_dup("Plane has no such issue: it was deleted, archived or made a draft");
+        asked->said->error = mem_dup("Plane has no such issue: it was deleted, archived or made a draft");
     else if (result != PLANE_OK)
-        asked->said->words = mem_dup(why->text);
+        asked->said->error = mem_dup(why->text);
     return result == PLANE_OK;
 }
 
@@ -153,7 +153,7 @@ static void learn_replayed(struct asked *asked)
     if (step != STEP_APPROVE && step != STEP_REJECT)
         return;
     if (store_verdicts_replayed(asked->world->store, &id, 1, &replayed, &why) != ERR_OK)
-        asked->said->words = mem_dup(why.text);
+        asked->said->error = mem_dup(why.text);
     else
         decide(asked, replayed);
 }
@@ -164,7 +164,7 @@ static bool may_ask(const struct asked *asked)
     plane_budget(asked->world->plane, &budget);
     if (budget.retry_after_s == 0 && budget.left >= LIMIT_EXPLAIN_PLANE_LEFT)
         return true;
-    asked->said->words = mem_dup("what is left of Plane's calls in this minute is kept for passes");
+    asked->said->error = mem_dup("what is left of Plane's calls in this minute is kept for passes");
     return false;
 }
 

@@ -30,7 +30,7 @@ void explain_plane_free(struct explain_plane *plane);
 const char *explain_plane_obstacle(const struct pass_world *world, const struct store_task_entry *entry);
 
 struct plane_said {
-    char *words;      /* why nothing was learnt; NULL: the rest is valid */
+    char *error;      /* why nothing was learnt; NULL: the rest is valid */
     char *state_name; /* of the issue; NULL: it has none that is known */
     enum issue_meaning kind;
     char *problem;      /* which of the three states the project lacks, for a person; NULL: none */

@@ -65,7 +65,7 @@ static bool is_known(struct answer *answer, const struct fact *fact)
     }
     json_put(answer->evidence, "url", json_text(fact->url));
     answer->unasked = fact->unasked;
-    decide(answer, VERDICT_UNKNOWN, mem_dup(fact->words ? fact->words : "no answer"));
+    decide(answer, VERDICT_UNKNOWN, mem_dup(fact->error ? fact->error : "no answer"));
     return false;
 }
 

@@ -30,7 +30,7 @@ struct going {
     struct store_replay_seen seen; /* as the database last said */
     bool decided;                  /* its outcome is known */
     bool sent, taken;              /* taken: so the orchestrator answered */
-    char words[ORCHESTRATOR_WORDS_SIZE];
+    char error[ORCHESTRATOR_WORDS_SIZE];
 };
 
 struct replaying {
@@ -207,13 +207,13 @@ static void make_bodies(struct replaying *replaying)
 
 static void take_answer(struct going *going, const struct fetch_answer *answer)
 {
-    going->taken = orchestrator_answer_read(answer, going->words);
+    going->taken = orchestrator_answer_read(answer, going->error);
     log_event(going->taken ? LOG_LEVEL_INFO : LOG_LEVEL_WARN, "replayed",
               LOG_I("task_id", going->transition->task->id),
               LOG_S("work_item_id", going->transition->task->work_item_id),
               LOG_S("event", orchestrator_event_name(going->event.kind)),
               LOG_S("delivery", going->event.delivery.s), LOG_I("tries", going->seen.tries),
-              LOG_S("answer", going->words));
+              LOG_S("answer", going->error));
 }
 
 /* What is not answered when the process ends has been sent, or not: a later pass sees. */
@@ -378,12 +378,12 @@ static void decide_rest(struct replaying *replaying)
         const char *event = orchestrator_event_name(going->event.kind);
         if (going->taken) {
             decide(replaying, going, OUTCOME_HELD,
-                   mem_printf("replayed (%s): %s; not seen to move yet", event, going->words));
+                   mem_printf("replayed (%s): %s; not seen to move yet", event, going->error));
             continue;
         }
         decide(replaying, going, OUTCOME_FAILED,
                mem_printf("replayed (%s): the orchestrator: %s; the next try follows in %" PRId64 " s", event,
-                          going->words, going->seen.next_s));
+                          going->error, going->seen.next_s));
     }
 }
 

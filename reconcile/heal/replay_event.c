@@ -105,7 +105,7 @@ static bool read_document(struct replay_event *event, const struct gitea_documen
     if (document->fact.state == FACT_KNOWN)
         *ret = document_json(event, document->text);
     else if (document->fact.state != FACT_PENDING && !event->problem)
-        event->problem = mem_dup(document->fact.words);
+        event->problem = mem_dup(document->fact.error);
     return *ret != NULL;
 }
 

@@ -220,10 +220,10 @@ char *message_of_quarantine(const struct store_task *task)
 {
     struct html html = {.units_max = LIMIT_MESSAGE_UNITS};
     html_task(&html, task);
-    char words[80];
-    snprintf(words, sizeof words, " was healed %" PRId64 " times in %d h at ", task->recent_heals,
+    char reason[80];
+    snprintf(reason, sizeof reason, " was healed %" PRId64 " times in %d h at ", task->recent_heals,
              LIMIT_HEALS_WINDOW_S / 3600);
-    html_say(&html, words);
+    html_say(&html, reason);
     html_value(&html, task->stage);
     html_say(&html, ": left to a person");
     return html.bytes;
@@ -233,13 +233,13 @@ char *message_of_failed_replay(const struct store_task *task)
 {
     struct html html = {.units_max = LIMIT_MESSAGE_UNITS};
     html_task(&html, task);
-    char words[120];
+    char reason[120];
     html_say(&html, " stays at ");
     html_value(&html, task->stage);
-    snprintf(words, sizeof words,
+    snprintf(reason, sizeof reason,
              ", though its event was sent to the orchestrator %d times: left to a person",
              LIMIT_REPLAY_TRIES);
-    html_say(&html, words);
+    html_say(&html, reason);
     return html.bytes;
 }
 
@@ -256,28 +256,28 @@ char *message_of_webhook(const char *repo, const char *detail)
 char *message_of_silence(const char *source, size_t tasks)
 {
     struct html html = {.units_max = LIMIT_MESSAGE_UNITS};
-    char words[120];
+    char reason[120];
     html_say(&html, "🔕 reconciler: events of ");
     html_value(&html, source);
-    snprintf(words, sizeof words, " were lost for %zu tasks within an hour: does its webhook still work?",
+    snprintf(reason, sizeof reason, " were lost for %zu tasks within an hour: does its webhook still work?",
              tasks);
-    html_say(&html, words);
+    html_say(&html, reason);
     return html.bytes;
 }
 
 char *message_digest(const char *const *texts, size_t n)
 {
     struct html html = {.units_max = LIMIT_MESSAGE_UNITS};
-    char words[80];
-    snprintf(words, sizeof words, "🔧 reconciler: %zu messages in one", n);
-    html_say(&html, words);
+    char reason[80];
+    snprintf(reason, sizeof reason, "🔧 reconciler: %zu messages in one", n);
+    html_say(&html, reason);
     for (size_t i = 0; i < n && i < DIGEST_LINES; i++) {
         html_say(&html, "\n• ");
         html_line(&html, texts[i]);
     }
     if (n > DIGEST_LINES) {
-        snprintf(words, sizeof words, "\n… and %zu more", n - DIGEST_LINES);
-        html_say(&html, words);
+        snprintf(reason, sizeof reason, "\n… and %zu more", n - DIGEST_LINES);
+        html_say(&html, reason);
     }
     return html.bytes;
 }

@@ -180,7 +180,7 @@ static void note_sent(struct notifier *notifier, const struct store_outbox *outb
 static void complain(struct notifier *notifier, const struct telegram_answer *answer)
 {
     log_event(notifier->complained ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARN,
-              "messages wait: Telegram does not take them", LOG_S("reason", answer->words));
+              "messages wait: Telegram does not take them", LOG_S("reason", answer->error));
     notifier->complained = true;
 }
 

@@ -13,12 +13,12 @@
 
 void pipeline_problem(json_t *problems, const char *where, const char *fmt, ...)
 {
-    char words[512];
+    char reason[512];
     va_list args;
     va_start(args, fmt);
-    int len = vsnprintf(words, sizeof words, fmt, args);
+    int len = vsnprintf(reason, sizeof reason, fmt, args);
     va_end(args);
-    AUTO_FREE char *line = mem_printf("%s: %s", where, len < 0 ? "is not acceptable" : words);
+    AUTO_FREE char *line = mem_printf("%s: %s", where, len < 0 ? "is not acceptable" : reason);
     AUTO_FREE char *clean = text_cut(line, strlen(line));
     json_push(problems, json_text(clean));
 }

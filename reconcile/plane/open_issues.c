@@ -28,7 +28,7 @@ static void free_issue(struct open_issues *table, struct open_issue *open)
 {
     name_drop(table, open->issue.name);
     name_drop(table, open->state_name);
-    free(open->words);
+    free(open->error);
     free(open);
 }
 
@@ -49,7 +49,7 @@ void open_issues_copy(struct open_issues *ret, const struct open_issues *table)
         *ret->items[i] = *table->items[i];
         ret->items[i]->issue.name = mem_dup(table->items[i]->issue.name);
         ret->items[i]->state_name = mem_dup(table->items[i]->state_name);
-        ret->items[i]->words = mem_dup(table->items[i]->words);
+        ret->items[i]->error = mem_dup(table->items[i]->error);
     }
 }
 

@@ -69,10 +69,10 @@ struct project_scan *project_scan_of(const struct plane_scan *scan, const struct
     abort(); /* nobody knows a project that is not here */
 }
 
-void project_scan_error(struct project_scan *of, const char *words)
+void project_scan_error(struct project_scan *of, const char *error)
 {
     free(of->error);
-    of->error = mem_dup(words);
+    of->error = mem_dup(error);
 }
 
 /* what an answer means for the rest of the pass */
@@ -128,10 +128,10 @@ void project_scan_probe(struct plane_scan *scan, struct plane_call *call)
             scan->table.items[i]->recheck_at_ms = 0;
 }
 
-void project_scan_issue_error(struct open_issue *issue, const char *words)
+void project_scan_issue_error(struct open_issue *issue, const char *error)
 {
-    free(issue->words);
-    issue->words = mem_dup(words);
+    free(issue->error);
+    issue->error = mem_dup(error);
 }
 
 void project_scan_put(struct plane_scan *scan, struct project_scan *of, const struct plane_issue *issue)
@@ -206,8 +206,8 @@ void plane_scan_end(struct plane_scan *scan, struct plane_scan_seen *ret)
     for (size_t i = 0; i < scan->table.n; i++)
         seen.waiting += scan->table.items[i]->waits;
     seen.recovered = was_broken && seen.errors == 0;
-    AUTO_FREE char *words = text_cut(newly ? newly : any ? any : "", sizeof seen.words - 1);
-    strncpy(seen.words, words, sizeof seen.words - 1);
+    AUTO_FREE char *error = text_cut(newly ? newly : any ? any : "", sizeof seen.error - 1);
+    strncpy(seen.error, error, sizeof seen.error - 1);
     scan->waiting = seen.waiting;
     *ret = seen;
 }

@@ -62,7 +62,7 @@ struct open_issue {
     bool gone;   /* it is in none of the three states any more, or not there at all: leave it */
     bool waits;  /* a call about it was not made for want of budget or time */
     bool vain;   /* what Plane answered about it helps nobody */
-    char *words; /* why Plane could not be asked about it, or in vain; NULL: it could, or need not */
+    char *error; /* why Plane could not be asked about it, or in vain; NULL: it could, or need not */
 };
 
 /* plane_scan_lease: whether it is this replica that asks Plane by timer. plane_scan_leased: the last such. */
@@ -121,7 +121,7 @@ struct plane_scan_seen {
     size_t waiting;  /* projects and single issues that wait for budget or time */
     size_t broke;    /* projects that could be read before, and now not */
     bool recovered;  /* all projects can be read, and not all could before */
-    char words[256]; /* of one of those that broke, or else of one with an error */
+    char error[256]; /* of one of those that broke, or else of one with an error */
 };
 void plane_scan_end(struct plane_scan *scan, struct plane_scan_seen *ret);
 

@@ -59,7 +59,7 @@ struct plane_scan {
 struct project_scan *project_scan_of(const struct plane_scan *scan, const struct project *project);
 
 /* project_scan_error: what is wrong with the project; NULL: nothing. */
-void project_scan_error(struct project_scan *of, const char *words);
+void project_scan_error(struct project_scan *of, const char *error);
 
 /* project_scan_result: the result of a call about the project. A failure ends the reading of this project,
  * and it rests. Want of budget or time ends the asking, as project_scan_over does; so does a call that Plane
@@ -77,7 +77,7 @@ int64_t project_scan_recheck_ms(const struct plane_scan *scan, unsigned failures
 void project_scan_probe(struct plane_scan *scan, struct plane_call *call);
 
 /* project_scan_issue_error: why the issue could not be asked about. */
-void project_scan_issue_error(struct open_issue *issue, const char *words);
+void project_scan_issue_error(struct open_issue *issue, const char *error);
 
 /* project_scan_put: Plane shows the issue thus. One of a state that is not known yet is left as it was, and
  * the states are read again. */

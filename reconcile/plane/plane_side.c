@@ -148,9 +148,9 @@ static void tell(struct plane_side *side, const struct act *act, enum outcome ou
                               .outcome = outcome});
 }
 
-static void tell_unknown(struct plane_side *side, struct act *act, const char *words)
+static void tell_unknown(struct plane_side *side, struct act *act, const char *error)
 {
-    AUTO_FREE char *reason = mem_printf("Plane: %s, but %s", act->open->state_name, words);
+    AUTO_FREE char *reason = mem_printf("Plane: %s, but %s", act->open->state_name, error);
     tell(side, act, OUTCOME_UNKNOWN, "unknown", reason);
 }
 
@@ -212,7 +212,7 @@ static enum err compare(struct plane_side *side, struct why *why)
 
 static const char *words_of(const struct act *act)
 {
-    return act->open->words ? act->open->words : "it could not be confirmed";
+    return act->open->error ? act->open->error : "it could not be confirmed";
 }
 
 static bool not_learnt(struct plane_side *side, struct act *act)
@@ -463,7 +463,7 @@ static const struct project *project_of(const struct pass *pass, const struct st
 }
 
 /* A pass about one task that waits for a verdict says that it is not known. */
-static void tell_unread(struct pass *pass, const struct store_task *task, const char *words)
+static void tell_unread(struct pass *pass, const struct store_task *task, const char *error)
 {
     const struct stage *stage = pipeline_stage(pass->world->pipeline, task->stage);
     if (stage && stage->human)
@@ -471,7 +471,7 @@ static void tell_unread(struct pass *pass, const struct store_task *task, const 
                                                                .work_item_id = task->work_item_id,
                                                                .stage = task->stage,
                                                                .verdict = "unknown",
-                                                               .reason = words,
+                                                               .reason = error,
                                                                .outcome = OUTCOME_UNKNOWN});
 }
 
@@ -489,10 +489,10 @@ static enum err look_at_one(struct plane_side *side, struct why *why)
         for (char *c = entry.task.plane_id; *c; c++)
             *c = (char)tolower((unsigned char)*c); /* as Plane writes it */
         const char *unread = plane_scan_read_one(side->scan, &side->call, project, entry.task.plane_id);
-        AUTO_FREE char *words = mem_dup(unread);
+        AUTO_FREE char *error = mem_dup(unread);
         err = compare(side, why);
-        if (!err && words && side->n_found == 0)
-            tell_unread(pass, &entry.task, words);
+        if (!err && error && side->n_found == 0)
+            tell_unread(pass, &entry.task, error);
         if (!err && !pass_stopping(pass))
             err = act_on(side, why);
     }
@@ -545,7 +545,7 @@ static void log_edges(const struct plane_scan_seen *seen)
 {
     if (seen->broke)
         log_warn("Plane cannot be read as it should", LOG_I("projects", seen->errors),
-                 LOG_S("reason", seen->words));
+                 LOG_S("reason", seen->error));
     if (seen->recovered)
         log_info("Plane can be read again");
 }

@@ -161,7 +161,7 @@ static void look_at_branch(struct starter *starter, struct unstarted *unstarted)
         gitea_branch_make(starter->facts, starter->pass->world->gitea, task->repo,
                           settings_base_branch(starter->pass->world->settings, task->repo), task->branch);
     if (unstarted->made->fact.state == FACT_ABSENT || unstarted->made->fact.state == FACT_FAILED)
-        settle(starter, unstarted, OUTCOME_FAILED, unstarted->made->fact.words);
+        settle(starter, unstarted, OUTCOME_FAILED, unstarted->made->fact.error);
 }
 
 /* All branches at once; a Gitea that hangs for one delays the others no longer than its own limit. */

@@ -86,7 +86,7 @@ void plane_unstarted_begun(struct plane_unstarted *unstarted, const char *plane_
 }
 
 void plane_unstarted_failed(struct plane_unstarted *unstarted, const struct store_task *task,
-                            const char *words, int64_t now_ms)
+                            const char *error, int64_t now_ms)
 {
     pthread_mutex_lock(&unstarted->lock);
     size_t at = place_of(unstarted, task);
@@ -96,8 +96,8 @@ void plane_unstarted_failed(struct plane_unstarted *unstarted, const struct stor
         begun.task_id = task->id;
         begun.start.failures++;
         begun.failed_ms = now_ms;
-        AUTO_FREE char *cut = text_cut(words, sizeof begun.start.words - 1);
-        snprintf(begun.start.words, sizeof begun.start.words, "%s", cut);
+        AUTO_FREE char *cut = text_cut(error, sizeof begun.start.error - 1);
+        snprintf(begun.start.error, sizeof begun.start.error, "%s", cut);
         put_last(unstarted, begun);
     }
     pthread_mutex_unlock(&unstarted->lock);
@@ -165,9 +165,9 @@ json_t *plane_unstarted_status(struct plane_unstarted *unstarted)
 {
     json_t *object = json_object();
     pthread_mutex_lock(&unstarted->lock);
-    const char *words = unstarted->n ? unstarted->items[unstarted->n - 1].start.words : "";
+    const char *error = unstarted->n ? unstarted->items[unstarted->n - 1].start.error : "";
     json_put(object, "count", json_integer((json_int_t)unstarted->n));
-    json_put(object, "error", *words ? json_text(words) : json_null());
+    json_put(object, "error", *error ? json_text(error) : json_null());
     pthread_mutex_unlock(&unstarted->lock);
     return object;
 }

@@ -26,9 +26,9 @@ void plane_unstarted_free(struct plane_unstarted *unstarted);
 
 /* plane_unstarted_begun: the task of this issue was made. Beyond LIMIT_UNSTARTED it is not remembered. */
 void plane_unstarted_begun(struct plane_unstarted *unstarted, const char *plane_id);
-/* plane_unstarted_failed: its start failed, as `words` say. */
+/* plane_unstarted_failed: its start failed, as `error` say. */
 void plane_unstarted_failed(struct plane_unstarted *unstarted, const struct store_task *task,
-                            const char *words, int64_t now_ms);
+                            const char *error, int64_t now_ms);
 /* plane_unstarted_ended: it has left the first stage, by whom ever. */
 void plane_unstarted_ended(struct plane_unstarted *unstarted, const struct store_task *task);
 
@@ -44,7 +44,7 @@ void plane_unstarted_keep(struct plane_unstarted *unstarted, char *const *due, s
 struct plane_unstarted_start {
     unsigned failures;
     int64_t retry_ms; /* not tried by the timer before; 0: no pause */
-    char words[200];  /* of the newest failure; "" when there was none */
+    char error[200];  /* of the newest failure; "" when there was none */
 };
 bool plane_unstarted_get(struct plane_unstarted *unstarted, const struct store_task *task,
                          int64_t interval_ms, struct plane_unstarted_start *ret);

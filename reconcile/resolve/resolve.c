@@ -30,14 +30,14 @@ void resolve_findings_done(struct resolve_findings *findings)
     free(findings->branches);
     free(findings->pull_branches);
     free(findings->base_name);
-    free(findings->words);
+    free(findings->reason);
     *findings = (struct resolve_findings){0};
 }
 
 void resolution_done(struct resolution *resolution)
 {
     free(resolution->candidates);
-    free(resolution->words);
+    free(resolution->reason);
     *resolution = (struct resolution){0};
 }
 
@@ -87,7 +87,7 @@ static void candidate_add(struct resolution *resolution, const char *branch,
 static void conclude(struct resolution *resolution, enum resolve_result result, char *words_take)
 {
     resolution->result = result;
-    resolution->words = text_cut(words_take, LIMIT_REASON);
+    resolution->reason = text_cut(words_take, LIMIT_REASON);
     free(words_take);
 }
 
@@ -104,15 +104,15 @@ static void conclude_candidates(struct resolution *resolution, enum resolve_meth
 static void conclude_unavailable(struct resolution *resolution, const struct store_repo_tasks *tasks,
                                  const struct resolve_findings *findings)
 {
-    const char *words = findings->words ? findings->words : "Gitea did not answer";
+    const char *reason = findings->reason ? findings->reason : "Gitea did not answer";
     if (tasks->n == 0)
         conclude(
             resolution, RESOLVE_NONE,
             mem_printf("the database knows no unfinished task of the repo, and pull requests could not be "
                        "looked at: %s",
-                       words));
+                       reason));
     else
-        conclude(resolution, RESOLVE_UNAVAILABLE, mem_dup(words));
+        conclude(resolution, RESOLVE_UNAVAILABLE, mem_dup(reason));
 }
 
 /* Rule 1. True: it has decided. */
@@ -254,8 +254,8 @@ void resolve_decide(const struct resolve_question *question, const struct store_
 
 static void words_note(struct resolve_findings *findings, const struct fact *fact)
 {
-    if (!findings->words)
-        findings->words = mem_dup(fact->words ? fact->words : "Gitea did not answer");
+    if (!findings->reason)
+        findings->reason = mem_dup(fact->error ? fact->error : "Gitea did not answer");
 }
 
 /* A branch that is not there has another head than any commit. */

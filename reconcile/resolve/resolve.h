@@ -43,7 +43,7 @@ struct resolve_findings {
     int64_t foreign_pull;   /* one whose branch is not in this repo; 0: none */
     enum resolve_head base; /* of the base branch or of the default branch */
     char *base_name;        /* HEAD_SAME: of that branch */
-    char *words;            /* HEAD_FAILED anywhere: why, the first one's; else NULL */
+    char *reason;           /* HEAD_FAILED anywhere: why, the first one's; else NULL */
 };
 void resolve_findings_done(struct resolve_findings *findings);
 
@@ -74,7 +74,7 @@ struct resolution {
     enum resolve_method method;           /* RESOLVE_FOUND */
     struct resolve_candidate *candidates; /* one for RESOLVE_FOUND, more for RESOLVE_AMBIGUOUS; else NULL */
     size_t n;
-    char *words;                  /* a sentence; NULL for RESOLVE_FOUND and RESOLVE_PENDING */
+    char *reason;                 /* a sentence; NULL for RESOLVE_FOUND and RESOLVE_PENDING */
     bool wants_pulls, wants_base; /* RESOLVE_PENDING: beside the heads of the tasks' branches */
 };
 void resolution_done(struct resolution *resolution);

@@ -109,7 +109,7 @@ static void keep(struct subject *subject)
 {
     const struct resolution *resolution = &subject->answer.resolution;
     bool hit = resolution->result == RESOLVE_FOUND && resolution->method != METHOD_SOLE_TASK;
-    if (subject->findings.words)
+    if (subject->findings.reason)
         return;
     subject->answer.findings =
         resolve_cache_put(subject->resolver->kept, subject->repo, subject->sha, &subject->findings,

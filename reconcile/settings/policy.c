@@ -51,7 +51,7 @@ static struct policy_hold hold_make(const char *what, const struct setting *row,
     if (!override || is_off_at_start(row, settings))
         return (struct policy_hold){.held = true,
                                     .by = mem_dup("environment"),
-                                    .words = mem_printf("%s by the environment (%s)", what, row->name)};
+                                    .text = mem_printf("%s by the environment (%s)", what, row->name)};
     struct policy_hold hold = {.held = true,
                                .by = mem_dup(json_get_text(override, "by", NULL)),
                                .reason = mem_dup(json_get_text(override, "reason", NULL)),
@@ -59,9 +59,9 @@ static struct policy_hold hold_make(const char *what, const struct setting *row,
     char until[INSTANT_TEXT_SIZE] = "";
     if (hold.until_us)
         instant_format(hold.until_us, until);
-    hold.words = mem_printf("%s%s%s%s%s%s%s", what, hold.by ? " by " : "", hold.by ? hold.by : "",
-                            hold.until_us ? " until " : "", until, hold.reason ? ": " : "",
-                            hold.reason ? hold.reason : "");
+    hold.text = mem_printf("%s%s%s%s%s%s%s", what, hold.by ? " by " : "", hold.by ? hold.by : "",
+                           hold.until_us ? " until " : "", until, hold.reason ? ": " : "",
+                           hold.reason ? hold.reason : "");
     return hold;
 }
 
@@ -69,7 +69,7 @@ static void hold_done(struct policy_hold *hold)
 {
     free(hold->by);
     free(hold->reason);
-    free(hold->words);
+    free(hold->text);
 }
 
 static void holds_fill(struct policy *policy, const struct settings *settings, const json_t *overrides,
@@ -193,9 +193,9 @@ struct store_stage_grace *policy_graces(const struct policy *policy, const struc
 
 static const char *origin_word(const struct settings *settings, const struct setting *row)
 {
-    static const char *const words[] = {
+    static const char *const text[] = {
         [ORIGIN_DEFAULT] = "default", [ORIGIN_ENVIRONMENT] = "environment", [ORIGIN_FILE] = "file"};
-    return words[setting_origin(settings, row)];
+    return text[setting_origin(settings, row)];
 }
 
 static json_t *member_source(const struct setting *row, const struct settings *settings,

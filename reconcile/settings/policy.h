@@ -27,7 +27,7 @@ struct policy_hold {
     char *reason;     /* or NULL */
     int64_t until_us; /* 0: until somebody changes it */
     /* a sentence: "switched off by ann until 2026-11-24T10:00:00Z: deploy of Gitea"; NULL when not held */
-    char *words;
+    char *text;
 };
 
 struct policy {

@@ -75,7 +75,7 @@ static const struct setting table[] = {
      .type = SETTING_ENUM,
      AT(mode),
      .fallback = "heal",
-     .words = mode_words,
+     .choices = mode_words,
      .help = "heal moves tasks; observe evaluates and reports, and writes nothing."},
     {.name = "ORCH_RECONCILE_INTERVAL_S",
      .member = "interval_s",
@@ -183,7 +183,7 @@ static const struct setting table[] = {
      .type = SETTING_ENUM,
      AT(advance_via),
      .fallback = "database",
-     .words = advance_via_words,
+     .choices = advance_via_words,
      .help = "database moves tasks in the database; webhook writes no task and no job, and sends the event "
              "that was lost to the orchestrator again."},
     {.name = "ORCH_ORCHESTRATOR_URL",
@@ -247,13 +247,13 @@ static const struct setting table[] = {
      .type = SETTING_ENUM,
      AT(log_level),
      .fallback = "info",
-     .words = log_level_words,
+     .choices = log_level_words,
      .help = "Which lines are logged, to standard error."},
     {.name = "ORCH_LOG_FORMAT",
      .type = SETTING_ENUM,
      AT(log_format),
      .fallback = "logfmt",
-     .words = log_format_words,
+     .choices = log_format_words,
      .help = "How they look."},
     {.name = NULL},
 };
@@ -341,10 +341,10 @@ static void print_wrapped(FILE *out, const char *text)
     fputc('\n', out);
 }
 
-static void print_words(FILE *out, const char *const *words)
+static void print_words(FILE *out, const char *const *choices)
 {
-    for (size_t i = 0; words[i]; i++)
-        fprintf(out, "%s%s", i ? ", " : "one of ", words[i]);
+    for (size_t i = 0; choices[i]; i++)
+        fprintf(out, "%s%s", i ? ", " : "one of ", choices[i]);
     fputs("; ", out);
 }
 
@@ -360,8 +360,8 @@ static char *facts_make(const struct setting *row)
         fputs("secret; ", out);
     if (row->type == SETTING_BOOL)
         fputs("true or false; ", out);
-    if (row->words)
-        print_words(out, row->words);
+    if (row->choices)
+        print_words(out, row->choices);
     if (row->max)
         fprintf(out, "%lld to %lld; ", (long long)row->min, (long long)row->max);
     if (row->member)

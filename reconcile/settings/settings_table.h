@@ -36,10 +36,10 @@ struct setting {
     const char *name;
     const char *member; /* at run time, in PUT /reconcile/config; NULL: fixed at the start */
     enum setting_type type;
-    size_t offset;            /* of the field in struct settings */
-    const char *fallback;     /* the default, as it would be written in the environment; NULL: none */
-    int64_t min, max;         /* of an INT, and of each value of GRACES */
-    const char *const *words; /* of an ENUM, NULL-terminated, in the order of the C enum */
+    size_t offset;              /* of the field in struct settings */
+    const char *fallback;       /* the default, as it would be written in the environment; NULL: none */
+    int64_t min, max;           /* of an INT, and of each value of GRACES */
+    const char *const *choices; /* of an ENUM, NULL-terminated, in the order of the C enum */
     bool secret;
     bool off_wins; /* a kill switch: false in the environment cannot be overridden */
     const char *help;

@@ -77,8 +77,8 @@ static bool is_within(const struct setting *row, const json_t *value)
 
 static int word_index(const struct setting *row, const char *word)
 {
-    for (int i = 0; row->words[i]; i++)
-        if (strcmp(row->words[i], word) == 0)
+    for (int i = 0; row->choices[i]; i++)
+        if (strcmp(row->choices[i], word) == 0)
             return i;
     return -1;
 }
@@ -87,10 +87,11 @@ static void check_word(const struct setting *row, const char *field, const json_
 {
     if (json_is_string(value) && word_index(row, json_string_value(value)) >= 0)
         return;
-    char words[128] = "";
-    for (size_t i = 0, used = 0; row->words[i] && used < sizeof words; i++)
-        used += (size_t)snprintf(words + used, sizeof words - used, "%s%s", i ? ", " : "", row->words[i]);
-    problem_add(errors, field, "must be one of %s", words);
+    char choices[128] = "";
+    for (size_t i = 0, used = 0; row->choices[i] && used < sizeof choices; i++)
+        used +=
+            (size_t)snprintf(choices + used, sizeof choices - used, "%s%s", i ? ", " : "", row->choices[i]);
+    problem_add(errors, field, "must be one of %s", choices);
 }
 
 static void check_graces(const struct setting *row, const char *field, const json_t *value, json_t *errors)
@@ -275,7 +276,7 @@ json_t *setting_value(const struct setting *row, const struct settings *settings
     case SETTING_INT:
         return json_integer(*(const int64_t *)field);
     case SETTING_ENUM:
-        return json_text(row->words[*(const int *)field]);
+        return json_text(row->choices[*(const int *)field]);
     case SETTING_GRACES:
     case SETTING_PROJECTS:
     case SETTING_STATES: {

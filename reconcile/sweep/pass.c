@@ -57,7 +57,7 @@ enum err pass_refresh_policy(struct pass *pass, struct why *why)
 const char *pass_hold_reason(const struct pass *pass, enum pass_side side)
 {
     const struct policy_hold *hold = policy_held_by(pass->policy, side == SIDE_PLANE);
-    return hold && !pass->request->dry_run ? hold->words : NULL;
+    return hold && !pass->request->dry_run ? hold->text : NULL;
 }
 
 enum err pass_write(struct pass *pass, enum pass_side side, pass_write_fn *write, void *arg,

@@ -108,12 +108,12 @@ void status_free(struct status *status)
     free(status);
 }
 
-static json_t *health(bool ok, const char *words, int64_t since_us)
+static json_t *health(bool ok, const char *error, int64_t since_us)
 {
     json_t *object = json_object();
     json_put(object, "ok", json_boolean(ok));
     if (!ok) {
-        json_put(object, "error", json_text(words));
+        json_put(object, "error", json_text(error));
         if (since_us)
             json_put(object, "since", json_instant(since_us));
     }

@@ -134,7 +134,7 @@ void webhook_check(const struct gitea_hooks *hooks, const struct pipeline *pipel
     *ret = (struct webhook_verdict){.state = WEBHOOK_UNKNOWN};
     assert(hooks->fact.state != FACT_PENDING);
     if (hooks->fact.state != FACT_KNOWN) {
-        ret->detail = text_cut(hooks->fact.words, LIMIT_REASON);
+        ret->detail = text_cut(hooks->fact.error, LIMIT_REASON);
         ret->mark = mem_dup("");
         return;
     }

@@ -99,9 +99,9 @@ void facts_head(const char *branch, const char *sha)
         (struct told_head){branch, {.fact = {FACT_KNOWN, NULL, "branch", false}, .sha = sha}};
 }
 
-void facts_head_failed(const char *branch, const char *words)
+void facts_head_failed(const char *branch, const char *error)
 {
-    told.heads[told.n_heads++] = (struct told_head){branch, {.fact = {FACT_FAILED, words, "branch", false}}};
+    told.heads[told.n_heads++] = (struct told_head){branch, {.fact = {FACT_FAILED, error, "branch", false}}};
 }
 
 void facts_status(const char *sha, const char *context, enum gitea_state state)
@@ -109,10 +109,10 @@ void facts_status(const char *sha, const char *context, enum gitea_state state)
     told.statuses[told.n_statuses++] = (struct told_status){sha, {.context = context, .state = state}};
 }
 
-void facts_statuses_failed(const char *sha, const char *words)
+void facts_statuses_failed(const char *sha, const char *error)
 {
     told.failed_sha = sha;
-    told.failed_words = words;
+    told.failed_words = error;
 }
 
 void facts_pull(const char *branch, int64_t number, enum gitea_pull_state state)
@@ -127,9 +127,9 @@ void facts_open_pull(int64_t number, const char *branch, const char *sha)
     told.open[told.n_open++] = (struct gitea_open_pull){.number = number, .branch = branch, .head_sha = sha};
 }
 
-void facts_open_pulls_failed(enum fact_state state, const char *words)
+void facts_open_pulls_failed(enum fact_state state, const char *error)
 {
-    told.open_fact = (struct fact){state, words, "pulls", false};
+    told.open_fact = (struct fact){state, error, "pulls", false};
 }
 
 void facts_repo(const char *default_branch)
@@ -158,9 +158,9 @@ void facts_http(const char *url, const char *verdict, const char *reason)
         (struct told_http){url, {.fact = {FACT_KNOWN, NULL, url, false}, .verdict = kind, .reason = reason}};
 }
 
-void facts_make_failed(const char *words)
+void facts_make_failed(const char *error)
 {
-    told.make_failed_words = words;
+    told.make_failed_words = error;
 }
 
 size_t facts_made(void)

@@ -26,12 +26,12 @@ void facts_hook(void (*hook)(void *arg), void *arg);
 
 /* What the double answers. Texts are borrowed. A branch that was not told is absent. */
 void facts_head(const char *branch, const char *sha);
-void facts_head_failed(const char *branch, const char *words);
+void facts_head_failed(const char *branch, const char *error);
 void facts_status(const char *sha, const char *context, enum gitea_state state);
-void facts_statuses_failed(const char *sha, const char *words);
+void facts_statuses_failed(const char *sha, const char *error);
 void facts_pull(const char *branch, int64_t number, enum gitea_pull_state state);
 void facts_open_pull(int64_t number, const char *branch, const char *sha); /* branch NULL: not in the repo */
-void facts_open_pulls_failed(enum fact_state state, const char *words);
+void facts_open_pulls_failed(enum fact_state state, const char *error);
 void facts_repo(const char *default_branch); /* else it is absent */
 void facts_review(int64_t number, const char *user, enum gitea_review_state state, bool stale,
                   bool dismissed);
@@ -40,7 +40,7 @@ void facts_http(const char *url, const char *verdict, const char *reason);
 
 /* gitea_branch_make makes a branch that is not there if its base is; gitea_head of another fact set then
  * knows it. facts_make_failed: none can be made, in these words. facts_made: how many were made. */
-void facts_make_failed(const char *words);
+void facts_make_failed(const char *error);
 size_t facts_made(void);
 
 #endif

@@ -19,9 +19,9 @@ struct sandbox_run {
     char url[64];
 };
 
-static void die(const char *what, const char *words)
+static void die(const char *what, const char *error)
 {
-    fprintf(stderr, "sandbox: %s: %s\n", what, words);
+    fprintf(stderr, "sandbox: %s: %s\n", what, error);
     exit(70);
 }
 

@@ -77,8 +77,8 @@ static enum err connect_failure(const PGconn *pg, struct why *why)
     while ((next = strstr(next, "failed: ")))
         reason = next += strlen("failed: ");
     AUTO_FREE char *line = mem_dupn(reason, strcspn(reason, "\n"));
-    AUTO_FREE char *words = text_cut(line, REASON_MAX);
-    return why_set(why, ERR_UNAVAILABLE, "the database cannot be reached: %s", words);
+    AUTO_FREE char *error = text_cut(line, REASON_MAX);
+    return why_set(why, ERR_UNAVAILABLE, "the database cannot be reached: %s", error);
 }
 
 /* What our statements rely on, whatever the role's or the database's own settings are: instants are read and
@@ -225,11 +225,11 @@ static void pause_before_retry(struct pg_store *store, unsigned retry)
 enum err pg_call(struct store *store, pg_work_fn *work, void *arg, struct why *why)
 {
     struct pg_store *pg = pg_store_of(store);
-    struct why words = {""};
+    struct why error = {""};
     enum err err;
     bool lost, reconnected = false;
     for (unsigned retry = 0;; retry++) {
-        err = call_once(pg, work, arg, &lost, &words);
+        err = call_once(pg, work, arg, &lost, &error);
         if (err == ERR_RETRY && retry < RETRIES_MAX && !pg->interrupted) {
             pause_before_retry(pg, retry);
             continue;
@@ -239,7 +239,7 @@ enum err pg_call(struct store *store, pg_work_fn *work, void *arg, struct why *w
         reconnected = true;
     }
     if (err && why)
-        *why = words;
+        *why = error;
     return err == ERR_RETRY ? ERR_TIMEOUT : err;
 }
 

@@ -121,11 +121,11 @@ static enum err range_try(struct pg_conn *conn, struct pg_batch *batch, size_t f
     return *ret_range == RANGE_WRITTEN ? err : ERR_OK;
 }
 
-static void refusal_note(const struct pg_batch *batch, size_t i, const char *words)
+static void refusal_note(const struct pg_batch *batch, size_t i, const char *error)
 {
     struct why *refusal = batch->refusal ? batch->refusal(batch, i) : NULL;
     if (refusal)
-        (void)why_set(refusal, ERR_OK, "%s", words);
+        (void)why_set(refusal, ERR_OK, "%s", error);
 }
 
 /* Of a range that was not written. */

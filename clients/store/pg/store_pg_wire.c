@@ -40,7 +40,7 @@ static const struct failure {
     enum err err;
     bool lost; /* another connection may do better */
     bool says;
-    const char *words;
+    const char *error;
 } failures[] = {
     {"40001", ERR_RETRY, false, false, "the database could not order two transactions"},
     {"40P01", ERR_RETRY, false, false, "two transactions locked each other out"},
@@ -92,10 +92,10 @@ static enum pg_fault fault_of(const PGresult *result, const char *state)
 }
 
 /* A name that the server reports apart from its message, in words, unless the message has it. */
-static char *name_of(const PGresult *result, int field, const char *words, const char *message)
+static char *name_of(const PGresult *result, int field, const char *error, const char *message)
 {
     const char *name = PQresultErrorField(result, field);
-    return name && !strstr(message, name) ? mem_printf(", %s %s", words, name) : mem_dup("");
+    return name && !strstr(message, name) ? mem_printf(", %s %s", error, name) : mem_dup("");
 }
 
 static void refusal_describe(struct pg_conn *conn, const PGresult *result)
@@ -126,7 +126,7 @@ static enum err failure_of_result(struct pg_conn *conn, const PGresult *result, 
                        *state ? state : "unknown");
     const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
     AUTO_FREE char *said = failure->says && message ? text_cut(message, MESSAGE_MAX) : NULL;
-    return why_set(why, failure->err, "%s%s%s", failure->words, said ? ": " : "", said ? said : "");
+    return why_set(why, failure->err, "%s%s%s", failure->error, said ? ": " : "", said ? said : "");
 }
 
 const char *pg_sqlstate(const struct pg_conn *conn)

@@ -301,14 +301,14 @@ static enum err failure_of_sql(const struct sqlite_conn *conn, int code, struct 
 {
     const char *message = sqlite3_errmsg(conn->db);
     if ((code & 0xff) == SQLITE_CONSTRAINT) {
-        AUTO_FREE char *words = text_cut(message, LIMIT_REASON); /* a trigger may say anything */
-        return why_set(why, ERR_INTERNAL, "the database refused a write (SQLite code %d): %s", code, words);
+        AUTO_FREE char *error = text_cut(message, LIMIT_REASON); /* a trigger may say anything */
+        return why_set(why, ERR_INTERNAL, "the database refused a write (SQLite code %d): %s", code, error);
     }
     if (strncmp(message, "no such ", 8) == 0 || strstr(message, "has no column named") ||
         strstr(message, "because it is a view"))
         return why_set(why, ERR_UNAVAILABLE, "the database lacks something: %s", message);
-    AUTO_FREE char *words = text_cut(message, LIMIT_REASON);
-    return why_set(why, ERR_INTERNAL, "the database refused a statement (SQLite code %d): %s", code, words);
+    AUTO_FREE char *error = text_cut(message, LIMIT_REASON);
+    return why_set(why, ERR_INTERNAL, "the database refused a statement (SQLite code %d): %s", code, error);
 }
 
 enum err sqlite_failure(struct sqlite_conn *conn, struct why *why)

@@ -77,9 +77,9 @@ static enum row_result row_write(struct run *run, size_t i, enum err *ret_err)
         *ret_err = err;
         return ROW_FAILED;
     }
-    struct why *words = run->batch->refusal ? run->batch->refusal(run->batch->arg, i) : NULL;
-    if (words)
-        *words = refusal;
+    struct why *error = run->batch->refusal ? run->batch->refusal(run->batch->arg, i) : NULL;
+    if (error)
+        *error = refusal;
     /* RAISE(ROLLBACK) in a trigger takes the whole transaction with it. */
     if (sqlite3_get_autocommit(sqlite_handle(run->conn))) {
         run->refused[i] = true;

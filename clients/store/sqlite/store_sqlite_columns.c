@@ -12,10 +12,10 @@
 /* The columns of SQL_COLUMN. */
 enum { COL_TYPE, COL_IS_VIEW, COL_FILLED };
 
-static bool says(const char *type, const char *const *words, size_t n)
+static bool says(const char *type, const char *const *error, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        if (strcasestr(type, words[i]))
+        if (strcasestr(type, error[i]))
             return true;
     return false;
 }

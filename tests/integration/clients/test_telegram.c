@@ -70,7 +70,7 @@ static struct telegram_answer say(struct scene *scene, const char *html)
     struct telegram_answer answer;
     telegram_send(scene->telegram, scene->fetch, html, clock_mono_ms() + PATIENCE_MS, &scene->stopping,
                   &answer);
-    assert_null(strstr(answer.words, "s3cret"));
+    assert_null(strstr(answer.error, "s3cret"));
     return answer;
 }
 
@@ -78,7 +78,7 @@ static void assert_said(struct scene *scene, const char *html, enum telegram_res
 {
     struct telegram_answer answer = say(scene, html);
     if (answer.result != result)
-        fail_msg("%d: %s", answer.result, answer.words);
+        fail_msg("%d: %s", answer.result, answer.error);
 }
 
 static bool is_healthy(struct scene *scene)
@@ -145,7 +145,7 @@ static void refusals_for_good_are_told_apart_from_bad_texts(void **state)
     assert_said(scene, " ", TELEGRAM_BAD_TEXT);
     sandbox_tell(scene->sandbox, "telegram",
                  "{'chats':[{'id':-5,'forbidden':'bot was kicked from the group chat'}]}");
-    assert_non_null(strstr(say(scene, "x").words, "bot was kicked from the group chat"));
+    assert_non_null(strstr(say(scene, "x").error, "bot was kicked from the group chat"));
     sandbox_tell(scene->sandbox, "telegram", "{'chats':[42]}");
     sandbox_tell(scene->sandbox, "telegram", "{'token':'123456:another'}");
     assert_said(scene, "x", TELEGRAM_REFUSED);
@@ -176,7 +176,7 @@ static void a_deadline_ends_a_call(void **state)
     sandbox_tell(scene->sandbox, "faults", "{'path':'/telegram','kind':'hang'}");
     telegram_send(scene->telegram, scene->fetch, "x", clock_mono_ms() + 50, &scene->stopping, &answer);
     assert_int_equal(answer.result, TELEGRAM_FAILED);
-    assert_non_null(strstr(answer.words, "timed out"));
+    assert_non_null(strstr(answer.error, "timed out"));
 }
 
 static void *say_until_stopped(void *arg)
@@ -220,7 +220,7 @@ static void a_proxy_that_quotes_the_url_gives_nothing_away(void **state)
                          &(const struct script_reply){.status = 403, .body = bodies[i]});
         struct telegram_answer answer = say(scene, "x");
         assert_int_equal(answer.result, TELEGRAM_REFUSED);
-        assert_string_equal(answer.words, "Telegram answered 403");
+        assert_string_equal(answer.error, "Telegram answered 403");
         assert_false(is_healthy(scene));
     }
     script_server_on(

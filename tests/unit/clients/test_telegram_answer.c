@@ -32,7 +32,7 @@ static void a_message_counts_as_taken_only_when_telegram_says_so(void **state)
     struct telegram_answer answer =
         read_answer(200, -1, "{\"ok\":true,\"result\":{\"message_id\":1,\"text\":\"x\"}}");
     assert_int_equal(answer.result, TELEGRAM_SENT);
-    assert_string_equal(answer.words, "");
+    assert_string_equal(answer.error, "");
     for (size_t i = 0; i < ARRAY_LEN(odd); i++)
         assert_int_equal(read_answer(200, -1, odd[i]).result, TELEGRAM_FAILED);
 }
@@ -67,7 +67,7 @@ static void what_a_person_must_mend_is_said_in_words(void **state)
         int status;
         const char *body;
         enum telegram_result result;
-        const char *words;
+        const char *error;
     } refusals[] = {
         {401, "{\"ok\":false,\"description\":\"Unauthorized\"}", TELEGRAM_REFUSED, "token"},
         {404, "{\"ok\":false,\"description\":\"Not Found\"}", TELEGRAM_REFUSED, "ORCH_TELEGRAM_URL"},
@@ -86,7 +86,7 @@ static void what_a_person_must_mend_is_said_in_words(void **state)
     for (size_t i = 0; i < ARRAY_LEN(refusals); i++) {
         struct telegram_answer answer = read_answer(refusals[i].status, -1, refusals[i].body);
         assert_int_equal(answer.result, refusals[i].result);
-        assert_non_null(strstr(answer.words, refusals[i].words));
+        assert_non_null(strstr(answer.error, refusals[i].error));
         assert_string_equal(answer.chat, "");
     }
 }
@@ -98,8 +98,8 @@ static void words_are_one_bounded_line(void **state)
     memset(body + strlen(body), 'x', 1000);
     strncat(body, "\"}", 3);
     struct telegram_answer answer = read_answer(403, -1, body);
-    assert_true(strlen(answer.words) < 140);
-    assert_non_null(strstr(answer.words, "a b x"));
+    assert_true(strlen(answer.error) < 140);
+    assert_non_null(strstr(answer.error, "a b x"));
 }
 
 static void a_group_that_moved_says_where_to(void **state)
@@ -123,11 +123,11 @@ static void what_may_pass_is_tried_again(void **state)
     static const enum fetch_result failures[] = {FETCH_TIMED_OUT, FETCH_UNREACHABLE, FETCH_CUT,
                                                  FETCH_TOO_LARGE, FETCH_NOT_ASKED};
     for (size_t i = 0; i < ARRAY_LEN(failures); i++) {
-        const struct fetch_answer given = {.result = failures[i], .words = "timed out after 10 s"};
+        const struct fetch_answer given = {.result = failures[i], .error = "timed out after 10 s"};
         struct telegram_answer answer;
         telegram_answer_read(&given, &answer);
         assert_int_equal(answer.result, TELEGRAM_FAILED);
-        assert_string_equal(answer.words, "Telegram: timed out after 10 s");
+        assert_string_equal(answer.error, "Telegram: timed out after 10 s");
     }
     struct telegram_answer answer;
     telegram_answer_read(&(const struct fetch_answer){.result = FETCH_ABORTED}, &answer);

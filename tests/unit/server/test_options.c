@@ -11,12 +11,12 @@
 
 static enum err read_line(struct options *ret, const char *a, const char *b, const char *c, const char *d)
 {
-    const char *const words[] = {"reconciled", a, b, c, d, NULL};
+    const char *const error[] = {"reconciled", a, b, c, d, NULL};
     struct why why;
     int argc = 1;
-    while (words[argc])
+    while (error[argc])
         argc++;
-    return options_read(argc, (char *const *)(uintptr_t)words, ret, &why);
+    return options_read(argc, (char *const *)(uintptr_t)error, ret, &why);
 }
 
 static void a_line_names_one_command(void **state)

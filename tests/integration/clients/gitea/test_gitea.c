@@ -52,16 +52,16 @@ static void a_missing_branch_is_absent_and_a_wrong_one_failed(void **state)
     const struct gitea_head *dots = gitea_head(scene->facts, scene->gitea, "../shop", "x");
     scene_settle(scene);
     assert_int_equal(gone->fact.state, FACT_ABSENT);
-    assert_string_equal(gone->fact.words,
+    assert_string_equal(gone->fact.error,
                         "Gitea knows no branch gone of acme/shop (or the token may not see it)");
     assert_int_equal(other->fact.state, FACT_FAILED);
-    assert_non_null(strstr(other->fact.words, "it is about another branch"));
+    assert_non_null(strstr(other->fact.error, "it is about another branch"));
     assert_int_equal(odd->fact.state, FACT_FAILED);
-    assert_non_null(strstr(odd->fact.words, "a branch without a commit id"));
+    assert_non_null(strstr(odd->fact.error, "a branch without a commit id"));
     assert_int_equal(bad->fact.state, FACT_FAILED);
-    assert_string_equal(bad->fact.words, "branch x of noslash: a repo is \"owner/name\"");
+    assert_string_equal(bad->fact.error, "branch x of noslash: a repo is \"owner/name\"");
     assert_int_equal(dots->fact.state, FACT_FAILED);
-    assert_non_null(strstr(dots->fact.words, "no URL can hold that name"));
+    assert_non_null(strstr(dots->fact.error, "no URL can hold that name"));
 }
 
 static void a_renamed_repo_is_followed(void **state)
@@ -173,7 +173,7 @@ static void a_gitea_that_is_not_set_up_fails_every_fact_and_is_not_asked(void **
     };
     for (size_t i = 0; i < ARRAY_LEN(facts); i++) {
         assert_int_equal(facts[i]->state, FACT_FAILED);
-        assert_string_equal(facts[i]->words, "ORCH_GITEA_URL is not set");
+        assert_string_equal(facts[i]->error, "ORCH_GITEA_URL is not set");
     }
     assert_int_equal(facts_exchanges(scene->facts), 0);
     assert_null(gitea_health(unset));
@@ -202,7 +202,7 @@ static void a_token_that_a_proxy_quotes_goes_no_further(void **state)
     const struct gitea_head *head = gitea_head(scene->facts, scene->gitea, REPO, "x");
     scene_settle(scene);
     assert_int_equal(head->fact.state, FACT_FAILED);
-    assert_string_equal(head->fact.words, "Gitea answered 400 for branch x of acme/shop");
+    assert_string_equal(head->fact.error, "Gitea answered 400 for branch x of acme/shop");
 }
 
 static void health_follows_the_last_answer(void **state)
@@ -282,7 +282,7 @@ static void an_abort_fails_all_questions_and_leaves_health_alone(void **state)
     pthread_join(thread, NULL);
     for (size_t i = 0; i < ARRAY_LEN(heads); i++) {
         assert_int_equal(heads[i]->fact.state, FACT_FAILED);
-        assert_string_equal(heads[i]->fact.words, "stopped before Gitea answered");
+        assert_string_equal(heads[i]->fact.error, "stopped before Gitea answered");
     }
     const struct gitea_head *late = gitea_head(scene->facts, scene->gitea, REPO, "late");
     assert_int_equal(late->fact.state, FACT_FAILED);
@@ -307,7 +307,7 @@ static void a_book_ends_at_its_deadline(void **state)
         ;
     for (size_t i = 0; i < ARRAY_LEN(heads); i++) {
         assert_int_equal(heads[i]->fact.state, FACT_FAILED);
-        assert_non_null(strstr(heads[i]->fact.words, "timed out"));
+        assert_non_null(strstr(heads[i]->fact.error, "timed out"));
     }
     facts_free(brief);
 }
@@ -321,7 +321,7 @@ static void the_orchestrators_gate_is_believed_only_when_it_is_clear(void **stat
         struct script_reply reply;
         enum fact_state state;
         enum http_gate_verdict verdict;
-        const char *words;
+        const char *error;
     } cases[] = {
         {{.body = "{\"verdict\":\"green\",\"reason\":\"all\\nwell\"}"},
          FACT_KNOWN,
@@ -348,9 +348,9 @@ static void the_orchestrators_gate_is_believed_only_when_it_is_clear(void **stat
         assert_null(strstr(gate->fact.url, "secret"));
         if (gate->fact.state == FACT_KNOWN) {
             assert_int_equal(gate->verdict, cases[i].verdict);
-            assert_string_equal(gate->reason, cases[i].words);
+            assert_string_equal(gate->reason, cases[i].error);
         } else {
-            assert_non_null(strstr(gate->fact.words, cases[i].words));
+            assert_non_null(strstr(gate->fact.error, cases[i].error));
         }
     }
     AUTO_FREE char *request = script_server_request(scene->server, 0);
@@ -373,7 +373,7 @@ static void a_repo_tells_its_default_branch(void **state)
     assert_int_equal(repo->fact.state, FACT_KNOWN);
     assert_string_equal(repo->default_branch, "trunk");
     assert_int_equal(odd->fact.state, FACT_FAILED);
-    assert_string_equal(odd->fact.words, "Gitea's answer for repository acme/odd makes no sense: "
+    assert_string_equal(odd->fact.error, "Gitea's answer for repository acme/odd makes no sense: "
                                          "a repository without a default branch");
     assert_int_equal(none->fact.state, FACT_ABSENT);
     assert_int_equal(nonsense->fact.state, FACT_FAILED);

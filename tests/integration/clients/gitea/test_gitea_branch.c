@@ -137,10 +137,10 @@ static void what_is_not_there_is_absent_and_nothing_is_sent(void **state)
     repo = gitea_branch_make(scene->facts, scene->gitea, "acme/none", "main", "x");
     scene_settle(scene);
     assert_int_equal(base->fact.state, FACT_ABSENT);
-    assert_string_equal(base->fact.words,
+    assert_string_equal(base->fact.error,
                         "Gitea knows no branch trunk of acme/shop (or the token may not see it)");
     assert_int_equal(repo->fact.state, FACT_ABSENT);
-    assert_string_equal(repo->fact.words,
+    assert_string_equal(repo->fact.error,
                         "Gitea knows no repository acme/none (or the token may not see it)");
     assert_int_equal(posts(), 0);
 }
@@ -153,16 +153,16 @@ static void names_that_no_url_can_hold_are_refused(void **state)
     const struct gitea_branch_made *dots = gitea_branch_make(scene->facts, scene->gitea, REPO, "main", "..");
     scene_settle(scene);
     assert_int_equal(bad->fact.state, FACT_FAILED);
-    assert_string_equal(bad->fact.words, "branch x of noslash: a repo is \"owner/name\"");
+    assert_string_equal(bad->fact.error, "branch x of noslash: a repo is \"owner/name\"");
     assert_int_equal(dots->fact.state, FACT_FAILED);
-    assert_non_null(strstr(dots->fact.words, "no URL can hold that name"));
+    assert_non_null(strstr(dots->fact.error, "no URL can hold that name"));
 }
 
 static void what_forbids_a_branch_is_named(void **state)
 {
     struct scene *scene = *state;
     static const struct {
-        const char *repo, *token, *words;
+        const char *repo, *token, *error;
     } cases[] = {
         {"'archived':true", NULL, "Gitea answered 423 for new branch b0 of acme/shop: repo is archived"},
         {"'archived':false,'mirror':true", NULL,
@@ -179,7 +179,7 @@ static void what_forbids_a_branch_is_named(void **state)
         AUTO_FREE char *name = mem_printf("b%zu", i);
         const struct gitea_branch_made *made = make(scene, name);
         assert_int_equal(made->fact.state, FACT_FAILED);
-        assert_memory_equal(made->fact.words, cases[i].words, strlen(cases[i].words));
+        assert_memory_equal(made->fact.error, cases[i].error, strlen(cases[i].error));
         assert_false(made->made);
     }
     assert_int_equal(posts(), ARRAY_LEN(cases));
@@ -193,7 +193,7 @@ static void an_empty_repository_has_nothing_to_branch_from(void **state)
         gitea_branch_make(scene->facts, scene->gitea, "acme/new", "main", "x");
     scene_settle(scene);
     assert_int_equal(made->fact.state, FACT_FAILED);
-    assert_string_equal(made->fact.words, "new branch x of acme/new: the repository is empty");
+    assert_string_equal(made->fact.error, "new branch x of acme/new: the repository is empty");
     assert_int_equal(posts(), 0);
 }
 
@@ -203,7 +203,7 @@ static void a_renamed_repository_is_named(void **state)
     sandbox_tell(sandbox, "change", "{'repo':'" REPO "','do':'rename','to':'acme/store'}");
     const struct gitea_branch_made *made = make(scene, "x");
     assert_int_equal(made->fact.state, FACT_FAILED);
-    assert_string_equal(made->fact.words,
+    assert_string_equal(made->fact.error,
                         "Gitea answered 301 for new branch x of acme/shop: the repository has moved");
 }
 
@@ -219,7 +219,7 @@ static void a_post_whose_answer_was_lost_is_settled_by_looking(void **state)
                  "{'path':'/gitea/*','method':'POST','kind':'status','status':502,'html':'<p>'}");
     const struct gitea_branch_made *undone = make(scene, "y");
     assert_int_equal(undone->fact.state, FACT_FAILED);
-    assert_string_equal(undone->fact.words, "Gitea answered 502 (text/html) for new branch y of acme/shop");
+    assert_string_equal(undone->fact.error, "Gitea answered 502 (text/html) for new branch y of acme/shop");
     assert_int_equal(posts(), 2);
 }
 
@@ -231,7 +231,7 @@ static void a_post_is_sent_once_even_on_a_connection_that_dies(void **state)
     const struct gitea_branch_made *made = make(scene, "x");
     assert_int_equal(made->fact.state, FACT_FAILED);
     assert_string_equal(
-        made->fact.words,
+        made->fact.error,
         "Gitea: the connection was lost before an answer, asked for new branch x of acme/shop");
     assert_int_equal(posts(), 1);
 }
@@ -245,7 +245,7 @@ static void an_aborted_book_makes_nothing(void **state)
     facts_abort(scene->facts);
     const struct gitea_branch_made *made = make(scene, "x");
     assert_int_equal(made->fact.state, FACT_FAILED);
-    assert_string_equal(made->fact.words, "stopped before Gitea answered");
+    assert_string_equal(made->fact.error, "stopped before Gitea answered");
     assert_int_equal(posts(), 0);
 }
 
@@ -282,7 +282,7 @@ static void a_branch_that_stands_in_the_way_is_named(void **state)
     const struct gitea_branch_made *made =
         make_scripted(*state, 409, "The branch with the same name already exists.", NULL);
     assert_int_equal(made->fact.state, FACT_FAILED);
-    assert_string_equal(made->fact.words, "Gitea answered 409 for new branch x of acme/shop: The branch with "
+    assert_string_equal(made->fact.error, "Gitea answered 409 for new branch x of acme/shop: The branch with "
                                           "the same name already exists.");
 }
 
@@ -310,7 +310,7 @@ static void a_look_that_tells_of_another_branch_proves_nothing(void **state)
     on_json(scene, BRANCHES "/x", NULL, mem_dup("{\"name\":\"X\",\"commit\":{\"id\":\"" SHA "\"}}"));
     made = make(scene, "x");
     assert_int_equal(made->fact.state, FACT_FAILED);
-    assert_string_equal(made->fact.words,
+    assert_string_equal(made->fact.error,
                         "Gitea answered 503 (application/json) for new branch x of acme/shop");
 }
 
@@ -318,7 +318,7 @@ static void an_internal_error_is_named(void **state)
 {
     const struct gitea_branch_made *made = make_scripted(*state, 500, "", NULL);
     assert_int_equal(made->fact.state, FACT_FAILED);
-    assert_string_equal(made->fact.words,
+    assert_string_equal(made->fact.error,
                         "Gitea answered 500 (application/json) for new branch x of acme/shop");
 }
 
@@ -326,7 +326,7 @@ static void a_name_that_gitea_refuses_is_named(void **state)
 {
     const struct gitea_branch_made *made = make_scripted(*state, 422, "[NewBranchName]: GitRefName", NULL);
     assert_int_equal(made->fact.state, FACT_FAILED);
-    assert_string_equal(made->fact.words,
+    assert_string_equal(made->fact.error,
                         "Gitea answered 422 for new branch x of acme/shop: [NewBranchName]: GitRefName");
 }
 
@@ -342,7 +342,7 @@ static void nothing_is_sent_when_looking_failed(void **state)
     script_server_default(scene->server, &(struct script_reply){.status = 500, .body = "{}"});
     const struct gitea_branch_made *made = make(scene, "x");
     assert_int_equal(made->fact.state, FACT_FAILED);
-    assert_string_equal(made->fact.words, "Gitea answered 500 (application/json) for branch x of acme/shop");
+    assert_string_equal(made->fact.error, "Gitea answered 500 (application/json) for branch x of acme/shop");
     assert_int_equal(script_server_count(scene->server, BRANCHES), 0);
 }
 

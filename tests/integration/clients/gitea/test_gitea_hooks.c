@@ -65,7 +65,7 @@ static void what_is_no_list_of_webhooks_is_told_in_words(void **state)
 {
     struct scene *scene = *state;
     static const struct {
-        const char *repo, *body, *words;
+        const char *repo, *body, *error;
     } cases[] = {
         {"a/1", "{}", "not a list of webhooks"},
         {"a/2", "[{\"id\":1,\"config\":{}}]", "a webhook without an id or a URL"},
@@ -81,8 +81,8 @@ static void what_is_no_list_of_webhooks_is_told_in_words(void **state)
         const struct gitea_hooks *hooks = gitea_hooks(scene->facts, scene->gitea, cases[i].repo);
         scene_settle(scene);
         assert_int_equal(hooks->fact.state, FACT_FAILED);
-        if (!strstr(hooks->fact.words, cases[i].words))
-            fail_msg("\"%s\" instead of \"%s\"", hooks->fact.words, cases[i].words);
+        if (!strstr(hooks->fact.error, cases[i].error))
+            fail_msg("\"%s\" instead of \"%s\"", hooks->fact.error, cases[i].error);
     }
 }
 

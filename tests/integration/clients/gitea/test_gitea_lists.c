@@ -123,7 +123,7 @@ static void statuses_that_changed_while_they_were_read_are_not_trusted(void **st
     on_json(scene, STATUSES "2", "X-Total-Count: 60\r\n", statuses_json(11, 2, 0));
     const struct gitea_statuses *moved = statuses_asked(scene);
     assert_int_equal(moved->fact.state, FACT_FAILED);
-    assert_string_equal(moved->fact.words,
+    assert_string_equal(moved->fact.error,
                         "Gitea's statuses of commit 0123456789ab of acme/shop changed while they were read");
 }
 
@@ -144,7 +144,7 @@ static void one_bad_page_fails_the_whole(void **state)
     on_json(scene, STATUSES "3", "X-Total-Count: 120\r\n", statuses_json(20, 1, 0));
     const struct gitea_statuses *statuses = statuses_asked(scene);
     assert_int_equal(statuses->fact.state, FACT_FAILED);
-    assert_non_null(strstr(statuses->fact.words, "Gitea answered 500"));
+    assert_non_null(strstr(statuses->fact.error, "Gitea answered 500"));
 }
 
 static void more_pages_than_the_limit_are_a_failure_not_a_part(void **state)
@@ -153,7 +153,7 @@ static void more_pages_than_the_limit_are_a_failure_not_a_part(void **state)
     on_json(scene, STATUSES "1", "X-Total-Count: 10001\r\n", statuses_json(60, 11, 0));
     const struct gitea_statuses *statuses = statuses_asked(scene);
     assert_int_equal(statuses->fact.state, FACT_FAILED);
-    assert_string_equal(statuses->fact.words,
+    assert_string_equal(statuses->fact.error,
                         "Gitea has more than 200 pages of statuses of commit 0123456789ab of acme/shop");
     assert_int_equal(facts_exchanges(scene->facts), 1);
 }
@@ -182,7 +182,7 @@ static void a_list_that_is_too_long_to_be_kept_is_a_failure_and_costs_nothing(vo
     long_statuses(scene, 25, 950);
     const struct gitea_statuses *statuses = statuses_asked(scene);
     assert_int_equal(statuses->fact.state, FACT_FAILED);
-    assert_non_null(strstr(statuses->fact.words, "too long to be kept"));
+    assert_non_null(strstr(statuses->fact.error, "too long to be kept"));
     assert_int_equal(fetch_keep(scene->fetch, 0), 0);
 }
 
@@ -205,7 +205,7 @@ static void a_page_of_far_more_rows_than_asked_for_is_refused(void **state)
     on_json(scene, STATUSES "1", NULL, statuses_json(LIMIT_PAGE_ROWS + 1, 1, 0));
     const struct gitea_statuses *statuses = statuses_asked(scene);
     assert_int_equal(statuses->fact.state, FACT_FAILED);
-    assert_non_null(strstr(statuses->fact.words, "far more rows"));
+    assert_non_null(strstr(statuses->fact.error, "far more rows"));
 }
 
 static void namesake_contexts_both_count(void **state)

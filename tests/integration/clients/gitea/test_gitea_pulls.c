@@ -99,7 +99,7 @@ static void what_is_not_open_is_looked_up(void **state)
     const struct gitea_pull *none = pull_asked(scene, "none");
     assert_int_equal(none->fact.state, FACT_ABSENT);
     assert_string_equal(
-        none->fact.words,
+        none->fact.error,
         "Gitea knows no pull request of none into main of acme/shop (or the token may not see it)");
 }
 
@@ -108,7 +108,7 @@ static void a_repo_that_cannot_be_seen_has_no_absent_pull_requests(void **state)
     struct scene *scene = *state;
     const struct gitea_pull *pull = pull_asked(scene, "x");
     assert_int_equal(pull->fact.state, FACT_FAILED);
-    assert_string_equal(pull->fact.words,
+    assert_string_equal(pull->fact.error,
                         "Gitea knows no open pull requests of acme/shop (or the token may not see it)");
     assert_int_equal(facts_exchanges(scene->facts), 1);
 }
@@ -174,7 +174,7 @@ static void a_search_that_would_not_end_is_no_guess(void **state)
     }
     const struct gitea_pull *pull = pull_asked(scene, "x");
     assert_int_equal(pull->fact.state, FACT_FAILED);
-    assert_non_null(strstr(pull->fact.words, "whether a newer pull request was merged"));
+    assert_non_null(strstr(pull->fact.error, "whether a newer pull request was merged"));
     assert_int_equal(facts_exchanges(scene->facts), 2 + LIMIT_CLOSED_PULL_PAGES);
 }
 
@@ -187,7 +187,7 @@ static void a_search_that_fails_is_no_guess(void **state)
     script_server_on(scene->server, CLOSED "1", &(struct script_reply){.status = 500, .body = "{}"});
     const struct gitea_pull *pull = pull_asked(scene, "x");
     assert_int_equal(pull->fact.state, FACT_FAILED);
-    assert_non_null(strstr(pull->fact.words, "Gitea answered 500"));
+    assert_non_null(strstr(pull->fact.error, "Gitea answered 500"));
 }
 
 static void a_list_with_holes_hides_no_open_pull_request(void **state)
@@ -198,7 +198,7 @@ static void a_list_with_holes_hides_no_open_pull_request(void **state)
             pull_json(&(struct pull_text){.number = 5, .state = "closed", .merged = "true", .ref = "x"}));
     const struct gitea_pull *merged = pull_asked(scene, "x");
     assert_int_equal(merged->fact.state, FACT_FAILED);
-    assert_string_equal(merged->fact.words, "Gitea's list of open pull requests of acme/shop was not whole");
+    assert_string_equal(merged->fact.error, "Gitea's list of open pull requests of acme/shop was not whole");
     assert_int_equal(pull_asked(scene, "none")->fact.state, FACT_ABSENT);
 }
 
@@ -244,12 +244,12 @@ static void a_list_that_may_lack_one_is_no_list(void **state)
     const struct gitea_open_pulls *nonsense = gitea_open_pulls(scene->facts, scene->gitea, "acme");
     scene_settle(scene);
     assert_int_equal(pulls->fact.state, FACT_FAILED);
-    assert_string_equal(pulls->fact.words, "Gitea's list of open pull requests of acme/shop was not whole");
+    assert_string_equal(pulls->fact.error, "Gitea's list of open pull requests of acme/shop was not whole");
     assert_int_equal(none->fact.state, FACT_ABSENT);
-    assert_string_equal(none->fact.words,
+    assert_string_equal(none->fact.error,
                         "Gitea knows no open pull requests of acme/none (or the token may not see it)");
     assert_int_equal(nonsense->fact.state, FACT_FAILED);
-    assert_string_equal(nonsense->fact.words, "open pull requests of acme: a repo is \"owner/name\"");
+    assert_string_equal(nonsense->fact.error, "open pull requests of acme: a repo is \"owner/name\"");
 }
 
 int main(void)

@@ -91,7 +91,7 @@ static void an_answer_carries_what_callers_need(void **state)
     assert_int_equal(answer->total_count, 123);
     assert_int_equal(answer->ratelimit_remaining, 7);
     assert_int_equal(answer->retry_after_s, -1);
-    assert_string_equal(answer->words, "");
+    assert_string_equal(answer->error, "");
     fetch_answer_free(answer);
     scene_close(&scene);
 }
@@ -254,7 +254,7 @@ static void trying_again_ends(void **state)
     fetch_answer_free(get(&scene, "/ok"));
     answer = get(&scene, "/cut");
     assert_int_equal(answer->result, FETCH_CUT);
-    assert_string_equal(answer->words, "the connection was lost in the middle of the answer");
+    assert_string_equal(answer->error, "the connection was lost in the middle of the answer");
     assert_int_equal(script_server_count(scene.server, "/cut"), 3);
     fetch_answer_free(answer);
     scene_close(&scene);
@@ -359,7 +359,7 @@ static void a_call_without_an_answer_times_out_once(void **state)
     script_server_default(scene.server, &(struct script_reply){.act = SCRIPT_HANG});
     struct fetch_answer *answer = get(&scene, "/x");
     assert_int_equal(answer->result, FETCH_TIMED_OUT);
-    assert_string_equal(answer->words, "timed out after 0.4 s");
+    assert_string_equal(answer->error, "timed out after 0.4 s");
     assert_int_equal(script_server_count(scene.server, NULL), 1);
     fetch_answer_free(answer);
     scene_close(&scene);
@@ -401,7 +401,7 @@ static void too_large_a_body_ends_the_exchange(void **state)
                      &(struct script_reply){.body = big, .body_len = LIMIT_UPSTREAM_BODY});
     struct fetch_answer *answer = get(&scene, "/big");
     assert_int_equal(answer->result, FETCH_TOO_LARGE);
-    assert_string_equal(answer->words, "an answer of more than 3072 KiB");
+    assert_string_equal(answer->error, "an answer of more than 3072 KiB");
     assert_null(answer->body);
     fetch_answer_free(answer);
     answer = get(&scene, "/fits");
@@ -505,7 +505,7 @@ static void headers_are_bounded(void **state)
         struct fetch_answer *answer = get(&scene, "/x");
         assert_int_equal(answer->result, cases[i].result);
         if (cases[i].result == FETCH_TOO_LARGE)
-            assert_string_equal(answer->words, "an answer with too many headers");
+            assert_string_equal(answer->error, "an answer with too many headers");
         fetch_answer_free(answer);
         scene_close(&scene);
     }
@@ -544,7 +544,7 @@ static void nothing_is_unpacked_that_was_not_asked_for(void **state)
             answer->result != FETCH_CUT) /* newer curls refuse some themselves */
             assert_int_equal(answer->result, cases[i].result);
         if (answer->result == FETCH_TOO_LARGE)
-            assert_string_equal(answer->words, "an answer in a coding that was not asked for");
+            assert_string_equal(answer->error, "an answer in a coding that was not asked for");
         fetch_answer_free(answer);
         scene_close(&scene);
     }
@@ -640,7 +640,7 @@ static void what_cannot_be_reached_is_named(void **state)
     scene_open(&scene, PATIENCE_MS, 4);
     AUTO_FREE char *dead = dead_url();
     const struct {
-        const char *url, *words;
+        const char *url, *error;
     } cases[] = {
         {dead, "connection refused"},
         {"file:///etc/passwd", "the address is no http or https URL"},
@@ -653,7 +653,7 @@ static void what_cannot_be_reached_is_named(void **state)
         fetch_send(scene.inbox, &(struct fetch_request){.method = "GET", .url = cases[i].url});
         struct fetch_answer *answer = fetch_take(scene.inbox, -1);
         assert_int_equal(answer->result, FETCH_UNREACHABLE);
-        assert_string_equal(answer->words, cases[i].words);
+        assert_string_equal(answer->error, cases[i].error);
         fetch_answer_free(answer);
     }
     scene_close(&scene);
@@ -668,7 +668,7 @@ static void what_is_not_http_is_no_answer(void **state)
                      &(struct script_reply){.act = SCRIPT_RAW, .body = "SSH-2.0-OpenSSH\r\n"});
     struct fetch_answer *answer = get(&scene, "/x");
     assert_int_equal(answer->result, FETCH_CUT);
-    assert_string_equal(answer->words, "the answer is not HTTP");
+    assert_string_equal(answer->error, "the answer is not HTTP");
     fetch_answer_free(answer);
     scene_close(&scene);
 }

@@ -86,7 +86,7 @@ static size_t asked(struct scene *scene, const char *part)
 /* How many answers of each kind there were, once all are in. */
 struct came {
     size_t answered, timed_out, not_asked;
-    char words[160]; /* of one that was not asked */
+    char error[160]; /* of one that was not asked */
 };
 
 static struct came take(struct scene *scene, size_t n)
@@ -99,7 +99,7 @@ static struct came take(struct scene *scene, size_t n)
         came.timed_out += answer->result == FETCH_TIMED_OUT;
         came.not_asked += answer->result == FETCH_NOT_ASKED;
         if (answer->result == FETCH_NOT_ASKED)
-            snprintf(came.words, sizeof came.words, "%s", answer->words);
+            snprintf(came.error, sizeof came.error, "%s", answer->error);
         fetch_answer_free(answer);
     }
     return came;
@@ -217,7 +217,7 @@ static void what_hangs_costs_one_time_out_and_its_neighbours_nothing(void **stat
     assert_int_equal(came.answered, 40);
     assert_int_equal(came.timed_out, UPSTREAM_FAILURES_IN_A_ROW);
     assert_int_equal(came.not_asked, 40 - UPSTREAM_FAILURES_IN_A_ROW);
-    assert_non_null(strstr(came.words, "the last 4 calls about hung failed (timed out after 0.4 s)"));
+    assert_non_null(strstr(came.error, "the last 4 calls about hung failed (timed out after 0.4 s)"));
     assert_false(is_down(&scene));
     ask(&scene, "well", 10);
     assert_int_equal(take_all(&scene).answered, 10);
@@ -386,7 +386,7 @@ static void a_host_that_is_down_is_asked_four_things_about_what_worked_last(void
     struct came came = take_all(&scene);
     assert_int_equal(came.timed_out, UPSTREAM_PROBES);
     assert_int_equal(came.not_asked, 5 * PARTS - UPSTREAM_PROBES);
-    assert_string_equal(came.words, "not asked: the host is down (timed out after 0.4 s)");
+    assert_string_equal(came.error, "not asked: the host is down (timed out after 0.4 s)");
     assert_int_equal(asked(&scene, NULL), before + UPSTREAM_PROBES);
     for (size_t i = 6; i < PARTS; i++)
         assert_int_equal(asked(&scene, parts[i]), 2);

@@ -63,7 +63,7 @@ static int64_t count_of(const char *upstream, const char *class)
 static int64_t count_all(const char *upstream)
 {
     int64_t n = 0;
-    const char *const *classes = metric_family(METRIC_UPSTREAM_REQUESTS)->labels[1].words;
+    const char *const *classes = metric_family(METRIC_UPSTREAM_REQUESTS)->labels[1].values;
     for (size_t i = 0; classes[i]; i++)
         n += count_of(upstream, classes[i]);
     return n;

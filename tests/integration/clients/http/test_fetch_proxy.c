@@ -60,7 +60,7 @@ static struct fetch_answer *get_once(const char *url, bool ourselves)
 static void assert_answer(const char *url, bool ourselves, const char *body)
 {
     struct fetch_answer *answer = get_once(url, ourselves);
-    assert_string_equal(answer->words, "");
+    assert_string_equal(answer->error, "");
     assert_int_equal(answer->status, 200);
     assert_string_equal(answer->body, body);
     fetch_answer_free(answer);
@@ -98,7 +98,7 @@ static void https_goes_through_a_tunnel_of_the_proxy(void **state)
         setenv(names[i], script_server_url(scene->proxy), 1);
         struct fetch_answer *answer = get_once("https://gitea.test/api", false);
         assert_int_equal(answer->result, FETCH_UNREACHABLE);
-        assert_string_equal(answer->words, "no connection: the proxy answered 407");
+        assert_string_equal(answer->error, "no connection: the proxy answered 407");
         fetch_answer_free(answer);
         unsetenv(names[i]);
         AUTO_FREE char *request = script_server_request(scene->proxy, i);

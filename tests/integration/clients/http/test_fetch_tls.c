@@ -94,7 +94,7 @@ static void a_certificate_of_our_own_authority_is_trusted(void **state)
     const struct tls_server *server = *state;
     AUTO_FREE char *url = mem_printf("https://127.0.0.1:%d/", (int)server->port);
     struct fetch_answer *answer = get_once(url, server->files.certificate, false);
-    assert_string_equal(answer->words, "");
+    assert_string_equal(answer->error, "");
     assert_int_equal(answer->result, FETCH_ANSWERED);
     assert_int_equal(answer->status, 200);
     fetch_answer_free(answer);
@@ -106,7 +106,7 @@ static void an_unknown_certificate_is_not_trusted(void **state)
     AUTO_FREE char *url = mem_printf("https://127.0.0.1:%d/", (int)server->port);
     struct fetch_answer *answer = get_once(url, NULL, false);
     assert_int_equal(answer->result, FETCH_UNREACHABLE);
-    assert_string_equal(answer->words, "its TLS certificate is not trusted");
+    assert_string_equal(answer->error, "its TLS certificate is not trusted");
     fetch_answer_free(answer);
 }
 
@@ -118,7 +118,7 @@ static void a_certificate_for_another_name_is_not_trusted(void **state)
     AUTO_FREE char *url = mem_printf("https://localhost:%d/", (int)server->port);
     struct fetch_answer *answer = get_once(url, server->files.certificate, false);
     assert_int_equal(answer->result, FETCH_UNREACHABLE);
-    assert_string_equal(answer->words, "its TLS certificate is not trusted");
+    assert_string_equal(answer->error, "its TLS certificate is not trusted");
     fetch_answer_free(answer);
 }
 
@@ -127,7 +127,7 @@ static void we_ourselves_are_believed(void **state)
     const struct tls_server *server = *state;
     AUTO_FREE char *url = mem_printf("https://localhost:%d/", (int)server->port);
     struct fetch_answer *answer = get_once(url, NULL, true);
-    assert_string_equal(answer->words, "");
+    assert_string_equal(answer->error, "");
     assert_int_equal(answer->status, 200);
     fetch_answer_free(answer);
 }

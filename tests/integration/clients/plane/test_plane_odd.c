@@ -54,7 +54,7 @@ static void settings_that_cannot_be_are_refused_in_words(void **state)
 {
     (void)state;
     static const struct {
-        const char *url, *token, *workspace, *words;
+        const char *url, *token, *workspace, *error;
     } cases[] = {
         {"ftp://x", KEY, "acme", "ORCH_PLANE_URL must be an http or https URL"},
         {"http://ann:pw@x", KEY, "acme", "without a user name"},
@@ -70,7 +70,7 @@ static void settings_that_cannot_be_are_refused_in_words(void **state)
         assert_int_equal(plane_new(cases[i].url, cases[i].token, cases[i].workspace, &plane, &why),
                          ERR_INVALID);
         assert_null(plane);
-        assert_non_null(strstr(why.text, cases[i].words));
+        assert_non_null(strstr(why.text, cases[i].error));
         assert_null(strstr(why.text, "pw"));
     }
 }
@@ -79,7 +79,7 @@ static void without_url_or_key_nothing_is_sent(void **state)
 {
     struct plane_scene *scene = *state;
     static const struct {
-        const char *url, *token, *words;
+        const char *url, *token, *error;
     } cases[] = {{NULL, KEY, "ORCH_PLANE_URL is not set"},
                  {"", NULL, "ORCH_PLANE_URL is not set"},
                  {"http://127.0.0.1:9", NULL, "ORCH_PLANE_API_TOKEN is not set"},
@@ -90,11 +90,11 @@ static void without_url_or_key_nothing_is_sent(void **state)
         assert_int_equal(plane_new(cases[i].url, cases[i].token, "acme", &scene->plane, NULL), ERR_OK);
         assert_int_equal(plane_configured(scene->plane), i >= 2);
         plane_call_begin(&scene->call, scene->plane, scene->fetch, true, clock_mono_ms() + PATIENCE_MS, NULL);
-        assert_health(scene, false, cases[i].words);
+        assert_health(scene, false, cases[i].error);
         assert_int_equal(ask(scene), PLANE_FAILED);
-        assert_string_equal(scene->why.text, cases[i].words);
+        assert_string_equal(scene->why.text, cases[i].error);
         assert_int_equal(scene->call.sent, 0);
-        assert_health(scene, false, cases[i].words);
+        assert_health(scene, false, cases[i].error);
     }
 }
 
@@ -181,7 +181,7 @@ static void every_broken_answer_is_told_apart_and_the_next_one_is_good(void **st
     static const struct {
         const char *fault;
         enum plane_result result;
-        const char *words;
+        const char *error;
     } cases[] = {
         {"'kind':'status','status':500,'json':{'error':'Something went wrong please try again "
          "later'}",
@@ -211,7 +211,7 @@ static void every_broken_answer_is_told_apart_and_the_next_one_is_good(void **st
         sandbox_tell(scene->sandbox, "faults", "{'path':'/plane/*',%s,'count':%d}", cases[i].fault,
                      twice + 1);
         assert_int_equal(ask(scene), cases[i].result);
-        assert_words(scene, cases[i].words);
+        assert_words(scene, cases[i].error);
         assert_health(scene, false, "Plane");
         assert_int_equal(scene->call.sent, sent + 1); /* nothing is repeated */
         assert_int_equal(ask(scene), PLANE_OK);

@@ -221,7 +221,7 @@ static void replicas_with_the_same_batch_move_each_task_once(void **state)
 /* triggers */
 
 /* Moves five tasks while the database refuses the third, with those words. */
-static void assert_third_is_refused_by(struct pg_scene *scene, struct store *store, const char *words)
+static void assert_third_is_refused_by(struct pg_scene *scene, struct store *store, const char *error)
 {
     enum { TASKS = 5 };
     pg_scene_tasks(scene, TASKS);
@@ -235,8 +235,8 @@ static void assert_third_is_refused_by(struct pg_scene *scene, struct store *sto
     ASSERT_OK(pg_scene_move(scene, store, batch, TASKS, moved));
     for (size_t i = 0; i < TASKS; i++) {
         assert_int_equal(moved[i], stuck.tasks[i].id == 3 ? STORE_REFUSED : STORE_MOVED);
-        if (moved[i] == STORE_REFUSED && !strstr(refusals[i].text, words))
-            fail_msg("\"%s\" does not say \"%s\"", refusals[i].text, words);
+        if (moved[i] == STORE_REFUSED && !strstr(refusals[i].text, error))
+            fail_msg("\"%s\" does not say \"%s\"", refusals[i].text, error);
     }
     pg_scene_assert_written(scene, TASKS - 1);
     assert_int_equal(pg_scene_number(scene,
@@ -246,9 +246,9 @@ static void assert_third_is_refused_by(struct pg_scene *scene, struct store *sto
     store_task_list_done(&stuck);
 }
 
-static void assert_third_is_refused(struct pg_scene *scene, const char *words)
+static void assert_third_is_refused(struct pg_scene *scene, const char *error)
 {
-    assert_third_is_refused_by(scene, scene->store, words);
+    assert_third_is_refused_by(scene, scene->store, error);
 }
 
 static void trigger_make(const struct pg_scene *scene, const char *when, const char *body)

@@ -94,7 +94,7 @@ static void start_for_ever(int out)
 }
 
 /* Kills the child right after its n-th word: with an odd n it is in the middle of a batch. */
-static void kill_after(void (*child_run)(int out), int words)
+static void kill_after(void (*child_run)(int out), int error)
 {
     int pipes[2];
     assert_int_equal(pipe(pipes), 0);
@@ -107,7 +107,7 @@ static void kill_after(void (*child_run)(int out), int words)
     }
     close(pipes[1]);
     char byte;
-    for (int i = 0; i < words; i++)
+    for (int i = 0; i < error; i++)
         assert_int_equal(read(pipes[0], &byte, 1), 1);
     assert_int_equal(kill(child, SIGKILL), 0);
     int status;
@@ -135,8 +135,8 @@ static void kill_again_and_again(void)
 {
     store_free(sqlite_file_open_migrated());
     sqlite_file_seed(800);
-    for (int words = 1; words <= 20; words++) {
-        kill_after(heal_for_ever, words);
+    for (int error = 1; error <= 20; error++) {
+        kill_after(heal_for_ever, error);
         assert_all_agree();
     }
     struct store *store = sqlite_file_open(); /* and what is left can be healed */
@@ -168,8 +168,8 @@ static void a_kill_leaves_no_half_start(void **state)
 {
     (void)state;
     store_free(sqlite_file_open_migrated());
-    for (int words = 1; words <= 20; words++) {
-        kill_after(start_for_ever, words);
+    for (int error = 1; error <= 20; error++) {
+        kill_after(start_for_ever, error);
         assert_all_agree();
         sqlite_file_assert("SELECT count(*) FROM (SELECT 1 FROM tasks GROUP BY title HAVING count(*) <> 7)",
                            "0");

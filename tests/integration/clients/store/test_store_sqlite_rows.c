@@ -159,7 +159,7 @@ static void columns_of_any_type_are_read_as_mended_text(void **state)
 /* triggers and views */
 
 /* Before the tables are made, or after. */
-static void assert_refused_by_either(const char *table, const char *trigger, const char *words)
+static void assert_refused_by_either(const char *table, const char *trigger, const char *error)
 {
     if (table)
         sqlite_file_exec(table);
@@ -176,7 +176,7 @@ static void assert_refused_by_either(const char *table, const char *trigger, con
         batch[i].refusal = &refusals[i];
     }
     ASSERT_OK(store_transition(store, 0, 0, "p", batch, 3, moved, &why));
-    suite_assert_words(&refusals[1], words);
+    suite_assert_words(&refusals[1], error);
     assert_int_equal(moved[0], STORE_MOVED);
     assert_int_equal(moved[1], STORE_REFUSED);
     assert_int_equal(moved[2], STORE_MOVED);
@@ -187,9 +187,9 @@ static void assert_refused_by_either(const char *table, const char *trigger, con
     sqlite_file_assert("SELECT group_concat(task_id) FROM reconcile_ledger", "1,3");
 }
 
-static void assert_refused_by(const char *trigger, const char *words)
+static void assert_refused_by(const char *trigger, const char *error)
 {
-    assert_refused_by_either(NULL, trigger, words);
+    assert_refused_by_either(NULL, trigger, error);
 }
 
 static void a_trigger_that_aborts_refuses_its_row(void **state)

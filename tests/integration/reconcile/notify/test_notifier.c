@@ -394,13 +394,13 @@ static void a_stop_ends_a_call_and_leaves_its_message(void **state)
 }
 
 /* Reads the log until a line has those words in it. */
-static void await_line(FILE *log, const char *words)
+static void await_line(FILE *log, const char *error)
 {
     char line[1024];
     while (fgets(line, sizeof line, log))
-        if (strstr(line, words))
+        if (strstr(line, error))
             return;
-    fail_msg("no line has: %s", words);
+    fail_msg("no line has: %s", error);
 }
 
 static void what_was_sent_and_not_marked_is_marked_before_anything_else(void **state)

@@ -77,7 +77,7 @@ static void override_survives_a_restart(void **state)
     struct policy *policy = policy_of(store);
     assert_int_equal(policy->revision, 1);
     assert_false(policy->enabled);
-    assert_string_equal(policy->enabled_hold.words, "switched off by ann: deploy");
+    assert_string_equal(policy->enabled_hold.text, "switched off by ann: deploy");
     policy_free(policy);
     assert_int_equal(change(store, "{\"enabled\":null}"), 2);
     policy = policy_of(store);

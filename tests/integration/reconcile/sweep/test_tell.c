@@ -266,11 +266,11 @@ static void an_episode_is_logged_once(void **state)
     close(ends[1]);
     assert_true(read(ends[0], text, sizeof text - 1) > 0);
     close(ends[0]);
-    static const char words[] = "msg=\"task quarantined\"";
-    char *line = strstr(text, words);
+    static const char error[] = "msg=\"task quarantined\"";
+    char *line = strstr(text, error);
     assert_non_null(line);
     assert_non_null(strstr(line, "work_item_id=ORCH-1"));
-    assert_null(strstr(line + sizeof words - 1, words));
+    assert_null(strstr(line + sizeof error - 1, error));
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)

@@ -213,8 +213,8 @@ void pg_scene_assert_written(const struct pg_scene *scene, int64_t n)
     assert_int_equal(pg_scene_number(scene, "SELECT count(*) FROM reconcile_ledger"), n);
 }
 
-void pg_scene_assert_why(const struct pg_scene *scene, const char *words)
+void pg_scene_assert_why(const struct pg_scene *scene, const char *error)
 {
-    if (!strstr(scene->why.text, words))
-        fail_msg("\"%s\" does not say \"%s\"", scene->why.text, words);
+    if (!strstr(scene->why.text, error))
+        fail_msg("\"%s\" does not say \"%s\"", scene->why.text, error);
 }

@@ -75,6 +75,6 @@ enum err pg_scene_move(struct pg_scene *scene, struct store *store, const struct
 /* Exactly n transitions were written, each with its task, its job and its ledger row. */
 void pg_scene_assert_written(const struct pg_scene *scene, int64_t n);
 /* The last expected failure's words contain that. */
-void pg_scene_assert_why(const struct pg_scene *scene, const char *words);
+void pg_scene_assert_why(const struct pg_scene *scene, const char *error);
 
 #endif

@@ -217,13 +217,13 @@ enum store_moved suite_move(struct suite *suite, const struct store_transition *
     return moved;
 }
 
-void suite_assert_words(const struct why *why, const char *words)
+void suite_assert_words(const struct why *why, const char *error)
 {
-    if (!strstr(why->text, words))
-        fail_msg("\"%s\" does not say \"%s\"", why->text, words);
+    if (!strstr(why->text, error))
+        fail_msg("\"%s\" does not say \"%s\"", why->text, error);
 }
 
-void suite_assert_why(const struct suite *suite, const char *words)
+void suite_assert_why(const struct suite *suite, const char *error)
 {
-    suite_assert_words(&suite->why, words);
+    suite_assert_words(&suite->why, error);
 }

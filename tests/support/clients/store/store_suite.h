@@ -105,8 +105,8 @@ struct store_transition suite_transition(const struct store_task *task);
 enum store_moved suite_move(struct suite *suite, const struct store_transition *transition);
 
 /* The words of a failure contain that; suite_assert_why: of the last failure. */
-void suite_assert_words(const struct why *why, const char *words);
-void suite_assert_why(const struct suite *suite, const char *words);
+void suite_assert_words(const struct why *why, const char *error);
+void suite_assert_why(const struct suite *suite, const char *error);
 
 #define ASSERT_OK(call) assert_string_equal(err_name(call), err_name(ERR_OK))
 #define ASSERT_ERR(call, err) assert_string_equal(err_name(call), err_name(err))

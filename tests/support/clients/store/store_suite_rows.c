@@ -45,8 +45,8 @@ static void assert_told(const struct store_task *task)
         return;
     }
     const char *column = columns[task->id - 1];
-    AUTO_FREE char *words = mem_printf("tasks.%s holds bytes that are not UTF-8", column);
-    assert_string_equal(task->unreadable, words);
+    AUTO_FREE char *error = mem_printf("tasks.%s holds bytes that are not UTF-8", column);
+    assert_string_equal(task->unreadable, error);
     assert_string_equal(text_of(task, column), "é?/b");
 }
 
@@ -164,8 +164,8 @@ static void a_name_that_is_too_long_is_never_another_name(void **state)
             assert_string_equal(task->branch, longest);
             assert_int_equal(strlen(task->title), LIMIT_TASK_TITLE);
         } else {
-            AUTO_FREE char *words = mem_printf("tasks.%s is longer than 400 bytes", names[task->id - 1]);
-            assert_string_equal(task->unreadable, words);
+            AUTO_FREE char *error = mem_printf("tasks.%s is longer than 400 bytes", names[task->id - 1]);
+            assert_string_equal(task->unreadable, error);
         }
     }
     store_task_list_done(&stuck);

@@ -59,9 +59,9 @@ static size_t check_label(const struct metric_label *label)
     size_t n = 0;
     assert_int_equal(strspn(label->name, "abcdefghijklmnopqrstuvwxyz_"), strlen(label->name));
     assert_string_not_equal(label->name, "le");
-    for (; label->words[n]; n++)
+    for (; label->values[n]; n++)
         for (size_t i = 0; i < n; i++)
-            assert_string_not_equal(label->words[i], label->words[n]);
+            assert_string_not_equal(label->values[i], label->values[n]);
     assert_true(n > 0);
     return n;
 }
@@ -86,9 +86,9 @@ static void every_family_has_room_for_all_its_series(void **state)
 
 static bool has_word(enum metric metric, size_t label, const char *word)
 {
-    const char *const *words = metric_family(metric)->labels[label].words;
-    for (; *words; words++)
-        if (strcmp(*words, word) == 0)
+    const char *const *values = metric_family(metric)->labels[label].values;
+    for (; *values; values++)
+        if (strcmp(*values, word) == 0)
             return true;
     return false;
 }
@@ -96,7 +96,7 @@ static bool has_word(enum metric metric, size_t label, const char *word)
 static size_t count_words(enum metric metric, size_t label)
 {
     size_t n = 0;
-    while (metric_family(metric)->labels[label].words[n])
+    while (metric_family(metric)->labels[label].values[n])
         n++;
     return n;
 }

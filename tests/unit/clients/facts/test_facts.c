@@ -104,7 +104,7 @@ static void a_waiter_is_named_once_however_many_of_its_facts_came(void **state)
     assert_null(next_waiter(scene));
     fact_settle(scene->facts, &one->request, FACT_KNOWN, NULL);
     fact_settle(scene->facts, &two->request, FACT_FAILED, "because");
-    assert_string_equal(two->fact.words, "because");
+    assert_string_equal(two->fact.error, "because");
     assert_ptr_equal(next_waiter(scene), &ann);
     assert_ptr_equal(next_waiter(scene), &bob);
     assert_null(next_waiter(scene));

@@ -50,7 +50,7 @@ static void every_odd_answer_is_told_apart_in_words(void **state)
         int status;
         const char *type, *body;
         enum fact_state state;
-        const char *words;
+        const char *error;
     } cases[] = {
         {200, "application/json", "{}", FACT_KNOWN, NULL},
         {200, "text/plain", " [] ", FACT_KNOWN, NULL},
@@ -85,8 +85,8 @@ static void every_odd_answer_is_told_apart_in_words(void **state)
         struct gitea_reply reply;
         gitea_reply_read(&answer, "X", &arena, &reply);
         assert_int_equal(reply.state, cases[i].state);
-        if (cases[i].words)
-            assert_memory_equal(reply.words, cases[i].words, strlen(cases[i].words));
+        if (cases[i].error)
+            assert_memory_equal(reply.error, cases[i].error, strlen(cases[i].error));
         assert_int_equal(reply.json != NULL, cases[i].state == FACT_KNOWN);
         json_decref(reply.json);
     }
@@ -100,21 +100,21 @@ static void a_long_message_is_cut_and_made_printable(void **state)
     struct fetch_answer answer = answer_of(422, "application/json", body);
     struct gitea_reply reply;
     gitea_reply_read(&answer, "X", &arena, &reply);
-    assert_memory_equal(reply.words, "Gitea answered 422 for X: a b000", 32);
-    assert_true(strlen(reply.words) <= strlen("Gitea answered 422 for X: ") + 120);
+    assert_memory_equal(reply.error, "Gitea answered 422 for X: a b000", 32);
+    assert_true(strlen(reply.error) <= strlen("Gitea answered 422 for X: ") + 120);
 }
 
 static void what_never_became_an_answer_is_named(void **state)
 {
     (void)state;
-    struct fetch_answer answer = {.result = FETCH_TIMED_OUT, .words = "timed out after 10 s"};
+    struct fetch_answer answer = {.result = FETCH_TIMED_OUT, .error = "timed out after 10 s"};
     struct gitea_reply reply;
     gitea_reply_read(&answer, "X", &arena, &reply);
     assert_int_equal(reply.state, FACT_FAILED);
-    assert_string_equal(reply.words, "Gitea: timed out after 10 s, asked for X");
+    assert_string_equal(reply.error, "Gitea: timed out after 10 s, asked for X");
     answer.result = FETCH_ABORTED;
     gitea_reply_read(&answer, "X", &arena, &reply);
-    assert_string_equal(reply.words, "stopped before Gitea answered");
+    assert_string_equal(reply.error, "stopped before Gitea answered");
 }
 
 static void health_is_an_answer_of_the_api_that_does_not_refuse_us(void **state)
@@ -139,16 +139,16 @@ static void health_is_an_answer_of_the_api_that_does_not_refuse_us(void **state)
         {500, "text/html", "x", FETCH_SIGN_BAD, FETCH_SIGN_BAD},
         {502, "text/html", "x", FETCH_SIGN_BAD, FETCH_SIGN_BAD},
     };
-    char words[160];
+    char error[160];
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct fetch_answer answer = answer_of(cases[i].status, cases[i].type, cases[i].body);
-        assert_int_equal(gitea_judge(&answer, words, sizeof words), cases[i].sign);
-        assert_int_equal(gitea_judge_allowed(&answer, words, sizeof words), cases[i].allowed);
+        assert_int_equal(gitea_judge(&answer, error, sizeof error), cases[i].sign);
+        assert_int_equal(gitea_judge_allowed(&answer, error, sizeof error), cases[i].allowed);
     }
-    assert_string_equal(words, "answered 502 (text/html)");
-    struct fetch_answer silent = {.result = FETCH_UNREACHABLE, .words = "connection refused"};
-    assert_int_equal(gitea_judge(&silent, words, sizeof words), FETCH_SIGN_BAD);
-    assert_string_equal(words, "connection refused");
+    assert_string_equal(error, "answered 502 (text/html)");
+    struct fetch_answer silent = {.result = FETCH_UNREACHABLE, .error = "connection refused"};
+    assert_int_equal(gitea_judge(&silent, error, sizeof error), FETCH_SIGN_BAD);
+    assert_string_equal(error, "connection refused");
 }
 
 /* branches */

@@ -42,24 +42,24 @@ static void make(const char *command)
     assert_int_equal(system(line), 0);
 }
 
-static void assert_no_pair(const char *certificate, const char *key, const char *words)
+static void assert_no_pair(const char *certificate, const char *key, const char *error)
 {
     struct certificate_pair pair = {.certificate = NULL};
     struct why why = {""};
     assert_int_equal(certificate_pair_load(certificate, key, &pair, &why), ERR_INVALID);
     assert_null(pair.certificate);
-    if (!strstr(why.text, words))
-        fail_msg("\"%s\" instead of \"%s\"", why.text, words);
+    if (!strstr(why.text, error))
+        fail_msg("\"%s\" instead of \"%s\"", why.text, error);
     assert_null(strstr(why.text, "BEGIN"));
 }
 
-static void assert_no_authorities(const char *path, const char *words)
+static void assert_no_authorities(const char *path, const char *error)
 {
     struct why why = {""};
     assert_int_equal(certificates_check(path, &why), ERR_INVALID);
     assert_memory_equal(why.text, path, strlen(path));
-    if (!strstr(why.text, words))
-        fail_msg("\"%s\" instead of \"%s\"", why.text, words);
+    if (!strstr(why.text, error))
+        fail_msg("\"%s\" instead of \"%s\"", why.text, error);
 }
 
 static void a_certificate_and_its_key_are_a_pair(void **state)

@@ -65,7 +65,7 @@ static const struct {
     int status;
     const char *type, *body;
     enum plane_result result;
-    const char *words;
+    const char *error;
 } odd_answers[] = {
     {200, JSON, "{}", PLANE_OK, NULL},
     {200, "text/plain", "{}", PLANE_OK, NULL},
@@ -124,10 +124,10 @@ static void every_odd_answer_is_told_apart_in_words(void **state)
         struct why why = {""};
         plane_reply_read(&answer, "X", &reply, &why);
         assert_int_equal(reply.result, odd_answers[i].result);
-        if (odd_answers[i].words && strstr(odd_answers[i].words, "not JSON"))
-            assert_memory_equal(why.text, odd_answers[i].words, strlen(odd_answers[i].words));
-        else if (odd_answers[i].words)
-            assert_string_equal(why.text, odd_answers[i].words);
+        if (odd_answers[i].error && strstr(odd_answers[i].error, "not JSON"))
+            assert_memory_equal(why.text, odd_answers[i].error, strlen(odd_answers[i].error));
+        else if (odd_answers[i].error)
+            assert_string_equal(why.text, odd_answers[i].error);
         assert_int_equal(reply.json != NULL, odd_answers[i].result == PLANE_OK);
         assert_int_equal(reply.unrouted,
                          odd_answers[i].body && strstr(odd_answers[i].body, "Page not found."));
@@ -141,7 +141,7 @@ static void what_never_became_an_answer_is_named(void **state)
     static const struct {
         enum fetch_result result;
         enum plane_result means;
-        const char *words;
+        const char *error;
     } cases[] = {
         {FETCH_TIMED_OUT, PLANE_DOWN, "Plane: words, asked for X"},
         {FETCH_UNREACHABLE, PLANE_DOWN, "Plane: words, asked for X"},
@@ -151,13 +151,13 @@ static void what_never_became_an_answer_is_named(void **state)
         {FETCH_ABORTED, PLANE_STOPPED, "stopped before Plane answered"},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        const struct fetch_answer answer = {.result = cases[i].result, .words = "words"};
+        const struct fetch_answer answer = {.result = cases[i].result, .error = "words"};
         struct plane_reply reply;
         struct why why;
         plane_reply_read(&answer, "X", &reply, &why);
         assert_int_equal(reply.result, cases[i].means);
         assert_null(reply.json);
-        assert_string_equal(why.text, cases[i].words);
+        assert_string_equal(why.text, cases[i].error);
     }
 }
 

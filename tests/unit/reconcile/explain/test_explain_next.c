@@ -52,19 +52,19 @@ static int tear_down(void **state)
 {
     (void)state;
     json_decref(policy.grace_overrides);
-    free(next.words);
-    next.words = NULL;
+    free(next.reason);
+    next.reason = NULL;
     return 0;
 }
 
 static void expect_at(const char *stage, enum next_action action, const char *to, int64_t at_us,
-                      const char *words)
+                      const char *reason)
 {
-    free(next.words);
+    free(next.reason);
     entry.task.stage = (char *)(uintptr_t)stage;
     view.stage = pipeline_stage(pipeline, stage);
     next_decide(&view, &next);
-    assert_string_equal(next.words, words);
+    assert_string_equal(next.reason, reason);
     assert_int_equal(next.action, action);
     assert_string_equal(next.to ? next.to->name : "", to);
     assert_int_equal(next.at_us, at_us);
@@ -112,12 +112,11 @@ static void a_switch_holds_what_is_green(void **state)
 {
     (void)state;
     policy.mode = MODE_OBSERVE;
-    policy.mode_hold =
-        (struct policy_hold){.held = true, .words = (char *)(uintptr_t)"set to observe by ann"};
+    policy.mode_hold = (struct policy_hold){.held = true, .text = (char *)(uintptr_t)"set to observe by ann"};
     expect_at("development", NEXT_HOLD, "review", 0, "its gate is green, but it is set to observe by ann");
     policy.enabled = false;
     policy.enabled_hold = (struct policy_hold){
-        .held = true, .until_us = 20000 * S, .words = (char *)(uintptr_t)"switched off by bob: lunch"};
+        .held = true, .until_us = 20000 * S, .text = (char *)(uintptr_t)"switched off by bob: lunch"};
     expect_at("development", NEXT_HOLD, "review", 20000 * S,
               "its gate is green, but it is switched off by bob: lunch");
     policy.enabled = true;
@@ -130,7 +129,7 @@ static void the_plane_switch_holds_no_gate(void **state)
 {
     (void)state;
     policy.plane_enabled = false;
-    policy.plane_hold = (struct policy_hold){.held = true, .words = (char *)(uintptr_t)"switched off by ann"};
+    policy.plane_hold = (struct policy_hold){.held = true, .text = (char *)(uintptr_t)"switched off by ann"};
     expect_at("development", NEXT_ADVANCE, "review", 10030 * S,
               "its gate is green: the next pass that looks at it moves it to review");
 }
@@ -155,9 +154,9 @@ static void who_is_worked_on_is_left_alone(void **state)
     entry.job_id = (char[]){"3"};
     entry.job_agent = (char *)(uintptr_t)"developer";
     entry.job_status = (char *)(uintptr_t)"running";
-    static const char words[] = "the job of developer is running: a task that is worked on is left alone";
-    expect_at("development", NEXT_WAIT, "", 0, words);
-    expect_at("analysis", NEXT_WAIT, "", 0, words);
+    static const char reason[] = "the job of developer is running: a task that is worked on is left alone";
+    expect_at("development", NEXT_WAIT, "", 0, reason);
+    expect_at("analysis", NEXT_WAIT, "", 0, reason);
     entry.job_agent = NULL;
     expect_at("created", NEXT_WAIT, "", 0,
               "the job of its agent is running: a task that is worked on is left alone");
@@ -173,7 +172,7 @@ static void the_end_and_unknown_stages_are_left_alone(void **state)
 static void a_start_that_failed_says_why_and_when_it_is_tried_again(void **state)
 {
     (void)state;
-    struct plane_unstarted_start start = {.failures = 1, .words = "Gitea answered 500"};
+    struct plane_unstarted_start start = {.failures = 1, .error = "Gitea answered 500"};
     entry.updated_us = 9999 * S; /* it need not rest */
     entry.stuck = false;
     view.start = &start;
@@ -192,10 +191,10 @@ static void a_start_that_failed_says_why_and_when_it_is_tried_again(void **state
     expect_at("created", NEXT_START, "analysis", 10030 * S,
               "its start was not finished: a pass makes its branch and moves it to analysis, at "
               "1970-01-01T02:47:10Z or when one is forced");
-    start = (struct plane_unstarted_start){.failures = 1, .words = "no"};
+    start = (struct plane_unstarted_start){.failures = 1, .error = "no"};
     policy.enabled = false;
     policy.enabled_hold =
-        (struct policy_hold){.held = true, .words = (char *)(uintptr_t)"switched off by ann"};
+        (struct policy_hold){.held = true, .text = (char *)(uintptr_t)"switched off by ann"};
     expect_at("created", NEXT_HOLD, "analysis", 0,
               "its start failed 1 time (no), but it is switched off by ann");
 }
@@ -209,7 +208,7 @@ static void an_unfinished_start_is_finished(void **state)
         "its start was not finished: a pass makes its branch and moves it to analysis once it has rested for "
         "600 s");
     policy.plane_enabled = false;
-    policy.plane_hold = (struct policy_hold){.held = true, .words = (char *)(uintptr_t)"switched off by ann"};
+    policy.plane_hold = (struct policy_hold){.held = true, .text = (char *)(uintptr_t)"switched off by ann"};
     expect_at("created", NEXT_HOLD, "analysis", 0,
               "its start was not finished, but it is switched off by ann");
     view.obstacle = "ORCH_PLANE_URL is not set: nobody here starts it";
@@ -228,7 +227,7 @@ static void a_stage_without_a_gate_is_left_by_others(void **state)
     view.stage = &stages[1];
     next_decide(&view, &next);
     assert_int_equal(next.action, NEXT_WAIT);
-    assert_string_equal(next.words, "its stage has no gate: it is left by the orchestrator alone");
+    assert_string_equal(next.reason, "its stage has no gate: it is left by the orchestrator alone");
 }
 
 /* a person's verdict */
@@ -263,7 +262,7 @@ static void without_plane_a_person_is_waited_for(void **state)
               "waits for a person's verdict in Plane; ORCH_PLANE_URL is not set: nobody here reads it");
     view.obstacle = NULL;
     plane_says(ISSUE_OTHER, NULL, STEP_SETTLED);
-    said.words = (char *)(uintptr_t)"timed out after 10 s";
+    said.error = (char *)(uintptr_t)"timed out after 10 s";
     expect_at("analysis", NEXT_WAIT, "", 0,
               "waits for a person's verdict in Plane, where nothing could be learnt: timed out after 10 s");
 }
@@ -297,7 +296,7 @@ static void a_verdict_is_replayed_with_the_next_pass(void **state)
               "its issue is Rejected since 1970-01-01T02:30:00Z: the next pass that looks at it moves it to "
               "analysis");
     policy.plane_enabled = false;
-    policy.plane_hold = (struct policy_hold){.held = true, .words = (char *)(uintptr_t)"switched off by ann"};
+    policy.plane_hold = (struct policy_hold){.held = true, .text = (char *)(uintptr_t)"switched off by ann"};
     expect_at("analysis", NEXT_HOLD, "analysis", 0,
               "its issue is Rejected since 1970-01-01T02:30:00Z, but it is switched off by ann");
 }
@@ -365,7 +364,7 @@ static void an_event_that_was_sent_is_sent_again_when_it_is_due(void **state)
               "1970-01-01T02:47:10Z");
     policy.enabled = false;
     policy.enabled_hold =
-        (struct policy_hold){.held = true, .words = (char *)(uintptr_t)"switched off by ann"};
+        (struct policy_hold){.held = true, .text = (char *)(uintptr_t)"switched off by ann"};
     expect_at("development", NEXT_HOLD, "review", 0,
               "its event was sent 2 times and it has not been seen to move, but it is switched off by ann");
 }

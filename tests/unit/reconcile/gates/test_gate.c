@@ -166,10 +166,10 @@ static void a_task_that_cannot_be_read_is_unknown_and_nothing_is_asked(void **st
 {
     (void)state;
     struct store_task unreadable = task;
-    char words[] = "tasks.title holds bytes that are not UTF-8", reason[200];
-    unreadable.unreadable = words;
+    char error[] = "tasks.title holds bytes that are not UTF-8", reason[200];
+    unreadable.unreadable = error;
     assert_int_equal(verdict_of(&unreadable, &ci, 1, reason), VERDICT_UNKNOWN);
-    assert_string_equal(reason, words);
+    assert_string_equal(reason, error);
     assert_int_equal(facts_lookups(), 0);
 }
 

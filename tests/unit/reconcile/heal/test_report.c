@@ -49,15 +49,15 @@ enum { LONG = 16 * 1024 }; /* bytes of a long reason */
 static void a_report_names_items_until_they_are_too_many_or_too_long(void **state)
 {
     (void)state;
-    AUTO_FREE char *words = mem_zero(LONG + 1, 1);
-    memset(words, 'w', LONG);
+    AUTO_FREE char *error = mem_zero(LONG + 1, 1);
+    memset(error, 'w', LONG);
     static const struct {
         size_t len, named;
     } cases[] = {{10, LIMIT_PASS_ITEMS}, {LONG, LIMIT_REPORT_ITEMS_BYTES / LONG}};
     for (size_t c = 0; c < ARRAY_LEN(cases); c++) {
         struct report report;
         report_begin(&report, "11111111-2222-4333-8444-555555555555", &request);
-        AUTO_FREE char *reason = mem_dupn(words, cases[c].len);
+        AUTO_FREE char *reason = mem_dupn(error, cases[c].len);
         for (size_t i = 0; i < (size_t)2 * LIMIT_PASS_ITEMS; i++)
             report_gate_item(&report, &(struct report_item){.reason = reason, .outcome = OUTCOME_RED});
         assert_int_equal(json_array_size(report.items), cases[c].named);

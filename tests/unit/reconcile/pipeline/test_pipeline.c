@@ -73,12 +73,12 @@ static void assert_gates_accepted(const char *gates)
 
 static const char *gates_in_words(const struct stage *stage)
 {
-    static char words[128];
-    words[0] = '\0';
+    static char reason[128];
+    reason[0] = '\0';
     for (size_t i = 0; i < stage->n_gates; i++)
-        snprintf(words + strlen(words), sizeof words - strlen(words), "%s ",
+        snprintf(reason + strlen(reason), sizeof reason - strlen(reason), "%s ",
                  gate_kind_name(stage->gates[i].kind));
-    return words;
+    return reason;
 }
 
 static void built_in_pipeline_is_the_contracts_table(void **state)

@@ -552,7 +552,7 @@ static void what_cannot_be_confirmed_stays_and_says_why(void **state)
     for (int64_t n = 1; n <= 3; n++) {
         assert_false(open_of(n)->fresh);
         assert_true(open_of(n)->waits);
-        assert_string_equal(open_of(n)->words, "the budget is used up");
+        assert_string_equal(open_of(n)->error, "the budget is used up");
     }
     plane_scan_end(bench.scan, &bench.seen);
     assert_int_equal(bench.seen.waiting, 3);
@@ -664,7 +664,7 @@ static void a_project_that_fails_does_not_stop_the_others_and_is_told_once(void 
     assert_non_null(open_of(1005));
     assert_int_equal(bench.seen.errors, 1);
     assert_int_equal(bench.seen.broke, 1);
-    assert_string_equal(bench.seen.words, "Plane fails");
+    assert_string_equal(bench.seen.error, "Plane fails");
     assert_string_equal(shown("error", 0), "Plane fails");
     pass();
     assert_int_equal(bench.seen.errors, 1);
@@ -701,7 +701,7 @@ static void what_is_spared_while_plane_is_down_makes_nothing_rest(void **state)
     confirm_all(&call);
     assert_true(issues_probes() > probes); /* before a single issue is asked about, too */
     assert_false(open_of(1)->vain || open_of(2)->vain);
-    assert_string_equal(open_of(1)->words, "Plane fails");
+    assert_string_equal(open_of(1)->error, "Plane fails");
     plane_scan_end(bench.scan, &bench.seen);
     assert_int_equal(bench.seen.errors, 2);
     issues_fail(NULL, PLANE_OK, 0);
@@ -765,7 +765,7 @@ static void of_a_project_that_is_broken_as_a_whole_one_issue_is_tried(void **sta
         assert_false(plane_scan_identify(bench.scan, &call, open_of(n)));
     assert_int_equal(issues_calls() - before, 1);
     assert_true(open_of(1)->vain && !open_of(2)->vain && !open_of(3)->vain);
-    assert_string_equal(open_of(3)->words, "Plane fails");
+    assert_string_equal(open_of(3)->error, "Plane fails");
     assert_true(plane_scan_identify(bench.scan, &call, open_of(1005)));
 }
 
@@ -888,7 +888,7 @@ static void a_failure_about_one_issue_is_its_own_alone(void **state)
             assert_int_equal(plane_scan_identify(bench.scan, &call, open_of(n)), n != 2);
             assert_int_equal(open_of(n)->vain, n == 2);
         }
-        assert_string_equal(open_of(2)->words, "Plane fails");
+        assert_string_equal(open_of(2)->error, "Plane fails");
         plane_scan_end(bench.scan, &bench.seen);
         assert_int_equal(bench.seen.errors, 0);
         assert_int_equal(bench.seen.waiting, 0);

@@ -70,7 +70,7 @@ static void what_was_begun_is_due_until_it_has_ended(void **state)
     assert_true(plane_unstarted_get(unstarted, &one, INTERVAL_MS, &start));
     assert_int_equal(start.failures, 0);
     assert_int_equal(start.retry_ms, 0);
-    assert_string_equal(start.words, "");
+    assert_string_equal(start.error, "");
     assert_status(unstarted, 2, "null");
     plane_unstarted_ended(unstarted, &one);
     assert_false(plane_unstarted_get(unstarted, &one, INTERVAL_MS, &start));
@@ -101,7 +101,7 @@ static void after_a_failure_the_timer_pauses_and_who_asks_does_not(void **state)
             assert_true(plane_unstarted_get(unstarted, &one, cases[i].interval_ms, &start));
             assert_int_equal(start.failures, k + 1);
             assert_int_equal(start.retry_ms, over_ms);
-            assert_string_equal(start.words, "Gitea answered 500");
+            assert_string_equal(start.error, "Gitea answered 500");
         }
         plane_unstarted_ended(unstarted, &one);
     }
@@ -121,7 +121,7 @@ static void the_newest_failure_is_shown(void **state)
     plane_unstarted_failed(unstarted, &two, lengthy, NOW_MS);
     struct plane_unstarted_start start;
     assert_true(plane_unstarted_get(unstarted, &two, INTERVAL_MS, &start));
-    assert_int_equal(strlen(start.words), sizeof start.words - 1);
+    assert_int_equal(strlen(start.error), sizeof start.error - 1);
 }
 
 static void a_task_without_an_issue_pauses_too_and_is_not_named_as_due(void **state)

@@ -66,7 +66,7 @@ static void expect_found(enum resolve_method method, const char *branch, int64_t
     assert_int_equal(answer.n, 1);
     assert_string_equal(answer.candidates[0].branch, branch);
     assert_int_equal(answer.candidates[0].task ? answer.candidates[0].task->id : 0, task_id);
-    assert_null(answer.words);
+    assert_null(answer.reason);
 }
 
 /* `ids` in order, 0 for a branch without a task. */
@@ -76,14 +76,14 @@ static void expect_ambiguous(size_t n, const int64_t *ids)
     assert_int_equal(answer.n, n);
     for (size_t i = 0; i < n; i++)
         assert_int_equal(answer.candidates[i].task ? answer.candidates[i].task->id : 0, ids[i]);
-    assert_non_null(answer.words);
+    assert_non_null(answer.reason);
 }
 
-static void expect_words(enum resolve_result result, const char *words)
+static void expect_words(enum resolve_result result, const char *reason)
 {
     assert_int_equal(ask(), result);
     assert_int_equal(answer.n, 0);
-    assert_string_equal(answer.words, words);
+    assert_string_equal(answer.reason, reason);
 }
 
 static int set_up(void **state)
@@ -156,7 +156,7 @@ static void a_head_that_was_read_stands_whatever_fails_beside_it(void **state)
     facts_head("b", SHA);
     facts_head_failed("c", "Gitea answered 500");
     expect_found(METHOD_BRANCH_HEAD, "b", 2);
-    assert_string_equal(findings.words, "Gitea answered 500"); /* so that it is not kept */
+    assert_string_equal(findings.reason, "Gitea answered 500"); /* so that it is not kept */
 }
 
 static void a_head_that_cannot_be_read_leaves_nothing_to_fall_back_on(void **state)
@@ -331,12 +331,12 @@ static void two_tasks_that_wait_for_ci_are_ambiguous(void **state)
 static void without_a_task_that_waits_for_ci_there_is_nobody(void **state)
 {
     (void)state;
-    static const char words[] =
+    static const char reason[] =
         "it is the head of no task's branch and of no open pull request, and no task of "
         "the repo waits for CI";
-    expect_words(RESOLVE_NONE, words);
+    expect_words(RESOLVE_NONE, reason);
     task(3, "c", "review");
-    expect_words(RESOLVE_NONE, words);
+    expect_words(RESOLVE_NONE, reason);
 }
 
 static void a_base_that_cannot_be_read_makes_the_sole_task_a_guess(void **state)

@@ -137,7 +137,7 @@ static void without_overrides_the_start_is_in_force(void **state)
     assert_int_equal(policy_grace_s(policy, "review"), 30);
     assert_int_equal(policy_grace_s(policy, "testing"), 600);
     assert_false(policy->enabled_hold.held || policy->plane_hold.held || policy->mode_hold.held);
-    assert_null(policy->enabled_hold.words);
+    assert_null(policy->enabled_hold.text);
     policy_free(policy);
     policy_free(NULL);
 }
@@ -189,7 +189,7 @@ static void holder_is_named_in_words(void **state)
 {
     (void)state;
     static const struct {
-        const char *override, *words, *by, *reason;
+        const char *override, *text, *by, *reason;
         int64_t until_us;
     } holds[] = {
         {"{\"value\":false}", "switched off", NULL, NULL, 0},
@@ -204,7 +204,7 @@ static void holder_is_named_in_words(void **state)
         AUTO_FREE char *overrides = mem_printf("{\"enabled\":%s}", holds[i].override);
         struct policy *policy = policy_with(ENVIRONMENT(), overrides, NOW_US);
         const struct policy_hold *hold = &policy->enabled_hold;
-        assert_string_equal(hold->words, holds[i].words);
+        assert_string_equal(hold->text, holds[i].text);
         assert_string_equal(hold->by ? hold->by : "-", holds[i].by ? holds[i].by : "-");
         assert_string_equal(hold->reason ? hold->reason : "-", holds[i].reason ? holds[i].reason : "-");
         assert_int_equal(hold->until_us, holds[i].until_us);
@@ -219,16 +219,16 @@ static void environment_is_the_holder_whatever_the_override_says(void **state)
     struct policy *policy = policy_with(
         ENVIRONMENT("ORCH_RECONCILE_ENABLED", "false", "ORCH_RECONCILE_MODE", "observe"),
         "{\"enabled\":{\"value\":false,\"by\":\"ann\",\"reason\":\"r\",\"until\":1795467600000000}}", NOW_US);
-    assert_string_equal(policy->enabled_hold.words,
+    assert_string_equal(policy->enabled_hold.text,
                         "switched off by the environment (ORCH_RECONCILE_ENABLED)");
     assert_string_equal(policy->enabled_hold.by, "environment");
     assert_null(policy->enabled_hold.reason);
     assert_int_equal(policy->enabled_hold.until_us, 0);
-    assert_string_equal(policy->mode_hold.words, "set to observe by the environment (ORCH_RECONCILE_MODE)");
+    assert_string_equal(policy->mode_hold.text, "set to observe by the environment (ORCH_RECONCILE_MODE)");
     policy_free(policy);
 
     policy = policy_with(ENVIRONMENT(), "{\"mode\":{\"value\":\"observe\",\"by\":\"environment\"}}", NOW_US);
-    assert_string_equal(policy->mode_hold.words, "set to observe by environment");
+    assert_string_equal(policy->mode_hold.text, "set to observe by environment");
     policy_free(policy);
 }
 

@@ -127,12 +127,12 @@ static bool has_type(const json_t *property, const char *type)
 
 static void assert_enum(const struct setting *row, const json_t *property)
 {
-    const json_t *words = json_object_get(property, "enum");
+    const json_t *choices = json_object_get(property, "enum");
     size_t n = 0, texts = 0;
-    while (row->words[n])
+    while (row->choices[n])
         n++;
-    for (size_t i = 0; i < json_array_size(words); i++) {
-        const json_t *word = json_array_get(words, i);
+    for (size_t i = 0; i < json_array_size(choices); i++) {
+        const json_t *word = json_array_get(choices, i);
         if (!json_is_string(word)) /* null drops the override */
             continue;
         json_auto_t *errors = json_array();

@@ -82,7 +82,7 @@ static void table_is_complete_and_without_repetition(void **state)
         assert_true(row->type < SETTING_TYPE_MAX_);
         assert_ptr_equal(setting_of_name(row->name), row);
         assert_true(row->help && row->help[strlen(row->help) - 1] == '.');
-        assert_int_equal(row->words != NULL, row->type == SETTING_ENUM);
+        assert_int_equal(row->choices != NULL, row->type == SETTING_ENUM);
         assert_true(!row->off_wins || row->type == SETTING_BOOL);
         assert_string_equal(settings_names()[row - settings_table()], row->name);
         for (const struct setting *other = settings_table(); other < row; other++)

@@ -47,7 +47,7 @@ struct hook_case {
     size_t n;
     const char *target;
     enum webhook_state state;
-    const char *words;
+    const char *reason;
 };
 
 static void assert_judged(const struct hook_case *expected)
@@ -59,10 +59,10 @@ static void assert_judged(const struct hook_case *expected)
     if (verdict.state != expected->state)
         fail_msg("%s instead of %s: %s", webhook_state_name(verdict.state),
                  webhook_state_name(expected->state), verdict.detail);
-    if (!expected->words)
+    if (!expected->reason)
         assert_null(verdict.detail);
-    else if (!strstr(verdict.detail, expected->words))
-        fail_msg("\"%s\" instead of \"%s\"", verdict.detail, expected->words);
+    else if (!strstr(verdict.detail, expected->reason))
+        fail_msg("\"%s\" instead of \"%s\"", verdict.detail, expected->reason);
     webhook_verdict_done(&verdict);
 }
 
@@ -146,7 +146,7 @@ static void what_cannot_be_read_is_unknown(void **state)
     (void)state;
     static const enum fact_state states[] = {FACT_FAILED, FACT_ABSENT};
     for (size_t i = 0; i < ARRAY_LEN(states); i++) {
-        const struct gitea_hooks hooks = {.fact = {.state = states[i], .words = "Gitea answered 403"}};
+        const struct gitea_hooks hooks = {.fact = {.state = states[i], .error = "Gitea answered 403"}};
         struct webhook_verdict verdict;
         webhook_check(&hooks, pipeline, NULL, &verdict);
         assert_int_equal(verdict.state, WEBHOOK_UNKNOWN);
