@@ -81,7 +81,7 @@
 #define LIMIT_WEBHOOK_PAGES 10u /* of one repo's webhooks */
 #define LIMIT_RETRY_AFTER_S 3600
 
-/* Plane allows 60 calls a minute per key (A2 of the wire facts). */
+/* Plane allows 60 calls a minute per key (plane/api/rate_limit.py). */
 #define LIMIT_PLANE_CALLS 60u
 #define LIMIT_PLANE_WINDOW_MS 60000
 #define LIMIT_PLANE_RESERVE 10u     /* of these, kept for passes that a person asked for */

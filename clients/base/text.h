@@ -31,8 +31,8 @@ bool instant_parse(const char *text, int64_t *ret_us);
 #define INSTANT_TEXT_SIZE 32
 void instant_format(int64_t us, char ret_text[INSTANT_TEXT_SIZE]);
 
-/* clock_wall_us: this machine's clock, for display and logs alone: ages are the database's (rule 9).
- * clock_mono_ms: for durations and deadlines within the process. */
+/* clock_wall_us: this machine's clock, for display and logs alone: ages are the database's
+ * (reconcile/README.md, rule 9). clock_mono_ms: for durations and deadlines within the process. */
 int64_t clock_wall_us(void);
 int64_t clock_mono_ms(void);
 

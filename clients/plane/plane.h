@@ -1,6 +1,6 @@
 /* plane.h - what we ask of Plane (REST API v1), one call at a time and within its budget.
  *
- * Plane allows 60 calls a minute per key, for everybody who uses that key (A2 of the wire facts; a sliding
+ * Plane allows 60 calls a minute per key, for everybody who uses that key (plane/api/rate_limit.py; a sliding
  * log). The client keeps the same log of its own calls, believes the server where that knows of more
  * (X-RateLimit-Remaining, 429 with Retry-After), and sends nothing that would be refused: such a call returns
  * PLANE_WAITING at once. A call never waits for budget. LIMIT_PLANE_RESERVE calls of each minute are kept for

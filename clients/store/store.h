@@ -8,8 +8,8 @@
  * ERR_UNAVAILABLE and the next one reconnects. Serialization failures, deadlocks and SQLITE_BUSY are retried
  * inside, bounded; the caller never sees ERR_RETRY.
  *
- * The clock is the database's (rule 9): ages and "now" come from it, never from this machine.
- * Words in `why` name no secret and no SQL.
+ * The clock is the database's (reconcile/README.md, rule 9): ages and "now" come from it, never from this
+ * machine. Words in `why` name no secret and no SQL.
  */
 #ifndef RECONCILED_STORE_H
 #define RECONCILED_STORE_H
@@ -66,7 +66,8 @@ ATTR_NODISCARD enum err store_settings_read(struct store *store, struct store_se
 
 /* store_settings_write: compare-and-set. Writes `overrides` as revision seen_revision + 1 if the stored
  * revision is still seen_revision, else ERR_CONFLICT and nothing written. Waits for transitions under way:
- * once this has returned, no transition that was decided under an older revision commits (rule 8). */
+ * once this has returned, no transition that was decided under an older revision commits
+ * (reconcile/README.md, rule 8). */
 ATTR_NODISCARD enum err store_settings_write(struct store *store, int64_t seen_revision,
                                              const char *overrides, int64_t *ret_revision, struct why *why);
 

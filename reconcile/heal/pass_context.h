@@ -38,8 +38,8 @@ const char *pass_hold_reason(const struct pass *pass, enum pass_side side);
  * which answers ERR_CONFLICT when they do not stand any more. Then the policy is read again, and it is called
  * again. Not called, and *ret_hold says why, when nothing may be written.
  *
- * Invariant (rule 8): every move, start and replay comes through here, so that what a switch holds back is
- * never decided by a policy that is not the one it is written under. */
+ * Invariant (reconcile/README.md, rule 8): every move, start and replay comes through here, so that what a
+ * switch holds back is never decided by a policy that is not the one it is written under. */
 typedef enum err pass_write_fn(struct pass *pass, void *arg, struct why *why);
 ATTR_NODISCARD enum err pass_write(struct pass *pass, enum pass_side side, pass_write_fn *write, void *arg,
                                    const char **ret_hold, struct why *why);

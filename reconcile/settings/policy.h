@@ -1,9 +1,9 @@
 /* policy.h - the run-time settings in force: the values of the start with the stored overrides laid over
  * them.
  *
- * Invariant (rule 8, "off wins"): enabled and plane_enabled are true only if neither the environment nor a
- * live override says off. An override lives until its `until`, by the database's clock; after that the value
- * falls back by itself.
+ * Invariant (reconcile/README.md, rule 8: off wins): enabled and plane_enabled are true only if neither the
+ * environment nor a live override says off. An override lives until its `until`, by the database's clock;
+ * after that the value falls back by itself.
  *
  * A policy is immutable and names the revision it was made from. A transition decided under it is written
  * only if that revision still stands (store_transition), which is what makes the kill switch exact.

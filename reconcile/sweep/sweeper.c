@@ -126,7 +126,7 @@ static void save_report(struct sweeper *sweeper, const struct pass_request *requ
         log_warn("a pass report was not saved", LOG_S("reason", why.text));
 }
 
-/* A pass that only looked, red gates and all, is silence (contract 1.1). */
+/* A pass that only looked, red gates and all, is silence. */
 static bool has_acted(const json_t *counts)
 {
     static const enum outcome acts[] = {OUTCOME_ADVANCED, OUTCOME_STARTED, OUTCOME_APPROVED,

@@ -1,4 +1,4 @@
-"""The control interface: kill switch, passes on request, limits, stopping. The numbers are those of the failure modes."""
+"""The control interface: kill switch, passes on request, limits, stopping."""
 import datetime
 import signal
 import threading

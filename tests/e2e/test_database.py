@@ -1,4 +1,4 @@
-"""Databases that come and go, lock, refuse and lie elsewhere; several replicas on one. The numbers are those of the failure modes."""
+"""Databases that come and go, lock, refuse and lie elsewhere; several replicas on one."""
 import concurrent.futures
 import contextlib
 import re

@@ -1,4 +1,4 @@
-"""Exactly the green tasks move, on either database, from a real Gitea's answers. The numbers are those of the failure modes."""
+"""Exactly the green tasks move, on either database, from a real Gitea's answers."""
 import pytest
 
 from conftest import dump, eventually, outcomes, rows, seed, stages

@@ -1,5 +1,5 @@
 """Plane's side: what its lost webhooks left behind is found by asking, and replayed once. On either database, from a Plane with its
-true paging, budget and habits. The numbers are those of the failure modes."""
+true paging, budget and habits."""
 import concurrent.futures
 import contextlib
 import json

@@ -1,5 +1,4 @@
-"""People are told of every transition, once, and of nothing else; nothing secret leaves on the way. The numbers are those of the
-failure modes."""
+"""People are told of every transition, once, and of nothing else; nothing secret leaves on the way."""
 import json
 import re
 import signal

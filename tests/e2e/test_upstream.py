@@ -1,5 +1,4 @@
-"""What Gitea and the orchestrator's gates do wrong: never red, never green, never a delay for others. The numbers are those of the
-failure modes."""
+"""What Gitea and the orchestrator's gates do wrong: never red, never green, never a delay for others."""
 import json
 
 import pytest

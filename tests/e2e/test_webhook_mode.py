@@ -1,5 +1,5 @@
 """Webhook mode: the orchestrator keeps its tasks to itself, and lost events are sent to it again as their senders would have sent
-them. A heal counts when the task has been seen to move. On either database. The numbers are those of the failure modes."""
+them. A heal counts when the task has been seen to move. On either database."""
 import hashlib
 import hmac
 import json
