@@ -17,17 +17,17 @@ struct resolve_cache;
 
 struct resolve_cache *resolve_cache_new(void);
 /* resolve_cache_free: everything that was got must have been given back. NULL is fine. */
-void resolve_cache_free(struct resolve_cache *kept);
+void resolve_cache_free(struct resolve_cache *cache);
 
 /* resolve_cache_put: takes `findings`, of which no part may have failed, and leaves it empty. Returns it as
  * resolve_cache_get does. */
-const struct resolve_findings *resolve_cache_put(struct resolve_cache *kept, const char *repo,
+const struct resolve_findings *resolve_cache_put(struct resolve_cache *cache, const char *repo,
                                                  const char *sha, struct resolve_findings *facts_take,
                                                  int64_t until_ms);
 
 /* resolve_cache_get: NULL when nothing is kept that is good at now_ms. Give it back with
  * resolve_cache_give_back (NULL is fine); until then it stays as it is. */
-const struct resolve_findings *resolve_cache_get(struct resolve_cache *kept, const char *repo,
+const struct resolve_findings *resolve_cache_get(struct resolve_cache *cache, const char *repo,
                                                  const char *sha, int64_t now_ms);
 void resolve_cache_give_back(const struct resolve_findings *findings);
 

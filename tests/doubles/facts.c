@@ -199,10 +199,10 @@ void facts_gather(struct facts *facts)
     (void)facts;
 }
 
-void facts_on_ready(struct facts *facts, facts_ready_fn *ring, void *arg)
+void facts_on_ready(struct facts *facts, facts_ready_fn *on_ready, void *arg)
 {
     (void)facts;
-    (void)ring;
+    (void)on_ready;
     (void)arg;
 }
 
