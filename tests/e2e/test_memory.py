@@ -57,7 +57,7 @@ HEALTHY = 20  # tasks of each kind of gate
 def pipeline(folder, hostile):
     """The default one, and a stage that asks a gate."""
     gate = {"kind": "http", "url": hostile.url + "/gate/{branch}"}
-    stages = json.loads((pathlib.Path(__file__).parents[2] / "reconcile/pipeline.default.json").read_text())["stages"]
+    stages = json.loads((pathlib.Path(__file__).parents[2] / "reconcile/pipeline/pipeline.default.json").read_text())["stages"]
     stages.insert(-1, {"name": "asking", "gates": [gate], "next": "done"})
     next(stage for stage in stages if stage["name"] == "deploy")["next"] = "asking"
     file = folder / "pipeline.json"

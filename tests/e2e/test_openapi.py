@@ -301,7 +301,7 @@ def test_every_schema_is_one_and_its_examples_are_valid(document):
 
 
 def route_table():
-    text = (ROOT / "server/route_table.c").read_text()
+    text = (ROOT / "server/http/route_table.c").read_text()
     rows = re.findall(r'\{"([A-Z]+)", "([^"]+)", \w+, ([^}]+)\}', text)
     return {(path, method.lower()): rest for method, path, rest in rows}
 
