@@ -377,6 +377,12 @@ class Service:
         """Readiness is looked at now and then: it comes a moment after the tables."""
         eventually(lambda: self.call("GET", "/readyz").status == 200, "readiness")
 
+    def logged(self, words, n=1):
+        """The lines that hold the words, once there are n: a thread of its own writes the log."""
+        def found():
+            return [line for line in self.log.read_text().splitlines() if words in line]
+        return eventually(lambda: len(found()) >= n and found(), f"a line with {words!r}")
+
     def end(self, how=signal.SIGTERM):
         self.process.send_signal(how)
         return self.process.wait(30)

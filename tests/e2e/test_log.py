@@ -54,6 +54,7 @@ def test_every_line_of_a_pass_names_it(database, sandbox, make_service):
     database.script("DROP TABLE reconcile_passes")  # so that its report cannot be saved
     report = service.run()
     assert outcomes(report) == {1: "advanced", 2: "failed"}
+    service.logged(report["id"], 4)
     of_it = [line["msg"] for line in logged(service) if line.get("pass") == report["id"]]
     assert sorted(of_it) == ["a pass report was not saved", "pass", "task unblocked: its webhook was lost",
                              "the database refused to move a task"]

@@ -61,10 +61,6 @@ def unblocked(*ids):
     return [f"🔧 reconciler: ORCH-{id} development unblocked (lost webhook)" for id in ids]
 
 
-def log_lines(service, words):
-    return [line for line in service.log.read_text().splitlines() if words in line]
-
-
 # ---- what is told ----
 
 
@@ -75,7 +71,7 @@ def test_each_transition_is_told_once_with_the_event_that_was_lost(database, san
     assert sorted(told(sandbox, 2)) == unblocked(1, 2)
     assert {message["chat_id"] for message in seen(sandbox)["messages"]} == {"42"}
     assert database.query("SELECT missed_source, missed_event FROM reconcile_ledger") == [("gitea", "status")] * 2
-    assert all("missed_source=gitea missed_event=status" in line for line in log_lines(service, "task unblocked"))
+    assert all("missed_source=gitea missed_event=status" in line for line in service.logged("task unblocked"))
     service.run()
     assert service.end() == 0  # once what was sent is marked
     assert waiting(database) == 0
@@ -147,7 +143,7 @@ def test_what_is_no_transition_is_told_to_nobody(database, sandbox, telling):
 def test_without_a_token_a_transition_is_logged_and_no_more(database, sandbox, service):
     green(sandbox, database, 1)
     assert outcomes(service.run()) == {1: "advanced"}
-    assert len(log_lines(service, "task unblocked")) == 1
+    assert len(service.logged("task unblocked")) == 1
     assert database.query("SELECT id FROM reconcile_outbox") == []
     status = service.status()
     assert status["upstreams"]["telegram"] == {"ok": False,
@@ -190,8 +186,8 @@ def test_a_backlog_is_one_digest_and_the_status_says_how_it_is(database, sandbox
     assert digest.startswith("🔧 reconciler: 6 messages in one\n")
     status = eventually(lambda: service.status()["outbox"]["depth"] == 0 and service.status(), "the mark")
     assert status["upstreams"]["telegram"] == {"ok": True}
-    assert len(log_lines(service, "Telegram does not take them")) == 1
-    assert len(log_lines(service, "Telegram takes messages again")) == 1
+    assert len(service.logged("Telegram does not take them")) == 1
+    assert len(service.logged("Telegram takes messages again")) == 1
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
@@ -309,7 +305,7 @@ def test_a_task_healed_again_and_again_is_left_to_a_person_who_is_told_once(data
     assert told(sandbox, 5)[4] == "🚧 reconciler: ORCH-1 (acme/app) was healed 4 times in 24 h at development: left to a person"
     assert service.status()["quarantined"] == 1 and service.status()["stuck"]["count"] == 1
     service.run(ignore_grace=True)
-    assert len(log_lines(service, "task quarantined")) == 1
+    assert len(service.logged("task quarantined")) == 1
     assert service.end() == 0
     service.start()
     eventually(lambda: service.status()["quarantined"] == 1, "another look")
