@@ -356,9 +356,6 @@ static struct fetch_job *turn_give(struct fetch *fetch, struct fetch_host *host,
     return job;
 }
 
-/* A pass keeps its last probe for a part that works, as long as there is one of which nothing is under way:
- * the next step of its tasks may be about to come. Else parts that always fail could use up all probes in
- * that moment, and the pass would not ask the part that works again. */
 static bool works(const struct fetch_host *host, const struct fetch_part *part, int64_t now_ms)
 {
     struct upstream_part now; /* what a caller has recorded itself is not seen yet */
@@ -376,11 +373,13 @@ static bool is_probed(const struct fetch_queue *queue, const struct fetch_part *
     return false;
 }
 
-static bool is_last_probe_kept(const struct fetch_host *host, const struct fetch_queue *queue,
-                               const struct fetch_part *wanted, int64_t now_ms)
+/* A pass keeps its last probe for a part that works, as long as there is one of which nothing is under way:
+ * the next step of its tasks may be about to come. Else parts that always fail could use up all probes in
+ * that moment, and the pass would not ask the part that works again. */
+static bool is_last_probe_kept(const struct fetch_host *host, const struct fetch_queue *queue, int64_t now_ms)
 {
     const struct fetch_part *part;
-    if (queue->probes + 1 < UPSTREAM_PROBES || works(host, wanted, now_ms))
+    if (queue->probes + 1 < UPSTREAM_PROBES)
         return false;
     TAILQ_FOREACH(part, &host->parts, link)
     if (part->in_flight == 0 && !is_probed(queue, part) && works(host, part, now_ms))
@@ -396,10 +395,13 @@ static struct fetch_part_queue *part_queue_to_probe(const struct fetch *fetch, c
 {
     struct fetch_part_queue *part_queue, *best = NULL;
     *ret_left = false;
+    if (queue->probes >= UPSTREAM_PROBES)
+        return NULL;
+    bool kept = is_last_probe_kept(host, queue, now_ms);
     TAILQ_FOREACH(part_queue, &queue->part_queues, link)
     {
-        if (queue->probes >= UPSTREAM_PROBES || part_queue->probed || TAILQ_EMPTY(&part_queue->jobs) ||
-            is_last_probe_kept(host, queue, part_queue->part, now_ms))
+        if (part_queue->probed || TAILQ_EMPTY(&part_queue->jobs) ||
+            (kept && !works(host, part_queue->part, now_ms)))
             continue;
         *ret_left = true;
         if (has_slot(fetch, host, TAILQ_FIRST(&part_queue->jobs), now_ms) &&
@@ -552,7 +554,7 @@ void turn_enlarge(struct fetch *fetch, struct fetch_job *job, int64_t now_ms)
 {
     if (job->probe) {
         probed_set(job->queue, job->part, false);
-        job->queue->probes--;
+        job->queue->probes -= job->queue->probes > 0; /* none counts any more once the host has recovered */
     }
     job->again = true;
     turn_over(fetch, job, NULL, NULL, now_ms);
