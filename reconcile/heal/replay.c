@@ -249,11 +249,10 @@ static void send_all(struct replaying *replaying)
 
 /* what has moved */
 
-static enum outcome outcome_of(const char *name)
+/* A replay of a newer version may name an outcome that this one does not know. */
+static enum outcome moved_as(const char *name)
 {
-    enum outcome outcome = 0;
-    while (outcome < OUTCOME_MAX_ && strcmp(outcome_name(outcome), name) != 0)
-        outcome++;
+    enum outcome outcome = outcome_parse(name);
     return outcome < OUTCOME_MAX_ ? outcome : OUTCOME_ADVANCED;
 }
 
@@ -273,7 +272,7 @@ static void report_moved(struct pass *pass, const struct store_transition *row)
                                      .to_stage = row->to_stage,
                                      .verdict = "green",
                                      .reason = row->reason,
-                                     .outcome = outcome_of(row->outcome)};
+                                     .outcome = moved_as(row->outcome)};
     if (strcmp(row->side, pass_side_name(SIDE_PLANE)) == 0)
         report_plane_item(&pass->report, &item);
     else
@@ -288,7 +287,7 @@ static void note_moved(struct pass *pass, struct replaying *replaying,
     struct going *going = going_of(replaying, replay->subject);
     ledger_entry_written(pass, settlement->row, replay->rested_s);
     if (going)
-        decide(replaying, going, outcome_of(replay->outcome), NULL);
+        decide(replaying, going, moved_as(replay->outcome), NULL);
     else
         report_moved(pass, settlement->row);
 }

@@ -8,25 +8,11 @@
 #include "clients/base/limits.h"
 #include "clients/base/text.h"
 
-static const char *const outcome_names[] = {
-    [OUTCOME_ADVANCED] = "advanced", [OUTCOME_STARTED] = "started",
-    [OUTCOME_APPROVED] = "approved", [OUTCOME_REJECTED] = "rejected",
-    [OUTCOME_RACED] = "raced",       [OUTCOME_RED] = "red",
-    [OUTCOME_UNKNOWN] = "unknown",   [OUTCOME_QUARANTINED] = "quarantined",
-    [OUTCOME_HELD] = "held",         [OUTCOME_FAILED] = "failed",
-};
-static_assert(ARRAY_LEN(outcome_names) == OUTCOME_MAX_, "every outcome has a name");
-
 static const char *const state_names[] = {
     [PASS_QUEUED] = "queued",           [PASS_RUNNING] = "running", [PASS_DONE] = "done",
     [PASS_INTERRUPTED] = "interrupted", [PASS_FAILED] = "failed",
 };
 static_assert(ARRAY_LEN(state_names) == PASS_STATE_MAX_, "every state has a name");
-
-const char *outcome_name(enum outcome outcome)
-{
-    return (unsigned)outcome < OUTCOME_MAX_ ? outcome_names[outcome] : "unknown";
-}
 
 const char *pass_state_name(enum pass_state state)
 {

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "reconcile/sweep/pass.h"
+#include "reconcile/heal/pass_request.h"
 
 /* The life of a pass, as its report's "state" says it. */
 enum pass_state { PASS_QUEUED, PASS_RUNNING, PASS_DONE, PASS_INTERRUPTED, PASS_FAILED, PASS_STATE_MAX_ };

@@ -12,7 +12,7 @@
 #ifndef RECONCILED_GATE_EVENT_H
 #define RECONCILED_GATE_EVENT_H
 
-#include "reconcile/sweep/pass.h"
+#include "reconcile/pipeline/side.h"
 
 struct stage;
 

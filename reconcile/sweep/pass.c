@@ -1,8 +1,6 @@
 #include "reconcile/sweep/pass.h"
 
-#include <assert.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "clients/base/limits.h"
 #include "clients/base/log.h"
@@ -18,30 +16,6 @@
 /* The settings may change while a write is on its way; each change costs one more try, and nobody changes
  * them this often. */
 enum { POLICY_TRIES = 8 };
-
-static const char *const side_names[] = {[SIDE_BOTH] = "both", [SIDE_GATE] = "gate", [SIDE_PLANE] = "plane"};
-static const char *const trigger_names[] = {
-    [TRIGGER_TIMER] = "timer", [TRIGGER_REQUEST] = "request", [TRIGGER_COMMAND] = "command"};
-
-const char *pass_side_name(enum pass_side side)
-{
-    return side_names[side];
-}
-
-bool pass_side_parse(const char *text, enum pass_side *ret)
-{
-    for (size_t i = 0; i < ARRAY_LEN(side_names); i++)
-        if (strcmp(text, side_names[i]) == 0) {
-            *ret = (enum pass_side)i;
-            return true;
-        }
-    return false;
-}
-
-const char *pass_trigger_name(enum pass_trigger trigger)
-{
-    return trigger_names[trigger];
-}
 
 enum err pass_refresh_policy(struct pass *pass, struct why *why)
 {
@@ -128,14 +102,12 @@ static enum err run_sides(struct pass *pass, int *ret_unstuck, struct why *why)
     return err;
 }
 
-/* What was tried: the recheck of the outcomes say why nothing was. */
 static void count_attempts(const struct report *report)
 {
-    static const enum outcome tried[] = {OUTCOME_ADVANCED, OUTCOME_STARTED, OUTCOME_APPROVED,
-                                         OUTCOME_REJECTED, OUTCOME_RACED,   OUTCOME_FAILED};
-    for (size_t i = 0; i < ARRAY_LEN(tried) && !report->request->dry_run; i++)
-        metric_add(METRIC_TRANSITIONS, outcome_name(tried[i]), NULL,
-                   (int64_t)(report->gate[tried[i]] + report->plane[tried[i]]));
+    for (enum outcome outcome = 0; outcome < OUTCOME_MAX_ && !report->request->dry_run; outcome++)
+        if (outcome_is_attempt(outcome))
+            metric_add(METRIC_TRANSITIONS, outcome_name(outcome), NULL,
+                       (int64_t)(report->gate[outcome] + report->plane[outcome]));
 }
 
 enum err pass_check(struct store *store, const struct pass_request *request, struct why *why)

@@ -13,6 +13,7 @@
 
 #include "clients/base/err.h"
 #include "clients/base/text.h"
+#include "reconcile/heal/pass_request.h"
 
 struct fetch;
 struct gitea;
@@ -28,37 +29,6 @@ struct recheck;
 struct settings;
 struct store;
 struct telegram;
-
-enum pass_side { SIDE_BOTH, SIDE_GATE, SIDE_PLANE };
-const char *pass_side_name(enum pass_side side);
-bool pass_side_parse(const char *text, enum pass_side *ret);
-
-enum pass_trigger { TRIGGER_TIMER, TRIGGER_REQUEST, TRIGGER_COMMAND };
-const char *pass_trigger_name(enum pass_trigger trigger);
-
-/* The outcomes of the contract, the same words everywhere. */
-enum outcome {
-    OUTCOME_ADVANCED,
-    OUTCOME_STARTED,
-    OUTCOME_APPROVED,
-    OUTCOME_REJECTED,
-    OUTCOME_RACED,
-    OUTCOME_RED,
-    OUTCOME_UNKNOWN,
-    OUTCOME_QUARANTINED,
-    OUTCOME_HELD,
-    OUTCOME_FAILED,
-    OUTCOME_MAX_
-};
-const char *outcome_name(enum outcome outcome);
-
-struct pass_request {
-    enum pass_trigger trigger;
-    bool dry_run;
-    enum pass_side side;
-    int64_t task_id; /* 0: all */
-    bool ignore_grace;
-};
 
 /* What a pass works with. Everything outlives it. */
 struct pass_world {

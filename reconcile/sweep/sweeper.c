@@ -129,10 +129,8 @@ static void save_report(struct sweeper *sweeper, const struct pass_request *requ
 /* A pass that only looked, red gates and all, is silence. */
 static bool has_acted(const json_t *counts)
 {
-    static const enum outcome acts[] = {OUTCOME_ADVANCED, OUTCOME_STARTED, OUTCOME_APPROVED,
-                                        OUTCOME_REJECTED, OUTCOME_RACED,   OUTCOME_FAILED};
-    for (size_t i = 0; i < ARRAY_LEN(acts); i++)
-        if (json_get_int(counts, outcome_name(acts[i]), 0) > 0)
+    for (enum outcome outcome = 0; outcome < OUTCOME_MAX_; outcome++)
+        if (outcome_is_attempt(outcome) && json_get_int(counts, outcome_name(outcome), 0) > 0)
             return true;
     return false;
 }
