@@ -10,6 +10,7 @@
 
 #include "clients/http/certificates.h"
 #include "clients/http/fetch.h"
+#include "reconcile/heal/services.h"
 #include "reconcile/sweep/pass.h"
 
 /* What every command but --help needs, read once and checked. */
@@ -26,13 +27,10 @@ ATTR_NODISCARD enum err setup_certificates(const struct settings *settings, stru
                                            struct why *why);
 void setup_done(struct setup *setup);
 
-/* What works with the outside, as a pass needs it. */
-struct services {
-    struct pass_world world;
-    atomic_bool stopping;
-};
 /* upstream_options: how the fetcher is to work. Borrows from the settings. */
 struct fetch_options upstream_options(const struct settings *settings);
+/* services_open: everything of struct services that every command needs; services_close: after all threads
+ * have ended. */
 ATTR_NODISCARD enum err services_open(const struct setup *setup, struct services *ret, struct why *why);
 void services_close(struct services *services);
 

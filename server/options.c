@@ -4,6 +4,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "clients/base/text.h"
+
 const char *options_usage(void)
 {
     return "usage: reconciled [serve]      make passes by timer, answer HTTP; SIGTERM stops cleanly\n"

@@ -53,56 +53,51 @@ static bool anything_failed(const json_t *report)
 static int make_pass(struct services *services, const struct pass_request *request, struct policy **policy,
                      char **ret_complaint)
 {
-    struct pass_world *world = &services->world;
     struct uuid_text id = uuid_new();
     struct pass_result result = {.report = NULL};
     struct why why = {.text = ""};
     log_set_pass(id.s);
-    enum err err = pass_run(world, request, id.s, policy, &result, &why);
+    struct pass_memory *memory = pass_memory_new(services->settings);
+    enum err err = pass_run(services, memory, request, id.s, policy, &result, &why);
     if (json_dumpf(result.report, stdout, JSON_INDENT(2)) != 0 || putchar('\n') == EOF || fflush(stdout) != 0)
         err = why_set(&why, ERR_INTERNAL, "the report cannot be written");
     int status = err || result.interrupted || anything_failed(result.report) ? EXIT_FAILED : EXIT_DONE;
-    if (!err && !request->dry_run) {
-        AUTO_FREE char *text = json_line(result.report);
-        int64_t started_us = 0;
-        (void)instant_parse(json_get_text(result.report, "started_at", ""), &started_us);
-        if (store_pass_save(world->store, id.s, started_us, text, &why) != ERR_OK)
-            log_warn("the pass report was not saved", LOG_S("reason", why.text));
-    }
+    if (!err)
+        pass_save(services, request, &result);
     log_set_pass(NULL);
     pass_result_done(&result);
+    pass_memory_free(memory);
     return err ? complain_later(ret_complaint, status, why.text) : status;
 }
 
 /* What this pass wrote, and what an earlier one had no time for. */
-static void tell_people(struct pass_world *world)
+static void tell_people(struct services *services)
 {
-    struct notifier *notifier = notifier_new(world, NULL);
+    struct notifier *notifier = notifier_new(services, NULL);
     notifier_drain(notifier, clock_mono_ms() + LIMIT_TELL_MS);
     notifier_free(notifier);
 }
 
 static int run_with(struct services *services, const struct pass_request *request, char **ret_complaint)
 {
-    struct pass_world *world = &services->world;
     struct policy *policy = NULL;
     struct why why;
     /* A dry run writes nothing, tables included. */
-    if (!request->dry_run && store_migrate(world->store, NULL, &why) != ERR_OK)
+    if (!request->dry_run && store_migrate(services->store, NULL, &why) != ERR_OK)
         return complain_later(ret_complaint, EXIT_FAILED, why.text);
-    if (store_ready(world->store, &why) != ERR_OK)
+    if (store_ready(services->store, &why) != ERR_OK)
         return complain_later(ret_complaint, EXIT_FAILED, why.text);
-    enum err err = policy_read(world->store, world->settings, &policy, &why);
+    enum err err = policy_read(services->store, services->settings, &policy, &why);
     if (err)
         return complain_later(ret_complaint, err == ERR_INVALID ? EXIT_SWITCHED_OFF : EXIT_FAILED, why.text);
     const struct policy_hold *off =
         request->dry_run ? NULL : policy_off_by(policy, request->side == SIDE_PLANE);
-    err = off ? ERR_OK : pass_check(world->store, request, &why);
+    err = off ? ERR_OK : pass_check(services->store, request, &why);
     int status = off   ? complain_later(ret_complaint, EXIT_SWITCHED_OFF, off->text)
                  : err ? complain_later(ret_complaint, EXIT_FAILED, why.text)
                        : make_pass(services, request, &policy, ret_complaint);
-    if (!off && !err && !request->dry_run && world->telegram)
-        tell_people(world);
+    if (!off && !err && !request->dry_run && services->telegram)
+        tell_people(services);
     policy_free(policy);
     return status;
 }

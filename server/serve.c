@@ -58,47 +58,47 @@ static void wait_for_stop(const sigset_t *set, struct listener *listener, struct
     }
 }
 
-static void threads_stop(const struct app *app, const struct pass_world *world, struct webhook_watch *watch)
+static void threads_stop(const struct app *app, const struct services *services, struct webhook_watch *watch)
 {
     sweeper_stop(app->sweeper); /* which tells all that it ends */
     webhook_watch_stop(watch);
-    notifier_stop(world->notifier);
+    notifier_stop(services->notifier);
     query_pool_stop(app->query_pool);
 }
 
-static enum err watch_start(struct pass_world *world, struct status *status, struct webhook_watch **ret,
+static enum err watch_start(struct services *services, struct status *status, struct webhook_watch **ret,
                             struct why *why)
 {
-    const struct settings *settings = world->settings;
+    const struct settings *settings = services->settings;
     AUTO_FREE char *target = settings->orchestrator_url ? mem_printf("%s%s", settings->orchestrator_url,
                                                                      settings->orchestrator_gitea_path)
                                                         : NULL;
-    return webhook_watch_start(world, status, target, ret, why);
+    return webhook_watch_start(services, status, target, ret, why);
 }
 
 /* All at work, or none. */
-static enum err threads_start(const struct app *app, struct pass_world *world,
+static enum err threads_start(const struct app *app, struct services *services,
                               struct webhook_watch **ret_watch, struct why *why)
 {
-    enum err err = world->notifier ? notifier_start(world->notifier, why) : ERR_OK;
+    enum err err = services->notifier ? notifier_start(services->notifier, why) : ERR_OK;
     if (!err)
         err = sweeper_start(app->sweeper, why);
     if (!err)
-        err = watch_start(world, sweeper_status(app->sweeper), ret_watch, why);
+        err = watch_start(services, sweeper_status(app->sweeper), ret_watch, why);
     if (err)
-        threads_stop(app, world, NULL);
+        threads_stop(app, services, NULL);
     return err;
 }
 
 /* Whoever waits for a pass or an upstream is told before the listener drains; what still waits for the
  * database then is cut short. */
 static void stop(const sigset_t *set, struct listener *listener, const struct app *app,
-                 const struct pass_world *world, struct webhook_watch *watch)
+                 const struct services *services, struct webhook_watch *watch)
 {
     log_info("stopping");
     notify_send("STOPPING=1");
     unblock_signals(set);
-    threads_stop(app, world, watch);
+    threads_stop(app, services, watch);
     probe_stop(app->probe);
     listener_drain(listener, LIMIT_STOP_MS);
     store_interrupt(app->store);
@@ -140,17 +140,17 @@ static int serve_with(const struct setup *setup, struct services *services, stru
         return err == ERR_INVALID ? EXIT_USAGE : EXIT_FAILED;
     }
     struct webhook_watch *watch = NULL;
-    err = threads_start(app, &services->world, &watch, &why);
+    err = threads_start(app, services, &watch, &why);
     if (err) {
         log_error("cannot start", LOG_S("reason", why.text));
         listener_stop(listener);
         return EXIT_FAILED;
     }
     log_info("listening", LOG_S("addr", listener_address(listener)), LOG_S("version", RECONCILED_VERSION),
-             LOG_S("database", store_describe(services->world.store)));
+             LOG_S("database", store_describe(services->store)));
     notify_send("READY=1");
     wait_for_stop(set, listener, app->sweeper);
-    stop(set, listener, app, &services->world, watch);
+    stop(set, listener, app, services, watch);
     return EXIT_DONE;
 }
 
@@ -165,28 +165,27 @@ static enum err probe_open(const struct settings *settings, struct probe **ret, 
 static enum err app_open(const struct setup *setup, struct services *services, struct app *ret,
                          struct why *why)
 {
-    struct pass_world *world = &services->world;
     *ret = (struct app){.settings = setup->settings,
                         .pipeline = setup->pipeline,
-                        .store = world->store,
-                        .plane = world->plane,
+                        .store = services->store,
+                        .plane = services->plane,
                         .status = publication_new()};
-    ret->sweeper = sweeper_new(world, publish_status, ret->status);
-    if (world->telegram)
-        world->notifier = notifier_new(world, sweeper_status(ret->sweeper));
+    ret->sweeper = sweeper_new(services, publish_status, ret->status);
+    if (services->telegram)
+        services->notifier = notifier_new(services, sweeper_status(ret->sweeper));
     enum err err = probe_open(setup->settings, &ret->probe, why);
     if (!err)
-        err =
-            query_pool_start(world->fetch, setup->settings->upstream_timeout_s * 1000, &ret->query_pool, why);
+        err = query_pool_start(services->fetch, setup->settings->upstream_timeout_s * 1000, &ret->query_pool,
+                               why);
     if (err)
         return err;
     ret->resolver =
-        resolver_new(setup->settings, setup->pipeline, world->store, world->gitea, ret->query_pool);
-    ret->explainer = explainer_new(world, ret->sweeper, ret->query_pool);
+        resolver_new(setup->settings, setup->pipeline, services->store, services->gitea, ret->query_pool);
+    ret->explainer = explainer_new(services, ret->sweeper, ret->query_pool);
     return ERR_OK;
 }
 
-static void app_close(struct app *app, struct pass_world *world)
+static void app_close(struct app *app, struct services *services)
 {
     if (app->query_pool)
         query_pool_stop(app->query_pool);
@@ -195,7 +194,7 @@ static void app_close(struct app *app, struct pass_world *world)
     query_pool_free(app->query_pool);
     probe_stop(app->probe);
     probe_free(app->probe);
-    notifier_free(world->notifier);
+    notifier_free(services->notifier);
     sweeper_free(app->sweeper);
     publication_free(app->status);
 }
@@ -218,7 +217,7 @@ int serve(const struct setup *setup)
         log_error("cannot start", LOG_S("reason", why.text));
     else
         status = serve_with(setup, &services, &app, &set);
-    app_close(&app, &services.world);
+    app_close(&app, &services);
     services_close(&services);
     return status;
 }

@@ -9,9 +9,7 @@
 #include "clients/plane/plane.h"
 #include "clients/store/store.h"
 #include "clients/telegram.h"
-#include "reconcile/heal/announced.h"
 #include "reconcile/pipeline/pipeline.h"
-#include "reconcile/plane/plane_scan.h"
 #include "reconcile/plane/plane_unstarted.h"
 #include "reconcile/heal/recheck.h"
 #include "reconcile/settings/settings.h"
@@ -88,28 +86,24 @@ enum err services_open(const struct setup *setup, struct services *ret, struct w
 {
     const struct settings *settings = setup->settings;
     const struct fetch_options fetch = upstream_options(settings);
-    *ret =
-        (struct services){.world = {.settings = settings, .pipeline = setup->pipeline, .owner = uuid_new()}};
-    ret->world.stopping = &ret->stopping;
+    *ret = (struct services){.settings = settings, .pipeline = setup->pipeline, .owner = uuid_new()};
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
         return why_set(why, ERR_INTERNAL, "libcurl cannot be initialised");
-    ret->world.recheck = recheck_new();
-    ret->world.scan = plane_scan_new(settings);
-    ret->world.announced = announced_new();
-    ret->world.unstarted = plane_unstarted_new();
-    enum err err = store_open(settings->database_url, settings->database_schema, &ret->world.store, why);
+    ret->recheck = recheck_new();
+    ret->unstarted = plane_unstarted_new();
+    enum err err = store_open(settings->database_url, settings->database_schema, &ret->store, why);
     if (!err)
-        err = gitea_new(settings->gitea_url, settings->gitea_token, &ret->world.gitea, why);
+        err = gitea_new(settings->gitea_url, settings->gitea_token, &ret->gitea, why);
     if (!err && settings->telegram_bot_token)
         err = telegram_new(settings->telegram_url, settings->telegram_bot_token, settings->telegram_chat_id,
-                           &ret->world.telegram, why);
+                           &ret->telegram, why);
     if (!err && settings->advance_via == ADVANCE_VIA_WEBHOOK)
-        err = orchestrator_open(settings, &ret->world.orchestrator, why);
+        err = orchestrator_open(settings, &ret->orchestrator, why);
     if (!err)
         err = plane_new(settings->plane_url, settings->plane_api_token, settings->plane_workspace,
-                        &ret->world.plane, why);
+                        &ret->plane, why);
     if (!err)
-        err = fetch_new(&fetch, &ret->world.fetch, why);
+        err = fetch_new(&fetch, &ret->fetch, why);
     if (err)
         services_close(ret);
     return err;
@@ -117,15 +111,13 @@ enum err services_open(const struct setup *setup, struct services *ret, struct w
 
 void services_close(struct services *services)
 {
-    fetch_free(services->world.fetch);
-    telegram_free(services->world.telegram);
-    orchestrator_free(services->world.orchestrator);
-    plane_free(services->world.plane);
-    gitea_free(services->world.gitea);
-    store_free(services->world.store);
-    plane_scan_free(services->world.scan);
-    plane_unstarted_free(services->world.unstarted);
-    announced_free(services->world.announced);
-    recheck_free(services->world.recheck);
+    fetch_free(services->fetch);
+    telegram_free(services->telegram);
+    orchestrator_free(services->orchestrator);
+    plane_free(services->plane);
+    gitea_free(services->gitea);
+    store_free(services->store);
+    plane_unstarted_free(services->unstarted);
+    recheck_free(services->recheck);
     curl_global_cleanup();
 }

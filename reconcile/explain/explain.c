@@ -28,7 +28,7 @@
 enum { TRANSITIONS_TOLD = 10 };
 
 struct explainer {
-    struct pass_world *world;
+    struct services *services;
     struct sweeper *sweeper;
     struct query_pool *query_pool;
     struct explain_plane *plane; /* the query pool's asking thread's alone */
@@ -53,13 +53,15 @@ struct explanation {
     json_t *document; /* what the query answered */
 };
 
-struct explainer *explainer_new(struct pass_world *world, struct sweeper *sweeper,
+struct explainer *explainer_new(struct services *services, struct sweeper *sweeper,
                                 struct query_pool *query_pool)
 {
-    const struct pipeline *pipeline = world->pipeline;
+    const struct pipeline *pipeline = services->pipeline;
     struct explainer *explainer = mem_zero(1, sizeof *explainer);
-    *explainer = (struct explainer){
-        .world = world, .sweeper = sweeper, .query_pool = query_pool, .plane = explain_plane_new(world)};
+    *explainer = (struct explainer){.services = services,
+                                    .sweeper = sweeper,
+                                    .query_pool = query_pool,
+                                    .plane = explain_plane_new(services)};
     explainer->terminal = mem_zero(pipeline->n_stages, sizeof *explainer->terminal);
     for (size_t i = 0; i < pipeline->n_stages; i++)
         if (pipeline->stages[i].terminal)
@@ -97,14 +99,14 @@ void explanation_free(struct explanation *explanation)
 static enum err read_policy(const struct explainer *explainer, struct policy **ret, char **ret_unreadable,
                             struct why *why)
 {
-    const struct pass_world *world = explainer->world;
-    enum err err = policy_read(world->store, world->settings, ret, why);
+    const struct services *services = explainer->services;
+    enum err err = policy_read(services->store, services->settings, ret, why);
     *ret_unreadable = NULL;
     if (err != ERR_INVALID)
         return err;
     const struct store_settings none = {.overrides = (char *)(uintptr_t)"{}", .now_us = clock_wall_us()};
     *ret_unreadable = mem_printf("switched off: %s", why->text);
-    return policy_make(world->settings, &none, ret, why);
+    return policy_make(services->settings, &none, ret, why);
 }
 
 static struct store_tasks_query tasks_query(const struct explainer *explainer,
@@ -134,7 +136,7 @@ static json_t *task_document(const struct explainer *explainer, const struct pol
                              const struct store_task_entry *entry)
 {
     const struct store_task *task = &entry->task;
-    const struct stage *stage = pipeline_stage(explainer->world->pipeline, task->stage);
+    const struct stage *stage = pipeline_stage(explainer->services->pipeline, task->stage);
     bool gated = stage && stage_is_gated(stage);
     json_t *document = json_object();
     json_put(document, "task_id", json_integer(task->id));
@@ -161,7 +163,7 @@ enum err explain_list(struct explainer *explainer, const struct explain_list_que
     if (err)
         return err;
     size_t n;
-    struct store_stage_grace *graces = policy_graces(policy, explainer->world->pipeline, &n);
+    struct store_stage_grace *graces = policy_graces(policy, explainer->services->pipeline, &n);
     struct store_tasks_query query = tasks_query(explainer, graces, n);
     query.stage = wanted->stage;
     query.repo = wanted->repo;
@@ -169,7 +171,7 @@ enum err explain_list(struct explainer *explainer, const struct explain_list_que
     query.after = wanted->after;
     query.limit = wanted->limit;
     struct store_tasks_page page;
-    err = store_tasks_list(explainer->world->store, &query, &page, why);
+    err = store_tasks_list(explainer->services->store, &query, &page, why);
     if (!err) {
         json_t *items = json_array();
         for (size_t i = 0; i < page.n; i++)
@@ -190,9 +192,9 @@ static enum err read_task(struct explanation *explanation, int64_t task_id, stru
 {
     const struct explainer *explainer = explanation->explainer;
     size_t n;
-    struct store_stage_grace *graces = policy_graces(explanation->policy, explainer->world->pipeline, &n);
+    struct store_stage_grace *graces = policy_graces(explanation->policy, explainer->services->pipeline, &n);
     const struct store_tasks_query query = tasks_query(explainer, graces, n);
-    enum err err = store_task_get(explainer->world->store, task_id, &query, &explanation->entry,
+    enum err err = store_task_get(explainer->services->store, task_id, &query, &explanation->entry,
                                   &explanation->now_us, why);
     free(graces);
     return err;
@@ -202,7 +204,7 @@ static enum err read_transitions(struct explanation *explanation, int64_t task_i
 {
     json_t *page = NULL;
     enum err err =
-        history_list(explanation->explainer->world->store, task_id, 0, TRANSITIONS_TOLD, &page, why);
+        history_list(explanation->explainer->services->store, task_id, 0, TRANSITIONS_TOLD, &page, why);
     if (err)
         return err;
     explanation->transitions = json_incref(json_object_get(page, "items"));
@@ -212,7 +214,7 @@ static enum err read_transitions(struct explanation *explanation, int64_t task_i
 
 static bool sends(const struct explanation *explanation)
 {
-    return explanation->explainer->world->settings->advance_via == ADVANCE_VIA_WEBHOOK;
+    return explanation->explainer->services->settings->advance_via == ADVANCE_VIA_WEBHOOK;
 }
 
 static enum err read_replay(struct explanation *explanation, int64_t task_id, struct why *why)
@@ -220,7 +222,8 @@ static enum err read_replay(struct explanation *explanation, int64_t task_id, st
     if (!sends(explanation))
         return ERR_OK;
     AUTO_FREE char *subject = replay_event_subject(task_id);
-    enum err err = store_replay_get(explanation->explainer->world->store, subject, &explanation->replay, why);
+    enum err err =
+        store_replay_get(explanation->explainer->services->store, subject, &explanation->replay, why);
     explanation->replayed = err == ERR_OK;
     return err == ERR_NOT_FOUND ? ERR_OK : err;
 }
@@ -228,20 +231,20 @@ static enum err read_replay(struct explanation *explanation, int64_t task_id, st
 /* Why Plane's side can do nothing about the task where it stands; NULL: it can, or has no business there. */
 static const char *obstacle_of(const struct explanation *explanation)
 {
-    struct pass_world *world = explanation->explainer->world;
+    struct services *services = explanation->explainer->services;
     const struct stage *stage = explanation->stage;
-    const struct pass pass = {.world = world};
-    bool is_plane_s = stage && (stage->human || stage == &world->pipeline->stages[0]);
+    const struct pass pass = {.services = services};
+    bool is_plane_s = stage && (stage->human || stage == &services->pipeline->stages[0]);
     if (is_plane_s && explanation->entry.task.unreadable)
         return explanation->entry.task.unreadable;
     if (stage && stage->human)
-        return explain_plane_obstacle(world, &explanation->entry);
-    if (stage != &world->pipeline->stages[0] || stage->n_gates > 0)
+        return explain_plane_obstacle(services, &explanation->entry);
+    if (stage != &services->pipeline->stages[0] || stage->n_gates > 0)
         return NULL;
     if (sends(explanation))
         return "the orchestrator finishes itself what it began";
-    return plane_configured(world->plane) ? plane_start_obstacle(&pass)
-                                          : "ORCH_PLANE_URL is not set: nobody here starts it";
+    return plane_configured(services->plane) ? plane_start_obstacle(&pass)
+                                             : "ORCH_PLANE_URL is not set: nobody here starts it";
 }
 
 enum err explain_read(struct explainer *explainer, int64_t task_id, struct explanation **ret, struct why *why)
@@ -259,7 +262,7 @@ enum err explain_read(struct explainer *explainer, int64_t task_id, struct expla
         explanation_free(explanation);
         return err;
     }
-    explanation->stage = pipeline_stage(explainer->world->pipeline, explanation->entry.task.stage);
+    explanation->stage = pipeline_stage(explainer->services->pipeline, explanation->entry.task.stage);
     explanation->obstacle = obstacle_of(explanation);
     explanation->next_pass_us = explanation->now_us + sweeper_due_ms(explainer->sweeper) * 1000;
     *ret = explanation;
@@ -360,9 +363,9 @@ static const struct store_replay_open *replay_now(const struct explanation *expl
 static bool is_begun(const struct explanation *explanation, struct plane_unstarted_start *ret,
                      int64_t *ret_us)
 {
-    const struct pass_world *world = explanation->explainer->world;
-    if (explanation->stage != &world->pipeline->stages[0] ||
-        !plane_unstarted_get(world->unstarted, &explanation->entry.task,
+    const struct services *services = explanation->explainer->services;
+    if (explanation->stage != &services->pipeline->stages[0] ||
+        !plane_unstarted_get(services->unstarted, &explanation->entry.task,
                              explanation->policy->interval_s * 1000, ret))
         return false;
     int64_t pause_ms = ret->retry_ms - clock_mono_ms();
@@ -377,7 +380,7 @@ static json_t *next_document(const struct explanation *explanation)
     bool begun = is_begun(explanation, &start, &start_us);
     const struct next_view view = {
         .entry = &explanation->entry,
-        .pipeline = explanation->explainer->world->pipeline,
+        .pipeline = explanation->explainer->services->pipeline,
         .stage = explanation->stage,
         .policy = explanation->policy,
         .unreadable = explanation->unreadable,
@@ -422,13 +425,13 @@ json_t *explanation_document(const struct explanation *explanation)
 static const void *look(void *arg, struct facts *facts)
 {
     struct explanation *explanation = arg;
-    const struct pass_world *world = explanation->explainer->world;
+    const struct services *services = explanation->explainer->services;
     const struct gate_view view = {
         .facts = facts,
-        .gitea = world->gitea,
+        .gitea = services->gitea,
         .task = &explanation->entry.task,
         .stage = explanation->stage,
-        .base_branch = settings_base_branch(world->settings, explanation->entry.task.repo),
+        .base_branch = settings_base_branch(services->settings, explanation->entry.task.repo),
     };
     verdict_done(&explanation->verdict);
     gate_evaluate(&view, &explanation->verdict);

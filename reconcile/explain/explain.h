@@ -16,12 +16,12 @@
 struct explainer;
 struct explanation;
 struct query_pool;
-struct pass_world;
+struct services;
 struct sweeper;
 
 /* explainer_new: everything given must outlive it, and the query pool must have been stopped before
  * explainer_free. */
-struct explainer *explainer_new(struct pass_world *world, struct sweeper *sweeper,
+struct explainer *explainer_new(struct services *services, struct sweeper *sweeper,
                                 struct query_pool *query_pool);
 void explainer_free(struct explainer *explainer);
 

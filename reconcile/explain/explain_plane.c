@@ -7,7 +7,7 @@
 #include "clients/base/limits.h"
 #include "clients/base/text.h"
 #include "clients/store/store.h"
-#include "reconcile/sweep/pass.h"
+#include "reconcile/heal/services.h"
 #include "reconcile/settings/policy.h"
 #include "reconcile/settings/settings.h"
 
@@ -19,17 +19,17 @@ struct known_project {
 };
 
 struct explain_plane {
-    const struct pass_world *world;
+    const struct services *services;
     struct known_project *projects; /* one for each of the settings' */
 };
 
-struct explain_plane *explain_plane_new(const struct pass_world *world)
+struct explain_plane *explain_plane_new(const struct services *services)
 {
     struct explain_plane *plane = mem_zero(1, sizeof *plane);
-    plane->world = world;
-    plane->projects = mem_zero(world->settings->n_projects, sizeof *plane->projects);
-    for (size_t i = 0; i < world->settings->n_projects; i++)
-        plane->projects[i].project = &world->settings->projects[i];
+    plane->services = services;
+    plane->projects = mem_zero(services->settings->n_projects, sizeof *plane->projects);
+    for (size_t i = 0; i < services->settings->n_projects; i++)
+        plane->projects[i].project = &services->settings->projects[i];
     return plane;
 }
 
@@ -37,7 +37,7 @@ void explain_plane_free(struct explain_plane *plane)
 {
     if (!plane)
         return;
-    for (size_t i = 0; i < plane->world->settings->n_projects; i++)
+    for (size_t i = 0; i < plane->services->settings->n_projects; i++)
         plane_state_map_done(&plane->projects[i].kinds);
     free(plane->projects);
     free(plane);
@@ -51,11 +51,11 @@ void plane_said_done(struct plane_said *said)
     *said = (struct plane_said){0};
 }
 
-const char *explain_plane_obstacle(const struct pass_world *world, const struct store_task_entry *entry)
+const char *explain_plane_obstacle(const struct services *services, const struct store_task_entry *entry)
 {
     const struct store_task *task = &entry->task;
-    const struct project *project = task->repo ? settings_project(world->settings, task->repo) : NULL;
-    if (!plane_configured(world->plane))
+    const struct project *project = task->repo ? settings_project(services->settings, task->repo) : NULL;
+    if (!plane_configured(services->plane))
         return "ORCH_PLANE_URL is not set: nobody here reads it";
     if (!project || !project->plane_project_id)
         return "ORCH_PROJECTS_JSON names no project of Plane for its repo: nobody here reads it";
@@ -68,7 +68,7 @@ const char *explain_plane_obstacle(const struct pass_world *world, const struct 
 
 struct asked {
     const struct plane_asking *asking;
-    const struct pass_world *world;
+    const struct services *services;
     struct known_project *known;
     struct plane_call call;
     char issue_id[UUID_TEXT_LEN + 1];
@@ -94,7 +94,7 @@ static bool learn_states(struct asked *asked)
         return true;
     if (!heard(asked, plane_states(&asked->call, known->project->plane_project_id, &states, &why), &why))
         return false;
-    plane_state_map_update(&known->kinds, &states, asked->world->settings->plane_states);
+    plane_state_map_update(&known->kinds, &states, asked->services->settings->plane_states);
     plane_states_done(&states);
     known->until_ms = clock_mono_ms() + LIMIT_EXPLAIN_STATES_MS;
     return true;
@@ -127,7 +127,7 @@ static void decide(struct asked *asked, bool replayed)
         .updated_us = asked->issue.updated_us,
         .now_us = asked->asking->now_us,
         .grace_s = asked->asking->policy->grace_default_s,
-        .pipeline = asked->world->pipeline,
+        .pipeline = asked->services->pipeline,
         .task = &task,
         .change = asked->said->told ? &asked->said->change : NULL,
         .replayed = replayed,
@@ -152,7 +152,7 @@ static void learn_replayed(struct asked *asked)
     enum plane_step step = asked->said->decision.step;
     if (step != STEP_APPROVE && step != STEP_REJECT)
         return;
-    if (store_verdicts_replayed(asked->world->store, &id, 1, &replayed, &why) != ERR_OK)
+    if (store_verdicts_replayed(asked->services->store, &id, 1, &replayed, &why) != ERR_OK)
         asked->said->error = mem_dup(why.text);
     else
         decide(asked, replayed);
@@ -161,7 +161,7 @@ static void learn_replayed(struct asked *asked)
 static bool may_ask(const struct asked *asked)
 {
     struct plane_budget budget;
-    plane_budget(asked->world->plane, &budget);
+    plane_budget(asked->services->plane, &budget);
     if (budget.retry_after_s == 0 && budget.left >= LIMIT_EXPLAIN_PLANE_LEFT)
         return true;
     asked->said->error = mem_dup("what is left of Plane's calls in this minute is kept for passes");
@@ -181,14 +181,15 @@ static void ask(struct asked *asked)
 
 void explain_plane_ask(struct explain_plane *plane, const struct plane_asking *asking, struct plane_said *ret)
 {
-    const struct pass_world *world = plane->world;
-    struct asked asked = {.asking = asking, .world = world, .said = ret};
-    const struct project *project = settings_project(world->settings, asking->entry->task.repo);
+    const struct services *services = plane->services;
+    struct asked asked = {.asking = asking, .services = services, .said = ret};
+    const struct project *project = settings_project(services->settings, asking->entry->task.repo);
     *ret = (struct plane_said){0};
-    asked.known = &plane->projects[project - world->settings->projects];
+    asked.known = &plane->projects[project - services->settings->projects];
     for (size_t i = 0; i < UUID_TEXT_LEN; i++)
         asked.issue_id[i] = (char)tolower((unsigned char)asking->entry->task.plane_id[i]);
-    plane_call_begin(&asked.call, world->plane, world->fetch, false, asking->deadline_ms, asking->stopping);
+    plane_call_begin(&asked.call, services->plane, services->fetch, false, asking->deadline_ms,
+                     asking->stopping);
     ask(&asked);
     plane_issue_done(&asked.issue);
     plane_call_end(&asked.call);

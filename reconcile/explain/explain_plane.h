@@ -17,17 +17,17 @@
 #include "reconcile/plane/plane_decide.h"
 
 struct explain_plane;
-struct pass_world;
+struct services;
 struct policy;
 struct store_task_entry;
 
-/* explain_plane_new: what is kept. `world` must outlive it. One thread at a time asks. */
-struct explain_plane *explain_plane_new(const struct pass_world *world);
+/* explain_plane_new: what is kept. `services` must outlive it. One thread at a time asks. */
+struct explain_plane *explain_plane_new(const struct services *services);
 /* explain_plane_free: NULL is fine. */
 void explain_plane_free(struct explain_plane *plane);
 
 /* explain_plane_obstacle: why Plane cannot be asked about a task at all, for a person; NULL: it can. */
-const char *explain_plane_obstacle(const struct pass_world *world, const struct store_task_entry *entry);
+const char *explain_plane_obstacle(const struct services *services, const struct store_task_entry *entry);
 
 struct plane_said {
     char *error;      /* why nothing was learnt; NULL: the rest is valid */

@@ -16,7 +16,7 @@
 #include "reconcile/heal/transition.h"
 
 /* How long to wait for answers before what is green already is written. */
-enum { FLUSH_MS = 50, POLICY_TRIES = 4 };
+enum { FLUSH_MS = 50 };
 
 struct candidate {
     const struct store_task *task;
@@ -37,10 +37,12 @@ struct gate_side {
 
 /* choosing */
 
-static enum err choose_once(struct gate_side *side, struct why *why)
+/* The one statement of a converged pass also tells whether the settings are still those it was asked under.
+ */
+static enum err choose(struct pass *pass, void *arg, struct why *why)
 {
-    struct pass *pass = side->pass;
-    const struct pipeline *pipeline = pass->world->pipeline;
+    struct gate_side *side = arg;
+    const struct pipeline *pipeline = pass->services->pipeline;
     size_t n;
     struct store_stage_grace *graces = policy_graces(pass->policy, pipeline, &n);
     for (size_t i = 0; i < n && pass->request->ignore_grace; i++)
@@ -55,37 +57,16 @@ static enum err choose_once(struct gate_side *side, struct why *why)
     };
     int64_t *resting = NULL;
     if (pass->request->trigger == TRIGGER_TIMER)
-        recheck_waiting(pass->world->recheck, clock_mono_ms(), &resting, &query.n_resting);
+        recheck_waiting(pass->services->recheck, clock_mono_ms(), &resting, &query.n_resting);
     query.resting = resting;
-    enum err err = store_task_list(pass->world->store, &query, &side->stuck, why);
+    store_task_list_done(&side->stuck);
+    enum err err = store_task_list(pass->services->store, &query, &side->stuck, why);
     free(resting);
     free(graces);
-    return err;
-}
-
-static bool policy_stands(const struct gate_side *side)
-{
-    const struct policy *policy = side->pass->policy;
-    return side->stuck.settings_revision == policy->revision &&
-           (policy->valid_until_us == 0 || side->stuck.now_us < policy->valid_until_us);
-}
-
-/* The one statement of a converged pass also tells whether the settings are still those it was asked under.
- */
-static enum err choose(struct gate_side *side, struct why *why)
-{
-    for (int try = 0; try < POLICY_TRIES; try++) {
-        enum err err = choose_once(side, why);
-        if (err || policy_stands(side))
-            return err;
-        err = pass_refresh_policy(side->pass, why);
-        if (err)
-            return err;
-        if (policy_stands(side) && pass_hold_reason(side->pass, SIDE_GATE))
-            return ERR_OK;
-        store_task_list_done(&side->stuck);
-    }
-    return why_set(why, ERR_CONFLICT, "the settings kept changing");
+    if (err)
+        return err;
+    return policy_stands(pass->policy, side->stuck.settings_revision, side->stuck.now_us) ? ERR_OK
+                                                                                          : ERR_CONFLICT;
 }
 
 /* outcomes */
@@ -114,13 +95,13 @@ static void settle(struct gate_side *side, struct candidate *candidate, enum out
     if (pass->request->dry_run)
         ; /* a dry run leaves no trace, not even in memory */
     else if (outcome == OUTCOME_RED || outcome == OUTCOME_FAILED)
-        recheck_later(pass->world->recheck, task->id, task->stage, candidate->verdict.sha, RECHECK_RED,
+        recheck_later(pass->services->recheck, task->id, task->stage, candidate->verdict.sha, RECHECK_RED,
                       interval_ms, clock_mono_ms());
     else if (outcome == OUTCOME_UNKNOWN && !candidate->verdict.unasked)
-        recheck_later(pass->world->recheck, task->id, task->stage, NULL, RECHECK_UNKNOWN, interval_ms,
+        recheck_later(pass->services->recheck, task->id, task->stage, NULL, RECHECK_UNKNOWN, interval_ms,
                       clock_mono_ms());
     else if (outcome == OUTCOME_ADVANCED)
-        recheck_forget(pass->world->recheck, task->id);
+        recheck_forget(pass->services->recheck, task->id);
     verdict_done(&candidate->verdict);
 }
 
@@ -139,10 +120,10 @@ static void evaluate(struct gate_side *side, struct candidate *candidate)
         return;
     const struct gate_view view = {
         .facts = side->facts,
-        .gitea = side->pass->world->gitea,
+        .gitea = side->pass->services->gitea,
         .task = candidate->task,
         .stage = candidate->stage,
-        .base_branch = settings_base_branch(side->pass->world->settings, candidate->task->repo),
+        .base_branch = settings_base_branch(side->pass->services->settings, candidate->task->repo),
     };
     facts_subscribe(side->facts, candidate);
     gate_evaluate(&view, &candidate->verdict);
@@ -168,7 +149,7 @@ static enum err flush(struct gate_side *side, struct why *why)
         struct transition batch[LIMIT_BATCH];
         struct candidate *who[LIMIT_BATCH];
         size_t n = 0;
-        int64_t room = pass->policy->max_heals_per_pass - pass->healed;
+        size_t room = pass_heals_left(pass);
         for (size_t i = side->first_open; i < side->stuck.n_tasks && n < LIMIT_BATCH && room > 0; i++) {
             struct candidate *candidate = &side->candidates[i];
             if (candidate->settled)
@@ -233,7 +214,7 @@ static void announce_heads(struct gate_side *side)
     for (size_t i = 0, run = 1; i < n; i += run, run = 1) {
         while (i + run < n && strcmp(repos[i], repos[i + run]) == 0)
             run++;
-        gitea_heads_wanted(side->facts, side->pass->world->gitea, repos[i], run);
+        gitea_heads_wanted(side->facts, side->pass->services->gitea, repos[i], run);
     }
     free(repos);
 }
@@ -244,7 +225,7 @@ static void ask_all(struct gate_side *side)
 {
     for (int failing = 0; failing <= 1; failing++)
         for (size_t i = 0; i < side->stuck.n_tasks; i++)
-            if (rest_is_unknown(side->pass->world->recheck, side->stuck.tasks[i].id) == (failing == 1))
+            if (recheck_is_unknown(side->pass->services->recheck, side->stuck.tasks[i].id) == (failing == 1))
                 evaluate(side, &side->candidates[i]);
 }
 
@@ -283,7 +264,7 @@ static size_t take_candidates(struct gate_side *side)
     for (size_t i = 0; i < side->stuck.n_tasks; i++) {
         struct candidate *candidate = &side->candidates[i];
         candidate->task = &side->stuck.tasks[i];
-        candidate->stage = pipeline_stage(pass->world->pipeline, candidate->task->stage);
+        candidate->stage = pipeline_stage(pass->services->pipeline, candidate->task->stage);
         if (!candidate->stage || !stage_is_gated(candidate->stage)) {
             candidate->settled = true;
             pass->report.unknown_stage++;
@@ -298,7 +279,7 @@ static size_t take_candidates(struct gate_side *side)
 enum err gate_side_run(struct pass *pass, struct why *why)
 {
     struct gate_side side = {.pass = pass};
-    enum err err = choose(&side, why);
+    enum err err = pass_retry(pass, choose, &side, why);
     if (err)
         goto out;
     pass->report.stuck = side.stuck.count;
@@ -307,7 +288,7 @@ enum err gate_side_run(struct pass *pass, struct why *why)
     if (side.stuck.n_tasks == 0 || (!pass->policy->enabled && !pass->request->dry_run))
         goto out;
     pass->report.candidates = take_candidates(&side);
-    side.facts = facts_new(pass->world->fetch, pass->deadline_ms);
+    side.facts = facts_new(pass->services->fetch, pass->deadline_ms);
     facts_asked_by(side.facts, &pass->asker);
     facts_gather(side.facts);
     announce_heads(&side);

@@ -18,8 +18,8 @@ void ledger_entry_make(const struct pass *pass, const struct transition *transit
     const struct message_facts facts = {
         .task = task, .to_stage = transition->to->name, .outcome = outcome, .reason = transition->reason};
     ret->evidence = json_line(transition->evidence);
-    ret->message = message_of_transition(pass->world->settings->notify_template, &facts);
-    missed_event(transition->side, pipeline_stage(pass->world->pipeline, task->stage), &ret->missed);
+    ret->message = message_of_transition(pass->services->settings->notify_template, &facts);
+    missed_event(transition->side, pipeline_stage(pass->services->pipeline, task->stage), &ret->missed);
     ret->row = (struct store_transition){
         .id = uuid_new(),
         .task = task,

@@ -1,5 +1,10 @@
 /* pass_context.h - a pass under way, as its two sides and the transition share it. Private to reconcile/. One
- * thread. */
+ * thread.
+ *
+ * Three rules have their one place here: what keeps a side back (pass_hold_reason), whether the policy that
+ * something was decided under still stands (pass_retry, pass_policy_check), and how many heals are left
+ * (pass_heals_left, pass_heals_take).
+ */
 #ifndef RECONCILED_PASS_CONTEXT_H
 #define RECONCILED_PASS_CONTEXT_H
 
@@ -7,49 +12,73 @@
 #include <stdint.h>
 
 #include "clients/facts/facts.h"
-#include "reconcile/sweep/pass.h"
-#include "reconcile/settings/policy.h"
 #include "reconcile/heal/report.h"
+#include "reconcile/heal/services.h"
+#include "reconcile/settings/policy.h"
+
+struct announced;
+struct plane_scan;
+
+/* What one pass leaves for the next. It belongs to the thread that makes the passes. Losing it costs work,
+ * not correctness. */
+struct pass_memory {
+    struct plane_scan *scan;     /* what is known of Plane's issues */
+    struct announced *announced; /* quarantines that were logged or written about */
+};
 
 struct pass {
-    struct pass_world *world;
+    struct services *services;
+    struct pass_memory *memory;
     const struct pass_request *request;
     struct policy *policy;    /* as of the newest look; owned by the caller of pass_run */
     int64_t deadline_ms;      /* clock_mono_ms() */
     struct facts_asker asker; /* of every call to an upstream */
-    int healed;               /* transitions made (or, when dry, that would be), against max_heals_per_pass */
+    int healed;               /* see pass_heals_take */
     int written;              /* transitions written */
     int messages;             /* written to the outbox */
     json_t *plane;            /* see pass_result */
-    char **kept;              /* words that are valid as long as the pass */
+    char **kept;              /* see pass_keep */
     size_t n_kept;
     struct report report;
 };
-
-/* pass_refresh_policy: reads the stored settings again and replaces pass->policy. */
-ATTR_NODISCARD enum err pass_refresh_policy(struct pass *pass, struct why *why);
 
 /* pass_hold_reason: why nothing may be written now (switched off, observing, or the side's own switch), or
  * NULL when it may. A dry run is never held: it writes nothing anyway, and shows what would be. Valid until
  * the policy is refreshed. */
 const char *pass_hold_reason(const struct pass *pass, enum pass_side side);
 
-/* pass_write: has `write` write under pass->policy: it must name that policy's revision and end to the store,
- * which answers ERR_CONFLICT when they do not stand any more. Then the policy is read again, and it is called
- * again. Not called, and *ret_hold says why, when nothing may be written.
+/* pass_retry: calls `work`, which reads or writes under pass->policy. ERR_CONFLICT from it means that this
+ * policy does not stand any more: then the policy is read again and `work` called again, a bounded number of
+ * times. Returns what `work` returned last. */
+typedef enum err pass_work_fn(struct pass *pass, void *arg, struct why *why);
+ATTR_NODISCARD enum err pass_retry(struct pass *pass, pass_work_fn *work, void *arg, struct why *why);
+
+/* pass_write: pass_retry for a write, which names the policy's revision and its end to the store. `write` is
+ * not called, and *ret_hold says why, when nothing may be written.
  *
- * Invariant (reconcile/README.md, rule 8): every move, start and replay comes through here, so that what a
- * switch holds back is never decided by a policy that is not the one it is written under. */
-typedef enum err pass_write_fn(struct pass *pass, void *arg, struct why *why);
-ATTR_NODISCARD enum err pass_write(struct pass *pass, enum pass_side side, pass_write_fn *write, void *arg,
+ * Invariant (reconcile/README.md, rule 8): every move, start and replay is written through here, so that a
+ * switch that was thrown meanwhile is seen before anything is written. */
+ATTR_NODISCARD enum err pass_write(struct pass *pass, enum pass_side side, pass_work_fn *write, void *arg,
                                    const char **ret_hold, struct why *why);
 
-/* pass_tells: people are to be told: not by a dry run, not when notify_unblock is off, and not without a
- * Telegram to tell them. */
+/* pass_policy_check: the database showed this revision of the settings and this time: reads the policy again
+ * if pass->policy does not stand any more. */
+ATTR_NODISCARD enum err pass_policy_check(struct pass *pass, int64_t revision, int64_t now_us,
+                                          struct why *why);
+
+/* pass_heals_left: how many more transitions max_heals_per_pass allows; 0: none. pass_heals_take: so many
+ * were written or sent, or would be in a dry run. */
+size_t pass_heals_left(const struct pass *pass);
+void pass_heals_take(struct pass *pass, size_t n);
+
+/* pass_tells: messages are to be written: not by a dry run, not when notify_unblock is off, and not without a
+ * Telegram to send them. */
 bool pass_tells(const struct pass *pass);
 
-/* pass_keep: takes words made up on the way, which are then valid as long as the pass. */
-const char *pass_keep(struct pass *pass, char *words_take);
+/* pass_keep: takes a text, which is then valid as long as the pass. pass_done: frees those texts and the
+ * report. */
+const char *pass_keep(struct pass *pass, char *text_take);
+void pass_done(struct pass *pass);
 
 /* pass_stopping: the process ends: go no further. */
 bool pass_stopping(const struct pass *pass);

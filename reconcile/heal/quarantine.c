@@ -1,13 +1,45 @@
 #include "reconcile/heal/quarantine.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "clients/base/limits.h"
 #include "clients/base/log.h"
 #include "clients/base/text.h"
 #include "clients/store/store.h"
 #include "reconcile/message/message.h"
-#include "reconcile/heal/announced.h"
+
+struct announced {
+    struct uuid_text names[LIMIT_ANNOUNCED]; /* a ring; "" where none is yet */
+    size_t next;
+};
+
+struct announced *announced_new(void)
+{
+    return mem_zero(1, sizeof(struct announced));
+}
+
+void announced_free(struct announced *announced)
+{
+    free(announced);
+}
+
+bool announced_has(const struct announced *announced, const struct uuid_text *name)
+{
+    for (size_t i = 0; i < LIMIT_ANNOUNCED; i++)
+        if (strcmp(announced->names[i].s, name->s) == 0)
+            return true;
+    return false;
+}
+
+void announced_add(struct announced *announced, const struct uuid_text *name)
+{
+    if (announced_has(announced, name))
+        return;
+    announced->names[announced->next] = *name;
+    announced->next = (announced->next + 1) % LIMIT_ANNOUNCED;
+}
 
 bool quarantine_holds(const struct store_task *task)
 {
@@ -25,12 +57,12 @@ static void write_message(struct pass *pass, const struct store_task *task, cons
     struct why why;
     bool is_new = false;
     AUTO_FREE char *text = message_of_quarantine(task);
-    if (store_outbox_add(pass->world->store, episode->s, text, &is_new, &why) != ERR_OK) {
+    if (store_outbox_add(pass->services->store, episode->s, text, &is_new, &why) != ERR_OK) {
         log_warn("a quarantine could not be told", LOG_I("task_id", task->id), LOG_S("reason", why.text));
         return;
     }
     pass->messages += is_new;
-    announced_add(pass->world->announced, episode);
+    announced_add(pass->memory->announced, episode);
 }
 
 void quarantine_tell(struct pass *pass, const struct store_task *task)
@@ -42,12 +74,12 @@ void quarantine_tell(struct pass *pass, const struct store_task *task)
     AUTO_FREE char *line = mem_printf("log/%s", name);
     struct uuid_text episode = uuid_from_name(name), logged = uuid_from_name(line);
     if (pass_tells(pass) && !pass_hold_reason(pass, SIDE_GATE) &&
-        !announced_has(pass->world->announced, &episode))
+        !announced_has(pass->memory->announced, &episode))
         write_message(pass, task, &episode);
-    if (announced_has(pass->world->announced, &logged))
+    if (announced_has(pass->memory->announced, &logged))
         return;
     AUTO_FREE char *reason = quarantine_reason(task);
     log_warn("task quarantined", LOG_I("task_id", task->id), LOG_S("work_item_id", task->work_item_id),
              LOG_S("repo", task->repo), LOG_S("stage", task->stage), LOG_S("reason", reason));
-    announced_add(pass->world->announced, &logged);
+    announced_add(pass->memory->announced, &logged);
 }

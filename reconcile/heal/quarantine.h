@@ -14,6 +14,16 @@
 #include "reconcile/heal/pass_context.h"
 
 struct store_task;
+struct announced;
+
+/* announced: the episodes that this process has logged or written about, so that it does so once; the newest
+ * LIMIT_ANNOUNCED, empty after a restart: the outbox itself takes a name once. One thread.
+ *
+ * announced_free: NULL is fine. announced_has: the name was added. */
+struct announced *announced_new(void);
+void announced_free(struct announced *announced);
+bool announced_has(const struct announced *announced, const struct uuid_text *name);
+void announced_add(struct announced *announced, const struct uuid_text *name);
 
 /* quarantine_holds: the rule. Pure; task->recent_heals must have been filled in. */
 bool quarantine_holds(const struct store_task *task);

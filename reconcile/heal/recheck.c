@@ -1,5 +1,6 @@
 #include "reconcile/heal/recheck.h"
 
+#include <pthread.h>
 #include <search.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -13,13 +14,14 @@ struct resting {
     int64_t task_id;
     int64_t until_ms;
     unsigned looks; /* at this stage and sha */
-    enum recheck_cause kind;
+    enum recheck_cause cause;
     char stage[65];
     char sha[65];
 };
 
 struct recheck {
-    void *tree; /* of struct resting, by task_id; see tsearch(3) */
+    pthread_mutex_t lock; /* guards all that follows */
+    void *tree;           /* of struct resting, by task_id; see tsearch(3) */
     size_t n;
 };
 
@@ -34,7 +36,9 @@ static int compare(const void *a, const void *b)
 
 struct recheck *recheck_new(void)
 {
-    return mem_zero(1, sizeof(struct recheck));
+    struct recheck *recheck = mem_zero(1, sizeof *recheck);
+    pthread_mutex_init(&recheck->lock, NULL);
+    return recheck;
 }
 
 void recheck_free(struct recheck *recheck)
@@ -42,6 +46,7 @@ void recheck_free(struct recheck *recheck)
     if (!recheck)
         return;
     tdestroy(recheck->tree, free);
+    pthread_mutex_destroy(&recheck->lock);
     free(recheck);
 }
 
@@ -67,40 +72,66 @@ static int64_t spread(int64_t task_id, unsigned look, int64_t bound)
     return bound > 0 ? (int64_t)((x ^ x >> 32) % (uint64_t)bound) : 0;
 }
 
-void recheck_later(struct recheck *recheck, int64_t task_id, const char *stage, const char *sha,
-                   enum recheck_cause kind, int64_t interval_ms, int64_t now_ms)
+static struct resting *resting_made(struct recheck *recheck, int64_t task_id)
 {
     struct resting *entry = resting_of(recheck, task_id);
-    if (!entry) {
-        if (recheck->n >= LIMIT_RECHECKS)
-            return;
-        entry = mem_zero(1, sizeof *entry);
-        entry->task_id = task_id;
-        if (!tsearch(entry, &recheck->tree, compare))
-            abort();
-        recheck->n++;
-    }
+    if (entry || recheck->n >= LIMIT_RECHECKS)
+        return entry;
+    entry = mem_zero(1, sizeof *entry);
+    entry->task_id = task_id;
+    if (!tsearch(entry, &recheck->tree, compare))
+        abort();
+    recheck->n++;
+    return entry;
+}
+
+static void put_off(struct resting *entry, const char *stage, const char *sha, enum recheck_cause cause,
+                    int64_t interval_ms, int64_t now_ms)
+{
     bool other_stage = text_moved(entry->stage, sizeof entry->stage, stage);
     bool other_sha = text_moved(entry->sha, sizeof entry->sha, sha ? sha : "");
     if (other_stage || other_sha)
         entry->looks = 0;
-    entry->kind = kind;
-    int64_t cap_ms = kind == RECHECK_RED            ? CAP_RED * interval_ms
+    entry->cause = cause;
+    int64_t cap_ms = cause == RECHECK_RED           ? CAP_RED * interval_ms
                      : interval_ms > CAP_UNKNOWN_MS ? interval_ms
                                                     : CAP_UNKNOWN_MS;
     int64_t recheck_ms = backoff_ms(interval_ms / 2, cap_ms, entry->looks++);
-    if (kind == RECHECK_UNKNOWN)
-        recheck_ms -= spread(task_id, entry->looks, recheck_ms / 4);
+    if (cause == RECHECK_UNKNOWN)
+        recheck_ms -= spread(entry->task_id, entry->looks, recheck_ms / 4);
     entry->until_ms = now_ms + recheck_ms;
 }
 
-bool rest_is_unknown(const struct recheck *recheck, int64_t task_id)
+void recheck_later(struct recheck *recheck, int64_t task_id, const char *stage, const char *sha,
+                   enum recheck_cause cause, int64_t interval_ms, int64_t now_ms)
 {
-    const struct resting *entry = resting_of(recheck, task_id);
-    return entry && entry->kind == RECHECK_UNKNOWN;
+    pthread_mutex_lock(&recheck->lock);
+    struct resting *entry = resting_made(recheck, task_id);
+    if (entry)
+        put_off(entry, stage, sha, cause, interval_ms, now_ms);
+    pthread_mutex_unlock(&recheck->lock);
 }
 
-void recheck_forget(struct recheck *recheck, int64_t task_id)
+bool recheck_is_unknown(struct recheck *recheck, int64_t task_id)
+{
+    pthread_mutex_lock(&recheck->lock);
+    const struct resting *entry = resting_of(recheck, task_id);
+    bool unknown = entry && entry->cause == RECHECK_UNKNOWN;
+    pthread_mutex_unlock(&recheck->lock);
+    return unknown;
+}
+
+int64_t recheck_at(struct recheck *recheck, int64_t task_id, const char *stage)
+{
+    pthread_mutex_lock(&recheck->lock);
+    const struct resting *entry = resting_of(recheck, task_id);
+    int64_t until_ms =
+        entry && strncmp(entry->stage, stage, sizeof entry->stage - 1) == 0 ? entry->until_ms : 0;
+    pthread_mutex_unlock(&recheck->lock);
+    return until_ms;
+}
+
+static void forget(struct recheck *recheck, int64_t task_id)
 {
     const struct resting key = {.task_id = task_id};
     void *found = tfind(&key, &recheck->tree, compare);
@@ -110,6 +141,13 @@ void recheck_forget(struct recheck *recheck, int64_t task_id)
     tdelete(&key, &recheck->tree, compare);
     free(entry);
     recheck->n--;
+}
+
+void recheck_forget(struct recheck *recheck, int64_t task_id)
+{
+    pthread_mutex_lock(&recheck->lock);
+    forget(recheck, task_id);
+    pthread_mutex_unlock(&recheck->lock);
 }
 
 struct listing {
@@ -132,6 +170,7 @@ static void list_entry(const void *node, VISIT visit, void *arg)
 
 void recheck_waiting(struct recheck *recheck, int64_t now_ms, int64_t **ret_ids, size_t *ret_n)
 {
+    pthread_mutex_lock(&recheck->lock);
     struct listing listing = {
         .now_ms = now_ms,
         .resting = mem_zero(recheck->n, sizeof(int64_t)),
@@ -139,7 +178,8 @@ void recheck_waiting(struct recheck *recheck, int64_t now_ms, int64_t **ret_ids,
     };
     twalk_r(recheck->tree, list_entry, &listing);
     for (size_t i = 0; i < listing.n_stale; i++)
-        recheck_forget(recheck, listing.stale[i]);
+        forget(recheck, listing.stale[i]);
+    pthread_mutex_unlock(&recheck->lock);
     free(listing.stale);
     *ret_ids = listing.resting;
     *ret_n = listing.n_resting;

@@ -2,7 +2,7 @@
  *
  * In-memory optimisation only; losing it on restart is harmless. A task rests half an interval after the
  * first look (so it is not skipped), then twice as long each time, up to a cap; another stage or another head
- * sha starts over. Forced passes ignore it. One thread.
+ * sha starts over. Forced passes ignore it. Thread-safe: explain reads what the passes leave.
  */
 #ifndef RECONCILED_RECHECK_H
 #define RECONCILED_RECHECK_H
@@ -24,10 +24,14 @@ enum recheck_cause {
 
 /* recheck_later: the task was looked at and stays where it is. `sha` may be NULL. */
 void recheck_later(struct recheck *recheck, int64_t task_id, const char *stage, const char *sha,
-                   enum recheck_cause kind, int64_t interval_ms, int64_t now_ms);
+                   enum recheck_cause cause, int64_t interval_ms, int64_t now_ms);
 
-/* rest_is_unknown: the task's newest look was RECHECK_UNKNOWN. */
-bool rest_is_unknown(const struct recheck *recheck, int64_t task_id);
+/* recheck_is_unknown: the task's newest look was RECHECK_UNKNOWN. */
+bool recheck_is_unknown(struct recheck *recheck, int64_t task_id);
+
+/* recheck_at: when the timer's passes evaluate the task at `stage` again, by clock_mono_ms(); a moment that
+ * has passed means at once; 0: it was not put off there. */
+int64_t recheck_at(struct recheck *recheck, int64_t task_id, const char *stage);
 
 /* recheck_forget: the task moved. */
 void recheck_forget(struct recheck *recheck, int64_t task_id);

@@ -120,7 +120,7 @@ static enum err look(struct replaying *replaying, struct why *why)
     struct going *who[LIMIT_BATCH];
     struct store_replay_seen seen[LIMIT_BATCH];
     size_t n = undecided(replaying, rows, who);
-    enum err err = store_replays_look(replaying->pass->world->store, rows, n, seen, why);
+    enum err err = store_replays_look(replaying->pass->services->store, rows, n, seen, why);
     for (size_t i = 0; !err && i < n; i++) {
         who[i]->seen = seen[i];
         heed(replaying, who[i]);
@@ -135,7 +135,7 @@ static enum err begin_once(struct pass *pass, void *arg, struct why *why)
     struct going *who[LIMIT_BATCH];
     struct store_replay_seen seen[LIMIT_BATCH];
     size_t n = undecided(replaying, rows, who);
-    enum err err = store_replay_begin(pass->world->store, pass->policy->revision,
+    enum err err = store_replay_begin(pass->services->store, pass->policy->revision,
                                       pass->policy->valid_until_us, rows, n, seen, why);
     for (size_t i = 0; !err && i < n; i++) {
         who[i]->seen = seen[i];
@@ -167,14 +167,14 @@ static bool wants_body(const struct going *going)
 static void look_at(struct replaying *replaying, struct facts *facts, struct going *going)
 {
     facts_subscribe(facts, going);
-    (void)replay_event_look(&going->event, facts, replaying->pass->world->gitea);
+    (void)replay_event_look(&going->event, facts, replaying->pass->services->gitea);
 }
 
 /* All of Gitea's documents at once; Plane is asked one thing after the other anyhow. */
 static void make_bodies(struct replaying *replaying)
 {
     struct pass *pass = replaying->pass;
-    struct facts *facts = facts_new(pass->world->fetch, pass->deadline_ms);
+    struct facts *facts = facts_new(pass->services->fetch, pass->deadline_ms);
     facts_asked_by(facts, &pass->asker);
     facts_gather(facts);
     enum facts_step step = FACTS_NOTHING_YET;
@@ -220,7 +220,7 @@ static void take_answer(struct going *going, const struct fetch_answer *answer)
 static void send_all(struct replaying *replaying)
 {
     struct pass *pass = replaying->pass;
-    struct fetch_inbox *inbox = fetch_inbox_new(pass->world->fetch);
+    struct fetch_inbox *inbox = fetch_inbox_new(pass->services->fetch);
     fetch_gather(inbox);
     for (size_t i = 0; i < replaying->n; i++) {
         struct going *going = &replaying->going[i];
@@ -232,7 +232,7 @@ static void send_all(struct replaying *replaying)
                                             .waited_for = pass->asker.waited_for,
                                             .deadline_ms = pass->deadline_ms,
                                             .tag = going};
-        orchestrator_send(pass->world->orchestrator, inbox, going->event.kind, &going->event.delivery,
+        orchestrator_send(pass->services->orchestrator, inbox, going->event.kind, &going->event.delivery,
                           going->event.body, &asker);
         going->sent = true;
     }
@@ -297,13 +297,13 @@ static struct store_transition ledger_row(const struct pass *pass, const struct 
                                           char **ret_message)
 {
     AUTO_FREE char *name = mem_printf("%s/%" PRId64, replay->delivery.s, replay->first_us);
-    const struct stage *to = pipeline_stage(pass->world->pipeline, replay->to_stage);
+    const struct stage *to = pipeline_stage(pass->services->pipeline, replay->to_stage);
     const struct message_facts facts = {.task = &replay->task,
                                         .to_stage = replay->to_stage,
                                         .outcome = replay->outcome,
                                         .reason = replay->reason};
     *ret_message =
-        pass_tells(pass) ? message_of_transition(pass->world->settings->notify_template, &facts) : NULL;
+        pass_tells(pass) ? message_of_transition(pass->services->settings->notify_template, &facts) : NULL;
     return (struct store_transition){.id = uuid_from_name(name),
                                      .task = &replay->task,
                                      .to_stage = replay->to_stage,
@@ -334,7 +334,7 @@ static enum err settle_batch(struct pass *pass, struct replaying *replaying,
         settlements[i].row = &rows[i];
     }
     enum err err =
-        store_replays_settle(pass->world->store, pass->report.id, settlements, moved->n, mine, why);
+        store_replays_settle(pass->services->store, pass->report.id, settlements, moved->n, mine, why);
     for (size_t i = 0; !err && i < moved->n; i++)
         if (mine[i] && settlements[i].row)
             note_moved(pass, replaying, &settlements[i]);
@@ -348,7 +348,7 @@ static enum err settle(struct pass *pass, struct replaying *replaying, struct wh
 {
     for (;;) {
         struct store_replays_moved moved = {0};
-        enum err err = store_replays_moved(pass->world->store, LIMIT_BATCH, &moved, why);
+        enum err err = store_replays_moved(pass->services->store, LIMIT_BATCH, &moved, why);
         if (!err && moved.n > 0)
             err = settle_batch(pass, replaying, &moved, why);
         bool more = moved.n == LIMIT_BATCH;
@@ -360,7 +360,7 @@ static enum err settle(struct pass *pass, struct replaying *replaying, struct wh
 
 enum err replay_settle(struct pass *pass, struct why *why)
 {
-    if (!pass->world->orchestrator || pass->request->dry_run || pass_hold_reason(pass, SIDE_GATE))
+    if (!pass->services->orchestrator || pass->request->dry_run || pass_hold_reason(pass, SIDE_GATE))
         return ERR_OK;
     return settle(pass, NULL, why);
 }
@@ -418,7 +418,7 @@ enum err replay_apply(struct pass *pass, struct transition *batch, size_t n, str
         struct going *going = &replaying.going[i];
         if (err && !going->decided)
             decide(&replaying, going, OUTCOME_FAILED, mem_dup("the database could not be asked or written"));
-        pass->healed -= !going->sent;
+        going->transition->counts = going->sent;
         replay_event_done(&going->event);
         ledger_entry_done(&going->entry);
         free(going->message);

@@ -16,9 +16,10 @@
 
 struct transition;
 
-/* replay_apply: transition_apply in that mode, for n <= LIMIT_BATCH transitions that the caller has counted
- * in pass->healed. Outcomes: the transition's own word, when its task has been seen to move; held, when the
- * orchestrator took the event and the task has yet to move; failed, with the words of what follows. */
+/* replay_apply: transition_apply in that mode, for n <= LIMIT_BATCH transitions. What was sent counts
+ * against the limit on heals. Outcomes: the transition's own word, when its task has been seen to move; held,
+ * when the orchestrator took the event and the task has yet to move; failed, with the words of what follows.
+ */
 ATTR_NODISCARD enum err replay_apply(struct pass *pass, struct transition *batch, size_t n, struct why *why);
 
 /* replay_settle: turns the replays whose tasks have moved since into what they are: rows of the ledger, lines

@@ -24,17 +24,16 @@ static void settle_written(struct pass *pass, struct transition *batch, const st
         switch (moved[i]) {
         case STORE_MOVED:
             batch[i].outcome = batch[i].success;
+            batch[i].counts = true;
             ledger_entry_written(pass, &rows[i], batch[i].task->age_s);
             break;
         case STORE_RACED:
             batch[i].outcome = OUTCOME_RACED;
             batch[i].outcome_reason = "somebody else moved it, or queued a job for it, first";
-            pass->healed--;
             break;
         case STORE_REFUSED:
             batch[i].outcome = OUTCOME_FAILED;
             batch[i].outcome_reason = batch[i].refusal.text;
-            pass->healed--;
             log_error("the database refused to move a task", LOG_I("task_id", batch[i].task->id),
                       LOG_S("stage", batch[i].task->stage), LOG_S("reason", batch[i].refusal.text));
             break;
@@ -55,24 +54,12 @@ static enum err rows_write(struct pass *pass, void *arg, struct why *why)
     struct rows *rows = arg;
     for (size_t i = 0; i < rows->n; i++)
         rows->rows[i].message = pass_tells(pass) ? rows->entries[i].message : NULL;
-    return store_transition(pass->world->store, pass->policy->revision, pass->policy->valid_until_us,
+    return store_transition(pass->services->store, pass->policy->revision, pass->policy->valid_until_us,
                             pass->report.id, rows->rows, rows->n, rows->moved, why);
 }
 
-enum err transition_apply(struct pass *pass, struct transition *batch, size_t n, struct why *why)
+static enum err write_batch(struct pass *pass, struct transition *batch, size_t n, struct why *why)
 {
-    assert(n <= LIMIT_BATCH);
-    if (n == 0)
-        return ERR_OK;
-    pass->healed += (int)n;
-    settle_all(batch, n, OUTCOME_FAILED, NULL);
-    if (pass->request->dry_run) {
-        for (size_t i = 0; i < n; i++)
-            batch[i].outcome = batch[i].success;
-        return ERR_OK;
-    }
-    if (pass->world->settings->advance_via == ADVANCE_VIA_WEBHOOK)
-        return replay_apply(pass, batch, n, why);
     struct rows rows;
     rows.n = n;
     for (size_t i = 0; i < n; i++) {
@@ -82,16 +69,39 @@ enum err transition_apply(struct pass *pass, struct transition *batch, size_t n,
     }
     const char *hold = NULL;
     enum err err = pass_write(pass, batch[0].side, rows_write, &rows, &hold, why);
-    if (err) {
-        pass->healed -= (int)n;
+    if (err)
         settle_all(batch, n, OUTCOME_FAILED, "the database could not be written");
-    } else if (hold) {
-        pass->healed -= (int)n;
+    else if (hold)
         settle_all(batch, n, OUTCOME_HELD, hold);
-    } else {
+    else
         settle_written(pass, batch, rows.rows, n, rows.moved);
-    }
     for (size_t i = 0; i < n; i++)
         ledger_entry_done(&rows.entries[i]);
+    return err;
+}
+
+static void try_batch(struct transition *batch, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        batch[i].outcome = batch[i].success;
+        batch[i].counts = true;
+    }
+}
+
+enum err transition_apply(struct pass *pass, struct transition *batch, size_t n, struct why *why)
+{
+    enum err err = ERR_OK;
+    assert(n <= LIMIT_BATCH);
+    if (n == 0)
+        return ERR_OK;
+    settle_all(batch, n, OUTCOME_FAILED, NULL);
+    if (pass->request->dry_run)
+        try_batch(batch, n);
+    else if (pass->services->settings->advance_via == ADVANCE_VIA_WEBHOOK)
+        err = replay_apply(pass, batch, n, why);
+    else
+        err = write_batch(pass, batch, n, why);
+    for (size_t i = 0; i < n; i++)
+        pass_heals_take(pass, batch[i].counts);
     return err;
 }

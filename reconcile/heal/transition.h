@@ -37,6 +37,7 @@ struct transition {
     enum outcome outcome;
     const char *outcome_reason; /* in place of `reason` where the outcome needs another; NULL, or valid as
                                    long as the pass and this transition */
+    bool counts;                /* against max_heals_per_pass: written or sent, or a dry run would have */
     struct why refusal;         /* what the database said when it refused the write */
 };
 

@@ -31,7 +31,7 @@ enum {
 };
 
 struct notifier {
-    struct pass_world *world;
+    struct services *services;
     struct status *status;
     struct uuid_text owner;
     int64_t call_ms, lease_s;
@@ -72,22 +72,22 @@ static struct next look_at(int64_t at_ms)
 
 static bool stopping(const struct notifier *notifier)
 {
-    return atomic_load(notifier->world->stopping);
+    return atomic_load(&notifier->services->stopping);
 }
 
-struct notifier *notifier_new(struct pass_world *world, struct status *status)
+struct notifier *notifier_new(struct services *services, struct status *status)
 {
     struct notifier *notifier = mem_zero(1, sizeof *notifier);
-    int64_t call_s = world->settings->upstream_timeout_s;
+    int64_t call_s = services->settings->upstream_timeout_s;
     if (call_s > CALL_MAX_S)
         call_s = CALL_MAX_S;
-    notifier->world = world;
+    notifier->services = services;
     notifier->status = status;
     notifier->owner = uuid_new();
     notifier->call_ms = call_s * 1000;
     /* More than half of it is left whenever it was asked for: that must do for a call and its mark. */
     notifier->lease_s = 2 * (call_s + MARK_MS / 1000 + ASK_S);
-    send_limiter_begin(&notifier->limiter, world->settings->telegram_chat_id);
+    send_limiter_begin(&notifier->limiter, services->settings->telegram_chat_id);
     pthread_mutex_init(&notifier->lock, NULL);
     cond_init(&notifier->wake);
     return notifier;
@@ -111,8 +111,8 @@ static enum err lease_take(struct notifier *notifier, bool *ret_kept, struct why
     int64_t asked_ms = clock_mono_ms();
     bool held = false;
     *ret_kept = notifier->held && asked_ms < notifier->held_until_ms;
-    enum err err = store_lease_take(notifier->world->store, lease_name, notifier->owner.s, notifier->lease_s,
-                                    &held, why);
+    enum err err = store_lease_take(notifier->services->store, lease_name, notifier->owner.s,
+                                    notifier->lease_s, &held, why);
     if (err)
         return err;
     notifier->held = held;
@@ -125,7 +125,7 @@ static void lease_drop(struct notifier *notifier)
 {
     struct why why;
     if (notifier->held &&
-        store_lease_drop(notifier->world->store, lease_name, notifier->owner.s, &why) != ERR_OK)
+        store_lease_drop(notifier->services->store, lease_name, notifier->owner.s, &why) != ERR_OK)
         log_debug("a lease was not given back", LOG_S("lease", lease_name), LOG_S("reason", why.text));
     notifier->held = false;
 }
@@ -150,7 +150,8 @@ static enum err mark(struct notifier *notifier, struct why *why)
 {
     if (notifier->n_unmarked == 0)
         return ERR_OK;
-    enum err err = store_outbox_sent(notifier->world->store, notifier->unmarked, notifier->n_unmarked, why);
+    enum err err =
+        store_outbox_sent(notifier->services->store, notifier->unmarked, notifier->n_unmarked, why);
     if (err)
         return err;
     free(notifier->unmarked);
@@ -219,8 +220,8 @@ static struct next send_first(struct notifier *notifier, const struct store_outb
     struct telegram_answer answer;
     size_t n = outbox->n > LIMIT_DIGEST_FROM ? outbox->n : 1;
     AUTO_FREE char *text = text_of(notifier, outbox, n);
-    telegram_send(notifier->world->telegram, notifier->world->fetch, text,
-                  clock_mono_ms() + notifier->call_ms, notifier->world->stopping, &answer);
+    telegram_send(notifier->services->telegram, notifier->services->fetch, text,
+                  clock_mono_ms() + notifier->call_ms, &notifier->services->stopping, &answer);
     if (answer.result != TELEGRAM_SENT) {
         note_unsent(notifier, &answer);
         publish(notifier, outbox->depth, outbox->rows[0].age_s);
@@ -276,7 +277,7 @@ static struct next step(struct notifier *notifier)
     struct why why;
     enum err err = mark(notifier, &why);
     if (!err)
-        err = store_outbox_list(notifier->world->store, LIMIT_DIGEST_MESSAGES, &outbox, &why);
+        err = store_outbox_list(notifier->services->store, LIMIT_DIGEST_MESSAGES, &outbox, &why);
     if (err)
         return database_failed(notifier, &why);
     if (notifier->database_failures > 0)
@@ -339,7 +340,7 @@ void notifier_stop(struct notifier *notifier)
     if (!notifier || !notifier->started)
         return;
     pthread_mutex_lock(&notifier->lock);
-    atomic_store(notifier->world->stopping, true);
+    atomic_store(&notifier->services->stopping, true);
     pthread_cond_broadcast(&notifier->wake);
     pthread_mutex_unlock(&notifier->lock);
     pthread_join(notifier->thread, NULL);

@@ -17,13 +17,14 @@
 #include <stdint.h>
 
 #include "clients/base/err.h"
-#include "reconcile/sweep/pass.h"
+#include "reconcile/heal/services.h"
 
 struct notifier;
 struct status;
 
-/* notifier_new: `world`, which must outlive it, has a Telegram. `status` (may be NULL) is kept up to date. */
-struct notifier *notifier_new(struct pass_world *world, struct status *status);
+/* notifier_new: `services`, which must outlive it, has a Telegram. `status` (may be NULL) is kept up to date.
+ */
+struct notifier *notifier_new(struct services *services, struct status *status);
 /* notifier_free: after notifier_stop, or never started. NULL is fine. */
 void notifier_free(struct notifier *notifier);
 

@@ -58,7 +58,7 @@ static struct plane_decision decide(const struct plane_side *side, const struct 
         .updated_us = act->open->issue.updated_us,
         .now_us = side->tasks.now_us,
         .grace_s = pass->request->ignore_grace ? 0 : pass->policy->grace_default_s,
-        .pipeline = pass->world->pipeline,
+        .pipeline = pass->services->pipeline,
         .task = act->task,
         .change = asked || act->open->told ? &act->open->change : NULL,
         .replayed = replayed,
@@ -122,11 +122,9 @@ static enum err read_tasks(struct plane_side *side, struct why *why)
     const char **ids = mem_zero(side->n_issues, sizeof *ids);
     for (size_t i = 0; i < side->n_issues; i++)
         ids[i] = side->issues[i]->issue.id;
-    enum err err = store_issue_tasks(pass->world->store, ids, side->n_issues, &side->tasks, why);
+    enum err err = store_issue_tasks(pass->services->store, ids, side->n_issues, &side->tasks, why);
     free(ids);
-    if (err || side->tasks.settings_revision == pass->policy->revision)
-        return err;
-    return pass_refresh_policy(side->pass, why);
+    return err ? err : pass_policy_check(side->pass, side->tasks.settings_revision, side->tasks.now_us, why);
 }
 
 /* in words */
@@ -292,8 +290,7 @@ static size_t prepare(struct plane_side *side, size_t from, size_t to, size_t re
  * is not worth a call. */
 static void choose(struct plane_side *side)
 {
-    int64_t room = side->pass->policy->max_heals_per_pass - side->pass->healed;
-    size_t at = 0, chosen = 0, most = room > 0 ? (size_t)room : 0;
+    size_t at = 0, chosen = 0, most = pass_heals_left(side->pass);
     while (at < side->n && chosen < most && !pass_stopping(side->pass)) {
         size_t to = side->n - at < most - chosen ? side->n : at + (most - chosen);
         chosen = prepare(side, at, to, chosen);
@@ -319,7 +316,7 @@ static enum err drop_replayed(struct plane_side *side, struct why *why)
             who[n] = &side->acts[i];
             ids[n++] = side->acts[i].open->change.id;
         }
-    enum err err = n ? store_verdicts_replayed(side->pass->world->store, ids, n, replayed, why) : ERR_OK;
+    enum err err = n ? store_verdicts_replayed(side->pass->services->store, ids, n, replayed, why) : ERR_OK;
     for (size_t i = 0; i < n && !err; i++) {
         who[i]->decision = decide(side, who[i], true, replayed[i]);
         who[i]->open->settled = who[i]->open->handled = who[i]->decision.step == STEP_SETTLED;
@@ -457,7 +454,7 @@ static enum err act_on(struct plane_side *side, struct why *why)
 /* The project whose issue a task is of; NULL: none of Plane's. */
 static const struct project *project_of(const struct pass *pass, const struct store_task *task)
 {
-    const struct project *project = settings_project(pass->world->settings, task->repo);
+    const struct project *project = settings_project(pass->services->settings, task->repo);
     return project && project->plane_project_id && task->plane_id && uuid_valid(task->plane_id) ? project
                                                                                                 : NULL;
 }
@@ -465,7 +462,7 @@ static const struct project *project_of(const struct pass *pass, const struct st
 /* A pass about one task that waits for a verdict says that it is not known. */
 static void tell_unread(struct pass *pass, const struct store_task *task, const char *error)
 {
-    const struct stage *stage = pipeline_stage(pass->world->pipeline, task->stage);
+    const struct stage *stage = pipeline_stage(pass->services->pipeline, task->stage);
     if (stage && stage->human)
         report_plane_item(&pass->report, &(struct report_item){.task_id = task->id,
                                                                .work_item_id = task->work_item_id,
@@ -481,7 +478,7 @@ static enum err look_at_one(struct plane_side *side, struct why *why)
     struct pass *pass = side->pass;
     const struct store_tasks_query any = {.limit = 1};
     struct store_task_entry entry;
-    enum err err = store_task_get(pass->world->store, pass->request->task_id, &any, &entry, NULL, why);
+    enum err err = store_task_get(pass->services->store, pass->request->task_id, &any, &entry, NULL, why);
     if (err)
         return err == ERR_NOT_FOUND ? ERR_OK : err;
     const struct project *project = project_of(pass, &entry.task);
@@ -514,7 +511,7 @@ static void found_done(struct plane_side *side)
 
 static bool any_late(const struct plane_side *side)
 {
-    const struct settings *settings = side->pass->world->settings;
+    const struct settings *settings = side->pass->services->settings;
     bool any = false;
     for (size_t i = 0; i < settings->n_projects && !any; i++)
         any =
@@ -550,10 +547,10 @@ static void log_edges(const struct plane_scan_seen *seen)
         log_info("Plane can be read again");
 }
 
-json_t *plane_side_status(const struct pass_world *world)
+json_t *plane_side_status(const struct services *services, const struct pass_memory *memory)
 {
-    json_t *status = plane_scan_status(world->scan);
-    json_put(status, "interrupted_starts", plane_unstarted_status(world->unstarted));
+    json_t *status = plane_scan_status(memory->scan);
+    json_put(status, "interrupted_starts", plane_unstarted_status(services->unstarted));
     return status;
 }
 
@@ -567,7 +564,7 @@ static void sum_up(struct plane_side *side)
     pass->report.errors = seen.errors;
     if (!pass->request->dry_run) {
         log_edges(&seen);
-        pass->plane = plane_side_status(pass->world);
+        pass->plane = plane_side_status(pass->services, pass->memory);
     }
 }
 
@@ -579,27 +576,27 @@ static enum err take_lease(struct pass *pass, bool *ret_ours, struct why *why)
         return ERR_OK;
     int64_t seconds = 2 * pass->policy->interval_s + 60;
     enum err err =
-        store_lease_take(pass->world->store, lease_name, pass->world->owner.s,
+        store_lease_take(pass->services->store, lease_name, pass->services->owner.s,
                          seconds < LIMIT_PLANE_LEASE_S ? seconds : LIMIT_PLANE_LEASE_S, ret_ours, why);
     if (err)
         return err;
-    plane_scan_lease(pass->world->scan, *ret_ours);
+    plane_scan_lease(pass->memory->scan, *ret_ours);
     if (!*ret_ours)
-        pass->plane = plane_side_status(pass->world);
+        pass->plane = plane_side_status(pass->services, pass->memory);
     return ERR_OK;
 }
 
 static enum err look(struct pass *pass, struct why *why)
 {
     const struct pass_request *request = pass->request;
-    struct plane_side side = {.pass = pass, .scan = pass->world->scan};
+    struct plane_side side = {.pass = pass, .scan = pass->memory->scan};
     int64_t now_ms = clock_mono_ms(), deadline_ms = now_ms + LIMIT_PLANE_SIDE_MS;
     /* A dry run leaves no trace, not even in what this process knows of Plane. */
     if (request->dry_run)
-        side.scan = plane_scan_copy(pass->world->scan);
-    plane_call_begin(&side.call, pass->world->plane, pass->world->fetch, request->trigger != TRIGGER_TIMER,
-                     deadline_ms < pass->deadline_ms ? deadline_ms : pass->deadline_ms,
-                     pass->world->stopping);
+        side.scan = plane_scan_copy(pass->memory->scan);
+    plane_call_begin(
+        &side.call, pass->services->plane, pass->services->fetch, request->trigger != TRIGGER_TIMER,
+        deadline_ms < pass->deadline_ms ? deadline_ms : pass->deadline_ms, &pass->services->stopping);
     plane_scan_begin(side.scan, &(struct plane_scan_pass){.now_ms = now_ms,
                                                           .revision = pass->policy->revision,
                                                           .interval_ms = pass->policy->interval_s * 1000,
@@ -627,10 +624,10 @@ enum err plane_side_run(struct pass *pass, struct why *why)
     return err;
 }
 
-void plane_side_leave(struct pass_world *world)
+void plane_side_leave(struct services *services, const struct pass_memory *memory)
 {
     struct why why;
-    if (plane_scan_leased(world->scan) &&
-        store_lease_drop(world->store, lease_name, world->owner.s, &why) != ERR_OK)
+    if (plane_scan_leased(memory->scan) &&
+        store_lease_drop(services->store, lease_name, services->owner.s, &why) != ERR_OK)
         log_debug("a lease was not given back", LOG_S("lease", lease_name), LOG_S("reason", why.text));
 }

@@ -19,9 +19,9 @@ ATTR_NODISCARD enum err plane_side_run(struct pass *pass, struct why *why);
 
 /* plane_side_status: what plane_scan_status says, and "interrupted_starts" of plane_unstarted_status. Caller
  * owns it. */
-json_t *plane_side_status(const struct pass_world *world);
+json_t *plane_side_status(const struct services *services, const struct pass_memory *memory);
 
 /* plane_side_leave: no pass of this process follows: another replica need not wait to take its place. */
-void plane_side_leave(struct pass_world *world);
+void plane_side_leave(struct services *services, const struct pass_memory *memory);
 
 #endif

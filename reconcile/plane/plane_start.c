@@ -24,23 +24,18 @@ static const char limit_words[] = "the limit on heals in one pass is reached";
 
 static const struct stage *first_stage(const struct pass *pass)
 {
-    return &pass->world->pipeline->stages[0];
+    return &pass->services->pipeline->stages[0];
 }
 
 const char *plane_start_obstacle(const struct pass *pass)
 {
-    if (pass->world->orchestrator)
+    if (pass->services->orchestrator)
         return NULL;
     if (first_stage(pass)->n_gates > 0)
         return "the pipeline's first stage has a gate: no task is started there";
-    if (!gitea_configured(pass->world->gitea))
+    if (!gitea_configured(pass->services->gitea))
         return "ORCH_GITEA_URL is not set: there is nowhere to make the branch";
     return NULL;
-}
-
-static int64_t room(const struct pass *pass)
-{
-    return pass->policy->max_heals_per_pass - pass->healed;
 }
 
 /* tasks that stand at the first stage */
@@ -81,9 +76,10 @@ static void settle(struct starter *starter, struct unstarted *unstarted, enum ou
     if (pass->request->dry_run)
         return;
     if (outcome == OUTCOME_FAILED)
-        plane_unstarted_failed(pass->world->unstarted, task, reason ? reason : "it failed", clock_mono_ms());
+        plane_unstarted_failed(pass->services->unstarted, task, reason ? reason : "it failed",
+                               clock_mono_ms());
     else if (outcome == OUTCOME_STARTED || outcome == OUTCOME_RACED)
-        plane_unstarted_ended(pass->world->unstarted, task);
+        plane_unstarted_ended(pass->services->unstarted, task);
 }
 
 static json_t *evidence_of(const struct starter *starter, const struct unstarted *unstarted)
@@ -97,7 +93,7 @@ static json_t *evidence_of(const struct starter *starter, const struct unstarted
         json_put(evidence, "issue", json_text(task->plane_id));
     }
     json_put(branch, "name", json_text(task->branch));
-    json_put(branch, "base", json_text(settings_base_branch(starter->pass->world->settings, task->repo)));
+    json_put(branch, "base", json_text(settings_base_branch(starter->pass->services->settings, task->repo)));
     json_put(branch, "made", unstarted->made ? json_boolean(unstarted->made->made) : json_null());
     json_put(evidence, "branch", branch);
     return evidence;
@@ -158,8 +154,8 @@ static void look_at_branch(struct starter *starter, struct unstarted *unstarted)
         return;
     facts_subscribe(starter->facts, unstarted);
     unstarted->made =
-        gitea_branch_make(starter->facts, starter->pass->world->gitea, task->repo,
-                          settings_base_branch(starter->pass->world->settings, task->repo), task->branch);
+        gitea_branch_make(starter->facts, starter->pass->services->gitea, task->repo,
+                          settings_base_branch(starter->pass->services->settings, task->repo), task->branch);
     if (unstarted->made->fact.state == FACT_ABSENT || unstarted->made->fact.state == FACT_FAILED)
         settle(starter, unstarted, OUTCOME_FAILED, unstarted->made->fact.error);
 }
@@ -167,7 +163,7 @@ static void look_at_branch(struct starter *starter, struct unstarted *unstarted)
 /* All branches at once; a Gitea that hangs for one delays the others no longer than its own limit. */
 static void make_branches(struct starter *starter)
 {
-    starter->facts = facts_new(starter->pass->world->fetch, starter->pass->deadline_ms);
+    starter->facts = facts_new(starter->pass->services->fetch, starter->pass->deadline_ms);
     facts_asked_by(starter->facts, &starter->pass->asker);
     facts_gather(starter->facts);
     for (size_t i = 0; i < starter->n; i++)
@@ -199,11 +195,9 @@ static enum err start_found(struct starter *starter, struct why *why)
     struct pass *pass = starter->pass;
     if (starter->n == 0)
         return ERR_OK;
-    if (starter->found.settings_revision != pass->policy->revision) {
-        enum err err = pass_refresh_policy(pass, why);
-        if (err)
-            return err;
-    }
+    enum err err = pass_policy_check(pass, starter->found.settings_revision, starter->found.now_us, why);
+    if (err)
+        return err;
     const char *held = pass_hold_reason(pass, SIDE_PLANE);
     if (held || (held = plane_start_obstacle(pass))) {
         hold(starter, 0, held);
@@ -214,9 +208,9 @@ static enum err start_found(struct starter *starter, struct why *why)
         if (!is_settled_by_its_row(starter, &starter->tasks[i]))
             starter->tasks[kept++] = starter->tasks[i];
     starter->n = kept;
-    int64_t left = room(pass);
-    if ((int64_t)starter->n > left)
-        hold(starter, left > 0 ? (size_t)left : 0, limit_words);
+    size_t left = pass_heals_left(pass);
+    if (starter->n > left)
+        hold(starter, left, limit_words);
     if (pass->request->dry_run)
         return move(starter, true, why);
     make_branches(starter);
@@ -235,12 +229,12 @@ static void starter_done(struct starter *starter)
 static enum err find_interrupted(struct starter *starter, int64_t now_ms, struct why *why)
 {
     struct pass *pass = starter->pass;
-    struct plane_unstarted *unstarted = pass->world->unstarted;
+    struct plane_unstarted *unstarted = pass->services->unstarted;
     int64_t grace_s = pass->request->ignore_grace ? 0 : pass->policy->grace_default_s;
     char **due = NULL;
     size_t n = plane_unstarted_due(unstarted, pass->request->trigger != TRIGGER_TIMER,
                                    pass->policy->interval_s * 1000, now_ms, &due);
-    enum err err = store_unstarted(pass->world->store, first_stage(pass)->name, grace_s,
+    enum err err = store_unstarted(pass->services->store, first_stage(pass)->name, grace_s,
                                    (const char *const *)due, n, LIMIT_PASS_CANDIDATES, &starter->found, why);
     if (!err && !pass->request->dry_run && starter->found.n_tasks < LIMIT_PASS_CANDIDATES)
         plane_unstarted_keep(unstarted, due, n, starter->found.tasks, starter->found.n_tasks);
@@ -254,7 +248,7 @@ static bool pauses(const struct pass *pass, const struct store_task *task, int64
 {
     struct plane_unstarted_start start;
     return pass->request->trigger == TRIGGER_TIMER &&
-           plane_unstarted_get(pass->world->unstarted, task, pass->policy->interval_s * 1000, &start) &&
+           plane_unstarted_get(pass->services->unstarted, task, pass->policy->interval_s * 1000, &start) &&
            start.retry_ms > now_ms;
 }
 
@@ -262,7 +256,7 @@ enum err plane_start_interrupted(struct pass *pass, struct why *why)
 {
     struct starter starter = {.pass = pass};
     int64_t now_ms = clock_mono_ms();
-    if (first_stage(pass)->n_gates > 0 || pass->world->orchestrator)
+    if (first_stage(pass)->n_gates > 0 || pass->services->orchestrator)
         return ERR_OK;
     enum err err = find_interrupted(&starter, now_ms, why);
     if (err)
@@ -318,7 +312,7 @@ struct creation {
 static enum err create(struct pass *pass, void *arg, struct why *why)
 {
     struct creation *creation = arg;
-    return store_create_tasks(pass->world->store, pass->policy->revision, pass->policy->valid_until_us,
+    return store_create_tasks(pass->services->store, pass->policy->revision, pass->policy->valid_until_us,
                               creation->tasks, creation->n, creation->results, why);
 }
 
@@ -328,7 +322,7 @@ static void settle_created(struct pass *pass, struct plane_start *start, enum st
     switch (created) {
     case STORE_CREATED:
         start->there = true;
-        plane_unstarted_begun(pass->world->unstarted, start->plane_id);
+        plane_unstarted_begun(pass->services->unstarted, start->plane_id);
         break;
     case STORE_EXISTS:
         start->there = true;
@@ -358,7 +352,7 @@ static enum err start_created(struct pass *pass, const struct plane_start *start
     struct starter starter = {.pass = pass};
     if (n_fresh == 0)
         return ERR_OK;
-    enum err err = store_unstarted(pass->world->store, first_stage(pass)->name, INT32_MAX, fresh, n_fresh,
+    enum err err = store_unstarted(pass->services->store, first_stage(pass)->name, INT32_MAX, fresh, n_fresh,
                                    LIMIT_PASS_CANDIDATES, &starter.found, why);
     if (err)
         return err;
@@ -462,16 +456,16 @@ static enum err replay_batch(struct pass *pass, struct plane_start *starts, size
 static enum err start_issues(struct pass *pass, struct plane_start *starts, size_t n, struct why *why)
 {
     const char *held = n ? plane_start_obstacle(pass) : NULL;
-    size_t may = held || room(pass) <= 0 ? 0 : room(pass) < (int64_t)n ? (size_t)room(pass) : n;
+    size_t left = pass_heals_left(pass), may = held ? 0 : left < n ? left : n;
     if (pass->request->dry_run) {
         for (size_t i = 0; i < may; i++)
             settle_issue(pass, &starts[i], OUTCOME_STARTED, NULL);
-        pass->healed += (int)may;
+        pass_heals_take(pass, may);
     }
     for (size_t at = 0; at < may && !pass->request->dry_run && !pass_stopping(pass); at += LIMIT_BATCH) {
         size_t some = may - at < LIMIT_BATCH ? may - at : LIMIT_BATCH;
-        enum err err = pass->world->orchestrator ? replay_batch(pass, &starts[at], some, why)
-                                                 : start_batch(pass, &starts[at], some, why);
+        enum err err = pass->services->orchestrator ? replay_batch(pass, &starts[at], some, why)
+                                                    : start_batch(pass, &starts[at], some, why);
         if (err)
             return err;
     }
@@ -500,7 +494,7 @@ static enum err find_known(struct pass *pass, const struct plane_start *starts, 
     char **ids = mem_zero(n, sizeof *ids);
     for (size_t i = 0; i < n; i++)
         ids[i] = work_item_id(starts[i].project->prefix, starts[i].sequence);
-    enum err err = store_work_items(pass->world->store, (const char *const *)ids, n, ret, why);
+    enum err err = store_work_items(pass->services->store, (const char *const *)ids, n, ret, why);
     for (size_t i = 0; i < n; i++)
         free(ids[i]);
     free(ids);

@@ -99,6 +99,11 @@ const struct policy_hold *policy_held_by(const struct policy *policy, bool plane
     return off || policy->mode != MODE_OBSERVE ? off : &policy->mode_hold;
 }
 
+bool policy_stands(const struct policy *policy, int64_t revision, int64_t now_us)
+{
+    return policy->revision == revision && (policy->valid_until_us == 0 || now_us < policy->valid_until_us);
+}
+
 /* the policy */
 
 static int64_t first_end(const json_t *overrides, int64_t now_us)

@@ -58,6 +58,10 @@ ATTR_NODISCARD enum err policy_read(struct store *store, const struct settings *
 const struct policy_hold *policy_off_by(const struct policy *policy, bool plane);
 const struct policy_hold *policy_held_by(const struct policy *policy, bool plane);
 
+/* policy_stands: the policy is still in force when the database shows this revision of the settings and this
+ * time. The store's writes compare the same two (store_transition). */
+bool policy_stands(const struct policy *policy, int64_t revision, int64_t now_us);
+
 /* policy_grace_s: of a stage: its override, else the default. */
 int64_t policy_grace_s(const struct policy *policy, const char *stage);
 

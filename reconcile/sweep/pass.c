@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "clients/base/jsonx.h"
 #include "clients/base/limits.h"
 #include "clients/base/log.h"
 #include "clients/base/metric.h"
@@ -10,68 +11,26 @@
 #include "clients/store/store.h"
 #include "reconcile/gates/gate_side.h"
 #include "reconcile/heal/pass_context.h"
-#include "reconcile/plane/plane_side.h"
+#include "reconcile/heal/quarantine.h"
 #include "reconcile/heal/replay.h"
+#include "reconcile/plane/plane_scan.h"
+#include "reconcile/plane/plane_side.h"
 
-/* The settings may change while a write is on its way; each change costs one more try, and nobody changes
- * them this often. */
-enum { POLICY_TRIES = 8 };
-
-enum err pass_refresh_policy(struct pass *pass, struct why *why)
+struct pass_memory *pass_memory_new(const struct settings *settings)
 {
-    struct policy *newer = NULL;
-    enum err err = policy_read(pass->world->store, pass->world->settings, &newer, why);
-    if (err)
-        return err;
-    policy_free(pass->policy);
-    pass->policy = newer;
-    return ERR_OK;
+    struct pass_memory *memory = mem_zero(1, sizeof *memory);
+    memory->scan = plane_scan_new(settings);
+    memory->announced = announced_new();
+    return memory;
 }
 
-const char *pass_hold_reason(const struct pass *pass, enum pass_side side)
+void pass_memory_free(struct pass_memory *memory)
 {
-    const struct policy_hold *hold = policy_held_by(pass->policy, side == SIDE_PLANE);
-    return hold && !pass->request->dry_run ? hold->text : NULL;
-}
-
-enum err pass_write(struct pass *pass, enum pass_side side, pass_write_fn *write, void *arg,
-                    const char **ret_hold, struct why *why)
-{
-    for (int try = 0; try < POLICY_TRIES; try++) {
-        *ret_hold = pass_hold_reason(pass, side);
-        if (*ret_hold)
-            return ERR_OK;
-        enum err err = write(pass, arg, why);
-        if (err != ERR_CONFLICT)
-            return err;
-        err = pass_refresh_policy(pass, why);
-        if (err)
-            return err;
-    }
-    return why_set(why, ERR_CONFLICT, "the settings kept changing");
-}
-
-bool pass_tells(const struct pass *pass)
-{
-    return pass->world->telegram && pass->policy->notify_unblock && !pass->request->dry_run;
-}
-
-const char *pass_keep(struct pass *pass, char *words_take)
-{
-    pass->kept = mem_grow(pass->kept, pass->n_kept + 1, sizeof *pass->kept);
-    return pass->kept[pass->n_kept++] = words_take;
-}
-
-static void kept_done(struct pass *pass)
-{
-    for (size_t i = 0; i < pass->n_kept; i++)
-        free(pass->kept[i]);
-    free(pass->kept);
-}
-
-bool pass_stopping(const struct pass *pass)
-{
-    return atomic_load(pass->world->stopping);
+    if (!memory)
+        return;
+    announced_free(memory->announced);
+    plane_scan_free(memory->scan);
+    free(memory);
 }
 
 void pass_result_done(struct pass_result *result)
@@ -85,7 +44,7 @@ void pass_result_done(struct pass_result *result)
 static bool looks_at_plane(const struct pass *pass)
 {
     const struct pass_request *request = pass->request;
-    if (request->side == SIDE_GATE || pass_stopping(pass) || !plane_configured(pass->world->plane))
+    if (request->side == SIDE_GATE || pass_stopping(pass) || !plane_configured(pass->services->plane))
         return false;
     return request->dry_run || !policy_off_by(pass->policy, true);
 }
@@ -122,16 +81,17 @@ enum err pass_check(struct store *store, const struct pass_request *request, str
     return err;
 }
 
-enum err pass_run(struct pass_world *world, const struct pass_request *request, const char *id,
-                  struct policy **policy, struct pass_result *ret, struct why *why)
+enum err pass_run(struct services *services, struct pass_memory *memory, const struct pass_request *request,
+                  const char *id, struct policy **policy, struct pass_result *ret, struct why *why)
 {
     int64_t began_ms = clock_mono_ms();
     struct pass pass = {
-        .world = world,
+        .services = services,
+        .memory = memory,
         .request = request,
         .policy = *policy,
         .deadline_ms = began_ms + LIMIT_PASS_MS,
-        .asker = {.pass = world->fetch ? fetch_pass(world->fetch) : 0,
+        .asker = {.pass = services->fetch ? fetch_pass(services->fetch) : 0,
                   .forced = request->trigger != TRIGGER_TIMER,
                   .waited_for = request->trigger != TRIGGER_TIMER && request->task_id != 0},
     };
@@ -160,7 +120,21 @@ enum err pass_run(struct pass_world *world, const struct pass_request *request, 
         .oldest_age_s = pass.report.oldest_age_s,
         .looked = request->side != SIDE_PLANE && request->task_id == 0 && !request->ignore_grace && !err,
     };
-    report_done(&pass.report);
-    kept_done(&pass);
+    pass_done(&pass);
     return err;
+}
+
+void pass_save(struct services *services, const struct pass_request *request,
+               const struct pass_result *result)
+{
+    if (request->dry_run || (request->trigger == TRIGGER_TIMER && result->transitions == 0))
+        return;
+    AUTO_FREE char *text = json_line(result->report);
+    int64_t started_us = 0;
+    (void)instant_parse(json_get_text(result->report, "started_at", ""), &started_us);
+    struct why why;
+    enum err err =
+        store_pass_save(services->store, json_get_text(result->report, "id", ""), started_us, text, &why);
+    if (err)
+        log_warn("a pass report was not saved", LOG_S("reason", why.text));
 }

@@ -7,49 +7,21 @@
 #define RECONCILED_PASS_H
 
 #include <jansson.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "clients/base/err.h"
-#include "clients/base/text.h"
 #include "reconcile/heal/pass_request.h"
 
-struct fetch;
-struct gitea;
-struct orchestrator;
-struct notifier;
-struct announced;
-struct pipeline;
-struct plane;
-struct plane_scan;
-struct plane_unstarted;
+struct pass_memory;
 struct policy;
-struct recheck;
+struct services;
 struct settings;
 struct store;
-struct telegram;
 
-/* What a pass works with. Everything outlives it. */
-struct pass_world {
-    const struct settings *settings;
-    const struct pipeline *pipeline;
-    struct store *store;
-    struct fetch *fetch;
-    struct gitea *gitea;
-    struct plane *plane;
-    struct orchestrator *orchestrator; /* NULL: tasks are moved in the database */
-    struct telegram *telegram;         /* NULL: no token is set, and nobody is told */
-    struct notifier *notifier;         /* who sends what a pass has written to the outbox; NULL: the caller */
-    /* Owned by the sweeper's thread: tasks that stayed red and are looked at less often; what is known of
-     * Plane's issues; what was said of quarantines. */
-    struct recheck *recheck;
-    struct plane_scan *scan;
-    struct announced *announced;
-    struct plane_unstarted *unstarted; /* starts that are not finished; read by other threads too */
-    atomic_bool *stopping;             /* set: end at the next step */
-    struct uuid_text owner;            /* names this process in leases */
-};
+/* pass_memory_new: empty; caller frees with pass_memory_free (NULL is fine). */
+struct pass_memory *pass_memory_new(const struct settings *settings);
+void pass_memory_free(struct pass_memory *memory);
 
 /* What is left of a pass when it is over. */
 struct pass_result {
@@ -73,7 +45,13 @@ ATTR_NODISCARD enum err pass_check(struct store *store, const struct pass_reques
  * database could not be asked at all (*ret is then a report that says so). `id` names the pass; *policy is
  * replaced by a newer one when the stored settings moved. A policy that is switched off makes an empty pass
  * unless it is dry. */
-ATTR_NODISCARD enum err pass_run(struct pass_world *world, const struct pass_request *request, const char *id,
-                                 struct policy **policy, struct pass_result *ret, struct why *why);
+ATTR_NODISCARD enum err pass_run(struct services *services, struct pass_memory *memory,
+                                 const struct pass_request *request, const char *id, struct policy **policy,
+                                 struct pass_result *ret, struct why *why);
+
+/* pass_save: stores the report of a pass that did not fail, unless it was dry, or the timer's and moved
+ * nothing: a converged system writes nothing. A failure is logged: the pass is over. */
+void pass_save(struct services *services, const struct pass_request *request,
+               const struct pass_result *result);
 
 #endif

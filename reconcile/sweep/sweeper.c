@@ -37,7 +37,8 @@ struct pending {
 };
 
 struct sweeper {
-    struct pass_world *world;
+    struct services *services;
+    struct pass_memory *memory;
     struct status *status;
     struct report_log *reports;
     pthread_t thread;
@@ -60,13 +61,14 @@ struct sweeper {
     int64_t running_since_us;
 };
 
-struct sweeper *sweeper_new(struct pass_world *world, sweeper_change_fn *on_change, void *arg)
+struct sweeper *sweeper_new(struct services *services, sweeper_change_fn *on_change, void *arg)
 {
     struct sweeper *sweeper = mem_zero(1, sizeof *sweeper);
-    sweeper->world = world;
+    sweeper->services = services;
     sweeper->status =
-        status_new(world->settings, world->gitea, world->plane, world->telegram, on_change, arg);
-    json_t *scanned = plane_side_status(world);
+        status_new(services->settings, services->gitea, services->plane, services->telegram, on_change, arg);
+    sweeper->memory = pass_memory_new(services->settings);
+    json_t *scanned = plane_side_status(services, sweeper->memory);
     status_plane(sweeper->status, scanned);
     json_decref(scanned);
     sweeper->reports = report_log_new();
@@ -80,6 +82,7 @@ void sweeper_free(struct sweeper *sweeper)
     if (!sweeper)
         return;
     policy_free(sweeper->policy);
+    pass_memory_free(sweeper->memory);
     status_free(sweeper->status);
     report_log_free(sweeper->reports);
     pthread_cond_destroy(&sweeper->wake);
@@ -104,26 +107,10 @@ static void refresh_ledger(struct sweeper *sweeper)
 {
     struct store_ledger_summary summary;
     struct why why;
-    if (store_ledger_summary(sweeper->world->store, &summary, &why) != ERR_OK)
+    if (store_ledger_summary(sweeper->services->store, &summary, &why) != ERR_OK)
         return; /* the next pass tells of the database */
     status_ledger(sweeper->status, &summary);
     store_ledger_summary_done(&summary);
-}
-
-/* A pass of the timer that moved nothing is not worth a write: a converged system stays silent. */
-static void save_report(struct sweeper *sweeper, const struct pass_request *request,
-                        const struct pass_result *result)
-{
-    if (request->dry_run || (request->trigger == TRIGGER_TIMER && result->transitions == 0))
-        return;
-    AUTO_FREE char *text = json_line(result->report);
-    int64_t started_us = 0;
-    (void)instant_parse(json_get_text(result->report, "started_at", ""), &started_us);
-    struct why why;
-    enum err err = store_pass_save(sweeper->world->store, json_get_text(result->report, "id", ""), started_us,
-                                   text, &why);
-    if (err)
-        log_warn("a pass report was not saved", LOG_S("reason", why.text));
 }
 
 /* A pass that only looked, red gates and all, is silence. */
@@ -169,20 +156,20 @@ static enum err look_at_settings(struct sweeper *sweeper, struct why *why)
 {
     if (!sweeper->prepared) {
         size_t created = 0;
-        enum err err = store_migrate(sweeper->world->store, &created, why);
+        enum err err = store_migrate(sweeper->services->store, &created, why);
         if (err)
             return err;
         if (created)
             log_info("created missing tables", LOG_I("tables", created));
         /* Tables of types that we would misread are refused here, before anything is moved. */
-        if ((err = store_ready(sweeper->world->store, why)))
+        if ((err = store_ready(sweeper->services->store, why)))
             return err;
         sweeper->prepared = true;
         refresh_ledger(sweeper);
-        notifier_wake(sweeper->world->notifier); /* for what was left unsent when the last process ended */
+        notifier_wake(sweeper->services->notifier); /* for what was left unsent when the last process ended */
     }
     struct policy *policy = NULL;
-    enum err err = policy_read(sweeper->world->store, sweeper->world->settings, &policy, why);
+    enum err err = policy_read(sweeper->services->store, sweeper->services->settings, &policy, why);
     if (err)
         return err;
     policy_free(sweeper->policy);
@@ -246,7 +233,8 @@ static void make_pass(struct sweeper *sweeper, struct pending *run)
     int64_t revision = sweeper->policy->revision;
     status_pass_begins(sweeper->status);
     struct pass_result result;
-    err = pass_run(sweeper->world, &run->request, run->id.s, &sweeper->policy, &result, &why);
+    err = pass_run(sweeper->services, sweeper->memory, &run->request, run->id.s, &sweeper->policy, &result,
+                   &why);
     note_database(sweeper, err, &why);
     if (sweeper->policy->revision != revision)
         status_policy(sweeper->status, sweeper->policy);
@@ -255,11 +243,11 @@ static void make_pass(struct sweeper *sweeper, struct pending *run)
     log_pass(&result);
     report_log_put(sweeper->reports, result.report);
     if (!err)
-        save_report(sweeper, &run->request, &result);
+        pass_save(sweeper->services, &run->request, &result);
     if (result.transitions > 0)
         refresh_ledger(sweeper);
     if (result.messages > 0)
-        notifier_wake(sweeper->world->notifier);
+        notifier_wake(sweeper->services->notifier);
     status_pass_ended(sweeper->status, &result);
     tell_waiters(sweeper, run, result.report);
     bool worked = json_array_size(json_object_get(result.report, "items")) > 0;
@@ -274,7 +262,7 @@ static void make_pass(struct sweeper *sweeper, struct pending *run)
 static int64_t pause_ms(const struct sweeper *sweeper)
 {
     int64_t pause =
-        (sweeper->policy ? sweeper->policy->interval_s : sweeper->world->settings->interval_s) * 1000;
+        (sweeper->policy ? sweeper->policy->interval_s : sweeper->services->settings->interval_s) * 1000;
     if (sweeper->failures > 0)
         pause = backoff_ms(BACKOFF_FIRST_MS, BACKOFF_LAST_MS, sweeper->failures - 1);
     int64_t spread = pause * JITTER_PERCENT / 100;
@@ -360,7 +348,7 @@ static void *sweep(void *arg)
         json_decref(report);
     }
     sweeper->n_pending = 0;
-    plane_side_leave(sweeper->world);
+    plane_side_leave(sweeper->services, sweeper->memory);
     return NULL;
 }
 
@@ -380,7 +368,7 @@ void sweeper_stop(struct sweeper *sweeper)
     sweeper->stop = true;
     pthread_cond_broadcast(&sweeper->wake);
     pthread_mutex_unlock(&sweeper->lock);
-    atomic_store(sweeper->world->stopping, true);
+    atomic_store(&sweeper->services->stopping, true);
     if (sweeper->started)
         pthread_join(sweeper->thread, NULL);
     sweeper->started = false;
@@ -433,7 +421,7 @@ void sweeper_wake(struct sweeper *sweeper)
 {
     /* Whoever changed the settings sees them in the status at once, not after the sweeper's next look. */
     struct policy *policy = NULL;
-    if (policy_read(sweeper->world->store, sweeper->world->settings, &policy, NULL) == ERR_OK)
+    if (policy_read(sweeper->services->store, sweeper->services->settings, &policy, NULL) == ERR_OK)
         status_policy(sweeper->status, policy);
     policy_free(policy);
     pthread_mutex_lock(&sweeper->lock);

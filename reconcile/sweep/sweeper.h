@@ -19,11 +19,11 @@
 struct status;
 struct sweeper;
 
-/* sweeper_new: prepares it; sweeper_start: starts the thread. `world` must outlive it. `on_change` (may be
+/* sweeper_new: prepares it; sweeper_start: starts the thread. `services` must outlive it. `on_change` (may be
  * NULL) is called from the sweeper's thread whenever the status changed, with the new status document
  * (borrowed). */
 typedef void sweeper_change_fn(void *arg, const json_t *status);
-struct sweeper *sweeper_new(struct pass_world *world, sweeper_change_fn *on_change, void *arg);
+struct sweeper *sweeper_new(struct services *services, sweeper_change_fn *on_change, void *arg);
 ATTR_NODISCARD enum err sweeper_start(struct sweeper *sweeper, struct why *why);
 
 /* sweeper_status: the status that it keeps up to date, for others who learn something. As long as the

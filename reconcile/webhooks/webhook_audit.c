@@ -20,7 +20,7 @@ enum { NAP_MS = 100 }; /* between two looks at whether the process ends */
 static const char *const sources[] = {"gitea", "plane"};
 
 struct look {
-    struct pass_world *world;
+    struct services *services;
     const char *target;
     const struct gitea_hooks **hooks; /* of each project */
     struct webhook_verdict *verdicts;
@@ -31,7 +31,7 @@ struct look {
 
 static bool stopping(const struct look *look)
 {
-    return atomic_load(look->world->stopping);
+    return atomic_load(&look->services->stopping);
 }
 
 /* telling */
@@ -45,19 +45,19 @@ static void tell(struct look *look, const char *name_parts, char *text_take)
     bool is_new = false;
     if (!look->tells)
         return;
-    if (store_outbox_add(look->world->store, id.s, text, &is_new, &why) != ERR_OK)
+    if (store_outbox_add(look->services->store, id.s, text, &is_new, &why) != ERR_OK)
         log_warn("a message about webhooks could not be written", LOG_S("reason", why.text));
     else if (is_new)
-        notifier_wake(look->world->notifier);
+        notifier_wake(look->services->notifier);
 }
 
 static enum err learn_policy(struct look *look, struct why *why)
 {
     struct policy *policy = NULL;
-    enum err err = policy_read(look->world->store, look->world->settings, &policy, why);
+    enum err err = policy_read(look->services->store, look->services->settings, &policy, why);
     if (!err)
-        look->tells =
-            look->world->telegram && policy->enabled && policy->mode == MODE_HEAL && policy->notify_unblock;
+        look->tells = look->services->telegram && policy->enabled && policy->mode == MODE_HEAL &&
+                      policy->notify_unblock;
     policy_free(policy);
     return err;
 }
@@ -66,16 +66,16 @@ static enum err learn_policy(struct look *look, struct why *why)
 
 static void ask_gitea(struct look *look, struct facts *facts)
 {
-    const struct settings *settings = look->world->settings;
+    const struct settings *settings = look->services->settings;
     enum facts_step step = FACTS_NOTHING_YET;
     void *nobody;
     for (size_t i = 0; i < settings->n_projects; i++)
-        look->hooks[i] = gitea_hooks(facts, look->world->gitea, settings->projects[i].repo);
+        look->hooks[i] = gitea_hooks(facts, look->services->gitea, settings->projects[i].repo);
     while (!stopping(look) && step != FACTS_ALL_ANSWERED)
         step = facts_wait(facts, NAP_MS, &nobody);
     look->judged = step == FACTS_ALL_ANSWERED;
     for (size_t i = 0; i < settings->n_projects && look->judged; i++)
-        webhook_check(look->hooks[i], look->world->pipeline, look->target, &look->verdicts[i]);
+        webhook_check(look->hooks[i], look->services->pipeline, look->target, &look->verdicts[i]);
 }
 
 static bool is_bad(const struct webhook_verdict *verdict)
@@ -99,7 +99,7 @@ static void show_repo(struct look *look, json_t *bad, const char *repo, const st
 
 static void show_repos(struct look *look)
 {
-    const struct settings *settings = look->world->settings;
+    const struct settings *settings = look->services->settings;
     json_t *bad = json_array(), *repos = json_object();
     json_int_t counts[WEBHOOK_STATE_MAX_] = {0}, n_bad = 0;
     const char *why_unknown = NULL;
@@ -123,12 +123,12 @@ static void show_repos(struct look *look)
 
 static void look_at_repos(struct look *look)
 {
-    const struct settings *settings = look->world->settings;
-    struct facts *facts = facts_new(look->world->fetch, clock_mono_ms() + LIMIT_WEBHOOKS_AUDIT_MS);
+    const struct settings *settings = look->services->settings;
+    struct facts *facts = facts_new(look->services->fetch, clock_mono_ms() + LIMIT_WEBHOOKS_AUDIT_MS);
     facts_gather(facts);
     look->hooks = mem_zero(settings->n_projects + 1, sizeof(struct gitea_hooks *));
     look->verdicts = mem_zero(settings->n_projects + 1, sizeof *look->verdicts);
-    if (gitea_configured(look->world->gitea))
+    if (gitea_configured(look->services->gitea))
         ask_gitea(look, facts);
     show_repos(look);
     for (size_t i = 0; i < settings->n_projects; i++)
@@ -187,10 +187,10 @@ static enum err look_at_ledger(struct look *look, struct why *why)
 {
     struct store_settings settings;
     struct store_ledger_page newest;
-    enum err err = store_settings_read(look->world->store, &settings, why);
+    enum err err = store_settings_read(look->services->store, &settings, why);
     if (err)
         return err;
-    err = newest_read(look->world->store, &newest, why);
+    err = newest_read(look->services->store, &newest, why);
     if (!err) {
         show_losses(look, &newest, settings.now_us);
         store_ledger_page_done(&newest);
@@ -199,9 +199,9 @@ static enum err look_at_ledger(struct look *look, struct why *why)
     return err;
 }
 
-enum err webhook_audit(struct pass_world *world, const char *target, json_t **ret, struct why *why)
+enum err webhook_audit(struct services *services, const char *target, json_t **ret, struct why *why)
 {
-    struct look look = {.world = world, .target = target, .document = json_object()};
+    struct look look = {.services = services, .target = target, .document = json_object()};
     json_put(look.document, "looked_at", json_instant(clock_wall_us()));
     enum err err = learn_policy(&look, why);
     if (!err)

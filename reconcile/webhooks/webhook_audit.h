@@ -10,12 +10,13 @@
 
 #include <jansson.h>
 
-#include "reconcile/sweep/pass.h"
+#include "clients/base/err.h"
+#include "reconcile/heal/services.h"
 
 /* webhook_audit: in the caller's thread, which may take LIMIT_WEBHOOKS_AUDIT_MS; ends within a moment once
- * world->stopping is set. `target`: see webhook_check. *ret is the status's member "hooks"; caller owns it.
- * An error is the database's, which is asked first: Gitea is not asked then. */
-ATTR_NODISCARD enum err webhook_audit(struct pass_world *world, const char *target, json_t **ret,
+ * services->stopping is set. `target`: see webhook_check. *ret is the status's member "hooks"; caller owns
+ * it. An error is the database's, which is asked first: Gitea is not asked then. */
+ATTR_NODISCARD enum err webhook_audit(struct services *services, const char *target, json_t **ret,
                                       struct why *why);
 
 #endif

@@ -16,7 +16,7 @@
 enum { RETRY_FIRST_MS = 1000, RETRY_LAST_MS = 60000 };
 
 struct webhook_watch {
-    struct pass_world *world;
+    struct services *services;
     struct status *status;
     char *target;
     pthread_t thread;
@@ -72,11 +72,11 @@ static int64_t look(struct webhook_watch *watch)
 {
     struct why why;
     json_t *found = NULL;
-    if (webhook_audit(watch->world, watch->target, &found, &why) != ERR_OK) {
+    if (webhook_audit(watch->services, watch->target, &found, &why) != ERR_OK) {
         log_debug("webhooks were not looked at", LOG_S("reason", why.text));
         return backoff_ms(RETRY_FIRST_MS, RETRY_LAST_MS, watch->failures++);
     }
-    if (!atomic_load(watch->world->stopping)) {
+    if (!atomic_load(&watch->services->stopping)) {
         log_changes(watch->last, found);
         status_hooks(watch->status, found);
     }
@@ -115,11 +115,11 @@ static void watch_free(struct webhook_watch *watch)
     free(watch);
 }
 
-enum err webhook_watch_start(struct pass_world *world, struct status *status, const char *target,
+enum err webhook_watch_start(struct services *services, struct status *status, const char *target,
                              struct webhook_watch **ret, struct why *why)
 {
     struct webhook_watch *watch = mem_zero(1, sizeof *watch);
-    *watch = (struct webhook_watch){.world = world, .status = status, .target = mem_dup(target)};
+    *watch = (struct webhook_watch){.services = services, .status = status, .target = mem_dup(target)};
     pthread_mutex_init(&watch->lock, NULL);
     cond_init(&watch->wake);
     if (pthread_create(&watch->thread, NULL, keep_watch, watch) != 0) {

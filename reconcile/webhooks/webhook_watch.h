@@ -7,18 +7,19 @@
 #define RECONCILED_WEBHOOK_WATCH_H
 
 #include "clients/base/err.h"
-#include "reconcile/sweep/pass.h"
+#include "reconcile/heal/services.h"
 
 struct webhook_watch;
 struct status;
 
 /* webhook_watch_start: looks at once, and every LIMIT_WEBHOOKS_EVERY_S from then on; sooner again when the
- * database could not be asked. `world` and `status` must outlive it; `target`: see webhook_check, copied. */
-ATTR_NODISCARD enum err webhook_watch_start(struct pass_world *world, struct status *status,
+ * database could not be asked. `services` and `status` must outlive it; `target`: see webhook_check, copied.
+ */
+ATTR_NODISCARD enum err webhook_watch_start(struct services *services, struct status *status,
                                             const char *target, struct webhook_watch **ret, struct why *why);
 
-/* webhook_watch_stop: once world->stopping is set: a look under way ends within a moment; joins the thread,
- * and frees it. NULL is fine. */
+/* webhook_watch_stop: once services->stopping is set: a look under way ends within a moment; joins the
+ * thread, and frees it. NULL is fine. */
 void webhook_watch_stop(struct webhook_watch *watch);
 
 #endif

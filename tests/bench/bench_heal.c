@@ -177,12 +177,14 @@ static double pass_ms(const struct seeded *seeded, const char *gitea)
     const struct pass_request request = {.trigger = TRIGGER_COMMAND, .side = SIDE_GATE};
     struct pass_result result;
     double begin = now_ms();
-    must(policy_read(services.world.store, setup.settings, &policy, &why), &why);
-    must(pass_run(&services.world, &request, uuid_new().s, &policy, &result, &why), &why);
+    must(policy_read(services.store, setup.settings, &policy, &why), &why);
+    struct pass_memory *memory = pass_memory_new(setup.settings);
+    must(pass_run(&services, memory, &request, uuid_new().s, &policy, &result, &why), &why);
     double took = now_ms() - begin;
     if (result.transitions != SEED_STUCK)
         bench_die("not every stuck task was healed");
     pass_result_done(&result);
+    pass_memory_free(memory);
     policy_free(policy);
     services_close(&services);
     setup_done(&setup);

@@ -33,6 +33,7 @@ static struct {
     struct pg_proxy *proxy;
     struct setup setup;
     struct services services;
+    struct pass_memory *memory;
     struct policy *policy;
 } bench;
 
@@ -67,7 +68,7 @@ static json_t *make_pass(enum pass_trigger trigger, struct cost *ret)
     int trips = pg_proxy_trips(bench.proxy);
     fake_ms += 70000;
     double begin = now_ms();
-    must(pass_run(&bench.services.world, &request, uuid_new().s, &bench.policy, &result, &why), &why);
+    must(pass_run(&bench.services, bench.memory, &request, uuid_new().s, &bench.policy, &result, &why), &why);
     *ret = (struct cost){.ms = now_ms() - begin,
                          .round_trips = pg_proxy_trips(bench.proxy) - trips,
                          .calls = calls_to_plane() - calls};
@@ -135,12 +136,14 @@ static void open_services(void)
     json_decref(problems);
     log_set_level(LOG_LEVEL_WARN);
     must(services_open(&bench.setup, &bench.services, &why), &why);
-    plane_clock(bench.services.world.plane, fake_now_ms);
-    must(policy_read(bench.services.world.store, bench.setup.settings, &bench.policy, &why), &why);
+    plane_clock(bench.services.plane, fake_now_ms);
+    must(policy_read(bench.services.store, bench.setup.settings, &bench.policy, &why), &why);
+    bench.memory = pass_memory_new(bench.setup.settings);
 }
 
 static void close_services(void)
 {
+    pass_memory_free(bench.memory);
     policy_free(bench.policy);
     services_close(&bench.services);
     setup_done(&bench.setup);

@@ -41,8 +41,7 @@ struct process {
     struct telegram *telegram;
     struct status *status;
     struct notifier *notifier;
-    atomic_bool stopping;
-    struct pass_world world;
+    struct services services;
 };
 
 static struct {
@@ -90,16 +89,15 @@ static void process_begin(struct process *process)
     assert_int_equal(telegram_new(scene.settings->telegram_url, scene.settings->telegram_bot_token,
                                   scene.settings->telegram_chat_id, &process->telegram, NULL),
                      ERR_OK);
-    process->world = (struct pass_world){.settings = scene.settings,
-                                         .store = process->store,
-                                         .fetch = process->fetch,
-                                         .telegram = process->telegram,
-                                         .stopping = &process->stopping};
+    process->services = (struct services){.settings = scene.settings,
+                                          .store = process->store,
+                                          .fetch = process->fetch,
+                                          .telegram = process->telegram};
     assert_int_equal(gitea_new(NULL, NULL, &process->gitea, NULL), ERR_OK);
     assert_int_equal(plane_new(NULL, NULL, NULL, &process->plane, NULL), ERR_OK);
     process->status =
         status_new(scene.settings, process->gitea, process->plane, process->telegram, NULL, NULL);
-    process->notifier = notifier_new(&process->world, process->status);
+    process->notifier = notifier_new(&process->services, process->status);
 }
 
 static void process_start(struct process *process)

@@ -32,14 +32,14 @@ static int set_up(void **state)
     (void)state;
     facts_clear();
     pass_scene_open(&bench, nothing);
-    assert_int_equal(plane_new(NULL, NULL, NULL, &bench.world.plane, &bench.why), ERR_OK);
+    assert_int_equal(plane_new(NULL, NULL, NULL, &bench.services.plane, &bench.why), ERR_OK);
     return 0;
 }
 
 static int tear_down(void **state)
 {
     (void)state;
-    plane_free(bench.world.plane);
+    plane_free(bench.services.plane);
     pass_scene_close(&bench);
     return 0;
 }
@@ -364,7 +364,7 @@ static void a_stop_in_mid_pass_writes_nothing_more(void **state)
     (void)state;
     add_task(1, "development", 5000);
     tell_ci("b1", "sha1", GITEA_SUCCESS);
-    bench.stopping = true;
+    bench.services.stopping = true;
     json_t *report = run_pass(forced);
     assert_string_equal(json_get_text(report, "state", ""), "interrupted");
     json_decref(report);

@@ -320,9 +320,9 @@ static void a_stop_in_the_middle_writes_nothing_more_and_is_told(void **state)
     (void)state;
     add_started(1);
     add_verdict(2, "Approved");
-    bench.stopping = true;
+    bench.services.stopping = true;
     json_t *report = run_pass(by_timer);
-    bench.stopping = false;
+    bench.services.stopping = false;
     assert_int_equal(json_array_size(json_object_get(report, "items")), 0);
     json_decref(report);
     sqlite_file_assert("SELECT count(*) FROM tasks", "1");
@@ -332,7 +332,7 @@ static void a_stop_in_the_middle_writes_nothing_more_and_is_told(void **state)
 static void stop_it(void *arg)
 {
     (void)arg;
-    bench.stopping = true;
+    bench.services.stopping = true;
 }
 
 static void a_stop_while_plane_is_asked_interrupts_the_pass(void **state)
@@ -342,7 +342,7 @@ static void a_stop_while_plane_is_asked_interrupts_the_pass(void **state)
     add_verdict(2, "Approved");
     issues_hook(stop_it, NULL);
     json_t *report = run_pass(by_timer);
-    bench.stopping = false;
+    bench.services.stopping = false;
     assert_string_equal(json_get_text(report, "state", ""), "interrupted");
     json_decref(report);
     sqlite_file_assert("SELECT count(*) FROM reconcile_ledger", "0");

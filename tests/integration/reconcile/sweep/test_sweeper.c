@@ -69,11 +69,11 @@ static int set_up(void **state)
     facts_clear();
     memset(&bench, 0, sizeof bench);
     pass_scene_open(&bench.scene, environment_value);
-    assert_int_equal(plane_new(NULL, NULL, NULL, &bench.scene.world.plane, &bench.scene.why), ERR_OK);
+    assert_int_equal(plane_new(NULL, NULL, NULL, &bench.scene.services.plane, &bench.scene.why), ERR_OK);
     pthread_mutex_init(&bench.lock, NULL);
     pthread_cond_init(&bench.told, NULL);
     bench.reports = json_array();
-    bench.sweeper = sweeper_new(&bench.scene.world, on_change, NULL);
+    bench.sweeper = sweeper_new(&bench.scene.services, on_change, NULL);
     return 0;
 }
 
@@ -82,7 +82,7 @@ static int tear_down(void **state)
     (void)state;
     sweeper_stop(bench.sweeper);
     sweeper_free(bench.sweeper);
-    plane_free(bench.scene.world.plane);
+    plane_free(bench.scene.services.plane);
     json_decref(bench.reports);
     json_decref(bench.status);
     pass_scene_close(&bench.scene);

@@ -16,7 +16,7 @@
 #include "clients/plane/plane.h"
 #include "clients/store/store.h"
 #include "clients/telegram.h"
-#include "reconcile/heal/announced.h"
+#include "reconcile/heal/quarantine.h"
 #include "reconcile/sweep/pass.h"
 #include "reconcile/settings/policy.h"
 #include "tests/doubles/facts.h"
@@ -24,7 +24,7 @@
 #include "tests/support/clients/store/sqlite_file.h"
 
 static struct pass_scene bench;
-static struct telegram *bot; /* which a test may take out of the world */
+static struct telegram *bot; /* which a test may take out of the services */
 
 static const char *environment_value(const char *name)
 {
@@ -38,15 +38,15 @@ static int set_up(void **state)
     facts_clear();
     pass_scene_open(&bench, environment_value);
     assert_int_equal(telegram_new("http://127.0.0.1:9", "1:a", "42", &bot, &bench.why), ERR_OK);
-    bench.world.telegram = bot;
-    assert_int_equal(plane_new(NULL, NULL, NULL, &bench.world.plane, &bench.why), ERR_OK);
+    bench.services.telegram = bot;
+    assert_int_equal(plane_new(NULL, NULL, NULL, &bench.services.plane, &bench.why), ERR_OK);
     return 0;
 }
 
 static int tear_down(void **state)
 {
     (void)state;
-    plane_free(bench.world.plane);
+    plane_free(bench.services.plane);
     telegram_free(bot);
     pass_scene_close(&bench);
     return 0;
@@ -171,7 +171,7 @@ static void without_a_telegram_nothing_is_written_for_it(void **state)
 {
     (void)state;
     add_green_task();
-    bench.world.telegram = NULL;
+    bench.services.telegram = NULL;
     assert_pass(forced, "advanced", 1, 0);
     assert_outbox(0, NULL);
 }
@@ -217,12 +217,12 @@ static void an_episode_is_told_once_by_whoever_sees_it(void **state)
     add_heals(4, "development", 1);
     assert_pass(by_timer, "quarantined", 1, 1);
     assert_pass(by_timer, "quarantined", 1, 0); /* and is looked at every time: nothing rests */
-    struct announced *mine = bench.world.announced, *another = announced_new();
-    bench.world.announced = another; /* another process, or this one restarted */
+    struct announced *mine = bench.memory->announced, *another = announced_new();
+    bench.memory->announced = another; /* another process, or this one restarted */
     assert_pass(forced, "quarantined", 1, 0);
     assert_outbox(1, quarantine_told);
     add_heals(1, "development", 0); /* another episode */
-    bench.world.announced = mine;
+    bench.memory->announced = mine;
     assert_pass(forced, "quarantined", 1, 1);
     struct store_outbox outbox;
     assert_int_equal(store_outbox_list(bench.store, 10, &outbox, &bench.why), ERR_OK);
@@ -241,11 +241,11 @@ static void a_quarantine_is_told_once_telling_is_allowed(void **state)
     assert_pass(forced, "quarantined", 1, 0);
     change(json_pack("{s:n, s:b}", "mode", "notify_unblock", 0));
     assert_pass(forced, "quarantined", 1, 0);
-    bench.world.telegram = NULL;
+    bench.services.telegram = NULL;
     change(json_pack("{s:n}", "notify_unblock"));
     assert_pass(forced, "quarantined", 1, 0);
     assert_outbox(0, NULL);
-    bench.world.telegram = bot;
+    bench.services.telegram = bot;
     assert_pass(forced, "quarantined", 1, 1);
     assert_outbox(1, quarantine_told);
 }

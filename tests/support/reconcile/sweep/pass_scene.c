@@ -10,9 +10,7 @@
 
 #include "clients/base/text.h"
 #include "clients/store/store.h"
-#include "reconcile/heal/announced.h"
 #include "reconcile/pipeline/pipeline.h"
-#include "reconcile/plane/plane_scan.h"
 #include "reconcile/plane/plane_unstarted.h"
 #include "reconcile/heal/recheck.h"
 #include "reconcile/settings/settings.h"
@@ -29,23 +27,20 @@ void pass_scene_open(struct pass_scene *scene, const char *(*lookup)(const char 
     assert_int_equal(store_open(sqlite_file_url(), NULL, &scene->store, &scene->why), ERR_OK);
     assert_int_equal(store_migrate(scene->store, NULL, &scene->why), ERR_OK);
     assert_int_equal(policy_read(scene->store, scene->settings, &scene->policy, &scene->why), ERR_OK);
-    scene->world = (struct pass_world){.settings = scene->settings,
-                                       .pipeline = scene->pipeline,
-                                       .store = scene->store,
-                                       .recheck = recheck_new(),
-                                       .scan = plane_scan_new(scene->settings),
-                                       .announced = announced_new(),
-                                       .unstarted = plane_unstarted_new(),
-                                       .stopping = &scene->stopping,
-                                       .owner = uuid_new()};
+    scene->memory = pass_memory_new(scene->settings);
+    scene->services = (struct services){.settings = scene->settings,
+                                        .pipeline = scene->pipeline,
+                                        .store = scene->store,
+                                        .recheck = recheck_new(),
+                                        .unstarted = plane_unstarted_new(),
+                                        .owner = uuid_new()};
 }
 
 void pass_scene_close(struct pass_scene *scene)
 {
-    plane_unstarted_free(scene->world.unstarted);
-    announced_free(scene->world.announced);
-    plane_scan_free(scene->world.scan);
-    recheck_free(scene->world.recheck);
+    plane_unstarted_free(scene->services.unstarted);
+    pass_memory_free(scene->memory);
+    recheck_free(scene->services.recheck);
     policy_free(scene->policy);
     store_free(scene->store);
     pipeline_free(scene->pipeline);
@@ -66,8 +61,8 @@ void pass_scene_exec(const char *fmt, ...)
 struct pass_result pass_scene_run(struct pass_scene *scene, struct pass_request request)
 {
     struct pass_result result;
-    assert_int_equal(pass_run(&scene->world, &request, "00000000-0000-4000-8000-000000000001", &scene->policy,
-                              &result, &scene->why),
+    assert_int_equal(pass_run(&scene->services, scene->memory, &request,
+                              "00000000-0000-4000-8000-000000000001", &scene->policy, &result, &scene->why),
                      ERR_OK);
     return result;
 }

@@ -1,12 +1,13 @@
 /* pass_scene.h - what a pass works with, on a SQLite file of its own, for tests of the domain.
  *
- * Whatever is outside but the database is the test's: it sets world.plane, world.telegram and the like, real
- * or doubles, after pass_scene_open and frees them before pass_scene_close.
+ * Whatever is outside but the database is the test's: it sets services.plane, services.telegram and the like,
+ * real or doubles, after pass_scene_open and frees them before pass_scene_close.
  */
 #ifndef RECONCILED_TESTS_PASS_SCENE_H
 #define RECONCILED_TESTS_PASS_SCENE_H
 
 #include "clients/base/err.h"
+#include "reconcile/heal/pass_context.h"
 #include "reconcile/sweep/pass.h"
 #include "reconcile/settings/policy.h"
 
@@ -15,8 +16,8 @@ struct pass_scene {
     struct pipeline *pipeline; /* the built-in one */
     struct store *store;       /* with its tables */
     struct policy *policy;     /* as at the start */
-    atomic_bool stopping;
-    struct pass_world world;
+    struct services services;
+    struct pass_memory *memory;
     struct why why;
 };
 

@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "clients/base/limits.h"
-#include "reconcile/heal/announced.h"
+#include "reconcile/heal/quarantine.h"
 
 static void a_thing_is_said_once(void **state)
 {

@@ -84,11 +84,11 @@ static void tasks_that_fail_do_not_all_return_together(void **state)
 
 static void what_could_not_be_learnt_last_is_known(void **state)
 {
-    assert_false(rest_is_unknown(*state, 1));
+    assert_false(recheck_is_unknown(*state, 1));
     recheck_later(*state, 1, "development", NULL, RECHECK_UNKNOWN, INTERVAL_MS, 0);
-    assert_true(rest_is_unknown(*state, 1));
+    assert_true(recheck_is_unknown(*state, 1));
     recheck_later(*state, 1, "development", "a", RECHECK_RED, INTERVAL_MS, 0);
-    assert_false(rest_is_unknown(*state, 1));
+    assert_false(recheck_is_unknown(*state, 1));
 }
 
 static void another_sha_begins_anew(void **state)

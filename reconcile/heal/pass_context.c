@@ -1,0 +1,100 @@
+#include "reconcile/heal/pass_context.h"
+
+#include <stdlib.h>
+
+/* The settings may change while a write is on its way; each change costs one more try, and nobody changes
+ * them this often. */
+enum { POLICY_TRIES = 8 };
+
+static enum err refresh_policy(struct pass *pass, struct why *why)
+{
+    struct policy *newer = NULL;
+    enum err err = policy_read(pass->services->store, pass->services->settings, &newer, why);
+    if (err)
+        return err;
+    policy_free(pass->policy);
+    pass->policy = newer;
+    return ERR_OK;
+}
+
+const char *pass_hold_reason(const struct pass *pass, enum pass_side side)
+{
+    const struct policy_hold *hold = policy_held_by(pass->policy, side == SIDE_PLANE);
+    return hold && !pass->request->dry_run ? hold->text : NULL;
+}
+
+enum err pass_retry(struct pass *pass, pass_work_fn *work, void *arg, struct why *why)
+{
+    for (int try = 0; try < POLICY_TRIES; try++) {
+        enum err err = work(pass, arg, why);
+        if (err != ERR_CONFLICT)
+            return err;
+        err = refresh_policy(pass, why);
+        if (err)
+            return err;
+    }
+    return why_set(why, ERR_CONFLICT, "the settings kept changing");
+}
+
+struct guarded_write {
+    enum pass_side side;
+    pass_work_fn *write;
+    void *arg;
+    const char *hold;
+};
+
+static enum err write_unless_held(struct pass *pass, void *arg, struct why *why)
+{
+    struct guarded_write *guarded = arg;
+    guarded->hold = pass_hold_reason(pass, guarded->side);
+    return guarded->hold ? ERR_OK : guarded->write(pass, guarded->arg, why);
+}
+
+enum err pass_write(struct pass *pass, enum pass_side side, pass_work_fn *write, void *arg,
+                    const char **ret_hold, struct why *why)
+{
+    struct guarded_write guarded = {.side = side, .write = write, .arg = arg};
+    enum err err = pass_retry(pass, write_unless_held, &guarded, why);
+    *ret_hold = guarded.hold;
+    return err;
+}
+
+enum err pass_policy_check(struct pass *pass, int64_t revision, int64_t now_us, struct why *why)
+{
+    return policy_stands(pass->policy, revision, now_us) ? ERR_OK : refresh_policy(pass, why);
+}
+
+size_t pass_heals_left(const struct pass *pass)
+{
+    int64_t left = pass->policy->max_heals_per_pass - pass->healed;
+    return left > 0 ? (size_t)left : 0;
+}
+
+void pass_heals_take(struct pass *pass, size_t n)
+{
+    pass->healed += (int)n;
+}
+
+bool pass_tells(const struct pass *pass)
+{
+    return pass->services->telegram && pass->policy->notify_unblock && !pass->request->dry_run;
+}
+
+const char *pass_keep(struct pass *pass, char *text_take)
+{
+    pass->kept = mem_grow(pass->kept, pass->n_kept + 1, sizeof *pass->kept);
+    return pass->kept[pass->n_kept++] = text_take;
+}
+
+void pass_done(struct pass *pass)
+{
+    for (size_t i = 0; i < pass->n_kept; i++)
+        free(pass->kept[i]);
+    free(pass->kept);
+    report_done(&pass->report);
+}
+
+bool pass_stopping(const struct pass *pass)
+{
+    return atomic_load(&pass->services->stopping);
+}

@@ -1,0 +1,42 @@
+/* services.h - what the whole process shares: settings, the pipeline, the clients, and the state that several
+ * threads read.
+ *
+ * Everything here may be used from any thread: what changes is locked by the module that owns it. What one
+ * pass leaves for the next is in struct pass_memory (pass_context.h) instead. All of it outlives the threads.
+ */
+#ifndef RECONCILED_SERVICES_H
+#define RECONCILED_SERVICES_H
+
+#include <stdatomic.h>
+
+#include "clients/base/text.h"
+
+struct fetch;
+struct gitea;
+struct notifier;
+struct orchestrator;
+struct pipeline;
+struct plane;
+struct plane_unstarted;
+struct recheck;
+struct settings;
+struct store;
+struct telegram;
+
+struct services {
+    const struct settings *settings;
+    const struct pipeline *pipeline;
+    struct store *store;
+    struct fetch *fetch;
+    struct gitea *gitea;
+    struct plane *plane;
+    struct orchestrator *orchestrator; /* NULL: tasks are moved in the database */
+    struct telegram *telegram;         /* NULL: no token is set, and no message is written */
+    struct notifier *notifier; /* sends what a pass has written to the outbox; NULL: the caller does */
+    struct recheck *recheck;   /* tasks that did not move and are evaluated again later */
+    struct plane_unstarted *unstarted; /* starts that are not finished */
+    struct uuid_text owner;            /* names this process in leases */
+    atomic_bool stopping;              /* set: the process ends; every wait and loop ends at its next step */
+};
+
+#endif
