@@ -6,6 +6,7 @@
 
 #include "clients/base/jsonx.h"
 #include "clients/base/limits.h"
+#include "reconcile/pipeline/settings_text.h"
 #include "reconcile/settings/settings.h"
 #include "server/commands.h"
 #include "server/options.h"
@@ -57,7 +58,7 @@ int health(const struct setup *setup, bool ready)
     struct listen_address address;
     struct why why = {"libcurl cannot be initialised"};
     bool good = false;
-    if (!settings_listen_parse(setup->settings->http_listen, &address) || address.port == 0) {
+    if (!listen_address_parse(setup->settings->http_listen, &address) || address.port == 0) {
         fputs("reconciled: ORCH_HTTP_LISTEN names no port to ask at\n", stderr);
         return EXIT_USAGE;
     }

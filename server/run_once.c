@@ -73,7 +73,7 @@ static int make_pass(struct services *services, const struct pass_request *reque
 /* What this pass wrote, and what an earlier one had no time for. */
 static void tell_people(struct services *services)
 {
-    struct notifier *notifier = notifier_new(services, NULL);
+    struct notifier *notifier = notifier_new(services, NULL, NULL);
     notifier_drain(notifier, clock_mono_ms() + LIMIT_TELL_MS);
     notifier_free(notifier);
 }

@@ -16,7 +16,9 @@
 #include "reconcile/notify/notifier.h"
 #include "reconcile/sweep/probe.h"
 #include "reconcile/resolve/resolver.h"
+#include "reconcile/pipeline/settings_text.h"
 #include "reconcile/settings/settings.h"
+#include "reconcile/sweep/status.h"
 #include "reconcile/sweep/sweeper.h"
 #include "server/commands.h"
 #include "server/http/listener.h"
@@ -111,7 +113,7 @@ static enum err listen_start(const struct settings *settings, struct app *app, s
 {
     struct listen_address address;
     struct certificate_pair pair;
-    if (!settings_listen_parse(settings->http_listen, &address))
+    if (!listen_address_parse(settings->http_listen, &address))
         return why_set(why, ERR_INVALID, "ORCH_HTTP_LISTEN is no address");
     enum err err = setup_certificates(settings, &pair, why);
     if (err)
@@ -154,6 +156,11 @@ static int serve_with(const struct setup *setup, struct services *services, stru
     return EXIT_DONE;
 }
 
+static void note_outbox(void *status, size_t depth, int64_t oldest_age_s)
+{
+    status_outbox(status, depth, oldest_age_s);
+}
+
 static enum err probe_open(const struct settings *settings, struct probe **ret, struct why *why)
 {
     struct store *store = NULL;
@@ -172,7 +179,7 @@ static enum err app_open(const struct setup *setup, struct services *services, s
                         .status = publication_new()};
     ret->sweeper = sweeper_new(services, publish_status, ret->status);
     if (services->telegram)
-        services->notifier = notifier_new(services, sweeper_status(ret->sweeper));
+        services->notifier = notifier_new(services, note_outbox, sweeper_status(ret->sweeper));
     enum err err = probe_open(setup->settings, &ret->probe, why);
     if (!err)
         err = query_pool_start(services->fetch, setup->settings->upstream_timeout_s * 1000, &ret->query_pool,

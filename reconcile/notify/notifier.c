@@ -14,7 +14,6 @@
 #include "reconcile/message/message.h"
 #include "reconcile/notify/send_limiter.h"
 #include "reconcile/settings/settings.h"
-#include "reconcile/sweep/status.h"
 
 static const char lease_name[] = "notifier";
 
@@ -32,7 +31,8 @@ enum {
 
 struct notifier {
     struct services *services;
-    struct status *status;
+    notifier_outbox_fn *on_outbox;
+    void *arg;
     struct uuid_text owner;
     int64_t call_ms, lease_s;
     pthread_t thread;
@@ -75,14 +75,15 @@ static bool stopping(const struct notifier *notifier)
     return atomic_load(&notifier->services->stopping);
 }
 
-struct notifier *notifier_new(struct services *services, struct status *status)
+struct notifier *notifier_new(struct services *services, notifier_outbox_fn *on_outbox, void *arg)
 {
     struct notifier *notifier = mem_zero(1, sizeof *notifier);
     int64_t call_s = services->settings->upstream_timeout_s;
     if (call_s > CALL_MAX_S)
         call_s = CALL_MAX_S;
     notifier->services = services;
-    notifier->status = status;
+    notifier->on_outbox = on_outbox;
+    notifier->arg = arg;
     notifier->owner = uuid_new();
     notifier->call_ms = call_s * 1000;
     /* More than half of it is left whenever it was asked for: that must do for a call and its mark. */
@@ -134,8 +135,8 @@ static void lease_drop(struct notifier *notifier)
 
 static void publish(struct notifier *notifier, size_t depth, int64_t oldest_age_s)
 {
-    if (notifier->status)
-        status_outbox(notifier->status, depth, oldest_age_s);
+    if (notifier->on_outbox)
+        notifier->on_outbox(notifier->arg, depth, oldest_age_s);
 }
 
 static struct next database_failed(struct notifier *notifier, const struct why *why)

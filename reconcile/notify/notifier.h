@@ -14,17 +14,20 @@
 #ifndef RECONCILED_NOTIFIER_H
 #define RECONCILED_NOTIFIER_H
 
+#include <stddef.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "clients/base/err.h"
 #include "reconcile/heal/services.h"
 
 struct notifier;
-struct status;
 
-/* notifier_new: `services`, which must outlive it, has a Telegram. `status` (may be NULL) is kept up to date.
+/* notifier_new: `services`, which must outlive it, has a Telegram. `on_outbox` (may be NULL) gets the number
+ * of messages that wait and the age of the oldest, from the notifier's thread, after each look at the outbox.
  */
-struct notifier *notifier_new(struct services *services, struct status *status);
+typedef void notifier_outbox_fn(void *arg, size_t depth, int64_t oldest_age_s);
+struct notifier *notifier_new(struct services *services, notifier_outbox_fn *on_outbox, void *arg);
 /* notifier_free: after notifier_stop, or never started. NULL is fine. */
 void notifier_free(struct notifier *notifier);
 

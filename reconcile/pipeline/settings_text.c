@@ -6,7 +6,6 @@
 #include <strings.h>
 
 #include "clients/base/text.h"
-#include "reconcile/settings/settings.h"
 
 #define LETTERS_AND_DIGITS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 /* What RFC 3986 lets stand in a path, percent-encoding included. */
@@ -112,7 +111,7 @@ const char *url_problem(const char *url, bool is_template)
     return NULL;
 }
 
-bool settings_listen_parse(const char *text, struct listen_address *ret)
+bool listen_address_parse(const char *text, struct listen_address *ret)
 {
     struct authority authority;
     int64_t port;

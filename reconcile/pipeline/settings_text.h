@@ -16,4 +16,14 @@ bool text_has_control(const char *text);
  * the host; anything else may not. */
 const char *url_problem(const char *url, bool is_template);
 
+/* An address to listen on: "host:port" or "[v6]:port". */
+struct listen_address {
+    char host[256]; /* without brackets */
+    int port;       /* 0: any that is free */
+    bool v6;
+    bool loopback; /* only this machine can reach it: 127.0.0.0/8, ::1, or the name localhost */
+};
+/* listen_address_parse: false when `text` is no such address. */
+bool listen_address_parse(const char *text, struct listen_address *ret);
+
 #endif

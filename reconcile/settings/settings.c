@@ -1,3 +1,4 @@
+#include "reconcile/pipeline/settings_text.h"
 #include "reconcile/settings/settings.h"
 
 #include <errno.h>
@@ -124,7 +125,7 @@ static void check_webhooks(const struct settings *settings, json_t *errors)
 static void check_together(const struct settings *settings, json_t *errors)
 {
     struct listen_address listen;
-    if (settings->http_listen && settings_listen_parse(settings->http_listen, &listen) && !listen.loopback &&
+    if (settings->http_listen && listen_address_parse(settings->http_listen, &listen) && !listen.loopback &&
         !is_given(settings, "ORCH_API_TOKEN"))
         problem_add(errors, "ORCH_API_TOKEN", "is needed: ORCH_HTTP_LISTEN is not a loopback address");
     if (is_given(settings, "ORCH_TLS_CERT_FILE") && !is_given(settings, "ORCH_TLS_KEY_FILE"))

@@ -103,16 +103,6 @@ const struct project *settings_project(const struct settings *settings, const ch
 /* settings_base_branch: of the repo's project, or "main". */
 const char *settings_base_branch(const struct settings *settings, const char *repo);
 
-/* An address to listen on: "host:port" or "[v6]:port". */
-struct listen_address {
-    char host[256]; /* without brackets */
-    int port;       /* 0: any that is free */
-    bool v6;
-    bool loopback; /* nobody but this machine can reach it: 127.0.0.0/8, ::1, or the name localhost */
-};
-/* settings_listen_parse: false when `text` is no such address. */
-bool settings_listen_parse(const char *text, struct listen_address *ret);
-
 /* settings_merge: lays a PUT body over stored overrides; used by policy.c alone. `overrides` is
  * {"member":{"value":…,"set_at":us,"reason":…,"by":…,"until":us},…}, where the last three may be missing.
  * Members named with null are dropped, and so are overrides whose `until` has come; reason, by and until of

@@ -152,8 +152,8 @@ static const char *text_problem(enum setting_type type, const char *text)
     case SETTING_TEMPLATE:
         return message_template_problem(text);
     case SETTING_LISTEN:
-        return settings_listen_parse(text, &address) ? NULL
-                                                     : "must be HOST:PORT or [V6]:PORT, port 0 to 65535";
+        return listen_address_parse(text, &address) ? NULL
+                                                    : "must be HOST:PORT or [V6]:PORT, port 0 to 65535";
     default:
         return NULL;
     }

@@ -16,7 +16,7 @@
 #include "clients/base/limits.h"
 #include "clients/base/log.h"
 #include "clients/base/text.h"
-#include "reconcile/settings/settings.h"
+#include "reconcile/pipeline/settings_text.h"
 #include "server/http/acceptor.h"
 #include "server/job_queue.h"
 #include "server/http/connections.h"

@@ -80,6 +80,11 @@ static struct store *open_store(void)
     return store;
 }
 
+static void note_outbox(void *status, size_t depth, int64_t oldest_age_s)
+{
+    status_outbox(status, depth, oldest_age_s);
+}
+
 static void process_begin(struct process *process)
 {
     const struct fetch_options options = {.timeout_ms = PATIENCE_MS, .per_host = 4};
@@ -97,7 +102,7 @@ static void process_begin(struct process *process)
     assert_int_equal(plane_new(NULL, NULL, NULL, &process->plane, NULL), ERR_OK);
     process->status =
         status_new(scene.settings, process->gitea, process->plane, process->telegram, NULL, NULL);
-    process->notifier = notifier_new(&process->services, process->status);
+    process->notifier = notifier_new(&process->services, note_outbox, process->status);
 }
 
 static void process_start(struct process *process)

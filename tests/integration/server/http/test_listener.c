@@ -14,7 +14,7 @@
 
 #include "clients/base/limits.h"
 #include "clients/base/text.h"
-#include "reconcile/settings/settings.h"
+#include "reconcile/pipeline/settings_text.h"
 #include "server/http/listener.h"
 #include "server/http/routes.h"
 #include "tests/support/server/http/http_client.h"

@@ -13,7 +13,7 @@
 #include <signal.h>
 
 #include "clients/base/err.h"
-#include "reconcile/settings/settings.h"
+#include "reconcile/pipeline/settings_text.h"
 #include "server/http/listener.h"
 #include "tests/support/server/http/http_client.h"
 #include "tests/support/server/http/listener_fixture.h"

@@ -16,6 +16,7 @@
 #include "clients/base/limits.h"
 #include "clients/base/text.h"
 #include "reconcile/pipeline/pipeline.h"
+#include "reconcile/pipeline/settings_text.h"
 #include "reconcile/settings/settings.h"
 #include "reconcile/settings/settings_table.h"
 
@@ -314,7 +315,7 @@ static void listen_addresses_are_taken_apart(void **state)
         "host:80:80", "http://h:80"};
     for (size_t i = 0; i < ARRAY_LEN(good); i++) {
         struct listen_address address;
-        assert_true(settings_listen_parse(good[i].text, &address));
+        assert_true(listen_address_parse(good[i].text, &address));
         assert_string_equal(address.host, good[i].host);
         assert_int_equal(address.port, good[i].port);
         assert_int_equal(address.v6, good[i].v6);
@@ -322,7 +323,7 @@ static void listen_addresses_are_taken_apart(void **state)
     }
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         struct listen_address address = {.port = 42};
-        if (settings_listen_parse(bad[i], &address))
+        if (listen_address_parse(bad[i], &address))
             fail_msg("%s was taken", bad[i]);
         assert_int_equal(address.port, 42);
     }
