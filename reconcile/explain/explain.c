@@ -233,7 +233,6 @@ static const char *obstacle_of(const struct explanation *explanation)
 {
     struct services *services = explanation->explainer->services;
     const struct stage *stage = explanation->stage;
-    const struct pass pass = {.services = services};
     bool is_plane_s = stage && (stage->human || stage == &services->pipeline->stages[0]);
     if (is_plane_s && explanation->entry.task.unreadable)
         return explanation->entry.task.unreadable;
@@ -243,7 +242,7 @@ static const char *obstacle_of(const struct explanation *explanation)
         return NULL;
     if (sends(explanation))
         return "the orchestrator finishes itself what it began";
-    return plane_configured(services->plane) ? plane_start_obstacle(&pass)
+    return plane_configured(services->plane) ? plane_start_obstacle(services)
                                              : "ORCH_PLANE_URL is not set: nobody here starts it";
 }
 

@@ -15,7 +15,6 @@
 #define RECONCILED_NOTIFIER_H
 
 #include <stddef.h>
-#include <stddef.h>
 #include <stdint.h>
 
 #include "clients/base/err.h"

@@ -27,13 +27,13 @@ static const struct stage *first_stage(const struct pass *pass)
     return &pass->services->pipeline->stages[0];
 }
 
-const char *plane_start_obstacle(const struct pass *pass)
+const char *plane_start_obstacle(const struct services *services)
 {
-    if (pass->services->orchestrator)
+    if (services->orchestrator)
         return NULL;
-    if (first_stage(pass)->n_gates > 0)
+    if (services->pipeline->stages[0].n_gates > 0)
         return "the pipeline's first stage has a gate: no task is started there";
-    if (!gitea_configured(pass->services->gitea))
+    if (!gitea_configured(services->gitea))
         return "ORCH_GITEA_URL is not set: there is nowhere to make the branch";
     return NULL;
 }
@@ -199,7 +199,7 @@ static enum err start_found(struct starter *starter, struct why *why)
     if (err)
         return err;
     const char *held = pass_hold_reason(pass, SIDE_PLANE);
-    if (held || (held = plane_start_obstacle(pass))) {
+    if (held || (held = plane_start_obstacle(pass->services))) {
         hold(starter, 0, held);
         return ERR_OK;
     }
@@ -455,7 +455,7 @@ static enum err replay_batch(struct pass *pass, struct plane_start *starts, size
 
 static enum err start_issues(struct pass *pass, struct plane_start *starts, size_t n, struct why *why)
 {
-    const char *held = n ? plane_start_obstacle(pass) : NULL;
+    const char *held = n ? plane_start_obstacle(pass->services) : NULL;
     size_t left = pass_heals_left(pass), may = held ? 0 : left < n ? left : n;
     if (pass->request->dry_run) {
         for (size_t i = 0; i < may; i++)

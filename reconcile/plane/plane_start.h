@@ -25,7 +25,7 @@ struct plane_call;
 struct project;
 
 /* plane_start_obstacle: why no task can be started with these settings and this pipeline; NULL: it can. */
-const char *plane_start_obstacle(const struct pass *pass);
+const char *plane_start_obstacle(const struct services *services);
 
 /* plane_start_interrupted: finishes the starts that were cut short, as far as they are due. The
  * report gets an item for each. Errors are the database's alone. */
