@@ -7,6 +7,7 @@
 #include "clients/base/limits.h"
 #include "clients/base/text.h"
 #include "clients/store/store.h"
+#include "reconcile/explain/explain_gate.h"
 #include "reconcile/explain/explain_next.h"
 #include "reconcile/explain/explain_plane.h"
 #include "reconcile/gates/gate.h"
@@ -43,6 +44,7 @@ struct explanation {
     struct policy *policy;
     char *unreadable; /* why the stored settings cannot be understood, or NULL */
     int64_t now_us, next_pass_us;
+    int64_t ahead; /* tasks that the next pass of the timer may heal before this one */
     json_t *transitions;
     bool replayed; /* its event was sent to the orchestrator, and it has not been seen to move: */
     struct store_replay_open replay;
@@ -257,6 +259,9 @@ enum err explain_read(struct explainer *explainer, int64_t task_id, struct expla
         err = read_transitions(explanation, task_id, why);
     if (!err)
         err = read_replay(explanation, task_id, why);
+    if (!err)
+        err = explain_gate_ahead(explainer->services, explanation->policy, &explanation->entry,
+                                 &explanation->ahead, why);
     if (err) {
         explanation_free(explanation);
         return err;
@@ -380,10 +385,19 @@ static json_t *next_document(const struct explanation *explanation)
     const struct next_view view = {
         .entry = &explanation->entry,
         .pipeline = explanation->explainer->services->pipeline,
-        .stage = explanation->stage,
         .policy = explanation->policy,
         .unreadable = explanation->unreadable,
-        .verdict = &explanation->verdict,
+        .gate = explain_gate_view(&(struct explain_gate){
+            .services = explanation->explainer->services,
+            .policy = explanation->policy,
+            .unreadable = explanation->unreadable,
+            .entry = &explanation->entry,
+            .stage = explanation->stage,
+            .verdict = &explanation->verdict,
+            .ahead = explanation->ahead,
+            .now_us = explanation->now_us,
+            .next_pass_us = explanation->next_pass_us,
+        }),
         .obstacle = explanation->obstacle,
         .said = &explanation->said,
         .start = begun ? &start : NULL,

@@ -8,11 +8,10 @@
 #include "clients/base/text.h"
 #include "clients/store/store.h"
 #include "reconcile/explain/explain_plane.h"
-#include "reconcile/sweep/pass.h"
+#include "reconcile/heal/quarantine.h"
 #include "reconcile/pipeline/pipeline.h"
 #include "reconcile/plane/plane_unstarted.h"
 #include "reconcile/settings/policy.h"
-#include "reconcile/heal/quarantine.h"
 
 static const char *const action_names[] = {
     [NEXT_NONE] = "none",       [NEXT_WAIT] = "wait",
@@ -94,40 +93,61 @@ static void decide_sent(const struct next_view *view, enum pass_side side, struc
 
 /* at a gate that can be read */
 
-static void decide_green(const struct next_view *view, struct next *ret)
+static void decide_green(const struct next_view *view, const struct gate_decision *gate, struct next *ret)
 {
-    int64_t grace_s = policy_grace_s(view->policy, view->stage->name);
     ret->action = NEXT_ADVANCE;
-    ret->to = view->stage->next;
-    ret->at_us = earliest(view, view->entry->updated_us, grace_s);
-    if (view->replay) {
+    ret->to = gate->to;
+    ret->at_us = view->gate.due_us > view->next_pass_us ? view->gate.due_us : view->next_pass_us;
+    if (view->replay && gate->cause != GATE_CAUSE_LIMIT) {
         decide_sent(view, SIDE_GATE, ret);
         return;
     }
-    AUTO_FREE char *step = step_to(view, ret->to);
-    decide_due(view, SIDE_GATE, mem_dup("its gate is green"),
-               view->entry->stuck
-                   ? mem_printf("the next pass that looks at it %s", step)
-                   : mem_printf("unless its webhook %s before, a pass %s%s once it has rested for %lld s",
-                                view->sends ? "moves it" : "does so", step, view->sends ? "," : "",
-                                (long long)grace_s),
-               ret);
+    AUTO_FREE char *step = step_to(view, gate->to);
+    ret->action = gate->action == GATE_HOLD ? NEXT_HOLD : NEXT_ADVANCE;
+    ret->at_us = gate->at_us;
+    if (gate->cause == GATE_CAUSE_SWITCH)
+        ret->reason = mem_printf("its gate is green, but it is %s", gate->reason);
+    else if (gate->cause == GATE_CAUSE_LIMIT)
+        ret->reason = mem_printf("its gate is green, but %s (max_heals_per_pass %" PRId64 ")", gate->reason,
+                                 view->policy->max_heals_per_pass);
+    else if (view->entry->stuck)
+        ret->reason = mem_printf("its gate is green: the next pass that looks at it %s", step);
+    else
+        ret->reason =
+            mem_printf("its gate is green: unless its webhook %s before, a pass %s%s once it has rested for "
+                       "%" PRId64 " s",
+                       view->sends ? "moves it" : "does so", step, view->sends ? "," : "",
+                       policy_grace_s(view->policy, view->gate.stage->name));
 }
 
-static void decide_gated(const struct next_view *view, struct next *ret)
+static void decide_gated(const struct next_view *view, const struct gate_decision *gate, struct next *ret)
 {
-    const struct verdict *verdict = view->verdict;
-    if (quarantine_holds(&view->entry->task)) {
+    switch (gate->cause) {
+    case GATE_CAUSE_HEALED_OFTEN:
         ret->action = NEXT_QUARANTINE;
         ret->reason = quarantine_reason(&view->entry->task);
-    } else if (verdict->kind == VERDICT_GREEN) {
-        decide_green(view, ret);
-    } else if (verdict->kind == VERDICT_RED) {
-        ret->reason = mem_printf("waits for its gate: %s", verdict->reason);
-    } else {
-        ret->at_us = earliest(view, view->entry->updated_us, policy_grace_s(view->policy, view->stage->name));
-        ret->reason = mem_printf("what its gate says is unknown, and is asked again: %s", verdict->reason);
+        return;
+    case GATE_CAUSE_NOT_LISTED:
+        ret->reason = mem_dup("its updated_at is in a form that a pass cannot compare, so no pass finds it");
+        return;
+    case GATE_CAUSE_RED:
+        ret->reason = mem_printf("waits for its gate: %s", gate->reason);
+        return;
+    case GATE_CAUSE_NO_VERDICT:
+    case GATE_CAUSE_UNKNOWN:
+        ret->at_us = gate->at_us;
+        ret->reason = mem_printf("the verdict of its gate is unknown and is evaluated again: %s",
+                                 gate->reason ? gate->reason : "it was not evaluated");
+        return;
+    case GATE_CAUSE_SWITCH:
+    case GATE_CAUSE_LIMIT:
+    case GATE_CAUSE_GREEN:
+    case GATE_CAUSE_STAGE_UNKNOWN:
+    case GATE_CAUSE_NOT_GATED:
+    case GATE_CAUSE_JOB:
+        break;
     }
+    decide_green(view, gate, ret);
 }
 
 /* at a human gate */
@@ -226,17 +246,17 @@ static void decide_begun(const struct next_view *view, struct next *ret)
 static void decide_ungated(const struct next_view *view, struct next *ret)
 {
     int64_t grace_s = view->policy->grace_default_s;
-    if (view->stage != &view->pipeline->stages[0]) {
+    if (view->gate.stage != &view->pipeline->stages[0]) {
         ret->reason = mem_dup("its stage has no gate: it is left by the orchestrator alone");
     } else if (view->obstacle) {
         ret->reason = mem_printf("waits for its start; %s", view->obstacle);
     } else if (view->start) {
         ret->action = NEXT_START;
-        ret->to = view->stage->next;
+        ret->to = view->gate.stage->next;
         decide_begun(view, ret);
     } else {
         ret->action = NEXT_START;
-        ret->to = view->stage->next;
+        ret->to = view->gate.stage->next;
         ret->at_us = earliest(view, view->entry->updated_us, grace_s);
         decide_due(view, SIDE_PLANE, mem_dup("its start was not finished"),
                    mem_printf("a pass makes its branch and moves it to %s once it has rested for %lld s",
@@ -245,25 +265,40 @@ static void decide_ungated(const struct next_view *view, struct next *ret)
     }
 }
 
-void next_decide(const struct next_view *view, struct next *ret)
+static void decide_job(const struct store_task_entry *entry, struct next *ret)
 {
-    const struct store_task_entry *entry = view->entry;
-    *ret = (struct next){.action = NEXT_WAIT};
-    if (!view->stage) {
-        ret->action = NEXT_NONE;
-        ret->reason =
-            mem_printf("the pipeline knows no stage %.100s: the task is left alone", entry->task.stage);
-    } else if (view->stage->terminal) {
+    ret->reason = mem_printf("the job of %.100s is %.20s: a task with a job is left alone",
+                             entry->job_agent ? entry->job_agent : "its agent", entry->job_status);
+}
+
+/* Where F-1 does nothing. */
+static void decide_not_gated(const struct next_view *view, struct next *ret)
+{
+    if (view->gate.stage->terminal) {
         ret->action = NEXT_NONE;
         ret->reason = mem_dup("it is done");
-    } else if (entry->job_id) {
-        ret->reason = mem_printf("the job of %.100s is %.20s: a task that is worked on is left alone",
-                                 entry->job_agent ? entry->job_agent : "its agent", entry->job_status);
-    } else if (view->stage->human) {
+    } else if (view->entry->job_id) {
+        decide_job(view->entry, ret);
+    } else if (view->gate.stage->human) {
         decide_human(view, ret);
-    } else if (view->stage->n_gates == 0) {
-        decide_ungated(view, ret);
     } else {
-        decide_gated(view, ret);
+        decide_ungated(view, ret);
+    }
+}
+
+void next_decide(const struct next_view *view, struct next *ret)
+{
+    const struct gate_decision gate = gate_decide(&view->gate);
+    *ret = (struct next){.action = NEXT_WAIT};
+    if (gate.cause == GATE_CAUSE_STAGE_UNKNOWN) {
+        ret->action = NEXT_NONE;
+        ret->reason =
+            mem_printf("the pipeline knows no stage %.100s: the task is left alone", view->entry->task.stage);
+    } else if (gate.cause == GATE_CAUSE_NOT_GATED) {
+        decide_not_gated(view, ret);
+    } else if (gate.cause == GATE_CAUSE_JOB) {
+        decide_job(view->entry, ret);
+    } else {
+        decide_gated(view, &gate, ret);
     }
 }

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "reconcile/gates/gate.h"
+#include "reconcile/gates/gate_decide.h"
 
 struct pipeline;
 struct plane_said;
@@ -39,10 +39,9 @@ struct next {
 struct next_view {
     const struct store_task_entry *entry;
     const struct pipeline *pipeline;
-    const struct stage *stage;   /* NULL: the pipeline does not know it */
     const struct policy *policy; /* what is in force */
     const char *unreadable; /* why the stored settings cannot be understood, which counts as off; or NULL */
-    const struct verdict *verdict; /* at a stage with gates that can be read; else NULL */
+    struct gate_decide_view gate; /* what F-1 decides by, the stage included */
     const char
         *obstacle; /* at one that Plane's side leaves: why nothing can be learnt or done there; or NULL */
     const struct plane_said *said;             /* at a human gate without an obstacle; else NULL */

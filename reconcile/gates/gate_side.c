@@ -10,6 +10,7 @@
 #include "clients/gitea/gitea.h"
 #include "clients/store/store.h"
 #include "reconcile/gates/gate.h"
+#include "reconcile/gates/gate_decide.h"
 #include "reconcile/pipeline/pipeline.h"
 #include "reconcile/heal/quarantine.h"
 #include "reconcile/heal/recheck.h"
@@ -105,6 +106,20 @@ static void settle(struct gate_side *side, struct candidate *candidate, enum out
     verdict_done(&candidate->verdict);
 }
 
+/* What a pass does about the candidate as far as it is known; `has_room`: the limit on heals leaves one for
+ * it. */
+static struct gate_decision decide(const struct gate_side *side, const struct candidate *candidate,
+                                   bool has_room)
+{
+    const struct gate_decide_view view = {.task = candidate->task,
+                                          .stage = candidate->stage,
+                                          .listed = true,
+                                          .verdict = &candidate->verdict,
+                                          .hold = pass_hold_reason(side->pass, SIDE_GATE),
+                                          .has_room = has_room};
+    return gate_decide(&view);
+}
+
 static void quarantine(struct gate_side *side, struct candidate *candidate)
 {
     AUTO_FREE char *reason = quarantine_reason(candidate->task);
@@ -127,19 +142,53 @@ static void evaluate(struct gate_side *side, struct candidate *candidate)
     };
     facts_subscribe(side->facts, candidate);
     gate_evaluate(&view, &candidate->verdict);
-    if (candidate->verdict.kind == VERDICT_RED)
-        settle(side, candidate, OUTCOME_RED, NULL);
-    else if (candidate->verdict.kind == VERDICT_UNKNOWN)
-        settle(side, candidate, OUTCOME_UNKNOWN, NULL);
-    else if (candidate->verdict.kind == VERDICT_GREEN)
+    struct gate_decision decision = decide(side, candidate, true);
+    if (decision.action == GATE_WAIT)
+        settle(side, candidate, decision.cause == GATE_CAUSE_RED ? OUTCOME_RED : OUTCOME_UNKNOWN, NULL);
+    else if (decision.action != GATE_EVALUATE)
         side->green++;
 }
 
 /* moving */
 
-/* flush: moves the green candidates whose turn is certain. The limit on heals goes to the first of the fair
+static struct transition transition_of(const struct candidate *candidate,
+                                       const struct gate_decision *decision)
+{
+    return (struct transition){.task = candidate->task,
+                               .to = decision->to,
+                               .side = SIDE_GATE,
+                               .success = OUTCOME_ADVANCED,
+                               .reason = candidate->verdict.reason,
+                               .evidence = candidate->verdict.evidence};
+}
+
+/* choose_batch: the green candidates whose turn is certain. The limit on heals goes to the first of the fair
  * order, and one still undecided may yet turn green: so a green one may go only while those before it that
- * are green or undecided, and it, fit into what is left of the limit. */
+ * are green or undecided, and it, fit into what is left of the limit. What a switch holds takes no room. */
+static size_t choose_batch(struct gate_side *side, struct transition *batch,
+                           struct candidate **ret_candidates)
+{
+    size_t n = 0, room = pass_heals_left(side->pass);
+    for (size_t i = side->first_open; i < side->stuck.n_tasks && n < LIMIT_BATCH && room > 0; i++) {
+        struct candidate *candidate = &side->candidates[i];
+        if (candidate->settled)
+            continue;
+        struct gate_decision decision = decide(side, candidate, true);
+        if (decision.action == GATE_HOLD) {
+            settle(side, candidate, OUTCOME_HELD, decision.reason);
+            side->green--;
+            continue;
+        }
+        room--;
+        if (decision.action != GATE_ADVANCE)
+            continue;
+        ret_candidates[n] = candidate;
+        batch[n++] = transition_of(candidate, &decision);
+    }
+    return n;
+}
+
+/* flush: moves what choose_batch finds, batch by batch. */
 static enum err flush(struct gate_side *side, struct why *why)
 {
     struct pass *pass = side->pass;
@@ -147,29 +196,13 @@ static enum err flush(struct gate_side *side, struct why *why)
         side->first_open++;
     while (side->green > 0 && !pass_stopping(pass)) {
         struct transition batch[LIMIT_BATCH];
-        struct candidate *who[LIMIT_BATCH];
-        size_t n = 0;
-        size_t room = pass_heals_left(pass);
-        for (size_t i = side->first_open; i < side->stuck.n_tasks && n < LIMIT_BATCH && room > 0; i++) {
-            struct candidate *candidate = &side->candidates[i];
-            if (candidate->settled)
-                continue;
-            room--;
-            if (candidate->verdict.kind != VERDICT_GREEN)
-                continue;
-            who[n] = candidate;
-            batch[n++] = (struct transition){.task = candidate->task,
-                                             .to = candidate->stage->next,
-                                             .side = SIDE_GATE,
-                                             .success = OUTCOME_ADVANCED,
-                                             .reason = candidate->verdict.reason,
-                                             .evidence = candidate->verdict.evidence};
-        }
+        struct candidate *candidates[LIMIT_BATCH];
+        size_t n = choose_batch(side, batch, candidates);
         if (n == 0)
             return ERR_OK;
         enum err err = transition_apply(pass, batch, n, why);
         for (size_t i = 0; i < n; i++)
-            settle(side, who[i], batch[i].outcome, batch[i].outcome_reason);
+            settle(side, candidates[i], batch[i].outcome, batch[i].outcome_reason);
         side->green -= n;
         if (err)
             return err;
@@ -179,9 +212,13 @@ static enum err flush(struct gate_side *side, struct why *why)
 
 static void hold_the_rest(struct gate_side *side)
 {
-    for (size_t i = side->first_open; i < side->stuck.n_tasks; i++)
-        if (!side->candidates[i].settled && side->candidates[i].verdict.kind == VERDICT_GREEN)
-            settle(side, &side->candidates[i], OUTCOME_HELD, "the limit on heals in one pass is reached");
+    for (size_t i = side->first_open; i < side->stuck.n_tasks; i++) {
+        if (side->candidates[i].settled)
+            continue;
+        struct gate_decision decision = decide(side, &side->candidates[i], false);
+        if (decision.action == GATE_HOLD)
+            settle(side, &side->candidates[i], OUTCOME_HELD, decision.reason);
+    }
 }
 
 /* the side */
@@ -265,11 +302,12 @@ static size_t take_candidates(struct gate_side *side)
         struct candidate *candidate = &side->candidates[i];
         candidate->task = &side->stuck.tasks[i];
         candidate->stage = pipeline_stage(pass->services->pipeline, candidate->task->stage);
-        if (!candidate->stage || !stage_is_gated(candidate->stage)) {
+        struct gate_decision decision = decide(side, candidate, true);
+        if (decision.action == GATE_NONE) {
             candidate->settled = true;
             pass->report.unknown_stage++;
             n--;
-        } else if (quarantine_holds(candidate->task)) {
+        } else if (decision.action == GATE_QUARANTINE) {
             quarantine(side, candidate);
         }
     }

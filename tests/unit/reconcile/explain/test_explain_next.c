@@ -13,6 +13,7 @@
 #include "clients/store/store.h"
 #include "reconcile/explain/explain_next.h"
 #include "reconcile/explain/explain_plane.h"
+#include "reconcile/gates/gate.h"
 #include "reconcile/pipeline/pipeline.h"
 #include "reconcile/plane/plane_unstarted.h"
 #include "reconcile/settings/policy.h"
@@ -36,6 +37,7 @@ static int set_up(void **state)
     policy = (struct policy){.enabled = true,
                              .plane_enabled = true,
                              .mode = MODE_HEAL,
+                             .max_heals_per_pass = 200,
                              .grace_default_s = 600,
                              .grace_overrides = json_object()};
     verdict =
@@ -43,7 +45,7 @@ static int set_up(void **state)
     view = (struct next_view){.pipeline = pipeline,
                               .entry = &entry,
                               .policy = &policy,
-                              .verdict = &verdict,
+                              .gate = {.task = &entry.task, .listed = true, .verdict = &verdict},
                               .next_pass_us = 10030 * S};
     return 0;
 }
@@ -57,12 +59,26 @@ static int tear_down(void **state)
     return 0;
 }
 
+/* What explain_gate_view makes of the task and the policy. */
+static void gate_holds(void)
+{
+    const struct policy_hold *hold = policy_held_by(&policy, false);
+    int64_t rested_us =
+        entry.updated_us + (view.gate.stage ? policy_grace_s(&policy, view.gate.stage->name) : 0) * S;
+    view.gate.hold = view.unreadable ? view.unreadable : hold ? hold->text : NULL;
+    view.gate.hold_until_us = hold && !view.unreadable ? hold->until_us : 0;
+    view.gate.has_room = policy.max_heals_per_pass > 0;
+    view.gate.due_us = rested_us > view.next_pass_us ? rested_us : view.next_pass_us;
+}
+
 static void expect_at(const char *stage, enum next_action action, const char *to, int64_t at_us,
                       const char *reason)
 {
     free(next.reason);
     entry.task.stage = (char *)(uintptr_t)stage;
-    view.stage = pipeline_stage(pipeline, stage);
+    view.gate.stage = pipeline_stage(pipeline, stage);
+    view.gate.has_job = entry.job_id != NULL;
+    gate_holds();
     next_decide(&view, &next);
     assert_string_equal(next.reason, reason);
     assert_int_equal(next.action, action);
@@ -105,7 +121,7 @@ static void an_unknown_gate_is_asked_again(void **state)
     (void)state;
     verdict = (struct verdict){.kind = VERDICT_UNKNOWN, .reason = (char *)(uintptr_t)"Gitea timed out"};
     expect_at("development", NEXT_WAIT, "", 10030 * S,
-              "what its gate says is unknown, and is asked again: Gitea timed out");
+              "the verdict of its gate is unknown and is evaluated again: Gitea timed out");
 }
 
 static void a_switch_holds_what_is_green(void **state)
@@ -123,6 +139,25 @@ static void a_switch_holds_what_is_green(void **state)
     view.unreadable = "switched off: the stored settings (revision 3) are not JSON";
     expect_at("development", NEXT_HOLD, "review", 0,
               "its gate is green, but it is switched off: the stored settings (revision 3) are not JSON");
+}
+
+static void the_limit_on_heals_holds_what_is_green(void **state)
+{
+    (void)state;
+    policy.max_heals_per_pass = 0;
+    expect_at("development", NEXT_HOLD, "review", 0,
+              "its gate is green, but the limit on heals in one pass is reached (max_heals_per_pass 0)");
+    policy.mode = MODE_OBSERVE; /* a switch comes before the limit */
+    policy.mode_hold = (struct policy_hold){.held = true, .text = (char *)(uintptr_t)"set to observe by ann"};
+    expect_at("development", NEXT_HOLD, "review", 0, "its gate is green, but it is set to observe by ann");
+}
+
+static void a_time_that_no_pass_can_compare_is_named(void **state)
+{
+    (void)state;
+    view.gate.listed = false;
+    expect_at("development", NEXT_WAIT, "", 0,
+              "its updated_at is in a form that a pass cannot compare, so no pass finds it");
 }
 
 static void the_plane_switch_holds_no_gate(void **state)
@@ -154,12 +189,12 @@ static void who_is_worked_on_is_left_alone(void **state)
     entry.job_id = (char[]){"3"};
     entry.job_agent = (char *)(uintptr_t)"developer";
     entry.job_status = (char *)(uintptr_t)"running";
-    static const char reason[] = "the job of developer is running: a task that is worked on is left alone";
+    static const char reason[] = "the job of developer is running: a task with a job is left alone";
     expect_at("development", NEXT_WAIT, "", 0, reason);
     expect_at("analysis", NEXT_WAIT, "", 0, reason);
     entry.job_agent = NULL;
     expect_at("created", NEXT_WAIT, "", 0,
-              "the job of its agent is running: a task that is worked on is left alone");
+              "the job of its agent is running: a task with a job is left alone");
 }
 
 static void the_end_and_unknown_stages_are_left_alone(void **state)
@@ -224,7 +259,7 @@ static void a_stage_without_a_gate_is_left_by_others(void **state)
                                           {.name = "third", .terminal = true}};
     static const struct pipeline plain = {.stages = stages, .n_stages = 3};
     view.pipeline = &plain;
-    view.stage = &stages[1];
+    view.gate.stage = &stages[1];
     next_decide(&view, &next);
     assert_int_equal(next.action, NEXT_WAIT);
     assert_string_equal(next.reason, "its stage has no gate: it is left by the orchestrator alone");
@@ -417,6 +452,8 @@ int main(void)
         NEXT_TEST(a_red_gate_is_waited_for),
         NEXT_TEST(an_unknown_gate_is_asked_again),
         NEXT_TEST(a_switch_holds_what_is_green),
+        NEXT_TEST(the_limit_on_heals_holds_what_is_green),
+        NEXT_TEST(a_time_that_no_pass_can_compare_is_named),
         NEXT_TEST(the_plane_switch_holds_no_gate),
         NEXT_TEST(a_task_healed_too_often_is_left_to_a_person),
         NEXT_TEST(who_is_worked_on_is_left_alone),

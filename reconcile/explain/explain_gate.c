@@ -1,0 +1,101 @@
+#include "reconcile/explain/explain_gate.h"
+
+#include <stdlib.h>
+
+#include "clients/base/limits.h"
+#include "clients/base/text.h"
+#include "clients/store/store.h"
+#include "reconcile/heal/quarantine.h"
+#include "reconcile/heal/recheck.h"
+#include "reconcile/heal/services.h"
+#include "reconcile/pipeline/pipeline.h"
+#include "reconcile/settings/policy.h"
+
+/* The tasks that the next pass of the timer looks at, in the order in which it heals. */
+static enum err list_next(struct services *services, const struct policy *policy, size_t limit,
+                          struct store_task_list *ret, struct why *why)
+{
+    size_t n;
+    struct store_stage_grace *graces = policy_graces(policy, services->pipeline, &n);
+    struct store_stuck_query query = {.stages = graces,
+                                      .n_stages = n,
+                                      .known = services->pipeline->names,
+                                      .n_known = services->pipeline->n_stages,
+                                      .limit = limit};
+    int64_t *resting = NULL;
+    recheck_waiting(services->recheck, clock_mono_ms(), &resting, &query.n_resting);
+    query.resting = resting;
+    enum err err = store_task_list(services->store, &query, ret, why);
+    free(resting);
+    free(graces);
+    return err;
+}
+
+/* The tasks of the list before this one that may use up the limit on heals; what is in quarantine does not.
+ */
+static int64_t count_ahead(const struct store_task_list *list, int64_t task_id, bool *ret_found)
+{
+    int64_t ahead = 0;
+    *ret_found = false;
+    for (size_t i = 0; i < list->n_tasks && !*ret_found; i++) {
+        *ret_found = list->tasks[i].id == task_id;
+        ahead += !*ret_found && !quarantine_holds(&list->tasks[i]);
+    }
+    return ahead;
+}
+
+/* Most often the first max_heals_per_pass of the list settle it. */
+enum err explain_gate_ahead(struct services *services, const struct policy *policy,
+                            const struct store_task_entry *entry, int64_t *ret, struct why *why)
+{
+    int64_t most = policy->max_heals_per_pass;
+    size_t limit = most < LIMIT_PASS_CANDIDATES ? (size_t)most : LIMIT_PASS_CANDIDATES;
+    *ret = 0;
+    if (!entry->stuck || most == 0)
+        return ERR_OK;
+    for (;;) {
+        struct store_task_list list;
+        enum err err = list_next(services, policy, limit, &list, why);
+        if (err)
+            return err;
+        bool found, whole = list.n_tasks < limit || limit == LIMIT_PASS_CANDIDATES;
+        int64_t ahead = count_ahead(&list, entry->task.id, &found);
+        store_task_list_done(&list);
+        *ret = found || !whole ? ahead : 0;
+        if (found || whole || ahead >= most)
+            return ERR_OK;
+        limit = LIMIT_PASS_CANDIDATES;
+    }
+}
+
+/* When a pass of the timer evaluates the task at the earliest: its grace is over, and so is its pause after
+ * the last evaluation, and a pass is due. */
+static int64_t due_us(const struct explain_gate *gate, int64_t rested_us)
+{
+    const struct store_task *task = &gate->entry->task;
+    int64_t due_us = gate->next_pass_us > rested_us ? gate->next_pass_us : rested_us;
+    int64_t again_ms = recheck_at(gate->services->recheck, task->id, task->stage);
+    int64_t again_us = again_ms ? gate->now_us + (again_ms - clock_mono_ms()) * 1000 : 0;
+    return again_us > due_us ? again_us : due_us;
+}
+
+struct gate_decide_view explain_gate_view(const struct explain_gate *gate)
+{
+    const struct policy *policy = gate->policy;
+    const struct store_task_entry *entry = gate->entry;
+    const struct policy_hold *hold = gate->unreadable ? NULL : policy_held_by(policy, false);
+    int64_t rested_us = entry->updated_us + policy_grace_s(policy, entry->task.stage) * 1000000;
+    bool has_rested = gate->now_us - rested_us > 1000000; /* ages are compared in whole seconds */
+    return (struct gate_decide_view){
+        .task = &entry->task,
+        .stage = gate->stage,
+        .has_job = entry->job_id != NULL,
+        .listed = entry->stuck || !has_rested,
+        .verdict = gate->verdict,
+        .hold = hold ? hold->text : gate->unreadable,
+        .hold_until_us = hold ? hold->until_us : 0,
+        .has_room = gate->ahead < policy->max_heals_per_pass,
+        .due_us = due_us(gate, rested_us),
+        .room_us = policy->max_heals_per_pass ? gate->next_pass_us + policy->interval_s * 1000000 : 0,
+    };
+}

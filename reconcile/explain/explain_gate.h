@@ -1,0 +1,37 @@
+/* explain_gate.h - what F-1 will decide a task by when the timer's next pass looks at it. Private to
+ * reconcile/explain. */
+#ifndef RECONCILED_EXPLAIN_GATE_H
+#define RECONCILED_EXPLAIN_GATE_H
+
+#include <stdint.h>
+
+#include "clients/base/err.h"
+#include "reconcile/gates/gate_decide.h"
+
+struct policy;
+struct services;
+struct store_task_entry;
+
+/* explain_gate_ahead: *ret: how many tasks, quarantined ones left out, the timer's next pass heals before
+ * this one if all their gates are green; 0 when that pass does not list it. Reads the database only of a
+ * stuck task. Thread-safe. */
+ATTR_NODISCARD enum err explain_gate_ahead(struct services *services, const struct policy *policy,
+                                           const struct store_task_entry *entry, int64_t *ret,
+                                           struct why *why);
+
+/* Everything is borrowed. */
+struct explain_gate {
+    struct services *services;
+    const struct policy *policy;
+    const char *unreadable; /* why the stored settings cannot be understood, which counts as off; or NULL */
+    const struct store_task_entry *entry;
+    const struct stage *stage; /* NULL: the pipeline does not know it */
+    const struct verdict *verdict;
+    int64_t ahead;                /* of explain_gate_ahead */
+    int64_t now_us, next_pass_us; /* by the database's clock */
+};
+
+/* explain_gate_view: the view for gate_decide; it borrows what `gate` does. */
+struct gate_decide_view explain_gate_view(const struct explain_gate *gate);
+
+#endif
