@@ -109,7 +109,8 @@ $(filter %/test_gitea_branch %/test_plane %/test_plane_metric %/test_plane_odd %
 
 # Tests of the domain see facts that the test made up, in place of book, Gitea and the network.
 $(addprefix $(OUT)/tests/,unit/reconcile/gates/test_gate unit/reconcile/resolve/test_resolve \
-	integration/reconcile/sweep/test_pass integration/reconcile/sweep/test_sweeper integration/reconcile/sweep/test_tell): $(OUT)/tests/doubles/facts.o
+	integration/reconcile/sweep/test_pass integration/reconcile/sweep/test_sweeper integration/reconcile/sweep/test_tell \
+	integration/reconcile/explain/test_one_decision): $(OUT)/tests/doubles/facts.o
 $(OUT)/tests/integration/reconcile/sweep/test_pass_plane: $(OUT)/tests/doubles/facts.o $(OUT)/tests/doubles/issues.o
 $(OUT)/tests/unit/reconcile/plane/test_plane_scan: $(OUT)/tests/doubles/issues.o
 

@@ -398,6 +398,7 @@ static json_t *next_document(const struct explanation *explanation)
             .now_us = explanation->now_us,
             .next_pass_us = explanation->next_pass_us,
         }),
+        .ahead = explanation->ahead,
         .obstacle = explanation->obstacle,
         .said = &explanation->said,
         .start = begun ? &start : NULL,

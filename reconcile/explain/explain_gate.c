@@ -72,9 +72,8 @@ enum err explain_gate_ahead(struct services *services, const struct policy *poli
  * the last evaluation, and a pass is due. */
 static int64_t due_us(const struct explain_gate *gate, int64_t rested_us)
 {
-    const struct store_task *task = &gate->entry->task;
     int64_t due_us = gate->next_pass_us > rested_us ? gate->next_pass_us : rested_us;
-    int64_t again_ms = recheck_at(gate->services->recheck, task->id, task->stage);
+    int64_t again_ms = recheck_at(gate->services->recheck, gate->entry->task.id);
     int64_t again_us = again_ms ? gate->now_us + (again_ms - clock_mono_ms()) * 1000 : 0;
     return again_us > due_us ? again_us : due_us;
 }

@@ -108,8 +108,11 @@ static void decide_green(const struct next_view *view, const struct gate_decisio
     if (gate->cause == GATE_CAUSE_SWITCH)
         ret->reason = mem_printf("its gate is green, but it is %s", gate->reason);
     else if (gate->cause == GATE_CAUSE_LIMIT)
-        ret->reason = mem_printf("its gate is green, but %s (max_heals_per_pass %" PRId64 ")", gate->reason,
-                                 view->policy->max_heals_per_pass);
+        ret->reason =
+            mem_printf("its gate is green, but %" PRId64 " task%s come%s before it and a pass heals at "
+                       "most %" PRId64 " (max_heals_per_pass)",
+                       view->ahead, view->ahead == 1 ? "" : "s", view->ahead == 1 ? "s" : "",
+                       view->policy->max_heals_per_pass);
     else if (view->entry->stuck)
         ret->reason = mem_printf("its gate is green: the next pass that looks at it %s", step);
     else

@@ -42,6 +42,7 @@ struct next_view {
     const struct policy *policy; /* what is in force */
     const char *unreadable; /* why the stored settings cannot be understood, which counts as off; or NULL */
     struct gate_decide_view gate; /* what F-1 decides by, the stage included */
+    int64_t ahead;                /* tasks that the next pass may heal before this one */
     const char
         *obstacle; /* at one that Plane's side leaves: why nothing can be learnt or done there; or NULL */
     const struct plane_said *said;             /* at a human gate without an obstacle; else NULL */

@@ -121,12 +121,11 @@ bool recheck_is_unknown(struct recheck *recheck, int64_t task_id)
     return unknown;
 }
 
-int64_t recheck_at(struct recheck *recheck, int64_t task_id, const char *stage)
+int64_t recheck_at(struct recheck *recheck, int64_t task_id)
 {
     pthread_mutex_lock(&recheck->lock);
     const struct resting *entry = resting_of(recheck, task_id);
-    int64_t until_ms =
-        entry && strncmp(entry->stage, stage, sizeof entry->stage - 1) == 0 ? entry->until_ms : 0;
+    int64_t until_ms = entry ? entry->until_ms : 0;
     pthread_mutex_unlock(&recheck->lock);
     return until_ms;
 }

@@ -29,9 +29,8 @@ void recheck_later(struct recheck *recheck, int64_t task_id, const char *stage, 
 /* recheck_is_unknown: the task's newest look was RECHECK_UNKNOWN. */
 bool recheck_is_unknown(struct recheck *recheck, int64_t task_id);
 
-/* recheck_at: when the timer's passes evaluate the task at `stage` again, by clock_mono_ms(); a moment that
- * has passed means at once; 0: it was not put off there. */
-int64_t recheck_at(struct recheck *recheck, int64_t task_id, const char *stage);
+/* recheck_at: until when the timer's passes leave the task out, by clock_mono_ms(); 0: they do not. */
+int64_t recheck_at(struct recheck *recheck, int64_t task_id);
 
 /* recheck_forget: the task moved. */
 void recheck_forget(struct recheck *recheck, int64_t task_id);

@@ -145,8 +145,9 @@ static void the_limit_on_heals_holds_what_is_green(void **state)
 {
     (void)state;
     policy.max_heals_per_pass = 0;
-    expect_at("development", NEXT_HOLD, "review", 0,
-              "its gate is green, but the limit on heals in one pass is reached (max_heals_per_pass 0)");
+    expect_at(
+        "development", NEXT_HOLD, "review", 0,
+        "its gate is green, but 0 tasks come before it and a pass heals at most 0 (max_heals_per_pass)");
     policy.mode = MODE_OBSERVE; /* a switch comes before the limit */
     policy.mode_hold = (struct policy_hold){.held = true, .text = (char *)(uintptr_t)"set to observe by ann"};
     expect_at("development", NEXT_HOLD, "review", 0, "its gate is green, but it is set to observe by ann");
