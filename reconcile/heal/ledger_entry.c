@@ -19,7 +19,7 @@ void ledger_entry_make(const struct pass *pass, const struct transition *transit
         .task = task, .to_stage = transition->to->name, .outcome = outcome, .reason = transition->reason};
     ret->evidence = json_line(transition->evidence);
     ret->message = message_of_transition(pass->services->settings->notify_template, &facts);
-    missed_event(transition->side, pipeline_stage(pass->services->pipeline, task->stage), &ret->missed);
+    lost_event_of(transition->side, pipeline_stage(pass->services->pipeline, task->stage), &ret->lost);
     ret->row = (struct store_transition){
         .id = uuid_new(),
         .task = task,
@@ -30,8 +30,8 @@ void ledger_entry_make(const struct pass *pass, const struct transition *transit
         .reason = transition->reason,
         .evidence = ret->evidence,
         .verdict_id = transition->verdict_id,
-        .missed_source = ret->missed.source,
-        .missed_event = ret->missed.source ? ret->missed.event : NULL,
+        .missed_source = ret->lost.source,
+        .missed_event = ret->lost.source ? ret->lost.event : NULL,
     };
 }
 

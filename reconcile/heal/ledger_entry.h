@@ -14,7 +14,7 @@ struct ledger_entry {
     struct store_transition row; /* without a message */
     char *evidence;
     char *message; /* what people would be told */
-    struct lost_event missed;
+    struct lost_event lost;
 };
 void ledger_entry_make(const struct pass *pass, const struct transition *transition,
                        struct ledger_entry *ret);

@@ -12,23 +12,21 @@
 #include "clients/gitea/gitea.h"
 #include "clients/plane/plane.h"
 #include "clients/store/store.h"
+#include "reconcile/pipeline/gate_event.h"
 #include "reconcile/pipeline/pipeline.h"
 #include "reconcile/heal/transition.h"
 
 /* its name */
 
-/* What was seen of the first gate of a kind that Gitea has an event for; NULL: there is none. */
+/* What was seen of the first gate whose event Gitea's documents make; NULL: there is none. */
 static const json_t *telling_gate(const struct transition *transition, enum orchestrator_event *ret)
 {
-    static const struct {
-        enum gate_kind gate;
-        enum orchestrator_event event;
-    } kinds[] = {{GATE_CI, EVENT_STATUS}, {GATE_REVIEW, EVENT_APPROVED}, {GATE_MERGED, EVENT_CLOSED}};
     for (size_t i = 0; i < json_array_size(transition->evidence); i++) {
         const json_t *seen = json_array_get(transition->evidence, i);
-        for (size_t k = 0; k < ARRAY_LEN(kinds); k++)
-            if (strcmp(json_get_text(seen, "gate", ""), gate_kind_name(kinds[k].gate)) == 0) {
-                *ret = kinds[k].event;
+        for (enum gate_kind kind = 0; kind < GATE_KIND_MAX_; kind++)
+            if (gate_event_of(kind)->replay != EVENT_ADVANCE &&
+                strcmp(json_get_text(seen, "gate", ""), gate_kind_name(kind)) == 0) {
+                *ret = gate_event_of(kind)->replay;
                 return seen;
             }
     }

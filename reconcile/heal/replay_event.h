@@ -1,9 +1,8 @@
 /* replay_event.h - which event stands for a transition, and its body. Private to replay.c,
  * explain.c and tests.
  *
- * ci is Gitea's "status", review its "pull_request_approved", merged its "pull_request" (closed, merged); of
- * several gates the first that is one of these. Gates without any of the three (files, http) are our own
- * "advance". What a person did in Plane is Plane's "issue".
+ * A gate's event is its `replay` in pipeline/gate_event.h; of several gates the first whose event is not our
+ * own "advance" counts. What a person did in Plane is Plane's "issue".
  */
 #ifndef RECONCILED_REPLAY_EVENT_H
 #define RECONCILED_REPLAY_EVENT_H

@@ -6,22 +6,29 @@
 #include <string.h>
 
 #include "clients/base/err.h"
-#include "reconcile/pipeline/pipeline.h"
 
-/* X-Gitea-Event of what is sent when the gate turns green (Gitea, modules/webhook/type.go). */
-static const char *const gitea_events[] = {
-    [GATE_HUMAN] = NULL,
-    [GATE_CI] = "status",
-    [GATE_FILES] = "push",
-    [GATE_REVIEW] = "pull_request_approved",
-    [GATE_MERGED] = "pull_request",
-    [GATE_HTTP] = NULL,
+/* Gitea, modules/webhook/type.go; the names in a webhook's list of events: routers/api/v1/utils/hook.go. */
+static const struct gate_event events[] = {
+    [GATE_HUMAN] = {.replay = EVENT_ADVANCE},
+    [GATE_CI] = {.name = "status", .listed = "status", .replay = EVENT_STATUS},
+    [GATE_FILES] = {.name = "push", .listed = "push", .replay = EVENT_ADVANCE},
+    [GATE_REVIEW] = {.name = "pull_request_approved",
+                     .listed = "pull_request_review",
+                     .listed_by_older = "pull_request_review_approved",
+                     .replay = EVENT_APPROVED},
+    [GATE_MERGED] = {.name = "pull_request", .listed = "pull_request", .replay = EVENT_CLOSED},
+    [GATE_HTTP] = {.replay = EVENT_ADVANCE},
 };
-static_assert(ARRAY_LEN(gitea_events) == GATE_KIND_MAX_, "every gate kind has its event, or none");
+static_assert(ARRAY_LEN(events) == GATE_KIND_MAX_, "every gate kind has its event, or none");
 static_assert(sizeof "status+push+pull_request_approved+pull_request" <= sizeof(struct lost_event){0}.event,
               "all of them fit");
 
-void missed_event(enum pass_side side, const struct stage *stage, struct lost_event *ret)
+const struct gate_event *gate_event_of(enum gate_kind kind)
+{
+    return &events[kind];
+}
+
+void lost_event_of(enum pass_side side, const struct stage *stage, struct lost_event *ret)
 {
     *ret = (struct lost_event){.source = NULL};
     if (side == SIDE_PLANE) {
@@ -31,11 +38,12 @@ void missed_event(enum pass_side side, const struct stage *stage, struct lost_ev
     bool named[GATE_KIND_MAX_] = {false};
     for (size_t i = 0; stage && i < stage->n_gates; i++) {
         enum gate_kind kind = stage->gates[i].kind;
-        if (!gitea_events[kind] || named[kind])
+        const char *name = gate_event_of(kind)->name;
+        if (!name || named[kind])
             continue;
         named[kind] = true;
         size_t used = strlen(ret->event);
-        snprintf(ret->event + used, sizeof ret->event - used, "%s%s", used ? "+" : "", gitea_events[kind]);
+        snprintf(ret->event + used, sizeof ret->event - used, "%s%s", used ? "+" : "", name);
         ret->source = "gitea";
     }
 }

@@ -1,27 +1,34 @@
-/* gate_event.h - whose event was lost, when a task is found to have stood still. Pure, thread-safe.
+/* gate_event.h - the event that a gate's turning green sends, and the event that was lost when a task is
+ * found stuck. Pure, thread-safe.
  *
- * What the orchestrator was never told of follows from what turned green: CI is Gitea's "status", a review
- * its "pull_request_approved", a merge its "pull_request" (closed, merged), files on the branch its "push";
- * what a person did in Plane is Plane's "issue.updated". The gate kind "http" is the orchestrator's own:
- * nobody sends an event for it.
- *
- * Of a stage with several gates it cannot be known from outside which turned green last: all events that may
- * have been the lost one are named, once each, in the order of the gates, joined by "+". It is still one
- * loss.
+ * This is the one table of it: the ledger names the lost event by it, webhooks are checked by it, and replays
+ * are chosen by it.
  */
 #ifndef RECONCILED_GATE_EVENT_H
 #define RECONCILED_GATE_EVENT_H
 
+#include "clients/orchestrator.h"
+#include "reconcile/pipeline/pipeline.h"
 #include "reconcile/pipeline/side.h"
 
-struct stage;
+struct gate_event {
+    const char *name;               /* its X-Gitea-Event; NULL: no sender has an event for such a gate */
+    const char *listed;             /* its name in a webhook's list of events */
+    const char *listed_by_older;    /* the same in an older version of Gitea, or NULL */
+    enum orchestrator_event replay; /* what a replay sends; EVENT_ADVANCE: not the sender's event, our own */
+};
+/* gate_event_of: the row of that kind of gate. Never NULL. */
+const struct gate_event *gate_event_of(enum gate_kind kind);
 
 struct lost_event {
-    const char *source; /* "plane", "gitea"; NULL: nobody sends one */
-    char event[64];     /* as its sender calls it; "" when nobody does */
+    const char *source; /* "plane", "gitea"; NULL: no sender has an event for it */
+    char event[64];     /* its name at the sender; "" without a source */
 };
 
-/* missed_event: of a task that `side` found at `stage`, the stage it was in. */
-void missed_event(enum pass_side side, const struct stage *stage, struct lost_event *ret);
+/* lost_event_of: the event that was lost of a task which `side` found at `stage`, the stage it was in; what a
+ * person did in Plane is its "issue.updated". From outside it cannot be known which of several gates turned
+ * green last: their events are all named, once each, in the order of the gates, joined by "+". It is still
+ * one loss. */
+void lost_event_of(enum pass_side side, const struct stage *stage, struct lost_event *ret);
 
 #endif

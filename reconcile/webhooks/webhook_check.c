@@ -11,6 +11,7 @@
 #include "clients/http/fetch.h"
 #include "clients/gitea/gitea.h"
 #include "clients/store/store.h"
+#include "reconcile/pipeline/gate_event.h"
 #include "reconcile/pipeline/pipeline.h"
 
 static const char *const state_names[] = {
@@ -35,16 +36,6 @@ void webhook_verdict_done(struct webhook_verdict *verdict)
     *verdict = (struct webhook_verdict){.state = WEBHOOK_OK};
 }
 
-/* The event that tells of a gate's turning green, by the names under which versions of Gitea list it. */
-static const struct {
-    const char *name, *older;
-} events[GATE_KIND_MAX_] = {
-    [GATE_CI] = {"status", NULL},
-    [GATE_FILES] = {"push", NULL},
-    [GATE_REVIEW] = {"pull_request_review", "pull_request_review_approved"},
-    [GATE_MERGED] = {"pull_request", NULL},
-};
-
 static bool has_gate(const struct pipeline *pipeline, enum gate_kind kind)
 {
     for (size_t i = 0; i < pipeline->n_stages; i++)
@@ -59,13 +50,13 @@ static bool is_ours(const struct gitea_hook *hook, const char *target)
     return !target || fetch_url_same_place(hook->url, target);
 }
 
-static bool is_told(const struct gitea_hooks *hooks, const char *target, enum gate_kind kind)
+static bool is_told(const struct gitea_hooks *hooks, const char *target, const struct gate_event *needed)
 {
     for (size_t i = 0; i < hooks->n; i++)
         for (const char *const *event = hooks->items[i].events; hooks->items[i].active && *event; event++)
             if (is_ours(&hooks->items[i], target) &&
-                (strcmp(*event, events[kind].name) == 0 ||
-                 (events[kind].older && strcmp(*event, events[kind].older) == 0)))
+                (strcmp(*event, needed->listed) == 0 ||
+                 (needed->listed_by_older && strcmp(*event, needed->listed_by_older) == 0)))
                 return true;
     return false;
 }
@@ -75,9 +66,10 @@ static char *unheard(const struct gitea_hooks *hooks, const struct pipeline *pip
 {
     char *list = NULL;
     for (enum gate_kind kind = 0; kind < GATE_KIND_MAX_; kind++) {
-        if (!events[kind].name || !has_gate(pipeline, kind) || is_told(hooks, target, kind))
+        const struct gate_event *needed = gate_event_of(kind);
+        if (!needed->listed || !has_gate(pipeline, kind) || is_told(hooks, target, needed))
             continue;
-        char *longer = list ? mem_printf("%s, %s", list, events[kind].name) : mem_dup(events[kind].name);
+        char *longer = list ? mem_printf("%s, %s", list, needed->listed) : mem_dup(needed->listed);
         free(list);
         list = longer;
     }

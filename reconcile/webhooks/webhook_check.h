@@ -1,8 +1,7 @@
 /* webhook_check.h - is the orchestrator told what it has to be told? By what its senders have set up, and by
  * what had to be healed. Pure.
  *
- * Which events are needed follows from the pipeline's gates: CI is Gitea's "status", files on the branch its
- * "push", a review its "pull_request_review", a merge its "pull_request".
+ * The events that are needed follow from the pipeline's gates (pipeline/gate_event.h).
  */
 #ifndef RECONCILED_WEBHOOK_CHECK_H
 #define RECONCILED_WEBHOOK_CHECK_H

@@ -128,12 +128,12 @@ static void outcomes_of_attempts_are_all_there(void **state)
     assert_int_equal(count_words(METRIC_TRANSITIONS, 0), OUTCOME_MAX_ - ARRAY_LEN(no_attempt));
 }
 
-static struct lost_event missed_at(enum pass_side side, const struct gate *gates, size_t n)
+static struct lost_event lost_at(enum pass_side side, const struct gate *gates, size_t n)
 {
     const struct stage stage = {.name = "development", .gates = gates, .n_gates = n};
-    struct lost_event missed;
-    missed_event(side, &stage, &missed);
-    return missed;
+    struct lost_event lost;
+    lost_event_of(side, &stage, &lost);
+    return lost;
 }
 
 static void lost_events_and_their_senders_are_all_there(void **state)
@@ -142,19 +142,19 @@ static void lost_events_and_their_senders_are_all_there(void **state)
     size_t n = 3; /* "issue.updated", "none", "other" */
     for (int kind = 0; kind < GATE_KIND_MAX_; kind++) {
         const struct gate gate = {.kind = (enum gate_kind)kind};
-        struct lost_event missed = missed_at(SIDE_GATE, &gate, 1);
-        assert_true(has_word(METRIC_MISSED_EVENTS, 0, missed.source ? missed.source : "none"));
-        assert_true(has_word(METRIC_MISSED_EVENTS, 1, missed.source ? missed.event : "none"));
-        n += missed.source != NULL;
+        struct lost_event lost = lost_at(SIDE_GATE, &gate, 1);
+        assert_true(has_word(METRIC_MISSED_EVENTS, 0, lost.source ? lost.source : "none"));
+        assert_true(has_word(METRIC_MISSED_EVENTS, 1, lost.source ? lost.event : "none"));
+        n += lost.source != NULL;
     }
-    struct lost_event missed = missed_at(SIDE_PLANE, NULL, 0);
-    assert_true(has_word(METRIC_MISSED_EVENTS, 0, missed.source));
-    assert_true(has_word(METRIC_MISSED_EVENTS, 1, missed.event));
+    struct lost_event lost = lost_at(SIDE_PLANE, NULL, 0);
+    assert_true(has_word(METRIC_MISSED_EVENTS, 0, lost.source));
+    assert_true(has_word(METRIC_MISSED_EVENTS, 1, lost.event));
     assert_int_equal(count_words(METRIC_MISSED_EVENTS, 1), n);
     static const struct gate both[] = {{.kind = GATE_CI}, {.kind = GATE_REVIEW}};
-    missed = missed_at(SIDE_GATE, both, 2);
+    lost = lost_at(SIDE_GATE, both, 2);
     int64_t before = metric_read(METRIC_MISSED_EVENTS, "gitea", "other");
-    metric_count(METRIC_MISSED_EVENTS, missed.source, missed.event);
+    metric_count(METRIC_MISSED_EVENTS, lost.source, lost.event);
     assert_int_equal(metric_read(METRIC_MISSED_EVENTS, "gitea", "other"), before + 1);
 }
 

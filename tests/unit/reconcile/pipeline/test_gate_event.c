@@ -10,16 +10,15 @@
 #include "reconcile/pipeline/gate_event.h"
 #include "reconcile/pipeline/pipeline.h"
 
-static void assert_missed(enum pass_side side, const struct stage *stage, const char *source,
-                          const char *event)
+static void assert_lost(enum pass_side side, const struct stage *stage, const char *source, const char *event)
 {
-    struct lost_event missed;
-    missed_event(side, stage, &missed);
+    struct lost_event lost;
+    lost_event_of(side, stage, &lost);
     if (source)
-        assert_string_equal(missed.source, source);
+        assert_string_equal(lost.source, source);
     else
-        assert_null(missed.source);
-    assert_string_equal(missed.event, event);
+        assert_null(lost.source);
+    assert_string_equal(lost.event, event);
 }
 
 static void the_gate_names_the_event(void **state)
@@ -36,7 +35,7 @@ static void the_gate_names_the_event(void **state)
     struct pipeline *pipeline = NULL;
     assert_int_equal(pipeline_load_file(NULL, &pipeline, problems), ERR_OK);
     for (size_t i = 0; i < ARRAY_LEN(expected); i++)
-        assert_missed(SIDE_GATE, pipeline_stage(pipeline, expected[i].stage), "gitea", expected[i].event);
+        assert_lost(SIDE_GATE, pipeline_stage(pipeline, expected[i].stage), "gitea", expected[i].event);
     pipeline_free(pipeline);
     json_decref(problems);
 }
@@ -46,8 +45,8 @@ static void a_verdict_of_plane_is_an_updated_issue(void **state)
     (void)state;
     const struct gate human = {.kind = GATE_HUMAN};
     const struct stage stage = {.name = "analysis", .gates = &human, .n_gates = 1};
-    assert_missed(SIDE_PLANE, &stage, "plane", "issue.updated");
-    assert_missed(SIDE_PLANE, NULL, "plane", "issue.updated");
+    assert_lost(SIDE_PLANE, &stage, "plane", "issue.updated");
+    assert_lost(SIDE_PLANE, NULL, "plane", "issue.updated");
 }
 
 static void nobody_sends_an_event_for_a_gate_of_the_orchestrators_own(void **state)
@@ -55,8 +54,8 @@ static void nobody_sends_an_event_for_a_gate_of_the_orchestrators_own(void **sta
     (void)state;
     const struct gate http = {.kind = GATE_HTTP};
     const struct stage stage = {.name = "ship", .gates = &http, .n_gates = 1};
-    assert_missed(SIDE_GATE, &stage, NULL, "");
-    assert_missed(SIDE_GATE, NULL, NULL, "");
+    assert_lost(SIDE_GATE, &stage, NULL, "");
+    assert_lost(SIDE_GATE, NULL, NULL, "");
 }
 
 static void several_gates_name_each_event_once_in_their_order(void **state)
@@ -66,9 +65,24 @@ static void several_gates_name_each_event_once_in_their_order(void **state)
                                  {.kind = GATE_CI},     {.kind = GATE_MERGED}, {.kind = GATE_FILES},
                                  {.kind = GATE_REVIEW}};
     struct stage stage = {.name = "all", .gates = gates, .n_gates = 4};
-    assert_missed(SIDE_GATE, &stage, "gitea", "pull_request_approved+status");
+    assert_lost(SIDE_GATE, &stage, "gitea", "pull_request_approved+status");
     stage.n_gates = ARRAY_LEN(gates);
-    assert_missed(SIDE_GATE, &stage, "gitea", "pull_request_approved+status+pull_request+push");
+    assert_lost(SIDE_GATE, &stage, "gitea", "pull_request_approved+status+pull_request+push");
+}
+
+static void a_replay_sends_the_event_of_the_gate_or_our_own(void **state)
+{
+    (void)state;
+    for (enum gate_kind kind = 0; kind < GATE_KIND_MAX_; kind++) {
+        const struct gate_event *event = gate_event_of(kind);
+        assert_int_equal(event->name == NULL, event->listed == NULL);
+        assert_true(event->listed || !event->listed_by_older);
+        assert_int_not_equal(event->replay, EVENT_ISSUE);
+        if (event->replay != EVENT_ADVANCE)
+            assert_string_equal(event->name, orchestrator_event_name(event->replay));
+    }
+    assert_int_equal(gate_event_of(GATE_CI)->replay, EVENT_STATUS);
+    assert_int_equal(gate_event_of(GATE_FILES)->replay, EVENT_ADVANCE);
 }
 
 int main(void)
@@ -78,6 +92,7 @@ int main(void)
         cmocka_unit_test(a_verdict_of_plane_is_an_updated_issue),
         cmocka_unit_test(nobody_sends_an_event_for_a_gate_of_the_orchestrators_own),
         cmocka_unit_test(several_gates_name_each_event_once_in_their_order),
+        cmocka_unit_test(a_replay_sends_the_event_of_the_gate_or_our_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
