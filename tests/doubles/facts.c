@@ -139,8 +139,14 @@ void facts_repo(const char *default_branch)
 
 void facts_review(int64_t number, const char *user, enum gitea_review_state state, bool stale, bool dismissed)
 {
-    told.reviews[told.n_reviews++] = (struct told_review){
-        number, {.user = user, .state = state, .stale = stale, .dismissed = dismissed, .official = true}};
+    struct told_review *review = &told.reviews[told.n_reviews++];
+    *review = (struct told_review){number,
+                                   {.id = (int64_t)told.n_reviews,
+                                    .user = user,
+                                    .state = state,
+                                    .stale = stale,
+                                    .dismissed = dismissed,
+                                    .official = true}};
 }
 
 void facts_file(const char *path, size_t n)

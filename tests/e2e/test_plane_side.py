@@ -161,6 +161,8 @@ def test_the_ledger_tells_which_activity_was_replayed(database, plane, tables, s
     assert verdict["activity"] and verdict["changed_at"] and verdict["activity"] != verdict["issue"]
     assert (begun["source"], begun["state"], begun["activity"]) == ("plane", "In Progress", None)
     assert begun["branch"] == {"name": "feature/ORCH-8-issue-8", "base": "main", "made": True}
+    assert list(verdict) == ["source", "issue", "state", "activity", "changed_at", "updated_at"]
+    assert list(begun) == [*verdict, "branch"] and begun["changed_at"] is None and begun["updated_at"]
 
 
 # ---- what is not written ----

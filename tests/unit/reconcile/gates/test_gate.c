@@ -106,6 +106,104 @@ static void evidence_is_bounded_whatever_the_names_are(void **state)
     facts_free(facts);
 }
 
+/* The evidence as the ledger stores it: its bytes are what readers of old and new rows rely on. */
+static void assert_evidence(const struct gate *gates, size_t n, const char *expected)
+{
+    const struct stage stage = {.name = "development", .gates = gates, .n_gates = n};
+    struct facts *facts = facts_new(NULL, 0);
+    const struct gate_view view = {.facts = facts, .task = &task, .stage = &stage, .base_branch = "main"};
+    struct verdict verdict;
+    void *waiter = &verdict;
+    facts_subscribe(facts, waiter);
+    for (gate_evaluate(&view, &verdict); verdict.kind == VERDICT_PENDING; gate_evaluate(&view, &verdict))
+        assert_int_equal(facts_wait(facts, 0, &waiter), FACTS_READY);
+    AUTO_FREE char *text = json_line(verdict.evidence);
+    assert_string_equal(text, expected);
+    verdict_done(&verdict);
+    facts_free(facts);
+}
+
+static void evidence_of_ci_names_the_commit_and_its_contexts(void **state)
+{
+    (void)state;
+    assert_evidence(&ci, 1, "[{\"gate\":\"ci\",\"url\":\"absent\",\"verdict\":\"unknown\"}]");
+    facts_head(branch, SHA);
+    assert_evidence(&ci, 1,
+                    "[{\"gate\":\"ci\",\"sha\":\"" SHA
+                    "\",\"contexts\":{},\"url\":\"status\",\"verdict\":\"red\"}]");
+    facts_status(SHA, "build", GITEA_SUCCESS);
+    facts_status(SHA, "test \"unit\"", GITEA_SKIPPED);
+    facts_status(SHA, "build", GITEA_FAILURE); /* of another workflow: one name, its last state */
+    assert_evidence(&ci, 1,
+                    "[{\"gate\":\"ci\",\"sha\":\"" SHA
+                    "\",\"contexts\":{\"build\":\"failure\",\"test \\\"unit\\\"\":\"skipped\"},"
+                    "\"url\":\"status\",\"verdict\":\"red\"}]");
+    facts_statuses_failed(SHA, "cut");
+    assert_evidence(&ci, 1,
+                    "[{\"gate\":\"ci\",\"sha\":\"" SHA "\",\"url\":\"status\",\"verdict\":\"unknown\"}]");
+}
+
+static void evidence_of_files_names_a_file_of_each_path(void **state)
+{
+    (void)state;
+    static const char *const paths[] = {"docs/{work_item_id}/adr/", "README.md"};
+    const struct gate files = {.kind = GATE_FILES, .paths = paths, .n_paths = 2};
+    facts_head(branch, SHA);
+    facts_file("docs/ORCH-1/adr/", 2);
+    assert_evidence(&files, 1,
+                    "[{\"gate\":\"files\",\"sha\":\"" SHA
+                    "\",\"files\":{\"docs/ORCH-1/adr/\":\"docs/ORCH-1/adr/\",\"README.md\":null},"
+                    "\"verdict\":\"red\"}]");
+}
+
+static void evidence_of_review_and_merged_names_the_pull_request(void **state)
+{
+    (void)state;
+    const struct gate both[] = {review, merged};
+    assert_evidence(&review, 1, "[{\"gate\":\"review\",\"url\":\"absent\",\"verdict\":\"red\"}]");
+    facts_pull(branch, 5, GITEA_PULL_OPEN);
+    facts_review(5, "bob", GITEA_REVIEW_COMMENT, false, false);
+    facts_review(5, "ann", GITEA_REVIEW_APPROVED, false, false);
+    assert_evidence(
+        both, 2,
+        "[{\"gate\":\"review\",\"sha\":\"pullsha\",\"pull_request\":5,\"state\":\"open\",\"url\":\"pull\","
+        "\"reviews\":{\"ann\":\"approved\"},\"review\":2,\"verdict\":\"green\"},"
+        "{\"gate\":\"merged\",\"sha\":\"pullsha\",\"pull_request\":5,\"state\":\"open\",\"url\":\"pull\","
+        "\"verdict\":\"red\"}]");
+    facts_review(5, NULL, GITEA_REVIEW_CHANGES, false, false);
+    assert_evidence(
+        &review, 1,
+        "[{\"gate\":\"review\",\"sha\":\"pullsha\",\"pull_request\":5,\"state\":\"open\",\"url\":\"pull\","
+        "\"reviews\":{\"ann\":\"approved\",\"(nobody)\":\"changes requested\"},\"verdict\":\"red\"}]");
+}
+
+static void evidence_of_http_and_human_names_what_was_asked(void **state)
+{
+    (void)state;
+    const struct gate both[] = {{.kind = GATE_HTTP, .url = "http://gate/{task_id}"}, {.kind = GATE_HUMAN}};
+    facts_http("http://gate/7", "green", "fine");
+    assert_evidence(both, 2,
+                    "[{\"gate\":\"http\",\"url\":\"http://gate/7\",\"verdict\":\"green\"},"
+                    "{\"gate\":\"human\",\"verdict\":\"unknown\"}]");
+    assert_evidence(NULL, 0, "[]");
+}
+
+static void evidence_of_a_gate_that_is_not_answered_has_no_verdict(void **state)
+{
+    (void)state;
+    const struct gate both[] = {review, ci};
+    facts_late(true);
+    facts_head(branch, SHA);
+    facts_status(SHA, "build", GITEA_SUCCESS);
+    facts_pull(branch, 5, GITEA_PULL_OPEN);
+    facts_review(5, "bob", GITEA_REVIEW_CHANGES, false, false);
+    assert_evidence(
+        both, 2,
+        "[{\"gate\":\"review\",\"sha\":\"pullsha\",\"pull_request\":5,\"state\":\"open\",\"url\":\"pull\","
+        "\"reviews\":{\"bob\":\"changes requested\"},\"verdict\":\"red\"},"
+        "{\"gate\":\"ci\",\"sha\":\"" SHA "\"}]");
+}
+
 static void a_failure_is_named_with_its_context(void **state)
 {
     (void)state;
@@ -352,6 +450,11 @@ int main(void)
         cmocka_unit_test_setup(ci_without_any_status_is_red_and_says_so, clear),
         cmocka_unit_test_setup(a_failure_is_named_with_its_context, clear),
         cmocka_unit_test_setup(evidence_is_bounded_whatever_the_names_are, clear),
+        cmocka_unit_test_setup(evidence_of_ci_names_the_commit_and_its_contexts, clear),
+        cmocka_unit_test_setup(evidence_of_files_names_a_file_of_each_path, clear),
+        cmocka_unit_test_setup(evidence_of_review_and_merged_names_the_pull_request, clear),
+        cmocka_unit_test_setup(evidence_of_http_and_human_names_what_was_asked, clear),
+        cmocka_unit_test_setup(evidence_of_a_gate_that_is_not_answered_has_no_verdict, clear),
         cmocka_unit_test_setup(a_required_context_that_never_reports_is_visible, clear),
         cmocka_unit_test_setup(a_missing_branch_and_a_failed_question_are_unknown, clear),
         cmocka_unit_test_setup(a_task_that_makes_no_sense_is_unknown_in_words, clear),
