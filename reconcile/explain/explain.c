@@ -312,7 +312,7 @@ static json_t *verdict_document(const struct verdict *verdict)
     json_t *document = json_object();
     json_put(document, "verdict", json_text(verdict_name(verdict->kind)));
     json_put(document, "reason", json_text(verdict->reason));
-    json_put(document, "evidence", json_deep_copy(verdict->evidence));
+    json_put(document, "evidence", evidence_json(&verdict->evidence));
     return document;
 }
 
@@ -351,7 +351,7 @@ static const struct store_replay_open *replay_now(const struct explanation *expl
 {
     const struct transition_issue issue = {.id = explanation->entry.task.plane_id};
     const struct transition transition = {.task = &explanation->entry.task,
-                                          .evidence = explanation->verdict.evidence,
+                                          .evidence = &explanation->verdict.evidence,
                                           .verdict_id = explanation->said.change.id,
                                           .issue = explanation->asked ? &issue : NULL};
     struct replay_event event;

@@ -1,11 +1,9 @@
 #include "reconcile/gates/gate.h"
 
-#include <assert.h>
 #include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "clients/base/jsonx.h"
 #include "clients/base/limits.h"
 #include "clients/base/metric.h"
 #include "clients/base/text.h"
@@ -15,55 +13,44 @@
 #include "clients/store/store.h"
 #include "reconcile/pipeline/pipeline.h"
 
-static const char *const verdict_names[] = {
-    [VERDICT_PENDING] = "pending",
-    [VERDICT_GREEN] = "green",
-    [VERDICT_RED] = "red",
-    [VERDICT_UNKNOWN] = "unknown",
-};
-static_assert(ARRAY_LEN(verdict_names) == VERDICT_MAX_, "every verdict has a name");
-
-const char *verdict_name(enum verdict_kind kind)
-{
-    return (unsigned)kind < VERDICT_MAX_ ? verdict_names[kind] : "unknown";
-}
-
 void verdict_done(struct verdict *verdict)
 {
     free(verdict->reason);
-    free(verdict->sha);
-    json_decref(verdict->evidence);
+    evidence_done(&verdict->evidence);
     *verdict = (struct verdict){0};
 }
 
-/* One gate's answer under construction; `evidence` is its object. */
+/* One gate's answer under construction; its verdict is in `seen`. */
 struct answer {
-    enum verdict_kind kind;
+    struct gate_evidence *seen;
     char *reason;
-    json_t *evidence;
-    const char *sha;
     bool unasked;
 };
 
 /* decide: takes `reason`. */
 static void decide(struct answer *answer, enum verdict_kind kind, char *reason_take)
 {
-    answer->kind = kind;
+    answer->seen->verdict = kind;
     answer->reason = text_cut(reason_take, LIMIT_REASON);
     free(reason_take);
 }
 
-/* Whether a fact is there; if not, the answer is decided (or left pending) on account of it. An absent thing
- * is unknown here: who takes absence for an answer looks at the state itself first. */
+static void see_url(struct answer *answer, const char *url)
+{
+    free(answer->seen->url);
+    answer->seen->url = mem_dup(url);
+    answer->seen->has_url = true;
+}
+
+/* Whether a fact is there; if not, the answer is decided by it or stays pending. An absent thing is unknown
+ * here: callers for which absence is an answer look at the state first. */
 static bool is_known(struct answer *answer, const struct fact *fact)
 {
     if (fact->state == FACT_KNOWN)
         return true;
-    if (fact->state == FACT_PENDING) {
-        answer->kind = VERDICT_PENDING;
+    if (fact->state == FACT_PENDING)
         return false;
-    }
-    json_put(answer->evidence, "url", json_text(fact->url));
+    see_url(answer, fact->url);
     answer->unasked = fact->unasked;
     decide(answer, VERDICT_UNKNOWN, mem_dup(fact->error ? fact->error : "no answer"));
     return false;
@@ -75,8 +62,7 @@ static const struct gitea_head *known_head(const struct gate_view *view, struct 
         gitea_head(view->facts, view->gitea, view->task->repo, view->task->branch);
     if (!is_known(answer, &head->fact))
         return NULL;
-    answer->sha = head->sha;
-    json_put(answer->evidence, "sha", json_text(head->sha));
+    answer->seen->sha = mem_dup(head->sha);
     return head;
 }
 
@@ -133,19 +119,10 @@ static void tally_status(struct ci_tally *tally, const struct gitea_status *stat
     }
 }
 
-static void evidence_put(json_t *object, const char *name, const char *word)
+static void see_name(struct evidence_list *list, const char *name, const char *word)
 {
     AUTO_FREE char *cut = text_cut(name, LIMIT_EVIDENCE_NAME);
-    json_put(object, cut, json_text(word));
-}
-
-static json_t *context_evidence(const struct gate *gate, const struct gitea_statuses *statuses)
-{
-    json_t *contexts = json_object();
-    for (size_t i = 0; i < statuses->n && json_object_size(contexts) < LIMIT_EVIDENCE_ITEMS; i++)
-        if (context_counts(gate, statuses->items[i].context))
-            evidence_put(contexts, statuses->items[i].context, gitea_state_name(statuses->items[i].state));
-    return contexts;
+    evidence_list_put(list, cut, word);
 }
 
 static void evaluate_ci(const struct gate_view *view, const struct gate *gate, struct answer *answer)
@@ -158,11 +135,15 @@ static void evaluate_ci(const struct gate_view *view, const struct gate *gate, s
     if (!is_known(answer, &statuses->fact))
         return;
     struct ci_tally tally = {0};
-    for (size_t i = 0; i < statuses->n; i++)
-        if (context_counts(gate, statuses->items[i].context))
-            tally_status(&tally, &statuses->items[i]);
-    json_put(answer->evidence, "contexts", context_evidence(gate, statuses));
-    json_put(answer->evidence, "url", json_text(statuses->fact.url));
+    answer->seen->contexts.read = true;
+    see_url(answer, statuses->fact.url);
+    for (size_t i = 0; i < statuses->n; i++) {
+        const struct gitea_status *status = &statuses->items[i];
+        if (!context_counts(gate, status->context))
+            continue;
+        tally_status(&tally, status);
+        see_name(&answer->seen->contexts, status->context, gitea_state_name(status->state));
+    }
 
     const char *missing = missing_context(gate, statuses);
     if (tally.failed)
@@ -232,8 +213,7 @@ static void evaluate_files(const struct gate_view *view, const struct gate *gate
     const struct gitea_head *head = known_head(view, answer);
     if (!head)
         return;
-    json_t *files = json_object();
-    json_put(answer->evidence, "files", files);
+    answer->seen->files.read = true;
     const char *empty = NULL;
     for (size_t i = 0; i < gate->n_paths; i++) {
         if (names_work_item(gate->paths[i]) && (!view->task->work_item_id || !*view->task->work_item_id)) {
@@ -247,7 +227,7 @@ static void evaluate_files(const struct gate_view *view, const struct gate *gate
             return;
         bool there = found->fact.state == FACT_KNOWN && found->n > 0;
         AUTO_FREE char *first = there ? text_cut(found->first, LIMIT_EVIDENCE_NAME) : NULL;
-        json_put(files, path, json_text(first));
+        evidence_list_put(&answer->seen->files, path, first);
         if (!there && !empty)
             empty = gate->paths[i];
     }
@@ -283,18 +263,17 @@ static const struct gitea_pull *known_pull(const struct gate_view *view, struct 
     const struct gitea_pull *pull =
         gitea_pull(view->facts, view->gitea, view->task->repo, view->base_branch, view->task->branch);
     if (pull->fact.state == FACT_ABSENT) {
-        json_put(answer->evidence, "url", json_text(pull->fact.url));
+        see_url(answer, pull->fact.url);
         decide(answer, VERDICT_RED,
                mem_printf("%s: no pull request of the branch into %s", gate_word, view->base_branch));
         return NULL;
     }
     if (!is_known(answer, &pull->fact))
         return NULL;
-    answer->sha = pull->head_sha;
-    json_put(answer->evidence, "sha", json_text(pull->head_sha));
-    json_put(answer->evidence, "pull_request", json_integer(pull->number));
-    json_put(answer->evidence, "state", json_text(pull_state_word(pull)));
-    json_put(answer->evidence, "url", json_text(pull->html_url ? pull->html_url : pull->fact.url));
+    answer->seen->sha = mem_dup(pull->head_sha);
+    answer->seen->pull_request = pull->number;
+    answer->seen->pull_state = pull_state_word(pull);
+    see_url(answer, pull->html_url ? pull->html_url : pull->fact.url);
     return pull;
 }
 
@@ -314,13 +293,6 @@ static bool is_last_word(const struct gitea_reviews *reviews, size_t at)
     return true;
 }
 
-static void approve(struct answer *answer, int64_t review, char *reason_take)
-{
-    if (review >= 0)
-        json_put(answer->evidence, "review", json_integer(review));
-    decide(answer, VERDICT_GREEN, reason_take);
-}
-
 static void evaluate_review(const struct gate_view *view, const struct gate *gate, struct answer *answer)
 {
     const struct gitea_pull *pull = known_pull(view, answer, "review");
@@ -338,25 +310,23 @@ static void evaluate_review(const struct gate_view *view, const struct gate *gat
         return;
 
     int approvals = 0;
-    int64_t approval = -1; /* the newest that counts */
+    int64_t approval = 0; /* the newest that counts; 0: it has no id */
     const char *objector = NULL;
-    json_t *seen = json_object();
-    json_put(answer->evidence, "reviews", seen);
+    answer->seen->reviews.read = true;
     for (size_t i = 0; i < reviews->n; i++) {
         const struct gitea_review *review = &reviews->items[i];
         if (!is_verdict(review) || review->dismissed || !is_last_word(reviews, i))
             continue;
         bool approves = review->state == GITEA_REVIEW_APPROVED;
         const char *word = !approves ? "changes requested" : review->stale ? "approved, stale" : "approved";
-        if (json_object_size(seen) < LIMIT_EVIDENCE_ITEMS)
-            evidence_put(seen, review->user ? review->user : "(nobody)", word);
+        see_name(&answer->seen->reviews, review->user ? review->user : "(nobody)", word);
         /* A request for changes stands until its author takes it back or it is dismissed: new commits make it
          * stale, and Gitea itself still blocks the merge on it. A stale approval was given to other code. */
         if (!approves)
             objector = review->user ? review->user : "(nobody)";
         else if (!review->stale && review->user) {
             approvals++;
-            approval = review->id;
+            approval = review->id > 0 ? review->id : 0;
         }
     }
     if (objector)
@@ -366,10 +336,12 @@ static void evaluate_review(const struct gate_view *view, const struct gate *gat
         decide(answer, VERDICT_RED,
                mem_printf("review: %d of %d approvals on #%lld", approvals, gate->approvals,
                           (long long)pull->number));
-    else
-        approve(answer, approval,
-                mem_printf("review: #%lld is approved (%d of %d)", (long long)pull->number, approvals,
-                           gate->approvals));
+    else {
+        answer->seen->review = approval;
+        decide(answer, VERDICT_GREEN,
+               mem_printf("review: #%lld is approved (%d of %d)", (long long)pull->number, approvals,
+                          gate->approvals));
+    }
 }
 
 static void evaluate_merged(const struct gate_view *view, struct answer *answer)
@@ -387,7 +359,7 @@ static void evaluate_http(const struct gate_view *view, const struct gate *gate,
 {
     AUTO_FREE char *url = template_fill(gate->url, view, fetch_escape);
     const struct http_gate *asked = http_gate(view->facts, url, view->task->repo);
-    json_put(answer->evidence, "url", json_text(asked->fact.url));
+    see_url(answer, asked->fact.url);
     if (!is_known(answer, &asked->fact))
         return;
     static const enum verdict_kind kinds[] = {[HTTP_GATE_GREEN] = VERDICT_GREEN,
@@ -424,8 +396,6 @@ static void evaluate_one(const struct gate_view *view, const struct gate *gate, 
         decide(answer, VERDICT_UNKNOWN, mem_dup("human: a person decides, in Plane"));
         break;
     }
-    if (answer->kind != VERDICT_PENDING)
-        json_put(answer->evidence, "verdict", json_text(verdict_name(answer->kind)));
 }
 
 /* Three-valued "and": what the joint verdict of `a` and `b` is. Red needs nobody else; then pending, so that
@@ -441,29 +411,27 @@ static enum verdict_kind verdict_and(enum verdict_kind a, enum verdict_kind b)
 
 static void join(struct verdict *verdict, struct answer *answer)
 {
-    enum verdict_kind joint = verdict_and(verdict->kind, answer->kind);
-    bool speaks = joint == answer->kind && (joint != verdict->kind || !verdict->reason);
+    enum verdict_kind joint = verdict_and(verdict->kind, answer->seen->verdict);
+    bool speaks = joint == answer->seen->verdict && (joint != verdict->kind || !verdict->reason);
     if (speaks)
         verdict->unasked = answer->unasked;
     if (speaks && answer->reason) {
         free(verdict->reason);
         verdict->reason = mem_dup(answer->reason);
     }
-    if (!verdict->sha && answer->sha)
-        verdict->sha = mem_dup(answer->sha);
+    if (!verdict->sha)
+        verdict->sha = answer->seen->sha;
     verdict->kind = joint;
-    json_push(verdict->evidence, answer->evidence);
     free(answer->reason);
 }
 
-/* Once for each gate that has answered, when all are joined and nobody evaluates them again. A human one was
- * not read anywhere. */
-static void count_checks(const struct stage *stage, const struct verdict *verdict)
+/* Counts each gate that was answered, once, when the verdict is final. A human gate is not read anywhere. */
+static void count_checks(const struct evidence *evidence)
 {
-    for (size_t i = 0; i < stage->n_gates; i++) {
-        const char *said = json_get_text(json_array_get(verdict->evidence, i), "verdict", NULL);
-        if (said && stage->gates[i].kind != GATE_HUMAN)
-            metric_count(METRIC_GATE_CHECKS, gate_kind_name(stage->gates[i].kind), said);
+    for (size_t i = 0; i < evidence->gates.n; i++) {
+        const struct gate_evidence *seen = &evidence->gates.items[i];
+        if (seen->verdict != VERDICT_PENDING && seen->gate != GATE_HUMAN)
+            metric_count(METRIC_GATE_CHECKS, gate_kind_name(seen->gate), verdict_name(seen->verdict));
     }
 }
 
@@ -482,7 +450,7 @@ static bool makes_sense(const struct store_task *task, char **ret_reason)
 
 void gate_evaluate(const struct gate_view *view, struct verdict *ret)
 {
-    *ret = (struct verdict){.kind = VERDICT_GREEN, .evidence = json_array()};
+    *ret = (struct verdict){.kind = VERDICT_GREEN, .evidence = {.side = SIDE_GATE}};
     char *nonsense = NULL;
     if (!makes_sense(view->task, &nonsense)) {
         ret->kind = VERDICT_UNKNOWN;
@@ -495,14 +463,18 @@ void gate_evaluate(const struct gate_view *view, struct verdict *ret)
         return;
     }
     /* All gates are asked before any is waited for, so that their questions travel together. */
-    for (size_t i = 0; i < view->stage->n_gates; i++) {
-        struct answer answer = {.evidence = json_object()};
-        json_put(answer.evidence, "gate", json_text(gate_kind_name(view->stage->gates[i].kind)));
+    size_t n = view->stage->n_gates;
+    struct gate_evidence *seen = mem_zero(n, sizeof *seen);
+    ret->evidence.gates.items = seen;
+    ret->evidence.gates.n = n;
+    for (size_t i = 0; i < n; i++) {
+        struct answer answer = {.seen = &seen[i]};
+        seen[i].gate = view->stage->gates[i].kind;
         evaluate_one(view, &view->stage->gates[i], &answer);
         join(ret, &answer);
     }
     if (ret->kind == VERDICT_PENDING)
         verdict_done(ret);
     else
-        count_checks(view->stage, ret);
+        count_checks(&ret->evidence);
 }

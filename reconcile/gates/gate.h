@@ -11,27 +11,21 @@
 #ifndef RECONCILED_GATE_H
 #define RECONCILED_GATE_H
 
-#include <jansson.h>
 #include <stdbool.h>
 
-#include "clients/base/err.h"
+#include "reconcile/pipeline/evidence.h"
 
 struct facts;
 struct gitea;
 struct stage;
 struct store_task;
 
-enum verdict_kind { VERDICT_PENDING, VERDICT_GREEN, VERDICT_RED, VERDICT_UNKNOWN, VERDICT_MAX_ };
-/* verdict_name: "pending", "green", "red", "unknown". */
-const char *verdict_name(enum verdict_kind kind);
-
 struct verdict {
     enum verdict_kind kind;
-    char *reason;     /* a sentence; NULL while pending */
-    json_t *evidence; /* array, one object a gate: {"gate":"ci","verdict":…,"sha":…,"contexts":{…}}; NULL
-                         while pending */
-    bool unasked;     /* unknown, because an upstream is left alone for now and was not asked */
-    char *sha;        /* the head that was looked at, or NULL: a red verdict on another sha is news */
+    char *reason; /* a sentence; NULL while pending */
+    struct evidence evidence;
+    bool unasked;    /* unknown, because an upstream is left alone for now and was not asked */
+    const char *sha; /* the first head in the evidence, or NULL: a red verdict on another sha is news */
 };
 void verdict_done(struct verdict *verdict);
 

@@ -159,7 +159,7 @@ static struct transition transition_of(const struct candidate *candidate,
                                .side = SIDE_GATE,
                                .success = OUTCOME_ADVANCED,
                                .reason = candidate->verdict.reason,
-                               .evidence = candidate->verdict.evidence};
+                               .evidence = &candidate->verdict.evidence};
 }
 
 /* choose_batch: the green candidates whose turn is certain. The limit on heals goes to the first of the fair

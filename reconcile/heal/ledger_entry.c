@@ -7,6 +7,7 @@
 #include "clients/base/log.h"
 #include "clients/base/metric.h"
 #include "reconcile/message/message.h"
+#include "reconcile/pipeline/evidence.h"
 #include "reconcile/pipeline/pipeline.h"
 #include "reconcile/settings/settings.h"
 #include "reconcile/heal/transition.h"
@@ -17,7 +18,8 @@ void ledger_entry_make(const struct pass *pass, const struct transition *transit
     const char *outcome = outcome_name(transition->success);
     const struct message_facts facts = {
         .task = task, .to_stage = transition->to->name, .outcome = outcome, .reason = transition->reason};
-    ret->evidence = json_line(transition->evidence);
+    json_auto_t *evidence = evidence_json(transition->evidence);
+    ret->evidence = json_line(evidence);
     ret->message = message_of_transition(pass->services->settings->notify_template, &facts);
     lost_event_of(transition->side, pipeline_stage(pass->services->pipeline, task->stage), &ret->lost);
     ret->row = (struct store_transition){

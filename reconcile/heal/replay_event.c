@@ -12,26 +12,28 @@
 #include "clients/gitea/gitea.h"
 #include "clients/plane/plane.h"
 #include "clients/store/store.h"
+#include "reconcile/pipeline/evidence.h"
 #include "reconcile/pipeline/gate_event.h"
 #include "reconcile/pipeline/pipeline.h"
 #include "reconcile/heal/transition.h"
 
 /* its name */
 
-/* What was seen of the first gate whose event Gitea's documents make; NULL: there is none. */
-static const json_t *telling_gate(const struct transition *transition, enum orchestrator_event *ret)
+/* What was seen of the gate whose event is replayed: the first whose event Gitea's documents make, else the
+ * first. */
+static const struct gate_evidence *replayed_gate(const struct evidence *evidence)
 {
-    for (size_t i = 0; i < json_array_size(transition->evidence); i++) {
-        const json_t *seen = json_array_get(transition->evidence, i);
-        for (enum gate_kind kind = 0; kind < GATE_KIND_MAX_; kind++)
-            if (gate_event_of(kind)->replay != EVENT_ADVANCE &&
-                strcmp(json_get_text(seen, "gate", ""), gate_kind_name(kind)) == 0) {
-                *ret = gate_event_of(kind)->replay;
-                return seen;
-            }
-    }
-    *ret = EVENT_ADVANCE;
-    return NULL;
+    static const struct gate_evidence none = {.gate = GATE_HUMAN};
+    size_t n = evidence->side == SIDE_GATE ? evidence->gates.n : 0;
+    for (size_t i = 0; i < n; i++)
+        if (gate_event_of(evidence->gates.items[i].gate)->replay != EVENT_ADVANCE)
+            return &evidence->gates.items[i];
+    return n > 0 ? &evidence->gates.items[0] : &none;
+}
+
+static const char *sha_of(const struct gate_evidence *seen)
+{
+    return seen->sha ? seen->sha : "";
 }
 
 char *replay_event_subject(int64_t task_id)
@@ -54,13 +56,12 @@ static void name_issue(const struct transition *transition, struct replay_event 
 static void name_gate(const struct transition *transition, struct replay_event *ret)
 {
     const struct store_task *task = transition->task;
-    const json_t *seen = telling_gate(transition, &ret->kind);
-    if (!seen)
-        seen = json_array_get(transition->evidence, 0);
+    const struct gate_evidence *seen = replayed_gate(transition->evidence);
+    ret->kind = gate_event_of(seen->gate)->replay;
     AUTO_FREE char *name =
         mem_printf("replay/task/%" PRId64 "/%s/%" PRId64 "/%s/%s/%" PRId64 "/%" PRId64, task->id, task->stage,
-                   task->newest_heal_seq, orchestrator_event_name(ret->kind), json_get_text(seen, "sha", ""),
-                   json_get_int(seen, "pull_request", 0), json_get_int(seen, "review", 0));
+                   task->newest_heal_seq, orchestrator_event_name(ret->kind), sha_of(seen),
+                   seen->pull_request, seen->review);
     ret->subject = replay_event_subject(task->id);
     ret->delivery = uuid_from_name(name);
 }
@@ -121,12 +122,13 @@ static bool is_in_state(const json_t *status, enum gitea_state state)
 }
 
 /* The newest row in that state of a context that the gate looked at. Rows count from 1 per commit. */
-static const json_t *newest_in_state(const json_t *statuses, const json_t *contexts, enum gitea_state state)
+static const json_t *newest_in_state(const json_t *statuses, const struct evidence_list *contexts,
+                                     enum gitea_state state)
 {
     const json_t *newest = NULL;
     for (size_t i = 0; i < json_array_size(statuses); i++) {
         const json_t *row = json_array_get(statuses, i);
-        if (is_in_state(row, state) && json_object_get(contexts, json_get_text(row, "context", "")) &&
+        if (is_in_state(row, state) && evidence_list_has(contexts, json_get_text(row, "context", "")) &&
             (!newest || json_get_int(row, "id", 0) > json_get_int(newest, "id", 0)))
             newest = row;
     }
@@ -134,17 +136,17 @@ static const json_t *newest_in_state(const json_t *statuses, const json_t *conte
 }
 
 /* Skipped counts as passed too, but an orchestrator may well look at nothing but success. */
-static const json_t *newest_passed(const json_t *statuses, const json_t *contexts)
+static const json_t *newest_passed(const json_t *statuses, const struct evidence_list *contexts)
 {
     const json_t *newest = newest_in_state(statuses, contexts, GITEA_SUCCESS);
     return newest ? newest : newest_in_state(statuses, contexts, GITEA_SKIPPED);
 }
 
-static void look_at_status(struct replay_event *event, struct facts *facts, struct gitea *gitea,
-                           const json_t *seen)
+static void look_at_status(struct replay_event *event, struct facts *facts, struct gitea *gitea)
 {
     const struct store_task *task = event->transition->task;
-    const char *sha = json_get_text(seen, "sha", "");
+    const struct gate_evidence *seen = replayed_gate(event->transition->evidence);
+    const char *sha = sha_of(seen);
     json_auto_t *repository = NULL;
     json_auto_t *branch = NULL;
     json_auto_t *statuses = NULL;
@@ -154,7 +156,7 @@ static void look_at_status(struct replay_event *event, struct facts *facts, stru
     if (!known)
         return;
     const json_t *commit = json_object_get(branch, "commit"),
-                 *status = newest_passed(statuses, json_object_get(seen, "contexts"));
+                 *status = newest_passed(statuses, &seen->contexts);
     if (strcmp(json_get_text(commit, "id", ""), sha) != 0)
         event->problem = mem_printf("the branch has moved on from %.12s meanwhile", sha);
     else if (!status)
@@ -163,18 +165,19 @@ static void look_at_status(struct replay_event *event, struct facts *facts, stru
         made(event, event_gitea_status(repository, commit, status), "a status");
 }
 
-static void look_at_pull(struct replay_event *event, struct facts *facts, struct gitea *gitea,
-                         const json_t *seen)
+static void look_at_pull(struct replay_event *event, struct facts *facts, struct gitea *gitea)
 {
+    const struct gate_evidence *seen = replayed_gate(event->transition->evidence);
     const char *repo = event->transition->task->repo;
-    int64_t number = json_get_int(seen, "pull_request", 0), id = json_get_int(seen, "review", 0);
+    int64_t number = seen->pull_request;
     json_auto_t *repository = NULL;
     json_auto_t *pull = NULL;
     json_auto_t *review = NULL;
     bool known = read_document(event, gitea_repo_document(facts, gitea, repo), &repository);
     known &= read_document(event, gitea_pull_document(facts, gitea, repo, number), &pull);
     if (event->kind == EVENT_APPROVED)
-        known &= read_document(event, gitea_review_document(facts, gitea, repo, number, id), &review);
+        known &=
+            read_document(event, gitea_review_document(facts, gitea, repo, number, seen->review), &review);
     if (known)
         made(event,
              event->kind == EVENT_APPROVED ? event_gitea_approved(repository, pull, review)
@@ -194,24 +197,21 @@ static void make_advance(struct replay_event *event)
     json_put(body, "to_stage", json_text(transition->to->name));
     json_put(body, "outcome", json_text(outcome_name(transition->success)));
     json_put(body, "reason", json_text(transition->reason));
-    json_put(body, "evidence",
-             transition->evidence ? json_incref((json_t *)(uintptr_t)transition->evidence) : json_null());
+    json_put(body, "evidence", evidence_json(transition->evidence));
     json_put(body, "delivery", json_text(event->delivery.s));
     event->body = json_line(body);
 }
 
 bool replay_event_look(struct replay_event *event, struct facts *facts, struct gitea *gitea)
 {
-    enum orchestrator_event kind;
-    const json_t *seen = telling_gate(event->transition, &kind);
     if (event->body || event->problem)
         return true;
     if (event->kind == EVENT_ADVANCE)
         make_advance(event);
     else if (event->kind == EVENT_STATUS)
-        look_at_status(event, facts, gitea, seen);
+        look_at_status(event, facts, gitea);
     else
-        look_at_pull(event, facts, gitea, seen);
+        look_at_pull(event, facts, gitea);
     return event->body || event->problem;
 }
 

@@ -7,11 +7,10 @@
 #ifndef RECONCILED_TRANSITION_H
 #define RECONCILED_TRANSITION_H
 
-#include <jansson.h>
-
 #include "clients/base/err.h"
 #include "reconcile/heal/pass_context.h"
 
+struct evidence;
 struct plane_call;
 struct plane_change;
 struct stage;
@@ -30,7 +29,7 @@ struct transition {
     enum pass_side side;
     enum outcome success; /* the outcome's word if it moves: advanced, approved, rejected */
     const char *reason;
-    const json_t *evidence;
+    const struct evidence *evidence;
     const char *verdict_id;               /* the state-change activity that this replays; NULL: none */
     const struct transition_issue *issue; /* of the Plane side, for a replay; else NULL */
     /* Filled in: */

@@ -10,6 +10,7 @@
 #include "clients/base/text.h"
 #include "clients/plane/plane.h"
 #include "clients/store/store.h"
+#include "reconcile/pipeline/evidence.h"
 #include "reconcile/pipeline/pipeline.h"
 #include "reconcile/plane/plane_decide.h"
 #include "reconcile/plane/plane_scan.h"
@@ -29,7 +30,7 @@ struct act {
     size_t rank;    /* among those of its project, the oldest is 0 */
     bool looked_at; /* what must be known before something is done has been asked */
     char *reason;
-    json_t *evidence;
+    struct evidence evidence;
 };
 
 struct plane_side {
@@ -163,13 +164,12 @@ static void put_in_words(struct act *act)
                                  act->task->task.stage);
     else
         act->reason = mem_printf("Plane: %s, untouched since %s; no task", open->state_name, at);
-    act->evidence = json_object();
-    json_put(act->evidence, "source", json_text("plane"));
-    json_put(act->evidence, "issue", json_text(open->issue.id));
-    json_put(act->evidence, "state", json_text(open->state_name));
-    json_put(act->evidence, "activity", json_text(act->task ? open->change.id : NULL));
-    json_put(act->evidence, "changed_at", act->task ? json_instant(open->change.at_us) : json_null());
-    json_put(act->evidence, "updated_at", json_instant(open->issue.updated_us));
+    act->evidence = (struct evidence){.side = SIDE_PLANE,
+                                      .issue = {.issue = open->issue.id,
+                                                .state = open->state_name,
+                                                .activity = act->task ? open->change.id : NULL,
+                                                .changed_us = act->task ? open->change.at_us : 0,
+                                                .updated_us = open->issue.updated_us}};
 }
 
 static void unreadable(struct plane_side *side, struct act *act)
@@ -363,7 +363,7 @@ static enum err replay(struct plane_side *side, struct why *why)
                                            .side = SIDE_PLANE,
                                            .success = approves ? OUTCOME_APPROVED : OUTCOME_REJECTED,
                                            .reason = act->reason,
-                                           .evidence = act->evidence,
+                                           .evidence = &act->evidence,
                                            .verdict_id = act->open->change.id,
                                            .issue = &issues[n]};
             n++;
@@ -395,7 +395,7 @@ static enum err start(struct plane_side *side, struct why *why)
                                            .title = act->open->issue.name,
                                            .sequence = act->open->issue.sequence,
                                            .reason = act->reason,
-                                           .evidence = act->evidence};
+                                           .evidence = &act->evidence};
     }
     enum err err = plane_start_issues(side->pass, starts, n, why);
     for (size_t i = 0; i < n; i++) {
@@ -424,10 +424,8 @@ static enum err act_on_some(struct plane_side *side, struct why *why)
 
 static void acts_done(struct plane_side *side)
 {
-    for (size_t i = 0; i < side->n; i++) {
+    for (size_t i = 0; i < side->n; i++)
         free(side->acts[i].reason);
-        json_decref(side->acts[i].evidence);
-    }
     side->n = 0;
 }
 

@@ -4,13 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "clients/base/jsonx.h"
 #include "clients/base/limits.h"
 #include "clients/base/log.h"
 #include "clients/base/text.h"
 #include "clients/facts/facts.h"
 #include "clients/gitea/gitea.h"
 #include "clients/store/store.h"
+#include "reconcile/pipeline/evidence.h"
 #include "reconcile/pipeline/pipeline.h"
 #include "reconcile/plane/plane_unstarted.h"
 #include "reconcile/settings/settings.h"
@@ -82,20 +82,15 @@ static void settle(struct starter *starter, struct unstarted *unstarted, enum ou
         plane_unstarted_ended(pass->services->unstarted, task);
 }
 
-static json_t *evidence_of(const struct starter *starter, const struct unstarted *unstarted)
+static struct evidence evidence_of(const struct starter *starter, const struct unstarted *unstarted)
 {
     const struct store_task *task = unstarted->task;
-    json_t *evidence =
-               unstarted->start ? json_copy((json_t *)(uintptr_t)unstarted->start->evidence) : json_object(),
-           *branch = json_object();
-    if (!unstarted->start) {
-        json_put(evidence, "source", json_text("plane"));
-        json_put(evidence, "issue", json_text(task->plane_id));
-    }
-    json_put(branch, "name", json_text(task->branch));
-    json_put(branch, "base", json_text(settings_base_branch(starter->pass->services->settings, task->repo)));
-    json_put(branch, "made", unstarted->made ? json_boolean(unstarted->made->made) : json_null());
-    json_put(evidence, "branch", branch);
+    struct evidence evidence = {.side = SIDE_PLANE, .issue = {.issue = task->plane_id}};
+    if (unstarted->start)
+        evidence = *unstarted->start->evidence;
+    evidence.issue.branch = task->branch;
+    evidence.issue.base = settings_base_branch(starter->pass->services->settings, task->repo);
+    evidence.issue.branch_made = unstarted->made && unstarted->made->made;
     return evidence;
 }
 
@@ -111,7 +106,7 @@ static enum err move(struct starter *starter, bool dry, struct why *why)
     for (size_t i = 0; i < starter->n;) {
         struct transition batch[LIMIT_BATCH];
         struct unstarted *who[LIMIT_BATCH];
-        json_t *evidence[LIMIT_BATCH];
+        struct evidence evidence[LIMIT_BATCH];
         size_t n = 0;
         for (; i < starter->n && n < LIMIT_BATCH; i++) {
             if (!dry && !has_branch(&starter->tasks[i]))
@@ -123,14 +118,12 @@ static enum err move(struct starter *starter, bool dry, struct why *why)
                                            .side = SIDE_PLANE,
                                            .success = OUTCOME_STARTED,
                                            .reason = reason_of(who[n]),
-                                           .evidence = evidence[n]};
+                                           .evidence = &evidence[n]};
             n++;
         }
         enum err err = transition_apply(pass, batch, n, why);
-        for (size_t k = 0; k < n; k++) {
+        for (size_t k = 0; k < n; k++)
             settle(starter, who[k], batch[k].outcome, batch[k].outcome_reason);
-            json_decref(evidence[k]);
-        }
         if (err)
             return err;
     }

@@ -13,7 +13,6 @@
 #ifndef RECONCILED_PLANE_START_H
 #define RECONCILED_PLANE_START_H
 
-#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -21,6 +20,7 @@
 #include "clients/base/err.h"
 #include "reconcile/heal/pass_context.h"
 
+struct evidence;
 struct plane_call;
 struct project;
 
@@ -38,10 +38,10 @@ struct plane_start {
     const char *plane_id, *title, *state;
     int64_t sequence;
     const char *reason;
-    const json_t *evidence; /* object */
-    bool there;             /* filled in: a task of that issue is there now, whoever made it */
-    bool vain;              /* filled in: it could not be made, and it is not the limit that held it back */
-    bool failed;            /* filled in, of a vain one: something failed */
+    const struct evidence *evidence; /* the Plane side's */
+    bool there;                      /* filled in: a task of that issue is there now, whoever made it */
+    bool vain;   /* filled in: it could not be made, and it is not the limit that held it back */
+    bool failed; /* filled in, of a vain one: something failed */
 };
 
 /* plane_start_issues: makes their tasks and starts them, at most as many as the limit on heals leaves room

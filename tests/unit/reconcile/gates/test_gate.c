@@ -98,7 +98,8 @@ static void evidence_is_bounded_whatever_the_names_are(void **state)
     const struct gate_view view = {.facts = facts, .task = &task, .stage = &stage, .base_branch = "main"};
     struct verdict verdict;
     gate_evaluate(&view, &verdict);
-    AUTO_FREE char *text = json_line(verdict.evidence);
+    json_auto_t *evidence = evidence_json(&verdict.evidence);
+    AUTO_FREE char *text = json_line(evidence);
     assert_int_equal(verdict.kind, VERDICT_GREEN);
     assert_in_range(strlen(text), LIMIT_EVIDENCE_ITEMS * LIMIT_EVIDENCE_NAME,
                     LIMIT_EVIDENCE_ITEMS * (LIMIT_EVIDENCE_NAME + 30));
@@ -117,7 +118,8 @@ static void assert_evidence(const struct gate *gates, size_t n, const char *expe
     facts_subscribe(facts, waiter);
     for (gate_evaluate(&view, &verdict); verdict.kind == VERDICT_PENDING; gate_evaluate(&view, &verdict))
         assert_int_equal(facts_wait(facts, 0, &waiter), FACTS_READY);
-    AUTO_FREE char *text = json_line(verdict.evidence);
+    json_auto_t *evidence = evidence_json(&verdict.evidence);
+    AUTO_FREE char *text = json_line(evidence);
     assert_string_equal(text, expected);
     verdict_done(&verdict);
     facts_free(facts);
