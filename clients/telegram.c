@@ -11,7 +11,7 @@
 #include "clients/http/fetch.h"
 #include "clients/http/upstream_health.h"
 
-enum { STOP_LOOK_MS = 50, STOP_GRACE_MS = 1000, WAIT_DEFAULT_S = 5, SAID_MAX = 100 };
+enum { FINISH_MS = 1000, WAIT_DEFAULT_S = 5, SAID_MAX = 100 };
 
 struct telegram {
     char *url;
@@ -186,24 +186,8 @@ static char *body_of(const struct telegram *telegram, const char *html)
     return json_line(body);
 }
 
-/* The answer, or NULL when the process ends first. */
-static struct fetch_answer *take(struct fetch_inbox *inbox, const atomic_bool *stopping)
-{
-    int64_t stopped_ms = 0;
-    for (;;) {
-        struct fetch_answer *answer = fetch_take(inbox, STOP_LOOK_MS);
-        if (answer)
-            return answer;
-        int64_t now_ms = clock_mono_ms();
-        if (atomic_load(stopping) && !stopped_ms)
-            stopped_ms = now_ms;
-        if (stopped_ms && now_ms - stopped_ms >= STOP_GRACE_MS)
-            return NULL;
-    }
-}
-
 static void call(const struct telegram *telegram, struct fetch *fetch, const char *html, int64_t deadline_ms,
-                 const atomic_bool *stopping, struct telegram_answer *ret)
+                 struct telegram_answer *ret)
 {
     static const char *const headers[] = {"Content-Type: application/json", "Accept: application/json", NULL};
     AUTO_FREE char *body = body_of(telegram, html);
@@ -221,27 +205,26 @@ static void call(const struct telegram *telegram, struct fetch *fetch, const cha
                                                     .body_len = strlen(body),
                                                     .answer_max = LIMIT_ANSWER_TELEGRAM,
                                                     .deadline_ms = deadline_ms,
+                                                    .finish_ms = FINISH_MS,
                                                     .attempts = 1});
-    struct fetch_answer *answer = take(inbox, stopping);
-    const struct fetch_answer none = {.result = FETCH_ABORTED};
-    telegram_answer_read(answer ? answer : &none, ret);
+    struct fetch_answer *answer = fetch_take(inbox, -1);
+    telegram_answer_read(answer, ret);
     /* A proxy may quote what it was asked for. */
-    if (answer && answer->body &&
-        memmem(answer->body, answer->body_len, telegram->secret, strlen(telegram->secret)))
+    if (answer->body && memmem(answer->body, answer->body_len, telegram->secret, strlen(telegram->secret)))
         say(ret, ret->result, "Telegram answered %d", answer->status);
     fetch_answer_free(answer);
     fetch_inbox_free(inbox);
 }
 
 void telegram_send(struct telegram *telegram, struct fetch *fetch, const char *html, int64_t deadline_ms,
-                   const atomic_bool *stopping, struct telegram_answer *ret)
+                   struct telegram_answer *ret)
 {
-    call(telegram, fetch, html, deadline_ms, stopping, ret);
+    call(telegram, fetch, html, deadline_ms, ret);
     if (ret->result == TELEGRAM_MOVED) {
         const struct telegram_answer moved = *ret;
         free(telegram->chat);
         telegram->chat = mem_dup(moved.chat);
-        call(telegram, fetch, html, deadline_ms, stopping, ret);
+        call(telegram, fetch, html, deadline_ms, ret);
         if (ret->result != TELEGRAM_MOVED)
             memcpy(ret->chat, moved.chat, sizeof ret->chat);
     }

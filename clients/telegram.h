@@ -7,7 +7,6 @@
 #ifndef RECONCILED_TELEGRAM_H
 #define RECONCILED_TELEGRAM_H
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -49,10 +48,10 @@ struct telegram_answer {
 /* telegram_send: says `html` (parse_mode HTML, no previews of links) in the chat, and waits for the answer
  * until deadline_ms (clock_mono_ms) or the fetcher's limit for a call. Sent once: a message that got no
  * answer may have been taken. A group that has become a supergroup is followed, now and from then on, so that
- * TELEGRAM_MOVED is an answer only of two moves in a row. When *stopping turns true, a call under way has a
- * second left to come to its end. One thread at a time. */
+ * TELEGRAM_MOVED is an answer only of two moves in a row. After fetch_stop a call under way has
+ * a second left to come to its end. One thread at a time. */
 void telegram_send(struct telegram *telegram, struct fetch *fetch, const char *html, int64_t deadline_ms,
-                   const atomic_bool *stopping, struct telegram_answer *ret);
+                   struct telegram_answer *ret);
 
 /* telegram_answer_read: what an answer to sendMessage means. Pure; the words may quote the server. */
 void telegram_answer_read(const struct fetch_answer *answer, struct telegram_answer *ret);

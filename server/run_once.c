@@ -1,4 +1,5 @@
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -13,21 +14,30 @@
 #include "server/commands.h"
 #include "server/options.h"
 
-static atomic_bool *stop_flag;
-
-/* The first signal ends the pass at its next step, the second the process. */
-static void on_signal(int signal_number)
+/* Blocked in every thread: the one that waits for them takes them. */
+static void stop_signals_block(sigset_t *ret_set)
 {
-    (void)signal_number;
-    atomic_store(stop_flag, true);
+    sigemptyset(ret_set);
+    sigaddset(ret_set, SIGTERM);
+    sigaddset(ret_set, SIGINT);
+    (void)pthread_sigmask(SIG_BLOCK, ret_set, NULL);
 }
 
-static void catch_signals(atomic_bool *stopping)
+/* The first signal ends the pass at its next step, the second the process. */
+static void *stop_at_signal(void *arg)
 {
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
-    stop_flag = stopping;
-    (void)sigaction(SIGTERM, &action, NULL);
-    (void)sigaction(SIGINT, &action, NULL);
+    struct services *services = arg;
+    sigset_t set;
+    int signal_number;
+    stop_signals_block(&set);
+    if (sigwait(&set, &signal_number) == 0) {
+        (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
+        services_stop(services);
+        (void)pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+        (void)pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL);
+        (void)pause();
+    }
+    return NULL;
 }
 
 static int complain(int status, const char *text)
@@ -108,19 +118,33 @@ static bool takes_words(void)
     return poll(&fd, 1, LIMIT_LOG_FLUSH_MS) == 1;
 }
 
+/* With a thread beside the pass that takes the signals. */
+static int run_until_signal(struct services *services, const struct pass_request *request,
+                            char **ret_complaint)
+{
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, stop_at_signal, services) != 0)
+        return complain_later(ret_complaint, EXIT_FAILED, "no thread can be started");
+    int status = run_with(services, request, ret_complaint);
+    (void)pthread_cancel(thread);
+    (void)pthread_join(thread, NULL);
+    return status;
+}
+
 int run_once(const struct setup *setup, const struct pass_request *request)
 {
     struct services services;
     AUTO_FREE char *complaint = NULL;
     struct why why;
+    sigset_t set;
     int status;
+    stop_signals_block(&set);
     log_start();
     enum err err = services_open(setup, &services, &why);
     if (err) {
         status = complain_later(&complaint, err == ERR_INVALID ? EXIT_USAGE : EXIT_FAILED, why.text);
     } else {
-        catch_signals(&services.stopping);
-        status = run_with(&services, request, &complaint);
+        status = run_until_signal(&services, request, &complaint);
         services_close(&services);
     }
     log_stop();

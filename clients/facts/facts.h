@@ -69,6 +69,17 @@ enum facts_step { FACTS_READY, FACTS_NOTHING_YET, FACTS_ALL_ANSWERED };
  * within wait_ms; FACTS_ALL_ANSWERED when no request is under way and nobody is left to be named. */
 enum facts_step facts_wait(struct facts *facts, int64_t wait_ms, void **ret_waiter);
 
+/* facts_run: facts_wait until all requests are answered. `on_ready` gets each waiter that has a new answer,
+ * and may ask for more; `on_idle` (may be NULL) is called when none came within idle_ms. Once the fetcher is
+ * stopped every request fails at once, so that this returns. */
+struct facts_loop {
+    void (*on_ready)(void *arg, void *waiter);
+    void (*on_idle)(void *arg);
+    int64_t idle_ms;
+    void *arg;
+};
+void facts_run(struct facts *facts, const struct facts_loop *loop);
+
 /* facts_abort: every request under way fails soon. From any thread. */
 void facts_abort(struct facts *facts);
 

@@ -234,6 +234,7 @@ void fetch_send(struct fetch_inbox *inbox, const struct fetch_request *request)
     job->body_len = request->body_len;
     job->headers = headers_copy(request);
     job->is_get = strcmp(job->method, "GET") == 0;
+    job->finish_ms = request->finish_ms;
     job->deadline_ms = request->deadline_ms ? request->deadline_ms : INT64_MAX;
     job->attempts_left = request->attempts ? request->attempts : job->is_get ? 3 : 1;
     job->sent_ms = clock_mono_ms();
@@ -296,6 +297,17 @@ enum err fetch_new(const struct fetch_options *options, struct fetch **ret, stru
     }
     *ret = fetch;
     return ERR_OK;
+}
+
+void fetch_stop(struct fetch *fetch)
+{
+    atomic_store(&fetch->stopped, true);
+    curl_multi_wakeup(fetch->multi);
+}
+
+bool fetch_is_stopped(struct fetch *fetch)
+{
+    return atomic_load(&fetch->stopped);
 }
 
 void fetch_free(struct fetch *fetch)

@@ -56,6 +56,12 @@ ATTR_NODISCARD enum err fetch_new(const struct fetch_options *options, struct fe
  */
 void fetch_free(struct fetch *fetch);
 
+/* fetch_stop: from now on every request is answered FETCH_ABORTED at once, those under way included, so that
+ * no wait for an answer outlasts it; a request with `finish_ms` gets that long to end first. From any thread;
+ * returns at once. fetch_is_stopped: it was called. */
+void fetch_stop(struct fetch *fetch);
+bool fetch_is_stopped(struct fetch *fetch);
+
 /* Whom a request is for, as the metrics tell it. */
 enum fetch_upstream {
     FETCH_TO_OTHER,
@@ -99,6 +105,7 @@ struct fetch_request {
     size_t answer_max;   /* bytes that the answer's body may have, unpacked; 0: LIMIT_UPSTREAM_BODY */
     int64_t deadline_ms; /* clock_mono_ms() after which this must have been answered; 0: none but the call's
                             own limit */
+    int64_t finish_ms;   /* how long after fetch_stop it may still go on */
     unsigned attempts;   /* at most this many exchanges; 0 means the default of 3 for GET, 1 for all others */
     void *tag;           /* comes back in the answer */
 };

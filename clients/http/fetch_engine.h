@@ -69,6 +69,7 @@ struct fetch_job {
     struct curl_slist *headers;
     bool is_get;
     int64_t deadline_ms; /* INT64_MAX: none */
+    int64_t finish_ms;
     unsigned attempts_left, redirects;
     size_t answer_max, reserved; /* reserved: what the exchange may hold now */
     bool large;                  /* reserves all of answer_max */
@@ -162,6 +163,8 @@ struct fetch {
     size_t n_idle, size_idle;
     uint64_t random;
 
+    atomic_bool stopped;  /* fetch_stop was called */
+    int64_t stopped_ms;   /* when the thread saw it; 0: not yet. The thread's alone */
     atomic_size_t held;   /* bytes of bodies that were answered and not freed */
     atomic_size_t kept;   /* see fetch_keep */
     pthread_mutex_t lock; /* guards the rest; wakes the thread by curl_multi_wakeup */

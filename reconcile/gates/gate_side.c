@@ -34,6 +34,8 @@ struct gate_side {
     size_t first_open;            /* all before it are settled */
     size_t green;                 /* green and not settled */
     int64_t oldest_left_s;        /* age of the oldest that did not move */
+    enum err err;                 /* the database's, once it failed: nothing more is moved */
+    struct why *why;
 };
 
 /* choosing */
@@ -189,25 +191,22 @@ static size_t choose_batch(struct gate_side *side, struct transition *batch,
 }
 
 /* flush: moves what choose_batch finds, batch by batch. */
-static enum err flush(struct gate_side *side, struct why *why)
+static void flush(struct gate_side *side)
 {
     struct pass *pass = side->pass;
     while (side->first_open < side->stuck.n_tasks && side->candidates[side->first_open].settled)
         side->first_open++;
-    while (side->green > 0 && !pass_stopping(pass)) {
+    while (side->green > 0 && !side->err && !pass_stopping(pass)) {
         struct transition batch[LIMIT_BATCH];
         struct candidate *candidates[LIMIT_BATCH];
         size_t n = choose_batch(side, batch, candidates);
         if (n == 0)
-            return ERR_OK;
-        enum err err = transition_apply(pass, batch, n, why);
+            return;
+        side->err = transition_apply(pass, batch, n, side->why);
         for (size_t i = 0; i < n; i++)
             settle(side, candidates[i], batch[i].outcome, batch[i].outcome_reason);
         side->green -= n;
-        if (err)
-            return err;
     }
-    return ERR_OK;
 }
 
 static void hold_the_rest(struct gate_side *side)
@@ -266,29 +265,35 @@ static void ask_all(struct gate_side *side)
                 evaluate(side, &side->candidates[i]);
 }
 
-static enum err heal(struct gate_side *side, struct why *why)
+static void on_answer(void *arg, void *candidate)
 {
+    struct gate_side *side = arg;
+    if (pass_stopping(side->pass))
+        return;
+    evaluate(side, candidate);
+    if (side->green >= LIMIT_BATCH)
+        flush(side);
+}
+
+static void on_idle(void *arg)
+{
+    flush(arg);
+}
+
+static enum err heal(struct gate_side *side)
+{
+    const struct facts_loop loop = {
+        .on_ready = on_answer, .on_idle = on_idle, .idle_ms = FLUSH_MS, .arg = side};
     ask_all(side);
-    for (;;) {
-        void *waiter = NULL;
-        enum facts_step step = facts_wait(side->facts, FLUSH_MS, &waiter);
-        if (step == FACTS_READY)
-            evaluate(side, waiter);
-        if (pass_stopping(side->pass)) {
-            facts_abort(side->facts);
-            side->pass->report.state = PASS_INTERRUPTED;
-            return ERR_OK;
-        }
-        if (step != FACTS_READY || side->green >= LIMIT_BATCH) {
-            enum err err = flush(side, why);
-            if (err)
-                return err;
-        }
-        if (step == FACTS_ALL_ANSWERED) {
-            hold_the_rest(side);
-            return ERR_OK;
-        }
+    facts_run(side->facts, &loop);
+    if (pass_stopping(side->pass)) {
+        side->pass->report.state = PASS_INTERRUPTED;
+        return ERR_OK;
     }
+    flush(side);
+    if (!side->err)
+        hold_the_rest(side);
+    return side->err;
 }
 
 /* take_candidates: how many there are. What the database takes for the stage of a gate and is none of the
@@ -316,7 +321,7 @@ static size_t take_candidates(struct gate_side *side)
 
 enum err gate_side_run(struct pass *pass, struct why *why)
 {
-    struct gate_side side = {.pass = pass};
+    struct gate_side side = {.pass = pass, .why = why};
     enum err err = pass_retry(pass, choose, &side, why);
     if (err)
         goto out;
@@ -330,7 +335,7 @@ enum err gate_side_run(struct pass *pass, struct why *why)
     facts_asked_by(side.facts, &pass->asker);
     facts_gather(side.facts);
     announce_heads(&side);
-    err = heal(&side, why);
+    err = heal(&side);
     if (side.stuck.count == side.stuck.n_tasks && !pass->request->dry_run)
         pass->report.oldest_age_s = side.oldest_left_s;
     for (size_t i = 0; i < side.stuck.n_tasks; i++)

@@ -19,8 +19,6 @@
 #include "reconcile/settings/settings.h"
 #include "reconcile/heal/transition.h"
 
-enum { LOOK_MS = 50 }; /* how often a wait looks whether the process ends */
-
 /* One transition on its way. */
 struct going {
     struct transition *transition;
@@ -37,6 +35,7 @@ struct replaying {
     struct pass *pass;
     struct going *going;
     size_t n;
+    struct facts *facts; /* of the documents that the events are made of */
 };
 
 static void decide(struct replaying *replaying, struct going *going, enum outcome outcome, char *words_take)
@@ -164,31 +163,25 @@ static bool wants_body(const struct going *going)
     return !going->decided && going->seen.state == STORE_REPLAY_DUE;
 }
 
-static void look_at(struct replaying *replaying, struct facts *facts, struct going *going)
+static void look_at(void *arg, void *attempt)
 {
-    facts_subscribe(facts, going);
-    (void)replay_event_look(&going->event, facts, replaying->pass->services->gitea);
+    struct replaying *replaying = arg;
+    struct going *going = attempt;
+    facts_subscribe(replaying->facts, going);
+    (void)replay_event_look(&going->event, replaying->facts, replaying->pass->services->gitea);
 }
 
 /* All of Gitea's documents at once; Plane is asked one thing after the other anyhow. */
 static void make_bodies(struct replaying *replaying)
 {
     struct pass *pass = replaying->pass;
-    struct facts *facts = facts_new(pass->services->fetch, pass->deadline_ms);
+    struct facts *facts = replaying->facts = facts_new(pass->services->fetch, pass->deadline_ms);
     facts_asked_by(facts, &pass->asker);
     facts_gather(facts);
-    enum facts_step step = FACTS_NOTHING_YET;
     for (size_t i = 0; i < replaying->n; i++)
         if (wants_body(&replaying->going[i]) && replaying->going[i].event.kind != EVENT_ISSUE)
-            look_at(replaying, facts, &replaying->going[i]);
-    while (step != FACTS_ALL_ANSWERED) {
-        void *waiter = NULL;
-        step = facts_wait(facts, LOOK_MS, &waiter);
-        if (step == FACTS_READY)
-            look_at(replaying, facts, waiter);
-        if (pass_stopping(pass))
-            facts_abort(facts);
-    }
+            look_at(replaying, &replaying->going[i]);
+    facts_run(facts, &(struct facts_loop){.on_ready = look_at, .arg = replaying});
     for (size_t i = 0; i < replaying->n && !pass_stopping(pass); i++)
         if (wants_body(&replaying->going[i]) && replaying->going[i].event.kind == EVENT_ISSUE)
             replay_event_ask(&replaying->going[i].event);
@@ -237,11 +230,8 @@ static void send_all(struct replaying *replaying)
         going->sent = true;
     }
     while (fetch_pending(inbox) > 0) {
-        struct fetch_answer *answer = fetch_take(inbox, LOOK_MS);
-        if (answer)
-            take_answer(answer->tag, answer);
-        else if (pass_stopping(pass))
-            fetch_inbox_abort(inbox);
+        struct fetch_answer *answer = fetch_take(inbox, -1);
+        take_answer(answer->tag, answer);
         fetch_answer_free(answer);
     }
     fetch_inbox_free(inbox);

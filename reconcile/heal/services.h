@@ -36,7 +36,11 @@ struct services {
     struct recheck *recheck;   /* tasks that did not move and are evaluated again later */
     struct plane_unstarted *unstarted; /* starts that are not finished */
     struct uuid_text owner;            /* names this process in leases */
-    atomic_bool stopping;              /* set: the process ends; every wait and loop ends at its next step */
+    atomic_bool stopping;              /* set by services_stop: every loop ends at its next step */
 };
+
+/* services_stop: the process ends: no request to an upstream is waited for any longer (fetch_stop). From any
+ * thread; may be called again. */
+void services_stop(struct services *services);
 
 #endif

@@ -222,7 +222,7 @@ static struct next send_first(struct notifier *notifier, const struct store_outb
     size_t n = outbox->n > LIMIT_DIGEST_FROM ? outbox->n : 1;
     AUTO_FREE char *text = text_of(notifier, outbox, n);
     telegram_send(notifier->services->telegram, notifier->services->fetch, text,
-                  clock_mono_ms() + notifier->call_ms, &notifier->services->stopping, &answer);
+                  clock_mono_ms() + notifier->call_ms, &answer);
     if (answer.result != TELEGRAM_SENT) {
         note_unsent(notifier, &answer);
         publish(notifier, outbox->depth, outbox->rows[0].age_s);
@@ -341,7 +341,7 @@ void notifier_stop(struct notifier *notifier)
     if (!notifier || !notifier->started)
         return;
     pthread_mutex_lock(&notifier->lock);
-    atomic_store(&notifier->services->stopping, true);
+    services_stop(notifier->services);
     pthread_cond_broadcast(&notifier->wake);
     pthread_mutex_unlock(&notifier->lock);
     pthread_join(notifier->thread, NULL);

@@ -368,7 +368,7 @@ void sweeper_stop(struct sweeper *sweeper)
     sweeper->stop = true;
     pthread_cond_broadcast(&sweeper->wake);
     pthread_mutex_unlock(&sweeper->lock);
-    atomic_store(&sweeper->services->stopping, true);
+    services_stop(sweeper->services);
     if (sweeper->started)
         pthread_join(sweeper->thread, NULL);
     sweeper->started = false;

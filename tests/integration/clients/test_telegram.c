@@ -27,7 +27,6 @@ struct scene {
     struct script_server *server;
     struct fetch *fetch;
     struct telegram *telegram;
-    atomic_bool stopping;
 };
 
 static int scene_open(void **state, const char *base)
@@ -68,8 +67,7 @@ static int scene_close(void **state)
 static struct telegram_answer say(struct scene *scene, const char *html)
 {
     struct telegram_answer answer;
-    telegram_send(scene->telegram, scene->fetch, html, clock_mono_ms() + PATIENCE_MS, &scene->stopping,
-                  &answer);
+    telegram_send(scene->telegram, scene->fetch, html, clock_mono_ms() + PATIENCE_MS, &answer);
     assert_null(strstr(answer.error, "s3cret"));
     return answer;
 }
@@ -174,7 +172,7 @@ static void a_deadline_ends_a_call(void **state)
     struct scene *scene = *state;
     struct telegram_answer answer;
     sandbox_tell(scene->sandbox, "faults", "{'path':'/telegram','kind':'hang'}");
-    telegram_send(scene->telegram, scene->fetch, "x", clock_mono_ms() + 50, &scene->stopping, &answer);
+    telegram_send(scene->telegram, scene->fetch, "x", clock_mono_ms() + 50, &answer);
     assert_int_equal(answer.result, TELEGRAM_FAILED);
     assert_non_null(strstr(answer.error, "timed out"));
 }
@@ -192,7 +190,7 @@ static void a_stop_ends_a_call_under_way(void **state)
     sandbox_tell(scene->sandbox, "faults", "{'path':'/telegram','kind':'hang'}");
     assert_int_equal(pthread_create(&thread, NULL, say_until_stopped, scene), 0);
     json_decref(sandbox_told(scene->sandbox, "GET", "requests?until_hanging=1", NULL));
-    atomic_store(&scene->stopping, true);
+    fetch_stop(scene->fetch);
     pthread_join(thread, NULL);
     assert_true(is_healthy(scene)); /* our own doing */
 }
@@ -200,7 +198,7 @@ static void a_stop_ends_a_call_under_way(void **state)
 static void a_stop_waits_for_an_answer_that_is_on_its_way(void **state)
 {
     struct scene *scene = *state;
-    atomic_store(&scene->stopping, true);
+    fetch_stop(scene->fetch);
     assert_said(scene, "x", TELEGRAM_SENT);
     assert_messages(scene, 1, "x", "-5");
 }
