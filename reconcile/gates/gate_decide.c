@@ -27,7 +27,8 @@ static struct gate_decision of_green(const struct gate_decide_view *view)
 
 static struct gate_decision of_verdict(const struct gate_decide_view *view)
 {
-    switch (view->verdict ? view->verdict->kind : VERDICT_PENDING) {
+    enum verdict_kind kind = view->verdict ? view->verdict->kind : VERDICT_PENDING;
+    switch (kind) {
     case VERDICT_GREEN:
         return of_green(view);
     case VERDICT_RED:
