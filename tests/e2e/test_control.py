@@ -1,12 +1,14 @@
 """The control interface: kill switch, passes on request, limits, stopping."""
 import datetime
+import json
 import signal
+import subprocess
 import threading
 import time
 
 import pytest
 
-from conftest import eventually, outcomes, plane_id, rows, seed, stages
+from conftest import DEADLINE_S, RECONCILED, die_with_the_tests, eventually, outcomes, plane_id, rows, seed, stages
 from test_heal import branch
 
 
@@ -234,3 +236,23 @@ def test_liveness_stays_green_while_gitea_hangs(database, sandbox, service):  # 
     assert service.call("GET", "/reconcile/config").status == 200
     assert time.monotonic() - begin < 8  # none of them waited for Gitea's ten seconds
     sandbox.heal()
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_single_pass_whose_upstream_hangs(database, sandbox, make_service, how):
+    service = make_service(ORCH_UPSTREAM_TIMEOUT_S="60")
+    service.log.touch()
+    assert service.command("migrate").returncode == 0
+    green_tasks(database, sandbox, 2)
+    sandbox.fault("/gitea", "hang")
+    process = subprocess.Popen([RECONCILED, "run", "--side", "gate"], env=service.environment, stdout=subprocess.PIPE,
+                               stderr=subprocess.DEVNULL, preexec_fn=die_with_the_tests)
+    try:
+        sandbox.hanging(1)
+        process.send_signal(how)
+        out, _ = process.communicate(timeout=DEADLINE_S)
+        assert process.returncode == 1
+    finally:
+        process.kill()
+    assert json.loads(out)["state"] == "interrupted"
+    assert stages(database) == {1: "development", 2: "development"}
