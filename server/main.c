@@ -5,9 +5,9 @@
 #include <stdlib.h>
 
 #include "clients/base/log.h"
-#include "reconcile/settings/settings.h"
 #include "server/commands.h"
 #include "server/options.h"
+#include "server/settings_help.h"
 
 static void print_problems(const json_t *problems)
 {

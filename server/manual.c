@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "clients/base/embedded.h"
-#include "reconcile/settings/settings.h"
 #include "server/commands.h"
 #include "server/options.h"
+#include "server/settings_help.h"
 
 /* Prints the page up to the mark, which must be in it, and returns what follows. */
 static const char *print_to(const char *page, const char *mark)

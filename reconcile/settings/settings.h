@@ -83,12 +83,6 @@ void settings_free(struct settings *settings);
 ATTR_NODISCARD enum err settings_check_stages(const struct settings *settings,
                                               const struct pipeline *pipeline, json_t *problems);
 
-/* settings_help: the table as text for --help, at most 100 columns wide. Caller frees. */
-char *settings_help(void);
-
-/* settings_manual: the same for the manual page, as items of a list of mdoc(7). Caller frees. */
-char *settings_manual(void);
-
 /* settings_names: all variable names, NULL-terminated, in the table's order; static. For the tests that hold
  * README and OpenAPI to the table. settings_members: the run-time member names, likewise. */
 const char *const *settings_names(void);

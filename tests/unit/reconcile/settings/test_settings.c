@@ -554,29 +554,6 @@ static void bad_secret_files_are_told_without_their_content(void **state)
                    "ORCH_GITEA_TOKEN_FILE: the file cannot be read: Is a directory\n");
 }
 
-/* --help */
-
-static void help_names_every_setting_within_100_columns(void **state)
-{
-    (void)state;
-    AUTO_FREE char *help = settings_help();
-    for (const struct setting *row = settings_table(); row->name; row++) {
-        AUTO_FREE char *start = mem_printf("\n  %s ", row->name);
-        const char *at = strstr(help, start);
-        assert_non_null(at);
-        assert_null(strstr(at + 1, start));
-    }
-    for (const char *line = help; *line;) {
-        size_t len = strcspn(line, "\n"), columns = 0;
-        for (size_t i = 0; i < len; i++)
-            columns += ((unsigned char)line[i] & 0xc0) != 0x80;
-        assert_true(columns <= 100);
-        assert_true(len == 0 || line[len - 1] != ' ');
-        line += len + 1;
-    }
-    assert_non_null(strstr(help, " 1 to 86400; at run time interval_s; default 60\n"));
-}
-
 /* changes at run time */
 
 #define NOW_US INT64_C(1795464000000000) /* 2026-11-23T20:00:00Z */
@@ -819,7 +796,6 @@ int main(void)
         cmocka_unit_test(every_secret_can_come_from_a_file),
         cmocka_unit_test(secret_given_twice_is_refused),
         cmocka_unit_test(bad_secret_files_are_told_without_their_content),
-        cmocka_unit_test(help_names_every_setting_within_100_columns),
         cmocka_unit_test(change_sets_the_members_it_names_and_leaves_the_rest),
         cmocka_unit_test(null_drops_an_override),
         cmocka_unit_test(ended_overrides_are_dropped_and_those_of_newer_versions_kept),
