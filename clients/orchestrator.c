@@ -10,6 +10,7 @@
 #include "clients/base/limits.h"
 #include "clients/base/metric.h"
 #include "clients/http/fetch.h"
+#include "clients/http/upstream.h"
 
 enum { HEADERS_MAX = 16 };
 #define HEX_SIZE (EVP_MAX_MD_SIZE * 2 + 1)
@@ -38,13 +39,10 @@ const char *orchestrator_event_name(enum orchestrator_event event)
 
 enum err orchestrator_new(const struct orchestrator_place *place, struct orchestrator **ret, struct why *why)
 {
-    AUTO_FREE char *base = fetch_url(place->url, NULL, NULL);
-    if (!base || fetch_url_has_user(place->url))
-        return why_set(why, ERR_INVALID,
-                       "ORCH_ORCHESTRATOR_URL must be an http or https URL without a user name");
-    size_t len = strlen(base);
-    while (len > 0 && base[len - 1] == '/')
-        base[--len] = '\0';
+    AUTO_FREE char *base = NULL;
+    enum err err = upstream_base(place->url, place->url_name, &base, why);
+    if (err)
+        return err;
     struct orchestrator *orchestrator = mem_zero(1, sizeof *orchestrator);
     orchestrator->plane_url = mem_printf("%s%s", base, place->plane_path);
     orchestrator->gitea_url = mem_printf("%s%s", base, place->gitea_path);

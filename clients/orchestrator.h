@@ -22,6 +22,7 @@ struct orchestrator; /* where it is and the secrets; immutable, thread-safe */
 
 struct orchestrator_place {
     const char *url;
+    const char *url_name;                               /* what the setting is called in errors */
     const char *plane_path, *gitea_path, *advance_path; /* below it */
     const char *plane_secret, *gitea_secret;            /* NULL: nothing of that sender is sent */
     const char *token;                                  /* of the advance requests; NULL: none */

@@ -9,11 +9,13 @@
 #include "clients/base/limits.h"
 #include "clients/base/text.h"
 #include "clients/http/fetch.h"
+#include "clients/http/upstream.h"
 #include "clients/http/upstream_health.h"
 
 enum { FINISH_MS = 1000, WAIT_DEFAULT_S = 5, SAID_MAX = 100 };
 
 struct telegram {
+    const struct upstream_names *names;
     char *url;
     char *secret; /* the token behind its bot's number: no word may hold it */
     char *chat;   /* the sender's thread alone: it may move */
@@ -27,30 +29,27 @@ static bool is_token(const char *token)
     return *token && token[strspn(token, fit)] == '\0';
 }
 
-enum err telegram_url(const char *base_url, const char *token, const char *method, char **ret,
-                      struct why *why)
+enum err telegram_url(const char *base_url, const char *token, const char *method,
+                      const struct upstream_names *names, char **ret, struct why *why)
 {
-    AUTO_FREE char *base = fetch_url(base_url, NULL, NULL);
-    if (!base || fetch_url_has_user(base_url))
-        return why_set(why, ERR_INVALID,
-                       "ORCH_TELEGRAM_URL must be an http or https URL without a user name");
+    AUTO_FREE char *base = NULL;
     if (!is_token(token))
-        return why_set(why, ERR_INVALID, "ORCH_TELEGRAM_BOT_TOKEN does not look like a bot's token");
-    size_t len = strlen(base);
-    while (len > 0 && base[len - 1] == '/')
-        len--;
-    *ret = mem_printf("%.*s/bot%s/%s", (int)len, base, token, method);
-    return ERR_OK;
+        return why_set(why, ERR_INVALID, "%s does not look like a bot's token", names->token);
+    enum err err = upstream_base(base_url, names->url, &base, why);
+    if (!err)
+        *ret = mem_printf("%s/bot%s/%s", base, token, method);
+    return err;
 }
 
-enum err telegram_new(const char *base_url, const char *token, const char *chat, struct telegram **ret,
-                      struct why *why)
+enum err telegram_new(const char *base_url, const char *token, const char *chat,
+                      const struct upstream_names *names, struct telegram **ret, struct why *why)
 {
     char *url = NULL;
-    enum err err = telegram_url(base_url, token, "sendMessage", &url, why);
+    enum err err = telegram_url(base_url, token, "sendMessage", names, &url, why);
     if (err)
         return err;
     struct telegram *telegram = mem_zero(1, sizeof *telegram);
+    telegram->names = names;
     telegram->url = url;
     const char *colon = strrchr(token, ':');
     telegram->secret = mem_dup(colon && colon[1] ? colon + 1 : token);
@@ -112,7 +111,8 @@ static void say_moved(struct telegram_answer *ret, int64_t to)
     say(ret, TELEGRAM_MOVED, "the chat has become %s", ret->chat);
 }
 
-static void read_error(const struct fetch_answer *answer, const json_t *body, struct telegram_answer *ret)
+static void read_error(const struct fetch_answer *answer, const json_t *body,
+                       const struct upstream_names *names, struct telegram_answer *ret)
 {
     const json_t *parameters = json_object_get(body, "parameters");
     AUTO_FREE char *said = text_cut(json_get_text(body, "description", ""), SAID_MAX);
@@ -123,7 +123,7 @@ static void read_error(const struct fetch_answer *answer, const json_t *body, st
     else if (status == 401)
         say(ret, TELEGRAM_REFUSED, "Telegram does not accept the token (401)");
     else if (status == 404)
-        say(ret, TELEGRAM_REFUSED, "the token, or ORCH_TELEGRAM_URL, leads to no bot (404)");
+        say(ret, TELEGRAM_REFUSED, "the token, or %s, leads to no bot (404)", names->url);
     else if (status == 400 && moved_to)
         say_moved(ret, moved_to);
     else if (status >= 400 && status < 500 && *said)
@@ -136,7 +136,8 @@ static void read_error(const struct fetch_answer *answer, const json_t *body, st
             *answer->content_type ? answer->content_type : "no content type");
 }
 
-void telegram_answer_read(const struct fetch_answer *answer, struct telegram_answer *ret)
+void telegram_answer_read(const struct fetch_answer *answer, const struct upstream_names *names,
+                          struct telegram_answer *ret)
 {
     *ret = (struct telegram_answer){.result = TELEGRAM_SENT};
     if (answer->result == FETCH_ABORTED) {
@@ -151,7 +152,7 @@ void telegram_answer_read(const struct fetch_answer *answer, struct telegram_ans
     if (!answer->body || json_read_within(answer->body, answer->body_len, LIMIT_JSON_TREE_SMALL, &body, NULL))
         body = NULL;
     if (answer->status != 200 || !json_get_bool(body, "ok", false))
-        read_error(answer, body, ret);
+        read_error(answer, body, names, ret);
     json_decref(body);
 }
 
@@ -162,10 +163,11 @@ struct upstream_health *telegram_health(const struct telegram *telegram)
     return telegram->health;
 }
 
+/* The request's tag is the names of the settings. */
 static enum fetch_sign telegram_judge(const struct fetch_answer *answer, char *error, size_t size)
 {
     struct telegram_answer seen;
-    telegram_answer_read(answer, &seen);
+    telegram_answer_read(answer, answer->tag, &seen);
     snprintf(error, size, "%s", seen.error);
     return seen.result == TELEGRAM_SENT || seen.result == TELEGRAM_WAIT || seen.result == TELEGRAM_MOVED
                ? FETCH_SIGN_GOOD
@@ -206,9 +208,10 @@ static void call(const struct telegram *telegram, struct fetch *fetch, const cha
                                                     .answer_max = LIMIT_ANSWER_TELEGRAM,
                                                     .deadline_ms = deadline_ms,
                                                     .finish_ms = FINISH_MS,
-                                                    .attempts = 1});
+                                                    .attempts = 1,
+                                                    .tag = (void *)(uintptr_t)telegram->names});
     struct fetch_answer *answer = fetch_take(inbox, -1);
-    telegram_answer_read(answer, ret);
+    telegram_answer_read(answer, telegram->names, ret);
     /* A proxy may quote what it was asked for. */
     if (answer->body && memmem(answer->body, answer->body_len, telegram->secret, strlen(telegram->secret)))
         say(ret, ret->result, "Telegram answered %d", answer->status);

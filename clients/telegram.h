@@ -15,16 +15,18 @@
 struct fetch;
 struct fetch_answer;
 struct telegram;
+struct upstream_names;
 
 /* telegram_url: where a method of the Bot API is called. It holds the token: never to be shown. ERR_INVALID:
  * no http(s) URL, one with a user name in it, or a token that no path can carry as it is. Caller frees. */
-ATTR_NODISCARD enum err telegram_url(const char *base_url, const char *token, const char *method, char **ret,
-                                     struct why *why);
+ATTR_NODISCARD enum err telegram_url(const char *base_url, const char *token, const char *method,
+                                     const struct upstream_names *names, char **ret, struct why *why);
 
-/* telegram_new: `chat` is a chat's id or a channel's @name. ERR_INVALID as of telegram_url. Free with
- * telegram_free. */
+/* telegram_new: `chat` is a chat's id or a channel's @name. `names` must outlive the fetcher. ERR_INVALID as
+ * of telegram_url. Free with telegram_free. */
 ATTR_NODISCARD enum err telegram_new(const char *base_url, const char *token, const char *chat,
-                                     struct telegram **ret, struct why *why);
+                                     const struct upstream_names *names, struct telegram **ret,
+                                     struct why *why);
 /* telegram_free: NULL is fine. */
 void telegram_free(struct telegram *telegram);
 
@@ -53,8 +55,10 @@ struct telegram_answer {
 void telegram_send(struct telegram *telegram, struct fetch *fetch, const char *html, int64_t deadline_ms,
                    struct telegram_answer *ret);
 
-/* telegram_answer_read: what an answer to sendMessage means. Pure; the words may quote the server. */
-void telegram_answer_read(const struct fetch_answer *answer, struct telegram_answer *ret);
+/* telegram_answer_read: what an answer to sendMessage means; `names` are those of the settings that may be
+ * wrong. Pure; the words may quote the server. */
+void telegram_answer_read(const struct fetch_answer *answer, const struct upstream_names *names,
+                          struct telegram_answer *ret);
 
 /* telegram_health: of a single part; it lives as long as `telegram`. Being asked to wait is well. */
 struct upstream_health;

@@ -6,6 +6,7 @@
 
 #include "clients/base/jsonx.h"
 #include "clients/base/limits.h"
+#include "clients/http/upstream.h"
 #include "clients/plane/plane.h"
 #include "clients/store/store.h"
 #include "clients/telegram.h"
@@ -195,8 +196,7 @@ static bool check_plane(const struct settings *settings)
         tell_off("plane", "ORCH_PLANE_URL is not set: only gates are reconciled");
         return true;
     }
-    enum err err =
-        plane_new(settings->plane_url, settings->plane_api_token, settings->plane_workspace, &plane, &why);
+    enum err err = plane_open(settings, &plane, &why);
     if (!err)
         err = fetch_new(&options, &fetch, &why);
     bool good = err ? tell("plane", false, why.text) : check_projects(settings, plane, fetch);
@@ -207,6 +207,8 @@ static bool check_plane(const struct settings *settings)
 
 static bool check_telegram(const struct settings *settings)
 {
+    static const struct upstream_names telegram_names = {.url = "ORCH_TELEGRAM_URL",
+                                                         .token = "ORCH_TELEGRAM_BOT_TOKEN"};
     struct questions questions = {.n = 0};
     char *url = NULL;
     struct why why;
@@ -214,7 +216,8 @@ static bool check_telegram(const struct settings *settings)
         tell_off("telegram", "ORCH_TELEGRAM_BOT_TOKEN is not set: messages are only logged");
         return true;
     }
-    if (telegram_url(settings->telegram_url, settings->telegram_bot_token, "getMe", &url, &why) != ERR_OK)
+    if (telegram_url(settings->telegram_url, settings->telegram_bot_token, "getMe", &telegram_names, &url,
+                     &why) != ERR_OK)
         return tell("telegram", false, why.text);
     questions_add(&questions, url, "getMe");
     return ask("telegram", settings, &questions, NULL);

@@ -27,6 +27,16 @@ ATTR_NODISCARD enum err setup_certificates(const struct settings *settings, stru
                                            struct why *why);
 void setup_done(struct setup *setup);
 
+/* The clients of the upstreams, as the settings describe them; their errors name the settings. gitea_open and
+ * plane_open: where no URL is set, the client is there and asks nothing. telegram_open and orchestrator_open:
+ * only where they are set up. Free each with its own _free. */
+ATTR_NODISCARD enum err gitea_open(const struct settings *settings, struct gitea **ret, struct why *why);
+ATTR_NODISCARD enum err plane_open(const struct settings *settings, struct plane **ret, struct why *why);
+ATTR_NODISCARD enum err telegram_open(const struct settings *settings, struct telegram **ret,
+                                      struct why *why);
+ATTR_NODISCARD enum err orchestrator_open(const struct settings *settings, struct orchestrator **ret,
+                                          struct why *why);
+
 /* upstream_options: how the fetcher is to work. Borrows from the settings. */
 struct fetch_options upstream_options(const struct settings *settings);
 /* services_open: everything of struct services that every command needs; services_close: after all threads

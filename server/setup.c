@@ -5,6 +5,7 @@
 #include "clients/base/jsonx.h"
 #include "clients/base/log.h"
 #include "clients/gitea/gitea.h"
+#include "clients/http/upstream.h"
 #include "clients/orchestrator.h"
 #include "clients/plane/plane.h"
 #include "clients/store/store.h"
@@ -63,9 +64,32 @@ void setup_done(struct setup *setup)
     *setup = (struct setup){.settings = NULL};
 }
 
-static enum err orchestrator_open(const struct settings *settings, struct orchestrator **ret, struct why *why)
+enum err gitea_open(const struct settings *settings, struct gitea **ret, struct why *why)
+{
+    static const struct upstream_names names = {.url = "ORCH_GITEA_URL", .token = "ORCH_GITEA_TOKEN"};
+    return gitea_new(settings->gitea_url, settings->gitea_token, &names, ret, why);
+}
+
+enum err plane_open(const struct settings *settings, struct plane **ret, struct why *why)
+{
+    static const struct upstream_names names = {
+        .url = "ORCH_PLANE_URL", .token = "ORCH_PLANE_API_TOKEN", .workspace = "ORCH_PLANE_WORKSPACE"};
+    return plane_new(settings->plane_url, settings->plane_api_token, settings->plane_workspace, &names, ret,
+                     why);
+}
+
+enum err telegram_open(const struct settings *settings, struct telegram **ret, struct why *why)
+{
+    static const struct upstream_names names = {.url = "ORCH_TELEGRAM_URL",
+                                                .token = "ORCH_TELEGRAM_BOT_TOKEN"};
+    return telegram_new(settings->telegram_url, settings->telegram_bot_token, settings->telegram_chat_id,
+                        &names, ret, why);
+}
+
+enum err orchestrator_open(const struct settings *settings, struct orchestrator **ret, struct why *why)
 {
     const struct orchestrator_place place = {.url = settings->orchestrator_url,
+                                             .url_name = "ORCH_ORCHESTRATOR_URL",
                                              .plane_path = settings->orchestrator_plane_path,
                                              .gitea_path = settings->orchestrator_gitea_path,
                                              .advance_path = settings->orchestrator_advance_path,
@@ -93,15 +117,13 @@ enum err services_open(const struct setup *setup, struct services *ret, struct w
     ret->unstarted = plane_unstarted_new();
     enum err err = store_open(settings->database_url, settings->database_schema, &ret->store, why);
     if (!err)
-        err = gitea_new(settings->gitea_url, settings->gitea_token, &ret->gitea, why);
+        err = gitea_open(settings, &ret->gitea, why);
     if (!err && settings->telegram_bot_token)
-        err = telegram_new(settings->telegram_url, settings->telegram_bot_token, settings->telegram_chat_id,
-                           &ret->telegram, why);
+        err = telegram_open(settings, &ret->telegram, why);
     if (!err && settings->advance_via == ADVANCE_VIA_WEBHOOK)
         err = orchestrator_open(settings, &ret->orchestrator, why);
     if (!err)
-        err = plane_new(settings->plane_url, settings->plane_api_token, settings->plane_workspace,
-                        &ret->plane, why);
+        err = plane_open(settings, &ret->plane, why);
     if (!err)
         err = fetch_new(&fetch, &ret->fetch, why);
     if (err)

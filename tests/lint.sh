@@ -28,6 +28,9 @@ found=$(git grep -nE '#include *<(microhttpd|libpq-fe|curl/curl|sqlite3)' -- rec
 [ -z "$found" ] || complain "the domain includes what it must not know:
 $found"
 
+found=$(git grep -n 'ORCH_' -- 'clients/*.[ch]')
+[ -z "$found" ] || complain "clients/ names a setting, which its caller does:
+$found"
 found=$(git grep -nE '\b(atoi|atol|strtol|strtoul|sscanf|strcpy|strcat|sprintf|vsprintf|strtok|gets)\(' -- '*.c' '*.h';
     git grep -nE '\b(system|popen)\(' -- clients reconcile handlers server)
 [ -z "$found" ] || complain "banned functions:

@@ -17,41 +17,32 @@
 #include "clients/base/limits.h"
 #include "clients/base/text.h"
 #include "clients/gitea/gitea_io.h"
+#include "clients/http/upstream.h"
 #include "clients/http/upstream_health.h"
 
 #define WHAT_MAX ((size_t)200)
 
 struct gitea {
+    const struct upstream_names *names;
     char *api; /* NULL: not set up */
     char *token, *authorization;
     const char *headers[3], *post_headers[4];
     struct upstream_health *health; /* NULL: not set up */
 };
 
-static const char not_set[] = "ORCH_GITEA_URL is not set";
-
-static bool is_header_text(const char *text)
-{
-    for (; *text; text++)
-        if ((unsigned char)*text < 0x21 || (unsigned char)*text > 0x7e)
-            return false;
-    return true;
-}
-
-enum err gitea_new(const char *base_url, const char *token, struct gitea **ret, struct why *why)
+enum err gitea_new(const char *base_url, const char *token, const struct upstream_names *names,
+                   struct gitea **ret, struct why *why)
 {
     static const char *const api[] = {"api", "v1", NULL};
-    char *url = base_url && *base_url ? fetch_url(base_url, api, NULL) : NULL;
-    if (base_url && *base_url && (!url || fetch_url_has_user(base_url))) {
-        free(url);
-        return why_set(why, ERR_INVALID, "ORCH_GITEA_URL must be an http or https URL without a user name");
-    }
-    if (token && !is_header_text(token)) {
-        free(url);
-        return why_set(why, ERR_INVALID, "ORCH_GITEA_TOKEN holds characters that no token has");
-    }
+    AUTO_FREE char *base = NULL;
+    enum err err = upstream_token_check(token, names->token, why);
+    if (!err && base_url && *base_url)
+        err = upstream_base(base_url, names->url, &base, why);
+    if (err)
+        return err;
     struct gitea *gitea = mem_zero(1, sizeof *gitea);
-    gitea->api = url;
+    gitea->names = names;
+    gitea->api = base ? fetch_url(base, api, NULL) : NULL;
     gitea->headers[0] = "Accept: application/json";
     if (token && *token) {
         gitea->token = mem_dup(token);
@@ -60,7 +51,7 @@ enum err gitea_new(const char *base_url, const char *token, struct gitea **ret, 
     }
     gitea->post_headers[0] = "Content-Type: application/json";
     memcpy(gitea->post_headers + 1, gitea->headers, sizeof gitea->headers);
-    if (url)
+    if (base)
         gitea->health = upstream_health_new();
     *ret = gitea;
     return ERR_OK;
@@ -131,7 +122,7 @@ static void ask_answered(struct facts *facts, void *arg, const struct fetch_answ
 {
     struct ask *ask = arg;
     struct gitea_reply reply;
-    gitea_reply_read(answer, ask->what, facts_arena(facts), &reply);
+    gitea_reply_read(answer, ask->what, ask->gitea->names, facts_arena(facts), &reply);
     /* A proxy that quotes what it got; of its words a part may be left, and of the token in them. */
     if (reply.error && ask->gitea->token && answer->body && strstr(answer->body, ask->gitea->token))
         reply.error = arena_printf(facts_arena(facts), "Gitea answered %d for %s", answer->status, ask->what);
@@ -144,10 +135,11 @@ static struct ask *ask_new(struct facts *facts, struct gitea *gitea, const char 
                            gitea_replied_fn *replied, void *arg)
 {
     if (!url) {
-        struct gitea_reply reply = {.state = FACT_FAILED, .total = -1, .error = not_set};
-        if (gitea->api)
-            reply.error = arena_printf(facts_arena(facts),
-                                       "Gitea cannot be asked for %s: no URL can hold that name", what);
+        struct arena *arena = facts_arena(facts);
+        struct gitea_reply reply = {.state = FACT_FAILED, .total = -1};
+        reply.error =
+            gitea->api ? arena_printf(arena, "Gitea cannot be asked for %s: no URL can hold that name", what)
+                       : arena_printf(arena, "%s is not set", gitea->names->url);
         replied(facts, arg, &reply);
         return NULL;
     }

@@ -17,11 +17,12 @@
 
 struct gitea; /* where Gitea is and the token; immutable, thread-safe */
 
-/* gitea_new: `base_url` NULL or "" gives a Gitea of which every fact is FACT_FAILED "ORCH_GITEA_URL is not
- * set". `token` may be NULL. ERR_INVALID: no http(s) URL, one with a user name in it (facts show URLs), or a
- * token that no header can carry. Free with gitea_free. */
-ATTR_NODISCARD enum err gitea_new(const char *base_url, const char *token, struct gitea **ret,
-                                  struct why *why);
+/* gitea_new: `base_url` NULL or "" gives a Gitea of which every fact is FACT_FAILED: its URL is not set.
+ * `token` may be NULL. `names` must outlive the client. ERR_INVALID: no http(s) URL, one with a user name in
+ * it (facts show URLs), or a token that no header can carry. Free with gitea_free. */
+struct upstream_names;
+ATTR_NODISCARD enum err gitea_new(const char *base_url, const char *token, const struct upstream_names *names,
+                                  struct gitea **ret, struct why *why);
 void gitea_free(struct gitea *gitea);
 bool gitea_configured(const struct gitea *gitea);
 

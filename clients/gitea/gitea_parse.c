@@ -11,6 +11,7 @@
 #include "clients/base/jsonx.h"
 #include "clients/base/limits.h"
 #include "clients/base/text.h"
+#include "clients/http/upstream.h"
 
 #define QUOTE_MAX ((size_t)120)
 
@@ -30,15 +31,23 @@ static char *error_message(const struct fetch_answer *answer)
     return cut;
 }
 
-static const char *answered_words(const struct fetch_answer *answer, const char *what, struct arena *arena)
+static const char *hint_of(int status, const struct upstream_names *names, struct arena *arena)
+{
+    if (status == 401)
+        return arena_printf(arena, "; is %s right?", names->token);
+    if (status == 403)
+        return arena_printf(arena, "; what may %s do?", names->token);
+    if (status >= 300 && status <= 399)
+        return arena_printf(arena, "; a redirect elsewhere, is %s right?", names->url);
+    return "";
+}
+
+static const char *answered_words(const struct fetch_answer *answer, const char *what,
+                                  const struct upstream_names *names, struct arena *arena)
 {
     AUTO_FREE char *message = error_message(answer);
     const char *type = *answer->content_type ? answer->content_type : "no content type";
-    const char *hint = answer->status == 401   ? "; is ORCH_GITEA_TOKEN right?"
-                       : answer->status == 403 ? "; what may ORCH_GITEA_TOKEN do?"
-                       : answer->status >= 300 && answer->status <= 399
-                           ? "; a redirect elsewhere, is ORCH_GITEA_URL right?"
-                           : "";
+    const char *hint = hint_of(answer->status, names, arena);
     if (message)
         return arena_printf(arena, "Gitea answered %d for %s: %s%s", answer->status, what, message, hint);
     return arena_printf(arena, "Gitea answered %d (%s) for %s%s", answer->status, type, what, hint);
@@ -77,8 +86,8 @@ static void read_body(const struct fetch_answer *answer, const char *what, struc
     }
 }
 
-void gitea_reply_read(const struct fetch_answer *answer, const char *what, struct arena *arena,
-                      struct gitea_reply *ret)
+void gitea_reply_read(const struct fetch_answer *answer, const char *what, const struct upstream_names *names,
+                      struct arena *arena, struct gitea_reply *ret)
 {
     *ret = (struct gitea_reply){.state = FACT_FAILED, .status = answer->status, .total = answer->total_count};
     if (answer->result == FETCH_ABORTED) {
@@ -91,7 +100,7 @@ void gitea_reply_read(const struct fetch_answer *answer, const char *what, struc
     } else if (answer->status == 200) {
         read_body(answer, what, arena, ret);
     } else {
-        ret->error = answered_words(answer, what, arena);
+        ret->error = answered_words(answer, what, names, arena);
     }
 }
 

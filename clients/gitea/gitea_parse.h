@@ -20,8 +20,11 @@ struct gitea_reply {
     json_t *json; /* "null" too */
     int64_t total;
 };
-void gitea_reply_read(const struct fetch_answer *answer, const char *what, struct arena *arena,
-                      struct gitea_reply *ret);
+/* gitea_reply_read: `what` was asked for, for a person; `names` are those of the settings that may be wrong.
+ */
+struct upstream_names;
+void gitea_reply_read(const struct fetch_answer *answer, const char *what, const struct upstream_names *names,
+                      struct arena *arena, struct gitea_reply *ret);
 
 /* gitea_judge: bad is what fetch_judge calls bad, 401, 403, and a 200 that does not begin like JSON.
  * gitea_judge_allowed: the same, but a 403 shows nothing. */

@@ -93,7 +93,6 @@ void fetch_inbox_put(struct fetch_job *job, const struct fetch_answer *answer_ta
     item->fetch = inbox->fetch;
     item->answer = *answer_take;
     atomic_fetch_add(&item->fetch->held, item->answer.body_len);
-    item->answer.tag = job->tag;
     pthread_mutex_lock(&inbox->lock);
     bool wanted = !inbox->closed;
     if (wanted) {

@@ -80,9 +80,10 @@ enum fetch_sign {
     FETCH_SIGN_GOOD,
     FETCH_SIGN_BAD,
 };
-/* A judge is pure, and called by the fetcher's thread with every exchange that was not aborted. For
- * FETCH_SIGN_BAD it writes a short error, without secrets. fetch_judge is what a request without a judge of
- * its own gets: bad is no answer, 429, 500 and above. */
+/* A judge is pure, and called by the fetcher's thread with every exchange that was not aborted, perhaps
+ * after its inbox was freed: what it reads of the tag must live as long as the fetcher. For FETCH_SIGN_BAD it
+ * writes a short error, without secrets. fetch_judge is what a request without a judge of its own gets: bad
+ * is no answer, 429, 500 and above. */
 typedef enum fetch_sign fetch_judge_fn(const struct fetch_answer *answer, char *error, size_t size);
 fetch_judge_fn fetch_judge;
 

@@ -42,7 +42,7 @@ static void job_finish(struct fetch_job *job, const struct fetch_answer *answer_
 void job_fail(struct fetch_job *job, enum fetch_result result, const char *error)
 {
     struct fetch_answer answer = {
-        .result = result, .total_count = -1, .retry_after_s = -1, .ratelimit_remaining = -1};
+        .tag = job->tag, .result = result, .total_count = -1, .retry_after_s = -1, .ratelimit_remaining = -1};
     snprintf(answer.error, sizeof answer.error, "%s", error);
     job_finish(job, &answer);
 }

@@ -358,7 +358,7 @@ static void outcome_answered(struct fetch_job *job, struct fetch_outcome *outcom
 void exchange_end(struct fetch_job *job, CURLcode code, struct fetch_outcome *ret)
 {
     *ret = (struct fetch_outcome){
-        .answer = {.total_count = -1, .retry_after_s = -1, .ratelimit_remaining = -1},
+        .answer = {.tag = job->tag, .total_count = -1, .retry_after_s = -1, .ratelimit_remaining = -1},
     };
     curl_off_t total_us = 0;
     curl_easy_getinfo(job->easy, CURLINFO_TOTAL_TIME_T, &total_us);

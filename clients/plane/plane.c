@@ -14,6 +14,7 @@
 #include "clients/base/metric.h"
 #include "clients/base/wait.h"
 #include "clients/http/fetch.h"
+#include "clients/http/upstream.h"
 #include "clients/plane/plane_budget.h"
 #include "clients/plane/plane_io.h"
 #include "clients/plane/plane_parse.h"
@@ -21,6 +22,7 @@
 #define LOOK_MS 50 /* how often a call under way looks whether it is to stop */
 
 struct plane {
+    const struct upstream_names *names;
     char *workspace_url; /* NULL: not set up */
     char *token, *key_header;
     const char *headers[3];
@@ -36,40 +38,44 @@ struct plane {
     struct upstream_health *health; /* by project; has its own lock */
 };
 
-static const char url_missing[] = "ORCH_PLANE_URL is not set";
-static const char token_missing[] = "ORCH_PLANE_API_TOKEN is not set";
-
-static bool is_header_text(const char *text)
+/* Whether all is set without which Plane cannot be asked anything; `why` names what is missing. */
+static bool is_set_up(const struct plane *plane, struct why *why)
 {
-    for (; *text; text++)
-        if ((unsigned char)*text < 0x21 || (unsigned char)*text > 0x7e)
-            return false;
-    return true;
+    const char *missing = !plane->workspace_url ? plane->names->url
+                          : !plane->token       ? plane->names->token
+                                                : NULL;
+    if (missing)
+        (void)why_set(why, ERR_INVALID, "%s is not set", missing);
+    return !missing;
 }
 
-/* What is missing before Plane can be asked anything; NULL: nothing. */
-static const char *missing(const struct plane *plane)
+static enum err workspace_url(const char *base_url, const char *workspace, const struct upstream_names *names,
+                              char **ret, struct why *why)
 {
-    return !plane->workspace_url ? url_missing : !plane->token ? token_missing : NULL;
+    const char *const below[] = {"api", "v1", "workspaces", workspace, NULL};
+    AUTO_FREE char *base = NULL;
+    if (!workspace || !*workspace)
+        return why_set(why, ERR_INVALID, "%s needs %s beside it", names->url, names->workspace);
+    enum err err = upstream_base(base_url, names->url, &base, why);
+    if (err)
+        return err;
+    *ret = fetch_url(base, below, NULL);
+    return *ret ? ERR_OK
+                : why_set(why, ERR_INVALID, "%s must be a workspace's name in URLs", names->workspace);
 }
 
-enum err plane_new(const char *base_url, const char *api_token, const char *workspace, struct plane **ret,
-                   struct why *why)
+enum err plane_new(const char *base_url, const char *api_token, const char *workspace,
+                   const struct upstream_names *names, struct plane **ret, struct why *why)
 {
-    bool wanted = base_url && *base_url;
-    const char *const below[] = {"api", "v1", "workspaces", workspace ? workspace : "", NULL};
-    if (wanted && !(workspace && *workspace))
-        return why_set(why, ERR_INVALID, "ORCH_PLANE_URL needs ORCH_PLANE_WORKSPACE beside it");
-    if (api_token && !is_header_text(api_token))
-        return why_set(why, ERR_INVALID, "ORCH_PLANE_API_TOKEN holds characters that no token has");
-    char *url = wanted ? fetch_url(base_url, below, NULL) : NULL;
-    if (wanted && (!url || fetch_url_has_user(base_url))) {
-        free(url);
-        return why_set(why, ERR_INVALID,
-                       "ORCH_PLANE_URL must be an http or https URL without a user name, and "
-                       "ORCH_PLANE_WORKSPACE a workspace's name in URLs");
-    }
+    char *url = NULL;
+    struct why missing;
+    enum err err = upstream_token_check(api_token, names->token, why);
+    if (!err && base_url && *base_url)
+        err = workspace_url(base_url, workspace, names, &url, why);
+    if (err)
+        return err;
     struct plane *plane = mem_zero(1, sizeof *plane);
+    plane->names = names;
     plane->workspace_url = url;
     plane->now_ms = clock_mono_ms;
     plane->headers[0] = "Accept: application/json";
@@ -81,8 +87,8 @@ enum err plane_new(const char *base_url, const char *api_token, const char *work
     cond_init(&plane->turn);
     pthread_mutex_init(&plane->lock, NULL);
     plane->health = upstream_health_new();
-    if (missing(plane))
-        (void)upstream_health_record(plane->health, NULL, UPSTREAM_FAILED, missing(plane), clock_mono_ms());
+    if (!is_set_up(plane, &missing))
+        (void)upstream_health_record(plane->health, NULL, UPSTREAM_FAILED, missing.text, clock_mono_ms());
     *ret = plane;
     return ERR_OK;
 }
@@ -309,7 +315,7 @@ static bool quotes_key(const struct plane *plane, const struct fetch_answer *ans
 static void answer_read(const struct plane_call *call, const struct fetch_answer *answer, const char *what,
                         struct plane_reply *ret, struct why *why)
 {
-    plane_reply_read(answer, what, ret, why);
+    plane_reply_read(answer, what, call->plane->names, ret, why);
     if (ret->result != PLANE_OK && quotes_key(call->plane, answer))
         (void)why_set(why, ERR_INVALID, "Plane answered %d for %s", answer->status, what);
     if (answer->result == FETCH_TIMED_OUT && is_stopping(call)) /* the pass's time, not Plane's */
@@ -324,10 +330,8 @@ enum plane_result plane_ask(struct plane_call *call, const char *const *path, co
     uint64_t name;
     size_t n;
     call->refused = false;
-    if (missing(plane)) {
-        (void)why_set(why, ERR_INVALID, "%s", missing(plane));
+    if (!is_set_up(plane, why))
         return PLANE_FAILED;
-    }
     enum plane_result turn = turn_take(call, what, &name, 1, &n, why);
     if (turn != PLANE_OK)
         return turn;

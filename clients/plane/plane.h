@@ -34,10 +34,11 @@ struct plane;
 
 /* plane_new: `base_url` NULL or "" gives a Plane that is not configured, of which every call is PLANE_FAILED.
  * `api_token` may be NULL (every call is then refused, in words). `workspace` is a slug, percent-encoded into
- * paths as it is. ERR_INVALID: no http(s) URL, one with a user name in it, a missing workspace beside a URL,
- * or a token that no header can carry. Free with plane_free. */
+ * paths as it is. `names` must outlive the client. ERR_INVALID: no http(s) URL, one with a user name in it, a
+ * missing workspace beside a URL, or a token that no header can carry. Free with plane_free. */
+struct upstream_names;
 ATTR_NODISCARD enum err plane_new(const char *base_url, const char *api_token, const char *workspace,
-                                  struct plane **ret, struct why *why);
+                                  const struct upstream_names *names, struct plane **ret, struct why *why);
 void plane_free(struct plane *plane);
 bool plane_configured(const struct plane *plane);
 

@@ -9,6 +9,7 @@
 
 #include "clients/base/jsonx.h"
 #include "clients/base/limits.h"
+#include "clients/http/upstream.h"
 
 #define QUOTE_MAX ((size_t)120)
 #define NAME_MAX_BYTES ((size_t)2048)        /* Plane takes 255 characters */
@@ -63,8 +64,8 @@ static void refused_words(const struct fetch_answer *answer, const char *what, c
         (void)why_set(why, ERR_INVALID, "Plane refused the %s (403: %s)", what, error);
 }
 
-static enum plane_result missing_read(const char *what, const char *error, struct plane_reply *reply,
-                                      struct why *why)
+static enum plane_result missing_read(const char *what, const char *error, const struct upstream_names *names,
+                                      struct plane_reply *reply, struct why *why)
 {
     if (says(error, "The requested resource does not exist.") ||
         says(error, "The required object does not exist.")) {
@@ -73,10 +74,10 @@ static enum plane_result missing_read(const char *what, const char *error, struc
     }
     reply->unrouted = says(error, "Page not found.");
     if (reply->unrouted)
-        (void)why_set(why, ERR_INVALID, "Plane has no page for %s (404); is ORCH_PLANE_URL right?", what);
+        (void)why_set(why, ERR_INVALID, "Plane has no page for %s (404); is %s right?", what, names->url);
     else
-        (void)why_set(why, ERR_INVALID, "Plane answered 404 (%s) for %s; is ORCH_PLANE_URL right?", error,
-                      what);
+        (void)why_set(why, ERR_INVALID, "Plane answered 404 (%s) for %s; is %s right?", error, what,
+                      names->url);
     return PLANE_FAILED;
 }
 
@@ -98,7 +99,8 @@ static enum plane_result body_read(const struct fetch_answer *answer, const char
 }
 
 static enum plane_result answered_read(const struct fetch_answer *answer, const char *what,
-                                       struct plane_reply *reply, struct why *why)
+                                       const struct upstream_names *names, struct plane_reply *reply,
+                                       struct why *why)
 {
     if (answer->status == 200)
         return body_read(answer, what, &reply->json, why);
@@ -108,7 +110,7 @@ static enum plane_result answered_read(const struct fetch_answer *answer, const 
     if (answer->status == 401 || answer->status == 403) {
         refused_words(answer, what, error, why);
     } else if (answer->status == 404) {
-        return missing_read(what, error, reply, why);
+        return missing_read(what, error, names, reply, why);
     } else if (answer->status == 429) {
         (void)why_set(why, ERR_RETRY, "Plane takes no more calls for now (429: %s), asked for %s", error,
                       what);
@@ -116,20 +118,21 @@ static enum plane_result answered_read(const struct fetch_answer *answer, const 
     } else if (answer->status >= 500) {
         (void)why_set(why, ERR_UNAVAILABLE, "Plane answered %d (%s) for %s", answer->status, error, what);
         return PLANE_DOWN;
+    } else if (answer->status >= 300 && answer->status <= 399) {
+        (void)why_set(why, ERR_INVALID, "Plane answered %d (%s) for %s; a redirect elsewhere, is %s right?",
+                      answer->status, error, what, names->url);
     } else {
-        bool redirect = answer->status >= 300 && answer->status <= 399;
-        (void)why_set(why, ERR_INVALID, "Plane answered %d (%s) for %s%s", answer->status, error, what,
-                      redirect ? "; a redirect elsewhere, is ORCH_PLANE_URL right?" : "");
+        (void)why_set(why, ERR_INVALID, "Plane answered %d (%s) for %s", answer->status, error, what);
     }
     return PLANE_FAILED;
 }
 
-void plane_reply_read(const struct fetch_answer *answer, const char *what, struct plane_reply *ret,
-                      struct why *why)
+void plane_reply_read(const struct fetch_answer *answer, const char *what, const struct upstream_names *names,
+                      struct plane_reply *ret, struct why *why)
 {
     *ret = (struct plane_reply){.result = PLANE_DOWN};
     if (answer->result == FETCH_ANSWERED) {
-        ret->result = answered_read(answer, what, ret, why);
+        ret->result = answered_read(answer, what, names, ret, why);
     } else if (answer->result == FETCH_ABORTED) {
         ret->result = PLANE_STOPPED;
         (void)why_set(why, ERR_UNAVAILABLE, "stopped before Plane answered");

@@ -18,9 +18,10 @@ struct plane_reply {
     bool unrouted; /* a 404 that says that Plane has no such path: an older one knows no work-items/ */
     json_t *json;
 };
-/* `what` was asked for, for a person. `why` is filled for all but PLANE_OK. */
-void plane_reply_read(const struct fetch_answer *answer, const char *what, struct plane_reply *ret,
-                      struct why *why);
+/* plane_reply_read: `what` was asked for, for a person; `names` are those of the settings that may be wrong.
+ * `why` is filled for all but PLANE_OK. */
+void plane_reply_read(const struct fetch_answer *answer, const char *what, const struct upstream_names *names,
+                      struct plane_reply *ret, struct why *why);
 
 /* plane_parse_states: a page; its states come behind those that `states` holds already, those before a wrong
  * one too. */

@@ -147,6 +147,7 @@ def test_a_token_that_gitea_does_not_take_is_named(database, sandbox, make_servi
     tasks(database, sandbox, 1)
     report = service.run()
     assert outcomes(report) == {1: "unknown"} and "401" in reasons(report)[1]
+    assert "is ORCH_GITEA_TOKEN right?" in reasons(report)[1]
     assert service.status()["upstreams"]["gitea"]["ok"] is False
     assert service.call("GET", "/healthz").status == 200
     sandbox.control("POST", "gitea", {"token": "wrong"})

@@ -8,6 +8,7 @@
 #include "clients/base/err.h"
 #include "clients/base/limits.h"
 #include "clients/plane/plane_parse.h"
+#include "tests/support/clients/http/names.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -85,7 +86,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                         .content_type = "application/json"};
     struct plane_reply reply;
     struct why why = {""};
-    plane_reply_read(&answer, "X", &reply, &why);
+    plane_reply_read(&answer, "X", &test_names, &reply, &why);
     PROMISE((reply.result == PLANE_OK) == (reply.json != NULL));
     PROMISE(reply.result == PLANE_OK || (*why.text && is_line(why.text)));
     PROMISE(!reply.unrouted || reply.result == PLANE_FAILED);

@@ -18,6 +18,7 @@
 #include "clients/http/upstream_health.h"
 #include "tests/support/sandbox_run.h"
 #include "tests/support/clients/http/script_server.h"
+#include "tests/support/clients/http/names.h"
 
 #define TOKEN "123456:AAF-s3cret_x"
 enum { PATIENCE_MS = 20000 };
@@ -34,7 +35,7 @@ static int scene_open(void **state, const char *base)
     struct scene *scene = *state;
     const struct fetch_options options = {.timeout_ms = PATIENCE_MS, .per_host = 8};
     return fetch_new(&options, &scene->fetch, NULL) ||
-           telegram_new(base, TOKEN, "-5", &scene->telegram, NULL);
+           telegram_new(base, TOKEN, "-5", &test_names, &scene->telegram, NULL);
 }
 
 static int sandbox_open(void **state)
@@ -232,6 +233,15 @@ static void a_proxy_that_quotes_the_url_gives_nothing_away(void **state)
     free(head);
 }
 
+static void where_no_bot_is_found_the_setting_of_the_url_is_named(void **state)
+{
+    struct scene *scene = *state;
+    struct upstream_view health;
+    assert_string_equal(say(scene, "x").error, "the token, or THE_URL, leads to no bot (404)");
+    upstream_health_view(telegram_health(scene->telegram), clock_mono_ms(), &health);
+    assert_string_equal(health.error, "the token, or THE_URL, leads to no bot (404)");
+}
+
 static void what_cannot_be_a_url_or_a_token_is_refused_at_once(void **state)
 {
     (void)state;
@@ -240,10 +250,11 @@ static void what_cannot_be_a_url_or_a_token_is_refused_at_once(void **state)
     struct telegram *telegram = NULL;
     struct why why;
     for (size_t i = 0; i < ARRAY_LEN(urls); i++)
-        assert_int_equal(telegram_new(urls[i], TOKEN, "1", &telegram, &why), ERR_INVALID);
+        assert_int_equal(telegram_new(urls[i], TOKEN, "1", &test_names, &telegram, &why), ERR_INVALID);
     for (size_t i = 0; i < ARRAY_LEN(tokens); i++) {
-        assert_int_equal(telegram_new("https://api.telegram.org", tokens[i], "1", &telegram, &why),
-                         ERR_INVALID);
+        assert_int_equal(
+            telegram_new("https://api.telegram.org", tokens[i], "1", &test_names, &telegram, &why),
+            ERR_INVALID);
         assert_true(!*tokens[i] || !strstr(why.text, tokens[i]));
     }
     assert_null(telegram);
@@ -269,6 +280,7 @@ int main(void)
         ON_SANDBOX(a_stop_ends_a_call_under_way),
         ON_SANDBOX(a_stop_waits_for_an_answer_that_is_on_its_way),
         ON_SCRIPT(a_proxy_that_quotes_the_url_gives_nothing_away),
+        ON_SCRIPT(where_no_bot_is_found_the_setting_of_the_url_is_named),
         cmocka_unit_test(what_cannot_be_a_url_or_a_token_is_refused_at_once),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

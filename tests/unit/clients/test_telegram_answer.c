@@ -11,6 +11,7 @@
 #include "clients/base/limits.h"
 #include "clients/http/fetch.h"
 #include "clients/telegram.h"
+#include "tests/support/clients/http/names.h"
 
 static struct telegram_answer read_answer(int status, int64_t retry_after_s, const char *body)
 {
@@ -21,7 +22,7 @@ static struct telegram_answer read_answer(int status, int64_t retry_after_s, con
                                        .body = (char *)(uintptr_t)body,
                                        .body_len = body ? strlen(body) : 0};
     struct telegram_answer answer;
-    telegram_answer_read(&given, &answer);
+    telegram_answer_read(&given, &test_names, &answer);
     return answer;
 }
 
@@ -70,7 +71,8 @@ static void what_a_person_must_mend_is_said_in_words(void **state)
         const char *error;
     } refusals[] = {
         {401, "{\"ok\":false,\"description\":\"Unauthorized\"}", TELEGRAM_REFUSED, "token"},
-        {404, "{\"ok\":false,\"description\":\"Not Found\"}", TELEGRAM_REFUSED, "ORCH_TELEGRAM_URL"},
+        {404, "{\"ok\":false,\"description\":\"Not Found\"}", TELEGRAM_REFUSED,
+         "the token, or THE_URL, leads to no bot (404)"},
         {403, "{\"ok\":false,\"description\":\"Forbidden: bot was blocked by the user\"}", TELEGRAM_REFUSED,
          "403: Forbidden: bot was blocked by the user"},
         {400, "{\"ok\":false,\"description\":\"Bad Request: chat not found\"}", TELEGRAM_REFUSED,
@@ -125,12 +127,12 @@ static void what_may_pass_is_tried_again(void **state)
     for (size_t i = 0; i < ARRAY_LEN(failures); i++) {
         const struct fetch_answer given = {.result = failures[i], .error = "timed out after 10 s"};
         struct telegram_answer answer;
-        telegram_answer_read(&given, &answer);
+        telegram_answer_read(&given, &test_names, &answer);
         assert_int_equal(answer.result, TELEGRAM_FAILED);
         assert_string_equal(answer.error, "Telegram: timed out after 10 s");
     }
     struct telegram_answer answer;
-    telegram_answer_read(&(const struct fetch_answer){.result = FETCH_ABORTED}, &answer);
+    telegram_answer_read(&(const struct fetch_answer){.result = FETCH_ABORTED}, &test_names, &answer);
     assert_int_equal(answer.result, TELEGRAM_STOPPED);
 }
 

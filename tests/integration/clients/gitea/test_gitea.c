@@ -16,6 +16,7 @@
 #include "clients/base/text.h"
 #include "clients/facts/http_gate.h"
 #include "tests/support/clients/gitea/gitea_scene.h"
+#include "tests/support/clients/http/names.h"
 
 /* heads */
 
@@ -161,7 +162,7 @@ static void a_gitea_that_is_not_set_up_fails_every_fact_and_is_not_asked(void **
 {
     struct scene *scene = *state;
     struct gitea *unset;
-    assert_int_equal(gitea_new("", NULL, &unset, NULL), ERR_OK);
+    assert_int_equal(gitea_new("", NULL, &test_names, &unset, NULL), ERR_OK);
     assert_false(gitea_configured(unset));
     gitea_heads_wanted(scene->facts, unset, REPO, 100);
     const struct fact *facts[] = {
@@ -173,7 +174,7 @@ static void a_gitea_that_is_not_set_up_fails_every_fact_and_is_not_asked(void **
     };
     for (size_t i = 0; i < ARRAY_LEN(facts); i++) {
         assert_int_equal(facts[i]->state, FACT_FAILED);
-        assert_string_equal(facts[i]->error, "ORCH_GITEA_URL is not set");
+        assert_string_equal(facts[i]->error, "THE_URL is not set");
     }
     assert_int_equal(facts_exchanges(scene->facts), 0);
     assert_null(gitea_health(unset));
@@ -187,10 +188,10 @@ static void a_url_that_cannot_be_meant_is_refused(void **state)
     struct why why;
     static const char *const bad[] = {"git.example", "ftp://git.example", "http://ann:pw@git.example"};
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
-        assert_int_equal(gitea_new(bad[i], NULL, &gitea, &why), ERR_INVALID);
+        assert_int_equal(gitea_new(bad[i], NULL, &test_names, &gitea, &why), ERR_INVALID);
         assert_null(strstr(why.text, "pw"));
     }
-    assert_int_equal(gitea_new("http://h", "a\r\nX: y", &gitea, &why), ERR_INVALID);
+    assert_int_equal(gitea_new("http://h", "a\r\nX: y", &test_names, &gitea, &why), ERR_INVALID);
 }
 
 static void a_token_that_a_proxy_quotes_goes_no_further(void **state)

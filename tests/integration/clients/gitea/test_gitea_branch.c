@@ -13,6 +13,7 @@
 #include "clients/base/text.h"
 #include "tests/support/clients/gitea/gitea_scene.h"
 #include "tests/support/sandbox_run.h"
+#include "tests/support/clients/http/names.h"
 
 #define BRANCHES API "/branches"
 #define OTHER_SHA "89abcdef0123456789abcdef0123456789abcdef"
@@ -32,7 +33,7 @@ static int open_sandbox(void **state)
     AUTO_FREE char *url = mem_printf("%s/gitea", sandbox_url(sandbox));
     sandbox_tell(sandbox, "world",
                  "{'repos':[{'full_name':'" REPO "','branches':[{'name':'main','sha':'" SHA "'}]}]}");
-    return gitea_new(url, TOKEN, &scene->gitea, NULL);
+    return gitea_new(url, TOKEN, &test_names, &scene->gitea, NULL);
 }
 
 static int close_sandbox(void **state)
@@ -167,7 +168,7 @@ static void what_forbids_a_branch_is_named(void **state)
         {"'archived':true", NULL, "Gitea answered 423 for new branch b0 of acme/shop: repo is archived"},
         {"'archived':false,'mirror':true", NULL,
          "Gitea answered 403 for new branch b1 of acme/shop: Git Repository is a mirror.; what may "
-         "ORCH_GITEA_TOKEN do?"},
+         "THE_TOKEN do?"},
         {"'mirror':false", "'token_scope':'read:repository'",
          "Gitea answered 403 for new branch b2 of acme/shop: token does not have at least one of required "
          "scope(s)"},

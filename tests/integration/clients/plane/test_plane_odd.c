@@ -16,6 +16,7 @@
 #include "clients/base/limits.h"
 #include "clients/base/text.h"
 #include "tests/support/clients/plane/plane_scene.h"
+#include "tests/support/clients/http/names.h"
 
 #define USUAL (LIMIT_PLANE_CALLS - LIMIT_PLANE_RESERVE)
 #define API "/api/v1/workspaces/acme/projects/" PROJECT
@@ -56,19 +57,20 @@ static void settings_that_cannot_be_are_refused_in_words(void **state)
     static const struct {
         const char *url, *token, *workspace, *error;
     } cases[] = {
-        {"ftp://x", KEY, "acme", "ORCH_PLANE_URL must be an http or https URL"},
+        {"ftp://x", KEY, "acme", "THE_URL must be an http or https URL"},
         {"http://ann:pw@x", KEY, "acme", "without a user name"},
-        {"http://x", KEY, "..", "ORCH_PLANE_WORKSPACE a workspace's name in URLs"},
-        {"http://x", KEY, NULL, "ORCH_PLANE_URL needs ORCH_PLANE_WORKSPACE beside it"},
-        {"http://x", KEY, "", "ORCH_PLANE_URL needs ORCH_PLANE_WORKSPACE beside it"},
-        {"http://x", "a\r\nb", "acme", "ORCH_PLANE_API_TOKEN holds characters that no token has"},
-        {NULL, "a b", NULL, "ORCH_PLANE_API_TOKEN holds characters that no token has"},
+        {"http://x", KEY, "..", "THE_WORKSPACE must be a workspace's name in URLs"},
+        {"http://x", KEY, NULL, "THE_URL needs THE_WORKSPACE beside it"},
+        {"http://x", KEY, "", "THE_URL needs THE_WORKSPACE beside it"},
+        {"http://x", "a\r\nb", "acme", "THE_TOKEN holds characters that no token has"},
+        {NULL, "a b", NULL, "THE_TOKEN holds characters that no token has"},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct plane *plane = NULL;
         struct why why;
-        assert_int_equal(plane_new(cases[i].url, cases[i].token, cases[i].workspace, &plane, &why),
-                         ERR_INVALID);
+        assert_int_equal(
+            plane_new(cases[i].url, cases[i].token, cases[i].workspace, &test_names, &plane, &why),
+            ERR_INVALID);
         assert_null(plane);
         assert_non_null(strstr(why.text, cases[i].error));
         assert_null(strstr(why.text, "pw"));
@@ -80,14 +82,15 @@ static void without_url_or_key_nothing_is_sent(void **state)
     struct plane_scene *scene = *state;
     static const struct {
         const char *url, *token, *error;
-    } cases[] = {{NULL, KEY, "ORCH_PLANE_URL is not set"},
-                 {"", NULL, "ORCH_PLANE_URL is not set"},
-                 {"http://127.0.0.1:9", NULL, "ORCH_PLANE_API_TOKEN is not set"},
-                 {"http://127.0.0.1:9", "", "ORCH_PLANE_API_TOKEN is not set"}};
+    } cases[] = {{NULL, KEY, "THE_URL is not set"},
+                 {"", NULL, "THE_URL is not set"},
+                 {"http://127.0.0.1:9", NULL, "THE_TOKEN is not set"},
+                 {"http://127.0.0.1:9", "", "THE_TOKEN is not set"}};
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         plane_call_end(&scene->call);
         plane_free(scene->plane);
-        assert_int_equal(plane_new(cases[i].url, cases[i].token, "acme", &scene->plane, NULL), ERR_OK);
+        assert_int_equal(plane_new(cases[i].url, cases[i].token, "acme", &test_names, &scene->plane, NULL),
+                         ERR_OK);
         assert_int_equal(plane_configured(scene->plane), i >= 2);
         plane_call_begin(&scene->call, scene->plane, scene->fetch, true, clock_mono_ms() + PATIENCE_MS, NULL);
         assert_health(scene, false, cases[i].error);
@@ -300,7 +303,7 @@ static void a_plane_that_has_neither_path_is_asked_by_both_and_not_remembered(vo
                           &(struct script_reply){.status = 404, .body = "{\"error\":\"Page not found.\"}"});
     for (int i = 1; i <= 3; i++) {
         assert_int_equal(plane_issue(&scene->call, PROJECT, ISSUE_1, &issue, &scene->why), PLANE_FAILED);
-        assert_words(scene, "Plane has no page for issue " ISSUE_1 " (404); is ORCH_PLANE_URL right?");
+        assert_words(scene, "Plane has no page for issue " ISSUE_1 " (404); is THE_URL right?");
         assert_int_equal(script_server_count(scene->server, API "/work-items/" ISSUE_1 "/" ISSUE_QUERY), i);
         assert_int_equal(script_server_count(scene->server, API "/issues/" ISSUE_1 "/" ISSUE_QUERY), i);
     }
@@ -353,7 +356,7 @@ static void others_call(struct plane_scene *scene, size_t n)
 {
     struct plane_scene others = {.fetch = scene->fetch};
     AUTO_FREE char *url = mem_printf("%s/plane", sandbox_url(scene->sandbox));
-    assert_int_equal(plane_new(url, KEY, "acme", &others.plane, NULL), ERR_OK);
+    assert_int_equal(plane_new(url, KEY, "acme", &test_names, &others.plane, NULL), ERR_OK);
     plane_call_begin(&others.call, others.plane, others.fetch, true, clock_mono_ms() + PATIENCE_MS, NULL);
     for (size_t i = 0; i < n; i++)
         assert_int_equal(ask(&others), PLANE_OK);

@@ -25,6 +25,7 @@
 #include "tests/doubles/facts.h"
 #include "tests/support/clients/store/pg_server.h"
 #include "tests/support/clients/store/sqlite_file.h"
+#include "tests/support/clients/http/names.h"
 
 enum { WORLDS = 25, TASKS = 40, INTERVAL_S = 60 };
 static const char database[] = "one_decision";
@@ -187,7 +188,7 @@ static void world_open(struct world *world)
                                         .owner = uuid_new()};
     assert_int_equal(store_open(url, NULL, &world->services.store, &why), ERR_OK);
     assert_int_equal(store_migrate(world->services.store, NULL, &why), ERR_OK);
-    assert_int_equal(plane_new(NULL, NULL, NULL, &world->services.plane, &why), ERR_OK);
+    assert_int_equal(plane_new(NULL, NULL, NULL, &test_names, &world->services.plane, &why), ERR_OK);
     world->memory = pass_memory_new(world->settings);
     assert_int_equal(query_pool_start(NULL, 5000, &world->query_pool, &why), ERR_OK);
     world->sweeper = sweeper_new(&world->services, NULL, NULL);

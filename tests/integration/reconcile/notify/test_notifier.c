@@ -27,6 +27,7 @@
 #include "tests/support/clients/store/pg_server.h"
 #include "tests/support/sandbox_run.h"
 #include "tests/support/clients/store/sqlite_file.h"
+#include "tests/support/clients/http/names.h"
 
 #define DATABASE "notifier"
 enum { PATIENCE_MS = 30000 };
@@ -92,14 +93,14 @@ static void process_begin(struct process *process)
     process->store = open_store();
     assert_int_equal(fetch_new(&options, &process->fetch, NULL), ERR_OK);
     assert_int_equal(telegram_new(scene.settings->telegram_url, scene.settings->telegram_bot_token,
-                                  scene.settings->telegram_chat_id, &process->telegram, NULL),
+                                  scene.settings->telegram_chat_id, &test_names, &process->telegram, NULL),
                      ERR_OK);
     process->services = (struct services){.settings = scene.settings,
                                           .store = process->store,
                                           .fetch = process->fetch,
                                           .telegram = process->telegram};
-    assert_int_equal(gitea_new(NULL, NULL, &process->gitea, NULL), ERR_OK);
-    assert_int_equal(plane_new(NULL, NULL, NULL, &process->plane, NULL), ERR_OK);
+    assert_int_equal(gitea_new(NULL, NULL, &test_names, &process->gitea, NULL), ERR_OK);
+    assert_int_equal(plane_new(NULL, NULL, NULL, &test_names, &process->plane, NULL), ERR_OK);
     process->status =
         status_new(scene.settings, process->gitea, process->plane, process->telegram, NULL, NULL);
     process->notifier = notifier_new(&process->services, note_outbox, process->status);

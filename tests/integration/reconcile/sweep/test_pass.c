@@ -18,6 +18,7 @@
 #include "tests/doubles/facts.h"
 #include "tests/support/reconcile/sweep/pass_scene.h"
 #include "tests/support/clients/store/sqlite_file.h"
+#include "tests/support/clients/http/names.h"
 
 static struct pass_scene bench;
 
@@ -32,7 +33,7 @@ static int set_up(void **state)
     (void)state;
     facts_clear();
     pass_scene_open(&bench, nothing);
-    assert_int_equal(plane_new(NULL, NULL, NULL, &bench.services.plane, &bench.why), ERR_OK);
+    assert_int_equal(plane_new(NULL, NULL, NULL, &test_names, &bench.services.plane, &bench.why), ERR_OK);
     return 0;
 }
 

@@ -19,6 +19,7 @@
 #include "clients/base/text.h"
 #include "reconcile/sweep/query_pool.h"
 #include "tests/support/clients/gitea/gitea_scene.h"
+#include "tests/support/clients/http/names.h"
 
 static struct query_pool *query_pool;
 
@@ -179,7 +180,7 @@ static void what_needs_no_upstream_is_answered_too(void **state)
     struct scene *scene = *state;
     struct gitea *nowhere = scene->gitea;
     struct asker asker;
-    assert_int_equal(gitea_new(NULL, NULL, &scene->gitea, NULL), ERR_OK);
+    assert_int_equal(gitea_new(NULL, NULL, &test_names, &scene->gitea, NULL), ERR_OK);
     assert_int_equal(ask(scene, NULL, "a", "b", NULL, &asker), ERR_OK);
     expect(&asker, "failed failed");
     query_pool_stop(query_pool);

@@ -22,6 +22,7 @@
 #include "tests/doubles/facts.h"
 #include "tests/support/reconcile/sweep/pass_scene.h"
 #include "tests/support/clients/store/sqlite_file.h"
+#include "tests/support/clients/http/names.h"
 
 static struct {
     struct pass_scene scene;
@@ -69,7 +70,8 @@ static int set_up(void **state)
     facts_clear();
     memset(&bench, 0, sizeof bench);
     pass_scene_open(&bench.scene, environment_value);
-    assert_int_equal(plane_new(NULL, NULL, NULL, &bench.scene.services.plane, &bench.scene.why), ERR_OK);
+    assert_int_equal(plane_new(NULL, NULL, NULL, &test_names, &bench.scene.services.plane, &bench.scene.why),
+                     ERR_OK);
     pthread_mutex_init(&bench.lock, NULL);
     pthread_cond_init(&bench.told, NULL);
     bench.reports = json_array();

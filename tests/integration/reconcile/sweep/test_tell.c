@@ -22,6 +22,7 @@
 #include "tests/doubles/facts.h"
 #include "tests/support/reconcile/sweep/pass_scene.h"
 #include "tests/support/clients/store/sqlite_file.h"
+#include "tests/support/clients/http/names.h"
 
 static struct pass_scene bench;
 static struct telegram *bot; /* which a test may take out of the services */
@@ -37,9 +38,9 @@ static int set_up(void **state)
     (void)state;
     facts_clear();
     pass_scene_open(&bench, environment_value);
-    assert_int_equal(telegram_new("http://127.0.0.1:9", "1:a", "42", &bot, &bench.why), ERR_OK);
+    assert_int_equal(telegram_new("http://127.0.0.1:9", "1:a", "42", &test_names, &bot, &bench.why), ERR_OK);
     bench.services.telegram = bot;
-    assert_int_equal(plane_new(NULL, NULL, NULL, &bench.services.plane, &bench.why), ERR_OK);
+    assert_int_equal(plane_new(NULL, NULL, NULL, &test_names, &bench.services.plane, &bench.why), ERR_OK);
     return 0;
 }
 

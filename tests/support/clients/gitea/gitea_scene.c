@@ -1,4 +1,5 @@
 #include "tests/support/clients/gitea/gitea_scene.h"
+#include "tests/support/clients/http/names.h"
 
 #include <curl/curl.h>
 #include <stdlib.h>
@@ -22,7 +23,7 @@ int scene_open(void **state)
     const struct fetch_options options = {.timeout_ms = PATIENCE_MS, .per_host = 8};
     scene->server = script_server_start();
     if (fetch_new(&options, &scene->fetch, NULL) ||
-        gitea_new(script_server_url(scene->server), TOKEN, &scene->gitea, NULL))
+        gitea_new(script_server_url(scene->server), TOKEN, &test_names, &scene->gitea, NULL))
         return 1;
     scene->facts = facts_new(scene->fetch, clock_mono_ms() + PATIENCE_MS);
     *state = scene;

@@ -1,4 +1,5 @@
 #include "tests/support/clients/plane/plane_scene.h"
+#include "tests/support/clients/http/names.h"
 
 #include <curl/curl.h>
 #include <stdlib.h>
@@ -34,7 +35,8 @@ static int scene_open(struct plane_scene *scene, const char *url)
 {
     const struct fetch_options options = {.timeout_ms = PATIENCE_MS, .per_host = 8};
     now_ms = BEGINNING_MS;
-    if (fetch_new(&options, &scene->fetch, NULL) || plane_new(url, KEY, "acme", &scene->plane, NULL))
+    if (fetch_new(&options, &scene->fetch, NULL) ||
+        plane_new(url, KEY, "acme", &test_names, &scene->plane, NULL))
         return 1;
     plane_clock(scene->plane, scene_now_ms);
     plane_call_begin(&scene->call, scene->plane, scene->fetch, true, clock_mono_ms() + PATIENCE_MS,

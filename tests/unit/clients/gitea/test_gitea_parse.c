@@ -13,6 +13,7 @@
 #include "clients/base/err.h"
 #include "clients/base/jsonx.h"
 #include "clients/gitea/gitea_parse.h"
+#include "tests/support/clients/http/names.h"
 
 #define SHA "0123456789abcdef0123456789abcdef01234567"
 
@@ -71,19 +72,19 @@ static void every_odd_answer_is_told_apart_in_words(void **state)
         {429, "application/json", "{\"message\":\"slow down\"}", FACT_FAILED,
          "Gitea answered 429 for X: slow down"},
         {401, "application/json", "{\"message\":\"invalid username, password or token\"}", FACT_FAILED,
-         "Gitea answered 401 for X: invalid username, password or token; is ORCH_GITEA_TOKEN right?"},
+         "Gitea answered 401 for X: invalid username, password or token; is THE_TOKEN right?"},
         {403, "application/json", "{\"message\":\"token does not have scope\"}", FACT_FAILED,
-         "Gitea answered 403 for X: token does not have scope; what may ORCH_GITEA_TOKEN do?"},
+         "Gitea answered 403 for X: token does not have scope; what may THE_TOKEN do?"},
         {403, "application/json", "{\"message\":17}", FACT_FAILED,
-         "Gitea answered 403 (application/json) for X; what may ORCH_GITEA_TOKEN do?"},
+         "Gitea answered 403 (application/json) for X; what may THE_TOKEN do?"},
         {301, "text/html", "<a>", FACT_FAILED,
-         "Gitea answered 301 (text/html) for X; a redirect elsewhere, is ORCH_GITEA_URL right?"},
+         "Gitea answered 301 (text/html) for X; a redirect elsewhere, is THE_URL right?"},
         {204, "", NULL, FACT_FAILED, "Gitea answered 204 (no content type) for X"},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct fetch_answer answer = answer_of(cases[i].status, cases[i].type, cases[i].body);
         struct gitea_reply reply;
-        gitea_reply_read(&answer, "X", &arena, &reply);
+        gitea_reply_read(&answer, "X", &test_names, &arena, &reply);
         assert_int_equal(reply.state, cases[i].state);
         if (cases[i].error)
             assert_memory_equal(reply.error, cases[i].error, strlen(cases[i].error));
@@ -99,7 +100,7 @@ static void a_long_message_is_cut_and_made_printable(void **state)
     snprintf(body, sizeof body, "{\"message\":\"a\\nb%0500d\"}", 0);
     struct fetch_answer answer = answer_of(422, "application/json", body);
     struct gitea_reply reply;
-    gitea_reply_read(&answer, "X", &arena, &reply);
+    gitea_reply_read(&answer, "X", &test_names, &arena, &reply);
     assert_memory_equal(reply.error, "Gitea answered 422 for X: a b000", 32);
     assert_true(strlen(reply.error) <= strlen("Gitea answered 422 for X: ") + 120);
 }
@@ -109,11 +110,11 @@ static void what_never_became_an_answer_is_named(void **state)
     (void)state;
     struct fetch_answer answer = {.result = FETCH_TIMED_OUT, .error = "timed out after 10 s"};
     struct gitea_reply reply;
-    gitea_reply_read(&answer, "X", &arena, &reply);
+    gitea_reply_read(&answer, "X", &test_names, &arena, &reply);
     assert_int_equal(reply.state, FACT_FAILED);
     assert_string_equal(reply.error, "Gitea: timed out after 10 s, asked for X");
     answer.result = FETCH_ABORTED;
-    gitea_reply_read(&answer, "X", &arena, &reply);
+    gitea_reply_read(&answer, "X", &test_names, &arena, &reply);
     assert_string_equal(reply.error, "stopped before Gitea answered");
 }
 

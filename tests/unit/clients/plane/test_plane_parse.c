@@ -14,6 +14,7 @@
 #include "clients/base/jsonx.h"
 #include "clients/base/limits.h"
 #include "clients/plane/plane_parse.h"
+#include "tests/support/clients/http/names.h"
 
 #define PROJECT "11111111-aaaa-4bbb-8ccc-222222222222"
 #define ID_1 "33333333-aaaa-4bbb-8ccc-444444444441"
@@ -76,7 +77,7 @@ static const struct {
     {200, JSON, "null", PLANE_FAILED, "Plane's answer for X is cut or broken: not JSON"},
     {204, "", NULL, PLANE_FAILED, "Plane answered 204 (no content type) for X"},
     {301, HTML, "", PLANE_FAILED,
-     "Plane answered 301 (text/html) for X; a redirect elsewhere, is ORCH_PLANE_URL right?"},
+     "Plane answered 301 (text/html) for X; a redirect elsewhere, is THE_URL right?"},
     {400, JSON, "{\"detail\":\"Invalid cursor parameter.\"}", PLANE_FAILED,
      "Plane answered 400 (Invalid cursor parameter.) for X"},
     {400, JSON, "{\"name\":[\"This field may not be blank.\"]}", PLANE_FAILED,
@@ -100,10 +101,10 @@ static const struct {
     {404, JSON, "{\"error\":\"The requested resource does not exist.\"}", PLANE_ABSENT, "Plane knows no X"},
     {404, JSON, "{\"error\":\"The required object does not exist.\"}", PLANE_ABSENT, "Plane knows no X"},
     {404, JSON, "{\"error\":\"Page not found.\"}", PLANE_FAILED,
-     "Plane has no page for X (404); is ORCH_PLANE_URL right?"},
+     "Plane has no page for X (404); is THE_URL right?"},
     {404, JSON, "{\"message\":\"no Route matched with those values\"}", PLANE_FAILED,
-     "Plane answered 404 (application/json) for X; is ORCH_PLANE_URL right?"},
-    {404, HTML, "<html>", PLANE_FAILED, "Plane answered 404 (text/html) for X; is ORCH_PLANE_URL right?"},
+     "Plane answered 404 (application/json) for X; is THE_URL right?"},
+    {404, HTML, "<html>", PLANE_FAILED, "Plane answered 404 (text/html) for X; is THE_URL right?"},
     {409, JSON, "{\"error\":\"exists\",\"id\":\"1\"}", PLANE_FAILED, "Plane answered 409 (exists) for X"},
     {429, JSON, "{\"error_code\":5900,\"error_message\":\"RATE_LIMIT_EXCEEDED\"}", PLANE_WAITING,
      "Plane takes no more calls for now (429: RATE_LIMIT_EXCEEDED), asked for X"},
@@ -122,7 +123,7 @@ static void every_odd_answer_is_told_apart_in_words(void **state)
             answer_of(odd_answers[i].status, odd_answers[i].type, odd_answers[i].body);
         struct plane_reply reply;
         struct why why = {""};
-        plane_reply_read(&answer, "X", &reply, &why);
+        plane_reply_read(&answer, "X", &test_names, &reply, &why);
         assert_int_equal(reply.result, odd_answers[i].result);
         if (odd_answers[i].error && strstr(odd_answers[i].error, "not JSON"))
             assert_memory_equal(why.text, odd_answers[i].error, strlen(odd_answers[i].error));
@@ -154,7 +155,7 @@ static void what_never_became_an_answer_is_named(void **state)
         const struct fetch_answer answer = {.result = cases[i].result, .error = "words"};
         struct plane_reply reply;
         struct why why;
-        plane_reply_read(&answer, "X", &reply, &why);
+        plane_reply_read(&answer, "X", &test_names, &reply, &why);
         assert_int_equal(reply.result, cases[i].means);
         assert_null(reply.json);
         assert_string_equal(why.text, cases[i].error);
@@ -169,7 +170,7 @@ static void a_long_message_is_cut_and_made_printable(void **state)
     struct fetch_answer answer = answer_of(400, "application/json", body);
     struct plane_reply reply;
     struct why why;
-    plane_reply_read(&answer, "X", &reply, &why);
+    plane_reply_read(&answer, "X", &test_names, &reply, &why);
     assert_memory_equal(why.text, "Plane answered 400 (a b000", 26);
     assert_true(strlen(why.text) <= strlen("Plane answered 400 () for X") + 120);
 }

@@ -1,0 +1,25 @@
+/* upstream.h - what the clients of Gitea, Plane, Telegram and the orchestrator share: where an upstream is,
+ * and what its settings are called.
+ *
+ * A client knows no variable of the environment. What makes it names its settings, so that an error can say
+ * which of them to look at.
+ */
+#ifndef RECONCILED_UPSTREAM_H
+#define RECONCILED_UPSTREAM_H
+
+#include "clients/base/err.h"
+
+/* The names of an upstream's settings in error texts. A client keeps the pointer. */
+struct upstream_names {
+    const char *url, *token, *workspace;
+};
+
+/* upstream_base: `url` without slashes at its end, as a base for fetch_url. ERR_INVALID, with `name` for the
+ * setting: no http(s) URL, or one with a user name in it, for URLs are shown. Caller frees. */
+ATTR_NODISCARD enum err upstream_base(const char *url, const char *name, char **ret, struct why *why);
+
+/* upstream_token_check: ERR_INVALID, with `name` for the setting, if no header can hold the token. NULL is
+ * fine. */
+ATTR_NODISCARD enum err upstream_token_check(const char *token, const char *name, struct why *why);
+
+#endif
