@@ -16,7 +16,7 @@ enum { HEADERS_MAX = 16 };
 #define HEX_SIZE (EVP_MAX_MD_SIZE * 2 + 1)
 
 struct orchestrator {
-    char *plane_url, *gitea_url, *advance_url;
+    char *base, *plane_url, *gitea_url, *advance_url;
     char *plane_secret, *gitea_secret, *token;
 };
 
@@ -39,11 +39,12 @@ const char *orchestrator_event_name(enum orchestrator_event event)
 
 enum err orchestrator_new(const struct orchestrator_place *place, struct orchestrator **ret, struct why *why)
 {
-    AUTO_FREE char *base = NULL;
+    char *base = NULL;
     enum err err = upstream_base(place->url, place->url_name, &base, why);
     if (err)
         return err;
     struct orchestrator *orchestrator = mem_zero(1, sizeof *orchestrator);
+    orchestrator->base = base;
     orchestrator->plane_url = mem_printf("%s%s", base, place->plane_path);
     orchestrator->gitea_url = mem_printf("%s%s", base, place->gitea_path);
     orchestrator->advance_url = mem_printf("%s%s", base, place->advance_path);
@@ -58,6 +59,7 @@ void orchestrator_free(struct orchestrator *orchestrator)
 {
     if (!orchestrator)
         return;
+    free(orchestrator->base);
     free(orchestrator->plane_url);
     free(orchestrator->gitea_url);
     free(orchestrator->advance_url);
@@ -181,4 +183,22 @@ bool orchestrator_answer_read(const struct fetch_answer *answer, char ret_words[
     else
         snprintf(ret_words, ORCHESTRATOR_WORDS_SIZE, "%s", answer->error);
     return answered && answer->status >= 200 && answer->status < 300;
+}
+
+char *orchestrator_check(const struct orchestrator *orchestrator, struct fetch *fetch)
+{
+    struct fetch_inbox *inbox = fetch_inbox_new(fetch);
+    fetch_send(inbox, &(const struct fetch_request){.upstream = FETCH_TO_ORCHESTRATOR,
+                                                    .method = "GET",
+                                                    .url = orchestrator->base,
+                                                    .attempts = 1});
+    struct fetch_answer *answer = fetch_take(inbox, -1);
+    char *problem = NULL;
+    if (answer->result != FETCH_ANSWERED)
+        problem = mem_printf("the orchestrator: %s", answer->error);
+    else if (answer->status >= 500)
+        problem = mem_printf("the orchestrator answered %d", answer->status);
+    fetch_answer_free(answer);
+    fetch_inbox_free(inbox);
+    return problem;
 }

@@ -15,6 +15,7 @@
 #include "clients/base/err.h"
 #include "clients/base/text.h"
 
+struct fetch;
 struct fetch_answer;
 struct fetch_inbox;
 struct fetch_request;
@@ -55,5 +56,9 @@ void orchestrator_send(const struct orchestrator *orchestrator, struct fetch_inb
  * it), and in words what it answered: "answered 200". */
 #define ORCHESTRATOR_WORDS_SIZE 200
 bool orchestrator_answer_read(const struct fetch_answer *answer, char ret_words[ORCHESTRATOR_WORDS_SIZE]);
+
+/* orchestrator_check: asks its URL once. Nothing is sent to its endpoints, where it would be an event, so any
+ * answer below 500 will do. Returns NULL then, else what is wrong, for a person; caller frees. */
+char *orchestrator_check(const struct orchestrator *orchestrator, struct fetch *fetch);
 
 #endif

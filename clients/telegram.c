@@ -16,7 +16,7 @@ enum { FINISH_MS = 1000, WAIT_DEFAULT_S = 5, SAID_MAX = 100 };
 
 struct telegram {
     const struct upstream_names *names;
-    char *url;
+    char *url;    /* of the bot; a method's name goes behind it. It holds the token: never to be shown */
     char *secret; /* the token behind its bot's number: no word may hold it */
     char *chat;   /* the sender's thread alone: it may move */
     struct upstream_health *health;
@@ -29,28 +29,18 @@ static bool is_token(const char *token)
     return *token && token[strspn(token, fit)] == '\0';
 }
 
-enum err telegram_url(const char *base_url, const char *token, const char *method,
-                      const struct upstream_names *names, char **ret, struct why *why)
+enum err telegram_new(const char *base_url, const char *token, const char *chat,
+                      const struct upstream_names *names, struct telegram **ret, struct why *why)
 {
     AUTO_FREE char *base = NULL;
     if (!is_token(token))
         return why_set(why, ERR_INVALID, "%s does not look like a bot's token", names->token);
     enum err err = upstream_base(base_url, names->url, &base, why);
-    if (!err)
-        *ret = mem_printf("%s/bot%s/%s", base, token, method);
-    return err;
-}
-
-enum err telegram_new(const char *base_url, const char *token, const char *chat,
-                      const struct upstream_names *names, struct telegram **ret, struct why *why)
-{
-    char *url = NULL;
-    enum err err = telegram_url(base_url, token, "sendMessage", names, &url, why);
     if (err)
         return err;
     struct telegram *telegram = mem_zero(1, sizeof *telegram);
     telegram->names = names;
-    telegram->url = url;
+    telegram->url = mem_printf("%s/bot%s", base, token);
     const char *colon = strrchr(token, ':');
     telegram->secret = mem_dup(colon && colon[1] ? colon + 1 : token);
     telegram->chat = mem_dup(chat);
@@ -192,7 +182,7 @@ static void call(const struct telegram *telegram, struct fetch *fetch, const cha
                  struct telegram_answer *ret)
 {
     static const char *const headers[] = {"Content-Type: application/json", "Accept: application/json", NULL};
-    AUTO_FREE char *body = body_of(telegram, html);
+    AUTO_FREE char *body = body_of(telegram, html), *url = mem_printf("%s/sendMessage", telegram->url);
     struct fetch_inbox *inbox = fetch_inbox_new(fetch);
     /* The outbox has a back-off of its own. */
     fetch_send(inbox, &(const struct fetch_request){.upstream = FETCH_TO_TELEGRAM,
@@ -201,7 +191,7 @@ static void call(const struct telegram *telegram, struct fetch *fetch, const cha
                                                     .secret = telegram->secret,
                                                     .forced = true,
                                                     .method = "POST",
-                                                    .url = telegram->url,
+                                                    .url = url,
                                                     .headers = headers,
                                                     .body = body,
                                                     .body_len = strlen(body),
@@ -231,4 +221,17 @@ void telegram_send(struct telegram *telegram, struct fetch *fetch, const char *h
         if (ret->result != TELEGRAM_MOVED)
             memcpy(ret->chat, moved.chat, sizeof ret->chat);
     }
+}
+
+char *telegram_check(const struct telegram *telegram, struct fetch *fetch)
+{
+    static const char *const headers[] = {"Accept: application/json", NULL};
+    AUTO_FREE char *url = mem_printf("%s/getMe", telegram->url);
+    struct fetch_inbox *inbox = fetch_inbox_new(fetch);
+    upstream_check_send(
+        inbox,
+        &(const struct fetch_request){
+            .upstream = FETCH_TO_TELEGRAM, .health = telegram->health, .url = url, .headers = headers},
+        "getMe");
+    return upstream_check_end(inbox);
 }

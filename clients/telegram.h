@@ -17,11 +17,6 @@ struct fetch_answer;
 struct telegram;
 struct upstream_names;
 
-/* telegram_url: where a method of the Bot API is called. It holds the token: never to be shown. ERR_INVALID:
- * no http(s) URL, one with a user name in it, or a token that no path can carry as it is. Caller frees. */
-ATTR_NODISCARD enum err telegram_url(const char *base_url, const char *token, const char *method,
-                                     const struct upstream_names *names, char **ret, struct why *why);
-
 /* telegram_new: `chat` is a chat's id or a channel's @name. `names` must outlive the fetcher. ERR_INVALID as
  * of telegram_url. Free with telegram_free. */
 ATTR_NODISCARD enum err telegram_new(const char *base_url, const char *token, const char *chat,
@@ -54,6 +49,10 @@ struct telegram_answer {
  * a second left to come to its end. One thread at a time. */
 void telegram_send(struct telegram *telegram, struct fetch *fetch, const char *html, int64_t deadline_ms,
                    struct telegram_answer *ret);
+
+/* telegram_check: asks once who the bot is. Returns NULL when Telegram answers that, else what is wrong, for
+ * a person; caller frees. */
+char *telegram_check(const struct telegram *telegram, struct fetch *fetch);
 
 /* telegram_answer_read: what an answer to sendMessage means; `names` are those of the settings that may be
  * wrong. Pure; the words may quote the server. */

@@ -31,6 +31,9 @@ $found"
 found=$(git grep -n 'ORCH_' -- 'clients/*.[ch]')
 [ -z "$found" ] || complain "clients/ names a setting, which its caller does:
 $found"
+found=$(git grep -nE '/api/v1|"api"|/bot|Authorization' -- ':(glob)server/*.c')
+[ -z "$found" ] || complain "server/ builds a request to an upstream, which the upstream's client does:
+$found"
 found=$(git grep -nE '\b(atoi|atol|strtol|strtoul|sscanf|strcpy|strcat|sprintf|vsprintf|strtok|gets)\(' -- '*.c' '*.h';
     git grep -nE '\b(system|popen)\(' -- clients reconcile handlers server)
 [ -z "$found" ] || complain "banned functions:

@@ -24,7 +24,7 @@
 
 struct gitea {
     const struct upstream_names *names;
-    char *api; /* NULL: not set up */
+    char *base, *api; /* NULL: not set up */
     char *token, *authorization;
     const char *headers[3], *post_headers[4];
     struct upstream_health *health; /* NULL: not set up */
@@ -34,7 +34,7 @@ enum err gitea_new(const char *base_url, const char *token, const struct upstrea
                    struct gitea **ret, struct why *why)
 {
     static const char *const api[] = {"api", "v1", NULL};
-    AUTO_FREE char *base = NULL;
+    char *base = NULL;
     enum err err = upstream_token_check(token, names->token, why);
     if (!err && base_url && *base_url)
         err = upstream_base(base_url, names->url, &base, why);
@@ -42,6 +42,7 @@ enum err gitea_new(const char *base_url, const char *token, const struct upstrea
         return err;
     struct gitea *gitea = mem_zero(1, sizeof *gitea);
     gitea->names = names;
+    gitea->base = base;
     gitea->api = base ? fetch_url(base, api, NULL) : NULL;
     gitea->headers[0] = "Accept: application/json";
     if (token && *token) {
@@ -62,6 +63,7 @@ void gitea_free(struct gitea *gitea)
     if (!gitea)
         return;
     upstream_health_free(gitea->health);
+    free(gitea->base);
     free(gitea->api);
     free(gitea->token);
     free(gitea->authorization);
@@ -213,4 +215,33 @@ void gitea_post(struct facts *facts, struct gitea *gitea, const char *url, const
                                          .body_len = strlen(body),
                                          .answer_max = LIMIT_ANSWER_HEAD,
                                          .judge = gitea_judge});
+}
+
+/* checking */
+
+static void check_send(const struct gitea *gitea, struct fetch_inbox *inbox, const char *url,
+                       const char *about)
+{
+    if (url)
+        upstream_check_send(
+            inbox,
+            &(const struct fetch_request){
+                .upstream = FETCH_TO_GITEA, .health = gitea->health, .url = url, .headers = gitea->headers},
+            about);
+}
+
+char *gitea_check(const struct gitea *gitea, struct fetch *fetch, const char *const *repos, size_t n)
+{
+    static const char *const version[] = {"version", NULL};
+    struct fetch_inbox *inbox = fetch_inbox_new(fetch);
+    struct arena arena = {.blocks = NULL};
+    for (size_t i = 0; i < n; i++) {
+        const char *path[] = {"repos", NULL, NULL, NULL};
+        if (gitea_repo_split(&arena, repos[i], &path[1], &path[2]))
+            check_send(gitea, inbox, gitea_url(&arena, gitea, path, NULL), repos[i]);
+    }
+    if (n == 0)
+        check_send(gitea, inbox, gitea_url(&arena, gitea, version, NULL), gitea->base);
+    arena_done(&arena);
+    return upstream_check_end(inbox);
 }

@@ -26,6 +26,12 @@ ATTR_NODISCARD enum err gitea_new(const char *base_url, const char *token, const
 void gitea_free(struct gitea *gitea);
 bool gitea_configured(const struct gitea *gitea);
 
+/* gitea_check: asks a Gitea that is set up once for each of these repositories, all at once, or for its
+ * version if there are none. Returns NULL when it gave them all, else what is wrong, for a person; caller
+ * frees. */
+struct fetch;
+char *gitea_check(const struct gitea *gitea, struct fetch *fetch, const char *const *repos, size_t n);
+
 /* gitea_health: by repository, in lower case; NULL where Gitea is not set up. It lives as long as `gitea`. */
 struct upstream_health;
 struct upstream_health *gitea_health(const struct gitea *gitea);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clients/base/limits.h"
 #include "clients/http/fetch.h"
 
 enum err upstream_base(const char *url, const char *name, char **ret, struct why *why)
@@ -24,4 +25,56 @@ enum err upstream_token_check(const char *token, const char *name, struct why *w
         if ((unsigned char)*token < 0x21 || (unsigned char)*token > 0x7e)
             return why_set(why, ERR_INVALID, "%s holds characters that no token has", name);
     return ERR_OK;
+}
+
+void upstream_check_send(struct fetch_inbox *inbox, const struct fetch_request *request, const char *about)
+{
+    fetch_send(inbox, &(const struct fetch_request){.upstream = request->upstream,
+                                                    .health = request->health,
+                                                    .part = about,
+                                                    .forced = true,
+                                                    .waited_for = true,
+                                                    .method = "GET",
+                                                    .url = request->url,
+                                                    .headers = request->headers,
+                                                    .answer_max = LIMIT_ANSWER_CHECK,
+                                                    .attempts = 1,
+                                                    .tag = (void *)(uintptr_t)about});
+}
+
+static const char *meaning_of(int status)
+{
+    switch (status) {
+    case 401:
+        return ", the token is not accepted";
+    case 403:
+        return ", the token is not accepted, or may not read this";
+    case 404:
+        return ", there is no such thing, or the token may not see it";
+    default:
+        return "";
+    }
+}
+
+static char *problem_of(const struct fetch_answer *answer)
+{
+    const char *about = answer->tag;
+    if (answer->result != FETCH_ANSWERED)
+        return mem_printf("%s: %s", about, answer->error);
+    if (answer->status >= 200 && answer->status < 300)
+        return NULL;
+    return mem_printf("%s: answered %d%s", about, answer->status, meaning_of(answer->status));
+}
+
+char *upstream_check_end(struct fetch_inbox *inbox)
+{
+    char *problem = NULL;
+    while (fetch_pending(inbox) > 0) {
+        struct fetch_answer *answer = fetch_take(inbox, -1);
+        if (!problem)
+            problem = problem_of(answer);
+        fetch_answer_free(answer);
+    }
+    fetch_inbox_free(inbox);
+    return problem;
 }

@@ -9,6 +9,9 @@
 
 #include "clients/base/err.h"
 
+struct fetch_inbox;
+struct fetch_request;
+
 /* The names of an upstream's settings in error texts. A client keeps the pointer. */
 struct upstream_names {
     const char *url, *token, *workspace;
@@ -21,5 +24,14 @@ ATTR_NODISCARD enum err upstream_base(const char *url, const char *name, char **
 /* upstream_token_check: ERR_INVALID, with `name` for the setting, if no header can hold the token. NULL is
  * fine. */
 ATTR_NODISCARD enum err upstream_token_check(const char *token, const char *name, struct why *why);
+
+/* upstream_check_send: one GET of a client's check of itself, sent once, whatever failed before. Of `request`
+ * it takes upstream, health, url and headers. `about` is the part of the upstream that is asked about, for a
+ * person; it must live until upstream_check_end. */
+void upstream_check_send(struct fetch_inbox *inbox, const struct fetch_request *request, const char *about);
+
+/* upstream_check_end: waits for all answers, and frees the inbox. Returns NULL when each was 2xx, else what
+ * was wrong with the first other one that came: "acme/app: answered 502". Caller frees. */
+char *upstream_check_end(struct fetch_inbox *inbox);
 
 #endif

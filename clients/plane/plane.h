@@ -109,6 +109,17 @@ void plane_states_done(struct plane_states *states);
 ATTR_NODISCARD enum plane_result plane_states(struct plane_call *call, const char *project_id,
                                               struct plane_states *ret, struct why *why);
 
+/* plane_check: reads the states of these projects, one after the other, until some cannot be read or
+ * `judge(states, arg)` returns a problem. Returns NULL when there was none, else "acme/app: " and the
+ * problem; caller frees, as plane_check frees what `judge` returns. */
+struct plane_project {
+    const char *about; /* what the project is called in the problem */
+    const char *id;
+};
+typedef char *plane_states_judge_fn(const struct plane_states *states, const void *arg);
+char *plane_check(struct plane *plane, struct fetch *fetch, const struct plane_project *projects, size_t n,
+                  plane_states_judge_fn *judge, const void *arg);
+
 struct plane_issue {
     char id[UUID_TEXT_LEN + 1];    /* lower case */
     char state[UUID_TEXT_LEN + 1]; /* lower case; "" when it has none */

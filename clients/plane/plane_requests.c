@@ -267,3 +267,32 @@ enum plane_result plane_last_change(struct plane_call *call, const char *project
         *ret = change;
     return plane_told(call->plane, asked.project, result, why);
 }
+
+/* checking */
+
+static char *project_check(struct plane_call *call, const char *id, plane_states_judge_fn *judge,
+                           const void *arg)
+{
+    struct plane_states states = {.n = 0};
+    struct why why;
+    if (plane_states(call, id, &states, &why) != PLANE_OK)
+        return mem_dup(why.text);
+    char *problem = judge(&states, arg);
+    plane_states_done(&states);
+    return problem;
+}
+
+char *plane_check(struct plane *plane, struct fetch *fetch, const struct plane_project *projects, size_t n,
+                  plane_states_judge_fn *judge, const void *arg)
+{
+    struct plane_call call;
+    char *problem = NULL;
+    plane_call_begin(&call, plane, fetch, true, INT64_MAX, NULL);
+    for (size_t i = 0; i < n && !problem; i++) {
+        AUTO_FREE char *found = project_check(&call, projects[i].id, judge, arg);
+        if (found)
+            problem = mem_printf("%s: %s", projects[i].about, found);
+    }
+    plane_call_end(&call);
+    return problem;
+}
