@@ -1,4 +1,4 @@
-/* gitea_io.h - what the parts of Gitea's client share: asking, lists. Private to clients/gitea*.c. */
+/* gitea_io.h - what the parts of Gitea's client share: asking, lists. Private to clients/gitea/. */
 #ifndef RECONCILED_GITEA_IO_H
 #define RECONCILED_GITEA_IO_H
 

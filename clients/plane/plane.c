@@ -1,5 +1,5 @@
 /* Plane as an upstream: where it is, how it is asked within its budget, how it fares. The questions are in
- * plane_questions.c, what answers mean in plane_parse.c, the budget's arithmetic in plane_budget.c.
+ * plane_requests.c, what answers mean in plane_parse.c, the budget's arithmetic in plane_budget.c.
  *
  * Sources, makeplane/plane v0.23.0 to v1.3.1: plane/api/middleware/api_authentication.py for the header,
  * plane/api/rate_limit.py for the limit, plane/api/urls/ for paths. */

@@ -1,5 +1,5 @@
 /* plane_budget.h - how many calls Plane still takes: a sliding log of our own, and what its answers tell of
- * others. Private to clients/plane*.c and tests. Pure: the clock (clock_mono_ms()) is a parameter.
+ * others. Private to clients/plane/ and tests. Pure: the clock (clock_mono_ms()) is a parameter.
  *
  * Plane notes a call when it takes it and forgets it a window later (plane/api/rate_limit.py, which is Django
  * REST framework's SimpleRateThrottle). That moment lies between our sending and its answer, so a call counts

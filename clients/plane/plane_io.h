@@ -1,4 +1,4 @@
-/* plane_io.h - how Plane is asked: one exchange of a call. Private to clients/plane*.c and tests. */
+/* plane_io.h - how Plane is asked: one exchange of a call. Private to clients/plane/ and tests. */
 #ifndef RECONCILED_PLANE_IO_H
 #define RECONCILED_PLANE_IO_H
 

@@ -1,4 +1,4 @@
-/* plane_parse.h - what Plane's answers say: bytes in, rows out, nothing asked. Private to clients/plane*.c
+/* plane_parse.h - what Plane's answers say: bytes in, rows out, nothing asked. Private to clients/plane/
  * and tests.
  *
  * Parsers return NULL when the answer was understood, else what is wrong with it ("an issue without an id");
