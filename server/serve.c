@@ -11,7 +11,6 @@
 #include "handlers/app.h"
 #include "handlers/handler.h"
 #include "reconcile/explain/explain.h"
-#include "reconcile/webhooks/webhook_watch.h"
 #include "reconcile/sweep/query_pool.h"
 #include "reconcile/notify/notifier.h"
 #include "reconcile/sweep/probe.h"
@@ -20,6 +19,7 @@
 #include "reconcile/settings/settings.h"
 #include "reconcile/sweep/status.h"
 #include "reconcile/sweep/sweeper.h"
+#include "reconcile/webhooks/webhook_audit.h"
 #include "server/commands.h"
 #include "server/http/listener.h"
 #include "server/notify.h"
@@ -49,58 +49,56 @@ static void unblock_signals(const sigset_t *set)
 
 /* The watchdog is fed by this thread and for the sweeper: a pass that does not end or is not begun starves
  * it. */
-static void wait_for_stop(const sigset_t *set, struct listener *listener, struct sweeper *sweeper)
+static void wait_for_stop(const sigset_t *set, struct listener *listener, struct sweeper *sweeper,
+                          struct webhook_audit *audit)
 {
     const struct timespec tick = {.tv_nsec = LIMIT_TICK_MS * 1000000L};
-    while (sigtimedwait(set, NULL, &tick) < 0) {
+    do {
         struct why why;
+        int64_t now_ms = clock_mono_ms();
         listener_tick(listener);
-        if (sweeper_alive(sweeper, clock_mono_ms(), &why))
+        webhook_audit_tick(audit, now_ms);
+        if (sweeper_alive(sweeper, now_ms, &why))
             notify_send("WATCHDOG=1");
-    }
+    } while (sigtimedwait(set, NULL, &tick) < 0);
 }
 
-static void threads_stop(const struct app *app, const struct services *services, struct webhook_watch *watch)
+static void threads_stop(const struct app *app, const struct services *services)
 {
     sweeper_stop(app->sweeper); /* which tells all that it ends */
-    webhook_watch_stop(watch);
     notifier_stop(services->notifier);
     query_pool_stop(app->query_pool);
 }
 
-static enum err watch_start(struct services *services, struct status *status, struct webhook_watch **ret,
-                            struct why *why)
+static struct webhook_audit *audit_new(const struct app *app, struct services *services)
 {
     const struct settings *settings = services->settings;
     AUTO_FREE char *target = settings->orchestrator_url ? mem_printf("%s%s", settings->orchestrator_url,
                                                                      settings->orchestrator_gitea_path)
                                                         : NULL;
-    return webhook_watch_start(services, status, target, ret, why);
+    return webhook_audit_new(services, app->query_pool, sweeper_status(app->sweeper), target);
 }
 
 /* All at work, or none. */
-static enum err threads_start(const struct app *app, struct services *services,
-                              struct webhook_watch **ret_watch, struct why *why)
+static enum err threads_start(const struct app *app, struct services *services, struct why *why)
 {
     enum err err = services->notifier ? notifier_start(services->notifier, why) : ERR_OK;
     if (!err)
         err = sweeper_start(app->sweeper, why);
-    if (!err)
-        err = watch_start(services, sweeper_status(app->sweeper), ret_watch, why);
     if (err)
-        threads_stop(app, services, NULL);
+        threads_stop(app, services);
     return err;
 }
 
 /* Whoever waits for a pass or an upstream is told before the listener drains; what still waits for the
  * database then is cut short. */
 static void stop(const sigset_t *set, struct listener *listener, const struct app *app,
-                 const struct services *services, struct webhook_watch *watch)
+                 const struct services *services)
 {
     log_info("stopping");
     notify_send("STOPPING=1");
     unblock_signals(set);
-    threads_stop(app, services, watch);
+    threads_stop(app, services);
     probe_stop(app->probe);
     listener_drain(listener, LIMIT_STOP_MS);
     store_interrupt(app->store);
@@ -141,8 +139,7 @@ static int serve_with(const struct setup *setup, struct services *services, stru
         log_error("cannot start", LOG_S("reason", why.text));
         return err == ERR_INVALID ? EXIT_USAGE : EXIT_FAILED;
     }
-    struct webhook_watch *watch = NULL;
-    err = threads_start(app, services, &watch, &why);
+    err = threads_start(app, services, &why);
     if (err) {
         log_error("cannot start", LOG_S("reason", why.text));
         listener_stop(listener);
@@ -151,8 +148,10 @@ static int serve_with(const struct setup *setup, struct services *services, stru
     log_info("listening", LOG_S("addr", listener_address(listener)), LOG_S("version", RECONCILED_VERSION),
              LOG_S("database", store_describe(services->store)));
     notify_send("READY=1");
-    wait_for_stop(set, listener, app->sweeper);
-    stop(set, listener, app, services, watch);
+    struct webhook_audit *audit = audit_new(app, services);
+    wait_for_stop(set, listener, app->sweeper, audit);
+    stop(set, listener, app, services);
+    webhook_audit_free(audit);
     return EXIT_DONE;
 }
 

@@ -14,12 +14,9 @@ unformatted=$(clang-format-$CLANG --dry-run $sources 2>&1 | grep -c 'warning:')
 [ "$unformatted" -eq 0 ] || complain "clang-format: $unformatted places are not formatted (run: make format)"
 
 say "layering, banned words"
-# Arrows point one way: server -> handlers -> reconcile -> clients.
-for rule in 'clients:reconcile|handlers|server' 'reconcile:handlers|server' 'handlers:server'; do
-    found=$(git grep -nE "^#include \"(${rule#*:})/" -- "${rule%%:*}")
-    [ -z "$found" ] || complain "layering: ${rule%%:*}/ includes what stands above it:
+found=$(/usr/bin/python3 tests/includes.py 2>&1)
+[ -z "$found" ] || complain "layering:
 $found"
-done
 crowded=$(git ls-files 'clients/*.[ch]' 'reconcile/*.[ch]' 'handlers/*.[ch]' 'server/*.[ch]' | sed 's|/[^/]*$||' | sort | uniq -c |
     awk '$1 > 20 { print $2 ": " $1 }')
 [ -z "$crowded" ] || complain "folders with more than 20 sources:

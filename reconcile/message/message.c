@@ -10,6 +10,7 @@
 #include "clients/base/limits.h"
 #include "clients/base/text.h"
 #include "clients/store/store.h"
+#include "reconcile/settings/message_template.h"
 
 enum { DIGEST_LINES = 5, DIGEST_LINE_UNITS = 300 };
 
@@ -112,53 +113,7 @@ static void html_name(struct html *html, const struct store_task *task)
 
 /* the template */
 
-enum place {
-    PLACE_WORK_ITEM_ID,
-    PLACE_TASK_ID,
-    PLACE_TITLE,
-    PLACE_REPO,
-    PLACE_BRANCH,
-    PLACE_STAGE,
-    PLACE_TO_STAGE,
-    PLACE_OUTCOME,
-    PLACE_REASON,
-    PLACE_MAX_
-};
-
-static const char *const place_names[] = {
-    [PLACE_WORK_ITEM_ID] = "{work_item_id}",
-    [PLACE_TASK_ID] = "{task_id}",
-    [PLACE_TITLE] = "{title}",
-    [PLACE_REPO] = "{repo}",
-    [PLACE_BRANCH] = "{branch}",
-    [PLACE_STAGE] = "{stage}",
-    [PLACE_TO_STAGE] = "{to_stage}",
-    [PLACE_OUTCOME] = "{outcome}",
-    [PLACE_REASON] = "{reason}",
-};
-static_assert(ARRAY_LEN(place_names) == PLACE_MAX_, "every placeholder has a name");
-
-static enum place place_at(const char *template)
-{
-    enum place place = 0;
-    while (place < PLACE_MAX_ && strncmp(template, place_names[place], strlen(place_names[place])) != 0)
-        place++;
-    return place;
-}
-
-const char *message_template_problem(const char *template)
-{
-    while (*(template += strcspn(template, "{}"))) {
-        enum place place = place_at(template);
-        if (place == PLACE_MAX_)
-            return "has a placeholder that nothing fills in; there are {work_item_id} {task_id} {title} "
-                   "{repo} {branch} {stage} {to_stage} {outcome} {reason}";
-        template += strlen(place_names[place]);
-    }
-    return NULL;
-}
-
-static void html_fill(struct html *html, enum place place, const struct message_facts *facts)
+static void html_fill(struct html *html, enum message_place place, const struct message_facts *facts)
 {
     const struct store_task *task = facts->task;
     char id[24];
@@ -187,13 +142,14 @@ char *message_of_transition(const char *template, const struct message_facts *fa
     struct html html = {.units_max = LIMIT_MESSAGE_UNITS};
     html_append(&html, "", 0);
     while (*template) {
-        enum place place = place_at(template);
-        /* A brace of nobody's, which message_template_problem would have refused, stands for itself. */
-        size_t len = place < PLACE_MAX_ ? strlen(place_names[place]) : 1 + strcspn(template + 1, "{");
-        if (place < PLACE_MAX_)
+        size_t len;
+        enum message_place place = message_template_place(template, &len);
+        if (place < PLACE_MAX_) {
             html_fill(&html, place, facts);
-        else
+        } else { /* a brace that message_template_problem would have refused stands for itself */
+            len = 1 + strcspn(template + 1, "{");
             html_add(&html, template, len);
+        }
         template += len;
     }
     /* "{title}" of a task that has none: Telegram takes no empty message. */

@@ -13,11 +13,6 @@
 
 struct store_task;
 
-/* message_template_problem: what is wrong with a template, in words that hold none of it, or NULL. Every
- * brace must belong to one of {work_item_id} {task_id} {title} {repo} {branch} {stage} {to_stage} {outcome}
- * {reason}. */
-const char *message_template_problem(const char *template);
-
 struct message_facts {
     const struct store_task *task; /* as it was: {stage} is the one that it left */
     const char *to_stage, *outcome, *reason;

@@ -11,8 +11,8 @@
 #include "clients/base/jsonx.h"
 #include "clients/base/limits.h"
 #include "clients/base/text.h"
-#include "reconcile/message/message.h"
 #include "reconcile/pipeline/settings_text.h"
+#include "reconcile/settings/message_template.h"
 
 void problem_add(json_t *errors, const char *field, const char *fmt, ...)
 {

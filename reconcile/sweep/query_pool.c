@@ -170,7 +170,10 @@ static bool look_and_tell(struct query *query)
     void *self;
     if (!query->facts) {
         query->facts = facts_new(query->query_pool->fetch, query->deadline_ms);
-        facts_asked_by(query->facts, &(const struct facts_asker){.waited_for = true});
+        if (query->kind->background_ms)
+            facts_gather(query->facts);
+        else
+            facts_asked_by(query->facts, &(const struct facts_asker){.waited_for = true});
         facts_on_ready(query->facts, on_answer, query);
     } else if (facts_wait(query->facts, 0, &self) == FACTS_NOTHING_YET) {
         return false; /* a part of an answer, or one that was read before the bell was heard */
@@ -292,13 +295,14 @@ enum err query_pool_ask(struct query_pool *query_pool, const char *key, const st
         err = why_set(why, ERR_UNAVAILABLE, "too many questions to upstreams wait already");
     } else {
         if (!query) {
+            int64_t limit_ms = kind->background_ms ? kind->background_ms : query_pool->timeout_ms;
             query = mem_zero(1, sizeof *query);
             *query = (struct query){.query_pool = query_pool,
                                     .worker = &query_pool->workers[kind->ask ? ASKS : LOOKS],
                                     .key = mem_dup(key),
                                     .kind = kind,
                                     .subject = subject_take,
-                                    .deadline_ms = clock_mono_ms() + query_pool->timeout_ms};
+                                    .deadline_ms = clock_mono_ms() + limit_ms};
             subject_take = NULL;
             LIST_INSERT_HEAD(&query_pool->queries, query, link);
             query_pool->n++;

@@ -30,9 +30,14 @@ struct query_ops {
      * *stopping is set. */
     const void *(*ask)(void *subject, int64_t deadline_ms, const atomic_bool *stopping);
     void (*free)(void *subject);
+    /* 0: a person waits for the answer, for the pool's time-out at most. Else a background query, which may
+     * take so long: its requests take turns with those of the passes and use no slot that is kept for
+     * people. */
+    int64_t background_ms;
 };
 
-/* query_pool_start: `timeout_ms` is what one query may take. `fetch` must outlive it. */
+/* query_pool_start: `timeout_ms` is what a query may take for which a person waits. `fetch` must outlive it.
+ */
 ATTR_NODISCARD enum err query_pool_start(struct fetch *fetch, int64_t timeout_ms, struct query_pool **ret,
                                          struct why *why);
 

@@ -34,7 +34,7 @@ void status_free(struct status *status);
 void status_policy(struct status *status, const struct policy *policy);
 void status_ledger(struct status *status, const struct store_ledger_summary *summary);
 void status_database(struct status *status, enum err err, const struct why *why);
-/* status_hooks: what was found of the senders' webhooks, as webhook_audit tells it; borrowed. */
+/* status_hooks: the newest result of the webhook audit, the status's member "hooks"; borrowed. */
 void status_hooks(struct status *status, const json_t *found);
 /* status_plane: how Plane's listings stand, as plane_scan_status tells it; borrowed. */
 void status_plane(struct status *status, const json_t *scanned);

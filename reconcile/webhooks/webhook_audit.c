@@ -1,163 +1,104 @@
 #include "reconcile/webhooks/webhook_audit.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "clients/base/jsonx.h"
 #include "clients/base/limits.h"
 #include "clients/base/log.h"
-#include "clients/facts/facts.h"
+#include "clients/base/wait.h"
 #include "clients/gitea/gitea.h"
 #include "clients/store/store.h"
-#include "reconcile/webhooks/webhook_check.h"
+#include "reconcile/heal/services.h"
 #include "reconcile/message/message.h"
 #include "reconcile/notify/notifier.h"
 #include "reconcile/settings/policy.h"
 #include "reconcile/settings/settings.h"
+#include "reconcile/sweep/query_pool.h"
+#include "reconcile/sweep/status.h"
+#include "reconcile/webhooks/webhook_check.h"
 
-enum { NAP_MS = 100 }; /* between two looks at whether the process ends */
+/* After a failure of the database; at the start its tables may not be there yet. */
+enum { RETRY_FIRST_MS = 1000, RETRY_LAST_MS = 60000 };
 
 static const char *const sources[] = {"gitea", "plane"};
 
-struct look {
+struct webhook_audit {
     struct services *services;
-    const char *target;
-    const struct gitea_hooks **hooks; /* of each project */
-    struct webhook_verdict *verdicts;
-    bool judged; /* there are verdicts */
-    bool tells;
-    json_t *document;
+    struct query_pool *query_pool;
+    struct status *status;
+    char *target;
+    atomic_int_least64_t due_ms; /* INT64_MAX: a check is under way */
+
+    /* Used by the query pool alone. */
+    unsigned failures;                   /* of the database, in a row */
+    struct webhook_verdict *last;        /* of each project: the newest that is not WEBHOOK_UNKNOWN */
+    bool was_silent[ARRAY_LEN(sources)]; /* by the newest check */
 };
 
-static bool stopping(const struct look *look)
-{
-    return atomic_load(&look->services->stopping);
-}
-
-/* telling */
-
-/* The words go with the status too; who has been told already is not told again. */
-static void tell(struct look *look, const char *name_parts, char *text_take)
-{
-    AUTO_FREE char *text = text_take;
-    struct uuid_text id = uuid_from_name(name_parts);
+/* One check, and its result. */
+struct check {
+    struct webhook_audit *audit;
+    enum err err; /* of the database, and then there is no result */
     struct why why;
-    bool is_new = false;
-    if (!look->tells)
-        return;
-    if (store_outbox_add(look->services->store, id.s, text, &is_new, &why) != ERR_OK)
-        log_warn("a message about webhooks could not be written", LOG_S("reason", why.text));
-    else if (is_new)
-        notifier_wake(look->services->notifier);
-}
-
-static enum err learn_policy(struct look *look, struct why *why)
-{
-    struct policy *policy = NULL;
-    enum err err = policy_read(look->services->store, look->services->settings, &policy, why);
-    if (!err)
-        look->tells = look->services->telegram && policy->enabled && policy->mode == MODE_HEAL &&
-                      policy->notify_unblock;
-    policy_free(policy);
-    return err;
-}
-
-/* the repos' webhooks */
-
-static void ask_gitea(struct look *look, struct facts *facts)
-{
-    const struct settings *settings = look->services->settings;
-    enum facts_step step = FACTS_NOTHING_YET;
-    void *nobody;
-    for (size_t i = 0; i < settings->n_projects; i++)
-        look->hooks[i] = gitea_hooks(facts, look->services->gitea, settings->projects[i].repo);
-    while (!stopping(look) && step != FACTS_ALL_ANSWERED)
-        step = facts_wait(facts, NAP_MS, &nobody);
-    look->judged = step == FACTS_ALL_ANSWERED;
-    for (size_t i = 0; i < settings->n_projects && look->judged; i++)
-        webhook_check(look->hooks[i], look->services->pipeline, look->target, &look->verdicts[i]);
-}
+    int64_t looked_at_us;             /* 0: not begun */
+    int64_t now_us;                   /* by the database's clock */
+    bool notifies;                    /* messages may be written */
+    size_t n_repos;                   /* 0: Gitea is not configured; else all projects */
+    const struct gitea_hooks **hooks; /* of each repo */
+    struct webhook_verdict *verdicts; /* of each repo; without a mark: not there yet */
+    struct webhook_losses losses[ARRAY_LEN(sources)];
+};
 
 static bool is_bad(const struct webhook_verdict *verdict)
 {
     return verdict->state != WEBHOOK_OK && verdict->state != WEBHOOK_UNKNOWN;
 }
 
-static void show_repo(struct look *look, json_t *bad, const char *repo, const struct webhook_verdict *verdict)
+static const char *repo_of(const struct check *check, size_t at)
 {
-    AUTO_FREE char *name =
-        mem_printf("webhook\n%s\n%s\n%s", repo, webhook_state_name(verdict->state), verdict->mark);
-    tell(look, name, message_of_webhook(repo, verdict->detail));
-    if (json_array_size(bad) >= LIMIT_WEBHOOKS_SHOWN)
+    return check->audit->services->settings->projects[at].repo;
+}
+
+/* messages */
+
+/* A message that was written before, here or by another replica, is not written again. */
+static void message_write(const struct check *check, const char *id_parts, const char *text)
+{
+    const struct services *services = check->audit->services;
+    struct uuid_text id = uuid_from_name(id_parts);
+    struct why why;
+    bool is_new = false;
+    if (!check->notifies)
         return;
-    json_t *row = json_object();
-    json_put(row, "repo", json_text(repo));
-    json_put(row, "state", json_text(webhook_state_name(verdict->state)));
-    json_put(row, "detail", json_text(verdict->detail));
-    json_push(bad, row);
+    if (store_outbox_add(services->store, id.s, text, &is_new, &why) != ERR_OK)
+        log_warn("a message about webhooks was not written", LOG_S("reason", why.text));
+    else if (is_new)
+        notifier_wake(services->notifier);
 }
 
-static void show_repos(struct look *look)
+static void message_of_repo(const struct check *check, const char *repo,
+                            const struct webhook_verdict *verdict)
 {
-    const struct settings *settings = look->services->settings;
-    json_t *bad = json_array(), *repos = json_object();
-    json_int_t counts[WEBHOOK_STATE_MAX_] = {0}, n_bad = 0;
-    const char *why_unknown = NULL;
-    for (size_t i = 0; i < settings->n_projects && look->judged; i++) {
-        const struct webhook_verdict *verdict = &look->verdicts[i];
-        counts[verdict->state]++;
-        if (verdict->state == WEBHOOK_UNKNOWN && !why_unknown)
-            why_unknown = verdict->detail;
-        if (!is_bad(verdict))
-            continue;
-        n_bad++;
-        show_repo(look, bad, settings->projects[i].repo, verdict);
-    }
-    json_put(repos, "ok", json_integer(counts[WEBHOOK_OK]));
-    json_put(repos, "bad", json_integer(n_bad));
-    json_put(repos, "unknown", json_integer(counts[WEBHOOK_UNKNOWN]));
-    json_put(repos, "why_unknown", json_text(why_unknown));
-    json_put(look->document, "repos", repos);
-    json_put(look->document, "bad", bad);
+    AUTO_FREE char *id_parts =
+        mem_printf("webhook\n%s\n%s\n%s", repo, webhook_state_name(verdict->state), verdict->mark);
+    AUTO_FREE char *text = message_of_webhook(repo, verdict->detail);
+    message_write(check, id_parts, text);
 }
 
-static void look_at_repos(struct look *look)
+static void message_of_source(const struct check *check, const char *source,
+                              const struct webhook_losses *losses)
 {
-    const struct settings *settings = look->services->settings;
-    struct facts *facts = facts_new(look->services->fetch, clock_mono_ms() + LIMIT_WEBHOOKS_AUDIT_MS);
-    facts_gather(facts);
-    look->hooks = mem_zero(settings->n_projects + 1, sizeof(struct gitea_hooks *));
-    look->verdicts = mem_zero(settings->n_projects + 1, sizeof *look->verdicts);
-    if (gitea_configured(look->services->gitea))
-        ask_gitea(look, facts);
-    show_repos(look);
-    for (size_t i = 0; i < settings->n_projects; i++)
-        webhook_verdict_done(&look->verdicts[i]);
-    free(look->verdicts);
-    free(look->hooks);
-    facts_free(facts);
-}
-
-/* what had to be healed */
-
-static void show_losses(struct look *look, const struct store_ledger_page *newest, int64_t now_us)
-{
-    json_t *losses = json_object();
     char today[INSTANT_TEXT_SIZE];
-    instant_format(now_us, today);
+    instant_format(check->now_us, today);
     today[strcspn(today, "T")] = '\0';
-    for (size_t i = 0; i < ARRAY_LEN(sources); i++) {
-        const struct webhook_losses lost = webhook_losses(newest, sources[i], now_us);
-        json_t *row = json_object();
-        json_put(row, "tasks", json_integer((json_int_t)lost.tasks));
-        json_put(row, "silent", json_boolean(lost.silent));
-        json_put(losses, sources[i], row);
-        AUTO_FREE char *name = mem_printf("silence\n%s\n%s", sources[i], today);
-        if (lost.silent)
-            tell(look, name, message_of_silence(sources[i], lost.tasks));
-    }
-    json_put(look->document, "losses", losses);
+    AUTO_FREE char *id_parts = mem_printf("silence\n%s\n%s", source, today);
+    AUTO_FREE char *text = message_of_silence(source, losses->tasks);
+    message_write(check, id_parts, text);
 }
+
+/* the database */
 
 /* The newest rows without their evidence, which may be long: a few are read at once. */
 static enum err newest_read(struct store *store, struct store_ledger_page *ret, struct why *why)
@@ -183,34 +124,236 @@ static enum err newest_read(struct store *store, struct store_ledger_page *ret, 
     return ERR_OK;
 }
 
-static enum err look_at_ledger(struct look *look, struct why *why)
+static enum err losses_read(struct check *check)
 {
-    struct store_settings settings;
     struct store_ledger_page newest;
-    enum err err = store_settings_read(look->services->store, &settings, why);
+    enum err err = newest_read(check->audit->services->store, &newest, &check->why);
     if (err)
         return err;
-    err = newest_read(look->services->store, &newest, why);
+    for (size_t i = 0; i < ARRAY_LEN(sources); i++)
+        check->losses[i] = webhook_losses(&newest, sources[i], check->now_us);
+    store_ledger_page_done(&newest);
+    return ERR_OK;
+}
+
+static enum err database_read(struct check *check)
+{
+    const struct services *services = check->audit->services;
+    struct store_settings stored;
+    struct policy *policy = NULL;
+    enum err err = store_settings_read(services->store, &stored, &check->why);
+    if (err)
+        return err;
+    err = policy_make(services->settings, &stored, &policy, &check->why);
     if (!err) {
-        show_losses(look, &newest, settings.now_us);
-        store_ledger_page_done(&newest);
+        check->now_us = stored.now_us;
+        check->notifies = services->telegram && policy->notify_unblock && !policy_held_by(policy, false);
+        err = losses_read(check);
     }
-    store_settings_done(&settings);
+    policy_free(policy);
+    store_settings_done(&stored);
     return err;
 }
 
-enum err webhook_audit(struct services *services, const char *target, json_t **ret, struct why *why)
+/* the query */
+
+static void hooks_request(struct check *check, struct facts *facts)
 {
-    struct look look = {.services = services, .target = target, .document = json_object()};
-    json_put(look.document, "looked_at", json_instant(clock_wall_us()));
-    enum err err = learn_policy(&look, why);
-    if (!err)
-        err = look_at_ledger(&look, why);
-    if (err) {
-        json_decref(look.document);
-        return err;
+    const struct services *services = check->audit->services;
+    check->n_repos = gitea_configured(services->gitea) ? services->settings->n_projects : 0;
+    check->hooks = mem_zero(check->n_repos + 1, sizeof(struct gitea_hooks *));
+    check->verdicts = mem_zero(check->n_repos + 1, sizeof *check->verdicts);
+    for (size_t i = 0; i < check->n_repos; i++)
+        check->hooks[i] = gitea_hooks(facts, services->gitea, repo_of(check, i));
+}
+
+/* True once the repo has its verdict. Its message is written at once, not all of them at the end, so that
+ * other queries have their turns in between. */
+static bool repo_check(struct check *check, size_t at)
+{
+    struct webhook_verdict *verdict = &check->verdicts[at];
+    if (verdict->mark)
+        return true;
+    if (check->hooks[at]->fact.state == FACT_PENDING)
+        return false;
+    webhook_check(check->hooks[at], check->audit->services->pipeline, check->audit->target, verdict);
+    if (is_bad(verdict))
+        message_of_repo(check, repo_of(check, at), verdict);
+    return true;
+}
+
+static const void *look(void *arg, struct facts *facts)
+{
+    struct check *check = arg;
+    bool complete = true;
+    if (!check->looked_at_us) {
+        check->looked_at_us = clock_wall_us();
+        check->err = database_read(check);
+        if (check->err)
+            return check;
+        hooks_request(check, facts);
     }
-    look_at_repos(&look);
-    *ret = look.document;
-    return ERR_OK;
+    for (size_t i = 0; i < check->n_repos; i++)
+        complete &= repo_check(check, i);
+    return complete ? check : NULL;
+}
+
+static void check_free(void *arg)
+{
+    struct check *check = arg;
+    for (size_t i = 0; i < check->n_repos; i++)
+        webhook_verdict_done(&check->verdicts[i]);
+    free(check->verdicts);
+    free(check->hooks);
+    free(check);
+}
+
+/* the log */
+
+/* An unknown state says nothing of a change. */
+static void log_repo(const char *repo, struct webhook_verdict *last, const struct webhook_verdict *now)
+{
+    if (now->state == WEBHOOK_UNKNOWN)
+        return;
+    if (is_bad(now) && (last->state != now->state || strcmp(last->detail, now->detail) != 0))
+        log_warn("webhook misconfigured", LOG_S("repo", repo), LOG_S("state", webhook_state_name(now->state)),
+                 LOG_S("reason", now->detail));
+    else if (is_bad(last) && !is_bad(now))
+        log_info("webhook correct again", LOG_S("repo", repo));
+    webhook_verdict_done(last);
+    *last = (struct webhook_verdict){.state = now->state, .detail = mem_dup(now->detail)};
+}
+
+static void log_changes(struct webhook_audit *audit, const struct check *check)
+{
+    for (size_t i = 0; i < check->n_repos; i++)
+        log_repo(repo_of(check, i), &audit->last[i], &check->verdicts[i]);
+    for (size_t i = 0; i < ARRAY_LEN(sources); i++) {
+        const struct webhook_losses *losses = &check->losses[i];
+        if (losses->silent != audit->was_silent[i])
+            log_warn(losses->silent ? "webhook events keep getting lost" : "webhook events arrive again",
+                     LOG_S("source", sources[i]), LOG_I("tasks", losses->tasks));
+        audit->was_silent[i] = losses->silent;
+    }
+}
+
+/* the status's member "hooks" */
+
+static json_t *repos_document(const struct check *check)
+{
+    json_int_t counts[WEBHOOK_STATE_MAX_] = {0};
+    const char *why_unknown = NULL;
+    json_t *repos = json_object();
+    for (size_t i = 0; i < check->n_repos; i++) {
+        const struct webhook_verdict *verdict = &check->verdicts[i];
+        counts[verdict->state]++;
+        if (verdict->state == WEBHOOK_UNKNOWN && !why_unknown)
+            why_unknown = verdict->detail;
+    }
+    json_put(repos, "ok", json_integer(counts[WEBHOOK_OK]));
+    json_put(repos, "bad",
+             json_integer((json_int_t)check->n_repos - counts[WEBHOOK_OK] - counts[WEBHOOK_UNKNOWN]));
+    json_put(repos, "unknown", json_integer(counts[WEBHOOK_UNKNOWN]));
+    json_put(repos, "why_unknown", json_text(why_unknown));
+    return repos;
+}
+
+static json_t *bad_document(const struct check *check)
+{
+    json_t *bad = json_array();
+    for (size_t i = 0; i < check->n_repos && json_array_size(bad) < LIMIT_WEBHOOKS_SHOWN; i++) {
+        const struct webhook_verdict *verdict = &check->verdicts[i];
+        if (!is_bad(verdict))
+            continue;
+        json_t *row = json_object();
+        json_put(row, "repo", json_text(repo_of(check, i)));
+        json_put(row, "state", json_text(webhook_state_name(verdict->state)));
+        json_put(row, "detail", json_text(verdict->detail));
+        json_push(bad, row);
+    }
+    return bad;
+}
+
+static json_t *losses_document(const struct check *check)
+{
+    json_t *losses = json_object();
+    for (size_t i = 0; i < ARRAY_LEN(sources); i++) {
+        json_t *row = json_object();
+        json_put(row, "tasks", json_integer((json_int_t)check->losses[i].tasks));
+        json_put(row, "silent", json_boolean(check->losses[i].silent));
+        json_put(losses, sources[i], row);
+    }
+    return losses;
+}
+
+static void publish(const struct check *check)
+{
+    json_auto_t *document = json_object();
+    json_put(document, "looked_at", json_instant(check->looked_at_us));
+    json_put(document, "repos", repos_document(check));
+    json_put(document, "bad", bad_document(check));
+    json_put(document, "losses", losses_document(check));
+    status_hooks(check->audit->status, document);
+}
+
+/* the timer */
+
+/* NULL: the process stops. A check that ended while it stops is no result: its requests were cut short. */
+static void on_checked(void *arg, const void *answer)
+{
+    struct webhook_audit *audit = arg;
+    const struct check *check = answer;
+    if (!check || atomic_load(&audit->services->stopping))
+        return;
+    int64_t wait_ms = LIMIT_WEBHOOKS_EVERY_S * 1000LL;
+    if (check->err) {
+        log_debug("webhooks were not looked at", LOG_S("reason", check->why.text));
+        wait_ms = backoff_ms(RETRY_FIRST_MS, RETRY_LAST_MS, audit->failures++);
+    } else {
+        for (size_t i = 0; i < ARRAY_LEN(sources); i++)
+            if (check->losses[i].silent)
+                message_of_source(check, sources[i], &check->losses[i]);
+        log_changes(audit, check);
+        publish(check);
+        audit->failures = 0;
+    }
+    atomic_store(&audit->due_ms, clock_mono_ms() + wait_ms);
+}
+
+void webhook_audit_tick(struct webhook_audit *audit, int64_t now_ms)
+{
+    static const struct query_ops ops = {
+        .look = look, .free = check_free, .background_ms = LIMIT_WEBHOOKS_AUDIT_MS};
+    if (now_ms < atomic_load(&audit->due_ms))
+        return;
+    struct why why;
+    struct check *check = mem_zero(1, sizeof *check);
+    check->audit = audit;
+    atomic_store(&audit->due_ms, INT64_MAX);
+    if (query_pool_ask(audit->query_pool, NULL, &ops, check, on_checked, audit, &why) != ERR_OK)
+        atomic_store(&audit->due_ms, now_ms + RETRY_FIRST_MS);
+}
+
+struct webhook_audit *webhook_audit_new(struct services *services, struct query_pool *query_pool,
+                                        struct status *status, const char *target)
+{
+    struct webhook_audit *audit = mem_zero(1, sizeof *audit);
+    *audit =
+        (struct webhook_audit){.services = services,
+                               .query_pool = query_pool,
+                               .status = status,
+                               .target = mem_dup(target),
+                               .last = mem_zero(services->settings->n_projects + 1, sizeof *audit->last)};
+    return audit;
+}
+
+void webhook_audit_free(struct webhook_audit *audit)
+{
+    if (!audit)
+        return;
+    for (size_t i = 0; i < audit->services->settings->n_projects; i++)
+        webhook_verdict_done(&audit->last[i]);
+    free(audit->last);
+    free(audit->target);
+    free(audit);
 }

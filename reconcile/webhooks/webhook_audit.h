@@ -1,22 +1,30 @@
-/* webhook_audit.h - one look at whether the orchestrator is told what it has to be told: the webhooks of
- * every configured repo, and how often lost events had to be healed of late.
+/* webhook_audit.h - checks at intervals whether the orchestrator gets the events that it needs: the webhooks
+ * of every configured repo (webhook_check.h), and how often lost events had to be healed in the last hour.
  *
- * What is bad is shown, and told once: a message is named after what is wrong and who touched the webhooks
- * last, so that every replica and every later look names it alike. Nothing is told, as nothing else is
- * written, while the kill switch is off, the mode is observe, or nobody wants messages.
+ * A check is a background query of the query pool. Its result goes into the status, a change since the last
+ * result into the log, and what is wrong becomes a message, once: the message's id is made of what is wrong
+ * and of the webhooks' time of change, so that every replica and every later check makes the same one. No
+ * message is written while a switch or the mode holds writing, or where no messages are wanted.
  */
 #ifndef RECONCILED_WEBHOOK_AUDIT_H
 #define RECONCILED_WEBHOOK_AUDIT_H
 
-#include <jansson.h>
+#include <stdint.h>
 
-#include "clients/base/err.h"
-#include "reconcile/heal/services.h"
+struct query_pool;
+struct services;
+struct status;
+struct webhook_audit;
 
-/* webhook_audit: in the caller's thread, which may take LIMIT_WEBHOOKS_AUDIT_MS; ends within a moment once
- * services->stopping is set. `target`: see webhook_check. *ret is the status's member "hooks"; caller owns
- * it. An error is the database's, which is asked first: Gitea is not asked then. */
-ATTR_NODISCARD enum err webhook_audit(struct services *services, const char *target, json_t **ret,
-                                      struct why *why);
+/* webhook_audit_new: `services`, `query_pool` and `status` must outlive it; `target`: see webhook_check,
+ * copied. webhook_audit_free: after query_pool_stop. NULL is fine. */
+struct webhook_audit *webhook_audit_new(struct services *services, struct query_pool *query_pool,
+                                        struct status *status, const char *target);
+void webhook_audit_free(struct webhook_audit *audit);
+
+/* webhook_audit_tick: begins a check if one is due at now_ms (clock_mono_ms) and none is under way: the first
+ * at once, the next LIMIT_WEBHOOKS_EVERY_S after each; sooner if the database failed or the query pool was
+ * full. Does not wait. */
+void webhook_audit_tick(struct webhook_audit *audit, int64_t now_ms);
 
 #endif

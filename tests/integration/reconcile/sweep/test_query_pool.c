@@ -61,7 +61,13 @@ static void subject_free(void *arg)
     free(arg);
 }
 
-static const struct query_ops kind = {.look = look, .free = subject_free};
+enum { BACKGROUND_MS = 200 };
+static const struct query_ops kind = {.look = look, .free = subject_free},
+                              background_kind = {.look = look,
+                                                 .free = subject_free,
+                                                 .background_ms = BACKGROUND_MS},
+                              patient_background_kind = {
+                                  .look = look, .free = subject_free, .background_ms = PATIENCE_MS};
 
 /* A query that waits for a test to let it go on, or for the end of the process. */
 struct blocked {
@@ -106,8 +112,8 @@ static void on_done(void *arg, const void *answer)
     sem_post(&asker->told);
 }
 
-static enum err ask(struct scene *scene, const char *key, const char *first, const char *second,
-                    sem_t *looked, struct asker *asker)
+static enum err ask_as(const struct query_ops *ops, struct scene *scene, const char *key, const char *first,
+                       const char *second, sem_t *looked, struct asker *asker)
 {
     struct subject *subject = mem_zero(1, sizeof *subject);
     subject->gitea = scene->gitea;
@@ -115,7 +121,13 @@ static enum err ask(struct scene *scene, const char *key, const char *first, con
     snprintf(subject->first, sizeof subject->first, "%s", first);
     snprintf(subject->second, sizeof subject->second, "%s", second);
     sem_init(&asker->told, 0, 0);
-    return query_pool_ask(query_pool, key, &kind, subject, on_done, asker, NULL);
+    return query_pool_ask(query_pool, key, ops, subject, on_done, asker, NULL);
+}
+
+static enum err ask(struct scene *scene, const char *key, const char *first, const char *second,
+                    sem_t *looked, struct asker *asker)
+{
+    return ask_as(&kind, scene, key, first, second, looked, asker);
 }
 
 static void expect(struct asker *asker, const char *text)
@@ -264,6 +276,36 @@ static void what_hangs_ends_at_its_time(void **state)
     expect(&asker, "failed failed");
 }
 
+static void a_background_query_has_a_time_limit_of_its_own(void **state)
+{
+    struct scene *scene = *state;
+    struct asker asker;
+    int64_t begun_ms = clock_mono_ms();
+    branch_hangs(scene, "slow");
+    assert_int_equal(ask_as(&background_kind, scene, NULL, "slow", "a", NULL, &asker), ERR_OK);
+    expect(&asker, "failed failed");
+    assert_in_range(clock_mono_ms() - begun_ms, BACKGROUND_MS, PATIENCE_MS / 2);
+}
+
+static void background_queries_leave_room_for_people(void **state)
+{
+    struct scene *scene = *state;
+    enum { HUNG = 10 }; /* more than the fetcher sends to one host at a time */
+    struct asker hung[HUNG], asker;
+    branch_is_there(scene, "a");
+    for (int i = 0; i < HUNG; i++) {
+        AUTO_FREE char *name = mem_printf("slow%d", i);
+        branch_hangs(scene, name);
+        assert_int_equal(ask_as(&patient_background_kind, scene, NULL, name, "a", NULL, &hung[i]), ERR_OK);
+    }
+    script_server_wait(scene->server, 1);
+    assert_int_equal(ask(scene, NULL, "a", "a", NULL, &asker), ERR_OK);
+    expect(&asker, SHA " " SHA);
+    script_server_release(scene->server);
+    for (size_t i = 0; i < HUNG; i++)
+        expect(&hung[i], SHA " " SHA);
+}
+
 static void a_stop_tells_everyone_who_waits(void **state)
 {
     struct scene *scene = *state;
@@ -364,6 +406,8 @@ int main(void)
         PATIENT(who_asks_after_the_last_look_gets_a_look_of_its_own),
         PATIENT(what_hangs_delays_nobody_else),
         HASTY(what_hangs_ends_at_its_time),
+        PATIENT(a_background_query_has_a_time_limit_of_its_own),
+        PATIENT(background_queries_leave_room_for_people),
         PATIENT(a_stop_tells_everyone_who_waits),
         PATIENT(who_asks_and_waits_delays_no_look),
         PATIENT(a_stop_cuts_short_who_asks_and_waits),

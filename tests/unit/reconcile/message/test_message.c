@@ -14,6 +14,7 @@
 #include "clients/base/text.h"
 #include "clients/store/store.h"
 #include "reconcile/message/message.h"
+#include "reconcile/settings/message_template.h"
 
 static struct store_task task_of(char *title)
 {
