@@ -8,19 +8,9 @@
 #ifndef RECONCILED_FACT_SOURCE_H
 #define RECONCILED_FACT_SOURCE_H
 
+#include "clients/base/arena.h"
 #include "clients/facts/facts.h"
 #include "clients/http/fetch.h"
-
-/* Memory that is given back all at once. arena_*: zeroed, never NULL. */
-struct arena {
-    struct arena_block *blocks;
-    size_t bytes; /* given out */
-};
-void *arena_zero(struct arena *arena, size_t count, size_t size) __attribute__((returns_nonnull));
-char *arena_text(struct arena *arena, const char *text); /* NULL gives NULL */
-char *arena_printf(struct arena *arena, const char *fmt, ...) ATTR_PRINTF(2, 3)
-    __attribute__((returns_nonnull));
-void arena_done(struct arena *arena);
 
 struct fact_request;
 typedef void fact_then_fn(struct facts *facts, void *arg);

@@ -232,23 +232,6 @@ static void all_books_share_what_may_be_kept(void **state)
     assert_true(grow(scene, &mine[1], 64));
 }
 
-static void arenas_give_zeroed_aligned_memory_of_any_size(void **state)
-{
-    (void)state;
-    struct arena arena = {0};
-    for (size_t size = 1; size < 200000; size = size * 3 + 1) {
-        unsigned char *memory = arena_zero(&arena, 1, size);
-        assert_int_equal((uintptr_t)memory % _Alignof(max_align_t), 0);
-        for (size_t i = 0; i < size; i++)
-            assert_int_equal(memory[i], 0);
-        memset(memory, 0xff, size);
-    }
-    assert_string_equal(arena_printf(&arena, "%s-%d", "a", 7), "a-7");
-    assert_string_equal(arena_text(&arena, "text"), "text");
-    assert_null(arena_text(&arena, NULL));
-    arena_done(&arena);
-}
-
 int main(void)
 {
     curl_global_init(CURL_GLOBAL_DEFAULT);
@@ -265,7 +248,6 @@ int main(void)
                                         scene_close),
         cmocka_unit_test_setup_teardown(a_long_list_costs_the_short_ones_nothing, scene_open, scene_close),
         cmocka_unit_test_setup_teardown(all_books_share_what_may_be_kept, scene_open, scene_close),
-        cmocka_unit_test(arenas_give_zeroed_aligned_memory_of_any_size),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     curl_global_cleanup();
