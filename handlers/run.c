@@ -76,16 +76,14 @@ static bool switch_is_on(struct request *request, const struct run_body *body)
 }
 
 /* A pass that could not ask the database is a failure of ours, whatever its report says beside. */
-static void on_done(void *arg, const json_t *report)
+static void on_done(void *arg, const struct report *report)
 {
-    const char *state = json_get_text(report, "state", "done");
-    const char *error = json_get_text(report, "error", NULL);
-    if (strcmp(state, "done") == 0) {
-        deferred_answer(arg, 200, json_incref((json_t *)(uintptr_t)report));
+    if (report->state == PASS_DONE) {
+        deferred_answer(arg, 200, report_json(report));
         return;
     }
-    json_t *problem = problem_document(503, error ? error : "the pass was interrupted");
-    json_put(problem, "report", json_incref((json_t *)(uintptr_t)report));
+    json_t *problem = problem_document(503, report->error ? report->error : "the pass was interrupted");
+    json_put(problem, "report", report_json(report));
     deferred_answer(arg, 503, problem);
 }
 

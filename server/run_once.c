@@ -53,27 +53,32 @@ static int complain_later(char **ret_complaint, int status, const char *text)
     return status;
 }
 
-static bool anything_failed(const json_t *report)
+/* False: standard output does not take it. */
+static bool print_report(const struct report *report)
 {
-    const json_t *gate = json_object_get(report, "gate"), *plane = json_object_get(report, "plane");
-    return json_get_int(gate, "failed", 0) > 0 || json_get_int(plane, "failed", 0) > 0 ||
-           json_get_int(plane, "errors", 0) > 0;
+    json_auto_t *document = report_json(report);
+    return json_dumpf(document, stdout, JSON_INDENT(2)) == 0 && putchar('\n') != EOF && fflush(stdout) == 0;
+}
+
+static bool is_good(const struct report *report)
+{
+    return report->state == PASS_DONE && report_count(report, OUTCOME_FAILED) == 0 && report->errors == 0;
 }
 
 static int make_pass(struct services *services, const struct pass_request *request, struct policy **policy,
                      char **ret_complaint)
 {
     struct uuid_text id = uuid_new();
-    struct pass_result result = {.report = NULL};
+    struct pass_result result;
     struct why why = {.text = ""};
     log_set_pass(id.s);
     struct pass_memory *memory = pass_memory_new(services->settings);
     enum err err = pass_run(services, memory, request, id.s, policy, &result, &why);
-    if (json_dumpf(result.report, stdout, JSON_INDENT(2)) != 0 || putchar('\n') == EOF || fflush(stdout) != 0)
+    if (!print_report(&result.report))
         err = why_set(&why, ERR_INTERNAL, "the report cannot be written");
-    int status = err || result.interrupted || anything_failed(result.report) ? EXIT_FAILED : EXIT_DONE;
+    int status = !err && is_good(&result.report) ? EXIT_DONE : EXIT_FAILED;
     if (!err)
-        pass_save(services, request, &result);
+        (void)pass_save(services, &result);
     log_set_pass(NULL);
     pass_result_done(&result);
     pass_memory_free(memory);

@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #include "clients/base/err.h"
-#include "reconcile/heal/pass_request.h"
+#include "reconcile/heal/report.h"
 
 struct pass_memory;
 struct policy;
@@ -23,17 +23,13 @@ struct store;
 struct pass_memory *pass_memory_new(const struct settings *settings);
 void pass_memory_free(struct pass_memory *memory);
 
-/* What is left of a pass when it is over. */
+/* What a pass leaves. */
 struct pass_result {
-    json_t *report;           /* the contract's pass report, complete */
+    struct report report;
     json_t *plane;            /* how Plane's listings stand, for the status; NULL: as before */
     int transitions, unstuck; /* written; those of them that the gate side wrote */
     int messages;             /* written to the outbox */
-    bool interrupted;
-    bool looked;          /* the next three were counted over all tasks by their own grace */
-    size_t stuck;         /* tasks found stuck, healed or not */
-    size_t quarantined;   /* of these */
-    int64_t oldest_age_s; /* of those */
+    bool looked; /* the report's stuck, oldest_age_s and quarantined count all tasks by their own grace */
 };
 void pass_result_done(struct pass_result *result);
 
@@ -50,8 +46,7 @@ ATTR_NODISCARD enum err pass_run(struct services *services, struct pass_memory *
                                  struct pass_result *ret, struct why *why);
 
 /* pass_save: stores the report of a pass that did not fail, unless it was dry, or the timer's and moved
- * nothing: a converged system writes nothing. A failure is logged: the pass is over. */
-void pass_save(struct services *services, const struct pass_request *request,
-               const struct pass_result *result);
+ * nothing: a converged system writes nothing. False: it is not stored; a failure to store it is logged. */
+bool pass_save(struct services *services, const struct pass_result *result);
 
 #endif

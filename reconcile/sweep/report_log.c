@@ -11,9 +11,10 @@
 #include "reconcile/heal/report.h"
 
 struct kept {
-    char *id;
+    struct uuid_text id;
     int64_t started_us;
-    char *text; /* JSON: far smaller than the tree */
+    size_t n_items;
+    char *text; /* report_text: far smaller than the fields */
     size_t len;
 };
 
@@ -30,18 +31,12 @@ struct report_log *report_log_new(void)
     return reports;
 }
 
-static void kept_done(struct kept *kept)
-{
-    free(kept->id);
-    free(kept->text);
-}
-
 void report_log_free(struct report_log *reports)
 {
     if (!reports)
         return;
     for (size_t i = 0; i < reports->n; i++)
-        kept_done(&reports->kept[i]);
+        free(reports->kept[i].text);
     pthread_mutex_destroy(&reports->lock);
     free(reports);
 }
@@ -56,15 +51,14 @@ static json_t *kept_json(const struct kept *kept)
 
 static void kept_drop_items(struct kept *kept)
 {
-    json_t *report = kept_json(kept);
-    json_t *items = json_object_get(report, "items");
-    json_int_t left_out = json_get_int(report, "items_left_out", 0) + (json_int_t)json_array_size(items);
-    json_put(report, "items_left_out", json_integer(left_out));
-    json_put(report, "items", json_array());
+    json_auto_t *document = report_summary_read(kept->text);
+    json_int_t left_out = json_get_int(document, "items_left_out", 0) + (json_int_t)kept->n_items;
+    json_put(document, "items_left_out", json_integer(left_out));
+    json_put(document, "items", json_array());
     free(kept->text);
-    kept->text = json_line(report);
+    kept->text = json_line(document);
     kept->len = strlen(kept->text);
-    json_decref(report);
+    kept->n_items = 0;
 }
 
 static void fit_bytes(struct report_log *reports)
@@ -80,27 +74,23 @@ static void fit_bytes(struct report_log *reports)
     }
 }
 
-static void remove_at(struct report_log *reports, size_t at)
+static void remove_oldest(struct report_log *reports)
 {
-    kept_done(&reports->kept[at]);
-    memmove(&reports->kept[at], &reports->kept[at + 1], (reports->n - at - 1) * sizeof reports->kept[0]);
+    free(reports->kept[0].text);
     reports->n--;
+    memmove(&reports->kept[0], &reports->kept[1], reports->n * sizeof reports->kept[0]);
 }
 
-void report_log_put(struct report_log *reports, const json_t *report)
+void report_log_put(struct report_log *reports, const struct report *report)
 {
-    struct kept kept = {.id = mem_dup(json_get_text(report, "id", "")), .text = json_line(report)};
+    struct kept kept = {.id = report->id,
+                        .started_us = report->started_us,
+                        .n_items = report->n_items,
+                        .text = report_text(report)};
     kept.len = strlen(kept.text);
-    if (!instant_parse(json_get_text(report, "started_at", ""), &kept.started_us))
-        kept.started_us = clock_wall_us();
     pthread_mutex_lock(&reports->lock);
-    for (size_t i = 0; i < reports->n; i++)
-        if (strcmp(reports->kept[i].id, kept.id) == 0) {
-            remove_at(reports, i);
-            break;
-        }
     if (reports->n == LIMIT_PASSES_KEPT)
-        remove_at(reports, 0);
+        remove_oldest(reports);
     reports->kept[reports->n++] = kept;
     fit_bytes(reports);
     pthread_mutex_unlock(&reports->lock);
@@ -111,7 +101,7 @@ json_t *report_log_get(struct report_log *reports, const char *id)
     json_t *report = NULL;
     pthread_mutex_lock(&reports->lock);
     for (size_t i = 0; i < reports->n && !report; i++)
-        if (strcmp(reports->kept[i].id, id) == 0)
+        if (strcmp(reports->kept[i].id.s, id) == 0)
             report = kept_json(&reports->kept[i]);
     pthread_mutex_unlock(&reports->lock);
     return report;

@@ -36,9 +36,9 @@ void sweeper_stop(struct sweeper *sweeper);
 void sweeper_free(struct sweeper *sweeper);
 
 /* sweeper_request: asks for a pass. `done` (may be NULL) is called exactly once, from the sweeper's thread,
- * with the report (borrowed), unless this returns an error: ERR_UNAVAILABLE when stopping or too many
- * distinct requests wait. */
-typedef void sweeper_done_fn(void *arg, const json_t *report);
+ * with the report (borrowed: the function reads or copies it before it returns), unless this returns an
+ * error: ERR_UNAVAILABLE when stopping or too many distinct requests wait. */
+typedef void sweeper_done_fn(void *arg, const struct report *report);
 ATTR_NODISCARD enum err sweeper_request(struct sweeper *sweeper, const struct pass_request *request,
                                         sweeper_done_fn *done, void *arg, struct uuid_text *ret_id,
                                         struct why *why);

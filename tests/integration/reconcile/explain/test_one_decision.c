@@ -231,7 +231,7 @@ static json_t *make_pass(struct world *world, bool dry_run)
     assert_int_equal(
         pass_run(&world->services, world->memory, &request, uuid_new().s, &world->policy, &result, &why),
         ERR_OK);
-    json_t *report = json_incref(result.report);
+    json_t *report = report_json(&result.report);
     pass_result_done(&result);
     return report;
 }

@@ -65,7 +65,7 @@ static void tell_ci(const char *branch, const char *sha, enum gitea_state state)
 
 static json_t *run_pass(struct pass_request request)
 {
-    return pass_scene_run(&bench, request).report;
+    return pass_scene_report(&bench, request);
 }
 
 static int64_t counted(const json_t *report, const char *what)

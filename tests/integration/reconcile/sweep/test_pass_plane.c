@@ -127,10 +127,7 @@ static void add_verdict(int64_t number, const char *state)
 static json_t *run_pass(struct pass_request request)
 {
     request.side = SIDE_PLANE;
-    struct pass_result result = pass_scene_run(&bench, request);
-    json_t *report = json_incref(result.report);
-    pass_result_done(&result);
-    return report;
+    return pass_scene_report(&bench, request);
 }
 
 static int64_t counted(json_t *report_take, const char *what)

@@ -46,11 +46,11 @@ static void on_change(void *arg, const json_t *status)
     pthread_mutex_unlock(&bench.lock);
 }
 
-static void on_done(void *arg, const json_t *report)
+static void on_done(void *arg, const struct report *report)
 {
     (void)arg;
     pthread_mutex_lock(&bench.lock);
-    json_push(bench.reports, json_deep_copy(report));
+    json_push(bench.reports, report_json(report));
     pthread_cond_broadcast(&bench.told);
     pthread_mutex_unlock(&bench.lock);
 }
@@ -104,7 +104,7 @@ static struct uuid_text request(struct pass_request wanted)
     return id;
 }
 
-static const char *report_text(size_t at, const char *key)
+static const char *reported(size_t at, const char *key)
 {
     return json_get_text(json_array_get(bench.reports, at), key, "");
 }
@@ -121,10 +121,10 @@ static void equal_requests_share_one_pass_and_others_get_their_own(void **state)
     json_decref(queued);
     start();
     wait_for_reports(3);
-    assert_string_equal(report_text(0, "id"), a.s);
-    assert_string_equal(report_text(1, "id"), a.s);
-    assert_string_equal(report_text(2, "id"), c.s);
-    assert_string_equal(report_text(0, "state"), "done");
+    assert_string_equal(reported(0, "id"), a.s);
+    assert_string_equal(reported(1, "id"), a.s);
+    assert_string_equal(reported(2, "id"), c.s);
+    assert_string_equal(reported(0, "state"), "done");
 }
 
 static void the_status_follows_a_heal(void **state)
@@ -151,7 +151,7 @@ static void the_status_follows_a_heal(void **state)
     pthread_mutex_unlock(&bench.lock);
     char *kept = NULL;
     struct why why;
-    assert_int_equal(store_pass_get(bench.scene.store, report_text(0, "id"), &kept, &why), ERR_OK);
+    assert_int_equal(store_pass_get(bench.scene.store, reported(0, "id"), &kept, &why), ERR_OK);
     free(kept);
 }
 
