@@ -71,7 +71,7 @@ struct sweeper *sweeper_new(struct services *services, sweeper_change_fn *on_cha
     json_t *scanned = plane_side_status(services, sweeper->memory);
     status_plane(sweeper->status, scanned);
     json_decref(scanned);
-    sweeper->reports = report_log_new();
+    sweeper->reports = report_log_new(services->store);
     pthread_mutex_init(&sweeper->lock, NULL);
     cond_init(&sweeper->wake);
     return sweeper;
@@ -236,8 +236,8 @@ static void make_pass(struct sweeper *sweeper, const struct pending *run, struct
     count_pass(&result.report);
     metric_observe(METRIC_PASS_DURATION, NULL, result.report.duration_ms);
     log_pass(&result.report);
-    report_log_put(sweeper->reports, &result.report);
-    (void)pass_save(sweeper->services, &result);
+    if (!pass_save(sweeper->services, &result))
+        report_log_put(sweeper->reports, &result.report);
     if (result.transitions > 0)
         refresh_ledger(sweeper);
     if (result.messages > 0)
@@ -266,7 +266,6 @@ static enum next next_step(struct sweeper *sweeper, struct pending *ret)
 {
     enum next next = NEXT_PASS;
     pthread_mutex_lock(&sweeper->lock);
-    sweeper->began_ms = 0;
     while (!sweeper->stop && sweeper->n_pending == 0 && !sweeper->settings_moved &&
            clock_mono_ms() < sweeper->due_ms) {
         (void)cond_wait_until(&sweeper->wake, &sweeper->lock, sweeper->due_ms);
@@ -294,18 +293,15 @@ static enum next next_step(struct sweeper *sweeper, struct pending *ret)
 
 /* The pause counts from the end of the newest pass: a shorter interval takes effect at once, and no change of
  * a setting makes a pass by itself. */
-static void set_due(struct sweeper *sweeper)
+static void set_due(struct sweeper *sweeper, enum next done)
 {
     int64_t pause = pause_ms(sweeper);
     pthread_mutex_lock(&sweeper->lock);
+    if (done == NEXT_PASS) {
+        sweeper->ended_ms = clock_mono_ms();
+        sweeper->began_ms = 0;
+    }
     sweeper->due_ms = sweeper->ended_ms + pause;
-    pthread_mutex_unlock(&sweeper->lock);
-}
-
-static void note_end(struct sweeper *sweeper)
-{
-    pthread_mutex_lock(&sweeper->lock);
-    sweeper->ended_ms = clock_mono_ms();
     pthread_mutex_unlock(&sweeper->lock);
 }
 
@@ -324,24 +320,31 @@ static void free_report(struct report *report)
         (void)malloc_trim(0);
 }
 
+/* The report can be read, and the pass is over, before its waiters are called: what they do next finds it so.
+ */
+static void run_pass(struct sweeper *sweeper, struct pending *run)
+{
+    struct report report;
+    log_set_pass(run->id.s);
+    make_pass(sweeper, run, &report);
+    log_set_pass(NULL);
+    set_due(sweeper, NEXT_PASS);
+    tell_waiters(sweeper, run, &report);
+    free_report(&report);
+}
+
 static void *sweep(void *arg)
 {
     struct sweeper *sweeper = arg;
     struct pending run;
     enum next next;
     while ((next = next_step(sweeper, &run)) != NEXT_STOP) {
-        if (next == NEXT_LOOK) {
-            look_only(sweeper);
+        if (next == NEXT_PASS) {
+            run_pass(sweeper, &run);
         } else {
-            struct report report;
-            log_set_pass(run.id.s);
-            make_pass(sweeper, &run, &report);
-            log_set_pass(NULL);
-            note_end(sweeper);
-            tell_waiters(sweeper, &run, &report);
-            free_report(&report);
+            look_only(sweeper);
+            set_due(sweeper, NEXT_LOOK);
         }
-        set_due(sweeper);
     }
     for (size_t i = 0; i < sweeper->n_pending; i++) {
         struct report report =
@@ -456,7 +459,7 @@ bool sweeper_alive(struct sweeper *sweeper, int64_t now_ms, struct why *why)
 }
 
 /* The report of a pass that waits or runs; NULL: it is neither. */
-static json_t *report_so_far(struct sweeper *sweeper, const char *id)
+static char *report_so_far(struct sweeper *sweeper, const char *id)
 {
     const struct pending *run = NULL;
     enum pass_state state = PASS_QUEUED;
@@ -472,24 +475,23 @@ static json_t *report_so_far(struct sweeper *sweeper, const char *id)
     if (!run)
         return NULL;
     struct report report = unborn_report(run, state, since_us, NULL);
-    json_t *document = report_json(&report);
+    char *text = report_text(&report);
     report_done(&report);
-    return document;
+    return text;
 }
 
-json_t *sweeper_report(struct sweeper *sweeper, const char *id)
+enum err sweeper_report(struct sweeper *sweeper, const char *id, char **ret, struct why *why)
 {
-    json_t *report = report_log_get(sweeper->reports, id);
-    if (report)
-        return report;
     pthread_mutex_lock(&sweeper->lock);
-    report = report_so_far(sweeper, id);
+    char *text = report_so_far(sweeper, id);
     pthread_mutex_unlock(&sweeper->lock);
-    /* It may have ended after the first look. */
-    return report ? report : report_log_get(sweeper->reports, id);
+    if (!text)
+        return report_log_get(sweeper->reports, id, ret, why);
+    *ret = text;
+    return ERR_OK;
 }
 
-json_t *sweeper_reports(struct sweeper *sweeper, int64_t before_us, size_t limit)
+struct report_log *sweeper_report_log(struct sweeper *sweeper)
 {
-    return report_log_list(sweeper->reports, before_us, limit);
+    return sweeper->reports;
 }

@@ -16,6 +16,7 @@
 #include "clients/base/text.h"
 #include "reconcile/sweep/pass.h"
 
+struct report_log;
 struct status;
 struct sweeper;
 
@@ -54,10 +55,10 @@ int64_t sweeper_due_ms(struct sweeper *sweeper);
  * than it may; `why` says which. Idle, switched off and waiting for a database are alive. */
 bool sweeper_alive(struct sweeper *sweeper, int64_t now_ms, struct why *why);
 
-/* sweeper_report: a report kept in memory by this process, queued and running passes included; NULL when not
- * known here. sweeper_reports: the newest first, started before before_us (0: from the newest), without their
- * items. Caller owns what is returned. */
-json_t *sweeper_report(struct sweeper *sweeper, const char *id);
-json_t *sweeper_reports(struct sweeper *sweeper, int64_t before_us, size_t limit);
+/* sweeper_report: the text of a pass's report (report_text), while it waits, while it runs, and later as long
+ * as it is kept (report_log.h); ERR_NOT_FOUND. Caller frees *ret. sweeper_report_log: the reports of passes
+ * that are over. As long as the sweeper. */
+ATTR_NODISCARD enum err sweeper_report(struct sweeper *sweeper, const char *id, char **ret, struct why *why);
+struct report_log *sweeper_report_log(struct sweeper *sweeper);
 
 #endif
