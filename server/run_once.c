@@ -102,18 +102,23 @@ static int run_with(struct services *services, const struct pass_request *reques
         return complain_later(ret_complaint, EXIT_FAILED, why.text);
     if (store_ready(services->store, &why) != ERR_OK)
         return complain_later(ret_complaint, EXIT_FAILED, why.text);
-    enum err err = policy_read(services->store, services->settings, &policy, &why);
-    if (err)
-        return complain_later(ret_complaint, err == ERR_INVALID ? EXIT_SWITCHED_OFF : EXIT_FAILED, why.text);
-    const struct policy_hold *off =
-        request->dry_run ? NULL : policy_off_by(policy, request->side == SIDE_PLANE);
-    err = off ? ERR_OK : pass_check(services->store, request, &why);
-    int status = off   ? complain_later(ret_complaint, EXIT_SWITCHED_OFF, off->text)
-                 : err ? complain_later(ret_complaint, EXIT_FAILED, why.text)
-                       : make_pass(services, request, &policy, ret_complaint);
-    if (!off && !err && !request->dry_run && services->telegram)
-        tell_people(services);
+    struct policy_hold hold = {.held = false};
+    int status;
+    enum err err = pass_may_run(services->store, services->settings, request, &hold, &why);
+    bool found = !err;
+    if (found)
+        err = policy_read(services->store, services->settings, &policy, &why);
+    if (err) { /* settings that cannot be understood count as switched off, for a dry run too */
+        bool off = hold.held || (found && err == ERR_INVALID);
+        status = complain_later(ret_complaint, off ? EXIT_SWITCHED_OFF : EXIT_FAILED,
+                                hold.held ? hold.text : why.text);
+    } else {
+        status = make_pass(services, request, &policy, ret_complaint);
+        if (!request->dry_run && services->telegram)
+            tell_people(services);
+    }
     policy_free(policy);
+    policy_hold_done(&hold);
     return status;
 }
 

@@ -65,7 +65,7 @@ static struct policy_hold hold_make(const char *what, const struct setting *row,
     return hold;
 }
 
-static void hold_done(struct policy_hold *hold)
+void policy_hold_done(struct policy_hold *hold)
 {
     free(hold->by);
     free(hold->reason);
@@ -159,9 +159,9 @@ void policy_free(struct policy *policy)
     if (!policy)
         return;
     json_decref(policy->grace_overrides);
-    hold_done(&policy->enabled_hold);
-    hold_done(&policy->plane_hold);
-    hold_done(&policy->mode_hold);
+    policy_hold_done(&policy->enabled_hold);
+    policy_hold_done(&policy->plane_hold);
+    policy_hold_done(&policy->mode_hold);
     free(policy);
 }
 

@@ -58,6 +58,9 @@ ATTR_NODISCARD enum err policy_read(struct store *store, const struct settings *
 const struct policy_hold *policy_off_by(const struct policy *policy, bool plane);
 const struct policy_hold *policy_held_by(const struct policy *policy, bool plane);
 
+/* policy_hold_done: frees the texts of a hold that is the caller's own. */
+void policy_hold_done(struct policy_hold *hold);
+
 /* policy_stands: the policy is still in force when the database shows this revision of the settings and this
  * time. The store's writes compare the same two (store_transition). */
 bool policy_stands(const struct policy *policy, int64_t revision, int64_t now_us);

@@ -68,16 +68,46 @@ static void count_attempts(const struct report *report)
                        (int64_t)report_count(report, outcome));
 }
 
-enum err pass_check(struct store *store, const struct pass_request *request, struct why *why)
+static enum err check_switch(struct store *store, const struct settings *settings,
+                             const struct pass_request *request, struct policy_hold *ret_hold,
+                             struct why *why)
+{
+    struct policy *policy = NULL;
+    enum err err = policy_read(store, settings, &policy, why);
+    if (err == ERR_INVALID) {
+        *ret_hold = (struct policy_hold){.held = true, .text = mem_dup(why->text)};
+        return ERR_CONFLICT;
+    }
+    if (err)
+        return err;
+    const struct policy_hold *hold = policy_off_by(policy, request->side == SIDE_PLANE);
+    if (hold) {
+        *ret_hold = (struct policy_hold){.held = true,
+                                         .by = mem_dup(hold->by),
+                                         .reason = mem_dup(hold->reason),
+                                         .until_us = hold->until_us,
+                                         .text = mem_dup(hold->text)};
+        err = why_set(why, ERR_CONFLICT, "%s", hold->text);
+    }
+    policy_free(policy);
+    return err;
+}
+
+static enum err check_task(struct store *store, int64_t task_id, struct why *why)
 {
     const struct store_tasks_query any = {.limit = 1};
     struct store_task_entry entry;
-    if (request->task_id == 0)
-        return ERR_OK;
-    enum err err = store_task_get(store, request->task_id, &any, &entry, NULL, why);
+    enum err err = store_task_get(store, task_id, &any, &entry, NULL, why);
     if (!err)
         store_task_entry_done(&entry);
     return err;
+}
+
+enum err pass_may_run(struct store *store, const struct settings *settings,
+                      const struct pass_request *request, struct policy_hold *ret_hold, struct why *why)
+{
+    enum err err = request->dry_run ? ERR_OK : check_switch(store, settings, request, ret_hold, why);
+    return err || request->task_id == 0 ? err : check_task(store, request->task_id, why);
 }
 
 enum err pass_run(struct services *services, struct pass_memory *memory, const struct pass_request *request,

@@ -15,6 +15,7 @@
 
 struct pass_memory;
 struct policy;
+struct policy_hold;
 struct services;
 struct settings;
 struct store;
@@ -33,9 +34,13 @@ struct pass_result {
 };
 void pass_result_done(struct pass_result *result);
 
-/* pass_check: that the one task that is asked for is there: ERR_NOT_FOUND. Nothing to check in a pass about
- * all. */
-ATTR_NODISCARD enum err pass_check(struct store *store, const struct pass_request *request, struct why *why);
+/* pass_may_run: whether a pass may be made as asked. ERR_CONFLICT: what it would act on is switched off, as
+ * *ret_hold says (free it with policy_hold_done; it is left alone otherwise); stored settings that cannot be
+ * understood count as off. ERR_NOT_FOUND: the one task that it is about is not there. A dry run is never
+ * switched off. `why` may not be NULL. */
+ATTR_NODISCARD enum err pass_may_run(struct store *store, const struct settings *settings,
+                                     const struct pass_request *request, struct policy_hold *ret_hold,
+                                     struct why *why);
 
 /* pass_run: makes one pass. Never fails as a whole for one task's or upstream's failure; ERR_ only when the
  * database could not be asked at all (*ret is then a report that says so). `id` names the pass; *policy is

@@ -426,6 +426,35 @@ static void a_race_that_was_lost_is_an_attempt_and_what_is_held_is_none(void **s
     assert_int_equal(attempts("failed"), failed);
 }
 
+static enum err may_run(struct pass_request request, struct policy_hold *ret_hold)
+{
+    *ret_hold = (struct policy_hold){.held = false};
+    return pass_may_run(bench.store, bench.settings, &request, ret_hold, &bench.why);
+}
+
+static void a_pass_may_run_unless_switched_off_or_about_no_task(void **state)
+{
+    (void)state;
+    struct policy_hold hold;
+    const struct pass_request plane = {.trigger = TRIGGER_REQUEST, .side = SIDE_PLANE},
+                              of_none = {.trigger = TRIGGER_REQUEST, .dry_run = true, .task_id = 9};
+    assert_int_equal(may_run(forced, &hold), ERR_OK);
+    assert_int_equal(may_run(of_none, &hold), ERR_NOT_FOUND);
+    change(json_pack("{s:b, s:s, s:s}", "plane_enabled", 0, "by", "ann", "reason", "tidying"));
+    assert_int_equal(may_run(forced, &hold), ERR_OK);
+    assert_false(hold.held);
+    assert_int_equal(may_run(plane, &hold), ERR_CONFLICT);
+    assert_true(hold.held);
+    assert_string_equal(hold.by, "ann");
+    assert_string_equal(hold.reason, "tidying");
+    policy_hold_done(&hold);
+    sqlite_file_exec("UPDATE reconcile_settings SET overrides = '[]'");
+    assert_int_equal(may_run(forced, &hold), ERR_CONFLICT);
+    assert_non_null(hold.text);
+    policy_hold_done(&hold);
+    assert_int_equal(may_run(dry, &hold), ERR_OK);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -448,6 +477,7 @@ int main(void)
         TEST(a_stop_in_mid_pass_writes_nothing_more),
         TEST(an_attempt_is_counted_by_its_outcome_and_a_heal_by_its_age),
         TEST(a_race_that_was_lost_is_an_attempt_and_what_is_held_is_none),
+        TEST(a_pass_may_run_unless_switched_off_or_about_no_task),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
