@@ -422,13 +422,9 @@ enum err sweeper_request(struct sweeper *sweeper, const struct pass_request *req
     return err;
 }
 
-void sweeper_wake(struct sweeper *sweeper)
+void sweeper_wake(struct sweeper *sweeper, const struct policy *policy)
 {
-    /* Whoever changed the settings sees them in the status at once, not after the sweeper's next look. */
-    struct policy *policy = NULL;
-    if (policy_read(sweeper->services->store, sweeper->services->settings, &policy, NULL) == ERR_OK)
-        status_policy(sweeper->status, policy);
-    policy_free(policy);
+    status_policy(sweeper->status, policy);
     pthread_mutex_lock(&sweeper->lock);
     sweeper->settings_moved = true;
     pthread_cond_broadcast(&sweeper->wake);

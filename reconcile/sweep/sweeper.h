@@ -44,9 +44,9 @@ ATTR_NODISCARD enum err sweeper_request(struct sweeper *sweeper, const struct pa
                                         sweeper_done_fn *done, void *arg, struct uuid_text *ret_id,
                                         struct why *why);
 
-/* sweeper_wake: the settings changed: the status shows them when this returns, and the next pass is due as
- * they say. Makes no pass by itself. */
-void sweeper_wake(struct sweeper *sweeper);
+/* sweeper_wake: the settings were changed to `policy` (borrowed): the status shows it when this returns, and
+ * the next pass is due as it says. Makes no pass by itself, and asks no database. */
+void sweeper_wake(struct sweeper *sweeper, const struct policy *policy);
 
 /* sweeper_due_ms: until the timer's next pass; 0 when it is due or under way, or nothing is known yet. */
 int64_t sweeper_due_ms(struct sweeper *sweeper);

@@ -228,9 +228,9 @@ static void switch_off(void *arg)
     (void)arg;
     json_t *body = json_pack("{s:b, s:s, s:s}", "enabled", 0, "by", "ann", "reason", "deploy"),
            *document = NULL, *errors = NULL;
-    assert_int_equal(
-        policy_change(bench.store, bench.settings, bench.pipeline, body, -1, &document, &errors, &bench.why),
-        ERR_OK);
+    assert_int_equal(policy_change(bench.store, bench.settings, bench.pipeline, body, -1, NULL, &document,
+                                   &errors, &bench.why),
+                     ERR_OK);
     json_decref(document);
     json_decref(body);
 }
@@ -254,8 +254,8 @@ static void a_switch_thrown_in_mid_pass_holds_what_is_green_already(void **state
 static void change(json_t *body_take)
 {
     json_t *document = NULL, *errors = NULL;
-    assert_int_equal(policy_change(bench.store, bench.settings, bench.pipeline, body_take, -1, &document,
-                                   &errors, &bench.why),
+    assert_int_equal(policy_change(bench.store, bench.settings, bench.pipeline, body_take, -1, NULL,
+                                   &document, &errors, &bench.why),
                      ERR_OK);
     json_decref(document);
     json_decref(body_take);

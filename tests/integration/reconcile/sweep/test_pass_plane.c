@@ -85,8 +85,8 @@ static void look_at_policy(void)
 static void change(json_t *body_take)
 {
     json_t *document = NULL, *errors = NULL;
-    assert_int_equal(policy_change(bench.store, bench.settings, bench.pipeline, body_take, -1, &document,
-                                   &errors, &bench.why),
+    assert_int_equal(policy_change(bench.store, bench.settings, bench.pipeline, body_take, -1, NULL,
+                                   &document, &errors, &bench.why),
                      ERR_OK);
     json_decref(document);
     json_decref(body_take);

@@ -213,11 +213,14 @@ static void a_changed_switch_shows_at_once(void **state)
 {
     (void)state;
     struct why why;
+    struct policy *policy = NULL;
     json_t *body = json_pack("{s:b, s:s}", "enabled", 0, "by", "ann"), *document = NULL, *errors = NULL;
     assert_int_equal(policy_change(bench.scene.store, bench.scene.settings, bench.scene.pipeline, body, -1,
-                                   &document, &errors, &why),
+                                   &policy, &document, &errors, &why),
                      ERR_OK);
-    sweeper_wake(bench.sweeper);
+    sqlite_file_exec("DROP TABLE reconcile_settings"); /* it need not be read again for that */
+    sweeper_wake(bench.sweeper, policy);
+    policy_free(policy);
     pthread_mutex_lock(&bench.lock);
     assert_false(json_get_bool(bench.status, "enabled", true));
     assert_string_equal(json_get_text(json_object_get(bench.status, "pause"), "by", ""), "ann");
