@@ -51,6 +51,7 @@ void handle_config_put(struct request *request)
     const struct app *app = request_app(request);
     const json_t *body = request_json(request);
     int64_t seen_revision;
+    struct policy *policy = NULL;
     json_t *document = NULL, *errors = NULL;
     struct why why;
     if (!body) {
@@ -61,8 +62,8 @@ void handle_config_put(struct request *request)
         answer_problem(request, 412, "If-Match names no revision of the settings");
         return;
     }
-    enum err err = policy_change(app->store, app->settings, app->pipeline, body, seen_revision, &document,
-                                 &errors, &why);
+    enum err err = policy_change(app->store, app->settings, app->pipeline, body, seen_revision, &policy,
+                                 &document, &errors, &why);
     if (err == ERR_INVALID) {
         answer_fields(request, 422, "nothing was changed", errors ? errors : json_array());
     } else if (err == ERR_CONFLICT && seen_revision >= 0) {
@@ -70,13 +71,13 @@ void handle_config_put(struct request *request)
     } else if (err) {
         answer_error(request, err, &why);
     } else {
-        log_info("settings changed", LOG_I("revision", json_get_int(document, "revision", 0)),
+        log_info("settings changed", LOG_I("revision", policy->revision),
                  LOG_S("by", json_get_text(body, "by", NULL)),
-                 LOG_S("reason", json_get_text(body, "reason", NULL)),
-                 LOG_B("enabled", json_get_bool(document, "enabled", false)),
-                 LOG_B("plane_enabled", json_get_bool(document, "plane_enabled", false)),
+                 LOG_S("reason", json_get_text(body, "reason", NULL)), LOG_B("enabled", policy->enabled),
+                 LOG_B("plane_enabled", policy->plane_enabled),
                  LOG_S("mode", json_get_text(document, "mode", NULL)));
-        sweeper_wake(app->sweeper);
+        sweeper_wake(app->sweeper, policy);
+        policy_free(policy);
         answer_config(request, document);
     }
 }

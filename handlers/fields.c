@@ -121,9 +121,14 @@ void query_text(struct query *query, const char *name, bool (*valid)(const char 
 {
     const char *text = request_query(query->request, name);
     if (text && !valid(text))
-        error_add(query_errors(query), name, "%s", rule);
+        query_refuse(query, name, rule);
     else if (text)
         *ret = text;
+}
+
+void query_refuse(struct query *query, const char *name, const char *rule)
+{
+    error_add(query_errors(query), name, "%s", rule);
 }
 
 void query_need(struct query *query, const char *name)

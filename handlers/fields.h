@@ -43,6 +43,8 @@ void query_bool(struct query *query, const char *name, bool *ret); /* "true" or 
  * request. */
 void query_text(struct query *query, const char *name, bool (*valid)(const char *text), const char *rule,
                 const char **ret);
+/* query_refuse: the parameter is not valid after all; `rule` as for query_text. */
+void query_refuse(struct query *query, const char *name, const char *rule);
 /* query_need: the parameter must be there; call it before reading it. */
 void query_need(struct query *query, const char *name);
 /* query_done: false: the request has been answered 400. */

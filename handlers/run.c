@@ -43,49 +43,24 @@ static bool body_read(struct request *request, struct run_body *ret)
     return true;
 }
 
-static void answer_held(struct request *request, const char *detail, const struct policy_hold *hold)
+static void answer_held(struct request *request, const struct policy_hold *hold)
 {
-    json_t *problem = problem_of_type("switched-off", 409, detail);
+    json_t *problem = problem_of_type("switched-off", 409, hold->text);
     json_put(problem, "by", json_text(hold->by));
     json_put(problem, "reason", json_text(hold->reason));
     json_put(problem, "until", json_instant(hold->until_us));
     answer_json(request, 409, problem);
 }
 
-/* True when nobody has switched off what is asked for; else the request has been answered. */
-static bool switch_is_on(struct request *request, const struct run_body *body)
-{
-    const struct app *app = request_app(request);
-    struct policy *policy = NULL;
-    struct why why;
-    enum err err = policy_read(app->store, app->settings, &policy, &why);
-    if (err == ERR_INVALID) {
-        /* Settings nobody here can understand count as off (policy.h). */
-        answer_held(request, why.text, &(const struct policy_hold){.held = true});
-        return false;
-    }
-    if (err) {
-        answer_error(request, err, &why);
-        return false;
-    }
-    const struct policy_hold *hold = policy_off_by(policy, body->side == SIDE_PLANE);
-    if (hold)
-        answer_held(request, hold->text, hold);
-    policy_free(policy);
-    return !hold;
-}
-
 /* A pass that could not ask the database is a failure of ours, whatever its report says beside. */
-static void on_done(void *arg, const json_t *report)
+static void on_done(void *arg, const struct report *report)
 {
-    const char *state = json_get_text(report, "state", "done");
-    const char *error = json_get_text(report, "error", NULL);
-    if (strcmp(state, "done") == 0) {
-        deferred_answer(arg, 200, json_incref((json_t *)(uintptr_t)report));
+    if (report->state == PASS_DONE) {
+        deferred_answer(arg, 200, report_json(report));
         return;
     }
-    json_t *problem = problem_document(503, error ? error : "the pass was interrupted");
-    json_put(problem, "report", json_incref((json_t *)(uintptr_t)report));
+    json_t *problem = problem_document(503, report->error ? report->error : "the pass was interrupted");
+    json_put(problem, "report", report_json(report));
     deferred_answer(arg, 503, problem);
 }
 
@@ -118,20 +93,25 @@ static void run_and_tell(struct request *request, const struct pass_request *pas
 
 void handle_run_post(struct request *request)
 {
+    const struct app *app = request_app(request);
     struct run_body body;
-    if (!body_read(request, &body) || (!body.dry_run && !switch_is_on(request, &body)))
+    struct policy_hold hold = {.held = false};
+    struct why why;
+    if (!body_read(request, &body))
         return;
     const struct pass_request pass = {.trigger = TRIGGER_REQUEST,
                                       .dry_run = body.dry_run,
                                       .side = (enum pass_side)body.side,
                                       .task_id = body.task_id,
                                       .ignore_grace = body.ignore_grace};
-    struct why why;
-    enum err err = pass_check(request_app(request)->store, &pass, &why);
-    if (err)
+    enum err err = pass_may_run(app->store, app->settings, &pass, &hold, &why);
+    if (hold.held)
+        answer_held(request, &hold);
+    else if (err)
         answer_error(request, err, &why);
     else if (body.wait)
         run_and_wait(request, &pass);
     else
         run_and_tell(request, &pass);
+    policy_hold_done(&hold);
 }

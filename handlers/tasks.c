@@ -30,12 +30,6 @@ static bool is_after(const char *text)
 
 static const char after_rule[] = "must be the \"next\" of an earlier answer";
 
-static bool never(const char *text)
-{
-    (void)text;
-    return false;
-}
-
 void handle_tasks_list(struct request *request)
 {
     struct query query = {.request = request};
@@ -51,7 +45,7 @@ void handle_tasks_list(struct request *request)
         return;
     enum err err = explain_list(request_app(request)->explainer, &wanted, &body, &why);
     if (err == ERR_INVALID) { /* it looked like one */
-        query_text(&query, "after", never, after_rule, &wanted.after);
+        query_refuse(&query, "after", after_rule);
         (void)query_done(&query);
     } else if (err) {
         answer_error(request, err, &why);

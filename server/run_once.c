@@ -53,27 +53,32 @@ static int complain_later(char **ret_complaint, int status, const char *text)
     return status;
 }
 
-static bool anything_failed(const json_t *report)
+/* False: standard output does not take it. */
+static bool print_report(const struct report *report)
 {
-    const json_t *gate = json_object_get(report, "gate"), *plane = json_object_get(report, "plane");
-    return json_get_int(gate, "failed", 0) > 0 || json_get_int(plane, "failed", 0) > 0 ||
-           json_get_int(plane, "errors", 0) > 0;
+    json_auto_t *document = report_json(report);
+    return json_dumpf(document, stdout, JSON_INDENT(2)) == 0 && putchar('\n') != EOF && fflush(stdout) == 0;
+}
+
+static bool is_good(const struct report *report)
+{
+    return report->state == PASS_DONE && report_count(report, OUTCOME_FAILED) == 0 && report->errors == 0;
 }
 
 static int make_pass(struct services *services, const struct pass_request *request, struct policy **policy,
                      char **ret_complaint)
 {
     struct uuid_text id = uuid_new();
-    struct pass_result result = {.report = NULL};
+    struct pass_result result;
     struct why why = {.text = ""};
     log_set_pass(id.s);
     struct pass_memory *memory = pass_memory_new(services->settings);
     enum err err = pass_run(services, memory, request, id.s, policy, &result, &why);
-    if (json_dumpf(result.report, stdout, JSON_INDENT(2)) != 0 || putchar('\n') == EOF || fflush(stdout) != 0)
+    if (!print_report(&result.report))
         err = why_set(&why, ERR_INTERNAL, "the report cannot be written");
-    int status = err || result.interrupted || anything_failed(result.report) ? EXIT_FAILED : EXIT_DONE;
+    int status = !err && is_good(&result.report) ? EXIT_DONE : EXIT_FAILED;
     if (!err)
-        pass_save(services, request, &result);
+        (void)pass_save(services, &result);
     log_set_pass(NULL);
     pass_result_done(&result);
     pass_memory_free(memory);
@@ -97,18 +102,23 @@ static int run_with(struct services *services, const struct pass_request *reques
         return complain_later(ret_complaint, EXIT_FAILED, why.text);
     if (store_ready(services->store, &why) != ERR_OK)
         return complain_later(ret_complaint, EXIT_FAILED, why.text);
-    enum err err = policy_read(services->store, services->settings, &policy, &why);
-    if (err)
-        return complain_later(ret_complaint, err == ERR_INVALID ? EXIT_SWITCHED_OFF : EXIT_FAILED, why.text);
-    const struct policy_hold *off =
-        request->dry_run ? NULL : policy_off_by(policy, request->side == SIDE_PLANE);
-    err = off ? ERR_OK : pass_check(services->store, request, &why);
-    int status = off   ? complain_later(ret_complaint, EXIT_SWITCHED_OFF, off->text)
-                 : err ? complain_later(ret_complaint, EXIT_FAILED, why.text)
-                       : make_pass(services, request, &policy, ret_complaint);
-    if (!off && !err && !request->dry_run && services->telegram)
-        tell_people(services);
+    struct policy_hold hold = {.held = false};
+    int status;
+    enum err err = pass_may_run(services->store, services->settings, request, &hold, &why);
+    bool found = !err;
+    if (found)
+        err = policy_read(services->store, services->settings, &policy, &why);
+    if (err) { /* settings that cannot be understood count as switched off, for a dry run too */
+        bool off = hold.held || (found && err == ERR_INVALID);
+        status = complain_later(ret_complaint, off ? EXIT_SWITCHED_OFF : EXIT_FAILED,
+                                hold.held ? hold.text : why.text);
+    } else {
+        status = make_pass(services, request, &policy, ret_complaint);
+        if (!request->dry_run && services->telegram)
+            tell_people(services);
+    }
     policy_free(policy);
+    policy_hold_done(&hold);
     return status;
 }
 

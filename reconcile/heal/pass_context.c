@@ -91,7 +91,6 @@ void pass_done(struct pass *pass)
     for (size_t i = 0; i < pass->n_kept; i++)
         free(pass->kept[i]);
     free(pass->kept);
-    report_done(&pass->report);
 }
 
 bool pass_stopping(const struct pass *pass)

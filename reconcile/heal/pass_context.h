@@ -39,7 +39,7 @@ struct pass {
     json_t *plane;            /* see pass_result */
     char **kept;              /* see pass_keep */
     size_t n_kept;
-    struct report report;
+    struct report report; /* the caller of pass_run gets it */
 };
 
 /* pass_hold_reason: why nothing may be written now (switched off, observing, or the side's own switch), or
@@ -75,8 +75,7 @@ void pass_heals_take(struct pass *pass, size_t n);
  * Telegram to send them. */
 bool pass_tells(const struct pass *pass);
 
-/* pass_keep: takes a text, which is then valid as long as the pass. pass_done: frees those texts and the
- * report. */
+/* pass_keep: takes a text, which is then valid as long as the pass. pass_done: frees those texts. */
 const char *pass_keep(struct pass *pass, char *text_take);
 void pass_done(struct pass *pass);
 

@@ -324,7 +324,7 @@ static enum err settle_batch(struct pass *pass, struct replaying *replaying,
         settlements[i].row = &rows[i];
     }
     enum err err =
-        store_replays_settle(pass->services->store, pass->report.id, settlements, moved->n, mine, why);
+        store_replays_settle(pass->services->store, pass->report.id.s, settlements, moved->n, mine, why);
     for (size_t i = 0; !err && i < moved->n; i++)
         if (mine[i] && settlements[i].row)
             note_moved(pass, replaying, &settlements[i]);

@@ -1,12 +1,12 @@
 #include "reconcile/heal/report.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "clients/base/jsonx.h"
 #include "clients/base/limits.h"
-#include "clients/base/text.h"
 
 static const char *const state_names[] = {
     [PASS_QUEUED] = "queued",           [PASS_RUNNING] = "running", [PASS_DONE] = "done",
@@ -21,16 +21,14 @@ const char *pass_state_name(enum pass_state state)
 
 void report_begin(struct report *report, const char *id, const struct pass_request *request)
 {
-    *report = (struct report){.id = id,
-                              .request = request,
-                              .state = PASS_RUNNING,
-                              .started_us = clock_wall_us(),
-                              .items = json_array()};
+    *report = (struct report){.request = *request, .state = PASS_RUNNING, .started_us = clock_wall_us()};
+    (void)snprintf(report->id.s, sizeof report->id.s, "%s", id);
 }
 
 void report_done(struct report *report)
 {
-    json_decref(report->items);
+    arena_done(&report->texts);
+    free(report->items);
     free(report->error);
     *report = (struct report){0};
 }
@@ -41,22 +39,22 @@ static void add_item(struct report *report, enum pass_side side, const struct re
     size_t bytes = 0;
     for (size_t i = 0; i < ARRAY_LEN(texts); i++)
         bytes += texts[i] ? strlen(texts[i]) : 0;
-    if (json_array_size(report->items) >= LIMIT_PASS_ITEMS ||
-        report->items_bytes + bytes > LIMIT_REPORT_ITEMS_BYTES) {
+    if (report->n_items >= LIMIT_PASS_ITEMS || report->items_bytes + bytes > LIMIT_REPORT_ITEMS_BYTES) {
         report->items_left_out++;
         return;
     }
     report->items_bytes += bytes;
-    json_t *object = json_object();
-    json_put(object, "task_id", item->task_id ? json_integer(item->task_id) : json_null());
-    json_put(object, "work_item_id", json_text(item->work_item_id));
-    json_put(object, "stage", json_text(item->stage));
-    json_put(object, "to_stage", json_text(item->to_stage));
-    json_put(object, "side", json_text(pass_side_name(side)));
-    json_put(object, "verdict", json_text(item->verdict));
-    json_put(object, "outcome", json_text(outcome_name(item->outcome)));
-    json_put(object, "reason", json_text(item->reason));
-    json_push(report->items, object);
+    report->items = mem_grow(report->items, report->n_items + 1, sizeof *report->items);
+    report->items[report->n_items++] = (struct report_item){
+        .task_id = item->task_id,
+        .work_item_id = arena_text(&report->texts, item->work_item_id),
+        .stage = arena_text(&report->texts, item->stage),
+        .to_stage = arena_text(&report->texts, item->to_stage),
+        .verdict = arena_text(&report->texts, item->verdict),
+        .reason = arena_text(&report->texts, item->reason),
+        .outcome = item->outcome,
+        .side = side,
+    };
 }
 
 void report_gate_item(struct report *report, const struct report_item *item)
@@ -69,6 +67,21 @@ void report_plane_item(struct report *report, const struct report_item *item)
 {
     report->plane[item->outcome]++;
     add_item(report, SIDE_PLANE, item);
+}
+
+size_t report_count(const struct report *report, enum outcome outcome)
+{
+    return report->gate[outcome] + report->plane[outcome];
+}
+
+struct report report_head(const struct report *report)
+{
+    struct report head = *report;
+    head.items = NULL;
+    head.n_items = 0;
+    head.texts = (struct arena){.blocks = NULL};
+    head.error = mem_dup(report->error);
+    return head;
 }
 
 static void put_counts(json_t *object, const size_t *counts, const enum outcome *which, size_t n)
@@ -99,14 +112,14 @@ static json_t *plane_counts(const struct report *report)
     return object;
 }
 
-json_t *report_json(const struct report *report)
+json_t *report_summary(const struct report *report)
 {
     json_t *object = json_object();
-    json_put(object, "id", json_text(report->id));
+    json_put(object, "id", json_text(report->id.s));
     json_put(object, "state", json_text(pass_state_name(report->state)));
-    json_put(object, "trigger", json_text(pass_trigger_name(report->request->trigger)));
-    json_put(object, "dry_run", json_boolean(report->request->dry_run));
-    json_put(object, "side", json_text(pass_side_name(report->request->side)));
+    json_put(object, "trigger", json_text(pass_trigger_name(report->request.trigger)));
+    json_put(object, "dry_run", json_boolean(report->request.dry_run));
+    json_put(object, "side", json_text(pass_side_name(report->request.side)));
     json_put(object, "started_at", json_instant(report->started_us));
     json_put(object, "duration_ms", json_integer(report->duration_ms));
     json_put(object, "gate", gate_counts(report));
@@ -114,17 +127,36 @@ json_t *report_json(const struct report *report)
     json_put(object, "unknown_stage", json_integer((json_int_t)report->unknown_stage));
     json_put(object, "error", json_text(report->error));
     json_put(object, "items_left_out", json_integer((json_int_t)report->items_left_out));
-    json_put(object, "items", json_incref(report->items)); /* the last: see report_summary_read */
     return object;
 }
 
-json_t *report_summary(const json_t *report_document)
+static json_t *item_json(const struct report_item *item)
 {
-    json_t *copy = json_copy((json_t *)(uintptr_t)report_document);
-    if (!copy)
-        abort();
-    (void)json_object_del(copy, "items");
-    return copy;
+    json_t *object = json_object();
+    json_put(object, "task_id", item->task_id ? json_integer(item->task_id) : json_null());
+    json_put(object, "work_item_id", json_text(item->work_item_id));
+    json_put(object, "stage", json_text(item->stage));
+    json_put(object, "to_stage", json_text(item->to_stage));
+    json_put(object, "side", json_text(pass_side_name(item->side)));
+    json_put(object, "verdict", json_text(item->verdict));
+    json_put(object, "outcome", json_text(outcome_name(item->outcome)));
+    json_put(object, "reason", json_text(item->reason));
+    return object;
+}
+
+json_t *report_json(const struct report *report)
+{
+    json_t *object = report_summary(report), *items = json_array();
+    for (size_t i = 0; i < report->n_items; i++)
+        json_push(items, item_json(&report->items[i]));
+    json_put(object, "items", items); /* the last: see report_summary_read */
+    return object;
+}
+
+char *report_text(const struct report *report)
+{
+    json_auto_t *document = report_json(report);
+    return json_line(document);
 }
 
 /* In a JSON text, a quotation mark within a string stands behind a backslash: this is found nowhere but where

@@ -1,4 +1,9 @@
-/* report.h - what a pass found and did: the counters and items of the contract's pass report. One thread. */
+/* report.h - what a pass found and did: the counters and items of the contract's pass report. One thread.
+ *
+ * A report owns everything that it holds, so it outlives the pass. Inside the process it is read by its
+ * fields; report_json makes the document where the report leaves: in an answer, on standard output, in a
+ * stored text.
+ */
 #ifndef RECONCILED_REPORT_H
 #define RECONCILED_REPORT_H
 
@@ -6,15 +11,27 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "clients/base/arena.h"
+#include "clients/base/text.h"
 #include "reconcile/heal/pass_request.h"
 
 /* The life of a pass, as its report's "state" says it. */
 enum pass_state { PASS_QUEUED, PASS_RUNNING, PASS_DONE, PASS_INTERRUPTED, PASS_FAILED, PASS_STATE_MAX_ };
 const char *pass_state_name(enum pass_state state);
 
+/* One task or issue, and what became of it. Texts may be NULL. */
+struct report_item {
+    int64_t task_id; /* 0: there is none yet */
+    const char *work_item_id, *stage, *to_stage;
+    const char *verdict; /* "green", "red", "unknown" */
+    const char *reason;
+    enum outcome outcome;
+    enum pass_side side; /* set by report_gate_item and report_plane_item */
+};
+
 struct report {
-    const char *id; /* borrowed */
-    const struct pass_request *request;
+    struct uuid_text id;
+    struct pass_request request;
     enum pass_state state;
     int64_t started_us, duration_ms;
     size_t candidates;               /* gate side */
@@ -22,31 +39,33 @@ struct report {
     size_t gate[OUTCOME_MAX_], plane[OUTCOME_MAX_];
     size_t stuck, unknown_stage;
     int64_t oldest_age_s;
-    json_t *items; /* at most LIMIT_PASS_ITEMS, and LIMIT_REPORT_ITEMS_BYTES; the counters count all */
-    size_t items_left_out, items_bytes;
-    char *error; /* why the whole pass failed; NULL when it did not */
+    struct report_item *items; /* at most LIMIT_PASS_ITEMS, and LIMIT_REPORT_ITEMS_BYTES of texts */
+    size_t n_items, items_left_out, items_bytes;
+    struct arena texts; /* of the items */
+    char *error;        /* why the whole pass failed; NULL when it did not */
 };
 
 /* report_begin: an empty report that starts now. report_done: frees what it holds. */
 void report_begin(struct report *report, const char *id, const struct pass_request *request);
 void report_done(struct report *report);
 
-/* One task or issue, and what became of it. Texts are copied; NULL ones become null. */
-struct report_item {
-    int64_t task_id; /* 0: there is none yet */
-    const char *work_item_id, *stage, *to_stage;
-    const char *verdict; /* "green", "red", "unknown" */
-    const char *reason;
-    enum outcome outcome;
-};
+/* report_gate_item, report_plane_item: count the item and copy it into the report while there is room. */
 void report_gate_item(struct report *report, const struct report_item *item);
 void report_plane_item(struct report *report, const struct report_item *item);
 
-/* report_json: the whole report. Caller owns it. report_summary: the same without its items (`last_pass`).
- * report_summary_read: the same from the report's text, of which LIMIT_REPORT_HEAD characters are enough: the
- * items are the last member. NULL when that is no report of ours. */
+/* report_count: the items of this outcome, of both sides. */
+size_t report_count(const struct report *report, enum outcome outcome);
+
+/* report_head: a copy without the items. Free with report_done. */
+struct report report_head(const struct report *report);
+
+/* report_json: the whole report. report_summary: the same without its items. Caller owns the document.
+ * report_text: the whole report as one line, which is what is stored; caller frees. report_summary_read: the
+ * summary from such a text, of which LIMIT_REPORT_HEAD characters are enough: the items are the last member.
+ * NULL when that is no report of ours. */
 json_t *report_json(const struct report *report);
-json_t *report_summary(const json_t *report_document);
+json_t *report_summary(const struct report *report);
+char *report_text(const struct report *report);
 json_t *report_summary_read(const char *text);
 
 #endif

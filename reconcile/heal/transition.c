@@ -55,7 +55,7 @@ static enum err rows_write(struct pass *pass, void *arg, struct why *why)
     for (size_t i = 0; i < rows->n; i++)
         rows->rows[i].message = pass_tells(pass) ? rows->entries[i].message : NULL;
     return store_transition(pass->services->store, pass->policy->revision, pass->policy->valid_until_us,
-                            pass->report.id, rows->rows, rows->n, rows->moved, why);
+                            pass->report.id.s, rows->rows, rows->n, rows->moved, why);
 }
 
 static enum err write_batch(struct pass *pass, struct transition *batch, size_t n, struct why *why)

@@ -65,7 +65,7 @@ static struct policy_hold hold_make(const char *what, const struct setting *row,
     return hold;
 }
 
-static void hold_done(struct policy_hold *hold)
+void policy_hold_done(struct policy_hold *hold)
 {
     free(hold->by);
     free(hold->reason);
@@ -159,9 +159,9 @@ void policy_free(struct policy *policy)
     if (!policy)
         return;
     json_decref(policy->grace_overrides);
-    hold_done(&policy->enabled_hold);
-    hold_done(&policy->plane_hold);
-    hold_done(&policy->mode_hold);
+    policy_hold_done(&policy->enabled_hold);
+    policy_hold_done(&policy->plane_hold);
+    policy_hold_done(&policy->mode_hold);
     free(policy);
 }
 
@@ -291,8 +291,8 @@ static enum err change_merge(const struct change *change, const struct store_set
     return ERR_OK;
 }
 
-static enum err change_try(struct store *store, const struct change *change, json_t **ret_document,
-                           json_t **ret_errors, struct why *why)
+static enum err change_try(struct store *store, const struct change *change, struct policy **ret_policy,
+                           json_t **ret_document, json_t **ret_errors, struct why *why)
 {
     struct store_settings stored = {0};
     json_auto_t *merged = NULL;
@@ -309,18 +309,21 @@ static enum err change_try(struct store *store, const struct change *change, jso
         return err;
     AUTO_FREE char *line = json_line(merged);
     err = store_settings_write(store, revision, line, &revision, why);
-    if (err == ERR_OK)
-        *ret_document = document_of(change->settings, merged, revision, now_us);
-    return err;
+    if (err != ERR_OK)
+        return err;
+    *ret_document = document_of(change->settings, merged, revision, now_us);
+    if (ret_policy)
+        *ret_policy = policy_of(change->settings, merged, revision, now_us);
+    return ERR_OK;
 }
 
 enum err policy_change(struct store *store, const struct settings *settings, const struct pipeline *pipeline,
-                       const json_t *body, int64_t seen_revision, json_t **ret_document, json_t **ret_errors,
-                       struct why *why)
+                       const json_t *body, int64_t seen_revision, struct policy **ret_policy,
+                       json_t **ret_document, json_t **ret_errors, struct why *why)
 {
     const struct change change = {settings, pipeline, body, seen_revision};
     enum err err = ERR_CONFLICT;
     for (int i = 0; err == ERR_CONFLICT && i < CHANGE_TRIES; i++)
-        err = change_try(store, &change, ret_document, ret_errors, why);
+        err = change_try(store, &change, ret_policy, ret_document, ret_errors, why);
     return err;
 }

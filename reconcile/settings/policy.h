@@ -58,6 +58,9 @@ ATTR_NODISCARD enum err policy_read(struct store *store, const struct settings *
 const struct policy_hold *policy_off_by(const struct policy *policy, bool plane);
 const struct policy_hold *policy_held_by(const struct policy *policy, bool plane);
 
+/* policy_hold_done: frees the texts of a hold that is the caller's own. */
+void policy_hold_done(struct policy_hold *hold);
+
 /* policy_stands: the policy is still in force when the database shows this revision of the settings and this
  * time. The store's writes compare the same two (store_transition). */
 bool policy_stands(const struct policy *policy, int64_t revision, int64_t now_us);
@@ -82,11 +85,12 @@ ATTR_NODISCARD enum err policy_document(struct store *store, const struct settin
 /* policy_change: PUT /reconcile/config. `seen_revision` −1 means whatever it is now (retried when raced,
  * bounded). ERR_INVALID with *ret_errors (see settings_merge); ERR_CONFLICT when seen_revision is not the
  * stored one; ERR_INTERNAL when something stored cannot be understood and the change leaves it as it is. On
- * ERR_OK *ret_document is as policy_document. When a switch was set off and this returned ERR_OK, no further
+ * ERR_OK *ret_document is as policy_document, and *ret_policy (ret_policy may be NULL) is the policy that was
+ * written, to be freed with policy_free. When a switch was set off and this returned ERR_OK, no further
  * transition starts. */
 ATTR_NODISCARD enum err policy_change(struct store *store, const struct settings *settings,
                                       const struct pipeline *pipeline, const json_t *body,
-                                      int64_t seen_revision, json_t **ret_document, json_t **ret_errors,
-                                      struct why *why);
+                                      int64_t seen_revision, struct policy **ret_policy,
+                                      json_t **ret_document, json_t **ret_errors, struct why *why);
 
 #endif

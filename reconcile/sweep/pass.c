@@ -2,7 +2,6 @@
 
 #include <stdlib.h>
 
-#include "clients/base/jsonx.h"
 #include "clients/base/limits.h"
 #include "clients/base/log.h"
 #include "clients/base/metric.h"
@@ -35,7 +34,7 @@ void pass_memory_free(struct pass_memory *memory)
 
 void pass_result_done(struct pass_result *result)
 {
-    json_decref(result->report);
+    report_done(&result->report);
     json_decref(result->plane);
     *result = (struct pass_result){0};
 }
@@ -63,22 +62,52 @@ static enum err run_sides(struct pass *pass, int *ret_unstuck, struct why *why)
 
 static void count_attempts(const struct report *report)
 {
-    for (enum outcome outcome = 0; outcome < OUTCOME_MAX_ && !report->request->dry_run; outcome++)
+    for (enum outcome outcome = 0; outcome < OUTCOME_MAX_ && !report->request.dry_run; outcome++)
         if (outcome_is_attempt(outcome))
             metric_add(METRIC_TRANSITIONS, outcome_name(outcome), NULL,
-                       (int64_t)(report->gate[outcome] + report->plane[outcome]));
+                       (int64_t)report_count(report, outcome));
 }
 
-enum err pass_check(struct store *store, const struct pass_request *request, struct why *why)
+static enum err check_switch(struct store *store, const struct settings *settings,
+                             const struct pass_request *request, struct policy_hold *ret_hold,
+                             struct why *why)
+{
+    struct policy *policy = NULL;
+    enum err err = policy_read(store, settings, &policy, why);
+    if (err == ERR_INVALID) {
+        *ret_hold = (struct policy_hold){.held = true, .text = mem_dup(why->text)};
+        return ERR_CONFLICT;
+    }
+    if (err)
+        return err;
+    const struct policy_hold *hold = policy_off_by(policy, request->side == SIDE_PLANE);
+    if (hold) {
+        *ret_hold = (struct policy_hold){.held = true,
+                                         .by = mem_dup(hold->by),
+                                         .reason = mem_dup(hold->reason),
+                                         .until_us = hold->until_us,
+                                         .text = mem_dup(hold->text)};
+        err = why_set(why, ERR_CONFLICT, "%s", hold->text);
+    }
+    policy_free(policy);
+    return err;
+}
+
+static enum err check_task(struct store *store, int64_t task_id, struct why *why)
 {
     const struct store_tasks_query any = {.limit = 1};
     struct store_task_entry entry;
-    if (request->task_id == 0)
-        return ERR_OK;
-    enum err err = store_task_get(store, request->task_id, &any, &entry, NULL, why);
+    enum err err = store_task_get(store, task_id, &any, &entry, NULL, why);
     if (!err)
         store_task_entry_done(&entry);
     return err;
+}
+
+enum err pass_may_run(struct store *store, const struct settings *settings,
+                      const struct pass_request *request, struct policy_hold *ret_hold, struct why *why)
+{
+    enum err err = request->dry_run ? ERR_OK : check_switch(store, settings, request, ret_hold, why);
+    return err || request->task_id == 0 ? err : check_task(store, request->task_id, why);
 }
 
 enum err pass_run(struct services *services, struct pass_memory *memory, const struct pass_request *request,
@@ -109,32 +138,27 @@ enum err pass_run(struct services *services, struct pass_memory *memory, const s
         pass.report.state = PASS_DONE;
     }
     *ret = (struct pass_result){
-        .report = report_json(&pass.report),
+        .report = pass.report,
         .plane = pass.plane,
         .transitions = pass.written,
         .messages = pass.messages,
         .unstuck = unstuck,
-        .interrupted = pass.report.state == PASS_INTERRUPTED,
-        .stuck = pass.report.stuck,
-        .quarantined = pass.report.gate[OUTCOME_QUARANTINED],
-        .oldest_age_s = pass.report.oldest_age_s,
         .looked = request->side != SIDE_PLANE && request->task_id == 0 && !request->ignore_grace && !err,
     };
     pass_done(&pass);
     return err;
 }
 
-void pass_save(struct services *services, const struct pass_request *request,
-               const struct pass_result *result)
+bool pass_save(struct services *services, const struct pass_result *result)
 {
-    if (request->dry_run || (request->trigger == TRIGGER_TIMER && result->transitions == 0))
-        return;
-    AUTO_FREE char *text = json_line(result->report);
-    int64_t started_us = 0;
-    (void)instant_parse(json_get_text(result->report, "started_at", ""), &started_us);
+    const struct report *report = &result->report;
+    if (report->state == PASS_FAILED || report->request.dry_run ||
+        (report->request.trigger == TRIGGER_TIMER && result->transitions == 0))
+        return false;
+    AUTO_FREE char *text = report_text(report);
     struct why why;
-    enum err err =
-        store_pass_save(services->store, json_get_text(result->report, "id", ""), started_us, text, &why);
+    enum err err = store_pass_save(services->store, report->id.s, report->started_us, text, &why);
     if (err)
         log_warn("a pass report was not saved", LOG_S("reason", why.text));
+    return !err;
 }

@@ -11,10 +11,11 @@
 #include <stdint.h>
 
 #include "clients/base/err.h"
-#include "reconcile/heal/pass_request.h"
+#include "reconcile/heal/report.h"
 
 struct pass_memory;
 struct policy;
+struct policy_hold;
 struct services;
 struct settings;
 struct store;
@@ -23,23 +24,23 @@ struct store;
 struct pass_memory *pass_memory_new(const struct settings *settings);
 void pass_memory_free(struct pass_memory *memory);
 
-/* What is left of a pass when it is over. */
+/* What a pass leaves. */
 struct pass_result {
-    json_t *report;           /* the contract's pass report, complete */
+    struct report report;
     json_t *plane;            /* how Plane's listings stand, for the status; NULL: as before */
     int transitions, unstuck; /* written; those of them that the gate side wrote */
     int messages;             /* written to the outbox */
-    bool interrupted;
-    bool looked;          /* the next three were counted over all tasks by their own grace */
-    size_t stuck;         /* tasks found stuck, healed or not */
-    size_t quarantined;   /* of these */
-    int64_t oldest_age_s; /* of those */
+    bool looked; /* the report's stuck, oldest_age_s and quarantined count all tasks by their own grace */
 };
 void pass_result_done(struct pass_result *result);
 
-/* pass_check: that the one task that is asked for is there: ERR_NOT_FOUND. Nothing to check in a pass about
- * all. */
-ATTR_NODISCARD enum err pass_check(struct store *store, const struct pass_request *request, struct why *why);
+/* pass_may_run: whether a pass may be made as asked. ERR_CONFLICT: what it would act on is switched off, as
+ * *ret_hold says (free it with policy_hold_done; it is left alone otherwise); stored settings that cannot be
+ * understood count as off. ERR_NOT_FOUND: the one task that it is about is not there. A dry run is never
+ * switched off. `why` may not be NULL. */
+ATTR_NODISCARD enum err pass_may_run(struct store *store, const struct settings *settings,
+                                     const struct pass_request *request, struct policy_hold *ret_hold,
+                                     struct why *why);
 
 /* pass_run: makes one pass. Never fails as a whole for one task's or upstream's failure; ERR_ only when the
  * database could not be asked at all (*ret is then a report that says so). `id` names the pass; *policy is
@@ -50,8 +51,7 @@ ATTR_NODISCARD enum err pass_run(struct services *services, struct pass_memory *
                                  struct pass_result *ret, struct why *why);
 
 /* pass_save: stores the report of a pass that did not fail, unless it was dry, or the timer's and moved
- * nothing: a converged system writes nothing. A failure is logged: the pass is over. */
-void pass_save(struct services *services, const struct pass_request *request,
-               const struct pass_result *result);
+ * nothing: a converged system writes nothing. False: it is not stored; a failure to store it is logged. */
+bool pass_save(struct services *services, const struct pass_result *result);
 
 #endif

@@ -1,39 +1,37 @@
 #include "reconcile/sweep/report_log.h"
 
-#include <assert.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "clients/base/jsonx.h"
 #include "clients/base/limits.h"
 #include "clients/base/text.h"
+#include "clients/store/store.h"
 #include "reconcile/heal/report.h"
 
 struct kept {
-    char *id;
+    struct uuid_text id;
     int64_t started_us;
-    char *text; /* JSON: far smaller than the tree */
+    size_t n_items;
+    char *text; /* report_text: far smaller than the fields */
     size_t len;
 };
 
 struct report_log {
-    pthread_mutex_t lock;
+    struct store *store;
+    pthread_mutex_t lock;                /* guards the rest */
     struct kept kept[LIMIT_PASSES_KEPT]; /* oldest first */
     size_t n;
 };
 
-struct report_log *report_log_new(void)
+struct report_log *report_log_new(struct store *store)
 {
     struct report_log *reports = mem_zero(1, sizeof *reports);
+    reports->store = store;
     pthread_mutex_init(&reports->lock, NULL);
     return reports;
-}
-
-static void kept_done(struct kept *kept)
-{
-    free(kept->id);
-    free(kept->text);
 }
 
 void report_log_free(struct report_log *reports)
@@ -41,30 +39,21 @@ void report_log_free(struct report_log *reports)
     if (!reports)
         return;
     for (size_t i = 0; i < reports->n; i++)
-        kept_done(&reports->kept[i]);
+        free(reports->kept[i].text);
     pthread_mutex_destroy(&reports->lock);
     free(reports);
 }
 
-static json_t *kept_json(const struct kept *kept)
-{
-    json_t *report = json_loadb(kept->text, kept->len, 0, NULL);
-    if (!report)
-        abort();
-    return report;
-}
-
 static void kept_drop_items(struct kept *kept)
 {
-    json_t *report = kept_json(kept);
-    json_t *items = json_object_get(report, "items");
-    json_int_t left_out = json_get_int(report, "items_left_out", 0) + (json_int_t)json_array_size(items);
-    json_put(report, "items_left_out", json_integer(left_out));
-    json_put(report, "items", json_array());
+    json_auto_t *document = report_summary_read(kept->text);
+    json_int_t left_out = json_get_int(document, "items_left_out", 0) + (json_int_t)kept->n_items;
+    json_put(document, "items_left_out", json_integer(left_out));
+    json_put(document, "items", json_array());
     free(kept->text);
-    kept->text = json_line(report);
+    kept->text = json_line(document);
     kept->len = strlen(kept->text);
-    json_decref(report);
+    kept->n_items = 0;
 }
 
 static void fit_bytes(struct report_log *reports)
@@ -80,55 +69,134 @@ static void fit_bytes(struct report_log *reports)
     }
 }
 
-static void remove_at(struct report_log *reports, size_t at)
+static void remove_oldest(struct report_log *reports)
 {
-    kept_done(&reports->kept[at]);
-    memmove(&reports->kept[at], &reports->kept[at + 1], (reports->n - at - 1) * sizeof reports->kept[0]);
+    free(reports->kept[0].text);
     reports->n--;
+    memmove(&reports->kept[0], &reports->kept[1], reports->n * sizeof reports->kept[0]);
 }
 
-void report_log_put(struct report_log *reports, const json_t *report)
+void report_log_put(struct report_log *reports, const struct report *report)
 {
-    struct kept kept = {.id = mem_dup(json_get_text(report, "id", "")), .text = json_line(report)};
+    struct kept kept = {.id = report->id,
+                        .started_us = report->started_us,
+                        .n_items = report->n_items,
+                        .text = report_text(report)};
     kept.len = strlen(kept.text);
-    if (!instant_parse(json_get_text(report, "started_at", ""), &kept.started_us))
-        kept.started_us = clock_wall_us();
     pthread_mutex_lock(&reports->lock);
-    for (size_t i = 0; i < reports->n; i++)
-        if (strcmp(reports->kept[i].id, kept.id) == 0) {
-            remove_at(reports, i);
-            break;
-        }
     if (reports->n == LIMIT_PASSES_KEPT)
-        remove_at(reports, 0);
+        remove_oldest(reports);
     reports->kept[reports->n++] = kept;
     fit_bytes(reports);
     pthread_mutex_unlock(&reports->lock);
 }
 
-json_t *report_log_get(struct report_log *reports, const char *id)
+static char *kept_text(struct report_log *reports, const char *id)
 {
-    json_t *report = NULL;
+    char *text = NULL;
     pthread_mutex_lock(&reports->lock);
-    for (size_t i = 0; i < reports->n && !report; i++)
-        if (strcmp(reports->kept[i].id, id) == 0)
-            report = kept_json(&reports->kept[i]);
+    for (size_t i = 0; i < reports->n && !text; i++)
+        if (strcmp(reports->kept[i].id.s, id) == 0)
+            text = mem_dupn(reports->kept[i].text, reports->kept[i].len);
     pthread_mutex_unlock(&reports->lock);
-    return report;
+    return text;
 }
 
-json_t *report_log_list(struct report_log *reports, int64_t before_us, size_t limit)
+enum err report_log_get(struct report_log *reports, const char *id, char **ret, struct why *why)
 {
-    json_t *list = json_array();
+    char *text = kept_text(reports, id);
+    if (!text)
+        return store_pass_get(reports->store, id, ret, why);
+    *ret = text;
+    return ERR_OK;
+}
+
+/* a page */
+
+struct entry {
+    int64_t started_us;
+    struct uuid_text id;
+    json_t *summary;
+};
+
+struct entries {
+    struct entry *rows;
+    size_t n;
+};
+
+static void entry_add(struct entries *entries, struct uuid_text id, int64_t started_us, const char *text)
+{
+    json_t *summary = report_summary_read(text);
+    if (!summary)
+        return; /* no report of ours */
+    entries->rows = mem_grow(entries->rows, entries->n + 1, sizeof *entries->rows);
+    entries->rows[entries->n++] = (struct entry){started_us, id, summary};
+}
+
+static void add_kept(struct report_log *reports, int64_t before_us, struct entries *entries)
+{
     pthread_mutex_lock(&reports->lock);
-    for (size_t i = reports->n; i-- > 0 && json_array_size(list) < limit;) {
+    for (size_t i = 0; i < reports->n; i++) {
         const struct kept *kept = &reports->kept[i];
-        if (before_us && kept->started_us >= before_us)
-            continue;
-        json_t *summary = report_summary_read(kept->text);
-        assert(summary); /* written by report_log_put */
-        json_push(list, summary);
+        if (!before_us || kept->started_us < before_us)
+            entry_add(entries, kept->id, kept->started_us, kept->text);
     }
     pthread_mutex_unlock(&reports->lock);
-    return list;
+}
+
+static int newest_first(const void *left, const void *right)
+{
+    const struct entry *a = left, *b = right;
+    if (a->started_us != b->started_us)
+        return a->started_us < b->started_us ? 1 : -1;
+    return strcmp(b->id.s, a->id.s);
+}
+
+/* A report whose storing failed may be stored all the same, and is then in both places. */
+static bool is_repeated(const struct entries *entries, size_t at)
+{
+    return at > 0 && strcmp(entries->rows[at - 1].id.s, entries->rows[at].id.s) == 0;
+}
+
+static json_t *page_of(const struct entries *entries, size_t limit)
+{
+    json_t *body = json_object(), *items = json_array();
+    char next[24];
+    int64_t last_us = 0;
+    bool more = false;
+    for (size_t i = 0; i < entries->n && !more; i++) {
+        if (is_repeated(entries, i))
+            continue;
+        more = json_array_size(items) == limit;
+        if (!more) {
+            json_push(items, json_incref(entries->rows[i].summary));
+            last_us = entries->rows[i].started_us;
+        }
+    }
+    (void)snprintf(next, sizeof next, "%lld", (long long)last_us);
+    json_put(body, "items", items);
+    json_put(body, "next", json_text(more ? next : NULL));
+    return body;
+}
+
+/* One more than a page is read from the database, so that it is known whether there is a next one. */
+enum err report_log_page(struct report_log *reports, int64_t before_us, size_t limit, json_t **ret,
+                         struct why *why)
+{
+    struct store_pass_page stored = {.n = 0};
+    struct entries entries = {.n = 0};
+    enum err err = store_pass_list(reports->store, before_us, limit + 1, &stored, why);
+    if (err)
+        return err;
+    for (size_t i = 0; i < stored.n; i++)
+        entry_add(&entries, stored.rows[i].id, stored.rows[i].started_us, stored.rows[i].report);
+    store_pass_page_done(&stored);
+    add_kept(reports, before_us, &entries);
+    if (entries.n)
+        qsort(entries.rows, entries.n, sizeof *entries.rows, newest_first);
+    *ret = page_of(&entries, limit);
+    for (size_t i = 0; i < entries.n; i++)
+        json_decref(entries.rows[i].summary);
+    free(entries.rows);
+    return ERR_OK;
 }

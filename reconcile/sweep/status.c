@@ -32,16 +32,16 @@ struct status {
     int64_t interval_s;
     json_t *pause; /* null or who holds the switch */
     bool running;
-    int64_t last_run_us; /* 0: never */
+    int64_t last_run_us;     /* 0: never */
+    struct report last_pass; /* without its items */
     size_t stuck, quarantined;
     int64_t oldest_age_s;
     size_t outbox_depth;
     int64_t outbox_since_ms; /* since when the oldest message has waited, by the monotonic clock */
     int64_t unblocked_total;
     char *last_unblocked;
-    json_t *last_pass; /* null before the first */
-    json_t *hooks;     /* null before the first look */
-    json_t *scanned;   /* how Plane's listings stand: waiting, projects */
+    json_t *hooks;   /* null before the first look */
+    json_t *scanned; /* how Plane's listings stand: waiting, projects */
     bool database_ok;
     int64_t database_since_us; /* since when it has not been ok */
     char *database_words;
@@ -84,7 +84,6 @@ struct status *status_new(const struct settings *settings, struct gitea *gitea, 
         .observing = settings->mode == MODE_OBSERVE,
         .interval_s = settings->interval_s,
         .pause = json_null(),
-        .last_pass = json_null(),
         .scanned = json_object(),
         .hooks = json_null(),
         .database_ok = true,
@@ -100,7 +99,7 @@ void status_free(struct status *status)
         return;
     pthread_mutex_destroy(&status->lock);
     json_decref(status->pause);
-    json_decref(status->last_pass);
+    report_done(&status->last_pass);
     json_decref(status->scanned);
     json_decref(status->hooks);
     free(status->last_unblocked);
@@ -226,7 +225,7 @@ static json_t *build(const struct status *status)
     json_put(object, "stuck", stuck);
     json_put(object, "quarantined", json_integer((json_int_t)status->quarantined));
     json_put(object, "outbox", outbox_state(status));
-    json_put(object, "last_pass", json_deep_copy(status->last_pass));
+    json_put(object, "last_pass", status->last_run_us ? report_summary(&status->last_pass) : json_null());
     json_put(object, "plane", plane_block(status));
     json_put(object, "hooks", json_deep_copy(status->hooks));
     json_put(object, "upstreams", upstreams(status));
@@ -335,15 +334,13 @@ void status_pass_begins(struct status *status)
 }
 
 /* A dry pass holds nothing back. */
-static void set_pass_gauges(const struct pass_result *result)
+static void set_pass_gauges(const struct report *report)
 {
-    const json_t *gate = json_object_get(result->report, "gate"),
-                 *plane = json_object_get(result->report, "plane");
-    if (!result->looked || json_get_bool(result->report, "dry_run", false))
+    if (report->request.dry_run)
         return;
-    metric_set(METRIC_HELD_TASKS, NULL, json_get_int(gate, "held", 0) + json_get_int(plane, "held", 0));
-    metric_set(METRIC_QUARANTINED_TASKS, NULL, json_get_int(gate, "quarantined", 0));
-    metric_set(METRIC_UNKNOWN_STAGE_TASKS, NULL, json_get_int(result->report, "unknown_stage", 0));
+    metric_set(METRIC_HELD_TASKS, NULL, (int64_t)report_count(report, OUTCOME_HELD));
+    metric_set(METRIC_QUARANTINED_TASKS, NULL, (int64_t)report->gate[OUTCOME_QUARANTINED]);
+    metric_set(METRIC_UNKNOWN_STAGE_TASKS, NULL, (int64_t)report->unknown_stage);
 }
 
 void status_pass_ended(struct status *status, const struct pass_result *result)
@@ -351,16 +348,16 @@ void status_pass_ended(struct status *status, const struct pass_result *result)
     pthread_mutex_lock(&status->lock);
     status->running = false;
     status->last_run_us = clock_wall_us();
-    json_decref(status->last_pass);
-    status->last_pass = report_summary(result->report);
+    report_done(&status->last_pass);
+    status->last_pass = report_head(&result->report);
     if (result->plane)
         keep_project(status, result->plane);
     if (result->looked) {
-        status->stuck = result->stuck - (size_t)result->unstuck;
-        status->oldest_age_s = result->oldest_age_s;
-        status->quarantined = result->quarantined;
+        status->stuck = result->report.stuck - (size_t)result->unstuck;
+        status->oldest_age_s = result->report.oldest_age_s;
+        status->quarantined = result->report.gate[OUTCOME_QUARANTINED];
+        set_pass_gauges(&result->report);
     }
-    set_pass_gauges(result);
     publish_and_unlock(status);
 }
 

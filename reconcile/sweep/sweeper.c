@@ -71,7 +71,7 @@ struct sweeper *sweeper_new(struct services *services, sweeper_change_fn *on_cha
     json_t *scanned = plane_side_status(services, sweeper->memory);
     status_plane(sweeper->status, scanned);
     json_decref(scanned);
-    sweeper->reports = report_log_new();
+    sweeper->reports = report_log_new(services->store);
     pthread_mutex_init(&sweeper->lock, NULL);
     cond_init(&sweeper->wake);
     return sweeper;
@@ -114,39 +114,32 @@ static void refresh_ledger(struct sweeper *sweeper)
 }
 
 /* A pass that only looked, red gates and all, is silence. */
-static bool has_acted(const json_t *counts)
+static bool has_acted(const struct report *report)
 {
     for (enum outcome outcome = 0; outcome < OUTCOME_MAX_; outcome++)
-        if (outcome_is_attempt(outcome) && json_get_int(counts, outcome_name(outcome), 0) > 0)
+        if (outcome_is_attempt(outcome) && report_count(report, outcome) > 0)
             return true;
     return false;
 }
 
-static void log_pass(const struct pass_result *result)
+static void log_pass(const struct report *report)
 {
-    const json_t *gate = json_object_get(result->report, "gate"),
-                 *plane = json_object_get(result->report, "plane");
-    bool acted = has_acted(gate) || has_acted(plane);
-    log_event(acted ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG, "pass",
-              LOG_S("trigger", json_get_text(result->report, "trigger", "")),
-              LOG_S("state", json_get_text(result->report, "state", "")),
-              LOG_B("dry_run", json_get_bool(result->report, "dry_run", false)),
-              LOG_I("ms", json_get_int(result->report, "duration_ms", 0)),
-              LOG_I("candidates", json_get_int(gate, "candidates", 0)),
-              LOG_I("advanced", json_get_int(gate, "advanced", 0)),
-              LOG_I("red", json_get_int(gate, "red", 0)), LOG_I("unknown", json_get_int(gate, "unknown", 0)),
-              LOG_I("raced", json_get_int(gate, "raced", 0) + json_get_int(plane, "raced", 0)),
-              LOG_I("held", json_get_int(gate, "held", 0) + json_get_int(plane, "held", 0)),
-              LOG_I("failed", json_get_int(gate, "failed", 0) + json_get_int(plane, "failed", 0)),
-              LOG_I("quarantined", json_get_int(gate, "quarantined", 0)),
-              LOG_I("started", json_get_int(plane, "started", 0)),
-              LOG_I("approved", json_get_int(plane, "approved", 0)),
-              LOG_I("rejected", json_get_int(plane, "rejected", 0)));
+    const size_t *gate = report->gate, *plane = report->plane;
+    log_event(has_acted(report) ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG, "pass",
+              LOG_S("trigger", pass_trigger_name(report->request.trigger)),
+              LOG_S("state", pass_state_name(report->state)), LOG_B("dry_run", report->request.dry_run),
+              LOG_I("ms", report->duration_ms), LOG_I("candidates", report->candidates),
+              LOG_I("advanced", gate[OUTCOME_ADVANCED]), LOG_I("red", gate[OUTCOME_RED]),
+              LOG_I("unknown", gate[OUTCOME_UNKNOWN]), LOG_I("raced", report_count(report, OUTCOME_RACED)),
+              LOG_I("held", report_count(report, OUTCOME_HELD)),
+              LOG_I("failed", report_count(report, OUTCOME_FAILED)),
+              LOG_I("quarantined", gate[OUTCOME_QUARANTINED]), LOG_I("started", plane[OUTCOME_STARTED]),
+              LOG_I("approved", plane[OUTCOME_APPROVED]), LOG_I("rejected", plane[OUTCOME_REJECTED]));
 }
 
-static void count_pass(const struct pass_request *request, const char *result)
+static void count_pass(const struct report *report)
 {
-    metric_count(METRIC_PASSES, pass_trigger_name(request->trigger), result);
+    metric_count(METRIC_PASSES, pass_trigger_name(report->request.trigger), pass_state_name(report->state));
 }
 
 /* one pass */
@@ -180,20 +173,18 @@ static enum err look_at_settings(struct sweeper *sweeper, struct why *why)
 }
 
 /* A report without counts: of a pass that waits, runs, or could not even begin. */
-static json_t *unborn_report(const struct pending *run, enum pass_state state, int64_t since_us,
-                             const char *error)
+static struct report unborn_report(const struct pending *run, enum pass_state state, int64_t since_us,
+                                   const char *error)
 {
     struct report report;
     report_begin(&report, run->id.s, &run->request);
     report.state = state;
     report.started_us = since_us;
     report.error = mem_dup(error);
-    json_t *document = report_json(&report);
-    report_done(&report);
-    return document;
+    return report;
 }
 
-static void tell_waiters(struct sweeper *sweeper, struct pending *run, const json_t *report)
+static void tell_waiters(struct sweeper *sweeper, struct pending *run, const struct report *report)
 {
     for (size_t i = 0; i < run->n_waiters; i++)
         run->waiters[i].done(run->waiters[i].arg, report);
@@ -214,20 +205,24 @@ static bool must_look(struct sweeper *sweeper)
     return moved || !sweeper->policy || !sweeper->policy->enabled || sweeper->failures > 0;
 }
 
-static void make_pass(struct sweeper *sweeper, struct pending *run)
+/* A pass that could not begin: the timer's leaves no report. */
+static void fail_pass(struct sweeper *sweeper, const struct pending *run, enum err err, const struct why *why,
+                      struct report *ret)
+{
+    note_database(sweeper, err, why);
+    *ret = unborn_report(run, PASS_FAILED, clock_wall_us(), why->text);
+    if (err)
+        count_pass(ret);
+    if (run->request.trigger != TRIGGER_TIMER)
+        report_log_put(sweeper->reports, ret);
+}
+
+static void make_pass(struct sweeper *sweeper, const struct pending *run, struct report *ret)
 {
     struct why why = {.text = ""};
     enum err err = must_look(sweeper) ? look_at_settings(sweeper, &why) : ERR_OK;
     if (err || (run->request.trigger == TRIGGER_TIMER && !sweeper->policy->enabled)) {
-        note_database(sweeper, err, &why);
-        if (err)
-            count_pass(&run->request, pass_state_name(PASS_FAILED));
-        if (run->request.trigger != TRIGGER_TIMER) {
-            json_t *report = unborn_report(run, PASS_FAILED, clock_wall_us(), why.text);
-            report_log_put(sweeper->reports, report);
-            tell_waiters(sweeper, run, report);
-            json_decref(report);
-        }
+        fail_pass(sweeper, run, err, &why, ret);
         return;
     }
     int64_t revision = sweeper->policy->revision;
@@ -238,23 +233,18 @@ static void make_pass(struct sweeper *sweeper, struct pending *run)
     note_database(sweeper, err, &why);
     if (sweeper->policy->revision != revision)
         status_policy(sweeper->status, sweeper->policy);
-    count_pass(&run->request, json_get_text(result.report, "state", NULL));
-    metric_observe(METRIC_PASS_DURATION, NULL, json_get_int(result.report, "duration_ms", 0));
-    log_pass(&result);
-    report_log_put(sweeper->reports, result.report);
-    if (!err)
-        pass_save(sweeper->services, &run->request, &result);
+    count_pass(&result.report);
+    metric_observe(METRIC_PASS_DURATION, NULL, result.report.duration_ms);
+    log_pass(&result.report);
+    if (!pass_save(sweeper->services, &result))
+        report_log_put(sweeper->reports, &result.report);
     if (result.transitions > 0)
         refresh_ledger(sweeper);
     if (result.messages > 0)
         notifier_wake(sweeper->services->notifier);
     status_pass_ended(sweeper->status, &result);
-    tell_waiters(sweeper, run, result.report);
-    bool worked = json_array_size(json_object_get(result.report, "items")) > 0;
-    pass_result_done(&result);
-    /* A large pass leaves megabytes free in the heap, and the next may be hours away. */
-    if (worked)
-        (void)malloc_trim(0);
+    json_decref(result.plane);
+    *ret = result.report;
 }
 
 /* the thread */
@@ -276,7 +266,6 @@ static enum next next_step(struct sweeper *sweeper, struct pending *ret)
 {
     enum next next = NEXT_PASS;
     pthread_mutex_lock(&sweeper->lock);
-    sweeper->began_ms = 0;
     while (!sweeper->stop && sweeper->n_pending == 0 && !sweeper->settings_moved &&
            clock_mono_ms() < sweeper->due_ms) {
         (void)cond_wait_until(&sweeper->wake, &sweeper->lock, sweeper->due_ms);
@@ -304,18 +293,15 @@ static enum next next_step(struct sweeper *sweeper, struct pending *ret)
 
 /* The pause counts from the end of the newest pass: a shorter interval takes effect at once, and no change of
  * a setting makes a pass by itself. */
-static void set_due(struct sweeper *sweeper)
+static void set_due(struct sweeper *sweeper, enum next done)
 {
     int64_t pause = pause_ms(sweeper);
     pthread_mutex_lock(&sweeper->lock);
+    if (done == NEXT_PASS) {
+        sweeper->ended_ms = clock_mono_ms();
+        sweeper->began_ms = 0;
+    }
     sweeper->due_ms = sweeper->ended_ms + pause;
-    pthread_mutex_unlock(&sweeper->lock);
-}
-
-static void note_end(struct sweeper *sweeper)
-{
-    pthread_mutex_lock(&sweeper->lock);
-    sweeper->ended_ms = clock_mono_ms();
     pthread_mutex_unlock(&sweeper->lock);
 }
 
@@ -325,27 +311,46 @@ static void look_only(struct sweeper *sweeper)
     note_database(sweeper, look_at_settings(sweeper, &why), &why);
 }
 
+/* A large pass leaves megabytes free in the heap, and the next may be hours away. */
+static void free_report(struct report *report)
+{
+    bool large = report->n_items > 0;
+    report_done(report);
+    if (large)
+        (void)malloc_trim(0);
+}
+
+/* The report can be read, and the pass is over, before its waiters are called: what they do next finds it so.
+ */
+static void run_pass(struct sweeper *sweeper, struct pending *run)
+{
+    struct report report;
+    log_set_pass(run->id.s);
+    make_pass(sweeper, run, &report);
+    log_set_pass(NULL);
+    set_due(sweeper, NEXT_PASS);
+    tell_waiters(sweeper, run, &report);
+    free_report(&report);
+}
+
 static void *sweep(void *arg)
 {
     struct sweeper *sweeper = arg;
     struct pending run;
     enum next next;
     while ((next = next_step(sweeper, &run)) != NEXT_STOP) {
-        if (next == NEXT_LOOK) {
-            look_only(sweeper);
+        if (next == NEXT_PASS) {
+            run_pass(sweeper, &run);
         } else {
-            log_set_pass(run.id.s);
-            make_pass(sweeper, &run);
-            log_set_pass(NULL);
-            note_end(sweeper);
+            look_only(sweeper);
+            set_due(sweeper, NEXT_LOOK);
         }
-        set_due(sweeper);
     }
     for (size_t i = 0; i < sweeper->n_pending; i++) {
-        json_t *report =
+        struct report report =
             unborn_report(&sweeper->pending[i], PASS_INTERRUPTED, clock_wall_us(), "the service is stopping");
-        tell_waiters(sweeper, &sweeper->pending[i], report);
-        json_decref(report);
+        tell_waiters(sweeper, &sweeper->pending[i], &report);
+        report_done(&report);
     }
     sweeper->n_pending = 0;
     plane_side_leave(sweeper->services, sweeper->memory);
@@ -417,13 +422,9 @@ enum err sweeper_request(struct sweeper *sweeper, const struct pass_request *req
     return err;
 }
 
-void sweeper_wake(struct sweeper *sweeper)
+void sweeper_wake(struct sweeper *sweeper, const struct policy *policy)
 {
-    /* Whoever changed the settings sees them in the status at once, not after the sweeper's next look. */
-    struct policy *policy = NULL;
-    if (policy_read(sweeper->services->store, sweeper->services->settings, &policy, NULL) == ERR_OK)
-        status_policy(sweeper->status, policy);
-    policy_free(policy);
+    status_policy(sweeper->status, policy);
     pthread_mutex_lock(&sweeper->lock);
     sweeper->settings_moved = true;
     pthread_cond_broadcast(&sweeper->wake);
@@ -453,23 +454,40 @@ bool sweeper_alive(struct sweeper *sweeper, int64_t now_ms, struct why *why)
     return !wedged && !overdue;
 }
 
-json_t *sweeper_report(struct sweeper *sweeper, const char *id)
+/* The report of a pass that waits or runs; NULL: it is neither. */
+static char *report_so_far(struct sweeper *sweeper, const char *id)
 {
-    json_t *report = report_log_get(sweeper->reports, id);
-    if (report)
-        return report;
-    pthread_mutex_lock(&sweeper->lock);
-    for (size_t i = 0; i < sweeper->n_pending && !report; i++)
+    const struct pending *run = NULL;
+    enum pass_state state = PASS_QUEUED;
+    int64_t since_us = 0;
+    for (size_t i = 0; i < sweeper->n_pending; i++)
         if (strcmp(sweeper->pending[i].id.s, id) == 0)
-            report = unborn_report(&sweeper->pending[i], PASS_QUEUED, 0, NULL);
-    if (!report && sweeper->began_ms && strcmp(sweeper->running.id.s, id) == 0)
-        report = unborn_report(&sweeper->running, PASS_RUNNING, sweeper->running_since_us, NULL);
-    pthread_mutex_unlock(&sweeper->lock);
-    /* It may have ended after the first look. */
-    return report ? report : report_log_get(sweeper->reports, id);
+            run = &sweeper->pending[i];
+    if (!run && sweeper->began_ms && strcmp(sweeper->running.id.s, id) == 0) {
+        run = &sweeper->running;
+        state = PASS_RUNNING;
+        since_us = sweeper->running_since_us;
+    }
+    if (!run)
+        return NULL;
+    struct report report = unborn_report(run, state, since_us, NULL);
+    char *text = report_text(&report);
+    report_done(&report);
+    return text;
 }
 
-json_t *sweeper_reports(struct sweeper *sweeper, int64_t before_us, size_t limit)
+enum err sweeper_report(struct sweeper *sweeper, const char *id, char **ret, struct why *why)
 {
-    return report_log_list(sweeper->reports, before_us, limit);
+    pthread_mutex_lock(&sweeper->lock);
+    char *text = report_so_far(sweeper, id);
+    pthread_mutex_unlock(&sweeper->lock);
+    if (!text)
+        return report_log_get(sweeper->reports, id, ret, why);
+    *ret = text;
+    return ERR_OK;
+}
+
+struct report_log *sweeper_report_log(struct sweeper *sweeper)
+{
+    return sweeper->reports;
 }

@@ -16,6 +16,7 @@
 #include "clients/base/text.h"
 #include "reconcile/sweep/pass.h"
 
+struct report_log;
 struct status;
 struct sweeper;
 
@@ -36,16 +37,16 @@ void sweeper_stop(struct sweeper *sweeper);
 void sweeper_free(struct sweeper *sweeper);
 
 /* sweeper_request: asks for a pass. `done` (may be NULL) is called exactly once, from the sweeper's thread,
- * with the report (borrowed), unless this returns an error: ERR_UNAVAILABLE when stopping or too many
- * distinct requests wait. */
-typedef void sweeper_done_fn(void *arg, const json_t *report);
+ * with the report (borrowed: the function reads or copies it before it returns), unless this returns an
+ * error: ERR_UNAVAILABLE when stopping or too many distinct requests wait. */
+typedef void sweeper_done_fn(void *arg, const struct report *report);
 ATTR_NODISCARD enum err sweeper_request(struct sweeper *sweeper, const struct pass_request *request,
                                         sweeper_done_fn *done, void *arg, struct uuid_text *ret_id,
                                         struct why *why);
 
-/* sweeper_wake: the settings changed: the status shows them when this returns, and the next pass is due as
- * they say. Makes no pass by itself. */
-void sweeper_wake(struct sweeper *sweeper);
+/* sweeper_wake: the settings were changed to `policy` (borrowed): the status shows it when this returns, and
+ * the next pass is due as it says. Makes no pass by itself, and asks no database. */
+void sweeper_wake(struct sweeper *sweeper, const struct policy *policy);
 
 /* sweeper_due_ms: until the timer's next pass; 0 when it is due or under way, or nothing is known yet. */
 int64_t sweeper_due_ms(struct sweeper *sweeper);
@@ -54,10 +55,10 @@ int64_t sweeper_due_ms(struct sweeper *sweeper);
  * than it may; `why` says which. Idle, switched off and waiting for a database are alive. */
 bool sweeper_alive(struct sweeper *sweeper, int64_t now_ms, struct why *why);
 
-/* sweeper_report: a report kept in memory by this process, queued and running passes included; NULL when not
- * known here. sweeper_reports: the newest first, started before before_us (0: from the newest), without their
- * items. Caller owns what is returned. */
-json_t *sweeper_report(struct sweeper *sweeper, const char *id);
-json_t *sweeper_reports(struct sweeper *sweeper, int64_t before_us, size_t limit);
+/* sweeper_report: the text of a pass's report (report_text), while it waits, while it runs, and later as long
+ * as it is kept (report_log.h); ERR_NOT_FOUND. Caller frees *ret. sweeper_report_log: the reports of passes
+ * that are over. As long as the sweeper. */
+ATTR_NODISCARD enum err sweeper_report(struct sweeper *sweeper, const char *id, char **ret, struct why *why);
+struct report_log *sweeper_report_log(struct sweeper *sweeper);
 
 #endif

@@ -154,8 +154,8 @@ static void make_policy(struct world *world)
     json_auto_t *change = json_loads(body, 0, NULL);
     json_t *document = NULL, *errors = NULL;
     struct why why;
-    if (policy_change(world->services.store, world->settings, world->pipeline, change, -1, &document, &errors,
-                      &why) != ERR_OK)
+    if (policy_change(world->services.store, world->settings, world->pipeline, change, -1, NULL, &document,
+                      &errors, &why) != ERR_OK)
         fail_msg("%s: %s", body, why.text);
     json_decref(document);
     assert_int_equal(policy_read(world->services.store, world->settings, &world->policy, &why), ERR_OK);
@@ -232,7 +232,7 @@ static json_t *make_pass(struct world *world, bool dry_run)
     assert_int_equal(
         pass_run(&world->services, world->memory, &request, uuid_new().s, &world->policy, &result, &why),
         ERR_OK);
-    json_t *report = json_incref(result.report);
+    json_t *report = report_json(&result.report);
     pass_result_done(&result);
     return report;
 }

@@ -50,7 +50,7 @@ static int64_t change(struct store *store, const char *body_text)
     json_t *body = NULL, *document = NULL, *errors = NULL;
     struct why why = {""};
     assert_int_equal(json_read(body_text, strlen(body_text), &body, NULL), ERR_OK);
-    enum err err = policy_change(store, settings, pipeline, body, -1, &document, &errors, &why);
+    enum err err = policy_change(store, settings, pipeline, body, -1, NULL, &document, &errors, &why);
     if (err != ERR_OK)
         fail_msg("%s: %s", body_text, why.text);
     int64_t revision = json_get_int(document, "revision", -1);
@@ -151,7 +151,8 @@ static void *change_often(void *arg)
         abort();
     for (int done = 0; done < CHANGES;) {
         json_t *document = NULL, *errors = NULL;
-        enum err err = policy_change(changer->store, settings, pipeline, body, -1, &document, &errors, NULL);
+        enum err err =
+            policy_change(changer->store, settings, pipeline, body, -1, NULL, &document, &errors, NULL);
         done += err == ERR_OK;
         changer->conflicts += err == ERR_CONFLICT;
         json_decref(document);

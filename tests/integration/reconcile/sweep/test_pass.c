@@ -66,7 +66,7 @@ static void tell_ci(const char *branch, const char *sha, enum gitea_state state)
 
 static json_t *run_pass(struct pass_request request)
 {
-    return pass_scene_run(&bench, request).report;
+    return pass_scene_report(&bench, request);
 }
 
 static int64_t counted(const json_t *report, const char *what)
@@ -229,9 +229,9 @@ static void switch_off(void *arg)
     (void)arg;
     json_t *body = json_pack("{s:b, s:s, s:s}", "enabled", 0, "by", "ann", "reason", "deploy"),
            *document = NULL, *errors = NULL;
-    assert_int_equal(
-        policy_change(bench.store, bench.settings, bench.pipeline, body, -1, &document, &errors, &bench.why),
-        ERR_OK);
+    assert_int_equal(policy_change(bench.store, bench.settings, bench.pipeline, body, -1, NULL, &document,
+                                   &errors, &bench.why),
+                     ERR_OK);
     json_decref(document);
     json_decref(body);
 }
@@ -255,8 +255,8 @@ static void a_switch_thrown_in_mid_pass_holds_what_is_green_already(void **state
 static void change(json_t *body_take)
 {
     json_t *document = NULL, *errors = NULL;
-    assert_int_equal(policy_change(bench.store, bench.settings, bench.pipeline, body_take, -1, &document,
-                                   &errors, &bench.why),
+    assert_int_equal(policy_change(bench.store, bench.settings, bench.pipeline, body_take, -1, NULL,
+                                   &document, &errors, &bench.why),
                      ERR_OK);
     json_decref(document);
     json_decref(body_take);
@@ -427,6 +427,35 @@ static void a_race_that_was_lost_is_an_attempt_and_what_is_held_is_none(void **s
     assert_int_equal(attempts("failed"), failed);
 }
 
+static enum err may_run(struct pass_request request, struct policy_hold *ret_hold)
+{
+    *ret_hold = (struct policy_hold){.held = false};
+    return pass_may_run(bench.store, bench.settings, &request, ret_hold, &bench.why);
+}
+
+static void a_pass_may_run_unless_switched_off_or_about_no_task(void **state)
+{
+    (void)state;
+    struct policy_hold hold;
+    const struct pass_request plane = {.trigger = TRIGGER_REQUEST, .side = SIDE_PLANE},
+                              of_none = {.trigger = TRIGGER_REQUEST, .dry_run = true, .task_id = 9};
+    assert_int_equal(may_run(forced, &hold), ERR_OK);
+    assert_int_equal(may_run(of_none, &hold), ERR_NOT_FOUND);
+    change(json_pack("{s:b, s:s, s:s}", "plane_enabled", 0, "by", "ann", "reason", "tidying"));
+    assert_int_equal(may_run(forced, &hold), ERR_OK);
+    assert_false(hold.held);
+    assert_int_equal(may_run(plane, &hold), ERR_CONFLICT);
+    assert_true(hold.held);
+    assert_string_equal(hold.by, "ann");
+    assert_string_equal(hold.reason, "tidying");
+    policy_hold_done(&hold);
+    sqlite_file_exec("UPDATE reconcile_settings SET overrides = '[]'");
+    assert_int_equal(may_run(forced, &hold), ERR_CONFLICT);
+    assert_non_null(hold.text);
+    policy_hold_done(&hold);
+    assert_int_equal(may_run(dry, &hold), ERR_OK);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -449,6 +478,7 @@ int main(void)
         TEST(a_stop_in_mid_pass_writes_nothing_more),
         TEST(an_attempt_is_counted_by_its_outcome_and_a_heal_by_its_age),
         TEST(a_race_that_was_lost_is_an_attempt_and_what_is_held_is_none),
+        TEST(a_pass_may_run_unless_switched_off_or_about_no_task),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -85,8 +85,8 @@ static void look_at_policy(void)
 static void change(json_t *body_take)
 {
     json_t *document = NULL, *errors = NULL;
-    assert_int_equal(policy_change(bench.store, bench.settings, bench.pipeline, body_take, -1, &document,
-                                   &errors, &bench.why),
+    assert_int_equal(policy_change(bench.store, bench.settings, bench.pipeline, body_take, -1, NULL,
+                                   &document, &errors, &bench.why),
                      ERR_OK);
     json_decref(document);
     json_decref(body_take);
@@ -127,10 +127,7 @@ static void add_verdict(int64_t number, const char *state)
 static json_t *run_pass(struct pass_request request)
 {
     request.side = SIDE_PLANE;
-    struct pass_result result = pass_scene_run(&bench, request);
-    json_t *report = json_incref(result.report);
-    pass_result_done(&result);
-    return report;
+    return pass_scene_report(&bench, request);
 }
 
 static int64_t counted(json_t *report_take, const char *what)

@@ -66,3 +66,11 @@ struct pass_result pass_scene_run(struct pass_scene *scene, struct pass_request 
                      ERR_OK);
     return result;
 }
+
+json_t *pass_scene_report(struct pass_scene *scene, struct pass_request request)
+{
+    struct pass_result result = pass_scene_run(scene, request);
+    json_t *report = report_json(&result.report);
+    pass_result_done(&result);
+    return report;
+}

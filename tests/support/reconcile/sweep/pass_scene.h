@@ -31,4 +31,7 @@ void pass_scene_exec(const char *fmt, ...) ATTR_PRINTF(1, 2);
 /* pass_scene_run: one pass, which must not fail. Free with pass_result_done. */
 struct pass_result pass_scene_run(struct pass_scene *scene, struct pass_request request);
 
+/* pass_scene_report: the same, its report as the document that leaves the process. Caller owns it. */
+json_t *pass_scene_report(struct pass_scene *scene, struct pass_request request);
+
 #endif

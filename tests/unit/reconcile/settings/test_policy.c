@@ -298,7 +298,7 @@ static void database_that_is_down_is_told_as_it_is(void **state)
     fake.is_down = true;
     assert_int_equal(policy_read(&fake.store, settings, &policy, &why), ERR_UNAVAILABLE);
     assert_int_equal(policy_document(&fake.store, settings, &document, &why), ERR_UNAVAILABLE);
-    assert_int_equal(policy_change(&fake.store, settings, pipeline, body, -1, &document, &errors, &why),
+    assert_int_equal(policy_change(&fake.store, settings, pipeline, body, -1, NULL, &document, &errors, &why),
                      ERR_UNAVAILABLE);
     assert_string_equal(why.text, "down");
     assert_true(!policy && !document && !errors);
@@ -413,8 +413,8 @@ static struct changed change(struct fake_store *fake, const char *body_text, int
     struct settings *settings = settings_of(ENVIRONMENT());
     struct pipeline *pipeline = pipeline_built_in();
     json_auto_t *body = json_of(body_text);
-    changed.err = policy_change(&fake->store, settings, pipeline, body, seen_revision, &changed.document,
-                                &changed.errors, &changed.why);
+    changed.err = policy_change(&fake->store, settings, pipeline, body, seen_revision, NULL,
+                                &changed.document, &changed.errors, &changed.why);
     settings_free(settings);
     pipeline_free(pipeline);
     return changed;
