@@ -173,7 +173,7 @@ static void decide_replay(const struct next_view *view, const char *since, struc
 
 static bool is_verdict(const struct plane_said *said)
 {
-    return said->kind == ISSUE_APPROVED || said->kind == ISSUE_REJECTED;
+    return said->meaning == ISSUE_APPROVED || said->meaning == ISSUE_REJECTED;
 }
 
 /* What the same decision makes of the issue in a pass. */
@@ -189,12 +189,12 @@ static void decide_said(const struct next_view *view, struct next *ret)
     case STEP_REJECT:
         decide_replay(view, since, ret);
         return;
-    case STEP_YOUNG:
+    case STEP_IN_GRACE:
         ret->at_us = earliest(view, said->updated_us, view->policy->grace_default_s);
         ret->reason = mem_printf("its issue is %s: looked at once it has rested for %lld s", state,
                                  (long long)view->policy->grace_default_s);
         return;
-    case STEP_UNTOLD:
+    case STEP_NO_ACTIVITY:
         ret->at_us = earliest(view, said->updated_us, 0);
         ret->reason =
             mem_printf("its issue is %s, but Plane does not tell yet which change made it so", state);
@@ -202,7 +202,7 @@ static void decide_said(const struct next_view *view, struct next *ret)
     case STEP_SETTLED:
     case STEP_BUSY:
     case STEP_UNREADABLE: /* an obstacle, before Plane is asked */
-    case STEP_ASK:
+    case STEP_NEEDS_ACTIVITY:
     case STEP_START:
     case STEP_MAX_:
         break;

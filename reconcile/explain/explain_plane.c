@@ -14,7 +14,7 @@
 /* The states of one project. */
 struct known_project {
     const struct project *project;
-    struct plane_state_map kinds;
+    struct plane_state_map states;
     int64_t until_ms; /* clock_mono_ms(); 0: nothing is known */
 };
 
@@ -38,7 +38,7 @@ void explain_plane_free(struct explain_plane *plane)
     if (!plane)
         return;
     for (size_t i = 0; i < plane->services->settings->n_projects; i++)
-        plane_state_map_done(&plane->projects[i].kinds);
+        plane_state_map_done(&plane->projects[i].states);
     free(plane->projects);
     free(plane);
 }
@@ -94,7 +94,7 @@ static bool learn_states(struct asked *asked)
         return true;
     if (!heard(asked, plane_states(&asked->call, known->project->plane_project_id, &states, &why), &why))
         return false;
-    plane_state_map_update(&known->kinds, &states, asked->services->settings->plane_states);
+    plane_state_map_update(&known->states, &states, asked->services->settings->plane_states);
     plane_states_done(&states);
     known->until_ms = clock_mono_ms() + LIMIT_EXPLAIN_STATES_MS;
     return true;
@@ -106,13 +106,13 @@ static bool learn_issue(struct asked *asked)
     const char *project = asked->known->project->plane_project_id;
     if (!heard(asked, plane_issue(&asked->call, project, asked->issue_id, &asked->issue, &why), &why))
         return false;
-    const struct plane_mapped_state *kind = plane_state_map_find(&asked->known->kinds, asked->issue.state);
+    const struct plane_mapped_state *kind = plane_state_map_find(&asked->known->states, asked->issue.state);
     if (!kind)
         asked->known->until_ms = 0; /* made since the states were read */
-    asked->said->kind = kind ? kind->kind : ISSUE_OTHER;
+    asked->said->meaning = kind ? kind->meaning : ISSUE_OTHER;
     asked->said->state_name = mem_dup(kind ? kind->name : NULL);
     asked->said->updated_us = asked->issue.updated_us;
-    asked->said->problem = mem_dup(asked->known->kinds.problem);
+    asked->said->problem = mem_dup(asked->known->states.problem);
     return true;
 }
 
@@ -122,7 +122,7 @@ static void decide(struct asked *asked, bool replayed)
     const struct store_issue_task task = {
         .task = entry->task, .updated_us = entry->updated_us, .active = entry->job_id != NULL};
     const struct plane_view view = {
-        .kind = asked->said->kind,
+        .meaning = asked->said->meaning,
         .state = asked->issue.state,
         .updated_us = asked->issue.updated_us,
         .now_us = asked->asking->now_us,
@@ -173,7 +173,7 @@ static void ask(struct asked *asked)
     if (!may_ask(asked) || !learn_states(asked) || !learn_issue(asked))
         return;
     decide(asked, false);
-    if (asked->said->decision.step != STEP_ASK || !learn_change(asked))
+    if (asked->said->decision.step != STEP_NEEDS_ACTIVITY || !learn_change(asked))
         return;
     decide(asked, false);
     learn_replayed(asked);

@@ -32,7 +32,7 @@ const char *explain_plane_obstacle(const struct services *services, const struct
 struct plane_said {
     char *error;      /* why nothing was learnt; NULL: the rest is valid */
     char *state_name; /* of the issue; NULL: it has none that is known */
-    enum issue_meaning kind;
+    enum issue_meaning meaning;
     char *problem;      /* which of the three states the project lacks, for a person; NULL: none */
     int64_t updated_us; /* of the issue */
     bool told;          /* `change` was asked for */

@@ -23,13 +23,13 @@ struct open_issue *open_issues_find(const struct open_issues *table, const char 
 /* open_issues_put: Plane shows the issue thus, at `turn` (grows). One that is there is replaced, and begins
  * anew if it changed; one that means nothing to us any more is gone. False: there is no room for it. */
 bool open_issues_put(struct open_issues *table, const struct project *project,
-                     const struct plane_issue *issue, const struct plane_mapped_state *kind, uint64_t turn);
+                     const struct plane_issue *issue, const struct plane_mapped_state *state, uint64_t turn);
 
-/* open_issues_forget: a full listing of the project, which began at `since`, has not shown these handled
- * issues: nobody will ask for them again. */
+/* open_issues_forget: a full listing of the project, which began at `since`, has not shown these issues,
+ * whose verdicts were acted on: nobody will ask for them again. */
 void open_issues_forget(struct open_issues *table, const struct project *project, uint64_t since);
 
-/* open_issues_sweep: drops what is gone, and what is settled unless it must be remembered as handled. */
+/* open_issues_sweep: drops what is gone, and what is settled unless it must be remembered as acted on. */
 void open_issues_sweep(struct open_issues *table);
 
 void open_issues_copy(struct open_issues *ret, const struct open_issues *table);

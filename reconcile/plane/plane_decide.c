@@ -12,7 +12,7 @@ static const struct stage *destination(const struct plane_view *view)
     const struct stage *stage = pipeline_stage(view->pipeline, view->task->task.stage);
     if (!stage || !stage->human)
         return NULL;
-    return view->kind == ISSUE_APPROVED ? stage->next : stage->on_rejected;
+    return view->meaning == ISSUE_APPROVED ? stage->next : stage->on_rejected;
 }
 
 static bool has_rested(const struct plane_view *view)
@@ -21,29 +21,29 @@ static bool has_rested(const struct plane_view *view)
 }
 
 /* A verdict is the change that made the state what it is. One that is not newer than the task's last
- * transition was handled then, whoever did it. */
+ * transition was acted on then, whoever did it. */
 static enum plane_step step_of_verdict(const struct plane_view *view)
 {
     const struct plane_change *change = view->change;
     if (!change)
-        return STEP_ASK;
+        return STEP_NEEDS_ACTIVITY;
     if (!change->found || strcmp(change->new_state, view->state) != 0)
-        return STEP_UNTOLD;
+        return STEP_NO_ACTIVITY;
     if (change->at_us <= view->task->updated_us || view->replayed)
         return STEP_SETTLED;
-    return view->kind == ISSUE_APPROVED ? STEP_APPROVE : STEP_REJECT;
+    return view->meaning == ISSUE_APPROVED ? STEP_APPROVE : STEP_REJECT;
 }
 
 struct plane_decision plane_decide(const struct plane_view *view)
 {
     const struct stage *to = NULL;
-    if (view->kind == ISSUE_OTHER || (view->kind == ISSUE_IN_PROGRESS) == (view->task != NULL))
+    if (view->meaning == ISSUE_OTHER || (view->meaning == ISSUE_IN_PROGRESS) == (view->task != NULL))
         return (struct plane_decision){STEP_SETTLED, NULL};
     to = view->task ? destination(view) : view->pipeline->stages[0].next;
     if (!to)
         return (struct plane_decision){STEP_SETTLED, NULL};
     if (!has_rested(view))
-        return (struct plane_decision){STEP_YOUNG, NULL};
+        return (struct plane_decision){STEP_IN_GRACE, NULL};
     if (!view->task)
         return (struct plane_decision){STEP_START, to};
     if (view->task->active)

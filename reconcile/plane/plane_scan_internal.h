@@ -13,10 +13,10 @@
 /* A project of Plane's. */
 struct project_scan {
     const struct project *project;
-    struct plane_state_map kinds;
-    bool kinds_stale; /* to be read (again) before anything else */
-    bool kinds_fresh; /* read since the newest full listing began */
-    bool listed;      /* its first page has been read, so that watermark_us is one */
+    struct plane_state_map states;
+    bool states_stale; /* to be read (again) before anything else */
+    bool states_fresh; /* read since the newest full listing began */
+    bool listed;       /* its first page has been read, so that watermark_us is one */
     int64_t watermark_us;
     struct plane_cursor news, full;
     bool full_listed;          /* all pages of `full` are in; the news since it began are not yet */
@@ -30,7 +30,7 @@ struct project_scan {
     /* Of this pass: */
     bool
         late; /* reading it failed the last time, and it has not waited for long since: see plane_scan_read */
-    bool asked, kinds_read, news_read;
+    bool asked, states_read, news_read;
     bool out;        /* not to be read any further */
     unsigned misses; /* calls about single issues that failed */
     bool broken_before;

@@ -6,7 +6,7 @@
 #include "reconcile/settings/settings.h"
 
 enum {
-    RECHECK_INTERVALS = 10, /* how long an issue that was looked at in vain rests at most */
+    RECHECK_INTERVALS = 10, /* how long an issue looked at without a result rests at most */
     TIRED = 2,              /* failed calls about a project's issues, after which others come first */
 };
 
@@ -20,7 +20,7 @@ static bool may_ask(struct plane_scan *scan, const struct project_scan *of, stru
         project_scan_probe(scan, call);
         return true;
     }
-    open->waits = scan->ended != PLANE_OK;
+    open->no_budget = scan->ended != PLANE_OK;
     project_scan_issue_error(open, scan->ended == PLANE_STOPPED   ? "the pass had no time left for it"
                                    : scan->ended == PLANE_WAITING ? scan->why.text
                                                                   : of->error);
@@ -39,8 +39,8 @@ static void heard_of_one(struct plane_scan *scan, struct project_scan *of, const
         return;
     }
     project_scan_issue_error(open, why->text);
-    open->waits = (result == PLANE_WAITING && !refused) || result == PLANE_STOPPED;
-    open->vain = refused || result == PLANE_DOWN || result == PLANE_FAILED || result == PLANE_ABSENT;
+    open->no_budget = (result == PLANE_WAITING && !refused) || result == PLANE_STOPPED;
+    open->useless = refused || result == PLANE_DOWN || result == PLANE_FAILED || result == PLANE_ABSENT;
     of->misses += result == PLANE_DOWN || result == PLANE_FAILED;
     if (result == PLANE_WAITING || result == PLANE_STOPPED)
         project_scan_over(scan, result, why);
@@ -65,7 +65,7 @@ static enum plane_result read_one(struct plane_scan *scan, struct project_scan *
                                   const char *issue_id, struct why *why)
 {
     struct plane_issue issue = {.name = NULL};
-    enum plane_result result = of->kinds_stale ? project_scan_states(scan, of, call, why) : PLANE_OK;
+    enum plane_result result = of->states_stale ? project_scan_states(scan, of, call, why) : PLANE_OK;
     project_scan_result(scan, of, call, result, why);
     if (result == PLANE_OK)
         result = read_issue(scan, of, call, issue_id, &issue, why);
@@ -99,7 +99,7 @@ size_t plane_scan_issues(const struct plane_scan *scan, bool resting, struct ope
     size_t n = 0;
     for (size_t i = 0; i < scan->table.n; i++) {
         struct open_issue *open = scan->table.items[i];
-        if (!open->gone && !open->handled && (resting || open->recheck_at_ms <= scan->pass.now_ms))
+        if (!open->gone && !open->acted_on && (resting || open->recheck_at_ms <= scan->pass.now_ms))
             issues[n++] = open;
     }
     *ret_issues = issues;
@@ -108,7 +108,7 @@ size_t plane_scan_issues(const struct plane_scan *scan, bool resting, struct ope
 
 static bool is_stale(const struct open_issue *open, const struct project_scan *of)
 {
-    return open->project == of->project && !open->fresh && !open->gone;
+    return open->project == of->project && !open->confirmed && !open->gone;
 }
 
 /* How many of the issues the project has yet to confirm, and when the oldest of them was touched. */
@@ -174,7 +174,7 @@ void plane_scan_confirm(struct plane_scan *scan, struct plane_call *call, struct
     for (int patience = 0; patience < 2; patience++)
         for (size_t k = 0; k < n; k++) {
             struct project_scan *of = project_scan_of(scan, issues[k]->project);
-            if (!is_stale(issues[k], of) || issues[k]->vain || (patience == 0 && of->misses >= TIRED))
+            if (!is_stale(issues[k], of) || issues[k]->useless || (patience == 0 && of->misses >= TIRED))
                 continue;
             if (may_ask(scan, of, call, issues[k]))
                 confirm_one(scan, of, call, issues[k]);
@@ -186,7 +186,7 @@ bool plane_scan_identify(struct plane_scan *scan, struct plane_call *call, struc
     struct project_scan *of = project_scan_of(scan, issue->project);
     struct plane_change change = {.found = false};
     struct why why = {.text = ""};
-    if (issue->told && issue->fresh)
+    if (issue->activity_known && issue->confirmed)
         return true;
     if (!may_ask(scan, of, call, issue))
         return false;
@@ -196,17 +196,17 @@ bool plane_scan_identify(struct plane_scan *scan, struct plane_call *call, struc
     if (result != PLANE_OK)
         return false;
     issue->change = change;
-    issue->told = change.found && strcmp(change.new_state, issue->issue.state) == 0;
-    issue->fresh |= issue->told;
+    issue->activity_known = change.found && strcmp(change.new_state, issue->issue.state) == 0;
+    issue->confirmed |= issue->activity_known;
     return true;
 }
 
 void plane_scan_recheck_later(const struct plane_scan *scan, struct open_issue *issue,
-                              enum plane_recheck_cause kind)
+                              enum plane_recheck_cause cause)
 {
     int64_t interval_ms = scan->pass.interval_ms;
     issue->misses++;
-    issue->failed = kind == PLANE_RECHECK_FAILED;
+    issue->failed = cause == PLANE_RECHECK_FAILED;
     issue->recheck_at_ms =
         scan->pass.now_ms +
         (issue->failed ? project_scan_recheck_ms(scan, issue->misses)

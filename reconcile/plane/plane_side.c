@@ -54,14 +54,14 @@ static struct plane_decision decide(const struct plane_side *side, const struct 
 {
     const struct pass *pass = side->pass;
     const struct plane_view view = {
-        .kind = act->open->kind,
+        .meaning = act->open->meaning,
         .state = act->open->issue.state,
         .updated_us = act->open->issue.updated_us,
         .now_us = side->tasks.now_us,
         .grace_s = pass->request->ignore_grace ? 0 : pass->policy->grace_default_s,
         .pipeline = pass->services->pipeline,
         .task = act->task,
-        .change = asked || act->open->told ? &act->open->change : NULL,
+        .change = asked || act->open->activity_known ? &act->open->change : NULL,
         .replayed = replayed,
     };
     return plane_decide(&view);
@@ -69,7 +69,7 @@ static struct plane_decision decide(const struct plane_side *side, const struct 
 
 static bool calls_for_something(enum plane_step step)
 {
-    return step == STEP_START || step == STEP_ASK || step == STEP_APPROVE || step == STEP_REJECT;
+    return step == STEP_START || step == STEP_NEEDS_ACTIVITY || step == STEP_APPROVE || step == STEP_REJECT;
 }
 
 static int by_age(const struct act *left, const struct act *right)
@@ -216,7 +216,7 @@ static const char *words_of(const struct act *act)
 static bool not_learnt(struct plane_side *side, struct act *act)
 {
     tell_unknown(side, act, words_of(act));
-    if (act->open->vain)
+    if (act->open->useless)
         plane_scan_recheck_later(side->scan, act->open, PLANE_RECHECK_FAILED);
     return false;
 }
@@ -226,7 +226,7 @@ static bool is_confirmed(struct plane_side *side, struct act *act)
 {
     if (act->open->gone)
         return false;
-    if (!act->open->fresh)
+    if (!act->open->confirmed)
         return not_learnt(side, act);
     act->decision = decide(side, act, false, false);
     act->open->settled = act->decision.step == STEP_SETTLED;
@@ -239,17 +239,17 @@ static bool is_identified(struct plane_side *side, struct act *act)
 {
     if (!plane_scan_identify(side->scan, &side->call, act->open))
         return not_learnt(side, act);
-    if (!act->open->told && !act->open->fresh) {
+    if (!act->open->activity_known && !act->open->confirmed) {
         plane_scan_confirm(side->scan, &side->call, &act->open, 1);
         if (!is_confirmed(side, act))
             return false;
     }
     act->decision = decide(side, act, true, false);
-    if (act->decision.step == STEP_UNTOLD) {
+    if (act->decision.step == STEP_NO_ACTIVITY) {
         tell_unknown(side, act, "it does not tell yet which change made it so");
         plane_scan_recheck_later(side->scan, act->open, PLANE_RECHECK_USELESS);
     }
-    act->open->settled = act->open->handled = act->decision.step == STEP_SETTLED;
+    act->open->settled = act->open->acted_on = act->decision.step == STEP_SETTLED;
     return calls_for_something(act->decision.step);
 }
 
@@ -300,7 +300,8 @@ static void choose(struct plane_side *side)
         const struct act *act = &side->acts[at];
         AUTO_FREE char *reason =
             mem_printf("Plane: %s; the limit on heals in one pass is reached", act->open->state_name);
-        tell(side, act, OUTCOME_HELD, act->decision.step == STEP_ASK ? "unknown" : "green", reason);
+        tell(side, act, OUTCOME_HELD, act->decision.step == STEP_NEEDS_ACTIVITY ? "unknown" : "green",
+             reason);
     }
     side->n = chosen;
 }
@@ -319,7 +320,7 @@ static enum err drop_replayed(struct plane_side *side, struct why *why)
     enum err err = n ? store_verdicts_replayed(side->pass->services->store, ids, n, replayed, why) : ERR_OK;
     for (size_t i = 0; i < n && !err; i++) {
         who[i]->decision = decide(side, who[i], true, replayed[i]);
-        who[i]->open->settled = who[i]->open->handled = who[i]->decision.step == STEP_SETTLED;
+        who[i]->open->settled = who[i]->open->acted_on = who[i]->decision.step == STEP_SETTLED;
     }
     free(ids);
     free(who);
@@ -332,7 +333,7 @@ static enum err drop_replayed(struct plane_side *side, struct why *why)
 static void settle_verdict(struct plane_side *side, struct act *act, const struct transition *moved)
 {
     tell(side, act, moved->outcome, "green", moved->outcome_reason ? moved->outcome_reason : act->reason);
-    act->open->settled = act->open->handled = moved->outcome == moved->success;
+    act->open->settled = act->open->acted_on = moved->outcome == moved->success;
     bool failed = moved->outcome == OUTCOME_FAILED || moved->outcome == OUTCOME_UNKNOWN;
     if (failed || moved->outcome == OUTCOME_HELD)
         plane_scan_recheck_later(side->scan, act->open,
@@ -400,7 +401,7 @@ static enum err start(struct plane_side *side, struct why *why)
     enum err err = plane_start_issues(side->pass, starts, n, why);
     for (size_t i = 0; i < n; i++) {
         who[i]->open->settled = starts[i].there;
-        if (starts[i].vain)
+        if (starts[i].not_made)
             plane_scan_recheck_later(side->scan, who[i]->open,
                                      starts[i].failed ? PLANE_RECHECK_FAILED : PLANE_RECHECK_USELESS);
     }

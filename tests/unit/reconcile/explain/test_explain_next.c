@@ -273,7 +273,7 @@ static struct plane_said said;
 static void plane_says(enum issue_meaning kind, const char *name, enum plane_step step)
 {
     said =
-        (struct plane_said){.kind = kind,
+        (struct plane_said){.meaning = kind,
                             .state_name = (char *)(uintptr_t)name,
                             .updated_us = 9900 * S,
                             .decision = {.step = step,
@@ -340,10 +340,10 @@ static void a_verdict_is_replayed_with_the_next_pass(void **state)
 static void a_verdict_that_is_not_due_says_why(void **state)
 {
     (void)state;
-    plane_says(ISSUE_APPROVED, "Approved", STEP_YOUNG);
+    plane_says(ISSUE_APPROVED, "Approved", STEP_IN_GRACE);
     expect_at("analysis", NEXT_WAIT, "", 10500 * S,
               "its issue is Approved: looked at once it has rested for 600 s");
-    plane_says(ISSUE_APPROVED, "Approved", STEP_UNTOLD);
+    plane_says(ISSUE_APPROVED, "Approved", STEP_NO_ACTIVITY);
     expect_at("analysis", NEXT_WAIT, "", 10030 * S,
               "its issue is Approved, but Plane does not tell yet which change made it so");
     plane_says(ISSUE_APPROVED, "Approved", STEP_SETTLED);
