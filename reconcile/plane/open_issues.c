@@ -1,11 +1,9 @@
-#include "reconcile/plane/open_issues.h"
+#include "reconcile/plane/plane_scan_internal.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "clients/base/err.h"
 #include "clients/base/limits.h"
-#include "reconcile/plane/plane_scan.h"
 
 static char *name_keep(struct open_issues *table, const char *name)
 {

@@ -13,7 +13,7 @@
 #include "clients/base/jsonx.h"
 #include "clients/base/limits.h"
 #include "reconcile/plane/plane_scan.h"
-#include "reconcile/plane/open_issues.h"
+#include "reconcile/plane/plane_scan_internal.h"
 #include "reconcile/settings/settings.h"
 #include "tests/doubles/issues.h"
 
