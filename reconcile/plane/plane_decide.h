@@ -11,22 +11,18 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "reconcile/plane/plane_state_map.h"
-
+struct open_issue;
 struct pipeline;
-struct plane_change;
 struct stage;
 struct store_issue_task;
 
 struct plane_view {
-    enum issue_meaning meaning;
-    const char *state; /* the state's id */
-    int64_t updated_us;
-    int64_t now_us, grace_s; /* the database's clock */
-    const struct pipeline *pipeline;
+    const struct open_issue *issue;
     const struct store_issue_task *task; /* NULL: there is none */
-    const struct plane_change *change;   /* the newest change of its state; NULL: not asked yet */
-    bool replayed;                       /* that change has been replayed */
+    const struct pipeline *pipeline;
+    int64_t now_us, grace_s; /* the database's clock */
+    bool asked;              /* issue->change is the newest change of its state, and may be not found */
+    bool replayed;           /* that change has been replayed */
 };
 
 enum plane_step {

@@ -212,6 +212,11 @@ void plane_scan_end(struct plane_scan *scan, struct plane_scan_seen *ret)
     *ret = seen;
 }
 
+void plane_scan_forget_issues(struct plane_scan *scan)
+{
+    open_issues_done(&scan->table);
+}
+
 json_t *plane_scan_status(const struct plane_scan *scan)
 {
     json_t *object = json_object(), *projects = json_array();

@@ -80,13 +80,24 @@ struct plane_scan_pass {
 void plane_scan_begin(struct plane_scan *scan, const struct plane_scan_pass *pass);
 /* plane_scan_read: reads what the pass's budget and half of its time allow, news and full listings, of all
  * projects but the late ones: those whose reading failed the last time, until that has kept them waiting for
- * long. plane_scan_read_late: reads these, when all is done that the others call for. plane_scan_read_one:
- * reads one issue alone. NULL, or why that failed; valid until the next call. */
+ * long. plane_scan_read_late: reads these, when all is done that the others call for. */
 void plane_scan_read(struct plane_scan *scan, struct plane_call *call);
 void plane_scan_read_late(struct plane_scan *scan, struct plane_call *call);
 bool plane_scan_is_late(const struct plane_scan *scan, const struct project *project);
-const char *plane_scan_read_one(struct plane_scan *scan, struct plane_call *call,
-                                const struct project *project, const char *issue_id);
+
+/* plane_scan_read_one: reads one issue alone, and the project's states where they are older than
+ * LIMIT_PLANE_STATES_MS. What is borrowed is the scan's, valid until its next call. */
+struct plane_scan_one {
+    const char *error;      /* why it could not be read; NULL: it was, or Plane has no such issue */
+    bool found;             /* Plane showed it: */
+    const char *state_name; /* NULL: Plane's list of states has none of that id */
+    enum issue_meaning meaning;
+    int64_t updated_us;
+    const char *problem;     /* which of the three states the project lacks; NULL: none */
+    struct open_issue *open; /* as it is known, read or not; NULL: not as one in the three states */
+};
+void plane_scan_read_one(struct plane_scan *scan, struct plane_call *call, const struct project *project,
+                         const char *issue_id, struct plane_scan_one *ret);
 
 /* plane_scan_issues: the issues to look at: all that are open, but for those that rest, unless `resting` are
  * wanted too. Caller frees *ret_issues; what it points to is valid until plane_scan_end. */
@@ -125,6 +136,10 @@ struct plane_scan_seen {
     char error[256]; /* of one of those that broke, or else of one with an error */
 };
 void plane_scan_end(struct plane_scan *scan, struct plane_scan_seen *ret);
+
+/* plane_scan_forget_issues: instead of plane_scan_end, of a scan that reads single issues alone: the states
+ * of the projects are all that it keeps. */
+void plane_scan_forget_issues(struct plane_scan *scan);
 
 /* plane_scan_status:
  * {"elsewhere":false,"waiting":N,"projects":[{"repo","prefix","listing":"full"|"incremental","pages_read",

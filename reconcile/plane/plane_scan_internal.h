@@ -38,9 +38,10 @@ void open_issues_done(struct open_issues *table);
 struct project_scan {
     const struct project *project;
     struct plane_state_map states;
-    bool states_stale; /* to be read (again) before anything else */
-    bool states_fresh; /* read since the newest full listing began */
-    bool listed;       /* its first page has been read, so that watermark_us is one */
+    bool states_stale;      /* to be read (again) before anything else */
+    int64_t states_read_ms; /* clock_mono_ms() */
+    bool states_fresh;      /* read since the newest full listing began */
+    bool listed;            /* its first page has been read, so that watermark_us is one */
     int64_t watermark_us;
     struct plane_cursor news, full;
     bool full_listed;          /* all pages of `full` are in; the news since it began are not yet */

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "clients/base/limits.h"
 #include "clients/base/wait.h"
 #include "reconcile/settings/settings.h"
 
@@ -61,11 +62,28 @@ static enum plane_result read_issue(struct plane_scan *scan, struct project_scan
     return result;
 }
 
+static bool wants_states(const struct plane_scan *scan, const struct project_scan *of)
+{
+    return of->states_stale || scan->pass.now_ms - of->states_read_ms >= LIMIT_PLANE_STATES_MS;
+}
+
+/* What Plane showed of an issue whose state is known by now. */
+static void show_one(const struct project_scan *of, const struct plane_issue *issue,
+                     struct plane_scan_one *ret)
+{
+    const struct plane_mapped_state *state = plane_state_map_find(&of->states, issue->state);
+    ret->found = true;
+    ret->state_name = state ? state->name : NULL;
+    ret->meaning = state ? state->meaning : ISSUE_OTHER;
+    ret->updated_us = issue->updated_us;
+    ret->problem = of->states.problem;
+}
+
 static enum plane_result read_one(struct plane_scan *scan, struct project_scan *of, struct plane_call *call,
-                                  const char *issue_id, struct why *why)
+                                  const char *issue_id, struct plane_scan_one *ret, struct why *why)
 {
     struct plane_issue issue = {.name = NULL};
-    enum plane_result result = of->states_stale ? project_scan_states(scan, of, call, why) : PLANE_OK;
+    enum plane_result result = wants_states(scan, of) ? project_scan_states(scan, of, call, why) : PLANE_OK;
     project_scan_result(scan, of, call, result, why);
     if (result == PLANE_OK)
         result = read_issue(scan, of, call, issue_id, &issue, why);
@@ -74,23 +92,29 @@ static enum plane_result read_one(struct plane_scan *scan, struct project_scan *
     const struct plane_page page = {.items = &issue, .n = 1};
     result = project_scan_states_of(scan, of, &page, call, why);
     project_scan_result(scan, of, call, result, why);
-    if (result == PLANE_OK)
+    if (result == PLANE_OK) {
         project_scan_put(scan, of, &issue);
+        show_one(of, &issue, ret);
+    }
     plane_issue_done(&issue);
     scan->rows++;
     return result;
 }
 
-const char *plane_scan_read_one(struct plane_scan *scan, struct plane_call *call,
-                                const struct project *project, const char *issue_id)
+void plane_scan_read_one(struct plane_scan *scan, struct plane_call *call, const struct project *project,
+                         const char *issue_id, struct plane_scan_one *ret)
 {
     struct project_scan *of = project_scan_of(scan, project);
+    *ret = (struct plane_scan_one){.meaning = ISSUE_OTHER};
     scan->why = (struct why){.text = ""};
     scan->turns++;
     of->asked = true;
-    enum plane_result result = read_one(scan, of, call, issue_id, &scan->why);
+    enum plane_result result = read_one(scan, of, call, issue_id, ret, &scan->why);
     scan->cut = result == PLANE_WAITING;
-    return result == PLANE_OK || result == PLANE_ABSENT ? NULL : scan->why.text;
+    ret->error = result == PLANE_OK || result == PLANE_ABSENT ? NULL : scan->why.text;
+    ret->open = open_issues_find(&scan->table, issue_id);
+    if (ret->open && ret->open->gone)
+        ret->open = NULL;
 }
 
 size_t plane_scan_issues(const struct plane_scan *scan, bool resting, struct open_issue ***ret_issues)

@@ -19,6 +19,7 @@ enum plane_result project_scan_states(struct plane_scan *scan, struct project_sc
         of->full_due_ms = 0;
     plane_states_done(&states);
     of->states_read = of->states_fresh = true;
+    of->states_read_ms = scan->pass.now_ms;
     of->states_stale = of->out = of->states.n == 0;
     project_scan_error(of, of->states.problem);
     return PLANE_OK;

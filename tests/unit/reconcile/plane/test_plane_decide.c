@@ -12,10 +12,10 @@
 
 #include "clients/base/jsonx.h"
 #include "clients/base/limits.h"
-#include "clients/plane/plane.h"
 #include "clients/store/store.h"
 #include "reconcile/pipeline/pipeline.h"
 #include "reconcile/plane/plane_decide.h"
+#include "reconcile/plane/plane_scan.h"
 #include "reconcile/plane/plane_state_map.h"
 #include "reconcile/plane/plane_cursor.h"
 
@@ -108,21 +108,23 @@ static struct plane_decision decision_about(const struct case_of *of, const stru
         .task = {.stage = (char *)(uintptr_t)of->stage, .unreadable = (char *)(uintptr_t)unreadable},
         .updated_us = moved_us,
         .active = of->active};
-    struct plane_change change = {.found = of->change != NOT_FOUND,
-                                  .new_state = "the state",
-                                  .at_us = moved_us + (of->change == OLDER    ? -S
-                                                       : of->change == AS_OLD ? 0
-                                                                              : S)};
+    struct open_issue issue = {
+        .issue = {.state = "the state", .updated_us = NOW - of->age_s * S},
+        .meaning = of->meaning,
+        .change = {.found = of->change != NOT_FOUND,
+                   .new_state = "the state",
+                   .at_us = moved_us + (of->change == OLDER    ? -S
+                                        : of->change == AS_OLD ? 0
+                                                               : S)},
+    };
     if (of->change == OF_ANOTHER_STATE)
-        memcpy(change.new_state, "another", sizeof "another");
-    const struct plane_view view = {.meaning = of->meaning,
-                                    .state = "the state",
-                                    .updated_us = NOW - of->age_s * S,
+        memcpy(issue.change.new_state, "another", sizeof "another");
+    const struct plane_view view = {.issue = &issue,
+                                    .task = of->stage ? &task : NULL,
+                                    .pipeline = with,
                                     .now_us = NOW,
                                     .grace_s = of->grace_s,
-                                    .pipeline = with,
-                                    .task = of->stage ? &task : NULL,
-                                    .change = of->change == NOT_ASKED ? NULL : &change,
+                                    .asked = of->change != NOT_ASKED,
                                     .replayed = of->change == NEWER_AND_REPLAYED};
     return plane_decide(&view);
 }

@@ -516,11 +516,16 @@ static void one_issue_may_be_read_alone(void **state)
     begin_scan(0);
     const struct project *project = settings_project(bench.settings, "acme/a");
     AUTO_FREE char *id = mem_dup(issues_id(250));
-    plane_scan_read_one(bench.scan, &call, project, id);
+    struct plane_scan_one one;
+    plane_scan_read_one(bench.scan, &call, project, id, &one);
     assert_int_equal(issues_calls(), 2);
-    assert_true(open_of(250)->confirmed);
+    assert_true(one.found && one.open == open_of(250) && one.open->confirmed &&
+                one.meaning == ISSUE_APPROVED);
+    assert_null(one.error);
+    assert_string_equal(one.state_name, "Approved");
     issues_drop(A, 250);
-    plane_scan_read_one(bench.scan, &call, project, id);
+    plane_scan_read_one(bench.scan, &call, project, id, &one);
+    assert_true(!one.found && !one.open && !one.error);
     assert_null(open_of(250));
     plane_scan_end(bench.scan, &bench.seen);
     assert_int_equal(bench.seen.errors, 0);
