@@ -51,9 +51,14 @@ static void decide_due(const struct next_view *view, enum pass_side side, char *
     if (hold) {
         ret->action = NEXT_HOLD;
         ret->at_us = until_us;
+        ret->reason = mem_printf("%s, but it is %s", seen_take, hold);
+    } else if (view->policy->max_heals_per_pass == 0) {
+        ret->action = NEXT_HOLD;
+        ret->at_us = 0;
+        ret->reason = mem_printf("%s, but max_heals_per_pass is 0", seen_take);
+    } else {
+        ret->reason = mem_printf("%s: %s", seen_take, then_take);
     }
-    ret->reason =
-        hold ? mem_printf("%s, but it is %s", seen_take, hold) : mem_printf("%s: %s", seen_take, then_take);
     free(seen_take);
     free(then_take);
 }

@@ -247,6 +247,9 @@ static void an_unfinished_start_is_finished(void **state)
     policy.plane_hold = (struct policy_hold){.held = true, .text = (char *)(uintptr_t)"switched off by ann"};
     expect_at("created", NEXT_HOLD, "analysis", 0,
               "its start was not finished, but it is switched off by ann");
+    policy.plane_enabled = true;
+    policy.max_heals_per_pass = 0;
+    expect_at("created", NEXT_HOLD, "analysis", 0, "its start was not finished, but max_heals_per_pass is 0");
     view.obstacle = "ORCH_PLANE_URL is not set: nobody here starts it";
     expect_at("created", NEXT_WAIT, "", 0,
               "waits for its start; ORCH_PLANE_URL is not set: nobody here starts it");
@@ -335,6 +338,10 @@ static void a_verdict_is_replayed_with_the_next_pass(void **state)
     policy.plane_hold = (struct policy_hold){.held = true, .text = (char *)(uintptr_t)"switched off by ann"};
     expect_at("analysis", NEXT_HOLD, "analysis", 0,
               "its issue is Rejected since 1970-01-01T02:30:00Z, but it is switched off by ann");
+    policy.plane_enabled = true;
+    policy.max_heals_per_pass = 0;
+    expect_at("analysis", NEXT_HOLD, "analysis", 0,
+              "its issue is Rejected since 1970-01-01T02:30:00Z, but max_heals_per_pass is 0");
 }
 
 static void a_verdict_that_is_not_due_says_why(void **state)
