@@ -111,7 +111,8 @@ $(filter %/test_gitea_branch %/test_plane %/test_plane_metric %/test_plane_odd %
 $(addprefix $(OUT)/tests/,unit/reconcile/gates/test_gate unit/reconcile/resolve/test_resolve \
 	integration/reconcile/sweep/test_pass integration/reconcile/sweep/test_sweeper integration/reconcile/sweep/test_tell \
 	integration/reconcile/explain/test_one_decision): $(OUT)/tests/doubles/facts.o
-$(OUT)/tests/integration/reconcile/sweep/test_pass_plane: $(OUT)/tests/doubles/facts.o $(OUT)/tests/doubles/issues.o
+$(addprefix $(OUT)/tests/integration/reconcile/,sweep/test_pass_plane explain/test_task_issue): \
+	$(OUT)/tests/doubles/facts.o $(OUT)/tests/doubles/issues.o
 $(OUT)/tests/unit/reconcile/plane/test_plane_scan: $(OUT)/tests/doubles/issues.o
 
 $(OUT)/%.o: %.c | $(OUT)/packages

@@ -90,6 +90,7 @@
 #define LIMIT_PLANE_STATE_PAGES 10u /* of a project's states, of an issue's activities */
 #define LIMIT_PLANE_PAGES 1000u     /* of one listing: 100,000 issues of one project */
 #define LIMIT_PLANE_FULL_S 3600     /* from one full listing of a project to the next */
+#define LIMIT_PLANE_STATES_MS 60000 /* how old a project's states may be when one issue is read alone */
 #define LIMIT_PLANE_OVERLAP_S 120   /* read again below the watermark: what was committed late */
 #define LIMIT_PLANE_OPEN 20000u     /* issues that are remembered because something may have to be done */
 #define LIMIT_PLANE_OPEN_BYTES ((size_t)4 * 1024 * 1024) /* of their names; beyond it they are cut … */
@@ -168,10 +169,9 @@
 #define LIMIT_RESOLVE_TASKS 500u  /* unfinished tasks of one repo whose branches are looked at */
 #define LIMIT_RESOLVE_CACHE 1024u /* commits of which Gitea's answers are kept … */
 #define LIMIT_RESOLVE_CACHE_BYTES ((size_t)4 * 1024 * 1024)
-#define LIMIT_RESOLVE_HIT_MS 10000    /* … for so long when the commit is a head, … */
-#define LIMIT_RESOLVE_MISS_MS 3000    /* … and for so long when it is none */
-#define LIMIT_EXPLAIN_PLANE_LEFT 20   /* Plane's calls that explaining leaves to passes */
-#define LIMIT_EXPLAIN_STATES_MS 60000 /* how long it keeps a project's states */
+#define LIMIT_RESOLVE_HIT_MS 10000  /* … for so long when the commit is a head, … */
+#define LIMIT_RESOLVE_MISS_MS 3000  /* … and for so long when it is none */
+#define LIMIT_EXPLAIN_PLANE_LEFT 20 /* Plane's calls that explaining leaves to passes */
 
 /* The database. */
 #define LIMIT_STORED_TEXT ((size_t)8 * 1024 * 1024) /* of one text of ours; what we write is far shorter */

@@ -9,15 +9,16 @@
 #include "clients/store/store.h"
 #include "reconcile/explain/explain_gate.h"
 #include "reconcile/explain/explain_next.h"
-#include "reconcile/explain/explain_plane.h"
 #include "reconcile/gates/gate.h"
 #include "reconcile/explain/history.h"
 #include "reconcile/sweep/query_pool.h"
 #include "reconcile/sweep/pass.h"
 #include "reconcile/heal/pass_context.h"
 #include "reconcile/pipeline/pipeline.h"
+#include "reconcile/plane/plane_scan.h"
 #include "reconcile/plane/plane_start.h"
 #include "reconcile/plane/plane_unstarted.h"
+#include "reconcile/plane/task_issue.h"
 #include "reconcile/settings/policy.h"
 #include "reconcile/heal/quarantine.h"
 #include "reconcile/heal/replay_event.h"
@@ -32,8 +33,8 @@ struct explainer {
     struct services *services;
     struct sweeper *sweeper;
     struct query_pool *query_pool;
-    struct explain_plane *plane; /* the query pool's asking thread's alone */
-    const char **terminal;       /* stages */
+    struct plane_scan *scan; /* the query pool's asking thread's alone; keeps states, and no issue */
+    const char **terminal;   /* stages */
     size_t n_terminal;
 };
 
@@ -50,8 +51,8 @@ struct explanation {
     struct store_replay_open replay;
     struct verdict verdict; /* VERDICT_PENDING: not asked for */
     const char *obstacle;   /* see explain_next.h */
-    bool asked;             /* Plane was, and said: */
-    struct plane_said said;
+    bool asked;             /* Plane was, about: */
+    struct task_issue issue;
     json_t *document; /* what the query answered */
 };
 
@@ -63,7 +64,7 @@ struct explainer *explainer_new(struct services *services, struct sweeper *sweep
     *explainer = (struct explainer){.services = services,
                                     .sweeper = sweeper,
                                     .query_pool = query_pool,
-                                    .plane = explain_plane_new(services)};
+                                    .scan = plane_scan_new(services->settings)};
     explainer->terminal = mem_zero(pipeline->n_stages, sizeof *explainer->terminal);
     for (size_t i = 0; i < pipeline->n_stages; i++)
         if (pipeline->stages[i].terminal)
@@ -75,7 +76,7 @@ void explainer_free(struct explainer *explainer)
 {
     if (!explainer)
         return;
-    explain_plane_free(explainer->plane);
+    plane_scan_free(explainer->scan);
     free(explainer->terminal);
     free(explainer);
 }
@@ -89,7 +90,7 @@ void explanation_free(struct explanation *explanation)
     free(explanation->unreadable);
     json_decref(explanation->transitions);
     verdict_done(&explanation->verdict);
-    plane_said_done(&explanation->said);
+    task_issue_done(&explanation->issue);
     json_decref(explanation->document);
     free(explanation);
 }
@@ -239,7 +240,7 @@ static const char *obstacle_of(const struct explanation *explanation)
     if (is_plane_s && explanation->entry.task.unreadable)
         return explanation->entry.task.unreadable;
     if (stage && stage->human)
-        return explain_plane_obstacle(services, &explanation->entry);
+        return task_issue_obstacle(services, &explanation->entry.task);
     if (stage != &services->pipeline->stages[0] || stage->n_gates > 0)
         return NULL;
     if (sends(explanation))
@@ -318,17 +319,17 @@ static json_t *verdict_document(const struct verdict *verdict)
 
 static json_t *plane_document(const struct explanation *explanation)
 {
-    const struct plane_said *said = &explanation->said;
-    bool told = said->told && said->change.found;
+    const struct task_issue *issue = &explanation->issue;
+    bool changed = issue->asked && issue->change.found;
     if (!explanation->asked)
         return json_null();
     json_t *document = json_object();
     json_put(document, "issue", json_text(explanation->entry.task.plane_id));
-    json_put(document, "state", json_text(said->state_name));
-    json_put(document, "updated_at", json_instant(said->updated_us));
-    json_put(document, "changed_at", json_instant(told ? said->change.at_us : 0));
-    json_put(document, "activity", json_text(told ? said->change.id : NULL));
-    json_put(document, "error", json_text(said->error));
+    json_put(document, "state", json_text(issue->state_name));
+    json_put(document, "updated_at", json_instant(issue->updated_us));
+    json_put(document, "changed_at", json_instant(changed ? issue->change.at_us : 0));
+    json_put(document, "activity", json_text(changed ? issue->change.id : NULL));
+    json_put(document, "error", json_text(issue->error));
     return document;
 }
 
@@ -352,7 +353,7 @@ static const struct store_replay_open *replay_now(const struct explanation *expl
     const struct transition_issue issue = {.id = explanation->entry.task.plane_id};
     const struct transition transition = {.task = &explanation->entry.task,
                                           .evidence = &explanation->verdict.evidence,
-                                          .verdict_id = explanation->said.change.id,
+                                          .verdict_id = explanation->issue.change.id,
                                           .issue = explanation->asked ? &issue : NULL};
     struct replay_event event;
     if (!explanation->replayed)
@@ -400,7 +401,7 @@ static json_t *next_document(const struct explanation *explanation)
         }),
         .ahead = explanation->ahead,
         .obstacle = explanation->obstacle,
-        .said = &explanation->said,
+        .issue = &explanation->issue,
         .start = begun ? &start : NULL,
         .start_us = start_us,
         .sends = sends(explanation),
@@ -458,16 +459,47 @@ static const void *look(void *arg, struct facts *facts)
 
 /* a person's verdict */
 
+/* Passes need Plane's budget more. */
+static bool leaves_enough(const struct services *services)
+{
+    struct plane_budget budget;
+    plane_budget(services->plane, &budget);
+    return budget.retry_after_s == 0 && budget.left >= LIMIT_EXPLAIN_PLANE_LEFT;
+}
+
+static void read_issue(struct explanation *explanation, int64_t deadline_ms, const atomic_bool *stopping)
+{
+    const struct explainer *explainer = explanation->explainer;
+    const struct services *services = explainer->services;
+    const struct policy *policy = explanation->policy;
+    const struct plane_scan_pass pass = {
+        .now_ms = clock_mono_ms(), .revision = policy->revision, .interval_ms = policy->interval_s * 1000};
+    struct plane_call call;
+    const struct task_issue_query query = {.services = services,
+                                           .policy = policy,
+                                           .scan = explainer->scan,
+                                           .call = &call,
+                                           .entry = &explanation->entry,
+                                           .now_us = explanation->now_us};
+    struct task_issue *issue = &explanation->issue;
+    struct why why;
+    plane_call_begin(&call, services->plane, services->fetch, false, deadline_ms, stopping);
+    plane_scan_begin(explainer->scan, &pass);
+    if (task_issue_read(&query, issue, &why) != ERR_OK)
+        *issue = (struct task_issue){.error = mem_dup(why.text)};
+    issue->open = NULL;
+    plane_scan_forget_issues(explainer->scan);
+    plane_call_end(&call);
+}
+
 static const void *ask(void *arg, int64_t deadline_ms, const atomic_bool *stopping)
 {
     struct explanation *explanation = arg;
-    const struct plane_asking asking = {.entry = &explanation->entry,
-                                        .policy = explanation->policy,
-                                        .now_us = explanation->now_us,
-                                        .deadline_ms = deadline_ms,
-                                        .stopping = stopping};
-    plane_said_done(&explanation->said);
-    explain_plane_ask(explanation->explainer->plane, &asking, &explanation->said);
+    task_issue_done(&explanation->issue);
+    if (leaves_enough(explanation->explainer->services))
+        read_issue(explanation, deadline_ms, stopping);
+    else
+        explanation->issue.error = mem_dup("what is left of Plane's calls in this minute is kept for passes");
     explanation->asked = true;
     json_decref(explanation->document);
     explanation->document = explanation_document(explanation);

@@ -7,10 +7,10 @@
 #include "clients/base/limits.h"
 #include "clients/base/text.h"
 #include "clients/store/store.h"
-#include "reconcile/explain/explain_plane.h"
 #include "reconcile/heal/quarantine.h"
 #include "reconcile/pipeline/pipeline.h"
 #include "reconcile/plane/plane_unstarted.h"
+#include "reconcile/plane/task_issue.h"
 #include "reconcile/settings/policy.h"
 
 static const char *const action_names[] = {
@@ -51,9 +51,14 @@ static void decide_due(const struct next_view *view, enum pass_side side, char *
     if (hold) {
         ret->action = NEXT_HOLD;
         ret->at_us = until_us;
+        ret->reason = mem_printf("%s, but it is %s", seen_take, hold);
+    } else if (view->policy->max_heals_per_pass == 0) {
+        ret->action = NEXT_HOLD;
+        ret->at_us = 0;
+        ret->reason = mem_printf("%s, but max_heals_per_pass is 0", seen_take);
+    } else {
+        ret->reason = mem_printf("%s: %s", seen_take, then_take);
     }
-    ret->reason =
-        hold ? mem_printf("%s, but it is %s", seen_take, hold) : mem_printf("%s: %s", seen_take, then_take);
     free(seen_take);
     free(then_take);
 }
@@ -157,75 +162,75 @@ static void decide_gated(const struct next_view *view, const struct gate_decisio
 
 static void decide_replay(const struct next_view *view, const char *since, struct next *ret)
 {
-    const struct plane_said *said = view->said;
-    bool approves = said->decision.step == STEP_APPROVE;
+    const struct task_issue *issue = view->issue;
+    bool approves = issue->decision.step == STEP_APPROVE;
     ret->action = approves ? NEXT_APPROVE : NEXT_REJECT;
-    ret->to = said->decision.to;
-    ret->at_us = earliest(view, said->updated_us, 0);
+    ret->to = issue->decision.to;
+    ret->at_us = earliest(view, issue->updated_us, 0);
     if (view->replay) {
         decide_sent(view, SIDE_PLANE, ret);
         return;
     }
     AUTO_FREE char *step = step_to(view, ret->to);
-    decide_due(view, SIDE_PLANE, mem_printf("its issue is %s since %s", said->state_name, since),
+    decide_due(view, SIDE_PLANE, mem_printf("its issue is %s since %s", issue->state_name, since),
                mem_printf("the next pass that looks at it %s", step), ret);
 }
 
-static bool is_verdict(const struct plane_said *said)
+static bool is_verdict(const struct task_issue *issue)
 {
-    return said->kind == ISSUE_APPROVED || said->kind == ISSUE_REJECTED;
+    return issue->meaning == ISSUE_APPROVED || issue->meaning == ISSUE_REJECTED;
 }
 
 /* What the same decision makes of the issue in a pass. */
-static void decide_said(const struct next_view *view, struct next *ret)
+static void decide_issue(const struct next_view *view, struct next *ret)
 {
-    const struct plane_said *said = view->said;
-    const char *state = said->state_name ? said->state_name : "in a state that is not known";
+    const struct task_issue *issue = view->issue;
+    const char *state = issue->state_name ? issue->state_name : "in a state that is not known";
     char since[INSTANT_TEXT_SIZE] = "";
-    if (said->told && said->change.found)
-        instant_format(said->change.at_us, since);
-    switch (said->decision.step) {
+    if (issue->asked && issue->change.found)
+        instant_format(issue->change.at_us, since);
+    switch (issue->decision.step) {
     case STEP_APPROVE:
     case STEP_REJECT:
         decide_replay(view, since, ret);
         return;
-    case STEP_YOUNG:
-        ret->at_us = earliest(view, said->updated_us, view->policy->grace_default_s);
+    case STEP_IN_GRACE:
+        ret->at_us = earliest(view, issue->updated_us, view->policy->grace_default_s);
         ret->reason = mem_printf("its issue is %s: looked at once it has rested for %lld s", state,
                                  (long long)view->policy->grace_default_s);
         return;
-    case STEP_UNTOLD:
-        ret->at_us = earliest(view, said->updated_us, 0);
+    case STEP_NO_ACTIVITY:
+        ret->at_us = earliest(view, issue->updated_us, 0);
         ret->reason =
-            mem_printf("its issue is %s, but Plane does not tell yet which change made it so", state);
+            mem_printf("its issue is %s, but Plane does not show yet which change made it so", state);
         return;
     case STEP_SETTLED:
     case STEP_BUSY:
     case STEP_UNREADABLE: /* an obstacle, before Plane is asked */
-    case STEP_ASK:
+    case STEP_NEEDS_ACTIVITY:
     case STEP_START:
     case STEP_MAX_:
         break;
     }
-    if (is_verdict(said) && said->told)
+    if (is_verdict(issue) && issue->asked)
         ret->reason = mem_printf(
             "its issue is %s since %s, which was handled: waits for a verdict that is newer", state, since);
-    else if (is_verdict(said))
+    else if (is_verdict(issue))
         ret->reason = mem_printf("its issue is %s, which leads nowhere from this stage", state);
     else
         ret->reason = mem_printf("waits for a person's verdict in Plane: its issue is %s%s%s", state,
-                                 said->problem ? "; " : "", said->problem ? said->problem : "");
+                                 issue->problem ? "; " : "", issue->problem ? issue->problem : "");
 }
 
 static void decide_human(const struct next_view *view, struct next *ret)
 {
     if (view->obstacle)
         ret->reason = mem_printf("waits for a person's verdict in Plane; %s", view->obstacle);
-    else if (view->said->error)
+    else if (view->issue->error)
         ret->reason = mem_printf("waits for a person's verdict in Plane, where nothing could be learnt: %s",
-                                 view->said->error);
+                                 view->issue->error);
     else
-        decide_said(view, ret);
+        decide_issue(view, ret);
 }
 
 /* at no gate */

@@ -9,12 +9,12 @@
 #include "reconcile/gates/gate_decide.h"
 
 struct pipeline;
-struct plane_said;
 struct plane_unstarted_start;
 struct policy;
 struct stage;
 struct store_replay_open;
 struct store_task_entry;
+struct task_issue;
 
 enum next_action {
     NEXT_NONE,       /* nothing, ever: its stage is the end, or unknown */
@@ -45,7 +45,7 @@ struct next_view {
     int64_t ahead;                /* tasks that the next pass may heal before this one */
     const char
         *obstacle; /* at one that Plane's side leaves: why nothing can be learnt or done there; or NULL */
-    const struct plane_said *said;             /* at a human gate without an obstacle; else NULL */
+    const struct task_issue *issue;            /* at a human gate without an obstacle; else NULL */
     const struct plane_unstarted_start *start; /* at the first stage: this process began it; else NULL */
     int64_t start_us;                          /* by the database's clock: when its pause is over; 0: none */
     bool sends;                             /* tasks are the orchestrator's: a pass sends it the lost event */

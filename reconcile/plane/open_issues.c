@@ -1,11 +1,9 @@
-#include "reconcile/plane/open_issues.h"
+#include "reconcile/plane/plane_scan_internal.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "clients/base/err.h"
 #include "clients/base/limits.h"
-#include "reconcile/plane/plane_scan.h"
 
 static char *name_keep(struct open_issues *table, const char *name)
 {
@@ -90,10 +88,10 @@ static bool has_changed(const struct open_issue *open, const struct plane_issue 
 }
 
 bool open_issues_put(struct open_issues *table, const struct project *project,
-                     const struct plane_issue *issue, const struct plane_mapped_state *kind, uint64_t turn)
+                     const struct plane_issue *issue, const struct plane_mapped_state *state, uint64_t turn)
 {
     struct open_issue *open = open_issues_find(table, issue->id);
-    if (kind->kind == ISSUE_OTHER) {
+    if (state->meaning == ISSUE_OTHER) {
         if (open)
             open->gone = true;
         return true;
@@ -103,7 +101,7 @@ bool open_issues_put(struct open_issues *table, const struct project *project,
     if (!open)
         return false;
     if (has_changed(open, issue)) {
-        open->handled = open->told = false;
+        open->acted_on = open->activity_known = false;
         open->failed = false;
         open->misses = 0;
         open->recheck_at_ms = 0;
@@ -112,11 +110,11 @@ bool open_issues_put(struct open_issues *table, const struct project *project,
     name_drop(table, open->state_name);
     open->issue = *issue;
     open->issue.name = name_keep(table, issue->name);
-    open->state_name = name_keep(table, kind->name);
-    open->kind = kind->kind;
+    open->state_name = name_keep(table, state->name);
+    open->meaning = state->meaning;
     open->project = project;
     open->shown_at = turn;
-    open->fresh = true;
+    open->confirmed = true;
     open->gone = open->settled = false;
     return true;
 }
@@ -124,7 +122,7 @@ bool open_issues_put(struct open_issues *table, const struct project *project,
 void open_issues_forget(struct open_issues *table, const struct project *project, uint64_t since)
 {
     for (size_t i = 0; i < table->n; i++)
-        if (table->items[i]->project == project && table->items[i]->handled &&
+        if (table->items[i]->project == project && table->items[i]->acted_on &&
             table->items[i]->shown_at < since)
             table->items[i]->gone = true;
 }
@@ -134,7 +132,7 @@ void open_issues_sweep(struct open_issues *table)
     size_t kept = 0;
     for (size_t i = 0; i < table->n; i++) {
         struct open_issue *open = table->items[i];
-        if (open->gone || (open->settled && !open->handled))
+        if (open->gone || (open->settled && !open->acted_on))
             free_issue(table, open);
         else
             table->items[kept++] = open;

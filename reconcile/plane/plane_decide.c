@@ -2,9 +2,9 @@
 
 #include <string.h>
 
-#include "clients/plane/plane.h"
 #include "clients/store/store.h"
 #include "reconcile/pipeline/pipeline.h"
+#include "reconcile/plane/plane_scan.h"
 
 /* Where a verdict leads from the stage that its task stands at; NULL: nowhere. */
 static const struct stage *destination(const struct plane_view *view)
@@ -12,38 +12,40 @@ static const struct stage *destination(const struct plane_view *view)
     const struct stage *stage = pipeline_stage(view->pipeline, view->task->task.stage);
     if (!stage || !stage->human)
         return NULL;
-    return view->kind == ISSUE_APPROVED ? stage->next : stage->on_rejected;
+    return view->issue->meaning == ISSUE_APPROVED ? stage->next : stage->on_rejected;
 }
 
 static bool has_rested(const struct plane_view *view)
 {
-    return view->grace_s == 0 || view->now_us - view->updated_us >= view->grace_s * 1000000;
+    return view->grace_s == 0 || view->now_us - view->issue->issue.updated_us >= view->grace_s * 1000000;
 }
 
 /* A verdict is the change that made the state what it is. One that is not newer than the task's last
- * transition was handled then, whoever did it. */
+ * transition was acted on then, whoever did it. */
 static enum plane_step step_of_verdict(const struct plane_view *view)
 {
-    const struct plane_change *change = view->change;
-    if (!change)
-        return STEP_ASK;
-    if (!change->found || strcmp(change->new_state, view->state) != 0)
-        return STEP_UNTOLD;
+    const struct open_issue *issue = view->issue;
+    const struct plane_change *change = &issue->change;
+    if (!view->asked && !issue->activity_known)
+        return STEP_NEEDS_ACTIVITY;
+    if (!change->found || strcmp(change->new_state, issue->issue.state) != 0)
+        return STEP_NO_ACTIVITY;
     if (change->at_us <= view->task->updated_us || view->replayed)
         return STEP_SETTLED;
-    return view->kind == ISSUE_APPROVED ? STEP_APPROVE : STEP_REJECT;
+    return issue->meaning == ISSUE_APPROVED ? STEP_APPROVE : STEP_REJECT;
 }
 
 struct plane_decision plane_decide(const struct plane_view *view)
 {
     const struct stage *to = NULL;
-    if (view->kind == ISSUE_OTHER || (view->kind == ISSUE_IN_PROGRESS) == (view->task != NULL))
+    enum issue_meaning meaning = view->issue->meaning;
+    if (meaning == ISSUE_OTHER || (meaning == ISSUE_IN_PROGRESS) == (view->task != NULL))
         return (struct plane_decision){STEP_SETTLED, NULL};
     to = view->task ? destination(view) : view->pipeline->stages[0].next;
     if (!to)
         return (struct plane_decision){STEP_SETTLED, NULL};
     if (!has_rested(view))
-        return (struct plane_decision){STEP_YOUNG, NULL};
+        return (struct plane_decision){STEP_IN_GRACE, NULL};
     if (!view->task)
         return (struct plane_decision){STEP_START, to};
     if (view->task->active)

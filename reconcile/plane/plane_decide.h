@@ -11,32 +11,28 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "reconcile/plane/plane_state_map.h"
-
+struct open_issue;
 struct pipeline;
-struct plane_change;
 struct stage;
 struct store_issue_task;
 
 struct plane_view {
-    enum issue_meaning kind;
-    const char *state; /* the state's id */
-    int64_t updated_us;
-    int64_t now_us, grace_s; /* the database's clock */
-    const struct pipeline *pipeline;
+    const struct open_issue *issue;
     const struct store_issue_task *task; /* NULL: there is none */
-    const struct plane_change *change;   /* the newest change of its state; NULL: not asked yet */
-    bool replayed;                       /* that change has been replayed */
+    const struct pipeline *pipeline;
+    int64_t now_us, grace_s; /* the database's clock */
+    bool asked;              /* issue->change is the newest change of its state, and may be not found */
+    bool replayed;           /* that change has been replayed */
 };
 
 enum plane_step {
-    STEP_SETTLED, /* in sync, or the verdict was handled: nothing will be due while the issue stays as it is
-                   */
-    STEP_YOUNG,   /* it has not rested for its grace */
-    STEP_BUSY,    /* a job of its task is queued or running */
-    STEP_UNREADABLE, /* its task is: see struct store_task */
-    STEP_ASK,        /* a verdict at the human gate: when was its state set? */
-    STEP_UNTOLD,     /* Plane does not tell yet which change made it so */
+    STEP_SETTLED, /* in sync, or the verdict was acted on before: nothing will be due while the issue stays as
+                     it is */
+    STEP_IN_GRACE,       /* it has not rested for its grace */
+    STEP_BUSY,           /* a job of its task is queued or running */
+    STEP_UNREADABLE,     /* its task is: see struct store_task */
+    STEP_NEEDS_ACTIVITY, /* a verdict at the human gate: to be asked when its state was set */
+    STEP_NO_ACTIVITY,    /* Plane does not show yet which change made it so */
     STEP_START,
     STEP_APPROVE,
     STEP_REJECT,

@@ -21,7 +21,7 @@ struct plane_scan *plane_scan_new(const struct settings *settings)
             continue;
         scan->ids[scan->n] = settings->projects[i].plane_project_id;
         scan->projects[scan->n++] =
-            (struct project_scan){.project = &settings->projects[i], .kinds_stale = true};
+            (struct project_scan){.project = &settings->projects[i], .states_stale = true};
     }
     return scan;
 }
@@ -36,7 +36,7 @@ struct plane_scan *plane_scan_copy(const struct plane_scan *scan)
         copy->ids[i] = scan->ids[i];
         struct project_scan *to = &copy->projects[i];
         *to = scan->projects[i];
-        plane_state_map_copy(&to->kinds, &scan->projects[i].kinds);
+        plane_state_map_copy(&to->states, &scan->projects[i].states);
         plane_cursor_copy(&to->news, &scan->projects[i].news);
         plane_cursor_copy(&to->full, &scan->projects[i].full);
         to->error = mem_dup(scan->projects[i].error);
@@ -50,7 +50,7 @@ void plane_scan_free(struct plane_scan *scan)
     if (!scan)
         return;
     for (size_t i = 0; i < scan->n; i++) {
-        plane_state_map_done(&scan->projects[i].kinds);
+        plane_state_map_done(&scan->projects[i].states);
         plane_cursor_done(&scan->projects[i].news);
         plane_cursor_done(&scan->projects[i].full);
         free(scan->projects[i].error);
@@ -136,12 +136,12 @@ void project_scan_issue_error(struct open_issue *issue, const char *error)
 
 void project_scan_put(struct plane_scan *scan, struct project_scan *of, const struct plane_issue *issue)
 {
-    static const struct plane_mapped_state none = {.kind = ISSUE_OTHER};
-    const struct plane_mapped_state *kind =
-        *issue->state ? plane_state_map_find(&of->kinds, issue->state) : &none;
-    if (!kind)
-        of->kinds_stale = true; /* and what is remembered of it stays unconfirmed */
-    else if (!open_issues_put(&scan->table, of->project, issue, kind, scan->turns))
+    static const struct plane_mapped_state none = {.meaning = ISSUE_OTHER};
+    const struct plane_mapped_state *state =
+        *issue->state ? plane_state_map_find(&of->states, issue->state) : &none;
+    if (!state)
+        of->states_stale = true; /* and what is remembered of it stays unconfirmed */
+    else if (!open_issues_put(&scan->table, of->project, issue, state, scan->turns))
         of->spilled = true;
 }
 
@@ -165,7 +165,7 @@ void plane_scan_begin(struct plane_scan *scan, const struct plane_scan_pass *pas
     scan->cut = false;
     for (size_t i = 0; i < scan->n; i++) {
         struct project_scan *of = &scan->projects[i];
-        of->asked = of->kinds_read = of->news_read = of->out = false;
+        of->asked = of->states_read = of->news_read = of->out = false;
         of->late = of->failures > 0 && scan->turns - of->turn < FAILED_WAITS * scan->n;
         of->misses = 0;
         of->broken_before = of->error != NULL;
@@ -174,8 +174,8 @@ void plane_scan_begin(struct plane_scan *scan, const struct plane_scan_pass *pas
     }
     for (size_t i = 0; i < scan->table.n; i++) {
         struct open_issue *open = scan->table.items[i];
-        scan->wanted += open->waits;
-        open->fresh = open->settled = open->waits = open->vain = false;
+        scan->wanted += open->no_budget;
+        open->confirmed = open->settled = open->no_budget = open->useless = false;
         project_scan_issue_error(open, NULL);
         if (pass->revision != scan->revision) {
             open->misses = 0;
@@ -204,12 +204,17 @@ void plane_scan_end(struct plane_scan *scan, struct plane_scan_seen *ret)
         any = any ? any : of->error;
     }
     for (size_t i = 0; i < scan->table.n; i++)
-        seen.waiting += scan->table.items[i]->waits;
+        seen.waiting += scan->table.items[i]->no_budget;
     seen.recovered = was_broken && seen.errors == 0;
     AUTO_FREE char *error = text_cut(newly ? newly : any ? any : "", sizeof seen.error - 1);
     strncpy(seen.error, error, sizeof seen.error - 1);
     scan->waiting = seen.waiting;
     *ret = seen;
+}
+
+void plane_scan_forget_issues(struct plane_scan *scan)
+{
+    open_issues_done(&scan->table);
 }
 
 json_t *plane_scan_status(const struct plane_scan *scan)

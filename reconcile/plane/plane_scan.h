@@ -11,7 +11,7 @@
  * is settled, and the watermark passes nothing that could not be put there. So the watermark may move on
  * although an issue is young, busy or held back: what is remembered is looked at in every pass, costs no call
  * while it waits, and is confirmed by Plane before anything is done about it. What is settled is forgotten;
- * but a verdict that was found handled, which cost a call, is remembered until its issue changes.
+ * but a verdict that was acted on before, which cost a call to find, is remembered until its issue changes.
  *
  * A call that fails delays what it was about: an issue that cannot be asked about rests for a growing while,
  * a project that cannot be read is not read any further in this pass and rests too, but the issues that are
@@ -47,22 +47,23 @@ void plane_scan_free(struct plane_scan *scan);
 struct open_issue {
     const struct project *project;
     struct plane_issue issue;
-    enum issue_meaning kind;
+    enum issue_meaning meaning;
     char *state_name;
     uint64_t shown_at;          /* the turn in which Plane showed it; private */
-    struct plane_change change; /* what made its state what it is; valid when `told` */
-    bool told;
+    struct plane_change change; /* what made its state what it is; valid when activity_known */
+    bool activity_known;
     bool settled;          /* nothing is due while it stays as it is: forgotten at the end of the pass */
-    bool handled;          /* its verdict was found handled: remembered as that, and not looked at again */
-    unsigned misses;       /* looked at in vain, so often */
+    bool acted_on;         /* its verdict led to a transition before: remembered until it changes, and not
+                              looked at again */
+    unsigned misses;       /* how often it was looked at without a result */
     int64_t recheck_at_ms; /* not looked at by the timer until then */
     bool failed;           /* the newest call about it failed */
     /* Of this pass: */
-    bool fresh;  /* Plane has shown it; else to be confirmed before anything is done */
-    bool gone;   /* it is in none of the three states any more, or not there at all: leave it */
-    bool waits;  /* a call about it was not made for want of budget or time */
-    bool vain;   /* what Plane answered about it helps nobody */
-    char *error; /* why Plane could not be asked about it, or in vain; NULL: it could, or need not */
+    bool confirmed; /* Plane has shown it; else to be confirmed before anything is done */
+    bool gone;      /* it is in none of the three states any more, or not there at all: leave it */
+    bool no_budget; /* a call about it was not made for want of budget or time */
+    bool useless;   /* a call about it failed, or its answer cannot be used */
+    char *error;    /* why Plane could not be asked about it, or why the answer is useless; else NULL */
 };
 
 /* plane_scan_lease: whether it is this replica that asks Plane by timer. plane_scan_leased: the last such. */
@@ -79,36 +80,47 @@ struct plane_scan_pass {
 void plane_scan_begin(struct plane_scan *scan, const struct plane_scan_pass *pass);
 /* plane_scan_read: reads what the pass's budget and half of its time allow, news and full listings, of all
  * projects but the late ones: those whose reading failed the last time, until that has kept them waiting for
- * long. plane_scan_read_late: reads these, when all is done that the others call for. plane_scan_read_one:
- * reads one issue alone. NULL, or why that failed; valid until the next call. */
+ * long. plane_scan_read_late: reads these, when all is done that the others call for. */
 void plane_scan_read(struct plane_scan *scan, struct plane_call *call);
 void plane_scan_read_late(struct plane_scan *scan, struct plane_call *call);
 bool plane_scan_is_late(const struct plane_scan *scan, const struct project *project);
-const char *plane_scan_read_one(struct plane_scan *scan, struct plane_call *call,
-                                const struct project *project, const char *issue_id);
+
+/* plane_scan_read_one: reads one issue alone, and the project's states where they are older than
+ * LIMIT_PLANE_STATES_MS. What is borrowed is the scan's, valid until its next call. */
+struct plane_scan_one {
+    const char *error;      /* why it could not be read; NULL: it was, or Plane has no such issue */
+    bool found;             /* Plane showed it: */
+    const char *state_name; /* NULL: Plane's list of states has none of that id */
+    enum issue_meaning meaning;
+    int64_t updated_us;
+    const char *problem;     /* which of the three states the project lacks; NULL: none */
+    struct open_issue *open; /* as it is known, read or not; NULL: not as one in the three states */
+};
+void plane_scan_read_one(struct plane_scan *scan, struct plane_call *call, const struct project *project,
+                         const char *issue_id, struct plane_scan_one *ret);
 
 /* plane_scan_issues: the issues to look at: all that are open, but for those that rest, unless `resting` are
  * wanted too. Caller frees *ret_issues; what it points to is valid until plane_scan_end. */
 size_t plane_scan_issues(const struct plane_scan *scan, bool resting, struct open_issue ***ret_issues);
 
-/* plane_scan_confirm: has Plane confirm those of the issues that are not fresh, by its list or one by one,
- * whatever seems to take fewer calls. Afterwards each is fresh (and perhaps another than it was), gone, or as
- * it was because Plane could not be asked. */
+/* plane_scan_confirm: has Plane confirm those of the issues that are not confirmed, by its list or one by
+ * one, whatever seems to take fewer calls. Afterwards each is confirmed (and perhaps another than it was),
+ * gone, or as it was because Plane could not be asked. */
 void plane_scan_confirm(struct plane_scan *scan, struct plane_call *call, struct open_issue *const *issues,
                         size_t n);
 
-/* plane_scan_identify: asks which change made the issue's state what it is, unless that was told before and
- * the issue is fresh: that its newest change is this one confirms it too. False: it could not be asked, and
- * the issue's words say why. The issue is not `told` when no change is known that made it so. */
+/* plane_scan_identify: asks which change made the issue's state what it is, unless that is known and
+ * the issue is confirmed: that its newest change is this one confirms it too. False: it could not be asked,
+ * and the issue's error says why. activity_known is false when Plane shows no change that made it so. */
 bool plane_scan_identify(struct plane_scan *scan, struct plane_call *call, struct open_issue *issue);
 
-/* plane_scan_recheck_later: the issue was looked at in vain; the timer leaves it alone for a growing while:
- * up to ten intervals, or, because something failed, up to one interval or LIMIT_FAILURE_REST_MS, whatever is
- * longer.
+/* plane_scan_recheck_later: the issue was looked at without a result; the timer leaves it alone for a growing
+ * while: up to ten intervals, or, because something failed, up to one interval or LIMIT_FAILURE_REST_MS,
+ * whatever is longer.
  */
 enum plane_recheck_cause { PLANE_RECHECK_USELESS, PLANE_RECHECK_FAILED };
 void plane_scan_recheck_later(const struct plane_scan *scan, struct open_issue *issue,
-                              enum plane_recheck_cause kind);
+                              enum plane_recheck_cause cause);
 
 /* plane_scan_tired: several calls about issues of the project have failed in this pass: others come first. */
 bool plane_scan_tired(const struct plane_scan *scan, const struct project *project);
@@ -124,6 +136,10 @@ struct plane_scan_seen {
     char error[256]; /* of one of those that broke, or else of one with an error */
 };
 void plane_scan_end(struct plane_scan *scan, struct plane_scan_seen *ret);
+
+/* plane_scan_forget_issues: instead of plane_scan_end, of a scan that reads single issues alone: the states
+ * of the projects are all that it keeps. */
+void plane_scan_forget_issues(struct plane_scan *scan);
 
 /* plane_scan_status:
  * {"elsewhere":false,"waiting":N,"projects":[{"repo","prefix","listing":"full"|"incremental","pages_read",

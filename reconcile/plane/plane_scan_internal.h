@@ -1,6 +1,6 @@
-/* plane_scan_internal.h - what plane_scan.h keeps of each project, for its three parts: the life of a scan
- * and of a pass (plane_scan.c), listings and turns (plane_scan_pages.c), single issues (plane_scan_issues.c).
- * Private to them.
+/* plane_scan_internal.h - what plane_scan.h keeps of each project, for its parts: the life of a scan and of
+ * a pass (plane_scan.c), listings and turns (plane_scan_pages.c), single issues (plane_scan_issues.c), the
+ * table of open issues (open_issues.c). Private to them and tests.
  */
 #ifndef RECONCILED_PLANE_SCAN_INTERNAL_H
 #define RECONCILED_PLANE_SCAN_INTERNAL_H
@@ -8,15 +8,40 @@
 #include "clients/base/err.h"
 #include "reconcile/plane/plane_cursor.h"
 #include "reconcile/plane/plane_scan.h"
-#include "reconcile/plane/open_issues.h"
+
+/* The open issues, by id (open_issues.c). */
+struct open_issues {
+    struct open_issue **items; /* by issue id */
+    size_t n;
+    size_t bytes; /* of the names of issues and states; once they are many, further ones are cut */
+};
+
+/* open_issues_find: NULL when it is not there. */
+struct open_issue *open_issues_find(const struct open_issues *table, const char *id);
+
+/* open_issues_put: Plane shows the issue thus, at `turn` (grows). One that is there is replaced, and begins
+ * anew if it changed; one that means nothing to us any more is gone. False: there is no room for it. */
+bool open_issues_put(struct open_issues *table, const struct project *project,
+                     const struct plane_issue *issue, const struct plane_mapped_state *state, uint64_t turn);
+
+/* open_issues_forget: a full listing of the project, which began at `since`, has not shown these issues,
+ * whose verdicts were acted on: nobody will ask for them again. */
+void open_issues_forget(struct open_issues *table, const struct project *project, uint64_t since);
+
+/* open_issues_sweep: drops what is gone, and what is settled unless it must be remembered as acted on. */
+void open_issues_sweep(struct open_issues *table);
+
+void open_issues_copy(struct open_issues *ret, const struct open_issues *table);
+void open_issues_done(struct open_issues *table);
 
 /* A project of Plane's. */
 struct project_scan {
     const struct project *project;
-    struct plane_state_map kinds;
-    bool kinds_stale; /* to be read (again) before anything else */
-    bool kinds_fresh; /* read since the newest full listing began */
-    bool listed;      /* its first page has been read, so that watermark_us is one */
+    struct plane_state_map states;
+    bool states_stale;      /* to be read (again) before anything else */
+    int64_t states_read_ms; /* clock_mono_ms() */
+    bool states_fresh;      /* read since the newest full listing began */
+    bool listed;            /* its first page has been read, so that watermark_us is one */
     int64_t watermark_us;
     struct plane_cursor news, full;
     bool full_listed;          /* all pages of `full` are in; the news since it began are not yet */
@@ -30,7 +55,7 @@ struct project_scan {
     /* Of this pass: */
     bool
         late; /* reading it failed the last time, and it has not waited for long since: see plane_scan_read */
-    bool asked, kinds_read, news_read;
+    bool asked, states_read, news_read;
     bool out;        /* not to be read any further */
     unsigned misses; /* calls about single issues that failed */
     bool broken_before;

@@ -2,11 +2,12 @@
 
 #include <string.h>
 
+#include "clients/base/limits.h"
 #include "clients/base/wait.h"
 #include "reconcile/settings/settings.h"
 
 enum {
-    RECHECK_INTERVALS = 10, /* how long an issue that was looked at in vain rests at most */
+    RECHECK_INTERVALS = 10, /* how long an issue looked at without a result rests at most */
     TIRED = 2,              /* failed calls about a project's issues, after which others come first */
 };
 
@@ -20,7 +21,7 @@ static bool may_ask(struct plane_scan *scan, const struct project_scan *of, stru
         project_scan_probe(scan, call);
         return true;
     }
-    open->waits = scan->ended != PLANE_OK;
+    open->no_budget = scan->ended != PLANE_OK;
     project_scan_issue_error(open, scan->ended == PLANE_STOPPED   ? "the pass had no time left for it"
                                    : scan->ended == PLANE_WAITING ? scan->why.text
                                                                   : of->error);
@@ -39,8 +40,8 @@ static void heard_of_one(struct plane_scan *scan, struct project_scan *of, const
         return;
     }
     project_scan_issue_error(open, why->text);
-    open->waits = (result == PLANE_WAITING && !refused) || result == PLANE_STOPPED;
-    open->vain = refused || result == PLANE_DOWN || result == PLANE_FAILED || result == PLANE_ABSENT;
+    open->no_budget = (result == PLANE_WAITING && !refused) || result == PLANE_STOPPED;
+    open->useless = refused || result == PLANE_DOWN || result == PLANE_FAILED || result == PLANE_ABSENT;
     of->misses += result == PLANE_DOWN || result == PLANE_FAILED;
     if (result == PLANE_WAITING || result == PLANE_STOPPED)
         project_scan_over(scan, result, why);
@@ -61,11 +62,28 @@ static enum plane_result read_issue(struct plane_scan *scan, struct project_scan
     return result;
 }
 
+static bool wants_states(const struct plane_scan *scan, const struct project_scan *of)
+{
+    return of->states_stale || scan->pass.now_ms - of->states_read_ms >= LIMIT_PLANE_STATES_MS;
+}
+
+/* What Plane showed of an issue whose state is known by now. */
+static void show_one(const struct project_scan *of, const struct plane_issue *issue,
+                     struct plane_scan_one *ret)
+{
+    const struct plane_mapped_state *state = plane_state_map_find(&of->states, issue->state);
+    ret->found = true;
+    ret->state_name = state ? state->name : NULL;
+    ret->meaning = state ? state->meaning : ISSUE_OTHER;
+    ret->updated_us = issue->updated_us;
+    ret->problem = of->states.problem;
+}
+
 static enum plane_result read_one(struct plane_scan *scan, struct project_scan *of, struct plane_call *call,
-                                  const char *issue_id, struct why *why)
+                                  const char *issue_id, struct plane_scan_one *ret, struct why *why)
 {
     struct plane_issue issue = {.name = NULL};
-    enum plane_result result = of->kinds_stale ? project_scan_states(scan, of, call, why) : PLANE_OK;
+    enum plane_result result = wants_states(scan, of) ? project_scan_states(scan, of, call, why) : PLANE_OK;
     project_scan_result(scan, of, call, result, why);
     if (result == PLANE_OK)
         result = read_issue(scan, of, call, issue_id, &issue, why);
@@ -74,23 +92,29 @@ static enum plane_result read_one(struct plane_scan *scan, struct project_scan *
     const struct plane_page page = {.items = &issue, .n = 1};
     result = project_scan_states_of(scan, of, &page, call, why);
     project_scan_result(scan, of, call, result, why);
-    if (result == PLANE_OK)
+    if (result == PLANE_OK) {
         project_scan_put(scan, of, &issue);
+        show_one(of, &issue, ret);
+    }
     plane_issue_done(&issue);
     scan->rows++;
     return result;
 }
 
-const char *plane_scan_read_one(struct plane_scan *scan, struct plane_call *call,
-                                const struct project *project, const char *issue_id)
+void plane_scan_read_one(struct plane_scan *scan, struct plane_call *call, const struct project *project,
+                         const char *issue_id, struct plane_scan_one *ret)
 {
     struct project_scan *of = project_scan_of(scan, project);
+    *ret = (struct plane_scan_one){.meaning = ISSUE_OTHER};
     scan->why = (struct why){.text = ""};
     scan->turns++;
     of->asked = true;
-    enum plane_result result = read_one(scan, of, call, issue_id, &scan->why);
+    enum plane_result result = read_one(scan, of, call, issue_id, ret, &scan->why);
     scan->cut = result == PLANE_WAITING;
-    return result == PLANE_OK || result == PLANE_ABSENT ? NULL : scan->why.text;
+    ret->error = result == PLANE_OK || result == PLANE_ABSENT ? NULL : scan->why.text;
+    ret->open = open_issues_find(&scan->table, issue_id);
+    if (ret->open && ret->open->gone)
+        ret->open = NULL;
 }
 
 size_t plane_scan_issues(const struct plane_scan *scan, bool resting, struct open_issue ***ret_issues)
@@ -99,7 +123,7 @@ size_t plane_scan_issues(const struct plane_scan *scan, bool resting, struct ope
     size_t n = 0;
     for (size_t i = 0; i < scan->table.n; i++) {
         struct open_issue *open = scan->table.items[i];
-        if (!open->gone && !open->handled && (resting || open->recheck_at_ms <= scan->pass.now_ms))
+        if (!open->gone && !open->acted_on && (resting || open->recheck_at_ms <= scan->pass.now_ms))
             issues[n++] = open;
     }
     *ret_issues = issues;
@@ -108,7 +132,7 @@ size_t plane_scan_issues(const struct plane_scan *scan, bool resting, struct ope
 
 static bool is_stale(const struct open_issue *open, const struct project_scan *of)
 {
-    return open->project == of->project && !open->fresh && !open->gone;
+    return open->project == of->project && !open->confirmed && !open->gone;
 }
 
 /* How many of the issues the project has yet to confirm, and when the oldest of them was touched. */
@@ -174,7 +198,7 @@ void plane_scan_confirm(struct plane_scan *scan, struct plane_call *call, struct
     for (int patience = 0; patience < 2; patience++)
         for (size_t k = 0; k < n; k++) {
             struct project_scan *of = project_scan_of(scan, issues[k]->project);
-            if (!is_stale(issues[k], of) || issues[k]->vain || (patience == 0 && of->misses >= TIRED))
+            if (!is_stale(issues[k], of) || issues[k]->useless || (patience == 0 && of->misses >= TIRED))
                 continue;
             if (may_ask(scan, of, call, issues[k]))
                 confirm_one(scan, of, call, issues[k]);
@@ -186,7 +210,7 @@ bool plane_scan_identify(struct plane_scan *scan, struct plane_call *call, struc
     struct project_scan *of = project_scan_of(scan, issue->project);
     struct plane_change change = {.found = false};
     struct why why = {.text = ""};
-    if (issue->told && issue->fresh)
+    if (issue->activity_known && issue->confirmed)
         return true;
     if (!may_ask(scan, of, call, issue))
         return false;
@@ -196,17 +220,17 @@ bool plane_scan_identify(struct plane_scan *scan, struct plane_call *call, struc
     if (result != PLANE_OK)
         return false;
     issue->change = change;
-    issue->told = change.found && strcmp(change.new_state, issue->issue.state) == 0;
-    issue->fresh |= issue->told;
+    issue->activity_known = change.found && strcmp(change.new_state, issue->issue.state) == 0;
+    issue->confirmed |= issue->activity_known;
     return true;
 }
 
 void plane_scan_recheck_later(const struct plane_scan *scan, struct open_issue *issue,
-                              enum plane_recheck_cause kind)
+                              enum plane_recheck_cause cause)
 {
     int64_t interval_ms = scan->pass.interval_ms;
     issue->misses++;
-    issue->failed = kind == PLANE_RECHECK_FAILED;
+    issue->failed = cause == PLANE_RECHECK_FAILED;
     issue->recheck_at_ms =
         scan->pass.now_ms +
         (issue->failed ? project_scan_recheck_ms(scan, issue->misses)

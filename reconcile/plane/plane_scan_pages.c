@@ -15,19 +15,20 @@ enum plane_result project_scan_states(struct plane_scan *scan, struct project_sc
     if (result != PLANE_OK)
         return result;
     /* What was passed by under another meaning is to be seen again. */
-    if (plane_state_map_update(&of->kinds, &states, scan->settings->plane_states))
+    if (plane_state_map_update(&of->states, &states, scan->settings->plane_states))
         of->full_due_ms = 0;
     plane_states_done(&states);
-    of->kinds_read = of->kinds_fresh = true;
-    of->kinds_stale = of->out = of->kinds.n == 0;
-    project_scan_error(of, of->kinds.problem);
+    of->states_read = of->states_fresh = true;
+    of->states_read_ms = scan->pass.now_ms;
+    of->states_stale = of->out = of->states.n == 0;
+    project_scan_error(of, of->states.problem);
     return PLANE_OK;
 }
 
 static bool knows_all(const struct project_scan *of, const struct plane_page *page)
 {
     for (size_t i = 0; i < page->n; i++)
-        if (*page->items[i].state && !plane_state_map_find(&of->kinds, page->items[i].state))
+        if (*page->items[i].state && !plane_state_map_find(&of->states, page->items[i].state))
             return false;
     return true;
 }
@@ -38,14 +39,14 @@ enum plane_result project_scan_states_of(struct plane_scan *scan, struct project
                                          const struct plane_page *page, struct plane_call *call,
                                          struct why *why)
 {
-    if (!knows_all(of, page) && !of->kinds_read) {
+    if (!knows_all(of, page) && !of->states_read) {
         enum plane_result result = project_scan_states(scan, of, call, why);
         if (result != PLANE_OK)
             return result;
     }
     for (size_t i = 0; i < page->n; i++)
-        if (*page->items[i].state && !plane_state_map_find(&of->kinds, page->items[i].state))
-            plane_state_map_add_other(&of->kinds, page->items[i].state);
+        if (*page->items[i].state && !plane_state_map_find(&of->states, page->items[i].state))
+            plane_state_map_add_other(&of->states, page->items[i].state);
     return PLANE_OK;
 }
 
@@ -120,7 +121,7 @@ static enum plane_result read_page(struct plane_scan *scan, struct project_scan 
     if (result == PLANE_OK)
         result = project_scan_states_of(scan, of, &page, call, why);
     if (result == PLANE_OK) {
-        project_scan_error(of, of->kinds.problem);
+        project_scan_error(of, of->states.problem);
         of->failures = 0;
         of->last_was_full = listing->full;
         take_rows(scan, of, listing, &page);
@@ -145,7 +146,7 @@ static bool wants_full(const struct plane_scan *scan, const struct project_scan 
     return of->full.under_way ? !of->full_listed : scan->pass.now_ms >= of->full_due_ms;
 }
 
-enum want { WANT_NOTHING, WANT_KINDS, WANT_NEWS, WANT_FULL };
+enum want { WANT_NOTHING, WANT_STATES, WANT_NEWS, WANT_FULL };
 
 /* The states are read before a full listing begins, for one may have been renamed; and after the news of a
  * pass while one is missing. */
@@ -153,13 +154,13 @@ static enum want next_want(const struct plane_scan *scan, const struct project_s
 {
     if (of->out || (!scan->pass.forced && scan->pass.now_ms < of->recheck_at_ms))
         return WANT_NOTHING;
-    if (of->kinds_stale)
-        return WANT_KINDS;
+    if (of->states_stale)
+        return WANT_STATES;
     if (wants_full(scan, of, from_reserve) && (!of->listed || of->news_read || !of->last_was_full))
-        return of->full.under_way || of->kinds_fresh ? WANT_FULL : WANT_KINDS;
+        return of->full.under_way || of->states_fresh ? WANT_FULL : WANT_STATES;
     if (!of->news_read)
         return WANT_NEWS;
-    return of->kinds.problem && !of->kinds_read ? WANT_KINDS : WANT_NOTHING;
+    return of->states.problem && !of->states_read ? WANT_STATES : WANT_NOTHING;
 }
 
 bool project_scan_wants(const struct plane_scan *scan, const struct project_scan *of)
@@ -171,7 +172,7 @@ static void begin_full(const struct plane_scan *scan, struct project_scan *of)
 {
     plane_cursor_begin_full(&of->full);
     of->full_since = scan->turns;
-    of->kinds_fresh = false;
+    of->states_fresh = false;
     of->full_due_ms = scan->pass.now_ms + (int64_t)LIMIT_PLANE_FULL_S * 1000;
     of->spilled = false;
 }
@@ -180,7 +181,7 @@ static void begin_full(const struct plane_scan *scan, struct project_scan *of)
 static enum plane_result take_turn(struct plane_scan *scan, struct project_scan *of, enum want want,
                                    struct plane_call *call, struct why *why)
 {
-    if (want == WANT_KINDS)
+    if (want == WANT_STATES)
         return project_scan_states(scan, of, call, why);
     if (want == WANT_FULL && !of->full.under_way)
         begin_full(scan, of);

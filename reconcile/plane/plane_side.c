@@ -1,6 +1,5 @@
 #include "reconcile/plane/plane_side.h"
 
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,6 +15,7 @@
 #include "reconcile/plane/plane_scan.h"
 #include "reconcile/plane/plane_start.h"
 #include "reconcile/plane/plane_unstarted.h"
+#include "reconcile/plane/task_issue.h"
 #include "reconcile/settings/settings.h"
 #include "reconcile/heal/transition.h"
 #include "reconcile/settings/work_item.h"
@@ -54,22 +54,15 @@ static struct plane_decision decide(const struct plane_side *side, const struct 
 {
     const struct pass *pass = side->pass;
     const struct plane_view view = {
-        .kind = act->open->kind,
-        .state = act->open->issue.state,
-        .updated_us = act->open->issue.updated_us,
+        .issue = act->open,
+        .task = act->task,
+        .pipeline = pass->services->pipeline,
         .now_us = side->tasks.now_us,
         .grace_s = pass->request->ignore_grace ? 0 : pass->policy->grace_default_s,
-        .pipeline = pass->services->pipeline,
-        .task = act->task,
-        .change = asked || act->open->told ? &act->open->change : NULL,
+        .asked = asked,
         .replayed = replayed,
     };
     return plane_decide(&view);
-}
-
-static bool calls_for_something(enum plane_step step)
-{
-    return step == STEP_START || step == STEP_ASK || step == STEP_APPROVE || step == STEP_REJECT;
 }
 
 static int by_age(const struct act *left, const struct act *right)
@@ -172,15 +165,41 @@ static void put_in_words(struct act *act)
                                                 .updated_us = open->issue.updated_us}};
 }
 
-static void unreadable(struct plane_side *side, struct act *act)
+static void unknown_for_now(struct plane_side *side, struct act *act, const char *error)
 {
-    tell_unknown(side, act, act->task->task.unreadable);
+    tell_unknown(side, act, error);
     plane_scan_recheck_later(side->scan, act->open, PLANE_RECHECK_USELESS);
+}
+
+/* Whether something is to be done, or to be asked first. What else was decided is reported and remembered. */
+static bool calls_for_something(struct plane_side *side, struct act *act)
+{
+    switch (act->decision.step) {
+    case STEP_SETTLED:
+        act->open->settled = true;
+        return false;
+    case STEP_UNREADABLE:
+        if (act->task)
+            unknown_for_now(side, act, act->task->task.unreadable);
+        return false;
+    case STEP_NO_ACTIVITY:
+        unknown_for_now(side, act, "it does not show yet which change made it so");
+        return false;
+    case STEP_NEEDS_ACTIVITY:
+    case STEP_START:
+    case STEP_APPROVE:
+    case STEP_REJECT:
+        return true;
+    case STEP_IN_GRACE:
+    case STEP_BUSY:
+    case STEP_MAX_:
+        break;
+    }
+    return false;
 }
 
 static enum err compare(struct plane_side *side, struct why *why)
 {
-    int64_t only = side->pass->request->task_id;
     enum err err = read_tasks(side, why);
     if (err)
         return err;
@@ -191,15 +210,10 @@ static enum err compare(struct plane_side *side, struct why *why)
             row++;
         if (row < side->tasks.n && side->tasks.rows[row].issue == i)
             act.task = &side->tasks.rows[row];
-        if (only ? !(act.task && act.task->task.id == only)
-                 : plane_scan_is_late(side->scan, act.open->project) != side->late)
+        if (plane_scan_is_late(side->scan, act.open->project) != side->late)
             continue;
         act.decision = decide(side, &act, false, false);
-        if (act.decision.step == STEP_SETTLED)
-            act.open->settled = true;
-        else if (act.task && act.decision.step == STEP_UNREADABLE)
-            unreadable(side, &act);
-        else if (calls_for_something(act.decision.step))
+        if (calls_for_something(side, &act))
             side->found[side->n_found++] = act;
     }
     put_in_order(side);
@@ -216,7 +230,7 @@ static const char *words_of(const struct act *act)
 static bool not_learnt(struct plane_side *side, struct act *act)
 {
     tell_unknown(side, act, words_of(act));
-    if (act->open->vain)
+    if (act->open->useless)
         plane_scan_recheck_later(side->scan, act->open, PLANE_RECHECK_FAILED);
     return false;
 }
@@ -226,11 +240,10 @@ static bool is_confirmed(struct plane_side *side, struct act *act)
 {
     if (act->open->gone)
         return false;
-    if (!act->open->fresh)
+    if (!act->open->confirmed)
         return not_learnt(side, act);
     act->decision = decide(side, act, false, false);
-    act->open->settled = act->decision.step == STEP_SETTLED;
-    return calls_for_something(act->decision.step);
+    return calls_for_something(side, act);
 }
 
 /* The change by which a verdict is known is known, and the newest: so the verdict still stands. An issue that
@@ -239,18 +252,14 @@ static bool is_identified(struct plane_side *side, struct act *act)
 {
     if (!plane_scan_identify(side->scan, &side->call, act->open))
         return not_learnt(side, act);
-    if (!act->open->told && !act->open->fresh) {
+    if (!act->open->activity_known && !act->open->confirmed) {
         plane_scan_confirm(side->scan, &side->call, &act->open, 1);
         if (!is_confirmed(side, act))
             return false;
     }
     act->decision = decide(side, act, true, false);
-    if (act->decision.step == STEP_UNTOLD) {
-        tell_unknown(side, act, "it does not tell yet which change made it so");
-        plane_scan_recheck_later(side->scan, act->open, PLANE_RECHECK_USELESS);
-    }
-    act->open->settled = act->open->handled = act->decision.step == STEP_SETTLED;
-    return calls_for_something(act->decision.step);
+    act->open->acted_on = act->decision.step == STEP_SETTLED;
+    return calls_for_something(side, act);
 }
 
 /* What an act calls for, once what must be known is. */
@@ -286,6 +295,13 @@ static size_t prepare(struct plane_side *side, size_t from, size_t to, size_t re
     return ret;
 }
 
+static void hold_by_limit(struct plane_side *side, const struct act *act)
+{
+    AUTO_FREE char *reason =
+        mem_printf("Plane: %s; the limit on heals in one pass is reached", act->open->state_name);
+    tell(side, act, OUTCOME_HELD, act->decision.step == STEP_NEEDS_ACTIVITY ? "unknown" : "green", reason);
+}
+
 /* As many as the limit on heals has room for, in their order. Whether a verdict beyond it would be replayed
  * is not worth a call. */
 static void choose(struct plane_side *side)
@@ -296,12 +312,8 @@ static void choose(struct plane_side *side)
         chosen = prepare(side, at, to, chosen);
         at = to;
     }
-    for (; at < side->n && !pass_stopping(side->pass); at++) {
-        const struct act *act = &side->acts[at];
-        AUTO_FREE char *reason =
-            mem_printf("Plane: %s; the limit on heals in one pass is reached", act->open->state_name);
-        tell(side, act, OUTCOME_HELD, act->decision.step == STEP_ASK ? "unknown" : "green", reason);
-    }
+    for (; at < side->n && !pass_stopping(side->pass); at++)
+        hold_by_limit(side, &side->acts[at]);
     side->n = chosen;
 }
 
@@ -319,7 +331,7 @@ static enum err drop_replayed(struct plane_side *side, struct why *why)
     enum err err = n ? store_verdicts_replayed(side->pass->services->store, ids, n, replayed, why) : ERR_OK;
     for (size_t i = 0; i < n && !err; i++) {
         who[i]->decision = decide(side, who[i], true, replayed[i]);
-        who[i]->open->settled = who[i]->open->handled = who[i]->decision.step == STEP_SETTLED;
+        who[i]->open->settled = who[i]->open->acted_on = who[i]->decision.step == STEP_SETTLED;
     }
     free(ids);
     free(who);
@@ -332,7 +344,7 @@ static enum err drop_replayed(struct plane_side *side, struct why *why)
 static void settle_verdict(struct plane_side *side, struct act *act, const struct transition *moved)
 {
     tell(side, act, moved->outcome, "green", moved->outcome_reason ? moved->outcome_reason : act->reason);
-    act->open->settled = act->open->handled = moved->outcome == moved->success;
+    act->open->settled = act->open->acted_on = moved->outcome == moved->success;
     bool failed = moved->outcome == OUTCOME_FAILED || moved->outcome == OUTCOME_UNKNOWN;
     if (failed || moved->outcome == OUTCOME_HELD)
         plane_scan_recheck_later(side->scan, act->open,
@@ -400,7 +412,7 @@ static enum err start(struct plane_side *side, struct why *why)
     enum err err = plane_start_issues(side->pass, starts, n, why);
     for (size_t i = 0; i < n; i++) {
         who[i]->open->settled = starts[i].there;
-        if (starts[i].vain)
+        if (starts[i].not_made)
             plane_scan_recheck_later(side->scan, who[i]->open,
                                      starts[i].failed ? PLANE_RECHECK_FAILED : PLANE_RECHECK_USELESS);
     }
@@ -449,25 +461,44 @@ static enum err act_on(struct plane_side *side, struct why *why)
 
 /* reading */
 
-/* The project whose issue a task is of; NULL: none of Plane's. */
-static const struct project *project_of(const struct pass *pass, const struct store_task *task)
+/* A pass about one task that waits for a verdict reports that it is not known. */
+static void tell_unread(struct plane_side *side, struct task_issue *issue)
 {
-    const struct project *project = settings_project(pass->services->settings, task->repo);
-    return project && project->plane_project_id && task->plane_id && uuid_valid(task->plane_id) ? project
-                                                                                                : NULL;
+    const struct store_task *task = &issue->task.task;
+    const struct stage *stage = pipeline_stage(side->pass->services->pipeline, task->stage);
+    if (stage && stage->human)
+        report_plane_item(&side->pass->report, &(struct report_item){.task_id = task->id,
+                                                                     .work_item_id = task->work_item_id,
+                                                                     .stage = task->stage,
+                                                                     .verdict = "unknown",
+                                                                     .reason = issue->error,
+                                                                     .outcome = OUTCOME_UNKNOWN});
+    if (issue->open && issue->open->useless)
+        plane_scan_recheck_later(side->scan, issue->open, PLANE_RECHECK_FAILED);
 }
 
-/* A pass about one task that waits for a verdict says that it is not known. */
-static void tell_unread(struct pass *pass, const struct store_task *task, const char *error)
+static enum err act_on_one(struct plane_side *side, struct task_issue *issue, struct why *why)
 {
-    const struct stage *stage = pipeline_stage(pass->services->pipeline, task->stage);
-    if (stage && stage->human)
-        report_plane_item(&pass->report, &(struct report_item){.task_id = task->id,
-                                                               .work_item_id = task->work_item_id,
-                                                               .stage = task->stage,
-                                                               .verdict = "unknown",
-                                                               .reason = error,
-                                                               .outcome = OUTCOME_UNKNOWN});
+    struct act act = {.open = issue->open, .task = &issue->task, .decision = issue->decision};
+    if (issue->error && act.decision.step == STEP_NEEDS_ACTIVITY)
+        (void)not_learnt(side, &act);
+    else if (issue->error && !issue->gone)
+        tell_unread(side, issue);
+    if (issue->error || !issue->open)
+        return ERR_OK;
+    act.open->acted_on = issue->asked && act.decision.step == STEP_SETTLED;
+    if (!calls_for_something(side, &act) || pass_stopping(side->pass))
+        return ERR_OK;
+    if (pass_heals_left(side->pass) == 0) {
+        hold_by_limit(side, &act);
+        return ERR_OK;
+    }
+    side->acts = &act;
+    side->n = 1;
+    enum err err = replay(side, why);
+    acts_done(side);
+    side->acts = NULL;
+    return err;
 }
 
 /* Of a pass about one task, its issue alone. */
@@ -476,20 +507,23 @@ static enum err look_at_one(struct plane_side *side, struct why *why)
     struct pass *pass = side->pass;
     const struct store_tasks_query any = {.limit = 1};
     struct store_task_entry entry;
-    enum err err = store_task_get(pass->services->store, pass->request->task_id, &any, &entry, NULL, why);
+    struct task_issue_query query = {.services = pass->services,
+                                     .policy = pass->policy,
+                                     .ignore_grace = pass->request->ignore_grace,
+                                     .scan = side->scan,
+                                     .call = &side->call,
+                                     .entry = &entry};
+    enum err err =
+        store_task_get(pass->services->store, pass->request->task_id, &any, &entry, &query.now_us, why);
     if (err)
         return err == ERR_NOT_FOUND ? ERR_OK : err;
-    const struct project *project = project_of(pass, &entry.task);
-    if (project) {
-        for (char *c = entry.task.plane_id; *c; c++)
-            *c = (char)tolower((unsigned char)*c); /* as Plane writes it */
-        const char *unread = plane_scan_read_one(side->scan, &side->call, project, entry.task.plane_id);
-        AUTO_FREE char *error = mem_dup(unread);
-        err = compare(side, why);
-        if (!err && error && side->n_found == 0)
-            tell_unread(pass, &entry.task, error);
-        if (!err && !pass_stopping(pass))
-            err = act_on(side, why);
+    if (!task_issue_obstacle(pass->services, &entry.task)) {
+        struct task_issue issue;
+        err = task_issue_read(&query, &issue, why);
+        if (!err) {
+            err = act_on_one(side, &issue, why);
+            task_issue_done(&issue);
+        }
     }
     store_task_entry_done(&entry);
     return err;

@@ -283,7 +283,7 @@ static void hold_issues(struct pass *pass, struct plane_start *starts, size_t n,
 {
     for (size_t i = 0; i < n; i++) {
         settle_issue(pass, &starts[i], OUTCOME_HELD, reason);
-        starts[i].vain = reason != limit_words;
+        starts[i].not_made = reason != limit_words;
     }
 }
 
@@ -291,7 +291,7 @@ static void fail_issues(struct pass *pass, struct plane_start *starts, size_t n,
 {
     for (size_t i = 0; i < n; i++) {
         settle_issue(pass, &starts[i], OUTCOME_FAILED, reason);
-        starts[i].vain = starts[i].failed = true;
+        starts[i].not_made = starts[i].failed = true;
     }
 }
 
@@ -322,7 +322,7 @@ static void settle_created(struct pass *pass, struct plane_start *start, enum st
         settle_issue(pass, start, OUTCOME_RACED, "somebody else made its task first");
         break;
     case STORE_NOT_CREATED:
-        start->vain = start->failed = true;
+        start->not_made = start->failed = true;
         settle_issue(pass, start, OUTCOME_FAILED, refusal->text);
         log_error("the database refused to make a task", LOG_S("plane_id", start->plane_id),
                   LOG_S("repo", start->project->repo), LOG_S("reason", refusal->text));
@@ -439,7 +439,7 @@ static enum err replay_batch(struct pass *pass, struct plane_start *starts, size
     for (size_t i = 0; i < n; i++) {
         settle_issue(pass, &starts[i], batch[i].outcome, batch[i].outcome_reason);
         starts[i].there = batch[i].outcome == OUTCOME_STARTED || batch[i].outcome == OUTCOME_RACED;
-        starts[i].vain = !starts[i].there;
+        starts[i].not_made = !starts[i].there;
         starts[i].failed = batch[i].outcome == OUTCOME_FAILED || batch[i].outcome == OUTCOME_UNKNOWN;
         store_task_done(&tasks[i]);
     }
@@ -477,7 +477,7 @@ static void settle_known(struct pass *pass, struct plane_start *start, const str
                                         id, in_the_way ? ", and the plane_id of another issue" : "");
     settle_issue(pass, start, in_the_way ? OUTCOME_FAILED : OUTCOME_RACED, reason);
     start->there = !in_the_way;
-    start->vain = in_the_way;
+    start->not_made = in_the_way;
 }
 
 /* find_known: for each start whether a task has its work item id. */

@@ -40,8 +40,8 @@ struct plane_start {
     const char *reason;
     const struct evidence *evidence; /* the Plane side's */
     bool there;                      /* filled in: a task of that issue is there now, whoever made it */
-    bool vain;   /* filled in: it could not be made, and it is not the limit that held it back */
-    bool failed; /* filled in, of a vain one: something failed */
+    bool not_made; /* filled in: it could not be made, and it is not the limit that held it back */
+    bool failed;   /* filled in, of one not made: something failed */
 };
 
 /* plane_start_issues: makes their tasks and starts them, at most as many as the limit on heals leaves room

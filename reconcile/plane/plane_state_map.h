@@ -19,7 +19,7 @@ enum issue_meaning { ISSUE_OTHER, ISSUE_IN_PROGRESS, ISSUE_APPROVED, ISSUE_REJEC
 struct plane_mapped_state {
     char id[UUID_TEXT_LEN + 1]; /* lower case */
     char *name;                 /* as Plane has it; NULL: an id that Plane's list of states leaves out */
-    enum issue_meaning kind;
+    enum issue_meaning meaning;
 };
 struct plane_state_map {
     struct plane_mapped_state *items; /* every state of the project that is known */
@@ -29,14 +29,14 @@ struct plane_state_map {
 
 /* plane_state_map_update: in place of what was known. `wanted` is settings->plane_states. True: a state that
  * was known before means something else now. */
-bool plane_state_map_update(struct plane_state_map *kinds, const struct plane_states *states,
+bool plane_state_map_update(struct plane_state_map *map, const struct plane_states *states,
                             const json_t *wanted);
 /* plane_state_map_add_other: an id that no list of states shows, and that means nothing to us. */
-void plane_state_map_add_other(struct plane_state_map *kinds, const char *id);
+void plane_state_map_add_other(struct plane_state_map *map, const char *id);
 /* plane_state_map_find: NULL: no such state is known. */
-const struct plane_mapped_state *plane_state_map_find(const struct plane_state_map *kinds, const char *id);
+const struct plane_mapped_state *plane_state_map_find(const struct plane_state_map *map, const char *id);
 
-void plane_state_map_copy(struct plane_state_map *ret, const struct plane_state_map *kinds);
-void plane_state_map_done(struct plane_state_map *kinds);
+void plane_state_map_copy(struct plane_state_map *ret, const struct plane_state_map *map);
+void plane_state_map_done(struct plane_state_map *map);
 
 #endif

@@ -12,10 +12,10 @@
 #include "clients/base/limits.h"
 #include "clients/store/store.h"
 #include "reconcile/explain/explain_next.h"
-#include "reconcile/explain/explain_plane.h"
 #include "reconcile/gates/gate.h"
 #include "reconcile/pipeline/pipeline.h"
 #include "reconcile/plane/plane_unstarted.h"
+#include "reconcile/plane/task_issue.h"
 #include "reconcile/settings/policy.h"
 
 #define S 1000000LL /* of microseconds */
@@ -247,6 +247,9 @@ static void an_unfinished_start_is_finished(void **state)
     policy.plane_hold = (struct policy_hold){.held = true, .text = (char *)(uintptr_t)"switched off by ann"};
     expect_at("created", NEXT_HOLD, "analysis", 0,
               "its start was not finished, but it is switched off by ann");
+    policy.plane_enabled = true;
+    policy.max_heals_per_pass = 0;
+    expect_at("created", NEXT_HOLD, "analysis", 0, "its start was not finished, but max_heals_per_pass is 0");
     view.obstacle = "ORCH_PLANE_URL is not set: nobody here starts it";
     expect_at("created", NEXT_WAIT, "", 0,
               "waits for its start; ORCH_PLANE_URL is not set: nobody here starts it");
@@ -268,26 +271,26 @@ static void a_stage_without_a_gate_is_left_by_others(void **state)
 
 /* a person's verdict */
 
-static struct plane_said said;
+static struct task_issue issue;
 
 static void plane_says(enum issue_meaning kind, const char *name, enum plane_step step)
 {
-    said =
-        (struct plane_said){.kind = kind,
+    issue =
+        (struct task_issue){.meaning = kind,
                             .state_name = (char *)(uintptr_t)name,
                             .updated_us = 9900 * S,
                             .decision = {.step = step,
                                          .to = step == STEP_APPROVE ? pipeline_stage(pipeline, "architecture")
                                                : step == STEP_REJECT ? pipeline_stage(pipeline, "analysis")
                                                                      : NULL}};
-    view.said = &said;
+    view.issue = &issue;
 }
 
 static void a_change_is_told(void)
 {
-    said.told = true;
-    said.change.found = true;
-    said.change.at_us = 9000 * S;
+    issue.asked = true;
+    issue.change.found = true;
+    issue.change.at_us = 9000 * S;
 }
 
 static void without_plane_a_person_is_waited_for(void **state)
@@ -298,7 +301,7 @@ static void without_plane_a_person_is_waited_for(void **state)
               "waits for a person's verdict in Plane; ORCH_PLANE_URL is not set: nobody here reads it");
     view.obstacle = NULL;
     plane_says(ISSUE_OTHER, NULL, STEP_SETTLED);
-    said.error = (char *)(uintptr_t)"timed out after 10 s";
+    issue.error = (char *)(uintptr_t)"timed out after 10 s";
     expect_at("analysis", NEXT_WAIT, "", 0,
               "waits for a person's verdict in Plane, where nothing could be learnt: timed out after 10 s");
 }
@@ -309,7 +312,7 @@ static void what_is_no_verdict_is_waited_with(void **state)
     plane_says(ISSUE_IN_PROGRESS, "In Progress", STEP_SETTLED);
     expect_at("analysis", NEXT_WAIT, "", 0,
               "waits for a person's verdict in Plane: its issue is In Progress");
-    said.problem = (char *)(uintptr_t)"the project has no state Approved";
+    issue.problem = (char *)(uintptr_t)"the project has no state Approved";
     expect_at(
         "analysis", NEXT_WAIT, "", 0,
         "waits for a person's verdict in Plane: its issue is In Progress; the project has no state Approved");
@@ -335,17 +338,21 @@ static void a_verdict_is_replayed_with_the_next_pass(void **state)
     policy.plane_hold = (struct policy_hold){.held = true, .text = (char *)(uintptr_t)"switched off by ann"};
     expect_at("analysis", NEXT_HOLD, "analysis", 0,
               "its issue is Rejected since 1970-01-01T02:30:00Z, but it is switched off by ann");
+    policy.plane_enabled = true;
+    policy.max_heals_per_pass = 0;
+    expect_at("analysis", NEXT_HOLD, "analysis", 0,
+              "its issue is Rejected since 1970-01-01T02:30:00Z, but max_heals_per_pass is 0");
 }
 
 static void a_verdict_that_is_not_due_says_why(void **state)
 {
     (void)state;
-    plane_says(ISSUE_APPROVED, "Approved", STEP_YOUNG);
+    plane_says(ISSUE_APPROVED, "Approved", STEP_IN_GRACE);
     expect_at("analysis", NEXT_WAIT, "", 10500 * S,
               "its issue is Approved: looked at once it has rested for 600 s");
-    plane_says(ISSUE_APPROVED, "Approved", STEP_UNTOLD);
+    plane_says(ISSUE_APPROVED, "Approved", STEP_NO_ACTIVITY);
     expect_at("analysis", NEXT_WAIT, "", 10030 * S,
-              "its issue is Approved, but Plane does not tell yet which change made it so");
+              "its issue is Approved, but Plane does not show yet which change made it so");
     plane_says(ISSUE_APPROVED, "Approved", STEP_SETTLED);
     a_change_is_told();
     expect_at(

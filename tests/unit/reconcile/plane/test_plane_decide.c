@@ -12,10 +12,10 @@
 
 #include "clients/base/jsonx.h"
 #include "clients/base/limits.h"
-#include "clients/plane/plane.h"
 #include "clients/store/store.h"
 #include "reconcile/pipeline/pipeline.h"
 #include "reconcile/plane/plane_decide.h"
+#include "reconcile/plane/plane_scan.h"
 #include "reconcile/plane/plane_state_map.h"
 #include "reconcile/plane/plane_cursor.h"
 
@@ -45,7 +45,7 @@ static int free_pipeline(void **state)
 enum known { NOT_ASKED, NOT_FOUND, OF_ANOTHER_STATE, OLDER, AS_OLD, NEWER, NEWER_AND_REPLAYED };
 
 struct case_of {
-    enum issue_meaning kind;
+    enum issue_meaning meaning;
     const char *stage; /* of its task; NULL: none */
     bool active;
     int64_t age_s, grace_s;
@@ -58,7 +58,7 @@ static const struct case_of cases[] = {
     /* In Progress: it has a task, or it is to have one. */
     {ISSUE_IN_PROGRESS, NULL, false, 700, 600, NOT_ASKED, STEP_START, "analysis"},
     {ISSUE_IN_PROGRESS, NULL, false, 600, 600, NOT_ASKED, STEP_START, "analysis"},
-    {ISSUE_IN_PROGRESS, NULL, false, 599, 600, NOT_ASKED, STEP_YOUNG, NULL},
+    {ISSUE_IN_PROGRESS, NULL, false, 599, 600, NOT_ASKED, STEP_IN_GRACE, NULL},
     {ISSUE_IN_PROGRESS, NULL, false, 0, 0, NOT_ASKED, STEP_START, "analysis"},
     {ISSUE_IN_PROGRESS, NULL, false, -5, 0, NOT_ASKED, STEP_START, "analysis"}, /* clocks differ */
     {ISSUE_IN_PROGRESS, "analysis", false, 700, 600, NOT_ASKED, STEP_SETTLED, NULL},
@@ -72,14 +72,14 @@ static const struct case_of cases[] = {
     {ISSUE_APPROVED, "architecture", false, 700, 600, NOT_ASKED, STEP_SETTLED, NULL},
     {ISSUE_REJECTED, "review", false, 700, 600, NEWER, STEP_SETTLED, NULL},
     {ISSUE_APPROVED, "polishing", false, 700, 600, NOT_ASKED, STEP_SETTLED, NULL},
-    {ISSUE_APPROVED, "analysis", false, 599, 600, NOT_ASKED, STEP_YOUNG, NULL},
+    {ISSUE_APPROVED, "analysis", false, 599, 600, NOT_ASKED, STEP_IN_GRACE, NULL},
     {ISSUE_APPROVED, "analysis", true, 700, 600, NOT_ASKED, STEP_BUSY, NULL},
     {ISSUE_REJECTED, "analysis", true, 700, 600, NEWER, STEP_BUSY, NULL},
-    {ISSUE_APPROVED, "analysis", false, 700, 600, NOT_ASKED, STEP_ASK, "architecture"},
-    {ISSUE_REJECTED, "analysis", false, 700, 600, NOT_ASKED, STEP_ASK, "analysis"},
+    {ISSUE_APPROVED, "analysis", false, 700, 600, NOT_ASKED, STEP_NEEDS_ACTIVITY, "architecture"},
+    {ISSUE_REJECTED, "analysis", false, 700, 600, NOT_ASKED, STEP_NEEDS_ACTIVITY, "analysis"},
     /* It is the change that made the state what it is, newer than the task's last transition, once. */
-    {ISSUE_APPROVED, "analysis", false, 700, 600, NOT_FOUND, STEP_UNTOLD, "architecture"},
-    {ISSUE_APPROVED, "analysis", false, 700, 600, OF_ANOTHER_STATE, STEP_UNTOLD, "architecture"},
+    {ISSUE_APPROVED, "analysis", false, 700, 600, NOT_FOUND, STEP_NO_ACTIVITY, "architecture"},
+    {ISSUE_APPROVED, "analysis", false, 700, 600, OF_ANOTHER_STATE, STEP_NO_ACTIVITY, "architecture"},
     {ISSUE_APPROVED, "analysis", false, 700, 600, OLDER, STEP_SETTLED, "architecture"},
     {ISSUE_APPROVED, "analysis", false, 700, 600, AS_OLD, STEP_SETTLED, "architecture"},
     {ISSUE_APPROVED, "analysis", false, 700, 600, NEWER, STEP_APPROVE, "architecture"},
@@ -94,7 +94,7 @@ static const struct case_of cases[] = {
 static const struct case_of unreadable_cases[] = {
     {ISSUE_APPROVED, "analysis", false, 700, 600, NOT_ASKED, STEP_UNREADABLE, NULL},
     {ISSUE_REJECTED, "analysis", false, 700, 600, NEWER, STEP_UNREADABLE, NULL},
-    {ISSUE_APPROVED, "analysis", false, 599, 600, NOT_ASKED, STEP_YOUNG, NULL},
+    {ISSUE_APPROVED, "analysis", false, 599, 600, NOT_ASKED, STEP_IN_GRACE, NULL},
     {ISSUE_APPROVED, "analysis", true, 700, 600, NOT_ASKED, STEP_BUSY, NULL},
     {ISSUE_APPROVED, "review", false, 700, 600, NOT_ASKED, STEP_SETTLED, NULL},
     {ISSUE_IN_PROGRESS, "analysis", false, 700, 600, NOT_ASKED, STEP_SETTLED, NULL},
@@ -108,21 +108,23 @@ static struct plane_decision decision_about(const struct case_of *of, const stru
         .task = {.stage = (char *)(uintptr_t)of->stage, .unreadable = (char *)(uintptr_t)unreadable},
         .updated_us = moved_us,
         .active = of->active};
-    struct plane_change change = {.found = of->change != NOT_FOUND,
-                                  .new_state = "the state",
-                                  .at_us = moved_us + (of->change == OLDER    ? -S
-                                                       : of->change == AS_OLD ? 0
-                                                                              : S)};
+    struct open_issue issue = {
+        .issue = {.state = "the state", .updated_us = NOW - of->age_s * S},
+        .meaning = of->meaning,
+        .change = {.found = of->change != NOT_FOUND,
+                   .new_state = "the state",
+                   .at_us = moved_us + (of->change == OLDER    ? -S
+                                        : of->change == AS_OLD ? 0
+                                                               : S)},
+    };
     if (of->change == OF_ANOTHER_STATE)
-        memcpy(change.new_state, "another", sizeof "another");
-    const struct plane_view view = {.kind = of->kind,
-                                    .state = "the state",
-                                    .updated_us = NOW - of->age_s * S,
+        memcpy(issue.change.new_state, "another", sizeof "another");
+    const struct plane_view view = {.issue = &issue,
+                                    .task = of->stage ? &task : NULL,
+                                    .pipeline = with,
                                     .now_us = NOW,
                                     .grace_s = of->grace_s,
-                                    .pipeline = with,
-                                    .task = of->stage ? &task : NULL,
-                                    .change = of->change == NOT_ASKED ? NULL : &change,
+                                    .asked = of->change != NOT_ASKED,
                                     .replayed = of->change == NEWER_AND_REPLAYED};
     return plane_decide(&view);
 }
@@ -164,9 +166,9 @@ static void a_stage_that_knows_no_rejection_is_left_alone(void **state)
     struct pipeline *without = NULL;
     json_t *problems = json_array();
     assert_int_equal(pipeline_load(text, sizeof text - 1, &without, problems), ERR_OK);
-    struct case_of rejected = {.kind = ISSUE_REJECTED, .stage = "gate", .age_s = 700, .change = NEWER};
+    struct case_of rejected = {.meaning = ISSUE_REJECTED, .stage = "gate", .age_s = 700, .change = NEWER};
     assert_int_equal(decision_of(&rejected, without).step, STEP_SETTLED);
-    struct case_of approved = {.kind = ISSUE_APPROVED, .stage = "gate", .age_s = 700, .change = NEWER};
+    struct case_of approved = {.meaning = ISSUE_APPROVED, .stage = "gate", .age_s = 700, .change = NEWER};
     assert_int_equal(decision_of(&approved, without).step, STEP_APPROVE);
     pipeline_free(without);
     json_decref(problems);
@@ -193,21 +195,21 @@ static void states_are_found_by_name_whatever_its_case_or_by_id(void **state)
     static char work[] = "В работе", ok[] = "OK", ok_small[] = "ok", no[] = "No";
     static struct plane_state items[] = {{ID_A, work}, {ID_B, ok_small}, {ID_C, ok}, {ID_D, no}};
     const struct plane_states states = {.items = items, .n = 4};
-    struct plane_state_map kinds = {.n = 0};
-    assert_false(plane_state_map_update(&kinds, &states,
+    struct plane_state_map map = {.n = 0};
+    assert_false(plane_state_map_update(&map, &states,
                                         wanted("В работе", "OK", "DDDDDDDD-0000-4000-8000-000000000004")));
-    assert_null(kinds.problem);
-    assert_int_equal(plane_state_map_find(&kinds, ID_A)->kind, ISSUE_IN_PROGRESS);
-    assert_int_equal(plane_state_map_find(&kinds, ID_B)->kind, ISSUE_OTHER);
-    assert_int_equal(plane_state_map_find(&kinds, ID_C)->kind, ISSUE_APPROVED);
-    assert_int_equal(plane_state_map_find(&kinds, ID_D)->kind, ISSUE_REJECTED);
-    assert_null(plane_state_map_find(&kinds, "eeeeeeee-0000-4000-8000-000000000005"));
-    assert_false(plane_state_map_update(&kinds, &states,
+    assert_null(map.problem);
+    assert_int_equal(plane_state_map_find(&map, ID_A)->meaning, ISSUE_IN_PROGRESS);
+    assert_int_equal(plane_state_map_find(&map, ID_B)->meaning, ISSUE_OTHER);
+    assert_int_equal(plane_state_map_find(&map, ID_C)->meaning, ISSUE_APPROVED);
+    assert_int_equal(plane_state_map_find(&map, ID_D)->meaning, ISSUE_REJECTED);
+    assert_null(plane_state_map_find(&map, "eeeeeeee-0000-4000-8000-000000000005"));
+    assert_false(plane_state_map_update(&map, &states,
                                         wanted("В работе", "OK", "DDDDDDDD-0000-4000-8000-000000000004")));
-    assert_true(plane_state_map_update(&kinds, &states, wanted("В работе", "oK", "NO")));
-    assert_null(kinds.problem);
-    assert_int_equal(plane_state_map_find(&kinds, ID_B)->kind, ISSUE_APPROVED);
-    plane_state_map_done(&kinds);
+    assert_true(plane_state_map_update(&map, &states, wanted("В работе", "oK", "NO")));
+    assert_null(map.problem);
+    assert_int_equal(plane_state_map_find(&map, ID_B)->meaning, ISSUE_APPROVED);
+    plane_state_map_done(&map);
     (void)wanted("", "", "");
 }
 
@@ -216,17 +218,17 @@ static void a_state_that_is_missing_is_named_and_the_others_are_used(void **stat
     (void)state;
     static char name[] = "In Progress";
     static struct plane_state item[] = {{ID_A, name}};
-    struct plane_state_map kinds = {.n = 0}, copy;
-    (void)plane_state_map_update(&kinds, &(const struct plane_states){.items = item, .n = 1},
+    struct plane_state_map map = {.n = 0}, copy;
+    (void)plane_state_map_update(&map, &(const struct plane_states){.items = item, .n = 1},
                                  wanted("In Progress", "Approved", "Rejected"));
-    assert_non_null(strstr(kinds.problem, "\"Approved\", \"Rejected\""));
-    assert_int_equal(plane_state_map_find(&kinds, ID_A)->kind, ISSUE_IN_PROGRESS);
-    plane_state_map_copy(&copy, &kinds);
-    (void)plane_state_map_update(&kinds, &(const struct plane_states){.n = 0}, wanted("a", "b", "c"));
-    assert_non_null(strstr(kinds.problem, "archived"));
-    assert_int_equal(plane_state_map_find(&copy, ID_A)->kind, ISSUE_IN_PROGRESS);
+    assert_non_null(strstr(map.problem, "\"Approved\", \"Rejected\""));
+    assert_int_equal(plane_state_map_find(&map, ID_A)->meaning, ISSUE_IN_PROGRESS);
+    plane_state_map_copy(&copy, &map);
+    (void)plane_state_map_update(&map, &(const struct plane_states){.n = 0}, wanted("a", "b", "c"));
+    assert_non_null(strstr(map.problem, "archived"));
+    assert_int_equal(plane_state_map_find(&copy, ID_A)->meaning, ISSUE_IN_PROGRESS);
     plane_state_map_done(&copy);
-    plane_state_map_done(&kinds);
+    plane_state_map_done(&map);
 }
 
 /* a listing */

@@ -13,7 +13,7 @@
 #include "clients/base/jsonx.h"
 #include "clients/base/limits.h"
 #include "reconcile/plane/plane_scan.h"
-#include "reconcile/plane/open_issues.h"
+#include "reconcile/plane/plane_scan_internal.h"
 #include "reconcile/settings/settings.h"
 #include "tests/doubles/issues.h"
 
@@ -147,7 +147,7 @@ static void a_first_listing_shows_all_and_then_one_call_a_project_is_enough(void
     issues_put(B, 1010, "In Progress", T0 - 9 * S);
     assert_int_equal(pass(), 2 + 4 + 1);
     assert_int_equal(count_open(), 2);
-    assert_int_equal(open_of(340)->kind, ISSUE_APPROVED);
+    assert_int_equal(open_of(340)->meaning, ISSUE_APPROVED);
     assert_string_equal(open_of(340)->state_name, "Approved");
     assert_int_equal(bench.seen.projects, 2);
     assert_int_equal(bench.seen.rows, 370);
@@ -416,13 +416,13 @@ static void what_is_not_settled_is_remembered_below_the_watermark_and_costs_noth
     pass();
     assert_int_equal(pass(), 3);
     assert_int_equal(count_open(), 1);
-    assert_false(open_of(1)->fresh);
+    assert_false(open_of(1)->confirmed);
 }
 
 static void handle(int64_t number)
 {
     struct open_issue *open = open_of(number);
-    open->settled = open->handled = true;
+    open->settled = open->acted_on = true;
 }
 
 static void settled_ones_are_forgotten_and_handled_ones_until_they_change(void **state)
@@ -495,7 +495,7 @@ static void one_is_confirmed_by_a_call_of_its_own(void **state)
     confirm_all(&call);
     assert_int_equal(issues_calls() - before, 1);
     assert_int_equal(issues_calls_of("issue"), 1);
-    assert_true(open_of(1)->fresh);
+    assert_true(open_of(1)->confirmed);
     plane_scan_end(bench.scan, &bench.seen);
     begin();
     issues_put(A, 1, "Backlog", T0 + 9000 * S);
@@ -516,11 +516,16 @@ static void one_issue_may_be_read_alone(void **state)
     begin_scan(0);
     const struct project *project = settings_project(bench.settings, "acme/a");
     AUTO_FREE char *id = mem_dup(issues_id(250));
-    plane_scan_read_one(bench.scan, &call, project, id);
+    struct plane_scan_one one;
+    plane_scan_read_one(bench.scan, &call, project, id, &one);
     assert_int_equal(issues_calls(), 2);
-    assert_true(open_of(250)->fresh);
+    assert_true(one.found && one.open == open_of(250) && one.open->confirmed &&
+                one.meaning == ISSUE_APPROVED);
+    assert_null(one.error);
+    assert_string_equal(one.state_name, "Approved");
     issues_drop(A, 250);
-    plane_scan_read_one(bench.scan, &call, project, id);
+    plane_scan_read_one(bench.scan, &call, project, id, &one);
+    assert_true(!one.found && !one.open && !one.error);
     assert_null(open_of(250));
     plane_scan_end(bench.scan, &bench.seen);
     assert_int_equal(bench.seen.errors, 0);
@@ -537,7 +542,7 @@ static void many_are_confirmed_by_pages(void **state)
     confirm_all(&call);
     assert_true(issues_calls() - before <= 3); /* a page or two, and the one that none shows */
     for (int64_t n = 1; n <= 49; n++)
-        assert_true(open_of(n)->fresh);
+        assert_true(open_of(n)->confirmed);
     assert_null(open_of(50));
 }
 
@@ -550,8 +555,8 @@ static void what_cannot_be_confirmed_stays_and_says_why(void **state)
     confirm_all(&call);
     assert_int_equal(count_open(), 3);
     for (int64_t n = 1; n <= 3; n++) {
-        assert_false(open_of(n)->fresh);
-        assert_true(open_of(n)->waits);
+        assert_false(open_of(n)->confirmed);
+        assert_true(open_of(n)->no_budget);
         assert_string_equal(open_of(n)->error, "the budget is used up");
     }
     plane_scan_end(bench.scan, &bench.seen);
@@ -563,7 +568,7 @@ static void what_cannot_be_confirmed_stays_and_says_why(void **state)
     struct open_issue *open = open_of(2);
     issues_change(A, 2, "11111111-1111-4111-8111-111111111111", "In Progress", T0);
     assert_true(plane_scan_identify(bench.scan, &call, open));
-    assert_true(open->told);
+    assert_true(open->activity_known);
 }
 
 static void nonsense_about_one_issue_stops_no_other(void **state)
@@ -575,9 +580,9 @@ static void nonsense_about_one_issue_stops_no_other(void **state)
     issues_change(A, 2, "11111111-1111-4111-8111-111111111111", "In Progress", T0);
     issues_fail(A, PLANE_FAILED, 1);
     assert_false(plane_scan_identify(bench.scan, &call, first));
-    assert_true(first->vain);
+    assert_true(first->useless);
     assert_true(plane_scan_identify(bench.scan, &call, second));
-    assert_true(second->told && second->fresh);
+    assert_true(second->activity_known && second->confirmed);
     size_t before = issues_calls();
     assert_true(plane_scan_identify(bench.scan, &call, second)); /* known */
     assert_int_equal(issues_calls(), before);
@@ -590,10 +595,10 @@ static void a_change_to_another_state_is_not_what_made_it_so(void **state)
     struct plane_call call = begin();
     struct open_issue *open = open_of(1);
     assert_true(plane_scan_identify(bench.scan, &call, open));
-    assert_false(open->told);
+    assert_false(open->activity_known);
     issues_change(A, 1, "11111111-1111-4111-8111-111111111111", "Approved", T0);
     assert_true(plane_scan_identify(bench.scan, &call, open));
-    assert_false(open->told || open->fresh);
+    assert_false(open->activity_known || open->confirmed);
 }
 
 static void what_was_looked_at_in_vain_rests_longer_each_time_until_the_settings_move(void **state)
@@ -700,7 +705,7 @@ static void what_is_spared_while_plane_is_down_makes_nothing_rest(void **state)
     assert_true(probes > 0);
     confirm_all(&call);
     assert_true(issues_probes() > probes); /* before a single issue is asked about, too */
-    assert_false(open_of(1)->vain || open_of(2)->vain);
+    assert_false(open_of(1)->useless || open_of(2)->useless);
     assert_string_equal(open_of(1)->error, "Plane fails");
     plane_scan_end(bench.scan, &bench.seen);
     assert_int_equal(bench.seen.errors, 2);
@@ -764,7 +769,7 @@ static void of_a_project_that_is_broken_as_a_whole_one_issue_is_tried(void **sta
     for (int64_t n = 1; n <= 3; n++)
         assert_false(plane_scan_identify(bench.scan, &call, open_of(n)));
     assert_int_equal(issues_calls() - before, 1);
-    assert_true(open_of(1)->vain && !open_of(2)->vain && !open_of(3)->vain);
+    assert_true(open_of(1)->useless && !open_of(2)->useless && !open_of(3)->useless);
     assert_string_equal(open_of(3)->error, "Plane fails");
     assert_true(plane_scan_identify(bench.scan, &call, open_of(1005)));
 }
@@ -870,7 +875,7 @@ static void an_issue_whose_call_is_refused_is_not_the_first_again(void **state)
     struct plane_call call = begin();
     for (int64_t n = 1; n <= 4; n++) {
         assert_false(plane_scan_identify(bench.scan, &call, open_of(n)));
-        assert_true(open_of(n)->vain == (n == 1) && open_of(n)->waits == (n > 1));
+        assert_true(open_of(n)->useless == (n == 1) && open_of(n)->no_budget == (n > 1));
     }
 }
 
@@ -886,14 +891,14 @@ static void a_failure_about_one_issue_is_its_own_alone(void **state)
         struct plane_call call = begin();
         for (int64_t n = 1; n <= 4; n++) {
             assert_int_equal(plane_scan_identify(bench.scan, &call, open_of(n)), n != 2);
-            assert_int_equal(open_of(n)->vain, n == 2);
+            assert_int_equal(open_of(n)->useless, n == 2);
         }
         assert_string_equal(open_of(2)->error, "Plane fails");
         plane_scan_end(bench.scan, &bench.seen);
         assert_int_equal(bench.seen.errors, 0);
         assert_int_equal(bench.seen.waiting, 0);
         for (int64_t n = 1; n <= 4; n++)
-            open_of(n)->told = false;
+            open_of(n)->activity_known = false;
     }
 }
 
@@ -939,7 +944,7 @@ static void starts_of_a_project_that_fails_are_confirmed_when_the_others_are(voi
     struct plane_call call = begin();
     struct open_issue *issues[] = {open_of(1), open_of(2), open_of(3), open_of(1001)};
     plane_scan_confirm(bench.scan, &call, issues, ARRAY_LEN(issues));
-    assert_true(open_of(1001)->fresh);
+    assert_true(open_of(1001)->confirmed);
     assert_true(plane_scan_tired(bench.scan, open_of(1)->project));
     assert_false(plane_scan_tired(bench.scan, open_of(1001)->project));
 }
@@ -1010,7 +1015,7 @@ static void a_state_that_gets_its_name_later_is_found_then(void **state)
     issues_state_rename(A, "OK", "Approved");
     issues_put(A, 5, NULL, T0 + S);
     pass();
-    assert_int_equal(open_of(5)->kind, ISSUE_APPROVED);
+    assert_int_equal(open_of(5)->meaning, ISSUE_APPROVED);
     assert_true(bench.seen.recovered);
 }
 
@@ -1047,7 +1052,7 @@ static void what_finds_no_room_is_read_again_when_there_is_some(void **state)
     for (int i = 0; i < 10; i++)
         settle_all(LIMIT_PLANE_OPEN + 1);
     assert_int_equal(count_open(), 150);
-    assert_int_equal(open_of(many)->kind, ISSUE_APPROVED);
+    assert_int_equal(open_of(many)->meaning, ISSUE_APPROVED);
 }
 
 /* Names of a thousand bytes: after four megabytes of them each has LIMIT_PLANE_OPEN_NAME, until there is
@@ -1056,13 +1061,13 @@ static void names_are_cut_once_they_are_too_many(void **state)
 {
     (void)state;
     enum { LEN = 1000, FIT = LIMIT_PLANE_OPEN_BYTES / LEN + 1, ALL = FIT + 50 };
-    const struct plane_mapped_state kind = {.kind = ISSUE_APPROVED, .name = (char[]){""}};
+    const struct plane_mapped_state approved = {.meaning = ISSUE_APPROVED, .name = (char[]){""}};
     struct open_issues table = {.n = 0};
     struct plane_issue issue = {.name = mem_zero(LEN + 1, 1), .updated_us = 1};
     memset(issue.name, 'n', LEN);
     for (int i = 0; i < ALL + 1; i++) { /* the last is shown twice, and counts once */
         snprintf(issue.id, sizeof issue.id, "%08d-0000-4000-8000-000000000000", i < ALL ? i : ALL - 1);
-        assert_true(open_issues_put(&table, NULL, &issue, &kind, 1));
+        assert_true(open_issues_put(&table, NULL, &issue, &approved, 1));
     }
     assert_int_equal(strlen(table.items[0]->issue.name), LEN);
     assert_int_equal(strlen(table.items[ALL - 1]->issue.name), LIMIT_PLANE_OPEN_NAME);
@@ -1073,7 +1078,7 @@ static void names_are_cut_once_they_are_too_many(void **state)
         copy.items[i]->gone = true;
     open_issues_sweep(&copy);
     assert_int_equal(copy.bytes, 0);
-    assert_true(open_issues_put(&copy, NULL, &issue, &kind, 1));
+    assert_true(open_issues_put(&copy, NULL, &issue, &approved, 1));
     assert_int_equal(strlen(copy.items[0]->issue.name), LEN);
     open_issues_done(&copy);
     open_issues_done(&table);
