@@ -21,8 +21,8 @@ PACKAGES_BARE := git make gcc
 PACKAGES_BUILD := gcc libc6-dev make pkg-config libmicrohttpd-dev libcurl4-openssl-dev libjansson-dev libpq-dev \
 	uuid-dev libsqlite3-dev libssl-dev python3 python3-yaml
 PACKAGES_DEMO := $(PACKAGES_BUILD) curl ca-certificates sqlite3
-PACKAGES_TEST := $(PACKAGES_DEMO) libcmocka-dev postgresql python3-pytest python3-jsonschema valgrind \
-	systemd mandoc man-db
+PACKAGES_TEST := $(PACKAGES_DEMO) libcmocka-dev postgresql python3-pytest python3-jsonschema \
+	python3-psycopg valgrind systemd mandoc man-db
 PACKAGES_ROOTS := python3 debootstrap iproute2
 PACKAGES_BENCH := $(PACKAGES_TEST) wrk
 # One version, which Debian 12 and 13 both have: each formats and complains in its own way.
@@ -225,7 +225,7 @@ valgrind: setup-test
 bench: setup-bench
 	@$(MAKE) --no-print-directory -s $(BENCH)
 	@$(MAKE) --no-print-directory -s $(BIN) $(SANDBOX)
-	@for bench in $(BENCH); do $$bench $(OUT) || exit 1; done
+	@for bench in $(BENCH); do tests/postgres.sh $$bench $(OUT) || exit 1; done
 
 # The Dockerfile without an engine: minutes, the network, root.
 docker-check:
