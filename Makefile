@@ -21,10 +21,11 @@ PACKAGES_BARE := git make gcc
 PACKAGES_BUILD := gcc libc6-dev make pkg-config libmicrohttpd-dev libcurl4-openssl-dev libjansson-dev libpq-dev \
 	uuid-dev libsqlite3-dev libssl-dev python3 python3-yaml
 PACKAGES_DEMO := $(PACKAGES_BUILD) curl ca-certificates sqlite3
-PACKAGES_TEST := $(PACKAGES_DEMO) libcmocka-dev postgresql python3-pytest python3-jsonschema valgrind \
-	systemd mandoc man-db
+PACKAGES_TEST := $(PACKAGES_DEMO) libcmocka-dev postgresql python3-pytest python3-jsonschema \
+	python3-psycopg valgrind systemd mandoc man-db
 PACKAGES_ROOTS := python3 debootstrap iproute2
 PACKAGES_BENCH := $(PACKAGES_TEST) wrk
+PACKAGES_FUZZ = $(PACKAGES_TEST) clang-$(CLANG) libclang-rt-$(CLANG)-dev
 # One version, which Debian 12 and 13 both have: each formats and complains in its own way.
 CLANG := 19
 PACKAGES_LINT := $(PACKAGES_TEST) clang-format-$(CLANG) clang-tidy-$(CLANG)
@@ -71,6 +72,7 @@ UNIT := $(patsubst %.c,$(OUT)/%,$(sort $(shell find tests/unit -name 'test_*.c')
 INTEGRATION := $(patsubst %.c,$(OUT)/%,$(sort $(shell find tests/integration -name 'test_*.c')))
 # Whatever runs in more than one thread: what ThreadSanitizer is for.
 CONCURRENT := $(INTEGRATION) $(OUT)/tests/unit/server/test_publication
+FUZZ := $(patsubst %.c,$(OUT)/%,$(filter-out %/fuzz_main.c,$(wildcard tests/fuzz/fuzz_*.c)))
 BENCH := $(patsubst tests/bench/%.c,$(OUT)/tests/bench/%,$(wildcard tests/bench/bench_*.c))
 
 # `make V=1` shows whole commands.
@@ -101,6 +103,13 @@ $(SANDBOX): $(SANDBOX_SRCS:%.c=$(OUT)/%.o) $(LIB)
 $(OUT)/tests/%: $(OUT)/tests/%.o $(SUPPORT) $(LIB)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(PKG_LIBS) $(TEST_LIBS)
+
+# A fuzz target runs over its corpus alone, but where libFuzzer is asked for.
+ifeq ($(findstring fuzzer,$(SANITIZE)),)
+$(FUZZ): $(OUT)/tests/fuzz/fuzz_main.o
+else
+$(FUZZ): ALL_LDFLAGS += -fsanitize=fuzzer
+endif
 
 $(BENCH): $(patsubst %.c,$(OUT)/%.o,$(filter-out tests/bench/bench_%,$(wildcard tests/bench/*.c)))
 
@@ -173,13 +182,15 @@ $(BUILD)/tools/promtool:
 		dpkg-deb --fsys-tarfile *.deb | tar -xO ./usr/bin/promtool >promtool.tmp && rm *.deb && \
 		chmod +x promtool.tmp && mv promtool.tmp promtool
 
-.PHONY: setup setup-test setup-bench setup-lint
+.PHONY: setup setup-test setup-bench setup-fuzz setup-lint
 setup:
 	$(call install_packages,$(PACKAGES_BUILD))
 setup-test: $(PROMTOOL)
 	$(call install_packages,$(PACKAGES_TEST))
 setup-bench:
 	$(call install_packages,$(PACKAGES_BENCH))
+setup-fuzz:
+	$(call install_packages,$(PACKAGES_FUZZ))
 setup-lint:
 	$(call install_packages,$(PACKAGES_LINT))
 
@@ -203,8 +214,8 @@ run: setup
 TEST_PROGRAMS = RECONCILED=$(abspath $(BIN)) SANDBOX=$(abspath $(SANDBOX)) PROMTOOL=$(abspath $(PROMTOOL))
 test: setup-test
 	@$(call only,$(PACKAGES_TEST)) $(MAKE) --no-print-directory -s test-run
-test-run: $(UNIT) $(INTEGRATION) $(BIN) $(SANDBOX)
-	@$(TEST_PROGRAMS) tests/run.sh $(UNIT) $(INTEGRATION) --pytest tests/e2e
+test-run: $(UNIT) $(FUZZ) $(INTEGRATION) $(BIN) $(SANDBOX)
+	@$(TEST_PROGRAMS) tests/run.sh $(UNIT) $(FUZZ) $(INTEGRATION) --pytest tests/e2e
 # With SANITIZE=thread. The libraries are not instrumented, and yet nothing needs to be suppressed: keep it so.
 test-concurrent: setup-test
 	@$(MAKE) --no-print-directory -s $(CONCURRENT) $(BIN) $(SANDBOX)
@@ -218,15 +229,25 @@ evidence: setup-test
 	@MATRIX=full $(TEST_PROGRAMS) tests/run.sh --pytest tests/e2e/test_failure_matrix.py
 # The programs of the tests under valgrind; SANITIZE=… make test does as much for the sanitizers.
 valgrind: setup-test
-	@$(MAKE) --no-print-directory -s $(UNIT) $(INTEGRATION)
+	@$(MAKE) --no-print-directory -s $(UNIT) $(FUZZ) $(INTEGRATION)
 	@WRAP="valgrind --quiet --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite,possible" LIMIT=900 \
-		tests/run.sh $(UNIT) $(INTEGRATION)
+		tests/run.sh $(UNIT) $(FUZZ) $(INTEGRATION)
+
+# Each fuzz target for so many seconds, from its corpus and from what earlier runs found worth keeping.
+.PHONY: fuzz fuzz-run
+SECONDS ?= 60
+fuzz: setup-fuzz
+	@$(MAKE) --no-print-directory -s CC=clang-$(CLANG) WARN= SANITIZE=fuzzer-no-link,address,undefined fuzz-run
+fuzz-run: $(FUZZ)
+	@for target in $(FUZZ:$(OUT)/tests/fuzz/fuzz_%=%); do mkdir -p $(BUILD)/fuzz/$$target && \
+		$(OUT)/tests/fuzz/fuzz_$$target -max_total_time=$(SECONDS) -max_len=65536 -verbosity=0 -print_final_stats=1 \
+		-artifact_prefix=$(BUILD)/fuzz/$$target- $(BUILD)/fuzz/$$target tests/fuzz/corpus/$$target || exit 1; done
 
 .PHONY: bench
 bench: setup-bench
 	@$(MAKE) --no-print-directory -s $(BENCH)
 	@$(MAKE) --no-print-directory -s $(BIN) $(SANDBOX)
-	@for bench in $(BENCH); do $$bench $(OUT) || exit 1; done
+	@for bench in $(BENCH); do tests/postgres.sh $$bench $(OUT) || exit 1; done
 
 # The Dockerfile without an engine: minutes, the network, root.
 docker-check:
@@ -258,8 +279,9 @@ help:
 	@echo "make docker-check  every step of docker/Dockerfile in folders of debootstrap (root, network)"
 	@echo "make fresh-check  demo and test in bare roots of Debian 12 and 13, as root and with sudo (root, network, an hour);"
 	@echo "                RELEASES=bookworm USERS=root COMMANDS=test choose some"
-	@echo "make setup      installs what \`make\` needs; setup-test, setup-lint, setup-bench what the others need"
+	@echo "make setup      installs what \`make\` needs; setup-test, setup-lint, setup-bench, setup-fuzz what the others need"
 	@echo "make lint       the rules of the tree;  make format  mends the format"
+	@echo "make fuzz       each fuzz target for SECONDS=60 under libFuzzer; what it finds is in $(BUILD)/fuzz"
 	@echo "make bench      speed and memory, figures on stdout"
 	@echo "make install    to PREFIX ($(PREFIX)), below DESTDIR;  make uninstall"
 	@echo "make clean      removes $(BUILD)"

@@ -4,6 +4,10 @@
 #   tests/run.sh PROGRAM… [--pytest FOLDER…]
 # WRAP names a command to run every program under (valgrind); LIMIT is how many seconds one program may take.
 set -u
+# What is not a unit test finds its databases on one server, which lives as long as this run.
+case " $*" in
+*/integration/* | *--pytest*) [ -n "${TEST_PG_PORT:-}" ] || exec tests/postgres.sh "$0" "$@" ;;
+esac
 passed=0 failed=0
 out=$(mktemp)
 trap 'rm -f "$out" "$out.status"' EXIT

@@ -335,7 +335,7 @@ enum facts_step facts_wait(struct facts *facts, int64_t wait_ms, void **ret_wait
         if (fetch_pending(facts->inbox) == 0)
             return FACTS_ALL_ANSWERED;
         int64_t left_ms = until_ms - clock_mono_ms();
-        struct fetch_answer *answer = fetch_take(facts->inbox, left_ms > 0 ? left_ms : 0);
+        struct fetch_answer *answer = fetch_take(facts->inbox, wait_ms < 0 ? -1 : left_ms > 0 ? left_ms : 0);
         if (!answer)
             return FACTS_NOTHING_YET;
         struct exchange *exchange = answer->tag;

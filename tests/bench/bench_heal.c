@@ -227,35 +227,34 @@ static long service_rss_kib(const char *folder, const struct seeded *seeded, con
 
 /* both */
 
-typedef void seed_fn(struct seeded *seeded, const struct pg_server *server);
-static void seed_one_sqlite(struct seeded *seeded, const struct pg_server *server)
+typedef void seed_fn(struct seeded *seeded);
+static void seed_one_sqlite(struct seeded *seeded)
 {
-    (void)server;
     seed_sqlite(seeded, TASKS, false);
 }
-static void seed_one_postgresql(struct seeded *seeded, const struct pg_server *server)
+static void seed_one_postgresql(struct seeded *seeded)
 {
-    seed_postgresql(seeded, server, TASKS, false);
+    seed_postgresql(seeded, TASKS, false);
 }
 
 static void bench(const char *name, seed_fn *seed, void (*sequential)(const struct seeded *, const char *),
-                  const struct pg_server *server, const char *folder, const char *gitea)
+                  const char *folder, const char *gitea)
 {
     struct seeded seeded;
-    seed(&seeded, server);
+    seed(&seeded);
     double begin = now_ms();
     sequential(&seeded, gitea);
     double one_by_one = now_ms() - begin;
     seeded_done(&seeded);
 
-    seed(&seeded, server);
+    seed(&seeded);
     double ours = pass_ms(&seeded, gitea);
     seeded_done(&seeded);
     printf("heal %-10s sequential_ms=%.0f pass_ms=%.0f times_faster=%.1f\n", name, one_by_one, ours,
            one_by_one / ours);
 
     exchange("POST", gitea, "/sandbox/faults", "{\"path\":\"/gitea/**\",\"kind\":\"delay\",\"ms\":20}");
-    seed(&seeded, server);
+    seed(&seeded);
     ours = pass_ms(&seeded, gitea);
     seeded_done(&seeded);
     double ideal = (double)SEED_STUCK * DELAY_MS / IN_FLIGHT;
@@ -265,7 +264,7 @@ static void bench(const char *name, seed_fn *seed, void (*sequential)(const stru
     exchange("POST", gitea, "/sandbox/generate",
              "{\"repo\":\"acme/app\",\"branches\":1000,\"state\":\"success\"}");
 
-    seed(&seeded, server);
+    seed(&seeded);
     printf("heal %-10s service_rss_kib=%ld\n", name, service_rss_kib(folder, &seeded, gitea));
     seeded_done(&seeded);
     fflush(stdout);
@@ -275,16 +274,14 @@ int main(int argc, char **argv)
 {
     if (argc != 2)
         bench_die("usage: bench_heal FOLDER");
-    struct pg_server *server = pg_server_start();
     curl_global_init(CURL_GLOBAL_DEFAULT);
     struct bench_child sandbox = bench_start(argv[1], "sandbox", NULL, STDOUT_FILENO, "listening on ");
     /* The branches of tasks that are done are gone, as they are after a merge. */
     exchange("POST", sandbox.url, "/sandbox/generate",
              "{\"repo\":\"acme/app\",\"branches\":1000,\"state\":\"success\"}");
-    bench("sqlite", seed_one_sqlite, sequential_sqlite, server, argv[1], sandbox.url);
-    bench("postgresql", seed_one_postgresql, sequential_postgresql, server, argv[1], sandbox.url);
+    bench("sqlite", seed_one_sqlite, sequential_sqlite, argv[1], sandbox.url);
+    bench("postgresql", seed_one_postgresql, sequential_postgresql, argv[1], sandbox.url);
     bench_stop(&sandbox);
-    pg_server_stop(server);
     curl_global_cleanup();
     return 0;
 }

@@ -29,7 +29,6 @@ enum { QUIET_PASSES = 15 };
 
 static struct {
     struct sandbox_run *sandbox;
-    struct pg_server *server;
     struct pg_proxy *proxy;
     struct setup setup;
     struct services services;
@@ -85,7 +84,7 @@ static void add_task(const char *plane_id, const char *key, const char *stage)
         "VALUES ('%s', '%s', 't', 'acme/app', 'b', '%s', now() - interval '90 days', now() - interval '90 "
         "days')",
         plane_id, key, stage);
-    pg_server_exec(bench.server, DATABASE, sql);
+    pg_server_exec(DATABASE, sql);
 }
 
 /* Issues of which so many are in the three states, each with its task where it belongs. */
@@ -155,8 +154,8 @@ static void empty_database(void)
 {
     struct store *store;
     struct why why;
-    pg_server_database(bench.server, DATABASE);
-    AUTO_FREE char *url = pg_server_url(bench.server, DATABASE);
+    pg_server_database(DATABASE);
+    AUTO_FREE char *url = pg_server_url(DATABASE);
     must(store_open(url, NULL, &store, &why), &why);
     must(store_migrate(store, NULL, &why), &why);
     store_free(store);
@@ -219,11 +218,10 @@ int main(int argc, char **argv)
         bench_die("usage: bench_plane FOLDER");
     AUTO_FREE char *sandbox = mem_printf("%s/sandbox", argv[1]);
     setenv("SANDBOX", sandbox, 0);
-    bench.server = pg_server_start();
-    pg_server_database(bench.server, DATABASE);
+    pg_server_database(DATABASE);
     curl_global_init(CURL_GLOBAL_DEFAULT);
     bench.sandbox = sandbox_start();
-    bench.proxy = pg_proxy_start(pg_server_port(bench.server));
+    bench.proxy = pg_proxy_start(pg_server_port());
     measure_quiet(1000, 5);
     measure_quiet(10000, 5);
     measure_quiet(10000, 500);
@@ -231,7 +229,6 @@ int main(int argc, char **argv)
     measure_starts(200);
     pg_proxy_stop(bench.proxy);
     sandbox_stop(bench.sandbox);
-    pg_server_stop(bench.server);
     curl_global_cleanup();
     return 0;
 }

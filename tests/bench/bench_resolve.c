@@ -174,7 +174,6 @@ int main(int argc, char **argv)
         bench_die("too few descriptors");
     limit.rlim_cur = limit.rlim_max;
     (void)setrlimit(RLIMIT_NOFILE, &limit);
-    struct pg_server *server = pg_server_start();
     curl_global_init(CURL_GLOBAL_DEFAULT);
     struct bench_child sandbox = bench_start(argv[1], "sandbox", NULL, STDOUT_FILENO, "listening on ");
     tell("POST", sandbox.url, "/sandbox/generate",
@@ -187,10 +186,9 @@ int main(int argc, char **argv)
     struct seeded seeded;
     seed_sqlite(&seeded, TASKS, true);
     bench("sqlite", &seeded, argv[1], sandbox.url);
-    seed_postgresql(&seeded, server, TASKS, true);
+    seed_postgresql(&seeded, TASKS, true);
     bench("postgresql", &seeded, argv[1], sandbox.url);
     bench_stop(&sandbox);
-    pg_server_stop(server);
     curl_global_cleanup();
     return 0;
 }

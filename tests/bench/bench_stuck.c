@@ -49,16 +49,14 @@ static void measure(const char *name, const struct seeded *seeded, long tasks)
 
 int main(void)
 {
-    struct pg_server *server = pg_server_start();
     for (long tasks = 100000; tasks <= 1000000; tasks *= 10) {
         struct seeded seeded;
         seed_sqlite(&seeded, tasks, true);
         measure("sqlite", &seeded, tasks);
         seeded_done(&seeded);
-        seed_postgresql(&seeded, server, tasks, true);
+        seed_postgresql(&seeded, tasks, true);
         measure("postgresql", &seeded, tasks);
         seeded_done(&seeded);
     }
-    pg_server_stop(server);
     return 0;
 }

@@ -87,17 +87,17 @@ void seed_sqlite(struct seeded *ret, long tasks, bool mostly_done)
     sqlite_do(ret, sql);
 }
 
-void seed_postgresql(struct seeded *ret, const struct pg_server *server, long tasks, bool mostly_done)
+void seed_postgresql(struct seeded *ret, long tasks, bool mostly_done)
 {
-    *ret = (struct seeded){.server = server};
-    pg_server_database(server, "bench");
-    ret->url = pg_server_url(server, "bench");
+    *ret = (struct seeded){.on_postgresql = true};
+    pg_server_database("bench");
+    ret->url = pg_server_url("bench");
     migrate(ret->url);
     AUTO_FREE char *rows = mem_printf("generate_series(1, %ld) AS s(n)", tasks);
     AUTO_FREE char *sql =
         insertion("", rows, mostly_done, "now() - interval '1 day'", "now() - interval '1 hour'", "now()");
-    pg_server_exec(server, "bench", sql);
-    pg_server_exec(server, "bench", "ANALYZE");
+    pg_server_exec("bench", sql);
+    pg_server_exec("bench", "ANALYZE");
 }
 
 void seed_repo(const struct seeded *seeded, const char *repo, long tasks)
@@ -107,8 +107,8 @@ void seed_repo(const struct seeded *seeded, const char *repo, long tasks)
         "SELECT id + 10000000, 'r' || id, 'REPO-' || id, title, '%s', branch, 'development', "
         "CURRENT_TIMESTAMP, CURRENT_TIMESTAMP FROM tasks WHERE id <= %ld",
         repo, tasks);
-    if (seeded->server)
-        pg_server_exec(seeded->server, "bench", sql);
+    if (seeded->on_postgresql)
+        pg_server_exec("bench", sql);
     else
         sqlite_do(seeded, sql);
 }
@@ -116,7 +116,7 @@ void seed_repo(const struct seeded *seeded, const char *repo, long tasks)
 void seeded_done(struct seeded *seeded)
 {
     static const char *const ends[] = {"", "-wal", "-shm"};
-    for (size_t i = 0; !seeded->server && i < ARRAY_LEN(ends); i++) {
+    for (size_t i = 0; !seeded->on_postgresql && i < ARRAY_LEN(ends); i++) {
         AUTO_FREE char *path = mem_printf("%s%s", seeded->path, ends[i]);
         (void)remove(path);
     }

@@ -20,11 +20,11 @@ double median(double *values, size_t n);
 enum { SEED_STUCK = 1000 };
 struct seeded {
     char *url;
-    const struct pg_server *server; /* NULL: SQLite */
-    char path[64];                  /* of the SQLite file */
+    bool on_postgresql;
+    char path[64]; /* of the SQLite file */
 };
 void seed_sqlite(struct seeded *ret, long tasks, bool mostly_done);
-void seed_postgresql(struct seeded *ret, const struct pg_server *server, long tasks, bool mostly_done);
+void seed_postgresql(struct seeded *ret, long tasks, bool mostly_done);
 /* seed_repo: so many more tasks, of that repo: in development, young, on its branches task-1 …. */
 void seed_repo(const struct seeded *seeded, const char *repo, long tasks);
 void seeded_done(struct seeded *seeded);

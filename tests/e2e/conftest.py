@@ -5,22 +5,18 @@ Whatever is started ends with the test, and with the test run if that is killed.
 """
 import contextlib
 import ctypes
-import glob
 import http.client
 import json
 import os
 import pathlib
-import pwd
 import re
-import shutil
 import signal
-import socket
 import sqlite3
 import subprocess
-import tempfile
 import time
 import urllib.parse
 
+import psycopg
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -152,58 +148,32 @@ class SQLite:
         return f"datetime('now', '{-seconds} seconds')"
 
 
-class Session:
-    """One psql that takes statements for as long as the server lives: starting it costs more than most statements."""
-    END = "the end of an answer"
-
-    def __init__(self, url):
-        self.psql = subprocess.Popen(["psql", "-qXtA", "-v", "ON_ERROR_STOP=1", url], stdin=subprocess.PIPE,
-                                     stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, preexec_fn=die_with_the_tests)
-
-    def ask(self, sql):
-        self.psql.stdin.write(f"{sql}\n;\nSELECT '{self.END}';\n")
-        self.psql.stdin.flush()
-        lines = []
-        for line in self.psql.stdout:
-            if line == self.END + "\n":
-                return "".join(lines)
-            lines.append(line)
-        raise AssertionError("psql: " + "".join(lines))
-
-    def close(self):
-        with contextlib.suppress(BrokenPipeError):
-            self.psql.stdin.close()
-        self.psql.stdout.close()
-        self.psql.wait(20)
-
-
 class PostgreSQL:
     kind = "postgresql"
 
     def __init__(self, server, name="e2e"):
         self.server, self.name = server, name
         self.url = f"postgresql://postgres@127.0.0.1:{server.port}/{name}"
-        self.session = None
+        self.connection = None
 
-    def psql(self, sql):
-        self.session = self.session or Session(self.url)
+    def execute(self, sql):
+        self.connection = self.connection or psycopg.connect(self.url, autocommit=True, client_encoding="utf8")
         try:
-            return self.session.ask(sql)
-        except (AssertionError, BrokenPipeError):
+            return self.connection.execute(sql)
+        except psycopg.Error:
             self.close()
             raise
 
     def close(self):
-        if self.session:
-            self.session.close()
-        self.session = None
+        if self.connection:
+            self.connection.close()
+        self.connection = None
 
     def query(self, sql):
-        text = self.psql(f"SELECT coalesce(json_agg(q), '[]') FROM ({sql}) q")
-        return [tuple(row.values()) for row in json.loads(text)]
+        return self.execute(sql).fetchall()
 
     def script(self, sql):
-        self.psql(sql)
+        self.execute(sql)
 
     def tables(self):
         return [name for name, in self.query("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1")]
@@ -214,51 +184,27 @@ class PostgreSQL:
 
 
 class Server:
-    """A PostgreSQL of our own: a temporary folder, a free port, an unprivileged user."""
+    """The PostgreSQL server that tests/postgres.sh started before the tests."""
 
     def __init__(self):
-        self.bin = sorted(glob.glob("/usr/lib/postgresql/*/bin"))[-1]
-        self.user = pwd.getpwnam("postgres").pw_uid if os.getuid() == 0 else None
-        self.folder = self.make_folder()
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.run("initdb", "-D", "data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync")
-        self.process = None
-        self.start()
+        assert "TEST_PG_PORT" in os.environ, "no PostgreSQL server: start the tests by tests/postgres.sh"
+        self.port = int(os.environ["TEST_PG_PORT"])
+        self.pid_file = pathlib.Path(os.environ["TEST_PG_FOLDER"], "data/postmaster.pid")
 
-    def make_folder(self):
-        """Where the server's user may go, and a socket's name is not too long."""
-        for root in (tempfile.gettempdir(), "/tmp"):
-            folder = pathlib.Path(tempfile.mkdtemp(prefix="reconciled-e2e-pg-", dir=root))
-            if self.user is not None:
-                os.chown(folder, self.user, -1)
-            if len(str(folder)) < 90 and subprocess.run(["test", "-w", folder], user=self.user, cwd="/").returncode == 0:
-                return folder
-            folder.rmdir()
-        raise AssertionError("no folder for a PostgreSQL server")
-
-    def run(self, program, *arguments):
-        subprocess.run([f"{self.bin}/{program}", *arguments], cwd=self.folder, user=self.user, check=True,
-                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=60)
+    def control(self, *arguments):
+        subprocess.run([ROOT / "tests/postgres.sh", *arguments], check=True, timeout=60)
 
     def start(self):
-        with open(self.folder / "log", "ab") as log:
-            self.process = subprocess.Popen(
-                [f"{self.bin}/postgres", "-D", "data", "-p", str(self.port), "-h", "127.0.0.1", "-k", self.folder, "-F",
-                 "-c", "max_connections=100"], cwd=self.folder, user=self.user, stdout=log, stderr=log,
-                env={"LC_ALL": "C", "TZ": "UTC"}, preexec_fn=die_with_the_tests)
-        eventually(lambda: subprocess.run([f"{self.bin}/pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port)]).returncode
-                   == 0, "PostgreSQL's answer")
+        if not self.pid_file.exists():
+            self.control("--start")
 
-    def stop(self, how=signal.SIGQUIT):
-        self.process.send_signal(how)
-        self.process.wait(60)
+    def stop(self, mode="fast"):
+        self.control("--stop", mode)
 
     @contextlib.contextmanager
     def frozen(self):
         """Connections stay open and new ones are taken by the kernel, but nothing is answered."""
-        own = self.process.pid
+        own = int(self.pid_file.read_text().split()[0])
         pids = [own, *map(int, pathlib.Path(f"/proc/{own}/task/{own}/children").read_text().split())]
         try:
             for pid in pids:
@@ -272,10 +218,10 @@ class Server:
 @pytest.fixture(scope="session")
 def server():
     it = Server()
-    PostgreSQL(it, "postgres").script("CREATE DATABASE e2e")
-    yield it
-    it.stop()
-    shutil.rmtree(it.folder)
+    with contextlib.closing(PostgreSQL(it, "postgres")) as admin:
+        admin.script("DROP DATABASE IF EXISTS e2e")
+        admin.script("CREATE DATABASE e2e")
+    return it
 
 
 @pytest.fixture

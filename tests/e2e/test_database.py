@@ -2,7 +2,6 @@
 import concurrent.futures
 import contextlib
 import re
-import signal
 import sqlite3
 
 import pytest
@@ -41,7 +40,7 @@ def test_an_outage_of_postgresql_is_told_and_healed_from(database, sandbox, serv
     service.expected_errors.append('msg="the database cannot be asked"')
     green(database, sandbox, 2)
     database.close()
-    database.server.stop(signal.SIGINT)
+    database.server.stop()
     try:
         answer = service.call("POST", "/reconcile/run", {"side": "gate"})
         assert answer.status == 503 and answer.headers["retry-after"]
@@ -65,7 +64,7 @@ def test_an_outage_of_postgresql_is_told_and_healed_from(database, sandbox, serv
 def test_a_restart_of_postgresql_between_passes_goes_unnoticed(database, sandbox, service):
     green(database, sandbox, 2)
     database.close()
-    database.server.stop(signal.SIGINT)
+    database.server.stop()
     database.server.start()
     service.become_ready()
     assert outcomes(service.run()) == {1: "advanced", 2: "advanced"}
@@ -110,7 +109,7 @@ def test_an_outage_in_mid_pass_leaves_no_half_state(database, sandbox, service):
     run = service.begin()
     sandbox.hanging(5)
     database.close()
-    database.server.stop(signal.SIGQUIT)  # as a crash does
+    database.server.stop("immediate")  # as a crash does
     try:
         sandbox.heal()
         report = service.report(run)

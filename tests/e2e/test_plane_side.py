@@ -8,7 +8,7 @@ import signal
 
 import pytest
 
-from conftest import ENVIRONMENT, Service, Session, dump, eventually, reconciled, seed
+from conftest import ENVIRONMENT, PostgreSQL, Service, dump, eventually, reconciled, seed
 from plane_world import KEY, Plane, branches, items, jobs, ledger, outcomes, seed_task, stages
 from test_database import locked
 from test_heal import branch
@@ -251,8 +251,8 @@ def nobody_writes(database):
         with locked(database):
             yield
     else:
-        with contextlib.closing(Session(database.url)) as session:
-            session.ask("BEGIN; LOCK TABLE tasks, jobs IN EXCLUSIVE MODE")
+        with contextlib.closing(PostgreSQL(database.server)) as session:
+            session.script("BEGIN; LOCK TABLE tasks, jobs IN EXCLUSIVE MODE")
             yield
 
 
@@ -306,7 +306,7 @@ def test_a_start_that_is_killed_at_any_step_is_finished_by_a_later_pass(database
 
 def test_starts_that_race_make_one_task_one_branch_and_one_job_each(postgresql, sandbox, tmp_path):  # 17
     """Four replicas and a late webhook, a hundred issues, twenty times over."""
-    plane, webhook, raced = Plane(sandbox), Session(postgresql.url), 0
+    plane, webhook, raced = Plane(sandbox), PostgreSQL(postgresql.server), 0
     settings = {**ENVIRONMENT, **plane.settings(), "ORCH_DATABASE_URL": postgresql.url, "ORCH_HTTP_LISTEN": "127.0.0.1:0",
                 "ORCH_GITEA_URL": sandbox.url + "/gitea", "ORCH_RECONCILE_INTERVAL_S": "86400"}
     replicas = [first_pass(Service(settings, tmp_path / f"replica{n}.log").start()) for n in range(4)]
@@ -319,7 +319,7 @@ def test_starts_that_race_make_one_task_one_branch_and_one_job_each(postgresql, 
             plane.issues(*[{"number": n, "state": "In Progress"} for n in range(first, first + 100)])
             ids = {n: plane.id_of(f"ORCH-{n}") for n in range(first, first + 100, 5)}
             passes = [racer.submit(replica.run, side="plane") for replica in replicas]
-            late = racer.submit(lambda: [webhook.ask(
+            late = racer.submit(lambda: [webhook.script(
                 "INSERT INTO tasks (plane_id, work_item_id, title, repo, branch, stage) VALUES "
                 f"('{id}', 'ORCH-{n}', 'late', 'acme/app', 'feature/ORCH-{n}-issue-{n}', 'created') ON CONFLICT DO NOTHING") for n, id in ids.items()])
             late.result()

@@ -155,20 +155,20 @@ def test_a_write_that_one_row_is_refused_stops_no_other(database, sandbox, servi
 @on_postgresql
 def test_a_row_security_policy_refuses_its_task_alone(database, sandbox, make_service):
     first_pass(make_service().start()).end()
-    database.script("DROP ROLE IF EXISTS guarded; CREATE ROLE guarded LOGIN; GRANT ALL ON ALL TABLES IN SCHEMA public TO guarded;"
-                    "GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO guarded; GRANT ALL ON SCHEMA public TO guarded;"
+    database.script("DROP ROLE IF EXISTS policed; CREATE ROLE policed LOGIN; GRANT ALL ON ALL TABLES IN SCHEMA public TO policed;"
+                    "GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO policed; GRANT ALL ON SCHEMA public TO policed;"
                     "ALTER TABLE jobs ENABLE ROW LEVEL SECURITY;"
                     "CREATE POLICY two ON jobs USING (true) WITH CHECK (task_id <> 2)")
-    service = first_pass(make_service(ORCH_DATABASE_URL=database.url.replace("postgres@", "guarded@")).start())
+    service = first_pass(make_service(ORCH_DATABASE_URL=database.url.replace("postgres@", "policed@")).start())
     service.expected_errors.append('msg="the database refused to move a task"')
     green(database, sandbox, 3)
     report = service.run()
     assert report["state"] == "done" and outcomes(report) == {1: "advanced", 2: "failed", 3: "advanced"}
     assert "(SQLSTATE 42501)" in reasons(report)[2] and "jobs" in reasons(report)[2]
     assert outcomes(service.run()) == {2: "failed"}  # alone, too, it ends no pass
-    database.script("DROP OWNED BY guarded")
+    database.script("DROP OWNED BY policed")
     service.end()
-    database.script("DROP ROLE guarded")
+    database.script("DROP ROLE policed")
 
 
 @on_postgresql

@@ -404,7 +404,7 @@ def test_a_kill_before_anything_was_sent_is_made_good_when_it_is_due(database, s
     service.end(signal.SIGKILL)
     sandbox.heal()
     assert orchestrator.received() == []
-    delivery = database.query("SELECT delivery FROM reconcile_replays")[0][0]
+    delivery = database.query("SELECT CAST(delivery AS text) FROM reconcile_replays")[0][0]
     service.start()
     assert outcomes(service.run()) == {1: "failed"} and orchestrator.received() == []
     is_due(database)

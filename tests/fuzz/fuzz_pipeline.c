@@ -1,17 +1,10 @@
 /* Any bytes as a pipeline: either problems in words, or a pipeline that keeps every promise of pipeline.h. */
-#include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "clients/base/jsonx.h"
 #include "clients/base/limits.h"
 #include "reconcile/pipeline/pipeline.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define PROMISE(what) \
-    if (!(what))      \
-    abort()
+#include "tests/fuzz/fuzz.h"
 
 static void gate_judge(const struct gate *gate)
 {

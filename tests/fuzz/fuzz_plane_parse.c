@@ -1,20 +1,12 @@
 /* Any bytes as Plane's answer: either words that say what is wrong with it, or rows that keep every promise
  * of plane.h. The first byte chooses the status. */
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "clients/base/err.h"
 #include "clients/base/limits.h"
 #include "clients/plane/plane_parse.h"
+#include "tests/fuzz/fuzz.h"
 #include "tests/support/clients/http/names.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define PROMISE(what) \
-    if (!(what))      \
-    abort()
 
 #define PROJECT "11111111-aaaa-4bbb-8ccc-222222222222"
 

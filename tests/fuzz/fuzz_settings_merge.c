@@ -1,18 +1,11 @@
 /* Any {"overrides":…,"body":…} through settings_merge: either errors that name fields, or a document that can
  * be understood again and is changed by nothing but the body. */
-#include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "clients/base/jsonx.h"
 #include "reconcile/settings/settings.h"
 #include "reconcile/settings/settings_table.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define PROMISE(what) \
-    if (!(what))      \
-    abort()
+#include "tests/fuzz/fuzz.h"
 
 #define NOW_US INT64_C(1795464000000000) /* 2026-11-23T20:00:00Z */
 
@@ -37,10 +30,12 @@ static void merged_judge(const json_t *overrides, const json_t *body, json_t *me
         PROMISE(given ? json_equal(given, json_object_get(entry, "value")) : old && json_equal(old, entry));
         PROMISE(!given || setting_of_member(member));
     }
-    /* Written and read again, as the store does. */
+    /* Written, read and written again, as the store does. Writing rounds a real number to its digits. */
     AUTO_FREE char *line = json_line(merged);
     json_t *again = NULL;
-    PROMISE(json_read(line, strlen(line), &again, NULL) == ERR_OK && json_equal(again, merged));
+    PROMISE(json_read(line, strlen(line), &again, NULL) == ERR_OK);
+    AUTO_FREE char *line_again = json_line(again);
+    PROMISE(strcmp(line, line_again) == 0);
     json_decref(again);
 }
 

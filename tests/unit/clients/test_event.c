@@ -1,18 +1,11 @@
 /* The bodies of webhooks that are sent again: as Go and as Python write them. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
 #include <jansson.h>
 
 #include "clients/base/err.h"
 #include "clients/base/jsonx.h"
 #include "clients/gitea/gitea_event.h"
 #include "clients/plane/plane_event.h"
+#include "tests/support/test.h"
 
 static json_t *json_of(const char *text)
 {
@@ -28,9 +21,8 @@ static void assert_written(char *(*write)(const json_t *), const char *from, con
     assert_string_equal(text, expected);
 }
 
-static void gitea_writes_as_go_does(void **state)
+TEST(gitea_writes_as_go_does)
 {
-    (void)state;
     assert_written(
         event_gitea_text, "{\"b\":[1,-2],\"a\":{},\"c\":[],\"d\":{\"x\":null,\"y\":true,\"z\":false}}",
         "{\n  \"b\": [\n    1,\n    -2\n  ],\n  \"a\": {},\n  \"c\": [],\n  \"d\": {\n    \"x\": null,\n"
@@ -42,9 +34,8 @@ static void gitea_writes_as_go_does(void **state)
         "  \"\\u2028\\u2029\xe2\x80\xa7☂🔧é\"\n]");
 }
 
-static void plane_writes_as_python_does(void **state)
+TEST(plane_writes_as_python_does)
 {
-    (void)state;
     assert_written(event_plane_text,
                    "{\"b\":[1,-2],\"a\":{},\"c\":[],\"d\":{\"x\":null,\"y\":true,\"z\":false}}",
                    "{\"b\": [1, -2], \"a\": {}, \"c\": [], \"d\": {\"x\": null, \"y\": true, \"z\": false}}");
@@ -61,7 +52,7 @@ static void plane_writes_as_python_does(void **state)
 #define REPOSITORY "{\"id\":1,\"full_name\":\"o/r\"}"
 #define PULL "{\"id\":5,\"number\":17,\"merged\":true,\"merged_by\":{\"login\":\"bob\"}}"
 
-static void a_status_has_the_members_of_the_webhook_in_their_order(void **state)
+TEST(a_status_has_the_members_of_the_webhook_in_their_order)
 {
     (void)state;
     json_auto_t *repository = json_of(REPOSITORY);
@@ -79,9 +70,8 @@ static void a_status_has_the_members_of_the_webhook_in_their_order(void **state)
                         "  \"target_url\": \"http://ci/?a=1\\u0026b=2\",\n  \"updated_at\": null\n}");
 }
 
-static void reviews_and_merges_are_told_as_gitea_tells_them(void **state)
+TEST(reviews_and_merges_are_told_as_gitea_tells_them)
 {
-    (void)state;
     json_auto_t *repository = json_of(REPOSITORY);
     json_auto_t *pull = json_of(PULL);
     json_auto_t *review = json_of("{\"id\":9,\"user\":{\"login\":\"ann\"},\"body\":\"fine\"}");
@@ -100,9 +90,8 @@ static void reviews_and_merges_are_told_as_gitea_tells_them(void **state)
                                      ",\"sender\":{\"login\":\"bob\"},\"commit_id\":\"\",\"review\":null}");
 }
 
-static void documents_that_are_none_make_no_event(void **state)
+TEST(documents_that_are_none_make_no_event)
 {
-    (void)state;
     json_auto_t *repository = json_of(REPOSITORY);
     json_auto_t *pull = json_of("{\"number\":17,\"merged\":false}");
     json_auto_t *nothing = json_of("{}");
@@ -115,7 +104,7 @@ static void documents_that_are_none_make_no_event(void **state)
 
 #define STATE "{\"id\":\"s2\",\"name\":\"Approved\",\"color\":\"#fff\",\"group\":\"started\"}"
 
-static void an_issue_is_told_in_utc_with_what_was_done_to_it(void **state)
+TEST(an_issue_is_told_in_utc_with_what_was_done_to_it)
 {
     (void)state;
     json_auto_t *issue =
@@ -137,17 +126,4 @@ static void an_issue_is_told_in_utc_with_what_was_done_to_it(void **state)
     assert_non_null(strstr(created,
                            "\"activity\": {\"field\": null, \"new_value\": null, \"old_value\": null, "
                            "\"actor\": {\"id\": \"u1\", "));
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(gitea_writes_as_go_does),
-        cmocka_unit_test(plane_writes_as_python_does),
-        cmocka_unit_test(a_status_has_the_members_of_the_webhook_in_their_order),
-        cmocka_unit_test(reviews_and_merges_are_told_as_gitea_tells_them),
-        cmocka_unit_test(documents_that_are_none_make_no_event),
-        cmocka_unit_test(an_issue_is_told_in_utc_with_what_was_done_to_it),
-    };
-    return cmocka_run_group_tests_name("events", tests, NULL, NULL);
 }

@@ -1,17 +1,11 @@
 /* What each answer of the Bot API, of a proxy before it, and of nobody means for a message. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-
-#include <cmocka.h>
 
 #include "clients/base/err.h"
 #include "clients/base/limits.h"
 #include "clients/http/fetch.h"
 #include "clients/telegram.h"
 #include "tests/support/clients/http/names.h"
+#include "tests/support/test.h"
 
 static struct telegram_answer read_answer(int status, int64_t retry_after_s, const char *body)
 {
@@ -26,9 +20,8 @@ static struct telegram_answer read_answer(int status, int64_t retry_after_s, con
     return answer;
 }
 
-static void a_message_counts_as_taken_only_when_telegram_says_so(void **state)
+TEST(a_message_counts_as_taken_only_when_telegram_says_so)
 {
-    (void)state;
     static const char *const odd[] = {NULL, "", "<html>", "{}", "[]", "{\"ok\":1}", "{\"ok\":true", "null"};
     struct telegram_answer answer =
         read_answer(200, -1, "{\"ok\":true,\"result\":{\"message_id\":1,\"text\":\"x\"}}");
@@ -38,9 +31,8 @@ static void a_message_counts_as_taken_only_when_telegram_says_so(void **state)
         assert_int_equal(read_answer(200, -1, odd[i]).result, TELEGRAM_FAILED);
 }
 
-static void a_pause_is_read_from_the_answer_or_its_header_and_bounded(void **state)
+TEST(a_pause_is_read_from_the_answer_or_its_header_and_bounded)
 {
-    (void)state;
     static const struct {
         int64_t header;
         const char *body;
@@ -61,9 +53,8 @@ static void a_pause_is_read_from_the_answer_or_its_header_and_bounded(void **sta
     }
 }
 
-static void what_a_person_must_mend_is_said_in_words(void **state)
+TEST(what_a_person_must_mend_is_said_in_words)
 {
-    (void)state;
     static const struct {
         int status;
         const char *body;
@@ -93,9 +84,8 @@ static void what_a_person_must_mend_is_said_in_words(void **state)
     }
 }
 
-static void words_are_one_bounded_line(void **state)
+TEST(words_are_one_bounded_line)
 {
-    (void)state;
     char body[2000] = "{\"description\":\"a\\nb\\u0007";
     memset(body + strlen(body), 'x', 1000);
     strncat(body, "\"}", 3);
@@ -104,9 +94,8 @@ static void words_are_one_bounded_line(void **state)
     assert_non_null(strstr(answer.error, "a b x"));
 }
 
-static void a_group_that_moved_says_where_to(void **state)
+TEST(a_group_that_moved_says_where_to)
 {
-    (void)state;
     struct telegram_answer answer =
         read_answer(400, -1,
                     "{\"ok\":false,\"error_code\":400,\"description\":\"Bad Request: group chat was upgraded "
@@ -116,9 +105,8 @@ static void a_group_that_moved_says_where_to(void **state)
     assert_string_equal(answer.chat, "-1001234567890");
 }
 
-static void what_may_pass_is_tried_again(void **state)
+TEST(what_may_pass_is_tried_again)
 {
-    (void)state;
     static const int statuses[] = {500, 502, 503, 504, 301, 302, 204, 100};
     for (size_t i = 0; i < ARRAY_LEN(statuses); i++)
         assert_int_equal(read_answer(statuses[i], -1, "<html>").result, TELEGRAM_FAILED);
@@ -134,17 +122,4 @@ static void what_may_pass_is_tried_again(void **state)
     struct telegram_answer answer;
     telegram_answer_read(&(const struct fetch_answer){.result = FETCH_ABORTED}, &test_names, &answer);
     assert_int_equal(answer.result, TELEGRAM_STOPPED);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_message_counts_as_taken_only_when_telegram_says_so),
-        cmocka_unit_test(a_pause_is_read_from_the_answer_or_its_header_and_bounded),
-        cmocka_unit_test(what_a_person_must_mend_is_said_in_words),
-        cmocka_unit_test(words_are_one_bounded_line),
-        cmocka_unit_test(a_group_that_moved_says_where_to),
-        cmocka_unit_test(what_may_pass_is_tried_again),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,13 +1,6 @@
 /* The command line. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "server/options.h"
+#include "tests/support/test.h"
 
 static enum err read_line(struct options *ret, const char *a, const char *b, const char *c, const char *d)
 {
@@ -19,9 +12,8 @@ static enum err read_line(struct options *ret, const char *a, const char *b, con
     return options_read(argc, (char *const *)(uintptr_t)error, ret, &why);
 }
 
-static void a_line_names_one_command(void **state)
+TEST(a_line_names_one_command)
 {
-    (void)state;
     static const struct {
         const char *word;
         enum command command;
@@ -37,9 +29,8 @@ static void a_line_names_one_command(void **state)
     assert_int_equal(options.command, COMMAND_HELP);
 }
 
-static void run_takes_its_options_in_either_spelling(void **state)
+TEST(run_takes_its_options_in_either_spelling)
 {
-    (void)state;
     struct options options;
     assert_int_equal(read_line(&options, "run", "--dry-run", "--side", "gate"), ERR_OK);
     assert_true(options.run.dry_run);
@@ -52,9 +43,8 @@ static void run_takes_its_options_in_either_spelling(void **state)
     assert_int_equal(options.run.task_id, 42);
 }
 
-static void health_may_ask_for_readiness(void **state)
+TEST(health_may_ask_for_readiness)
 {
-    (void)state;
     struct options options;
     assert_int_equal(read_line(&options, "health", NULL, NULL, NULL), ERR_OK);
     assert_false(options.ready);
@@ -63,9 +53,8 @@ static void health_may_ask_for_readiness(void **state)
     assert_true(options.ready);
 }
 
-static void what_makes_no_sense_is_refused(void **state)
+TEST(what_makes_no_sense_is_refused)
 {
-    (void)state;
     static const char *const bad[][3] = {
         {"start", NULL, NULL},    {"serve", "--dry-run", NULL}, {"run", "--side", "left"},
         {"run", "--side", NULL},  {"run", "--task", "0"},       {"run", "--task", "x"},
@@ -75,15 +64,4 @@ static void what_makes_no_sense_is_refused(void **state)
     struct options options;
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
         assert_int_equal(read_line(&options, bad[i][0], bad[i][1], bad[i][2], NULL), ERR_INVALID);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_line_names_one_command),
-        cmocka_unit_test(run_takes_its_options_in_either_spelling),
-        cmocka_unit_test(health_may_ask_for_readiness),
-        cmocka_unit_test(what_makes_no_sense_is_refused),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,17 +1,12 @@
 /* One writer at a time, many readers, no lock for readers: nobody ever sees a body that is being replaced. */
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdatomic.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
 
-#include <cmocka.h>
 #include <pthread.h>
 
 #include "clients/base/err.h"
 #include "handlers/handler.h"
 #include "server/publication.h"
+#include "tests/support/test.h"
 
 enum { READERS = 4, WRITERS = 2, VERSIONS = 4000, BODY_MAX = 300 };
 
@@ -54,9 +49,8 @@ static void *read_all(void *arg)
     return NULL;
 }
 
-static void readers_never_see_a_body_that_is_being_replaced(void **state)
+TEST(readers_never_see_a_body_that_is_being_replaced)
 {
-    (void)state;
     struct stress stress = {.publication = publication_new()};
     pthread_t readers[READERS], writers[WRITERS];
     publication_set(stress.publication, "a", 1);
@@ -74,9 +68,8 @@ static void readers_never_see_a_body_that_is_being_replaced(void **state)
     publication_free(stress.publication);
 }
 
-static void a_held_version_stays_while_others_come_and_go(void **state)
+TEST(a_held_version_stays_while_others_come_and_go)
 {
-    (void)state;
     struct publication *publication = publication_new();
     char body[BODY_MAX];
     publication_set(publication, "first", 5);
@@ -92,22 +85,11 @@ static void a_held_version_stays_while_others_come_and_go(void **state)
     publication_free(publication);
 }
 
-static void before_the_first_there_is_nothing(void **state)
+TEST(before_the_first_there_is_nothing)
 {
-    (void)state;
     struct publication *publication = publication_new();
     struct publication_hold hold = publication_acquire(publication);
     assert_null(hold.response);
     publication_release(publication, &hold);
     publication_free(publication);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(before_the_first_there_is_nothing),
-        cmocka_unit_test(a_held_version_stays_while_others_come_and_go),
-        cmocka_unit_test(readers_never_see_a_body_that_is_being_replaced),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

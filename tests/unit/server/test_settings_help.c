@@ -1,19 +1,12 @@
 /* The settings as --help prints them. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-
-#include <cmocka.h>
 
 #include "clients/base/err.h"
 #include "reconcile/settings/settings_table.h"
 #include "server/settings_help.h"
+#include "tests/support/test.h"
 
-static void help_names_every_setting_within_100_columns(void **state)
+TEST(help_names_every_setting_within_100_columns)
 {
-    (void)state;
     AUTO_FREE char *help = settings_help();
     for (const struct setting *row = settings_table(); row->name; row++) {
         AUTO_FREE char *start = mem_printf("\n  %s ", row->name);
@@ -30,12 +23,4 @@ static void help_names_every_setting_within_100_columns(void **state)
         line += len + 1;
     }
     assert_non_null(strstr(help, " 1 to 86400; at run time interval_s; default 60\n"));
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(help_names_every_setting_within_100_columns),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

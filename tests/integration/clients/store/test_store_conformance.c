@@ -36,24 +36,22 @@ static const struct suite_backend on_sqlite = {
 
 #define PG_DATABASE "conformance"
 #define PG_DATABASE_RAW "conformance_raw"
-static struct pg_server *server;
 static const char *pg_database; /* of the test that runs */
 
 static char *pg_create(void)
 {
     pg_database = PG_DATABASE;
-    pg_server_database(server, pg_database);
-    return pg_server_url(server, pg_database);
+    pg_server_database(pg_database);
+    return pg_server_url(pg_database);
 }
 
 static char *pg_create_raw(void)
 {
     pg_database = PG_DATABASE_RAW;
-    pg_server_exec(server, "postgres", "DROP DATABASE IF EXISTS " PG_DATABASE_RAW " WITH (FORCE)");
-    pg_server_exec(server, "postgres",
-                   "CREATE DATABASE " PG_DATABASE_RAW " TEMPLATE template0 ENCODING 'SQL_ASCII'"
-                   " LC_COLLATE 'C' LC_CTYPE 'C'");
-    return pg_server_url(server, pg_database);
+    pg_server_exec("postgres", "DROP DATABASE IF EXISTS " PG_DATABASE_RAW " WITH (FORCE)");
+    pg_server_exec("postgres", "CREATE DATABASE " PG_DATABASE_RAW " TEMPLATE template0 ENCODING 'SQL_ASCII'"
+                               " LC_COLLATE 'C' LC_CTYPE 'C'");
+    return pg_server_url(pg_database);
 }
 
 static void pg_destroy(void)
@@ -63,12 +61,12 @@ static void pg_destroy(void)
 
 static void pg_exec(const char *sql)
 {
-    pg_server_exec(server, pg_database, sql);
+    pg_server_exec(pg_database, sql);
 }
 
 static char *pg_value(const char *sql)
 {
-    return pg_server_value(server, pg_database, sql);
+    return pg_server_value(pg_database, sql);
 }
 
 static const struct suite_backend on_postgresql = {
@@ -98,10 +96,7 @@ int main(int argc, char **argv)
     int failed = 0;
     if (strcmp(only, "postgresql") != 0)
         failed += store_suite_run(&on_sqlite);
-    if (strcmp(only, "sqlite") != 0) {
-        server = pg_server_start();
+    if (strcmp(only, "sqlite") != 0)
         failed += store_suite_run(&on_postgresql);
-        pg_server_stop(server);
-    }
     return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }

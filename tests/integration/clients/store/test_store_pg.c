@@ -23,12 +23,12 @@ static void a_restarted_server_is_found_again_by_the_next_call(void **state)
     struct pg_scene *scene = *state;
     struct store_settings settings;
     assert_settings_readable(scene, scene->store);
-    pg_server_down(scene->server);
+    pg_server_down();
     ASSERT_ERR(store_settings_read(scene->store, &settings, &scene->why), ERR_UNAVAILABLE);
     pg_scene_assert_why(scene, "cannot be reached");
-    pg_server_up(scene->server);
+    pg_server_up();
     assert_settings_readable(scene, scene->store);
-    pg_server_restart(scene->server);
+    pg_server_restart();
     assert_settings_readable(scene, scene->store);
 }
 
@@ -95,11 +95,10 @@ static void the_first_of_two_hosts_may_be_dead(void **state)
     struct pg_scene *scene = *state;
     char *url = mem_printf("postgresql://postgres@127.0.0.1:1,127.0.0.1:%d/" PG_SCENE_DATABASE
                            "?target_session_attrs=read-write",
-                           pg_server_port(scene->server));
+                           pg_server_port());
     struct store *store;
     ASSERT_OK(store_open(url, NULL, &store, &scene->why));
-    char *described =
-        mem_printf("postgresql 127.0.0.1:1,127.0.0.1:%d/" PG_SCENE_DATABASE, pg_server_port(scene->server));
+    char *described = mem_printf("postgresql 127.0.0.1:1,127.0.0.1:%d/" PG_SCENE_DATABASE, pg_server_port());
     assert_string_equal(store_describe(store), described);
     assert_settings_readable(scene, store);
     store_free(store);
@@ -111,7 +110,7 @@ static void a_socket_in_a_folder_is_a_host_too(void **state)
 {
     struct pg_scene *scene = *state;
     char *url = mem_printf("postgresql:///" PG_SCENE_DATABASE "?host=%s&port=%d&user=postgres",
-                           pg_server_folder(scene->server), pg_server_port(scene->server));
+                           pg_server_folder(), pg_server_port());
     struct store *store;
     ASSERT_OK(store_open(url, NULL, &store, &scene->why));
     assert_settings_readable(scene, store);
@@ -429,6 +428,5 @@ int main(void)
         PG_SCENE_TEST(a_role_without_rights_is_told_what_it_lacks),
         PG_SCENE_TEST(a_password_shows_nowhere),
     };
-    return cmocka_run_group_tests_name("the store on PostgreSQL", tests, pg_scene_group_setup,
-                                       pg_scene_group_teardown);
+    return cmocka_run_group_tests_name("the store on PostgreSQL", tests, NULL, NULL);
 }

@@ -522,6 +522,5 @@ int main(void)
         PG_SCENE_TEST(what_is_asked_of_issues_reads_their_tasks_alone_where_ids_are_uuids),
     };
     issues_name();
-    return cmocka_run_group_tests_name("issues on PostgreSQL", tests, pg_scene_group_setup,
-                                       pg_scene_group_teardown);
+    return cmocka_run_group_tests_name("issues on PostgreSQL", tests, NULL, NULL);
 }

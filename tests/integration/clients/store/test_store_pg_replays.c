@@ -82,6 +82,5 @@ int main(void)
         PG_SCENE_TEST(a_start_is_seen_where_plane_ids_are_uuids),
         PG_SCENE_TEST(none_begins_once_a_switch_was_thrown),
     };
-    return cmocka_run_group_tests_name("replays on PostgreSQL", tests, pg_scene_group_setup,
-                                       pg_scene_group_teardown);
+    return cmocka_run_group_tests_name("replays on PostgreSQL", tests, NULL, NULL);
 }

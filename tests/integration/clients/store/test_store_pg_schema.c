@@ -57,6 +57,5 @@ int main(void)
         PG_SCENE_TEST_EMPTY(a_replica_of_version_1_goes_on_beside_us),
         PG_SCENE_TEST(tables_that_are_up_to_date_are_not_locked),
     };
-    return cmocka_run_group_tests_name("versions of the tables on PostgreSQL", tests, pg_scene_group_setup,
-                                       pg_scene_group_teardown);
+    return cmocka_run_group_tests_name("versions of the tables on PostgreSQL", tests, NULL, NULL);
 }

@@ -270,6 +270,5 @@ int main(void)
         PG_SCENE_TEST(a_lease_runs_out_by_the_database_s_clock),
         PG_SCENE_TEST(a_lease_is_renewed_in_its_second_half_and_not_before),
     };
-    return cmocka_run_group_tests_name("what replicas share on PostgreSQL", tests, pg_scene_group_setup,
-                                       pg_scene_group_teardown);
+    return cmocka_run_group_tests_name("what replicas share on PostgreSQL", tests, NULL, NULL);
 }

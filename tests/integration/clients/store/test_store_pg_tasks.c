@@ -352,6 +352,5 @@ int main(void)
         PG_SCENE_TEST_EMPTY(tasks_behind_views_are_looked_at_alike),
         PG_SCENE_TEST(looking_reads_little_of_many_tasks),
     };
-    return cmocka_run_group_tests_name("looking at tasks on PostgreSQL", tests, pg_scene_group_setup,
-                                       pg_scene_group_teardown);
+    return cmocka_run_group_tests_name("looking at tasks on PostgreSQL", tests, NULL, NULL);
 }

@@ -490,6 +490,5 @@ int main(void)
         PG_SCENE_TEST(a_committed_batch_is_reported_moved_whatever_the_settings_say_by_then),
         PG_SCENE_TEST(settings_whose_answer_was_lost_are_reported_written),
     };
-    return cmocka_run_group_tests_name("the one transition on PostgreSQL", tests, pg_scene_group_setup,
-                                       pg_scene_group_teardown);
+    return cmocka_run_group_tests_name("the one transition on PostgreSQL", tests, NULL, NULL);
 }

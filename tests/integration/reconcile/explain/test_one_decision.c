@@ -43,7 +43,7 @@ struct world {
     char names[TASKS + 1][3][64]; /* branch, sha, folder: facts borrow them */
 };
 
-static struct pg_server *server; /* NULL: the world is on SQLite */
+static bool on_postgresql; /* the world's database, or else SQLite */
 static uint64_t seed;
 
 /* xorshift64* (Vigna, 2014): the same worlds in every run. */
@@ -62,8 +62,8 @@ static FILE *script;
 
 static void run_script(const char *sql)
 {
-    if (server)
-        pg_server_exec(server, database, sql);
+    if (on_postgresql)
+        pg_server_exec(database, sql);
     else
         sqlite_file_exec(sql);
 }
@@ -71,7 +71,7 @@ static void run_script(const char *sql)
 /* The time so many seconds ago. On SQLite one in ten is written in a form that its order does not fit. */
 static const char *ago(char *buf, size_t size, unsigned age_s)
 {
-    if (server)
+    if (on_postgresql)
         snprintf(buf, size, "now() - interval '%u seconds'", age_s);
     else if (below(10) == 0)
         snprintf(buf, size, "strftime('%%Y-%%m-%%dT%%H:%%M:%%S', 'now', '-%u seconds')", age_s);
@@ -87,7 +87,7 @@ static void add_heals(int64_t id, const char *stage, unsigned n)
                 "INSERT INTO reconcile_ledger (id, at, task_id, work_item_id, from_stage, to_stage, side, "
                 "outcome)"
                 " VALUES ('%s', %s, %lld, 'ORCH-%lld', '%s', 'x', 'gate', 'advanced');\n",
-                uuid_new().s, server ? "now()" : "strftime('%Y-%m-%d %H:%M:%f', 'now')", (long long)id,
+                uuid_new().s, on_postgresql ? "now()" : "strftime('%Y-%m-%d %H:%M:%f', 'now')", (long long)id,
                 (long long)id, stage);
 }
 
@@ -174,11 +174,11 @@ static void world_open(struct world *world)
     struct why why;
     *world = (struct world){.policy = NULL};
     facts_clear();
-    if (server)
-        pg_server_database(server, database);
+    if (on_postgresql)
+        pg_server_database(database);
     else
         sqlite_file_make();
-    AUTO_FREE char *url = server ? pg_server_url(server, database) : mem_dup(sqlite_file_url());
+    AUTO_FREE char *url = on_postgresql ? pg_server_url(database) : mem_dup(sqlite_file_url());
     assert_int_equal(settings_read(nothing, environment, &world->settings, problems), ERR_OK);
     assert_int_equal(pipeline_load_file(NULL, &world->pipeline, problems), ERR_OK);
     world->services = (struct services){.settings = world->settings,
@@ -218,7 +218,7 @@ static void world_close(struct world *world)
     recheck_free(world->services.recheck);
     pipeline_free(world->pipeline);
     settings_free(world->settings);
-    if (!server)
+    if (!on_postgresql)
         sqlite_file_remove();
 }
 
@@ -356,10 +356,9 @@ static void explain_and_the_next_pass_agree_on_sqlite(void **state)
 static void explain_and_the_next_pass_agree_on_postgresql(void **state)
 {
     (void)state;
-    server = pg_server_start();
+    on_postgresql = true;
     explain_and_the_next_pass_agree();
-    pg_server_stop(server);
-    server = NULL;
+    on_postgresql = false;
 }
 
 int main(void)

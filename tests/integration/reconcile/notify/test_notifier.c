@@ -47,7 +47,6 @@ struct process {
 
 static struct {
     const char *kind; /* of the database */
-    struct pg_server *server;
     struct settings *settings;
     struct sandbox_run *sandbox;
     struct process first, second;
@@ -75,7 +74,7 @@ static struct store *open_store(void)
 {
     struct store *store = NULL;
     struct why why;
-    AUTO_FREE char *url = on_sqlite() ? mem_dup(sqlite_file_url()) : pg_server_url(scene.server, DATABASE);
+    AUTO_FREE char *url = on_sqlite() ? mem_dup(sqlite_file_url()) : pg_server_url(DATABASE);
     assert_int_equal(store_open(url, NULL, &store, &why), ERR_OK);
     assert_int_equal(store_migrate(store, NULL, &why), ERR_OK);
     return store;
@@ -137,7 +136,7 @@ static int open_scene(void **state)
     if (on_sqlite())
         sqlite_file_make();
     else
-        pg_server_database(scene.server, DATABASE);
+        pg_server_database(DATABASE);
     process_begin(&scene.first);
     return 0;
 }
@@ -353,7 +352,7 @@ static void two_processes_tell_each_message_once(void **state)
 static void await_value(const char *sql, const char *expected)
 {
     for (bool same = false; !same;) {
-        AUTO_FREE char *value = pg_server_value(scene.server, DATABASE, sql);
+        AUTO_FREE char *value = pg_server_value(DATABASE, sql);
         same = value && strcmp(value, expected) == 0;
     }
 }
@@ -371,7 +370,7 @@ static void what_another_told_before_the_lease_was_ours_is_not_told_again(void *
     if (on_sqlite())
         return; /* where nobody can be held up between two statements */
     write_messages(1);
-    AUTO_FREE char *url = pg_server_url(scene.server, DATABASE);
+    AUTO_FREE char *url = pg_server_url(DATABASE);
     PGconn *other = PQconnectdb(url);
     run_on_postgresql(other, "BEGIN");
     run_on_postgresql(other, "LOCK TABLE reconcile_leases");
@@ -467,14 +466,11 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < ARRAY_LEN(proxies); i++)
         unsetenv(proxies[i]);
     log_set_level(LOG_LEVEL_ERROR);
-    if (strcmp(only, "sqlite") != 0)
-        scene.server = pg_server_start();
     curl_global_init(CURL_GLOBAL_DEFAULT);
     if (strcmp(only, "postgresql") != 0)
         failed += run_on("sqlite");
     if (strcmp(only, "sqlite") != 0)
         failed += run_on("postgresql");
-    pg_server_stop(scene.server);
     curl_global_cleanup();
     return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }

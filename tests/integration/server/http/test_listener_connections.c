@@ -107,7 +107,7 @@ static void raise_descriptors(void)
 {
     struct rlimit limit;
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
-    limit.rlim_cur = limit.rlim_max < 4096 ? limit.rlim_max : 4096;
+    limit.rlim_cur = limit.rlim_max < 8192 ? limit.rlim_max : 8192;
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
 }
 

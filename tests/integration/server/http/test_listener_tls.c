@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <fcntl.h>
 #include <openssl/ssl.h>
 #include <signal.h>
 
@@ -86,6 +87,7 @@ static int handshake(int newest, const char *authority)
     struct http_client *client = http_open_bare(fixture.address);
     SSL *tls = SSL_new(context);
     assert_int_equal(SSL_set_fd(tls, client->fd), 1);
+    assert_int_equal(fcntl(client->fd, F_SETFL, 0), 0); /* it did not block */
     int version = SSL_connect(tls) == 1 ? SSL_version(tls) : 0;
     SSL_free(tls);
     SSL_CTX_free(context);

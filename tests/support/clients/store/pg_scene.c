@@ -4,28 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct pg_server *server_now;
-
-int pg_scene_group_setup(void **state)
-{
-    (void)state;
-    server_now = pg_server_start();
-    return 0;
-}
-
-int pg_scene_group_teardown(void **state)
-{
-    (void)state;
-    pg_server_stop(server_now);
-    return 0;
-}
-
 int pg_scene_setup_empty(void **state)
 {
     struct pg_scene *scene = mem_zero(1, sizeof *scene);
-    scene->server = server_now;
-    pg_server_database(server_now, PG_SCENE_DATABASE);
-    scene->url = pg_server_url(server_now, PG_SCENE_DATABASE);
+    scene->database = PG_SCENE_DATABASE;
+    pg_server_database(scene->database);
+    scene->url = pg_server_url(scene->database);
     scene->store = pg_scene_open(scene, NULL);
     *state = scene;
     return 0;
@@ -44,6 +28,7 @@ int pg_scene_setup(void **state)
 int pg_scene_teardown(void **state)
 {
     struct pg_scene *scene = *state;
+    pg_server_up(); /* a test that failed may have left it down */
     store_free(scene->store);
     free(scene->url);
     free(scene);
@@ -74,7 +59,7 @@ void pg_scene_exec(const struct pg_scene *scene, const char *fmt, ...)
     va_start(args, fmt);
     char *sql = print_sql(fmt, args);
     va_end(args);
-    pg_server_exec(scene->server, PG_SCENE_DATABASE, sql);
+    pg_server_exec(scene->database, sql);
     free(sql);
 }
 
@@ -84,7 +69,7 @@ int64_t pg_scene_number(const struct pg_scene *scene, const char *fmt, ...)
     va_start(args, fmt);
     char *sql = print_sql(fmt, args);
     va_end(args);
-    char *value = pg_server_value(scene->server, PG_SCENE_DATABASE, sql);
+    char *value = pg_server_value(scene->database, sql);
     int64_t number = -1;
     assert_non_null(value);
     assert_true(parse_i64(value, INT64_MIN, INT64_MAX, &number));
@@ -97,7 +82,7 @@ void pg_scene_await(const struct pg_scene *scene, const char *sql)
 {
     int64_t deadline_ms = clock_mono_ms() + 60000;
     for (bool yes = false; !yes;) {
-        char *value = pg_server_value(scene->server, PG_SCENE_DATABASE, sql);
+        char *value = pg_server_value(scene->database, sql);
         yes = value && strcmp(value, "t") == 0;
         free(value);
         if (!yes && clock_mono_ms() > deadline_ms)
@@ -134,9 +119,9 @@ void pg_scene_release(PGconn *holder)
 struct store *pg_scene_through_proxy(const struct pg_scene *scene, const char *query,
                                      struct pg_proxy **ret_proxy)
 {
-    *ret_proxy = pg_proxy_start(pg_server_port(scene->server));
-    char *url = mem_printf("postgresql://postgres@127.0.0.1:%d/" PG_SCENE_DATABASE "%s%s",
-                           pg_proxy_port(*ret_proxy), query ? "?" : "", query ? query : "");
+    *ret_proxy = pg_proxy_start(pg_server_port());
+    char *url = mem_printf("postgresql://postgres@127.0.0.1:%d/%s%s%s", pg_proxy_port(*ret_proxy),
+                           scene->database, query ? "?" : "", query ? query : "");
     struct store *store = NULL;
     ASSERT_OK(store_open(url, NULL, &store, NULL));
     free(url);

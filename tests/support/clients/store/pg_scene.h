@@ -1,5 +1,5 @@
-/* pg_scene.h - what the tests special to PostgreSQL have in common: one server a program, one empty database
- * a test, and words for setting a scene in it. */
+/* pg_scene.h - what the tests special to PostgreSQL have in common: one empty database a test and words for
+ * setting a scene in it. */
 #ifndef RECONCILED_TESTS_PG_SCENE_H
 #define RECONCILED_TESTS_PG_SCENE_H
 
@@ -20,14 +20,12 @@
 #define PG_SCENE_PASS "00000000-0000-4000-8000-000000000003"
 
 struct pg_scene {
-    struct pg_server *server;
+    const char *database;
     char *url;
     struct store *store; /* on the URL as it is, migrated unless the test is PG_SCENE_TEST_EMPTY */
     struct why why;      /* of the last failure that a test expected */
 };
 
-int pg_scene_group_setup(void **state);
-int pg_scene_group_teardown(void **state);
 int pg_scene_setup(void **state);
 int pg_scene_setup_empty(void **state);
 int pg_scene_teardown(void **state);

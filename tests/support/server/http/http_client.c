@@ -1,93 +1,83 @@
 #include "tests/support/server/http/http_client.h"
 
-#include <netdb.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
-#include <openssl/ssl.h>
+#include <curl/curl.h>
 
 #include "clients/base/err.h"
 #include "clients/base/text.h"
 
 enum { GIVE_UP_S = 20 };
 
-static SSL_CTX *tls_context; /* NULL: in the clear */
+static bool over_tls;
 
 void http_over_tls(bool on)
 {
-    SSL_CTX_free(tls_context);
-    tls_context = on ? SSL_CTX_new(TLS_client_method()) : NULL;
-    /* Or a read would wait for data behind a session ticket that came alone. */
-    if (tls_context)
-        SSL_CTX_clear_mode(tls_context, SSL_MODE_AUTO_RETRY);
+    over_tls = on;
+}
+
+static struct http_client *client_open(const char *scheme, const char *address)
+{
+    struct http_client *client = mem_zero(1, sizeof *client);
+    AUTO_FREE char *url = mem_printf("%s://%s", scheme, address);
+    curl_socket_t fd = CURL_SOCKET_BAD;
+    client->curl = curl_easy_init();
+    curl_easy_setopt(client->curl, CURLOPT_URL, url);
+    curl_easy_setopt(client->curl, CURLOPT_CONNECT_ONLY, 1L);
+    curl_easy_setopt(client->curl, CURLOPT_CONNECTTIMEOUT, (long)GIVE_UP_S);
+    curl_easy_setopt(client->curl, CURLOPT_PROXY, "");
+    curl_easy_setopt(client->curl, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(client->curl, CURLOPT_SSL_VERIFYPEER, 0L);
+    curl_easy_setopt(client->curl, CURLOPT_SSL_VERIFYHOST, 0L);
+    CURLcode code = curl_easy_perform(client->curl);
+    (void)curl_easy_getinfo(client->curl, CURLINFO_ACTIVESOCKET, &fd);
+    client->fd = fd;
+    if (code != CURLE_COULDNT_CONNECT)
+        return client; /* a handshake that failed shows when something is sent */
+    http_close(client);
+    return NULL;
 }
 
 struct http_client *http_open_bare(const char *address)
 {
-    const char *colon = strrchr(address, ':');
-    bool v6 = address[0] == '[';
-    AUTO_FREE char *host = mem_dupn(address + v6, (size_t)(colon - address) - (v6 ? 2 : 0));
-    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV};
-    struct addrinfo *info = NULL;
-    if (getaddrinfo(host, colon + 1, &hints, &info) != 0)
-        return NULL;
-    struct http_client *client = mem_zero(1, sizeof *client);
-    const struct timeval limit = {.tv_sec = GIVE_UP_S};
-    client->fd = socket(info->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    int on = 1; /* a small write behind another would wait for the peer's delayed acknowledgement */
-    (void)setsockopt(client->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    bool connected = client->fd >= 0 && connect(client->fd, info->ai_addr, info->ai_addrlen) == 0;
-    freeaddrinfo(info);
-    if (!connected) {
-        http_close(client);
-        return NULL;
-    }
-    (void)setsockopt(client->fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-    return client;
+    return client_open("http", address);
 }
 
 struct http_client *http_open(const char *address)
 {
-    struct http_client *client = http_open_bare(address);
-    if (!client || !tls_context)
-        return client;
-    client->tls = SSL_new(tls_context);
-    if (client->tls && SSL_set_fd(client->tls, client->fd) == 1)
-        (void)SSL_connect(client->tls); /* a peer that closed is found out when something is sent */
-    return client;
+    return client_open(over_tls ? "https" : "http", address);
 }
 
 void http_end(struct http_client *client)
 {
-    if (client->tls)
-        (void)SSL_shutdown(client->tls);
     (void)shutdown(client->fd, SHUT_WR);
 }
 
 void http_close(struct http_client *client)
 {
     if (client)
-        SSL_free(client->tls);
-    if (client && client->fd >= 0)
-        close(client->fd);
+        curl_easy_cleanup(client->curl);
     free(client);
+}
+
+static bool await(const struct http_client *client, short events, int wait_ms)
+{
+    return poll(&(struct pollfd){.fd = client->fd, .events = events}, 1, wait_ms) == 1;
 }
 
 bool http_send(struct http_client *client, const char *bytes, size_t len)
 {
     while (len > 0) {
-        ssize_t n = client->tls ? SSL_write(client->tls, bytes, (int)len)
-                                : send(client->fd, bytes, len, MSG_NOSIGNAL);
-        if (n <= 0)
+        size_t n = 0;
+        CURLcode code = curl_easy_send(client->curl, bytes, len, &n);
+        if (code != CURLE_OK && (code != CURLE_AGAIN || !await(client, POLLOUT, GIVE_UP_S * 1000)))
             return false;
         bytes += n;
-        len -= (size_t)n;
+        len -= n;
     }
     return true;
 }
@@ -99,26 +89,21 @@ bool http_say(struct http_client *client, const char *text)
 
 enum got { GOT_END, GOT_BYTES, GOT_NOTHING };
 
-/* GOT_NOTHING: what came was TLS's own. */
 static enum got read_some(struct http_client *client)
 {
-    char *to = client->buffer + client->len;
-    size_t room = sizeof client->buffer - 1 - client->len;
-    ssize_t n = client->tls ? SSL_read(client->tls, to, (int)room) : recv(client->fd, to, room, 0);
-    if (n > 0)
-        client->len += (size_t)n;
-    if (n <= 0 && client->tls && SSL_get_error(client->tls, (int)n) == SSL_ERROR_WANT_READ)
-        return GOT_NOTHING;
-    return n > 0 ? GOT_BYTES : GOT_END;
+    size_t n = 0;
+    CURLcode code = curl_easy_recv(client->curl, client->buffer + client->len,
+                                   sizeof client->buffer - 1 - client->len, &n);
+    client->len += n;
+    return code == CURLE_AGAIN ? GOT_NOTHING : n > 0 ? GOT_BYTES : GOT_END;
 }
 
 static bool read_more(struct http_client *client)
 {
-    int64_t until_ms = clock_mono_ms() + (int64_t)GIVE_UP_S * 1000;
     enum got got;
     do
         got = read_some(client);
-    while (got == GOT_NOTHING && clock_mono_ms() < until_ms);
+    while (got == GOT_NOTHING && await(client, POLLIN, GIVE_UP_S * 1000));
     return got == GOT_BYTES;
 }
 
@@ -132,8 +117,7 @@ bool http_receive(struct http_client *client, size_t len)
 
 bool http_arrived(struct http_client *client, int wait_ms)
 {
-    struct pollfd readable = {.fd = client->fd, .events = POLLIN};
-    if (client->len == 0 && poll(&readable, 1, wait_ms) == 1)
+    if (client->len == 0 && read_some(client) == GOT_NOTHING && await(client, POLLIN, wait_ms))
         (void)read_some(client);
     return client->len > 0;
 }
@@ -204,13 +188,12 @@ struct http_answer *http_read(struct http_client *client, bool head_only)
 
 bool http_ended(struct http_client *client, int wait_ms)
 {
-    struct pollfd readable = {.fd = client->fd, .events = POLLIN};
+    enum got got;
     do {
         client->len = 0;
-        if (poll(&readable, 1, wait_ms) != 1)
-            return false;
-    } while (read_some(client) != GOT_END);
-    return true;
+        got = read_some(client);
+    } while (got == GOT_BYTES || (got == GOT_NOTHING && await(client, POLLIN, wait_ms)));
+    return got == GOT_END;
 }
 
 struct http_answer *http_ask(const char *address, const char *text)

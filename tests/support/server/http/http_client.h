@@ -7,8 +7,8 @@
 #include <stddef.h>
 
 struct http_client {
-    int fd;
-    struct ssl_st *tls; /* NULL: in the clear */
+    void *curl; /* CURL, connected and no more */
+    int fd;     /* its socket */
     size_t len;
     char buffer[256 * 1024];
 };

@@ -1,17 +1,10 @@
 /* Arenas: what they give out, and that it is all freed together. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-
-#include <cmocka.h>
 
 #include "clients/base/arena.h"
+#include "tests/support/test.h"
 
-static void arenas_give_zeroed_aligned_memory_of_any_size(void **state)
+TEST(arenas_give_zeroed_aligned_memory_of_any_size)
 {
-    (void)state;
     struct arena arena = {0};
     for (size_t size = 1; size < 200000; size = size * 3 + 1) {
         unsigned char *memory = arena_zero(&arena, 1, size);
@@ -23,9 +16,8 @@ static void arenas_give_zeroed_aligned_memory_of_any_size(void **state)
     arena_done(&arena);
 }
 
-static void texts_are_copies_and_of_null_there_is_none(void **state)
+TEST(texts_are_copies_and_of_null_there_is_none)
 {
-    (void)state;
     struct arena arena = {0};
     char text[] = "text";
     const char *copy = arena_text(&arena, text);
@@ -37,9 +29,8 @@ static void texts_are_copies_and_of_null_there_is_none(void **state)
     arena_done(&arena);
 }
 
-static void pieces_keep_their_values_when_more_is_given_out(void **state)
+TEST(pieces_keep_their_values_when_more_is_given_out)
 {
-    (void)state;
     struct arena arena = {0};
     size_t *pieces[5000];
     for (size_t i = 0; i < ARRAY_LEN(pieces); i++) {
@@ -51,9 +42,8 @@ static void pieces_keep_their_values_when_more_is_given_out(void **state)
     arena_done(&arena);
 }
 
-static void what_is_given_out_is_counted_until_all_is_freed(void **state)
+TEST(what_is_given_out_is_counted_until_all_is_freed)
 {
-    (void)state;
     struct arena arena = {0};
     (void)arena_zero(&arena, 3, 100);
     assert_in_range(arena.bytes, 300, 300 + _Alignof(max_align_t));
@@ -64,15 +54,4 @@ static void what_is_given_out_is_counted_until_all_is_freed(void **state)
     assert_int_equal(arena.bytes, 0);
     assert_string_equal(arena_text(&arena, "again"), "again");
     arena_done(&arena);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(arenas_give_zeroed_aligned_memory_of_any_size),
-        cmocka_unit_test(texts_are_copies_and_of_null_there_is_none),
-        cmocka_unit_test(pieces_keep_their_values_when_more_is_given_out),
-        cmocka_unit_test(what_is_given_out_is_counted_until_all_is_freed),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

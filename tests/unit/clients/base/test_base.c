@@ -1,19 +1,10 @@
 /* What everything stands on: instants, numbers, UTF-8, JSON limits, log lines. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <malloc.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 #include "clients/base/jsonx.h"
 #include "clients/base/limits.h"
@@ -21,10 +12,10 @@
 #include "clients/base/metric.h"
 #include "clients/base/text.h"
 #include "clients/base/wait.h"
+#include "tests/support/test.h"
 
-static void instants_are_compared_across_zones_and_fractions(void **state)
+TEST(instants_are_compared_across_zones_and_fractions)
 {
-    (void)state;
     static const struct {
         const char *text;
         int64_t us;
@@ -63,9 +54,8 @@ static void instants_are_compared_across_zones_and_fractions(void **state)
     }
 }
 
-static void instants_print_as_rfc_3339_utc(void **state)
+TEST(instants_print_as_rfc_3339_utc)
 {
-    (void)state;
     char text[INSTANT_TEXT_SIZE];
     instant_format(1795464000000000, text);
     assert_string_equal(text, "2026-11-23T20:00:00Z");
@@ -75,9 +65,8 @@ static void instants_print_as_rfc_3339_utc(void **state)
     assert_string_equal(text, "1969-12-31T23:59:59.999999Z");
 }
 
-static void numbers_are_parsed_whole_and_within_bounds(void **state)
+TEST(numbers_are_parsed_whole_and_within_bounds)
 {
-    (void)state;
     int64_t value = 7;
     assert_true(parse_i64("-12", -20, 20, &value));
     assert_int_equal(value, -12);
@@ -88,9 +77,8 @@ static void numbers_are_parsed_whole_and_within_bounds(void **state)
     assert_int_equal(value, -12);
 }
 
-static void text_is_cut_at_a_character_and_broken_bytes_are_mended(void **state)
+TEST(text_is_cut_at_a_character_and_broken_bytes_are_mended)
 {
-    (void)state;
     static const struct {
         const char *in;
         size_t max;
@@ -118,9 +106,8 @@ static void text_is_cut_at_a_character_and_broken_bytes_are_mended(void **state)
     assert_null(text_cut(NULL, 5));
 }
 
-static void a_name_gives_the_same_uuid_every_time(void **state)
+TEST(a_name_gives_the_same_uuid_every_time)
 {
-    (void)state;
     assert_string_equal(uuid_from_name("a").s, uuid_from_name("a").s);
     assert_string_not_equal(uuid_from_name("a").s, uuid_from_name("b").s);
     assert_int_equal(uuid_from_name("a").s[14], '5');
@@ -129,9 +116,8 @@ static void a_name_gives_the_same_uuid_every_time(void **state)
     assert_false(uuid_valid("not-a-uuid"));
 }
 
-static void a_uuid_is_read_in_four_forms_and_written_in_each(void **state)
+TEST(a_uuid_is_read_in_four_forms_and_written_in_each)
 {
-    (void)state;
     static const char id[] = "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11";
     static const char *const forms[] = {id, "A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11",
                                         "a0eebc999c0b4ef8bb6d6bb9bd380a11",
@@ -162,9 +148,8 @@ static void a_uuid_is_read_in_four_forms_and_written_in_each(void **state)
     }
 }
 
-static void json_is_refused_when_broken_repeated_or_too_deep(void **state)
+TEST(json_is_refused_when_broken_repeated_or_too_deep)
 {
-    (void)state;
     json_t *value = NULL;
     struct why why;
     static const char *const bad[] = {"", "{", "{\"a\":1,\"a\":2}", "{} x", "\"bare\"", "{\"a\":\"\xff\"}"};
@@ -235,9 +220,8 @@ static size_t json_taken_by(const char *text)
     return json_peak;
 }
 
-static void what_json_costs_is_never_less_than_what_it_takes(void **state)
+TEST(what_json_costs_is_never_less_than_what_it_takes)
 {
-    (void)state;
     enum { PARSER = 1024 }; /* what jansson takes for any text */
     AUTO_FREE char *spaces = mem_printf("[\"%70000s\"]", "");
     char *const texts[] = {
@@ -271,9 +255,8 @@ static void what_json_costs_is_never_less_than_what_it_takes(void **state)
     }
 }
 
-static void json_that_would_take_too_much_is_refused_before_it_is_read(void **state)
+TEST(json_that_would_take_too_much_is_refused_before_it_is_read)
 {
-    (void)state;
     static const struct {
         const char *text;
         unsigned depth;
@@ -314,9 +297,8 @@ static void json_that_would_take_too_much_is_refused_before_it_is_read(void **st
     assert_int_equal(json_peak, 0);
 }
 
-static void json_text_accepts_what_a_database_may_hold(void **state)
+TEST(json_text_accepts_what_a_database_may_hold)
 {
-    (void)state;
     json_t *value = json_text("a\xff"
                               "b");
     assert_string_equal(json_string_value(value), "a?b");
@@ -364,9 +346,8 @@ static void *log_in_a_thread(void *arg)
     return logged(LOG_LOGFMT, LOG_LEVEL_WARN, "x");
 }
 
-static void a_log_line_is_one_escaped_line(void **state)
+TEST(a_log_line_is_one_escaped_line)
 {
-    (void)state;
     char *line = logged(LOG_LOGFMT, LOG_LEVEL_INFO, "two\nlines \"quoted\" \xff");
     assert_non_null(
         strstr(line, " level=info msg=\"an event\" text=\"two\\nlines \\\"quoted\\\" ?\" n=-3 yes=true\n"));
@@ -378,9 +359,8 @@ static void a_log_line_is_one_escaped_line(void **state)
     json_decref(value);
 }
 
-static void a_pass_is_named_on_every_line_of_its_thread(void **state)
+TEST(a_pass_is_named_on_every_line_of_its_thread)
 {
-    (void)state;
     log_set_pass("e73e667e-2f58-4043-a06c-f85c012d3af9");
     char *line = logged(LOG_LOGFMT, LOG_LEVEL_WARN, "x");
     assert_non_null(strstr(line, " msg=\"an event\" pass=e73e667e-2f58-4043-a06c-f85c012d3af9 text=x "));
@@ -397,9 +377,8 @@ static void a_pass_is_named_on_every_line_of_its_thread(void **state)
 
 /* As systemd sets it for a unit whose standard error is journald, and as it is inherited by whoever has
  * another. */
-static void lines_to_the_journal_and_no_others_begin_with_their_priority(void **state)
+TEST(lines_to_the_journal_and_no_others_begin_with_their_priority)
 {
-    (void)state;
     static const char *const priorities[] = {"<3>ts=", "<4>ts=", "<6>ts=", "<7>ts="};
     log_set_level(LOG_LEVEL_DEBUG);
     journal_is_here = true;
@@ -416,15 +395,13 @@ static void lines_to_the_journal_and_no_others_begin_with_their_priority(void **
     log_set_level(LOG_LEVEL_INFO);
 }
 
-static void a_level_that_is_off_writes_nothing(void **state)
+TEST(a_level_that_is_off_writes_nothing)
 {
-    (void)state;
     assert_string_equal(logged(LOG_LOGFMT, LOG_LEVEL_DEBUG, "x"), "");
 }
 
-static void an_endless_field_is_cut_and_json_stays_json(void **state)
+TEST(an_endless_field_is_cut_and_json_stays_json)
 {
-    (void)state;
     char *text = mem_zero(3 * LIMIT_LOG_LINE, 1);
     memset(text, 'x', 3 * LIMIT_LOG_LINE - 1);
     char *line = logged(LOG_LOGFMT, LOG_LEVEL_INFO, text);
@@ -468,9 +445,8 @@ static void read_line(char *ret, size_t size)
     ret[len] = '\0';
 }
 
-static void lines_that_find_no_room_are_dropped_and_counted(void **state)
+TEST(lines_that_find_no_room_are_dropped_and_counted)
 {
-    (void)state;
     enum { LINES = 3000 };
     int64_t counted = metric_read(METRIC_LOG_LINES_DROPPED, NULL, NULL), dropped = 0, n;
     open_full_pipe();
@@ -504,9 +480,8 @@ static void lines_that_find_no_room_are_dropped_and_counted(void **state)
     close(full_pipe[1]);
 }
 
-static void the_last_lines_come_out_before_the_end(void **state)
+TEST(the_last_lines_come_out_before_the_end)
 {
-    (void)state;
     char line[LIMIT_LOG_LINE];
     assert_int_equal(pipe(full_pipe), 0);
     log_set_fd(full_pipe[1]);
@@ -528,9 +503,8 @@ static void the_last_lines_come_out_before_the_end(void **state)
     close(full_pipe[0]);
 }
 
-static void what_failed_is_left_alone_for_a_growing_while(void **state)
+TEST(what_failed_is_left_alone_for_a_growing_while)
 {
-    (void)state;
     static const int64_t expected[] = {1000, 2000, 4000, 5000, 5000};
     for (unsigned i = 0; i < ARRAY_LEN(expected); i++)
         assert_int_equal(backoff_ms(1000, 5000, i), expected[i]);
@@ -538,9 +512,8 @@ static void what_failed_is_left_alone_for_a_growing_while(void **state)
     assert_int_equal(backoff_ms(1000, 5000, UINT32_MAX), 5000);
 }
 
-static void a_moment_that_has_passed_is_not_waited_for(void **state)
+TEST(a_moment_that_has_passed_is_not_waited_for)
 {
-    (void)state;
     pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
     pthread_cond_t cond;
     cond_init(&cond);
@@ -552,30 +525,4 @@ static void a_moment_that_has_passed_is_not_waited_for(void **state)
     assert_true(clock_mono_ms() >= until_ms);
     pthread_mutex_unlock(&lock);
     pthread_cond_destroy(&cond);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_failed_is_left_alone_for_a_growing_while),
-        cmocka_unit_test(a_moment_that_has_passed_is_not_waited_for),
-        cmocka_unit_test(instants_are_compared_across_zones_and_fractions),
-        cmocka_unit_test(instants_print_as_rfc_3339_utc),
-        cmocka_unit_test(numbers_are_parsed_whole_and_within_bounds),
-        cmocka_unit_test(text_is_cut_at_a_character_and_broken_bytes_are_mended),
-        cmocka_unit_test(a_name_gives_the_same_uuid_every_time),
-        cmocka_unit_test(a_uuid_is_read_in_four_forms_and_written_in_each),
-        cmocka_unit_test(json_is_refused_when_broken_repeated_or_too_deep),
-        cmocka_unit_test(what_json_costs_is_never_less_than_what_it_takes),
-        cmocka_unit_test(json_that_would_take_too_much_is_refused_before_it_is_read),
-        cmocka_unit_test(json_text_accepts_what_a_database_may_hold),
-        cmocka_unit_test(lines_that_find_no_room_are_dropped_and_counted),
-        cmocka_unit_test(the_last_lines_come_out_before_the_end),
-        cmocka_unit_test(a_log_line_is_one_escaped_line),
-        cmocka_unit_test(a_pass_is_named_on_every_line_of_its_thread),
-        cmocka_unit_test(lines_to_the_journal_and_no_others_begin_with_their_priority),
-        cmocka_unit_test(a_level_that_is_off_writes_nothing),
-        cmocka_unit_test(an_endless_field_is_cut_and_json_stays_json),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,16 +1,7 @@
 /* The table of the metrics: the conventions it keeps, the domain's words in it, and the text that is made of
  * it. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <time.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 #include "clients/base/err.h"
 #include "clients/base/metric.h"
@@ -22,6 +13,7 @@
 #include "reconcile/pipeline/pipeline.h"
 #include "reconcile/heal/report.h"
 #include "server/http/routes.h"
+#include "tests/support/test.h"
 
 /* the table */
 
@@ -31,9 +23,8 @@ static bool ends_with(const char *text, const char *end)
     return len >= end_len && strcmp(text + len - end_len, end) == 0;
 }
 
-static void names_are_sorted_and_keep_the_conventions(void **state)
+TEST(names_are_sorted_and_keep_the_conventions)
 {
-    (void)state;
     for (int i = 0; i < METRIC_MAX_; i++) {
         const struct metric_family *family = metric_family((enum metric)i);
         if (i > 0)
@@ -66,9 +57,8 @@ static size_t check_label(const struct metric_label *label)
     return n;
 }
 
-static void every_family_has_room_for_all_its_series(void **state)
+TEST(every_family_has_room_for_all_its_series)
 {
-    (void)state;
     for (int i = 0; i < METRIC_MAX_; i++) {
         const struct metric_family *family = metric_family((enum metric)i);
         size_t n = 1;
@@ -101,9 +91,8 @@ static size_t count_words(enum metric metric, size_t label)
     return n;
 }
 
-static void gates_and_their_verdicts_are_all_there(void **state)
+TEST(gates_and_their_verdicts_are_all_there)
 {
-    (void)state;
     for (int kind = 0; kind < GATE_KIND_MAX_; kind++) /* a human gate is read nowhere */
         assert_int_equal(has_word(METRIC_GATE_CHECKS, 0, gate_kind_name((enum gate_kind)kind)),
                          kind != GATE_HUMAN);
@@ -114,9 +103,8 @@ static void gates_and_their_verdicts_are_all_there(void **state)
     assert_int_equal(count_words(METRIC_GATE_CHECKS, 1), VERDICT_MAX_ - 1);
 }
 
-static void outcomes_of_attempts_are_all_there(void **state)
+TEST(outcomes_of_attempts_are_all_there)
 {
-    (void)state;
     static const enum outcome no_attempt[] = {OUTCOME_RED, OUTCOME_UNKNOWN, OUTCOME_QUARANTINED,
                                               OUTCOME_HELD};
     for (int outcome = 0; outcome < OUTCOME_MAX_; outcome++) {
@@ -136,9 +124,8 @@ static struct lost_event lost_at(enum pass_side side, const struct gate *gates, 
     return lost;
 }
 
-static void lost_events_and_their_senders_are_all_there(void **state)
+TEST(lost_events_and_their_senders_are_all_there)
 {
-    (void)state;
     size_t n = 3; /* "issue.updated", "none", "other" */
     for (int kind = 0; kind < GATE_KIND_MAX_; kind++) {
         const struct gate gate = {.kind = (enum gate_kind)kind};
@@ -158,9 +145,8 @@ static void lost_events_and_their_senders_are_all_there(void **state)
     assert_int_equal(metric_read(METRIC_MISSED_EVENTS, "gitea", "other"), before + 1);
 }
 
-static void triggers_and_ends_of_a_service_s_passes_are_all_there(void **state)
+TEST(triggers_and_ends_of_a_service_s_passes_are_all_there)
 {
-    (void)state;
     assert_true(has_word(METRIC_PASSES, 0, pass_trigger_name(TRIGGER_TIMER)));
     assert_true(has_word(METRIC_PASSES, 0, pass_trigger_name(TRIGGER_REQUEST)));
     for (int ended = PASS_DONE; ended < PASS_STATE_MAX_; ended++)
@@ -168,9 +154,8 @@ static void triggers_and_ends_of_a_service_s_passes_are_all_there(void **state)
     assert_int_equal(count_words(METRIC_PASSES, 1), PASS_STATE_MAX_ - PASS_DONE);
 }
 
-static void upstreams_are_all_there(void **state)
+TEST(upstreams_are_all_there)
 {
-    (void)state;
     for (int upstream = 0; upstream < FETCH_TO_MAX_; upstream++) {
         const char *name = fetch_upstream_name((enum fetch_upstream)upstream);
         assert_true(has_word(METRIC_UPSTREAM_REQUESTS, 0, name));
@@ -179,9 +164,8 @@ static void upstreams_are_all_there(void **state)
     assert_int_equal(count_words(METRIC_UPSTREAM_REQUESTS, 0), FETCH_TO_MAX_);
 }
 
-static void routes_are_all_there(void **state)
+TEST(routes_are_all_there)
 {
-    (void)state;
     size_t n = 1; /* "other" */
     for (const struct route *route = routes_table(), *last = NULL; route->path; last = route++) {
         assert_true(has_word(METRIC_HTTP_REQUESTS, 0, route->path));
@@ -209,9 +193,8 @@ static void assert_line(const char *line)
         fail_msg("no such line: %s", line);
 }
 
-static void everything_is_there_before_anything_was_counted(void **state)
+TEST(everything_is_there_before_anything_was_counted)
 {
-    (void)state;
     assert_line("reconciled_transitions_total{outcome=\"advanced\"} 0");
     assert_line("reconciled_gate_checks_total{kind=\"http\",verdict=\"unknown\"} 0");
     assert_line("reconciled_upstream_request_duration_seconds_bucket{upstream=\"other\",le=\"+Inf\"} 0");
@@ -219,9 +202,8 @@ static void everything_is_there_before_anything_was_counted(void **state)
     assert_line("reconciled_build_info{version=\"" RECONCILED_VERSION "\"} 1");
 }
 
-static void families_stand_together_under_one_head_each(void **state)
+TEST(families_stand_together_under_one_head_each)
 {
-    (void)state;
     AUTO_FREE char *text = text_now();
     char *rest = text, *line;
     int at = -1;
@@ -240,9 +222,8 @@ static void families_stand_together_under_one_head_each(void **state)
     assert_int_equal(at, METRIC_MAX_ - 1);
 }
 
-static void a_counter_counts_its_own_series_alone(void **state)
+TEST(a_counter_counts_its_own_series_alone)
 {
-    (void)state;
     metric_count(METRIC_PASSES, "request", "done");
     metric_add(METRIC_PASSES, "request", "done", 41);
     assert_int_equal(metric_read(METRIC_PASSES, "request", "done"), 42);
@@ -251,17 +232,15 @@ static void a_counter_counts_its_own_series_alone(void **state)
     assert_line("reconciled_passes_total{trigger=\"request\",result=\"done\"} 42");
 }
 
-static void a_word_from_outside_counts_as_other(void **state)
+TEST(a_word_from_outside_counts_as_other)
 {
-    (void)state;
     metric_count(METRIC_HTTP_REQUESTS, "/reconcile/runs/7", "4xx");
     assert_int_equal(metric_read(METRIC_HTTP_REQUESTS, "other", "4xx"), 1);
     assert_int_equal(metric_read(METRIC_HTTP_REQUESTS, "/reconcile/runs/{id}", "4xx"), 0);
 }
 
-static void gauges_are_told_in_base_units(void **state)
+TEST(gauges_are_told_in_base_units)
 {
-    (void)state;
     static const struct {
         int64_t us;
         const char *told;
@@ -278,9 +257,8 @@ static void gauges_are_told_in_base_units(void **state)
     assert_line("reconciled_upstream_up{upstream=\"gitea\"} 1");
 }
 
-static void a_histogram_is_cumulative_and_its_bounds_belong_to_their_buckets(void **state)
+TEST(a_histogram_is_cumulative_and_its_bounds_belong_to_their_buckets)
 {
-    (void)state;
     static const int64_t ms[] = {0, 5, 6, 60000, 300000, 300001};
     for (size_t i = 0; i < ARRAY_LEN(ms); i++)
         metric_observe(METRIC_PASS_DURATION, NULL, ms[i]);
@@ -297,9 +275,8 @@ static void a_histogram_is_cumulative_and_its_bounds_belong_to_their_buckets(voi
     assert_int_equal(metric_read(METRIC_UPSTREAM_REQUEST_DURATION, "gitea", NULL), 0);
 }
 
-static void the_process_is_measured(void **state)
+TEST(the_process_is_measured)
 {
-    (void)state;
     process_measure();
     int64_t before_us = metric_read(METRIC_PROCESS_CPU_SECONDS, NULL, NULL);
     int64_t files = metric_read(METRIC_PROCESS_OPEN_FDS, NULL, NULL);
@@ -318,26 +295,4 @@ static void the_process_is_measured(void **state)
     assert_int_equal(metric_read(METRIC_PROCESS_OPEN_FDS, NULL, NULL), files + 1);
     assert_true(metric_read(METRIC_PROCESS_CPU_SECONDS, NULL, NULL) > before_us);
     assert_int_equal(metric_read(METRIC_PROCESS_START_TIME, NULL, NULL), started_us);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(names_are_sorted_and_keep_the_conventions),
-        cmocka_unit_test(every_family_has_room_for_all_its_series),
-        cmocka_unit_test(gates_and_their_verdicts_are_all_there),
-        cmocka_unit_test(outcomes_of_attempts_are_all_there),
-        cmocka_unit_test(lost_events_and_their_senders_are_all_there),
-        cmocka_unit_test(triggers_and_ends_of_a_service_s_passes_are_all_there),
-        cmocka_unit_test(upstreams_are_all_there),
-        cmocka_unit_test(routes_are_all_there),
-        cmocka_unit_test(everything_is_there_before_anything_was_counted),
-        cmocka_unit_test(families_stand_together_under_one_head_each),
-        cmocka_unit_test(a_counter_counts_its_own_series_alone),
-        cmocka_unit_test(a_word_from_outside_counts_as_other),
-        cmocka_unit_test(gauges_are_told_in_base_units),
-        cmocka_unit_test(a_histogram_is_cumulative_and_its_bounds_belong_to_their_buckets),
-        cmocka_unit_test(the_process_is_measured),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

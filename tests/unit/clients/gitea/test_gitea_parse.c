@@ -1,19 +1,10 @@
 /* What Gitea's answers say, from their bytes. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "clients/base/err.h"
 #include "clients/base/jsonx.h"
 #include "clients/gitea/gitea_parse.h"
 #include "tests/support/clients/http/names.h"
+#include "tests/support/test.h"
 
 #define SHA "0123456789abcdef0123456789abcdef01234567"
 
@@ -44,7 +35,7 @@ static struct fetch_answer answer_of(int status, const char *type, const char *b
 
 /* the answer as such */
 
-static void every_odd_answer_is_told_apart_in_words(void **state)
+TEST(every_odd_answer_is_told_apart_in_words)
 {
     (void)state;
     static const struct {
@@ -93,9 +84,8 @@ static void every_odd_answer_is_told_apart_in_words(void **state)
     }
 }
 
-static void a_long_message_is_cut_and_made_printable(void **state)
+TEST(a_long_message_is_cut_and_made_printable)
 {
-    (void)state;
     char body[1000];
     snprintf(body, sizeof body, "{\"message\":\"a\\nb%0500d\"}", 0);
     struct fetch_answer answer = answer_of(422, "application/json", body);
@@ -105,7 +95,7 @@ static void a_long_message_is_cut_and_made_printable(void **state)
     assert_true(strlen(reply.error) <= strlen("Gitea answered 422 for X: ") + 120);
 }
 
-static void what_never_became_an_answer_is_named(void **state)
+TEST(what_never_became_an_answer_is_named)
 {
     (void)state;
     struct fetch_answer answer = {.result = FETCH_TIMED_OUT, .error = "timed out after 10 s"};
@@ -118,9 +108,8 @@ static void what_never_became_an_answer_is_named(void **state)
     assert_string_equal(reply.error, "stopped before Gitea answered");
 }
 
-static void health_is_an_answer_of_the_api_that_does_not_refuse_us(void **state)
+TEST(health_is_an_answer_of_the_api_that_does_not_refuse_us)
 {
-    (void)state;
     static const struct {
         int status;
         const char *type, *body;
@@ -154,9 +143,8 @@ static void health_is_an_answer_of_the_api_that_does_not_refuse_us(void **state)
 
 /* branches */
 
-static void a_branch_is_its_name_and_its_commit_id(void **state)
+TEST(a_branch_is_its_name_and_its_commit_id)
 {
-    (void)state;
     static const struct {
         const char *text, *wrong, *name;
     } cases[] = {
@@ -187,9 +175,8 @@ static void a_branch_is_its_name_and_its_commit_id(void **state)
     }
 }
 
-static void an_empty_repo_lists_null_branches(void **state)
+TEST(an_empty_repo_lists_null_branches)
 {
-    (void)state;
     struct gitea_page page;
     json_t *json = json_of("null");
     assert_null(gitea_parse_branches(json, NULL, &arena, &page));
@@ -213,7 +200,7 @@ static const char *statuses_of(const char *text, struct gitea_page *page)
     return wrong;
 }
 
-static void no_status_yet_looks_different_in_every_version(void **state)
+TEST(no_status_yet_looks_different_in_every_version)
 {
     (void)state;
     static const char *const none[] = {
@@ -233,7 +220,7 @@ static void no_status_yet_looks_different_in_every_version(void **state)
     }
 }
 
-static void statuses_are_read_with_all_their_states(void **state)
+TEST(statuses_are_read_with_all_their_states)
 {
     (void)state;
     struct gitea_page page;
@@ -263,7 +250,7 @@ static void statuses_are_read_with_all_their_states(void **state)
     assert_string_equal(gitea_state_name(GITEA_UNHEARD_OF), "unheard of");
 }
 
-static void statuses_that_make_no_sense_are_refused(void **state)
+TEST(statuses_that_make_no_sense_are_refused)
 {
     (void)state;
     static const char *const cases[][2] = {
@@ -290,7 +277,7 @@ static void statuses_that_make_no_sense_are_refused(void **state)
 
 #define BASE "\"base\":{\"ref\":\"main\",\"label\":\"main\",\"sha\":\"" SHA "\",\"repo_id\":5}"
 
-static void a_pull_request_is_open_merged_or_closed(void **state)
+TEST(a_pull_request_is_open_merged_or_closed)
 {
     (void)state;
     static const struct {
@@ -334,7 +321,7 @@ static void a_pull_request_is_open_merged_or_closed(void **state)
 
 /* reviews */
 
-static void reviews_are_read_with_ghosts_and_teams(void **state)
+TEST(reviews_are_read_with_ghosts_and_teams)
 {
     (void)state;
     struct gitea_page page;
@@ -373,9 +360,8 @@ static void reviews_are_read_with_ghosts_and_teams(void **state)
 
 /* contents */
 
-static void only_files_and_symlinks_count(void **state)
+TEST(only_files_and_symlinks_count)
 {
-    (void)state;
     static const struct {
         const char *text, *wrong;
         size_t n;
@@ -412,21 +398,4 @@ static void only_files_and_symlinks_count(void **state)
     }
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_odd_answer_is_told_apart_in_words),
-        cmocka_unit_test(a_long_message_is_cut_and_made_printable),
-        cmocka_unit_test(what_never_became_an_answer_is_named),
-        cmocka_unit_test(health_is_an_answer_of_the_api_that_does_not_refuse_us),
-        cmocka_unit_test(a_branch_is_its_name_and_its_commit_id),
-        cmocka_unit_test(an_empty_repo_lists_null_branches),
-        cmocka_unit_test(no_status_yet_looks_different_in_every_version),
-        cmocka_unit_test(statuses_are_read_with_all_their_states),
-        cmocka_unit_test(statuses_that_make_no_sense_are_refused),
-        cmocka_unit_test(a_pull_request_is_open_merged_or_closed),
-        cmocka_unit_test(reviews_are_read_with_ghosts_and_teams),
-        cmocka_unit_test(only_files_and_symlinks_count),
-    };
-    return cmocka_run_group_tests(tests, NULL, arena_close);
-}
+TEST_GROUP(NULL, arena_close)

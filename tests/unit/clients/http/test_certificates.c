@@ -1,19 +1,11 @@
 /* PEM files that are good, and the words for those that are not. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 #include "clients/base/limits.h"
 #include "clients/base/text.h"
 #include "clients/http/certificates.h"
 #include "tests/support/clients/http/tls_files.h"
+#include "tests/support/test.h"
 
 static struct tls_files mine, other;
 static char made[160]; /* the path of the file that a test makes */
@@ -62,9 +54,8 @@ static void assert_no_authorities(const char *path, const char *error)
         fail_msg("\"%s\" instead of \"%s\"", why.text, error);
 }
 
-static void a_certificate_and_its_key_are_a_pair(void **state)
+TEST(a_certificate_and_its_key_are_a_pair)
 {
-    (void)state;
     struct certificate_pair pair;
     assert_int_equal(certificate_pair_load(mine.certificate, mine.key, &pair, NULL), ERR_OK);
     assert_memory_equal(pair.certificate, "-----BEGIN CERTIFICATE-----", 27);
@@ -75,9 +66,8 @@ static void a_certificate_and_its_key_are_a_pair(void **state)
     certificate_pair_done(&pair);
 }
 
-static void a_chain_begins_with_the_certificate_of_the_key(void **state)
+TEST(a_chain_begins_with_the_certificate_of_the_key)
 {
-    (void)state;
     struct certificate_pair pair;
     AUTO_FREE char *chain = mem_printf("cat %s %s", mine.certificate, other.certificate);
     make(chain);
@@ -86,9 +76,8 @@ static void a_chain_begins_with_the_certificate_of_the_key(void **state)
     assert_no_pair(made, other.key, "is not the key of the first certificate");
 }
 
-static void one_file_may_hold_both(void **state)
+TEST(one_file_may_hold_both)
 {
-    (void)state;
     struct certificate_pair pair;
     AUTO_FREE char *both = mem_printf("cat %s %s", mine.key, mine.certificate);
     make(both);
@@ -96,9 +85,8 @@ static void one_file_may_hold_both(void **state)
     certificate_pair_done(&pair);
 }
 
-static void what_is_no_pair_is_told_in_words(void **state)
+TEST(what_is_no_pair_is_told_in_words)
 {
-    (void)state;
     assert_no_pair("/nowhere/certificate.pem", mine.key, "cannot be read: No such file or directory");
     assert_no_pair(mine.certificate, mine.folder, "cannot be read: Is a directory");
     assert_no_pair(mine.certificate, mine.certificate, "holds no private key in PEM form");
@@ -112,9 +100,8 @@ static void what_is_no_pair_is_told_in_words(void **state)
     assert_no_pair(mine.certificate, made, "holds no private key in PEM form");
 }
 
-static void authorities_are_one_certificate_or_more(void **state)
+TEST(authorities_are_one_certificate_or_more)
 {
-    (void)state;
     AUTO_FREE char *two =
         mem_printf("echo of our own; cat %s; echo and theirs; cat %s", mine.certificate, other.certificate);
     assert_int_equal(certificates_check(mine.certificate, NULL), ERR_OK);
@@ -122,9 +109,8 @@ static void authorities_are_one_certificate_or_more(void **state)
     assert_int_equal(certificates_check(made, NULL), ERR_OK);
 }
 
-static void what_is_no_list_of_authorities_is_told_in_words(void **state)
+TEST(what_is_no_list_of_authorities_is_told_in_words)
 {
-    (void)state;
     assert_no_authorities("/nowhere/ca.pem", "cannot be read: No such file or directory");
     assert_no_authorities(mine.folder, "cannot be read: Is a directory");
     assert_no_authorities("/dev/null", "holds no certificate in PEM form");
@@ -140,15 +126,4 @@ static void what_is_no_list_of_authorities_is_told_in_words(void **state)
     assert_no_authorities(made, "certificate 2 in it is malformed");
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_certificate_and_its_key_are_a_pair),
-        cmocka_unit_test(a_chain_begins_with_the_certificate_of_the_key),
-        cmocka_unit_test(one_file_may_hold_both),
-        cmocka_unit_test(what_is_no_pair_is_told_in_words),
-        cmocka_unit_test(authorities_are_one_certificate_or_more),
-        cmocka_unit_test(what_is_no_list_of_authorities_is_told_in_words),
-    };
-    return cmocka_run_group_tests(tests, files_make, files_remove);
-}
+TEST_GROUP(files_make, files_remove)

@@ -1,17 +1,8 @@
 /* URLs: built, shown, compared. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <stdlib.h>
-#include <string.h>
-
 #include "clients/base/err.h"
 #include "clients/http/fetch.h"
 #include "clients/http/fetch_engine.h"
+#include "tests/support/test.h"
 
 static void expect_url(const char *base, const char *const *segments, const char *const *query,
                        const char *expected)
@@ -23,18 +14,16 @@ static void expect_url(const char *base, const char *const *segments, const char
         assert_null(url);
 }
 
-static void every_segment_and_value_is_encoded_whole(void **state)
+TEST(every_segment_and_value_is_encoded_whole)
 {
-    (void)state;
     const char *const segments[] = {"repos", "feature/a b", "ü?#%", "a..b", NULL};
     const char *const query[] = {"ref", "a/b&c=d", "page", "2", NULL};
     expect_url("https://git.example", segments, query,
                "https://git.example/repos/feature%2Fa%20b/%C3%BC%3F%23%25/a..b?ref=a%2Fb%26c%3Dd&page=2");
 }
 
-static void a_base_keeps_its_path_and_loses_its_query(void **state)
+TEST(a_base_keeps_its_path_and_loses_its_query)
 {
-    (void)state;
     const char *const segments[] = {"api", "v1", NULL};
     expect_url("http://h:3000", segments, NULL, "http://h:3000/api/v1");
     expect_url("http://h:3000/", segments, NULL, "http://h:3000/api/v1");
@@ -44,18 +33,16 @@ static void a_base_keeps_its_path_and_loses_its_query(void **state)
     expect_url("http://h", NULL, NULL, "http://h/");
 }
 
-static void what_is_no_http_url_is_refused(void **state)
+TEST(what_is_no_http_url_is_refused)
 {
-    (void)state;
     static const char *const bad[] = {"",        "git.example", "ftp://h/", "file:///etc",
                                       "http://", "http://a b/", "//h"};
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
         expect_url(bad[i], NULL, NULL, NULL);
 }
 
-static void a_segment_of_dots_is_refused(void **state)
+TEST(a_segment_of_dots_is_refused)
 {
-    (void)state;
     const char *const up[] = {"contents", "..", "x", NULL}, *const here[] = {".", NULL},
                       *const more[] = {"...", NULL};
     expect_url("http://h", up, NULL, NULL);
@@ -63,9 +50,8 @@ static void a_segment_of_dots_is_refused(void **state)
     expect_url("http://h", more, NULL, "http://h/...");
 }
 
-static void what_a_person_sees_holds_no_secret(void **state)
+TEST(what_a_person_sees_holds_no_secret)
 {
-    (void)state;
     static const char *const cases[][2] = {
         {"http://ann:secret@h/gate/7?key=secret#x", "http://h/gate/7?..."},
         {"https://h/gate", "https://h/gate"},
@@ -81,9 +67,8 @@ static void what_a_person_sees_holds_no_secret(void **state)
     assert_false(fetch_url_has_user("nonsense"));
 }
 
-static void an_origin_is_scheme_host_and_port(void **state)
+TEST(an_origin_is_scheme_host_and_port)
 {
-    (void)state;
     static const char *const cases[][2] = {
         {"HTTP://Git.Example/x", "http://git.example:80"},
         {"https://u:p@git.example/x?y", "https://git.example:443"},
@@ -97,9 +82,8 @@ static void an_origin_is_scheme_host_and_port(void **state)
     assert_null(fetch_origin("mailto:x@y"));
 }
 
-static void a_place_is_host_and_path(void **state)
+TEST(a_place_is_host_and_path)
 {
-    (void)state;
     static const struct {
         const char *a, *b;
         bool same;
@@ -124,25 +108,9 @@ static void a_place_is_host_and_path(void **state)
     assert_string_equal(none, "(not a URL)");
 }
 
-static void escaping_leaves_only_what_needs_none(void **state)
+TEST(escaping_leaves_only_what_needs_none)
 {
-    (void)state;
     AUTO_FREE char *escaped = fetch_escape("A-z_0.~/ &"), *empty = fetch_escape("");
     assert_string_equal(escaped, "A-z_0.~%2F%20%26");
     assert_string_equal(empty, "");
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_segment_and_value_is_encoded_whole),
-        cmocka_unit_test(a_base_keeps_its_path_and_loses_its_query),
-        cmocka_unit_test(what_is_no_http_url_is_refused),
-        cmocka_unit_test(a_segment_of_dots_is_refused),
-        cmocka_unit_test(what_a_person_sees_holds_no_secret),
-        cmocka_unit_test(an_origin_is_scheme_host_and_port),
-        cmocka_unit_test(a_place_is_host_and_path),
-        cmocka_unit_test(escaping_leaves_only_what_needs_none),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

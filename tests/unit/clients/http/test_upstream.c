@@ -1,17 +1,10 @@
 /* Where an upstream is, and which setting is named when that makes no sense. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-
-#include <cmocka.h>
 
 #include "clients/http/upstream.h"
+#include "tests/support/test.h"
 
-static void a_base_has_no_slash_at_its_end(void **state)
+TEST(a_base_has_no_slash_at_its_end)
 {
-    (void)state;
     static const char *const cases[][2] = {
         {"http://h:3000", "http://h:3000"},
         {"http://h:3000//", "http://h:3000"},
@@ -25,9 +18,8 @@ static void a_base_has_no_slash_at_its_end(void **state)
     }
 }
 
-static void a_url_that_is_no_base_is_refused_by_the_name_of_its_setting(void **state)
+TEST(a_url_that_is_no_base_is_refused_by_the_name_of_its_setting)
 {
-    (void)state;
     static const char *const bad[] = {"", "git.example", "ftp://h/", "http://", "http://ann:pw@h"};
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         char *base = NULL;
@@ -38,9 +30,8 @@ static void a_url_that_is_no_base_is_refused_by_the_name_of_its_setting(void **s
     }
 }
 
-static void a_token_is_visible_ascii(void **state)
+TEST(a_token_is_visible_ascii)
 {
-    (void)state;
     static const char *const bad[] = {"a b", "a\r\nX: y", "\x7f", "h\xc3\xbc", "\t"};
     assert_int_equal(upstream_token_check(NULL, "NAME", NULL), ERR_OK);
     assert_int_equal(upstream_token_check("", "NAME", NULL), ERR_OK);
@@ -50,14 +41,4 @@ static void a_token_is_visible_ascii(void **state)
         assert_int_equal(upstream_token_check(bad[i], "NAME", &why), ERR_INVALID);
         assert_string_equal(why.text, "NAME holds characters that no token has");
     }
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_base_has_no_slash_at_its_end),
-        cmocka_unit_test(a_url_that_is_no_base_is_refused_by_the_name_of_its_setting),
-        cmocka_unit_test(a_token_is_visible_ascii),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

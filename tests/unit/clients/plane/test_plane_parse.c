@@ -1,20 +1,11 @@
 /* What Plane's answers say, from their bytes. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "clients/base/err.h"
 #include "clients/base/jsonx.h"
 #include "clients/base/limits.h"
 #include "clients/plane/plane_parse.h"
 #include "tests/support/clients/http/names.h"
+#include "tests/support/test.h"
 
 #define PROJECT "11111111-aaaa-4bbb-8ccc-222222222222"
 #define ID_1 "33333333-aaaa-4bbb-8ccc-444444444441"
@@ -115,9 +106,8 @@ static const struct {
     {503, "", NULL, PLANE_DOWN, "Plane answered 503 (no content type) for X"},
 };
 
-static void every_odd_answer_is_told_apart_in_words(void **state)
+TEST(every_odd_answer_is_told_apart_in_words)
 {
-    (void)state;
     for (size_t i = 0; i < ARRAY_LEN(odd_answers); i++) {
         struct fetch_answer answer =
             answer_of(odd_answers[i].status, odd_answers[i].type, odd_answers[i].body);
@@ -136,9 +126,8 @@ static void every_odd_answer_is_told_apart_in_words(void **state)
     }
 }
 
-static void what_never_became_an_answer_is_named(void **state)
+TEST(what_never_became_an_answer_is_named)
 {
-    (void)state;
     static const struct {
         enum fetch_result result;
         enum plane_result means;
@@ -162,9 +151,8 @@ static void what_never_became_an_answer_is_named(void **state)
     }
 }
 
-static void a_long_message_is_cut_and_made_printable(void **state)
+TEST(a_long_message_is_cut_and_made_printable)
 {
-    (void)state;
     char body[1000];
     snprintf(body, sizeof body, "{\"detail\":\"a\\nb%0500d\"}", 0);
     struct fetch_answer answer = answer_of(400, "application/json", body);
@@ -177,9 +165,8 @@ static void a_long_message_is_cut_and_made_printable(void **state)
 
 /* pages */
 
-static void an_envelope_of_another_shape_is_no_page(void **state)
+TEST(an_envelope_of_another_shape_is_no_page)
 {
-    (void)state;
     static const struct {
         const char *text, *wrong;
     } cases[] = {
@@ -207,9 +194,8 @@ static void an_envelope_of_another_shape_is_no_page(void **state)
     }
 }
 
-static void an_empty_page_is_one(void **state)
+TEST(an_empty_page_is_one)
 {
-    (void)state;
     json_t *json = page_of("", "false");
     struct plane_states states = {0};
     struct plane_page page;
@@ -231,7 +217,7 @@ static void an_empty_page_is_one(void **state)
 
 /* states */
 
-static void pages_of_states_are_gathered_and_a_wrong_one_is_named(void **state)
+TEST(pages_of_states_are_gathered_and_a_wrong_one_is_named)
 {
     (void)state;
     struct plane_states states = {0};
@@ -270,7 +256,7 @@ static int64_t instant(const char *text)
     return us;
 }
 
-static void an_issue_is_read_whatever_the_form_of_its_members(void **state)
+TEST(an_issue_is_read_whatever_the_form_of_its_members)
 {
     (void)state;
     static const struct {
@@ -304,7 +290,7 @@ static void an_issue_is_read_whatever_the_form_of_its_members(void **state)
     }
 }
 
-static void an_issue_that_makes_no_sense_makes_its_page_useless(void **state)
+TEST(an_issue_that_makes_no_sense_makes_its_page_useless)
 {
     (void)state;
     static const struct {
@@ -340,9 +326,8 @@ static void an_issue_that_makes_no_sense_makes_its_page_useless(void **state)
     }
 }
 
-static void a_page_holds_its_issues_in_their_order(void **state)
+TEST(a_page_holds_its_issues_in_their_order)
 {
-    (void)state;
     json_t *json = full_page_of(ROW("")), *rows = json_object_get(json, "results");
     json_array_set_new(rows, 99,
                        json_of("{'id':'" ID_2 "','sequence_id':8,'updated_at':'2026-01-01T00:00:00Z'}"));
@@ -358,9 +343,8 @@ static void a_page_holds_its_issues_in_their_order(void **state)
     json_decref(json);
 }
 
-static void a_name_of_any_length_is_cut_at_a_character(void **state)
+TEST(a_name_of_any_length_is_cut_at_a_character)
 {
-    (void)state;
     json_t *json = json_of(ROW(""));
     AUTO_FREE char *name = mem_zero(9001, 1);
     for (size_t i = 0; i < 9000; i += 2)
@@ -386,9 +370,8 @@ static void parse_changes(const char *rows, struct plane_change *ret)
     json_decref(json);
 }
 
-static void a_change_of_state_is_read_with_and_without_its_epoch(void **state)
+TEST(a_change_of_state_is_read_with_and_without_its_epoch)
 {
-    (void)state;
     static const struct {
         const char *row, *new_state, *at;
     } cases[] = {
@@ -413,9 +396,8 @@ static void a_change_of_state_is_read_with_and_without_its_epoch(void **state)
     }
 }
 
-static void the_latest_change_is_the_newest_in_whatever_order_rows_were_written(void **state)
+TEST(the_latest_change_is_the_newest_in_whatever_order_rows_were_written)
 {
-    (void)state;
     struct plane_change change;
     parse_changes(
         CHANGED(ID_1, ",'epoch':1795428000,'created_at':'2026-11-23T10:00:09Z'") "," /* written late */
@@ -432,9 +414,8 @@ static void the_latest_change_is_the_newest_in_whatever_order_rows_were_written(
     assert_string_equal(change.id, ID_2);
 }
 
-static void only_changes_of_the_state_are_looked_at(void **state)
+TEST(only_changes_of_the_state_are_looked_at)
 {
-    (void)state;
     struct plane_change change;
     parse_changes("{'id':'x','field':'name','created_at':'?'},{'id':17,'field':null},{},"
                   "{'id':'" ID_1 "','field':'state_id','created_at':'2026-11-23T10:00:05Z'}",
@@ -444,7 +425,7 @@ static void only_changes_of_the_state_are_looked_at(void **state)
     assert_true(change.found);
 }
 
-static void a_change_that_makes_no_sense_is_named(void **state)
+TEST(a_change_that_makes_no_sense_is_named)
 {
     (void)state;
     static const struct {
@@ -464,25 +445,4 @@ static void a_change_that_makes_no_sense_is_named(void **state)
         assert_false(change.found);
         json_decref(json);
     }
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_odd_answer_is_told_apart_in_words),
-        cmocka_unit_test(what_never_became_an_answer_is_named),
-        cmocka_unit_test(a_long_message_is_cut_and_made_printable),
-        cmocka_unit_test(an_envelope_of_another_shape_is_no_page),
-        cmocka_unit_test(an_empty_page_is_one),
-        cmocka_unit_test(pages_of_states_are_gathered_and_a_wrong_one_is_named),
-        cmocka_unit_test(an_issue_is_read_whatever_the_form_of_its_members),
-        cmocka_unit_test(an_issue_that_makes_no_sense_makes_its_page_useless),
-        cmocka_unit_test(a_page_holds_its_issues_in_their_order),
-        cmocka_unit_test(a_name_of_any_length_is_cut_at_a_character),
-        cmocka_unit_test(a_change_of_state_is_read_with_and_without_its_epoch),
-        cmocka_unit_test(the_latest_change_is_the_newest_in_whatever_order_rows_were_written),
-        cmocka_unit_test(only_changes_of_the_state_are_looked_at),
-        cmocka_unit_test(a_change_that_makes_no_sense_is_named),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,13 +1,4 @@
 /* What happens to a task next, as the explanation says it. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <stdlib.h>
-#include <string.h>
 
 #include "clients/base/limits.h"
 #include "clients/store/store.h"
@@ -17,6 +8,7 @@
 #include "reconcile/plane/plane_unstarted.h"
 #include "reconcile/plane/task_issue.h"
 #include "reconcile/settings/policy.h"
+#include "tests/support/test.h"
 
 #define S 1000000LL /* of microseconds */
 
@@ -86,16 +78,16 @@ static void expect_at(const char *stage, enum next_action action, const char *to
     assert_int_equal(next.at_us, at_us);
 }
 
-static void a_green_task_that_is_stuck_moves_with_the_next_pass(void **state)
+#define NEXT_TEST(test) TEST_WITH(test, set_up, tear_down)
+
+NEXT_TEST(a_green_task_that_is_stuck_moves_with_the_next_pass)
 {
-    (void)state;
     expect_at("development", NEXT_ADVANCE, "review", 10030 * S,
               "its gate is green: the next pass that looks at it moves it to review");
 }
 
-static void a_green_task_that_is_young_rests_first(void **state)
+NEXT_TEST(a_green_task_that_is_young_rests_first)
 {
-    (void)state;
     entry.stuck = false;
     entry.updated_us = 9900 * S;
     expect_at("development", NEXT_ADVANCE, "review", 10500 * S,
@@ -107,26 +99,23 @@ static void a_green_task_that_is_young_rests_first(void **state)
               "rested for 110 s");
 }
 
-static void a_red_gate_is_waited_for(void **state)
+NEXT_TEST(a_red_gate_is_waited_for)
 {
-    (void)state;
     verdict = (struct verdict){.kind = VERDICT_RED, .reason = (char *)(uintptr_t)"ci: pending: build"};
     expect_at("development", NEXT_WAIT, "", 0, "waits for its gate: ci: pending: build");
     policy.enabled = false; /* makes no difference to it */
     expect_at("development", NEXT_WAIT, "", 0, "waits for its gate: ci: pending: build");
 }
 
-static void an_unknown_gate_is_asked_again(void **state)
+NEXT_TEST(an_unknown_gate_is_asked_again)
 {
-    (void)state;
     verdict = (struct verdict){.kind = VERDICT_UNKNOWN, .reason = (char *)(uintptr_t)"Gitea timed out"};
     expect_at("development", NEXT_WAIT, "", 10030 * S,
               "the verdict of its gate is unknown and is evaluated again: Gitea timed out");
 }
 
-static void a_switch_holds_what_is_green(void **state)
+NEXT_TEST(a_switch_holds_what_is_green)
 {
-    (void)state;
     policy.mode = MODE_OBSERVE;
     policy.mode_hold = (struct policy_hold){.held = true, .text = (char *)(uintptr_t)"set to observe by ann"};
     expect_at("development", NEXT_HOLD, "review", 0, "its gate is green, but it is set to observe by ann");
@@ -141,9 +130,8 @@ static void a_switch_holds_what_is_green(void **state)
               "its gate is green, but it is switched off: the stored settings (revision 3) are not JSON");
 }
 
-static void the_limit_on_heals_holds_what_is_green(void **state)
+NEXT_TEST(the_limit_on_heals_holds_what_is_green)
 {
-    (void)state;
     policy.max_heals_per_pass = 0;
     expect_at(
         "development", NEXT_HOLD, "review", 0,
@@ -153,26 +141,23 @@ static void the_limit_on_heals_holds_what_is_green(void **state)
     expect_at("development", NEXT_HOLD, "review", 0, "its gate is green, but it is set to observe by ann");
 }
 
-static void a_time_that_no_pass_can_compare_is_named(void **state)
+NEXT_TEST(a_time_that_no_pass_can_compare_is_named)
 {
-    (void)state;
     view.gate.listed = false;
     expect_at("development", NEXT_WAIT, "", 0,
               "its updated_at is in a form that a pass cannot compare, so no pass finds it");
 }
 
-static void the_plane_switch_holds_no_gate(void **state)
+NEXT_TEST(the_plane_switch_holds_no_gate)
 {
-    (void)state;
     policy.plane_enabled = false;
     policy.plane_hold = (struct policy_hold){.held = true, .text = (char *)(uintptr_t)"switched off by ann"};
     expect_at("development", NEXT_ADVANCE, "review", 10030 * S,
               "its gate is green: the next pass that looks at it moves it to review");
 }
 
-static void a_task_healed_too_often_is_left_to_a_person(void **state)
+NEXT_TEST(a_task_healed_too_often_is_left_to_a_person)
 {
-    (void)state;
     entry.task.recent_heals = LIMIT_HEALS_PER_WINDOW;
     expect_at("development", NEXT_ADVANCE, "review", 10030 * S,
               "its gate is green: the next pass that looks at it moves it to review");
@@ -184,9 +169,8 @@ static void a_task_healed_too_often_is_left_to_a_person(void **state)
               "healed 4 times in 24 h at this stage: left to a person");
 }
 
-static void who_is_worked_on_is_left_alone(void **state)
+NEXT_TEST(who_is_worked_on_is_left_alone)
 {
-    (void)state;
     entry.job_id = (char[]){"3"};
     entry.job_agent = (char *)(uintptr_t)"developer";
     entry.job_status = (char *)(uintptr_t)"running";
@@ -198,16 +182,14 @@ static void who_is_worked_on_is_left_alone(void **state)
               "the job of its agent is running: a task with a job is left alone");
 }
 
-static void the_end_and_unknown_stages_are_left_alone(void **state)
+NEXT_TEST(the_end_and_unknown_stages_are_left_alone)
 {
-    (void)state;
     expect_at("done", NEXT_NONE, "", 0, "it is done");
     expect_at("polishing", NEXT_NONE, "", 0, "the pipeline knows no stage polishing: the task is left alone");
 }
 
-static void a_start_that_failed_says_why_and_when_it_is_tried_again(void **state)
+NEXT_TEST(a_start_that_failed_says_why_and_when_it_is_tried_again)
 {
-    (void)state;
     struct plane_unstarted_start start = {.failures = 1, .error = "Gitea answered 500"};
     entry.updated_us = 9999 * S; /* it need not rest */
     entry.stuck = false;
@@ -235,9 +217,8 @@ static void a_start_that_failed_says_why_and_when_it_is_tried_again(void **state
               "its start failed 1 time (no), but it is switched off by ann");
 }
 
-static void an_unfinished_start_is_finished(void **state)
+NEXT_TEST(an_unfinished_start_is_finished)
 {
-    (void)state;
     entry.updated_us = 9900 * S;
     expect_at(
         "created", NEXT_START, "analysis", 10500 * S,
@@ -255,9 +236,8 @@ static void an_unfinished_start_is_finished(void **state)
               "waits for its start; ORCH_PLANE_URL is not set: nobody here starts it");
 }
 
-static void a_stage_without_a_gate_is_left_by_others(void **state)
+NEXT_TEST(a_stage_without_a_gate_is_left_by_others)
 {
-    (void)state;
     static const struct stage stages[] = {{.name = "first", .next = &stages[1]},
                                           {.name = "second", .next = &stages[2]},
                                           {.name = "third", .terminal = true}};
@@ -293,9 +273,8 @@ static void a_change_is_told(void)
     issue.change.at_us = 9000 * S;
 }
 
-static void without_plane_a_person_is_waited_for(void **state)
+NEXT_TEST(without_plane_a_person_is_waited_for)
 {
-    (void)state;
     view.obstacle = "ORCH_PLANE_URL is not set: nobody here reads it";
     expect_at("analysis", NEXT_WAIT, "", 0,
               "waits for a person's verdict in Plane; ORCH_PLANE_URL is not set: nobody here reads it");
@@ -306,7 +285,7 @@ static void without_plane_a_person_is_waited_for(void **state)
               "waits for a person's verdict in Plane, where nothing could be learnt: timed out after 10 s");
 }
 
-static void what_is_no_verdict_is_waited_with(void **state)
+NEXT_TEST(what_is_no_verdict_is_waited_with)
 {
     (void)state;
     plane_says(ISSUE_IN_PROGRESS, "In Progress", STEP_SETTLED);
@@ -321,9 +300,8 @@ static void what_is_no_verdict_is_waited_with(void **state)
               "waits for a person's verdict in Plane: its issue is in a state that is not known");
 }
 
-static void a_verdict_is_replayed_with_the_next_pass(void **state)
+NEXT_TEST(a_verdict_is_replayed_with_the_next_pass)
 {
-    (void)state;
     plane_says(ISSUE_APPROVED, "Approved", STEP_APPROVE);
     a_change_is_told();
     expect_at("analysis", NEXT_APPROVE, "architecture", 10030 * S,
@@ -344,9 +322,8 @@ static void a_verdict_is_replayed_with_the_next_pass(void **state)
               "its issue is Rejected since 1970-01-01T02:30:00Z, but max_heals_per_pass is 0");
 }
 
-static void a_verdict_that_is_not_due_says_why(void **state)
+NEXT_TEST(a_verdict_that_is_not_due_says_why)
 {
-    (void)state;
     plane_says(ISSUE_APPROVED, "Approved", STEP_IN_GRACE);
     expect_at("analysis", NEXT_WAIT, "", 10500 * S,
               "its issue is Approved: looked at once it has rested for 600 s");
@@ -365,9 +342,8 @@ static void a_verdict_that_is_not_due_says_why(void **state)
 
 /* where the orchestrator moves tasks */
 
-static void an_event_that_was_not_sent_yet_is_sent(void **state)
+NEXT_TEST(an_event_that_was_not_sent_yet_is_sent)
 {
-    (void)state;
     view.sends = true;
     expect_at(
         "development", NEXT_ADVANCE, "review", 10030 * S,
@@ -386,9 +362,8 @@ static void an_event_that_was_not_sent_yet_is_sent(void **state)
               "orchestrator, which is to move it to review, once it has rested for 600 s");
 }
 
-static void an_event_that_was_sent_is_sent_again_when_it_is_due(void **state)
+NEXT_TEST(an_event_that_was_sent_is_sent_again_when_it_is_due)
 {
-    (void)state;
     struct store_replay_open replay = {.tries = 1, .next_us = 10060 * S};
     view.sends = true;
     view.replay = &replay;
@@ -412,9 +387,8 @@ static void an_event_that_was_sent_is_sent_again_when_it_is_due(void **state)
               "its event was sent 2 times and it has not been seen to move, but it is switched off by ann");
 }
 
-static void an_event_that_was_sent_in_vain_is_given_up(void **state)
+NEXT_TEST(an_event_that_was_sent_in_vain_is_given_up)
 {
-    (void)state;
     struct store_replay_open replay = {.tries = LIMIT_REPLAY_TRIES, .next_us = 10060 * S};
     view.sends = true;
     view.replay = &replay;
@@ -427,9 +401,8 @@ static void an_event_that_was_sent_in_vain_is_given_up(void **state)
     expect_at("development", NEXT_WAIT, "", 0, "waits for its gate: ci: pending: build");
 }
 
-static void every_action_has_a_name(void **state)
+NEXT_TEST(every_action_has_a_name)
 {
-    (void)state;
     static const char *const names[] = {"none",    "wait",   "advance", "start",
                                         "approve", "reject", "hold",    "quarantine"};
     for (size_t i = 0; i < NEXT_MAX_; i++)
@@ -450,33 +423,4 @@ static int finish(void **state)
     return 0;
 }
 
-#define NEXT_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        NEXT_TEST(a_green_task_that_is_stuck_moves_with_the_next_pass),
-        NEXT_TEST(a_green_task_that_is_young_rests_first),
-        NEXT_TEST(a_red_gate_is_waited_for),
-        NEXT_TEST(an_unknown_gate_is_asked_again),
-        NEXT_TEST(a_switch_holds_what_is_green),
-        NEXT_TEST(the_limit_on_heals_holds_what_is_green),
-        NEXT_TEST(a_time_that_no_pass_can_compare_is_named),
-        NEXT_TEST(the_plane_switch_holds_no_gate),
-        NEXT_TEST(a_task_healed_too_often_is_left_to_a_person),
-        NEXT_TEST(who_is_worked_on_is_left_alone),
-        NEXT_TEST(the_end_and_unknown_stages_are_left_alone),
-        NEXT_TEST(a_start_that_failed_says_why_and_when_it_is_tried_again),
-        NEXT_TEST(an_unfinished_start_is_finished),
-        NEXT_TEST(a_stage_without_a_gate_is_left_by_others),
-        NEXT_TEST(without_plane_a_person_is_waited_for),
-        NEXT_TEST(what_is_no_verdict_is_waited_with),
-        NEXT_TEST(a_verdict_is_replayed_with_the_next_pass),
-        NEXT_TEST(a_verdict_that_is_not_due_says_why),
-        NEXT_TEST(an_event_that_was_not_sent_yet_is_sent),
-        NEXT_TEST(an_event_that_was_sent_is_sent_again_when_it_is_due),
-        NEXT_TEST(an_event_that_was_sent_in_vain_is_given_up),
-        NEXT_TEST(every_action_has_a_name),
-    };
-    return cmocka_run_group_tests(tests, prepare, finish);
-}
+TEST_GROUP(prepare, finish)

@@ -1,13 +1,4 @@
 /* The rules of the gates, on facts that the test makes up: no network, no database. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "clients/base/jsonx.h"
 #include "clients/base/limits.h"
 #include "clients/base/metric.h"
@@ -16,6 +7,7 @@
 #include "reconcile/gates/gate.h"
 #include "reconcile/pipeline/pipeline.h"
 #include "tests/doubles/facts.h"
+#include "tests/support/test.h"
 
 #define SHA "0123456789abcdef0123456789abcdef01234567"
 
@@ -55,9 +47,8 @@ static int clear(void **state)
     return 0;
 }
 
-static void ci_is_green_only_when_every_context_passed_or_was_skipped(void **state)
+TEST_WITH(ci_is_green_only_when_every_context_passed_or_was_skipped, clear, NULL)
 {
-    (void)state;
     static const struct {
         enum gitea_state second;
         enum verdict_kind verdict;
@@ -74,18 +65,16 @@ static void ci_is_green_only_when_every_context_passed_or_was_skipped(void **sta
     }
 }
 
-static void ci_without_any_status_is_red_and_says_so(void **state)
+TEST_WITH(ci_without_any_status_is_red_and_says_so, clear, NULL)
 {
-    (void)state;
     char reason[200];
     facts_head(branch, SHA);
     assert_int_equal(judge(ci, reason), VERDICT_RED);
     assert_non_null(strstr(reason, "no status yet"));
 }
 
-static void evidence_is_bounded_whatever_the_names_are(void **state)
+TEST_WITH(evidence_is_bounded_whatever_the_names_are, clear, NULL)
 {
-    (void)state;
     enum { N = 2 * LIMIT_EVIDENCE_ITEMS };
     static char names[N][LIMIT_FACT_TEXT];
     const struct stage stage = {.name = "development", .gates = &ci, .n_gates = 1};
@@ -125,7 +114,7 @@ static void assert_evidence(const struct gate *gates, size_t n, const char *expe
     facts_free(facts);
 }
 
-static void evidence_of_ci_names_the_commit_and_its_contexts(void **state)
+TEST_WITH(evidence_of_ci_names_the_commit_and_its_contexts, clear, NULL)
 {
     (void)state;
     assert_evidence(&ci, 1, "[{\"gate\":\"ci\",\"url\":\"absent\",\"verdict\":\"unknown\"}]");
@@ -145,9 +134,8 @@ static void evidence_of_ci_names_the_commit_and_its_contexts(void **state)
                     "[{\"gate\":\"ci\",\"sha\":\"" SHA "\",\"url\":\"status\",\"verdict\":\"unknown\"}]");
 }
 
-static void evidence_of_files_names_a_file_of_each_path(void **state)
+TEST_WITH(evidence_of_files_names_a_file_of_each_path, clear, NULL)
 {
-    (void)state;
     static const char *const paths[] = {"docs/{work_item_id}/adr/", "README.md"};
     const struct gate files = {.kind = GATE_FILES, .paths = paths, .n_paths = 2};
     facts_head(branch, SHA);
@@ -158,7 +146,7 @@ static void evidence_of_files_names_a_file_of_each_path(void **state)
                     "\"verdict\":\"red\"}]");
 }
 
-static void evidence_of_review_and_merged_names_the_pull_request(void **state)
+TEST_WITH(evidence_of_review_and_merged_names_the_pull_request, clear, NULL)
 {
     (void)state;
     const struct gate both[] = {review, merged};
@@ -179,9 +167,8 @@ static void evidence_of_review_and_merged_names_the_pull_request(void **state)
         "\"reviews\":{\"ann\":\"approved\",\"(nobody)\":\"changes requested\"},\"verdict\":\"red\"}]");
 }
 
-static void evidence_of_http_and_human_names_what_was_asked(void **state)
+TEST_WITH(evidence_of_http_and_human_names_what_was_asked, clear, NULL)
 {
-    (void)state;
     const struct gate both[] = {{.kind = GATE_HTTP, .url = "http://gate/{task_id}"}, {.kind = GATE_HUMAN}};
     facts_http("http://gate/7", "green", "fine");
     assert_evidence(both, 2,
@@ -190,7 +177,7 @@ static void evidence_of_http_and_human_names_what_was_asked(void **state)
     assert_evidence(NULL, 0, "[]");
 }
 
-static void evidence_of_a_gate_that_is_not_answered_has_no_verdict(void **state)
+TEST_WITH(evidence_of_a_gate_that_is_not_answered_has_no_verdict, clear, NULL)
 {
     (void)state;
     const struct gate both[] = {review, ci};
@@ -206,9 +193,8 @@ static void evidence_of_a_gate_that_is_not_answered_has_no_verdict(void **state)
         "{\"gate\":\"ci\",\"sha\":\"" SHA "\"}]");
 }
 
-static void a_failure_is_named_with_its_context(void **state)
+TEST_WITH(a_failure_is_named_with_its_context, clear, NULL)
 {
-    (void)state;
     char reason[200];
     facts_head(branch, SHA);
     facts_status(SHA, "build", GITEA_SUCCESS);
@@ -217,9 +203,8 @@ static void a_failure_is_named_with_its_context(void **state)
     assert_non_null(strstr(reason, "1 of 2 contexts failed: lint is failure"));
 }
 
-static void a_required_context_that_never_reports_is_visible(void **state)
+TEST_WITH(a_required_context_that_never_reports_is_visible, clear, NULL)
 {
-    (void)state;
     static const char *const required[] = {"build*", "e2e"};
     struct gate gate = {.kind = GATE_CI, .contexts = required, .n_contexts = 2};
     char reason[200];
@@ -232,9 +217,8 @@ static void a_required_context_that_never_reports_is_visible(void **state)
     assert_int_equal(judge(gate, NULL), VERDICT_GREEN);
 }
 
-static void a_missing_branch_and_a_failed_question_are_unknown(void **state)
+TEST_WITH(a_missing_branch_and_a_failed_question_are_unknown, clear, NULL)
 {
-    (void)state;
     char reason[200];
     assert_int_equal(judge(ci, NULL), VERDICT_UNKNOWN);
     facts_head_failed(branch, "Gitea timed out after 10 s");
@@ -246,9 +230,8 @@ static void a_missing_branch_and_a_failed_question_are_unknown(void **state)
     assert_int_equal(judge(ci, NULL), VERDICT_UNKNOWN);
 }
 
-static void a_task_that_makes_no_sense_is_unknown_in_words(void **state)
+TEST_WITH(a_task_that_makes_no_sense_is_unknown_in_words, clear, NULL)
 {
-    (void)state;
     struct store_task no_repo = task, no_branch = task, bad_repo = task;
     char plain[] = "app", reason[200];
     no_repo.repo = NULL;
@@ -262,9 +245,8 @@ static void a_task_that_makes_no_sense_is_unknown_in_words(void **state)
     assert_int_equal(facts_lookups(), 0);
 }
 
-static void a_task_that_cannot_be_read_is_unknown_and_nothing_is_asked(void **state)
+TEST_WITH(a_task_that_cannot_be_read_is_unknown_and_nothing_is_asked, clear, NULL)
 {
-    (void)state;
     struct store_task unreadable = task;
     char error[] = "tasks.title holds bytes that are not UTF-8", reason[200];
     unreadable.unreadable = error;
@@ -273,9 +255,8 @@ static void a_task_that_cannot_be_read_is_unknown_and_nothing_is_asked(void **st
     assert_int_equal(facts_lookups(), 0);
 }
 
-static void files_need_one_file_in_every_path(void **state)
+TEST_WITH(files_need_one_file_in_every_path, clear, NULL)
 {
-    (void)state;
     static const char *const paths[] = {"docs/{work_item_id}/adr/", "README.md"};
     struct gate gate = {.kind = GATE_FILES, .paths = paths, .n_paths = 2};
     char reason[200];
@@ -290,7 +271,7 @@ static void files_need_one_file_in_every_path(void **state)
     assert_int_equal(verdict_of(&nameless, &gate, 1, NULL), VERDICT_UNKNOWN);
 }
 
-static void review_counts_the_last_word_of_each_person(void **state)
+TEST_WITH(review_counts_the_last_word_of_each_person, clear, NULL)
 {
     (void)state;
     static const struct {
@@ -335,9 +316,8 @@ static void review_counts_the_last_word_of_each_person(void **state)
     }
 }
 
-static void review_needs_as_many_people_as_asked_for(void **state)
+TEST_WITH(review_needs_as_many_people_as_asked_for, clear, NULL)
 {
-    (void)state;
     struct gate two = {.kind = GATE_REVIEW, .approvals = 2};
     facts_pull(branch, 5, GITEA_PULL_OPEN);
     facts_review(5, "ann", GITEA_REVIEW_APPROVED, false, false);
@@ -347,9 +327,8 @@ static void review_needs_as_many_people_as_asked_for(void **state)
     assert_int_equal(judge(two, NULL), VERDICT_GREEN);
 }
 
-static void review_and_merged_follow_the_state_of_the_pull_request(void **state)
+TEST_WITH(review_and_merged_follow_the_state_of_the_pull_request, clear, NULL)
 {
-    (void)state;
     assert_int_equal(judge(review, NULL), VERDICT_RED);
     assert_int_equal(judge(merged, NULL), VERDICT_RED);
     facts_pull(branch, 5, GITEA_PULL_MERGED);
@@ -364,9 +343,8 @@ static void review_and_merged_follow_the_state_of_the_pull_request(void **state)
     assert_int_equal(judge(merged, NULL), VERDICT_RED);
 }
 
-static void http_fills_the_template_with_escaped_values(void **state)
+TEST_WITH(http_fills_the_template_with_escaped_values, clear, NULL)
 {
-    (void)state;
     struct gate gate = {.kind = GATE_HTTP, .url = "http://gate/{task_id}?b={branch}&w={work_item_id}"};
     facts_http("http://gate/7?b=feature%2FORCH-1-x&w=ORCH-1", "green", "fine");
     assert_int_equal(judge(gate, NULL), VERDICT_GREEN);
@@ -377,9 +355,8 @@ static void http_fills_the_template_with_escaped_values(void **state)
     assert_int_equal(judge(gate, NULL), VERDICT_UNKNOWN);
 }
 
-static void several_gates_are_a_three_valued_and(void **state)
+TEST_WITH(several_gates_are_a_three_valued_and, clear, NULL)
 {
-    (void)state;
     const struct gate both[] = {ci, review};
     facts_head(branch, SHA);
     facts_status(SHA, "build", GITEA_SUCCESS);
@@ -393,9 +370,8 @@ static void several_gates_are_a_three_valued_and(void **state)
     assert_int_equal(verdict_of(&task, both, 2, NULL), VERDICT_RED);
 }
 
-static void what_is_not_answered_yet_is_pending_and_never_a_verdict(void **state)
+TEST_WITH(what_is_not_answered_yet_is_pending_and_never_a_verdict, clear, NULL)
 {
-    (void)state;
     facts_late(true);
     facts_head(branch, SHA);
     assert_int_equal(judge(ci, NULL), VERDICT_PENDING);
@@ -406,9 +382,8 @@ static int64_t checks(const char *kind, const char *verdict)
     return metric_read(METRIC_GATE_CHECKS, kind, verdict);
 }
 
-static void a_check_is_counted_once_however_often_it_is_evaluated(void **state)
+TEST_WITH(a_check_is_counted_once_however_often_it_is_evaluated, clear, NULL)
 {
-    (void)state;
     const struct gate both[] = {ci, review};
     const struct stage stage = {.name = "development", .gates = both, .n_gates = 2};
     struct facts *facts = facts_new(NULL, 0);
@@ -438,38 +413,8 @@ static void a_check_is_counted_once_however_often_it_is_evaluated(void **state)
     facts_free(facts);
 }
 
-static void nobody_but_a_person_answers_a_human_gate(void **state)
+TEST_WITH(nobody_but_a_person_answers_a_human_gate, clear, NULL)
 {
-    (void)state;
     assert_int_equal(judge((struct gate){.kind = GATE_HUMAN}, NULL), VERDICT_UNKNOWN);
     assert_int_equal(verdict_of(&task, NULL, 0, NULL), VERDICT_UNKNOWN);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(ci_is_green_only_when_every_context_passed_or_was_skipped, clear),
-        cmocka_unit_test_setup(ci_without_any_status_is_red_and_says_so, clear),
-        cmocka_unit_test_setup(a_failure_is_named_with_its_context, clear),
-        cmocka_unit_test_setup(evidence_is_bounded_whatever_the_names_are, clear),
-        cmocka_unit_test_setup(evidence_of_ci_names_the_commit_and_its_contexts, clear),
-        cmocka_unit_test_setup(evidence_of_files_names_a_file_of_each_path, clear),
-        cmocka_unit_test_setup(evidence_of_review_and_merged_names_the_pull_request, clear),
-        cmocka_unit_test_setup(evidence_of_http_and_human_names_what_was_asked, clear),
-        cmocka_unit_test_setup(evidence_of_a_gate_that_is_not_answered_has_no_verdict, clear),
-        cmocka_unit_test_setup(a_required_context_that_never_reports_is_visible, clear),
-        cmocka_unit_test_setup(a_missing_branch_and_a_failed_question_are_unknown, clear),
-        cmocka_unit_test_setup(a_task_that_makes_no_sense_is_unknown_in_words, clear),
-        cmocka_unit_test_setup(a_task_that_cannot_be_read_is_unknown_and_nothing_is_asked, clear),
-        cmocka_unit_test_setup(files_need_one_file_in_every_path, clear),
-        cmocka_unit_test_setup(review_counts_the_last_word_of_each_person, clear),
-        cmocka_unit_test_setup(review_needs_as_many_people_as_asked_for, clear),
-        cmocka_unit_test_setup(review_and_merged_follow_the_state_of_the_pull_request, clear),
-        cmocka_unit_test_setup(http_fills_the_template_with_escaped_values, clear),
-        cmocka_unit_test_setup(several_gates_are_a_three_valued_and, clear),
-        cmocka_unit_test_setup(what_is_not_answered_yet_is_pending_and_never_a_verdict, clear),
-        cmocka_unit_test_setup(a_check_is_counted_once_however_often_it_is_evaluated, clear),
-        cmocka_unit_test_setup(nobody_but_a_person_answers_a_human_gate, clear),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,18 +1,11 @@
 /* F-1's decision about one task, as a table. Pure. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-
-#include <cmocka.h>
-
 #include "clients/base/limits.h"
 #include "clients/base/text.h"
 #include "clients/store/store.h"
 #include "reconcile/gates/gate.h"
 #include "reconcile/gates/gate_decide.h"
 #include "reconcile/pipeline/pipeline.h"
+#include "tests/support/test.h"
 
 enum { DUE = 500, HOLD_ENDS = 900, ROOM = 700 };
 enum { OFTEN = LIMIT_HEALS_PER_WINDOW + 1 };
@@ -131,9 +124,8 @@ static void expect(const struct pipeline *pipeline, const struct case_of *of)
     assert_string_equal(decision.reason ? decision.reason : "", of->reason ? of->reason : "");
 }
 
-static void every_case_of_the_table(void **state)
+TEST(every_case_of_the_table)
 {
-    (void)state;
     struct pipeline *pipeline;
     json_t *problems = json_array();
     assert_int_equal(pipeline_load_file(NULL, &pipeline, problems), ERR_OK);
@@ -143,10 +135,4 @@ static void every_case_of_the_table(void **state)
     }
     json_decref(problems);
     pipeline_free(pipeline);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {cmocka_unit_test(every_case_of_the_table)};
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

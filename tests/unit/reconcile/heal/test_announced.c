@@ -1,17 +1,10 @@
 /* What was said is remembered, and the oldest of very many forgotten. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include "clients/base/limits.h"
 #include "reconcile/heal/quarantine.h"
+#include "tests/support/test.h"
 
-static void a_thing_is_said_once(void **state)
+TEST(a_thing_is_said_once)
 {
-    (void)state;
     struct announced *announced = announced_new();
     struct uuid_text a = uuid_from_name("a"), b = uuid_from_name("b");
     assert_false(announced_has(announced, &a));
@@ -22,9 +15,8 @@ static void a_thing_is_said_once(void **state)
     announced_free(announced);
 }
 
-static void the_newest_are_remembered(void **state)
+TEST(the_newest_are_remembered)
 {
-    (void)state;
     struct announced *announced = announced_new();
     struct uuid_text first = uuid_new(), second = uuid_new();
     announced_add(announced, &first);
@@ -36,13 +28,4 @@ static void the_newest_are_remembered(void **state)
     assert_false(announced_has(announced, &first));
     assert_true(announced_has(announced, &second));
     announced_free(announced);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_thing_is_said_once),
-        cmocka_unit_test(the_newest_are_remembered),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,14 +1,7 @@
 /* What was looked at and stayed where it is rests for a growing, bounded while. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-
-#include <cmocka.h>
-
 #include "clients/base/limits.h"
 #include "reconcile/heal/recheck.h"
+#include "tests/support/test.h"
 
 enum { INTERVAL_MS = 60000 };
 
@@ -47,24 +40,26 @@ static int64_t recheck_after(struct recheck *recheck, unsigned looks, const char
     return ms;
 }
 
-static void the_first_look_costs_no_pass(void **state)
+#define FRESH_TEST(test) TEST_WITH(test, make, unmake)
+
+FRESH_TEST(the_first_look_costs_no_pass)
 {
     assert_int_equal(recheck_after(*state, 1, "a", RECHECK_RED), INTERVAL_MS / 2);
 }
 
-static void each_look_doubles_the_rest_up_to_ten_intervals(void **state)
+FRESH_TEST(each_look_doubles_the_rest_up_to_ten_intervals)
 {
     assert_int_equal(recheck_after(*state, 3, "a", RECHECK_RED), 2 * INTERVAL_MS);
     assert_int_equal(recheck_after(*state, 1, "a", RECHECK_RED), 4 * INTERVAL_MS);
     assert_int_equal(recheck_after(*state, 50, "a", RECHECK_RED), 10 * INTERVAL_MS);
 }
 
-static void what_could_not_be_learnt_is_asked_again_sooner(void **state)
+FRESH_TEST(what_could_not_be_learnt_is_asked_again_sooner)
 {
     assert_in_range(recheck_after(*state, 50, NULL, RECHECK_UNKNOWN), 3 * INTERVAL_MS / 4, INTERVAL_MS);
 }
 
-static void what_could_not_be_learnt_rests_a_minute_at_most_if_the_interval_is_shorter(void **state)
+FRESH_TEST(what_could_not_be_learnt_rests_a_minute_at_most_if_the_interval_is_shorter)
 {
     enum { SHORT_MS = 5000 };
     for (unsigned i = 0; i < 50; i++)
@@ -73,7 +68,7 @@ static void what_could_not_be_learnt_rests_a_minute_at_most_if_the_interval_is_s
     assert_int_equal(resting_at(*state, 60000), 0);
 }
 
-static void tasks_that_fail_do_not_all_return_together(void **state)
+FRESH_TEST(tasks_that_fail_do_not_all_return_together)
 {
     enum { TASKS = 100 };
     for (int64_t id = 1; id <= TASKS; id++)
@@ -82,7 +77,7 @@ static void tasks_that_fail_do_not_all_return_together(void **state)
     assert_in_range(resting_at(*state, INTERVAL_MS * 7 / 8), 1, TASKS - 1);
 }
 
-static void what_could_not_be_learnt_last_is_known(void **state)
+FRESH_TEST(what_could_not_be_learnt_last_is_known)
 {
     assert_false(recheck_is_unknown(*state, 1));
     recheck_later(*state, 1, "development", NULL, RECHECK_UNKNOWN, INTERVAL_MS, 0);
@@ -91,20 +86,20 @@ static void what_could_not_be_learnt_last_is_known(void **state)
     assert_false(recheck_is_unknown(*state, 1));
 }
 
-static void another_sha_begins_anew(void **state)
+FRESH_TEST(another_sha_begins_anew)
 {
     recheck_after(*state, 50, "a", RECHECK_RED);
     assert_int_equal(recheck_after(*state, 1, "b", RECHECK_RED), INTERVAL_MS / 2);
 }
 
-static void another_stage_begins_anew(void **state)
+FRESH_TEST(another_stage_begins_anew)
 {
     recheck_after(*state, 50, "a", RECHECK_RED);
     recheck_later(*state, 1, "testing", "a", RECHECK_RED, INTERVAL_MS, 0);
     assert_int_equal(resting_at(*state, INTERVAL_MS / 2), 0);
 }
 
-static void a_task_that_moved_is_forgotten(void **state)
+FRESH_TEST(a_task_that_moved_is_forgotten)
 {
     recheck_after(*state, 5, "a", RECHECK_RED);
     recheck_forget(*state, 1);
@@ -112,7 +107,7 @@ static void a_task_that_moved_is_forgotten(void **state)
     assert_int_equal(resting_at(*state, 0), 0);
 }
 
-static void only_so_many_are_remembered(void **state)
+FRESH_TEST(only_so_many_are_remembered)
 {
     for (int64_t id = 1; id <= LIMIT_RECHECKS + 10; id++)
         recheck_later(*state, id, "development", "a", RECHECK_RED, INTERVAL_MS, 0);
@@ -120,23 +115,4 @@ static void only_so_many_are_remembered(void **state)
     assert_int_equal(resting_at(*state, (int64_t)3 * 24 * 3600 * 1000), 0);
     recheck_later(*state, LIMIT_RECHECKS + 11, "development", "a", RECHECK_RED, INTERVAL_MS, 0);
     assert_int_equal(resting_at(*state, 0), 1);
-}
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, make, unmake)
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        TEST(the_first_look_costs_no_pass),
-        TEST(each_look_doubles_the_rest_up_to_ten_intervals),
-        TEST(what_could_not_be_learnt_is_asked_again_sooner),
-        TEST(what_could_not_be_learnt_rests_a_minute_at_most_if_the_interval_is_shorter),
-        TEST(tasks_that_fail_do_not_all_return_together),
-        TEST(what_could_not_be_learnt_last_is_known),
-        TEST(another_sha_begins_anew),
-        TEST(another_stage_begins_anew),
-        TEST(a_task_that_moved_is_forgotten),
-        TEST(only_so_many_are_remembered),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

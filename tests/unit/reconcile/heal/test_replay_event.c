@@ -1,17 +1,11 @@
 /* Which event is replayed, and the name under which it is the same event: a replay that an older version
  * began is found again by it. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include "clients/base/err.h"
 #include "clients/store/store.h"
 #include "reconcile/heal/replay_event.h"
 #include "reconcile/heal/transition.h"
 #include "reconcile/pipeline/evidence.h"
+#include "tests/support/test.h"
 
 static char stage[] = "review", sha[] = "abc", other_sha[] = "def";
 static const struct store_task task = {.id = 7, .stage = stage, .newest_heal_seq = 3};
@@ -27,9 +21,8 @@ static void assert_event(const struct evidence *evidence, enum orchestrator_even
     replay_event_done(&event);
 }
 
-static void a_gate_s_event_is_named_by_what_was_seen(void **state)
+TEST(a_gate_s_event_is_named_by_what_was_seen)
 {
-    (void)state;
     static const struct {
         struct gate_evidence seen;
         enum orchestrator_event kind;
@@ -50,9 +43,8 @@ static void a_gate_s_event_is_named_by_what_was_seen(void **state)
     }
 }
 
-static void the_first_gate_with_an_event_of_gitea_s_counts(void **state)
+TEST(the_first_gate_with_an_event_of_gitea_s_counts)
 {
-    (void)state;
     struct gate_evidence seen[] = {{.gate = GATE_HTTP},
                                    {.gate = GATE_FILES, .sha = other_sha},
                                    {.gate = GATE_CI, .sha = sha},
@@ -62,13 +54,4 @@ static void the_first_gate_with_an_event_of_gitea_s_counts(void **state)
     assert_event(&(struct evidence){.side = SIDE_GATE, .gates = {&seen[1], 1}}, EVENT_ADVANCE,
                  "replay/task/7/review/3/advance/def/0/0");
     assert_event(&(struct evidence){.side = SIDE_BOTH}, EVENT_ADVANCE, "replay/task/7/review/3/advance//0/0");
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_gate_s_event_is_named_by_what_was_seen),
-        cmocka_unit_test(the_first_gate_with_an_event_of_gitea_s_counts),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

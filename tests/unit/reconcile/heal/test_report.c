@@ -1,23 +1,15 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 
-#include <cmocka.h>
-
-#include <stdlib.h>
-#include <string.h>
 
 #include "clients/base/jsonx.h"
 #include "clients/base/limits.h"
 #include "clients/base/text.h"
 #include "reconcile/heal/report.h"
+#include "tests/support/test.h"
 
 static const struct pass_request request = {.trigger = TRIGGER_TIMER, .side = SIDE_BOTH};
 
-static void a_summary_is_read_from_the_beginning_of_the_text(void **state)
+TEST(a_summary_is_read_from_the_beginning_of_the_text)
 {
-    (void)state;
     struct report report;
     report_begin(&report, "11111111-2222-4333-8444-555555555555", &request);
     report.error = mem_dup("no table \",\"items\":[{}] and a \\\",\"items\":[");
@@ -44,7 +36,7 @@ static void a_summary_is_read_from_the_beginning_of_the_text(void **state)
 }
 
 /* What is stored, and what every answer shows. */
-static void a_report_is_written_as_it_always_was(void **state)
+TEST(a_report_is_written_as_it_always_was)
 {
     (void)state;
     const struct pass_request wanted = {
@@ -86,9 +78,8 @@ static void a_report_is_written_as_it_always_was(void **state)
     report_done(&report);
 }
 
-static void a_report_outlives_what_it_was_made_of(void **state)
+TEST(a_report_outlives_what_it_was_made_of)
 {
-    (void)state;
     char id[] = "11111111-2222-4333-8444-555555555555", stage[] = "development", verdict[] = "red";
     struct pass_request wanted = {.trigger = TRIGGER_COMMAND, .dry_run = true};
     struct report report;
@@ -117,9 +108,8 @@ static void a_report_outlives_what_it_was_made_of(void **state)
 
 enum { LONG = 16 * 1024 }; /* bytes of a long reason */
 
-static void a_report_names_items_until_they_are_too_many_or_too_long(void **state)
+TEST(a_report_names_items_until_they_are_too_many_or_too_long)
 {
-    (void)state;
     AUTO_FREE char *error = mem_zero(LONG + 1, 1);
     memset(error, 'w', LONG);
     static const struct {
@@ -136,15 +126,4 @@ static void a_report_names_items_until_they_are_too_many_or_too_long(void **stat
         assert_int_equal(report.gate[OUTCOME_RED], 2 * LIMIT_PASS_ITEMS);
         report_done(&report);
     }
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_summary_is_read_from_the_beginning_of_the_text),
-        cmocka_unit_test(a_report_is_written_as_it_always_was),
-        cmocka_unit_test(a_report_outlives_what_it_was_made_of),
-        cmocka_unit_test(a_report_names_items_until_they_are_too_many_or_too_long),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

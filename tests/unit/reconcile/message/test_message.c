@@ -1,13 +1,4 @@
 /* What people are told: never refused by Telegram, whatever titles and templates hold. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
 
 #include "clients/base/err.h"
 #include "clients/base/limits.h"
@@ -15,6 +6,7 @@
 #include "clients/store/store.h"
 #include "reconcile/message/message.h"
 #include "reconcile/settings/message_template.h"
+#include "tests/support/test.h"
 
 static struct store_task task_of(char *title)
 {
@@ -66,9 +58,8 @@ static void assert_filled(const char *template, const char *title, const char *e
     assert_string_equal(text, expected);
 }
 
-static void every_placeholder_is_filled_in(void **state)
+TEST(every_placeholder_is_filled_in)
 {
-    (void)state;
     assert_filled(
         "{work_item_id} {task_id} {title} {repo} {branch} {stage} {to_stage} {outcome} {reason}", "Basket",
         "ORCH-44 44 Basket acme/app feature/ORCH-44 development review advanced ci: 2 of 2 contexts "
@@ -82,24 +73,21 @@ static void every_placeholder_is_filled_in(void **state)
     assert_filled("", "Basket", "ORCH-44");
 }
 
-static void html_is_text_in_titles_and_in_the_template(void **state)
+TEST(html_is_text_in_titles_and_in_the_template)
 {
-    (void)state;
     assert_filled("<b>{title}</b> & more", "a < b && c > d </b> <script>",
                   "&lt;b&gt;a &lt; b &amp;&amp; c &gt; d &lt;/b&gt; &lt;script&gt;&lt;/b&gt; &amp; more");
     assert_filled("{title}", "&lt;", "&amp;lt;");
     assert_filled("{title}", "{stage} {nothing}", "{stage} {nothing}"); /* once is enough */
 }
 
-static void broken_text_is_mended(void **state)
+TEST(broken_text_is_mended)
 {
-    (void)state;
     assert_filled("{title}!", "a\xff\xc3z\n\tb\x01", "a??z  b !");
 }
 
-static void a_task_without_a_work_item_has_its_number(void **state)
+TEST(a_task_without_a_work_item_has_its_number)
 {
-    (void)state;
     struct store_task task = {.id = 7, .stage = (char *)(uintptr_t)"review"};
     const struct message_facts facts = {.task = &task, .to_stage = "testing", .outcome = "advanced"};
     AUTO_FREE char *text = message_of_transition("{work_item_id}|{title}|{repo}|{reason}", &facts);
@@ -111,9 +99,8 @@ static void a_task_without_a_work_item_has_its_number(void **state)
     assert_string_equal(empty, "#7");
 }
 
-static void a_long_message_is_cut_at_a_character(void **state)
+TEST(a_long_message_is_cut_at_a_character)
 {
-    (void)state;
     static const char *const pieces[] = {"x", "ü", "語", "🔧", "&", "<", "a&🔧"};
     for (size_t i = 0; i < ARRAY_LEN(pieces); i++) {
         for (size_t before = 0; before < 5; before++) {
@@ -131,9 +118,8 @@ static void a_long_message_is_cut_at_a_character(void **state)
     }
 }
 
-static void what_just_fits_is_whole(void **state)
+TEST(what_just_fits_is_whole)
 {
-    (void)state;
     AUTO_FREE char *template = mem_zero(LIMIT_MESSAGE_UNITS + 1, 1);
     memset(template, '>', LIMIT_MESSAGE_UNITS);
     AUTO_FREE char *text = filled(template, NULL);
@@ -141,9 +127,8 @@ static void what_just_fits_is_whole(void **state)
     assert_null(strstr(text, "…"));
 }
 
-static void one_long_value_does_not_push_out_the_rest(void **state)
+TEST(one_long_value_does_not_push_out_the_rest)
 {
-    (void)state;
     enum { TITLE_MAX = 16 * 1024 };
     AUTO_FREE char *title = mem_zero(TITLE_MAX + 1, 1);
     memset(title, '<', TITLE_MAX);
@@ -152,9 +137,8 @@ static void one_long_value_does_not_push_out_the_rest(void **state)
     assert_int_equal(units_of(text), 3 * LIMIT_MESSAGE_VALUE + strlen(" development"));
 }
 
-static void a_template_is_judged_before_it_is_used(void **state)
+TEST(a_template_is_judged_before_it_is_used)
 {
-    (void)state;
     static const char *const good[] = {"", "x", "{stage}", "{title}{reason}", "<b>", "100 % {outcome}"};
     static const char *const bad[] = {"{",         "}",       "{}",       "{stge}",      "{stage",  "stage}",
                                       "{{stage}}", "{Stage}", "{ stage}", "{to_stage}}", "{title}{"};
@@ -164,9 +148,8 @@ static void a_template_is_judged_before_it_is_used(void **state)
         assert_non_null(message_template_problem(bad[i]));
 }
 
-static void a_quarantine_says_which_task_and_where(void **state)
+TEST(a_quarantine_says_which_task_and_where)
 {
-    (void)state;
     struct store_task task = task_of(NULL);
     task.recent_heals = 4;
     AUTO_FREE char *text = message_of_quarantine(&task);
@@ -178,9 +161,8 @@ static void a_quarantine_says_which_task_and_where(void **state)
                         "🚧 reconciler: #44 was healed 4 times in 24 h at development: left to a person");
 }
 
-static void a_digest_gives_the_number_and_the_first_few(void **state)
+TEST(a_digest_gives_the_number_and_the_first_few)
 {
-    (void)state;
     static const char *const four[] = {"one", "two &lt;b&gt;", "three\nof two lines", "four"};
     AUTO_FREE char *few = message_digest(four, ARRAY_LEN(four));
     assert_string_equal(few, "🔧 reconciler: 4 messages in one\n• one\n• two &lt;b&gt;\n• three\n• four");
@@ -193,9 +175,8 @@ static void a_digest_gives_the_number_and_the_first_few(void **state)
                         "one\n… and 55 more");
 }
 
-static void a_digest_of_long_messages_keeps_within_the_limit(void **state)
+TEST(a_digest_of_long_messages_keeps_within_the_limit)
 {
-    (void)state;
     AUTO_FREE char *ampersands = mem_zero(LIMIT_MESSAGE_UNITS * 5 + 1, 1);
     for (size_t i = 0; i < LIMIT_MESSAGE_UNITS; i++)
         memcpy(ampersands + 5 * i, "&amp;", 5);
@@ -207,9 +188,8 @@ static void a_digest_of_long_messages_keeps_within_the_limit(void **state)
     assert_non_null(strstr(digest, "\n… and 55 more"));
 }
 
-static void what_cannot_be_shown_is_at_least_counted(void **state)
+TEST(what_cannot_be_shown_is_at_least_counted)
 {
-    (void)state;
     AUTO_FREE char *one = message_placeholder(1);
     AUTO_FREE char *many = message_placeholder(60);
     assert_non_null(strstr(one, "1 message that"));
@@ -217,33 +197,12 @@ static void what_cannot_be_shown_is_at_least_counted(void **state)
     assert_true(units_of(one) < LIMIT_MESSAGE_UNITS && units_of(many) < LIMIT_MESSAGE_UNITS);
 }
 
-static void what_is_wrong_with_a_webhook_is_text(void **state)
+TEST(what_is_wrong_with_a_webhook_is_text)
 {
-    (void)state;
     AUTO_FREE char *webhook = message_of_webhook("acme/<b>", "webhook 7 is switched off & gone"),
                    *silence = message_of_silence("plane", 4);
     assert_string_equal(webhook, "🔕 reconciler: acme/&lt;b&gt;: webhook 7 is switched off &amp; gone");
     assert_string_equal(silence,
                         "🔕 reconciler: events of plane were lost for 4 tasks within an hour: does its "
                         "webhook still work?");
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_placeholder_is_filled_in),
-        cmocka_unit_test(html_is_text_in_titles_and_in_the_template),
-        cmocka_unit_test(broken_text_is_mended),
-        cmocka_unit_test(a_task_without_a_work_item_has_its_number),
-        cmocka_unit_test(a_long_message_is_cut_at_a_character),
-        cmocka_unit_test(what_just_fits_is_whole),
-        cmocka_unit_test(one_long_value_does_not_push_out_the_rest),
-        cmocka_unit_test(a_template_is_judged_before_it_is_used),
-        cmocka_unit_test(a_quarantine_says_which_task_and_where),
-        cmocka_unit_test(a_digest_gives_the_number_and_the_first_few),
-        cmocka_unit_test(a_digest_of_long_messages_keeps_within_the_limit),
-        cmocka_unit_test(what_cannot_be_shown_is_at_least_counted),
-        cmocka_unit_test(what_is_wrong_with_a_webhook_is_text),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

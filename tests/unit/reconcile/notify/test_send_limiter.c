@@ -1,12 +1,6 @@
 /* When the next message may go, by a clock that the test has in hand. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include "reconcile/notify/send_limiter.h"
+#include "tests/support/test.h"
 
 enum { NOW_MS = 1000000 };
 
@@ -21,25 +15,22 @@ static int64_t send_all(struct send_limiter *limiter, unsigned n, int64_t now_ms
     return now_ms;
 }
 
-static void the_first_goes_at_once(void **state)
+TEST(the_first_goes_at_once)
 {
-    (void)state;
     struct send_limiter limiter;
     send_limiter_begin(&limiter, "42");
     assert_true(send_limiter_due_ms(&limiter) <= NOW_MS);
 }
 
-static void a_person_gets_one_a_second(void **state)
+TEST(a_person_gets_one_a_second)
 {
-    (void)state;
     struct send_limiter limiter;
     send_limiter_begin(&limiter, "42");
     assert_int_equal(send_all(&limiter, 100, NOW_MS), NOW_MS + 99 * 1000);
 }
 
-static void a_group_gets_twenty_a_minute(void **state)
+TEST(a_group_gets_twenty_a_minute)
 {
-    (void)state;
     static const char *const groups[] = {"-100123", "@team", "-5", "0", ""};
     for (size_t i = 0; i < sizeof groups / sizeof *groups; i++) {
         struct send_limiter limiter;
@@ -51,9 +42,8 @@ static void a_group_gets_twenty_a_minute(void **state)
     }
 }
 
-static void what_telegram_asks_for_is_waited_out(void **state)
+TEST(what_telegram_asks_for_is_waited_out)
 {
-    (void)state;
     struct send_limiter limiter;
     send_limiter_begin(&limiter, "42");
     send_limiter_sent(&limiter, NOW_MS);
@@ -64,9 +54,8 @@ static void what_telegram_asks_for_is_waited_out(void **state)
     assert_int_equal(send_limiter_due_ms(&limiter), NOW_MS + 37000);
 }
 
-static void pauses_after_failures_grow_to_ten_minutes_and_end_with_the_first_that_is_taken(void **state)
+TEST(pauses_after_failures_grow_to_ten_minutes_and_end_with_the_first_that_is_taken)
 {
-    (void)state;
     struct send_limiter limiter;
     int64_t now_ms = NOW_MS, last_ms = 0;
     send_limiter_begin(&limiter, "42");
@@ -81,16 +70,4 @@ static void pauses_after_failures_grow_to_ten_minutes_and_end_with_the_first_tha
     assert_int_equal(send_limiter_due_ms(&limiter), now_ms + 1000);
     send_limiter_failed(&limiter, now_ms + 1000);
     assert_int_equal(send_limiter_due_ms(&limiter), now_ms + 3000);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_first_goes_at_once),
-        cmocka_unit_test(a_person_gets_one_a_second),
-        cmocka_unit_test(a_group_gets_twenty_a_minute),
-        cmocka_unit_test(what_telegram_asks_for_is_waited_out),
-        cmocka_unit_test(pauses_after_failures_grow_to_ten_minutes_and_end_with_the_first_that_is_taken),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

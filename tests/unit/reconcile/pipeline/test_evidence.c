@@ -1,16 +1,9 @@
 /* The JSON of evidence: its names, their order, and what is left out. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-
-#include <cmocka.h>
-
 #include "clients/base/err.h"
 #include "clients/base/jsonx.h"
 #include "clients/base/limits.h"
 #include "reconcile/pipeline/evidence.h"
+#include "tests/support/test.h"
 
 #define NOON_US (INT64_C(1795000000) * 1000000)
 
@@ -31,14 +24,13 @@ static void assert_issue(struct issue_evidence issue, const char *expected)
     assert_json(&(struct evidence){.side = SIDE_PLANE, .issue = issue}, expected);
 }
 
-static void nothing_was_looked_at(void **state)
+TEST(nothing_was_looked_at)
 {
-    (void)state;
     assert_json(&(struct evidence){.side = SIDE_BOTH}, "[]");
     assert_json(&(struct evidence){.side = SIDE_GATE}, "[]");
 }
 
-static void a_gate_shows_what_was_seen_and_no_more(void **state)
+TEST(a_gate_shows_what_was_seen_and_no_more)
 {
     (void)state;
     char sha[] = "abc", url[] = "http://git/pulls/5";
@@ -57,7 +49,7 @@ static void a_gate_shows_what_was_seen_and_no_more(void **state)
                 "\"url\":\"http://git/pulls/5\",\"verdict\":\"green\"}]");
 }
 
-static void an_issue_shows_its_change_and_a_start_its_branch(void **state)
+TEST(an_issue_shows_its_change_and_a_start_its_branch)
 {
     (void)state;
     assert_issue((struct issue_evidence){.issue = "i1",
@@ -81,9 +73,8 @@ static void an_issue_shows_its_change_and_a_start_its_branch(void **state)
                  "\"branch\":{\"name\":\"feature/x\",\"base\":\"main\",\"made\":false}}");
 }
 
-static void a_list_holds_each_name_once_and_a_limited_number(void **state)
+TEST(a_list_holds_each_name_once_and_a_limited_number)
 {
-    (void)state;
     struct evidence evidence = {.side = SIDE_GATE, .gates = {mem_zero(1, sizeof(struct gate_evidence)), 1}};
     struct evidence_list *list = &evidence.gates.items[0].files;
     evidence_list_put(list, "b", "1");
@@ -101,15 +92,4 @@ static void a_list_holds_each_name_once_and_a_limited_number(void **state)
     }
     assert_int_equal(list->n, LIMIT_EVIDENCE_ITEMS);
     evidence_done(&evidence);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(nothing_was_looked_at),
-        cmocka_unit_test(a_gate_shows_what_was_seen_and_no_more),
-        cmocka_unit_test(an_issue_shows_its_change_and_a_start_its_branch),
-        cmocka_unit_test(a_list_holds_each_name_once_and_a_limited_number),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,14 +1,7 @@
 /* Whose event was lost, of every gate of the built-in pipeline and of several gates together. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "reconcile/pipeline/gate_event.h"
 #include "reconcile/pipeline/pipeline.h"
+#include "tests/support/test.h"
 
 static void assert_lost(enum pass_side side, const struct stage *stage, const char *source, const char *event)
 {
@@ -21,9 +14,8 @@ static void assert_lost(enum pass_side side, const struct stage *stage, const ch
     assert_string_equal(lost.event, event);
 }
 
-static void the_gate_names_the_event(void **state)
+TEST(the_gate_names_the_event)
 {
-    (void)state;
     static const struct {
         const char *stage, *event;
     } expected[] = {{"architecture", "push"},
@@ -40,27 +32,24 @@ static void the_gate_names_the_event(void **state)
     json_decref(problems);
 }
 
-static void a_verdict_of_plane_is_an_updated_issue(void **state)
+TEST(a_verdict_of_plane_is_an_updated_issue)
 {
-    (void)state;
     const struct gate human = {.kind = GATE_HUMAN};
     const struct stage stage = {.name = "analysis", .gates = &human, .n_gates = 1};
     assert_lost(SIDE_PLANE, &stage, "plane", "issue.updated");
     assert_lost(SIDE_PLANE, NULL, "plane", "issue.updated");
 }
 
-static void nobody_sends_an_event_for_a_gate_of_the_orchestrators_own(void **state)
+TEST(nobody_sends_an_event_for_a_gate_of_the_orchestrators_own)
 {
-    (void)state;
     const struct gate http = {.kind = GATE_HTTP};
     const struct stage stage = {.name = "ship", .gates = &http, .n_gates = 1};
     assert_lost(SIDE_GATE, &stage, NULL, "");
     assert_lost(SIDE_GATE, NULL, NULL, "");
 }
 
-static void several_gates_name_each_event_once_in_their_order(void **state)
+TEST(several_gates_name_each_event_once_in_their_order)
 {
-    (void)state;
     const struct gate gates[] = {{.kind = GATE_REVIEW}, {.kind = GATE_HTTP},   {.kind = GATE_CI},
                                  {.kind = GATE_CI},     {.kind = GATE_MERGED}, {.kind = GATE_FILES},
                                  {.kind = GATE_REVIEW}};
@@ -70,9 +59,8 @@ static void several_gates_name_each_event_once_in_their_order(void **state)
     assert_lost(SIDE_GATE, &stage, "gitea", "pull_request_approved+status+pull_request+push");
 }
 
-static void a_replay_sends_the_event_of_the_gate_or_our_own(void **state)
+TEST(a_replay_sends_the_event_of_the_gate_or_our_own)
 {
-    (void)state;
     for (enum gate_kind kind = 0; kind < GATE_KIND_MAX_; kind++) {
         const struct gate_event *event = gate_event_of(kind);
         assert_int_equal(event->name == NULL, event->listed == NULL);
@@ -83,16 +71,4 @@ static void a_replay_sends_the_event_of_the_gate_or_our_own(void **state)
     }
     assert_int_equal(gate_event_of(GATE_CI)->replay, EVENT_STATUS);
     assert_int_equal(gate_event_of(GATE_FILES)->replay, EVENT_ADVANCE);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_gate_names_the_event),
-        cmocka_unit_test(a_verdict_of_plane_is_an_updated_issue),
-        cmocka_unit_test(nobody_sends_an_event_for_a_gate_of_the_orchestrators_own),
-        cmocka_unit_test(several_gates_name_each_event_once_in_their_order),
-        cmocka_unit_test(a_replay_sends_the_event_of_the_gate_or_our_own),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,19 +1,11 @@
 /* The pipeline as data: what is accepted, what is refused and in which words, what is built from it. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 #include "clients/base/jsonx.h"
 #include "clients/base/limits.h"
 #include "reconcile/pipeline/pipeline.h"
+#include "tests/support/test.h"
 
 static struct pipeline *loaded(const char *text)
 {
@@ -81,9 +73,8 @@ static const char *gates_in_words(const struct stage *stage)
     return reason;
 }
 
-static void built_in_pipeline_is_the_contracts_table(void **state)
+TEST(built_in_pipeline_is_the_contracts_table)
 {
-    (void)state;
     static const struct {
         const char *name, *agent, *gates, *next, *on_rejected;
         bool human, gated, terminal;
@@ -125,9 +116,8 @@ static void built_in_pipeline_is_the_contracts_table(void **state)
     pipeline_free(NULL);
 }
 
-static void options_of_every_gate_kind_are_read(void **state)
+TEST(options_of_every_gate_kind_are_read)
 {
-    (void)state;
     struct pipeline *pipeline =
         loaded("{\"$schema\":\"pipeline.schema.json\",\"stages\":[{\"name\":\"a\",\"next\":\"z\",\"gates\":["
                "{\"kind\":\"ci\",\"contexts\":[\"build/*\",\"lint\"]},{\"kind\":\"files\",\"paths\":[\"x/"
@@ -148,9 +138,8 @@ static void options_of_every_gate_kind_are_read(void **state)
     pipeline_free(pipeline);
 }
 
-static void document_that_is_no_pipeline_is_refused(void **state)
+TEST(document_that_is_no_pipeline_is_refused)
 {
-    (void)state;
     assert_problems("[]", "pipeline: must be an object\n");
     assert_problems("{}", "pipeline: stages must be a list of 1 to 100 stages\n");
     assert_problems("{\"stages\":[]}", "pipeline: stages must be a list of 1 to 100 stages\n");
@@ -162,9 +151,8 @@ static void document_that_is_no_pipeline_is_refused(void **state)
     assert_non_null(strstr(twice, "duplicate"));
 }
 
-static void every_problem_is_told_at_once_naming_stage_and_reason(void **state)
+TEST(every_problem_is_told_at_once_naming_stage_and_reason)
 {
-    (void)state;
     assert_problems("{\"stages\":["
                     "{\"name\":\"a\",\"next\":\"b\",\"colour\":\"red\"},"
                     "{\"name\":\"review\",\"next\":\"shipping\",\"agent\":\"two words\"},"
@@ -189,16 +177,14 @@ static void every_problem_is_told_at_once_naming_stage_and_reason(void **state)
                     "stage end: is terminal and must not have next\n");
 }
 
-static void first_stage_must_not_be_terminal(void **state)
+TEST(first_stage_must_not_be_terminal)
 {
-    (void)state;
     assert_problems("{\"stages\":[{\"name\":\"done\",\"terminal\":true}]}",
                     "stage done: is the first and must not be terminal\n");
 }
 
-static void every_stage_must_be_reachable_from_the_first(void **state)
+TEST(every_stage_must_be_reachable_from_the_first)
 {
-    (void)state;
     assert_problems("{\"stages\":[{\"name\":\"a\",\"next\":\"z\"},{\"name\":\"island\",\"next\":\"z\"},"
                     "{\"name\":\"z\",\"terminal\":true}]}",
                     "stage island: cannot be reached from the first stage\n");
@@ -206,9 +192,8 @@ static void every_stage_must_be_reachable_from_the_first(void **state)
                          "{\"name\":\"again\",\"next\":\"a\"},{\"name\":\"z\",\"terminal\":true}]}"));
 }
 
-static void every_stage_must_reach_an_end_without_a_rejection(void **state)
+TEST(every_stage_must_reach_an_end_without_a_rejection)
 {
-    (void)state;
     assert_problems(
         "{\"stages\":[{\"name\":\"a\",\"next\":\"b\"},{\"name\":\"b\",\"next\":\"a\",\"on_rejected\":\"z\"},"
         "{\"name\":\"z\",\"terminal\":true}]}",
@@ -218,17 +203,15 @@ static void every_stage_must_reach_an_end_without_a_rejection(void **state)
                     "stage a: never reaches a terminal stage by its nexts\n");
 }
 
-static void human_gate_stands_alone(void **state)
+TEST(human_gate_stands_alone)
 {
-    (void)state;
     assert_gates_accepted("[{\"kind\":\"human\"}]");
     assert_gates_refused("[{\"kind\":\"ci\"},{\"kind\":\"human\"}]",
                          "stage a, gate 2: a human gate stands alone\n");
 }
 
-static void unknown_kinds_and_options_are_refused(void **state)
+TEST(unknown_kinds_and_options_are_refused)
 {
-    (void)state;
     assert_gates_refused("[1]", "stage a, gate 1: must be an object\n");
     assert_gates_refused("[{}]", "stage a, gate 1: has no kind\n");
     assert_gates_refused("[{\"kind\":7}]", "stage a, gate 1: has no kind\n");
@@ -240,9 +223,8 @@ static void unknown_kinds_and_options_are_refused(void **state)
     assert_gates_accepted("[]");
 }
 
-static void approvals_are_between_1_and_20(void **state)
+TEST(approvals_are_between_1_and_20)
 {
-    (void)state;
     static const char *const bad[] = {"0", "21", "-1", "1.0", "\"1\"", "true", "null"};
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         AUTO_FREE char *gates = mem_printf("[{\"kind\":\"review\",\"approvals\":%s}]", bad[i]);
@@ -250,9 +232,8 @@ static void approvals_are_between_1_and_20(void **state)
     }
 }
 
-static void contexts_are_1_to_50_texts(void **state)
+TEST(contexts_are_1_to_50_texts)
 {
-    (void)state;
     static const char *const bad[] = {"[]", "{}", "\"build\"", "null"};
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         AUTO_FREE char *gates = mem_printf("[{\"kind\":\"ci\",\"contexts\":%s}]", bad[i]);
@@ -273,9 +254,8 @@ static void contexts_are_1_to_50_texts(void **state)
     assert_gates_refused(more, "stage a, gate 1: contexts must be a list of 1 to 50 texts\n");
 }
 
-static void paths_stay_within_the_repository(void **state)
+TEST(paths_stay_within_the_repository)
 {
-    (void)state;
     static const char *const good[] = {"a", "a/b", "a/b/", "docs/{work_item_id}/x", "{branch}", "..a/b.."};
     static const struct {
         const char *path, *problem;
@@ -305,9 +285,8 @@ static void paths_stay_within_the_repository(void **state)
     }
 }
 
-static void gate_urls_are_http_with_known_placeholders(void **state)
+TEST(gate_urls_are_http_with_known_placeholders)
 {
-    (void)state;
     static const char *const good[] = {"http://orch/gate/{task_id}",
                                        "HTTPS://o.example:8443/?a={stage}&b={branch}",
                                        "http://[::1]:80/{work_item_id}", "http://127.0.0.1"};
@@ -342,9 +321,8 @@ static void gate_urls_are_http_with_known_placeholders(void **state)
     }
 }
 
-static void pipeline_file_is_read_and_its_absence_told(void **state)
+TEST(pipeline_file_is_read_and_its_absence_told)
 {
-    (void)state;
     int fd = memfd_create("pipeline", MFD_CLOEXEC);
     assert_true(fd >= 0);
     char path[32];
@@ -369,9 +347,8 @@ static void pipeline_file_is_read_and_its_absence_told(void **state)
     assert_non_null(strstr(json_string_value(json_array_get(problems, 2)), "cannot be read: Is a directory"));
 }
 
-static void pipeline_prints_as_one_line_a_stage(void **state)
+TEST(pipeline_prints_as_one_line_a_stage)
 {
-    (void)state;
     struct pipeline *pipeline =
         loaded("{\"stages\":[{\"name\":\"created\",\"next\":\"dev\"},{\"name\":\"dev\",\"agent\":\"coder\","
                "\"next\":\"z\","
@@ -386,9 +363,8 @@ static void pipeline_prints_as_one_line_a_stage(void **state)
 }
 
 /* The schema is for editors; it must not promise or forbid another document than the program does. */
-static void schema_names_the_same_kinds_options_and_limits(void **state)
+TEST(schema_names_the_same_kinds_options_and_limits)
 {
-    (void)state;
     static const char *const options[] = {"contexts", "paths", "approvals", "url"};
     json_error_t error;
     json_auto_t *schema =
@@ -419,27 +395,4 @@ static void schema_names_the_same_kinds_options_and_limits(void **state)
     assert_int_equal(json_get_int(json_object_get(review, "approvals"), "maximum", 0), LIMIT_APPROVALS);
     json_t *stages = json_object_get(json_object_get(schema, "properties"), "stages");
     assert_int_equal(json_get_int(stages, "maxItems", 0), LIMIT_STAGES);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(built_in_pipeline_is_the_contracts_table),
-        cmocka_unit_test(options_of_every_gate_kind_are_read),
-        cmocka_unit_test(document_that_is_no_pipeline_is_refused),
-        cmocka_unit_test(every_problem_is_told_at_once_naming_stage_and_reason),
-        cmocka_unit_test(first_stage_must_not_be_terminal),
-        cmocka_unit_test(every_stage_must_be_reachable_from_the_first),
-        cmocka_unit_test(every_stage_must_reach_an_end_without_a_rejection),
-        cmocka_unit_test(human_gate_stands_alone),
-        cmocka_unit_test(unknown_kinds_and_options_are_refused),
-        cmocka_unit_test(approvals_are_between_1_and_20),
-        cmocka_unit_test(contexts_are_1_to_50_texts),
-        cmocka_unit_test(paths_stay_within_the_repository),
-        cmocka_unit_test(gate_urls_are_http_with_known_placeholders),
-        cmocka_unit_test(pipeline_file_is_read_and_its_absence_told),
-        cmocka_unit_test(pipeline_prints_as_one_line_a_stage),
-        cmocka_unit_test(schema_names_the_same_kinds_options_and_limits),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

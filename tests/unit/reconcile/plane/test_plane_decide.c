@@ -1,15 +1,5 @@
 /* What an issue and its task call for, as a table; which states mean something; how a listing goes on while
  * its rows move. All pure. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "clients/base/jsonx.h"
 #include "clients/base/limits.h"
 #include "clients/store/store.h"
@@ -18,6 +8,7 @@
 #include "reconcile/plane/plane_scan.h"
 #include "reconcile/plane/plane_state_map.h"
 #include "reconcile/plane/plane_cursor.h"
+#include "tests/support/test.h"
 
 #define S ((int64_t)1000000)
 #define NOW (1000000 * S)
@@ -134,9 +125,8 @@ static struct plane_decision decision_of(const struct case_of *of, const struct 
     return decision_about(of, with, NULL);
 }
 
-static void every_issue_calls_for_what_the_table_says(void **state)
+TEST(every_issue_calls_for_what_the_table_says)
 {
-    (void)state;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct plane_decision decision = decision_of(&cases[i], pipeline);
         if (decision.step != cases[i].step)
@@ -146,9 +136,8 @@ static void every_issue_calls_for_what_the_table_says(void **state)
     }
 }
 
-static void a_task_that_cannot_be_read_is_left_alone(void **state)
+TEST(a_task_that_cannot_be_read_is_left_alone)
 {
-    (void)state;
     for (size_t i = 0; i < ARRAY_LEN(unreadable_cases); i++) {
         struct plane_decision decision =
             decision_about(&unreadable_cases[i], pipeline, "tasks.repo holds bytes");
@@ -157,9 +146,8 @@ static void a_task_that_cannot_be_read_is_left_alone(void **state)
     }
 }
 
-static void a_stage_that_knows_no_rejection_is_left_alone(void **state)
+TEST(a_stage_that_knows_no_rejection_is_left_alone)
 {
-    (void)state;
     static const char text[] = "{\"stages\":[{\"name\":\"new\",\"next\":\"gate\"},{\"name\":\"gate\","
                                "\"gates\":[{\"kind\":\"human\"}],"
                                "\"next\":\"done\"},{\"name\":\"done\",\"terminal\":true}]}";
@@ -189,9 +177,8 @@ static const json_t *wanted(const char *in_progress, const char *approved, const
 #define ID_C "cccccccc-0000-4000-8000-000000000003"
 #define ID_D "dddddddd-0000-4000-8000-000000000004"
 
-static void states_are_found_by_name_whatever_its_case_or_by_id(void **state)
+TEST(states_are_found_by_name_whatever_its_case_or_by_id)
 {
-    (void)state;
     static char work[] = "В работе", ok[] = "OK", ok_small[] = "ok", no[] = "No";
     static struct plane_state items[] = {{ID_A, work}, {ID_B, ok_small}, {ID_C, ok}, {ID_D, no}};
     const struct plane_states states = {.items = items, .n = 4};
@@ -213,9 +200,8 @@ static void states_are_found_by_name_whatever_its_case_or_by_id(void **state)
     (void)wanted("", "", "");
 }
 
-static void a_state_that_is_missing_is_named_and_the_others_are_used(void **state)
+TEST(a_state_that_is_missing_is_named_and_the_others_are_used)
 {
-    (void)state;
     static char name[] = "In Progress";
     static struct plane_state item[] = {{ID_A, name}};
     struct plane_state_map map = {.n = 0}, copy;
@@ -253,9 +239,8 @@ static bool give(struct plane_cursor *listing, int64_t newest_us, size_t n, int6
     return over;
 }
 
-static void news_end_at_their_floor_or_at_the_last_row(void **state)
+TEST(news_end_at_their_floor_or_at_the_last_row)
 {
-    (void)state;
     struct plane_cursor listing = {.under_way = false};
     plane_cursor_begin_news(&listing, 9850);
     assert_false(give(&listing, 10000, 100, 1000, true));
@@ -269,9 +254,8 @@ static void news_end_at_their_floor_or_at_the_last_row(void **state)
     plane_cursor_done(&listing);
 }
 
-static void a_total_that_sinks_sends_the_listing_back_by_as_many_rows(void **state)
+TEST(a_total_that_sinks_sends_the_listing_back_by_as_many_rows)
 {
-    (void)state;
     struct plane_cursor listing = {.under_way = false};
     plane_cursor_begin_full(&listing);
     for (size_t page = 0; page < 5; page++)
@@ -294,9 +278,8 @@ static void a_total_that_sinks_sends_the_listing_back_by_as_many_rows(void **sta
     plane_cursor_done(&listing);
 }
 
-static void a_full_listing_is_complete_when_it_has_shown_as_many_as_plane_counts(void **state)
+TEST(a_full_listing_is_complete_when_it_has_shown_as_many_as_plane_counts)
 {
-    (void)state;
     struct plane_cursor listing = {.under_way = false}, copy;
     plane_cursor_begin_full(&listing);
     assert_false(give(&listing, 1000, 100, 150, true));
@@ -319,17 +302,4 @@ static void a_full_listing_is_complete_when_it_has_shown_as_many_as_plane_counts
     plane_cursor_done(&listing);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_issue_calls_for_what_the_table_says),
-        cmocka_unit_test(a_task_that_cannot_be_read_is_left_alone),
-        cmocka_unit_test(a_stage_that_knows_no_rejection_is_left_alone),
-        cmocka_unit_test(states_are_found_by_name_whatever_its_case_or_by_id),
-        cmocka_unit_test(a_state_that_is_missing_is_named_and_the_others_are_used),
-        cmocka_unit_test(news_end_at_their_floor_or_at_the_last_row),
-        cmocka_unit_test(a_total_that_sinks_sends_the_listing_back_by_as_many_rows),
-        cmocka_unit_test(a_full_listing_is_complete_when_it_has_shown_as_many_as_plane_counts),
-    };
-    return cmocka_run_group_tests(tests, load_pipeline, free_pipeline);
-}
+TEST_GROUP(load_pipeline, free_pipeline)

@@ -1,21 +1,12 @@
 /* What is learnt of Plane's issues within a budget, while rows move, calls fail and projects wait; and what
  * is remembered between passes. Plane is made up, and so is the clock. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "clients/base/jsonx.h"
 #include "clients/base/limits.h"
 #include "reconcile/plane/plane_scan.h"
 #include "reconcile/plane/plane_scan_internal.h"
 #include "reconcile/settings/settings.h"
 #include "tests/doubles/issues.h"
+#include "tests/support/test.h"
 
 #define A "aaaaaaaa-1111-4111-8111-111111111111"
 #define B "bbbbbbbb-2222-4222-8222-222222222222"
@@ -138,9 +129,10 @@ static const char *shown(const char *key, size_t at)
 
 /* listings */
 
-static void a_first_listing_shows_all_and_then_one_call_a_project_is_enough(void **state)
+#define FRESH_TEST(test) TEST_WITH(test, set_up, tear_down)
+
+FRESH_TEST(a_first_listing_shows_all_and_then_one_call_a_project_is_enough)
 {
-    (void)state;
     add_many(A, 1, 350);
     add_many(B, 1001, 20);
     issues_put(A, 340, "Approved", T0 - 400 * S);
@@ -158,9 +150,8 @@ static void a_first_listing_shows_all_and_then_one_call_a_project_is_enough(void
     assert_string_equal(shown("pages_read", 0), "1");
 }
 
-static void news_are_read_down_to_the_watermark_less_an_overlap(void **state)
+FRESH_TEST(news_are_read_down_to_the_watermark_less_an_overlap)
 {
-    (void)state;
     add_many(A, 1, 300);
     pass();
     pass();
@@ -174,9 +165,8 @@ static void news_are_read_down_to_the_watermark_less_an_overlap(void **state)
     assert_int_equal(count_open(), 2);
 }
 
-static void a_listing_that_the_budget_cuts_goes_on_where_it_was(void **state)
+FRESH_TEST(a_listing_that_the_budget_cuts_goes_on_where_it_was)
 {
-    (void)state;
     add_many(A, 1, 950);
     issues_put(A, 945, "Approved", T0 - 5000 * S);
     issues_left(6, 0); /* two lists of states, B's page, three of A's */
@@ -196,9 +186,8 @@ static void a_listing_that_the_budget_cuts_goes_on_where_it_was(void **state)
 }
 
 /* However little there is: a call a pass, and nobody is passed over. */
-static void projects_take_turns_and_a_turn_that_could_not_be_had_is_not_lost(void **state)
+FRESH_TEST(projects_take_turns_and_a_turn_that_could_not_be_had_is_not_lost)
 {
-    (void)state;
     add_many(A, 1, 2000);
     add_many(B, 3001, 20);
     issues_put(B, 3005, "In Progress", T0 - 4 * S);
@@ -216,9 +205,8 @@ static void projects_take_turns_and_a_turn_that_could_not_be_had_is_not_lost(voi
     assert_int_equal(count_open(), 3);
 }
 
-static void news_and_a_long_full_listing_alternate(void **state)
+FRESH_TEST(news_and_a_long_full_listing_alternate)
 {
-    (void)state;
     add_many(A, 1, 1000);
     issues_put(A, 990, "Rejected", T0 - 5000 * S);
     bool news = false;
@@ -233,9 +221,8 @@ static void news_and_a_long_full_listing_alternate(void **state)
     assert_true(news);
 }
 
-static void the_full_listing_comes_again_and_finds_what_moved_without_a_new_time(void **state)
+FRESH_TEST(the_full_listing_comes_again_and_finds_what_moved_without_a_new_time)
 {
-    (void)state;
     add_many(A, 1, 350);
     pass();
     pass();
@@ -248,9 +235,8 @@ static void the_full_listing_comes_again_and_finds_what_moved_without_a_new_time
     assert_true(pass() <= 3); /* what is left is to see that it is complete */
 }
 
-static void a_forced_pass_spends_its_reserve_on_news_alone(void **state)
+FRESH_TEST(a_forced_pass_spends_its_reserve_on_news_alone)
 {
-    (void)state;
     add_many(A, 1, 2000);
     issues_left(8, 10);
     bench.forced = true;
@@ -275,9 +261,8 @@ static void delete_two_shown(void *arg)
     issues_drop(A, 20);
 }
 
-static void rows_that_slip_over_the_border_of_a_page_are_not_missed(void **state)
+FRESH_TEST(rows_that_slip_over_the_border_of_a_page_are_not_missed)
 {
-    (void)state;
     add_many(A, 1, 450);
     issues_put(A, 201, "Approved", T0 - 200 * S); /* the first and second of the third page */
     issues_put(A, 202, "Rejected", T0 - 201 * S);
@@ -297,9 +282,8 @@ static void delete_two_when_two_pages_are_in(void *arg)
     }
 }
 
-static void news_that_slip_over_the_border_of_a_page_are_not_missed_either(void **state)
+FRESH_TEST(news_that_slip_over_the_border_of_a_page_are_not_missed_either)
 {
-    (void)state;
     add_many(A, 1, 450);
     pass();
     pass();
@@ -311,9 +295,8 @@ static void news_that_slip_over_the_border_of_a_page_are_not_missed_either(void 
     assert_int_equal(count_open(), 2);
 }
 
-static void issues_of_one_time_are_all_found_whatever_their_order(void **state)
+FRESH_TEST(issues_of_one_time_are_all_found_whatever_their_order)
 {
-    (void)state;
     for (int64_t n = 1; n <= 330; n++)
         issues_put(A, n, n % 11 == 0 ? "In Progress" : "Backlog", T0);
     issues_shuffle(true);
@@ -364,7 +347,7 @@ static void sim_move(void *arg)
     }
 }
 
-static void everything_true_in_the_end_is_known_in_the_end(void **state)
+FRESH_TEST(everything_true_in_the_end_is_known_in_the_end)
 {
     (void)state;
     for (uint64_t seed = 1; seed <= 60; seed++) {
@@ -404,9 +387,8 @@ static void everything_true_in_the_end_is_known_in_the_end(void **state)
 
 /* what is remembered */
 
-static void what_is_not_settled_is_remembered_below_the_watermark_and_costs_nothing(void **state)
+FRESH_TEST(what_is_not_settled_is_remembered_below_the_watermark_and_costs_nothing)
 {
-    (void)state;
     add_many(A, 1, 300);
     issues_put(A, 1, "In Progress", T0);
     pass();
@@ -425,9 +407,8 @@ static void handle(int64_t number)
     open->settled = open->acted_on = true;
 }
 
-static void settled_ones_are_forgotten_and_handled_ones_until_they_change(void **state)
+FRESH_TEST(settled_ones_are_forgotten_and_handled_ones_until_they_change)
 {
-    (void)state;
     add_many(A, 1, 20);
     issues_put(A, 3, "Approved", T0);
     issues_put(A, 4, "Rejected", T0);
@@ -444,9 +425,8 @@ static void settled_ones_are_forgotten_and_handled_ones_until_they_change(void *
     assert_non_null(open_of(4));
 }
 
-static void what_is_handled_and_gone_is_forgotten_by_the_next_full_listing(void **state)
+FRESH_TEST(what_is_handled_and_gone_is_forgotten_by_the_next_full_listing)
 {
-    (void)state;
     add_many(A, 1, 20);
     issues_put(A, 4, "Rejected", T0);
     begin();
@@ -486,9 +466,8 @@ static void remember(int64_t n)
     remember_of(A, 1, n);
 }
 
-static void one_is_confirmed_by_a_call_of_its_own(void **state)
+FRESH_TEST(one_is_confirmed_by_a_call_of_its_own)
 {
-    (void)state;
     remember(1);
     struct plane_call call = begin();
     size_t before = issues_calls();
@@ -506,9 +485,8 @@ static void one_is_confirmed_by_a_call_of_its_own(void **state)
     assert_int_equal(count_open(), 0);
 }
 
-static void one_issue_may_be_read_alone(void **state)
+FRESH_TEST(one_issue_may_be_read_alone)
 {
-    (void)state;
     struct plane_call call;
     add_many(A, 1, 300);
     issues_put(A, 250, "Approved", T0 - 2490 * S);
@@ -532,9 +510,8 @@ static void one_issue_may_be_read_alone(void **state)
     assert_int_equal(issues_calls(), 3);
 }
 
-static void many_are_confirmed_by_pages(void **state)
+FRESH_TEST(many_are_confirmed_by_pages)
 {
-    (void)state;
     remember(50);
     struct plane_call call = begin();
     size_t before = issues_calls();
@@ -546,9 +523,8 @@ static void many_are_confirmed_by_pages(void **state)
     assert_null(open_of(50));
 }
 
-static void what_cannot_be_confirmed_stays_and_says_why(void **state)
+FRESH_TEST(what_cannot_be_confirmed_stays_and_says_why)
 {
-    (void)state;
     remember(3);
     struct plane_call call = begin();
     issues_left(0, 0);
@@ -571,9 +547,8 @@ static void what_cannot_be_confirmed_stays_and_says_why(void **state)
     assert_true(open->activity_known);
 }
 
-static void nonsense_about_one_issue_stops_no_other(void **state)
+FRESH_TEST(nonsense_about_one_issue_stops_no_other)
 {
-    (void)state;
     remember(2);
     struct plane_call call = begin();
     struct open_issue *first = open_of(1), *second = open_of(2);
@@ -588,9 +563,8 @@ static void nonsense_about_one_issue_stops_no_other(void **state)
     assert_int_equal(issues_calls(), before);
 }
 
-static void a_change_to_another_state_is_not_what_made_it_so(void **state)
+FRESH_TEST(a_change_to_another_state_is_not_what_made_it_so)
 {
-    (void)state;
     remember(1);
     struct plane_call call = begin();
     struct open_issue *open = open_of(1);
@@ -601,9 +575,8 @@ static void a_change_to_another_state_is_not_what_made_it_so(void **state)
     assert_false(open->activity_known || open->confirmed);
 }
 
-static void what_was_looked_at_in_vain_rests_longer_each_time_until_the_settings_move(void **state)
+FRESH_TEST(what_was_looked_at_in_vain_rests_longer_each_time_until_the_settings_move)
 {
-    (void)state;
     struct open_issue **issues;
     remember(1);
     int64_t recheck_ms = 0;
@@ -630,9 +603,8 @@ static char *status_line(void)
     return line;
 }
 
-static void a_copy_leaves_the_original_alone(void **state)
+FRESH_TEST(a_copy_leaves_the_original_alone)
 {
-    (void)state;
     add_many(A, 1, 350);
     issues_left(4, 0);
     pass();
@@ -655,9 +627,8 @@ static void a_copy_leaves_the_original_alone(void **state)
 
 /* what goes wrong */
 
-static void a_project_that_fails_does_not_stop_the_others_and_is_told_once(void **state)
+FRESH_TEST(a_project_that_fails_does_not_stop_the_others_and_is_told_once)
 {
-    (void)state;
     add_many(A, 1, 20);
     add_many(B, 1001, 20);
     pass();
@@ -683,9 +654,8 @@ static void a_project_that_fails_does_not_stop_the_others_and_is_told_once(void 
     assert_false(bench.seen.recovered);
 }
 
-static void when_every_call_fails_each_project_is_asked_once_a_pass(void **state)
+FRESH_TEST(when_every_call_fails_each_project_is_asked_once_a_pass)
 {
-    (void)state;
     add_many(A, 1, 20);
     pass();
     issues_fail(NULL, PLANE_DOWN, 100);
@@ -694,9 +664,8 @@ static void when_every_call_fails_each_project_is_asked_once_a_pass(void **state
     assert_int_equal(bench.seen.waiting, 0);
 }
 
-static void what_is_spared_while_plane_is_down_makes_nothing_rest(void **state)
+FRESH_TEST(what_is_spared_while_plane_is_down_makes_nothing_rest)
 {
-    (void)state;
     struct open_issue **issues;
     remember(2);
     issues_fail(NULL, PLANE_SPARED, 100);
@@ -716,9 +685,8 @@ static void what_is_spared_while_plane_is_down_makes_nothing_rest(void **state)
     free(issues);
 }
 
-static void when_plane_is_up_again_nothing_rests_any_longer(void **state)
+FRESH_TEST(when_plane_is_up_again_nothing_rests_any_longer)
 {
-    (void)state;
     struct open_issue **issues;
     remember(2);
     issues_fail(A, PLANE_DOWN, 1);
@@ -739,9 +707,8 @@ static void when_plane_is_up_again_nothing_rests_any_longer(void **state)
 
 /* a failure delays only its own */
 
-static void a_project_that_cannot_be_read_stops_no_other_and_its_issues_are_looked_at(void **state)
+FRESH_TEST(a_project_that_cannot_be_read_stops_no_other_and_its_issues_are_looked_at)
 {
-    (void)state;
     add_many(B, 1001, 20);
     remember(3);
     issues_put(B, 1005, "Approved", T0 + S);
@@ -757,9 +724,8 @@ static void a_project_that_cannot_be_read_stops_no_other_and_its_issues_are_look
     assert_int_equal(bench.seen.projects, 2);
 }
 
-static void of_a_project_that_is_broken_as_a_whole_one_issue_is_tried(void **state)
+FRESH_TEST(of_a_project_that_is_broken_as_a_whole_one_issue_is_tried)
 {
-    (void)state;
     remember(3);
     issues_put(B, 1005, "Approved", T0 + S);
     issues_change(B, 1005, "22222222-1111-4111-8111-111111111111", "Approved", T0);
@@ -774,9 +740,8 @@ static void of_a_project_that_is_broken_as_a_whole_one_issue_is_tried(void **sta
     assert_true(plane_scan_identify(bench.scan, &call, open_of(1005)));
 }
 
-static void a_project_that_cannot_be_read_rests_up_to_a_minute_but_not_from_who_asks(void **state)
+FRESH_TEST(a_project_that_cannot_be_read_rests_up_to_a_minute_but_not_from_who_asks)
 {
-    (void)state;
     add_many(A, 1, 20);
     pass();
     issues_fail(A, PLANE_DOWN, 100);
@@ -828,9 +793,8 @@ static const char *order_of_pass(void)
     return asked_order;
 }
 
-static void a_project_that_failed_comes_behind_the_others_and_has_its_turn_in_the_end(void **state)
+FRESH_TEST(a_project_that_failed_comes_behind_the_others_and_has_its_turn_in_the_end)
 {
-    (void)state;
     add_many(A, 1, 20);
     add_many(B, 1001, 20);
     pass();
@@ -852,9 +816,8 @@ static void a_project_that_failed_comes_behind_the_others_and_has_its_turn_in_th
     assert_true(had_its_turn);
 }
 
-static void a_project_whose_call_is_refused_comes_behind_the_others_next_time(void **state)
+FRESH_TEST(a_project_whose_call_is_refused_comes_behind_the_others_next_time)
 {
-    (void)state;
     add_many(A, 1, 20);
     add_many(B, 1001, 20);
     pass();
@@ -865,9 +828,8 @@ static void a_project_whose_call_is_refused_comes_behind_the_others_next_time(vo
     assert_int_equal(bench.seen.errors, 0);
 }
 
-static void an_issue_whose_call_is_refused_is_not_the_first_again(void **state)
+FRESH_TEST(an_issue_whose_call_is_refused_is_not_the_first_again)
 {
-    (void)state;
     remember(4);
     for (int64_t n = 1; n <= 4; n++)
         issues_change(A, n, "11111111-1111-4111-8111-111111111111", "In Progress", T0);
@@ -879,9 +841,8 @@ static void an_issue_whose_call_is_refused_is_not_the_first_again(void **state)
     }
 }
 
-static void a_failure_about_one_issue_is_its_own_alone(void **state)
+FRESH_TEST(a_failure_about_one_issue_is_its_own_alone)
 {
-    (void)state;
     static const enum plane_result failures[] = {PLANE_DOWN, PLANE_FAILED};
     remember(4);
     for (int64_t n = 1; n <= 4; n++)
@@ -902,9 +863,8 @@ static void a_failure_about_one_issue_is_its_own_alone(void **state)
     }
 }
 
-static void an_issue_about_which_calls_fail_rests_up_to_a_minute_or_an_interval(void **state)
+FRESH_TEST(an_issue_about_which_calls_fail_rests_up_to_a_minute_or_an_interval)
 {
-    (void)state;
     static const struct {
         int64_t interval_ms, rests_ms[4];
     } cases[] = {
@@ -931,9 +891,8 @@ static void an_issue_about_which_calls_fail_rests_up_to_a_minute_or_an_interval(
     assert_int_equal(open_of(1)->misses, 0);
 }
 
-static void starts_of_a_project_that_fails_are_confirmed_when_the_others_are(void **state)
+FRESH_TEST(starts_of_a_project_that_fails_are_confirmed_when_the_others_are)
 {
-    (void)state;
     remember(3);
     remember_of(B, 1001, 1);
     for (int64_t n = 400; n < 600; n++) /* so that they are on no page that is worth reading */
@@ -949,9 +908,8 @@ static void starts_of_a_project_that_fails_are_confirmed_when_the_others_are(voi
     assert_false(plane_scan_tired(bench.scan, open_of(1001)->project));
 }
 
-static void reading_leaves_half_of_the_time_for_single_issues(void **state)
+FRESH_TEST(reading_leaves_half_of_the_time_for_single_issues)
 {
-    (void)state;
     struct plane_call call;
     add_many(A, 1, 20);
     int64_t now_ms = clock_mono_ms();
@@ -970,9 +928,8 @@ static void reading_leaves_half_of_the_time_for_single_issues(void **state)
     assert_int_equal(bench.seen.waiting, 2);
 }
 
-static void a_page_that_fails_in_the_middle_is_asked_for_again_and_nothing_is_gone(void **state)
+FRESH_TEST(a_page_that_fails_in_the_middle_is_asked_for_again_and_nothing_is_gone)
 {
-    (void)state;
     add_many(A, 1, 350);
     issues_put(A, 350, "Approved", T0 - 900 * S);
     issues_put(A, 2, "Rejected", T0 - S);
@@ -987,9 +944,8 @@ static void a_page_that_fails_in_the_middle_is_asked_for_again_and_nothing_is_go
     assert_int_equal(count_open(), 2);
 }
 
-static void states_are_read_again_for_an_unknown_one_and_once_is_enough(void **state)
+FRESH_TEST(states_are_read_again_for_an_unknown_one_and_once_is_enough)
 {
-    (void)state;
     add_many(A, 1, 20);
     pass();
     size_t before = issues_calls_of("states");
@@ -1003,9 +959,8 @@ static void states_are_read_again_for_an_unknown_one_and_once_is_enough(void **s
     assert_int_equal(issues_calls_of("states"), before + 2);
 }
 
-static void a_state_that_gets_its_name_later_is_found_then(void **state)
+FRESH_TEST(a_state_that_gets_its_name_later_is_found_then)
 {
-    (void)state;
     issues_state_rename(A, "Approved", "OK");
     add_many(A, 1, 20);
     issues_put(A, 5, "Approved", T0);
@@ -1033,9 +988,8 @@ static void settle_all(int64_t kept)
     bench.now_ms += 60000;
 }
 
-static void what_finds_no_room_is_read_again_when_there_is_some(void **state)
+FRESH_TEST(what_finds_no_room_is_read_again_when_there_is_some)
 {
-    (void)state;
     const int64_t many = LIMIT_PLANE_OPEN + 150;
     for (int64_t n = 1; n <= many; n++)
         issues_put(A, n, "In Progress", T0 - n * S);
@@ -1057,9 +1011,8 @@ static void what_finds_no_room_is_read_again_when_there_is_some(void **state)
 
 /* Names of a thousand bytes: after four megabytes of them each has LIMIT_PLANE_OPEN_NAME, until there is
  * room. */
-static void names_are_cut_once_they_are_too_many(void **state)
+TEST(names_are_cut_once_they_are_too_many)
 {
-    (void)state;
     enum { LEN = 1000, FIT = LIMIT_PLANE_OPEN_BYTES / LEN + 1, ALL = FIT + 50 };
     const struct plane_mapped_state approved = {.meaning = ISSUE_APPROVED, .name = (char[]){""}};
     struct open_issues table = {.n = 0};
@@ -1083,54 +1036,4 @@ static void names_are_cut_once_they_are_too_many(void **state)
     open_issues_done(&copy);
     open_issues_done(&table);
     free(issue.name);
-}
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        TEST(a_first_listing_shows_all_and_then_one_call_a_project_is_enough),
-        TEST(news_are_read_down_to_the_watermark_less_an_overlap),
-        TEST(a_listing_that_the_budget_cuts_goes_on_where_it_was),
-        TEST(projects_take_turns_and_a_turn_that_could_not_be_had_is_not_lost),
-        TEST(news_and_a_long_full_listing_alternate),
-        TEST(the_full_listing_comes_again_and_finds_what_moved_without_a_new_time),
-        TEST(a_forced_pass_spends_its_reserve_on_news_alone),
-        TEST(rows_that_slip_over_the_border_of_a_page_are_not_missed),
-        TEST(news_that_slip_over_the_border_of_a_page_are_not_missed_either),
-        TEST(issues_of_one_time_are_all_found_whatever_their_order),
-        TEST(everything_true_in_the_end_is_known_in_the_end),
-        TEST(what_is_not_settled_is_remembered_below_the_watermark_and_costs_nothing),
-        TEST(settled_ones_are_forgotten_and_handled_ones_until_they_change),
-        TEST(what_is_handled_and_gone_is_forgotten_by_the_next_full_listing),
-        TEST(one_is_confirmed_by_a_call_of_its_own),
-        TEST(one_issue_may_be_read_alone),
-        TEST(many_are_confirmed_by_pages),
-        TEST(what_cannot_be_confirmed_stays_and_says_why),
-        TEST(nonsense_about_one_issue_stops_no_other),
-        TEST(a_change_to_another_state_is_not_what_made_it_so),
-        TEST(what_was_looked_at_in_vain_rests_longer_each_time_until_the_settings_move),
-        TEST(a_copy_leaves_the_original_alone),
-        TEST(a_project_that_fails_does_not_stop_the_others_and_is_told_once),
-        TEST(when_every_call_fails_each_project_is_asked_once_a_pass),
-        TEST(what_is_spared_while_plane_is_down_makes_nothing_rest),
-        TEST(when_plane_is_up_again_nothing_rests_any_longer),
-        TEST(a_project_that_cannot_be_read_stops_no_other_and_its_issues_are_looked_at),
-        TEST(of_a_project_that_is_broken_as_a_whole_one_issue_is_tried),
-        TEST(a_project_that_cannot_be_read_rests_up_to_a_minute_but_not_from_who_asks),
-        TEST(a_project_that_failed_comes_behind_the_others_and_has_its_turn_in_the_end),
-        TEST(a_project_whose_call_is_refused_comes_behind_the_others_next_time),
-        TEST(an_issue_whose_call_is_refused_is_not_the_first_again),
-        TEST(a_failure_about_one_issue_is_its_own_alone),
-        TEST(an_issue_about_which_calls_fail_rests_up_to_a_minute_or_an_interval),
-        TEST(starts_of_a_project_that_fails_are_confirmed_when_the_others_are),
-        TEST(reading_leaves_half_of_the_time_for_single_issues),
-        TEST(a_page_that_fails_in_the_middle_is_asked_for_again_and_nothing_is_gone),
-        TEST(states_are_read_again_for_an_unknown_one_and_once_is_enough),
-        TEST(a_state_that_gets_its_name_later_is_found_then),
-        TEST(what_finds_no_room_is_read_again_when_there_is_some),
-        cmocka_unit_test(names_are_cut_once_they_are_too_many),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

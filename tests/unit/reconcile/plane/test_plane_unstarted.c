@@ -1,18 +1,9 @@
 /* Starts that were begun and not finished: when they are tried again, and what is known of them. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "clients/base/jsonx.h"
 #include "clients/base/limits.h"
 #include "clients/store/store.h"
 #include "reconcile/plane/plane_unstarted.h"
+#include "tests/support/test.h"
 
 #define ONE "11111111-1111-4111-8111-111111111111"
 #define TWO "22222222-2222-4222-8222-22222222222a"
@@ -58,7 +49,9 @@ static void assert_status(struct plane_unstarted *unstarted, int64_t count, cons
     json_decref(status);
 }
 
-static void what_was_begun_is_due_until_it_has_ended(void **state)
+#define FRESH_TEST(test) TEST_WITH(test, make, unmake)
+
+FRESH_TEST(what_was_begun_is_due_until_it_has_ended)
 {
     struct plane_unstarted *unstarted = *state;
     struct plane_unstarted_start start = {.failures = 9};
@@ -79,7 +72,7 @@ static void what_was_begun_is_due_until_it_has_ended(void **state)
     assert_status(unstarted, 0, "null");
 }
 
-static void after_a_failure_the_timer_pauses_and_who_asks_does_not(void **state)
+FRESH_TEST(after_a_failure_the_timer_pauses_and_who_asks_does_not)
 {
     static const struct {
         int64_t interval_ms, pauses_ms[4];
@@ -107,7 +100,7 @@ static void after_a_failure_the_timer_pauses_and_who_asks_does_not(void **state)
     }
 }
 
-static void the_newest_failure_is_shown(void **state)
+FRESH_TEST(the_newest_failure_is_shown)
 {
     struct plane_unstarted *unstarted = *state;
     AUTO_FREE char *lengthy = mem_printf("%0500d", 7);
@@ -124,7 +117,7 @@ static void the_newest_failure_is_shown(void **state)
     assert_int_equal(strlen(start.error), sizeof start.error - 1);
 }
 
-static void a_task_without_an_issue_pauses_too_and_is_not_named_as_due(void **state)
+FRESH_TEST(a_task_without_an_issue_pauses_too_and_is_not_named_as_due)
 {
     struct plane_unstarted *unstarted = *state;
     struct plane_unstarted_start start;
@@ -139,7 +132,7 @@ static void a_task_without_an_issue_pauses_too_and_is_not_named_as_due(void **st
     assert_status(unstarted, 0, "null");
 }
 
-static void what_is_not_at_the_first_stage_any_more_is_forgotten(void **state)
+FRESH_TEST(what_is_not_at_the_first_stage_any_more_is_forgotten)
 {
     struct plane_unstarted *unstarted = *state;
     char *due_ids[] = {one_id, two_id};
@@ -153,7 +146,7 @@ static void what_is_not_at_the_first_stage_any_more_is_forgotten(void **state)
     assert_string_equal(due(unstarted, true, INTERVAL_MS, NOW_MS), "");
 }
 
-static void there_is_an_end_to_what_is_remembered(void **state)
+FRESH_TEST(there_is_an_end_to_what_is_remembered)
 {
     struct plane_unstarted *unstarted = *state;
     char id[UUID_TEXT_LEN + 1];
@@ -163,19 +156,4 @@ static void there_is_an_end_to_what_is_remembered(void **state)
     }
     plane_unstarted_failed(unstarted, &one, "no", NOW_MS);
     assert_status(unstarted, LIMIT_UNSTARTED, "null");
-}
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, make, unmake)
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        TEST(what_was_begun_is_due_until_it_has_ended),
-        TEST(after_a_failure_the_timer_pauses_and_who_asks_does_not),
-        TEST(the_newest_failure_is_shown),
-        TEST(a_task_without_an_issue_pauses_too_and_is_not_named_as_due),
-        TEST(what_is_not_at_the_first_stage_any_more_is_forgotten),
-        TEST(there_is_an_end_to_what_is_remembered),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

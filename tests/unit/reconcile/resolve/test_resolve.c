@@ -1,20 +1,10 @@
 /* Which branch and task a commit belongs to: every rule, and every way not to know. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "clients/facts/facts.h"
 #include "clients/store/store.h"
 #include "reconcile/pipeline/pipeline.h"
 #include "reconcile/resolve/resolve.h"
 #include "tests/doubles/facts.h"
+#include "tests/support/test.h"
 
 #define SHA "0123456789abcdef0123456789abcdef01234567"
 #define OTHER "ffffffffffffffffffffffffffffffffffffffff"
@@ -106,9 +96,10 @@ static int tear_down(void **state)
 
 /* the head of a task's branch */
 
-static void the_branch_of_a_task_whose_head_it_is_comes_first(void **state)
+#define RESOLVE_TEST(test) TEST_WITH(test, set_up, tear_down)
+
+RESOLVE_TEST(the_branch_of_a_task_whose_head_it_is_comes_first)
 {
-    (void)state;
     task(3, "c", "review");
     task(2, "b", "development");
     facts_head("b", OTHER);
@@ -118,17 +109,15 @@ static void the_branch_of_a_task_whose_head_it_is_comes_first(void **state)
     assert_int_equal(facts_lookups(), 2); /* nobody asks for pull requests */
 }
 
-static void a_commit_is_the_same_in_capitals(void **state)
+RESOLVE_TEST(a_commit_is_the_same_in_capitals)
 {
-    (void)state;
     task(2, "b", "development");
     facts_head("b", "ABCDEF0123456789ABCDEF0123456789ABCDEF01");
     assert_int_equal(ask_about("abcdef0123456789abcdef0123456789abcdef01"), RESOLVE_FOUND);
 }
 
-static void two_tasks_with_that_head_are_ambiguous(void **state)
+RESOLVE_TEST(two_tasks_with_that_head_are_ambiguous)
 {
-    (void)state;
     task(3, "c", "review");
     task(2, "b", "development");
     task(1, "a", "development");
@@ -139,18 +128,16 @@ static void two_tasks_with_that_head_are_ambiguous(void **state)
     assert_int_equal(answer.method, METHOD_BRANCH_HEAD);
 }
 
-static void two_tasks_on_one_branch_are_ambiguous(void **state)
+RESOLVE_TEST(two_tasks_on_one_branch_are_ambiguous)
 {
-    (void)state;
     task(3, "b", "review");
     task(2, "b", "development");
     facts_head("b", SHA);
     expect_ambiguous(2, (const int64_t[]){3, 2});
 }
 
-static void a_head_that_was_read_stands_whatever_fails_beside_it(void **state)
+RESOLVE_TEST(a_head_that_was_read_stands_whatever_fails_beside_it)
 {
-    (void)state;
     task(3, "c", "review");
     task(2, "b", "development");
     facts_head("b", SHA);
@@ -159,9 +146,8 @@ static void a_head_that_was_read_stands_whatever_fails_beside_it(void **state)
     assert_string_equal(findings.reason, "Gitea answered 500"); /* so that it is not kept */
 }
 
-static void a_head_that_cannot_be_read_leaves_nothing_to_fall_back_on(void **state)
+RESOLVE_TEST(a_head_that_cannot_be_read_leaves_nothing_to_fall_back_on)
 {
-    (void)state;
     task(3, "c", "review");
     task(2, "b", "development");
     facts_head("b", OTHER);
@@ -170,9 +156,8 @@ static void a_head_that_cannot_be_read_leaves_nothing_to_fall_back_on(void **sta
     expect_words(RESOLVE_UNAVAILABLE, "Gitea answered 500");
 }
 
-static void more_tasks_than_can_be_looked_at_are_not_guessed_about(void **state)
+RESOLVE_TEST(more_tasks_than_can_be_looked_at_are_not_guessed_about)
 {
-    (void)state;
     task(3, "c", "review");
     tasks.more = true;
     facts_head("c", OTHER);
@@ -185,9 +170,8 @@ static void more_tasks_than_can_be_looked_at_are_not_guessed_about(void **state)
 
 /* pull requests */
 
-static void an_open_pull_request_names_the_branch_with_or_without_a_task(void **state)
+RESOLVE_TEST(an_open_pull_request_names_the_branch_with_or_without_a_task)
 {
-    (void)state;
     task(3, "c", "review");
     facts_head("c", OTHER); /* a push came between the two questions */
     facts_open_pull(1, "a", OTHER);
@@ -201,9 +185,8 @@ static void an_open_pull_request_names_the_branch_with_or_without_a_task(void **
     expect_found(METHOD_PULL_REQUEST, "hotfix", 0);
 }
 
-static void pull_requests_of_two_branches_are_ambiguous(void **state)
+RESOLVE_TEST(pull_requests_of_two_branches_are_ambiguous)
 {
-    (void)state;
     task(3, "c", "review");
     facts_open_pull(2, "c", SHA);
     facts_open_pull(3, "hotfix", SHA);
@@ -212,18 +195,16 @@ static void pull_requests_of_two_branches_are_ambiguous(void **state)
     assert_int_equal(answer.method, METHOD_PULL_REQUEST);
 }
 
-static void a_pull_request_of_two_tasks_branch_is_ambiguous(void **state)
+RESOLVE_TEST(a_pull_request_of_two_tasks_branch_is_ambiguous)
 {
-    (void)state;
     task(4, "c", "review");
     task(3, "c", "testing");
     facts_open_pull(2, "c", SHA);
     expect_ambiguous(2, (const int64_t[]){4, 3});
 }
 
-static void a_pull_request_from_elsewhere_belongs_to_no_task(void **state)
+RESOLVE_TEST(a_pull_request_from_elsewhere_belongs_to_no_task)
 {
-    (void)state;
     task(3, "c", "development");
     facts_open_pull(7, NULL, SHA);
     expect_words(RESOLVE_NONE, "it is the head of pull request #7, whose branch is not in this repo");
@@ -231,9 +212,8 @@ static void a_pull_request_from_elsewhere_belongs_to_no_task(void **state)
     expect_found(METHOD_PULL_REQUEST, "c", 3);
 }
 
-static void without_pull_requests_only_the_database_can_settle_it(void **state)
+RESOLVE_TEST(without_pull_requests_only_the_database_can_settle_it)
 {
-    (void)state;
     static const enum fact_state states[] = {FACT_FAILED, FACT_ABSENT};
     for (size_t i = 0; i < 2; i++) {
         tasks.n = 0;
@@ -256,26 +236,23 @@ static void unreadable(int64_t id, const char *branch, const char *stage)
 }
 
 /* What is shown of its branch may be the name of another. */
-static void a_branch_that_cannot_be_read_has_no_head(void **state)
+RESOLVE_TEST(a_branch_that_cannot_be_read_has_no_head)
 {
-    (void)state;
     unreadable(3, "b", "development");
     task(2, "b", "development");
     facts_head("b", SHA);
     expect_found(METHOD_BRANCH_HEAD, "b", 2);
 }
 
-static void a_pull_request_s_branch_is_not_one_that_cannot_be_read(void **state)
+RESOLVE_TEST(a_pull_request_s_branch_is_not_one_that_cannot_be_read)
 {
-    (void)state;
     unreadable(3, "x", "development");
     facts_open_pull(1, "x", SHA);
     expect_found(METHOD_PULL_REQUEST, "x", 0);
 }
 
-static void a_task_that_cannot_be_read_is_no_answer(void **state)
+RESOLVE_TEST(a_task_that_cannot_be_read_is_no_answer)
 {
-    (void)state;
     unreadable(3, "x", "development");
     expect_words(RESOLVE_NONE,
                  "the only task of the repo that waits for CI is 3, and tasks.branch is longer than 400 "
@@ -284,9 +261,8 @@ static void a_task_that_cannot_be_read_is_no_answer(void **state)
 
 /* the sole task */
 
-static void the_only_task_that_waits_for_ci_is_meant(void **state)
+RESOLVE_TEST(the_only_task_that_waits_for_ci_is_meant)
 {
-    (void)state;
     task(5, "e", "review");
     task(4, "d", "analysis");
     task(3, "c", "testing");
@@ -296,9 +272,8 @@ static void the_only_task_that_waits_for_ci_is_meant(void **state)
     expect_found(METHOD_SOLE_TASK, "c", 3);
 }
 
-static void the_head_of_the_base_branch_is_nobodys(void **state)
+RESOLVE_TEST(the_head_of_the_base_branch_is_nobodys)
 {
-    (void)state;
     task(3, "c", "development");
     facts_clear();
     facts_head("main", SHA);
@@ -314,9 +289,8 @@ static void the_head_of_the_base_branch_is_nobodys(void **state)
     expect_found(METHOD_SOLE_TASK, "c", 3);
 }
 
-static void two_tasks_that_wait_for_ci_are_ambiguous(void **state)
+RESOLVE_TEST(two_tasks_that_wait_for_ci_are_ambiguous)
 {
-    (void)state;
     task(3, "c", "testing");
     task(2, "b", "review");
     task(1, "a", "development");
@@ -328,9 +302,8 @@ static void two_tasks_that_wait_for_ci_are_ambiguous(void **state)
     assert_int_equal(ask(), RESOLVE_NONE); /* not theirs, however many they are */
 }
 
-static void without_a_task_that_waits_for_ci_there_is_nobody(void **state)
+RESOLVE_TEST(without_a_task_that_waits_for_ci_there_is_nobody)
 {
-    (void)state;
     static const char reason[] =
         "it is the head of no task's branch and of no open pull request, and no task of "
         "the repo waits for CI";
@@ -339,9 +312,8 @@ static void without_a_task_that_waits_for_ci_there_is_nobody(void **state)
     expect_words(RESOLVE_NONE, reason);
 }
 
-static void a_base_that_cannot_be_read_makes_the_sole_task_a_guess(void **state)
+RESOLVE_TEST(a_base_that_cannot_be_read_makes_the_sole_task_a_guess)
 {
-    (void)state;
     task(3, "c", "development");
     facts_clear();
     facts_repo("main");
@@ -364,9 +336,8 @@ static void a_base_that_cannot_be_read_makes_the_sole_task_a_guess(void **state)
 
 /* when findings come late */
 
-static void late_facts_make_the_same_answers(void **state)
+RESOLVE_TEST(late_facts_make_the_same_answers)
 {
-    (void)state;
     facts_late(true);
     task(3, "c", "development");
     facts_head("c", SHA);
@@ -383,9 +354,8 @@ static void late_facts_make_the_same_answers(void **state)
     assert_int_equal(ask(), RESOLVE_NONE);
 }
 
-static void kept_facts_answer_about_the_tasks_of_now(void **state)
+RESOLVE_TEST(kept_facts_answer_about_the_tasks_of_now)
 {
-    (void)state;
     const struct resolve_question question = {
         .repo = "acme/app", .sha = SHA, .base_branch = "main", .pipeline = pipeline};
     task(3, "c", "review");
@@ -407,9 +377,8 @@ static void kept_facts_answer_about_the_tasks_of_now(void **state)
     resolution_done(&later);
 }
 
-static void only_unfinished_tasks_are_candidates(void **state)
+RESOLVE_TEST(only_unfinished_tasks_are_candidates)
 {
-    (void)state;
     size_t n = 0;
     const char **stages = resolve_stages(pipeline, &n);
     assert_int_equal(n, 7);
@@ -433,34 +402,4 @@ static int finish(void **state)
     return 0;
 }
 
-#define RESOLVE_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        RESOLVE_TEST(the_branch_of_a_task_whose_head_it_is_comes_first),
-        RESOLVE_TEST(a_commit_is_the_same_in_capitals),
-        RESOLVE_TEST(two_tasks_with_that_head_are_ambiguous),
-        RESOLVE_TEST(two_tasks_on_one_branch_are_ambiguous),
-        RESOLVE_TEST(a_head_that_was_read_stands_whatever_fails_beside_it),
-        RESOLVE_TEST(a_head_that_cannot_be_read_leaves_nothing_to_fall_back_on),
-        RESOLVE_TEST(more_tasks_than_can_be_looked_at_are_not_guessed_about),
-        RESOLVE_TEST(an_open_pull_request_names_the_branch_with_or_without_a_task),
-        RESOLVE_TEST(pull_requests_of_two_branches_are_ambiguous),
-        RESOLVE_TEST(a_pull_request_of_two_tasks_branch_is_ambiguous),
-        RESOLVE_TEST(a_pull_request_from_elsewhere_belongs_to_no_task),
-        RESOLVE_TEST(without_pull_requests_only_the_database_can_settle_it),
-        RESOLVE_TEST(a_branch_that_cannot_be_read_has_no_head),
-        RESOLVE_TEST(a_pull_request_s_branch_is_not_one_that_cannot_be_read),
-        RESOLVE_TEST(a_task_that_cannot_be_read_is_no_answer),
-        RESOLVE_TEST(the_only_task_that_waits_for_ci_is_meant),
-        RESOLVE_TEST(the_head_of_the_base_branch_is_nobodys),
-        RESOLVE_TEST(two_tasks_that_wait_for_ci_are_ambiguous),
-        RESOLVE_TEST(without_a_task_that_waits_for_ci_there_is_nobody),
-        RESOLVE_TEST(a_base_that_cannot_be_read_makes_the_sole_task_a_guess),
-        RESOLVE_TEST(late_facts_make_the_same_answers),
-        RESOLVE_TEST(kept_facts_answer_about_the_tasks_of_now),
-        RESOLVE_TEST(only_unfinished_tasks_are_candidates),
-    };
-    return cmocka_run_group_tests(tests, prepare, finish);
-}
+TEST_GROUP(prepare, finish)

@@ -1,17 +1,7 @@
 /* What Gitea said about commits of late: cache for a while, bounded in number and bytes. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "clients/base/limits.h"
 #include "reconcile/resolve/resolve_cache.h"
+#include "tests/support/test.h"
 
 #define REPO "acme/app"
 
@@ -41,9 +31,8 @@ static int64_t mark_of(struct resolve_cache *cache, const char *repo, const char
     return mark;
 }
 
-static void what_is_kept_ends_at_its_time(void **state)
+TEST(what_is_kept_ends_at_its_time)
 {
-    (void)state;
     struct resolve_cache *cache = resolve_cache_new();
     put(cache, REPO, "aa", 1, 100);
     put(cache, "acme/other", "aa", 2, 100);
@@ -56,9 +45,8 @@ static void what_is_kept_ends_at_its_time(void **state)
     resolve_cache_free(cache);
 }
 
-static void newer_facts_take_the_place_of_older_ones(void **state)
+TEST(newer_facts_take_the_place_of_older_ones)
 {
-    (void)state;
     struct resolve_cache *cache = resolve_cache_new();
     put(cache, REPO, "aa", 1, 100);
     const struct resolve_findings *first = resolve_cache_get(cache, REPO, "aa", 0);
@@ -69,9 +57,8 @@ static void newer_facts_take_the_place_of_older_ones(void **state)
     resolve_cache_free(cache);
 }
 
-static void the_oldest_go_when_there_are_too_many(void **state)
+TEST(the_oldest_go_when_there_are_too_many)
 {
-    (void)state;
     struct resolve_cache *cache = resolve_cache_new();
     char sha[24];
     for (unsigned i = 0; i < LIMIT_RESOLVE_CACHE + 2; i++) {
@@ -84,9 +71,8 @@ static void the_oldest_go_when_there_are_too_many(void **state)
     resolve_cache_free(cache);
 }
 
-static void the_oldest_go_when_they_are_too_large(void **state)
+TEST(the_oldest_go_when_they_are_too_large)
 {
-    (void)state;
     struct resolve_cache *cache = resolve_cache_new();
     static const char *const shas[] = {"aa", "bb", "cc"};
     for (size_t i = 0; i < 3; i++) {
@@ -106,15 +92,4 @@ static void the_oldest_go_when_they_are_too_large(void **state)
     resolve_cache_give_back(mine);
     assert_int_equal(mark_of(cache, REPO, "dd", 0), 0);
     resolve_cache_free(cache);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_is_kept_ends_at_its_time),
-        cmocka_unit_test(newer_facts_take_the_place_of_older_ones),
-        cmocka_unit_test(the_oldest_go_when_there_are_too_many),
-        cmocka_unit_test(the_oldest_go_when_they_are_too_large),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,19 +1,10 @@
 /* The policy in force: off wins, overrides end by themselves, who holds a switch, what a PUT does, races. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "clients/base/jsonx.h"
 #include "clients/base/text.h"
 #include "clients/store/store_ops.h"
 #include "reconcile/settings/policy.h"
 #include "reconcile/settings/settings_table.h"
+#include "tests/support/test.h"
 
 #define NOW_US INT64_C(1795464000000000) /* 2026-11-23T20:00:00Z */
 #define HOUR_US INT64_C(3600000000)
@@ -120,9 +111,8 @@ static json_t *json_of(const char *text)
 
 /* making */
 
-static void without_overrides_the_start_is_in_force(void **state)
+TEST(without_overrides_the_start_is_in_force)
 {
-    (void)state;
     struct policy *policy =
         policy_with(ENVIRONMENT("ORCH_RECONCILE_INTERVAL_S", "5", "ORCH_RECONCILE_GRACE_OVERRIDES_JSON",
                                 "{\"review\":30}", "ORCH_LOG_LEVEL", "error"),
@@ -142,9 +132,8 @@ static void without_overrides_the_start_is_in_force(void **state)
     policy_free(NULL);
 }
 
-static void overrides_are_laid_over_the_start(void **state)
+TEST(overrides_are_laid_over_the_start)
 {
-    (void)state;
     struct policy *policy = policy_with(ENVIRONMENT("ORCH_RECONCILE_GRACE_OVERRIDES_JSON", "{\"review\":30}",
                                                     "ORCH_RECONCILE_MODE", "observe"),
                                         "{\"interval_s\":{\"value\":9},\"grace_default_s\":{\"value\":0},"
@@ -164,9 +153,8 @@ static void overrides_are_laid_over_the_start(void **state)
     policy_free(policy);
 }
 
-static void off_wins_whoever_said_it(void **state)
+TEST(off_wins_whoever_said_it)
 {
-    (void)state;
     static const char *const starts[] = {"true", "false"};
     static const char *const overrides[] = {
         "{}", "{\"enabled\":{\"value\":true},\"plane_enabled\":{\"value\":true}}",
@@ -185,9 +173,8 @@ static void off_wins_whoever_said_it(void **state)
         }
 }
 
-static void holder_is_named_in_words(void **state)
+TEST(holder_is_named_in_words)
 {
-    (void)state;
     static const struct {
         const char *override, *text, *by, *reason;
         int64_t until_us;
@@ -213,9 +200,8 @@ static void holder_is_named_in_words(void **state)
     }
 }
 
-static void environment_is_the_holder_whatever_the_override_says(void **state)
+TEST(environment_is_the_holder_whatever_the_override_says)
 {
-    (void)state;
     struct policy *policy = policy_with(
         ENVIRONMENT("ORCH_RECONCILE_ENABLED", "false", "ORCH_RECONCILE_MODE", "observe"),
         "{\"enabled\":{\"value\":false,\"by\":\"ann\",\"reason\":\"r\",\"until\":1795467600000000}}", NOW_US);
@@ -232,9 +218,8 @@ static void environment_is_the_holder_whatever_the_override_says(void **state)
     policy_free(policy);
 }
 
-static void override_ends_at_its_until_by_the_databases_clock(void **state)
+TEST(override_ends_at_its_until_by_the_databases_clock)
 {
-    (void)state;
     const char *overrides = "{\"enabled\":{\"value\":false,\"until\":1795467600000000},"
                             "\"mode\":{\"value\":\"observe\",\"until\":1795471200000000},"
                             "\"interval_s\":{\"value\":7}}";
@@ -258,9 +243,8 @@ static void override_ends_at_its_until_by_the_databases_clock(void **state)
     }
 }
 
-static void overrides_that_cannot_be_understood_are_an_error_and_newer_members_are_not(void **state)
+TEST(overrides_that_cannot_be_understood_are_an_error_and_newer_members_are_not)
 {
-    (void)state;
     struct policy *policy =
         policy_with(ENVIRONMENT(), "{\"warp\":{\"value\":9,\"until\":1795467600000000}}", NOW_US);
     assert_true(policy->enabled);
@@ -285,9 +269,8 @@ static void overrides_that_cannot_be_understood_are_an_error_and_newer_members_a
     settings_free(settings);
 }
 
-static void database_that_is_down_is_told_as_it_is(void **state)
+TEST(database_that_is_down_is_told_as_it_is)
 {
-    (void)state;
     struct fake_store fake = fake_with("{}");
     struct settings *settings = settings_of(ENVIRONMENT());
     struct pipeline *pipeline = pipeline_built_in();
@@ -336,9 +319,8 @@ static void assert_source(const json_t *document, const char *member, const char
 #define NO_OVERRIDE \
     "\"reason\":null,\"by\":null,\"until\":null,\"set_at\":null,\"held_by_environment\":false}"
 
-static void document_tells_each_members_value_and_source(void **state)
+TEST(document_tells_each_members_value_and_source)
 {
-    (void)state;
     json_auto_t *document = document_with(ENVIRONMENT("ORCH_RECONCILE_INTERVAL_S", "5"),
                                           "{\"enabled\":{\"value\":false,\"by\":\"ann\",\"reason\":\"r\","
                                           "\"until\":1795467600000000,\"set_at\":1795464000000000},"
@@ -360,9 +342,8 @@ static void document_tells_each_members_value_and_source(void **state)
     assert_int_equal(json_object_size(json_object_get(document, "sources")), 9);
 }
 
-static void override_that_the_environment_holds_back_is_shown_as_such(void **state)
+TEST(override_that_the_environment_holds_back_is_shown_as_such)
 {
-    (void)state;
     json_auto_t *document =
         document_with(ENVIRONMENT("ORCH_RECONCILE_ENABLED", "false", "ORCH_RECONCILE_PLANE_ENABLED", "false"),
                       "{\"enabled\":{\"value\":true,\"by\":\"ann\"},\"plane_enabled\":{\"value\":false}}");
@@ -373,9 +354,8 @@ static void override_that_the_environment_holds_back_is_shown_as_such(void **sta
     assert_source(document, "plane_enabled", "{\"source\":\"environment\"," NO_OVERRIDE);
 }
 
-static void document_shows_no_secret(void **state)
+TEST(document_shows_no_secret)
 {
-    (void)state;
     json_auto_t *document =
         document_with(ENVIRONMENT("ORCH_DATABASE_URL", "postgresql://u:hunter2@db/x", "ORCH_API_TOKEN",
                                   "hunter3", "ORCH_GITEA_TOKEN", "hunter4", "ORCH_PLANE_API_TOKEN", "hunter5",
@@ -420,9 +400,8 @@ static struct changed change(struct fake_store *fake, const char *body_text, int
     return changed;
 }
 
-static void change_is_written_and_shown(void **state)
+TEST(change_is_written_and_shown)
 {
-    (void)state;
     struct fake_store fake = fake_with("{\"log_level\":{\"value\":\"warn\"}}");
     struct changed changed = change(&fake, "{\"enabled\":false,\"by\":\"ann\"}", 7);
     assert_int_equal(changed.err, ERR_OK);
@@ -437,9 +416,8 @@ static void change_is_written_and_shown(void **state)
     changed_done(&changed);
 }
 
-static void bad_change_names_its_fields_and_writes_nothing(void **state)
+TEST(bad_change_names_its_fields_and_writes_nothing)
 {
-    (void)state;
     struct fake_store fake = fake_with("{}");
     struct changed changed =
         change(&fake, "{\"enabled\":false,\"interval_s\":0,\"grace_overrides\":{\"moon\":1}}", -1);
@@ -453,9 +431,8 @@ static void bad_change_names_its_fields_and_writes_nothing(void **state)
     changed_done(&changed);
 }
 
-static void change_of_an_older_revision_conflicts(void **state)
+TEST(change_of_an_older_revision_conflicts)
 {
-    (void)state;
     struct fake_store fake = fake_with("{}");
     struct changed stale = change(&fake, "{\"enabled\":false}", 6);
     assert_int_equal(stale.err, ERR_CONFLICT);
@@ -468,9 +445,8 @@ static void change_of_an_older_revision_conflicts(void **state)
     changed_done(&raced);
 }
 
-static void change_that_was_raced_is_laid_over_the_winners(void **state)
+TEST(change_that_was_raced_is_laid_over_the_winners)
 {
-    (void)state;
     struct fake_store fake = fake_with("{}");
     fake.races = 2;
     struct changed changed = change(&fake, "{\"enabled\":false}", -1);
@@ -488,9 +464,8 @@ static void change_that_was_raced_is_laid_over_the_winners(void **state)
     changed_done(&never);
 }
 
-static void change_mends_what_it_names_but_writes_nothing_beside_nonsense(void **state)
+TEST(change_mends_what_it_names_but_writes_nothing_beside_nonsense)
 {
-    (void)state;
     struct fake_store fake = fake_with("{\"mode\":{\"value\":\"shadow\"}}");
     struct changed beside = change(&fake, "{\"enabled\":true}", -1);
     assert_int_equal(beside.err, ERR_INTERNAL);
@@ -508,27 +483,4 @@ static void change_mends_what_it_names_but_writes_nothing_beside_nonsense(void *
     assert_int_equal(nothing.err, ERR_INTERNAL);
     assert_int_equal(broken.writes, 0);
     changed_done(&nothing);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(without_overrides_the_start_is_in_force),
-        cmocka_unit_test(overrides_are_laid_over_the_start),
-        cmocka_unit_test(off_wins_whoever_said_it),
-        cmocka_unit_test(holder_is_named_in_words),
-        cmocka_unit_test(environment_is_the_holder_whatever_the_override_says),
-        cmocka_unit_test(override_ends_at_its_until_by_the_databases_clock),
-        cmocka_unit_test(overrides_that_cannot_be_understood_are_an_error_and_newer_members_are_not),
-        cmocka_unit_test(database_that_is_down_is_told_as_it_is),
-        cmocka_unit_test(document_tells_each_members_value_and_source),
-        cmocka_unit_test(override_that_the_environment_holds_back_is_shown_as_such),
-        cmocka_unit_test(document_shows_no_secret),
-        cmocka_unit_test(change_is_written_and_shown),
-        cmocka_unit_test(bad_change_names_its_fields_and_writes_nothing),
-        cmocka_unit_test(change_of_an_older_revision_conflicts),
-        cmocka_unit_test(change_that_was_raced_is_laid_over_the_winners),
-        cmocka_unit_test(change_mends_what_it_names_but_writes_nothing_beside_nonsense),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,20 +3,11 @@
  * README has one row a variable, cells separated by '|':  | `NAME` | `default` | `member` | meaning |
  * where a default or a member that does not exist is an empty cell.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "clients/base/embedded.h"
 #include "clients/base/jsonx.h"
 #include "clients/base/limits.h"
 #include "reconcile/settings/settings_table.h"
+#include "tests/support/test.h"
 
 #define README_SIZE ((size_t)1 << 20)
 
@@ -60,9 +51,8 @@ static char *row_of(const struct setting *row)
     return mem_printf("\n| `%s` |%s|%s|", row->name, fallback, member);
 }
 
-static void readme_lists_every_setting_with_its_default_and_its_member(void **state)
+TEST(readme_lists_every_setting_with_its_default_and_its_member)
 {
-    (void)state;
     size_t missing = 0;
     for (const struct setting *row = settings_table(); row->name; row++) {
         AUTO_FREE char *expected = row_of(row);
@@ -74,9 +64,8 @@ static void readme_lists_every_setting_with_its_default_and_its_member(void **st
     assert_int_equal(missing, 0);
 }
 
-static void readme_lists_no_setting_that_there_is_not(void **state)
+TEST(readme_lists_no_setting_that_there_is_not)
 {
-    (void)state;
     static const char start[] = "\n| `ORCH_";
     for (const char *at = readme; (at = strstr(at, start)); at++) {
         const char *name = at + sizeof start - sizeof "ORCH_";
@@ -162,9 +151,8 @@ static void assert_described(const struct setting *row, json_t *property)
         assert_enum(row, property);
 }
 
-static void openapi_describes_every_run_time_member_and_no_other(void **state)
+TEST(openapi_describes_every_run_time_member_and_no_other)
 {
-    (void)state;
     json_t *properties = put_properties();
     assert_non_null(properties);
     for (const char *const *member = settings_members(); *member; member++) {
@@ -185,12 +173,4 @@ static void openapi_describes_every_run_time_member_and_no_other(void **state)
     }
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(readme_lists_every_setting_with_its_default_and_its_member),
-        cmocka_unit_test(readme_lists_no_setting_that_there_is_not),
-        cmocka_unit_test(openapi_describes_every_run_time_member_and_no_other),
-    };
-    return cmocka_run_group_tests(tests, documents_read, documents_done);
-}
+TEST_GROUP(documents_read, documents_done)

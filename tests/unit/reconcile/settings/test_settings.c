@@ -1,16 +1,7 @@
 /* Settings: the table, the environment, secrets in files, what is refused and in which words; the merging of
  * changes at run time. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 #include "clients/base/jsonx.h"
 #include "clients/base/limits.h"
@@ -19,6 +10,7 @@
 #include "reconcile/pipeline/settings_text.h"
 #include "reconcile/settings/settings.h"
 #include "reconcile/settings/settings_table.h"
+#include "tests/support/test.h"
 
 /* a fake environment: name, value, name, value, …, NULL */
 
@@ -74,9 +66,8 @@ static void assert_refused(const char *const *environment, const char *expected)
 
 /* the table */
 
-static void table_is_complete_and_without_repetition(void **state)
+TEST(table_is_complete_and_without_repetition)
 {
-    (void)state;
     size_t members = 0;
     for (const struct setting *row = settings_table(); row->name; row++) {
         assert_true(strncmp(row->name, "ORCH_", 5) == 0);
@@ -97,9 +88,8 @@ static void table_is_complete_and_without_repetition(void **state)
     assert_int_equal(members, 9);
 }
 
-static void defaults_are_those_of_the_contract(void **state)
+TEST(defaults_are_those_of_the_contract)
 {
-    (void)state;
     struct settings *settings = settings_of(ENVIRONMENT());
     assert_string_equal(settings->database_url, "sqlite:reconciled.db");
     assert_null(settings->database_schema);
@@ -128,9 +118,8 @@ static void defaults_are_those_of_the_contract(void **state)
     settings_free(NULL);
 }
 
-static void given_values_are_taken(void **state)
+TEST(given_values_are_taken)
 {
-    (void)state;
     struct settings *settings = settings_of(ENVIRONMENT(
         "ORCH_DATABASE_URL", "postgresql://u:p@a,b/orch", "ORCH_DATABASE_SCHEMA", "orch", "ORCH_HTTP_LISTEN",
         "0.0.0.0:0", "ORCH_API_TOKEN", "t0ken", "ORCH_RECONCILE_ENABLED", "off",
@@ -160,9 +149,8 @@ static void given_values_are_taken(void **state)
     settings_free(settings);
 }
 
-static void empty_variable_counts_as_not_set(void **state)
+TEST(empty_variable_counts_as_not_set)
 {
-    (void)state;
     struct settings *settings =
         settings_of(ENVIRONMENT("ORCH_API_TOKEN", "", "ORCH_API_TOKEN_FILE", "", "ORCH_RECONCILE_INTERVAL_S",
                                 "", "ORCH_PROJECTS_JSON", "", "ORCH_GITEA_URL", ""));
@@ -173,9 +161,8 @@ static void empty_variable_counts_as_not_set(void **state)
     settings_free(settings);
 }
 
-static void every_bad_value_is_told_at_once(void **state)
+TEST(every_bad_value_is_told_at_once)
 {
-    (void)state;
     assert_refused(ENVIRONMENT("ORCH_DATABASE_URL", "mysql://root:hunter2@db", "ORCH_HTTP_LISTEN",
                                "localhost", "ORCH_RECONCILE_ENABLED", "maybe", "ORCH_RECONCILE_MODE", "Heal",
                                "ORCH_RECONCILE_INTERVAL_S", "0", "ORCH_RECONCILE_GRACE_DEFAULT_S", "31536001",
@@ -201,9 +188,8 @@ static void every_bad_value_is_told_at_once(void **state)
                    "ORCH_LOG_LEVEL: must be one of error, warn, info, debug\n");
 }
 
-static void json_settings_that_are_not_json_are_one_line(void **state)
+TEST(json_settings_that_are_not_json_are_one_line)
 {
-    (void)state;
     struct settings *untouched = NULL;
     json_auto_t *problems = json_array();
     fake_environment =
@@ -218,26 +204,23 @@ static void json_settings_that_are_not_json_are_one_line(void **state)
     }
 }
 
-static void too_long_a_value_is_refused(void **state)
+TEST(too_long_a_value_is_refused)
 {
-    (void)state;
     AUTO_FREE char *text = mem_zero(LIMIT_SETTING_TEXT + 2, 1);
     memset(text, 'x', LIMIT_SETTING_TEXT + 1);
     assert_refused(ENVIRONMENT("ORCH_NOTIFY_TEMPLATE", text), "ORCH_NOTIFY_TEMPLATE: is too long\n");
 }
 
-static void a_template_that_nothing_fills_in_is_refused(void **state)
+TEST(a_template_that_nothing_fills_in_is_refused)
 {
-    (void)state;
     assert_refused(ENVIRONMENT("ORCH_NOTIFY_TEMPLATE", "{titel} moved"),
                    "ORCH_NOTIFY_TEMPLATE: has a placeholder that nothing fills in; there are {work_item_id} "
                    "{task_id} {title} {repo} {branch} {stage} {to_stage} {outcome} {reason}\n");
     settings_free(settings_of(ENVIRONMENT("ORCH_NOTIFY_TEMPLATE", "<b>{title}</b> → {to_stage}")));
 }
 
-static void webhooks_need_an_orchestrator_and_the_senders_secrets(void **state)
+TEST(webhooks_need_an_orchestrator_and_the_senders_secrets)
 {
-    (void)state;
     struct settings *settings = settings_of(ENVIRONMENT("PATH", "/bin"));
     assert_int_equal(settings->advance_via, ADVANCE_VIA_DATABASE);
     settings_free(settings);
@@ -266,9 +249,8 @@ static void webhooks_need_an_orchestrator_and_the_senders_secrets(void **state)
                    "ORCH_ADVANCE_VIA: must be one of database, webhook\n");
 }
 
-static void misspelt_reconcile_variable_is_refused(void **state)
+TEST(misspelt_reconcile_variable_is_refused)
 {
-    (void)state;
     static const char *const all[] = {"PATH=/bin",
                                       "ORCH_RECONCILE_ENABELD=false",
                                       "ORCH_RECONCILE_ENABLED=true",
@@ -290,9 +272,8 @@ static void misspelt_reconcile_variable_is_refused(void **state)
 
 /* kinds of values */
 
-static void listen_addresses_are_taken_apart(void **state)
+TEST(listen_addresses_are_taken_apart)
 {
-    (void)state;
     static const struct {
         const char *text, *host;
         int port;
@@ -329,9 +310,8 @@ static void listen_addresses_are_taken_apart(void **state)
     }
 }
 
-static void base_urls_hold_no_credentials_and_no_query(void **state)
+TEST(base_urls_hold_no_credentials_and_no_query)
 {
-    (void)state;
     assert_refused(ENVIRONMENT("ORCH_GITEA_URL", "https://user:hunter2@gitea/"),
                    "ORCH_GITEA_URL: must not hold a user or a password\n");
     assert_refused(ENVIRONMENT("ORCH_GITEA_URL", "https://gitea/?token=hunter2"),
@@ -343,9 +323,8 @@ static void base_urls_hold_no_credentials_and_no_query(void **state)
                    "ORCH_GITEA_URL: has a line break or another control character in it\n");
 }
 
-static void projects_are_read(void **state)
+TEST(projects_are_read)
 {
-    (void)state;
     struct settings *settings = settings_of(
         ENVIRONMENT("ORCH_PROJECTS_JSON",
                     "[{\"repo\":\"acme/shop\",\"plane_project_id\":\"0b0e8a8e-6f3a-4a39-9d3f-7f0e2f6f0a11\","
@@ -364,9 +343,8 @@ static void projects_are_read(void **state)
     settings_free(settings);
 }
 
-static void bad_projects_are_refused_by_place_and_member(void **state)
+TEST(bad_projects_are_refused_by_place_and_member)
 {
-    (void)state;
     assert_refused(
         ENVIRONMENT(
             "ORCH_PROJECTS_JSON",
@@ -390,9 +368,8 @@ static void bad_projects_are_refused_by_place_and_member(void **state)
         "ORCH_PROJECTS_JSON[8]: has one of plane_project_id and prefix: give both or neither\n");
 }
 
-static void projects_share_neither_prefix_nor_plane_project(void **state)
+TEST(projects_share_neither_prefix_nor_plane_project)
 {
-    (void)state;
     assert_refused(
         ENVIRONMENT("ORCH_PROJECTS_JSON",
                     "[{\"repo\":\"a/"
@@ -403,7 +380,7 @@ static void projects_share_neither_prefix_nor_plane_project(void **state)
         "ORCH_PROJECTS_JSON[1].prefix: is that of an earlier project too\n");
 }
 
-static void plane_states_are_three_different_ones(void **state)
+TEST(plane_states_are_three_different_ones)
 {
     (void)state;
     assert_refused(
@@ -419,9 +396,8 @@ static void plane_states_are_three_different_ones(void **state)
 
 /* what must go together */
 
-static void address_that_others_reach_needs_a_token(void **state)
+TEST(address_that_others_reach_needs_a_token)
 {
-    (void)state;
     static const char *const open[] = {"0.0.0.0:8787", "[::]:8787", "10.1.2.3:8787", "orch.example:8787"};
     for (size_t i = 0; i < ARRAY_LEN(open); i++) {
         assert_refused(ENVIRONMENT("ORCH_HTTP_LISTEN", open[i]),
@@ -433,9 +409,8 @@ static void address_that_others_reach_needs_a_token(void **state)
                    "ORCH_API_TOKEN: must be visible ASCII characters without spaces\n");
 }
 
-static void a_certificate_and_its_key_are_named_together(void **state)
+TEST(a_certificate_and_its_key_are_named_together)
 {
-    (void)state;
     assert_refused(ENVIRONMENT("ORCH_TLS_CERT_FILE", "c.pem"),
                    "ORCH_TLS_KEY_FILE: is needed: ORCH_TLS_CERT_FILE is set\n");
     assert_refused(ENVIRONMENT("ORCH_TLS_KEY_FILE", "k.pem"),
@@ -443,9 +418,8 @@ static void a_certificate_and_its_key_are_named_together(void **state)
     settings_free(settings_of(ENVIRONMENT("ORCH_TLS_CERT_FILE", "c.pem", "ORCH_TLS_KEY_FILE", "k.pem")));
 }
 
-static void plane_and_telegram_are_configured_whole(void **state)
+TEST(plane_and_telegram_are_configured_whole)
 {
-    (void)state;
     assert_refused(ENVIRONMENT("ORCH_PLANE_URL", "http://plane"),
                    "ORCH_PLANE_API_TOKEN: is needed: ORCH_PLANE_URL is set\n"
                    "ORCH_PLANE_WORKSPACE: is needed: ORCH_PLANE_URL is set\n");
@@ -454,9 +428,8 @@ static void plane_and_telegram_are_configured_whole(void **state)
     settings_free(settings_of(ENVIRONMENT("ORCH_TELEGRAM_CHAT_ID", "1", "ORCH_PLANE_API_TOKEN", "x")));
 }
 
-static void grace_of_a_stage_that_is_not_there_is_refused(void **state)
+TEST(grace_of_a_stage_that_is_not_there_is_refused)
 {
-    (void)state;
     struct pipeline *pipeline = NULL;
     json_auto_t *problems = json_array();
     assert_int_equal(pipeline_load_file(NULL, &pipeline, problems), ERR_OK);
@@ -489,9 +462,8 @@ static struct secret_file file_with(const char *text, size_t len)
     return file;
 }
 
-static void every_secret_can_come_from_a_file(void **state)
+TEST(every_secret_can_come_from_a_file)
 {
-    (void)state;
     size_t secrets = 0;
     for (const struct setting *row = settings_table(); row->name; row++) {
         if (!row->secret)
@@ -512,18 +484,16 @@ static void every_secret_can_come_from_a_file(void **state)
     assert_int_equal(secrets, 8);
 }
 
-static void secret_given_twice_is_refused(void **state)
+TEST(secret_given_twice_is_refused)
 {
-    (void)state;
     struct secret_file file = file_with("hunter2", 7);
     assert_refused(ENVIRONMENT("ORCH_API_TOKEN", "hunter3", "ORCH_API_TOKEN_FILE", file.path),
                    "ORCH_API_TOKEN: is set, and ORCH_API_TOKEN_FILE too: only one of them can be meant\n");
     close(file.fd);
 }
 
-static void bad_secret_files_are_told_without_their_content(void **state)
+TEST(bad_secret_files_are_told_without_their_content)
 {
-    (void)state;
     AUTO_FREE char *big = mem_zero(LIMIT_SETTING_FILE + 2, 1);
     memset(big, 'x', LIMIT_SETTING_FILE + 2);
     const struct {
@@ -605,9 +575,8 @@ static void assert_change_refused(const char *body, const char *expected)
     assert_string_equal(lines, expected);
 }
 
-static void change_sets_the_members_it_names_and_leaves_the_rest(void **state)
+TEST(change_sets_the_members_it_names_and_leaves_the_rest)
 {
-    (void)state;
     assert_merged("{}", "{\"enabled\":false}", "{\"enabled\":{\"value\":false,\"set_at\":1795464000000000}}");
     assert_merged(
         "{\"enabled\":{\"value\":false,\"by\":\"ann\"},\"mode\":{\"value\":\"observe\"}}",
@@ -624,17 +593,15 @@ static void change_sets_the_members_it_names_and_leaves_the_rest(void **state)
                   "\"log_level\":{\"value\":\"debug\",\"set_at\":1795464000000000}}");
 }
 
-static void null_drops_an_override(void **state)
+TEST(null_drops_an_override)
 {
-    (void)state;
     assert_merged("{\"enabled\":{\"value\":false},\"mode\":{\"value\":\"observe\"}}", "{\"enabled\":null}",
                   "{\"mode\":{\"value\":\"observe\"}}");
     assert_merged("{}", "{\"enabled\":null,\"reason\":\"over\",\"by\":\"ann\"}", "{}");
 }
 
-static void ended_overrides_are_dropped_and_those_of_newer_versions_kept(void **state)
+TEST(ended_overrides_are_dropped_and_those_of_newer_versions_kept)
 {
-    (void)state;
     assert_merged("{\"mode\":{\"value\":\"observe\",\"until\":1795464000000000},"
                   "\"plane_enabled\":{\"value\":false,\"until\":1795464000000001},"
                   "\"warp\":{\"value\":[9],\"shape\":1}}",
@@ -643,9 +610,8 @@ static void ended_overrides_are_dropped_and_those_of_newer_versions_kept(void **
                   "\"shape\":1}}");
 }
 
-static void values_have_their_own_type_and_no_other(void **state)
+TEST(values_have_their_own_type_and_no_other)
 {
-    (void)state;
     assert_change_refused(
         "{\"enabled\":1,\"plane_enabled\":\"false\",\"mode\":\"Heal\",\"interval_s\":\"60\","
         "\"grace_default_s\":60.0,\"grace_overrides\":[],\"max_heals_per_pass\":true,"
@@ -661,9 +627,8 @@ static void values_have_their_own_type_and_no_other(void **state)
         "log_level: must be one of error, warn, info, debug\n");
 }
 
-static void values_keep_within_their_limits(void **state)
+TEST(values_keep_within_their_limits)
 {
-    (void)state;
     assert_change_refused("{\"interval_s\":0,\"grace_default_s\":-1,\"max_heals_per_pass\":100001,"
                           "\"grace_overrides\":{\"review\":31536001,\"testing\":1}}",
                           "interval_s: must be a whole number from 1 to 86400\n"
@@ -674,9 +639,8 @@ static void values_keep_within_their_limits(void **state)
                           "grace_overrides.reveiw: is no stage of the pipeline\n");
 }
 
-static void unknown_and_fixed_members_are_refused(void **state)
+TEST(unknown_and_fixed_members_are_refused)
 {
-    (void)state;
     assert_change_refused(
         "{\"enabeld\":false,\"http_listen\":\"x\",\"ORCH_LOG_LEVEL\":\"info\",\"revision\":null}",
         "enabeld: is no setting that can be changed at run time\n"
@@ -685,9 +649,8 @@ static void unknown_and_fixed_members_are_refused(void **state)
         "revision: is no setting that can be changed at run time\n");
 }
 
-static void remarks_are_short_plain_text(void **state)
+TEST(remarks_are_short_plain_text)
 {
-    (void)state;
     assert_change_refused(
         "{\"enabled\":false,\"reason\":7,\"by\":\"a\\nb\"}",
         "reason: must be text\nby: must not have line breaks or other control characters\n");
@@ -704,9 +667,8 @@ static void remarks_are_short_plain_text(void **state)
     assert_change_refused(longer, "by: must be at most 200 characters\n");
 }
 
-static void until_is_a_moment_within_the_coming_year(void **state)
+TEST(until_is_a_moment_within_the_coming_year)
 {
-    (void)state;
     static const struct {
         const char *until, *problem;
     } bad[] = {
@@ -727,9 +689,8 @@ static void until_is_a_moment_within_the_coming_year(void **state)
                   "{\"enabled\":{\"value\":false,\"set_at\":1795464000000000,\"until\":1826999999000000}}");
 }
 
-static void remarks_without_a_setting_are_refused(void **state)
+TEST(remarks_without_a_setting_are_refused)
 {
-    (void)state;
     assert_change_refused("{}", "body: names no setting\n");
     assert_change_refused("[]", "body: must be a JSON object\n");
     assert_change_refused("{\"reason\":null}", "body: names no setting\n");
@@ -740,9 +701,8 @@ static void remarks_without_a_setting_are_refused(void **state)
                           "until: limits nothing: the request sets no member, it only drops overrides\n");
 }
 
-static void stored_overrides_that_make_no_sense_are_told(void **state)
+TEST(stored_overrides_that_make_no_sense_are_told)
 {
-    (void)state;
     static const char *const good[] = {
         "{}", "{\"warp\":{\"value\":1}}",
         "{\"mode\":{\"value\":\"observe\",\"reason\":null,\"until\":null,\"extra\":1}}",
@@ -768,44 +728,4 @@ static void stored_overrides_that_make_no_sense_are_told(void **state)
             fail_msg("%s was taken", bad[i]);
         assert_non_null(strstr(why.text, "the stored setting"));
     }
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(table_is_complete_and_without_repetition),
-        cmocka_unit_test(defaults_are_those_of_the_contract),
-        cmocka_unit_test(given_values_are_taken),
-        cmocka_unit_test(empty_variable_counts_as_not_set),
-        cmocka_unit_test(every_bad_value_is_told_at_once),
-        cmocka_unit_test(json_settings_that_are_not_json_are_one_line),
-        cmocka_unit_test(too_long_a_value_is_refused),
-        cmocka_unit_test(a_template_that_nothing_fills_in_is_refused),
-        cmocka_unit_test(webhooks_need_an_orchestrator_and_the_senders_secrets),
-        cmocka_unit_test(misspelt_reconcile_variable_is_refused),
-        cmocka_unit_test(listen_addresses_are_taken_apart),
-        cmocka_unit_test(base_urls_hold_no_credentials_and_no_query),
-        cmocka_unit_test(projects_are_read),
-        cmocka_unit_test(bad_projects_are_refused_by_place_and_member),
-        cmocka_unit_test(projects_share_neither_prefix_nor_plane_project),
-        cmocka_unit_test(plane_states_are_three_different_ones),
-        cmocka_unit_test(address_that_others_reach_needs_a_token),
-        cmocka_unit_test(a_certificate_and_its_key_are_named_together),
-        cmocka_unit_test(plane_and_telegram_are_configured_whole),
-        cmocka_unit_test(grace_of_a_stage_that_is_not_there_is_refused),
-        cmocka_unit_test(every_secret_can_come_from_a_file),
-        cmocka_unit_test(secret_given_twice_is_refused),
-        cmocka_unit_test(bad_secret_files_are_told_without_their_content),
-        cmocka_unit_test(change_sets_the_members_it_names_and_leaves_the_rest),
-        cmocka_unit_test(null_drops_an_override),
-        cmocka_unit_test(ended_overrides_are_dropped_and_those_of_newer_versions_kept),
-        cmocka_unit_test(values_have_their_own_type_and_no_other),
-        cmocka_unit_test(values_keep_within_their_limits),
-        cmocka_unit_test(unknown_and_fixed_members_are_refused),
-        cmocka_unit_test(remarks_are_short_plain_text),
-        cmocka_unit_test(until_is_a_moment_within_the_coming_year),
-        cmocka_unit_test(remarks_without_a_setting_are_refused),
-        cmocka_unit_test(stored_overrides_that_make_no_sense_are_told),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,15 +1,7 @@
 /* The names of a started issue. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "clients/base/err.h"
 #include "reconcile/settings/work_item.h"
+#include "tests/support/test.h"
 
 static void branch_is(const char *title, const char *expected)
 {
@@ -17,18 +9,16 @@ static void branch_is(const char *title, const char *expected)
     assert_string_equal(branch, expected);
 }
 
-static void test_a_title_becomes_a_slug(void **state)
+TEST(test_a_title_becomes_a_slug)
 {
-    (void)state;
     branch_is("Basket keeps its items", "feature/ORCH-44-basket-keeps-its-items");
     branch_is("  --Fix: the  API/v2 (again!)..  ", "feature/ORCH-44-fix-the-api-v2-again");
     branch_is("a", "feature/ORCH-44-a");
     branch_is("Caf\xc3\xa9 \xf0\x9f\x98\x80 2", "feature/ORCH-44-caf-2");
 }
 
-static void test_a_title_without_letters_gives_no_slug(void **state)
+TEST(test_a_title_without_letters_gives_no_slug)
 {
-    (void)state;
     branch_is("", "feature/ORCH-44");
     branch_is(NULL, "feature/ORCH-44");
     branch_is("\xd0\x9a\xd0\xbe\xd1\x80\xd0\xb7\xd0\xb8\xd0\xbd\xd0\xb0", "feature/ORCH-44");
@@ -36,9 +26,8 @@ static void test_a_title_without_letters_gives_no_slug(void **state)
     branch_is("\xff\xfe\x01\x7f", "feature/ORCH-44");
 }
 
-static void test_a_long_title_is_cut_between_words(void **state)
+TEST(test_a_long_title_is_cut_between_words)
 {
-    (void)state;
     branch_is("0123456789 0123456789 0123456789 0123456789 abcd efgh",
               "feature/ORCH-44-0123456789-0123456789-0123456789-0123456789-abcd");
     branch_is("0123456789 0123456789 0123456789 0123456789 abcde",
@@ -48,9 +37,8 @@ static void test_a_long_title_is_cut_between_words(void **state)
 }
 
 /* No title whatever makes a name that git refuses. */
-static void test_every_byte_is_safe(void **state)
+TEST(test_every_byte_is_safe)
 {
-    (void)state;
     for (int c = 1; c < 256; c++) {
         const char title[] = {'x', (char)c, (char)c, '.', 'l', 'o', 'c', 'k', (char)c, '\0'};
         AUTO_FREE char *branch = work_item_branch("P", 1, title);
@@ -61,21 +49,8 @@ static void test_every_byte_is_safe(void **state)
     }
 }
 
-static void test_the_id_is_prefix_and_number(void **state)
+TEST(test_the_id_is_prefix_and_number)
 {
-    (void)state;
     AUTO_FREE char *id = work_item_id("ORCH", 44);
     assert_string_equal(id, "ORCH-44");
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_a_title_becomes_a_slug),
-        cmocka_unit_test(test_a_title_without_letters_gives_no_slug),
-        cmocka_unit_test(test_a_long_title_is_cut_between_words),
-        cmocka_unit_test(test_every_byte_is_safe),
-        cmocka_unit_test(test_the_id_is_prefix_and_number),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,12 +1,4 @@
 /* When the orchestrator is told too little. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
 #include <jansson.h>
 
 #include "clients/base/limits.h"
@@ -14,6 +6,7 @@
 #include "clients/store/store.h"
 #include "reconcile/webhooks/webhook_check.h"
 #include "reconcile/pipeline/pipeline.h"
+#include "tests/support/test.h"
 
 #define TARGET "https://orch.example/webhook/gitea"
 #define NOON_US (INT64_C(1795000000) * 1000000)
@@ -69,9 +62,8 @@ static void assert_judged(const struct hook_case *expected)
 #define HOOK(number, at, on, names) \
     {.id = (number), .url = (at), .active = (on), .updated_at = "t", .events = (names)}
 
-static void a_webhook_is_judged_by_where_it_goes_and_what_it_is_told(void **state)
+TEST(a_webhook_is_judged_by_where_it_goes_and_what_it_is_told)
 {
-    (void)state;
     static const char elsewhere[] = "https://chat.example/T0ps3cret/hook";
     const struct hook_case cases[] = {
         {{HOOK(1, TARGET, true, everything)}, 1, TARGET, WEBHOOK_OK, NULL},
@@ -125,9 +117,8 @@ static void a_webhook_is_judged_by_where_it_goes_and_what_it_is_told(void **stat
         assert_judged(&cases[i]);
 }
 
-static void only_what_the_gates_need_is_asked_for(void **state)
+TEST(only_what_the_gates_need_is_asked_for)
 {
-    (void)state;
     static const char text[] =
         "{\"stages\":[{\"name\":\"a\",\"gates\":[{\"kind\":\"human\"}],\"next\":\"b\"},"
         "{\"name\":\"b\",\"gates\":[{\"kind\":\"files\",\"paths\":[\"x\"]}],\"next\":\"z\"},"
@@ -141,7 +132,7 @@ static void only_what_the_gates_need_is_asked_for(void **state)
     pipeline = whole;
 }
 
-static void what_cannot_be_read_is_unknown(void **state)
+TEST(what_cannot_be_read_is_unknown)
 {
     (void)state;
     static const enum fact_state states[] = {FACT_FAILED, FACT_ABSENT};
@@ -155,7 +146,7 @@ static void what_cannot_be_read_is_unknown(void **state)
     }
 }
 
-static void a_mark_changes_when_a_webhook_is_touched(void **state)
+TEST(a_mark_changes_when_a_webhook_is_touched)
 {
     (void)state;
     struct gitea_hook hook = HOOK(7, TARGET, false, everything);
@@ -178,9 +169,8 @@ static struct store_ledger_row row(int64_t task_id, const char *source, int64_t 
         .task_id = task_id, .at_us = NOON_US - age_s * 1000000, .missed_source = (char *)(uintptr_t)source};
 }
 
-static void losses_are_tasks_within_an_hour(void **state)
+TEST(losses_are_tasks_within_an_hour)
 {
-    (void)state;
     struct store_ledger_row rows[] = {row(1, "plane", 1),   row(2, "gitea", 2),    row(1, "plane", 3),
                                       row(3, NULL, 4),      row(4, "plane", 3599), row(1, "gitea", 3599),
                                       row(5, "plane", 3601)};
@@ -191,9 +181,8 @@ static void losses_are_tasks_within_an_hour(void **state)
     assert_int_equal(webhook_losses(&(struct store_ledger_page){.n = 0}, "plane", NOON_US).tasks, 0);
 }
 
-static void silence_is_losses_again_and_again(void **state)
+TEST(silence_is_losses_again_and_again)
 {
-    (void)state;
     static const struct {
         int64_t ages_s[4];
         bool silent;
@@ -213,24 +202,11 @@ static void silence_is_losses_again_and_again(void **state)
     }
 }
 
-static void every_state_has_a_name_of_its_own(void **state)
+TEST(every_state_has_a_name_of_its_own)
 {
-    (void)state;
     for (enum webhook_state i = 0; i < WEBHOOK_STATE_MAX_; i++)
         for (enum webhook_state k = 0; k < i; k++)
             assert_string_not_equal(webhook_state_name(i), webhook_state_name(k));
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_webhook_is_judged_by_where_it_goes_and_what_it_is_told),
-        cmocka_unit_test(only_what_the_gates_need_is_asked_for),
-        cmocka_unit_test(what_cannot_be_read_is_unknown),
-        cmocka_unit_test(a_mark_changes_when_a_webhook_is_touched),
-        cmocka_unit_test(losses_are_tasks_within_an_hour),
-        cmocka_unit_test(silence_is_losses_again_and_again),
-        cmocka_unit_test(every_state_has_a_name_of_its_own),
-    };
-    return cmocka_run_group_tests(tests, pipeline_read, pipeline_done);
-}
+TEST_GROUP(pipeline_read, pipeline_done)

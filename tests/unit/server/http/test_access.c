@@ -1,14 +1,7 @@
 /* Who may ask, and which requests are framed so that two readers could understand them differently. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "clients/base/err.h"
 #include "server/http/access.h"
+#include "tests/support/test.h"
 
 static void add(struct access_head *head, const char *name, const char *value)
 {
@@ -23,9 +16,8 @@ static int framing_of(const char *const *pairs, bool http_1_1)
     return access_framing(&head, http_1_1).status;
 }
 
-static void framing_that_two_readers_could_see_differently_is_refused(void **state)
+TEST(framing_that_two_readers_could_see_differently_is_refused)
 {
-    (void)state;
     static const struct {
         const char *pairs[7];
         int status;
@@ -65,9 +57,8 @@ static void framing_that_two_readers_could_see_differently_is_refused(void **sta
     assert_int_equal(framing_of(chunked, false), 400); /* HTTP/1.0 knows no chunks */
 }
 
-static void a_host_that_names_this_machine_is_told_from_others(void **state)
+TEST(a_host_that_names_this_machine_is_told_from_others)
 {
-    (void)state;
     static const char *const good[] = {"localhost",      "LocalHost",  "localhost:8787", "127.0.0.1",
                                        "127.0.0.1:8787", "127.9.9.9",  "[::1]",          "[::1]:8787",
                                        "[0:0::1]:1",     "localhost:0"};
@@ -103,9 +94,8 @@ static int allowed(const char *host, const char *origin, const char *authorizati
     return access_allowed(&head, token, open).status;
 }
 
-static void without_a_token_only_this_machine_is_answered(void **state)
+TEST(without_a_token_only_this_machine_is_answered)
 {
-    (void)state;
     assert_int_equal(allowed("localhost:8787", NULL, NULL, NULL, false), 0);
     assert_int_equal(allowed("rebound.example:8787", NULL, NULL, NULL, false), 403);
     assert_int_equal(allowed("rebound.example:8787", NULL, NULL, NULL, true), 403);
@@ -113,9 +103,8 @@ static void without_a_token_only_this_machine_is_answered(void **state)
     assert_int_equal(allowed("any.example", NULL, "Bearer s3cret", "s3cret", false), 0);
 }
 
-static void the_token_must_be_the_right_one(void **state)
+TEST(the_token_must_be_the_right_one)
 {
-    (void)state;
     assert_int_equal(allowed("h", NULL, "Bearer s3cret", "s3cret", false), 0);
     assert_int_equal(allowed("h", NULL, "bearer   s3cret", "s3cret", false), 0);
     static const char *const bad[] = {
@@ -126,9 +115,8 @@ static void the_token_must_be_the_right_one(void **state)
     assert_int_equal(allowed("h", NULL, NULL, "s3cret", true), 0);
 }
 
-static void a_foreign_origin_is_refused_with_and_without_a_token(void **state)
+TEST(a_foreign_origin_is_refused_with_and_without_a_token)
 {
-    (void)state;
     static const struct {
         const char *host, *origin;
         int status;
@@ -154,9 +142,8 @@ static void a_foreign_origin_is_refused_with_and_without_a_token(void **state)
     assert_int_equal(allowed(NULL, "http://", "Bearer t", "t", false), 403);
 }
 
-static void a_body_is_json_in_utf_8(void **state)
+TEST(a_body_is_json_in_utf_8)
 {
-    (void)state;
     static const char *const good[] = {"application/json",
                                        "Application/JSON",
                                        "application/json;charset=utf-8",
@@ -180,17 +167,4 @@ static void a_body_is_json_in_utf_8(void **state)
         assert_int_equal(access_media(&(const struct access_head){.content_type = good[i]}).status, 0);
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
         assert_int_equal(access_media(&(const struct access_head){.content_type = bad[i]}).status, 415);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(framing_that_two_readers_could_see_differently_is_refused),
-        cmocka_unit_test(a_host_that_names_this_machine_is_told_from_others),
-        cmocka_unit_test(without_a_token_only_this_machine_is_answered),
-        cmocka_unit_test(the_token_must_be_the_right_one),
-        cmocka_unit_test(a_foreign_origin_is_refused_with_and_without_a_token),
-        cmocka_unit_test(a_body_is_json_in_utf_8),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,17 +1,11 @@
 /* How long a connection may keep us waiting, and who goes first when connections run short. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 #include "clients/base/err.h"
 #include "clients/base/limits.h"
 #include "server/http/connections.h"
+#include "tests/support/test.h"
 
 static int64_t now_ms;
 static int64_t clock_ms(void)
@@ -45,9 +39,8 @@ static void part(struct connections *connections, struct pair *pair)
     close(pair->far);
 }
 
-static void each_phase_has_its_own_deadline(void **state)
+TEST(each_phase_has_its_own_deadline)
 {
-    (void)state;
     static const struct {
         enum connection_phase phase;
         int64_t limit_ms;
@@ -71,9 +64,8 @@ static void each_phase_has_its_own_deadline(void **state)
     }
 }
 
-static void a_byte_now_and_then_moves_no_deadline(void **state)
+TEST(a_byte_now_and_then_moves_no_deadline)
 {
-    (void)state;
     struct connections *connections = connections_new(100, clock_ms);
     struct pair pair = join(connections);
     connection_enter(connections, pair.peer, CONNECTION_READING);
@@ -88,9 +80,8 @@ static void a_byte_now_and_then_moves_no_deadline(void **state)
     connections_free(connections);
 }
 
-static void when_connections_run_short_the_one_that_waits_longest_goes(void **state)
+TEST(when_connections_run_short_the_one_that_waits_longest_goes)
 {
-    (void)state;
     enum { CAPACITY = 8, CROWD = CAPACITY / 4 * 3 };
     struct connections *connections = connections_new(CAPACITY, clock_ms);
     struct pair crowd[CROWD], late[2];
@@ -122,9 +113,8 @@ static void when_connections_run_short_the_one_that_waits_longest_goes(void **st
     connections_free(connections);
 }
 
-static void who_is_being_closed_stays_so(void **state)
+TEST(who_is_being_closed_stays_so)
 {
-    (void)state;
     struct connections *connections = connections_new(4, clock_ms);
     struct pair crowd[4];
     for (size_t i = 0; i < 3; i++)
@@ -142,9 +132,8 @@ static void who_is_being_closed_stays_so(void **state)
     connections_free(connections);
 }
 
-static void who_has_sent_its_end_is_closed_unless_served(void **state)
+TEST(who_has_sent_its_end_is_closed_unless_served)
 {
-    (void)state;
     static const struct {
         enum connection_phase phase;
         bool closed;
@@ -168,9 +157,8 @@ static void who_has_sent_its_end_is_closed_unless_served(void **state)
     }
 }
 
-static void draining_closes_the_idle_and_lets_the_busy_finish(void **state)
+TEST(draining_closes_the_idle_and_lets_the_busy_finish)
 {
-    (void)state;
     struct connections *connections = connections_new(100, clock_ms);
     struct pair idle = join(connections), busy = join(connections), reading = join(connections);
     connection_enter(connections, idle.peer, CONNECTION_IDLE);
@@ -193,17 +181,4 @@ static void draining_closes_the_idle_and_lets_the_busy_finish(void **state)
     part(connections, &late);
     assert_true(connections_wait_empty(connections, 0));
     connections_free(connections);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(each_phase_has_its_own_deadline),
-        cmocka_unit_test(a_byte_now_and_then_moves_no_deadline),
-        cmocka_unit_test(when_connections_run_short_the_one_that_waits_longest_goes),
-        cmocka_unit_test(who_is_being_closed_stays_so),
-        cmocka_unit_test(who_has_sent_its_end_is_closed_unless_served),
-        cmocka_unit_test(draining_closes_the_idle_and_lets_the_busy_finish),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,13 +1,6 @@
 /* Finding a request's place in a table of routes, from the bytes of its target. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "server/http/routes.h"
+#include "tests/support/test.h"
 
 static void nothing(struct request *request)
 {
@@ -27,9 +20,8 @@ static struct route_match find(const char *method, const char *target)
     return match;
 }
 
-static void a_path_and_its_method_find_their_route(void **state)
+TEST(a_path_and_its_method_find_their_route)
 {
-    (void)state;
     assert_ptr_equal(find("GET", "/things").route, &routes[0]);
     assert_ptr_equal(find("GET", "/things?limit=3").route, &routes[0]);
     assert_ptr_equal(find("HEAD", "/things").route, &routes[0]);
@@ -44,9 +36,8 @@ static void a_path_and_its_method_find_their_route(void **state)
     assert_false(find("GET", "/things").open);
 }
 
-static void a_wrong_method_is_told_which_ones_there_are(void **state)
+TEST(a_wrong_method_is_told_which_ones_there_are)
 {
-    (void)state;
     static const char *const wrong[] = {"POST", "get", "DELETE", "", "GETX", "OPTIONS", "TRACE"};
     for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
         struct route_match match = find(wrong[i], "/things");
@@ -58,9 +49,8 @@ static void a_wrong_method_is_told_which_ones_there_are(void **state)
     assert_null(find("HEAD", "/things/7/parts").route);
 }
 
-static void paths_that_only_look_alike_find_nothing(void **state)
+TEST(paths_that_only_look_alike_find_nothing)
 {
-    (void)state;
     char long_id[2 * ROUTE_PARAM_MAX + 16] = "/things/";
     memset(long_id + 8, 'a', ROUTE_PARAM_MAX);
     assert_true(find("GET", long_id).path_known);
@@ -102,9 +92,8 @@ static void paths_that_only_look_alike_find_nothing(void **state)
     assert_string_equal(find("GET", "/things/parts").param, "parts");
 }
 
-static void the_table_is_sorted_unique_and_complete(void **state)
+TEST(the_table_is_sorted_unique_and_complete)
 {
-    (void)state;
     const struct route *table = routes_table();
     size_t n = 0;
     for (; table[n].path; n++) {
@@ -122,15 +111,4 @@ static void the_table_is_sorted_unique_and_complete(void **state)
         assert_int_equal((table[i].flags & ROUTE_OPEN) != 0,
                          strcmp(table[i].path, "/healthz") == 0 || strcmp(table[i].path, "/readyz") == 0);
     }
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_path_and_its_method_find_their_route),
-        cmocka_unit_test(a_wrong_method_is_told_which_ones_there_are),
-        cmocka_unit_test(paths_that_only_look_alike_find_nothing),
-        cmocka_unit_test(the_table_is_sorted_unique_and_complete),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }
