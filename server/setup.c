@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "clients/base/clock.h"
 #include "clients/base/jsonx.h"
 #include "clients/base/log.h"
 #include "clients/gitea/gitea.h"
@@ -110,7 +111,8 @@ enum err services_open(const struct setup *setup, struct services *ret, struct w
 {
     const struct settings *settings = setup->settings;
     const struct fetch_options fetch = upstream_options(settings);
-    *ret = (struct services){.settings = settings, .pipeline = setup->pipeline, .owner = uuid_new()};
+    *ret = (struct services){
+        .settings = settings, .clock = &clock_system, .pipeline = setup->pipeline, .owner = uuid_new()};
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
         return why_set(why, ERR_INTERNAL, "libcurl cannot be initialised");
     ret->recheck = recheck_new();

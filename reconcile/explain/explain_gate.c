@@ -23,7 +23,7 @@ static enum err list_next(struct services *services, const struct policy *policy
                                       .n_known = services->pipeline->n_stages,
                                       .limit = limit};
     int64_t *resting = NULL;
-    recheck_waiting(services->recheck, clock_mono_ms(), &resting, &query.n_resting);
+    recheck_waiting(services->recheck, services_mono_ms(services), &resting, &query.n_resting);
     query.resting = resting;
     enum err err = store_task_list(services->store, &query, ret, why);
     free(resting);
@@ -74,7 +74,7 @@ static int64_t due_us(const struct explain_gate *gate, int64_t rested_us)
 {
     int64_t due_us = gate->next_pass_us > rested_us ? gate->next_pass_us : rested_us;
     int64_t again_ms = recheck_at(gate->services->recheck, gate->entry->task.id);
-    int64_t again_us = again_ms ? gate->now_us + (again_ms - clock_mono_ms()) * 1000 : 0;
+    int64_t again_us = again_ms ? gate->now_us + (again_ms - services_mono_ms(gate->services)) * 1000 : 0;
     return again_us > due_us ? again_us : due_us;
 }
 

@@ -59,7 +59,8 @@ static enum err choose(struct pass *pass, void *arg, struct why *why)
     };
     int64_t *resting = NULL;
     if (pass->request->trigger == TRIGGER_TIMER)
-        recheck_waiting(pass->services->recheck, clock_mono_ms(), &resting, &query.n_resting);
+        recheck_waiting(pass->services->recheck, services_mono_ms(pass->services), &resting,
+                        &query.n_resting);
     query.resting = resting;
     store_task_list_done(&side->stuck);
     enum err err = store_task_list(pass->services->store, &query, &side->stuck, why);
@@ -98,10 +99,10 @@ static void settle(struct gate_side *side, struct candidate *candidate, enum out
         ; /* a dry run leaves no trace, not even in memory */
     else if (outcome == OUTCOME_RED || outcome == OUTCOME_FAILED)
         recheck_later(pass->services->recheck, task->id, task->stage, candidate->verdict.sha, RECHECK_RED,
-                      interval_ms, clock_mono_ms());
+                      interval_ms, services_mono_ms(pass->services));
     else if (outcome == OUTCOME_UNKNOWN && !candidate->verdict.unasked)
         recheck_later(pass->services->recheck, task->id, task->stage, NULL, RECHECK_UNKNOWN, interval_ms,
-                      clock_mono_ms());
+                      services_mono_ms(pass->services));
     else if (outcome == OUTCOME_ADVANCED)
         recheck_forget(pass->services->recheck, task->id);
     verdict_done(&candidate->verdict);

@@ -23,7 +23,7 @@ void ledger_entry_make(const struct pass *pass, const struct transition *transit
     ret->message = message_of_transition(pass->services->settings->notify_template, &facts);
     lost_event_of(transition->side, pipeline_stage(pass->services->pipeline, task->stage), &ret->lost);
     ret->row = (struct store_transition){
-        .id = uuid_new(),
+        .id = services_uuid(pass->services),
         .task = task,
         .to_stage = transition->to->name,
         .agent = transition->to->agent,

@@ -7,10 +7,13 @@
 #ifndef RECONCILED_SERVICES_H
 #define RECONCILED_SERVICES_H
 
+#include <pthread.h>
 #include <stdatomic.h>
+#include <stdint.h>
 
 #include "clients/base/text.h"
 
+struct clock;
 struct fetch;
 struct gitea;
 struct notifier;
@@ -26,6 +29,7 @@ struct telegram;
 struct services {
     const struct settings *settings;
     const struct pipeline *pipeline;
+    const struct clock *clock; /* time, chance and waiting: &clock_system, or a simulator's */
     struct store *store;
     struct fetch *fetch;
     struct gitea *gitea;
@@ -38,6 +42,14 @@ struct services {
     struct uuid_text owner;            /* names this process in leases */
     atomic_bool stopping;              /* set by services_stop: every loop ends at its next step */
 };
+
+/* What services->clock says. */
+int64_t services_mono_ms(const struct services *services);
+int64_t services_wall_us(const struct services *services);
+struct uuid_text services_uuid(const struct services *services);
+/* services_wait_until: waits for `cond` until services_mono_ms() reaches until_ms. */
+void services_wait_until(const struct services *services, pthread_cond_t *cond, pthread_mutex_t *lock,
+                         int64_t until_ms);
 
 /* services_stop: the process ends: no request to an upstream is waited for any longer (fetch_stop). From any
  * thread; may be called again. */

@@ -84,7 +84,7 @@ struct notifier *notifier_new(struct services *services, notifier_outbox_fn *on_
     notifier->services = services;
     notifier->on_outbox = on_outbox;
     notifier->arg = arg;
-    notifier->owner = uuid_new();
+    notifier->owner = services_uuid(notifier->services);
     notifier->call_ms = call_s * 1000;
     /* More than half of it is left whenever it was asked for: that must do for a call and its mark. */
     notifier->lease_s = 2 * (call_s + MARK_MS / 1000 + ASK_S);
@@ -109,7 +109,7 @@ void notifier_free(struct notifier *notifier)
 /* lease_take: takes or renews it. *ret_kept: nobody else has had it since it was asked for last. */
 static enum err lease_take(struct notifier *notifier, bool *ret_kept, struct why *why)
 {
-    int64_t asked_ms = clock_mono_ms();
+    int64_t asked_ms = services_mono_ms(notifier->services);
     bool held = false;
     *ret_kept = notifier->held && asked_ms < notifier->held_until_ms;
     enum err err = store_lease_take(notifier->services->store, lease_name, notifier->owner.s,
@@ -143,7 +143,7 @@ static struct next database_failed(struct notifier *notifier, const struct why *
 {
     if (notifier->database_failures == 0)
         log_warn("messages wait: the outbox cannot be asked", LOG_S("reason", why->text));
-    return look_at(clock_mono_ms() +
+    return look_at(services_mono_ms(notifier->services) +
                    backoff_ms(BACKOFF_FIRST_MS, BACKOFF_LAST_MS, notifier->database_failures++));
 }
 
@@ -172,7 +172,7 @@ static void note_sent(struct notifier *notifier, const struct store_outbox *outb
         log_info("Telegram takes messages again");
     notifier->complained = false;
     notifier->bad_text = false;
-    send_limiter_sent(&notifier->limiter, clock_mono_ms());
+    send_limiter_sent(&notifier->limiter, services_mono_ms(notifier->services));
     if (*answer->chat)
         log_warn("the chat has become another one: set ORCH_TELEGRAM_CHAT_ID", LOG_S("chat", answer->chat));
     log_debug("told", LOG_I("messages", n));
@@ -192,11 +192,11 @@ static void note_unsent(struct notifier *notifier, const struct telegram_answer 
         return;
     complain(notifier, answer);
     if (answer->result == TELEGRAM_WAIT) {
-        send_limiter_asked(&notifier->limiter, answer->wait_s, clock_mono_ms());
+        send_limiter_asked(&notifier->limiter, answer->wait_s, services_mono_ms(notifier->services));
     } else if (answer->result == TELEGRAM_BAD_TEXT && !notifier->bad_text) {
         notifier->bad_text = true; /* another text takes its place, at once */
     } else {
-        send_limiter_failed(&notifier->limiter, clock_mono_ms());
+        send_limiter_failed(&notifier->limiter, services_mono_ms(notifier->services));
         lease_drop(notifier);
     }
 }
@@ -222,7 +222,7 @@ static struct next send_first(struct notifier *notifier, const struct store_outb
     size_t n = outbox->n > LIMIT_DIGEST_FROM ? outbox->n : 1;
     AUTO_FREE char *text = text_of(notifier, outbox, n);
     telegram_send(notifier->services->telegram, notifier->services->fetch, text,
-                  clock_mono_ms() + notifier->call_ms, &answer);
+                  services_mono_ms(notifier->services) + notifier->call_ms, &answer);
     if (answer.result != TELEGRAM_SENT) {
         note_unsent(notifier, &answer);
         publish(notifier, outbox->depth, outbox->rows[0].age_s);
@@ -238,7 +238,7 @@ static struct next send_first(struct notifier *notifier, const struct store_outb
 
 static struct next tell(struct notifier *notifier, const struct store_outbox *outbox, struct why *why)
 {
-    int64_t now_ms = clock_mono_ms(), age_s = outbox->rows[0].age_s;
+    int64_t now_ms = services_mono_ms(notifier->services), age_s = outbox->rows[0].age_s;
     if (!notifier->owed && age_s < YOUNG_S)
         return look_at(now_ms + (YOUNG_S - age_s) * 1000);
     if (now_ms < notifier->limiter.failed_ms)
@@ -250,7 +250,7 @@ static struct next tell(struct notifier *notifier, const struct store_outbox *ou
         return look_at(now_ms + LEASE_RETRY_MS);
     if (!kept)
         return go_on_at(now_ms); /* what was listed before it was ours may have been told since */
-    now_ms = clock_mono_ms();
+    now_ms = services_mono_ms(notifier->services);
     int64_t due_ms = send_limiter_due_ms(&notifier->limiter), renew_ms = now_ms + notifier->lease_s * 250;
     if (now_ms < due_ms)
         return go_on_at(due_ms < renew_ms ? due_ms : renew_ms);
@@ -263,7 +263,7 @@ static struct next tell(struct notifier *notifier, const struct store_outbox *ou
  */
 static struct next idle(struct notifier *notifier)
 {
-    int64_t now_ms = clock_mono_ms();
+    int64_t now_ms = services_mono_ms(notifier->services);
     notifier->owed = false;
     if (notifier->held && now_ms < send_limiter_due_ms(&notifier->limiter) &&
         now_ms < notifier->held_until_ms)
@@ -296,11 +296,12 @@ static struct next step(struct notifier *notifier)
 static bool wait_until(struct notifier *notifier, int64_t at_ms)
 {
     pthread_mutex_lock(&notifier->lock);
-    while (!stopping(notifier) && !notifier->woken && (at_ms == 0 || clock_mono_ms() < at_ms)) {
+    while (!stopping(notifier) && !notifier->woken &&
+           (at_ms == 0 || services_mono_ms(notifier->services) < at_ms)) {
         if (at_ms == 0)
             pthread_cond_wait(&notifier->wake, &notifier->lock);
         else
-            cond_wait_until(&notifier->wake, &notifier->lock, at_ms);
+            services_wait_until(notifier->services, &notifier->wake, &notifier->lock, at_ms);
     }
     notifier->owed |= notifier->woken;
     notifier->woken = false;
@@ -364,7 +365,7 @@ void notifier_wake(struct notifier *notifier)
 static void nap_until(const struct notifier *notifier, int64_t at_ms)
 {
     const struct timespec nap = {.tv_nsec = NAP_MS * 1000000L};
-    while (clock_mono_ms() < at_ms && !stopping(notifier))
+    while (services_mono_ms(notifier->services) < at_ms && !stopping(notifier))
         (void)nanosleep(&nap, NULL);
 }
 
@@ -373,7 +374,7 @@ void notifier_drain(struct notifier *notifier, int64_t deadline_ms)
     struct next next = {.busy = true};
     notifier->owed = true;
     while (next.busy && send_limiter_due_ms(&notifier->limiter) < deadline_ms &&
-           clock_mono_ms() < deadline_ms && !stopping(notifier)) {
+           services_mono_ms(notifier->services) < deadline_ms && !stopping(notifier)) {
         nap_until(notifier, next.at_ms);
         next = step(notifier);
     }

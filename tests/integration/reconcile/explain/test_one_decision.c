@@ -11,6 +11,7 @@
 #include <cmocka.h>
 #include <pthread.h>
 
+#include "clients/base/clock.h"
 #include "clients/base/jsonx.h"
 #include "clients/base/limits.h"
 #include "clients/base/log.h"
@@ -182,6 +183,7 @@ static void world_open(struct world *world)
     assert_int_equal(settings_read(nothing, environment, &world->settings, problems), ERR_OK);
     assert_int_equal(pipeline_load_file(NULL, &world->pipeline, problems), ERR_OK);
     world->services = (struct services){.settings = world->settings,
+                                        .clock = &clock_system,
                                         .pipeline = world->pipeline,
                                         .recheck = recheck_new(),
                                         .unstarted = plane_unstarted_new(),

@@ -13,6 +13,7 @@
 #include <curl/curl.h>
 #include <libpq-fe.h>
 
+#include "clients/base/clock.h"
 #include "clients/base/jsonx.h"
 #include "clients/base/log.h"
 #include "clients/base/text.h"
@@ -95,6 +96,7 @@ static void process_begin(struct process *process)
                                   scene.settings->telegram_chat_id, &test_names, &process->telegram, NULL),
                      ERR_OK);
     process->services = (struct services){.settings = scene.settings,
+                                          .clock = &clock_system,
                                           .store = process->store,
                                           .fetch = process->fetch,
                                           .telegram = process->telegram};

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 #include <stdio.h>
 
+#include "clients/base/clock.h"
 #include "clients/base/text.h"
 #include "clients/store/store.h"
 #include "reconcile/pipeline/pipeline.h"
@@ -29,6 +30,7 @@ void pass_scene_open(struct pass_scene *scene, const char *(*lookup)(const char 
     assert_int_equal(policy_read(scene->store, scene->settings, &scene->policy, &scene->why), ERR_OK);
     scene->memory = pass_memory_new(scene->settings);
     scene->services = (struct services){.settings = scene->settings,
+                                        .clock = &clock_system,
                                         .pipeline = scene->pipeline,
                                         .store = scene->store,
                                         .recheck = recheck_new(),
