@@ -149,9 +149,10 @@ static void make(const struct issue_case *of)
     if (of->sql)
         pass_scene_exec("%s", of->sql);
     if (of->settings) {
+        json_auto_t *body = json_loads(of->settings, 0, NULL);
         json_t *document = NULL, *errors = NULL;
-        assert_int_equal(policy_change(bench.store, bench.settings, bench.pipeline,
-                                       json_loads(of->settings, 0, NULL), -1, &document, &errors, &bench.why),
+        assert_int_equal(policy_change(bench.store, bench.settings, bench.pipeline, body, -1, NULL, &document,
+                                       &errors, &bench.why),
                          ERR_OK);
         json_decref(document);
     }
@@ -186,7 +187,8 @@ static json_t *dry_item(void)
     const struct pass_request request = {
         .trigger = TRIGGER_REQUEST, .side = SIDE_PLANE, .dry_run = true, .task_id = 1};
     struct pass_result result = pass_scene_run(&bench, request);
-    json_t *item = json_incref(json_array_get(json_object_get(result.report, "items"), 0));
+    json_auto_t *report = report_json(&result.report);
+    json_t *item = json_incref(json_array_get(json_object_get(report, "items"), 0));
     pass_result_done(&result);
     return item;
 }

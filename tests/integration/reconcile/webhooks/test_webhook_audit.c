@@ -20,6 +20,7 @@
 #include "reconcile/sweep/query_pool.h"
 #include "reconcile/sweep/status.h"
 #include "reconcile/webhooks/webhook_audit.h"
+#include "tests/support/clients/http/names.h"
 #include "tests/support/clients/gitea/gitea_scene.h"
 #include "tests/support/reconcile/sweep/pass_scene.h"
 
@@ -55,7 +56,7 @@ static int set_up(void **state)
     assert_int_equal(scene_open(state), 0);
     bench.gitea = *state;
     pass_scene_open(&bench.pass, environment_value);
-    assert_int_equal(plane_new(NULL, NULL, NULL, &services->plane, NULL), ERR_OK);
+    assert_int_equal(plane_new(NULL, NULL, NULL, &test_names, &services->plane, NULL), ERR_OK);
     services->gitea = bench.gitea->gitea;
     services->fetch = bench.gitea->fetch;
     sem_init(&bench.checked, 0, 0);
