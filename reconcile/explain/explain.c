@@ -107,7 +107,8 @@ static enum err read_policy(const struct explainer *explainer, struct policy **r
     *ret_unreadable = NULL;
     if (err != ERR_INVALID)
         return err;
-    const struct store_settings none = {.overrides = (char *)(uintptr_t)"{}", .now_us = clock_wall_us()};
+    const struct store_settings none = {.overrides = (char *)(uintptr_t)"{}",
+                                        .now_us = services_wall_us(services)};
     *ret_unreadable = mem_printf("switched off: %s", why->text);
     return policy_make(services->settings, &none, ret, why);
 }
@@ -373,7 +374,7 @@ static bool is_begun(const struct explanation *explanation, struct plane_unstart
         !plane_unstarted_get(services->unstarted, &explanation->entry.task,
                              explanation->policy->interval_s * 1000, ret))
         return false;
-    int64_t pause_ms = ret->retry_ms - clock_mono_ms();
+    int64_t pause_ms = ret->retry_ms - services_mono_ms(explanation->explainer->services);
     *ret_us = pause_ms > 0 ? explanation->now_us + pause_ms * 1000 : 0;
     return true;
 }
@@ -472,8 +473,9 @@ static void read_issue(struct explanation *explanation, int64_t deadline_ms, con
     const struct explainer *explainer = explanation->explainer;
     const struct services *services = explainer->services;
     const struct policy *policy = explanation->policy;
-    const struct plane_scan_pass pass = {
-        .now_ms = clock_mono_ms(), .revision = policy->revision, .interval_ms = policy->interval_s * 1000};
+    const struct plane_scan_pass pass = {.now_ms = services_mono_ms(services),
+                                         .revision = policy->revision,
+                                         .interval_ms = policy->interval_s * 1000};
     struct plane_call call;
     const struct task_issue_query query = {.services = services,
                                            .policy = policy,

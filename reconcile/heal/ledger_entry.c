@@ -10,7 +10,6 @@
 #include "reconcile/pipeline/evidence.h"
 #include "reconcile/pipeline/pipeline.h"
 #include "reconcile/settings/settings.h"
-#include "reconcile/heal/transition.h"
 
 void ledger_entry_make(const struct pass *pass, const struct transition *transition, struct ledger_entry *ret)
 {

@@ -17,7 +17,12 @@
 #include "reconcile/settings/policy.h"
 
 struct announced;
+struct evidence;
+struct plane_call;
+struct plane_change;
 struct plane_scan;
+struct stage;
+struct store_task;
 
 /* What one pass leaves for the next. It belongs to the thread that makes the passes. Losing it costs work,
  * not correctness. */
@@ -40,6 +45,31 @@ struct pass {
     char **kept;              /* see pass_keep */
     size_t n_kept;
     struct report report; /* the caller of pass_run gets it */
+};
+
+/* The issue behind a transition, and how Plane is asked about it. */
+struct transition_issue {
+    struct plane_call *call;
+    const char *project_id, *id, *state;
+    const struct plane_change *change; /* what made its state what it is; NULL: not asked */
+};
+
+/* What is to become of one task: the caller fills in the first part, transition_apply the second. */
+struct transition {
+    const struct store_task *task; /* id 0: yet to be made, of its plane_id; a replay alone can mean that */
+    const struct stage *to;
+    enum pass_side side;
+    enum outcome success; /* the outcome's word if it moves: advanced, approved, rejected */
+    const char *reason;
+    const struct evidence *evidence;
+    const char *verdict_id;               /* the state-change activity that this replays; NULL: none */
+    const struct transition_issue *issue; /* of the Plane side, for a replay; else NULL */
+    /* Filled in: */
+    enum outcome outcome;
+    const char *outcome_reason; /* in place of `reason` where the outcome needs another; NULL, or valid as
+                                   long as the pass and this transition */
+    bool counts;                /* against max_heals_per_pass: written or sent, or a dry run would have */
+    struct why refusal;         /* what the database said when it refused the write */
 };
 
 /* pass_hold_reason: why nothing may be written now (switched off, observing, or the side's own switch), or

@@ -17,7 +17,6 @@
 #include "reconcile/pipeline/pipeline.h"
 #include "reconcile/heal/replay_event.h"
 #include "reconcile/settings/settings.h"
-#include "reconcile/heal/transition.h"
 
 /* One transition on its way. */
 struct going {
@@ -350,7 +349,7 @@ static enum err settle(struct pass *pass, struct replaying *replaying, struct wh
 
 enum err replay_settle(struct pass *pass, struct why *why)
 {
-    if (!pass->services->orchestrator || pass->request->dry_run || pass_hold_reason(pass, SIDE_GATE))
+    if (pass->request->dry_run || pass_hold_reason(pass, SIDE_GATE))
         return ERR_OK;
     return settle(pass, NULL, why);
 }

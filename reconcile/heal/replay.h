@@ -23,8 +23,7 @@ struct transition;
 ATTR_NODISCARD enum err replay_apply(struct pass *pass, struct transition *batch, size_t n, struct why *why);
 
 /* replay_settle: turns the replays whose tasks have moved since into what they are: rows of the ledger, lines
- * of the log, messages, items of the report. Nothing in another mode, in a dry run, or while a switch is off.
- */
+ * of the log, messages, items of the report. Does nothing in a dry run or while a switch is off. */
 ATTR_NODISCARD enum err replay_settle(struct pass *pass, struct why *why);
 
 #endif

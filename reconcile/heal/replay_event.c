@@ -15,7 +15,7 @@
 #include "reconcile/pipeline/evidence.h"
 #include "reconcile/pipeline/gate_event.h"
 #include "reconcile/pipeline/pipeline.h"
-#include "reconcile/heal/transition.h"
+#include "reconcile/heal/pass_context.h"
 
 /* its name */
 

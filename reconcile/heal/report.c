@@ -19,9 +19,10 @@ const char *pass_state_name(enum pass_state state)
     return (unsigned)state < PASS_STATE_MAX_ ? state_names[state] : "failed";
 }
 
-void report_begin(struct report *report, const char *id, const struct pass_request *request)
+void report_begin(struct report *report, const char *id, const struct pass_request *request,
+                  int64_t started_us)
 {
-    *report = (struct report){.request = *request, .state = PASS_RUNNING, .started_us = clock_wall_us()};
+    *report = (struct report){.request = *request, .state = PASS_RUNNING, .started_us = started_us};
     (void)snprintf(report->id.s, sizeof report->id.s, "%s", id);
 }
 

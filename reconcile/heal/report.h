@@ -45,8 +45,9 @@ struct report {
     char *error;        /* why the whole pass failed; NULL when it did not */
 };
 
-/* report_begin: an empty report that starts now. report_done: frees what it holds. */
-void report_begin(struct report *report, const char *id, const struct pass_request *request);
+/* report_begin: an empty report of a pass that began at started_us. report_done: frees what it holds. */
+void report_begin(struct report *report, const char *id, const struct pass_request *request,
+                  int64_t started_us);
 void report_done(struct report *report);
 
 /* report_gate_item, report_plane_item: count the item and copy it into the report while there is room. */

@@ -18,6 +18,11 @@ struct uuid_text services_uuid(const struct services *services)
     return services->clock->uuid(services->clock->arg);
 }
 
+uint32_t services_random_below(const struct services *services, uint32_t bound)
+{
+    return services->clock->random_below(services->clock->arg, bound);
+}
+
 void services_wait_until(const struct services *services, pthread_cond_t *cond, pthread_mutex_t *lock,
                          int64_t until_ms)
 {

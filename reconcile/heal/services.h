@@ -47,6 +47,8 @@ struct services {
 int64_t services_mono_ms(const struct services *services);
 int64_t services_wall_us(const struct services *services);
 struct uuid_text services_uuid(const struct services *services);
+/* services_random_below: uniform in [0, bound); 0 for bound 0. */
+uint32_t services_random_below(const struct services *services, uint32_t bound);
 /* services_wait_until: waits for `cond` until services_mono_ms() reaches until_ms. */
 void services_wait_until(const struct services *services, pthread_cond_t *cond, pthread_mutex_t *lock,
                          int64_t until_ms);

@@ -622,7 +622,7 @@ static enum err look(struct pass *pass, struct why *why)
 {
     const struct pass_request *request = pass->request;
     struct plane_side side = {.pass = pass, .scan = pass->memory->scan};
-    int64_t now_ms = clock_mono_ms(), deadline_ms = now_ms + LIMIT_PLANE_SIDE_MS;
+    int64_t now_ms = services_mono_ms(pass->services), deadline_ms = now_ms + LIMIT_PLANE_SIDE_MS;
     /* A dry run leaves no trace, not even in what this process knows of Plane. */
     if (request->dry_run)
         side.scan = plane_scan_copy(pass->memory->scan);

@@ -77,7 +77,7 @@ static void settle(struct starter *starter, struct unstarted *unstarted, enum ou
         return;
     if (outcome == OUTCOME_FAILED)
         plane_unstarted_failed(pass->services->unstarted, task, reason ? reason : "it failed",
-                               clock_mono_ms());
+                               services_mono_ms(pass->services));
     else if (outcome == OUTCOME_STARTED || outcome == OUTCOME_RACED)
         plane_unstarted_ended(pass->services->unstarted, task);
 }
@@ -248,7 +248,7 @@ static bool pauses(const struct pass *pass, const struct store_task *task, int64
 enum err plane_start_interrupted(struct pass *pass, struct why *why)
 {
     struct starter starter = {.pass = pass};
-    int64_t now_ms = clock_mono_ms();
+    int64_t now_ms = services_mono_ms(pass->services);
     if (first_stage(pass)->n_gates > 0 || pass->services->orchestrator)
         return ERR_OK;
     enum err err = find_interrupted(&starter, now_ms, why);

@@ -51,7 +51,7 @@ static bool looks_at_plane(const struct pass *pass)
 /* The gates first: whatever Plane does, they have had their turn. */
 static enum err run_sides(struct pass *pass, int *ret_unstuck, struct why *why)
 {
-    enum err err = replay_settle(pass, why);
+    enum err err = pass->services->orchestrator ? replay_settle(pass, why) : ERR_OK;
     if (!err && pass->request->side != SIDE_PLANE && (pass->policy->enabled || pass->request->dry_run))
         err = gate_side_run(pass, why);
     *ret_unstuck = pass->written;
@@ -113,7 +113,7 @@ enum err pass_may_run(struct store *store, const struct settings *settings,
 enum err pass_run(struct services *services, struct pass_memory *memory, const struct pass_request *request,
                   const char *id, struct policy **policy, struct pass_result *ret, struct why *why)
 {
-    int64_t began_ms = clock_mono_ms();
+    int64_t began_ms = services_mono_ms(services);
     struct pass pass = {
         .services = services,
         .memory = memory,
@@ -124,13 +124,13 @@ enum err pass_run(struct services *services, struct pass_memory *memory, const s
                   .forced = request->trigger != TRIGGER_TIMER,
                   .waited_for = request->trigger != TRIGGER_TIMER && request->task_id != 0},
     };
-    report_begin(&pass.report, id, request);
+    report_begin(&pass.report, id, request, services_wall_us(services));
     int unstuck = 0;
     enum err err = run_sides(&pass, &unstuck, why);
     *policy = pass.policy;
 
     count_attempts(&pass.report);
-    pass.report.duration_ms = clock_mono_ms() - began_ms;
+    pass.report.duration_ms = services_mono_ms(services) - began_ms;
     if (err) {
         pass.report.state = PASS_FAILED;
         pass.report.error = mem_dup(why->text);

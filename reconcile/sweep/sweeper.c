@@ -177,9 +177,8 @@ static struct report unborn_report(const struct pending *run, enum pass_state st
                                    const char *error)
 {
     struct report report;
-    report_begin(&report, run->id.s, &run->request);
+    report_begin(&report, run->id.s, &run->request, since_us);
     report.state = state;
-    report.started_us = since_us;
     report.error = mem_dup(error);
     return report;
 }
@@ -210,7 +209,7 @@ static void fail_pass(struct sweeper *sweeper, const struct pending *run, enum e
                       struct report *ret)
 {
     note_database(sweeper, err, why);
-    *ret = unborn_report(run, PASS_FAILED, clock_wall_us(), why->text);
+    *ret = unborn_report(run, PASS_FAILED, services_wall_us(sweeper->services), why->text);
     if (err)
         count_pass(ret);
     if (run->request.trigger != TRIGGER_TIMER)
@@ -256,7 +255,7 @@ static int64_t pause_ms(const struct sweeper *sweeper)
     if (sweeper->failures > 0)
         pause = backoff_ms(BACKOFF_FIRST_MS, BACKOFF_LAST_MS, sweeper->failures - 1);
     int64_t spread = pause * JITTER_PERCENT / 100;
-    return pause - spread + (int64_t)((uint64_t)random() % (uint64_t)(2 * spread + 1));
+    return pause - spread + services_random_below(sweeper->services, (uint32_t)(2 * spread + 1));
 }
 
 enum next { NEXT_STOP, NEXT_LOOK, NEXT_PASS };
@@ -267,8 +266,8 @@ static enum next next_step(struct sweeper *sweeper, struct pending *ret)
     enum next next = NEXT_PASS;
     pthread_mutex_lock(&sweeper->lock);
     while (!sweeper->stop && sweeper->n_pending == 0 && !sweeper->settings_moved &&
-           clock_mono_ms() < sweeper->due_ms) {
-        (void)cond_wait_until(&sweeper->wake, &sweeper->lock, sweeper->due_ms);
+           services_mono_ms(sweeper->services) < sweeper->due_ms) {
+        services_wait_until(sweeper->services, &sweeper->wake, &sweeper->lock, sweeper->due_ms);
     }
     if (sweeper->stop) {
         next = NEXT_STOP;
@@ -276,16 +275,17 @@ static enum next next_step(struct sweeper *sweeper, struct pending *ret)
         *ret = sweeper->pending[0];
         sweeper->n_pending--;
         memmove(&sweeper->pending[0], &sweeper->pending[1], sweeper->n_pending * sizeof sweeper->pending[0]);
-    } else if (clock_mono_ms() < sweeper->due_ms) {
+    } else if (services_mono_ms(sweeper->services) < sweeper->due_ms) {
         next = NEXT_LOOK;
         sweeper->settings_moved = false;
     } else {
-        *ret = (struct pending){.request = {.trigger = TRIGGER_TIMER}, .id = uuid_new()};
+        *ret =
+            (struct pending){.request = {.trigger = TRIGGER_TIMER}, .id = services_uuid(sweeper->services)};
     }
     if (next == NEXT_PASS) {
-        sweeper->began_ms = clock_mono_ms();
+        sweeper->began_ms = services_mono_ms(sweeper->services);
         sweeper->running = (struct pending){.request = ret->request, .id = ret->id};
-        sweeper->running_since_us = clock_wall_us();
+        sweeper->running_since_us = services_wall_us(sweeper->services);
     }
     pthread_mutex_unlock(&sweeper->lock);
     return next;
@@ -298,7 +298,7 @@ static void set_due(struct sweeper *sweeper, enum next done)
     int64_t pause = pause_ms(sweeper);
     pthread_mutex_lock(&sweeper->lock);
     if (done == NEXT_PASS) {
-        sweeper->ended_ms = clock_mono_ms();
+        sweeper->ended_ms = services_mono_ms(sweeper->services);
         sweeper->began_ms = 0;
     }
     sweeper->due_ms = sweeper->ended_ms + pause;
@@ -347,8 +347,8 @@ static void *sweep(void *arg)
         }
     }
     for (size_t i = 0; i < sweeper->n_pending; i++) {
-        struct report report =
-            unborn_report(&sweeper->pending[i], PASS_INTERRUPTED, clock_wall_us(), "the service is stopping");
+        struct report report = unborn_report(&sweeper->pending[i], PASS_INTERRUPTED,
+                                             services_wall_us(sweeper->services), "the service is stopping");
         tell_waiters(sweeper, &sweeper->pending[i], &report);
         report_done(&report);
     }
@@ -359,7 +359,6 @@ static void *sweep(void *arg)
 
 enum err sweeper_start(struct sweeper *sweeper, struct why *why)
 {
-    srandom((unsigned)clock_wall_us());
     if (pthread_create(&sweeper->thread, NULL, sweep, sweeper) != 0)
         return why_set(why, ERR_INTERNAL, "the sweeper's thread cannot be started");
     pthread_setname_np(sweeper->thread, "sweeper");
@@ -407,7 +406,7 @@ enum err sweeper_request(struct sweeper *sweeper, const struct pass_request *req
     } else {
         struct pending *run = &sweeper->pending[at];
         if (at == sweeper->n_pending) {
-            *run = (struct pending){.request = *request, .id = uuid_new()};
+            *run = (struct pending){.request = *request, .id = services_uuid(sweeper->services)};
             sweeper->n_pending++;
         }
         if (done) {
@@ -434,7 +433,7 @@ void sweeper_wake(struct sweeper *sweeper, const struct policy *policy)
 int64_t sweeper_due_ms(struct sweeper *sweeper)
 {
     pthread_mutex_lock(&sweeper->lock);
-    int64_t left_ms = sweeper->began_ms ? 0 : sweeper->due_ms - clock_mono_ms();
+    int64_t left_ms = sweeper->began_ms ? 0 : sweeper->due_ms - services_mono_ms(sweeper->services);
     pthread_mutex_unlock(&sweeper->lock);
     return left_ms > 0 ? left_ms : 0;
 }

@@ -187,7 +187,7 @@ static const void *look(void *arg, struct facts *facts)
     struct check *check = arg;
     bool complete = true;
     if (!check->looked_at_us) {
-        check->looked_at_us = clock_wall_us();
+        check->looked_at_us = services_wall_us(check->audit->services);
         check->err = database_read(check);
         if (check->err)
             return check;
@@ -317,7 +317,7 @@ static void on_checked(void *arg, const void *answer)
         publish(check);
         audit->failures = 0;
     }
-    atomic_store(&audit->due_ms, clock_mono_ms() + wait_ms);
+    atomic_store(&audit->due_ms, services_mono_ms(audit->services) + wait_ms);
 }
 
 void webhook_audit_tick(struct webhook_audit *audit, int64_t now_ms)

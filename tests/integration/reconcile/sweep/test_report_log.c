@@ -56,7 +56,7 @@ static struct report report_number(int number)
 {
     static const struct pass_request request = {.trigger = TRIGGER_REQUEST};
     struct report report;
-    report_begin(&report, id_of(number), &request);
+    report_begin(&report, id_of(number), &request, clock_wall_us());
     report.started_us = T0 + number * 1000000LL;
     report_gate_item(&report, &(struct report_item){.reason = "no status yet", .outcome = OUTCOME_RED});
     return report;

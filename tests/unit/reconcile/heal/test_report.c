@@ -11,7 +11,7 @@ static const struct pass_request request = {.trigger = TRIGGER_TIMER, .side = SI
 TEST(a_summary_is_read_from_the_beginning_of_the_text)
 {
     struct report report;
-    report_begin(&report, "11111111-2222-4333-8444-555555555555", &request);
+    report_begin(&report, "11111111-2222-4333-8444-555555555555", &request, clock_wall_us());
     report.error = mem_dup("no table \",\"items\":[{}] and a \\\",\"items\":[");
     for (int i = 0; i < 3; i++)
         report_gate_item(&report, &(struct report_item){.task_id = 7,
@@ -42,7 +42,7 @@ TEST(a_report_is_written_as_it_always_was)
     const struct pass_request wanted = {
         .trigger = TRIGGER_REQUEST, .side = SIDE_BOTH, .dry_run = true, .task_id = 9};
     struct report report;
-    report_begin(&report, "11111111-2222-4333-8444-555555555555", &wanted);
+    report_begin(&report, "11111111-2222-4333-8444-555555555555", &wanted, clock_wall_us());
     report.started_us = 1764230400123456;
     report.duration_ms = 42;
     report.state = PASS_FAILED;
@@ -83,7 +83,7 @@ TEST(a_report_outlives_what_it_was_made_of)
     char id[] = "11111111-2222-4333-8444-555555555555", stage[] = "development", verdict[] = "red";
     struct pass_request wanted = {.trigger = TRIGGER_COMMAND, .dry_run = true};
     struct report report;
-    report_begin(&report, id, &wanted);
+    report_begin(&report, id, &wanted, clock_wall_us());
     report_gate_item(&report,
                      &(struct report_item){.stage = stage, .verdict = verdict, .outcome = OUTCOME_RED});
     report.error = mem_dup("no table");
@@ -117,7 +117,7 @@ TEST(a_report_names_items_until_they_are_too_many_or_too_long)
     } cases[] = {{10, LIMIT_PASS_ITEMS}, {LONG, LIMIT_REPORT_ITEMS_BYTES / LONG}};
     for (size_t c = 0; c < ARRAY_LEN(cases); c++) {
         struct report report;
-        report_begin(&report, "11111111-2222-4333-8444-555555555555", &request);
+        report_begin(&report, "11111111-2222-4333-8444-555555555555", &request, clock_wall_us());
         AUTO_FREE char *reason = mem_dupn(error, cases[c].len);
         for (size_t i = 0; i < (size_t)2 * LIMIT_PASS_ITEMS; i++)
             report_gate_item(&report, &(struct report_item){.reason = reason, .outcome = OUTCOME_RED});
