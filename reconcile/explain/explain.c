@@ -426,7 +426,7 @@ json_t *explanation_document(const struct explanation *explanation)
     const struct store_task_entry *entry = &explanation->entry;
     json_t *document = task_document(explanation->explainer, explanation->policy, entry);
     json_put(document, "recent_heals", json_integer(entry->task.recent_heals));
-    json_put(document, "quarantined", json_boolean(quarantine_holds(&entry->task)));
+    json_put(document, "quarantined", json_boolean(gate_quarantines(&entry->task)));
     json_put(document, "holds", holds_document(explanation));
     json_put(document, "gate", verdict_document(&explanation->verdict));
     json_put(document, "plane", plane_document(explanation));
@@ -447,7 +447,7 @@ static const void *look(void *arg, struct facts *facts)
         .gitea = services->gitea,
         .task = &explanation->entry.task,
         .stage = explanation->stage,
-        .base_branch = settings_base_branch(services->settings, explanation->entry.task.repo),
+        .settings = services->settings,
     };
     verdict_done(&explanation->verdict);
     gate_evaluate(&view, &explanation->verdict);

@@ -5,7 +5,6 @@
 #include "clients/base/limits.h"
 #include "clients/base/text.h"
 #include "clients/store/store.h"
-#include "reconcile/heal/quarantine.h"
 #include "reconcile/heal/recheck.h"
 #include "reconcile/heal/services.h"
 #include "reconcile/pipeline/pipeline.h"
@@ -39,7 +38,7 @@ static int64_t count_ahead(const struct store_task_list *list, int64_t task_id, 
     *ret_found = false;
     for (size_t i = 0; i < list->n_tasks && !*ret_found; i++) {
         *ret_found = list->tasks[i].id == task_id;
-        ahead += !*ret_found && !quarantine_holds(&list->tasks[i]);
+        ahead += !*ret_found && !gate_quarantines(&list->tasks[i]);
     }
     return ahead;
 }

@@ -12,6 +12,7 @@
 #include "clients/facts/http_gate.h"
 #include "clients/store/store.h"
 #include "reconcile/pipeline/pipeline.h"
+#include "reconcile/settings/settings.h"
 
 void verdict_done(struct verdict *verdict)
 {
@@ -260,12 +261,12 @@ static const char *pull_state_word(const struct gitea_pull *pull)
 static const struct gitea_pull *known_pull(const struct gate_view *view, struct answer *answer,
                                            const char *gate_word)
 {
+    const char *base = settings_base_branch(view->settings, view->task->repo);
     const struct gitea_pull *pull =
-        gitea_pull(view->facts, view->gitea, view->task->repo, view->base_branch, view->task->branch);
+        gitea_pull(view->facts, view->gitea, view->task->repo, base, view->task->branch);
     if (pull->fact.state == FACT_ABSENT) {
         see_url(answer, pull->fact.url);
-        decide(answer, VERDICT_RED,
-               mem_printf("%s: no pull request of the branch into %s", gate_word, view->base_branch));
+        decide(answer, VERDICT_RED, mem_printf("%s: no pull request of the branch into %s", gate_word, base));
         return NULL;
     }
     if (!is_known(answer, &pull->fact))

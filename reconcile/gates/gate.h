@@ -17,6 +17,7 @@
 
 struct facts;
 struct gitea;
+struct settings;
 struct stage;
 struct store_task;
 
@@ -35,7 +36,7 @@ struct gate_view {
     struct gitea *gitea;
     const struct store_task *task;
     const struct stage *stage;
-    const char *base_branch; /* where the task's pull request goes */
+    const struct settings *settings; /* which say where a task's pull request goes */
 };
 
 /* gate_evaluate: all gates of view->stage. A stage without gates, or with a human one, is VERDICT_UNKNOWN:

@@ -1,7 +1,8 @@
 #include "reconcile/gates/gate_decide.h"
 
+#include "clients/base/limits.h"
+#include "clients/store/store.h"
 #include "reconcile/gates/gate.h"
-#include "reconcile/heal/quarantine.h"
 #include "reconcile/pipeline/pipeline.h"
 
 static struct gate_decision of_green(const struct gate_decide_view *view)
@@ -46,6 +47,11 @@ static struct gate_decision of_verdict(const struct gate_decide_view *view)
     return (struct gate_decision){.action = GATE_EVALUATE, .cause = GATE_CAUSE_NO_VERDICT};
 }
 
+bool gate_quarantines(const struct store_task *task)
+{
+    return task->recent_heals > LIMIT_HEALS_PER_WINDOW;
+}
+
 struct gate_decision gate_decide(const struct gate_decide_view *view)
 {
     if (!view->stage)
@@ -54,7 +60,7 @@ struct gate_decision gate_decide(const struct gate_decide_view *view)
         return (struct gate_decision){.action = GATE_NONE, .cause = GATE_CAUSE_NOT_GATED};
     if (view->has_job)
         return (struct gate_decision){.action = GATE_WAIT, .cause = GATE_CAUSE_JOB};
-    if (quarantine_holds(view->task))
+    if (gate_quarantines(view->task))
         return (struct gate_decision){.action = GATE_QUARANTINE, .cause = GATE_CAUSE_HEALED_OFTEN};
     if (!view->listed)
         return (struct gate_decision){.action = GATE_WAIT, .cause = GATE_CAUSE_NOT_LISTED};

@@ -59,6 +59,10 @@ struct gate_decision {
     const char *reason;     /* of RED, UNKNOWN, SWITCH, LIMIT and GREEN; borrowed from the view; else NULL */
 };
 
+/* gate_quarantines: the task was healed at its stage more often than a healthy one would be: it is in a loop
+ * that one more heal would feed. task->recent_heals must have been filled in. */
+bool gate_quarantines(const struct store_task *task);
+
 /* gate_decide: job before quarantine before verdict, and a switch before the limit. */
 struct gate_decision gate_decide(const struct gate_decide_view *view);
 

@@ -140,7 +140,7 @@ static void evaluate(struct gate_side *side, struct candidate *candidate)
         .gitea = side->pass->services->gitea,
         .task = candidate->task,
         .stage = candidate->stage,
-        .base_branch = settings_base_branch(side->pass->services->settings, candidate->task->repo),
+        .settings = side->pass->services->settings,
     };
     facts_subscribe(side->facts, candidate);
     gate_evaluate(&view, &candidate->verdict);

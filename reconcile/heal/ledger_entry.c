@@ -19,7 +19,9 @@ void ledger_entry_make(const struct pass *pass, const struct transition *transit
         .task = task, .to_stage = transition->to->name, .outcome = outcome, .reason = transition->reason};
     json_auto_t *evidence = evidence_json(transition->evidence);
     ret->evidence = json_line(evidence);
-    ret->message = message_of_transition(pass->services->settings->notify_template, &facts);
+    ret->message = pass->services->telegram
+                       ? message_of_transition(pass->services->settings->notify_template, &facts)
+                       : NULL;
     lost_event_of(transition->side, pipeline_stage(pass->services->pipeline, task->stage), &ret->lost);
     ret->row = (struct store_transition){
         .id = services_uuid(pass->services),

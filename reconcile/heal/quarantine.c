@@ -41,11 +41,6 @@ void announced_add(struct announced *announced, const struct uuid_text *name)
     announced->next = (announced->next + 1) % LIMIT_ANNOUNCED;
 }
 
-bool quarantine_holds(const struct store_task *task)
-{
-    return task->recent_heals > LIMIT_HEALS_PER_WINDOW;
-}
-
 char *quarantine_reason(const struct store_task *task)
 {
     return mem_printf("healed %" PRId64 " times in %d h at this stage: left to a person", task->recent_heals,

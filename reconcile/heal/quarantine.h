@@ -2,9 +2,9 @@
  * would feed, so they are left to a person.
  *
  * A task is quarantined at the stage it is in while more than LIMIT_HEALS_PER_WINDOW rows of the ledger have
- * moved it out of that stage within LIMIT_HEALS_WINDOW_S. Whoever asks for the pass, nothing of it is
- * evaluated. An episode is named after the heal that began it, so that every replica and every later pass
- * names it alike.
+ * moved it out of that stage within LIMIT_HEALS_WINDOW_S (gates/gate_decide.h). Its gates are not evaluated
+ * then, in forced passes either. An episode is named after the heal that began it, so that every replica and
+ * every later pass names it alike.
  */
 #ifndef RECONCILED_QUARANTINE_H
 #define RECONCILED_QUARANTINE_H
@@ -24,9 +24,6 @@ struct announced *announced_new(void);
 void announced_free(struct announced *announced);
 bool announced_has(const struct announced *announced, const struct uuid_text *name);
 void announced_add(struct announced *announced, const struct uuid_text *name);
-
-/* quarantine_holds: the rule. Pure; task->recent_heals must have been filled in. */
-bool quarantine_holds(const struct store_task *task);
 
 /* quarantine_reason: "healed 4 times in 24 h at this stage: left to a person". Caller frees. */
 char *quarantine_reason(const struct store_task *task);

@@ -11,9 +11,8 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-#include "clients/base/text.h"
+#include "clients/base/clock.h"
 
-struct clock;
 struct fetch;
 struct gitea;
 struct notifier;
@@ -43,15 +42,33 @@ struct services {
     atomic_bool stopping;              /* set by services_stop: every loop ends at its next step */
 };
 
-/* What services->clock says. */
-int64_t services_mono_ms(const struct services *services);
-int64_t services_wall_us(const struct services *services);
-struct uuid_text services_uuid(const struct services *services);
-/* services_random_below: uniform in [0, bound); 0 for bound 0. */
-uint32_t services_random_below(const struct services *services, uint32_t bound);
-/* services_wait_until: waits for `cond` until services_mono_ms() reaches until_ms. */
-void services_wait_until(const struct services *services, pthread_cond_t *cond, pthread_mutex_t *lock,
-                         int64_t until_ms);
+/* What services->clock says; services_random_below: uniform in [0, bound), 0 for bound 0;
+ * services_wait_until: waits for `cond` until services_mono_ms() reaches until_ms. */
+static inline int64_t services_mono_ms(const struct services *services)
+{
+    return services->clock->mono_ms(services->clock->arg);
+}
+
+static inline int64_t services_wall_us(const struct services *services)
+{
+    return services->clock->wall_us(services->clock->arg);
+}
+
+static inline struct uuid_text services_uuid(const struct services *services)
+{
+    return services->clock->uuid(services->clock->arg);
+}
+
+static inline uint32_t services_random_below(const struct services *services, uint32_t bound)
+{
+    return services->clock->random_below(services->clock->arg, bound);
+}
+
+static inline void services_wait_until(const struct services *services, pthread_cond_t *cond,
+                                       pthread_mutex_t *lock, int64_t until_ms)
+{
+    (void)services->clock->wait_until(services->clock->arg, cond, lock, until_ms);
+}
 
 /* services_stop: the process ends: no request to an upstream is waited for any longer (fetch_stop). From any
  * thread; may be called again. */

@@ -6,8 +6,11 @@
 #include "clients/store/store.h"
 #include "reconcile/gates/gate.h"
 #include "reconcile/pipeline/pipeline.h"
+#include "reconcile/settings/settings.h"
 #include "tests/doubles/facts.h"
 #include "tests/support/test.h"
+
+static const struct settings settings = {.n_projects = 0}; /* pull requests go into main */
 
 #define SHA "0123456789abcdef0123456789abcdef01234567"
 
@@ -21,7 +24,7 @@ static enum verdict_kind verdict_of(const struct store_task *of, const struct ga
 {
     const struct stage stage = {.name = "development", .gates = gates, .n_gates = n};
     struct facts *facts = facts_new(NULL, 0);
-    const struct gate_view view = {.facts = facts, .task = of, .stage = &stage, .base_branch = "main"};
+    const struct gate_view view = {.facts = facts, .task = of, .stage = &stage, .settings = &settings};
     struct verdict verdict;
     gate_evaluate(&view, &verdict);
     enum verdict_kind kind = verdict.kind;
@@ -84,7 +87,7 @@ TEST_WITH(evidence_is_bounded_whatever_the_names_are, clear, NULL)
         facts_status(SHA, names[i], GITEA_SUCCESS);
     }
     struct facts *facts = facts_new(NULL, 0);
-    const struct gate_view view = {.facts = facts, .task = &task, .stage = &stage, .base_branch = "main"};
+    const struct gate_view view = {.facts = facts, .task = &task, .stage = &stage, .settings = &settings};
     struct verdict verdict;
     gate_evaluate(&view, &verdict);
     json_auto_t *evidence = evidence_json(&verdict.evidence);
@@ -101,7 +104,7 @@ static void assert_evidence(const struct gate *gates, size_t n, const char *expe
 {
     const struct stage stage = {.name = "development", .gates = gates, .n_gates = n};
     struct facts *facts = facts_new(NULL, 0);
-    const struct gate_view view = {.facts = facts, .task = &task, .stage = &stage, .base_branch = "main"};
+    const struct gate_view view = {.facts = facts, .task = &task, .stage = &stage, .settings = &settings};
     struct verdict verdict;
     void *waiter = &verdict;
     facts_subscribe(facts, waiter);
@@ -387,7 +390,7 @@ TEST_WITH(a_check_is_counted_once_however_often_it_is_evaluated, clear, NULL)
     const struct gate both[] = {ci, review};
     const struct stage stage = {.name = "development", .gates = both, .n_gates = 2};
     struct facts *facts = facts_new(NULL, 0);
-    const struct gate_view view = {.facts = facts, .task = &task, .stage = &stage, .base_branch = "main"};
+    const struct gate_view view = {.facts = facts, .task = &task, .stage = &stage, .settings = &settings};
     struct verdict verdict = {0};
     int64_t passed = checks("ci", "green"), objected = checks("review", "red");
     facts_late(true);
