@@ -67,19 +67,6 @@ enum err store_ready(struct store *store, struct why *why)
     return ERR_OK;
 }
 
-enum err store_settings_read(struct store *store, struct store_settings *ret, struct why *why)
-{
-    return store->ops->settings_read(store, ret, why);
-}
-
-enum err store_settings_write(struct store *store, int64_t seen_revision, const char *overrides,
-                              int64_t *ret_revision, struct why *why)
-{
-    if (seen_revision < 0)
-        return why_set(why, ERR_INVALID, "a revision is never negative");
-    return store->ops->settings_write(store, seen_revision, overrides, ret_revision, why);
-}
-
 enum err store_task_list(struct store *store, const struct store_stuck_query *query,
                          struct store_task_list *ret, struct why *why)
 {
@@ -207,46 +194,6 @@ enum err store_replays_settle(struct store *store, const char *pass_id, const st
     return n == 0 ? ERR_OK : store->ops->replays_settle(store, pass_id, batch, n, ret_mine, why);
 }
 
-enum err store_ledger_summary(struct store *store, struct store_ledger_summary *ret, struct why *why)
-{
-    return store->ops->ledger_summary(store, ret, why);
-}
-
-enum err store_ledger_list(struct store *store, int64_t task_id, int64_t before_seq, size_t limit,
-                           struct store_ledger_page *ret, struct why *why)
-{
-    return store->ops->ledger_list(store, task_id, before_seq, limit, ret, why);
-}
-
-enum err store_outbox_list(struct store *store, size_t limit, struct store_outbox *ret, struct why *why)
-{
-    return store->ops->outbox_list(store, limit, ret, why);
-}
-
-enum err store_outbox_add(struct store *store, const char *id, const char *text, bool *ret_new,
-                          struct why *why)
-{
-    assert(uuid_valid(id));
-    return store->ops->outbox_add(store, id, text, ret_new, why);
-}
-
-enum err store_outbox_sent(struct store *store, const struct uuid_text *ids, size_t n, struct why *why)
-{
-    return n == 0 ? ERR_OK : store->ops->outbox_sent(store, ids, n, why);
-}
-
-enum err store_lease_take(struct store *store, const char *name, const char *owner, int64_t seconds,
-                          bool *ret_held, struct why *why)
-{
-    assert(seconds > 0);
-    return store->ops->lease_take(store, name, owner, seconds, ret_held, why);
-}
-
-enum err store_lease_drop(struct store *store, const char *name, const char *owner, struct why *why)
-{
-    return store->ops->lease_drop(store, name, owner, why);
-}
-
 enum err store_tasks_list(struct store *store, const struct store_tasks_query *query,
                           struct store_tasks_page *ret, struct why *why)
 {
@@ -263,23 +210,6 @@ enum err store_repo_tasks(struct store *store, const char *repo, const char *con
                           size_t limit, struct store_repo_tasks *ret, struct why *why)
 {
     return store->ops->repo_tasks(store, repo, stages, n_stages, limit, ret, why);
-}
-
-enum err store_pass_save(struct store *store, const char *id, int64_t started_us, const char *report,
-                         struct why *why)
-{
-    return store->ops->pass_save(store, id, started_us, report, why);
-}
-
-enum err store_pass_get(struct store *store, const char *id, char **ret_report, struct why *why)
-{
-    return store->ops->pass_get(store, id, ret_report, why);
-}
-
-enum err store_pass_list(struct store *store, int64_t before_us, size_t limit, struct store_pass_page *ret,
-                         struct why *why)
-{
-    return store->ops->pass_list(store, before_us, limit, ret, why);
 }
 
 /* texts of tasks, as the implementations read them */
@@ -329,12 +259,6 @@ char *store_plane_id_take(char *text_take)
 
 /* what callers free */
 
-void store_settings_done(struct store_settings *settings)
-{
-    free(settings->overrides);
-    *settings = (struct store_settings){0};
-}
-
 void store_task_done(struct store_task *task)
 {
     free(task->plane_id);
@@ -383,14 +307,6 @@ void store_replays_moved_done(struct store_replays_moved *moved)
     *moved = (struct store_replays_moved){0};
 }
 
-void store_outbox_done(struct store_outbox *outbox)
-{
-    for (size_t i = 0; i < outbox->n; i++)
-        free(outbox->rows[i].text);
-    free(outbox->rows);
-    *outbox = (struct store_outbox){0};
-}
-
 void store_task_entry_done(struct store_task_entry *entry)
 {
     store_task_done(&entry->task);
@@ -419,39 +335,4 @@ void store_repo_tasks_done(struct store_repo_tasks *tasks)
     }
     free(tasks->rows);
     *tasks = (struct store_repo_tasks){0};
-}
-
-void store_ledger_summary_done(struct store_ledger_summary *summary)
-{
-    free(summary->last_work_item_id);
-    *summary = (struct store_ledger_summary){0};
-}
-
-void store_ledger_page_done(struct store_ledger_page *page)
-{
-    for (size_t i = 0; i < page->n; i++) {
-        struct store_ledger_row *row = &page->rows[i];
-        free(row->pass_id);
-        free(row->work_item_id);
-        free(row->repo);
-        free(row->from_stage);
-        free(row->to_stage);
-        free(row->side);
-        free(row->outcome);
-        free(row->agent);
-        free(row->reason);
-        free(row->evidence);
-        free(row->missed_source);
-        free(row->missed_event);
-    }
-    free(page->rows);
-    *page = (struct store_ledger_page){0};
-}
-
-void store_pass_page_done(struct store_pass_page *page)
-{
-    for (size_t i = 0; i < page->n; i++)
-        free(page->rows[i].report);
-    free(page->rows);
-    *page = (struct store_pass_page){0};
 }

@@ -11,15 +11,20 @@
 #include "clients/base/limits.h"
 #include "clients/store/store.h"
 #include "clients/store/store_columns.h"
+#include "clients/store/store_rows.h"
 
 struct store_ops {
     void (*free)(struct store *store);
     void (*interrupt)(struct store *store);
+    /* query, write: store_query and store_write of store_rows.h. */
+    struct store_rows (*query)(struct store *store, unsigned which, struct store_params params,
+                               struct why *why);
+    enum err (*write)(struct store *store, const struct store_step *steps, size_t n, size_t *ret_rows,
+                      struct why *why);
     enum err (*migrate)(struct store *store, size_t *ret_created, struct why *why);
     /* ready: the tables and columns alone; store_ready then looks at the newest rows by plane_ids. */
     enum err (*ready)(struct store *store, struct why *why);
     enum err (*plane_ids)(struct store *store, size_t limit, struct plane_ids_seen *ret, struct why *why);
-    enum err (*settings_read)(struct store *store, struct store_settings *ret, struct why *why);
     enum err (*settings_write)(struct store *store, int64_t seen_revision, const char *overrides,
                                int64_t *ret_revision, struct why *why);
     enum err (*stuck)(struct store *store, const struct store_stuck_query *query, struct store_task_list *ret,
@@ -49,27 +54,12 @@ struct store_ops {
                               struct why *why);
     enum err (*replays_settle)(struct store *store, const char *pass_id, const struct store_settlement *batch,
                                size_t n, bool *ret_mine, struct why *why);
-    enum err (*ledger_summary)(struct store *store, struct store_ledger_summary *ret, struct why *why);
-    enum err (*ledger_list)(struct store *store, int64_t task_id, int64_t before_seq, size_t limit,
-                            struct store_ledger_page *ret, struct why *why);
-    enum err (*outbox_list)(struct store *store, size_t limit, struct store_outbox *ret, struct why *why);
-    enum err (*outbox_add)(struct store *store, const char *id, const char *text, bool *ret_new,
-                           struct why *why);
-    enum err (*outbox_sent)(struct store *store, const struct uuid_text *ids, size_t n, struct why *why);
-    enum err (*lease_take)(struct store *store, const char *name, const char *owner, int64_t seconds,
-                           bool *ret_held, struct why *why);
-    enum err (*lease_drop)(struct store *store, const char *name, const char *owner, struct why *why);
     enum err (*tasks_list)(struct store *store, const struct store_tasks_query *query,
                            struct store_tasks_page *ret, struct why *why);
     enum err (*task_get)(struct store *store, int64_t id, const struct store_tasks_query *query,
                          struct store_task_entry *ret, int64_t *ret_now_us, struct why *why);
     enum err (*repo_tasks)(struct store *store, const char *repo, const char *const *stages, size_t n_stages,
                            size_t limit, struct store_repo_tasks *ret, struct why *why);
-    enum err (*pass_save)(struct store *store, const char *id, int64_t started_us, const char *report,
-                          struct why *why);
-    enum err (*pass_get)(struct store *store, const char *id, char **ret_report, struct why *why);
-    enum err (*pass_list)(struct store *store, int64_t before_us, size_t limit, struct store_pass_page *ret,
-                          struct why *why);
 };
 
 struct store {
@@ -77,6 +67,13 @@ struct store {
     char *describe; /* owned; freed by store_free after ops->free has released the rest */
     _Atomic int64_t plane_ids_good_until_ms; /* clock_mono_ms(): till then the rows are not looked at again */
 };
+
+/* store_settings_of: of a row of SQL_SETTINGS_READ; free with store_settings_done. store_policy_stands: by
+ * the row of a statement that tells revision and clock, which it releases: ERR_CONFLICT when the settings are
+ * no longer those. */
+struct store_settings store_settings_of(struct store_rows *rows);
+ATTR_NODISCARD enum err store_policy_stands(struct store_rows rows, int64_t settings_revision,
+                                            int64_t valid_until_us, struct why *why);
 
 /* A text of a row of tasks for struct store_task: valid UTF-8, cut to its limit; what is wrong with it goes
  * into *unreadable, if that is still NULL. Caller frees. A title may come cut to LIMIT_TASK_TITLE bytes. */

@@ -244,7 +244,7 @@ enum err pg_call(struct store *store, pg_work_fn *work, void *arg, struct why *w
 }
 
 struct question {
-    enum pg_sql which;
+    unsigned which;
     const char *const *params;
     PGresult *result;
 };
@@ -255,7 +255,7 @@ static enum err question_ask(struct pg_conn *conn, void *arg, struct why *why)
     return pg_run(conn, question->which, question->params, &question->result, why);
 }
 
-static enum err ask(struct store *store, pg_work_fn *work, enum pg_sql which, const char *const *params,
+static enum err ask(struct store *store, pg_work_fn *work, unsigned which, const char *const *params,
                     PGresult **ret, struct why *why)
 {
     struct question question = {.which = which, .params = params};
@@ -265,7 +265,7 @@ static enum err ask(struct store *store, pg_work_fn *work, enum pg_sql which, co
     return err;
 }
 
-enum err pg_ask(struct store *store, enum pg_sql which, const char *const *params, PGresult **ret,
+enum err pg_ask(struct store *store, unsigned which, const char *const *params, PGresult **ret,
                 struct why *why)
 {
     return ask(store, question_ask, which, params, ret, why);
@@ -296,10 +296,51 @@ static enum err question_read(struct pg_conn *conn, void *arg, struct why *why)
     return err;
 }
 
-enum err pg_read(struct store *store, enum pg_sql which, const char *const *params, PGresult **ret,
+enum err pg_read(struct store *store, unsigned which, const char *const *params, PGresult **ret,
                  struct why *why)
 {
     return ask(store, question_read, which, params, ret, why);
+}
+
+static struct store_rows query(struct store *store, unsigned which, struct store_params params,
+                               struct why *why)
+{
+    struct pg_values values;
+    PGresult *result = NULL;
+    pg_values_make(&values, params);
+    enum err err = pg_read(store, which, (const char *const *)values.texts, &result, why);
+    pg_values_done(&values);
+    return err ? rows_failed(err) : pg_rows(result, why);
+}
+
+struct writing {
+    const struct store_step *steps;
+    size_t n, rows;
+};
+
+static enum err writing_run(struct pg_conn *conn, void *arg, struct why *why)
+{
+    struct writing *writing = arg;
+    enum err err = writing->n > 1 ? pg_execute(conn, "BEGIN", why) : ERR_OK;
+    for (size_t i = 0; !err && i < writing->n; i++) {
+        struct store_rows rows = pg_query(conn, writing->steps[i].which, writing->steps[i].params, why);
+        size_t n = 0;
+        while (rows_next(&rows))
+            n++;
+        err = rows_end(&rows);
+        writing->rows = i == 0 ? n : writing->rows;
+    }
+    return !err && writing->n > 1 ? pg_commit(conn, why) : err;
+}
+
+static enum err write_steps(struct store *store, const struct store_step *steps, size_t n, size_t *ret_rows,
+                            struct why *why)
+{
+    struct writing writing = {.steps = steps, .n = n};
+    enum err err = pg_call(store, writing_run, &writing, why);
+    if (!err && ret_rows)
+        *ret_rows = writing.rows;
+    return err;
 }
 
 /* the URL */
@@ -444,10 +485,11 @@ static void pg_interrupt(struct store *store)
 static const struct store_ops pg_ops = {
     .free = pg_free,
     .interrupt = pg_interrupt,
+    .query = query,
+    .write = write_steps,
     .migrate = pg_migrate,
     .ready = pg_ready,
     .plane_ids = pg_plane_ids,
-    .settings_read = pg_settings_read,
     .settings_write = pg_settings_write,
     .stuck = pg_stuck,
     .issue_tasks = pg_issue_tasks,
@@ -456,24 +498,14 @@ static const struct store_ops pg_ops = {
     .create_tasks = pg_create_tasks,
     .unstarted = pg_unstarted,
     .transition = pg_transition,
-    .ledger_summary = pg_ledger_summary,
-    .ledger_list = pg_ledger_list,
     .replays_look = pg_replays_look,
     .replay_get = pg_replay_get,
     .replay_begin = pg_replay_begin,
     .replays_moved = pg_replays_moved,
     .replays_settle = pg_replays_settle,
-    .outbox_list = pg_outbox_list,
-    .outbox_add = pg_outbox_add,
-    .outbox_sent = pg_outbox_sent,
-    .lease_take = pg_lease_take,
-    .lease_drop = pg_lease_drop,
     .tasks_list = pg_tasks_list,
     .task_get = pg_task_get,
     .repo_tasks = pg_repo_tasks,
-    .pass_save = pg_pass_save,
-    .pass_get = pg_pass_get,
-    .pass_list = pg_pass_list,
 };
 
 enum err store_postgresql_open(const char *url, const char *schema, struct store **ret, struct why *why)

@@ -20,47 +20,24 @@
 
 #include "clients/base/limits.h"
 #include "clients/store/store_ops.h"
+#include "clients/store/store_rows.h"
 
 /* A number of ours within a statement. */
 #define PG_DIGITS(number) STORE_DIGITS(number)
 
-/* Every prepared statement; the texts are in store_pg_sql.c. */
+/* The statements of PostgreSQL alone, behind those of store_rows.h; the texts are in store_pg_sql.c. */
 enum pg_sql {
-    PG_SETTINGS_READ,
-    PG_SETTINGS_WRITE,
-    PG_STUCK,
-    PG_UNSTARTED,
-    PG_ISSUE_TASKS,
-    PG_VERDICTS_REPLAYED,
+    PG_SETTINGS_WRITE = STORE_SQL_SHARED,
     PG_POLICY_SHARE,
     PG_POLICY_WAIT,
     PG_MOVE,
     PG_MOVE_AGAIN,
-    PG_WORK_ITEMS,
     PG_CREATE,
     PG_CREATE_AGAIN,
-    PG_REPLAYS_LOOK,
-    PG_REPLAY_GET,
     PG_REPLAY_BEGIN,
-    PG_REPLAYS_MOVED,
     PG_REPLAYS_SETTLE,
-    PG_LEDGER_SUMMARY,
-    PG_LEDGER_LIST,
-    PG_LEDGER_LIST_OF_TASK,
-    PG_OUTBOX_LIST,
-    PG_OUTBOX_ADD,
-    PG_OUTBOX_SENT,
-    PG_OUTBOX_PRUNE,
-    PG_LEASE_TAKE,
-    PG_LEASE_DROP,
     PG_TASKS_LIST,
     PG_TASKS_LIST_OF_REPO,
-    PG_TASK_GET,
-    PG_REPO_TASKS,
-    PG_PASS_SAVE,
-    PG_PASS_PRUNE,
-    PG_PASS_GET,
-    PG_PASS_LIST,
     PG_MISSING,
     PG_COLUMNS,
     PG_PLANE_IDS,
@@ -74,7 +51,7 @@ struct pg_statement {
     const char *name, *sql;
     int n_params;
 };
-const struct pg_statement *pg_statement(enum pg_sql which);
+const struct pg_statement *pg_statement(unsigned which);
 
 struct pg_conn;
 
@@ -87,13 +64,13 @@ typedef enum err pg_work_fn(struct pg_conn *conn, void *arg, struct why *why);
 ATTR_NODISCARD enum err pg_call(struct store *store, pg_work_fn *work, void *arg, struct why *why);
 
 /* pg_ask: a call of one statement, whose rows are read without a connection. Free with PQclear. */
-ATTR_NODISCARD enum err pg_ask(struct store *store, enum pg_sql which, const char *const *params,
-                               PGresult **ret, struct why *why);
+ATTR_NODISCARD enum err pg_ask(struct store *store, unsigned which, const char *const *params, PGresult **ret,
+                               struct why *why);
 
 /* pg_read: pg_ask for a statement that only reads, and may meet bytes of other people's that the server
  * cannot convert to UTF-8: one such row would fail the statement for all. It is then asked again for the
  * bytes as they are, which the caller checks (store_task_name, pg_text). */
-ATTR_NODISCARD enum err pg_read(struct store *store, enum pg_sql which, const char *const *params,
+ATTR_NODISCARD enum err pg_read(struct store *store, unsigned which, const char *const *params,
                                 PGresult **ret, struct why *why);
 
 /* pg_schema: the schema of the settings, or NULL. */
@@ -103,7 +80,7 @@ const char *pg_schema(const struct store *store);
 
 /* pg_run: one prepared statement, all parameters as text, NULL for null. ret may be NULL. Free with PQclear.
  */
-ATTR_NODISCARD enum err pg_run(struct pg_conn *conn, enum pg_sql which, const char *const *params,
+ATTR_NODISCARD enum err pg_run(struct pg_conn *conn, unsigned which, const char *const *params,
                                PGresult **ret, struct why *why);
 
 /* pg_execute: SQL without parameters, for what cannot be prepared (BEGIN, CREATE TABLE). Never hand it
@@ -151,6 +128,18 @@ const char *pg_limit_text(size_t limit, char buffer[PG_INT_SIZE]);
  * index, and whether the column is text or uuid. */
 char *pg_array(const char *const *texts, size_t n);
 char *pg_spellings(const char *const *ids, size_t n);
+
+/* The parameters of a statement as libpq takes them. */
+struct pg_values {
+    char *texts[12];
+    size_t n;
+};
+void pg_values_make(struct pg_values *values, struct store_params params);
+void pg_values_done(struct pg_values *values);
+
+/* pg_rows: the rows of a result, which they release. pg_query: of a statement on this connection. */
+struct store_rows pg_rows(PGresult *result_take, struct why *why);
+struct store_rows pg_query(struct pg_conn *conn, unsigned which, struct store_params params, struct why *why);
 
 void pg_clear_p(PGresult **result);
 #define AUTO_RESULT ATTR_CLEANUP(pg_clear_p)
@@ -200,9 +189,9 @@ struct pg_batch {
     const char *common; /* to all rows; may be NULL */
     /* Parameters: the rows, `common`. Answers for each row that it wrote with its i (null if it is none of
      * ours any more), whether all of it was written, and the id of what was made, if something was. */
-    enum pg_sql write;
+    unsigned write;
     /* Parameter: keys. Answers for each with its i, whether it is written, and whether it might yet be. */
-    enum pg_sql look_again;
+    unsigned look_again;
     /* Where it is put into words why row i is refused; may return NULL. */
     struct why *(*refusal)(const struct pg_batch *batch, size_t i);
     /* What came of it. */
@@ -219,10 +208,10 @@ struct pg_batch {
 /* pg_batch_run: a pg_work_fn on a struct pg_batch. ERR_OK: no fate is PG_FATE_OPEN. */
 ATTR_NODISCARD enum err pg_batch_run(struct pg_conn *conn, void *batch, struct why *why);
 
-/* pg_policy_stands: takes the settings row's lock (PG_POLICY_…) until the transaction's end; ERR_CONFLICT
- * when the settings are no longer those. */
+/* pg_policy_stands: takes the settings row's lock (PG_POLICY_…) until the transaction's end;
+ * store_policy_stands. */
 ATTR_NODISCARD enum err pg_policy_stands(struct pg_conn *conn, int64_t settings_revision,
-                                         int64_t valid_until_us, enum pg_sql lock, struct why *why);
+                                         int64_t valid_until_us, unsigned lock, struct why *why);
 
 /* the operations, one file per aggregate; each keeps its promise in store.h */
 
@@ -283,25 +272,8 @@ enum err pg_task_get(struct store *store, int64_t id, const struct store_tasks_q
 enum err pg_repo_tasks(struct store *store, const char *repo, const char *const *stages, size_t n_stages,
                        size_t limit, struct store_repo_tasks *ret, struct why *why);
 
-/* store_pg_outbox.c */
-enum err pg_outbox_list(struct store *store, size_t limit, struct store_outbox *ret, struct why *why);
-enum err pg_outbox_add(struct store *store, const char *id, const char *text, bool *ret_new, struct why *why);
-enum err pg_outbox_sent(struct store *store, const struct uuid_text *ids, size_t n, struct why *why);
-enum err pg_lease_take(struct store *store, const char *name, const char *owner, int64_t seconds,
-                       bool *ret_held, struct why *why);
-enum err pg_lease_drop(struct store *store, const char *name, const char *owner, struct why *why);
-
-/* store_pg_records.c */
-enum err pg_settings_read(struct store *store, struct store_settings *ret, struct why *why);
+/* store_pg_settings.c */
 enum err pg_settings_write(struct store *store, int64_t seen_revision, const char *overrides,
                            int64_t *ret_revision, struct why *why);
-enum err pg_ledger_summary(struct store *store, struct store_ledger_summary *ret, struct why *why);
-enum err pg_ledger_list(struct store *store, int64_t task_id, int64_t before_seq, size_t limit,
-                        struct store_ledger_page *ret, struct why *why);
-enum err pg_pass_save(struct store *store, const char *id, int64_t started_us, const char *report,
-                      struct why *why);
-enum err pg_pass_get(struct store *store, const char *id, char **ret_report, struct why *why);
-enum err pg_pass_list(struct store *store, int64_t before_us, size_t limit, struct store_pass_page *ret,
-                      struct why *why);
 
 #endif

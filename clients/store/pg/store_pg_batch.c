@@ -203,19 +203,9 @@ static enum err range_write(struct pg_conn *conn, struct pg_batch *batch, size_t
 /* the transaction */
 
 enum err pg_policy_stands(struct pg_conn *conn, int64_t settings_revision, int64_t valid_until_us,
-                          enum pg_sql lock, struct why *why)
+                          unsigned lock, struct why *why)
 {
-    AUTO_RESULT PGresult *result = NULL;
-    enum err err = pg_run(conn, lock, NULL, &result, why);
-    if (err)
-        return err;
-    if (PQntuples(result) == 0)
-        return why_set(why, ERR_UNAVAILABLE, "the table reconcile_settings lost its row: migrate again");
-    if (pg_int(result, 0, 0) != settings_revision)
-        return why_set(why, ERR_CONFLICT, "the settings were changed meanwhile");
-    if (valid_until_us && pg_int(result, 0, 1) >= valid_until_us)
-        return why_set(why, ERR_CONFLICT, "the settings ran out meanwhile");
-    return ERR_OK;
+    return store_policy_stands(pg_query(conn, lock, NO_PARAMS, why), settings_revision, valid_until_us, why);
 }
 
 /* look_again: what became of the rows whose fate is `only`. *ret_known: how many of them are written. */

@@ -10,7 +10,7 @@
 
 /* the tasks of issues */
 
-/* The columns of PG_ISSUE_TASKS. */
+/* The columns of SQL_ISSUE_TASKS. */
 enum { COL_REVISION, COL_NOW_US, COL_BUSY, COL_UPDATED_US, COL_TASK };
 
 struct asked {
@@ -79,7 +79,7 @@ enum err pg_issue_tasks(struct store *store, const char *const *plane_ids, size_
     AUTO_FREE char *spellings = pg_spellings(plane_ids, n);
     AUTO_RESULT PGresult *result = NULL;
     const char *const params[] = {spellings};
-    enum err err = pg_read(store, PG_ISSUE_TASKS, params, &result, why);
+    enum err err = pg_read(store, SQL_ISSUE_TASKS, params, &result, why);
     if (err)
         return err;
     if (PQntuples(result) == 0)
@@ -106,7 +106,7 @@ enum err pg_work_items(struct store *store, const char *const *ids, size_t n, st
     AUTO_FREE char *array = pg_array(ids, n);
     AUTO_RESULT PGresult *result = NULL;
     const char *const params[] = {array};
-    enum err err = pg_read(store, PG_WORK_ITEMS, params, &result, why);
+    enum err err = pg_read(store, SQL_WORK_ITEMS, params, &result, why);
     if (err)
         return err;
     memset(ret, 0, n * sizeof *ret);
@@ -127,7 +127,7 @@ enum err pg_verdicts_replayed(struct store *store, const char *const *ids, size_
     AUTO_FREE char *array = pg_array(ids, n);
     AUTO_RESULT PGresult *result = NULL;
     const char *const params[] = {array};
-    enum err err = pg_ask(store, PG_VERDICTS_REPLAYED, params, &result, why);
+    enum err err = pg_ask(store, SQL_VERDICTS_REPLAYED, params, &result, why);
     if (err)
         return err;
     memset(ret, 0, n * sizeof *ret);

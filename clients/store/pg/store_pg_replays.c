@@ -78,7 +78,7 @@ enum err pg_replays_look(struct store *store, const struct store_replay *batch, 
     AUTO_FREE char *keys = keys_line(batch, n);
     AUTO_RESULT PGresult *result = NULL;
     const char *const params[] = {keys};
-    enum err err = pg_ask(store, PG_REPLAYS_LOOK, params, &result, why);
+    enum err err = pg_ask(store, SQL_REPLAYS_LOOK, params, &result, why);
     if (err)
         return err;
     for (size_t i = 0; i < n; i++)
@@ -92,7 +92,7 @@ enum err pg_replay_get(struct store *store, const char *subject, struct store_re
     enum { DELIVERY, TRIES, NEXT_US, GIVEN_UP };
     AUTO_RESULT PGresult *result = NULL;
     const char *const params[] = {subject};
-    enum err err = pg_ask(store, PG_REPLAY_GET, params, &result, why);
+    enum err err = pg_ask(store, SQL_REPLAY_GET, params, &result, why);
     if (err)
         return err;
     if (PQntuples(result) == 0)
@@ -161,7 +161,7 @@ static enum err others_read(struct pg_conn *conn, struct beginning *beginning, s
     struct store_replay_seen seen[LIMIT_BATCH] = {0};
     AUTO_RESULT PGresult *result = NULL;
     const char *const params[] = {beginning->keys};
-    enum err err = pg_run(conn, PG_REPLAYS_LOOK, params, &result, why);
+    enum err err = pg_run(conn, SQL_REPLAYS_LOOK, params, &result, why);
     if (err)
         return err;
     for (size_t i = 0; i < beginning->n; i++)
@@ -262,7 +262,7 @@ enum err pg_replays_moved(struct store *store, size_t limit, struct store_replay
     AUTO_RESULT PGresult *result = NULL;
     char most[PG_INT_SIZE];
     const char *const params[] = {pg_limit_text(limit, most)};
-    enum err err = pg_read(store, PG_REPLAYS_MOVED, params, &result, why);
+    enum err err = pg_read(store, SQL_REPLAYS_MOVED, params, &result, why);
     if (err)
         return err;
     size_t n = (size_t)PQntuples(result);

@@ -176,7 +176,7 @@ static const struct table tables[] = {
 
 /* creating what is missing */
 
-static enum err ask_whether(struct pg_conn *conn, enum pg_sql which, const char *name, bool *ret_yes,
+static enum err ask_whether(struct pg_conn *conn, unsigned which, const char *name, bool *ret_yes,
                             struct why *why)
 {
     AUTO_RESULT PGresult *result = NULL;

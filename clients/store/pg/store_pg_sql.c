@@ -49,9 +49,9 @@
 
 #define REVISION "coalesce((SELECT revision FROM reconcile_settings WHERE id = 1), 0)"
 
-#define LEDGER_COLUMNS                                                                                      \
-    "seq, id, " AT_US                                                                                       \
-    ", task_id, pass_id, work_item_id, repo, from_stage, to_stage, side, outcome, agent, reason, evidence," \
+#define LEDGER_COLUMNS                                                                                \
+    "seq, id, " AT_US " AS at_us, task_id, pass_id, work_item_id, repo, from_stage, to_stage, side, " \
+                      "outcome, agent, reason, evidence,"                                             \
     " missed_source, missed_event"
 
 /* What is read of tasks t, and how pg_task_read wants it: the columns, then HEALS with its join, or NO_HEALS.
@@ -442,24 +442,21 @@ static const char task_get_sql[] =
     " AND t.updated_at <= w.due), NULL, " ENTRY_COLUMNS " FROM tasks t" ENTRY_JOINS
     " WHERE t.id = $2::bigint";
 
-/* 1 the name, 2 the owner, 3 the seconds. Whether the lease is held now. ON CONFLICT would lock, and so
- * write, a row that it leaves alone; hence the look at it first. */
+/* 1 the name, 2 the owner, 3 for how many seconds. A row when there is nothing to write: whether the lease is
+ * the owner's. ON CONFLICT would lock, and so write, a row that it leaves alone. */
+static const char lease_stands_sql[] =
+    "SELECT owner = $2 AS ours FROM reconcile_leases WHERE name = $1 AND until >"
+    " now() + CASE WHEN owner = $2 THEN $3::bigint * interval '0.5 seconds' ELSE interval '0' END";
+/* A row when it is the owner's now. */
 static const char lease_take_sql[] =
-    "WITH seen AS MATERIALIZED ("
-    "  SELECT owner = $2 AS ours, until > now() AS runs,"
-    "   until > now() + $3::bigint * interval '0.5 seconds' AS is_long"
-    "  FROM reconcile_leases WHERE name = $1),"
-    " taken AS ("
-    "  INSERT INTO reconcile_leases AS l (name, owner, until)"
-    "  SELECT $1, $2, now() + $3::bigint * interval '1 second'"
-    "  WHERE NOT EXISTS (SELECT FROM seen WHERE runs AND (is_long OR NOT ours))"
-    "  ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, until = excluded.until"
-    "  WHERE l.owner = excluded.owner OR l.until <= now() RETURNING name) "
-    "SELECT EXISTS (SELECT FROM taken) OR EXISTS (SELECT FROM seen WHERE ours AND is_long)";
+    "INSERT INTO reconcile_leases AS l (name, owner, until)"
+    " VALUES ($1, $2, now() + $3::bigint * interval '1 second')"
+    " ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, until = excluded.until"
+    " WHERE l.owner = excluded.owner OR l.until <= now() RETURNING name";
 
 /* The revision and the clock, the clock read after the lock was got. */
-#define POLICY_LOCKED(lock)                \
-    "SELECT s.revision, " CLOCK_US " FROM" \
+#define POLICY_LOCKED(lock)                          \
+    "SELECT s.revision, " CLOCK_US " AS now_us FROM" \
     " (SELECT revision FROM reconcile_settings WHERE id = 1 FOR " lock ") s"
 
 #define HAS_COLUMN(relation, attribute)                                                            \
@@ -473,104 +470,107 @@ static const char lease_take_sql[] =
 #define HIDES_UUID "[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 
 static const struct pg_statement statements[] = {
-    [PG_SETTINGS_READ] = {"settings_read",
-                          "SELECT " REVISION
-                          ", (SELECT overrides FROM reconcile_settings WHERE id = 1), " NOW_US,
-                          0},
+    [SQL_SETTINGS_READ] = {"settings_read",
+                           "SELECT " REVISION " AS revision, " NOW_US " AS now_us,"
+                           " (SELECT overrides FROM reconcile_settings WHERE id = 1) AS overrides",
+                           0},
     /* 1 the revision seen, 2 the overrides. */
     [PG_SETTINGS_WRITE] = {"settings_write",
                            "UPDATE reconcile_settings SET revision = revision + 1, overrides = $2,"
                            " updated_at = now() WHERE id = 1 AND revision = $1::bigint RETURNING revision",
                            2},
-    [PG_STUCK] = {"stuck", stuck_sql, 5},
-    [PG_UNSTARTED] = {"unstarted", unstarted_sql, 4},
-    [PG_ISSUE_TASKS] = {"issue_tasks", issue_tasks_sql, 1},
+    [SQL_STUCK] = {"stuck", stuck_sql, 5},
+    [SQL_UNSTARTED] = {"unstarted", unstarted_sql, 4},
+    [SQL_ISSUE_TASKS] = {"issue_tasks", issue_tasks_sql, 1},
     /* 1 {id, …}. The places of those that are there, from 0. */
-    [PG_VERDICTS_REPLAYED] = {"verdicts_replayed",
-                              "SELECT w.i - 1 FROM unnest($1::text[]) WITH ORDINALITY AS w(verdict_id, i)"
-                              " WHERE " IS_REPLAYED,
-                              1},
+    [SQL_VERDICTS_REPLAYED] = {"verdicts_replayed",
+                               "SELECT w.i - 1 FROM unnest($1::text[]) WITH ORDINALITY AS w(verdict_id, i)"
+                               " WHERE " IS_REPLAYED,
+                               1},
     [PG_POLICY_SHARE] = {"policy_share", POLICY_LOCKED("SHARE"), 0},
     /* The same, but waits until every transition under way is over. */
     [PG_POLICY_WAIT] = {"policy_wait", POLICY_LOCKED("UPDATE"), 0},
     [PG_MOVE] = {"move", move_sql, 2},
     [PG_MOVE_AGAIN] = {"move_again", move_again_sql, 1},
-    [PG_WORK_ITEMS] = {"work_items", work_items_sql, 1},
+    [SQL_WORK_ITEMS] = {"work_items", work_items_sql, 1},
     [PG_CREATE] = {"create", create_sql, 2},
     [PG_CREATE_AGAIN] = {"create_again", create_again_sql, 2},
-    [PG_REPLAYS_LOOK] = {"replays_look", replays_look_sql, 1},
-    [PG_REPLAY_GET] = {"replay_get", replay_get_sql, 1},
+    [SQL_REPLAYS_LOOK] = {"replays_look", replays_look_sql, 1},
+    [SQL_REPLAY_GET] = {"replay_get", replay_get_sql, 1},
     [PG_REPLAY_BEGIN] = {"replay_begin", replay_begin_sql, 1},
-    [PG_REPLAYS_MOVED] = {"replays_moved", replays_moved_sql, 1},
+    [SQL_REPLAYS_MOVED] = {"replays_moved", replays_moved_sql, 1},
     [PG_REPLAYS_SETTLE] = {"replays_settle", replays_settle_sql, 2},
-    [PG_LEDGER_SUMMARY] = {"ledger_summary",
-                           "SELECT count(*), (SELECT work_item_id FROM reconcile_ledger"
-                           " ORDER BY seq DESC LIMIT 1) FROM reconcile_ledger",
-                           0},
+    [SQL_LEDGER_SUMMARY] = {"ledger_summary",
+                            "SELECT count(*) AS total, (SELECT work_item_id FROM reconcile_ledger"
+                            " ORDER BY seq DESC LIMIT 1) AS last_work_item_id FROM reconcile_ledger",
+                            0},
     /* 1 the seq to stay below, 2 the limit, 3 the task. */
-    [PG_LEDGER_LIST] = {"ledger_list",
-                        "SELECT " LEDGER_COLUMNS " FROM reconcile_ledger WHERE seq < $1::bigint"
-                        " ORDER BY seq DESC LIMIT $2::bigint",
-                        2},
-    [PG_LEDGER_LIST_OF_TASK] = {"ledger_list_of_task",
-                                "SELECT " LEDGER_COLUMNS " FROM reconcile_ledger l WHERE seq < $1::bigint"
-                                " AND task_id = $3::bigint AND NOT EXISTS"
-                                " (SELECT FROM tasks t WHERE t.id = $3::bigint AND " SAME_TASK
-                                " IS NOT TRUE) ORDER BY seq DESC LIMIT $2::bigint",
-                                3},
+    [SQL_LEDGER_LIST] = {"ledger_list",
+                         "SELECT " LEDGER_COLUMNS " FROM reconcile_ledger WHERE seq < $1::bigint"
+                         " ORDER BY seq DESC LIMIT $2::bigint",
+                         2},
+    [SQL_LEDGER_LIST_OF_TASK] = {"ledger_list_of_task",
+                                 "SELECT " LEDGER_COLUMNS " FROM reconcile_ledger l WHERE seq < $1::bigint"
+                                 " AND task_id = $3::bigint AND NOT EXISTS"
+                                 " (SELECT FROM tasks t WHERE t.id = $3::bigint AND " SAME_TASK
+                                 " IS NOT TRUE) ORDER BY seq DESC LIMIT $2::bigint",
+                                 3},
     /* 1 the limit. One row per message, and always one. */
-    [PG_OUTBOX_LIST] = {"outbox_list",
-                        "SELECT d.depth, o.id, o.seq, floor(extract(epoch FROM now() - o.at))::bigint, o.text"
-                        " FROM (SELECT count(*) AS depth FROM reconcile_outbox WHERE sent_at IS NULL) d"
-                        " LEFT JOIN (SELECT * FROM reconcile_outbox WHERE sent_at IS NULL"
-                        "  ORDER BY seq LIMIT $1::bigint) o ON true ORDER BY o.seq",
-                        1},
-    /* 1 the id, 2 the text. */
-    [PG_OUTBOX_ADD] = {"outbox_add",
-                       "INSERT INTO reconcile_outbox (id, at, text) VALUES ($1::uuid, now(), $2)"
-                       " ON CONFLICT (id) DO NOTHING RETURNING seq",
-                       2},
-    /* 1 {id, …}. */
-    [PG_OUTBOX_SENT] = {"outbox_sent",
-                        "UPDATE reconcile_outbox SET sent_at = now()"
-                        " WHERE id = ANY ($1::uuid[]) AND sent_at IS NULL",
-                        1},
-    /* 1 how many stay. */
-    [PG_OUTBOX_PRUNE] = {"outbox_prune",
-                         "DELETE FROM reconcile_outbox WHERE sent_at IS NOT NULL AND seq <="
-                         " (SELECT seq FROM reconcile_outbox WHERE sent_at IS NOT NULL"
-                         "  ORDER BY seq DESC OFFSET $1::bigint LIMIT 1)",
+    [SQL_OUTBOX_LIST] = {"outbox_list",
+                         "SELECT d.depth, o.id, o.seq, floor(extract(epoch FROM now() - o.at))::bigint"
+                         " AS age_s, o.text"
+                         " FROM (SELECT count(*) AS depth FROM reconcile_outbox WHERE sent_at IS NULL) d"
+                         " LEFT JOIN (SELECT * FROM reconcile_outbox WHERE sent_at IS NULL"
+                         "  ORDER BY seq LIMIT $1::bigint) o ON true ORDER BY o.seq",
                          1},
-    [PG_LEASE_TAKE] = {"lease_take", lease_take_sql, 3},
+    /* 1 the id, 2 the text. */
+    [SQL_OUTBOX_ADD] = {"outbox_add",
+                        "INSERT INTO reconcile_outbox (id, at, text) VALUES ($1::uuid, now(), $2)"
+                        " ON CONFLICT (id) DO NOTHING RETURNING seq",
+                        2},
+    /* 1 [id, …]. */
+    [SQL_OUTBOX_SENT] = {"outbox_sent",
+                         "UPDATE reconcile_outbox SET sent_at = now() WHERE id = ANY (ARRAY(SELECT s.id::uuid"
+                         " FROM json_array_elements_text($1::json) AS s(id))) AND sent_at IS NULL",
+                         1},
+    /* 1 how many stay. */
+    [SQL_OUTBOX_PRUNE] = {"outbox_prune",
+                          "DELETE FROM reconcile_outbox WHERE sent_at IS NOT NULL AND seq <="
+                          " (SELECT seq FROM reconcile_outbox WHERE sent_at IS NOT NULL"
+                          "  ORDER BY seq DESC OFFSET $1::bigint LIMIT 1)",
+                          1},
+    [SQL_LEASE_STANDS] = {"lease_stands", lease_stands_sql, 3},
+    [SQL_LEASE_TAKE] = {"lease_take", lease_take_sql, 3},
     /* 1 the name, 2 the owner. */
-    [PG_LEASE_DROP] = {"lease_drop", "DELETE FROM reconcile_leases WHERE name = $1 AND owner = $2", 2},
+    [SQL_LEASE_DROP] = {"lease_drop", "DELETE FROM reconcile_leases WHERE name = $1 AND owner = $2", 2},
     [PG_TASKS_LIST] = {"tasks_list", TASKS_LIST(""), 11},
     [PG_TASKS_LIST_OF_REPO] = {"tasks_list_of_repo", TASKS_LIST(" AND t.repo = $12"), 12},
-    [PG_TASK_GET] = {"task_get", task_get_sql, 2},
+    [SQL_TASK_GET] = {"task_get", task_get_sql, 2},
     /* 1 the repo, 2 {stage, …}, 3 the limit. Ordered as in JOB_JOIN. */
-    [PG_REPO_TASKS] = {"repo_tasks",
-                       "SELECT t.id, " NAME_WORK_ITEM_ID ", " NAME_BRANCH ", t.stage, " TOO_LONG
-                       " FROM tasks t WHERE repo = $1 AND stage = ANY ($2::text[]) AND branch <> ''"
-                       " ORDER BY id + 0 DESC LIMIT $3::bigint",
-                       3},
+    [SQL_REPO_TASKS] = {"repo_tasks",
+                        "SELECT t.id, " NAME_WORK_ITEM_ID ", " NAME_BRANCH ", t.stage, " TOO_LONG
+                        " FROM tasks t WHERE repo = $1 AND stage = ANY ($2::text[]) AND branch <> ''"
+                        " ORDER BY id + 0 DESC LIMIT $3::bigint",
+                        3},
     /* 1 the id, 2 the start, 3 the report. */
-    [PG_PASS_SAVE] = {"pass_save",
-                      "INSERT INTO reconcile_passes (id, started_us, report) VALUES ($1, $2::bigint, $3)"
-                      " ON CONFLICT (id) DO UPDATE SET started_us = excluded.started_us,"
-                      " report = excluded.report",
-                      3},
+    [SQL_PASS_SAVE] = {"pass_save",
+                       "INSERT INTO reconcile_passes (id, started_us, report) VALUES ($1, $2::bigint, $3)"
+                       " ON CONFLICT (id) DO UPDATE SET started_us = excluded.started_us,"
+                       " report = excluded.report",
+                       3},
     /* 1 how many stay. */
-    [PG_PASS_PRUNE] = {"pass_prune",
-                       "DELETE FROM reconcile_passes WHERE id IN (SELECT id FROM reconcile_passes"
-                       " ORDER BY started_us DESC, id DESC OFFSET $1::bigint)",
-                       1},
-    [PG_PASS_GET] = {"pass_get", "SELECT report FROM reconcile_passes WHERE id = $1", 1},
+    [SQL_PASS_PRUNE] = {"pass_prune",
+                        "DELETE FROM reconcile_passes WHERE id IN (SELECT id FROM reconcile_passes"
+                        " ORDER BY started_us DESC, id DESC OFFSET $1::bigint)",
+                        1},
+    [SQL_PASS_GET] = {"pass_get", "SELECT report FROM reconcile_passes WHERE id = $1", 1},
     /* 1 the start to stay below, 2 the limit, 3 how many characters of each report. */
-    [PG_PASS_LIST] = {"pass_list",
-                      "SELECT id, started_us, left(report, $3::integer) FROM reconcile_passes WHERE "
-                      "started_us < $1::bigint"
-                      " ORDER BY started_us DESC, id DESC LIMIT $2::bigint",
-                      3},
+    [SQL_PASS_LIST] =
+        {"pass_list",
+         "SELECT id, started_us, left(report, $3::integer) AS report FROM reconcile_passes WHERE "
+         "started_us < $1::bigint"
+         " ORDER BY started_us DESC, id DESC LIMIT $2::bigint",
+         3},
     /* 1 [{"relation", "attribute"}, …]. The first that is not there, and whether its relation is not. */
     [PG_MISSING] = {"missing",
                     "SELECT w.relation, w.attribute, to_regclass(quote_ident(w.relation)) IS NULL"
@@ -617,7 +617,7 @@ static const struct pg_statement statements[] = {
 };
 static_assert(ARRAY_LEN(statements) == PG_SQL_MAX_, "every statement has its text");
 
-const struct pg_statement *pg_statement(enum pg_sql which)
+const struct pg_statement *pg_statement(unsigned which)
 {
     return &statements[which];
 }

@@ -8,7 +8,7 @@
 #include "clients/base/jsonx.h"
 #include "clients/base/limits.h"
 
-/* The columns of PG_STUCK and PG_UNSTARTED. */
+/* The columns of SQL_STUCK and SQL_UNSTARTED. */
 enum { COL_REVISION, COL_NOW_US, COL_COUNT, COL_OLDEST_S, COL_UNKNOWN_STAGE, COL_TASK };
 
 char *pg_graces(const struct store_stage_grace *stages, size_t n)
@@ -99,7 +99,7 @@ static struct store_task_list stuck_read(const PGresult *result)
 }
 
 /* Asks `which`, which answers in the columns above. */
-static enum err stuck_ask(struct store *store, enum pg_sql which, const char *const *params,
+static enum err stuck_ask(struct store *store, unsigned which, const char *const *params,
                           struct store_task_list *ret, struct why *why)
 {
     AUTO_RESULT PGresult *result = NULL;
@@ -121,7 +121,7 @@ enum err pg_stuck(struct store *store, const struct store_stuck_query *query, st
     char only[PG_INT_SIZE], limit[PG_INT_SIZE];
     const char *const params[] = {graces, known, resting, pg_int_text(query->only_task, only),
                                   pg_limit_text(query->limit, limit)};
-    return stuck_ask(store, PG_STUCK, params, ret, why);
+    return stuck_ask(store, SQL_STUCK, params, ret, why);
 }
 
 enum err pg_unstarted(struct store *store, const char *stage, int64_t grace_s, const char *const *fresh,
@@ -130,5 +130,5 @@ enum err pg_unstarted(struct store *store, const char *stage, int64_t grace_s, c
     AUTO_FREE char *spellings = pg_spellings(fresh, n_fresh);
     char grace[PG_INT_SIZE], most[PG_INT_SIZE];
     const char *const params[] = {stage, pg_int_text(grace_s, grace), spellings, pg_limit_text(limit, most)};
-    return stuck_ask(store, PG_UNSTARTED, params, ret, why);
+    return stuck_ask(store, SQL_UNSTARTED, params, ret, why);
 }

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The columns of PG_TASKS_LIST and PG_TASK_GET. */
+/* The columns of PG_TASKS_LIST and SQL_TASK_GET. */
 enum {
     COL_NOW_US,
     COL_AS_OF_US,
@@ -207,7 +207,7 @@ enum err pg_task_get(struct store *store, int64_t id, const struct store_tasks_q
     AUTO_RESULT PGresult *result = NULL;
     char number[PG_INT_SIZE];
     const char *const params[] = {graces, pg_int_text(id, number)};
-    enum err err = pg_read(store, PG_TASK_GET, params, &result, why);
+    enum err err = pg_read(store, SQL_TASK_GET, params, &result, why);
     if (err)
         return err;
     if (PQntuples(result) == 0)
@@ -237,7 +237,7 @@ enum err pg_repo_tasks(struct store *store, const char *repo, const char *const 
     AUTO_RESULT PGresult *result = NULL;
     char most[PG_INT_SIZE];
     const char *const params[] = {repo, array, one_more(limit, most)};
-    enum err err = pg_read(store, PG_REPO_TASKS, params, &result, why);
+    enum err err = pg_read(store, SQL_REPO_TASKS, params, &result, why);
     if (err)
         return err;
     size_t found = (size_t)PQntuples(result), n = found < limit ? found : limit;

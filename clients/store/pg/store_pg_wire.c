@@ -1,6 +1,7 @@
 /* Statements on one connection: sent, awaited within their time, and what went wrong in words. */
 #include "clients/store/pg/store_pg.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -9,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clients/base/jsonx.h"
 #include "clients/base/limits.h"
 
 /* What the server may take beyond its own statement_timeout to tell us of it. */
@@ -230,7 +232,7 @@ enum err pg_await_end(struct pg_conn *conn, PGresult **ret, struct why *why)
 
 /* statements */
 
-static enum err statement_prepare(struct pg_conn *conn, enum pg_sql which, struct why *why)
+static enum err statement_prepare(struct pg_conn *conn, unsigned which, struct why *why)
 {
     if (conn->prepared[which])
         return ERR_OK;
@@ -242,7 +244,7 @@ static enum err statement_prepare(struct pg_conn *conn, enum pg_sql which, struc
     return err;
 }
 
-enum err pg_run(struct pg_conn *conn, enum pg_sql which, const char *const *params, PGresult **ret,
+enum err pg_run(struct pg_conn *conn, unsigned which, const char *const *params, PGresult **ret,
                 struct why *why)
 {
     enum err err = statement_prepare(conn, which, why);
@@ -380,4 +382,87 @@ char *pg_spellings(const char *const *ids, size_t n)
 void pg_clear_p(PGresult **result)
 {
     PQclear(*result);
+}
+
+static char *param_text(const struct store_param *param)
+{
+    switch (param->kind) {
+    case PARAM_NUMBER:
+        return mem_printf("%" PRId64, param->number);
+    case PARAM_TEXT:
+        break;
+    case PARAM_JSON:
+        return json_line(param->json);
+    case PARAM_IDS:
+        return pg_spellings(param->ids, param->n);
+    }
+    return mem_dup(param->text);
+}
+
+void pg_values_make(struct pg_values *values, struct store_params params)
+{
+    assert(params.n <= ARRAY_LEN(values->texts));
+    *values = (struct pg_values){.n = params.n};
+    for (size_t i = 0; i < params.n; i++)
+        values->texts[i] = param_text(&params.list[i]);
+}
+
+void pg_values_done(struct pg_values *values)
+{
+    for (size_t i = 0; i < values->n; i++)
+        free(values->texts[i]);
+}
+
+/* rows */
+
+static bool result_next(struct store_rows *rows)
+{
+    return ++rows->row < PQntuples(rows->source);
+}
+
+static int result_find(const struct store_rows *rows, const char *name)
+{
+    return PQfnumber(rows->source, name);
+}
+
+static struct store_field result_field(const struct store_rows *rows, int column)
+{
+    return (struct store_field){.is_null = PQgetisnull(rows->source, rows->row, column),
+                                .bytes = PQgetvalue(rows->source, rows->row, column),
+                                .len = (size_t)PQgetlength(rows->source, rows->row, column)};
+}
+
+static int64_t result_number(const struct store_rows *rows, int column)
+{
+    const char *text = PQgetvalue(rows->source, rows->row, column);
+    int64_t number = 0;
+    if (text[0] == 't')
+        return 1;
+    (void)parse_i64(text, INT64_MIN, INT64_MAX, &number);
+    return number;
+}
+
+static void result_close(struct store_rows *rows)
+{
+    PQclear(rows->source);
+}
+
+struct store_rows pg_rows(PGresult *result_take, struct why *why)
+{
+    static const struct store_rows_ops ops = {.next = result_next,
+                                              .find = result_find,
+                                              .field = result_field,
+                                              .number = result_number,
+                                              .close = result_close};
+    return (struct store_rows){.ops = &ops, .source = result_take, .row = -1, .why = why};
+}
+
+struct store_rows pg_query(struct pg_conn *conn, unsigned which, struct store_params params, struct why *why)
+{
+    struct pg_values values;
+    PGresult *result = NULL;
+    pg_values_make(&values, params);
+    enum err err = pg_run(conn, which, (const char *const *)values.texts, &result, why);
+    pg_values_done(&values);
+    return err ? rows_failed(err) : pg_rows(result, why);
 }

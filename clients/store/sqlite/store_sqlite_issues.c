@@ -49,7 +49,7 @@ enum err sqlite_issue_tasks(struct store *store, const char *const *plane_ids, s
     AUTO_GIVE struct sqlite_conn *conn = NULL;
     sqlite3_stmt *statement;
     enum err err = sqlite_take(store, SQLITE_USE_READ, &conn, why);
-    if (err || (err = sqlite_by_index(conn, BY_PLANE_ID, SQL_ISSUE_TASKS, &statement, why)))
+    if (err || (err = sqlite_statement(conn, SQL_ISSUE_TASKS, &statement, why)))
         return err;
     sqlite_put(statement, 1, ids);
     struct store_issue_tasks tasks = {0};
@@ -80,7 +80,7 @@ enum err sqlite_work_items(struct store *store, const char *const *ids, size_t n
     sqlite3_stmt *statement;
     bool row;
     enum err err = sqlite_take(store, SQLITE_USE_READ, &conn, why);
-    if (err || (err = sqlite_by_index(conn, BY_WORK_ITEM, SQL_WORK_ITEMS, &statement, why)))
+    if (err || (err = sqlite_statement(conn, SQL_WORK_ITEMS, &statement, why)))
         return err;
     sqlite_put(statement, 1, line);
     memset(ret, 0, n * sizeof *ret);
@@ -149,7 +149,7 @@ static enum err existing_find(struct sqlite_conn *conn, struct creation *creatio
     AUTO_FREE char *ids = sqlite_texts_line(plane_ids, creation->n);
     sqlite3_stmt *statement;
     bool row;
-    enum err err = sqlite_by_index(conn, BY_PLANE_ID, SQL_TASKS_EXISTING, &statement, why);
+    enum err err = sqlite_statement(conn, SQL_TASKS_EXISTING, &statement, why);
     if (err)
         return err;
     sqlite_put(statement, 1, ids);

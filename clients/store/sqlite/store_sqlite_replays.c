@@ -94,7 +94,7 @@ static enum err issue_has_no_task(struct sqlite_conn *conn, const char *plane_id
     AUTO_FREE char *ids = sqlite_texts_line(&plane_id, 1);
     sqlite3_stmt *statement;
     size_t there;
-    enum err err = sqlite_by_index(conn, BY_PLANE_ID, SQL_TASKS_EXISTING, &statement, why);
+    enum err err = sqlite_statement(conn, SQL_TASKS_EXISTING, &statement, why);
     if (err)
         return err;
     sqlite_put(statement, 1, ids);
@@ -178,7 +178,7 @@ static enum err row_begin(struct sqlite_conn *conn, void *arg, size_t i, bool *r
     if (!*ret_keep && (begun.state == STORE_REPLAY_DUE || begun.state == STORE_REPLAY_LAST))
         begun.state = STORE_REPLAY_WAITS;
     if (begun.state == STORE_REPLAY_GIVEN_UP_NOW && replay->message &&
-        (err = sqlite_outbox_put(conn, replay->told.s, replay->message, NULL, why)))
+        (err = sqlite_outbox_put(conn, replay->told.s, replay->message, why)))
         return err;
     *seen = begun;
     return ERR_OK;
@@ -255,7 +255,7 @@ enum err sqlite_replays_moved(struct store *store, size_t limit, struct store_re
     struct store_replays_moved moved = {0};
     bool row;
     enum err err = sqlite_take(store, SQLITE_USE_READ, &conn, why);
-    if (err || (err = sqlite_by_index(conn, BY_PLANE_ID, SQL_REPLAYS_MOVED, &statement, why)))
+    if (err || (err = sqlite_statement(conn, SQL_REPLAYS_MOVED, &statement, why)))
         return err;
     sqlite_put_limit(statement, 1, limit);
     while (!(err = sqlite_step(conn, statement, &row, why)) && row) {
@@ -287,7 +287,7 @@ static enum err settlement_write(struct sqlite_conn *conn, const char *pass_id,
         return err;
     if ((err = sqlite_ledger_add(conn, pass_id, row, why)))
         return err;
-    return row->message ? sqlite_outbox_put(conn, row->id.s, row->message, NULL, why) : ERR_OK;
+    return row->message ? sqlite_outbox_put(conn, row->id.s, row->message, why) : ERR_OK;
 }
 
 enum err sqlite_replays_settle(struct store *store, const char *pass_id, const struct store_settlement *batch,

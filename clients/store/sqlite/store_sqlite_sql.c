@@ -20,9 +20,9 @@
 #define REVISION "coalesce((SELECT revision FROM reconcile_settings WHERE id = 1), 0)"
 #define ACTIVE_JOB "SELECT 1 FROM jobs j WHERE j.status IN ('queued', 'running') AND j.task_id = "
 #define STANDS "id = ?1 AND stage IS ?2 AND updated_at IS ?3 AND NOT EXISTS (" ACTIVE_JOB "?1)"
-#define LEDGER_COLUMNS                                                                                      \
-    "seq, id, " AT_US                                                                                       \
-    ", task_id, pass_id, work_item_id, repo, from_stage, to_stage, side, outcome, agent, reason, evidence," \
+#define LEDGER_COLUMNS                                                                                \
+    "seq, id, " AT_US " AS at_us, task_id, pass_id, work_item_id, repo, from_stage, to_stage, side, " \
+                      "outcome, agent, reason, evidence,"                                             \
     " missed_source, missed_event"
 
 /* A UUID as it is compared: in lower case, without hyphens. */
@@ -336,11 +336,11 @@ static const char *const texts[] = {
     [SQL_ROW_KEEP] = "RELEASE reconcile_row",
     [SQL_ROW_UNDO] = "ROLLBACK TO reconcile_row",
 
-    [SQL_SETTINGS_READ] =
-        "SELECT " REVISION ", " NOW_US ", (SELECT overrides FROM reconcile_settings WHERE id = 1)",
-    /* 1 the overrides, 2 the revision seen; no row comes back when another one stands. */
+    [SQL_SETTINGS_READ] = "SELECT " REVISION " AS revision, " NOW_US " AS now_us,"
+                          " (SELECT overrides FROM reconcile_settings WHERE id = 1) AS overrides",
+    /* 1 the revision seen, 2 the overrides; no row comes back when another one stands. */
     [SQL_SETTINGS_WRITE] = "INSERT INTO reconcile_settings (id, revision, overrides, updated_at)"
-                           " SELECT 1, ?2 + 1, ?1, CURRENT_TIMESTAMP WHERE " REVISION " = ?2"
+                           " SELECT 1, ?1 + 1, ?2, CURRENT_TIMESTAMP WHERE " REVISION " = ?1"
                            " ON CONFLICT (id) DO UPDATE SET revision = excluded.revision,"
                            " overrides = excluded.overrides, updated_at = excluded.updated_at"
                            " RETURNING revision",
@@ -412,7 +412,8 @@ static const char *const texts[] = {
         "WITH head(depth) AS (SELECT count(*) FROM reconcile_outbox WHERE sent_at IS NULL),"
         " listed AS (SELECT id, seq, unixepoch('now') - unixepoch(at) AS age_s, text FROM reconcile_outbox"
         "  WHERE sent_at IS NULL ORDER BY seq LIMIT ?1)"
-        " SELECT h.depth, l.* FROM head h LEFT JOIN listed l ORDER BY l.seq",
+        " SELECT h.depth AS depth, l.id AS id, l.seq AS seq, l.age_s AS age_s, l.text AS text"
+        " FROM head h LEFT JOIN listed l ORDER BY l.seq",
     /* 1 [id, …]. */
     [SQL_OUTBOX_SENT] = "UPDATE reconcile_outbox SET sent_at = " NOW_TEXT
                         " WHERE sent_at IS NULL AND id IN (SELECT value FROM json_each(?1))",
@@ -424,7 +425,7 @@ static const char *const texts[] = {
     /* 1 the name, 2 the owner, 3 for how many seconds. A row when there is nothing to write: whether the
      * lease is the owner's. */
     [SQL_LEASE_STANDS] =
-        "SELECT owner = ?2 FROM reconcile_leases WHERE name = ?1 AND until >"
+        "SELECT owner = ?2 AS ours FROM reconcile_leases WHERE name = ?1 AND until >"
         " CASE WHEN owner = ?2 THEN strftime('%Y-%m-%d %H:%M:%f', 'now', '+' || (?3 / 2.0) || ' seconds')"
         " ELSE " NOW_TEXT " END",
     /* A row when it is the owner's now. */
@@ -444,8 +445,8 @@ static const char *const texts[] = {
                        " AND (t.repo, t.stage) BETWEEN (?1, +s.value) AND (?1, +s.value)"
                        " WHERE t.branch <> '' AND " HAS_ID_T " ORDER BY t.id DESC LIMIT ?3",
 
-    [SQL_LEDGER_SUMMARY] = "SELECT (SELECT count(*) FROM reconcile_ledger),"
-                           " (SELECT work_item_id FROM reconcile_ledger ORDER BY seq DESC LIMIT 1)",
+    [SQL_LEDGER_SUMMARY] = "SELECT (SELECT count(*) FROM reconcile_ledger) AS total, (SELECT work_item_id"
+                           " FROM reconcile_ledger ORDER BY seq DESC LIMIT 1) AS last_work_item_id",
     /* 1 the seq to stay below, 2 the limit, 3 the task. */
     [SQL_LEDGER_LIST] =
         "SELECT " LEDGER_COLUMNS " FROM reconcile_ledger WHERE seq < ?1 ORDER BY seq DESC LIMIT ?2",
@@ -461,7 +462,7 @@ static const char *const texts[] = {
                        " (SELECT id FROM reconcile_passes ORDER BY started_us DESC, id DESC LIMIT ?1)",
     [SQL_PASS_GET] = "SELECT report FROM reconcile_passes WHERE id = ?1",
     [SQL_PASS_LIST] =
-        "SELECT id, started_us, substr(report, 1, ?3) FROM reconcile_passes WHERE started_us < ?1"
+        "SELECT id, started_us, substr(report, 1, ?3) AS report FROM reconcile_passes WHERE started_us < ?1"
         " ORDER BY started_us DESC, id DESC LIMIT ?2",
 
     /* 1 the table, 2 the column. Its declared type; whether that is a view; whether a row that is inserted
@@ -482,7 +483,7 @@ static const char *const texts[] = {
 };
 static_assert(ARRAY_LEN(texts) == SQL_MAX_, "every statement has its text");
 
-const char *sqlite_sql_text(enum sqlite_sql which)
+const char *sqlite_sql_text(unsigned which)
 {
     return texts[which];
 }

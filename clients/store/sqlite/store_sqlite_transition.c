@@ -44,7 +44,7 @@ enum err sqlite_verdict_add(struct sqlite_conn *conn, const struct store_transit
 }
 
 /* `which` is SQL_TASK_MOVE or SQL_TASK_STANDS: the same condition, with and without the act. */
-static enum err task_match(struct sqlite_conn *conn, enum sqlite_sql which,
+static enum err task_match(struct sqlite_conn *conn, unsigned which,
                            const struct store_transition *transition, size_t *ret_rows, struct why *why)
 {
     sqlite3_stmt *statement;
@@ -63,6 +63,11 @@ enum err sqlite_task_stands(struct sqlite_conn *conn, const struct store_transit
                             size_t *ret_rows, struct why *why)
 {
     return task_match(conn, SQL_TASK_STANDS, transition, ret_rows, why);
+}
+
+enum err sqlite_outbox_put(struct sqlite_conn *conn, const char *id, const char *text, struct why *why)
+{
+    return sqlite_write(conn, SQL_OUTBOX_ADD, PARAMS(TEXT_PARAM(id), TEXT_PARAM(text)), NULL, why);
 }
 
 static enum err job_queue(struct sqlite_conn *conn, const struct store_transition *transition,
@@ -153,7 +158,7 @@ static enum err row_write(struct sqlite_conn *conn, void *arg, size_t i, bool *r
     if (result == STORE_MOVED && (err = sqlite_ledger_add(conn, work->pass_id, transition, why)))
         return err;
     if (result == STORE_MOVED && transition->message &&
-        (err = sqlite_outbox_put(conn, transition->id.s, transition->message, NULL, why)))
+        (err = sqlite_outbox_put(conn, transition->id.s, transition->message, why)))
         return err;
     *moved = result;
     *ret_keep = result == STORE_MOVED;

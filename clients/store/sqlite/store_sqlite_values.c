@@ -4,6 +4,7 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "clients/base/jsonx.h"
 #include "clients/base/limits.h"
@@ -45,6 +46,116 @@ char *sqlite_graces_line(const struct store_stage_grace *stages, size_t n)
         json_push(line, pair);
     }
     return sqlite_line_take(line);
+}
+
+static void params_bind(sqlite3_stmt *statement, struct store_params params)
+{
+    for (size_t i = 0; i < params.n; i++) {
+        const struct store_param *param = &params.list[i];
+        int index = (int)i + 1;
+        switch (param->kind) {
+        case PARAM_NUMBER:
+            (void)sqlite3_bind_int64(statement, index, param->number);
+            break;
+        case PARAM_TEXT:
+            sqlite_put(statement, index, param->text);
+            break;
+        case PARAM_JSON:
+            (void)sqlite3_bind_text(statement, index, json_line(param->json), -1, free);
+            break;
+        case PARAM_IDS:
+            (void)sqlite3_bind_text(statement, index, sqlite_texts_line(param->ids, param->n), -1, free);
+            break;
+        }
+    }
+}
+
+/* rows */
+
+static bool statement_next(struct store_rows *rows)
+{
+    bool row = false;
+    rows->err = sqlite_step(rows->conn, rows->source, &row, rows->why);
+    return row;
+}
+
+static int statement_find(const struct store_rows *rows, const char *name)
+{
+    for (int i = 0; i < sqlite3_column_count(rows->source); i++)
+        if (strcmp(sqlite3_column_name(rows->source, i), name) == 0)
+            return i;
+    return -1;
+}
+
+static struct store_field statement_field(const struct store_rows *rows, int column)
+{
+    int type = sqlite3_column_type(rows->source, column);
+    const char *text = (const char *)sqlite3_column_text(rows->source, column);
+    return (struct store_field){.is_null = type == SQLITE_NULL,
+                                .is_blob = type == SQLITE_BLOB,
+                                .bytes = text ? text : "",
+                                .len = (size_t)sqlite3_column_bytes(rows->source, column)};
+}
+
+static int64_t statement_number(const struct store_rows *rows, int column)
+{
+    return sqlite3_column_int64(rows->source, column);
+}
+
+static void statement_close(struct store_rows *rows)
+{
+    (void)sqlite3_reset(rows->source);
+}
+
+static void connection_close(struct store_rows *rows)
+{
+    sqlite_give(rows->conn);
+}
+
+struct store_rows sqlite_query(struct sqlite_conn *conn, unsigned which, struct store_params params,
+                               struct why *why)
+{
+    static const struct store_rows_ops ops = {.next = statement_next,
+                                              .find = statement_find,
+                                              .field = statement_field,
+                                              .number = statement_number,
+                                              .close = statement_close};
+    sqlite3_stmt *statement;
+    enum err err = sqlite_statement(conn, which, &statement, why);
+    if (err)
+        return rows_failed(err);
+    params_bind(statement, params);
+    return (struct store_rows){.ops = &ops, .source = statement, .conn = conn, .why = why};
+}
+
+struct store_rows sqlite_ask(struct store *store, unsigned which, struct store_params params, struct why *why)
+{
+    static const struct store_rows_ops ops = {.next = statement_next,
+                                              .find = statement_find,
+                                              .field = statement_field,
+                                              .number = statement_number,
+                                              .close = connection_close};
+    struct sqlite_conn *conn = NULL;
+    enum err err = sqlite_take(store, SQLITE_USE_READ, &conn, why);
+    if (err)
+        return rows_failed(err);
+    struct store_rows rows = sqlite_query(conn, which, params, why);
+    if (rows.err)
+        sqlite_give(conn);
+    else
+        rows.ops = &ops;
+    return rows;
+}
+
+enum err sqlite_write(struct sqlite_conn *conn, unsigned which, struct store_params params, size_t *ret_rows,
+                      struct why *why)
+{
+    sqlite3_stmt *statement;
+    enum err err = sqlite_statement(conn, which, &statement, why);
+    if (err)
+        return err;
+    params_bind(statement, params);
+    return sqlite_run(conn, statement, ret_rows, why);
 }
 
 /* columns */

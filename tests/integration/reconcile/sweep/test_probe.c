@@ -15,6 +15,7 @@
 #include "clients/store/store_columns.h"
 #include "clients/store/store_ops.h"
 #include "reconcile/sweep/probe.h"
+#include "tests/support/clients/store/store_fake.h"
 
 /* the store */
 
@@ -51,14 +52,15 @@ static enum err plane_ids(struct store *store, size_t limit, struct plane_ids_se
     return ERR_OK;
 }
 
-static enum err settings_read(struct store *store, struct store_settings *ret, struct why *why)
+/* The settings. */
+static struct store_rows query(struct store *store, unsigned which, struct store_params params,
+                               struct why *why)
 {
     (void)store;
-    *ret = (struct store_settings){.overrides = mem_dup("{}")};
+    (void)which;
+    (void)params;
     enum err err = answer(why);
-    if (err)
-        store_settings_done(ret);
-    return err;
+    return err ? rows_failed(err) : store_fake_settings(0, "{}", 0);
 }
 
 static void interrupt(struct store *store)
@@ -82,11 +84,8 @@ static struct probe *probe;
 
 static int set_up(void **state)
 {
-    static const struct store_ops ops = {.free = store_done,
-                                         .interrupt = interrupt,
-                                         .ready = ready,
-                                         .plane_ids = plane_ids,
-                                         .settings_read = settings_read};
+    static const struct store_ops ops = {
+        .free = store_done, .interrupt = interrupt, .ready = ready, .plane_ids = plane_ids, .query = query};
     (void)state;
     struct store *store = mem_zero(1, sizeof *store);
     store->ops = &ops;
