@@ -22,44 +22,26 @@ struct store_ops {
     enum err (*write)(struct store *store, const struct store_step *steps, size_t n, size_t *ret_rows,
                       struct why *why);
     enum err (*migrate)(struct store *store, size_t *ret_created, struct why *why);
-    /* ready: the tables and columns alone; store_ready then looks at the newest rows by plane_ids. */
+    /* ready: the tables and columns alone, not their types. */
     enum err (*ready)(struct store *store, struct why *why);
-    enum err (*plane_ids)(struct store *store, size_t limit, struct plane_ids_seen *ret, struct why *why);
     enum err (*settings_write)(struct store *store, int64_t seen_revision, const char *overrides,
                                int64_t *ret_revision, struct why *why);
-    enum err (*stuck)(struct store *store, const struct store_stuck_query *query, struct store_task_list *ret,
-                      struct why *why);
-    enum err (*issue_tasks)(struct store *store, const char *const *plane_ids, size_t n,
-                            struct store_issue_tasks *ret, struct why *why);
-    enum err (*work_items)(struct store *store, const char *const *ids, size_t n, struct store_work_item *ret,
-                           struct why *why);
-    enum err (*verdicts_replayed)(struct store *store, const char *const *ids, size_t n, bool *ret,
-                                  struct why *why);
+    /* tasks_query: the rows of store_tasks_list, one more than its limit. tasks_place: `next` behind a row;
+     * caller frees. */
+    struct store_rows (*tasks_query)(struct store *store, const struct store_tasks_query *query,
+                                     struct why *why);
+    char *(*tasks_place)(struct store_rows *rows, const struct store_task_entry *entry);
     enum err (*create_tasks)(struct store *store, int64_t settings_revision, int64_t valid_until_us,
                              const struct store_new_task *batch, size_t n, enum store_creation *ret,
                              struct why *why);
-    enum err (*unstarted)(struct store *store, const char *stage, int64_t grace_s, const char *const *fresh,
-                          size_t n_fresh, size_t limit, struct store_task_list *ret, struct why *why);
     enum err (*transition)(struct store *store, int64_t settings_revision, int64_t valid_until_us,
                            const char *pass_id, const struct store_transition *batch, size_t n,
                            enum store_moved *ret_moved, struct why *why);
-    enum err (*replays_look)(struct store *store, const struct store_replay *batch, size_t n,
-                             struct store_replay_seen *ret, struct why *why);
-    enum err (*replay_get)(struct store *store, const char *subject, struct store_replay_open *ret,
-                           struct why *why);
     enum err (*replay_begin)(struct store *store, int64_t settings_revision, int64_t valid_until_us,
                              const struct store_replay *batch, size_t n, struct store_replay_seen *ret,
                              struct why *why);
-    enum err (*replays_moved)(struct store *store, size_t limit, struct store_replays_moved *ret,
-                              struct why *why);
     enum err (*replays_settle)(struct store *store, const char *pass_id, const struct store_settlement *batch,
                                size_t n, bool *ret_mine, struct why *why);
-    enum err (*tasks_list)(struct store *store, const struct store_tasks_query *query,
-                           struct store_tasks_page *ret, struct why *why);
-    enum err (*task_get)(struct store *store, int64_t id, const struct store_tasks_query *query,
-                         struct store_task_entry *ret, int64_t *ret_now_us, struct why *why);
-    enum err (*repo_tasks)(struct store *store, const char *repo, const char *const *stages, size_t n_stages,
-                           size_t limit, struct store_repo_tasks *ret, struct why *why);
 };
 
 struct store {
@@ -75,20 +57,19 @@ struct store_settings store_settings_of(struct store_rows *rows);
 ATTR_NODISCARD enum err store_policy_stands(struct store_rows rows, int64_t settings_revision,
                                             int64_t valid_until_us, struct why *why);
 
-/* A text of a row of tasks for struct store_task: valid UTF-8, cut to its limit; what is wrong with it goes
- * into *unreadable, if that is still NULL. Caller frees. A title may come cut to LIMIT_TASK_TITLE bytes. */
-char *store_task_title(const char *bytes, size_t len, char **unreadable);
-char *store_task_name(const char *column, const char *bytes, size_t len, char **unreadable);
-void store_unreadable(char **unreadable, const char *column, const char *error);
-/* store_plane_id_take: a UUID in one form, whatever form it is stored in; another text as it is. Takes it. */
-char *store_plane_id_take(char *text_take);
-
-/* store_work_item_found: one more task has the work item id. `plane_id` may be NULL. */
-void store_work_item_found(struct store_work_item *item, int64_t task_id, const char *plane_id);
+/* replay_pauses: the seconds between a try and the next, for each try; as many as there are tries.
+ * replay_keys: what SQL_REPLAYS_LOOK takes. Caller releases both. */
+json_t *replay_pauses(void);
+json_t *replay_keys(const struct store_replay *batch, size_t n);
+/* replays_seen: by the rows of SQL_REPLAYS_LOOK, which it releases; what has no row stays as it is.
+ * replay_begun: by a row of the statement that begins it. replay_not_begun: of one that its statement did not
+ * begin although its task stands: if it became due in between, the next pass sends it. */
+ATTR_NODISCARD enum err replays_seen(struct store_rows rows, size_t n, struct store_replay_seen *ret);
+struct store_replay_seen replay_begun(struct store_rows *rows);
+struct store_replay_seen replay_not_begun(struct store_replay_seen seen);
 
 #define STORE_DIGITS_OF(number) #number
 #define STORE_DIGITS(number) STORE_DIGITS_OF(number)
-#define STORE_TOO_LONG "is longer than " STORE_DIGITS(LIMIT_TASK_NAME) " bytes"
 
 /* The two implementations. `rest` is the URL (PostgreSQL) or the path behind "sqlite:". ops->free frees the
  * struct. */

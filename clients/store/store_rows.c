@@ -88,7 +88,7 @@ static int column_of(struct store_rows *rows, const char *name)
     return column;
 }
 
-static struct store_field field_of(struct store_rows *rows, const char *name)
+struct store_field rows_field(struct store_rows *rows, const char *name)
 {
     int column = column_of(rows, name);
     return column < 0 ? (struct store_field){.is_null = true, .bytes = ""} : rows->ops->field(rows, column);
@@ -96,7 +96,7 @@ static struct store_field field_of(struct store_rows *rows, const char *name)
 
 bool rows_null(struct store_rows *rows, const char *name)
 {
-    return field_of(rows, name).is_null;
+    return rows_field(rows, name).is_null;
 }
 
 int64_t rows_int(struct store_rows *rows, const char *name)
@@ -113,7 +113,7 @@ bool rows_bool(struct store_rows *rows, const char *name)
 /* A database in SQL_ASCII hands out whatever bytes it was given. */
 char *rows_text(struct store_rows *rows, const char *name, size_t max)
 {
-    struct store_field field = field_of(rows, name);
+    struct store_field field = rows_field(rows, name);
     if (field.is_null)
         return NULL;
     if (field.len <= max && utf8_valid_len(field.bytes, field.len) == field.len)
@@ -129,7 +129,7 @@ char *rows_own(struct store_rows *rows, const char *name)
 struct uuid_text rows_uuid(struct store_rows *rows, const char *name)
 {
     struct uuid_text id;
-    (void)snprintf(id.s, sizeof id.s, "%s", field_of(rows, name).bytes);
+    (void)snprintf(id.s, sizeof id.s, "%s", rows_field(rows, name).bytes);
     return id;
 }
 

@@ -49,6 +49,8 @@ enum store_sql {
     SQL_PASS_PRUNE,
     SQL_PASS_GET,
     SQL_PASS_LIST,
+    SQL_COLUMNS,
+    SQL_PLANE_IDS,
     STORE_SQL_SHARED
 };
 
@@ -68,8 +70,10 @@ struct store_param {
 #define TEXT_PARAM(value) ((struct store_param){.kind = PARAM_TEXT, .text = (value)})
 #define JSON_PARAM(value) ((struct store_param){.kind = PARAM_JSON, .json = (value)})
 #define IDS_PARAM(list, count) ((struct store_param){.kind = PARAM_IDS, .ids = (list), .n = (count)})
-/* LIMIT_PARAM: some limits are boundless. BEFORE_PARAM: a key to stay below; 0 is none. */
+/* LIMIT_PARAM: some limits are boundless. ONE_MORE_PARAM: tells whether there is more. BEFORE_PARAM: a key to
+ * stay below; 0 is none. */
 #define LIMIT_PARAM(limit) NUMBER_PARAM((limit) < INT64_MAX ? (int64_t)(limit) : INT64_MAX)
+#define ONE_MORE_PARAM(limit) NUMBER_PARAM((limit) < INT64_MAX ? (int64_t)(limit) + 1 : INT64_MAX)
 #define BEFORE_PARAM(key) NUMBER_PARAM((key) ? (key) : INT64_MAX)
 
 struct store_params {
@@ -134,6 +138,7 @@ ATTR_NODISCARD enum err rows_end(struct store_rows *rows);
 /* A field of the row by its column's name. rows_text: valid UTF-8, within the limit; NULL for null; caller
  * frees. rows_own: one of ours, which comes back whole unless the table was tampered with. rows_place: a
  * place in a list of n. */
+struct store_field rows_field(struct store_rows *rows, const char *name);
 bool rows_null(struct store_rows *rows, const char *name);
 int64_t rows_int(struct store_rows *rows, const char *name);
 bool rows_bool(struct store_rows *rows, const char *name);
@@ -142,11 +147,8 @@ char *rows_own(struct store_rows *rows, const char *name);
 struct uuid_text rows_uuid(struct store_rows *rows, const char *name);
 bool rows_place(struct store_rows *rows, const char *name, size_t n, size_t *ret);
 
-/* rows_task: the columns TASK_COLUMNS of a statement; free with store_task_done. rows_task_name: a text of a
- * task that names something; what is wrong with it goes into *unreadable, if that is still NULL. Caller
- * frees. */
+/* rows_task: the columns TASK_COLUMNS of a statement; free with store_task_done. */
 struct store_task rows_task(struct store_rows *rows);
-char *rows_task_name(struct store_rows *rows, const char *name, char **unreadable);
 
 /* list_room: room for one more element behind the n that a list has. */
 void *list_room(void *list, size_t n, size_t size);

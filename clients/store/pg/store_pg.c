@@ -386,9 +386,9 @@ static void connect_params(struct pg_store *store, const PQconninfoOption *given
         {"tcp_user_timeout", TCP_USER_TIMEOUT_MS},
     };
     for (size_t i = 0; i < ARRAY_LEN(defaults); i++) {
-        char value[PG_INT_SIZE];
+        AUTO_FREE char *value = mem_printf("%d", defaults[i].value);
         if (!option_value(given, defaults[i].keyword))
-            connect_add(store, defaults[i].keyword, pg_int_text(defaults[i].value, value));
+            connect_add(store, defaults[i].keyword, value);
     }
     if (!option_value(given, "application_name"))
         connect_add(store, "application_name", "reconciled");
@@ -489,23 +489,13 @@ static const struct store_ops pg_ops = {
     .write = write_steps,
     .migrate = pg_migrate,
     .ready = pg_ready,
-    .plane_ids = pg_plane_ids,
     .settings_write = pg_settings_write,
-    .stuck = pg_stuck,
-    .issue_tasks = pg_issue_tasks,
-    .work_items = pg_work_items,
-    .verdicts_replayed = pg_verdicts_replayed,
     .create_tasks = pg_create_tasks,
-    .unstarted = pg_unstarted,
     .transition = pg_transition,
-    .replays_look = pg_replays_look,
-    .replay_get = pg_replay_get,
     .replay_begin = pg_replay_begin,
-    .replays_moved = pg_replays_moved,
     .replays_settle = pg_replays_settle,
-    .tasks_list = pg_tasks_list,
-    .task_get = pg_task_get,
-    .repo_tasks = pg_repo_tasks,
+    .tasks_query = pg_tasks_query,
+    .tasks_place = pg_tasks_place,
 };
 
 enum err store_postgresql_open(const char *url, const char *schema, struct store **ret, struct why *why)

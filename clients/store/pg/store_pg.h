@@ -39,8 +39,6 @@ enum pg_sql {
     PG_TASKS_LIST,
     PG_TASKS_LIST_OF_REPO,
     PG_MISSING,
-    PG_COLUMNS,
-    PG_PLANE_IDS,
     PG_SHAPE,
     PG_HAS_RELATION,
     PG_HAS_COLUMN,
@@ -110,25 +108,6 @@ const struct why *pg_refusal(const struct pg_conn *conn);
  * done. */
 bool pg_is_lost(const struct pg_conn *conn);
 
-/* pg_text: a field as valid UTF-8 of at most `max` bytes, NULL for null; caller frees. pg_int: 0 for null. */
-char *pg_text(const PGresult *result, int row, int column, size_t max);
-int64_t pg_int(const PGresult *result, int row, int column);
-struct uuid_text pg_uuid(const PGresult *result, int row, int column);
-
-/* pg_place: the first column as a place in a list of n; ERR_INTERNAL when it is none. */
-ATTR_NODISCARD enum err pg_place(const PGresult *result, int row, size_t n, size_t *ret, struct why *why);
-
-/* pg_int_text: a number as a parameter. pg_limit_text: a limit, of which some are boundless. */
-#define PG_INT_SIZE 24
-const char *pg_int_text(int64_t number, char buffer[PG_INT_SIZE]);
-const char *pg_limit_text(size_t limit, char buffer[PG_INT_SIZE]);
-
-/* pg_array: texts as an array parameter, '{"a","b"}'; caller frees. pg_spellings: of uuids, each as it is and
- * in lower and in upper case, with and without hyphens: "= ANY" of them compares as UUIDs, by an ordinary
- * index, and whether the column is text or uuid. */
-char *pg_array(const char *const *texts, size_t n);
-char *pg_spellings(const char *const *ids, size_t n);
-
 /* The parameters of a statement as libpq takes them. */
 struct pg_values {
     char *texts[12];
@@ -143,9 +122,6 @@ struct store_rows pg_query(struct pg_conn *conn, unsigned which, struct store_pa
 
 void pg_clear_p(PGresult **result);
 #define AUTO_RESULT ATTR_CLEANUP(pg_clear_p)
-
-/* What we wrote ourselves comes back whole; the bound guards against a table that somebody tampered with. */
-#define PG_TEXT_MAX LIMIT_STORED_TEXT
 
 /* between store_pg.c and store_pg_wire.c */
 
@@ -183,10 +159,10 @@ struct pg_batch {
     /* The caller's. */
     int64_t settings_revision, valid_until_us;
     const void *rows;
-    size_t n;           /* at most LIMIT_BATCH */
-    pg_row_fn *key;     /* what names row i, with its "i" */
-    pg_row_fn *whole;   /* that and what is to be written */
-    const char *common; /* to all rows; may be NULL */
+    size_t n;                  /* at most LIMIT_BATCH */
+    pg_row_fn *key;            /* what names row i, with its "i" */
+    pg_row_fn *whole;          /* that and what is to be written */
+    struct store_param common; /* to all rows */
     /* Parameters: the rows, `common`. Answers for each row that it wrote with its i (null if it is none of
      * ours any more), whether all of it was written, and the id of what was made, if something was. */
     unsigned write;
@@ -219,29 +195,7 @@ ATTR_NODISCARD enum err pg_policy_stands(struct pg_conn *conn, int64_t settings_
 enum err pg_migrate(struct store *store, size_t *ret_created, struct why *why);
 enum err pg_ready(struct store *store, struct why *why);
 
-/* store_pg_columns.c. pg_columns_check: every column that is there by its rule. */
-enum err pg_columns_check(struct pg_conn *conn, struct why *why);
-enum err pg_plane_ids(struct store *store, size_t limit, struct plane_ids_seen *ret, struct why *why);
-
-/* store_pg_stuck.c */
-enum err pg_stuck(struct store *store, const struct store_stuck_query *query, struct store_task_list *ret,
-                  struct why *why);
-enum err pg_unstarted(struct store *store, const char *stage, int64_t grace_s, const char *const *fresh,
-                      size_t n_fresh, size_t limit, struct store_task_list *ret, struct why *why);
-/* pg_task_read: from that column on, as every statement that reads tasks names them. pg_task_name: one text
- * of a task that names something, NULL for null; see store_task_name. pg_graces: the parameter that says when
- * a task is stuck; caller frees. */
-struct store_task pg_task_read(const PGresult *result, int row, int column);
-char *pg_task_name(const PGresult *result, int row, int column, const char *name, char **unreadable);
-char *pg_graces(const struct store_stage_grace *stages, size_t n);
-
 /* store_pg_issues.c */
-enum err pg_issue_tasks(struct store *store, const char *const *plane_ids, size_t n,
-                        struct store_issue_tasks *ret, struct why *why);
-enum err pg_work_items(struct store *store, const char *const *ids, size_t n, struct store_work_item *ret,
-                       struct why *why);
-enum err pg_verdicts_replayed(struct store *store, const char *const *ids, size_t n, bool *ret,
-                              struct why *why);
 enum err pg_create_tasks(struct store *store, int64_t settings_revision, int64_t valid_until_us,
                          const struct store_new_task *batch, size_t n, enum store_creation *ret,
                          struct why *why);
@@ -252,25 +206,15 @@ enum err pg_transition(struct store *store, int64_t settings_revision, int64_t v
                        enum store_moved *ret_moved, struct why *why);
 
 /* store_pg_replays.c */
-enum err pg_replays_look(struct store *store, const struct store_replay *batch, size_t n,
-                         struct store_replay_seen *ret, struct why *why);
-enum err pg_replay_get(struct store *store, const char *subject, struct store_replay_open *ret,
-                       struct why *why);
 enum err pg_replay_begin(struct store *store, int64_t settings_revision, int64_t valid_until_us,
                          const struct store_replay *batch, size_t n, struct store_replay_seen *ret,
                          struct why *why);
-enum err pg_replays_moved(struct store *store, size_t limit, struct store_replays_moved *ret,
-                          struct why *why);
 enum err pg_replays_settle(struct store *store, const char *pass_id, const struct store_settlement *batch,
                            size_t n, bool *ret_mine, struct why *why);
 
-/* store_pg_look.c */
-enum err pg_tasks_list(struct store *store, const struct store_tasks_query *query,
-                       struct store_tasks_page *ret, struct why *why);
-enum err pg_task_get(struct store *store, int64_t id, const struct store_tasks_query *query,
-                     struct store_task_entry *ret, int64_t *ret_now_us, struct why *why);
-enum err pg_repo_tasks(struct store *store, const char *repo, const char *const *stages, size_t n_stages,
-                       size_t limit, struct store_repo_tasks *ret, struct why *why);
+/* store_pg_tasks.c */
+struct store_rows pg_tasks_query(struct store *store, const struct store_tasks_query *query, struct why *why);
+char *pg_tasks_place(struct store_rows *rows, const struct store_task_entry *entry);
 
 /* store_pg_settings.c */
 enum err pg_settings_write(struct store *store, int64_t seen_revision, const char *overrides,

@@ -26,15 +26,13 @@ static const char swallowed_words[] = "the database did not keep the write: a tr
 enum range { RANGE_WRITTEN, RANGE_REFUSED, RANGE_LOCKED, RANGE_DOUBTFUL };
 
 /* The rows [from, from + n), whole or their keys, but only those whose fate is `only`. */
-static char *rows_line(const struct pg_batch *batch, size_t from, size_t n, enum pg_fate only, pg_row_fn *row)
+static json_t *rows_of(const struct pg_batch *batch, size_t from, size_t n, enum pg_fate only, pg_row_fn *row)
 {
     json_t *rows = json_array();
     for (size_t i = from; i < from + n; i++)
         if (batch->fates[i] == only)
             json_push(rows, row(batch, i));
-    char *line = json_line(rows);
-    json_decref(rows);
-    return line;
+    return rows;
 }
 
 /* Of rows of which nothing is written, or nothing any more. */
@@ -56,22 +54,21 @@ static size_t fates_count(const struct pg_batch *batch, enum pg_fate fate)
 
 /* one try at a range */
 
-/* Reads what batch->write wrote. False when a part of a row is missing, or something was written that is no
- * row of ours any more: a trigger had its say. */
-static bool written_read(struct pg_batch *batch, const PGresult *result)
+/* Reads what batch->write wrote. Not whole when a part of a row is missing, or something was written that is
+ * no row of ours any more: a trigger had its say. */
+static enum err written_read(struct pg_batch *batch, struct store_rows rows, bool *ret_whole)
 {
     bool whole = true;
-    for (int row = 0; row < PQntuples(result); row++) {
-        size_t i;
-        if (pg_place(result, row, batch->n, &i, NULL) != ERR_OK) {
-            whole = false;
+    while (rows_next(&rows)) {
+        size_t i = rows_null(&rows, "i") ? batch->n : (size_t)rows_int(&rows, "i");
+        whole = whole && i < batch->n && rows_bool(&rows, "whole");
+        if (i >= batch->n)
             continue;
-        }
         batch->fates[i] = PG_FATE_WRITTEN;
-        batch->made[i] = pg_int(result, row, 2);
-        whole = whole && PQgetvalue(result, row, 1)[0] == 't';
+        batch->made[i] = rows_int(&rows, "made");
     }
-    return whole;
+    *ret_whole = whole;
+    return rows_end(&rows);
 }
 
 static bool is_too_slow(const struct pg_conn *conn)
@@ -105,12 +102,12 @@ static enum range failure_range(const struct pg_conn *conn, struct pg_batch *bat
 static enum err range_try(struct pg_conn *conn, struct pg_batch *batch, size_t from, size_t n,
                           enum range *ret_range, struct why *why)
 {
-    AUTO_FREE char *rows = rows_line(batch, from, n, PG_FATE_OPEN, batch->whole);
-    AUTO_RESULT PGresult *result = NULL;
-    const char *const params[] = {rows, batch->common};
+    json_auto_t *list = rows_of(batch, from, n, PG_FATE_OPEN, batch->whole);
+    bool whole;
     *ret_range = RANGE_WRITTEN;
-    enum err err = pg_run(conn, batch->write, params, &result, why);
-    if (!err && !written_read(batch, result)) {
+    enum err err = written_read(
+        batch, pg_query(conn, batch->write, PARAMS(JSON_PARAM(list), batch->common), why), &whole);
+    if (!err && !whole) {
         *ret_range = RANGE_REFUSED;
         return ERR_OK;
     }
@@ -146,8 +143,9 @@ static void range_note(const struct pg_conn *conn, struct pg_batch *batch, size_
 static enum err statement_excuse(struct pg_conn *conn, struct pg_batch *batch, const struct why *failure,
                                  struct why *why)
 {
-    const char *const params[] = {"[]", batch->common};
-    enum err err = pg_run(conn, batch->write, params, NULL, NULL);
+    json_auto_t *none = json_array();
+    struct store_rows rows = pg_query(conn, batch->write, PARAMS(JSON_PARAM(none), batch->common), NULL);
+    enum err err = rows_end(&rows);
     batch->excused = !err;
     if (err && why)
         *why = *failure;
@@ -212,24 +210,18 @@ enum err pg_policy_stands(struct pg_conn *conn, int64_t settings_revision, int64
 static enum err look_again(struct pg_conn *conn, struct pg_batch *batch, enum pg_fate only, size_t *ret_known,
                            struct why *why)
 {
-    AUTO_FREE char *rows = rows_line(batch, 0, batch->n, only, batch->key);
-    AUTO_RESULT PGresult *result = NULL;
-    const char *const params[] = {rows, batch->common};
-    enum err err = pg_run(conn, batch->look_again, params, &result, why);
-    if (err)
-        return err;
+    json_auto_t *list = rows_of(batch, 0, batch->n, only, batch->key);
+    struct store_rows rows = pg_query(conn, batch->look_again, PARAMS(JSON_PARAM(list), batch->common), why);
+    size_t i;
     *ret_known = 0;
-    for (int row = 0; row < PQntuples(result); row++) {
-        size_t i;
-        if ((err = pg_place(result, row, batch->n, &i, why)))
-            return err;
-        bool known = PQgetvalue(result, row, 1)[0] == 't', stands = PQgetvalue(result, row, 2)[0] == 't';
+    while (rows_next(&rows) && rows_place(&rows, "i", batch->n, &i)) {
+        bool known = rows_bool(&rows, "known"), stands = rows_bool(&rows, "stands");
         *ret_known += known;
         /* It might have been written and was not, although it was asked for: the database refused it. */
         if (only == PG_FATE_OPEN)
             batch->fates[i] = known ? PG_FATE_WRITTEN : stands ? PG_FATE_REFUSED : PG_FATE_RACED;
     }
-    return ERR_OK;
+    return rows_end(&rows);
 }
 
 /* Whether the transaction whose COMMIT got no answer was committed. */

@@ -207,11 +207,13 @@ static enum err schema_create(struct pg_conn *conn, const char *schema, struct w
 static enum err shape_check(struct pg_conn *conn, struct why *why)
 {
     bool there = false;
-    AUTO_RESULT PGresult *result = NULL;
     enum err err = ask_whether(conn, PG_HAS_RELATION, "reconcile_schema", &there, why);
-    if (err || !there || (err = pg_run(conn, PG_SHAPE, NULL, &result, why)))
+    if (err || !there)
         return err;
-    int64_t shape = pg_int(result, 0, 0);
+    struct store_rows rows = pg_query(conn, PG_SHAPE, NO_PARAMS, why);
+    int64_t shape = rows_next(&rows) ? rows_int(&rows, "max") : 0;
+    if ((err = rows_end(&rows)))
+        return err;
     if (shape > SHAPE)
         return why_set(why, ERR_UNAVAILABLE,
                        "the tables are of version %" PRId64 ", and this program knows them up to version %d:"
@@ -353,7 +355,7 @@ static enum err completeness_check(struct pg_conn *conn, void *arg, struct why *
     if (err || PQntuples(result) == 0) {
         if (!err)
             err = shape_check(conn, why);
-        return err ? err : pg_columns_check(conn, why);
+        return err;
     }
     const char *table = PQgetvalue(result, 0, 0), *column = PQgetvalue(result, 0, 1);
     if (PQgetvalue(result, 0, 2)[0] == 't')

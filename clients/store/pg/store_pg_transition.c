@@ -63,7 +63,7 @@ enum err pg_transition(struct store *store, int64_t settings_revision, int64_t v
                             .key = row_key,
                             .whole = row_whole,
                             .refusal = row_refusal,
-                            .common = pass_id,
+                            .common = TEXT_PARAM(pass_id),
                             .write = PG_MOVE,
                             .look_again = PG_MOVE_AGAIN};
     enum err err = pg_call(store, pg_batch_run, &work, why);

@@ -281,53 +281,6 @@ void pg_patient(struct pg_conn *conn)
 
 /* fields and parameters */
 
-char *pg_text(const PGresult *result, int row, int column, size_t max)
-{
-    if (PQgetisnull(result, row, column))
-        return NULL;
-    const char *text = PQgetvalue(result, row, column);
-    size_t len = (size_t)PQgetlength(result, row, column);
-    /* A database in SQL_ASCII hands out whatever bytes it was given. */
-    if (len <= max && utf8_valid_len(text, len) == len)
-        return mem_dupn(text, len);
-    return text_cut(text, len < max ? len : max);
-}
-
-int64_t pg_int(const PGresult *result, int row, int column)
-{
-    int64_t number = 0;
-    if (!PQgetisnull(result, row, column))
-        (void)parse_i64(PQgetvalue(result, row, column), INT64_MIN, INT64_MAX, &number);
-    return number;
-}
-
-enum err pg_place(const PGresult *result, int row, size_t n, size_t *ret, struct why *why)
-{
-    int64_t i = PQgetisnull(result, row, 0) ? -1 : pg_int(result, row, 0);
-    if (i < 0 || (size_t)i >= n)
-        return why_set(why, ERR_INTERNAL, "the database answered about a row that was not asked about");
-    *ret = (size_t)i;
-    return ERR_OK;
-}
-
-struct uuid_text pg_uuid(const PGresult *result, int row, int column)
-{
-    struct uuid_text id;
-    snprintf(id.s, sizeof id.s, "%s", PQgetvalue(result, row, column));
-    return id;
-}
-
-const char *pg_int_text(int64_t number, char buffer[PG_INT_SIZE])
-{
-    snprintf(buffer, PG_INT_SIZE, "%" PRId64, number);
-    return buffer;
-}
-
-const char *pg_limit_text(size_t limit, char buffer[PG_INT_SIZE])
-{
-    return pg_int_text(limit < INT64_MAX ? (int64_t)limit : INT64_MAX, buffer);
-}
-
 /* How an element is written. */
 struct spelling {
     int (*turn)(int); /* its case; NULL: as it is */
@@ -349,34 +302,25 @@ static char *element_put(char *at, const char *text, struct spelling spelling)
     return at;
 }
 
-static char *array_put(const char *const *texts, size_t n, const struct spelling *spellings,
-                       size_t n_spellings)
-{
-    size_t size = sizeof "{}";
-    for (size_t i = 0; i < n; i++)
-        size += (2 * strlen(texts[i]) + sizeof ",\"\"" - 1) * n_spellings;
-    char *array = mem_zero(size, 1), *at = array;
-    *at++ = '{';
-    for (size_t i = 0; i < n * n_spellings; i++) {
-        if (i > 0)
-            *at++ = ',';
-        at = element_put(at, texts[i / n_spellings], spellings[i % n_spellings]);
-    }
-    *at = '}';
-    return array;
-}
-
-char *pg_array(const char *const *texts, size_t n)
-{
-    static const struct spelling as_it_is[] = {{NULL, false}};
-    return array_put(texts, n, as_it_is, ARRAY_LEN(as_it_is));
-}
-
-char *pg_spellings(const char *const *ids, size_t n)
+/* UUIDs as an array, '{"a","b"}', each as it is and in lower and in upper case, with and without hyphens:
+ * "= ANY" of them compares as UUIDs, by an ordinary index, and whether the column is text or uuid, since the
+ * parameter takes the column's type. */
+static char *spellings_of(const char *const *ids, size_t n)
 {
     static const struct spelling spellings[] = {
         {NULL, false}, {tolower, false}, {toupper, false}, {tolower, true}, {toupper, true}};
-    return array_put(ids, n, spellings, ARRAY_LEN(spellings));
+    size_t size = sizeof "{}";
+    for (size_t i = 0; i < n; i++)
+        size += (2 * strlen(ids[i]) + sizeof ",\"\"" - 1) * ARRAY_LEN(spellings);
+    char *array = mem_zero(size, 1), *at = array;
+    *at++ = '{';
+    for (size_t i = 0; i < n * ARRAY_LEN(spellings); i++) {
+        if (i > 0)
+            *at++ = ',';
+        at = element_put(at, ids[i / ARRAY_LEN(spellings)], spellings[i % ARRAY_LEN(spellings)]);
+    }
+    *at = '}';
+    return array;
 }
 
 void pg_clear_p(PGresult **result)
@@ -394,7 +338,7 @@ static char *param_text(const struct store_param *param)
     case PARAM_JSON:
         return json_line(param->json);
     case PARAM_IDS:
-        return pg_spellings(param->ids, param->n);
+        return spellings_of(param->ids, param->n);
     }
     return mem_dup(param->text);
 }

@@ -50,8 +50,6 @@ enum sqlite_sql {
     SQL_REPLAYS_MOVED_SCANNED,
     SQL_REPLAY_TAKE,
     SQL_TASKS_LIST,
-    SQL_COLUMN,
-    SQL_PLANE_IDS,
     SQL_MAX_
 };
 const char *sqlite_sql_text(unsigned which);
@@ -115,25 +113,8 @@ struct store_rows sqlite_ask(struct store *store, unsigned which, struct store_p
 ATTR_NODISCARD enum err sqlite_write(struct sqlite_conn *conn, unsigned which, struct store_params params,
                                      size_t *ret_rows, struct why *why);
 
-/* sqlite_put: binds text that outlives the step; NULL binds null. sqlite_put_limit: binds a LIMIT. */
+/* sqlite_put: binds text that outlives the step; NULL binds null. */
 void sqlite_put(sqlite3_stmt *statement, int index, const char *text);
-void sqlite_put_limit(sqlite3_stmt *statement, int index, size_t limit);
-
-/* sqlite_line_take: a list as json_each() reads it, on one line; takes `value`. sqlite_texts_line: of texts.
- * sqlite_graces_line: of pairs of stage and grace. Caller frees. */
-char *sqlite_line_take(json_t *value_take);
-char *sqlite_texts_line(const char *const *texts, size_t n);
-char *sqlite_graces_line(const struct store_stage_grace *stages, size_t n);
-
-/* sqlite_text: a column of any type as valid UTF-8, at most max bytes; NULL for null. Caller frees.
- * sqlite_uuid: a column that holds a UUID. sqlite_task_name: a text of a task that names something; see
- * store_task_name. sqlite_task: the columns that TASK_COLUMNS of store_sqlite_sql.c
- * names, with the age and the heals, from `first` on; free with store_task_done. */
-char *sqlite_text(sqlite3_stmt *statement, int column, size_t max);
-struct uuid_text sqlite_uuid(sqlite3_stmt *statement, int column);
-struct store_task sqlite_task(sqlite3_stmt *row, int first);
-char *sqlite_task_name(sqlite3_stmt *row, int column, const char *name, char **unreadable);
-enum { SQLITE_TASK_COLUMNS = 11 };
 
 /* rows that are written together, and may fail alone (store_sqlite_batch.c) */
 
@@ -162,26 +143,7 @@ ATTR_NODISCARD enum err sqlite_batch_run(struct store *store, const struct sqlit
 enum err sqlite_migrate(struct store *store, size_t *ret_created, struct why *why);
 enum err sqlite_ready(struct store *store, struct why *why);
 
-/* store_sqlite_columns.c. sqlite_columns_check: every column that is there by its rule.
- * sqlite_tasks_fill_ids: the table tasks numbers its new rows itself; ERR_INTERNAL. */
-enum err sqlite_columns_check(struct sqlite_conn *conn, struct why *why);
-enum err sqlite_tasks_fill_ids(struct sqlite_conn *conn, struct why *why);
-enum err sqlite_plane_ids(struct store *store, size_t limit, struct plane_ids_seen *ret, struct why *why);
-
-/* store_sqlite_stuck.c */
-enum err sqlite_stuck(struct store *store, const struct store_stuck_query *query, struct store_task_list *ret,
-                      struct why *why);
-
-enum err sqlite_unstarted(struct store *store, const char *stage, int64_t grace_s, const char *const *fresh,
-                          size_t n_fresh, size_t limit, struct store_task_list *ret, struct why *why);
-
 /* store_sqlite_issues.c */
-enum err sqlite_issue_tasks(struct store *store, const char *const *plane_ids, size_t n,
-                            struct store_issue_tasks *ret, struct why *why);
-enum err sqlite_work_items(struct store *store, const char *const *ids, size_t n, struct store_work_item *ret,
-                           struct why *why);
-enum err sqlite_verdicts_replayed(struct store *store, const char *const *ids, size_t n, bool *ret,
-                                  struct why *why);
 enum err sqlite_create_tasks(struct store *store, int64_t settings_revision, int64_t valid_until_us,
                              const struct store_new_task *batch, size_t n, enum store_creation *ret,
                              struct why *why);
@@ -202,24 +164,15 @@ enum err sqlite_ledger_add(struct sqlite_conn *conn, const char *pass_id,
                            const struct store_transition *transition, struct why *why);
 
 /* store_sqlite_replays.c */
-enum err sqlite_replays_look(struct store *store, const struct store_replay *batch, size_t n,
-                             struct store_replay_seen *ret, struct why *why);
-enum err sqlite_replay_get(struct store *store, const char *subject, struct store_replay_open *ret,
-                           struct why *why);
 enum err sqlite_replay_begin(struct store *store, int64_t settings_revision, int64_t valid_until_us,
                              const struct store_replay *batch, size_t n, struct store_replay_seen *ret,
                              struct why *why);
-enum err sqlite_replays_moved(struct store *store, size_t limit, struct store_replays_moved *ret,
-                              struct why *why);
 enum err sqlite_replays_settle(struct store *store, const char *pass_id, const struct store_settlement *batch,
                                size_t n, bool *ret_mine, struct why *why);
 
-/* store_sqlite_look.c */
-enum err sqlite_tasks_list(struct store *store, const struct store_tasks_query *query,
-                           struct store_tasks_page *ret, struct why *why);
-enum err sqlite_task_get(struct store *store, int64_t id, const struct store_tasks_query *query,
-                         struct store_task_entry *ret, int64_t *ret_now_us, struct why *why);
-enum err sqlite_repo_tasks(struct store *store, const char *repo, const char *const *stages, size_t n_stages,
-                           size_t limit, struct store_repo_tasks *ret, struct why *why);
+/* store_sqlite_tasks.c */
+struct store_rows sqlite_tasks_query(struct store *store, const struct store_tasks_query *query,
+                                     struct why *why);
+char *sqlite_tasks_place(struct store_rows *rows, const struct store_task_entry *entry);
 
 #endif

@@ -356,5 +356,5 @@ enum err sqlite_ready(struct store *store, struct why *why)
         err = shape_read(conn, &shape, why);
     for (size_t i = 0; !err && i < ARRAY_LEN(tables); i++)
         err = table_ready(conn, &tables[i], why);
-    return err ? err : sqlite_columns_check(conn, why);
+    return err;
 }

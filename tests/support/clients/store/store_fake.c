@@ -48,3 +48,10 @@ struct store_rows store_fake_settings(int64_t revision, const char *overrides, i
     numbers[1] = now_us;
     return (struct store_rows){.ops = &ops, .source = mem_dup(overrides), .conn = numbers};
 }
+
+struct store_rows store_fake_nothing(void)
+{
+    struct store_rows rows = store_fake_settings(0, "", 0);
+    rows.row = 1;
+    return rows;
+}

@@ -6,5 +6,7 @@
 
 /* store_fake_settings: what SQL_SETTINGS_READ answers. */
 struct store_rows store_fake_settings(int64_t revision, const char *overrides, int64_t now_us);
+/* store_fake_nothing: no row. */
+struct store_rows store_fake_nothing(void);
 
 #endif
