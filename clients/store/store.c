@@ -7,6 +7,7 @@
 
 #include "clients/base/limits.h"
 #include "clients/store/store_ops.h"
+#include "clients/store/store_schema.h"
 
 enum err store_open(const char *url, const char *schema, struct store **ret, struct why *why)
 {
@@ -49,7 +50,10 @@ enum err store_ready(struct store *store, struct why *why)
     enum err err = store->ops->ready(store, why);
     int64_t now_ms = clock_mono_ms();
     struct uuid_form form;
-    if (err || (err = columns_ready(store, why)) || now_ms < atomic_load(&store->plane_ids_good_until_ms))
+    int64_t version;
+    if (err ||
+        (err = schema_version_check(store_query(store, SQL_SCHEMA_VERSION, NO_PARAMS, why), &version, why)) ||
+        (err = columns_ready(store, why)) || now_ms < atomic_load(&store->plane_ids_good_until_ms))
         return err;
     if ((err = plane_ids_check(store, LIMIT_PLANE_IDS_READ, &form, why)))
         return err;

@@ -22,7 +22,7 @@ struct store_ops {
     enum err (*write)(struct store *store, const struct store_step *steps, size_t n, size_t *ret_rows,
                       struct why *why);
     enum err (*migrate)(struct store *store, size_t *ret_created, struct why *why);
-    /* ready: the tables and columns alone, not their types. */
+    /* ready: every table and column is there. */
     enum err (*ready)(struct store *store, struct why *why);
     enum err (*settings_write)(struct store *store, int64_t seen_revision, const char *overrides,
                                int64_t *ret_revision, struct why *why);

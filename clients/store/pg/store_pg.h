@@ -38,10 +38,6 @@ enum pg_sql {
     PG_REPLAYS_SETTLE,
     PG_TASKS_LIST,
     PG_TASKS_LIST_OF_REPO,
-    PG_MISSING,
-    PG_SHAPE,
-    PG_HAS_RELATION,
-    PG_HAS_COLUMN,
     PG_HAS_SCHEMA,
     PG_SQL_MAX_
 };
@@ -80,6 +76,9 @@ const char *pg_schema(const struct store *store);
  */
 ATTR_NODISCARD enum err pg_run(struct pg_conn *conn, unsigned which, const char *const *params,
                                PGresult **ret, struct why *why);
+
+/* pg_prepare: a statement under a name; "" is none. */
+ATTR_NODISCARD enum err pg_prepare(struct pg_conn *conn, const char *name, const char *sql, struct why *why);
 
 /* pg_execute: SQL without parameters, for what cannot be prepared (BEGIN, CREATE TABLE). Never hand it
  * anything from outside. pg_commit: COMMIT, and ERR_INTERNAL if the server rolled back instead. */

@@ -1,4 +1,4 @@
-/* Every statement that the PostgreSQL store prepares. The tables are in store_pg_schema.c.
+/* Every statement that the PostgreSQL store prepares. The tables are in schema.sql.
  *
  * tasks and jobs may be somebody else's, or updatable views: no column but those of the contract is named,
  * nothing but tasks.stage, tasks.updated_at, new tasks and new jobs is written, and ids may be of any integer
@@ -464,10 +464,6 @@ static const char lease_take_sql[] =
     "SELECT s.revision, " CLOCK_US " AS now_us FROM" \
     " (SELECT revision FROM reconcile_settings WHERE id = 1 FOR " lock ") s"
 
-#define HAS_COLUMN(relation, attribute)                                                            \
-    "EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = to_regclass(quote_ident(" relation "))" \
-    " AND a.attname = " attribute " AND a.attnum > 0 AND NOT a.attisdropped)"
-
 /* Of a plane_id: whether uuid_read would read it; whether it is one all the same. */
 #define IS_UUID                                                                                          \
     "^([0-9a-f]{32}|[0-9A-F]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9A-F]{8}(-[0-9A-F]{4}){3}" \
@@ -583,13 +579,6 @@ static const struct pg_statement statements[] = {
          "started_us < $1::bigint"
          " ORDER BY started_us DESC, id DESC LIMIT $2::bigint",
          3},
-    /* 1 [{"relation", "attribute"}, …]. The first that is not there, and whether its relation is not. */
-    [PG_MISSING] = {"missing",
-                    "SELECT w.relation, w.attribute, to_regclass(quote_ident(w.relation)) IS NULL"
-                    " FROM ROWS FROM (json_to_recordset($1::json) AS (relation text, attribute text))"
-                    " WITH ORDINALITY AS w(relation, attribute, nth)"
-                    " WHERE NOT " HAS_COLUMN("w.relation", "w.attribute") " ORDER BY w.nth LIMIT 1",
-                    1},
     /* 1 [[table, column], …]. Of the columns that are there: the place in the list, the type in words, what
      * it can hold, below any domain, whether a row that is inserted without a value gets one, and how many
      * characters of text there is room for. What is below a view is not known here. */
@@ -625,10 +614,15 @@ static const struct pg_statement statements[] = {
                        "   ORDER BY t.id DESC LIMIT $1::bigint) newest WHERE length(p) >= " PG_DIGITS(
                            UUID_TEXT_MIN) " ) n GROUP BY form",
                        1},
-    [PG_SHAPE] = {"shape", "SELECT max(version) FROM reconcile_schema", 0},
-    [PG_HAS_COLUMN] = {"has_column", "SELECT " HAS_COLUMN("$1", "$2"), 2},
-    [PG_HAS_RELATION] = {"has_relation", "SELECT to_regclass(quote_ident($1)) IS NOT NULL", 1},
-    [PG_HAS_SCHEMA] = {"has_schema", "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1)", 1},
+    [SQL_SCHEMA_VERSION] = {"schema_version", "SELECT max(version) AS version FROM reconcile_schema", 0},
+    /* 1 a table or an index, 2 null or a column of the table. A row when it is there. */
+    [SQL_SCHEMA_HAS] =
+        {"schema_has",
+         "SELECT 1 FROM (SELECT to_regclass(quote_ident($1)) AS oid) r WHERE r.oid IS NOT NULL"
+         " AND ($2::text IS NULL OR EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = r.oid"
+         "  AND a.attname = $2 AND a.attnum > 0 AND NOT a.attisdropped))",
+         2},
+    [PG_HAS_SCHEMA] = {"has_schema", "SELECT 1 FROM pg_namespace WHERE nspname = $1", 1},
 };
 static_assert(ARRAY_LEN(statements) == PG_SQL_MAX_, "every statement has its text");
 

@@ -232,14 +232,19 @@ enum err pg_await_end(struct pg_conn *conn, PGresult **ret, struct why *why)
 
 /* statements */
 
+enum err pg_prepare(struct pg_conn *conn, const char *name, const char *sql, struct why *why)
+{
+    if (!PQsendPrepare(conn->pg, name, sql, 0, NULL))
+        return failure_of_connection(conn, why);
+    return pg_await_end(conn, NULL, why);
+}
+
 static enum err statement_prepare(struct pg_conn *conn, unsigned which, struct why *why)
 {
     if (conn->prepared[which])
         return ERR_OK;
     const struct pg_statement *statement = pg_statement(which);
-    if (!PQsendPrepare(conn->pg, statement->name, statement->sql, 0, NULL))
-        return failure_of_connection(conn, why);
-    enum err err = pg_await_end(conn, NULL, why);
+    enum err err = pg_prepare(conn, statement->name, statement->sql, why);
     conn->prepared[which] = !err;
     return err;
 }

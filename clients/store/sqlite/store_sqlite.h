@@ -50,6 +50,7 @@ enum sqlite_sql {
     SQL_REPLAYS_MOVED_SCANNED,
     SQL_REPLAY_TAKE,
     SQL_TASKS_LIST,
+    SQL_PAGES,
     SQL_MAX_
 };
 const char *sqlite_sql_text(unsigned which);

@@ -1,5 +1,4 @@
-/* Every statement that the SQLite store keeps prepared. Schema and its inspection are in
- * store_sqlite_schema.c. */
+/* Every statement that the SQLite store keeps prepared. The tables are in schema.sql. */
 #include "clients/store/sqlite/store_sqlite.h"
 
 #include <assert.h>
@@ -467,6 +466,12 @@ static const char *const texts[] = {
         "SELECT id, started_us, substr(report, 1, ?3) AS report FROM reconcile_passes WHERE started_us < ?1"
         " ORDER BY started_us DESC, id DESC LIMIT ?2",
 
+    [SQL_PAGES] = "SELECT 1 FROM pragma_page_count WHERE page_count > 0",
+    [SQL_SCHEMA_VERSION] = "SELECT max(version) AS version FROM reconcile_schema",
+    /* 1 a table or an index, 2 null or a column of the table. A row when it is there. */
+    [SQL_SCHEMA_HAS] =
+        "SELECT 1 FROM sqlite_schema WHERE name = ?1 COLLATE NOCASE AND type <> 'trigger' AND (?2 IS NULL"
+        " OR EXISTS (SELECT 1 FROM pragma_table_xinfo(?1) WHERE name = ?2 COLLATE NOCASE))",
     /* 1 [[table, column], …]. Of the columns that are there: the place in the list, the declared type, what
      * that can hold, whether a row that is inserted without a value gets one (computed, by a default, or as
      * the rowid, of which there is no index), and how many characters a type in parentheses has room for.
