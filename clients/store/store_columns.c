@@ -8,7 +8,7 @@
 
 /* types */
 
-static const struct column_rule rules[] = {
+static const struct column_rule column_rules[] = {
     {"tasks", "id", "is_integer"},
     {"tasks", "plane_id", "is_uuid"},
     {"jobs", "id", "is_filled"},
@@ -24,11 +24,11 @@ static const struct {
      "an identity, a default, or INTEGER PRIMARY KEY in SQLite"},
 };
 
-json_t *columns_list(const struct column_rule *list, size_t n)
+json_t *columns_list(const struct column_rule *rules, size_t n)
 {
     json_t *columns = json_array();
     for (size_t i = 0; i < n; i++) {
-        const char *const column[] = {list[i].table, list[i].column};
+        const char *const column[] = {rules[i].table, rules[i].column};
         json_push(columns, json_texts(column, ARRAY_LEN(column)));
     }
     return columns;
@@ -43,15 +43,15 @@ static enum err refuse(const struct column_rule *rule, const char *type, struct 
                    rule->column, type && *type ? type : "no type", kinds[k].is_not, kinds[k].right);
 }
 
-enum err columns_check(struct store_rows rows, const struct column_rule *list, size_t n, struct why *why)
+enum err columns_check(struct store_rows rows, const struct column_rule *rules, size_t n, struct why *why)
 {
     enum { TYPE_SHOWN = 40 };
     enum err refused = ERR_OK;
     size_t i;
     while (!refused && rows_next(&rows) && rows_place(&rows, "i", n, &i)) {
         AUTO_FREE char *type = rows_text(&rows, "type", TYPE_SHOWN);
-        if (!rows_bool(&rows, list[i].must))
-            refused = refuse(&list[i], type, why);
+        if (!rows_bool(&rows, rules[i].must))
+            refused = refuse(&rules[i], type, why);
     }
     enum err err = rows_end(&rows);
     return err ? err : refused;
@@ -59,9 +59,9 @@ enum err columns_check(struct store_rows rows, const struct column_rule *list, s
 
 enum err columns_ready(struct store *store, struct why *why)
 {
-    json_auto_t *columns = columns_list(rules, ARRAY_LEN(rules));
-    return columns_check(store_query(store, SQL_COLUMNS, PARAMS(JSON_PARAM(columns)), why), rules,
-                         ARRAY_LEN(rules), why);
+    json_auto_t *columns = columns_list(column_rules, ARRAY_LEN(column_rules));
+    return columns_check(store_query(store, SQL_COLUMNS, PARAMS(JSON_PARAM(columns)), why), column_rules,
+                         ARRAY_LEN(column_rules), why);
 }
 
 /* UUIDs */

@@ -114,9 +114,11 @@ enum err store_ledger_list(struct store *store, int64_t task_id, int64_t before_
                            struct store_ledger_page *ret, struct why *why)
 {
     struct store_ledger_page page = {0};
+    struct store_params params = PARAMS(BEFORE_PARAM(before_seq), LIMIT_PARAM(limit), NUMBER_PARAM(task_id));
+    if (!task_id)
+        params.n--;
     struct store_rows rows =
-        store_query(store, task_id ? SQL_LEDGER_LIST_OF_TASK : SQL_LEDGER_LIST,
-                    PARAMS(BEFORE_PARAM(before_seq), LIMIT_PARAM(limit), NUMBER_PARAM(task_id)), why);
+        store_query(store, task_id ? SQL_LEDGER_LIST_OF_TASK : SQL_LEDGER_LIST, params, why);
     while (rows_next(&rows)) {
         page.rows = list_room(page.rows, page.n, sizeof *page.rows);
         page.rows[page.n++] = ledger_row_read(&rows);

@@ -66,6 +66,17 @@ enum err rows_end(struct store_rows *rows)
     return rows->err;
 }
 
+enum err rows_count(struct store_rows rows, size_t *ret_n)
+{
+    size_t n = 0;
+    while (rows_next(&rows))
+        n++;
+    enum err err = rows_end(&rows);
+    if (!err && ret_n)
+        *ret_n = n;
+    return err;
+}
+
 /* Every row is read in the same order, so the next column is most often the one behind the last. Names are
  * literals: one that is at another address is looked up again. */
 static int column_of(struct store_rows *rows, const char *name)

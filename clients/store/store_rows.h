@@ -136,6 +136,8 @@ struct store_rows rows_failed(enum err err);
  */
 bool rows_next(struct store_rows *rows);
 ATTR_NODISCARD enum err rows_end(struct store_rows *rows);
+/* rows_count: releases rows that nothing is read of; *ret_n (may be NULL): how many there were. */
+ATTR_NODISCARD enum err rows_count(struct store_rows rows, size_t *ret_n);
 
 /* A field of the row by its column's name. rows_text: valid UTF-8, within the limit; NULL for null; caller
  * frees. rows_own: one of ours, which comes back whole unless the table was tampered with. rows_place: a

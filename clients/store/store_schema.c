@@ -80,10 +80,11 @@ static bool part_take(const char **at, const char *end, struct part *ret)
 static enum err has(const struct schema *schema, const char *name, const char *column, bool *ret,
                     struct why *why)
 {
-    struct store_rows rows =
-        schema->query(schema->conn, SQL_SCHEMA_HAS, PARAMS(TEXT_PARAM(name), TEXT_PARAM(column)), why);
-    *ret = rows_next(&rows);
-    return rows_end(&rows);
+    size_t n = 0;
+    enum err err = rows_count(
+        schema->query(schema->conn, SQL_SCHEMA_HAS, PARAMS(TEXT_PARAM(name), TEXT_PARAM(column)), why), &n);
+    *ret = n > 0;
+    return err;
 }
 
 /* `made`: the table that was made last. */

@@ -243,51 +243,31 @@ enum err pg_call(struct store *store, pg_work_fn *work, void *arg, struct why *w
     return err == ERR_RETRY ? ERR_TIMEOUT : err;
 }
 
-struct question {
-    unsigned which;
-    const char *const *params;
-    PGresult *result;
-};
-
-static enum err question_ask(struct pg_conn *conn, void *arg, struct why *why)
-{
-    struct question *question = arg;
-    return pg_run(conn, question->which, question->params, &question->result, why);
-}
-
-static enum err ask(struct store *store, pg_work_fn *work, unsigned which, const char *const *params,
-                    PGresult **ret, struct why *why)
-{
-    struct question question = {.which = which, .params = params};
-    enum err err = pg_call(store, work, &question, why);
-    if (!err)
-        *ret = question.result;
-    return err;
-}
-
-enum err pg_ask(struct store *store, unsigned which, const char *const *params, PGresult **ret,
-                struct why *why)
-{
-    return ask(store, question_ask, which, params, ret, why);
-}
-
 /* character_not_in_repertoire, untranslatable_character */
 static bool is_unconvertible(const struct pg_conn *conn)
 {
-    return strcmp(pg_sqlstate(conn), "22021") == 0 || strcmp(pg_sqlstate(conn), "22P05") == 0;
+    return strcmp(conn->sqlstate, "22021") == 0 || strcmp(conn->sqlstate, "22P05") == 0;
 }
 
-/* In a transaction, so that a pooler runs all of it on one connection. */
-static enum err question_read(struct pg_conn *conn, void *arg, struct why *why)
+struct question {
+    unsigned which;
+    struct pg_values values;
+    PGresult *result;
+};
+
+/* A row may hold bytes of other people's that the server cannot convert to UTF-8, and would fail the
+ * statement for all. It is then asked again for the bytes as they are, which are checked where they are read;
+ * in a transaction, so that a pooler runs all of it on one connection. */
+static enum err question_ask(struct pg_conn *conn, void *arg, struct why *why)
 {
     struct question *question = arg;
     PGresult *result = NULL;
-    enum err err = question_ask(conn, question, why);
+    enum err err = pg_run(conn, question->which, &question->values, &question->result, why);
     if (!err || !is_unconvertible(conn))
         return err;
     if ((err = pg_execute(conn, "BEGIN READ ONLY", why)) ||
         (err = pg_execute(conn, "SET LOCAL client_encoding = 'SQL_ASCII'", why)) ||
-        (err = pg_run(conn, question->which, question->params, &result, why)))
+        (err = pg_run(conn, question->which, &question->values, &result, why)))
         return err;
     if ((err = pg_execute(conn, "COMMIT", why)))
         PQclear(result);
@@ -296,21 +276,14 @@ static enum err question_read(struct pg_conn *conn, void *arg, struct why *why)
     return err;
 }
 
-enum err pg_read(struct store *store, unsigned which, const char *const *params, PGresult **ret,
-                 struct why *why)
-{
-    return ask(store, question_read, which, params, ret, why);
-}
-
 static struct store_rows query(struct store *store, unsigned which, struct store_params params,
                                struct why *why)
 {
-    struct pg_values values;
-    PGresult *result = NULL;
-    pg_values_make(&values, params);
-    enum err err = pg_read(store, which, (const char *const *)values.texts, &result, why);
-    pg_values_done(&values);
-    return err ? rows_failed(err) : pg_rows(result, why);
+    struct question question = {.which = which};
+    pg_values_make(&question.values, params);
+    enum err err = pg_call(store, question_ask, &question, why);
+    pg_values_done(&question.values);
+    return err ? rows_failed(err) : pg_rows(question.result, why);
 }
 
 struct writing {
@@ -323,12 +296,8 @@ static enum err writing_run(struct pg_conn *conn, void *arg, struct why *why)
     struct writing *writing = arg;
     enum err err = writing->n > 1 ? pg_execute(conn, "BEGIN", why) : ERR_OK;
     for (size_t i = 0; !err && i < writing->n; i++) {
-        struct store_rows rows = pg_query(conn, writing->steps[i].which, writing->steps[i].params, why);
-        size_t n = 0;
-        while (rows_next(&rows))
-            n++;
-        err = rows_end(&rows);
-        writing->rows = i == 0 ? n : writing->rows;
+        const struct store_step *step = &writing->steps[i];
+        err = rows_count(pg_query(conn, step->which, step->params, why), i == 0 ? &writing->rows : NULL);
     }
     return !err && writing->n > 1 ? pg_commit(conn, why) : err;
 }

@@ -41,11 +41,7 @@ enum pg_sql {
     PG_HAS_SCHEMA,
     PG_SQL_MAX_
 };
-struct pg_statement {
-    const char *name, *sql;
-    int n_params;
-};
-const struct pg_statement *pg_statement(unsigned which);
+const char *pg_sql_text(unsigned which);
 
 struct pg_conn;
 
@@ -57,55 +53,10 @@ struct pg_conn;
 typedef enum err pg_work_fn(struct pg_conn *conn, void *arg, struct why *why);
 ATTR_NODISCARD enum err pg_call(struct store *store, pg_work_fn *work, void *arg, struct why *why);
 
-/* pg_ask: a call of one statement, whose rows are read without a connection. Free with PQclear. */
-ATTR_NODISCARD enum err pg_ask(struct store *store, unsigned which, const char *const *params, PGresult **ret,
-                               struct why *why);
-
-/* pg_read: pg_ask for a statement that only reads, and may meet bytes of other people's that the server
- * cannot convert to UTF-8: one such row would fail the statement for all. It is then asked again for the
- * bytes as they are, which the caller checks (store_task_name, pg_text). */
-ATTR_NODISCARD enum err pg_read(struct store *store, unsigned which, const char *const *params,
-                                PGresult **ret, struct why *why);
-
 /* pg_schema: the schema of the settings, or NULL. */
 const char *pg_schema(const struct store *store);
 
 /* statements: store_pg_wire.c */
-
-/* pg_run: one prepared statement, all parameters as text, NULL for null. ret may be NULL. Free with PQclear.
- */
-ATTR_NODISCARD enum err pg_run(struct pg_conn *conn, unsigned which, const char *const *params,
-                               PGresult **ret, struct why *why);
-
-/* pg_prepare: a statement under a name; "" is none. */
-ATTR_NODISCARD enum err pg_prepare(struct pg_conn *conn, const char *name, const char *sql, struct why *why);
-
-/* pg_execute: SQL without parameters, for what cannot be prepared (BEGIN, CREATE TABLE). Never hand it
- * anything from outside. pg_commit: COMMIT, and ERR_INTERNAL if the server rolled back instead. */
-ATTR_NODISCARD enum err pg_execute(struct pg_conn *conn, const char *sql, struct why *why);
-ATTR_NODISCARD enum err pg_commit(struct pg_conn *conn, struct why *why);
-
-/* pg_patient: the connection's statements may take any time, until it is given back. The server's own limit
- * is the caller's to lift. */
-void pg_patient(struct pg_conn *conn);
-
-/* pg_sqlstate: of the last failure on the connection, "" if it had none (the connection broke, or the failure
- * was ours). pg_fault: whose the last failure was. pg_refusal: the last failure in words, as that of a row.
- */
-enum pg_fault {
-    PG_FAULT_SERVER, /* or the connection's: no row is to blame */
-    PG_FAULT_ROW,    /* about the data of a row (a constraint, a cast, a trigger that raised, a lock on it):
-                        other    rows may well pass */
-    PG_FAULT_EITHER  /* a row's (a policy), or the statement's (a missing right): which, the statement without
-                        rows tells */
-};
-const char *pg_sqlstate(const struct pg_conn *conn);
-enum pg_fault pg_fault(const struct pg_conn *conn);
-const struct why *pg_refusal(const struct pg_conn *conn);
-
-/* pg_is_lost: the connection is of no more use, and whatever was under way on it may or may not have been
- * done. */
-bool pg_is_lost(const struct pg_conn *conn);
 
 /* The parameters of a statement as libpq takes them. */
 struct pg_values {
@@ -115,26 +66,43 @@ struct pg_values {
 void pg_values_make(struct pg_values *values, struct store_params params);
 void pg_values_done(struct pg_values *values);
 
-/* pg_rows: the rows of a result, which they release. pg_query: of a statement on this connection. */
-struct store_rows pg_rows(PGresult *result_take, struct why *why);
+/* pg_run: one prepared statement. Free with PQclear. pg_query: its rows. pg_rows: the rows of a result, which
+ * they release. */
+ATTR_NODISCARD enum err pg_run(struct pg_conn *conn, unsigned which, const struct pg_values *values,
+                               PGresult **ret, struct why *why);
 struct store_rows pg_query(struct pg_conn *conn, unsigned which, struct store_params params, struct why *why);
+struct store_rows pg_rows(PGresult *result_take, struct why *why);
 
-void pg_clear_p(PGresult **result);
-#define AUTO_RESULT ATTR_CLEANUP(pg_clear_p)
+/* pg_prepare: a statement under a name; "" is none. */
+ATTR_NODISCARD enum err pg_prepare(struct pg_conn *conn, const char *name, const char *sql, struct why *why);
 
-/* between store_pg.c and store_pg_wire.c */
+/* pg_execute: SQL without parameters, for what cannot be prepared (BEGIN, CREATE TABLE). Never hand it
+ * anything from outside. pg_commit: COMMIT, and ERR_INTERNAL if the server rolled back instead. */
+ATTR_NODISCARD enum err pg_execute(struct pg_conn *conn, const char *sql, struct why *why);
+ATTR_NODISCARD enum err pg_commit(struct pg_conn *conn, struct why *why);
+
+/* Whose the last failure on a connection was. */
+enum pg_fault {
+    PG_FAULT_SERVER, /* or the connection's: no row is to blame */
+    PG_FAULT_ROW,    /* about the data of a row (a constraint, a cast, a trigger that raised, a lock on it):
+                        other rows may well pass */
+    PG_FAULT_EITHER  /* a row's (a policy), or the statement's (a missing right): which, the statement without
+                        rows tells */
+};
 
 struct pg_conn {
     struct pg_store *store;
     PGconn *pg;                 /* NULL: not connected */
     int stop_fd;                /* readable once the store is interrupted */
     bool prepared[PG_SQL_MAX_]; /* on this connection */
-    bool lost;                  /* to be closed when it is given back */
-    bool patient;
-    char sqlstate[6];
+    bool lost; /* of no more use, and what was under way may or may not have been done: to be closed when it
+                  is given back */
+    bool patient; /* its statements may take any time, until it is given back */
+    /* Of the last failure. */
+    char sqlstate[6]; /* "": the connection broke, or the failure was ours */
     enum pg_fault fault;
-    struct why refusal;
-    bool taken; /* guarded by the store's lock; all else belongs to who took it */
+    struct why refusal; /* in words, as that of a row */
+    bool taken;         /* guarded by the store's lock; all else belongs to who took it */
 };
 
 /* pg_await_end: the result of what was sent, all of it received. */
@@ -158,14 +126,16 @@ struct pg_batch {
     /* The caller's. */
     int64_t settings_revision, valid_until_us;
     const void *rows;
-    size_t n;                  /* at most LIMIT_BATCH */
-    pg_row_fn *key;            /* what names row i, with its "i" */
-    pg_row_fn *whole;          /* that and what is to be written */
-    struct store_param common; /* to all rows */
-    /* Parameters: the rows, `common`. Answers for each row that it wrote with its i (null if it is none of
-     * ours any more), whether all of it was written, and the id of what was made, if something was. */
+    size_t n;            /* at most LIMIT_BATCH */
+    pg_row_fn *row;      /* row i, with its "i": what names it and what is to be written */
+    const char *pass_id; /* for the rows; may be NULL */
+    const char *const
+        *plane_ids; /* n of them, the second parameter of both statements; NULL: they have none */
+    /* Parameter: rows. Answers for each row that it wrote with its `i` (null if it is none of ours any more),
+     * whether `whole` of it was written, and the id of what was `made`, if something was. */
     unsigned write;
-    /* Parameter: keys. Answers for each with its i, whether it is written, and whether it might yet be. */
+    /* Parameter: rows. Answers for each with its `i`, whether that is written (`known`), and whether it might
+     * yet be (`stands`). */
     unsigned look_again;
     /* Where it is put into words why row i is refused; may return NULL. */
     struct why *(*refusal)(const struct pg_batch *batch, size_t i);
@@ -183,11 +153,6 @@ struct pg_batch {
 /* pg_batch_run: a pg_work_fn on a struct pg_batch. ERR_OK: no fate is PG_FATE_OPEN. */
 ATTR_NODISCARD enum err pg_batch_run(struct pg_conn *conn, void *batch, struct why *why);
 
-/* pg_policy_stands: takes the settings row's lock (PG_POLICY_…) until the transaction's end;
- * store_policy_stands. */
-ATTR_NODISCARD enum err pg_policy_stands(struct pg_conn *conn, int64_t settings_revision,
-                                         int64_t valid_until_us, unsigned lock, struct why *why);
-
 /* the operations, one file per aggregate; each keeps its promise in store.h */
 
 /* store_pg_schema.c */
@@ -199,7 +164,8 @@ enum err pg_create_tasks(struct store *store, int64_t settings_revision, int64_t
                          const struct store_new_task *batch, size_t n, enum store_creation *ret,
                          struct why *why);
 
-/* store_pg_transition.c */
+/* store_pg_transition.c. pg_transition_json: row i of a list for a statement; caller releases. */
+json_t *pg_transition_json(size_t i, const struct store_transition *transition, const char *pass_id);
 enum err pg_transition(struct store *store, int64_t settings_revision, int64_t valid_until_us,
                        const char *pass_id, const struct store_transition *batch, size_t n,
                        enum store_moved *ret_moved, struct why *why);

@@ -11,17 +11,7 @@ static struct why *row_refusal(const struct pg_batch *batch, size_t i)
     return ((const struct store_new_task *)batch->rows)[i].refusal;
 }
 
-static json_t *row_key(const struct pg_batch *batch, size_t i)
-{
-    const struct store_new_task *task = &((const struct store_new_task *)batch->rows)[i];
-    json_t *row = json_object();
-    json_put(row, "i", json_integer((json_int_t)i));
-    json_put(row, "id", batch->made[i] ? json_integer(batch->made[i]) : json_null());
-    json_put(row, "plane_id", json_text(task->plane_id));
-    return row;
-}
-
-static json_t *row_whole(const struct pg_batch *batch, size_t i)
+static json_t *row_json(const struct pg_batch *batch, size_t i)
 {
     const struct store_new_task *new = &((const struct store_new_task *)batch->rows)[i];
     const struct {
@@ -35,6 +25,8 @@ static json_t *row_whole(const struct pg_batch *batch, size_t i)
     for (size_t k = 0; k < ARRAY_LEN(texts); k++)
         json_put(task, texts[k].key, json_text(texts[k].text));
     json_put(row, "i", json_integer((json_int_t)i));
+    json_put(row, "id", batch->made[i] ? json_integer(batch->made[i]) : json_null());
+    json_put(row, "plane_id", json_text(new->plane_id));
     json_put(row, "task", task);
     return row;
 }
@@ -45,7 +37,7 @@ static enum err creation_run(struct pg_conn *conn, void *batch, struct why *why)
     static const char *const no_key[] = {"42P10" /* none */, "55000" /* one that decides at the end */};
     enum err err = pg_batch_run(conn, batch, why);
     for (size_t i = 0; err && i < ARRAY_LEN(no_key); i++)
-        if (strcmp(pg_sqlstate(conn), no_key[i]) == 0)
+        if (strcmp(conn->sqlstate, no_key[i]) == 0)
             return why_set(
                 why, ERR_INTERNAL,
                 "the table tasks (the one below the view) has no unique key on plane_id, which alone"
@@ -69,10 +61,9 @@ enum err pg_create_tasks(struct store *store, int64_t settings_revision, int64_t
                             .valid_until_us = valid_until_us,
                             .rows = batch,
                             .n = n,
-                            .key = row_key,
-                            .whole = row_whole,
+                            .row = row_json,
                             .refusal = row_refusal,
-                            .common = IDS_PARAM(ids, n),
+                            .plane_ids = ids,
                             .write = PG_CREATE,
                             .look_again = PG_CREATE_AGAIN};
     enum err err = pg_call(store, creation_run, &work, why);

@@ -5,32 +5,12 @@
 
 #include "clients/base/jsonx.h"
 
-static void put_texts(json_t *row, const struct store_transition *transition)
+/* Row i of a list, which it takes: with the replay that it is about. */
+static json_t *row_of(json_t *row_take, const char *subject, const struct uuid_text *delivery)
 {
-    const struct {
-        const char *key, *text;
-    } texts[] = {
-        {"from_stage", transition->task->stage},
-        {"to_stage", transition->to_stage},
-        {"side", transition->side},
-        {"outcome", transition->outcome},
-        {"reason", transition->reason},
-        {"evidence", transition->evidence},
-        {"verdict_id", transition->verdict_id},
-        {"missed_source", transition->missed_source},
-        {"missed_event", transition->missed_event},
-    };
-    for (size_t k = 0; k < ARRAY_LEN(texts); k++)
-        json_put(row, texts[k].key, json_text(texts[k].text));
-}
-
-static json_t *row_key(size_t i, const char *subject, const struct uuid_text *delivery)
-{
-    json_t *row = json_object();
-    json_put(row, "i", json_integer((json_int_t)i));
-    json_put(row, "subject", json_text(subject));
-    json_put(row, "delivery", json_text(delivery->s));
-    return row;
+    json_put(row_take, "subject", json_text(subject));
+    json_put(row_take, "delivery", json_text(delivery->s));
+    return row_take;
 }
 
 /* beginning */
@@ -47,14 +27,8 @@ static json_t *begin_rows(const struct store_replay *batch, size_t n)
 {
     json_t *rows = json_array();
     for (size_t i = 0; i < n; i++) {
-        const struct store_transition *transition = batch[i].row;
-        const struct store_task *task = transition->task;
-        json_t *row = row_key(i, batch[i].subject, &batch[i].delivery);
-        put_texts(row, transition);
-        json_put(row, "task_id", json_integer(task->id));
-        json_put(row, "plane_id", json_text(task->plane_id));
-        json_put(row, "version", json_text(task->version));
-        json_put(row, "rested_s", json_integer(task->age_s));
+        json_t *row = row_of(pg_transition_json(i, batch[i].row, NULL), batch[i].subject, &batch[i].delivery);
+        json_put(row, "rested_s", json_integer(batch[i].row->task->age_s));
         json_put(row, "told", batch[i].message ? json_text(batch[i].told.s) : json_null());
         json_put(row, "message", json_text(batch[i].message));
         json_push(rows, row);
@@ -97,8 +71,8 @@ static enum err begin_run(struct pg_conn *conn, void *arg, struct why *why)
 {
     struct beginning *beginning = arg;
     enum err err = pg_execute(conn, "BEGIN ISOLATION LEVEL READ COMMITTED", why);
-    if (err || (err = pg_policy_stands(conn, beginning->settings_revision, beginning->valid_until_us,
-                                       PG_POLICY_SHARE, why)))
+    if (err || (err = store_policy_stands(pg_query(conn, PG_POLICY_SHARE, NO_PARAMS, why),
+                                          beginning->settings_revision, beginning->valid_until_us, why)))
         return err;
     if ((err = rows_begin(conn, beginning, why)) || (err = others_read(conn, beginning, why)))
         return err;
@@ -126,38 +100,32 @@ enum err pg_replay_begin(struct store *store, int64_t settings_revision, int64_t
 
 /* settling */
 
-static json_t *settle_rows(const struct store_settlement *batch, size_t n)
+static json_t *settle_rows(const char *pass_id, const struct store_settlement *batch, size_t n)
 {
+    static const struct store_task no_task;
+    static const struct store_transition no_heal = {.task = &no_task};
     json_t *rows = json_array();
     for (size_t i = 0; i < n; i++) {
-        const struct store_transition *transition = batch[i].row;
-        json_t *row = row_key(i, batch[i].replay->subject, &batch[i].replay->delivery);
-        json_put(row, "counts", json_boolean(transition != NULL));
-        if (transition) {
-            put_texts(row, transition);
-            json_put(row, "id", json_text(transition->id.s));
-            json_put(row, "task_id", json_integer(transition->task->id));
-            json_put(row, "work_item_id", json_text(transition->task->work_item_id));
-            json_put(row, "plane_id", json_text(transition->task->plane_id));
-            json_put(row, "repo", json_text(transition->task->repo));
-            json_put(row, "agent", json_text(transition->agent));
-            json_put(row, "message", json_text(transition->message));
-        }
-        json_push(rows, row);
+        const struct store_transition *row = batch[i].row;
+        json_t *json = pg_transition_json(i, row ? row : &no_heal, pass_id);
+        json_put(json, "counts", json_boolean(row != NULL));
+        if (!row)
+            json_put(json, "id", json_null());
+        json_push(rows, row_of(json, batch[i].replay->subject, &batch[i].replay->delivery));
     }
     return rows;
 }
 
 struct settling {
-    struct store_params params;
+    const json_t *rows;
     size_t n;
-    bool *mine;
+    bool mine[LIMIT_BATCH];
 };
 
 static enum err settle_run(struct pg_conn *conn, void *arg, struct why *why)
 {
-    const struct settling *settling = arg;
-    struct store_rows rows = pg_query(conn, PG_REPLAYS_SETTLE, settling->params, why);
+    struct settling *settling = arg;
+    struct store_rows rows = pg_query(conn, PG_REPLAYS_SETTLE, PARAMS(JSON_PARAM(settling->rows)), why);
     size_t i;
     while (rows_next(&rows) && rows_place(&rows, "i", settling->n, &i))
         settling->mine[i] = true;
@@ -167,12 +135,10 @@ static enum err settle_run(struct pg_conn *conn, void *arg, struct why *why)
 enum err pg_replays_settle(struct store *store, const char *pass_id, const struct store_settlement *batch,
                            size_t n, bool *ret_mine, struct why *why)
 {
-    json_auto_t *list = settle_rows(batch, n);
-    bool mine[LIMIT_BATCH] = {false};
-    struct settling settling = {
-        .params = PARAMS(JSON_PARAM(list), TEXT_PARAM(pass_id)), .n = n, .mine = mine};
+    json_auto_t *rows = settle_rows(pass_id, batch, n);
+    struct settling settling = {.rows = rows, .n = n};
     enum err err = pg_call(store, settle_run, &settling, why);
     if (!err)
-        memcpy(ret_mine, mine, n * sizeof *ret_mine);
+        memcpy(ret_mine, settling.mine, n * sizeof *ret_mine);
     return err;
 }

@@ -25,10 +25,9 @@ static enum err schema_create(struct pg_conn *conn, const char *schema, struct w
 {
     if (!schema)
         return ERR_OK;
-    struct store_rows rows = pg_query(conn, PG_HAS_SCHEMA, PARAMS(TEXT_PARAM(schema)), why);
-    bool there = rows_next(&rows);
-    enum err err = rows_end(&rows);
-    if (err || there)
+    size_t there;
+    enum err err = rows_count(pg_query(conn, PG_HAS_SCHEMA, PARAMS(TEXT_PARAM(schema)), why), &there);
+    if (err || there > 0)
         return err;
     char *quoted = PQescapeIdentifier(conn->pg, schema, strlen(schema));
     if (!quoted)
@@ -45,7 +44,7 @@ struct migration {
 
 static enum err migration_run(struct pg_conn *conn, struct migration *migration, struct why *why)
 {
-    pg_patient(conn);
+    conn->patient = true;
     enum err err = pg_execute(conn, "BEGIN ISOLATION LEVEL READ COMMITTED", why);
     if (!err)
         err = pg_execute(conn, "SET LOCAL statement_timeout = 0", why);
@@ -63,7 +62,7 @@ static bool is_beaten(const struct pg_conn *conn)
 {
     static const char *const states[] = {"23505", "42P07", "42710", "42P06", "42701"};
     for (size_t i = 0; i < ARRAY_LEN(states); i++)
-        if (strcmp(pg_sqlstate(conn), states[i]) == 0)
+        if (strcmp(conn->sqlstate, states[i]) == 0)
             return true;
     return false;
 }

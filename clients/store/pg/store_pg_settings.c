@@ -27,13 +27,13 @@ static enum err settings_are_written(struct pg_conn *conn, const struct settings
 static enum err settings_change(struct pg_conn *conn, void *arg, struct why *why)
 {
     struct settings_change *change = arg;
-    struct store_rows rows =
-        pg_query(conn, PG_SETTINGS_WRITE,
-                 PARAMS(NUMBER_PARAM(change->seen_revision), TEXT_PARAM(change->overrides)), why);
-    bool written = rows_next(&rows);
-    enum err err = rows_end(&rows);
+    size_t n = 0;
+    const struct store_params params =
+        PARAMS(NUMBER_PARAM(change->seen_revision), TEXT_PARAM(change->overrides));
+    enum err err = rows_count(pg_query(conn, PG_SETTINGS_WRITE, params, why), &n);
+    bool written = n > 0;
     if (err) {
-        change->maybe_written |= pg_is_lost(conn);
+        change->maybe_written |= conn->lost;
         return err;
     }
     if (!written && change->maybe_written && (err = settings_are_written(conn, change, &written, why)))

@@ -172,7 +172,7 @@ static const char issue_tasks_sql[] =
     "SELECT a.revision, a.now_us, t.busy AS active, " TASK_US " AS updated_us, " TASK_COLUMNS NO_HEALS " FROM"
     " (SELECT " REVISION " AS revision, " NOW_US " AS now_us) a LEFT JOIN found t ON true ORDER BY t.id";
 
-/* 1 [{"i", "id", "task_id", "seen", …}, …]; 2 the pass.
+/* 1 [{"i", "id", "task_id", "version", …}, …].
  *
  * One row per task that moved, with whether all else was written for it. A trigger may swallow any of the
  * writes, and the caller must see that. One task twice, or one verdict: the first counts. In the order of
@@ -180,16 +180,17 @@ static const char issue_tasks_sql[] =
 static const char move_sql[] =
     "WITH want AS MATERIALIZED ("
     "  SELECT * FROM (SELECT *,"
-    "    row_number() OVER (PARTITION BY task_id, from_stage, seen ORDER BY i) AS turn,"
+    "    row_number() OVER (PARTITION BY task_id, from_stage, version ORDER BY i) AS turn,"
     "    row_number() OVER (PARTITION BY verdict_id ORDER BY i) AS replay"
     "   FROM json_to_recordset($1::json) AS w("
-    "    i int, id uuid, task_id bigint, seen text, from_stage text, to_stage text, agent text,"
+    "    i int, id uuid, task_id bigint, pass_id text, version text, from_stage text, to_stage text, agent "
+    "text,"
     "    work_item_id text, plane_id text, repo text, side text, outcome text, reason text, evidence text,"
     "    verdict_id text, missed_source text, missed_event text, message text)) w"
     "  WHERE w.turn = 1 AND (w.replay = 1 OR w.verdict_id IS NULL) ORDER BY w.task_id, w.i),"
     " moved AS ("
     "  UPDATE tasks t SET stage = w.to_stage, updated_at = now() FROM want w"
-    "  WHERE t.id = w.task_id AND t.stage = w.from_stage AND t.updated_at = w.seen::timestamptz"
+    "  WHERE t.id = w.task_id AND t.stage = w.from_stage AND t.updated_at = w.version::timestamptz"
     "  AND NOT " IS_BUSY " AND NOT " IS_KNOWN " AND NOT " IS_REPLAYED " RETURNING w.i),"
     " queued AS ("
     "  INSERT INTO jobs (task_id, agent, status, created_at, updated_at)"
@@ -202,7 +203,7 @@ static const char move_sql[] =
     " written AS ("
     "  INSERT INTO reconcile_ledger (id, at, task_id, pass_id, work_item_id, repo, from_stage,"
     "   to_stage, side, outcome, agent, reason, evidence, missed_source, missed_event, plane_id)"
-    "  SELECT w.id, now(), w.task_id, $2, w.work_item_id, w.repo, w.from_stage, w.to_stage, w.side, "
+    "  SELECT w.id, now(), w.task_id, w.pass_id, w.work_item_id, w.repo, w.from_stage, w.to_stage, w.side, "
     "w.outcome,"
     "   w.agent, w.reason, w.evidence, w.missed_source, w.missed_event, w.plane_id"
     "  FROM want w JOIN moved m ON m.i = w.i ORDER BY w.i RETURNING id),"
@@ -220,11 +221,11 @@ static const char move_sql[] =
 static const char move_again_sql[] =
     "SELECT w.i, " IS_KNOWN " AS known,"
     " EXISTS (SELECT FROM tasks t WHERE t.id = w.task_id AND t.stage = w.from_stage"
-    "  AND t.updated_at = w.seen::timestamptz AND NOT " IS_BUSY ")"
+    "  AND t.updated_at = w.version::timestamptz AND NOT " IS_BUSY ")"
     " AND NOT " IS_REPLAYED " AND (w.replay = 1 OR w.verdict_id IS NULL) AS stands"
     " FROM (SELECT *, row_number() OVER (PARTITION BY verdict_id ORDER BY i) AS replay"
     "  FROM json_to_recordset($1::json) AS w("
-    "   i int, id uuid, task_id bigint, seen text, from_stage text, verdict_id text)) w";
+    "   i int, id uuid, task_id bigint, version text, from_stage text, verdict_id text)) w";
 
 /* 1 [work item id, …]. The places of those that have a task, from 0, with its id and plane_id. */
 static const char work_items_sql[] = "SELECT w.i - 1 AS i, t.id, t.plane_id::text AS plane_id"
@@ -351,11 +352,12 @@ static const char replays_moved_sql[] =
     "   AND t.updated_at IS DISTINCT FROM r.version::timestamptz AND t.busy) END"
     " ORDER BY r.first_at, r.subject LIMIT $1::bigint";
 
-/* 1 [{"i", "subject", "delivery", "counts", …}, …]; 2 the pass. Those that this took away. */
+/* 1 [{"i", "subject", "delivery", "counts", …}, …]. Those that this took away. */
 static const char replays_settle_sql[] =
     "WITH want AS MATERIALIZED ("
     "  SELECT * FROM json_to_recordset($1::json) AS w(i int, subject text, delivery uuid, counts boolean,"
-    "    id uuid, task_id bigint, from_stage text, to_stage text, agent text, work_item_id text,"
+    "    id uuid, task_id bigint, pass_id text, from_stage text, to_stage text, agent text, work_item_id "
+    "text,"
     "    plane_id text, repo text, side text, outcome text, reason text, evidence text, verdict_id text, "
     "missed_source text,"
     "    missed_event text, message text) ORDER BY w.subject),"
@@ -366,7 +368,8 @@ static const char replays_settle_sql[] =
     " written AS ("
     "  INSERT INTO reconcile_ledger (id, at, task_id, pass_id, work_item_id, repo, from_stage, to_stage,"
     "   side, outcome, agent, reason, evidence, missed_source, missed_event, plane_id)"
-    "  SELECT id, now(), task_id, $2, work_item_id, repo, from_stage, to_stage, side, outcome, agent, reason,"
+    "  SELECT id, now(), task_id, pass_id, work_item_id, repo, from_stage, to_stage, side, outcome, agent, "
+    "reason,"
     "   evidence, missed_source, missed_event, plane_id FROM mine ON CONFLICT (id) DO NOTHING RETURNING id),"
     " replayed AS ("
     "  INSERT INTO reconcile_verdicts (id, task_id, at) SELECT verdict_id, task_id, now() FROM mine"
@@ -474,159 +477,124 @@ static const char lease_take_sql[] =
  * a type counts a header of 4 bytes, too. */
 #define IS_INTEGER_64 "t.modifier >= 4 AND (t.modifier - 4) & 65535 = 0 AND (t.modifier - 4) >> 16 <= 18"
 
-static const struct pg_statement statements[] = {
-    [SQL_SETTINGS_READ] = {"settings_read",
-                           "SELECT " REVISION " AS revision, " NOW_US " AS now_us,"
-                           " (SELECT overrides FROM reconcile_settings WHERE id = 1) AS overrides",
-                           0},
+static const char *const texts[] = {
+    [SQL_SETTINGS_READ] = "SELECT " REVISION " AS revision, " NOW_US " AS now_us,"
+                          " (SELECT overrides FROM reconcile_settings WHERE id = 1) AS overrides",
     /* 1 the revision seen, 2 the overrides. */
-    [PG_SETTINGS_WRITE] = {"settings_write",
-                           "UPDATE reconcile_settings SET revision = revision + 1, overrides = $2,"
-                           " updated_at = now() WHERE id = 1 AND revision = $1::bigint RETURNING revision",
-                           2},
-    [SQL_STUCK] = {"stuck", stuck_sql, 5},
-    [SQL_UNSTARTED] = {"unstarted", unstarted_sql, 4},
-    [SQL_ISSUE_TASKS] = {"issue_tasks", issue_tasks_sql, 1},
+    [PG_SETTINGS_WRITE] = "UPDATE reconcile_settings SET revision = revision + 1, overrides = $2,"
+                          " updated_at = now() WHERE id = 1 AND revision = $1::bigint RETURNING revision",
+    [SQL_STUCK] = stuck_sql,
+    [SQL_UNSTARTED] = unstarted_sql,
+    [SQL_ISSUE_TASKS] = issue_tasks_sql,
     /* 1 [id, …]. The places of those that are there, from 0. */
     [SQL_VERDICTS_REPLAYED] =
-        {"verdicts_replayed",
-         "SELECT w.i - 1 AS i FROM json_array_elements_text($1::json) WITH ORDINALITY AS w(verdict_id, i)"
-         " WHERE " IS_REPLAYED,
-         1},
-    [PG_POLICY_SHARE] = {"policy_share", POLICY_LOCKED("SHARE"), 0},
+        "SELECT w.i - 1 AS i FROM json_array_elements_text($1::json) WITH ORDINALITY AS w(verdict_id, i)"
+        " WHERE " IS_REPLAYED,
+    [PG_POLICY_SHARE] = POLICY_LOCKED("SHARE"),
     /* The same, but waits until every transition under way is over. */
-    [PG_POLICY_WAIT] = {"policy_wait", POLICY_LOCKED("UPDATE"), 0},
-    [PG_MOVE] = {"move", move_sql, 2},
-    [PG_MOVE_AGAIN] = {"move_again", move_again_sql, 1},
-    [SQL_WORK_ITEMS] = {"work_items", work_items_sql, 1},
-    [PG_CREATE] = {"create", create_sql, 2},
-    [PG_CREATE_AGAIN] = {"create_again", create_again_sql, 2},
-    [SQL_REPLAYS_LOOK] = {"replays_look", replays_look_sql, 1},
-    [SQL_REPLAY_GET] = {"replay_get", replay_get_sql, 1},
-    [PG_REPLAY_BEGIN] = {"replay_begin", replay_begin_sql, 2},
-    [SQL_REPLAYS_MOVED] = {"replays_moved", replays_moved_sql, 1},
-    [PG_REPLAYS_SETTLE] = {"replays_settle", replays_settle_sql, 2},
-    [SQL_LEDGER_SUMMARY] = {"ledger_summary",
-                            "SELECT count(*) AS total, (SELECT work_item_id FROM reconcile_ledger"
-                            " ORDER BY seq DESC LIMIT 1) AS last_work_item_id FROM reconcile_ledger",
-                            0},
+    [PG_POLICY_WAIT] = POLICY_LOCKED("UPDATE"),
+    [PG_MOVE] = move_sql,
+    [PG_MOVE_AGAIN] = move_again_sql,
+    [SQL_WORK_ITEMS] = work_items_sql,
+    [PG_CREATE] = create_sql,
+    [PG_CREATE_AGAIN] = create_again_sql,
+    [SQL_REPLAYS_LOOK] = replays_look_sql,
+    [SQL_REPLAY_GET] = replay_get_sql,
+    [PG_REPLAY_BEGIN] = replay_begin_sql,
+    [SQL_REPLAYS_MOVED] = replays_moved_sql,
+    [PG_REPLAYS_SETTLE] = replays_settle_sql,
+    [SQL_LEDGER_SUMMARY] = "SELECT count(*) AS total, (SELECT work_item_id FROM reconcile_ledger"
+                           " ORDER BY seq DESC LIMIT 1) AS last_work_item_id FROM reconcile_ledger",
     /* 1 the seq to stay below, 2 the limit, 3 the task. */
-    [SQL_LEDGER_LIST] = {"ledger_list",
-                         "SELECT " LEDGER_COLUMNS " FROM reconcile_ledger WHERE seq < $1::bigint"
-                         " ORDER BY seq DESC LIMIT $2::bigint",
-                         2},
-    [SQL_LEDGER_LIST_OF_TASK] = {"ledger_list_of_task",
-                                 "SELECT " LEDGER_COLUMNS " FROM reconcile_ledger l WHERE seq < $1::bigint"
-                                 " AND task_id = $3::bigint AND NOT EXISTS"
-                                 " (SELECT FROM tasks t WHERE t.id = $3::bigint AND " SAME_TASK
-                                 " IS NOT TRUE) ORDER BY seq DESC LIMIT $2::bigint",
-                                 3},
+    [SQL_LEDGER_LIST] = "SELECT " LEDGER_COLUMNS " FROM reconcile_ledger WHERE seq < $1::bigint"
+                        " ORDER BY seq DESC LIMIT $2::bigint",
+    [SQL_LEDGER_LIST_OF_TASK] = "SELECT " LEDGER_COLUMNS " FROM reconcile_ledger l WHERE seq < $1::bigint"
+                                " AND task_id = $3::bigint AND NOT EXISTS"
+                                " (SELECT FROM tasks t WHERE t.id = $3::bigint AND " SAME_TASK
+                                " IS NOT TRUE) ORDER BY seq DESC LIMIT $2::bigint",
     /* 1 the limit. One row per message, and always one. */
-    [SQL_OUTBOX_LIST] = {"outbox_list",
-                         "SELECT d.depth, o.id, o.seq, floor(extract(epoch FROM now() - o.at))::bigint"
-                         " AS age_s, o.text"
-                         " FROM (SELECT count(*) AS depth FROM reconcile_outbox WHERE sent_at IS NULL) d"
-                         " LEFT JOIN (SELECT * FROM reconcile_outbox WHERE sent_at IS NULL"
-                         "  ORDER BY seq LIMIT $1::bigint) o ON true ORDER BY o.seq",
-                         1},
+    [SQL_OUTBOX_LIST] = "SELECT d.depth, o.id, o.seq, floor(extract(epoch FROM now() - o.at))::bigint"
+                        " AS age_s, o.text"
+                        " FROM (SELECT count(*) AS depth FROM reconcile_outbox WHERE sent_at IS NULL) d"
+                        " LEFT JOIN (SELECT * FROM reconcile_outbox WHERE sent_at IS NULL"
+                        "  ORDER BY seq LIMIT $1::bigint) o ON true ORDER BY o.seq",
     /* 1 the id, 2 the text. */
-    [SQL_OUTBOX_ADD] = {"outbox_add",
-                        "INSERT INTO reconcile_outbox (id, at, text) VALUES ($1::uuid, now(), $2)"
-                        " ON CONFLICT (id) DO NOTHING RETURNING seq",
-                        2},
+    [SQL_OUTBOX_ADD] = "INSERT INTO reconcile_outbox (id, at, text) VALUES ($1::uuid, now(), $2)"
+                       " ON CONFLICT (id) DO NOTHING RETURNING seq",
     /* 1 [id, …]. */
-    [SQL_OUTBOX_SENT] = {"outbox_sent",
-                         "UPDATE reconcile_outbox SET sent_at = now() WHERE id = ANY (ARRAY(SELECT s.id::uuid"
-                         " FROM json_array_elements_text($1::json) AS s(id))) AND sent_at IS NULL",
-                         1},
+    [SQL_OUTBOX_SENT] = "UPDATE reconcile_outbox SET sent_at = now() WHERE id = ANY (ARRAY(SELECT s.id::uuid"
+                        " FROM json_array_elements_text($1::json) AS s(id))) AND sent_at IS NULL",
     /* 1 how many stay. */
-    [SQL_OUTBOX_PRUNE] = {"outbox_prune",
-                          "DELETE FROM reconcile_outbox WHERE sent_at IS NOT NULL AND seq <="
-                          " (SELECT seq FROM reconcile_outbox WHERE sent_at IS NOT NULL"
-                          "  ORDER BY seq DESC OFFSET $1::bigint LIMIT 1)",
-                          1},
-    [SQL_LEASE_STANDS] = {"lease_stands", lease_stands_sql, 3},
-    [SQL_LEASE_TAKE] = {"lease_take", lease_take_sql, 3},
+    [SQL_OUTBOX_PRUNE] = "DELETE FROM reconcile_outbox WHERE sent_at IS NOT NULL AND seq <="
+                         " (SELECT seq FROM reconcile_outbox WHERE sent_at IS NOT NULL"
+                         "  ORDER BY seq DESC OFFSET $1::bigint LIMIT 1)",
+    [SQL_LEASE_STANDS] = lease_stands_sql,
+    [SQL_LEASE_TAKE] = lease_take_sql,
     /* 1 the name, 2 the owner. */
-    [SQL_LEASE_DROP] = {"lease_drop", "DELETE FROM reconcile_leases WHERE name = $1 AND owner = $2", 2},
-    [PG_TASKS_LIST] = {"tasks_list", TASKS_LIST(""), 11},
-    [PG_TASKS_LIST_OF_REPO] = {"tasks_list_of_repo", TASKS_LIST(" AND t.repo = $12"), 12},
-    [SQL_TASK_GET] = {"task_get", task_get_sql, 2},
+    [SQL_LEASE_DROP] = "DELETE FROM reconcile_leases WHERE name = $1 AND owner = $2",
+    [PG_TASKS_LIST] = TASKS_LIST(""),
+    [PG_TASKS_LIST_OF_REPO] = TASKS_LIST(" AND t.repo = $12"),
+    [SQL_TASK_GET] = task_get_sql,
     /* 1 the repo, 2 [stage, …], 3 the limit. Ordered as in ENTRY_JOINS. */
-    [SQL_REPO_TASKS] = {"repo_tasks",
-                        "SELECT t.id, " NAME_WORK_ITEM_ID " AS work_item_id, " NAME_BRANCH
-                        " AS branch, t.stage,"
-                        " " TOO_LONG " AS too_long FROM tasks t"
-                        " WHERE repo = $1 AND stage = ANY (ARRAY(" ELEMENTS_2 ")) AND branch <> ''"
-                        " ORDER BY id + 0 DESC LIMIT $3::bigint",
-                        3},
+    [SQL_REPO_TASKS] =
+        "SELECT t.id, " NAME_WORK_ITEM_ID " AS work_item_id, " NAME_BRANCH " AS branch, t.stage,"
+        " " TOO_LONG " AS too_long FROM tasks t"
+        " WHERE repo = $1 AND stage = ANY (ARRAY(" ELEMENTS_2 ")) AND branch <> ''"
+        " ORDER BY id + 0 DESC LIMIT $3::bigint",
     /* 1 the id, 2 the start, 3 the report. */
-    [SQL_PASS_SAVE] = {"pass_save",
-                       "INSERT INTO reconcile_passes (id, started_us, report) VALUES ($1, $2::bigint, $3)"
-                       " ON CONFLICT (id) DO UPDATE SET started_us = excluded.started_us,"
-                       " report = excluded.report",
-                       3},
+    [SQL_PASS_SAVE] = "INSERT INTO reconcile_passes (id, started_us, report) VALUES ($1, $2::bigint, $3)"
+                      " ON CONFLICT (id) DO UPDATE SET started_us = excluded.started_us,"
+                      " report = excluded.report",
     /* 1 how many stay. */
-    [SQL_PASS_PRUNE] = {"pass_prune",
-                        "DELETE FROM reconcile_passes WHERE id IN (SELECT id FROM reconcile_passes"
-                        " ORDER BY started_us DESC, id DESC OFFSET $1::bigint)",
-                        1},
-    [SQL_PASS_GET] = {"pass_get", "SELECT report FROM reconcile_passes WHERE id = $1", 1},
+    [SQL_PASS_PRUNE] = "DELETE FROM reconcile_passes WHERE id IN (SELECT id FROM reconcile_passes"
+                       " ORDER BY started_us DESC, id DESC OFFSET $1::bigint)",
+    [SQL_PASS_GET] = "SELECT report FROM reconcile_passes WHERE id = $1",
     /* 1 the start to stay below, 2 the limit, 3 how many characters of each report. */
     [SQL_PASS_LIST] =
-        {"pass_list",
-         "SELECT id, started_us, left(report, $3::integer) AS report FROM reconcile_passes WHERE "
-         "started_us < $1::bigint"
-         " ORDER BY started_us DESC, id DESC LIMIT $2::bigint",
-         3},
+        "SELECT id, started_us, left(report, $3::integer) AS report FROM reconcile_passes WHERE "
+        "started_us < $1::bigint"
+        " ORDER BY started_us DESC, id DESC LIMIT $2::bigint",
     /* 1 [[table, column], …]. Of the columns that are there: the place in the list, the type in words, what
      * it can hold, below any domain, whether a row that is inserted without a value gets one, and how many
      * characters of text there is room for. What is below a view is not known here. */
     [SQL_COLUMNS] =
-        {"columns",
-         "WITH RECURSIVE types AS ("
-         " SELECT w.i - 1 AS i, format_type(a.atttypid, a.atttypmod) AS said, a.atttypid AS type,"
-         "  a.atttypmod AS modifier,"
-         "  a.attidentity <> '' OR a.atthasdef OR c.relkind IN ('v', 'm') AS filled"
-         " FROM json_array_elements($1::json) WITH ORDINALITY AS w(column_, i)"
-         " JOIN pg_class c ON c.oid = to_regclass(quote_ident(w.column_->>0))"
-         " JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = w.column_->>1"
-         "  AND a.attnum > 0 AND NOT a.attisdropped"
-         " UNION ALL"
-         " SELECT t.i, t.said, y.typbasetype,"
-         "  CASE WHEN y.typtypmod <> -1 THEN y.typtypmod ELSE t.modifier END,"
-         "  t.filled OR y.typdefault IS NOT NULL"
-         " FROM types t JOIN pg_type y ON y.oid = t.type AND y.typtype = 'd') "
-         "SELECT t.i, t.said AS type, t.filled AS is_filled, y.typname IN ('int2', 'int4', 'int8')"
-         "  OR (y.typname = 'numeric' AND " IS_INTEGER_64 ") AS is_integer,"
-         " y.typname IN ('uuid', 'text', 'varchar', 'bpchar', 'citext') AS is_uuid,"
-         " CASE WHEN y.typname IN ('varchar', 'bpchar') THEN t.modifier - 4 END AS room FROM types t"
-         " JOIN pg_type y ON y.oid = t.type AND y.typtype <> 'd' ORDER BY t.i",
-         1},
+        "WITH RECURSIVE types AS ("
+        " SELECT w.i - 1 AS i, format_type(a.atttypid, a.atttypmod) AS said, a.atttypid AS type,"
+        "  a.atttypmod AS modifier,"
+        "  a.attidentity <> '' OR a.atthasdef OR c.relkind IN ('v', 'm') AS filled"
+        " FROM json_array_elements($1::json) WITH ORDINALITY AS w(column_, i)"
+        " JOIN pg_class c ON c.oid = to_regclass(quote_ident(w.column_->>0))"
+        " JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = w.column_->>1"
+        "  AND a.attnum > 0 AND NOT a.attisdropped"
+        " UNION ALL"
+        " SELECT t.i, t.said, y.typbasetype,"
+        "  CASE WHEN y.typtypmod <> -1 THEN y.typtypmod ELSE t.modifier END,"
+        "  t.filled OR y.typdefault IS NOT NULL"
+        " FROM types t JOIN pg_type y ON y.oid = t.type AND y.typtype = 'd') "
+        "SELECT t.i, t.said AS type, t.filled AS is_filled, y.typname IN ('int2', 'int4', 'int8')"
+        "  OR (y.typname = 'numeric' AND " IS_INTEGER_64 ") AS is_integer,"
+        " y.typname IN ('uuid', 'text', 'varchar', 'bpchar', 'citext') AS is_uuid,"
+        " CASE WHEN y.typname IN ('varchar', 'bpchar') THEN t.modifier - 4 END AS room FROM types t"
+        " JOIN pg_type y ON y.oid = t.type AND y.typtype <> 'd' ORDER BY t.i",
     /* 1 how many of the newest rows. Per form their number, the newest of them and, of the known form, its
      * plane_id. */
-    [SQL_PLANE_IDS] = {"plane_ids",
-                       "SELECT form, count(*) AS count, (array_agg(id::text ORDER BY id DESC))[1] AS task,"
-                       " CASE WHEN form = 'known' THEN (array_agg(p ORDER BY id DESC))[1] END AS newest FROM"
-                       " (SELECT id, p, CASE WHEN p ~ '" IS_UUID "' THEN 'known'"
-                       "   WHEN p ~* '" HIDES_UUID "' THEN 'hidden' ELSE 'other' END AS form FROM"
-                       "  (SELECT t.id, t.plane_id::text COLLATE \"C\" AS p FROM tasks t"
-                       "   ORDER BY t.id DESC LIMIT $1::bigint) newest WHERE length(p) >= " PG_DIGITS(
-                           UUID_TEXT_MIN) " ) n GROUP BY form",
-                       1},
-    [SQL_SCHEMA_VERSION] = {"schema_version", "SELECT max(version) AS version FROM reconcile_schema", 0},
+    [SQL_PLANE_IDS] = "SELECT form, count(*) AS count, (array_agg(id::text ORDER BY id DESC))[1] AS task,"
+                      " CASE WHEN form = 'known' THEN (array_agg(p ORDER BY id DESC))[1] END AS newest FROM"
+                      " (SELECT id, p, CASE WHEN p ~ '" IS_UUID "' THEN 'known'"
+                      "   WHEN p ~* '" HIDES_UUID "' THEN 'hidden' ELSE 'other' END AS form FROM"
+                      "  (SELECT t.id, t.plane_id::text COLLATE \"C\" AS p FROM tasks t"
+                      "   ORDER BY t.id DESC LIMIT $1::bigint) newest WHERE length(p) >= " PG_DIGITS(
+                          UUID_TEXT_MIN) " ) n GROUP BY form",
+    [SQL_SCHEMA_VERSION] = "SELECT max(version) AS version FROM reconcile_schema",
     /* 1 a table or an index, 2 null or a column of the table. A row when it is there. */
-    [SQL_SCHEMA_HAS] =
-        {"schema_has",
-         "SELECT 1 FROM (SELECT to_regclass(quote_ident($1)) AS oid) r WHERE r.oid IS NOT NULL"
-         " AND ($2::text IS NULL OR EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = r.oid"
-         "  AND a.attname = $2 AND a.attnum > 0 AND NOT a.attisdropped))",
-         2},
-    [PG_HAS_SCHEMA] = {"has_schema", "SELECT 1 FROM pg_namespace WHERE nspname = $1", 1},
+    [SQL_SCHEMA_HAS] = "SELECT 1 FROM (SELECT to_regclass(quote_ident($1)) AS oid) r WHERE r.oid IS NOT NULL"
+                       " AND ($2::text IS NULL OR EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = r.oid"
+                       "  AND a.attname = $2 AND a.attnum > 0 AND NOT a.attisdropped))",
+    [PG_HAS_SCHEMA] = "SELECT 1 FROM pg_namespace WHERE nspname = $1",
 };
-static_assert(ARRAY_LEN(statements) == PG_SQL_MAX_, "every statement has its text");
+static_assert(ARRAY_LEN(texts) == PG_SQL_MAX_, "every statement has its text");
 
-const struct pg_statement *pg_statement(unsigned which)
+const char *pg_sql_text(unsigned which)
 {
-    return &statements[which];
+    return texts[which];
 }

@@ -131,26 +131,6 @@ static enum err failure_of_result(struct pg_conn *conn, const PGresult *result, 
     return why_set(why, failure->err, "%s%s%s", failure->error, said ? ": " : "", said ? said : "");
 }
 
-const char *pg_sqlstate(const struct pg_conn *conn)
-{
-    return conn->sqlstate;
-}
-
-enum pg_fault pg_fault(const struct pg_conn *conn)
-{
-    return conn->fault;
-}
-
-const struct why *pg_refusal(const struct pg_conn *conn)
-{
-    return &conn->refusal;
-}
-
-bool pg_is_lost(const struct pg_conn *conn)
-{
-    return conn->lost;
-}
-
 /* waiting */
 
 static int wait_ms(const struct pg_conn *conn, int64_t deadline_ms)
@@ -239,24 +219,17 @@ enum err pg_prepare(struct pg_conn *conn, const char *name, const char *sql, str
     return pg_await_end(conn, NULL, why);
 }
 
-static enum err statement_prepare(struct pg_conn *conn, unsigned which, struct why *why)
-{
-    if (conn->prepared[which])
-        return ERR_OK;
-    const struct pg_statement *statement = pg_statement(which);
-    enum err err = pg_prepare(conn, statement->name, statement->sql, why);
-    conn->prepared[which] = !err;
-    return err;
-}
-
-enum err pg_run(struct pg_conn *conn, unsigned which, const char *const *params, PGresult **ret,
+enum err pg_run(struct pg_conn *conn, unsigned which, const struct pg_values *values, PGresult **ret,
                 struct why *why)
 {
-    enum err err = statement_prepare(conn, which, why);
+    char name[16];
+    (void)snprintf(name, sizeof name, "s%u", which);
+    enum err err = conn->prepared[which] ? ERR_OK : pg_prepare(conn, name, pg_sql_text(which), why);
     if (err)
         return err;
-    const struct pg_statement *statement = pg_statement(which);
-    if (!PQsendQueryPrepared(conn->pg, statement->name, statement->n_params, params, NULL, NULL, 0))
+    conn->prepared[which] = true;
+    if (!PQsendQueryPrepared(conn->pg, name, (int)values->n, (const char *const *)values->texts, NULL, NULL,
+                             0))
         return failure_of_connection(conn, why);
     return pg_await_end(conn, ret, why);
 }
@@ -270,18 +243,14 @@ enum err pg_execute(struct pg_conn *conn, const char *sql, struct why *why)
 
 enum err pg_commit(struct pg_conn *conn, struct why *why)
 {
-    AUTO_RESULT PGresult *result = NULL;
+    PGresult *result = NULL;
     if (!PQsendQuery(conn->pg, "COMMIT"))
         return failure_of_connection(conn, why);
     enum err err = pg_await_end(conn, &result, why);
     if (!err && strcmp(PQcmdStatus(result), "COMMIT") != 0)
-        return why_set(why, ERR_INTERNAL, "the database rolled a transaction back instead of committing it");
+        err = why_set(why, ERR_INTERNAL, "the database rolled a transaction back instead of committing it");
+    PQclear(result);
     return err;
-}
-
-void pg_patient(struct pg_conn *conn)
-{
-    conn->patient = true;
 }
 
 /* fields and parameters */
@@ -326,11 +295,6 @@ static char *spellings_of(const char *const *ids, size_t n)
     }
     *at = '}';
     return array;
-}
-
-void pg_clear_p(PGresult **result)
-{
-    PQclear(*result);
 }
 
 static char *param_text(const struct store_param *param)
@@ -411,7 +375,7 @@ struct store_rows pg_query(struct pg_conn *conn, unsigned which, struct store_pa
     struct pg_values values;
     PGresult *result = NULL;
     pg_values_make(&values, params);
-    enum err err = pg_run(conn, which, (const char *const *)values.texts, &result, why);
+    enum err err = pg_run(conn, which, &values, &result, why);
     pg_values_done(&values);
     return err ? rows_failed(err) : pg_rows(result, why);
 }

@@ -225,15 +225,15 @@ static enum err is_indexed(struct sqlite_conn *conn, const char *what, bool *ret
         mem_printf("EXPLAIN QUERY PLAN SELECT 1 FROM tasks t WHERE %s BETWEEN ?1 AND ?1", what);
     enum { COL_DETAIL = 3 };
     sqlite3_stmt *plan;
-    bool row = false;
     enum err err = sqlite_prepare(conn, sql, &plan, why);
     if (err)
         return err;
-    err = sqlite_step(conn, plan, &row, why);
-    const char *detail = row ? (const char *)sqlite3_column_text(plan, COL_DETAIL) : NULL;
+    int rc = sqlite3_step(plan);
+    const char *detail = rc == SQLITE_ROW ? (const char *)sqlite3_column_text(plan, COL_DETAIL) : NULL;
     *ret = detail && strncmp(detail, "SEARCH ", 7) == 0;
-    (void)sqlite3_finalize(plan);
-    return err;
+    if (sqlite3_finalize(plan) != SQLITE_OK)
+        return sqlite_failure(conn, why);
+    return ERR_OK;
 }
 
 static enum err statement_choose(struct sqlite_conn *conn, unsigned *which, struct why *why)
@@ -272,34 +272,12 @@ enum err sqlite_prepare(struct sqlite_conn *conn, const char *sql, sqlite3_stmt 
     return ERR_OK;
 }
 
-enum err sqlite_step(struct sqlite_conn *conn, sqlite3_stmt *statement, bool *ret_row, struct why *why)
-{
-    int rc = sqlite3_step(statement);
-    if (rc != SQLITE_ROW && rc != SQLITE_DONE)
-        return sqlite_failure(conn, why);
-    *ret_row = rc == SQLITE_ROW;
-    return ERR_OK;
-}
-
-enum err sqlite_run(struct sqlite_conn *conn, sqlite3_stmt *statement, size_t *ret_rows, struct why *why)
-{
-    size_t rows = 0;
-    bool row = false;
-    enum err err;
-    while (!(err = sqlite_step(conn, statement, &row, why)) && row)
-        rows++;
-    (void)sqlite3_reset(statement);
-    if (!err && ret_rows)
-        *ret_rows = rows;
-    return err;
-}
-
 static enum err write_on(struct sqlite_conn *conn, const struct store_step *steps, size_t n, size_t *ret_rows,
                          struct why *why)
 {
     enum err err = n > 1 ? sqlite_execute(conn, SQL_BEGIN_WRITE, why) : ERR_OK;
     for (size_t i = 0; !err && i < n; i++)
-        err = sqlite_write(conn, steps[i].which, steps[i].params, i == 0 ? ret_rows : NULL, why);
+        err = sqlite_run(conn, steps[i].which, steps[i].params, i == 0 ? ret_rows : NULL, why);
     return !err && n > 1 ? sqlite_execute(conn, SQL_COMMIT, why) : err;
 }
 
@@ -323,13 +301,6 @@ static enum err settings_write(struct store *store, int64_t seen_revision, const
     if (!err)
         *ret_revision = seen_revision + 1;
     return err;
-}
-
-enum err sqlite_execute(struct sqlite_conn *conn, unsigned which, struct why *why)
-{
-    sqlite3_stmt *statement = NULL;
-    enum err err = sqlite_statement(conn, which, &statement, why);
-    return err ? err : sqlite_run(conn, statement, NULL, why);
 }
 
 bool sqlite_outlived(struct sqlite_conn *conn)

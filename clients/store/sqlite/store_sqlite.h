@@ -74,25 +74,12 @@ void sqlite_give_p(struct sqlite_conn **conn);
 
 sqlite3 *sqlite_handle(const struct sqlite_conn *conn);
 
-/* sqlite_statement: the prepared statement (one of two, where that depends on an index of tasks), reset,
- * with nothing bound. It belongs to the connection; what is
- * bound must live until it is stepped. sqlite_prepare: one that is not kept; caller finalizes. */
+/* sqlite_statement: the prepared statement (one of two, where that depends on an index of tasks), reset, with
+ * nothing bound. It belongs to the connection. sqlite_prepare: one that is not kept; caller finalizes. */
 ATTR_NODISCARD enum err sqlite_statement(struct sqlite_conn *conn, unsigned which, sqlite3_stmt **ret,
                                          struct why *why);
 ATTR_NODISCARD enum err sqlite_prepare(struct sqlite_conn *conn, const char *sql, sqlite3_stmt **ret,
                                        struct why *why);
-
-/* sqlite_step: *ret_row tells whether a row is there to read. When it is the last call on the statement,
- * reset it (sqlite_run does): an open statement holds a lock on the file. */
-ATTR_NODISCARD enum err sqlite_step(struct sqlite_conn *conn, sqlite3_stmt *statement, bool *ret_row,
-                                    struct why *why);
-
-/* sqlite_run: steps a bound statement to its end and resets it; *ret_rows (may be NULL) counts its rows. */
-ATTR_NODISCARD enum err sqlite_run(struct sqlite_conn *conn, sqlite3_stmt *statement, size_t *ret_rows,
-                                   struct why *why);
-
-/* sqlite_execute: a kept statement without parameters. */
-ATTR_NODISCARD enum err sqlite_execute(struct sqlite_conn *conn, unsigned which, struct why *why);
 
 /* sqlite_failure: the result and the words for what the connection reported last. Marks the connection for
  * opening anew when that may help. */
@@ -105,17 +92,16 @@ bool sqlite_outlived(struct sqlite_conn *conn);
 
 /* values (store_sqlite_values.c) */
 
-/* sqlite_query: a statement's rows on this connection. sqlite_ask: on one that reads, which is given back at
- * their end. sqlite_write: a statement that writes; *ret_rows (may be NULL): the rows that it returned. */
+/* sqlite_query: a statement's rows on this connection: end them soon, for an open statement holds a lock on
+ * the file. sqlite_ask: on one that reads, which is given back at their end. sqlite_run: a statement of which
+ * at most the number of rows counts; *ret_rows may be NULL. sqlite_execute: one without parameters. */
 struct store_rows sqlite_query(struct sqlite_conn *conn, unsigned which, struct store_params params,
                                struct why *why);
 struct store_rows sqlite_ask(struct store *store, unsigned which, struct store_params params,
                              struct why *why);
-ATTR_NODISCARD enum err sqlite_write(struct sqlite_conn *conn, unsigned which, struct store_params params,
-                                     size_t *ret_rows, struct why *why);
-
-/* sqlite_put: binds text that outlives the step; NULL binds null. */
-void sqlite_put(sqlite3_stmt *statement, int index, const char *text);
+ATTR_NODISCARD enum err sqlite_run(struct sqlite_conn *conn, unsigned which, struct store_params params,
+                                   size_t *ret_rows, struct why *why);
+ATTR_NODISCARD enum err sqlite_execute(struct sqlite_conn *conn, unsigned which, struct why *why);
 
 /* rows that are written together, and may fail alone (store_sqlite_batch.c) */
 

@@ -20,7 +20,7 @@ struct creation {
 static enum err key_is_there(struct sqlite_conn *conn, struct why *why)
 {
     size_t view;
-    enum err err = sqlite_write(conn, SQL_TASKS_ARE_A_VIEW, NO_PARAMS, &view, why);
+    enum err err = sqlite_run(conn, SQL_TASKS_ARE_A_VIEW, NO_PARAMS, &view, why);
     if (err)
         return err;
     if (view)
@@ -74,11 +74,11 @@ static enum err row_create(struct sqlite_conn *conn, void *arg, size_t i, bool *
     if (creation->results[i] == STORE_EXISTS)
         return ERR_OK;
     size_t rows;
-    enum err err = sqlite_write(conn, SQL_TASK_CREATE,
-                                PARAMS(TEXT_PARAM(task->plane_id), TEXT_PARAM(task->work_item_id),
-                                       TEXT_PARAM(task->title), TEXT_PARAM(task->repo),
-                                       TEXT_PARAM(task->branch), TEXT_PARAM(task->stage)),
-                                &rows, why);
+    enum err err =
+        sqlite_run(conn, SQL_TASK_CREATE,
+                   PARAMS(TEXT_PARAM(task->plane_id), TEXT_PARAM(task->work_item_id), TEXT_PARAM(task->title),
+                          TEXT_PARAM(task->repo), TEXT_PARAM(task->branch), TEXT_PARAM(task->stage)),
+                   &rows, why);
     if (err || rows == 0)
         return err; /* no row: a trigger said RAISE(IGNORE) */
     creation->results[i] = STORE_CREATED;

@@ -18,7 +18,7 @@ static enum err issue_has_no_task(struct sqlite_conn *conn, const char *plane_id
                                   struct why *why)
 {
     size_t there;
-    enum err err = sqlite_write(conn, SQL_TASKS_EXISTING, PARAMS(IDS_PARAM(&plane_id, 1)), &there, why);
+    enum err err = sqlite_run(conn, SQL_TASKS_EXISTING, PARAMS(IDS_PARAM(&plane_id, 1)), &there, why);
     if (!err)
         *ret_rows = there == 0;
     return err;
@@ -33,7 +33,7 @@ static enum err is_as_it_was_seen(struct sqlite_conn *conn, const struct store_t
         return err;
     json_auto_t *ids = json_texts(&transition->verdict_id, 1);
     size_t replayed;
-    if (!(err = sqlite_write(conn, SQL_VERDICTS_REPLAYED, PARAMS(JSON_PARAM(ids)), &replayed, why)))
+    if (!(err = sqlite_run(conn, SQL_VERDICTS_REPLAYED, PARAMS(JSON_PARAM(ids)), &replayed, why)))
         *ret_rows = replayed == 0;
     return err;
 }
@@ -113,7 +113,7 @@ static enum err settlement_write(struct sqlite_conn *conn, const char *pass_id,
                                  const struct store_settlement *settlement, size_t *ret_mine, struct why *why)
 {
     const struct store_transition *row = settlement->row;
-    enum err err = sqlite_write(
+    enum err err = sqlite_run(
         conn, SQL_REPLAY_TAKE,
         PARAMS(TEXT_PARAM(settlement->replay->subject), TEXT_PARAM(settlement->replay->delivery.s)), ret_mine,
         why);

@@ -13,23 +13,17 @@ static struct store_rows query(void *conn, unsigned which, struct store_params p
 
 static enum err run(void *conn, const char *sql, struct why *why)
 {
-    sqlite3_stmt *statement;
-    enum err err = sqlite_prepare(conn, sql, &statement, why);
-    if (err)
-        return err;
-    err = sqlite_run(conn, statement, NULL, why);
-    (void)sqlite3_finalize(statement);
-    return err;
+    int rc = sqlite3_exec(sqlite_handle(conn), sql, NULL, NULL, NULL);
+    return rc == SQLITE_OK ? ERR_OK : sqlite_failure(conn, why);
 }
 
 /* A file without a page is ours to shape: it was not there, or whoever made it (we, before a crash) got no
  * further. That another process is at it at this moment is no failure: it decides then. */
 static enum err shape_new_file(struct sqlite_conn *conn, struct why *why)
 {
-    struct store_rows rows = sqlite_query(conn, SQL_PAGES, NO_PARAMS, why);
-    bool pages = rows_next(&rows);
-    enum err err = rows_end(&rows);
-    if (err || pages)
+    size_t pages;
+    enum err err = sqlite_run(conn, SQL_PAGES, NO_PARAMS, &pages, why);
+    if (err || pages > 0)
         return err;
     err = run(conn, "PRAGMA journal_mode = WAL", why);
     return err == ERR_TIMEOUT ? ERR_OK : err;

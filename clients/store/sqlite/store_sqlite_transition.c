@@ -22,53 +22,53 @@ static enum err tables_take_it(struct sqlite_conn *conn, void *arg, struct why *
 static enum err ledger_has(struct sqlite_conn *conn, const struct store_transition *transition,
                            size_t *ret_rows, struct why *why)
 {
-    return sqlite_write(conn, SQL_LEDGER_HAS, PARAMS(TEXT_PARAM(transition->id.s)), ret_rows, why);
+    return sqlite_run(conn, SQL_LEDGER_HAS, PARAMS(TEXT_PARAM(transition->id.s)), ret_rows, why);
 }
 
 /* No row: the verdict is there already, be it by a row of this batch. */
 enum err sqlite_verdict_add(struct sqlite_conn *conn, const struct store_transition *transition,
                             size_t *ret_rows, struct why *why)
 {
-    return sqlite_write(conn, SQL_VERDICT_ADD,
-                        PARAMS(TEXT_PARAM(transition->verdict_id), NUMBER_PARAM(transition->task->id)),
-                        ret_rows, why);
+    return sqlite_run(conn, SQL_VERDICT_ADD,
+                      PARAMS(TEXT_PARAM(transition->verdict_id), NUMBER_PARAM(transition->task->id)),
+                      ret_rows, why);
 }
 
 enum err sqlite_task_stands(struct sqlite_conn *conn, const struct store_transition *transition,
                             size_t *ret_rows, struct why *why)
 {
     const struct store_task *task = transition->task;
-    return sqlite_write(conn, SQL_TASK_STANDS,
-                        PARAMS(NUMBER_PARAM(task->id), TEXT_PARAM(task->stage), TEXT_PARAM(task->version)),
-                        ret_rows, why);
+    return sqlite_run(conn, SQL_TASK_STANDS,
+                      PARAMS(NUMBER_PARAM(task->id), TEXT_PARAM(task->stage), TEXT_PARAM(task->version)),
+                      ret_rows, why);
 }
 
 enum err sqlite_outbox_put(struct sqlite_conn *conn, const char *id, const char *text, struct why *why)
 {
-    return sqlite_write(conn, SQL_OUTBOX_ADD, PARAMS(TEXT_PARAM(id), TEXT_PARAM(text)), NULL, why);
+    return sqlite_run(conn, SQL_OUTBOX_ADD, PARAMS(TEXT_PARAM(id), TEXT_PARAM(text)), NULL, why);
 }
 
 static enum err job_queue(struct sqlite_conn *conn, const struct store_transition *transition,
                           size_t *ret_rows, struct why *why)
 {
-    return sqlite_write(conn, SQL_JOB_QUEUE,
-                        PARAMS(NUMBER_PARAM(transition->task->id), TEXT_PARAM(transition->agent)), ret_rows,
-                        why);
+    return sqlite_run(conn, SQL_JOB_QUEUE,
+                      PARAMS(NUMBER_PARAM(transition->task->id), TEXT_PARAM(transition->agent)), ret_rows,
+                      why);
 }
 
 enum err sqlite_ledger_add(struct sqlite_conn *conn, const char *pass_id,
                            const struct store_transition *transition, struct why *why)
 {
     const struct store_task *task = transition->task;
-    return sqlite_write(conn, SQL_LEDGER_ADD,
-                        PARAMS(TEXT_PARAM(transition->id.s), NUMBER_PARAM(task->id), TEXT_PARAM(pass_id),
-                               TEXT_PARAM(task->work_item_id), TEXT_PARAM(task->repo),
-                               TEXT_PARAM(task->stage), TEXT_PARAM(transition->to_stage),
-                               TEXT_PARAM(transition->side), TEXT_PARAM(transition->outcome),
-                               TEXT_PARAM(transition->agent), TEXT_PARAM(transition->reason),
-                               TEXT_PARAM(transition->evidence), TEXT_PARAM(transition->missed_source),
-                               TEXT_PARAM(transition->missed_event), TEXT_PARAM(task->plane_id)),
-                        NULL, why);
+    return sqlite_run(conn, SQL_LEDGER_ADD,
+                      PARAMS(TEXT_PARAM(transition->id.s), NUMBER_PARAM(task->id), TEXT_PARAM(pass_id),
+                             TEXT_PARAM(task->work_item_id), TEXT_PARAM(task->repo), TEXT_PARAM(task->stage),
+                             TEXT_PARAM(transition->to_stage), TEXT_PARAM(transition->side),
+                             TEXT_PARAM(transition->outcome), TEXT_PARAM(transition->agent),
+                             TEXT_PARAM(transition->reason), TEXT_PARAM(transition->evidence),
+                             TEXT_PARAM(transition->missed_source), TEXT_PARAM(transition->missed_event),
+                             TEXT_PARAM(task->plane_id)),
+                      NULL, why);
 }
 
 /* Moves the task and queues its job. */
@@ -77,10 +77,10 @@ static enum err task_write(struct sqlite_conn *conn, const struct store_transiti
 {
     size_t rows;
     const struct store_task *task = transition->task;
-    enum err err = sqlite_write(conn, SQL_TASK_MOVE,
-                                PARAMS(NUMBER_PARAM(task->id), TEXT_PARAM(task->stage),
-                                       TEXT_PARAM(task->version), TEXT_PARAM(transition->to_stage)),
-                                &rows, why);
+    enum err err = sqlite_run(conn, SQL_TASK_MOVE,
+                              PARAMS(NUMBER_PARAM(task->id), TEXT_PARAM(task->stage),
+                                     TEXT_PARAM(task->version), TEXT_PARAM(transition->to_stage)),
+                              &rows, why);
     if (err)
         return err;
     if (rows == 0) {

@@ -1,19 +1,10 @@
 /* What goes into a statement as a parameter, and what comes out of its rows. */
 #include "clients/store/sqlite/store_sqlite.h"
 
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "clients/base/jsonx.h"
-#include "clients/base/limits.h"
-
-/* parameters */
-
-void sqlite_put(sqlite3_stmt *statement, int index, const char *text)
-{
-    (void)sqlite3_bind_text(statement, index, text, -1, SQLITE_STATIC);
-}
 
 static char *ids_line(const struct store_param *param)
 {
@@ -31,7 +22,7 @@ static void params_bind(sqlite3_stmt *statement, struct store_params params)
             (void)sqlite3_bind_int64(statement, index, param->number);
             break;
         case PARAM_TEXT:
-            sqlite_put(statement, index, param->text);
+            (void)sqlite3_bind_text(statement, index, param->text, -1, SQLITE_STATIC);
             break;
         case PARAM_JSON:
             (void)sqlite3_bind_text(statement, index, json_line(param->json), -1, free);
@@ -47,9 +38,10 @@ static void params_bind(sqlite3_stmt *statement, struct store_params params)
 
 static bool statement_next(struct store_rows *rows)
 {
-    bool row = false;
-    rows->err = sqlite_step(rows->conn, rows->source, &row, rows->why);
-    return row;
+    int rc = sqlite3_step(rows->source);
+    if (rc != SQLITE_ROW && rc != SQLITE_DONE)
+        rows->err = sqlite_failure(rows->conn, rows->why);
+    return rc == SQLITE_ROW;
 }
 
 static int statement_find(const struct store_rows *rows, const char *name)
@@ -121,13 +113,13 @@ struct store_rows sqlite_ask(struct store *store, unsigned which, struct store_p
     return rows;
 }
 
-enum err sqlite_write(struct sqlite_conn *conn, unsigned which, struct store_params params, size_t *ret_rows,
-                      struct why *why)
+enum err sqlite_run(struct sqlite_conn *conn, unsigned which, struct store_params params, size_t *ret_rows,
+                    struct why *why)
 {
-    sqlite3_stmt *statement;
-    enum err err = sqlite_statement(conn, which, &statement, why);
-    if (err)
-        return err;
-    params_bind(statement, params);
-    return sqlite_run(conn, statement, ret_rows, why);
+    return rows_count(sqlite_query(conn, which, params, why), ret_rows);
+}
+
+enum err sqlite_execute(struct sqlite_conn *conn, unsigned which, struct why *why)
+{
+    return sqlite_run(conn, which, NO_PARAMS, NULL, why);
 }
