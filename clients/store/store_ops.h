@@ -1,4 +1,4 @@
-/* store_ops.h - what an implementation of the store provides. Private to clients/store*.c.
+/* store_ops.h - what an implementation of the store provides. Private to clients/store.
  *
  * Each member keeps the promise of the store_ function of the same name in store.h, which checks its
  * arguments and calls it. struct store is embedded as the first member of the implementation's own struct.
@@ -51,7 +51,7 @@ struct store {
 };
 
 /* store_settings_of: of a row of SQL_SETTINGS_READ; free with store_settings_done. store_policy_stands: by
- * the row of a statement that tells revision and clock, which it releases: ERR_CONFLICT when the settings are
+ * the row of a statement with revision and clock, which it releases: ERR_CONFLICT when the settings are
  * no longer those. */
 struct store_settings store_settings_of(struct store_rows *rows);
 ATTR_NODISCARD enum err store_policy_stands(struct store_rows rows, int64_t settings_revision,

@@ -1,4 +1,4 @@
-/* store_pg.h - the PostgreSQL store from within. Private to clients/store_pg*.c.
+/* store_pg.h - the PostgreSQL store from within. Private to clients/store/pg.
  *
  * A few connections, each used by one thread at a time. An operation is a function that is handed a
  * connection; pg_call lends it one, and runs it again when the connection turned out to be dead or the

@@ -1,4 +1,4 @@
-/* store_sqlite.h - the SQLite store from within. Private to clients/store_sqlite*.c.
+/* store_sqlite.h - the SQLite store from within. Private to clients/store/sqlite.
  *
  * One file, one connection that writes and a few that read, each used by one thread at a time: an operation
  * takes a connection, works, and gives it back. Taking opens it, or opens it again when the file was replaced
