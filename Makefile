@@ -130,7 +130,8 @@ $(OUT)/%.o: %.c | $(OUT)/packages
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 # The files that the binary carries within itself.
-EMBED := openapi/openapi.yaml reconcile/pipeline/pipeline.default.json server/reconciled.8.in
+EMBED := openapi/openapi.yaml reconcile/pipeline/pipeline.default.json server/reconciled.8.in \
+	clients/store/pg/schema.sql clients/store/sqlite/schema.sql
 $(OUT)/gen/embedded.c: openapi/embed.py $(EMBED) | $(OUT)/packages
 	@mkdir -p $(@D)
 	$(call say,GEN,$@)

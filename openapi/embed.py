@@ -1,4 +1,5 @@
-"""Prints C source that holds the documents the binary carries: OpenAPI (YAML made JSON), default pipeline, manual page."""
+"""Prints C source that holds the documents the binary carries: OpenAPI (YAML made JSON), default pipeline, manual page,
+the tables of either database."""
 import json
 import sys
 
@@ -11,17 +12,19 @@ def c_array(name: str, data: bytes) -> str:
     return f"const char {name}[] = {{\n{body}\n    0}};\nconst size_t {name}_len = {len(data)};\n"
 
 
-def main(openapi_path: str, pipeline_path: str, manual_path: str) -> None:
+def read(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def main(openapi_path: str, *others: str) -> None:
     with open(openapi_path, encoding="utf-8") as file:
         openapi = json.dumps(yaml.safe_load(file), separators=(",", ":"), default=str).encode()
-    with open(pipeline_path, "rb") as file:
-        pipeline = file.read()
-    with open(manual_path, "rb") as file:
-        manual = file.read()
     print('#include "clients/base/embedded.h"\n')
     print(c_array("embedded_openapi_json", openapi))
-    print(c_array("embedded_pipeline_json", pipeline))
-    print(c_array("embedded_manual", manual))
+    names = ("embedded_pipeline_json", "embedded_manual", "embedded_schema_pg", "embedded_schema_sqlite")
+    for name, path in zip(names, others, strict=True):
+        print(c_array(name, read(path)))
 
 
 main(*sys.argv[1:])

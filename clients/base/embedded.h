@@ -11,4 +11,8 @@ extern const size_t embedded_pipeline_json_len;
 extern const char embedded_manual[]; /* server/reconciled.8.in */
 extern const size_t embedded_manual_len;
 
+/* clients/store/pg/schema.sql and clients/store/sqlite/schema.sql */
+extern const char embedded_schema_pg[], embedded_schema_sqlite[];
+extern const size_t embedded_schema_pg_len, embedded_schema_sqlite_len;
+
 #endif

@@ -243,51 +243,31 @@ enum err pg_call(struct store *store, pg_work_fn *work, void *arg, struct why *w
     return err == ERR_RETRY ? ERR_TIMEOUT : err;
 }
 
-struct question {
-    enum pg_sql which;
-    const char *const *params;
-    PGresult *result;
-};
-
-static enum err question_ask(struct pg_conn *conn, void *arg, struct why *why)
-{
-    struct question *question = arg;
-    return pg_run(conn, question->which, question->params, &question->result, why);
-}
-
-static enum err ask(struct store *store, pg_work_fn *work, enum pg_sql which, const char *const *params,
-                    PGresult **ret, struct why *why)
-{
-    struct question question = {.which = which, .params = params};
-    enum err err = pg_call(store, work, &question, why);
-    if (!err)
-        *ret = question.result;
-    return err;
-}
-
-enum err pg_ask(struct store *store, enum pg_sql which, const char *const *params, PGresult **ret,
-                struct why *why)
-{
-    return ask(store, question_ask, which, params, ret, why);
-}
-
 /* character_not_in_repertoire, untranslatable_character */
 static bool is_unconvertible(const struct pg_conn *conn)
 {
-    return strcmp(pg_sqlstate(conn), "22021") == 0 || strcmp(pg_sqlstate(conn), "22P05") == 0;
+    return strcmp(conn->sqlstate, "22021") == 0 || strcmp(conn->sqlstate, "22P05") == 0;
 }
 
-/* In a transaction, so that a pooler runs all of it on one connection. */
-static enum err question_read(struct pg_conn *conn, void *arg, struct why *why)
+struct question {
+    unsigned which;
+    struct pg_values values;
+    PGresult *result;
+};
+
+/* A row may hold bytes of other people's that the server cannot convert to UTF-8, and would fail the
+ * statement for all. It is then asked again for the bytes as they are, which are checked where they are read;
+ * in a transaction, so that a pooler runs all of it on one connection. */
+static enum err question_ask(struct pg_conn *conn, void *arg, struct why *why)
 {
     struct question *question = arg;
     PGresult *result = NULL;
-    enum err err = question_ask(conn, question, why);
+    enum err err = pg_run(conn, question->which, &question->values, &question->result, why);
     if (!err || !is_unconvertible(conn))
         return err;
     if ((err = pg_execute(conn, "BEGIN READ ONLY", why)) ||
         (err = pg_execute(conn, "SET LOCAL client_encoding = 'SQL_ASCII'", why)) ||
-        (err = pg_run(conn, question->which, question->params, &result, why)))
+        (err = pg_run(conn, question->which, &question->values, &result, why)))
         return err;
     if ((err = pg_execute(conn, "COMMIT", why)))
         PQclear(result);
@@ -296,10 +276,40 @@ static enum err question_read(struct pg_conn *conn, void *arg, struct why *why)
     return err;
 }
 
-enum err pg_read(struct store *store, enum pg_sql which, const char *const *params, PGresult **ret,
-                 struct why *why)
+static struct store_rows query(struct store *store, unsigned which, struct store_params params,
+                               struct why *why)
 {
-    return ask(store, question_read, which, params, ret, why);
+    struct question question = {.which = which};
+    pg_values_make(&question.values, params);
+    enum err err = pg_call(store, question_ask, &question, why);
+    pg_values_done(&question.values);
+    return err ? rows_failed(err) : pg_rows(question.result, why);
+}
+
+struct writing {
+    const struct store_step *steps;
+    size_t n, rows;
+};
+
+static enum err writing_run(struct pg_conn *conn, void *arg, struct why *why)
+{
+    struct writing *writing = arg;
+    enum err err = writing->n > 1 ? pg_execute(conn, "BEGIN", why) : ERR_OK;
+    for (size_t i = 0; !err && i < writing->n; i++) {
+        const struct store_step *step = &writing->steps[i];
+        err = rows_count(pg_query(conn, step->which, step->params, why), i == 0 ? &writing->rows : NULL);
+    }
+    return !err && writing->n > 1 ? pg_commit(conn, why) : err;
+}
+
+static enum err write_steps(struct store *store, const struct store_step *steps, size_t n, size_t *ret_rows,
+                            struct why *why)
+{
+    struct writing writing = {.steps = steps, .n = n};
+    enum err err = pg_call(store, writing_run, &writing, why);
+    if (!err && ret_rows)
+        *ret_rows = writing.rows;
+    return err;
 }
 
 /* the URL */
@@ -345,9 +355,9 @@ static void connect_params(struct pg_store *store, const PQconninfoOption *given
         {"tcp_user_timeout", TCP_USER_TIMEOUT_MS},
     };
     for (size_t i = 0; i < ARRAY_LEN(defaults); i++) {
-        char value[PG_INT_SIZE];
+        AUTO_FREE char *value = mem_printf("%d", defaults[i].value);
         if (!option_value(given, defaults[i].keyword))
-            connect_add(store, defaults[i].keyword, pg_int_text(defaults[i].value, value));
+            connect_add(store, defaults[i].keyword, value);
     }
     if (!option_value(given, "application_name"))
         connect_add(store, "application_name", "reconciled");
@@ -444,36 +454,17 @@ static void pg_interrupt(struct store *store)
 static const struct store_ops pg_ops = {
     .free = pg_free,
     .interrupt = pg_interrupt,
+    .query = query,
+    .write = write_steps,
     .migrate = pg_migrate,
     .ready = pg_ready,
-    .plane_ids = pg_plane_ids,
-    .settings_read = pg_settings_read,
     .settings_write = pg_settings_write,
-    .stuck = pg_stuck,
-    .issue_tasks = pg_issue_tasks,
-    .work_items = pg_work_items,
-    .verdicts_replayed = pg_verdicts_replayed,
     .create_tasks = pg_create_tasks,
-    .unstarted = pg_unstarted,
     .transition = pg_transition,
-    .ledger_summary = pg_ledger_summary,
-    .ledger_list = pg_ledger_list,
-    .replays_look = pg_replays_look,
-    .replay_get = pg_replay_get,
     .replay_begin = pg_replay_begin,
-    .replays_moved = pg_replays_moved,
     .replays_settle = pg_replays_settle,
-    .outbox_list = pg_outbox_list,
-    .outbox_add = pg_outbox_add,
-    .outbox_sent = pg_outbox_sent,
-    .lease_take = pg_lease_take,
-    .lease_drop = pg_lease_drop,
-    .tasks_list = pg_tasks_list,
-    .task_get = pg_task_get,
-    .repo_tasks = pg_repo_tasks,
-    .pass_save = pg_pass_save,
-    .pass_get = pg_pass_get,
-    .pass_list = pg_pass_list,
+    .tasks_query = pg_tasks_query,
+    .tasks_place = pg_tasks_place,
 };
 
 enum err store_postgresql_open(const char *url, const char *schema, struct store **ret, struct why *why)

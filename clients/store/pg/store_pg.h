@@ -1,4 +1,4 @@
-/* store_pg.h - the PostgreSQL store from within. Private to clients/store_pg*.c.
+/* store_pg.h - the PostgreSQL store from within. Private to clients/store/pg.
  *
  * A few connections, each used by one thread at a time. An operation is a function that is handed a
  * connection; pg_call lends it one, and runs it again when the connection turned out to be dead or the
@@ -20,61 +20,28 @@
 
 #include "clients/base/limits.h"
 #include "clients/store/store_ops.h"
+#include "clients/store/store_rows.h"
 
 /* A number of ours within a statement. */
 #define PG_DIGITS(number) STORE_DIGITS(number)
 
-/* Every prepared statement; the texts are in store_pg_sql.c. */
+/* The statements of PostgreSQL alone, behind those of store_rows.h; the texts are in store_pg_sql.c. */
 enum pg_sql {
-    PG_SETTINGS_READ,
-    PG_SETTINGS_WRITE,
-    PG_STUCK,
-    PG_UNSTARTED,
-    PG_ISSUE_TASKS,
-    PG_VERDICTS_REPLAYED,
+    PG_SETTINGS_WRITE = STORE_SQL_SHARED,
     PG_POLICY_SHARE,
     PG_POLICY_WAIT,
     PG_MOVE,
     PG_MOVE_AGAIN,
-    PG_WORK_ITEMS,
     PG_CREATE,
     PG_CREATE_AGAIN,
-    PG_REPLAYS_LOOK,
-    PG_REPLAY_GET,
     PG_REPLAY_BEGIN,
-    PG_REPLAYS_MOVED,
     PG_REPLAYS_SETTLE,
-    PG_LEDGER_SUMMARY,
-    PG_LEDGER_LIST,
-    PG_LEDGER_LIST_OF_TASK,
-    PG_OUTBOX_LIST,
-    PG_OUTBOX_ADD,
-    PG_OUTBOX_SENT,
-    PG_OUTBOX_PRUNE,
-    PG_LEASE_TAKE,
-    PG_LEASE_DROP,
     PG_TASKS_LIST,
     PG_TASKS_LIST_OF_REPO,
-    PG_TASK_GET,
-    PG_REPO_TASKS,
-    PG_PASS_SAVE,
-    PG_PASS_PRUNE,
-    PG_PASS_GET,
-    PG_PASS_LIST,
-    PG_MISSING,
-    PG_COLUMNS,
-    PG_PLANE_IDS,
-    PG_SHAPE,
-    PG_HAS_RELATION,
-    PG_HAS_COLUMN,
     PG_HAS_SCHEMA,
     PG_SQL_MAX_
 };
-struct pg_statement {
-    const char *name, *sql;
-    int n_params;
-};
-const struct pg_statement *pg_statement(enum pg_sql which);
+const char *pg_sql_text(unsigned which);
 
 struct pg_conn;
 
@@ -86,91 +53,56 @@ struct pg_conn;
 typedef enum err pg_work_fn(struct pg_conn *conn, void *arg, struct why *why);
 ATTR_NODISCARD enum err pg_call(struct store *store, pg_work_fn *work, void *arg, struct why *why);
 
-/* pg_ask: a call of one statement, whose rows are read without a connection. Free with PQclear. */
-ATTR_NODISCARD enum err pg_ask(struct store *store, enum pg_sql which, const char *const *params,
-                               PGresult **ret, struct why *why);
-
-/* pg_read: pg_ask for a statement that only reads, and may meet bytes of other people's that the server
- * cannot convert to UTF-8: one such row would fail the statement for all. It is then asked again for the
- * bytes as they are, which the caller checks (store_task_name, pg_text). */
-ATTR_NODISCARD enum err pg_read(struct store *store, enum pg_sql which, const char *const *params,
-                                PGresult **ret, struct why *why);
-
 /* pg_schema: the schema of the settings, or NULL. */
 const char *pg_schema(const struct store *store);
 
 /* statements: store_pg_wire.c */
 
-/* pg_run: one prepared statement, all parameters as text, NULL for null. ret may be NULL. Free with PQclear.
- */
-ATTR_NODISCARD enum err pg_run(struct pg_conn *conn, enum pg_sql which, const char *const *params,
+/* The parameters of a statement as libpq takes them. */
+struct pg_values {
+    char *texts[12];
+    size_t n;
+};
+void pg_values_make(struct pg_values *values, struct store_params params);
+void pg_values_done(struct pg_values *values);
+
+/* pg_run: one prepared statement. Free with PQclear. pg_query: its rows. pg_rows: the rows of a result, which
+ * they release. */
+ATTR_NODISCARD enum err pg_run(struct pg_conn *conn, unsigned which, const struct pg_values *values,
                                PGresult **ret, struct why *why);
+struct store_rows pg_query(struct pg_conn *conn, unsigned which, struct store_params params, struct why *why);
+struct store_rows pg_rows(PGresult *result_take, struct why *why);
+
+/* pg_prepare: a statement under a name; "" is none. */
+ATTR_NODISCARD enum err pg_prepare(struct pg_conn *conn, const char *name, const char *sql, struct why *why);
 
 /* pg_execute: SQL without parameters, for what cannot be prepared (BEGIN, CREATE TABLE). Never hand it
  * anything from outside. pg_commit: COMMIT, and ERR_INTERNAL if the server rolled back instead. */
 ATTR_NODISCARD enum err pg_execute(struct pg_conn *conn, const char *sql, struct why *why);
 ATTR_NODISCARD enum err pg_commit(struct pg_conn *conn, struct why *why);
 
-/* pg_patient: the connection's statements may take any time, until it is given back. The server's own limit
- * is the caller's to lift. */
-void pg_patient(struct pg_conn *conn);
-
-/* pg_sqlstate: of the last failure on the connection, "" if it had none (the connection broke, or the failure
- * was ours). pg_fault: whose the last failure was. pg_refusal: the last failure in words, as that of a row.
- */
+/* Whose the last failure on a connection was. */
 enum pg_fault {
     PG_FAULT_SERVER, /* or the connection's: no row is to blame */
     PG_FAULT_ROW,    /* about the data of a row (a constraint, a cast, a trigger that raised, a lock on it):
-                        other    rows may well pass */
+                        other rows may well pass */
     PG_FAULT_EITHER  /* a row's (a policy), or the statement's (a missing right): which, the statement without
                         rows tells */
 };
-const char *pg_sqlstate(const struct pg_conn *conn);
-enum pg_fault pg_fault(const struct pg_conn *conn);
-const struct why *pg_refusal(const struct pg_conn *conn);
-
-/* pg_is_lost: the connection is of no more use, and whatever was under way on it may or may not have been
- * done. */
-bool pg_is_lost(const struct pg_conn *conn);
-
-/* pg_text: a field as valid UTF-8 of at most `max` bytes, NULL for null; caller frees. pg_int: 0 for null. */
-char *pg_text(const PGresult *result, int row, int column, size_t max);
-int64_t pg_int(const PGresult *result, int row, int column);
-struct uuid_text pg_uuid(const PGresult *result, int row, int column);
-
-/* pg_place: the first column as a place in a list of n; ERR_INTERNAL when it is none. */
-ATTR_NODISCARD enum err pg_place(const PGresult *result, int row, size_t n, size_t *ret, struct why *why);
-
-/* pg_int_text: a number as a parameter. pg_limit_text: a limit, of which some are boundless. */
-#define PG_INT_SIZE 24
-const char *pg_int_text(int64_t number, char buffer[PG_INT_SIZE]);
-const char *pg_limit_text(size_t limit, char buffer[PG_INT_SIZE]);
-
-/* pg_array: texts as an array parameter, '{"a","b"}'; caller frees. pg_spellings: of uuids, each as it is and
- * in lower and in upper case, with and without hyphens: "= ANY" of them compares as UUIDs, by an ordinary
- * index, and whether the column is text or uuid. */
-char *pg_array(const char *const *texts, size_t n);
-char *pg_spellings(const char *const *ids, size_t n);
-
-void pg_clear_p(PGresult **result);
-#define AUTO_RESULT ATTR_CLEANUP(pg_clear_p)
-
-/* What we wrote ourselves comes back whole; the bound guards against a table that somebody tampered with. */
-#define PG_TEXT_MAX LIMIT_STORED_TEXT
-
-/* between store_pg.c and store_pg_wire.c */
 
 struct pg_conn {
     struct pg_store *store;
     PGconn *pg;                 /* NULL: not connected */
     int stop_fd;                /* readable once the store is interrupted */
     bool prepared[PG_SQL_MAX_]; /* on this connection */
-    bool lost;                  /* to be closed when it is given back */
-    bool patient;
-    char sqlstate[6];
+    bool lost; /* of no more use, and what was under way may or may not have been done: to be closed when it
+                  is given back */
+    bool patient; /* its statements may take any time, until it is given back */
+    /* Of the last failure. */
+    char sqlstate[6]; /* "": the connection broke, or the failure was ours */
     enum pg_fault fault;
-    struct why refusal;
-    bool taken; /* guarded by the store's lock; all else belongs to who took it */
+    struct why refusal; /* in words, as that of a row */
+    bool taken;         /* guarded by the store's lock; all else belongs to who took it */
 };
 
 /* pg_await_end: the result of what was sent, all of it received. */
@@ -194,15 +126,17 @@ struct pg_batch {
     /* The caller's. */
     int64_t settings_revision, valid_until_us;
     const void *rows;
-    size_t n;           /* at most LIMIT_BATCH */
-    pg_row_fn *key;     /* what names row i, with its "i" */
-    pg_row_fn *whole;   /* that and what is to be written */
-    const char *common; /* to all rows; may be NULL */
-    /* Parameters: the rows, `common`. Answers for each row that it wrote with its i (null if it is none of
-     * ours any more), whether all of it was written, and the id of what was made, if something was. */
-    enum pg_sql write;
-    /* Parameter: keys. Answers for each with its i, whether it is written, and whether it might yet be. */
-    enum pg_sql look_again;
+    size_t n;            /* at most LIMIT_BATCH */
+    pg_row_fn *row;      /* row i, with its "i": what names it and what is to be written */
+    const char *pass_id; /* for the rows; may be NULL */
+    const char *const
+        *plane_ids; /* n of them, the second parameter of both statements; NULL: they have none */
+    /* Parameter: rows. Answers for each row that it wrote with its `i` (null if it is none of ours any more),
+     * whether `whole` of it was written, and the id of what was `made`, if something was. */
+    unsigned write;
+    /* Parameter: rows. Answers for each with its `i`, whether that is written (`known`), and whether it might
+     * yet be (`stands`). */
+    unsigned look_again;
     /* Where it is put into words why row i is refused; may return NULL. */
     struct why *(*refusal)(const struct pg_batch *batch, size_t i);
     /* What came of it. */
@@ -219,89 +153,36 @@ struct pg_batch {
 /* pg_batch_run: a pg_work_fn on a struct pg_batch. ERR_OK: no fate is PG_FATE_OPEN. */
 ATTR_NODISCARD enum err pg_batch_run(struct pg_conn *conn, void *batch, struct why *why);
 
-/* pg_policy_stands: takes the settings row's lock (PG_POLICY_…) until the transaction's end; ERR_CONFLICT
- * when the settings are no longer those. */
-ATTR_NODISCARD enum err pg_policy_stands(struct pg_conn *conn, int64_t settings_revision,
-                                         int64_t valid_until_us, enum pg_sql lock, struct why *why);
-
 /* the operations, one file per aggregate; each keeps its promise in store.h */
 
 /* store_pg_schema.c */
 enum err pg_migrate(struct store *store, size_t *ret_created, struct why *why);
 enum err pg_ready(struct store *store, struct why *why);
 
-/* store_pg_columns.c. pg_columns_check: every column that is there by its rule. */
-enum err pg_columns_check(struct pg_conn *conn, struct why *why);
-enum err pg_plane_ids(struct store *store, size_t limit, struct plane_ids_seen *ret, struct why *why);
-
-/* store_pg_stuck.c */
-enum err pg_stuck(struct store *store, const struct store_stuck_query *query, struct store_task_list *ret,
-                  struct why *why);
-enum err pg_unstarted(struct store *store, const char *stage, int64_t grace_s, const char *const *fresh,
-                      size_t n_fresh, size_t limit, struct store_task_list *ret, struct why *why);
-/* pg_task_read: from that column on, as every statement that reads tasks names them. pg_task_name: one text
- * of a task that names something, NULL for null; see store_task_name. pg_graces: the parameter that says when
- * a task is stuck; caller frees. */
-struct store_task pg_task_read(const PGresult *result, int row, int column);
-char *pg_task_name(const PGresult *result, int row, int column, const char *name, char **unreadable);
-char *pg_graces(const struct store_stage_grace *stages, size_t n);
-
 /* store_pg_issues.c */
-enum err pg_issue_tasks(struct store *store, const char *const *plane_ids, size_t n,
-                        struct store_issue_tasks *ret, struct why *why);
-enum err pg_work_items(struct store *store, const char *const *ids, size_t n, struct store_work_item *ret,
-                       struct why *why);
-enum err pg_verdicts_replayed(struct store *store, const char *const *ids, size_t n, bool *ret,
-                              struct why *why);
 enum err pg_create_tasks(struct store *store, int64_t settings_revision, int64_t valid_until_us,
                          const struct store_new_task *batch, size_t n, enum store_creation *ret,
                          struct why *why);
 
-/* store_pg_transition.c */
+/* store_pg_transition.c. pg_transition_json: row i of a list for a statement; caller releases. */
+json_t *pg_transition_json(size_t i, const struct store_transition *transition, const char *pass_id);
 enum err pg_transition(struct store *store, int64_t settings_revision, int64_t valid_until_us,
                        const char *pass_id, const struct store_transition *batch, size_t n,
                        enum store_moved *ret_moved, struct why *why);
 
 /* store_pg_replays.c */
-enum err pg_replays_look(struct store *store, const struct store_replay *batch, size_t n,
-                         struct store_replay_seen *ret, struct why *why);
-enum err pg_replay_get(struct store *store, const char *subject, struct store_replay_open *ret,
-                       struct why *why);
 enum err pg_replay_begin(struct store *store, int64_t settings_revision, int64_t valid_until_us,
                          const struct store_replay *batch, size_t n, struct store_replay_seen *ret,
                          struct why *why);
-enum err pg_replays_moved(struct store *store, size_t limit, struct store_replays_moved *ret,
-                          struct why *why);
 enum err pg_replays_settle(struct store *store, const char *pass_id, const struct store_settlement *batch,
                            size_t n, bool *ret_mine, struct why *why);
 
-/* store_pg_look.c */
-enum err pg_tasks_list(struct store *store, const struct store_tasks_query *query,
-                       struct store_tasks_page *ret, struct why *why);
-enum err pg_task_get(struct store *store, int64_t id, const struct store_tasks_query *query,
-                     struct store_task_entry *ret, int64_t *ret_now_us, struct why *why);
-enum err pg_repo_tasks(struct store *store, const char *repo, const char *const *stages, size_t n_stages,
-                       size_t limit, struct store_repo_tasks *ret, struct why *why);
+/* store_pg_tasks.c */
+struct store_rows pg_tasks_query(struct store *store, const struct store_tasks_query *query, struct why *why);
+char *pg_tasks_place(struct store_rows *rows, const struct store_task_entry *entry);
 
-/* store_pg_outbox.c */
-enum err pg_outbox_list(struct store *store, size_t limit, struct store_outbox *ret, struct why *why);
-enum err pg_outbox_add(struct store *store, const char *id, const char *text, bool *ret_new, struct why *why);
-enum err pg_outbox_sent(struct store *store, const struct uuid_text *ids, size_t n, struct why *why);
-enum err pg_lease_take(struct store *store, const char *name, const char *owner, int64_t seconds,
-                       bool *ret_held, struct why *why);
-enum err pg_lease_drop(struct store *store, const char *name, const char *owner, struct why *why);
-
-/* store_pg_records.c */
-enum err pg_settings_read(struct store *store, struct store_settings *ret, struct why *why);
+/* store_pg_settings.c */
 enum err pg_settings_write(struct store *store, int64_t seen_revision, const char *overrides,
                            int64_t *ret_revision, struct why *why);
-enum err pg_ledger_summary(struct store *store, struct store_ledger_summary *ret, struct why *why);
-enum err pg_ledger_list(struct store *store, int64_t task_id, int64_t before_seq, size_t limit,
-                        struct store_ledger_page *ret, struct why *why);
-enum err pg_pass_save(struct store *store, const char *id, int64_t started_us, const char *report,
-                      struct why *why);
-enum err pg_pass_get(struct store *store, const char *id, char **ret_report, struct why *why);
-enum err pg_pass_list(struct store *store, int64_t before_us, size_t limit, struct store_pass_page *ret,
-                      struct why *why);
 
 #endif

@@ -25,16 +25,17 @@ static const char swallowed_words[] = "the database did not keep the write: a tr
 /* How the statement that writes a range went. RANGE_DOUBTFUL: refused, but perhaps not for its rows. */
 enum range { RANGE_WRITTEN, RANGE_REFUSED, RANGE_LOCKED, RANGE_DOUBTFUL };
 
-/* The rows [from, from + n), whole or their keys, but only those whose fate is `only`. */
-static char *rows_line(const struct pg_batch *batch, size_t from, size_t n, enum pg_fate only, pg_row_fn *row)
+/* The statement `which`, about the rows [from, from + n) whose fate is `only`. */
+static struct store_rows rows_query(struct pg_conn *conn, const struct pg_batch *batch, unsigned which,
+                                    size_t from, size_t n, enum pg_fate only, struct why *why)
 {
-    json_t *rows = json_array();
+    json_auto_t *list = json_array();
     for (size_t i = from; i < from + n; i++)
         if (batch->fates[i] == only)
-            json_push(rows, row(batch, i));
-    char *line = json_line(rows);
-    json_decref(rows);
-    return line;
+            json_push(list, batch->row(batch, i));
+    struct store_params params = PARAMS(JSON_PARAM(list), IDS_PARAM(batch->plane_ids, batch->n));
+    params.n = batch->plane_ids ? 2 : 1;
+    return pg_query(conn, which, params, why);
 }
 
 /* Of rows of which nothing is written, or nothing any more. */
@@ -56,29 +57,28 @@ static size_t fates_count(const struct pg_batch *batch, enum pg_fate fate)
 
 /* one try at a range */
 
-/* Reads what batch->write wrote. False when a part of a row is missing, or something was written that is no
- * row of ours any more: a trigger had its say. */
-static bool written_read(struct pg_batch *batch, const PGresult *result)
+/* Reads what batch->write wrote. Not whole when a part of a row is missing, or something was written that is
+ * no row of ours any more: a trigger had its say. */
+static enum err written_read(struct pg_batch *batch, struct store_rows rows, bool *ret_whole)
 {
     bool whole = true;
-    for (int row = 0; row < PQntuples(result); row++) {
-        size_t i;
-        if (pg_place(result, row, batch->n, &i, NULL) != ERR_OK) {
-            whole = false;
+    while (rows_next(&rows)) {
+        size_t i = rows_null(&rows, "i") ? batch->n : (size_t)rows_int(&rows, "i");
+        whole = whole && i < batch->n && rows_bool(&rows, "whole");
+        if (i >= batch->n)
             continue;
-        }
         batch->fates[i] = PG_FATE_WRITTEN;
-        batch->made[i] = pg_int(result, row, 2);
-        whole = whole && PQgetvalue(result, row, 1)[0] == 't';
+        batch->made[i] = rows_int(&rows, "made");
     }
-    return whole;
+    *ret_whole = whole;
+    return rows_end(&rows);
 }
 
 static bool is_too_slow(const struct pg_conn *conn)
 {
     static const char *const states[] = {"55P03" /* a lock */, "57014" /* the statement */};
     for (size_t i = 0; i < ARRAY_LEN(states); i++)
-        if (strcmp(pg_sqlstate(conn), states[i]) == 0)
+        if (strcmp(conn->sqlstate, states[i]) == 0)
             return true;
     return false;
 }
@@ -90,7 +90,7 @@ static enum range failure_range(const struct pg_conn *conn, struct pg_batch *bat
         return batch->retries++ < ORDER_TRIES ? RANGE_WRITTEN : RANGE_REFUSED;
     if (is_too_slow(conn))
         return RANGE_LOCKED;
-    switch (pg_fault(conn)) {
+    switch (conn->fault) {
     case PG_FAULT_ROW:
         return RANGE_REFUSED;
     case PG_FAULT_EITHER:
@@ -105,12 +105,11 @@ static enum range failure_range(const struct pg_conn *conn, struct pg_batch *bat
 static enum err range_try(struct pg_conn *conn, struct pg_batch *batch, size_t from, size_t n,
                           enum range *ret_range, struct why *why)
 {
-    AUTO_FREE char *rows = rows_line(batch, from, n, PG_FATE_OPEN, batch->whole);
-    AUTO_RESULT PGresult *result = NULL;
-    const char *const params[] = {rows, batch->common};
+    bool whole;
     *ret_range = RANGE_WRITTEN;
-    enum err err = pg_run(conn, batch->write, params, &result, why);
-    if (!err && !written_read(batch, result)) {
+    enum err err =
+        written_read(batch, rows_query(conn, batch, batch->write, from, n, PG_FATE_OPEN, why), &whole);
+    if (!err && !whole) {
         *ret_range = RANGE_REFUSED;
         return ERR_OK;
     }
@@ -132,12 +131,12 @@ static void refusal_note(const struct pg_batch *batch, size_t i, const char *err
 static void range_note(const struct pg_conn *conn, struct pg_batch *batch, size_t from, size_t n,
                        enum range range)
 {
-    bool waited_for_all = range == RANGE_LOCKED && pg_fault(conn) == PG_FAULT_SERVER;
+    bool waited_for_all = range == RANGE_LOCKED && conn->fault == PG_FAULT_SERVER;
     fates_set(batch, from, n, PG_FATE_OPEN);
     if (n > 1)
         return;
-    if (*pg_refusal(conn)->text)
-        refusal_note(batch, from, pg_refusal(conn)->text);
+    if (*conn->refusal.text)
+        refusal_note(batch, from, conn->refusal.text);
     if (range == RANGE_LOCKED)
         batch->fates[from] = waited_for_all ? PG_FATE_LOCKED : PG_FATE_REFUSED;
 }
@@ -146,8 +145,7 @@ static void range_note(const struct pg_conn *conn, struct pg_batch *batch, size_
 static enum err statement_excuse(struct pg_conn *conn, struct pg_batch *batch, const struct why *failure,
                                  struct why *why)
 {
-    const char *const params[] = {"[]", batch->common};
-    enum err err = pg_run(conn, batch->write, params, NULL, NULL);
+    enum err err = rows_count(rows_query(conn, batch, batch->write, 0, 0, PG_FATE_OPEN, NULL), NULL);
     batch->excused = !err;
     if (err && why)
         *why = *failure;
@@ -200,46 +198,21 @@ static enum err range_write(struct pg_conn *conn, struct pg_batch *batch, size_t
     return err ? err : range_write(conn, batch, from + half, n - half, why);
 }
 
-/* the transaction */
-
-enum err pg_policy_stands(struct pg_conn *conn, int64_t settings_revision, int64_t valid_until_us,
-                          enum pg_sql lock, struct why *why)
-{
-    AUTO_RESULT PGresult *result = NULL;
-    enum err err = pg_run(conn, lock, NULL, &result, why);
-    if (err)
-        return err;
-    if (PQntuples(result) == 0)
-        return why_set(why, ERR_UNAVAILABLE, "the table reconcile_settings lost its row: migrate again");
-    if (pg_int(result, 0, 0) != settings_revision)
-        return why_set(why, ERR_CONFLICT, "the settings were changed meanwhile");
-    if (valid_until_us && pg_int(result, 0, 1) >= valid_until_us)
-        return why_set(why, ERR_CONFLICT, "the settings ran out meanwhile");
-    return ERR_OK;
-}
-
 /* look_again: what became of the rows whose fate is `only`. *ret_known: how many of them are written. */
 static enum err look_again(struct pg_conn *conn, struct pg_batch *batch, enum pg_fate only, size_t *ret_known,
                            struct why *why)
 {
-    AUTO_FREE char *rows = rows_line(batch, 0, batch->n, only, batch->key);
-    AUTO_RESULT PGresult *result = NULL;
-    const char *const params[] = {rows, batch->common};
-    enum err err = pg_run(conn, batch->look_again, params, &result, why);
-    if (err)
-        return err;
+    struct store_rows rows = rows_query(conn, batch, batch->look_again, 0, batch->n, only, why);
+    size_t i;
     *ret_known = 0;
-    for (int row = 0; row < PQntuples(result); row++) {
-        size_t i;
-        if ((err = pg_place(result, row, batch->n, &i, why)))
-            return err;
-        bool known = PQgetvalue(result, row, 1)[0] == 't', stands = PQgetvalue(result, row, 2)[0] == 't';
+    while (rows_next(&rows) && rows_place(&rows, "i", batch->n, &i)) {
+        bool known = rows_bool(&rows, "known"), stands = rows_bool(&rows, "stands");
         *ret_known += known;
         /* It might have been written and was not, although it was asked for: the database refused it. */
         if (only == PG_FATE_OPEN)
             batch->fates[i] = known ? PG_FATE_WRITTEN : stands ? PG_FATE_REFUSED : PG_FATE_RACED;
     }
-    return ERR_OK;
+    return rows_end(&rows);
 }
 
 /* Whether the transaction whose COMMIT got no answer was committed. */
@@ -278,8 +251,9 @@ enum err pg_batch_run(struct pg_conn *conn, void *arg, struct why *why)
     enum err err = pg_execute(conn, "BEGIN ISOLATION LEVEL READ COMMITTED", why);
     if (err)
         return err;
-    enum err policy = pg_policy_stands(conn, batch->settings_revision, batch->valid_until_us,
-                                       batch->maybe_committed ? PG_POLICY_WAIT : PG_POLICY_SHARE, why);
+    unsigned lock = batch->maybe_committed ? PG_POLICY_WAIT : PG_POLICY_SHARE;
+    enum err policy = store_policy_stands(pg_query(conn, lock, NO_PARAMS, why), batch->settings_revision,
+                                          batch->valid_until_us, why);
     /* What an earlier try committed is so, whatever the settings say by now. */
     if (batch->maybe_committed && (policy == ERR_OK || policy == ERR_CONFLICT)) {
         if ((err = commit_is_known(conn, batch, &committed, why)) || committed)
@@ -293,6 +267,6 @@ enum err pg_batch_run(struct pg_conn *conn, void *arg, struct why *why)
     if (fates_count(batch, PG_FATE_WRITTEN) == 0)
         return ERR_OK; /* nothing to keep: rolled back when the connection is given back */
     err = pg_commit(conn, why);
-    batch->maybe_committed = err && pg_is_lost(conn);
+    batch->maybe_committed = err && conn->lost;
     return err;
 }

@@ -1,4 +1,4 @@
-/* Every statement that the PostgreSQL store prepares. The tables are in store_pg_schema.c.
+/* Every statement that the PostgreSQL store prepares. The tables are in schema.sql.
  *
  * tasks and jobs may be somebody else's, or updatable views: no column but those of the contract is named,
  * nothing but tasks.stage, tasks.updated_at, new tasks and new jobs is written, and ids may be of any integer
@@ -49,12 +49,12 @@
 
 #define REVISION "coalesce((SELECT revision FROM reconcile_settings WHERE id = 1), 0)"
 
-#define LEDGER_COLUMNS                                                                                      \
-    "seq, id, " AT_US                                                                                       \
-    ", task_id, pass_id, work_item_id, repo, from_stage, to_stage, side, outcome, agent, reason, evidence," \
+#define LEDGER_COLUMNS                                                                                \
+    "seq, id, " AT_US " AS at_us, task_id, pass_id, work_item_id, repo, from_stage, to_stage, side, " \
+    "outcome, agent, reason, evidence,"                                                               \
     " missed_source, missed_event"
 
-/* What is read of tasks t, and how pg_task_read wants it: the columns, then HEALS with its join, or NO_HEALS.
+/* What is read of tasks t, for rows_task: these columns and HEALS with its join, or NO_HEALS.
  * A row without a stage or a time is told so that no transition can mean it; what is no point in time has no
  * age. */
 #define TASK_FIELDS "t.id, t.plane_id, t.work_item_id, t.title, t.repo, t.branch, t.stage, t.updated_at"
@@ -82,26 +82,32 @@
     " WHEN " LONG_REPO " THEN 'repo' WHEN " LONG_BRANCH " THEN 'branch' WHEN " LONG_STAGE        \
     " THEN 'stage' END"
 #define AGE "floor(extract(epoch FROM now() - t.updated_at))::bigint"
-#define TASK_COLUMNS                                                                             \
-    "t.id, " NAME_PLANE_ID ", " NAME_WORK_ITEM_ID ", " TITLE ", " NAME_REPO ", " NAME_BRANCH "," \
-    " " NAME_STAGE ", coalesce(t.updated_at::text, 'infinity'),"                                 \
-    " CASE WHEN isfinite(t.updated_at) THEN " AGE " END, " TOO_LONG
-#define HEALS ", h.heals, h.newest"
-#define NO_HEALS ", 0, 0"
+#define TASK_COLUMNS                                                                                  \
+    "t.id, " NAME_PLANE_ID " AS plane_id, " NAME_WORK_ITEM_ID " AS work_item_id, " TITLE " AS title," \
+    " " NAME_REPO " AS repo, " NAME_BRANCH " AS branch, " NAME_STAGE " AS stage,"                     \
+    " coalesce(t.updated_at::text, 'infinity') AS version,"                                           \
+    " CASE WHEN isfinite(t.updated_at) THEN " AGE " END AS age_s, " TOO_LONG " AS too_long"
+#define HEALS ", h.heals AS heals, h.newest AS newest_heal_seq"
+#define NO_HEALS ", 0 AS heals, 0 AS newest_heal_seq"
 /* The ledger's rows that moved t out of the stage where it stands, by the index (task_id, seq). */
 #define HEALS_JOIN                                                                               \
     " LEFT JOIN LATERAL (SELECT count(*) AS heals, max(l.seq) AS newest FROM reconcile_ledger l" \
     "  WHERE l.task_id = t.id AND l.from_stage = t.stage AND " SAME_TASK                         \
     "  AND l.at > now() - interval '" PG_DIGITS(LIMIT_HEALS_WINDOW_S) " seconds') h ON true"
 
+#define T_IS_COUNTABLE IS_COUNTABLE("t.updated_at")
 #define TASK_US US_OF("t.updated_at")
 
-/* Stages and since when a task must rest there to be stuck; of the parameter 1 [{"stage", "grace_s"}, …].
+/* The texts of a parameter, a list in JSON. */
+#define ELEMENTS(param) "SELECT json_array_elements_text(" param "::json)"
+#define ELEMENTS_2 ELEMENTS("$2")
+/* Stages and since when a task must rest there to be stuck; of the parameter 1 [[stage, grace], …].
  * WATCHED_FROM: at another time than now. */
 #define WATCHED WATCHED_FROM("now()")
-#define WATCHED_FROM(now)                                                                            \
-    " watched AS (SELECT stage, " now " - least(grace_s, 100000000000) * interval '1 second' AS due" \
-    "  FROM json_to_recordset($1::json) AS w(stage text, grace_s bigint))"
+#define WATCHED_FROM(now)                                                           \
+    " watched AS (SELECT w->>0 AS stage,"                                           \
+    "  " now " - least((w->>1)::bigint, 100000000000) * interval '1 second' AS due" \
+    "  FROM json_array_elements($1::json) AS g(w))"
 /* Every stage where a task stands, by hopping from one to the next greater one in the index (stage,
  * updated_at); and null, at the end. */
 #define STAGES                                                                                \
@@ -111,7 +117,7 @@
     "  SELECT (SELECT t.stage FROM tasks t WHERE t.stage > s.stage ORDER BY t.stage LIMIT 1)" \
     "  FROM stages s WHERE s.stage IS NOT NULL)"
 
-/* 1 as for WATCHED; 2 {known stage, …}; 3 {resting task id, …}; 4 a task id or 0; 5 the limit.
+/* 1 as for WATCHED; 2 [known stage, …]; 3 [resting task id, …]; 4 a task id or 0; 5 the limit.
  *
  * One row per listed task, the oldest of each repo first; the first columns are the same in every row, and
  * there is always one. Cost follows the tasks that rested for their grace: `stuck` goes from each stage into
@@ -127,7 +133,8 @@ static const char stuck_sql[] =
     "   AND isfinite(t.updated_at) AND NOT " IS_BUSY ") t),"
     " listed AS ("
     "  SELECT *, row_number() OVER (PARTITION BY repo ORDER BY updated_at, id) AS turn FROM stuck"
-    "  WHERE is_exact AND id NOT IN (SELECT unnest($3::bigint[])) AND $4::bigint IN (0, id)"
+    "  WHERE is_exact AND id NOT IN (SELECT r.id::bigint FROM json_array_elements_text($3::json) AS r(id))"
+    "  AND $4::bigint IN (0, id)"
     "  ORDER BY turn, updated_at, id LIMIT $5::bigint)," STAGES ","
     " head AS MATERIALIZED ("
     "  SELECT " REVISION " AS revision, " NOW_US " AS now_us,"
@@ -136,12 +143,12 @@ static const char stuck_sql[] =
     "    WHERE is_exact) AS oldest_s,"
     "   (SELECT count(*) FROM tasks WHERE stage IS NULL)"
     "    + (SELECT coalesce(sum((SELECT count(*) FROM tasks t WHERE t.stage = s.stage"
-    "        AND concat(t.stage) NOT IN (SELECT unnest($2::text[])))), 0)"
+    "        AND concat(t.stage) NOT IN (" ELEMENTS_2 "))), 0)"
     "       FROM stages s WHERE s.stage IS NOT NULL"
-    "       AND s.stage NOT IN (SELECT unnest($2::text[])))"
+    "       AND s.stage NOT IN (" ELEMENTS_2 "))"
     "    + (SELECT count(*) FROM stuck t WHERE NOT is_exact AND NOT EXISTS (SELECT FROM stages s"
-    "       WHERE s.stage = t.stage AND s.stage NOT IN (SELECT unnest($2::text[])))) AS strange) "
-    "SELECT a.revision, a.now_us, a.stuck, a.oldest_s, a.strange::bigint, " TASK_COLUMNS HEALS
+    "       WHERE s.stage = t.stage AND s.stage NOT IN (" ELEMENTS_2 "))) AS strange) "
+    "SELECT a.revision, a.now_us, a.stuck, a.oldest_s, a.strange::bigint AS strange, " TASK_COLUMNS HEALS
     " FROM head a LEFT JOIN listed t ON true" HEALS_JOIN " ORDER BY t.turn, t.updated_at, t.id";
 
 /* 1 the stage; 2 the grace; 3 {plane id, …} of fresh tasks; 4 the limit. As stuck_sql; the fields that tell
@@ -152,7 +159,7 @@ static const char unstarted_sql[] =
     " SELECT " TASK_FIELDS " FROM tasks t WHERE t.stage = $1 AND " IS_STAGE_1 "  AND isfinite(t.updated_at)"
     "  AND (t.updated_at <= now() - least($2::bigint, 100000000000) * interval '1 second'"
     "   OR t.plane_id = ANY ($3)) AND NOT " IS_BUSY " ORDER BY t.updated_at, t.id LIMIT $4::bigint) "
-    "SELECT a.revision, a.now_us, a.listed, a.oldest_s, 0, " TASK_COLUMNS NO_HEALS " FROM"
+    "SELECT a.revision, a.now_us, a.listed AS stuck, a.oldest_s, 0 AS strange, " TASK_COLUMNS NO_HEALS " FROM"
     " (SELECT " REVISION " AS revision, " NOW_US " AS now_us, (SELECT count(*) FROM listed) AS listed,"
     "  (SELECT floor(extract(epoch FROM now() - min(updated_at)))::bigint FROM listed) AS oldest_s) a"
     " LEFT JOIN listed t ON true ORDER BY t.updated_at, t.id";
@@ -162,10 +169,10 @@ static const char unstarted_sql[] =
 static const char issue_tasks_sql[] =
     "WITH found AS MATERIALIZED ("
     " SELECT " TASK_FIELDS ", " IS_BUSY " AS busy FROM tasks t WHERE t.plane_id = ANY ($1)) "
-    "SELECT a.revision, a.now_us, t.busy, " TASK_US ", " TASK_COLUMNS NO_HEALS " FROM"
+    "SELECT a.revision, a.now_us, t.busy AS active, " TASK_US " AS updated_us, " TASK_COLUMNS NO_HEALS " FROM"
     " (SELECT " REVISION " AS revision, " NOW_US " AS now_us) a LEFT JOIN found t ON true ORDER BY t.id";
 
-/* 1 [{"i", "id", "task_id", "seen", …}, …]; 2 the pass.
+/* 1 [{"i", "id", "task_id", "version", …}, …].
  *
  * One row per task that moved, with whether all else was written for it. A trigger may swallow any of the
  * writes, and the caller must see that. One task twice, or one verdict: the first counts. In the order of
@@ -173,16 +180,17 @@ static const char issue_tasks_sql[] =
 static const char move_sql[] =
     "WITH want AS MATERIALIZED ("
     "  SELECT * FROM (SELECT *,"
-    "    row_number() OVER (PARTITION BY task_id, from_stage, seen ORDER BY i) AS turn,"
+    "    row_number() OVER (PARTITION BY task_id, from_stage, version ORDER BY i) AS turn,"
     "    row_number() OVER (PARTITION BY verdict_id ORDER BY i) AS replay"
     "   FROM json_to_recordset($1::json) AS w("
-    "    i int, id uuid, task_id bigint, seen text, from_stage text, to_stage text, agent text,"
+    "    i int, id uuid, task_id bigint, pass_id text, version text, from_stage text, to_stage text, agent "
+    "text,"
     "    work_item_id text, plane_id text, repo text, side text, outcome text, reason text, evidence text,"
     "    verdict_id text, missed_source text, missed_event text, message text)) w"
     "  WHERE w.turn = 1 AND (w.replay = 1 OR w.verdict_id IS NULL) ORDER BY w.task_id, w.i),"
     " moved AS ("
     "  UPDATE tasks t SET stage = w.to_stage, updated_at = now() FROM want w"
-    "  WHERE t.id = w.task_id AND t.stage = w.from_stage AND t.updated_at = w.seen::timestamptz"
+    "  WHERE t.id = w.task_id AND t.stage = w.from_stage AND t.updated_at = w.version::timestamptz"
     "  AND NOT " IS_BUSY " AND NOT " IS_KNOWN " AND NOT " IS_REPLAYED " RETURNING w.i),"
     " queued AS ("
     "  INSERT INTO jobs (task_id, agent, status, created_at, updated_at)"
@@ -195,7 +203,7 @@ static const char move_sql[] =
     " written AS ("
     "  INSERT INTO reconcile_ledger (id, at, task_id, pass_id, work_item_id, repo, from_stage,"
     "   to_stage, side, outcome, agent, reason, evidence, missed_source, missed_event, plane_id)"
-    "  SELECT w.id, now(), w.task_id, $2, w.work_item_id, w.repo, w.from_stage, w.to_stage, w.side, "
+    "  SELECT w.id, now(), w.task_id, w.pass_id, w.work_item_id, w.repo, w.from_stage, w.to_stage, w.side, "
     "w.outcome,"
     "   w.agent, w.reason, w.evidence, w.missed_source, w.missed_event, w.plane_id"
     "  FROM want w JOIN moved m ON m.i = w.i ORDER BY w.i RETURNING id),"
@@ -203,26 +211,26 @@ static const char move_sql[] =
     "  INSERT INTO reconcile_outbox (id, at, text)"
     "  SELECT w.id, now(), w.message FROM want w JOIN moved m ON m.i = w.i"
     "  WHERE w.message IS NOT NULL ORDER BY w.i RETURNING id) "
-    "SELECT w.i, (w.agent IS NULL OR EXISTS (SELECT FROM queued q WHERE q.task_id = w.task_id))"
+    "SELECT w.i, NULL AS made, (w.agent IS NULL OR EXISTS (SELECT FROM queued q WHERE q.task_id = w.task_id))"
     " AND (w.verdict_id IS NULL OR EXISTS (SELECT FROM replayed v WHERE v.id = w.verdict_id))"
     " AND (w.message IS NULL OR EXISTS (SELECT FROM told o WHERE o.id = w.id))"
-    " AND EXISTS (SELECT FROM written l WHERE l.id = w.id), NULL FROM want w JOIN moved m ON m.i = w.i";
+    " AND EXISTS (SELECT FROM written l WHERE l.id = w.id) AS whole FROM want w JOIN moved m ON m.i = w.i";
 
 /* 1 as for move_sql, only the keys. What became of rows that did not move: whether the ledger has them, and
  * whether the task still stands as it was seen and the verdict has yet to be replayed. */
 static const char move_again_sql[] =
-    "SELECT w.i, " IS_KNOWN ","
+    "SELECT w.i, " IS_KNOWN " AS known,"
     " EXISTS (SELECT FROM tasks t WHERE t.id = w.task_id AND t.stage = w.from_stage"
-    "  AND t.updated_at = w.seen::timestamptz AND NOT " IS_BUSY ")"
-    " AND NOT " IS_REPLAYED " AND (w.replay = 1 OR w.verdict_id IS NULL)"
+    "  AND t.updated_at = w.version::timestamptz AND NOT " IS_BUSY ")"
+    " AND NOT " IS_REPLAYED " AND (w.replay = 1 OR w.verdict_id IS NULL) AS stands"
     " FROM (SELECT *, row_number() OVER (PARTITION BY verdict_id ORDER BY i) AS replay"
     "  FROM json_to_recordset($1::json) AS w("
-    "   i int, id uuid, task_id bigint, seen text, from_stage text, verdict_id text)) w";
+    "   i int, id uuid, task_id bigint, version text, from_stage text, verdict_id text)) w";
 
-/* 1 {work item id, …}. The places of those that have a task, from 0, with its id and plane_id. */
-static const char work_items_sql[] =
-    "SELECT w.i - 1, t.id, t.plane_id::text FROM unnest($1::text[]) WITH ORDINALITY AS w(item, i)"
-    " JOIN tasks t ON lower(t.work_item_id) = lower(w.item)";
+/* 1 [work item id, …]. The places of those that have a task, from 0, with its id and plane_id. */
+static const char work_items_sql[] = "SELECT w.i - 1 AS i, t.id, t.plane_id::text AS plane_id"
+                                     " FROM json_array_elements_text($1::json) WITH ORDINALITY AS w(item, i)"
+                                     " JOIN tasks t ON lower(t.work_item_id) = lower(w.item)";
 
 /* 1 [{"i", "task": {"plane_id", …}}, …]; 2 {plane id in each spelling, …} of the whole batch.
  *
@@ -241,7 +249,7 @@ static const char create_sql[] =
     "  INSERT INTO tasks (plane_id, work_item_id, title, repo, branch, stage, created_at, updated_at)"
     "  SELECT plane_id, work_item_id, title, repo, branch, stage, now(), now() FROM want"
     "  ON CONFLICT (plane_id) WHERE plane_id IS NOT NULL DO NOTHING RETURNING id, plane_id) "
-    "SELECT w.i, true, m.id"
+    "SELECT w.i, m.id AS made, true AS whole"
     " FROM made m LEFT JOIN want w ON " KEY_OF_W " = " KEY_OF_M;
 
 /* 1 [{"i", "id", "plane_id"}, …]; 2 as for create_sql. Whether the task that was made is there, and whether
@@ -249,8 +257,8 @@ static const char create_sql[] =
 static const char create_again_sql[] =
     "WITH there AS MATERIALIZED ("
     "  SELECT t.id, " KEY_OF_T " AS key FROM tasks t WHERE t.plane_id = ANY ($2)) "
-    "SELECT w.i, EXISTS (SELECT FROM there t WHERE t.key = " KEY_OF_W " AND t.id = w.id),"
-    " NOT EXISTS (SELECT FROM there t WHERE t.key = " KEY_OF_W ")"
+    "SELECT w.i, EXISTS (SELECT FROM there t WHERE t.key = " KEY_OF_W " AND t.id = w.id) AS known,"
+    " NOT EXISTS (SELECT FROM there t WHERE t.key = " KEY_OF_W ") AS stands"
     " FROM json_to_recordset($1::json) AS w(i int, id bigint, plane_id text)";
 
 /* Of a w or an r with the plane_id of an issue: its task, by the key, whether tasks.plane_id is text or uuid,
@@ -262,13 +270,12 @@ static const char create_again_sql[] =
     "  json_build_object('plane_id', s.spelled)) AS n JOIN tasks t ON t.plane_id = n.plane_id"
 #define TASK_OF_W TASK_OF_ISSUE("w")
 #define TASK_OF_R TASK_OF_ISSUE("r")
-/* Between that try and the next. */
-#define PAUSE_AFTER(tries)                                       \
-    "least(" PG_DIGITS(LIMIT_REPLAY_PAUSE_MAX_S) ", " PG_DIGITS( \
-        LIMIT_REPLAY_PAUSE_S) "::bigint << (" tries " - 1)) * interval '1 second'"
+/* Between that try and the next, of the parameter 2, which has as many as there are tries. */
+#define PAUSE_AFTER(try) "($2::json ->> (" try " - 1)::int)::int * interval '1 second'"
 #define FIRST_PAUSE PAUSE_AFTER("1")
+#define TRIES "json_array_length($2::json)"
 #define SAME "(r.delivery = excluded.delivery)"
-#define NEXT_TRY "CASE WHEN " SAME " THEN least(r.tries + 1, " PG_DIGITS(LIMIT_REPLAY_TRIES) ") ELSE 1 END"
+#define NEXT_TRY "CASE WHEN " SAME " THEN least(r.tries + 1, " TRIES ") ELSE 1 END"
 #define NEXT_PAUSE PAUSE_AFTER(NEXT_TRY)
 #define NEXT_S(of) "greatest(0, ceil(extract(epoch FROM " of ".next_at - clock_timestamp())))::bigint"
 #define NEXT_S_OF_R NEXT_S("r")
@@ -280,18 +287,19 @@ static const char create_again_sql[] =
     "r.given_up OR EXISTS (SELECT FROM reconcile_ledger l WHERE l.task_id = t.id" \
     " AND l.from_stage = r.from_stage AND l.at >= r.first_at AND " SAME_TASK ")"
 
-/* 1 [{"i", "subject", "delivery"}, …]. */
+/* 1 [[subject, delivery], …]. */
 static const char replays_look_sql[] =
-    "SELECT w.i, r.tries, r.given_up, " NEXT_S_OF_R ", r.next_at <= clock_timestamp()"
-    " FROM json_to_recordset($1::json) AS w(i int, subject text, delivery uuid)"
-    " JOIN reconcile_replays r ON r.subject = w.subject AND r.delivery = w.delivery";
+    "SELECT w.i - 1 AS i, r.tries, r.given_up, " NEXT_S_OF_R " AS next_s,"
+    " r.next_at <= clock_timestamp() AS is_due"
+    " FROM json_array_elements($1::json) WITH ORDINALITY AS w(key, i)"
+    " JOIN reconcile_replays r ON r.subject = w.key->>0 AND r.delivery = (w.key->>1)::uuid";
 
 /* 1 the subject. */
-static const char replay_get_sql[] = "SELECT r.delivery, r.tries, " NEXT_US ", r.given_up"
+static const char replay_get_sql[] = "SELECT r.delivery, r.tries, " NEXT_US " AS next_us, r.given_up"
                                      " FROM reconcile_replays r WHERE r.subject = $1";
 
-/* 1 [{"i", "subject", …}, …]. Every row with whether its task stands as it was seen, and what was begun of
- * it, if it was. In the order of subjects, so that two replicas do not lock each other out. */
+/* 1 [{"i", "subject", …}, …]; 2 the pauses. Every row with whether its task stands as it was seen, and what
+ * was begun of it, if it was. In the order of subjects, so that two replicas do not lock each other out. */
 static const char replay_begin_sql[] =
     "WITH want AS MATERIALIZED ("
     "  SELECT *, CASE WHEN w.task_id = 0 THEN NOT EXISTS (" TASK_OF_W ")"
@@ -314,27 +322,25 @@ static const char replay_begin_sql[] =
     "   to_stage = excluded.to_stage, version = excluded.version, tries = " NEXT_TRY ","
     "   first_at = CASE WHEN " SAME " THEN r.first_at ELSE now() END,"
     "   next_at = now() + " NEXT_PAUSE ","
-    "   given_up = " SAME " AND r.tries >= " PG_DIGITS(
-        LIMIT_REPLAY_TRIES) ","
-                            "   rested_s = CASE WHEN " SAME " THEN r.rested_s ELSE excluded.rested_s END,"
-                            "   side = excluded.side, outcome = excluded.outcome, reason = excluded.reason,"
-                            "   evidence = excluded.evidence, verdict_id = excluded.verdict_id,"
-                            "   missed_source = excluded.missed_source, missed_event = excluded.missed_event"
-                            "  WHERE NOT " SAME " OR (r.next_at <= now() AND NOT r.given_up)"
-                            "  RETURNING r.subject, r.tries, r.given_up, r.next_at),"
-                            " told AS ("
-                            "  INSERT INTO reconcile_outbox (id, at, text)"
-                            "  SELECT w.told, now(), w.message FROM want w JOIN begun b ON b.subject = "
-                            "w.subject"
-                            "  WHERE b.given_up AND w.message IS NOT NULL ON CONFLICT (id) DO NOTHING "
-                            "RETURNING id) "
-                            "SELECT w.i, w.stands, b.tries, b.given_up, " NEXT_S_OF_B
-                            " FROM want w LEFT JOIN begun b ON b.subject = w.subject";
+    "   given_up = " SAME " AND r.tries >= " TRIES ","
+    "   rested_s = CASE WHEN " SAME " THEN r.rested_s ELSE excluded.rested_s END,"
+    "   side = excluded.side, outcome = excluded.outcome, reason = excluded.reason,"
+    "   evidence = excluded.evidence, verdict_id = excluded.verdict_id,"
+    "   missed_source = excluded.missed_source, missed_event = excluded.missed_event"
+    "  WHERE NOT " SAME " OR (r.next_at <= now() AND NOT r.given_up)"
+    "  RETURNING r.subject, r.tries, r.given_up, r.next_at),"
+    " told AS ("
+    "  INSERT INTO reconcile_outbox (id, at, text)"
+    "  SELECT w.told, now(), w.message FROM want w JOIN begun b ON b.subject = w.subject"
+    "  WHERE b.given_up AND w.message IS NOT NULL ON CONFLICT (id) DO NOTHING RETURNING id) "
+    "SELECT w.i, w.stands, b.tries, b.given_up, " NEXT_S_OF_B " AS next_s"
+    " FROM want w LEFT JOIN begun b ON b.subject = w.subject";
 
 /* 1 the limit. */
 static const char replays_moved_sql[] =
-    "SELECT r.subject, r.delivery, " FIRST_US ", r.tries,"
-    " r.rested_s + floor(extract(epoch FROM now() - r.first_at))::bigint, " IS_NO_HEAL ", r.from_stage,"
+    "SELECT r.subject, r.delivery, " FIRST_US " AS first_us, r.tries,"
+    " r.rested_s + floor(extract(epoch FROM now() - r.first_at))::bigint AS rested_s,"
+    " " IS_NO_HEAL " AS is_no_heal, r.from_stage,"
     " r.side, r.outcome, r.reason, r.evidence, r.verdict_id, r.missed_source, r.missed_event,"
     " " TASK_COLUMNS NO_HEALS " FROM reconcile_replays r LEFT JOIN LATERAL ("
     "  SELECT t.*, " IS_BUSY " AS busy FROM ("
@@ -346,11 +352,12 @@ static const char replays_moved_sql[] =
     "   AND t.updated_at IS DISTINCT FROM r.version::timestamptz AND t.busy) END"
     " ORDER BY r.first_at, r.subject LIMIT $1::bigint";
 
-/* 1 [{"i", "subject", "delivery", "counts", …}, …]; 2 the pass. Those that this took away. */
+/* 1 [{"i", "subject", "delivery", "counts", …}, …]. Those that this took away. */
 static const char replays_settle_sql[] =
     "WITH want AS MATERIALIZED ("
     "  SELECT * FROM json_to_recordset($1::json) AS w(i int, subject text, delivery uuid, counts boolean,"
-    "    id uuid, task_id bigint, from_stage text, to_stage text, agent text, work_item_id text,"
+    "    id uuid, task_id bigint, pass_id text, from_stage text, to_stage text, agent text, work_item_id "
+    "text,"
     "    plane_id text, repo text, side text, outcome text, reason text, evidence text, verdict_id text, "
     "missed_source text,"
     "    missed_event text, message text) ORDER BY w.subject),"
@@ -361,7 +368,8 @@ static const char replays_settle_sql[] =
     " written AS ("
     "  INSERT INTO reconcile_ledger (id, at, task_id, pass_id, work_item_id, repo, from_stage, to_stage,"
     "   side, outcome, agent, reason, evidence, missed_source, missed_event, plane_id)"
-    "  SELECT id, now(), task_id, $2, work_item_id, repo, from_stage, to_stage, side, outcome, agent, reason,"
+    "  SELECT id, now(), task_id, pass_id, work_item_id, repo, from_stage, to_stage, side, outcome, agent, "
+    "reason,"
     "   evidence, missed_source, missed_event, plane_id FROM mine ON CONFLICT (id) DO NOTHING RETURNING id),"
     " replayed AS ("
     "  INSERT INTO reconcile_verdicts (id, task_id, at) SELECT verdict_id, task_id, now() FROM mine"
@@ -371,11 +379,12 @@ static const char replays_settle_sql[] =
     "  WHERE message IS NOT NULL ON CONFLICT (id) DO NOTHING RETURNING id) "
     "SELECT i FROM gone";
 
-/* An entry as store_pg_look.c reads it, behind the clock, the listing's instant, whether it is stuck and its
- * key: of a task t and its newest active job j. Were the jobs ordered by their bare id, the planner might
- * walk along all of them; of two numbers as text the longer is the greater. */
+/* An entry of a list: of a task t and its newest active job j. Were the jobs ordered by their bare id, the
+ * planner might walk along all of them; of two numbers as text the longer is the greater. */
 #define JOB_US US_OF("j.updated_at")
-#define ENTRY_COLUMNS TASK_US ", j.id, " AGENT ", j.status, " JOB_US ", " TASK_COLUMNS HEALS
+#define ENTRY_COLUMNS                                                                                 \
+    TASK_US " AS updated_us, j.id AS job_id, " AGENT " AS job_agent, j.status AS job_status, " JOB_US \
+            " AS job_updated_us, " TASK_COLUMNS HEALS
 #define ENTRY_JOINS                                                                                    \
     " LEFT JOIN LATERAL (SELECT j.id, j.agent, j.status, j.updated_at FROM jobs j"                     \
     "  WHERE j.task_id = t.id AND j.status IN ('queued', 'running')"                                   \
@@ -391,80 +400,72 @@ static const char replays_settle_sql[] =
 #define WATCHED_AS_OF WATCHED_FROM(AS_OF)
 #define IS_STAGE_O IS_STAGE("o.exact")
 
-/* 1 as for WATCHED; 2 {terminal stage, …}; 3 a stage or null; 4 the instant of the first page, as an interval
+/* 1 as for WATCHED; 2 [terminal stage, …]; 3 a stage or null; 4 the instant of the first page, as an interval
  * since 1970, or null; where to go on, as an instant, an interval to add to it, and an id: 5, 6, 7 among the
  * stuck ones, 8, 9, 10 among the others; 11 the limit; `only`: a further condition.
  *
  * Cost follows the page: of each stage at most the limit is taken of either kind, in the order of (stage,
  * updated_at). The tasks without a stage or a time are looked for on their own, for there is no order by what
  * is not there. What was stuck when the first page was made is so for all of them. */
-#define TASKS_LIST(only)                                                                                \
-    "WITH RECURSIVE"                                                                                    \
-    " clock AS MATERIALIZED (SELECT coalesce('epoch'::timestamptz + $4::interval, now()) AS "           \
-    "as_of)," WATCHED_AS_OF "," STAGES ","                                                              \
-    " open AS MATERIALIZED ("                                                                           \
-    "  SELECT s.stage, w.due, w.stage AS exact FROM ("                                                  \
-    "   SELECT $3::text AS stage WHERE $3 IS NOT NULL"                                                  \
-    "   UNION ALL SELECT stage FROM stages WHERE $3 IS NULL AND stage <> ALL ($2::text[])) s"           \
-    "  LEFT JOIN watched w ON w.stage = s.stage),"                                                      \
-    " found AS ("                                                                                       \
-    "  SELECT 1 AS part, t.* FROM open o CROSS JOIN LATERAL ("                                          \
-    "   SELECT " TASK_FIELDS " FROM tasks t WHERE t.stage = o.stage AND t.updated_at <= o.due"          \
-    "   AND isfinite(t.updated_at) AND (t.updated_at, t.id) > " BEHIND_STUCK only "   AND NOT " IS_BUSY \
-    "   AND " IS_STAGE_O " ORDER BY t.updated_at, t.id LIMIT $11::bigint) t"                            \
-    "  UNION ALL"                                                                                       \
-    "  SELECT 2, t.* FROM open o CROSS JOIN LATERAL ("                                                  \
-    "   SELECT " TASK_FIELDS " FROM tasks t WHERE t.stage = o.stage"                                    \
-    "   AND (t.updated_at, t.id) > " BEHIND_OTHERS only                                                 \
-    "   AND (o.due IS NULL OR t.updated_at > o.due OR NOT isfinite(t.updated_at) OR " IS_BUSY           \
-    "    OR NOT " IS_STAGE_O ")"                                                                        \
-    "   ORDER BY t.updated_at, t.id LIMIT $11::bigint) t"                                               \
-    "  UNION ALL"                                                                                       \
-    "  SELECT 2, t.* FROM open o CROSS JOIN LATERAL ("                                                  \
-    "   SELECT " TASK_FIELDS " FROM tasks t WHERE t.stage = o.stage AND t.updated_at IS NULL"           \
-    "   AND (" PLACE ") > " BEHIND_OTHERS only " ORDER BY t.id + 0 LIMIT $11::bigint) t"                \
-    "  UNION ALL"                                                                                       \
-    "  (SELECT 2, " TASK_FIELDS " FROM tasks t WHERE $3 IS NULL AND t.stage IS NULL"                    \
-    "   AND (" PLACE ") > " BEHIND_OTHERS only " ORDER BY " PLACE " LIMIT $11::bigint)),"               \
-    " page AS MATERIALIZED (SELECT * FROM found t ORDER BY part, " PLACE " LIMIT $11::bigint) "         \
-    "SELECT " NOW_US ", (extract(epoch FROM " AS_OF ") * 1000000)::bigint, t.part = 1,"                 \
-    " CASE WHEN " IS_COUNTABLE(                                                                         \
-        "t.updated_at") " THEN (extract(epoch FROM t.updated_at) * 1000000)::bigint::text"              \
-                        "  WHEN t.updated_at > now() THEN 'infinity' ELSE coalesce(t.updated_at, "      \
-                        "'-infinity')::text END, " ENTRY_COLUMNS " FROM page t" ENTRY_JOINS             \
-                        " ORDER BY t.part, " PLACE
+#define TASKS_LIST(only)                                                                                     \
+    "WITH RECURSIVE"                                                                                         \
+    " clock AS MATERIALIZED (SELECT coalesce('epoch'::timestamptz + $4::interval, now()) AS "                \
+    "as_of)," WATCHED_AS_OF "," STAGES ","                                                                   \
+    " open AS MATERIALIZED ("                                                                                \
+    "  SELECT s.stage, w.due, w.stage AS exact FROM ("                                                       \
+    "   SELECT $3::text AS stage WHERE $3 IS NOT NULL"                                                       \
+    "   UNION ALL SELECT stage FROM stages WHERE $3 IS NULL AND stage NOT IN (" ELEMENTS_2 ")) s"            \
+    "  LEFT JOIN watched w ON w.stage = s.stage),"                                                           \
+    " found AS ("                                                                                            \
+    "  SELECT 1 AS part, t.* FROM open o CROSS JOIN LATERAL ("                                               \
+    "   SELECT " TASK_FIELDS " FROM tasks t WHERE t.stage = o.stage AND t.updated_at <= o.due"               \
+    "   AND isfinite(t.updated_at) AND (t.updated_at, t.id) > " BEHIND_STUCK only "   AND NOT " IS_BUSY      \
+    "   AND " IS_STAGE_O " ORDER BY t.updated_at, t.id LIMIT $11::bigint) t"                                 \
+    "  UNION ALL"                                                                                            \
+    "  SELECT 2, t.* FROM open o CROSS JOIN LATERAL ("                                                       \
+    "   SELECT " TASK_FIELDS " FROM tasks t WHERE t.stage = o.stage"                                         \
+    "   AND (t.updated_at, t.id) > " BEHIND_OTHERS only                                                      \
+    "   AND (o.due IS NULL OR t.updated_at > o.due OR NOT isfinite(t.updated_at) OR " IS_BUSY                \
+    "    OR NOT " IS_STAGE_O ")"                                                                             \
+    "   ORDER BY t.updated_at, t.id LIMIT $11::bigint) t"                                                    \
+    "  UNION ALL"                                                                                            \
+    "  SELECT 2, t.* FROM open o CROSS JOIN LATERAL ("                                                       \
+    "   SELECT " TASK_FIELDS " FROM tasks t WHERE t.stage = o.stage AND t.updated_at IS NULL"                \
+    "   AND (" PLACE ") > " BEHIND_OTHERS only " ORDER BY t.id + 0 LIMIT $11::bigint) t"                     \
+    "  UNION ALL"                                                                                            \
+    "  (SELECT 2, " TASK_FIELDS " FROM tasks t WHERE $3 IS NULL AND t.stage IS NULL"                         \
+    "   AND (" PLACE ") > " BEHIND_OTHERS only " ORDER BY " PLACE " LIMIT $11::bigint)),"                    \
+    " page AS MATERIALIZED (SELECT * FROM found t ORDER BY part, " PLACE " LIMIT $11::bigint) "              \
+    "SELECT " NOW_US " AS now_us, (extract(epoch FROM " AS_OF ") * 1000000)::bigint AS as_of_us,"            \
+    " t.part = 1 AS stuck, CASE WHEN " T_IS_COUNTABLE                                                        \
+    "  THEN (extract(epoch FROM t.updated_at) * 1000000)::bigint::text"                                      \
+    "  WHEN t.updated_at > now() THEN 'infinity' ELSE coalesce(t.updated_at, '-infinity')::text END AS key," \
+    " " ENTRY_COLUMNS " FROM page t" ENTRY_JOINS " ORDER BY t.part, " PLACE
 
 /* 1 as for WATCHED; 2 the id. */
 static const char task_get_sql[] =
     "WITH" WATCHED " "
-    "SELECT " NOW_US ", NULL, isfinite(t.updated_at) AND j.id IS NULL AND EXISTS"
+    "SELECT " NOW_US " AS now_us, isfinite(t.updated_at) AND j.id IS NULL AND EXISTS"
     " (SELECT FROM watched w WHERE w.stage = t.stage AND " IS_STAGE_W
-    " AND t.updated_at <= w.due), NULL, " ENTRY_COLUMNS " FROM tasks t" ENTRY_JOINS
+    " AND t.updated_at <= w.due) AS stuck, " ENTRY_COLUMNS " FROM tasks t" ENTRY_JOINS
     " WHERE t.id = $2::bigint";
 
-/* 1 the name, 2 the owner, 3 the seconds. Whether the lease is held now. ON CONFLICT would lock, and so
- * write, a row that it leaves alone; hence the look at it first. */
+/* 1 the name, 2 the owner, 3 for how many seconds. A row when there is nothing to write: whether the lease is
+ * the owner's. ON CONFLICT would lock, and so write, a row that it leaves alone. */
+static const char lease_stands_sql[] =
+    "SELECT owner = $2 AS ours FROM reconcile_leases WHERE name = $1 AND until >"
+    " now() + CASE WHEN owner = $2 THEN $3::bigint * interval '0.5 seconds' ELSE interval '0' END";
+/* A row when it is the owner's now. */
 static const char lease_take_sql[] =
-    "WITH seen AS MATERIALIZED ("
-    "  SELECT owner = $2 AS ours, until > now() AS runs,"
-    "   until > now() + $3::bigint * interval '0.5 seconds' AS is_long"
-    "  FROM reconcile_leases WHERE name = $1),"
-    " taken AS ("
-    "  INSERT INTO reconcile_leases AS l (name, owner, until)"
-    "  SELECT $1, $2, now() + $3::bigint * interval '1 second'"
-    "  WHERE NOT EXISTS (SELECT FROM seen WHERE runs AND (is_long OR NOT ours))"
-    "  ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, until = excluded.until"
-    "  WHERE l.owner = excluded.owner OR l.until <= now() RETURNING name) "
-    "SELECT EXISTS (SELECT FROM taken) OR EXISTS (SELECT FROM seen WHERE ours AND is_long)";
+    "INSERT INTO reconcile_leases AS l (name, owner, until)"
+    " VALUES ($1, $2, now() + $3::bigint * interval '1 second')"
+    " ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, until = excluded.until"
+    " WHERE l.owner = excluded.owner OR l.until <= now() RETURNING name";
 
 /* The revision and the clock, the clock read after the lock was got. */
-#define POLICY_LOCKED(lock)                \
-    "SELECT s.revision, " CLOCK_US " FROM" \
+#define POLICY_LOCKED(lock)                          \
+    "SELECT s.revision, " CLOCK_US " AS now_us FROM" \
     " (SELECT revision FROM reconcile_settings WHERE id = 1 FOR " lock ") s"
-
-#define HAS_COLUMN(relation, attribute)                                                            \
-    "EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = to_regclass(quote_ident(" relation "))" \
-    " AND a.attname = " attribute " AND a.attnum > 0 AND NOT a.attisdropped)"
 
 /* Of a plane_id: whether uuid_read would read it; whether it is one all the same. */
 #define IS_UUID                                                                                          \
@@ -472,152 +473,128 @@ static const char lease_take_sql[] =
     "-[0-9A-F]{12})$"
 #define HIDES_UUID "[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 
-static const struct pg_statement statements[] = {
-    [PG_SETTINGS_READ] = {"settings_read",
-                          "SELECT " REVISION
-                          ", (SELECT overrides FROM reconcile_settings WHERE id = 1), " NOW_US,
-                          0},
+/* Of a numeric: no digits behind the point, and no more before it than 64 bits hold. PostgreSQL's modifier of
+ * a type counts a header of 4 bytes, too. */
+#define IS_INTEGER_64 "t.modifier >= 4 AND (t.modifier - 4) & 65535 = 0 AND (t.modifier - 4) >> 16 <= 18"
+
+static const char *const texts[] = {
+    [SQL_SETTINGS_READ] = "SELECT " REVISION " AS revision, " NOW_US " AS now_us,"
+                          " (SELECT overrides FROM reconcile_settings WHERE id = 1) AS overrides",
     /* 1 the revision seen, 2 the overrides. */
-    [PG_SETTINGS_WRITE] = {"settings_write",
-                           "UPDATE reconcile_settings SET revision = revision + 1, overrides = $2,"
-                           " updated_at = now() WHERE id = 1 AND revision = $1::bigint RETURNING revision",
-                           2},
-    [PG_STUCK] = {"stuck", stuck_sql, 5},
-    [PG_UNSTARTED] = {"unstarted", unstarted_sql, 4},
-    [PG_ISSUE_TASKS] = {"issue_tasks", issue_tasks_sql, 1},
-    /* 1 {id, …}. The places of those that are there, from 0. */
-    [PG_VERDICTS_REPLAYED] = {"verdicts_replayed",
-                              "SELECT w.i - 1 FROM unnest($1::text[]) WITH ORDINALITY AS w(verdict_id, i)"
-                              " WHERE " IS_REPLAYED,
-                              1},
-    [PG_POLICY_SHARE] = {"policy_share", POLICY_LOCKED("SHARE"), 0},
+    [PG_SETTINGS_WRITE] = "UPDATE reconcile_settings SET revision = revision + 1, overrides = $2,"
+                          " updated_at = now() WHERE id = 1 AND revision = $1::bigint RETURNING revision",
+    [SQL_STUCK] = stuck_sql,
+    [SQL_UNSTARTED] = unstarted_sql,
+    [SQL_ISSUE_TASKS] = issue_tasks_sql,
+    /* 1 [id, …]. The places of those that are there, from 0. */
+    [SQL_VERDICTS_REPLAYED] =
+        "SELECT w.i - 1 AS i FROM json_array_elements_text($1::json) WITH ORDINALITY AS w(verdict_id, i)"
+        " WHERE " IS_REPLAYED,
+    [PG_POLICY_SHARE] = POLICY_LOCKED("SHARE"),
     /* The same, but waits until every transition under way is over. */
-    [PG_POLICY_WAIT] = {"policy_wait", POLICY_LOCKED("UPDATE"), 0},
-    [PG_MOVE] = {"move", move_sql, 2},
-    [PG_MOVE_AGAIN] = {"move_again", move_again_sql, 1},
-    [PG_WORK_ITEMS] = {"work_items", work_items_sql, 1},
-    [PG_CREATE] = {"create", create_sql, 2},
-    [PG_CREATE_AGAIN] = {"create_again", create_again_sql, 2},
-    [PG_REPLAYS_LOOK] = {"replays_look", replays_look_sql, 1},
-    [PG_REPLAY_GET] = {"replay_get", replay_get_sql, 1},
-    [PG_REPLAY_BEGIN] = {"replay_begin", replay_begin_sql, 1},
-    [PG_REPLAYS_MOVED] = {"replays_moved", replays_moved_sql, 1},
-    [PG_REPLAYS_SETTLE] = {"replays_settle", replays_settle_sql, 2},
-    [PG_LEDGER_SUMMARY] = {"ledger_summary",
-                           "SELECT count(*), (SELECT work_item_id FROM reconcile_ledger"
-                           " ORDER BY seq DESC LIMIT 1) FROM reconcile_ledger",
-                           0},
+    [PG_POLICY_WAIT] = POLICY_LOCKED("UPDATE"),
+    [PG_MOVE] = move_sql,
+    [PG_MOVE_AGAIN] = move_again_sql,
+    [SQL_WORK_ITEMS] = work_items_sql,
+    [PG_CREATE] = create_sql,
+    [PG_CREATE_AGAIN] = create_again_sql,
+    [SQL_REPLAYS_LOOK] = replays_look_sql,
+    [SQL_REPLAY_GET] = replay_get_sql,
+    [PG_REPLAY_BEGIN] = replay_begin_sql,
+    [SQL_REPLAYS_MOVED] = replays_moved_sql,
+    [PG_REPLAYS_SETTLE] = replays_settle_sql,
+    [SQL_LEDGER_SUMMARY] = "SELECT count(*) AS total, (SELECT work_item_id FROM reconcile_ledger"
+                           " ORDER BY seq DESC LIMIT 1) AS last_work_item_id FROM reconcile_ledger",
     /* 1 the seq to stay below, 2 the limit, 3 the task. */
-    [PG_LEDGER_LIST] = {"ledger_list",
-                        "SELECT " LEDGER_COLUMNS " FROM reconcile_ledger WHERE seq < $1::bigint"
+    [SQL_LEDGER_LIST] = "SELECT " LEDGER_COLUMNS " FROM reconcile_ledger WHERE seq < $1::bigint"
                         " ORDER BY seq DESC LIMIT $2::bigint",
-                        2},
-    [PG_LEDGER_LIST_OF_TASK] = {"ledger_list_of_task",
-                                "SELECT " LEDGER_COLUMNS " FROM reconcile_ledger l WHERE seq < $1::bigint"
+    [SQL_LEDGER_LIST_OF_TASK] = "SELECT " LEDGER_COLUMNS " FROM reconcile_ledger l WHERE seq < $1::bigint"
                                 " AND task_id = $3::bigint AND NOT EXISTS"
                                 " (SELECT FROM tasks t WHERE t.id = $3::bigint AND " SAME_TASK
                                 " IS NOT TRUE) ORDER BY seq DESC LIMIT $2::bigint",
-                                3},
     /* 1 the limit. One row per message, and always one. */
-    [PG_OUTBOX_LIST] = {"outbox_list",
-                        "SELECT d.depth, o.id, o.seq, floor(extract(epoch FROM now() - o.at))::bigint, o.text"
+    [SQL_OUTBOX_LIST] = "SELECT d.depth, o.id, o.seq, floor(extract(epoch FROM now() - o.at))::bigint"
+                        " AS age_s, o.text"
                         " FROM (SELECT count(*) AS depth FROM reconcile_outbox WHERE sent_at IS NULL) d"
                         " LEFT JOIN (SELECT * FROM reconcile_outbox WHERE sent_at IS NULL"
                         "  ORDER BY seq LIMIT $1::bigint) o ON true ORDER BY o.seq",
-                        1},
     /* 1 the id, 2 the text. */
-    [PG_OUTBOX_ADD] = {"outbox_add",
-                       "INSERT INTO reconcile_outbox (id, at, text) VALUES ($1::uuid, now(), $2)"
+    [SQL_OUTBOX_ADD] = "INSERT INTO reconcile_outbox (id, at, text) VALUES ($1::uuid, now(), $2)"
                        " ON CONFLICT (id) DO NOTHING RETURNING seq",
-                       2},
-    /* 1 {id, …}. */
-    [PG_OUTBOX_SENT] = {"outbox_sent",
-                        "UPDATE reconcile_outbox SET sent_at = now()"
-                        " WHERE id = ANY ($1::uuid[]) AND sent_at IS NULL",
-                        1},
+    /* 1 [id, …]. */
+    [SQL_OUTBOX_SENT] = "UPDATE reconcile_outbox SET sent_at = now() WHERE id = ANY (ARRAY(SELECT s.id::uuid"
+                        " FROM json_array_elements_text($1::json) AS s(id))) AND sent_at IS NULL",
     /* 1 how many stay. */
-    [PG_OUTBOX_PRUNE] = {"outbox_prune",
-                         "DELETE FROM reconcile_outbox WHERE sent_at IS NOT NULL AND seq <="
+    [SQL_OUTBOX_PRUNE] = "DELETE FROM reconcile_outbox WHERE sent_at IS NOT NULL AND seq <="
                          " (SELECT seq FROM reconcile_outbox WHERE sent_at IS NOT NULL"
                          "  ORDER BY seq DESC OFFSET $1::bigint LIMIT 1)",
-                         1},
-    [PG_LEASE_TAKE] = {"lease_take", lease_take_sql, 3},
+    [SQL_LEASE_STANDS] = lease_stands_sql,
+    [SQL_LEASE_TAKE] = lease_take_sql,
     /* 1 the name, 2 the owner. */
-    [PG_LEASE_DROP] = {"lease_drop", "DELETE FROM reconcile_leases WHERE name = $1 AND owner = $2", 2},
-    [PG_TASKS_LIST] = {"tasks_list", TASKS_LIST(""), 11},
-    [PG_TASKS_LIST_OF_REPO] = {"tasks_list_of_repo", TASKS_LIST(" AND t.repo = $12"), 12},
-    [PG_TASK_GET] = {"task_get", task_get_sql, 2},
-    /* 1 the repo, 2 {stage, …}, 3 the limit. Ordered as in JOB_JOIN. */
-    [PG_REPO_TASKS] = {"repo_tasks",
-                       "SELECT t.id, " NAME_WORK_ITEM_ID ", " NAME_BRANCH ", t.stage, " TOO_LONG
-                       " FROM tasks t WHERE repo = $1 AND stage = ANY ($2::text[]) AND branch <> ''"
-                       " ORDER BY id + 0 DESC LIMIT $3::bigint",
-                       3},
+    [SQL_LEASE_DROP] = "DELETE FROM reconcile_leases WHERE name = $1 AND owner = $2",
+    [PG_TASKS_LIST] = TASKS_LIST(""),
+    [PG_TASKS_LIST_OF_REPO] = TASKS_LIST(" AND t.repo = $12"),
+    [SQL_TASK_GET] = task_get_sql,
+    /* 1 the repo, 2 [stage, …], 3 the limit. Ordered as in ENTRY_JOINS. */
+    [SQL_REPO_TASKS] =
+        "SELECT t.id, " NAME_WORK_ITEM_ID " AS work_item_id, " NAME_BRANCH " AS branch, t.stage,"
+        " " TOO_LONG " AS too_long FROM tasks t"
+        " WHERE repo = $1 AND stage = ANY (ARRAY(" ELEMENTS_2 ")) AND branch <> ''"
+        " ORDER BY id + 0 DESC LIMIT $3::bigint",
     /* 1 the id, 2 the start, 3 the report. */
-    [PG_PASS_SAVE] = {"pass_save",
-                      "INSERT INTO reconcile_passes (id, started_us, report) VALUES ($1, $2::bigint, $3)"
+    [SQL_PASS_SAVE] = "INSERT INTO reconcile_passes (id, started_us, report) VALUES ($1, $2::bigint, $3)"
                       " ON CONFLICT (id) DO UPDATE SET started_us = excluded.started_us,"
                       " report = excluded.report",
-                      3},
     /* 1 how many stay. */
-    [PG_PASS_PRUNE] = {"pass_prune",
-                       "DELETE FROM reconcile_passes WHERE id IN (SELECT id FROM reconcile_passes"
+    [SQL_PASS_PRUNE] = "DELETE FROM reconcile_passes WHERE id IN (SELECT id FROM reconcile_passes"
                        " ORDER BY started_us DESC, id DESC OFFSET $1::bigint)",
-                       1},
-    [PG_PASS_GET] = {"pass_get", "SELECT report FROM reconcile_passes WHERE id = $1", 1},
+    [SQL_PASS_GET] = "SELECT report FROM reconcile_passes WHERE id = $1",
     /* 1 the start to stay below, 2 the limit, 3 how many characters of each report. */
-    [PG_PASS_LIST] = {"pass_list",
-                      "SELECT id, started_us, left(report, $3::integer) FROM reconcile_passes WHERE "
-                      "started_us < $1::bigint"
-                      " ORDER BY started_us DESC, id DESC LIMIT $2::bigint",
-                      3},
-    /* 1 [{"relation", "attribute"}, …]. The first that is not there, and whether its relation is not. */
-    [PG_MISSING] = {"missing",
-                    "SELECT w.relation, w.attribute, to_regclass(quote_ident(w.relation)) IS NULL"
-                    " FROM ROWS FROM (json_to_recordset($1::json) AS (relation text, attribute text))"
-                    " WITH ORDINALITY AS w(relation, attribute, nth)"
-                    " WHERE NOT " HAS_COLUMN("w.relation", "w.attribute") " ORDER BY w.nth LIMIT 1",
-                    1},
-    /* 1 as for PG_MISSING. Of the columns that are there: the place in the list, the type in words, the
-     * type's name and modifier, below any domain, and whether a row that is inserted without a value gets
-     * one. What is below a view is not known here. */
-    [PG_COLUMNS] = {"columns",
-                    "WITH RECURSIVE types AS ("
-                    " SELECT w.nth, format_type(a.atttypid, a.atttypmod) AS said, a.atttypid AS type,"
-                    "  a.atttypmod AS modifier,"
-                    "  a.attidentity <> '' OR a.atthasdef OR c.relkind IN ('v', 'm') AS filled"
-                    " FROM ROWS FROM (json_to_recordset($1::json) AS (relation text, attribute text))"
-                    "  WITH ORDINALITY AS w(relation, attribute, nth)"
-                    " JOIN pg_class c ON c.oid = to_regclass(quote_ident(w.relation))"
-                    " JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = w.attribute AND a.attnum > 0"
-                    "  AND NOT a.attisdropped"
-                    " UNION ALL"
-                    " SELECT t.nth, t.said, y.typbasetype,"
-                    "  CASE WHEN y.typtypmod <> -1 THEN y.typtypmod ELSE t.modifier END,"
-                    "  t.filled OR y.typdefault IS NOT NULL"
-                    " FROM types t JOIN pg_type y ON y.oid = t.type AND y.typtype = 'd') "
-                    "SELECT t.nth, t.said, y.typname, t.modifier, t.filled FROM types t"
-                    " JOIN pg_type y ON y.oid = t.type AND y.typtype <> 'd' ORDER BY t.nth",
-                    1},
+    [SQL_PASS_LIST] =
+        "SELECT id, started_us, left(report, $3::integer) AS report FROM reconcile_passes WHERE "
+        "started_us < $1::bigint"
+        " ORDER BY started_us DESC, id DESC LIMIT $2::bigint",
+    /* 1 [[table, column], …]. Of the columns that are there: the place in the list, the type in words, what
+     * it can hold, below any domain, whether a row that is inserted without a value gets one, and how many
+     * characters of text there is room for. What is below a view is not known here. */
+    [SQL_COLUMNS] =
+        "WITH RECURSIVE types AS ("
+        " SELECT w.i - 1 AS i, format_type(a.atttypid, a.atttypmod) AS said, a.atttypid AS type,"
+        "  a.atttypmod AS modifier,"
+        "  a.attidentity <> '' OR a.atthasdef OR c.relkind IN ('v', 'm') AS filled"
+        " FROM json_array_elements($1::json) WITH ORDINALITY AS w(column_, i)"
+        " JOIN pg_class c ON c.oid = to_regclass(quote_ident(w.column_->>0))"
+        " JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = w.column_->>1"
+        "  AND a.attnum > 0 AND NOT a.attisdropped"
+        " UNION ALL"
+        " SELECT t.i, t.said, y.typbasetype,"
+        "  CASE WHEN y.typtypmod <> -1 THEN y.typtypmod ELSE t.modifier END,"
+        "  t.filled OR y.typdefault IS NOT NULL"
+        " FROM types t JOIN pg_type y ON y.oid = t.type AND y.typtype = 'd') "
+        "SELECT t.i, t.said AS type, t.filled AS is_filled, y.typname IN ('int2', 'int4', 'int8')"
+        "  OR (y.typname = 'numeric' AND " IS_INTEGER_64 ") AS is_integer,"
+        " y.typname IN ('uuid', 'text', 'varchar', 'bpchar', 'citext') AS is_uuid,"
+        " CASE WHEN y.typname IN ('varchar', 'bpchar') THEN t.modifier - 4 END AS room FROM types t"
+        " JOIN pg_type y ON y.oid = t.type AND y.typtype <> 'd' ORDER BY t.i",
     /* 1 how many of the newest rows. Per form their number, the newest of them and, of the known form, its
      * plane_id. */
-    [PG_PLANE_IDS] = {"plane_ids",
-                      "SELECT form, count(*), (array_agg(id::text ORDER BY id DESC))[1],"
-                      " CASE WHEN form = 'known' THEN (array_agg(p ORDER BY id DESC))[1] END FROM"
+    [SQL_PLANE_IDS] = "SELECT form, count(*) AS count, (array_agg(id::text ORDER BY id DESC))[1] AS task,"
+                      " CASE WHEN form = 'known' THEN (array_agg(p ORDER BY id DESC))[1] END AS newest FROM"
                       " (SELECT id, p, CASE WHEN p ~ '" IS_UUID "' THEN 'known'"
                       "   WHEN p ~* '" HIDES_UUID "' THEN 'hidden' ELSE 'other' END AS form FROM"
                       "  (SELECT t.id, t.plane_id::text COLLATE \"C\" AS p FROM tasks t"
                       "   ORDER BY t.id DESC LIMIT $1::bigint) newest WHERE length(p) >= " PG_DIGITS(
                           UUID_TEXT_MIN) " ) n GROUP BY form",
-                      1},
-    [PG_SHAPE] = {"shape", "SELECT max(version) FROM reconcile_schema", 0},
-    [PG_HAS_COLUMN] = {"has_column", "SELECT " HAS_COLUMN("$1", "$2"), 2},
-    [PG_HAS_RELATION] = {"has_relation", "SELECT to_regclass(quote_ident($1)) IS NOT NULL", 1},
-    [PG_HAS_SCHEMA] = {"has_schema", "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1)", 1},
+    [SQL_SCHEMA_VERSION] = "SELECT max(version) AS version FROM reconcile_schema",
+    /* 1 a table or an index, 2 null or a column of the table. A row when it is there. */
+    [SQL_SCHEMA_HAS] = "SELECT 1 FROM (SELECT to_regclass(quote_ident($1)) AS oid) r WHERE r.oid IS NOT NULL"
+                       " AND ($2::text IS NULL OR EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = r.oid"
+                       "  AND a.attname = $2 AND a.attnum > 0 AND NOT a.attisdropped))",
+    [PG_HAS_SCHEMA] = "SELECT 1 FROM pg_namespace WHERE nspname = $1",
 };
-static_assert(ARRAY_LEN(statements) == PG_SQL_MAX_, "every statement has its text");
+static_assert(ARRAY_LEN(texts) == PG_SQL_MAX_, "every statement has its text");
 
-const struct pg_statement *pg_statement(enum pg_sql which)
+const char *pg_sql_text(unsigned which)
 {
-    return &statements[which];
+    return texts[which];
 }

@@ -1,45 +1,10 @@
-/* Looking at tasks: the list and its pages, one task, the tasks of a repo. */
+/* Where a page of tasks ends, and how the list goes on there. */
 #include "clients/store/pg/store_pg.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* The columns of PG_TASKS_LIST and PG_TASK_GET. */
-enum {
-    COL_NOW_US,
-    COL_AS_OF_US,
-    COL_STUCK,
-    COL_KEY,
-    COL_UPDATED_US,
-    COL_JOB_ID,
-    COL_JOB_AGENT,
-    COL_JOB_STATUS,
-    COL_JOB_UPDATED_US,
-    COL_TASK
-};
-
-/* As a limit: it tells whether there is more. */
-static const char *one_more(size_t limit, char buffer[PG_INT_SIZE])
-{
-    return pg_limit_text(limit < SIZE_MAX ? limit + 1 : limit, buffer);
-}
-
-static struct store_task_entry entry_read(const PGresult *result, int row)
-{
-    return (struct store_task_entry){
-        .task = pg_task_read(result, row, COL_TASK),
-        .updated_us = pg_int(result, row, COL_UPDATED_US),
-        .stuck = PQgetvalue(result, row, COL_STUCK)[0] == 't',
-        .job_id = pg_text(result, row, COL_JOB_ID, LIMIT_REASON),
-        .job_agent = pg_text(result, row, COL_JOB_AGENT, LIMIT_TASK_NAME),
-        .job_status = pg_text(result, row, COL_JOB_STATUS, LIMIT_TASK_NAME),
-        .job_updated_us = pg_int(result, row, COL_JOB_UPDATED_US),
-    };
-}
-
-/* where a page ended */
 
 /* What PostgreSQL has instants for, but for the first day; and what it can still subtract a grace from. */
 #define INSTANT_MIN_US INT64_C(-210866716800000000)
@@ -58,7 +23,7 @@ struct instant_param {
 /* Behind which task of its part the list goes on: its updated_at and its id. */
 struct place {
     struct instant_param updated_at;
-    char id[PG_INT_SIZE];
+    int64_t id;
 };
 
 static struct instant_param instant_finite(int64_t us)
@@ -74,9 +39,7 @@ static struct instant_param instant_finite(int64_t us)
 
 static struct place place_infinite(const char *base, int64_t id)
 {
-    struct place place = {.updated_at = {.base = base, .offset = "0"}};
-    (void)pg_int_text(id, place.id);
-    return place;
+    return (struct place){.updated_at = {.base = base, .offset = "0"}, .id = id};
 }
 
 /* Before all tasks of a part, and behind them. */
@@ -101,10 +64,9 @@ static bool place_parse(const char *key, const char *id, struct place *ret)
     else if (strcmp(key, "-infinity") == 0)
         place = place_infinite("-infinity", number);
     else if (parse_i64(key, INSTANT_MIN_US, INT64_MAX, &us))
-        place = (struct place){.updated_at = instant_finite(us)};
+        place = (struct place){.updated_at = instant_finite(us), .id = number};
     else
         return false;
-    (void)pg_int_text(number, place.id);
     *ret = place;
     return true;
 }
@@ -154,96 +116,27 @@ static bool cursor_parse(const char *after, bool stuck_only, struct cursor *ret)
     return true;
 }
 
-static char *next_text(const PGresult *result, int row)
+char *pg_tasks_place(struct store_rows *rows, const struct store_task_entry *entry)
 {
-    return mem_printf("%d%c%s%c%" PRId64 "%c%" PRId64, PQgetvalue(result, row, COL_STUCK)[0] == 't' ? 1 : 2,
-                      PLACE_SEPARATOR, PQgetvalue(result, row, COL_KEY), PLACE_SEPARATOR,
-                      pg_int(result, row, COL_TASK), PLACE_SEPARATOR, pg_int(result, row, COL_AS_OF_US));
+    AUTO_FREE char *key = rows_own(rows, "key");
+    return mem_printf("%d%c%s%c%" PRId64 "%c%" PRId64, entry->stuck ? 1 : 2, PLACE_SEPARATOR, key,
+                      PLACE_SEPARATOR, entry->task.id, PLACE_SEPARATOR, rows_int(rows, "as_of_us"));
 }
 
-/* the list */
-
-enum err pg_tasks_list(struct store *store, const struct store_tasks_query *query,
-                       struct store_tasks_page *ret, struct why *why)
+struct store_rows pg_tasks_query(struct store *store, const struct store_tasks_query *query, struct why *why)
 {
     struct cursor cursor;
     if (!cursor_parse(query->after, query->stuck_only, &cursor))
-        return why_set(why, ERR_INVALID, "this is no place in a list of tasks");
-    AUTO_FREE char *graces = pg_graces(query->gated, query->n_gated);
-    AUTO_FREE char *terminal = pg_array(query->terminal, query->n_terminal);
-    AUTO_RESULT PGresult *result = NULL;
-    char limit[PG_INT_SIZE];
-    const char *const params[] = {graces,
-                                  terminal,
-                                  query->stage,
-                                  cursor.begun ? cursor.as_of.offset : NULL,
-                                  cursor.stuck.updated_at.base,
-                                  cursor.stuck.updated_at.offset,
-                                  cursor.stuck.id,
-                                  cursor.others.updated_at.base,
-                                  cursor.others.updated_at.offset,
-                                  cursor.others.id,
-                                  one_more(query->limit, limit),
-                                  query->repo};
-    enum err err = pg_read(store, query->repo ? PG_TASKS_LIST_OF_REPO : PG_TASKS_LIST, params, &result, why);
-    if (err)
-        return err;
-    size_t found = (size_t)PQntuples(result), n = found < query->limit ? found : query->limit;
-    struct store_tasks_page page = {.rows = mem_zero(n, sizeof *page.rows), .n = n};
-    for (size_t i = 0; i < n; i++)
-        page.rows[i] = entry_read(result, (int)i);
-    if (found > n && n > 0)
-        page.next = next_text(result, (int)n - 1);
-    *ret = page;
-    return ERR_OK;
-}
-
-/* one task, and those of a repo */
-
-enum err pg_task_get(struct store *store, int64_t id, const struct store_tasks_query *query,
-                     struct store_task_entry *ret, int64_t *ret_now_us, struct why *why)
-{
-    AUTO_FREE char *graces = pg_graces(query->gated, query->n_gated);
-    AUTO_RESULT PGresult *result = NULL;
-    char number[PG_INT_SIZE];
-    const char *const params[] = {graces, pg_int_text(id, number)};
-    enum err err = pg_read(store, PG_TASK_GET, params, &result, why);
-    if (err)
-        return err;
-    if (PQntuples(result) == 0)
-        return why_set(why, ERR_NOT_FOUND, "no task has the id %" PRId64, id);
-    *ret = entry_read(result, 0);
-    if (ret_now_us)
-        *ret_now_us = pg_int(result, 0, COL_NOW_US);
-    return ERR_OK;
-}
-
-static struct store_repo_task repo_task_read(const PGresult *result, int row)
-{
-    enum { ID, WORK_ITEM_ID, BRANCH, STAGE, TOO_LONG };
-    struct store_repo_task task = {.id = pg_int(result, row, ID)};
-    if (!PQgetisnull(result, row, TOO_LONG))
-        store_unreadable(&task.unreadable, PQgetvalue(result, row, TOO_LONG), STORE_TOO_LONG);
-    task.work_item_id = pg_task_name(result, row, WORK_ITEM_ID, "work_item_id", &task.unreadable);
-    task.branch = pg_task_name(result, row, BRANCH, "branch", &task.unreadable);
-    task.stage = pg_task_name(result, row, STAGE, "stage", &task.unreadable);
-    return task;
-}
-
-enum err pg_repo_tasks(struct store *store, const char *repo, const char *const *stages, size_t n_stages,
-                       size_t limit, struct store_repo_tasks *ret, struct why *why)
-{
-    AUTO_FREE char *array = pg_array(stages, n_stages);
-    AUTO_RESULT PGresult *result = NULL;
-    char most[PG_INT_SIZE];
-    const char *const params[] = {repo, array, one_more(limit, most)};
-    enum err err = pg_read(store, PG_REPO_TASKS, params, &result, why);
-    if (err)
-        return err;
-    size_t found = (size_t)PQntuples(result), n = found < limit ? found : limit;
-    struct store_repo_tasks tasks = {.rows = mem_zero(n, sizeof *tasks.rows), .n = n, .more = found > n};
-    for (size_t i = 0; i < n; i++)
-        tasks.rows[i] = repo_task_read(result, (int)i);
-    *ret = tasks;
-    return ERR_OK;
+        return rows_failed(why_set(why, ERR_INVALID, "this is no place in a list of tasks"));
+    json_auto_t *graces = json_graces(query->gated, query->n_gated);
+    json_auto_t *terminal = json_texts(query->terminal, query->n_terminal);
+    struct store_params params = PARAMS(
+        JSON_PARAM(graces), JSON_PARAM(terminal), TEXT_PARAM(query->stage),
+        TEXT_PARAM(cursor.begun ? cursor.as_of.offset : NULL), TEXT_PARAM(cursor.stuck.updated_at.base),
+        TEXT_PARAM(cursor.stuck.updated_at.offset), NUMBER_PARAM(cursor.stuck.id),
+        TEXT_PARAM(cursor.others.updated_at.base), TEXT_PARAM(cursor.others.updated_at.offset),
+        NUMBER_PARAM(cursor.others.id), ONE_MORE_PARAM(query->limit), TEXT_PARAM(query->repo));
+    if (!query->repo)
+        params.n--;
+    return store_query(store, query->repo ? PG_TASKS_LIST_OF_REPO : PG_TASKS_LIST, params, why);
 }

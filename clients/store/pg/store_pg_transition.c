@@ -9,42 +9,41 @@ static struct why *row_refusal(const struct pg_batch *batch, size_t i)
     return ((const struct store_transition *)batch->rows)[i].refusal;
 }
 
-static json_t *row_key(const struct pg_batch *batch, size_t i)
+json_t *pg_transition_json(size_t i, const struct store_transition *transition, const char *pass_id)
 {
-    const struct store_transition *transition = &((const struct store_transition *)batch->rows)[i];
-    json_t *row = json_object();
-    json_put(row, "i", json_integer((json_int_t)i));
-    json_put(row, "id", json_text(transition->id.s));
-    json_put(row, "task_id", json_integer(transition->task->id));
-    json_put(row, "seen", json_text(transition->task->version));
-    json_put(row, "from_stage", json_text(transition->task->stage));
-    json_put(row, "verdict_id", json_text(transition->verdict_id));
-    return row;
-}
-
-static json_t *row_whole(const struct pg_batch *batch, size_t i)
-{
-    const struct store_transition *transition = &((const struct store_transition *)batch->rows)[i];
+    const struct store_task *task = transition->task;
     const struct {
         const char *key, *text;
     } texts[] = {
+        {"id", transition->id.s},
+        {"pass_id", pass_id},
+        {"version", task->version},
+        {"from_stage", task->stage},
         {"to_stage", transition->to_stage},
         {"agent", transition->agent},
         {"side", transition->side},
         {"outcome", transition->outcome},
         {"reason", transition->reason},
         {"evidence", transition->evidence},
-        {"repo", transition->task->repo},
-        {"work_item_id", transition->task->work_item_id},
-        {"plane_id", transition->task->plane_id},
+        {"repo", task->repo},
+        {"work_item_id", task->work_item_id},
+        {"plane_id", task->plane_id},
+        {"verdict_id", transition->verdict_id},
         {"missed_source", transition->missed_source},
         {"missed_event", transition->missed_event},
         {"message", transition->message},
     };
-    json_t *row = row_key(batch, i);
+    json_t *row = json_object();
+    json_put(row, "i", json_integer((json_int_t)i));
+    json_put(row, "task_id", json_integer(task->id));
     for (size_t k = 0; k < ARRAY_LEN(texts); k++)
         json_put(row, texts[k].key, json_text(texts[k].text));
     return row;
+}
+
+static json_t *row_json(const struct pg_batch *batch, size_t i)
+{
+    return pg_transition_json(i, &((const struct store_transition *)batch->rows)[i], batch->pass_id);
 }
 
 enum err pg_transition(struct store *store, int64_t settings_revision, int64_t valid_until_us,
@@ -60,10 +59,9 @@ enum err pg_transition(struct store *store, int64_t settings_revision, int64_t v
                             .valid_until_us = valid_until_us,
                             .rows = batch,
                             .n = n,
-                            .key = row_key,
-                            .whole = row_whole,
+                            .row = row_json,
                             .refusal = row_refusal,
-                            .common = pass_id,
+                            .pass_id = pass_id,
                             .write = PG_MOVE,
                             .look_again = PG_MOVE_AGAIN};
     enum err err = pg_call(store, pg_batch_run, &work, why);

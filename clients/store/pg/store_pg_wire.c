@@ -1,6 +1,7 @@
 /* Statements on one connection: sent, awaited within their time, and what went wrong in words. */
 #include "clients/store/pg/store_pg.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -9,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clients/base/jsonx.h"
 #include "clients/base/limits.h"
 
 /* What the server may take beyond its own statement_timeout to tell us of it. */
@@ -129,26 +131,6 @@ static enum err failure_of_result(struct pg_conn *conn, const PGresult *result, 
     return why_set(why, failure->err, "%s%s%s", failure->error, said ? ": " : "", said ? said : "");
 }
 
-const char *pg_sqlstate(const struct pg_conn *conn)
-{
-    return conn->sqlstate;
-}
-
-enum pg_fault pg_fault(const struct pg_conn *conn)
-{
-    return conn->fault;
-}
-
-const struct why *pg_refusal(const struct pg_conn *conn)
-{
-    return &conn->refusal;
-}
-
-bool pg_is_lost(const struct pg_conn *conn)
-{
-    return conn->lost;
-}
-
 /* waiting */
 
 static int wait_ms(const struct pg_conn *conn, int64_t deadline_ms)
@@ -230,26 +212,24 @@ enum err pg_await_end(struct pg_conn *conn, PGresult **ret, struct why *why)
 
 /* statements */
 
-static enum err statement_prepare(struct pg_conn *conn, enum pg_sql which, struct why *why)
+enum err pg_prepare(struct pg_conn *conn, const char *name, const char *sql, struct why *why)
 {
-    if (conn->prepared[which])
-        return ERR_OK;
-    const struct pg_statement *statement = pg_statement(which);
-    if (!PQsendPrepare(conn->pg, statement->name, statement->sql, 0, NULL))
+    if (!PQsendPrepare(conn->pg, name, sql, 0, NULL))
         return failure_of_connection(conn, why);
-    enum err err = pg_await_end(conn, NULL, why);
-    conn->prepared[which] = !err;
-    return err;
+    return pg_await_end(conn, NULL, why);
 }
 
-enum err pg_run(struct pg_conn *conn, enum pg_sql which, const char *const *params, PGresult **ret,
+enum err pg_run(struct pg_conn *conn, unsigned which, const struct pg_values *values, PGresult **ret,
                 struct why *why)
 {
-    enum err err = statement_prepare(conn, which, why);
+    char name[16];
+    (void)snprintf(name, sizeof name, "s%u", which);
+    enum err err = conn->prepared[which] ? ERR_OK : pg_prepare(conn, name, pg_sql_text(which), why);
     if (err)
         return err;
-    const struct pg_statement *statement = pg_statement(which);
-    if (!PQsendQueryPrepared(conn->pg, statement->name, statement->n_params, params, NULL, NULL, 0))
+    conn->prepared[which] = true;
+    if (!PQsendQueryPrepared(conn->pg, name, (int)values->n, (const char *const *)values->texts, NULL, NULL,
+                             0))
         return failure_of_connection(conn, why);
     return pg_await_end(conn, ret, why);
 }
@@ -263,68 +243,17 @@ enum err pg_execute(struct pg_conn *conn, const char *sql, struct why *why)
 
 enum err pg_commit(struct pg_conn *conn, struct why *why)
 {
-    AUTO_RESULT PGresult *result = NULL;
+    PGresult *result = NULL;
     if (!PQsendQuery(conn->pg, "COMMIT"))
         return failure_of_connection(conn, why);
     enum err err = pg_await_end(conn, &result, why);
     if (!err && strcmp(PQcmdStatus(result), "COMMIT") != 0)
-        return why_set(why, ERR_INTERNAL, "the database rolled a transaction back instead of committing it");
+        err = why_set(why, ERR_INTERNAL, "the database rolled a transaction back instead of committing it");
+    PQclear(result);
     return err;
 }
 
-void pg_patient(struct pg_conn *conn)
-{
-    conn->patient = true;
-}
-
 /* fields and parameters */
-
-char *pg_text(const PGresult *result, int row, int column, size_t max)
-{
-    if (PQgetisnull(result, row, column))
-        return NULL;
-    const char *text = PQgetvalue(result, row, column);
-    size_t len = (size_t)PQgetlength(result, row, column);
-    /* A database in SQL_ASCII hands out whatever bytes it was given. */
-    if (len <= max && utf8_valid_len(text, len) == len)
-        return mem_dupn(text, len);
-    return text_cut(text, len < max ? len : max);
-}
-
-int64_t pg_int(const PGresult *result, int row, int column)
-{
-    int64_t number = 0;
-    if (!PQgetisnull(result, row, column))
-        (void)parse_i64(PQgetvalue(result, row, column), INT64_MIN, INT64_MAX, &number);
-    return number;
-}
-
-enum err pg_place(const PGresult *result, int row, size_t n, size_t *ret, struct why *why)
-{
-    int64_t i = PQgetisnull(result, row, 0) ? -1 : pg_int(result, row, 0);
-    if (i < 0 || (size_t)i >= n)
-        return why_set(why, ERR_INTERNAL, "the database answered about a row that was not asked about");
-    *ret = (size_t)i;
-    return ERR_OK;
-}
-
-struct uuid_text pg_uuid(const PGresult *result, int row, int column)
-{
-    struct uuid_text id;
-    snprintf(id.s, sizeof id.s, "%s", PQgetvalue(result, row, column));
-    return id;
-}
-
-const char *pg_int_text(int64_t number, char buffer[PG_INT_SIZE])
-{
-    snprintf(buffer, PG_INT_SIZE, "%" PRId64, number);
-    return buffer;
-}
-
-const char *pg_limit_text(size_t limit, char buffer[PG_INT_SIZE])
-{
-    return pg_int_text(limit < INT64_MAX ? (int64_t)limit : INT64_MAX, buffer);
-}
 
 /* How an element is written. */
 struct spelling {
@@ -347,37 +276,106 @@ static char *element_put(char *at, const char *text, struct spelling spelling)
     return at;
 }
 
-static char *array_put(const char *const *texts, size_t n, const struct spelling *spellings,
-                       size_t n_spellings)
+/* UUIDs as an array, '{"a","b"}', each as it is and in lower and in upper case, with and without hyphens:
+ * "= ANY" of them compares as UUIDs, by an ordinary index, and whether the column is text or uuid, since the
+ * parameter takes the column's type. */
+static char *spellings_of(const char *const *ids, size_t n)
 {
+    static const struct spelling spellings[] = {
+        {NULL, false}, {tolower, false}, {toupper, false}, {tolower, true}, {toupper, true}};
     size_t size = sizeof "{}";
     for (size_t i = 0; i < n; i++)
-        size += (2 * strlen(texts[i]) + sizeof ",\"\"" - 1) * n_spellings;
+        size += (2 * strlen(ids[i]) + sizeof ",\"\"" - 1) * ARRAY_LEN(spellings);
     char *array = mem_zero(size, 1), *at = array;
     *at++ = '{';
-    for (size_t i = 0; i < n * n_spellings; i++) {
+    for (size_t i = 0; i < n * ARRAY_LEN(spellings); i++) {
         if (i > 0)
             *at++ = ',';
-        at = element_put(at, texts[i / n_spellings], spellings[i % n_spellings]);
+        at = element_put(at, ids[i / ARRAY_LEN(spellings)], spellings[i % ARRAY_LEN(spellings)]);
     }
     *at = '}';
     return array;
 }
 
-char *pg_array(const char *const *texts, size_t n)
+static char *param_text(const struct store_param *param)
 {
-    static const struct spelling as_it_is[] = {{NULL, false}};
-    return array_put(texts, n, as_it_is, ARRAY_LEN(as_it_is));
+    switch (param->kind) {
+    case PARAM_NUMBER:
+        return mem_printf("%" PRId64, param->number);
+    case PARAM_TEXT:
+        break;
+    case PARAM_JSON:
+        return json_line(param->json);
+    case PARAM_IDS:
+        return spellings_of(param->ids, param->n);
+    }
+    return mem_dup(param->text);
 }
 
-char *pg_spellings(const char *const *ids, size_t n)
+void pg_values_make(struct pg_values *values, struct store_params params)
 {
-    static const struct spelling spellings[] = {
-        {NULL, false}, {tolower, false}, {toupper, false}, {tolower, true}, {toupper, true}};
-    return array_put(ids, n, spellings, ARRAY_LEN(spellings));
+    assert(params.n <= ARRAY_LEN(values->texts));
+    *values = (struct pg_values){.n = params.n};
+    for (size_t i = 0; i < params.n; i++)
+        values->texts[i] = param_text(&params.list[i]);
 }
 
-void pg_clear_p(PGresult **result)
+void pg_values_done(struct pg_values *values)
 {
-    PQclear(*result);
+    for (size_t i = 0; i < values->n; i++)
+        free(values->texts[i]);
+}
+
+/* rows */
+
+static bool result_next(struct store_rows *rows)
+{
+    return ++rows->row < PQntuples(rows->source);
+}
+
+static int result_find(const struct store_rows *rows, const char *name)
+{
+    return PQfnumber(rows->source, name);
+}
+
+static struct store_field result_field(const struct store_rows *rows, int column)
+{
+    return (struct store_field){.is_null = PQgetisnull(rows->source, rows->row, column),
+                                .bytes = PQgetvalue(rows->source, rows->row, column),
+                                .len = (size_t)PQgetlength(rows->source, rows->row, column)};
+}
+
+static int64_t result_number(const struct store_rows *rows, int column)
+{
+    const char *text = PQgetvalue(rows->source, rows->row, column);
+    int64_t number = 0;
+    if (text[0] == 't')
+        return 1;
+    (void)parse_i64(text, INT64_MIN, INT64_MAX, &number);
+    return number;
+}
+
+static void result_close(struct store_rows *rows)
+{
+    PQclear(rows->source);
+}
+
+struct store_rows pg_rows(PGresult *result_take, struct why *why)
+{
+    static const struct store_rows_ops ops = {.next = result_next,
+                                              .find = result_find,
+                                              .field = result_field,
+                                              .number = result_number,
+                                              .close = result_close};
+    return (struct store_rows){.ops = &ops, .source = result_take, .row = -1, .why = why};
+}
+
+struct store_rows pg_query(struct pg_conn *conn, unsigned which, struct store_params params, struct why *why)
+{
+    struct pg_values values;
+    PGresult *result = NULL;
+    pg_values_make(&values, params);
+    enum err err = pg_run(conn, which, &values, &result, why);
+    pg_values_done(&values);
+    return err ? rows_failed(err) : pg_rows(result, why);
 }

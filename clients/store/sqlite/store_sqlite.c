@@ -206,9 +206,55 @@ sqlite3 *sqlite_handle(const struct sqlite_conn *conn)
     return conn->db;
 }
 
-enum err sqlite_statement(struct sqlite_conn *conn, enum sqlite_sql which, sqlite3_stmt **ret,
-                          struct why *why)
+/* Where an index leads to `what`, a text of a row t of tasks, the statement `which` serves; else `scanned`.
+ * Asked each time: an index may come and go. */
+static const struct by_index {
+    unsigned which, scanned;
+    const char *what;
+} by_index[] = {
+    {SQL_ISSUE_TASKS, SQL_ISSUE_TASKS_SCANNED, "t.plane_id"},
+    {SQL_TASKS_EXISTING, SQL_TASKS_EXISTING_SCANNED, "t.plane_id"},
+    {SQL_REPLAYS_MOVED, SQL_REPLAYS_MOVED_SCANNED, "t.plane_id"},
+    {SQL_WORK_ITEMS, SQL_WORK_ITEMS_SCANNED, "lower(t.work_item_id)"},
+};
+
+/* A range is answered by an index that is there, or by a scan: none is made for it on the way. */
+static enum err is_indexed(struct sqlite_conn *conn, const char *what, bool *ret, struct why *why)
 {
+    AUTO_FREE char *sql =
+        mem_printf("EXPLAIN QUERY PLAN SELECT 1 FROM tasks t WHERE %s BETWEEN ?1 AND ?1", what);
+    enum { COL_DETAIL = 3 };
+    sqlite3_stmt *plan;
+    enum err err = sqlite_prepare(conn, sql, &plan, why);
+    if (err)
+        return err;
+    int rc = sqlite3_step(plan);
+    const char *detail = rc == SQLITE_ROW ? (const char *)sqlite3_column_text(plan, COL_DETAIL) : NULL;
+    *ret = detail && strncmp(detail, "SEARCH ", 7) == 0;
+    if (sqlite3_finalize(plan) != SQLITE_OK)
+        return sqlite_failure(conn, why);
+    return ERR_OK;
+}
+
+static enum err statement_choose(struct sqlite_conn *conn, unsigned *which, struct why *why)
+{
+    for (size_t i = 0; i < ARRAY_LEN(by_index); i++) {
+        bool indexed;
+        if (by_index[i].which != *which)
+            continue;
+        enum err err = is_indexed(conn, by_index[i].what, &indexed, why);
+        if (!err && !indexed)
+            *which = by_index[i].scanned;
+        return err;
+    }
+    return ERR_OK;
+}
+
+enum err sqlite_statement(struct sqlite_conn *conn, unsigned which, sqlite3_stmt **ret, struct why *why)
+{
+    enum err err = statement_choose(conn, &which, why);
+    if (err)
+        return err;
     sqlite3_stmt **kept = &conn->kept[which];
     if (!*kept && sqlite3_prepare_v3(conn->db, sqlite_sql_text(which), -1, SQLITE_PREPARE_PERSISTENT, kept,
                                      NULL) != SQLITE_OK)
@@ -226,52 +272,35 @@ enum err sqlite_prepare(struct sqlite_conn *conn, const char *sql, sqlite3_stmt 
     return ERR_OK;
 }
 
-/* A range is answered by an index that is there, or by a scan: none is made for it on the way. */
-enum err sqlite_by_index(struct sqlite_conn *conn, const char *what, enum sqlite_sql which,
-                         sqlite3_stmt **ret, struct why *why)
+static enum err write_on(struct sqlite_conn *conn, const struct store_step *steps, size_t n, size_t *ret_rows,
+                         struct why *why)
 {
-    AUTO_FREE char *sql =
-        mem_printf("EXPLAIN QUERY PLAN SELECT 1 FROM tasks t WHERE %s BETWEEN ?1 AND ?1", what);
-    enum { COL_DETAIL = 3 };
-    sqlite3_stmt *plan;
-    bool row = false;
-    enum err err = sqlite_prepare(conn, sql, &plan, why);
-    if (err)
-        return err;
-    err = sqlite_step(conn, plan, &row, why);
-    const char *detail = row ? (const char *)sqlite3_column_text(plan, COL_DETAIL) : NULL;
-    bool indexed = detail && strncmp(detail, "SEARCH ", 7) == 0;
-    (void)sqlite3_finalize(plan);
-    return err ? err : sqlite_statement(conn, indexed ? which : which + 1, ret, why);
+    enum err err = n > 1 ? sqlite_execute(conn, SQL_BEGIN_WRITE, why) : ERR_OK;
+    for (size_t i = 0; !err && i < n; i++)
+        err = sqlite_run(conn, steps[i].which, steps[i].params, i == 0 ? ret_rows : NULL, why);
+    return !err && n > 1 ? sqlite_execute(conn, SQL_COMMIT, why) : err;
 }
 
-enum err sqlite_step(struct sqlite_conn *conn, sqlite3_stmt *statement, bool *ret_row, struct why *why)
+static enum err write_steps(struct store *store, const struct store_step *steps, size_t n, size_t *ret_rows,
+                            struct why *why)
 {
-    int rc = sqlite3_step(statement);
-    if (rc != SQLITE_ROW && rc != SQLITE_DONE)
-        return sqlite_failure(conn, why);
-    *ret_row = rc == SQLITE_ROW;
-    return ERR_OK;
+    AUTO_GIVE struct sqlite_conn *conn = NULL;
+    enum err err = sqlite_take(store, SQLITE_USE_WRITE, &conn, why);
+    return err ? err : write_on(conn, steps, n, ret_rows, why);
 }
 
-enum err sqlite_run(struct sqlite_conn *conn, sqlite3_stmt *statement, size_t *ret_rows, struct why *why)
+static enum err settings_write(struct store *store, int64_t seen_revision, const char *overrides,
+                               int64_t *ret_revision, struct why *why)
 {
-    size_t rows = 0;
-    bool row = false;
-    enum err err;
-    while (!(err = sqlite_step(conn, statement, &row, why)) && row)
-        rows++;
-    (void)sqlite3_reset(statement);
-    if (!err && ret_rows)
-        *ret_rows = rows;
+    const struct store_step step = {SQL_SETTINGS_WRITE,
+                                    PARAMS(NUMBER_PARAM(seen_revision), TEXT_PARAM(overrides))};
+    size_t written = 0;
+    enum err err = write_steps(store, &step, 1, &written, why);
+    if (!err && written == 0)
+        return why_set(why, ERR_CONFLICT, "the settings were changed meanwhile");
+    if (!err)
+        *ret_revision = seen_revision + 1;
     return err;
-}
-
-enum err sqlite_execute(struct sqlite_conn *conn, enum sqlite_sql which, struct why *why)
-{
-    sqlite3_stmt *statement = NULL;
-    enum err err = sqlite_statement(conn, which, &statement, why);
-    return err ? err : sqlite_run(conn, statement, NULL, why);
 }
 
 bool sqlite_outlived(struct sqlite_conn *conn)
@@ -377,36 +406,17 @@ static void sqlite_interrupt(struct store *store)
 static const struct store_ops sqlite_ops = {
     .free = sqlite_free,
     .interrupt = sqlite_interrupt,
+    .query = sqlite_ask,
+    .write = write_steps,
     .migrate = sqlite_migrate,
     .ready = sqlite_ready,
-    .plane_ids = sqlite_plane_ids,
-    .settings_read = sqlite_settings_read,
-    .settings_write = sqlite_settings_write,
-    .stuck = sqlite_stuck,
-    .issue_tasks = sqlite_issue_tasks,
-    .work_items = sqlite_work_items,
-    .verdicts_replayed = sqlite_verdicts_replayed,
+    .settings_write = settings_write,
     .create_tasks = sqlite_create_tasks,
-    .unstarted = sqlite_unstarted,
     .transition = sqlite_transition,
-    .ledger_summary = sqlite_ledger_summary,
-    .ledger_list = sqlite_ledger_list,
-    .replays_look = sqlite_replays_look,
-    .replay_get = sqlite_replay_get,
     .replay_begin = sqlite_replay_begin,
-    .replays_moved = sqlite_replays_moved,
     .replays_settle = sqlite_replays_settle,
-    .outbox_list = sqlite_outbox_list,
-    .outbox_add = sqlite_outbox_add,
-    .outbox_sent = sqlite_outbox_sent,
-    .lease_take = sqlite_lease_take,
-    .lease_drop = sqlite_lease_drop,
-    .tasks_list = sqlite_tasks_list,
-    .task_get = sqlite_task_get,
-    .repo_tasks = sqlite_repo_tasks,
-    .pass_save = sqlite_pass_save,
-    .pass_get = sqlite_pass_get,
-    .pass_list = sqlite_pass_list,
+    .tasks_query = sqlite_tasks_query,
+    .tasks_place = sqlite_tasks_place,
 };
 
 enum err store_sqlite_open(const char *path, struct store **ret, struct why *why)

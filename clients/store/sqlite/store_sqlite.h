@@ -1,4 +1,4 @@
-/* store_sqlite.h - the SQLite store from within. Private to clients/store_sqlite*.c.
+/* store_sqlite.h - the SQLite store from within. Private to clients/store/sqlite.
  *
  * One file, one connection that writes and a few that read, each used by one thread at a time: an operation
  * takes a connection, works, and gives it back. Taking opens it, or opens it again when the file was replaced
@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "clients/store/store_ops.h"
+#include "clients/store/store_rows.h"
 
 /* Every statement that is kept prepared; the texts are in store_sqlite_sql.c.
  *
@@ -23,23 +24,17 @@
  * without one, and of a view sqlite3_changes() counts nothing. But SQLite 3.40 takes such a write to a view
  * without a trigger for done; SQL_…_TAKE_… find that out: they write nothing, have no RETURNING, and fail. */
 enum sqlite_sql {
-    SQL_BEGIN_WRITE,
+    SQL_BEGIN_WRITE = STORE_SQL_SHARED,
     SQL_COMMIT,
     SQL_ROW_BEGIN,
     SQL_ROW_KEEP,
     SQL_ROW_UNDO,
-    SQL_SETTINGS_READ,
     SQL_SETTINGS_WRITE,
-    SQL_STUCK,
-    SQL_UNSTARTED,
-    SQL_ISSUE_TASKS,
     SQL_ISSUE_TASKS_SCANNED,
-    SQL_VERDICTS_REPLAYED,
     SQL_TASKS_ARE_A_VIEW,
     SQL_TASKS_ARE_KEYED,
     SQL_TASKS_EXISTING,
     SQL_TASKS_EXISTING_SCANNED,
-    SQL_WORK_ITEMS,
     SQL_WORK_ITEMS_SCANNED,
     SQL_TASKS_TAKE_NEW,
     SQL_TASK_CREATE,
@@ -51,34 +46,14 @@ enum sqlite_sql {
     SQL_TASK_STANDS,
     SQL_JOB_QUEUE,
     SQL_LEDGER_ADD,
-    SQL_REPLAYS_LOOK,
-    SQL_REPLAY_GET,
     SQL_REPLAY_BEGIN,
-    SQL_REPLAYS_MOVED,
     SQL_REPLAYS_MOVED_SCANNED,
     SQL_REPLAY_TAKE,
-    SQL_OUTBOX_ADD,
-    SQL_OUTBOX_LIST,
-    SQL_OUTBOX_SENT,
-    SQL_OUTBOX_PRUNE,
-    SQL_LEASE_STANDS,
-    SQL_LEASE_TAKE,
-    SQL_LEASE_DROP,
     SQL_TASKS_LIST,
-    SQL_TASK_GET,
-    SQL_REPO_TASKS,
-    SQL_LEDGER_SUMMARY,
-    SQL_LEDGER_LIST,
-    SQL_LEDGER_LIST_OF_TASK,
-    SQL_PASS_SAVE,
-    SQL_PASS_PRUNE,
-    SQL_PASS_GET,
-    SQL_PASS_LIST,
-    SQL_COLUMN,
-    SQL_PLANE_IDS,
+    SQL_PAGES,
     SQL_MAX_
 };
-const char *sqlite_sql_text(enum sqlite_sql which);
+const char *sqlite_sql_text(unsigned which);
 
 enum sqlite_use {
     SQLITE_USE_READ,
@@ -99,31 +74,12 @@ void sqlite_give_p(struct sqlite_conn **conn);
 
 sqlite3 *sqlite_handle(const struct sqlite_conn *conn);
 
-/* sqlite_statement: the prepared statement, reset, with nothing bound. It belongs to the connection; what is
- * bound must live until it is stepped. sqlite_prepare: one that is not kept; caller finalizes. */
-ATTR_NODISCARD enum err sqlite_statement(struct sqlite_conn *conn, enum sqlite_sql which, sqlite3_stmt **ret,
+/* sqlite_statement: the prepared statement (one of two, where that depends on an index of tasks), reset, with
+ * nothing bound. It belongs to the connection. sqlite_prepare: one that is not kept; caller finalizes. */
+ATTR_NODISCARD enum err sqlite_statement(struct sqlite_conn *conn, unsigned which, sqlite3_stmt **ret,
                                          struct why *why);
 ATTR_NODISCARD enum err sqlite_prepare(struct sqlite_conn *conn, const char *sql, sqlite3_stmt **ret,
                                        struct why *why);
-
-/* sqlite_by_index: the statement `which` where an index leads to `what`, a text of a row t of tasks; else the
- * one behind it, SQL_…_SCANNED. Asked each time: an index may come and go. */
-#define BY_PLANE_ID "t.plane_id"
-#define BY_WORK_ITEM "lower(t.work_item_id)"
-ATTR_NODISCARD enum err sqlite_by_index(struct sqlite_conn *conn, const char *what, enum sqlite_sql which,
-                                        sqlite3_stmt **ret, struct why *why);
-
-/* sqlite_step: *ret_row tells whether a row is there to read. When it is the last call on the statement,
- * reset it (sqlite_run does): an open statement holds a lock on the file. */
-ATTR_NODISCARD enum err sqlite_step(struct sqlite_conn *conn, sqlite3_stmt *statement, bool *ret_row,
-                                    struct why *why);
-
-/* sqlite_run: steps a bound statement to its end and resets it; *ret_rows (may be NULL) counts its rows. */
-ATTR_NODISCARD enum err sqlite_run(struct sqlite_conn *conn, sqlite3_stmt *statement, size_t *ret_rows,
-                                   struct why *why);
-
-/* sqlite_execute: a kept statement without parameters. */
-ATTR_NODISCARD enum err sqlite_execute(struct sqlite_conn *conn, enum sqlite_sql which, struct why *why);
 
 /* sqlite_failure: the result and the words for what the connection reported last. Marks the connection for
  * opening anew when that may help. */
@@ -136,25 +92,16 @@ bool sqlite_outlived(struct sqlite_conn *conn);
 
 /* values (store_sqlite_values.c) */
 
-/* sqlite_put: binds text that outlives the step; NULL binds null. sqlite_put_limit: binds a LIMIT. */
-void sqlite_put(sqlite3_stmt *statement, int index, const char *text);
-void sqlite_put_limit(sqlite3_stmt *statement, int index, size_t limit);
-
-/* sqlite_line_take: a list as json_each() reads it, on one line; takes `value`. sqlite_texts_line: of texts.
- * sqlite_graces_line: of pairs of stage and grace. Caller frees. */
-char *sqlite_line_take(json_t *value_take);
-char *sqlite_texts_line(const char *const *texts, size_t n);
-char *sqlite_graces_line(const struct store_stage_grace *stages, size_t n);
-
-/* sqlite_text: a column of any type as valid UTF-8, at most max bytes; NULL for null. Caller frees.
- * sqlite_uuid: a column that holds a UUID. sqlite_task_name: a text of a task that names something; see
- * store_task_name. sqlite_task: the columns that TASK_COLUMNS of store_sqlite_sql.c
- * names, with the age and the heals, from `first` on; free with store_task_done. */
-char *sqlite_text(sqlite3_stmt *statement, int column, size_t max);
-struct uuid_text sqlite_uuid(sqlite3_stmt *statement, int column);
-struct store_task sqlite_task(sqlite3_stmt *row, int first);
-char *sqlite_task_name(sqlite3_stmt *row, int column, const char *name, char **unreadable);
-enum { SQLITE_TASK_COLUMNS = 11 };
+/* sqlite_query: a statement's rows on this connection: end them soon, for an open statement holds a lock on
+ * the file. sqlite_ask: on one that reads, which is given back at their end. sqlite_run: a statement of which
+ * at most the number of rows counts; *ret_rows may be NULL. sqlite_execute: one without parameters. */
+struct store_rows sqlite_query(struct sqlite_conn *conn, unsigned which, struct store_params params,
+                               struct why *why);
+struct store_rows sqlite_ask(struct store *store, unsigned which, struct store_params params,
+                             struct why *why);
+ATTR_NODISCARD enum err sqlite_run(struct sqlite_conn *conn, unsigned which, struct store_params params,
+                                   size_t *ret_rows, struct why *why);
+ATTR_NODISCARD enum err sqlite_execute(struct sqlite_conn *conn, unsigned which, struct why *why);
 
 /* rows that are written together, and may fail alone (store_sqlite_batch.c) */
 
@@ -183,26 +130,7 @@ ATTR_NODISCARD enum err sqlite_batch_run(struct store *store, const struct sqlit
 enum err sqlite_migrate(struct store *store, size_t *ret_created, struct why *why);
 enum err sqlite_ready(struct store *store, struct why *why);
 
-/* store_sqlite_columns.c. sqlite_columns_check: every column that is there by its rule.
- * sqlite_tasks_fill_ids: the table tasks numbers its new rows itself; ERR_INTERNAL. */
-enum err sqlite_columns_check(struct sqlite_conn *conn, struct why *why);
-enum err sqlite_tasks_fill_ids(struct sqlite_conn *conn, struct why *why);
-enum err sqlite_plane_ids(struct store *store, size_t limit, struct plane_ids_seen *ret, struct why *why);
-
-/* store_sqlite_stuck.c */
-enum err sqlite_stuck(struct store *store, const struct store_stuck_query *query, struct store_task_list *ret,
-                      struct why *why);
-
-enum err sqlite_unstarted(struct store *store, const char *stage, int64_t grace_s, const char *const *fresh,
-                          size_t n_fresh, size_t limit, struct store_task_list *ret, struct why *why);
-
 /* store_sqlite_issues.c */
-enum err sqlite_issue_tasks(struct store *store, const char *const *plane_ids, size_t n,
-                            struct store_issue_tasks *ret, struct why *why);
-enum err sqlite_work_items(struct store *store, const char *const *ids, size_t n, struct store_work_item *ret,
-                           struct why *why);
-enum err sqlite_verdicts_replayed(struct store *store, const char *const *ids, size_t n, bool *ret,
-                                  struct why *why);
 enum err sqlite_create_tasks(struct store *store, int64_t settings_revision, int64_t valid_until_us,
                              const struct store_new_task *batch, size_t n, enum store_creation *ret,
                              struct why *why);
@@ -218,54 +146,20 @@ enum err sqlite_task_stands(struct sqlite_conn *conn, const struct store_transit
                             size_t *ret_rows, struct why *why);
 enum err sqlite_verdict_add(struct sqlite_conn *conn, const struct store_transition *transition,
                             size_t *ret_rows, struct why *why);
+enum err sqlite_outbox_put(struct sqlite_conn *conn, const char *id, const char *text, struct why *why);
 enum err sqlite_ledger_add(struct sqlite_conn *conn, const char *pass_id,
                            const struct store_transition *transition, struct why *why);
 
 /* store_sqlite_replays.c */
-enum err sqlite_replays_look(struct store *store, const struct store_replay *batch, size_t n,
-                             struct store_replay_seen *ret, struct why *why);
-enum err sqlite_replay_get(struct store *store, const char *subject, struct store_replay_open *ret,
-                           struct why *why);
 enum err sqlite_replay_begin(struct store *store, int64_t settings_revision, int64_t valid_until_us,
                              const struct store_replay *batch, size_t n, struct store_replay_seen *ret,
                              struct why *why);
-enum err sqlite_replays_moved(struct store *store, size_t limit, struct store_replays_moved *ret,
-                              struct why *why);
 enum err sqlite_replays_settle(struct store *store, const char *pass_id, const struct store_settlement *batch,
                                size_t n, bool *ret_mine, struct why *why);
 
-/* store_sqlite_outbox.c. sqlite_outbox_put: outbox_add within a transaction of the caller's. */
-enum err sqlite_outbox_list(struct store *store, size_t limit, struct store_outbox *ret, struct why *why);
-enum err sqlite_outbox_put(struct sqlite_conn *conn, const char *id, const char *text, bool *ret_new,
-                           struct why *why);
-enum err sqlite_outbox_add(struct store *store, const char *id, const char *text, bool *ret_new,
-                           struct why *why);
-enum err sqlite_outbox_sent(struct store *store, const struct uuid_text *ids, size_t n, struct why *why);
-
-/* store_sqlite_lease.c */
-enum err sqlite_lease_take(struct store *store, const char *name, const char *owner, int64_t seconds,
-                           bool *ret_held, struct why *why);
-enum err sqlite_lease_drop(struct store *store, const char *name, const char *owner, struct why *why);
-
-/* store_sqlite_look.c */
-enum err sqlite_tasks_list(struct store *store, const struct store_tasks_query *query,
-                           struct store_tasks_page *ret, struct why *why);
-enum err sqlite_task_get(struct store *store, int64_t id, const struct store_tasks_query *query,
-                         struct store_task_entry *ret, int64_t *ret_now_us, struct why *why);
-enum err sqlite_repo_tasks(struct store *store, const char *repo, const char *const *stages, size_t n_stages,
-                           size_t limit, struct store_repo_tasks *ret, struct why *why);
-
-/* store_sqlite_records.c */
-enum err sqlite_settings_read(struct store *store, struct store_settings *ret, struct why *why);
-enum err sqlite_settings_write(struct store *store, int64_t seen_revision, const char *overrides,
-                               int64_t *ret_revision, struct why *why);
-enum err sqlite_ledger_summary(struct store *store, struct store_ledger_summary *ret, struct why *why);
-enum err sqlite_ledger_list(struct store *store, int64_t task_id, int64_t before_seq, size_t limit,
-                            struct store_ledger_page *ret, struct why *why);
-enum err sqlite_pass_save(struct store *store, const char *id, int64_t started_us, const char *report,
-                          struct why *why);
-enum err sqlite_pass_get(struct store *store, const char *id, char **ret_report, struct why *why);
-enum err sqlite_pass_list(struct store *store, int64_t before_us, size_t limit, struct store_pass_page *ret,
-                          struct why *why);
+/* store_sqlite_tasks.c */
+struct store_rows sqlite_tasks_query(struct store *store, const struct store_tasks_query *query,
+                                     struct why *why);
+char *sqlite_tasks_place(struct store_rows *rows, const struct store_task_entry *entry);
 
 #endif

@@ -34,22 +34,6 @@ static bool is_refusal(const struct sqlite_conn *conn, enum err err)
     }
 }
 
-static enum err policy_stands(const struct run *run)
-{
-    sqlite3_stmt *statement;
-    bool row;
-    enum err err = sqlite_statement(run->conn, SQL_SETTINGS_READ, &statement, run->why);
-    if (err || (err = sqlite_step(run->conn, statement, &row, run->why)))
-        return err;
-    int64_t revision = sqlite3_column_int64(statement, 0), now_us = sqlite3_column_int64(statement, 1);
-    (void)sqlite3_reset(statement);
-    if (revision != run->batch->settings_revision)
-        return why_set(run->why, ERR_CONFLICT, "the settings were changed meanwhile");
-    if (run->batch->valid_until_us && now_us >= run->batch->valid_until_us)
-        return why_set(run->why, ERR_CONFLICT, "the settings ran out meanwhile");
-    return ERR_OK;
-}
-
 /* A trigger of that one row's hangs: most of the time was its own. */
 static bool is_endless(struct run *run, enum err err, int64_t began_ms)
 {
@@ -99,7 +83,8 @@ static enum err transaction_write(struct run *run, bool *ret_again)
     const struct sqlite_batch *batch = run->batch;
     *ret_again = false;
     enum err err = sqlite_execute(run->conn, SQL_BEGIN_WRITE, run->why);
-    if (err || (err = policy_stands(run)))
+    if (err || (err = store_policy_stands(sqlite_query(run->conn, SQL_SETTINGS_READ, NO_PARAMS, run->why),
+                                          batch->settings_revision, batch->valid_until_us, run->why)))
         return err;
     if (batch->begin && (err = batch->begin(run->conn, batch->arg, run->why)))
         return err;

@@ -1,5 +1,4 @@
-/* Every statement that the SQLite store keeps prepared. Schema and its inspection are in
- * store_sqlite_schema.c. */
+/* Every statement that the SQLite store keeps prepared. The tables are in schema.sql. */
 #include "clients/store/sqlite/store_sqlite.h"
 
 #include <assert.h>
@@ -20,9 +19,9 @@
 #define REVISION "coalesce((SELECT revision FROM reconcile_settings WHERE id = 1), 0)"
 #define ACTIVE_JOB "SELECT 1 FROM jobs j WHERE j.status IN ('queued', 'running') AND j.task_id = "
 #define STANDS "id = ?1 AND stage IS ?2 AND updated_at IS ?3 AND NOT EXISTS (" ACTIVE_JOB "?1)"
-#define LEDGER_COLUMNS                                                                                      \
-    "seq, id, " AT_US                                                                                       \
-    ", task_id, pass_id, work_item_id, repo, from_stage, to_stage, side, outcome, agent, reason, evidence," \
+#define LEDGER_COLUMNS                                                                                \
+    "seq, id, " AT_US " AS at_us, task_id, pass_id, work_item_id, repo, from_stage, to_stage, side, " \
+    "outcome, agent, reason, evidence,"                                                               \
     " missed_source, missed_event"
 
 /* A UUID as it is compared: in lower case, without hyphens. */
@@ -66,13 +65,16 @@
 #define NAME_BRANCH TEXT("branch", NAME_SIZE)
 #define NAME_STAGE TEXT("stage", NAME_SIZE)
 #define TITLE TEXT("title", DIGITS(LIMIT_TASK_TITLE))
-/* For sqlite_task(): these, the age, and HEALS or NO_HEALS. What must not be null is empty then: such a task
+/* For rows_task: these, the age, and HEALS or NO_HEALS. What must not be null is empty then: such a task
  * has no stage that anybody knows, and no version that a transition could name. */
-#define TASK_COLUMNS                                                                             \
-    "t.id, " NAME_PLANE_ID ", " NAME_WORK_ITEM_ID ", " TITLE ", " NAME_REPO ", " NAME_BRANCH "," \
-    " coalesce(" NAME_STAGE ", ''), coalesce(t.updated_at, '')"
-#define HEALS "(SELECT count(*) " TASK_HEALS "), (SELECT max(+r.seq) " TASK_HEALS ")"
-#define NO_HEALS "0, 0"
+#define TASK_COLUMNS                                                                                        \
+    "t.id AS id, " NAME_PLANE_ID " AS plane_id, " NAME_WORK_ITEM_ID " AS work_item_id, " TITLE " AS title," \
+    " " NAME_REPO " AS repo, " NAME_BRANCH " AS branch, coalesce(" NAME_STAGE ", '') AS stage,"             \
+    " coalesce(t.updated_at, '') AS version, NULL AS too_long"
+#define HEALS \
+    "(SELECT count(*) " TASK_HEALS ") AS heals, (SELECT max(+r.seq) " TASK_HEALS ") AS newest_heal_seq"
+#define NO_HEALS "0 AS heals, 0 AS newest_heal_seq"
+#define AGE_S TASK_AGE_S " AS age_s"
 
 /* Each text of a list as it is, in lower and in upper case, with and without hyphens: IN these compares as
  * UUIDs, by the index of an ordinary unique key. */
@@ -127,6 +129,10 @@
     "  SELECT (SELECT min(stage) FROM tasks WHERE stage > s.stage) FROM stages s WHERE s.stage IS NOT " \
     "NULL),"
 
+#define HEAD                                                                                \
+    "h.revision AS revision, h.now_us AS now_us, h.stuck AS stuck, h.oldest_s AS oldest_s," \
+    " h.strange AS strange"
+
 /* Where an index compares without case, one name stands for all of its spellings in `stages`. Tasks of a name
  * that is known are not looked at one by one; those that are due and differ from it are counted. */
 #define IS_UNKNOWN(of) of ".stage COLLATE BINARY NOT IN (SELECT value FROM json_each(?2))"
@@ -150,7 +156,7 @@ static const char stuck_sql[] =
     "      FROM stages s WHERE s.stage IS NOT NULL AND " IS_UNKNOWN_S ")"
     "   + (SELECT count(*) FROM due d WHERE NOT is_exact AND NOT EXISTS"
     "      (SELECT 1 FROM stages s WHERE d.stage = s.stage AND " IS_UNKNOWN_S ")))"
-    " SELECT h.*, " TASK_COLUMNS ", l.age_s, " HEALS
+    " SELECT " HEAD ", " TASK_COLUMNS ", l.age_s AS age_s, " HEALS
     " FROM head h LEFT JOIN listed l LEFT JOIN tasks t ON t.id = l.id"
     " ORDER BY l.turn, l.updated_at, l.id";
 
@@ -164,36 +170,28 @@ static const char unstarted_sql[] =
     "   AND ((t.updated_at <= datetime('now', '-' || ?2 || ' seconds') AND age >= ?2)"
     "    OR t.plane_id IN (" SPELLINGS_3 "))"
     "  ORDER BY t.updated_at, t.id LIMIT ?4),"
-    " head(revision, now_us, listed, oldest_s, strange) AS MATERIALIZED ("
+    " head(revision, now_us, stuck, oldest_s, strange) AS MATERIALIZED ("
     "  SELECT " REVISION ", " NOW_US ","
     "   (SELECT count(*) FROM listed), (SELECT coalesce(max(age_s), 0) FROM listed), 0)"
-    " SELECT h.*, " TASK_COLUMNS ", l.age_s, " NO_HEALS
+    " SELECT " HEAD ", " TASK_COLUMNS ", l.age_s AS age_s, " NO_HEALS
     " FROM head h LEFT JOIN listed l LEFT JOIN tasks t ON t.id = l.id"
     " ORDER BY l.updated_at, l.id";
 
-/* 1 [plane id, …]. Which of these a task is of is told by sorting tasks and ids together: a join would
- * compare each with each where SQLite expects few. A column that ignores case holds one spelling for
- * several: hence DISTINCT. */
-#define ISSUE_TASKS(found)                                                                                   \
-    "WITH both(plane_id, issues, id) AS ("                                                                   \
-    "  SELECT " KEY_OF_VALUE ", json_group_array(key), NULL FROM json_each(?1) GROUP BY 1"                   \
-    "  UNION ALL"                                                                                            \
-    "  SELECT DISTINCT " KEY_OF_T ", NULL, t.id FROM " found " AND " HAS_ID_T "),"                           \
-    " found(issue, id) AS MATERIALIZED ("                                                                    \
-    "  SELECT i.value, b.id"                                                                                 \
-    "  FROM (SELECT max(issues) OVER (PARTITION BY plane_id) AS issues, id FROM both) b"                     \
-    "  CROSS JOIN json_each(b.issues) i WHERE b.id IS NOT NULL),"                                            \
-    " head(revision, now_us) AS MATERIALIZED (SELECT " REVISION ", " NOW_US ")"                              \
-    " SELECT h.*, " TASK_COLUMNS ", " TASK_AGE_S ", " NO_HEALS ", f.issue, " TASK_US ", EXISTS (" ACTIVE_JOB \
-    "t.id)"                                                                                                  \
-    " FROM head h LEFT JOIN found f LEFT JOIN tasks t ON t.id = f.id"                                        \
-    " ORDER BY f.issue, f.id"
+/* 1 [plane id, …]. A column that ignores case holds one spelling for several: hence DISTINCT. */
+#define ISSUE_TASKS(found)                                                                           \
+    "WITH found(id) AS MATERIALIZED (SELECT DISTINCT t.id FROM " found " AND " HAS_ID_T "),"         \
+    " head(revision, now_us) AS MATERIALIZED (SELECT " REVISION ", " NOW_US ")"                      \
+    " SELECT h.revision AS revision, h.now_us AS now_us, " TASK_COLUMNS ", " AGE_S ", " NO_HEALS "," \
+    " " TASK_US " AS updated_us, EXISTS (" ACTIVE_JOB "t.id) AS active"                              \
+    " FROM head h LEFT JOIN found f LEFT JOIN tasks t ON t.id = f.id"
 
 /* Of a row t of tasks, with its newest active job. */
 #define JOB_US US_OF("CASE WHEN j.updated_at LIKE '____-__-__%' THEN j.updated_at END")
 #define AGENT "substr(j.agent, 1, " NAME_SIZE ")"
-#define ENTRY_COLUMNS \
-    TASK_COLUMNS ", " TASK_AGE_S ", " HEALS ", " TASK_US ", j.id, " AGENT ", j.status, " JOB_US
+#define ENTRY_COLUMNS                                                                        \
+    TASK_COLUMNS ", " AGE_S ", " HEALS ", " TASK_US " AS updated_us, j.id AS job_id, " AGENT \
+                 " AS job_agent,"                                                            \
+                 " j.status AS job_status, " JOB_US " AS job_updated_us"
 #define ENTRY_JOB                                                    \
     " LEFT JOIN jobs j ON j.id = (SELECT a.id FROM jobs a"           \
     "  WHERE a.status IN ('queued', 'running') AND a.task_id = t.id" \
@@ -242,24 +240,25 @@ static const char tasks_list_sql[] =
                                         " page(part, updated_at, id) AS MATERIALIZED ("
                                         "  SELECT * FROM first UNION ALL SELECT * FROM second ORDER BY 1, 2, "
                                         "3 LIMIT ?9)"
-                                        " SELECT " ENTRY_COLUMNS ", p.part = 1, p.updated_at"
+                                        " SELECT " ENTRY_COLUMNS
+                                        ", p.part = 1 AS stuck, p.updated_at AS place"
                                         " FROM page p CROSS JOIN tasks t ON t.id = p.id" ENTRY_JOB
                                         " ORDER BY p.part, p.updated_at, p.id";
 
 /* 1 as for STUCK, 2 the id. */
-static const char task_get_sql[] = "WITH" STUCK " asked(id) AS (SELECT ?2)"
-                                   " SELECT " ENTRY_COLUMNS ", t.id IN (SELECT id FROM stuck), " NOW_US
-                                   " FROM asked a CROSS JOIN tasks t ON t.id = a.id AND " HAS_ID_T ENTRY_JOB;
+static const char task_get_sql[] =
+    "WITH" STUCK " asked(id) AS (SELECT ?2)"
+    " SELECT " ENTRY_COLUMNS ", t.id IN (SELECT id FROM stuck) AS stuck, " NOW_US " AS now_us"
+    " FROM asked a CROSS JOIN tasks t ON t.id = a.id AND " HAS_ID_T ENTRY_JOB;
 
 /* Until a replay's next try; the instant of the one behind that try. */
 #define NEXT_S "max(0, (" NEXT_US " - " NOW_US " + 999999) / 1000000)"
 #define NEXT_US US_OF("next_at")
-#define NEXT_AT(tries)                                                                               \
-    "strftime('%Y-%m-%d %H:%M:%f', 'now', '+' || min(" DIGITS(LIMIT_REPLAY_PAUSE_MAX_S) ", " DIGITS( \
-        LIMIT_REPLAY_PAUSE_S) " << (" tries " - 1)) || ' seconds')"
+#define NEXT_AT(try) "strftime('%Y-%m-%d %H:%M:%f', 'now', '+' || (?16 ->> (" try " - 1)) || ' seconds')"
 #define FIRST_NEXT_AT NEXT_AT("1")
+#define TRIES "json_array_length(?16)"
 #define SAME "(r.delivery = excluded.delivery)"
-#define NEXT_TRY "CASE WHEN " SAME " THEN min(r.tries + 1, " DIGITS(LIMIT_REPLAY_TRIES) ") ELSE 1 END"
+#define NEXT_TRY "CASE WHEN " SAME " THEN min(r.tries + 1, " TRIES ") ELSE 1 END"
 #define NEXT_NEXT_AT NEXT_AT("(" NEXT_TRY ")")
 #define FIRST_US US_OF("p.first_at")
 #define KEY_OF_P UUID_KEY("p.plane_id")
@@ -270,7 +269,8 @@ static const char task_get_sql[] = "WITH" STUCK " asked(id) AS (SELECT ?2)"
 
 /* 1 the subject, 2 the delivery, 3 the task or null, 4 its plane id, 5 the stage it stands at, 6 the one it
  * is to go to, 7 its version, 8 for how long it has rested, 9 the side, 10 the outcome, 11 the reason, 12 the
- * evidence, 13 the verdict, 14 and 15 the event. No row: it waits, or is given up. */
+ * evidence, 13 the verdict, 14 and 15 the event, 16 the pauses between tries. No row: it waits, or is given
+ * up. */
 static const char replay_begin_sql[] =
     "INSERT INTO reconcile_replays AS r (subject, delivery, task_id, plane_id, from_stage, to_stage, version,"
     " rested_s, side, outcome, reason, evidence, verdict_id, missed_source, missed_event, tries, first_at,"
@@ -280,16 +280,13 @@ static const char replay_begin_sql[] =
     " ON CONFLICT (subject) DO UPDATE SET delivery = excluded.delivery, from_stage = excluded.from_stage,"
     " to_stage = excluded.to_stage, version = excluded.version, tries = " NEXT_TRY ","
     " first_at = CASE WHEN " SAME " THEN r.first_at ELSE excluded.first_at END, next_at = " NEXT_NEXT_AT ","
-    " given_up = " SAME " AND r.tries >= " DIGITS(
-        LIMIT_REPLAY_TRIES) ","
-                            " rested_s = CASE WHEN " SAME
-                            " THEN r.rested_s ELSE excluded.rested_s END, side = excluded.side,"
-                            " outcome = excluded.outcome, reason = excluded.reason, evidence = "
-                            "excluded.evidence,"
-                            " verdict_id = excluded.verdict_id, missed_source = excluded.missed_source,"
-                            " missed_event = excluded.missed_event"
-                            " WHERE NOT " SAME " OR (r.next_at <= " NOW_TEXT " AND NOT r.given_up)"
-                            " RETURNING tries, given_up, " NEXT_S;
+    " given_up = " SAME " AND r.tries >= " TRIES ","
+    " rested_s = CASE WHEN " SAME " THEN r.rested_s ELSE excluded.rested_s END, side = excluded.side,"
+    " outcome = excluded.outcome, reason = excluded.reason, evidence = excluded.evidence,"
+    " verdict_id = excluded.verdict_id, missed_source = excluded.missed_source,"
+    " missed_event = excluded.missed_event"
+    " WHERE NOT " SAME " OR (r.next_at <= " NOW_TEXT " AND NOT r.given_up)"
+    " RETURNING tries AS tries, given_up AS given_up, " NEXT_S " AS next_s";
 
 /* The ways to write the plane_id of a replay p. */
 #define SPELLINGS_P                                                                             \
@@ -298,17 +295,18 @@ static const char replay_begin_sql[] =
 #define INDEXED_P INDEXED("i", SPELLINGS_P)
 #define SCANNED_P SCANNED("i", SPELLINGS_P)
 /* 1 the limit. */
-#define REPLAYS_MOVED(found)                                                                        \
-    "SELECT p.subject, p.delivery, " FIRST_US ", p.tries,"                                          \
-    " p.rested_s + unixepoch('now') - unixepoch(p.first_at), " IS_NO_HEAL ", p.from_stage, p.side," \
-    " p.outcome, p.reason, p.evidence, p.verdict_id, p.missed_source, p.missed_event,"              \
-    " " TASK_COLUMNS ", " TASK_AGE_S ", " NO_HEALS                                                  \
-    " FROM reconcile_replays p LEFT JOIN tasks t ON t.id = coalesce(p.task_id,"                     \
-    "  (SELECT i.id FROM " found " LIMIT 1)) AND " HAS_ID_T                                         \
-    "  AND (t.plane_id IS NULL OR p.plane_id IS NULL OR " KEY_OF_T " = " KEY_OF_P ")"               \
-    " WHERE CASE WHEN p.task_id IS NULL THEN t.id IS NOT NULL"                                      \
-    "  ELSE t.id IS NULL OR t.stage IS NOT p.from_stage OR (p.to_stage = p.from_stage"              \
-    "   AND t.updated_at IS NOT p.version AND EXISTS (" ACTIVE_JOB "t.id)) END"                     \
+#define REPLAYS_MOVED(found)                                                                            \
+    "SELECT p.subject AS subject, p.delivery AS delivery, " FIRST_US " AS first_us, p.tries AS tries,"  \
+    " p.rested_s + unixepoch('now') - unixepoch(p.first_at) AS rested_s, " IS_NO_HEAL " AS is_no_heal," \
+    " p.from_stage AS from_stage, p.side AS side, p.outcome AS outcome, p.reason AS reason,"            \
+    " p.evidence AS evidence, p.verdict_id AS verdict_id, p.missed_source AS missed_source,"            \
+    " p.missed_event AS missed_event, " TASK_COLUMNS ", " AGE_S ", " NO_HEALS                           \
+    " FROM reconcile_replays p LEFT JOIN tasks t ON t.id = coalesce(p.task_id,"                         \
+    "  (SELECT i.id FROM " found " LIMIT 1)) AND " HAS_ID_T                                             \
+    "  AND (t.plane_id IS NULL OR p.plane_id IS NULL OR " KEY_OF_T " = " KEY_OF_P ")"                   \
+    " WHERE CASE WHEN p.task_id IS NULL THEN t.id IS NOT NULL"                                          \
+    "  ELSE t.id IS NULL OR t.stage IS NOT p.from_stage OR (p.to_stage = p.from_stage"                  \
+    "   AND t.updated_at IS NOT p.version AND EXISTS (" ACTIVE_JOB "t.id)) END"                         \
     " ORDER BY p.first_at, p.subject LIMIT ?1"
 
 /* Of a plane_id p: whether uuid_read would read it; whether it is one all the same. */
@@ -327,7 +325,7 @@ static const char replay_begin_sql[] =
 
 /* 1 [plane id, …]; the places of those that have a task. */
 #define TASKS_EXISTING(found) \
-    "SELECT key FROM json_each(?1) WHERE " KEY_OF_VALUE " IN (SELECT " KEY_OF_T " FROM " found ")"
+    "SELECT key AS i FROM json_each(?1) WHERE " KEY_OF_VALUE " IN (SELECT " KEY_OF_T " FROM " found ")"
 
 static const char *const texts[] = {
     [SQL_BEGIN_WRITE] = "BEGIN IMMEDIATE",
@@ -336,11 +334,11 @@ static const char *const texts[] = {
     [SQL_ROW_KEEP] = "RELEASE reconcile_row",
     [SQL_ROW_UNDO] = "ROLLBACK TO reconcile_row",
 
-    [SQL_SETTINGS_READ] =
-        "SELECT " REVISION ", " NOW_US ", (SELECT overrides FROM reconcile_settings WHERE id = 1)",
-    /* 1 the overrides, 2 the revision seen; no row comes back when another one stands. */
+    [SQL_SETTINGS_READ] = "SELECT " REVISION " AS revision, " NOW_US " AS now_us,"
+                          " (SELECT overrides FROM reconcile_settings WHERE id = 1) AS overrides",
+    /* 1 the revision seen, 2 the overrides; no row comes back when another one stands. */
     [SQL_SETTINGS_WRITE] = "INSERT INTO reconcile_settings (id, revision, overrides, updated_at)"
-                           " SELECT 1, ?2 + 1, ?1, CURRENT_TIMESTAMP WHERE " REVISION " = ?2"
+                           " SELECT 1, ?1 + 1, ?2, CURRENT_TIMESTAMP WHERE " REVISION " = ?1"
                            " ON CONFLICT (id) DO UPDATE SET revision = excluded.revision,"
                            " overrides = excluded.overrides, updated_at = excluded.updated_at"
                            " RETURNING revision",
@@ -351,7 +349,7 @@ static const char *const texts[] = {
     [SQL_ISSUE_TASKS] = ISSUE_TASKS(INDEXED_1),
     [SQL_ISSUE_TASKS_SCANNED] = ISSUE_TASKS(SCANNED_1),
     /* 1 [activity id, …]; the places of those that were replayed. */
-    [SQL_VERDICTS_REPLAYED] = "SELECT j.key FROM json_each(?1) j"
+    [SQL_VERDICTS_REPLAYED] = "SELECT j.key AS i FROM json_each(?1) j"
                               " WHERE EXISTS (SELECT 1 FROM reconcile_verdicts v WHERE v.id = j.value)",
     [SQL_TASKS_ARE_A_VIEW] =
         "SELECT 1 FROM sqlite_schema WHERE name = 'tasks' COLLATE NOCASE AND type = 'view'",
@@ -360,12 +358,13 @@ static const char *const texts[] = {
     [SQL_TASKS_EXISTING] = TASKS_EXISTING(INDEXED_1),
     [SQL_TASKS_EXISTING_SCANNED] = TASKS_EXISTING(SCANNED_1),
     /* 1 [work item id, …]. The places of those that have a task, with its id and plane_id. */
-    [SQL_WORK_ITEMS] = "SELECT w.key, t.id, t.plane_id FROM json_each(?1) w CROSS JOIN tasks t"
-                       " WHERE lower(t.work_item_id) BETWEEN lower(w.value) AND lower(w.value)",
-    [SQL_WORK_ITEMS_SCANNED] =
-        "SELECT w.key, t.id, t.plane_id FROM (SELECT id, plane_id, lower(work_item_id) AS item FROM tasks"
-        "  WHERE lower(work_item_id) IN (SELECT lower(value) FROM json_each(?1))) t"
-        " CROSS JOIN json_each(?1) w ON lower(w.value) = t.item",
+    [SQL_WORK_ITEMS] =
+        "SELECT w.key AS i, t.id AS id, t.plane_id AS plane_id FROM json_each(?1) w CROSS JOIN tasks t"
+        " WHERE lower(t.work_item_id) BETWEEN lower(w.value) AND lower(w.value)",
+    [SQL_WORK_ITEMS_SCANNED] = "SELECT w.key AS i, t.id AS id, t.plane_id AS plane_id FROM (SELECT id, "
+                               "plane_id, lower(work_item_id) AS item FROM tasks"
+                               "  WHERE lower(work_item_id) IN (SELECT lower(value) FROM json_each(?1))) t"
+                               " CROSS JOIN json_each(?1) w ON lower(w.value) = t.item",
     [SQL_TASKS_TAKE_NEW] =
         "INSERT INTO tasks (plane_id, work_item_id, title, repo, branch, stage, created_at,"
         " updated_at) SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL WHERE 0",
@@ -391,12 +390,13 @@ static const char *const texts[] = {
         " VALUES (?1, " NOW_TEXT ", ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
 
     /* 1 [[subject, delivery], …]. */
-    [SQL_REPLAYS_LOOK] = "SELECT j.key, r.tries, r.given_up, " NEXT_S ", r.next_at <= " NOW_TEXT
+    [SQL_REPLAYS_LOOK] = "SELECT j.key AS i, r.tries AS tries, r.given_up AS given_up, " NEXT_S " AS next_s,"
+                         " r.next_at <= " NOW_TEXT " AS is_due"
                          " FROM json_each(?1) j CROSS JOIN reconcile_replays r"
                          " ON r.subject = j.value ->> 0 AND r.delivery = j.value ->> 1",
     /* 1 the subject. */
     [SQL_REPLAY_GET] =
-        "SELECT delivery, tries, " NEXT_US ", given_up FROM reconcile_replays WHERE subject = ?1",
+        "SELECT delivery, tries, " NEXT_US " AS next_us, given_up FROM reconcile_replays WHERE subject = ?1",
     [SQL_REPLAY_BEGIN] = replay_begin_sql,
     [SQL_REPLAYS_MOVED] = REPLAYS_MOVED(INDEXED_P),
     [SQL_REPLAYS_MOVED_SCANNED] = REPLAYS_MOVED(SCANNED_P),
@@ -412,7 +412,8 @@ static const char *const texts[] = {
         "WITH head(depth) AS (SELECT count(*) FROM reconcile_outbox WHERE sent_at IS NULL),"
         " listed AS (SELECT id, seq, unixepoch('now') - unixepoch(at) AS age_s, text FROM reconcile_outbox"
         "  WHERE sent_at IS NULL ORDER BY seq LIMIT ?1)"
-        " SELECT h.depth, l.* FROM head h LEFT JOIN listed l ORDER BY l.seq",
+        " SELECT h.depth AS depth, l.id AS id, l.seq AS seq, l.age_s AS age_s, l.text AS text"
+        " FROM head h LEFT JOIN listed l ORDER BY l.seq",
     /* 1 [id, …]. */
     [SQL_OUTBOX_SENT] = "UPDATE reconcile_outbox SET sent_at = " NOW_TEXT
                         " WHERE sent_at IS NULL AND id IN (SELECT value FROM json_each(?1))",
@@ -424,7 +425,7 @@ static const char *const texts[] = {
     /* 1 the name, 2 the owner, 3 for how many seconds. A row when there is nothing to write: whether the
      * lease is the owner's. */
     [SQL_LEASE_STANDS] =
-        "SELECT owner = ?2 FROM reconcile_leases WHERE name = ?1 AND until >"
+        "SELECT owner = ?2 AS ours FROM reconcile_leases WHERE name = ?1 AND until >"
         " CASE WHEN owner = ?2 THEN strftime('%Y-%m-%d %H:%M:%f', 'now', '+' || (?3 / 2.0) || ' seconds')"
         " ELSE " NOW_TEXT " END",
     /* A row when it is the owner's now. */
@@ -438,14 +439,15 @@ static const char *const texts[] = {
     [SQL_TASK_GET] = task_get_sql,
     /* 1 the repo, 2 [stage, …], 3 the limit. From the stages into the index, never through all tasks in the
      * order of their ids. */
-    [SQL_REPO_TASKS] = "SELECT t.id, " NAME_WORK_ITEM_ID ", " NAME_BRANCH ", " NAME_STAGE
+    [SQL_REPO_TASKS] = "SELECT t.id AS id, " NAME_WORK_ITEM_ID " AS work_item_id, " NAME_BRANCH " AS branch,"
+                       " " NAME_STAGE " AS stage, NULL AS too_long"
                        " FROM (SELECT DISTINCT value FROM json_each(?2)) s CROSS JOIN tasks t"
                        " ON likelihood(t.repo = ?1, 0.001) AND likelihood(t.stage = s.value, 0.001)"
                        " AND (t.repo, t.stage) BETWEEN (?1, +s.value) AND (?1, +s.value)"
                        " WHERE t.branch <> '' AND " HAS_ID_T " ORDER BY t.id DESC LIMIT ?3",
 
-    [SQL_LEDGER_SUMMARY] = "SELECT (SELECT count(*) FROM reconcile_ledger),"
-                           " (SELECT work_item_id FROM reconcile_ledger ORDER BY seq DESC LIMIT 1)",
+    [SQL_LEDGER_SUMMARY] = "SELECT (SELECT count(*) FROM reconcile_ledger) AS total, (SELECT work_item_id"
+                           " FROM reconcile_ledger ORDER BY seq DESC LIMIT 1) AS last_work_item_id",
     /* 1 the seq to stay below, 2 the limit, 3 the task. */
     [SQL_LEDGER_LIST] =
         "SELECT " LEDGER_COLUMNS " FROM reconcile_ledger WHERE seq < ?1 ORDER BY seq DESC LIMIT ?2",
@@ -461,28 +463,49 @@ static const char *const texts[] = {
                        " (SELECT id FROM reconcile_passes ORDER BY started_us DESC, id DESC LIMIT ?1)",
     [SQL_PASS_GET] = "SELECT report FROM reconcile_passes WHERE id = ?1",
     [SQL_PASS_LIST] =
-        "SELECT id, started_us, substr(report, 1, ?3) FROM reconcile_passes WHERE started_us < ?1"
+        "SELECT id, started_us, substr(report, 1, ?3) AS report FROM reconcile_passes WHERE started_us < ?1"
         " ORDER BY started_us DESC, id DESC LIMIT ?2",
 
-    /* 1 the table, 2 the column. Its declared type; whether that is a view; whether a row that is inserted
-     * without a value gets one: computed, by a default, or as the rowid, of which there is no index. */
-    [SQL_COLUMN] = "SELECT c.type, EXISTS (SELECT 1 FROM sqlite_schema WHERE name = ?1 COLLATE NOCASE AND "
-                   "type = 'view'),"
-                   " c.hidden IN (2, 3) OR upper(trim(coalesce(c.dflt_value, 'NULL'), ' ()')) <> 'NULL'"
-                   " OR (c.pk = 1 AND upper(c.type) = 'INTEGER'"
-                   "  AND (SELECT count(*) FROM pragma_table_xinfo(?1) WHERE pk > 0) = 1"
-                   "  AND NOT EXISTS (SELECT 1 FROM pragma_index_list(?1) WHERE origin = 'pk'))"
-                   " FROM pragma_table_xinfo(?1) c WHERE c.name = ?2 COLLATE NOCASE",
+    [SQL_PAGES] = "SELECT 1 FROM pragma_page_count WHERE page_count > 0",
+    [SQL_SCHEMA_VERSION] = "SELECT max(version) AS version FROM reconcile_schema",
+    /* 1 a table or an index, 2 null or a column of the table. A row when it is there. */
+    [SQL_SCHEMA_HAS] =
+        "SELECT 1 FROM sqlite_schema WHERE name = ?1 COLLATE NOCASE AND type <> 'trigger' AND (?2 IS NULL"
+        " OR EXISTS (SELECT 1 FROM pragma_table_xinfo(?1) WHERE name = ?2 COLLATE NOCASE))",
+    /* 1 [[table, column], …]. Of the columns that are there: the place in the list, the declared type, what
+     * that can hold, whether a row that is inserted without a value gets one (computed, by a default, or as
+     * the rowid, of which there is no index), and how many characters a type in parentheses has room for.
+     *
+     * What SQLite makes of a declared type: https://sqlite.org/datatype3.html, 3.1. A type that says UUID
+     * keeps such text as it is. Of a column without a type the rows decide: which of them are read, and in
+     * which form. What a view computes has none (from 3.41 on, the made-up name of an affinity); in a table
+     * without one anything could stand. */
+    [SQL_COLUMNS] =
+        "WITH seen AS (SELECT w.key AS i, c.type AS type, x.view AS view,"
+        "  c.type = '' OR (x.view AND upper(c.type) IN ('BLOB', 'NUM')) AS untyped,"
+        "  c.hidden IN (2, 3) OR upper(trim(coalesce(c.dflt_value, 'NULL'), ' ()')) <> 'NULL'"
+        "  OR (c.pk = 1 AND upper(c.type) = 'INTEGER'"
+        "   AND (SELECT count(*) FROM pragma_table_xinfo(w.value ->> 0) WHERE pk > 0) = 1"
+        "   AND NOT EXISTS (SELECT 1 FROM pragma_index_list(w.value ->> 0) WHERE origin = 'pk')) AS filled"
+        "  FROM json_each(?1) w JOIN (SELECT name, type = 'view' AS view FROM sqlite_schema"
+        "   WHERE type IN ('table', 'view')) x ON x.name = w.value ->> 0 COLLATE NOCASE"
+        "  JOIN pragma_table_xinfo(w.value ->> 0) c ON c.name = w.value ->> 1 COLLATE NOCASE)"
+        " SELECT i, type, view OR filled AS is_filled,"
+        " CASE WHEN untyped THEN view ELSE type LIKE '%INT%' END AS is_integer,"
+        " untyped OR (type NOT LIKE '%INT%' AND (type LIKE '%CHAR%' OR type LIKE '%CLOB%' OR type LIKE "
+        "'%TEXT%'"
+        "  OR type LIKE '%UUID%' OR type LIKE '%GUID%' OR type LIKE '%UNIQUEIDENTIFIER%')) AS is_uuid,"
+        " CAST(substr(type, instr(type, '(') + 1) AS INTEGER) AS room FROM seen ORDER BY i",
     /* 1 how many of the newest rows. Per form their number, the newest of them and its plane_id. */
     [SQL_PLANE_IDS] =
         "SELECT CASE WHEN " IS_UUID " THEN 'known' WHEN " HIDES_UUID " THEN 'hidden' ELSE 'other' END"
-        " AS form, count(*), max(id), p"
+        " AS form, count(*) AS count, max(id) AS task, p AS newest"
         " FROM (SELECT id, plane_id AS p FROM tasks ORDER BY id DESC LIMIT ?1)"
         " WHERE typeof(p) = 'blob' OR length(p) >= " DIGITS(UUID_TEXT_MIN) " GROUP BY form",
 };
 static_assert(ARRAY_LEN(texts) == SQL_MAX_, "every statement has its text");
 
-const char *sqlite_sql_text(enum sqlite_sql which)
+const char *sqlite_sql_text(unsigned which)
 {
     return texts[which];
 }

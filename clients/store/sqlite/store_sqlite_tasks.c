@@ -1,4 +1,4 @@
-/* Looking at tasks: page by page, one, and those of a repo.
+/* Where a page of tasks ends, and how the list goes on there.
  *
  * A page ends with a place: the part of the list, updated_at as it stands in the column, and the id of the
  * last task. Written as "o3323032362d….17": the part, the type of the value as SQLite numbers it, its bytes
@@ -9,58 +9,6 @@
 #include <string.h>
 
 #include "clients/base/limits.h"
-
-/* one entry */
-
-/* The columns of SQL_TASKS_LIST and SQL_TASK_GET. */
-enum {
-    COL_TASK,
-    COL_UPDATED_US = SQLITE_TASK_COLUMNS,
-    COL_JOB_ID,
-    COL_JOB_AGENT,
-    COL_JOB_STATUS,
-    COL_JOB_UPDATED_US,
-    COL_STUCK,
-    COL_NOW_US,                 /* of SQL_TASK_GET */
-    COL_UPDATED_AT = COL_NOW_US /* of SQL_TASKS_LIST: as it stands in the column */
-};
-
-static struct store_task_entry entry_read(sqlite3_stmt *row)
-{
-    return (struct store_task_entry){
-        .task = sqlite_task(row, COL_TASK),
-        .updated_us = sqlite3_column_int64(row, COL_UPDATED_US),
-        .stuck = sqlite3_column_int(row, COL_STUCK) != 0,
-        .job_id = sqlite_text(row, COL_JOB_ID, LIMIT_REASON),
-        .job_agent = sqlite_text(row, COL_JOB_AGENT, LIMIT_TASK_NAME),
-        .job_status = sqlite_text(row, COL_JOB_STATUS, LIMIT_TASK_NAME),
-        .job_updated_us = sqlite3_column_int64(row, COL_JOB_UPDATED_US),
-    };
-}
-
-enum err sqlite_task_get(struct store *store, int64_t id, const struct store_tasks_query *query,
-                         struct store_task_entry *ret, int64_t *ret_now_us, struct why *why)
-{
-    AUTO_FREE char *graces = sqlite_graces_line(query->gated, query->n_gated);
-    AUTO_GIVE struct sqlite_conn *conn = NULL;
-    sqlite3_stmt *statement;
-    bool row;
-    enum err err = sqlite_take(store, SQLITE_USE_READ, &conn, why);
-    if (err || (err = sqlite_statement(conn, SQL_TASK_GET, &statement, why)))
-        return err;
-    sqlite_put(statement, 1, graces);
-    (void)sqlite3_bind_int64(statement, 2, id);
-    if ((err = sqlite_step(conn, statement, &row, why)))
-        return err;
-    if (!row)
-        return why_set(why, ERR_NOT_FOUND, "no task has the id %lld", (long long)id);
-    *ret = entry_read(statement);
-    if (ret_now_us)
-        *ret_now_us = sqlite3_column_int64(statement, COL_NOW_US);
-    return ERR_OK;
-}
-
-/* where a page ends */
 
 /* The letters stand in the place, the numbers in the statement. */
 enum part { PART_NONE, PART_STUCK, PART_OTHERS };
@@ -99,14 +47,14 @@ static const unsigned char *value_bytes(sqlite3_stmt *row, int column, int64_t *
     return bytes;
 }
 
-/* place_write: of the row that was read last. Caller frees. */
-static char *place_write(sqlite3_stmt *row, const struct store_task_entry *entry)
+char *sqlite_tasks_place(struct store_rows *rows, const struct store_task_entry *entry)
 {
     static const char digits[] = "0123456789abcdef";
+    int column = rows->ops->find(rows, "place");
     int64_t number;
     size_t n;
-    int type = sqlite3_column_type(row, COL_UPDATED_AT);
-    const unsigned char *bytes = value_bytes(row, COL_UPDATED_AT, &number, &n);
+    int type = sqlite3_column_type(rows->source, column);
+    const unsigned char *bytes = value_bytes(rows->source, column, &number, &n);
     AUTO_FREE char *hex = mem_zero(2 * n + 1, 1);
     for (size_t i = 0; i < n; i++) {
         hex[2 * i] = digits[bytes[i] >> 4];
@@ -161,110 +109,41 @@ static void place_put(sqlite3_stmt *statement, int index, const struct place *pl
     else if (place->type == SQLITE_FLOAT)
         (void)sqlite3_bind_double(statement, index, real);
     else if (place->type == SQLITE_TEXT)
-        (void)sqlite3_bind_text(statement, index, (const char *)place->bytes, (int)place->n, SQLITE_STATIC);
+        (void)sqlite3_bind_text(statement, index, (const char *)place->bytes, (int)place->n,
+                                SQLITE_TRANSIENT);
     else if (place->type == SQLITE_BLOB)
-        (void)sqlite3_bind_blob(statement, index, place->bytes, (int)place->n, SQLITE_STATIC);
-}
-
-/* page by page */
-
-/* One more row than the page holds was asked for: it tells that there is another page. */
-static enum err page_read(struct sqlite_conn *conn, sqlite3_stmt *statement, size_t limit,
-                          struct store_tasks_page *ret, struct why *why)
-{
-    struct store_tasks_page page = {0};
-    bool row, more = false;
-    enum err err;
-    while (!(err = sqlite_step(conn, statement, &row, why)) && row) {
-        if ((more = page.n == limit))
-            break;
-        page.rows = mem_grow(page.rows, page.n + 1, sizeof *page.rows);
-        page.rows[page.n] = entry_read(statement);
-        if (++page.n == limit)
-            page.next = place_write(statement, &page.rows[page.n - 1]);
-    }
-    if (!more) {
-        free(page.next);
-        page.next = NULL;
-    }
-    if (err)
-        store_tasks_page_done(&page);
-    else
-        *ret = page;
-    return err;
+        (void)sqlite3_bind_blob(statement, index, place->bytes, (int)place->n, SQLITE_TRANSIENT);
 }
 
 /* When a task is stuck, of the stage asked for if there is one. */
-static char *graces_line(const struct store_tasks_query *query)
+static json_t *graces_of(const struct store_tasks_query *query)
 {
     if (!query->stage)
-        return sqlite_graces_line(query->gated, query->n_gated);
+        return json_graces(query->gated, query->n_gated);
     for (size_t i = 0; i < query->n_gated; i++)
         if (strcmp(query->gated[i].stage, query->stage) == 0)
-            return sqlite_graces_line(&query->gated[i], 1);
-    return sqlite_graces_line(NULL, 0);
+            return json_graces(&query->gated[i], 1);
+    return json_graces(NULL, 0);
 }
 
-enum err sqlite_tasks_list(struct store *store, const struct store_tasks_query *query,
-                           struct store_tasks_page *ret, struct why *why)
+struct store_rows sqlite_tasks_query(struct store *store, const struct store_tasks_query *query,
+                                     struct why *why)
 {
+    enum { PLACE_PARAM = 7 };
     struct place place = {0};
     bool placed = !query->after || place_read(query->after, &place);
     AUTO_FREE unsigned char *bytes = place.bytes;
     if (!placed)
-        return why_set(why, ERR_INVALID, "no page of tasks ended at this place");
-    AUTO_FREE char *graces = graces_line(query);
-    AUTO_FREE char *terminal = sqlite_texts_line(query->terminal, query->n_terminal);
-    AUTO_GIVE struct sqlite_conn *conn = NULL;
-    sqlite3_stmt *statement;
-    enum err err = sqlite_take(store, SQLITE_USE_READ, &conn, why);
-    if (err || (err = sqlite_statement(conn, SQL_TASKS_LIST, &statement, why)))
-        return err;
-    sqlite_put(statement, 1, graces);
-    sqlite_put(statement, 2, terminal);
-    sqlite_put(statement, 3, query->stage);
-    sqlite_put(statement, 4, query->repo);
-    (void)sqlite3_bind_int(statement, 5, query->stuck_only);
-    (void)sqlite3_bind_int(statement, 6, place.part);
-    place_put(statement, 7, &place);
-    (void)sqlite3_bind_int64(statement, 8, place.id);
-    sqlite_put_limit(statement, 9, query->limit + 1);
-    return page_read(conn, statement, query->limit, ret, why);
-}
-
-/* those of a repo */
-
-static struct store_repo_task repo_task_read(sqlite3_stmt *row)
-{
-    enum { ID, WORK_ITEM_ID, BRANCH, STAGE };
-    struct store_repo_task task = {.id = sqlite3_column_int64(row, ID)};
-    task.work_item_id = sqlite_task_name(row, WORK_ITEM_ID, "work_item_id", &task.unreadable);
-    task.branch = sqlite_task_name(row, BRANCH, "branch", &task.unreadable);
-    task.stage = sqlite_task_name(row, STAGE, "stage", &task.unreadable);
-    return task;
-}
-
-enum err sqlite_repo_tasks(struct store *store, const char *repo, const char *const *stages, size_t n_stages,
-                           size_t limit, struct store_repo_tasks *ret, struct why *why)
-{
-    AUTO_FREE char *line = sqlite_texts_line(stages, n_stages);
-    AUTO_GIVE struct sqlite_conn *conn = NULL;
-    sqlite3_stmt *statement;
-    enum err err = sqlite_take(store, SQLITE_USE_READ, &conn, why);
-    if (err || (err = sqlite_statement(conn, SQL_REPO_TASKS, &statement, why)))
-        return err;
-    sqlite_put(statement, 1, repo);
-    sqlite_put(statement, 2, line);
-    sqlite_put_limit(statement, 3, limit + 1);
-    struct store_repo_tasks tasks = {0};
-    bool row;
-    while (!(err = sqlite_step(conn, statement, &row, why)) && row && !(tasks.more = tasks.n == limit)) {
-        tasks.rows = mem_grow(tasks.rows, tasks.n + 1, sizeof *tasks.rows);
-        tasks.rows[tasks.n++] = repo_task_read(statement);
-    }
-    if (err)
-        store_repo_tasks_done(&tasks);
-    else
-        *ret = tasks;
-    return err;
+        return rows_failed(why_set(why, ERR_INVALID, "no page of tasks ended at this place"));
+    json_auto_t *graces = graces_of(query);
+    json_auto_t *terminal = json_texts(query->terminal, query->n_terminal);
+    struct store_rows rows =
+        store_query(store, SQL_TASKS_LIST,
+                    PARAMS(JSON_PARAM(graces), JSON_PARAM(terminal), TEXT_PARAM(query->stage),
+                           TEXT_PARAM(query->repo), NUMBER_PARAM(query->stuck_only), NUMBER_PARAM(place.part),
+                           TEXT_PARAM(NULL), NUMBER_PARAM(place.id), ONE_MORE_PARAM(query->limit)),
+                    why);
+    if (!rows.err)
+        place_put(rows.source, PLACE_PARAM, &place);
+    return rows;
 }

@@ -22,87 +22,53 @@ static enum err tables_take_it(struct sqlite_conn *conn, void *arg, struct why *
 static enum err ledger_has(struct sqlite_conn *conn, const struct store_transition *transition,
                            size_t *ret_rows, struct why *why)
 {
-    sqlite3_stmt *statement;
-    enum err err = sqlite_statement(conn, SQL_LEDGER_HAS, &statement, why);
-    if (err)
-        return err;
-    sqlite_put(statement, 1, transition->id.s);
-    return sqlite_run(conn, statement, ret_rows, why);
+    return sqlite_run(conn, SQL_LEDGER_HAS, PARAMS(TEXT_PARAM(transition->id.s)), ret_rows, why);
 }
 
 /* No row: the verdict is there already, be it by a row of this batch. */
 enum err sqlite_verdict_add(struct sqlite_conn *conn, const struct store_transition *transition,
                             size_t *ret_rows, struct why *why)
 {
-    sqlite3_stmt *statement;
-    enum err err = sqlite_statement(conn, SQL_VERDICT_ADD, &statement, why);
-    if (err)
-        return err;
-    sqlite_put(statement, 1, transition->verdict_id);
-    (void)sqlite3_bind_int64(statement, 2, transition->task->id);
-    return sqlite_run(conn, statement, ret_rows, why);
-}
-
-/* `which` is SQL_TASK_MOVE or SQL_TASK_STANDS: the same condition, with and without the act. */
-static enum err task_match(struct sqlite_conn *conn, enum sqlite_sql which,
-                           const struct store_transition *transition, size_t *ret_rows, struct why *why)
-{
-    sqlite3_stmt *statement;
-    enum err err = sqlite_statement(conn, which, &statement, why);
-    if (err)
-        return err;
-    (void)sqlite3_bind_int64(statement, 1, transition->task->id);
-    sqlite_put(statement, 2, transition->task->stage);
-    sqlite_put(statement, 3, transition->task->version);
-    if (which == SQL_TASK_MOVE)
-        sqlite_put(statement, 4, transition->to_stage);
-    return sqlite_run(conn, statement, ret_rows, why);
+    return sqlite_run(conn, SQL_VERDICT_ADD,
+                      PARAMS(TEXT_PARAM(transition->verdict_id), NUMBER_PARAM(transition->task->id)),
+                      ret_rows, why);
 }
 
 enum err sqlite_task_stands(struct sqlite_conn *conn, const struct store_transition *transition,
                             size_t *ret_rows, struct why *why)
 {
-    return task_match(conn, SQL_TASK_STANDS, transition, ret_rows, why);
+    const struct store_task *task = transition->task;
+    return sqlite_run(conn, SQL_TASK_STANDS,
+                      PARAMS(NUMBER_PARAM(task->id), TEXT_PARAM(task->stage), TEXT_PARAM(task->version)),
+                      ret_rows, why);
+}
+
+enum err sqlite_outbox_put(struct sqlite_conn *conn, const char *id, const char *text, struct why *why)
+{
+    return sqlite_run(conn, SQL_OUTBOX_ADD, PARAMS(TEXT_PARAM(id), TEXT_PARAM(text)), NULL, why);
 }
 
 static enum err job_queue(struct sqlite_conn *conn, const struct store_transition *transition,
                           size_t *ret_rows, struct why *why)
 {
-    sqlite3_stmt *statement;
-    enum err err = sqlite_statement(conn, SQL_JOB_QUEUE, &statement, why);
-    if (err)
-        return err;
-    (void)sqlite3_bind_int64(statement, 1, transition->task->id);
-    sqlite_put(statement, 2, transition->agent);
-    return sqlite_run(conn, statement, ret_rows, why);
+    return sqlite_run(conn, SQL_JOB_QUEUE,
+                      PARAMS(NUMBER_PARAM(transition->task->id), TEXT_PARAM(transition->agent)), ret_rows,
+                      why);
 }
 
 enum err sqlite_ledger_add(struct sqlite_conn *conn, const char *pass_id,
                            const struct store_transition *transition, struct why *why)
 {
-    sqlite3_stmt *statement;
-    enum err err = sqlite_statement(conn, SQL_LEDGER_ADD, &statement, why);
-    if (err)
-        return err;
     const struct store_task *task = transition->task;
-    const char *const texts[] = {pass_id,
-                                 task->work_item_id,
-                                 task->repo,
-                                 task->stage,
-                                 transition->to_stage,
-                                 transition->side,
-                                 transition->outcome,
-                                 transition->agent,
-                                 transition->reason,
-                                 transition->evidence,
-                                 transition->missed_source,
-                                 transition->missed_event,
-                                 task->plane_id};
-    sqlite_put(statement, 1, transition->id.s);
-    (void)sqlite3_bind_int64(statement, 2, task->id);
-    for (size_t i = 0; i < ARRAY_LEN(texts); i++)
-        sqlite_put(statement, (int)i + 3, texts[i]);
-    return sqlite_run(conn, statement, NULL, why);
+    return sqlite_run(conn, SQL_LEDGER_ADD,
+                      PARAMS(TEXT_PARAM(transition->id.s), NUMBER_PARAM(task->id), TEXT_PARAM(pass_id),
+                             TEXT_PARAM(task->work_item_id), TEXT_PARAM(task->repo), TEXT_PARAM(task->stage),
+                             TEXT_PARAM(transition->to_stage), TEXT_PARAM(transition->side),
+                             TEXT_PARAM(transition->outcome), TEXT_PARAM(transition->agent),
+                             TEXT_PARAM(transition->reason), TEXT_PARAM(transition->evidence),
+                             TEXT_PARAM(transition->missed_source), TEXT_PARAM(transition->missed_event),
+                             TEXT_PARAM(task->plane_id)),
+                      NULL, why);
 }
 
 /* Moves the task and queues its job. */
@@ -110,7 +76,11 @@ static enum err task_write(struct sqlite_conn *conn, const struct store_transiti
                            enum store_moved *ret_moved, struct why *why)
 {
     size_t rows;
-    enum err err = task_match(conn, SQL_TASK_MOVE, transition, &rows, why);
+    const struct store_task *task = transition->task;
+    enum err err = sqlite_run(conn, SQL_TASK_MOVE,
+                              PARAMS(NUMBER_PARAM(task->id), TEXT_PARAM(task->stage),
+                                     TEXT_PARAM(task->version), TEXT_PARAM(transition->to_stage)),
+                              &rows, why);
     if (err)
         return err;
     if (rows == 0) {
@@ -153,7 +123,7 @@ static enum err row_write(struct sqlite_conn *conn, void *arg, size_t i, bool *r
     if (result == STORE_MOVED && (err = sqlite_ledger_add(conn, work->pass_id, transition, why)))
         return err;
     if (result == STORE_MOVED && transition->message &&
-        (err = sqlite_outbox_put(conn, transition->id.s, transition->message, NULL, why)))
+        (err = sqlite_outbox_put(conn, transition->id.s, transition->message, why)))
         return err;
     *moved = result;
     *ret_keep = result == STORE_MOVED;

@@ -250,13 +250,13 @@ static void a_task_that_makes_no_sense_is_told_and_moved_by_nobody(void **state)
 
 /* How often the plan of the statement that the store chooses searches tasks by the plane ids, and how often
  * it goes through all tasks, or makes an index of them. */
-static void plan_read(const char *what, enum sqlite_sql which, size_t *ret_searches, size_t *ret_scans)
+static void plan_read(unsigned which, size_t *ret_searches, size_t *ret_scans)
 {
     struct store *store = sqlite_file_open();
     struct sqlite_conn *conn;
     sqlite3_stmt *statement;
     ASSERT_OK(sqlite_take(store, SQLITE_USE_READ, &conn, NULL));
-    ASSERT_OK(sqlite_by_index(conn, what, which, &statement, NULL));
+    ASSERT_OK(sqlite_statement(conn, which, &statement, NULL));
     char *plan = sqlite_file_plan(sqlite3_sql(statement)), *rest = plan;
     sqlite_give(conn);
     store_free(store);
@@ -280,7 +280,7 @@ static void issues_find_their_tasks_by_the_index_or_by_one_look_at_each(void **s
 {
     (void)state;
     store_free(sqlite_file_open_migrated());
-    static const enum sqlite_sql statements[] = {SQL_ISSUE_TASKS, SQL_TASKS_EXISTING, SQL_REPLAYS_MOVED};
+    static const unsigned statements[] = {SQL_ISSUE_TASKS, SQL_TASKS_EXISTING, SQL_REPLAYS_MOVED};
     static const struct {
         const char *sql;
         bool indexed;
@@ -302,7 +302,7 @@ static void issues_find_their_tasks_by_the_index_or_by_one_look_at_each(void **s
         sqlite_file_exec(changes[i].sql);
         for (size_t k = 0; k < ARRAY_LEN(statements); k++) {
             size_t searches, scans;
-            plan_read(BY_PLANE_ID, statements[k], &searches, &scans);
+            plan_read(statements[k], &searches, &scans);
             if (searches != changes[i].indexed || scans != !changes[i].indexed)
                 fail_msg("statement %zu: %zu searches, %zu scans after: %s", k, searches, scans,
                          changes[i].sql);
@@ -326,7 +326,7 @@ static void work_items_find_their_tasks_by_the_index_or_by_one_look_at_each(void
     for (size_t i = 0; i < ARRAY_LEN(changes); i++) {
         size_t searches, scans;
         sqlite_file_exec(changes[i].sql);
-        plan_read(BY_WORK_ITEM, SQL_WORK_ITEMS, &searches, &scans);
+        plan_read(SQL_WORK_ITEMS, &searches, &scans);
         if (searches != changes[i].indexed || scans != !changes[i].indexed)
             fail_msg("%zu searches, %zu scans after: %s", searches, scans, changes[i].sql);
     }

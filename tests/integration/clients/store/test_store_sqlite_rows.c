@@ -368,7 +368,7 @@ static void one_task_has_at_most_one_active_job_where_we_made_the_table(void **s
 
 /* Steps of SQLite's machine: the cost of a statement whatever its plan is called. Digits are bound as a
  * number. */
-static void assert_cheaper_than(int most, enum sqlite_sql which, const char *const *texts, size_t n)
+static void assert_cheaper_than(int most, unsigned which, const char *const *texts, size_t n)
 {
     sqlite3_stmt *statement;
     sqlite3 *db = sqlite_file_lock("BEGIN");

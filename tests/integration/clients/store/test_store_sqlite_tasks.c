@@ -104,7 +104,7 @@ static void a_place_with_a_value_that_cannot_be_is_refused(void **state)
 /* None goes through all tasks, jobs, messages or ledger rows, but along an index and with a limit. */
 static void assert_plans_are_lean(void)
 {
-    static const enum sqlite_sql statements[] = {
+    static const unsigned statements[] = {
         SQL_STUCK,       SQL_TASKS_LIST,     SQL_TASK_GET,    SQL_REPO_TASKS,
         SQL_UNSTARTED,   SQL_OUTBOX_LIST,    SQL_OUTBOX_SENT, SQL_LEASE_STANDS,
         SQL_ISSUE_TASKS, SQL_TASKS_EXISTING, SQL_WORK_ITEMS,  SQL_LEDGER_LIST_OF_TASK,

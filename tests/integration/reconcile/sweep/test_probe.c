@@ -12,9 +12,9 @@
 #include <time.h>
 
 #include "clients/base/limits.h"
-#include "clients/store/store_columns.h"
 #include "clients/store/store_ops.h"
 #include "reconcile/sweep/probe.h"
+#include "tests/support/clients/store/store_fake.h"
 
 /* the store */
 
@@ -41,24 +41,16 @@ static enum err ready(struct store *store, struct why *why)
     return answer(why);
 }
 
-/* A part of the look at the tables; there are no rows. */
-static enum err plane_ids(struct store *store, size_t limit, struct plane_ids_seen *ret, struct why *why)
+/* The settings; what else is asked of a store that is ready has no rows. */
+static struct store_rows query(struct store *store, unsigned which, struct store_params params,
+                               struct why *why)
 {
     (void)store;
-    (void)limit;
-    (void)why;
-    *ret = (struct plane_ids_seen){.known = 0};
-    return ERR_OK;
-}
-
-static enum err settings_read(struct store *store, struct store_settings *ret, struct why *why)
-{
-    (void)store;
-    *ret = (struct store_settings){.overrides = mem_dup("{}")};
+    (void)params;
+    if (which != SQL_SETTINGS_READ)
+        return store_fake_nothing();
     enum err err = answer(why);
-    if (err)
-        store_settings_done(ret);
-    return err;
+    return err ? rows_failed(err) : store_fake_settings(0, "{}", 0);
 }
 
 static void interrupt(struct store *store)
@@ -82,11 +74,8 @@ static struct probe *probe;
 
 static int set_up(void **state)
 {
-    static const struct store_ops ops = {.free = store_done,
-                                         .interrupt = interrupt,
-                                         .ready = ready,
-                                         .plane_ids = plane_ids,
-                                         .settings_read = settings_read};
+    static const struct store_ops ops = {
+        .free = store_done, .interrupt = interrupt, .ready = ready, .query = query};
     (void)state;
     struct store *store = mem_zero(1, sizeof *store);
     store->ops = &ops;

@@ -4,6 +4,7 @@
 #include "clients/store/store_ops.h"
 #include "reconcile/settings/policy.h"
 #include "reconcile/settings/settings_table.h"
+#include "tests/support/clients/store/store_fake.h"
 #include "tests/support/test.h"
 
 #define NOW_US INT64_C(1795464000000000) /* 2026-11-23T20:00:00Z */
@@ -20,13 +21,15 @@ struct fake_store {
     bool is_down;
 };
 
-static enum err fake_read(struct store *store, struct store_settings *ret, struct why *why)
+static struct store_rows fake_query(struct store *store, unsigned which, struct store_params params,
+                                    struct why *why)
 {
-    struct fake_store *fake = (struct fake_store *)store;
+    const struct fake_store *fake = (struct fake_store *)store;
+    (void)which;
+    (void)params;
     if (fake->is_down)
-        return why_set(why, ERR_UNAVAILABLE, "down");
-    *ret = (struct store_settings){fake->revision, mem_dup(fake->overrides), fake->now_us};
-    return ERR_OK;
+        return rows_failed(why_set(why, ERR_UNAVAILABLE, "down"));
+    return store_fake_settings(fake->revision, fake->overrides, fake->now_us);
 }
 
 static enum err fake_write(struct store *store, int64_t seen_revision, const char *overrides,
@@ -48,7 +51,7 @@ static enum err fake_write(struct store *store, int64_t seen_revision, const cha
     return ERR_OK;
 }
 
-static const struct store_ops fake_ops = {.settings_read = fake_read, .settings_write = fake_write};
+static const struct store_ops fake_ops = {.query = fake_query, .settings_write = fake_write};
 
 static struct fake_store fake_with(const char *overrides)
 {

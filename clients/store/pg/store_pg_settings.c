@@ -1,0 +1,52 @@
+/* Changing the settings: compare-and-set, which holds even when its answer was lost. */
+#include "clients/store/pg/store_pg.h"
+
+#include <string.h>
+
+struct settings_change {
+    int64_t seen_revision;
+    const char *overrides;
+    bool maybe_written; /* the connection broke under an earlier try */
+};
+
+/* Whether what stands is what an earlier try, whose answer was lost, wrote. Who else wrote the very same over
+ * the very same revision meant the same. */
+static enum err settings_are_written(struct pg_conn *conn, const struct settings_change *change, bool *ret,
+                                     struct why *why)
+{
+    struct store_settings settings = {0};
+    struct store_rows rows = pg_query(conn, SQL_SETTINGS_READ, NO_PARAMS, why);
+    if (rows_next(&rows))
+        settings = store_settings_of(&rows);
+    *ret = settings.overrides && settings.revision == change->seen_revision + 1 &&
+           strcmp(settings.overrides, change->overrides) == 0;
+    store_settings_done(&settings);
+    return rows_end(&rows);
+}
+
+static enum err settings_change(struct pg_conn *conn, void *arg, struct why *why)
+{
+    struct settings_change *change = arg;
+    size_t n = 0;
+    const struct store_params params =
+        PARAMS(NUMBER_PARAM(change->seen_revision), TEXT_PARAM(change->overrides));
+    enum err err = rows_count(pg_query(conn, PG_SETTINGS_WRITE, params, why), &n);
+    bool written = n > 0;
+    if (err) {
+        change->maybe_written |= conn->lost;
+        return err;
+    }
+    if (!written && change->maybe_written && (err = settings_are_written(conn, change, &written, why)))
+        return err;
+    return written ? ERR_OK : why_set(why, ERR_CONFLICT, "the settings were changed meanwhile");
+}
+
+enum err pg_settings_write(struct store *store, int64_t seen_revision, const char *overrides,
+                           int64_t *ret_revision, struct why *why)
+{
+    struct settings_change change = {.seen_revision = seen_revision, .overrides = overrides};
+    enum err err = pg_call(store, settings_change, &change, why);
+    if (!err)
+        *ret_revision = seen_revision + 1;
+    return err;
+}

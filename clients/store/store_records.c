@@ -1,0 +1,286 @@
+/* Our own records: the settings, the ledger, pass reports, messages and leases. */
+#include <assert.h>
+#include <stdlib.h>
+
+#include "clients/base/jsonx.h"
+#include "clients/base/limits.h"
+#include "clients/store/store_ops.h"
+#include "clients/store/store_rows.h"
+
+/* settings */
+
+struct store_settings store_settings_of(struct store_rows *rows)
+{
+    char *overrides = rows_own(rows, "overrides");
+    return (struct store_settings){
+        .revision = rows_int(rows, "revision"),
+        .overrides = overrides ? overrides : mem_dup("{}"),
+        .now_us = rows_int(rows, "now_us"),
+    };
+}
+
+enum err store_settings_read(struct store *store, struct store_settings *ret, struct why *why)
+{
+    struct store_settings settings = {0};
+    struct store_rows rows = store_query(store, SQL_SETTINGS_READ, NO_PARAMS, why);
+    if (rows_next(&rows))
+        settings = store_settings_of(&rows);
+    enum err err = rows_end(&rows);
+    if (err)
+        store_settings_done(&settings);
+    else
+        *ret = settings;
+    return err;
+}
+
+enum err store_settings_write(struct store *store, int64_t seen_revision, const char *overrides,
+                              int64_t *ret_revision, struct why *why)
+{
+    if (seen_revision < 0)
+        return why_set(why, ERR_INVALID, "a revision is never negative");
+    return store->ops->settings_write(store, seen_revision, overrides, ret_revision, why);
+}
+
+enum err store_policy_stands(struct store_rows rows, int64_t settings_revision, int64_t valid_until_us,
+                             struct why *why)
+{
+    bool there = rows_next(&rows);
+    int64_t revision = there ? rows_int(&rows, "revision") : 0,
+            now_us = there ? rows_int(&rows, "now_us") : 0;
+    enum err err = rows_end(&rows);
+    if (err)
+        return err;
+    if (!there)
+        return why_set(why, ERR_UNAVAILABLE, "the table reconcile_settings lost its row: migrate again");
+    if (revision != settings_revision)
+        return why_set(why, ERR_CONFLICT, "the settings were changed meanwhile");
+    if (valid_until_us && now_us >= valid_until_us)
+        return why_set(why, ERR_CONFLICT, "the settings ran out meanwhile");
+    return ERR_OK;
+}
+
+void store_settings_done(struct store_settings *settings)
+{
+    free(settings->overrides);
+    *settings = (struct store_settings){0};
+}
+
+/* the ledger */
+
+enum err store_ledger_summary(struct store *store, struct store_ledger_summary *ret, struct why *why)
+{
+    struct store_ledger_summary summary = {0};
+    struct store_rows rows = store_query(store, SQL_LEDGER_SUMMARY, NO_PARAMS, why);
+    if (rows_next(&rows))
+        summary = (struct store_ledger_summary){.total = rows_int(&rows, "total"),
+                                                .last_work_item_id = rows_own(&rows, "last_work_item_id")};
+    enum err err = rows_end(&rows);
+    if (err)
+        store_ledger_summary_done(&summary);
+    else
+        *ret = summary;
+    return err;
+}
+
+void store_ledger_summary_done(struct store_ledger_summary *summary)
+{
+    free(summary->last_work_item_id);
+    *summary = (struct store_ledger_summary){0};
+}
+
+static struct store_ledger_row ledger_row_read(struct store_rows *rows)
+{
+    return (struct store_ledger_row){
+        .seq = rows_int(rows, "seq"),
+        .id = rows_uuid(rows, "id"),
+        .at_us = rows_int(rows, "at_us"),
+        .task_id = rows_int(rows, "task_id"),
+        .pass_id = rows_own(rows, "pass_id"),
+        .work_item_id = rows_own(rows, "work_item_id"),
+        .repo = rows_own(rows, "repo"),
+        .from_stage = rows_own(rows, "from_stage"),
+        .to_stage = rows_own(rows, "to_stage"),
+        .side = rows_own(rows, "side"),
+        .outcome = rows_own(rows, "outcome"),
+        .agent = rows_own(rows, "agent"),
+        .reason = rows_own(rows, "reason"),
+        .evidence = rows_own(rows, "evidence"),
+        .missed_source = rows_own(rows, "missed_source"),
+        .missed_event = rows_own(rows, "missed_event"),
+    };
+}
+
+enum err store_ledger_list(struct store *store, int64_t task_id, int64_t before_seq, size_t limit,
+                           struct store_ledger_page *ret, struct why *why)
+{
+    struct store_ledger_page page = {0};
+    struct store_params params = PARAMS(BEFORE_PARAM(before_seq), LIMIT_PARAM(limit), NUMBER_PARAM(task_id));
+    if (!task_id)
+        params.n--;
+    struct store_rows rows =
+        store_query(store, task_id ? SQL_LEDGER_LIST_OF_TASK : SQL_LEDGER_LIST, params, why);
+    while (rows_next(&rows)) {
+        page.rows = list_room(page.rows, page.n, sizeof *page.rows);
+        page.rows[page.n++] = ledger_row_read(&rows);
+    }
+    enum err err = rows_end(&rows);
+    if (err)
+        store_ledger_page_done(&page);
+    else
+        *ret = page;
+    return err;
+}
+
+void store_ledger_page_done(struct store_ledger_page *page)
+{
+    for (size_t i = 0; i < page->n; i++) {
+        struct store_ledger_row *row = &page->rows[i];
+        free(row->pass_id);
+        free(row->work_item_id);
+        free(row->repo);
+        free(row->from_stage);
+        free(row->to_stage);
+        free(row->side);
+        free(row->outcome);
+        free(row->agent);
+        free(row->reason);
+        free(row->evidence);
+        free(row->missed_source);
+        free(row->missed_event);
+    }
+    free(page->rows);
+    *page = (struct store_ledger_page){0};
+}
+
+/* pass reports */
+
+enum err store_pass_save(struct store *store, const char *id, int64_t started_us, const char *report,
+                         struct why *why)
+{
+    const struct store_step steps[] = {
+        {SQL_PASS_SAVE, PARAMS(TEXT_PARAM(id), NUMBER_PARAM(started_us), TEXT_PARAM(report))},
+        {SQL_PASS_PRUNE, PARAMS(NUMBER_PARAM(LIMIT_PASSES_KEPT))},
+    };
+    return store_write(store, steps, ARRAY_LEN(steps), NULL, why);
+}
+
+enum err store_pass_get(struct store *store, const char *id, char **ret_report, struct why *why)
+{
+    struct store_rows rows = store_query(store, SQL_PASS_GET, PARAMS(TEXT_PARAM(id)), why);
+    char *report = rows_next(&rows) ? rows_own(&rows, "report") : NULL;
+    enum err err = rows_end(&rows);
+    if (!err && !report)
+        return why_set(why, ERR_NOT_FOUND, "no pass has the id %s", id);
+    if (err)
+        free(report);
+    else
+        *ret_report = report;
+    return err;
+}
+
+enum err store_pass_list(struct store *store, int64_t before_us, size_t limit, struct store_pass_page *ret,
+                         struct why *why)
+{
+    struct store_pass_page page = {0};
+    struct store_rows rows = store_query(
+        store, SQL_PASS_LIST,
+        PARAMS(BEFORE_PARAM(before_us), LIMIT_PARAM(limit), NUMBER_PARAM(LIMIT_REPORT_HEAD)), why);
+    while (rows_next(&rows)) {
+        page.rows = list_room(page.rows, page.n, sizeof *page.rows);
+        page.rows[page.n++] = (struct store_pass){.id = rows_uuid(&rows, "id"),
+                                                  .started_us = rows_int(&rows, "started_us"),
+                                                  .report = rows_own(&rows, "report")};
+    }
+    enum err err = rows_end(&rows);
+    if (err)
+        store_pass_page_done(&page);
+    else
+        *ret = page;
+    return err;
+}
+
+void store_pass_page_done(struct store_pass_page *page)
+{
+    for (size_t i = 0; i < page->n; i++)
+        free(page->rows[i].report);
+    free(page->rows);
+    *page = (struct store_pass_page){0};
+}
+
+/* messages */
+
+enum err store_outbox_list(struct store *store, size_t limit, struct store_outbox *ret, struct why *why)
+{
+    struct store_outbox outbox = {0};
+    struct store_rows rows = store_query(store, SQL_OUTBOX_LIST, PARAMS(LIMIT_PARAM(limit)), why);
+    while (rows_next(&rows)) {
+        outbox.depth = (size_t)rows_int(&rows, "depth");
+        if (rows_null(&rows, "id"))
+            continue; /* the one row there always is */
+        outbox.rows = list_room(outbox.rows, outbox.n, sizeof *outbox.rows);
+        outbox.rows[outbox.n++] = (struct store_message){.id = rows_uuid(&rows, "id"),
+                                                         .seq = rows_int(&rows, "seq"),
+                                                         .age_s = rows_int(&rows, "age_s"),
+                                                         .text = rows_own(&rows, "text")};
+    }
+    enum err err = rows_end(&rows);
+    if (err)
+        store_outbox_done(&outbox);
+    else
+        *ret = outbox;
+    return err;
+}
+
+void store_outbox_done(struct store_outbox *outbox)
+{
+    for (size_t i = 0; i < outbox->n; i++)
+        free(outbox->rows[i].text);
+    free(outbox->rows);
+    *outbox = (struct store_outbox){0};
+}
+
+enum err store_outbox_add(struct store *store, const char *id, const char *text, bool *ret_new,
+                          struct why *why)
+{
+    assert(uuid_valid(id));
+    const struct store_step step = {SQL_OUTBOX_ADD, PARAMS(TEXT_PARAM(id), TEXT_PARAM(text))};
+    size_t written = 0;
+    enum err err = store_write(store, &step, 1, &written, why);
+    if (!err && ret_new)
+        *ret_new = written > 0;
+    return err;
+}
+
+enum err store_outbox_sent(struct store *store, const struct uuid_text *ids, size_t n, struct why *why)
+{
+    json_auto_t *list = json_array();
+    for (size_t i = 0; i < n; i++)
+        json_push(list, json_text(ids[i].s));
+    const struct store_step steps[] = {{SQL_OUTBOX_SENT, PARAMS(JSON_PARAM(list))},
+                                       {SQL_OUTBOX_PRUNE, PARAMS(NUMBER_PARAM(LIMIT_OUTBOX_KEPT))}};
+    return n == 0 ? ERR_OK : store_write(store, steps, ARRAY_LEN(steps), NULL, why);
+}
+
+/* leases */
+
+enum err store_lease_take(struct store *store, const char *name, const char *owner, int64_t seconds,
+                          bool *ret_held, struct why *why)
+{
+    assert(seconds > 0);
+    const struct store_params params = PARAMS(TEXT_PARAM(name), TEXT_PARAM(owner), NUMBER_PARAM(seconds));
+    struct store_rows rows = store_query(store, SQL_LEASE_STANDS, params, why);
+    bool stands = rows_next(&rows), held = stands && rows_bool(&rows, "ours");
+    enum err err = rows_end(&rows);
+    size_t taken = 0;
+    if (!err && !stands)
+        err = store_write(store, &(const struct store_step){SQL_LEASE_TAKE, params}, 1, &taken, why);
+    if (!err)
+        *ret_held = held || taken > 0;
+    return err;
+}
+
+enum err store_lease_drop(struct store *store, const char *name, const char *owner, struct why *why)
+{
+    const struct store_step step = {SQL_LEASE_DROP, PARAMS(TEXT_PARAM(name), TEXT_PARAM(owner))};
+    return store_write(store, &step, 1, NULL, why);
+}

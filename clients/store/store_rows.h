@@ -1,0 +1,171 @@
+/* store_rows.h - one statement, its parameters and its rows, whatever the database. Private to clients/store.
+ *
+ * A statement has a number here and a text in each database's own words. Its columns are read by name; a
+ * name is looked up once per result. Errors are sticky: after one, reading gives nothing more, and rows_end
+ * returns it.
+ *
+ *   struct store_rows rows = store_query(store, SQL_X, PARAMS(TEXT_PARAM(id), NUMBER_PARAM(limit)), why);
+ *   while (rows_next(&rows))
+ *       … rows_text(&rows, "report") …
+ *   return rows_end(&rows);
+ */
+#ifndef RECONCILED_STORE_ROWS_H
+#define RECONCILED_STORE_ROWS_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "clients/base/err.h"
+#include "clients/base/text.h"
+#include "clients/store/store.h"
+
+/* The statements that each database has a text for; its own ones have the numbers from STORE_SQL_SHARED on.
+ */
+enum store_sql {
+    SQL_SETTINGS_READ,
+    SQL_STUCK,
+    SQL_UNSTARTED,
+    SQL_ISSUE_TASKS,
+    SQL_WORK_ITEMS,
+    SQL_VERDICTS_REPLAYED,
+    SQL_REPLAYS_LOOK,
+    SQL_REPLAY_GET,
+    SQL_REPLAYS_MOVED,
+    SQL_LEDGER_SUMMARY,
+    SQL_LEDGER_LIST,
+    SQL_LEDGER_LIST_OF_TASK,
+    SQL_OUTBOX_LIST,
+    SQL_OUTBOX_ADD,
+    SQL_OUTBOX_SENT,
+    SQL_OUTBOX_PRUNE,
+    SQL_LEASE_STANDS,
+    SQL_LEASE_TAKE,
+    SQL_LEASE_DROP,
+    SQL_TASK_GET,
+    SQL_REPO_TASKS,
+    SQL_PASS_SAVE,
+    SQL_PASS_PRUNE,
+    SQL_PASS_GET,
+    SQL_PASS_LIST,
+    SQL_SCHEMA_VERSION,
+    SQL_SCHEMA_HAS,
+    SQL_COLUMNS,
+    SQL_PLANE_IDS,
+    STORE_SQL_SHARED
+};
+
+/* parameters */
+
+struct store_param {
+    enum { PARAM_NUMBER, PARAM_TEXT, PARAM_JSON, PARAM_IDS } kind;
+    int64_t number;
+    const char *text;   /* NULL: null */
+    const json_t *json; /* a list, as JSON text */
+    const char *const *ids;
+    size_t n;
+};
+/* IDS_PARAM: a list of UUIDs for a statement that compares them with tasks.plane_id, whose type and spelling
+ * are the orchestrator's. */
+#define NUMBER_PARAM(value) ((struct store_param){.kind = PARAM_NUMBER, .number = (value)})
+#define TEXT_PARAM(value) ((struct store_param){.kind = PARAM_TEXT, .text = (value)})
+#define JSON_PARAM(value) ((struct store_param){.kind = PARAM_JSON, .json = (value)})
+#define IDS_PARAM(list, count) ((struct store_param){.kind = PARAM_IDS, .ids = (list), .n = (count)})
+/* LIMIT_PARAM: some limits are boundless. ONE_MORE_PARAM: tells whether there is more. BEFORE_PARAM: a key to
+ * stay below; 0 is none. */
+#define LIMIT_PARAM(limit) NUMBER_PARAM((limit) < INT64_MAX ? (int64_t)(limit) : INT64_MAX)
+#define ONE_MORE_PARAM(limit) NUMBER_PARAM((limit) < INT64_MAX ? (int64_t)(limit) + 1 : INT64_MAX)
+#define BEFORE_PARAM(key) NUMBER_PARAM((key) ? (key) : INT64_MAX)
+
+struct store_params {
+    const struct store_param *list;
+    size_t n;
+};
+#define PARAMS(...)                                                                 \
+    ((struct store_params){.list = (const struct store_param[]){__VA_ARGS__},       \
+                           .n = sizeof((const struct store_param[]){__VA_ARGS__}) / \
+                                sizeof(struct store_param)})
+#define NO_PARAMS ((struct store_params){.list = NULL})
+
+/* Lists for JSON_PARAM: of texts; of pairs [stage, grace]. Caller releases. */
+json_t *json_texts(const char *const *texts, size_t n);
+json_t *json_graces(const struct store_stage_grace *stages, size_t n);
+
+/* rows */
+
+struct store_rows;
+
+/* A field of the row that was read last. */
+struct store_field {
+    bool is_null, is_blob;
+    const char *bytes; /* valid until the next row; never NULL */
+    size_t len;
+};
+/* What a database does for its rows. */
+struct store_rows_ops {
+    bool (*next)(struct store_rows *rows);                        /* false: no more, or rows->err says why */
+    int (*find)(const struct store_rows *rows, const char *name); /* a column's place; -1: there is none */
+    struct store_field (*field)(const struct store_rows *rows, int column);
+    int64_t (*number)(const struct store_rows *rows, int column); /* of null, 0; of a boolean, 0 or 1 */
+    void (*close)(struct store_rows *rows);
+};
+
+#define ROWS_COLUMNS_KNOWN 32
+
+struct store_rows {
+    const struct store_rows_ops *ops; /* NULL: the statement failed */
+    void *source, *conn;              /* the database's own */
+    int row;
+    enum err err;
+    struct why *why;
+    struct {
+        const char *name;
+        int column;
+    } known[ROWS_COLUMNS_KNOWN]; /* columns that were asked for, in that order */
+    size_t n_known, next_known;
+};
+
+/* store_query: a statement that reads, on any connection. */
+struct store_rows store_query(struct store *store, unsigned which, struct store_params params,
+                              struct why *why);
+/* rows_failed: what a statement returns that failed before it had rows. */
+struct store_rows rows_failed(enum err err);
+
+/* rows_next: the next row is there to read. rows_end: releases the rows; the first error, if there was one.
+ */
+bool rows_next(struct store_rows *rows);
+ATTR_NODISCARD enum err rows_end(struct store_rows *rows);
+/* rows_count: releases rows that nothing is read of; *ret_n (may be NULL): how many there were. */
+ATTR_NODISCARD enum err rows_count(struct store_rows rows, size_t *ret_n);
+
+/* A field of the row by its column's name. rows_text: valid UTF-8, within the limit; NULL for null; caller
+ * frees. rows_own: one of ours, which comes back whole unless the table was tampered with. rows_place: a
+ * place in a list of n. */
+struct store_field rows_field(struct store_rows *rows, const char *name);
+bool rows_null(struct store_rows *rows, const char *name);
+int64_t rows_int(struct store_rows *rows, const char *name);
+bool rows_bool(struct store_rows *rows, const char *name);
+char *rows_text(struct store_rows *rows, const char *name, size_t max);
+char *rows_own(struct store_rows *rows, const char *name);
+struct uuid_text rows_uuid(struct store_rows *rows, const char *name);
+bool rows_place(struct store_rows *rows, const char *name, size_t n, size_t *ret);
+
+/* rows_task: the columns TASK_COLUMNS of a statement; free with store_task_done. */
+struct store_task rows_task(struct store_rows *rows);
+
+/* list_room: room for one more element behind the n that a list has. */
+void *list_room(void *list, size_t n, size_t size);
+
+/* writes */
+
+struct store_step {
+    unsigned which;
+    struct store_params params;
+};
+/* store_write: these statements in one transaction. *ret_rows (may be NULL): the rows that the first one
+ * returned. */
+ATTR_NODISCARD enum err store_write(struct store *store, const struct store_step *steps, size_t n,
+                                    size_t *ret_rows, struct why *why);
+
+#endif
