@@ -9,7 +9,7 @@ void facts_run(struct facts *facts, const struct facts_loop *loop)
             return;
         if (step == FACTS_READY)
             loop->on_ready(loop->arg, waiter);
-        else
+        else if (loop->on_idle)
             loop->on_idle(loop->arg);
     }
 }
