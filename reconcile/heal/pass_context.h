@@ -21,6 +21,7 @@ struct evidence;
 struct plane_call;
 struct plane_change;
 struct plane_scan;
+struct plane_status;
 struct stage;
 struct store_task;
 
@@ -35,14 +36,14 @@ struct pass {
     struct services *services;
     struct pass_memory *memory;
     const struct pass_request *request;
-    struct policy *policy;    /* as of the newest look; owned by the caller of pass_run */
-    int64_t deadline_ms;      /* clock_mono_ms() */
-    struct facts_asker asker; /* of every call to an upstream */
-    int healed;               /* see pass_heals_take */
-    int written;              /* transitions written */
-    int messages;             /* written to the outbox */
-    json_t *plane;            /* see pass_result */
-    char **kept;              /* see pass_keep */
+    struct policy *policy;      /* as of the newest look; owned by the caller of pass_run */
+    int64_t deadline_ms;        /* clock_mono_ms() */
+    struct facts_asker asker;   /* of every call to an upstream */
+    int healed;                 /* see pass_heals_take */
+    int written;                /* transitions written */
+    int messages;               /* written to the outbox */
+    struct plane_status *plane; /* see pass_result */
+    char **kept;                /* see pass_keep */
     size_t n_kept;
     struct report report; /* the caller of pass_run gets it */
 };

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "clients/base/jsonx.h"
 #include "clients/base/limits.h"
 #include "clients/base/wait.h"
 #include "reconcile/settings/settings.h"
@@ -217,22 +216,32 @@ void plane_scan_forget_issues(struct plane_scan *scan)
     open_issues_done(&scan->table);
 }
 
-json_t *plane_scan_status(const struct plane_scan *scan)
+struct plane_status *plane_scan_status(const struct plane_scan *scan)
 {
-    json_t *object = json_object(), *projects = json_array();
+    struct plane_status *status = mem_zero(1, sizeof *status);
+    *status = (struct plane_status){.elsewhere = scan->lease == LEASE_ELSEWHERE,
+                                    .waiting = scan->waiting,
+                                    .projects = mem_zero(scan->n, sizeof *status->projects),
+                                    .n_projects = scan->n};
     for (size_t i = 0; i < scan->n; i++) {
         const struct project_scan *of = &scan->projects[i];
         bool full = !of->listed || of->full.under_way;
-        json_t *project = json_object();
-        json_put(project, "repo", json_text(of->project->repo));
-        json_put(project, "prefix", json_text(of->project->prefix));
-        json_put(project, "listing", json_text(full ? "full" : "incremental"));
-        json_put(project, "pages_read", json_integer((json_int_t)(full ? of->full.pages : of->news.pages)));
-        json_put(project, "error", json_text(of->error));
-        json_push(projects, project);
+        status->projects[i] =
+            (struct plane_project_status){.project = of->project,
+                                          .full = full,
+                                          .pages_read = full ? of->full.pages : of->news.pages,
+                                          .error = mem_dup(of->error)};
     }
-    json_put(object, "elsewhere", json_boolean(scan->lease == LEASE_ELSEWHERE));
-    json_put(object, "waiting", json_integer((json_int_t)scan->waiting));
-    json_put(object, "projects", projects);
-    return object;
+    return status;
+}
+
+void plane_status_free(struct plane_status *status)
+{
+    if (!status)
+        return;
+    for (size_t i = 0; i < status->n_projects; i++)
+        free(status->projects[i].error);
+    free(status->projects);
+    free(status->interrupted_error);
+    free(status);
 }

@@ -24,7 +24,6 @@
 #ifndef RECONCILED_PLANE_SCAN_H
 #define RECONCILED_PLANE_SCAN_H
 
-#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -141,9 +140,25 @@ void plane_scan_end(struct plane_scan *scan, struct plane_scan_seen *ret);
  * of the projects are all that it keeps. */
 void plane_scan_forget_issues(struct plane_scan *scan);
 
-/* plane_scan_status:
- * {"elsewhere":false,"waiting":N,"projects":[{"repo","prefix","listing":"full"|"incremental","pages_read",
- * "error"}]}. Caller owns it. */
-json_t *plane_scan_status(const struct plane_scan *scan);
+/* How Plane's listings and the interrupted starts stand after a pass: "plane" of the status document. */
+struct plane_project_status {
+    const struct project *project; /* of the settings */
+    bool full;                     /* the full listing is under way or due, else the news */
+    size_t pages_read;             /* of that listing */
+    char *error;                   /* NULL: none */
+};
+struct plane_status {
+    bool elsewhere; /* another replica holds the lease */
+    size_t waiting; /* see plane_scan_seen */
+    struct plane_project_status *projects;
+    size_t n_projects;
+    size_t n_interrupted;    /* starts */
+    char *interrupted_error; /* of the newest failure of one of them; NULL: none */
+};
+
+/* plane_scan_status: what the scan knows of it: all but the interrupted starts. Caller frees with
+ * plane_status_free (NULL is fine). */
+struct plane_status *plane_scan_status(const struct plane_scan *scan);
+void plane_status_free(struct plane_status *status);
 
 #endif

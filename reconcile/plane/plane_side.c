@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "clients/base/jsonx.h"
 #include "clients/base/limits.h"
 #include "clients/base/log.h"
 #include "clients/base/text.h"
@@ -579,10 +578,10 @@ static void log_edges(const struct plane_scan_seen *seen)
         log_info("Plane can be read again");
 }
 
-json_t *plane_side_status(const struct services *services, const struct pass_memory *memory)
+struct plane_status *plane_side_status(const struct services *services, const struct pass_memory *memory)
 {
-    json_t *status = plane_scan_status(memory->scan);
-    json_put(status, "interrupted_starts", plane_unstarted_status(services->unstarted));
+    struct plane_status *status = plane_scan_status(memory->scan);
+    status->n_interrupted = plane_unstarted_count(services->unstarted, &status->interrupted_error);
     return status;
 }
 

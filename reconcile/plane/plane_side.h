@@ -17,9 +17,8 @@
  * report and the status, and stops nothing else. */
 ATTR_NODISCARD enum err plane_side_run(struct pass *pass, struct why *why);
 
-/* plane_side_status: what plane_scan_status says, and "interrupted_starts" of plane_unstarted_status. Caller
- * owns it. */
-json_t *plane_side_status(const struct services *services, const struct pass_memory *memory);
+/* plane_side_status: how the Plane side stands. Caller frees with plane_status_free. */
+struct plane_status *plane_side_status(const struct services *services, const struct pass_memory *memory);
 
 /* plane_side_leave: no pass of this process follows: another replica need not wait to take its place. */
 void plane_side_leave(struct services *services, const struct pass_memory *memory);

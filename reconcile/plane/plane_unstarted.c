@@ -7,7 +7,6 @@
 #include <strings.h>
 
 #include "clients/base/err.h"
-#include "clients/base/jsonx.h"
 #include "clients/base/limits.h"
 #include "clients/base/text.h"
 #include "clients/base/wait.h"
@@ -161,13 +160,12 @@ bool plane_unstarted_get(struct plane_unstarted *unstarted, const struct store_t
     return known;
 }
 
-json_t *plane_unstarted_status(struct plane_unstarted *unstarted)
+size_t plane_unstarted_count(struct plane_unstarted *unstarted, char **ret_error)
 {
-    json_t *object = json_object();
     pthread_mutex_lock(&unstarted->lock);
-    const char *error = unstarted->n ? unstarted->items[unstarted->n - 1].start.error : "";
-    json_put(object, "count", json_integer((json_int_t)unstarted->n));
-    json_put(object, "error", *error ? json_text(error) : json_null());
+    size_t n = unstarted->n;
+    const char *error = n ? unstarted->items[n - 1].start.error : "";
+    *ret_error = *error ? mem_dup(error) : NULL;
     pthread_mutex_unlock(&unstarted->lock);
-    return object;
+    return n;
 }

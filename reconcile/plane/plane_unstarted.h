@@ -12,7 +12,6 @@
 #ifndef RECONCILED_PLANE_UNSTARTED_H
 #define RECONCILED_PLANE_UNSTARTED_H
 
-#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -49,8 +48,7 @@ struct plane_unstarted_start {
 bool plane_unstarted_get(struct plane_unstarted *unstarted, const struct store_task *task,
                          int64_t interval_ms, struct plane_unstarted_start *ret);
 
-/* plane_unstarted_status: {"count":N,"error":"…"|null}: how many there are, and what went wrong last. Caller
- * owns it. */
-json_t *plane_unstarted_status(struct plane_unstarted *unstarted);
+/* plane_unstarted_count: how many there are. *ret_error: the newest failure, or NULL; caller frees it. */
+size_t plane_unstarted_count(struct plane_unstarted *unstarted, char **ret_error);
 
 #endif

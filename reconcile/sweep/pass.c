@@ -35,7 +35,7 @@ void pass_memory_free(struct pass_memory *memory)
 void pass_result_done(struct pass_result *result)
 {
     report_done(&result->report);
-    json_decref(result->plane);
+    plane_status_free(result->plane);
     *result = (struct pass_result){0};
 }
 

@@ -6,7 +6,6 @@
 #ifndef RECONCILED_PASS_H
 #define RECONCILED_PASS_H
 
-#include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -14,6 +13,7 @@
 #include "reconcile/heal/report.h"
 
 struct pass_memory;
+struct plane_status;
 struct policy;
 struct policy_hold;
 struct services;
@@ -27,9 +27,9 @@ void pass_memory_free(struct pass_memory *memory);
 /* What a pass leaves. */
 struct pass_result {
     struct report report;
-    json_t *plane;            /* how Plane's listings stand, for the status; NULL: as before */
-    int transitions, unstuck; /* written; those of them that the gate side wrote */
-    int messages;             /* written to the outbox */
+    struct plane_status *plane; /* how the Plane side stands; NULL: as before */
+    int transitions, unstuck;   /* written; those of them that the gate side wrote */
+    int messages;               /* written to the outbox */
     bool looked; /* the report's stuck, oldest_age_s and quarantined count all tasks by their own grace */
 };
 void pass_result_done(struct pass_result *result);

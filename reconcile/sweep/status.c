@@ -11,6 +11,7 @@
 #include "clients/store/store.h"
 #include "clients/telegram.h"
 #include "clients/http/upstream_health.h"
+#include "reconcile/plane/plane_scan.h"
 #include "reconcile/sweep/pass.h"
 #include "reconcile/settings/policy.h"
 #include "reconcile/heal/report.h"
@@ -40,8 +41,8 @@ struct status {
     int64_t outbox_since_ms; /* since when the oldest message has waited, by the monotonic clock */
     int64_t unblocked_total;
     char *last_unblocked;
-    json_t *hooks;   /* null before the first look */
-    json_t *scanned; /* how Plane's listings stand: waiting, projects */
+    json_t *hooks;                     /* null before the first look */
+    struct plane_status *plane_status; /* NULL before the first status_plane */
     bool database_ok;
     int64_t database_since_us; /* since when it has not been ok */
     char *database_words;
@@ -63,7 +64,7 @@ static void set_gauges(const struct status *status)
     metric_set(METRIC_STUCK_TASKS, NULL, (int64_t)status->stuck);
     metric_set(METRIC_STUCK_OLDEST_AGE, NULL, status->oldest_age_s);
     metric_set(METRIC_DATABASE_UP, NULL, status->database_ok);
-    metric_set(METRIC_PLANE_WAITING, NULL, json_get_int(status->scanned, "waiting", 0));
+    metric_set(METRIC_PLANE_WAITING, NULL, status->plane_status ? (int64_t)status->plane_status->waiting : 0);
     metric_set(METRIC_OUTBOX_DEPTH, NULL, (int64_t)status->outbox_depth);
     metric_set(METRIC_OUTBOX_OLDEST_AGE, NULL, outbox_age_s(status));
 }
@@ -84,7 +85,6 @@ struct status *status_new(const struct settings *settings, struct gitea *gitea, 
         .observing = settings->mode == MODE_OBSERVE,
         .interval_s = settings->interval_s,
         .pause = json_null(),
-        .scanned = json_object(),
         .hooks = json_null(),
         .database_ok = true,
     };
@@ -100,7 +100,7 @@ void status_free(struct status *status)
     pthread_mutex_destroy(&status->lock);
     json_decref(status->pause);
     report_done(&status->last_pass);
-    json_decref(status->scanned);
+    plane_status_free(status->plane_status);
     json_decref(status->hooks);
     free(status->last_unblocked);
     free(status->database_words);
@@ -186,6 +186,30 @@ static double seconds_of(int64_t us)
     return (double)ms / 1000.0;
 }
 
+static json_t *project_state(const struct plane_project_status *project)
+{
+    json_t *object = json_object();
+    json_put(object, "repo", json_text(project->project->repo));
+    json_put(object, "prefix", json_text(project->project->prefix));
+    json_put(object, "listing", json_text(project->full ? "full" : "incremental"));
+    json_put(object, "pages_read", json_integer((json_int_t)project->pages_read));
+    json_put(object, "error", json_text(project->error));
+    return object;
+}
+
+static void put_plane_status(json_t *object, const struct plane_status *plane)
+{
+    json_t *projects = json_array(), *interrupted = json_object();
+    for (size_t i = 0; i < plane->n_projects; i++)
+        json_push(projects, project_state(&plane->projects[i]));
+    json_put(interrupted, "count", json_integer((json_int_t)plane->n_interrupted));
+    json_put(interrupted, "error", json_text(plane->interrupted_error));
+    json_put(object, "elsewhere", json_boolean(plane->elsewhere));
+    json_put(object, "waiting", json_integer((json_int_t)plane->waiting));
+    json_put(object, "projects", projects);
+    json_put(object, "interrupted_starts", interrupted);
+}
+
 /* Null where Plane is not configured. The budget is as of now. */
 static json_t *plane_block(const struct status *status)
 {
@@ -193,7 +217,9 @@ static json_t *plane_block(const struct status *status)
         return json_null();
     struct plane_budget budget;
     plane_budget(status->plane, &budget);
-    json_t *object = json_deep_copy(status->scanned), *numbers = json_object();
+    json_t *object = json_object(), *numbers = json_object();
+    if (status->plane_status)
+        put_plane_status(object, status->plane_status);
     json_put(numbers, "limit", json_integer(budget.limit));
     json_put(numbers, "reserve", json_integer(budget.reserve));
     json_put(numbers, "left", json_integer(budget.left));
@@ -305,12 +331,6 @@ void status_database(struct status *status, enum err err, const struct why *why)
     publish_and_unlock(status);
 }
 
-static void keep_project(struct status *status, const json_t *scanned)
-{
-    json_decref(status->scanned);
-    status->scanned = json_deep_copy(scanned);
-}
-
 void status_hooks(struct status *status, const json_t *found)
 {
     pthread_mutex_lock(&status->lock);
@@ -319,10 +339,16 @@ void status_hooks(struct status *status, const json_t *found)
     publish_and_unlock(status);
 }
 
-void status_plane(struct status *status, const json_t *scanned)
+static void take_plane_status(struct status *status, struct plane_status *plane_take)
+{
+    plane_status_free(status->plane_status);
+    status->plane_status = plane_take;
+}
+
+void status_plane(struct status *status, struct plane_status *plane_take)
 {
     pthread_mutex_lock(&status->lock);
-    keep_project(status, scanned);
+    take_plane_status(status, plane_take);
     publish_and_unlock(status);
 }
 
@@ -343,7 +369,7 @@ static void set_pass_gauges(const struct report *report)
     metric_set(METRIC_UNKNOWN_STAGE_TASKS, NULL, (int64_t)report->unknown_stage);
 }
 
-void status_pass_ended(struct status *status, const struct pass_result *result)
+void status_pass_ended(struct status *status, struct pass_result *result)
 {
     pthread_mutex_lock(&status->lock);
     status->running = false;
@@ -351,7 +377,8 @@ void status_pass_ended(struct status *status, const struct pass_result *result)
     report_done(&status->last_pass);
     status->last_pass = report_head(&result->report);
     if (result->plane)
-        keep_project(status, result->plane);
+        take_plane_status(status, result->plane);
+    result->plane = NULL;
     if (result->looked) {
         status->stuck = result->report.stuck - (size_t)result->unstuck;
         status->oldest_age_s = result->report.oldest_age_s;

@@ -17,6 +17,7 @@
 struct gitea;
 struct pass_result;
 struct plane;
+struct plane_status;
 struct policy;
 struct settings;
 struct status;
@@ -36,10 +37,11 @@ void status_ledger(struct status *status, const struct store_ledger_summary *sum
 void status_database(struct status *status, enum err err, const struct why *why);
 /* status_hooks: the newest result of the webhook audit, the status's member "hooks"; borrowed. */
 void status_hooks(struct status *status, const json_t *found);
-/* status_plane: how Plane's listings stand, as plane_scan_status tells it; borrowed. */
-void status_plane(struct status *status, const json_t *scanned);
+/* status_plane: takes how the Plane side stands. */
+void status_plane(struct status *status, struct plane_status *plane_take);
 void status_pass_begins(struct status *status);
-void status_pass_ended(struct status *status, const struct pass_result *result);
+/* status_pass_ended: takes result->plane out of the result and copies the rest that it shows. */
+void status_pass_ended(struct status *status, struct pass_result *result);
 /* status_outbox: so many messages wait, the first of them that long; how Telegram fares is looked up. */
 void status_outbox(struct status *status, size_t depth, int64_t oldest_age_s);
 

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "clients/base/jsonx.h"
 #include "clients/base/limits.h"
 #include "clients/base/log.h"
 #include "clients/base/metric.h"
@@ -68,9 +67,7 @@ struct sweeper *sweeper_new(struct services *services, sweeper_change_fn *on_cha
     sweeper->status =
         status_new(services->settings, services->gitea, services->plane, services->telegram, on_change, arg);
     sweeper->memory = pass_memory_new(services->settings);
-    json_t *scanned = plane_side_status(services, sweeper->memory);
-    status_plane(sweeper->status, scanned);
-    json_decref(scanned);
+    status_plane(sweeper->status, plane_side_status(services, sweeper->memory));
     sweeper->reports = report_log_new(services->store);
     pthread_mutex_init(&sweeper->lock, NULL);
     cond_init(&sweeper->wake);
@@ -242,7 +239,6 @@ static void make_pass(struct sweeper *sweeper, const struct pending *run, struct
     if (result.messages > 0)
         notifier_wake(sweeper->services->notifier);
     status_pass_ended(sweeper->status, &result);
-    json_decref(result.plane);
     *ret = result.report;
 }
 

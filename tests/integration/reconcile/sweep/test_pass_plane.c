@@ -12,6 +12,7 @@
 
 #include "clients/base/jsonx.h"
 #include "clients/base/log.h"
+#include "reconcile/plane/plane_scan.h"
 #include "reconcile/sweep/pass.h"
 #include "reconcile/settings/policy.h"
 #include "tests/doubles/facts.h"
@@ -238,9 +239,8 @@ static void assert_interrupted(struct pass_request request, int64_t count, const
 {
     request.side = SIDE_PLANE;
     struct pass_result result = pass_scene_run(&bench, request);
-    const json_t *interrupted = json_object_get(result.plane, "interrupted_starts");
-    assert_int_equal(json_get_int(interrupted, "count", -1), count);
-    assert_string_equal(json_get_text(interrupted, "error", "null"), error);
+    assert_int_equal(result.plane->n_interrupted, count);
+    assert_string_equal(result.plane->interrupted_error ? result.plane->interrupted_error : "null", error);
     pass_result_done(&result);
 }
 
