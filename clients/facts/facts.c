@@ -334,8 +334,8 @@ enum facts_step facts_wait(struct facts *facts, int64_t wait_ms, void **ret_wait
         }
         if (fetch_pending(facts->inbox) == 0)
             return FACTS_ALL_ANSWERED;
-        int64_t left_ms = until_ms - clock_mono_ms();
-        struct fetch_answer *answer = fetch_take(facts->inbox, left_ms > 0 ? left_ms : 0);
+        int64_t left_ms = wait_ms < 0 ? -1 : until_ms - clock_mono_ms();
+        struct fetch_answer *answer = fetch_take(facts->inbox, left_ms > 0 || wait_ms < 0 ? left_ms : 0);
         if (!answer)
             return FACTS_NOTHING_YET;
         struct exchange *exchange = answer->tag;

@@ -66,7 +66,8 @@ void facts_subscribe(struct facts *facts, void *who);
 enum facts_step { FACTS_READY, FACTS_NOTHING_YET, FACTS_ALL_ANSWERED };
 
 /* facts_wait: FACTS_READY and a waiter that has at least one new answer; FACTS_NOTHING_YET when none came
- * within wait_ms; FACTS_ALL_ANSWERED when no request is under way and nobody is left to be named. */
+ * within wait_ms (negative: no end); FACTS_ALL_ANSWERED when no request is under way and nobody is left to be
+ * named. */
 enum facts_step facts_wait(struct facts *facts, int64_t wait_ms, void **ret_waiter);
 
 /* facts_run: facts_wait until all requests are answered. `on_ready` gets each waiter that has a new answer,
