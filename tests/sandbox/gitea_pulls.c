@@ -9,7 +9,7 @@
 #include "tests/sandbox/mailer.h"
 #include "tests/sandbox/sandbox.h"
 
-enum { SINCE_BASE_FILTER = 12400 };
+enum { SINCE_TEAMS_NAMED = 12300, SINCE_BASE_FILTER = 12400 };
 
 static void put_end(struct out *out, const char *key, const char *label, const char *ref, const char *sha,
                     int64_t id, struct repo *repo)
@@ -50,7 +50,8 @@ static void put_requested(struct out *out, const struct repo *repo, const struct
             gitea_put_user(out, NULL, repo->world, review->user);
     }
     out_close(out, ']');
-    out_ready(out, "requested_reviewers_teams", "[]");
+    if (repo->world->version >= SINCE_TEAMS_NAMED)
+        out_ready(out, "requested_reviewers_teams", "[]");
 }
 
 static void put_merge(struct out *out, const struct repo *repo, const struct pull *pull)
@@ -87,6 +88,10 @@ void gitea_put_pull(struct out *out, const char *key, struct repo *repo, const s
     out_bool(out, "draft", pull->draft);
     out_bool(out, "is_locked", false);
     out_int(out, "comments", pull->comments);
+    out_int(out, "review_comments", (int64_t)pull->reviews.n);
+    out_int(out, "additions", 1);
+    out_int(out, "deletions", 0);
+    out_int(out, "changed_files", 1);
     out_text(out, "html_url", page);
     out_made(out, "diff_url", "%s.diff", page);
     out_made(out, "patch_url", "%s.patch", page);
@@ -159,6 +164,10 @@ void gitea_pulls_list(struct call *call)
     struct repo *repo = gitea_repo(call);
     if (!repo)
         return;
+    if (repo->empty) {
+        gitea_not_found(call);
+        return;
+    }
     const char *state = call_query(call, "state"), *sort = call_query(call, "sort");
     const char *base = repo->world->version >= SINCE_BASE_FILTER ? call_query(call, "base_branch") : NULL;
     size_t by = 0, n = 0;

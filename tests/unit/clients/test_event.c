@@ -69,14 +69,19 @@ static void a_status_has_the_members_of_the_webhook_in_their_order(void **state)
     json_auto_t *status = json_of("{\"id\":3,\"status\":\"success\",\"target_url\":\"http://ci/?a=1&b=2\","
                                   "\"description\":\"done\",\"context\":\"ci/build\",\"creator\":{\"login\":"
                                   "\"ann\"},\"created_at\":\"2026-11-24T06:30:00+05:30\"}");
-    AUTO_FREE char *text = event_gitea_status(repository, commit, status);
-    assert_string_equal(text,
-                        "{\n  \"commit\": {\n    \"id\": \"abc\",\n    \"message\": \"m\"\n  },\n"
-                        "  \"context\": \"ci/build\",\n  \"created_at\": \"2026-11-24T01:00:00Z\",\n"
-                        "  \"description\": \"done\",\n  \"id\": 3,\n  \"repository\": {\n    \"id\": 1,\n"
-                        "    \"full_name\": \"o/r\"\n  },\n  \"sender\": {\n    \"login\": \"ann\"\n  },\n"
-                        "  \"sha\": \"abc\",\n  \"state\": \"success\",\n"
-                        "  \"target_url\": \"http://ci/?a=1\\u0026b=2\",\n  \"updated_at\": null\n}");
+    json_auto_t *git_commit = json_of("{\"files\":[{\"filename\":\"a.c\",\"status\":\"added\"},{\"filename\":"
+                                      "\"b.c\",\"status\":\"modified\"}]}");
+    AUTO_FREE char *text = event_gitea_status(repository, commit, git_commit, status);
+    assert_string_equal(
+        text, "{\n  \"commit\": {\n    \"id\": \"abc\",\n    \"message\": \"m\",\n    \"verification\": "
+              "null,\n    \"added\": [\n      \"a.c\"\n    ],\n    \"removed\": [],\n"
+              "    \"modified\": [\n      \"b.c\"\n    ]\n  },\n"
+              "  \"context\": \"ci/build\",\n  \"created_at\": \"2026-11-24T01:00:00Z\",\n"
+              "  \"description\": \"done\",\n  \"id\": 3,\n  \"repository\": {\n    \"id\": 1,\n"
+              "    \"full_name\": \"o/r\"\n  },\n  \"sender\": {\n    \"login\": \"ann\"\n  },\n"
+              "  \"sha\": \"abc\",\n  \"state\": \"success\",\n"
+              "  \"target_url\": \"http://ci/?a=1\\u0026b=2\",\n  \"updated_at\": "
+              "\"2026-11-24T01:00:00Z\"\n}");
 }
 
 static void reviews_and_merges_are_told_as_gitea_tells_them(void **state)
@@ -85,14 +90,15 @@ static void reviews_and_merges_are_told_as_gitea_tells_them(void **state)
     json_auto_t *repository = json_of(REPOSITORY);
     json_auto_t *pull = json_of(PULL);
     json_auto_t *review = json_of("{\"id\":9,\"user\":{\"login\":\"ann\"},\"body\":\"fine\"}");
-    AUTO_FREE char *approved = event_gitea_approved(repository, pull, review);
+    const struct gitea_release newest = {.names_reviewer = true};
+    AUTO_FREE char *approved = event_gitea_approved(&newest, repository, pull, review);
     AUTO_FREE char *closed = event_gitea_closed(repository, pull);
     json_auto_t *first = json_of(approved);
     json_auto_t *second = json_of(closed);
     AUTO_FREE char *first_line = json_line(first);
     AUTO_FREE char *second_line = json_line(second);
     assert_string_equal(first_line, "{\"action\":\"reviewed\",\"number\":17,\"pull_request\":" PULL
-                                    ",\"requested_reviewer\":null,\"repository\":" REPOSITORY
+                                    ",\"requested_reviewer\":{\"login\":\"ann\"},\"repository\":" REPOSITORY
                                     ",\"sender\":{\"login\":\"ann\"},\"commit_id\":\"\",\"review\":{\"type\":"
                                     "\"pull_request_review_approved\",\"content\":\"fine\"}}");
     assert_string_equal(second_line, "{\"action\":\"closed\",\"number\":17,\"pull_request\":" PULL
@@ -106,9 +112,10 @@ static void documents_that_are_none_make_no_event(void **state)
     json_auto_t *repository = json_of(REPOSITORY);
     json_auto_t *pull = json_of("{\"number\":17,\"merged\":false}");
     json_auto_t *nothing = json_of("{}");
-    assert_null(event_gitea_status(repository, nothing, nothing));
-    assert_null(event_gitea_status(NULL, NULL, NULL));
-    assert_null(event_gitea_approved(repository, nothing, nothing));
+    const struct gitea_release release = {.forgejo = false};
+    assert_null(event_gitea_status(repository, nothing, nothing, nothing));
+    assert_null(event_gitea_status(NULL, NULL, NULL, NULL));
+    assert_null(event_gitea_approved(&release, repository, nothing, nothing));
     assert_null(event_gitea_closed(repository, pull));
     assert_null(event_plane_issue(nothing, NULL));
 }
