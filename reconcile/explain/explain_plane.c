@@ -48,6 +48,7 @@ void plane_said_done(struct plane_said *said)
     free(said->error);
     free(said->state_name);
     free(said->problem);
+    plane_change_done(&said->change);
     *said = (struct plane_said){0};
 }
 

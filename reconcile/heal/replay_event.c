@@ -255,29 +255,32 @@ bool replay_event_look(struct replay_event *event, struct facts *facts, struct g
 void replay_event_ask(struct replay_event *event)
 {
     const struct transition_issue *issue = event->transition->issue;
-    struct plane_change change = {.found = false};
+    struct plane_change asked = {.found = false};
+    bool known = issue->change && issue->change->actor;
+    const struct plane_change *change = known ? issue->change : &asked;
     json_auto_t *document = NULL;
     struct why why;
     enum plane_result result = PLANE_OK;
-    if (issue->change)
-        change = *issue->change;
-    else
-        result = plane_last_change(issue->call, issue->project_id, issue->id, &change, &why);
+    if (!known)
+        result = plane_last_change(issue->call, issue->project_id, issue->id, &asked, &why);
     if (result == PLANE_OK)
         result = plane_issue_document(issue->call, issue->project_id, issue->id, &document, &why);
     if (result != PLANE_OK) {
         event->problem = mem_dup(why.text);
         event->later = result == PLANE_WAITING || result == PLANE_STOPPED || result == PLANE_SPARED;
         event->refused = result == PLANE_WAITING && issue->call->refused;
+        plane_change_done(&asked);
         return;
     }
     /* An issue that was made in that state has no change to it. */
+    json_auto_t *actor = change->actor ? json_loads(change->actor, JSON_DECODE_ANY, NULL) : NULL;
     const struct event_plane_change told = {
-        .old_state = change.old_state, .new_state = change.new_state, .actor = change.actor};
-    bool changed = change.found && strcmp(change.new_state, issue->state) == 0;
+        .old_state = change->old_state, .new_state = change->new_state, .actor = actor};
+    bool changed = change->found && strcmp(change->new_state, issue->state) == 0;
     const char *state = json_get_text(json_object_get(document, "state"), "id", "");
     if (strcasecmp(state, issue->state) != 0)
         event->problem = mem_dup("the issue is in another state by now");
     else if (!(event->body = event_plane_issue(document, changed ? &told : NULL)))
         event->problem = mem_dup("Plane's answer for the issue makes no sense");
+    plane_change_done(&asked);
 }

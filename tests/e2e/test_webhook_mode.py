@@ -560,18 +560,8 @@ def test_a_replay_says_what_plane_itself_would_have_sent(database, sandbox, orch
     assert sent["verified"] and again["verified"]
     assert set(again["headers"]) == set(sent["headers"])
     replayed, original = json.loads(again["body"]), json.loads(sent["body"])
-    assert list(replayed) == list(original)
-    assert list(replayed["activity"]) == list(original["activity"]) and list(replayed["activity"]["actor"]) == list(
-        original["activity"]["actor"])
-    for key in ("event", "action", "workspace_id"):
-        assert replayed[key] == original[key]
-    for key in ("field", "new_value", "old_value", "old_identifier", "new_identifier"):
-        assert replayed["activity"][key] == original["activity"][key]
-    assert replayed["activity"]["actor"]["id"] == original["activity"]["actor"]["id"]
-    shared = set(replayed["data"]) & set(original["data"])
-    # REST shows neither of these, and in the sandbox does not expand them.
-    assert set(original["data"]) - shared <= {"description", "description_json", "description_stripped", "cycle", "module"}
-    assert {key for key in shared if replayed["data"][key] != original["data"][key]} <= {"labels", "assignees"}
+    # The id of the webhook is not told by REST.
+    assert differing(replayed, original) <= {".webhook_id"}
 
 
 def test_a_start_that_is_not_seen_is_asked_for_again_and_never_twice_at_once(database, sandbox, orchestrator, plane, start):

@@ -51,7 +51,9 @@ void gitea_put_sent_commit(struct out *out, const char *key, const struct repo *
 void gitea_put_branch(struct out *out, const char *key, const struct repo *repo, const struct branch *branch);
 void gitea_put_status(struct out *out, const char *key, const struct repo *repo, const struct commit *commit,
                       const struct status *status);
-void gitea_put_pull(struct out *out, const char *key, struct repo *repo, const struct pull *pull);
+/* gitea_put_pull: `listed`: as a row of a list. */
+void gitea_put_pull(struct out *out, const char *key, struct repo *repo, const struct pull *pull,
+                    bool listed);
 void gitea_put_review(struct out *out, const struct repo *repo, const struct pull *pull,
                       const struct review *review);
 

@@ -108,7 +108,7 @@ void mail_pull(struct sandbox *sandbox, struct repo *repo, const struct pull *pu
     out_open(&out, NULL, '{');
     out_text(&out, "action", review ? "reviewed" : action);
     out_int(&out, "number", pull->number);
-    gitea_put_pull(&out, "pull_request", repo, pull);
+    gitea_put_pull(&out, "pull_request", repo, pull, false);
     if (review && review->user && repo->world->version >= SINCE_REVIEWER_NAMED)
         gitea_put_user(&out, "requested_reviewer", repo->world, review->user);
     else

@@ -129,11 +129,15 @@ static void an_issue_is_told_in_utc_with_what_was_done_to_it(void **state)
         json_of("{\"id\":\"i\",\"created_at\":\"2026-11-24T06:30:00.000250+05:30\","
                 "\"updated_at\":\"2026-11-24T01:00:00Z\",\"completed_at\":null,\"name\":\"é\","
                 "\"sort_order\":65535.0,\"workspace\":\"w\",\"created_by\":\"u1\",\"state\":" STATE "}");
-    const struct event_plane_change change = {.old_state = "s1", .new_state = "s2", .actor = "u2"};
+    json_auto_t *actor = json_string("u2");
+    const struct event_plane_change change = {.old_state = "s1", .new_state = "s2", .actor = actor};
     AUTO_FREE char *updated = event_plane_issue(issue, &change);
-    const char *data = "\"workspace_id\": \"w\", \"data\": {\"id\": \"i\", \"created_at\": "
-                       "\"2026-11-24T01:00:00.000250Z\", \"updated_at\": \"2026-11-24T01:00:00Z\", "
-                       "\"completed_at\": null, \"name\": \"\\u00e9\", \"sort_order\": 65535.0, ";
+    const char *data =
+        "\"workspace_id\": \"w\", \"data\": {\"id\": \"i\", \"labels\": [], \"assignees\": null, "
+        "\"state\": {\"id\": \"s2\", \"name\": \"Approved\", \"color\": \"#fff\", "
+        "\"group\": \"started\"}, \"description\": {}, \"created_at\": "
+        "\"2026-11-24T01:00:00.000250Z\", \"updated_at\": \"2026-11-24T01:00:00Z\", "
+        "\"completed_at\": null, \"name\": \"\\u00e9\", \"sort_order\": 65535.0, ";
     assert_non_null(strstr(updated, data));
     assert_int_equal(
         strncmp(updated, "{\"event\": \"issue\", \"action\": \"updated\", \"webhook_id\": \"", 51), 0);

@@ -16,6 +16,9 @@
 #include "clients/base/err.h"
 #include "clients/base/jsonx.h"
 #include "clients/gitea/gitea_event.h"
+#include "clients/plane/plane.h"
+#include "clients/plane/plane_event.h"
+#include "clients/plane/plane_parse.h"
 
 #define GOLDEN "tests/golden/"
 
@@ -168,6 +171,55 @@ static void replays_of_gitea_equal_its_webhooks(void **state)
     }
 }
 
+/* Plane */
+
+/* An API key changes `state`, the web `state_id`: activities do not tell which. */
+static const char *const of_verdict[] = {"webhook_id", "data.description", "data.description_*", NULL};
+static const char *const of_key[] = {"webhook_id", "data.description", "data.description_*", "activity.field",
+                                     NULL};
+static const char *const of_edited[] = {"webhook_id",      "data.description",   "data.description_*",
+                                        "data.updated_at", "activity.old_value", NULL};
+static const char *const of_moved_on[] = {
+    "webhook_id", "data.description",  "data.description_*", "data.updated_at",
+    "data.state", "data.completed_at", "data.updated_by",    NULL};
+
+static const struct {
+    const char *name;
+    const char *const *listed;
+    bool created;
+} of_plane[] = {
+    {"approve_by_web", of_verdict, false},       {"reject_by_web", of_verdict, false},
+    {"reject_by_other_user", of_verdict, false}, {"start_float", of_verdict, false},
+    {"approve_by_api_key", of_key, false},       {"start_by_api_key", of_key, false},
+    {"created_in_progress", of_moved_on, true},  {"reject_in_module", of_edited, false},
+};
+
+static json_t *plane_answer(const char *name, const char *what)
+{
+    AUTO_FREE char *file = mem_printf("%s_%s", name, what);
+    return answer_of("plane-1.3.1", file);
+}
+
+static void replays_of_plane_equal_its_webhooks(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(of_plane); i++) {
+        struct plane_change change;
+        bool more;
+        json_auto_t *issue = plane_answer(of_plane[i].name, "issue_expanded");
+        json_auto_t *bare = plane_answer(of_plane[i].name, "issue");
+        json_auto_t *activities = plane_answer(of_plane[i].name, "activities");
+        assert_null(plane_parse_changes(activities, &change, &more));
+        json_auto_t *actor = change.actor ? json_loads(change.actor, JSON_DECODE_ANY, NULL) : NULL;
+        const struct event_plane_change told = {
+            .old_state = change.old_state, .new_state = change.new_state, .actor = actor};
+        event_plane_order(issue, bare);
+        AUTO_FREE char *text = event_plane_issue(issue, of_plane[i].created ? NULL : &told);
+        assert_replays("plane-1.3.1", of_plane[i].name, text, of_plane[i].listed, event_plane_text);
+        plane_change_done(&change);
+    }
+}
+
 static void releases_are_told_apart_by_their_version(void **state)
 {
     static const struct {
@@ -200,6 +252,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(replays_of_gitea_equal_its_webhooks),
+        cmocka_unit_test(replays_of_plane_equal_its_webhooks),
         cmocka_unit_test(releases_are_told_apart_by_their_version),
     };
     return cmocka_run_group_tests_name("golden", tests, NULL, NULL);
