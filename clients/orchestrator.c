@@ -9,10 +9,11 @@
 
 #include "clients/base/limits.h"
 #include "clients/base/metric.h"
+#include "clients/gitea/gitea_event.h"
 #include "clients/http/fetch.h"
 #include "clients/http/upstream.h"
 
-enum { HEADERS_MAX = 16 };
+enum { HEADERS_MAX = 24 };
 #define HEX_SIZE (EVP_MAX_MD_SIZE * 2 + 1)
 
 struct orchestrator {
@@ -100,26 +101,33 @@ static void hmac_hex(const EVP_MD *digest, const char *secret, const char *body,
 
 /* deliver.go, addDefaultHeaders. */
 static void gitea_headers(struct headers *headers, const struct orchestrator *orchestrator,
-                          enum orchestrator_event event, const char *delivery, const char *body)
+                          const struct orchestrator_post *post)
 {
-    static const char *const families[] = {"Gitea", "Gogs"};
+    static const char *const families[] = {"Gitea", "Gogs", "Forgejo"};
+    const char *name = events[post->event].name, *type = events[post->event].type;
+    const char *delivery = post->delivery->s, *body = post->body;
+    size_t n_families = ARRAY_LEN(families) - !post->release->forgejo;
     char sha1[HEX_SIZE] = "", sha256[HEX_SIZE] = "";
     if (orchestrator->gitea_secret) {
         hmac_hex(EVP_sha1(), orchestrator->gitea_secret, body, sha1);
         hmac_hex(EVP_sha256(), orchestrator->gitea_secret, body, sha256);
     }
-    for (size_t i = 0; i < ARRAY_LEN(families); i++) {
+    for (size_t i = 0; i < n_families; i++) {
         add(headers, mem_printf("X-%s-Delivery: %s", families[i], delivery));
-        add(headers, mem_printf("X-%s-Event: %s", families[i], events[event].name));
-        add(headers, mem_printf("X-%s-Event-Type: %s", families[i], events[event].type));
+        add(headers, mem_printf("X-%s-Event: %s", families[i], name));
+        add(headers, mem_printf("X-%s-Event-Type: %s", families[i], type));
         add(headers, mem_printf("X-%s-Signature: %s", families[i], sha256));
     }
-    add(headers, mem_dup("X-Gitea-Hook-Installation-Target-Type: repository"));
+    if (post->release->names_target) {
+        add(headers, mem_dup("X-Gitea-Hook-Installation-Target-Type: repository"));
+        add(headers, mem_dup("X-GitHub-Hook-Installation-Target-Type: repository"));
+    }
+    add(headers, mem_dup("Accept:")); /* curl's own is left out */
     add(headers, mem_printf("X-Hub-Signature: sha1=%s", sha1));
     add(headers, mem_printf("X-Hub-Signature-256: sha256=%s", sha256));
     add(headers, mem_printf("X-GitHub-Delivery: %s", delivery));
-    add(headers, mem_printf("X-GitHub-Event: %s", events[event].name));
-    add(headers, mem_printf("X-GitHub-Event-Type: %s", events[event].type));
+    add(headers, mem_printf("X-GitHub-Event: %s", name));
+    add(headers, mem_printf("X-GitHub-Event-Type: %s", type));
 }
 
 /* webhook_task.py: the signature is hex alone. */
@@ -147,28 +155,27 @@ static void advance_headers(struct headers *headers, const struct orchestrator *
 /* sending */
 
 void orchestrator_send(const struct orchestrator *orchestrator, struct fetch_inbox *inbox,
-                       enum orchestrator_event event, const struct uuid_text *delivery, const char *body,
-                       const struct fetch_request *asker)
+                       const struct orchestrator_post *post, const struct fetch_request *asker)
 {
     struct headers headers = {.n = 0};
     const char *url = orchestrator->gitea_url;
     add(&headers, mem_dup("Content-Type: application/json"));
-    if (event == EVENT_ISSUE) {
+    if (post->event == EVENT_ISSUE) {
         url = orchestrator->plane_url;
-        plane_headers(&headers, orchestrator, delivery->s, body);
-    } else if (event == EVENT_ADVANCE) {
+        plane_headers(&headers, orchestrator, post->delivery->s, post->body);
+    } else if (post->event == EVENT_ADVANCE) {
         url = orchestrator->advance_url;
-        advance_headers(&headers, orchestrator, delivery->s);
+        advance_headers(&headers, orchestrator, post->delivery->s);
     } else {
-        gitea_headers(&headers, orchestrator, event, delivery->s, body);
+        gitea_headers(&headers, orchestrator, post);
     }
     struct fetch_request request = *asker;
     request.upstream = FETCH_TO_ORCHESTRATOR;
     request.method = "POST";
     request.url = url;
     request.headers = (const char *const *)headers.lines;
-    request.body = body;
-    request.body_len = strlen(body);
+    request.body = post->body;
+    request.body_len = strlen(post->body);
     request.answer_max = LIMIT_ANSWER_ORCHESTRATOR;
     request.attempts = 1;
     fetch_send(inbox, &request);

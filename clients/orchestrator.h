@@ -19,6 +19,7 @@ struct fetch;
 struct fetch_answer;
 struct fetch_inbox;
 struct fetch_request;
+struct gitea_release;
 struct orchestrator; /* where it is and the secrets; immutable, thread-safe */
 
 struct orchestrator_place {
@@ -46,11 +47,17 @@ enum orchestrator_event {
 /* orchestrator_event_name: what is sent, in the words of its sender: "status", "issue", "advance" … */
 const char *orchestrator_event_name(enum orchestrator_event event);
 
-/* orchestrator_send: queues one POST of `body`. Of `asker` it takes part, pass, forced, waited_for,
- * deadline_ms and tag. */
+struct orchestrator_post {
+    enum orchestrator_event event;
+    const struct uuid_text *delivery;
+    const struct gitea_release *release; /* of the Gitea that would have sent it; of its events alone */
+    const char *body;
+};
+/* orchestrator_send: queues one POST. Of `asker` it takes part, pass, forced, waited_for, deadline_ms and
+ * tag.
+ */
 void orchestrator_send(const struct orchestrator *orchestrator, struct fetch_inbox *inbox,
-                       enum orchestrator_event event, const struct uuid_text *delivery, const char *body,
-                       const struct fetch_request *asker);
+                       const struct orchestrator_post *post, const struct fetch_request *asker);
 
 /* orchestrator_answer_read: whether the orchestrator took it (2xx, which says nothing of what it did about
  * it), and in words what it answered: "answered 200". */

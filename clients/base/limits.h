@@ -75,6 +75,7 @@
 #define LIMIT_JSON_DOCUMENT ((size_t)3 * 1024 * 1024) /* of one that is read beside others */
 #define LIMIT_JSON_TREE_SMALL ((size_t)1024 * 1024)   /* a request, an error, what has but a few members */
 
+#define LIMIT_PLANE_PERSON 4096u  /* bytes of JSON of who changed a state; seven short members */
 #define LIMIT_UPSTREAM_PAGES 200u /* pages of one list; 10,000 rows of 50 */
 #define LIMIT_CLOSED_PULL_PAGES \
     20u                         /* how far back a merged pull request is searched for behind a closed one */

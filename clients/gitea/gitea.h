@@ -159,9 +159,14 @@ struct gitea_document {
 const struct gitea_document *gitea_repo_document(struct facts *facts, struct gitea *gitea, const char *repo);
 const struct gitea_document *gitea_branch_document(struct facts *facts, struct gitea *gitea, const char *repo,
                                                    const char *branch);
-/* The newest statuses of a commit, whatever their contexts: one page. */
+const struct gitea_document *gitea_version_document(struct facts *facts, struct gitea *gitea);
+/* The commit with its files (git/commits/). */
+const struct gitea_document *gitea_commit_document(struct facts *facts, struct gitea *gitea, const char *repo,
+                                                   const char *sha);
+/* The newest status per context of a commit: one page, from 1. Past the last one `statuses` is empty or null.
+ * (The list of all statuses, …/statuses, grows with every run of CI, and without `page` comes whole.) */
 const struct gitea_document *gitea_statuses_document(struct facts *facts, struct gitea *gitea,
-                                                     const char *repo, const char *sha);
+                                                     const char *repo, const char *sha, size_t page);
 const struct gitea_document *gitea_pull_document(struct facts *facts, struct gitea *gitea, const char *repo,
                                                  int64_t number);
 const struct gitea_document *gitea_review_document(struct facts *facts, struct gitea *gitea, const char *repo,

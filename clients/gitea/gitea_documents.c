@@ -22,18 +22,19 @@ static void replied(struct facts *facts, void *arg, const struct gitea_reply *re
     fact_settle(facts, &document->request, reply->state, reply->error);
 }
 
-/* Below the repository: up to four segments, NULL-terminated; `query` may be NULL. */
+/* Below the repository: up to four segments, NULL-terminated. `page`: NULL, or which page of a list. */
 static const struct gitea_document *document_of(struct facts *facts, struct gitea *gitea, const char *repo,
-                                                const char *const *below, const char *const *query)
+                                                const char *const *below, const char *page)
 {
     enum { BELOW_MAX = 4 };
     struct arena *arena = facts_arena(facts);
     const char *segments[3 + BELOW_MAX + 1] = {"repos"}, *shown[BELOW_MAX] = {"", "", "", ""};
+    const char *const query[] = {"page", page, "limit", GITEA_PAGE, NULL};
     size_t n = 0;
     for (; n < BELOW_MAX && below[n]; n++)
         segments[3 + n] = shown[n] = below[n];
-    AUTO_FREE char *key =
-        mem_printf("gitea document\n%s\n%s\n%s\n%s\n%s", repo, shown[0], shown[1], shown[2], shown[3]);
+    AUTO_FREE char *key = mem_printf("gitea document\n%s\n%s\n%s\n%s\n%s\n%s", repo, shown[0], shown[1],
+                                     shown[2], shown[3], page ? page : "");
     bool is_new;
     struct document *document =
         (struct document *)(void *)fact_request_get(facts, key, sizeof *document, &is_new);
@@ -43,12 +44,28 @@ static const struct gitea_document *document_of(struct facts *facts, struct gite
                                   : gitea_what(arena, "%s %s %s of %s", shown[n > 2 ? 2 : 0], shown[1],
                                                n > 3 ? shown[3] : "", repo);
         if (gitea_repo_split(arena, repo, &segments[1], &segments[2])) {
-            document->fact.fact.url = gitea_url(arena, gitea, segments, query);
+            document->fact.fact.url = gitea_url(arena, gitea, segments, page ? query : NULL);
             gitea_ask(facts, gitea, document->fact.fact.url, what, LIMIT_ANSWER_DOCUMENT, replied, document);
         } else {
             fact_settle(facts, &document->request, FACT_FAILED,
                         arena_printf(arena, "%s: a repo is \"owner/name\"", what));
         }
+    }
+    fact_await(facts, &document->request);
+    return &document->fact;
+}
+
+const struct gitea_document *gitea_version_document(struct facts *facts, struct gitea *gitea)
+{
+    static const char *const segments[] = {"version", NULL};
+    bool is_new;
+    struct document *document =
+        (struct document *)(void *)fact_request_get(facts, "gitea version", sizeof *document, &is_new);
+    if (is_new) {
+        document->request.fact = &document->fact.fact;
+        document->fact.fact.url = gitea_url(facts_arena(facts), gitea, segments, NULL);
+        gitea_ask(facts, gitea, document->fact.fact.url, "its version", LIMIT_ANSWER_DOCUMENT, replied,
+                  document);
     }
     fact_await(facts, &document->request);
     return &document->fact;
@@ -67,12 +84,20 @@ const struct gitea_document *gitea_branch_document(struct facts *facts, struct g
     return document_of(facts, gitea, repo, below, NULL);
 }
 
-const struct gitea_document *gitea_statuses_document(struct facts *facts, struct gitea *gitea,
-                                                     const char *repo, const char *sha)
+const struct gitea_document *gitea_commit_document(struct facts *facts, struct gitea *gitea, const char *repo,
+                                                   const char *sha)
 {
-    static const char *const query[] = {"limit", GITEA_PAGE, NULL};
-    const char *const below[] = {"commits", sha, "statuses", NULL};
-    return document_of(facts, gitea, repo, below, query);
+    const char *const below[] = {"git", "commits", sha, NULL};
+    return document_of(facts, gitea, repo, below, NULL);
+}
+
+const struct gitea_document *gitea_statuses_document(struct facts *facts, struct gitea *gitea,
+                                                     const char *repo, const char *sha, size_t page)
+{
+    char number[24];
+    const char *const below[] = {"commits", sha, "status", NULL};
+    (void)snprintf(number, sizeof number, "%zu", page);
+    return document_of(facts, gitea, repo, below, number);
 }
 
 const struct gitea_document *gitea_pull_document(struct facts *facts, struct gitea *gitea, const char *repo,

@@ -146,8 +146,9 @@ ATTR_NODISCARD enum plane_result plane_issue(struct plane_call *call, const char
                                              const char *issue_id, struct plane_issue *ret, struct why *why);
 void plane_issue_done(struct plane_issue *issue);
 
-/* plane_issue_document: the issue as Plane answers it, whole, with state, labels and assignees expanded, for
- * whoever passes it on. Caller owns *ret. */
+/* plane_issue_document: the issue as Plane answers it, whole, with state, labels, assignees and created_by
+ * expanded, for an event. More than one label or assignee takes a second call, for their order
+ * (event_plane_order). Caller owns *ret. */
 ATTR_NODISCARD enum plane_result plane_issue_document(struct plane_call *call, const char *project_id,
                                                       const char *issue_id, json_t **ret, struct why *why);
 
@@ -160,9 +161,11 @@ struct plane_change {
     char id[UUID_TEXT_LEN + 1];        /* of the activity; lower case */
     char new_state[UUID_TEXT_LEN + 1]; /* lower case; "" when the row does not say */
     char old_state[UUID_TEXT_LEN + 1]; /* likewise */
-    char actor[UUID_TEXT_LEN + 1];     /* whoever did it; likewise */
+    char *actor;                       /* JSON text: who did it, as Plane shows a person; NULL: not known */
     int64_t at_us;
 };
+/* plane_change_done: frees what it holds, and empties it. */
+void plane_change_done(struct plane_change *change);
 ATTR_NODISCARD enum plane_result plane_last_change(struct plane_call *call, const char *project_id,
                                                    const char *issue_id, struct plane_change *ret,
                                                    struct why *why);

@@ -140,15 +140,90 @@ char *event_plane_text(const json_t *value)
 
 /* the event */
 
-/* REST prints times in the zone of the key's user, a webhook in UTC. */
-static json_t *issue_in_utc(const json_t *issue)
+/* Puts the items of an expanded list into the order of `ids`. */
+static void put_in_order(json_t *issue, const char *list, const json_t *ids)
+{
+    json_t *items = json_object_get(issue, list), *ordered = json_array();
+    for (size_t i = 0; i < json_array_size(ids); i++)
+        for (size_t k = 0; k < json_array_size(items); k++) {
+            json_t *item = json_array_get(items, k);
+            if (strcmp(json_get_text(item, "id", ""), json_string_value(json_array_get(ids, i))) == 0)
+                json_push(ordered, json_incref(item));
+        }
+    if (json_array_size(ordered) == json_array_size(items))
+        json_put(issue, list, ordered);
+    else
+        json_decref(ordered);
+}
+
+void event_plane_order(json_t *issue, const json_t *bare)
+{
+    put_in_order(issue, "labels", json_object_get(bare, "labels"));
+    put_in_order(issue, "assignees", json_object_get(bare, "assignees"));
+}
+
+static void put_shared(json_t *object, const char *key, const json_t *value)
+{
+    json_put(object, key, value ? json_incref((json_t *)(uintptr_t)value) : json_null());
+}
+
+/* LabelLiteSerializer. */
+static json_t *labels_of(const json_t *issue)
+{
+    const json_t *labels = json_object_get(issue, "labels");
+    json_t *lite = json_array();
+    for (size_t i = 0; i < json_array_size(labels); i++) {
+        const json_t *label = json_array_get(labels, i);
+        json_t *object = json_object();
+        put_shared(object, "id", json_object_get(label, "id"));
+        put_shared(object, "name", json_object_get(label, "name"));
+        put_shared(object, "color", json_object_get(label, "color"));
+        json_push(lite, object);
+    }
+    return lite;
+}
+
+/* REST prints times in the zone of the key's user, a webhook in UTC; what is expanded for the actor alone is
+ * an id in a webhook. */
+static void put_column(json_t *data, const char *key, const json_t *value)
 {
     static const char *const times[] = {"created_at", "updated_at", "completed_at", "deleted_at"};
-    json_t *data = json_copy((json_t *)(uintptr_t)issue);
     int64_t us;
+    if (strcmp(key, "created_by") == 0 && json_is_object(value))
+        value = json_object_get(value, "id");
     for (size_t i = 0; i < ARRAY_LEN(times); i++)
-        if (instant_parse(json_get_text(issue, times[i], ""), &us))
-            json_put(data, times[i], json_instant(us));
+        if (strcmp(key, times[i]) == 0 && json_is_string(value) &&
+            instant_parse(json_string_value(value), &us)) {
+            json_put(data, key, json_instant(us));
+            return;
+        }
+    put_shared(data, key, value);
+}
+
+/* IssueExpandSerializer: what it declares first, then the model's columns in the order of REST, with the two
+ * forms of the description that REST leaves out. */
+static json_t *data_of(const json_t *issue)
+{
+    static const char *const not_columns[] = {"id", "labels", "assignees", "state", "type_id"};
+    json_t *data = json_object(), *value;
+    const char *key;
+    put_shared(data, "id", json_object_get(issue, "id"));
+    json_put(data, "labels", labels_of(issue));
+    put_shared(data, "assignees", json_object_get(issue, "assignees"));
+    put_shared(data, "state", json_object_get(issue, "state"));
+    json_put(data, "description", json_object());
+    json_object_foreach((json_t *)(uintptr_t)issue, key, value)
+    {
+        bool is_html = strcmp(key, "description_html") == 0, is_column = true;
+        for (size_t i = 0; i < ARRAY_LEN(not_columns); i++)
+            is_column &= strcmp(key, not_columns[i]) != 0;
+        if (is_html)
+            json_put(data, "description_json", json_object());
+        if (is_column)
+            put_column(data, key, value);
+        if (is_html)
+            json_put(data, "description_stripped", json_text(""));
+    }
     return data;
 }
 
@@ -157,11 +232,11 @@ static json_t *text_or_null(const char *text)
     return text && *text ? json_text(text) : json_null();
 }
 
-/* UserLiteSerializer. */
-static json_t *actor_of(const char *id)
+/* UserLiteSerializer, of a person of whom the id alone is known. */
+static json_t *stranger(const json_t *id)
 {
     json_t *actor = json_object();
-    json_put(actor, "id", text_or_null(id));
+    put_shared(actor, "id", id);
     json_put(actor, "first_name", json_text(""));
     json_put(actor, "last_name", json_text(""));
     json_put(actor, "email", json_null());
@@ -176,18 +251,22 @@ char *event_plane_issue(const json_t *issue, const struct event_plane_change *ch
     if (!json_get_text(issue, "id", NULL) || !json_is_object(json_object_get(issue, "state")))
         return NULL;
     json_auto_t *payload = json_object();
-    json_t *activity = json_object(), *workspace = json_object_get(issue, "workspace");
+    json_t *activity = json_object();
+    const json_t *actor = change ? change->actor : json_object_get(issue, "created_by");
     json_put(activity, "field", change ? json_text("state_id") : json_null());
     json_put(activity, "new_value", change ? text_or_null(change->new_state) : json_null());
     json_put(activity, "old_value", change ? text_or_null(change->old_state) : json_null());
-    json_put(activity, "actor", actor_of(change ? change->actor : json_get_text(issue, "created_by", "")));
+    if (json_is_object(actor))
+        put_shared(activity, "actor", actor);
+    else
+        json_put(activity, "actor", stranger(actor));
     json_put(activity, "old_identifier", json_null());
     json_put(activity, "new_identifier", json_null());
     json_put(payload, "event", json_text("issue"));
     json_put(payload, "action", json_text(change ? "updated" : "created"));
     json_put(payload, "webhook_id", json_text(uuid_from_name("plane webhook").s));
-    json_put(payload, "workspace_id", workspace ? json_incref(workspace) : json_null());
-    json_put(payload, "data", issue_in_utc(issue));
+    put_shared(payload, "workspace_id", json_object_get(issue, "workspace"));
+    json_put(payload, "data", data_of(issue));
     json_put(payload, "activity", activity);
     return event_plane_text(payload);
 }

@@ -275,6 +275,20 @@ static int64_t moment_of(const json_t *json, int64_t created_us)
     return seconds >= 1 && seconds <= (double)LAST_INSTANT_S ? (int64_t)seconds * 1000000 : created_us;
 }
 
+/* A person's object, or an id; an object that is larger than any person's is reduced to its id. */
+static char *actor_of(const json_t *actor)
+{
+    if (!json_is_object(actor) && !json_is_string(actor))
+        return NULL;
+    char *text = json_dumps(actor, JSON_COMPACT | JSON_ENCODE_ANY);
+    if (!text)
+        abort(); /* out of memory, see err.h */
+    if (strlen(text) <= LIMIT_PLANE_PERSON)
+        return text;
+    free(text);
+    return json_is_object(actor) ? actor_of(json_object_get(actor, "id")) : NULL;
+}
+
 static const char *change_parse(const json_t *json, struct change_row *ret)
 {
     ret->change.found = true;
@@ -284,7 +298,7 @@ static const char *change_parse(const json_t *json, struct change_row *ret)
         return "a change of state to what is no uuid";
     /* Nothing rests on these two. */
     (void)reference_of(json, "old_identifier", ret->change.old_state);
-    (void)reference_of(json, "actor", ret->change.actor);
+    ret->change.actor = actor_of(json_object_get(json, "actor"));
     if (!instant_parse(json_get_text(json, "created_at", ""), &ret->created_us))
         return "a change of state without a time";
     ret->change.at_us = moment_of(json, ret->created_us);
@@ -300,6 +314,12 @@ static bool is_newer(const struct change_row *row, const struct change_row *than
     return strcmp(row->change.id, than->change.id) > 0;
 }
 
+void plane_change_done(struct plane_change *change)
+{
+    free(change->actor);
+    *change = (struct plane_change){.found = false};
+}
+
 const char *plane_parse_changes(const json_t *json, struct plane_change *ret, bool *ret_more)
 {
     struct envelope page;
@@ -311,12 +331,19 @@ const char *plane_parse_changes(const json_t *json, struct plane_change *ret, bo
             return "an activity that is none";
         if (!says(json_get_text(activity, "field", NULL), "state"))
             continue;
+        row = (struct change_row){0};
         wrong = change_parse(activity, &row);
-        if (!wrong && (!newest.change.found || is_newer(&row, &newest)))
+        if (!wrong && (!newest.change.found || is_newer(&row, &newest))) {
+            plane_change_done(&newest.change);
             newest = row;
+        } else {
+            plane_change_done(&row.change);
+        }
     }
-    if (wrong)
+    if (wrong) {
+        plane_change_done(&newest.change);
         return wrong;
+    }
     *ret = newest.change;
     *ret_more = page.more;
     return NULL;

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "clients/base/limits.h"
+#include "clients/plane/plane_event.h"
 #include "clients/plane/plane_io.h"
 #include "clients/plane/plane_parse.h"
 
@@ -54,11 +55,11 @@ static enum plane_result parsed(const struct asked *asked, const char *wrong, st
  */
 struct page_query {
     char per_page[16], cursor[40];
-    const char *items[9];
+    const char *items[11];
 };
 
 static const char *const *page_query(struct page_query *query, size_t page, const char *order,
-                                     const char *fields)
+                                     const char *fields, const char *expand)
 {
     size_t n = 0;
     snprintf(query->per_page, sizeof query->per_page, "%u", LIMIT_PLANE_PAGE);
@@ -73,6 +74,10 @@ static const char *const *page_query(struct page_query *query, size_t page, cons
     query->items[n++] = query->cursor;
     query->items[n++] = "fields";
     query->items[n++] = fields;
+    if (expand) {
+        query->items[n++] = "expand";
+        query->items[n++] = expand;
+    }
     query->items[n] = NULL;
     return query->items;
 }
@@ -94,8 +99,8 @@ static enum plane_result states_page(struct plane_call *call, const struct asked
     struct page_query query;
     json_t *json;
     bool unrouted;
-    enum plane_result result = plane_ask(call, path, page_query(&query, page, NULL, "id,name"), asked->what,
-                                         LIMIT_ANSWER_PLANE_PAGE, &json, &unrouted, why);
+    enum plane_result result = plane_ask(call, path, page_query(&query, page, NULL, "id,name", NULL),
+                                         asked->what, LIMIT_ANSWER_PLANE_PAGE, &json, &unrouted, why);
     if (result == PLANE_OK) {
         result = parsed(asked, plane_parse_states(json, states, ret_more), why);
         json_decref(json);
@@ -173,7 +178,7 @@ enum plane_result plane_issues(struct plane_call *call, const char *project_id, 
     if (!asked_init(&asked, "issues", project_id, NULL, why))
         return PLANE_FAILED;
     enum plane_result result =
-        ask_issues(call, &asked, NULL, page_query(&query, page, "-updated_at", ISSUE_FIELDS),
+        ask_issues(call, &asked, NULL, page_query(&query, page, "-updated_at", ISSUE_FIELDS, NULL),
                    LIMIT_ANSWER_PLANE_PAGE, &json, why);
     if (result == PLANE_OK) {
         result = parsed(&asked, plane_parse_issues(json, asked.project, ret), why);
@@ -205,10 +210,23 @@ enum plane_result plane_issue(struct plane_call *call, const char *project_id, c
     return plane_told(call->plane, asked.project, result, why);
 }
 
+static enum plane_result order_lists(struct plane_call *call, const struct asked *asked, json_t *issue,
+                                     struct why *why)
+{
+    static const char *const query[] = {"fields", "labels,assignees", NULL};
+    json_t *bare;
+    enum plane_result result = ask_issues(call, asked, NULL, query, LIMIT_ANSWER_PLANE_ISSUE, &bare, why);
+    if (result == PLANE_OK) {
+        event_plane_order(issue, bare);
+        json_decref(bare);
+    }
+    return result;
+}
+
 enum plane_result plane_issue_document(struct plane_call *call, const char *project_id, const char *issue_id,
                                        json_t **ret, struct why *why)
 {
-    static const char *const query[] = {"expand", "state,labels,assignees", NULL};
+    static const char *const query[] = {"expand", "state,labels,assignees,created_by", NULL};
     struct asked asked;
     struct plane_issue issue;
     json_t *json;
@@ -224,6 +242,9 @@ enum plane_result plane_issue_document(struct plane_call *call, const char *proj
     if (is_issue)
         plane_issue_done(&issue);
     result = parsed(&asked, wrong, why);
+    if (result == PLANE_OK && (json_array_size(json_object_get(json, "labels")) > 1 ||
+                               json_array_size(json_object_get(json, "assignees")) > 1))
+        result = order_lists(call, &asked, json, why);
     if (result == PLANE_OK)
         *ret = json;
     else
@@ -239,7 +260,7 @@ static enum plane_result changes_page(struct plane_call *call, const struct aske
     struct page_query query;
     json_t *json;
     enum plane_result result =
-        ask_issues(call, asked, "activities", page_query(&query, page, "-created_at", CHANGE_FIELDS),
+        ask_issues(call, asked, "activities", page_query(&query, page, "-created_at", CHANGE_FIELDS, "actor"),
                    LIMIT_ANSWER_PLANE_ACTIVITIES, &json, why);
     if (result == PLANE_OK) {
         result = parsed(asked, plane_parse_changes(json, ret, ret_more), why);

@@ -224,8 +224,11 @@ static void send_all(struct replaying *replaying)
                                             .waited_for = pass->asker.waited_for,
                                             .deadline_ms = pass->deadline_ms,
                                             .tag = going};
-        orchestrator_send(pass->services->orchestrator, inbox, going->event.kind, &going->event.delivery,
-                          going->event.body, &asker);
+        const struct orchestrator_post post = {.event = going->event.kind,
+                                               .delivery = &going->event.delivery,
+                                               .release = &going->event.release,
+                                               .body = going->event.body};
+        orchestrator_send(pass->services->orchestrator, inbox, &post, &asker);
         going->sent = true;
     }
     while (fetch_pending(inbox) > 0) {

@@ -7,7 +7,6 @@
 #include "clients/base/jsonx.h"
 #include "clients/base/limits.h"
 #include "clients/facts/facts.h"
-#include "clients/gitea/gitea_event.h"
 #include "clients/plane/plane_event.h"
 #include "clients/gitea/gitea.h"
 #include "clients/plane/plane.h"
@@ -121,14 +120,13 @@ static bool is_in_state(const json_t *status, enum gitea_state state)
     return strcmp(name, gitea_state_name(state)) == 0;
 }
 
-/* The newest row in that state of a context that the gate looked at. Rows count from 1 per commit. */
-static const json_t *newest_in_state(const json_t *statuses, const struct evidence_list *contexts,
-                                     enum gitea_state state)
+/* The newest row in that state. Rows count from 1 per commit. */
+static const json_t *newest_in_state(const json_t *statuses, enum gitea_state state)
 {
     const json_t *newest = NULL;
     for (size_t i = 0; i < json_array_size(statuses); i++) {
         const json_t *row = json_array_get(statuses, i);
-        if (is_in_state(row, state) && evidence_list_has(contexts, json_get_text(row, "context", "")) &&
+        if (is_in_state(row, state) &&
             (!newest || json_get_int(row, "id", 0) > json_get_int(newest, "id", 0)))
             newest = row;
     }
@@ -136,10 +134,44 @@ static const json_t *newest_in_state(const json_t *statuses, const struct eviden
 }
 
 /* Skipped counts as passed too, but an orchestrator may well look at nothing but success. */
-static const json_t *newest_passed(const json_t *statuses, const struct evidence_list *contexts)
+static const json_t *newest_passed(const json_t *statuses)
 {
-    const json_t *newest = newest_in_state(statuses, contexts, GITEA_SUCCESS);
-    return newest ? newest : newest_in_state(statuses, contexts, GITEA_SKIPPED);
+    const json_t *newest = newest_in_state(statuses, GITEA_SUCCESS);
+    return newest ? newest : newest_in_state(statuses, GITEA_SKIPPED);
+}
+
+/* The status of each context that the gate looked at: page after page, until all are there or a page is
+ * empty. False while one is under way, or when one cannot be had, which is then the problem. */
+static bool read_statuses(struct replay_event *event, struct facts *facts, struct gitea *gitea,
+                          const struct gate_evidence *seen, json_t **ret)
+{
+    json_auto_t *statuses = json_array();
+    size_t rows = 1;
+    for (size_t page = 1;
+         rows > 0 && json_array_size(statuses) < seen->contexts.n && page <= LIMIT_UPSTREAM_PAGES; page++) {
+        json_auto_t *document = NULL;
+        if (!read_document(
+                event,
+                gitea_statuses_document(facts, gitea, event->transition->task->repo, sha_of(seen), page),
+                &document))
+            return false;
+        const json_t *items = json_object_get(document, "statuses");
+        rows = json_array_size(items);
+        for (size_t i = 0; i < rows; i++)
+            if (evidence_list_has(&seen->contexts, json_get_text(json_array_get(items, i), "context", "")))
+                json_push(statuses, json_incref(json_array_get(items, i)));
+    }
+    *ret = json_incref(statuses);
+    return true;
+}
+
+static bool read_release(struct replay_event *event, struct facts *facts, struct gitea *gitea)
+{
+    json_auto_t *version = NULL;
+    if (!read_document(event, gitea_version_document(facts, gitea), &version))
+        return false;
+    event->release = event_gitea_release(version);
+    return true;
 }
 
 static void look_at_status(struct replay_event *event, struct facts *facts, struct gitea *gitea)
@@ -149,20 +181,22 @@ static void look_at_status(struct replay_event *event, struct facts *facts, stru
     const char *sha = sha_of(seen);
     json_auto_t *repository = NULL;
     json_auto_t *branch = NULL;
+    json_auto_t *git_commit = NULL;
     json_auto_t *statuses = NULL;
-    bool known = read_document(event, gitea_repo_document(facts, gitea, task->repo), &repository);
+    bool known = read_release(event, facts, gitea);
+    known &= read_document(event, gitea_repo_document(facts, gitea, task->repo), &repository);
     known &= read_document(event, gitea_branch_document(facts, gitea, task->repo, task->branch), &branch);
-    known &= read_document(event, gitea_statuses_document(facts, gitea, task->repo, sha), &statuses);
+    known &= read_document(event, gitea_commit_document(facts, gitea, task->repo, sha), &git_commit);
+    known &= read_statuses(event, facts, gitea, seen, &statuses);
     if (!known)
         return;
-    const json_t *commit = json_object_get(branch, "commit"),
-                 *status = newest_passed(statuses, &seen->contexts);
+    const json_t *commit = json_object_get(branch, "commit"), *status = newest_passed(statuses);
     if (strcmp(json_get_text(commit, "id", ""), sha) != 0)
         event->problem = mem_printf("the branch has moved on from %.12s meanwhile", sha);
     else if (!status)
-        event->problem = mem_printf("Gitea lists no passed status of %.12s among the newest", sha);
+        event->problem = mem_printf("Gitea lists no passed status of %.12s", sha);
     else
-        made(event, event_gitea_status(repository, commit, status), "a status");
+        made(event, event_gitea_status(repository, commit, git_commit, status), "a status");
 }
 
 static void look_at_pull(struct replay_event *event, struct facts *facts, struct gitea *gitea)
@@ -173,14 +207,15 @@ static void look_at_pull(struct replay_event *event, struct facts *facts, struct
     json_auto_t *repository = NULL;
     json_auto_t *pull = NULL;
     json_auto_t *review = NULL;
-    bool known = read_document(event, gitea_repo_document(facts, gitea, repo), &repository);
+    bool known = read_release(event, facts, gitea);
+    known &= read_document(event, gitea_repo_document(facts, gitea, repo), &repository);
     known &= read_document(event, gitea_pull_document(facts, gitea, repo, number), &pull);
     if (event->kind == EVENT_APPROVED)
         known &=
             read_document(event, gitea_review_document(facts, gitea, repo, number, seen->review), &review);
     if (known)
         made(event,
-             event->kind == EVENT_APPROVED ? event_gitea_approved(repository, pull, review)
+             event->kind == EVENT_APPROVED ? event_gitea_approved(&event->release, repository, pull, review)
                                            : event_gitea_closed(repository, pull),
              "a pull request");
 }
@@ -220,29 +255,32 @@ bool replay_event_look(struct replay_event *event, struct facts *facts, struct g
 void replay_event_ask(struct replay_event *event)
 {
     const struct transition_issue *issue = event->transition->issue;
-    struct plane_change change = {.found = false};
+    struct plane_change asked = {.found = false};
+    bool known = issue->change && issue->change->actor;
+    const struct plane_change *change = known ? issue->change : &asked;
     json_auto_t *document = NULL;
     struct why why;
     enum plane_result result = PLANE_OK;
-    if (issue->change)
-        change = *issue->change;
-    else
-        result = plane_last_change(issue->call, issue->project_id, issue->id, &change, &why);
+    if (!known)
+        result = plane_last_change(issue->call, issue->project_id, issue->id, &asked, &why);
     if (result == PLANE_OK)
         result = plane_issue_document(issue->call, issue->project_id, issue->id, &document, &why);
     if (result != PLANE_OK) {
         event->problem = mem_dup(why.text);
         event->later = result == PLANE_WAITING || result == PLANE_STOPPED || result == PLANE_SPARED;
         event->refused = result == PLANE_WAITING && issue->call->refused;
+        plane_change_done(&asked);
         return;
     }
     /* An issue that was made in that state has no change to it. */
+    json_auto_t *actor = change->actor ? json_loads(change->actor, JSON_DECODE_ANY, NULL) : NULL;
     const struct event_plane_change told = {
-        .old_state = change.old_state, .new_state = change.new_state, .actor = change.actor};
-    bool changed = change.found && strcmp(change.new_state, issue->state) == 0;
+        .old_state = change->old_state, .new_state = change->new_state, .actor = actor};
+    bool changed = change->found && strcmp(change->new_state, issue->state) == 0;
     const char *state = json_get_text(json_object_get(document, "state"), "id", "");
     if (strcasecmp(state, issue->state) != 0)
         event->problem = mem_dup("the issue is in another state by now");
     else if (!(event->body = event_plane_issue(document, changed ? &told : NULL)))
         event->problem = mem_dup("Plane's answer for the issue makes no sense");
+    plane_change_done(&asked);
 }

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "clients/base/text.h"
+#include "clients/gitea/gitea_event.h"
 #include "clients/orchestrator.h"
 
 struct facts;
@@ -25,10 +26,11 @@ struct replay_event {
      * task at that stage, so that a task that came back to a stage, with the same commit, is another thing.
      */
     struct uuid_text delivery;
-    char *body;    /* NULL: not made yet */
-    char *problem; /* why it cannot be made; NULL: it can */
-    bool later;    /* nothing is wrong: it could not be asked for now */
-    bool refused;  /* `later`, because the upstream refused this very question (429) */
+    char *body;                   /* NULL: not made yet */
+    struct gitea_release release; /* of the Gitea whose event it is; set with the body */
+    char *problem;                /* why it cannot be made; NULL: it can */
+    bool later;                   /* nothing is wrong: it could not be asked for now */
+    bool refused;                 /* `later`, because the upstream refused this very question (429) */
 };
 /* replay_event_subject: what every replay about that task is about. Caller frees. */
 char *replay_event_subject(int64_t task_id);

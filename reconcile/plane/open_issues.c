@@ -26,6 +26,7 @@ static void free_issue(struct open_issues *table, struct open_issue *open)
 {
     name_drop(table, open->issue.name);
     name_drop(table, open->state_name);
+    name_drop(table, open->change.actor);
     free(open->error);
     free(open);
 }
@@ -46,6 +47,7 @@ void open_issues_copy(struct open_issues *ret, const struct open_issues *table)
         ret->items[i] = mem_zero(1, sizeof **ret->items);
         *ret->items[i] = *table->items[i];
         ret->items[i]->issue.name = mem_dup(table->items[i]->issue.name);
+        ret->items[i]->change.actor = mem_dup(table->items[i]->change.actor);
         ret->items[i]->state_name = mem_dup(table->items[i]->state_name);
         ret->items[i]->error = mem_dup(table->items[i]->error);
     }
@@ -85,6 +87,18 @@ static struct open_issue *add(struct open_issues *table, const char *id)
 static bool has_changed(const struct open_issue *open, const struct plane_issue *issue)
 {
     return open->issue.updated_us != issue->updated_us || strcmp(open->issue.state, issue->state) != 0;
+}
+
+void open_issues_change(struct open_issues *table, struct open_issue *open, struct plane_change *change_take)
+{
+    name_drop(table, open->change.actor);
+    if (change_take->actor && table->bytes >= LIMIT_PLANE_OPEN_BYTES / 2) {
+        free(change_take->actor);
+        change_take->actor = NULL;
+    }
+    open->change = *change_take;
+    if (open->change.actor)
+        table->bytes += strlen(open->change.actor);
 }
 
 bool open_issues_put(struct open_issues *table, const struct project *project,

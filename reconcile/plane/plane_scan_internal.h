@@ -13,7 +13,7 @@
 struct open_issues {
     struct open_issue **items; /* by issue id */
     size_t n;
-    size_t bytes; /* of the names of issues and states; once they are many, further ones are cut */
+    size_t bytes; /* of the names of issues and states, which are cut once they are many, and of actors */
 };
 
 /* open_issues_find: NULL when it is not there. */
@@ -23,6 +23,10 @@ struct open_issue *open_issues_find(const struct open_issues *table, const char 
  * anew if it changed; one that means nothing to us any more is gone. False: there is no room for it. */
 bool open_issues_put(struct open_issues *table, const struct project *project,
                      const struct plane_issue *issue, const struct plane_mapped_state *state, uint64_t turn);
+
+/* open_issues_change: what made its state what it is. Who did it is left out once `bytes` is half of what it
+ * may be: a replay asks again. */
+void open_issues_change(struct open_issues *table, struct open_issue *open, struct plane_change *change_take);
 
 /* open_issues_forget: a full listing of the project, which began at `since`, has not shown these issues,
  * whose verdicts were acted on: nobody will ask for them again. */

@@ -219,7 +219,7 @@ bool plane_scan_identify(struct plane_scan *scan, struct plane_call *call, struc
     heard_of_one(scan, of, call, issue, result, &why);
     if (result != PLANE_OK)
         return false;
-    issue->change = change;
+    open_issues_change(&scan->table, issue, &change);
     issue->activity_known = change.found && strcmp(change.new_state, issue->issue.state) == 0;
     issue->confirmed |= issue->activity_known;
     return true;

@@ -67,6 +67,7 @@ static void identify(const struct task_issue_query *query, struct task_issue *is
     }
     issue->asked = true;
     issue->change = issue->open->change;
+    issue->change.actor = NULL; /* the open issue's own */
     decide(query, issue, false);
 }
 

@@ -10,6 +10,7 @@
 #include "clients/base/limits.h"
 #include "clients/base/text.h"
 #include "clients/facts/facts.h"
+#include "clients/http/fetch.h"
 
 struct waiter {
     query_done_fn *done;
@@ -125,10 +126,12 @@ static void query_free(struct query *query)
     free(query);
 }
 
-/* Tells the first `n` waiters. True when others have come since, who want a look of their own. */
+/* Answers the first `n` waiters. True when others have come since, which want a look of their own. What was
+ * made of requests that the stop aborted is no answer. */
 static bool tell(struct query *query, size_t n, const void *answer)
 {
     struct query_pool *query_pool = query->query_pool;
+    bool stopped = query_pool->fetch && fetch_is_stopped(query_pool->fetch);
     pthread_mutex_lock(&query_pool->lock);
     struct waiter *waiters = query->waiters;
     size_t left = query->n_waiters - n;
@@ -140,7 +143,7 @@ static bool tell(struct query *query, size_t n, const void *answer)
         query_close(query);
     pthread_mutex_unlock(&query_pool->lock);
     for (size_t i = 0; i < n; i++)
-        waiters[i].done(waiters[i].arg, answer);
+        waiters[i].done(waiters[i].arg, stopped ? NULL : answer);
     free(waiters);
     return left > 0;
 }

@@ -443,10 +443,23 @@ const struct gitea_document *gitea_branch_document(struct facts *facts, struct g
     return &no_document;
 }
 
-const struct gitea_document *gitea_statuses_document(struct facts *facts, struct gitea *gitea,
-                                                     const char *repo, const char *sha)
+const struct gitea_document *gitea_version_document(struct facts *facts, struct gitea *gitea)
+{
+    (void)facts, (void)gitea;
+    return &no_document;
+}
+
+const struct gitea_document *gitea_commit_document(struct facts *facts, struct gitea *gitea, const char *repo,
+                                                   const char *sha)
 {
     (void)facts, (void)gitea, (void)repo, (void)sha;
+    return &no_document;
+}
+
+const struct gitea_document *gitea_statuses_document(struct facts *facts, struct gitea *gitea,
+                                                     const char *repo, const char *sha, size_t page)
+{
+    (void)facts, (void)gitea, (void)repo, (void)sha, (void)page;
     return &no_document;
 }
 

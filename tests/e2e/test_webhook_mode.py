@@ -166,7 +166,41 @@ def test_signatures_and_headers_are_the_senders(database, sandbox, orchestrator,
         for family in ("Gitea", "Gogs", "GitHub"):
             assert headers[f"X-{family}-Delivery"] == got["delivery"] and headers[f"X-{family}-Event"] == got["event"]
         assert headers["X-Hub-Signature"] == "sha1=" + sha1 and headers["X-Hub-Signature-256"] == "sha256=" + sha256
-        assert headers["X-Gitea-Hook-Installation-Target-Type"] == "repository"
+        for family in ("Gitea", "GitHub"):
+            assert headers[f"X-{family}-Hook-Installation-Target-Type"] == "repository"
+        assert "Accept" not in headers
+
+
+@pytest.mark.parametrize("version, families, target, named", [
+    ("1.22.6", {"Gitea", "Gogs", "GitHub"}, False, False), ("1.23.0", {"Gitea", "Gogs", "GitHub"}, False, True),
+    ("1.24.0", {"Gitea", "Gogs", "GitHub"}, True, True),
+    ("9.0.3+gitea-1.22.0", {"Gitea", "Gogs", "GitHub", "Forgejo"}, False, True)])
+def test_a_replay_follows_the_release(database, sandbox, orchestrator, start, version, families, target, named):
+    service = start()
+    scene(sandbox, database)
+    sandbox.fault("/gitea/api/v1/version", "status", status=200, json={"version": version})
+    service.run()
+    [approved] = [got for got in orchestrator.received() if got["event"] == "pull_request_approved"]
+    assert {name.split("-")[1] for name in approved["headers"] if name.endswith("-Event-Type")} == families
+    assert ("X-Gitea-Hook-Installation-Target-Type" in approved["headers"]) is target
+    if "Forgejo" in families:
+        assert approved["headers"]["X-Forgejo-Signature"] == approved["headers"]["X-Gitea-Signature"]
+    body = json.loads(approved["body"])
+    assert body["requested_reviewer"] == (body["sender"] if named else None)
+
+
+def test_a_status_is_found_on_a_later_page(database, sandbox, orchestrator, start, tmp_path):
+    """Of 120 contexts the gate looks at one, which is on the last page of the combined status."""
+    text = (ROOT / "reconcile/pipeline/pipeline.default.json").read_text(encoding="utf-8")
+    pipeline = tmp_path / "pipeline.json"
+    pipeline.write_text(text.replace('{"kind": "ci"}', '{"kind": "ci", "contexts": ["wanted*"]}'), encoding="utf-8")
+    service = start(ORCH_PIPELINE_FILE=str(pipeline))
+    seed(database, {"id": 1, "stage": "development"})
+    statuses = [{"context": "wanted [1]", "state": "success"}, *[{"context": f"other {i}", "state": "failure"} for i in range(120)]]
+    sandbox.world({"full_name": "acme/app", "branches": [branch("main"), {"name": "b1", "statuses": statuses}]})
+    assert outcomes(service.run()) == {1: "advanced"}
+    [got] = orchestrator.received()
+    assert json.loads(got["body"])["context"] == "wanted [1]"
 
 
 def differing(replayed, sent, path=""):
@@ -199,7 +233,8 @@ def test_a_replay_says_what_gitea_itself_would_have_sent(database, sandbox, orch
         again = replayed[got["event"]]
         found = differing(json.loads(again["body"]), json.loads(got["body"]))
         assert found <= {".id"}, found  # the database's id of a status, which REST does not tell
-        assert set(again["headers"]) - {"User-Agent"} == set(got["headers"])
+        # curl's own is not the sender's: Go says Go-http-client
+        assert set(again["headers"]) - {"User-Agent"} == set(got["headers"]) - {"User-Agent"}
         assert again["delivery"] != got["delivery"]
         # Go's json.MarshalIndent, by its own rules.
         assert again["body"] == json.dumps(json.loads(again["body"]), indent=2, ensure_ascii=False).replace(
@@ -226,8 +261,12 @@ def test_what_is_sent_is_what_openapi_describes(database, sandbox, orchestrator,
     for got in received:
         operation = document["webhooks"][described[got["event"]]]["post"]
         own = {name: value for name, value in got["headers"].items() if name.startswith("X-") or value == "Autopilot"}
-        assert set(own) == {parameter["name"] for parameter in operation["parameters"]}
+        names = {parameter["name"] for parameter in operation["parameters"]}
+        needed = {parameter["name"] for parameter in operation["parameters"] if parameter.get("required")}
+        assert needed <= set(own) <= names
         for parameter in operation["parameters"]:
+            if parameter["name"] not in own:
+                continue
             assert problems(parameter["schema"], own[parameter["name"]]) == [], parameter["name"]
         schema = operation["requestBody"]["content"]["application/json"]["schema"]
         assert problems(closed(schema), json.loads(got["body"])) == [], got["event"]
@@ -459,7 +498,7 @@ def test_the_limit_on_heals_counts_what_is_sent(database, sandbox, orchestrator,
 def test_a_status_that_cannot_be_read_again_is_not_replayed(database, sandbox, orchestrator, start):  # 10
     service = start()
     development(sandbox, database, 1)
-    sandbox.fault("/gitea/api/v1/repos/acme/app/commits/*/statuses", "status", status=500, count=1)
+    sandbox.fault("/gitea/api/v1/repos/acme/app/git/commits/*", "status", status=500, count=1)
     report = service.run()
     assert outcomes(report) == {1: "failed"} and reasons(report)[1].startswith("not replayed: Gitea")
     assert orchestrator.received() == [] and replays(database) == []
@@ -521,18 +560,8 @@ def test_a_replay_says_what_plane_itself_would_have_sent(database, sandbox, orch
     assert sent["verified"] and again["verified"]
     assert set(again["headers"]) == set(sent["headers"])
     replayed, original = json.loads(again["body"]), json.loads(sent["body"])
-    assert list(replayed) == list(original)
-    assert list(replayed["activity"]) == list(original["activity"]) and list(replayed["activity"]["actor"]) == list(
-        original["activity"]["actor"])
-    for key in ("event", "action", "workspace_id"):
-        assert replayed[key] == original[key]
-    for key in ("field", "new_value", "old_value", "old_identifier", "new_identifier"):
-        assert replayed["activity"][key] == original["activity"][key]
-    assert replayed["activity"]["actor"]["id"] == original["activity"]["actor"]["id"]
-    shared = set(replayed["data"]) & set(original["data"])
-    # REST shows neither of these, and in the sandbox does not expand them.
-    assert set(original["data"]) - shared <= {"description", "description_json", "description_stripped", "cycle", "module"}
-    assert {key for key in shared if replayed["data"][key] != original["data"][key]} <= {"labels", "assignees"}
+    # The id of the webhook is not told by REST.
+    assert differing(replayed, original) <= {".webhook_id"}
 
 
 def test_a_start_that_is_not_seen_is_asked_for_again_and_never_twice_at_once(database, sandbox, orchestrator, plane, start):

@@ -57,7 +57,7 @@ static void issues_judge(const json_t *json)
 
 static void changes_judge(const json_t *json)
 {
-    struct plane_change change;
+    ATTR_CLEANUP(plane_change_done) struct plane_change change = {0};
     bool more;
     if (plane_parse_changes(json, &change, &more))
         return;

@@ -146,7 +146,7 @@ static void repo_get(struct call *call)
 {
     struct repo *repo = gitea_repo(call);
     if (repo)
-        out_plain(gitea_ok(call, 200), gitea_repo_json(repo));
+        gitea_put_repo(gitea_ok(call, 200), repo, "C");
 }
 
 /* the instance */
@@ -241,6 +241,7 @@ static const struct route api_routes[] = {
     {"GET", "repos/{}/{}/branches", gitea_branches_list, false},
     {"POST", "repos/{}/{}/branches", gitea_branch_create, true},
     {"GET", "repos/{}/{}/branches/*", gitea_branch_get, false},
+    {"GET", "repos/{}/{}/git/commits/{}", gitea_git_commit, false},
     {"GET", "repos/{}/{}/commits/*/status", gitea_combined_status, false},
     {"GET", "repos/{}/{}/commits/*/statuses", gitea_statuses_by_ref, false},
     {"GET", "repos/{}/{}/statuses/{}", gitea_statuses, false},

@@ -13,9 +13,9 @@ call_serve_fn gitea_branches_list, gitea_branch_get, gitea_branch_create; /* git
 call_serve_fn gitea_combined_status, gitea_statuses_by_ref, gitea_statuses,
     gitea_status_create; /* gitea_status.c */
 call_serve_fn gitea_pulls_list, gitea_pull_get, gitea_pull_by_branches, gitea_pull_merged, gitea_pull_merge,
-    gitea_reviews_list, gitea_review_get;          /* gitea_pulls.c */
-call_serve_fn gitea_contents, gitea_raw;           /* gitea_files.c */
-call_serve_fn gitea_hooks_list, gitea_hook_create; /* gitea_hooks.c */
+    gitea_reviews_list, gitea_review_get;                  /* gitea_pulls.c */
+call_serve_fn gitea_contents, gitea_raw, gitea_git_commit; /* gitea_files.c */
+call_serve_fn gitea_hooks_list, gitea_hook_create;         /* gitea_hooks.c */
 
 /* gitea_repo: the repository named by the first two parameters; NULL when it has answered (404, or 301 after
  * a rename). gitea_repo_writable: also 423 when archived. */
@@ -38,15 +38,22 @@ struct gitea_page {
 struct gitea_page gitea_page(const struct call *call, size_t total);
 void gitea_paged(struct call *call, const struct gitea_page *page, bool link);
 
-/* JSON of Gitea's objects (gitea_json.c). */
+/* JSON of Gitea's objects (gitea_json.c). gitea_put_repo: with its main language, which GET of the repository
+ * alone loads. gitea_put_sent_commit: as webhooks show it: not verified, and with its files. */
 const char *gitea_repo_json(struct repo *repo);
+void gitea_put_repo(struct out *out, const struct repo *repo, const char *language);
 void gitea_put_user(struct out *out, const char *key, const struct world *world, const char *login);
 void gitea_put_instant(struct out *out, const char *key, const struct world *world, int64_t seconds);
 void gitea_put_commit(struct out *out, const char *key, const struct repo *repo, const struct commit *commit);
+void gitea_put_verification(struct out *out);
+void gitea_put_sent_commit(struct out *out, const char *key, const struct repo *repo,
+                           const struct commit *commit);
 void gitea_put_branch(struct out *out, const char *key, const struct repo *repo, const struct branch *branch);
 void gitea_put_status(struct out *out, const char *key, const struct repo *repo, const struct commit *commit,
                       const struct status *status);
-void gitea_put_pull(struct out *out, const char *key, struct repo *repo, const struct pull *pull);
+/* gitea_put_pull: `listed`: as a row of a list. */
+void gitea_put_pull(struct out *out, const char *key, struct repo *repo, const struct pull *pull,
+                    bool listed);
 void gitea_put_review(struct out *out, const struct repo *repo, const struct pull *pull,
                       const struct review *review);
 

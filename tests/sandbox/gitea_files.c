@@ -142,3 +142,65 @@ void gitea_raw(struct call *call)
     call->content_type = "text/plain; charset=utf-8";
     out_bytes(&call->out, file->content, file->len);
 }
+
+/* git/commits/ */
+
+static void put_signature(struct out *out, const char *key, const struct repo *repo,
+                          const struct commit *commit)
+{
+    out_open(out, key, '{');
+    out_text(out, "name", commit->author);
+    out_made(out, "email", "%s@noreply.localhost", commit->author);
+    gitea_put_instant(out, "date", repo->world, commit->time_s);
+    out_close(out, '}');
+}
+
+/* The model has no history: a commit has no parent, and adds all of its files. */
+void gitea_git_commit(struct call *call)
+{
+    struct branch_room room;
+    const struct repo *repo = gitea_repo(call);
+    const struct commit *commit = repo ? repo_commit(repo, call->params[2], &room) : NULL;
+    if (repo && !commit)
+        gitea_not_found(call);
+    if (!commit)
+        return;
+    struct out *out = gitea_ok(call, 200);
+    const char *root = repo->world->root_url;
+    char *url = mem_printf("%sapi/v1/repos/%s/git/commits/%s", root, repo->full_name, commit->sha);
+    out_open(out, NULL, '{');
+    out_text(out, "url", url);
+    out_text(out, "sha", commit->sha);
+    gitea_put_instant(out, "created", repo->world, commit->time_s);
+    out_made(out, "html_url", "%s%s/commit/%s", root, repo->full_name, commit->sha);
+    out_open(out, "commit", '{');
+    out_text(out, "url", url);
+    put_signature(out, "author", repo, commit);
+    put_signature(out, "committer", repo, commit);
+    out_text(out, "message", commit->message);
+    out_open(out, "tree", '{');
+    out_made(out, "url", "%sapi/v1/repos/%s/git/trees/%s", root, repo->full_name, commit->sha);
+    out_text(out, "sha", commit->sha);
+    gitea_put_instant(out, "created", repo->world, commit->time_s);
+    out_close(out, '}');
+    gitea_put_verification(out);
+    out_close(out, '}');
+    gitea_put_user(out, "author", repo->world, commit->author);
+    gitea_put_user(out, "committer", repo->world, commit->author);
+    out_ready(out, "parents", "[]");
+    out_open(out, "files", '[');
+    for (size_t i = 0; i < commit->files.n; i++) {
+        out_open(out, NULL, '{');
+        out_text(out, "filename", ((const struct file *)commit->files.items[i])->path);
+        out_text(out, "status", "added");
+        out_close(out, '}');
+    }
+    out_close(out, ']');
+    out_open(out, "stats", '{');
+    out_int(out, "total", (int64_t)commit->files.n);
+    out_int(out, "additions", (int64_t)commit->files.n);
+    out_int(out, "deletions", 0);
+    out_close(out, '}');
+    out_close(out, '}');
+    free(url);
+}

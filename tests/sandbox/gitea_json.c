@@ -50,14 +50,36 @@ void gitea_put_user(struct out *out, const char *key, const struct world *world,
     out_close(out, '}');
 }
 
+/* What 1.25 added to a repository's object, and what it no longer shows as null. */
+enum { SINCE_HAS_CODE = 12500 };
+
+static void put_features(struct out *out, bool newer)
+{
+    static const char *const features[] = {"has_wiki",      "has_pull_requests", "has_projects",
+                                           "projects_mode", "has_releases",      "has_packages",
+                                           "has_actions"};
+    if (newer)
+        out_bool(out, "has_code", true);
+    out_bool(out, "has_issues", true);
+    out_open(out, "internal_tracker", '{');
+    out_bool(out, "enable_time_tracker", true);
+    out_bool(out, "allow_only_contributors_to_track_time", true);
+    out_bool(out, "enable_issue_dependencies", true);
+    out_close(out, '}');
+    for (size_t i = 0; i < ARRAY_LEN(features); i++) {
+        if (strcmp(features[i], "projects_mode") == 0)
+            out_text(out, features[i], "all");
+        else
+            out_bool(out, features[i], true);
+    }
+}
+
 static void put_repo_numbers(struct out *out, const struct repo *repo)
 {
-    static const char *const features[] = {"has_issues",   "has_wiki",     "has_pull_requests",
-                                           "has_projects", "has_releases", "has_packages",
-                                           "has_actions"};
     static const char *const merging[] = {"allow_merge_commits",           "allow_rebase",
                                           "allow_rebase_explicit",         "allow_squash_merge",
                                           "allow_fast_forward_only_merge", "allow_rebase_update"};
+    bool newer = repo->world->version >= SINCE_HAS_CODE;
     out_int(out, "stars_count", 0);
     out_int(out, "forks_count", 0);
     out_int(out, "watchers_count", 1);
@@ -74,11 +96,14 @@ static void put_repo_numbers(struct out *out, const struct repo *repo)
     out_bool(out, "push", !repo->archived);
     out_bool(out, "pull", true);
     out_close(out, '}');
-    for (size_t i = 0; i < ARRAY_LEN(features); i++)
-        out_bool(out, features[i], true);
+    put_features(out, newer);
     out_bool(out, "ignore_whitespace_conflicts", false);
     for (size_t i = 0; i < ARRAY_LEN(merging); i++)
         out_bool(out, merging[i], true);
+    if (newer) {
+        out_bool(out, "allow_manual_merge", false);
+        out_bool(out, "autodetect_manual_merge", false);
+    }
     out_bool(out, "default_delete_branch_after_merge", false);
     out_text(out, "default_merge_style", "merge");
     out_bool(out, "default_allow_maintainer_edit", false);
@@ -87,7 +112,41 @@ static void put_repo_numbers(struct out *out, const struct repo *repo)
     out_text(out, "mirror_interval", "");
     out_text(out, "object_format_name", "sha1");
     out_text(out, "mirror_updated", NEVER);
-    out_null(out, "repo_transfer");
+    if (newer) {
+        out_ready(out, "topics", "[]");
+        out_ready(out, "licenses", "[]");
+    } else
+        out_null(out, "repo_transfer");
+}
+
+void gitea_put_repo(struct out *out, const struct repo *repo, const char *language)
+{
+    const char *root = repo->world->root_url, *name = repo->full_name;
+    out_open(out, NULL, '{');
+    out_int(out, "id", repo->id);
+    gitea_put_user(out, "owner", repo->world, repo->owner);
+    out_text(out, "name", repo->name);
+    out_text(out, "full_name", name);
+    out_text(out, "description", repo->description);
+    out_bool(out, "empty", repo->empty);
+    out_bool(out, "private", repo->private);
+    out_bool(out, "fork", false);
+    out_bool(out, "template", false);
+    if (repo->world->version < SINCE_HAS_CODE)
+        out_null(out, "parent");
+    out_bool(out, "mirror", repo->mirror);
+    out_int(out, "size", 120);
+    out_text(out, "language", language);
+    out_made(out, "languages_url", "%sapi/v1/repos/%s/languages", root, name);
+    out_made(out, "html_url", "%s%s", root, name);
+    out_made(out, "url", "%sapi/v1/repos/%s", root, name);
+    out_text(out, "link", "");
+    out_made(out, "ssh_url", "git@localhost:%s.git", name);
+    out_made(out, "clone_url", "%s%s.git", root, name);
+    out_text(out, "original_url", "");
+    out_text(out, "website", "");
+    put_repo_numbers(out, repo);
+    out_close(out, '}');
 }
 
 /* Made once and kept: every combined status and pull request carries the whole object. Two readers may make
@@ -97,32 +156,8 @@ const char *gitea_repo_json(struct repo *repo)
     char *shown = __atomic_load_n(&repo->shown, __ATOMIC_ACQUIRE);
     if (shown)
         return shown;
-    const char *root = repo->world->root_url, *name = repo->full_name;
     struct out out = {0};
-    out_open(&out, NULL, '{');
-    out_int(&out, "id", repo->id);
-    gitea_put_user(&out, "owner", repo->world, repo->owner);
-    out_text(&out, "name", repo->name);
-    out_text(&out, "full_name", name);
-    out_text(&out, "description", repo->description);
-    out_bool(&out, "empty", repo->empty);
-    out_bool(&out, "private", repo->private);
-    out_bool(&out, "fork", false);
-    out_bool(&out, "template", false);
-    out_null(&out, "parent");
-    out_bool(&out, "mirror", repo->mirror);
-    out_int(&out, "size", 120);
-    out_text(&out, "language", "C");
-    out_made(&out, "languages_url", "%sapi/v1/repos/%s/languages", root, name);
-    out_made(&out, "html_url", "%s%s", root, name);
-    out_made(&out, "url", "%sapi/v1/repos/%s", root, name);
-    out_text(&out, "link", "");
-    out_made(&out, "ssh_url", "git@localhost:%s.git", name);
-    out_made(&out, "clone_url", "%s%s.git", root, name);
-    out_text(&out, "original_url", "");
-    out_text(&out, "website", "");
-    put_repo_numbers(&out, repo);
-    out_close(&out, '}');
+    gitea_put_repo(&out, repo, "");
     char *made = out_take(&out);
     if (__atomic_compare_exchange_n(&repo->shown, &shown, made, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
         return made;
@@ -140,7 +175,8 @@ static void put_person(struct out *out, const char *key, const char *login)
 }
 
 /* PayloadCommit: its sha is called id. */
-void gitea_put_commit(struct out *out, const char *key, const struct repo *repo, const struct commit *commit)
+static void open_commit(struct out *out, const char *key, const struct repo *repo,
+                        const struct commit *commit)
 {
     out_open(out, key, '{');
     out_text(out, "id", commit->sha);
@@ -148,6 +184,10 @@ void gitea_put_commit(struct out *out, const char *key, const struct repo *repo,
     out_made(out, "url", "%s%s/commit/%s", repo->world->root_url, repo->full_name, commit->sha);
     put_person(out, "author", commit->author);
     put_person(out, "committer", commit->author);
+}
+
+void gitea_put_verification(struct out *out)
+{
     out_open(out, "verification", '{');
     out_bool(out, "verified", false);
     out_text(out, "reason", "gpg.error.not_signed_commit");
@@ -155,10 +195,31 @@ void gitea_put_commit(struct out *out, const char *key, const struct repo *repo,
     out_null(out, "signer");
     out_text(out, "payload", "");
     out_close(out, '}');
+}
+
+void gitea_put_commit(struct out *out, const char *key, const struct repo *repo, const struct commit *commit)
+{
+    open_commit(out, key, repo, commit);
+    gitea_put_verification(out);
     gitea_put_instant(out, "timestamp", repo->world, commit->time_s);
     out_null(out, "added");
     out_null(out, "removed");
     out_null(out, "modified");
+    out_close(out, '}');
+}
+
+void gitea_put_sent_commit(struct out *out, const char *key, const struct repo *repo,
+                           const struct commit *commit)
+{
+    open_commit(out, key, repo, commit);
+    out_null(out, "verification");
+    gitea_put_instant(out, "timestamp", repo->world, commit->time_s);
+    out_open(out, "added", '[');
+    for (size_t i = 0; i < commit->files.n; i++)
+        out_text(out, NULL, ((const struct file *)commit->files.items[i])->path);
+    out_close(out, ']');
+    out_ready(out, "removed", "[]");
+    out_ready(out, "modified", "[]");
     out_close(out, '}');
 }
 

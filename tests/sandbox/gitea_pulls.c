@@ -9,7 +9,11 @@
 #include "tests/sandbox/mailer.h"
 #include "tests/sandbox/sandbox.h"
 
-enum { SINCE_BASE_FILTER = 12400 };
+enum {
+    SINCE_TEAMS_NAMED = 12300,
+    SINCE_BASE_FILTER = 12400,
+    SINCE_LEAVING_OUT = 12500 /* of what was not counted, or is 0; 1.22.6 shows it, 1.25.4 does not */
+};
 
 static void put_end(struct out *out, const char *key, const char *label, const char *ref, const char *sha,
                     int64_t id, struct repo *repo)
@@ -50,7 +54,8 @@ static void put_requested(struct out *out, const struct repo *repo, const struct
             gitea_put_user(out, NULL, repo->world, review->user);
     }
     out_close(out, ']');
-    out_ready(out, "requested_reviewers_teams", "[]");
+    if (repo->world->version >= SINCE_TEAMS_NAMED)
+        out_ready(out, "requested_reviewers_teams", "[]");
 }
 
 static void put_merge(struct out *out, const struct repo *repo, const struct pull *pull)
@@ -66,7 +71,23 @@ static void put_merge(struct out *out, const struct repo *repo, const struct pul
     out_bool(out, "allow_maintainer_edit", false);
 }
 
-void gitea_put_pull(struct out *out, const char *key, struct repo *repo, const struct pull *pull)
+static void put_counts(struct out *out, const struct repo *repo, const struct pull *pull, bool listed)
+{
+    bool leaves_out = repo->world->version >= SINCE_LEAVING_OUT;
+    int64_t n_reviews = 0;
+    for (size_t i = 0; i < pull->reviews.n; i++)
+        n_reviews += ((const struct review *)pull->reviews.items[i])->state != REVIEW_REQUEST;
+    out_int(out, "comments", pull->comments);
+    if (n_reviews > 0 || !leaves_out)
+        out_int(out, "review_comments", n_reviews);
+    if (listed && leaves_out)
+        return;
+    out_int(out, "additions", 1);
+    out_int(out, "deletions", 0);
+    out_int(out, "changed_files", 1);
+}
+
+void gitea_put_pull(struct out *out, const char *key, struct repo *repo, const struct pull *pull, bool listed)
 {
     const struct world *world = repo->world;
     char page[400];
@@ -86,7 +107,7 @@ void gitea_put_pull(struct out *out, const char *key, struct repo *repo, const s
     out_text(out, "state", pull->closed ? "closed" : "open");
     out_bool(out, "draft", pull->draft);
     out_bool(out, "is_locked", false);
-    out_int(out, "comments", pull->comments);
+    put_counts(out, repo, pull, listed);
     out_text(out, "html_url", page);
     out_made(out, "diff_url", "%s.diff", page);
     out_made(out, "patch_url", "%s.patch", page);
@@ -159,6 +180,10 @@ void gitea_pulls_list(struct call *call)
     struct repo *repo = gitea_repo(call);
     if (!repo)
         return;
+    if (repo->empty) {
+        gitea_not_found(call);
+        return;
+    }
     const char *state = call_query(call, "state"), *sort = call_query(call, "sort");
     const char *base = repo->world->version >= SINCE_BASE_FILTER ? call_query(call, "base_branch") : NULL;
     size_t by = 0, n = 0;
@@ -174,7 +199,7 @@ void gitea_pulls_list(struct call *call)
     struct out *out = gitea_ok(call, 200);
     out_open(out, NULL, '[');
     for (size_t i = page.from; i < page.to; i++)
-        gitea_put_pull(out, NULL, repo, pulls[i]);
+        gitea_put_pull(out, NULL, repo, pulls[i], true);
     out_close(out, ']');
     gitea_paged(call, &page, true);
     free(pulls);
@@ -199,7 +224,7 @@ void gitea_pull_get(struct call *call)
     struct repo *repo;
     const struct pull *pull = pull_of(call, &repo);
     if (pull)
-        gitea_put_pull(gitea_ok(call, 200), NULL, repo, pull);
+        gitea_put_pull(gitea_ok(call, 200), NULL, repo, pull, false);
 }
 
 /* pulls/{base}/{head}: whatever its state, so the oldest may hide the open one. The head may be owner:branch
@@ -227,7 +252,7 @@ void gitea_pull_by_branches(struct call *call)
             found = pull;
     }
     if (found)
-        gitea_put_pull(gitea_ok(call, 200), NULL, repo, found);
+        gitea_put_pull(gitea_ok(call, 200), NULL, repo, found, false);
     else
         gitea_not_found(call);
 }

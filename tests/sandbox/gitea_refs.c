@@ -93,6 +93,30 @@ static struct commit *source_of(struct call *call, struct repo *repo, const json
     return source ? source->commit : NULL;
 }
 
+/* Git keeps a branch as a file: "a" and "a/b" cannot both be. */
+static bool is_in_the_way(const struct repo *repo, const char *name)
+{
+    struct branch_room room;
+    size_t len = strlen(name);
+    for (size_t i = 0; i < repo_branch_count(repo); i++) {
+        const struct branch *branch = repo_branch_at(repo, i, &room);
+        size_t other = branch ? strlen(branch->name) : 0;
+        if (branch && other != len && strncmp(branch->name, name, other < len ? other : len) == 0 &&
+            (other < len ? name : branch->name)[other < len ? other : len] == '/')
+            return true;
+    }
+    return false;
+}
+
+/* git check-ref-format, in part. */
+static bool is_bad_name(const char *name)
+{
+    size_t len = strlen(name);
+    return strpbrk(name, " ~^:?*[\\\x7f") || strstr(name, "..") || strstr(name, "@{") || strstr(name, "//") ||
+           *name == '/' || *name == '-' || name[len - 1] == '/' || name[len - 1] == '.' ||
+           (len > 5 && strcmp(name + len - 5, ".lock") == 0);
+}
+
 void gitea_branch_create(struct call *call)
 {
     struct branch_room room;
@@ -108,7 +132,13 @@ void gitea_branch_create(struct call *call)
         gitea_error(call, 403, "Git Repository is a mirror.");
     else if (!*name)
         gitea_error(call, 422, "[NewBranchName]: Required");
+    else if (is_bad_name(name))
+        gitea_error(call, 422, "[NewBranchName]: GitRefName");
     else if ((commit = source_of(call, repo, body)) && repo_branch(repo, name, &room))
+        gitea_error(call, 409, "The branch already exists.");
+    else if (commit && map_get(&repo->tags, name))
+        gitea_error(call, 409, "The branch with the same tag already exists.");
+    else if (commit && is_in_the_way(repo, name))
         gitea_error(call, 409, "The branch already exists.");
     else if (commit) {
         const struct branch *branch = repo_set_branch(repo, name, commit);

@@ -4,6 +4,8 @@
 #include "tests/sandbox/gitea.h"
 #include "tests/sandbox/mailer.h"
 
+enum { SINCE_REVIEWER_NAMED = 12300 };
+
 #define NO_COMMIT "0000000000000000000000000000000000000000"
 
 static void put_origin(struct out *out, struct repo *repo, const char *sender)
@@ -18,7 +20,7 @@ void mail_status(struct sandbox *sandbox, struct repo *repo, const struct commit
 {
     struct out out = {0};
     out_open(&out, NULL, '{');
-    gitea_put_commit(&out, "commit", repo, commit);
+    gitea_put_sent_commit(&out, "commit", repo, commit);
     out_text(&out, "context", status->context);
     out_instant(&out, "created_at", status->created_s, 0);
     out_text(&out, "description", status->description);
@@ -27,7 +29,7 @@ void mail_status(struct sandbox *sandbox, struct repo *repo, const struct commit
     out_text(&out, "sha", commit->sha);
     out_text(&out, "state", status->state);
     out_text(&out, "target_url", status->target_url);
-    out_null(&out, "updated_at");
+    out_instant(&out, "updated_at", status->created_s, 0);
     out_close(&out, '}');
     /* 1.23.0 and 1.23.1 left X-Gitea-Event empty and sent it to who had ticked push. */
     bool odd = repo->world->version == 12300 || repo->world->version == 12301;
@@ -47,10 +49,10 @@ void mail_push(struct sandbox *sandbox, struct repo *repo, const struct branch *
     out_made(&out, "compare_url", "%s%s/compare/%s...%s", repo->world->root_url, repo->full_name,
              before ? before : NO_COMMIT, branch->commit->sha);
     out_open(&out, "commits", '[');
-    gitea_put_commit(&out, NULL, repo, branch->commit);
+    gitea_put_sent_commit(&out, NULL, repo, branch->commit);
     out_close(&out, ']');
     out_int(&out, "total_commits", 1);
-    gitea_put_commit(&out, "head_commit", repo, branch->commit);
+    gitea_put_sent_commit(&out, "head_commit", repo, branch->commit);
     out_ready(&out, "repository", gitea_repo_json(repo));
     gitea_put_user(&out, "pusher", repo->world, branch->commit->author);
     gitea_put_user(&out, "sender", repo->world, branch->commit->author);
@@ -106,8 +108,11 @@ void mail_pull(struct sandbox *sandbox, struct repo *repo, const struct pull *pu
     out_open(&out, NULL, '{');
     out_text(&out, "action", review ? "reviewed" : action);
     out_int(&out, "number", pull->number);
-    gitea_put_pull(&out, "pull_request", repo, pull);
-    out_null(&out, "requested_reviewer");
+    gitea_put_pull(&out, "pull_request", repo, pull, false);
+    if (review && review->user && repo->world->version >= SINCE_REVIEWER_NAMED)
+        gitea_put_user(&out, "requested_reviewer", repo->world, review->user);
+    else
+        out_null(&out, "requested_reviewer");
     put_origin(&out, repo,
                review && review->user ? review->user
                : pull->merged         ? pull->merged_by

@@ -18,13 +18,15 @@
 #define MAIL_QUEUE_MAX 20000
 #define MAIL_KEPT 256u
 
+enum { SINCE_TARGET_TYPE = 12400 };
+
 struct letter {
     struct letter *next;
     enum mail_sender sender;
     int64_t retries; /* left */
     struct uuid_text delivery;
     const char *event, *type; /* static */
-    const char *target_type;  /* static; Gitea's alone */
+    const char *target_type;  /* static; Gitea's alone; NULL: not told */
     char *url, *secret, *authorization, *payload;
     size_t payload_len;
 };
@@ -73,15 +75,19 @@ static void hmac_hex(const EVP_MD *md, const struct letter *letter, char *ret_he
         snprintf(ret_hex + (size_t)i * 2, 3, "%02x", digest[i]);
 }
 
-static void header_add(struct curl_slist **headers, const char *name, const char *value)
+static void line_add(struct curl_slist **headers, char *line_take)
 {
-    /* curl leaves out a header without value unless it ends in ';' */
-    char *line = *value ? mem_printf("%s: %s", name, value) : mem_printf("%s;", name);
-    struct curl_slist *grown = curl_slist_append(*headers, line);
-    free(line);
+    struct curl_slist *grown = curl_slist_append(*headers, line_take);
+    free(line_take);
     if (!grown)
         abort();
     *headers = grown;
+}
+
+static void header_add(struct curl_slist **headers, const char *name, const char *value)
+{
+    /* curl leaves out a header without value unless it ends in ';' */
+    line_add(headers, *value ? mem_printf("%s: %s", name, value) : mem_printf("%s;", name));
 }
 
 static struct curl_slist *gitea_headers(const struct letter *letter)
@@ -102,7 +108,11 @@ static struct curl_slist *gitea_headers(const struct letter *letter)
         snprintf(text, sizeof text, "X-%s-Signature", families[i]);
         header_add(&headers, text, sha256);
     }
-    header_add(&headers, "X-Gitea-Hook-Installation-Target-Type", letter->target_type);
+    if (letter->target_type) {
+        header_add(&headers, "X-Gitea-Hook-Installation-Target-Type", letter->target_type);
+        header_add(&headers, "X-GitHub-Hook-Installation-Target-Type", letter->target_type);
+    }
+    line_add(&headers, mem_dup("Accept:")); /* curl's own is left out */
     header_add(&headers, "X-GitHub-Delivery", letter->delivery.s);
     header_add(&headers, "X-GitHub-Event", letter->event);
     header_add(&headers, "X-GitHub-Event-Type", letter->type);
@@ -305,7 +315,7 @@ void mailer_post(struct sandbox *sandbox, const struct repo *repo, const char *e
         struct letter *letter = mem_zero(1, sizeof *letter);
         *letter = blank;
         letter->delivery = uuid_new();
-        letter->target_type = hook ? "repository" : "system";
+        letter->target_type = world->version < SINCE_TARGET_TYPE ? NULL : hook ? "repository" : "system";
         letter->url = mem_dup(hook ? hook->url : world->hook_url);
         letter->secret = mem_dup(hook ? hook->secret : world->hook_secret);
         letter->authorization = mem_dup(hook ? hook->authorization : NULL);

@@ -178,7 +178,12 @@ static bool admit(struct call *call)
         plane_error(call, 403, "detail", "You do not have permission to perform this action.");
         return false;
     }
-    return throttle(call, key);
+    if (!throttle(call, key))
+        return false;
+    if (strcmp(call->method, "HEAD") != 0)
+        return true;
+    plane_error(call, 405, "detail", "Method \"HEAD\" not allowed.");
+    return false;
 }
 
 static void no_such_route(struct call *call)

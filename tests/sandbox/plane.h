@@ -27,8 +27,15 @@ void plane_internal(struct call *call);
 struct plane_project *plane_asked(const struct call *call);
 int plane_zone_min(const struct call *call);
 
-/* What a row shows: which of its fields ("fields="), and whether the state is spelt out ("expand=state"). */
-#define PLANE_EXPAND ((uint64_t)1 << 63)
+/* What a row shows: which of its fields ("fields="), and what is spelt out ("expand="). */
+enum plane_expandable {
+    PLANE_EXPAND_STATE,
+    PLANE_EXPAND_PROJECT,
+    PLANE_EXPAND_CREATED_BY,
+    PLANE_EXPAND_ACTOR,
+    PLANE_EXPAND_LABELS /* here no issue has any; but the member then comes before the assignees */
+};
+#define PLANE_EXPAND(what) ((uint64_t)1 << (63 - (what)))
 uint64_t plane_issue_fields(const struct call *call);
 uint64_t plane_state_fields(const struct call *call);
 uint64_t plane_activity_fields(const struct call *call);
@@ -39,6 +46,8 @@ void plane_put_issue(struct out *out, struct plane_issue *issue, uint64_t fields
 void plane_put_state(struct out *out, const struct plane_state *state, uint64_t fields, int zone_min);
 void plane_put_activity(struct out *out, const struct plane_issue *issue,
                         const struct plane_activity *activity, uint64_t fields, int zone_min);
+/* plane_put_person: who does everything here. */
+void plane_put_person(struct out *out, const char *key, const struct plane *plane);
 void plane_put_webhook_data(struct out *out, struct plane_issue *issue);
 /* plane_put_instant: ISO 8601, with microseconds unless they are zero, "Z" or "+05:30"; 0 gives null. */
 void plane_put_instant(struct out *out, const char *key, int64_t us, int zone_min);

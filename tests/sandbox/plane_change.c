@@ -78,7 +78,10 @@ static enum err change_state(const struct change *c)
     plane_touch(c->issue, c->at_us);
     if (state == old) /* saved all the same, but no activity tells of it, and no webhook */
         return ERR_OK;
-    plane_move(c->issue, state, c->at_us, automatic);
+    plane_move(c->issue, state, c->at_us,
+               automatic ? PLANE_BY_AUTOMATION
+               : by_api  ? PLANE_BY_API
+                         : PLANE_BY_WEB);
     if (!automatic)
         plane_mail_moved(c->issue, old, by_api, json_get_bool(c->json, "drag", false));
     return ERR_OK;

@@ -85,7 +85,7 @@ static struct plane_issue *make_issue(struct plan *plan, int64_t i, int64_t now_
     plane_record(issue, issue->created_us,
                  &(struct plane_activity){.verb = "created", .comment = "created the issue"});
     if (special)
-        plane_move(issue, special, at_us, false);
+        plane_move(issue, special, at_us, PLANE_BY_WEB);
     plane_touch(issue, at_us + 1);
     return issue;
 }

@@ -71,8 +71,19 @@ static void refuse_field(struct call *call, const char *field, const char *words
 
 struct patch {
     struct plane_state *state; /* NULL: none asked for */
+    bool to_null;              /* asked for as null, which gives the default state */
     const char *name, *html;
 };
+
+static struct plane_state *default_of(const struct plane_project *project)
+{
+    for (size_t i = 0; i < project->states.n; i++) {
+        struct plane_state *state = project->states.items[i];
+        if (state->is_default)
+            return state;
+    }
+    return NULL;
+}
 
 static bool patch_state(struct call *call, const json_t *value, struct patch *patch)
 {
@@ -80,6 +91,11 @@ static bool patch_state(struct call *call, const json_t *value, struct patch *pa
     char words[128];
     if (!value)
         return true;
+    if (json_is_null(value)) { /* the default state */
+        patch->to_null = true;
+        patch->state = default_of(plane_asked(call));
+        return true;
+    }
     patch->state = text ? map_get(&call->sandbox->plane->states, text) : NULL;
     if (patch->state && patch->state->project == plane_asked(call))
         return true;
@@ -132,7 +148,7 @@ static void patch_apply(struct plane_issue *issue, const struct patch *patch)
     if (patch->html && strcmp(patch->html, issue->html) != 0)
         plane_edit(issue, NULL, arena_text(&plane->arena, patch->html), now_us, true);
     if (patch->state && patch->state != old) {
-        plane_move(issue, patch->state, now_us, false);
+        plane_move(issue, patch->state, now_us, patch->to_null ? PLANE_BY_API_NULL : PLANE_BY_API);
         plane_mail_moved(issue, old, true, false);
     }
 }

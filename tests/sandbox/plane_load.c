@@ -67,7 +67,7 @@ static enum err load_history(struct plane_issue *issue, const json_t *json, stru
         if (!state)
             return why_set(why, ERR_INVALID, "%s: no such state in history", project->identifier);
         plane_move(issue, state, plane_instant(plane, row, "", plane_now_us(plane)),
-                   json_get_bool(row, "automatic", false));
+                   json_get_bool(row, "automatic", false) ? PLANE_BY_AUTOMATION : PLANE_BY_WEB);
     }
     const char *name = json_get_text(json, "state", NULL);
     struct plane_state *state = name ? plane_state(project, name) : NULL;
@@ -75,7 +75,7 @@ static enum err load_history(struct plane_issue *issue, const json_t *json, stru
         return why_set(why, ERR_INVALID, "%s: no such state: %s", project->identifier, name);
     int64_t at_us = plane_instant(plane, json, "state", 0);
     if (state && at_us)
-        plane_move(issue, state, at_us, false);
+        plane_move(issue, state, at_us, PLANE_BY_WEB);
     else if (state)
         issue->state = state; /* made in that column of the board: no activity tells of it */
     return ERR_OK;

@@ -49,7 +49,7 @@ void plane_mail_moved(struct plane_issue *issue, const struct plane_state *old, 
                                                 .new_value = issue->state->id.s});
     if (dragged)
         note_drag(issue);
-    if (plane->version < PLANE_VERSION(0, 27, 0))
+    if (plane->version <= PLANE_VERSION(0, 26, 0))
         plane_mail_note(issue, &(struct plane_news){.action = "updated",
                                                     .field = "state",
                                                     .old_value = old ? old->name : NULL,
@@ -62,14 +62,12 @@ void plane_mail_moved(struct plane_issue *issue, const struct plane_state *old, 
 
 static json_t *actor_json(const struct plane *plane)
 {
-    json_t *actor = json_object();
-    json_put(actor, "id", json_text(plane->actor.s));
-    json_put(actor, "first_name", json_text("Ann"));
-    json_put(actor, "last_name", json_text("Dev"));
-    json_put(actor, "email", json_text("ann@example.com"));
-    json_put(actor, "avatar", json_text(""));
-    json_put(actor, "avatar_url", json_null());
-    json_put(actor, "display_name", json_text("ann"));
+    struct out out = {0};
+    plane_put_person(&out, NULL, plane);
+    json_t *actor = json_loads(out.text, 0, NULL);
+    if (!actor)
+        abort();
+    out_free(&out);
     return actor;
 }
 
@@ -85,21 +83,28 @@ static json_t *activity_json(const struct plane *plane, const json_t *letter)
     return activity;
 }
 
-/* As Python's json.dumps writes it: ", " and ": " between, everything beyond ASCII escaped, in lower-case
- * hex. */
+/* As Python's json.dumps writes it: ", " and ": " between, everything beyond printable ASCII escaped, in
+ * lower-case hex. */
 static char *python_dumps(const json_t *value)
 {
     char *text = json_dumps(value, JSON_ENSURE_ASCII);
+    struct out out = {0};
     if (!text)
         abort();
-    for (char *at = text; *at; at++) {
+    for (const char *at = text; *at; at++) {
+        if (*at == 0x7f)
+            out_plain(&out, "\\u007f");
+        else
+            out_bytes(&out, at, 1);
         if (*at != '\\')
             continue;
-        if (*++at == 'u')
-            for (size_t i = 1; i <= 4; i++)
-                at[i] = (char)tolower((unsigned char)at[i]);
+        out_bytes(&out, ++at, 1);
+        for (size_t i = 0; *at == 'u' && i < 4; i++)
+            out_fmt(&out, "%c", tolower((unsigned char)at[i + 1]));
+        at += *at == 'u' ? 4 : 0;
     }
-    return text;
+    free(text);
+    return out_take(&out);
 }
 
 static char *payload_of(struct plane *plane, const json_t *letter, struct plane_issue *issue)

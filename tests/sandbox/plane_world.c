@@ -248,10 +248,18 @@ void plane_record(struct plane_issue *issue, int64_t at_us, const struct plane_a
         plane->next_due_us = due_us;
 }
 
-void plane_move(struct plane_issue *issue, struct plane_state *state, int64_t at_us, bool automatic)
+/* `state` of an API key's request was first tracked in 1.1.0, `state_id` of the web always. */
+static bool is_recorded(const struct plane *plane, enum plane_mover by)
+{
+    bool by_api = by == PLANE_BY_API || by == PLANE_BY_API_NULL;
+    return !by_api || plane->version >= PLANE_VERSION(1, 1, 0);
+}
+
+void plane_move(struct plane_issue *issue, struct plane_state *state, int64_t at_us, enum plane_mover by)
 {
     const struct plane_state *old = issue->state;
-    bool was_visible = plane_visible(issue);
+    bool was_visible = plane_visible(issue), automatic = by == PLANE_BY_AUTOMATION;
+    bool tells_old = old && !automatic && by != PLANE_BY_API_NULL, tells_new = by != PLANE_BY_API_NULL;
     issue->state = state;
     issue->completed_us = state->group == PLANE_COMPLETED ? at_us : 0;
     plane_touch(issue, at_us);
@@ -259,13 +267,14 @@ void plane_move(struct plane_issue *issue, struct plane_state *state, int64_t at
         plane_listed_anew(issue->project);
     struct plane_activity activity = {.verb = "updated",
                                       .field = "state",
-                                      .old_value = old && !automatic ? old->name : NULL,
-                                      .old_identifier = old && !automatic ? old->id.s : NULL,
-                                      .new_value = state->name,
-                                      .new_identifier = state->id.s,
+                                      .old_value = tells_old ? old->name : NULL,
+                                      .old_identifier = tells_old ? old->id.s : NULL,
+                                      .new_value = tells_new ? state->name : NULL,
+                                      .new_identifier = tells_new ? state->id.s : NULL,
                                       .comment =
                                           automatic ? "Plane updated the state to " : "updated the state to"};
-    plane_record(issue, at_us, &activity);
+    if (is_recorded(issue->project->plane, by))
+        plane_record(issue, at_us, &activity);
 }
 
 static int by_due(const void *a, const void *b)

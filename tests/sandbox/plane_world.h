@@ -168,9 +168,10 @@ void plane_listed_anew(struct plane_project *project);
 /* plane_record: the activity of a change made at `at_us`, written (and updated_at moved again) after the
  * delay. Texts are copied. */
 void plane_record(struct plane_issue *issue, int64_t at_us, const struct plane_activity *given);
-/* plane_move: puts the issue into a state, with its activity; `automatic` as Plane's nightly closing writes
- * it. */
-void plane_move(struct plane_issue *issue, struct plane_state *state, int64_t at_us, bool automatic);
+/* plane_move: puts the issue into a state, with its activity, where Plane writes one: as the web does, an API
+ * key's request, one for no state (null), or Plane's nightly closing. */
+enum plane_mover { PLANE_BY_WEB, PLANE_BY_API, PLANE_BY_API_NULL, PLANE_BY_AUTOMATION };
+void plane_move(struct plane_issue *issue, struct plane_state *state, int64_t at_us, enum plane_mover by);
 /* plane_settle: does what has become due. */
 void plane_settle(struct plane *plane);
 

@@ -140,12 +140,29 @@ struct commit *repo_own_commit(struct repo *repo, const char *ref)
     return commit;
 }
 
+/* Without its head branch an open pull request is closed. */
+static void pulls_close(struct repo *repo, const char *head)
+{
+    struct world *world = repo->world;
+    for (size_t r = 0; r < world->repos.n; r++) {
+        struct repo *base = world->repos.items[r];
+        for (size_t i = 0; i < base->pulls.n; i++) {
+            struct pull *pull = base->pulls.items[i];
+            if (pull->closed || pull->head_repo != repo || pull->agit || strcmp(pull->head, head) != 0)
+                continue;
+            pull->closed = true;
+            pull->closed_s = pull->updated_s = world_now_s();
+        }
+    }
+}
+
 void repo_delete_branch(struct repo *repo, const char *name)
 {
     struct branch *branch = repo_own_branch(repo, name);
     if (!branch)
         return;
     branch->deleted = true;
+    pulls_close(repo, name);
     size_t kept = 0;
     for (size_t i = 0; i < repo->branch_list.n; i++)
         if (repo->branch_list.items[i] != branch)
@@ -226,10 +243,25 @@ struct pull *repo_add_pull(struct repo *repo, int64_t number, const char *base, 
     return pull;
 }
 
+/* A new verdict takes the place of the same person's earlier ones; a request to look again voids them. */
+static void reviews_give_way(struct pull *pull, const char *user, enum review_state state)
+{
+    for (size_t i = 0; i < pull->reviews.n; i++) {
+        struct review *earlier = pull->reviews.items[i];
+        bool is_verdict = earlier->state == REVIEW_APPROVED || earlier->state == REVIEW_CHANGES;
+        if (!is_verdict || !earlier->user || !user || strcmp(earlier->user, user) != 0)
+            continue;
+        earlier->official = false;
+        earlier->dismissed |= state != REVIEW_REQUEST;
+    }
+}
+
 struct review *pull_add_review(struct world *world, struct pull *pull, const char *user,
                                enum review_state state)
 {
     struct review *review = arena_get(&world->arena, sizeof *review);
+    if (state == REVIEW_APPROVED || state == REVIEW_CHANGES || state == REVIEW_REQUEST)
+        reviews_give_way(pull, user, state);
     review->id = ++world->last_id;
     review->user = arena_text(&world->arena, user);
     review->state = state;

@@ -60,14 +60,19 @@ TEST(a_status_has_the_members_of_the_webhook_in_their_order)
     json_auto_t *status = json_of("{\"id\":3,\"status\":\"success\",\"target_url\":\"http://ci/?a=1&b=2\","
                                   "\"description\":\"done\",\"context\":\"ci/build\",\"creator\":{\"login\":"
                                   "\"ann\"},\"created_at\":\"2026-11-24T06:30:00+05:30\"}");
-    AUTO_FREE char *text = event_gitea_status(repository, commit, status);
-    assert_string_equal(text,
-                        "{\n  \"commit\": {\n    \"id\": \"abc\",\n    \"message\": \"m\"\n  },\n"
-                        "  \"context\": \"ci/build\",\n  \"created_at\": \"2026-11-24T01:00:00Z\",\n"
-                        "  \"description\": \"done\",\n  \"id\": 3,\n  \"repository\": {\n    \"id\": 1,\n"
-                        "    \"full_name\": \"o/r\"\n  },\n  \"sender\": {\n    \"login\": \"ann\"\n  },\n"
-                        "  \"sha\": \"abc\",\n  \"state\": \"success\",\n"
-                        "  \"target_url\": \"http://ci/?a=1\\u0026b=2\",\n  \"updated_at\": null\n}");
+    json_auto_t *git_commit = json_of("{\"files\":[{\"filename\":\"a.c\",\"status\":\"added\"},{\"filename\":"
+                                      "\"b.c\",\"status\":\"modified\"}]}");
+    AUTO_FREE char *text = event_gitea_status(repository, commit, git_commit, status);
+    assert_string_equal(
+        text, "{\n  \"commit\": {\n    \"id\": \"abc\",\n    \"message\": \"m\",\n    \"verification\": "
+              "null,\n    \"added\": [\n      \"a.c\"\n    ],\n    \"removed\": [],\n"
+              "    \"modified\": [\n      \"b.c\"\n    ]\n  },\n"
+              "  \"context\": \"ci/build\",\n  \"created_at\": \"2026-11-24T01:00:00Z\",\n"
+              "  \"description\": \"done\",\n  \"id\": 3,\n  \"repository\": {\n    \"id\": 1,\n"
+              "    \"full_name\": \"o/r\"\n  },\n  \"sender\": {\n    \"login\": \"ann\"\n  },\n"
+              "  \"sha\": \"abc\",\n  \"state\": \"success\",\n"
+              "  \"target_url\": \"http://ci/?a=1\\u0026b=2\",\n  \"updated_at\": "
+              "\"2026-11-24T01:00:00Z\"\n}");
 }
 
 TEST(reviews_and_merges_are_told_as_gitea_tells_them)
@@ -75,14 +80,15 @@ TEST(reviews_and_merges_are_told_as_gitea_tells_them)
     json_auto_t *repository = json_of(REPOSITORY);
     json_auto_t *pull = json_of(PULL);
     json_auto_t *review = json_of("{\"id\":9,\"user\":{\"login\":\"ann\"},\"body\":\"fine\"}");
-    AUTO_FREE char *approved = event_gitea_approved(repository, pull, review);
+    const struct gitea_release newest = {.names_reviewer = true};
+    AUTO_FREE char *approved = event_gitea_approved(&newest, repository, pull, review);
     AUTO_FREE char *closed = event_gitea_closed(repository, pull);
     json_auto_t *first = json_of(approved);
     json_auto_t *second = json_of(closed);
     AUTO_FREE char *first_line = json_line(first);
     AUTO_FREE char *second_line = json_line(second);
     assert_string_equal(first_line, "{\"action\":\"reviewed\",\"number\":17,\"pull_request\":" PULL
-                                    ",\"requested_reviewer\":null,\"repository\":" REPOSITORY
+                                    ",\"requested_reviewer\":{\"login\":\"ann\"},\"repository\":" REPOSITORY
                                     ",\"sender\":{\"login\":\"ann\"},\"commit_id\":\"\",\"review\":{\"type\":"
                                     "\"pull_request_review_approved\",\"content\":\"fine\"}}");
     assert_string_equal(second_line, "{\"action\":\"closed\",\"number\":17,\"pull_request\":" PULL
@@ -95,9 +101,10 @@ TEST(documents_that_are_none_make_no_event)
     json_auto_t *repository = json_of(REPOSITORY);
     json_auto_t *pull = json_of("{\"number\":17,\"merged\":false}");
     json_auto_t *nothing = json_of("{}");
-    assert_null(event_gitea_status(repository, nothing, nothing));
-    assert_null(event_gitea_status(NULL, NULL, NULL));
-    assert_null(event_gitea_approved(repository, nothing, nothing));
+    const struct gitea_release release = {.forgejo = false};
+    assert_null(event_gitea_status(repository, nothing, nothing, nothing));
+    assert_null(event_gitea_status(NULL, NULL, NULL, NULL));
+    assert_null(event_gitea_approved(&release, repository, nothing, nothing));
     assert_null(event_gitea_closed(repository, pull));
     assert_null(event_plane_issue(nothing, NULL));
 }
@@ -111,11 +118,15 @@ TEST(an_issue_is_told_in_utc_with_what_was_done_to_it)
         json_of("{\"id\":\"i\",\"created_at\":\"2026-11-24T06:30:00.000250+05:30\","
                 "\"updated_at\":\"2026-11-24T01:00:00Z\",\"completed_at\":null,\"name\":\"é\","
                 "\"sort_order\":65535.0,\"workspace\":\"w\",\"created_by\":\"u1\",\"state\":" STATE "}");
-    const struct event_plane_change change = {.old_state = "s1", .new_state = "s2", .actor = "u2"};
+    json_auto_t *actor = json_string("u2");
+    const struct event_plane_change change = {.old_state = "s1", .new_state = "s2", .actor = actor};
     AUTO_FREE char *updated = event_plane_issue(issue, &change);
-    const char *data = "\"workspace_id\": \"w\", \"data\": {\"id\": \"i\", \"created_at\": "
-                       "\"2026-11-24T01:00:00.000250Z\", \"updated_at\": \"2026-11-24T01:00:00Z\", "
-                       "\"completed_at\": null, \"name\": \"\\u00e9\", \"sort_order\": 65535.0, ";
+    const char *data =
+        "\"workspace_id\": \"w\", \"data\": {\"id\": \"i\", \"labels\": [], \"assignees\": null, "
+        "\"state\": {\"id\": \"s2\", \"name\": \"Approved\", \"color\": \"#fff\", "
+        "\"group\": \"started\"}, \"description\": {}, \"created_at\": "
+        "\"2026-11-24T01:00:00.000250Z\", \"updated_at\": \"2026-11-24T01:00:00Z\", "
+        "\"completed_at\": null, \"name\": \"\\u00e9\", \"sort_order\": 65535.0, ";
     assert_non_null(strstr(updated, data));
     assert_int_equal(
         strncmp(updated, "{\"event\": \"issue\", \"action\": \"updated\", \"webhook_id\": \"", 51), 0);

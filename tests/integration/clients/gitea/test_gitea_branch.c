@@ -75,14 +75,14 @@ static void a_missing_branch_is_made_from_its_base_once(void **state)
 {
     struct scene *scene = *state;
     const struct gitea_branch_made *made =
-        gitea_branch_make(scene->facts, scene->gitea, REPO, "main", "ORCH-1/a b");
+        gitea_branch_make(scene->facts, scene->gitea, REPO, "main", "ORCH-1/a%b");
     assert_int_equal(made->fact.state, FACT_PENDING);
-    assert_ptr_equal(gitea_branch_make(scene->facts, scene->gitea, REPO, "main", "ORCH-1/a b"), made);
+    assert_ptr_equal(gitea_branch_make(scene->facts, scene->gitea, REPO, "main", "ORCH-1/a%b"), made);
     scene_settle(scene);
     assert_int_equal(made->fact.state, FACT_KNOWN);
     assert_true(made->made);
     assert_int_equal(posts(), 1);
-    AUTO_FREE char *sha = head_of(scene, "ORCH-1/a b");
+    AUTO_FREE char *sha = head_of(scene, "ORCH-1/a%b");
     assert_string_equal(sha, SHA);
 }
 

@@ -41,7 +41,7 @@ static void an_issue_and_its_newest_change_of_state_are_found(void **state)
     struct plane_scene *scene = *state;
     struct plane_states states;
     struct plane_page page;
-    struct plane_change change;
+    ATTR_CLEANUP(plane_change_done) struct plane_change change = {0};
     sandbox_tell(scene->sandbox, "plane/clock", "{'now':'2026-11-23T10:00:00.5Z','manual':true}");
     sandbox_tell(
         scene->sandbox, "plane",
@@ -84,7 +84,7 @@ static void times_are_instants_whatever_the_zone_of_the_keys_user(void **state)
                  ISSUE_1);
     for (size_t i = 0; i < ARRAY_LEN(zones); i++) {
         struct plane_issue issue;
-        struct plane_change change;
+        ATTR_CLEANUP(plane_change_done) struct plane_change change = {0};
         sandbox_tell(scene->sandbox, "plane", "{'zone_minutes':%d}", zones[i]);
         assert_int_equal(plane_issue(&scene->call, PROJECT, ISSUE_1, &issue, &scene->why), PLANE_OK);
         assert_int_equal(issue.updated_us, updated_us);
@@ -141,7 +141,7 @@ static void every_version_is_read_whole_by_the_path_that_it_has(void **state)
     } cases[] = {{"0.23.0", true}, {"0.26.1", true}, {"0.27.0", true}, {"1.0.0", true},
                  {"1.1.0", false}, {"1.2.0", false}, {"1.3.1", false}};
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        struct plane_change change;
+        ATTR_CLEANUP(plane_change_done) struct plane_change change = {0};
         struct plane_issue issue;
         assert_int_equal(plane_scene_close(state), 0);
         assert_int_equal(sandbox_scene_open(state), 0);
@@ -207,7 +207,7 @@ static void an_issue_that_is_gone_is_absent_and_plane_is_well(void **state)
     for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
         struct plane_issue issue = {0};
         struct plane_page page;
-        struct plane_change change;
+        ATTR_CLEANUP(plane_change_done) struct plane_change change = {0};
         sandbox_tell(scene->sandbox, "plane",
                      "{'projects':[{'identifier':'ORCH','issues':[{'number':%zu,'id':"
                      "'%zu3333333-aaaa-4bbb-8ccc-444444444444','state':'Approved','state_ago':700}]}]}",
@@ -249,7 +249,7 @@ static void an_archived_project_has_nothing(void **state)
 static void an_issue_made_in_its_state_tells_of_no_change(void **state)
 {
     struct plane_scene *scene = *state;
-    struct plane_change change = {.found = true};
+    ATTR_CLEANUP(plane_change_done) struct plane_change change = {.found = true};
     sandbox_tell(scene->sandbox, "plane",
                  "{'projects':[{'identifier':'ORCH','issues':[{'id':'%s','state':'Approved'}]}]}", ISSUE_1);
     sandbox_tell(scene->sandbox, "plane/change", "[{'issue':'%s','do':'edit'},{'issue':'%s','do':'comment'}]",
@@ -261,7 +261,7 @@ static void an_issue_made_in_its_state_tells_of_no_change(void **state)
 static void a_change_is_found_behind_pages_of_other_activities(void **state)
 {
     struct plane_scene *scene = *state;
-    struct plane_change change, again;
+    ATTR_CLEANUP(plane_change_done) struct plane_change change = {0}, again = {0};
     sandbox_tell(scene->sandbox, "plane",
                  "{'projects':[{'identifier':'ORCH','issues':[{'id':'%s','state':'Rejected','state_ago':"
                  "9000}]}]}",
@@ -274,6 +274,7 @@ static void a_change_is_found_behind_pages_of_other_activities(void **state)
     assert_true(again.found);
     assert_string_equal(again.id, change.id);
     assert_int_equal(scene->call.sent, 3);
+    plane_change_done(&again);
     sandbox_tell(scene->sandbox, "plane/change", "{'issue':'%s','do':'state','state':'Approved'}", ISSUE_1);
     assert_int_equal(plane_last_change(&scene->call, PROJECT, ISSUE_1, &again, &scene->why), PLANE_OK);
     assert_string_not_equal(again.id, change.id);
@@ -283,7 +284,7 @@ static void a_change_is_found_behind_pages_of_other_activities(void **state)
 static void a_change_whose_row_is_not_written_yet_is_not_seen(void **state)
 {
     struct plane_scene *scene = *state;
-    struct plane_change before, meanwhile, after;
+    ATTR_CLEANUP(plane_change_done) struct plane_change before = {0}, meanwhile = {0}, after = {0};
     sandbox_tell(scene->sandbox, "plane/clock", "{'now':'2026-11-23T10:00:00Z','manual':true}");
     sandbox_tell(scene->sandbox, "plane",
                  "{'activity_delay_ms':5000,'projects':[{'identifier':'ORCH','issues':[{'id':'%s','state':"

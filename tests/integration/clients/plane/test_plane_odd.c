@@ -105,7 +105,7 @@ static void ids_that_are_none_are_not_asked_for(void **state)
 {
     struct plane_scene *scene = *state;
     struct plane_issue issue;
-    struct plane_change change;
+    ATTR_CLEANUP(plane_change_done) struct plane_change change = {0};
     struct plane_page page;
     struct plane_states states;
     assert_int_equal(plane_states(&scene->call, "../x", &states, &scene->why), PLANE_FAILED);
@@ -263,7 +263,7 @@ static void since_when_it_is_ill_stays_while_the_words_change(void **state)
 static void lists_without_an_end_are_given_up(void **state)
 {
     struct plane_scene *scene = *state;
-    struct plane_change change = {0};
+    ATTR_CLEANUP(plane_change_done) struct plane_change change = {0};
     char *rows = mem_dup("{\"id\":\"" ISSUE_1 "\",\"name\":\"x\",\"field\":\"name\"}");
     for (size_t i = 1; i < LIMIT_PLANE_PAGE; i++) {
         char *longer = mem_printf("%s,{\"id\":\"" ISSUE_1 "\",\"name\":\"x\"}", rows);

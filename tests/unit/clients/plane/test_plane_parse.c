@@ -183,7 +183,7 @@ TEST(an_envelope_of_another_shape_is_no_page)
         json_t *json = json_of(cases[i].text);
         struct plane_states states = {0};
         struct plane_page page = {0};
-        struct plane_change change = {0};
+        ATTR_CLEANUP(plane_change_done) struct plane_change change = {0};
         bool more = false;
         assert_string_equal(plane_parse_states(json, &states, &more), cases[i].wrong);
         assert_string_equal(plane_parse_issues(json, PROJECT, &page), cases[i].wrong);
@@ -199,7 +199,7 @@ TEST(an_empty_page_is_one)
     json_t *json = page_of("", "false");
     struct plane_states states = {0};
     struct plane_page page;
-    struct plane_change change;
+    ATTR_CLEANUP(plane_change_done) struct plane_change change = {0};
     bool more = true;
     assert_null(plane_parse_states(json, &states, &more));
     assert_false(more);
@@ -387,7 +387,7 @@ TEST(a_change_of_state_is_read_with_and_without_its_epoch)
         {CHANGED(ID_1, ",'epoch':'soon','created_at':'2026-11-23T10:00:05Z'"), "", "2026-11-23T10:00:05Z"},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        struct plane_change change;
+        ATTR_CLEANUP(plane_change_done) struct plane_change change = {0};
         parse_changes(cases[i].row, &change);
         assert_true(change.found);
         assert_string_equal(change.id, ID_1);
@@ -398,7 +398,7 @@ TEST(a_change_of_state_is_read_with_and_without_its_epoch)
 
 TEST(the_latest_change_is_the_newest_in_whatever_order_rows_were_written)
 {
-    struct plane_change change;
+    ATTR_CLEANUP(plane_change_done) struct plane_change change = {0};
     parse_changes(
         CHANGED(ID_1, ",'epoch':1795428000,'created_at':'2026-11-23T10:00:09Z'") "," /* written late */
         CHANGED(ID_2, ",'epoch':1795428001,'created_at':'2026-11-23T10:00:05Z'"),
@@ -416,7 +416,7 @@ TEST(the_latest_change_is_the_newest_in_whatever_order_rows_were_written)
 
 TEST(only_changes_of_the_state_are_looked_at)
 {
-    struct plane_change change;
+    ATTR_CLEANUP(plane_change_done) struct plane_change change = {0};
     parse_changes("{'id':'x','field':'name','created_at':'?'},{'id':17,'field':null},{},"
                   "{'id':'" ID_1 "','field':'state_id','created_at':'2026-11-23T10:00:05Z'}",
                   &change);
@@ -439,7 +439,7 @@ TEST(a_change_that_makes_no_sense_is_named)
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         json_t *json = page_of(cases[i].row, "false");
-        struct plane_change change = {0};
+        ATTR_CLEANUP(plane_change_done) struct plane_change change = {0};
         bool more = true;
         assert_string_equal(plane_parse_changes(json, &change, &more), cases[i].wrong);
         assert_false(change.found);
