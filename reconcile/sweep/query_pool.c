@@ -220,7 +220,7 @@ static void *work(void *arg)
 
 enum err query_pool_start(struct fetch *fetch, int64_t timeout_ms, struct query_pool **ret, struct why *why)
 {
-    static const char *const names[] = {[LOOKS] = "inquirer", [ASKS] = "asker"};
+    static const char *const names[] = {[LOOKS] = "query-facts", [ASKS] = "query-calls"};
     struct query_pool *query_pool = mem_zero(1, sizeof *query_pool);
     query_pool->fetch = fetch;
     query_pool->timeout_ms = timeout_ms;

@@ -27,7 +27,7 @@ struct connections {
     int64_t (*clock_ms)(void);
     atomic_bool draining;
     pthread_mutex_t lock;   /* guards the list and its length */
-    pthread_cond_t changed; /* a peer was added, or the last one removed */
+    pthread_cond_t changed; /* a connection was added, or the last one removed */
     struct client_connection *first;
     size_t n;
     uint64_t added; /* since the beginning */
@@ -68,11 +68,11 @@ void connections_free(struct connections *connections)
     free(connections);
 }
 
-/* Closes a peer that still is what it looked like; one that has moved on meanwhile is spared. */
-static void connection_close(struct client_connection *peer, int64_t seen)
+/* Closes a connection that still is in the state that was seen; one that has moved on is spared. */
+static void connection_close(struct client_connection *client, int64_t seen)
 {
-    if (atomic_compare_exchange_strong(&peer->state, &seen, state_of(since_of(seen), CONNECTION_CLOSING)))
-        (void)shutdown(peer->fd, SHUT_RDWR); /* fails when the peer went first, which is as good */
+    if (atomic_compare_exchange_strong(&client->state, &seen, state_of(since_of(seen), CONNECTION_CLOSING)))
+        (void)shutdown(client->fd, SHUT_RDWR); /* fails when the peer went first, which is as good */
 }
 
 static bool is_evictable(enum connection_phase phase)
@@ -86,14 +86,14 @@ void connections_make_room(struct connections *connections)
     int64_t oldest_state = 0;
     pthread_mutex_lock(&connections->lock);
     size_t open = 0;
-    for (struct client_connection *peer = connections->n < connections->capacity / 4 * 3 ? NULL
-                                                                                         : connections->first;
-         peer; peer = peer->next) {
-        int64_t state = atomic_load(&peer->state);
+    for (struct client_connection *client =
+             connections->n < connections->capacity / 4 * 3 ? NULL : connections->first;
+         client; client = client->next) {
+        int64_t state = atomic_load(&client->state);
         open += phase_of(state) != CONNECTION_CLOSING;
         /* The newest stands first: of equals the last one came first. */
         if (is_evictable(phase_of(state)) && (!oldest || since_of(state) <= since_of(oldest_state))) {
-            oldest = peer;
+            oldest = client;
             oldest_state = state;
         }
     }
@@ -104,48 +104,48 @@ void connections_make_room(struct connections *connections)
 
 struct client_connection *connections_add(struct connections *connections, int fd)
 {
-    struct client_connection *peer = mem_zero(1, sizeof *peer);
-    peer->fd = fd;
-    atomic_store(&peer->state, state_of(connections->clock_ms(), CONNECTION_NEW));
+    struct client_connection *client = mem_zero(1, sizeof *client);
+    client->fd = fd;
+    atomic_store(&client->state, state_of(connections->clock_ms(), CONNECTION_NEW));
     pthread_mutex_lock(&connections->lock);
-    peer->next = connections->first;
-    if (peer->next)
-        peer->next->previous = peer;
-    connections->first = peer;
+    client->next = connections->first;
+    if (client->next)
+        client->next->previous = client;
+    connections->first = client;
     connections->n++;
     connections->added++;
     pthread_cond_broadcast(&connections->changed);
     if (atomic_load(&connections->draining))
-        connection_close(peer, atomic_load(&peer->state));
+        connection_close(client, atomic_load(&client->state));
     pthread_mutex_unlock(&connections->lock);
-    return peer;
+    return client;
 }
 
-void connections_remove(struct connections *connections, struct client_connection *peer)
+void connections_remove(struct connections *connections, struct client_connection *client)
 {
     pthread_mutex_lock(&connections->lock);
-    if (peer->previous)
-        peer->previous->next = peer->next;
+    if (client->previous)
+        client->previous->next = client->next;
     else
-        connections->first = peer->next;
-    if (peer->next)
-        peer->next->previous = peer->previous;
+        connections->first = client->next;
+    if (client->next)
+        client->next->previous = client->previous;
     if (--connections->n == 0)
         pthread_cond_broadcast(&connections->changed);
     pthread_mutex_unlock(&connections->lock);
-    free(peer);
+    free(client);
 }
 
-void connection_enter(struct connections *connections, struct client_connection *peer,
+void connection_enter(struct connections *connections, struct client_connection *client,
                       enum connection_phase phase)
 {
-    int64_t state = state_of(connections->clock_ms(), phase), old = atomic_load(&peer->state);
+    int64_t state = state_of(connections->clock_ms(), phase), old = atomic_load(&client->state);
     /* Who is being closed stays so, even if what it sent before is still being read. */
-    if (phase_of(old) == CONNECTION_CLOSING || !atomic_compare_exchange_strong(&peer->state, &old, state))
+    if (phase_of(old) == CONNECTION_CLOSING || !atomic_compare_exchange_strong(&client->state, &old, state))
         return;
-    /* Sequentially consistent: either connections_drain sees the idle peer, or we see that it has begun. */
+    /* Sequentially consistent: either connections_drain sees the idle client, or we see that it has begun. */
     if (phase == CONNECTION_IDLE && atomic_load(&connections->draining))
-        connection_close(peer, state);
+        connection_close(client, state);
 }
 
 static int64_t limit_ms(enum connection_phase phase)
@@ -180,13 +180,13 @@ void connections_reap(struct connections *connections)
     pthread_mutex_lock(&connections->lock);
     struct pollfd *polls = mem_zero(connections->n + 1, sizeof *polls);
     struct client_connection **polled = mem_zero(connections->n + 1, sizeof(struct client_connection *));
-    for (struct client_connection *peer = connections->first; peer; peer = peer->next) {
-        int64_t state = atomic_load(&peer->state);
+    for (struct client_connection *client = connections->first; client; client = client->next) {
+        int64_t state = atomic_load(&client->state);
         if (now_ms - since_of(state) > limit_ms(phase_of(state))) {
-            connection_close(peer, state);
+            connection_close(client, state);
         } else if (may_have_left(state, now_ms)) {
-            polls[n] = (struct pollfd){.fd = peer->fd, .events = POLLRDHUP};
-            polled[n++] = peer;
+            polls[n] = (struct pollfd){.fd = client->fd, .events = POLLRDHUP};
+            polled[n++] = client;
         }
     }
     if (n > 0 && poll(polls, n, 0) > 0)
@@ -204,10 +204,10 @@ void connections_drain(struct connections *connections)
 {
     atomic_store(&connections->draining, true);
     pthread_mutex_lock(&connections->lock);
-    for (struct client_connection *peer = connections->first; peer; peer = peer->next) {
-        int64_t state = atomic_load(&peer->state);
+    for (struct client_connection *client = connections->first; client; client = client->next) {
+        int64_t state = atomic_load(&client->state);
         if (phase_of(state) == CONNECTION_NEW || phase_of(state) == CONNECTION_IDLE)
-            connection_close(peer, state);
+            connection_close(client, state);
     }
     pthread_mutex_unlock(&connections->lock);
 }
@@ -250,7 +250,7 @@ size_t connections_count(struct connections *connections)
     return n;
 }
 
-int connection_fd(const struct client_connection *peer)
+int connection_fd(const struct client_connection *client)
 {
-    return peer->fd;
+    return client->fd;
 }

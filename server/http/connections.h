@@ -5,7 +5,7 @@
  * longest goes first. Whoever is being worked for is left alone.
  *
  * A connection is closed by shutdown(2) alone; the library then sees its end and closes the descriptor. The
- * descriptor stays valid while its peer is in the table: connections_remove runs before the library closes
+ * descriptor stays valid while it is in the table: connections_remove runs before the library closes
  * it.
  */
 #ifndef RECONCILED_CONNECTIONS_H
@@ -29,19 +29,19 @@ enum connection_phase {
 
 /* connections_new: for at most `capacity` connections; `clock_ms` is a monotonic clock. */
 struct connections *connections_new(size_t capacity, int64_t (*clock_ms)(void));
-/* connections_free: every peer must have been removed. NULL is fine. */
+/* connections_free: every connection must have been removed. NULL is fine. */
 void connections_free(struct connections *connections);
 
 /* connections_add: a new connection. connections_remove: it is gone. */
 struct client_connection *connections_add(struct connections *connections, int fd);
-void connections_remove(struct connections *connections, struct client_connection *peer);
+void connections_remove(struct connections *connections, struct client_connection *client);
 
 /* connections_make_room: when three quarters of the capacity are in use, closes the connection that has been
  * new, reading, sending or idle for longest. To be called before each new connection. */
 void connections_make_room(struct connections *connections);
 
 /* connection_enter: what the connection does from now on. By the connection's own thread alone; no lock. */
-void connection_enter(struct connections *connections, struct client_connection *peer,
+void connection_enter(struct connections *connections, struct client_connection *client,
                       enum connection_phase phase);
 
 /* connections_reap: closes whoever is past the deadline of its phase (LIMIT_READ_MS, LIMIT_SEND_MS,
@@ -51,7 +51,8 @@ void connections_reap(struct connections *connections);
 /* connections_drain: from now on a connection is closed as soon as it has nothing under way. */
 void connections_drain(struct connections *connections);
 
-/* connections_wait_empty: until no peer is left or wait_ms of real time have passed; true when none is left.
+/* connections_wait_empty: until no connection is left or wait_ms of real time have passed; true when none is
+ * left.
  */
 bool connections_wait_empty(struct connections *connections, int64_t wait_ms);
 
@@ -63,6 +64,6 @@ uint64_t connections_added(struct connections *connections);
 void connections_wait_added(struct connections *connections, uint64_t seen, int64_t wait_ms);
 
 /* connection_fd: valid until connections_remove. */
-int connection_fd(const struct client_connection *peer);
+int connection_fd(const struct client_connection *client);
 
 #endif

@@ -196,7 +196,7 @@ void deferrals_reap(struct deferrals *deferrals)
     for (struct deferred *deferred = deferrals->first; deferred; deferred = deferred->next) {
         if (deferred->of_job)
             continue; /* is answered soon: a client that has only sent its end may wait for that */
-        polls[n] = (struct pollfd){.fd = connection_fd(deferred->request->peer), .events = POLLRDHUP};
+        polls[n] = (struct pollfd){.fd = connection_fd(deferred->request->client), .events = POLLRDHUP};
         waiting[n++] = deferred;
     }
     if (n > 0 && poll(polls, n, 0) > 0)

@@ -98,7 +98,7 @@ static void on_completed(void *arg, struct MHD_Connection *connection, void **co
     struct request *request = *context;
     (void)connection;
     (void)code;
-    connection_enter(listener->world.connections, request->peer, CONNECTION_IDLE);
+    connection_enter(listener->world.connections, request->client, CONNECTION_IDLE);
     request_free(request);
     *context = NULL;
 }

@@ -28,8 +28,8 @@ struct request *request_new(struct request_world *world, struct MHD_Connection *
     request->target_end = target + strlen(target);
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-    request->peer = info->socket_context;
-    connection_enter(world->connections, request->peer, CONNECTION_READING);
+    request->client = info->socket_context;
+    connection_enter(world->connections, request->client, CONNECTION_READING);
     return request;
 }
 
@@ -123,7 +123,7 @@ static enum MHD_Result queue_answer(struct request *request)
 {
     if (request->gone)
         return MHD_NO;
-    connection_enter(request->world->connections, request->peer, CONNECTION_SENDING);
+    connection_enter(request->world->connections, request->client, CONNECTION_SENDING);
     if (request->published) {
         struct publication_hold hold = publication_acquire(request->published);
         enum MHD_Result result = MHD_NO;
@@ -356,7 +356,7 @@ static enum MHD_Result job_queue(struct request *request)
 
 static enum MHD_Result dispatch(struct request *request)
 {
-    connection_enter(request->world->connections, request->peer, CONNECTION_WORKING);
+    connection_enter(request->world->connections, request->client, CONNECTION_WORKING);
     atomic_store(&request->holds, 1);
     if (request->match.route->flags & ROUTE_QUEUED)
         return job_queue(request);

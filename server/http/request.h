@@ -54,7 +54,7 @@ struct request {
     struct MHD_Connection *connection;
     struct values values;     /* of a handler thread's */
     struct deferred *carrier; /* of a handler thread's: takes the answer along; NULL: who defers has it */
-    struct client_connection *peer;
+    struct client_connection *client;
     char *target;           /* raw, cut just above LIMIT_URI */
     const char *target_end; /* of the library's own, to compare with */
     const char *method;
