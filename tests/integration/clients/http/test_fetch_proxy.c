@@ -43,18 +43,24 @@ static int scene_close(void **state)
     return 0;
 }
 
-/* Asks once, with the environment as it is now. */
+static struct fetch *fetch; /* of the answer under test */
+
+/* Asks once, with the environment as it is now; end it with answered(). */
 static struct fetch_answer *get_once(const char *url, bool ourselves)
 {
-    struct fetch *fetch = NULL;
     const struct fetch_options options = {.timeout_ms = PATIENCE_MS, .per_host = 1, .ourselves = ourselves};
     assert_int_equal(fetch_new(&options, &fetch, NULL), ERR_OK);
     struct fetch_inbox *inbox = fetch_inbox_new(fetch);
     fetch_send(inbox, &(struct fetch_request){.method = "GET", .url = url, .attempts = 1});
     struct fetch_answer *answer = fetch_take(inbox, -1);
     fetch_inbox_free(inbox);
-    fetch_free(fetch);
     return answer;
+}
+
+static void answered(struct fetch_answer *answer)
+{
+    fetch_answer_free(answer);
+    fetch_free(fetch);
 }
 
 static void assert_answer(const char *url, bool ourselves, const char *body)
@@ -63,7 +69,7 @@ static void assert_answer(const char *url, bool ourselves, const char *body)
     assert_string_equal(answer->error, "");
     assert_int_equal(answer->status, 200);
     assert_string_equal(answer->body, body);
-    fetch_answer_free(answer);
+    answered(answer);
 }
 
 static void http_goes_by_the_proxy_of_the_environment(void **state)
@@ -99,7 +105,7 @@ static void https_goes_through_a_tunnel_of_the_proxy(void **state)
         struct fetch_answer *answer = get_once("https://gitea.test/api", false);
         assert_int_equal(answer->result, FETCH_UNREACHABLE);
         assert_string_equal(answer->error, "no connection: the proxy answered 407");
-        fetch_answer_free(answer);
+        answered(answer);
         unsetenv(names[i]);
         AUTO_FREE char *request = script_server_request(scene->proxy, i);
         assert_memory_equal(request, "CONNECT gitea.test:443 HTTP/1.1\r\n", 33);

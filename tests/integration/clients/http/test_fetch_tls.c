@@ -75,9 +75,11 @@ static int server_stop(void **state)
     return 0;
 }
 
+static struct fetch *fetch; /* of the answer under test */
+
+/* Asks once; end it with answered(). */
 static struct fetch_answer *get_once(const char *url, const char *ca_file, bool ourselves)
 {
-    struct fetch *fetch = NULL;
     const struct fetch_options options = {
         .timeout_ms = PATIENCE_MS, .per_host = 1, .ca_file = ca_file, .ourselves = ourselves};
     assert_int_equal(fetch_new(&options, &fetch, NULL), ERR_OK);
@@ -85,8 +87,13 @@ static struct fetch_answer *get_once(const char *url, const char *ca_file, bool 
     fetch_send(inbox, &(struct fetch_request){.method = "GET", .url = url});
     struct fetch_answer *answer = fetch_take(inbox, -1);
     fetch_inbox_free(inbox);
-    fetch_free(fetch);
     return answer;
+}
+
+static void answered(struct fetch_answer *answer)
+{
+    fetch_answer_free(answer);
+    fetch_free(fetch);
 }
 
 static void a_certificate_of_our_own_authority_is_trusted(void **state)
@@ -97,7 +104,7 @@ static void a_certificate_of_our_own_authority_is_trusted(void **state)
     assert_string_equal(answer->error, "");
     assert_int_equal(answer->result, FETCH_ANSWERED);
     assert_int_equal(answer->status, 200);
-    fetch_answer_free(answer);
+    answered(answer);
 }
 
 static void an_unknown_certificate_is_not_trusted(void **state)
@@ -107,7 +114,7 @@ static void an_unknown_certificate_is_not_trusted(void **state)
     struct fetch_answer *answer = get_once(url, NULL, false);
     assert_int_equal(answer->result, FETCH_UNREACHABLE);
     assert_string_equal(answer->error, "its TLS certificate is not trusted");
-    fetch_answer_free(answer);
+    answered(answer);
 }
 
 /* "localhost" reaches the same server, but the certificate names its address alone: a subjectAltName, where
@@ -119,7 +126,7 @@ static void a_certificate_for_another_name_is_not_trusted(void **state)
     struct fetch_answer *answer = get_once(url, server->files.certificate, false);
     assert_int_equal(answer->result, FETCH_UNREACHABLE);
     assert_string_equal(answer->error, "its TLS certificate is not trusted");
-    fetch_answer_free(answer);
+    answered(answer);
 }
 
 static void we_ourselves_are_believed(void **state)
@@ -129,7 +136,7 @@ static void we_ourselves_are_believed(void **state)
     struct fetch_answer *answer = get_once(url, NULL, true);
     assert_string_equal(answer->error, "");
     assert_int_equal(answer->status, 200);
-    fetch_answer_free(answer);
+    answered(answer);
 }
 
 int main(void)
