@@ -1,34 +1,12 @@
 #include "reconcile/explain/explain_gate.h"
 
-#include <stdlib.h>
-
 #include "clients/base/limits.h"
 #include "clients/base/text.h"
 #include "clients/store/store.h"
+#include "reconcile/gates/gate_side.h"
 #include "reconcile/heal/recheck.h"
 #include "reconcile/heal/services.h"
-#include "reconcile/pipeline/pipeline.h"
 #include "reconcile/settings/policy.h"
-
-/* The tasks that the next pass of the timer looks at, in the order in which it heals. */
-static enum err list_next(struct services *services, const struct policy *policy, size_t limit,
-                          struct store_task_list *ret, struct why *why)
-{
-    size_t n;
-    struct store_stage_grace *graces = policy_graces(policy, services->pipeline, &n);
-    struct store_stuck_query query = {.stages = graces,
-                                      .n_stages = n,
-                                      .known = services->pipeline->names,
-                                      .n_known = services->pipeline->n_stages,
-                                      .limit = limit};
-    int64_t *resting = NULL;
-    recheck_waiting(services->recheck, services_mono_ms(services), &resting, &query.n_resting);
-    query.resting = resting;
-    enum err err = store_task_list(services->store, &query, ret, why);
-    free(resting);
-    free(graces);
-    return err;
-}
 
 /* The tasks of the list before this one that may use up the limit on heals; what is in quarantine does not.
  */
@@ -53,8 +31,9 @@ enum err explain_gate_ahead(struct services *services, const struct policy *poli
     if (!entry->stuck || most == 0)
         return ERR_OK;
     for (;;) {
+        const struct gate_side_query query = {.by_timer = true, .limit = limit};
         struct store_task_list list;
-        enum err err = list_next(services, policy, limit, &list, why);
+        enum err err = gate_side_list(services, policy, &query, &list, why);
         if (err)
             return err;
         bool found, whole = list.n_tasks < limit || limit == LIMIT_PASS_CANDIDATES;

@@ -39,33 +39,43 @@ struct gate_side {
 
 /* choosing */
 
+enum err gate_side_list(struct services *services, const struct policy *policy,
+                        const struct gate_side_query *query, struct store_task_list *ret, struct why *why)
+{
+    const struct pipeline *pipeline = services->pipeline;
+    size_t n;
+    struct store_stage_grace *graces = policy_graces(policy, pipeline, &n);
+    for (size_t i = 0; i < n && query->ignore_grace; i++)
+        graces[i].grace_s = 0;
+    struct store_stuck_query stuck = {
+        .stages = graces,
+        .n_stages = n,
+        .known = pipeline->names,
+        .n_known = pipeline->n_stages,
+        .only_task = query->only_task,
+        .limit = query->limit,
+    };
+    int64_t *resting = NULL;
+    if (query->by_timer)
+        recheck_waiting(services->recheck, services_mono_ms(services), &resting, &stuck.n_resting);
+    stuck.resting = resting;
+    enum err err = store_task_list(services->store, &stuck, ret, why);
+    free(resting);
+    free(graces);
+    return err;
+}
+
 /* The one statement of a converged pass also tells whether the settings are still those it was asked under.
  */
 static enum err choose(struct pass *pass, void *arg, struct why *why)
 {
     struct gate_side *side = arg;
-    const struct pipeline *pipeline = pass->services->pipeline;
-    size_t n;
-    struct store_stage_grace *graces = policy_graces(pass->policy, pipeline, &n);
-    for (size_t i = 0; i < n && pass->request->ignore_grace; i++)
-        graces[i].grace_s = 0;
-    struct store_stuck_query query = {
-        .stages = graces,
-        .n_stages = n,
-        .known = pipeline->names,
-        .n_known = pipeline->n_stages,
-        .only_task = pass->request->task_id,
-        .limit = LIMIT_PASS_CANDIDATES,
-    };
-    int64_t *resting = NULL;
-    if (pass->request->trigger == TRIGGER_TIMER)
-        recheck_waiting(pass->services->recheck, services_mono_ms(pass->services), &resting,
-                        &query.n_resting);
-    query.resting = resting;
+    const struct gate_side_query query = {.by_timer = pass->request->trigger == TRIGGER_TIMER,
+                                          .ignore_grace = pass->request->ignore_grace,
+                                          .only_task = pass->request->task_id,
+                                          .limit = LIMIT_PASS_CANDIDATES};
     store_task_list_done(&side->stuck);
-    enum err err = store_task_list(pass->services->store, &query, &side->stuck, why);
-    free(resting);
-    free(graces);
+    enum err err = gate_side_list(pass->services, pass->policy, &query, &side->stuck, why);
     if (err)
         return err;
     return policy_stands(pass->policy, side->stuck.settings_revision, side->stuck.now_us) ? ERR_OK

@@ -5,6 +5,23 @@
 #include "clients/base/err.h"
 #include "reconcile/heal/pass_context.h"
 
+struct policy;
+struct services;
+struct store_task_list;
+
+/* gate_side_list: the stuck tasks that a pass looks at, in the fair order in which it heals them. The pass
+ * and explain both list by it. Free *ret with store_task_list_done. Errors are the database's. Thread-safe.
+ */
+struct gate_side_query {
+    bool by_timer;     /* leave out what is rechecked later */
+    bool ignore_grace; /* tasks that have not rested yet too */
+    int64_t only_task; /* a task id, or 0 for all */
+    size_t limit;
+};
+ATTR_NODISCARD enum err gate_side_list(struct services *services, const struct policy *policy,
+                                       const struct gate_side_query *query, struct store_task_list *ret,
+                                       struct why *why);
+
 /* gate_side_run: one look at all stuck tasks. The first statement chooses them; their gates are read
  * together; what is green moves as soon as its turn in the fair order is certain. Errors are the database's
  * alone. */
