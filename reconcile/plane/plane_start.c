@@ -17,8 +17,6 @@
 #include "reconcile/heal/transition.h"
 #include "reconcile/settings/work_item.h"
 
-enum { ANSWERS_MS = 50 };
-
 static const char interrupted_words[] = "the start was interrupted: the task was made and got no job";
 static const char limit_words[] = "the limit on heals in one pass is reached";
 
@@ -140,15 +138,17 @@ static bool is_settled_by_its_row(struct starter *starter, struct unstarted *uns
     return unstarted->settled;
 }
 
-static void look_at_branch(struct starter *starter, struct unstarted *unstarted)
+static void look_at_branch(void *arg, void *task)
 {
-    const struct store_task *task = unstarted->task;
-    if (unstarted->settled)
+    struct starter *starter = arg;
+    struct unstarted *unstarted = task;
+    const struct services *services = starter->pass->services;
+    if (unstarted->settled || pass_stopping(starter->pass))
         return;
     facts_subscribe(starter->facts, unstarted);
-    unstarted->made =
-        gitea_branch_make(starter->facts, starter->pass->services->gitea, task->repo,
-                          settings_base_branch(starter->pass->services->settings, task->repo), task->branch);
+    unstarted->made = gitea_branch_make(starter->facts, services->gitea, unstarted->task->repo,
+                                        settings_base_branch(services->settings, unstarted->task->repo),
+                                        unstarted->task->branch);
     if (unstarted->made->fact.state == FACT_ABSENT || unstarted->made->fact.state == FACT_FAILED)
         settle(starter, unstarted, OUTCOME_FAILED, unstarted->made->fact.error);
 }
@@ -161,19 +161,9 @@ static void make_branches(struct starter *starter)
     facts_gather(starter->facts);
     for (size_t i = 0; i < starter->n; i++)
         look_at_branch(starter, &starter->tasks[i]);
-    for (;;) {
-        void *waiter = NULL;
-        enum facts_step step = facts_wait(starter->facts, ANSWERS_MS, &waiter);
-        if (step == FACTS_READY)
-            look_at_branch(starter, waiter);
-        if (step == FACTS_ALL_ANSWERED)
-            return;
-        if (pass_stopping(starter->pass)) {
-            facts_abort(starter->facts);
-            starter->pass->report.state = PASS_INTERRUPTED;
-            return;
-        }
-    }
+    facts_run(starter->facts, &(struct facts_loop){.on_ready = look_at_branch, .arg = starter});
+    if (pass_stopping(starter->pass))
+        starter->pass->report.state = PASS_INTERRUPTED;
 }
 
 static void hold(struct starter *starter, size_t from, const char *reason)
