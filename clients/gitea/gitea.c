@@ -176,8 +176,8 @@ static void ask_send(struct facts *facts, struct ask *ask, struct fetch_request 
     facts_get(facts, request, ask_answered, ask);
 }
 
-void gitea_ask(struct facts *facts, struct gitea *gitea, const char *url, const char *what, size_t answer_max,
-               gitea_replied_fn *replied, void *arg)
+static void ask_get(struct facts *facts, struct gitea *gitea, const char *url, const char *what,
+                    size_t answer_max, fetch_judge_fn *judge, gitea_replied_fn *replied, void *arg)
 {
     struct ask *ask = ask_new(facts, gitea, url, what, replied, arg);
     if (ask)
@@ -186,20 +186,19 @@ void gitea_ask(struct facts *facts, struct gitea *gitea, const char *url, const 
                                          .url = url,
                                          .headers = gitea->headers,
                                          .answer_max = answer_max,
-                                         .judge = gitea_judge});
+                                         .judge = judge});
+}
+
+void gitea_ask(struct facts *facts, struct gitea *gitea, const char *url, const char *what, size_t answer_max,
+               gitea_replied_fn *replied, void *arg)
+{
+    ask_get(facts, gitea, url, what, answer_max, gitea_judge, replied, arg);
 }
 
 void gitea_ask_if_allowed(struct facts *facts, struct gitea *gitea, const char *url, const char *what,
                           size_t answer_max, gitea_replied_fn *replied, void *arg)
 {
-    struct ask *ask = ask_new(facts, gitea, url, what, replied, arg);
-    if (ask)
-        ask_send(facts, ask,
-                 &(struct fetch_request){.method = "GET",
-                                         .url = url,
-                                         .headers = gitea->headers,
-                                         .answer_max = answer_max,
-                                         .judge = gitea_judge_allowed});
+    ask_get(facts, gitea, url, what, answer_max, gitea_judge_allowed, replied, arg);
 }
 
 void gitea_post(struct facts *facts, struct gitea *gitea, const char *url, const char *what, const char *body,
