@@ -36,16 +36,6 @@ static _Atomic int line_fd = STDERR_FILENO;
 
 static _Thread_local const char *pass_id;
 
-bool log_level_parse(const char *text, enum log_level *ret_level)
-{
-    for (int i = 0; i < LOG_LEVEL_MAX_; i++)
-        if (strcmp(text, level_names[i]) == 0) {
-            *ret_level = (enum log_level)i;
-            return true;
-        }
-    return false;
-}
-
 const char *log_level_name(enum log_level level)
 {
     return (unsigned)level < LOG_LEVEL_MAX_ ? level_names[level] : "?";

@@ -28,8 +28,6 @@ struct log_field {
 #define LOG_I(k, v) {.key = (k), .kind = LOG_FIELD_INT, .number = (int64_t)(v)}
 #define LOG_B(k, v) {.key = (k), .kind = LOG_FIELD_BOOL, .number = (v)}
 
-/* log_level_parse: "error", "warn", "info", "debug" → true and *ret_level; anything else → false. */
-bool log_level_parse(const char *text, enum log_level *ret_level);
 const char *log_level_name(enum log_level level);
 
 /* log_set_*: how lines look and which are written. The level may change at any time, from any thread. */
