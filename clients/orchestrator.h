@@ -59,7 +59,7 @@ struct orchestrator_post {
 void orchestrator_send(const struct orchestrator *orchestrator, struct fetch_inbox *inbox,
                        const struct orchestrator_post *post, const struct fetch_request *asker);
 
-/* orchestrator_answer_read: whether the orchestrator took it (2xx, which says nothing of what it did about
+/* orchestrator_answer_read: whether the orchestrator took it (2xx, which does not mean that it acted on
  * it), and in words what it answered: "answered 200". */
 #define ORCHESTRATOR_WORDS_SIZE 200
 bool orchestrator_answer_read(const struct fetch_answer *answer, char ret_words[ORCHESTRATOR_WORDS_SIZE]);

@@ -1,4 +1,4 @@
-/* telegram.h - a bot that can say something in one chat.
+/* telegram.h - a bot that sends messages to one chat.
  *
  * What was asked and answered is known from the Bot API's source (tdlib/telegram-bot-api: Query.cpp for the
  * shape of errors, Client.cpp for their words, HttpConnection.cpp for Retry-After). The token is a part of
@@ -28,7 +28,7 @@ void telegram_free(struct telegram *telegram);
 enum telegram_result {
     TELEGRAM_SENT,     /* it took the message */
     TELEGRAM_WAIT,     /* not now: after wait_s seconds */
-    TELEGRAM_FAILED,   /* no answer, or none that tells anything: it may do later what it did not now */
+    TELEGRAM_FAILED,   /* no answer, or an unclear one: a later try may succeed */
     TELEGRAM_REFUSED,  /* it will refuse for ever, until a person mends the token, the chat or the rights */
     TELEGRAM_BAD_TEXT, /* the same, but for this text alone */
     TELEGRAM_MOVED,    /* the group has become a supergroup, `chat` */
@@ -42,7 +42,7 @@ struct telegram_answer {
     char error[160]; /* why, for a person; "" when sent */
 };
 
-/* telegram_send: says `html` (parse_mode HTML, no previews of links) in the chat, and waits for the answer
+/* telegram_send: sends `html` (parse_mode HTML, no previews of links) to the chat, and waits for the answer
  * until deadline_ms (clock_mono_ms) or the fetcher's limit for a call. Sent once: a message that got no
  * answer may have been taken. A group that has become a supergroup is followed, now and from then on, so that
  * TELEGRAM_MOVED is an answer only of two moves in a row. After fetch_stop a call under way has

@@ -22,12 +22,12 @@
 enum err {
     ERR_OK,
     ERR_NOT_FOUND,   /* the thing asked for is not there */
-    ERR_CONFLICT,    /* somebody else changed it first */
+    ERR_CONFLICT,    /* another writer changed it first */
     ERR_RETRY,       /* failed now, may be repeated as it is (serialization failure, deadlock, busy) */
     ERR_TIMEOUT,     /* no answer in time */
     ERR_UNAVAILABLE, /* cannot be reached */
-    ERR_INVALID,     /* the input makes no sense */
-    ERR_INTERNAL,    /* our own fault, or an answer nobody foresaw */
+    ERR_INVALID,     /* the input is invalid */
+    ERR_INTERNAL,    /* our own fault, or an unexpected answer */
     ERR_MAX_
 };
 

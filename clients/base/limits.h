@@ -93,7 +93,7 @@
 #define LIMIT_PLANE_FULL_S 3600     /* from one full listing of a project to the next */
 #define LIMIT_PLANE_STATES_MS 60000 /* how old a project's states may be when one issue is read alone */
 #define LIMIT_PLANE_OVERLAP_S 120   /* read again below the watermark: what was committed late */
-#define LIMIT_PLANE_OPEN 20000u     /* issues that are remembered because something may have to be done */
+#define LIMIT_PLANE_OPEN 20000u     /* issues kept in memory because they may need work */
 #define LIMIT_PLANE_OPEN_BYTES ((size_t)4 * 1024 * 1024) /* of their names; beyond it they are cut … */
 #define LIMIT_PLANE_OPEN_NAME ((size_t)60)               /* … to so many bytes */
 #define LIMIT_PLANE_LEASE_S 300     /* longest lease of the replica that asks Plane by timer */
@@ -115,12 +115,12 @@
 #define LIMIT_MESSAGE_UNITS 4096u
 #define LIMIT_MESSAGE_VALUE ((size_t)400) /* bytes of one value in a message */
 #define LIMIT_DIGEST_FROM 3u              /* more messages that wait at once become one */
-#define LIMIT_DIGEST_MESSAGES 1000u       /* of which one digest tells */
+#define LIMIT_DIGEST_MESSAGES 1000u       /* at most in one digest */
 #define LIMIT_CHAT_GAP_MS 1000            /* between two messages */
 #define LIMIT_GROUP_MESSAGES 20u          /* to one group in LIMIT_GROUP_WINDOW_MS */
 #define LIMIT_GROUP_WINDOW_MS 60000
-#define LIMIT_TELL_MS 20000   /* how long a single pass stays to send what it wrote */
-#define LIMIT_ANNOUNCED 1024u /* things that a process remembers to have said */
+#define LIMIT_TELL_MS 20000   /* how long `run` waits to send the messages of its pass */
+#define LIMIT_ANNOUNCED 1024u /* announcements kept in memory, so that none is repeated */
 
 /* Settings and the pipeline. */
 #define LIMIT_SETTING_TEXT ((size_t)4096)
@@ -147,8 +147,8 @@
 #define LIMIT_REPORT_HEAD 8192   /* characters in which all but a report's items fits */
 #define LIMIT_BATCH 256u         /* transitions in one transaction */
 #define LIMIT_PASSES_KEPT 200u   /* recent pass reports kept for /reconcile/runs */
-#define LIMIT_RECHECKS 20000u    /* tasks whose rest is remembered */
-#define LIMIT_UNSTARTED 1000u    /* starts that are remembered because they were not finished */
+#define LIMIT_RECHECKS 20000u    /* tasks whose recheck time is kept */
+#define LIMIT_UNSTARTED 1000u    /* unfinished starts kept in memory */
 #define LIMIT_PASS_MS 300000     /* longest pass; what is not answered by then is unknown */
 #define LIMIT_HEALS_PER_WINDOW 3 /* of one task at one stage; healed more often, it is quarantined */
 #define LIMIT_HEALS_WINDOW_S 86400
@@ -161,7 +161,7 @@
 #define LIMIT_SILENCE_S 3600LL        /* a source of which so many events were lost within it, is silent */
 #define LIMIT_SILENCE_SPREAD_S 900LL
 #define LIMIT_SILENCE_LOSSES 3u
-#define LIMIT_OUTBOX_KEPT 1000u /* sent messages kept, so that nothing is told twice */
+#define LIMIT_OUTBOX_KEPT 1000u /* sent messages kept, so that none is sent twice */
 #define LIMIT_REPORTS_BYTES \
     ((size_t)2 * 1024 * 1024) /* reports kept in memory: beyond it the oldest lose their items */
 

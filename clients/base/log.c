@@ -61,7 +61,7 @@ void log_set_pass(const char *id)
     pass_id = id;
 }
 
-/* systemd.exec(5): the variable holds device and inode of the stream that the service was given. Whoever
+/* systemd.exec(5): the variable holds device and inode of the stream that the service was given. A program that
  * inherits it with a redirected standard error writes to a file or a terminal, where priorities are noise. */
 static bool is_journal(int fd)
 {
@@ -175,7 +175,7 @@ static void line_field(struct line *line, const struct log_field *field, bool js
 static void line_end(struct line *line, bool json)
 {
     if (json) {
-        /* A line that was cut is no JSON any more: end it inside a string that says so. */
+        /* A line that was cut is not valid JSON: close it with a string that marks the cut. */
         if (line->len >= sizeof line->text - 1) {
             static const char cut[] = "\",\"cut\":true}";
             size_t at = sizeof line->text - sizeof cut - 64;
@@ -221,7 +221,7 @@ static struct {
     pthread_t thread;
     bool running, stopping, ended; /* ended: the thread will touch nothing any more */
     size_t first, len;
-    int64_t dropped; /* since the last line that says so; while there are any, more are */
+    int64_t dropped; /* since the last line that counted them; while it is not 0, further lines are dropped */
     char ring[LIMIT_LOG_WAITING];
 } waiting = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -238,7 +238,7 @@ static void write_line(const char *text, size_t len)
             struct pollfd fd = {.fd = line_fd, .events = POLLOUT};
             (void)poll(&fd, 1, -1);
         } else if (errno != EINTR) {
-            return; /* nowhere is left to say that the log cannot be written */
+            return; /* the log cannot be written, and there is no other place for the error */
         }
     }
 }

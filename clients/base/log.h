@@ -5,7 +5,7 @@
  * their priority, "<6>".
  *
  * Between log_start and log_stop no caller ever waits for standard error: a thread writes. What finds no room
- * is dropped and counted, and one line says how many once standard error has taken what came before. Never
+ * is dropped and counted, and one line counts them once standard error has taken the lines before. Never
  * hand a secret to a field: nothing here scrubs. Thread-safe.
  */
 #ifndef RECONCILED_BASE_LOG_H
@@ -43,7 +43,7 @@ void log_start(void);
 void log_stop(void);
 
 /* log_set_pass: the pass that the calling thread works for: its id goes with every line that the thread
- * writes from now on, whoever writes it. NULL: none any more. Borrowed. */
+ * writes from now on, in every module. NULL: none any more. Borrowed. */
 void log_set_pass(const char *id);
 
 /* log_write: writes one line, if `level` is on. Use the macros: log_info("pass done", LOG_S("pass", id),

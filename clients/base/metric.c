@@ -54,7 +54,7 @@ static const struct metric_family families[] = {
                         .help = "1 unless the kill switch holds everything.",
                         .type = METRIC_GAUGE},
     [METRIC_GATE_CHECKS] = {.name = "reconciled_gate_checks_total",
-                            .help = "Gates read at their source, by what they said.",
+                            .help = "Gates read at their source, by verdict.",
                             .type = METRIC_COUNTER,
                             .labels = {{"kind", WORDS("ci", "files", "review", "merged", "http")},
                                        {"verdict", WORDS("green", "red", "unknown")}}},
@@ -166,7 +166,7 @@ static_assert(ARRAY_LEN(families) == METRIC_MAX_, "every family has a row");
 
 /* A series' cells: one, or for a histogram each bucket's own count, +Inf's, and the sum. Series stand in the
  * order of their words, the second label's turning fastest. A gauge's cell holds how far it is from
- * `starts_at`, so that nobody needs to begin. */
+ * `starts_at`, so that no initialisation is needed. */
 static _Atomic int64_t cells[METRIC_MAX_][METRIC_CELLS_MAX];
 
 const struct metric_family *metric_family(enum metric metric)

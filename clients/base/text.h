@@ -1,7 +1,7 @@
 /* text.h - checked parsing of numbers and instants, UUIDs, and text that must be valid UTF-8.
  *
  * Instants are int64 microseconds since 1970-01-01T00:00:00Z ("us"); durations are int64 milliseconds ("ms")
- * of the monotonic clock, or seconds ("s") where a setting or a column says so. Thread-safe, no locale.
+ * of the monotonic clock, or seconds ("s") where a setting or a column is in seconds. Thread-safe, no locale.
  */
 #ifndef RECONCILED_BASE_TEXT_H
 #define RECONCILED_BASE_TEXT_H

@@ -12,7 +12,7 @@
 
 /* the fact set */
 
-/* Somebody who waits. In `ready` at most once, however many of its facts came in. */
+/* A waiter. In `ready` at most once, however many of its facts came in. */
 struct waiter {
     struct waiter *next_same_hash, *next_ready;
     void *who;

@@ -3,7 +3,7 @@
  * A gate is a pure function of facts. It looks a fact up with a function of gitea.h or http_gate.h; a fact
  * not yet known is asked for and comes back as FACT_PENDING, and the fact set notes who wanted it. When the
  * answer is in, facts_wait names each waiter once, and the gate is evaluated again from its beginning. Equal
- * requests share one exchange, whoever asked; nothing is asked twice within the life of a fact set.
+ * requests share one exchange, from any waiter; nothing is asked twice within the life of a fact set.
  *
  * A fact set belongs to one thread. Facts live as long as the fact set.
  */
@@ -22,8 +22,8 @@ struct fetch;
 enum fact_state {
     FACT_PENDING, /* asked, not answered yet */
     FACT_KNOWN,   /* answered; the fields beside it are valid */
-    FACT_ABSENT,  /* the upstream says there is no such thing (404) */
-    FACT_FAILED,  /* could not be learnt: `error` says why, for a person */
+    FACT_ABSENT,  /* the upstream has no such thing (404) */
+    FACT_FAILED,  /* could not be read: `error` is the reason, for a person */
 };
 
 /* The head of every fact. */
@@ -55,18 +55,18 @@ void facts_free(struct facts *facts);
 
 /* facts_on_ready: `on_ready(arg)` is called from another thread whenever an answer has come in that
  * facts_wait has not read yet, so that one thread can serve many fact sets without waiting in any. It must
- * only tell somebody, and call nothing here. Before the first request. */
+ * only wake a thread, and call nothing here. Before the first request. */
 typedef void facts_ready_fn(void *arg);
 void facts_on_ready(struct facts *facts, facts_ready_fn *on_ready, void *arg);
 
-/* facts_subscribe: whoever is named here (any non-NULL pointer) waits for the facts that are looked up from
+/* facts_subscribe: the waiter named here (any non-NULL pointer) waits for the facts that are looked up from
  * now on. */
 void facts_subscribe(struct facts *facts, void *who);
 
 enum facts_step { FACTS_READY, FACTS_NOTHING_YET, FACTS_ALL_ANSWERED };
 
 /* facts_wait: FACTS_READY and a waiter that has at least one new answer; FACTS_NOTHING_YET when none came
- * within wait_ms (-1: for ever); FACTS_ALL_ANSWERED when no request is under way and nobody is left to be
+ * within wait_ms (-1: for ever); FACTS_ALL_ANSWERED when no request is under way and no waiter is left to be
  * named. */
 enum facts_step facts_wait(struct facts *facts, int64_t wait_ms, void **ret_waiter);
 

@@ -53,7 +53,7 @@ static void gate_answered(struct facts *facts, void *arg, const struct fetch_ans
         error = arena_printf(arena, "the gate's answer is cut or broken: %s", why.text);
     if (json) {
         const char *wrong = verdict_read(json, arena, &asked->fact);
-        error = wrong ? arena_printf(arena, "the gate's answer makes no sense: %s", wrong) : NULL;
+        error = wrong ? arena_printf(arena, "the gate's answer is invalid: %s", wrong) : NULL;
         json_decref(json);
     }
     fact_settle(facts, &asked->request, error ? FACT_FAILED : FACT_KNOWN, error);

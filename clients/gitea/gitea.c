@@ -132,7 +132,7 @@ static void ask_answered(struct facts *facts, void *arg, const struct fetch_answ
     json_decref(reply.json);
 }
 
-/* NULL when nothing can be sent, and `replied` has been told. */
+/* NULL when nothing can be sent; `replied` has then been called. */
 static struct ask *ask_new(struct facts *facts, struct gitea *gitea, const char *url, const char *what,
                            gitea_replied_fn *replied, void *arg)
 {
@@ -150,7 +150,7 @@ static struct ask *ask_new(struct facts *facts, struct gitea *gitea, const char 
     return ask;
 }
 
-/* The repository that a URL is about, as a part of Gitea's health: Gitea does not tell case apart. NULL:
+/* The repository that a URL is about, as a part of Gitea's health: Gitea ignores case. NULL:
  * none. */
 static const char *part_of(struct arena *arena, const struct gitea *gitea, const char *url)
 {

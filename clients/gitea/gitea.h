@@ -59,7 +59,7 @@ struct gitea_repo {
 const struct gitea_repo *gitea_repo(struct facts *facts, struct gitea *gitea, const char *repo);
 
 /* The newest status of each context of a commit, over all pages, in Gitea's order. Two items may bear the
- * same context: from 1.27 Gitea tells contexts apart by the workflow's file too. Each counts, so that a red
+ * same context: from 1.27 Gitea distinguishes contexts by the workflow's file too. Each counts, so that a red
  * one is not hidden behind a green namesake. */
 enum gitea_state {
     GITEA_SUCCESS,
@@ -102,8 +102,8 @@ const struct gitea_pull *gitea_pull(struct facts *facts, struct gitea *gitea, co
                                     const char *base, const char *branch);
 
 /* The open pull requests of a repo, over all pages: the list that gitea_pull reads too, asked for once.
- * FACT_ABSENT: no such repo for this token. FACT_FAILED also where one may be missing from it: a row nobody
- * can read, or rows that moved while they were read. */
+ * FACT_ABSENT: no such repo for this token. FACT_FAILED also where one may be missing from it: a row that
+ * cannot be read, or rows that moved while they were read. */
 struct gitea_open_pull {
     int64_t number;
     const char *head_sha; /* may be NULL */
@@ -151,7 +151,7 @@ struct gitea_files {
 const struct gitea_files *gitea_files(struct facts *facts, struct gitea *gitea, const char *repo,
                                       const char *ref, const char *path);
 
-/* What Gitea answers, whole, for whoever passes it on. FACT_ABSENT: there is no such thing for this token. */
+/* What Gitea answers, whole, for a caller that passes it on. FACT_ABSENT: there is no such thing for this token. */
 struct gitea_document {
     struct fact fact;
     const char *text; /* JSON, the members in Gitea's order */
@@ -173,13 +173,13 @@ const struct gitea_document *gitea_review_document(struct facts *facts, struct g
                                                    int64_t number, int64_t review);
 
 /* The webhooks of a repo, over all pages. It takes the right to administer the repo: a token without it gets
- * FACT_FAILED or FACT_ABSENT, which says nothing of Gitea's health. Webhooks of the repo's organization and
+ * FACT_FAILED or FACT_ABSENT, which does not count against Gitea's health. Webhooks of the repo's organization and
  * of the whole Gitea are not among them. */
 struct gitea_hook {
     int64_t id;
     const char *url; /* may hold secrets: never to be shown whole */
     bool active;
-    const char *updated_at;    /* as Gitea writes it; "" when it does not say */
+    const char *updated_at;    /* as Gitea writes it; "" when it is not given */
     const char *const *events; /* names as Gitea lists them, NULL-terminated */
 };
 struct gitea_hooks {
@@ -190,11 +190,11 @@ struct gitea_hooks {
 const struct gitea_hooks *gitea_hooks(struct facts *facts, struct gitea *gitea, const char *repo);
 
 /* gitea_branch_make: makes `branch` of a repo from `base`, unless it is there. The fact is FACT_KNOWN when
- * the branch exists now (`made` tells whether this call made it), FACT_ABSENT when the repo or the base
+ * the branch exists now (`made`: this call made it), FACT_ABSENT when the repo or the base
  * branch is not there for this token, FACT_FAILED otherwise, in words: archived, a mirror, empty, a name
  * Gitea refuses, a token that may not write. The one thing here that writes; a POST is sent once, and one
  * that got no answer is settled by looking whether the branch is there (`made` if it stands where the base
- * stood). What gitea_head of the same fact set says of the branch stays as it was. */
+ * stood). The answer of gitea_head in the same fact set does not change. */
 struct gitea_branch_made {
     struct fact fact;
     bool made;

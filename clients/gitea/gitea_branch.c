@@ -16,7 +16,7 @@ struct making {
     struct gitea *gitea;
     const char *repo, *branch, *base, *what;
     const struct gitea_head *head, *base_head;
-    const char *failed; /* what Gitea said to the POST, when that is settled by looking */
+    const char *failed; /* Gitea's answer to the POST, when that is settled by looking */
     bool unanswered;
 };
 
@@ -48,7 +48,7 @@ static void look_again(struct facts *facts, struct making *making)
               LIMIT_ANSWER_HEAD, looked, making);
 }
 
-/* 409 is said of a branch of that name, and of one that stands in its way ("a" in that of "a/b"). A 500 may
+/* 409 means a branch of that name, or one that stands in its way ("a" in that of "a/b"). A 500 may
  * follow what was done all the same. A POST is not redirected, see fetch.h. */
 static void posted(struct facts *facts, void *arg, const struct gitea_reply *reply)
 {

@@ -95,7 +95,7 @@ static void put_repository(json_t *payload, const json_t *repository)
     json_put(payload, "repository", copy);
 }
 
-/* The names of the files of which the commit says that. */
+/* The names of the files with this status in the commit. */
 static json_t *files_in(const json_t *git_commit, const char *said)
 {
     const json_t *files = json_object_get(git_commit, "files");

@@ -1,5 +1,5 @@
 /* gitea_event.h - the bodies of Gitea's webhooks, made of what its REST API answers: byte for byte what Gitea
- * would have sent, as far as the API tells it. Pure, thread-safe.
+ * would have sent, as far as the API answers it. Pure, thread-safe.
  *
  * The objects within (repository, pull request, user, commit) are the same structs in both places
  * (modules/structs/hook.go, services/convert), and pass through as they are. What differs and is known: times

@@ -26,7 +26,7 @@ static void repo_replied(struct facts *facts, void *arg, const struct gitea_repl
     }
     const char *wrong = gitea_parse_repo(reply->json, facts_arena(facts), &repo->fact.default_branch);
     fact_settle(facts, &repo->request, wrong ? FACT_FAILED : FACT_KNOWN,
-                wrong ? arena_printf(facts_arena(facts), "Gitea's answer for %s makes no sense: %s",
+                wrong ? arena_printf(facts_arena(facts), "Gitea's answer for %s is invalid: %s",
                                      repo->what, wrong)
                       : NULL);
 }
@@ -246,7 +246,7 @@ static void files_replied(struct facts *facts, void *arg, const struct gitea_rep
     const char *wrong =
         gitea_parse_contents(reply->json, facts_arena(facts), &files->fact.n, &files->fact.first);
     fact_settle(facts, &files->request, wrong ? FACT_FAILED : FACT_KNOWN,
-                wrong ? arena_printf(facts_arena(facts), "Gitea's answer for %s makes no sense: %s",
+                wrong ? arena_printf(facts_arena(facts), "Gitea's answer for %s is invalid: %s",
                                      files->what, wrong)
                       : NULL);
 }

@@ -12,7 +12,7 @@
 
 #define WANTED_FOR_LISTING 8u
 
-/* The listing of one repo's branches, if there is to be one. Its fact says only whether it is over. */
+/* The listing of one repo's branches, if there is to be one. Its fact holds only whether it is over. */
 struct branches {
     struct fact_request request;
     struct fact fact;
@@ -110,7 +110,7 @@ static void head_replied(struct facts *facts, void *arg, const struct gitea_repl
         wrong = "it is about another branch";
     head->fact.sha = wrong ? NULL : branch.sha;
     fact_settle(facts, &head->request, wrong ? FACT_FAILED : FACT_KNOWN,
-                wrong ? arena_printf(facts_arena(facts), "Gitea's answer for %s makes no sense: %s",
+                wrong ? arena_printf(facts_arena(facts), "Gitea's answer for %s is invalid: %s",
                                      head->what, wrong)
                       : NULL);
 }

@@ -24,7 +24,7 @@ const char *gitea_url(struct arena *arena, const struct gitea *gitea, const char
 typedef void gitea_replied_fn(struct facts *facts, void *arg, const struct gitea_reply *reply);
 void gitea_ask(struct facts *facts, struct gitea *gitea, const char *url, const char *what, size_t answer_max,
                gitea_replied_fn *replied, void *arg);
-/* gitea_ask_if_allowed: the same for what the token need not be allowed to see: a 403 says nothing of Gitea's
+/* gitea_ask_if_allowed: the same for what the token need not be allowed to see: a 403 does not count against Gitea's
  * health. */
 void gitea_ask_if_allowed(struct facts *facts, struct gitea *gitea, const char *url, const char *what,
                           size_t answer_max, gitea_replied_fn *replied, void *arg);
@@ -33,12 +33,12 @@ void gitea_ask_if_allowed(struct facts *facts, struct gitea *gitea, const char *
 void gitea_post(struct facts *facts, struct gitea *gitea, const char *url, const char *what, const char *body,
                 gitea_replied_fn *replied, void *arg);
 
-/* gitea_head_ask: gitea_head for whoever is no waiter: fn(facts, arg) runs once *ret is settled, which may be
+/* gitea_head_ask: gitea_head for a caller that is not a waiter: fn(facts, arg) runs once *ret is settled, which may be
  * before this returns; *ret is set before. */
 void gitea_head_ask(struct facts *facts, struct gitea *gitea, const char *repo, const char *branch,
                     const struct gitea_head **ret, fact_then_fn *fn, void *arg);
 
-/* A list that comes in pages. The asker fills the first part; `done` is called once. X-Total-Count says how
+/* A list that comes in pages. The asker fills the first part; `done` is called once. X-Total-Count gives how
  * many pages there are, and they are asked for side by side; without it, or when it disagrees with the rows,
  * or if one_by_one, page after page until an empty one or the same one again. */
 struct gitea_list;

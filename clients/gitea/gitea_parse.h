@@ -1,4 +1,4 @@
-/* gitea_parse.h - what Gitea's answers say: bytes in, rows out, nothing asked. Private to clients/gitea/
+/* gitea_parse.h - reads Gitea's answers: bytes in, rows out, nothing asked. Private to clients/gitea/
  * and tests.
  *
  * Parsers return NULL when the answer was understood, else what is wrong with it ("a branch without a commit

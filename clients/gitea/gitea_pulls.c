@@ -12,7 +12,7 @@
 #include "clients/base/limits.h"
 
 /* One of the two lists of a repo. The open one is read whole. The closed one grows page by page, as far as
- * somebody still searches; its fact is not used. */
+ * a search still needs it; its fact is not used. */
 struct pulls {
     struct fact_request request;
     struct fact fact;
@@ -99,7 +99,7 @@ static const struct gitea_pull_row *newest_merged(const struct pulls *closed, co
     return newest;
 }
 
-/* True when the search of one pull request is over, and it is settled. A newer one was opened, hence last
+/* True when the search of one pull request is over, and it is settled. A newer one was opened, and so last
  * changed, after the found one was: further down the list there is none. */
 static bool search_settle(struct facts *facts, struct pulls *closed, struct pull *pull)
 {
@@ -217,7 +217,7 @@ static void lookup_replied(struct facts *facts, void *arg, const struct gitea_re
     if (!row_matches(&pull->found, pull))
         fact_settle(
             facts, &pull->request, FACT_FAILED,
-            arena_printf(arena, "Gitea's answer for %s makes no sense: it is about another one", pull->what));
+            arena_printf(arena, "Gitea's answer for %s is invalid: it is about another one", pull->what));
     else if (pull->found.state == GITEA_PULL_OPEN)
         pull_known(facts, pull, &pull->found);
     else if (!open_is_whole(&pull->open->open))

@@ -102,7 +102,7 @@ static enum err key_read(const char *path, const char *text, EVP_PKEY **ret, str
         return ERR_OK;
     if (strstr(text, "ENCRYPTED"))
         return why_set(why, ERR_INVALID,
-                       "%s: the key in it needs a passphrase, which nobody can be asked for", path);
+                       "%s: the key in it needs a passphrase, which a service cannot ask for", path);
     return why_set(why, ERR_INVALID, "%s: holds no private key in PEM form", path);
 }
 

@@ -1,5 +1,5 @@
 /* certificates.h - PEM files with certificates and private keys, looked at before they are given to the
- * libraries that use them, which say less of what is wrong, and later. */
+ * libraries that use them, whose own errors are vaguer and come later. */
 #ifndef RECONCILED_CERTIFICATES_H
 #define RECONCILED_CERTIFICATES_H
 

@@ -47,7 +47,7 @@ struct fetch_options {
     unsigned per_host;   /* exchanges in flight per host */
     const char *ca_file; /* PEM certificates to be trusted besides the system's; NULL: none */
     bool ourselves;      /* what is asked is this program on this machine: past every proxy, and whatever its
-                            certificate says, for it names us as others do */
+                            certificate names, for it names us as others do */
 };
 
 /* fetch_new: starts the thread. curl_global_init must have been called. Free with fetch_free. */
@@ -62,7 +62,7 @@ void fetch_free(struct fetch *fetch);
 void fetch_stop(struct fetch *fetch);
 bool fetch_is_stopped(struct fetch *fetch);
 
-/* Whom a request is for, as the metrics tell it. */
+/* Whom a request is for, as a label of the metrics. */
 enum fetch_upstream {
     FETCH_TO_OTHER,
     FETCH_TO_GITEA,
@@ -138,7 +138,7 @@ struct fetch_answer {
 /* fetch_answer_free: before fetch_free. NULL is fine. */
 void fetch_answer_free(struct fetch_answer *answer);
 
-/* fetch_keep: `bytes` more are kept of what was answered; returns how many are in all, whoever keeps them.
+/* fetch_keep: `bytes` more are kept of what was answered; returns the total over all callers.
  * fetch_unkeep: so many are kept no longer. For callers to bound; the fetcher only counts. */
 size_t fetch_keep(struct fetch *fetch, size_t bytes);
 void fetch_unkeep(struct fetch *fetch, size_t bytes);
@@ -163,7 +163,7 @@ void fetch_gather(struct fetch_inbox *inbox);
 struct fetch_answer *fetch_take(struct fetch_inbox *inbox, int64_t wait_ms);
 
 /* fetch_inbox_on_ready: `on_ready(arg)` is called whenever an answer has come in, by the fetcher's thread and
- * under the inbox's lock: it must only tell somebody, and call nothing here. Never again once the inbox is
+ * under the inbox's lock: it must only wake a thread, and call nothing here. Never again once the inbox is
  * freed. Before the first request. */
 typedef void fetch_ready_fn(void *arg);
 void fetch_inbox_on_ready(struct fetch_inbox *inbox, fetch_ready_fn *on_ready, void *arg);

@@ -41,8 +41,8 @@ struct fetch_inbox {
     pthread_mutex_t lock;
     pthread_cond_t arrived;
     STAILQ_HEAD(fetch_items, fetch_item) items; /* guarded by lock, like `closed` */
-    bool closed;                                /* nobody will take anything any more */
-    fetch_ready_fn *on_ready;                   /* set before the first request; NULL: nobody listens */
+    bool closed;                                /* no more answers will be taken */
+    fetch_ready_fn *on_ready;                   /* set before the first request; NULL: none */
     void *on_ready_arg;
 };
 
@@ -116,7 +116,7 @@ struct fetch_part_queue {
 };
 TAILQ_HEAD(fetch_part_queues, fetch_part_queue);
 
-/* The part_queues of one pass. None is empty, nor is the queue, but for what they remember of a host that is
+/* The part_queues of one pass. None is empty, nor is the queue, but for what they keep about a host that is
  * down.
  */
 struct fetch_queue {

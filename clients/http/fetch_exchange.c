@@ -22,7 +22,7 @@
 
 static const char too_many_headers[] = "an answer with too many headers";
 static const char odd_coding[] = "an answer in a coding that was not asked for";
-static const char too_long[] = ""; /* outcome_too_large says how long */
+static const char too_long[] = ""; /* outcome_too_large adds the length */
 
 void exchange_drop_reply(struct fetch_job *job)
 {
@@ -107,8 +107,8 @@ static size_t header_receive(const char *line, size_t size, size_t count, void *
     return job->refused ? 0 : len;
 }
 
-/* The one place that tells curl what it may do. CURLOPT_MAXFILESIZE does nothing for bodies of unknown length
- * before curl 8.4, hence the cap in reply_receive. HTTP/2 of 7.88 has defects that 8.0 and 8.1 mended. */
+/* The one place that sets curl's options. CURLOPT_MAXFILESIZE does nothing for bodies of unknown length
+ * before curl 8.4, so reply_receive has the cap. HTTP/2 of 7.88 has defects that 8.0 and 8.1 mended. */
 static unsigned policy_set(const struct fetch *fetch, CURL *easy)
 {
     unsigned bad = 0;
@@ -254,7 +254,7 @@ static void outcome_too_large(const struct fetch_job *job, struct fetch_outcome 
         words_set(&outcome->answer, job->refused ? job->refused : too_many_headers);
 }
 
-/* curl has a limit of its own for one line, of which older versions say that memory ran out. */
+/* curl has its own limit for one line; older versions report it as out of memory. */
 static bool is_long_line(CURLcode code)
 {
 #if LIBCURL_VERSION_NUM >= 0x080600
@@ -403,6 +403,6 @@ void exchange_count(const struct fetch_job *job, enum fetch_result result)
     curl_easy_getinfo(job->easy, CURLINFO_RESPONSE_CODE, &status);
     curl_easy_getinfo(job->easy, CURLINFO_TOTAL_TIME_T, &total_us);
     metric_count(METRIC_UPSTREAM_REQUESTS, upstream, class_of(result, status));
-    if (result != FETCH_ABORTED) /* how long we let it go on says nothing of the upstream */
+    if (result != FETCH_ABORTED) /* the length of a call that we ended is not the upstream's */
         metric_observe(METRIC_UPSTREAM_REQUEST_DURATION, upstream, total_us);
 }

@@ -15,8 +15,8 @@
 #include "clients/base/text.h"
 #include "clients/http/fetch_engine.h"
 
-#define HOSTS_KEPT 64u  /* beyond it, hosts with nothing to do are forgotten */
-#define QUEUES_KEPT 64u /* of a host that is down; beyond it, passes with nothing to do are forgotten */
+#define HOSTS_KEPT 64u  /* beyond it, hosts with nothing to do are dropped */
+#define QUEUES_KEPT 64u /* of a host that is down; beyond it, passes with nothing to do are dropped */
 #define WINDOW_FIRST UPSTREAM_FAILURES_IN_A_ROW /* enough to find out in one time-out */
 #define JUST_NOW_MS 1000
 #define KEPT_DIVISOR 8u /* one slot in so many is kept */

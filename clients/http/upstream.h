@@ -1,7 +1,7 @@
 /* upstream.h - what the clients of Gitea, Plane, Telegram and the orchestrator share: where an upstream is,
  * and what its settings are called.
  *
- * A client knows no variable of the environment. What makes it names its settings, so that an error can say
+ * A client knows no variable of the environment. Its creator names its settings, so that an error can name
  * which of them to look at.
  */
 #ifndef RECONCILED_UPSTREAM_H

@@ -29,7 +29,7 @@
 #define UPSTREAM_FAILURES_IN_A_ROW 4u /* of one part, then it backs off */
 #define UPSTREAM_PARTS_DOWN 3u        /* failing parts that make a host down */
 #define UPSTREAM_PROBES 4u            /* calls that a pass may make to a host that is down */
-#define UPSTREAM_PARTS_KEPT 1024u     /* beyond it, the part that was used longest ago is forgotten */
+#define UPSTREAM_PARTS_KEPT 1024u     /* beyond it, the least recently used part is dropped */
 
 struct upstream_health;
 

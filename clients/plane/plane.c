@@ -205,7 +205,7 @@ static enum plane_result waiting(struct plane *plane, bool forced, int64_t now_m
     if (!forced && plane->waiting_since_us == 0)
         plane->waiting_since_us = clock_wall_us();
     if (budget_pause_ms(&plane->budget, now_ms) > 0)
-        (void)why_set(why, ERR_RETRY, "Plane said to wait (429): for %lld s more", wait_s);
+        (void)why_set(why, ERR_RETRY, "Plane refused calls (429): it asks to wait %lld s more", wait_s);
     else if (forced)
         (void)why_set(why, ERR_RETRY, "all %u calls that Plane takes a minute are used up, for %lld s more",
                       LIMIT_PLANE_CALLS, wait_s);

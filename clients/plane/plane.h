@@ -1,19 +1,19 @@
 /* plane.h - what we ask of Plane (REST API v1), one call at a time and within its budget.
  *
- * Plane allows 60 calls a minute per key, for everybody who uses that key (plane/api/rate_limit.py; a sliding
+ * Plane allows 60 calls a minute per key, shared by all users of that key (plane/api/rate_limit.py; a sliding
  * log). The client keeps the same log of its own calls, believes the server where that knows of more
  * (X-RateLimit-Remaining, 429 with Retry-After), and sends nothing that would be refused: such a call returns
  * PLANE_WAITING at once. A call never waits for budget. LIMIT_PLANE_RESERVE calls of each minute are kept for
  * passes that a person asked for (plane_call.forced). Calls of all threads go one after the other: what an
- * answer tells of the budget is known before anything else is sent, and one refusal is never followed by
+ * answer shows of the budget is known before anything else is sent, and one refusal is never followed by
  * another before its time. Only plane_probe sends up to LIMIT_PLANE_ABREAST side by side. Every call is one
  * exchange; none is repeated.
  *
- * A call that fails says something of its issue or its project alone. Plane as a whole is down by the rule of
+ * A call that fails concerns its issue or its project alone. Plane as a whole is down by the rule of
  * upstream_health.h, whose parts are the projects; then one pass gets UPSTREAM_PROBES calls through, each to
  * another project, until one succeeds. The rest is PLANE_SPARED.
  *
- * Answers are told apart in words; whatever cannot be understood is PLANE_FAILED, never a guess. Sources are
+ * Answers get different words; what cannot be understood is PLANE_FAILED, never a guess. Sources are
  * in plane*.c. Thread-safe but for struct plane_call, which belongs to one thread.
  */
 #ifndef RECONCILED_PLANE_H
@@ -43,16 +43,16 @@ void plane_free(struct plane *plane);
 bool plane_configured(const struct plane *plane);
 
 /* plane_health: by project id, in lower case. A page or an object that was understood is a success; a 404 of
- * a single thing too. A 429 and a call that was stopped say nothing. It lives as long as `plane`. */
+ * a single thing too. A 429 and a call that was stopped do not count. It lives as long as `plane`. */
 struct upstream_health *plane_health(const struct plane *plane);
 
-/* plane_budget: what the sliding log says now. `left` counts what a pass that nobody asked for may still
- * send. `retry_after_s`: for how long the server said to wait, from now; 0: it did not. Thread-safe. */
+/* plane_budget: the state of the sliding log now. `left` counts what a timed pass may still
+ * send. `retry_after_s`: how long the server asked to wait, from now; 0: it did not. Thread-safe. */
 struct plane_budget {
     int64_t limit, reserve, left;
     int64_t retry_after_s;
     int64_t next_s;           /* until `left` is above 0, as far as is known; 0: it is */
-    int64_t waiting_since_us; /* wall clock: since then calls of passes that nobody asked for have been turned
+    int64_t waiting_since_us; /* wall clock: since then calls of timed passes have been turned
                                  away; 0: the last one was sent */
 };
 void plane_budget(struct plane *plane, struct plane_budget *ret);
@@ -77,12 +77,12 @@ void plane_call_end(struct plane_call *call);
 
 enum plane_result {
     PLANE_OK,
-    PLANE_ABSENT,  /* Plane says there is no such issue */
+    PLANE_ABSENT,  /* Plane has no such issue */
     PLANE_WAITING, /* not sent, or refused with 429: the budget is used up; a later pass may ask again */
     PLANE_DOWN,    /* no answer, or 5xx, to this call */
     PLANE_SPARED,  /* not sent: Plane is down, and this pass has tried what it may */
-    PLANE_FAILED,  /* answered with what helps nobody: 401, 403, 404 of a project, 400, nonsense */
-    PLANE_STOPPED, /* the process ends, or the deadline has passed: says nothing of Plane */
+    PLANE_FAILED,  /* a refusal or an unusable answer: 401, 403, 404 of a project, 400, nonsense */
+    PLANE_STOPPED, /* the process ends, or the deadline has passed: does not count against Plane */
 };
 /* Every result but PLANE_OK fills `why`, which is never NULL, and leaves *ret alone: "Plane refused the API
  * key (403: Given API token is not valid)". */
@@ -131,13 +131,13 @@ struct plane_page {
     struct plane_issue *items;
     size_t n;
     bool more;     /* next_page_results */
-    int64_t total; /* total_count at the time of this page; -1 when not told */
+    int64_t total; /* total_count at the time of this page; -1 when not given */
 };
 void plane_page_done(struct plane_page *page);
 /* plane_issues: one page (from 0, LIMIT_PLANE_PAGE rows each) of a project's issues, the most recently
- * updated first. A row that makes no sense (no id, no number, no time, of another project) makes the page
+ * updated first. An invalid row (no id, no number, no time, of another project) makes the page
  * PLANE_FAILED. Asks `work-items/`, and `issues/` of a server that is too old for it (before v1.1.0), which
- * it remembers. Rows may stand on two pages, or on none, when they move while pages are read. */
+ * and keeps to it. Rows may stand on two pages, or on none, when they move while pages are read. */
 ATTR_NODISCARD enum plane_result plane_issues(struct plane_call *call, const char *project_id, size_t page,
                                               struct plane_page *ret, struct why *why);
 
@@ -154,13 +154,13 @@ ATTR_NODISCARD enum plane_result plane_issue_document(struct plane_call *call, c
 
 /* The newest change of an issue's state: the identity of a verdict. `at_us` is the moment of the change (the
  * row's `epoch`, whole seconds rounded down, else its created_at), and the newest is the one with the latest:
- * rows are written by a queue, and not always in order. found is false when no activity tells of
+ * rows are written by a queue, and not always in order. found is false when no activity is of
  * any (an issue created in that state, one that is gone, or a row not written yet). */
 struct plane_change {
     bool found;
     char id[UUID_TEXT_LEN + 1];        /* of the activity; lower case */
-    char new_state[UUID_TEXT_LEN + 1]; /* lower case; "" when the row does not say */
-    char old_state[UUID_TEXT_LEN + 1]; /* likewise */
+    char new_state[UUID_TEXT_LEN + 1]; /* lower case; "" when the row does not have it */
+    char old_state[UUID_TEXT_LEN + 1]; /* as new_state */
     char *actor;                       /* JSON text: who did it, as Plane shows a person; NULL: not known */
     int64_t at_us;
 };

@@ -32,8 +32,8 @@ int64_t budget_pause_ms(const struct budget *budget, int64_t now_ms)
     return now_ms < budget->pause_until_ms ? budget->pause_until_ms - now_ms : 0;
 }
 
-/* The next moment after `at_ms` at which something is forgotten. There is one while anything is held. */
-static int64_t next_forgotten_ms(const struct budget *budget, int64_t now_ms, int64_t at_ms)
+/* The next moment after `at_ms` at which an entry expires. There is one while any is held. */
+static int64_t next_expiry_ms(const struct budget *budget, int64_t now_ms, int64_t at_ms)
 {
     int64_t next_ms = INT64_MAX;
     if (budget->others_until_ms > at_ms)
@@ -50,7 +50,7 @@ int64_t budget_wait_ms(const struct budget *budget, bool forced, int64_t now_ms)
 {
     int64_t at_ms = now_ms + budget_pause_ms(budget, now_ms);
     while (held_at(budget, now_ms, at_ms) >= allowed(forced))
-        at_ms = next_forgotten_ms(budget, now_ms, at_ms);
+        at_ms = next_expiry_ms(budget, now_ms, at_ms);
     return at_ms - now_ms;
 }
 
@@ -84,8 +84,8 @@ uint64_t budget_take(struct budget *budget, bool forced, int64_t now_ms)
 }
 
 /* Nothing of a refused call stays in Plane's log. How many calls of others it holds is as good as unknown by
- * the time that the pause is over: the next answer tells. A refusal of a call that was sent after another
- * refusal says that our picture is wrong (others take what becomes free, or the window is another than we
+ * the time that the pause is over: the next answer shows it. A refusal of a call that was sent after another
+ * refusal means that our picture is wrong (others take what becomes free, or the window is another than we
  * think), so the pause doubles. */
 static void settle_refused(struct budget *budget, uint64_t sent_at, int64_t retry_after_s, int64_t now_ms)
 {

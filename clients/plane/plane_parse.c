@@ -46,7 +46,7 @@ static bool says(const char *error, const char *known)
 }
 
 /* A 403 is a bad key as often as a missing right, for Plane's authentication names no challenge; and a
- * project that there is not is one of which nobody is a member. */
+ * project that does not exist has no members. */
 static void refused_words(const struct fetch_answer *answer, const char *what, const char *error,
                           struct why *why)
 {
@@ -180,7 +180,7 @@ struct envelope {
     int64_t total;
 };
 
-/* A cursor for more is there even on the last page, so next_page_results alone says whether to go on. */
+/* A cursor for more is there even on the last page, so next_page_results alone decides whether to go on. */
 static const char *envelope_read(const json_t *json, struct envelope *ret)
 {
     const json_t *more = json_object_get(json, "next_page_results");
@@ -190,7 +190,7 @@ static const char *envelope_read(const json_t *json, struct envelope *ret)
     if (!json_is_array(ret->rows))
         return "not a page of rows";
     if (!json_is_boolean(more))
-        return "a page that does not say whether more follow";
+        return "a page without next_page_results";
     if (ret->more && json_array_size(ret->rows) != LIMIT_PLANE_PAGE)
         return "a page with more behind it that is not of the size asked for";
     return NULL;

@@ -1,4 +1,4 @@
-/* plane_parse.h - what Plane's answers say: bytes in, rows out, nothing asked. Private to clients/plane/
+/* plane_parse.h - reads Plane's answers: bytes in, rows out, nothing asked. Private to clients/plane/
  * and tests.
  *
  * Parsers return NULL when the answer was understood, else what is wrong with it ("an issue without an id");
@@ -15,7 +15,7 @@
 /* An answer before its JSON is looked into. The caller owns `json`, which is there for PLANE_OK alone. */
 struct plane_reply {
     enum plane_result result;
-    bool unrouted; /* a 404 that says that Plane has no such path: an older one knows no work-items/ */
+    bool unrouted; /* a 404 because Plane has no such path: an older one knows no work-items/ */
     json_t *json;
 };
 /* plane_reply_read: `what` was asked for, for a person; `names` are those of the settings that may be wrong.

@@ -45,7 +45,7 @@ static enum plane_result parsed(const struct asked *asked, const char *wrong, st
 {
     if (!wrong)
         return PLANE_OK;
-    (void)why_set(why, ERR_INVALID, "Plane's answer for %s makes no sense: %s", asked->what, wrong);
+    (void)why_set(why, ERR_INVALID, "Plane's answer for %s is invalid: %s", asked->what, wrong);
     return PLANE_FAILED;
 }
 

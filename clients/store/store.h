@@ -77,7 +77,7 @@ struct store_task {
     int64_t id;
     /* May be NULL. plane_id: a UUID in lower case with hyphens, however it is stored; else as it is. */
     char *plane_id, *work_item_id, *title;
-    char *repo, *branch; /* may be NULL: the row makes no sense, and the pass says so */
+    char *repo, *branch; /* may be NULL: the row is invalid, and the pass reports it */
     char *stage;
     char *version; /* opaque: names the row as it was read (its updated_at, in the database's own words) */
     int64_t age_s; /* since updated_at, by the database's clock */
@@ -142,12 +142,12 @@ struct store_issue_tasks {
 void store_issue_tasks_done(struct store_issue_tasks *tasks);
 
 /* store_issue_tasks: the tasks of these issues (uuids; plane_id may have them in lower or in upper case, with
- * or without hyphens), by one statement whatever n is. A row that lacks a stage or a time is told with a
- * stage "" or a version that never moves. n 0 is fine: it still tells revision and clock. Reads only. */
+ * or without hyphens), by one statement whatever n is. A row that lacks a stage or a time has a
+ * stage "" or a version that never moves. n 0 is fine: revision and clock are still read. Reads only. */
 ATTR_NODISCARD enum err store_issue_tasks(struct store *store, const char *const *plane_ids, size_t n,
                                           struct store_issue_tasks *ret, struct why *why);
 
-/* store_verdicts_replayed: which of these state-change activities have been replayed; ret[i] tells ids[i].
+/* store_verdicts_replayed: which of these state-change activities have been replayed; ret[i] is for ids[i].
  * One statement. Reads only. */
 ATTR_NODISCARD enum err store_verdicts_replayed(struct store *store, const char *const *ids, size_t n,
                                                 bool *ret, struct why *why);
@@ -166,7 +166,7 @@ ATTR_NODISCARD enum err store_work_items(struct store *store, const char *const 
 
 struct store_new_task {
     const char *plane_id, *work_item_id, *title, *repo, *branch, *stage;
-    struct why *refusal; /* filled in when it is STORE_NOT_CREATED: what the database said; may be NULL */
+    struct why *refusal; /* filled in when it is STORE_NOT_CREATED: the database's words; may be NULL */
 };
 enum store_creation {
     STORE_CREATED,
@@ -205,10 +205,10 @@ struct store_transition {
     const char *verdict_id;    /* the state-change activity this replays; NULL: none. Replayed once for ever:
                                   when it is in reconcile_verdicts already, or twice in this batch, the
                                   transition is STORE_RACED; else it is written there in the same transaction */
-    const char *missed_source; /* whose event was lost: "plane", "gitea"; NULL: nobody sends one */
+    const char *missed_source; /* whose event was lost: "plane", "gitea"; NULL: no sender has one */
     const char *missed_event;  /* which: "status", "pull_request_approved", "issue.updated" … or NULL */
     const char *message;       /* for the outbox, under the ledger row's id; NULL: none */
-    struct why *refusal;       /* filled in when it is STORE_REFUSED: what the database said; may be NULL */
+    struct why *refusal;       /* filled in when it is STORE_REFUSED: the database's words; may be NULL */
 };
 
 enum store_moved {
@@ -223,8 +223,8 @@ enum store_moved {
  * that its revision is still `settings_revision` and that the database's clock has not reached
  * `valid_until_us` (0: no limit), else ERR_CONFLICT and nothing is written; then each task that still stands
  * at its stage and version and has no active job gets to_stage, updated_at = now, one queued job, and one
- * ledger row. ret_moved[i] tells batch[i]. A row the database refuses does not stop the others. After a
- * connection lost at commit the ledger ids tell what was written: the answer is right even then. On any error
+ * ledger row. ret_moved[i] is for batch[i]. A row the database refuses does not stop the others. After a
+ * connection lost at commit the ledger ids show what was written: the answer is right even then. On any error
  * nothing of the batch that is not in the ledger was written. */
 ATTR_NODISCARD enum err store_transition(struct store *store, int64_t settings_revision,
                                          int64_t valid_until_us, const char *pass_id,
@@ -258,7 +258,7 @@ struct store_replay_seen {
     int64_t next_s; /* the next try is due in so many seconds */
 };
 
-/* store_replays_look: what store_replay_begin would say of them, as far as can be known without the tasks:
+/* store_replays_look: what store_replay_begin would return for them, as far as can be known without the tasks:
  * never RACED or GIVEN_UP_NOW. Only subject and delivery are looked at. One statement. Reads only. */
 ATTR_NODISCARD enum err store_replays_look(struct store *store, const struct store_replay *batch, size_t n,
                                            struct store_replay_seen *ret, struct why *why);
@@ -277,8 +277,8 @@ ATTR_NODISCARD enum err store_replay_get(struct store *store, const char *subjec
 /* store_replay_begin: THE moment at which a replay starts: under the settings row's lock and revision as
  * store_transition (ERR_CONFLICT and nothing written when they moved), so that none starts once a switch was
  * thrown. One transaction for the batch (n <= LIMIT_BATCH), whose subjects differ. A replay of another
- * delivery than the subject's last begins anew; the pauses between tries of one double from
- * LIMIT_REPLAY_PAUSE_S up to LIMIT_REPLAY_PAUSE_MAX_S. Whoever is told DUE must send it, and may fail to: it
+ * delivery than the subject's last starts over; the pauses between tries of one double from
+ * LIMIT_REPLAY_PAUSE_S up to LIMIT_REPLAY_PAUSE_MAX_S. The caller that gets DUE must send it, and may fail to: it
  * is then sent again when it is due again. */
 ATTR_NODISCARD enum err store_replay_begin(struct store *store, int64_t settings_revision,
                                            int64_t valid_until_us, const struct store_replay *batch, size_t n,
@@ -334,7 +334,7 @@ struct store_ledger_row {
     struct uuid_text id;
     int64_t at_us, task_id;
     char *pass_id, *work_item_id, *repo, *from_stage, *to_stage, *side, *outcome, *agent, *reason, *evidence;
-    char *missed_source, *missed_event; /* NULL in rows of versions that did not tell */
+    char *missed_source, *missed_event; /* NULL in rows of versions that did not store it */
 };
 struct store_ledger_page {
     struct store_ledger_row *rows;
@@ -348,7 +348,7 @@ void store_ledger_page_done(struct store_ledger_page *page);
 ATTR_NODISCARD enum err store_ledger_list(struct store *store, int64_t task_id, int64_t before_seq,
                                           size_t limit, struct store_ledger_page *ret, struct why *why);
 
-/* the outbox: messages written with what they tell of, sent after it */
+/* the outbox: messages written in the transaction that they report, sent after it */
 
 struct store_message {
     struct uuid_text id; /* a ledger row's, or a name's (uuid_from_name) */
@@ -368,7 +368,7 @@ void store_outbox_done(struct store_outbox *outbox);
 ATTR_NODISCARD enum err store_outbox_list(struct store *store, size_t limit, struct store_outbox *ret,
                                           struct why *why);
 /* store_outbox_add: a message of no transition, unless one of that id was ever written and is still kept:
- * told once, whoever else tells it. *ret_new (may be NULL): it was not there. */
+ * sent once, whichever process writes it. *ret_new (may be NULL): it was not there. */
 ATTR_NODISCARD enum err store_outbox_add(struct store *store, const char *id, const char *text, bool *ret_new,
                                          struct why *why);
 /* store_outbox_sent: marks them, and drops all sent ones but the newest LIMIT_OUTBOX_KEPT. Marking twice is
@@ -380,7 +380,7 @@ ATTR_NODISCARD enum err store_outbox_sent(struct store *store, const struct uuid
 
 /* store_lease_take: takes the lease of that name for `owner`, or renews it, for `seconds` from now by the
  * database's clock. *ret_held: it is ours now. Writes nothing while ours has more than half of `seconds` left
- * or somebody else's has not run out. */
+ * or another process's has not run out. */
 ATTR_NODISCARD enum err store_lease_take(struct store *store, const char *name, const char *owner,
                                          int64_t seconds, bool *ret_held, struct why *why);
 /* store_lease_drop: gives it back if it is ours. */
@@ -449,7 +449,7 @@ ATTR_NODISCARD enum err store_repo_tasks(struct store *store, const char *repo, 
 
 struct store_pass {
     struct uuid_text id;
-    int64_t started_us; /* as the report says; the order of the list */
+    int64_t started_us; /* as in the report; the order of the list */
     char *report;       /* JSON text: its first LIMIT_REPORT_HEAD characters alone */
 };
 struct store_pass_page {

@@ -117,7 +117,7 @@ enum err schema_version_check(struct store_rows rows, int64_t *ret_version, stru
     return err;
 }
 
-/* 0 when nothing says of what version the tables are. */
+/* 0 when the version of the tables is not recorded. */
 static enum err version_read(const struct schema *schema, int64_t *ret_version, struct why *why)
 {
     bool there;

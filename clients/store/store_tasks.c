@@ -118,7 +118,7 @@ void store_task_done(struct store_task *task)
 
 /* the stuck ones, and those that were never started */
 
-/* What tells of all tasks is the same in every row, and there is always one. */
+/* The counts over all tasks are the same in every row, and there is always one. */
 static enum err task_list_read(struct store_rows rows, struct store_task_list *ret)
 {
     struct store_task_list list = {0};
@@ -196,7 +196,7 @@ static struct store_task_entry entry_read(struct store_rows *rows)
     };
 }
 
-/* One more row than the page holds is asked for: it tells that there is another page. */
+/* One more row than the page holds is asked for: it shows that there is another page. */
 enum err store_tasks_list(struct store *store, const struct store_tasks_query *query,
                           struct store_tasks_page *ret, struct why *why)
 {

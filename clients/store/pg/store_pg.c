@@ -1,4 +1,4 @@
-/* The PostgreSQL store: the URL, its connections, and who has which. What is said on them is in
+/* The PostgreSQL store: the URL, its connections, and which caller has which. Their statements run in
  * store_pg_wire.c, what is asked of the database in store_pg_sql.c and in the files of the aggregates. */
 #include "clients/store/pg/store_pg.h"
 
@@ -70,7 +70,7 @@ static void conn_close(struct pg_conn *conn)
 }
 
 /* Why no connection came about. libpq's text has "connection to server at …, port … failed: REASON" for each
- * host, and hints; the last reason is told. It quotes a user or a database at most, never a password. */
+ * host, and hints; the last reason is kept. It quotes a user or a database at most, never a password. */
 static enum err connect_failure(const PGconn *pg, struct why *why)
 {
     const char *reason = PQerrorMessage(pg), *next = reason;
@@ -117,7 +117,7 @@ static enum err conn_open(struct pg_conn *conn, struct why *why)
     return err;
 }
 
-/* Whether a connection that rested is still good: a server that ended it has said so, or closed the socket,
+/* Whether a connection that rested is still good: a server that ended it has sent so, or closed the socket,
  * and either makes the socket readable. */
 static bool conn_is_alive(const struct pg_conn *conn)
 {
@@ -332,7 +332,7 @@ static const char *option_value(const PQconninfoOption *options, const char *key
     return NULL;
 }
 
-/* The server's settings that we start a session with; whoever sets one in the URL's own `options` wins, since
+/* The server's settings that we start a session with; one that is set in the URL's own `options` wins, since
  * theirs come later.
  *   jit: compiling the stuck query takes 30 times as long as running it.
  *   enable_seqscan: the planner cannot know the bounds of our parameterised ranges, takes a third of a table
@@ -392,7 +392,7 @@ static size_t list_len(const char *list)
     return n;
 }
 
-/* "db1:5432,db2:5433/orch"; NULL and words if a port or a host makes no sense. */
+/* "db1:5432,db2:5433/orch"; NULL and words if a port or a host is invalid. */
 static char *servers_describe(const PQconninfoOption *given, struct why *why)
 {
     const char *hosts = option_value(given, "host"), *ports = option_value(given, "port");
@@ -447,7 +447,7 @@ static void pg_interrupt(struct store *store)
     pg->interrupted = true;
     pthread_cond_broadcast(&pg->given);
     pthread_mutex_unlock(&pg->lock);
-    /* Nobody ever reads it: it wakes everyone who waits, now and later. */
+    /* It is never read, so it wakes every waiter, now and later. */
     (void)eventfd_write(pg->stop_fd, 1);
 }
 

@@ -2,7 +2,7 @@
  *
  * A few connections, each used by one thread at a time. An operation is a function that is handed a
  * connection; pg_call lends it one, and runs it again when the connection turned out to be dead or the
- * database said "serialization failure, try again". So every such function must be one that may run twice:
+ * database reported a serialization failure. So every such function must be one that may run twice:
  * reads, compare-and-sets, and writes that recognise what they wrote before.
  *
  * Nothing waits in libpq but the connecting: every answer is awaited by poll() with a deadline of our own
@@ -87,7 +87,7 @@ enum pg_fault {
     PG_FAULT_ROW,    /* about the data of a row (a constraint, a cast, a trigger that raised, a lock on it):
                         other rows may well pass */
     PG_FAULT_EITHER  /* a row's (a policy), or the statement's (a missing right): which, the statement without
-                        rows tells */
+                        rows shows */
 };
 
 struct pg_conn {

@@ -8,7 +8,7 @@
  *
  * The settings row stays locked in share mode until the end: that is what makes settings_write wait for us
  * and us for it. When the connection breaks at COMMIT, the next try takes that lock exclusively, which it
- * gets once the lost transaction has ended one way or the other, and what the rows say then tells which. */
+ * gets once the lost transaction has ended one way or the other, and then the rows show which. */
 #include "clients/store/pg/store_pg.h"
 
 #include <stdlib.h>
@@ -17,7 +17,7 @@
 #include "clients/base/jsonx.h"
 
 #define IMPATIENT "SET LOCAL lock_timeout = 50; SET LOCAL statement_timeout = 500"
-/* What the database says nothing about. */
+/* What the database does not report. */
 static const char swallowed_words[] = "the database did not keep the write: a trigger or a rule swallowed it";
 /* Tries of a whole transaction that fails to be ordered among others; then it is a row's fault. */
 #define ORDER_TRIES 3
@@ -58,7 +58,7 @@ static size_t fates_count(const struct pg_batch *batch, enum pg_fate fate)
 /* one try at a range */
 
 /* Reads what batch->write wrote. Not whole when a part of a row is missing, or something was written that is
- * no row of ours any more: a trigger had its say. */
+ * no row of ours any more: a trigger changed it. */
 static enum err written_read(struct pg_batch *batch, struct store_rows rows, bool *ret_whole)
 {
     bool whole = true;
@@ -240,7 +240,7 @@ static enum err batch_write(struct pg_conn *conn, struct pg_batch *batch, struct
     if (!err && fates_count(batch, PG_FATE_OPEN) > 0)
         err = look_again(conn, batch, PG_FATE_OPEN, &known, why);
     if (!err && fates_count(batch, PG_FATE_LOCKED) == batch->n)
-        return why_set(why, ERR_TIMEOUT, "a lock in the database was held by somebody else for too long");
+        return why_set(why, ERR_TIMEOUT, "a lock in the database was held by another session for too long");
     return err;
 }
 
@@ -254,7 +254,7 @@ enum err pg_batch_run(struct pg_conn *conn, void *arg, struct why *why)
     unsigned lock = batch->maybe_committed ? PG_POLICY_WAIT : PG_POLICY_SHARE;
     enum err policy = store_policy_stands(pg_query(conn, lock, NO_PARAMS, why), batch->settings_revision,
                                           batch->valid_until_us, why);
-    /* What an earlier try committed is so, whatever the settings say by now. */
+    /* What an earlier try committed is so, whatever the settings are by now. */
     if (batch->maybe_committed && (policy == ERR_OK || policy == ERR_CONFLICT)) {
         if ((err = commit_is_known(conn, batch, &committed, why)) || committed)
             return err;

@@ -31,7 +31,7 @@ static json_t *row_json(const struct pg_batch *batch, size_t i)
     return row;
 }
 
-/* Without a key that can decide, the database says so whether or not there is something to decide. */
+/* Without a key that can decide, the database reports it whether or not there is something to decide. */
 static enum err creation_run(struct pg_conn *conn, void *batch, struct why *why)
 {
     static const char *const no_key[] = {"42P10" /* none */, "55000" /* one that decides at the end */};

@@ -50,7 +50,7 @@ static enum err rows_begin(struct pg_conn *conn, struct beginning *beginning, st
     return rows_end(&rows);
 }
 
-/* What was not begun although its task stands was sent before, and waits or is given up; nobody else holds it
+/* What was not begun although its task stands was sent before, and waits or is given up; no other process holds it
  * now that the statement that would have changed it is over. */
 static enum err others_read(struct pg_conn *conn, struct beginning *beginning, struct why *why)
 {

@@ -1,6 +1,6 @@
 /* Every statement that the PostgreSQL store prepares. The tables are in schema.sql.
  *
- * tasks and jobs may be somebody else's, or updatable views: no column but those of the contract is named,
+ * tasks and jobs may be another program's, or updatable views: no column but those of the contract is named,
  * nothing but tasks.stage, tasks.updated_at, new tasks and new jobs is written, and ids may be of any integer
  * type. */
 #include "clients/store/pg/store_pg.h"
@@ -29,7 +29,7 @@
 #define KEY_OF_T UUID_KEY("t.plane_id")
 #define KEY_OF_W UUID_KEY("w.plane_id")
 /* Whether a ledger row l that names the task t by its id means this task, and not one that had the id before.
- * A row that has neither name cannot be told apart. */
+ * A row that has neither name cannot be distinguished. */
 #define SAME_TASK                                                        \
     "(l.work_item_id = t.work_item_id::text OR " KEY_OF_L " = " KEY_OF_T \
     " OR (l.work_item_id IS NULL AND t.work_item_id IS NULL"             \
@@ -55,7 +55,7 @@
     " missed_source, missed_event"
 
 /* What is read of tasks t, for rows_task: these columns and HEALS with its join, or NO_HEALS.
- * A row without a stage or a time is told so that no transition can mean it; what is no point in time has no
+ * A row without a stage or a time reads so that no transition can match it; what is no point in time has no
  * age. */
 #define TASK_FIELDS "t.id, t.plane_id, t.work_item_id, t.title, t.repo, t.branch, t.stage, t.updated_at"
 #define NAME_MAX_TEXT PG_DIGITS(LIMIT_TASK_NAME)
@@ -151,8 +151,8 @@ static const char stuck_sql[] =
     "SELECT a.revision, a.now_us, a.stuck, a.oldest_s, a.strange::bigint AS strange, " TASK_COLUMNS HEALS
     " FROM head a LEFT JOIN listed t ON true" HEALS_JOIN " ORDER BY t.turn, t.updated_at, t.id";
 
-/* 1 the stage; 2 the grace; 3 {plane id, …} of fresh tasks; 4 the limit. As stuck_sql; the fields that tell
- * of all stuck tasks there tell of the listed ones here. Goes along (stage, updated_at) until it has enough.
+/* 1 the stage; 2 the grace; 3 {plane id, …} of fresh tasks; 4 the limit. As stuck_sql; the fields that count
+ * all stuck tasks there count the listed ones here. Goes along (stage, updated_at) until it has enough.
  */
 static const char unstarted_sql[] =
     "WITH listed AS MATERIALIZED ("
@@ -235,7 +235,7 @@ static const char work_items_sql[] = "SELECT w.i - 1 AS i, t.id, t.plane_id::tex
 /* 1 [{"i", "task": {"plane_id", …}}, …]; 2 {plane id in each spelling, …} of the whole batch.
  *
  * One row per task that was made. The unique key of plane_id decides, which must be a plain one, over all of
- * the table or where plane_id is not null. It tells no two spellings of one id for the same; against those
+ * the table or where plane_id is not null. It does not take two spellings of one id for the same; against those
  * that are there already the second parameter helps. In the order of ids, as above. The record takes its
  * types from the table, where plane_id may be text or uuid. */
 static const char create_sql[] =
@@ -253,7 +253,7 @@ static const char create_sql[] =
     " FROM made m LEFT JOIN want w ON " KEY_OF_W " = " KEY_OF_M;
 
 /* 1 [{"i", "id", "plane_id"}, …]; 2 as for create_sql. Whether the task that was made is there, and whether
- * there is none yet. The id tells ours from another's of the same issue. */
+ * there is none yet. The id distinguishes our task from another's of the same issue. */
 static const char create_again_sql[] =
     "WITH there AS MATERIALIZED ("
     "  SELECT t.id, " KEY_OF_T " AS key FROM tasks t WHERE t.plane_id = ANY ($2)) "

@@ -13,7 +13,7 @@
 #include "clients/base/jsonx.h"
 #include "clients/base/limits.h"
 
-/* What the server may take beyond its own statement_timeout to tell us of it. */
+/* What the server may take beyond its own statement_timeout to report it. */
 #define ANSWER_SLACK_MS 1000
 /* The part of a server's message that goes into words. */
 #define MESSAGE_MAX ((size_t)140)
@@ -35,8 +35,8 @@ static bool is_class(const char *state, const char *const *classes, size_t n)
     return false;
 }
 
-/* How a failure of each kind is told; the first match counts. `says`: the server's own words are added: they
- * name a table, a role or a constraint, and no data of ours but what a trigger chose to say. */
+/* The words for each kind of failure; the first match counts. `adds_words`: the server's own are added: they
+ * name a table, a role or a constraint, and no data of ours but what a trigger puts there. */
 static const struct failure {
     const char *state; /* whole, or its class */
     enum err err;
@@ -47,7 +47,7 @@ static const struct failure {
     {"40001", ERR_RETRY, false, false, "the database could not order two transactions"},
     {"40P01", ERR_RETRY, false, false, "two transactions locked each other out"},
     {"40", ERR_RETRY, false, false, "the database rolled a transaction back"},
-    {"55P03", ERR_TIMEOUT, false, false, "a lock in the database was held by somebody else for too long"},
+    {"55P03", ERR_TIMEOUT, false, false, "a lock in the database was held by another session for too long"},
     {"57014", ERR_TIMEOUT, false, false, "the database took too long for a statement"},
     {"25006", ERR_UNAVAILABLE, true, false, "the database may only be read: no primary?"},
     {"25P03", ERR_UNAVAILABLE, true, false, "the database ended a transaction that rested for too long"},
@@ -56,7 +56,7 @@ static const struct failure {
     {"53", ERR_UNAVAILABLE, true, true, "the database is short of something"},
     {"58", ERR_UNAVAILABLE, true, false, "the database's machine has a fault"},
     {"28", ERR_UNAVAILABLE, true, true, "the database refused us"},
-    {"26000", ERR_UNAVAILABLE, true, false, "the database forgot a prepared statement"},
+    {"26000", ERR_UNAVAILABLE, true, false, "the database lost a prepared statement"},
     {"0A000", ERR_UNAVAILABLE, true, true, "the database cannot do a statement"},
     /* A parameter took its type from a column that has another by now. */
     {"42883", ERR_UNAVAILABLE, true, true, "the database cannot do a statement"},

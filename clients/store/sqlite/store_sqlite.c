@@ -330,7 +330,7 @@ static enum err failure_of_sql(const struct sqlite_conn *conn, int code, struct 
 {
     const char *message = sqlite3_errmsg(conn->db);
     if ((code & 0xff) == SQLITE_CONSTRAINT) {
-        AUTO_FREE char *error = text_cut(message, LIMIT_REASON); /* a trigger may say anything */
+        AUTO_FREE char *error = text_cut(message, LIMIT_REASON); /* a trigger may raise any text */
         return why_set(why, ERR_INTERNAL, "the database refused a write (SQLite code %d): %s", code, error);
     }
     if (strncmp(message, "no such ", 8) == 0 || strstr(message, "has no column named") ||
@@ -353,7 +353,7 @@ enum err sqlite_failure(struct sqlite_conn *conn, struct why *why)
         return why_set(why, ERR_TIMEOUT, "%s",
                        conn->store->interrupted
                            ? "waiting for the database was given up: stopping"
-                           : "the database file is locked by somebody else for too long");
+                           : "the database file was locked by another process for too long");
     case SQLITE_INTERRUPT:
         conn->broken = false;
         if (conn->store->interrupted)

@@ -2,8 +2,8 @@
  *
  * One file, one connection that writes and a few that read, each used by one thread at a time: an operation
  * takes a connection, works, and gives it back. Taking opens it, or opens it again when the file was replaced
- * meanwhile; giving back ends whatever transaction is still open. Whoever else writes the file (the
- * orchestrator is another process) is waited for by the busy handler, at most half of LIMIT_STATEMENT_MS; the
+ * meanwhile; giving back ends whatever transaction is still open. Another process that writes the file (the
+ * orchestrator) is waited for by the busy handler, at most half of LIMIT_STATEMENT_MS; the
  * progress handler ends a statement that takes too long, or that store_interrupt wants to end.
  */
 #ifndef RECONCILED_STORE_SQLITE_H
@@ -20,7 +20,7 @@
 
 /* Every statement that is kept prepared; the texts are in store_sqlite_sql.c.
  *
- * A write tells by RETURNING whether it wrote its row: a trigger that says RAISE(IGNORE) makes it succeed
+ * A write finds by RETURNING whether it wrote its row: a trigger with RAISE(IGNORE) makes it succeed
  * without one, and of a view sqlite3_changes() counts nothing. But SQLite 3.40 takes such a write to a view
  * without a trigger for done; SQL_…_TAKE_… find that out: they write nothing, have no RETURNING, and fail. */
 enum sqlite_sql {
@@ -82,7 +82,7 @@ ATTR_NODISCARD enum err sqlite_prepare(struct sqlite_conn *conn, const char *sql
                                        struct why *why);
 
 /* sqlite_failure: the result and the words for what the connection reported last. Marks the connection for
- * opening anew when that may help. */
+ * reopening when that may help. */
 enum err sqlite_failure(struct sqlite_conn *conn, struct why *why);
 
 /* sqlite_outlived: the last failure is that a statement took too long. Gives the connection time for as much
@@ -140,7 +140,7 @@ enum err sqlite_transition(struct store *store, int64_t settings_revision, int64
                            const char *pass_id, const struct store_transition *batch, size_t n,
                            enum store_moved *ret_moved, struct why *why);
 
-/* What of it a transaction of another kind needs too; *ret_rows tells whether the row was found or written.
+/* What of it a transaction of another kind needs too; *ret_rows: the row was found or written.
  */
 enum err sqlite_task_stands(struct sqlite_conn *conn, const struct store_transition *transition,
                             size_t *ret_rows, struct why *why);

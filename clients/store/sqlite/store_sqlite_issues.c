@@ -14,7 +14,7 @@ struct creation {
     enum store_creation results[LIMIT_BATCH];
 };
 
-/* The key is not asked to decide here: under BEGIN IMMEDIATE nobody else inserts, so what is not there stays
+/* The key is not asked to decide here: under BEGIN IMMEDIATE no other process inserts, so what is not there stays
  * so until the commit. It is what stops the orchestrator from making the same task afterwards. What is below
  * a view cannot be known. */
 static enum err key_is_there(struct sqlite_conn *conn, struct why *why)
@@ -80,7 +80,7 @@ static enum err row_create(struct sqlite_conn *conn, void *arg, size_t i, bool *
                           TEXT_PARAM(task->repo), TEXT_PARAM(task->branch), TEXT_PARAM(task->stage)),
                    &rows, why);
     if (err || rows == 0)
-        return err; /* no row: a trigger said RAISE(IGNORE) */
+        return err; /* no row: a trigger did RAISE(IGNORE) */
     creation->results[i] = STORE_CREATED;
     *ret_keep = true;
     return ERR_OK;

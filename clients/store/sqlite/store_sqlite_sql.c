@@ -34,7 +34,7 @@
 #define HAS_ID(of) "typeof(" of ".id) = 'integer'"
 #define HAS_ID_T HAS_ID("t")
 /* Whether a row r that names the task t by its id means this task, and not one that had the id before. A row
- * that has neither name cannot be told apart. */
+ * that has neither name cannot be distinguished. */
 #define SAME_TASK                                                  \
     "(r.work_item_id = t.work_item_id OR " KEY_OF_R " = " KEY_OF_T \
     " OR (r.work_item_id IS NULL AND t.work_item_id IS NULL"       \
@@ -66,7 +66,7 @@
 #define NAME_STAGE TEXT("stage", NAME_SIZE)
 #define TITLE TEXT("title", DIGITS(LIMIT_TASK_TITLE))
 /* For rows_task: these, the age, and HEALS or NO_HEALS. What must not be null is empty then: such a task
- * has no stage that anybody knows, and no version that a transition could name. */
+ * has no known stage, and no version that a transition could name. */
 #define TASK_COLUMNS                                                                                        \
     "t.id AS id, " NAME_PLANE_ID " AS plane_id, " NAME_WORK_ITEM_ID " AS work_item_id, " TITLE " AS title," \
     " " NAME_REPO " AS repo, " NAME_BRANCH " AS branch, coalesce(" NAME_STAGE ", '') AS stage,"             \
@@ -101,7 +101,7 @@
  *     figures would expect so many searches that it made a Bloom filter of the whole table first (200 ms for
  *     a million rows, not 10).
  *   - likelihood(): "=" selects few rows, whatever ANALYZE counted. From 3.46 on, SQLite uses no index for
- *     "=" whose rows ANALYZE found to be all the same: hence the same again as a range, here and below;
+ *     "=" whose rows ANALYZE found to be all the same, so the same condition is repeated as a range, here and below;
  *   - the index may compare stages without case, a pipeline does not: is_exact.
  * What is no time in updated_at (null, a number, words, an impossible date) makes no age: not stuck. */
 #define RARE_STAGE "likelihood(t.stage = w.stage, 0.001)"
@@ -177,7 +177,7 @@ static const char unstarted_sql[] =
     " FROM head h LEFT JOIN listed l LEFT JOIN tasks t ON t.id = l.id"
     " ORDER BY l.updated_at, l.id";
 
-/* 1 [plane id, …]. A column that ignores case holds one spelling for several: hence DISTINCT. */
+/* 1 [plane id, …]. A column that ignores case holds one spelling for several, so DISTINCT. */
 #define ISSUE_TASKS(found)                                                                           \
     "WITH found(id) AS MATERIALIZED (SELECT DISTINCT t.id FROM " found " AND " HAS_ID_T "),"         \
     " head(revision, now_us) AS MATERIALIZED (SELECT " REVISION ", " NOW_US ")"                      \
@@ -203,7 +203,7 @@ static const char unstarted_sql[] =
  *
  * The cost follows the stuck tasks and the page: of each stage at most `limit` others are taken, along
  * (stage, updated_at) from where the page before ended. null comes before everything and is compared with
- * nothing, hence two ways into a stage and two into none, of which the conditions without a column open one.
+ * nothing, so there are two ways into a stage and two into none, of which the conditions without a column open one.
  */
 #define OTHER(of) \
     " AND " of ".id NOT IN (SELECT id FROM stuck) AND (?4 IS NULL OR " of ".repo = ?4) AND " HAS_ID(of)
@@ -476,7 +476,7 @@ static const char *const texts[] = {
      * that can hold, whether a row that is inserted without a value gets one (computed, by a default, or as
      * the rowid, of which there is no index), and how many characters a type in parentheses has room for.
      *
-     * What SQLite makes of a declared type: https://sqlite.org/datatype3.html, 3.1. A type that says UUID
+     * What SQLite makes of a declared type: https://sqlite.org/datatype3.html, 3.1. A type named UUID
      * keeps such text as it is. Of a column without a type the rows decide: which of them are read, and in
      * which form. What a view computes has none (from 3.41 on, the made-up name of an affinity); in a table
      * without one anything could stand. */

@@ -18,14 +18,14 @@ static enum err tables_take_it(struct sqlite_conn *conn, void *arg, struct why *
     return err ? err : sqlite_execute(conn, SQL_JOBS_TAKE_NEW, why);
 }
 
-/* The statements of one row. Each tells by *ret_rows whether it found or wrote its row. */
+/* The statements of one row. Each sets *ret_rows to whether it found or wrote its row. */
 static enum err ledger_has(struct sqlite_conn *conn, const struct store_transition *transition,
                            size_t *ret_rows, struct why *why)
 {
     return sqlite_run(conn, SQL_LEDGER_HAS, PARAMS(TEXT_PARAM(transition->id.s)), ret_rows, why);
 }
 
-/* No row: the verdict is there already, be it by a row of this batch. */
+/* No row: the verdict is there already, possibly by a row of this batch. */
 enum err sqlite_verdict_add(struct sqlite_conn *conn, const struct store_transition *transition,
                             size_t *ret_rows, struct why *why)
 {
