@@ -39,7 +39,7 @@ struct query {
 };
 void query_int(struct query *query, const char *name, int64_t min, int64_t max, int64_t *ret);
 void query_bool(struct query *query, const char *name, bool *ret); /* "true" or "false" */
-/* query_text: `rule` is what to say of a text that is not valid, "must be …". The text lives as long as the
+/* query_text: `rule` is the error for a text that is not valid, "must be …". The text lives as long as the
  * request. */
 void query_text(struct query *query, const char *name, bool (*valid)(const char *text), const char *rule,
                 const char **ret);

@@ -2,8 +2,8 @@
  * the answer_ functions; handlers never see the HTTP library.
  *
  * A handler answers exactly once, by one answer_* call or by request_defer; after that it lets go of the
- * request. It may touch the database if its route says so (ROUTE_QUEUED: then it runs on a thread of its own
- * kind); it never waits for an upstream or for a pass: whoever must wait defers.
+ * request. It may touch the database if its route allows it (ROUTE_QUEUED: then it runs on a thread of its
+ * own kind); it never waits for an upstream or for a pass: a handler that must wait defers.
  */
 #ifndef RECONCILED_HANDLER_H
 #define RECONCILED_HANDLER_H
@@ -57,7 +57,7 @@ json_t *problem_of_type(const char *type, int status, const char *detail);
 /* request_defer: suspends the connection; the handler must not touch the request any more. NULL when too many
  * wait already or the service is stopping (the request has then been answered 503). deferred_answer: from any
  * thread, exactly once, even when the peer has left meanwhile: resumes the request with that answer; takes
- * `body`, as answer_json does. A 503 tells when to try again, as that of answer_error does. */
+ * `body`, as answer_json does. A 503 has Retry-After, as that of answer_error has. */
 struct deferred;
 struct deferred *request_defer(struct request *request);
 void deferred_answer(struct deferred *deferred, int status, json_t *body_take);

@@ -52,7 +52,7 @@ static void answer_held(struct request *request, const struct policy_hold *hold)
     answer_json(request, 409, problem);
 }
 
-/* A pass that could not ask the database is a failure of ours, whatever its report says beside. */
+/* A pass that could not ask the database is an error, whatever else its report contains. */
 static void on_done(void *arg, const struct report *report)
 {
     if (report->state == PASS_DONE) {

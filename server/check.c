@@ -1,4 +1,4 @@
-/* check: asks everything outside once, the way a pass would, and says in one line each how it is. */
+/* check: asks everything outside once, the way a pass would, and prints one line each. */
 #include <curl/curl.h>
 #include <stdio.h>
 #include <stdlib.h>

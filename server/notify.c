@@ -20,7 +20,7 @@ void notify_send(const char *state)
     int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return;
-    /* An abstract name is as long as it is said to be: no terminator. Nobody listening is no failure of ours.
+    /* An abstract name has an explicit length: no terminator. A missing listener is not an error.
      */
     (void)sendto(fd, state, strlen(state), MSG_NOSIGNAL, (const struct sockaddr *)&address,
                  (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len));

@@ -1,4 +1,4 @@
-/* notify.h - telling systemd how we are (sd_notify(3)), without its library. Nothing happens where
+/* notify.h - reports our state to systemd (sd_notify(3)), without its library. Nothing happens where
  * NOTIFY_SOCKET is not set. */
 #ifndef RECONCILED_NOTIFY_H
 #define RECONCILED_NOTIFY_H

@@ -24,7 +24,7 @@ struct options {
     bool ready;              /* of COMMAND_HEALTH */
 };
 
-/* options_read: ERR_INVALID with words when the line makes no sense. */
+/* options_read: ERR_INVALID with words when the line is invalid. */
 ATTR_NODISCARD enum err options_read(int argc, char *const *argv, struct options *ret, struct why *why);
 
 /* options_usage: the text of --help but for the settings. Static. */

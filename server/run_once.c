@@ -46,7 +46,7 @@ static int complain(int status, const char *text)
     return status;
 }
 
-/* The same for a pass: it is said once all is closed, if standard error takes it. */
+/* The same for a pass: it is printed once all is closed, if standard error takes it. */
 static int complain_later(char **ret_complaint, int status, const char *text)
 {
     *ret_complaint = mem_dup(text);

@@ -65,7 +65,7 @@ static void wait_for_stop(const sigset_t *set, struct listener *listener, struct
 
 static void threads_stop(const struct app *app, const struct services *services)
 {
-    sweeper_stop(app->sweeper); /* which tells all that it ends */
+    sweeper_stop(app->sweeper); /* which answers all waiters */
     notifier_stop(services->notifier);
     query_pool_stop(app->query_pool);
 }
@@ -90,8 +90,8 @@ static enum err threads_start(const struct app *app, struct services *services, 
     return err;
 }
 
-/* Whoever waits for a pass or an upstream is told before the listener drains; what still waits for the
- * database then is cut short. */
+/* A request that waits for a pass or an upstream is answered before the listener drains; what still waits for
+ * the database then is cut short. */
 static void stop(const sigset_t *set, struct listener *listener, const struct app *app,
                  const struct services *services)
 {

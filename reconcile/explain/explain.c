@@ -26,7 +26,7 @@
 #include "reconcile/sweep/sweeper.h"
 #include "reconcile/heal/transition.h"
 
-/* How many of its last transitions are told of a task. */
+/* How many of its last transitions are shown with a task. */
 enum { TRANSITIONS_TOLD = 10 };
 
 struct explainer {
@@ -97,8 +97,8 @@ void explanation_free(struct explanation *explanation)
 
 /* what is in force */
 
-/* Settings that nobody here can understand count as off (policy.h); the rest is then as at the start.
- * *ret_unreadable says so, or is NULL. */
+/* Settings that cannot be read count as off (policy.h); the rest is then as at the start.
+ * *ret_unreadable is then the reason, else NULL. */
 static enum err read_policy(const struct explainer *explainer, struct policy **ret, char **ret_unreadable,
                             struct why *why)
 {
@@ -247,7 +247,7 @@ static const char *obstacle_of(const struct explanation *explanation)
     if (sends(explanation))
         return "the orchestrator finishes itself what it began";
     return plane_configured(services->plane) ? plane_start_obstacle(services)
-                                             : "ORCH_PLANE_URL is not set: nobody here starts it";
+                                             : "ORCH_PLANE_URL is not set: it is not started here";
 }
 
 enum err explain_read(struct explainer *explainer, int64_t task_id, struct explanation **ret, struct why *why)
@@ -348,7 +348,7 @@ static json_t *replay_document(const struct explanation *explanation)
 }
 
 /* The replay, if it is of the very event that a pass would send now; NULL: it is not, and another event
- * begins anew. */
+ * starts over. */
 static const struct store_replay_open *replay_now(const struct explanation *explanation)
 {
     const struct transition_issue issue = {.id = explanation->entry.task.plane_id};

@@ -36,7 +36,7 @@ struct explain_list_query {
 ATTR_NODISCARD enum err explain_list(struct explainer *explainer, const struct explain_list_query *query,
                                      json_t **ret, struct why *why);
 
-/* explain_read: what the database says about one task: ERR_NOT_FOUND. Free with explanation_free. */
+/* explain_read: what the database holds about one task: ERR_NOT_FOUND. Free with explanation_free. */
 ATTR_NODISCARD enum err explain_read(struct explainer *explainer, int64_t task_id, struct explanation **ret,
                                      struct why *why);
 void explanation_free(struct explanation *explanation);

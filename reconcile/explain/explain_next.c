@@ -33,7 +33,7 @@ static int64_t earliest(const struct next_view *view, int64_t touched_us, int64_
     return rested_us > view->next_pass_us ? rested_us : view->next_pass_us;
 }
 
-/* What keeps back what a side would do, as pass_hold_reason says it; NULL: nothing. */
+/* The reason why a side is held, from pass_hold_reason; NULL: it is not. */
 static const char *hold_of(const struct next_view *view, enum pass_side side, int64_t *ret_until_us)
 {
     const struct policy_hold *hold = policy_held_by(view->policy, side == SIDE_PLANE);
@@ -71,7 +71,8 @@ static char *step_to(const struct next_view *view, const struct stage *to)
                : mem_printf("moves it to %s", to->name);
 }
 
-/* Its event was sent, and it stands where it stood. *ret says what was to be done, and when without that. */
+/* Its event was sent, and it stands where it stood. *ret has what was to be done, and when it would be
+ * without that. */
 static void decide_sent(const struct next_view *view, enum pass_side side, struct next *ret)
 {
     const struct store_replay_open *replay = view->replay;
@@ -227,8 +228,8 @@ static void decide_human(const struct next_view *view, struct next *ret)
     if (view->obstacle)
         ret->reason = mem_printf("waits for a person's verdict in Plane; %s", view->obstacle);
     else if (view->issue->error)
-        ret->reason = mem_printf("waits for a person's verdict in Plane, where nothing could be learnt: %s",
-                                 view->issue->error);
+        ret->reason =
+            mem_printf("waits for a person's verdict in Plane, which cannot be read: %s", view->issue->error);
     else
         decide_issue(view, ret);
 }

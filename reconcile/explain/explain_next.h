@@ -18,11 +18,11 @@ struct task_issue;
 
 enum next_action {
     NEXT_NONE,       /* nothing, ever: its stage is the end, or unknown */
-    NEXT_WAIT,       /* for what `reason` says */
+    NEXT_WAIT,       /* `reason` is what it waits for */
     NEXT_ADVANCE,    /* its gate is green */
     NEXT_START,      /* its start is finished: its branch made, its first job queued */
     NEXT_APPROVE,    /* a person's verdict in Plane is replayed */
-    NEXT_REJECT,     /* likewise */
+    NEXT_REJECT,     /* as NEXT_APPROVE */
     NEXT_HOLD,       /* one of these four, but a switch or the mode keeps it back */
     NEXT_QUARANTINE, /* it was healed too often: left to a person */
     NEXT_MAX_
@@ -32,7 +32,7 @@ const char *next_action_name(enum next_action action);
 struct next {
     enum next_action action;
     const struct stage *to; /* or NULL */
-    int64_t at_us;          /* at the earliest; 0: nobody can tell */
+    int64_t at_us;          /* at the earliest; 0: not known */
     char *reason;           /* caller frees */
 };
 
@@ -43,8 +43,7 @@ struct next_view {
     const char *unreadable; /* why the stored settings cannot be understood, which counts as off; or NULL */
     struct gate_decide_view gate; /* what F-1 decides by, the stage included */
     int64_t ahead;                /* tasks that the next pass may heal before this one */
-    const char
-        *obstacle; /* at one that Plane's side leaves: why nothing can be learnt or done there; or NULL */
+    const char *obstacle; /* at one that Plane's side leaves: why Plane cannot be read or acted on; or NULL */
     const struct task_issue *issue;            /* at a human gate without an obstacle; else NULL */
     const struct plane_unstarted_start *start; /* at the first stage: this process began it; else NULL */
     int64_t start_us;                          /* by the database's clock: when its pause is over; 0: none */

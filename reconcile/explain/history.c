@@ -7,7 +7,7 @@
 #include "clients/base/limits.h"
 #include "clients/store/store.h"
 
-/* The evidence as it was written down; null for what nobody of us wrote. */
+/* The evidence as it was written down; null for a row that this program did not write. */
 static json_t *evidence_of(const char *text)
 {
     json_t *evidence = NULL;

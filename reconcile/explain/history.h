@@ -12,7 +12,7 @@ struct store;
 
 /* history_list: {"items":[…],"next":seq as text or null}: newest first, rows with a seq below before_seq (0:
  * from the newest), of one task or of all (0). At most `limit` items, and fewer once they have
- * LIMIT_LIST_BYTES; `next` says whether more follow. Caller owns *ret. */
+ * LIMIT_LIST_BYTES; `next` is set when more follow. Caller owns *ret. */
 ATTR_NODISCARD enum err history_list(struct store *store, int64_t task_id, int64_t before_seq, size_t limit,
                                      json_t **ret, struct why *why);
 

@@ -320,11 +320,11 @@ static void evaluate_review(const struct gate_view *view, const struct gate *gat
             continue;
         bool approves = review->state == GITEA_REVIEW_APPROVED;
         const char *word = !approves ? "changes requested" : review->stale ? "approved, stale" : "approved";
-        see_name(&answer->seen->reviews, review->user ? review->user : "(nobody)", word);
+        see_name(&answer->seen->reviews, review->user ? review->user : "(no name)", word);
         /* A request for changes stands until its author takes it back or it is dismissed: new commits make it
          * stale, and Gitea itself still blocks the merge on it. A stale approval was given to other code. */
         if (!approves)
-            objector = review->user ? review->user : "(nobody)";
+            objector = review->user ? review->user : "(no name)";
         else if (!review->stale && review->user) {
             approvals++;
             approval = review->id > 0 ? review->id : 0;
@@ -369,7 +369,7 @@ static void evaluate_http(const struct gate_view *view, const struct gate *gate,
     enum verdict_kind kind = kinds[asked->verdict];
     decide(answer, kind,
            *asked->reason ? mem_printf("http: %s", asked->reason)
-                          : mem_printf("http: the gate says %s", verdict_name(kind)));
+                          : mem_printf("http: the gate answered %s", verdict_name(kind)));
 }
 
 /* all gates of a stage */
@@ -399,7 +399,7 @@ static void evaluate_one(const struct gate_view *view, const struct gate *gate, 
     }
 }
 
-/* Three-valued "and": what the joint verdict of `a` and `b` is. Red needs nobody else; then pending, so that
+/* Three-valued "and": what the joint verdict of `a` and `b` is. Red alone decides; then pending, so that
  * a red still under way is not missed; then unknown. */
 static enum verdict_kind verdict_and(enum verdict_kind a, enum verdict_kind b)
 {

@@ -1,9 +1,9 @@
 /* gate.h - the verdict of a stage's gates on one task: green, red or unknown, in words and with what was
  * seen.
  *
- * A pure function of facts (clients/facts.h): it looks up what it needs, and says VERDICT_PENDING while
+ * A pure function of facts (clients/facts.h): it looks up what it needs, and returns VERDICT_PENDING while
  * something it cannot do without is still under way; it is then called again from the beginning. Nothing is
- * remembered between calls but the fact set's facts, and nothing is ever written.
+ * kept between calls but the fact set's facts, and nothing is ever written.
  *
  * Several gates are joined as a three-valued "and": one red makes it red at once, else one unknown makes it
  * unknown.
@@ -36,11 +36,11 @@ struct gate_view {
     struct gitea *gitea;
     const struct store_task *task;
     const struct stage *stage;
-    const struct settings *settings; /* which say where a task's pull request goes */
+    const struct settings *settings; /* which hold the base branch of a task's pull request */
 };
 
 /* gate_evaluate: all gates of view->stage. A stage without gates, or with a human one, is VERDICT_UNKNOWN:
- * nobody can read its answer anywhere (F-1 never asks for it). Caller frees with verdict_done. */
+ * its answer cannot be read anywhere (F-1 never asks for it). Caller frees with verdict_done. */
 void gate_evaluate(const struct gate_view *view, struct verdict *ret);
 
 #endif

@@ -1,7 +1,7 @@
 /* gate_decide.h - F-1's decision about one task. Pure, thread-safe.
  *
  * Invariant (reconcile/README.md, "One decision"): the pass and explain both call it, so that what explain
- * says is what the next pass does.
+ * shows is what the next pass does.
  */
 #ifndef RECONCILED_GATE_DECIDE_H
 #define RECONCILED_GATE_DECIDE_H

@@ -65,7 +65,7 @@ enum err gate_side_list(struct services *services, const struct policy *policy,
     return err;
 }
 
-/* The one statement of a converged pass also tells whether the settings are still those it was asked under.
+/* The one statement of a converged pass also checks that the settings are still those it was asked under.
  */
 static enum err choose(struct pass *pass, void *arg, struct why *why)
 {
@@ -245,8 +245,8 @@ static int compare_repo(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* announce_heads: tells Gitea's client how many heads of each repo are coming, so that it may list rather
- * than ask singly. */
+/* announce_heads: gives Gitea's client the number of heads of each repo that will be asked, so that it may
+ * list rather than ask singly. */
 static void announce_heads(struct gate_side *side)
 {
     const char **repos = mem_zero(side->stuck.n_tasks, sizeof *repos);

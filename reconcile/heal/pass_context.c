@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-/* The settings may change while a write is on its way; each change costs one more try, and nobody changes
+/* The settings may change while a write is on its way; each change costs one more try, and no person changes
  * them this often. */
 enum { POLICY_TRIES = 8 };
 

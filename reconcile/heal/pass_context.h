@@ -70,7 +70,7 @@ struct transition {
     const char *outcome_reason; /* in place of `reason` where the outcome needs another; NULL, or valid as
                                    long as the pass and this transition */
     bool counts;                /* against max_heals_per_pass: written or sent, or a dry run would have */
-    struct why refusal;         /* what the database said when it refused the write */
+    struct why refusal;         /* the database's words when it refused the write */
 };
 
 /* pass_hold_reason: why nothing may be written now (switched off, observing, or the side's own switch), or
@@ -85,7 +85,7 @@ typedef enum err pass_work_fn(struct pass *pass, void *arg, struct why *why);
 ATTR_NODISCARD enum err pass_retry(struct pass *pass, pass_work_fn *work, void *arg, struct why *why);
 
 /* pass_write: pass_retry for a write, which names the policy's revision and its end to the store. `write` is
- * not called, and *ret_hold says why, when nothing may be written.
+ * not called, and *ret_hold is the reason, when nothing may be written.
  *
  * Invariant (reconcile/README.md, rule 8): every move, start and replay is written through here, so that a
  * switch that was thrown meanwhile is seen before anything is written. */

@@ -39,7 +39,7 @@ enum outcome {
 const char *outcome_name(enum outcome outcome);
 enum outcome outcome_parse(const char *name);
 /* outcome_is_attempt: the pass tried to move a task: it moved, was raced, or the attempt failed. The other
- * outcomes say why nothing was tried. */
+ * outcomes are the reason why nothing was tried. */
 bool outcome_is_attempt(enum outcome outcome);
 
 #endif

@@ -53,7 +53,8 @@ static void write_message(struct pass *pass, const struct store_task *task, cons
     bool is_new = false;
     AUTO_FREE char *text = message_of_quarantine(task);
     if (store_outbox_add(pass->services->store, episode->s, text, &is_new, &why) != ERR_OK) {
-        log_warn("a quarantine could not be told", LOG_I("task_id", task->id), LOG_S("reason", why.text));
+        log_warn("the message about a quarantine could not be written", LOG_I("task_id", task->id),
+                 LOG_S("reason", why.text));
         return;
     }
     pass->messages += is_new;

@@ -1,5 +1,5 @@
-/* quarantine.h - tasks that are healed again and again: they are in somebody's loop, which one more heal
- * would feed, so they are left to a person.
+/* quarantine.h - tasks that are healed again and again: another program or person moves them back, which one
+ * more heal would feed, so they are left to a person.
  *
  * A task is quarantined at the stage it is in while more than LIMIT_HEALS_PER_WINDOW rows of the ledger have
  * moved it out of that stage within LIMIT_HEALS_WINDOW_S (gates/gate_decide.h). Its gates are not evaluated
@@ -30,7 +30,7 @@ char *quarantine_reason(const struct store_task *task);
 
 /* quarantine_tell: logs the episode once a process, and writes its message to the outbox, where a name is
  * written once. A dry run does neither; while a switch or the mode forbids writing, nothing is written, and
- * it is told when that is over. */
+ * it is reported when that is over. */
 void quarantine_tell(struct pass *pass, const struct store_task *task);
 
 #endif

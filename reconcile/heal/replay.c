@@ -23,8 +23,8 @@ struct going {
     struct transition *transition;
     struct replay_event event;
     struct ledger_entry entry;
-    char *message;                 /* what is told when it is given up */
-    struct store_replay_seen seen; /* as the database last said */
+    char *message;                 /* sent when it is given up */
+    struct store_replay_seen seen; /* as last read from the database */
     bool decided;                  /* its outcome is known */
     bool sent, taken;              /* taken: so the orchestrator answered */
     char error[ORCHESTRATOR_WORDS_SIZE];
@@ -49,7 +49,7 @@ static const char *plural(int64_t n)
     return n == 1 ? "" : "s";
 }
 
-/* what the database says */
+/* what the database holds */
 
 static struct store_replay row_of(struct replaying *replaying, struct going *going)
 {
@@ -95,7 +95,7 @@ static void heed(struct replaying *replaying, struct going *going)
         break;
     case STORE_REPLAY_RACED:
         decide(replaying, going, OUTCOME_RACED,
-               mem_dup("somebody else moved it, or queued a job for it, first"));
+               mem_dup("another process moved it, or queued a job for it, first"));
         break;
     }
 }
@@ -143,8 +143,8 @@ static enum err begin_once(struct pass *pass, void *arg, struct why *why)
 }
 
 /* Invariant: a replay starts here, under the settings row's lock, as a transition does in the other mode.
- * When this has returned, what is DUE is sent without another look at the switches: whoever threw one has
- * waited for this transaction, and what it began counts as begun. */
+ * When this has returned, what is DUE is sent without another look at the switches: a person who threw one
+ * has waited for this transaction, and what it began counts as begun. */
 static enum err begin(struct replaying *replaying, enum pass_side side, struct why *why)
 {
     const char *hold = NULL;

@@ -111,7 +111,7 @@ static void made(struct replay_event *event, char *body_take, const char *what)
 {
     event->body = body_take;
     if (!body_take)
-        event->problem = mem_printf("Gitea's answer for %s makes no sense", what);
+        event->problem = mem_printf("Gitea's answer for %s is invalid", what);
 }
 
 static bool is_in_state(const json_t *status, enum gitea_state state)
@@ -281,6 +281,6 @@ void replay_event_ask(struct replay_event *event)
     if (strcasecmp(state, issue->state) != 0)
         event->problem = mem_dup("the issue is in another state by now");
     else if (!(event->body = event_plane_issue(document, changed ? &told : NULL)))
-        event->problem = mem_dup("Plane's answer for the issue makes no sense");
+        event->problem = mem_dup("Plane's answer for the issue is invalid");
     plane_change_done(&asked);
 }

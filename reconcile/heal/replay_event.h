@@ -39,7 +39,7 @@ char *replay_event_subject(int64_t task_id);
 void replay_event_name(const struct transition *transition, struct replay_event *ret);
 void replay_event_done(struct replay_event *event);
 
-/* replay_event_look: makes the body of an event that Gitea's documents or the transition alone tell, looking
+/* replay_event_look: makes the body of an event from Gitea's documents or the transition alone, looking
  * them up in the fact set; false while something is under way: call it again. Plane's events are for
  * replay_event_ask. */
 bool replay_event_look(struct replay_event *event, struct facts *facts, struct gitea *gitea);

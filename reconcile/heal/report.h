@@ -15,7 +15,7 @@
 #include "clients/base/text.h"
 #include "reconcile/heal/pass_request.h"
 
-/* The life of a pass, as its report's "state" says it. */
+/* The life of a pass, as its report's "state" has it. */
 enum pass_state { PASS_QUEUED, PASS_RUNNING, PASS_DONE, PASS_INTERRUPTED, PASS_FAILED, PASS_STATE_MAX_ };
 const char *pass_state_name(enum pass_state state);
 

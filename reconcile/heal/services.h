@@ -42,7 +42,7 @@ struct services {
     atomic_bool stopping;              /* set by services_stop: every loop ends at its next step */
 };
 
-/* What services->clock says; services_random_below: uniform in [0, bound), 0 for bound 0;
+/* The time of services->clock; services_random_below: uniform in [0, bound), 0 for bound 0;
  * services_wait_until: waits for `cond` until services_mono_ms() reaches until_ms. */
 static inline int64_t services_mono_ms(const struct services *services)
 {

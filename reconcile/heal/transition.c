@@ -29,7 +29,7 @@ static void settle_written(struct pass *pass, struct transition *batch, const st
             break;
         case STORE_RACED:
             batch[i].outcome = OUTCOME_RACED;
-            batch[i].outcome_reason = "somebody else moved it, or queued a job for it, first";
+            batch[i].outcome_reason = "another process moved it, or queued a job for it, first";
             break;
         case STORE_REFUSED:
             batch[i].outcome = OUTCOME_FAILED;
@@ -48,7 +48,7 @@ struct rows {
     size_t n;
 };
 
-/* Whether people are told is a setting too. */
+/* Whether messages are sent is a setting too. */
 static enum err rows_write(struct pass *pass, void *arg, struct why *why)
 {
     struct rows *rows = arg;

@@ -240,6 +240,6 @@ char *message_digest(const char *const *texts, size_t n)
 
 char *message_placeholder(size_t n)
 {
-    return mem_printf("🔧 reconciler: %zu message%s that Telegram would not show; the ledger tells of %s", n,
+    return mem_printf("🔧 reconciler: %zu message%s that Telegram would not show; the ledger has %s", n,
                       n == 1 ? "" : "s", n == 1 ? "it" : "them");
 }

@@ -1,10 +1,10 @@
-/* message.h - what people are told: texts as the Bot API takes them with parse_mode HTML.
+/* message.h - the texts of messages, as the Bot API takes them with parse_mode HTML.
  *
  * Everything is text: what comes from tables and the operator's template alike is escaped, so that no title
- * and no template makes a message that Telegram refuses; it would do so only when there is something to tell.
- * Every text is valid UTF-8, one line (a digest: a few), not blank, and at most LIMIT_MESSAGE_UNITS long once
- * its HTML is read; a longer one is cut at a character, never within an entity, and ends in "…". Pure,
- * thread-safe.
+ * and no template makes a message that Telegram refuses; it would do so only when there is something to
+ * report. Every text is valid UTF-8, one line (a digest: a few), not blank, and at most LIMIT_MESSAGE_UNITS
+ * long once its HTML is read; a longer one is cut at a character, never within an entity, and ends in "…".
+ * Pure, thread-safe.
  */
 #ifndef RECONCILED_MESSAGE_H
 #define RECONCILED_MESSAGE_H

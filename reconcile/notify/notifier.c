@@ -45,7 +45,7 @@ struct notifier {
     bool owed;                  /* what waits was written here, as far as is known */
     bool bad_text;              /* Telegram would not take the text of what is first */
     bool complained;            /* of messages that wait */
-    struct uuid_text *unmarked; /* Telegram took these; the database has not been told */
+    struct uuid_text *unmarked; /* Telegram took these; they are not yet marked in the database */
     size_t n_unmarked;
     unsigned database_failures;
 
@@ -106,7 +106,7 @@ void notifier_free(struct notifier *notifier)
 
 /* the lease */
 
-/* lease_take: takes or renews it. *ret_kept: nobody else has had it since it was asked for last. */
+/* lease_take: takes or renews it. *ret_kept: no other process has had it since it was asked for last. */
 static enum err lease_take(struct notifier *notifier, bool *ret_kept, struct why *why)
 {
     int64_t asked_ms = services_mono_ms(notifier->services);
@@ -175,10 +175,10 @@ static void note_sent(struct notifier *notifier, const struct store_outbox *outb
     send_limiter_sent(&notifier->limiter, services_mono_ms(notifier->services));
     if (*answer->chat)
         log_warn("the chat has become another one: set ORCH_TELEGRAM_CHAT_ID", LOG_S("chat", answer->chat));
-    log_debug("told", LOG_I("messages", n));
+    log_debug("messages sent", LOG_I("messages", n));
 }
 
-/* Said once, until Telegram takes a message again. */
+/* Logged once, until Telegram takes a message again. */
 static void complain(struct notifier *notifier, const struct telegram_answer *answer)
 {
     log_event(notifier->complained ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARN,
@@ -249,7 +249,7 @@ static struct next tell(struct notifier *notifier, const struct store_outbox *ou
     if (!notifier->held)
         return look_at(now_ms + LEASE_RETRY_MS);
     if (!kept)
-        return go_on_at(now_ms); /* what was listed before it was ours may have been told since */
+        return go_on_at(now_ms); /* what was listed before it was ours may have been sent since */
     now_ms = services_mono_ms(notifier->services);
     int64_t due_ms = send_limiter_due_ms(&notifier->limiter), renew_ms = now_ms + notifier->lease_s * 250;
     if (now_ms < due_ms)
@@ -292,7 +292,7 @@ static struct next step(struct notifier *notifier)
 
 /* the thread */
 
-/* Until at_ms (0: for ever), or woken, or told to stop; false for the last. */
+/* Until at_ms (0: for ever), or woken, or stopped; false for the last. */
 static bool wait_until(struct notifier *notifier, int64_t at_ms)
 {
     pthread_mutex_lock(&notifier->lock);

@@ -1,9 +1,10 @@
-/* notifier.h - the thread that tells people: it sends what waits in the outbox, and marks what Telegram took.
+/* notifier.h - the thread that sends messages: it sends what waits in the outbox, and marks what Telegram
+ * took.
  *
- * A message was written in the transaction of what it tells of (store.h), so none is lost; here it is seen to
+ * A message was written in the transaction of what it reports (store.h), so none is lost; here it is seen to
  * that none is sent twice. One process sends at a time: the one that holds the lease "notifier", and it
  * begins no call unless the lease outlasts it and the mark that follows. What Telegram took and the database
- * could not mark is remembered and marked before anything else is sent. Only a process that is killed between
+ * could not mark is kept and marked before anything else is sent. Only a process that is killed between
  * the two, or a call that got no answer though it arrived, makes a message come twice.
  *
  * It looks when something was written here, and now and then for what another process left behind; a message

@@ -17,7 +17,7 @@ struct send_limiter {
     bool group;                            /* the chat is not one person's */
     int64_t sent_ms[LIMIT_GROUP_MESSAGES]; /* a ring of when the last were sent; `sent` have been in all */
     uint64_t sent;
-    int64_t asked_ms;  /* not before this, says Telegram */
+    int64_t asked_ms;  /* not before this, by Telegram's answer */
     int64_t failed_ms; /* not before this, after `failures` in a row */
     unsigned failures;
 };

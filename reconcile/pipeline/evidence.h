@@ -40,7 +40,7 @@ struct gate_evidence {
     struct evidence_list files;    /* files: of each path, one file that it holds */
     int64_t pull_request;          /* review, merged: its number; 0: it is not known */
     const char *pull_state;        /* its state: a constant */
-    struct evidence_list reviews;  /* review: what each person said last */
+    struct evidence_list reviews;  /* review: each person's last review */
     int64_t review;                /* review: the newest approval that counts; 0: none */
     bool has_url;                  /* the URL is part of the evidence; an unknown one as null */
     char *url;                     /* what was asked, or the pull request's page */

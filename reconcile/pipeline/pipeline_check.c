@@ -44,7 +44,7 @@ void pipeline_check_members(const json_t *object, const char *const *known, cons
     }
 }
 
-#define NOBODY SIZE_MAX
+#define NO_NODE SIZE_MAX
 
 /* The stages by number: enough to walk them. Names borrow from the document. */
 struct graph {
@@ -77,7 +77,7 @@ static size_t node_find(const struct graph *graph, const char *name)
     for (size_t i = 0; i < graph->n; i++)
         if (graph->nodes[i].name && strcmp(graph->nodes[i].name, name) == 0)
             return i;
-    return NOBODY;
+    return NO_NODE;
 }
 
 static void graph_name(struct graph *graph, const json_t *stages, json_t *problems)
@@ -85,13 +85,13 @@ static void graph_name(struct graph *graph, const json_t *stages, json_t *proble
     for (size_t i = 0; i < json_array_size(stages); i++) {
         struct node *node = &graph->nodes[i];
         const char *name = json_get_text(json_array_get(stages, i), "name", NULL);
-        *node = (struct node){.next = NOBODY, .on_rejected = NOBODY};
+        *node = (struct node){.next = NO_NODE, .on_rejected = NO_NODE};
         snprintf(node->label, sizeof node->label, "stage number %zu", i + 1);
         if (!is_name(name)) {
             pipeline_problem(problems, node->label,
                              "name must be 1 to 64 small letters, digits, hyphens or underscores");
             graph->broken = true;
-        } else if (node_find(graph, name) != NOBODY) {
+        } else if (node_find(graph, name) != NO_NODE) {
             pipeline_problem(problems, node->label, "there is a stage called %s before it", name);
             graph->broken = true;
         } else {
@@ -102,15 +102,15 @@ static void graph_name(struct graph *graph, const json_t *stages, json_t *proble
     }
 }
 
-/* The stage that a member names, or NOBODY, with a problem if it names none. */
+/* The stage that a member names, or NO_NODE, with a problem if it names none. */
 static size_t graph_refer(struct graph *graph, const struct node *node, const json_t *stage,
                           const char *member, json_t *problems)
 {
     const json_t *value = json_object_get(stage, member);
     if (!value)
-        return NOBODY;
-    size_t found = json_is_string(value) ? node_find(graph, json_string_value(value)) : NOBODY;
-    if (found != NOBODY)
+        return NO_NODE;
+    size_t found = json_is_string(value) ? node_find(graph, json_string_value(value)) : NO_NODE;
+    if (found != NO_NODE)
         return found;
     graph->broken = true;
     if (json_is_string(value)) {
@@ -119,7 +119,7 @@ static size_t graph_refer(struct graph *graph, const struct node *node, const js
     } else {
         pipeline_problem(problems, node->label, "%s must be the name of a stage", member);
     }
-    return NOBODY;
+    return NO_NODE;
 }
 
 static void check_gates(const json_t *gates, const struct node *node, json_t *problems)
@@ -181,7 +181,7 @@ static void check_reachable(const struct graph *graph, json_t *problems)
         const struct node *node = &graph->nodes[queue[head++]];
         const size_t ways[] = {node->next, node->on_rejected};
         for (size_t i = 0; i < ARRAY_LEN(ways); i++)
-            if (ways[i] != NOBODY && !reached[ways[i]]) {
+            if (ways[i] != NO_NODE && !reached[ways[i]]) {
                 reached[ways[i]] = true;
                 queue[tail++] = ways[i];
             }
@@ -192,14 +192,14 @@ static void check_reachable(const struct graph *graph, json_t *problems)
 }
 
 /* By its nexts alone: a way to the end that leads over a rejection is none. A stage without a next is a dead
- * end that has been told of. */
+ * end that has been reported. */
 static void check_ends(const struct graph *graph, json_t *problems)
 {
     for (size_t i = 0; i < graph->n; i++) {
         size_t at = i, steps = 0;
-        while (graph->nodes[at].next != NOBODY && steps++ < graph->n)
+        while (graph->nodes[at].next != NO_NODE && steps++ < graph->n)
             at = graph->nodes[at].next;
-        if (graph->nodes[at].next != NOBODY)
+        if (graph->nodes[at].next != NO_NODE)
             pipeline_problem(problems, graph->nodes[i].label, "never reaches a terminal stage by its nexts");
     }
 }

@@ -23,7 +23,7 @@ struct plane_cursor {
     int64_t floor_us;  /* rows older than this are known already */
     size_t next_page;  /* to be asked for */
     size_t pages;      /* read so far, those that were read twice included */
-    int64_t total;     /* total_count as of the newest page; -1: not told */
+    int64_t total;     /* total_count as of the newest page; -1: not given */
     int64_t newest_us; /* of the first row when it began; INT64_MIN: there was none */
     /* Of a full one: the issues it has shown, by the first 64 bits of their ids; private. */
     uint64_t *shown;
@@ -41,11 +41,11 @@ void plane_cursor_copy(struct plane_cursor *ret, const struct plane_cursor *list
  * still to be asked whether it is complete. */
 bool plane_cursor_page(struct plane_cursor *listing, const struct plane_page *page);
 
-/* plane_cursor_showed: a full listing is told of an issue that was seen otherwise meanwhile. */
+/* plane_cursor_showed: marks an issue as seen by other means during a full listing. */
 void plane_cursor_showed(struct plane_cursor *listing, const struct plane_issue *issue);
 
 /* plane_cursor_complete: of a full listing whose last page is in, when the news since it began are in too:
- * it has shown as many issues as Plane counts (`total`; -1: not told), or has gone round once more and found
+ * it has shown as many issues as Plane counts (`total`; -1: not given), or has gone round once more and found
  * nothing new. Otherwise it goes round again from the first page. */
 bool plane_cursor_complete(struct plane_cursor *listing, int64_t total);
 

@@ -21,7 +21,7 @@ static bool has_rested(const struct plane_view *view)
 }
 
 /* A verdict is the change that made the state what it is. One that is not newer than the task's last
- * transition was acted on then, whoever did it. */
+ * transition was acted on then, by any process. */
 static enum plane_step step_of_verdict(const struct plane_view *view)
 {
     const struct open_issue *issue = view->issue;

@@ -65,7 +65,7 @@ struct project_scan *project_scan_of(const struct plane_scan *scan, const struct
     for (size_t i = 0; i < scan->n; i++)
         if (scan->projects[i].project == project)
             return &scan->projects[i];
-    abort(); /* nobody knows a project that is not here */
+    abort(); /* a project that is not here does not exist */
 }
 
 void project_scan_error(struct project_scan *of, const char *error)
@@ -139,7 +139,7 @@ void project_scan_put(struct plane_scan *scan, struct project_scan *of, const st
     const struct plane_mapped_state *state =
         *issue->state ? plane_state_map_find(&of->states, issue->state) : &none;
     if (!state)
-        of->states_stale = true; /* and what is remembered of it stays unconfirmed */
+        of->states_stale = true; /* and its kept issues stay unconfirmed */
     else if (!open_issues_put(&scan->table, of->project, issue, state, scan->turns))
         of->spilled = true;
 }

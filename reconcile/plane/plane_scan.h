@@ -1,4 +1,4 @@
-/* plane_scan.h - what Plane shows of the issues that matter, learnt within its budget and kept between
+/* plane_scan.h - the issues in Plane that matter, read within its budget and kept between
  * passes.
  *
  * Plane cannot be asked for the issues of a state, only for all of a project, newest change first. So each
@@ -9,9 +9,9 @@
  *
  * Invariant: every issue in one of the three states that Plane showed is in the table of open issues until it
  * is settled, and the watermark passes nothing that could not be put there. So the watermark may move on
- * although an issue is young, busy or held back: what is remembered is looked at in every pass, costs no call
- * while it waits, and is confirmed by Plane before anything is done about it. What is settled is forgotten;
- * but a verdict that was acted on before, which cost a call to find, is remembered until its issue changes.
+ * although an issue is young, busy or held back: a kept issue is looked at in every pass, costs no call
+ * while it waits, and is confirmed by Plane before anything is done about it. What is settled is dropped;
+ * but a verdict that was acted on before, which cost a call to find, is kept until its issue changes.
  *
  * A call that fails delays what it was about: an issue that cannot be asked about rests for a growing while,
  * a project that cannot be read is not read any further in this pass and rests too, but the issues that are
@@ -19,7 +19,8 @@
  * Reading takes at most half of the pass's time, so that projects that hang leave some for single issues.
  *
  * A page that fails makes nothing "gone": the listing stays where it is. An issue is gone when Plane, asked
- * for it alone, says so. All of it lives in memory: a process that starts lists everything anew. One thread.
+ * for it alone, shows it. All of it lives in memory: a process that starts lists everything again. One
+ * thread.
  */
 #ifndef RECONCILED_PLANE_SCAN_H
 #define RECONCILED_PLANE_SCAN_H
@@ -51,8 +52,8 @@ struct open_issue {
     uint64_t shown_at;          /* the turn in which Plane showed it; private */
     struct plane_change change; /* what made its state what it is; valid when activity_known */
     bool activity_known;
-    bool settled;          /* nothing is due while it stays as it is: forgotten at the end of the pass */
-    bool acted_on;         /* its verdict led to a transition before: remembered until it changes, and not
+    bool settled;          /* nothing is due while it stays as it is: dropped at the end of the pass */
+    bool acted_on;         /* its verdict led to a transition before: kept until it changes, and not
                               looked at again */
     unsigned misses;       /* how often it was looked at without a result */
     int64_t recheck_at_ms; /* not looked at by the timer until then */
@@ -110,7 +111,7 @@ void plane_scan_confirm(struct plane_scan *scan, struct plane_call *call, struct
 
 /* plane_scan_identify: asks which change made the issue's state what it is, unless that is known and
  * the issue is confirmed: that its newest change is this one confirms it too. False: it could not be asked,
- * and the issue's error says why. activity_known is false when Plane shows no change that made it so. */
+ * and the issue's error is the reason. activity_known is false when Plane shows no change that made it so. */
 bool plane_scan_identify(struct plane_scan *scan, struct plane_call *call, struct open_issue *issue);
 
 /* plane_scan_recheck_later: the issue was looked at without a result; the timer leaves it alone for a growing
@@ -124,7 +125,7 @@ void plane_scan_recheck_later(const struct plane_scan *scan, struct open_issue *
 /* plane_scan_tired: several calls about issues of the project have failed in this pass: others come first. */
 bool plane_scan_tired(const struct plane_scan *scan, const struct project *project);
 
-/* plane_scan_end: forgets what is settled or gone. What was seen: */
+/* plane_scan_end: drops what is settled or gone. What was seen: */
 struct plane_scan_seen {
     size_t projects; /* asked in this pass, or tried to */
     size_t rows;     /* of issues that were read */

@@ -20,19 +20,19 @@ struct open_issues {
 struct open_issue *open_issues_find(const struct open_issues *table, const char *id);
 
 /* open_issues_put: Plane shows the issue thus, at `turn` (grows). One that is there is replaced, and begins
- * anew if it changed; one that means nothing to us any more is gone. False: there is no room for it. */
+ * again if it changed; one in no state of ours is dropped. False: there is no room for it. */
 bool open_issues_put(struct open_issues *table, const struct project *project,
                      const struct plane_issue *issue, const struct plane_mapped_state *state, uint64_t turn);
 
-/* open_issues_change: what made its state what it is. Who did it is left out once `bytes` is half of what it
+/* open_issues_change: what made its state what it is. The actor is left out once `bytes` is half of what it
  * may be: a replay asks again. */
 void open_issues_change(struct open_issues *table, struct open_issue *open, struct plane_change *change_take);
 
 /* open_issues_forget: a full listing of the project, which began at `since`, has not shown these issues,
- * whose verdicts were acted on: nobody will ask for them again. */
+ * whose verdicts were acted on: they are not asked for again. */
 void open_issues_forget(struct open_issues *table, const struct project *project, uint64_t since);
 
-/* open_issues_sweep: drops what is gone, and what is settled unless it must be remembered as acted on. */
+/* open_issues_sweep: drops what is gone, and what is settled unless it must be kept as acted on. */
 void open_issues_sweep(struct open_issues *table);
 
 void open_issues_copy(struct open_issues *ret, const struct open_issues *table);
@@ -84,7 +84,7 @@ struct plane_scan {
     size_t waiting;
 };
 
-/* project_scan_of: never NULL: whoever asks about a project got it from here. */
+/* project_scan_of: never NULL: callers got the project from here. */
 struct project_scan *project_scan_of(const struct plane_scan *scan, const struct project *project);
 
 /* project_scan_error: what is wrong with the project; NULL: nothing. */

@@ -28,7 +28,7 @@ static bool may_ask(struct plane_scan *scan, const struct project_scan *of, stru
     return false;
 }
 
-/* What came of a call about one issue, which says nothing of its project and of Plane; but that Plane refused
+/* The result of a call about one issue, which does not concern its project or Plane; but that Plane refused
  * it (429) ends the asking. */
 static void heard_of_one(struct plane_scan *scan, struct project_scan *of, const struct plane_call *call,
                          struct open_issue *open, enum plane_result result, const struct why *why)

@@ -3,7 +3,7 @@
 #include "clients/base/limits.h"
 #include "reconcile/settings/settings.h"
 
-enum { SPILLED_MS = 60000 }; /* until a full listing that found no room begins anew */
+enum { SPILLED_MS = 60000 }; /* until a full listing that found no room starts over */
 
 /* states */
 
@@ -52,7 +52,7 @@ enum plane_result project_scan_states_of(struct plane_scan *scan, struct project
 
 /* pages */
 
-/* What a page of news shows below its floor was seen before, and is of use for what is remembered alone. */
+/* What a page of news shows below its floor was seen before, and matters for kept issues alone. */
 static void take_rows(struct plane_scan *scan, struct project_scan *of, const struct plane_cursor *listing,
                       const struct plane_page *page)
 {

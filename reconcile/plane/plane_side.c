@@ -170,7 +170,7 @@ static void unknown_for_now(struct plane_side *side, struct act *act, const char
     plane_scan_recheck_later(side->scan, act->open, PLANE_RECHECK_USELESS);
 }
 
-/* Whether something is to be done, or to be asked first. What else was decided is reported and remembered. */
+/* Whether something is to be done, or to be asked first. Other decisions are reported and kept. */
 static bool calls_for_something(struct plane_side *side, struct act *act)
 {
     switch (act->decision.step) {

@@ -5,7 +5,7 @@
  * act, within the limit on heals. Nothing is done on the word of an earlier pass alone.
  *
  * Of several replicas one asks Plane by timer, the one that holds the lease "plane": they share the budget.
- * That saves calls and is all it does; passes that somebody asked for never ask for it.
+ * That saves calls and is all it does; forced passes never use it.
  */
 #ifndef RECONCILED_PLANE_SIDE_H
 #define RECONCILED_PLANE_SIDE_H

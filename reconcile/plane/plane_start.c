@@ -40,7 +40,7 @@ const char *plane_start_obstacle(const struct services *services)
 
 struct unstarted {
     const struct store_task *task;
-    const struct plane_start *start; /* NULL: an earlier pass, or somebody else, made the task */
+    const struct plane_start *start; /* NULL: an earlier pass, or another process, made the task */
     const struct gitea_branch_made *made;
     bool settled;
 };
@@ -309,7 +309,7 @@ static void settle_created(struct pass *pass, struct plane_start *start, enum st
         break;
     case STORE_EXISTS:
         start->there = true;
-        settle_issue(pass, start, OUTCOME_RACED, "somebody else made its task first");
+        settle_issue(pass, start, OUTCOME_RACED, "another process made its task first");
         break;
     case STORE_NOT_CREATED:
         start->not_made = start->failed = true;

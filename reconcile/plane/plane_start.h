@@ -39,7 +39,7 @@ struct plane_start {
     int64_t sequence;
     const char *reason;
     const struct evidence *evidence; /* the Plane side's */
-    bool there;                      /* filled in: a task of that issue is there now, whoever made it */
+    bool there;                      /* filled in: a task of that issue is there now */
     bool not_made; /* filled in: it could not be made, and it is not the limit that held it back */
     bool failed;   /* filled in, of one not made: something failed */
 };

@@ -4,7 +4,7 @@
  * Such a task need not rest for its grace, which is there for tasks that others have just made: it is tried
  * again by the next pass, and after a failure when a growing pause is over, which is at most an interval or
  * LIMIT_FAILURE_REST_MS, whatever is longer, as the interval is by then. Forced passes try at once. Tasks
- * that others made are remembered here after a failure too, so that they pause.
+ * that others made are kept here after a failure too, so that they pause.
  *
  * In-memory only; after a restart a task that was made and not started rests for its grace. Thread-safe: the
  * sweeper's thread writes, who explains a task reads. Times are those of clock_mono_ms().
@@ -23,9 +23,9 @@ struct plane_unstarted *plane_unstarted_new(void);
 /* plane_unstarted_free: NULL is fine. */
 void plane_unstarted_free(struct plane_unstarted *unstarted);
 
-/* plane_unstarted_begun: the task of this issue was made. Beyond LIMIT_UNSTARTED it is not remembered. */
+/* plane_unstarted_begun: the task of this issue was made. Beyond LIMIT_UNSTARTED it is not kept. */
 void plane_unstarted_begun(struct plane_unstarted *unstarted, const char *plane_id);
-/* plane_unstarted_failed: its start failed, as `error` say. */
+/* plane_unstarted_failed: its start failed, for the reason in `error`. */
 void plane_unstarted_failed(struct plane_unstarted *unstarted, const struct store_task *task,
                             const char *error, int64_t now_ms);
 /* plane_unstarted_ended: it has left the first stage, by whom ever. */
@@ -33,7 +33,7 @@ void plane_unstarted_ended(struct plane_unstarted *unstarted, const struct store
 
 /* plane_unstarted_due: the issues whose tasks are due now, or all (`forced`). Caller frees each and *ret.
  * plane_unstarted_keep: of these, those that are not among the tasks are not at the first stage any more, and
- * are forgotten. */
+ * are dropped. */
 size_t plane_unstarted_due(struct plane_unstarted *unstarted, bool forced, int64_t interval_ms,
                            int64_t now_ms, char ***ret);
 void plane_unstarted_keep(struct plane_unstarted *unstarted, char *const *due, size_t n_due,

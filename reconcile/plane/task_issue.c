@@ -16,11 +16,11 @@ const char *task_issue_obstacle(const struct services *services, const struct st
 {
     const struct project *project = project_of(services, task);
     if (!plane_configured(services->plane))
-        return "ORCH_PLANE_URL is not set: nobody here reads it";
+        return "ORCH_PLANE_URL is not set: it is not read";
     if (!project || !project->plane_project_id)
-        return "ORCH_PROJECTS_JSON names no project of Plane for its repo: nobody here reads it";
+        return "ORCH_PROJECTS_JSON names no project of Plane for its repo: it is not read";
     if (!task->plane_id || !uuid_valid(task->plane_id))
-        return "its plane_id is no issue's: nobody here can read it";
+        return "its plane_id is no issue's: it cannot be read";
     return NULL;
 }
 

@@ -36,7 +36,7 @@ struct task_issue_query {
 
 struct task_issue {
     char *error; /* why what it calls for is not known, for a person; NULL: it is known */
-    bool gone;   /* Plane has no such issue; `error` says so */
+    bool gone;   /* Plane has no such issue; `error` is set */
     /* Of an issue that was read; else 0 and NULL. */
     char *state_name; /* NULL: Plane's list of states has none of that id */
     char *problem;    /* which of the three states the project lacks, for a person; NULL: none */

@@ -301,7 +301,7 @@ static void pull_branch_add(struct resolve_findings *findings, const char *branc
     findings->pull_branches[findings->n_pull_branches++] = mem_dup(branch);
 }
 
-/* A repo that is not there for the token is nothing that was learnt: 404 hides a missing right. */
+/* A repo that is not there for the token is not an answer: 404 hides a missing right. */
 static void learn_pulls(const struct resolve_question *question, struct facts *facts, struct gitea *gitea,
                         struct resolve_findings *findings)
 {

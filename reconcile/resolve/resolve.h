@@ -1,12 +1,12 @@
 /* resolve.h - F-3, the rules: which branch and task a commit of a repo belongs to.
  *
- * Pure: from the repo's unfinished tasks (the database's) and what Gitea says about the commit (findings of a
- * fact set, or kept from one: resolver.h) follows one answer. In this order:
+ * Pure: from the repo's unfinished tasks (the database's) and what Gitea answers about the commit (findings
+ * of a fact set, or kept from one: resolver.h) follows one answer. In this order:
  *   1. branch_head   the branch of a task whose head is the commit;
  *   2. pull_request  the open pull requests whose head it is, if they are of one branch;
  *   3. sole_task     the only task at a stage with a ci gate, unless the commit is the head of the repo's
- * base branch or of its default branch: then it is nobody's. Never a guess: more than one left at any rule is
- * ambiguous, and a rule that needs what Gitea did not say makes the answer unavailable, unless no task is
+ * base branch or of its default branch: then it has no task. Never a guess: more than one left at any rule is
+ * ambiguous, and a rule that needs what Gitea did not answer makes the answer unavailable, unless no task is
  * there that a later rule could name. The head of a task's branch that was read is no guess: it stands
  * whatever is not known of other branches.
  */
@@ -33,7 +33,7 @@ struct resolve_branch {
     enum resolve_head head;
 };
 
-/* What Gitea says about one commit. */
+/* What Gitea answers about one commit. */
 struct resolve_findings {
     struct resolve_branch *branches; /* those that were asked about */
     size_t n_branches;
@@ -55,9 +55,9 @@ struct resolve_question {
 
 enum resolve_result {
     RESOLVE_FOUND,
-    RESOLVE_NONE,        /* nobody's */
+    RESOLVE_NONE,        /* no task's */
     RESOLVE_AMBIGUOUS,   /* the candidates are in `candidates` */
-    RESOLVE_UNAVAILABLE, /* Gitea did not say what is needed */
+    RESOLVE_UNAVAILABLE, /* Gitea did not answer what is needed */
     RESOLVE_PENDING,     /* findings that are needed are unasked or pending */
 };
 enum resolve_method { METHOD_BRANCH_HEAD, METHOD_PULL_REQUEST, METHOD_SOLE_TASK };

@@ -1,7 +1,7 @@
-/* resolve_cache.h - what Gitea said about commits of late, so that a burst of events about one commit is one
+/* resolve_cache.h - Gitea's recent answers about commits, so that a burst of events about one commit is one
  * question.
  *
- * A push makes another commit and so asks anew; what else may change (a branch that is moved back, a pull
+ * A push makes another commit and so asks again; what else may change (a branch that is moved back, a pull
  * request that is closed) is seen once the time is over, after LIMIT_RESOLVE_HIT_MS or LIMIT_RESOLVE_MISS_MS.
  * Bounded by LIMIT_RESOLVE_CACHE and LIMIT_RESOLVE_CACHE_BYTES: the oldest go first. Tasks are not kept: they
  * are read for every answer. Thread-safe.

@@ -104,7 +104,7 @@ static void subject_free(void *arg)
     free(subject);
 }
 
-/* What was not all learnt is not kept: the next who asks may have more luck. */
+/* An incomplete answer is not kept: the next request asks again. */
 static void keep(struct subject *subject)
 {
     const struct resolution *resolution = &subject->answer.resolution;

@@ -1,7 +1,7 @@
 /* resolver.h - F-3: answers which branch and task a commit belongs to.
  *
- * The rules are resolve.h's. Tasks are read from the database for every answer; what Gitea says about a
- * commit is kept for a short while (resolve_cache.h), and whoever asks for what is not kept waits for one
+ * The rules are resolve.h's. Tasks are read from the database for every answer; Gitea's answer about a
+ * commit is kept for a short while (resolve_cache.h), and requests for what is not kept wait for one
  * query together with all who ask the same. Thread-safe.
  */
 #ifndef RECONCILED_RESOLVER_H
@@ -25,7 +25,7 @@ struct resolver *resolver_new(const struct settings *settings, const struct pipe
 void resolver_free(struct resolver *resolver);
 
 struct resolver_answer {
-    enum err err; /* not ERR_OK: the database could not be asked, `why` says why; else `resolution` */
+    enum err err; /* not ERR_OK: the database could not be asked, `why` is the reason; else `resolution` */
     struct why why;
     struct resolution resolution;
     struct store_repo_tasks tasks;           /* what the resolution borrows from, … */

@@ -59,7 +59,7 @@ const json_t *override_live(const json_t *overrides, const char *member, int64_t
 
 /* merging */
 
-/* What a body says about all the members it sets. */
+/* What a body has for all the members it sets. */
 struct remark {
     const char *reason, *by; /* NULL: not given */
     int64_t until_us;        /* 0: not given */

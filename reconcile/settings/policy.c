@@ -259,7 +259,7 @@ enum err policy_document(struct store *store, const struct settings *settings, j
     if (err == ERR_OK)
         *ret = document_of(settings, overrides, stored.revision, stored.now_us);
     store_settings_done(&stored);
-    return err == ERR_INVALID ? ERR_INTERNAL : err; /* nobody who asks can help it */
+    return err == ERR_INVALID ? ERR_INTERNAL : err; /* the caller cannot mend it */
 }
 
 /* changing it */

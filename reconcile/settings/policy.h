@@ -2,7 +2,7 @@
  * them.
  *
  * Invariant (reconcile/README.md, rule 8: off wins): enabled and plane_enabled are true only if neither the
- * environment nor a live override says off. An override lives until its `until`, by the database's clock;
+ * environment nor a live override is off. An override lives until its `until`, by the database's clock;
  * after that the value falls back by itself.
  *
  * A policy is immutable and names the revision it was made from. A transition decided under it is written
@@ -20,12 +20,12 @@
 #include "reconcile/pipeline/pipeline.h"
 #include "reconcile/settings/settings.h"
 
-/* Who holds a switch off. */
+/* What holds a switch off. */
 struct policy_hold {
     bool held;
     char *by;         /* "environment", or the `by` of the override, or NULL */
     char *reason;     /* or NULL */
-    int64_t until_us; /* 0: until somebody changes it */
+    int64_t until_us; /* 0: until it is changed */
     /* a sentence: "switched off by ann until 2026-11-24T10:00:00Z: deploy of Gitea"; NULL when not held */
     char *text;
 };
@@ -77,8 +77,8 @@ struct store_stage_grace *policy_graces(const struct policy *policy, const struc
  * force, "sources":{member:{"source":"default"|"environment"|"file"|"override",
  * "reason","by","until","set_at", "held_by_environment"}}, "start":{ORCH_NAME:{"value","source"}}} where a
  * secret's value is only true (set) or false. `source` is where the value in force comes from; reason to
- * set_at are those of the live override, or null; held_by_environment: there is an override that says on, and
- * the environment says off. ERR_INTERNAL when the stored overrides cannot be understood. Caller owns *ret. */
+ * set_at are those of the live override, or null; held_by_environment: there is an override that is on, and
+ * the environment is off. ERR_INTERNAL when the stored overrides cannot be understood. Caller owns *ret. */
 ATTR_NODISCARD enum err policy_document(struct store *store, const struct settings *settings, json_t **ret,
                                         struct why *why);
 

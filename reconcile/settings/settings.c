@@ -101,7 +101,7 @@ enum setting_origin setting_origin(const struct settings *settings, const struct
     return settings->sources[row - settings_table()].origin;
 }
 
-/* Given, be it well or badly: what was given badly has its problem already. */
+/* Given, valid or not: an invalid one has its problem already. */
 static bool is_given(const struct settings *settings, const char *name)
 {
     return setting_origin(settings, setting_of_name(name)) != ORIGIN_DEFAULT;

@@ -19,7 +19,8 @@
 struct pipeline;
 
 enum reconcile_mode { MODE_HEAL, MODE_OBSERVE };
-/* Who moves tasks: we, in the database, or the orchestrator, to which the lost event is sent again. */
+/* What moves tasks: this program, in the database, or the orchestrator, to which the lost event is sent
+ * again. */
 enum advance_via { ADVANCE_VIA_DATABASE, ADVANCE_VIA_WEBHOOK };
 
 struct project {
@@ -84,7 +85,7 @@ ATTR_NODISCARD enum err settings_check_stages(const struct settings *settings,
                                               const struct pipeline *pipeline, json_t *problems);
 
 /* settings_names: all variable names, NULL-terminated, in the table's order; static. For the tests that hold
- * README and OpenAPI to the table. settings_members: the run-time member names, likewise. */
+ * README and OpenAPI to the table. settings_members: the run-time member names, for the same. */
 const char *const *settings_names(void);
 const char *const *settings_members(void);
 

@@ -35,15 +35,15 @@ struct pass_result {
 void pass_result_done(struct pass_result *result);
 
 /* pass_may_run: whether a pass may be made as asked. ERR_CONFLICT: what it would act on is switched off, as
- * *ret_hold says (free it with policy_hold_done; it is left alone otherwise); stored settings that cannot be
- * understood count as off. ERR_NOT_FOUND: the one task that it is about is not there. A dry run is never
- * switched off. `why` may not be NULL. */
+ * *ret_hold is the reason (free it with policy_hold_done; it is left alone otherwise); stored settings that
+ * cannot be understood count as off. ERR_NOT_FOUND: the one task that it is about is not there. A dry run is
+ * never switched off. `why` may not be NULL. */
 ATTR_NODISCARD enum err pass_may_run(struct store *store, const struct settings *settings,
                                      const struct pass_request *request, struct policy_hold *ret_hold,
                                      struct why *why);
 
 /* pass_run: makes one pass. Never fails as a whole for one task's or upstream's failure; ERR_ only when the
- * database could not be asked at all (*ret is then a report that says so). `id` names the pass; *policy is
+ * database could not be asked at all (*ret is then a report with that error). `id` names the pass; *policy is
  * replaced by a newer one when the stored settings moved. A policy that is switched off makes an empty pass
  * unless it is dry. */
 ATTR_NODISCARD enum err pass_run(struct services *services, struct pass_memory *memory,

@@ -1,7 +1,8 @@
-/* probe.h - whether the database can be worked with, asked once a second and for everybody.
+/* probe.h - whether the database works, asked once a second for all readers.
  *
- * A thread with a connection of its own asks, so that it waits behind no other work, and whoever wants to
- * know reads what it saw last. A read never waits: a database that hangs shows as a result that is too old.
+ * A thread with a connection of its own asks, so that it waits behind no other work, and a caller that wants
+ * to know reads what it saw last. A read never waits: a database that hangs shows as a result that is too
+ * old.
  */
 #ifndef RECONCILED_PROBE_H
 #define RECONCILED_PROBE_H
@@ -18,7 +19,7 @@ struct store;
 ATTR_NODISCARD enum err probe_start(struct store *store_take, int64_t (*clock_ms)(void), struct probe **ret,
                                     struct why *why);
 
-/* probe_read: ERR_OK, or why the database cannot be worked with; ERR_TIMEOUT when it said nothing for
+/* probe_read: ERR_OK, or why the database cannot be worked with; ERR_TIMEOUT when it did not answer for
  * LIMIT_PROBE_STALE_MS. Any thread. */
 ATTR_NODISCARD enum err probe_read(struct probe *probe, struct why *why);
 

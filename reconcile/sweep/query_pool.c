@@ -29,7 +29,7 @@ struct worker {
 struct query {
     struct query_pool *query_pool;
     struct worker *worker;
-    char *key; /* NULL: shared with nobody */
+    char *key; /* NULL: not shared */
     const struct query_ops *kind;
     void *subject;
     int64_t deadline_ms;
@@ -105,7 +105,7 @@ static void on_answer(void *arg)
     pthread_mutex_unlock(&query->query_pool->lock);
 }
 
-/* Takes it out of the lists, so that nobody joins it any more. Under the lock. */
+/* Takes it out of the lists, so that no caller joins it any more. Under the lock. */
 static void query_close(struct query *query)
 {
     struct query_pool *query_pool = query->query_pool;
@@ -179,7 +179,7 @@ static bool look_and_tell(struct query *query)
             facts_asked_by(query->facts, &(const struct facts_asker){.waited_for = true});
         facts_on_ready(query->facts, on_answer, query);
     } else if (facts_wait(query->facts, 0, &self) == FACTS_NOTHING_YET) {
-        return false; /* a part of an answer, or one that was read before the bell was heard */
+        return false; /* a part of an answer, or one that was read before the wake-up */
     }
     for (;;) {
         size_t n = count_waiters(query);
@@ -252,7 +252,7 @@ static struct query *query_take(struct query_pool *query_pool)
     return query;
 }
 
-/* What is left when the threads have ended has nobody to answer it; nobody joins it once `stop` is set. */
+/* What is left when the threads have ended is not answered; no caller joins it once `stop` is set. */
 static void tell_the_rest(struct query_pool *query_pool)
 {
     struct query *query;

@@ -2,9 +2,9 @@
  *
  * A query is looked at like a gate: its `look` is a function of facts in a fact set of its own, called again
  * whenever one came in, until it has an answer. One thread serves all such queries at once and waits in
- * none of their fact sets, so that an upstream that hangs delays nobody but those who asked for it, and those
- * no longer than the upstream's time-out: then every fact is settled. An upstream that is asked one call at a
- * time has the other thread, which makes the calls of one query after another.
+ * none of their fact sets, so that an upstream that hangs delays only the callers that asked for it, and
+ * those no longer than the upstream's time-out: then every fact is settled. An upstream that is asked one
+ * call at a time has the other thread, which makes the calls of one query after another.
  *
  * Equal questions share one query: who asks for a key that is under way waits with the others. Each is
  * answered by a look that began after it asked.
@@ -41,14 +41,14 @@ struct query_ops {
 ATTR_NODISCARD enum err query_pool_start(struct fetch *fetch, int64_t timeout_ms, struct query_pool **ret,
                                          struct why *why);
 
-/* query_pool_stop: everyone who waits is told NULL, what comes later is refused; joins the threads.
+/* query_pool_stop: every waiter gets NULL, what comes later is refused; joins the threads.
  * query_pool_free: after it. NULL is fine. */
 void query_pool_stop(struct query_pool *query_pool);
 void query_pool_free(struct query_pool *query_pool);
 
 /* query_pool_ask: from any thread. `done` is called exactly once, from another thread, with the answer, valid
  * until it returns, or NULL when the process stops; unless this returns ERR_UNAVAILABLE: stopping, or
- * LIMIT_QUERIES are under way. `key` NULL: shared with nobody. Takes `subject`, whatever happens. */
+ * LIMIT_QUERIES are under way. `key` NULL: not shared. Takes `subject`, whatever happens. */
 typedef void query_done_fn(void *arg, const void *answer);
 ATTR_NODISCARD enum err query_pool_ask(struct query_pool *query_pool, const char *key,
                                        const struct query_ops *kind, void *subject_take, query_done_fn *done,

@@ -1,4 +1,4 @@
-/* status.h - the document of GET /reconcile/status, kept up to date by whoever learns something.
+/* status.h - the document of GET /reconcile/status, kept up to date by the modules that have news.
  *
  * One small struct behind one lock; no lock is held over input or output. After each change the whole
  * document is built and handed on, in the order of the changes, so that a reader never waits for a database

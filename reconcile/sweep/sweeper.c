@@ -105,7 +105,7 @@ static void refresh_ledger(struct sweeper *sweeper)
     struct store_ledger_summary summary;
     struct why why;
     if (store_ledger_summary(sweeper->services->store, &summary, &why) != ERR_OK)
-        return; /* the next pass tells of the database */
+        return; /* the next pass reports the database */
     status_ledger(sweeper->status, &summary);
     store_ledger_summary_done(&summary);
 }

@@ -27,12 +27,12 @@ typedef void sweeper_change_fn(void *arg, const json_t *status);
 struct sweeper *sweeper_new(struct services *services, sweeper_change_fn *on_change, void *arg);
 ATTR_NODISCARD enum err sweeper_start(struct sweeper *sweeper, struct why *why);
 
-/* sweeper_status: the status that it keeps up to date, for others who learn something. As long as the
+/* sweeper_status: the status that it keeps up to date, for other modules that have news. As long as the
  * sweeper. */
 struct status *sweeper_status(struct sweeper *sweeper);
 
 /* sweeper_stop: no new pass, the one under way is cut short at its next step (what is in flight is aborted;
- * no half state) and reported "interrupted"; everyone who waits for a pass is told; joins the thread. */
+ * no half state) and reported "interrupted"; every waiter for a pass gets its answer; joins the thread. */
 void sweeper_stop(struct sweeper *sweeper);
 void sweeper_free(struct sweeper *sweeper);
 
@@ -45,14 +45,14 @@ ATTR_NODISCARD enum err sweeper_request(struct sweeper *sweeper, const struct pa
                                         struct why *why);
 
 /* sweeper_wake: the settings were changed to `policy` (borrowed): the status shows it when this returns, and
- * the next pass is due as it says. Makes no pass by itself, and asks no database. */
+ * the next pass is due as it sets. Makes no pass by itself, and asks no database. */
 void sweeper_wake(struct sweeper *sweeper, const struct policy *policy);
 
 /* sweeper_due_ms: until the timer's next pass; 0 when it is due or under way, or nothing is known yet. */
 int64_t sweeper_due_ms(struct sweeper *sweeper);
 
 /* sweeper_alive: at now_ms of clock_mono_ms; false when a pass is overdue by far or one takes much longer
- * than it may; `why` says which. Idle, switched off and waiting for a database are alive. */
+ * than it may; `why` is which. Idle, switched off and waiting for a database are alive. */
 bool sweeper_alive(struct sweeper *sweeper, int64_t now_ms, struct why *why);
 
 /* sweeper_report: the text of a pass's report (report_text), while it waits, while it runs, and later as long

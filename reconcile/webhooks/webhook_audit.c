@@ -210,7 +210,7 @@ static void check_free(void *arg)
 
 /* the log */
 
-/* An unknown state says nothing of a change. */
+/* An unknown state is not a change. */
 static void log_repo(const char *repo, struct webhook_verdict *last, const struct webhook_verdict *now)
 {
     if (now->state == WEBHOOK_UNKNOWN)

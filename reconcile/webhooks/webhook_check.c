@@ -76,7 +76,7 @@ static char *unheard(const struct gitea_hooks *hooks, const struct pipeline *pip
     return list;
 }
 
-/* Who and when, of every webhook: changes with every hand that touches them. Caller frees. */
+/* Author and time of every webhook: changes with every hand that touches them. Caller frees. */
 static char *mark_of(const struct gitea_hooks *hooks)
 {
     char *mark = mem_dup("");
@@ -116,7 +116,7 @@ static void judge_known(const struct gitea_hooks *hooks, const struct pipeline *
     } else if (missed) {
         ret->state = WEBHOOK_EVENTS_MISSING;
         ret->detail =
-            mem_printf("webhook %lld of the repository is not told of: %s", (long long)ours->id, missed);
+            mem_printf("webhook %lld of the repository does not send: %s", (long long)ours->id, missed);
     }
 }
 

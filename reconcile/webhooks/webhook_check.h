@@ -1,4 +1,4 @@
-/* webhook_check.h - is the orchestrator told what it has to be told? By what its senders have set up, and by
+/* webhook_check.h - do the senders deliver what the orchestrator needs? By what they have set up, and by
  * what had to be healed. Pure.
  *
  * The events that are needed follow from the pipeline's gates (pipeline/gate_event.h).
@@ -21,7 +21,7 @@ enum webhook_state {
     WEBHOOK_MISSING,        /* the repo has none */
     WEBHOOK_ELSEWHERE,      /* it has, but none that goes to the orchestrator */
     WEBHOOK_INACTIVE,       /* it is switched off */
-    WEBHOOK_EVENTS_MISSING, /* it is not told of an event that a gate needs */
+    WEBHOOK_EVENTS_MISSING, /* it does not send an event that a gate needs */
     WEBHOOK_UNKNOWN,        /* the webhooks cannot be read */
     WEBHOOK_STATE_MAX_
 };
@@ -30,7 +30,7 @@ const char *webhook_state_name(enum webhook_state state);
 struct webhook_verdict {
     enum webhook_state state;
     char *detail; /* for a person; holds the host of a URL at most. NULL: WEBHOOK_OK */
-    char *mark;   /* the same as long as nobody touches the webhooks: what was told need not be told again */
+    char *mark;   /* the same as long as the webhooks do not change: what was logged is not logged again */
 };
 void webhook_verdict_done(struct webhook_verdict *verdict);
 
@@ -39,7 +39,7 @@ void webhook_verdict_done(struct webhook_verdict *verdict);
 void webhook_check(const struct gitea_hooks *hooks, const struct pipeline *pipeline, const char *target,
                    struct webhook_verdict *ret);
 
-/* What became of the events of a source ("plane", "gitea") of late, by the newest rows of the ledger. */
+/* What became of the events of a source ("plane", "gitea"), by the newest rows of the ledger. */
 struct webhook_losses {
     size_t tasks; /* had to be moved within LIMIT_SILENCE_S before now because an event was lost */
     bool

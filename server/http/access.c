@@ -175,7 +175,7 @@ struct refusal access_allowed(const struct access_head *head, const char *token,
     return no_refusal;
 }
 
-/* One parameter of a media type at *cursor, which moves behind it; false when it says another charset than
+/* One parameter of a media type at *cursor, which moves behind it; false when it has another charset than
  * UTF-8.
  */
 static bool parameter_is_fine(const char **cursor)

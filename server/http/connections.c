@@ -140,7 +140,7 @@ void connection_enter(struct connections *connections, struct client_connection 
                       enum connection_phase phase)
 {
     int64_t state = state_of(connections->clock_ms(), phase), old = atomic_load(&client->state);
-    /* Who is being closed stays so, even if what it sent before is still being read. */
+    /* A connection that is being closed stays CLOSING while its buffered input is read. */
     if (phase_of(old) == CONNECTION_CLOSING || !atomic_compare_exchange_strong(&client->state, &old, state))
         return;
     /* Sequentially consistent: either connections_drain sees the idle client, or we see that it has begun. */
@@ -166,7 +166,7 @@ static int64_t limit_ms(enum connection_phase phase)
 }
 
 /* The library reads edges: a peer's end that arrived together with its last bytes is not seen until something
- * else happens. Who has had a second to be served and has sent its end will send nothing more. */
+ * else happens. A client that was served for a second and has closed its side sends nothing more. */
 static bool may_have_left(int64_t state, int64_t now_ms)
 {
     return is_evictable(phase_of(state)) && phase_of(state) != CONNECTION_SENDING &&

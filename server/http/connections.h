@@ -2,7 +2,7 @@
  *
  * libmicrohttpd knows only an inactivity time-out, which one byte now and then defeats. Here each connection
  * has a deadline for what it is doing, and when connections run short the one that has kept us waiting
- * longest goes first. Whoever is being worked for is left alone.
+ * longest goes first. A connection with a request in work is left alone.
  *
  * A connection is closed by shutdown(2) alone; the library then sees its end and closes the descriptor. The
  * descriptor stays valid while it is in the table: connections_remove runs before the library closes
@@ -44,7 +44,7 @@ void connections_make_room(struct connections *connections);
 void connection_enter(struct connections *connections, struct client_connection *client,
                       enum connection_phase phase);
 
-/* connections_reap: closes whoever is past the deadline of its phase (LIMIT_READ_MS, LIMIT_SEND_MS,
+/* connections_reap: closes connections past the deadline of their phase (LIMIT_READ_MS, LIMIT_SEND_MS,
  * LIMIT_IDLE_MS), or has sent its end and has nothing under way. */
 void connections_reap(struct connections *connections);
 

@@ -22,7 +22,7 @@ struct deferrals {
 
 struct deferred {
     struct deferrals *deferrals;
-    struct request *request; /* NULL: it is gone, nobody waits any more */
+    struct request *request; /* NULL: it is gone, no client waits any more */
     int64_t until_ms;        /* when it is answered 503; 0: never */
     bool of_job;             /* what is awaited is a handler thread, not a pass or an upstream */
     struct deferred *previous, *next;
@@ -184,7 +184,7 @@ void deferred_answer(struct deferred *deferred, int status, json_t *body_take)
 
 /* POLLRDHUP: the peer has sent its end. As everywhere in HTTP servers that counts as having left; a client
  * that only half-closes gets no answer. Descriptors stay valid: a suspended connection is never closed by the
- * library, and under the lock nobody resumes one. */
+ * library, and under the lock none is resumed. */
 void deferrals_reap(struct deferrals *deferrals)
 {
     struct pollfd polls[LIMIT_WAITING_REQUESTS];

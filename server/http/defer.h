@@ -1,8 +1,8 @@
-/* defer.h - the requests that wait for somebody else's work. Private to server/.
+/* defer.h - the requests that wait for work on another thread. Private to server/.
  *
- * A deferred is owned by whoever promised to answer it: a handler thread's job, or whom a handler passed it
- * on to by request_defer. Its request may be gone before (the peer left, the job took too long, the service
- * stops), and then the answer is dropped. The lock guards the link between the two and nothing else.
+ * A deferred is owned by the code that must answer it: a handler thread's job, or the module a handler passed
+ * it on to by request_defer. Its request may be gone before (the peer left, the job took too long, the
+ * service stops), and then the answer is dropped. The lock guards the link between the two and nothing else.
  */
 #ifndef RECONCILED_DEFER_H
 #define RECONCILED_DEFER_H
@@ -23,8 +23,8 @@ bool deferred_begin(struct deferred *deferred, bool to_the_end);
 /* deferred_carry: answers with what `job` was answered. Once, instead of deferred_answer. */
 void deferred_carry(struct deferred *deferred, struct request *job);
 
-/* deferrals_new: `clock_ms` is a monotonic clock. deferrals_release: the listener is gone. Whoever still owes
- * an answer keeps the rest alive.
+/* deferrals_new: `clock_ms` is a monotonic clock. deferrals_release: the listener is gone. Code that still
+ * owes an answer keeps the rest alive.
  */
 struct deferrals *deferrals_new(int64_t (*clock_ms)(void));
 void deferrals_release(struct deferrals *deferrals);

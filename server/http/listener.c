@@ -192,8 +192,8 @@ static unsigned count_connections(unsigned workers)
     return (unsigned)room;
 }
 
-/* Who waits for a pass or an upstream keeps a connection; the rest is for who waits for nothing, so that a
- * remote that hangs does not shut out GET /reconcile/status. */
+/* A request that waits for a pass or an upstream keeps a connection; the rest serve requests that do not
+ * wait, so that a remote that hangs does not shut out GET /reconcile/status. */
 static unsigned count_waiting(unsigned connections)
 {
     unsigned waiting = connections / 4 * 3;
@@ -295,8 +295,8 @@ void listener_drain(struct listener *listener, int64_t wait_ms)
     (void)connections_wait_empty(listener->world.connections, wait_ms);
 }
 
-/* The library aborts the process when it is stopped with a suspended connection that nobody resumed. After
- * job_queue_stop no handler runs on a thread of ours, and after deferrals_stop nobody waits; what a listener
+/* The library aborts the process when it is stopped with a suspended connection that was not resumed. After
+ * job_queue_stop no handler runs on a thread of ours, and after deferrals_stop none waits; what a listener
  * thread suspends from then on it resumes in the same call, because both refuse. */
 void listener_stop(struct listener *listener)
 {

@@ -42,7 +42,7 @@ const char *listener_address(const struct listener *listener);
 void listener_tick(struct listener *listener);
 
 /* listener_drain: stops accepting, lets requests under way end for up to wait_ms. listener_stop: answers 503
- * to whoever still waits, then closes everything and frees the listener. A request deferred and not yet
+ * to every waiting request, then closes everything and frees the listener. A request deferred and not yet
  * answered may still be answered later, into the void. NULL is fine. */
 void listener_drain(struct listener *listener, int64_t wait_ms);
 void listener_stop(struct listener *listener);

@@ -328,7 +328,7 @@ static void job_end(struct request *job)
     request_free(job);
 }
 
-/* A read whose client was refused meanwhile is of no use to anybody; a change, once begun, is answered by how
+/* A read whose client was refused meanwhile is of no use; a change, once begun, is answered by how
  * it ended. */
 static void job_run(void *arg, bool cancelled)
 {

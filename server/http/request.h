@@ -10,7 +10,7 @@
  * waits for the end of the body, if that is short, and only what cannot be trusted (odd framing), need not be
  * read (too large) or has not been sent yet (Expect) is answered there.
  *
- * Whoever works for a request holds it: the handler while it runs, and a `struct deferred` until it is
+ * The code that works for a request holds it: the handler while it runs, and a `struct deferred` until it is
  * answered. The last one to let go resumes the connection; after that only the listener's thread touches the
  * request.
  */

@@ -33,7 +33,7 @@ void values_done(struct values *values);
  * between that: one blank, CR LF. libmicrohttpd before 1.0 appends a folded line to the name of its header,
  * so that "Content-L: 5" with the line " ength" under it makes a Content-Length; it ends values at a NUL,
  * passes over headers without a name and takes a bare LF for an end of line. It cuts header lines up where
- * they lie, so what it shows tells where that was. From 1.0 on it refuses all that by itself. `target_end` is
+ * they lie, so what it shows locates them. From 1.0 on it refuses all that by itself. `target_end` is
  * the end of the target as it came. */
 bool header_is_plain(struct MHD_Connection *connection, const char *method, const char *target_end,
                      const char *version);
