@@ -44,7 +44,7 @@ LIBS_PKG := libmicrohttpd libcurl jansson libpq uuid sqlite3 libcrypto
 WARN := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla -Wformat=2 \
 	-Wnull-dereference -Wundef -Wwrite-strings -Wimplicit-fallthrough -Wold-style-definition
 WERROR ?= -Werror
-# Empty before `setup` has run; the targets that install call make anew afterwards.
+# Empty before `setup` has run; the targets that install call make again.
 PKG_CFLAGS := $(shell pkg-config --cflags $(LIBS_PKG) 2>/dev/null)
 PKG_LIBS := $(shell pkg-config --libs $(LIBS_PKG) 2>/dev/null)
 TEST_LIBS := $(shell pkg-config --libs cmocka libssl 2>/dev/null)
@@ -77,31 +77,31 @@ BENCH := $(patsubst tests/bench/%.c,$(OUT)/tests/bench/%,$(wildcard tests/bench/
 
 # `make V=1` shows whole commands.
 Q := $(if $(V),,@)
-say = $(if $(V),,@printf '  %-5s %s\n' $(1) $(2))
+show = $(if $(V),,@printf '  %-5s %s\n' $(1) $(2))
 
 .PHONY: all
 all: $(BIN)
 
 $(BIN): $(OUT)/server/main.o $(LIB)
-	$(call say,LINK,$@)
+	$(call show,LINK,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
 $(LIB): $(LIB_OBJS)
 	@rm -f $@
-	$(call say,AR,$@)
+	$(call show,AR,$@)
 	$(Q)ar rcs $@ $^
 
 $(SUPPORT): $(patsubst %.c,$(OUT)/%.o,$(sort $(shell find tests/support -name '*.c')))
 	@rm -f $@
-	$(call say,AR,$@)
+	$(call show,AR,$@)
 	$(Q)ar rcs $@ $^
 
 $(SANDBOX): $(SANDBOX_SRCS:%.c=$(OUT)/%.o) $(LIB)
-	$(call say,LINK,$@)
+	$(call show,LINK,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
 $(OUT)/tests/%: $(OUT)/tests/%.o $(SUPPORT) $(LIB)
-	$(call say,LINK,$@)
+	$(call show,LINK,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(PKG_LIBS) $(TEST_LIBS)
 
 # A fuzz target runs over its corpus alone, but where libFuzzer is asked for.
@@ -126,7 +126,7 @@ $(OUT)/tests/unit/reconcile/plane/test_plane_scan: $(OUT)/tests/doubles/issues.o
 
 $(OUT)/%.o: %.c | $(OUT)/packages
 	@mkdir -p $(@D)
-	$(call say,CC,$<)
+	$(call show,CC,$<)
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 # The files that the binary carries within itself.
@@ -134,10 +134,10 @@ EMBED := openapi/openapi.yaml reconcile/pipeline/pipeline.default.json server/re
 	clients/store/pg/schema.sql clients/store/sqlite/schema.sql
 $(OUT)/gen/embedded.c: openapi/embed.py $(EMBED) | $(OUT)/packages
 	@mkdir -p $(@D)
-	$(call say,GEN,$@)
+	$(call show,GEN,$@)
 	$(Q)$(PYTHON) openapi/embed.py $(EMBED) > $@.tmp && mv $@.tmp $@
 $(OUT)/gen/embedded.o: $(OUT)/gen/embedded.c
-	$(call say,CC,$<)
+	$(call show,CC,$<)
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 .PRECIOUS: $(OUT)/%.o $(OUT)/tests/%.o
@@ -148,7 +148,7 @@ as_root = run=; [ "$$(id -u)" -eq 0 ] || run=sudo
 # missing LIST: the packages of it that are not installed.
 missing = $$(for package in $(1); do \
 	dpkg-query -W -f '$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || printf ' %s' $$package; done)
-# A line for each package that is fetched or set up; all that apt says is in apt.log. sed ends with what apt-get ended with.
+# A line for each package that is fetched or set up; apt's output is in apt.log. sed ends with what apt-get ended with.
 define install_packages
 	@missing="$(call missing,$(1))"; [ -z "$$missing" ] || { echo "installing:$$missing"; mkdir -p $(BUILD); $(as_root); \
 		{ $$run apt-get update -q && $$run env DEBIAN_FRONTEND=noninteractive LC_MESSAGES=C apt-get install -y -q \
@@ -158,7 +158,7 @@ define install_packages
 endef
 
 # Once for each variant: names all packages that are missing instead of the first header that is.
-# names_missing TARGET LIST: what a check that fails says.
+# names_missing TARGET LIST: the message of a failed check.
 names_missing = { missing="$(call missing,$(2))"; \
 	echo "missing:$${missing:- $(CC), pkg-config or a module of $(PYTHON)}; run \`make $(1)\` first" >&2; exit 1; }
 $(OUT)/packages:
@@ -175,7 +175,7 @@ $(addsuffix .o,$(UNIT) $(INTEGRATION)) $(patsubst %.c,$(OUT)/%.o,$(sort $(shell 
 PROMTOOL := $(or $(if $(ONLY_LISTED),,$(shell command -v promtool 2>/dev/null)),$(BUILD)/tools/promtool)
 $(BUILD)/tools/promtool:
 	@mkdir -p $(@D)
-	$(call say,GET,$@)
+	$(call show,GET,$@)
 	@cd $(@D) && rm -f *.deb; $(as_root); \
 		get() { package=promtool; apt-cache show $$package >/dev/null 2>&1 || package=prometheus; \
 			apt-get download -qq -o APT::Sandbox::User=root $$package; }; \
@@ -195,7 +195,7 @@ setup-fuzz:
 setup-lint:
 	$(call install_packages,$(PACKAGES_LINT))
 
-# ONLY_LISTED=1: with the programs of the listed packages alone, so that one that the lists forgot is not found where it is installed.
+# ONLY_LISTED=1: with the programs of the listed packages alone, so that one that the lists lack is not found where it is installed.
 only = $(if $(ONLY_LISTED),PATH="$$($(PYTHON) tests/listed.py $(BUILD)/listed/$@ $(PACKAGES_BARE) $(1))")
 
 # ---- a look at it ----------------------------------------------------------------------------------------------------------

@@ -1,19 +1,19 @@
 #!/bin/sh
 # The tree against its own rules: format, layering, banned functions, headers that stand alone, and what .clang-tidy
-# names. One file at a time, on all cores; what clang-tidy says of a file must not depend on the file before it.
+# names. One file at a time, on all cores; what clang-tidy finds in a file must not depend on the file before it.
 #   CLANG     the version of clang-format and clang-tidy
 #   PACKAGES  what the tests may take their programs from
 set -u
 bad=0
 complain() { printf '%s\n' "$1"; bad=1; }
-say() { printf '  %-5s %s\n' LINT "$1"; }
+step() { printf '  %-5s %s\n' LINT "$1"; }
 
-say "format"
+step "format"
 sources=$(git ls-files '*.c' '*.h')
 unformatted=$(clang-format-$CLANG --dry-run $sources 2>&1 | grep -c 'warning:')
 [ "$unformatted" -eq 0 ] || complain "clang-format: $unformatted places are not formatted (run: make format)"
 
-say "layering, banned words"
+step "layering, banned words"
 found=$(/usr/bin/python3 tests/includes.py 2>&1)
 [ -z "$found" ] || complain "layering:
 $found"
@@ -39,19 +39,19 @@ found=$(git grep -nE '\b(TODO|FIXME|XXX|HACK)\b' -- '*.c' '*.h' '*.py' '*.sh' Ma
 [ -z "$found" ] || complain "left for later:
 $found"
 
-say "programs that are named by their whole path"
+step "programs that are named by their whole path"
 found=$(/usr/bin/python3 tests/listed.py --whole-paths $PACKAGES 2>&1)
 [ -z "$found" ] || complain "of no listed package:
 $found"
 
-say "headers"
+step "headers"
 for header in $(git ls-files '*.h'); do
     printf '#include "%s"\n' "$header" |
         gcc -std=gnu17 -D_GNU_SOURCE -Wall -Wextra -Werror -I. $(pkg-config --cflags libmicrohttpd jansson libpq) -fsyntax-only -x c - ||
         complain "$header does not stand alone"
 done
 
-say "clang-tidy"
+step "clang-tidy"
 flags="-std=gnu17 -D_GNU_SOURCE -DRECONCILED_VERSION=\"\" -I. $(pkg-config --cflags \
     libmicrohttpd libcurl jansson libpq uuid sqlite3 libcrypto cmocka)"
 # What was found clean is not analysed again until it, or something that it includes, is another.

@@ -91,7 +91,7 @@ def table(cells):
 
 
 def chosen():
-    """The command line, and the cells that it asks for; all, where it says nothing."""
+    """The command line, and the cells that it asks for; all, where it names none."""
     releases, commands = readme()
     parser = argparse.ArgumentParser()
     parser.add_argument("--bundle", required=True)

@@ -92,7 +92,7 @@ def context():
 
 
 def copy(source, target, into):
-    """As COPY does: a folder's content, or a file under its own name where `into` says that the target is a folder."""
+    """As COPY does: a folder's content, or a file under its own name where the target is a folder (`into`)."""
     if source.is_dir():
         shutil.copytree(source, target, symlinks=True, dirs_exist_ok=True)
         return
@@ -203,7 +203,7 @@ def try_image(replay):
     assert container.exec("reconciled", "check").returncode == 0
     assert container.stop() == 0
     assert container.health().returncode == 1
-    say("image: runs without rights on read-only files, and its health check tells it alive from dead")
+    say("image: runs without rights on read-only files, and its health check distinguishes it alive from dead")
 
 
 def ask(method, path, **more):
