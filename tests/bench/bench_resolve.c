@@ -1,5 +1,5 @@
 /* GET /reconcile/resolve on both databases, of 100,000 tasks of which 20 are the repo's own:
- * - at 2,000 requests a second while what Gitea said is kept; each reads the database;
+ * - at 2,000 requests a second while Gitea's answer is kept; each reads the database;
  * - 1,000 equal questions at once, and how often Gitea was asked for them;
  * - GET /reconcile/status at the same rate, without and with 200 questions that a Gitea that hangs keeps
  * waiting.

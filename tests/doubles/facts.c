@@ -426,7 +426,7 @@ const struct http_gate *http_gate(struct facts *facts, const char *url, const ch
     return look_up(facts, "http", url, &gate, sizeof gate);
 }
 
-/* Of no test that has doubles: whoever sends events again asks the sandbox. */
+/* Not used by tests with doubles: those that send events again ask the sandbox. */
 static const struct gitea_document no_document = {
     .fact = {FACT_FAILED, "there is no such document", "document", false}};
 

@@ -1,8 +1,8 @@
-/* facts.h - a double of facts.h, gitea.h and http_gate.h: the facts are whatever the test says, and no
+/* facts.h - a double of facts.h, gitea.h and http_gate.h: the facts are what the test sets, and no
  * network is near.
  *
  * A test program that links this and the archive gets these functions instead of the real ones. Every fact
- * can be told to come late: the first look-up finds it pending, and facts_wait then names the waiter, as the
+ * can be set to come late: the first look-up finds it pending, and facts_wait then names the waiter, as the
  * real fact set does.
  */
 #ifndef RECONCILED_DOUBLES_FACTS_H
@@ -14,7 +14,7 @@
 
 #include "clients/gitea/gitea.h"
 
-/* facts_clear: forgets everything told so far. facts_late: from now on every fact comes late (or not).
+/* facts_clear: drops everything set so far. facts_late: from now on every fact comes late (or not).
  * facts_lookups: how many distinct facts were asked for since facts_clear. */
 void facts_clear(void);
 void facts_late(bool late);
@@ -24,7 +24,7 @@ size_t facts_lookups(void);
  * and writing. */
 void facts_hook(void (*hook)(void *arg), void *arg);
 
-/* What the double answers. Texts are borrowed. A branch that was not told is absent. */
+/* What the double answers. Texts are borrowed. A branch that was not set is absent. */
 void facts_head(const char *branch, const char *sha);
 void facts_head_failed(const char *branch, const char *error);
 void facts_status(const char *sha, const char *context, enum gitea_state state);

@@ -1,4 +1,4 @@
-/* issues.h - a double of plane.h: projects and issues are whatever the test says, pages are cut as Plane cuts
+/* issues.h - a double of plane.h: projects and issues are what the test sets, pages are cut as Plane cuts
  * them, and rows move when the test moves them.
  *
  * A test program that links this and the archive gets these functions instead of the real ones. A project is

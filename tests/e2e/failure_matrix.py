@@ -264,7 +264,7 @@ def passes_of_timer(scene):
 
 
 def passes_forced(scene):
-    """One in which Plane, which said to wait, was not asked does not count."""
+    """One in which Plane, which asked to wait, was not asked does not count."""
     made = []
 
     def one():
@@ -293,13 +293,13 @@ def check_neighbours(scene, made):
 
 
 def may_be_held(cell):
-    """An answer of 200 is no failure until the next pass finds the task where it was; and a replay waits for as long as Plane says."""
+    """An answer of 200 is no failure until the next pass finds the task where it was; and a replay waits for as long as Plane asks."""
     return (cell.call, cell.failure) == ("orchestrator", "garbage") or (
         (cell.mode, cell.failure, CALLS[cell.call].upstream) == ("webhook", "429", "plane"))
 
 
 def check_failing(scene, made):
-    """Never red, never green, never moved, and said why."""
+    """Never red, never green, never moved, and with a reason."""
     items = [item for report in made for item in report["items"] if item["work_item_id"] == X]
     assert scene.sandbox.control("GET", "faults")["faults"][0]["hits"] > 0
     if scene.cell.call in PROJECT_WIDE:

@@ -24,7 +24,7 @@ def endless_zeros(bytes):
 
 
 def zstd(blocks):
-    """A frame with a window of 128 MiB, of blocks that say "128 KiB of 0" in four bytes."""
+    """A frame with a window of 128 MiB, of blocks that encode 128 KiB of 0 in four bytes."""
     block = ((128 << 10) << 3 | 1 << 1).to_bytes(3, "little") + b"0"
     return (0xFD2FB528).to_bytes(4, "little") + b"\x00" + bytes([17 << 3]) + block * blocks
 

@@ -63,7 +63,7 @@ class Plane:
 
 
 def seed_task(database, plane, key, stage, age=7200, job=None, id=None):
-    """The task of an issue: its id is the issue's number, unless told, and its last transition so long ago."""
+    """The task of an issue: its id is the issue's number, unless given, and its last transition so long ago."""
     prefix, number = key.split("-")
     id = id or number
     ago = database.ago(age)

@@ -1,4 +1,4 @@
-"""What a machine that has nothing needs: which programs the listed packages bring, what make says without them, what fresh-check runs."""
+"""What a machine that has nothing needs: which programs the listed packages bring, what make prints without them, what fresh-check runs."""
 import os
 import re
 import subprocess

@@ -1,5 +1,5 @@
 """README's day of an operator: every command of it, in their order, by sh. What only root may do, and systemd, is played by shims:
-paths below /usr/local and /etc/reconciled lie in a folder of the test, systemctl starts what the unit says."""
+paths below /usr/local and /etc/reconciled lie in a folder of the test, systemctl starts what the unit names."""
 import json
 import os
 import re

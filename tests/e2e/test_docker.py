@@ -1,4 +1,4 @@
-"""What docker/ says, as far as it can be tried without an engine and in a moment; make docker-check carries the Dockerfile out."""
+"""What docker/ contains, as far as it can be tried without an engine and in a moment; make docker-check carries the Dockerfile out."""
 import json
 import os
 import pathlib

@@ -30,7 +30,7 @@ def kind(value):
 
 
 def differences(ours, real, path=""):
-    """Where the shape differs. Null fits anything, for it says nothing of a type; of a list the first items are held."""
+    """Where the shape differs. Null fits anything, for it has no type; of a list the first items are held."""
     if ours is None or real is None:
         return []
     if kind(ours) != kind(real) or isinstance(ours, float) != isinstance(real, float):

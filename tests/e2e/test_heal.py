@@ -80,7 +80,7 @@ def test_a_dry_run_tells_what_would_move_and_writes_nothing(database, sandbox, s
     assert {"tasks", "jobs", "reconcile_ledger", "reconcile_passes", "reconcile_settings"} <= set(before)
     report = service.run(dry_run=True)
     assert report["dry_run"] and dump(database) == before and sandbox.asked() > asked
-    real = service.run()  # the same code: what was said is what happens
+    real = service.run()  # the same code: what was announced is what happens
     assert {item["task_id"]: (item["outcome"], item["reason"]) for item in report["items"]} == {
         item["task_id"]: (item["outcome"], item["reason"]) for item in real["items"]}
 

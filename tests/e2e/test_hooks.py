@@ -1,4 +1,4 @@
-"""Whether the orchestrator is told what it has to be told: Gitea's webhooks, and a sender that is silent, are shown and told once."""
+"""The webhooks that the orchestrator needs: Gitea's, and a silent sender, are shown in status and reported once."""
 import json
 
 import pytest
@@ -39,7 +39,7 @@ def test_good_webhooks_are_shown_and_told_to_nobody(database, sandbox, watching)
 
 
 @pytest.mark.parametrize("state,words", [("missing", "has no webhook"), ("inactive", "is switched off"),
-                                         ("deaf", "is not told of: status, pull_request_review, pull_request")])
+                                         ("deaf", "does not send: status, pull_request_review, pull_request")])
 def test_a_bad_webhook_is_shown_and_told_once(database, sandbox, watching, state, words):
     hook(sandbox, REPOS[0])
     if state == "missing":
@@ -82,7 +82,7 @@ def test_a_token_that_may_not_see_them_is_told_to_nobody(database, sandbox, watc
                                    {"ORCH_RECONCILE_NOTIFY_UNBLOCK": "false"}])
 def test_what_may_write_or_tell_nothing_shows_it_alone(database, sandbox, watching, muted):
     sandbox.control("POST", "world", {"repos": [{"full_name": repo} for repo in REPOS]})
-    service, _ = watching()  # makes the tables, and tells
+    service, _ = watching()  # makes the tables, and sends
     assert service.end() == 0
     database.script("DELETE FROM reconcile_outbox")
     before = len(texts(sandbox))

@@ -28,7 +28,7 @@ GOOD = {
 
 
 def check(root, *more):
-    """What the check says of the good tree with these includes, (file, target), added."""
+    """What the check finds in the good tree with these includes, (file, target), added."""
     tree = {file: list(targets) for file, targets in GOOD.items()}
     for file, target in more:
         tree.setdefault(file, []).append(target)

@@ -1,4 +1,4 @@
-"""What `make install` puts where, the unit that systemd starts, the manual page, and what the service tells systemd."""
+"""What `make install` puts where, the unit that systemd starts, the manual page, and what the service reports to systemd."""
 import os
 import re
 import signal

@@ -190,7 +190,7 @@ def cgroup():
             (root / "cgroup.subtree_control").write_text("+memory")
         first.mkdir()
     except OSError as error:
-        pytest.skip(f"this machine lets nobody make a memory cgroup: {error}")
+        pytest.skip(f"this machine allows no memory cgroup: {error}")
     try:
         (first / limit).write_text(str(128 * MIB))
         yield first

@@ -1,4 +1,4 @@
-"""What GET /metrics tells is well-formed, is so, and is all that the README, the alert rules and the dashboard speak of.
+"""The answer of GET /metrics is well-formed, true, and all that the README, the alert rules and the dashboard speak of.
 
 PROMTOOL names Prometheus' own checker; else the one that is installed, else the one that `make setup-test` unpacked.
 """
@@ -79,7 +79,7 @@ def branch(name, state):
 
 
 def heal_something(database, sandbox, service):
-    """Two green, one red, one that cannot be read, one in a stage nobody knows."""
+    """Two green, one red, one that cannot be read, one in an unknown stage."""
     seed(database, {"id": 1, "stage": "development"}, {"id": 2, "stage": "testing", "age": 90000},
          {"id": 3, "stage": "development", "age": 7200}, {"id": 4, "stage": "development", "branch": "gone"},
          {"id": 5, "stage": "polishing"})
@@ -88,7 +88,7 @@ def heal_something(database, sandbox, service):
     assert outcomes(service.run(side="both")) == {1: "advanced", 2: "advanced", 3: "red", 4: "unknown"}
 
 
-# ---- what it tells ----
+# ---- what it shows ----
 
 
 def test_promtool_finds_nothing_wrong_after_a_heal(database, sandbox, service):
@@ -178,7 +178,7 @@ def test_a_pass_changes_what_the_settings_say(service):
     assert gauges() == (1, 1, 0, 86400)
 
 
-# ---- it waits for nobody ----
+# ---- it does not wait ----
 
 
 def test_it_needs_the_token_and_no_database(make_service, tmp_path):

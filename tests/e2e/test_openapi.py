@@ -1,6 +1,6 @@
-"""The description of the HTTP interface and the running server say the same of each other.
+"""The description of the HTTP interface and the running server agree.
 
-Every answer that is provoked here is held to what openapi.yaml says of its operation, status and content type, with objects
+Every answer that is provoked here is held to openapi.yaml for its operation, status and content type, with objects
 closed: a member that is not described fails. In the end every described answer must have been given, but for those named as
 out of reach.
 """
@@ -32,7 +32,7 @@ def database(tmp_path):
     return SQLite(tmp_path)
 
 
-# ---- what the description says ----
+# ---- the description ----
 
 FORMATS = jsonschema.FormatChecker(formats=())
 
@@ -112,7 +112,7 @@ class Description:
         raise Mismatch(f"{path} is not described")
 
     def answer_of(self, method, template, status):
-        """What is described of it. A method that is not described has what all the others of its path say of 405."""
+        """What is described of it. A method that is not described has the 405 of the others of its path."""
         item = self.paths[template]
         method = "get" if method == "head" else method
         methods = [method] if method in item else [name for name in METHODS if name in item]
@@ -145,7 +145,7 @@ class Description:
         if wrong:
             raise Mismatch(f"{method} {target} {answer.status}: {wrong}")
         if answer.status >= 400 and body["status"] != answer.status:
-            raise Mismatch(f"the problem says {body['status']}, the answer {answer.status}")
+            raise Mismatch(f"the problem has status {body['status']}, the answer {answer.status}")
 
     def request_problems(self, method, template, body):
         schema = self.paths[template][method]["requestBody"]["content"]["application/json"]["schema"]
@@ -346,7 +346,7 @@ def test_head_answers_like_get_without_a_body(document, service):
 
 
 def scene(database, sandbox):
-    """Of each outcome one: advanced, held by the limit, red, unknown; and one in a stage nobody knows."""
+    """Of each outcome one: advanced, held by the limit, red, unknown; and one in an unknown stage."""
     seed(database, {"id": 1, "stage": "development", "age": 7200}, {"id": 2, "stage": "development"},
          {"id": 3, "stage": "development"}, {"id": 4, "stage": "development", "branch": "gone"},
          {"id": 5, "stage": "polishing"}, {"id": 6, "stage": "testing", "repo": None},
@@ -418,7 +418,7 @@ def ask_what_is_switched_off(client):
     client("PUT", "/reconcile/config", {"enabled": None}, status=200, If_Match=config.headers["etag"])
 
 
-# What a body may not be: whether the schema can say so, too.
+# What a body may not be: whether the schema can express it, too.
 BAD_RUNS = [({"dry_run": None}, True), ({"side": "left"}, True), ({"task_id": 0}, True), ({"wait": 1}, True),
             ({"dryrun": True}, True)]
 BAD_CHANGES = [

@@ -26,7 +26,7 @@ def newest_report(service):
 
 
 def done(database, key):
-    """Whoever worked on it is done, and it has rested for long."""
+    """Its job is done, and it has rested for long."""
     number = f"(SELECT id FROM tasks WHERE work_item_id = '{key}')"
     database.script(f"UPDATE jobs SET status = 'done' WHERE task_id = {number}; "
                     f"UPDATE tasks SET updated_at = {database.ago(7200)} WHERE id = {number};")
@@ -67,7 +67,7 @@ def test_of_hundreds_of_issues_exactly_the_missed_ones_are_replayed_once(databas
                  {"number": 1007, "state": "In Progress"},  # under way
                  {"number": 1008, "state": "Approved"},  # handled: the task has moved on
                  {"number": 1009, "state": "Rejected"},  # handled: rejected before the task came back to its gate
-                 {"number": 1010, "state": "Approved"},  # nobody started it
+                 {"number": 1010, "state": "Approved"},  # it was not started
                  {"number": 1011, "state": "In Progress", "archived": True})
     missed = set(missed) | set(plane.generate(350, ages=[700, 3000], states={"In Progress": 2})) | {"ORCH-1001"}
     untouched = {"ORCH-1005": "analysis", "ORCH-1006": "analysis", "ORCH-1007": "review", "ORCH-1008": "development",
@@ -353,12 +353,12 @@ def test_of_two_replicas_one_asks_plane_until_it_ends(postgresql, sandbox, tmp_p
         status = idle.status()["plane"]
         assert status["elsewhere"] and status["projects"][0] == {**status["projects"][0], "listing": "full", "pages_read": 0}
         plane.issues({"number": 2, "state": "In Progress"})
-        assert outcomes(idle.run(side="plane")) in ({"ORCH-2": "started"}, {"ORCH-2": "raced"}, {})  # a forced pass asks nobody
+        assert outcomes(idle.run(side="plane")) in ({"ORCH-2": "started"}, {"ORCH-2": "raced"}, {})  # a forced pass asks no lease
         assert idle.status()["plane"]["projects"][0]["listing"] == "incremental"
         assert asking.end() == 0
         plane.issues({"number": 3, "state": "In Progress"})
         eventually(lambda: stages(postgresql).get("ORCH-3") == "analysis", "the other's turn")
-        eventually(lambda: idle.status()["plane"]["elsewhere"] is False, "the status to say so")
+        eventually(lambda: idle.status()["plane"]["elsewhere"] is False, "the status to show it")
     finally:
         for replica in replicas:
             if replica.process.poll() is None:
@@ -508,7 +508,7 @@ def test_a_plane_that_is_down_is_asked_four_things_a_pass_and_found_up_by_the_ne
 
 @on_sqlite
 def test_sixty_calls_a_minute_heal_everything_and_leave_a_forced_run_its_share(database, sandbox, make_service, tables):
-    """35 calls show 3,000 issues, 40 tell which changes the verdicts are: what the first minute cannot do the next does."""
+    """35 calls show 3,000 issues, 40 find which changes the verdicts are: what the first minute cannot do the next does."""
     plane = Plane(sandbox, "AAA", "BBB", "CCC", "DDD", "EEE", limit=60)
     wanted = {}
     for prefix in plane.prefixes:
@@ -609,7 +609,7 @@ def test_an_issue_that_is_gone_when_its_time_comes_is_not_started(database, plan
     plane.change("delete", issue="ORCH-1")
     plane.change("archive", issue="ORCH-2", ago=200)
     plane.state("ORCH-3", "Backlog", ago=200)
-    plane.generate(150, ages=[10, 150])  # what is remembered lies far below the watermark
+    plane.generate(150, ages=[10, 150])  # the kept issues lie far below the watermark
     assert items(service.run(side="plane")) == {} and stages(database) == {}
     assert outcomes(service.run(side="plane", ignore_grace=True)) == {"ORCH-4": "started", "ORCH-5": "started"}
     assert stages(database) == {"ORCH-4": "analysis", "ORCH-5": "analysis"}
@@ -618,7 +618,7 @@ def test_an_issue_that_is_gone_when_its_time_comes_is_not_started(database, plan
 @on_sqlite
 def test_a_verdict_without_an_activity_is_waited_for(database, plane, tables, start):  # 9
     plane.sandbox.control("POST", "plane", {"projects": [{"identifier": "ORCH", "issues": [
-        {"number": 1, "state": "Approved", "updated_ago": 3000}]}]})  # made in that column: nothing tells when
+        {"number": 1, "state": "Approved", "updated_ago": 3000}]}]})  # made in that column: no activity has the time
     seed_task(database, plane, "ORCH-1", "analysis")
     service = start()
     report = service.run(side="plane")

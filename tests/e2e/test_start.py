@@ -247,7 +247,7 @@ def test_no_password_of_the_database_leaves(database, make_service):
     service.start()
     eventually(lambda: service.status()["last_run_ts"])
     text = service.log.read_text() + service.call("GET", "/reconcile/config").body.decode() + service.call("GET", "/readyz").body.decode()
-    wrong = f"postgresql://nobody:Pl4nted-s3cret@{host}/nosuch?sslpassword=Pl4nted"
+    wrong = f"postgresql://stranger:Pl4nted-s3cret@{host}/nosuch?sslpassword=Pl4nted"
     for url in (service.environment["ORCH_DATABASE_URL"], wrong, "postgresql://ann:Pl4nted-s3cret@127.0.0.1:1/e2e", "mysql://ann:Pl4nted@h/d",
                 "postgresql://ann:Pl4nted-s3cret@host:port/x"):
         for command in ("check", "run", "migrate"):

@@ -1,4 +1,4 @@
-"""What the service says of tasks and of what it did: the list, the explanation, the ledger."""
+"""What the service shows of tasks and of its work: the list, the explanation, the ledger."""
 import json
 import time
 from datetime import datetime, timezone
@@ -161,7 +161,7 @@ def test_an_explanation_names_who_holds_it(database, sandbox, service):
         ("enabled", "eve", until), ("plane_enabled", "bob", None), ("mode", "ann", None)]
     assert (one["next"]["action"], one["next"]["to_stage"], one["next"]["at"]) == ("hold", "review", until)
     assert "eve" in one["next"]["words"] and "moving Gitea" in one["next"]["words"]
-    assert explain(service, 2)["next"]["action"] == "wait"  # red holds it, whoever switched what
+    assert explain(service, 2)["next"]["action"] == "wait"  # red holds it, whatever the switches
     service.expected_errors = ["the database cannot be asked"]  # should the sweeper look at its settings just now
     database.script("UPDATE reconcile_settings SET revision = revision + 1, overrides = 'no JSON'")
     one = explain(service, 1)

@@ -1,4 +1,4 @@
-"""What the explanation says of tasks that Plane's side moves: asked of Plane, decided by the code of a pass, within its budget."""
+"""What the explanation shows of tasks that Plane's side moves: asked of Plane, decided by the code of a pass, within its budget."""
 import concurrent.futures
 
 import pytest
@@ -90,7 +90,7 @@ def test_an_explanation_of_what_was_never_started(database, plane, sandbox, make
     nowhere = make_service().start()
     eventually(lambda: nowhere.status()["last_run_ts"], "the first pass")
     assert explain(nowhere, 1)["next"] == {"action": "wait", "to_stage": None, "at": None,
-                                           "words": "waits for its start; ORCH_PLANE_URL is not set: nobody here starts it"}
+                                           "words": "waits for its start; ORCH_PLANE_URL is not set: it is not started here"}
 
 
 @on_sqlite
@@ -155,5 +155,5 @@ def test_a_plane_that_hangs_delays_no_other_question(database, plane, sandbox, s
         assert service.call("GET", "/reconcile/status").status == 200
         assert not any(future.done() for future in waiting)
         assert service.end() == 0
-        answers = [future.result() for future in waiting]  # the one under way is cut short, and may still say so
+        answers = [future.result() for future in waiting]  # the one under way is cut short, and may still answer so
         assert sorted(answer.status for answer in answers)[1:] == [503, 503]

@@ -1,4 +1,4 @@
-"""People are told of every transition, once, and of nothing else; nothing secret leaves on the way."""
+"""Every transition sends one message, and nothing else does; nothing secret leaves on the way."""
 import json
 import re
 import signal
@@ -19,11 +19,11 @@ def settings_of(sandbox, **more):
 
 @pytest.fixture
 def telling(make_service, sandbox):
-    """telling(ORCH_…="…") starts a service that tells the sandbox's Telegram."""
+    """telling(ORCH_…="…") starts a service that sends to the sandbox's Telegram."""
     def start(**more):
         service = make_service(**settings_of(sandbox, **more)).start()
         eventually(lambda: service.status()["last_run_ts"], "the first pass")
-        eventually(lambda: "losses" in (service.status()["hooks"] or ""), "the look at webhooks, which tells things of its own")
+        eventually(lambda: "losses" in (service.status()["hooks"] or ""), "the look at webhooks, which sends messages of its own")
         return service
     return start
 
@@ -61,7 +61,7 @@ def unblocked(*ids):
     return [f"🔧 reconciler: ORCH-{id} development unblocked (lost webhook)" for id in ids]
 
 
-# ---- what is told ----
+# ---- what is sent ----
 
 
 def test_each_transition_is_told_once_with_the_event_that_was_lost(database, sandbox, telling):  # 14, 25
@@ -75,7 +75,7 @@ def test_each_transition_is_told_once_with_the_event_that_was_lost(database, san
     service.run()
     assert service.end() == 0  # once what was sent is marked
     assert waiting(database) == 0
-    service.start()  # a restart tells nothing again
+    service.start()  # a restart sends nothing again
     eventually(lambda: service.status()["last_run_ts"])
     green(sandbox, database, 3)
     service.run()
@@ -88,7 +88,7 @@ def test_what_plane_was_not_heard_to_say_is_told_too(database, sandbox, telling)
     assert reconciled("migrate", environment={"ORCH_DATABASE_URL": database.url}).returncode == 0
     seed_task(database, plane, "ORCH-8", "analysis")
     telling(**plane.settings(ORCH_NOTIFY_TEMPLATE="{work_item_id} {outcome}: {stage} to {to_stage}"))
-    heals = [text for text in told(sandbox, 3) if not text.startswith("🔕")]  # nobody set up a webhook
+    heals = [text for text in told(sandbox, 3) if not text.startswith("🔕")]  # no webhook is set up
     assert sorted(heals) == ["ORCH-7 started: created to analysis", "ORCH-8 approved: analysis to architecture"]
     assert database.query("SELECT missed_source, missed_event FROM reconcile_ledger") == [("plane", "issue.updated")] * 2
 
@@ -215,12 +215,12 @@ def test_a_stop_ends_a_call_and_the_next_process_tells(database, sandbox, tellin
     assert waiting(database) == 1
     sandbox.heal()
     eventually(lambda: sandbox.control("GET", "requests")["hanging"] == 0)
-    sandbox.control("DELETE", "telegram")  # whatever became of the call that nobody waits for
+    sandbox.control("DELETE", "telegram")  # whatever became of the call that is not waited for
     service.start()
     assert told(sandbox, 1) == unblocked(1)
 
 
-# ---- who tells ----
+# ---- which process sends ----
 
 
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
@@ -236,7 +236,7 @@ def test_two_replicas_tell_each_transition_once(database, sandbox, telling):  # 
         service.report(run)
     assert set(stages(database).values()) == {"review"}
     moved = len(database.query("SELECT id FROM reconcile_ledger"))
-    eventually(lambda: waiting(database) == 0, "everything told")
+    eventually(lambda: waiting(database) == 0, "everything sent")
     assert moved == len(ids) == sum(map(stands_for, texts(sandbox)))
     singles = [text for text in texts(sandbox) if stands_for(text) == 1]
     assert len(set(singles)) == len(singles)
@@ -313,7 +313,7 @@ def test_a_task_healed_again_and_again_is_left_to_a_person_who_is_told_once(data
     service.run()
     assert told(sandbox, 6)[5:] == unblocked(2)
     eventually(lambda: waiting(database) == 0, "the mark")
-    assert len(texts(sandbox)) == 6  # and nothing else has been told
+    assert len(texts(sandbox)) == 6  # and nothing else has been sent
 
 
 # ---- secrets ---- (22)
@@ -373,7 +373,7 @@ def test_no_secret_leaves_whatever_fails(database, sandbox, make_service):
         answers.append(run())  # fails
         sandbox.heal()
         sandbox.fault("/telegram", **broken(quotes["/telegram"]))
-        answers.append(run())  # heals, and is not told
+        answers.append(run())  # heals, and sends nothing
     sandbox.heal()
     answers += [get(path) for path in every_path()]
     answers.append(service.call("GET", "/reconcile/status", headers={"Authorization": "Bearer wrong"}))

@@ -232,8 +232,8 @@ def test_a_replay_says_what_gitea_itself_would_have_sent(database, sandbox, orch
     for got in sent:
         again = replayed[got["event"]]
         found = differing(json.loads(again["body"]), json.loads(got["body"]))
-        assert found <= {".id"}, found  # the database's id of a status, which REST does not tell
-        # curl's own is not the sender's: Go says Go-http-client
+        assert found <= {".id"}, found  # the database's id of a status, which REST does not answer
+        # curl's own is not the sender's: Go sends Go-http-client
         assert set(again["headers"]) - {"User-Agent"} == set(got["headers"]) - {"User-Agent"}
         assert again["delivery"] != got["delivery"]
         # Go's json.MarshalIndent, by its own rules.
@@ -319,7 +319,7 @@ def test_pauses_grow_and_what_never_moves_is_given_up_and_told_once(database, sa
     assert len(orchestrator.received()) == TRIES
     assert told(sandbox, 1) == [f"🚧 reconciler: ORCH-1 (acme/app) stays at development, though its event was sent to the "
                                 f"orchestrator {TRIES} times: left to a person"]
-    # Somebody pushed and CI is green again: that is another event.
+    # A person pushed and CI is green again: that is another event.
     sandbox.change(do="push", branch="b1", webhook="none")
     sandbox.change(do="status", branch="b1", state="success", context="ci/build", webhook="none")
     orchestrator.set(moves=True)
@@ -357,7 +357,7 @@ def test_an_explanation_tells_what_was_sent_in_vain(database, sandbox, orchestra
     assert told["next"] == {"action": "wait", "to_stage": None, "at": None,
                             "words": f"its event was sent {TRIES} times in vain: left to a person"}
     assert dump(database) == state and problems(schema, told) == []
-    # Another commit is another event, which begins anew.
+    # Another commit is another event, which starts over.
     sandbox.change(do="push", branch="b1", webhook="none")
     sandbox.change(do="status", branch="b1", state="success", context="ci/build", webhook="none")
     assert explain(service, 1)["next"]["words"] == before["next"]["words"]
@@ -560,7 +560,7 @@ def test_a_replay_says_what_plane_itself_would_have_sent(database, sandbox, orch
     assert sent["verified"] and again["verified"]
     assert set(again["headers"]) == set(sent["headers"])
     replayed, original = json.loads(again["body"]), json.loads(sent["body"])
-    # The id of the webhook is not told by REST.
+    # The id of the webhook is not in REST answers.
     assert differing(replayed, original) <= {".webhook_id"}
 
 

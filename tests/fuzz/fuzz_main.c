@@ -46,6 +46,6 @@ int main(void)
         free(entries[i]);
     }
     free(entries);
-    printf("[  PASSED  ] %d test(s).\n", passed); /* as cmocka says it, for tests/run.sh */
+    printf("[  PASSED  ] %d test(s).\n", passed); /* as cmocka prints it, for tests/run.sh */
     return n > 0 && passed == n ? 0 : 1;
 }

@@ -1,4 +1,4 @@
-/* Any bytes as Plane's answer: either words that say what is wrong with it, or rows that keep every promise
+/* Any bytes as Plane's answer: either words for what is wrong with it, or rows that keep every promise
  * of plane.h. The first byte chooses the status. */
 #include <string.h>
 

@@ -1,4 +1,4 @@
-/* The control interface under /sandbox: loads and changes the world, breaks answers, counts. README.md tells
+/* The control interface under /sandbox: loads and changes the world, breaks answers, counts. README.md describes
  * how. */
 #include <stdlib.h>
 #include <string.h>

@@ -2,7 +2,7 @@
 # What `make demo` runs: a small believable world whose webhooks got lost, one pass, and what came of it.
 #   OUT        where the programs are (build/release)
 #   DEMO_PORT  the service's port; the sandbox takes the next one (both are picked when unset)
-#   DEMO_RUN   the folder it works in, made anew (demo-run)
+#   DEMO_RUN   the folder it works in, made again (demo-run)
 #   DEMO_EXIT  1: stop at the end instead of staying for a look (so it does when standard input is no terminal)
 # Exit status 1 if a task is not where it should be in the end.
 set -eu
@@ -13,7 +13,7 @@ db=$run/orchestrator.db
 for name in $(env | sed -n 's/^\(ORCH_[A-Z_]*\)=.*/\1/p'); do unset "$name"; done
 
 if [ -t 1 ]; then bold=$(printf '\033[1m') dim=$(printf '\033[2m') plain=$(printf '\033[0m'); else bold='' dim='' plain=''; fi
-say() { printf '\n%s%s%s\n' "$bold" "$*" "$plain"; }
+heading() { printf '\n%s%s%s\n' "$bold" "$*" "$plain"; }
 die() { printf 'demo: %s\n' "$*" >&2; exit 1; }
 
 # table: lines of tab-separated cells, the first the header, as aligned columns.
@@ -79,13 +79,13 @@ start_service() {
 
 # ---- the world -----------------------------------------------------------------------------------------------------
 
-tell() { # tell PATH: control of the sandbox, the body from standard input
+control() { # control PATH: control of the sandbox, the body from standard input
     curl -fsS -H 'Content-Type: application/json' --data-binary @- "$sandbox/sandbox/$1" >/dev/null || die "the sandbox refused $1"
 }
 
 make_plane() {
     printf '{"limit": 60, "keys": ["%s"], "webhook": {"url": "http://127.0.0.1:9/orchestrator", "lose": true},
-        "projects": [{"identifier": "ORCH", "id": "%s", "name": "Shop"}]}' "$plane_key" "$plane_project" | tell plane
+        "projects": [{"identifier": "ORCH", "id": "%s", "name": "Shop"}]}' "$plane_key" "$plane_project" | control plane
 }
 
 make_issues() {
@@ -94,7 +94,7 @@ import json, sys
 project, titles = sys.argv[1], {117: "Gift cards", 118: "Loyalty points", 119: "Dark mode", 120: "Size charts", 121: "Newsletter"}
 json.dump({"projects": [{"identifier": "ORCH", "id": project, "issues": [
     {"number": n, "id": f"0c0ffee0-0000-4000-8000-000000000{n}", "name": title, "state": "Todo", "state_ago": 90000}
-    for n, title in titles.items()]}]}, sys.stdout)' "$plane_project" | tell plane
+    for n, title in titles.items()]}]}, sys.stdout)' "$plane_project" | control plane
 }
 
 make_world() {
@@ -119,12 +119,12 @@ json.dump({"webhook": {"url": "http://127.0.0.1:9/orchestrator", "lose": True}, 
   {"full_name": "acme/platform", "branches": [branch("main"),
     branch("feature/ORCH-104-events"), branch("feature/ORCH-108-cache"), branch("feature/ORCH-113-audit"),
     branch("feature/ORCH-116-queue", files={"docs/work-items/ORCH-116/01-brief.md": "# Queue"})]},
-  {"full_name": "acme/vault", "hidden": True}]}, __import__("sys").stdout)' | tell world
+  {"full_name": "acme/vault", "hidden": True}]}, __import__("sys").stdout)' | control world
 }
 
-# What people and CI did while nobody was told: every one of these webhooks is lost.
+# What people and CI did unnoticed: every one of these webhooks is lost.
 lose_webhooks() {
-    tell change <<-'JSON'
+    control change <<-'JSON'
 	[{"repo": "acme/shop", "do": "status", "branch": "feature/ORCH-101-basket", "context": "ci/build", "state": "success"},
 	 {"repo": "acme/shop", "do": "status", "branch": "feature/ORCH-101-basket", "context": "ci/test", "state": "success"},
 	 {"repo": "acme/billing", "do": "approve", "number": 17, "user": "ann"},
@@ -134,7 +134,7 @@ lose_webhooks() {
 	 {"repo": "acme/shop", "do": "status", "branch": "feature/ORCH-105-rates", "context": "e2e/shard-59", "state": "success"},
 	 {"repo": "acme/shop", "do": "reject", "number": 44, "user": "bob"}]
 	JSON
-    tell plane/change <<-'JSON'
+    control plane/change <<-'JSON'
 	[{"issue": "ORCH-117", "do": "state", "state": "In Progress", "ago": 3000},
 	 {"issue": "ORCH-118", "do": "state", "state": "Approved", "ago": 2700},
 	 {"issue": "ORCH-119", "do": "state", "state": "Rejected", "ago": 2400},
@@ -258,25 +258,25 @@ make_issues
 lose_webhooks
 seed_tasks
 
-say "The orchestrator's tasks. Meanwhile CI went green, people approved, merged and pushed; $(lost_webhooks) webhooks were lost."
+heading "The orchestrator's tasks. Meanwhile CI went green, people approved, merged and pushed; $(lost_webhooks) webhooks were lost."
 show_tasks
-say "And Plane's issues of acme/shop: one was started, one approved, one rejected, and nobody was told."
+heading "And Plane's issues of acme/shop: one was started, one approved, one rejected, and no webhook arrived."
 show_issues
-say "One pass: POST /reconcile/run"
+heading "One pass: POST /reconcile/run"
 force_pass "$run/report.json"
 show_report "$run/report.json"
 printf '  not looked at: ORCH-111 (touched 2 min ago), ORCH-112 (a job is running), ORCH-113 (waits for a person), ORCH-115 (unknown stage),\n                 ORCH-120 (started 2 min ago)\n'
-say "The tasks after it: green ones moved, each with its next job; all others are as they were."
+heading "The tasks after it: green ones moved, each with its next job; all others are as they were."
 show_tasks
-say "A second pass moves nothing."
+heading "A second pass moves nothing."
 force_pass "$run/report2.json"
 show_report "$run/report2.json" | tail -1
 
 if difference=$(compare) && ! grep -Eq '"(advanced|started|approved|rejected)":[1-9]' "$run/report2.json"; then
-    say "As expected: 8 healed, 12 left alone."
+    heading "As expected: 8 healed, 12 left alone."
     code=0
 else
-    say "NOT as expected (< expected, > found):"
+    heading "NOT as expected (< expected, > found):"
     printf '%s\n' "$difference"
     code=1
 fi
@@ -287,7 +287,7 @@ fi
 
 curl -fsS -o "$run/config.json" -X PUT -H 'Content-Type: application/json' \
     -d '{"interval_s":15,"by":"demo","reason":"for a look"}' "$service/reconcile/config"
-say "Both keep running for a look; Ctrl-C stops them."
+heading "Both keep running for a look; Ctrl-C stops them."
 cat <<END
   service   $service            $dim(log: $run/reconciled.log)$plain
   sandbox   $sandbox            $dim(Gitea under /gitea, Plane under /plane, control under /sandbox)$plain
@@ -298,11 +298,11 @@ cat <<END
   curl -s $service/reconcile/runs
   curl -s -X POST -H 'Content-Type: application/json' -d '{"dry_run":true}' $service/reconcile/run
 
-  ${dim}CI of ORCH-106 goes green, nobody is told; the next pass heals it:$plain
+  ${dim}CI of ORCH-106 goes green, no webhook arrives; the next pass heals it:$plain
   curl -s -d '{"repo":"acme/billing","do":"status","branch":"feature/ORCH-106-refunds","context":"ci/build","state":"success"}' $sandbox/sandbox/change
   curl -s -X POST $service/reconcile/run
 
-  ${dim}ORCH-121 is started in Plane, nobody is told; the next pass finds it:$plain
+  ${dim}ORCH-121 is started in Plane, no webhook arrives; the next pass finds it:$plain
   curl -s -d '{"issue":"ORCH-121","do":"state","state":"In Progress","ago":900}' $sandbox/sandbox/plane/change
   curl -s -X POST $service/reconcile/run
 

@@ -1,7 +1,7 @@
 /* fault.h - rules by which answers go wrong.
  *
  * A rule has a glob for "path" (and optionally "query", "sent" for the request's body, and "method"), may
- * skip its first matches and end after some, and says what happens to a request instead of, or on top of, its
+ * skip its first matches and end after some, and sets what happens to a request instead of, or on top of, its
  * answer. The first rule that fits decides.
  */
 #ifndef SANDBOX_FAULT_H

@@ -238,7 +238,7 @@ void gitea_put_branch(struct out *out, const char *key, const struct repo *repo,
     out_close(out, '}');
 }
 
-/* Rows say `status` where the combined object, the create body and the webhook say `state`. */
+/* Rows have `status` where the combined object, the create body and the webhook have `state`. */
 void gitea_put_status(struct out *out, const char *key, const struct repo *repo, const struct commit *commit,
                       const struct status *status)
 {

@@ -158,7 +158,7 @@ void gitea_statuses_by_ref(struct call *call)
         list_history(call, repo, commit);
 }
 
-/* By sha: a sha nobody knows simply has no statuses. */
+/* By sha: an unknown sha simply has no statuses. */
 void gitea_statuses(struct call *call)
 {
     static const struct commit none;

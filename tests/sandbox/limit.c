@@ -46,7 +46,7 @@ static void log_add(struct limit_key *key, int64_t now_us)
     key->log[(key->first + key->n++) % key->size] = now_us;
 }
 
-/* A client that was told to wait and comes before its time is counted apart from one that could not know. */
+/* A client that was asked to wait and comes before its time is counted apart from one that could not know. */
 void limit_refuse(struct limit_key *key, int64_t now_us, int64_t retry_s)
 {
     key->refused++;

@@ -24,7 +24,7 @@ struct limit_key {
     size_t first, n, size;
     int64_t accepted, refused, refused_again, refused_early;
     bool last_refused;
-    int64_t retry_at_us; /* as the last refusal told */
+    int64_t retry_at_us; /* as in the last refusal */
 };
 
 struct limit {

@@ -151,7 +151,7 @@ enum err load_review(struct repo *repo, struct pull *pull, const json_t *json, s
     return ERR_OK;
 }
 
-/* The head's repository: "head_repo" names another (a fork), null says that it was deleted. */
+/* The head's repository: "head_repo" names another (a fork), null: it was deleted. */
 static enum err load_head_repo(struct repo *repo, struct pull *pull, const json_t *json, struct why *why)
 {
     const json_t *named = json_object_get(json, "head_repo");

@@ -26,7 +26,7 @@ struct letter {
     int64_t retries; /* left */
     struct uuid_text delivery;
     const char *event, *type; /* static */
-    const char *target_type;  /* static; Gitea's alone; NULL: not told */
+    const char *target_type;  /* static; Gitea's alone; NULL: not sent */
     char *url, *secret, *authorization, *payload;
     size_t payload_len;
 };
@@ -323,7 +323,7 @@ void mailer_post(struct sandbox *sandbox, const struct repo *repo, const char *e
         letter->payload_len = payload_take->len;
         enqueue(sandbox->mailer, letter, world->mail_mode == MAIL_LOSE);
     }
-    /* A change whose webhook is lost counts as lost even where nobody had asked for webhooks. */
+    /* A change whose webhook is lost counts as lost even where no webhook is set up. */
     if (n_targets == 0 && world->mail_mode == MAIL_LOSE) {
         struct letter *letter = mem_zero(1, sizeof *letter);
         *letter = blank;

@@ -2,7 +2,7 @@
  * never again.
  *
  * Called while the world is held for writing; a thread of the mailer's own does the sending. Receivers on
- * loopback alone. What mail_mode says decides.
+ * loopback alone. mail_mode decides.
  */
 #ifndef SANDBOX_MAILER_H
 #define SANDBOX_MAILER_H

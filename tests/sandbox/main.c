@@ -48,7 +48,7 @@ static int usage(FILE *to)
     return to == stdout ? 0 : 2;
 }
 
-/* False when the command line makes no sense. */
+/* False when the command line is invalid. */
 static bool options_read(int argc, char **argv, struct options *ret)
 {
     static const struct option known[] = {{"port", required_argument, NULL, 'p'},

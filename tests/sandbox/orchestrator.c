@@ -57,7 +57,7 @@ long orchestrator_received(struct orchestrator *orchestrator)
     return atomic_load(&orchestrator->n_received);
 }
 
-/* is it from whom it says */
+/* is its signature right */
 
 static bool is_equal(const char *a, const char *b)
 {

@@ -3,7 +3,7 @@
  *
  * A request whose signature over the raw body is not right is 401, and moves nothing. What is right is looked
  * up: a status by the branch whose head is that sha, a pull request by its head, an issue by its id; and the
- * task moves on if it stands where such an event moves it. It may be told to answer 200 and move nothing, or
+ * task moves on if it stands where such an event moves it. It may be set to answer 200 and move nothing, or
  * only later.
  */
 #ifndef SANDBOX_ORCHESTRATOR_H

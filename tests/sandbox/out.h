@@ -18,7 +18,7 @@ struct out {
     size_t len, size;
 };
 
-/* out_free: forgets the text. out_take: hands it to the caller (free() it), never NULL. */
+/* out_free: frees the text. out_take: hands it to the caller (free() it), never NULL. */
 void out_free(struct out *out);
 char *out_take(struct out *out);
 

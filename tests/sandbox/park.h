@@ -26,7 +26,7 @@ struct park_place { /* embedded in the request, zeroed at first */
 };
 
 struct park *park_new(void);
-/* park_stop: wakes all and lets nobody park any more. park_free: after the HTTP server has ended. */
+/* park_stop: wakes all and lets no thread park any more. park_free: after the HTTP server has ended. */
 void park_stop(struct park *park);
 void park_free(struct park *park);
 

@@ -115,7 +115,7 @@ static bool is_routed(const struct call *call)
     return uuid_routed(call->segments[3]) && (call->n_segments < 6 || uuid_routed(call->segments[5]));
 }
 
-/* Whoever is no member learns nothing, not even that there is no such project. */
+/* A user that is not a member gets the same answer whether or not the project exists. */
 static bool is_permitted(const struct call *call)
 {
     const struct plane *plane = call->sandbox->plane;
@@ -126,7 +126,7 @@ static bool is_permitted(const struct call *call)
            strcmp(call->params[0], plane->workspace) == 0;
 }
 
-/* CommonMiddleware, before anybody has looked at the key. */
+/* CommonMiddleware, before the key is looked at. */
 static bool redirects(struct call *call)
 {
     if (call->target[call->path_len - 1] == '/')
@@ -137,8 +137,8 @@ static bool redirects(struct call *call)
     return true;
 }
 
-/* The remaining number is told where a call is taken, how long to wait where it is not, never both. The reset
- * is a window from now, whatever the log says. */
+/* A taken call has the remaining number, a refused one the wait, never both. The reset
+ * is a window from now, whatever the log holds. */
 static bool throttle(struct call *call, struct limit_key *key)
 {
     struct plane *plane = call->sandbox->plane;

@@ -64,7 +64,7 @@ static enum err change_create(const struct change *c)
     return ERR_OK;
 }
 
-/* "by": "web" (a board or a menu), "api", or "automation", which tells nobody. */
+/* "by": "web" (a board or a menu), "api", or "automation", which sends nothing. */
 static enum err change_state(const struct change *c)
 {
     struct plane_state *state = plane_state(c->project, json_get_text(c->json, "state", ""));
@@ -76,7 +76,7 @@ static enum err change_state(const struct change *c)
     if (!automatic && !by_api && strcmp(by, "web") != 0)
         return lacks(c, "by: web, api or automation");
     plane_touch(c->issue, c->at_us);
-    if (state == old) /* saved all the same, but no activity tells of it, and no webhook */
+    if (state == old) /* saved all the same, but without activity and webhook */
         return ERR_OK;
     plane_move(c->issue, state, c->at_us,
                automatic ? PLANE_BY_AUTOMATION

@@ -164,7 +164,7 @@ void plane_issues_list(struct call *call)
     plane_script_run(call->sandbox);
 }
 
-/* By name or number, in the workspace or one project; the answer tells nothing of states. */
+/* By name or number, in the workspace or one project; the answer has no states. */
 void plane_search(struct call *call)
 {
     const struct plane *plane = call->sandbox->plane;

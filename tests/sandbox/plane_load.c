@@ -77,7 +77,7 @@ static enum err load_history(struct plane_issue *issue, const json_t *json, stru
     if (state && at_us)
         plane_move(issue, state, at_us, PLANE_BY_WEB);
     else if (state)
-        issue->state = state; /* made in that column of the board: no activity tells of it */
+        issue->state = state; /* made in that column of the board: no activity records it */
     return ERR_OK;
 }
 
@@ -151,7 +151,7 @@ static enum err load_state(struct plane_project *project, const json_t *json, st
     return ERR_OK;
 }
 
-/* The columns that Plane makes, the two that the pipeline adds, and the one that nobody sees. */
+/* The columns that Plane makes, the two that the pipeline adds, and the hidden one. */
 static void add_usual_states(struct plane_project *project)
 {
     static const struct {
@@ -280,7 +280,7 @@ enum err plane_clock_set(struct plane *plane, const json_t *document, struct why
     bool manual = json_get_bool(document, "manual", plane->manual || text || advance_ms);
     if (!now_us)
         now_us = plane_now_us(plane);
-    if (text || manual != plane->manual) /* what was logged by another clock says nothing by this one */
+    if (text || manual != plane->manual) /* what was logged by another clock has no meaning by this one */
         for (size_t i = 0; i < plane->limit.list.n; i++)
             ((struct limit_key *)plane->limit.list.items[i])->n = 0;
     plane->manual = manual;

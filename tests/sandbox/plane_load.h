@@ -28,7 +28,7 @@ ATTR_NODISCARD enum err plane_generate(struct plane *plane, const json_t *docume
 ATTR_NODISCARD enum err plane_clock_set(struct plane *plane, const json_t *document, struct why *why);
 
 /* plane_change: one change or an array of them, and then the webhooks of all: Celery reads an issue when it
- * comes to it, so that what a webhook shows may be younger than the change it tells of. Writes the member
+ * comes to it, so that what a webhook shows may be younger than the change it reports. Writes the member
  * "results". The first change that fails ends it, and those before it stand. */
 ATTR_NODISCARD enum err plane_change(struct sandbox *sandbox, const json_t *changes, struct out *out,
                                      struct why *why);

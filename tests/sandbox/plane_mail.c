@@ -145,7 +145,7 @@ void plane_mail_flush(struct sandbox *sandbox)
             continue;
         if (!hook->active || !hook->issue)
             plane->missed_inactive++;
-        else if (hook->url || lose) /* what is lost counts even where nobody listens */
+        else if (hook->url || lose) /* what is lost counts even without a receiver */
             mailer_post_plane(sandbox->mailer, hook->url ? hook->url : "", hook->secret, "issue",
                               hook->retries, lose, payload_of(plane, letter, issue));
     }

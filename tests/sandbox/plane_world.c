@@ -283,7 +283,7 @@ static int by_due(const void *a, const void *b)
     return (x->due_us > y->due_us) - (x->due_us < y->due_us);
 }
 
-/* Tasks are told apart by nothing but their time, so those of the same microsecond keep their order: what is
+/* Tasks differ by their time alone, so those of the same microsecond keep their order: what is
  * due is taken out in the order in which it was put in, and sorted by insertion. */
 static void sort_due(struct plane_task *tasks, size_t n)
 {

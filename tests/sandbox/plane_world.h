@@ -2,13 +2,13 @@
  * activities, the keys that may ask, and the clock.
  *
  * A plain model without HTTP, as world.h is for Gitea: plane_load.c fills it, plane_change.c changes it,
- * plane.c shows it. The sandbox's lock is held exclusively by whoever touches it, reader or not: every call
+ * plane.c shows it. The sandbox's lock is held exclusively for every access, reading or not: every call
  * of Plane counts against a limit, runs what was due and may set off what was scripted. Nothing is freed
  * before the whole is.
  *
  * Time is this machine's unless control took the clock in hand. What Celery does a moment after a change (the
  * activity row, the second move of updated_at) is kept as a task with the time when it is due, and done by
- * plane_settle before anybody looks: nobody can tell that from its having been done in time.
+ * plane_settle before every read: no reader can distinguish that from its having been done in time.
  */
 #ifndef SANDBOX_PLANE_WORLD_H
 #define SANDBOX_PLANE_WORLD_H
@@ -112,7 +112,7 @@ struct plane {
     int zone_min; /* of the API user; a key may have its own */
     int64_t activity_delay_ms;
     bool shuffle; /* rows of equal keys change places from call to call */
-    bool manual;  /* the clock stands still but for what control says */
+    bool manual;  /* the clock stands still but for what control sets */
     int64_t manual_us;
     struct list projects;
     struct map projects_by_id, projects_by_identifier, states, issues; /* states and issues by id */
@@ -161,7 +161,7 @@ struct plane_state *plane_add_state(struct plane_project *project, const char *n
 struct plane_issue *plane_add_issue(struct plane_project *project, int64_t number, const char *id,
                                     int64_t created_us);
 
-/* plane_touch: `issue` was changed at `at_us`; what was kept of it is forgotten. plane_listed_anew: the same
+/* plane_touch: `issue` was changed at `at_us`; what was kept of it is dropped. plane_listed_anew: the same
  * for all orders, when it may have come or gone. */
 void plane_touch(struct plane_issue *issue, int64_t at_us);
 void plane_listed_anew(struct plane_project *project);

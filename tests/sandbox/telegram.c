@@ -157,7 +157,7 @@ static void bad_request(struct call *call, const char *words)
     free(description);
 }
 
-/* Told in the body, and in a header too (HttpConnection.cpp). */
+/* In the body, and in a header too (HttpConnection.cpp). */
 static void too_many(struct call *call, int64_t retry_s)
 {
     char *description = mem_printf("Too Many Requests: retry after %lld", (long long)retry_s);

@@ -1,6 +1,6 @@
 /* telegram.h - the stand-in Telegram: a bot that can send messages, which are kept to be looked at.
  *
- * Guarded by the sandbox's lock, but for the number of messages, which whoever waits for one reads without.
+ * Guarded by the sandbox's lock, but for the number of messages, which a waiter for one reads without.
  */
 #ifndef SANDBOX_TELEGRAM_H
 #define SANDBOX_TELEGRAM_H
@@ -27,7 +27,7 @@ struct telegram {
     struct map chats;        /* by id */
     bool named;              /* chats were named: others are not found */
     struct limit limit;      /* of messages to one chat */
-    int64_t refuse, retry_s; /* the next so many are refused, and for how long they are told to wait */
+    int64_t refuse, retry_s; /* the next so many are refused, and how long they are asked to wait */
     int64_t bad_requests;
     struct list messages; /* struct telegram_message */
     atomic_size_t n_messages;

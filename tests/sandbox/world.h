@@ -2,7 +2,7 @@
  * requests.
  *
  * A plain model without HTTP: the stand-in shows it (gitea_*.c), the control interface loads it (load.c) and
- * changes it (change.c). Whoever reads holds the sandbox's lock shared, whoever writes exclusively and calls
+ * changes it (change.c). A reader holds the sandbox's lock shared, a writer exclusively, and calls
  * world_settle before letting go. Nothing is freed before the world is.
  *
  * A repository may have generated branches: task-1 to task-N, whose commits and one status each are computed

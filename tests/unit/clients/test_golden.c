@@ -165,7 +165,7 @@ TEST(replays_of_gitea_equal_its_webhooks)
 
 /* Plane */
 
-/* An API key changes `state`, the web `state_id`: activities do not tell which. */
+/* An API key changes `state`, the web `state_id`: activities do not show which. */
 static const char *const of_verdict[] = {"webhook_id", "data.description", "data.description_*", NULL};
 static const char *const of_key[] = {"webhook_id", "data.description", "data.description_*", "activity.field",
                                      NULL};

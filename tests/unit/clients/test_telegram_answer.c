@@ -1,4 +1,4 @@
-/* What each answer of the Bot API, of a proxy before it, and of nobody means for a message. */
+/* What each answer of the Bot API, of a proxy before it, and no answer at all mean for a message. */
 
 #include "clients/base/err.h"
 #include "clients/base/limits.h"

@@ -1,4 +1,4 @@
-/* One writer at a time, many readers, no lock for readers: nobody ever sees a body that is being replaced. */
+/* One writer at a time, many readers, no lock for readers: a reader never sees a body that is being replaced. */
 #include <stdatomic.h>
 
 #include <pthread.h>
@@ -16,7 +16,7 @@ struct stress {
     _Atomic size_t torn, backwards, reads;
 };
 
-/* Body number n: one letter, as often as n says. */
+/* Body number n: one letter, n times. */
 static size_t body_make(unsigned n, char *ret)
 {
     size_t len = 1 + n % BODY_MAX;

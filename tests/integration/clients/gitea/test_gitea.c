@@ -374,7 +374,7 @@ static void a_repo_tells_its_default_branch(void **state)
     assert_int_equal(repo->fact.state, FACT_KNOWN);
     assert_string_equal(repo->default_branch, "trunk");
     assert_int_equal(odd->fact.state, FACT_FAILED);
-    assert_string_equal(odd->fact.error, "Gitea's answer for repository acme/odd makes no sense: "
+    assert_string_equal(odd->fact.error, "Gitea's answer for repository acme/odd is invalid: "
                                          "a repository without a default branch");
     assert_int_equal(none->fact.state, FACT_ABSENT);
     assert_int_equal(nonsense->fact.state, FACT_FAILED);

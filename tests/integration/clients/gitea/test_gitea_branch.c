@@ -224,7 +224,7 @@ static void a_post_whose_answer_was_lost_is_settled_by_looking(void **state)
     assert_int_equal(posts(), 2);
 }
 
-/* A kept-alive connection that proves dead makes curl send a request again, unless it is told not to. */
+/* A kept-alive connection that proves dead makes curl send a request again, unless an option forbids it. */
 static void a_post_is_sent_once_even_on_a_connection_that_dies(void **state)
 {
     struct scene *scene = *state;

@@ -1,4 +1,4 @@
-/* The fetcher against a server that does what it is told. */
+/* The fetcher against a scripted server. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -447,7 +447,7 @@ static void a_body_is_measured_by_what_its_request_allows(void **state)
         {2 * LIMIT_ANSWER_FIRST, LIMIT_ANSWER_FIRST, "GET", FETCH_ANSWERED, 1},
         {2 * LIMIT_ANSWER_FIRST, LIMIT_ANSWER_FIRST + 1, "GET", FETCH_ANSWERED, 2},
         {2 * LIMIT_ANSWER_FIRST, 2 * LIMIT_ANSWER_FIRST, "GET", FETCH_ANSWERED, 2},
-        {2 * LIMIT_ANSWER_FIRST, 2 * LIMIT_ANSWER_FIRST + 1, "GET", FETCH_TOO_LARGE, 1}, /* it says so */
+        {2 * LIMIT_ANSWER_FIRST, 2 * LIMIT_ANSWER_FIRST + 1, "GET", FETCH_TOO_LARGE, 1}, /* by its Content-Length */
         {2 * LIMIT_ANSWER_FIRST, 2 * LIMIT_ANSWER_FIRST, "POST", FETCH_ANSWERED, 1},
         {2 * LIMIT_ANSWER_FIRST, 2 * LIMIT_ANSWER_FIRST + 1, "POST", FETCH_TOO_LARGE, 1},
     };
@@ -620,7 +620,7 @@ static void answers_that_nobody_takes_hold_up_new_calls_until_there_is_room(void
 
 /* hosts that are not there */
 
-/* An address of this machine where nobody listens. */
+/* An address of this machine where no server listens. */
 static char *dead_url(void)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};

@@ -508,7 +508,7 @@ static enum fetch_sign shows_nothing(const struct fetch_answer *answer, char *er
 
 static enum fetch_sign is_bad(const struct fetch_answer *answer, char *error, size_t size)
 {
-    snprintf(error, size, "says %s", answer->body);
+    snprintf(error, size, "answered %s", answer->body);
     return FETCH_SIGN_BAD;
 }
 
@@ -565,7 +565,7 @@ static void a_judge_says_what_an_answer_shows(void **state)
     scene.like.judge = is_bad;
     ask(&scene, "b", 1);
     (void)take_all(&scene);
-    assert_string_equal(seen(&scene, "b").error, "says hush");
+    assert_string_equal(seen(&scene, "b").error, "answered hush");
     scene.like.secret = "hush";
     ask(&scene, "b", 1);
     (void)take_all(&scene);

@@ -60,7 +60,7 @@ static int server_start(void **state)
                             &server->port); /* the loop goes on, and ends with the output */
     }
     assert_true(server->port > 0);
-    fclose(lines); /* it has nothing more to say that matters */
+    fclose(lines); /* its other output does not matter */
     *state = server;
     return 0;
 }

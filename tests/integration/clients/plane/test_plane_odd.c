@@ -195,8 +195,8 @@ static void every_broken_answer_is_told_apart_and_the_next_one_is_good(void **st
         {"'kind':'status','status':504,'body':''", PLANE_DOWN, "Plane answered 504"},
         {"'kind':'status','status':200,'html':'<html>sign in'", PLANE_FAILED, "a page, not the API"},
         {"'kind':'status','status':200,'json':{'results':{}}", PLANE_FAILED,
-         "makes no sense: not a page of rows"},
-        {"'kind':'status','status':200,'json':[]", PLANE_FAILED, "makes no sense: not a page of rows"},
+         "is invalid: not a page of rows"},
+        {"'kind':'status','status':200,'json':[]", PLANE_FAILED, "is invalid: not a page of rows"},
         {"'kind':'status','status':400,'json':{'detail':'Invalid cursor parameter.'}", PLANE_FAILED,
          "Plane answered 400 (Invalid cursor parameter.)"},
         {"'kind':'status','status':404,'json':{'error':'The requested resource does not exist.'}",
@@ -274,10 +274,10 @@ static void lists_without_an_end_are_given_up(void **state)
     free(rows);
     script_server_default(scene->server, &(struct script_reply){.body = body});
     assert_int_equal(ask(scene), PLANE_FAILED);
-    assert_words(scene, "makes no sense: it has no end");
+    assert_words(scene, "is invalid: it has no end");
     assert_int_equal(scene->call.sent, LIMIT_PLANE_STATE_PAGES);
     assert_int_equal(plane_last_change(&scene->call, PROJECT, ISSUE_1, &change, &scene->why), PLANE_FAILED);
-    assert_words(scene, "makes no sense: no end, and no change of state");
+    assert_words(scene, "is invalid: no end, and no change of state");
     assert_int_equal(scene->call.sent, 2 * LIMIT_PLANE_STATE_PAGES);
     assert_false(change.found);
     AUTO_FREE char *last = script_server_request(scene->server, LIMIT_PLANE_STATE_PAGES - 1);
@@ -446,7 +446,7 @@ static void after_a_refusal_nothing_is_sent_before_its_time(void **state)
     scene_call(scene, true);
     for (int i = 0; i < 40; i++) {
         assert_int_equal(ask(scene), PLANE_WAITING);
-        assert_words(scene, "Plane said to wait (429)");
+        assert_words(scene, "Plane refused calls (429)");
         advance(scene, 1000);
     }
     assert_int_equal(scene->call.sent, 0);
@@ -558,7 +558,7 @@ static enum plane_result ask_of(struct plane_scene *scene, size_t i)
     return result;
 }
 
-/* In another millisecond than anything before: what came first is told by times. */
+/* In another millisecond than anything before: the order is found by times. */
 static enum plane_result ask_later(struct plane_scene *scene, size_t i)
 {
     for (int64_t now_ms = clock_mono_ms(); clock_mono_ms() == now_ms;)

@@ -148,7 +148,7 @@ static void more_threads_than_connections_take_turns(void **state)
 
 /* time limits */
 
-/* A view tells what the session that asks it is limited to: the statement's ms * 1,000,000 + the lock's. */
+/* A view shows the limits of the session that asks it: the statement's ms * 1,000,000 + the lock's. */
 static void our_sessions_have_time_limits(void **state)
 {
     struct pg_scene *scene = *state;

@@ -88,7 +88,7 @@ static size_t maker_created(const struct maker *maker)
     return created;
 }
 
-/* Somebody else makes the task of that issue; insert_hold: and has not committed yet. */
+/* Another session makes the task of that issue; insert_hold: and has not committed yet. */
 #define INSERT "INSERT INTO tasks (plane_id, stage) VALUES ('%s', 'analysis')"
 
 static void insert_issue(const struct pg_scene *scene, size_t n)
@@ -106,7 +106,7 @@ static PGconn *insert_hold(const struct pg_scene *scene, size_t n)
 
 /* races */
 
-/* They all wait for somebody who makes one of the tasks as well, and gives up. */
+/* They all wait for a session that makes one of the tasks as well, and gives up. */
 static void replicas_that_make_the_same_tasks_make_each_once(void **state)
 {
     struct pg_scene *scene = *state;
@@ -230,7 +230,7 @@ static void tasks_whose_commit_got_no_answer_are_told_as_made(void **state)
     assert_settled(*state, PG_PROXY_LOSE_ANSWER);
 }
 
-/* The next try waits until the lost transaction is certain to be over, and so for whoever else holds the
+/* The next try waits until the lost transaction is certain to be over, and so for any other holder of the
  * settings; by then a webhook has made the very tasks that it lost. */
 static void tasks_that_a_webhook_made_after_the_lost_commit_are_not_told_as_ours(void **state)
 {
@@ -260,7 +260,7 @@ static void tasks_that_a_webhook_made_after_the_lost_commit_are_not_told_as_ours
     "work_item_id varchar(20), title text, repo text, branch text, stage varchar(20) NOT NULL," \
     " created_at timestamptz NOT NULL, updated_at timestamptz NOT NULL"
 
-/* Two issues, the second there in upper case where that can be told apart. */
+/* Two issues, the second there in upper case where the two differ. */
 static void assert_makes(struct pg_scene *scene)
 {
     struct store_new_task batch[2];

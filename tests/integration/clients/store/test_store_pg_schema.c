@@ -38,7 +38,7 @@ static void a_replica_of_version_1_goes_on_beside_us(void **state)
     store_ledger_page_done(&page);
 }
 
-/* A long reader of the ledger, say a backup: it would wait for a change of the table, and all others behind
+/* A long reader of the ledger, for example a backup: it would wait for a change of the table, and all others behind
  * it. */
 static void tables_that_are_up_to_date_are_not_locked(void **state)
 {

@@ -146,7 +146,7 @@ static bool takes(struct pg_scene *scene, const char *owner, int64_t seconds)
     return held;
 }
 
-/* Which version of its row the lease is of, and whether somebody locked that. */
+/* Which version of its row the lease is of, and whether it is locked. */
 static int64_t lease_version(const struct pg_scene *scene)
 {
     return pg_scene_number(scene, "SELECT xmin::text::bigint * 2 + (xmax::text <> '0')::int"

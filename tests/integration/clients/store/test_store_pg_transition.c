@@ -236,7 +236,7 @@ static void assert_third_is_refused_by(struct pg_scene *scene, struct store *sto
     for (size_t i = 0; i < TASKS; i++) {
         assert_int_equal(moved[i], stuck.tasks[i].id == 3 ? STORE_REFUSED : STORE_MOVED);
         if (moved[i] == STORE_REFUSED && !strstr(refusals[i].text, error))
-            fail_msg("\"%s\" does not say \"%s\"", refusals[i].text, error);
+            fail_msg("\"%s\" does not contain \"%s\"", refusals[i].text, error);
     }
     pg_scene_assert_written(scene, TASKS - 1);
     assert_int_equal(pg_scene_number(scene,

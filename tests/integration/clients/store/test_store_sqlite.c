@@ -225,7 +225,7 @@ static void a_file_that_was_deleted_is_missed_and_found_again(void **state)
     ASSERT_ERR(store_settings_read(store, &settings, &why), ERR_UNAVAILABLE);
     ASSERT_ERR(store_settings_write(store, 1, "{\"b\":1}", &revision, &why), ERR_UNAVAILABLE);
     assert_int_equal(access(sqlite_file_path(), F_OK), -1);
-    struct store *other = sqlite_file_open_migrated(); /* somebody else makes it anew */
+    struct store *other = sqlite_file_open_migrated(); /* another process makes it again */
     store_free(other);
     ASSERT_OK(store_settings_read(store, &settings, &why));
     assert_int_equal(settings.revision, 0);
@@ -356,7 +356,7 @@ static void a_write_that_finds_no_room_fails_and_loses_nothing(void **state)
     sqlite_file_assert("PRAGMA integrity_check", "ok");
 }
 
-/* somebody else has it */
+/* another connection has it */
 
 static void a_file_locked_for_too_long_is_a_timeout_with_words(void **state)
 {

@@ -180,7 +180,7 @@ static void a_view_without_its_trigger_is_told_in_words(void **state)
     sqlite_file_assert("SELECT count(*) FROM reconcile_ledger", "0");
 }
 
-/* somebody else has it */
+/* another connection has it */
 
 static void a_lock_that_is_held_for_too_long_creates_nothing(void **state)
 {

@@ -21,7 +21,7 @@ static bool is_broken(enum err err)
     return err && err != ERR_TIMEOUT;
 }
 
-/* The child heals in batches for as long as it lives, and says so before and after each. */
+/* The child heals in batches for as long as it lives, and prints a line before and after each. */
 static void heal_for_ever(int out)
 {
     struct store *store;

@@ -1,4 +1,4 @@
-/* What explain says about a task and what a pass of the timer would do about it agree: a property over a
+/* What explain shows for a task and what a pass of the timer would do about it agree: a property over a
  * thousand generated tasks on each database. Facts are made up; a dry pass shows what a pass would do. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -248,7 +248,7 @@ static const json_t *item_of(const json_t *report, int64_t id)
     return NULL;
 }
 
-/* what explain says */
+/* what explain shows */
 
 struct answer {
     pthread_mutex_t lock;
@@ -295,7 +295,7 @@ static bool is_due(const json_t *next)
     return instant_parse(json_get_text(next, "at", ""), &at_us) && at_us < clock_wall_us() + 2000000;
 }
 
-/* A pass that names no outcome does not look at the task: nothing may be said to happen to it in that pass. A
+/* A pass that names no outcome does not look at the task: explain may show no act on it in that pass. A
  * dry pass shows what would be if no switch kept it back. */
 static bool agree(const json_t *item, const json_t *next, bool switched_off)
 {

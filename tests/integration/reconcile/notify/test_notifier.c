@@ -1,4 +1,4 @@
-/* The notifier on both databases and the sandbox's Telegram: what is told, how often, and what stays.
+/* The notifier on both databases and the sandbox's Telegram: what is sent, how often, and what stays.
  * "test_notifier sqlite" runs it on one. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -33,7 +33,7 @@
 #define DATABASE "notifier"
 enum { PATIENCE_MS = 30000 };
 
-/* a process: what it needs to tell people */
+/* a process: what it needs to send messages */
 
 struct process {
     struct store *store;
@@ -218,10 +218,10 @@ static bool lease_is_free(void)
 {
     bool held = false;
     struct why why;
-    assert_int_equal(store_lease_take(scene.first.store, "notifier", "somebody else", 30, &held, &why),
+    assert_int_equal(store_lease_take(scene.first.store, "notifier", "another", 30, &held, &why),
                      ERR_OK);
     if (held)
-        assert_int_equal(store_lease_drop(scene.first.store, "notifier", "somebody else", &why), ERR_OK);
+        assert_int_equal(store_lease_drop(scene.first.store, "notifier", "another", &why), ERR_OK);
     return held;
 }
 
@@ -370,7 +370,7 @@ static void what_another_told_before_the_lease_was_ours_is_not_told_again(void *
 {
     (void)state;
     if (on_sqlite())
-        return; /* where nobody can be held up between two statements */
+        return; /* where no session can be held up between two statements */
     write_messages(1);
     AUTO_FREE char *url = pg_server_url(DATABASE);
     PGconn *other = PQconnectdb(url);

@@ -110,7 +110,7 @@ static void set_the_scene(void)
     add_task(7, "development", 10);    /* young */
     add_task(8, "development", 5000);  /* busy */
     add_task(9, "analysis", 5000);     /* at the human gate */
-    add_task(10, "polishing", 5000);   /* a stage nobody knows */
+    add_task(10, "polishing", 5000);   /* an unknown stage */
     add_task(11, "development", 5000); /* its branch is not there */
     add_task(12, "done", 5000);
     sqlite_file_exec("INSERT INTO jobs (task_id, agent, status) VALUES (8, 'developer', 'running')");

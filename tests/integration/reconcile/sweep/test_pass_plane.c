@@ -227,7 +227,7 @@ static void a_branch_that_cannot_be_made_rests_from_the_timer_alone(void **state
 {
     (void)state;
     add_started(1);
-    facts_make_failed("Gitea says no");
+    facts_make_failed("Gitea refuses");
     assert_string_equal(outcome(run_pass(by_timer), 1), "failed");
     sqlite_file_exec("UPDATE tasks SET updated_at = datetime('now', '-1 hour')");
     assert_string_equal(outcome(run_pass(by_timer), 1), "");
@@ -249,8 +249,8 @@ static void a_branch_that_cannot_be_made_is_shown_and_tried_again_without_anothe
     (void)state;
     add_started(1);
     add_started(2);
-    facts_make_failed("Gitea says no");
-    assert_interrupted(by_timer, 2, "Gitea says no");
+    facts_make_failed("Gitea refuses");
+    assert_interrupted(by_timer, 2, "Gitea refuses");
     sqlite_file_assert("SELECT group_concat(stage) FROM tasks", "created,created");
     assert_string_equal(outcome(run_pass(by_timer), 1), ""); /* its pause is not over */
     assert_string_equal(outcome(run_pass(forced), 1), "failed");
@@ -269,7 +269,7 @@ static void the_timer_tries_a_branch_again_within_an_interval(void **state)
     change(json_pack("{s:i}", "interval_s", 1));
     look_at_policy();
     add_started(1);
-    facts_make_failed("Gitea says no");
+    facts_make_failed("Gitea refuses");
     assert_string_equal(outcome(run_pass(by_timer), 1), "failed");
     facts_make_failed(NULL);
     const char *seen = "";
@@ -282,8 +282,8 @@ static void a_start_that_others_finished_meanwhile_is_forgotten(void **state)
 {
     (void)state;
     add_started(1);
-    facts_make_failed("Gitea says no");
-    assert_interrupted(by_timer, 1, "Gitea says no");
+    facts_make_failed("Gitea refuses");
+    assert_interrupted(by_timer, 1, "Gitea refuses");
     sqlite_file_exec("UPDATE tasks SET stage = 'analysis'");
     assert_interrupted(forced, 0, "null");
 }
@@ -487,7 +487,7 @@ static void a_project_that_cannot_be_read_stops_neither_the_other_nor_what_is_kn
 }
 
 /* Ten issues hang, and a pass has time for six of them: the healthy ones, which are younger, have their turn
- * in the second pass, whoever asks for it. */
+ * in the second pass, timed or forced. */
 static void healthy_after_hanging(struct pass_request request)
 {
     for (int64_t n = 1; n <= 14; n++)

@@ -1,4 +1,4 @@
-/* Readiness from one probe for everybody, on a store that answers, refuses and hangs as a test wants it. */
+/* Readiness from one shared probe, on a store that answers, refuses and hangs as a test wants it. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

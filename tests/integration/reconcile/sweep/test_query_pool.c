@@ -28,7 +28,7 @@ static struct query_pool *query_pool;
 struct subject {
     struct gitea *gitea;
     char first[32], second[32];
-    sem_t *looked; /* posted at each look that finds something pending; NULL: nobody wants to know */
+    sem_t *looked; /* posted at each look that finds something pending; NULL: not wanted */
     char answer[128];
 };
 
@@ -99,7 +99,7 @@ static void not_ours(void *arg)
 
 static const struct query_ops waiting_kind = {.ask = wait_for_it, .free = not_ours};
 
-/* Who waits for an answer. */
+/* A waiter for an answer. */
 struct asker {
     sem_t told;
     char text[128]; /* "stopped" for NULL */
@@ -388,7 +388,7 @@ static void only_so_many_may_be_under_way(void **state)
     for (size_t i = 0; i < LIMIT_QUERIES; i++)
         sem_wait(&askers[i].told);
     sem_wait(&joined.told);
-    assert_int_equal(ask(scene, NULL, "a", "a", NULL, &late), ERR_OK); /* who was told has left its place */
+    assert_int_equal(ask(scene, NULL, "a", "a", NULL, &late), ERR_OK); /* an answered waiter has left its place */
     expect(&late, "absent absent");
 }
 

@@ -1,4 +1,4 @@
-/* The sweeper's thread: who gets which pass, what the status says, and how it stops. A real SQLite database,
+/* The sweeper's thread: which waiter gets which pass, what the status shows, and how it stops. A real SQLite database,
  * made-up facts. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -29,7 +29,7 @@ static struct {
     struct sweeper *sweeper;
     pthread_mutex_t lock;
     pthread_cond_t told;
-    json_t *reports; /* what the waiters were told */
+    json_t *reports; /* what the waiters got */
     json_t *status;  /* the newest */
 } bench;
 

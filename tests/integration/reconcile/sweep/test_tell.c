@@ -1,5 +1,5 @@
-/* What a pass tells people: the message and the lost event of each transition, and the tasks that it leaves
- * to a person. A real SQLite database, facts that the test makes up, a bot that nobody calls. */
+/* What a pass writes for people: the message and the lost event of each transition, and the tasks that it leaves
+ * to a person. A real SQLite database, facts that the test makes up, a bot that is not called. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -187,7 +187,7 @@ static void a_task_healed_too_often_is_left_to_a_person_unseen(void **state)
     (void)state;
     add_green_task();
     add_heals(4, "development", 1);
-    struct pass_result result = pass_scene_run(&bench, forced); /* whoever asks */
+    struct pass_result result = pass_scene_run(&bench, forced); /* forced or not */
     assert_int_equal(facts_lookups(), 0);
     assert_int_equal(result.report.gate[OUTCOME_QUARANTINED], 1);
     assert_int_equal(result.report.stuck, 1);

@@ -88,7 +88,7 @@ static void errors_are_problem_documents(void **state)
         "{\"type\":\"/problems/method-not-allowed\",\"title\":\"Method Not Allowed\",\"status\":405,"
         "\"detail\":\"the method is not one that this path has\"}");
     free(answer);
-    fixture_expect("GET /forgets HTTP/1.1\r\n" HOST "\r\n", 500);
+    fixture_expect("GET /leaks HTTP/1.1\r\n" HOST "\r\n", 500);
     answer = http_ask(fixture.address, "GET /fails HTTP/1.1\r\n" HOST "\r\n");
     assert_int_equal(answer->status, 500);
     assert_null(strstr(answer->body, "hunter2"));
@@ -177,7 +177,7 @@ static void a_body_in_chunks_is_one_body(void **state)
     free(answer);
 }
 
-/* What a chunk's extension says is of no meaning to us. libmicrohttpd 1.0 means to take one as well, but
+/* A chunk's extension is ignored. libmicrohttpd 1.0 means to take one as well, but
  * refuses it at every level of discipline (seen with 1.0.1). */
 static void the_extension_of_a_chunk_is_passed_over_where_the_library_takes_it(void **state)
 {

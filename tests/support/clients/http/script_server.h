@@ -1,4 +1,4 @@
-/* script_server.h - an HTTP server for tests that does what it is told: one thread on a free port of
+/* script_server.h - an HTTP server for tests, with scripted answers: one thread on a free port of
  * 127.0.0.1.
  *
  * Replies are scripted per request target ("/a?b=c", exactly as it comes). Several for one target are given
@@ -15,7 +15,7 @@ struct script_server;
 
 enum script_act {
     SCRIPT_ANSWER,
-    SCRIPT_HANG,  /* says nothing until script_server_release, then answers */
+    SCRIPT_HANG,  /* sends nothing until script_server_release, then answers */
     SCRIPT_CLOSE, /* closes the connection instead of answering */
     SCRIPT_RAW,   /* writes `body` as it is, without a status line, and closes */
 };

@@ -1,4 +1,4 @@
-/* pg_proxy.h - stands between a client and a PostgreSQL server and loses what it is told to.
+/* pg_proxy.h - stands between a client and a PostgreSQL server and loses what the test asks.
  *
  * A thread of its own passes bytes both ways. It understands nothing of them but the word COMMIT in what a
  * client sends. It counts round trips: how often a client spoke and then waited for an answer. */

@@ -201,5 +201,5 @@ void pg_scene_assert_written(const struct pg_scene *scene, int64_t n)
 void pg_scene_assert_why(const struct pg_scene *scene, const char *error)
 {
     if (!strstr(scene->why.text, error))
-        fail_msg("\"%s\" does not say \"%s\"", scene->why.text, error);
+        fail_msg("\"%s\" does not contain \"%s\"", scene->why.text, error);
 }

@@ -52,7 +52,7 @@ void pg_scene_release(PGconn *holder);
 
 /* pg_scene_through_proxy: as pg_scene_open, through a proxy of its own; free the store first.
  * pg_scene_rows_read: how many rows and index entries of that table were read so far. Counts sessions that
- * are over: it opens the scene's store anew, and no other may be open. */
+ * are over: it opens the scene's store again, and no other may be open. */
 struct store *pg_scene_through_proxy(const struct pg_scene *scene, const char *query,
                                      struct pg_proxy **ret_proxy);
 int64_t pg_scene_rows_read(struct pg_scene *scene, const char *table);

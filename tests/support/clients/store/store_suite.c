@@ -220,7 +220,7 @@ enum store_moved suite_move(struct suite *suite, const struct store_transition *
 void suite_assert_words(const struct why *why, const char *error)
 {
     if (!strstr(why->text, error))
-        fail_msg("\"%s\" does not say \"%s\"", why->text, error);
+        fail_msg("\"%s\" does not contain \"%s\"", why->text, error);
 }
 
 void suite_assert_why(const struct suite *suite, const char *error)

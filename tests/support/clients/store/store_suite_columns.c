@@ -354,11 +354,11 @@ static void a_task_inherits_nothing_from_one_that_had_its_id(void **state)
     suite_exec(suite, "UPDATE tasks SET work_item_id = NULL, plane_id = NULL");
     assert_heals(suite, 0);
     heal(suite);
-    assert_heals(suite, 1); /* as good as it can be told */
+    assert_heals(suite, 1); /* as good as it can be known */
     suite_exec(suite, "DELETE FROM tasks");
     struct store_ledger_page page;
     ASSERT_OK(store_ledger_list(suite->store, 1, 0, 10, &page, &suite->why));
-    assert_int_equal(page.n, 4); /* whoever asks by the id of no task gets all that it was */
+    assert_int_equal(page.n, 4); /* a query by the id of no task gets all its rows */
     store_ledger_page_done(&page);
 }
 

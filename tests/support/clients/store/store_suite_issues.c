@@ -161,7 +161,7 @@ static void thousands_of_issues_are_one_question(void **state)
     store_issue_tasks_done(&tasks);
 }
 
-/* It makes no sense, and yet it is the issue's task; nothing can mean it as it was told. */
+/* It is invalid, and yet it is the issue's task; no transition can match it as it reads. */
 static void a_task_without_a_stage_or_a_time_is_told_and_never_moves(void **state)
 {
     struct suite *suite = *state;

@@ -80,7 +80,7 @@ static void the_stuck_come_first_and_each_part_oldest_first(void **state)
     suite_task(suite, 2, "review", "o/b", 9000);
     suite_task(suite, 3, "analysis", "o/a", 90000); /* a person's turn: not stuck */
     suite_task(suite, 4, "development", "o/a", 100);
-    suite_task(suite, 5, "testing", "o/a", 50000); /* somebody works on it */
+    suite_task(suite, 5, "testing", "o/a", 50000); /* an agent works on it */
     suite_task(suite, 6, "done", "o/a", 90000);
     suite_task(suite, 7, "odd", "o/a", 300);
     suite_task(suite, 8, "", "o/a", 200);
@@ -338,7 +338,7 @@ static void ledger_row(struct suite *suite, int64_t task_id, const char *from_st
         id.s, suite_ago(suite, age_s), (long long)task_id, (long long)task_id, from_stage);
 }
 
-/* Task 1 was healed twice at its stage of late, task 2 never. */
+/* Task 1 was healed twice at its stage recently, task 2 never. */
 static void healed(struct suite *suite)
 {
     suite_task(suite, 1, "development", "o/r", 5000);

@@ -1,5 +1,5 @@
-/* The outbox: a message is written with what it tells of, kept until it was sent, and told once. And the
- * leases, by which replicas agree who tells. */
+/* The outbox: a message is written with what it reports, kept until it was sent, and sent once. And the
+ * leases, by which replicas agree which one sends. */
 #include "tests/support/clients/store/store_suite.h"
 
 #include <pthread.h>
@@ -130,8 +130,8 @@ static void of_what_was_sent_the_newest_are_kept(void **state)
     assert_int_equal(outbox.depth, 1);
     assert_string_equal(outbox.rows[0].text, "unsent, and older than all");
     store_outbox_done(&outbox);
-    assert_true(add(suite, OLD_MESSAGES - 1, "forgotten, and so new again"));
-    assert_false(add(suite, OLD_MESSAGES, "remembered"));
+    assert_true(add(suite, OLD_MESSAGES - 1, "pruned, and so new again"));
+    assert_false(add(suite, OLD_MESSAGES, "kept"));
 }
 
 static void any_message_comes_back_as_it_was(void **state)
@@ -180,7 +180,7 @@ static void a_transition_writes_its_message_under_the_ledgers_id(void **state)
     assert_string_equal(outbox.rows[0].text, "ORCH-1 is unblocked");
     assert_in_range(outbox.rows[0].age_s, 0, 100);
     store_outbox_done(&outbox);
-    /* Told again, after it was sent: neither moved nor told a second time. */
+    /* Added again, after it was sent: neither moved nor sent a second time. */
     ASSERT_OK(store_outbox_sent(suite->store, &batch[0].id, 1, &suite->why));
     assert_int_equal(suite_move(suite, &batch[0]), STORE_MOVED);
     outbox = outbox_of(suite, 10);

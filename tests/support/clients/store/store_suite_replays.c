@@ -1,4 +1,4 @@
-/* Replays: one in flight per task, sent with growing pauses, given up after some tries and told once; a heal
+/* Replays: one in flight per task, sent with growing pauses, given up after some tries with one message; a heal
  * only when the task has been seen to move, and then once. */
 #include "tests/support/clients/store/store_suite.h"
 
@@ -60,7 +60,7 @@ static struct store_replays_moved moved_of(struct suite *suite)
     return moved;
 }
 
-/* As the reconciler does with what it was told. */
+/* As the reconciler does with the answer. */
 static bool settle(struct suite *suite, const struct store_replay_moved *replay, bool counts)
 {
     const struct store_transition row = {.id = uuid_from_name("ledger"),

@@ -20,7 +20,7 @@ static void assert_written(struct suite *suite, int64_t n)
     assert_int_equal(suite_number(suite, "SELECT count(*) FROM reconcile_ledger"), n);
 }
 
-/* One stuck task, and what store_task_list says of it. */
+/* One stuck task, and its row in store_task_list. */
 static struct store_task_list one_stuck(struct suite *suite)
 {
     suite_task(suite, 1, "development", "o/r", 5000);

@@ -90,7 +90,7 @@ static void a_verdict_that_was_replayed_moves_nothing_again(void **state)
     store_task_list_done(&stuck);
 }
 
-/* A rejection may lead back to where the task stands: then the stage tells nothing. */
+/* A rejection may lead back to where the task stands: then the stage shows nothing. */
 static void a_verdict_is_not_replayed_again_for_the_same_task_either(void **state)
 {
     struct suite *suite = *state;

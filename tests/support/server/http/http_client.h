@@ -29,7 +29,7 @@ struct http_client *http_open(const char *address);
 void http_close(struct http_client *client);
 /* http_open_bare: the same without a word of TLS. */
 struct http_client *http_open_bare(const char *address);
-/* http_end: says that nothing more will be sent. */
+/* http_end: ends the sending side. */
 void http_end(struct http_client *client);
 
 /* http_send: all of it; false when the peer has closed. */
@@ -49,7 +49,7 @@ struct http_answer *http_read(struct http_client *client, bool head_only);
  */
 bool http_ended(struct http_client *client, int wait_ms);
 
-/* http_ask: opens, says, reads one answer, closes. Free the answer with free(). */
+/* http_ask: opens, sends, reads one answer, closes. Free the answer with free(). */
 struct http_answer *http_ask(const char *address, const char *text);
 
 /* http_header: the value of a header of an answer, or NULL; valid until the thread's next call. */

@@ -89,7 +89,7 @@ const struct route fixture_routes[] = {
     {"GET", "/echo", echo, 0, QUERY("q")},
     {"POST", "/echo", echo, ROUTE_BODY, NULL},
     {"GET", "/fails", fails, 0, NULL},
-    {"GET", "/forgets", forgets, 0, NULL},
+    {"GET", "/leaks", forgets, 0, NULL},
     {"GET", "/items/{id}", echo, ROUTE_QUEUED, NULL},
     {"PUT", "/items/{id}", echo, ROUTE_BODY | ROUTE_QUEUED, QUERY("q")},
     {"GET", "/queued-at-once", defer_and_answer, ROUTE_QUEUED, NULL},

@@ -1,4 +1,4 @@
-/* listener_fixture.h - a listener on a free port with handlers that echo, wait, defer, fail and forget, and a
+/* listener_fixture.h - a listener on a free port with handlers that echo, wait, defer, fail and do not answer, and a
  * clock that stands still unless a test moves it. */
 #ifndef RECONCILED_LISTENER_FIXTURE_H
 #define RECONCILED_LISTENER_FIXTURE_H
@@ -35,7 +35,7 @@ struct fixture {
 extern struct fixture fixture;
 
 /* The routes: /echo (GET, POST), /open (GET, no token), /items/{id} (GET, PUT, queued), /defer, /at-once
- * and their queued kin, /slow, /published, /forgets, /fails (GET). */
+ * and their queued kin, /slow, /published, /leaks, /fails (GET). */
 extern const struct route fixture_routes[];
 
 int fixture_set_up(void **state);

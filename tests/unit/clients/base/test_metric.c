@@ -174,7 +174,7 @@ TEST(routes_are_all_there)
     assert_int_equal(count_words(METRIC_HTTP_REQUESTS, 0), n);
 }
 
-/* counting and telling */
+/* counting and showing */
 
 static char *text_now(void)
 {

@@ -121,7 +121,7 @@ static void a_waiter_may_wait_again_after_it_was_named(void **state)
     fact_settle(scene->facts, &one->request, FACT_KNOWN, NULL);
     assert_ptr_equal(next_waiter(scene), &ann);
     fact_await(scene->facts, &one->request); /* settled: nothing to wait for */
-    fact_await(scene->facts, &two->request); /* whoever was named last is the waiter */
+    fact_await(scene->facts, &two->request); /* the one named last is the waiter */
     assert_null(next_waiter(scene));
     fact_settle(scene->facts, &two->request, FACT_ABSENT, "gone");
     assert_ptr_equal(next_waiter(scene), &ann);

@@ -1,4 +1,4 @@
-/* What Gitea's answers say, from their bytes. */
+/* Gitea's answers, from their bytes. */
 
 #include "clients/base/err.h"
 #include "clients/base/jsonx.h"

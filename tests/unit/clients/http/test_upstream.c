@@ -1,4 +1,4 @@
-/* Where an upstream is, and which setting is named when that makes no sense. */
+/* Where an upstream is, and which setting is named when that is invalid. */
 
 #include "clients/http/upstream.h"
 #include "tests/support/test.h"

@@ -49,7 +49,7 @@ static void settle_failed(enum fetch_result result)
     budget_settle(&budget, sent, &answer, now_ms);
 }
 
-/* A call that Plane takes, telling how many are left. */
+/* A call that Plane takes, answering how many are left. */
 static void call(bool forced, int64_t remaining)
 {
     assert_true(take(forced));
@@ -168,7 +168,7 @@ static void calls_of_others_are_known_from_what_remains(void **state)
     assert_int_equal(left(), 25);
     call(false, 34);
     assert_int_equal(left(), 24);
-    call(false, 45); /* 12 of them are forgotten */
+    call(false, 45); /* 12 of them have expired */
     assert_int_equal(left(), 35);
     call(false, 59 - 3);
     assert_int_equal(left(), USUAL - 4);
@@ -219,7 +219,7 @@ static void only_what_plane_counted_for_sure_is_taken_for_ours(void **state)
     settle_failed(FETCH_TIMED_OUT);
     call(false, 50); /* 10 in Plane's log: this one, and 9 of which the lost one may be one */
     assert_int_equal(left(), USUAL - 2 - 9);
-    now_ms += WINDOW_MS - 500; /* Plane has forgotten the first two or is about to */
+    now_ms += WINDOW_MS - 500; /* Plane has dropped the first two or is about to */
     call(false, 59);
     assert_in_range(left(), USUAL - 3, USUAL - 1);
 }
@@ -315,7 +315,7 @@ static void calls_side_by_side_all_count_and_are_settled_in_any_order(void **sta
     settle_call(calls_of[0], 200, 58, -1);
     sent = calls_of[1];
     settle_failed(FETCH_TIMED_OUT);
-    assert_int_equal(left(), USUAL - 4); /* the lost one, or one of others: which, the answers do not tell */
+    assert_int_equal(left(), USUAL - 4); /* the lost one, or one of others: which, the answers do not show */
     call(false, 56);
     assert_int_equal(left(), USUAL - 5);
     now_ms += WINDOW_MS + 1000;
@@ -390,7 +390,7 @@ static int64_t random_below(int64_t limit)
     return (int64_t)(random_state % (uint64_t)limit);
 }
 
-/* -1: refused, *ret_retry_s says for how long; else what remains. */
+/* -1: refused, *ret_retry_s is the wait; else what remains. */
 static int64_t server_take(struct server *server, int64_t at_ms, int64_t *ret_retry_s)
 {
     size_t gone = 0;
@@ -420,7 +420,7 @@ static void simulated_call(struct server *server, bool forced, int64_t skew_ms)
     if (server->refused)
         server->retry_at_ms = now_ms + retry_s * 1000;
     now_ms += random_below(50);
-    if (random_below(20) == 0 && !server->refused) /* of a refusal that got lost nobody can know */
+    if (random_below(20) == 0 && !server->refused) /* a lost refusal cannot be known */
         settle_failed(FETCH_TIMED_OUT);
     else
         settle(remaining < 0 ? 429 : 200, remaining, retry_s);

@@ -1,4 +1,4 @@
-/* What Plane's answers say, from their bytes. */
+/* Plane's answers, from their bytes. */
 
 #include "clients/base/err.h"
 #include "clients/base/jsonx.h"
@@ -174,8 +174,8 @@ TEST(an_envelope_of_another_shape_is_no_page)
         {"{}", "not a page of rows"},
         {"{'results':{},'next_page_results':false}", "not a page of rows"}, /* as if grouped */
         {"{'results':null,'next_page_results':false}", "not a page of rows"},
-        {"{'results':[]}", "a page that does not say whether more follow"},
-        {"{'results':[],'next_page_results':'no'}", "a page that does not say whether more follow"},
+        {"{'results':[]}", "a page without next_page_results"},
+        {"{'results':[],'next_page_results':'no'}", "a page without next_page_results"},
         {"{'results':[],'next_page_results':true}",
          "a page with more behind it that is not of the size asked for"},
     };

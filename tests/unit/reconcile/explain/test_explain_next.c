@@ -1,4 +1,4 @@
-/* What happens to a task next, as the explanation says it. */
+/* What happens to a task next, as the explanation shows it. */
 
 #include "clients/base/limits.h"
 #include "clients/store/store.h"
@@ -231,9 +231,9 @@ NEXT_TEST(an_unfinished_start_is_finished)
     policy.plane_enabled = true;
     policy.max_heals_per_pass = 0;
     expect_at("created", NEXT_HOLD, "analysis", 0, "its start was not finished, but max_heals_per_pass is 0");
-    view.obstacle = "ORCH_PLANE_URL is not set: nobody here starts it";
+    view.obstacle = "ORCH_PLANE_URL is not set: it is not started here";
     expect_at("created", NEXT_WAIT, "", 0,
-              "waits for its start; ORCH_PLANE_URL is not set: nobody here starts it");
+              "waits for its start; ORCH_PLANE_URL is not set: it is not started here");
 }
 
 NEXT_TEST(a_stage_without_a_gate_is_left_by_others)
@@ -275,14 +275,14 @@ static void a_change_is_told(void)
 
 NEXT_TEST(without_plane_a_person_is_waited_for)
 {
-    view.obstacle = "ORCH_PLANE_URL is not set: nobody here reads it";
+    view.obstacle = "ORCH_PLANE_URL is not set: it is not read";
     expect_at("analysis", NEXT_WAIT, "", 0,
-              "waits for a person's verdict in Plane; ORCH_PLANE_URL is not set: nobody here reads it");
+              "waits for a person's verdict in Plane; ORCH_PLANE_URL is not set: it is not read");
     view.obstacle = NULL;
     plane_says(ISSUE_OTHER, NULL, STEP_SETTLED);
     issue.error = (char *)(uintptr_t)"timed out after 10 s";
     expect_at("analysis", NEXT_WAIT, "", 0,
-              "waits for a person's verdict in Plane, where nothing could be learnt: timed out after 10 s");
+              "waits for a person's verdict in Plane, which cannot be read: timed out after 10 s");
 }
 
 NEXT_TEST(what_is_no_verdict_is_waited_with)

@@ -167,7 +167,7 @@ TEST_WITH(evidence_of_review_and_merged_names_the_pull_request, clear, NULL)
     assert_evidence(
         &review, 1,
         "[{\"gate\":\"review\",\"sha\":\"pullsha\",\"pull_request\":5,\"state\":\"open\",\"url\":\"pull\","
-        "\"reviews\":{\"ann\":\"approved\",\"(nobody)\":\"changes requested\"},\"verdict\":\"red\"}]");
+        "\"reviews\":{\"ann\":\"approved\",\"(no name)\":\"changes requested\"},\"verdict\":\"red\"}]");
 }
 
 TEST_WITH(evidence_of_http_and_human_names_what_was_asked, clear, NULL)

@@ -50,7 +50,7 @@ static const struct case_of cases[] = {
      .action = GATE_QUARANTINE,
      .cause = GATE_CAUSE_HEALED_OFTEN},
     {.stage = "testing", .heals = OFTEN - 1, .action = GATE_EVALUATE, .cause = GATE_CAUSE_NO_VERDICT},
-    /* What no pass finds does not move, whatever its gates say. */
+    /* What no pass finds does not move, whatever its gates. */
     {.stage = "testing", .not_listed = true, GREEN, .action = GATE_WAIT, .cause = GATE_CAUSE_NOT_LISTED},
     {.stage = "testing", .not_listed = true, RED, .action = GATE_WAIT, .cause = GATE_CAUSE_NOT_LISTED},
     /* The verdict. */

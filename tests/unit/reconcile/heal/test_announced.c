@@ -1,4 +1,4 @@
-/* What was said is remembered, and the oldest of very many forgotten. */
+/* What was announced is kept, and the oldest of very many dropped. */
 #include "clients/base/limits.h"
 #include "reconcile/heal/quarantine.h"
 #include "tests/support/test.h"

@@ -1,4 +1,4 @@
-/* What people are told: never refused by Telegram, whatever titles and templates hold. */
+/* The texts of messages: never refused by Telegram, whatever titles and templates hold. */
 
 #include "clients/base/err.h"
 #include "clients/base/limits.h"

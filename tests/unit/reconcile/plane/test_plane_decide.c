@@ -269,7 +269,7 @@ TEST(a_total_that_sinks_sends_the_listing_back_by_as_many_rows)
     assert_int_equal(listing.next_page, 6);
     assert_false(give(&listing, 80000, 100, 1099, true)); /* 301 less */
     assert_int_equal(listing.next_page, 2);
-    assert_false(give(&listing, 99800, 100, -1, true)); /* not told */
+    assert_false(give(&listing, 99800, 100, -1, true)); /* not given */
     assert_int_equal(listing.next_page, 3);
     assert_false(give(&listing, 99700, 100, 10, true));
     assert_int_equal(listing.next_page, 4);

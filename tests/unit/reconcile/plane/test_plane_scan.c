@@ -1,5 +1,5 @@
-/* What is learnt of Plane's issues within a budget, while rows move, calls fail and projects wait; and what
- * is remembered between passes. Plane is made up, and so is the clock. */
+/* What is read of Plane's issues within a budget, while rows move, calls fail and projects wait; and what
+ * is kept between passes. Plane is made up, and so is the clock. */
 #include "clients/base/jsonx.h"
 #include "clients/base/limits.h"
 #include "reconcile/plane/plane_scan.h"
@@ -185,7 +185,7 @@ FRESH_TEST(a_listing_that_the_budget_cuts_goes_on_where_it_was)
     assert_int_equal(bench.seen.waiting, 0);
 }
 
-/* However little there is: a call a pass, and nobody is passed over. */
+/* However little there is: a call a pass, and no project is passed over. */
 FRESH_TEST(projects_take_turns_and_a_turn_that_could_not_be_had_is_not_lost)
 {
     add_many(A, 1, 2000);
@@ -324,7 +324,7 @@ static void sim_move(void *arg)
 {
     (void)arg;
     static const char *const names[] = {"Backlog", "In Progress", "Approved", "Rejected", NULL};
-    /* Now and then somebody moves many at once, so that the news fill several pages. */
+    /* Now and then many are moved at once, so that the news fill several pages. */
     for (int64_t i = dice(30) ? dice(4) : 150; i > 0 && !sim_quiet; i--) {
         int64_t n = 1 + dice(sim_last + 3);
         sim_now_us += 1 + dice(3 * S);
@@ -385,7 +385,7 @@ FRESH_TEST(everything_true_in_the_end_is_known_in_the_end)
     }
 }
 
-/* what is remembered */
+/* what is kept */
 
 FRESH_TEST(what_is_not_settled_is_remembered_below_the_watermark_and_costs_nothing)
 {

@@ -106,7 +106,7 @@ RESOLVE_TEST(the_branch_of_a_task_whose_head_it_is_comes_first)
     facts_head("c", SHA);
     facts_open_pull(1, "x", SHA);
     expect_found(METHOD_BRANCH_HEAD, "c", 3);
-    assert_int_equal(facts_lookups(), 2); /* nobody asks for pull requests */
+    assert_int_equal(facts_lookups(), 2); /* pull requests are not asked for */
 }
 
 RESOLVE_TEST(a_commit_is_the_same_in_capitals)

@@ -1,4 +1,4 @@
-/* What Gitea said about commits of late: cache for a while, bounded in number and bytes. */
+/* Gitea's recent answers about commits: kept for a while, bounded in number and bytes. */
 #include "clients/base/limits.h"
 #include "reconcile/resolve/resolve_cache.h"
 #include "tests/support/test.h"

@@ -16,7 +16,7 @@ struct fake_store {
     struct store store;
     int64_t revision, now_us;
     char overrides[2048];
-    int races;  /* so many writes find that somebody was faster */
+    int races;  /* so many writes lose a race */
     int writes; /* that were made */
     bool is_down;
 };

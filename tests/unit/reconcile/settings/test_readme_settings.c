@@ -1,4 +1,4 @@
-/* README.md and the OpenAPI description say of the settings what the table says.
+/* README.md and the OpenAPI description agree with the table of settings.
  *
  * README has one row a variable, cells separated by '|':  | `NAME` | `default` | `member` | meaning |
  * where a default or a member that does not exist is an empty cell.

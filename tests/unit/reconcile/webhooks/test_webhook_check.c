@@ -1,4 +1,4 @@
-/* When the orchestrator is told too little. */
+/* Faults of the senders' webhooks. */
 #include <jansson.h>
 
 #include "clients/base/limits.h"
@@ -101,17 +101,17 @@ TEST(a_webhook_is_judged_by_where_it_goes_and_what_it_is_told)
          1,
          TARGET,
          WEBHOOK_EVENTS_MISSING,
-         "webhook 7 of the repository is not told of: status, pull_request_review, pull_request"},
+         "webhook 7 of the repository does not send: status, pull_request_review, pull_request"},
         {{HOOK(7, TARGET, true, no_pushes), HOOK(8, TARGET, false, pushes)},
          2,
          TARGET,
          WEBHOOK_EVENTS_MISSING,
-         "not told of: push"},
+         "does not send: push"},
         {{HOOK(7, TARGET, true, no_pushes), HOOK(8, elsewhere, true, pushes)},
          2,
          TARGET,
          WEBHOOK_EVENTS_MISSING,
-         "not told of: push"},
+         "does not send: push"},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++)
         assert_judged(&cases[i]);
