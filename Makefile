@@ -118,7 +118,7 @@ $(filter %/test_gitea_branch %/test_plane %/test_plane_metric %/test_plane_odd %
 
 # Tests of the domain see facts that the test made up, in place of book, Gitea and the network.
 $(addprefix $(OUT)/tests/,unit/reconcile/gates/test_gate unit/reconcile/resolve/test_resolve \
-	integration/reconcile/sweep/test_pass integration/reconcile/sweep/test_sweeper integration/reconcile/sweep/test_tell \
+	integration/reconcile/sweep/test_pass integration/reconcile/sweep/test_sweeper integration/reconcile/sweep/test_pass_messages \
 	integration/reconcile/explain/test_one_decision): $(OUT)/tests/doubles/facts.o
 $(addprefix $(OUT)/tests/integration/reconcile/,sweep/test_pass_plane explain/test_task_issue): \
 	$(OUT)/tests/doubles/facts.o $(OUT)/tests/doubles/issues.o

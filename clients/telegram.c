@@ -12,7 +12,7 @@
 #include "clients/http/upstream.h"
 #include "clients/http/upstream_health.h"
 
-enum { FINISH_MS = 1000, WAIT_DEFAULT_S = 5, SAID_MAX = 100 };
+enum { FINISH_MS = 1000, WAIT_DEFAULT_S = 5, DESCRIPTION_MAX = 100 };
 
 struct telegram {
     const struct upstream_names *names;
@@ -72,9 +72,9 @@ static bool is_about_text(const char *description)
     return false;
 }
 
-static void say(struct telegram_answer *answer, enum telegram_result result, const char *fmt, ...)
+static void outcome_set(struct telegram_answer *answer, enum telegram_result result, const char *fmt, ...)
     ATTR_PRINTF(3, 4);
-static void say(struct telegram_answer *answer, enum telegram_result result, const char *fmt, ...)
+static void outcome_set(struct telegram_answer *answer, enum telegram_result result, const char *fmt, ...)
 {
     va_list args;
     va_start(args, fmt);
@@ -92,38 +92,38 @@ static void read_slow_down(const struct fetch_answer *answer, const json_t *para
         ret->wait_s = 1;
     if (ret->wait_s > LIMIT_RETRY_AFTER_S)
         ret->wait_s = LIMIT_RETRY_AFTER_S;
-    say(ret, TELEGRAM_WAIT, "Telegram asks for a pause of %" PRId64 " s", ret->wait_s);
+    outcome_set(ret, TELEGRAM_WAIT, "Telegram asks for a pause of %" PRId64 " s", ret->wait_s);
 }
 
 static void say_moved(struct telegram_answer *ret, int64_t to)
 {
     snprintf(ret->chat, sizeof ret->chat, "%" PRId64, to);
-    say(ret, TELEGRAM_MOVED, "the chat has become %s", ret->chat);
+    outcome_set(ret, TELEGRAM_MOVED, "the chat has become %s", ret->chat);
 }
 
 static void read_error(const struct fetch_answer *answer, const json_t *body,
                        const struct upstream_names *names, struct telegram_answer *ret)
 {
     const json_t *parameters = json_object_get(body, "parameters");
-    AUTO_FREE char *said = text_cut(json_get_text(body, "description", ""), SAID_MAX);
+    AUTO_FREE char *description = text_cut(json_get_text(body, "description", ""), DESCRIPTION_MAX);
     int64_t moved_to = json_get_int(parameters, "migrate_to_chat_id", 0);
     int status = answer->status;
     if (status == 429)
         read_slow_down(answer, parameters, ret);
     else if (status == 401)
-        say(ret, TELEGRAM_REFUSED, "Telegram does not accept the token (401)");
+        outcome_set(ret, TELEGRAM_REFUSED, "Telegram does not accept the token (401)");
     else if (status == 404)
-        say(ret, TELEGRAM_REFUSED, "the token, or %s, leads to no bot (404)", names->url);
+        outcome_set(ret, TELEGRAM_REFUSED, "the token, or %s, leads to no bot (404)", names->url);
     else if (status == 400 && moved_to)
         say_moved(ret, moved_to);
-    else if (status >= 400 && status < 500 && *said)
-        say(ret, is_about_text(said) ? TELEGRAM_BAD_TEXT : TELEGRAM_REFUSED, "Telegram answered %d: %s",
-            status, said);
+    else if (status >= 400 && status < 500 && *description)
+        outcome_set(ret, is_about_text(description) ? TELEGRAM_BAD_TEXT : TELEGRAM_REFUSED,
+                    "Telegram answered %d: %s", status, description);
     else if (status >= 400 && status < 500)
-        say(ret, TELEGRAM_REFUSED, "Telegram answered %d", status);
+        outcome_set(ret, TELEGRAM_REFUSED, "Telegram answered %d", status);
     else
-        say(ret, TELEGRAM_FAILED, "Telegram answered %d (%s)", status,
-            *answer->content_type ? answer->content_type : "no content type");
+        outcome_set(ret, TELEGRAM_FAILED, "Telegram answered %d (%s)", status,
+                    *answer->content_type ? answer->content_type : "no content type");
 }
 
 void telegram_answer_read(const struct fetch_answer *answer, const struct upstream_names *names,
@@ -131,11 +131,11 @@ void telegram_answer_read(const struct fetch_answer *answer, const struct upstre
 {
     *ret = (struct telegram_answer){.result = TELEGRAM_SENT};
     if (answer->result == FETCH_ABORTED) {
-        say(ret, TELEGRAM_STOPPED, "stopped before Telegram answered");
+        outcome_set(ret, TELEGRAM_STOPPED, "stopped before Telegram answered");
         return;
     }
     if (answer->result != FETCH_ANSWERED) {
-        say(ret, TELEGRAM_FAILED, "Telegram: %s", answer->error);
+        outcome_set(ret, TELEGRAM_FAILED, "Telegram: %s", answer->error);
         return;
     }
     json_t *body = NULL;
@@ -204,7 +204,7 @@ static void call(const struct telegram *telegram, struct fetch *fetch, const cha
     telegram_answer_read(answer, telegram->names, ret);
     /* A proxy may quote what it was asked for. */
     if (answer->body && memmem(answer->body, answer->body_len, telegram->secret, strlen(telegram->secret)))
-        say(ret, ret->result, "Telegram answered %d", answer->status);
+        outcome_set(ret, ret->result, "Telegram answered %d", answer->status);
     fetch_answer_free(answer);
     fetch_inbox_free(inbox);
 }

@@ -74,7 +74,7 @@ static void run_and_wait(struct request *request, const struct pass_request *pas
         deferred_answer(deferred, 503, problem_document(503, why.text));
 }
 
-static void run_and_tell(struct request *request, const struct pass_request *pass)
+static void run_and_answer(struct request *request, const struct pass_request *pass)
 {
     struct uuid_text id;
     struct why why;
@@ -112,6 +112,6 @@ void handle_run_post(struct request *request)
     else if (body.wait)
         run_and_wait(request, &pass);
     else
-        run_and_tell(request, &pass);
+        run_and_answer(request, &pass);
     policy_hold_done(&hold);
 }

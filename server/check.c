@@ -19,7 +19,7 @@
  * key. */
 enum { ASKED_MAX = 20 };
 
-static bool tell(const char *what, bool good, const char *error)
+static bool line_print(const char *what, bool good, const char *error)
 {
     printf("%-9s %s%s%s\n", what, good ? "ok" : "BAD", *error ? ": " : "", error);
     return good;
@@ -34,7 +34,7 @@ static bool tell_off(const char *what, const char *error)
 static bool tell_problems(const char *what, const json_t *problems)
 {
     for (size_t i = 0; i < json_array_size(problems); i++)
-        (void)tell(what, false, json_string_value(json_array_get(problems, i)));
+        (void)line_print(what, false, json_string_value(json_array_get(problems, i)));
     return json_array_size(problems) == 0;
 }
 
@@ -43,9 +43,9 @@ static bool check_database(const struct settings *settings)
     struct store *store = NULL;
     struct why why;
     if (store_open(settings->database_url, settings->database_schema, &store, &why) != ERR_OK)
-        return tell("database", false, why.text);
+        return line_print("database", false, why.text);
     bool good = store_ready(store, &why) == ERR_OK;
-    tell("database", good, good ? store_describe(store) : why.text);
+    line_print("database", good, good ? store_describe(store) : why.text);
     store_free(store);
     return good;
 }
@@ -55,7 +55,7 @@ static bool check_database(const struct settings *settings)
 /* Frees the problem. */
 static bool tell_problem(const char *what, char *problem)
 {
-    bool good = tell(what, !problem, problem ? problem : "");
+    bool good = line_print(what, !problem, problem ? problem : "");
     free(problem);
     return good;
 }
@@ -69,7 +69,7 @@ static bool check_gitea(const struct settings *settings, struct fetch *fetch)
     if (!settings->gitea_url)
         return tell_off("gitea", "ORCH_GITEA_URL is not set: gates that need it are unknown");
     if (gitea_open(settings, &gitea, &why) != ERR_OK)
-        return tell("gitea", false, why.text);
+        return line_print("gitea", false, why.text);
     for (; n < settings->n_projects && n < ASKED_MAX; n++)
         repos[n] = settings->projects[n].repo;
     char *problem = gitea_check(gitea, fetch, repos, n);
@@ -97,7 +97,7 @@ static bool check_plane(const struct settings *settings, struct fetch *fetch)
     if (!settings->plane_url)
         return tell_off("plane", "ORCH_PLANE_URL is not set: only gates are reconciled");
     if (plane_open(settings, &plane, &why) != ERR_OK)
-        return tell("plane", false, why.text);
+        return line_print("plane", false, why.text);
     for (size_t i = 0; i < settings->n_projects && n < ASKED_MAX; i++)
         if (settings->projects[i].plane_project_id)
             projects[n++] = (struct plane_project){.about = settings->projects[i].repo,
@@ -115,7 +115,7 @@ static bool check_telegram(const struct settings *settings, struct fetch *fetch)
     if (!settings->telegram_bot_token)
         return tell_off("telegram", "ORCH_TELEGRAM_BOT_TOKEN is not set: messages are only logged");
     if (telegram_open(settings, &telegram, &why) != ERR_OK)
-        return tell("telegram", false, why.text);
+        return line_print("telegram", false, why.text);
     char *problem = telegram_check(telegram, fetch);
     telegram_free(telegram);
     return tell_problem("telegram", problem);
@@ -128,10 +128,10 @@ static bool check_orchestrator(const struct settings *settings, struct fetch *fe
     if (settings->advance_via != ADVANCE_VIA_WEBHOOK)
         return tell_off("webhooks", "ORCH_ADVANCE_VIA is database: tasks are moved there");
     if (orchestrator_open(settings, &orchestrator, &why) != ERR_OK)
-        return tell("webhooks", false, why.text);
+        return line_print("webhooks", false, why.text);
     AUTO_FREE char *problem = orchestrator_check(orchestrator, fetch);
     orchestrator_free(orchestrator);
-    return tell("webhooks", !problem, problem ? problem : "the orchestrator answers");
+    return line_print("webhooks", !problem, problem ? problem : "the orchestrator answers");
 }
 
 static bool check_upstreams(const struct settings *settings)
@@ -140,7 +140,7 @@ static bool check_upstreams(const struct settings *settings)
     struct fetch *fetch = NULL;
     struct why why;
     if (fetch_new(&options, &fetch, &why) != ERR_OK)
-        return tell("upstreams", false, why.text);
+        return line_print("upstreams", false, why.text);
     bool good = check_gitea(settings, fetch);
     good &= check_plane(settings, fetch);
     good &= check_telegram(settings, fetch);
@@ -168,11 +168,11 @@ int check(void)
         check_certificates(setup.settings, settings_problems);
     good &= json_array_size(settings_problems) == 0;
     if (tell_problems("settings", settings_problems))
-        tell("settings", true, "");
+        line_print("settings", true, "");
     if (tell_problems("pipeline", pipeline_problems) && setup.pipeline) {
         char error[64];
         snprintf(error, sizeof error, "%zu stages", setup.pipeline->n_stages);
-        tell("pipeline", true, error);
+        line_print("pipeline", true, error);
     }
     if (setup.settings && curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK) {
         good &= check_database(setup.settings);

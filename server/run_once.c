@@ -89,7 +89,7 @@ static int make_pass(struct services *services, const struct pass_request *reque
 static void tell_people(struct services *services)
 {
     struct notifier *notifier = notifier_new(services, NULL, NULL);
-    notifier_drain(notifier, clock_mono_ms() + LIMIT_TELL_MS);
+    notifier_drain(notifier, clock_mono_ms() + LIMIT_SEND_ALL_MS);
     notifier_free(notifier);
 }
 

@@ -39,6 +39,11 @@ found=$(git grep -nE '\b(TODO|FIXME|XXX|HACK)\b' -- '*.c' '*.h' '*.py' '*.sh' Ma
 [ -z "$found" ] || complain "left for later:
 $found"
 
+step "plain words"
+found=$(/usr/bin/python3 tests/words.py 2>&1)
+[ -z "$found" ] || complain "words that the project's English does without:
+$found"
+
 step "programs that are named by their whole path"
 found=$(/usr/bin/python3 tests/listed.py --whole-paths $PACKAGES 2>&1)
 [ -z "$found" ] || complain "of no listed package:

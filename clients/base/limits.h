@@ -119,8 +119,8 @@
 #define LIMIT_CHAT_GAP_MS 1000            /* between two messages */
 #define LIMIT_GROUP_MESSAGES 20u          /* to one group in LIMIT_GROUP_WINDOW_MS */
 #define LIMIT_GROUP_WINDOW_MS 60000
-#define LIMIT_TELL_MS 20000   /* how long `run` waits to send the messages of its pass */
-#define LIMIT_ANNOUNCED 1024u /* announcements kept in memory, so that none is repeated */
+#define LIMIT_SEND_ALL_MS 20000 /* how long `run` waits to send the messages of its pass */
+#define LIMIT_ANNOUNCED 1024u   /* announcements kept in memory, so that none is repeated */
 
 /* Settings and the pipeline. */
 #define LIMIT_SETTING_TEXT ((size_t)4096)

@@ -61,8 +61,9 @@ void log_set_pass(const char *id)
     pass_id = id;
 }
 
-/* systemd.exec(5): the variable holds device and inode of the stream that the service was given. A program that
- * inherits it with a redirected standard error writes to a file or a terminal, where priorities are noise. */
+/* systemd.exec(5): the variable holds device and inode of the stream that the service was given. A program
+ * that inherits it with a redirected standard error writes to a file or a terminal, where priorities are
+ * noise. */
 static bool is_journal(int fd)
 {
     const char *stream = getenv("JOURNAL_STREAM");

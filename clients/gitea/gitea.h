@@ -151,7 +151,8 @@ struct gitea_files {
 const struct gitea_files *gitea_files(struct facts *facts, struct gitea *gitea, const char *repo,
                                       const char *ref, const char *path);
 
-/* What Gitea answers, whole, for a caller that passes it on. FACT_ABSENT: there is no such thing for this token. */
+/* What Gitea answers, whole, for a caller that passes it on. FACT_ABSENT: there is no such thing for this
+ * token. */
 struct gitea_document {
     struct fact fact;
     const char *text; /* JSON, the members in Gitea's order */
@@ -173,8 +174,8 @@ const struct gitea_document *gitea_review_document(struct facts *facts, struct g
                                                    int64_t number, int64_t review);
 
 /* The webhooks of a repo, over all pages. It takes the right to administer the repo: a token without it gets
- * FACT_FAILED or FACT_ABSENT, which does not count against Gitea's health. Webhooks of the repo's organization and
- * of the whole Gitea are not among them. */
+ * FACT_FAILED or FACT_ABSENT, which does not count against Gitea's health. Webhooks of the repo's
+ * organization and of the whole Gitea are not among them. */
 struct gitea_hook {
     int64_t id;
     const char *url; /* may hold secrets: never to be shown whole */

@@ -96,13 +96,13 @@ static void put_repository(json_t *payload, const json_t *repository)
 }
 
 /* The names of the files with this status in the commit. */
-static json_t *files_in(const json_t *git_commit, const char *said)
+static json_t *files_in(const json_t *git_commit, const char *status)
 {
     const json_t *files = json_object_get(git_commit, "files");
     json_t *names = json_array();
     for (size_t i = 0; i < json_array_size(files); i++) {
         const json_t *file = json_array_get(files, i);
-        if (strcmp(json_get_text(file, "status", ""), said) == 0)
+        if (strcmp(json_get_text(file, "status", ""), status) == 0)
             json_push(names, json_text(json_get_text(file, "filename", "")));
     }
     return names;
@@ -163,11 +163,12 @@ char *event_gitea_approved(const struct gitea_release *release, const json_t *re
     if (!json_is_object(repository) || !json_is_integer(json_object_get(pull, "number")) ||
         !json_is_object(review))
         return NULL;
-    json_t *said = json_object();
-    json_put(said, "type", json_text("pull_request_review_approved"));
-    json_put(said, "content", json_text(json_get_text(review, "body", "")));
+    json_t *review_object = json_object();
+    json_put(review_object, "type", json_text("pull_request_review_approved"));
+    json_put(review_object, "content", json_text(json_get_text(review, "body", "")));
     const json_t *user = json_object_get(review, "user");
-    return about_pull("reviewed", repository, pull, release->names_reviewer ? user : NULL, user, said);
+    return about_pull("reviewed", repository, pull, release->names_reviewer ? user : NULL, user,
+                      review_object);
 }
 
 char *event_gitea_closed(const json_t *repository, const json_t *pull)

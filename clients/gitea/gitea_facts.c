@@ -25,10 +25,10 @@ static void repo_replied(struct facts *facts, void *arg, const struct gitea_repl
         return;
     }
     const char *wrong = gitea_parse_repo(reply->json, facts_arena(facts), &repo->fact.default_branch);
-    fact_settle(facts, &repo->request, wrong ? FACT_FAILED : FACT_KNOWN,
-                wrong ? arena_printf(facts_arena(facts), "Gitea's answer for %s is invalid: %s",
-                                     repo->what, wrong)
-                      : NULL);
+    fact_settle(
+        facts, &repo->request, wrong ? FACT_FAILED : FACT_KNOWN,
+        wrong ? arena_printf(facts_arena(facts), "Gitea's answer for %s is invalid: %s", repo->what, wrong)
+              : NULL);
 }
 
 const struct gitea_repo *gitea_repo(struct facts *facts, struct gitea *gitea, const char *repo)
@@ -245,10 +245,10 @@ static void files_replied(struct facts *facts, void *arg, const struct gitea_rep
     }
     const char *wrong =
         gitea_parse_contents(reply->json, facts_arena(facts), &files->fact.n, &files->fact.first);
-    fact_settle(facts, &files->request, wrong ? FACT_FAILED : FACT_KNOWN,
-                wrong ? arena_printf(facts_arena(facts), "Gitea's answer for %s is invalid: %s",
-                                     files->what, wrong)
-                      : NULL);
+    fact_settle(
+        facts, &files->request, wrong ? FACT_FAILED : FACT_KNOWN,
+        wrong ? arena_printf(facts_arena(facts), "Gitea's answer for %s is invalid: %s", files->what, wrong)
+              : NULL);
 }
 
 /* repos/owner/name/contents and the path's own segments; slashes at its ends or doubled name nothing. */

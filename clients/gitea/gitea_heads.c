@@ -109,10 +109,10 @@ static void head_replied(struct facts *facts, void *arg, const struct gitea_repl
     if (!wrong && strcmp(branch.name, head->branch) != 0)
         wrong = "it is about another branch";
     head->fact.sha = wrong ? NULL : branch.sha;
-    fact_settle(facts, &head->request, wrong ? FACT_FAILED : FACT_KNOWN,
-                wrong ? arena_printf(facts_arena(facts), "Gitea's answer for %s is invalid: %s",
-                                     head->what, wrong)
-                      : NULL);
+    fact_settle(
+        facts, &head->request, wrong ? FACT_FAILED : FACT_KNOWN,
+        wrong ? arena_printf(facts_arena(facts), "Gitea's answer for %s is invalid: %s", head->what, wrong)
+              : NULL);
 }
 
 static void head_look(struct facts *facts, void *arg)

@@ -24,8 +24,8 @@ const char *gitea_url(struct arena *arena, const struct gitea *gitea, const char
 typedef void gitea_replied_fn(struct facts *facts, void *arg, const struct gitea_reply *reply);
 void gitea_ask(struct facts *facts, struct gitea *gitea, const char *url, const char *what, size_t answer_max,
                gitea_replied_fn *replied, void *arg);
-/* gitea_ask_if_allowed: the same for what the token need not be allowed to see: a 403 does not count against Gitea's
- * health. */
+/* gitea_ask_if_allowed: the same for what the token need not be allowed to see: a 403 does not count against
+ * Gitea's health. */
 void gitea_ask_if_allowed(struct facts *facts, struct gitea *gitea, const char *url, const char *what,
                           size_t answer_max, gitea_replied_fn *replied, void *arg);
 /* gitea_post: the same by POST, with a JSON body; never repeated. The reply is FACT_KNOWN for status 200
@@ -33,8 +33,8 @@ void gitea_ask_if_allowed(struct facts *facts, struct gitea *gitea, const char *
 void gitea_post(struct facts *facts, struct gitea *gitea, const char *url, const char *what, const char *body,
                 gitea_replied_fn *replied, void *arg);
 
-/* gitea_head_ask: gitea_head for a caller that is not a waiter: fn(facts, arg) runs once *ret is settled, which may be
- * before this returns; *ret is set before. */
+/* gitea_head_ask: gitea_head for a caller that is not a waiter: fn(facts, arg) runs once *ret is settled,
+ * which may be before this returns; *ret is set before. */
 void gitea_head_ask(struct facts *facts, struct gitea *gitea, const char *repo, const char *branch,
                     const struct gitea_head **ret, fact_then_fn *fn, void *arg);
 

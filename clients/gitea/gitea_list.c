@@ -138,9 +138,8 @@ static void page_replied(struct facts *facts, void *arg, const struct gitea_repl
         return;
     }
     if (wrong) {
-        list_end(
-            facts, list, FACT_FAILED,
-            arena_printf(facts_arena(facts), "Gitea's answer for %s is invalid: %s", list->what, wrong));
+        list_end(facts, list, FACT_FAILED,
+                 arena_printf(facts_arena(facts), "Gitea's answer for %s is invalid: %s", list->what, wrong));
         return;
     }
     if (ask->number == 0) {

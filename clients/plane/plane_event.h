@@ -1,5 +1,6 @@
 /* plane_event.h - the body of Plane's webhook about an issue, made of what its REST API answers: byte for
- * byte what Plane (community edition, v1.3.1) would have sent, as far as the API answers it. Pure, thread-safe.
+ * byte what Plane (community edition, v1.3.1) would have sent, as far as the API answers it. Pure,
+ * thread-safe.
  *
  * What the API does not answer: `webhook_id`, for which an id of this program's stands; `description`,
  * `description_json` and `description_stripped` of the issue, which are empty here; and whether the state was

@@ -40,7 +40,7 @@ static char *error_words(const struct fetch_answer *answer)
     return error;
 }
 
-static bool says(const char *error, const char *known)
+static bool is_text(const char *error, const char *known)
 {
     return error && strcmp(error, known) == 0;
 }
@@ -53,9 +53,9 @@ static void refused_words(const struct fetch_answer *answer, const char *what, c
     if (answer->status == 401)
         (void)why_set(why, ERR_INVALID, "Plane saw no API key, asked for %s (401: %s); what drops X-Api-Key?",
                       what, error);
-    else if (says(error, "Given API token is not valid"))
+    else if (is_text(error, "Given API token is not valid"))
         (void)why_set(why, ERR_INVALID, "Plane refused the API key (403: %s)", error);
-    else if (says(error, "You do not have permission to perform this action."))
+    else if (is_text(error, "You do not have permission to perform this action."))
         (void)why_set(
             why, ERR_INVALID,
             "Plane refused the %s (403: %s); is there such a project, and is the key's user a member?", what,
@@ -67,12 +67,12 @@ static void refused_words(const struct fetch_answer *answer, const char *what, c
 static enum plane_result missing_read(const char *what, const char *error, const struct upstream_names *names,
                                       struct plane_reply *reply, struct why *why)
 {
-    if (says(error, "The requested resource does not exist.") ||
-        says(error, "The required object does not exist.")) {
+    if (is_text(error, "The requested resource does not exist.") ||
+        is_text(error, "The required object does not exist.")) {
         (void)why_set(why, ERR_NOT_FOUND, "Plane knows no %s", what);
         return PLANE_ABSENT;
     }
-    reply->unrouted = says(error, "Page not found.");
+    reply->unrouted = is_text(error, "Page not found.");
     if (reply->unrouted)
         (void)why_set(why, ERR_INVALID, "Plane has no page for %s (404); is %s right?", what, names->url);
     else
@@ -329,7 +329,7 @@ const char *plane_parse_changes(const json_t *json, struct plane_change *ret, bo
         const json_t *activity = json_array_get(page.rows, i);
         if (!json_is_object(activity))
             return "an activity that is none";
-        if (!says(json_get_text(activity, "field", NULL), "state"))
+        if (!is_text(json_get_text(activity, "field", NULL), "state"))
             continue;
         row = (struct change_row){0};
         wrong = change_parse(activity, &row);

@@ -240,8 +240,8 @@ struct store_replay {
     struct uuid_text delivery; /* names what is sent: the same when it is sent again */
     /* What it is to bring about, but for its id. A task whose id is 0 has yet to be made, of its plane_id. */
     const struct store_transition *row;
-    struct uuid_text told; /* the message's id */
-    const char *message;   /* for the outbox, when it is given up; NULL: none */
+    struct uuid_text message_id;
+    const char *message; /* for the outbox, when it is given up; NULL: none */
 };
 
 enum store_replay_state {
@@ -258,8 +258,8 @@ struct store_replay_seen {
     int64_t next_s; /* the next try is due in so many seconds */
 };
 
-/* store_replays_look: what store_replay_begin would return for them, as far as can be known without the tasks:
- * never RACED or GIVEN_UP_NOW. Only subject and delivery are looked at. One statement. Reads only. */
+/* store_replays_look: what store_replay_begin would return for them, as far as can be known without the
+ * tasks: never RACED or GIVEN_UP_NOW. Only subject and delivery are looked at. One statement. Reads only. */
 ATTR_NODISCARD enum err store_replays_look(struct store *store, const struct store_replay *batch, size_t n,
                                            struct store_replay_seen *ret, struct why *why);
 
@@ -278,8 +278,8 @@ ATTR_NODISCARD enum err store_replay_get(struct store *store, const char *subjec
  * store_transition (ERR_CONFLICT and nothing written when they moved), so that none starts once a switch was
  * thrown. One transaction for the batch (n <= LIMIT_BATCH), whose subjects differ. A replay of another
  * delivery than the subject's last starts over; the pauses between tries of one double from
- * LIMIT_REPLAY_PAUSE_S up to LIMIT_REPLAY_PAUSE_MAX_S. The caller that gets DUE must send it, and may fail to: it
- * is then sent again when it is due again. */
+ * LIMIT_REPLAY_PAUSE_S up to LIMIT_REPLAY_PAUSE_MAX_S. The caller that gets DUE must send it, and may fail
+ * to: it is then sent again when it is due again. */
 ATTR_NODISCARD enum err store_replay_begin(struct store *store, int64_t settings_revision,
                                            int64_t valid_until_us, const struct store_replay *batch, size_t n,
                                            struct store_replay_seen *ret, struct why *why);

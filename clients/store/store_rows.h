@@ -72,8 +72,8 @@ struct store_param {
 #define TEXT_PARAM(value) ((struct store_param){.kind = PARAM_TEXT, .text = (value)})
 #define JSON_PARAM(value) ((struct store_param){.kind = PARAM_JSON, .json = (value)})
 #define IDS_PARAM(list, count) ((struct store_param){.kind = PARAM_IDS, .ids = (list), .n = (count)})
-/* LIMIT_PARAM: some limits are boundless. ONE_MORE_PARAM: one more row than asked, to see whether there is more. BEFORE_PARAM: a key to
- * stay below; 0 is none. */
+/* LIMIT_PARAM: some limits are boundless. ONE_MORE_PARAM: one more row than asked, to see whether there is
+ * more. BEFORE_PARAM: a key to stay below; 0 is none. */
 #define LIMIT_PARAM(limit) NUMBER_PARAM((limit) < INT64_MAX ? (int64_t)(limit) : INT64_MAX)
 #define ONE_MORE_PARAM(limit) NUMBER_PARAM((limit) < INT64_MAX ? (int64_t)(limit) + 1 : INT64_MAX)
 #define BEFORE_PARAM(key) NUMBER_PARAM((key) ? (key) : INT64_MAX)
@@ -104,7 +104,7 @@ struct store_field {
 };
 /* What a database does for its rows. */
 struct store_rows_ops {
-    bool (*next)(struct store_rows *rows);                        /* false: no more, or rows->err is the reason */
+    bool (*next)(struct store_rows *rows); /* false: no more, or rows->err is the reason */
     int (*find)(const struct store_rows *rows, const char *name); /* a column's place; -1: there is none */
     struct store_field (*field)(const struct store_rows *rows, int column);
     int64_t (*number)(const struct store_rows *rows, int column); /* of null, 0; of a boolean, 0 or 1 */

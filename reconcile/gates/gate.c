@@ -91,8 +91,8 @@ static const char *missing_context(const struct gate *gate, const struct gitea_s
 
 /* How the contexts that count stand; `name` is the first of each kind, for the reason. */
 struct ci_tally {
-    size_t all, passed, failed, pending, unheard_of;
-    const struct gitea_status *first_failed, *first_pending, *first_unheard_of;
+    size_t all, passed, failed, pending, unrecognised;
+    const struct gitea_status *first_failed, *first_pending, *first_unrecognised;
 };
 
 static void tally_status(struct ci_tally *tally, const struct gitea_status *status)
@@ -114,8 +114,8 @@ static void tally_status(struct ci_tally *tally, const struct gitea_status *stat
             tally->first_failed = status;
         break;
     case GITEA_UNHEARD_OF:
-        if (tally->unheard_of++ == 0)
-            tally->first_unheard_of = status;
+        if (tally->unrecognised++ == 0)
+            tally->first_unrecognised = status;
         break;
     }
 }
@@ -153,10 +153,10 @@ static void evaluate_ci(const struct gate_view *view, const struct gate *gate, s
                           tally.first_failed->context, gitea_state_name(tally.first_failed->state)));
     else if (tally.pending)
         decide(answer, VERDICT_RED, mem_printf("ci: pending: %s", tally.first_pending->context));
-    else if (tally.unheard_of)
+    else if (tally.unrecognised)
         decide(
             answer, VERDICT_UNKNOWN,
-            mem_printf("ci: %s is in a state this version does not know", tally.first_unheard_of->context));
+            mem_printf("ci: %s is in a state this version does not know", tally.first_unrecognised->context));
     else if (statuses->n == 0)
         decide(answer, VERDICT_RED, mem_printf("ci: no status yet on %.12s", head->sha));
     else if (missing)

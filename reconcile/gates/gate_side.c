@@ -136,7 +136,7 @@ static void quarantine(struct gate_side *side, struct candidate *candidate)
 {
     AUTO_FREE char *reason = quarantine_reason(candidate->task);
     settle(side, candidate, OUTCOME_QUARANTINED, reason);
-    quarantine_tell(side->pass, candidate->task);
+    quarantine_announce(side->pass, candidate->task);
 }
 
 /* evaluating */

@@ -75,7 +75,7 @@ void pass_heals_take(struct pass *pass, size_t n)
     pass->healed += (int)n;
 }
 
-bool pass_tells(const struct pass *pass)
+bool pass_writes_messages(const struct pass *pass)
 {
     return pass->services->telegram && pass->policy->notify_unblock && !pass->request->dry_run;
 }

@@ -102,9 +102,9 @@ ATTR_NODISCARD enum err pass_policy_check(struct pass *pass, int64_t revision, i
 size_t pass_heals_left(const struct pass *pass);
 void pass_heals_take(struct pass *pass, size_t n);
 
-/* pass_tells: messages are to be written: not by a dry run, not when notify_unblock is off, and not without a
- * Telegram to send them. */
-bool pass_tells(const struct pass *pass);
+/* pass_writes_messages: messages are to be written: not by a dry run, not when notify_unblock is off, and not
+ * without a Telegram to send them. */
+bool pass_writes_messages(const struct pass *pass);
 
 /* pass_keep: takes a text, which is then valid as long as the pass. pass_done: frees those texts. */
 const char *pass_keep(struct pass *pass, char *text_take);

@@ -61,7 +61,7 @@ static void write_message(struct pass *pass, const struct store_task *task, cons
     announced_add(pass->memory->announced, episode);
 }
 
-void quarantine_tell(struct pass *pass, const struct store_task *task)
+void quarantine_announce(struct pass *pass, const struct store_task *task)
 {
     if (pass->request->dry_run)
         return;
@@ -69,7 +69,7 @@ void quarantine_tell(struct pass *pass, const struct store_task *task)
         mem_printf("quarantine/%" PRId64 "/%s/%" PRId64, task->id, task->stage, task->newest_heal_seq);
     AUTO_FREE char *line = mem_printf("log/%s", name);
     struct uuid_text episode = uuid_from_name(name), logged = uuid_from_name(line);
-    if (pass_tells(pass) && !pass_hold_reason(pass, SIDE_GATE) &&
+    if (pass_writes_messages(pass) && !pass_hold_reason(pass, SIDE_GATE) &&
         !announced_has(pass->memory->announced, &episode))
         write_message(pass, task, &episode);
     if (announced_has(pass->memory->announced, &logged))

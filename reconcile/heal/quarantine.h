@@ -28,9 +28,9 @@ void announced_add(struct announced *announced, const struct uuid_text *name);
 /* quarantine_reason: "healed 4 times in 24 h at this stage: left to a person". Caller frees. */
 char *quarantine_reason(const struct store_task *task);
 
-/* quarantine_tell: logs the episode once a process, and writes its message to the outbox, where a name is
+/* quarantine_announce: logs the episode once a process, and writes its message to the outbox, where a name is
  * written once. A dry run does neither; while a switch or the mode forbids writing, nothing is written, and
  * it is reported when that is over. */
-void quarantine_tell(struct pass *pass, const struct store_task *task);
+void quarantine_announce(struct pass *pass, const struct store_task *task);
 
 #endif

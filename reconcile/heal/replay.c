@@ -19,7 +19,7 @@
 #include "reconcile/settings/settings.h"
 
 /* One transition on its way. */
-struct going {
+struct attempt {
     struct transition *transition;
     struct replay_event event;
     struct ledger_entry entry;
@@ -30,18 +30,19 @@ struct going {
     char error[ORCHESTRATOR_WORDS_SIZE];
 };
 
-struct replaying {
+struct replay_batch {
     struct pass *pass;
-    struct going *going;
+    struct attempt *attempts;
     size_t n;
     struct facts *facts; /* of the documents that the events are made of */
 };
 
-static void decide(struct replaying *replaying, struct going *going, enum outcome outcome, char *words_take)
+static void decide(struct replay_batch *batch, struct attempt *attempt, enum outcome outcome,
+                   char *words_take)
 {
-    going->decided = true;
-    going->transition->outcome = outcome;
-    going->transition->outcome_reason = words_take ? pass_keep(replaying->pass, words_take) : NULL;
+    attempt->decided = true;
+    attempt->transition->outcome = outcome;
+    attempt->transition->outcome_reason = words_take ? pass_keep(batch->pass, words_take) : NULL;
 }
 
 static const char *plural(int64_t n)
@@ -51,36 +52,36 @@ static const char *plural(int64_t n)
 
 /* what the database holds */
 
-static struct store_replay row_of(struct replaying *replaying, struct going *going)
+static struct store_replay row_of(struct replay_batch *batch, struct attempt *attempt)
 {
-    AUTO_FREE char *name = mem_printf("%s/given up", going->event.delivery.s);
-    return (struct store_replay){.subject = going->event.subject,
-                                 .delivery = going->event.delivery,
-                                 .row = &going->entry.row,
-                                 .told = uuid_from_name(name),
-                                 .message = pass_tells(replaying->pass) ? going->message : NULL};
+    AUTO_FREE char *name = mem_printf("%s/given up", attempt->event.delivery.s);
+    return (struct store_replay){.subject = attempt->event.subject,
+                                 .delivery = attempt->event.delivery,
+                                 .row = &attempt->entry.row,
+                                 .message_id = uuid_from_name(name),
+                                 .message = pass_writes_messages(batch->pass) ? attempt->message : NULL};
 }
 
-static void give_up_now(struct replaying *replaying, struct going *going)
+static void give_up_now(struct replay_batch *batch, struct attempt *attempt)
 {
-    const struct store_task *task = going->transition->task;
-    replaying->pass->messages += pass_tells(replaying->pass);
+    const struct store_task *task = attempt->transition->task;
+    batch->pass->messages += pass_writes_messages(batch->pass);
     log_error("a replay is given up: the orchestrator does not move its task", LOG_I("task_id", task->id),
               LOG_S("work_item_id", task->work_item_id), LOG_S("stage", task->stage),
-              LOG_S("event", orchestrator_event_name(going->event.kind)),
-              LOG_S("delivery", going->event.delivery.s), LOG_I("tries", going->seen.tries));
+              LOG_S("event", orchestrator_event_name(attempt->event.kind)),
+              LOG_S("delivery", attempt->event.delivery.s), LOG_I("tries", attempt->seen.tries));
 }
 
 /* Decides whatever is not to be sent. */
-static void heed(struct replaying *replaying, struct going *going)
+static void fate_apply(struct replay_batch *batch, struct attempt *attempt)
 {
-    const struct store_replay_seen *seen = &going->seen;
+    const struct store_replay_seen *seen = &attempt->seen;
     switch (seen->state) {
     case STORE_REPLAY_DUE:
     case STORE_REPLAY_LAST:
         break;
     case STORE_REPLAY_WAITS:
-        decide(replaying, going, OUTCOME_FAILED,
+        decide(batch, attempt, OUTCOME_FAILED,
                mem_printf("replayed %" PRId64 " time%s, and the task has not moved; the next try follows in "
                           "%" PRId64 " s",
                           seen->tries, plural(seen->tries), seen->next_s));
@@ -88,56 +89,56 @@ static void heed(struct replaying *replaying, struct going *going)
     case STORE_REPLAY_GIVEN_UP:
     case STORE_REPLAY_GIVEN_UP_NOW:
         if (seen->state == STORE_REPLAY_GIVEN_UP_NOW)
-            give_up_now(replaying, going);
-        decide(replaying, going, OUTCOME_FAILED,
+            give_up_now(batch, attempt);
+        decide(batch, attempt, OUTCOME_FAILED,
                mem_printf("replayed %" PRId64 " time%s, and the task has not moved: left to a person",
                           seen->tries, plural(seen->tries)));
         break;
     case STORE_REPLAY_RACED:
-        decide(replaying, going, OUTCOME_RACED,
+        decide(batch, attempt, OUTCOME_RACED,
                mem_dup("another process moved it, or queued a job for it, first"));
         break;
     }
 }
 
 /* The undecided ones as rows, and which they are. */
-static size_t undecided(struct replaying *replaying, struct store_replay *ret_rows, struct going **ret_who)
+static size_t undecided(struct replay_batch *batch, struct store_replay *ret_rows, struct attempt **ret_open)
 {
     size_t n = 0;
-    for (size_t i = 0; i < replaying->n; i++)
-        if (!replaying->going[i].decided) {
-            ret_who[n] = &replaying->going[i];
-            ret_rows[n++] = row_of(replaying, &replaying->going[i]);
+    for (size_t i = 0; i < batch->n; i++)
+        if (!batch->attempts[i].decided) {
+            ret_open[n] = &batch->attempts[i];
+            ret_rows[n++] = row_of(batch, &batch->attempts[i]);
         }
     return n;
 }
 
-static enum err look(struct replaying *replaying, struct why *why)
+static enum err look(struct replay_batch *batch, struct why *why)
 {
     struct store_replay rows[LIMIT_BATCH];
-    struct going *who[LIMIT_BATCH];
+    struct attempt *open[LIMIT_BATCH];
     struct store_replay_seen seen[LIMIT_BATCH];
-    size_t n = undecided(replaying, rows, who);
-    enum err err = store_replays_look(replaying->pass->services->store, rows, n, seen, why);
+    size_t n = undecided(batch, rows, open);
+    enum err err = store_replays_look(batch->pass->services->store, rows, n, seen, why);
     for (size_t i = 0; !err && i < n; i++) {
-        who[i]->seen = seen[i];
-        heed(replaying, who[i]);
+        open[i]->seen = seen[i];
+        fate_apply(batch, open[i]);
     }
     return err;
 }
 
 static enum err begin_once(struct pass *pass, void *arg, struct why *why)
 {
-    struct replaying *replaying = arg;
+    struct replay_batch *batch = arg;
     struct store_replay rows[LIMIT_BATCH];
-    struct going *who[LIMIT_BATCH];
+    struct attempt *open[LIMIT_BATCH];
     struct store_replay_seen seen[LIMIT_BATCH];
-    size_t n = undecided(replaying, rows, who);
+    size_t n = undecided(batch, rows, open);
     enum err err = store_replay_begin(pass->services->store, pass->policy->revision,
                                       pass->policy->valid_until_us, rows, n, seen, why);
     for (size_t i = 0; !err && i < n; i++) {
-        who[i]->seen = seen[i];
-        heed(replaying, who[i]);
+        open[i]->seen = seen[i];
+        fate_apply(batch, open[i]);
     }
     return err;
 }
@@ -145,91 +146,91 @@ static enum err begin_once(struct pass *pass, void *arg, struct why *why)
 /* Invariant: a replay starts here, under the settings row's lock, as a transition does in the other mode.
  * When this has returned, what is DUE is sent without another look at the switches: a person who threw one
  * has waited for this transaction, and what it began counts as begun. */
-static enum err begin(struct replaying *replaying, enum pass_side side, struct why *why)
+static enum err begin(struct replay_batch *batch, enum pass_side side, struct why *why)
 {
     const char *hold = NULL;
-    enum err err = pass_write(replaying->pass, side, begin_once, replaying, &hold, why);
-    for (size_t i = 0; hold && i < replaying->n; i++)
-        if (!replaying->going[i].decided)
-            decide(replaying, &replaying->going[i], OUTCOME_HELD, mem_dup(hold));
+    enum err err = pass_write(batch->pass, side, begin_once, batch, &hold, why);
+    for (size_t i = 0; hold && i < batch->n; i++)
+        if (!batch->attempts[i].decided)
+            decide(batch, &batch->attempts[i], OUTCOME_HELD, mem_dup(hold));
     return err;
 }
 
 /* what is sent */
 
-static bool wants_body(const struct going *going)
+static bool wants_body(const struct attempt *attempt)
 {
-    return !going->decided && going->seen.state == STORE_REPLAY_DUE;
+    return !attempt->decided && attempt->seen.state == STORE_REPLAY_DUE;
 }
 
-static void look_at(void *arg, void *attempt)
+static void look_at(void *arg, void *waiter)
 {
-    struct replaying *replaying = arg;
-    struct going *going = attempt;
-    facts_subscribe(replaying->facts, going);
-    (void)replay_event_look(&going->event, replaying->facts, replaying->pass->services->gitea);
+    struct replay_batch *batch = arg;
+    struct attempt *attempt = waiter;
+    facts_subscribe(batch->facts, attempt);
+    (void)replay_event_look(&attempt->event, batch->facts, batch->pass->services->gitea);
 }
 
 /* All of Gitea's documents at once; Plane is asked one thing after the other anyhow. */
-static void make_bodies(struct replaying *replaying)
+static void make_bodies(struct replay_batch *batch)
 {
-    struct pass *pass = replaying->pass;
-    struct facts *facts = replaying->facts = facts_new(pass->services->fetch, pass->deadline_ms);
+    struct pass *pass = batch->pass;
+    struct facts *facts = batch->facts = facts_new(pass->services->fetch, pass->deadline_ms);
     facts_asked_by(facts, &pass->asker);
     facts_gather(facts);
-    for (size_t i = 0; i < replaying->n; i++)
-        if (wants_body(&replaying->going[i]) && replaying->going[i].event.kind != EVENT_ISSUE)
-            look_at(replaying, &replaying->going[i]);
-    facts_run(facts, &(struct facts_loop){.on_ready = look_at, .arg = replaying});
-    for (size_t i = 0; i < replaying->n && !pass_stopping(pass); i++)
-        if (wants_body(&replaying->going[i]) && replaying->going[i].event.kind == EVENT_ISSUE)
-            replay_event_ask(&replaying->going[i].event);
+    for (size_t i = 0; i < batch->n; i++)
+        if (wants_body(&batch->attempts[i]) && batch->attempts[i].event.kind != EVENT_ISSUE)
+            look_at(batch, &batch->attempts[i]);
+    facts_run(facts, &(struct facts_loop){.on_ready = look_at, .arg = batch});
+    for (size_t i = 0; i < batch->n && !pass_stopping(pass); i++)
+        if (wants_body(&batch->attempts[i]) && batch->attempts[i].event.kind == EVENT_ISSUE)
+            replay_event_ask(&batch->attempts[i].event);
     facts_free(facts);
-    for (size_t i = 0; i < replaying->n; i++) {
-        struct going *going = &replaying->going[i];
-        const char *problem = going->event.problem;
-        enum outcome outcome = going->event.refused             ? OUTCOME_UNKNOWN
-                               : problem && !going->event.later ? OUTCOME_FAILED
-                                                                : OUTCOME_HELD;
-        if (wants_body(going) && !going->event.body)
-            decide(replaying, going, outcome,
+    for (size_t i = 0; i < batch->n; i++) {
+        struct attempt *attempt = &batch->attempts[i];
+        const char *problem = attempt->event.problem;
+        enum outcome outcome = attempt->event.refused             ? OUTCOME_UNKNOWN
+                               : problem && !attempt->event.later ? OUTCOME_FAILED
+                                                                  : OUTCOME_HELD;
+        if (wants_body(attempt) && !attempt->event.body)
+            decide(batch, attempt, outcome,
                    mem_printf("not replayed: %s", problem ? problem : "the process ends"));
     }
 }
 
-static void take_answer(struct going *going, const struct fetch_answer *answer)
+static void take_answer(struct attempt *attempt, const struct fetch_answer *answer)
 {
-    going->taken = orchestrator_answer_read(answer, going->error);
-    log_event(going->taken ? LOG_LEVEL_INFO : LOG_LEVEL_WARN, "replayed",
-              LOG_I("task_id", going->transition->task->id),
-              LOG_S("work_item_id", going->transition->task->work_item_id),
-              LOG_S("event", orchestrator_event_name(going->event.kind)),
-              LOG_S("delivery", going->event.delivery.s), LOG_I("tries", going->seen.tries),
-              LOG_S("answer", going->error));
+    attempt->taken = orchestrator_answer_read(answer, attempt->error);
+    log_event(attempt->taken ? LOG_LEVEL_INFO : LOG_LEVEL_WARN, "replayed",
+              LOG_I("task_id", attempt->transition->task->id),
+              LOG_S("work_item_id", attempt->transition->task->work_item_id),
+              LOG_S("event", orchestrator_event_name(attempt->event.kind)),
+              LOG_S("delivery", attempt->event.delivery.s), LOG_I("tries", attempt->seen.tries),
+              LOG_S("answer", attempt->error));
 }
 
 /* What is not answered when the process ends has been sent, or not: a later pass sees. */
-static void send_all(struct replaying *replaying)
+static void send_all(struct replay_batch *batch)
 {
-    struct pass *pass = replaying->pass;
+    struct pass *pass = batch->pass;
     struct fetch_inbox *inbox = fetch_inbox_new(pass->services->fetch);
     fetch_gather(inbox);
-    for (size_t i = 0; i < replaying->n; i++) {
-        struct going *going = &replaying->going[i];
-        if (going->decided)
+    for (size_t i = 0; i < batch->n; i++) {
+        struct attempt *attempt = &batch->attempts[i];
+        if (attempt->decided)
             continue;
-        const struct fetch_request asker = {.part = going->transition->task->repo,
+        const struct fetch_request asker = {.part = attempt->transition->task->repo,
                                             .pass = pass->asker.pass,
                                             .forced = pass->asker.forced,
                                             .waited_for = pass->asker.waited_for,
                                             .deadline_ms = pass->deadline_ms,
-                                            .tag = going};
-        const struct orchestrator_post post = {.event = going->event.kind,
-                                               .delivery = &going->event.delivery,
-                                               .release = &going->event.release,
-                                               .body = going->event.body};
+                                            .tag = attempt};
+        const struct orchestrator_post post = {.event = attempt->event.kind,
+                                               .delivery = &attempt->event.delivery,
+                                               .release = &attempt->event.release,
+                                               .body = attempt->event.body};
         orchestrator_send(pass->services->orchestrator, inbox, &post, &asker);
-        going->sent = true;
+        attempt->sent = true;
     }
     while (fetch_pending(inbox) > 0) {
         struct fetch_answer *answer = fetch_take(inbox, -1);
@@ -248,11 +249,11 @@ static enum outcome moved_as(const char *name)
     return outcome < OUTCOME_MAX_ ? outcome : OUTCOME_ADVANCED;
 }
 
-static struct going *going_of(struct replaying *replaying, const char *subject)
+static struct attempt *going_of(struct replay_batch *batch, const char *subject)
 {
-    for (size_t i = 0; replaying && i < replaying->n; i++)
-        if (strcmp(replaying->going[i].event.subject, subject) == 0)
-            return &replaying->going[i];
+    for (size_t i = 0; batch && i < batch->n; i++)
+        if (strcmp(batch->attempts[i].event.subject, subject) == 0)
+            return &batch->attempts[i];
     return NULL;
 }
 
@@ -272,14 +273,14 @@ static void report_moved(struct pass *pass, const struct store_transition *row)
 }
 
 /* It is in the ledger: what this pass itself replayed has its outcome; the rest gets an item of its own. */
-static void note_moved(struct pass *pass, struct replaying *replaying,
+static void note_moved(struct pass *pass, struct replay_batch *batch,
                        const struct store_settlement *settlement)
 {
     const struct store_replay_moved *replay = settlement->replay;
-    struct going *going = going_of(replaying, replay->subject);
+    struct attempt *attempt = going_of(batch, replay->subject);
     ledger_entry_written(pass, settlement->row, replay->rested_s);
-    if (going)
-        decide(replaying, going, moved_as(replay->outcome), NULL);
+    if (attempt)
+        decide(batch, attempt, moved_as(replay->outcome), NULL);
     else
         report_moved(pass, settlement->row);
 }
@@ -294,8 +295,9 @@ static struct store_transition ledger_row(const struct pass *pass, const struct 
                                         .to_stage = replay->to_stage,
                                         .outcome = replay->outcome,
                                         .reason = replay->reason};
-    *ret_message =
-        pass_tells(pass) ? message_of_transition(pass->services->settings->notify_template, &facts) : NULL;
+    *ret_message = pass_writes_messages(pass)
+                       ? message_of_transition(pass->services->settings->notify_template, &facts)
+                       : NULL;
     return (struct store_transition){.id = uuid_from_name(name),
                                      .task = &replay->task,
                                      .to_stage = replay->to_stage,
@@ -310,7 +312,7 @@ static struct store_transition ledger_row(const struct pass *pass, const struct 
                                      .message = *ret_message};
 }
 
-static enum err settle_batch(struct pass *pass, struct replaying *replaying,
+static enum err settle_batch(struct pass *pass, struct replay_batch *batch,
                              const struct store_replays_moved *moved, struct why *why)
 {
     struct store_settlement settlements[LIMIT_BATCH];
@@ -329,20 +331,20 @@ static enum err settle_batch(struct pass *pass, struct replaying *replaying,
         store_replays_settle(pass->services->store, pass->report.id.s, settlements, moved->n, mine, why);
     for (size_t i = 0; !err && i < moved->n; i++)
         if (mine[i] && settlements[i].row)
-            note_moved(pass, replaying, &settlements[i]);
+            note_moved(pass, batch, &settlements[i]);
     for (size_t i = 0; i < moved->n; i++)
         free(messages[i]);
     return err;
 }
 
 /* Whatever has moved, a batch at a time. */
-static enum err settle(struct pass *pass, struct replaying *replaying, struct why *why)
+static enum err settle(struct pass *pass, struct replay_batch *batch, struct why *why)
 {
     for (;;) {
         struct store_replays_moved moved = {0};
         enum err err = store_replays_moved(pass->services->store, LIMIT_BATCH, &moved, why);
         if (!err && moved.n > 0)
-            err = settle_batch(pass, replaying, &moved, why);
+            err = settle_batch(pass, batch, &moved, why);
         bool more = moved.n == LIMIT_BATCH;
         store_replays_moved_done(&moved);
         if (err || !more)
@@ -360,61 +362,61 @@ enum err replay_settle(struct pass *pass, struct why *why)
 /* the whole of it */
 
 /* What was sent, and has not been seen to move. */
-static void decide_rest(struct replaying *replaying)
+static void decide_rest(struct replay_batch *batch)
 {
-    for (size_t i = 0; i < replaying->n; i++) {
-        struct going *going = &replaying->going[i];
-        if (going->decided)
+    for (size_t i = 0; i < batch->n; i++) {
+        struct attempt *attempt = &batch->attempts[i];
+        if (attempt->decided)
             continue;
-        const char *event = orchestrator_event_name(going->event.kind);
-        if (going->taken) {
-            decide(replaying, going, OUTCOME_HELD,
-                   mem_printf("replayed (%s): %s; not seen to move yet", event, going->error));
+        const char *event = orchestrator_event_name(attempt->event.kind);
+        if (attempt->taken) {
+            decide(batch, attempt, OUTCOME_HELD,
+                   mem_printf("replayed (%s): %s; not seen to move yet", event, attempt->error));
             continue;
         }
-        decide(replaying, going, OUTCOME_FAILED,
+        decide(batch, attempt, OUTCOME_FAILED,
                mem_printf("replayed (%s): the orchestrator: %s; the next try follows in %" PRId64 " s", event,
-                          going->error, going->seen.next_s));
+                          attempt->error, attempt->seen.next_s));
     }
 }
 
-static enum err carry_out(struct replaying *replaying, enum pass_side side, struct why *why)
+static enum err carry_out(struct replay_batch *batch, enum pass_side side, struct why *why)
 {
-    struct pass *pass = replaying->pass;
-    enum err err = look(replaying, why);
+    struct pass *pass = batch->pass;
+    enum err err = look(batch, why);
     if (err)
         return err;
-    make_bodies(replaying);
-    if ((err = begin(replaying, side, why)))
+    make_bodies(batch);
+    if ((err = begin(batch, side, why)))
         return err;
-    send_all(replaying);
-    if ((err = settle(pass, replaying, why)))
+    send_all(batch);
+    if ((err = settle(pass, batch, why)))
         return err;
-    decide_rest(replaying);
+    decide_rest(batch);
     return ERR_OK;
 }
 
-enum err replay_apply(struct pass *pass, struct transition *batch, size_t n, struct why *why)
+enum err replay_apply(struct pass *pass, struct transition *transitions, size_t n, struct why *why)
 {
     assert(n <= LIMIT_BATCH);
-    struct replaying replaying = {.pass = pass, .going = mem_zero(n, sizeof *replaying.going), .n = n};
+    struct replay_batch batch = {.pass = pass, .attempts = mem_zero(n, sizeof *batch.attempts), .n = n};
     for (size_t i = 0; i < n; i++) {
-        struct going *going = &replaying.going[i];
-        going->transition = &batch[i];
-        replay_event_name(&batch[i], &going->event);
-        ledger_entry_make(pass, &batch[i], &going->entry);
-        going->message = message_of_failed_replay(batch[i].task);
+        struct attempt *attempt = &batch.attempts[i];
+        attempt->transition = &transitions[i];
+        replay_event_name(&transitions[i], &attempt->event);
+        ledger_entry_make(pass, &transitions[i], &attempt->entry);
+        attempt->message = message_of_failed_replay(transitions[i].task);
     }
-    enum err err = carry_out(&replaying, batch[0].side, why);
+    enum err err = carry_out(&batch, transitions[0].side, why);
     for (size_t i = 0; i < n; i++) {
-        struct going *going = &replaying.going[i];
-        if (err && !going->decided)
-            decide(&replaying, going, OUTCOME_FAILED, mem_dup("the database could not be asked or written"));
-        going->transition->counts = going->sent;
-        replay_event_done(&going->event);
-        ledger_entry_done(&going->entry);
-        free(going->message);
+        struct attempt *attempt = &batch.attempts[i];
+        if (err && !attempt->decided)
+            decide(&batch, attempt, OUTCOME_FAILED, mem_dup("the database could not be asked or written"));
+        attempt->transition->counts = attempt->sent;
+        replay_event_done(&attempt->event);
+        ledger_entry_done(&attempt->entry);
+        free(attempt->message);
     }
-    free(replaying.going);
+    free(batch.attempts);
     return err;
 }

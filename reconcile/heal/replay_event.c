@@ -274,13 +274,13 @@ void replay_event_ask(struct replay_event *event)
     }
     /* An issue that was made in that state has no change to it. */
     json_auto_t *actor = change->actor ? json_loads(change->actor, JSON_DECODE_ANY, NULL) : NULL;
-    const struct event_plane_change told = {
+    const struct event_plane_change sent = {
         .old_state = change->old_state, .new_state = change->new_state, .actor = actor};
     bool changed = change->found && strcmp(change->new_state, issue->state) == 0;
     const char *state = json_get_text(json_object_get(document, "state"), "id", "");
     if (strcasecmp(state, issue->state) != 0)
         event->problem = mem_dup("the issue is in another state by now");
-    else if (!(event->body = event_plane_issue(document, changed ? &told : NULL)))
+    else if (!(event->body = event_plane_issue(document, changed ? &sent : NULL)))
         event->problem = mem_dup("Plane's answer for the issue is invalid");
     plane_change_done(&asked);
 }

@@ -53,7 +53,7 @@ static enum err rows_write(struct pass *pass, void *arg, struct why *why)
 {
     struct rows *rows = arg;
     for (size_t i = 0; i < rows->n; i++)
-        rows->rows[i].message = pass_tells(pass) ? rows->entries[i].message : NULL;
+        rows->rows[i].message = pass_writes_messages(pass) ? rows->entries[i].message : NULL;
     return store_transition(pass->services->store, pass->policy->revision, pass->policy->valid_until_us,
                             pass->report.id.s, rows->rows, rows->n, rows->moved, why);
 }

@@ -236,7 +236,7 @@ static struct next send_first(struct notifier *notifier, const struct store_outb
     return go_on_at(send_limiter_due_ms(&notifier->limiter));
 }
 
-static struct next tell(struct notifier *notifier, const struct store_outbox *outbox, struct why *why)
+static struct next deliver(struct notifier *notifier, const struct store_outbox *outbox, struct why *why)
 {
     int64_t now_ms = services_mono_ms(notifier->services), age_s = outbox->rows[0].age_s;
     if (!notifier->owed && age_s < YOUNG_S)
@@ -285,7 +285,7 @@ static struct next step(struct notifier *notifier)
         log_info("the outbox answers again");
     notifier->database_failures = 0;
     publish(notifier, outbox.depth, outbox.n > 0 ? outbox.rows[0].age_s : 0);
-    struct next next = outbox.n > 0 ? tell(notifier, &outbox, &why) : idle(notifier);
+    struct next next = outbox.n > 0 ? deliver(notifier, &outbox, &why) : idle(notifier);
     store_outbox_done(&outbox);
     return next;
 }

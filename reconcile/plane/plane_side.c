@@ -122,8 +122,8 @@ static enum err read_tasks(struct plane_side *side, struct why *why)
 
 /* in words */
 
-static void tell(struct plane_side *side, const struct act *act, enum outcome outcome, const char *verdict,
-                 const char *reason)
+static void item_add(struct plane_side *side, const struct act *act, enum outcome outcome,
+                     const char *verdict, const char *reason)
 {
     const struct store_task *task = act->task ? &act->task->task : NULL;
     bool is_green = strcmp(verdict, "green") == 0;
@@ -142,7 +142,7 @@ static void tell(struct plane_side *side, const struct act *act, enum outcome ou
 static void tell_unknown(struct plane_side *side, struct act *act, const char *error)
 {
     AUTO_FREE char *reason = mem_printf("Plane: %s, but %s", act->open->state_name, error);
-    tell(side, act, OUTCOME_UNKNOWN, "unknown", reason);
+    item_add(side, act, OUTCOME_UNKNOWN, "unknown", reason);
 }
 
 static void put_in_words(struct act *act)
@@ -298,7 +298,8 @@ static void hold_by_limit(struct plane_side *side, const struct act *act)
 {
     AUTO_FREE char *reason =
         mem_printf("Plane: %s; the limit on heals in one pass is reached", act->open->state_name);
-    tell(side, act, OUTCOME_HELD, act->decision.step == STEP_NEEDS_ACTIVITY ? "unknown" : "green", reason);
+    item_add(side, act, OUTCOME_HELD, act->decision.step == STEP_NEEDS_ACTIVITY ? "unknown" : "green",
+             reason);
 }
 
 /* As many as the limit on heals has room for, in their order. Whether a verdict beyond it would be replayed
@@ -342,7 +343,7 @@ static enum err drop_replayed(struct plane_side *side, struct why *why)
 
 static void settle_verdict(struct plane_side *side, struct act *act, const struct transition *moved)
 {
-    tell(side, act, moved->outcome, "green", moved->outcome_reason ? moved->outcome_reason : act->reason);
+    item_add(side, act, moved->outcome, "green", moved->outcome_reason ? moved->outcome_reason : act->reason);
     act->open->settled = act->open->acted_on = moved->outcome == moved->success;
     bool failed = moved->outcome == OUTCOME_FAILED || moved->outcome == OUTCOME_UNKNOWN;
     if (failed || moved->outcome == OUTCOME_HELD)

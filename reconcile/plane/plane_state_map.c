@@ -112,15 +112,15 @@ static bool mean_the_same(const struct plane_state_map *before, const struct pla
 bool plane_state_map_update(struct plane_state_map *map, const struct plane_states *states,
                             const json_t *wanted)
 {
-    struct plane_state_map learnt = {.n = 0};
+    struct plane_state_map found = {.n = 0};
     for (size_t i = 0; i < states->n; i++)
-        (void)add(&learnt, states->items[i].id, states->items[i].name);
+        (void)add(&found, states->items[i].id, states->items[i].name);
     if (states->n == 0)
-        learnt.problem = mem_dup("Plane shows no states of this project: it may be archived");
+        found.problem = mem_dup("Plane shows no states of this project: it may be archived");
     else
-        learnt.problem = assign(&learnt, wanted);
-    bool moved = !mean_the_same(map, &learnt);
+        found.problem = assign(&found, wanted);
+    bool moved = !mean_the_same(map, &found);
     plane_state_map_done(map);
-    *map = learnt;
+    *map = found;
     return moved;
 }

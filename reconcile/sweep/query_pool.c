@@ -128,7 +128,7 @@ static void query_free(struct query *query)
 
 /* Answers the first `n` waiters. True when others have come since, which want a look of their own. What was
  * made of requests that the stop aborted is no answer. */
-static bool tell(struct query *query, size_t n, const void *answer)
+static bool part_deliver(struct query *query, size_t n, const void *answer)
 {
     struct query_pool *query_pool = query->query_pool;
     bool stopped = query_pool->fetch && fetch_is_stopped(query_pool->fetch);
@@ -161,8 +161,8 @@ static bool ask_and_tell(struct query *query)
     bool more = true;
     while (more && !atomic_load(&query->query_pool->stopping)) {
         size_t n = count_waiters(query);
-        more = tell(query, n,
-                    query->kind->ask(query->subject, query->deadline_ms, &query->query_pool->stopping));
+        more = part_deliver(
+            query, n, query->kind->ask(query->subject, query->deadline_ms, &query->query_pool->stopping));
     }
     return !more;
 }
@@ -185,7 +185,7 @@ static bool look_and_tell(struct query *query)
         size_t n = count_waiters(query);
         facts_subscribe(query->facts, query);
         const void *answer = query->kind->look(query->subject, query->facts);
-        if (answer && !tell(query, n, answer))
+        if (answer && !part_deliver(query, n, answer))
             return true;
         if (answer)
             continue;

@@ -9,43 +9,43 @@
 
 enum { MANY = 4096 };
 
-struct told_head {
+struct scripted_head {
     const char *branch;
     struct gitea_head head;
 };
-struct told_status {
+struct scripted_status {
     const char *sha;
     struct gitea_status status;
 };
-struct told_pull {
+struct scripted_pull {
     const char *branch;
     struct gitea_pull pull;
 };
-struct told_review {
+struct scripted_review {
     int64_t number;
     struct gitea_review review;
 };
-struct told_file {
+struct scripted_file {
     const char *path;
     struct gitea_files files;
 };
-struct told_http {
+struct scripted_http {
     const char *url;
     struct http_gate gate;
 };
-struct told_branch {
+struct scripted_branch {
     char name[256];
 };
 
 static struct {
-    struct told_head heads[MANY];
-    struct told_status statuses[MANY];
-    struct told_pull pulls[MANY];
-    struct told_review reviews[MANY];
-    struct told_file files[MANY];
-    struct told_http gates[MANY];
+    struct scripted_head heads[MANY];
+    struct scripted_status statuses[MANY];
+    struct scripted_pull pulls[MANY];
+    struct scripted_review reviews[MANY];
+    struct scripted_file files[MANY];
+    struct scripted_http gates[MANY];
     struct gitea_open_pull open[MANY];
-    struct told_branch made[MANY];
+    struct scripted_branch made[MANY];
     size_t n_heads, n_statuses, n_pulls, n_reviews, n_files, n_gates, n_open, n_made;
     struct fact open_fact;
     const char *default_branch;
@@ -54,7 +54,7 @@ static struct {
     void (*hook)(void *arg);
     void *hook_arg;
     struct upstream_health *health;
-} told;
+} scripted;
 
 /* One look-up: its answer, and who waits for it. */
 struct lookup {
@@ -72,14 +72,14 @@ static size_t lookups;
 
 void facts_clear(void)
 {
-    upstream_health_free(told.health);
-    memset(&told, 0, sizeof told);
+    upstream_health_free(scripted.health);
+    memset(&scripted, 0, sizeof scripted);
     lookups = 0;
 }
 
 void facts_late(bool late)
 {
-    told.late = late;
+    scripted.late = late;
 }
 
 size_t facts_lookups(void)
@@ -89,69 +89,72 @@ size_t facts_lookups(void)
 
 void facts_hook(void (*hook)(void *arg), void *arg)
 {
-    told.hook = hook;
-    told.hook_arg = arg;
+    scripted.hook = hook;
+    scripted.hook_arg = arg;
 }
 
 void facts_head(const char *branch, const char *sha)
 {
-    told.heads[told.n_heads++] =
-        (struct told_head){branch, {.fact = {FACT_KNOWN, NULL, "branch", false}, .sha = sha}};
+    scripted.heads[scripted.n_heads++] =
+        (struct scripted_head){branch, {.fact = {FACT_KNOWN, NULL, "branch", false}, .sha = sha}};
 }
 
 void facts_head_failed(const char *branch, const char *error)
 {
-    told.heads[told.n_heads++] = (struct told_head){branch, {.fact = {FACT_FAILED, error, "branch", false}}};
+    scripted.heads[scripted.n_heads++] =
+        (struct scripted_head){branch, {.fact = {FACT_FAILED, error, "branch", false}}};
 }
 
 void facts_status(const char *sha, const char *context, enum gitea_state state)
 {
-    told.statuses[told.n_statuses++] = (struct told_status){sha, {.context = context, .state = state}};
+    scripted.statuses[scripted.n_statuses++] =
+        (struct scripted_status){sha, {.context = context, .state = state}};
 }
 
 void facts_statuses_failed(const char *sha, const char *error)
 {
-    told.failed_sha = sha;
-    told.failed_words = error;
+    scripted.failed_sha = sha;
+    scripted.failed_words = error;
 }
 
 void facts_pull(const char *branch, int64_t number, enum gitea_pull_state state)
 {
-    told.pulls[told.n_pulls++] = (struct told_pull){
+    scripted.pulls[scripted.n_pulls++] = (struct scripted_pull){
         branch,
         {.fact = {FACT_KNOWN, NULL, "pull", false}, .number = number, .state = state, .head_sha = "pullsha"}};
 }
 
 void facts_open_pull(int64_t number, const char *branch, const char *sha)
 {
-    told.open[told.n_open++] = (struct gitea_open_pull){.number = number, .branch = branch, .head_sha = sha};
+    scripted.open[scripted.n_open++] =
+        (struct gitea_open_pull){.number = number, .branch = branch, .head_sha = sha};
 }
 
 void facts_open_pulls_failed(enum fact_state state, const char *error)
 {
-    told.open_fact = (struct fact){state, error, "pulls", false};
+    scripted.open_fact = (struct fact){state, error, "pulls", false};
 }
 
 void facts_repo(const char *default_branch)
 {
-    told.default_branch = default_branch;
+    scripted.default_branch = default_branch;
 }
 
 void facts_review(int64_t number, const char *user, enum gitea_review_state state, bool stale, bool dismissed)
 {
-    struct told_review *review = &told.reviews[told.n_reviews++];
-    *review = (struct told_review){number,
-                                   {.id = (int64_t)told.n_reviews,
-                                    .user = user,
-                                    .state = state,
-                                    .stale = stale,
-                                    .dismissed = dismissed,
-                                    .official = true}};
+    struct scripted_review *review = &scripted.reviews[scripted.n_reviews++];
+    *review = (struct scripted_review){number,
+                                       {.id = (int64_t)scripted.n_reviews,
+                                        .user = user,
+                                        .state = state,
+                                        .stale = stale,
+                                        .dismissed = dismissed,
+                                        .official = true}};
 }
 
 void facts_file(const char *path, size_t n)
 {
-    told.files[told.n_files++] = (struct told_file){
+    scripted.files[scripted.n_files++] = (struct scripted_file){
         path, {.fact = {FACT_KNOWN, NULL, "contents", false}, .n = n, .first = n ? path : NULL}};
 }
 
@@ -160,18 +163,18 @@ void facts_http(const char *url, const char *verdict, const char *reason)
     enum http_gate_verdict kind = strcmp(verdict, "green") == 0 ? HTTP_GATE_GREEN
                                   : strcmp(verdict, "red") == 0 ? HTTP_GATE_RED
                                                                 : HTTP_GATE_UNKNOWN;
-    told.gates[told.n_gates++] =
-        (struct told_http){url, {.fact = {FACT_KNOWN, NULL, url, false}, .verdict = kind, .reason = reason}};
+    scripted.gates[scripted.n_gates++] = (struct scripted_http){
+        url, {.fact = {FACT_KNOWN, NULL, url, false}, .verdict = kind, .reason = reason}};
 }
 
 void facts_make_failed(const char *error)
 {
-    told.make_failed_words = error;
+    scripted.make_failed_words = error;
 }
 
 size_t facts_made(void)
 {
-    return told.n_made;
+    return scripted.n_made;
 }
 
 /* the fact set */
@@ -226,10 +229,10 @@ enum facts_step facts_wait(struct facts *facts, int64_t wait_ms, void **ret_wait
             *ret_waiter = facts->lookups[i].waiter;
             return FACTS_READY;
         }
-    if (told.hook) {
-        void (*hook)(void *) = told.hook;
-        told.hook = NULL;
-        hook(told.hook_arg);
+    if (scripted.hook) {
+        void (*hook)(void *) = scripted.hook;
+        scripted.hook = NULL;
+        hook(scripted.hook_arg);
     }
     return FACTS_ALL_ANSWERED;
 }
@@ -260,7 +263,7 @@ static const void *look_up(struct facts *facts, const char *kind, const char *na
     memcpy(lookup->key, key, sizeof key);
     lookup->answer = mem_zero(1, size);
     memcpy(lookup->answer, answer, size);
-    lookup->settled = !told.late;
+    lookup->settled = !scripted.late;
     lookup->waiter = facts->waiter;
     return lookup->settled ? lookup->answer : pending;
 }
@@ -278,9 +281,9 @@ bool gitea_configured(const struct gitea *gitea)
 struct upstream_health *gitea_health(const struct gitea *gitea)
 {
     (void)gitea;
-    if (!told.health)
-        told.health = upstream_health_new();
-    return told.health;
+    if (!scripted.health)
+        scripted.health = upstream_health_new();
+    return scripted.health;
 }
 
 void gitea_heads_wanted(struct facts *facts, struct gitea *gitea, const char *repo, size_t n_branches)
@@ -294,11 +297,11 @@ void gitea_heads_wanted(struct facts *facts, struct gitea *gitea, const char *re
 static struct gitea_head head_of(const char *branch)
 {
     struct gitea_head head = {.fact = absent};
-    for (size_t i = 0; i < told.n_heads; i++)
-        if (strcmp(told.heads[i].branch, branch) == 0)
-            head = told.heads[i].head;
-    for (size_t i = 0; i < told.n_made; i++)
-        if (strcmp(told.made[i].name, branch) == 0)
+    for (size_t i = 0; i < scripted.n_heads; i++)
+        if (strcmp(scripted.heads[i].branch, branch) == 0)
+            head = scripted.heads[i].head;
+    for (size_t i = 0; i < scripted.n_made; i++)
+        if (strcmp(scripted.made[i].name, branch) == 0)
             head = (struct gitea_head){.fact = {FACT_KNOWN, NULL, "branch", false}, .sha = "madesha"};
     return head;
 }
@@ -323,11 +326,12 @@ const struct gitea_branch_made *gitea_branch_make(struct facts *facts, struct gi
         made.fact = head_of(base).fact;
         made.made = made.fact.state == FACT_KNOWN;
     }
-    if (made.made && told.make_failed_words)
-        made = (struct gitea_branch_made){.fact = {FACT_FAILED, told.make_failed_words, "branches", false}};
+    if (made.made && scripted.make_failed_words)
+        made =
+            (struct gitea_branch_made){.fact = {FACT_FAILED, scripted.make_failed_words, "branches", false}};
     const void *answer = look_up(facts, "make", branch, &made, sizeof made);
     if (made.made && lookups > before)
-        snprintf(told.made[told.n_made++].name, sizeof told.made->name, "%s", branch);
+        snprintf(scripted.made[scripted.n_made++].name, sizeof scripted.made->name, "%s", branch);
     return answer;
 }
 
@@ -346,11 +350,11 @@ const struct gitea_statuses *gitea_statuses(struct facts *facts, struct gitea *g
     static struct gitea_status items[MANY];
     static size_t used;
     struct gitea_statuses statuses = {.fact = {FACT_KNOWN, NULL, "status", false}, .items = &items[used]};
-    if (told.failed_sha && strcmp(told.failed_sha, sha) == 0)
-        statuses.fact = (struct fact){FACT_FAILED, told.failed_words, "status", false};
-    for (size_t i = 0; i < told.n_statuses; i++)
-        if (strcmp(told.statuses[i].sha, sha) == 0)
-            items[(used + statuses.n++) % MANY] = told.statuses[i].status;
+    if (scripted.failed_sha && strcmp(scripted.failed_sha, sha) == 0)
+        statuses.fact = (struct fact){FACT_FAILED, scripted.failed_words, "status", false};
+    for (size_t i = 0; i < scripted.n_statuses; i++)
+        if (strcmp(scripted.statuses[i].sha, sha) == 0)
+            items[(used + statuses.n++) % MANY] = scripted.statuses[i].status;
     used = (used + statuses.n) % (MANY / 2);
     return look_up(facts, "statuses", sha, &statuses, sizeof statuses);
 }
@@ -362,20 +366,20 @@ const struct gitea_pull *gitea_pull(struct facts *facts, struct gitea *gitea, co
     (void)repo;
     (void)base;
     struct gitea_pull pull = {.fact = absent};
-    for (size_t i = 0; i < told.n_pulls; i++)
-        if (strcmp(told.pulls[i].branch, branch) == 0)
-            pull = told.pulls[i].pull;
+    for (size_t i = 0; i < scripted.n_pulls; i++)
+        if (strcmp(scripted.pulls[i].branch, branch) == 0)
+            pull = scripted.pulls[i].pull;
     return look_up(facts, "pull", branch, &pull, sizeof pull);
 }
 
 const struct gitea_open_pulls *gitea_open_pulls(struct facts *facts, struct gitea *gitea, const char *repo)
 {
     (void)gitea;
-    const struct gitea_open_pulls pulls = {.fact = told.open_fact.state == FACT_PENDING
+    const struct gitea_open_pulls pulls = {.fact = scripted.open_fact.state == FACT_PENDING
                                                        ? (struct fact){FACT_KNOWN, NULL, "pulls", false}
-                                                       : told.open_fact,
-                                           .items = told.open,
-                                           .n = told.n_open};
+                                                       : scripted.open_fact,
+                                           .items = scripted.open,
+                                           .n = scripted.n_open};
     return look_up(facts, "open pulls", repo, &pulls, sizeof pulls);
 }
 
@@ -383,8 +387,8 @@ const struct gitea_repo *gitea_repo(struct facts *facts, struct gitea *gitea, co
 {
     (void)gitea;
     struct gitea_repo answer = {.fact = absent};
-    if (told.default_branch)
-        answer = (struct gitea_repo){{FACT_KNOWN, NULL, "repo", false}, told.default_branch};
+    if (scripted.default_branch)
+        answer = (struct gitea_repo){{FACT_KNOWN, NULL, "repo", false}, scripted.default_branch};
     return look_up(facts, "repo", repo, &answer, sizeof answer);
 }
 
@@ -395,9 +399,9 @@ const struct gitea_reviews *gitea_reviews(struct facts *facts, struct gitea *git
     (void)repo;
     static struct gitea_review items[64];
     struct gitea_reviews reviews = {.fact = {FACT_KNOWN, NULL, "reviews", false}, .items = items};
-    for (size_t i = 0; i < told.n_reviews; i++)
-        if (told.reviews[i].number == number)
-            items[reviews.n++] = told.reviews[i].review;
+    for (size_t i = 0; i < scripted.n_reviews; i++)
+        if (scripted.reviews[i].number == number)
+            items[reviews.n++] = scripted.reviews[i].review;
     char name[32];
     snprintf(name, sizeof name, "%lld", (long long)number);
     return look_up(facts, "reviews", name, &reviews, sizeof reviews);
@@ -410,9 +414,9 @@ const struct gitea_files *gitea_files(struct facts *facts, struct gitea *gitea, 
     (void)repo;
     (void)ref;
     struct gitea_files files = {.fact = absent};
-    for (size_t i = 0; i < told.n_files; i++)
-        if (strcmp(told.files[i].path, path) == 0)
-            files = told.files[i].files;
+    for (size_t i = 0; i < scripted.n_files; i++)
+        if (strcmp(scripted.files[i].path, path) == 0)
+            files = scripted.files[i].files;
     return look_up(facts, "files", path, &files, sizeof files);
 }
 
@@ -420,9 +424,9 @@ const struct http_gate *http_gate(struct facts *facts, const char *url, const ch
 {
     (void)repo;
     struct http_gate gate = {.fact = {FACT_FAILED, "the gate did not answer", url, false}};
-    for (size_t i = 0; i < told.n_gates; i++)
-        if (strcmp(told.gates[i].url, url) == 0)
-            gate = told.gates[i].gate;
+    for (size_t i = 0; i < scripted.n_gates; i++)
+        if (strcmp(scripted.gates[i].url, url) == 0)
+            gate = scripted.gates[i].gate;
     return look_up(facts, "http", url, &gate, sizeof gate);
 }
 

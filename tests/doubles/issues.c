@@ -42,25 +42,25 @@ static struct {
     void *hook_arg;
     size_t states, pages, issues, changes;
     struct upstream_health *health;
-} told = {.left = SIZE_MAX / 2};
+} scripted = {.left = SIZE_MAX / 2};
 
 void issues_clear(void)
 {
-    for (size_t i = 0; i < told.n; i++)
-        free(told.projects[i].rows);
-    upstream_health_free(told.health);
-    memset(&told, 0, sizeof told);
-    told.left = SIZE_MAX / 2;
+    for (size_t i = 0; i < scripted.n; i++)
+        free(scripted.projects[i].rows);
+    upstream_health_free(scripted.health);
+    memset(&scripted, 0, sizeof scripted);
+    scripted.left = SIZE_MAX / 2;
 }
 
 static struct project_of *project(const char *id)
 {
-    for (size_t i = 0; i < told.n; i++)
-        if (strcmp(told.projects[i].id, id) == 0)
-            return &told.projects[i];
-    assert(told.n < PROJECTS);
-    strncpy(told.projects[told.n].id, id, UUID_TEXT_LEN);
-    return &told.projects[told.n++];
+    for (size_t i = 0; i < scripted.n; i++)
+        if (strcmp(scripted.projects[i].id, id) == 0)
+            return &scripted.projects[i];
+    assert(scripted.n < PROJECTS);
+    strncpy(scripted.projects[scripted.n].id, id, UUID_TEXT_LEN);
+    return &scripted.projects[scripted.n++];
 }
 
 const char *issues_state_id(const char *name)
@@ -144,20 +144,20 @@ void issues_change(const char *project_id, int64_t number, const char *activity,
 
 void issues_shuffle(bool shuffle)
 {
-    told.shuffle = shuffle;
+    scripted.shuffle = shuffle;
 }
 
 void issues_left(size_t left, size_t reserve)
 {
-    told.left = left;
-    told.reserve = reserve;
+    scripted.left = left;
+    scripted.reserve = reserve;
 }
 
 void issues_fail(const char *project_id, enum plane_result result, size_t n)
 {
-    told.failing = project_id;
-    told.failure = result;
-    told.n_failures = n;
+    scripted.failing = project_id;
+    scripted.failure = result;
+    scripted.n_failures = n;
 }
 
 void issues_break(const char *project_id, int64_t number, enum plane_result result)
@@ -169,41 +169,41 @@ void issues_break(const char *project_id, int64_t number, enum plane_result resu
 
 void issues_patience(size_t n)
 {
-    told.patience = n;
+    scripted.patience = n;
 }
 
 size_t issues_probes(void)
 {
-    return told.probes;
+    return scripted.probes;
 }
 
 void issues_probed(void)
 {
-    told.up_again = true;
+    scripted.up_again = true;
 }
 
 void issues_hook(void (*hook)(void *arg), void *arg)
 {
-    told.hook = hook;
-    told.hook_arg = arg;
+    scripted.hook = hook;
+    scripted.hook_arg = arg;
 }
 
 const char *issues_newest_project(void)
 {
-    return told.newest;
+    return scripted.newest;
 }
 
 size_t issues_calls(void)
 {
-    return told.states + told.pages + told.issues + told.changes;
+    return scripted.states + scripted.pages + scripted.issues + scripted.changes;
 }
 
 size_t issues_calls_of(const char *kind)
 {
-    return strcmp(kind, "states") == 0  ? told.states
-           : strcmp(kind, "page") == 0  ? told.pages
-           : strcmp(kind, "issue") == 0 ? told.issues
-                                        : told.changes;
+    return strcmp(kind, "states") == 0  ? scripted.states
+           : strcmp(kind, "page") == 0  ? scripted.pages
+           : strcmp(kind, "issue") == 0 ? scripted.issues
+                                        : scripted.changes;
 }
 
 /* plane.h */
@@ -217,16 +217,16 @@ bool plane_configured(const struct plane *plane)
 struct upstream_health *plane_health(const struct plane *plane)
 {
     (void)plane;
-    if (!told.health)
-        told.health = upstream_health_new();
-    return told.health;
+    if (!scripted.health)
+        scripted.health = upstream_health_new();
+    return scripted.health;
 }
 
 void plane_budget(struct plane *plane, struct plane_budget *ret)
 {
     (void)plane;
-    int64_t left = told.left > 1000000 ? 1000000 : (int64_t)told.left;
-    *ret = (struct plane_budget){.limit = 60, .reserve = (int64_t)told.reserve, .left = left};
+    int64_t left = scripted.left > 1000000 ? 1000000 : (int64_t)scripted.left;
+    *ret = (struct plane_budget){.limit = 60, .reserve = (int64_t)scripted.reserve, .left = left};
 }
 
 void plane_in_use(struct plane *plane, const char *project_id)
@@ -237,18 +237,18 @@ void plane_in_use(struct plane *plane, const char *project_id)
 bool plane_probe(struct plane_call *call, const char *const *project_ids, size_t n)
 {
     (void)call, (void)project_ids, (void)n;
-    bool up_again = told.up_again;
-    told.probes++;
-    told.up_again = false;
+    bool up_again = scripted.up_again;
+    scripted.probes++;
+    scripted.up_again = false;
     if (up_again)
-        told.n_failures = 0;
+        scripted.n_failures = 0;
     return up_again;
 }
 
 void plane_call_begin(struct plane_call *call, struct plane *plane, struct fetch *fetch, bool forced,
                       int64_t deadline_ms, const atomic_bool *stopping)
 {
-    told.failed = 0;
+    scripted.failed = 0;
     *call = (struct plane_call){
         .plane = plane, .fetch = fetch, .forced = forced, .deadline_ms = deadline_ms, .stopping = stopping};
 }
@@ -263,7 +263,7 @@ static enum plane_result fail(struct plane_call *call, enum plane_result result,
 {
     call->refused = result == PLANE_WAITING;
     (void)why_set(why, ERR_UNAVAILABLE, "Plane fails");
-    told.failed += result == PLANE_DOWN;
+    scripted.failed += result == PLANE_DOWN;
     return result;
 }
 
@@ -272,22 +272,22 @@ static enum plane_result admit(struct plane_call *call, const char *project_id, 
                                struct why *why)
 {
     call->refused = false;
-    if (told.patience && told.failed >= told.patience)
+    if (scripted.patience && scripted.failed >= scripted.patience)
         return (void)why_set(why, ERR_UNAVAILABLE, "stopped"), PLANE_STOPPED;
-    if (told.left > 0)
-        told.left--;
-    else if (call->forced && told.reserve > 0)
-        told.reserve--;
+    if (scripted.left > 0)
+        scripted.left--;
+    else if (call->forced && scripted.reserve > 0)
+        scripted.reserve--;
     else
         return (void)why_set(why, ERR_RETRY, "the budget is used up"), PLANE_WAITING;
     call->sent++;
     ++*count;
-    told.newest = project_id;
-    if (told.hook)
-        told.hook(told.hook_arg);
-    if (told.n_failures > 0 && (!told.failing || strcmp(told.failing, project_id) == 0)) {
-        told.n_failures--;
-        return fail(call, told.failure, why);
+    scripted.newest = project_id;
+    if (scripted.hook)
+        scripted.hook(scripted.hook_arg);
+    if (scripted.n_failures > 0 && (!scripted.failing || strcmp(scripted.failing, project_id) == 0)) {
+        scripted.n_failures--;
+        return fail(call, scripted.failure, why);
     }
     return PLANE_OK;
 }
@@ -303,7 +303,7 @@ enum plane_result plane_states(struct plane_call *call, const char *project_id, 
                                struct why *why)
 {
     struct project_of *of = project(project_id);
-    enum plane_result result = admit(call, project_id, &told.states, why);
+    enum plane_result result = admit(call, project_id, &scripted.states, why);
     if (result != PLANE_OK)
         return result;
     *ret = (struct plane_states){.items = mem_zero(of->n_states, sizeof *ret->items), .n = of->n_states};
@@ -351,8 +351,8 @@ static void shuffle_equals(struct project_of *of)
         for (to = from + 1; to < of->n && of->rows[to].updated_us == of->rows[from].updated_us;)
             to++;
         for (size_t i = to - from; i > 1; i--) {
-            told.random = told.random * 6364136223846793005u + 1442695040888963407u;
-            size_t other = (size_t)(told.random >> 33) % i;
+            scripted.random = scripted.random * 6364136223846793005u + 1442695040888963407u;
+            size_t other = (size_t)(scripted.random >> 33) % i;
             struct row kept = of->rows[from + i - 1];
             of->rows[from + i - 1] = of->rows[from + other];
             of->rows[from + other] = kept;
@@ -364,13 +364,13 @@ enum plane_result plane_issues(struct plane_call *call, const char *project_id, 
                                struct plane_page *ret, struct why *why)
 {
     struct project_of *of = project(project_id);
-    enum plane_result result = admit(call, project_id, &told.pages, why);
+    enum plane_result result = admit(call, project_id, &scripted.pages, why);
     if (result != PLANE_OK)
         return result;
     if (!of->sorted && of->n)
         qsort(of->rows, of->n, sizeof *of->rows, newest_first);
     of->sorted = true;
-    if (told.shuffle)
+    if (scripted.shuffle)
         shuffle_equals(of);
     size_t from = page * LIMIT_PLANE_PAGE < of->n ? page * LIMIT_PLANE_PAGE : of->n;
     size_t n = of->n - from < LIMIT_PLANE_PAGE ? of->n - from : LIMIT_PLANE_PAGE;
@@ -403,7 +403,7 @@ enum plane_result plane_issue_document(struct plane_call *call, const char *proj
 enum plane_result plane_issue(struct plane_call *call, const char *project_id, const char *issue_id,
                               struct plane_issue *ret, struct why *why)
 {
-    enum plane_result result = admit(call, project_id, &told.issues, why);
+    enum plane_result result = admit(call, project_id, &scripted.issues, why);
     if (result != PLANE_OK)
         return result;
     const struct row *found = row_of_id(project(project_id), issue_id);
@@ -418,7 +418,7 @@ enum plane_result plane_issue(struct plane_call *call, const char *project_id, c
 enum plane_result plane_last_change(struct plane_call *call, const char *project_id, const char *issue_id,
                                     struct plane_change *ret, struct why *why)
 {
-    enum plane_result result = admit(call, project_id, &told.changes, why);
+    enum plane_result result = admit(call, project_id, &scripted.changes, why);
     if (result != PLANE_OK)
         return result;
     const struct row *found = row_of_id(project(project_id), issue_id);

@@ -56,8 +56,8 @@ def test_an_outage_of_postgresql_is_told_and_healed_from(database, sandbox, serv
     assert outcomes(service.run()) == {1: "advanced", 2: "advanced"}
     assert service.status()["upstreams"]["database"] == {"ok": True}
     moved_once(database, [1, 2])
-    told = service.logged("the database", 2)
-    assert ["cannot be asked" in line for line in told] == [True, False]  # once when it broke, once when it was back
+    logged = service.logged("the database", 2)
+    assert ["cannot be asked" in line for line in logged] == [True, False]  # once when it broke, once when it was back
 
 
 @on_postgresql

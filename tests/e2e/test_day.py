@@ -93,16 +93,16 @@ def documents(text):
 def test_every_command_of_the_day_does_what_it_says(machine, database, sandbox):
     install, rest = before("as_service run --dry-run")
     function = re.search(r"^as_service\(\) \{.*?^\}\n", SCRIPT, re.M | re.S)[0]
-    told = machine(install)
-    assert re.findall(r"^(\w+) +(?:ok|off|BAD)", told, re.M) == [
+    printed = machine(install)
+    assert re.findall(r"^(\w+) +(?:ok|off|BAD)", printed, re.M) == [
         "settings", "pipeline", "database", "gitea", "plane", "telegram", "webhooks"]
-    assert "BAD" not in told
+    assert "BAD" not in printed
     seed(database, {"id": 5, "stage": "development"}, {"id": 7, "stage": "development"})
     sandbox.world({"full_name": "acme/app", "branches": [branch("b5", "success"), branch("b7", "failure")]})
     at = rest.index("json=")
-    told = machine(function + rest[:at])
-    assert '"outcome": "advanced"' in told  # what it would move
-    assert told.rstrip().endswith("ok") and stages(database) == {5: "development", 7: "development"}
+    printed = machine(function + rest[:at])
+    assert '"outcome": "advanced"' in printed  # what it would move
+    assert printed.rstrip().endswith("ok") and stages(database) == {5: "development", 7: "development"}
     curls, upgrade = rest[at:].split("git pull", 1)
     listed, watched, config, healed, history, off, status, on, explained = documents(machine(curls))
     assert {row["task_id"]: row["stage"] for row in listed["items"]} == {5: "development", 7: "development"}

@@ -4,7 +4,7 @@ import json
 import pytest
 
 from conftest import eventually, seed
-from test_tell import settings_of, texts, told
+from test_messages import settings_of, texts, messages
 
 REPOS = ("acme/app", "acme/billing")
 PROJECTS = json.dumps([{"repo": repo} for repo in REPOS])
@@ -50,7 +50,7 @@ def test_a_bad_webhook_is_shown_and_told_once(database, sandbox, watching, state
     [row] = look["bad"]
     assert look["repos"]["ok"] == look["repos"]["bad"] == 1
     assert (row["repo"], row["state"]) == (REPOS[1], state) and words in row["detail"]
-    [text] = told(sandbox, 1)
+    [text] = messages(sandbox, 1)
     assert text.startswith(f"🔕 reconciler: {REPOS[1]}: ") and words in text
     assert service.end() == 0
     watching(service)  # looks again
@@ -63,7 +63,7 @@ def test_a_webhook_that_goes_elsewhere_is_shown_by_its_host_alone(database, sand
     service, look = watching(ORCH_ORCHESTRATOR_URL="http://orchestrator.test")
     assert look["repos"]["ok"] == 1 and [row["state"] for row in look["bad"]] == ["elsewhere"]
     assert look["bad"][0]["detail"] == "no webhook of the repository goes to the orchestrator at orchestrator.test, but to chat.test"
-    told(sandbox, 1)
+    messages(sandbox, 1)
     assert service.end() == 0
     assert "T0ps3cret" not in service.log.read_text() + repr(texts(sandbox)) + json.dumps(look)
 
@@ -111,7 +111,7 @@ def test_a_source_is_silent_when_its_events_are_lost_again_and_again(database, s
     seed(database, *[{"id": id, "stage": "development"} for id in (1, 2, 3)])
     sandbox.world({"full_name": "acme/app", "branches": [{"name": f"b{id}", "statuses": "success"} for id in (1, 2, 3)]})
     assert service.run()["gate"]["advanced"] == 3
-    heals = told(sandbox, 3)
+    heals = messages(sandbox, 3)
     assert service.end() == 0
     service, look = watching(service)
     assert look["losses"]["gitea"] == {"tasks": 3, "silent": False}  # one outage may lose as many at once
@@ -119,6 +119,6 @@ def test_a_source_is_silent_when_its_events_are_lost_again_and_again(database, s
     database.script(f"UPDATE reconcile_ledger SET at = {database.ago(1000)} WHERE task_id = 1")
     service, look = watching(service)
     assert look["losses"] == {"gitea": {"tasks": 3, "silent": True}, "plane": {"tasks": 0, "silent": False}}
-    [text] = [text for text in told(sandbox, len(heals) + 1) if text.startswith("🔕")]
+    [text] = [text for text in messages(sandbox, len(heals) + 1) if text.startswith("🔕")]
     assert "gitea were lost for 3 tasks" in text
     assert service.end() == 0

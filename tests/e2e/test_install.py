@@ -86,10 +86,10 @@ def test_systemd_is_told_of_readiness_progress_and_the_end(make_service, systemd
     assert systemd.recv(100) == b"READY=1"
     assert {systemd.recv(100) for _ in range(2)} == {b"WATCHDOG=1"}
     service.process.send_signal(signal.SIGTERM)
-    told = b""
-    while told != b"STOPPING=1":
-        told = systemd.recv(100)
-        assert told in (b"WATCHDOG=1", b"STOPPING=1")
+    received = b""
+    while received != b"STOPPING=1":
+        received = systemd.recv(100)
+        assert received in (b"WATCHDOG=1", b"STOPPING=1")
     assert service.process.wait(30) == 0
 
 

@@ -114,9 +114,9 @@ def test_a_log_that_is_not_read_stops_neither_passes_nor_changes_nor_the_end(dat
     assert service.call("PUT", "/reconcile/config", {"interval_s": 3600}).status == 200
     text = read_until(pipe, rb"msg=\"log lines were dropped[^\n]*\n")
     lines = [parse(line, "logfmt") for line in text.splitlines()]
-    told = [line for line in lines if line["msg"].startswith("log lines were dropped")]
+    printed = [line for line in lines if line["msg"].startswith("log lines were dropped")]
     counted = re.search(r"^reconciled_log_lines_dropped_total (\d+)$", service.call("GET", "/metrics").body.decode(), re.MULTILINE)
-    assert [line["lines"] for line in told] == [counted[1]] and int(counted[1]) > 100
+    assert [line["lines"] for line in printed] == [counted[1]] and int(counted[1]) > 100
     assert "listening" in {line["msg"] for line in lines}  # the oldest lines are those that were kept
     fill(service)
     assert service.end() == 0
@@ -160,8 +160,8 @@ def test_a_single_pass_writes_all_its_lines_before_it_ends(database, sandbox, ma
     seed(database, *[{"id": id, "stage": "development"} for id in range(1, 21)])
     sandbox.world({"full_name": "acme/app", "branches": [branch(f"b{id}", "success") for id in range(1, 21)]})
     done = service.command("run", "--side", "gate")
-    told = [parse(line, "logfmt")["msg"] for line in done.stderr.splitlines()]
-    assert done.returncode == 0 and told.count("task unblocked: its webhook was lost") == 20
+    printed = [parse(line, "logfmt")["msg"] for line in done.stderr.splitlines()]
+    assert done.returncode == 0 and printed.count("task unblocked: its webhook was lost") == 20
 
 
 def test_no_call_names_the_pass_by_itself():  # or it would be there twice
@@ -206,7 +206,7 @@ def test_priorities_are_for_the_journal_alone(make_service):
     assert logged(service)
 
 
-# ---- secrets; those of the settings: test_tell.py ----
+# ---- secrets; those of the settings: test_messages.py ----
 
 TOKEN, KEY, PASSWORD = "kApiKrrpt", "kGateMnnk", "kDatabaseHddu"
 

@@ -14,7 +14,7 @@ from conftest import RECONCILED, eventually, outcomes, reconciled, seed, stages
 from hostile import CALLS, KINDS, LONG_LISTS, MIB, SHA, Hostile
 from plane_world import Plane, seed_task
 from test_heal import branch, pull, review
-from test_tell import settings_of as telegram_settings
+from test_messages import settings_of as telegram_settings
 from test_webhook_mode import Orchestrator
 
 BOUND = 64 * MIB

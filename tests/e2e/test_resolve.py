@@ -313,10 +313,10 @@ def test_the_python_of_readme_tells_whose_a_commit_is(database, sandbox, service
     seed(database, {"id": 1, "stage": "development"}, {"id": 2, "stage": "development"})
     world(sandbox, ("b1", sha(1)), ("b2", sha(2)))
     for commit, expected in ((sha(1), 1), (NOWHERE, None), (MAIN, None)):
-        told = subprocess.run([sys.executable, "-c", script + f"\ntask = task_of('acme/app', '{commit}', 'http://{service.address}')\n"
+        printed = subprocess.run([sys.executable, "-c", script + f"\ntask = task_of('acme/app', '{commit}', 'http://{service.address}')\n"
                                "print(task and task['task_id'])"], capture_output=True, text=True, timeout=60, check=True)
-        assert told.stdout.strip() == str(expected)
+        assert printed.stdout.strip() == str(expected)
     sandbox.fault("/gitea", "status", status=500)
-    told = subprocess.run([sys.executable, "-c", script + f"\ntask_of('acme/app', '{sha(9)}', 'http://{service.address}')"],
+    printed = subprocess.run([sys.executable, "-c", script + f"\ntask_of('acme/app', '{sha(9)}', 'http://{service.address}')"],
                           capture_output=True, text=True, timeout=60)
-    assert told.returncode == 1 and "503" in told.stderr  # to be asked again, not to be dropped
+    assert printed.returncode == 1 and "503" in printed.stderr  # to be asked again, not to be dropped

@@ -637,13 +637,13 @@ def test_who_is_told_depends_on_version_and_writer(plane, receiver, version, by,
     hook(plane, receiver[0])
     plane.change("state", issue="ORCH-1", state="Approved", by=by)
     plane.change("edit", issue="ORCH-1", name="End")
-    told = []
+    received = []
     while (payload := take(receiver[1])[2])["activity"]["field"] != "name":
-        told.append(payload)
-    assert [payload["activity"]["field"] for payload in told] == fields
+        received.append(payload)
+    assert [payload["activity"]["field"] for payload in received] == fields
     if len(fields) > 1:
-        assert told[1]["activity"]["new_value"] == "Approved", "a name"
-        assert told[1]["activity"]["new_identifier"] == plane.known()["states"]["Approved"]
+        assert received[1]["activity"]["new_value"] == "Approved", "a name"
+        assert received[1]["activity"]["new_identifier"] == plane.known()["states"]["Approved"]
 
 
 @pytest.mark.parametrize("version, by, rows", [("1.0.0", "api", 1), ("1.0.0", "web", 2), ("1.1.0", "api", 2)])

@@ -43,9 +43,9 @@ def test_a_bad_setting_stops_the_start_and_is_named(name, value, tmp_path):
 def test_every_problem_has_one_line(command, tmp_path):
     bad = {"ORCH_RECONCILE_MODE": "sleep", "ORCH_LOG_LEVEL": "loud", "ORCH_GITEA_URL": "ftp://git.example.com"}
     done = reconciled(command, environment={"ORCH_DATABASE_URL": f"sqlite:{tmp_path}/tasks.db", **bad})
-    told = lines(done.stderr if command != "check" else done.stdout)
+    printed = lines(done.stderr if command != "check" else done.stdout)
     assert done.returncode == (1 if command == "check" else 2)
-    assert len(told) == 3 and all(sum(name in line for line in told) == 1 for name in bad)
+    assert len(printed) == 3 and all(sum(name in line for line in printed) == 1 for name in bad)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -93,9 +93,9 @@ def test_wrong_usage_says_how_to_use_it(arguments):
 
 
 def test_help_lists_every_setting_and_version_is_one_line():
-    told = reconciled("--help", environment={})
-    assert told.returncode == 0 and told.stderr == "" and "usage: reconciled" in told.stdout
-    names = set(re.findall(r"^  (ORCH_[A-Z_]+)", told.stdout, re.M))
+    printed = reconciled("--help", environment={})
+    assert printed.returncode == 0 and printed.stderr == "" and "usage: reconciled" in printed.stdout
+    names = set(re.findall(r"^  (ORCH_[A-Z_]+)", printed.stdout, re.M))
     readme = (ROOT / "README.md").read_text()
     assert names == set(re.findall(r"^\| `(ORCH_[A-Z_]+)`", readme, re.M)) and len(names) > 25
     version = reconciled("--version", environment={})

@@ -116,14 +116,14 @@ def test_an_explanation_tells_what_was_seen(database, sandbox, service):
 def test_an_explanation_says_what_a_pass_does(database, sandbox, service):
     scene(database, sandbox)
     before = dump(database)
-    told = {id: explain(service, id) for id in range(1, 14)}
+    explained = {id: explain(service, id) for id in range(1, 14)}
     assert dump(database) == before  # it writes nothing
     report = {item["task_id"]: item for item in service.run(dry_run=True)["items"]}
-    assert set(report) == {id for id in told if told[id]["stuck"]} == {1, 2, 3, 4, 5, 6, 7}
+    assert set(report) == {id for id in explained if explained[id]["stuck"]} == {1, 2, 3, 4, 5, 6, 7}
     for id, item in report.items():
-        assert (told[id]["gate"]["verdict"], told[id]["gate"]["reason"]) == (item["verdict"], item["reason"]), id
-        assert told[id]["next"]["to_stage"] == item["to_stage"]
-        assert (told[id]["next"]["action"] == "advance") == (item["outcome"] == "advanced")
+        assert (explained[id]["gate"]["verdict"], explained[id]["gate"]["reason"]) == (item["verdict"], item["reason"]), id
+        assert explained[id]["next"]["to_stage"] == item["to_stage"]
+        assert (explained[id]["next"]["action"] == "advance") == (item["outcome"] == "advanced")
 
 
 def test_an_explanation_says_what_comes_next_and_when(database, sandbox, service):
@@ -141,8 +141,8 @@ def test_an_explanation_says_what_comes_next_and_when(database, sandbox, service
     assert nine["next"]["action"] == "wait" and nine["job"]["status"] == "queued" and "queued" in nine["next"]["words"]
     assert nine["gate"]["verdict"] == "green"  # seen all the same
     for id, action, word in ((10, "wait", "person"), (11, "wait", "start"), (12, "none", "polishing"), (13, "none", "done")):
-        told = explain(service, id)
-        assert told["gate"] is None and told["next"]["action"] == action and word in told["next"]["words"], id
+        explained = explain(service, id)
+        assert explained["gate"] is None and explained["next"]["action"] == action and word in explained["next"]["words"], id
 
 
 def test_an_explanation_names_who_holds_it(database, sandbox, service):

@@ -45,21 +45,21 @@ def test_an_explanation_says_what_a_pass_makes_of_an_issue(database, plane, star
     database.script("UPDATE tasks SET plane_id = 'by hand' WHERE id = 70")
     service = start()
     before = dump(database)
-    told = {id: explain(service, id) for id in (1, 2, 3, 4, 5, 6, 8, 70, 71)}
+    explained = {id: explain(service, id) for id in (1, 2, 3, 4, 5, 6, 8, 70, 71)}
     assert dump(database) == before
     description = Description(yaml.safe_load((ROOT / "openapi/openapi.yaml").read_text(encoding="utf-8")))
-    for id in told:
+    for id in explained:
         description.check("GET", f"/reconcile/tasks/{id}", service.call("GET", f"/reconcile/tasks/{id}"))
-    assert all(told[id]["gate"] is None for id in told)
-    said = {id: (told[id]["next"]["action"], told[id]["next"]["to_stage"]) for id in told}
+    assert all(explained[id]["gate"] is None for id in explained)
+    said = {id: (explained[id]["next"]["action"], explained[id]["next"]["to_stage"]) for id in explained}
     assert said == {1: ("approve", "architecture"), 2: ("reject", "analysis"), **{id: ("wait", None) for id in (3, 4, 5, 6, 8, 70, 71)}}
-    words = {id: told[id]["next"]["words"] for id in told}
+    words = {id: explained[id]["next"]["words"] for id in explained}
     assert "In Progress" in words[3] and "rested for 600 s" in words[4] and "was handled" in words[5] and "job" in words[6]
     assert "Todo" in words[8] and "plane_id" in words[70] and "ORCH_PROJECTS_JSON" in words[71]
-    one = told[1]["plane"]
-    assert (one["state"], one["error"]) == ("Approved", None) and one["issue"] == told[1]["plane_id"] and one["activity"]
-    assert told[4]["plane"]["activity"] is None and told[6]["plane"] is None and told[70]["plane"] is None
-    assert instant(told[4]["next"]["at"]) > instant(told[4]["plane"]["updated_at"])
+    one = explained[1]["plane"]
+    assert (one["state"], one["error"]) == ("Approved", None) and one["issue"] == explained[1]["plane_id"] and one["activity"]
+    assert explained[4]["plane"]["activity"] is None and explained[6]["plane"] is None and explained[70]["plane"] is None
+    assert instant(explained[4]["next"]["at"]) > instant(explained[4]["plane"]["updated_at"])
     report = items(service.run(side="plane", dry_run=True))  # and that is what a pass does
     assert {key: item["to_stage"] for key, item in report.items()} == {"ORCH-1": "architecture", "ORCH-2": "analysis"}
     moved = items(service.run(side="plane"))

@@ -106,8 +106,8 @@ def test_a_certificate_and_its_key_come_together(database, tls, tmp_path):
         environment = {"ORCH_DATABASE_URL": database.url, "ORCH_HTTP_LISTEN": "127.0.0.1:0", **tls, **wrong}
         done = reconciled("serve", environment=environment)
         assert done.returncode == 2 and words in done.stderr and len(done.stderr.splitlines()) == 1, done.stderr
-        told = reconciled("check", environment=environment)
-        assert told.returncode == 1 and re.search(r"^settings  BAD: .*" + re.escape(words), told.stdout, re.M), told.stdout
+        printed = reconciled("check", environment=environment)
+        assert printed.returncode == 1 and re.search(r"^settings  BAD: .*" + re.escape(words), printed.stdout, re.M), printed.stdout
 
 
 def test_an_upstream_of_another_authority_is_trusted_when_that_is_named(database, sandbox, make_service, front):

@@ -225,8 +225,8 @@ def test_what_a_lost_webhook_left_behind_is_healed_by_the_timer(database, sandbo
     eventually(lambda: stages(database) == {1: "review"}, "the heal")
     eventually(lambda: service.status()["unblocked_total"] == 1)
     assert service.status()["last_unblocked"] == "ORCH-1"
-    told = service.logged("task unblocked")
-    assert len(told) == 1 and "work_item_id=ORCH-1" in told[0] and "to_stage=review" in told[0]
+    logged = service.logged("task unblocked")
+    assert len(logged) == 1 and "work_item_id=ORCH-1" in logged[0] and "to_stage=review" in logged[0]
 
 
 def test_a_red_gate_is_silence(database, sandbox, make_service):

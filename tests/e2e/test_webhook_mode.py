@@ -16,8 +16,8 @@ from plane_world import stages as plane_stages
 from test_heal import branch, pull, review
 from test_openapi import closed, problems, resolved
 from test_tasks import explain, instant
-from test_tell import settings_of as telegram_settings
-from test_tell import texts, told
+from test_messages import settings_of as telegram_settings
+from test_messages import texts, explained
 
 GITEA_SECRET, PLANE_SECRET, TOKEN = "gitea-hook-secret", "plane_wh_0123456789abcdef0123456789abcdef", "orchestrators-own"
 SECRETS = (GITEA_SECRET, PLANE_SECRET, TOKEN)
@@ -317,7 +317,7 @@ def test_pauses_grow_and_what_never_moves_is_given_up_and_told_once(database, sa
         assert reasons(report)[1] == f"replayed {TRIES} times, and the task has not moved: left to a person"
         is_due(database)
     assert len(orchestrator.received()) == TRIES
-    assert told(sandbox, 1) == [f"🚧 reconciler: ORCH-1 (acme/app) stays at development, though its event was sent to the "
+    assert explained(sandbox, 1) == [f"🚧 reconciler: ORCH-1 (acme/app) stays at development, though its event was sent to the "
                                 f"orchestrator {TRIES} times: left to a person"]
     # A person pushed and CI is green again: that is another event.
     sandbox.change(do="push", branch="b1", webhook="none")
@@ -339,24 +339,24 @@ def test_an_explanation_tells_what_was_sent_in_vain(database, sandbox, orchestra
                                        "which is to move it to review")
     for tries in range(1, TRIES + 1):
         assert outcomes(service.run()) == {1: "held"}
-        told = explain(service, 1)
-        assert told["replay"] == {"delivery": orchestrator.received()[-1]["delivery"], "tries": tries, "given_up": False,
-                                  "next_at": told["replay"]["next_at"]}
-        assert instant(told["next"]["at"]) >= instant(told["replay"]["next_at"]) and problems(schema, told) == []
+        explained = explain(service, 1)
+        assert explained["replay"] == {"delivery": orchestrator.received()[-1]["delivery"], "tries": tries, "given_up": False,
+                                  "next_at": explained["replay"]["next_at"]}
+        assert instant(explained["next"]["at"]) >= instant(explained["replay"]["next_at"]) and problems(schema, explained) == []
         sent = f"its event was sent {tries} time{'s' if tries > 1 else ''} and it has not been seen to move: "
         if tries < TRIES:
-            assert (told["next"]["action"], told["next"]["to_stage"]) == ("advance", "review")
-            assert told["next"]["words"] == f"{sent}sent again at {told['next']['at']}"
+            assert (explained["next"]["action"], explained["next"]["to_stage"]) == ("advance", "review")
+            assert explained["next"]["words"] == f"{sent}sent again at {explained['next']['at']}"
         else:
-            assert told["next"] == {"action": "wait", "to_stage": None, "at": told["next"]["at"],
-                                    "words": f"{sent}given up at {told['next']['at']}"}
+            assert explained["next"] == {"action": "wait", "to_stage": None, "at": explained["next"]["at"],
+                                    "words": f"{sent}given up at {explained['next']['at']}"}
         is_due(database)
     assert outcomes(service.run()) == {1: "failed"}
-    told, state = explain(service, 1), dump(database)
-    assert told["replay"] == {"delivery": orchestrator.received()[-1]["delivery"], "tries": TRIES, "next_at": None, "given_up": True}
-    assert told["next"] == {"action": "wait", "to_stage": None, "at": None,
+    explained, state = explain(service, 1), dump(database)
+    assert explained["replay"] == {"delivery": orchestrator.received()[-1]["delivery"], "tries": TRIES, "next_at": None, "given_up": True}
+    assert explained["next"] == {"action": "wait", "to_stage": None, "at": None,
                             "words": f"its event was sent {TRIES} times in vain: left to a person"}
-    assert dump(database) == state and problems(schema, told) == []
+    assert dump(database) == state and problems(schema, explained) == []
     # Another commit is another event, which starts over.
     sandbox.change(do="push", branch="b1", webhook="none")
     sandbox.change(do="status", branch="b1", state="success", context="ci/build", webhook="none")
@@ -606,10 +606,10 @@ def test_an_explanation_tells_of_a_verdict_that_was_sent(database, sandbox, orch
     assert before["replay"] is None and before["next"]["words"].endswith(
         "the next pass that looks at it sends its event to the orchestrator, which is to move it to architecture")
     assert plane_outcomes(plane_run(service)) == {"ORCH-3": "held"}
-    told = explain(service, id)
-    assert (told["replay"]["delivery"], told["replay"]["tries"]) == (orchestrator.received()[0]["delivery"], 1)
-    assert (told["next"]["action"], told["next"]["to_stage"]) == ("approve", "architecture")
-    assert told["next"]["words"] == f"its event was sent 1 time and it has not been seen to move: sent again at {told['next']['at']}"
+    explained = explain(service, id)
+    assert (explained["replay"]["delivery"], explained["replay"]["tries"]) == (orchestrator.received()[0]["delivery"], 1)
+    assert (explained["next"]["action"], explained["next"]["to_stage"]) == ("approve", "architecture")
+    assert explained["next"]["words"] == f"its event was sent 1 time and it has not been seen to move: sent again at {explained['next']['at']}"
 
 
 def test_the_switch_of_planes_side_holds_its_replays(database, sandbox, orchestrator, plane, start):  # 12

@@ -2,8 +2,8 @@
  *
  * A stand-in is a table of routes under a prefix. Pattern segments: "{}" takes one segment of the path into a
  * parameter, "*" takes one or more (joined with '/'). Segments are split before they are percent-decoded, so
- * %2F never separates. The world's lock is held while serve() runs: shared, or exclusive where the route has it
- * it writes.
+ * %2F never separates. The world's lock is held while serve() runs: shared, or exclusive where the route has
+ * it it writes.
  */
 #ifndef SANDBOX_CALL_H
 #define SANDBOX_CALL_H
@@ -80,7 +80,8 @@ const char *call_query(const struct call *call, const char *name);
 int64_t call_query_int(const struct call *call, const char *name, int64_t fallback);
 const char *call_request_header(const struct call *call, const char *name);
 
-/* call_json: the body as JSON object or array, which the caller owns; NULL when it is none, for the reason in `why`.
+/* call_json: the body as JSON object or array, which the caller owns; NULL when it is none, for the reason in
+ * `why`.
  */
 json_t *call_json(const struct call *call, struct why *why);
 

@@ -1,5 +1,5 @@
-/* The control interface under /sandbox: loads and changes the world, breaks answers, counts. README.md describes
- * how. */
+/* The control interface under /sandbox: loads and changes the world, breaks answers, counts. README.md
+ * describes how. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -22,8 +22,8 @@ call_serve_fn gitea_hooks_list, gitea_hook_create;         /* gitea_hooks.c */
 struct repo *gitea_repo(struct call *call);
 struct repo *gitea_repo_writable(struct call *call);
 
-/* gitea_error: {"message","url"}. gitea_not_found: 404. gitea_internal: 500 with an empty message, as any caller
- * but an administrator sees it. gitea_ok: JSON follows in call->out. */
+/* gitea_error: {"message","url"}. gitea_not_found: 404. gitea_internal: 500 with an empty message, as any
+ * caller but an administrator sees it. gitea_ok: JSON follows in call->out. */
 void gitea_error(struct call *call, int status, const char *message);
 void gitea_not_found(struct call *call);
 void gitea_internal(struct call *call);

@@ -80,7 +80,8 @@ void out_segment(struct out *out, const char *text)
             out_fmt(out, "%%%02X", (unsigned char)*text);
 }
 
-/* What stands before decides whether a comma is due: nothing opened or keyed can end in one of these otherwise.
+/* What stands before decides whether a comma is due: nothing opened or keyed can end in one of these
+ * otherwise.
  */
 static void begin(struct out *out, const char *key)
 {

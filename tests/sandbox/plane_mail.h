@@ -14,9 +14,9 @@ struct plane_news {     /* one changed key of one issue */
     const char *old_value, *new_value, *old_identifier, *new_identifier;
 };
 
-/* plane_mail_note: keeps the news until the change is over; returns what it keeps, borrowed, NULL when no webhook
- * is to be sent. plane_mail_flush: makes the webhooks of all that was kept, showing the issues as they are by
- * now, and sends or loses them. */
+/* plane_mail_note: keeps the news until the change is over; returns what it keeps, borrowed, NULL when no
+ * webhook is to be sent. plane_mail_flush: makes the webhooks of all that was kept, showing the issues as
+ * they are by now, and sends or loses them. */
 json_t *plane_mail_note(struct plane_issue *issue, const struct plane_news *news);
 void plane_mail_flush(struct sandbox *sandbox);
 /* plane_mail_moved: the news of a state change: by the web's board ("state_id", and "sort_order" with it when

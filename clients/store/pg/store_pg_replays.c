@@ -29,7 +29,7 @@ static json_t *begin_rows(const struct store_replay *batch, size_t n)
     for (size_t i = 0; i < n; i++) {
         json_t *row = row_of(pg_transition_json(i, batch[i].row, NULL), batch[i].subject, &batch[i].delivery);
         json_put(row, "rested_s", json_integer(batch[i].row->task->age_s));
-        json_put(row, "told", batch[i].message ? json_text(batch[i].told.s) : json_null());
+        json_put(row, "message_id", batch[i].message ? json_text(batch[i].message_id.s) : json_null());
         json_put(row, "message", json_text(batch[i].message));
         json_push(rows, row);
     }
@@ -50,8 +50,8 @@ static enum err rows_begin(struct pg_conn *conn, struct beginning *beginning, st
     return rows_end(&rows);
 }
 
-/* What was not begun although its task stands was sent before, and waits or is given up; no other process holds it
- * now that the statement that would have changed it is over. */
+/* What was not begun although its task stands was sent before, and waits or is given up; no other process
+ * holds it now that the statement that would have changed it is over. */
 static enum err others_read(struct pg_conn *conn, struct beginning *beginning, struct why *why)
 {
     struct store_replay_seen seen[LIMIT_BATCH] = {0};

@@ -9,8 +9,8 @@ struct settings_change {
     bool maybe_written; /* the connection broke under an earlier try */
 };
 
-/* Whether what stands is what an earlier try, whose answer was lost, wrote. Another process that wrote the same over
- * the very same revision meant the same. */
+/* Whether what stands is what an earlier try, whose answer was lost, wrote. Another process that wrote the
+ * same over the very same revision meant the same. */
 static enum err settings_are_written(struct pg_conn *conn, const struct settings_change *change, bool *ret,
                                      struct why *why)
 {

@@ -207,13 +207,13 @@ static const char move_sql[] =
     "w.outcome,"
     "   w.agent, w.reason, w.evidence, w.missed_source, w.missed_event, w.plane_id"
     "  FROM want w JOIN moved m ON m.i = w.i ORDER BY w.i RETURNING id),"
-    " told AS ("
+    " outboxed AS ("
     "  INSERT INTO reconcile_outbox (id, at, text)"
     "  SELECT w.id, now(), w.message FROM want w JOIN moved m ON m.i = w.i"
     "  WHERE w.message IS NOT NULL ORDER BY w.i RETURNING id) "
     "SELECT w.i, NULL AS made, (w.agent IS NULL OR EXISTS (SELECT FROM queued q WHERE q.task_id = w.task_id))"
     " AND (w.verdict_id IS NULL OR EXISTS (SELECT FROM replayed v WHERE v.id = w.verdict_id))"
-    " AND (w.message IS NULL OR EXISTS (SELECT FROM told o WHERE o.id = w.id))"
+    " AND (w.message IS NULL OR EXISTS (SELECT FROM outboxed o WHERE o.id = w.id))"
     " AND EXISTS (SELECT FROM written l WHERE l.id = w.id) AS whole FROM want w JOIN moved m ON m.i = w.i";
 
 /* 1 as for move_sql, only the keys. What became of rows that did not move: whether the ledger has them, and
@@ -235,9 +235,9 @@ static const char work_items_sql[] = "SELECT w.i - 1 AS i, t.id, t.plane_id::tex
 /* 1 [{"i", "task": {"plane_id", …}}, …]; 2 {plane id in each spelling, …} of the whole batch.
  *
  * One row per task that was made. The unique key of plane_id decides, which must be a plain one, over all of
- * the table or where plane_id is not null. It does not take two spellings of one id for the same; against those
- * that are there already the second parameter helps. In the order of ids, as above. The record takes its
- * types from the table, where plane_id may be text or uuid. */
+ * the table or where plane_id is not null. It does not take two spellings of one id for the same; against
+ * those that are there already the second parameter helps. In the order of ids, as above. The record takes
+ * its types from the table, where plane_id may be text or uuid. */
 static const char create_sql[] =
     "WITH want AS MATERIALIZED ("
     "  SELECT DISTINCT ON (" KEY_OF_N ") (e.w->>'i')::int AS i, n.plane_id, n.work_item_id,"
@@ -309,7 +309,7 @@ static const char replay_begin_sql[] =
     "  FROM json_to_recordset($1::json) AS w(i int, subject text, delivery uuid, task_id bigint,"
     "   plane_id text, from_stage text, to_stage text, version text, rested_s bigint, side text,"
     "   outcome text, reason text, evidence text, verdict_id text, missed_source text, missed_event text,"
-    "   told uuid, message text)"
+    "   message_id uuid, message text)"
     "  ORDER BY w.subject),"
     " begun AS ("
     "  INSERT INTO reconcile_replays AS r (subject, delivery, task_id, plane_id, from_stage, to_stage,"
@@ -329,9 +329,9 @@ static const char replay_begin_sql[] =
     "   missed_source = excluded.missed_source, missed_event = excluded.missed_event"
     "  WHERE NOT " SAME " OR (r.next_at <= now() AND NOT r.given_up)"
     "  RETURNING r.subject, r.tries, r.given_up, r.next_at),"
-    " told AS ("
+    " outboxed AS ("
     "  INSERT INTO reconcile_outbox (id, at, text)"
-    "  SELECT w.told, now(), w.message FROM want w JOIN begun b ON b.subject = w.subject"
+    "  SELECT w.message_id, now(), w.message FROM want w JOIN begun b ON b.subject = w.subject"
     "  WHERE b.given_up AND w.message IS NOT NULL ON CONFLICT (id) DO NOTHING RETURNING id) "
     "SELECT w.i, w.stands, b.tries, b.given_up, " NEXT_S_OF_B " AS next_s"
     " FROM want w LEFT JOIN begun b ON b.subject = w.subject";
@@ -374,7 +374,7 @@ static const char replays_settle_sql[] =
     " replayed AS ("
     "  INSERT INTO reconcile_verdicts (id, task_id, at) SELECT verdict_id, task_id, now() FROM mine"
     "  WHERE verdict_id IS NOT NULL ON CONFLICT (id) DO NOTHING RETURNING id),"
-    " told AS ("
+    " outboxed AS ("
     "  INSERT INTO reconcile_outbox (id, at, text) SELECT id, now(), message FROM mine"
     "  WHERE message IS NOT NULL ON CONFLICT (id) DO NOTHING RETURNING id) "
     "SELECT i FROM gone";
@@ -559,7 +559,7 @@ static const char *const texts[] = {
      * characters of text there is room for. What is below a view is not known here. */
     [SQL_COLUMNS] =
         "WITH RECURSIVE types AS ("
-        " SELECT w.i - 1 AS i, format_type(a.atttypid, a.atttypmod) AS said, a.atttypid AS type,"
+        " SELECT w.i - 1 AS i, format_type(a.atttypid, a.atttypmod) AS declared, a.atttypid AS type,"
         "  a.atttypmod AS modifier,"
         "  a.attidentity <> '' OR a.atthasdef OR c.relkind IN ('v', 'm') AS filled"
         " FROM json_array_elements($1::json) WITH ORDINALITY AS w(column_, i)"
@@ -567,11 +567,11 @@ static const char *const texts[] = {
         " JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = w.column_->>1"
         "  AND a.attnum > 0 AND NOT a.attisdropped"
         " UNION ALL"
-        " SELECT t.i, t.said, y.typbasetype,"
+        " SELECT t.i, t.declared, y.typbasetype,"
         "  CASE WHEN y.typtypmod <> -1 THEN y.typtypmod ELSE t.modifier END,"
         "  t.filled OR y.typdefault IS NOT NULL"
         " FROM types t JOIN pg_type y ON y.oid = t.type AND y.typtype = 'd') "
-        "SELECT t.i, t.said AS type, t.filled AS is_filled, y.typname IN ('int2', 'int4', 'int8')"
+        "SELECT t.i, t.declared AS type, t.filled AS is_filled, y.typname IN ('int2', 'int4', 'int8')"
         "  OR (y.typname = 'numeric' AND " IS_INTEGER_64 ") AS is_integer,"
         " y.typname IN ('uuid', 'text', 'varchar', 'bpchar', 'citext') AS is_uuid,"
         " CASE WHEN y.typname IN ('varchar', 'bpchar') THEN t.modifier - 4 END AS room FROM types t"

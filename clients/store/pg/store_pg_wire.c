@@ -41,7 +41,7 @@ static const struct failure {
     const char *state; /* whole, or its class */
     enum err err;
     bool lost; /* another connection may do better */
-    bool says;
+    bool adds_words;
     const char *error;
 } failures[] = {
     {"40001", ERR_RETRY, false, false, "the database could not order two transactions"},
@@ -103,11 +103,11 @@ static char *name_of(const PGresult *result, int field, const char *error, const
 static void refusal_describe(struct pg_conn *conn, const PGresult *result)
 {
     const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
-    AUTO_FREE char *said = text_cut(message ? message : "no message", MESSAGE_MAX);
-    AUTO_FREE char *column = name_of(result, PG_DIAG_COLUMN_NAME, "column", said);
-    AUTO_FREE char *constraint = name_of(result, PG_DIAG_CONSTRAINT_NAME, "constraint", said);
+    AUTO_FREE char *words = text_cut(message ? message : "no message", MESSAGE_MAX);
+    AUTO_FREE char *column = name_of(result, PG_DIAG_COLUMN_NAME, "column", words);
+    AUTO_FREE char *constraint = name_of(result, PG_DIAG_CONSTRAINT_NAME, "constraint", words);
     (void)why_set(&conn->refusal, ERR_OK, "the database refused the write (SQLSTATE %s): %s%s%s",
-                  conn->sqlstate, said, column, constraint);
+                  conn->sqlstate, words, column, constraint);
 }
 
 static enum err failure_of_result(struct pg_conn *conn, const PGresult *result, struct why *why)
@@ -127,8 +127,8 @@ static enum err failure_of_result(struct pg_conn *conn, const PGresult *result, 
         return why_set(why, ERR_INTERNAL, "the database refused a statement (SQLSTATE %s)",
                        *state ? state : "unknown");
     const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
-    AUTO_FREE char *said = failure->says && message ? text_cut(message, MESSAGE_MAX) : NULL;
-    return why_set(why, failure->err, "%s%s%s", failure->error, said ? ": " : "", said ? said : "");
+    AUTO_FREE char *words = failure->adds_words && message ? text_cut(message, MESSAGE_MAX) : NULL;
+    return why_set(why, failure->err, "%s%s%s", failure->error, words ? ": " : "", words ? words : "");
 }
 
 /* waiting */

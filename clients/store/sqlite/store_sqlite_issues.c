@@ -14,9 +14,9 @@ struct creation {
     enum store_creation results[LIMIT_BATCH];
 };
 
-/* The key is not asked to decide here: under BEGIN IMMEDIATE no other process inserts, so what is not there stays
- * so until the commit. It is what stops the orchestrator from making the same task afterwards. What is below
- * a view cannot be known. */
+/* The key is not asked to decide here: under BEGIN IMMEDIATE no other process inserts, so what is not there
+ * stays so until the commit. It is what stops the orchestrator from making the same task afterwards. What is
+ * below a view cannot be known. */
 static enum err key_is_there(struct sqlite_conn *conn, struct why *why)
 {
     size_t view;

@@ -84,7 +84,7 @@ static enum err row_begin(struct sqlite_conn *conn, void *arg, size_t i, bool *r
         (!*ret_keep && (err = other_read(conn, replay, &begun, why))))
         return err;
     if (begun.state == STORE_REPLAY_GIVEN_UP_NOW && replay->message &&
-        (err = sqlite_outbox_put(conn, replay->told.s, replay->message, why)))
+        (err = sqlite_outbox_put(conn, replay->message_id.s, replay->message, why)))
         return err;
     *seen = begun;
     return ERR_OK;

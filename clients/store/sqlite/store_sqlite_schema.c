@@ -17,8 +17,8 @@ static enum err run(void *conn, const char *sql, struct why *why)
     return rc == SQLITE_OK ? ERR_OK : sqlite_failure(conn, why);
 }
 
-/* A file without a page is ours to shape: it was not there, or the process that made it (ours, before a crash) got no
- * further. That another process is at it at this moment is no failure: it decides then. */
+/* A file without a page is ours to shape: it was not there, or the process that made it (ours, before a
+ * crash) got no further. That another process is at it at this moment is no failure: it decides then. */
 static enum err shape_new_file(struct sqlite_conn *conn, struct why *why)
 {
     size_t pages;

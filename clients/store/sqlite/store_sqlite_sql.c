@@ -101,7 +101,8 @@
  *     figures would expect so many searches that it made a Bloom filter of the whole table first (200 ms for
  *     a million rows, not 10).
  *   - likelihood(): "=" selects few rows, whatever ANALYZE counted. From 3.46 on, SQLite uses no index for
- *     "=" whose rows ANALYZE found to be all the same, so the same condition is repeated as a range, here and below;
+ *     "=" whose rows ANALYZE found to be all the same, so the same condition is repeated as a range, here and
+ * below;
  *   - the index may compare stages without case, a pipeline does not: is_exact.
  * What is no time in updated_at (null, a number, words, an impossible date) makes no age: not stuck. */
 #define RARE_STAGE "likelihood(t.stage = w.stage, 0.001)"
@@ -203,7 +204,8 @@ static const char unstarted_sql[] =
  *
  * The cost follows the stuck tasks and the page: of each stage at most `limit` others are taken, along
  * (stage, updated_at) from where the page before ended. null comes before everything and is compared with
- * nothing, so there are two ways into a stage and two into none, of which the conditions without a column open one.
+ * nothing, so there are two ways into a stage and two into none, of which the conditions without a column
+ * open one.
  */
 #define OTHER(of) \
     " AND " of ".id NOT IN (SELECT id FROM stuck) AND (?4 IS NULL OR " of ".repo = ?4) AND " HAS_ID(of)

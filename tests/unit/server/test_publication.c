@@ -1,4 +1,5 @@
-/* One writer at a time, many readers, no lock for readers: a reader never sees a body that is being replaced. */
+/* One writer at a time, many readers, no lock for readers: a reader never sees a body that is being replaced.
+ */
 #include <stdatomic.h>
 
 #include <pthread.h>

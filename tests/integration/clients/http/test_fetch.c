@@ -447,7 +447,8 @@ static void a_body_is_measured_by_what_its_request_allows(void **state)
         {2 * LIMIT_ANSWER_FIRST, LIMIT_ANSWER_FIRST, "GET", FETCH_ANSWERED, 1},
         {2 * LIMIT_ANSWER_FIRST, LIMIT_ANSWER_FIRST + 1, "GET", FETCH_ANSWERED, 2},
         {2 * LIMIT_ANSWER_FIRST, 2 * LIMIT_ANSWER_FIRST, "GET", FETCH_ANSWERED, 2},
-        {2 * LIMIT_ANSWER_FIRST, 2 * LIMIT_ANSWER_FIRST + 1, "GET", FETCH_TOO_LARGE, 1}, /* by its Content-Length */
+        {2 * LIMIT_ANSWER_FIRST, 2 * LIMIT_ANSWER_FIRST + 1, "GET", FETCH_TOO_LARGE,
+         1}, /* by its Content-Length */
         {2 * LIMIT_ANSWER_FIRST, 2 * LIMIT_ANSWER_FIRST, "POST", FETCH_ANSWERED, 1},
         {2 * LIMIT_ANSWER_FIRST, 2 * LIMIT_ANSWER_FIRST + 1, "POST", FETCH_TOO_LARGE, 1},
     };

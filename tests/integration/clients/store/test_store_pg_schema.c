@@ -38,8 +38,8 @@ static void a_replica_of_version_1_goes_on_beside_us(void **state)
     store_ledger_page_done(&page);
 }
 
-/* A long reader of the ledger, for example a backup: it would wait for a change of the table, and all others behind
- * it. */
+/* A long reader of the ledger, for example a backup: it would wait for a change of the table, and all others
+ * behind it. */
 static void tables_that_are_up_to_date_are_not_locked(void **state)
 {
     struct pg_scene *scene = *state;

@@ -218,8 +218,7 @@ static bool lease_is_free(void)
 {
     bool held = false;
     struct why why;
-    assert_int_equal(store_lease_take(scene.first.store, "notifier", "another", 30, &held, &why),
-                     ERR_OK);
+    assert_int_equal(store_lease_take(scene.first.store, "notifier", "another", 30, &held, &why), ERR_OK);
     if (held)
         assert_int_equal(store_lease_drop(scene.first.store, "notifier", "another", &why), ERR_OK);
     return held;

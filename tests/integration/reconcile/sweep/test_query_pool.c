@@ -101,7 +101,7 @@ static const struct query_ops waiting_kind = {.ask = wait_for_it, .free = not_ou
 
 /* A waiter for an answer. */
 struct asker {
-    sem_t told;
+    sem_t answered;
     char text[128]; /* "stopped" for NULL */
 };
 
@@ -109,7 +109,7 @@ static void on_done(void *arg, const void *answer)
 {
     struct asker *asker = arg;
     snprintf(asker->text, sizeof asker->text, "%s", answer ? (const char *)answer : "stopped");
-    sem_post(&asker->told);
+    sem_post(&asker->answered);
 }
 
 static enum err ask_as(const struct query_ops *ops, struct scene *scene, const char *key, const char *first,
@@ -120,7 +120,7 @@ static enum err ask_as(const struct query_ops *ops, struct scene *scene, const c
     subject->looked = looked;
     snprintf(subject->first, sizeof subject->first, "%s", first);
     snprintf(subject->second, sizeof subject->second, "%s", second);
-    sem_init(&asker->told, 0, 0);
+    sem_init(&asker->answered, 0, 0);
     return query_pool_ask(query_pool, key, ops, subject, on_done, asker, NULL);
 }
 
@@ -132,7 +132,7 @@ static enum err ask(struct scene *scene, const char *key, const char *first, con
 
 static void expect(struct asker *asker, const char *text)
 {
-    sem_wait(&asker->told);
+    sem_wait(&asker->answered);
     assert_string_equal(asker->text, text);
 }
 
@@ -327,7 +327,7 @@ static void a_stop_tells_everyone_who_waits(void **state)
 
 static enum err ask_waiting(struct blocked *blocked, const char *key, struct asker *asker)
 {
-    sem_init(&asker->told, 0, 0);
+    sem_init(&asker->answered, 0, 0);
     return query_pool_ask(query_pool, key, &waiting_kind, blocked, on_done, asker, NULL);
 }
 
@@ -386,9 +386,10 @@ static void only_so_many_may_be_under_way(void **state)
     assert_int_equal(ask(scene, "k", "slow", "a", NULL, &joined), ERR_OK);
     script_server_release(scene->server);
     for (size_t i = 0; i < LIMIT_QUERIES; i++)
-        sem_wait(&askers[i].told);
-    sem_wait(&joined.told);
-    assert_int_equal(ask(scene, NULL, "a", "a", NULL, &late), ERR_OK); /* an answered waiter has left its place */
+        sem_wait(&askers[i].answered);
+    sem_wait(&joined.answered);
+    assert_int_equal(ask(scene, NULL, "a", "a", NULL, &late),
+                     ERR_OK); /* an answered waiter has left its place */
     expect(&late, "absent absent");
 }
 

@@ -1,5 +1,5 @@
-/* The sweeper's thread: which waiter gets which pass, what the status shows, and how it stops. A real SQLite database,
- * made-up facts. */
+/* The sweeper's thread: which waiter gets which pass, what the status shows, and how it stops. A real SQLite
+ * database, made-up facts. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -28,7 +28,7 @@ static struct {
     struct pass_scene scene;
     struct sweeper *sweeper;
     pthread_mutex_t lock;
-    pthread_cond_t told;
+    pthread_cond_t answered;
     json_t *reports; /* what the waiters got */
     json_t *status;  /* the newest */
 } bench;
@@ -52,7 +52,7 @@ static void on_done(void *arg, const struct report *report)
     (void)arg;
     pthread_mutex_lock(&bench.lock);
     json_push(bench.reports, report_json(report));
-    pthread_cond_broadcast(&bench.told);
+    pthread_cond_broadcast(&bench.answered);
     pthread_mutex_unlock(&bench.lock);
 }
 
@@ -60,7 +60,7 @@ static void wait_for_reports(size_t n)
 {
     pthread_mutex_lock(&bench.lock);
     while (json_array_size(bench.reports) < n)
-        pthread_cond_wait(&bench.told, &bench.lock);
+        pthread_cond_wait(&bench.answered, &bench.lock);
     pthread_mutex_unlock(&bench.lock);
 }
 
@@ -73,7 +73,7 @@ static int set_up(void **state)
     assert_int_equal(plane_new(NULL, NULL, NULL, &test_names, &bench.scene.services.plane, &bench.scene.why),
                      ERR_OK);
     pthread_mutex_init(&bench.lock, NULL);
-    pthread_cond_init(&bench.told, NULL);
+    pthread_cond_init(&bench.answered, NULL);
     bench.reports = json_array();
     bench.sweeper = sweeper_new(&bench.scene.services, on_change, NULL);
     return 0;

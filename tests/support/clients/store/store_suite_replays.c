@@ -1,5 +1,5 @@
-/* Replays: one in flight per task, sent with growing pauses, given up after some tries with one message; a heal
- * only when the task has been seen to move, and then once. */
+/* Replays: one in flight per task, sent with growing pauses, given up after some tries with one message; a
+ * heal only when the task has been seen to move, and then once. */
 #include "tests/support/clients/store/store_suite.h"
 
 #include <pthread.h>
@@ -30,7 +30,7 @@ static void scene_set(struct suite *suite, struct scene *scene)
     scene->replay = (struct store_replay){.subject = "task/1",
                                           .delivery = uuid_from_name("one"),
                                           .row = &scene->row,
-                                          .told = uuid_from_name("one, given up"),
+                                          .message_id = uuid_from_name("one, given up"),
                                           .message = "given up"};
 }
 
@@ -135,7 +135,7 @@ static void pauses_double_and_after_the_last_try_it_is_given_up_and_told_once(vo
     ASSERT_OK(store_outbox_list(suite->store, 10, &outbox, &suite->why));
     assert_int_equal(outbox.n, 1);
     assert_string_equal(outbox.rows[0].text, "given up");
-    assert_string_equal(outbox.rows[0].id.s, scene.replay.told.s);
+    assert_string_equal(outbox.rows[0].id.s, scene.replay.message_id.s);
     store_outbox_done(&outbox);
     store_task_list_done(&scene.stuck);
 }

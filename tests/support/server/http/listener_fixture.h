@@ -1,5 +1,5 @@
-/* listener_fixture.h - a listener on a free port with handlers that echo, wait, defer, fail and do not answer, and a
- * clock that stands still unless a test moves it. */
+/* listener_fixture.h - a listener on a free port with handlers that echo, wait, defer, fail and do not
+ * answer, and a clock that stands still unless a test moves it. */
 #ifndef RECONCILED_LISTENER_FIXTURE_H
 #define RECONCILED_LISTENER_FIXTURE_H
 

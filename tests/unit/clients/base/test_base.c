@@ -375,8 +375,8 @@ TEST(a_pass_is_named_on_every_line_of_its_thread)
     assert_null(strstr(logged(LOG_LOGFMT, LOG_LEVEL_WARN, "x"), "pass="));
 }
 
-/* As systemd sets it for a unit whose standard error is journald, and as it is inherited by a process that has
- * another. */
+/* As systemd sets it for a unit whose standard error is journald, and as it is inherited by a process that
+ * has another. */
 TEST(lines_to_the_journal_and_no_others_begin_with_their_priority)
 {
     static const char *const priorities[] = {"<3>ts=", "<4>ts=", "<6>ts=", "<7>ts="};

@@ -1,4 +1,5 @@
-/* Which clients may ask, and which requests are framed so that two readers could understand them differently. */
+/* Which clients may ask, and which requests are framed so that two readers could understand them differently.
+ */
 #include "clients/base/err.h"
 #include "server/http/access.h"
 #include "tests/support/test.h"

@@ -1,5 +1,5 @@
-/* What a pass writes for people: the message and the lost event of each transition, and the tasks that it leaves
- * to a person. A real SQLite database, facts that the test makes up, a bot that is not called. */
+/* What a pass writes for people: the message and the lost event of each transition, and the tasks that it
+ * leaves to a person. A real SQLite database, facts that the test makes up, a bot that is not called. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

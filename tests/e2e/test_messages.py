@@ -18,8 +18,8 @@ def settings_of(sandbox, **more):
 
 
 @pytest.fixture
-def telling(make_service, sandbox):
-    """telling(ORCH_…="…") starts a service that sends to the sandbox's Telegram."""
+def sending(make_service, sandbox):
+    """sending(ORCH_…="…") starts a service that sends to the sandbox's Telegram."""
     def start(**more):
         service = make_service(**settings_of(sandbox, **more)).start()
         eventually(lambda: service.status()["last_run_ts"], "the first pass")
@@ -47,7 +47,7 @@ def texts(sandbox):
     return [message["text"] for message in seen(sandbox)["messages"]]
 
 
-def told(sandbox, n):
+def messages(sandbox, n):
     """The texts of all messages, once there are n."""
     return eventually(lambda: len(sandbox.control("GET", f"telegram?until_messages={n}")["messages"]) >= n and texts(sandbox),
                       f"{n} messages")
@@ -64,11 +64,11 @@ def unblocked(*ids):
 # ---- what is sent ----
 
 
-def test_each_transition_is_told_once_with_the_event_that_was_lost(database, sandbox, telling):  # 14, 25
-    service = telling()
+def test_each_transition_is_told_once_with_the_event_that_was_lost(database, sandbox, sending):  # 14, 25
+    service = sending()
     green(sandbox, database, 1, 2)
     assert outcomes(service.run()) == {1: "advanced", 2: "advanced"}
-    assert sorted(told(sandbox, 2)) == unblocked(1, 2)
+    assert sorted(messages(sandbox, 2)) == unblocked(1, 2)
     assert {message["chat_id"] for message in seen(sandbox)["messages"]} == {"42"}
     assert database.query("SELECT missed_source, missed_event FROM reconcile_ledger") == [("gitea", "status")] * 2
     assert all("missed_source=gitea missed_event=status" in line for line in service.logged("task unblocked"))
@@ -79,22 +79,22 @@ def test_each_transition_is_told_once_with_the_event_that_was_lost(database, san
     eventually(lambda: service.status()["last_run_ts"])
     green(sandbox, database, 3)
     service.run()
-    assert told(sandbox, 3)[2:] == unblocked(3)
+    assert messages(sandbox, 3)[2:] == unblocked(3)
 
 
-def test_what_plane_was_not_heard_to_say_is_told_too(database, sandbox, telling):
+def test_what_plane_was_not_heard_to_say_is_told_too(database, sandbox, sending):
     plane = Plane(sandbox)
     plane.issues({"number": 7, "state": "In Progress"}, {"number": 8, "state": "Approved"})
     assert reconciled("migrate", environment={"ORCH_DATABASE_URL": database.url}).returncode == 0
     seed_task(database, plane, "ORCH-8", "analysis")
-    telling(**plane.settings(ORCH_NOTIFY_TEMPLATE="{work_item_id} {outcome}: {stage} to {to_stage}"))
-    heals = [text for text in told(sandbox, 3) if not text.startswith("🔕")]  # no webhook is set up
+    sending(**plane.settings(ORCH_NOTIFY_TEMPLATE="{work_item_id} {outcome}: {stage} to {to_stage}"))
+    heals = [text for text in messages(sandbox, 3) if not text.startswith("🔕")]  # no webhook is set up
     assert sorted(heals) == ["ORCH-7 started: created to analysis", "ORCH-8 approved: analysis to architecture"]
     assert database.query("SELECT missed_source, missed_event FROM reconcile_ledger") == [("plane", "issue.updated")] * 2
 
 
-def test_messages_wait_out_a_pause_and_a_kill(database, sandbox, telling):
-    service = telling()
+def test_messages_wait_out_a_pause_and_a_kill(database, sandbox, sending):
+    service = sending()
     sandbox.control("POST", "telegram", {"refuse": 1000000, "retry_after": 1})
     green(sandbox, database, 1, 2)
     assert set(outcomes(service.run()).values()) == {"advanced"}
@@ -105,16 +105,16 @@ def test_messages_wait_out_a_pause_and_a_kill(database, sandbox, telling):
     sandbox.control("POST", "telegram", {"refuse": 0})
     database.script("DELETE FROM reconcile_leases")  # as if it had run out; that it does is another test's
     service.start()
-    assert sorted(told(sandbox, 2)) == unblocked(1, 2)
+    assert sorted(messages(sandbox, 2)) == unblocked(1, 2)
     eventually(lambda: service.status()["outbox"] == {"depth": 0, "oldest_age_s": 0} and waiting(database) == 0, "the mark")
     assert len(texts(sandbox)) == 2
 
 
-def test_sixty_transitions_of_one_pass_are_one_digest(database, sandbox, telling):
-    service = telling()
+def test_sixty_transitions_of_one_pass_are_one_digest(database, sandbox, sending):
+    service = sending()
     green(sandbox, database, *range(1, 61))
     assert service.run()["gate"]["advanced"] == 60
-    digest, = told(sandbox, 1)
+    digest, = messages(sandbox, 1)
     first, *lines, last = digest.split("\n")
     assert first == "🔧 reconciler: 60 messages in one" and last == "… and 55 more"
     assert len(lines) == 5 and all(line[2:] in unblocked(*range(1, 61)) for line in lines)
@@ -122,8 +122,8 @@ def test_sixty_transitions_of_one_pass_are_one_digest(database, sandbox, telling
     assert len(texts(sandbox)) == 1
 
 
-def test_what_is_no_transition_is_told_to_nobody(database, sandbox, telling):
-    service = telling()
+def test_what_is_no_transition_is_told_to_nobody(database, sandbox, sending):
+    service = sending()
     seed(database, {"id": 1, "stage": "development"}, {"id": 2, "stage": "development"})
     world(sandbox, 1, state="failure")
     assert outcomes(service.run()) == {1: "red", 2: "unknown"}
@@ -137,7 +137,7 @@ def test_what_is_no_transition_is_told_to_nobody(database, sandbox, telling):
     assert service.put(notify_unblock=None).status == 200
     green(sandbox, database, 3)
     service.run()
-    assert told(sandbox, 1) == unblocked(3)
+    assert messages(sandbox, 1) == unblocked(3)
 
 
 def test_without_a_token_a_transition_is_logged_and_no_more(database, sandbox, service):
@@ -151,12 +151,12 @@ def test_without_a_token_a_transition_is_logged_and_no_more(database, sandbox, s
     assert status["outbox"] == {"depth": 0, "oldest_age_s": 0}
 
 
-def test_the_template_may_speak_russian_and_titles_may_look_like_html(database, sandbox, telling):
-    service = telling(ORCH_NOTIFY_TEMPLATE="🔧 реконсилер: <{work_item_id}> {title} разблокирована: {stage} → {to_stage} & {reason}")
+def test_the_template_may_speak_russian_and_titles_may_look_like_html(database, sandbox, sending):
+    service = sending(ORCH_NOTIFY_TEMPLATE="🔧 реконсилер: <{work_item_id}> {title} разблокирована: {stage} → {to_stage} & {reason}")
     green(sandbox, database, 1)
     database.script("UPDATE tasks SET title = '<b>Корзина</b> & <script>alert(1)</script> \"x\"', work_item_id = NULL")
     service.run()
-    text, = told(sandbox, 1)
+    text, = messages(sandbox, 1)
     assert re.fullmatch(r"🔧 реконсилер: &lt;#1&gt; &lt;b&gt;Корзина&lt;/b&gt; &amp; &lt;script&gt;alert\(1\)&lt;/script&gt; \"x\" "
                         r"разблокирована: development → review &amp; ci: 1 of 1 contexts passed on [0-9a-f]{12}", text)
 
@@ -170,8 +170,8 @@ def test_a_template_that_nothing_fills_in_stops_the_start(sandbox, tmp_path):
 # ---- when Telegram does not take it ----
 
 
-def test_a_backlog_is_one_digest_and_the_status_says_how_it_is(database, sandbox, telling):
-    service = telling()
+def test_a_backlog_is_one_digest_and_the_status_says_how_it_is(database, sandbox, sending):
+    service = sending()
     sandbox.fault("/telegram", "status", status=502, body="")
     for at in range(3):
         green(sandbox, database, 2 * at + 1, 2 * at + 2)
@@ -182,7 +182,7 @@ def test_a_backlog_is_one_digest_and_the_status_says_how_it_is(database, sandbox
     assert "since" in status["upstreams"]["telegram"] and "502" in status["upstreams"]["telegram"]["error"]
     assert status["upstreams"]["database"] == {"ok": True}
     sandbox.heal()
-    digest, = told(sandbox, 1)
+    digest, = messages(sandbox, 1)
     assert digest.startswith("🔧 reconciler: 6 messages in one\n")
     status = eventually(lambda: service.status()["outbox"]["depth"] == 0 and service.status(), "the mark")
     assert status["upstreams"]["telegram"] == {"ok": True}
@@ -191,9 +191,9 @@ def test_a_backlog_is_one_digest_and_the_status_says_how_it_is(database, sandbox
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-def test_a_refusal_for_good_is_said_in_words_and_the_message_stays(database, sandbox, telling):
+def test_a_refusal_for_good_is_said_in_words_and_the_message_stays(database, sandbox, sending):
     sandbox.control("POST", "telegram", {"chats": [{"id": 42, "forbidden": "bot was blocked by the user"}]})
-    service = telling()
+    service = sending()
     green(sandbox, database, 1)
     service.run()
     told_why = eventually(lambda: service.status()["upstreams"]["telegram"].get("error"), "the refusal")
@@ -202,11 +202,11 @@ def test_a_refusal_for_good_is_said_in_words_and_the_message_stays(database, san
     assert service.end() == 0
     sandbox.control("POST", "telegram", {"chats": [42]})
     service.start()
-    assert told(sandbox, 1) == unblocked(1)
+    assert messages(sandbox, 1) == unblocked(1)
 
 
-def test_a_stop_ends_a_call_and_the_next_process_tells(database, sandbox, telling):
-    service = telling()
+def test_a_stop_ends_a_call_and_the_next_process_tells(database, sandbox, sending):
+    service = sending()
     sandbox.fault("/telegram", "hang")
     green(sandbox, database, 1)
     service.run()
@@ -217,15 +217,15 @@ def test_a_stop_ends_a_call_and_the_next_process_tells(database, sandbox, tellin
     eventually(lambda: sandbox.control("GET", "requests")["hanging"] == 0)
     sandbox.control("DELETE", "telegram")  # whatever became of the call that is not waited for
     service.start()
-    assert told(sandbox, 1) == unblocked(1)
+    assert messages(sandbox, 1) == unblocked(1)
 
 
 # ---- which process sends ----
 
 
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
-def test_two_replicas_tell_each_transition_once(database, sandbox, telling):  # 14
-    replicas = [telling(), telling()]
+def test_two_replicas_tell_each_transition_once(database, sandbox, sending):  # 14
+    replicas = [sending(), sending()]
     ids = list(range(1, 13))
     green(sandbox, database, *ids)
     sandbox.fault("/gitea/*/status", "hang")
@@ -248,20 +248,20 @@ def stands_for(text):
 
 
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
-def test_what_a_killed_replica_left_is_told_by_another(database, sandbox, telling):
-    doomed = telling(ORCH_UPSTREAM_TIMEOUT_S="3")
+def test_what_a_killed_replica_left_is_told_by_another(database, sandbox, sending):
+    doomed = sending(ORCH_UPSTREAM_TIMEOUT_S="3")
     sandbox.control("POST", "telegram", {"refuse": 1000000, "retry_after": 3600})
     green(sandbox, database, 1)
     doomed.run()
     eventually(lambda: seen(sandbox)["refused"] == 1, "a refusal")
     doomed.end(signal.SIGKILL)
     sandbox.control("POST", "telegram", {"refuse": 0})
-    other = telling()  # it waits until the lease has run out: 22 s
+    other = sending()  # it waits until the lease has run out: 22 s
     try:
-        told(sandbox, 1)
+        messages(sandbox, 1)
     except AssertionError:
         pass  # a slow machine has twice the time
-    assert told(sandbox, 1) == unblocked(1)
+    assert messages(sandbox, 1) == unblocked(1)
     assert other.end() == 0
 
 
@@ -290,19 +290,19 @@ def back_to_development(database):
     database.script("DELETE FROM jobs; UPDATE tasks SET stage = 'development', updated_at = " + database.ago(3600))
 
 
-def test_a_task_healed_again_and_again_is_left_to_a_person_who_is_told_once(database, sandbox, telling):
-    service = telling()
+def test_a_task_healed_again_and_again_is_left_to_a_person_who_is_told_once(database, sandbox, sending):
+    service = sending()
     green(sandbox, database, 1)
     for at in range(1, 5):
         assert outcomes(service.run()) == {1: "advanced"}
-        told(sandbox, at)
+        messages(sandbox, at)
         back_to_development(database)
     asked = sandbox.asked("GET /gitea/*")
     report = service.run()
     assert outcomes(report) == {1: "quarantined"} and report["gate"]["quarantined"] == 1
     assert report["items"][0]["reason"] == "healed 4 times in 24 h at this stage: left to a person"
     assert sandbox.asked("GET /gitea/*") == asked and stages(database) == {1: "development"}
-    assert told(sandbox, 5)[4] == "🚧 reconciler: ORCH-1 (acme/app) was healed 4 times in 24 h at development: left to a person"
+    assert messages(sandbox, 5)[4] == "🚧 reconciler: ORCH-1 (acme/app) was healed 4 times in 24 h at development: left to a person"
     assert service.status()["quarantined"] == 1 and service.status()["stuck"]["count"] == 1
     service.run(ignore_grace=True)
     assert len(service.logged("task quarantined")) == 1
@@ -311,7 +311,7 @@ def test_a_task_healed_again_and_again_is_left_to_a_person_who_is_told_once(data
     eventually(lambda: service.status()["quarantined"] == 1, "another look")
     green(sandbox, database, 2)
     service.run()
-    assert told(sandbox, 6)[5:] == unblocked(2)
+    assert messages(sandbox, 6)[5:] == unblocked(2)
     eventually(lambda: waiting(database) == 0, "the mark")
     assert len(texts(sandbox)) == 6  # and nothing else has been sent
 
