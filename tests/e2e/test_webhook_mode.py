@@ -17,7 +17,7 @@ from test_heal import branch, pull, review
 from test_openapi import closed, problems, resolved
 from test_tasks import explain, instant
 from test_messages import settings_of as telegram_settings
-from test_messages import texts, explained
+from test_messages import texts, messages
 
 GITEA_SECRET, PLANE_SECRET, TOKEN = "gitea-hook-secret", "plane_wh_0123456789abcdef0123456789abcdef", "orchestrators-own"
 SECRETS = (GITEA_SECRET, PLANE_SECRET, TOKEN)
@@ -317,7 +317,7 @@ def test_pauses_grow_and_what_never_moves_is_given_up_and_told_once(database, sa
         assert reasons(report)[1] == f"replayed {TRIES} times, and the task has not moved: left to a person"
         is_due(database)
     assert len(orchestrator.received()) == TRIES
-    assert explained(sandbox, 1) == [f"🚧 reconciler: ORCH-1 (acme/app) stays at development, though its event was sent to the "
+    assert messages(sandbox, 1) == [f"🚧 reconciler: ORCH-1 (acme/app) stays at development, though its event was sent to the "
                                 f"orchestrator {TRIES} times: left to a person"]
     # A person pushed and CI is green again: that is another event.
     sandbox.change(do="push", branch="b1", webhook="none")
