@@ -21,7 +21,7 @@ PACKAGES_BARE := git make gcc
 PACKAGES_BUILD := gcc libc6-dev make pkg-config libmicrohttpd-dev libcurl4-openssl-dev libjansson-dev libpq-dev \
 	uuid-dev libsqlite3-dev libssl-dev python3 python3-yaml
 PACKAGES_DEMO := $(PACKAGES_BUILD) curl ca-certificates sqlite3
-PACKAGES_TEST := $(PACKAGES_DEMO) libcmocka-dev postgresql python3-pytest python3-jsonschema \
+PACKAGES_TEST := $(PACKAGES_DEMO) libcmocka-dev postgresql pgbouncer python3-pytest python3-jsonschema \
 	python3-psycopg valgrind systemd mandoc man-db
 PACKAGES_ROOTS := python3 debootstrap iproute2
 PACKAGES_BENCH := $(PACKAGES_TEST) wrk

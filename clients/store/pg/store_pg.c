@@ -37,6 +37,8 @@ struct pg_store {
     /* What PQconnectdbParams takes, NULL-terminated. */
     char **keywords, **values;
     size_t n_keywords;
+    size_t options;              /* the place of "options" among them */
+    atomic_bool options_refused; /* by a pooler: its sessions start without ours */
     atomic_bool interrupted;
     int stop_fd;
     pthread_mutex_t lock; /* guards conns[].taken */
@@ -66,6 +68,8 @@ static void conn_close(struct pg_conn *conn)
     PQfinish(conn->pg);
     conn->pg = NULL;
     conn->lost = false;
+    free(conn->pooled_settings);
+    conn->pooled_settings = NULL;
     memset(conn->prepared, 0, sizeof conn->prepared);
 }
 
@@ -81,26 +85,77 @@ static enum err connect_failure(const PGconn *pg, struct why *why)
     return why_set(why, ERR_UNAVAILABLE, "the database cannot be reached: %s", error);
 }
 
+/* For one transaction: what session_options and session_prepare set for a session of ours. NULL: the schema's
+ * name is not text that the database knows. */
+static char *transaction_settings(const struct pg_conn *conn)
+{
+    const char *schema = conn->store->schema;
+    char *quoted = schema ? PQescapeIdentifier(conn->pg, schema, strlen(schema)) : NULL;
+    if (schema && !quoted)
+        return NULL;
+    char *text = mem_printf(
+        "SET LOCAL timezone = 'UTC'; SET LOCAL datestyle = 'ISO'; SET LOCAL statement_timeout = %d;"
+        " SET LOCAL lock_timeout = %d; SET LOCAL idle_in_transaction_session_timeout = %d;"
+        " SET LOCAL jit = off; SET LOCAL enable_seqscan = off%s%s",
+        LIMIT_STATEMENT_MS, LOCK_WAIT_MS, IDLE_IN_TRANSACTION_MS, quoted ? "; SET LOCAL search_path = " : "",
+        quoted ? quoted : "");
+    PQfreemem(quoted);
+    return text;
+}
+
 /* What our statements rely on, whatever the role's or the database's own settings are: instants are read and
- * written in UTC as ISO text; names are found in the schema. */
+ * written in UTC as ISO text; names are found in the schema.
+ *
+ * A pooler (pgbouncer, Odyssey, a cloud's proxy) announces a process of its own at the start, not the
+ * server's: the session may be another's in the next transaction. It is left as it is, and each transaction
+ * sets the same for itself (pg_begin). */
 static enum err session_prepare(struct pg_conn *conn, struct why *why)
 {
-    static const char sql[] = "SELECT set_config('TimeZone', 'UTC', false),"
-                              " set_config('DateStyle', 'ISO', false),"
-                              " CASE WHEN $1::text IS NOT NULL"
-                              "  THEN set_config('search_path', quote_ident($1), false) END";
-    const char *const params[] = {conn->store->schema};
-    if (!PQsendQueryParams(conn->pg, sql, 1, NULL, params, NULL, NULL, 0)) {
+    static const char sql[] = "SELECT CASE WHEN pg_backend_pid() = $2::int THEN"
+                              " concat(set_config('TimeZone', 'UTC', false),"
+                              "  set_config('DateStyle', 'ISO', false),"
+                              "  CASE WHEN $1::text IS NOT NULL"
+                              "   THEN set_config('search_path', quote_ident($1), false) END) END";
+    AUTO_FREE char *process = mem_printf("%d", PQbackendPID(conn->pg));
+    const char *const params[] = {conn->store->schema, process};
+    if (!PQsendQueryParams(conn->pg, sql, (int)ARRAY_LEN(params), NULL, params, NULL, NULL, 0)) {
         conn->lost = true;
         return why_set(why, ERR_UNAVAILABLE, "the connection to the database broke");
     }
-    return pg_await_end(conn, NULL, why);
+    PGresult *result = NULL;
+    enum err err = pg_await_end(conn, &result, why);
+    if (!err && PQgetisnull(result, 0, 0) && !(conn->pooled_settings = transaction_settings(conn)))
+        err = why_set(why, ERR_INVALID, "the name of the schema is no text the database knows");
+    PQclear(result);
+    return err;
+}
+
+/* A pooler may refuse the options that we start a session with: pgbouncer does, unless its
+ * ignore_startup_parameters names them. */
+static PGconn *connect_once(struct pg_store *store)
+{
+    size_t n = store->n_keywords + 1;
+    AUTO_FREE const char **values = mem_zero(n, sizeof *values);
+    memcpy(values, store->values, n * sizeof *values);
+    if (store->options_refused)
+        values[store->options] = NULL;
+    return PQconnectdbParams((const char *const *)store->keywords, values, 0);
+}
+
+static PGconn *connect_server(struct pg_store *store)
+{
+    PGconn *pg = connect_once(store);
+    if (PQstatus(pg) == CONNECTION_OK || store->options_refused ||
+        !strstr(PQerrorMessage(pg), "unsupported startup parameter"))
+        return pg;
+    PQfinish(pg);
+    store->options_refused = true;
+    return connect_once(store);
 }
 
 static enum err conn_open(struct pg_conn *conn, struct why *why)
 {
-    const struct pg_store *store = conn->store;
-    conn->pg = PQconnectdbParams((const char *const *)store->keywords, (const char *const *)store->values, 0);
+    conn->pg = connect_server(conn->store);
     if (!conn->pg)
         return why_set(why, ERR_INTERNAL, "no memory for a connection to the database");
     enum err err = ERR_OK;
@@ -265,7 +320,9 @@ static enum err question_ask(struct pg_conn *conn, void *arg, struct why *why)
     enum err err = pg_run(conn, question->which, &question->values, &question->result, why);
     if (!err || !is_unconvertible(conn))
         return err;
-    if ((err = pg_execute(conn, "BEGIN READ ONLY", why)) ||
+    if (PQtransactionStatus(conn->pg) != PQTRANS_IDLE && (err = pg_execute(conn, "ROLLBACK", why)))
+        return err;
+    if ((err = pg_begin(conn, "BEGIN READ ONLY", why)) ||
         (err = pg_execute(conn, "SET LOCAL client_encoding = 'SQL_ASCII'", why)) ||
         (err = pg_run(conn, question->which, &question->values, &result, why)))
         return err;
@@ -294,7 +351,7 @@ struct writing {
 static enum err writing_run(struct pg_conn *conn, void *arg, struct why *why)
 {
     struct writing *writing = arg;
-    enum err err = writing->n > 1 ? pg_execute(conn, "BEGIN", why) : ERR_OK;
+    enum err err = writing->n > 1 ? pg_begin(conn, "BEGIN", why) : ERR_OK;
     for (size_t i = 0; !err && i < writing->n; i++) {
         const struct store_step *step = &writing->steps[i];
         err = rows_count(pg_query(conn, step->which, step->params, why), i == 0 ? &writing->rows : NULL);
@@ -344,6 +401,14 @@ static char *session_options(const char *own)
                       LIMIT_STATEMENT_MS, LOCK_WAIT_MS, IDLE_IN_TRANSACTION_MS, own ? own : "");
 }
 
+static size_t list_len(const char *list)
+{
+    size_t n = 1;
+    for (; *list; list++)
+        n += *list == ',';
+    return n;
+}
+
 static void connect_params(struct pg_store *store, const PQconninfoOption *given)
 {
     static const struct {
@@ -363,7 +428,13 @@ static void connect_params(struct pg_store *store, const PQconninfoOption *given
         connect_add(store, "application_name", "reconciled");
     const char *own = option_value(given, "options");
     AUTO_FREE char *options = session_options(own ? own : getenv("PGOPTIONS"));
+    store->options = store->n_keywords;
     connect_add(store, "options", options);
+    /* Of several hosts the one that can be written. */
+    const char *hosts = option_value(given, "host"), *addresses = option_value(given, "hostaddr");
+    if (!option_value(given, "target_session_attrs") && !getenv("PGTARGETSESSIONATTRS") &&
+        (list_len(hosts ? hosts : "") > 1 || list_len(addresses ? addresses : "") > 1))
+        connect_add(store, "target_session_attrs", "read-write");
     connect_add(store, "client_encoding", "UTF8");
     for (; given->keyword; given++)
         if (given->val && strcmp(given->keyword, "options") != 0 &&
@@ -382,14 +453,6 @@ static char *list_item(const char *list, size_t index)
         at = comma + 1;
     }
     return mem_dupn(at, strcspn(at, ","));
-}
-
-static size_t list_len(const char *list)
-{
-    size_t n = 1;
-    for (; *list; list++)
-        n += *list == ',';
-    return n;
 }
 
 /* "db1:5432,db2:5433/orch"; NULL and words if a port or a host is invalid. */

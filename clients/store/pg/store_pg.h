@@ -73,8 +73,12 @@ ATTR_NODISCARD enum err pg_run(struct pg_conn *conn, unsigned which, const struc
 struct store_rows pg_query(struct pg_conn *conn, unsigned which, struct store_params params, struct why *why);
 struct store_rows pg_rows(PGresult *result_take, struct why *why);
 
-/* pg_prepare: a statement under a name; "" is none. */
-ATTR_NODISCARD enum err pg_prepare(struct pg_conn *conn, const char *name, const char *sql, struct why *why);
+/* pg_parse: has the server check a statement that is not run. */
+ATTR_NODISCARD enum err pg_parse(struct pg_conn *conn, const char *sql, struct why *why);
+
+/* pg_begin: `begin` is "BEGIN …". Every transaction starts here, for behind a pooler it must bring the
+ * session settings with it. */
+ATTR_NODISCARD enum err pg_begin(struct pg_conn *conn, const char *begin, struct why *why);
 
 /* pg_execute: SQL without parameters, for what cannot be prepared (BEGIN, CREATE TABLE). Never hand it
  * anything from outside. pg_commit: COMMIT, and ERR_INTERNAL if the server rolled back instead. */
@@ -94,7 +98,10 @@ struct pg_conn {
     struct pg_store *store;
     PGconn *pg;                 /* NULL: not connected */
     int stop_fd;                /* readable once the store is interrupted */
-    bool prepared[PG_SQL_MAX_]; /* on this connection */
+    bool prepared[PG_SQL_MAX_]; /* on this connection; none behind a pooler */
+    /* NULL: the session is ours alone. Else a pooler gives us one for each transaction: statements are not
+     * prepared, each runs in a transaction, and a transaction begins with these settings. */
+    char *pooled_settings;
     bool lost; /* of no more use, and what was under way may or may not have been done: to be closed when it
                   is given back */
     bool patient; /* its statements may take any time, until it is given back */

@@ -248,7 +248,7 @@ enum err pg_batch_run(struct pg_conn *conn, void *arg, struct why *why)
 {
     struct pg_batch *batch = arg;
     bool committed = false;
-    enum err err = pg_execute(conn, "BEGIN ISOLATION LEVEL READ COMMITTED", why);
+    enum err err = pg_begin(conn, "BEGIN ISOLATION LEVEL READ COMMITTED", why);
     if (err)
         return err;
     unsigned lock = batch->maybe_committed ? PG_POLICY_WAIT : PG_POLICY_SHARE;

@@ -70,7 +70,7 @@ static enum err others_read(struct pg_conn *conn, struct beginning *beginning, s
 static enum err begin_run(struct pg_conn *conn, void *arg, struct why *why)
 {
     struct beginning *beginning = arg;
-    enum err err = pg_execute(conn, "BEGIN ISOLATION LEVEL READ COMMITTED", why);
+    enum err err = pg_begin(conn, "BEGIN ISOLATION LEVEL READ COMMITTED", why);
     if (err || (err = store_policy_stands(pg_query(conn, PG_POLICY_SHARE, NO_PARAMS, why),
                                           beginning->settings_revision, beginning->valid_until_us, why)))
         return err;

@@ -45,7 +45,7 @@ struct migration {
 static enum err migration_run(struct pg_conn *conn, struct migration *migration, struct why *why)
 {
     conn->patient = true;
-    enum err err = pg_execute(conn, "BEGIN ISOLATION LEVEL READ COMMITTED", why);
+    enum err err = pg_begin(conn, "BEGIN ISOLATION LEVEL READ COMMITTED", why);
     if (!err)
         err = pg_execute(conn, "SET LOCAL statement_timeout = 0", why);
     if (!err)
@@ -94,7 +94,7 @@ enum err pg_migrate(struct store *store, size_t *ret_created, struct why *why)
 
 static enum err probe_prepare(struct pg_conn *conn, void *probe, struct why *why)
 {
-    return pg_prepare(conn, "", probe, why);
+    return pg_parse(conn, probe, why);
 }
 
 enum err pg_ready(struct store *store, struct why *why)

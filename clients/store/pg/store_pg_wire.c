@@ -212,19 +212,19 @@ enum err pg_await_end(struct pg_conn *conn, PGresult **ret, struct why *why)
 
 /* statements */
 
-enum err pg_prepare(struct pg_conn *conn, const char *name, const char *sql, struct why *why)
+static enum err prepare(struct pg_conn *conn, const char *name, const char *sql, struct why *why)
 {
     if (!PQsendPrepare(conn->pg, name, sql, 0, NULL))
         return failure_of_connection(conn, why);
     return pg_await_end(conn, NULL, why);
 }
 
-enum err pg_run(struct pg_conn *conn, unsigned which, const struct pg_values *values, PGresult **ret,
-                struct why *why)
+static enum err run_prepared(struct pg_conn *conn, unsigned which, const struct pg_values *values,
+                             PGresult **ret, struct why *why)
 {
     char name[16];
     (void)snprintf(name, sizeof name, "s%u", which);
-    enum err err = conn->prepared[which] ? ERR_OK : pg_prepare(conn, name, pg_sql_text(which), why);
+    enum err err = conn->prepared[which] ? ERR_OK : prepare(conn, name, pg_sql_text(which), why);
     if (err)
         return err;
     conn->prepared[which] = true;
@@ -232,6 +232,55 @@ enum err pg_run(struct pg_conn *conn, unsigned which, const struct pg_values *va
                              0))
         return failure_of_connection(conn, why);
     return pg_await_end(conn, ret, why);
+}
+
+/* A transaction of its own for a statement that is in none. *ret_begun: there is one now, to be committed. */
+static enum err begin_for_one(struct pg_conn *conn, bool *ret_begun, struct why *why)
+{
+    *ret_begun = conn->pooled_settings && PQtransactionStatus(conn->pg) == PQTRANS_IDLE;
+    return *ret_begun ? pg_begin(conn, "BEGIN", why) : ERR_OK;
+}
+
+static enum err run_pooled(struct pg_conn *conn, unsigned which, const struct pg_values *values,
+                           PGresult **ret, struct why *why)
+{
+    bool begun;
+    PGresult *result = NULL;
+    enum err err = begin_for_one(conn, &begun, why);
+    if (err)
+        return err;
+    if (!PQsendQueryParams(conn->pg, pg_sql_text(which), (int)values->n, NULL,
+                           (const char *const *)values->texts, NULL, NULL, 0))
+        return failure_of_connection(conn, why);
+    if (!(err = pg_await_end(conn, &result, why)) && begun)
+        err = pg_commit(conn, why);
+    if (err)
+        PQclear(result);
+    else
+        *ret = result;
+    return err;
+}
+
+enum err pg_run(struct pg_conn *conn, unsigned which, const struct pg_values *values, PGresult **ret,
+                struct why *why)
+{
+    return conn->pooled_settings ? run_pooled(conn, which, values, ret, why)
+                                 : run_prepared(conn, which, values, ret, why);
+}
+
+enum err pg_parse(struct pg_conn *conn, const char *sql, struct why *why)
+{
+    bool begun;
+    enum err err = begin_for_one(conn, &begun, why);
+    return err ? err : prepare(conn, "", sql, why);
+}
+
+enum err pg_begin(struct pg_conn *conn, const char *begin, struct why *why)
+{
+    if (!conn->pooled_settings)
+        return pg_execute(conn, begin, why);
+    AUTO_FREE char *sql = mem_printf("%s; %s", begin, conn->pooled_settings);
+    return pg_execute(conn, sql, why);
 }
 
 enum err pg_execute(struct pg_conn *conn, const char *sql, struct why *why)
