@@ -70,6 +70,7 @@ static void conn_close(struct pg_conn *conn)
     conn->lost = false;
     free(conn->pooled_settings);
     conn->pooled_settings = NULL;
+    conn->stage_known = conn->stage_is_enum = false;
     memset(conn->prepared, 0, sizeof conn->prepared);
 }
 

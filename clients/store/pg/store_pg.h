@@ -39,9 +39,13 @@ enum pg_sql {
     PG_TASKS_LIST,
     PG_TASKS_LIST_OF_REPO,
     PG_HAS_SCHEMA,
+    PG_STAGE_TYPE,
     PG_SQL_MAX_
 };
-const char *pg_sql_text(unsigned which);
+/* pg_sql_text: a statement, for a tasks.stage that is text or an enum; caller frees. pg_sql_names_stage: the
+ * two differ. */
+char *pg_sql_text(unsigned which, bool stage_is_enum);
+bool pg_sql_names_stage(unsigned which);
 
 struct pg_conn;
 
@@ -102,6 +106,7 @@ struct pg_conn {
     /* NULL: the session is ours alone. Else a pooler gives us one for each transaction: statements are not
      * prepared, each runs in a transaction, and a transaction begins with these settings. */
     char *pooled_settings;
+    bool stage_known, stage_is_enum; /* the type of tasks.stage, read when a statement first depends on it */
     bool lost; /* of no more use, and what was under way may or may not have been done: to be closed when it
                   is given back */
     bool patient; /* its statements may take any time, until it is given back */

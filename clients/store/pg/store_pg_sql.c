@@ -6,6 +6,8 @@
 #include "clients/store/pg/store_pg.h"
 
 #include <assert.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "clients/base/err.h"
 #include "clients/base/limits.h"
@@ -37,8 +39,22 @@
 /* A type or a collation may take stages for equal that a pipeline does not: char(16) pads them. concat()
  * gives a value as it is stored. */
 #define IS_STAGE(stage) "concat(t.stage) = " stage " COLLATE \"C\""
-#define IS_STAGE_W IS_STAGE("w.stage")
+#define IS_STAGE_W IS_STAGE("w.name")
 #define IS_STAGE_1 IS_STAGE("concat($1)")
+
+/* A name of a stage as a value to compare with tasks.stage; pg_sql_text puts in what the column's type takes.
+ */
+#define PG_STAGE_OPEN "<<stage "
+#define PG_STAGE_CLOSE " stage>>"
+#define AS_STAGE(name) PG_STAGE_OPEN name PG_STAGE_CLOSE
+#define AS_STAGE_1 AS_STAGE("$1")
+#define AS_STAGE_3 AS_STAGE("$3::text")
+#define AS_STAGE_FIRST AS_STAGE("w->>0")
+#define AS_STAGE_FROM AS_STAGE("w.from_stage")
+#define AS_STAGE_ELEMENT AS_STAGE("e.stage")
+/* Values to write, of the types that the columns have; an error if a type has no such value. */
+#define NEW_STAGE "(json_populate_record(NULL::tasks, json_build_object('stage', w.to_stage))).stage"
+#define NEW_AGENT "(json_populate_record(NULL::jobs, json_build_object('agent', w.agent))).agent"
 
 /* Of the task t. */
 #define IS_BUSY "EXISTS (SELECT FROM jobs j WHERE j.task_id = t.id AND j.status IN ('queued', 'running'))"
@@ -92,7 +108,7 @@
 /* The ledger's rows that moved t out of the stage where it stands, by the index (task_id, seq). */
 #define HEALS_JOIN                                                                               \
     " LEFT JOIN LATERAL (SELECT count(*) AS heals, max(l.seq) AS newest FROM reconcile_ledger l" \
-    "  WHERE l.task_id = t.id AND l.from_stage = t.stage AND " SAME_TASK                         \
+    "  WHERE l.task_id = t.id AND l.from_stage = t.stage::text AND " SAME_TASK                   \
     "  AND l.at > now() - interval '" PG_DIGITS(LIMIT_HEALS_WINDOW_S) " seconds') h ON true"
 
 #define T_IS_COUNTABLE IS_COUNTABLE("t.updated_at")
@@ -105,7 +121,7 @@
  * WATCHED_FROM: at another time than now. */
 #define WATCHED WATCHED_FROM("now()")
 #define WATCHED_FROM(now)                                                           \
-    " watched AS (SELECT w->>0 AS stage,"                                           \
+    " watched AS (SELECT " AS_STAGE_FIRST " AS stage, w->>0 AS name,"               \
     "  " now " - least((w->>1)::bigint, 100000000000) * interval '1 second' AS due" \
     "  FROM json_array_elements($1::json) AS g(w))"
 /* Every stage where a task stands, by hopping from one to the next greater one in the index (stage,
@@ -145,9 +161,9 @@ static const char stuck_sql[] =
     "    + (SELECT coalesce(sum((SELECT count(*) FROM tasks t WHERE t.stage = s.stage"
     "        AND concat(t.stage) NOT IN (" ELEMENTS_2 "))), 0)"
     "       FROM stages s WHERE s.stage IS NOT NULL"
-    "       AND s.stage NOT IN (" ELEMENTS_2 "))"
+    "       AND s.stage::text NOT IN (" ELEMENTS_2 "))"
     "    + (SELECT count(*) FROM stuck t WHERE NOT is_exact AND NOT EXISTS (SELECT FROM stages s"
-    "       WHERE s.stage = t.stage AND s.stage NOT IN (" ELEMENTS_2 "))) AS strange) "
+    "       WHERE s.stage = t.stage AND s.stage::text NOT IN (" ELEMENTS_2 "))) AS strange) "
     "SELECT a.revision, a.now_us, a.stuck, a.oldest_s, a.strange::bigint AS strange, " TASK_COLUMNS HEALS
     " FROM head a LEFT JOIN listed t ON true" HEALS_JOIN " ORDER BY t.turn, t.updated_at, t.id";
 
@@ -156,7 +172,8 @@ static const char stuck_sql[] =
  */
 static const char unstarted_sql[] =
     "WITH listed AS MATERIALIZED ("
-    " SELECT " TASK_FIELDS " FROM tasks t WHERE t.stage = $1 AND " IS_STAGE_1 "  AND isfinite(t.updated_at)"
+    " SELECT " TASK_FIELDS " FROM tasks t WHERE t.stage = " AS_STAGE_1 " AND " IS_STAGE_1
+    "  AND isfinite(t.updated_at)"
     "  AND (t.updated_at <= now() - least($2::bigint, 100000000000) * interval '1 second'"
     "   OR t.plane_id = ANY ($3)) AND NOT " IS_BUSY " ORDER BY t.updated_at, t.id LIMIT $4::bigint) "
     "SELECT a.revision, a.now_us, a.listed AS stuck, a.oldest_s, 0 AS strange, " TASK_COLUMNS NO_HEALS " FROM"
@@ -189,12 +206,12 @@ static const char move_sql[] =
     "    verdict_id text, missed_source text, missed_event text, message text)) w"
     "  WHERE w.turn = 1 AND (w.replay = 1 OR w.verdict_id IS NULL) ORDER BY w.task_id, w.i),"
     " moved AS ("
-    "  UPDATE tasks t SET stage = w.to_stage, updated_at = now() FROM want w"
-    "  WHERE t.id = w.task_id AND t.stage = w.from_stage AND t.updated_at = w.version::timestamptz"
+    "  UPDATE tasks t SET stage = " NEW_STAGE ", updated_at = now() FROM want w"
+    "  WHERE t.id = w.task_id AND t.stage = " AS_STAGE_FROM " AND t.updated_at = w.version::timestamptz"
     "  AND NOT " IS_BUSY " AND NOT " IS_KNOWN " AND NOT " IS_REPLAYED " RETURNING w.i),"
     " queued AS ("
     "  INSERT INTO jobs (task_id, agent, status, created_at, updated_at)"
-    "  SELECT w.task_id, w.agent, 'queued', now(), now() FROM want w JOIN moved m ON m.i = w.i"
+    "  SELECT w.task_id, " NEW_AGENT ", 'queued', now(), now() FROM want w JOIN moved m ON m.i = w.i"
     "  WHERE w.agent IS NOT NULL RETURNING task_id),"
     " replayed AS ("
     "  INSERT INTO reconcile_verdicts (id, task_id, at)"
@@ -220,7 +237,7 @@ static const char move_sql[] =
  * whether the task still stands as it was seen and the verdict has yet to be replayed. */
 static const char move_again_sql[] =
     "SELECT w.i, " IS_KNOWN " AS known,"
-    " EXISTS (SELECT FROM tasks t WHERE t.id = w.task_id AND t.stage = w.from_stage"
+    " EXISTS (SELECT FROM tasks t WHERE t.id = w.task_id AND t.stage = " AS_STAGE_FROM ""
     "  AND t.updated_at = w.version::timestamptz AND NOT " IS_BUSY ")"
     " AND NOT " IS_REPLAYED " AND (w.replay = 1 OR w.verdict_id IS NULL) AS stands"
     " FROM (SELECT *, row_number() OVER (PARTITION BY verdict_id ORDER BY i) AS replay"
@@ -303,7 +320,7 @@ static const char replay_get_sql[] = "SELECT r.delivery, r.tries, " NEXT_US " AS
 static const char replay_begin_sql[] =
     "WITH want AS MATERIALIZED ("
     "  SELECT *, CASE WHEN w.task_id = 0 THEN NOT EXISTS (" TASK_OF_W ")"
-    "    ELSE EXISTS (SELECT FROM tasks t WHERE t.id = w.task_id AND t.stage = w.from_stage"
+    "    ELSE EXISTS (SELECT FROM tasks t WHERE t.id = w.task_id AND t.stage = " AS_STAGE_FROM ""
     "     AND t.updated_at = w.version::timestamptz AND NOT " IS_BUSY ") END"
     "    AND NOT " IS_REPLAYED " AS stands"
     "  FROM json_to_recordset($1::json) AS w(i int, subject text, delivery uuid, task_id bigint,"
@@ -348,7 +365,7 @@ static const char replays_moved_sql[] =
     "    AND (t.plane_id IS NULL OR r.plane_id IS NULL OR " KEY_OF_T " = " KEY_OF_R ") UNION ALL"
     "   SELECT * FROM (" TASK_OF_R " LIMIT 1) t WHERE r.task_id IS NULL) t) t ON true"
     " WHERE CASE WHEN r.task_id IS NULL THEN t.id IS NOT NULL"
-    "  ELSE t.id IS NULL OR t.stage IS DISTINCT FROM r.from_stage OR (r.to_stage = r.from_stage"
+    "  ELSE t.id IS NULL OR t.stage::text IS DISTINCT FROM r.from_stage OR (r.to_stage = r.from_stage"
     "   AND t.updated_at IS DISTINCT FROM r.version::timestamptz AND t.busy) END"
     " ORDER BY r.first_at, r.subject LIMIT $1::bigint";
 
@@ -412,9 +429,9 @@ static const char replays_settle_sql[] =
     " clock AS MATERIALIZED (SELECT coalesce('epoch'::timestamptz + $4::interval, now()) AS "                \
     "as_of)," WATCHED_AS_OF "," STAGES ","                                                                   \
     " open AS MATERIALIZED ("                                                                                \
-    "  SELECT s.stage, w.due, w.stage AS exact FROM ("                                                       \
-    "   SELECT $3::text AS stage WHERE $3 IS NOT NULL"                                                       \
-    "   UNION ALL SELECT stage FROM stages WHERE $3 IS NULL AND stage NOT IN (" ELEMENTS_2 ")) s"            \
+    "  SELECT s.stage, w.due, w.name AS exact FROM ("                                                        \
+    "   SELECT " AS_STAGE_3 " AS stage WHERE $3 IS NOT NULL"                                                 \
+    "   UNION ALL SELECT stage FROM stages WHERE $3 IS NULL AND stage::text NOT IN (" ELEMENTS_2 ")) s"      \
     "  LEFT JOIN watched w ON w.stage = s.stage),"                                                           \
     " found AS ("                                                                                            \
     "  SELECT 1 AS part, t.* FROM open o CROSS JOIN LATERAL ("                                               \
@@ -539,7 +556,8 @@ static const char *const texts[] = {
     [SQL_REPO_TASKS] =
         "SELECT t.id, " NAME_WORK_ITEM_ID " AS work_item_id, " NAME_BRANCH " AS branch, t.stage,"
         " " TOO_LONG " AS too_long FROM tasks t"
-        " WHERE repo = $1 AND stage = ANY (ARRAY(" ELEMENTS_2 ")) AND branch <> ''"
+        " WHERE repo = $1 AND stage = ANY (ARRAY(SELECT " AS_STAGE_ELEMENT " FROM"
+        "  json_array_elements_text($2::json) AS e(stage))) AND branch <> ''"
         " ORDER BY id + 0 DESC LIMIT $3::bigint",
     /* 1 the id, 2 the start, 3 the report. */
     [SQL_PASS_SAVE] = "INSERT INTO reconcile_passes (id, started_us, report) VALUES ($1, $2::bigint, $3)"
@@ -590,11 +608,40 @@ static const char *const texts[] = {
     [SQL_SCHEMA_HAS] = "SELECT 1 FROM (SELECT to_regclass(quote_ident($1)) AS oid) r WHERE r.oid IS NOT NULL"
                        " AND ($2::text IS NULL OR EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = r.oid"
                        "  AND a.attname = $2 AND a.attnum > 0 AND NOT a.attisdropped))",
+    [PG_STAGE_TYPE] =
+        "SELECT y.typtype = 'e' AS is_enum FROM pg_attribute a JOIN pg_type y ON y.oid = a.atttypid"
+        " WHERE a.attrelid = to_regclass('tasks') AND a.attname = 'stage'"
+        " AND NOT a.attisdropped",
     [PG_HAS_SCHEMA] = "SELECT 1 FROM pg_namespace WHERE nspname = $1",
 };
 static_assert(ARRAY_LEN(texts) == PG_SQL_MAX_, "every statement has its text");
 
-const char *pg_sql_text(unsigned which)
+bool pg_sql_names_stage(unsigned which)
 {
-    return texts[which];
+    return strstr(texts[which], PG_STAGE_OPEN);
+}
+
+/* `text` with each `mark` replaced. Caller frees. */
+static char *marks_replace(const char *text, const char *mark, const char *by)
+{
+    char *done = mem_dup("");
+    for (const char *next; (next = strstr(text, mark)); text = next + strlen(mark)) {
+        char *more = mem_printf("%s%.*s%s", done, (int)(next - text), text, by);
+        free(done);
+        done = more;
+    }
+    char *whole = mem_printf("%s%s", done, text);
+    free(done);
+    return whole;
+}
+
+/* An enum takes its own labels alone: another name becomes null, which equals nothing. */
+char *pg_sql_text(unsigned which, bool stage_is_enum)
+{
+    static const char open[] =
+        "(SELECT n.stage FROM json_populate_record(NULL::tasks, json_build_object('stage',"
+        " (SELECT l.enumlabel FROM pg_enum l"
+        " WHERE l.enumtypid = pg_typeof((NULL::tasks).stage) AND l.enumlabel = ";
+    AUTO_FREE char *opened = marks_replace(texts[which], PG_STAGE_OPEN, stage_is_enum ? open : "(");
+    return marks_replace(opened, PG_STAGE_CLOSE, stage_is_enum ? "))) AS n)" : ")");
 }

@@ -219,15 +219,35 @@ static enum err prepare(struct pg_conn *conn, const char *name, const char *sql,
     return pg_await_end(conn, NULL, why);
 }
 
+/* Caller frees *ret. */
+static enum err statement_text(struct pg_conn *conn, unsigned which, char **ret, struct why *why)
+{
+    if (pg_sql_names_stage(which) && !conn->stage_known) {
+        struct store_rows rows = pg_query(conn, PG_STAGE_TYPE, NO_PARAMS, why);
+        if (rows_next(&rows)) {
+            conn->stage_is_enum = rows_bool(&rows, "is_enum");
+            conn->stage_known = true;
+        }
+        enum err err = rows_end(&rows);
+        if (err)
+            return err;
+    }
+    *ret = pg_sql_text(which, conn->stage_is_enum);
+    return ERR_OK;
+}
+
 static enum err run_prepared(struct pg_conn *conn, unsigned which, const struct pg_values *values,
                              PGresult **ret, struct why *why)
 {
     char name[16];
     (void)snprintf(name, sizeof name, "s%u", which);
-    enum err err = conn->prepared[which] ? ERR_OK : prepare(conn, name, pg_sql_text(which), why);
-    if (err)
-        return err;
-    conn->prepared[which] = true;
+    if (!conn->prepared[which]) {
+        AUTO_FREE char *sql = NULL;
+        enum err err = statement_text(conn, which, &sql, why);
+        if (err || (err = prepare(conn, name, sql, why)))
+            return err;
+        conn->prepared[which] = true;
+    }
     if (!PQsendQueryPrepared(conn->pg, name, (int)values->n, (const char *const *)values->texts, NULL, NULL,
                              0))
         return failure_of_connection(conn, why);
@@ -246,11 +266,12 @@ static enum err run_pooled(struct pg_conn *conn, unsigned which, const struct pg
 {
     bool begun;
     PGresult *result = NULL;
-    enum err err = begin_for_one(conn, &begun, why);
-    if (err)
+    AUTO_FREE char *sql = NULL;
+    enum err err = statement_text(conn, which, &sql, why);
+    if (err || (err = begin_for_one(conn, &begun, why)))
         return err;
-    if (!PQsendQueryParams(conn->pg, pg_sql_text(which), (int)values->n, NULL,
-                           (const char *const *)values->texts, NULL, NULL, 0))
+    if (!PQsendQueryParams(conn->pg, sql, (int)values->n, NULL, (const char *const *)values->texts, NULL,
+                           NULL, 0))
         return failure_of_connection(conn, why);
     if (!(err = pg_await_end(conn, &result, why)) && begun)
         err = pg_commit(conn, why);
