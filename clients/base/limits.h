@@ -4,6 +4,7 @@
 #define RECONCILED_BASE_LIMITS_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 /* Our own HTTP interface. */
 #define LIMIT_REQUEST_BODY ((size_t)64 * 1024)
@@ -161,6 +162,8 @@
 #define LIMIT_SILENCE_S 3600LL        /* a source of which so many events were lost within it, is silent */
 #define LIMIT_SILENCE_SPREAD_S 900LL
 #define LIMIT_SILENCE_LOSSES 3u
+#define LIMIT_DISK_ROOM \
+    (UINT64_C(1) << 20)         /* bytes that a SQLite file's disk must have free to count as writable */
 #define LIMIT_OUTBOX_KEPT 1000u /* sent messages kept, so that none is sent twice */
 #define LIMIT_REPORTS_BYTES \
     ((size_t)2 * 1024 * 1024) /* reports kept in memory: beyond it the oldest lose their items */

@@ -40,6 +40,7 @@ enum pg_sql {
     PG_TASKS_LIST_OF_REPO,
     PG_HAS_SCHEMA,
     PG_STAGE_TYPE,
+    PG_NOT_WRITABLE,
     PG_SQL_MAX_
 };
 /* pg_sql_text: a statement, for a tasks.stage that is text or an enum; caller frees. pg_sql_names_stage: the

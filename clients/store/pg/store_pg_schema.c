@@ -90,15 +90,23 @@ enum err pg_migrate(struct store *store, size_t *ret_created, struct why *why)
     return err;
 }
 
-/* is it all there */
+/* is it all there, and can it be written */
 
-static enum err probe_prepare(struct pg_conn *conn, void *probe, struct why *why)
+static enum err probe(struct pg_conn *conn, void *columns, struct why *why)
 {
-    return pg_parse(conn, probe, why);
+    enum { REASON_SHOWN = 200 };
+    enum err err = pg_parse(conn, columns, why);
+    if (err)
+        return err;
+    struct store_rows rows = pg_query(conn, PG_NOT_WRITABLE, NO_PARAMS, why);
+    AUTO_FREE char *reason = rows_next(&rows) ? rows_text(&rows, "reason", REASON_SHOWN) : NULL;
+    if ((err = rows_end(&rows)) || !reason)
+        return err;
+    return why_set(why, ERR_UNAVAILABLE, "the database cannot be written: %s", reason);
 }
 
 enum err pg_ready(struct store *store, struct why *why)
 {
-    AUTO_FREE char *probe = schema_probe(embedded_schema_pg, embedded_schema_pg_len);
-    return pg_call(store, probe_prepare, probe, why);
+    AUTO_FREE char *columns = schema_probe(embedded_schema_pg, embedded_schema_pg_len);
+    return pg_call(store, probe, columns, why);
 }

@@ -612,6 +612,21 @@ static const char *const texts[] = {
         "SELECT y.typtype = 'e' AS is_enum FROM pg_attribute a JOIN pg_type y ON y.oid = a.atttypid"
         " WHERE a.attrelid = to_regclass('tasks') AND a.attname = 'stage'"
         " AND NOT a.attisdropped",
+    /* Why no transition can be written; no row: it can, as far as roles and rights say. Rights on a column
+     * are there when those on its table are. */
+    [PG_NOT_WRITABLE] =
+        "SELECT CASE WHEN pg_is_in_recovery() THEN 'it is a standby'"
+        "  ELSE 'it is read-only (default_transaction_read_only)' END AS reason"
+        " WHERE pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean"
+        " UNION ALL"
+        " (SELECT format('the role %s lacks %s on %s.%s', current_user, n.need, n.table_, n.column_)"
+        "  FROM (VALUES ('tasks', 'stage', 'UPDATE'), ('tasks', 'updated_at', 'UPDATE'),"
+        "   ('jobs', 'task_id', 'INSERT'), ('jobs', 'agent', 'INSERT'), ('jobs', 'status', 'INSERT'),"
+        "   ('reconcile_settings', 'revision', 'UPDATE'), ('reconcile_ledger', 'task_id', 'INSERT'),"
+        "   ('reconcile_verdicts', 'id', 'INSERT'), ('reconcile_outbox', 'text', 'INSERT'),"
+        "   ('reconcile_outbox', 'sent_at', 'UPDATE'), ('reconcile_replays', 'subject', 'INSERT'),"
+        "   ('reconcile_leases', 'owner', 'UPDATE'), ('reconcile_passes', 'report', 'INSERT'))"
+        "  AS n(table_, column_, need) WHERE NOT has_column_privilege(n.table_, n.column_, n.need) LIMIT 1)",
     [PG_HAS_SCHEMA] = "SELECT 1 FROM pg_namespace WHERE nspname = $1",
 };
 static_assert(ARRAY_LEN(texts) == PG_SQL_MAX_, "every statement has its text");

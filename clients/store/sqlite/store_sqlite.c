@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <time.h>
 
 #include "clients/base/limits.h"
@@ -197,6 +198,28 @@ void sqlite_give(struct sqlite_conn *conn)
 void sqlite_give_p(struct sqlite_conn **conn)
 {
     sqlite_give(*conn);
+}
+
+static bool has_room(const char *path)
+{
+    struct statvfs disk;
+    return statvfs(path, &disk) != 0 || (uint64_t)disk.f_bavail * disk.f_frsize >= LIMIT_DISK_ROOM;
+}
+
+enum err sqlite_writable(struct store *store, struct why *why)
+{
+    AUTO_GIVE struct sqlite_conn *conn = NULL;
+    enum err err = sqlite_take(store, SQLITE_USE_WRITE, &conn, why);
+    if (err)
+        return err;
+    if (!has_room(conn->store->path))
+        return why_set(why, ERR_UNAVAILABLE, "the disk of the database file %s is full", conn->store->path);
+    /* There SQLite begins a transaction that reads, whatever it is asked. */
+    if (sqlite3_db_readonly(conn->db, "main") == 1)
+        return why_set(why, ERR_UNAVAILABLE, "the database file %s may only be read", conn->store->path);
+    conn->lock_until_ms = 0;
+    int rc = sqlite3_exec(conn->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) & 0xff;
+    return rc == SQLITE_OK || rc == SQLITE_BUSY ? ERR_OK : sqlite_failure(conn, why);
 }
 
 /* statements */

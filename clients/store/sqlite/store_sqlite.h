@@ -72,6 +72,10 @@ void sqlite_give(struct sqlite_conn *conn);
 void sqlite_give_p(struct sqlite_conn **conn);
 #define AUTO_GIVE ATTR_CLEANUP(sqlite_give_p)
 
+/* sqlite_writable: a transaction that writes can begin, and the disk has room for one. A lock that another
+ * process holds counts as writable. Writes nothing, waits for nothing. */
+ATTR_NODISCARD enum err sqlite_writable(struct store *store, struct why *why);
+
 sqlite3 *sqlite_handle(const struct sqlite_conn *conn);
 
 /* sqlite_statement: the prepared statement (one of two, where that depends on an index of tasks), reset, with

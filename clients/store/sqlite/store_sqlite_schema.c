@@ -60,5 +60,5 @@ enum err sqlite_ready(struct store *store, struct why *why)
     if (!err)
         err = sqlite_prepare(conn, probe, &statement, why);
     (void)sqlite3_finalize(statement);
-    return err;
+    return err ? err : sqlite_writable(store, why);
 }

@@ -357,6 +357,43 @@ static void a_database_that_may_only_be_read_says_so(void **state)
     int64_t revision;
     ASSERT_ERR(store_settings_write(store, 0, "{}", &revision, &scene->why), ERR_UNAVAILABLE);
     pg_scene_assert_why(scene, "only be read");
+    ASSERT_ERR(store_ready(store, &scene->why), ERR_UNAVAILABLE);
+    pg_scene_assert_why(scene, "cannot be written: it is read-only");
+    store_free(store);
+}
+
+/* All rights that README lists; then without one after the other. */
+static void a_right_that_a_transition_needs_is_missed_by_name(void **state)
+{
+    struct pg_scene *scene = *state;
+    static const struct {
+        const char *revoke, *grant, *words;
+    } cases[] = {
+        {"REVOKE UPDATE (stage) ON tasks FROM limited", "GRANT UPDATE (stage) ON tasks TO limited",
+         "lacks UPDATE on tasks.stage"},
+        {"REVOKE INSERT ON jobs FROM limited", "GRANT INSERT ON jobs TO limited",
+         "lacks INSERT on jobs.task_id"},
+        {"REVOKE INSERT ON reconcile_ledger FROM limited", "GRANT INSERT ON reconcile_ledger TO limited",
+         "lacks INSERT on reconcile_ledger.task_id"},
+        {"REVOKE UPDATE ON reconcile_settings FROM limited", "GRANT UPDATE ON reconcile_settings TO limited",
+         "lacks UPDATE on reconcile_settings.revision"},
+    };
+    pg_scene_exec(scene, "DO $$ BEGIN CREATE ROLE limited LOGIN;"
+                         " EXCEPTION WHEN duplicate_object THEN NULL; END $$");
+    pg_scene_exec(scene, "GRANT SELECT, INSERT, UPDATE (stage, updated_at) ON tasks TO limited");
+    pg_scene_exec(scene, "GRANT SELECT, INSERT ON jobs TO limited");
+    pg_scene_exec(scene, "DO $$ DECLARE t text; BEGIN FOR t IN SELECT tablename FROM pg_tables WHERE"
+                         " tablename ^@ 'reconcile_' LOOP EXECUTE format('GRANT ALL ON %%I TO limited', t);"
+                         " END LOOP; END $$");
+    struct store *store = pg_scene_open(scene, "user=limited");
+    ASSERT_OK(store_ready(store, &scene->why));
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        pg_scene_exec(scene, "%s", cases[i].revoke);
+        ASSERT_ERR(store_ready(store, &scene->why), ERR_UNAVAILABLE);
+        pg_scene_assert_why(scene, cases[i].words);
+        pg_scene_exec(scene, "%s", cases[i].grant);
+        ASSERT_OK(store_ready(store, &scene->why));
+    }
     store_free(store);
 }
 
@@ -425,6 +462,7 @@ int main(void)
         PG_SCENE_TEST(what_is_no_point_in_time_is_not_stuck),
         PG_SCENE_TEST(the_database_s_own_session_settings_do_not_matter),
         PG_SCENE_TEST(a_database_that_may_only_be_read_says_so),
+        PG_SCENE_TEST(a_right_that_a_transition_needs_is_missed_by_name),
         PG_SCENE_TEST(a_role_without_rights_is_told_what_it_lacks),
         PG_SCENE_TEST(a_password_shows_nowhere),
     };

@@ -294,6 +294,8 @@ static void read_but_not_write(void)
         _exit(4);
     if (store_migrate(store, NULL, &why) != ERR_OK) /* complete already: nothing to write */
         _exit(5);
+    if (store_ready(store, &why) != ERR_UNAVAILABLE || !strstr(why.text, "may only be read"))
+        _exit(6);
     store_free(store);
 }
 
