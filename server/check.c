@@ -12,6 +12,7 @@
 #include "reconcile/pipeline/pipeline.h"
 #include "reconcile/plane/plane_state_map.h"
 #include "reconcile/settings/settings.h"
+#include "reconcile/sweep/trial.h"
 #include "server/commands.h"
 #include "server/options.h"
 
@@ -38,14 +39,30 @@ static bool tell_problems(const char *what, const json_t *problems)
     return json_array_size(problems) == 0;
 }
 
-static bool check_database(const struct settings *settings)
+/* The tables are there; whether they take what a pass writes. */
+static bool check_writes(struct store *store, const struct setup *setup)
+{
+    json_auto_t *problems = json_array();
+    AUTO_FREE char *done = NULL;
+    struct why why;
+    if (!setup->pipeline)
+        return line_print("database", true, store_describe(store));
+    if (trial_run(store, setup->pipeline, setup->settings, problems, &done, &why) != ERR_OK)
+        return line_print("database", false, why.text);
+    if (!tell_problems("database", problems))
+        return false;
+    AUTO_FREE char *text = mem_printf("%s: %s", store_describe(store), done);
+    return line_print("database", true, text);
+}
+
+static bool check_database(const struct setup *setup)
 {
     struct store *store = NULL;
     struct why why;
-    if (store_open(settings->database_url, settings->database_schema, &store, &why) != ERR_OK)
+    if (store_open(setup->settings->database_url, setup->settings->database_schema, &store, &why) != ERR_OK)
         return line_print("database", false, why.text);
-    bool good = store_ready(store, &why) == ERR_OK;
-    line_print("database", good, good ? store_describe(store) : why.text);
+    bool good = store_ready(store, &why) == ERR_OK ? check_writes(store, setup)
+                                                   : line_print("database", false, why.text);
     store_free(store);
     return good;
 }
@@ -175,7 +192,7 @@ int check(void)
         line_print("pipeline", true, error);
     }
     if (setup.settings && curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK) {
-        good &= check_database(setup.settings);
+        good &= check_database(&setup);
         good &= check_upstreams(setup.settings);
         curl_global_cleanup();
     }

@@ -11,6 +11,7 @@
 #include "clients/store/store.h"
 #include "reconcile/notify/notifier.h"
 #include "reconcile/settings/policy.h"
+#include "reconcile/sweep/trial.h"
 #include "server/commands.h"
 #include "server/options.h"
 
@@ -161,6 +162,19 @@ int run_once(const struct setup *setup, const struct pass_request *request)
     return complaint && takes_words() ? complain(status, complaint) : status;
 }
 
+static enum err migrate_trial(struct store *store, const struct setup *setup)
+{
+    json_auto_t *problems = json_array();
+    AUTO_FREE char *done = NULL;
+    struct why why;
+    enum err err = trial_run(store, setup->pipeline, setup->settings, problems, &done, &why);
+    if (err)
+        (void)complain(EXIT_FAILED, why.text);
+    for (size_t i = 0; i < json_array_size(problems); i++)
+        (void)complain(EXIT_FAILED, json_string_value(json_array_get(problems, i)));
+    return json_array_size(problems) > 0 ? ERR_INTERNAL : err;
+}
+
 int migrate(const struct setup *setup)
 {
     struct store *store = NULL;
@@ -176,9 +190,11 @@ int migrate(const struct setup *setup)
         printf("%s: created %zu missing tables\n", store_describe(store), created);
     else
         printf("%s: nothing was missing\n", store_describe(store));
-    /* What was there may still be of types that cannot be worked with. */
+    /* What was there may still be of types that cannot be worked with, or refuse what is written. */
     if (!err && (err = store_ready(store, &why)))
         (void)complain(EXIT_FAILED, why.text);
+    else if (!err)
+        err = migrate_trial(store, setup);
     store_free(store);
     return err ? EXIT_FAILED : EXIT_DONE;
 }

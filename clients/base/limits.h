@@ -162,6 +162,7 @@
 #define LIMIT_SILENCE_S 3600LL        /* a source of which so many events were lost within it, is silent */
 #define LIMIT_SILENCE_SPREAD_S 900LL
 #define LIMIT_SILENCE_LOSSES 3u
+#define LIMIT_TRIAL_LOCK_MS 1000 /* for which a trial waits for a lock */
 #define LIMIT_DISK_ROOM \
     (UINT64_C(1) << 20)         /* bytes that a SQLite file's disk must have free to count as writable */
 #define LIMIT_OUTBOX_KEPT 1000u /* sent messages kept, so that none is sent twice */

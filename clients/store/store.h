@@ -348,6 +348,27 @@ void store_ledger_page_done(struct store_ledger_page *page);
 ATTR_NODISCARD enum err store_ledger_list(struct store *store, int64_t task_id, int64_t before_seq,
                                           size_t limit, struct store_ledger_page *ret, struct why *why);
 
+/* a trial of transitions: everything is written as it would be, and rolled back */
+
+enum store_trial_result {
+    STORE_TRIAL_WRITTEN,
+    STORE_TRIAL_REFUSED, /* `refusal` names column or constraint, and the SQLSTATE where there is one */
+    STORE_TRIAL_UNTRIED  /* no task rests at that stage, and none could be made there */
+};
+struct store_trial {
+    const char *from_stage, *to_stage;
+    const char *agent; /* as in store_transition */
+    enum store_trial_result result;
+    struct why refusal;
+};
+/* store_trial: moves a task for each of the n <= LIMIT_BATCH / 2 trials: one that rests at from_stage, else
+ * one that it makes there. *ret_start: why no task can be made at `first_stage`, "" when one can. One
+ * transaction; nothing of it stays but numbers that sequences gave out; triggers run. A lock is waited for
+ * LIMIT_TRIAL_LOCK_MS at most. store_trial_of_ours: writes to our own tables alone. */
+ATTR_NODISCARD enum err store_trial(struct store *store, struct store_trial *trials, size_t n,
+                                    const char *first_stage, struct why *ret_start, struct why *why);
+ATTR_NODISCARD enum err store_trial_of_ours(struct store *store, struct why *why);
+
 /* the outbox: messages written in the transaction that they report, sent after it */
 
 struct store_message {

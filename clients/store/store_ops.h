@@ -13,6 +13,22 @@
 #include "clients/store/store_columns.h"
 #include "clients/store/store_rows.h"
 
+/* In all texts that a trial writes. */
+#define TRIAL_TEXT "trial of reconciled check, rolled back"
+
+struct trial_batch {
+    struct store_new_task *creations;
+    size_t n_creations;
+    enum store_creation created[LIMIT_BATCH];
+    struct store_transition *moves;
+    size_t n_moves;
+    enum store_moved moved[LIMIT_BATCH];
+    struct store_task *made;        /* parallel to the creations; id 0: not made */
+    const size_t *move_of_creation; /* parallel to the creations; n_moves: none */
+};
+/* trial_tasks_read: by the rows of SQL_ISSUE_TASKS of all creations, which it releases. */
+ATTR_NODISCARD enum err trial_tasks_read(struct trial_batch *batch, struct store_rows rows);
+
 struct store_ops {
     void (*free)(struct store *store);
     void (*interrupt)(struct store *store);
@@ -37,6 +53,10 @@ struct store_ops {
     enum err (*transition)(struct store *store, int64_t settings_revision, int64_t valid_until_us,
                            const char *pass_id, const struct store_transition *batch, size_t n,
                            enum store_moved *ret_moved, struct why *why);
+    /* trial: the new tasks as create_tasks would make them, then the moves as transition would make them, of
+     * which trial_tasks_read fills in those that are of new tasks; a message, if there is none of either.
+     * Rolled back. */
+    enum err (*trial)(struct store *store, struct trial_batch *batch, struct why *why);
     enum err (*replay_begin)(struct store *store, int64_t settings_revision, int64_t valid_until_us,
                              const struct store_replay *batch, size_t n, struct store_replay_seen *ret,
                              struct why *why);

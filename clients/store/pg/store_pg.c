@@ -525,6 +525,7 @@ static const struct store_ops pg_ops = {
     .settings_write = pg_settings_write,
     .create_tasks = pg_create_tasks,
     .transition = pg_transition,
+    .trial = pg_trial,
     .replay_begin = pg_replay_begin,
     .replays_settle = pg_replays_settle,
     .tasks_query = pg_tasks_query,

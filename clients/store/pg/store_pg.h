@@ -166,19 +166,27 @@ struct pg_batch {
 /* pg_batch_run: a pg_work_fn on a struct pg_batch. ERR_OK: no fate is PG_FATE_OPEN. */
 ATTR_NODISCARD enum err pg_batch_run(struct pg_conn *conn, void *batch, struct why *why);
 
+/* pg_batch_write: the same between a BEGIN and a COMMIT of the caller's. */
+ATTR_NODISCARD enum err pg_batch_write(struct pg_conn *conn, struct pg_batch *batch, struct why *why);
+
 /* the operations, one file per aggregate; each keeps its promise in store.h */
 
 /* store_pg_schema.c */
 enum err pg_migrate(struct store *store, size_t *ret_created, struct why *why);
 enum err pg_ready(struct store *store, struct why *why);
 
-/* store_pg_issues.c */
+/* store_pg_issues.c. pg_creations: a batch of them; `ids` is for their plane_ids, and lives as long. */
+struct pg_batch pg_creations(const struct store_new_task *rows, size_t n, const char *ids[LIMIT_BATCH]);
+enum store_creation pg_creation(enum pg_fate fate);
+/* pg_creations_failed: `err` of a batch of them; a missing key is put into words. */
+enum err pg_creations_failed(const struct pg_conn *conn, enum err err, struct why *why);
 enum err pg_create_tasks(struct store *store, int64_t settings_revision, int64_t valid_until_us,
                          const struct store_new_task *batch, size_t n, enum store_creation *ret,
                          struct why *why);
 
 /* store_pg_transition.c. pg_transition_json: row i of a list for a statement; caller releases. */
 json_t *pg_transition_json(size_t i, const struct store_transition *transition, const char *pass_id);
+enum err pg_trial(struct store *store, struct trial_batch *batch, struct why *why);
 enum err pg_transition(struct store *store, int64_t settings_revision, int64_t valid_until_us,
                        const char *pass_id, const struct store_transition *batch, size_t n,
                        enum store_moved *ret_moved, struct why *why);

@@ -226,8 +226,7 @@ static enum err commit_is_known(struct pg_conn *conn, struct pg_batch *batch, bo
     return err;
 }
 
-/* Between BEGIN and COMMIT. */
-static enum err batch_write(struct pg_conn *conn, struct pg_batch *batch, struct why *why)
+enum err pg_batch_write(struct pg_conn *conn, struct pg_batch *batch, struct why *why)
 {
     size_t known;
     fates_set(batch, 0, batch->n, PG_FATE_OPEN);
@@ -262,7 +261,7 @@ enum err pg_batch_run(struct pg_conn *conn, void *arg, struct why *why)
         if (policy)
             return why_set(why, policy, "the settings were changed meanwhile");
     }
-    if (policy || (err = batch_write(conn, batch, why)))
+    if (policy || (err = pg_batch_write(conn, batch, why)))
         return policy ? policy : err;
     if (fates_count(batch, PG_FATE_WRITTEN) == 0)
         return ERR_OK; /* nothing to keep: rolled back when the connection is given back */

@@ -32,10 +32,9 @@ static json_t *row_json(const struct pg_batch *batch, size_t i)
 }
 
 /* Without a key that can decide, the database reports it whether or not there is something to decide. */
-static enum err creation_run(struct pg_conn *conn, void *batch, struct why *why)
+enum err pg_creations_failed(const struct pg_conn *conn, enum err err, struct why *why)
 {
     static const char *const no_key[] = {"42P10" /* none */, "55000" /* one that decides at the end */};
-    enum err err = pg_batch_run(conn, batch, why);
     for (size_t i = 0; err && i < ARRAY_LEN(no_key); i++)
         if (strcmp(conn->sqlstate, no_key[i]) == 0)
             return why_set(
@@ -45,29 +44,44 @@ static enum err creation_run(struct pg_conn *conn, void *batch, struct why *why)
     return err;
 }
 
-enum err pg_create_tasks(struct store *store, int64_t settings_revision, int64_t valid_until_us,
-                         const struct store_new_task *batch, size_t n, enum store_creation *ret,
-                         struct why *why)
+static enum err creation_run(struct pg_conn *conn, void *batch, struct why *why)
+{
+    return pg_creations_failed(conn, pg_batch_run(conn, batch, why), why);
+}
+
+struct pg_batch pg_creations(const struct store_new_task *rows, size_t n, const char *ids[LIMIT_BATCH])
+{
+    for (size_t i = 0; i < n; i++)
+        ids[i] = rows[i].plane_id;
+    return (struct pg_batch){.rows = rows,
+                             .n = n,
+                             .row = row_json,
+                             .refusal = row_refusal,
+                             .plane_ids = ids,
+                             .write = PG_CREATE,
+                             .look_again = PG_CREATE_AGAIN};
+}
+
+enum store_creation pg_creation(enum pg_fate fate)
 {
     static const enum store_creation creations[] = {[PG_FATE_OPEN] = STORE_NOT_CREATED,
                                                     [PG_FATE_WRITTEN] = STORE_CREATED,
                                                     [PG_FATE_RACED] = STORE_EXISTS,
                                                     [PG_FATE_REFUSED] = STORE_NOT_CREATED,
                                                     [PG_FATE_LOCKED] = STORE_NOT_CREATED};
+    return creations[fate];
+}
+
+enum err pg_create_tasks(struct store *store, int64_t settings_revision, int64_t valid_until_us,
+                         const struct store_new_task *batch, size_t n, enum store_creation *ret,
+                         struct why *why)
+{
     const char *ids[LIMIT_BATCH] = {NULL};
-    for (size_t i = 0; i < n; i++)
-        ids[i] = batch[i].plane_id;
-    struct pg_batch work = {.settings_revision = settings_revision,
-                            .valid_until_us = valid_until_us,
-                            .rows = batch,
-                            .n = n,
-                            .row = row_json,
-                            .refusal = row_refusal,
-                            .plane_ids = ids,
-                            .write = PG_CREATE,
-                            .look_again = PG_CREATE_AGAIN};
+    struct pg_batch work = pg_creations(batch, n, ids);
+    work.settings_revision = settings_revision;
+    work.valid_until_us = valid_until_us;
     enum err err = pg_call(store, creation_run, &work, why);
     for (size_t i = 0; !err && i < n; i++)
-        ret[i] = creations[work.fates[i]];
+        ret[i] = pg_creation(work.fates[i]);
     return err;
 }

@@ -46,26 +46,102 @@ static json_t *row_json(const struct pg_batch *batch, size_t i)
     return pg_transition_json(i, &((const struct store_transition *)batch->rows)[i], batch->pass_id);
 }
 
+static struct pg_batch moves_batch(const struct store_transition *rows, size_t n, const char *pass_id)
+{
+    return (struct pg_batch){.rows = rows,
+                             .n = n,
+                             .row = row_json,
+                             .refusal = row_refusal,
+                             .pass_id = pass_id,
+                             .write = PG_MOVE,
+                             .look_again = PG_MOVE_AGAIN};
+}
+
+static enum store_moved moved(enum pg_fate fate)
+{
+    static const enum store_moved results[] = {[PG_FATE_OPEN] = STORE_REFUSED,
+                                               [PG_FATE_WRITTEN] = STORE_MOVED,
+                                               [PG_FATE_RACED] = STORE_RACED,
+                                               [PG_FATE_REFUSED] = STORE_REFUSED,
+                                               [PG_FATE_LOCKED] = STORE_REFUSED};
+    return results[fate];
+}
+
 enum err pg_transition(struct store *store, int64_t settings_revision, int64_t valid_until_us,
                        const char *pass_id, const struct store_transition *batch, size_t n,
                        enum store_moved *ret_moved, struct why *why)
 {
-    static const enum store_moved moved[] = {[PG_FATE_OPEN] = STORE_REFUSED,
-                                             [PG_FATE_WRITTEN] = STORE_MOVED,
-                                             [PG_FATE_RACED] = STORE_RACED,
-                                             [PG_FATE_REFUSED] = STORE_REFUSED,
-                                             [PG_FATE_LOCKED] = STORE_REFUSED};
-    struct pg_batch work = {.settings_revision = settings_revision,
-                            .valid_until_us = valid_until_us,
-                            .rows = batch,
-                            .n = n,
-                            .row = row_json,
-                            .refusal = row_refusal,
-                            .pass_id = pass_id,
-                            .write = PG_MOVE,
-                            .look_again = PG_MOVE_AGAIN};
+    struct pg_batch work = moves_batch(batch, n, pass_id);
+    work.settings_revision = settings_revision;
+    work.valid_until_us = valid_until_us;
     enum err err = pg_call(store, pg_batch_run, &work, why);
     for (size_t i = 0; !err && i < n; i++)
-        ret_moved[i] = moved[work.fates[i]];
+        ret_moved[i] = moved(work.fates[i]);
     return err;
+}
+
+/* The moves that have a task, as one batch. */
+static enum err trial_moves(struct pg_conn *conn, struct trial_batch *trial, struct why *why)
+{
+    struct store_transition rows[LIMIT_BATCH];
+    size_t places[LIMIT_BATCH], n = 0;
+    for (size_t i = 0; i < trial->n_moves; i++)
+        if (trial->moves[i].task) {
+            places[n] = i;
+            rows[n++] = trial->moves[i];
+        }
+    struct pg_batch moves = moves_batch(rows, n, NULL);
+    enum err err = n > 0 ? pg_batch_write(conn, &moves, why) : ERR_OK;
+    for (size_t i = 0; !err && i < n; i++)
+        trial->moved[places[i]] = moved(moves.fates[i]);
+    return err;
+}
+
+/* In a savepoint: where tasks cannot be made, moves of those that are there are tried all the same. */
+static enum err trial_creations(struct pg_conn *conn, struct trial_batch *trial, struct why *why)
+{
+    const char *ids[LIMIT_BATCH] = {NULL};
+    struct pg_batch creations = pg_creations(trial->creations, trial->n_creations, ids);
+    struct why refusal = {""};
+    enum err err = pg_execute(conn, "SAVEPOINT reconcile_trial", why);
+    if (err)
+        return err;
+    err = pg_creations_failed(conn, pg_batch_write(conn, &creations, &refusal), &refusal);
+    if (err && (conn->lost || (err = pg_execute(conn, "ROLLBACK TO reconcile_trial", why)))) {
+        if (why && conn->lost)
+            *why = refusal;
+        return err;
+    }
+    for (size_t i = 0; i < trial->n_creations; i++) {
+        trial->created[i] = *refusal.text ? STORE_NOT_CREATED : pg_creation(creations.fates[i]);
+        if (*refusal.text)
+            *trial->creations[i].refusal = refusal;
+    }
+    return trial_tasks_read(trial,
+                            pg_query(conn, SQL_ISSUE_TASKS, PARAMS(IDS_PARAM(ids, trial->n_creations)), why));
+}
+
+static enum err trial_message(struct pg_conn *conn, struct why *why)
+{
+    struct uuid_text id = uuid_new();
+    return rows_count(pg_query(conn, SQL_OUTBOX_ADD, PARAMS(TEXT_PARAM(id.s), TEXT_PARAM(TRIAL_TEXT)), why),
+                      NULL);
+}
+
+static enum err trial_run(struct pg_conn *conn, void *arg, struct why *why)
+{
+    struct trial_batch *trial = arg;
+    enum err err = pg_begin(conn, "BEGIN ISOLATION LEVEL READ COMMITTED", why);
+    if (!err)
+        err = pg_execute(conn, "SET LOCAL lock_timeout = " PG_DIGITS(LIMIT_TRIAL_LOCK_MS), why);
+    if (!err && trial->n_creations + trial->n_moves == 0)
+        return trial_message(conn, why);
+    if (!err)
+        err = trial_creations(conn, trial, why);
+    return err ? err : trial_moves(conn, trial, why); /* rolled back when the connection is given back */
+}
+
+enum err pg_trial(struct store *store, struct trial_batch *trial, struct why *why)
+{
+    return pg_call(store, trial_run, trial, why);
 }

@@ -436,6 +436,7 @@ static const struct store_ops sqlite_ops = {
     .settings_write = settings_write,
     .create_tasks = sqlite_create_tasks,
     .transition = sqlite_transition,
+    .trial = sqlite_trial,
     .replay_begin = sqlite_replay_begin,
     .replays_settle = sqlite_replays_settle,
     .tasks_query = sqlite_tasks_query,

@@ -111,6 +111,7 @@ ATTR_NODISCARD enum err sqlite_execute(struct sqlite_conn *conn, unsigned which,
 
 struct sqlite_batch {
     int64_t settings_revision, valid_until_us; /* as in store_transition */
+    bool trial;                                /* rolled back, whatever the settings */
     size_t n;                                  /* at most LIMIT_BATCH */
     /* begin: what must hold for all rows, asked in the transaction before the first; NULL: nothing. */
     enum err (*begin)(struct sqlite_conn *conn, void *arg, struct why *why);
@@ -139,7 +140,14 @@ enum err sqlite_create_tasks(struct store *store, int64_t settings_revision, int
                              const struct store_new_task *batch, size_t n, enum store_creation *ret,
                              struct why *why);
 
+/* What of it a trial needs too. sqlite_tasks_keyed: ERR_INTERNAL in words: the key that decides is missing.
+ * sqlite_task_create: *ret_rows 0: a trigger swallowed it. */
+enum err sqlite_tasks_keyed(struct sqlite_conn *conn, struct why *why);
+enum err sqlite_task_create(struct sqlite_conn *conn, const struct store_new_task *task, size_t *ret_rows,
+                            struct why *why);
+
 /* store_sqlite_transition.c */
+enum err sqlite_trial(struct store *store, struct trial_batch *batch, struct why *why);
 enum err sqlite_transition(struct store *store, int64_t settings_revision, int64_t valid_until_us,
                            const char *pass_id, const struct store_transition *batch, size_t n,
                            enum store_moved *ret_moved, struct why *why);

@@ -17,7 +17,7 @@ struct creation {
 /* The key is not asked to decide here: under BEGIN IMMEDIATE no other process inserts, so what is not there
  * stays so until the commit. It is what stops the orchestrator from making the same task afterwards. What is
  * below a view cannot be known. */
-static enum err key_is_there(struct sqlite_conn *conn, struct why *why)
+enum err sqlite_tasks_keyed(struct sqlite_conn *conn, struct why *why)
 {
     size_t view;
     enum err err = sqlite_run(conn, SQL_TASKS_ARE_A_VIEW, NO_PARAMS, &view, why);
@@ -53,7 +53,7 @@ static enum err existing_find(struct sqlite_conn *conn, struct creation *creatio
 
 static enum err creation_begin(struct sqlite_conn *conn, void *arg, struct why *why)
 {
-    enum err err = key_is_there(conn, why);
+    enum err err = sqlite_tasks_keyed(conn, why);
     return err ? err : existing_find(conn, arg, why);
 }
 
@@ -66,6 +66,16 @@ static bool is_there(const struct creation *creation, size_t i)
     return there;
 }
 
+enum err sqlite_task_create(struct sqlite_conn *conn, const struct store_new_task *task, size_t *ret_rows,
+                            struct why *why)
+{
+    return sqlite_run(conn, SQL_TASK_CREATE,
+                      PARAMS(TEXT_PARAM(task->plane_id), TEXT_PARAM(task->work_item_id),
+                             TEXT_PARAM(task->title), TEXT_PARAM(task->repo), TEXT_PARAM(task->branch),
+                             TEXT_PARAM(task->stage)),
+                      ret_rows, why);
+}
+
 static enum err row_create(struct sqlite_conn *conn, void *arg, size_t i, bool *ret_keep, struct why *why)
 {
     struct creation *creation = arg;
@@ -74,11 +84,7 @@ static enum err row_create(struct sqlite_conn *conn, void *arg, size_t i, bool *
     if (creation->results[i] == STORE_EXISTS)
         return ERR_OK;
     size_t rows;
-    enum err err =
-        sqlite_run(conn, SQL_TASK_CREATE,
-                   PARAMS(TEXT_PARAM(task->plane_id), TEXT_PARAM(task->work_item_id), TEXT_PARAM(task->title),
-                          TEXT_PARAM(task->repo), TEXT_PARAM(task->branch), TEXT_PARAM(task->stage)),
-                   &rows, why);
+    enum err err = sqlite_task_create(conn, task, &rows, why);
     if (err || rows == 0)
         return err; /* no row: a trigger did RAISE(IGNORE) */
     creation->results[i] = STORE_CREATED;

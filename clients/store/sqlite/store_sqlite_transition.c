@@ -152,3 +152,61 @@ enum err sqlite_transition(struct store *store, int64_t settings_revision, int64
         ret_moved[i] = work.moved[i];
     return err;
 }
+
+struct trial {
+    struct trial_batch *batch;
+    struct work moves;
+};
+
+static enum err trial_create(struct sqlite_conn *conn, struct trial_batch *batch, size_t i, bool *ret_keep,
+                             struct why *why)
+{
+    const struct store_new_task *task = &batch->creations[i];
+    size_t rows;
+    batch->created[i] = STORE_NOT_CREATED;
+    enum err err = sqlite_tasks_keyed(conn, why);
+    if (err || (err = sqlite_task_create(conn, task, &rows, why)) || rows == 0)
+        return err;
+    batch->created[i] = STORE_CREATED;
+    *ret_keep = true;
+    return trial_tasks_read(batch,
+                            sqlite_query(conn, SQL_ISSUE_TASKS, PARAMS(IDS_PARAM(&task->plane_id, 1)), why));
+}
+
+static enum err trial_message(struct sqlite_conn *conn, void *arg, struct why *why)
+{
+    (void)arg;
+    struct uuid_text id = uuid_new();
+    return sqlite_outbox_put(conn, id.s, TRIAL_TEXT, why);
+}
+
+static enum err trial_row(struct sqlite_conn *conn, void *arg, size_t i, bool *ret_keep, struct why *why)
+{
+    struct trial *trial = arg;
+    size_t move = i - trial->batch->n_creations;
+    if (i < trial->batch->n_creations)
+        return trial_create(conn, trial->batch, i, ret_keep, why);
+    return trial->batch->moves[move].task ? row_write(conn, &trial->moves, move, ret_keep, why) : ERR_OK;
+}
+
+static struct why *trial_refusal(void *arg, size_t i)
+{
+    const struct trial_batch *batch = ((struct trial *)arg)->batch;
+    return i < batch->n_creations ? batch->creations[i].refusal
+                                  : batch->moves[i - batch->n_creations].refusal;
+}
+
+enum err sqlite_trial(struct store *store, struct trial_batch *batch, struct why *why)
+{
+    struct trial trial = {.batch = batch, .moves = {.batch = batch->moves}};
+    const struct sqlite_batch rows = {.trial = true,
+                                      .n = batch->n_creations + batch->n_moves,
+                                      .begin = batch->n_creations ? tables_take_it : trial_message,
+                                      .write = trial_row,
+                                      .refusal = trial_refusal,
+                                      .arg = &trial};
+    enum err err = sqlite_batch_run(store, &rows, why);
+    for (size_t i = 0; !err && i < batch->n_moves; i++)
+        batch->moved[i] = trial.moves.moved[i];
+    return err;
+}
