@@ -612,7 +612,7 @@ static const char *const texts[] = {
         "SELECT y.typtype = 'e' AS is_enum FROM pg_attribute a JOIN pg_type y ON y.oid = a.atttypid"
         " WHERE a.attrelid = to_regclass('tasks') AND a.attname = 'stage'"
         " AND NOT a.attisdropped",
-    /* Why no transition can be written; no row: it can, as far as roles and rights say. Rights on a column
+    /* Why no transition can be written; no row: it can, by roles and rights. Rights on a column
      * are there when those on its table are. */
     [PG_NOT_WRITABLE] =
         "SELECT CASE WHEN pg_is_in_recovery() THEN 'it is a standby'"
