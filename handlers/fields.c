@@ -26,15 +26,12 @@ static void error_add(json_t *errors, const char *field, const char *fmt, ...)
 
 static void read_word(const struct field *field, const json_t *value, json_t *errors)
 {
-    char choices[200] = "";
-    for (int i = 0; field->choices[i]; i++) {
+    for (int i = 0; field->choices[i]; i++)
         if (json_is_string(value) && strcmp(json_string_value(value), field->choices[i]) == 0) {
             *(int *)field->dest = i;
             return;
         }
-        size_t len = strlen(choices);
-        snprintf(choices + len, sizeof choices - len, "%s%s", len ? ", " : "", field->choices[i]);
-    }
+    AUTO_FREE char *choices = text_list(field->choices);
     error_add(errors, field->name, "must be one of %s", choices);
 }
 

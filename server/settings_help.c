@@ -1,9 +1,10 @@
 #include "server/settings_help.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "clients/base/err.h"
+#include "clients/base/limits.h"
+#include "clients/base/text.h"
 #include "reconcile/settings/settings_table.h"
 
 #define HELP_COLUMNS 100
@@ -20,101 +21,83 @@ static int columns_of(const char *text, size_t len)
 }
 
 /* Prints `text` from column HELP_TEXT_AT on, where the cursor is, broken at spaces. */
-static void print_wrapped(FILE *out, const char *text)
+static void print_wrapped(struct buffer *out, const char *text)
 {
     int column = HELP_TEXT_AT;
     for (const char *word = text; *word;) {
         size_t len = strcspn(word, " ");
         int width = columns_of(word, len);
         if (column > HELP_TEXT_AT && column + 1 + width > HELP_COLUMNS) {
-            fprintf(out, "\n%*s", HELP_TEXT_AT, "");
+            buffer_printf(out, "\n%*s", HELP_TEXT_AT, "");
             column = HELP_TEXT_AT;
         } else if (column > HELP_TEXT_AT) {
-            fputc(' ', out);
+            buffer_putc(out, ' ');
             column++;
         }
-        fwrite(word, 1, len, out);
+        buffer_put(out, word, len);
         column += width;
         word += len;
         word += strspn(word, " ");
     }
-    fputc('\n', out);
-}
-
-static void print_words(FILE *out, const char *const *choices)
-{
-    for (size_t i = 0; choices[i]; i++)
-        fprintf(out, "%s%s", i ? ", " : "one of ", choices[i]);
-    fputs("; ", out);
+    buffer_putc(out, '\n');
 }
 
 /* What else there is to know of a row, as one line; "" when there is nothing. Caller frees. */
 static char *facts_make(const struct setting *row)
 {
-    char *text = NULL;
-    size_t size;
-    FILE *out = open_memstream(&text, &size);
-    if (!out)
-        return mem_dup("");
+    struct buffer out = {.max = LIMIT_OWN_TEXT};
+    AUTO_FREE char *choices = row->choices ? text_list(row->choices) : NULL;
     if (row->secret)
-        fputs("secret; ", out);
+        buffer_puts(&out, "secret");
     if (row->type == SETTING_BOOL)
-        fputs("true or false; ", out);
-    if (row->choices)
-        print_words(out, row->choices);
+        buffer_item(&out, "; ", "true or false");
+    if (choices)
+        buffer_item(&out, "; ", "one of %s", choices);
     if (row->max)
-        fprintf(out, "%lld to %lld; ", (long long)row->min, (long long)row->max);
+        buffer_item(&out, "; ", "%lld to %lld", (long long)row->min, (long long)row->max);
     if (row->member)
-        fprintf(out, "at run time %s; ", row->member);
+        buffer_item(&out, "; ", "at run time %s", row->member);
     if (row->fallback)
-        fprintf(out, "default %s; ", row->fallback);
-    fclose(out);
-    size_t len = strlen(text);
-    if (len > 2)
-        text[len - 2] = '\0';
-    return text;
+        buffer_item(&out, "; ", "default %s", row->fallback);
+    return buffer_take(&out);
 }
 
 char *settings_help(void)
 {
-    char *text = NULL;
-    size_t size;
-    FILE *out = open_memstream(&text, &size);
-    if (!out)
-        return mem_dup("");
-    fputs(
+    struct buffer out = {.max = LIMIT_OWN_TEXT};
+    buffer_puts(
+        &out,
         "Settings are environment variables; an empty one counts as not set. A secret can be read from a\n"
-        "file instead: NAME_FILE=PATH. PUT /reconcile/config changes those that have a name at run time.\n\n",
-        out);
+        "file instead: NAME_FILE=PATH. PUT /reconcile/config changes those that have a name at run "
+        "time.\n\n");
     for (const struct setting *row = settings_table(); row->name; row++) {
         AUTO_FREE char *facts = facts_make(row);
-        fprintf(out, "  %-*s", HELP_TEXT_AT - 2, row->name);
-        print_wrapped(out, row->help);
+        buffer_printf(&out, "  %-*s", HELP_TEXT_AT - 2, row->name);
+        print_wrapped(&out, row->help);
         if (*facts) {
-            fprintf(out, "%*s", HELP_TEXT_AT, "");
-            print_wrapped(out, facts);
+            buffer_printf(&out, "%*s", HELP_TEXT_AT, "");
+            print_wrapped(&out, facts);
         }
     }
-    fclose(out);
-    return text;
+    return buffer_take(&out);
 }
 
 /* the manual page */
 
 /* Each sentence begins a line, and no line is taken for mdoc's own. */
-static void print_mdoc(FILE *out, const char *text)
+static void print_mdoc(struct buffer *out, const char *text)
 {
     bool begins = true;
     for (; *text; text++) {
         if (begins && (*text == '.' || *text == '\''))
-            fputs("\\&", out);
+            buffer_puts(out, "\\&");
         begins = strncmp(text, ". ", 2) == 0;
         if (*text == '\\')
-            fputs("\\e", out);
+            buffer_puts(out, "\\e");
         else
-            fputc(*text, out);
+            buffer_putc(out, *text);
         if (begins) {
-            fputc('\n', out);
+            buffer_putc(out, '\n');
             text++;
         }
     }
@@ -122,22 +105,17 @@ static void print_mdoc(FILE *out, const char *text)
 
 char *settings_manual(void)
 {
-    char *text = NULL;
-    size_t size;
-    FILE *out = open_memstream(&text, &size);
-    if (!out)
-        return mem_dup("");
+    struct buffer out = {.max = LIMIT_OWN_TEXT};
     for (const struct setting *row = settings_table(); row->name; row++) {
         AUTO_FREE char *facts = facts_make(row);
-        fprintf(out, ".It Ev %s\n", row->name);
-        print_mdoc(out, row->help);
-        fputc('\n', out);
+        buffer_printf(&out, ".It Ev %s\n", row->name);
+        print_mdoc(&out, row->help);
+        buffer_putc(&out, '\n');
         if (*facts) {
-            fputs(".br\n(", out);
-            print_mdoc(out, facts);
-            fputs(")\n", out);
+            buffer_puts(&out, ".br\n(");
+            print_mdoc(&out, facts);
+            buffer_puts(&out, ")\n");
         }
     }
-    fclose(out);
-    return text;
+    return buffer_take(&out);
 }

@@ -76,6 +76,12 @@
 #define LIMIT_JSON_DOCUMENT ((size_t)3 * 1024 * 1024) /* of one that is read beside others */
 #define LIMIT_JSON_TREE_SMALL ((size_t)1024 * 1024)   /* a request, an error, what has but a few members */
 
+/* Texts that are put together here. */
+#define LIMIT_EVENT ((size_t)32 * 1024 * 1024) /* a replayed event; the largest documents make less */
+#define LIMIT_OWN_TEXT ((size_t)1024 * 1024)   /* what our own tables are printed as */
+#define LIMIT_URL_MADE ((size_t)64 * 1024)     /* a URL of ours, a template filled in */
+#define LIMIT_LISTED ((size_t)1024)            /* names in a sentence for a person */
+
 #define LIMIT_PLANE_PERSON 4096u  /* bytes of JSON of who changed a state; seven short members */
 #define LIMIT_UPSTREAM_PAGES 200u /* pages of one list; 10,000 rows of 50 */
 #define LIMIT_CLOSED_PULL_PAGES \
@@ -112,8 +118,10 @@
 
 /* Telegram. It refuses a text of more than 4096 characters once its HTML is read, and of more than 32 KiB
  * before (telegram-bot-api, Client.cpp); counted in UTF-16 units, five bytes each at most, ours passes both.
+ * LIMIT_MESSAGE: its bytes.
  */
 #define LIMIT_MESSAGE_UNITS 4096u
+#define LIMIT_MESSAGE ((size_t)6 * LIMIT_MESSAGE_UNITS)
 #define LIMIT_MESSAGE_VALUE ((size_t)400) /* bytes of one value in a message */
 #define LIMIT_DIGEST_FROM 3u              /* more messages that wait at once become one */
 #define LIMIT_DIGEST_MESSAGES 1000u       /* at most in one digest */

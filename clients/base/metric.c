@@ -8,6 +8,8 @@
 #include <string.h>
 
 #include "clients/base/err.h"
+#include "clients/base/limits.h"
+#include "clients/base/text.h"
 
 /* the words of the labels; held to the domain's own by tests/unit/test_metric.c */
 
@@ -257,27 +259,27 @@ int64_t metric_read(enum metric metric, const char *first, const char *second)
 /* the text */
 
 /* Escaped as a label's value, or as a help text, in which a quote stands for itself. */
-static void put_escaped(FILE *out, const char *text, bool quoted)
+static void put_escaped(struct buffer *out, const char *text, bool quoted)
 {
     for (; *text; text++)
         if (*text == '\\' || (quoted && *text == '"'))
-            fprintf(out, "\\%c", *text);
+            buffer_printf(out, "\\%c", *text);
         else if (*text == '\n')
-            fputs("\\n", out);
+            buffer_puts(out, "\\n");
         else
-            fputc(*text, out);
+            buffer_putc(out, *text);
 }
 
 /* A decimal without an exponent, and without the fraction's trailing zeros. */
-static void put_number(FILE *out, int64_t value, int64_t per_unit)
+static void put_number(struct buffer *out, int64_t value, int64_t per_unit)
 {
     uint64_t size = value < 0 ? -(uint64_t)value : (uint64_t)value, unit = per_unit ? (uint64_t)per_unit : 1;
-    fprintf(out, "%s%llu", value < 0 ? "-" : "", (unsigned long long)(size / unit));
+    buffer_printf(out, "%s%llu", value < 0 ? "-" : "", (unsigned long long)(size / unit));
     uint64_t rest = size % unit;
     if (rest)
-        fputc('.', out);
+        buffer_putc(out, '.');
     for (; rest; rest = rest * 10 % unit)
-        fputc((int)('0' + rest * 10 / unit), out);
+        buffer_putc(out, (char)('0' + rest * 10 / unit));
 }
 
 /* What a sample bears in braces: the words of its labels, and a bucket's bound. */
@@ -287,34 +289,34 @@ struct place {
 };
 
 /* `bound` is an index into the bounds, n_bounds for +Inf, or -1 for a sample that is no bucket. */
-static void put_sample(FILE *out, const struct place *place, const char *suffix, long bound, int64_t value,
-                       int64_t per_unit)
+static void put_sample(struct buffer *out, const struct place *place, const char *suffix, long bound,
+                       int64_t value, int64_t per_unit)
 {
     const struct metric_family *family = place->family;
     const char *before = "{";
-    fprintf(out, "%s%s", family->name, suffix);
+    buffer_printf(out, "%s%s", family->name, suffix);
     for (size_t i = 0; i < METRIC_LABELS_MAX && place->values[i]; i++, before = ",") {
-        fprintf(out, "%s%s=\"", before, family->labels[i].name);
+        buffer_printf(out, "%s%s=\"", before, family->labels[i].name);
         put_escaped(out, place->values[i], true);
-        fputc('"', out);
+        buffer_putc(out, '"');
     }
     if (bound >= 0) {
-        fprintf(out, "%sle=\"", before);
+        buffer_printf(out, "%sle=\"", before);
         if ((size_t)bound < family->n_bounds)
             put_number(out, family->bounds[bound], family->per_unit);
         else
-            fputs("+Inf", out);
-        fputc('"', out);
+            buffer_puts(out, "+Inf");
+        buffer_putc(out, '"');
         before = ",";
     }
-    fputs(*before == ',' ? "} " : " ", out);
+    buffer_puts(out, *before == ',' ? "} " : " ");
     put_number(out, value, per_unit);
-    fputc('\n', out);
+    buffer_putc(out, '\n');
 }
 
 /* The count is the sum of the buckets as they were read, not a number of its own that others have moved on
  * since. */
-static void put_histogram(FILE *out, const struct place *place, const _Atomic int64_t *cell)
+static void put_histogram(struct buffer *out, const struct place *place, const _Atomic int64_t *cell)
 {
     const struct metric_family *family = place->family;
     int64_t sum = cell_read(&cell[family->n_bounds + 1]), count = 0;
@@ -326,15 +328,15 @@ static void put_histogram(FILE *out, const struct place *place, const _Atomic in
     put_sample(out, place, "_count", -1, count, 1);
 }
 
-static void put_family(FILE *out, enum metric metric)
+static void put_family(struct buffer *out, enum metric metric)
 {
     static const char *const types[] = {
         [METRIC_COUNTER] = "counter", [METRIC_GAUGE] = "gauge", [METRIC_HISTOGRAM] = "histogram"};
     const struct metric_family *family = &families[metric];
     size_t n_first = words_of(&family->labels[0]), n_second = words_of(&family->labels[1]);
-    fprintf(out, "# HELP %s ", family->name);
+    buffer_printf(out, "# HELP %s ", family->name);
     put_escaped(out, family->help, false);
-    fprintf(out, "\n# TYPE %s %s\n", family->name, types[family->type]);
+    buffer_printf(out, "\n# TYPE %s %s\n", family->name, types[family->type]);
     for (size_t at = 0; at < n_first * n_second; at++) {
         const _Atomic int64_t *cell = &cells[metric][at * cells_of_series(family)];
         struct place place = {.family = family};
@@ -351,13 +353,9 @@ static void put_family(FILE *out, enum metric metric)
 
 char *metrics_text(size_t *ret_len)
 {
-    char *text = NULL;
-    FILE *out = open_memstream(&text, ret_len);
-    if (!out)
-        abort(); /* out of memory, see err.h */
+    struct buffer out = {.max = LIMIT_OWN_TEXT};
     for (int metric = 0; metric < METRIC_MAX_; metric++)
-        put_family(out, (enum metric)metric);
-    if (fclose(out) != 0)
-        abort();
-    return text;
+        put_family(&out, (enum metric)metric);
+    *ret_len = out.len;
+    return buffer_take(&out);
 }

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <openssl/crypto.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include <uuid/uuid.h>
 
 #include "clients/base/err.h"
+#include "clients/base/limits.h"
 
 bool parse_i64(const char *text, int64_t min, int64_t max, int64_t *ret)
 {
@@ -275,6 +277,101 @@ char *text_mend(const char *bytes, size_t len, size_t max)
         at += n ? n : 1;
     }
     return copy;
+}
+
+/* Room for `more` bytes and a NUL. It doubles, but to the limit at most. */
+static bool buffer_reserve(struct buffer *buffer, size_t more)
+{
+    buffer->full = buffer->full || more > buffer->max - buffer->len;
+    if (buffer->full)
+        return false;
+    size_t needed = buffer->len + more + 1;
+    if (needed > buffer->size) {
+        buffer->size = 2 * needed < buffer->max ? 2 * needed : buffer->max + 1;
+        buffer->text = mem_grow(buffer->text, buffer->size, 1);
+    }
+    return true;
+}
+
+void buffer_put(struct buffer *buffer, const char *bytes, size_t len)
+{
+    if (!buffer_reserve(buffer, len))
+        return;
+    memcpy(buffer->text + buffer->len, bytes, len);
+    buffer->len += len;
+    buffer->text[buffer->len] = '\0';
+}
+
+void buffer_puts(struct buffer *buffer, const char *text)
+{
+    buffer_put(buffer, text, strlen(text));
+}
+
+void buffer_putc(struct buffer *buffer, char byte)
+{
+    buffer_put(buffer, &byte, 1);
+}
+
+static void buffer_vprintf(struct buffer *buffer, const char *fmt, va_list args) ATTR_PRINTF(2, 0);
+static void buffer_vprintf(struct buffer *buffer, const char *fmt, va_list args)
+{
+    va_list again;
+    va_copy(again, args);
+    if (buffer_reserve(buffer, 0)) {
+        size_t room = buffer->size - buffer->len;
+        int len = vsnprintf(buffer->text + buffer->len, room, fmt, args);
+        if (len >= 0 && (size_t)len >= room && buffer_reserve(buffer, (size_t)len))
+            (void)vsnprintf(buffer->text + buffer->len, (size_t)len + 1, fmt, again);
+        buffer->len += len > 0 && !buffer->full ? (size_t)len : 0;
+        buffer->text[buffer->len] = '\0'; /* a piece that was cut is left out */
+    }
+    va_end(again);
+}
+
+void buffer_printf(struct buffer *buffer, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    buffer_vprintf(buffer, fmt, args);
+    va_end(args);
+}
+
+void buffer_item(struct buffer *buffer, const char *separator, const char *fmt, ...)
+{
+    va_list args;
+    size_t before = buffer->len;
+    if (before > 0)
+        buffer_puts(buffer, separator);
+    va_start(args, fmt);
+    buffer_vprintf(buffer, fmt, args);
+    va_end(args);
+    buffer->len = buffer->full ? before : buffer->len;
+    if (buffer->full && buffer->text)
+        buffer->text[before] = '\0';
+}
+
+char *buffer_take(struct buffer *buffer)
+{
+    char *text = buffer->text ? buffer->text : mem_dupn("", 0);
+    *buffer = (struct buffer){.max = buffer->max};
+    return text;
+}
+
+char *buffer_take_whole(struct buffer *buffer)
+{
+    if (!buffer->full)
+        return buffer_take(buffer);
+    free(buffer->text);
+    *buffer = (struct buffer){.max = buffer->max};
+    return NULL;
+}
+
+char *text_list(const char *const *texts)
+{
+    struct buffer list = {.max = LIMIT_LISTED};
+    for (; *texts; texts++)
+        buffer_item(&list, ", ", "%s", *texts);
+    return buffer_take(&list);
 }
 
 bool secret_equal(const char *a, const char *b)

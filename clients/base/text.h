@@ -1,4 +1,5 @@
-/* text.h - checked parsing of numbers and instants, UUIDs, and text that must be valid UTF-8.
+/* text.h - checked parsing of numbers and instants, UUIDs, text that must be valid UTF-8, and text that grows
+ * up to a limit.
  *
  * Instants are int64 microseconds since 1970-01-01T00:00:00Z ("us"); durations are int64 milliseconds ("ms")
  * of the monotonic clock, or seconds ("s") where a setting or a column is in seconds. Thread-safe, no locale.
@@ -9,6 +10,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "clients/base/err.h"
 
 #define UUID_TEXT_LEN 36
 #define UUID_DIGITS 32
@@ -66,6 +69,30 @@ char *text_cut(const char *text, size_t max);
 
 /* text_mend: the same of bytes that may hold a NUL. */
 char *text_mend(const char *bytes, size_t len, size_t max);
+
+/* struct buffer: text that grows, up to `max` bytes and a NUL. A piece that would not fit is left out, with
+ * all that follows it: then it is `full`. Begins as {.max = LIMIT_…}. */
+struct buffer {
+    size_t max;
+    char *text; /* NULL before the first piece */
+    size_t len, size;
+    bool full;
+};
+void buffer_put(struct buffer *buffer, const char *bytes, size_t len);
+void buffer_puts(struct buffer *buffer, const char *text);
+void buffer_putc(struct buffer *buffer, char byte);
+void buffer_printf(struct buffer *buffer, const char *fmt, ...) ATTR_PRINTF(2, 3);
+/* buffer_item: the same, with `separator` before it unless the buffer is empty. */
+void buffer_item(struct buffer *buffer, const char *separator, const char *fmt, ...) ATTR_PRINTF(3, 4);
+
+/* buffer_take: the text, after which the buffer is empty; "" without a piece. buffer_take_whole: NULL if the
+ * buffer is full. Caller frees. */
+char *buffer_take(struct buffer *buffer) __attribute__((returns_nonnull));
+char *buffer_take_whole(struct buffer *buffer);
+
+/* text_list: the texts of a list that NULL ends, as "a, b, c", without those beyond LIMIT_LISTED. Caller
+ * frees. */
+char *text_list(const char *const *texts) __attribute__((returns_nonnull));
 
 /* secret_equal: compares in time that depends on the lengths alone. */
 bool secret_equal(const char *a, const char *b);

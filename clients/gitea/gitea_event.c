@@ -7,6 +7,7 @@
 
 #include "clients/base/err.h"
 #include "clients/base/jsonx.h"
+#include "clients/base/limits.h"
 #include "clients/base/text.h"
 
 /* Go's way of writing JSON */
@@ -20,37 +21,34 @@ static size_t foreign_len(const char *at)
     return strncmp(at, "\xe2\x80\xa8", 3) == 0 || strncmp(at, "\xe2\x80\xa9", 3) == 0 ? 3 : 0;
 }
 
-static void put_as_go(FILE *out, const char *json)
+static void put_as_go(struct buffer *out, const char *json)
 {
     for (size_t len; *json; json += len) {
         len = foreign_len(json);
         if (len == 1) {
-            fprintf(out, "\\u%04x", (unsigned char)*json);
+            buffer_printf(out, "\\u%04x", (unsigned char)*json);
         } else if (len == 3) {
-            fprintf(out, "\\u202%x", (unsigned char)json[2] & 0x0f);
+            buffer_printf(out, "\\u202%x", (unsigned char)json[2] & 0x0f);
         } else if (*json != '\\') {
-            fputc(*json, out);
+            buffer_putc(out, *json);
             len = 1;
         } else { /* an escape; of a control character in upper-case hex, so far */
             len = json[1] == 'u' ? 6 : 2;
             for (size_t i = 0; i < len; i++)
-                fputc(i < 2 ? json[i] : tolower((unsigned char)json[i]), out);
+                buffer_putc(out, i < 2 ? json[i] : (char)tolower((unsigned char)json[i]));
         }
     }
 }
 
 char *event_gitea_text(const json_t *value)
 {
-    char *text = NULL, *json = json_dumps(value, JSON_INDENT(2) | JSON_ENCODE_ANY);
-    size_t size;
-    FILE *out = open_memstream(&text, &size);
-    if (!json || !out)
+    char *json = json_dumps(value, JSON_INDENT(2) | JSON_ENCODE_ANY);
+    struct buffer out = {.max = LIMIT_EVENT};
+    if (!json)
         abort(); /* out of memory, see err.h */
-    put_as_go(out, json);
+    put_as_go(&out, json);
     free(json);
-    if (fclose(out) != 0)
-        abort();
-    return text;
+    return buffer_take_whole(&out);
 }
 
 struct gitea_release event_gitea_release(const json_t *version)

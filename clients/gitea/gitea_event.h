@@ -37,7 +37,7 @@ char *event_gitea_approved(const struct gitea_release *release, const json_t *re
 char *event_gitea_closed(const json_t *repository, const json_t *pull);
 
 /* event_gitea_text: a value as Go's json.MarshalIndent(value, "", "  ") writes it: as jansson does, but for
- * HTML characters and line separators, which are escaped, and lower-case hex. */
+ * HTML characters and line separators, which are escaped, and lower-case hex. NULL beyond LIMIT_EVENT. */
 char *event_gitea_text(const json_t *value);
 
 #endif

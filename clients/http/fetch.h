@@ -178,7 +178,8 @@ void fetch_inbox_abort(struct fetch_inbox *inbox);
 /* fetch_url: base + path segments + query, each segment and value percent-encoded ('/' too), by curl's URL
  * API. `segments` and `query` (name, value, name, value, …) are NULL-terminated and may be NULL. Keeps a path
  * that the base has, drops its query. Returns NULL if `base` is no http(s) URL, or if a segment is "." or
- * "..", which could not reach the server as such. Caller frees with free(). */
+ * "..", which could not reach the server as such, or if it would be longer than LIMIT_URL_MADE. Caller frees
+ * with free(). */
 char *fetch_url(const char *base, const char *const *segments, const char *const *query);
 
 /* fetch_escape: `text` percent-encoded for one path segment or query value, '/' too. Caller frees with

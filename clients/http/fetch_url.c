@@ -9,6 +9,8 @@
 #include <curl/curl.h>
 
 #include "clients/base/err.h"
+#include "clients/base/limits.h"
+#include "clients/base/text.h"
 #include "clients/http/fetch_engine.h"
 
 static void url_cleanup(CURLU **url)
@@ -37,29 +39,10 @@ static CURLU *url_parse(const char *text)
     return NULL;
 }
 
-/* Text under construction; grows by the lengths of its pieces, which the caller has bounded. */
-struct piece_list {
-    char *text;
-    size_t len, size;
-};
-
-static void piece_add(struct piece_list *list, const char *piece, size_t len)
+static void put_escaped(struct buffer *out, const char *text)
 {
-    if (list->len + len + 1 > list->size) {
-        list->size = 2 * (list->len + len + 1);
-        list->text = mem_grow(list->text, list->size, 1);
-    }
-    assert(list->text); /* a first piece has grown it */
-    memcpy(list->text + list->len, piece, len);
-    list->len += len;
-    list->text[list->len] = '\0';
-}
-
-static void piece_add_escaped(struct piece_list *list, const char *text)
-{
-    AUTO_CURL_TEXT char *escaped = curl_easy_escape(NULL, text, 0);
-    if (escaped)
-        piece_add(list, escaped, strlen(escaped));
+    AUTO_FREE char *escaped = fetch_escape(text);
+    buffer_puts(out, escaped);
 }
 
 /* A segment of dots would be resolved away, by curl, by a proxy or by the server. */
@@ -81,37 +64,35 @@ char *fetch_url(const char *base, const char *const *segments, const char *const
 
     /* Appended to the root's text: set as parts, the escapes would come out in lower case, which some proxies
      * and logs take for another URL. */
-    struct piece_list list = {0};
+    struct buffer made = {.max = LIMIT_URL_MADE};
     size_t len = strlen(path);
     while (len > 0 && path[len - 1] == '/')
         len--;
-    piece_add(&list, root, strlen(root) - 1);
-    piece_add(&list, path, len);
+    buffer_put(&made, root, strlen(root) - 1);
+    buffer_put(&made, path, len);
     if (len == 0 && !(segments && *segments))
-        piece_add(&list, "/", 1);
+        buffer_puts(&made, "/");
     for (; segments && *segments; segments++) {
         if (is_dots(*segments)) {
-            free(list.text);
+            free(made.text);
             return NULL;
         }
-        piece_add(&list, "/", 1);
-        piece_add_escaped(&list, *segments);
+        buffer_puts(&made, "/");
+        put_escaped(&made, *segments);
     }
     for (size_t i = 0; query && query[i] && query[i + 1]; i += 2) {
-        piece_add(&list, i ? "&" : "?", 1);
-        piece_add_escaped(&list, query[i]);
-        piece_add(&list, "=", 1);
-        piece_add_escaped(&list, query[i + 1]);
+        buffer_puts(&made, i ? "&" : "?");
+        put_escaped(&made, query[i]);
+        buffer_puts(&made, "=");
+        put_escaped(&made, query[i + 1]);
     }
-    return list.text;
+    return buffer_take_whole(&made);
 }
 
 char *fetch_escape(const char *text)
 {
-    struct piece_list list = {0};
-    piece_add(&list, "", 0);
-    piece_add_escaped(&list, text);
-    return list.text;
+    AUTO_CURL_TEXT char *escaped = curl_easy_escape(NULL, text, 0);
+    return mem_dup(escaped ? escaped : "");
 }
 
 char *fetch_url_shown(const char *text)

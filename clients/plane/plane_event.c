@@ -8,6 +8,7 @@
 
 #include "clients/base/err.h"
 #include "clients/base/jsonx.h"
+#include "clients/base/limits.h"
 #include "clients/base/text.h"
 
 /* Python's way of writing JSON */
@@ -26,28 +27,28 @@ static uint32_t char_at(const char *at, size_t *ret_len)
 
 /* json.encoder.py_encode_basestring_ascii: all but printable ASCII is escaped, beyond the basic plane by
  * surrogates. */
-static void put_text(FILE *out, const char *text)
+static void put_text(struct buffer *out, const char *text)
 {
     static const char plain[] = "\"\\\n\r\t\b\f", escaped[] = "\"\\nrtbf";
-    fputc('"', out);
+    buffer_putc(out, '"');
     for (size_t len; *text; text += len) {
         uint32_t code = char_at(text, &len);
         const char *special = code < 0x80 ? strchr(plain, (int)code) : NULL;
         if (special)
-            fprintf(out, "\\%c", escaped[special - plain]);
+            buffer_printf(out, "\\%c", escaped[special - plain]);
         else if (code >= 0x20 && code < 0x7f)
-            fputc((int)code, out);
+            buffer_putc(out, (char)code);
         else if (code < 0x10000)
-            fprintf(out, "\\u%04x", code);
+            buffer_printf(out, "\\u%04x", code);
         else
-            fprintf(out, "\\u%04x\\u%04x", 0xd800 + ((code - 0x10000) >> 10),
-                    0xdc00 + ((code - 0x10000) & 0x3ff));
+            buffer_printf(out, "\\u%04x\\u%04x", 0xd800 + ((code - 0x10000) >> 10),
+                          0xdc00 + ((code - 0x10000) & 0x3ff));
     }
-    fputc('"', out);
+    buffer_putc(out, '"');
 }
 
 /* float.__repr__: the shortest digits that read back as the same number; a fraction or an exponent always. */
-static void put_real(FILE *out, double real)
+static void put_real(struct buffer *out, double real)
 {
     char text[40];
     int digits = 1;
@@ -58,44 +59,44 @@ static void put_real(FILE *out, double real)
     int64_t exponent = 0;
     bool known = mark && parse_i64(mark[1] == '+' ? mark + 2 : mark + 1, -400, 400, &exponent);
     if (known && (exponent < -4 || exponent >= 16)) {
-        fprintf(out, "%.*se%+03d", (int)(mark - text), text, (int)exponent);
+        buffer_printf(out, "%.*se%+03d", (int)(mark - text), text, (int)exponent);
     } else {
         int behind = digits - 1 - (int)exponent;
-        fprintf(out, "%.*f", behind > 1 ? behind : 1, real);
+        buffer_printf(out, "%.*f", behind > 1 ? behind : 1, real);
     }
 }
 
-static void put_value(FILE *out, const json_t *value);
+static void put_value(struct buffer *out, const json_t *value);
 
-static void put_object(FILE *out, const json_t *object)
+static void put_object(struct buffer *out, const json_t *object)
 {
     const char *key, *between = "";
     json_t *member;
-    fputc('{', out);
+    buffer_putc(out, '{');
     json_object_foreach((json_t *)(uintptr_t)object, key, member)
     {
-        fputs(between, out);
+        buffer_puts(out, between);
         put_text(out, key);
-        fputs(": ", out);
+        buffer_puts(out, ": ");
         put_value(out, member);
         between = ", ";
     }
-    fputc('}', out);
+    buffer_putc(out, '}');
 }
 
-static void put_array(FILE *out, const json_t *array)
+static void put_array(struct buffer *out, const json_t *array)
 {
-    fputc('[', out);
+    buffer_putc(out, '[');
     for (size_t i = 0; i < json_array_size(array); i++) {
         if (i > 0)
-            fputs(", ", out);
+            buffer_puts(out, ", ");
         put_value(out, json_array_get(array, i));
     }
-    fputc(']', out);
+    buffer_putc(out, ']');
 }
 
 /* Depth is bounded by json_read. */
-static void put_value(FILE *out, const json_t *value)
+static void put_value(struct buffer *out, const json_t *value)
 {
     switch (json_typeof(value)) {
     case JSON_OBJECT:
@@ -108,34 +109,28 @@ static void put_value(FILE *out, const json_t *value)
         put_text(out, json_string_value(value));
         break;
     case JSON_INTEGER:
-        fprintf(out, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+        buffer_printf(out, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
         break;
     case JSON_REAL:
         put_real(out, json_real_value(value));
         break;
     case JSON_TRUE:
-        fputs("true", out);
+        buffer_puts(out, "true");
         break;
     case JSON_FALSE:
-        fputs("false", out);
+        buffer_puts(out, "false");
         break;
     case JSON_NULL:
-        fputs("null", out);
+        buffer_puts(out, "null");
         break;
     }
 }
 
 char *event_plane_text(const json_t *value)
 {
-    char *text = NULL;
-    size_t size;
-    FILE *out = open_memstream(&text, &size);
-    if (!out)
-        abort(); /* out of memory, see err.h */
-    put_value(out, value);
-    if (fclose(out) != 0)
-        abort();
-    return text;
+    struct buffer out = {.max = LIMIT_EVENT};
+    put_value(&out, value);
+    return buffer_take_whole(&out);
 }
 
 /* the event */

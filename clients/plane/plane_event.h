@@ -26,7 +26,7 @@ void event_plane_order(json_t *issue, const json_t *bare);
 char *event_plane_issue(const json_t *issue, const struct event_plane_change *change);
 
 /* event_plane_text: a value as Python's json.dumps(value) writes it, which jansson cannot: the shortest
- * digits of a float, lower-case hex, DEL escaped too. Caller frees. */
+ * digits of a float, lower-case hex, DEL escaped too. NULL beyond LIMIT_EVENT. Caller frees. */
 char *event_plane_text(const json_t *value);
 
 #endif

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clients/base/limits.h"
+#include "clients/base/text.h"
 #include "clients/store/store_ops.h"
 
 /* The version of our tables that this program makes and knows. */
@@ -167,38 +169,32 @@ enum err schema_complete(const struct schema *schema, size_t *ret_created, struc
 /* is it all there */
 
 /* Of a table: the first word of each line that begins with a space. */
-static void columns_print(FILE *out, const struct part *part)
+static void columns_print(struct buffer *out, const struct part *part)
 {
     const char *separator = "";
     char column[NAME_SIZE];
     for (const char *line = strchr(part->body, '\n') + 1; line[0] == ' '; line = strchr(line, '\n') + 1) {
         (void)word_take(line, column);
-        fprintf(out, "%s%s.%s", separator, part->table, column);
+        buffer_printf(out, "%s%s.%s", separator, part->table, column);
         separator = ", ";
     }
 }
 
 char *schema_probe(const char *sql, size_t len)
 {
-    char *probe = NULL;
-    size_t size;
+    struct buffer out = {.max = LIMIT_OWN_TEXT};
     const char *separator = "SELECT ";
     struct part part;
-    FILE *out = open_memstream(&probe, &size);
-    if (!out)
-        abort();
     for (const char *at = sql; part_take(&at, sql + len, &part);) {
         if (part.kind == PART_INDEX)
             continue;
-        fprintf(out, "%sEXISTS (SELECT ", separator);
+        buffer_printf(&out, "%sEXISTS (SELECT ", separator);
         if (part.kind == PART_TABLE)
-            columns_print(out, &part);
+            columns_print(&out, &part);
         else
-            fprintf(out, "%s.%s", part.table, part.name);
-        fprintf(out, " FROM %s LIMIT 0)", part.table);
+            buffer_printf(&out, "%s.%s", part.table, part.name);
+        buffer_printf(&out, " FROM %s LIMIT 0)", part.table);
         separator = ", ";
     }
-    if (fclose(out) != 0)
-        abort();
-    return probe;
+    return buffer_take(&out);
 }

@@ -182,26 +182,23 @@ static char *template_fill(const char *template, const struct gate_view *view, c
         {"{stage}", task->stage}, {"{branch}", task->branch},
         {"{repo}", task->repo},
     };
-    char *out = mem_dup("");
+    struct buffer out = {.max = LIMIT_URL_MADE};
     for (const char *at = template; *at;) {
         size_t i = 0;
         while (i < ARRAY_LEN(places) && strncmp(at, places[i].name, strlen(places[i].name)) != 0)
             i++;
-        char *grown;
         if (i < ARRAY_LEN(places)) {
             const char *value = places[i].value ? places[i].value : "";
             AUTO_FREE char *safe = escape ? escape(value) : mem_dup(value);
-            grown = mem_printf("%s%s", out, safe);
+            buffer_puts(&out, safe);
             at += strlen(places[i].name);
         } else {
             size_t plain = 1 + strcspn(at + 1, "{");
-            grown = mem_printf("%s%.*s", out, (int)(*at ? plain : 0), at);
+            buffer_put(&out, at, plain);
             at += plain;
         }
-        free(out);
-        out = grown;
     }
-    return out;
+    return buffer_take(&out);
 }
 
 static bool names_work_item(const char *template)

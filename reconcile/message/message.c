@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "clients/base/err.h"
@@ -17,23 +18,11 @@ enum { DIGEST_LINES = 5, DIGEST_LINE_UNITS = 300 };
 /* text under construction */
 
 struct html {
-    char *bytes;
-    size_t len, size;
+    struct buffer out;
     size_t units, units_max; /* as Telegram counts: UTF-16, the HTML read */
     size_t keep;             /* up to here, "…" fits in behind */
     bool cut;
 };
-
-static void html_append(struct html *html, const char *bytes, size_t len)
-{
-    if (html->len + len + 1 > html->size) {
-        html->size = 2 * (html->len + len + 1);
-        html->bytes = mem_grow(html->bytes, html->size, 1);
-    }
-    memcpy(html->bytes + html->len, bytes, len);
-    html->len += len;
-    html->bytes[html->len] = '\0';
-}
 
 /* One character, however it is written. */
 static void html_put(struct html *html, const char *bytes, size_t len, size_t units)
@@ -41,15 +30,15 @@ static void html_put(struct html *html, const char *bytes, size_t len, size_t un
     if (html->cut)
         return;
     if (html->units + units > html->units_max) {
-        html->len = html->keep;
+        html->out.len = html->keep;
         html->cut = true;
-        html_append(html, "…", strlen("…"));
+        buffer_puts(&html->out, "…");
         return;
     }
-    html_append(html, bytes, len);
+    buffer_put(&html->out, bytes, len);
     html->units += units;
     if (html->units < html->units_max)
-        html->keep = html->len;
+        html->keep = html->out.len;
 }
 
 static size_t char_len(const char *at)
@@ -89,8 +78,8 @@ static void html_value(struct html *html, const char *value)
 /* The first line of a message that was made here. */
 static void html_line(struct html *html, const char *text)
 {
-    struct html line = {.units_max = DIGEST_LINE_UNITS};
-    html_append(&line, "", 0);
+    struct html line = {.out.max = LIMIT_MESSAGE, .units_max = DIGEST_LINE_UNITS};
+    buffer_puts(&line.out, "");
     for (const char *at = text, *end = text + strcspn(text, "\n"); at < end;) {
         size_t entity = *at == '&' ? strcspn(at, ";") + 1 : 0;
         bool whole = entity > 0 && entity <= strlen("&amp;") && at + entity <= end;
@@ -98,10 +87,10 @@ static void html_line(struct html *html, const char *text)
         html_put(&line, at, len, !whole && len == 4 ? 2 : 1);
         at += len;
     }
-    html_append(html, line.bytes, line.len);
+    buffer_put(&html->out, line.out.text, line.out.len);
     html->units += line.units;
-    html->keep = html->len;
-    mem_free_p(&line.bytes);
+    html->keep = html->out.len;
+    free(line.out.text);
 }
 
 static void html_name(struct html *html, const struct store_task *task)
@@ -134,13 +123,13 @@ static void html_fill(struct html *html, enum message_place place, const struct 
 
 static bool is_blank(const struct html *html)
 {
-    return html->bytes[strspn(html->bytes, " ")] == '\0';
+    return html->out.text[strspn(html->out.text, " ")] == '\0';
 }
 
 char *message_of_transition(const char *template, const struct message_facts *facts)
 {
-    struct html html = {.units_max = LIMIT_MESSAGE_UNITS};
-    html_append(&html, "", 0);
+    struct html html = {.out.max = LIMIT_MESSAGE, .units_max = LIMIT_MESSAGE_UNITS};
+    buffer_puts(&html.out, "");
     while (*template) {
         size_t len;
         enum message_place place = message_template_place(template, &len);
@@ -155,7 +144,7 @@ char *message_of_transition(const char *template, const struct message_facts *fa
     /* "{title}" of a task that has none: Telegram takes no empty message. */
     if (is_blank(&html))
         html_name(&html, facts->task);
-    return html.bytes;
+    return html.out.text;
 }
 
 /* messages of their own */
@@ -174,7 +163,7 @@ static void html_task(struct html *html, const struct store_task *task)
 
 char *message_of_quarantine(const struct store_task *task)
 {
-    struct html html = {.units_max = LIMIT_MESSAGE_UNITS};
+    struct html html = {.out.max = LIMIT_MESSAGE, .units_max = LIMIT_MESSAGE_UNITS};
     html_task(&html, task);
     char reason[80];
     snprintf(reason, sizeof reason, " was healed %" PRId64 " times in %d h at ", task->recent_heals,
@@ -182,12 +171,12 @@ char *message_of_quarantine(const struct store_task *task)
     html_say(&html, reason);
     html_value(&html, task->stage);
     html_say(&html, ": left to a person");
-    return html.bytes;
+    return html.out.text;
 }
 
 char *message_of_failed_replay(const struct store_task *task)
 {
-    struct html html = {.units_max = LIMIT_MESSAGE_UNITS};
+    struct html html = {.out.max = LIMIT_MESSAGE, .units_max = LIMIT_MESSAGE_UNITS};
     html_task(&html, task);
     char reason[120];
     html_say(&html, " stays at ");
@@ -196,34 +185,34 @@ char *message_of_failed_replay(const struct store_task *task)
              ", though its event was sent to the orchestrator %d times: left to a person",
              LIMIT_REPLAY_TRIES);
     html_say(&html, reason);
-    return html.bytes;
+    return html.out.text;
 }
 
 char *message_of_webhook(const char *repo, const char *detail)
 {
-    struct html html = {.units_max = LIMIT_MESSAGE_UNITS};
+    struct html html = {.out.max = LIMIT_MESSAGE, .units_max = LIMIT_MESSAGE_UNITS};
     html_say(&html, "🔕 reconciler: ");
     html_value(&html, repo);
     html_say(&html, ": ");
     html_value(&html, detail);
-    return html.bytes;
+    return html.out.text;
 }
 
 char *message_of_silence(const char *source, size_t tasks)
 {
-    struct html html = {.units_max = LIMIT_MESSAGE_UNITS};
+    struct html html = {.out.max = LIMIT_MESSAGE, .units_max = LIMIT_MESSAGE_UNITS};
     char reason[120];
     html_say(&html, "🔕 reconciler: events of ");
     html_value(&html, source);
     snprintf(reason, sizeof reason, " were lost for %zu tasks within an hour: does its webhook still work?",
              tasks);
     html_say(&html, reason);
-    return html.bytes;
+    return html.out.text;
 }
 
 char *message_digest(const char *const *texts, size_t n)
 {
-    struct html html = {.units_max = LIMIT_MESSAGE_UNITS};
+    struct html html = {.out.max = LIMIT_MESSAGE, .units_max = LIMIT_MESSAGE_UNITS};
     char reason[80];
     snprintf(reason, sizeof reason, "🔧 reconciler: %zu messages in one", n);
     html_say(&html, reason);
@@ -235,7 +224,7 @@ char *message_digest(const char *const *texts, size_t n)
         snprintf(reason, sizeof reason, "\n… and %zu more", n - DIGEST_LINES);
         html_say(&html, reason);
     }
-    return html.bytes;
+    return html.out.text;
 }
 
 char *message_placeholder(size_t n)

@@ -169,44 +169,44 @@ bool stage_is_gated(const struct stage *stage)
 
 /* the printed form */
 
-static void print_list(FILE *out, const char *const *texts, size_t n)
+static void print_list(struct buffer *out, const char *const *texts, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        fprintf(out, "%s%s", i ? ", " : " ", texts[i]);
+        buffer_printf(out, "%s%s", i ? ", " : " ", texts[i]);
 }
 
-static void print_gate(FILE *out, const struct gate *gate)
+static void print_gate(struct buffer *out, const struct gate *gate)
 {
-    fputs(gate_kind_name(gate->kind), out);
+    buffer_puts(out, gate_kind_name(gate->kind));
     print_list(out, gate->contexts, gate->n_contexts);
     print_list(out, gate->paths, gate->n_paths);
     if (gate->approvals > 1)
-        fprintf(out, " %d approvals", gate->approvals);
+        buffer_printf(out, " %d approvals", gate->approvals);
     if (gate->url)
-        fprintf(out, " %s", gate->url);
+        buffer_printf(out, " %s", gate->url);
 }
 
-static void print_stage(FILE *out, const struct stage *stage, int name_width, int agent_width)
+static void print_stage(struct buffer *out, const struct stage *stage, int name_width, int agent_width)
 {
-    fprintf(out, "%-*s  %-*s  ", name_width, stage->name, agent_width, stage->agent ? stage->agent : "");
+    buffer_printf(out, "%-*s  %-*s  ", name_width, stage->name, agent_width,
+                  stage->agent ? stage->agent : "");
     if (stage->terminal) {
-        fputs("the end\n", out);
+        buffer_puts(out, "the end\n");
         return;
     }
-    fprintf(out, "-> %-*s  %s", name_width, stage->next->name, stage->n_gates ? "when " : "no gate");
+    buffer_printf(out, "-> %-*s  %s", name_width, stage->next->name, stage->n_gates ? "when " : "no gate");
     for (size_t i = 0; i < stage->n_gates; i++) {
-        fputs(i ? " and " : "", out);
+        buffer_puts(out, i ? " and " : "");
         print_gate(out, &stage->gates[i]);
     }
     if (stage->on_rejected)
-        fprintf(out, "; rejected -> %s", stage->on_rejected->name);
-    fputc('\n', out);
+        buffer_printf(out, "; rejected -> %s", stage->on_rejected->name);
+    buffer_putc(out, '\n');
 }
 
 char *pipeline_print(const struct pipeline *pipeline)
 {
-    char *text = NULL;
-    size_t size;
+    struct buffer out = {.max = LIMIT_OWN_TEXT};
     int name_width = 0, agent_width = 0;
     for (size_t i = 0; i < pipeline->n_stages; i++) {
         const struct stage *stage = &pipeline->stages[i];
@@ -214,11 +214,7 @@ char *pipeline_print(const struct pipeline *pipeline)
         name_width = name_len > name_width ? name_len : name_width;
         agent_width = agent_len > agent_width ? agent_len : agent_width;
     }
-    FILE *out = open_memstream(&text, &size);
-    if (!out)
-        return mem_dup("");
     for (size_t i = 0; i < pipeline->n_stages; i++)
-        print_stage(out, &pipeline->stages[i], name_width, agent_width);
-    fclose(out);
-    return text;
+        print_stage(&out, &pipeline->stages[i], name_width, agent_width);
+    return buffer_take(&out);
 }

@@ -7,6 +7,8 @@
 
 #include "clients/base/err.h"
 #include "clients/base/jsonx.h"
+#include "clients/base/limits.h"
+#include "clients/base/text.h"
 #include "clients/plane/plane.h"
 
 static const char *const members[] = {
@@ -82,21 +84,17 @@ static struct plane_mapped_state *find_wanted(const struct plane_state_map *map,
 /* Gives each meaning its state; returns a text about those that have none, or NULL. */
 static char *assign(struct plane_state_map *map, const json_t *wanted)
 {
-    AUTO_FREE char *missing = NULL;
+    struct buffer missing = {.max = LIMIT_LISTED};
     for (int meaning = ISSUE_IN_PROGRESS; meaning < ISSUE_MEANING_MAX_; meaning++) {
         const char *text = json_get_text(wanted, members[meaning], "");
         struct plane_mapped_state *found = find_wanted(map, text);
-        if (found && found->meaning == ISSUE_OTHER) {
+        if (found && found->meaning == ISSUE_OTHER)
             found->meaning = (enum issue_meaning)meaning;
-            continue;
-        }
-        char *longer = mem_printf("%s%s\"%s\"", missing ? missing : "", missing ? ", " : "", text);
-        free(missing);
-        missing = longer;
+        else
+            buffer_item(&missing, ", ", "\"%s\"", text);
     }
-    if (!missing)
-        return NULL;
-    return mem_printf("Plane's project has no state %s (see ORCH_PLANE_STATES_JSON)", missing);
+    AUTO_FREE char *names = missing.text;
+    return names ? mem_printf("Plane's project has no state %s (see ORCH_PLANE_STATES_JSON)", names) : NULL;
 }
 
 static bool mean_the_same(const struct plane_state_map *before, const struct plane_state_map *now)

@@ -87,10 +87,7 @@ static void check_word(const struct setting *row, const char *field, const json_
 {
     if (json_is_string(value) && word_index(row, json_string_value(value)) >= 0)
         return;
-    char choices[128] = "";
-    for (size_t i = 0, used = 0; row->choices[i] && used < sizeof choices; i++)
-        used +=
-            (size_t)snprintf(choices + used, sizeof choices - used, "%s%s", i ? ", " : "", row->choices[i]);
+    AUTO_FREE char *choices = text_list(row->choices);
     problem_add(errors, field, "must be one of %s", choices);
 }
 

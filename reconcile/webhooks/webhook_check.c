@@ -64,29 +64,22 @@ static bool is_told(const struct gitea_hooks *hooks, const char *target, const s
 /* The events that are needed and that no webhook of ours gets, or NULL. Caller frees. */
 static char *unheard(const struct gitea_hooks *hooks, const struct pipeline *pipeline, const char *target)
 {
-    char *list = NULL;
+    struct buffer list = {.max = LIMIT_LISTED};
     for (enum gate_kind kind = 0; kind < GATE_KIND_MAX_; kind++) {
         const struct gate_event *needed = gate_event_of(kind);
-        if (!needed->listed || !has_gate(pipeline, kind) || is_told(hooks, target, needed))
-            continue;
-        char *longer = list ? mem_printf("%s, %s", list, needed->listed) : mem_dup(needed->listed);
-        free(list);
-        list = longer;
+        if (needed->listed && has_gate(pipeline, kind) && !is_told(hooks, target, needed))
+            buffer_item(&list, ", ", "%s", needed->listed);
     }
-    return list;
+    return list.text;
 }
 
 /* Author and time of every webhook: changes with every hand that touches them. Caller frees. */
 static char *mark_of(const struct gitea_hooks *hooks)
 {
-    char *mark = mem_dup("");
-    for (size_t i = 0; i < hooks->n; i++) {
-        char *longer =
-            mem_printf("%s %lld@%s", mark, (long long)hooks->items[i].id, hooks->items[i].updated_at);
-        free(mark);
-        mark = longer;
-    }
-    return mark;
+    struct buffer mark = {.max = LIMIT_ANSWER_HOOKS};
+    for (size_t i = 0; i < hooks->n; i++)
+        buffer_printf(&mark, " %lld@%s", (long long)hooks->items[i].id, hooks->items[i].updated_at);
+    return buffer_take(&mark);
 }
 
 static void judge_known(const struct gitea_hooks *hooks, const struct pipeline *pipeline, const char *target,

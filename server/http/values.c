@@ -8,6 +8,7 @@
 
 #include "clients/base/err.h"
 #include "clients/base/jsonx.h"
+#include "clients/base/text.h"
 
 static enum MHD_Result copy_one(void *arg, enum MHD_ValueKind kind, const char *name, const char *text)
 {
@@ -113,13 +114,9 @@ static void fault_add(struct query_check *check, const char *name, const char *d
 
 static void fault_unknown(struct query_check *check, const char *name)
 {
-    char detail[256] = "is not known; ";
-    if (!check->known)
-        strncat(detail, "this path takes no parameters", sizeof detail - strlen(detail) - 1);
-    for (size_t i = 0; check->known && check->known[i]; i++) {
-        size_t len = strlen(detail);
-        snprintf(detail + len, sizeof detail - len, "%s%s", i ? ", " : "known: ", check->known[i]);
-    }
+    AUTO_FREE char *known = check->known ? text_list(check->known) : NULL;
+    AUTO_FREE char *detail = mem_printf(
+        "is not known; %s%s", known ? "known: " : "this path takes no parameters", known ? known : "");
     fault_add(check, name, detail);
 }
 

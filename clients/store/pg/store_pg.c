@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "clients/base/limits.h"
+#include "clients/base/text.h"
 #include "clients/base/wait.h"
 
 #define LOCK_WAIT_MS (LIMIT_STATEMENT_MS / 2)
@@ -463,25 +464,24 @@ static char *servers_describe(const PQconninfoOption *given, struct why *why)
     const char *database = option_value(given, "dbname");
     hosts = hosts && *hosts ? hosts : option_value(given, "hostaddr");
     hosts = hosts && *hosts ? hosts : "local";
-    char *text = mem_dup("postgresql ");
+    struct buffer text = {.max = LIMIT_STORED_TEXT};
+    buffer_puts(&text, "postgresql ");
     for (size_t i = 0; i < list_len(hosts); i++) {
         AUTO_FREE char *host = list_item(hosts, i);
         AUTO_FREE char *port = list_item(ports, i);
         int64_t number = 5432;
         /* A '@' in a password that is not percent-encoded makes the password's rest part of the host. */
         if (strchr(host, '@') || (*port && !parse_i64(port, 1, 65535, &number))) {
-            free(text);
+            free(text.text);
             (void)why_set(why, ERR_INVALID, "the database URL names an impossible %s",
                           strchr(host, '@') ? "host: percent-encode the password (@ is %40)" : "port");
             return NULL;
         }
-        char *longer = mem_printf("%s%s%s:%d", text, i > 0 ? "," : "", host, (int)number);
-        free(text);
-        text = longer;
+        buffer_printf(&text, "%s%s:%d", i > 0 ? "," : "", host, (int)number);
     }
-    char *whole = mem_printf("%s%s%s", text, database ? "/" : "", database ? database : "");
-    free(text);
-    return whole;
+    if (database)
+        buffer_printf(&text, "/%s", database);
+    return buffer_take(&text);
 }
 
 /* the store */

@@ -3,6 +3,7 @@
 
 #include "clients/base/err.h"
 #include "clients/base/jsonx.h"
+#include "clients/base/limits.h"
 #include "clients/gitea/gitea_event.h"
 #include "clients/plane/plane_event.h"
 #include "tests/support/test.h"
@@ -19,6 +20,15 @@ static void assert_written(char *(*write)(const json_t *), const char *from, con
     json_auto_t *json = json_of(from);
     AUTO_FREE char *text = write(json);
     assert_string_equal(text, expected);
+}
+
+TEST(an_event_beyond_its_limit_is_none)
+{
+    AUTO_FREE char *text = mem_zero(LIMIT_EVENT + 1, 1);
+    memset(text, 'x', LIMIT_EVENT);
+    json_auto_t *json = json_string(text);
+    assert_null(event_gitea_text(json));
+    assert_null(event_plane_text(json));
 }
 
 TEST(gitea_writes_as_go_does)

@@ -503,6 +503,53 @@ TEST(the_last_lines_come_out_before_the_end)
     close(full_pipe[0]);
 }
 
+TEST(a_buffer_takes_whole_pieces_up_to_its_limit)
+{
+    struct buffer buffer = {.max = 10};
+    buffer_puts(&buffer, "abc");
+    buffer_printf(&buffer, "%d", 4567);
+    buffer_put(&buffer, "\0z", 2);
+    buffer_putc(&buffer, '!');
+    assert_int_equal(buffer.len, 10);
+    assert_false(buffer.full);
+    assert_memory_equal(buffer.text, "abc4567\0z!", 11);
+    buffer_puts(&buffer, "");
+    assert_false(buffer.full);
+    buffer_putc(&buffer, '?');
+    assert_true(buffer.full);
+    assert_null(buffer_take_whole(&buffer));
+
+    buffer_puts(&buffer, "12345");
+    buffer_puts(&buffer, "678901");
+    buffer_puts(&buffer, "6"); /* would fit, but what stands before it is left out */
+    assert_true(buffer.full);
+    AUTO_FREE char *text = buffer_take(&buffer);
+    assert_string_equal(text, "12345");
+    AUTO_FREE char *none = buffer_take(&buffer);
+    assert_string_equal(none, "");
+}
+
+TEST(a_list_ends_before_the_item_that_does_not_fit)
+{
+    static const struct {
+        size_t max;
+        const char *expected;
+    } rows[] = {{0, ""},   {1, ""},       {2, "ab"},     {3, "ab"},
+                {5, "ab"}, {6, "ab, cd"}, {8, "ab, cd"}, {9, "ab, cd, e"}};
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct buffer buffer = {.max = rows[i].max};
+        buffer_item(&buffer, ", ", "%s", "ab");
+        buffer_item(&buffer, ", ", "c%c", 'd');
+        buffer_item(&buffer, ", ", "e");
+        AUTO_FREE char *text = buffer_take(&buffer);
+        assert_string_equal(text, rows[i].expected);
+    }
+    AUTO_FREE char *list = text_list((const char *const[]){"a", "b", "c", NULL});
+    AUTO_FREE char *empty = text_list((const char *const[]){NULL});
+    assert_string_equal(list, "a, b, c");
+    assert_string_equal(empty, "");
+}
+
 TEST(what_failed_is_left_alone_for_a_growing_while)
 {
     static const int64_t expected[] = {1000, 2000, 4000, 5000, 5000};

@@ -1,5 +1,6 @@
 /* URLs: built, shown, compared. */
 #include "clients/base/err.h"
+#include "clients/base/limits.h"
 #include "clients/http/fetch.h"
 #include "clients/http/fetch_engine.h"
 #include "tests/support/test.h"
@@ -106,6 +107,13 @@ TEST(a_place_is_host_and_path)
                    *none = fetch_url_host("secret");
     assert_string_equal(host, "ci.example");
     assert_string_equal(none, "(not a URL)");
+}
+
+TEST(a_url_beyond_its_limit_is_none)
+{
+    AUTO_FREE char *text = mem_zero(LIMIT_URL_MADE + 1, 1);
+    memset(text, 'x', LIMIT_URL_MADE);
+    assert_null(fetch_url("https://ci.example", (const char *const[]){text, NULL}, NULL));
 }
 
 TEST(escaping_leaves_only_what_needs_none)
