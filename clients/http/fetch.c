@@ -207,7 +207,7 @@ void fetch_job_free(struct fetch_job *job)
     free(job->url);
     free(job->origin);
     free(job->body);
-    free(job->reply);
+    free(job->reply.text);
     free(job);
 }
 

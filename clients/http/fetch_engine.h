@@ -18,6 +18,7 @@
 
 #include <curl/curl.h>
 
+#include "clients/base/text.h"
 #include "clients/http/fetch.h"
 #include "clients/http/upstream_health.h"
 
@@ -85,8 +86,7 @@ struct fetch_job {
 
     CURL *easy; /* while in flight */
     int64_t limit_ms, connect_ms;
-    char *reply;
-    size_t reply_len, reply_size;
+    struct buffer reply; /* up to `reserved` */
     size_t header_bytes;
     unsigned header_lines;
     const char *refused; /* why the answer is not read to its end, for a person; NULL: it is */

@@ -13,7 +13,6 @@
 
 #define REDIRECTS_MAX 3u
 #define SHORT_RETRY_AFTER_S 5 /* a 429 that asks for a longer pause is the caller's to weigh */
-#define FIRST_REPLY_SIZE ((size_t)4096)
 
 /* Below what servers and proxies close idle connections after (nginx: 75 s), so that none dies under a
  * request. */
@@ -26,9 +25,8 @@ static const char too_long[] = ""; /* outcome_too_large adds the length */
 
 void exchange_drop_reply(struct fetch_job *job)
 {
-    free(job->reply);
-    job->reply = NULL;
-    job->reply_len = job->reply_size = 0;
+    free(job->reply.text);
+    job->reply = (struct buffer){.max = job->reserved};
 }
 
 bool exchange_outgrew(const struct fetch_job *job)
@@ -39,30 +37,15 @@ bool exchange_outgrew(const struct fetch_job *job)
            announced <= (curl_off_t)job->answer_max;
 }
 
-/* Room for `needed` bytes. It doubles, but to what is reserved at most, and the byte at the end. */
-static void reply_grow(struct fetch_job *job, size_t needed)
-{
-    size_t larger = job->reply_size ? 2 * job->reply_size : FIRST_REPLY_SIZE;
-    larger = larger < job->reserved + 1 ? larger : job->reserved + 1;
-    job->reply_size = larger > needed ? larger : needed;
-    job->reply = mem_grow(job->reply, job->reply_size, 1);
-}
-
 static size_t reply_receive(const char *bytes, size_t size, size_t count, void *arg)
 {
     struct fetch_job *job = arg;
     size_t len = size * count; /* curl promises size == 1 */
-    if (len > job->reserved - job->reply_len) {
-        job->refused = too_long;
-        return 0;
-    }
-    size_t needed = job->reply_len + len + 1;
-    if (needed > job->reply_size)
-        reply_grow(job, needed);
-    memcpy(job->reply + job->reply_len, bytes, len);
-    job->reply_len += len;
-    job->reply[job->reply_len] = '\0';
-    return len;
+    buffer_put(&job->reply, bytes, len);
+    if (!job->reply.full)
+        return len;
+    job->refused = too_long;
+    return 0;
 }
 
 /* Whether curl may unpack the body for us. It knows codings that were not asked for (Debian's: br and zstd,
@@ -342,11 +325,9 @@ static void outcome_answered(struct fetch_job *job, struct fetch_outcome *outcom
     answer->total_count = header_number(job->easy, "X-Total-Count");
     answer->ratelimit_remaining = header_number(job->easy, "X-RateLimit-Remaining");
     answer->retry_after_s = retry_after(job->easy);
-    if (job->reply_len > 0) {
-        answer->body = job->reply;
-        answer->body_len = job->reply_len;
-        job->reply = NULL;
-        job->reply_size = 0;
+    if (job->reply.len > 0) {
+        answer->body_len = job->reply.len;
+        answer->body = buffer_take(&job->reply);
     }
     bool short_pause = answer->retry_after_s >= 0 && answer->retry_after_s <= SHORT_RETRY_AFTER_S;
     if (status == 429)
