@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/queue.h>
 #include <sys/socket.h>
 
 #include "clients/base/err.h"
@@ -15,7 +16,7 @@
 enum { HALF_CLOSED_MS = 1000 };
 
 struct client_connection {
-    struct client_connection *previous, *next; /* under connections->lock */
+    LIST_ENTRY(client_connection) link; /* under connections->lock */
     int fd;
     /* Phase and the time it began in one word (since_ms * 8 + phase), so that who closes a connection can
      * check that it is still what it looked like. */
@@ -26,9 +27,9 @@ struct connections {
     size_t capacity;
     int64_t (*clock_ms)(void);
     atomic_bool draining;
-    pthread_mutex_t lock;   /* guards the list and its length */
-    pthread_cond_t changed; /* a connection was added, or the last one removed */
-    struct client_connection *first;
+    pthread_mutex_t lock;                          /* guards the list and its length */
+    pthread_cond_t changed;                        /* a connection was added, or the last one removed */
+    LIST_HEAD(clients, client_connection) clients; /* the newest first */
     size_t n;
     uint64_t added; /* since the beginning */
 };
@@ -55,6 +56,7 @@ struct connections *connections_new(size_t capacity, int64_t (*clock_ms)(void))
     connections->clock_ms = clock_ms;
     pthread_mutex_init(&connections->lock, NULL);
     cond_init(&connections->changed);
+    LIST_INIT(&connections->clients);
     return connections;
 }
 
@@ -82,13 +84,14 @@ static bool is_evictable(enum connection_phase phase)
 
 void connections_make_room(struct connections *connections)
 {
-    struct client_connection *oldest = NULL;
+    struct client_connection *oldest = NULL, *client;
     int64_t oldest_state = 0;
     pthread_mutex_lock(&connections->lock);
     size_t open = 0;
-    for (struct client_connection *client =
-             connections->n < connections->capacity / 4 * 3 ? NULL : connections->first;
-         client; client = client->next) {
+    LIST_FOREACH(client, &connections->clients, link)
+    {
+        if (connections->n < connections->capacity / 4 * 3)
+            break;
         int64_t state = atomic_load(&client->state);
         open += phase_of(state) != CONNECTION_CLOSING;
         /* The newest stands first: of equals the last one came first. */
@@ -108,10 +111,7 @@ struct client_connection *connections_add(struct connections *connections, int f
     client->fd = fd;
     atomic_store(&client->state, state_of(connections->clock_ms(), CONNECTION_NEW));
     pthread_mutex_lock(&connections->lock);
-    client->next = connections->first;
-    if (client->next)
-        client->next->previous = client;
-    connections->first = client;
+    LIST_INSERT_HEAD(&connections->clients, client, link);
     connections->n++;
     connections->added++;
     pthread_cond_broadcast(&connections->changed);
@@ -124,12 +124,7 @@ struct client_connection *connections_add(struct connections *connections, int f
 void connections_remove(struct connections *connections, struct client_connection *client)
 {
     pthread_mutex_lock(&connections->lock);
-    if (client->previous)
-        client->previous->next = client->next;
-    else
-        connections->first = client->next;
-    if (client->next)
-        client->next->previous = client->previous;
+    LIST_REMOVE(client, link);
     if (--connections->n == 0)
         pthread_cond_broadcast(&connections->changed);
     pthread_mutex_unlock(&connections->lock);
@@ -176,11 +171,13 @@ static bool may_have_left(int64_t state, int64_t now_ms)
 void connections_reap(struct connections *connections)
 {
     int64_t now_ms = connections->clock_ms();
+    struct client_connection *client;
     nfds_t n = 0;
     pthread_mutex_lock(&connections->lock);
     struct pollfd *polls = mem_zero(connections->n + 1, sizeof *polls);
     struct client_connection **polled = mem_zero(connections->n + 1, sizeof(struct client_connection *));
-    for (struct client_connection *client = connections->first; client; client = client->next) {
+    LIST_FOREACH(client, &connections->clients, link)
+    {
         int64_t state = atomic_load(&client->state);
         if (now_ms - since_of(state) > limit_ms(phase_of(state))) {
             connection_close(client, state);
@@ -202,9 +199,11 @@ void connections_reap(struct connections *connections)
 
 void connections_drain(struct connections *connections)
 {
+    struct client_connection *client;
     atomic_store(&connections->draining, true);
     pthread_mutex_lock(&connections->lock);
-    for (struct client_connection *client = connections->first; client; client = client->next) {
+    LIST_FOREACH(client, &connections->clients, link)
+    {
         int64_t state = atomic_load(&client->state);
         if (phase_of(state) == CONNECTION_NEW || phase_of(state) == CONNECTION_IDLE)
             connection_close(client, state);

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/queue.h>
 
 #include "clients/base/err.h"
 #include "clients/base/limits.h"
@@ -15,7 +16,7 @@
 struct deferrals {
     pthread_mutex_t lock; /* guards what follows, every deferred's links, and request->deferred */
     size_t references;    /* the listener's, and one of each deferred */
-    struct deferred *first;
+    LIST_HEAD(awaited, deferred) awaited;
     bool stopping;
     int64_t (*clock_ms)(void);
 };
@@ -25,7 +26,7 @@ struct deferred {
     struct request *request; /* NULL: it is gone, no client waits any more */
     int64_t until_ms;        /* when it is answered 503; 0: never */
     bool of_job;             /* what is awaited is a handler thread, not a pass or an upstream */
-    struct deferred *previous, *next;
+    LIST_ENTRY(deferred) link;
 };
 
 struct deferrals *deferrals_new(int64_t (*clock_ms)(void))
@@ -34,6 +35,7 @@ struct deferrals *deferrals_new(int64_t (*clock_ms)(void))
     deferrals->references = 1;
     deferrals->clock_ms = clock_ms;
     pthread_mutex_init(&deferrals->lock, NULL);
+    LIST_INIT(&deferrals->awaited);
     return deferrals;
 }
 
@@ -52,10 +54,7 @@ static void link_in(struct deferrals *deferrals, struct deferred *deferred, stru
 {
     deferred->request = request;
     request->deferred = deferred;
-    deferred->next = deferrals->first;
-    if (deferred->next)
-        deferred->next->previous = deferred;
-    deferrals->first = deferred;
+    LIST_INSERT_HEAD(&deferrals->awaited, deferred, link);
     deferrals->references++;
 }
 
@@ -65,13 +64,7 @@ static struct request *unlink_out(struct deferred *deferred)
     struct request *request = deferred->request;
     if (!request)
         return NULL;
-    if (deferred->previous)
-        deferred->previous->next = deferred->next;
-    else
-        deferred->deferrals->first = deferred->next;
-    if (deferred->next)
-        deferred->next->previous = deferred->previous;
-    deferred->previous = deferred->next = NULL;
+    LIST_REMOVE(deferred, link);
     deferred->request = NULL;
     request->deferred = NULL;
     return request;
@@ -192,8 +185,10 @@ void deferrals_reap(struct deferrals *deferrals)
     struct request *left[LIMIT_WAITING_REQUESTS];
     nfds_t n = 0;
     size_t n_left = 0;
+    struct deferred *deferred;
     pthread_mutex_lock(&deferrals->lock);
-    for (struct deferred *deferred = deferrals->first; deferred; deferred = deferred->next) {
+    LIST_FOREACH(deferred, &deferrals->awaited, link)
+    {
         if (deferred->of_job)
             continue; /* is answered soon: a client that has only sent its end may wait for that */
         polls[n] = (struct pollfd){.fd = connection_fd(deferred->request->client), .events = POLLRDHUP};
@@ -222,12 +217,13 @@ static void answer_503(struct request *request, const char *detail)
 static struct request *take_due(struct deferrals *deferrals, int64_t now_ms)
 {
     struct request *request = NULL;
+    struct deferred *deferred;
     pthread_mutex_lock(&deferrals->lock);
-    for (struct deferred *deferred = deferrals->first; deferred; deferred = deferred->next)
-        if (deferred->until_ms && deferred->until_ms <= now_ms) {
-            request = unlink_out(deferred);
-            break;
-        }
+    LIST_FOREACH(deferred, &deferrals->awaited, link)
+    if (deferred->until_ms && deferred->until_ms <= now_ms) {
+        request = unlink_out(deferred);
+        break;
+    }
     pthread_mutex_unlock(&deferrals->lock);
     return request;
 }
@@ -251,7 +247,8 @@ void deferrals_stop(struct deferrals *deferrals)
     deferrals_refuse(deferrals);
     for (;;) {
         pthread_mutex_lock(&deferrals->lock);
-        struct request *request = deferrals->first ? unlink_out(deferrals->first) : NULL;
+        struct deferred *deferred = LIST_FIRST(&deferrals->awaited);
+        struct request *request = deferred ? unlink_out(deferred) : NULL;
         pthread_mutex_unlock(&deferrals->lock);
         if (!request)
             return;
