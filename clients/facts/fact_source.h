@@ -8,6 +8,8 @@
 #ifndef RECONCILED_FACT_SOURCE_H
 #define RECONCILED_FACT_SOURCE_H
 
+#include <sys/queue.h>
+
 #include "clients/base/arena.h"
 #include "clients/facts/facts.h"
 #include "clients/http/fetch.h"
@@ -16,13 +18,11 @@ struct fact_request;
 typedef void fact_then_fn(struct facts *facts, void *arg);
 
 struct fact_request {
-    struct fact_request *next_same_hash;
-    uint64_t hash;
     const char *key;
     struct fact *fact;
-    struct fact_waiter *waiters, **waiters_end; /* in the order they asked */
+    STAILQ_HEAD(fact_waiters, fact_waiter) waiters; /* in the order they asked */
     const struct waiter *last_waiter;
-    struct fact_after *afters, **afters_end;
+    STAILQ_HEAD(fact_afters, fact_after) afters;
 };
 
 /* fact_request_get: the request of that key, made of `size` zeroed bytes when *ret_new. The maker must point
@@ -56,7 +56,7 @@ struct facts_rows {
     struct arena arena;
     size_t counted;
     bool known; /* to its fact set */
-    struct facts_rows *next;
+    SLIST_ENTRY(facts_rows) link;
 };
 ATTR_NODISCARD bool facts_keep(struct facts *facts, struct facts_rows *rows);
 void facts_drop(struct facts *facts, struct facts_rows *rows);

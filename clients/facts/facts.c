@@ -1,9 +1,11 @@
 #include "clients/facts/facts.h"
 
 #include <assert.h>
+#include <search.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 
 #include "clients/base/limits.h"
 #include "clients/base/text.h"
@@ -14,18 +16,18 @@
 
 /* A waiter. In `ready` at most once, however many of its facts came in. */
 struct waiter {
-    struct waiter *next_same_hash, *next_ready;
+    STAILQ_ENTRY(waiter) link; /* in `ready` */
     void *who;
     bool is_ready;
 };
 
 struct fact_waiter {
-    struct fact_waiter *next;
+    STAILQ_ENTRY(fact_waiter) link;
     struct waiter *waiter;
 };
 
 struct fact_after {
-    struct fact_after *next;
+    STAILQ_ENTRY(fact_after) link;
     fact_then_fn *fn;
     void *arg;
 };
@@ -43,19 +45,13 @@ struct facts {
     bool unasked; /* what is settled now is settled by an answer that was never asked for */
     atomic_bool aborted;
     struct arena arena;
-    struct facts_rows *rows; /* of all lists */
+    SLIST_HEAD(all_rows, facts_rows) rows; /* of all lists */
     size_t exchanges;
 
-    struct fact_request **requests; /* hash tables; n_* buckets, a power of two */
-    size_t n_requests, n_request_buckets;
-    struct waiter **waiters;
-    size_t n_waiters, n_waiter_buckets;
-
+    void *requests, *waiters; /* trees of struct fact_request and struct waiter; see tsearch(3) */
     struct waiter *current;
-    struct waiter *ready, **ready_end;
+    STAILQ_HEAD(ready_waiters, waiter) ready;
 };
-
-#define FIRST_BUCKETS 256u
 
 struct facts *facts_new(struct fetch *fetch, int64_t deadline_ms)
 {
@@ -63,11 +59,14 @@ struct facts *facts_new(struct fetch *fetch, int64_t deadline_ms)
     facts->fetch = fetch;
     facts->inbox = fetch_inbox_new(fetch);
     facts->deadline_ms = deadline_ms;
-    facts->n_request_buckets = facts->n_waiter_buckets = FIRST_BUCKETS;
-    facts->requests = mem_zero(FIRST_BUCKETS, sizeof(struct fact_request *));
-    facts->waiters = mem_zero(FIRST_BUCKETS, sizeof(struct waiter *));
-    facts->ready_end = &facts->ready;
+    SLIST_INIT(&facts->rows);
+    STAILQ_INIT(&facts->ready);
     return facts;
+}
+
+static void arena_owns(void *item)
+{
+    (void)item;
 }
 
 void facts_free(struct facts *facts)
@@ -75,10 +74,11 @@ void facts_free(struct facts *facts)
     if (!facts)
         return;
     fetch_inbox_free(facts->inbox);
-    free(facts->requests);
-    free(facts->waiters);
-    for (struct facts_rows *rows = facts->rows; rows; rows = rows->next)
-        facts_drop(facts, rows);
+    tdestroy(facts->requests, arena_owns);
+    tdestroy(facts->waiters, arena_owns);
+    struct facts_rows *rows;
+    SLIST_FOREACH(rows, &facts->rows, link)
+    facts_drop(facts, rows);
     arena_done(&facts->arena);
     free(facts);
 }
@@ -120,8 +120,7 @@ bool facts_keep(struct facts *facts, struct facts_rows *rows)
 {
     if (!rows->known) {
         rows->known = true;
-        rows->next = facts->rows;
-        facts->rows = rows;
+        SLIST_INSERT_HEAD(&facts->rows, rows, link);
     }
     size_t more = rows->arena.bytes - rows->counted, kept = fetch_keep(facts->fetch, more);
     rows->counted = rows->arena.bytes;
@@ -141,46 +140,25 @@ void facts_drop(struct facts *facts, struct facts_rows *rows)
 
 /* waiters */
 
-static uint64_t hash_pointer(const void *pointer)
+static int waiter_compare(const void *a, const void *b)
 {
-    uint64_t x = (uint64_t)(uintptr_t)pointer * 0x9e3779b97f4a7c15u;
-    return x ^ x >> 32;
-}
-
-static void waiters_grow(struct facts *facts)
-{
-    size_t n = 2 * facts->n_waiter_buckets;
-    struct waiter **larger = mem_zero(n, sizeof(struct waiter *));
-    for (size_t i = 0; i < facts->n_waiter_buckets; i++) {
-        struct waiter *next;
-        for (struct waiter *waiter = facts->waiters[i]; waiter; waiter = next) {
-            next = waiter->next_same_hash;
-            struct waiter **bucket = &larger[hash_pointer(waiter->who) & (n - 1)];
-            waiter->next_same_hash = *bucket;
-            *bucket = waiter;
-        }
-    }
-    free(facts->waiters);
-    facts->waiters = larger;
-    facts->n_waiter_buckets = n;
+    const struct waiter *one = a, *other = b;
+    return ((uintptr_t)one->who > (uintptr_t)other->who) - ((uintptr_t)one->who < (uintptr_t)other->who);
 }
 
 void facts_subscribe(struct facts *facts, void *who)
 {
     assert(who);
-    struct waiter **bucket = &facts->waiters[hash_pointer(who) & (facts->n_waiter_buckets - 1)];
-    struct waiter *waiter = *bucket;
-    while (waiter && waiter->who != who)
-        waiter = waiter->next_same_hash;
-    if (!waiter) {
-        waiter = arena_zero(&facts->arena, 1, sizeof *waiter);
-        waiter->who = who;
-        waiter->next_same_hash = *bucket;
-        *bucket = waiter;
-        if (++facts->n_waiters > facts->n_waiter_buckets)
-            waiters_grow(facts);
+    const struct waiter wanted = {.who = who};
+    void *found = tfind(&wanted, &facts->waiters, waiter_compare);
+    if (found) {
+        facts->current = *(struct waiter **)found;
+        return;
     }
-    facts->current = waiter;
+    facts->current = arena_zero(&facts->arena, 1, sizeof *facts->current);
+    facts->current->who = who;
+    if (!tsearch(facts->current, &facts->waiters, waiter_compare))
+        abort(); /* out of memory, see err.h */
 }
 
 void fact_await(struct facts *facts, struct fact_request *request)
@@ -191,8 +169,7 @@ void fact_await(struct facts *facts, struct fact_request *request)
         return;
     struct fact_waiter *entry = arena_zero(&facts->arena, 1, sizeof *entry);
     entry->waiter = facts->current;
-    *request->waiters_end = entry;
-    request->waiters_end = &entry->next;
+    STAILQ_INSERT_TAIL(&request->waiters, entry, link);
     request->last_waiter = facts->current;
 }
 
@@ -201,18 +178,14 @@ static void waiter_ready(struct facts *facts, struct waiter *waiter)
     if (waiter->is_ready)
         return;
     waiter->is_ready = true;
-    waiter->next_ready = NULL;
-    *facts->ready_end = waiter;
-    facts->ready_end = &waiter->next_ready;
+    STAILQ_INSERT_TAIL(&facts->ready, waiter, link);
 }
 
 static struct waiter *waiter_take(struct facts *facts)
 {
-    struct waiter *waiter = facts->ready;
+    struct waiter *waiter = STAILQ_FIRST(&facts->ready);
     if (waiter) {
-        facts->ready = waiter->next_ready;
-        if (!facts->ready)
-            facts->ready_end = &facts->ready;
+        STAILQ_REMOVE_HEAD(&facts->ready, link);
         waiter->is_ready = false;
     }
     return waiter;
@@ -220,52 +193,26 @@ static struct waiter *waiter_take(struct facts *facts)
 
 /* requests */
 
-static uint64_t hash_text(const char *text) /* FNV-1a */
+static int request_compare(const void *a, const void *b)
 {
-    uint64_t hash = 14695981039346656037u;
-    for (; *text; text++)
-        hash = (hash ^ (unsigned char)*text) * 1099511628211u;
-    return hash;
-}
-
-static void requests_grow(struct facts *facts)
-{
-    size_t n = 2 * facts->n_request_buckets;
-    struct fact_request **larger = mem_zero(n, sizeof(struct fact_request *));
-    for (size_t i = 0; i < facts->n_request_buckets; i++) {
-        struct fact_request *next;
-        for (struct fact_request *request = facts->requests[i]; request; request = next) {
-            next = request->next_same_hash;
-            struct fact_request **bucket = &larger[request->hash & (n - 1)];
-            request->next_same_hash = *bucket;
-            *bucket = request;
-        }
-    }
-    free(facts->requests);
-    facts->requests = larger;
-    facts->n_request_buckets = n;
+    const struct fact_request *one = a, *other = b;
+    return strcmp(one->key, other->key);
 }
 
 struct fact_request *fact_request_get(struct facts *facts, const char *key, size_t size, bool *ret_new)
 {
     assert(size >= sizeof(struct fact_request));
-    uint64_t hash = hash_text(key);
-    struct fact_request **bucket = &facts->requests[hash & (facts->n_request_buckets - 1)];
-    for (struct fact_request *request = *bucket; request; request = request->next_same_hash)
-        if (request->hash == hash && strcmp(request->key, key) == 0) {
-            *ret_new = false;
-            return request;
-        }
+    const struct fact_request wanted = {.key = key};
+    void *found = tfind(&wanted, &facts->requests, request_compare);
+    *ret_new = !found;
+    if (found)
+        return *(struct fact_request **)found;
     struct fact_request *request = arena_zero(&facts->arena, 1, size);
-    request->hash = hash;
     request->key = arena_text(&facts->arena, key);
-    request->waiters_end = &request->waiters;
-    request->afters_end = &request->afters;
-    request->next_same_hash = *bucket;
-    *bucket = request;
-    if (++facts->n_requests > facts->n_request_buckets)
-        requests_grow(facts);
-    *ret_new = true;
+    STAILQ_INIT(&request->waiters);
+    STAILQ_INIT(&request->afters);
+    if (!tsearch(request, &facts->requests, request_compare))
+        abort(); /* out of memory, see err.h */
     return request;
 }
 
@@ -278,8 +225,7 @@ void fact_then(struct facts *facts, struct fact_request *request, fact_then_fn *
     struct fact_after *after = arena_zero(&facts->arena, 1, sizeof *after);
     after->fn = fn;
     after->arg = arg;
-    *request->afters_end = after;
-    request->afters_end = &after->next;
+    STAILQ_INSERT_TAIL(&request->afters, after, link);
 }
 
 void fact_settle(struct facts *facts, struct fact_request *request, enum fact_state state, const char *error)
@@ -288,13 +234,12 @@ void fact_settle(struct facts *facts, struct fact_request *request, enum fact_st
     request->fact->state = state;
     request->fact->error = state == FACT_KNOWN ? NULL : error;
     request->fact->unasked = facts->unasked && state == FACT_FAILED;
-    for (struct fact_waiter *entry = request->waiters; entry; entry = entry->next)
-        waiter_ready(facts, entry->waiter);
-    request->waiters = NULL;
-    struct fact_after *after = request->afters;
-    request->afters = NULL;
-    for (; after; after = after->next)
-        after->fn(facts, after->arg);
+    struct fact_waiter *waiter;
+    STAILQ_FOREACH(waiter, &request->waiters, link)
+    waiter_ready(facts, waiter->waiter);
+    struct fact_after *after;
+    STAILQ_FOREACH(after, &request->afters, link)
+    after->fn(facts, after->arg);
 }
 
 /* exchanges */
