@@ -111,6 +111,29 @@ const char *url_problem(const char *url, bool is_template)
     return NULL;
 }
 
+bool host_is_loopback(const char *host)
+{
+    struct in_addr v4;
+    struct in6_addr v6;
+    if (inet_pton(AF_INET6, host, &v6) == 1)
+        return IN6_IS_ADDR_LOOPBACK(&v6);
+    if (inet_pton(AF_INET, host, &v4) == 1)
+        return ntohl(v4.s_addr) >> 24 == 127;
+    return strcasecmp(host, "localhost") == 0;
+}
+
+bool authority_is_loopback(const char *text)
+{
+    struct authority authority;
+    int64_t port;
+    if (!authority_split(text, strlen(text), &authority) ||
+        (authority.has_port && !port_parse(&authority, 0, &port)))
+        return false;
+    char host[sizeof((struct listen_address *)NULL)->host] = "";
+    memcpy(host, authority.host, authority.host_len);
+    return host_is_loopback(host);
+}
+
 bool listen_address_parse(const char *text, struct listen_address *ret)
 {
     struct authority authority;
@@ -119,15 +142,7 @@ bool listen_address_parse(const char *text, struct listen_address *ret)
         return false;
     struct listen_address address = {.port = (int)port, .v6 = authority.v6};
     memcpy(address.host, authority.host, authority.host_len);
-
-    struct in_addr v4;
-    struct in6_addr v6;
-    if (authority.v6)
-        address.loopback = inet_pton(AF_INET6, address.host, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
-    else if (inet_pton(AF_INET, address.host, &v4) == 1)
-        address.loopback = ntohl(v4.s_addr) >> 24 == 127;
-    else
-        address.loopback = strcasecmp(address.host, "localhost") == 0;
+    address.loopback = host_is_loopback(address.host);
     *ret = address;
     return true;
 }

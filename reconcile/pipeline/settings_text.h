@@ -21,9 +21,14 @@ struct listen_address {
     char host[256]; /* without brackets */
     int port;       /* 0: any that is free */
     bool v6;
-    bool loopback; /* only this machine can reach it: 127.0.0.0/8, ::1, or the name localhost */
+    bool loopback; /* host_is_loopback */
 };
 /* listen_address_parse: false when `text` is no such address. */
 bool listen_address_parse(const char *text, struct listen_address *ret);
+
+/* host_is_loopback: only this machine can reach it: 127.0.0.0/8, ::1 (without brackets), the name localhost.
+ * authority_is_loopback: the same of "host", "host:port", "[v6]" or "[v6]:port", as in a Host header. */
+bool host_is_loopback(const char *host);
+bool authority_is_loopback(const char *text);
 
 #endif

@@ -1,6 +1,5 @@
 #include "server/http/access.h"
 
-#include <arpa/inet.h>
 #include <stdint.h>
 #include <string.h>
 #include <strings.h>
@@ -8,6 +7,7 @@
 #include "clients/base/err.h"
 #include "clients/base/limits.h"
 #include "clients/base/text.h"
+#include "reconcile/pipeline/settings_text.h"
 
 /* RFC 9110 5.6.2. */
 static bool is_token_char(unsigned char c)
@@ -106,28 +106,6 @@ bool access_has_body(const struct access_head *head)
     return head->transfer_encoding || length > 0;
 }
 
-bool host_is_loopback(const char *host)
-{
-    char name[64];
-    size_t len = *host == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":");
-    if (len >= sizeof name || len > strlen(host))
-        return false;
-    memcpy(name, host, len);
-    name[len] = '\0';
-    int64_t port;
-    if (host[len] && (host[len] != ':' || !parse_i64(host + len + 1, 0, 65535, &port)))
-        return false;
-    if (name[0] == '[') {
-        struct in6_addr v6;
-        name[len - 1] = '\0';
-        return inet_pton(AF_INET6, name + 1, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
-    }
-    struct in_addr v4;
-    if (inet_pton(AF_INET, name, &v4) == 1)
-        return ntohl(v4.s_addr) >> 24 == 127;
-    return strcasecmp(name, "localhost") == 0;
-}
-
 /* The length of host[:port] without a port that the scheme implies. */
 static size_t authority_len(const char *authority, const char *implied_port)
 {
@@ -167,7 +145,7 @@ struct refusal access_allowed(const struct access_head *head, const char *token,
 {
     if (head->origin && !origin_is_own(head->origin, head->host ? head->host : ""))
         return refuse(403, "requests of another origin are not answered");
-    if (!token && !(head->host && host_is_loopback(head->host)))
+    if (!token && !(head->host && authority_is_loopback(head->host)))
         return refuse(403, "without a token only a Host that names this machine is answered");
     if (token && !open && !(head->authorization && bearer_matches(head->authorization, token)))
         return refuse(401,

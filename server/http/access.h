@@ -49,7 +49,4 @@ struct refusal access_media(const struct access_head *head);
 /* access_has_body: the request announces one. */
 bool access_has_body(const struct access_head *head);
 
-/* host_is_loopback: "localhost", "127.0.0.1:8787", "[::1]:8787": a Host header that names this machine. */
-bool host_is_loopback(const char *host);
-
 #endif

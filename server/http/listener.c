@@ -1,6 +1,5 @@
 #include "server/http/listener.h"
 
-#include <arpa/inet.h>
 #include <microhttpd.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -105,12 +104,11 @@ static void on_completed(void *arg, struct MHD_Connection *connection, void **co
 
 /* the socket */
 
-static bool address_is_loopback(const struct sockaddr *address)
+static bool address_is_loopback(const struct addrinfo *info)
 {
-    if (address->sa_family == AF_INET)
-        return ntohl(((const struct sockaddr_in *)(const void *)address)->sin_addr.s_addr) >> 24 == 127;
-    return address->sa_family == AF_INET6 &&
-           IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)(const void *)address)->sin6_addr);
+    char host[INET6_ADDRSTRLEN];
+    return getnameinfo(info->ai_addr, info->ai_addrlen, host, sizeof host, NULL, 0, NI_NUMERICHOST) == 0 &&
+           host_is_loopback(host);
 }
 
 static void describe(int fd, char *ret, size_t size)
@@ -151,7 +149,7 @@ static enum err open_socket(const struct listen_address *address, bool has_token
         return why_set(why, ERR_INVALID, "ORCH_HTTP_LISTEN names no address of this machine: %s",
                        gai_strerror(failed));
     enum err err;
-    if (!has_token && !address_is_loopback(info->ai_addr))
+    if (!has_token && !address_is_loopback(info))
         err = why_set(why, ERR_INVALID,
                       "ORCH_HTTP_LISTEN is not a loopback address: that needs an ORCH_API_TOKEN");
     else

@@ -1,6 +1,7 @@
 /* Which clients may ask, and which requests are framed so that two readers could understand them differently.
  */
 #include "clients/base/err.h"
+#include "reconcile/pipeline/settings_text.h"
 #include "server/http/access.h"
 #include "tests/support/test.h"
 
@@ -83,9 +84,9 @@ TEST(a_host_that_names_this_machine_is_told_from_others)
                                       "10.0.0.1",
                                       "[::ffff:10.0.0.1]"};
     for (size_t i = 0; i < ARRAY_LEN(good); i++)
-        assert_true(host_is_loopback(good[i]));
+        assert_true(authority_is_loopback(good[i]));
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
-        assert_false(host_is_loopback(bad[i]));
+        assert_false(authority_is_loopback(bad[i]));
 }
 
 static int allowed(const char *host, const char *origin, const char *authorization, const char *token,
