@@ -3,8 +3,6 @@
 #include <assert.h>
 #include <stdatomic.h>
 #include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "clients/base/err.h"

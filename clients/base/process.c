@@ -3,7 +3,6 @@
 #include "clients/base/process.h"
 
 #include <dirent.h>
-#include <fcntl.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
@@ -23,16 +22,12 @@ static int64_t clock_us(clockid_t clock)
     return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
-static bool read_file(const char *path, char *ret, size_t size)
+/* As text of less than `size` bytes; false when there is none. */
+static bool read_text(const char *path, char *ret, size_t size)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t len = fd < 0 ? -1 : read(fd, ret, size - 1);
-    if (fd >= 0)
-        close(fd);
-    if (len <= 0)
-        return false;
-    ret[len] = '\0';
-    return true;
+    ssize_t len = file_read(path, ret, size - 1);
+    ret[len > 0 ? len : 0] = '\0';
+    return len > 0;
 }
 
 /* The n-th of the numbers that blanks separate, the first being `first`. */
@@ -52,7 +47,7 @@ static void measure_start(void)
     if (metric_read(METRIC_PROCESS_START_TIME, NULL, NULL))
         return;
     /* The name of the program, in parentheses, may hold anything; the third field follows it. */
-    char *name_end = read_file("/proc/self/stat", stat, sizeof stat) ? strrchr(stat, ')') : NULL;
+    char *name_end = read_text("/proc/self/stat", stat, sizeof stat) ? strrchr(stat, ')') : NULL;
     if (!name_end || !name_end[1] || per_second <= 0 || !number_at(name_end + 2, 3, STAT_START_TIME, &ticks))
         return;
     int64_t age_us = clock_us(CLOCK_BOOTTIME) - ticks * (1000000 / per_second);
@@ -63,7 +58,7 @@ static void measure_memory(void)
 {
     char statm[256];
     int64_t pages;
-    if (read_file("/proc/self/statm", statm, sizeof statm) && number_at(statm, 1, STATM_RESIDENT, &pages))
+    if (read_text("/proc/self/statm", statm, sizeof statm) && number_at(statm, 1, STATM_RESIDENT, &pages))
         metric_set(METRIC_PROCESS_RESIDENT_MEMORY, NULL, pages * sysconf(_SC_PAGESIZE));
 }
 

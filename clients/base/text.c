@@ -2,6 +2,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <openssl/crypto.h>
 #include <stdarg.h>
@@ -10,6 +11,7 @@
 #include <string.h>
 #include <strings.h>
 #include <time.h>
+#include <unistd.h>
 #include <uuid/uuid.h>
 
 #include "clients/base/err.h"
@@ -372,6 +374,25 @@ char *text_list(const char *const *texts)
     for (; *texts; texts++)
         buffer_item(&list, ", ", "%s", *texts);
     return buffer_take(&list);
+}
+
+ssize_t file_read(const char *path, char *ret_bytes, size_t size)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0)
+        return -1;
+    size_t used = 0;
+    ssize_t got = 1;
+    while (used < size && got != 0) {
+        got = read(fd, ret_bytes + used, size - used);
+        if (got < 0 && errno != EINTR)
+            break;
+        used += got > 0 ? (size_t)got : 0;
+    }
+    int failure = errno;
+    close(fd);
+    errno = failure;
+    return got < 0 ? -1 : (ssize_t)used;
 }
 
 bool secret_equal(const char *a, const char *b)

@@ -1,5 +1,5 @@
 /* text.h - checked parsing of numbers and instants, UUIDs, text that must be valid UTF-8, and text that grows
- * up to a limit.
+ * up to a limit, and files read up to one.
  *
  * Instants are int64 microseconds since 1970-01-01T00:00:00Z ("us"); durations are int64 milliseconds ("ms")
  * of the monotonic clock, or seconds ("s") where a setting or a column is in seconds. Thread-safe, no locale.
@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "clients/base/err.h"
 
@@ -93,6 +94,9 @@ char *buffer_take_whole(struct buffer *buffer);
 /* text_list: the texts of a list that NULL ends, as "a, b, c", without those beyond LIMIT_LISTED. Caller
  * frees. */
 char *text_list(const char *const *texts) __attribute__((returns_nonnull));
+
+/* file_read: at most `size` bytes of a file, from its beginning; how many, or -1 with errno. */
+ssize_t file_read(const char *path, char *ret_bytes, size_t size);
 
 /* secret_equal: compares in time that depends on the lengths alone. */
 bool secret_equal(const char *a, const char *b);

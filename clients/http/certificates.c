@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -15,6 +14,7 @@
 #include <openssl/x509.h>
 
 #include "clients/base/limits.h"
+#include "clients/base/text.h"
 
 static void text_wipe(char *text)
 {
@@ -28,16 +28,13 @@ static enum err pem_read(const char *path, char **ret, struct why *why)
 {
     enum err err = ERR_OK;
     char *text = mem_zero(LIMIT_PEM_FILE + 2, 1);
-    FILE *file = fopen(path, "re");
-    size_t len = file ? fread(text, 1, LIMIT_PEM_FILE + 1, file) : 0;
-    if (!file || ferror(file))
+    ssize_t len = file_read(path, text, LIMIT_PEM_FILE + 1);
+    if (len < 0)
         err = why_set(why, ERR_INVALID, "%s: cannot be read: %s", path, strerror(errno));
-    else if (len > LIMIT_PEM_FILE)
+    else if ((size_t)len > LIMIT_PEM_FILE)
         err = why_set(why, ERR_INVALID, "%s: is larger than %zu KiB", path, LIMIT_PEM_FILE / 1024);
-    else if (strlen(text) < len)
+    else if (strlen(text) < (size_t)len)
         err = why_set(why, ERR_INVALID, "%s: is no PEM file: it has a NUL byte in it", path);
-    if (file)
-        fclose(file);
     if (err)
         text_wipe(text);
     else

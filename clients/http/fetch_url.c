@@ -1,6 +1,5 @@
 #include "clients/http/fetch.h"
 
-#include <assert.h>
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,6 @@
 #include "reconcile/pipeline/pipeline.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -120,25 +119,16 @@ enum err pipeline_load_file(const char *path, struct pipeline **ret, json_t *pro
     if (!path)
         return pipeline_load(embedded_pipeline_json, embedded_pipeline_json_len, ret, problems);
     AUTO_FREE char *text = mem_zero(LIMIT_PIPELINE_FILE + 1, 1);
-    size_t len = 0;
-    int failure = 0;
-    FILE *file = fopen(path, "re");
-    if (file) {
-        len = fread(text, 1, LIMIT_PIPELINE_FILE + 1, file);
-        failure = ferror(file) ? errno : 0;
-        fclose(file);
-    } else {
-        failure = errno;
-    }
-    if (failure) {
-        pipeline_problem(problems, path, "cannot be read: %s", strerror(failure));
+    ssize_t len = file_read(path, text, LIMIT_PIPELINE_FILE + 1);
+    if (len < 0) {
+        pipeline_problem(problems, path, "cannot be read: %s", strerror(errno));
         return ERR_INVALID;
     }
-    if (len > LIMIT_PIPELINE_FILE) {
+    if ((size_t)len > LIMIT_PIPELINE_FILE) {
         pipeline_problem(problems, path, "is larger than %zu KiB", LIMIT_PIPELINE_FILE / 1024);
         return ERR_INVALID;
     }
-    return pipeline_load(text, len, ret, problems);
+    return pipeline_load(text, (size_t)len, ret, problems);
 }
 
 void pipeline_free(struct pipeline *pipeline)

@@ -2,10 +2,8 @@
 #include "reconcile/settings/settings.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "clients/base/jsonx.h"
 #include "clients/base/limits.h"
@@ -19,26 +17,6 @@ static const char *lookup_set(lookup_fn *lookup, const char *name)
 {
     const char *text = lookup(name);
     return text && *text ? text : NULL;
-}
-
-/* Reads at most `size` bytes; −1 with errno when it cannot. */
-static ssize_t file_read(const char *path, char *buffer, size_t size)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-    if (fd < 0)
-        return -1;
-    size_t used = 0;
-    ssize_t got = 1;
-    while (used < size && got != 0) {
-        got = read(fd, buffer + used, size - used);
-        if (got < 0 && errno != EINTR)
-            break;
-        used += got > 0 ? (size_t)got : 0;
-    }
-    int failure = errno;
-    close(fd);
-    errno = failure;
-    return got < 0 ? -1 : (ssize_t)used;
 }
 
 /* The text in a secret's file, or NULL and a problem in words that hold none of it. Caller frees. */
