@@ -19,22 +19,36 @@ bool text_has_control(const char *text)
     return false;
 }
 
+/* Whether text[0..len) is an address of that family, as inet_pton knows it. */
+static bool address_valid(int family, const char *text, size_t len)
+{
+    struct in6_addr address;
+    char copy[INET6_ADDRSTRLEN];
+    if (len >= sizeof copy)
+        return false;
+    memcpy(copy, text, len);
+    copy[len] = '\0';
+    return inet_pton(family, copy, &address) == 1;
+}
+
+/* Whether the last label, without a dot at the end, is a number: some readers take "127.1", "0x7f.1" and
+ * "2130706433" for 127.0.0.1. */
+static bool ends_in_number(const char *host, size_t len)
+{
+    len -= host[len - 1] == '.';
+    const char *label = memrchr(host, '.', len);
+    label = label ? label + 1 : host;
+    size_t label_len = (size_t)(host + len - label);
+    bool hex = label_len >= 2 && strncasecmp(label, "0x", 2) == 0;
+    return strspn(label + (hex ? 2 : 0), hex ? "0123456789ABCDEFabcdef" : "0123456789") + (hex ? 2 : 0) >=
+           label_len;
+}
+
 static bool host_valid(const char *host, size_t len)
 {
     /* The underscore is no host name's by RFC 1123, but service names in compose files have it. */
     return len > 0 && len <= 253 && strspn(host, LETTERS_AND_DIGITS ".-_") >= len && host[0] != '.' &&
-           host[0] != '-';
-}
-
-static bool v6_valid(const char *host, size_t len)
-{
-    struct in6_addr address;
-    char text[INET6_ADDRSTRLEN];
-    if (len >= sizeof text)
-        return false;
-    memcpy(text, host, len);
-    text[len] = '\0';
-    return inet_pton(AF_INET6, text, &address) == 1;
+           host[0] != '-' && (!ends_in_number(host, len) || address_valid(AF_INET, host, len));
 }
 
 /* The parts of "host:port", "host", "[v6]:port" or "[v6]" in text[0..len). */
@@ -68,7 +82,7 @@ static bool authority_split(const char *text, size_t len, struct authority *ret)
         ret->port = after + 1;
         ret->port_len = (size_t)(end - ret->port);
     }
-    return ret->v6 ? v6_valid(ret->host, ret->host_len) : host_valid(ret->host, ret->host_len);
+    return ret->v6 ? address_valid(AF_INET6, ret->host, ret->host_len) : host_valid(ret->host, ret->host_len);
 }
 
 static bool port_parse(const struct authority *authority, int64_t min, int64_t *ret)

@@ -12,8 +12,8 @@
 bool text_has_control(const char *text);
 
 /* url_problem: what is wrong with `url` in words ("must begin with http:// or https://"), or NULL. It has a
- * host, no user or password, no fragment, visible ASCII alone. A template may have a query, and braces behind
- * the host; anything else may not. */
+ * host (an IPv4 address in four decimal parts), no user or password, no fragment, visible ASCII alone. A
+ * template may have a query, and braces behind the host; anything else may not. */
 const char *url_problem(const char *url, bool is_template);
 
 /* An address to listen on: "host:port" or "[v6]:port". */

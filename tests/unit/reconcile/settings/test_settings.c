@@ -290,10 +290,10 @@ TEST(listen_addresses_are_taken_apart)
         {"127.example:1", "127.example", 1, false, false},
     };
     static const char *const bad[] = {
-        "",           ":80",        "80",     "host",  "host:",       "host:x",       "host:65536",
-        "host:-1",    "host:80 ",   "::1:80", "[::1]", "[::1]80",     "[::1]:",       "[::g]:80",
-        "[::1:80",    "a b:80",     "*:80",   "-a:80", "host:080000", "user@host:80", "[1.2.3.4]:1",
-        "host:80:80", "http://h:80"};
+        "",           ":80",         "80",      "host",  "host:",       "host:x",       "host:65536",
+        "host:-1",    "host:80 ",    "::1:80",  "[::1]", "[::1]80",     "[::1]:",       "[::g]:80",
+        "[::1:80",    "a b:80",      "*:80",    "-a:80", "host:080000", "user@host:80", "[1.2.3.4]:1",
+        "host:80:80", "http://h:80", "127.1:80"};
     for (size_t i = 0; i < ARRAY_LEN(good); i++) {
         struct listen_address address;
         assert_true(listen_address_parse(good[i].text, &address));
