@@ -191,6 +191,34 @@ static uint64_t mark_add_text(uint64_t mark, const char *text)
     return mark_add(mark, 256);
 }
 
+/* pages */
+
+/* Reads one row, and adds its ids to the page's mark. Returns what is wrong with it in words, or NULL. */
+typedef const char *row_fn(const json_t *json, struct arena *arena, void *row, uint64_t *mark);
+
+/* The rows of a list; null is an empty one. */
+static const char *page_parse(const json_t *list, const char *not_a_list, size_t row_size, row_fn *row_read,
+                              struct arena *arena, struct gitea_page *ret)
+{
+    size_t n = json_array_size(list);
+    *ret = (struct gitea_page){0};
+    if (json_is_null(list))
+        return NULL;
+    if (!json_is_array(list))
+        return not_a_list;
+    if (n > LIMIT_PAGE_ROWS)
+        return too_many_rows;
+    char *rows = arena_zero(arena, n, row_size);
+    for (size_t i = 0; i < n; i++) {
+        const char *wrong = row_read(json_array_get(list, i), arena, rows + i * row_size, &ret->mark);
+        if (wrong)
+            return wrong;
+    }
+    ret->rows = rows;
+    ret->n = n;
+    return NULL;
+}
+
 /* branches */
 
 const char *gitea_parse_branch(const json_t *json, struct arena *arena, struct gitea_branch *ret)
@@ -204,27 +232,20 @@ const char *gitea_parse_branch(const json_t *json, struct arena *arena, struct g
     return ret->sha ? NULL : "a branch without a commit id";
 }
 
+static const char *branch_row(const json_t *json, struct arena *arena, void *row, uint64_t *mark)
+{
+    struct gitea_branch *branch = row;
+    const char *wrong = gitea_parse_branch(json, arena, branch);
+    if (!wrong)
+        *mark = mark_add_text(*mark, branch->name);
+    return wrong;
+}
+
 const char *gitea_parse_branches(const json_t *json, const void *arg, struct arena *arena,
                                  struct gitea_page *ret)
 {
     (void)arg;
-    *ret = (struct gitea_page){0};
-    if (json_is_null(json)) /* an empty repository */
-        return NULL;
-    if (!json_is_array(json))
-        return "not a list of branches";
-    if (json_array_size(json) > LIMIT_PAGE_ROWS)
-        return too_many_rows;
-    struct gitea_branch *rows = arena_zero(arena, json_array_size(json), sizeof *rows);
-    for (size_t i = 0; i < json_array_size(json); i++) {
-        const char *wrong = gitea_parse_branch(json_array_get(json, i), arena, &rows[i]);
-        if (wrong)
-            return wrong;
-        ret->mark = mark_add_text(ret->mark, rows[i].name);
-    }
-    ret->rows = rows;
-    ret->n = json_array_size(json);
-    return NULL;
+    return page_parse(json, "not a list of branches", sizeof(struct gitea_branch), branch_row, arena, ret);
 }
 
 /* a repo */
@@ -257,8 +278,9 @@ static enum gitea_state state_of(const char *name)
     return GITEA_UNHEARD_OF;
 }
 
-static const char *parse_status(const json_t *json, struct arena *arena, struct gitea_status_row *row)
+static const char *status_row(const json_t *json, struct arena *arena, void *ret_row, uint64_t *mark)
 {
+    struct gitea_status_row *row = ret_row;
     if (!json_is_object(json))
         return "not a status";
     const json_t *context = json_object_get(json, "context");
@@ -273,6 +295,7 @@ static const char *parse_status(const json_t *json, struct arena *arena, struct 
         return "a status without a state";
     row->status.state = state_of(state);
     row->status.target_url = text_of(json, "target_url", arena);
+    *mark = mark_add_text(mark_add(*mark, row->id), row->status.context);
     return NULL;
 }
 
@@ -291,20 +314,8 @@ const char *gitea_parse_statuses(const json_t *json, const void *arg, struct are
             return "not a combined status";
         return NULL;
     }
-    if (!json_is_array(list))
-        return "not a list of statuses";
-    if (json_array_size(list) > LIMIT_PAGE_ROWS)
-        return too_many_rows;
-    struct gitea_status_row *rows = arena_zero(arena, json_array_size(list), sizeof *rows);
-    for (size_t i = 0; i < json_array_size(list); i++) {
-        const char *wrong = parse_status(json_array_get(list, i), arena, &rows[i]);
-        if (wrong)
-            return wrong;
-        ret->mark = mark_add_text(mark_add(ret->mark, rows[i].id), rows[i].status.context);
-    }
-    ret->rows = rows;
-    ret->n = json_array_size(list);
-    return NULL;
+    return page_parse(list, "not a list of statuses", sizeof(struct gitea_status_row), status_row, arena,
+                      ret);
 }
 
 /* pull requests */
@@ -342,25 +353,20 @@ void gitea_parse_pull(const json_t *json, struct arena *arena, struct gitea_pull
         json_is_integer(base_repo) && json_is_integer(head_repo) && !json_equal(base_repo, head_repo);
 }
 
+static const char *pull_row(const json_t *json, struct arena *arena, void *row, uint64_t *mark)
+{
+    struct gitea_pull_row *pull = row;
+    gitea_parse_pull(json, arena, pull);
+    *mark = mark_add(*mark, pull->number);
+    return NULL;
+}
+
 const char *gitea_parse_pulls(const json_t *json, const void *arg, struct arena *arena,
                               struct gitea_page *ret)
 {
     (void)arg;
-    *ret = (struct gitea_page){0};
-    if (json_is_null(json))
-        return NULL;
-    if (!json_is_array(json))
-        return "not a list of pull requests";
-    if (json_array_size(json) > LIMIT_PAGE_ROWS)
-        return too_many_rows;
-    struct gitea_pull_row *rows = arena_zero(arena, json_array_size(json), sizeof *rows);
-    for (size_t i = 0; i < json_array_size(json); i++) {
-        gitea_parse_pull(json_array_get(json, i), arena, &rows[i]);
-        ret->mark = mark_add(ret->mark, rows[i].number);
-    }
-    ret->rows = rows;
-    ret->n = json_array_size(json);
-    return NULL;
+    return page_parse(json, "not a list of pull requests", sizeof(struct gitea_pull_row), pull_row, arena,
+                      ret);
 }
 
 /* reviews */
@@ -381,8 +387,9 @@ static enum gitea_review_state review_state_of(const char *name)
     return GITEA_REVIEW_OTHER;
 }
 
-static const char *parse_review(const json_t *json, struct arena *arena, struct gitea_review *row)
+static const char *review_row(const json_t *json, struct arena *arena, void *ret_row, uint64_t *mark)
 {
+    struct gitea_review *row = ret_row;
     const char *state = json_get_text(json, "state", NULL);
     if (!state)
         return "a review without a state";
@@ -397,6 +404,7 @@ static const char *parse_review(const json_t *json, struct arena *arena, struct 
     if (row->user && !*row->user)
         row->user = NULL;
     row->commit_id = text_of(json, "commit_id", arena);
+    *mark = mark_add(*mark, row->id);
     return NULL;
 }
 
@@ -404,30 +412,14 @@ const char *gitea_parse_reviews(const json_t *json, const void *arg, struct aren
                                 struct gitea_page *ret)
 {
     (void)arg;
-    *ret = (struct gitea_page){0};
-    if (json_is_null(json))
-        return NULL;
-    if (!json_is_array(json))
-        return "not a list of reviews";
-    if (json_array_size(json) > LIMIT_PAGE_ROWS)
-        return too_many_rows;
-    struct gitea_review *rows = arena_zero(arena, json_array_size(json), sizeof *rows);
-    for (size_t i = 0; i < json_array_size(json); i++) {
-        const json_t *row = json_array_get(json, i);
-        const char *wrong = parse_review(row, arena, &rows[i]);
-        if (wrong)
-            return wrong;
-        ret->mark = mark_add(ret->mark, id_of(row, "id"));
-    }
-    ret->rows = rows;
-    ret->n = json_array_size(json);
-    return NULL;
+    return page_parse(json, "not a list of reviews", sizeof(struct gitea_review), review_row, arena, ret);
 }
 
 /* webhooks */
 
-static const char *parse_hook(const json_t *json, struct arena *arena, struct gitea_hook *row)
+static const char *hook_row(const json_t *json, struct arena *arena, void *ret_row, uint64_t *mark)
 {
+    struct gitea_hook *row = ret_row;
     const json_t *events = json_object_get(json, "events");
     row->id = id_of(json, "id");
     row->url = text_of(json_object_get(json, "config"), "url", arena);
@@ -443,6 +435,7 @@ static const char *parse_hook(const json_t *json, struct arena *arena, struct gi
             names[n++] = arena_text(arena, name);
     }
     row->events = names;
+    *mark = mark_add(*mark, row->id);
     return NULL;
 }
 
@@ -450,23 +443,7 @@ const char *gitea_parse_hooks(const json_t *json, const void *arg, struct arena 
                               struct gitea_page *ret)
 {
     (void)arg;
-    *ret = (struct gitea_page){0};
-    if (json_is_null(json))
-        return NULL;
-    if (!json_is_array(json))
-        return "not a list of webhooks";
-    if (json_array_size(json) > LIMIT_PAGE_ROWS)
-        return too_many_rows;
-    struct gitea_hook *rows = arena_zero(arena, json_array_size(json), sizeof *rows);
-    for (size_t i = 0; i < json_array_size(json); i++) {
-        const char *wrong = parse_hook(json_array_get(json, i), arena, &rows[i]);
-        if (wrong)
-            return wrong;
-        ret->mark = mark_add(ret->mark, rows[i].id);
-    }
-    ret->rows = rows;
-    ret->n = json_array_size(json);
-    return NULL;
+    return page_parse(json, "not a list of webhooks", sizeof(struct gitea_hook), hook_row, arena, ret);
 }
 
 /* contents */
