@@ -59,10 +59,6 @@ ATTR_NODISCARD enum err pipeline_load_file(const char *path, struct pipeline **r
 /* pipeline_free: NULL is fine. */
 void pipeline_free(struct pipeline *pipeline);
 
-/* pipeline_print: the pipeline as a small text table, one line a stage, for `reconciled check`. Caller frees.
- */
-char *pipeline_print(const struct pipeline *pipeline);
-
 /* pipeline_stage: by name, or NULL. */
 const struct stage *pipeline_stage(const struct pipeline *pipeline, const char *name);
 

@@ -45,7 +45,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         PROMISE(!pipeline->stages[0].terminal && pipeline->n_stages <= LIMIT_STAGES);
         for (size_t i = 0; i < pipeline->n_stages; i++)
             stage_judge(pipeline, &pipeline->stages[i]);
-        free(pipeline_print(pipeline));
     }
     pipeline_free(pipeline);
     json_decref(problems);

@@ -347,21 +347,6 @@ TEST(pipeline_file_is_read_and_its_absence_told)
     assert_non_null(strstr(json_string_value(json_array_get(problems, 2)), "cannot be read: Is a directory"));
 }
 
-TEST(pipeline_prints_as_one_line_a_stage)
-{
-    struct pipeline *pipeline =
-        loaded("{\"stages\":[{\"name\":\"created\",\"next\":\"dev\"},{\"name\":\"dev\",\"agent\":\"coder\","
-               "\"next\":\"z\","
-               "\"on_rejected\":\"created\",\"gates\":[{\"kind\":\"ci\",\"contexts\":[\"a\",\"b*\"]},"
-               "{\"kind\":\"review\",\"approvals\":2}]},{\"name\":\"z\",\"terminal\":true}]}");
-    AUTO_FREE char *text = pipeline_print(pipeline);
-    assert_string_equal(
-        text, "created         -> dev      no gate\n"
-              "dev      coder  -> z        when ci a, b* and review 2 approvals; rejected -> created\n"
-              "z               the end\n");
-    pipeline_free(pipeline);
-}
-
 /* The schema is for editors; it must not promise or forbid another document than the program does. */
 TEST(schema_names_the_same_kinds_options_and_limits)
 {
