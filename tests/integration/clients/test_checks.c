@@ -1,21 +1,16 @@
 /* Each client's check of itself: what it asks, and what it finds wrong. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
-#include <curl/curl.h>
 
 #include "clients/gitea/gitea.h"
 #include "clients/http/fetch.h"
 #include "clients/orchestrator.h"
 #include "clients/plane/plane.h"
 #include "clients/telegram.h"
+#include "tests/support/clients/http/curl_group.h"
 #include "tests/support/clients/http/names.h"
 #include "tests/support/clients/http/script_server.h"
+#include "tests/support/test.h"
 
 #define PROJECT "11111111-aaaa-4bbb-8ccc-222222222222"
 #define OTHER "33333333-aaaa-4bbb-8ccc-222222222222"
@@ -60,7 +55,7 @@ static void assert_asked(struct scene *scene, const char *target, size_t n)
     assert_int_equal(script_server_count(scene->server, target), n);
 }
 
-static void gitea_is_asked_once_for_each_repository(void **state)
+TEST_WITH(gitea_is_asked_once_for_each_repository, scene_open, scene_close)
 {
     struct scene *scene = *state;
     static const char *const repos[] = {"acme/shop", "acme/a%b"};
@@ -93,7 +88,7 @@ static void gitea_is_asked_once_for_each_repository(void **state)
     gitea_free(gitea);
 }
 
-static void gitea_is_asked_for_its_version_where_there_is_no_repository(void **state)
+TEST_WITH(gitea_is_asked_for_its_version_where_there_is_no_repository, scene_open, scene_close)
 {
     struct scene *scene = *state;
     AUTO_FREE char *base = mem_printf("%s/git/", scene->url);
@@ -113,7 +108,7 @@ static char *two_states_wanted(const struct plane_states *states, const void *ar
     return states->n == 2 ? NULL : mem_printf("%s: %zu states", (const char *)arg, states->n);
 }
 
-static void plane_is_asked_for_states_until_some_are_wrong(void **state)
+TEST_WITH(plane_is_asked_for_states_until_some_are_wrong, scene_open, scene_close)
 {
     struct scene *scene = *state;
     static const char one[] =
@@ -142,7 +137,7 @@ static void plane_is_asked_for_states_until_some_are_wrong(void **state)
     plane_free(plane);
 }
 
-static void telegram_is_asked_who_the_bot_is(void **state)
+TEST_WITH(telegram_is_asked_who_the_bot_is, scene_open, scene_close)
 {
     struct scene *scene = *state;
     struct telegram *telegram;
@@ -156,7 +151,7 @@ static void telegram_is_asked_who_the_bot_is(void **state)
     telegram_free(telegram);
 }
 
-static void any_answer_of_the_orchestrator_will_do_but_a_broken_one(void **state)
+TEST_WITH(any_answer_of_the_orchestrator_will_do_but_a_broken_one, scene_open, scene_close)
 {
     struct scene *scene = *state;
     const struct orchestrator_place place = {.url = scene->url,
@@ -176,9 +171,8 @@ static void any_answer_of_the_orchestrator_will_do_but_a_broken_one(void **state
     orchestrator_free(orchestrator);
 }
 
-static void an_orchestrator_without_a_url_names_the_setting(void **state)
+TEST(an_orchestrator_without_a_url_names_the_setting)
 {
-    (void)state;
     struct orchestrator *orchestrator = NULL;
     struct why why;
     const struct orchestrator_place place = {.url = "http://ann:pw@h", .url_name = "THE_URL"};
@@ -187,24 +181,4 @@ static void an_orchestrator_without_a_url_names_the_setting(void **state)
     assert_null(orchestrator);
 }
 
-#define IN_SCENE(test) cmocka_unit_test_setup_teardown(test, scene_open, scene_close)
-
-int main(void)
-{
-    static const char *const proxies[] = {"http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy",
-                                          "ALL_PROXY"};
-    for (size_t i = 0; i < ARRAY_LEN(proxies); i++)
-        unsetenv(proxies[i]);
-    curl_global_init(CURL_GLOBAL_DEFAULT);
-    const struct CMUnitTest tests[] = {
-        IN_SCENE(gitea_is_asked_once_for_each_repository),
-        IN_SCENE(gitea_is_asked_for_its_version_where_there_is_no_repository),
-        IN_SCENE(plane_is_asked_for_states_until_some_are_wrong),
-        IN_SCENE(telegram_is_asked_who_the_bot_is),
-        IN_SCENE(any_answer_of_the_orchestrator_will_do_but_a_broken_one),
-        cmocka_unit_test(an_orchestrator_without_a_url_names_the_setting),
-    };
-    int failed = cmocka_run_group_tests(tests, NULL, NULL);
-    curl_global_cleanup();
-    return failed;
-}
+TEST_GROUP(curl_begin, curl_end)

@@ -1,14 +1,8 @@
 /* The bot against the sandbox's Telegram, and against what stands between: what arrives, and what never
  * leaves. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-#include <curl/curl.h>
 #include <pthread.h>
 
 #include "clients/base/jsonx.h"
@@ -16,9 +10,11 @@
 #include "clients/http/fetch.h"
 #include "clients/telegram.h"
 #include "clients/http/upstream_health.h"
+#include "tests/support/clients/http/curl_group.h"
 #include "tests/support/sandbox_run.h"
 #include "tests/support/clients/http/script_server.h"
 #include "tests/support/clients/http/names.h"
+#include "tests/support/test.h"
 
 #define TOKEN "123456:AAF-s3cret_x"
 enum { PATIENCE_MS = 20000 };
@@ -103,14 +99,14 @@ static void assert_messages(struct scene *scene, size_t n, const char *text, con
     json_decref(seen);
 }
 
-static void a_message_arrives_as_it_was_written(void **state)
+TEST_WITH(a_message_arrives_as_it_was_written, sandbox_open, scene_close)
 {
     assert_said(*state, "🔧 ORCH-1 &lt;b&gt; &amp; \"more\" \\ /", TELEGRAM_SENT);
     assert_messages(*state, 1, "🔧 ORCH-1 &lt;b&gt; &amp; \"more\" \\ /", "-5");
     assert_true(is_healthy(*state));
 }
 
-static void a_refusal_for_now_says_for_how_long(void **state)
+TEST_WITH(a_refusal_for_now_says_for_how_long, sandbox_open, scene_close)
 {
     struct scene *scene = *state;
     sandbox_tell(scene->sandbox, "telegram", "{'refuse':1,'retry_after':7}");
@@ -122,7 +118,7 @@ static void a_refusal_for_now_says_for_how_long(void **state)
     assert_messages(scene, 1, "x", "-5");
 }
 
-static void a_group_that_became_a_supergroup_is_followed_from_then_on(void **state)
+TEST_WITH(a_group_that_became_a_supergroup_is_followed_from_then_on, sandbox_open, scene_close)
 {
     struct scene *scene = *state;
     sandbox_tell(scene->sandbox, "telegram", "{'chats':[{'id':-5,'migrated_to':'-1005'},-1005]}");
@@ -137,7 +133,7 @@ static void a_group_that_became_a_supergroup_is_followed_from_then_on(void **sta
     assert_int_equal(sandbox_asked(scene->sandbox, "POST */sendMessage"), 3);
 }
 
-static void refusals_for_good_are_told_apart_from_bad_texts(void **state)
+TEST_WITH(refusals_for_good_are_told_apart_from_bad_texts, sandbox_open, scene_close)
 {
     struct scene *scene = *state;
     assert_said(scene, "<x>", TELEGRAM_BAD_TEXT);
@@ -152,7 +148,7 @@ static void refusals_for_good_are_told_apart_from_bad_texts(void **state)
     assert_messages(scene, 0, NULL, NULL);
 }
 
-static void what_breaks_on_the_way_is_tried_later_and_sent_once(void **state)
+TEST_WITH(what_breaks_on_the_way_is_tried_later_and_sent_once, sandbox_open, scene_close)
 {
     struct scene *scene = *state;
     static const char *const faults[] = {"'kind':'close'", "'kind':'cut','bytes':5", "'kind':'garbage'",
@@ -168,7 +164,7 @@ static void what_breaks_on_the_way_is_tried_later_and_sent_once(void **state)
     assert_true(is_healthy(scene));
 }
 
-static void a_deadline_ends_a_call(void **state)
+TEST_WITH(a_deadline_ends_a_call, sandbox_open, scene_close)
 {
     struct scene *scene = *state;
     struct telegram_answer answer;
@@ -184,7 +180,7 @@ static void *say_until_stopped(void *arg)
     return NULL;
 }
 
-static void a_stop_ends_a_call_under_way(void **state)
+TEST_WITH(a_stop_ends_a_call_under_way, sandbox_open, scene_close)
 {
     struct scene *scene = *state;
     pthread_t thread;
@@ -196,7 +192,7 @@ static void a_stop_ends_a_call_under_way(void **state)
     assert_true(is_healthy(scene)); /* our own doing */
 }
 
-static void a_stop_waits_for_an_answer_that_is_on_its_way(void **state)
+TEST_WITH(a_stop_waits_for_an_answer_that_is_on_its_way, sandbox_open, scene_close)
 {
     struct scene *scene = *state;
     fetch_stop(scene->fetch);
@@ -204,7 +200,7 @@ static void a_stop_waits_for_an_answer_that_is_on_its_way(void **state)
     assert_messages(scene, 1, "x", "-5");
 }
 
-static void a_proxy_that_quotes_the_url_gives_nothing_away(void **state)
+TEST_WITH(a_proxy_that_quotes_the_url_gives_nothing_away, scripted_open, scene_close)
 {
     struct scene *scene = *state;
     static const char target[] = "/bot" TOKEN "/sendMessage";
@@ -233,7 +229,7 @@ static void a_proxy_that_quotes_the_url_gives_nothing_away(void **state)
     free(head);
 }
 
-static void where_no_bot_is_found_the_setting_of_the_url_is_named(void **state)
+TEST_WITH(where_no_bot_is_found_the_setting_of_the_url_is_named, scripted_open, scene_close)
 {
     struct scene *scene = *state;
     struct upstream_view health;
@@ -242,9 +238,8 @@ static void where_no_bot_is_found_the_setting_of_the_url_is_named(void **state)
     assert_string_equal(health.error, "the token, or THE_URL, leads to no bot (404)");
 }
 
-static void what_cannot_be_a_url_or_a_token_is_refused_at_once(void **state)
+TEST(what_cannot_be_a_url_or_a_token_is_refused_at_once)
 {
-    (void)state;
     static const char *const urls[] = {"", "ftp://x", "https://ann:pass@x", "telegram"},
                              *const tokens[] = {"", "1:a b", "1:a/b", "1:a?b", "../1:a", "1:é"};
     struct telegram *telegram = NULL;
@@ -260,30 +255,4 @@ static void what_cannot_be_a_url_or_a_token_is_refused_at_once(void **state)
     assert_null(telegram);
 }
 
-#define ON_SANDBOX(test) cmocka_unit_test_setup_teardown(test, sandbox_open, scene_close)
-#define ON_SCRIPT(test) cmocka_unit_test_setup_teardown(test, scripted_open, scene_close)
-
-int main(void)
-{
-    static const char *const proxies[] = {"http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy",
-                                          "ALL_PROXY"};
-    for (size_t i = 0; i < ARRAY_LEN(proxies); i++)
-        unsetenv(proxies[i]);
-    curl_global_init(CURL_GLOBAL_DEFAULT);
-    const struct CMUnitTest tests[] = {
-        ON_SANDBOX(a_message_arrives_as_it_was_written),
-        ON_SANDBOX(a_refusal_for_now_says_for_how_long),
-        ON_SANDBOX(a_group_that_became_a_supergroup_is_followed_from_then_on),
-        ON_SANDBOX(refusals_for_good_are_told_apart_from_bad_texts),
-        ON_SANDBOX(what_breaks_on_the_way_is_tried_later_and_sent_once),
-        ON_SANDBOX(a_deadline_ends_a_call),
-        ON_SANDBOX(a_stop_ends_a_call_under_way),
-        ON_SANDBOX(a_stop_waits_for_an_answer_that_is_on_its_way),
-        ON_SCRIPT(a_proxy_that_quotes_the_url_gives_nothing_away),
-        ON_SCRIPT(where_no_bot_is_found_the_setting_of_the_url_is_named),
-        cmocka_unit_test(what_cannot_be_a_url_or_a_token_is_refused_at_once),
-    };
-    int failed = cmocka_run_group_tests(tests, NULL, NULL);
-    curl_global_cleanup();
-    return failed;
-}
+TEST_GROUP(curl_begin, curl_end)

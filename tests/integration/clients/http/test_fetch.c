@@ -1,13 +1,5 @@
 /* The fetcher against a scripted server. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include <arpa/inet.h>
-#include <curl/curl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -21,7 +13,9 @@
 #include "clients/base/limits.h"
 #include "clients/base/text.h"
 #include "clients/http/fetch.h"
+#include "tests/support/clients/http/curl_group.h"
 #include "tests/support/clients/http/script_server.h"
+#include "tests/support/test.h"
 
 #define PATIENCE_MS 10000 /* of tests that do not mean to time out */
 
@@ -67,9 +61,8 @@ static struct fetch_answer *get(struct scene *scene, const char *target)
 
 /* answers */
 
-static void an_answer_carries_what_callers_need(void **state)
+TEST(an_answer_carries_what_callers_need)
 {
-    (void)state;
     struct scene scene;
     scene_open(&scene, PATIENCE_MS, 4);
     script_server_on(scene.server, "/list?page=1",
@@ -96,9 +89,8 @@ static void an_answer_carries_what_callers_need(void **state)
     scene_close(&scene);
 }
 
-static void headers_and_bodies_are_sent_as_given(void **state)
+TEST(headers_and_bodies_are_sent_as_given)
 {
-    (void)state;
     struct scene scene;
     scene_open(&scene, PATIENCE_MS, 4);
     script_server_json(scene.server, "/hook", "{}");
@@ -118,9 +110,8 @@ static void headers_and_bodies_are_sent_as_given(void **state)
     scene_close(&scene);
 }
 
-static void retry_after_is_clamped(void **state)
+TEST(retry_after_is_clamped)
 {
-    (void)state;
     struct scene scene;
     scene_open(&scene, PATIENCE_MS, 4);
     const struct {
@@ -143,9 +134,8 @@ static void retry_after_is_clamped(void **state)
     scene_close(&scene);
 }
 
-static void connections_are_kept_alive(void **state)
+TEST(connections_are_kept_alive)
 {
-    (void)state;
     struct scene scene;
     scene_open(&scene, PATIENCE_MS, 4);
     script_server_json(scene.server, "/x", "{}");
@@ -157,9 +147,8 @@ static void connections_are_kept_alive(void **state)
 
 /* redirects */
 
-static void a_redirect_within_the_host_is_followed_with_its_headers(void **state)
+TEST(a_redirect_within_the_host_is_followed_with_its_headers)
 {
-    (void)state;
     struct scene scene;
     scene_open(&scene, PATIENCE_MS, 1);
     script_server_on(scene.server, "/old",
@@ -177,9 +166,8 @@ static void a_redirect_within_the_host_is_followed_with_its_headers(void **state
     scene_close(&scene);
 }
 
-static void a_redirect_is_not_followed_elsewhere_nor_for_ever_nor_for_a_post(void **state)
+TEST(a_redirect_is_not_followed_elsewhere_nor_for_ever_nor_for_a_post)
 {
-    (void)state;
     struct scene scene, other;
     scene_open(&scene, PATIENCE_MS, 4);
     scene_open(&other, PATIENCE_MS, 4);
@@ -210,9 +198,8 @@ static void a_redirect_is_not_followed_elsewhere_nor_for_ever_nor_for_a_post(voi
 
 /* trying again */
 
-static void a_get_is_tried_again_after_a_passing_failure(void **state)
+TEST(a_get_is_tried_again_after_a_passing_failure)
 {
-    (void)state;
     struct scene scene;
     scene_open(&scene, PATIENCE_MS, 4);
     const struct script_reply failures[] = {
@@ -239,9 +226,8 @@ static void a_get_is_tried_again_after_a_passing_failure(void **state)
     scene_close(&scene);
 }
 
-static void trying_again_ends(void **state)
+TEST(trying_again_ends)
 {
-    (void)state;
     struct scene scene;
     scene_open(&scene, PATIENCE_MS, 4);
     script_server_on(scene.server, "/down", &(struct script_reply){.status = 503, .body = "{}"});
@@ -260,9 +246,8 @@ static void trying_again_ends(void **state)
     scene_close(&scene);
 }
 
-static void what_may_not_be_repeated_is_not(void **state)
+TEST(what_may_not_be_repeated_is_not)
 {
-    (void)state;
     struct scene scene;
     scene_open(&scene, PATIENCE_MS, 4);
     script_server_on(scene.server, "/post", &(struct script_reply){.status = 502, .body = "{}"});
@@ -284,9 +269,8 @@ static void what_may_not_be_repeated_is_not(void **state)
 
 /* limits */
 
-static void no_more_than_per_host_are_in_flight_and_all_are_answered(void **state)
+TEST(no_more_than_per_host_are_in_flight_and_all_are_answered)
 {
-    (void)state;
     struct scene scene;
     scene_open(&scene, PATIENCE_MS, 4);
     scene.waited_for = true;
@@ -306,9 +290,8 @@ static void no_more_than_per_host_are_in_flight_and_all_are_answered(void **stat
     scene_close(&scene);
 }
 
-static void a_hanging_host_does_not_delay_another(void **state)
+TEST(a_hanging_host_does_not_delay_another)
 {
-    (void)state;
     struct scene hung;
     scene_open(&hung, PATIENCE_MS, 2);
     struct script_server *healthy = script_server_start();
@@ -325,9 +308,8 @@ static void a_hanging_host_does_not_delay_another(void **state)
     script_server_stop(healthy);
 }
 
-static void inboxes_take_turns(void **state)
+TEST(inboxes_take_turns)
 {
-    (void)state;
     struct scene scene;
     scene_open(&scene, PATIENCE_MS, 1);
     script_server_default(scene.server, &(struct script_reply){.act = SCRIPT_HANG, .body = "{}"});
@@ -351,9 +333,8 @@ static void inboxes_take_turns(void **state)
     scene_close(&scene);
 }
 
-static void a_call_without_an_answer_times_out_once(void **state)
+TEST(a_call_without_an_answer_times_out_once)
 {
-    (void)state;
     struct scene scene;
     scene_open(&scene, 400, 4);
     script_server_default(scene.server, &(struct script_reply){.act = SCRIPT_HANG});
@@ -365,9 +346,8 @@ static void a_call_without_an_answer_times_out_once(void **state)
     scene_close(&scene);
 }
 
-static void a_deadline_ends_those_in_flight_and_those_in_the_queue(void **state)
+TEST(a_deadline_ends_those_in_flight_and_those_in_the_queue)
 {
-    (void)state;
     struct scene scene;
     scene_open(&scene, PATIENCE_MS, 1);
     script_server_default(scene.server, &(struct script_reply){.act = SCRIPT_HANG});
@@ -388,9 +368,8 @@ static void a_deadline_ends_those_in_flight_and_those_in_the_queue(void **state)
     scene_close(&scene);
 }
 
-static void too_large_a_body_ends_the_exchange(void **state)
+TEST(too_large_a_body_ends_the_exchange)
 {
-    (void)state;
     struct scene scene;
     scene_open(&scene, PATIENCE_MS, 4);
     AUTO_FREE char *big = mem_zero(LIMIT_UPSTREAM_BODY + 1, 1);
@@ -411,9 +390,8 @@ static void too_large_a_body_ends_the_exchange(void **state)
     scene_close(&scene);
 }
 
-static void a_body_is_measured_after_decompression(void **state)
+TEST(a_body_is_measured_after_decompression)
 {
-    (void)state;
     struct scene scene;
     scene_open(&scene, PATIENCE_MS, 4);
     FILE *pipe = popen("head -c 9000000 /dev/zero | gzip", "re");
@@ -430,9 +408,8 @@ static void a_body_is_measured_after_decompression(void **state)
     scene_close(&scene);
 }
 
-static void a_body_is_measured_by_what_its_request_allows(void **state)
+TEST(a_body_is_measured_by_what_its_request_allows)
 {
-    (void)state;
     static const struct {
         size_t max, len;
         const char *method;
@@ -481,9 +458,8 @@ static char *with_headers(size_t n, size_t value)
     return mem_printf("HTTP/1.1 200 OK\r\n%sContent-Length: 2\r\n\r\n{}", lines);
 }
 
-static void headers_are_bounded(void **state)
+TEST(headers_are_bounded)
 {
-    (void)state;
     enum { OTHERS = 3 };
     static const struct {
         size_t lines, value;
@@ -512,9 +488,8 @@ static void headers_are_bounded(void **state)
     }
 }
 
-static void nothing_is_unpacked_that_was_not_asked_for(void **state)
+TEST(nothing_is_unpacked_that_was_not_asked_for)
 {
-    (void)state;
     static const struct {
         const char *headers;
         enum fetch_result result;
@@ -559,9 +534,8 @@ static void large_send(struct scene *scene, const char *url)
                                                      .answer_max = LIMIT_UPSTREAM_BODY});
 }
 
-static void large_answers_wait_for_one_another_and_hold_up_nothing_else(void **state)
+TEST(large_answers_wait_for_one_another_and_hold_up_nothing_else)
 {
-    (void)state;
     struct scene scene;
     scene_open(&scene, PATIENCE_MS, 16);
     AUTO_FREE char *url = mem_printf("%s/large", script_server_url(scene.server));
@@ -589,9 +563,8 @@ static void ring_count(void *arg)
     atomic_fetch_add((atomic_size_t *)arg, 1);
 }
 
-static void answers_that_nobody_takes_hold_up_new_calls_until_there_is_room(void **state)
+TEST(answers_that_nobody_takes_hold_up_new_calls_until_there_is_room)
 {
-    (void)state;
     enum { FIT = LIMIT_FETCH_BYTES / LIMIT_UPSTREAM_BODY, ALL = 2 * FIT };
     struct scene scene;
     atomic_size_t answered = 0;
@@ -634,9 +607,8 @@ static char *dead_url(void)
     return mem_printf("http://127.0.0.1:%u/", ntohs(address.sin_port));
 }
 
-static void what_cannot_be_reached_is_named(void **state)
+TEST(what_cannot_be_reached_is_named)
 {
-    (void)state;
     struct scene scene;
     scene_open(&scene, PATIENCE_MS, 4);
     AUTO_FREE char *dead = dead_url();
@@ -660,9 +632,8 @@ static void what_cannot_be_reached_is_named(void **state)
     scene_close(&scene);
 }
 
-static void what_is_not_http_is_no_answer(void **state)
+TEST(what_is_not_http_is_no_answer)
 {
-    (void)state;
     struct scene scene;
     scene_open(&scene, PATIENCE_MS, 4);
     script_server_on(scene.server, "/x",
@@ -674,9 +645,8 @@ static void what_is_not_http_is_no_answer(void **state)
     scene_close(&scene);
 }
 
-static void an_answer_in_between_keeps_a_host_whole(void **state)
+TEST(an_answer_in_between_keeps_a_host_whole)
 {
-    (void)state;
     struct scene scene;
     scene_open(&scene, 300, 1);
     script_server_json(scene.server, "/ok", "{}");
@@ -699,9 +669,8 @@ static void *abort_inbox(void *arg)
     return NULL;
 }
 
-static void an_abort_answers_everything_and_leaves_the_inbox_usable(void **state)
+TEST(an_abort_answers_everything_and_leaves_the_inbox_usable)
 {
-    (void)state;
     struct scene scene;
     scene_open(&scene, PATIENCE_MS, 2);
     scene.waited_for = true;
@@ -723,9 +692,8 @@ static void an_abort_answers_everything_and_leaves_the_inbox_usable(void **state
     scene_close(&scene);
 }
 
-static void an_inbox_may_be_freed_with_calls_under_way(void **state)
+TEST(an_inbox_may_be_freed_with_calls_under_way)
 {
-    (void)state;
     struct scene scene;
     scene_open(&scene, PATIENCE_MS, 2);
     script_server_json(scene.server, "/ok", "{}");
@@ -764,9 +732,8 @@ static void *ask_a_hundred_times(void *arg)
     return (void *)(uintptr_t)good;
 }
 
-static void many_threads_share_a_fetcher(void **state)
+TEST(many_threads_share_a_fetcher)
 {
-    (void)state;
     struct scene scene;
     scene_open(&scene, PATIENCE_MS, 8);
     script_server_json(scene.server, "/ok", "{}");
@@ -781,43 +748,4 @@ static void many_threads_share_a_fetcher(void **state)
     scene_close(&scene);
 }
 
-int main(void)
-{
-    static const char *const proxies[] = {"http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy",
-                                          "ALL_PROXY"};
-    for (size_t i = 0; i < ARRAY_LEN(proxies); i++)
-        unsetenv(proxies[i]);
-    curl_global_init(CURL_GLOBAL_DEFAULT);
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(an_answer_carries_what_callers_need),
-        cmocka_unit_test(headers_and_bodies_are_sent_as_given),
-        cmocka_unit_test(retry_after_is_clamped),
-        cmocka_unit_test(connections_are_kept_alive),
-        cmocka_unit_test(a_redirect_within_the_host_is_followed_with_its_headers),
-        cmocka_unit_test(a_redirect_is_not_followed_elsewhere_nor_for_ever_nor_for_a_post),
-        cmocka_unit_test(a_get_is_tried_again_after_a_passing_failure),
-        cmocka_unit_test(trying_again_ends),
-        cmocka_unit_test(what_may_not_be_repeated_is_not),
-        cmocka_unit_test(no_more_than_per_host_are_in_flight_and_all_are_answered),
-        cmocka_unit_test(a_hanging_host_does_not_delay_another),
-        cmocka_unit_test(inboxes_take_turns),
-        cmocka_unit_test(a_call_without_an_answer_times_out_once),
-        cmocka_unit_test(a_deadline_ends_those_in_flight_and_those_in_the_queue),
-        cmocka_unit_test(too_large_a_body_ends_the_exchange),
-        cmocka_unit_test(a_body_is_measured_after_decompression),
-        cmocka_unit_test(a_body_is_measured_by_what_its_request_allows),
-        cmocka_unit_test(headers_are_bounded),
-        cmocka_unit_test(nothing_is_unpacked_that_was_not_asked_for),
-        cmocka_unit_test(large_answers_wait_for_one_another_and_hold_up_nothing_else),
-        cmocka_unit_test(answers_that_nobody_takes_hold_up_new_calls_until_there_is_room),
-        cmocka_unit_test(what_cannot_be_reached_is_named),
-        cmocka_unit_test(what_is_not_http_is_no_answer),
-        cmocka_unit_test(an_answer_in_between_keeps_a_host_whole),
-        cmocka_unit_test(an_abort_answers_everything_and_leaves_the_inbox_usable),
-        cmocka_unit_test(an_inbox_may_be_freed_with_calls_under_way),
-        cmocka_unit_test(many_threads_share_a_fetcher),
-    };
-    int failed = cmocka_run_group_tests(tests, NULL, NULL);
-    curl_global_cleanup();
-    return failed;
-}
+TEST_GROUP(curl_begin, curl_end)

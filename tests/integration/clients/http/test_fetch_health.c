@@ -1,13 +1,5 @@
 /* Whose turn it is, who is not asked, and what is probed: the fetcher and a health against a server in which
  * some parts hang or fail. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <curl/curl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +8,9 @@
 #include "clients/base/text.h"
 #include "clients/http/fetch.h"
 #include "clients/http/upstream_health.h"
+#include "tests/support/clients/http/curl_group.h"
 #include "tests/support/clients/http/script_server.h"
+#include "tests/support/test.h"
 
 enum { PATIENCE_MS = 20000, BRIEF_MS = 400 };
 
@@ -124,9 +118,8 @@ static bool is_down(struct scene *scene)
 
 /* slots */
 
-static void what_hangs_holds_a_few_slots_however_much_is_asked_about_it(void **state)
+TEST(what_hangs_holds_a_few_slots_however_much_is_asked_about_it)
 {
-    (void)state;
     struct scene scene;
     scene_open(&scene, PATIENCE_MS, 16);
     hangs(&scene, "hung");
@@ -141,9 +134,8 @@ static void what_hangs_holds_a_few_slots_however_much_is_asked_about_it(void **s
     scene_close(&scene);
 }
 
-static void what_answers_soon_has_every_slot(void **state)
+TEST(what_answers_soon_has_every_slot)
 {
-    (void)state;
     enum { SLOTS = 16 };
     struct scene scene;
     scene_open(&scene, PATIENCE_MS, SLOTS);
@@ -162,9 +154,8 @@ static void what_answers_soon_has_every_slot(void **state)
     scene_close(&scene);
 }
 
-static void some_slots_are_kept_for_calls_that_a_person_waits_for(void **state)
+TEST(some_slots_are_kept_for_calls_that_a_person_waits_for)
 {
-    (void)state;
     struct scene scene;
     scene_open(&scene, PATIENCE_MS, 8);
     static const char *const parts[] = {"a", "b", "c"};
@@ -184,9 +175,8 @@ static void some_slots_are_kept_for_calls_that_a_person_waits_for(void **state)
     scene_close(&scene);
 }
 
-static void parts_take_turns(void **state)
+TEST(parts_take_turns)
 {
-    (void)state;
     struct scene scene;
     scene_open(&scene, PATIENCE_MS, 1);
     hangs(&scene, "many");
@@ -204,9 +194,8 @@ static void parts_take_turns(void **state)
 
 /* a part backs off */
 
-static void what_hangs_costs_one_time_out_and_its_neighbours_nothing(void **state)
+TEST(what_hangs_costs_one_time_out_and_its_neighbours_nothing)
 {
-    (void)state;
     struct scene scene;
     scene_open(&scene, BRIEF_MS, 16);
     hangs(&scene, "hung");
@@ -240,9 +229,8 @@ static void wait_for_its_end(struct scene *scene, const char *part)
         assert_null(fetch_take(scene->inbox, 5));
 }
 
-static void the_end_of_a_back_off_is_one_call_that_decides_for_the_others(void **state)
+TEST(the_end_of_a_back_off_is_one_call_that_decides_for_the_others)
 {
-    (void)state;
     struct scene scene;
     scene_open(&scene, BRIEF_MS, 16);
     hangs(&scene, "hung");
@@ -268,9 +256,8 @@ static void the_end_of_a_back_off_is_one_call_that_decides_for_the_others(void *
     scene_close(&scene);
 }
 
-static void what_backs_off_waits_for_no_slot(void **state)
+TEST(what_backs_off_waits_for_no_slot)
 {
-    (void)state;
     struct scene scene;
     scene_open(&scene, PATIENCE_MS, 8);
     int64_t later_ms = clock_mono_ms() + 3600000; /* so that the back-off outlasts this test */
@@ -287,9 +274,8 @@ static void what_backs_off_waits_for_no_slot(void **state)
     scene_close(&scene);
 }
 
-static void a_forced_call_ignores_a_back_off_from_before(void **state)
+TEST(a_forced_call_ignores_a_back_off_from_before)
 {
-    (void)state;
     struct scene scene;
     scene_open(&scene, BRIEF_MS, 16);
     hangs(&scene, "hung");
@@ -305,9 +291,8 @@ static void a_forced_call_ignores_a_back_off_from_before(void **state)
     scene_close(&scene);
 }
 
-static void a_person_is_answered_about_a_part_that_answers_badly_elsewhere(void **state)
+TEST(a_person_is_answered_about_a_part_that_answers_badly_elsewhere)
 {
-    (void)state;
     struct scene scene;
     scene_open(&scene, BRIEF_MS, 16);
     answers(&scene, "bad", 500);
@@ -321,9 +306,8 @@ static void a_person_is_answered_about_a_part_that_answers_badly_elsewhere(void 
     scene_close(&scene);
 }
 
-static void a_person_does_not_wait_for_a_part_that_hangs(void **state)
+TEST(a_person_does_not_wait_for_a_part_that_hangs)
 {
-    (void)state;
     struct scene scene;
     scene_open(&scene, BRIEF_MS, 16);
     hangs(&scene, "hung");
@@ -374,9 +358,8 @@ static void next_pass(struct scene *scene)
     fetch_gather(scene->inbox);
 }
 
-static void a_host_that_is_down_is_asked_four_things_about_what_worked_last(void **state)
+TEST(a_host_that_is_down_is_asked_four_things_about_what_worked_last)
 {
-    (void)state;
     struct scene scene;
     scene_open(&scene, BRIEF_MS, 16);
     bring_down(&scene, 0);
@@ -401,9 +384,8 @@ static void a_host_that_is_down_is_asked_four_things_about_what_worked_last(void
     scene_close(&scene);
 }
 
-static void a_probe_that_works_lets_the_pass_go_on(void **state)
+TEST(a_probe_that_works_lets_the_pass_go_on)
 {
-    (void)state;
     struct scene scene;
     scene_open(&scene, BRIEF_MS, 16);
     bring_down(&scene, PARTS - 1); /* p9 alone hangs */
@@ -417,9 +399,8 @@ static void a_probe_that_works_lets_the_pass_go_on(void **state)
 }
 
 /* Between two steps of the one part that works, the others take the host down. */
-static void the_last_probe_is_kept_for_a_part_that_works(void **state)
+TEST(the_last_probe_is_kept_for_a_part_that_works)
 {
-    (void)state;
     struct scene scene;
     scene_open(&scene, BRIEF_MS, 16);
     ask(&scene, "works", 1);
@@ -438,9 +419,8 @@ static void the_last_probe_is_kept_for_a_part_that_works(void **state)
     scene_close(&scene);
 }
 
-static void the_inboxes_of_one_pass_share_its_probes(void **state)
+TEST(the_inboxes_of_one_pass_share_its_probes)
 {
-    (void)state;
     struct scene scene;
     scene_open(&scene, BRIEF_MS, 16);
     bring_down(&scene, 0);
@@ -455,9 +435,8 @@ static void the_inboxes_of_one_pass_share_its_probes(void **state)
     scene_close(&scene);
 }
 
-static void a_forced_pass_probes_no_more_than_others(void **state)
+TEST(a_forced_pass_probes_no_more_than_others)
 {
-    (void)state;
     struct scene scene;
     scene_open(&scene, BRIEF_MS, 16);
     bring_down(&scene, 0);
@@ -470,9 +449,8 @@ static void a_forced_pass_probes_no_more_than_others(void **state)
     scene_close(&scene);
 }
 
-static void what_waits_for_a_probe_ends_at_its_deadline(void **state)
+TEST(what_waits_for_a_probe_ends_at_its_deadline)
 {
-    (void)state;
     struct scene scene;
     scene_open(&scene, PATIENCE_MS, 16);
     bring_down(&scene, 0);
@@ -485,9 +463,8 @@ static void what_waits_for_a_probe_ends_at_its_deadline(void **state)
     scene_close(&scene);
 }
 
-static void two_upstreams_at_one_address_do_not_share_a_health(void **state)
+TEST(two_upstreams_at_one_address_do_not_share_a_health)
 {
-    (void)state;
     struct scene scene;
     scene_open(&scene, BRIEF_MS, 16);
     bring_down(&scene, PARTS);
@@ -512,9 +489,8 @@ static enum fetch_sign is_bad(const struct fetch_answer *answer, char *error, si
     return FETCH_SIGN_BAD;
 }
 
-static void each_exchange_is_recorded_once(void **state)
+TEST(each_exchange_is_recorded_once)
 {
-    (void)state;
     struct scene scene;
     scene_open(&scene, PATIENCE_MS, 4);
     answers(&scene, "busy", 503);
@@ -532,9 +508,8 @@ static void each_exchange_is_recorded_once(void **state)
     scene_close(&scene);
 }
 
-static void a_moment_of_failures_is_over_with_the_next_try(void **state)
+TEST(a_moment_of_failures_is_over_with_the_next_try)
 {
-    (void)state;
     struct scene scene;
     scene_open(&scene, PATIENCE_MS, 16);
     for (unsigned i = 0; i < UPSTREAM_FAILURES_IN_A_ROW; i++)
@@ -551,9 +526,8 @@ static void a_moment_of_failures_is_over_with_the_next_try(void **state)
     scene_close(&scene);
 }
 
-static void a_judge_says_what_an_answer_shows(void **state)
+TEST(a_judge_says_what_an_answer_shows)
 {
-    (void)state;
     struct scene scene;
     scene_open(&scene, PATIENCE_MS, 4);
     answers(&scene, "a", 500);
@@ -573,9 +547,8 @@ static void a_judge_says_what_an_answer_shows(void **state)
     scene_close(&scene);
 }
 
-static void what_we_ended_ourselves_says_nothing(void **state)
+TEST(what_we_ended_ourselves_says_nothing)
 {
-    (void)state;
     struct scene scene;
     scene_open(&scene, PATIENCE_MS, 4);
     hangs(&scene, "a");
@@ -591,9 +564,8 @@ static void what_we_ended_ourselves_says_nothing(void **state)
     scene_close(&scene);
 }
 
-static void what_is_gathered_may_be_aborted_or_freed(void **state)
+TEST(what_is_gathered_may_be_aborted_or_freed)
 {
-    (void)state;
     struct scene scene;
     scene_open(&scene, PATIENCE_MS, 4);
     answers(&scene, "a", 200);
@@ -609,38 +581,4 @@ static void what_is_gathered_may_be_aborted_or_freed(void **state)
     scene_close(&scene);
 }
 
-int main(void)
-{
-    static const char *const proxies[] = {"http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy",
-                                          "ALL_PROXY"};
-    for (size_t i = 0; i < ARRAY_LEN(proxies); i++)
-        unsetenv(proxies[i]);
-    curl_global_init(CURL_GLOBAL_DEFAULT);
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_hangs_holds_a_few_slots_however_much_is_asked_about_it),
-        cmocka_unit_test(what_answers_soon_has_every_slot),
-        cmocka_unit_test(some_slots_are_kept_for_calls_that_a_person_waits_for),
-        cmocka_unit_test(parts_take_turns),
-        cmocka_unit_test(what_hangs_costs_one_time_out_and_its_neighbours_nothing),
-        cmocka_unit_test(the_end_of_a_back_off_is_one_call_that_decides_for_the_others),
-        cmocka_unit_test(what_backs_off_waits_for_no_slot),
-        cmocka_unit_test(a_forced_call_ignores_a_back_off_from_before),
-        cmocka_unit_test(a_person_is_answered_about_a_part_that_answers_badly_elsewhere),
-        cmocka_unit_test(a_person_does_not_wait_for_a_part_that_hangs),
-        cmocka_unit_test(a_host_that_is_down_is_asked_four_things_about_what_worked_last),
-        cmocka_unit_test(a_probe_that_works_lets_the_pass_go_on),
-        cmocka_unit_test(the_last_probe_is_kept_for_a_part_that_works),
-        cmocka_unit_test(the_inboxes_of_one_pass_share_its_probes),
-        cmocka_unit_test(a_forced_pass_probes_no_more_than_others),
-        cmocka_unit_test(what_waits_for_a_probe_ends_at_its_deadline),
-        cmocka_unit_test(two_upstreams_at_one_address_do_not_share_a_health),
-        cmocka_unit_test(each_exchange_is_recorded_once),
-        cmocka_unit_test(a_moment_of_failures_is_over_with_the_next_try),
-        cmocka_unit_test(a_judge_says_what_an_answer_shows),
-        cmocka_unit_test(what_we_ended_ourselves_says_nothing),
-        cmocka_unit_test(what_is_gathered_may_be_aborted_or_freed),
-    };
-    int failed = cmocka_run_group_tests(tests, NULL, NULL);
-    curl_global_cleanup();
-    return failed;
-}
+TEST_GROUP(curl_begin, curl_end)

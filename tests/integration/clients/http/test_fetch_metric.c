@@ -1,12 +1,4 @@
 /* What the fetcher counts: every exchange once, under whom it was for and what became of it. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <curl/curl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,7 +8,9 @@
 #include "clients/base/text.h"
 #include "clients/http/fetch.h"
 #include "clients/http/upstream_health.h"
+#include "tests/support/clients/http/curl_group.h"
 #include "tests/support/clients/http/script_server.h"
+#include "tests/support/test.h"
 
 enum { PATIENCE_MS = 10000 }; /* of tests that do not mean to time out */
 
@@ -77,9 +71,8 @@ static void assert_grown(const char *upstream, const char *class, int64_t n, int
     assert_int_equal(count_all(upstream) - before_all, n);
 }
 
-static void every_exchange_is_counted_by_what_became_of_it(void **state)
+TEST(every_exchange_is_counted_by_what_became_of_it)
 {
-    (void)state;
     static char huge[LIMIT_UPSTREAM_BODY + 2];
     memset(huge, ' ', sizeof huge - 1);
     const struct {
@@ -116,9 +109,8 @@ static void every_exchange_is_counted_by_what_became_of_it(void **state)
     scene_close();
 }
 
-static void a_redirect_is_an_exchange_of_its_own(void **state)
+TEST(a_redirect_is_an_exchange_of_its_own)
 {
-    (void)state;
     scene_open(PATIENCE_MS);
     script_server_on(scene.server, "/old",
                      &(struct script_reply){.status = 301, .headers = "Location: /new\r\n"});
@@ -130,9 +122,8 @@ static void a_redirect_is_an_exchange_of_its_own(void **state)
     scene_close();
 }
 
-static void a_time_out_is_counted_and_what_is_not_asked_is_not(void **state)
+TEST(a_time_out_is_counted_and_what_is_not_asked_is_not)
 {
-    (void)state;
     scene_open(1);
     script_server_default(scene.server, &(struct script_reply){.act = SCRIPT_HANG});
     int64_t late = count_of("telegram", "timeout"), all = count_all("telegram");
@@ -148,9 +139,8 @@ static void a_time_out_is_counted_and_what_is_not_asked_is_not(void **state)
     scene_close();
 }
 
-static void nobody_at_the_address_is_unreachable(void **state)
+TEST(nobody_at_the_address_is_unreachable)
 {
-    (void)state;
     scene_open(PATIENCE_MS);
     int64_t nobody = count_of("other", "unreachable"), all = count_all("other");
     AUTO_FREE char *url = mem_dup(script_server_url(scene.server));
@@ -162,9 +152,8 @@ static void nobody_at_the_address_is_unreachable(void **state)
     scene_close();
 }
 
-static void what_was_stopped_in_flight_is_aborted_and_not_timed(void **state)
+TEST(what_was_stopped_in_flight_is_aborted_and_not_timed)
 {
-    (void)state;
     scene_open(PATIENCE_MS);
     script_server_default(scene.server, &(struct script_reply){.act = SCRIPT_HANG});
     int64_t stopped = count_of("orchestrator", "aborted"), all = count_all("orchestrator");
@@ -181,27 +170,4 @@ static void what_was_stopped_in_flight_is_aborted_and_not_timed(void **state)
     scene_close();
 }
 
-static int curl_begin(void **state)
-{
-    (void)state;
-    return curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK ? 0 : 1;
-}
-
-static int curl_end(void **state)
-{
-    (void)state;
-    curl_global_cleanup();
-    return 0;
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_exchange_is_counted_by_what_became_of_it),
-        cmocka_unit_test(a_redirect_is_an_exchange_of_its_own),
-        cmocka_unit_test(a_time_out_is_counted_and_what_is_not_asked_is_not),
-        cmocka_unit_test(nobody_at_the_address_is_unreachable),
-        cmocka_unit_test(what_was_stopped_in_flight_is_aborted_and_not_timed),
-    };
-    return cmocka_run_group_tests(tests, curl_begin, curl_end);
-}
+TEST_GROUP(curl_begin, curl_end)

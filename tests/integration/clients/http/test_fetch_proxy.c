@@ -1,18 +1,12 @@
 /* The fetcher and the proxies that the environment names, as curl knows them. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <curl/curl.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "clients/base/err.h"
 #include "clients/http/fetch.h"
+#include "tests/support/clients/http/curl_group.h"
 #include "tests/support/clients/http/script_server.h"
+#include "tests/support/test.h"
 
 #define PATIENCE_MS 10000
 
@@ -72,7 +66,7 @@ static void assert_answer(const char *url, bool ourselves, const char *body)
     answered(answer);
 }
 
-static void http_goes_by_the_proxy_of_the_environment(void **state)
+TEST_WITH(http_goes_by_the_proxy_of_the_environment, scene_open, scene_close)
 {
     struct scene *scene = *state;
     script_server_json(scene->proxy, "http://gitea.test/api", "\"by proxy\"");
@@ -80,7 +74,7 @@ static void http_goes_by_the_proxy_of_the_environment(void **state)
     assert_answer("http://gitea.test/api", false, "\"by proxy\"");
 }
 
-static void what_no_proxy_names_is_asked_directly(void **state)
+TEST_WITH(what_no_proxy_names_is_asked_directly, scene_open, scene_close)
 {
     struct scene *scene = *state;
     static const char *const names[] = {"no_proxy", "NO_PROXY"};
@@ -95,7 +89,7 @@ static void what_no_proxy_names_is_asked_directly(void **state)
     assert_int_equal(script_server_count(scene->proxy, NULL), 0);
 }
 
-static void https_goes_through_a_tunnel_of_the_proxy(void **state)
+TEST_WITH(https_goes_through_a_tunnel_of_the_proxy, scene_open, scene_close)
 {
     struct scene *scene = *state;
     static const char *const names[] = {"https_proxy", "HTTPS_PROXY"};
@@ -112,7 +106,7 @@ static void https_goes_through_a_tunnel_of_the_proxy(void **state)
     }
 }
 
-static void we_ask_ourselves_past_every_proxy(void **state)
+TEST_WITH(we_ask_ourselves_past_every_proxy, scene_open, scene_close)
 {
     struct scene *scene = *state;
     AUTO_FREE char *url = mem_printf("%s/healthz", script_server_url(scene->host));
@@ -123,18 +117,4 @@ static void we_ask_ourselves_past_every_proxy(void **state)
     assert_int_equal(script_server_count(scene->proxy, NULL), 0);
 }
 
-#define PROXY_TEST(name) cmocka_unit_test_setup_teardown(name, scene_open, scene_close)
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        PROXY_TEST(http_goes_by_the_proxy_of_the_environment),
-        PROXY_TEST(what_no_proxy_names_is_asked_directly),
-        PROXY_TEST(https_goes_through_a_tunnel_of_the_proxy),
-        PROXY_TEST(we_ask_ourselves_past_every_proxy),
-    };
-    curl_global_init(CURL_GLOBAL_DEFAULT);
-    int failed = cmocka_run_group_tests(tests, NULL, NULL);
-    curl_global_cleanup();
-    return failed;
-}
+TEST_GROUP(curl_begin, curl_end)

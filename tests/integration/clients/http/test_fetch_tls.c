@@ -1,13 +1,5 @@
 /* The fetcher and TLS: a certificate that is not trusted ends the call before a header is sent. The server is
  * openssl's own, with a certificate made for this run. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <curl/curl.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -20,7 +12,9 @@
 #include "clients/base/err.h"
 #include "clients/base/text.h"
 #include "clients/http/fetch.h"
+#include "tests/support/clients/http/curl_group.h"
 #include "tests/support/clients/http/tls_files.h"
+#include "tests/support/test.h"
 
 #define PATIENCE_MS 10000
 
@@ -34,6 +28,8 @@ static int server_start(void **state)
 {
     struct tls_server *server = mem_zero(1, sizeof *server);
     int out[2];
+    assert_int_equal(curl_begin(NULL), 0);
+    signal(SIGPIPE, SIG_IGN);
     tls_files_make(&server->files);
     assert_int_equal(pipe2(out, O_CLOEXEC), 0);
     server->pid = fork();
@@ -72,7 +68,7 @@ static int server_stop(void **state)
     waitpid(server->pid, NULL, 0);
     tls_files_remove(&server->files);
     free(server);
-    return 0;
+    return curl_end(NULL);
 }
 
 static struct fetch *fetch; /* of the answer under test */
@@ -96,7 +92,7 @@ static void answered(struct fetch_answer *answer)
     fetch_free(fetch);
 }
 
-static void a_certificate_of_our_own_authority_is_trusted(void **state)
+TEST(a_certificate_of_our_own_authority_is_trusted)
 {
     const struct tls_server *server = *state;
     AUTO_FREE char *url = mem_printf("https://127.0.0.1:%d/", (int)server->port);
@@ -107,7 +103,7 @@ static void a_certificate_of_our_own_authority_is_trusted(void **state)
     answered(answer);
 }
 
-static void an_unknown_certificate_is_not_trusted(void **state)
+TEST(an_unknown_certificate_is_not_trusted)
 {
     const struct tls_server *server = *state;
     AUTO_FREE char *url = mem_printf("https://127.0.0.1:%d/", (int)server->port);
@@ -119,7 +115,7 @@ static void an_unknown_certificate_is_not_trusted(void **state)
 
 /* "localhost" reaches the same server, but the certificate names its address alone: a subjectAltName, where
  * there is one, is all that counts. */
-static void a_certificate_for_another_name_is_not_trusted(void **state)
+TEST(a_certificate_for_another_name_is_not_trusted)
 {
     const struct tls_server *server = *state;
     AUTO_FREE char *url = mem_printf("https://localhost:%d/", (int)server->port);
@@ -129,7 +125,7 @@ static void a_certificate_for_another_name_is_not_trusted(void **state)
     answered(answer);
 }
 
-static void we_ourselves_are_believed(void **state)
+TEST(we_ourselves_are_believed)
 {
     const struct tls_server *server = *state;
     AUTO_FREE char *url = mem_printf("https://localhost:%d/", (int)server->port);
@@ -139,21 +135,4 @@ static void we_ourselves_are_believed(void **state)
     answered(answer);
 }
 
-int main(void)
-{
-    static const char *const proxies[] = {"http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy",
-                                          "ALL_PROXY"};
-    for (size_t i = 0; i < ARRAY_LEN(proxies); i++)
-        unsetenv(proxies[i]);
-    signal(SIGPIPE, SIG_IGN);
-    curl_global_init(CURL_GLOBAL_DEFAULT);
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_certificate_of_our_own_authority_is_trusted),
-        cmocka_unit_test(an_unknown_certificate_is_not_trusted),
-        cmocka_unit_test(a_certificate_for_another_name_is_not_trusted),
-        cmocka_unit_test(we_ourselves_are_believed),
-    };
-    int failed = cmocka_run_group_tests(tests, server_start, server_stop);
-    curl_global_cleanup();
-    return failed;
-}
+TEST_GROUP(server_start, server_stop)

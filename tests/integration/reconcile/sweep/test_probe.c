@@ -1,11 +1,4 @@
 /* Readiness from one shared probe, on a store that answers, refuses and hangs as a test wants it. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-
-#include <cmocka.h>
 #include <semaphore.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -15,6 +8,7 @@
 #include "clients/store/store_ops.h"
 #include "reconcile/sweep/probe.h"
 #include "tests/support/clients/store/store_fake.h"
+#include "tests/support/test.h"
 
 /* the store */
 
@@ -117,9 +111,8 @@ static void await_looks(int more)
 
 /* the tests */
 
-static void who_asks_costs_the_database_nothing(void **state)
+TEST_WITH(who_asks_costs_the_database_nothing, set_up, tear_down)
 {
-    (void)state;
     struct why why;
     await(ERR_OK);
     double_.hangs = true; /* whatever is asked of it from now on shows, and hangs */
@@ -130,9 +123,8 @@ static void who_asks_costs_the_database_nothing(void **state)
     assert_int_equal(double_.at_tables, 1);
 }
 
-static void what_is_wrong_is_told_in_its_words_until_it_is_mended(void **state)
+TEST_WITH(what_is_wrong_is_told_in_its_words_until_it_is_mended, set_up, tear_down)
 {
-    (void)state;
     struct why why;
     await(ERR_OK);
     double_.result = ERR_UNAVAILABLE;
@@ -146,9 +138,8 @@ static void what_is_wrong_is_told_in_its_words_until_it_is_mended(void **state)
     await(ERR_OK);
 }
 
-static void a_database_that_hangs_is_not_ready_and_keeps_nobody_waiting(void **state)
+TEST_WITH(a_database_that_hangs_is_not_ready_and_keeps_nobody_waiting, set_up, tear_down)
 {
-    (void)state;
     struct why why;
     await(ERR_OK);
     double_.hangs = true;
@@ -162,9 +153,8 @@ static void a_database_that_hangs_is_not_ready_and_keeps_nobody_waiting(void **s
     await(ERR_OK);
 }
 
-static void a_stop_waits_for_no_database(void **state)
+TEST_WITH(a_stop_waits_for_no_database, set_up, tear_down)
 {
-    (void)state;
     struct why why;
     double_.hangs = true;
     await_looks(1);
@@ -172,17 +162,4 @@ static void a_stop_waits_for_no_database(void **state)
     assert_true(double_.interrupted);
     double_.now_ms += LIMIT_PROBE_STALE_MS + 1;
     assert_int_equal(probe_read(probe, &why), ERR_TIMEOUT);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(who_asks_costs_the_database_nothing, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(what_is_wrong_is_told_in_its_words_until_it_is_mended, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(a_database_that_hangs_is_not_ready_and_keeps_nobody_waiting, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(a_stop_waits_for_no_database, set_up, tear_down),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

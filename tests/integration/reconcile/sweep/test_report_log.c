@@ -1,11 +1,4 @@
 /* Reports of passes that are over: those in the database and those in memory are one list. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +10,7 @@
 #include "reconcile/heal/report.h"
 #include "reconcile/sweep/report_log.h"
 #include "tests/support/clients/store/sqlite_file.h"
+#include "tests/support/test.h"
 
 #define T0 1764230400000000 /* when report number 0 started; each of the next a second later */
 
@@ -110,9 +104,8 @@ static json_t *found(int number)
     return json_loads(text, 0, NULL);
 }
 
-static void a_list_merges_what_is_stored_and_what_is_not(void **state)
+TEST_WITH(a_list_merges_what_is_stored_and_what_is_not, set_up, tear_down)
 {
-    (void)state;
     int64_t next;
     assert_string_equal(page(0, 3, &next), "");
     assert_int_equal(next, 0);
@@ -129,9 +122,8 @@ static void a_list_merges_what_is_stored_and_what_is_not(void **state)
     assert_int_equal(next, 0);
 }
 
-static void a_report_in_both_places_is_listed_once(void **state)
+TEST_WITH(a_report_in_both_places_is_listed_once, set_up, tear_down)
 {
-    (void)state;
     int64_t next;
     for (int number = 0; number < 3; number++) {
         keep(number);
@@ -142,9 +134,8 @@ static void a_report_in_both_places_is_listed_once(void **state)
     assert_int_equal(next, 0);
 }
 
-static void what_is_no_report_of_ours_is_not_listed(void **state)
+TEST_WITH(what_is_no_report_of_ours_is_not_listed, set_up, tear_down)
 {
-    (void)state;
     int64_t next;
     store_number(0);
     assert_int_equal(store_pass_save(bench.store, id_of(1), T0 + 1, "no report", &bench.why), ERR_OK);
@@ -152,9 +143,8 @@ static void what_is_no_report_of_ours_is_not_listed(void **state)
     assert_int_equal(next, 0);
 }
 
-static void a_report_is_found_wherever_it_is(void **state)
+TEST_WITH(a_report_is_found_wherever_it_is, set_up, tear_down)
 {
-    (void)state;
     keep(1);
     store_number(2);
     for (int number = 1; number <= 2; number++) {
@@ -165,9 +155,8 @@ static void a_report_is_found_wherever_it_is(void **state)
     assert_null(found(3));
 }
 
-static void the_oldest_in_memory_go_first(void **state)
+TEST_WITH(the_oldest_in_memory_go_first, set_up, tear_down)
 {
-    (void)state;
     for (int number = 0; number <= (int)LIMIT_PASSES_KEPT; number++)
         keep(number);
     assert_null(found(0));
@@ -176,9 +165,8 @@ static void the_oldest_in_memory_go_first(void **state)
     json_decref(report);
 }
 
-static void a_large_one_loses_its_items_when_memory_is_short(void **state)
+TEST_WITH(a_large_one_loses_its_items_when_memory_is_short, set_up, tear_down)
 {
-    (void)state;
     AUTO_FREE char *reason = mem_zero(1001, 1);
     memset(reason, 'x', 1000);
     for (int number = 0; number < 3; number++) {
@@ -196,19 +184,4 @@ static void a_large_one_loses_its_items_when_memory_is_short(void **state)
     assert_int_equal(json_get_int(newest, "items_left_out", -1), 7);
     json_decref(oldest);
     json_decref(newest);
-}
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        TEST(a_list_merges_what_is_stored_and_what_is_not),
-        TEST(a_report_in_both_places_is_listed_once),
-        TEST(what_is_no_report_of_ours_is_not_listed),
-        TEST(a_report_is_found_wherever_it_is),
-        TEST(the_oldest_in_memory_go_first),
-        TEST(a_large_one_loses_its_items_when_memory_is_short),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
 #include "tests/support/clients/gitea/gitea_scene.h"
+#include "tests/support/clients/http/curl_group.h"
 #include "tests/support/clients/http/names.h"
 
 #include <curl/curl.h>
@@ -9,11 +10,7 @@
 
 void gitea_scene_prepare(void)
 {
-    static const char *const proxies[] = {"http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy",
-                                          "ALL_PROXY"};
-    for (size_t i = 0; i < ARRAY_LEN(proxies); i++)
-        unsetenv(proxies[i]);
-    curl_global_init(CURL_GLOBAL_DEFAULT);
+    (void)curl_begin(NULL);
     (void)atexit(curl_global_cleanup); /* a full table of exit handlers leaks a few bytes at the end */
 }
 

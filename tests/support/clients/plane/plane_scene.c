@@ -1,3 +1,4 @@
+#include "tests/support/clients/http/curl_group.h"
 #include "tests/support/clients/plane/plane_scene.h"
 #include "tests/support/clients/http/names.h"
 
@@ -13,11 +14,7 @@ static int64_t now_ms;
 
 void plane_scene_prepare(void)
 {
-    static const char *const proxies[] = {"http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy",
-                                          "ALL_PROXY"};
-    for (size_t i = 0; i < ARRAY_LEN(proxies); i++)
-        unsetenv(proxies[i]);
-    curl_global_init(CURL_GLOBAL_DEFAULT);
+    (void)curl_begin(NULL);
     (void)atexit(curl_global_cleanup); /* a full table of exit handlers leaks a few bytes at the end */
 }
 

@@ -1,14 +1,8 @@
 /* When a host counts as down, when a part backs off, what is shown: by a clock that the test owns. */
 #include <limits.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-
-#include <cmocka.h>
 
 #include "clients/http/upstream_health.h"
+#include "tests/support/test.h"
 
 #define NOW INT64_C(1000000)
 
@@ -55,7 +49,7 @@ static bool is_ok(struct upstream_health *health, int64_t now_ms)
     return view.ok;
 }
 
-static void nothing_called_is_well(void **state)
+TEST_WITH(nothing_called_is_well, make, drop)
 {
     struct upstream_view view;
     upstream_health_view(*state, NOW, &view);
@@ -65,7 +59,7 @@ static void nothing_called_is_well(void **state)
     assert_string_equal(view.error, "");
 }
 
-static void three_failing_parts_make_a_host_down(void **state)
+TEST_WITH(three_failing_parts_make_a_host_down, make, drop)
 {
     works(*state, "a/healthy", NOW - 1);
     fails(*state, "a/one", NOW);
@@ -77,7 +71,7 @@ static void three_failing_parts_make_a_host_down(void **state)
     assert_int_equal(upstream_health_permit(*state, "a/healthy", true, NOW + 3), UPSTREAM_DOWN);
 }
 
-static void many_failures_of_one_part_are_its_own(void **state)
+TEST_WITH(many_failures_of_one_part_are_its_own, make, drop)
 {
     works(*state, "a/two", NOW - 2);
     works(*state, "a/three", NOW - 1);
@@ -88,7 +82,7 @@ static void many_failures_of_one_part_are_its_own(void **state)
     assert_int_equal(upstream_health_permit(*state, "a/one", false, NOW + 100), UPSTREAM_BACKING_OFF);
 }
 
-static void one_part_alone_is_never_a_host_down(void **state)
+TEST_WITH(one_part_alone_is_never_a_host_down, make, drop)
 {
     for (int i = 0; i < 100; i++)
         fails(*state, "a/one", NOW + i);
@@ -96,7 +90,7 @@ static void one_part_alone_is_never_a_host_down(void **state)
     assert_false(is_ok(*state, NOW + 100));
 }
 
-static void two_parts_in_use_make_a_host_down_together(void **state)
+TEST_WITH(two_parts_in_use_make_a_host_down_together, make, drop)
 {
     fails(*state, "a/one", NOW);
     assert_false(is_down(*state, NOW));
@@ -104,7 +98,7 @@ static void two_parts_in_use_make_a_host_down_together(void **state)
     assert_true(is_down(*state, NOW + 1));
 }
 
-static void a_wish_counts_as_use(void **state)
+TEST_WITH(a_wish_counts_as_use, make, drop)
 {
     upstream_health_want(*state, "a/three", NOW);
     fails(*state, "a/one", NOW + 1);
@@ -112,7 +106,7 @@ static void a_wish_counts_as_use(void **state)
     assert_false(is_down(*state, NOW + 2));
 }
 
-static void a_success_between_failures_keeps_the_host_up(void **state)
+TEST_WITH(a_success_between_failures_keeps_the_host_up, make, drop)
 {
     fails(*state, "a/one", NOW);
     works(*state, "a/four", NOW + 1);
@@ -123,7 +117,7 @@ static void a_success_between_failures_keeps_the_host_up(void **state)
     assert_true(is_down(*state, NOW + 4));
 }
 
-static void failures_far_apart_do_not_add_up(void **state)
+TEST_WITH(failures_far_apart_do_not_add_up, make, drop)
 {
     fails(*state, "a/one", NOW);
     fails(*state, "a/two", NOW + 10);
@@ -133,7 +127,7 @@ static void failures_far_apart_do_not_add_up(void **state)
     assert_false(is_down(*state, NOW + UPSTREAM_WINDOW_MS));
 }
 
-static void a_host_stays_down_until_a_call_succeeds(void **state)
+TEST_WITH(a_host_stays_down_until_a_call_succeeds, make, drop)
 {
     three_failing_parts_make_a_host_down(state);
     assert_true(is_down(*state, NOW + 100 * UPSTREAM_WINDOW_MS));
@@ -143,7 +137,7 @@ static void a_host_stays_down_until_a_call_succeeds(void **state)
     assert_true(is_ok(*state, NOW + 101 * UPSTREAM_WINDOW_MS));
 }
 
-static void one_probe_that_succeeds_outweighs_those_beside_it(void **state)
+TEST_WITH(one_probe_that_succeeds_outweighs_those_beside_it, make, drop)
 {
     static const char *const parts[] = {"a/one", "a/two", "a/three"};
     three_failing_parts_make_a_host_down(state);
@@ -160,7 +154,7 @@ static void one_probe_that_succeeds_outweighs_those_beside_it(void **state)
     assert_true(is_down(*state, NOW + 50));
 }
 
-static void a_part_backs_off_after_failures_in_a_row(void **state)
+TEST_WITH(a_part_backs_off_after_failures_in_a_row, make, drop)
 {
     works(*state, "a/two", NOW);
     for (unsigned i = 0; i < UPSTREAM_FAILURES_IN_A_ROW - 1; i++)
@@ -175,7 +169,7 @@ static void a_part_backs_off_after_failures_in_a_row(void **state)
     assert_int_equal(part_of(*state, "a/one").retry_ms, NOW + UPSTREAM_BACKOFF_FIRST_MS);
 }
 
-static void one_call_tries_when_the_back_off_is_over(void **state)
+TEST_WITH(one_call_tries_when_the_back_off_is_over, make, drop)
 {
     works(*state, "a/two", NOW);
     for (unsigned i = 0; i < UPSTREAM_FAILURES_IN_A_ROW; i++)
@@ -188,7 +182,7 @@ static void one_call_tries_when_the_back_off_is_over(void **state)
     assert_int_equal(part_of(*state, "a/one").retry_ms, 0);
 }
 
-static void no_back_off_is_longer_than_its_bound(void **state)
+TEST_WITH(no_back_off_is_longer_than_its_bound, make, drop)
 {
     works(*state, "a/two", NOW);
     int64_t now_ms = NOW, longest_ms = 0;
@@ -205,7 +199,7 @@ static void no_back_off_is_longer_than_its_bound(void **state)
     assert_int_equal(longest_ms, UPSTREAM_BACKOFF_MAX_MS);
 }
 
-static void calls_that_fail_together_make_one_back_off(void **state)
+TEST_WITH(calls_that_fail_together_make_one_back_off, make, drop)
 {
     works(*state, "a/two", NOW);
     for (unsigned i = 0; i < 4 * UPSTREAM_FAILURES_IN_A_ROW; i++)
@@ -213,7 +207,7 @@ static void calls_that_fail_together_make_one_back_off(void **state)
     assert_int_equal(part_of(*state, "a/one").retry_ms, NOW + UPSTREAM_BACKOFF_FIRST_MS);
 }
 
-static void failures_without_an_answer_are_counted_apart(void **state)
+TEST_WITH(failures_without_an_answer_are_counted_apart, make, drop)
 {
     fails(*state, "a/one", NOW);
     fails(*state, "a/one", NOW);
@@ -224,7 +218,7 @@ static void failures_without_an_answer_are_counted_apart(void **state)
     assert_string_equal(part_of(*state, "a/one").error, "answered 502");
 }
 
-static void what_worked_last_is_known(void **state)
+TEST_WITH(what_worked_last_is_known, make, drop)
 {
     works(*state, "a/one", NOW);
     works(*state, "a/two", NOW + 1);
@@ -232,7 +226,7 @@ static void what_worked_last_is_known(void **state)
     assert_true(part_of(*state, "a/three").worked_ms == INT64_MIN);
 }
 
-static void failing_parts_are_shown_newest_first(void **state)
+TEST_WITH(failing_parts_are_shown_newest_first, make, drop)
 {
     struct upstream_failing failing[2];
     struct upstream_view view;
@@ -250,7 +244,7 @@ static void failing_parts_are_shown_newest_first(void **state)
     assert_int_equal(upstream_health_failing(*state, NOW + 4 + UPSTREAM_WINDOW_MS, failing, 2), 0);
 }
 
-static void the_parts_kept_are_bounded(void **state)
+TEST_WITH(the_parts_kept_are_bounded, make, drop)
 {
     char name[32];
     works(*state, "a/first", NOW);
@@ -260,31 +254,4 @@ static void the_parts_kept_are_bounded(void **state)
     }
     assert_true(part_of(*state, "a/first").worked_ms == INT64_MIN);
     assert_int_equal(part_of(*state, "a/0").worked_ms, NOW + 1);
-}
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, make, drop)
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        TEST(nothing_called_is_well),
-        TEST(three_failing_parts_make_a_host_down),
-        TEST(many_failures_of_one_part_are_its_own),
-        TEST(one_part_alone_is_never_a_host_down),
-        TEST(two_parts_in_use_make_a_host_down_together),
-        TEST(a_wish_counts_as_use),
-        TEST(a_success_between_failures_keeps_the_host_up),
-        TEST(failures_far_apart_do_not_add_up),
-        TEST(a_host_stays_down_until_a_call_succeeds),
-        TEST(one_probe_that_succeeds_outweighs_those_beside_it),
-        TEST(a_part_backs_off_after_failures_in_a_row),
-        TEST(one_call_tries_when_the_back_off_is_over),
-        TEST(no_back_off_is_longer_than_its_bound),
-        TEST(calls_that_fail_together_make_one_back_off),
-        TEST(failures_without_an_answer_are_counted_apart),
-        TEST(what_worked_last_is_known),
-        TEST(failing_parts_are_shown_newest_first),
-        TEST(the_parts_kept_are_bounded),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }
