@@ -6,13 +6,29 @@
 
 static const struct suite_backend *backend_now;
 
+extern struct suite_group suite_schema_group, suite_columns_group, suite_stuck_group, suite_transition_group,
+    suite_issues_group, suite_verdicts_group, suite_outbox_group, suite_look_group, suite_records_group,
+    suite_replays_group, suite_rows_group;
+static struct suite_group *const groups[] = {
+    &suite_schema_group,  &suite_columns_group,  &suite_stuck_group,  &suite_transition_group,
+    &suite_issues_group,  &suite_verdicts_group, &suite_outbox_group, &suite_look_group,
+    &suite_records_group, &suite_replays_group,  &suite_rows_group};
+
 int store_suite_run(const struct suite_backend *backend)
 {
     backend_now = backend;
     print_message("the store on %s\n", backend->name);
-    return suite_schema_run() + suite_columns_run() + suite_stuck_run() + suite_transition_run() +
-           suite_issues_run() + suite_verdicts_run() + suite_outbox_run() + suite_look_run() +
-           suite_records_run() + suite_replays_run() + suite_rows_run();
+    int failed = 0;
+    for (size_t i = 0; i < ARRAY_LEN(groups); i++)
+        failed += _cmocka_run_group_tests(groups[i]->name, groups[i]->tests, groups[i]->n, NULL, NULL);
+    return failed;
+}
+
+void suite_add(struct suite_group *group, const struct CMUnitTest *test)
+{
+    if (group->n == ARRAY_LEN(group->tests))
+        abort();
+    group->tests[group->n++] = *test;
 }
 
 static int setup(void **state, char *url_take)
@@ -56,6 +72,9 @@ int suite_setup_raw(void **state)
 int suite_teardown(void **state)
 {
     struct suite *suite = *state;
+    for (size_t i = 0; i < suite->n_lists; i++)
+        store_task_list_done(&suite->lists[i]);
+    free(suite->lists);
     store_free(suite->store);
     suite->backend->destroy();
     free(suite->url);
@@ -182,12 +201,34 @@ struct store_stuck_query suite_query(void)
                                       .limit = 1000};
 }
 
+static struct store_task_list list_keep(struct suite *suite, struct store_task_list list)
+{
+    suite->lists = mem_grow(suite->lists, suite->n_lists + 1, sizeof *suite->lists);
+    suite->lists[suite->n_lists++] = list;
+    return list;
+}
+
+struct store_task_list suite_list(struct suite *suite, const struct store_stuck_query *query)
+{
+    struct store_task_list stuck = {0};
+    ASSERT_OK(store_task_list(suite->store, query, &stuck, &suite->why));
+    return list_keep(suite, stuck);
+}
+
 struct store_task_list suite_stuck(struct suite *suite)
 {
     struct store_stuck_query query = suite_query();
-    struct store_task_list stuck = {0};
-    ASSERT_OK(store_task_list(suite->store, &query, &stuck, &suite->why));
-    return stuck;
+    return suite_list(suite, &query);
+}
+
+struct store_task_list suite_unstarted(struct suite *suite, int64_t grace_s, const char *const *fresh,
+                                       size_t n_fresh, size_t limit)
+{
+    struct store_task_list unstarted = {.unknown_stage = 99};
+    ASSERT_OK(
+        store_unstarted(suite->store, "created", grace_s, fresh, n_fresh, limit, &unstarted, &suite->why));
+    assert_int_equal(unstarted.unknown_stage, 0);
+    return list_keep(suite, unstarted);
 }
 
 void suite_assert_listed(const struct store_task_list *stuck, const int64_t *ids, size_t n)

@@ -49,30 +49,45 @@ struct suite {
     const struct suite_backend *backend;
     char *url;
     struct store *store;
-    struct why why; /* of the last call that a test expected to fail */
+    struct why why;                /* of the last call that a test expected to fail */
+    struct store_task_list *lists; /* all that tests got, freed with the suite */
+    size_t n_lists;
 };
 
-int suite_schema_run(void);
-int suite_columns_run(void);
-int suite_stuck_run(void);
-int suite_transition_run(void);
-int suite_issues_run(void);
-int suite_verdicts_run(void);
-int suite_outbox_run(void);
-int suite_look_run(void);
-int suite_records_run(void);
-int suite_replays_run(void);
-int suite_rows_run(void);
+/* A group of tests, named once at the top of its file: SUITE_GROUP(stuck, "store: choosing the stuck tasks")
+ * is suite_stuck_group, which store_suite.c runs. */
+struct suite_group {
+    const char *name;
+    struct CMUnitTest tests[40];
+    size_t n;
+};
+void suite_add(struct suite_group *group, const struct CMUnitTest *test);
+#define SUITE_GROUP(group, title)                                 \
+    struct suite_group suite_##group##_group = {.name = (title)}; \
+    static struct suite_group *const suite_group_here = &suite_##group##_group;
 
-/* SUITE_TEST: with a migrated database; SUITE_TEST_EMPTY: with an empty one; SUITE_TEST_RAW: with a migrated
- * one that takes any bytes. *state is the struct suite. */
+/* SUITE_TEST(name) { … }: a test of the group, with a migrated database; its parameter is `struct suite
+ * *suite`. SUITE_TEST_EMPTY: with an empty database; SUITE_TEST_RAW: with a migrated one that takes any
+ * bytes. */
 int suite_setup(void **state);
 int suite_setup_empty(void **state);
 int suite_setup_raw(void **state);
 int suite_teardown(void **state);
-#define SUITE_TEST(test) cmocka_unit_test_setup_teardown(test, suite_setup, suite_teardown)
-#define SUITE_TEST_EMPTY(test) cmocka_unit_test_setup_teardown(test, suite_setup_empty, suite_teardown)
-#define SUITE_TEST_RAW(test) cmocka_unit_test_setup_teardown(test, suite_setup_raw, suite_teardown)
+#define SUITE_TEST(name) SUITE_TEST_WITH(name, suite_setup)
+#define SUITE_TEST_EMPTY(name) SUITE_TEST_WITH(name, suite_setup_empty)
+#define SUITE_TEST_RAW(name) SUITE_TEST_WITH(name, suite_setup_raw)
+#define SUITE_TEST_WITH(name, set_up)                                                                \
+    static void name(struct suite *suite);                                                           \
+    static void name##_of_state(void **state)                                                        \
+    {                                                                                                \
+        name(*state);                                                                                \
+    }                                                                                                \
+    __attribute__((constructor)) static void name##_is_listed(void)                                  \
+    {                                                                                                \
+        suite_add(suite_group_here,                                                                  \
+                  &(const struct CMUnitTest){#name, name##_of_state, set_up, suite_teardown, NULL}); \
+    }                                                                                                \
+    static void name(struct suite *suite)
 
 void suite_exec(const struct suite *suite, const char *fmt, ...) ATTR_PRINTF(2, 3);
 char *suite_value(const struct suite *suite, const char *fmt, ...) ATTR_PRINTF(2, 3);
@@ -91,8 +106,12 @@ void suite_job(const struct suite *suite, int64_t task_id, const char *status);
 
 /* The query of every test: the built-in pipeline with 600 s for every gated stage, but 60 for review. */
 struct store_stuck_query suite_query(void);
-/* suite_stuck: what is stuck by that query; free with store_task_list_done. */
+/* suite_list: what is stuck by a query, suite_stuck: by that one; suite_unstarted: what rests at "created".
+ * The lists are freed with the suite. */
+struct store_task_list suite_list(struct suite *suite, const struct store_stuck_query *query);
 struct store_task_list suite_stuck(struct suite *suite);
+struct store_task_list suite_unstarted(struct suite *suite, int64_t grace_s, const char *const *fresh,
+                                       size_t n_fresh, size_t limit);
 void suite_assert_listed(const struct store_task_list *stuck, const int64_t *ids, size_t n);
 #define ASSERT_LISTED(stuck, ...)                                \
     suite_assert_listed((stuck), (const int64_t[]){__VA_ARGS__}, \

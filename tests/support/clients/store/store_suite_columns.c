@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+SUITE_GROUP(columns, "store: other people's columns")
+
 /* Where a test needs but one task; above the ids that the database gives itself. */
 enum { TASK = 1000 };
 
@@ -48,9 +50,8 @@ static void assert_refused(struct suite *suite, const char *column)
 
 /* types */
 
-static void a_task_id_that_is_no_integer_is_refused(void **state)
+SUITE_TEST_EMPTY(a_task_id_that_is_no_integer_is_refused)
 {
-    struct suite *suite = *state;
     static const char *const types[] = {"TEXT PRIMARY KEY", "REAL PRIMARY KEY", "NUMERIC(10,2) PRIMARY KEY",
                                         "CHAR(36) PRIMARY KEY"};
     for (size_t i = 0; i < ARRAY_LEN(types); i++) {
@@ -60,9 +61,8 @@ static void a_task_id_that_is_no_integer_is_refused(void **state)
     }
 }
 
-static void a_task_id_of_any_width_serves(void **state)
+SUITE_TEST_EMPTY(a_task_id_of_any_width_serves)
 {
-    struct suite *suite = *state;
     static const char *const types[] = {"SMALLINT", "INTEGER", "BIGINT"};
     for (size_t i = 0; i < ARRAY_LEN(types); i++) {
         own_tables(suite, types[i], NULL, NULL, NULL);
@@ -72,14 +72,12 @@ static void a_task_id_of_any_width_serves(void **state)
         ASSERT_LISTED(&stuck, 7);
         const struct store_transition transition = suite_transition(&stuck.tasks[0]);
         assert_int_equal(suite_move(suite, &transition), STORE_MOVED);
-        store_task_list_done(&stuck);
         drop_tables(suite);
     }
 }
 
-static void a_plane_id_of_bytes_or_numbers_is_refused(void **state)
+SUITE_TEST_EMPTY(a_plane_id_of_bytes_or_numbers_is_refused)
 {
-    struct suite *suite = *state;
     const char *const types[] = {suite->backend->bytes_type, "INTEGER", "REAL"};
     for (size_t i = 0; i < ARRAY_LEN(types); i++) {
         own_tables(suite, NULL, types[i], NULL, NULL);
@@ -88,9 +86,8 @@ static void a_plane_id_of_bytes_or_numbers_is_refused(void **state)
     }
 }
 
-static void a_job_id_that_nobody_fills_in_is_refused(void **state)
+SUITE_TEST_EMPTY(a_job_id_that_nobody_fills_in_is_refused)
 {
-    struct suite *suite = *state;
     static const char *const types[] = {"TEXT PRIMARY KEY", "BIGINT PRIMARY KEY", "TEXT",
                                         "TEXT DEFAULT NULL"};
     for (size_t i = 0; i < ARRAY_LEN(types); i++) {
@@ -102,9 +99,8 @@ static void a_job_id_that_nobody_fills_in_is_refused(void **state)
     ASSERT_OK(store_ready(suite->store, &suite->why));
 }
 
-static void a_job_id_may_be_any_text_that_the_database_makes(void **state)
+SUITE_TEST_EMPTY(a_job_id_may_be_any_text_that_the_database_makes)
 {
-    struct suite *suite = *state;
     own_tables(suite, NULL, NULL, NULL, suite->backend->made_id);
     ASSERT_OK(store_ready(suite->store, &suite->why));
     suite_task(suite, 1, "development", "o/r", 5000);
@@ -112,7 +108,6 @@ static void a_job_id_may_be_any_text_that_the_database_makes(void **state)
     ASSERT_LISTED(&stuck, 1);
     const struct store_transition transition = suite_transition(&stuck.tasks[0]);
     assert_int_equal(suite_move(suite, &transition), STORE_MOVED);
-    store_task_list_done(&stuck);
     const struct store_tasks_query any = {.limit = 10};
     struct store_tasks_page page;
     ASSERT_OK(store_tasks_list(suite->store, &any, &page, &suite->why));
@@ -154,27 +149,23 @@ static enum store_creation create(struct suite *suite, const char *plane_id, con
     return result;
 }
 
-static void a_plane_id_is_a_uuid_in_text_of_either_case_with_or_without_hyphens(void **state)
+SUITE_TEST(a_plane_id_is_a_uuid_in_text_of_either_case_with_or_without_hyphens)
 {
-    struct suite *suite = *state;
     for (size_t i = 0; i < ARRAY_LEN(understood); i++) {
         put_plane_id(suite, understood[i]);
         ASSERT_OK(store_ready(suite->store, &suite->why));
         assert_found(suite, understood[0]);
         assert_found(suite, understood[1]);
         assert_int_equal(create(suite, issue, "ORCH-9"), STORE_EXISTS);
-        struct store_task_list found;
         const char *const fresh = issue;
         suite_exec(suite, "UPDATE tasks SET stage = 'created'");
-        ASSERT_OK(store_unstarted(suite->store, "created", 86400, &fresh, 1, 10, &found, &suite->why));
+        struct store_task_list found = suite_unstarted(suite, 86400, &fresh, 1, 10);
         ASSERT_LISTED(&found, TASK);
-        store_task_list_done(&found);
     }
 }
 
-static void columns_for_uuids_serve_whatever_their_type(void **state)
+SUITE_TEST_EMPTY(columns_for_uuids_serve_whatever_their_type)
 {
-    struct suite *suite = *state;
     const char *const types[] = {"UUID", "CHAR(36)", "VARCHAR(36)", "CHAR(40)"};
     for (size_t i = 0; i < ARRAY_LEN(types); i++) {
         own_tables(suite, NULL, types[i], NULL, NULL);
@@ -187,9 +178,8 @@ static void columns_for_uuids_serve_whatever_their_type(void **state)
     }
 }
 
-static void a_new_plane_id_is_written_as_the_others_are(void **state)
+SUITE_TEST(a_new_plane_id_is_written_as_the_others_are)
 {
-    struct suite *suite = *state;
     static const char *const news[] = {
         "b0eebc99-9c0b-4ef8-bb6d-6bb9bd380a22",
         "B0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A22",
@@ -208,9 +198,8 @@ static void a_new_plane_id_is_written_as_the_others_are(void **state)
     assert_int_equal(suite_number(suite, "SELECT count(*) FROM tasks WHERE plane_id = '%s'", news[2]), 1);
 }
 
-static void a_uuid_in_another_form_is_refused_and_makes_no_second_task(void **state)
+SUITE_TEST(a_uuid_in_another_form_is_refused_and_makes_no_second_task)
 {
-    struct suite *suite = *state;
     static const char *const odd[] = {
         "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11 ",
         " a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",
@@ -234,9 +223,8 @@ static void a_uuid_in_another_form_is_refused_and_makes_no_second_task(void **st
     ASSERT_OK(store_ready(suite->store, &suite->why)); /* once it is mended */
 }
 
-static void a_plane_id_that_is_no_uuid_costs_only_its_own_task(void **state)
+SUITE_TEST(a_plane_id_that_is_no_uuid_costs_only_its_own_task)
 {
-    struct suite *suite = *state;
     put_plane_id(suite, issue);
     suite_task(suite, 2, "analysis", "o/r", 100);
     suite_exec(suite, "UPDATE tasks SET plane_id = 'made by hand, of no issue' WHERE id = 2");
@@ -246,9 +234,8 @@ static void a_plane_id_that_is_no_uuid_costs_only_its_own_task(void **state)
 
 /* work items */
 
-static void a_task_is_found_by_its_work_item_id(void **state)
+SUITE_TEST(a_task_is_found_by_its_work_item_id)
 {
-    struct suite *suite = *state;
     suite_task(suite, 1, "development", "o/r", 100);
     suite_task(suite, 2, "development", "o/r", 100);
     suite_task(suite, 3, "development", "o/r", 100);
@@ -278,9 +265,8 @@ static void a_task_is_found_by_its_work_item_id(void **state)
 
 /* stages */
 
-static void a_stage_that_only_the_database_takes_for_a_gates_is_unknown(void **state)
+SUITE_TEST_EMPTY(a_stage_that_only_the_database_takes_for_a_gates_is_unknown)
 {
-    struct suite *suite = *state;
     own_tables(suite, NULL, NULL, suite->backend->loose_stage, NULL);
     suite_task(suite, 1, suite->backend->loose_value, "o/r", 5000);
     suite_task(suite, 2, "polishing", "o/r", 5000);
@@ -288,7 +274,6 @@ static void a_stage_that_only_the_database_takes_for_a_gates_is_unknown(void **s
     assert_int_equal(stuck.n_tasks, 0);
     assert_int_equal(stuck.count, 0);
     assert_int_equal(stuck.unknown_stage, 2);
-    store_task_list_done(&stuck);
     const struct store_stuck_query query = suite_query();
     const struct store_tasks_query looked = {.gated = query.stages, .n_gated = query.n_stages, .limit = 10};
     struct store_tasks_page page;
@@ -311,7 +296,6 @@ static void heal(struct suite *suite)
     ASSERT_LISTED(&stuck, 1);
     const struct store_transition transition = suite_transition(&stuck.tasks[0]);
     assert_int_equal(suite_move(suite, &transition), STORE_MOVED);
-    store_task_list_done(&stuck);
     suite_exec(suite, "DELETE FROM jobs");
     suite_exec(suite, "UPDATE tasks SET stage = 'development', updated_at = %s", suite_ago(suite, 5000));
 }
@@ -331,12 +315,10 @@ static void assert_heals(struct suite *suite, int64_t heals)
     assert_int_equal(page.n, heals);
     store_ledger_page_done(&page);
     store_task_entry_done(&entry);
-    store_task_list_done(&stuck);
 }
 
-static void a_task_inherits_nothing_from_one_that_had_its_id(void **state)
+SUITE_TEST(a_task_inherits_nothing_from_one_that_had_its_id)
 {
-    struct suite *suite = *state;
     suite_task(suite, 1, "development", "o/r", 5000);
     heal(suite);
     heal(suite);
@@ -362,9 +344,8 @@ static void a_task_inherits_nothing_from_one_that_had_its_id(void **state)
     store_ledger_page_done(&page);
 }
 
-static void a_replay_does_not_take_the_next_task_of_an_id_for_its_own(void **state)
+SUITE_TEST(a_replay_does_not_take_the_next_task_of_an_id_for_its_own)
 {
-    struct suite *suite = *state;
     suite_task(suite, 1, "development", "o/r", 5000);
     struct store_task_list stuck = suite_stuck(suite);
     ASSERT_LISTED(&stuck, 1);
@@ -381,26 +362,4 @@ static void a_replay_does_not_take_the_next_task_of_an_id_for_its_own(void **sta
     assert_int_equal(moved.n, 1);
     assert_true(moved.rows[0].gone);
     store_replays_moved_done(&moved);
-    store_task_list_done(&stuck);
-}
-
-int suite_columns_run(void)
-{
-    const struct CMUnitTest tests[] = {
-        SUITE_TEST_EMPTY(a_task_id_that_is_no_integer_is_refused),
-        SUITE_TEST_EMPTY(a_task_id_of_any_width_serves),
-        SUITE_TEST_EMPTY(a_plane_id_of_bytes_or_numbers_is_refused),
-        SUITE_TEST_EMPTY(a_job_id_that_nobody_fills_in_is_refused),
-        SUITE_TEST_EMPTY(a_job_id_may_be_any_text_that_the_database_makes),
-        SUITE_TEST(a_plane_id_is_a_uuid_in_text_of_either_case_with_or_without_hyphens),
-        SUITE_TEST_EMPTY(columns_for_uuids_serve_whatever_their_type),
-        SUITE_TEST(a_new_plane_id_is_written_as_the_others_are),
-        SUITE_TEST(a_uuid_in_another_form_is_refused_and_makes_no_second_task),
-        SUITE_TEST(a_plane_id_that_is_no_uuid_costs_only_its_own_task),
-        SUITE_TEST(a_task_is_found_by_its_work_item_id),
-        SUITE_TEST_EMPTY(a_stage_that_only_the_database_takes_for_a_gates_is_unknown),
-        SUITE_TEST(a_task_inherits_nothing_from_one_that_had_its_id),
-        SUITE_TEST(a_replay_does_not_take_the_next_task_of_an_id_for_its_own),
-    };
-    return cmocka_run_group_tests_name("store: other people's columns", tests, NULL, NULL);
 }

@@ -10,6 +10,8 @@
 
 #include "clients/base/limits.h"
 
+SUITE_GROUP(issues, "store: issues")
+
 #define PASS_ID "00000000-0000-4000-8000-000000000004"
 
 /* An issue's id, in one of a few static buffers. */
@@ -40,9 +42,8 @@ static void issue_task(const struct suite *suite, int64_t id, const char *plane_
 
 /* the tasks of issues */
 
-static void the_tasks_of_issues_are_told_with_their_jobs(void **state)
+SUITE_TEST(the_tasks_of_issues_are_told_with_their_jobs)
 {
-    struct suite *suite = *state;
     issue_task(suite, 1, issue(1), "development", 5000);
     issue_task(suite, 2, issue(2), "analysis", 100);
     issue_task(suite, 3, issue(3), "analysis", 100);
@@ -76,9 +77,8 @@ static void the_tasks_of_issues_are_told_with_their_jobs(void **state)
     store_issue_tasks_done(&tasks);
 }
 
-static void a_task_of_an_issue_can_be_moved_as_it_was_told(void **state)
+SUITE_TEST(a_task_of_an_issue_can_be_moved_as_it_was_told)
 {
-    struct suite *suite = *state;
     issue_task(suite, 1, issue(1), "analysis", 0);
     const char *const asked[] = {issue(1)};
     struct store_issue_tasks tasks;
@@ -95,9 +95,8 @@ static void a_task_of_an_issue_can_be_moved_as_it_was_told(void **state)
     store_issue_tasks_done(&tasks);
 }
 
-static void issues_are_compared_without_case(void **state)
+SUITE_TEST(issues_are_compared_without_case)
 {
-    struct suite *suite = *state;
     struct uuid_text loud = upper(issue(0xa)), asked_loud = upper(issue(0xb));
     issue_task(suite, 1, loud.s, "analysis", 100);
     issue_task(suite, 2, issue(0xb), "analysis", 100);
@@ -112,9 +111,8 @@ static void issues_are_compared_without_case(void **state)
     store_issue_tasks_done(&tasks);
 }
 
-static void no_issues_still_tell_revision_and_clock(void **state)
+SUITE_TEST(no_issues_still_tell_revision_and_clock)
 {
-    struct suite *suite = *state;
     int64_t revision;
     ASSERT_OK(store_settings_write(suite->store, 0, "{}", &revision, &suite->why));
     issue_task(suite, 1, issue(1), "analysis", 100);
@@ -126,9 +124,8 @@ static void no_issues_still_tell_revision_and_clock(void **state)
     store_issue_tasks_done(&tasks);
 }
 
-static void an_issue_asked_about_twice_is_answered_twice(void **state)
+SUITE_TEST(an_issue_asked_about_twice_is_answered_twice)
 {
-    struct suite *suite = *state;
     issue_task(suite, 1, issue(1), "analysis", 100);
     const char *const asked[] = {issue(1), issue(2), issue(1)};
     struct store_issue_tasks tasks;
@@ -140,9 +137,8 @@ static void an_issue_asked_about_twice_is_answered_twice(void **state)
     store_issue_tasks_done(&tasks);
 }
 
-static void thousands_of_issues_are_one_question(void **state)
+SUITE_TEST(thousands_of_issues_are_one_question)
 {
-    struct suite *suite = *state;
     enum { ISSUES = 3000 };
     static struct uuid_text ids[ISSUES];
     static const char *asked[ISSUES];
@@ -162,9 +158,8 @@ static void thousands_of_issues_are_one_question(void **state)
 }
 
 /* It is invalid, and yet it is the issue's task; no transition can match it as it reads. */
-static void a_task_without_a_stage_or_a_time_is_told_and_never_moves(void **state)
+SUITE_TEST_EMPTY(a_task_without_a_stage_or_a_time_is_told_and_never_moves)
 {
-    struct suite *suite = *state;
     const char *const asked[] = {issue(1), issue(2)};
     suite_own_tasks(suite, "");
     ASSERT_OK(store_migrate(suite->store, NULL, &suite->why));
@@ -202,9 +197,8 @@ static void create(struct suite *suite, const struct store_new_task *batch, size
     ASSERT_OK(store_create_tasks(suite->store, 0, 0, batch, n, ret, &suite->why));
 }
 
-static void a_new_task_has_all_that_was_said_and_no_job(void **state)
+SUITE_TEST(a_new_task_has_all_that_was_said_and_no_job)
 {
-    struct suite *suite = *state;
     const char *const asked[] = {issue(7)};
     struct store_new_task new = new_task(asked[0]);
     enum store_creation creation;
@@ -228,9 +222,8 @@ static void a_new_task_has_all_that_was_said_and_no_job(void **state)
     assert_int_equal(suite_number(suite, "SELECT count(*) FROM reconcile_ledger"), 0);
 }
 
-static void a_new_task_may_lack_all_but_its_issue_and_its_stage(void **state)
+SUITE_TEST(a_new_task_may_lack_all_but_its_issue_and_its_stage)
 {
-    struct suite *suite = *state;
     struct store_new_task new = {.plane_id = issue(1), .stage = "created"};
     enum store_creation creation;
     create(suite, &new, 1, &creation);
@@ -240,9 +233,8 @@ static void a_new_task_may_lack_all_but_its_issue_and_its_stage(void **state)
                      1);
 }
 
-static void a_task_that_is_there_is_left_as_it_is(void **state)
+SUITE_TEST(a_task_that_is_there_is_left_as_it_is)
 {
-    struct suite *suite = *state;
     struct uuid_text loud = upper(issue(0xb));
     issue_task(suite, 1, issue(0xa), "review", 5000);
     issue_task(suite, 2, loud.s, "review", 5000);
@@ -258,9 +250,8 @@ static void a_task_that_is_there_is_left_as_it_is(void **state)
     free(after);
 }
 
-static void one_issue_twice_in_a_batch_makes_one_task(void **state)
+SUITE_TEST(one_issue_twice_in_a_batch_makes_one_task)
 {
-    struct suite *suite = *state;
     struct uuid_text loud = upper(issue(0xa));
     struct store_new_task batch[] = {new_task(issue(0xa)), new_task(issue(0xb)), new_task(issue(0xa)),
                                      new_task(loud.s)};
@@ -274,9 +265,8 @@ static void one_issue_twice_in_a_batch_makes_one_task(void **state)
 }
 
 /* A full batch, in which the database refuses every seventh and every fifth is there. */
-static void a_refused_task_does_not_stop_the_others(void **state)
+SUITE_TEST(a_refused_task_does_not_stop_the_others)
 {
-    struct suite *suite = *state;
     static struct uuid_text ids[LIMIT_BATCH];
     static char names[LIMIT_BATCH][16];
     struct store_new_task batch[LIMIT_BATCH];
@@ -302,9 +292,8 @@ static void a_refused_task_does_not_stop_the_others(void **state)
     assert_int_equal(suite_number(suite, "SELECT count(*) FROM tasks"), there + created);
 }
 
-static void tasks_are_made_only_under_the_settings_of_the_decision(void **state)
+SUITE_TEST(tasks_are_made_only_under_the_settings_of_the_decision)
 {
-    struct suite *suite = *state;
     struct store_new_task new = new_task(issue(1));
     enum store_creation creation;
     int64_t revision;
@@ -321,9 +310,8 @@ static void tasks_are_made_only_under_the_settings_of_the_decision(void **state)
     store_settings_done(&settings);
 }
 
-static void a_table_that_cannot_tell_issues_apart_is_refused_in_words(void **state)
+SUITE_TEST_EMPTY(a_table_that_cannot_tell_issues_apart_is_refused_in_words)
 {
-    struct suite *suite = *state;
     const char *type = suite->backend->instant_type;
     suite_exec(suite,
                "CREATE TABLE tasks (id INTEGER PRIMARY KEY, plane_id TEXT, work_item_id TEXT, title TEXT,"
@@ -365,9 +353,8 @@ static void *maker_run(void *arg)
 }
 
 /* Half of them share a store, the others have one each, as replicas have. */
-static void of_racing_makers_one_makes_each_task(void **state)
+SUITE_TEST(of_racing_makers_one_makes_each_task)
 {
-    struct suite *suite = *state;
     struct maker makers[MAKERS];
     pthread_t threads[MAKERS];
     size_t created = 0, other = 0;
@@ -388,26 +375,4 @@ static void of_racing_makers_one_makes_each_task(void **state)
     assert_int_equal(other, 0);
     assert_int_equal(created, MAKER_TASKS);
     assert_int_equal(suite_number(suite, "SELECT count(*) FROM tasks"), MAKER_TASKS);
-}
-
-int suite_issues_run(void)
-{
-    const struct CMUnitTest tests[] = {
-        SUITE_TEST(the_tasks_of_issues_are_told_with_their_jobs),
-        SUITE_TEST(a_task_of_an_issue_can_be_moved_as_it_was_told),
-        SUITE_TEST(issues_are_compared_without_case),
-        SUITE_TEST(no_issues_still_tell_revision_and_clock),
-        SUITE_TEST(an_issue_asked_about_twice_is_answered_twice),
-        SUITE_TEST(thousands_of_issues_are_one_question),
-        SUITE_TEST_EMPTY(a_task_without_a_stage_or_a_time_is_told_and_never_moves),
-        SUITE_TEST(a_new_task_has_all_that_was_said_and_no_job),
-        SUITE_TEST(a_new_task_may_lack_all_but_its_issue_and_its_stage),
-        SUITE_TEST(a_task_that_is_there_is_left_as_it_is),
-        SUITE_TEST(one_issue_twice_in_a_batch_makes_one_task),
-        SUITE_TEST(a_refused_task_does_not_stop_the_others),
-        SUITE_TEST(tasks_are_made_only_under_the_settings_of_the_decision),
-        SUITE_TEST_EMPTY(a_table_that_cannot_tell_issues_apart_is_refused_in_words),
-        SUITE_TEST(of_racing_makers_one_makes_each_task),
-    };
-    return cmocka_run_group_tests_name("store: issues", tests, NULL, NULL);
 }

@@ -7,6 +7,8 @@
 
 #include "clients/base/limits.h"
 
+SUITE_GROUP(look, "store: looking at tasks")
+
 static const char *const terminal[] = {"done"};
 
 /* The suite's graces; "done" is not listed. */
@@ -73,9 +75,8 @@ static int64_t *read_all(struct suite *suite, struct store_tasks_query query, si
 
 /* the list */
 
-static void the_stuck_come_first_and_each_part_oldest_first(void **state)
+SUITE_TEST(the_stuck_come_first_and_each_part_oldest_first)
 {
-    struct suite *suite = *state;
     suite_task(suite, 1, "development", "o/a", 5000);
     suite_task(suite, 2, "review", "o/b", 9000);
     suite_task(suite, 3, "analysis", "o/a", 90000); /* a person's turn: not stuck */
@@ -94,9 +95,8 @@ static void the_stuck_come_first_and_each_part_oldest_first(void **state)
     free(after);
 }
 
-static void an_empty_list_is_one_page(void **state)
+SUITE_TEST(an_empty_list_is_one_page)
 {
-    struct suite *suite = *state;
     suite_task(suite, 1, "done", "o/a", 5000);
     struct store_tasks_query query = all_tasks();
     struct store_tasks_page page = list(suite, &query);
@@ -105,9 +105,8 @@ static void an_empty_list_is_one_page(void **state)
     store_tasks_page_done(&page);
 }
 
-static void an_entry_tells_all_of_its_task_and_its_job(void **state)
+SUITE_TEST(an_entry_tells_all_of_its_task_and_its_job)
 {
-    struct suite *suite = *state;
     suite_task(suite, 1, "testing", "o/r", 5000);
     suite_task(suite, 2, "testing", "o/r", 4000);
     suite_job(suite, 2, "failed");
@@ -146,9 +145,8 @@ static void an_entry_tells_all_of_its_task_and_its_job(void **state)
     store_tasks_page_done(&page);
 }
 
-static void of_several_active_jobs_the_newest_is_told(void **state)
+SUITE_TEST_EMPTY(of_several_active_jobs_the_newest_is_told)
 {
-    struct suite *suite = *state;
     const char *type = suite->backend->instant_type;
     suite_exec(suite,
                "CREATE TABLE jobs (id %s, task_id BIGINT, agent TEXT, status TEXT, created_at %s,"
@@ -166,9 +164,8 @@ static void of_several_active_jobs_the_newest_is_told(void **state)
     store_tasks_page_done(&page);
 }
 
-static void the_list_is_narrowed_by_stage_and_repo_and_to_the_stuck(void **state)
+SUITE_TEST(the_list_is_narrowed_by_stage_and_repo_and_to_the_stuck)
 {
-    struct suite *suite = *state;
     suite_task(suite, 1, "development", "o/a", 5000);
     suite_task(suite, 2, "development", "o/b", 4000);
     suite_task(suite, 3, "development", "o/a", 10);
@@ -212,9 +209,8 @@ static void many_tasks(struct suite *suite)
                suite_ago(suite, 3000));
 }
 
-static void pages_of_any_size_give_each_task_once_in_one_order(void **state)
+SUITE_TEST(pages_of_any_size_give_each_task_once_in_one_order)
 {
-    struct suite *suite = *state;
     many_tasks(suite);
     size_t n;
     int64_t *whole = read_all(suite, all_tasks(), 1000, NULL, &n);
@@ -240,9 +236,8 @@ static void pages_of_any_size_give_each_task_once_in_one_order(void **state)
     free(whole);
 }
 
-static void a_page_goes_on_where_the_last_one_ended_though_its_end_is_gone(void **state)
+SUITE_TEST(a_page_goes_on_where_the_last_one_ended_though_its_end_is_gone)
 {
-    struct suite *suite = *state;
     for (int64_t id = 1; id <= 6; id++)
         suite_task(suite, id, "development", "o/r", 9000 - id * 100);
     for (int64_t id = 7; id <= 9; id++)
@@ -255,9 +250,8 @@ static void a_page_goes_on_where_the_last_one_ended_though_its_end_is_gone(void 
     free(ids);
 }
 
-static void tasks_without_stage_or_time_are_listed_once_too(void **state)
+SUITE_TEST_EMPTY(tasks_without_stage_or_time_are_listed_once_too)
 {
-    struct suite *suite = *state;
     suite_own_tasks(suite, "");
     ASSERT_OK(store_migrate(suite->store, NULL, &suite->why));
     for (int64_t id = 1; id <= 12; id++)
@@ -296,9 +290,8 @@ static void tasks_without_stage_or_time_are_listed_once_too(void **state)
     store_tasks_page_done(&page);
 }
 
-static void what_is_no_place_in_the_list_is_refused(void **state)
+SUITE_TEST(what_is_no_place_in_the_list_is_refused)
 {
-    struct suite *suite = *state;
     many_tasks(suite);
     static const char *const places[] = {"",        "x",
                                          ".",       "0",
@@ -362,19 +355,16 @@ static void assert_healed(struct suite *suite, const struct store_task *first,
     assert_int_equal(second->newest_heal_seq, 0);
 }
 
-static void a_stuck_task_tells_how_often_it_was_healed_where_it_stands(void **state)
+SUITE_TEST(a_stuck_task_tells_how_often_it_was_healed_where_it_stands)
 {
-    struct suite *suite = *state;
     healed(suite);
     struct store_task_list stuck = suite_stuck(suite);
     ASSERT_LISTED(&stuck, 1, 2);
     assert_healed(suite, &stuck.tasks[0], &stuck.tasks[1]);
-    store_task_list_done(&stuck);
 }
 
-static void a_heal_is_counted_from_the_moment_it_is_written(void **state)
+SUITE_TEST(a_heal_is_counted_from_the_moment_it_is_written)
 {
-    struct suite *suite = *state;
     suite_task(suite, 1, "development", "o/r", 5000);
     for (int64_t heals = 0; heals < 3; heals++) {
         struct store_task_list stuck = suite_stuck(suite);
@@ -384,15 +374,13 @@ static void a_heal_is_counted_from_the_moment_it_is_written(void **state)
         assert_int_equal(suite_move(suite, &transition), STORE_MOVED);
         suite_exec(suite, "UPDATE tasks SET stage = 'development', updated_at = %s", suite_ago(suite, 5000));
         suite_exec(suite, "UPDATE jobs SET status = 'done'");
-        store_task_list_done(&stuck);
     }
 }
 
 /* one task */
 
-static void one_task_is_told_with_its_heals_and_whether_it_is_stuck(void **state)
+SUITE_TEST(one_task_is_told_with_its_heals_and_whether_it_is_stuck)
 {
-    struct suite *suite = *state;
     healed(suite);
     suite_task(suite, 3, "done", "o/r", 90000);
     suite_job(suite, 2, "running");
@@ -425,9 +413,8 @@ static void one_task_is_told_with_its_heals_and_whether_it_is_stuck(void **state
     free(after);
 }
 
-static void a_task_that_is_not_there_is_not_found(void **state)
+SUITE_TEST(a_task_that_is_not_there_is_not_found)
 {
-    struct suite *suite = *state;
     suite_task(suite, 1, "development", "o/r", 5000);
     static const int64_t ids[] = {2, 0, -1, INT64_MAX};
     struct store_tasks_query query = all_tasks();
@@ -440,9 +427,8 @@ static void a_task_that_is_not_there_is_not_found(void **state)
 
 /* those of a repo */
 
-static void the_tasks_of_a_repo_are_told_newest_first(void **state)
+SUITE_TEST(the_tasks_of_a_repo_are_told_newest_first)
 {
-    struct suite *suite = *state;
     static const char *const stages[] = {"development", "testing"};
     suite_task(suite, 1, "development", "acme/shop", 5000);
     suite_task(suite, 2, "testing", "acme/shop", 9000);
@@ -484,25 +470,4 @@ static void the_tasks_of_a_repo_are_told_newest_first(void **state)
     assert_int_equal(tasks.n, 0);
     assert_false(tasks.more);
     store_repo_tasks_done(&tasks);
-}
-
-int suite_look_run(void)
-{
-    const struct CMUnitTest tests[] = {
-        SUITE_TEST(the_stuck_come_first_and_each_part_oldest_first),
-        SUITE_TEST(an_empty_list_is_one_page),
-        SUITE_TEST(an_entry_tells_all_of_its_task_and_its_job),
-        SUITE_TEST_EMPTY(of_several_active_jobs_the_newest_is_told),
-        SUITE_TEST(the_list_is_narrowed_by_stage_and_repo_and_to_the_stuck),
-        SUITE_TEST(pages_of_any_size_give_each_task_once_in_one_order),
-        SUITE_TEST(a_page_goes_on_where_the_last_one_ended_though_its_end_is_gone),
-        SUITE_TEST_EMPTY(tasks_without_stage_or_time_are_listed_once_too),
-        SUITE_TEST(what_is_no_place_in_the_list_is_refused),
-        SUITE_TEST(a_stuck_task_tells_how_often_it_was_healed_where_it_stands),
-        SUITE_TEST(a_heal_is_counted_from_the_moment_it_is_written),
-        SUITE_TEST(one_task_is_told_with_its_heals_and_whether_it_is_stuck),
-        SUITE_TEST(a_task_that_is_not_there_is_not_found),
-        SUITE_TEST(the_tasks_of_a_repo_are_told_newest_first),
-    };
-    return cmocka_run_group_tests_name("store: looking at tasks", tests, NULL, NULL);
 }

@@ -9,6 +9,8 @@
 
 #include "clients/base/limits.h"
 
+SUITE_GROUP(outbox, "store: outbox and leases")
+
 static struct uuid_text message_id(size_t number)
 {
     struct uuid_text id;
@@ -38,9 +40,8 @@ static void sent(struct suite *suite, size_t number)
 
 /* messages */
 
-static void what_is_unsent_is_listed_oldest_first(void **state)
+SUITE_TEST(what_is_unsent_is_listed_oldest_first)
 {
-    struct suite *suite = *state;
     struct store_outbox outbox = outbox_of(suite, 10);
     assert_int_equal(outbox.depth, 0);
     assert_int_equal(outbox.n, 0);
@@ -64,9 +65,8 @@ static void what_is_unsent_is_listed_oldest_first(void **state)
     store_outbox_done(&outbox);
 }
 
-static void a_message_is_added_once(void **state)
+SUITE_TEST(a_message_is_added_once)
 {
-    struct suite *suite = *state;
     assert_true(add(suite, 1, "one"));
     assert_false(add(suite, 1, "another"));
     ASSERT_OK(store_outbox_add(suite->store, message_id(1).s, "a third", NULL, &suite->why));
@@ -76,9 +76,8 @@ static void a_message_is_added_once(void **state)
     store_outbox_done(&outbox);
 }
 
-static void what_was_sent_is_told_no_more(void **state)
+SUITE_TEST(what_was_sent_is_told_no_more)
 {
-    struct suite *suite = *state;
     for (size_t i = 1; i <= 3; i++)
         assert_true(add(suite, i, "text"));
     sent(suite, 2);
@@ -91,9 +90,8 @@ static void what_was_sent_is_told_no_more(void **state)
     store_outbox_done(&outbox);
 }
 
-static void marking_twice_changes_nothing(void **state)
+SUITE_TEST(marking_twice_changes_nothing)
 {
-    struct suite *suite = *state;
     assert_true(add(suite, 1, "text"));
     sent(suite, 1);
     suite_exec(suite, "UPDATE reconcile_outbox SET sent_at = %s", suite_ago(suite, 5000));
@@ -107,9 +105,8 @@ static void marking_twice_changes_nothing(void **state)
 
 enum { OLD_MESSAGES = 5 };
 
-static void of_what_was_sent_the_newest_are_kept(void **state)
+SUITE_TEST(of_what_was_sent_the_newest_are_kept)
 {
-    struct suite *suite = *state;
     enum { ALL = LIMIT_OUTBOX_KEPT + OLD_MESSAGES };
     static struct uuid_text ids[ALL];
     assert_true(add(suite, 90000, "unsent, and older than all"));
@@ -134,9 +131,8 @@ static void of_what_was_sent_the_newest_are_kept(void **state)
     assert_false(add(suite, OLD_MESSAGES, "kept"));
 }
 
-static void any_message_comes_back_as_it_was(void **state)
+SUITE_TEST(any_message_comes_back_as_it_was)
 {
-    struct suite *suite = *state;
     char *longest = mem_zero(20001, 1);
     memset(longest, 'z', 20000);
     assert_true(add(suite, 1, "🔧 О'К \"☂\" \\ \n{work_item_id} %s $1 ?1"));
@@ -153,7 +149,7 @@ static void any_message_comes_back_as_it_was(void **state)
 
 /* with a transition */
 
-/* Two stuck tasks, 1 and 2; free with store_task_list_done. */
+/* Two stuck tasks, 1 and 2. */
 static struct store_task_list two_stuck(struct suite *suite)
 {
     suite_task(suite, 1, "development", "o/r", 5000);
@@ -163,9 +159,8 @@ static struct store_task_list two_stuck(struct suite *suite)
     return stuck;
 }
 
-static void a_transition_writes_its_message_under_the_ledgers_id(void **state)
+SUITE_TEST(a_transition_writes_its_message_under_the_ledgers_id)
 {
-    struct suite *suite = *state;
     struct store_task_list stuck = two_stuck(suite);
     struct store_transition batch[] = {suite_transition(&stuck.tasks[0]), suite_transition(&stuck.tasks[1])};
     enum store_moved moved[2];
@@ -187,12 +182,10 @@ static void a_transition_writes_its_message_under_the_ledgers_id(void **state)
     assert_int_equal(outbox.depth, 0);
     store_outbox_done(&outbox);
     assert_int_equal(suite_number(suite, "SELECT count(*) FROM reconcile_outbox"), 1);
-    store_task_list_done(&stuck);
 }
 
-static void what_did_not_move_has_no_message(void **state)
+SUITE_TEST_EMPTY(what_did_not_move_has_no_message)
 {
-    struct suite *suite = *state;
     suite_own_tasks(suite, ", CHECK (title <> 'Task 2' OR stage = 'development')");
     ASSERT_OK(store_migrate(suite->store, NULL, &suite->why));
     struct store_task_list stuck = two_stuck(suite);
@@ -204,12 +197,10 @@ static void what_did_not_move_has_no_message(void **state)
     assert_int_equal(moved[0], STORE_RACED);
     assert_int_equal(moved[1], STORE_REFUSED);
     assert_int_equal(suite_number(suite, "SELECT count(*) FROM reconcile_outbox"), 0);
-    store_task_list_done(&stuck);
 }
 
-static void the_ledger_tells_which_event_was_lost(void **state)
+SUITE_TEST(the_ledger_tells_which_event_was_lost)
 {
-    struct suite *suite = *state;
     struct store_task_list stuck = two_stuck(suite);
     struct store_transition batch[] = {suite_transition(&stuck.tasks[0]), suite_transition(&stuck.tasks[1])};
     enum store_moved moved[2];
@@ -229,7 +220,6 @@ static void the_ledger_tells_which_event_was_lost(void **state)
         }
         store_ledger_page_done(&page);
     }
-    store_task_list_done(&stuck);
 }
 
 /* several at once */
@@ -277,9 +267,8 @@ static void *add_all(void *arg)
     return NULL;
 }
 
-static void of_racing_tellers_one_adds_each_message(void **state)
+SUITE_TEST(of_racing_tellers_one_adds_each_message)
 {
-    struct suite *suite = *state;
     size_t won;
     race(suite, add_all, &won);
     assert_int_equal(won, RACES);
@@ -306,9 +295,8 @@ static char *leases(struct suite *suite)
     return suite_value(suite, "SELECT owner || until FROM reconcile_leases");
 }
 
-static void a_lease_is_held_by_one(void **state)
+SUITE_TEST(a_lease_is_held_by_one)
 {
-    struct suite *suite = *state;
     assert_true(take(suite, "outbox", "ann", 1000));
     assert_false(take(suite, "outbox", "bob", 1000));
     assert_true(take(suite, "outbox", "ann", 1000));
@@ -317,9 +305,8 @@ static void a_lease_is_held_by_one(void **state)
     assert_int_equal(suite_number(suite, "SELECT count(*) FROM reconcile_leases"), 2);
 }
 
-static void a_lease_that_ran_out_goes_to_whoever_comes(void **state)
+SUITE_TEST(a_lease_that_ran_out_goes_to_whoever_comes)
 {
-    struct suite *suite = *state;
     assert_true(take(suite, "outbox", "ann", 1000));
     lease_ends_in(suite, -1);
     assert_true(take(suite, "outbox", "bob", 1000));
@@ -333,9 +320,8 @@ static void a_lease_that_ran_out_goes_to_whoever_comes(void **state)
                      1);
 }
 
-static void a_lease_is_renewed_when_half_of_it_is_over(void **state)
+SUITE_TEST(a_lease_is_renewed_when_half_of_it_is_over)
 {
-    struct suite *suite = *state;
     assert_true(take(suite, "outbox", "ann", 1000));
     lease_ends_in(suite, 700);
     char *before = leases(suite);
@@ -353,9 +339,8 @@ static void a_lease_is_renewed_when_half_of_it_is_over(void **state)
     free(after);
 }
 
-static void a_lease_is_given_back_by_its_owner_alone(void **state)
+SUITE_TEST(a_lease_is_given_back_by_its_owner_alone)
 {
-    struct suite *suite = *state;
     ASSERT_OK(store_lease_drop(suite->store, "outbox", "ann", &suite->why));
     assert_true(take(suite, "outbox", "ann", 1000));
     assert_true(take(suite, "another", "ann", 1000));
@@ -378,33 +363,10 @@ static void *take_all(void *arg)
     return NULL;
 }
 
-static void of_racing_takers_one_holds_each_lease(void **state)
+SUITE_TEST(of_racing_takers_one_holds_each_lease)
 {
-    struct suite *suite = *state;
     size_t won;
     race(suite, take_all, &won);
     assert_int_equal(won, RACES);
     assert_int_equal(suite_number(suite, "SELECT count(*) FROM reconcile_leases"), RACES);
-}
-
-int suite_outbox_run(void)
-{
-    const struct CMUnitTest tests[] = {
-        SUITE_TEST(what_is_unsent_is_listed_oldest_first),
-        SUITE_TEST(a_message_is_added_once),
-        SUITE_TEST(what_was_sent_is_told_no_more),
-        SUITE_TEST(marking_twice_changes_nothing),
-        SUITE_TEST(of_what_was_sent_the_newest_are_kept),
-        SUITE_TEST(any_message_comes_back_as_it_was),
-        SUITE_TEST(a_transition_writes_its_message_under_the_ledgers_id),
-        SUITE_TEST_EMPTY(what_did_not_move_has_no_message),
-        SUITE_TEST(the_ledger_tells_which_event_was_lost),
-        SUITE_TEST(of_racing_tellers_one_adds_each_message),
-        SUITE_TEST(a_lease_is_held_by_one),
-        SUITE_TEST(a_lease_that_ran_out_goes_to_whoever_comes),
-        SUITE_TEST(a_lease_is_renewed_when_half_of_it_is_over),
-        SUITE_TEST(a_lease_is_given_back_by_its_owner_alone),
-        SUITE_TEST(of_racing_takers_one_holds_each_lease),
-    };
-    return cmocka_run_group_tests_name("store: outbox and leases", tests, NULL, NULL);
 }

@@ -7,11 +7,12 @@
 
 #include "clients/base/limits.h"
 
+SUITE_GROUP(records, "store: settings, ledger, passes")
+
 /* settings */
 
-static void settings_are_empty_at_revision_0_before_the_first_change(void **state)
+SUITE_TEST(settings_are_empty_at_revision_0_before_the_first_change)
 {
-    struct suite *suite = *state;
     struct store_settings settings;
     ASSERT_OK(store_settings_read(suite->store, &settings, &suite->why));
     assert_int_equal(settings.revision, 0);
@@ -21,9 +22,8 @@ static void settings_are_empty_at_revision_0_before_the_first_change(void **stat
     store_settings_done(&settings);
 }
 
-static void settings_are_written_only_over_the_revision_seen(void **state)
+SUITE_TEST(settings_are_written_only_over_the_revision_seen)
 {
-    struct suite *suite = *state;
     struct store_settings settings;
     int64_t revision = -1;
     ASSERT_OK(store_settings_write(suite->store, 0, "{\"a\":1}", &revision, &suite->why));
@@ -40,9 +40,8 @@ static void settings_are_written_only_over_the_revision_seen(void **state)
     assert_int_equal(revision, 2);
 }
 
-static void settings_survive_a_restart(void **state)
+SUITE_TEST(settings_survive_a_restart)
 {
-    struct suite *suite = *state;
     struct store_settings settings;
     int64_t revision;
     const char *overrides = "{\"enabled\":{\"value\":false,\"reason\":\"о'хо \\\"☂\\\"\"}}";
@@ -75,9 +74,8 @@ static void *writer_run(void *arg)
     return NULL;
 }
 
-static void one_writer_wins_each_revision(void **state)
+SUITE_TEST(one_writer_wins_each_revision)
 {
-    struct suite *suite = *state;
     struct writer writers[WRITERS];
     pthread_t threads[WRITERS];
     size_t won = 0, failed = 0;
@@ -100,9 +98,8 @@ static void one_writer_wins_each_revision(void **state)
 
 /* the ledger */
 
-static void an_empty_ledger_has_no_last_row(void **state)
+SUITE_TEST(an_empty_ledger_has_no_last_row)
 {
-    struct suite *suite = *state;
     struct store_ledger_summary summary;
     struct store_ledger_page page;
     ASSERT_OK(store_ledger_summary(suite->store, &summary, &suite->why));
@@ -129,7 +126,6 @@ static void ledger_seed(struct suite *suite)
                 struct store_transition transition = suite_transition(&stuck.tasks[k]);
                 assert_int_equal(suite_move(suite, &transition), STORE_MOVED);
             }
-        store_task_list_done(&stuck);
     }
 }
 
@@ -145,9 +141,8 @@ static void assert_ledger(const struct store_ledger_page *page, const int64_t *t
     }
 }
 
-static void the_ledger_is_paged_newest_first(void **state)
+SUITE_TEST(the_ledger_is_paged_newest_first)
 {
-    struct suite *suite = *state;
     ledger_seed(suite);
     struct store_ledger_summary summary;
     struct store_ledger_page page;
@@ -169,9 +164,8 @@ static void the_ledger_is_paged_newest_first(void **state)
     store_ledger_page_done(&page);
 }
 
-static void the_ledger_of_one_task_is_paged_too(void **state)
+SUITE_TEST(the_ledger_of_one_task_is_paged_too)
 {
-    struct suite *suite = *state;
     ledger_seed(suite);
     struct store_ledger_page page;
     ASSERT_OK(store_ledger_list(suite->store, 1, 0, 2, &page, &suite->why));
@@ -188,9 +182,8 @@ static void the_ledger_of_one_task_is_paged_too(void **state)
 
 /* pass reports */
 
-static void a_pass_report_is_saved_and_replaced(void **state)
+SUITE_TEST(a_pass_report_is_saved_and_replaced)
 {
-    struct suite *suite = *state;
     struct uuid_text id = uuid_new();
     char *report = NULL;
     ASSERT_ERR(store_pass_get(suite->store, id.s, &report, &suite->why), ERR_NOT_FOUND);
@@ -209,9 +202,8 @@ static void a_pass_report_is_saved_and_replaced(void **state)
     store_pass_page_done(&page);
 }
 
-static void a_big_report_comes_back_whole(void **state)
+SUITE_TEST(a_big_report_comes_back_whole)
 {
-    struct suite *suite = *state;
     struct uuid_text id = uuid_new();
     size_t len = (size_t)1024 * 1024;
     char *report = mem_zero(len + 3, 1), *back = NULL;
@@ -224,9 +216,8 @@ static void a_big_report_comes_back_whole(void **state)
     free(report);
 }
 
-static void passes_are_listed_newest_first_by_their_start(void **state)
+SUITE_TEST(passes_are_listed_newest_first_by_their_start)
 {
-    struct suite *suite = *state;
     static const int64_t starts[] = {3000, 1000, INT64_C(1795464000000000), 2000};
     struct uuid_text ids[ARRAY_LEN(starts)];
     for (size_t i = 0; i < ARRAY_LEN(starts); i++) {
@@ -247,9 +238,8 @@ static void passes_are_listed_newest_first_by_their_start(void **state)
     store_pass_page_done(&page);
 }
 
-static void only_the_newest_passes_are_kept(void **state)
+SUITE_TEST(only_the_newest_passes_are_kept)
 {
-    struct suite *suite = *state;
     enum { MORE = 5 };
     struct uuid_text first = {""}, last = {""};
     for (int64_t i = 1; i <= (int64_t)LIMIT_PASSES_KEPT + MORE; i++) {
@@ -271,9 +261,8 @@ static void only_the_newest_passes_are_kept(void **state)
 
 /* a stop */
 
-static void an_interrupted_store_refuses_every_call(void **state)
+SUITE_TEST(an_interrupted_store_refuses_every_call)
 {
-    struct suite *suite = *state;
     suite_task(suite, 1, "development", "o/r", 5000);
     struct store_task_list stuck = suite_stuck(suite), more;
     struct store_transition transition = suite_transition(&stuck.tasks[0]);
@@ -299,42 +288,18 @@ static void an_interrupted_store_refuses_every_call(void **state)
     assert_string_equal(after, before);
     free(before);
     free(after);
-    store_task_list_done(&stuck);
 }
 
-static void words_are_optional(void **state)
+SUITE_TEST(words_are_optional)
 {
-    struct suite *suite = *state;
     int64_t revision;
     char *report;
     ASSERT_ERR(store_settings_write(suite->store, 5, "{}", &revision, NULL), ERR_CONFLICT);
     ASSERT_ERR(store_pass_get(suite->store, uuid_new().s, &report, NULL), ERR_NOT_FOUND);
 }
 
-static void the_description_names_no_password(void **state)
+SUITE_TEST(the_description_names_no_password)
 {
-    struct suite *suite = *state;
     assert_non_null(store_describe(suite->store));
     assert_null(strchr(store_describe(suite->store), '@'));
-}
-
-int suite_records_run(void)
-{
-    const struct CMUnitTest tests[] = {
-        SUITE_TEST(settings_are_empty_at_revision_0_before_the_first_change),
-        SUITE_TEST(settings_are_written_only_over_the_revision_seen),
-        SUITE_TEST(settings_survive_a_restart),
-        SUITE_TEST(one_writer_wins_each_revision),
-        SUITE_TEST(an_empty_ledger_has_no_last_row),
-        SUITE_TEST(the_ledger_is_paged_newest_first),
-        SUITE_TEST(the_ledger_of_one_task_is_paged_too),
-        SUITE_TEST(a_pass_report_is_saved_and_replaced),
-        SUITE_TEST(a_big_report_comes_back_whole),
-        SUITE_TEST(passes_are_listed_newest_first_by_their_start),
-        SUITE_TEST(only_the_newest_passes_are_kept),
-        SUITE_TEST(an_interrupted_store_refuses_every_call),
-        SUITE_TEST(words_are_optional),
-        SUITE_TEST(the_description_names_no_password),
-    };
-    return cmocka_run_group_tests_name("store: settings, ledger, passes", tests, NULL, NULL);
 }

@@ -9,6 +9,8 @@
 
 #include "clients/base/limits.h"
 
+SUITE_GROUP(replays, "store: replays")
+
 #define PLANE_ID "3f0b0a52-6f0e-4a7e-8a3c-0123456789ab"
 #define UPPER_PLANE_ID "3F0B0A52-6F0E-4A7E-8A3C-0123456789AB"
 
@@ -88,9 +90,8 @@ static int64_t replays(const struct suite *suite)
 
 /* beginning */
 
-static void a_replay_is_begun_once_and_then_waits(void **state)
+SUITE_TEST(a_replay_is_begun_once_and_then_waits)
 {
-    struct suite *suite = *state;
     struct scene scene;
     scene_set(suite, &scene);
     assert_int_equal(look(suite, &scene.replay).state, STORE_REPLAY_DUE);
@@ -109,12 +110,10 @@ static void a_replay_is_begun_once_and_then_waits(void **state)
     assert_string_equal(after, before); /* not a row of tasks or jobs is touched */
     free(before);
     free(after);
-    store_task_list_done(&scene.stuck);
 }
 
-static void pauses_double_and_after_the_last_try_it_is_given_up_and_told_once(void **state)
+SUITE_TEST(pauses_double_and_after_the_last_try_it_is_given_up_and_told_once)
 {
-    struct suite *suite = *state;
     struct scene scene;
     scene_set(suite, &scene);
     for (int64_t try = 1; try <= LIMIT_REPLAY_TRIES; try++) {
@@ -137,12 +136,10 @@ static void pauses_double_and_after_the_last_try_it_is_given_up_and_told_once(vo
     assert_string_equal(outbox.rows[0].text, "given up");
     assert_string_equal(outbox.rows[0].id.s, scene.replay.message_id.s);
     store_outbox_done(&outbox);
-    store_task_list_done(&scene.stuck);
 }
 
-static void a_replay_is_told_by_its_subject(void **state)
+SUITE_TEST(a_replay_is_told_by_its_subject)
 {
-    struct suite *suite = *state;
     struct scene scene;
     struct store_replay_open open = {0};
     scene_set(suite, &scene);
@@ -162,12 +159,10 @@ static void a_replay_is_told_by_its_subject(void **state)
     assert_int_equal(open.tries, LIMIT_REPLAY_TRIES);
     assert_true(open.given_up);
     ASSERT_ERR(store_replay_get(suite->store, "task/11", &open, &suite->why), ERR_NOT_FOUND);
-    store_task_list_done(&scene.stuck);
 }
 
-static void another_delivery_begins_anew(void **state)
+SUITE_TEST(another_delivery_begins_anew)
 {
-    struct suite *suite = *state;
     struct scene scene;
     scene_set(suite, &scene);
     for (int try = 0; try <= LIMIT_REPLAY_TRIES; try++) {
@@ -181,12 +176,10 @@ static void another_delivery_begins_anew(void **state)
     assert_int_equal(seen.state, STORE_REPLAY_DUE);
     assert_int_equal(seen.tries, 1);
     assert_int_equal(replays(suite), 1);
-    store_task_list_done(&scene.stuck);
 }
 
-static void a_task_that_is_no_longer_as_seen_is_raced(void **state)
+SUITE_TEST(a_task_that_is_no_longer_as_seen_is_raced)
 {
-    struct suite *suite = *state;
     struct scene scene;
     scene_set(suite, &scene);
     suite_job(suite, 1, "running");
@@ -195,24 +188,20 @@ static void a_task_that_is_no_longer_as_seen_is_raced(void **state)
     suite_exec(suite, "UPDATE tasks SET updated_at = %s", suite_ago(suite, 3));
     assert_int_equal(begin(suite, &scene.replay).state, STORE_REPLAY_RACED);
     assert_int_equal(replays(suite), 0);
-    store_task_list_done(&scene.stuck);
 }
 
-static void a_verdict_that_was_replayed_is_raced(void **state)
+SUITE_TEST(a_verdict_that_was_replayed_is_raced)
 {
-    struct suite *suite = *state;
     struct scene scene;
     scene_set(suite, &scene);
     scene.row.verdict_id = "v1";
     suite_exec(suite, "INSERT INTO reconcile_verdicts (id, task_id, at) VALUES ('v1', 1, %s)",
                suite_ago(suite, 3));
     assert_int_equal(begin(suite, &scene.replay).state, STORE_REPLAY_RACED);
-    store_task_list_done(&scene.stuck);
 }
 
-static void none_begins_under_settings_that_were_changed(void **state)
+SUITE_TEST(none_begins_under_settings_that_were_changed)
 {
-    struct suite *suite = *state;
     struct scene scene;
     struct store_replay_seen seen;
     int64_t revision;
@@ -224,12 +213,10 @@ static void none_begins_under_settings_that_were_changed(void **state)
     assert_int_equal(replays(suite), 0);
     ASSERT_OK(store_replay_begin(suite->store, revision, 0, &scene.replay, 1, &seen, &suite->why));
     assert_int_equal(seen.state, STORE_REPLAY_DUE);
-    store_task_list_done(&scene.stuck);
 }
 
-static void a_start_is_begun_while_its_issue_has_no_task(void **state)
+SUITE_TEST(a_start_is_begun_while_its_issue_has_no_task)
 {
-    struct suite *suite = *state;
     char plane_id[] = PLANE_ID, work_item[] = "ORCH-7", stage[] = "created", repo[] = "o/r";
     const struct store_task none = {
         .plane_id = plane_id, .work_item_id = work_item, .stage = stage, .repo = repo, .age_s = 700};
@@ -257,9 +244,8 @@ static void a_start_is_begun_while_its_issue_has_no_task(void **state)
 
 /* settling */
 
-static void a_task_that_has_moved_is_settled_once(void **state)
+SUITE_TEST(a_task_that_has_moved_is_settled_once)
 {
-    struct suite *suite = *state;
     struct scene scene;
     scene_set(suite, &scene);
     scene.row.verdict_id = "v1";
@@ -296,12 +282,10 @@ static void a_task_that_has_moved_is_settled_once(void **state)
     assert_int_equal(suite_number(suite, "SELECT count(*) FROM reconcile_outbox WHERE text = 'it moved'"), 1);
     assert_int_equal(suite_number(suite, "SELECT count(*) FROM reconcile_verdicts WHERE id = 'v1'"), 1);
     store_replays_moved_done(&moved);
-    store_task_list_done(&scene.stuck);
 }
 
-static void the_same_stage_has_moved_when_it_was_touched_and_has_a_job(void **state)
+SUITE_TEST(the_same_stage_has_moved_when_it_was_touched_and_has_a_job)
 {
-    struct suite *suite = *state;
     struct scene scene;
     scene_set(suite, &scene);
     scene.row.to_stage = "development";
@@ -318,12 +302,10 @@ static void the_same_stage_has_moved_when_it_was_touched_and_has_a_job(void **st
     moved = moved_of(suite);
     assert_int_equal(moved.n, 0);
     store_replays_moved_done(&moved);
-    store_task_list_done(&scene.stuck);
 }
 
-static void what_moved_after_it_was_given_up_or_is_gone_is_no_heal(void **state)
+SUITE_TEST(what_moved_after_it_was_given_up_or_is_gone_is_no_heal)
 {
-    struct suite *suite = *state;
     struct scene scene;
     scene_set(suite, &scene);
     for (int try = 0; try <= LIMIT_REPLAY_TRIES; try++) {
@@ -343,12 +325,10 @@ static void what_moved_after_it_was_given_up_or_is_gone_is_no_heal(void **state)
     assert_int_equal(replays(suite), 0);
     assert_int_equal(suite_number(suite, "SELECT count(*) FROM reconcile_ledger"), 0);
     store_replays_moved_done(&moved);
-    store_task_list_done(&scene.stuck);
 }
 
-static void what_the_ledger_has_already_is_no_second_heal(void **state)
+SUITE_TEST(what_the_ledger_has_already_is_no_second_heal)
 {
-    struct suite *suite = *state;
     struct scene scene;
     scene_set(suite, &scene);
     (void)begin(suite, &scene.replay);
@@ -358,7 +338,6 @@ static void what_the_ledger_has_already_is_no_second_heal(void **state)
     assert_int_equal(moved.n, 1);
     assert_true(moved.rows[0].given_up);
     store_replays_moved_done(&moved);
-    store_task_list_done(&scene.stuck);
 }
 
 /* several at once */
@@ -382,9 +361,8 @@ static void *begin_all(void *arg)
     return NULL;
 }
 
-static void of_racing_replicas_one_sends_each_replay(void **state)
+SUITE_TEST(of_racing_replicas_one_sends_each_replay)
 {
-    struct suite *suite = *state;
     struct replica replicas[REPLICAS] = {0};
     struct store_replay batch[TASKS];
     struct store_transition rows[TASKS];
@@ -413,25 +391,4 @@ static void of_racing_replicas_one_sends_each_replay(void **state)
     }
     assert_int_equal(due, TASKS);
     assert_int_equal(suite_number(suite, "SELECT count(*) FROM reconcile_replays WHERE tries = 1"), TASKS);
-    store_task_list_done(&stuck);
-}
-
-int suite_replays_run(void)
-{
-    const struct CMUnitTest tests[] = {
-        SUITE_TEST(a_replay_is_begun_once_and_then_waits),
-        SUITE_TEST(pauses_double_and_after_the_last_try_it_is_given_up_and_told_once),
-        SUITE_TEST(a_replay_is_told_by_its_subject),
-        SUITE_TEST(another_delivery_begins_anew),
-        SUITE_TEST(a_task_that_is_no_longer_as_seen_is_raced),
-        SUITE_TEST(a_verdict_that_was_replayed_is_raced),
-        SUITE_TEST(none_begins_under_settings_that_were_changed),
-        SUITE_TEST(a_start_is_begun_while_its_issue_has_no_task),
-        SUITE_TEST(a_task_that_has_moved_is_settled_once),
-        SUITE_TEST(the_same_stage_has_moved_when_it_was_touched_and_has_a_job),
-        SUITE_TEST(what_moved_after_it_was_given_up_or_is_gone_is_no_heal),
-        SUITE_TEST(what_the_ledger_has_already_is_no_second_heal),
-        SUITE_TEST(of_racing_replicas_one_sends_each_replay),
-    };
-    return cmocka_run_group_tests_name("store: replays", tests, NULL, NULL);
 }

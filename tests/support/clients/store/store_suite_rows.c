@@ -10,6 +10,8 @@
 #include "clients/base/limits.h"
 #include "clients/base/text.h"
 
+SUITE_GROUP(rows, "store: rows as they are")
+
 #define PLANE_ID "00000000-0000-4000-8000-00000000000"
 
 static const char *const columns[] = {"title", "work_item_id", "repo", "branch"};
@@ -50,9 +52,8 @@ static void assert_told(const struct store_task *task)
     assert_string_equal(text_of(task, column), "é?/b");
 }
 
-static void bytes_that_are_no_text_cost_their_row_alone(void **state)
+SUITE_TEST_RAW(bytes_that_are_no_text_cost_their_row_alone)
 {
-    struct suite *suite = *state;
     rows_make(suite, "development");
     struct store_task_list stuck = suite_stuck(suite);
     assert_int_equal(stuck.n_tasks, HEALTHY);
@@ -63,12 +64,10 @@ static void bytes_that_are_no_text_cost_their_row_alone(void **state)
             assert_int_equal(suite_move(suite, &transition), STORE_MOVED);
         }
     }
-    store_task_list_done(&stuck);
 }
 
-static void bytes_that_are_no_text_are_listed_mended(void **state)
+SUITE_TEST_RAW(bytes_that_are_no_text_are_listed_mended)
 {
-    struct suite *suite = *state;
     rows_make(suite, "development");
     struct store_stuck_query stuck = suite_query();
     const struct store_tasks_query query = {.gated = stuck.stages, .n_gated = stuck.n_stages, .limit = 100};
@@ -85,9 +84,8 @@ static void bytes_that_are_no_text_are_listed_mended(void **state)
     store_tasks_page_done(&page);
 }
 
-static void bytes_that_are_no_text_are_found_by_issue_and_by_repo(void **state)
+SUITE_TEST_RAW(bytes_that_are_no_text_are_found_by_issue_and_by_repo)
 {
-    struct suite *suite = *state;
     rows_make(suite, "development");
     const char *ids[HEALTHY];
     AUTO_FREE char *all = mem_zero((size_t)HEALTHY, UUID_TEXT_LEN + 1);
@@ -114,22 +112,18 @@ static void bytes_that_are_no_text_are_found_by_issue_and_by_repo(void **state)
     store_repo_tasks_done(&of_repo);
 }
 
-static void bytes_that_are_no_text_do_not_hide_who_waits_for_a_start(void **state)
+SUITE_TEST_RAW(bytes_that_are_no_text_do_not_hide_who_waits_for_a_start)
 {
-    struct suite *suite = *state;
-    struct store_task_list found;
     rows_make(suite, "created");
-    ASSERT_OK(store_unstarted(suite->store, "created", 600, NULL, 0, 100, &found, &suite->why));
+    struct store_task_list found = suite_unstarted(suite, 600, NULL, 0, 100);
     assert_int_equal(found.n_tasks, HEALTHY);
     for (size_t i = 0; i < found.n_tasks; i++)
         assert_told(&found.tasks[i]);
-    store_task_list_done(&found);
 }
 
 /* A text that is valid stays as it is, beside those that are not. */
-static void letters_of_any_language_stay_as_they_are(void **state)
+SUITE_TEST_RAW(letters_of_any_language_stay_as_they_are)
 {
-    struct suite *suite = *state;
     rows_make(suite, "development");
     suite_exec(suite, "UPDATE tasks SET branch = 'ветка', title = '標題 🔧' WHERE id = %lld",
                (long long)HEALTHY);
@@ -138,14 +132,12 @@ static void letters_of_any_language_stay_as_they_are(void **state)
     assert_string_equal(healthy->branch, "ветка");
     assert_string_equal(healthy->title, "標題 🔧");
     assert_null(healthy->unreadable);
-    store_task_list_done(&stuck);
 }
 
 /* too long */
 
-static void a_name_that_is_too_long_is_never_another_name(void **state)
+SUITE_TEST(a_name_that_is_too_long_is_never_another_name)
 {
-    struct suite *suite = *state;
     static const char *const names[] = {"plane_id", "work_item_id", "repo", "branch"};
     AUTO_FREE char *longest = mem_zero(LIMIT_TASK_NAME + 1, 1);
     memset(longest, 'x', LIMIT_TASK_NAME);
@@ -168,13 +160,11 @@ static void a_name_that_is_too_long_is_never_another_name(void **state)
             assert_string_equal(task->unreadable, error);
         }
     }
-    store_task_list_done(&stuck);
 }
 
 /* Three bytes a letter: a limit counts bytes, and no letter is cut in two. */
-static void a_title_is_cut_between_two_letters(void **state)
+SUITE_TEST(a_title_is_cut_between_two_letters)
 {
-    struct suite *suite = *state;
     suite_task(suite, 1, "development", "o/r", 5000);
     suite_exec(suite, "UPDATE tasks SET title = '%s'",
                "標題標題標題標題標題標題標題標題標題標題標題標題標題標題標題標題標題標題標題標題標題標題標題"
@@ -190,19 +180,4 @@ static void a_title_is_cut_between_two_letters(void **state)
     assert_int_equal(strlen(stuck.tasks[0].title), LIMIT_TASK_TITLE - LIMIT_TASK_TITLE % 3);
     assert_int_equal(utf8_valid_len(stuck.tasks[0].title, LIMIT_TASK_TITLE),
                      LIMIT_TASK_TITLE - LIMIT_TASK_TITLE % 3);
-    store_task_list_done(&stuck);
-}
-
-int suite_rows_run(void)
-{
-    const struct CMUnitTest tests[] = {
-        SUITE_TEST_RAW(bytes_that_are_no_text_cost_their_row_alone),
-        SUITE_TEST_RAW(bytes_that_are_no_text_are_listed_mended),
-        SUITE_TEST_RAW(bytes_that_are_no_text_are_found_by_issue_and_by_repo),
-        SUITE_TEST_RAW(bytes_that_are_no_text_do_not_hide_who_waits_for_a_start),
-        SUITE_TEST_RAW(letters_of_any_language_stay_as_they_are),
-        SUITE_TEST(a_name_that_is_too_long_is_never_another_name),
-        SUITE_TEST(a_title_is_cut_between_two_letters),
-    };
-    return cmocka_run_group_tests_name("store: rows as they are", tests, NULL, NULL);
 }

@@ -6,9 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void migrate_creates_what_is_needed_and_the_store_is_ready(void **state)
+SUITE_GROUP(schema, "store: tables")
+
+SUITE_TEST_EMPTY(migrate_creates_what_is_needed_and_the_store_is_ready)
 {
-    struct suite *suite = *state;
     size_t created = 0;
     assert_true(store_ready(suite->store, &suite->why) != ERR_OK);
     ASSERT_OK(store_migrate(suite->store, &created, &suite->why));
@@ -16,18 +17,16 @@ static void migrate_creates_what_is_needed_and_the_store_is_ready(void **state)
     ASSERT_OK(store_ready(suite->store, &suite->why));
 }
 
-static void migrate_again_creates_nothing(void **state)
+SUITE_TEST(migrate_again_creates_nothing)
 {
-    struct suite *suite = *state;
     size_t created = 99;
     ASSERT_OK(store_migrate(suite->store, &created, &suite->why));
     assert_int_equal(created, 0);
     ASSERT_OK(store_ready(suite->store, &suite->why));
 }
 
-static void migrate_never_alters_what_was_there(void **state)
+SUITE_TEST_EMPTY(migrate_never_alters_what_was_there)
 {
-    struct suite *suite = *state;
     const char *type = suite->backend->instant_type;
     suite_own_tasks(suite, "");
     suite_exec(
@@ -52,9 +51,8 @@ static void migrate_never_alters_what_was_there(void **state)
     free(after);
 }
 
-static void migrate_completes_what_is_there_in_part(void **state)
+SUITE_TEST(migrate_completes_what_is_there_in_part)
 {
-    struct suite *suite = *state;
     suite_task(suite, 1, "development", "o/r", 5000);
     char *before = suite_dump(suite);
     suite_exec(suite, "DROP TABLE reconcile_passes");
@@ -82,9 +80,8 @@ static void *migrate_thread(void *arg)
     return (void *)(uintptr_t)err;
 }
 
-static void migrate_from_several_replicas_at_once_is_harmless(void **state)
+SUITE_TEST_EMPTY(migrate_from_several_replicas_at_once_is_harmless)
 {
-    struct suite *suite = *state;
     pthread_t threads[4];
     for (size_t i = 0; i < ARRAY_LEN(threads); i++)
         assert_int_equal(pthread_create(&threads[i], NULL, migrate_thread, suite->url), 0);
@@ -96,17 +93,15 @@ static void migrate_from_several_replicas_at_once_is_harmless(void **state)
     ASSERT_OK(store_ready(suite->store, &suite->why));
 }
 
-static void ready_names_the_table_that_is_missing(void **state)
+SUITE_TEST(ready_names_the_table_that_is_missing)
 {
-    struct suite *suite = *state;
     suite_exec(suite, "DROP TABLE jobs");
     ASSERT_ERR(store_ready(suite->store, &suite->why), ERR_UNAVAILABLE);
     suite_assert_why(suite, "jobs");
 }
 
-static void ready_names_the_column_that_is_missing(void **state)
+SUITE_TEST_EMPTY(ready_names_the_column_that_is_missing)
 {
-    struct suite *suite = *state;
     suite_own_tasks(suite, "");
     suite_exec(suite, "ALTER TABLE tasks DROP COLUMN branch");
     ASSERT_OK(store_migrate(suite->store, NULL, &suite->why));
@@ -115,18 +110,16 @@ static void ready_names_the_column_that_is_missing(void **state)
     suite_assert_why(suite, "branch");
 }
 
-static void a_table_without_the_indexed_column_does_not_break_migrate(void **state)
+SUITE_TEST_EMPTY(a_table_without_the_indexed_column_does_not_break_migrate)
 {
-    struct suite *suite = *state;
     suite_exec(suite, "CREATE TABLE tasks (id BIGINT PRIMARY KEY, title TEXT)");
     ASSERT_OK(store_migrate(suite->store, NULL, &suite->why));
     ASSERT_ERR(store_ready(suite->store, &suite->why), ERR_UNAVAILABLE);
     suite_assert_why(suite, "tasks");
 }
 
-static void calls_without_tables_fail_with_words(void **state)
+SUITE_TEST_EMPTY(calls_without_tables_fail_with_words)
 {
-    struct suite *suite = *state;
     struct store_stuck_query query = suite_query();
     struct store_task_list stuck;
     struct store_settings settings;
@@ -134,8 +127,7 @@ static void calls_without_tables_fail_with_words(void **state)
     assert_true(strlen(suite->why.text) > 10);
     ASSERT_ERR(store_settings_read(suite->store, &settings, &suite->why), ERR_UNAVAILABLE);
     ASSERT_OK(store_migrate(suite->store, NULL, &suite->why));
-    ASSERT_OK(store_task_list(suite->store, &query, &stuck, &suite->why));
-    store_task_list_done(&stuck);
+    stuck = suite_list(suite, &query);
 }
 
 /* from one version to the next */
@@ -164,9 +156,8 @@ static void assert_rows_of_version_1(struct suite *suite)
     free(report);
 }
 
-static void version_1_is_brought_here_with_all_it_holds(void **state)
+SUITE_TEST_EMPTY(version_1_is_brought_here_with_all_it_holds)
 {
-    struct suite *suite = *state;
     suite_exec(suite, "%s", suite->backend->version_1);
     assert_true(store_ready(suite->store, &suite->why) != ERR_OK);
     char *before = suite_dump(suite);
@@ -184,9 +175,8 @@ static void version_1_is_brought_here_with_all_it_holds(void **state)
     free(after);
 }
 
-static void version_1_heals_on_once_it_was_brought_here(void **state)
+SUITE_TEST_EMPTY(version_1_heals_on_once_it_was_brought_here)
 {
-    struct suite *suite = *state;
     suite_exec(suite, "%s", suite->backend->version_1);
     ASSERT_OK(store_migrate(suite->store, NULL, &suite->why));
     struct store_task_list stuck = suite_stuck(suite);
@@ -204,20 +194,17 @@ static void version_1_heals_on_once_it_was_brought_here(void **state)
                                          " AND missed_source = 'gitea'"),
                      1);
     assert_int_equal(suite_number(suite, "SELECT count(*) FROM reconcile_outbox"), 1);
-    store_task_list_done(&stuck);
 }
 
-static void version_1_is_brought_here_by_several_replicas_at_once(void **state)
+SUITE_TEST_EMPTY(version_1_is_brought_here_by_several_replicas_at_once)
 {
-    struct suite *suite = *state;
     suite_exec(suite, "%s", suite->backend->version_1);
-    migrate_from_several_replicas_at_once_is_harmless(state);
+    migrate_from_several_replicas_at_once_is_harmless(suite);
     assert_rows_of_version_1(suite);
 }
 
-static void a_version_that_broke_off_is_finished(void **state)
+SUITE_TEST_EMPTY(a_version_that_broke_off_is_finished)
 {
-    struct suite *suite = *state;
     suite_exec(suite, "%s", suite->backend->version_1);
     suite_exec(suite, "ALTER TABLE reconcile_ledger ADD COLUMN missed_source TEXT");
     ASSERT_OK(store_migrate(suite->store, NULL, &suite->why));
@@ -225,9 +212,8 @@ static void a_version_that_broke_off_is_finished(void **state)
     assert_rows_of_version_1(suite);
 }
 
-static void a_newer_version_is_left_alone_and_told_in_words(void **state)
+SUITE_TEST(a_newer_version_is_left_alone_and_told_in_words)
 {
-    struct suite *suite = *state;
     suite_exec(suite, "INSERT INTO reconcile_schema (version) VALUES (1000)");
     ASSERT_ERR(store_ready(suite->store, &suite->why), ERR_UNAVAILABLE);
     suite_assert_why(suite, "version 1000");
@@ -236,25 +222,4 @@ static void a_newer_version_is_left_alone_and_told_in_words(void **state)
     ASSERT_ERR(store_migrate(suite->store, NULL, &suite->why), ERR_UNAVAILABLE);
     suite_assert_why(suite, "version 1000");
     suite_exec(suite, "CREATE TABLE reconcile_passes (id TEXT)"); /* it was not made again */
-}
-
-int suite_schema_run(void)
-{
-    const struct CMUnitTest tests[] = {
-        SUITE_TEST_EMPTY(migrate_creates_what_is_needed_and_the_store_is_ready),
-        SUITE_TEST(migrate_again_creates_nothing),
-        SUITE_TEST_EMPTY(migrate_never_alters_what_was_there),
-        SUITE_TEST(migrate_completes_what_is_there_in_part),
-        SUITE_TEST_EMPTY(migrate_from_several_replicas_at_once_is_harmless),
-        SUITE_TEST(ready_names_the_table_that_is_missing),
-        SUITE_TEST_EMPTY(ready_names_the_column_that_is_missing),
-        SUITE_TEST_EMPTY(a_table_without_the_indexed_column_does_not_break_migrate),
-        SUITE_TEST_EMPTY(calls_without_tables_fail_with_words),
-        SUITE_TEST_EMPTY(version_1_is_brought_here_with_all_it_holds),
-        SUITE_TEST_EMPTY(version_1_heals_on_once_it_was_brought_here),
-        SUITE_TEST_EMPTY(version_1_is_brought_here_by_several_replicas_at_once),
-        SUITE_TEST_EMPTY(a_version_that_broke_off_is_finished),
-        SUITE_TEST(a_newer_version_is_left_alone_and_told_in_words),
-    };
-    return cmocka_run_group_tests_name("store: tables", tests, NULL, NULL);
 }

@@ -6,9 +6,10 @@
 
 #include "clients/base/limits.h"
 
-static void a_task_that_rested_for_its_grace_without_a_job_is_stuck(void **state)
+SUITE_GROUP(stuck, "store: choosing the stuck tasks")
+
+SUITE_TEST(a_task_that_rested_for_its_grace_without_a_job_is_stuck)
 {
-    struct suite *suite = *state;
     suite_task(suite, 7, "development", "acme/shop", 5000);
     struct store_task_list stuck = suite_stuck(suite);
     ASSERT_LISTED(&stuck, 7);
@@ -24,24 +25,20 @@ static void a_task_that_rested_for_its_grace_without_a_job_is_stuck(void **state
     assert_int_equal(stuck.oldest_age_s, task->age_s);
     assert_non_null(task->version);
     assert_true(strlen(task->version) > 0);
-    store_task_list_done(&stuck);
 }
 
-static void a_young_task_is_not_stuck(void **state)
+SUITE_TEST(a_young_task_is_not_stuck)
 {
-    struct suite *suite = *state;
     suite_task(suite, 1, "development", "o/r", 0);
     suite_task(suite, 2, "development", "o/r", 300);
     suite_task(suite, 3, "development", "o/r", -3600); /* a clock that ran ahead */
     struct store_task_list stuck = suite_stuck(suite);
     assert_int_equal(stuck.count, 0);
     assert_int_equal(stuck.n_tasks, 0);
-    store_task_list_done(&stuck);
 }
 
-static void a_task_with_a_queued_or_running_job_is_not_stuck(void **state)
+SUITE_TEST(a_task_with_a_queued_or_running_job_is_not_stuck)
 {
-    struct suite *suite = *state;
     for (int64_t id = 1; id <= 4; id++)
         suite_task(suite, id, "development", "o/r", 5000 - id);
     suite_job(suite, 1, "queued");
@@ -53,23 +50,19 @@ static void a_task_with_a_queued_or_running_job_is_not_stuck(void **state)
     struct store_task_list stuck = suite_stuck(suite);
     ASSERT_LISTED(&stuck, 3);
     assert_int_equal(stuck.count, 1);
-    store_task_list_done(&stuck);
 }
 
-static void each_stage_has_its_own_grace(void **state)
+SUITE_TEST(each_stage_has_its_own_grace)
 {
-    struct suite *suite = *state;
     suite_task(suite, 1, "review", "o/r", 300);
     suite_task(suite, 2, "testing", "o/r", 300);
     suite_task(suite, 3, "review", "o/r", 10);
     struct store_task_list stuck = suite_stuck(suite);
     ASSERT_LISTED(&stuck, 1);
-    store_task_list_done(&stuck);
 }
 
-static void only_the_stages_asked_for_are_stuck_and_others_unknown_are_counted(void **state)
+SUITE_TEST(only_the_stages_asked_for_are_stuck_and_others_unknown_are_counted)
 {
-    struct suite *suite = *state;
     suite_task(suite, 1, "done", "o/r", 90000);
     suite_task(suite, 2, "analysis", "o/r", 90000);
     suite_task(suite, 3, "created", "o/r", 90000);
@@ -81,12 +74,10 @@ static void only_the_stages_asked_for_are_stuck_and_others_unknown_are_counted(v
     struct store_task_list stuck = suite_stuck(suite);
     ASSERT_LISTED(&stuck, 4);
     assert_int_equal(stuck.unknown_stage, 4);
-    store_task_list_done(&stuck);
 }
 
-static void a_null_stage_is_unknown_and_null_columns_are_null(void **state)
+SUITE_TEST_EMPTY(a_null_stage_is_unknown_and_null_columns_are_null)
 {
-    struct suite *suite = *state;
     suite_own_tasks(suite, "");
     ASSERT_OK(store_migrate(suite->store, NULL, &suite->why));
     suite_exec(suite, "INSERT INTO tasks (id, stage, updated_at) VALUES (1, NULL, %s), (2, 'testing', %s)",
@@ -102,12 +93,10 @@ static void a_null_stage_is_unknown_and_null_columns_are_null(void **state)
     assert_null(task->title);
     assert_null(task->repo);
     assert_null(task->branch);
-    store_task_list_done(&stuck);
 }
 
-static void stuck_tasks_are_listed_oldest_of_each_repo_first(void **state)
+SUITE_TEST(stuck_tasks_are_listed_oldest_of_each_repo_first)
 {
-    struct suite *suite = *state;
     for (int64_t id = 1; id <= 4; id++)
         suite_task(suite, id, "development", "noisy/repo", 90000 - id);
     suite_task(suite, 10, "testing", "quiet/repo", 6000);
@@ -116,111 +105,90 @@ static void stuck_tasks_are_listed_oldest_of_each_repo_first(void **state)
     struct store_task_list stuck = suite_stuck(suite);
     ASSERT_LISTED(&stuck, 1, 20, 10, 2, 11, 3, 4);
     assert_in_range(stuck.oldest_age_s, 89999, 90059);
-    store_task_list_done(&stuck);
 }
 
-static void tasks_of_one_age_come_by_id(void **state)
+SUITE_TEST(tasks_of_one_age_come_by_id)
 {
-    struct suite *suite = *state;
     suite_task(suite, 3, "development", "o/r", 0);
     suite_task(suite, 1, "development", "o/r", 0);
     suite_task(suite, 2, "testing", "o/r", 0);
     suite_exec(suite, "UPDATE tasks SET updated_at = %s", suite_ago(suite, 5000));
     struct store_task_list stuck = suite_stuck(suite);
     ASSERT_LISTED(&stuck, 1, 2, 3);
-    store_task_list_done(&stuck);
 }
 
-static void the_limit_cuts_the_list_and_not_the_count(void **state)
+SUITE_TEST(the_limit_cuts_the_list_and_not_the_count)
 {
-    struct suite *suite = *state;
     for (int64_t id = 1; id <= 5; id++)
         suite_task(suite, id, "development", id == 5 ? "second/repo" : "first/repo", 9000 - id);
     struct store_stuck_query query = suite_query();
-    struct store_task_list stuck;
     query.limit = 3;
-    ASSERT_OK(store_task_list(suite->store, &query, &stuck, &suite->why));
+    struct store_task_list stuck = suite_list(suite, &query);
     ASSERT_LISTED(&stuck, 1, 5, 2);
     assert_int_equal(stuck.count, 5);
-    store_task_list_done(&stuck);
     query.limit = 0;
-    ASSERT_OK(store_task_list(suite->store, &query, &stuck, &suite->why));
+    stuck = suite_list(suite, &query);
     assert_int_equal(stuck.n_tasks, 0);
     assert_int_equal(stuck.count, 5);
     assert_in_range(stuck.oldest_age_s, 8999, 9059);
-    store_task_list_done(&stuck);
 }
 
-static void resting_tasks_are_left_out_of_the_list_and_still_counted(void **state)
+SUITE_TEST(resting_tasks_are_left_out_of_the_list_and_still_counted)
 {
-    struct suite *suite = *state;
     for (int64_t id = 1; id <= 4; id++)
         suite_task(suite, id, "development", "o/r", 9000 - id);
     struct store_stuck_query query = suite_query();
-    struct store_task_list stuck;
     static const int64_t resting[] = {1, 3, 77, INT64_MAX};
     query.resting = resting;
     query.n_resting = ARRAY_LEN(resting);
     query.limit = 1; /* those that rest take no place */
-    ASSERT_OK(store_task_list(suite->store, &query, &stuck, &suite->why));
+    struct store_task_list stuck = suite_list(suite, &query);
     ASSERT_LISTED(&stuck, 2);
     assert_int_equal(stuck.count, 4);
     assert_in_range(stuck.oldest_age_s, 8999, 9059);
-    store_task_list_done(&stuck);
 }
 
-static void one_task_alone_can_be_asked_for(void **state)
+SUITE_TEST(one_task_alone_can_be_asked_for)
 {
-    struct suite *suite = *state;
     suite_task(suite, 1, "development", "o/r", 9000);
     suite_task(suite, 2, "development", "o/r", 8000);
     suite_task(suite, 3, "development", "o/r", 10);
     struct store_stuck_query query = suite_query();
-    struct store_task_list stuck;
     query.only_task = 2;
-    ASSERT_OK(store_task_list(suite->store, &query, &stuck, &suite->why));
+    struct store_task_list stuck = suite_list(suite, &query);
     ASSERT_LISTED(&stuck, 2);
     assert_int_equal(stuck.count, 2);
-    store_task_list_done(&stuck);
     query.only_task = 3;
-    ASSERT_OK(store_task_list(suite->store, &query, &stuck, &suite->why));
+    stuck = suite_list(suite, &query);
     assert_int_equal(stuck.n_tasks, 0);
-    store_task_list_done(&stuck);
 }
 
-static void no_grace_makes_every_idle_task_stuck(void **state)
+SUITE_TEST(no_grace_makes_every_idle_task_stuck)
 {
-    struct suite *suite = *state;
     suite_task(suite, 1, "development", "o/r", 0);
     suite_task(suite, 2, "testing", "o/r", 0);
     static const struct store_stage_grace stages[] = {{"development", 0}};
     struct store_stuck_query query = suite_query();
-    struct store_task_list stuck;
     query.stages = stages;
     query.n_stages = 1;
-    ASSERT_OK(store_task_list(suite->store, &query, &stuck, &suite->why));
+    struct store_task_list stuck = suite_list(suite, &query);
     ASSERT_LISTED(&stuck, 1);
     assert_in_range(stuck.tasks[0].age_s, 0, 60);
-    store_task_list_done(&stuck);
 }
 
-static void a_grace_of_centuries_makes_nothing_stuck(void **state)
+SUITE_TEST(a_grace_of_centuries_makes_nothing_stuck)
 {
-    struct suite *suite = *state;
     suite_task(suite, 1, "development", "o/r", 90000);
     static const struct store_stage_grace stages[] = {{"development", INT64_C(10000000000)}};
     struct store_stuck_query query = suite_query();
-    struct store_task_list stuck;
     query.stages = stages;
     query.n_stages = 1;
-    ASSERT_OK(store_task_list(suite->store, &query, &stuck, &suite->why));
+    struct store_task_list stuck = suite_list(suite, &query);
     assert_int_equal(stuck.count, 0);
-    store_task_list_done(&stuck);
 }
 
-static void a_converged_database_gives_one_empty_answer(void **state)
+SUITE_TEST(a_converged_database_gives_one_empty_answer)
 {
-    struct suite *suite = *state;
     struct store_task_list stuck = suite_stuck(suite);
     assert_int_equal(stuck.count, 0);
     assert_int_equal(stuck.n_tasks, 0);
@@ -228,16 +196,13 @@ static void a_converged_database_gives_one_empty_answer(void **state)
     assert_int_equal(stuck.unknown_stage, 0);
     assert_int_equal(stuck.settings_revision, 0);
     assert_true(stuck.now_us > INT64_C(1577836800000000));
-    store_task_list_done(&stuck);
     struct store_stuck_query nothing = {.limit = 10};
-    ASSERT_OK(store_task_list(suite->store, &nothing, &stuck, &suite->why));
+    stuck = suite_list(suite, &nothing);
     assert_int_equal(stuck.count, 0);
-    store_task_list_done(&stuck);
 }
 
-static void the_answer_names_the_revision_and_the_clock(void **state)
+SUITE_TEST(the_answer_names_the_revision_and_the_clock)
 {
-    struct suite *suite = *state;
     int64_t revision;
     struct store_settings settings;
     ASSERT_OK(store_settings_write(suite->store, 0, "{}", &revision, &suite->why));
@@ -246,39 +211,32 @@ static void the_answer_names_the_revision_and_the_clock(void **state)
     assert_int_equal(stuck.settings_revision, 1);
     assert_in_range(stuck.now_us - settings.now_us, 0, 60000000);
     store_settings_done(&settings);
-    store_task_list_done(&stuck);
 }
 
-static void the_version_is_stable_until_the_row_is_touched(void **state)
+SUITE_TEST(the_version_is_stable_until_the_row_is_touched)
 {
-    struct suite *suite = *state;
     suite_task(suite, 1, "development", "o/r", 5000);
     struct store_task_list first = suite_stuck(suite), second = suite_stuck(suite);
     assert_string_equal(first.tasks[0].version, second.tasks[0].version);
     suite_exec(suite, "UPDATE tasks SET updated_at = %s", suite_ago(suite, 4000));
     struct store_task_list third = suite_stuck(suite);
     assert_string_not_equal(first.tasks[0].version, third.tasks[0].version);
-    store_task_list_done(&first);
-    store_task_list_done(&second);
-    store_task_list_done(&third);
 }
 
-static void asking_touches_nothing(void **state)
+SUITE_TEST(asking_touches_nothing)
 {
-    struct suite *suite = *state;
     suite_task(suite, 1, "development", "o/r", 5000);
     suite_task(suite, 2, "testing", "o/r", 10);
     suite_task(suite, 3, "strange", "o/r", 5000);
     suite_job(suite, 2, "queued");
     char *before = suite_dump(suite);
     for (int i = 0; i < 3; i++) {
-        struct store_task_list stuck = suite_stuck(suite);
         struct store_ledger_summary summary;
+        (void)suite_stuck(suite);
         ASSERT_OK(store_ledger_summary(suite->store, &summary, &suite->why));
         ASSERT_OK(store_ready(suite->store, &suite->why));
         assert_int_equal(summary.total, 0);
         store_ledger_summary_done(&summary);
-        store_task_list_done(&stuck);
     }
     char *after = suite_dump(suite);
     assert_string_equal(after, before);
@@ -286,9 +244,8 @@ static void asking_touches_nothing(void **state)
     free(after);
 }
 
-static void any_text_comes_back_as_it_is(void **state)
+SUITE_TEST(any_text_comes_back_as_it_is)
 {
-    struct suite *suite = *state;
     char *longest = mem_zero(10001, 1);
     memset(longest, 'x', 10000);
     suite_task(suite, 1, "development", "o/r", 5000);
@@ -306,53 +263,23 @@ static void any_text_comes_back_as_it_is(void **state)
     assert_null(task->unreadable);
     assert_string_equal(task->repo, "o'Neil/naïve");
     assert_string_equal(task->branch, "feature/\"x\" \\\\ $1 ?1 %s");
-    store_task_list_done(&stuck);
     free(longest);
 }
 
-static void stage_names_of_any_letters_work(void **state)
+SUITE_TEST(stage_names_of_any_letters_work)
 {
-    struct suite *suite = *state;
     static const struct store_stage_grace stages[] = {{"qa \"final\" \\ ☂, {x}", 600}, {"o'k", 600}};
     static const char *const known[] = {"qa \"final\" \\ ☂, {x}", "o'k", ""};
     suite_task(suite, 1, "qa \"final\" \\ ☂, {x}", "o/r", 6000);
     suite_task(suite, 2, "o''k", "o/r", 5000);
     suite_task(suite, 3, "", "o/r", 5000);
     struct store_stuck_query query = suite_query();
-    struct store_task_list stuck;
     query.stages = stages;
     query.n_stages = ARRAY_LEN(stages);
     query.known = known;
     query.n_known = ARRAY_LEN(known);
-    ASSERT_OK(store_task_list(suite->store, &query, &stuck, &suite->why));
+    struct store_task_list stuck = suite_list(suite, &query);
     ASSERT_LISTED(&stuck, 1, 2);
     assert_string_equal(stuck.tasks[0].stage, known[0]);
     assert_int_equal(stuck.unknown_stage, 0);
-    store_task_list_done(&stuck);
-}
-
-int suite_stuck_run(void)
-{
-    const struct CMUnitTest tests[] = {
-        SUITE_TEST(a_task_that_rested_for_its_grace_without_a_job_is_stuck),
-        SUITE_TEST(a_young_task_is_not_stuck),
-        SUITE_TEST(a_task_with_a_queued_or_running_job_is_not_stuck),
-        SUITE_TEST(each_stage_has_its_own_grace),
-        SUITE_TEST(only_the_stages_asked_for_are_stuck_and_others_unknown_are_counted),
-        SUITE_TEST_EMPTY(a_null_stage_is_unknown_and_null_columns_are_null),
-        SUITE_TEST(stuck_tasks_are_listed_oldest_of_each_repo_first),
-        SUITE_TEST(tasks_of_one_age_come_by_id),
-        SUITE_TEST(the_limit_cuts_the_list_and_not_the_count),
-        SUITE_TEST(resting_tasks_are_left_out_of_the_list_and_still_counted),
-        SUITE_TEST(one_task_alone_can_be_asked_for),
-        SUITE_TEST(no_grace_makes_every_idle_task_stuck),
-        SUITE_TEST(a_grace_of_centuries_makes_nothing_stuck),
-        SUITE_TEST(a_converged_database_gives_one_empty_answer),
-        SUITE_TEST(the_answer_names_the_revision_and_the_clock),
-        SUITE_TEST(the_version_is_stable_until_the_row_is_touched),
-        SUITE_TEST(asking_touches_nothing),
-        SUITE_TEST(any_text_comes_back_as_it_is),
-        SUITE_TEST(stage_names_of_any_letters_work),
-    };
-    return cmocka_run_group_tests_name("store: choosing the stuck tasks", tests, NULL, NULL);
 }

@@ -10,6 +10,8 @@
 
 #include "clients/base/limits.h"
 
+SUITE_GROUP(transition, "store: the one transition")
+
 #define PASS_ID "00000000-0000-4000-8000-000000000002"
 
 /* What must have been written for n transitions, and nothing else. */
@@ -29,9 +31,8 @@ static struct store_task_list one_stuck(struct suite *suite)
     return stuck;
 }
 
-static void a_transition_moves_task_job_and_ledger_in_one_go(void **state)
+SUITE_TEST(a_transition_moves_task_job_and_ledger_in_one_go)
 {
-    struct suite *suite = *state;
     struct store_task_list stuck = one_stuck(suite);
     suite_task(suite, 2, "testing", "o/r", 10);
     struct store_transition transition = suite_transition(&stuck.tasks[0]);
@@ -62,16 +63,13 @@ static void a_transition_moves_task_job_and_ledger_in_one_go(void **state)
     assert_string_equal(row->reason, "every check passed");
     assert_in_range(row->at_us, stuck.now_us - 1000, stuck.now_us + 60000000);
     store_ledger_page_done(&page);
-    store_task_list_done(&stuck);
     /* It has a job now, and is young. */
     stuck = suite_stuck(suite);
     assert_int_equal(stuck.count, 0);
-    store_task_list_done(&stuck);
 }
 
-static void no_agent_means_no_job(void **state)
+SUITE_TEST(no_agent_means_no_job)
 {
-    struct suite *suite = *state;
     struct store_task_list stuck = one_stuck(suite);
     struct store_transition transition = suite_transition(&stuck.tasks[0]);
     transition.to_stage = "done";
@@ -80,7 +78,6 @@ static void no_agent_means_no_job(void **state)
     assert_int_equal(suite_number(suite, "SELECT count(*) FROM tasks WHERE stage = 'done'"), 1);
     assert_int_equal(suite_number(suite, "SELECT count(*) FROM jobs"), 0);
     assert_int_equal(suite_number(suite, "SELECT count(*) FROM reconcile_ledger WHERE agent IS NULL"), 1);
-    store_task_list_done(&stuck);
 }
 
 /* Runs `meanwhile` between reading and writing: then nothing at all may be written. */
@@ -97,48 +94,42 @@ static void assert_raced_after(struct suite *suite, const char *meanwhile)
     assert_int_equal(suite_number(suite, "SELECT count(*) FROM reconcile_ledger"), 0);
     free(before);
     free(after);
-    store_task_list_done(&stuck);
 }
 
-static void a_task_whose_stage_moved_meanwhile_is_raced(void **state)
+SUITE_TEST(a_task_whose_stage_moved_meanwhile_is_raced)
 {
-    assert_raced_after(*state, "UPDATE tasks SET stage = 'testing'");
+    assert_raced_after(suite, "UPDATE tasks SET stage = 'testing'");
 }
 
-static void a_task_that_was_touched_meanwhile_is_raced(void **state)
+SUITE_TEST(a_task_that_was_touched_meanwhile_is_raced)
 {
-    struct suite *suite = *state;
     char *sql = mem_printf("UPDATE tasks SET updated_at = %s", suite_ago(suite, 4000));
     assert_raced_after(suite, sql);
     free(sql);
 }
 
-static void a_task_that_got_a_job_meanwhile_is_raced(void **state)
+SUITE_TEST(a_task_that_got_a_job_meanwhile_is_raced)
 {
-    assert_raced_after(*state,
-                       "INSERT INTO jobs (task_id, agent, status) VALUES (1, 'developer', 'running')");
+    assert_raced_after(suite, "INSERT INTO jobs (task_id, agent, status) VALUES (1, 'developer', 'running')");
 }
 
-static void a_task_that_is_gone_is_raced(void **state)
+SUITE_TEST(a_task_that_is_gone_is_raced)
 {
-    assert_raced_after(*state, "DELETE FROM tasks");
+    assert_raced_after(suite, "DELETE FROM tasks");
 }
 
-static void a_finished_job_is_no_obstacle(void **state)
+SUITE_TEST(a_finished_job_is_no_obstacle)
 {
-    struct suite *suite = *state;
     struct store_task_list stuck = one_stuck(suite);
     suite_job(suite, 1, "done");
     suite_job(suite, 1, "failed");
     struct store_transition transition = suite_transition(&stuck.tasks[0]);
     assert_int_equal(suite_move(suite, &transition), STORE_MOVED);
     assert_int_equal(suite_number(suite, "SELECT count(*) FROM jobs"), 3);
-    store_task_list_done(&stuck);
 }
 
-static void a_refused_row_does_not_stop_the_others(void **state)
+SUITE_TEST_EMPTY(a_refused_row_does_not_stop_the_others)
 {
-    struct suite *suite = *state;
     suite_own_tasks(suite, ", CHECK (title <> 'Task 2' OR stage = 'development')");
     ASSERT_OK(store_migrate(suite->store, NULL, &suite->why));
     for (int64_t id = 1; id <= 3; id++)
@@ -155,12 +146,10 @@ static void a_refused_row_does_not_stop_the_others(void **state)
     assert_int_equal(moved[2], STORE_MOVED);
     assert_written(suite, 2);
     assert_int_equal(suite_number(suite, "SELECT count(*) FROM jobs WHERE task_id = 2"), 0);
-    store_task_list_done(&stuck);
 }
 
-static void a_refused_job_leaves_its_task_where_it_was(void **state)
+SUITE_TEST_EMPTY(a_refused_job_leaves_its_task_where_it_was)
 {
-    struct suite *suite = *state;
     const char *type = suite->backend->instant_type;
     suite_exec(suite,
                "CREATE TABLE jobs (id INTEGER, task_id BIGINT CHECK (task_id <> 1), agent TEXT, status TEXT,"
@@ -179,13 +168,11 @@ static void a_refused_job_leaves_its_task_where_it_was(void **state)
     assert_written(suite, 1);
     assert_int_equal(suite_number(suite, "SELECT count(*) FROM tasks WHERE id = 1 AND stage = 'development'"),
                      1);
-    store_task_list_done(&stuck);
 }
 
 /* Seeds LIMIT_BATCH stuck tasks and moves them in one batch, those with an even id raced. */
-static void a_full_batch_is_told_apart_row_by_row(void **state)
+SUITE_TEST(a_full_batch_is_told_apart_row_by_row)
 {
-    struct suite *suite = *state;
     for (int64_t id = 1; id <= LIMIT_BATCH; id++)
         suite_task(suite, id, "development", "o/r", 90000 - id);
     struct store_task_list stuck = suite_stuck(suite);
@@ -199,18 +186,15 @@ static void a_full_batch_is_told_apart_row_by_row(void **state)
     for (size_t i = 0; i < LIMIT_BATCH; i++)
         assert_int_equal(moved[i], stuck.tasks[i].id % 2 == 0 ? STORE_RACED : STORE_MOVED);
     assert_written(suite, LIMIT_BATCH / 2);
-    store_task_list_done(&stuck);
 }
 
-static void an_empty_batch_is_fine(void **state)
+SUITE_TEST(an_empty_batch_is_fine)
 {
-    struct suite *suite = *state;
     ASSERT_OK(store_transition(suite->store, 0, 0, PASS_ID, NULL, 0, NULL, &suite->why));
 }
 
-static void the_same_ledger_id_is_written_once_and_still_reported_moved(void **state)
+SUITE_TEST(the_same_ledger_id_is_written_once_and_still_reported_moved)
 {
-    struct suite *suite = *state;
     struct store_task_list stuck = one_stuck(suite);
     struct store_transition transition = suite_transition(&stuck.tasks[0]);
     assert_int_equal(suite_move(suite, &transition), STORE_MOVED);
@@ -221,12 +205,10 @@ static void the_same_ledger_id_is_written_once_and_still_reported_moved(void **s
     assert_written(suite, 1);
     free(before);
     free(after);
-    store_task_list_done(&stuck);
 }
 
-static void one_task_twice_in_a_batch_moves_once(void **state)
+SUITE_TEST(one_task_twice_in_a_batch_moves_once)
 {
-    struct suite *suite = *state;
     struct store_task_list stuck = one_stuck(suite);
     struct store_transition batch[] = {suite_transition(&stuck.tasks[0]), suite_transition(&stuck.tasks[0])};
     enum store_moved moved[2];
@@ -234,12 +216,10 @@ static void one_task_twice_in_a_batch_moves_once(void **state)
     assert_int_equal(moved[0], STORE_MOVED);
     assert_int_equal(moved[1], STORE_RACED);
     assert_written(suite, 1);
-    store_task_list_done(&stuck);
 }
 
-static void a_decision_under_older_settings_is_not_written(void **state)
+SUITE_TEST(a_decision_under_older_settings_is_not_written)
 {
-    struct suite *suite = *state;
     struct store_task_list stuck = one_stuck(suite);
     int64_t revision;
     ASSERT_OK(
@@ -256,12 +236,10 @@ static void a_decision_under_older_settings_is_not_written(void **state)
     assert_int_equal(moved, STORE_MOVED);
     free(before);
     free(after);
-    store_task_list_done(&stuck);
 }
 
-static void a_decision_whose_time_ran_out_is_not_written(void **state)
+SUITE_TEST(a_decision_whose_time_ran_out_is_not_written)
 {
-    struct suite *suite = *state;
     struct store_task_list stuck = one_stuck(suite);
     struct store_transition transition = suite_transition(&stuck.tasks[0]);
     enum store_moved moved = STORE_REFUSED;
@@ -272,12 +250,10 @@ static void a_decision_whose_time_ran_out_is_not_written(void **state)
                                &moved, &suite->why));
     assert_int_equal(moved, STORE_MOVED);
     assert_written(suite, 1);
-    store_task_list_done(&stuck);
 }
 
-static void any_text_reaches_the_ledger_as_it_is(void **state)
+SUITE_TEST(any_text_reaches_the_ledger_as_it_is)
 {
-    struct suite *suite = *state;
     struct store_task_list stuck = one_stuck(suite);
     struct store_transition transition = suite_transition(&stuck.tasks[0]);
     char *longest = mem_zero(10001, 1);
@@ -301,7 +277,6 @@ static void any_text_reaches_the_ledger_as_it_is(void **state)
     assert_string_equal(page.rows[0].side, "plane");
     assert_string_equal(page.rows[0].outcome, "approved");
     store_ledger_page_done(&page);
-    store_task_list_done(&stuck);
     free(longest);
 }
 
@@ -336,9 +311,8 @@ static void *racer_run(void *arg)
 }
 
 /* Half of the racers share a store, the others have one each, as replicas have. */
-static void racing_transitions_move_each_task_exactly_once(void **state)
+SUITE_TEST(racing_transitions_move_each_task_exactly_once)
 {
-    struct suite *suite = *state;
     for (int64_t id = 1; id <= RACE_TASKS; id++)
         suite_task(suite, id, "development", "o/r", 9000 - id);
     struct store_task_list stuck = suite_stuck(suite);
@@ -363,7 +337,6 @@ static void racing_transitions_move_each_task_exactly_once(void **state)
     assert_int_equal(moved, RACE_TASKS);
     assert_written(suite, RACE_TASKS);
     assert_int_equal(suite_number(suite, "SELECT count(DISTINCT task_id) FROM jobs"), RACE_TASKS);
-    store_task_list_done(&stuck);
 }
 
 struct switched {
@@ -389,9 +362,8 @@ static void *heal_until_switched_off(void *arg)
     return NULL;
 }
 
-static void nothing_is_written_once_new_settings_are(void **state)
+SUITE_TEST(nothing_is_written_once_new_settings_are)
 {
-    struct suite *suite = *state;
     for (int64_t id = 1; id <= 400; id++)
         suite_task(suite, id, "development", "o/r", 9000 - id);
     struct store_task_list stuck = suite_stuck(suite);
@@ -407,30 +379,4 @@ static void nothing_is_written_once_new_settings_are(void **state)
     assert_written(suite, at_return);
     if (at_return < 400)
         assert_int_equal(switched.last, ERR_CONFLICT);
-    store_task_list_done(&stuck);
-}
-
-int suite_transition_run(void)
-{
-    const struct CMUnitTest tests[] = {
-        SUITE_TEST(a_transition_moves_task_job_and_ledger_in_one_go),
-        SUITE_TEST(no_agent_means_no_job),
-        SUITE_TEST(a_task_whose_stage_moved_meanwhile_is_raced),
-        SUITE_TEST(a_task_that_was_touched_meanwhile_is_raced),
-        SUITE_TEST(a_task_that_got_a_job_meanwhile_is_raced),
-        SUITE_TEST(a_task_that_is_gone_is_raced),
-        SUITE_TEST(a_finished_job_is_no_obstacle),
-        SUITE_TEST_EMPTY(a_refused_row_does_not_stop_the_others),
-        SUITE_TEST_EMPTY(a_refused_job_leaves_its_task_where_it_was),
-        SUITE_TEST(a_full_batch_is_told_apart_row_by_row),
-        SUITE_TEST(an_empty_batch_is_fine),
-        SUITE_TEST(the_same_ledger_id_is_written_once_and_still_reported_moved),
-        SUITE_TEST(one_task_twice_in_a_batch_moves_once),
-        SUITE_TEST(a_decision_under_older_settings_is_not_written),
-        SUITE_TEST(a_decision_whose_time_ran_out_is_not_written),
-        SUITE_TEST(any_text_reaches_the_ledger_as_it_is),
-        SUITE_TEST(racing_transitions_move_each_task_exactly_once),
-        SUITE_TEST(nothing_is_written_once_new_settings_are),
-    };
-    return cmocka_run_group_tests_name("store: the one transition", tests, NULL, NULL);
 }

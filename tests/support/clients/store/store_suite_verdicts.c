@@ -6,11 +6,13 @@
 
 #include "clients/base/limits.h"
 
+SUITE_GROUP(verdicts, "store: verdicts and starts")
+
 #define PASS_ID "00000000-0000-4000-8000-000000000005"
 
 /* verdicts */
 
-/* Of n stuck tasks with ids from 1, as the Plane side writes it; free with store_task_list_done. */
+/* Of n stuck tasks with ids from 1, as the Plane side writes it. */
 static struct store_task_list stuck_of(struct suite *suite, int64_t n)
 {
     for (int64_t id = 1; id <= n; id++)
@@ -36,9 +38,8 @@ static bool is_replayed(struct suite *suite, const char *id)
     return replayed;
 }
 
-static void a_verdict_is_written_with_what_it_moved(void **state)
+SUITE_TEST(a_verdict_is_written_with_what_it_moved)
 {
-    struct suite *suite = *state;
     struct store_task_list stuck = stuck_of(suite, 2);
     struct store_transition batch[] = {replay(&stuck.tasks[0], "activity-1"), replay(&stuck.tasks[1], NULL)};
     enum store_moved moved[2];
@@ -51,12 +52,10 @@ static void a_verdict_is_written_with_what_it_moved(void **state)
                                   " AND task_id = 1 AND at > %s",
                                   suite_ago(suite, 120)),
                      1);
-    store_task_list_done(&stuck);
 }
 
-static void which_verdicts_were_replayed_is_told_in_the_order_asked(void **state)
+SUITE_TEST(which_verdicts_were_replayed_is_told_in_the_order_asked)
 {
-    struct suite *suite = *state;
     struct store_task_list stuck = stuck_of(suite, 2);
     struct store_transition batch[] = {replay(&stuck.tasks[0], "b \"2\", {2}"), replay(&stuck.tasks[1], "c")};
     enum store_moved moved[2];
@@ -70,12 +69,10 @@ static void which_verdicts_were_replayed_is_told_in_the_order_asked(void **state
     assert_true(replayed[3]);
     assert_false(replayed[4]);
     ASSERT_OK(store_verdicts_replayed(suite->store, NULL, 0, NULL, &suite->why));
-    store_task_list_done(&stuck);
 }
 
-static void a_verdict_that_was_replayed_moves_nothing_again(void **state)
+SUITE_TEST(a_verdict_that_was_replayed_moves_nothing_again)
 {
-    struct suite *suite = *state;
     struct store_task_list stuck = stuck_of(suite, 2);
     struct store_transition first = replay(&stuck.tasks[0], "activity-1");
     assert_int_equal(suite_move(suite, &first), STORE_MOVED);
@@ -87,18 +84,15 @@ static void a_verdict_that_was_replayed_moves_nothing_again(void **state)
     assert_int_equal(suite_number(suite, "SELECT count(*) FROM reconcile_ledger"), 1);
     free(before);
     free(after);
-    store_task_list_done(&stuck);
 }
 
 /* A rejection may lead back to where the task stands: then the stage shows nothing. */
-static void a_verdict_is_not_replayed_again_for_the_same_task_either(void **state)
+SUITE_TEST(a_verdict_is_not_replayed_again_for_the_same_task_either)
 {
-    struct suite *suite = *state;
     struct store_task_list stuck = stuck_of(suite, 1);
     struct store_transition first = replay(&stuck.tasks[0], "activity-1");
     first.to_stage = "development";
     assert_int_equal(suite_move(suite, &first), STORE_MOVED);
-    store_task_list_done(&stuck);
     suite_exec(suite, "UPDATE tasks SET updated_at = %s", suite_ago(suite, 5000));
     suite_exec(suite, "UPDATE jobs SET status = 'failed'");
     stuck = suite_stuck(suite);
@@ -106,12 +100,10 @@ static void a_verdict_is_not_replayed_again_for_the_same_task_either(void **stat
     again.to_stage = "development";
     assert_int_equal(suite_move(suite, &again), STORE_RACED);
     assert_int_equal(suite_number(suite, "SELECT count(*) FROM jobs"), 1);
-    store_task_list_done(&stuck);
 }
 
-static void one_verdict_twice_in_a_batch_counts_once(void **state)
+SUITE_TEST(one_verdict_twice_in_a_batch_counts_once)
 {
-    struct suite *suite = *state;
     struct store_task_list stuck = stuck_of(suite, 4);
     struct store_transition batch[] = {replay(&stuck.tasks[3], "activity-1"),
                                        replay(&stuck.tasks[0], "activity-1"),
@@ -126,23 +118,19 @@ static void one_verdict_twice_in_a_batch_counts_once(void **state)
                      1);
     assert_int_equal(suite_number(suite, "SELECT count(*) FROM reconcile_verdicts"), 2);
     assert_int_equal(suite_number(suite, "SELECT count(*) FROM reconcile_ledger"), 3);
-    store_task_list_done(&stuck);
 }
 
-static void a_verdict_whose_task_moved_meanwhile_is_not_used_up(void **state)
+SUITE_TEST(a_verdict_whose_task_moved_meanwhile_is_not_used_up)
 {
-    struct suite *suite = *state;
     struct store_task_list stuck = stuck_of(suite, 1);
     suite_exec(suite, "UPDATE tasks SET stage = 'testing'");
     struct store_transition transition = replay(&stuck.tasks[0], "activity-1");
     assert_int_equal(suite_move(suite, &transition), STORE_RACED);
     assert_false(is_replayed(suite, "activity-1"));
-    store_task_list_done(&stuck);
 }
 
-static void a_verdict_whose_write_is_refused_is_not_used_up(void **state)
+SUITE_TEST_EMPTY(a_verdict_whose_write_is_refused_is_not_used_up)
 {
-    struct suite *suite = *state;
     suite_own_tasks(suite, ", CHECK (title <> 'Task 2' OR stage = 'development')");
     ASSERT_OK(store_migrate(suite->store, NULL, &suite->why));
     struct store_task_list stuck = stuck_of(suite, 3);
@@ -156,35 +144,22 @@ static void a_verdict_whose_write_is_refused_is_not_used_up(void **state)
         assert_int_equal(moved[i], i == 1 ? STORE_REFUSED : STORE_MOVED);
         assert_int_equal(is_replayed(suite, verdicts[i]), i != 1);
     }
-    store_task_list_done(&stuck);
 }
 
-static void a_transition_that_is_told_again_is_moved_and_not_raced_by_its_own_verdict(void **state)
+SUITE_TEST(a_transition_that_is_told_again_is_moved_and_not_raced_by_its_own_verdict)
 {
-    struct suite *suite = *state;
     struct store_task_list stuck = stuck_of(suite, 1);
     struct store_transition transition = replay(&stuck.tasks[0], "activity-1");
     assert_int_equal(suite_move(suite, &transition), STORE_MOVED);
     assert_int_equal(suite_move(suite, &transition), STORE_MOVED);
     assert_int_equal(suite_number(suite, "SELECT count(*) FROM reconcile_verdicts"), 1);
     assert_int_equal(suite_number(suite, "SELECT count(*) FROM reconcile_ledger"), 1);
-    store_task_list_done(&stuck);
 }
 
 /* tasks that were never started */
 
-static struct store_task_list unstarted(struct suite *suite, const char *const *fresh, size_t n_fresh,
-                                        size_t limit)
+SUITE_TEST(tasks_that_rest_at_the_first_stage_are_listed_oldest_first)
 {
-    struct store_task_list stuck = {.unknown_stage = 99};
-    ASSERT_OK(store_unstarted(suite->store, "created", 600, fresh, n_fresh, limit, &stuck, &suite->why));
-    assert_int_equal(stuck.unknown_stage, 0);
-    return stuck;
-}
-
-static void tasks_that_rest_at_the_first_stage_are_listed_oldest_first(void **state)
-{
-    struct suite *suite = *state;
     suite_task(suite, 1, "created", "o/a", 700);
     suite_task(suite, 2, "created", "o/b", 5000);
     suite_task(suite, 3, "created", "o/a", 3000);
@@ -195,34 +170,30 @@ static void tasks_that_rest_at_the_first_stage_are_listed_oldest_first(void **st
     suite_job(suite, 6, "queued");
     suite_job(suite, 3, "failed");
     char *before = suite_dump(suite);
-    struct store_task_list stuck = unstarted(suite, NULL, 0, 100);
+    struct store_task_list stuck = suite_unstarted(suite, 600, NULL, 0, 100);
     ASSERT_LISTED(&stuck, 2, 3, 1, 7);
     assert_int_equal(stuck.count, 4);
     assert_in_range(stuck.oldest_age_s, 5000, 5100);
     assert_in_range(stuck.tasks[0].age_s, 5000, 5100);
     assert_int_equal(stuck.settings_revision, 0);
     assert_string_equal(stuck.tasks[0].work_item_id, "ORCH-2");
-    store_task_list_done(&stuck);
     char *after = suite_dump(suite);
     assert_string_equal(after, before);
     free(before);
     free(after);
 }
 
-static void the_list_of_unstarted_tasks_ends_at_its_limit(void **state)
+SUITE_TEST(the_list_of_unstarted_tasks_ends_at_its_limit)
 {
-    struct suite *suite = *state;
     for (int64_t id = 1; id <= 5; id++)
         suite_task(suite, id, "created", "o/r", 5000 - id);
-    struct store_task_list stuck = unstarted(suite, NULL, 0, 2);
+    struct store_task_list stuck = suite_unstarted(suite, 600, NULL, 0, 2);
     ASSERT_LISTED(&stuck, 1, 2);
     assert_int_equal(stuck.count, 2);
-    store_task_list_done(&stuck);
 }
 
-static void fresh_tasks_need_not_rest(void **state)
+SUITE_TEST(fresh_tasks_need_not_rest)
 {
-    struct suite *suite = *state;
     static const char *const ids[] = {"a0eebc99-9c0b-4ef8-bb6d-00000000000a",
                                       "a0eebc99-9c0b-4ef8-bb6d-00000000000b",
                                       "a0eebc99-9c0b-4ef8-bb6d-00000000000c"};
@@ -232,41 +203,35 @@ static void fresh_tasks_need_not_rest(void **state)
     suite_exec(suite, "UPDATE tasks SET plane_id = '%s' WHERE id = 2", ids[0]);
     suite_exec(suite, "UPDATE tasks SET plane_id = 'A0EEBC99-9C0B-4EF8-BB6D-00000000000B' WHERE id = 3");
     suite_exec(suite, "UPDATE tasks SET plane_id = '%s' WHERE id = 4", ids[2]);
-    struct store_task_list stuck = unstarted(suite, ids, ARRAY_LEN(ids), 100);
+    struct store_task_list stuck = suite_unstarted(suite, 600, ids, ARRAY_LEN(ids), 100);
     ASSERT_LISTED(&stuck, 1, 2, 3);
     assert_int_equal(stuck.count, 3);
-    store_task_list_done(&stuck);
     suite_job(suite, 2, "running");
-    stuck = unstarted(suite, ids, ARRAY_LEN(ids), 100);
+    stuck = suite_unstarted(suite, 600, ids, ARRAY_LEN(ids), 100);
     ASSERT_LISTED(&stuck, 1, 3);
-    store_task_list_done(&stuck);
 }
 
-static void nothing_unstarted_still_tells_revision_and_clock(void **state)
+SUITE_TEST(nothing_unstarted_still_tells_revision_and_clock)
 {
-    struct suite *suite = *state;
     int64_t revision;
     ASSERT_OK(store_settings_write(suite->store, 0, "{}", &revision, &suite->why));
-    struct store_task_list stuck = unstarted(suite, NULL, 0, 100);
+    struct store_task_list stuck = suite_unstarted(suite, 600, NULL, 0, 100);
     assert_int_equal(stuck.n_tasks, 0);
     assert_int_equal(stuck.count, 0);
     assert_int_equal(stuck.oldest_age_s, 0);
     assert_int_equal(stuck.settings_revision, 1);
     assert_in_range(stuck.now_us - clock_wall_us() + 60000000, 0, 120000000);
-    store_task_list_done(&stuck);
 }
 
-static void a_task_is_made_and_started_in_one_go(void **state)
+SUITE_TEST(a_task_is_made_and_started_in_one_go)
 {
-    struct suite *suite = *state;
     static const char *const id = "a0eebc99-9c0b-4ef8-bb6d-00000000000d";
     struct store_new_task new = {.plane_id = id, .work_item_id = "ORCH-9", .stage = "created"};
     enum store_creation creation;
     ASSERT_OK(store_create_tasks(suite->store, 0, 0, &new, 1, &creation, &suite->why));
-    struct store_task_list stuck = unstarted(suite, NULL, 0, 100);
+    struct store_task_list stuck = suite_unstarted(suite, 600, NULL, 0, 100);
     assert_int_equal(stuck.n_tasks, 0);
-    store_task_list_done(&stuck);
-    stuck = unstarted(suite, &id, 1, 100);
+    stuck = suite_unstarted(suite, 600, &id, 1, 100);
     assert_int_equal(stuck.n_tasks, 1);
     assert_string_equal(stuck.tasks[0].plane_id, id);
     struct store_transition transition = replay(&stuck.tasks[0], "activity-1");
@@ -274,25 +239,4 @@ static void a_task_is_made_and_started_in_one_go(void **state)
     transition.agent = "analyst";
     assert_int_equal(suite_move(suite, &transition), STORE_MOVED);
     assert_int_equal(suite_number(suite, "SELECT count(*) FROM jobs WHERE agent = 'analyst'"), 1);
-    store_task_list_done(&stuck);
-}
-
-int suite_verdicts_run(void)
-{
-    const struct CMUnitTest tests[] = {
-        SUITE_TEST(a_verdict_is_written_with_what_it_moved),
-        SUITE_TEST(which_verdicts_were_replayed_is_told_in_the_order_asked),
-        SUITE_TEST(a_verdict_that_was_replayed_moves_nothing_again),
-        SUITE_TEST(a_verdict_is_not_replayed_again_for_the_same_task_either),
-        SUITE_TEST(one_verdict_twice_in_a_batch_counts_once),
-        SUITE_TEST(a_verdict_whose_task_moved_meanwhile_is_not_used_up),
-        SUITE_TEST_EMPTY(a_verdict_whose_write_is_refused_is_not_used_up),
-        SUITE_TEST(a_transition_that_is_told_again_is_moved_and_not_raced_by_its_own_verdict),
-        SUITE_TEST(tasks_that_rest_at_the_first_stage_are_listed_oldest_first),
-        SUITE_TEST(the_list_of_unstarted_tasks_ends_at_its_limit),
-        SUITE_TEST(fresh_tasks_need_not_rest),
-        SUITE_TEST(nothing_unstarted_still_tells_revision_and_clock),
-        SUITE_TEST(a_task_is_made_and_started_in_one_go),
-    };
-    return cmocka_run_group_tests_name("store: verdicts and starts", tests, NULL, NULL);
 }
