@@ -1,7 +1,5 @@
 #include "handlers/fields.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "clients/base/err.h"
@@ -9,20 +7,6 @@
 #include "clients/base/limits.h"
 #include "clients/base/text.h"
 #include "handlers/handler.h"
-
-static void error_add(json_t *errors, const char *field, const char *fmt, ...) ATTR_PRINTF(3, 4);
-static void error_add(json_t *errors, const char *field, const char *fmt, ...)
-{
-    char detail[256];
-    va_list args;
-    va_start(args, fmt);
-    (void)vsnprintf(detail, sizeof detail, fmt, args);
-    va_end(args);
-    json_t *error = json_object();
-    json_put(error, "field", json_text(field));
-    json_put(error, "detail", json_text(detail));
-    json_push(errors, error);
-}
 
 static void read_word(const struct field *field, const json_t *value, json_t *errors)
 {
@@ -32,7 +16,7 @@ static void read_word(const struct field *field, const json_t *value, json_t *er
             return;
         }
     AUTO_FREE char *choices = text_list(field->choices);
-    error_add(errors, field->name, "must be one of %s", choices);
+    problem_add(errors, field->name, "must be one of %s", choices);
 }
 
 static void read_field(const struct field *field, const json_t *value, json_t *errors)
@@ -44,15 +28,15 @@ static void read_field(const struct field *field, const json_t *value, json_t *e
         if (json_is_boolean(value))
             *(bool *)field->dest = json_is_true(value);
         else
-            error_add(errors, field->name, "must be true or false");
+            problem_add(errors, field->name, "must be true or false");
         break;
     case FIELD_INT:
         if (json_is_integer(value) && json_integer_value(value) >= field->min &&
             json_integer_value(value) <= field->max)
             *(int64_t *)field->dest = json_integer_value(value);
         else
-            error_add(errors, field->name, "must be an integer from %lld to %lld%s", (long long)field->min,
-                      (long long)field->max, field->nullable ? ", or null" : "");
+            problem_add(errors, field->name, "must be an integer from %lld to %lld%s", (long long)field->min,
+                        (long long)field->max, field->nullable ? ", or null" : "");
         break;
     case FIELD_WORD:
         read_word(field, value, errors);
@@ -77,7 +61,7 @@ bool fields_read(const json_t *body, const struct field *fields, json_t **ret_er
         if (field)
             read_field(field, value, errors);
         else
-            error_add(errors, name, "is not known");
+            problem_add(errors, name, "is not known");
     }
     if (json_array_size(errors) == 0) {
         json_decref(errors);
@@ -100,15 +84,15 @@ void query_int(struct query *query, const char *name, int64_t min, int64_t max, 
 {
     const char *text = request_query(query->request, name);
     if (text && !parse_i64(text, min, max, ret))
-        error_add(query_errors(query), name, "must be an integer from %lld to %lld", (long long)min,
-                  (long long)max);
+        problem_add(query_errors(query), name, "must be an integer from %lld to %lld", (long long)min,
+                    (long long)max);
 }
 
 void query_bool(struct query *query, const char *name, bool *ret)
 {
     const char *text = request_query(query->request, name);
     if (text && strcmp(text, "true") != 0 && strcmp(text, "false") != 0)
-        error_add(query_errors(query), name, "must be true or false");
+        problem_add(query_errors(query), name, "must be true or false");
     else if (text)
         *ret = strcmp(text, "true") == 0;
 }
@@ -125,13 +109,13 @@ void query_text(struct query *query, const char *name, bool (*valid)(const char 
 
 void query_refuse(struct query *query, const char *name, const char *rule)
 {
-    error_add(query_errors(query), name, "%s", rule);
+    problem_add(query_errors(query), name, "%s", rule);
 }
 
 void query_need(struct query *query, const char *name)
 {
     if (!request_query(query->request, name))
-        error_add(query_errors(query), name, "is missing");
+        problem_add(query_errors(query), name, "is missing");
 }
 
 bool query_done(struct query *query)
@@ -152,7 +136,7 @@ void query_after(struct query *query, int64_t *ret)
 {
     const char *text = request_query(query->request, "after");
     if (text && !parse_i64(text, 1, INT64_MAX, ret))
-        error_add(query_errors(query), "after", "must be the \"next\" of an earlier answer");
+        problem_add(query_errors(query), "after", "must be the \"next\" of an earlier answer");
 }
 
 bool page_read(struct request *request, struct page *ret)

@@ -1,6 +1,7 @@
 #include "clients/base/jsonx.h"
 
 #include <assert.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -134,6 +135,20 @@ char *json_line(const json_t *value)
     if (!text)
         abort();
     return text;
+}
+
+void problem_add(json_t *errors, const char *field, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    AUTO_FREE char *detail = NULL;
+    if (vasprintf(&detail, fmt, args) < 0)
+        detail = mem_dup("is not acceptable");
+    va_end(args);
+    json_t *error = json_object();
+    json_put(error, "field", json_text(field));
+    json_put(error, "detail", json_text(detail));
+    json_push(errors, error);
 }
 
 const char *json_get_text(const json_t *object, const char *key, const char *fallback)

@@ -41,6 +41,9 @@ json_t *json_instant(int64_t us);
 /* json_line: compact text of a value, one line, caller frees. Never NULL. */
 char *json_line(const json_t *value);
 
+/* problem_add: adds {"field","detail"} to an array of errors. */
+void problem_add(json_t *errors, const char *field, const char *fmt, ...) ATTR_PRINTF(3, 4);
+
 /* Reading answers of others: every member is optional, every type may surprise. Each returns the fallback
  * when the member is absent, null or of another type; json_get_text accepts numbers too where a server sent
  * one for a string only through json_get_text_any, which writes into `buffer`. */

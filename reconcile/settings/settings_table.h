@@ -59,9 +59,6 @@ const struct setting *setting_of_name(const char *name);
 /* setting_origin: where the value at the start came from. */
 enum setting_origin setting_origin(const struct settings *settings, const struct setting *row);
 
-/* problem_add: adds {"field","detail"} to an array of errors. */
-void problem_add(json_t *errors, const char *field, const char *fmt, ...) ATTR_PRINTF(3, 4);
-
 /* setting_from_text: the JSON value that a text stands for. What cannot be read as the row's type stays a
  * string, which setting_check refuses; what cannot be read at all is added to `errors` and gives NULL. */
 json_t *setting_from_text(const struct setting *row, const char *text, json_t *errors);

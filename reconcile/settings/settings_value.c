@@ -2,7 +2,6 @@
 #include "reconcile/settings/settings_table.h"
 
 #include <assert.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,21 +12,6 @@
 #include "clients/base/text.h"
 #include "reconcile/pipeline/settings_text.h"
 #include "reconcile/settings/message_template.h"
-
-void problem_add(json_t *errors, const char *field, const char *fmt, ...)
-{
-    va_list args;
-    va_start(args, fmt);
-    char *detail = NULL;
-    int len = vasprintf(&detail, fmt, args);
-    va_end(args);
-    json_t *error = json_object();
-    json_put(error, "field", json_text(field));
-    json_put(error, "detail", json_text(len < 0 ? "is not acceptable" : detail));
-    json_push(errors, error);
-    if (len >= 0)
-        free(detail);
-}
 
 static bool is_json_typed(enum setting_type type)
 {

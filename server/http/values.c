@@ -101,22 +101,16 @@ struct query_check {
     json_t *faults;
 };
 
-static void fault_add(struct query_check *check, const char *name, const char *detail)
+static json_t *faults_of(struct query_check *check)
 {
-    json_t *fault = json_object();
-    if (!check->faults)
-        check->faults = json_array();
-    json_put(fault, "field", json_text(name));
-    json_put(fault, "detail", json_text(detail));
-    json_push(check->faults, fault);
+    return check->faults ? check->faults : (check->faults = json_array());
 }
 
 static void fault_unknown(struct query_check *check, const char *name)
 {
     AUTO_FREE char *known = check->known ? text_list(check->known) : NULL;
-    AUTO_FREE char *detail = mem_printf(
-        "is not known; %s%s", known ? "known: " : "this path takes no parameters", known ? known : "");
-    fault_add(check, name, detail);
+    problem_add(faults_of(check), name, "is not known; %s%s",
+                known ? "known: " : "this path takes no parameters", known ? known : "");
 }
 
 static enum MHD_Result check_one(void *arg, enum MHD_ValueKind kind, const char *name, const char *text)
@@ -130,7 +124,7 @@ static enum MHD_Result check_one(void *arg, enum MHD_ValueKind kind, const char 
     if (!check->known || !check->known[at])
         fault_unknown(check, name);
     else if (check->seen & 1u << at)
-        fault_add(check, name, "is there twice");
+        problem_add(faults_of(check), name, "is there twice");
     else
         check->seen |= 1u << at;
     return json_array_size(check->faults) < FAULTS_MAX ? MHD_YES : MHD_NO;
