@@ -19,8 +19,6 @@
 #include "clients/plane/plane_io.h"
 #include "clients/plane/plane_parse.h"
 
-#define LOOK_MS 50 /* how often a call under way looks whether it is to stop */
-
 struct plane {
     const struct upstream_names *names;
     char *workspace_url; /* NULL: not set up */
@@ -170,15 +168,14 @@ void plane_is_old_set(struct plane *plane, bool old)
 /* one call after the other */
 
 void plane_call_begin(struct plane_call *call, struct plane *plane, struct fetch *fetch, bool forced,
-                      int64_t deadline_ms, const atomic_bool *stopping)
+                      int64_t deadline_ms)
 {
     *call = (struct plane_call){.plane = plane,
                                 .fetch = fetch,
                                 .inbox = fetch_inbox_new(fetch),
                                 .pass = fetch_pass(fetch),
                                 .forced = forced,
-                                .deadline_ms = deadline_ms,
-                                .stopping = stopping};
+                                .deadline_ms = deadline_ms};
 }
 
 void plane_call_end(struct plane_call *call)
@@ -189,7 +186,7 @@ void plane_call_end(struct plane_call *call)
 
 static bool is_stopping(const struct plane_call *call)
 {
-    return (call->stopping && atomic_load(call->stopping)) || clock_mono_ms() >= call->deadline_ms;
+    return fetch_is_stopped(call->fetch) || clock_mono_ms() >= call->deadline_ms;
 }
 
 static enum plane_result stopped(const char *what, struct why *why)
@@ -226,7 +223,7 @@ static enum plane_result turn_take(const struct plane_call *call, const char *wh
     enum plane_result result = PLANE_OK;
     pthread_mutex_lock(&plane->lock);
     while (plane->busy && !is_stopping(call))
-        (void)cond_wait_until(&plane->turn, &plane->lock, clock_mono_ms() + LOOK_MS);
+        (void)cond_wait_until(&plane->turn, &plane->lock, call->deadline_ms);
     int64_t now_ms = plane->now_ms();
     *ret_n = 0;
     while (!is_stopping(call) && *ret_n < n &&
@@ -258,7 +255,7 @@ static void turn_end(const struct plane_call *call)
 {
     pthread_mutex_lock(&call->plane->lock);
     call->plane->busy = false;
-    pthread_cond_signal(&call->plane->turn);
+    pthread_cond_broadcast(&call->plane->turn); /* the one that a signal wakes may send nothing */
     pthread_mutex_unlock(&call->plane->lock);
 }
 
@@ -291,19 +288,10 @@ static void exchange_begin(struct plane_call *call, const char *project_id, cons
     call->sent++;
 }
 
-/* The answer that comes first of those under way. Never NULL. */
+/* The answer that comes first of those under way. Never NULL: the deadline and fetch_stop end a request. */
 static struct fetch_answer *exchange_end(struct plane_call *call)
 {
-    struct fetch_answer *answer = NULL;
-    bool aborted = false;
-    while (!answer) {
-        answer = fetch_take(call->inbox, LOOK_MS);
-        if (!answer && !aborted && is_stopping(call)) {
-            fetch_inbox_abort(call->inbox);
-            aborted = true;
-        }
-    }
-    return answer;
+    return fetch_take(call->inbox, -1);
 }
 
 /* A proxy that quotes what it got; of its words a part may be left, and of the key in them. */

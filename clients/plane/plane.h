@@ -20,7 +20,6 @@
 #define RECONCILED_PLANE_H
 
 #include <jansson.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -57,22 +56,21 @@ struct plane_budget {
 };
 void plane_budget(struct plane *plane, struct plane_budget *ret);
 
-/* One pass's calls. plane_call_begin / _end: `stopping` (may be NULL) may be set by another thread; a call
- * under way then ends within 100 ms. deadline_ms is clock_mono_ms(). */
+/* One pass's calls. plane_call_begin / _end: a call under way ends at deadline_ms (clock_mono_ms()) and when
+ * `fetch` is stopped. */
 struct plane_call {
     struct plane *plane;
     struct fetch *fetch;
     struct fetch_inbox *inbox;
     bool forced; /* may use the reserve */
     int64_t deadline_ms;
-    const atomic_bool *stopping;
     size_t sent;   /* exchanges so far */
     bool refused;  /* the newest question was answered with 429 */
     uint64_t pass; /* fetch_pass(); private */
     bool probed;   /* plane_probe has asked; private */
 };
 void plane_call_begin(struct plane_call *call, struct plane *plane, struct fetch *fetch, bool forced,
-                      int64_t deadline_ms, const atomic_bool *stopping);
+                      int64_t deadline_ms);
 void plane_call_end(struct plane_call *call);
 
 enum plane_result {

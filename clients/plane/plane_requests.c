@@ -308,7 +308,7 @@ char *plane_check(struct plane *plane, struct fetch *fetch, const struct plane_p
 {
     struct plane_call call;
     char *problem = NULL;
-    plane_call_begin(&call, plane, fetch, true, INT64_MAX, NULL);
+    plane_call_begin(&call, plane, fetch, true, INT64_MAX);
     for (size_t i = 0; i < n && !problem; i++) {
         AUTO_FREE char *found = project_check(&call, projects[i].id, judge, arg);
         if (found)

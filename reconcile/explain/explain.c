@@ -468,7 +468,7 @@ static bool leaves_enough(const struct services *services)
     return budget.retry_after_s == 0 && budget.left >= LIMIT_EXPLAIN_PLANE_LEFT;
 }
 
-static void read_issue(struct explanation *explanation, int64_t deadline_ms, const atomic_bool *stopping)
+static void read_issue(struct explanation *explanation, int64_t deadline_ms)
 {
     const struct explainer *explainer = explanation->explainer;
     const struct services *services = explainer->services;
@@ -485,7 +485,7 @@ static void read_issue(struct explanation *explanation, int64_t deadline_ms, con
                                            .now_us = explanation->now_us};
     struct task_issue *issue = &explanation->issue;
     struct why why;
-    plane_call_begin(&call, services->plane, services->fetch, false, deadline_ms, stopping);
+    plane_call_begin(&call, services->plane, services->fetch, false, deadline_ms);
     plane_scan_begin(explainer->scan, &pass);
     if (task_issue_read(&query, issue, &why) != ERR_OK)
         *issue = (struct task_issue){.error = mem_dup(why.text)};
@@ -494,12 +494,12 @@ static void read_issue(struct explanation *explanation, int64_t deadline_ms, con
     plane_call_end(&call);
 }
 
-static const void *ask(void *arg, int64_t deadline_ms, const atomic_bool *stopping)
+static const void *ask(void *arg, int64_t deadline_ms)
 {
     struct explanation *explanation = arg;
     task_issue_done(&explanation->issue);
     if (leaves_enough(explanation->explainer->services))
-        read_issue(explanation, deadline_ms, stopping);
+        read_issue(explanation, deadline_ms);
     else
         explanation->issue.error = mem_dup("what is left of Plane's calls in this minute is kept for passes");
     explanation->asked = true;

@@ -626,9 +626,9 @@ static enum err look(struct pass *pass, struct why *why)
     /* A dry run leaves no trace, not even in what this process knows of Plane. */
     if (request->dry_run)
         side.scan = plane_scan_copy(pass->memory->scan);
-    plane_call_begin(
-        &side.call, pass->services->plane, pass->services->fetch, request->trigger != TRIGGER_TIMER,
-        deadline_ms < pass->deadline_ms ? deadline_ms : pass->deadline_ms, &pass->services->stopping);
+    plane_call_begin(&side.call, pass->services->plane, pass->services->fetch,
+                     request->trigger != TRIGGER_TIMER,
+                     deadline_ms < pass->deadline_ms ? deadline_ms : pass->deadline_ms);
     plane_scan_begin(side.scan, &(struct plane_scan_pass){.now_ms = now_ms,
                                                           .revision = pass->policy->revision,
                                                           .interval_ms = pass->policy->interval_s * 1000,

@@ -48,7 +48,6 @@ struct query_pool {
     int64_t timeout_ms;
     struct worker workers[WORKERS];
     unsigned n_started;
-    atomic_bool stopping; /* `stop`, for who is in the middle of a call */
 
     pthread_mutex_t lock; /* guards all that follows */
     pthread_cond_t wake;
@@ -156,15 +155,14 @@ static size_t count_waiters(struct query *query)
     return n;
 }
 
+/* Asks until all are answered; each further time ends at once when the fetcher is stopped. */
 static bool ask_and_tell(struct query *query)
 {
-    bool more = true;
-    while (more && !atomic_load(&query->query_pool->stopping)) {
-        size_t n = count_waiters(query);
-        more = part_deliver(
-            query, n, query->kind->ask(query->subject, query->deadline_ms, &query->query_pool->stopping));
-    }
-    return !more;
+    size_t n;
+    do
+        n = count_waiters(query);
+    while (part_deliver(query, n, query->kind->ask(query->subject, query->deadline_ms)));
+    return true;
 }
 
 /* Looks until it is answered (true: it is over) or nothing but what is under way can help. */
@@ -265,7 +263,6 @@ static void tell_the_rest(struct query_pool *query_pool)
 
 void query_pool_stop(struct query_pool *query_pool)
 {
-    atomic_store(&query_pool->stopping, true);
     pthread_mutex_lock(&query_pool->lock);
     query_pool->stop = true;
     pthread_cond_broadcast(&query_pool->wake);

@@ -12,7 +12,6 @@
 #ifndef RECONCILED_QUERY_POOL_H
 #define RECONCILED_QUERY_POOL_H
 
-#include <stdatomic.h>
 #include <stdint.h>
 
 #include "clients/base/err.h"
@@ -26,9 +25,9 @@ struct query_pool;
 struct query_ops {
     /* look: the answer; NULL while facts that it needs are pending (at least one must be). */
     const void *(*look)(void *subject, struct facts *facts);
-    /* ask: the answer, by calls that end by deadline_ms (clock_mono_ms; it may have passed) and soon after
-     * *stopping is set. */
-    const void *(*ask)(void *subject, int64_t deadline_ms, const atomic_bool *stopping);
+    /* ask: the answer, by calls that end by deadline_ms (clock_mono_ms; it may have passed) and when `fetch`
+     * is stopped. */
+    const void *(*ask)(void *subject, int64_t deadline_ms);
     void (*free)(void *subject);
     /* 0: a person waits for the answer, for the pool's time-out at most. Else a background query, which may
      * take so long: its requests take turns with those of the passes and use no slot that is kept for
@@ -41,8 +40,8 @@ struct query_ops {
 ATTR_NODISCARD enum err query_pool_start(struct fetch *fetch, int64_t timeout_ms, struct query_pool **ret,
                                          struct why *why);
 
-/* query_pool_stop: every waiter gets NULL, what comes later is refused; joins the threads.
- * query_pool_free: after it. NULL is fine. */
+/* query_pool_stop: after fetch_stop, which ends a query that is being asked. Every waiter gets NULL, later
+ * queries are refused; joins the threads. query_pool_free: after it. NULL is fine. */
 void query_pool_stop(struct query_pool *query_pool);
 void query_pool_free(struct query_pool *query_pool);
 

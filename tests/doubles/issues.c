@@ -246,11 +246,10 @@ bool plane_probe(struct plane_call *call, const char *const *project_ids, size_t
 }
 
 void plane_call_begin(struct plane_call *call, struct plane *plane, struct fetch *fetch, bool forced,
-                      int64_t deadline_ms, const atomic_bool *stopping)
+                      int64_t deadline_ms)
 {
     scripted.failed = 0;
-    *call = (struct plane_call){
-        .plane = plane, .fetch = fetch, .forced = forced, .deadline_ms = deadline_ms, .stopping = stopping};
+    *call = (struct plane_call){.plane = plane, .fetch = fetch, .forced = forced, .deadline_ms = deadline_ms};
 }
 
 void plane_call_end(struct plane_call *call)

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "clients/base/jsonx.h"
 #include "clients/base/limits.h"
@@ -92,7 +93,7 @@ static void without_url_or_key_nothing_is_sent(void **state)
         assert_int_equal(plane_new(cases[i].url, cases[i].token, "acme", &test_names, &scene->plane, NULL),
                          ERR_OK);
         assert_int_equal(plane_configured(scene->plane), i >= 2);
-        plane_call_begin(&scene->call, scene->plane, scene->fetch, true, clock_mono_ms() + PATIENCE_MS, NULL);
+        plane_call_begin(&scene->call, scene->plane, scene->fetch, true, clock_mono_ms() + PATIENCE_MS);
         assert_health(scene, false, cases[i].error);
         assert_int_equal(ask(scene), PLANE_FAILED);
         assert_string_equal(scene->why.text, cases[i].error);
@@ -357,7 +358,7 @@ static void others_call(struct plane_scene *scene, size_t n)
     struct plane_scene others = {.fetch = scene->fetch};
     AUTO_FREE char *url = mem_printf("%s/plane", sandbox_url(scene->sandbox));
     assert_int_equal(plane_new(url, KEY, "acme", &test_names, &others.plane, NULL), ERR_OK);
-    plane_call_begin(&others.call, others.plane, others.fetch, true, clock_mono_ms() + PATIENCE_MS, NULL);
+    plane_call_begin(&others.call, others.plane, others.fetch, true, clock_mono_ms() + PATIENCE_MS);
     for (size_t i = 0; i < n; i++)
         assert_int_equal(ask(&others), PLANE_OK);
     plane_call_end(&others.call);
@@ -494,7 +495,7 @@ static void *call_often(void *arg)
 {
     struct caller *caller = arg;
     struct plane_scene own = {.fetch = caller->scene->fetch, .plane = caller->scene->plane};
-    plane_call_begin(&own.call, own.plane, own.fetch, true, clock_mono_ms() + PATIENCE_MS, NULL);
+    plane_call_begin(&own.call, own.plane, own.fetch, true, clock_mono_ms() + PATIENCE_MS);
     for (int i = 0; i < 25; i++) {
         struct upstream_view health;
         struct plane_budget budget;
@@ -716,29 +717,37 @@ static void *ask_in_thread(void *arg)
     return ask(scene) == PLANE_STOPPED ? NULL : scene;
 }
 
-static void a_call_under_way_and_one_that_waits_for_its_turn_end_when_told(void **state)
+static void a_stop_ends_a_call_under_way_and_all_that_wait_for_their_turn(void **state)
 {
-    struct plane_scene *scene = *state, second = {.fetch = scene->fetch, .plane = scene->plane};
-    pthread_t threads[2];
-    void *wrong[2];
+    struct plane_scene *scene = *state, waiting[2];
+    const struct timespec until_they_wait = {.tv_nsec = 100000000};
+    pthread_t first, others[ARRAY_LEN(waiting)];
+    void *wrong;
     sandbox_tell(scene->sandbox, "faults", "{'path':'/plane/*','kind':'hang'}");
-    assert_int_equal(pthread_create(&threads[0], NULL, ask_in_thread, scene), 0);
+    assert_int_equal(pthread_create(&first, NULL, ask_in_thread, scene), 0);
     json_decref(sandbox_told(scene->sandbox, "GET", "requests?until_hanging=1", NULL));
-    plane_call_begin(&second.call, second.plane, second.fetch, true, clock_mono_ms() + PATIENCE_MS,
-                     &scene->stopping);
-    assert_int_equal(pthread_create(&threads[1], NULL, ask_in_thread, &second), 0);
-    atomic_store(&scene->stopping, true);
-    for (size_t i = 0; i < ARRAY_LEN(threads); i++) {
-        pthread_join(threads[i], &wrong[i]);
-        assert_null(wrong[i]);
+    for (size_t i = 0; i < ARRAY_LEN(waiting); i++) {
+        waiting[i] = (struct plane_scene){.fetch = scene->fetch, .plane = scene->plane};
+        plane_call_begin(&waiting[i].call, scene->plane, scene->fetch, true, clock_mono_ms() + PATIENCE_MS);
+        assert_int_equal(pthread_create(&others[i], NULL, ask_in_thread, &waiting[i]), 0);
     }
-    plane_call_end(&second.call);
-    assert_int_equal(second.call.sent, 0);
+    (void)nanosleep(&until_they_wait, NULL);
+    int64_t stopped_ms = clock_mono_ms();
+    fetch_stop(scene->fetch);
+    pthread_join(first, &wrong);
+    assert_null(wrong);
+    for (size_t i = 0; i < ARRAY_LEN(waiting); i++) {
+        pthread_join(others[i], &wrong);
+        assert_null(wrong);
+        plane_call_end(&waiting[i].call);
+        assert_int_equal(waiting[i].call.sent, 0);
+    }
+    assert_in_range(clock_mono_ms() - stopped_ms, 0, PATIENCE_MS / 2);
     assert_health(scene, true, "");
     assert_int_equal(ask(scene), PLANE_STOPPED);
-    atomic_store(&scene->stopping, false);
     sandbox_tell(scene->sandbox, "release", NULL);
     json_decref(sandbox_told(scene->sandbox, "DELETE", "faults", NULL));
+    scene_fetch_again(scene);
     assert_int_equal(ask(scene), PLANE_OK);
 }
 
@@ -776,7 +785,7 @@ int main(void)
         IN_SANDBOX(after_a_refusal_nothing_is_sent_before_its_time),
         IN_SANDBOX(every_form_of_refusal_is_heeded),
         IN_SANDBOX(threads_share_one_budget_and_take_turns),
-        IN_SANDBOX(a_call_under_way_and_one_that_waits_for_its_turn_end_when_told),
+        IN_SANDBOX(a_stop_ends_a_call_under_way_and_all_that_wait_for_their_turn),
         IN_SANDBOX(a_plane_that_is_down_is_asked_four_things_in_a_pass),
         IN_SANDBOX(a_plane_that_is_up_again_is_asked_as_before_in_the_same_pass),
         IN_SANDBOX(one_of_four_that_answers_is_enough),

@@ -171,7 +171,7 @@ static enum plane_step step_of_issue(void)
     struct task_issue issue;
     assert_int_equal(store_task_get(bench.store, 1, &any, &entry, &query.now_us, &bench.why), ERR_OK);
     assert_null(task_issue_obstacle(&bench.services, &entry.task));
-    plane_call_begin(&call, NULL, NULL, true, INT64_MAX, NULL);
+    plane_call_begin(&call, NULL, NULL, true, INT64_MAX);
     plane_scan_begin(scan, &(struct plane_scan_pass){.now_ms = clock_mono_ms(), .interval_ms = 60000});
     assert_int_equal(task_issue_read(&query, &issue, &bench.why), ERR_OK);
     enum plane_step step = issue.decision.step;

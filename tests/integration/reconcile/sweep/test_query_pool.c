@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "clients/base/err.h"
 #include "clients/base/limits.h"
@@ -69,26 +68,33 @@ static const struct query_ops kind = {.look = look, .free = subject_free},
                               patient_background_kind = {
                                   .look = look, .free = subject_free, .background_ms = PATIENCE_MS};
 
-/* A query that waits for a test to let it go on, or for the end of the process. */
+/* A query that waits for a test to let it go on. */
 struct blocked {
     sem_t begun, go_on;
 };
 
-static const void *wait_for_it(void *arg, int64_t deadline_ms, const atomic_bool *stopping)
+static const void *wait_for_it(void *arg, int64_t deadline_ms)
 {
     struct blocked *blocked = arg;
     (void)deadline_ms;
     sem_post(&blocked->begun);
-    while (!atomic_load(stopping)) {
-        struct timespec look_again;
-        clock_gettime(CLOCK_REALTIME, &look_again);
-        look_again.tv_nsec += 10000000;
-        look_again.tv_sec += look_again.tv_nsec / 1000000000;
-        look_again.tv_nsec %= 1000000000;
-        if (sem_timedwait(&blocked->go_on, &look_again) == 0)
-            return "asked";
-    }
-    return "cut short";
+    sem_wait(&blocked->go_on);
+    return "asked";
+}
+
+/* A query that asks a server which hangs. */
+
+static const void *call_it(void *arg, int64_t deadline_ms)
+{
+    const struct scene *scene = arg;
+    struct fetch_inbox *inbox = fetch_inbox_new(scene->fetch);
+    AUTO_FREE char *url = mem_printf("%s" API "/branches/slow", script_server_url(scene->server));
+    fetch_send(inbox, &(const struct fetch_request){.method = "GET", .url = url, .deadline_ms = deadline_ms});
+    struct fetch_answer *answer = fetch_take(inbox, -1);
+    const char *text = answer->result == FETCH_ABORTED ? "aborted" : "not aborted";
+    fetch_answer_free(answer);
+    fetch_inbox_free(inbox);
+    return text;
 }
 
 static void not_ours(void *arg)
@@ -97,7 +103,8 @@ static void not_ours(void *arg)
     atomic_fetch_add(&freed, 1);
 }
 
-static const struct query_ops waiting_kind = {.ask = wait_for_it, .free = not_ours};
+static const struct query_ops waiting_kind = {.ask = wait_for_it, .free = not_ours},
+                              calling_kind = {.ask = call_it, .free = not_ours};
 
 /* A waiter for an answer. */
 struct asker {
@@ -357,21 +364,28 @@ static void who_asks_and_waits_delays_no_look(void **state)
     expect(&next, "asked");
 }
 
+static enum err ask_calling(struct scene *scene, const char *key, struct asker *asker)
+{
+    sem_init(&asker->answered, 0, 0);
+    return query_pool_ask(query_pool, key, &calling_kind, scene, on_done, asker, NULL);
+}
+
 static void a_stop_cuts_short_who_asks_and_waits(void **state)
 {
-    (void)state;
-    struct blocked blocked;
+    struct scene *scene = *state;
     struct asker asker, joined, next;
-    sem_init(&blocked.begun, 0, 0);
-    sem_init(&blocked.go_on, 0, 0);
-    assert_int_equal(ask_waiting(&blocked, "k", &asker), ERR_OK);
-    sem_wait(&blocked.begun);
-    assert_int_equal(ask_waiting(&blocked, "k", &joined), ERR_OK);
-    assert_int_equal(ask_waiting(&blocked, NULL, &next), ERR_OK);
+    branch_hangs(scene, "slow");
+    assert_int_equal(ask_calling(scene, "k", &asker), ERR_OK);
+    script_server_wait(scene->server, 1);
+    assert_int_equal(ask_calling(scene, "k", &joined), ERR_OK);
+    assert_int_equal(ask_calling(scene, NULL, &next), ERR_OK);
+    int64_t begun_ms = clock_mono_ms();
+    fetch_stop(scene->fetch);
     query_pool_stop(query_pool);
-    expect(&asker, "cut short");
+    expect(&asker, "stopped");
     expect(&joined, "stopped");
     expect(&next, "stopped");
+    assert_in_range(clock_mono_ms() - begun_ms, 0, PATIENCE_MS / 2);
 }
 
 static void only_so_many_may_be_under_way(void **state)

@@ -28,16 +28,19 @@ void scene_advance(int64_t ms)
     now_ms += ms;
 }
 
-static int scene_open(struct plane_scene *scene, const char *url)
+static enum err open_fetch(struct plane_scene *scene)
 {
     const struct fetch_options options = {.timeout_ms = PATIENCE_MS, .per_host = 8};
+    return fetch_new(&options, &scene->fetch, NULL);
+}
+
+static int scene_open(struct plane_scene *scene, const char *url)
+{
     now_ms = BEGINNING_MS;
-    if (fetch_new(&options, &scene->fetch, NULL) ||
-        plane_new(url, KEY, "acme", &test_names, &scene->plane, NULL))
+    if (open_fetch(scene) || plane_new(url, KEY, "acme", &test_names, &scene->plane, NULL))
         return 1;
     plane_clock(scene->plane, scene_now_ms);
-    plane_call_begin(&scene->call, scene->plane, scene->fetch, true, clock_mono_ms() + PATIENCE_MS,
-                     &scene->stopping);
+    plane_call_begin(&scene->call, scene->plane, scene->fetch, true, clock_mono_ms() + PATIENCE_MS);
     return 0;
 }
 
@@ -74,6 +77,14 @@ int plane_scene_close(void **state)
 void scene_call(struct plane_scene *scene, bool forced)
 {
     plane_call_end(&scene->call);
-    plane_call_begin(&scene->call, scene->plane, scene->fetch, forced, clock_mono_ms() + PATIENCE_MS,
-                     &scene->stopping);
+    plane_call_begin(&scene->call, scene->plane, scene->fetch, forced, clock_mono_ms() + PATIENCE_MS);
+}
+
+void scene_fetch_again(struct plane_scene *scene)
+{
+    plane_call_end(&scene->call);
+    fetch_free(scene->fetch);
+    if (open_fetch(scene))
+        abort();
+    plane_call_begin(&scene->call, scene->plane, scene->fetch, true, clock_mono_ms() + PATIENCE_MS);
 }

@@ -3,8 +3,6 @@
 #ifndef RECONCILED_TESTS_PLANE_SCENE_H
 #define RECONCILED_TESTS_PLANE_SCENE_H
 
-#include <stdatomic.h>
-
 #include "clients/http/fetch.h"
 #include "clients/plane/plane.h"
 #include "tests/support/sandbox_run.h"
@@ -21,7 +19,6 @@ struct plane_scene {
     struct fetch *fetch;
     struct plane *plane;
     struct plane_call call;
-    atomic_bool stopping;
     struct why why;
 };
 
@@ -40,5 +37,7 @@ void scene_advance(int64_t ms);
 
 /* scene_call: ends the call under way and begins another. */
 void scene_call(struct plane_scene *scene, bool forced);
+/* scene_fetch_again: the same with another fetcher, after the first was stopped. */
+void scene_fetch_again(struct plane_scene *scene);
 
 #endif

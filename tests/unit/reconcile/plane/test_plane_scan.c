@@ -77,7 +77,7 @@ static void begin_scan(int64_t revision)
 static struct plane_call begin(void)
 {
     struct plane_call call;
-    plane_call_begin(&call, NULL, NULL, bench.forced, INT64_MAX, NULL);
+    plane_call_begin(&call, NULL, NULL, bench.forced, INT64_MAX);
     begin_scan(0);
     plane_scan_read(bench.scan, &call);
     plane_scan_read_late(bench.scan, &call);
@@ -490,7 +490,7 @@ FRESH_TEST(one_issue_may_be_read_alone)
     struct plane_call call;
     add_many(A, 1, 300);
     issues_put(A, 250, "Approved", T0 - 2490 * S);
-    plane_call_begin(&call, NULL, NULL, true, INT64_MAX, NULL);
+    plane_call_begin(&call, NULL, NULL, true, INT64_MAX);
     begin_scan(0);
     const struct project *project = settings_project(bench.settings, "acme/a");
     AUTO_FREE char *id = mem_dup(issues_id(250));
@@ -919,14 +919,14 @@ FRESH_TEST(reading_leaves_half_of_the_time_for_single_issues)
     struct plane_call call;
     add_many(A, 1, 20);
     int64_t now_ms = clock_mono_ms();
-    plane_call_begin(&call, NULL, NULL, false, now_ms + 1000000, NULL);
+    plane_call_begin(&call, NULL, NULL, false, now_ms + 1000000);
     plane_scan_begin(bench.scan, &(struct plane_scan_pass){.now_ms = now_ms, .interval_ms = 60000});
     plane_scan_read(bench.scan, &call);
     assert_int_equal(issues_calls(), 4);
     plane_scan_end(bench.scan, &bench.seen);
     assert_int_equal(bench.seen.waiting, 0);
     /* The half is over. */
-    plane_call_begin(&call, NULL, NULL, false, now_ms + 20, NULL);
+    plane_call_begin(&call, NULL, NULL, false, now_ms + 20);
     plane_scan_begin(bench.scan, &(struct plane_scan_pass){.now_ms = now_ms - 1000, .interval_ms = 60000});
     plane_scan_read(bench.scan, &call);
     assert_int_equal(issues_calls(), 4);
