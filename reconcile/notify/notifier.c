@@ -292,17 +292,12 @@ static struct next step(struct notifier *notifier)
 
 /* the thread */
 
-/* Until at_ms (0: for ever), or woken, or stopped; false for the last. */
+/* Until at_ms, or woken, or stopped; false for the last. */
 static bool wait_until(struct notifier *notifier, int64_t at_ms)
 {
     pthread_mutex_lock(&notifier->lock);
-    while (!stopping(notifier) && !notifier->woken &&
-           (at_ms == 0 || services_mono_ms(notifier->services) < at_ms)) {
-        if (at_ms == 0)
-            pthread_cond_wait(&notifier->wake, &notifier->lock);
-        else
-            services_wait_until(notifier->services, &notifier->wake, &notifier->lock, at_ms);
-    }
+    while (!stopping(notifier) && !notifier->woken && services_mono_ms(notifier->services) < at_ms)
+        services_wait_until(notifier->services, &notifier->wake, &notifier->lock, at_ms);
     notifier->owed |= notifier->woken;
     notifier->woken = false;
     pthread_mutex_unlock(&notifier->lock);
@@ -321,7 +316,7 @@ static void leave(struct notifier *notifier)
 static void *tell_people(void *arg)
 {
     struct notifier *notifier = arg;
-    int64_t at_ms = 0;
+    int64_t at_ms = INT64_MAX; /* until the first wake */
     while (wait_until(notifier, at_ms))
         at_ms = step(notifier).at_ms;
     leave(notifier);

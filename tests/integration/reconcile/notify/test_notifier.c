@@ -313,6 +313,14 @@ static void a_text_that_telegram_will_not_show_holds_up_nobody(void **state)
     assert_int_equal(waiting(), 0);
 }
 
+static void the_thread_goes_on_after_a_first_text_that_telegram_will_not_show(void **state)
+{
+    (void)state;
+    write_message("<b>broken");
+    process_start(&scene.first);
+    json_decref(told(1));
+}
+
 /* How many messages a text of Telegram's stands for. */
 static int64_t told_of(const char *text)
 {
@@ -448,6 +456,7 @@ static int run_on(const char *kind)
         TEST(nobody_sends_without_the_lease),
         TEST(a_failure_leaves_the_message_and_gives_the_lease_back),
         TEST(a_text_that_telegram_will_not_show_holds_up_nobody),
+        TEST(the_thread_goes_on_after_a_first_text_that_telegram_will_not_show),
         TEST(two_processes_tell_each_message_once),
         TEST(what_another_told_before_the_lease_was_ours_is_not_told_again),
         TEST(a_stop_ends_a_call_and_leaves_its_message),
