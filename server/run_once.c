@@ -34,6 +34,7 @@ static void *stop_at_signal(void *arg)
     if (sigwait(&set, &signal_number) == 0) {
         (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
         services_stop(services);
+        notifier_wake(services->notifier);
         (void)pthread_sigmask(SIG_UNBLOCK, &set, NULL);
         (void)pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL);
         (void)pause();
@@ -86,14 +87,6 @@ static int make_pass(struct services *services, const struct pass_request *reque
     return err ? complain_later(ret_complaint, status, why.text) : status;
 }
 
-/* What this pass wrote, and what an earlier one had no time for. */
-static void tell_people(struct services *services)
-{
-    struct notifier *notifier = notifier_new(services, NULL, NULL);
-    notifier_drain(notifier, clock_mono_ms() + LIMIT_SEND_ALL_MS);
-    notifier_free(notifier);
-}
-
 static int run_with(struct services *services, const struct pass_request *request, char **ret_complaint)
 {
     struct policy *policy = NULL;
@@ -115,8 +108,8 @@ static int run_with(struct services *services, const struct pass_request *reques
                                 hold.held ? hold.text : why.text);
     } else {
         status = make_pass(services, request, &policy, ret_complaint);
-        if (!request->dry_run && services->telegram)
-            tell_people(services);
+        if (!request->dry_run && services->notifier) /* what this pass wrote, and an earlier one left */
+            notifier_drain(services->notifier, clock_mono_ms() + LIMIT_SEND_ALL_MS);
     }
     policy_free(policy);
     policy_hold_done(&hold);
@@ -134,11 +127,17 @@ static int run_until_signal(struct services *services, const struct pass_request
                             char **ret_complaint)
 {
     pthread_t thread;
-    if (pthread_create(&thread, NULL, stop_at_signal, services) != 0)
-        return complain_later(ret_complaint, EXIT_FAILED, "no thread can be started");
-    int status = run_with(services, request, ret_complaint);
-    (void)pthread_cancel(thread);
-    (void)pthread_join(thread, NULL);
+    int status;
+    if (services->telegram)
+        services->notifier = notifier_new(services, NULL, NULL);
+    if (pthread_create(&thread, NULL, stop_at_signal, services) == 0) {
+        status = run_with(services, request, ret_complaint);
+        (void)pthread_cancel(thread);
+        (void)pthread_join(thread, NULL);
+    } else {
+        status = complain_later(ret_complaint, EXIT_FAILED, "no thread can be started");
+    }
+    notifier_free(services->notifier);
     return status;
 }
 

@@ -35,7 +35,7 @@ struct services {
     struct plane *plane;
     struct orchestrator *orchestrator; /* NULL: tasks are moved in the database */
     struct telegram *telegram;         /* NULL: no token is set, and no message is written */
-    struct notifier *notifier; /* sends what a pass has written to the outbox; NULL: the caller does */
+    struct notifier *notifier; /* sends what a pass has written to the outbox; NULL without Telegram */
     struct recheck *recheck;   /* tasks that did not move and are evaluated again later */
     struct plane_unstarted *unstarted; /* starts that are not finished */
     struct uuid_text owner;            /* names this process in leases */

@@ -3,7 +3,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "clients/base/limits.h"
 #include "clients/base/log.h"
@@ -25,8 +24,7 @@ enum {
     MARK_MS = LIMIT_STATEMENT_MS, /* to mark what was sent */
     ASK_S = 3,                    /* for the lease, before all that */
     BACKOFF_FIRST_MS = 1000,      /* a database that cannot be asked */
-    BACKOFF_LAST_MS = 30000,
-    NAP_MS = 100 /* between two looks at whether the process ends */
+    BACKOFF_LAST_MS = 30000
 };
 
 struct notifier {
@@ -356,22 +354,12 @@ void notifier_wake(struct notifier *notifier)
 
 /* without a thread */
 
-/* A signal sets the flag and nothing else. */
-static void nap_until(const struct notifier *notifier, int64_t at_ms)
-{
-    const struct timespec nap = {.tv_nsec = NAP_MS * 1000000L};
-    while (services_mono_ms(notifier->services) < at_ms && !stopping(notifier))
-        (void)nanosleep(&nap, NULL);
-}
-
 void notifier_drain(struct notifier *notifier, int64_t deadline_ms)
 {
     struct next next = {.busy = true};
     notifier->owed = true;
     while (next.busy && send_limiter_due_ms(&notifier->limiter) < deadline_ms &&
-           services_mono_ms(notifier->services) < deadline_ms && !stopping(notifier)) {
-        nap_until(notifier, next.at_ms);
+           services_mono_ms(notifier->services) < deadline_ms && wait_until(notifier, next.at_ms))
         next = step(notifier);
-    }
     leave(notifier);
 }

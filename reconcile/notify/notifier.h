@@ -42,7 +42,7 @@ void notifier_wake(struct notifier *notifier);
 
 /* notifier_drain: in place of the thread: sends what waits, in the caller's thread, until there is no more,
  * Telegram or the database fails, another process is at it, or deadline_ms (clock_mono_ms) would pass. What
- * is left is the next process's. */
+ * is left is the next process's. services_stop and then notifier_wake end it early. */
 void notifier_drain(struct notifier *notifier, int64_t deadline_ms);
 
 #endif

@@ -265,6 +265,33 @@ static void a_pause_that_telegram_asks_for_is_kept(void **state)
     assert_int_equal(json_get_int(seen, "refused_early", -1), 0);
 }
 
+static void *drain_in_thread(void *arg)
+{
+    drain(arg);
+    return NULL;
+}
+
+static void a_stop_ends_a_drain_that_waits(void **state)
+{
+    (void)state;
+    pthread_t thread;
+    sandbox_tell(scene.sandbox, "telegram", "{'refuse':1,'retry_after':15}");
+    write_messages(1);
+    assert_int_equal(pthread_create(&thread, NULL, drain_in_thread, &scene.first), 0);
+    for (json_int_t refused = 0; refused == 0;) {
+        json_auto_t *seen = sandbox_told(scene.sandbox, "GET", "telegram", NULL);
+        refused = json_get_int(seen, "refused", 0);
+    }
+    int64_t begun_ms = clock_mono_ms();
+    services_stop(&scene.first.services);
+    notifier_wake(scene.first.notifier);
+    pthread_join(thread, NULL);
+    assert_in_range(clock_mono_ms() - begun_ms, 0, 5000);
+    assert_nothing_told();
+    assert_int_equal(waiting(), 1);
+    assert_true(lease_is_free());
+}
+
 static void nobody_sends_without_the_lease(void **state)
 {
     (void)state;
@@ -453,6 +480,7 @@ static int run_on(const char *kind)
         TEST(what_waits_is_told_in_its_order_and_once),
         TEST(many_at_once_become_one),
         TEST(a_pause_that_telegram_asks_for_is_kept),
+        TEST(a_stop_ends_a_drain_that_waits),
         TEST(nobody_sends_without_the_lease),
         TEST(a_failure_leaves_the_message_and_gives_the_lease_back),
         TEST(a_text_that_telegram_will_not_show_holds_up_nobody),
