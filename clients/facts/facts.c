@@ -2,7 +2,6 @@
 
 #include <assert.h>
 #include <search.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
@@ -43,7 +42,6 @@ struct facts {
     int64_t deadline_ms;
     struct facts_asker asker;
     bool unasked; /* what is settled now is settled by an answer that was never asked for */
-    atomic_bool aborted;
     struct arena arena;
     SLIST_HEAD(all_rows, facts_rows) rows; /* of all lists */
     size_t exchanges;
@@ -96,12 +94,6 @@ void facts_gather(struct facts *facts)
 void facts_on_ready(struct facts *facts, facts_ready_fn *on_ready, void *arg)
 {
     fetch_inbox_on_ready(facts->inbox, on_ready, arg);
-}
-
-void facts_abort(struct facts *facts)
-{
-    atomic_store(&facts->aborted, true);
-    fetch_inbox_abort(facts->inbox);
 }
 
 size_t facts_exchanges(const struct facts *facts)
@@ -247,11 +239,6 @@ void fact_settle(struct facts *facts, struct fact_request *request, enum fact_st
 void facts_get(struct facts *facts, const struct fetch_request *request, facts_answered_fn *answered,
                void *arg)
 {
-    if (atomic_load(&facts->aborted)) {
-        const struct fetch_answer stopped = {.result = FETCH_ABORTED, .error = "stopped"};
-        answered(facts, arg, &stopped);
-        return;
-    }
     struct exchange *exchange = arena_zero(&facts->arena, 1, sizeof *exchange);
     exchange->answered = answered;
     exchange->arg = arg;
@@ -263,8 +250,6 @@ void facts_get(struct facts *facts, const struct fetch_request *request, facts_a
     sent.waited_for = facts->asker.waited_for;
     sent.tag = exchange;
     fetch_send(facts->inbox, &sent);
-    if (atomic_load(&facts->aborted)) /* between the look above and the sending */
-        fetch_inbox_abort(facts->inbox);
 }
 
 enum facts_step facts_wait(struct facts *facts, int64_t wait_ms, void **ret_waiter)

@@ -81,9 +81,6 @@ struct facts_loop {
 };
 void facts_run(struct facts *facts, const struct facts_loop *loop);
 
-/* facts_abort: every request under way fails soon. From any thread. */
-void facts_abort(struct facts *facts);
-
 /* facts_exchanges: HTTP requests sent so far, retries not counted. */
 size_t facts_exchanges(const struct facts *facts);
 

@@ -258,14 +258,6 @@ static json_t *build(const struct status *status)
     return object;
 }
 
-json_t *status_document(struct status *status)
-{
-    pthread_mutex_lock(&status->lock);
-    json_t *document = build(status);
-    pthread_mutex_unlock(&status->lock);
-    return document;
-}
-
 /* Publishing inside the lock keeps the publications in the order of the changes. */
 static void publish_and_unlock(struct status *status)
 {

@@ -45,7 +45,4 @@ void status_pass_ended(struct status *status, struct pass_result *result);
 /* status_outbox: so many messages wait, the first of them that long; how Telegram fares is looked up. */
 void status_outbox(struct status *status, size_t depth, int64_t oldest_age_s);
 
-/* status_document: as of now. Caller owns it. */
-json_t *status_document(struct status *status);
-
 #endif

@@ -237,11 +237,6 @@ enum facts_step facts_wait(struct facts *facts, int64_t wait_ms, void **ret_wait
     return FACTS_ALL_ANSWERED;
 }
 
-void facts_abort(struct facts *facts)
-{
-    (void)facts;
-}
-
 size_t facts_exchanges(const struct facts *facts)
 {
     return facts->n;

@@ -259,15 +259,15 @@ static void waiters_are_named_when_their_facts_come(void **state)
     assert_int_equal(facts_wait(scene->facts, 0, &third), FACTS_ALL_ANSWERED);
 }
 
-static void *abort_book(void *arg)
+static void *stop_fetch(void *arg)
 {
     struct scene *scene = arg;
     script_server_wait(scene->server, 1);
-    facts_abort(scene->facts);
+    fetch_stop(scene->fetch);
     return NULL;
 }
 
-static void an_abort_fails_all_questions_and_leaves_health_alone(void **state)
+static void a_stop_fails_all_questions_and_leaves_health_alone(void **state)
 {
     struct scene *scene = *state;
     script_server_default(scene->server, &(struct script_reply){.act = SCRIPT_HANG});
@@ -278,7 +278,7 @@ static void an_abort_fails_all_questions_and_leaves_health_alone(void **state)
         heads[i] = gitea_head(scene->facts, scene->gitea, REPO, name);
     }
     pthread_t thread;
-    assert_int_equal(pthread_create(&thread, NULL, abort_book, scene), 0);
+    assert_int_equal(pthread_create(&thread, NULL, stop_fetch, scene), 0);
     scene_settle(scene);
     pthread_join(thread, NULL);
     for (size_t i = 0; i < ARRAY_LEN(heads); i++) {
@@ -286,6 +286,7 @@ static void an_abort_fails_all_questions_and_leaves_health_alone(void **state)
         assert_string_equal(heads[i]->fact.error, "stopped before Gitea answered");
     }
     const struct gitea_head *late = gitea_head(scene->facts, scene->gitea, REPO, "late");
+    scene_settle(scene);
     assert_int_equal(late->fact.state, FACT_FAILED);
     struct upstream_view health;
     gitea_scene_health(scene, &health);
@@ -426,7 +427,7 @@ int main(void)
         IN_SCENE(a_token_that_a_proxy_quotes_goes_no_further),
         IN_SCENE(health_follows_the_last_answer),
         IN_SCENE(waiters_are_named_when_their_facts_come),
-        IN_SCENE(an_abort_fails_all_questions_and_leaves_health_alone),
+        IN_SCENE(a_stop_fails_all_questions_and_leaves_health_alone),
         IN_SCENE(a_book_ends_at_its_deadline),
         IN_SCENE(a_bell_tells_of_answers_that_nobody_waits_for),
         IN_SCENE(a_repo_tells_its_default_branch),

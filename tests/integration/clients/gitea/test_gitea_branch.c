@@ -237,13 +237,13 @@ static void a_post_is_sent_once_even_on_a_connection_that_dies(void **state)
     assert_int_equal(posts(), 1);
 }
 
-static void an_aborted_book_makes_nothing(void **state)
+static void a_stopped_fetcher_makes_nothing(void **state)
 {
     struct scene *scene = *state;
     (void)gitea_head(scene->facts, scene->gitea, REPO, "main");
     (void)gitea_head(scene->facts, scene->gitea, REPO, "x");
     scene_settle(scene);
-    facts_abort(scene->facts);
+    fetch_stop(scene->fetch);
     const struct gitea_branch_made *made = make(scene, "x");
     assert_int_equal(made->fact.state, FACT_FAILED);
     assert_string_equal(made->fact.error, "stopped before Gitea answered");
@@ -361,7 +361,7 @@ int main(void)
         IN_SANDBOX(a_renamed_repository_is_named),
         IN_SANDBOX(a_post_whose_answer_was_lost_is_settled_by_looking),
         IN_SANDBOX(a_post_is_sent_once_even_on_a_connection_that_dies),
-        IN_SANDBOX(an_aborted_book_makes_nothing),
+        IN_SANDBOX(a_stopped_fetcher_makes_nothing),
         IN_SCENE(a_branch_that_another_made_meanwhile_is_there),
         IN_SCENE(a_branch_that_stands_in_the_way_is_named),
         IN_SCENE(an_internal_error_after_the_deed_is_settled_by_looking),
