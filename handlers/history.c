@@ -1,5 +1,5 @@
 #include "handlers/app.h"
-#include "handlers/fields.h"
+#include "handlers/query.h"
 #include "handlers/handlers.h"
 #include "reconcile/explain/history.h"
 

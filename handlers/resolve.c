@@ -5,7 +5,7 @@
 #include "clients/base/jsonx.h"
 #include "clients/base/text.h"
 #include "handlers/app.h"
-#include "handlers/fields.h"
+#include "handlers/query.h"
 #include "handlers/handlers.h"
 #include "reconcile/resolve/resolver.h"
 #include "reconcile/settings/settings.h"

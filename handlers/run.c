@@ -1,45 +1,56 @@
 #include <string.h>
 
 #include "clients/base/jsonx.h"
-#include "clients/base/limits.h"
 #include "handlers/app.h"
-#include "handlers/fields.h"
 #include "handlers/handlers.h"
 #include "reconcile/sweep/pass.h"
 #include "reconcile/settings/policy.h"
+#include "reconcile/settings/settings_table.h"
 #include "reconcile/sweep/sweeper.h"
 
-struct run_body {
-    bool dry_run, ignore_grace, wait;
-    int side; /* enum pass_side */
-    int64_t task_id;
+/* The members of a body, checked as settings are. */
+static const char *const sides[] = {"both", "gate", "plane", NULL};
+static const struct setting members[] = {
+    {.member = "dry_run", .type = SETTING_BOOL},
+    {.member = "side", .type = SETTING_ENUM, .choices = sides},
+    {.member = "task_id", .type = SETTING_INT, .min = 1, .max = INT64_MAX},
+    {.member = "ignore_grace", .type = SETTING_BOOL},
+    {.member = "wait", .type = SETTING_BOOL},
 };
 
-static bool body_read(struct request *request, struct run_body *ret)
+static void member_check(const char *name, const json_t *value, json_t *errors)
 {
-    static const char *const sides[] = {"both", "gate", "plane", NULL};
-    static const enum pass_side side_of[] = {SIDE_BOTH, SIDE_GATE, SIDE_PLANE};
-    int side = 0;
-    *ret = (struct run_body){.wait = true};
-    const struct field fields[] = {
-        {.name = "dry_run", .kind = FIELD_BOOL, .dest = &ret->dry_run},
-        {.name = "side", .kind = FIELD_WORD, .dest = &side, .choices = sides},
-        {.name = "task_id",
-         .kind = FIELD_INT,
-         .nullable = true,
-         .dest = &ret->task_id,
-         .min = 1,
-         .max = INT64_MAX},
-        {.name = "ignore_grace", .kind = FIELD_BOOL, .dest = &ret->ignore_grace},
-        {.name = "wait", .kind = FIELD_BOOL, .dest = &ret->wait},
-        {.name = NULL},
-    };
-    json_t *errors = NULL;
-    if (!fields_read(request_json(request), fields, &errors)) {
+    for (size_t i = 0; i < ARRAY_LEN(members); i++) {
+        if (strcmp(members[i].member, name) != 0)
+            continue;
+        if (members[i].type != SETTING_INT || !json_is_null(value)) /* null is the same as absent */
+            (void)setting_check(&members[i], name, value, errors);
+        return;
+    }
+    problem_add(errors, name, "is not known");
+}
+
+/* False: the request has been answered. */
+static bool body_read(struct request *request, struct pass_request *ret, bool *ret_wait)
+{
+    const json_t *body = request_json(request);
+    json_t *errors = json_array(), *value;
+    const char *name;
+    json_object_foreach((json_t *)(uintptr_t)body, name, value)
+    {
+        member_check(name, value, errors);
+    }
+    if (json_array_size(errors) > 0) {
         answer_fields(request, 422, "the pass was not started", errors);
         return false;
     }
-    ret->side = (int)side_of[side];
+    json_decref(errors);
+    *ret = (struct pass_request){.trigger = TRIGGER_REQUEST,
+                                 .dry_run = json_get_bool(body, "dry_run", false),
+                                 .task_id = json_get_int(body, "task_id", 0),
+                                 .ignore_grace = json_get_bool(body, "ignore_grace", false)};
+    (void)pass_side_parse(json_get_text(body, "side", "both"), &ret->side);
+    *ret_wait = json_get_bool(body, "wait", true);
     return true;
 }
 
@@ -94,22 +105,18 @@ static void run_and_answer(struct request *request, const struct pass_request *p
 void handle_run_post(struct request *request)
 {
     const struct app *app = request_app(request);
-    struct run_body body;
+    struct pass_request pass;
     struct policy_hold hold = {.held = false};
     struct why why;
-    if (!body_read(request, &body))
+    bool wait;
+    if (!body_read(request, &pass, &wait))
         return;
-    const struct pass_request pass = {.trigger = TRIGGER_REQUEST,
-                                      .dry_run = body.dry_run,
-                                      .side = (enum pass_side)body.side,
-                                      .task_id = body.task_id,
-                                      .ignore_grace = body.ignore_grace};
     enum err err = pass_may_run(app->store, app->settings, &pass, &hold, &why);
     if (hold.held)
         answer_held(request, &hold);
     else if (err)
         answer_error(request, err, &why);
-    else if (body.wait)
+    else if (wait)
         run_and_wait(request, &pass);
     else
         run_and_answer(request, &pass);

@@ -4,7 +4,7 @@
 
 #include "clients/base/text.h"
 #include "handlers/app.h"
-#include "handlers/fields.h"
+#include "handlers/query.h"
 #include "handlers/handlers.h"
 #include "reconcile/sweep/report_log.h"
 #include "reconcile/sweep/sweeper.h"

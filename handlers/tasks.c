@@ -4,7 +4,7 @@
 #include "clients/base/jsonx.h"
 #include "clients/base/text.h"
 #include "handlers/app.h"
-#include "handlers/fields.h"
+#include "handlers/query.h"
 #include "handlers/handlers.h"
 #include "reconcile/explain/explain.h"
 #include "reconcile/settings/settings.h"

@@ -1,5 +1,5 @@
-/* settings_table.h - the table of settings from within. Private to settings*.c, policy.c,
- * server/settings_help.c and the tests that hold the documents to the table.
+/* settings_table.h - the table of settings from within, and the check of one value. For settings*.c,
+ * policy.c, server/settings_help.c, handlers that check a request as a setting is checked, and tests.
  *
  * A value travels as JSON, wherever it comes from (a default, the environment, a file, a PUT, the stored
  * overrides), so that there is one check and one place that stores it.

@@ -143,6 +143,16 @@ def test_grace_may_change_and_be_ignored(database, sandbox, service):
     assert outcomes(service.run()) == {1: "advanced"}
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_all_that_is_wrong_with_a_run_is_named(database, sandbox, service):
+    answer = service.call("POST", "/reconcile/run", {"wait": 1, "side": "left", "task_id": 0, "ignore_graces": True})
+    assert answer.status == 422 and answer.json()["type"] == "/problems/invalid-body"
+    assert {error["field"]: error["detail"] for error in answer.json()["errors"]} == {
+        "wait": "must be true or false", "side": "must be one of both, gate, plane", "ignore_graces": "is not known",
+        "task_id": "must be a whole number from 1 to 9223372036854775807"}
+    assert service.call("POST", "/reconcile/run", {"task_id": None, "dry_run": True}).status == 200
+
+
 @pytest.mark.parametrize("more", [{}, {"dry_run": True}, {"wait": False}, {"side": "plane"}, {"ignore_grace": True, "dry_run": True}])
 def test_a_pass_about_a_task_that_is_not_there_is_none(database, sandbox, service, more):
     green_tasks(database, sandbox, 2)

@@ -1,4 +1,4 @@
-#include "handlers/fields.h"
+#include "handlers/query.h"
 
 #include <string.h>
 
@@ -7,71 +7,7 @@
 #include "clients/base/limits.h"
 #include "clients/base/text.h"
 #include "handlers/handler.h"
-
-static void read_word(const struct field *field, const json_t *value, json_t *errors)
-{
-    for (int i = 0; field->choices[i]; i++)
-        if (json_is_string(value) && strcmp(json_string_value(value), field->choices[i]) == 0) {
-            *(int *)field->dest = i;
-            return;
-        }
-    AUTO_FREE char *choices = text_list(field->choices);
-    problem_add(errors, field->name, "must be one of %s", choices);
-}
-
-static void read_field(const struct field *field, const json_t *value, json_t *errors)
-{
-    if (field->nullable && json_is_null(value))
-        return;
-    switch (field->kind) {
-    case FIELD_BOOL:
-        if (json_is_boolean(value))
-            *(bool *)field->dest = json_is_true(value);
-        else
-            problem_add(errors, field->name, "must be true or false");
-        break;
-    case FIELD_INT:
-        if (json_is_integer(value) && json_integer_value(value) >= field->min &&
-            json_integer_value(value) <= field->max)
-            *(int64_t *)field->dest = json_integer_value(value);
-        else
-            problem_add(errors, field->name, "must be an integer from %lld to %lld%s", (long long)field->min,
-                        (long long)field->max, field->nullable ? ", or null" : "");
-        break;
-    case FIELD_WORD:
-        read_word(field, value, errors);
-        break;
-    }
-}
-
-static const struct field *field_named(const struct field *fields, const char *name)
-{
-    while (fields->name && strcmp(fields->name, name) != 0)
-        fields++;
-    return fields->name ? fields : NULL;
-}
-
-bool fields_read(const json_t *body, const struct field *fields, json_t **ret_errors)
-{
-    json_t *errors = json_array(), *value;
-    const char *name;
-    json_object_foreach((json_t *)(uintptr_t)body, name, value)
-    {
-        const struct field *field = field_named(fields, name);
-        if (field)
-            read_field(field, value, errors);
-        else
-            problem_add(errors, name, "is not known");
-    }
-    if (json_array_size(errors) == 0) {
-        json_decref(errors);
-        return true;
-    }
-    *ret_errors = errors;
-    return false;
-}
-
-/* queries */
+#include "reconcile/settings/settings_table.h"
 
 static json_t *query_errors(struct query *query)
 {

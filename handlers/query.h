@@ -1,10 +1,10 @@
-/* fields.h - reading a request's body or query by a declaration of what may be in it.
+/* query.h - reading a request's query, one parameter after the other.
  *
- * A handler lists its fields once: name, kind, bounds, where the value lands. What is not listed, has another
- * type or is out of bounds is named in `errors`, all of it at once, and the request changes nothing.
+ * An absent parameter leaves *ret alone. What is wrong is noted, all of it, and query_done answers 400 naming
+ * each; the request changes nothing.
  */
-#ifndef RECONCILED_FIELDS_H
-#define RECONCILED_FIELDS_H
+#ifndef RECONCILED_QUERY_H
+#define RECONCILED_QUERY_H
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -13,26 +13,6 @@
 
 struct request;
 
-enum field_kind {
-    FIELD_BOOL, /* dest: bool * */
-    FIELD_INT,  /* dest: int64_t * */
-    FIELD_WORD, /* dest: int *: index into words */
-};
-
-struct field {
-    const char *name; /* NULL ends a list */
-    enum field_kind kind;
-    bool nullable; /* null is the same as absent */
-    void *dest;    /* left alone when absent */
-    int64_t min, max;
-    const char *const *choices; /* NULL-terminated */
-};
-
-/* fields_read: `body` NULL is an empty object. False: *ret_errors is the array for answer_fields. */
-bool fields_read(const json_t *body, const struct field *fields, json_t **ret_errors);
-
-/* A query's parameters, read one by one: what is wrong is noted, all of it, and query_done answers 400 naming
- * each. An absent parameter leaves *ret alone. */
 struct query {
     struct request *request;
     json_t *errors; /* NULL while there are none */
