@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "clients/base/limits.h"
-#include "clients/base/metric.h"
 #include "clients/gitea/gitea_event.h"
 #include "clients/http/fetch.h"
 #include "clients/http/upstream.h"

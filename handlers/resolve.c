@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "clients/base/jsonx.h"
-#include "clients/base/text.h"
 #include "handlers/app.h"
 #include "handlers/query.h"
 #include "handlers/handlers.h"

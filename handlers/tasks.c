@@ -1,7 +1,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "clients/base/jsonx.h"
 #include "clients/base/text.h"
 #include "handlers/app.h"
 #include "handlers/query.h"

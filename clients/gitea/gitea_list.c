@@ -2,8 +2,6 @@
 
 #include <stdio.h>
 
-#include "clients/base/err.h"
-
 #define QUERY_MAX 8u /* texts of an asker's query */
 /* Pages of one list that are asked for together: none is asked for once it has failed. */
 #define AT_ONCE 16u

@@ -1,7 +1,6 @@
 #include "clients/http/fetch_engine.h"
 
 #include <ctype.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

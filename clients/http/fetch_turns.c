@@ -12,7 +12,6 @@
 #include "clients/base/err.h"
 #include "clients/base/limits.h"
 #include "clients/base/metric.h"
-#include "clients/base/text.h"
 #include "clients/http/fetch_engine.h"
 
 #define HOSTS_KEPT 64u  /* beyond it, hosts with nothing to do are dropped */

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "clients/base/jsonx.h"
-#include "clients/base/limits.h"
 
 /* types */
 

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "clients/base/limits.h"
 #include "clients/store/store_ops.h"
 #include "clients/store/store_rows.h"
 

@@ -24,7 +24,6 @@
 #include "reconcile/heal/replay_event.h"
 #include "reconcile/settings/settings.h"
 #include "reconcile/sweep/sweeper.h"
-#include "reconcile/heal/transition.h"
 
 /* How many of its last transitions are shown with a task. */
 enum { TRANSITIONS_TOLD = 10 };

@@ -1,7 +1,6 @@
 #include "reconcile/explain/explain_gate.h"
 
 #include "clients/base/limits.h"
-#include "clients/base/text.h"
 #include "clients/store/store.h"
 #include "reconcile/gates/gate_side.h"
 #include "reconcile/heal/recheck.h"

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "clients/base/limits.h"
-#include "clients/base/text.h"
 #include "clients/facts/facts.h"
 #include "clients/gitea/gitea.h"
 #include "clients/store/store.h"

@@ -15,7 +15,6 @@
 #include "reconcile/settings/policy.h"
 #include "reconcile/heal/report.h"
 #include "reconcile/sweep/report_log.h"
-#include "reconcile/heal/recheck.h"
 #include "reconcile/sweep/status.h"
 
 /* A database that cannot be asked is asked again after 1, 2, 4 … 30 s, whatever the interval: one of an hour

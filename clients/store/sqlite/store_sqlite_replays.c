@@ -3,7 +3,6 @@
 
 #include <stdlib.h>
 
-#include "clients/base/jsonx.h"
 #include "clients/base/limits.h"
 
 /* beginning */

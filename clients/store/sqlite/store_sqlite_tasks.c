@@ -8,8 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "clients/base/limits.h"
-
 /* The letters stand in the place, the numbers in the statement. */
 enum part { PART_NONE, PART_STUCK, PART_OTHERS };
 static const char part_letters[] = {[PART_NONE] = ' ', [PART_STUCK] = 's', [PART_OTHERS] = 'o'};
