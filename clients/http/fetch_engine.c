@@ -12,7 +12,6 @@
 #define BACKOFF_FIRST_MS 50
 #define BACKOFF_MAX_MS 2000
 #define LONGEST_SLEEP_MS 60000
-#define FINISHING_SLEEP_MS 100 /* while requests may finish after fetch_stop */
 
 static int64_t min_ms(int64_t a, int64_t b)
 {
@@ -47,11 +46,13 @@ void job_fail(struct fetch_job *job, enum fetch_result result, const char *error
     job_finish(job, &answer);
 }
 
-static bool is_aborted(const struct fetch_job *job, int64_t now_ms)
+/* When it is to be aborted, as far as is known. */
+static int64_t abort_ms(const struct fetch_job *job)
 {
     int64_t stopped_ms = job->inbox->fetch->stopped_ms;
-    return job->epoch != atomic_load(&job->inbox->epoch) ||
-           (stopped_ms && now_ms >= stopped_ms + job->finish_ms);
+    if (job->epoch != atomic_load(&job->inbox->epoch))
+        return 0;
+    return stopped_ms ? stopped_ms + job->finish_ms : INT64_MAX;
 }
 
 /* health */
@@ -227,30 +228,38 @@ static bool read_done(struct fetch *fetch)
 
 /* what waits */
 
-static bool test_expired(const struct fetch_job *job, int64_t now_ms)
+static int64_t deadline_ms(const struct fetch_job *job)
 {
-    return job->deadline_ms <= now_ms;
+    return job->deadline_ms;
 }
 
-static void drop_aborted(struct fetch *fetch, int64_t now_ms)
+/* Returns when the next of those left is to be aborted. */
+static int64_t drop_aborted(struct fetch *fetch, int64_t now_ms)
 {
-    turns_drop(fetch, is_aborted, FETCH_ABORTED, "stopped", now_ms);
+    int64_t next_ms = turns_drop(fetch, abort_ms, FETCH_ABORTED, "stopped", now_ms);
     struct fetch_job *job, *next;
     for (job = TAILQ_FIRST(&fetch->backing_off); job; job = next) {
         next = TAILQ_NEXT(job, link);
-        if (is_aborted(job, now_ms)) {
+        int64_t end_ms = abort_ms(job);
+        if (end_ms <= now_ms) {
             TAILQ_REMOVE(&fetch->backing_off, job, link);
             job_fail(job, FETCH_ABORTED, "stopped");
+        } else {
+            next_ms = min_ms(next_ms, end_ms);
         }
     }
     for (job = TAILQ_FIRST(&fetch->in_flight); job; job = next) {
         next = TAILQ_NEXT(job, link);
-        if (is_aborted(job, now_ms)) {
+        int64_t end_ms = abort_ms(job);
+        if (end_ms <= now_ms) {
             job_detach(fetch, job, FETCH_ABORTED);
             turn_over(fetch, job, NULL, NULL, now_ms);
             job_fail(job, FETCH_ABORTED, "stopped");
+        } else {
+            next_ms = min_ms(next_ms, end_ms);
         }
     }
+    return next_ms;
 }
 
 /* Puts the rested ones whose time has come back into their queues; returns when the next is due. */
@@ -322,20 +331,20 @@ void *fetch_engine_run(void *arg)
         enqueue_submitted(fetch, &submitted, now_ms);
         if (!fetch->stopped_ms && fetch_is_stopped(fetch))
             fetch->stopped_ms = now_ms;
+        int64_t wake_ms = now_ms + LONGEST_SLEEP_MS;
         if (aborting || fetch->stopped_ms)
-            drop_aborted(fetch, now_ms);
-        int64_t next_due = wake_backed_off(fetch, now_ms);
+            wake_ms = min_ms(wake_ms, drop_aborted(fetch, now_ms));
+        wake_ms = min_ms(wake_ms, wake_backed_off(fetch, now_ms));
         if (fetch->queue_deadline_ms <= now_ms)
-            turns_drop(fetch, test_expired, FETCH_TIMED_OUT, "timed out before its turn came", now_ms);
+            fetch->queue_deadline_ms =
+                turns_drop(fetch, deadline_ms, FETCH_TIMED_OUT, "timed out before its turn came", now_ms);
         hosts_start(fetch, now_ms);
 
         int running;
         curl_multi_perform(fetch->multi, &running);
         if (read_done(fetch))
             continue; /* there may be room for others now */
-        int64_t wake_ms = min_ms(min_ms(next_due, fetch->queue_deadline_ms),
-                                 now_ms + (fetch->stopped_ms ? FINISHING_SLEEP_MS : LONGEST_SLEEP_MS));
-        int64_t sleep_ms = wake_ms - clock_mono_ms();
+        int64_t sleep_ms = min_ms(wake_ms, fetch->queue_deadline_ms) - clock_mono_ms();
         curl_multi_poll(fetch->multi, NULL, 0, sleep_ms > 0 ? (int)sleep_ms : 0, NULL);
     }
     end_everything(fetch, &submitted);

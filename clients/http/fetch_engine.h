@@ -193,17 +193,17 @@ void job_fail(struct fetch_job *job, enum fetch_result result, const char *error
  * any more, or NULL; fails those that are not to be asked. turn_over: ends the turn; `result` is what the
  * exchange came to, NULL when it showed nothing. turn_enlarge: ends the turn, and the job waits
  * for another, with all that its request allows and whatever its part came to. turns_drop: ends the waiting
- * jobs that pass the test, and finds the first deadline of the others. turns_empty: moves what waits to
- * `ret`. */
+ * jobs whose `end` (clock_mono_ms) has come, and returns the first of the others'. turns_empty: moves what
+ * waits to `ret`. */
 void turns_put(struct fetch *fetch, struct fetch_job *job, int64_t now_ms);
 struct fetch_job *turns_next(struct fetch *fetch, struct fetch_host *host, int64_t now_ms);
 void turn_over(struct fetch *fetch, struct fetch_job *job, const enum upstream_result *result,
                const char *error, int64_t now_ms);
 void turn_enlarge(struct fetch *fetch, struct fetch_job *job, int64_t now_ms);
 bool turn_may_repeat(const struct fetch_job *job);
-typedef bool fetch_job_test(const struct fetch_job *job, int64_t now_ms);
-void turns_drop(struct fetch *fetch, fetch_job_test *test, enum fetch_result result, const char *error,
-                int64_t now_ms);
+typedef int64_t fetch_job_end(const struct fetch_job *job);
+int64_t turns_drop(struct fetch *fetch, fetch_job_end *end, enum fetch_result result, const char *error,
+                   int64_t now_ms);
 void turns_empty(struct fetch *fetch, struct fetch_jobs *ret);
 void turns_free(struct fetch *fetch);
 

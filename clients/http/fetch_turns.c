@@ -569,14 +569,14 @@ bool turn_may_repeat(const struct fetch_job *job)
 
 /* what waits no more */
 
-void turns_drop(struct fetch *fetch, fetch_job_test *test, enum fetch_result result, const char *error,
-                int64_t now_ms)
+int64_t turns_drop(struct fetch *fetch, fetch_job_end *end, enum fetch_result result, const char *error,
+                   int64_t now_ms)
 {
     struct fetch_host *host;
     struct fetch_queue *queue, *next_queue;
     struct fetch_part_queue *part_queue, *next_part_queue;
     struct fetch_job *job, *next;
-    fetch->queue_deadline_ms = INT64_MAX;
+    int64_t next_ms = INT64_MAX;
     LIST_FOREACH(host, &fetch->hosts, link)
     for (queue = TAILQ_FIRST(&host->queues); queue; queue = next_queue) {
         next_queue = TAILQ_NEXT(queue, link);
@@ -584,16 +584,18 @@ void turns_drop(struct fetch *fetch, fetch_job_test *test, enum fetch_result res
             next_part_queue = TAILQ_NEXT(part_queue, link);
             for (job = TAILQ_FIRST(&part_queue->jobs); job; job = next) {
                 next = TAILQ_NEXT(job, link);
-                if (test(job, now_ms)) {
+                int64_t end_ms = end(job);
+                if (end_ms <= now_ms) {
                     job_leave(job, part_queue);
                     job_fail(job, result, error);
-                } else if (job->deadline_ms < fetch->queue_deadline_ms) {
-                    fetch->queue_deadline_ms = job->deadline_ms;
+                } else if (end_ms < next_ms) {
+                    next_ms = end_ms;
                 }
             }
             part_queue_tidy(host, queue, part_queue);
         }
     }
+    return next_ms;
 }
 
 void turns_empty(struct fetch *fetch, struct fetch_jobs *ret)

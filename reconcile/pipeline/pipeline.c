@@ -7,6 +7,7 @@
 #include "clients/base/embedded.h"
 #include "clients/base/jsonx.h"
 #include "clients/base/limits.h"
+#include "clients/base/text.h"
 #include "reconcile/pipeline/pipeline_check.h"
 
 /* The pipeline and what it is made of: texts borrow from the document, lists are slices of one array of their

@@ -692,6 +692,35 @@ TEST(an_abort_answers_everything_and_leaves_the_inbox_usable)
     scene_close(&scene);
 }
 
+TEST(after_a_stop_each_has_its_time_to_end_and_no_more)
+{
+    struct scene scene;
+    enum { IN_FLIGHT, WAITING, AT_ONCE };
+    static const int64_t finish_ms[] = {[IN_FLIGHT] = 300, [WAITING] = 600, [AT_ONCE] = 0};
+    scene_open(&scene, PATIENCE_MS, 1);
+    script_server_default(scene.server, &(struct script_reply){.act = SCRIPT_HANG});
+    AUTO_FREE char *url = mem_printf("%s/hang", script_server_url(scene.server));
+    for (size_t i = 0; i < ARRAY_LEN(finish_ms); i++)
+        fetch_send(scene.inbox, &(struct fetch_request){.waited_for = true,
+                                                        .method = "GET",
+                                                        .url = url,
+                                                        .finish_ms = finish_ms[i],
+                                                        .tag = (void *)(uintptr_t)&finish_ms[i]});
+    script_server_wait(scene.server, 1);
+    int64_t stopped_ms = clock_mono_ms();
+    fetch_stop(scene.fetch);
+    static const size_t order[] = {AT_ONCE, IN_FLIGHT, WAITING};
+    for (size_t i = 0; i < ARRAY_LEN(order); i++) {
+        struct fetch_answer *answer = fetch_take(scene.inbox, PATIENCE_MS);
+        assert_non_null(answer);
+        assert_int_equal(answer->result, FETCH_ABORTED);
+        assert_ptr_equal(answer->tag, &finish_ms[order[i]]);
+        assert_in_range(clock_mono_ms() - stopped_ms, finish_ms[order[i]], PATIENCE_MS / 2);
+        fetch_answer_free(answer);
+    }
+    scene_close(&scene);
+}
+
 TEST(an_inbox_may_be_freed_with_calls_under_way)
 {
     struct scene scene;
