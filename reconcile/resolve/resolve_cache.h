@@ -3,6 +3,8 @@
  *
  * A push makes another commit and so asks again; what else may change (a branch that is moved back, a pull
  * request that is closed) is seen once the time is over, after LIMIT_RESOLVE_HIT_MS or LIMIT_RESOLVE_MISS_MS.
+ * That is why findings are kept by commit, and not the facts that they come from: the head of a branch that
+ * was read before a push would hide the commit that was pushed.
  * Bounded by LIMIT_RESOLVE_CACHE and LIMIT_RESOLVE_CACHE_BYTES: the oldest go first. Tasks are not kept: they
  * are read for every answer. Thread-safe.
  */
