@@ -109,8 +109,10 @@ bool policy_stands(const struct policy *policy, int64_t revision, int64_t now_us
 static int64_t first_end(const json_t *overrides, int64_t now_us)
 {
     int64_t first = 0;
-    for (const char *const *member = settings_members(); *member; member++) {
-        int64_t until = json_get_int(override_live(overrides, *member, now_us), "until", 0);
+    for (const struct setting *row = settings_table(); row->name; row++) {
+        if (!row->member)
+            continue;
+        int64_t until = json_get_int(override_live(overrides, row->member, now_us), "until", 0);
         if (until && (!first || until < first))
             first = until;
     }
@@ -121,8 +123,9 @@ static struct policy *policy_of(const struct settings *settings, const json_t *o
                                 int64_t now_us)
 {
     struct settings live = {0};
-    for (const char *const *member = settings_members(); *member; member++) {
-        const struct setting *row = setting_of_member(*member);
+    for (const struct setting *row = settings_table(); row->name; row++) {
+        if (!row->member)
+            continue;
         json_auto_t *value = value_in_force(row, settings, overrides, now_us);
         setting_store(row, value, &live);
     }
@@ -238,10 +241,11 @@ static json_t *document_of(const struct settings *settings, const json_t *overri
 {
     json_t *document = json_object(), *sources = json_object();
     json_put(document, "revision", json_integer(revision));
-    for (const char *const *member = settings_members(); *member; member++) {
-        const struct setting *row = setting_of_member(*member);
-        json_put(document, *member, value_in_force(row, settings, overrides, now_us));
-        json_put(sources, *member, member_source(row, settings, overrides, now_us));
+    for (const struct setting *row = settings_table(); row->name; row++) {
+        if (!row->member)
+            continue;
+        json_put(document, row->member, value_in_force(row, settings, overrides, now_us));
+        json_put(sources, row->member, member_source(row, settings, overrides, now_us));
     }
     json_put(document, "sources", sources);
     json_put(document, "start", start_document(settings));

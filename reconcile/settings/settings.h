@@ -84,11 +84,6 @@ void settings_free(struct settings *settings);
 ATTR_NODISCARD enum err settings_check_stages(const struct settings *settings,
                                               const struct pipeline *pipeline, json_t *problems);
 
-/* settings_names: all variable names, NULL-terminated, in the table's order; static. For the tests that hold
- * README and OpenAPI to the table. settings_members: the run-time member names, for the same. */
-const char *const *settings_names(void);
-const char *const *settings_members(void);
-
 /* settings_repo_valid: "owner/name", each by Gitea's rule for names. */
 bool settings_repo_valid(const char *text);
 

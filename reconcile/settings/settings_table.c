@@ -2,7 +2,6 @@
 #include "reconcile/settings/settings_table.h"
 
 #include <assert.h>
-#include <pthread.h>
 #include <string.h>
 
 #include "clients/base/err.h"
@@ -275,29 +274,4 @@ const struct setting *setting_of_name(const char *name)
         if (strcmp(row->name, name) == 0)
             return row;
     return NULL;
-}
-
-static const char *all_names[ARRAY_LEN(table)], *all_members[ARRAY_LEN(table)];
-static pthread_once_t lists_once = PTHREAD_ONCE_INIT;
-
-static void make_lists(void)
-{
-    size_t names = 0, members = 0;
-    for (const struct setting *row = table; row->name; row++) {
-        all_names[names++] = row->name;
-        if (row->member)
-            all_members[members++] = row->member;
-    }
-}
-
-const char *const *settings_names(void)
-{
-    pthread_once(&lists_once, make_lists);
-    return all_names;
-}
-
-const char *const *settings_members(void)
-{
-    pthread_once(&lists_once, make_lists);
-    return all_members;
 }

@@ -76,15 +76,13 @@ TEST(table_is_complete_and_without_repetition)
         assert_true(row->help && row->help[strlen(row->help) - 1] == '.');
         assert_int_equal(row->choices != NULL, row->type == SETTING_ENUM);
         assert_true(!row->off_wins || row->type == SETTING_BOOL);
-        assert_string_equal(settings_names()[row - settings_table()], row->name);
         for (const struct setting *other = settings_table(); other < row; other++)
             assert_true(other->offset != row->offset);
         if (row->member) {
             assert_ptr_equal(setting_of_member(row->member), row);
-            assert_string_equal(settings_members()[members++], row->member);
+            members++;
         }
     }
-    assert_null(settings_members()[members]);
     assert_int_equal(members, 9);
 }
 
