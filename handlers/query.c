@@ -9,6 +9,9 @@
 #include "handlers/handler.h"
 #include "reconcile/settings/settings_table.h"
 
+/* 18 digits, which a pattern can express: times in microseconds and numbers of rows have fewer. */
+#define AFTER_MAX INT64_C(999999999999999999)
+
 static json_t *query_errors(struct query *query)
 {
     if (!query->errors)
@@ -71,7 +74,7 @@ void query_limit(struct query *query, size_t *ret)
 void query_after(struct query *query, int64_t *ret)
 {
     const char *text = request_query(query->request, "after");
-    if (text && !parse_i64(text, 1, INT64_MAX, ret))
+    if (text && !parse_i64(text, 1, AFTER_MAX, ret))
         problem_add(query_errors(query), "after", "must be the \"next\" of an earlier answer");
 }
 

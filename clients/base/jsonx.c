@@ -81,6 +81,34 @@ enum err json_read(const char *text, size_t len, json_t **ret, struct why *why)
     return json_read_within(text, len, LIMIT_JSON_TREE, ret, why);
 }
 
+/* The integer that a number is, or NULL. */
+static json_t *integer_of(const json_t *value)
+{
+    double number = json_real_value(value);
+    bool fits = json_is_real(value) && number >= -0x1p63 && number < 0x1p63;
+    return fits && number == (double)(json_int_t)number ? json_integer((json_int_t)number) : NULL;
+}
+
+/* Depth is bounded by json_read. */
+void json_integers(json_t *value)
+{
+    const char *name;
+    json_t *member, *integer;
+    size_t i;
+    json_object_foreach(value, name, member)
+    {
+        json_integers(member);
+        if ((integer = integer_of(member)))
+            json_put(value, name, integer);
+    }
+    json_array_foreach(value, i, member)
+    {
+        json_integers(member);
+        if ((integer = integer_of(member)) && json_array_set_new(value, i, integer) != 0)
+            abort();
+    }
+}
+
 /* Out of memory is the only way left in which jansson can fail here, see err.h. */
 static json_t *made(json_t *value)
 {

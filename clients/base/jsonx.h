@@ -21,6 +21,11 @@ ATTR_NODISCARD enum err json_read_within(const char *text, size_t len, size_t mo
                                          struct why *why);
 ATTR_NODISCARD enum err json_read(const char *text, size_t len, json_t **ret, struct why *why);
 
+/* json_integers: makes every number in `value` whose fraction is zero an integer (60.0, 6e1), as JSON Schema
+ * reads it; jansson takes it for a real. For settings and bodies of requests; what
+ * an upstream sent keeps its form. */
+void json_integers(json_t *value);
+
 /* json_cost: an upper bound for what jansson allocates while it reads `text`, counted by its brackets,
  * commas, colons and strings; of a text that is not JSON, for what it allocates up to the first error.
  * *ret_depth: how deep it is nested; counting ends beyond LIMIT_JSON_DEPTH. */

@@ -21,8 +21,10 @@ static json_t *json_from_text(const struct setting *row, const char *text, json_
 {
     json_t *value = NULL;
     struct why why;
-    if (json_read(text, strlen(text), &value, &why) == ERR_OK)
+    if (json_read(text, strlen(text), &value, &why) == ERR_OK) {
+        json_integers(value);
         return value;
+    }
     AUTO_FREE char *line = text_cut(why.text, sizeof why.text);
     problem_add(errors, row->name, "%s", line);
     return NULL;

@@ -285,7 +285,9 @@ static bool parse_body(struct request *request)
     body_free(request);
     if (err)
         answer_problem(request, 400, "%s", why.text);
-    else if (!json_is_object(request->json))
+    else if (json_is_object(request->json))
+        json_integers(request->json);
+    else
         answer_problem(request, 400, "the body must be a JSON object; line 1 column 1 begins an array");
     return !request->response;
 }

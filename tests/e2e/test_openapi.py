@@ -548,9 +548,22 @@ def test_good_requests_are_those_the_schema_allows(document, database, service):
             assert not client.description.request_problems(method.lower(), target, body), name
             assert client(method, target, body).status in (200, 202, 409), name
     for body in ({"interval_s": 1, "log_level": "warn", "mode": "observe"},
-                 {"enabled": True, "by": "x" * 200, "reason": None, "until": None}):
+                 {"enabled": True, "by": "x" * 200, "reason": None, "until": None},
+                 {"interval_s": 60.0, "max_heals_per_pass": 1e2, "grace_overrides": {"review": 60.0}}):
         assert not client.description.request_problems("put", "/reconcile/config", body)
         client("PUT", "/reconcile/config", body, status=200)
+    assert not client.description.request_problems("post", "/reconcile/run", {"task_id": 6.0})
+    client("POST", "/reconcile/run", {"task_id": 6.0}, status=200)
+
+
+def test_a_page_begins_where_the_schema_allows_it(document, service):
+    client = Client(Description(document), service)
+    for path in ("/reconcile/runs", "/reconcile/history"):
+        named = {parameter["name"]: parameter["schema"] for parameter in client.description.paths[path]["get"]["parameters"]}
+        for after, good in (("0", False), ("00", False), ("1", True), ("007", True), ("9" * 18, True), ("9" * 19, False),
+                            ("1" + "0" * 18, False), ("-1", False), ("1.0", False), ("", False)):
+            assert (problems(named["after"], after) == []) == good, after
+            client("GET", f"{path}?after={after}", status=200 if good else 400)
 
 
 # ---- the tests' own sharpness ----

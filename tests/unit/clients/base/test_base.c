@@ -297,6 +297,20 @@ TEST(json_that_would_take_too_much_is_refused_before_it_is_read)
     assert_int_equal(json_peak, 0);
 }
 
+TEST(a_number_without_a_fraction_is_an_integer)
+{
+    static const char text[] = "[60.0,6e1,-0.0,-9223372036854775808.0,9223372036854775808.0,0.5,1e300,"
+                               "{\"a\":{\"b\":[1.0]}}]";
+    json_t *value = NULL;
+    struct why why;
+    assert_int_equal(json_read(text, strlen(text), &value, &why), ERR_OK);
+    json_integers(value);
+    AUTO_FREE char *line = json_line(value);
+    assert_string_equal(line,
+                        "[60,60,0,-9223372036854775808,9.22337203685478e18,0.5,1e300,{\"a\":{\"b\":[1]}}]");
+    json_decref(value);
+}
+
 TEST(json_text_accepts_what_a_database_may_hold)
 {
     json_t *value = json_text("a\xff"

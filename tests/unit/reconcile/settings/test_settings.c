@@ -432,7 +432,8 @@ TEST(grace_of_a_stage_that_is_not_there_is_refused)
     json_auto_t *problems = json_array();
     assert_int_equal(pipeline_load_file(NULL, &pipeline, problems), ERR_OK);
     struct settings *good =
-        settings_of(ENVIRONMENT("ORCH_RECONCILE_GRACE_OVERRIDES_JSON", "{\"review\":60,\"deploy\":0}"));
+        settings_of(ENVIRONMENT("ORCH_RECONCILE_GRACE_OVERRIDES_JSON", "{\"review\":60.0,\"deploy\":0}"));
+    assert_int_equal(json_get_int(good->grace_overrides, "review", 0), 60);
     assert_int_equal(settings_check_stages(good, pipeline, problems), ERR_OK);
     struct settings *bad = settings_of(ENVIRONMENT("ORCH_RECONCILE_GRACE_OVERRIDES_JSON", "{\"reveiw\":60}"));
     assert_int_equal(settings_check_stages(bad, pipeline, problems), ERR_INVALID);
