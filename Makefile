@@ -22,7 +22,7 @@ PACKAGES_BUILD := gcc libc6-dev make pkg-config libmicrohttpd-dev libcurl4-opens
 	uuid-dev libsqlite3-dev libssl-dev python3 python3-yaml
 PACKAGES_DEMO := $(PACKAGES_BUILD) curl ca-certificates sqlite3
 PACKAGES_TEST := $(PACKAGES_DEMO) libcmocka-dev postgresql pgbouncer python3-pytest python3-jsonschema \
-	python3-psycopg valgrind systemd mandoc man-db
+	python3-psycopg python3-venv valgrind systemd mandoc man-db
 PACKAGES_ROOTS := python3 debootstrap iproute2
 PACKAGES_BENCH := $(PACKAGES_TEST) wrk
 PACKAGES_FUZZ = $(PACKAGES_TEST) clang-$(CLANG) libclang-rt-$(CLANG)-dev
@@ -223,11 +223,11 @@ test-concurrent: setup-test
 	@TSAN_OPTIONS=exitcode=66 $(TEST_PROGRAMS) LIMIT=600 tests/run.sh $(CONCURRENT) --pytest tests/e2e
 check: $(UNIT)
 	@tests/run.sh $(UNIT)
-# What is too long for every run: all of the failure matrix, of which `test` has a sample.
+# What is too long for every run: all of the failure matrix and 20,000 requests of schemathesis, of which `test` has samples.
 .PHONY: evidence
 evidence: setup-test
 	@$(MAKE) --no-print-directory -s $(BIN) $(SANDBOX)
-	@MATRIX=full $(TEST_PROGRAMS) tests/run.sh --pytest tests/e2e/test_failure_matrix.py
+	@MATRIX=full CASES=20000 $(TEST_PROGRAMS) tests/run.sh --pytest tests/e2e/test_failure_matrix.py tests/e2e/test_schemathesis.py
 # The programs of the tests under valgrind; SANITIZE=… make test does as much for the sanitizers.
 valgrind: setup-test
 	@$(MAKE) --no-print-directory -s $(UNIT) $(FUZZ) $(INTEGRATION)
@@ -273,7 +273,7 @@ help:
 	@echo "make demo       see it heal: sandbox, stuck tasks, one pass; then left running for a look"
 	@echo "make run        build and serve, settings from the environment"
 	@echo "make test       everything: unit, integration and end-to-end tests; sets itself up"
-	@echo "make evidence   every failure at every call in every mode, on both databases (minutes); sets itself up"
+	@echo "make evidence   every failure at every call, on both databases; 20,000 requests by schemathesis (minutes)"
 	@echo "make check      the fast unit tests"
 	@echo "make test-concurrent  what has threads; for SANITIZE=thread"
 	@echo "make valgrind   the test programs under valgrind"

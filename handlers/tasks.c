@@ -13,11 +13,13 @@ enum { STAGE_MAX = 64, AFTER_MAX = 200 };
 /* A stage of the pipeline, or one that it does not know: tasks may stand there too. */
 static bool is_stage(const char *text)
 {
-    size_t len = strlen(text);
-    for (const char *c = text; *c; c++)
+    size_t len = strlen(text), characters = 0;
+    for (const char *c = text; *c; c++) {
         if ((unsigned char)*c < 0x20 || *c == 0x7f)
             return false;
-    return len > 0 && len <= STAGE_MAX && utf8_valid_len(text, len) == len;
+        characters += ((unsigned char)*c & 0xc0) != 0x80;
+    }
+    return len > 0 && characters <= STAGE_MAX && utf8_valid_len(text, len) == len;
 }
 
 static bool is_after(const char *text)

@@ -32,8 +32,8 @@ while [ $# -gt 0 ] && [ "$1" != --pytest ]; do
 done
 if [ $# -gt 1 ]; then
     shift
-    # A line for each file, with a dot for each test.
-    { /usr/bin/python3 -m pytest --no-header -o console_output_style=classic -p no:cacheprovider "$@" 2>&1; echo $? >"$out.status"; } |
+    # A line for each file, with a dot for each test; then why any was skipped.
+    { /usr/bin/python3 -m pytest --no-header -rs -o console_output_style=classic -p no:cacheprovider "$@" 2>&1; echo $? >"$out.status"; } |
         tee "$out"
     status=$(cat "$out.status")
     good=$(sed -n 's/.*\b\([0-9][0-9]*\) passed.*/\1/p' "$out" | tail -1)

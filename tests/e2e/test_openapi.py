@@ -7,6 +7,7 @@ out of reach.
 import copy
 import json
 import re
+import urllib.parse
 import uuid
 from datetime import datetime, timedelta, timezone
 
@@ -556,14 +557,26 @@ def test_good_requests_are_those_the_schema_allows(document, database, service):
     client("POST", "/reconcile/run", {"task_id": 6.0}, status=200)
 
 
-def test_a_page_begins_where_the_schema_allows_it(document, service):
+TAKEN = {  # path, the rest of the query, parameter: what is taken, what is not
+    ("/reconcile/runs", "", "after"): (["1", "007", "9" * 18], ["0", "00", "9" * 19, "1" + "0" * 18, "-1", "1.0", ""]),
+    ("/reconcile/tasks", "", "stage"): (["review", "ä" * 64, " ", "\u009f"], ["ä" * 65, "", "\t", "\na", "\u007f"]),
+    ("/reconcile/tasks", "", "repo"): (["a/b", ".a/b.."], ["a", "a/b/c", "./a", "../a", ".../a", "a/.", "a/..", "a/ä", "/a", "a/"]),
+    ("/reconcile/resolve", f"&sha={'f' * 40}", "repo"): (["acme/app"], ["./a", "a/..", "..", ""]),
+    ("/reconcile/resolve", "&repo=acme/none", "sha"): (["F" * 40, "0" * 64], ["f" * 39, "f" * 41, "g" * 40, ""]),
+}
+TAKEN["/reconcile/history", "", "after"] = TAKEN["/reconcile/runs", "", "after"]
+
+
+@pytest.mark.parametrize("where", TAKEN, ids=str)
+def test_a_parameter_is_taken_where_the_schema_allows_it(document, service, where):
     client = Client(Description(document), service)
-    for path in ("/reconcile/runs", "/reconcile/history"):
-        named = {parameter["name"]: parameter["schema"] for parameter in client.description.paths[path]["get"]["parameters"]}
-        for after, good in (("0", False), ("00", False), ("1", True), ("007", True), ("9" * 18, True), ("9" * 19, False),
-                            ("1" + "0" * 18, False), ("-1", False), ("1.0", False), ("", False)):
-            assert (problems(named["after"], after) == []) == good, after
-            client("GET", f"{path}?after={after}", status=200 if good else 400)
+    path, rest, name = where
+    [schema] = [one["schema"] for one in client.description.paths[path]["get"]["parameters"] if one["name"] == name]
+    for values, good in zip(TAKEN[where], (True, False)):
+        for value in values:
+            assert (problems(schema, value) == []) == good, value
+            answer = client("GET", f"{path}?{name}={urllib.parse.quote(value, safe='')}{rest}")
+            assert (answer.status != 400) == good, (value, answer.body)
 
 
 # ---- the tests' own sharpness ----
