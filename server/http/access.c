@@ -141,11 +141,26 @@ static bool bearer_matches(const char *authorization, const char *token)
     return secret_equal(authorization, token);
 }
 
+const char *access_target(const char *target, char **ret_authority)
+{
+    static const char *const schemes[] = {"http://", "https://"};
+    *ret_authority = NULL;
+    for (size_t i = 0; i < ARRAY_LEN(schemes); i++) {
+        size_t scheme_len = strlen(schemes[i]);
+        if (strncasecmp(target, schemes[i], scheme_len) != 0)
+            continue;
+        const char *authority = target + scheme_len, *path = authority + strcspn(authority, "/?");
+        *ret_authority = mem_dupn(authority, (size_t)(path - authority));
+        return *path == '/' ? path : "/";
+    }
+    return target;
+}
+
 struct refusal access_allowed(const struct access_head *head, const char *token, bool open)
 {
     if (head->origin && !origin_is_own(head->origin, head->host ? head->host : ""))
         return refuse(403, "requests of another origin are not answered");
-    if (!token && !(head->host && authority_is_loopback(head->host)))
+    if (!token && !(head->host ? authority_is_loopback(head->host) : open))
         return refuse(403, "without a token only a Host that names this machine is answered");
     if (token && !open && !(head->authorization && bearer_matches(head->authorization, token)))
         return refuse(401,

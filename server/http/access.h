@@ -39,8 +39,13 @@ struct refusal {
 /* access_framing: 400, 413 or none. After it the connection cannot be trusted and must be closed. */
 struct refusal access_framing(const struct access_head *head, bool http_1_1);
 
+/* access_target: the path of a raw target, with what follows it. A target in absolute form (http://host/path)
+ * names the host, too, in place of the Host header (RFC 9112 3.2.2): *ret_authority, which the caller frees;
+ * NULL for any other. */
+const char *access_target(const char *target, char **ret_authority);
+
 /* access_allowed: 401, 403 or none. `token` NULL: there is none, and only names of this machine are answered.
- * `open`: the path needs no token. */
+ * `open`: the path needs no token, nor a Host, which HTTP/1.0 does not ask for. */
 struct refusal access_allowed(const struct access_head *head, const char *token, bool open);
 
 /* access_media: 415, or none if the body is declared as JSON in UTF-8. */

@@ -224,8 +224,12 @@ static enum MHD_Result step_headers(struct request *request, const char *method,
     struct access_head head = {.host = NULL};
     request->begun = true;
     request->method = method;
-    route_find(request->world->routes, method, request->target, &request->match);
+    AUTO_FREE char *authority = NULL;
+    const char *path = access_target(request->target, &authority);
+    route_find(request->world->routes, method, path, &request->match);
     (void)MHD_get_connection_values_n(request->connection, MHD_HEADER_KIND, note_header, &head);
+    if (authority)
+        head.host = authority;
     head.odd = head.odd || !header_is_plain(request->connection, method, request->target_end, version);
     struct refusal refusal = access_framing(&head, strcmp(version, MHD_HTTP_VERSION_1_1) == 0);
     if (refusal.status)

@@ -52,6 +52,18 @@ def test_an_unknown_path_and_a_wrong_method_are_told_apart(service):
     assert is_problem(service.call("GET", "/reconcile/runs/no-uuid"), 404)
 
 
+def test_a_probe_of_http_1_0_needs_no_host(service):
+    for path, status in (("/healthz", 200), ("/readyz", 200), ("/reconcile/status", 403), ("/metrics", 403)):
+        for method in ("GET", "HEAD"):
+            assert status_of(raw(service, f"{method} {path} HTTP/1.0\r\n\r\n".encode())) == status, path
+
+
+def test_a_target_in_absolute_form_is_as_good_as_a_path(service):
+    assert status_of(raw(service, ask(f"GET http://{service.address}/reconcile/runs?limit=1", "Connection: close"))) == 200
+    assert status_of(raw(service, ask(f"GET http://{service.address}/reconcile/runs?limt=1", "Connection: close"))) == 400
+    assert status_of(raw(service, ask("GET http://evil.example/healthz", "Connection: close"))) == 403
+
+
 @pytest.mark.parametrize("path", ["/reconcile/status", "/reconcile/config", "/reconcile/runs", "/healthz", "/readyz", "/openapi.json"])
 def test_head_answers_like_get_without_a_body(service, path):
     get, head = service.call("GET", path), service.call("HEAD", path)

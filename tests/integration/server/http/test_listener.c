@@ -101,7 +101,7 @@ static void strange_targets_find_nothing(void **state)
     static const char *const targets[] = {"/",          "//echo",   "/echo/",       "/./echo",
                                           "/x/../echo", "/echo%00", "/items/a%2Fb", "/items/%2e%2e",
                                           "/items/..",  "/items/",  "/items/%00",   "/ech%6f",
-                                          "*",          "echo",     "/items/a/b",   "http://localhost/echo"};
+                                          "*",          "echo",     "/items/a/b",   "ftp://localhost/echo"};
     char text[256];
     for (size_t i = 0; i < ARRAY_LEN(targets); i++) {
         snprintf(text, sizeof text, "GET %s HTTP/1.1\r\n" HOST "\r\n", targets[i]);
@@ -111,6 +111,30 @@ static void strange_targets_find_nothing(void **state)
     fixture_expect("GET /echo?q=a%00b HTTP/1.1\r\n" HOST "\r\n", 400);
     fixture_expect("get /echo HTTP/1.1\r\n" HOST "\r\n", 405);
     assert_int_equal(fixture.n_handled, 0);
+}
+
+static void a_target_in_absolute_form_names_the_host(void **state)
+{
+    (void)state;
+    fixture_expect("GET http://localhost/echo HTTP/1.1\r\n" HOST "\r\n", 200);
+    fixture_expect("GET HTTPS://127.0.0.1:8787/echo?q=a HTTP/1.1\r\nHost: evil.example\r\n\r\n", 200);
+    fixture_expect("GET http://localhost/echo HTTP/1.0\r\n\r\n", 200);
+    fixture_expect("GET http://localhost/echo HTTP/1.1\r\n" HOST "Origin: http://localhost\r\n\r\n", 200);
+    assert_int_equal(fixture.n_handled, 4);
+    fixture_expect("GET http://localhost HTTP/1.1\r\n" HOST "\r\n", 404);
+    fixture_expect("GET http://localhost?q=/echo HTTP/1.1\r\n" HOST "\r\n", 404);
+    fixture_expect("GET http://localhost//echo HTTP/1.1\r\n" HOST "\r\n", 404);
+    static const char *const foreign[] = {"http://evil.example/echo", "http://localhost@evil.example/echo",
+                                          "http://evil@localhost/echo", "http:///echo",
+                                          "http://evil.example"};
+    char text[256];
+    for (size_t i = 0; i < ARRAY_LEN(foreign); i++) {
+        snprintf(text, sizeof text, "GET %s HTTP/1.1\r\n" HOST "\r\n", foreign[i]);
+        fixture_expect(text, 403);
+    }
+    fixture_expect("GET http://localhost/echo HTTP/1.1\r\n" HOST HOST "\r\n", 400);
+    fixture_expect("GET http://localhost/echo HTTP/1.1\r\n" HOST "Origin: http://evil.example\r\n\r\n", 403);
+    assert_int_equal(fixture.n_handled, 4);
 }
 
 static void a_target_that_is_too_long_is_refused(void **state)
@@ -606,6 +630,7 @@ static void a_page_of_another_origin_cannot_drive_us(void **state)
     fixture_expect("GET /echo HTTP/1.1\r\nHost: rebound.example\r\n\r\n", 403);
     fixture_expect("GET /open HTTP/1.1\r\nHost: rebound.example\r\n\r\n", 403);
     fixture_expect("GET /echo HTTP/1.0\r\n\r\n", 403);
+    fixture_expect("GET /open HTTP/1.0\r\nOrigin: http://evil.example\r\n\r\n", 403);
     assert_int_equal(fixture.n_handled, 0);
     fixture_expect("POST /echo HTTP/1.1\r\n" HOST "Origin: http://localhost\r\n" JSON
                    "Content-Length: 2\r\n\r\n{}",
@@ -687,6 +712,7 @@ int main(void)
         LISTENER_TEST(pipelined_requests_are_answered_in_order),
         LISTENER_TEST(errors_are_problem_documents),
         LISTENER_TEST(strange_targets_find_nothing),
+        LISTENER_TEST(a_target_in_absolute_form_names_the_host),
         LISTENER_TEST(a_target_that_is_too_long_is_refused),
         LISTENER_TEST(a_body_must_be_a_json_object),
         LISTENER_TEST(a_body_in_chunks_is_one_body),

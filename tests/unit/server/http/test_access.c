@@ -102,6 +102,9 @@ TEST(without_a_token_only_this_machine_is_answered)
     assert_int_equal(allowed("rebound.example:8787", NULL, NULL, NULL, false), 403);
     assert_int_equal(allowed("rebound.example:8787", NULL, NULL, NULL, true), 403);
     assert_int_equal(allowed(NULL, NULL, NULL, NULL, false), 403);
+    assert_int_equal(allowed(NULL, NULL, NULL, NULL, true), 0);
+    assert_int_equal(allowed("", NULL, NULL, NULL, true), 403);
+    assert_int_equal(allowed(NULL, "http://evil.example", NULL, NULL, true), 403);
     assert_int_equal(allowed("any.example", NULL, "Bearer s3cret", "s3cret", false), 0);
 }
 
