@@ -3,18 +3,64 @@
 
 #include "clients/base/jsonx.h"
 #include "clients/base/log.h"
-#include "clients/base/text.h"
+#include "clients/store/store.h"
 #include "handlers/app.h"
 #include "handlers/handlers.h"
 #include "reconcile/settings/policy.h"
 #include "reconcile/sweep/sweeper.h"
 
-static void answer_config(struct request *request, json_t *document_take)
+enum { TAG_SIZE = 32 };
+
+static void tag_of(int64_t revision, char ret[TAG_SIZE])
 {
-    char tag[32];
-    snprintf(tag, sizeof tag, "\"%lld\"", (long long)json_get_int(document_take, "revision", 0));
+    snprintf(ret, TAG_SIZE, "\"%lld\"", (long long)revision);
+}
+
+/* 304 has what 200 would have, but for the body: its Content-Length, too (RFC 9110 8.6). */
+static void answer_config(struct request *request, int status, json_t *document_take)
+{
+    char tag[TAG_SIZE];
+    tag_of(json_get_int(document_take, "revision", 0), tag);
     answer_header(request, "ETag", tag);
-    answer_json(request, 200, document_take);
+    answer_json(request, status, document_take);
+}
+
+/* The list of a precondition (RFC 9110 8.8.3, 13.1) has the tag, or is "*". What is no list has none. */
+static bool tag_listed(const char *list, const char *tag, bool weak_counts)
+{
+    static const char blank[] = " \t";
+    if (*list == '*')
+        return list[1 + strspn(list + 1, blank)] == '\0';
+    for (;;) {
+        list += strspn(list, " \t,");
+        bool weak = strncmp(list, "W/", 2) == 0;
+        list += weak ? 2 : 0;
+        size_t len = *list == '"' ? strcspn(list + 1, "\"") + 2 : 0;
+        if (len == 0 || list[len - 1] != '"')
+            return false;
+        if (len == strlen(tag) && memcmp(list, tag, len) == 0 && (weak_counts || !weak))
+            return true;
+        list += len;
+        list += strspn(list, blank);
+        if (*list != ',')
+            return false;
+    }
+}
+
+/* Holds the request's preconditions against the revision (RFC 9110 13.2.2): 200, or 304 for a read of what
+ * the client has, or 412, and then the request has been answered. */
+static int precondition_status(struct request *request, int64_t revision, bool is_read)
+{
+    const char *match = request_header(request, "If-Match");
+    const char *none_match = request_header(request, "If-None-Match");
+    char tag[TAG_SIZE];
+    tag_of(revision, tag);
+    bool stale = match && !tag_listed(match, tag, false);
+    bool known = none_match && tag_listed(none_match, tag, true);
+    if (!stale && (!known || is_read))
+        return known ? 304 : 200;
+    answer_problem(request, 412, "the settings are at revision %lld by now", (long long)revision);
+    return 412;
 }
 
 void handle_config_get(struct request *request)
@@ -23,27 +69,38 @@ void handle_config_get(struct request *request)
     json_t *document = NULL;
     struct why why;
     enum err err = policy_document(app->store, app->settings, &document, &why);
-    if (err)
+    if (err) {
         answer_error(request, err, &why);
+        return;
+    }
+    int status = precondition_status(request, json_get_int(document, "revision", 0), true);
+    if (status == 412)
+        json_decref(document);
     else
-        answer_config(request, document);
+        answer_config(request, status, document);
 }
 
-/* The revision that If-Match names: −1 for any, false for what no revision of ours can match (a weak tag, a
- * list of more than one, no tag at all: RFC 9110 13.1.1 lets a server that knows one tag answer 412 to them).
+/* The revision that the change is for: -1, any, where If-Match lists none. False: the request has been
+ * answered.
  */
-static bool if_match_read(const char *text, int64_t *ret_revision)
+static bool seen_read(struct request *request, int64_t *ret_revision)
 {
-    char digits[24];
+    const char *match = request_header(request, "If-Match");
+    struct store_settings stored = {0};
+    struct why why;
     *ret_revision = -1;
-    if (!text || strcmp(text, "*") == 0)
+    if (!match && !request_header(request, "If-None-Match"))
         return true;
-    size_t len = strlen(text);
-    if (len < 3 || len - 2 >= sizeof digits || text[0] != '"' || text[len - 1] != '"')
+    enum err err = store_settings_read(request_app(request)->store, &stored, &why);
+    if (err) {
+        answer_error(request, err, &why);
         return false;
-    memcpy(digits, text + 1, len - 2);
-    digits[len - 2] = '\0';
-    return parse_i64(digits, 0, INT64_MAX, ret_revision);
+    }
+    if (match && *match != '*')
+        *ret_revision = stored.revision;
+    bool holds = precondition_status(request, stored.revision, false) == 200;
+    store_settings_done(&stored);
+    return holds;
 }
 
 void handle_config_put(struct request *request)
@@ -58,10 +115,8 @@ void handle_config_put(struct request *request)
         answer_problem(request, 400, "there is no body: it names the settings to change");
         return;
     }
-    if (!if_match_read(request_header(request, "If-Match"), &seen_revision)) {
-        answer_problem(request, 412, "If-Match names no revision of the settings");
+    if (!seen_read(request, &seen_revision))
         return;
-    }
     enum err err = policy_change(app->store, app->settings, app->pipeline, body, seen_revision, &policy,
                                  &document, &errors, &why);
     if (err == ERR_INVALID) {
@@ -78,6 +133,6 @@ void handle_config_put(struct request *request)
                  LOG_S("mode", json_get_text(document, "mode", NULL)));
         sweeper_wake(app->sweeper, policy);
         policy_free(policy);
-        answer_config(request, document);
+        answer_config(request, 200, document);
     }
 }

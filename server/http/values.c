@@ -9,14 +9,30 @@
 #include "clients/base/jsonx.h"
 #include "clients/base/text.h"
 
+static struct value *value_named(const struct values *values, enum value_kind kind, const char *name)
+{
+    for (size_t i = 0; i < values->n; i++) {
+        struct value *value = &values->rows[i];
+        int differs = kind == VALUE_QUERY ? strcmp(value->name, name) : strcasecmp(value->name, name);
+        if (value->kind == kind && differs == 0)
+            return value;
+    }
+    return NULL;
+}
+
 static enum MHD_Result copy_one(void *arg, enum MHD_ValueKind kind, const char *name, const char *text)
 {
     struct values *values = arg;
+    enum value_kind copied = kind == MHD_GET_ARGUMENT_KIND ? VALUE_QUERY : VALUE_HEADER;
+    struct value *earlier = copied == VALUE_HEADER ? value_named(values, copied, name) : NULL;
+    if (earlier) {
+        AUTO_FREE char *first = earlier->text;
+        earlier->text = mem_printf("%s, %s", first ? first : "", text ? text : "");
+        return MHD_YES;
+    }
     values->rows = mem_grow(values->rows, values->n + 1, sizeof *values->rows);
     values->rows[values->n++] =
-        (struct value){.kind = kind == MHD_GET_ARGUMENT_KIND ? VALUE_QUERY : VALUE_HEADER,
-                       .name = mem_dup(name),
-                       .text = text ? mem_dup(text) : NULL};
+        (struct value){.kind = copied, .name = mem_dup(name), .text = text ? mem_dup(text) : NULL};
     return MHD_YES;
 }
 
@@ -29,13 +45,8 @@ void values_copy(struct MHD_Connection *connection, struct values *ret)
 
 const char *values_get(const struct values *values, enum value_kind kind, const char *name)
 {
-    for (size_t i = 0; i < values->n; i++) {
-        const struct value *value = &values->rows[i];
-        int differs = kind == VALUE_QUERY ? strcmp(value->name, name) : strcasecmp(value->name, name);
-        if (value->kind == kind && differs == 0)
-            return value->text;
-    }
-    return NULL;
+    const struct value *value = value_named(values, kind, name);
+    return value ? value->text : NULL;
 }
 
 void values_done(struct values *values)

@@ -23,7 +23,8 @@ struct values {
     size_t n;
 };
 
-/* values_copy: all of a request's parameters and headers. Free with values_done. */
+/* values_copy: all of a request's parameters and headers; lines of one header become its list (RFC 9110 5.3).
+ * Free with values_done. */
 void values_copy(struct MHD_Connection *connection, struct values *ret);
 /* values_get: the first of that name, or NULL; names of headers in any case. */
 const char *values_get(const struct values *values, enum value_kind kind, const char *name);

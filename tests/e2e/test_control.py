@@ -1,5 +1,6 @@
 """The control interface: kill switch, passes on request, limits, stopping."""
 import datetime
+import http.client
 import json
 import signal
 import subprocess
@@ -94,6 +95,45 @@ def test_settings_are_changed_by_compare_and_set(service):
     assert stale.status == 412
     assert service.call("GET", "/reconcile/config").json()["interval_s"] == 3600
     assert service.put(interval_s=None).json()["interval_s"] == 86400
+
+
+STRONG = ['"%d"', '"x", "%d"', ' ,"x,y" ,,"%d",', '"%d", junk', "*", "* "]
+WEAK = ['W/"%d"', '"x",W/"%d"']
+NEITHER = ['"x"', "%d", '"%d', 'w/"%d"', '"x" "%d"', '"*"', '"-%d"', "", ",", "*, *"]
+
+
+@pytest.mark.parametrize("form", [*STRONG, *WEAK, *NEITHER])
+def test_a_precondition_is_a_list_of_tags(service, form):
+    def ask(method, name):
+        tag = form % revision if "%" in form else form
+        body = {"enabled": None} if method == "PUT" else None
+        return service.call(method, "/reconcile/config", body, headers={name: tag})
+
+    revision = service.put(enabled=None).json()["revision"]
+    assert ask("GET", "If-Match").status == (200 if form in STRONG else 412)
+    same = ask("GET", "If-None-Match")
+    assert same.status == (304 if form in STRONG + WEAK else 200)
+    assert same.headers["etag"] == f'"{revision}"' and (same.body == b"") == (same.status == 304)
+    assert same.headers["content-length"] == str(len(service.call("GET", "/reconcile/config").body))
+    assert ask("PUT", "If-None-Match").status == (412 if form in STRONG + WEAK else 200)
+    revision = service.call("GET", "/reconcile/config").json()["revision"]
+    assert ask("PUT", "If-Match").status == (200 if form in STRONG else 412)
+
+
+def test_a_precondition_may_have_several_lines(service):
+    revision = service.put(enabled=None).json()["revision"]
+    for name, status in (("If-Match", 200), ("If-None-Match", 304)):
+        connection = http.client.HTTPConnection(service.address, timeout=60)
+        connection.putrequest("GET", "/reconcile/config")
+        for tag in ('"x"', f'"{revision}"', '"y"'):
+            connection.putheader(name, tag)
+        connection.endheaders()
+        answer = connection.getresponse()
+        assert answer.status == status
+        answer.read()  # nothing, of 304
+        connection.request("GET", "/healthz")
+        assert connection.getresponse().status == 200
+        connection.close()
 
 
 def test_a_bad_setting_is_named_and_changes_nothing(service):  # 23
