@@ -44,6 +44,7 @@ void access_head_add(struct access_head *head, const char *name, size_t name_len
         {"Origin", &head->origin},
         {"Authorization", &head->authorization},
         {"Content-Type", &head->content_type},
+        {"Content-Encoding", &head->content_encoding},
         {"Content-Length", &head->content_length},
         {"Transfer-Encoding", &head->transfer_encoding},
         {"Expect", &head->expect},
@@ -63,8 +64,8 @@ void access_head_add(struct access_head *head, const char *name, size_t name_len
 
 bool access_head_counts(const struct access_head *head)
 {
-    return head->host || head->origin || head->authorization || head->content_type || head->content_length ||
-           head->transfer_encoding || head->expect;
+    return head->host || head->origin || head->authorization || head->content_type ||
+           head->content_encoding || head->content_length || head->transfer_encoding || head->expect;
 }
 
 static struct refusal refuse(int status, const char *detail)
@@ -168,34 +169,51 @@ struct refusal access_allowed(const struct access_head *head, const char *token,
     return no_refusal;
 }
 
-/* One parameter of a media type at *cursor, which moves behind it; false when it has another charset than
- * UTF-8.
- */
+/* One parameter of a media type (RFC 9110 5.6.6) at *cursor, which moves behind it. False: it is none, or
+ * names another charset than UTF-8. */
 static bool parameter_is_fine(const char **cursor)
 {
-    const char *name = *cursor + strspn(*cursor, " \t;");
-    size_t name_len = strcspn(name, "=; \t");
-    const char *value = name + name_len;
-    value += *value == '=';
-    bool quoted = *value == '"';
-    value += quoted;
-    size_t value_len = strcspn(value, quoted ? "\"" : "; \t");
-    *cursor = value + value_len;
-    *cursor += quoted && **cursor == '"';
-    if (name_len != 7 || strncasecmp(name, "charset", 7) != 0)
-        return true;
-    return value_len == 5 && strncasecmp(value, "utf-8", 5) == 0;
+    static const char blank[] = " \t", utf_8[] = "utf-8";
+    const char *at = *cursor + strspn(*cursor, blank), *name;
+    char value[sizeof utf_8];
+    size_t len = 0;
+    if (*at && *at != ';')
+        return false;
+    at += *at == ';';
+    at += strspn(at, blank);
+    for (name = at; is_token_char((unsigned char)*at);)
+        at++;
+    *cursor = at;
+    if (at == name)
+        return true; /* an empty one, or the end */
+    bool is_charset = at - name == 7 && strncasecmp(name, "charset", 7) == 0;
+    bool quoted = at[0] == '=' && at[1] == '"';
+    if (*at != '=')
+        return false;
+    for (at += quoted ? 2 : 1; quoted ? *at && *at != '"' : is_token_char((unsigned char)*at); at++) {
+        at += quoted && at[0] == '\\' && at[1];
+        if (len < sizeof value)
+            value[len++] = *at;
+    }
+    if (quoted ? *at != '"' : len == 0)
+        return false;
+    *cursor = at + quoted;
+    return !is_charset || (len == strlen(utf_8) && strncasecmp(value, utf_8, len) == 0);
 }
 
 struct refusal access_media(const struct access_head *head)
 {
     static const char json[] = "application/json";
     const char *type = head->content_type ? head->content_type : "";
+    const char *coding = head->content_encoding ? head->content_encoding : "";
     size_t len = strcspn(type, "; \t");
+    if (*coding && strcasecmp(coding, "identity") != 0)
+        return refuse(415, "a body must not be encoded");
     if (len != sizeof json - 1 || strncasecmp(type, json, len) != 0)
         return refuse(415, "a body must be application/json");
     for (const char *cursor = type + len; *cursor;)
         if (!parameter_is_fine(&cursor))
-            return refuse(415, "a body must be in UTF-8");
+            return refuse(415,
+                          "a parameter of Content-Type is malformed, or names another charset than UTF-8");
     return no_refusal;
 }

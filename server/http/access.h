@@ -13,7 +13,8 @@
 #include <stddef.h>
 
 struct access_head {
-    const char *host, *origin, *authorization, *content_type, *content_length, *transfer_encoding, *expect;
+    const char *host, *origin, *authorization, *content_type, *content_encoding, *content_length,
+        *transfer_encoding, *expect;
     bool repeated; /* one of the above is there twice */
     bool odd;      /* a name is no token, a value holds a control character, a line is no plain header */
 };
@@ -48,7 +49,7 @@ const char *access_target(const char *target, char **ret_authority);
  * `open`: the path needs no token, nor a Host, which HTTP/1.0 does not ask for. */
 struct refusal access_allowed(const struct access_head *head, const char *token, bool open);
 
-/* access_media: 415, or none if the body is declared as JSON in UTF-8. */
+/* access_media: 415, or none if the body is declared as JSON in UTF-8 and not encoded. */
 struct refusal access_media(const struct access_head *head);
 
 /* access_has_body: the request announces one. */

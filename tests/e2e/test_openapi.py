@@ -458,6 +458,7 @@ def ask_what_is_wrong(client):
         client(method, target, b'{"enabled"', status=400, Content_Type="application/json")
         client(method, target, b"[]", status=400, Content_Type="application/json")
         client(method, target, b"enabled=false", status=415, Content_Type="application/x-www-form-urlencoded")
+        client(method, target, b"{}", status=415, Content_Type="application/json", Content_Encoding="gzip")
         client(method, target, CHUNKED, status=413, Content_Type="application/json", Transfer_Encoding="chunked")
 
 

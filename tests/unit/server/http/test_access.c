@@ -155,6 +155,12 @@ TEST(a_body_is_json_in_utf_8)
                                        "application/json; charset=UTF-8",
                                        "application/json; charset=\"utf-8\"",
                                        "application/json ; version=1 ; charset=utf-8",
+                                       "application/json; charset=\"\\U\\tf-8\"",
+                                       "application/json;charset=utf-8;;",
+                                       "application/json\t;\tCharset=UTF-8 ",
+                                       "application/json; a=\"; charset=latin1\"; charset=utf-8",
+                                       "application/json; a=\"\\\"; charset=latin1\"",
+                                       "application/json; a=\"\"",
                                        "application/json;"};
     static const char *const bad[] = {NULL,
                                       "",
@@ -166,10 +172,37 @@ TEST(a_body_is_json_in_utf_8)
                                       "application/json; version=1; charset=utf-16",
                                       "application/json; charset=\"utf-7\"",
                                       "application/json; charset=",
+                                      "application/json; charset=\"\"",
+                                      "application/json; charset=\"utf-8",
+                                      "application/json; charset=\"utf-8\\\"",
+                                      "application/json; charset = utf-8",
+                                      "application/json; charset=utf-8 x",
+                                      "application/json; charset=utf-8x",
+                                      "application/json; charset=utf-8; charset=latin1",
+                                      "application/json charset=utf-8",
+                                      "application/json; charset",
+                                      "application/json; =utf-8",
+                                      "application/json; a=\"\\\"; charset=latin1",
+                                      "application/json; \"a\"=b",
                                       "application/json, text/plain",
                                       "application"};
     for (size_t i = 0; i < ARRAY_LEN(good); i++)
         assert_int_equal(access_media(&(const struct access_head){.content_type = good[i]}).status, 0);
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
         assert_int_equal(access_media(&(const struct access_head){.content_type = bad[i]}).status, 415);
+}
+
+TEST(a_body_is_not_encoded)
+{
+    static const struct {
+        const char *coding;
+        int status;
+    } cases[] = {{"", 0},     {"identity", 0}, {"Identity", 0},         {"gzip", 415},
+                 {"br", 415}, {"utf-8", 415},  {"identity, gzip", 415}, {"gzip, identity", 415}};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct access_head head = {.host = NULL};
+        add(&head, "Content-Type", "application/json");
+        add(&head, "Content-Encoding", cases[i].coding);
+        assert_int_equal(access_media(&head).status, cases[i].status);
+    }
 }
