@@ -144,8 +144,9 @@ static int serve_with(const struct setup *setup, struct services *services, stru
         listener_stop(listener);
         return EXIT_FAILED;
     }
-    log_info("listening", LOG_S("addr", listener_address(listener)), LOG_S("version", RECONCILED_VERSION),
-             LOG_S("database", store_describe(services->store)));
+    for (size_t i = 0; listener_address(listener, i); i++)
+        log_info("listening", LOG_S("addr", listener_address(listener, i)),
+                 LOG_S("version", RECONCILED_VERSION), LOG_S("database", store_describe(services->store)));
     notify_send("READY=1");
     struct webhook_audit *audit = audit_new(app, services);
     wait_for_stop(set, listener, app->sweeper, audit);

@@ -35,7 +35,8 @@ static const struct setting table[] = {
      .type = SETTING_LISTEN,
      AT(http_listen),
      .fallback = "127.0.0.1:8787",
-     .help = "Address and port, HOST:PORT or [V6]:PORT. Port 0 picks a free one and logs it. An address that "
+     .help = "Address and port, HOST:PORT or [V6]:PORT. Port 0 picks a free one and logs it. The name "
+             "localhost is 127.0.0.1 and ::1. An address that "
              "is not loopback needs ORCH_API_TOKEN."},
     {.name = "ORCH_API_TOKEN",
      .type = SETTING_TOKEN,

@@ -17,7 +17,8 @@
 enum { ACCEPT_BURST = 16, ACCEPT_PAUSE_MS = 5, TAKE_OVER_MS = 1000 };
 
 struct acceptor {
-    int listen_fd, stop_fd;
+    struct acceptor_sockets sockets;
+    int stop_fd;
     struct MHD_Daemon *daemon;
     struct connections *connections;
     size_t capacity;
@@ -25,11 +26,11 @@ struct acceptor {
 };
 
 /* False when there is nothing more to accept for now. */
-static bool accept_one(struct acceptor *acceptor)
+static bool accept_one(struct acceptor *acceptor, int listen_fd)
 {
     struct sockaddr_storage address;
     socklen_t len = sizeof address;
-    int fd = accept4(acceptor->listen_fd, (struct sockaddr *)&address, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    int fd = accept4(listen_fd, (struct sockaddr *)&address, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd >= 0) {
         /* One at a time: a worker counts a connection only once it has taken it over, and one that is handed
          * more than its limit never lets go of a lock (0.9.75, new_connection_process_). With nothing on the
@@ -56,22 +57,32 @@ static void *accept_all(void *arg)
     struct acceptor *acceptor = arg;
     for (;;) {
         bool full = connections_count(acceptor->connections) >= acceptor->capacity / 8 * 7;
-        struct pollfd polls[] = {{.fd = acceptor->stop_fd, .events = POLLIN},
-                                 {.fd = acceptor->listen_fd, .events = POLLIN}};
-        (void)poll(polls, full ? 1 : 2, full ? ACCEPT_PAUSE_MS : -1);
+        const struct acceptor_sockets *sockets = &acceptor->sockets;
+        struct pollfd polls[1 + ACCEPTOR_SOCKETS_MAX] = {{.fd = acceptor->stop_fd, .events = POLLIN}};
+        for (size_t i = 0; i < sockets->n; i++)
+            polls[1 + i] = (struct pollfd){.fd = sockets->fds[i], .events = POLLIN};
+        (void)poll(polls, full ? 1 : 1 + sockets->n, full ? ACCEPT_PAUSE_MS : -1);
         if (polls[0].revents)
             return NULL;
         connections_make_room(acceptor->connections);
-        for (int i = 0; !full && i < ACCEPT_BURST && accept_one(acceptor); i++)
-            connections_make_room(acceptor->connections);
+        for (size_t at = 0; !full && at < sockets->n; at++)
+            for (int i = 0; i < ACCEPT_BURST && accept_one(acceptor, sockets->fds[at]); i++)
+                connections_make_room(acceptor->connections);
     }
 }
 
-enum err acceptor_start(int listen_fd_take, struct MHD_Daemon *daemon, struct connections *connections,
-                        size_t capacity, struct acceptor **ret, struct why *why)
+void acceptor_sockets_close(struct acceptor_sockets *sockets)
+{
+    while (sockets->n > 0)
+        close(sockets->fds[--sockets->n]);
+}
+
+enum err acceptor_start(const struct acceptor_sockets *sockets_take, struct MHD_Daemon *daemon,
+                        struct connections *connections, size_t capacity, struct acceptor **ret,
+                        struct why *why)
 {
     struct acceptor *acceptor = mem_zero(1, sizeof *acceptor);
-    *acceptor = (struct acceptor){.listen_fd = listen_fd_take,
+    *acceptor = (struct acceptor){.sockets = *sockets_take,
                                   .stop_fd = eventfd(0, EFD_CLOEXEC),
                                   .daemon = daemon,
                                   .connections = connections,
@@ -79,7 +90,7 @@ enum err acceptor_start(int listen_fd_take, struct MHD_Daemon *daemon, struct co
     if (acceptor->stop_fd < 0 || pthread_create(&acceptor->thread, NULL, accept_all, acceptor) != 0) {
         if (acceptor->stop_fd >= 0)
             close(acceptor->stop_fd);
-        close(listen_fd_take);
+        acceptor_sockets_close(&acceptor->sockets);
         free(acceptor);
         return why_set(why, ERR_INTERNAL, "the thread that accepts connections cannot be started");
     }
@@ -95,6 +106,6 @@ void acceptor_stop(struct acceptor *acceptor)
     (void)eventfd_write(acceptor->stop_fd, 1);
     pthread_join(acceptor->thread, NULL);
     close(acceptor->stop_fd);
-    close(acceptor->listen_fd);
+    acceptor_sockets_close(&acceptor->sockets);
     free(acceptor);
 }

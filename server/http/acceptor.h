@@ -15,9 +15,18 @@ struct MHD_Daemon;
 struct acceptor;
 struct connections;
 
-/* acceptor_start: takes the listening socket. When nearly `capacity` connections are connected it lets the
+/* One for each address of the name localhost. */
+enum { ACCEPTOR_SOCKETS_MAX = 2 };
+struct acceptor_sockets {
+    int fds[ACCEPTOR_SOCKETS_MAX];
+    size_t n;
+};
+/* acceptor_sockets_close: those that no acceptor has taken. */
+void acceptor_sockets_close(struct acceptor_sockets *sockets);
+
+/* acceptor_start: takes the listening sockets. When nearly `capacity` connections are connected it lets the
  * next ones wait in the kernel's queue until some have been closed. */
-ATTR_NODISCARD enum err acceptor_start(int listen_fd_take, struct MHD_Daemon *daemon,
+ATTR_NODISCARD enum err acceptor_start(const struct acceptor_sockets *sockets_take, struct MHD_Daemon *daemon,
                                        struct connections *connections, size_t capacity,
                                        struct acceptor **ret, struct why *why);
 

@@ -1,5 +1,6 @@
 #include "server/http/listener.h"
 
+#include <errno.h>
 #include <microhttpd.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -8,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -25,6 +27,7 @@
 enum { DESCRIPTORS_ELSE = 128, WORKERS_PER_PROCESSOR = 2, FLUSH_MS = 500 };
 /* As many as LIMIT_CONNECTIONS need; they wait for events alone. */
 enum { WORKERS_MIN = LIMIT_CONNECTIONS / LIMIT_CONNECTIONS_PER_WORKER };
+enum { ADDRESS_SIZE = INET6_ADDRSTRLEN + 16, PORT_SIZE = 8 };
 /* Far beyond LIMIT_CONNECTIONS, see start_daemon. */
 enum { NEVER_PER_WORKER = 16384 };
 /* GnuTLS's own default still has TLS 1.0 and 1.1. */
@@ -43,7 +46,7 @@ struct listener {
     struct MHD_Daemon *daemon;
     struct acceptor *acceptor;
     char said[256]; /* by the library while it was started, and why it was not */
-    char address[INET6_ADDRSTRLEN + 16];
+    char addresses[ACCEPTOR_SOCKETS_MAX][ADDRESS_SIZE]; /* "": no more */
 };
 
 /* what the library calls */
@@ -111,18 +114,21 @@ static bool address_is_loopback(const struct addrinfo *info)
            host_is_loopback(host);
 }
 
-static void describe(int fd, char *ret, size_t size)
+/* "127.0.0.1:8787", which may be NULL, and "8787". */
+static void describe(int fd, char ret_address[ADDRESS_SIZE], char ret_port[PORT_SIZE])
 {
     struct sockaddr_storage bound = {.ss_family = AF_UNSPEC};
     socklen_t len = sizeof bound;
-    char host[INET6_ADDRSTRLEN], port[8];
-    ret[0] = '\0';
+    char host[INET6_ADDRSTRLEN];
     if (getsockname(fd, (struct sockaddr *)&bound, &len) == 0 &&
-        getnameinfo((struct sockaddr *)&bound, len, host, sizeof host, port, sizeof port,
-                    NI_NUMERICHOST | NI_NUMERICSERV) == 0)
-        snprintf(ret, size, bound.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
+        getnameinfo((struct sockaddr *)&bound, len, host, sizeof host, ret_port, PORT_SIZE,
+                    NI_NUMERICHOST | NI_NUMERICSERV) == 0 &&
+        ret_address)
+        snprintf(ret_address, ADDRESS_SIZE, bound.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host,
+                 ret_port);
 }
 
+/* ERR_NOT_FOUND: this machine has no such address. */
 static enum err bind_socket(const struct addrinfo *info, int *ret_fd, struct why *why)
 {
     int on = 1, fd = socket(info->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -131,20 +137,19 @@ static enum err bind_socket(const struct addrinfo *info, int *ret_fd, struct why
         *ret_fd = fd;
         return ERR_OK;
     }
-    enum err err = why_set(why, ERR_UNAVAILABLE, "ORCH_HTTP_LISTEN cannot be listened on: %m");
+    bool absent = errno == EAFNOSUPPORT || errno == EADDRNOTAVAIL;
+    enum err err =
+        why_set(why, absent ? ERR_NOT_FOUND : ERR_UNAVAILABLE, "ORCH_HTTP_LISTEN cannot be listened on: %m");
     if (fd >= 0)
         close(fd);
     return err;
 }
 
-static enum err open_socket(const struct listen_address *address, bool has_token, int *ret_fd,
-                            struct why *why)
+static enum err open_socket(const char *host, const char *port, bool has_token, int *ret_fd, struct why *why)
 {
     const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
     struct addrinfo *info = NULL;
-    char port[8];
-    snprintf(port, sizeof port, "%u", (unsigned)address->port & 0xffffu);
-    int failed = getaddrinfo(address->host, port, &hints, &info);
+    int failed = getaddrinfo(host, port, &hints, &info);
     if (failed)
         return why_set(why, ERR_INVALID, "ORCH_HTTP_LISTEN names no address of this machine: %s",
                        gai_strerror(failed));
@@ -156,6 +161,35 @@ static enum err open_socket(const struct listen_address *address, bool has_token
         err = bind_socket(info, ret_fd, why);
     freeaddrinfo(info);
     return err;
+}
+
+/* A client that connects to "localhost" takes whichever address its resolver names first: the name stands for
+ * both, on one port, or for the one that this machine has. */
+static enum err open_sockets(const struct listen_address *address, bool has_token,
+                             struct acceptor_sockets *ret, struct why *why)
+{
+    static const char *const both[] = {"127.0.0.1", "::1", NULL};
+    const char *const one[] = {address->host, NULL};
+    bool is_localhost = strcasecmp(address->host, "localhost") == 0;
+    struct acceptor_sockets sockets = {.n = 0};
+    enum err err = ERR_OK;
+    char port[PORT_SIZE];
+    snprintf(port, sizeof port, "%u", (unsigned)address->port & 0xffffu);
+    for (const char *const *host = is_localhost ? both : one; *host; host++) {
+        err = open_socket(*host, port, has_token, &sockets.fds[sockets.n], why);
+        if (!err)
+            describe(sockets.fds[sockets.n++], NULL, port);
+        else if (is_localhost && err == ERR_NOT_FOUND)
+            log_warn("localhost has one address alone", LOG_S("missing", *host), LOG_S("reason", why->text));
+        else
+            break;
+    }
+    if (sockets.n > 0 && (!err || err == ERR_NOT_FOUND)) {
+        *ret = sockets;
+        return ERR_OK;
+    }
+    acceptor_sockets_close(&sockets);
+    return err == ERR_NOT_FOUND ? ERR_UNAVAILABLE : err;
 }
 
 /* how many */
@@ -234,9 +268,9 @@ static struct MHD_Daemon *start_daemon(struct listener *listener, unsigned worke
 
 enum err listener_start(const struct listener_options *options, struct listener **ret, struct why *why)
 {
-    int fd = -1;
-    enum err err = open_socket(options->address, options->token != NULL, &fd, why);
-    if (err || fd < 0)
+    struct acceptor_sockets sockets = {.n = 0};
+    enum err err = open_sockets(options->address, options->token != NULL, &sockets, why);
+    if (err)
         return err;
     /* A pool of one is no pool to the library. */
     unsigned workers = options->workers ? options->workers : count_workers();
@@ -251,7 +285,8 @@ enum err listener_start(const struct listener_options *options, struct listener 
         .deferrals = deferrals_new(clock_ms),
         .connections = connections_new(connections, clock_ms),
     };
-    describe(fd, listener->address, sizeof listener->address);
+    for (size_t i = 0; i < sockets.n; i++)
+        describe(sockets.fds[i], listener->addresses[i], (char[PORT_SIZE]){""});
     err = job_queue_start(LIMIT_HANDLER_THREADS, LIMIT_WAITING_REQUESTS, &listener->world.job_queue, why);
     if (!err) {
         listener->daemon = start_daemon(listener, workers, options);
@@ -259,9 +294,9 @@ enum err listener_start(const struct listener_options *options, struct listener 
             err = why_set(why, ERR_INTERNAL, "the HTTP listener cannot be started: %s", listener->said);
     }
     if (err)
-        close(fd);
+        acceptor_sockets_close(&sockets);
     else
-        err = acceptor_start(fd, listener->daemon, listener->world.connections, connections,
+        err = acceptor_start(&sockets, listener->daemon, listener->world.connections, connections,
                              &listener->acceptor, why);
     if (err) {
         listener_stop(listener);
@@ -272,9 +307,9 @@ enum err listener_start(const struct listener_options *options, struct listener 
     return ERR_OK;
 }
 
-const char *listener_address(const struct listener *listener)
+const char *listener_address(const struct listener *listener, size_t at)
 {
-    return listener->address;
+    return at < ARRAY_LEN(listener->addresses) && *listener->addresses[at] ? listener->addresses[at] : NULL;
 }
 
 void listener_tick(struct listener *listener)

@@ -35,8 +35,9 @@ struct listener_options {
 ATTR_NODISCARD enum err listener_start(const struct listener_options *options, struct listener **ret,
                                        struct why *why);
 
-/* listener_address: where it really listens, "127.0.0.1:8787" or "[::1]:8787". */
-const char *listener_address(const struct listener *listener);
+/* listener_address: where it really listens, "127.0.0.1:8787" or "[::1]:8787", and for the name localhost on
+ * both; NULL from the number of its addresses on. */
+const char *listener_address(const struct listener *listener, size_t at);
 
 /* listener_tick: keeps the deadlines; to be called every LIMIT_TICK_MS, by one thread. */
 void listener_tick(struct listener *listener);

@@ -1,4 +1,5 @@
 /* The real listener on a real socket, with handlers of the test's own: hostile HTTP, framing, access. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,6 +12,8 @@
 #include <microhttpd.h>
 #include <signal.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "clients/base/limits.h"
 #include "clients/base/text.h"
@@ -322,7 +325,7 @@ static void every_route_refuses_parameters_that_it_does_not_have(void **state)
     options.token = "s3cret";
     options.routes = routes_table();
     assert_int_equal(listener_start(&options, &fixture.listener, &why), ERR_OK);
-    fixture.address = listener_address(fixture.listener);
+    fixture.address = listener_address(fixture.listener, 0);
     for (const struct route *route = routes_table(); route->path; route++) {
         bool open = route->flags & ROUTE_OPEN;
         ask_route(route, "limt=1", WITH_TOKEN, 400, "/problems/invalid-parameter");
@@ -697,11 +700,82 @@ static void ipv6_is_listened_on(void **state)
         skip(); /* a machine without IPv6 */
         return;
     }
-    assert_memory_equal(listener_address(six), "[::1]:", 6);
-    struct http_answer *answer = http_ask(listener_address(six), "GET /echo HTTP/1.1\r\nHost: [::1]\r\n\r\n");
+    assert_memory_equal(listener_address(six, 0), "[::1]:", 6);
+    struct http_answer *answer =
+        http_ask(listener_address(six, 0), "GET /echo HTTP/1.1\r\nHost: [::1]\r\n\r\n");
     assert_int_equal(answer->status, 200);
     free(answer);
     listener_stop(six);
+}
+
+/* The error that socket(2) has for IPv6, in place of libc's; 0: none. */
+static int v6_errno;
+
+int socket(int domain, int type, int protocol)
+{
+    if (domain == AF_INET6 && v6_errno) {
+        errno = v6_errno;
+        return -1;
+    }
+    return (int)syscall(SYS_socket, domain, type, protocol);
+}
+
+static void expect_200(const char *address)
+{
+    struct http_answer *answer = http_ask(address, "GET /echo HTTP/1.1\r\n" HOST "\r\n");
+    assert_int_equal(answer->status, 200);
+    free(answer);
+}
+
+static void the_name_localhost_is_both_addresses(void **state)
+{
+    (void)state;
+    static const struct listen_address localhost = {.host = "LocalHost", .loopback = true};
+    const struct listener_options options = fixture_options(&localhost);
+    struct listener *both = NULL, *second = NULL;
+    struct why why;
+    assert_int_equal(listener_start(&options, &both, &why), ERR_OK);
+    assert_memory_equal(listener_address(both, 0), "127.0.0.1:", 10);
+    expect_200(listener_address(both, 0));
+    if (!listener_address(both, 1)) {
+        listener_stop(both);
+        skip(); /* a machine without IPv6 */
+        return;
+    }
+    assert_memory_equal(listener_address(both, 1), "[::1]:", 6);
+    assert_string_equal(strrchr(listener_address(both, 0), ':'), strrchr(listener_address(both, 1), ':'));
+    expect_200(listener_address(both, 1));
+    expect_200(listener_address(both, 0));
+    assert_null(listener_address(both, 2));
+    /* The one alone is for machines that lack the other, not for those where it is taken. */
+    int64_t port;
+    assert_true(parse_i64(strrchr(listener_address(both, 1), ':') + 1, 1, 65535, &port));
+    struct listen_address taken = localhost;
+    taken.port = (int)port;
+    const struct listener_options again = fixture_options(&taken);
+    assert_int_equal(listener_start(&again, &second, &why), ERR_UNAVAILABLE);
+    assert_non_null(strstr(why.text, "in use"));
+    listener_stop(both);
+}
+
+static void without_ipv6_localhost_is_the_other_address(void **state)
+{
+    (void)state;
+    static const struct listen_address localhost = {.host = "localhost", .loopback = true},
+                                       v6 = {.host = "::1", .v6 = true};
+    const struct listener_options options = fixture_options(&localhost), other = fixture_options(&v6);
+    struct listener *one = NULL, *none = NULL;
+    struct why why;
+    v6_errno = EAFNOSUPPORT;
+    assert_int_equal(listener_start(&options, &one, &why), ERR_OK);
+    assert_int_equal(listener_start(&other, &none, &why), ERR_UNAVAILABLE);
+    v6_errno = EMFILE; /* which any machine may have */
+    assert_int_equal(listener_start(&options, &none, &why), ERR_UNAVAILABLE);
+    v6_errno = 0;
+    assert_memory_equal(listener_address(one, 0), "127.0.0.1:", 10);
+    assert_null(listener_address(one, 1));
+    expect_200(listener_address(one, 0));
+    listener_stop(one);
 }
 
 int main(void)
@@ -733,6 +807,8 @@ int main(void)
         LISTENER_TEST(without_a_token_only_loopback_is_listened_on),
         LISTENER_TEST(an_address_in_use_is_said_so),
         LISTENER_TEST(ipv6_is_listened_on),
+        LISTENER_TEST(the_name_localhost_is_both_addresses),
+        LISTENER_TEST(without_ipv6_localhost_is_the_other_address),
     };
     (void)signal(SIGPIPE, SIG_IGN);
     return LISTENER_TEST_RUN(tests);

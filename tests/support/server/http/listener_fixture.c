@@ -151,7 +151,7 @@ void fixture_start(const char *token, unsigned connections)
     options.token = token;
     options.connections = connections;
     assert_int_equal(listener_start(&options, &fixture.listener, &why), ERR_OK);
-    fixture.address = listener_address(fixture.listener);
+    fixture.address = listener_address(fixture.listener, 0);
 }
 
 int fixture_set_up(void **state)
