@@ -20,9 +20,9 @@ struct app;
 
 typedef void handler_fn(struct request *request);
 
-/* request_app: the services. request_param: the {id} of the route, 1 to 128 characters of [A-Za-z0-9._-], or
- * "". request_query: a query parameter, decoded, or NULL; its bytes may be anything but NUL. request_header:
- * by name, or NULL; in a route with ROUTE_QUEUED all lines of that name, as one list. All live as long as the
+/* request_app: the services. request_param: the {id} of the route, decoded: 1 to 128 bytes of UTF-8, or "".
+ * request_query: a query parameter, decoded, or NULL; its bytes may be anything but NUL. request_header: by
+ * name, or NULL; in a route with ROUTE_QUEUED all lines of that name, as one list. All live as long as the
  * request. */
 struct app *request_app(struct request *request);
 const char *request_param(const struct request *request);

@@ -210,7 +210,7 @@ static struct refusal judge(struct request *request, const struct access_head *h
     if (!match->route)
         return (struct refusal){.status = 405, .detail = "the method is not one that this path has"};
     if (strstr(request->target, "%00"))
-        return (struct refusal){.status = 400, .detail = "the query holds a NUL", .type = PROBLEM_PARAMETER};
+        return (struct refusal){.status = 400, .detail = "the target holds a NUL", .type = PROBLEM_PARAMETER};
     request->query_faults = query_faults(request->connection, match->route->query);
     if (request->query_faults)
         return (struct refusal){.status = 400, .detail = "invalid query parameters"};

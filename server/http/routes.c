@@ -1,24 +1,39 @@
 #include "server/http/routes.h"
 
+#include <ctype.h>
+#include <microhttpd.h>
 #include <stdio.h>
 #include <string.h>
 
-static bool is_param_char(char c)
+#include "clients/base/err.h"
+#include "clients/base/text.h"
+
+/* RFC 3986 3.3: pchar, whole escapes alone. */
+static bool is_segment(const char *text, size_t len)
 {
-    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '.' ||
-           c == '_' || c == '-';
+    for (size_t i = 0; i < len; i++) {
+        if (text[i] == '%' && i + 2 < len && isxdigit((unsigned char)text[i + 1]) &&
+            isxdigit((unsigned char)text[i + 2]))
+            i += 2;
+        else if (!isalnum((unsigned char)text[i]) && !strchr("-._~!$&'()*+,;=:@", text[i]))
+            return false;
+    }
+    return len > 0;
 }
 
+/* A dot segment is one however it is written: some readers resolve it before they pass the target on. A NUL
+ * ends the text here, and judge() refuses the request. */
 static bool take_param(const char *segment, size_t len, char ret[ROUTE_PARAM_MAX + 1])
 {
-    if (len == 0 || len > ROUTE_PARAM_MAX ||
-        (segment[0] == '.' && (len == 1 || (len == 2 && segment[1] == '.'))))
+    if (!is_segment(segment, len))
         return false;
-    for (size_t i = 0; i < len; i++)
-        if (!is_param_char(segment[i]))
-            return false;
-    memcpy(ret, segment, len);
-    ret[len] = '\0';
+    AUTO_FREE char *text = mem_dupn(segment, len);
+    (void)MHD_http_unescape(text);
+    size_t n = strlen(text);
+    if (n > ROUTE_PARAM_MAX || strcmp(text, ".") == 0 || strcmp(text, "..") == 0 ||
+        utf8_valid_len(text, n) != n)
+        return false;
+    memcpy(ret, text, n + 1);
     return true;
 }
 

@@ -1,7 +1,8 @@
 /* routes.h - the table of endpoints, and finding a request's place in it.
  *
- * Paths are matched as they came over the wire, before anything decodes them: an escape, an empty segment, a
- * dot segment match nothing. The only variable segment is `{id}`.
+ * Paths are split at "/" and matched as they came over the wire: an empty segment, a dot segment and an
+ * escape in what is no variable match nothing. The only variable segment is `{id}`; it is decoded once, so
+ * that "%2F" belongs to it.
  */
 #ifndef RECONCILED_ROUTES_H
 #define RECONCILED_ROUTES_H
@@ -30,7 +31,7 @@ const struct route *routes_table(void);
 struct route_match {
     const struct route *route; /* NULL: no such path, or not this method */
     bool path_known, open;
-    char param[ROUTE_PARAM_MAX + 1]; /* of {id}; "" */
+    char param[ROUTE_PARAM_MAX + 1]; /* of {id}, decoded, UTF-8; "" */
     char allow[64];                  /* of a known path: "GET, HEAD, PUT" */
 };
 

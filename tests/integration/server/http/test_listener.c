@@ -101,19 +101,30 @@ static void errors_are_problem_documents(void **state)
 static void strange_targets_find_nothing(void **state)
 {
     (void)state;
-    static const char *const targets[] = {"/",          "//echo",   "/echo/",       "/./echo",
-                                          "/x/../echo", "/echo%00", "/items/a%2Fb", "/items/%2e%2e",
-                                          "/items/..",  "/items/",  "/items/%00",   "/ech%6f",
-                                          "*",          "echo",     "/items/a/b",   "ftp://localhost/echo"};
+    static const char *const targets[] = {"/",          "//echo",   "/echo/",     "/./echo",
+                                          "/x/../echo", "/echo%00", "/items/a%2", "/items/%2e%2e",
+                                          "/items/..",  "/items/",  "/items/%ff", "/ech%6f",
+                                          "*",          "echo",     "/items/a/b", "ftp://localhost/echo"};
     char text[256];
     for (size_t i = 0; i < ARRAY_LEN(targets); i++) {
         snprintf(text, sizeof text, "GET %s HTTP/1.1\r\n" HOST "\r\n", targets[i]);
         fixture_expect(text, 404);
     }
+    fixture_expect("GET /items/%00 HTTP/1.1\r\n" HOST "\r\n", 400);
+    fixture_expect("GET /items/a%00b HTTP/1.1\r\n" HOST "\r\n", 400);
     fixture_expect("GET /echo?q=%00 HTTP/1.1\r\n" HOST "\r\n", 400);
     fixture_expect("GET /echo?q=a%00b HTTP/1.1\r\n" HOST "\r\n", 400);
     fixture_expect("get /echo HTTP/1.1\r\n" HOST "\r\n", 405);
     assert_int_equal(fixture.n_handled, 0);
+}
+
+static void an_escaped_slash_belongs_to_its_segment(void **state)
+{
+    (void)state;
+    struct http_answer *answer = http_ask(fixture.address, "GET /items/a%2Fb%252F HTTP/1.1\r\n" HOST "\r\n");
+    assert_int_equal(answer->status, 200);
+    assert_non_null(strstr(answer->body, "\"param\":\"a/b%2F\""));
+    free(answer);
 }
 
 static void a_target_in_absolute_form_names_the_host(void **state)
@@ -786,6 +797,7 @@ int main(void)
         LISTENER_TEST(pipelined_requests_are_answered_in_order),
         LISTENER_TEST(errors_are_problem_documents),
         LISTENER_TEST(strange_targets_find_nothing),
+        LISTENER_TEST(an_escaped_slash_belongs_to_its_segment),
         LISTENER_TEST(a_target_in_absolute_form_names_the_host),
         LISTENER_TEST(a_target_that_is_too_long_is_refused),
         LISTENER_TEST(a_body_must_be_a_json_object),
