@@ -94,7 +94,8 @@ static const char *type_of(int status)
         {400, "invalid-body"},        {401, "unauthorized"},       {403, "forbidden"},
         {404, "not-found"},           {405, "method-not-allowed"}, {409, "conflict"},
         {412, "precondition-failed"}, {413, "too-large"},          {414, "too-large"},
-        {415, "unsupported-media"},   {422, "invalid-body"},       {503, "unavailable"},
+        {415, "unsupported-media"},   {422, "invalid-body"},       {502, "upstream"},
+        {503, "unavailable"},
     };
     for (size_t i = 0; i < ARRAY_LEN(types); i++)
         if (types[i].status == status)
