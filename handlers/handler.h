@@ -65,8 +65,8 @@ void deferred_answer(struct deferred *deferred, int status, json_t *body_take);
 /* deferred_error: deferred_answer with what answer_error would answer. */
 void deferred_error(struct deferred *deferred, enum err err, const struct why *why);
 
-/* A publication is one JSON body, replaced now and then by one writer at a time and read by every listener
- * thread without a lock; all requests of one version share one prepared response. */
+/* A publication is one JSON body, replaced now and then and read by every listener thread; all requests of
+ * one version share one prepared response. */
 struct publication;
 struct publication *publication_new(void);
 void publication_free(struct publication *publication);

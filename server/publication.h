@@ -9,15 +9,16 @@
 struct MHD_Response;
 struct publication;
 
-/* What a reader holds, from publication_acquire to publication_release; never across anything that waits. */
+/* What a reader holds, from publication_acquire to publication_release. */
+struct publication_version;
 struct publication_hold {
-    unsigned slot;
+    struct publication_version *version;
     struct MHD_Response *response; /* NULL: nothing was published yet */
     const char *body;
     size_t len;
 };
 
-/* publication_acquire: takes hold of the newest version. No lock, no allocation. */
+/* publication_acquire: takes hold of the newest version. */
 struct publication_hold publication_acquire(struct publication *publication);
 void publication_release(struct publication *publication, const struct publication_hold *hold);
 

@@ -1,5 +1,4 @@
-/* One writer at a time, many readers, no lock for readers: a reader never sees a body that is being replaced.
- */
+/* Many writers and readers: a reader never sees a body that is being replaced. */
 #include <stdatomic.h>
 
 #include <pthread.h>
