@@ -6,6 +6,7 @@
 #include "handlers/query.h"
 #include "handlers/handlers.h"
 #include "reconcile/explain/explain.h"
+#include "reconcile/pipeline/settings_text.h"
 #include "reconcile/settings/settings.h"
 
 enum { STAGE_MAX = 64, AFTER_MAX = 200 };
@@ -14,12 +15,9 @@ enum { STAGE_MAX = 64, AFTER_MAX = 200 };
 static bool is_stage(const char *text)
 {
     size_t len = strlen(text), characters = 0;
-    for (const char *c = text; *c; c++) {
-        if ((unsigned char)*c < 0x20 || *c == 0x7f)
-            return false;
-        characters += ((unsigned char)*c & 0xc0) != 0x80;
-    }
-    return len > 0 && characters <= STAGE_MAX && utf8_valid_len(text, len) == len;
+    for (size_t i = 0; i < len; i++)
+        characters += ((unsigned char)text[i] & 0xc0) != 0x80;
+    return len > 0 && characters <= STAGE_MAX && !text_has_control(text) && utf8_valid_len(text, len) == len;
 }
 
 static bool is_after(const char *text)
