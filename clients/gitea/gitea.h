@@ -173,14 +173,21 @@ const struct gitea_document *gitea_pull_document(struct facts *facts, struct git
 const struct gitea_document *gitea_review_document(struct facts *facts, struct gitea *gitea, const char *repo,
                                                    int64_t number, int64_t review);
 
-/* The webhooks of a repo, over all pages. It takes the right to administer the repo: a token without it gets
- * FACT_FAILED or FACT_ABSENT, which does not count against Gitea's health. Webhooks of the repo's
- * organization and of the whole Gitea are not among them. */
+/* The webhooks of one level, over all pages. Those of each level deliver the repo's events. Each list takes
+ * the right to administer what it belongs to: a token without it gets FACT_FAILED or FACT_ABSENT, which does
+ * not count against Gitea's health. */
+enum gitea_hooks_level {
+    GITEA_HOOKS_REPO,   /* the repo's own */
+    GITEA_HOOKS_OWNER,  /* of its organization; or of its user, which only that user's token can read */
+    GITEA_HOOKS_SYSTEM, /* of the whole Gitea */
+    GITEA_HOOKS_MAX_
+};
 struct gitea_hook {
     int64_t id;
     const char *url; /* may hold secrets: never to be shown whole */
     bool active;
     const char *updated_at;    /* as Gitea writes it; "" when it is not given */
+    const char *branch_filter; /* a glob of the branches whose pushes are delivered; "": all */
     const char *const *events; /* names as Gitea lists them, NULL-terminated */
 };
 struct gitea_hooks {
@@ -188,7 +195,8 @@ struct gitea_hooks {
     const struct gitea_hook *items;
     size_t n;
 };
-const struct gitea_hooks *gitea_hooks(struct facts *facts, struct gitea *gitea, const char *repo);
+const struct gitea_hooks *gitea_hooks(struct facts *facts, struct gitea *gitea, const char *repo,
+                                      enum gitea_hooks_level level);
 
 /* gitea_branch_make: makes `branch` of a repo from `base`, unless it is there. The fact is FACT_KNOWN when
  * the branch exists now (`made`: this call made it), FACT_ABSENT when the repo or the base

@@ -51,12 +51,23 @@ char *event_gitea_text(const json_t *value)
     return buffer_take_whole(&out);
 }
 
+/* 1.23.0 and 1.23.1 know the event and cannot subscribe to it by the API (go-gitea/gitea#33302). */
+static bool is_before_1_23_2(const char *text)
+{
+    static const char *const names[] = {"1.23", "1.23.0", "1.23.1"};
+    size_t len = strcspn(text, "+-");
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (strlen(names[i]) == len && strncmp(text, names[i], len) == 0)
+            return true;
+    return false;
+}
+
 struct gitea_release event_gitea_release(const json_t *version)
 {
     const char *text = json_get_text(version, "version", "");
     if (strstr(text, "+gitea-"))
         return (struct gitea_release){.forgejo = true, .names_reviewer = true};
-    struct gitea_release release = {.names_reviewer = true, .names_target = true};
+    struct gitea_release release = {.names_reviewer = true, .names_target = true, .sends_status = true};
     const char *dot = strchr(text, '.');
     int64_t minor;
     char digits[4] = "";
@@ -66,6 +77,7 @@ struct gitea_release event_gitea_release(const json_t *version)
     if (parse_i64(digits, 0, 999, &minor)) {
         release.names_reviewer = minor >= 23;
         release.names_target = minor >= 24;
+        release.sends_status = minor > 23 || (minor == 23 && !is_before_1_23_2(text));
     }
     return release;
 }

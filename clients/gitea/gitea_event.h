@@ -20,6 +20,7 @@ struct gitea_release {
     bool forgejo;        /* sends its headers as X-Forgejo-* too */
     bool names_reviewer; /* `requested_reviewer` of a review: Gitea 1.23, Forgejo */
     bool names_target;   /* headers *-Hook-Installation-Target-Type: Gitea 1.24, not Forgejo */
+    bool sends_status;   /* a webhook can be set up for the event "status": Gitea 1.23.2, not Forgejo */
 };
 /* event_gitea_release: from what Gitea answers for its version. What has no number counts as the newest. */
 struct gitea_release event_gitea_release(const json_t *version);

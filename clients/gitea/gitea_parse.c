@@ -424,6 +424,7 @@ static const char *hook_row(const json_t *json, struct arena *arena, void *ret_r
     row->id = id_of(json, "id");
     row->url = text_of(json_object_get(json, "config"), "url", arena);
     row->updated_at = text_or_empty(json, "updated_at", arena);
+    row->branch_filter = text_or_empty(json, "branch_filter", arena);
     if (row->id < 0 || !row->url)
         return "a webhook without an id or a URL";
     if (!bool_of(json, "active", &row->active))

@@ -189,10 +189,14 @@ char *fetch_escape(const char *text);
 /* fetch_url_shown: `text` as a person may see it: without user name and password, its query as "?...". Never
  * NULL. Caller frees with free(). */
 char *fetch_url_shown(const char *text);
-/* fetch_url_host: of `text`, in lower case, or "(not a URL)". Caller frees. fetch_url_same_place: both name
- * the same host and path, and the same port where both name one; how they are spoken to does not matter. */
+/* fetch_url_host: of `text`, in lower case, or "(not a URL)". Caller frees. */
 char *fetch_url_host(const char *text);
-bool fetch_url_same_place(const char *a, const char *b);
+/* fetch_url_difference: the first thing in which two URLs differ. The scheme does not matter, and the port
+ * only where both name one. */
+enum fetch_url_part { FETCH_URL_SAME, FETCH_URL_HOST, FETCH_URL_PORT, FETCH_URL_PATH };
+enum fetch_url_part fetch_url_difference(const char *a, const char *b);
+/* fetch_origin: "scheme://host:port" in lower case, NULL if it is no http(s) URL. Caller frees. */
+char *fetch_origin(const char *text);
 /* fetch_url_has_user: `text` is a URL, and holds a user name or a password. */
 bool fetch_url_has_user(const char *text);
 

@@ -221,8 +221,4 @@ void exchange_count(const struct fetch_job *job, enum fetch_result result);
 bool exchange_outgrew(const struct fetch_job *job);
 void exchange_drop_reply(struct fetch_job *job);
 
-/* fetch_url.c. fetch_origin: "scheme://host:port" in lower case, NULL if it is no http(s) URL. Caller
- * frees. */
-char *fetch_origin(const char *text);
-
 #endif

@@ -157,16 +157,20 @@ static size_t path_len(const char *path)
     return len;
 }
 
-bool fetch_url_same_place(const char *a, const char *b)
+enum fetch_url_part fetch_url_difference(const char *a, const char *b)
 {
     AUTO_URL CURLU *left = url_parse(a);
     AUTO_URL CURLU *right = url_parse(b);
     if (!left || !right)
-        return false;
+        return FETCH_URL_HOST;
     AUTO_CURL_TEXT char *host_a = part_of(left, CURLUPART_HOST), *host_b = part_of(right, CURLUPART_HOST);
     AUTO_CURL_TEXT char *port_a = part_of(left, CURLUPART_PORT), *port_b = part_of(right, CURLUPART_PORT);
     AUTO_CURL_TEXT char *path_a = part_of(left, CURLUPART_PATH), *path_b = part_of(right, CURLUPART_PATH);
-    return host_a && host_b && strcasecmp(host_a, host_b) == 0 && path_a && path_b &&
-           path_len(path_a) == path_len(path_b) && strncmp(path_a, path_b, path_len(path_a)) == 0 &&
-           (!port_a || !port_b || strcmp(port_a, port_b) == 0);
+    if (!host_a || !host_b || strcasecmp(host_a, host_b) != 0)
+        return FETCH_URL_HOST;
+    if (port_a && port_b && strcmp(port_a, port_b) != 0)
+        return FETCH_URL_PORT;
+    bool same_path = path_a && path_b && path_len(path_a) == path_len(path_b) &&
+                     strncmp(path_a, path_b, path_len(path_a)) == 0;
+    return same_path ? FETCH_URL_SAME : FETCH_URL_PATH;
 }

@@ -9,12 +9,15 @@
 #include "clients/base/log.h"
 #include "clients/base/wait.h"
 #include "clients/gitea/gitea.h"
+#include "clients/gitea/gitea_event.h"
 #include "clients/store/store.h"
 #include "reconcile/heal/services.h"
 #include "reconcile/message/message.h"
 #include "reconcile/notify/notifier.h"
+#include "reconcile/pipeline/pipeline.h"
 #include "reconcile/settings/policy.h"
 #include "reconcile/settings/settings.h"
+#include "reconcile/settings/work_item.h"
 #include "reconcile/sweep/query_pool.h"
 #include "reconcile/sweep/status.h"
 #include "reconcile/webhooks/webhook_check.h"
@@ -35,6 +38,17 @@ struct webhook_audit {
     unsigned failures;                   /* of the database, in a row */
     struct webhook_verdict *last;        /* of each project: the newest that is not WEBHOOK_UNKNOWN */
     bool was_silent[ARRAY_LEN(sources)]; /* by the newest check */
+    bool was_without_status;             /* Gitea had no event "status", by the newest check that knows */
+};
+
+/* A repo under a check. */
+struct repo_check {
+    struct webhook_facts facts;
+    struct store_repo_tasks tasks; /* read where a branch filter is found */
+    bool tasks_read;
+    char *sample; /* a branch as F-2 names them, where no task has one */
+    const char **branches;
+    struct webhook_verdict verdict; /* without a mark: not there yet */
 };
 
 /* One check, and its result. */
@@ -42,12 +56,14 @@ struct check {
     struct webhook_audit *audit;
     enum err err; /* of the database, and then there is no result */
     struct why why;
-    int64_t looked_at_us;             /* 0: not begun */
-    int64_t now_us;                   /* by the database's clock */
-    bool notifies;                    /* messages may be written */
-    size_t n_repos;                   /* 0: Gitea is not configured; else all projects */
-    const struct gitea_hooks **hooks; /* of each repo */
-    struct webhook_verdict *verdicts; /* of each repo; without a mark: not there yet */
+    int64_t looked_at_us;                 /* 0: not begun */
+    int64_t now_us;                       /* by the database's clock */
+    bool notifies;                        /* messages may be written */
+    const struct gitea_document *version; /* NULL: no gate needs "status" */
+    const char *no_status;                /* "1.22.6": the version, which has no event "status"; else NULL */
+    json_t *version_read;                 /* keeps it */
+    size_t n_repos;                       /* 0: Gitea is not configured; else all projects */
+    struct repo_check *repos;
     struct webhook_losses losses[ARRAY_LEN(sources)];
 };
 
@@ -161,24 +177,89 @@ static void hooks_request(struct check *check, struct facts *facts)
 {
     const struct services *services = check->audit->services;
     check->n_repos = gitea_configured(services->gitea) ? services->settings->n_projects : 0;
-    check->hooks = mem_zero(check->n_repos + 1, sizeof(struct gitea_hooks *));
-    check->verdicts = mem_zero(check->n_repos + 1, sizeof *check->verdicts);
+    check->repos = mem_zero(check->n_repos + 1, sizeof *check->repos);
+    if (check->n_repos > 0 && webhook_needs_ci(services->pipeline))
+        check->version = gitea_version_document(facts, services->gitea);
     for (size_t i = 0; i < check->n_repos; i++)
-        check->hooks[i] = gitea_hooks(facts, services->gitea, repo_of(check, i));
+        check->repos[i].facts.levels[GITEA_HOOKS_REPO] =
+            gitea_hooks(facts, services->gitea, repo_of(check, i), GITEA_HOOKS_REPO);
 }
 
-/* True once the repo has its verdict. Its message is written at once, not all of them at the end, so that
- * other queries have their turns in between. */
-static bool repo_check(struct check *check, size_t at)
+/* False: not known yet. */
+static bool version_look(struct check *check)
 {
-    struct webhook_verdict *verdict = &check->verdicts[at];
-    if (verdict->mark)
+    if (!check->version || check->version_read || check->version->fact.state != FACT_KNOWN)
+        return !check->version || check->version->fact.state != FACT_PENDING;
+    const char *text = check->version->text;
+    struct why why;
+    if (json_read(text, strlen(text), &check->version_read, &why) != ERR_OK)
+        check->version_read = json_object();
+    struct gitea_release release = event_gitea_release(check->version_read);
+    if (!release.sends_status)
+        check->no_status = json_get_text(check->version_read, "version", "");
+    return true;
+}
+
+/* The branches whose pushes must get through: those of the repo's unfinished tasks; without any, one as F-2
+ * would name it. */
+static void branches_read(const struct check *check, size_t at)
+{
+    struct repo_check *repo = &check->repos[at];
+    const struct services *services = check->audit->services;
+    const struct pipeline *pipeline = services->pipeline;
+    const struct project *project = &services->settings->projects[at];
+    const char **stages = mem_zero(pipeline->n_stages + 1, sizeof *stages);
+    size_t n_stages = 0;
+    struct why why;
+    for (size_t i = 0; i < pipeline->n_stages; i++)
+        if (!pipeline->stages[i].terminal)
+            stages[n_stages++] = pipeline->stages[i].name;
+    if (store_repo_tasks(services->store, project->repo, stages, n_stages, LIMIT_LIST_DEFAULT, &repo->tasks,
+                         &why) != ERR_OK)
+        repo->tasks = (struct store_repo_tasks){.n = 0};
+    free(stages);
+    repo->tasks_read = true;
+    repo->branches = mem_zero(repo->tasks.n + 1, sizeof *repo->branches);
+    for (size_t i = 0; i < repo->tasks.n; i++)
+        if (!repo->tasks.rows[i].unreadable)
+            repo->branches[repo->facts.n_branches++] = repo->tasks.rows[i].branch;
+    if (repo->facts.n_branches == 0 && project->prefix) {
+        repo->sample = work_item_branch(project->prefix, 1, "");
+        repo->branches[repo->facts.n_branches++] = repo->sample;
+    }
+    repo->facts.branches = repo->branches;
+}
+
+/* True once the repo has its verdict. What its own webhooks deliver needs no look at others. Its message is
+ * written at once, not all of them at the end, so that other queries have their turns in between. */
+static bool repo_check(struct check *check, struct facts *facts, size_t at)
+{
+    const struct services *services = check->audit->services;
+    struct repo_check *repo = &check->repos[at];
+    struct webhook_verdict verdict = {.state = WEBHOOK_UNKNOWN};
+    if (repo->verdict.mark)
         return true;
-    if (check->hooks[at]->fact.state == FACT_PENDING)
-        return false;
-    webhook_check(check->hooks[at], check->audit->services->pipeline, check->audit->target, verdict);
-    if (is_bad(verdict))
-        message_of_repo(check, repo_of(check, at), verdict);
+    repo->facts.target = check->audit->target;
+    repo->facts.sends_status = !check->no_status;
+    repo->facts.release_unknown = check->version && !check->version_read ? check->version->fact.error : NULL;
+    for (enum gitea_hooks_level level = 0; level < GITEA_HOOKS_MAX_; level++) {
+        const struct gitea_hooks **hooks = &repo->facts.levels[level];
+        if (!*hooks)
+            *hooks = gitea_hooks(facts, services->gitea, repo_of(check, at), level);
+        if ((*hooks)->fact.state == FACT_PENDING) {
+            webhook_verdict_done(&verdict);
+            return false;
+        }
+        if (!repo->tasks_read && webhook_has_filter(*hooks))
+            branches_read(check, at);
+        webhook_verdict_done(&verdict);
+        webhook_check(&repo->facts, services->pipeline, &verdict);
+        if (verdict.state == WEBHOOK_OK)
+            break;
+    }
+    repo->verdict = verdict;
+    if (is_bad(&repo->verdict))
+        message_of_repo(check, repo_of(check, at), &repo->verdict);
     return true;
 }
 
@@ -193,18 +274,24 @@ static const void *look(void *arg, struct facts *facts)
             return check;
         hooks_request(check, facts);
     }
+    if (!version_look(check))
+        return NULL;
     for (size_t i = 0; i < check->n_repos; i++)
-        complete &= repo_check(check, i);
+        complete &= repo_check(check, facts, i);
     return complete ? check : NULL;
 }
 
 static void check_free(void *arg)
 {
     struct check *check = arg;
-    for (size_t i = 0; i < check->n_repos; i++)
-        webhook_verdict_done(&check->verdicts[i]);
-    free(check->verdicts);
-    free(check->hooks);
+    for (size_t i = 0; i < check->n_repos; i++) {
+        webhook_verdict_done(&check->repos[i].verdict);
+        store_repo_tasks_done(&check->repos[i].tasks);
+        free(check->repos[i].branches);
+        free(check->repos[i].sample);
+    }
+    json_decref(check->version_read);
+    free(check->repos);
     free(check);
 }
 
@@ -226,8 +313,12 @@ static void log_repo(const char *repo, struct webhook_verdict *last, const struc
 
 static void log_changes(struct webhook_audit *audit, const struct check *check)
 {
+    if (check->no_status && !audit->was_without_status)
+        log_info("Gitea has no webhook event \"status\": CI is polled", LOG_S("version", check->no_status));
+    if (check->version_read)
+        audit->was_without_status = check->no_status != NULL;
     for (size_t i = 0; i < check->n_repos; i++)
-        log_repo(repo_of(check, i), &audit->last[i], &check->verdicts[i]);
+        log_repo(repo_of(check, i), &audit->last[i], &check->repos[i].verdict);
     for (size_t i = 0; i < ARRAY_LEN(sources); i++) {
         const struct webhook_losses *losses = &check->losses[i];
         if (losses->silent != audit->was_silent[i])
@@ -245,7 +336,7 @@ static json_t *repos_document(const struct check *check)
     const char *why_unknown = NULL;
     json_t *repos = json_object();
     for (size_t i = 0; i < check->n_repos; i++) {
-        const struct webhook_verdict *verdict = &check->verdicts[i];
+        const struct webhook_verdict *verdict = &check->repos[i].verdict;
         counts[verdict->state]++;
         if (verdict->state == WEBHOOK_UNKNOWN && !why_unknown)
             why_unknown = verdict->detail;
@@ -262,7 +353,7 @@ static json_t *bad_document(const struct check *check)
 {
     json_t *bad = json_array();
     for (size_t i = 0; i < check->n_repos && json_array_size(bad) < LIMIT_WEBHOOKS_SHOWN; i++) {
-        const struct webhook_verdict *verdict = &check->verdicts[i];
+        const struct webhook_verdict *verdict = &check->repos[i].verdict;
         if (!is_bad(verdict))
             continue;
         json_t *row = json_object();
@@ -292,6 +383,7 @@ static void publish(const struct check *check)
     json_put(document, "looked_at", json_instant(check->looked_at_us));
     json_put(document, "repos", repos_document(check));
     json_put(document, "bad", bad_document(check));
+    json_put(document, "without_status", json_text(check->no_status));
     json_put(document, "losses", losses_document(check));
     status_hooks(check->audit->status, document);
 }

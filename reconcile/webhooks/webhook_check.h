@@ -1,5 +1,5 @@
-/* webhook_check.h - do the senders deliver what the orchestrator needs? By what they have set up, and by
- * what had to be healed. Pure.
+/* webhook_check.h - whether the orchestrator gets the events that it needs: by what its senders have set up,
+ * and by what had to be healed. Pure.
  *
  * The events that are needed follow from the pipeline's gates (pipeline/gate_event.h).
  */
@@ -11,35 +11,50 @@
 #include <stdint.h>
 
 #include "clients/base/err.h"
+#include "clients/gitea/gitea.h"
 
-struct gitea_hooks;
 struct pipeline;
 struct store_ledger_page;
 
 enum webhook_state {
     WEBHOOK_OK,
-    WEBHOOK_MISSING,        /* the repo has none */
-    WEBHOOK_ELSEWHERE,      /* it has, but none that goes to the orchestrator */
+    WEBHOOK_MISSING,        /* neither the repo nor its owner nor the whole Gitea has one */
+    WEBHOOK_ELSEWHERE,      /* there is one, but none that goes to the orchestrator */
     WEBHOOK_INACTIVE,       /* it is switched off */
     WEBHOOK_EVENTS_MISSING, /* it does not send an event that a gate needs */
-    WEBHOOK_UNKNOWN,        /* the webhooks cannot be read */
+    WEBHOOK_FILTERED,       /* its branch filter drops the pushes of a task's branch */
+    WEBHOOK_UNKNOWN,        /* webhooks that may serve cannot be read */
     WEBHOOK_STATE_MAX_
 };
 const char *webhook_state_name(enum webhook_state state);
 
 struct webhook_verdict {
     enum webhook_state state;
-    char *detail; /* for a person; holds the host of a URL at most. NULL: WEBHOOK_OK */
-    char *mark;   /* the same as long as the webhooks do not change: what was logged is not logged again */
+    char *detail; /* for a person; of a webhook's URL it holds scheme, host and port. NULL: WEBHOOK_OK */
+    char *mark;   /* the same until a webhook is changed: a message that was written is not repeated */
 };
 void webhook_verdict_done(struct webhook_verdict *verdict);
 
-/* webhook_check: of a repo's webhooks, which must not be pending. `target`: the URL where the orchestrator
- * takes Gitea's events; NULL: not known, any webhook may go to it. */
-void webhook_check(const struct gitea_hooks *hooks, const struct pipeline *pipeline, const char *target,
+/* What is known of a repo. Nothing in it may be pending. */
+struct webhook_facts {
+    const struct gitea_hooks *levels[GITEA_HOOKS_MAX_]; /* NULL: not asked, and counts as empty */
+    const char *target;          /* the URL where the orchestrator takes Gitea's events; NULL: not known, any
+                                    webhook may go to it */
+    bool sends_status;           /* Gitea has the event "status" */
+    const char *release_unknown; /* why it is not known whether it has; NULL: it is */
+    const char *const *branches; /* of the repo's tasks */
+    size_t n_branches;
+};
+void webhook_check(const struct webhook_facts *facts, const struct pipeline *pipeline,
                    struct webhook_verdict *ret);
 
-/* What became of the events of a source ("plane", "gitea"), by the newest rows of the ledger. */
+/* webhook_needs_ci: a gate of the pipeline needs Gitea's event "status". */
+bool webhook_needs_ci(const struct pipeline *pipeline);
+/* webhook_has_filter: one of these webhooks has a branch filter. */
+bool webhook_has_filter(const struct gitea_hooks *hooks);
+
+/* What became of the events of a source ("plane", "gitea") in the last hour, by the newest rows of the
+ * ledger. */
 struct webhook_losses {
     size_t tasks; /* had to be moved within LIMIT_SILENCE_S before now because an event was lost */
     bool

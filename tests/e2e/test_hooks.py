@@ -1,4 +1,4 @@
-"""The webhooks that the orchestrator needs: Gitea's, and a silent sender, are shown in status and reported once."""
+"""Whether the orchestrator gets the events that it needs: Gitea's webhooks, and a sender that is silent, are shown and announced once."""
 import json
 
 import pytest
@@ -11,10 +11,10 @@ PROJECTS = json.dumps([{"repo": repo} for repo in REPOS])
 EVERYTHING = ["push", "status", "pull_request"]
 
 
-def hook(sandbox, repo, active=True, events=EVERYTHING, url="http://orchestrator.test/hook"):
+def hook(sandbox, repo, active=True, events=EVERYTHING, url="http://orchestrator.test/hook", at=None, branch_filter=""):
     sandbox.control("POST", "world", {"repos": [{"full_name": repo}]})
-    call = sandbox.gitea("POST", f"repos/{repo}/hooks", {"type": "gitea", "active": active, "events": events,
-                                                         "config": {"url": url, "content_type": "json"}})
+    call = sandbox.gitea("POST", at or f"repos/{repo}/hooks", {"type": "gitea", "active": active, "events": events, "branch_filter": branch_filter,
+                                                               "config": {"url": url, "content_type": "json"}})
     assert call.status == 201, call.body
 
 
@@ -38,14 +38,14 @@ def test_good_webhooks_are_shown_and_told_to_nobody(database, sandbox, watching)
     assert service.end() == 0 and texts(sandbox) == []
 
 
-@pytest.mark.parametrize("state,words", [("missing", "has no webhook"), ("inactive", "is switched off"),
-                                         ("deaf", "does not send: status, pull_request_review, pull_request")])
+@pytest.mark.parametrize("state,words", [("missing", "has no webhook, nor have its owner"), ("inactive", "is switched off"),
+                                         ("events_missing", "does not send: status, pull_request_review, pull_request")])
 def test_a_bad_webhook_is_shown_and_told_once(database, sandbox, watching, state, words):
     hook(sandbox, REPOS[0])
     if state == "missing":
         sandbox.control("POST", "world", {"repos": [{"full_name": REPOS[1]}]})
     else:
-        hook(sandbox, REPOS[1], active=state != "inactive", events=["push"] if state == "deaf" else EVERYTHING)
+        hook(sandbox, REPOS[1], active=state != "inactive", events=["push"] if state == "events_missing" else EVERYTHING)
     service, look = watching()
     [row] = look["bad"]
     assert look["repos"]["ok"] == look["repos"]["bad"] == 1
@@ -57,12 +57,56 @@ def test_a_bad_webhook_is_shown_and_told_once(database, sandbox, watching, state
     assert service.end() == 0 and len(texts(sandbox)) == 1
 
 
+@pytest.mark.parametrize("at", ["orgs/Acme/hooks", "admin/hooks"])
+def test_a_webhook_of_the_organization_or_of_the_server_serves_every_repository(database, sandbox, watching, at):
+    sandbox.control("POST", "world", {"repos": [{"full_name": repo} for repo in REPOS]})
+    hook(sandbox, REPOS[0], at=at)
+    service, look = watching()
+    assert look["repos"] == {"ok": 2, "bad": 0, "unknown": 0, "why_unknown": None} and look["bad"] == []
+    assert service.end() == 0 and texts(sandbox) == []
+
+
+@pytest.mark.parametrize("path,words", [("/gitea/api/v1/orgs/acme/hooks", "webhooks of organization acme"), ("/gitea/api/v1/admin/hooks", "system webhooks")])
+def test_a_webhook_is_not_missing_where_others_cannot_be_read(database, sandbox, watching, path, words):
+    sandbox.control("POST", "world", {"repos": [{"full_name": repo} for repo in REPOS]})
+    sandbox.fault(path, "status", status=403, body='{"message":"no"}')
+    service, look = watching()
+    assert look["repos"]["unknown"] == 2 and look["bad"] == []
+    assert words in look["repos"]["why_unknown"] and "cannot be read" in look["repos"]["why_unknown"]
+    assert service.status()["upstreams"]["gitea"]["ok"] is True
+    assert service.end() == 0 and texts(sandbox) == []
+
+
+@pytest.mark.parametrize("version", ["1.22.6", "10.0.0+gitea-1.22.0"])
+def test_a_gitea_without_the_event_status_is_named_once_and_no_repository_is_bad(database, sandbox, watching, version):
+    sandbox.control("POST", "gitea", {"version": version})
+    for repo in REPOS:
+        hook(sandbox, repo)
+    service, look = watching()
+    assert look["repos"] == {"ok": 2, "bad": 0, "unknown": 0, "why_unknown": None} and look["without_status"] == version
+    assert service.end() == 0 and texts(sandbox) == []
+    assert service.log.read_text().count("CI is polled") == 1
+
+
+def test_a_branch_filter_that_drops_a_tasks_branch_is_named(database, sandbox, watching):
+    service, look = watching()  # makes the tables
+    assert service.end() == 0
+    seed(database, {"id": 1, "stage": "analysis", "branch": "feature/ORCH-7", "repo": REPOS[0]})
+    hook(sandbox, REPOS[0], branch_filter="{main,release/*}")
+    hook(sandbox, REPOS[1], branch_filter="*")
+    service, look = watching(service)
+    [row] = look["bad"]
+    assert (row["repo"], row["state"]) == (REPOS[0], "filtered")
+    assert '"{main,release/*}"' in row["detail"] and row["detail"].endswith("drops the pushes of feature/ORCH-7")
+    assert service.end() == 0
+
+
 def test_a_webhook_that_goes_elsewhere_is_shown_by_its_host_alone(database, sandbox, watching):
     hook(sandbox, REPOS[0], url="https://u:p@orchestrator.test/webhook/gitea/?x=1")
     hook(sandbox, REPOS[1], url="https://chat.test/hooks/T0ps3cret")
     service, look = watching(ORCH_ORCHESTRATOR_URL="http://orchestrator.test")
     assert look["repos"]["ok"] == 1 and [row["state"] for row in look["bad"]] == ["elsewhere"]
-    assert look["bad"][0]["detail"] == "no webhook of the repository goes to the orchestrator at orchestrator.test, but to chat.test"
+    assert look["bad"][0]["detail"] == "no webhook goes to the orchestrator at orchestrator.test, but to chat.test"
     messages(sandbox, 1)
     assert service.end() == 0
     assert "T0ps3cret" not in service.log.read_text() + repr(texts(sandbox)) + json.dumps(look)

@@ -567,6 +567,19 @@ def test_a_hook_is_inactive_unless_asked_and_listens_to_push_alone(box):
     assert (made.status, made.json()["active"], made.json()["events"]) == (201, False, ["push"])
 
 
+def test_webhooks_of_the_organization_and_of_the_server_get_every_repositorys_events(box, receiver):
+    url, got = receiver
+    box.world(repos=[shop()])
+    for at, path in (("orgs/acme/hooks", "/org"), ("orgs/other/hooks", "/other"), ("admin/hooks", "/admin")):
+        made = box.api(at, method="POST", body={"type": "gitea", "active": True, "events": ["push"], "config": {"url": url + path}})
+        assert made.status == 201
+    assert [hook["config"]["url"] for hook in box.api("orgs/ACME/hooks").json()] == [url + "/org"]
+    assert [hook["config"]["url"] for hook in box.api("admin/hooks").json()] == [url + "/admin"]
+    box.change(do="push", branch="main")
+    types = [got.get(timeout=10)[0]["X-Gitea-Hook-Installation-Target-Type"] for _ in range(2)]
+    assert sorted(types) == ["organization", "system"] and got.empty()
+
+
 def test_webhooks_can_be_lost_on_purpose_and_are_counted(box, receiver):
     url, got = receiver
     box.world(repos=[shop()], webhook={"url": url, "lose": True})

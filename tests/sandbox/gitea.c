@@ -258,6 +258,10 @@ static const struct route api_routes[] = {
     {"GET", "repos/{}/{}/raw/*", gitea_raw, false},
     {"GET", "repos/{}/{}/hooks", gitea_hooks_list, false},
     {"POST", "repos/{}/{}/hooks", gitea_hook_create, true},
+    {"GET", "orgs/{}/hooks", gitea_owner_hooks_list, false},
+    {"POST", "orgs/{}/hooks", gitea_owner_hook_create, true},
+    {"GET", "admin/hooks", gitea_system_hooks_list, false},
+    {"POST", "admin/hooks", gitea_system_hook_create, true},
 };
 const struct stand_in gitea_api = {.prefix = "/gitea/api/v1/",
                                    .routes = api_routes,

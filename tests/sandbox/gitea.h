@@ -16,6 +16,8 @@ call_serve_fn gitea_pulls_list, gitea_pull_get, gitea_pull_by_branches, gitea_pu
     gitea_reviews_list, gitea_review_get;                  /* gitea_pulls.c */
 call_serve_fn gitea_contents, gitea_raw, gitea_git_commit; /* gitea_files.c */
 call_serve_fn gitea_hooks_list, gitea_hook_create;         /* gitea_hooks.c */
+call_serve_fn gitea_owner_hooks_list, gitea_owner_hook_create, gitea_system_hooks_list,
+    gitea_system_hook_create;
 
 /* gitea_repo: the repository named by the first two parameters; NULL when it has answered (404, or 301 after
  * a rename). gitea_repo_writable: also 423 when archived. */

@@ -1,5 +1,7 @@
-/* Webhooks of a repository: routers/api/v1/utils/hook.go. */
+/* Webhooks of a repository, of an organization and of the whole server: routers/api/v1/utils/hook.go. The
+ * token may administer all of them, and every owner is an organization. */
 #include <string.h>
+#include <strings.h>
 
 #include "clients/base/jsonx.h"
 #include "tests/sandbox/gitea.h"
@@ -84,26 +86,51 @@ static void put_hook(struct out *out, const struct world *world, const struct we
     out_close(out, '}');
 }
 
-void gitea_hooks_list(struct call *call)
+/* `owner` NULL: of any. */
+static bool belongs_to(const struct webhook *hook, const char *owner)
 {
-    const struct repo *repo = gitea_repo(call);
-    if (!repo)
-        return;
-    struct gitea_page page = gitea_page(call, repo->hooks.n);
+    return !owner || strcasecmp(hook->owner, owner) == 0;
+}
+
+static void hooks_list(struct call *call, const struct world *world, const struct list *hooks,
+                       const char *owner)
+{
+    size_t total = 0, at = 0;
+    for (size_t i = 0; i < hooks->n; i++)
+        total += belongs_to(hooks->items[i], owner);
+    struct gitea_page page = gitea_page(call, total);
     struct out *out = gitea_ok(call, 200);
     out_open(out, NULL, '[');
-    for (size_t i = page.from; i < page.to; i++)
-        put_hook(out, repo->world, repo->hooks.items[i]);
+    for (size_t i = 0; i < hooks->n; i++) {
+        if (!belongs_to(hooks->items[i], owner))
+            continue;
+        if (at >= page.from && at < page.to)
+            put_hook(out, world, hooks->items[i]);
+        at++;
+    }
     out_close(out, ']');
     gitea_paged(call, &page, true);
 }
 
-void gitea_hook_create(struct call *call)
+void gitea_hooks_list(struct call *call)
 {
-    struct repo *repo = gitea_repo(call);
-    if (!repo)
-        return;
-    struct world *world = repo->world;
+    const struct repo *repo = gitea_repo(call);
+    if (repo)
+        hooks_list(call, repo->world, &repo->hooks, NULL);
+}
+
+void gitea_owner_hooks_list(struct call *call)
+{
+    hooks_list(call, call->sandbox->world, &call->sandbox->world->owner_hooks, call->params[0]);
+}
+
+void gitea_system_hooks_list(struct call *call)
+{
+    hooks_list(call, call->sandbox->world, &call->sandbox->world->system_hooks, NULL);
+}
+
+static void hook_create(struct call *call, struct world *world, struct list *hooks, const char *owner)
+{
     json_t *body = call_json(call, NULL);
     const json_t *config = json_object_get(body, "config");
     if (!*json_get_text(config, "url", "")) {
@@ -122,7 +149,27 @@ void gitea_hook_create(struct call *call)
     hook->events = events_taken(json_object_get(body, "events"), world->version);
     hook->created_s = world_now_s();
     json_push(world->json, hook->events);
-    list_add(&world->arena, &repo->hooks, hook);
+    hook->owner = arena_text(&world->arena, owner);
+    list_add(&world->arena, hooks, hook);
     put_hook(gitea_ok(call, 201), world, hook);
     json_decref(body);
+}
+
+void gitea_hook_create(struct call *call)
+{
+    struct repo *repo = gitea_repo(call);
+    if (repo)
+        hook_create(call, repo->world, &repo->hooks, NULL);
+}
+
+void gitea_owner_hook_create(struct call *call)
+{
+    struct world *world = call->sandbox->world;
+    hook_create(call, world, &world->owner_hooks, call->params[0]);
+}
+
+void gitea_system_hook_create(struct call *call)
+{
+    struct world *world = call->sandbox->world;
+    hook_create(call, world, &world->system_hooks, NULL);
 }

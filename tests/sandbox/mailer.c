@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "clients/base/text.h"
 #include "tests/sandbox/sandbox.h"
@@ -307,15 +308,26 @@ void mailer_post(struct sandbox *sandbox, const struct repo *repo, const char *e
 {
     const struct world *world = sandbox->world;
     const struct letter blank = {.sender = MAIL_GITEA, .event = event, .type = type};
-    size_t n_targets = repo->hooks.n + (world->hook_url ? 1 : 0);
-    for (size_t i = 0; i < n_targets && world->mail_mode != MAIL_NONE; i++) {
-        const struct webhook *hook = i < repo->hooks.n ? repo->hooks.items[i] : NULL;
-        if (hook && !hook_wants(hook, wanted))
+    const struct {
+        const struct list *hooks;
+        const char *type;
+    } levels[] = {{&repo->hooks, "repository"},
+                  {&world->owner_hooks, "organization"},
+                  {&world->system_hooks, "system"}};
+    size_t n_targets =
+        repo->hooks.n + world->owner_hooks.n + world->system_hooks.n + (world->hook_url ? 1 : 0);
+    for (size_t i = 0, level = 0, at = 0; i < n_targets && world->mail_mode != MAIL_NONE; i++, at++) {
+        for (; level < ARRAY_LEN(levels) && at == levels[level].hooks->n; level++)
+            at = 0;
+        const struct webhook *hook = level < ARRAY_LEN(levels) ? levels[level].hooks->items[at] : NULL;
+        if (hook && (!hook_wants(hook, wanted) || (hook->owner && strcasecmp(hook->owner, repo->owner) != 0)))
             continue;
         struct letter *letter = mem_zero(1, sizeof *letter);
         *letter = blank;
         letter->delivery = uuid_new();
-        letter->target_type = world->version < SINCE_TARGET_TYPE ? NULL : hook ? "repository" : "system";
+        letter->target_type = world->version < SINCE_TARGET_TYPE ? NULL
+                              : hook                             ? levels[level].type
+                                                                 : "system";
         letter->url = mem_dup(hook ? hook->url : world->hook_url);
         letter->secret = mem_dup(hook ? hook->secret : world->hook_secret);
         letter->authorization = mem_dup(hook ? hook->authorization : NULL);

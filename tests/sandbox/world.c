@@ -51,7 +51,7 @@ bool world_set_version(struct world *world, const char *text)
 {
     int64_t parts[3] = {0, 0, 0};
     char part[8];
-    const char *at = text;
+    const char *forgejo = strstr(text, "+gitea-"), *at = forgejo ? forgejo + strlen("+gitea-") : text;
     for (size_t i = 0; i < 3 && *at; i++) {
         size_t len = strcspn(at, ".");
         if (len >= sizeof part)
@@ -65,7 +65,9 @@ bool world_set_version(struct world *world, const char *text)
     if (*at || version < 12200 || version > 19999)
         return false;
     world->version = version;
-    world->version_text = arena_made(&world->arena, "%d.%d.%d", (int)parts[0], (int)parts[1], (int)parts[2]);
+    world->version_text =
+        forgejo ? arena_text(&world->arena, text)
+                : arena_made(&world->arena, "%d.%d.%d", (int)parts[0], (int)parts[1], (int)parts[2]);
     for (size_t i = 0; i < world->repos.n; i++) {
         struct repo *repo = world->repos.items[i];
         free(repo->shown);

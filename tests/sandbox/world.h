@@ -86,6 +86,7 @@ struct pull {
 
 struct webhook {
     int64_t id;
+    const char *owner; /* of an organization's or a user's; NULL */
     const char *url, *secret, *content_type, *branch_filter, *authorization;
     json_t *events; /* array of names; owned by world->json */
     bool active;
@@ -116,9 +117,10 @@ struct world {
     struct arena arena;
     json_t *json; /* array: keeps alive what the world borrowed */
     struct list repos;
-    struct map repos_by_name; /* lower case */
-    struct map renamed;       /* lower-case old name → full name */
-    struct map gates;         /* name, or name?query → struct gate_setting */
+    struct map repos_by_name;              /* lower case */
+    struct map renamed;                    /* lower-case old name → full name */
+    struct list owner_hooks, system_hooks; /* struct webhook */
+    struct map gates;                      /* name, or name?query → struct gate_setting */
     int64_t last_id;
     const char *root_url; /* of Gitea as it believes to be reached, with a slash at the end */
     const char *version_text;
@@ -135,7 +137,8 @@ struct gate_setting {
 
 struct world *world_new(const char *root_url, const char *version, const char *token);
 void world_free(struct world *world);
-/* world_set_version: "1.25.4", "1.26" …; false when it is none from 1.22 on. */
+/* world_set_version: "1.25.4", "1.26", "10.0.0+gitea-1.22.0" (Forgejo) …; false when it is none from 1.22
+ * on. */
 bool world_set_version(struct world *world, const char *text);
 int64_t world_now_s(void);
 

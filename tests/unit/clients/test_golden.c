@@ -217,16 +217,18 @@ TEST(releases_are_told_apart_by_their_version)
         const char *version;
         struct gitea_release release;
     } cases[] = {
-        {"1.22.6", {false, false, false}},
-        {"1.23.0", {false, true, false}},
-        {"1.24.0-rc0", {false, true, true}},
-        {"1.25.4", {false, true, true}},
-        {"1.26.0+dev-12", {false, true, true}},
-        {"development", {false, true, true}},
-        {"9.0.3+gitea-1.22.0", {true, true, false}},
-        {"2.0.0", {false, true, true}},
-        {"1.x", {false, true, true}},
-        {"", {false, true, true}},
+        {"1.22.6", {false, false, false, false}},
+        {"1.23.0", {false, true, false, false}},
+        {"1.23.1", {false, true, false, false}},
+        {"1.23.2", {false, true, false, true}},
+        {"1.24.0-rc0", {false, true, true, true}},
+        {"1.25.4", {false, true, true, true}},
+        {"1.26.0+dev-12", {false, true, true, true}},
+        {"development", {false, true, true, true}},
+        {"9.0.3+gitea-1.22.0", {true, true, false, false}},
+        {"2.0.0", {false, true, true, true}},
+        {"1.x", {false, true, true, true}},
+        {"", {false, true, true, true}},
     };
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -234,7 +236,8 @@ TEST(releases_are_told_apart_by_their_version)
         struct gitea_release release = event_gitea_release(version);
         if (release.forgejo != cases[i].release.forgejo ||
             release.names_reviewer != cases[i].release.names_reviewer ||
-            release.names_target != cases[i].release.names_target)
+            release.names_target != cases[i].release.names_target ||
+            release.sends_status != cases[i].release.sends_status)
             fail_msg("%s is taken for another release", cases[i].version);
     }
 }

@@ -64,6 +64,10 @@ static int set_up(void **state)
     bench.status = status_new(services->settings, services->gitea, services->plane, NULL, on_change, NULL);
     assert_int_equal(query_pool_start(services->fetch, PATIENCE_MS, &bench.query_pool, NULL), ERR_OK);
     bench.audit = webhook_audit_new(services, bench.query_pool, bench.status, NULL);
+    script_server_on(bench.gitea->server, "/api/v1/orgs/acme/hooks?limit=50&page=1",
+                     &(struct script_reply){.status = 200, .body = "[]"});
+    script_server_on(bench.gitea->server, "/api/v1/admin/hooks?limit=50&page=1",
+                     &(struct script_reply){.status = 200, .body = "[]"});
     assert_int_equal(pipe(bench.log), 0);
     log_set_fd(bench.log[1]);
     return 0;
@@ -174,6 +178,24 @@ static void each_change_of_a_webhook_is_logged_once(void **state)
     assert_string_equal(logged(), "end");
 }
 
+static void a_gitea_without_the_event_status_is_logged_once(void **state)
+{
+    (void)state;
+    static const char without[] =
+        "[{\"id\":1,\"active\":true,\"config\":{\"url\":\"https://orchestrator.test/\"},"
+        "\"events\":[\"push\",\"pull_request\",\"pull_request_review\"]}]";
+    script_server_on(bench.gitea->server, "/api/v1/version",
+                     &(struct script_reply){.status = 200, .body = "{\"version\":\"1.22.6\"}"});
+    answers(200, without);
+    check_at(bench.now_ms);
+    const char *text = logged();
+    assert_non_null(strstr(text, "level=info"));
+    assert_non_null(strstr(text, "version=1.22.6"));
+    assert_null(strstr(text, "level=warn"));
+    check_next();
+    assert_string_equal(logged(), "end");
+}
+
 static void a_webhook_that_cannot_be_read_has_not_changed(void **state)
 {
     (void)state;
@@ -260,6 +282,7 @@ int main(void)
         TEST(it_checks_at_once_and_then_at_its_interval),
         TEST(only_one_check_is_under_way),
         TEST(each_change_of_a_webhook_is_logged_once),
+        TEST(a_gitea_without_the_event_status_is_logged_once),
         TEST(a_webhook_that_cannot_be_read_has_not_changed),
         TEST(a_check_that_a_stop_cuts_short_is_no_result),
         TEST(a_check_that_finds_the_query_pool_full_is_made_up_for_soon),

@@ -87,21 +87,21 @@ TEST(a_place_is_host_and_path)
 {
     static const struct {
         const char *a, *b;
-        bool same;
+        enum fetch_url_part difference;
     } cases[] = {
-        {"https://ci.example/hook", "https://ci.example/hook", true},
-        {"https://CI.example/hook/", "http://ci.example/hook?secret#x", true},
-        {"https://u:p@ci.example:8443/hook", "https://ci.example/hook", true},
-        {"https://ci.example:8443/hook", "https://ci.example:9443/hook", false},
-        {"https://ci.example", "https://ci.example/", true},
-        {"https://ci.example/hook", "https://ci.example/hooks", false},
-        {"https://ci.example/hook", "https://ci.example/Hook", false},
-        {"https://ci.example/hook", "https://ci.example.org/hook", false},
-        {"nonsense", "nonsense", false},
+        {"https://ci.example/hook", "https://ci.example/hook", FETCH_URL_SAME},
+        {"https://CI.example/hook/", "http://ci.example/hook?secret#x", FETCH_URL_SAME},
+        {"https://u:p@ci.example:8443/hook", "https://ci.example/hook", FETCH_URL_SAME},
+        {"https://ci.example:8443/hook", "https://ci.example:9443/hook", FETCH_URL_PORT},
+        {"https://ci.example", "https://ci.example/", FETCH_URL_SAME},
+        {"https://ci.example/hook", "https://ci.example/hooks", FETCH_URL_PATH},
+        {"https://ci.example/hook", "https://ci.example/Hook", FETCH_URL_PATH},
+        {"https://ci.example/hook", "https://ci.example.org/hook", FETCH_URL_HOST},
+        {"nonsense", "nonsense", FETCH_URL_HOST},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        assert_int_equal(fetch_url_same_place(cases[i].a, cases[i].b), cases[i].same);
-        assert_int_equal(fetch_url_same_place(cases[i].b, cases[i].a), cases[i].same);
+        assert_int_equal(fetch_url_difference(cases[i].a, cases[i].b), cases[i].difference);
+        assert_int_equal(fetch_url_difference(cases[i].b, cases[i].a), cases[i].difference);
     }
     AUTO_FREE char *host = fetch_url_host("https://u:secret@CI.example:1/hook/secret"),
                    *none = fetch_url_host("secret");

@@ -1,9 +1,10 @@
-/* Faults of the senders' webhooks. */
+/* When the orchestrator gets too few events. */
 #include <jansson.h>
 
 #include "clients/base/limits.h"
 #include "clients/gitea/gitea.h"
 #include "clients/store/store.h"
+#include "reconcile/webhooks/branch_filter.h"
 #include "reconcile/webhooks/webhook_check.h"
 #include "reconcile/pipeline/pipeline.h"
 #include "tests/support/test.h"
@@ -16,6 +17,8 @@ static const char *const everything_in_an_old_version[] = {"pull_request_review_
                                                            "status", "push", NULL};
 static const char *const pushes[] = {"push", NULL};
 static const char *const no_pushes[] = {"status", "pull_request", "pull_request_review", NULL};
+
+static const char *const branches[] = {"feature/ORCH-7-a", "feature/ORCH-8"};
 
 static struct pipeline *pipeline;
 
@@ -47,8 +50,13 @@ static void assert_judged(const struct hook_case *expected)
 {
     const struct gitea_hooks hooks = {
         .fact = {.state = FACT_KNOWN}, .items = expected->hooks, .n = expected->n};
+    const struct webhook_facts facts = {.levels = {&hooks},
+                                        .target = expected->target,
+                                        .sends_status = true,
+                                        .branches = branches,
+                                        .n_branches = 2};
     struct webhook_verdict verdict;
-    webhook_check(&hooks, pipeline, expected->target, &verdict);
+    webhook_check(&facts, pipeline, &verdict);
     if (verdict.state != expected->state)
         fail_msg("%s instead of %s: %s", webhook_state_name(verdict.state),
                  webhook_state_name(expected->state), verdict.detail);
@@ -60,9 +68,9 @@ static void assert_judged(const struct hook_case *expected)
 }
 
 #define HOOK(number, at, on, names) \
-    {.id = (number), .url = (at), .active = (on), .updated_at = "t", .events = (names)}
+    {.id = (number), .url = (at), .active = (on), .updated_at = "t", .branch_filter = "", .events = (names)}
 
-TEST(a_webhook_is_judged_by_where_it_goes_and_what_it_is_told)
+TEST(a_webhook_is_judged_by_where_it_goes_and_what_it_sends)
 {
     static const char elsewhere[] = "https://chat.example/T0ps3cret/hook";
     const struct hook_case cases[] = {
@@ -80,8 +88,16 @@ TEST(a_webhook_is_judged_by_where_it_goes_and_what_it_is_told)
          TARGET,
          WEBHOOK_OK,
          NULL},
-        {{{0}}, 0, TARGET, WEBHOOK_MISSING, "has no webhook"},
-        {{{0}}, 0, NULL, WEBHOOK_MISSING, "has no webhook"},
+        {{{0}},
+         0,
+         TARGET,
+         WEBHOOK_MISSING,
+         "the repository has no webhook, nor have its owner and the whole Gitea"},
+        {{{0}},
+         0,
+         NULL,
+         WEBHOOK_MISSING,
+         "the repository has no webhook, nor have its owner and the whole Gitea"},
         {{HOOK(1, elsewhere, true, everything)},
          1,
          TARGET,
@@ -132,18 +148,157 @@ TEST(only_what_the_gates_need_is_asked_for)
     pipeline = whole;
 }
 
-TEST(what_cannot_be_read_is_unknown)
+static const struct gitea_hooks no_hooks = {.fact = {.state = FACT_KNOWN}};
+static const struct gitea_hooks unreadable = {.fact = {.state = FACT_FAILED, .error = "Gitea answered 403"}};
+static const struct gitea_hook whole[] = {HOOK(3, TARGET, true, everything)},
+                               off[] = {HOOK(3, TARGET, false, everything)},
+                               away[] = {HOOK(3, "https://chat.example/", true, everything)};
+#define LIST(hooks) {.fact = {.state = FACT_KNOWN}, .items = (hooks), .n = 1}
+static const struct gitea_hooks good = LIST(whole), inactive = LIST(off), elsewhere = LIST(away);
+
+static void assert_levels(const struct gitea_hooks *repo, const struct gitea_hooks *owner,
+                          const struct gitea_hooks *system, enum webhook_state expected, const char *detail)
+{
+    const struct webhook_facts facts = {
+        .levels = {repo, owner, system}, .target = TARGET, .sends_status = true};
+    struct webhook_verdict verdict;
+    webhook_check(&facts, pipeline, &verdict);
+    assert_int_equal(verdict.state, expected);
+    if (detail)
+        assert_string_equal(verdict.detail, detail);
+    webhook_verdict_done(&verdict);
+}
+
+TEST(a_webhook_of_the_owner_or_of_the_whole_gitea_serves)
 {
     (void)state;
-    static const enum fact_state states[] = {FACT_FAILED, FACT_ABSENT};
-    for (size_t i = 0; i < ARRAY_LEN(states); i++) {
-        const struct gitea_hooks hooks = {.fact = {.state = states[i], .error = "Gitea answered 403"}};
+    assert_levels(&no_hooks, &good, NULL, WEBHOOK_OK, NULL);
+    assert_levels(&no_hooks, &no_hooks, &good, WEBHOOK_OK, NULL);
+    assert_levels(&unreadable, &unreadable, &good, WEBHOOK_OK, NULL);
+    assert_levels(&inactive, &good, NULL, WEBHOOK_OK, NULL);
+    assert_levels(&no_hooks, &inactive, &no_hooks, WEBHOOK_INACTIVE,
+                  "webhook 3 of its owner is switched off");
+    assert_levels(&no_hooks, &no_hooks, &no_hooks, WEBHOOK_MISSING, NULL);
+}
+
+TEST(a_webhook_that_may_be_where_it_cannot_be_read_is_not_missing)
+{
+    (void)state;
+    static const char doubt[] = "no webhook of the repository goes to the orchestrator, and others cannot be "
+                                "read: Gitea answered 403";
+    assert_levels(&unreadable, &no_hooks, &no_hooks, WEBHOOK_UNKNOWN, "Gitea answered 403");
+    assert_levels(&no_hooks, &unreadable, &no_hooks, WEBHOOK_UNKNOWN, doubt);
+    assert_levels(&no_hooks, &no_hooks, &unreadable, WEBHOOK_UNKNOWN, doubt);
+    assert_levels(&elsewhere, &no_hooks, &unreadable, WEBHOOK_UNKNOWN, doubt);
+    assert_levels(&inactive, &no_hooks, &unreadable, WEBHOOK_INACTIVE,
+                  "webhook 3 of the repository is switched off");
+}
+
+TEST(an_event_that_gitea_does_not_have_is_not_missed)
+{
+    (void)state;
+    static const char *const without[] = {"push", "pull_request", "pull_request_review", NULL};
+    const struct gitea_hook hook = HOOK(7, TARGET, true, without);
+    const struct gitea_hooks hooks = LIST(&hook);
+    const struct {
+        bool sends_status;
+        const char *release_unknown;
+        enum webhook_state state;
+        const char *detail;
+    } cases[] = {
+        {false, NULL, WEBHOOK_OK, NULL},
+        {true, NULL, WEBHOOK_EVENTS_MISSING, "webhook 7 of the repository does not send: status"},
+        {true, "Gitea answered 500", WEBHOOK_UNKNOWN, "Gitea answered 500"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        const struct webhook_facts facts = {.levels = {&hooks},
+                                            .sends_status = cases[i].sends_status,
+                                            .release_unknown = cases[i].release_unknown};
         struct webhook_verdict verdict;
-        webhook_check(&hooks, pipeline, NULL, &verdict);
-        assert_int_equal(verdict.state, WEBHOOK_UNKNOWN);
-        assert_string_equal(verdict.detail, "Gitea answered 403");
+        webhook_check(&facts, pipeline, &verdict);
+        assert_int_equal(verdict.state, cases[i].state);
+        if (cases[i].detail)
+            assert_string_equal(verdict.detail, cases[i].detail);
         webhook_verdict_done(&verdict);
     }
+}
+
+TEST(a_branch_filter_that_drops_the_pushes_of_a_task_is_named)
+{
+    (void)state;
+    struct gitea_hook two[] = {HOOK(7, TARGET, true, everything), HOOK(8, TARGET, true, pushes)};
+    two[0].branch_filter = "{main,release/*}";
+    assert_judged(&(struct hook_case){
+        {two[0]},
+        1,
+        TARGET,
+        WEBHOOK_FILTERED,
+        "the branch filter \"{main,release/*}\" of webhook 7 of the repository drops the pushes of "
+        "feature/ORCH-7-a"});
+    assert_judged(&(struct hook_case){{two[0], two[1]}, 2, TARGET, WEBHOOK_OK, NULL});
+    two[0].branch_filter = "feature/*";
+    assert_judged(&(struct hook_case){{two[0]}, 1, TARGET, WEBHOOK_OK, NULL});
+    two[0].branch_filter = "feature/*-a"; /* the second task's branch is dropped */
+    assert_judged(
+        &(struct hook_case){{two[0]}, 1, TARGET, WEBHOOK_FILTERED, "drops the pushes of feature/ORCH-8"});
+    two[0].branch_filter = "main"; /* stops neither status nor pull_request */
+    two[0].events = no_pushes;
+    assert_judged(&(struct hook_case){{two[0], two[1]}, 2, TARGET, WEBHOOK_OK, NULL});
+}
+
+TEST(a_branch_filter_is_a_glob_of_gitea)
+{
+    (void)state;
+    static const struct {
+        const char *filter, *branch;
+        bool passes;
+    } cases[] = {
+        {"", "a", true},
+        {"*", "a/b", true},
+        {"**", "a/b", true},
+        {"main", "main", true},
+        {"main", "main2", false},
+        {"refs/heads/main", "main", true},
+        {"refs/tags/*", "main", false},
+        {"feature/*", "feature/a/b", true},
+        {"{main,feature/{a,b*}}", "feature/bcd", true},
+        {"{main,feature/{a,b*}}", "feature/c", false},
+        {"a?c", "a\u00e9c", true},
+        {"a?c", "ac", false},
+        {"[a-c]x", "bx", true},
+        {"[!a-c]x", "bx", false},
+        {"[!a-c]x", "dx", true},
+        {"v1.0", "v1x0", false},
+        {"a\\*", "a*", true},
+        {"a\\*", "ab", false},
+        {"a,b", "a,b", true},
+        {"a(b)+$", "a(b)+$", true},
+        {"{a", "b", true}, /* not to be read */
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+        if (branch_filter_passes(cases[i].filter, cases[i].branch) != cases[i].passes)
+            fail_msg("\"%s\" and \"%s\"", cases[i].filter, cases[i].branch);
+}
+
+TEST(where_a_webhook_goes_instead_is_told_apart)
+{
+    (void)state;
+    static const struct {
+        const char *url, *target, *detail;
+    } cases[] = {
+        {"http://127.0.0.1:9001/webhook/gitea", "http://127.0.0.1:9000/webhook/gitea",
+         "at http://127.0.0.1:9000, but to http://127.0.0.1:9001"},
+        {"http://127.0.0.1:9000/T0ps3cret", "http://127.0.0.1:9000/webhook/gitea",
+         "at http://127.0.0.1:9000/webhook/gitea, but to another path of http://127.0.0.1:9000"},
+        {"http://chat.example/T0ps3cret", "http://orch.example/webhook/gitea",
+         "at orch.example, but to chat.example"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+        assert_judged(&(struct hook_case){{HOOK(1, cases[i].url, true, everything)},
+                                          1,
+                                          cases[i].target,
+                                          WEBHOOK_ELSEWHERE,
+                                          cases[i].detail});
 }
 
 TEST(a_mark_changes_when_a_webhook_is_touched)
@@ -152,10 +307,11 @@ TEST(a_mark_changes_when_a_webhook_is_touched)
     struct gitea_hook hook = HOOK(7, TARGET, false, everything);
     const struct gitea_hooks hooks = {.fact = {.state = FACT_KNOWN}, .items = &hook, .n = 1};
     struct webhook_verdict first, again, later;
-    webhook_check(&hooks, pipeline, TARGET, &first);
-    webhook_check(&hooks, pipeline, TARGET, &again);
+    const struct webhook_facts facts = {.levels = {&hooks}, .target = TARGET, .sends_status = true};
+    webhook_check(&facts, pipeline, &first);
+    webhook_check(&facts, pipeline, &again);
     hook.updated_at = "u";
-    webhook_check(&hooks, pipeline, TARGET, &later);
+    webhook_check(&facts, pipeline, &later);
     assert_string_equal(first.mark, again.mark);
     assert_string_not_equal(first.mark, later.mark);
     webhook_verdict_done(&first);
