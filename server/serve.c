@@ -205,12 +205,21 @@ static void app_close(struct app *app, struct services *services)
     publication_free(app->status);
 }
 
+static void log_warnings(const struct settings *settings)
+{
+    json_auto_t *warnings = json_array();
+    settings_warn(settings, warnings);
+    for (size_t i = 0; i < json_array_size(warnings); i++)
+        log_warn("settings", LOG_S("reason", json_string_value(json_array_get(warnings, i))));
+}
+
 int serve(const struct setup *setup)
 {
     sigset_t set;
     struct services services;
     struct why why;
     block_signals(&set);
+    log_warnings(setup->settings);
     enum err err = services_open(setup, &services, &why);
     if (err) {
         log_error("cannot start", LOG_S("reason", why.text));

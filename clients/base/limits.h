@@ -27,6 +27,11 @@
 #define LIMIT_READ_MS 10000       /* from the first line of a request to the end of its body */
 #define LIMIT_IDLE_MS 60000       /* between two requests of one connection */
 #define LIMIT_SEND_MS 60000       /* for a peer to take a whole answer */
+#define LIMIT_AUTH_DELAY_MS 1000  /* before the answer to a wrong token */
+#define LIMIT_AUTH_DELAYED 256u   /* such answers waiting at once; more are given without the wait */
+#define LIMIT_AUTH_LOG_MS 60000   /* between two lines about one address */
+#define LIMIT_TOKEN_OPEN 16u      /* characters of our token where others than this machine can connect, … */
+#define LIMIT_TOKEN_GOOD 32u      /* … and below which a warning names it */
 #define LIMIT_ANSWER_MS 1500      /* for a handler thread, from a whole request to its answer; then 503 */
 #define LIMIT_TICK_MS 250         /* between two looks at deadlines, those above included */
 #define LIMIT_PROBE_EVERY_MS 1000 /* between two looks at whether the database is ready */

@@ -61,6 +61,10 @@ static const struct metric_family families[] = {
     [METRIC_HELD_TASKS] = {.name = "reconciled_held_tasks",
                            .help = "What the newest whole pass found green and could not move yet.",
                            .type = METRIC_GAUGE},
+    [METRIC_HTTP_AUTH_FAILURES] = {.name = "reconciled_http_auth_failures_total",
+                                   .help = "Requests refused because they gave no token, or a wrong one.",
+                                   .type = METRIC_COUNTER,
+                                   .labels = {{"reason", WORDS("missing", "wrong")}}},
     [METRIC_HTTP_REQUESTS] =
         {.name = "reconciled_http_requests_total",
          .help = "Requests answered by our own HTTP interface.",

@@ -27,8 +27,9 @@ enum metric {
     METRIC_ENABLED,
     METRIC_GATE_CHECKS, /* [kind, verdict] */
     METRIC_HELD_TASKS,
-    METRIC_HTTP_REQUESTS, /* [route, class] */
-    METRIC_LAST_PASS,     /* [us] */
+    METRIC_HTTP_AUTH_FAILURES, /* [reason] */
+    METRIC_HTTP_REQUESTS,      /* [route, class] */
+    METRIC_LAST_PASS,          /* [us] */
     METRIC_LOG_LINES_DROPPED,
     METRIC_MISSED_EVENTS, /* [source, event] */
     METRIC_OBSERVING,

@@ -106,6 +106,11 @@ static void check_together(const struct settings *settings, json_t *errors)
     if (settings->http_listen && listen_address_parse(settings->http_listen, &listen) && !listen.loopback &&
         !is_given(settings, "ORCH_API_TOKEN"))
         problem_add(errors, "ORCH_API_TOKEN", "is needed: ORCH_HTTP_LISTEN is not a loopback address");
+    else if (settings->api_token && strlen(settings->api_token) < LIMIT_TOKEN_OPEN && settings->http_listen &&
+             listen_address_parse(settings->http_listen, &listen) && !listen.loopback)
+        problem_add(errors, "ORCH_API_TOKEN",
+                    "has fewer than %u characters, too few where ORCH_HTTP_LISTEN is not a loopback address",
+                    LIMIT_TOKEN_OPEN);
     if (is_given(settings, "ORCH_TLS_CERT_FILE") && !is_given(settings, "ORCH_TLS_KEY_FILE"))
         problem_add(errors, "ORCH_TLS_KEY_FILE", "is needed: ORCH_TLS_CERT_FILE is set");
     if (is_given(settings, "ORCH_TLS_KEY_FILE") && !is_given(settings, "ORCH_TLS_CERT_FILE"))
@@ -170,6 +175,17 @@ enum err settings_read(const char *(*lookup)(const char *name), const char *cons
     else
         settings_free(settings);
     return err;
+}
+
+void settings_warn(const struct settings *settings, json_t *warnings)
+{
+    if (settings->api_token && strlen(settings->api_token) < LIMIT_TOKEN_GOOD) {
+        AUTO_FREE char *line =
+            mem_printf("ORCH_API_TOKEN: has fewer than %u characters; a longer one is harder "
+                       "to guess (openssl rand -hex 32)",
+                       LIMIT_TOKEN_GOOD);
+        json_push(warnings, json_text(line));
+    }
 }
 
 void settings_free(struct settings *settings)

@@ -42,7 +42,9 @@ static const struct setting table[] = {
      .type = SETTING_TOKEN,
      AT(api_token),
      .secret = true,
-     .help = "Bearer token that every request but /healthz and /readyz must carry."},
+     .help =
+         "Bearer token that every request but /healthz and /readyz must carry. At least 16 characters where "
+         "ORCH_HTTP_LISTEN is not loopback; fewer than 32 are warned about."},
     {.name = "ORCH_TLS_CERT_FILE",
      .type = SETTING_TEXT,
      AT(tls_cert_file),

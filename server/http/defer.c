@@ -18,6 +18,7 @@ struct deferrals {
     size_t references;    /* the listener's, and one of each deferred */
     LIST_HEAD(awaited, deferred) awaited;
     bool stopping;
+    unsigned n_refused; /* deferreds of refused requests */
     int64_t (*clock_ms)(void);
 };
 
@@ -25,7 +26,8 @@ struct deferred {
     struct deferrals *deferrals;
     struct request *request; /* NULL: it is gone, no client waits any more */
     int64_t until_ms;        /* when it is answered 503; 0: never */
-    bool of_job;             /* what is awaited is a handler thread, not a pass or an upstream */
+    bool refused;            /* its request only waits; it has no other owner */
+    bool of_job; /* the wait is short: for a handler thread or a delay, not a pass or an upstream */
     LIST_ENTRY(deferred) link;
 };
 
@@ -70,6 +72,19 @@ static struct request *unlink_out(struct deferred *deferred)
     return request;
 }
 
+/* The same where a tick or a stop ends the wait: frees one that has no other owner. */
+static struct request *cut_short(struct deferred *deferred)
+{
+    struct deferrals *deferrals = deferred->deferrals;
+    struct request *request = unlink_out(deferred);
+    if (deferred->refused) {
+        deferrals->n_refused--;
+        deferrals->references--; /* the listener has one too */
+        free(deferred);
+    }
+    return request;
+}
+
 static void refuse_new(struct request *request, bool stopping)
 {
     request_refuse_waiting(request, stopping ? "the service is stopping" : "too many requests wait already");
@@ -95,6 +110,28 @@ struct deferred *deferred_new(struct request *request, bool for_job)
     free(deferred);
     refuse_new(request, stopping);
     return NULL;
+}
+
+bool deferred_refuse_later(struct request *request, int64_t delay_ms)
+{
+    struct deferrals *deferrals = request->world->deferrals;
+    struct deferred *deferred = mem_zero(1, sizeof *deferred);
+    *deferred = (struct deferred){.deferrals = deferrals,
+                                  .refused = true,
+                                  .of_job = true,
+                                  .until_ms = deferrals->clock_ms() + delay_ms};
+    atomic_store(&request->holds, 1);
+    pthread_mutex_lock(&deferrals->lock);
+    bool taken =
+        !deferrals->stopping && deferrals->n_refused < LIMIT_AUTH_DELAYED && request_suspend(request);
+    if (taken) {
+        link_in(deferrals, deferred, request);
+        deferrals->n_refused++;
+    }
+    pthread_mutex_unlock(&deferrals->lock);
+    if (!taken)
+        free(deferred);
+    return taken;
 }
 
 bool deferred_begin(struct deferred *deferred, bool to_the_end)
@@ -197,7 +234,7 @@ void deferrals_reap(struct deferrals *deferrals)
     if (n > 0 && poll(polls, n, 0) > 0)
         for (nfds_t i = 0; i < n; i++)
             if (polls[i].revents & (POLLRDHUP | POLLHUP | POLLERR))
-                left[n_left++] = unlink_out(waiting[i]);
+                left[n_left++] = cut_short(waiting[i]);
     pthread_mutex_unlock(&deferrals->lock);
     for (size_t i = 0; i < n_left; i++) {
         left[i]->gone = true;
@@ -220,8 +257,8 @@ static struct request *take_due(struct deferrals *deferrals, int64_t now_ms)
     struct deferred *deferred;
     pthread_mutex_lock(&deferrals->lock);
     LIST_FOREACH(deferred, &deferrals->awaited, link)
-    if (deferred->until_ms && deferred->until_ms <= now_ms) {
-        request = unlink_out(deferred);
+    if ((deferred->until_ms && deferred->until_ms <= now_ms) || (deferred->refused && deferrals->stopping)) {
+        request = cut_short(deferred);
         break;
     }
     pthread_mutex_unlock(&deferrals->lock);
@@ -231,8 +268,14 @@ static struct request *take_due(struct deferrals *deferrals, int64_t now_ms)
 void deferrals_expire(struct deferrals *deferrals)
 {
     struct request *request;
-    while ((request = take_due(deferrals, deferrals->clock_ms())))
-        answer_503(request, "the answer took too long; try again");
+    while ((request = take_due(deferrals, deferrals->clock_ms()))) {
+        if (!request->refusal.status) {
+            answer_503(request, "the answer took too long; try again");
+            continue;
+        }
+        answer_refusal(request, request->refusal);
+        request_release(request);
+    }
 }
 
 void deferrals_refuse(struct deferrals *deferrals)
@@ -240,6 +283,7 @@ void deferrals_refuse(struct deferrals *deferrals)
     pthread_mutex_lock(&deferrals->lock);
     deferrals->stopping = true;
     pthread_mutex_unlock(&deferrals->lock);
+    deferrals_expire(deferrals);
 }
 
 void deferrals_stop(struct deferrals *deferrals)
@@ -248,7 +292,7 @@ void deferrals_stop(struct deferrals *deferrals)
     for (;;) {
         pthread_mutex_lock(&deferrals->lock);
         struct deferred *deferred = LIST_FIRST(&deferrals->awaited);
-        struct request *request = deferred ? unlink_out(deferred) : NULL;
+        struct request *request = deferred ? cut_short(deferred) : NULL;
         pthread_mutex_unlock(&deferrals->lock);
         if (!request)
             return;

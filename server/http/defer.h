@@ -17,6 +17,9 @@ struct request;
 /* deferred_new: suspends a request. `for_job`: it is answered 503 when LIMIT_ANSWER_MS have passed before.
  * NULL when too many wait or the service is stopping: the request has been answered. */
 struct deferred *deferred_new(struct request *request, bool for_job);
+/* deferred_refuse_later: suspends a request that was refused, and answers it with that refusal after
+ * delay_ms. Nothing more is to be done about it. False, and nothing has happened: too many wait. */
+bool deferred_refuse_later(struct request *request, int64_t delay_ms);
 /* deferred_begin: a job starts; false: its request has been answered already. `to_the_end`: from now on it is
  * answered by the job alone. */
 bool deferred_begin(struct deferred *deferred, bool to_the_end);
@@ -30,11 +33,13 @@ struct deferrals *deferrals_new(int64_t (*clock_ms)(void));
 void deferrals_release(struct deferrals *deferrals);
 
 /* deferrals_reap: lets go of requests whose peer has closed the connection while they wait for more than a
- * job. deferrals_expire: answers 503 to those whose job took too long. */
+ * job. deferrals_expire: answers 503 to those whose job took too long, and refuses those whose delay is over.
+ */
 void deferrals_reap(struct deferrals *deferrals);
 void deferrals_expire(struct deferrals *deferrals);
 
-/* deferrals_refuse: no new ones from now on. deferrals_stop: that, and answers 503 to all that wait. */
+/* deferrals_refuse: no new ones from now on, and refused requests wait no longer. deferrals_stop: that, and
+ * answers 503 to all that wait. */
 void deferrals_refuse(struct deferrals *deferrals);
 void deferrals_stop(struct deferrals *deferrals);
 

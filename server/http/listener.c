@@ -18,6 +18,7 @@
 #include "clients/base/log.h"
 #include "clients/base/text.h"
 #include "reconcile/pipeline/settings_text.h"
+#include "server/auth_failures.h"
 #include "server/http/acceptor.h"
 #include "server/job_queue.h"
 #include "server/http/connections.h"
@@ -283,6 +284,7 @@ enum err listener_start(const struct listener_options *options, struct listener 
         .routes = options->routes,
         .waiting_max = count_waiting(connections),
         .deferrals = deferrals_new(clock_ms),
+        .auth_failures = auth_failures_new(clock_ms),
         .connections = connections_new(connections, clock_ms),
     };
     for (size_t i = 0; i < sockets.n; i++)
@@ -315,6 +317,7 @@ const char *listener_address(const struct listener *listener, size_t at)
 void listener_tick(struct listener *listener)
 {
     connections_reap(listener->world.connections);
+    auth_failures_tick(listener->world.auth_failures);
     deferrals_expire(listener->world.deferrals);
     deferrals_reap(listener->world.deferrals);
 }
@@ -345,5 +348,6 @@ void listener_stop(struct listener *listener)
     job_queue_free(listener->world.job_queue);
     connections_free(listener->world.connections);
     deferrals_release(listener->world.deferrals);
+    auth_failures_free(listener->world.auth_failures);
     free(listener);
 }

@@ -9,6 +9,7 @@
 #include "clients/base/log.h"
 #include "clients/base/metric.h"
 #include "handlers/handler.h"
+#include "server/auth_failures.h"
 #include "server/http/answer.h"
 #include "server/job_queue.h"
 #include "server/http/connections.h"
@@ -196,6 +197,14 @@ static enum MHD_Result note_header(void *arg, enum MHD_ValueKind kind, const cha
     return MHD_YES;
 }
 
+static void note_auth_failure(struct request *request, const struct access_head *head)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    request->guessed = head->authorization != NULL;
+    auth_failures_note(request->world->auth_failures, info ? info->client_addr : NULL, request->guessed);
+}
+
 /* What is wrong with the target, the access or the kind of body, in this order. */
 static struct refusal judge(struct request *request, const struct access_head *head)
 {
@@ -235,7 +244,9 @@ static enum MHD_Result step_headers(struct request *request, const char *method,
     if (refusal.status)
         return refuse_now(request, refusal);
     request->refusal = judge(request, &head);
-    if (request->refusal.status && head.expect)
+    if (request->refusal.status == 401)
+        note_auth_failure(request, &head);
+    if (request->refusal.status && head.expect && !request->guessed)
         return refuse_now(request, request->refusal);
     return MHD_YES;
 }
@@ -394,6 +405,11 @@ static enum MHD_Result step_end(struct request *request)
             (struct refusal){.status = 400,
                              .detail = "a trailer holds what only a header may hold, or is no header",
                              .type = PROBLEM_ODD});
+    }
+    if (request->guessed) {
+        connection_enter(request->world->connections, request->client, CONNECTION_WORKING);
+        if (deferred_refuse_later(request, LIMIT_AUTH_DELAY_MS))
+            return MHD_YES;
     }
     if (request->refusal.status)
         return refuse_now(request, request->refusal);

@@ -40,6 +40,7 @@ struct request_world {
     const struct route *routes;
     struct connections *connections;
     struct job_queue *job_queue;
+    struct auth_failures *auth_failures;
     struct deferrals *deferrals;
     unsigned waiting_max;
     atomic_uint waiting;  /* suspended requests */
@@ -59,6 +60,7 @@ struct request {
     const char *target_end; /* of the library's own, to compare with */
     const char *method;
     bool begun;
+    bool guessed; /* it was refused for a wrong token: the answer is delayed */
     struct route_match match;
     struct refusal refusal;
     struct json_t *query_faults; /* what is wrong with the parameters, for that refusal; NULL: nothing */

@@ -1,12 +1,14 @@
 """Who may ask, and how: tokens, hosts, origins, content types, framing on the bare socket; errors are problem documents."""
+import concurrent.futures
 import contextlib
 import json
 import re
 import socket
+import time
 
 import pytest
 
-from conftest import dump, eventually
+from conftest import dump, eventually, reconciled
 
 
 @pytest.fixture
@@ -104,16 +106,69 @@ def test_with_a_token_everything_but_the_two_probes_needs_it(make_service):
     service = make_service(ORCH_API_TOKEN="sesame").start()
     eventually(lambda: service.call("GET", "/readyz").status == 200)
     assert service.call("GET", "/healthz").status == 200
-    for method, path in (("GET", "/reconcile/status"), ("POST", "/reconcile/run"), ("GET", "/reconcile/runs"), ("GET", "/reconcile/config"),
-                         ("PUT", "/reconcile/config"), ("GET", "/openapi.json"), ("GET", "/nowhere"), ("GET", "/metrics"), ("GET", "/")):
-        for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "Bearer sesam"}, {"Authorization": "Bearer sesamee"},
-                        {"Authorization": "Basic sesame"}, {"Authorization": "sesame"}, {"Authorization": "Bearer "}):
-            answer = service.call(method, path, headers=headers)
+    asked = [(method, path, headers) for method, path in
+             (("GET", "/reconcile/status"), ("POST", "/reconcile/run"), ("GET", "/reconcile/runs"), ("GET", "/reconcile/config"),
+              ("PUT", "/reconcile/config"), ("GET", "/openapi.json"), ("GET", "/nowhere"), ("GET", "/metrics"), ("GET", "/"))
+             for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "Bearer sesam"}, {"Authorization": "Bearer sesamee"},
+                             {"Authorization": "Basic sesame"}, {"Authorization": "sesame"}, {"Authorization": "Bearer "})]
+    with concurrent.futures.ThreadPoolExecutor(len(asked)) as pool:  # each wrong one waits for its answer
+        for answer in pool.map(lambda one: service.call(one[0], one[1], headers=one[2]), asked):
             assert is_problem(answer, 401) and answer.headers["www-authenticate"].startswith("Bearer")
     right = {"headers": {"Authorization": "Bearer sesame"}}
     assert service.call("GET", "/reconcile/status", **right).status == 200
     assert service.call("POST", "/reconcile/run", **right).status == 200
     assert service.call("GET", "/nowhere", **right).status == 404
+
+
+def test_a_wrong_token_is_counted_logged_and_answered_late_while_others_are_served(make_service):
+    service = make_service(ORCH_API_TOKEN="sesame").start()
+    right, wrong = {"headers": {"Authorization": "Bearer sesame"}}, {"headers": {"Authorization": "Bearer wrong"}}
+    eventually(lambda: service.call("GET", "/readyz").status == 200)
+
+    def timed(**more):
+        begun = time.monotonic()
+        answer = service.call("GET", "/reconcile/status", **more)
+        return answer.status, time.monotonic() - begun
+
+    with concurrent.futures.ThreadPoolExecutor(40) as pool:
+        waiting = [pool.submit(timed, **wrong) for _ in range(40)]  # far more than there are threads that serve
+        for _ in range(5):
+            status, took = timed(**right)
+            assert status == 200 and took < 0.9
+        for one in waiting:
+            status, took = one.result()
+            assert status == 401 and took >= 1
+    status, took = timed()
+    assert status == 401 and took < 0.9
+    text = service.call("GET", "/metrics", **right).body.decode()
+    assert 'reconciled_http_auth_failures_total{reason="wrong"} 40' in text and 'reconciled_http_auth_failures_total{reason="missing"} 1' in text
+    begun = time.monotonic()
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        last = pool.submit(timed, **wrong)
+        time.sleep(0.3)
+        assert service.end() == 0 and time.monotonic() - begun < 3
+        assert last.result()[0] == 401
+    lines = [line for line in service.log.read_text().splitlines() if "authentication failed" in line]
+    assert len(lines) == 1 and "address=127.0.0.1" in lines[0] and "count=1" in lines[0]
+
+
+def test_a_wrong_token_waits_behind_expect_too(make_service):
+    service = make_service(ORCH_API_TOKEN="sesame").start()
+    eventually(lambda: service.call("GET", "/readyz").status == 200)
+    begun = time.monotonic()
+    answer = raw(service, ask("PUT /reconcile/config", "Authorization: Bearer wrong", "Content-Length: 2", "Expect: 100-continue",
+                              "Connection: close", body=b"{}"), end=False)
+    assert b" 401 " in answer and time.monotonic() - begun >= 1
+
+
+def test_a_short_token_is_refused_beyond_loopback_and_warned_about(make_service, database, tmp_path):
+    open_to_all = {"ORCH_DATABASE_URL": f"sqlite:{tmp_path}/other.db", "ORCH_HTTP_LISTEN": "0.0.0.0:0", "ORCH_API_TOKEN": "123456789012345"}
+    refused, checked = reconciled(environment=open_to_all), reconciled("check", environment=open_to_all)
+    assert refused.returncode == 2 and "ORCH_API_TOKEN: has fewer than 16 characters" in refused.stderr
+    assert checked.returncode == 1 and "ORCH_API_TOKEN: has fewer than 16 characters" in checked.stdout
+    service = make_service(ORCH_API_TOKEN="1234567890123456").start()
+    assert "settings  warning: ORCH_API_TOKEN: has fewer than 32 characters" in service.command("check").stdout
+    assert service.end() == 0 and "fewer than 32 characters" in service.log.read_text()
 
 
 @pytest.mark.parametrize("host,status", [("localhost", 200), ("127.0.0.1:80", 200), ("[::1]:8787", 200), ("LOCALHOST:1", 200),

@@ -188,7 +188,7 @@ def eventually(look, what):
 
 
 def try_image(replay):
-    container = Container(replay, "reconciled", ORCH_API_TOKEN="s3cret")
+    container = Container(replay, "reconciled", ORCH_API_TOKEN="s3cret-of-16-chars")
     assert container.exec("id", "-u").stdout.strip() not in ("", "0"), "it runs as root"
     tools = [tool for tool in BUILD_TOOLS if container.exec("sh", "-c", f"command -v {tool}").returncode == 0]
     assert not tools, f"left in the image: {tools}"

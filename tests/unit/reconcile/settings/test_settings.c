@@ -120,7 +120,7 @@ TEST(given_values_are_taken)
 {
     struct settings *settings = settings_of(ENVIRONMENT(
         "ORCH_DATABASE_URL", "postgresql://u:p@a,b/orch", "ORCH_DATABASE_SCHEMA", "orch", "ORCH_HTTP_LISTEN",
-        "0.0.0.0:0", "ORCH_API_TOKEN", "t0ken", "ORCH_RECONCILE_ENABLED", "off",
+        "0.0.0.0:0", "ORCH_API_TOKEN", "t0ken-0123456789", "ORCH_RECONCILE_ENABLED", "off",
         "ORCH_RECONCILE_PLANE_ENABLED", "No", "ORCH_RECONCILE_MODE", "observe", "ORCH_RECONCILE_INTERVAL_S",
         "1", "ORCH_RECONCILE_GRACE_DEFAULT_S", "0", "ORCH_RECONCILE_GRACE_OVERRIDES_JSON",
         "{\"review\":31536000}", "ORCH_RECONCILE_MAX_HEALS_PER_PASS", "0", "ORCH_PLANE_URL",
@@ -129,7 +129,7 @@ TEST(given_values_are_taken)
         "ORCH_TELEGRAM_BOT_TOKEN", "1:a", "ORCH_TELEGRAM_CHAT_ID", "-100", "ORCH_LOG_LEVEL", "debug",
         "ORCH_LOG_FORMAT", "json"));
     assert_string_equal(settings->http_listen, "0.0.0.0:0");
-    assert_string_equal(settings->api_token, "t0ken");
+    assert_string_equal(settings->api_token, "t0ken-0123456789");
     assert_false(settings->enabled || settings->plane_enabled);
     assert_int_equal(settings->mode, MODE_OBSERVE);
     assert_int_equal(settings->interval_s, 1);
@@ -400,11 +400,37 @@ TEST(address_that_others_reach_needs_a_token)
     for (size_t i = 0; i < ARRAY_LEN(open); i++) {
         assert_refused(ENVIRONMENT("ORCH_HTTP_LISTEN", open[i]),
                        "ORCH_API_TOKEN: is needed: ORCH_HTTP_LISTEN is not a loopback address\n");
-        settings_free(settings_of(ENVIRONMENT("ORCH_HTTP_LISTEN", open[i], "ORCH_API_TOKEN", "x")));
+        assert_refused(
+            ENVIRONMENT("ORCH_HTTP_LISTEN", open[i], "ORCH_API_TOKEN", "123456789012345"),
+            "ORCH_API_TOKEN: has fewer than 16 characters, too few where ORCH_HTTP_LISTEN is not a "
+            "loopback address\n");
+        settings_free(
+            settings_of(ENVIRONMENT("ORCH_HTTP_LISTEN", open[i], "ORCH_API_TOKEN", "1234567890123456")));
     }
+    settings_free(settings_of(ENVIRONMENT("ORCH_HTTP_LISTEN", "127.0.0.1:1", "ORCH_API_TOKEN", "x")));
     settings_free(settings_of(ENVIRONMENT("ORCH_HTTP_LISTEN", "[::1]:8787")));
     assert_refused(ENVIRONMENT("ORCH_HTTP_LISTEN", "0.0.0.0:1", "ORCH_API_TOKEN", "a b"),
                    "ORCH_API_TOKEN: must be visible ASCII characters without spaces\n");
+}
+
+TEST(a_short_token_is_warned_about)
+{
+    (void)state;
+    static const struct {
+        const char *token;
+        size_t warnings;
+    } cases[] = {
+        {"", 0}, {"x", 1}, {"1234567890123456789012345678901", 1}, {"12345678901234567890123456789012", 0}};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        json_auto_t *warnings = json_array();
+        struct settings *settings = settings_of(ENVIRONMENT("ORCH_API_TOKEN", cases[i].token));
+        settings_warn(settings, warnings);
+        assert_int_equal(json_array_size(warnings), cases[i].warnings);
+        for (size_t k = 0; k < cases[i].warnings; k++)
+            assert_non_null(
+                strstr(json_string_value(json_array_get(warnings, k)), "fewer than 32 characters"));
+        settings_free(settings);
+    }
 }
 
 TEST(a_certificate_and_its_key_are_named_together)
