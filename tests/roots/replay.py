@@ -209,7 +209,7 @@ def try_image(replay):
 def ask(method, path, **more):
     connection = http.client.HTTPConnection("127.0.0.1:8787", timeout=60)
     with contextlib.closing(connection):
-        connection.request(method, path, headers={"Authorization": "Bearer sandbox"}, **more)
+        connection.request(method, path, headers={"Authorization": "Bearer sandbox-of-reconciled-0123456789"}, **more)
         return json.loads(connection.getresponse().read())
 
 
