@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "clients/base/jsonx.h"
 #include "clients/base/limits.h"
 #include "clients/base/log.h"
 #include "clients/base/text.h"
@@ -58,7 +59,8 @@ static int complain_later(char **ret_complaint, int status, const char *text)
 static bool print_report(const struct report *report)
 {
     json_auto_t *document = report_json(report);
-    return json_dumpf(document, stdout, JSON_INDENT(2)) == 0 && putchar('\n') != EOF && fflush(stdout) == 0;
+    AUTO_FREE char *text = json_shown(document, 2);
+    return puts(text) != EOF && fflush(stdout) == 0;
 }
 
 static bool is_good(const struct report *report)

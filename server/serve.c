@@ -27,7 +27,7 @@
 
 static void publish_status(void *arg, const json_t *status)
 {
-    AUTO_FREE char *text = json_line(status);
+    AUTO_FREE char *text = json_shown(status, 0);
     publication_set(arg, text, strlen(text));
 }
 

@@ -39,6 +39,7 @@ enum err setup_load(struct setup *ret, json_t *settings_problems, json_t *pipeli
     enum err err = settings_read(lookup, (const char *const *)environ, &ret->settings, settings_problems);
     if (err)
         return err;
+    settings_keep_secrets(ret->settings);
     log_set_format((enum log_format)ret->settings->log_format);
     log_set_level((enum log_level)ret->settings->log_level);
     err = check_authorities(ret->settings, settings_problems);

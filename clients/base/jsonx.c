@@ -157,12 +157,17 @@ json_t *json_instant(int64_t us)
  * was. */
 enum { REAL_DIGITS = 15 };
 
-char *json_line(const json_t *value)
+static char *json_dumped(const json_t *value, size_t flags)
 {
-    char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(REAL_DIGITS));
+    char *text = json_dumps(value, flags | JSON_ENCODE_ANY | JSON_REAL_PRECISION(REAL_DIGITS));
     if (!text)
         abort();
     return text;
+}
+
+char *json_line(const json_t *value)
+{
+    return json_dumped(value, JSON_COMPACT);
 }
 
 void problem_add(json_t *errors, const char *field, const char *fmt, ...)
@@ -177,6 +182,42 @@ void problem_add(json_t *errors, const char *field, const char *fmt, ...)
     json_put(error, "field", json_text(field));
     json_put(error, "detail", json_text(detail));
     json_push(errors, error);
+}
+
+/* The text with the hidden characters that jansson leaves as they are escaped; its own line ends stay. */
+static char *hidden_escaped(const char *text)
+{
+    char escaped[TEXT_ESCAPE_SIZE];
+    size_t left = strlen(text);
+    struct buffer shown = {.max = left * TEXT_ESCAPE_SIZE};
+    while (left > 0) {
+        size_t hidden = *text == '\n' ? 0 : text_hidden_len(text, left), len = hidden ? hidden : 1;
+        if (hidden)
+            text_escape(text, hidden, escaped);
+        buffer_put(&shown, hidden ? escaped : text, hidden ? strlen(escaped) : 1);
+        text += len;
+        left -= len;
+    }
+    return buffer_take(&shown);
+}
+
+static bool has_hidden(const char *text)
+{
+    for (size_t left = strlen(text); left > 0; text++, left--)
+        if (((unsigned char)*text > 0x7e) && text_hidden_len(text, left) > 0)
+            return true;
+    return false;
+}
+
+char *json_shown(const json_t *value, size_t indent)
+{
+    char *text = json_dumped(value, indent ? JSON_INDENT(indent) : JSON_COMPACT);
+    secret_scrub(text, strlen(text));
+    if (!has_hidden(text))
+        return text;
+    char *shown = hidden_escaped(text);
+    free(text);
+    return shown;
 }
 
 const char *json_get_text(const json_t *object, const char *key, const char *fallback)

@@ -46,6 +46,10 @@ json_t *json_instant(int64_t us);
 /* json_line: compact text of a value, one line, caller frees. Never NULL. */
 char *json_line(const json_t *value);
 
+/* json_shown: the same for people and other programs: hidden characters (text_hidden_len) are escaped,
+ * secrets are scrubbed. `indent`: spaces of each level; 0: one line. */
+char *json_shown(const json_t *value, size_t indent);
+
 /* problem_add: adds {"field","detail"} to an array of errors. */
 void problem_add(json_t *errors, const char *field, const char *fmt, ...) ATTR_PRINTF(3, 4);
 

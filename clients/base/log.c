@@ -113,14 +113,18 @@ static void line_quoted(struct line *line, const char *text)
     while (*text) {
         size_t good = utf8_valid_len(text, strlen(text));
         for (size_t i = 0; i < good; i++) {
+            size_t hidden = text_hidden_len(text + i, good - i);
             unsigned char c = (unsigned char)text[i];
             if (c == '"' || c == '\\')
                 line_printf(line, "\\%c", c);
             else if (c == '\n')
                 line_str(line, "\\n");
-            else if (c < 0x20 || c == 0x7f)
-                line_printf(line, "\\u%04x", c);
-            else
+            else if (hidden > 0) {
+                char escaped[TEXT_ESCAPE_SIZE];
+                text_escape(text + i, hidden, escaped);
+                line_str(line, escaped);
+                i += hidden - 1;
+            } else
                 line_bytes(line, text + i, 1);
         }
         text += good;
@@ -213,6 +217,7 @@ static void line_make(struct line *line, enum log_level level, const char *messa
     for (const struct log_field *field = fields; field->key; field++)
         line_field(line, field, json);
     line_end(line, json);
+    secret_scrub(line->text, line->len);
 }
 
 /* Lines on their way to standard error. Each ends with its only newline, so they need no other mark. */

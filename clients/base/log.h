@@ -6,7 +6,7 @@
  *
  * Between log_start and log_stop no caller ever waits for standard error: a thread writes. What finds no room
  * is dropped and counted, and one line counts them once standard error has taken the lines before. Never
- * hand a secret to a field: nothing here scrubs. Thread-safe.
+ * hand a secret to a field: only whole ones are scrubbed (secret_scrub). Thread-safe.
  */
 #ifndef RECONCILED_BASE_LOG_H
 #define RECONCILED_BASE_LOG_H

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <openssl/crypto.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -16,6 +17,8 @@
 
 #include "clients/base/err.h"
 #include "clients/base/limits.h"
+
+enum { SECRETS_MAX = 64 };
 
 bool parse_i64(const char *text, int64_t min, int64_t max, int64_t *ret)
 {
@@ -256,6 +259,45 @@ size_t utf8_valid_len(const char *text, size_t len)
     return at;
 }
 
+static uint32_t utf8_value(const char *text, size_t len)
+{
+    static const unsigned char masks[] = {0, 0x7f, 0x1f, 0x0f, 0x07};
+    uint32_t value = (unsigned char)text[0] & masks[len];
+    for (size_t i = 1; i < len; i++)
+        value = value << 6 | ((unsigned char)text[i] & 0x3f);
+    return value;
+}
+
+size_t text_hidden_len(const char *text, size_t len)
+{
+    /* Unicode 16: categories Cc, Cf, Zl, Zp. */
+    static const struct {
+        uint32_t first, last;
+    } ranges[] = {
+        {0x0001, 0x001f},   {0x007f, 0x009f},   {0x00ad, 0x00ad},   {0x0600, 0x0605},   {0x061c, 0x061c},
+        {0x06dd, 0x06dd},   {0x070f, 0x070f},   {0x0890, 0x0891},   {0x08e2, 0x08e2},   {0x180e, 0x180e},
+        {0x200b, 0x200b},   {0x200e, 0x200f},   {0x2028, 0x202e},   {0x2060, 0x206f},   {0xfeff, 0xfeff},
+        {0xfff9, 0xfffb},   {0x110bd, 0x110bd}, {0x110cd, 0x110cd}, {0x13430, 0x1343f}, {0x1bca0, 0x1bca3},
+        {0x1d173, 0x1d17a}, {0xe0001, 0xe007f},
+    };
+    size_t n = utf8_next((const unsigned char *)text, len);
+    uint32_t value = n ? utf8_value(text, n) : 0;
+    for (size_t i = 0; i < ARRAY_LEN(ranges); i++)
+        if (value >= ranges[i].first && value <= ranges[i].last)
+            return n;
+    return 0;
+}
+
+void text_escape(const char *character, size_t len, char ret[TEXT_ESCAPE_SIZE])
+{
+    uint32_t value = utf8_value(character, len);
+    if (value > 0xffff)
+        snprintf(ret, TEXT_ESCAPE_SIZE, "\\u%04x\\u%04x", (unsigned)(0xd7c0 + (value >> 10)) & 0xffffU,
+                 (unsigned)(0xdc00 + (value & 0x3ff)));
+    else
+        snprintf(ret, TEXT_ESCAPE_SIZE, "\\u%04x", (unsigned)value);
+}
+
 char *text_cut(const char *text, size_t max)
 {
     return text ? text_mend(text, strnlen(text, max + 4), max) : NULL;
@@ -267,15 +309,16 @@ char *text_mend(const char *bytes, size_t len, size_t max)
     char *copy = mem_zero(max + 1, 1);
     while (at < len && used < max) {
         size_t n = utf8_next((const unsigned char *)bytes + at, len - at);
-        if (n > max - used)
+        bool hidden = text_hidden_len(bytes + at, len - at) > 0;
+        if (!hidden && n > max - used)
             break;
         if (n == 0)
             copy[used] = '?';
-        else if (n == 1 && ((unsigned char)bytes[at] < 0x20 || bytes[at] == 0x7f))
+        else if (hidden)
             copy[used] = ' ';
         else
             memcpy(copy + used, bytes + at, n);
-        used += n ? n : 1;
+        used += n && !hidden ? n : 1;
         at += n ? n : 1;
     }
     return copy;
@@ -393,6 +436,79 @@ ssize_t file_read(const char *path, char *ret_bytes, size_t size)
     close(fd);
     errno = failure;
     return got < 0 ? -1 : (ssize_t)used;
+}
+
+/* Written by secret_keep alone, before there are threads. */
+static struct {
+    char *texts[SECRETS_MAX];
+    size_t n;
+    bool begins[UCHAR_MAX + 1]; /* bytes with which one may begin, in any spelling */
+} secrets;
+
+void secret_keep(const char *secret)
+{
+    if (!secret || strlen(secret) < SECRET_LEN_MIN || secrets.n == SECRETS_MAX)
+        return;
+    for (size_t i = 0; i < secrets.n; i++)
+        if (strcmp(secrets.texts[i], secret) == 0)
+            return;
+    secrets.begins[tolower((unsigned char)*secret)] = true;
+    secrets.begins[toupper((unsigned char)*secret)] = true;
+    secrets.begins['%'] = secrets.begins['\\'] = true;
+    secrets.texts[secrets.n++] = mem_dup(secret);
+}
+
+static int hex_value(const char *digits, size_t n)
+{
+    int value = 0;
+    for (size_t i = 0; i < n; i++) {
+        int c = tolower((unsigned char)digits[i]);
+        if (!isxdigit(c))
+            return -1;
+        value = value * 16 + (c <= '9' ? c - '0' : c - 'a' + 10);
+    }
+    return value;
+}
+
+/* How many bytes at `text` spell the character `c`; 0: they do not. */
+static size_t spelling_len(const char *text, size_t len, char c)
+{
+    int wanted = tolower((unsigned char)c);
+    if (len >= 3 && *text == '%' && tolower(hex_value(text + 1, 2)) == wanted)
+        return 3;
+    if (len >= 6 && *text == '\\' && text[1] == 'u' && hex_value(text + 2, 4) < 0x80 &&
+        tolower(hex_value(text + 2, 4)) == wanted)
+        return 6;
+    if (len >= 2 && *text == '\\' && text[1] == c)
+        return 2;
+    return len >= 1 && tolower((unsigned char)*text) == wanted;
+}
+
+static size_t secret_len(const char *text, size_t len, const char *secret)
+{
+    size_t at = 0;
+    for (; *secret; secret++) {
+        size_t n = spelling_len(text + at, len - at, *secret);
+        if (n == 0)
+            return 0;
+        at += n;
+    }
+    return at;
+}
+
+void secret_scrub(char *text, size_t len)
+{
+    for (size_t at = 0; at < len && secrets.n > 0; at++) {
+        size_t longest = 0;
+        for (size_t i = 0; secrets.begins[(unsigned char)text[at]] && i < secrets.n; i++) {
+            size_t n = secret_len(text + at, len - at, secrets.texts[i]);
+            longest = n > longest ? n : longest;
+        }
+        if (longest == 0)
+            continue;
+        memset(text + at, '*', longest);
+        at += longest - 1;
+    }
 }
 
 bool secret_equal(const char *a, const char *b)

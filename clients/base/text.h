@@ -63,7 +63,16 @@ char *uuid_write(const char *text, struct uuid_form form);
  * NUL. */
 size_t utf8_valid_len(const char *text, size_t len);
 
-/* text_cut: `text` cut to at most `max` bytes at a character boundary, invalid bytes replaced by '?', control
+/* text_hidden_len: the length of the character at `text` if it is one that is not seen and may change how the
+ * text around it is shown: a control character (C0, DEL, C1), a line separator, a mark of direction or
+ * another format character; but for the joiners (U+200C, U+200D), which words and emoji need. 0: it is none.
+ */
+size_t text_hidden_len(const char *text, size_t len);
+/* text_escape: `character`, one of those, as JSON writes it: "\u202e", in UTF-16. */
+#define TEXT_ESCAPE_SIZE 13
+void text_escape(const char *character, size_t len, char ret[TEXT_ESCAPE_SIZE]);
+
+/* text_cut: `text` cut to at most `max` bytes at a character boundary, invalid bytes replaced by '?', hidden
  * characters by ' '. NULL gives NULL. Caller frees. For everything from outside that goes into a reason or a
  * line. */
 char *text_cut(const char *text, size_t max);
@@ -97,6 +106,14 @@ char *text_list(const char *const *texts) __attribute__((returns_nonnull));
 
 /* file_read: at most `size` bytes of a file, from its beginning; how many, or -1 with errno. */
 ssize_t file_read(const char *path, char *ret_bytes, size_t size);
+
+/* secret_keep: from now on secret_scrub knows this secret too; one of fewer than SECRET_LEN_MIN characters is
+ * not kept, for words that mean something else would be taken for it. To be called before any thread starts.
+ * secret_scrub: replaces each secret in text[0..len) by as many '*', in any case, percent-encoded or escaped
+ * as in JSON too. For what an upstream answered, and for what leaves the process. */
+enum { SECRET_LEN_MIN = 8 };
+void secret_keep(const char *secret);
+void secret_scrub(char *text, size_t len);
 
 /* secret_equal: compares in time that depends on the lengths alone. */
 bool secret_equal(const char *a, const char *b);

@@ -121,6 +121,7 @@ enum fetch_result {
     FETCH_ABORTED,     /* the inbox or the fetcher was stopped */
 };
 
+/* Secrets that it holds are scrubbed (secret_scrub): a server or a proxy may quote what it was asked. */
 struct fetch_answer {
     void *tag;
     enum fetch_result result;

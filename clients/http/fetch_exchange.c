@@ -305,12 +305,14 @@ static void content_type_read(CURL *easy, struct fetch_answer *answer)
 {
     const char *type = NULL;
     curl_easy_getinfo(easy, CURLINFO_CONTENT_TYPE, &type);
-    size_t len = type ? strcspn(type, "; \t") : 0;
+    AUTO_FREE char *scrubbed = mem_dupn(type ? type : "", type ? strcspn(type, "; \t") : 0);
+    size_t len = strlen(scrubbed);
+    secret_scrub(scrubbed, len);
     if (len >= sizeof answer->content_type)
         len = sizeof answer->content_type - 1;
     for (size_t i = 0; i < len; i++)
         answer->content_type[i] =
-            isprint((unsigned char)type[i]) ? (char)tolower((unsigned char)type[i]) : '?';
+            isprint((unsigned char)scrubbed[i]) ? (char)tolower((unsigned char)scrubbed[i]) : '?';
 }
 
 static void outcome_answered(struct fetch_job *job, struct fetch_outcome *outcome)
@@ -327,6 +329,7 @@ static void outcome_answered(struct fetch_job *job, struct fetch_outcome *outcom
     if (job->reply.len > 0) {
         answer->body_len = job->reply.len;
         answer->body = buffer_take(&job->reply);
+        secret_scrub(answer->body, answer->body_len); /* before anything reads it */
     }
     bool short_pause = answer->retry_after_s >= 0 && answer->retry_after_s <= SHORT_RETRY_AFTER_S;
     if (status == 429)
@@ -348,6 +351,7 @@ void exchange_end(struct fetch_job *job, CURLcode code, struct fetch_outcome *re
     else
         outcome_failed(job, code, ret);
     ret->answer.result = ret->result;
+    secret_scrub(ret->answer.error, strlen(ret->answer.error));
 }
 
 /* counting */

@@ -157,7 +157,7 @@ json_t *report_json(const struct report *report)
 char *report_text(const struct report *report)
 {
     json_auto_t *document = report_json(report);
-    return json_line(document);
+    return json_shown(document, 0);
 }
 
 /* In a JSON text, a quotation mark within a string stands behind a backslash: this is found nowhere but where

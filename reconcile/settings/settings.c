@@ -177,6 +177,33 @@ enum err settings_read(const char *(*lookup)(const char *name), const char *cons
     return err;
 }
 
+/* The password of a URL, as it is written; NULL: it has none, or one that the rest of the URL holds too, as
+ * "postgres:postgres@" does: that word would be scrubbed everywhere. Caller frees. */
+static char *url_password(const char *url)
+{
+    const char *user = url ? strstr(url, "://") : NULL;
+    size_t len = user ? strcspn(user + 3, "/?#") : 0;
+    const char *end = user ? memrchr(user + 3, '@', len) : NULL;
+    const char *colon = end ? memchr(user + 3, ':', (size_t)(end - user - 3)) : NULL;
+    char *password = colon ? mem_dupn(colon + 1, (size_t)(end - colon - 1)) : NULL;
+    if (password && (strstr(url, password) < colon || strstr(end, password))) {
+        free(password);
+        return NULL;
+    }
+    return password;
+}
+
+void settings_keep_secrets(const struct settings *settings)
+{
+    const char *bot = settings->telegram_bot_token;
+    AUTO_FREE char *password = url_password(settings->database_url);
+    for (const struct setting *row = settings_table(); row->name; row++)
+        if (row->secret)
+            secret_keep(*(char *const *)(const void *)((const char *)settings + row->offset));
+    secret_keep(bot && strchr(bot, ':') ? strchr(bot, ':') + 1 : NULL);
+    secret_keep(password);
+}
+
 void settings_warn(const struct settings *settings, json_t *warnings)
 {
     if (settings->api_token && strlen(settings->api_token) < LIMIT_TOKEN_GOOD) {

@@ -76,6 +76,9 @@ struct settings {
  * and is unknown is a problem too: a misspelt kill switch must not be ignored. Free with settings_free. */
 ATTR_NODISCARD enum err settings_read(const char *(*lookup)(const char *name), const char *const *environment,
                                       struct settings **ret, json_t *problems);
+/* settings_keep_secrets: secret_scrub knows them from now on; the password in the database's URL and the part
+ * of the bot's token behind its number, too. Before any thread starts. */
+void settings_keep_secrets(const struct settings *settings);
 /* settings_warn: adds what is allowed and should be changed, one line each as in settings_read. */
 void settings_warn(const struct settings *settings, json_t *warnings);
 /* settings_free: NULL is fine. */

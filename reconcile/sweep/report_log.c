@@ -51,7 +51,7 @@ static void kept_drop_items(struct kept *kept)
     json_put(document, "items_left_out", json_integer(left_out));
     json_put(document, "items", json_array());
     free(kept->text);
-    kept->text = json_line(document);
+    kept->text = json_shown(document, 0);
     kept->len = strlen(kept->text);
     kept->n_items = 0;
 }

@@ -37,7 +37,7 @@ struct MHD_Response *answer_response(const char *body, size_t len, enum answer_o
 
 struct MHD_Response *answer_json_response(int status, json_t *body_take)
 {
-    char *text = json_line(body_take);
+    char *text = json_shown(body_take, 0);
     json_decref(body_take);
     return answer_response(text, strlen(text), ANSWER_FREE, status >= 400 ? TYPE_PROBLEM : TYPE_JSON);
 }

@@ -1,7 +1,11 @@
 """Every transition sends one message, and nothing else does; nothing secret leaves on the way."""
+import http.server
+import itertools
 import json
 import re
 import signal
+import threading
+import urllib.parse
 
 import pytest
 import yaml
@@ -335,6 +339,69 @@ def planted_secrets():
     assert {"ORCH_API_TOKEN", "ORCH_GITEA_TOKEN", "ORCH_TELEGRAM_BOT_TOKEN", "ORCH_PLANE_API_TOKEN"} <= set(planted)
     planted.pop("ORCH_DATABASE_URL")
     return planted
+
+
+@pytest.fixture
+def echo():
+    """Answers every request with every secret, in each header and in the body, in several spellings; `asked` keeps the bodies that it got."""
+    class Handler(http.server.BaseHTTPRequestHandler):
+        secrets, asked, at = [], [], itertools.count()
+
+        def answer(self):
+            self.asked.append(self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode())
+            at = next(self.at)
+            secret = self.secrets[at % len(self.secrets)]
+            spelled = [secret, secret.upper(), urllib.parse.quote(secret, safe=""), secret.replace("-", "\\u002d"), "x" * (at % 90) + secret]
+            body = '{"message": "%s", "description": "%s", "reason": "%s"}' % (", ".join(spelled), spelled[at % 5], spelled[at % 5])
+            self.send_response((403, 400, 200, 500, 302, 429, 401)[at % 7])
+            for name in ("Location", "Content-Type", "X-Total-Count", "Retry-After", "ETag", "Server-Note"):
+                self.send_header(name, ("/" if name == "Location" else "x" * (at % 60)) + secret)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        do_GET = do_POST = answer
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}", Handler
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_no_secret_that_an_upstream_sends_back_leaves(database, sandbox, make_service, echo, tmp_path):
+    url, handler = echo
+    planted = planted_secrets()
+    handler.secrets = [*planted.values(), planted["ORCH_TELEGRAM_BOT_TOKEN"].split(":")[1]]
+    token = {"headers": {"Authorization": "Bearer " + planted["ORCH_API_TOKEN"]}}
+    pipeline = tmp_path / "pipeline.json"
+    pipeline.write_text(json.dumps({"stages": [
+        {"name": "created", "next": "development"},
+        {"name": "development", "gates": [{"kind": "http", "url": url + "/gate"}], "next": "review"},
+        {"name": "review", "gates": [{"kind": "ci"}], "next": "done"}, {"name": "done", "terminal": True}]}))
+    service = make_service(**{**settings_of(sandbox), **planted, "ORCH_GITEA_URL": url, "ORCH_PLANE_URL": url, "ORCH_TELEGRAM_URL": url,
+                              "ORCH_ORCHESTRATOR_URL": url, "ORCH_PLANE_WORKSPACE": "acme", "ORCH_PIPELINE_FILE": str(pipeline),
+                              "ORCH_LOG_LEVEL": "debug"})
+    service.start()
+    eventually(lambda: service.call("GET", "/reconcile/status", **token).json()["last_run_ts"], "the first pass")
+    seed(database, *[{"id": id, "stage": stage} for id, stage in enumerate(["development", "review"] * 20, 1)])
+    answers = [service.call("POST", "/reconcile/run", {"side": "both", "ignore_grace": True}, **token) for _ in range(8)]
+    answers += [service.call("GET", path, **token) for path in every_path()]
+    answers += [service.call("GET", f"/reconcile/tasks/{id}", **token) for id in range(1, 41)]
+    answers += [service.call("GET", f"/reconcile/resolve?repo=acme/app&sha={id:040x}", **token) for id in range(10)]
+    text = b"".join(answer.body + repr(answer.headers).encode() for answer in answers).decode()
+    for arguments in (("check",), ("run",), ("run", "--dry-run")):
+        done = service.command(*arguments)
+        text += done.stdout + done.stderr
+    assert service.end() == 0
+    text += service.log.read_text() + json.dumps({name: rows for name, rows in dump(database).items()}) + "".join(handler.asked)
+    assert re.findall(".{60}pl4nt.{60}", text.lower()) == []
+    assert "answered 400" in text and "****" in text and len(handler.asked) > 50
 
 
 def every_path():

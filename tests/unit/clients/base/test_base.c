@@ -97,6 +97,13 @@ TEST(text_is_cut_at_a_character_and_broken_bytes_are_mended)
         {"\xf0\x9f\x94\xa7", 4, "\xf0\x9f\x94\xa7"},
         {"\xd0", 10, "?"},
         {"", 10, ""},
+        {"a\xc2\x9b"
+         "b\xc2\x85",
+         10, "a b "},                                         /* C1: escape sequences, a line's end */
+        {"\xe2\x80\xaegnp.exe\xe2\x81\xa6", 20, " gnp.exe "}, /* direction */
+        {"\u200f\u061c\ufeff\u2028\u00ad", 20, "     "},
+        {"\U000e0041x", 2, " x"}, /* a tag; takes the room of what stands for it */
+        {"\u200d\u200c", 10, "\u200d\u200c"},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         char *cut = text_cut(cases[i].in, cases[i].max);
@@ -104,6 +111,40 @@ TEST(text_is_cut_at_a_character_and_broken_bytes_are_mended)
         free(cut);
     }
     assert_null(text_cut(NULL, 5));
+}
+
+TEST(secrets_are_scrubbed_in_every_spelling)
+{
+    static const struct {
+        const char *in, *out;
+    } cases[] = {
+        {"", ""},
+        {"nothing", "nothing"},
+        {"a tok/en+1%2Fx b", "a ************ b"},
+        {"TOK/EN+1%2fX", "************"},
+        {"tok%2Fen%2b1%252Fx.", "******************."},
+        {"\"tok\\/en\\u002b1%2Fx\"", "\"******************\""},
+        {"tok/en+1%2F", "tok/en+1%2F"},
+        {"tok/en+1%2Fxtok/en+1%2Fx", "************************"},
+        {"tok/tok/en+1%2Fx", "tok/************"},
+        {"another-secret another", "************** another"},
+        {"short", "short"},
+    };
+    secret_keep("tok/en+1%2Fx");
+    secret_keep("another-secret");
+    secret_keep("another-secret-that-is-longer");
+    secret_keep("short");
+    secret_keep(NULL);
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        char *text = mem_dup(cases[i].in);
+        secret_scrub(text, strlen(text));
+        assert_int_equal(strlen(text), strlen(cases[i].in));
+        assert_string_equal(text, cases[i].out);
+        free(text);
+    }
+    char longer[] = "another-secret-that-is-longer!";
+    secret_scrub(longer, strlen(longer));
+    assert_string_equal(longer, "*****************************!");
 }
 
 TEST(a_name_gives_the_same_uuid_every_time)
@@ -371,6 +412,35 @@ TEST(a_log_line_is_one_escaped_line)
     assert_string_equal(json_get_text(value, "text", ""), "two\nlines \"quoted\"\x01");
     assert_int_equal(json_get_int(value, "n", 0), -3);
     json_decref(value);
+}
+
+TEST(what_is_hidden_in_a_text_is_escaped_in_lines_and_answers)
+{
+    static const char hidden[] = "a\xe2\x80\xae"
+                                 "b\xc2\x9b\U000e0041\x7f\u200d";
+    char *line = logged(LOG_LOGFMT, LOG_LEVEL_INFO, hidden);
+    assert_non_null(strstr(line, " text=\"a\\u202eb\\u009b\\udb40\\udc41\\u007f\u200d\" "));
+    line = logged(LOG_JSON, LOG_LEVEL_INFO, hidden);
+    assert_null(strstr(line, "\xe2\x80\xae"));
+    json_t *value = json_loads(line, 0, NULL);
+    assert_string_equal(json_get_text(value, "text", ""), hidden);
+    char *shown = json_shown(value, 2);
+    assert_non_null(strstr(shown, "a\\u202eb\\u009b\\udb40\\udc41\\u007f\u200d"));
+    json_t *again = json_loads(shown, 0, NULL);
+    assert_true(json_equal(again, value));
+    json_decref(again);
+    json_decref(value);
+    free(shown);
+}
+
+TEST(a_secret_in_a_line_or_an_answer_is_scrubbed)
+{
+    secret_keep("hunter2-hunter2");
+    char *line = logged(LOG_JSON, LOG_LEVEL_INFO, "Bearer hunter2-hunter2");
+    assert_non_null(strstr(line, "Bearer ***************\""));
+    json_auto_t *value = json_pack("[s]", "Bearer hunter2-hunter2");
+    AUTO_FREE char *shown = json_shown(value, 0);
+    assert_string_equal(shown, "[\"Bearer ***************\"]");
 }
 
 TEST(a_pass_is_named_on_every_line_of_its_thread)
