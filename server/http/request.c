@@ -8,6 +8,7 @@
 #include "clients/base/limits.h"
 #include "clients/base/log.h"
 #include "clients/base/metric.h"
+#include "clients/base/text.h"
 #include "handlers/handler.h"
 #include "server/auth_failures.h"
 #include "server/http/answer.h"
@@ -27,6 +28,7 @@ struct request *request_new(struct request_world *world, struct MHD_Connection *
     request->connection = connection;
     request->target = mem_dupn(target, strnlen(target, LIMIT_URI + 1));
     request->target_end = target + strlen(target);
+    request->came_ms = clock_mono_ms();
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     request->client = info->socket_context;
@@ -108,7 +110,7 @@ const json_t *request_json(const struct request *request)
 
 /* answering */
 
-/* Without the query: who puts a token there by mistake must not find it in the log. */
+/* Without the query, whose values may be secrets of others; our own are scrubbed from the path by the log. */
 static void note_answer(const struct request *request)
 {
     static const char *const classes[] = {"2xx", "3xx", "4xx", "5xx"};
@@ -116,7 +118,7 @@ static void note_answer(const struct request *request)
     AUTO_FREE char *path = mem_dupn(request->target, strcspn(request->target, "?"));
     metric_count(METRIC_HTTP_REQUESTS, route ? route->path : "other", classes[request->status / 100 - 2]);
     log_debug("request", LOG_S("method", request->method), LOG_S("path", path),
-              LOG_I("status", request->status));
+              LOG_I("status", request->status), LOG_I("ms", clock_mono_ms() - request->came_ms));
 }
 
 /* Queues the answer the request carries. */

@@ -59,6 +59,7 @@ struct request {
     char *target;           /* raw, cut just above LIMIT_URI */
     const char *target_end; /* of the library's own, to compare with */
     const char *method;
+    int64_t came_ms; /* clock_mono_ms, for the log */
     bool begun;
     bool guessed; /* it was refused for a wrong token: the answer is delayed */
     struct route_match match;

@@ -7,6 +7,7 @@ import re
 import select
 import socket
 import subprocess
+import urllib.parse
 
 import pytest
 import yaml
@@ -226,6 +227,8 @@ def ask_everything(service, run):
         yield service.call("GET", path, headers={"Authorization": f"Bearer {TOKEN}"})
         yield service.call("GET", f"{path}?token={TOKEN}")
         yield service.call("GET", path, headers={"Authorization": f"Basic {TOKEN}"})
+    for path in (f"/{TOKEN}", f"/reconcile/tasks/{TOKEN}", f"/reconcile/runs/x{TOKEN}", f"/{TOKEN.replace('A', '%41')}"):
+        yield service.call("GET", path, headers={"Authorization": f"Bearer {TOKEN}"})
 
 
 @on_sqlite
@@ -248,4 +251,6 @@ def test_no_secret_in_a_url_is_in_any_line_or_answer(database, sandbox, make_ser
         done = service.command(*arguments, **settings)
         said.append(done.stdout + done.stderr)
     assert all(text.strip() for text in said)
-    assert [text for text in said if TOKEN in text or KEY in text or PASSWORD in text] == []
+    assert [text for text in said if TOKEN in urllib.parse.unquote(text) or KEY in text or PASSWORD in text] == []
+    asked = [line for line in logged(service, style) if line["msg"] == "request" and line["path"].startswith("/reconcile/tasks/")] if style == "json" else []
+    assert style != "json" or all(line["method"] and line["status"] and line["ms"] >= 0 for line in asked) and asked
