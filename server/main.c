@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "clients/base/log.h"
+#include "clients/base/process.h"
 #include "server/commands.h"
 #include "server/options.h"
 #include "server/settings_help.h"
@@ -55,6 +56,7 @@ int main(int argc, char **argv)
 {
     struct options options;
     struct why why;
+    process_protect();
     (void)signal(SIGPIPE, SIG_IGN);
     (void)signal(SIGHUP, SIG_IGN);
     json_object_seed(0);

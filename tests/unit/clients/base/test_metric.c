@@ -1,5 +1,7 @@
 /* The table of the metrics: the conventions it keeps, the domain's words in it, and the text that is made of
  * it. */
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -295,4 +297,17 @@ TEST(the_process_is_measured)
     assert_int_equal(metric_read(METRIC_PROCESS_OPEN_FDS, NULL, NULL), files + 1);
     assert_true(metric_read(METRIC_PROCESS_CPU_SECONDS, NULL, NULL) > before_us);
     assert_int_equal(metric_read(METRIC_PROCESS_START_TIME, NULL, NULL), started_us);
+}
+
+TEST(a_protected_process_leaves_no_core)
+{
+    struct rlimit limit;
+    process_protect();
+    assert_int_equal(getrlimit(RLIMIT_CORE, &limit), 0);
+    assert_int_equal(limit.rlim_max, 0);
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+    assert_int_equal(prctl(PR_GET_DUMPABLE), 0);
+#endif
+    process_measure(); /* still reads what it needs */
+    assert_true(metric_read(METRIC_PROCESS_OPEN_FDS, NULL, NULL) > 2);
 }
