@@ -220,7 +220,9 @@ int serve(const struct setup *setup)
     struct why why;
     block_signals(&set);
     log_warnings(setup->settings);
-    enum err err = services_open(setup, &services, &why);
+    enum err err = listener_check(&why);
+    if (!err)
+        err = services_open(setup, &services, &why);
     if (err) {
         log_error("cannot start", LOG_S("reason", why.text));
         return err == ERR_INVALID ? EXIT_USAGE : EXIT_FAILED;

@@ -205,6 +205,17 @@ static unsigned count_workers(void)
     return workers > LIMIT_WORKERS ? LIMIT_WORKERS : workers;
 }
 
+enum err listener_check(struct why *why)
+{
+    rlim_t needed = DESCRIPTORS_ELSE + count_workers();
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_max >= needed)
+        return ERR_OK;
+    return why_set(why, ERR_INVALID,
+                   "the limit of open files is %llu, and the service needs %llu (ulimit -n, LimitNOFILE=)",
+                   (unsigned long long)limit.rlim_max, (unsigned long long)needed);
+}
+
 /* What the acceptor keeps the connections below. */
 static unsigned count_connections(unsigned workers)
 {

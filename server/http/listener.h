@@ -30,6 +30,9 @@ struct listener_options {
     int64_t (*clock_ms)(void); /* for the deadlines; NULL: clock_mono_ms */
 };
 
+/* listener_check: whether the process may open as many files as the service needs at least. */
+ATTR_NODISCARD enum err listener_check(struct why *why);
+
 /* listener_start: binds and serves. What `options` points to must outlive the listener. ERR_INVALID: the
  * address is not one to listen on without a token; ERR_UNAVAILABLE: it cannot be bound. */
 ATTR_NODISCARD enum err listener_start(const struct listener_options *options, struct listener **ret,

@@ -1,10 +1,12 @@
 """Starting, not starting, and the commands: exit status, one line per problem, and no secret anywhere."""
 import json
+import pathlib
 import re
+import subprocess
 
 import pytest
 
-from conftest import ROOT, dump, eventually, outcomes, reconciled, seed, stages
+from conftest import ENVIRONMENT, RECONCILED, ROOT, call, die_with_the_tests, dump, eventually, outcomes, reconciled, seed, stages
 from test_heal import branch
 
 SECRETS = ("ORCH_API_TOKEN", "ORCH_GITEA_TOKEN", "ORCH_PLANE_API_TOKEN", "ORCH_TELEGRAM_BOT_TOKEN", "ORCH_ORCHESTRATOR_TOKEN",
@@ -72,6 +74,30 @@ def test_a_bad_pipeline_stops_the_start_naming_stage_and_reason(text, words, tmp
     assert done.returncode == 2 and words in done.stderr
     assert all(line.startswith("reconciled: ") for line in lines(done.stderr))
     assert list(tmp_path.iterdir()) == [pipeline]
+
+
+@pytest.mark.parametrize("n", [32, 100])
+def test_too_few_open_files_are_named_with_the_number_that_is_needed(tmp_path, n):
+    done = subprocess.run(["prlimit", f"--nofile={n}:{n}", RECONCILED, "serve"], capture_output=True, text=True, timeout=60, preexec_fn=die_with_the_tests,
+                          env={**ENVIRONMENT, "ORCH_DATABASE_URL": f"sqlite:{tmp_path}/tasks.db", "ORCH_HTTP_LISTEN": "127.0.0.1:0"})
+    [line] = lines(done.stderr)
+    assert done.returncode == 2 and re.search(rf"the limit of open files is {n}, and the service needs 1[3-9]\d ", line)
+
+
+def test_the_open_files_that_are_named_are_enough(tmp_path):
+    with subprocess.Popen(["prlimit", "--nofile=144:144", RECONCILED, "serve"], stderr=subprocess.PIPE, text=True, preexec_fn=die_with_the_tests,
+                          env={**ENVIRONMENT, "ORCH_DATABASE_URL": f"sqlite:{tmp_path}/tasks.db", "ORCH_HTTP_LISTEN": "127.0.0.1:0"}) as process:
+        address = next(match.group(1) for line in process.stderr if (match := re.search(r"msg=listening addr=(\S+)", line)))
+        assert call(address, "GET", "/healthz").status == 200 and call(address, "GET", "/reconcile/status").status == 200
+        process.terminate()
+        assert process.wait(timeout=30) == 0
+
+
+def test_no_core_is_dumped_of_a_process_that_holds_secrets(make_service):
+    service = make_service().start()
+    limits = pathlib.Path(f"/proc/{service.process.pid}/limits").read_text()
+    assert re.search(r"Max core file size +0 +0 ", limits)
+    assert service.end() == 0
 
 
 def test_an_address_of_others_needs_a_token(tmp_path):
