@@ -193,8 +193,10 @@
 
 /* The database. */
 #define LIMIT_STORED_TEXT ((size_t)8 * 1024 * 1024) /* of one text of ours; what we write is far shorter */
-#define LIMIT_STATEMENT_MS 5000 /* longest statement; a lock is waited for at most half of it */
-#define LIMIT_CONNECT_S 3
+#define LIMIT_STATEMENT_MS 5000        /* longest statement; a lock is waited for at most half of it */
+#define LIMIT_CONNECT_S 3              /* to one host */
+#define LIMIT_RESOLVE_NAME_MS 2000     /* more than that, where names have to be resolved */
+#define LIMIT_CONNECT_WAIT_MS 10000    /* of all hosts together, for one caller */
 #define LIMIT_PLANE_IDS_READ 20000u    /* newest tasks whose plane_id readiness looks at */
 #define LIMIT_PLANE_IDS_GOOD_MS 300000 /* and for how long it is content with what it found */
 /* Bytes of what is read of a task. A name (branch, repo, work item id, plane id, stage) that is longer makes

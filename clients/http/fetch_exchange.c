@@ -95,6 +95,8 @@ static unsigned policy_set(const struct fetch *fetch, CURL *easy)
 {
     unsigned bad = 0;
     bad |= curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    /* Or the end of a call waits for the thread that resolves its name, and every other call with it. */
+    bad |= curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
     bad |= curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     bad |= curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
     bad |= curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);

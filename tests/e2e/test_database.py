@@ -2,7 +2,9 @@
 import concurrent.futures
 import contextlib
 import re
+import socket
 import sqlite3
+import time
 
 import pytest
 
@@ -86,6 +88,20 @@ def test_probes_of_a_frozen_postgresql_keep_nobody_waiting(database, make_servic
         assert why.startswith("the database has not answered for ")
     service.become_ready()
     assert eventually(lambda: service.call("GET", "/reconcile/runs", **token).status == 200, "an answer")
+
+
+@on_postgresql
+@pytest.mark.parametrize("after_s", [0.5, 1.5])
+def test_a_database_host_that_drops_what_it_is_sent_does_not_hold_up_the_end(make_service, after_s):
+    with socket.socket() as hole, socket.socket() as filler:
+        hole.bind(("127.0.0.1", 0))
+        hole.listen(0)  # no accept follows: once the one place is taken, the kernel drops what comes
+        filler.connect(hole.getsockname())
+        service = make_service(ORCH_DATABASE_URL=f"postgresql://u@127.0.0.1:{hole.getsockname()[1]}/x", ORCH_RECONCILE_INTERVAL_S="1").start()
+        service.expected_errors.append("cannot be asked")
+        time.sleep(after_s)  # in the midst of connecting
+        begun = time.monotonic()
+        assert service.end() == 0 and time.monotonic() - begun < 8
 
 
 @on_postgresql

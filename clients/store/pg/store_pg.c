@@ -14,6 +14,7 @@
 #include "clients/base/limits.h"
 #include "clients/base/text.h"
 #include "clients/base/wait.h"
+#include "clients/store/pg/store_pg_connect.h"
 
 #define LOCK_WAIT_MS (LIMIT_STATEMENT_MS / 2)
 /* A transaction of ours sends its next statement at once; one that does not belongs to a process that hangs.
@@ -39,6 +40,7 @@ struct pg_store {
     size_t n_keywords;
     size_t options;              /* the place of "options" among them */
     atomic_bool options_refused; /* by a pooler: its sessions start without ours */
+    int64_t connect_ms;          /* how long a caller waits for a connection */
     atomic_bool interrupted;
     int stop_fd;
     pthread_mutex_t lock; /* guards conns[].taken */
@@ -131,32 +133,85 @@ static enum err session_prepare(struct pg_conn *conn, struct why *why)
     return err;
 }
 
-/* A pooler may refuse the options that we start a session with: pgbouncer does, unless its
- * ignore_startup_parameters names them. */
-static PGconn *connect_once(struct pg_store *store)
+/* Whether a connection that rested is still good: a server that ended it has sent so, or closed the socket,
+ * and either makes the socket readable. */
+static bool conn_is_alive(const struct pg_conn *conn)
 {
-    size_t n = store->n_keywords + 1;
-    AUTO_FREE const char **values = mem_zero(n, sizeof *values);
-    memcpy(values, store->values, n * sizeof *values);
-    if (store->options_refused)
-        values[store->options] = NULL;
-    return PQconnectdbParams((const char *const *)store->keywords, values, 0);
+    if (!conn->pg)
+        return false;
+    struct pollfd fd = {.fd = PQsocket(conn->pg), .events = POLLIN};
+    while (PQstatus(conn->pg) == CONNECTION_OK && poll(&fd, 1, 0) > 0) {
+        if (!PQconsumeInput(conn->pg))
+            return false;
+        (void)PQisBusy(conn->pg); /* takes in what came */
+    }
+    return PQstatus(conn->pg) == CONNECTION_OK;
 }
 
-static PGconn *connect_server(struct pg_store *store)
+/* What an earlier caller did not wait for, if it is good. */
+static bool conn_take_late(struct pg_conn *conn)
 {
-    PGconn *pg = connect_once(store);
-    if (PQstatus(pg) == CONNECTION_OK || store->options_refused ||
-        !strstr(PQerrorMessage(pg), "unsupported startup parameter"))
-        return pg;
-    PQfinish(pg);
-    store->options_refused = true;
-    return connect_once(store);
+    if (!conn->connect || !pg_connect_wait(conn->connect, conn->stop_fd, 0))
+        return false;
+    conn->pg = pg_connect_take(conn->connect);
+    conn->connect = NULL;
+    if (conn_is_alive(conn))
+        return true;
+    conn_close(conn);
+    return false;
+}
+
+static enum err connect_start(struct pg_conn *conn, struct why *why)
+{
+    struct pg_store *store = conn->store;
+    size_t n = store->n_keywords + 1;
+    AUTO_FREE char **values = mem_zero(n, sizeof *values);
+    memcpy(values, store->values, n * sizeof *values);
+    char none[] = "";
+    if (store->options_refused)
+        values[store->options] = none;
+    return pg_connect_start(store->keywords, values, &conn->connect, why);
+}
+
+/* conn->pg is what libpq made of it, well or not; or an error, and it is still being made. */
+static enum err conn_connect(struct pg_conn *conn, struct why *why)
+{
+    const struct pg_store *store = conn->store;
+    if (conn_take_late(conn))
+        return ERR_OK;
+    enum err err = conn->connect ? ERR_OK : connect_start(conn, why);
+    if (err)
+        return err;
+    if (!pg_connect_wait(conn->connect, conn->stop_fd, store->connect_ms))
+        return store->interrupted
+                   ? why_set(why, ERR_TIMEOUT, "the database is not asked any more: stopping")
+                   : why_set(why, ERR_UNAVAILABLE,
+                             "the database cannot be reached: no connection within %lld s, its name may not "
+                             "be resolved",
+                             (long long)(store->connect_ms / 1000));
+    conn->pg = pg_connect_take(conn->connect);
+    conn->connect = NULL;
+    return ERR_OK;
+}
+
+/* pgbouncer refuses the options that we start a session with, unless its ignore_startup_parameters names
+ * them. */
+static bool are_options_refused(const struct pg_conn *conn)
+{
+    return conn->pg && PQstatus(conn->pg) != CONNECTION_OK &&
+           strstr(PQerrorMessage(conn->pg), "unsupported startup parameter");
 }
 
 static enum err conn_open(struct pg_conn *conn, struct why *why)
 {
-    conn->pg = connect_server(conn->store);
+    enum err failed = conn_connect(conn, why);
+    if (!failed && are_options_refused(conn)) {
+        conn_close(conn);
+        conn->store->options_refused = true;
+        failed = conn_connect(conn, why);
+    }
+    if (failed)
+        return failed;
     if (!conn->pg)
         return why_set(why, ERR_INTERNAL, "no memory for a connection to the database");
     enum err err = ERR_OK;
@@ -171,21 +226,6 @@ static enum err conn_open(struct pg_conn *conn, struct why *why)
     if (err)
         conn_close(conn);
     return err;
-}
-
-/* Whether a connection that rested is still good: a server that ended it has sent so, or closed the socket,
- * and either makes the socket readable. */
-static bool conn_is_alive(const struct pg_conn *conn)
-{
-    if (!conn->pg)
-        return false;
-    struct pollfd fd = {.fd = PQsocket(conn->pg), .events = POLLIN};
-    while (PQstatus(conn->pg) == CONNECTION_OK && poll(&fd, 1, 0) > 0) {
-        if (!PQconsumeInput(conn->pg))
-            return false;
-        (void)PQisBusy(conn->pg); /* takes in what came */
-    }
-    return PQstatus(conn->pg) == CONNECTION_OK;
 }
 
 /* the pool */
@@ -483,13 +523,23 @@ static char *servers_describe(const PQconninfoOption *given, struct why *why)
     return buffer_take(&text);
 }
 
+/* Each host may take its time, and the names theirs. */
+static int64_t connect_wait_ms(const PQconninfoOption *given)
+{
+    const char *hosts = option_value(given, "host");
+    int64_t wait_ms = (int64_t)list_len(hosts ? hosts : "") * LIMIT_CONNECT_S * 1000 + LIMIT_RESOLVE_NAME_MS;
+    return wait_ms < LIMIT_CONNECT_WAIT_MS ? wait_ms : LIMIT_CONNECT_WAIT_MS;
+}
+
 /* the store */
 
 static void pg_free(struct store *store)
 {
     struct pg_store *pg = pg_store_of(store);
-    for (size_t i = 0; i < ARRAY_LEN(pg->conns); i++)
+    for (size_t i = 0; i < ARRAY_LEN(pg->conns); i++) {
+        pg_connect_drop(pg->conns[i].connect);
         conn_close(&pg->conns[i]);
+    }
     for (size_t i = 0; i < pg->n_keywords; i++) {
         free(pg->keywords[i]);
         free(pg->values[i]);
@@ -554,6 +604,7 @@ enum err store_postgresql_open(const char *url, const char *schema, struct store
     store->base.describe = describe;
     store->schema = mem_dup(schema);
     connect_params(store, given);
+    store->connect_ms = connect_wait_ms(given);
     PQconninfoFree(given);
     store->stop_fd = stop_fd;
     pthread_mutex_init(&store->lock, NULL);

@@ -102,6 +102,7 @@ enum pg_fault {
 struct pg_conn {
     struct pg_store *store;
     PGconn *pg;                 /* NULL: not connected */
+    struct pg_connect *connect; /* that is being made, or was made after its caller had given up; NULL */
     int stop_fd;                /* readable once the store is interrupted */
     bool prepared[PG_SQL_MAX_]; /* on this connection; none behind a pooler */
     /* NULL: the session is ours alone. Else a pooler gives us one for each transaction: statements are not
