@@ -126,6 +126,7 @@ enum gitea_review_state {
     GITEA_REVIEW_REQUESTED,
     GITEA_REVIEW_OTHER,
 };
+/* official: it counts for Gitea; not once its author is asked to review again. */
 struct gitea_review {
     int64_t id;       /* -1 when not given */
     const char *user; /* login; NULL for a team or a ghost */

@@ -280,15 +280,59 @@ static bool is_verdict(const struct gitea_review *review)
     return review->state == GITEA_REVIEW_APPROVED || review->state == GITEA_REVIEW_CHANGES;
 }
 
+/* Whether a row decides what its author's last word is. Gitea makes a verdict unofficial once its author is
+ * asked to review again, so that with `official` the request voids it. */
+static bool is_word(const struct gitea_review *review, bool official)
+{
+    return official ? review->official && (is_verdict(review) || review->state == GITEA_REVIEW_REQUESTED)
+                    : is_verdict(review);
+}
+
 /* The list is a history, oldest first: what counts is each person's last word. */
-static bool is_last_word(const struct gitea_reviews *reviews, size_t at)
+static bool is_last_word(const struct gitea_reviews *reviews, size_t at, bool official)
 {
     const char *user = reviews->items[at].user;
     for (size_t i = at + 1; user && i < reviews->n; i++)
-        if (is_verdict(&reviews->items[i]) && reviews->items[i].user &&
+        if (is_word(&reviews->items[i], official) && reviews->items[i].user &&
             strcmp(reviews->items[i].user, user) == 0)
             return false;
     return true;
+}
+
+/* The reviews that stand, and of those that do not count the newest approval. */
+struct review_tally {
+    int approvals;
+    int64_t approval; /* id of the newest that counts; 0: none, or it has no id */
+    const char *objector, *unofficial;
+};
+
+static void tally_review(const struct gitea_review *review, bool counts, struct review_tally *tally,
+                         struct evidence_list *seen)
+{
+    bool approves = review->state == GITEA_REVIEW_APPROVED;
+    const char *user = review->user ? review->user : "(no name)";
+    if (!counts) {
+        see_name(seen, user, approves ? "approved, not official" : "changes requested, not official");
+        tally->unofficial = approves && !review->stale ? user : tally->unofficial;
+        return;
+    }
+    see_name(seen, user, !approves ? "changes requested" : review->stale ? "approved, stale" : "approved");
+    /* A request for changes stands until its author takes it back or it is dismissed: new commits make it
+     * stale, and Gitea itself still blocks the merge on it. A stale approval was given to other code. */
+    if (!approves) {
+        tally->objector = user;
+    } else if (!review->stale && review->user) {
+        tally->approvals++;
+        tally->approval = review->id > 0 ? review->id : 0;
+    }
+}
+
+static char *too_few_approvals(const struct review_tally *tally, const struct gate *gate, int64_t number)
+{
+    const char *unofficial = tally->unofficial;
+    return mem_printf("review: %d of %d approvals on #%lld%s%s%s", tally->approvals, gate->approvals,
+                      (long long)number, unofficial ? "; the one by " : "", unofficial ? unofficial : "",
+                      unofficial ? " is not official" : "");
 }
 
 static void evaluate_review(const struct gate_view *view, const struct gate *gate, struct answer *answer)
@@ -307,37 +351,23 @@ static void evaluate_review(const struct gate_view *view, const struct gate *gat
     if (!is_known(answer, &reviews->fact))
         return;
 
-    int approvals = 0;
-    int64_t approval = 0; /* the newest that counts; 0: it has no id */
-    const char *objector = NULL;
+    struct review_tally tally = {0};
     answer->seen->reviews.read = true;
     for (size_t i = 0; i < reviews->n; i++) {
         const struct gitea_review *review = &reviews->items[i];
-        if (!is_verdict(review) || review->dismissed || !is_last_word(reviews, i))
-            continue;
-        bool approves = review->state == GITEA_REVIEW_APPROVED;
-        const char *word = !approves ? "changes requested" : review->stale ? "approved, stale" : "approved";
-        see_name(&answer->seen->reviews, review->user ? review->user : "(no name)", word);
-        /* A request for changes stands until its author takes it back or it is dismissed: new commits make it
-         * stale, and Gitea itself still blocks the merge on it. A stale approval was given to other code. */
-        if (!approves)
-            objector = review->user ? review->user : "(no name)";
-        else if (!review->stale && review->user) {
-            approvals++;
-            approval = review->id > 0 ? review->id : 0;
-        }
+        bool counts = is_word(review, gate->official);
+        if (is_verdict(review) && !review->dismissed && is_last_word(reviews, i, counts && gate->official))
+            tally_review(review, counts, &tally, &answer->seen->reviews);
     }
-    if (objector)
+    if (tally.objector)
         decide(answer, VERDICT_RED,
-               mem_printf("review: %s requests changes on #%lld", objector, (long long)pull->number));
-    else if (approvals < gate->approvals)
-        decide(answer, VERDICT_RED,
-               mem_printf("review: %d of %d approvals on #%lld", approvals, gate->approvals,
-                          (long long)pull->number));
+               mem_printf("review: %s requests changes on #%lld", tally.objector, (long long)pull->number));
+    else if (tally.approvals < gate->approvals)
+        decide(answer, VERDICT_RED, too_few_approvals(&tally, gate, pull->number));
     else {
-        answer->seen->review = approval;
+        answer->seen->review = tally.approval;
         decide(answer, VERDICT_GREEN,
-               mem_printf("review: #%lld is approved (%d of %d)", (long long)pull->number, approvals,
+               mem_printf("review: #%lld is approved (%d of %d)", (long long)pull->number, tally.approvals,
                           gate->approvals));
     }
 }

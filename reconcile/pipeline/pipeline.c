@@ -51,8 +51,10 @@ static void build_gate(struct built *built, const json_t *given)
     (void)gate_kind_parse(json_get_text(given, "kind", ""), &gate->kind); /* checked before */
     gate->contexts = build_texts(built, json_object_get(given, "contexts"), &gate->n_contexts);
     gate->paths = build_texts(built, json_object_get(given, "paths"), &gate->n_paths);
-    if (gate->kind == GATE_REVIEW)
+    if (gate->kind == GATE_REVIEW) {
         gate->approvals = (int)json_get_int(given, "approvals", 1);
+        gate->official = json_get_bool(given, "official", true);
+    }
 }
 
 static void build_stage(struct built *built, size_t at, const json_t *given)

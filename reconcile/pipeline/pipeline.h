@@ -28,6 +28,7 @@ struct gate {
     const char *const *paths;
     size_t n_paths;
     int approvals;   /* review: at least 1 */
+    bool official;   /* review: only official reviews count, as at Gitea itself */
     const char *url; /* http: a URL template, placeholders as above and {repo}; values are percent-encoded */
 };
 

@@ -13,13 +13,13 @@
 /* What each kind takes beside "kind". */
 static const struct kind {
     const char *name;
-    const char *members[3]; /* NULL-terminated */
+    const char *members[4]; /* NULL-terminated */
     const char *required;   /* or NULL */
 } kinds[] = {
     [GATE_HUMAN] = {"human", {"kind"}, NULL},
     [GATE_CI] = {"ci", {"kind", "contexts"}, NULL},
     [GATE_FILES] = {"files", {"kind", "paths"}, "paths"},
-    [GATE_REVIEW] = {"review", {"kind", "approvals"}, NULL},
+    [GATE_REVIEW] = {"review", {"kind", "approvals", "official"}, NULL},
     [GATE_MERGED] = {"merged", {"kind"}, NULL},
     [GATE_HTTP] = {"http", {"kind", "url"}, "url"},
 };
@@ -117,7 +117,8 @@ static void check_url(const json_t *value, const char *where, json_t *problems)
 static void check_options(const json_t *gate, const char *where, json_t *problems)
 {
     const json_t *contexts = json_object_get(gate, "contexts"), *paths = json_object_get(gate, "paths"),
-                 *approvals = json_object_get(gate, "approvals"), *url = json_object_get(gate, "url");
+                 *approvals = json_object_get(gate, "approvals"),
+                 *official = json_object_get(gate, "official"), *url = json_object_get(gate, "url");
     if (contexts)
         check_list(contexts, "contexts", NULL, where, problems);
     if (paths)
@@ -127,6 +128,8 @@ static void check_options(const json_t *gate, const char *where, json_t *problem
     if (approvals && (!json_is_integer(approvals) || json_integer_value(approvals) < 1 ||
                       json_integer_value(approvals) > LIMIT_APPROVALS))
         pipeline_problem(problems, where, "approvals must be a whole number from 1 to %d", LIMIT_APPROVALS);
+    if (official && !json_is_boolean(official))
+        pipeline_problem(problems, where, "official must be true or false");
 }
 
 void pipeline_check_gate(const json_t *gate, const char *where, json_t *problems)

@@ -152,6 +152,11 @@ void facts_review(int64_t number, const char *user, enum gitea_review_state stat
                                         .official = true}};
 }
 
+void facts_review_unofficial(void)
+{
+    scripted.reviews[scripted.n_reviews - 1].review.official = false;
+}
+
 void facts_file(const char *path, size_t n)
 {
     scripted.files[scripted.n_files++] = (struct scripted_file){

@@ -35,6 +35,7 @@ void facts_open_pulls_failed(enum fact_state state, const char *error);
 void facts_repo(const char *default_branch); /* else it is absent */
 void facts_review(int64_t number, const char *user, enum gitea_review_state state, bool stale,
                   bool dismissed);
+void facts_review_unofficial(void); /* the review that was added last */
 void facts_file(const char *path, size_t n);
 void facts_http(const char *url, const char *verdict, const char *reason);
 

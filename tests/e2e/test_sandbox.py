@@ -458,6 +458,18 @@ def test_a_new_verdict_voids_the_earlier_one_and_a_request_its_weight(box):
         ("bob", "REQUEST_CHANGES", True, False)]
 
 
+def test_a_request_to_a_stranger_voids_nothing_and_a_new_review_ends_it(box):
+    box.world(repos=[shop([branch("b")], pulls=[{"number": 1, "head": "b"}])])
+    box.change(do="approve", number=1, user="eve", official=False)
+    box.change(do="approve", number=1, user="ann")
+    box.change(do="review", number=1, user="ann", state="REQUEST_REVIEW", official=False)
+    rows = box.shop("/pulls/1/reviews").json()
+    assert [(row["user"]["login"], row["state"], row["official"]) for row in rows] == [
+        ("eve", "APPROVED", False), ("ann", "APPROVED", True), ("ann", "REQUEST_REVIEW", False)]
+    box.change(do="review", number=1, user="ann", state="COMMENT")
+    assert [row["state"] for row in box.shop("/pulls/1/reviews").json()] == ["APPROVED", "APPROVED", "COMMENT"]
+
+
 def test_a_push_makes_reviews_stale_and_moves_the_head(box):
     pulls(box, {"number": 1, "head": "a"})
     box.change(do="approve", number=1, user="ann")

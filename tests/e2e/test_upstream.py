@@ -211,6 +211,29 @@ def test_approvals_must_stand_on_what_is_there_now(database, sandbox, service):
     sandbox.change(do="push", branch="b1", files={"x": "y"})
 
 
+@pytest.mark.parametrize("official", [True, False])
+def test_only_official_reviews_count_unless_the_gate_says_otherwise(database, sandbox, make_service, tmp_path, official):
+    gate = {"kind": "review"} if official else {"kind": "review", "official": False}
+    service = first_pass(make_service(ORCH_PIPELINE_FILE=write_pipeline(tmp_path, gate)).start())
+    seed(database, *[{"id": id, "stage": "build"} for id in range(1, 5)])
+    sandbox.world({"full_name": "acme/app", "branches": [branch("main"), *[branch(f"b{id}") for id in range(1, 5)]],
+                   "pulls": [pull(id, f"b{id}") for id in range(1, 5)]})
+    sandbox.change(do="approve", number=1, user="eve", official=False)
+    sandbox.change(do="approve", number=2, user="ann")
+    sandbox.change(do="review", number=2, user="ann", state="REQUEST_REVIEW")
+    sandbox.change(do="approve", number=3, user="ann")
+    sandbox.change(do="reject", number=3, user="eve", official=False)
+    sandbox.change(do="reject", number=4, user="ann")
+    report = service.run()
+    if official:
+        assert outcomes(report) == {1: "red", 2: "red", 3: "advanced", 4: "red"}
+        assert "the one by eve is not official" in reasons(report)[1] and "the one by ann is not official" in reasons(report)[2]
+    else:
+        assert outcomes(report) == {1: "advanced", 2: "advanced", 3: "red", 4: "red"}
+    sandbox.change(do="approve", number=2, user="ann")
+    assert outcomes(service.run()).get(2) == ("advanced" if official else None)
+
+
 # ---- the point of it all ----
 
 

@@ -137,12 +137,13 @@ enum err load_review(struct repo *repo, struct pull *pull, const json_t *json, s
                        "%s #%lld: a review's state is APPROVED, REQUEST_CHANGES, COMMENT, PENDING "
                        "or REQUEST_REVIEW",
                        repo->full_name, (long long)pull->number);
-    struct review *review = pull_add_review(world, pull, json_get_text(json, "user", NULL), state);
+    bool decides = state == REVIEW_APPROVED || state == REVIEW_CHANGES || state == REVIEW_REQUEST;
+    struct review *review = pull_add_review(world, pull, json_get_text(json, "user", NULL), state,
+                                            json_get_bool(json, "official", decides));
     review->team = text_of(world, json, "team", NULL);
     review->body = text_of(world, json, "body", "");
     review->commit_id = text_of(world, json, "commit_id", review->commit_id);
     review->stale = json_get_bool(json, "stale", false);
-    review->official = json_get_bool(json, "official", review->official);
     review->dismissed = json_get_bool(json, "dismissed", false);
     review->comments = json_get_int(json, "comments_count", 0);
     review->submitted_s = load_instant(json, "submitted_at", review->submitted_s);

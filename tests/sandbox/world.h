@@ -182,7 +182,7 @@ void commit_put_file(struct world *world, struct commit *commit, const char *pat
                      size_t len);
 struct pull *repo_add_pull(struct repo *repo, int64_t number, const char *base, const char *head);
 struct review *pull_add_review(struct world *world, struct pull *pull, const char *user,
-                               enum review_state state);
+                               enum review_state state, bool official);
 void pull_merge(struct repo *repo, struct pull *pull, const char *by);
 /* world_settle: brings lists into order after writing. */
 void world_settle(struct world *world);

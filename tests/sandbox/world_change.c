@@ -243,7 +243,22 @@ struct pull *repo_add_pull(struct repo *repo, int64_t number, const char *base, 
     return pull;
 }
 
-/* A new verdict takes the place of the same person's earlier ones; a request to look again voids them. */
+/* A new review ends the requests for it: models/issues/review.go, CreateReview. */
+static void requests_end(struct pull *pull, const char *user)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < pull->reviews.n; i++) {
+        const struct review *earlier = pull->reviews.items[i];
+        bool ends =
+            earlier->state == REVIEW_REQUEST && earlier->user && user && strcmp(earlier->user, user) == 0;
+        if (!ends)
+            pull->reviews.items[kept++] = pull->reviews.items[i];
+    }
+    pull->reviews.n = kept;
+}
+
+/* A new verdict takes the place of the same person's earlier ones; an official request to look again voids
+ * them. */
 static void reviews_give_way(struct pull *pull, const char *user, enum review_state state)
 {
     for (size_t i = 0; i < pull->reviews.n; i++) {
@@ -257,17 +272,19 @@ static void reviews_give_way(struct pull *pull, const char *user, enum review_st
 }
 
 struct review *pull_add_review(struct world *world, struct pull *pull, const char *user,
-                               enum review_state state)
+                               enum review_state state, bool official)
 {
     struct review *review = arena_get(&world->arena, sizeof *review);
-    if (state == REVIEW_APPROVED || state == REVIEW_CHANGES || state == REVIEW_REQUEST)
+    if (state == REVIEW_APPROVED || state == REVIEW_CHANGES || (state == REVIEW_REQUEST && official))
         reviews_give_way(pull, user, state);
+    if (state != REVIEW_PENDING)
+        requests_end(pull, user);
     review->id = ++world->last_id;
     review->user = arena_text(&world->arena, user);
     review->state = state;
     review->body = "";
     review->commit_id = arena_text(&world->arena, state == REVIEW_REQUEST ? "" : pull->head_sha);
-    review->official = state == REVIEW_APPROVED || state == REVIEW_CHANGES || state == REVIEW_REQUEST;
+    review->official = official;
     review->submitted_s = review->updated_s = pull->updated_s = world_now_s();
     list_add(&world->arena, &pull->reviews, review);
     return review;

@@ -40,7 +40,8 @@ static enum verdict_kind judge(struct gate gate, char *ret_reason)
     return verdict_of(&task, &gate, 1, ret_reason);
 }
 
-static const struct gate ci = {.kind = GATE_CI}, review = {.kind = GATE_REVIEW, .approvals = 1},
+static const struct gate ci = {.kind = GATE_CI},
+                         review = {.kind = GATE_REVIEW, .approvals = 1, .official = true},
                          merged = {.kind = GATE_MERGED};
 
 static int clear(void **state)
@@ -319,9 +320,94 @@ TEST_WITH(review_counts_the_last_word_of_each_person, clear, NULL)
     }
 }
 
+/* The rows as Gitea 1.25.4 leaves them. */
+TEST_WITH(reviews_count_as_at_gitea_itself_unless_every_reviewers_does, clear, NULL)
+{
+    enum { APPROVED = GITEA_REVIEW_APPROVED, CHANGES = GITEA_REVIEW_CHANGES, ASKED = GITEA_REVIEW_REQUESTED };
+    struct gate anybody = {.kind = GATE_REVIEW, .approvals = 1};
+    static const struct {
+        const char *what;
+        struct {
+            const char *user;
+            int state;
+            bool unofficial;
+        } reviews[3];
+        enum verdict_kind verdict, of_anybody;
+        const char *reason;
+    } cases[] = {
+        {"a stranger approves",
+         {{"eve", APPROVED, true}},
+         VERDICT_RED,
+         VERDICT_GREEN,
+         "review: 0 of 1 approvals on #5; the one by eve is not official"},
+        {"a stranger objects",
+         {{"ann", APPROVED, false}, {"eve", CHANGES, true}},
+         VERDICT_GREEN,
+         VERDICT_RED,
+         "review: #5 is approved (1 of 1)"},
+        {"the approver is asked again",
+         {{"ann", APPROVED, true}, {"ann", ASKED, false}},
+         VERDICT_RED,
+         VERDICT_GREEN,
+         "review: 0 of 1 approvals on #5; the one by ann is not official"},
+        {"the objector is asked again",
+         {{"bob", CHANGES, true}, {"ann", APPROVED, false}, {"bob", ASKED, false}},
+         VERDICT_GREEN,
+         VERDICT_RED,
+         "review: #5 is approved (1 of 1)"},
+        {"an official request voids what is still official",
+         {{"ann", APPROVED, false}, {"ann", ASKED, false}},
+         VERDICT_RED,
+         VERDICT_GREEN,
+         "review: 0 of 1 approvals on #5"},
+        {"an unofficial request does not",
+         {{"ann", APPROVED, false}, {"ann", ASKED, true}},
+         VERDICT_GREEN,
+         VERDICT_GREEN,
+         "review: #5 is approved (1 of 1)"},
+        {"the last official word decides",
+         {{"ann", APPROVED, false}, {"ann", CHANGES, true}},
+         VERDICT_GREEN,
+         VERDICT_RED,
+         "review: #5 is approved (1 of 1)"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        facts_clear();
+        facts_pull(branch, 5, GITEA_PULL_OPEN);
+        for (size_t k = 0; k < 3 && cases[i].reviews[k].user; k++) {
+            facts_review(5, cases[i].reviews[k].user, (enum gitea_review_state)cases[i].reviews[k].state,
+                         false, false);
+            if (cases[i].reviews[k].unofficial)
+                facts_review_unofficial();
+        }
+        char reason[200];
+        if (judge(review, reason) != cases[i].verdict || strcmp(reason, cases[i].reason) != 0 ||
+            judge(anybody, NULL) != cases[i].of_anybody)
+            fail_msg("%s: %s", cases[i].what, reason);
+    }
+}
+
+TEST_WITH(the_approval_that_counts_is_the_one_to_be_replayed, clear, NULL)
+{
+    const struct stage stage = {.name = "review", .gates = &review, .n_gates = 1};
+    struct facts *facts = facts_new(NULL, 0);
+    const struct gate_view view = {.facts = facts, .task = &task, .stage = &stage, .settings = &settings};
+    struct verdict verdict;
+    facts_pull(branch, 5, GITEA_PULL_OPEN);
+    facts_review(5, "ann", GITEA_REVIEW_APPROVED, false, true);
+    facts_review(5, "bob", GITEA_REVIEW_APPROVED, false, false);
+    facts_review(5, "eve", GITEA_REVIEW_APPROVED, false, false);
+    facts_review_unofficial();
+    gate_evaluate(&view, &verdict);
+    assert_int_equal(verdict.kind, VERDICT_GREEN);
+    assert_int_equal(verdict.evidence.gates.items[0].review, 2);
+    verdict_done(&verdict);
+    facts_free(facts);
+}
+
 TEST_WITH(review_needs_as_many_people_as_asked_for, clear, NULL)
 {
-    struct gate two = {.kind = GATE_REVIEW, .approvals = 2};
+    struct gate two = {.kind = GATE_REVIEW, .approvals = 2, .official = true};
     facts_pull(branch, 5, GITEA_PULL_OPEN);
     facts_review(5, "ann", GITEA_REVIEW_APPROVED, false, false);
     facts_review(5, "ann", GITEA_REVIEW_APPROVED, false, false);

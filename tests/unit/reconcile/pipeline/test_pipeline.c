@@ -122,7 +122,8 @@ TEST(options_of_every_gate_kind_are_read)
         loaded("{\"$schema\":\"pipeline.schema.json\",\"stages\":[{\"name\":\"a\",\"next\":\"z\",\"gates\":["
                "{\"kind\":\"ci\",\"contexts\":[\"build/*\",\"lint\"]},{\"kind\":\"files\",\"paths\":[\"x/"
                "{branch}\"]},"
-               "{\"kind\":\"review\"},{\"kind\":\"review\",\"approvals\":20},{\"kind\":\"merged\"},"
+               "{\"kind\":\"review\"},{\"kind\":\"review\",\"approvals\":20,\"official\":false},{\"kind\":"
+               "\"merged\"},"
                "{\"kind\":\"http\",\"url\":\"http://orch:8000/gate/{task_id}?r={repo}\"}]},"
                "{\"name\":\"z\",\"terminal\":true}]}");
     const struct gate *gates = pipeline->stages[0].gates;
@@ -132,7 +133,9 @@ TEST(options_of_every_gate_kind_are_read)
     assert_string_equal(gates[1].paths[0], "x/{branch}");
     assert_int_equal(gates[1].n_contexts, 0);
     assert_int_equal(gates[2].approvals, 1);
+    assert_true(gates[2].official);
     assert_int_equal(gates[3].approvals, 20);
+    assert_false(gates[3].official);
     assert_int_equal(gates[4].kind, GATE_MERGED);
     assert_string_equal(gates[5].url, "http://orch:8000/gate/{task_id}?r={repo}");
     pipeline_free(pipeline);
@@ -230,6 +233,17 @@ TEST(approvals_are_between_1_and_20)
         AUTO_FREE char *gates = mem_printf("[{\"kind\":\"review\",\"approvals\":%s}]", bad[i]);
         assert_gates_refused(gates, "stage a, gate 1: approvals must be a whole number from 1 to 20\n");
     }
+}
+
+TEST(official_is_true_or_false)
+{
+    static const char *const bad[] = {"0", "1", "\"false\"", "null", "[]"};
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        AUTO_FREE char *gates = mem_printf("[{\"kind\":\"review\",\"official\":%s}]", bad[i]);
+        assert_gates_refused(gates, "stage a, gate 1: official must be true or false\n");
+    }
+    assert_gates_refused("[{\"kind\":\"merged\",\"official\":true}]",
+                         "stage a, gate 1: unknown member: official\n");
 }
 
 TEST(contexts_are_1_to_50_texts)
@@ -350,7 +364,7 @@ TEST(pipeline_file_is_read_and_its_absence_told)
 /* The schema is for editors; it must not promise or forbid another document than the program does. */
 TEST(schema_names_the_same_kinds_options_and_limits)
 {
-    static const char *const options[] = {"contexts", "paths", "approvals", "url"};
+    static const char *const options[] = {"contexts", "paths", "approvals", "official", "url"};
     json_error_t error;
     json_auto_t *schema =
         json_load_file("reconcile/pipeline/pipeline.schema.json", JSON_REJECT_DUPLICATES, &error);
