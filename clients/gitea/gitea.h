@@ -86,7 +86,8 @@ const struct gitea_statuses *gitea_statuses(struct facts *facts, struct gitea *g
                                             const char *sha);
 
 /* The pull request of a branch of the same repo into `base`: the open one if there is one, else a merged one,
- * else a closed one. FACT_ABSENT: none was ever opened. Found also after its head branch was deleted. Gitea's
+ * else a closed one. FACT_ABSENT: none was ever opened; then the members are those of one into another base
+ * that is open or was merged recently, or `number` is 0. Found also after its head branch was deleted. Gitea's
  * look-up by branches may name a closed one where a newer was merged; that one is looked for among the
  * recently closed, and if there are too many of these the fact is FACT_FAILED. */
 enum gitea_pull_state { GITEA_PULL_OPEN, GITEA_PULL_MERGED, GITEA_PULL_CLOSED };
@@ -95,6 +96,7 @@ struct gitea_pull {
     int64_t number;
     enum gitea_pull_state state;
     bool draft;
+    const char *base;
     const char *head_sha; /* may be NULL */
     const char *html_url; /* may be NULL */
 };

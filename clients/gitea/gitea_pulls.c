@@ -2,7 +2,8 @@
  * its look-up by base and head (models/issues/ pull.go, GetPullRequestByBaseHeadInfo) takes any row that
  * matches, in no order. So: the open ones of the repo are listed once, for all branches; what is not among
  * them is looked up; and where the look-up names one that was closed unmerged, a newer one that was merged
- * may hide behind it and is searched for among the closed, newest change first. */
+ * may hide behind it and is searched for among the closed, newest change first. Where it names none, one into
+ * another base is looked for among the open and the first page of the closed. */
 #include "clients/gitea/gitea_io.h"
 
 #include <stdio.h>
@@ -38,6 +39,7 @@ struct pull {
     const char **segments; /* of the look-up; the last two are still open */
     struct pulls *open, *closed;
     struct gitea_pull_row found; /* the closed one that the look-up named */
+    const char *absent;          /* Gitea's words, when it named none */
     struct pull *next_searcher;
 };
 
@@ -66,20 +68,62 @@ static const char **pulls_segments(struct arena *arena, const char *repo)
 
 /* head.ref is "refs/pull/N/head" once the branch is gone; head.label keeps its name
  * (services/convert/pull.go). */
-static bool row_matches(const struct gitea_pull_row *row, const struct pull *pull)
+static bool row_is_of_branch(const struct gitea_pull_row *row, const struct pull *pull)
 {
-    return row->readable && !row->foreign && strcmp(row->base, pull->base) == 0 &&
+    return row->readable && !row->foreign &&
            (strcmp(row->ref, pull->branch) == 0 || strcmp(row->label, pull->branch) == 0);
 }
 
-static void pull_known(struct facts *facts, struct pull *pull, const struct gitea_pull_row *row)
+static bool row_matches(const struct gitea_pull_row *row, const struct pull *pull)
+{
+    return row_is_of_branch(row, pull) && strcmp(row->base, pull->base) == 0;
+}
+
+static void pull_describe(struct pull *pull, const struct gitea_pull_row *row)
 {
     pull->fact.number = row->number;
     pull->fact.state = row->state;
     pull->fact.draft = row->draft;
+    pull->fact.base = row->base;
     pull->fact.head_sha = row->head_sha;
     pull->fact.html_url = row->html_url;
+}
+
+static void pull_known(struct facts *facts, struct pull *pull, const struct gitea_pull_row *row)
+{
+    pull_describe(pull, row);
     fact_settle(facts, &pull->request, FACT_KNOWN, NULL);
+}
+
+/* into another base */
+
+static const struct gitea_pull_row *newest_elsewhere(const struct gitea_page *pages, size_t n_pages,
+                                                     const struct pull *pull, enum gitea_pull_state state)
+{
+    const struct gitea_pull_row *newest = NULL;
+    for (size_t i = 0; i < n_pages; i++) {
+        const struct gitea_pull_row *rows = pages[i].rows;
+        for (size_t k = 0; k < pages[i].n; k++)
+            if (row_is_of_branch(&rows[k], pull) && rows[k].state == state &&
+                (!newest || rows[k].number > newest->number))
+                newest = &rows[k];
+    }
+    return newest;
+}
+
+/* Whether `closed` has been looked at: its first page is enough, for this is but a hint. */
+static bool absent_settle(struct facts *facts, const struct pulls *closed, struct pull *pull)
+{
+    const struct gitea_list *open = &pull->open->open;
+    const struct gitea_pull_row *row = newest_elsewhere(open->pages, open->n_pages, pull, GITEA_PULL_OPEN);
+    if (!row && closed->n_pages == 0 && !closed->complete && !closed->failed)
+        return false;
+    if (!row)
+        row = newest_elsewhere(closed->pages, closed->n_pages, pull, GITEA_PULL_MERGED);
+    if (row)
+        pull_describe(pull, row);
+    fact_settle(facts, &pull->request, FACT_ABSENT, pull->absent);
+    return true;
 }
 
 /* among the closed */
@@ -103,6 +147,8 @@ static const struct gitea_pull_row *newest_merged(const struct pulls *closed, co
  * changed, after the found one was: further down the list there is none. */
 static bool search_settle(struct facts *facts, struct pulls *closed, struct pull *pull)
 {
+    if (pull->absent)
+        return absent_settle(facts, closed, pull);
     const struct gitea_pull_row *merged = newest_merged(closed, pull);
     if (merged)
         pull_known(facts, pull, merged);
@@ -209,7 +255,12 @@ static void lookup_replied(struct facts *facts, void *arg, const struct gitea_re
 {
     struct pull *pull = arg;
     struct arena *arena = facts_arena(facts);
-    if (reply->state != FACT_KNOWN) { /* 404 is the database's word: it looks for any state */
+    if (reply->state == FACT_ABSENT) { /* the database's word: it looks for any state */
+        pull->absent = reply->error;
+        search_start(facts, pull);
+        return;
+    }
+    if (reply->state != FACT_KNOWN) {
         fact_settle(facts, &pull->request, reply->state, reply->error);
         return;
     }

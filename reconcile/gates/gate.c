@@ -263,7 +263,11 @@ static const struct gitea_pull *known_pull(const struct gate_view *view, struct 
         gitea_pull(view->facts, view->gitea, view->task->repo, base, view->task->branch);
     if (pull->fact.state == FACT_ABSENT) {
         see_url(answer, pull->fact.url);
-        decide(answer, VERDICT_RED, mem_printf("%s: no pull request of the branch into %s", gate_word, base));
+        decide(answer, VERDICT_RED,
+               pull->number
+                   ? mem_printf("%s: no pull request of the branch into %s; #%lld into %s is %s", gate_word,
+                                base, (long long)pull->number, pull->base, pull_state_word(pull))
+                   : mem_printf("%s: no pull request of the branch into %s", gate_word, base));
         return NULL;
     }
     if (!is_known(answer, &pull->fact))

@@ -70,6 +70,8 @@ struct facts {
 };
 static size_t lookups;
 
+static const struct fact absent = {FACT_ABSENT, "Gitea knows no such thing", "absent", false};
+
 void facts_clear(void)
 {
     upstream_health_free(scripted.health);
@@ -122,6 +124,12 @@ void facts_pull(const char *branch, int64_t number, enum gitea_pull_state state)
     scripted.pulls[scripted.n_pulls++] = (struct scripted_pull){
         branch,
         {.fact = {FACT_KNOWN, NULL, "pull", false}, .number = number, .state = state, .head_sha = "pullsha"}};
+}
+
+void facts_pull_elsewhere(const char *branch, int64_t number, enum gitea_pull_state state, const char *base)
+{
+    scripted.pulls[scripted.n_pulls++] =
+        (struct scripted_pull){branch, {.fact = absent, .number = number, .state = state, .base = base}};
 }
 
 void facts_open_pull(int64_t number, const char *branch, const char *sha)
@@ -269,8 +277,6 @@ static const void *look_up(struct facts *facts, const char *kind, const char *na
 }
 
 /* Gitea */
-
-static const struct fact absent = {FACT_ABSENT, "Gitea knows no such thing", "absent", false};
 
 bool gitea_configured(const struct gitea *gitea)
 {

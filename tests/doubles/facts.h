@@ -30,6 +30,8 @@ void facts_head_failed(const char *branch, const char *error);
 void facts_status(const char *sha, const char *context, enum gitea_state state);
 void facts_statuses_failed(const char *sha, const char *error);
 void facts_pull(const char *branch, int64_t number, enum gitea_pull_state state);
+void facts_pull_elsewhere(const char *branch, int64_t number, enum gitea_pull_state state,
+                          const char *base); /* and none into the base that is asked about */
 void facts_open_pull(int64_t number, const char *branch, const char *sha); /* branch NULL: not in the repo */
 void facts_open_pulls_failed(enum fact_state state, const char *error);
 void facts_repo(const char *default_branch); /* else it is absent */

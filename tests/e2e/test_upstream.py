@@ -234,6 +234,18 @@ def test_only_official_reviews_count_unless_the_gate_says_otherwise(database, sa
     assert outcomes(service.run()).get(2) == ("advanced" if official else None)
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_a_pull_request_into_another_base_is_named(database, sandbox, service):
+    seed(database, *[{"id": id, "stage": "review"} for id in (1, 2, 3)])
+    sandbox.world({"full_name": "acme/app", "branches": [branch(name) for name in ("main", "develop", "b1", "b2", "b3")],
+                   "pulls": [pull(1, "b1", base="develop"), pull(2, "b2", base="develop", merged=True, state="closed")]})
+    report = service.run()
+    assert outcomes(report) == {1: "red", 2: "red", 3: "red"}
+    assert reasons(report)[1] == "review: no pull request of the branch into main; #1 into develop is open"
+    assert reasons(report)[2] == "review: no pull request of the branch into main; #2 into develop is merged"
+    assert reasons(report)[3] == "review: no pull request of the branch into main"
+
+
 # ---- the point of it all ----
 
 

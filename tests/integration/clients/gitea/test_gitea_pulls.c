@@ -23,7 +23,7 @@
 
 struct pull_text {
     int number;
-    const char *state, *merged, *ref, *label, *created, *updated;
+    const char *state, *merged, *ref, *label, *base, *created, *updated;
     int head_repo;
 };
 
@@ -31,11 +31,12 @@ static char *pull_json(const struct pull_text *pull)
 {
     return mem_printf(
         "{\"number\":%d,\"state\":\"%s\",\"merged\":%s,\"draft\":false,\"html_url\":\"http://h/%d\","
-        "\"created_at\":\"%s\",\"updated_at\":\"%s\",\"base\":{\"ref\":\"main\",\"repo_id\":1},"
+        "\"created_at\":\"%s\",\"updated_at\":\"%s\",\"base\":{\"ref\":\"%s\",\"repo_id\":1},"
         "\"head\":{\"ref\":\"%s\",\"label\":\"%s\",\"sha\":\"" SHA "\",\"repo_id\":%d}}",
         pull->number, pull->state, pull->merged ? pull->merged : "false", pull->number,
-        pull->created ? pull->created : DAY(01), pull->updated ? pull->updated : DAY(02), pull->ref,
-        pull->label ? pull->label : pull->ref, pull->head_repo ? pull->head_repo : 1);
+        pull->created ? pull->created : DAY(01), pull->updated ? pull->updated : DAY(02),
+        pull->base ? pull->base : "main", pull->ref, pull->label ? pull->label : pull->ref,
+        pull->head_repo ? pull->head_repo : 1);
 }
 
 static char *pulls_json(const struct pull_text *pulls, size_t n)
@@ -190,6 +191,48 @@ static void a_search_that_fails_is_no_guess(void **state)
     assert_non_null(strstr(pull->fact.error, "Gitea answered 500"));
 }
 
+static void one_into_another_base_is_named(void **state)
+{
+    struct scene *scene = *state;
+    const struct pull_text open[] = {{.number = 7, .state = "open", .ref = "x", .base = "develop"}};
+    const struct pull_text closed[] = {
+        {.number = 9, .state = "closed", .merged = "true", .ref = "y", .base = "develop", .head_repo = 7},
+        {.number = 8,
+         .state = "closed",
+         .merged = "true",
+         .ref = "refs/pull/8/head",
+         .label = "y",
+         .base = "v1"},
+        {.number = 6, .state = "closed", .merged = "true", .ref = "y", .base = "v0"},
+        {.number = 5, .state = "closed", .ref = "z", .base = "develop"}};
+    on_json(scene, OPEN, "X-Total-Count: 1\r\n", pulls_json(open, 1));
+    const struct gitea_pull *x = pull_asked(scene, "x");
+    assert_int_equal(x->fact.state, FACT_ABSENT);
+    assert_int_equal(x->number, 7);
+    assert_int_equal(x->state, GITEA_PULL_OPEN);
+    assert_string_equal(x->base, "develop");
+    assert_int_equal(facts_exchanges(scene->facts), 2);
+    on_json(scene, CLOSED "1", "X-Total-Count: 400\r\n", pulls_json(closed, 4));
+    const struct gitea_pull *y = pull_asked(scene, "y"), *z = pull_asked(scene, "z");
+    assert_int_equal(y->fact.state, FACT_ABSENT);
+    assert_int_equal(y->number, 8);
+    assert_int_equal(y->state, GITEA_PULL_MERGED);
+    assert_string_equal(y->base, "v1");
+    assert_int_equal(z->fact.state, FACT_ABSENT);
+    assert_int_equal(z->number, 0);
+    assert_int_equal(facts_exchanges(scene->facts), 5); /* two look-ups more, and one page for both */
+}
+
+static void a_hint_that_cannot_be_had_changes_no_verdict(void **state)
+{
+    struct scene *scene = *state;
+    on_json(scene, OPEN, "X-Total-Count: 0\r\n", mem_dup("[]"));
+    script_server_on(scene->server, CLOSED "1", &(struct script_reply){.status = 500, .body = "{}"});
+    const struct gitea_pull *pull = pull_asked(scene, "x");
+    assert_int_equal(pull->fact.state, FACT_ABSENT);
+    assert_int_equal(pull->number, 0);
+}
+
 static void a_list_with_holes_hides_no_open_pull_request(void **state)
 {
     struct scene *scene = *state;
@@ -263,6 +306,8 @@ int main(void)
         IN_SCENE(the_search_ends_where_nothing_newer_can_be),
         IN_SCENE(a_search_that_would_not_end_is_no_guess),
         IN_SCENE(a_search_that_fails_is_no_guess),
+        IN_SCENE(one_into_another_base_is_named),
+        IN_SCENE(a_hint_that_cannot_be_had_changes_no_verdict),
         IN_SCENE(a_list_with_holes_hides_no_open_pull_request),
         IN_SCENE(open_ones_are_listed_with_the_branch_their_head_has_here),
         IN_SCENE(a_list_that_may_lack_one_is_no_list),

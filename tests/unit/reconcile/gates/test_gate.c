@@ -432,6 +432,20 @@ TEST_WITH(review_and_merged_follow_the_state_of_the_pull_request, clear, NULL)
     assert_int_equal(judge(merged, NULL), VERDICT_RED);
 }
 
+TEST_WITH(a_pull_request_into_another_base_is_named, clear, NULL)
+{
+    char reason[200];
+    assert_int_equal(judge(review, reason), VERDICT_RED);
+    assert_string_equal(reason, "review: no pull request of the branch into main");
+    facts_pull_elsewhere(branch, 7, GITEA_PULL_OPEN, "develop");
+    assert_int_equal(judge(review, reason), VERDICT_RED);
+    assert_string_equal(reason, "review: no pull request of the branch into main; #7 into develop is open");
+    facts_clear();
+    facts_pull_elsewhere(branch, 8, GITEA_PULL_MERGED, "v1");
+    assert_int_equal(judge(merged, reason), VERDICT_RED);
+    assert_string_equal(reason, "merged: no pull request of the branch into main; #8 into v1 is merged");
+}
+
 TEST_WITH(http_fills_the_template_with_escaped_values, clear, NULL)
 {
     struct gate gate = {.kind = GATE_HTTP, .url = "http://gate/{task_id}?b={branch}&w={work_item_id}"};
