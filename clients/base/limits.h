@@ -40,7 +40,7 @@
 #define LIMIT_STOP_MS 5000        /* for requests under way when the service stops */
 
 /* Answers of upstreams, once they are unpacked. A commit's message, a comment, a description may be long; a
- * page is one of 50 rows of Gitea's, of 100 of Plane's. A file comes in base64 with its whole content. */
+ * page is one of 50 rows of Gitea's, of 100 of Plane's. */
 #define LIMIT_UPSTREAM_BODY ((size_t)3 * 1024 * 1024) /* of any answer; each kind has its own below */
 #define LIMIT_ANSWER_FIRST ((size_t)256 * 1024)       /* what is reserved for an answer at first, … */
 #define LIMIT_ANSWER_FIRST_LEAST ((size_t)64 * 1024)  /* … or less, where many may be under way at once */
@@ -51,7 +51,7 @@
 #define LIMIT_ANSWER_PULL ((size_t)1024 * 1024)
 #define LIMIT_ANSWER_PULLS LIMIT_UPSTREAM_BODY
 #define LIMIT_ANSWER_REVIEWS ((size_t)2 * 1024 * 1024)
-#define LIMIT_ANSWER_CONTENTS LIMIT_UPSTREAM_BODY
+#define LIMIT_ANSWER_TREE ((size_t)1024 * 1024)
 #define LIMIT_ANSWER_HOOKS ((size_t)512 * 1024)
 #define LIMIT_ANSWER_DOCUMENT ((size_t)1024 * 1024) /* what a replayed event is made of */
 #define LIMIT_ANSWER_PLANE_PAGE ((size_t)2 * 1024 * 1024)

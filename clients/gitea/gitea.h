@@ -87,9 +87,9 @@ const struct gitea_statuses *gitea_statuses(struct facts *facts, struct gitea *g
 
 /* The pull request of a branch of the same repo into `base`: the open one if there is one, else a merged one,
  * else a closed one. FACT_ABSENT: none was ever opened; then the members are those of one into another base
- * that is open or was merged recently, or `number` is 0. Found also after its head branch was deleted. Gitea's
- * look-up by branches may name a closed one where a newer was merged; that one is looked for among the
- * recently closed, and if there are too many of these the fact is FACT_FAILED. */
+ * that is open or was merged recently, or `number` is 0. Found also after its head branch was deleted.
+ * Gitea's look-up by branches may name a closed one where a newer was merged; that one is looked for among
+ * the recently closed, and if there are too many of these the fact is FACT_FAILED. */
 enum gitea_pull_state { GITEA_PULL_OPEN, GITEA_PULL_MERGED, GITEA_PULL_CLOSED };
 struct gitea_pull {
     struct fact fact;
@@ -144,15 +144,14 @@ struct gitea_reviews {
 const struct gitea_reviews *gitea_reviews(struct facts *facts, struct gitea *gitea, const char *repo,
                                           int64_t number);
 
-/* What is at `path` at a commit: number of files in it when it is a folder (not counting what is not a file),
- * 1 when it is a file. FACT_ABSENT: nothing there. */
+/* Whether a file is at `path` of a commit, or directly in it when it is a folder. A symbolic link is a file,
+ * a submodule is none. FACT_ABSENT: nothing is there. No file's content is asked for. */
 struct gitea_files {
     struct fact fact;
-    size_t n;
-    const char *first; /* path of one of them; NULL when n == 0 */
+    const char *first; /* path of a file there; NULL: it holds none */
 };
 const struct gitea_files *gitea_files(struct facts *facts, struct gitea *gitea, const char *repo,
-                                      const char *ref, const char *path);
+                                      const char *commit, const char *path);
 
 /* What Gitea answers, whole, for a caller that passes it on. FACT_ABSENT: there is no such thing for this
  * token. */

@@ -1,4 +1,4 @@
-/* A repo, statuses of a commit, reviews of a pull request, what is at a path. */
+/* A repo, statuses of a commit, reviews of a pull request. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -226,73 +226,4 @@ const struct gitea_reviews *gitea_reviews(struct facts *facts, struct gitea *git
     }
     fact_await(facts, &reviews->request);
     return &reviews->fact;
-}
-
-/* contents */
-
-struct files {
-    struct fact_request request;
-    struct gitea_files fact;
-    const char *what;
-};
-
-static void files_replied(struct facts *facts, void *arg, const struct gitea_reply *reply)
-{
-    struct files *files = arg;
-    if (reply->state != FACT_KNOWN) {
-        fact_settle(facts, &files->request, reply->state, reply->error);
-        return;
-    }
-    const char *wrong =
-        gitea_parse_contents(reply->json, facts_arena(facts), &files->fact.n, &files->fact.first);
-    fact_settle(
-        facts, &files->request, wrong ? FACT_FAILED : FACT_KNOWN,
-        wrong ? arena_printf(facts_arena(facts), "Gitea's answer for %s is invalid: %s", files->what, wrong)
-              : NULL);
-}
-
-/* repos/owner/name/contents and the path's own segments; slashes at its ends or doubled name nothing. */
-static const char *const *files_segments(struct arena *arena, const char *repo, const char *path)
-{
-    size_t n = 5;
-    for (const char *at = path; *at; at++)
-        n += *at == '/';
-    const char **segments = arena_zero(arena, n + 1, sizeof(char *));
-    if (!gitea_repo_split(arena, repo, &segments[1], &segments[2]))
-        return NULL;
-    segments[0] = "repos";
-    segments[3] = "contents";
-    size_t at = 4;
-    for (size_t len; *path; path += len) {
-        path += strspn(path, "/");
-        len = strcspn(path, "/");
-        if (len > 0)
-            segments[at++] = arena_printf(arena, "%.*s", (int)len, path);
-    }
-    return segments;
-}
-
-const struct gitea_files *gitea_files(struct facts *facts, struct gitea *gitea, const char *repo,
-                                      const char *ref, const char *path)
-{
-    struct arena *arena = facts_arena(facts);
-    AUTO_FREE char *key = mem_printf("gitea files\n%s\n%s\n%s", repo, ref, path);
-    bool is_new;
-    struct files *files = (struct files *)(void *)fact_request_get(facts, key, sizeof *files, &is_new);
-    if (is_new) {
-        files->request.fact = &files->fact.fact;
-        files->what = gitea_what(arena, "%s at %.12s of %s", path, ref, repo);
-        const char *const *segments = files_segments(arena, repo, path);
-        const char *const query[] = {"ref", ref, NULL};
-        if (segments) {
-            files->fact.fact.url = gitea_url(arena, gitea, segments, query);
-            gitea_ask(facts, gitea, files->fact.fact.url, files->what, LIMIT_ANSWER_CONTENTS, files_replied,
-                      files);
-        } else {
-            fact_settle(facts, &files->request, FACT_FAILED,
-                        arena_printf(arena, "%s: %s", files->what, not_a_repo));
-        }
-    }
-    fact_await(facts, &files->request);
-    return &files->fact;
 }

@@ -447,42 +447,42 @@ const char *gitea_parse_hooks(const json_t *json, const void *arg, struct arena 
     return page_parse(json, "not a list of webhooks", sizeof(struct gitea_hook), hook_row, arena, ret);
 }
 
-/* contents */
+/* trees */
 
-static bool is_file(const json_t *entry)
+static enum gitea_tree_kind tree_kind_of(const char *type)
 {
-    const char *type = json_get_text(entry, "type", "");
-    return strcmp(type, "file") == 0 || strcmp(type, "symlink") == 0;
+    static const char *const types[] = {[GITEA_TREE_FILE] = "blob", /* a symbolic link too */
+                                        [GITEA_TREE_FOLDER] = "tree",
+                                        [GITEA_TREE_OTHER] = "commit"};
+    for (size_t i = GITEA_TREE_FILE; i < ARRAY_LEN(types); i++)
+        if (strcmp(types[i], type) == 0)
+            return (enum gitea_tree_kind)i;
+    return GITEA_TREE_NONE;
 }
 
-static const char *entry_path(const json_t *entry, struct arena *arena)
+const char *gitea_parse_tree(const json_t *json, const char *name, struct arena *arena,
+                             struct gitea_tree_page *ret)
 {
-    const char *path = text_of(entry, "path", arena);
-    return path ? path : text_or_empty(entry, "name", arena);
-}
-
-const char *gitea_parse_contents(const json_t *json, struct arena *arena, size_t *ret_n,
-                                 const char **ret_first)
-{
-    *ret_n = 0;
-    *ret_first = NULL;
-    if (json_is_object(json)) {
-        if (!json_get_text(json, "type", NULL))
-            return "neither a file nor a folder";
-        if (is_file(json)) {
-            *ret_n = 1;
-            *ret_first = entry_path(json, arena);
-        }
-        return NULL;
-    }
-    if (!json_is_array(json))
-        return "neither a file nor a folder";
-    for (size_t i = 0; i < json_array_size(json); i++) {
-        const json_t *entry = json_array_get(json, i);
-        if (!json_get_text(entry, "type", NULL))
-            return "an entry without a type";
-        if (is_file(entry) && (*ret_n)++ == 0)
-            *ret_first = entry_path(entry, arena);
+    *ret = (struct gitea_tree_page){.n = 0};
+    const json_t *list = json_object_get(json, "tree");
+    int64_t total = id_of(json, "total_count");
+    if (!list || (!json_is_array(list) && !json_is_null(list)) ||
+        !bool_of(json, "truncated", &ret->truncated))
+        return "not a tree";
+    if (json_array_size(list) > LIMIT_PAGE_ROWS)
+        return too_many_rows;
+    ret->n = json_array_size(list);
+    ret->total = total > 0 ? (size_t)total : 0;
+    for (size_t i = 0; i < ret->n; i++) {
+        const json_t *row = json_array_get(list, i);
+        const char *path = json_get_text(row, "path", NULL), *id = json_get_text(row, "sha", NULL);
+        enum gitea_tree_kind kind = tree_kind_of(json_get_text(row, "type", ""));
+        if (!path || !id || kind == GITEA_TREE_NONE)
+            return "an entry without a path, a type or an id";
+        bool is_it = name ? strcmp(path, name) == 0 : kind == GITEA_TREE_FILE;
+        if (is_it && ret->found.kind == GITEA_TREE_NONE)
+            ret->found = (struct gitea_tree_entry){
+                .kind = kind, .name = arena_text(arena, path), .id = arena_text(arena, id)};
     }
     return NULL;
 }

@@ -77,7 +77,23 @@ const char *gitea_parse_reviews(const json_t *json, const void *arg, struct aren
 const char *gitea_parse_hooks(const json_t *json, const void *arg, struct arena *arena,
                               struct gitea_page *ret);
 
-const char *gitea_parse_contents(const json_t *json, struct arena *arena, size_t *ret_n,
-                                 const char **ret_first);
+/* A page of a folder, and of its entries one: that of this name, or the first file if `name` is NULL. */
+enum gitea_tree_kind {
+    GITEA_TREE_NONE, /* no such entry on this page */
+    GITEA_TREE_FILE,
+    GITEA_TREE_FOLDER,
+    GITEA_TREE_OTHER /* a submodule */
+};
+struct gitea_tree_entry {
+    enum gitea_tree_kind kind;
+    const char *name, *id;
+};
+struct gitea_tree_page {
+    struct gitea_tree_entry found;
+    size_t n, total; /* rows of this page; of the folder, 0 when not given */
+    bool truncated;  /* more pages follow */
+};
+const char *gitea_parse_tree(const json_t *json, const char *name, struct arena *arena,
+                             struct gitea_tree_page *ret);
 
 #endif

@@ -223,7 +223,7 @@ static void evaluate_files(const struct gate_view *view, const struct gate *gate
             gitea_files(view->facts, view->gitea, view->task->repo, head->sha, path);
         if (found->fact.state != FACT_ABSENT && !is_known(answer, &found->fact))
             return;
-        bool there = found->fact.state == FACT_KNOWN && found->n > 0;
+        bool there = found->fact.state == FACT_KNOWN && found->first;
         AUTO_FREE char *first = there ? text_cut(found->first, LIMIT_EVIDENCE_NAME) : NULL;
         evidence_list_put(&answer->seen->files, path, first);
         if (!there && !empty)

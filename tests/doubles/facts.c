@@ -168,7 +168,7 @@ void facts_review_unofficial(void)
 void facts_file(const char *path, size_t n)
 {
     scripted.files[scripted.n_files++] = (struct scripted_file){
-        path, {.fact = {FACT_KNOWN, NULL, "contents", false}, .n = n, .first = n ? path : NULL}};
+        path, {.fact = {FACT_KNOWN, NULL, "contents", false}, .first = n ? path : NULL}};
 }
 
 void facts_http(const char *url, const char *verdict, const char *reason)
@@ -414,11 +414,11 @@ const struct gitea_reviews *gitea_reviews(struct facts *facts, struct gitea *git
 }
 
 const struct gitea_files *gitea_files(struct facts *facts, struct gitea *gitea, const char *repo,
-                                      const char *ref, const char *path)
+                                      const char *commit, const char *path)
 {
     (void)gitea;
     (void)repo;
-    (void)ref;
+    (void)commit;
     struct gitea_files files = {.fact = absent};
     for (size_t i = 0; i < scripted.n_files; i++)
         if (strcmp(scripted.files[i].path, path) == 0)

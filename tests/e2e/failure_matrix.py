@@ -93,7 +93,7 @@ CALLS = {
     "statuses": Call("development", "review", f"{GITEA}/commits/{sha(TASK)}/*"),
     "pulls": Call("review", "testing", "/gitea/*/acme/app/pulls", shared=("ORCH-1012",)),
     "reviews": Call("review", "testing", f"/gitea/*/acme/app/pulls/{TASK}/reviews"),
-    "contents": Call("architecture", "design", f"{GITEA}/contents/docs/work-items/{X}/*"),
+    "trees": Call("architecture", "design", f"{GITEA}/git/trees/{sha(TASK)}*"),
     "states": Call(APPROVAL, "architecture", "/plane/*/projects/{project}/states/*", shared=("ORCH-1015", "ORCH-1016"), upstream="plane"),
     "list": Call(APPROVAL, "architecture", "/plane/*/projects/{project}/work-items/", shared=("ORCH-1015", "ORCH-1016"), upstream="plane"),
     "detail": Call(START, "analysis", "/plane/*/work-items/{issue}/", upstream="plane"),

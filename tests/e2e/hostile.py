@@ -47,13 +47,13 @@ BODIES = {  # name: (body, headers)
 STREAMS = ("endless", "header-lines", "header-bytes", "header-line", "interim")
 KINDS = [*BODIES, *STREAMS]
 LONG_LISTS = ("statuses", "pulls", "reviews")
-CALLS = ("head", "statuses", "pulls", "reviews", "contents")
+CALLS = ("head", "statuses", "pulls", "reviews", "trees")
 PASSED_ON = ("Content-Type", "X-Total-Count", "X-RateLimit-Remaining", "X-RateLimit-Reset", "Retry-After", "Location")
 
 
 def gitea_call(path):
     for call, like in (("statuses", r"/commits/.*/status"), ("reviews", r"/pulls/\d+/reviews"), ("pulls", r"/pulls"),
-                       ("contents", r"/contents"), ("hooks", r"/hooks"), ("head", r"/branches")):
+                       ("trees", r"/git/trees"), ("hooks", r"/hooks"), ("head", r"/branches")):
         if re.search(like, path):
             return call
     return "repo"

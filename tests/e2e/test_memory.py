@@ -18,7 +18,7 @@ from test_messages import settings_of as telegram_settings
 from test_webhook_mode import Orchestrator
 
 BOUND = 64 * MIB
-STAGE_OF = {"head": "development", "statuses": "development", "pulls": "review", "reviews": "review", "contents": "architecture"}
+STAGE_OF = {"head": "development", "statuses": "development", "pulls": "review", "reviews": "review", "trees": "architecture"}
 
 # A sanitizer's shadow, quarantine and redzones are memory too: there the same runs prove that nothing is read or written beyond its
 # end, and the bound is not looked at.

@@ -501,6 +501,31 @@ def test_a_file_is_an_object_and_a_folder_an_array_without_content(box):
     assert box.shop(f"/contents/docs/adr?ref={sha}").status == 200
 
 
+def test_trees_are_asked_for_by_commit_by_path_and_by_id(box):
+    files = {"docs/adr/1.md": "x", "docs/adr.md": "y", "docs/adrx/2.md": "z", "top": ""}
+    box.world(repos=[shop([branch("b", files=files), branch("none")])])
+    sha = box.shop("/branches/b").json()["commit"]["id"]
+    box.change(do="push", branch=sha, files={"evil": ""})  # git takes it for the commit
+
+    def rows(name, query=""):
+        return [(row["path"], row["type"], row["mode"]) for row in box.shop(f"/git/trees/{name}{query}").json()["tree"]]
+
+    top = box.shop(f"/git/trees/{sha}").json()
+    assert [(row["path"], row["type"]) for row in top["tree"]] == [("docs", "tree"), ("top", "blob")]
+    assert (top["truncated"], top["page"], top["total_count"]) == (False, 1, 2)
+    docs = [("adr.md", "blob", "100644"), ("adr", "tree", "040000"), ("adrx", "tree", "040000")]
+    assert rows(f"{sha}:docs") == rows(f"{sha}%3Adocs") == rows("b:docs") == rows(top["tree"][0]["sha"]) == docs
+    assert rows(f"{sha}:docs%2Fadr") == [("1.md", "blob", "100644")]
+    first = box.shop(f"/git/trees/{sha}:docs?per_page=2").json()
+    assert ([row["path"] for row in first["tree"]], first["truncated"], first["total_count"]) == (["adr.md", "adr"], True, 3)
+    assert rows(f"{sha}:docs", "?per_page=2&page=2") == docs[2:]
+    beyond = box.shop(f"/git/trees/{sha}:docs?per_page=2&page=3").json()
+    assert (beyond["tree"], beyond["truncated"], beyond["total_count"]) == (None, False, 3)
+    for name in (f"{sha}:none", f"{sha}:top", f"{sha}:docs%2Fadr%2F1.md", "f" * 40):
+        refused = box.shop(f"/git/trees/{name}")
+        assert refused.status == 400 and refused.json()["message"].startswith("sha not found [")
+
+
 def test_a_blob_above_10_mib_has_neither_encoding_nor_content(box):
     box.world(repos=[shop([branch("b", files={"big": "x" * (10 * 1024 * 1024 + 1)})])])
     file = box.shop("/contents/big?ref=b").json()

@@ -69,7 +69,7 @@ def test_a_second_page_that_is_missing_is_no_green(database, sandbox, service, k
 
 
 @pytest.mark.parametrize("path,stage", [("/gitea/*/pulls/*/reviews", "review"), ("/gitea/*/pulls", "review"), ("/gitea/*/pulls", "deploy"),
-                                        ("/gitea/*/contents/*", "architecture")])
+                                        ("/gitea/*/git/trees/*", "architecture")])
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_every_gate_knows_what_it_does_not_know(database, sandbox, service, path, stage):
     seed(database, {"id": 1, "stage": stage}, {"id": 2, "stage": "development"})
@@ -244,6 +244,33 @@ def test_a_pull_request_into_another_base_is_named(database, sandbox, service):
     assert reasons(report)[1] == "review: no pull request of the branch into main; #1 into develop is open"
     assert reasons(report)[2] == "review: no pull request of the branch into main; #2 into develop is merged"
     assert reasons(report)[3] == "review: no pull request of the branch into main"
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_no_file_is_too_long_and_no_folder_too_full_for_its_gate(database, sandbox, make_service, tmp_path):
+    paths = ["big/{work_item_id}.bin", "many/", "many/2999.md"]
+    service = first_pass(make_service(ORCH_PIPELINE_FILE=write_pipeline(tmp_path, {"kind": "files", "paths": paths}),
+                                      ORCH_UPSTREAM_TIMEOUT_S="3").start())
+    seed(database, {"id": 1, "stage": "build"}, {"id": 2, "stage": "build"})
+    many = {f"many/{at:04}.md": "" for at in range(3000)}
+    sandbox.world({"full_name": "acme/app", "branches": [branch("b1", files={**many, "big/ORCH-1.bin": "x" * 9_000_000}),
+                                                         branch("b2", files={**many, "big/ORCH-1.bin": "x"})]})
+    sandbox.fault("/gitea/*/contents*", "delay", ms=13_000)
+    report = service.run()
+    assert outcomes(report) == {1: "advanced", 2: "red"}
+    assert "big/ORCH-2.bin holds no file" in reasons(report)[2]
+    assert sandbox.asked("*/contents*") == 0 and sandbox.asked("*/git/trees/*") > 0
+
+
+def test_a_branch_named_like_a_commit_is_not_taken_for_it(database, sandbox, service):
+    sha = "%040x" % 0xabc
+    seed(database, {"id": 1, "stage": "architecture"}, {"id": 2, "stage": "development"}, {"id": 3, "stage": "development", "branch": sha})
+    adr = {f"docs/work-items/ORCH-{id}/06-adr/1.md": "x" for id in (1, 2)}
+    sandbox.world({"full_name": "acme/app", "branches": [
+        {"name": "b1", "sha": sha}, {"name": "b2", "sha": sha}, branch(sha, "success", files=adr)]})
+    report = service.run()
+    assert outcomes(report) == {1: "red", 2: "unknown", 3: "advanced"}
+    assert "holds no file" in reasons(report)[1] and "another commit" in reasons(report)[2]
 
 
 # ---- the point of it all ----

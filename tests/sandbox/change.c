@@ -38,12 +38,12 @@ static struct commit *commit_pushed(const struct change *c, const struct commit 
     json_t *content;
     for (size_t i = 0; before && i < before->files.n; i++) {
         const struct file *file = before->files.items[i];
-        commit_put_file(c->world, commit, file->path, file->content, file->len);
+        commit_put_file(c->repo, commit, file->path, file->content, file->len);
     }
     json_object_foreach(json_object_get(c->json, "files"), path, content)
     {
         const char *text = json_is_string(content) ? json_string_value(content) : "";
-        commit_put_file(c->world, commit, path, text,
+        commit_put_file(c->repo, commit, path, text,
                         json_is_string(content) ? json_string_length(content) : 0);
     }
     commit->message = text_of(c, "message", commit->message);

@@ -242,6 +242,7 @@ static const struct route api_routes[] = {
     {"POST", "repos/{}/{}/branches", gitea_branch_create, true},
     {"GET", "repos/{}/{}/branches/*", gitea_branch_get, false},
     {"GET", "repos/{}/{}/git/commits/{}", gitea_git_commit, false},
+    {"GET", "repos/{}/{}/git/trees/{}", gitea_tree, false},
     {"GET", "repos/{}/{}/commits/*/status", gitea_combined_status, false},
     {"GET", "repos/{}/{}/commits/*/statuses", gitea_statuses_by_ref, false},
     {"GET", "repos/{}/{}/statuses/{}", gitea_statuses, false},

@@ -13,9 +13,9 @@ call_serve_fn gitea_branches_list, gitea_branch_get, gitea_branch_create; /* git
 call_serve_fn gitea_combined_status, gitea_statuses_by_ref, gitea_statuses,
     gitea_status_create; /* gitea_status.c */
 call_serve_fn gitea_pulls_list, gitea_pull_get, gitea_pull_by_branches, gitea_pull_merged, gitea_pull_merge,
-    gitea_reviews_list, gitea_review_get;                  /* gitea_pulls.c */
-call_serve_fn gitea_contents, gitea_raw, gitea_git_commit; /* gitea_files.c */
-call_serve_fn gitea_hooks_list, gitea_hook_create;         /* gitea_hooks.c */
+    gitea_reviews_list, gitea_review_get;                              /* gitea_pulls.c */
+call_serve_fn gitea_contents, gitea_raw, gitea_git_commit, gitea_tree; /* gitea_files.c */
+call_serve_fn gitea_hooks_list, gitea_hook_create;                     /* gitea_hooks.c */
 call_serve_fn gitea_owner_hooks_list, gitea_owner_hook_create, gitea_system_hooks_list,
     gitea_system_hook_create;
 

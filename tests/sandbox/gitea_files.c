@@ -1,5 +1,6 @@
-/* Contents and raw files: services/repository/files/content.go. */
+/* Contents, raw files, commits and trees: services/repository/files/content.go. */
 #include <openssl/evp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,6 +10,7 @@
 enum { SINCE_COMMITTER_DATE = 12400, BLOB_MAX = 10 * 1024 * 1024 };
 
 struct entry {
+    const struct commit *commit;
     const char *path; /* of the file, or of a file within the folder */
     size_t path_len;
     const struct file *file; /* NULL: a folder */
@@ -28,10 +30,11 @@ static void put_content(struct out *out, const struct file *file)
     free(text);
 }
 
-static void put_entry(struct out *out, const struct repo *repo, const struct commit *commit, const char *ref,
-                      const struct entry *entry, bool with_content)
+static void put_entry(struct out *out, const struct repo *repo, const struct entry *entry, const char *ref,
+                      bool with_content)
 {
     const char *root = repo->world->root_url;
+    const struct commit *commit = entry->commit;
     char *path = mem_dupn(entry->path, entry->path_len);
     const char *slash = strrchr(path, '/');
     out_open(out, NULL, '{');
@@ -61,31 +64,49 @@ static void put_entry(struct out *out, const struct repo *repo, const struct com
     free(path);
 }
 
-/* The entries directly in a folder; files are sorted by path, so those of one sub-folder stand together.
- * False when there is no such folder. */
-static bool put_folder(struct out *out, const struct repo *repo, const struct commit *commit, const char *ref,
-                       const char *folder)
+/* The next entry directly in a folder, *at being 0 before the first; files are sorted by path, so those of
+ * one sub-folder stand together. */
+static bool next_entry(const struct commit *commit, const char *folder, size_t *at, struct entry *entry)
 {
-    size_t prefix = strlen(folder), found = 0;
-    struct entry last = {0};
-    out_open(out, NULL, '[');
-    for (size_t i = 0; i < commit->files.n; i++) {
-        const struct file *file = commit->files.items[i];
+    size_t prefix = strlen(folder);
+    const struct entry last = *entry;
+    for (; *at < commit->files.n; (*at)++) {
+        const struct file *file = commit->files.items[*at];
         if (prefix && (strncmp(file->path, folder, prefix) != 0 || file->path[prefix] != '/'))
             continue;
         const char *name = file->path + prefix + (prefix ? 1 : 0), *slash = strchr(name, '/');
-        struct entry entry = {.path = file->path,
-                              .path_len = slash ? (size_t)(slash - file->path) : strlen(file->path),
-                              .file = slash ? NULL : file};
-        bool again = last.path && last.path_len == entry.path_len && !last.file &&
-                     strncmp(last.path, entry.path, entry.path_len) == 0;
-        if (!again)
-            put_entry(out, repo, commit, ref, &entry, false);
-        last = entry;
-        found++;
+        *entry = (struct entry){.commit = commit,
+                                .path = file->path,
+                                .path_len = slash ? (size_t)(slash - file->path) : strlen(file->path),
+                                .file = slash ? NULL : file};
+        bool again = last.path && last.path_len == entry->path_len && !last.file &&
+                     strncmp(last.path, entry->path, entry->path_len) == 0;
+        if (again)
+            continue;
+        (*at)++;
+        return true;
     }
+    return false;
+}
+
+/* False when there is no such folder. */
+static bool put_folder(struct out *out, const struct repo *repo, const struct commit *commit, const char *ref,
+                       const char *folder)
+{
+    struct entry entry = {.path = NULL};
+    size_t at = 0;
+    out_open(out, NULL, '[');
+    while (next_entry(commit, folder, &at, &entry))
+        put_entry(out, repo, &entry, ref, false);
     out_close(out, ']');
-    return found > 0 || prefix == 0;
+    return entry.path || !*folder;
+}
+
+/* As git takes a name: 40 hex digits for an id, even where a branch has that name. */
+static const struct commit *commit_of_git(const struct repo *repo, const char *name, struct branch_room *room)
+{
+    const struct commit *commit = map_get(&repo->commits, name);
+    return commit ? commit : repo_commit(repo, name, room);
 }
 
 /* The commit that ?ref= names, the default branch without it; NULL when it has answered. */
@@ -116,8 +137,9 @@ void gitea_contents(struct call *call)
         path[len - 1] = '\0';
     const struct file *file = commit_file(commit, path);
     if (file) {
-        struct entry entry = {.path = file->path, .path_len = strlen(file->path), .file = file};
-        put_entry(gitea_ok(call, 200), repo, commit, ref, &entry, true);
+        struct entry entry = {
+            .commit = commit, .path = file->path, .path_len = strlen(file->path), .file = file};
+        put_entry(gitea_ok(call, 200), repo, &entry, ref, true);
     } else if (!put_folder(gitea_ok(call, 200), repo, commit, ref, path)) {
         out_free(&call->out);
         gitea_not_found(call);
@@ -160,7 +182,7 @@ void gitea_git_commit(struct call *call)
 {
     struct branch_room room;
     const struct repo *repo = gitea_repo(call);
-    const struct commit *commit = repo ? repo_commit(repo, call->params[2], &room) : NULL;
+    const struct commit *commit = repo ? commit_of_git(repo, call->params[2], &room) : NULL;
     if (repo && !commit)
         gitea_not_found(call);
     if (!commit)
@@ -203,4 +225,82 @@ void gitea_git_commit(struct call *call)
     out_close(out, '}');
     out_close(out, '}');
     free(url);
+}
+
+/* git/trees/: services/repository/files/tree.go */
+
+/* Of an id, of a commit, or of "COMMIT:folder". */
+static struct tree tree_asked(const struct repo *repo, const char *name, struct branch_room *room)
+{
+    const struct tree *tree = map_get(&repo->trees, name);
+    if (tree)
+        return *tree;
+    const char *colon = strchr(name, ':');
+    char *ref = colon ? mem_dupn(name, (size_t)(colon - name)) : mem_dup(name);
+    struct tree found = {.commit = commit_of_git(repo, ref, room), .path = colon ? colon + 1 : ""};
+    free(ref);
+    if (!found.commit || !*found.path) {
+        snprintf(found.id, sizeof found.id, "%s", found.commit ? found.commit->sha : "");
+        return found;
+    }
+    char *full = mem_printf("%s:%s", found.commit->sha, found.path);
+    tree = map_get(&repo->trees, full);
+    free(full);
+    return tree ? *tree : (struct tree){.commit = NULL};
+}
+
+static void put_tree_entry(struct out *out, const struct repo *repo, const struct entry *entry)
+{
+    const char *root = repo->world->root_url, *kind = entry->file ? "blob" : "tree", *id;
+    char *path = mem_dupn(entry->path, entry->path_len);
+    const char *slash = strrchr(path, '/');
+    char *full = mem_printf("%s:%s", entry->commit->sha, path);
+    id = entry->file ? entry->file->sha : ((const struct tree *)map_get(&repo->trees, full))->id;
+    out_open(out, NULL, '{');
+    out_text(out, "path", slash ? slash + 1 : path);
+    out_text(out, "mode", entry->file ? "100644" : "040000");
+    out_text(out, "type", kind);
+    out_int(out, "size", entry->file ? (int64_t)entry->file->len : 0);
+    out_text(out, "sha", id);
+    out_made(out, "url", "%sapi/v1/repos/%s/git/%ss/%s", root, repo->full_name, kind, id);
+    out_close(out, '}');
+    free(full);
+    free(path);
+}
+
+/* Errors are 400, whatever they are: routers/api/v1/repo/tree.go. */
+void gitea_tree(struct call *call)
+{
+    enum { PER_PAGE_MAX = 1000 };
+    struct branch_room room;
+    const struct repo *repo = gitea_repo(call);
+    if (!repo)
+        return;
+    const struct tree tree = tree_asked(repo, call->params[2], &room);
+    if (!tree.commit) {
+        char *message = mem_printf("sha not found [%s]", call->params[2]);
+        gitea_error(call, 400, message);
+        free(message);
+        return;
+    }
+    int64_t page = call_query_int(call, "page", 1), per_page = call_query_int(call, "per_page", 0);
+    page = page < 1 ? 1 : page;
+    per_page = per_page < 1 || per_page > PER_PAGE_MAX ? PER_PAGE_MAX : per_page;
+    struct out *out = gitea_ok(call, 200), rows = {0};
+    int64_t n = 0, first = (page - 1) * per_page;
+    struct entry entry = {.path = NULL};
+    out_open(&rows, NULL, '[');
+    for (size_t at = 0; next_entry(tree.commit, tree.path, &at, &entry); n++)
+        if (n >= first && n < first + per_page)
+            put_tree_entry(&rows, repo, &entry);
+    out_close(&rows, ']');
+    out_open(out, NULL, '{');
+    out_text(out, "sha", tree.id);
+    out_made(out, "url", "%sapi/v1/repos/%s/git/trees/%s", repo->world->root_url, repo->full_name, tree.id);
+    out_ready(out, "tree", first < n ? rows.text : "null");
+    out_bool(out, "truncated", first < n && first + per_page < n);
+    out_int(out, "page", page);
+    out_int(out, "total_count", n);
+    out_close(out, '}');
+    out_free(&rows);
 }

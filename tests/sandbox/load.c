@@ -54,14 +54,14 @@ static enum err load_statuses(struct repo *repo, struct commit *commit, const js
     return ERR_OK;
 }
 
-static void load_files(struct world *world, struct commit *commit, const json_t *files)
+static void load_files(struct repo *repo, struct commit *commit, const json_t *files)
 {
     const char *path;
     json_t *content;
     json_object_foreach((json_t *)(uintptr_t)files, path, content) /* jansson knows no const here */
     {
         const char *text = json_is_string(content) ? json_string_value(content) : "";
-        commit_put_file(world, commit, path, text, json_is_string(content) ? json_string_length(content) : 0);
+        commit_put_file(repo, commit, path, text, json_is_string(content) ? json_string_length(content) : 0);
     }
 }
 
@@ -76,7 +76,7 @@ static enum err load_commit(struct repo *repo, const json_t *json, const char *t
     commit->message = text_of(world, json, "message", commit->message);
     commit->author = text_of(world, json, "author", commit->author);
     commit->time_s = load_instant(json, time_key, commit->time_s);
-    load_files(world, commit, json_object_get(json, "files"));
+    load_files(repo, commit, json_object_get(json, "files"));
     *ret = commit;
     return load_statuses(repo, commit, json_object_get(json, "statuses"), why);
 }

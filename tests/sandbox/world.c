@@ -36,6 +36,7 @@ void world_free(struct world *world)
         map_done(&repo->branches);
         map_done(&repo->tags);
         map_done(&repo->commits);
+        map_done(&repo->trees);
         map_done(&repo->pulls_by_number);
         free(repo->shown);
     }

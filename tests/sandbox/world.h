@@ -36,6 +36,13 @@ struct file {
     char sha[SHA_SIZE];
 };
 
+/* A folder of a commit. */
+struct tree {
+    char id[SHA_SIZE];
+    const struct commit *commit;
+    const char *path;
+};
+
 struct commit {
     char sha[SHA_SIZE];
     const char *message, *author;
@@ -99,6 +106,7 @@ struct repo {
     const char *owner, *name, *full_name, *default_branch, *description;
     bool private, hidden, archived, mirror, empty;       /* hidden: invisible to the token */
     struct map branches, tags, commits, pulls_by_number; /* branch by name; commit by tag and by sha */
+    struct map trees;                                    /* struct tree by "COMMIT:path" and by id */
     struct list branch_list; /* in the order of the API; without the generated ones */
     struct list pulls, hooks;
     int64_t generated, generated_time_s;
@@ -178,7 +186,7 @@ struct commit *repo_own_commit(struct repo *repo, const char *ref);
 void repo_delete_branch(struct repo *repo, const char *name);
 struct status *commit_add_status(struct world *world, struct commit *commit, const char *context,
                                  const char *state);
-void commit_put_file(struct world *world, struct commit *commit, const char *path, const char *content,
+void commit_put_file(struct repo *repo, struct commit *commit, const char *path, const char *content,
                      size_t len);
 struct pull *repo_add_pull(struct repo *repo, int64_t number, const char *base, const char *head);
 struct review *pull_add_review(struct world *world, struct pull *pull, const char *user,

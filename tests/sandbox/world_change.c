@@ -194,9 +194,29 @@ struct status *commit_add_status(struct world *world, struct commit *commit, con
     return status;
 }
 
-void commit_put_file(struct world *world, struct commit *commit, const char *path, const char *content,
+/* The folders that a file is in. An id stands for a folder of one commit, not, as git's, for what it holds.
+ */
+static void trees_put(struct repo *repo, const struct commit *commit, const char *path)
+{
+    struct arena *arena = &repo->world->arena;
+    for (const char *slash = strchr(path, '/'); slash; slash = strchr(slash + 1, '/')) {
+        const char *name = arena_made(arena, "%s:%.*s", commit->sha, (int)(slash - path), path);
+        if (map_get(&repo->trees, name))
+            continue;
+        struct tree *tree = arena_get(arena, sizeof *tree);
+        tree->commit = commit;
+        tree->path = strchr(name, ':') + 1;
+        sha_of(name, strlen(name), tree->id);
+        map_put(&repo->trees, name, tree);
+        map_put(&repo->trees, tree->id, tree);
+    }
+}
+
+void commit_put_file(struct repo *repo, struct commit *commit, const char *path, const char *content,
                      size_t len)
 {
+    struct world *world = repo->world;
+    trees_put(repo, commit, path);
     struct file *file = arena_get(&world->arena, sizeof *file);
     char *copy = arena_get(&world->arena, len + 1);
     memcpy(copy, content, len);
@@ -300,7 +320,7 @@ void pull_merge(struct repo *repo, struct pull *pull, const char *by)
     for (size_t p = 0; p < ARRAY_LEN(parents); p++)
         for (size_t i = 0; parents[p] && i < parents[p]->files.n; i++) {
             const struct file *file = parents[p]->files.items[i];
-            commit_put_file(world, merge, file->path, file->content, file->len);
+            commit_put_file(repo, merge, file->path, file->content, file->len);
         }
     merge->message =
         arena_made(&world->arena, "Merge pull request '%s' (#%lld)", pull->title, (long long)pull->number);

@@ -262,25 +262,6 @@ static void reviews_keep_their_order_over_pages(void **state)
     assert_int_equal(facts_exchanges(scene->facts), 2);
 }
 
-static void a_path_is_encoded_by_segment_and_its_slashes_do_not_matter(void **state)
-{
-    struct scene *scene = *state;
-    on_json(scene, API "/contents/docs/a%20b/06-adr?ref=" SHA, NULL,
-            mem_dup("[{\"type\":\"dir\",\"path\":\"docs/a b/06-adr/x\"},{\"type\":\"file\",\"path\":\"docs/a "
-                    "b/06-adr/1.md\"}]"));
-    const struct gitea_files *found =
-        gitea_files(scene->facts, scene->gitea, REPO, SHA, "/docs//a b/06-adr/");
-    const struct gitea_files *none = gitea_files(scene->facts, scene->gitea, REPO, SHA, "docs/none");
-    const struct gitea_files *dots = gitea_files(scene->facts, scene->gitea, REPO, SHA, "docs/../../x");
-    assert_int_equal(dots->fact.state, FACT_FAILED);
-    scene_settle(scene);
-    assert_int_equal(found->fact.state, FACT_KNOWN);
-    assert_int_equal(found->n, 1);
-    assert_string_equal(found->first, "docs/a b/06-adr/1.md");
-    assert_int_equal(none->fact.state, FACT_ABSENT);
-    assert_int_equal(facts_exchanges(scene->facts), 2);
-}
-
 int main(void)
 {
     gitea_scene_prepare();
@@ -301,7 +282,6 @@ int main(void)
         IN_SCENE(no_status_at_all_is_known_to_be_none),
         IN_SCENE(hidden_reviews_are_not_waited_for),
         IN_SCENE(reviews_keep_their_order_over_pages),
-        IN_SCENE(a_path_is_encoded_by_segment_and_its_slashes_do_not_matter),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -358,43 +358,60 @@ TEST(reviews_are_read_with_ghosts_and_teams)
     json_decref(json);
 }
 
-/* contents */
+/* trees */
 
-TEST(only_files_and_symlinks_count)
+TEST(only_files_and_symlinks_are_files)
 {
+#define ROW(path, type) "{\"path\":\"" path "\",\"type\":\"" type "\",\"sha\":\"id of " path "\"}"
+#define ALL ROW("s", "tree") "," ROW("m", "commit") "," ROW("a.md", "blob") "," ROW("l", "blob")
     static const struct {
-        const char *text, *wrong;
-        size_t n;
-        const char *first;
+        const char *text, *name, *wrong;
+        enum gitea_tree_kind kind;
+        const char *found;
+        size_t n, total;
+        bool truncated;
     } cases[] = {
-        {"[{\"type\":\"dir\",\"path\":\"d/s\"},{\"type\":\"file\",\"path\":\"d/"
-         "a.md\"},{\"type\":\"symlink\",\"path\":\"d/l\"},"
-         "{\"type\":\"submodule\",\"path\":\"d/m\"}]",
-         NULL, 2, "d/a.md"},
-        {"[]", NULL, 0, NULL},
-        {"[{\"type\":\"dir\",\"path\":\"d/s\"}]", NULL, 0, NULL},
-        {"{\"type\":\"file\",\"path\":\"d\",\"content\":null,\"encoding\":null}", NULL, 1, "d"},
-        {"{\"type\":\"submodule\",\"path\":\"d\"}", NULL, 0, NULL},
-        {"{\"message\":\"ok\"}", "neither a file nor a folder", 0, NULL},
-        {"null", "neither a file nor a folder", 0, NULL},
-        {"[{\"path\":\"x\"}]", "an entry without a type", 0, NULL},
+        {"{\"tree\":[" ALL "],\"truncated\":false,\"page\":1,\"total_count\":4}", NULL, NULL, GITEA_TREE_FILE,
+         "a.md", 4, 4, false},
+        {"{\"tree\":[" ALL "],\"truncated\":true,\"total_count\":9}", "l", NULL, GITEA_TREE_FILE, "l", 4, 9,
+         true},
+        {"{\"tree\":[" ALL "]}", "s", NULL, GITEA_TREE_FOLDER, "s", 4, 0, false},
+        {"{\"tree\":[" ALL "]}", "m", NULL, GITEA_TREE_OTHER, "m", 4, 0, false},
+        {"{\"tree\":[" ALL "]}", "a", NULL, GITEA_TREE_NONE, NULL, 4, 0, false},
+        {"{\"tree\":[" ROW("s", "tree") "]}", NULL, NULL, GITEA_TREE_NONE, NULL, 1, 0, false},
+        {"{\"tree\":null,\"total_count\":7}", "a", NULL, GITEA_TREE_NONE, NULL, 0, 7, false},
+        {.text = "{\"message\":\"ok\"}", .wrong = "not a tree"},
+        {.text = "null", .wrong = "not a tree"},
+        {.text = "[]", .wrong = "not a tree"},
+        {.text = "{\"tree\":[],\"truncated\":\"no\"}", .wrong = "not a tree"},
+        {.text = "{\"tree\":[{\"path\":\"x\",\"sha\":\"1\"}]}",
+         .wrong = "an entry without a path, a type or an id"},
+        {.text = "{\"tree\":[{\"path\":\"x\",\"type\":\"blob\"}]}",
+         .wrong = "an entry without a path, a type or an id"},
+        {.text = "{\"tree\":[" ROW("x", "wormhole") "]}",
+         .wrong = "an entry without a path, a type or an id"},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         json_t *json = json_of(cases[i].text);
-        size_t n;
-        const char *first;
-        const char *wrong = gitea_parse_contents(json, &arena, &n, &first);
+        struct gitea_tree_page page;
+        const char *wrong = gitea_parse_tree(json, cases[i].name, &arena, &page);
         json_decref(json);
         if (cases[i].wrong) {
             assert_string_equal(wrong, cases[i].wrong);
             continue;
         }
         assert_null(wrong);
-        assert_int_equal(n, cases[i].n);
-        if (cases[i].first)
-            assert_string_equal(first, cases[i].first);
-        else
-            assert_null(first);
+        assert_int_equal(page.found.kind, cases[i].kind);
+        assert_int_equal(page.n, cases[i].n);
+        assert_int_equal(page.total, cases[i].total);
+        assert_int_equal(page.truncated, cases[i].truncated);
+        if (!cases[i].found) {
+            assert_null(page.found.name);
+            continue;
+        }
+        assert_string_equal(page.found.name, cases[i].found);
+        AUTO_FREE char *id = mem_printf("id of %s", cases[i].found);
+        assert_string_equal(page.found.id, id);
     }
 }
 
