@@ -176,15 +176,26 @@ static void words_set(struct fetch_answer *answer, const char *error)
     snprintf(answer->error, sizeof answer->error, "%s", error);
 }
 
-static void outcome_timed_out(const struct fetch_job *job, struct fetch_outcome *outcome)
+/* Which limit ended it: before that of the whole call there is that of connecting alone. Curl's times do not
+ * show it: it may have connected before, on a kept connection that died. Where both limits are one, they do.
+ */
+static bool is_connecting(const struct fetch_job *job, int64_t duration_ms)
 {
     curl_off_t connected_us = 0; /* its own time to connect is 0 on a connection that was kept */
+    if (job->connect_ms < job->limit_ms)
+        return duration_ms < job->limit_ms;
     curl_easy_getinfo(job->easy, CURLINFO_PRETRANSFER_TIME_T, &connected_us);
+    return connected_us == 0;
+}
+
+static void outcome_timed_out(const struct fetch_job *job, struct fetch_outcome *outcome)
+{
+    bool connecting = is_connecting(job, outcome->answer.duration_ms);
     outcome->result = FETCH_TIMED_OUT;
     outcome->silent = true;
     snprintf(outcome->answer.error, sizeof outcome->answer.error, "timed out after %.3g s%s",
-             (double)(connected_us ? job->limit_ms : job->connect_ms) / 1000,
-             connected_us ? "" : " while connecting");
+             (double)(connecting ? job->connect_ms : job->limit_ms) / 1000,
+             connecting ? " while connecting" : "");
 }
 
 static void outcome_unreachable(const struct fetch_job *job, CURLcode code, struct fetch_outcome *outcome)

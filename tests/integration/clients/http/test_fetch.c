@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -343,6 +344,79 @@ TEST(a_call_without_an_answer_times_out_once)
     assert_string_equal(answer->error, "timed out after 0.4 s");
     assert_int_equal(script_server_count(scene.server, NULL), 1);
     fetch_answer_free(answer);
+    scene_close(&scene);
+}
+
+TEST(a_time_out_on_a_kept_connection_names_the_whole_call)
+{
+    struct scene scene;
+    scene_open(&scene, 400, 4);
+    script_server_default(scene.server, &(struct script_reply){.body = "{}"});
+    fetch_answer_free(get(&scene, "/first"));
+    script_server_on(scene.server, "/second", &(struct script_reply){.act = SCRIPT_HANG});
+    struct fetch_answer *answer = get(&scene, "/second");
+    assert_int_equal(answer->result, FETCH_TIMED_OUT);
+    assert_string_equal(answer->error, "timed out after 0.4 s");
+    fetch_answer_free(answer);
+    scene_close(&scene);
+}
+
+/* A server of which the test is the one thread: connections wait to be accepted, at most two. */
+static int listener_open(char url[40])
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof address;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, len), 0);
+    assert_int_equal(listen(fd, 1), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &len), 0);
+    snprintf(url, 40, "http://127.0.0.1:%d/", ntohs(address.sin_port));
+    return fd;
+}
+
+/* Leaves no room for a connection more: from now on connecting takes for ever. */
+static void listener_fill(int listener, int ret_fds[2])
+{
+    struct sockaddr_in address;
+    socklen_t len = sizeof address;
+    assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &len), 0);
+    for (int i = 0; i < 2; i++) {
+        ret_fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        assert_int_equal(connect(ret_fds[i], (struct sockaddr *)&address, len), 0);
+    }
+}
+
+static void assert_timed_out(struct scene *scene, const char *words)
+{
+    struct fetch_answer *answer = fetch_take(scene->inbox, -1);
+    assert_int_equal(answer->result, FETCH_TIMED_OUT);
+    assert_string_equal(answer->error, words);
+    fetch_answer_free(answer);
+}
+
+TEST(a_time_out_while_connecting_is_named_as_such)
+{
+    static const char good[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
+    char url[40], request[1000];
+    struct scene scene;
+    scene_open(&scene, 1000, 1);
+    int listener = listener_open(url), room[2];
+    fetch_send(scene.inbox, &(struct fetch_request){.method = "GET", .url = url});
+    int kept = accept(listener, NULL, NULL);
+    assert_true(read(kept, request, sizeof request) > 0);
+    assert_int_equal(write(kept, good, strlen(good)), strlen(good));
+    fetch_answer_free(fetch_take(scene.inbox, -1));
+    listener_fill(listener, room);
+    /* The kept connection dies under the request, so that curl connects again. */
+    fetch_send(scene.inbox, &(struct fetch_request){.method = "GET", .url = url});
+    assert_true(read(kept, request, sizeof request) > 0);
+    close(kept);
+    assert_timed_out(&scene, "timed out after 0.5 s while connecting");
+    fetch_send(scene.inbox, &(struct fetch_request){.method = "GET", .url = url});
+    assert_timed_out(&scene, "timed out after 0.5 s while connecting");
+    close(room[0]);
+    close(room[1]);
+    close(listener);
     scene_close(&scene);
 }
 
