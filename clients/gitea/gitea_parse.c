@@ -307,7 +307,7 @@ const char *gitea_parse_statuses(const json_t *json, const void *arg, struct are
     const json_t *list = json_object_get(json, "statuses");
     const char *sha = json_get_text(json, "sha", "");
     if (*sha && strcasecmp(sha, asked_sha) != 0)
-        return "it is about another commit";
+        return "it is about another commit, perhaps of a branch named like this one";
     if (!list || json_is_null(list)) { /* no status yet; up to 1.24 everything else is empty too */
         bool combined = list || json_object_get(json, "state");
         if (!combined || id_of(json, "total_count") > 0)

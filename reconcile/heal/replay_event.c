@@ -140,6 +140,13 @@ static const json_t *newest_passed(const json_t *statuses)
     return newest ? newest : newest_in_state(statuses, GITEA_SKIPPED);
 }
 
+/* Gitea takes a branch named like the commit for it. Up to 1.24 it names no commit where it has no status. */
+static bool is_about(const json_t *combined, const char *sha)
+{
+    const char *named = json_get_text(combined, "sha", "");
+    return !*named || strcasecmp(named, sha) == 0;
+}
+
 /* The status of each context that the gate looked at: page after page, until all are there or a page is
  * empty. False while one is under way, or when one cannot be had, which is then the problem. */
 static bool read_statuses(struct replay_event *event, struct facts *facts, struct gitea *gitea,
@@ -155,6 +162,11 @@ static bool read_statuses(struct replay_event *event, struct facts *facts, struc
                 gitea_statuses_document(facts, gitea, event->transition->task->repo, sha_of(seen), page),
                 &document))
             return false;
+        if (!is_about(document, sha_of(seen))) {
+            event->problem =
+                mem_printf("Gitea answered for %.12s with the statuses of another commit", sha_of(seen));
+            return false;
+        }
         const json_t *items = json_object_get(document, "statuses");
         rows = json_array_size(items);
         for (size_t i = 0; i < rows; i++)

@@ -505,6 +505,18 @@ def test_a_status_that_cannot_be_read_again_is_not_replayed(database, sandbox, o
     assert outcomes(service.run()) == {1: "advanced"}
 
 
+def test_a_status_of_another_commit_is_not_replayed(database, sandbox, orchestrator, start):
+    """Gitea takes a branch named like a commit for it: here one that appears between the verdict and the replay."""
+    service = start()
+    development(sandbox, database, 1)
+    evil = {"sha": "f" * 40, "state": "success", "total_count": 1, "statuses": [{"id": 1, "status": "success", "context": "ci/0", "created_at": "2026-11-23T10:00:00Z"}]}
+    sandbox.fault("/gitea/*/status", "status", query="page=1&limit=50", status=200, json=evil, count=1)  # the gate asks limit=50&page=1
+    report = service.run()
+    assert outcomes(report) == {1: "failed"} and "with the statuses of another commit" in reasons(report)[1]
+    assert orchestrator.received() == [] and replays(database) == []
+    assert outcomes(service.run()) == {1: "advanced"}
+
+
 # ---- Plane's side ----
 
 

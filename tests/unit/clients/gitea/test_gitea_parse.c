@@ -259,7 +259,7 @@ TEST(statuses_that_make_no_sense_are_refused)
         {"{\"statuses\":null,\"total_count\":3}", "not a combined status"},
         {"{\"statuses\":{}}", "not a list of statuses"},
         {"{\"sha\":\"ffff456789abcdef0123456789abcdef01234567\",\"statuses\":[]}",
-         "it is about another commit"},
+         "it is about another commit, perhaps of a branch named like this one"},
         {"{\"statuses\":[17]}", "not a status"},
         {"{\"statuses\":[{\"context\":\"a\"}]}", "a status without a state"},
         {"{\"statuses\":[{\"context\":\"a\",\"status\":1}]}", "a status without a state"},
