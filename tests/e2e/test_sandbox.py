@@ -507,6 +507,10 @@ def test_trees_are_asked_for_by_commit_by_path_and_by_id(box):
     sha = box.shop("/branches/b").json()["commit"]["id"]
     box.change(do="push", branch=sha, files={"evil": ""})  # git takes it for the commit
 
+    assert box.shop(f"/git/commits/{sha}").json()["sha"] == sha
+    made = box.shop("/branches", method="POST", body={"new_branch_name": "new", "old_ref_name": sha})
+    assert made.status == 201 and made.json()["commit"]["id"] == sha
+
     def rows(name, query=""):
         return [(row["path"], row["type"], row["mode"]) for row in box.shop(f"/git/trees/{name}{query}").json()["tree"]]
 

@@ -102,13 +102,6 @@ static bool put_folder(struct out *out, const struct repo *repo, const struct co
     return entry.path || !*folder;
 }
 
-/* As git takes a name: 40 hex digits for an id, even where a branch has that name. */
-static const struct commit *commit_of_git(const struct repo *repo, const char *name, struct branch_room *room)
-{
-    const struct commit *commit = map_get(&repo->commits, name);
-    return commit ? commit : repo_commit(repo, name, room);
-}
-
 /* The commit that ?ref= names, the default branch without it; NULL when it has answered. */
 static const struct commit *commit_asked(struct call *call, struct repo **ret_repo, const char **ret_ref,
                                          struct branch_room *room)
@@ -182,7 +175,7 @@ void gitea_git_commit(struct call *call)
 {
     struct branch_room room;
     const struct repo *repo = gitea_repo(call);
-    const struct commit *commit = repo ? commit_of_git(repo, call->params[2], &room) : NULL;
+    const struct commit *commit = repo ? repo_git_commit(repo, call->params[2], &room) : NULL;
     if (repo && !commit)
         gitea_not_found(call);
     if (!commit)
@@ -237,7 +230,7 @@ static struct tree tree_asked(const struct repo *repo, const char *name, struct 
         return *tree;
     const char *colon = strchr(name, ':');
     char *ref = colon ? mem_dupn(name, (size_t)(colon - name)) : mem_dup(name);
-    struct tree found = {.commit = commit_of_git(repo, ref, room), .path = colon ? colon + 1 : ""};
+    struct tree found = {.commit = repo_git_commit(repo, ref, room), .path = colon ? colon + 1 : ""};
     free(ref);
     if (!found.commit || !*found.path) {
         snprintf(found.id, sizeof found.id, "%s", found.commit ? found.commit->sha : "");

@@ -188,6 +188,12 @@ const struct commit *repo_commit(const struct repo *repo, const char *ref, struc
     return &room->commit;
 }
 
+const struct commit *repo_git_commit(const struct repo *repo, const char *ref, struct branch_room *room)
+{
+    const struct commit *commit = sha_valid(ref) ? map_get(&repo->commits, ref) : NULL;
+    return commit ? commit : repo_commit(repo, ref, room);
+}
+
 struct pull *repo_pull(const struct repo *repo, int64_t number)
 {
     char key[24];

@@ -165,6 +165,8 @@ struct branch_room {
 const struct branch *repo_branch(const struct repo *repo, const char *name, struct branch_room *room);
 /* repo_commit: of a branch, a tag, or a sha of which at least 7 digits are given; in this order. */
 const struct commit *repo_commit(const struct repo *repo, const char *ref, struct branch_room *room);
+/* repo_git_commit: the same as git takes it: 40 digits for a sha, even where a branch has that name. */
+const struct commit *repo_git_commit(const struct repo *repo, const char *ref, struct branch_room *room);
 struct pull *repo_pull(const struct repo *repo, int64_t number);
 size_t repo_branch_count(const struct repo *repo);
 /* repo_branch_at: by place in the list; NULL where a deleted one was. */

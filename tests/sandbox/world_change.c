@@ -126,7 +126,7 @@ struct branch *repo_own_branch(struct repo *repo, const char *name)
 struct commit *repo_own_commit(struct repo *repo, const char *ref)
 {
     struct branch_room room;
-    const struct commit *found = repo_commit(repo, ref, &room);
+    const struct commit *found = repo_git_commit(repo, ref, &room);
     if (!found || found != &room.commit)
         return found ? map_get(&repo->commits, found->sha) : NULL;
     struct commit *commit = map_get(&repo->commits, room.commit.sha);
