@@ -63,9 +63,23 @@ static bool print_report(const struct report *report)
     return puts(text) != EOF && fflush(stdout) == 0;
 }
 
+static bool is_waiting(const struct report *report)
+{
+    return report->waiting.projects + report->waiting.issues > 0;
+}
+
+/* A pass that Plane showed nothing, because it takes no more calls, has not looked at Plane. */
 static bool is_good(const struct report *report)
 {
-    return report->state == PASS_DONE && report_count(report, OUTCOME_FAILED) == 0 && report->errors == 0;
+    return report->state == PASS_DONE && report_count(report, OUTCOME_FAILED) == 0 && report->errors == 0 &&
+           (report->issues > 0 || !is_waiting(report));
+}
+
+static int complain_waiting(char **ret_complaint, int status, const struct report_waiting *waiting)
+{
+    *ret_complaint = mem_printf("Plane was not read to the end: %zu projects and %zu issues wait (%s)",
+                                waiting->projects, waiting->issues, waiting->reason);
+    return status;
 }
 
 static int make_pass(struct services *services, const struct pass_request *request, struct policy **policy,
@@ -82,10 +96,14 @@ static int make_pass(struct services *services, const struct pass_request *reque
     int status = !err && is_good(&result.report) ? EXIT_DONE : EXIT_FAILED;
     if (!err)
         (void)pass_save(services, &result);
+    if (err)
+        status = complain_later(ret_complaint, status, why.text);
+    else if (is_waiting(&result.report))
+        status = complain_waiting(ret_complaint, status, &result.report.waiting);
     log_set_pass(NULL);
     pass_result_done(&result);
     pass_memory_free(memory);
-    return err ? complain_later(ret_complaint, status, why.text) : status;
+    return status;
 }
 
 static int run_with(struct services *services, const struct pass_request *request, char **ret_complaint)

@@ -5,6 +5,7 @@
  * plane/api/rate_limit.py for the limit, plane/api/urls/ for paths. */
 #include "clients/plane/plane.h"
 
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -195,12 +196,22 @@ static enum plane_result stopped(const char *what, struct why *why)
     return PLANE_STOPPED;
 }
 
-/* Called with the lock held, when the budget lets nothing through. */
-static enum plane_result waiting(struct plane *plane, bool forced, int64_t now_ms, struct why *why)
+/* Called with the lock held, when the budget lets nothing through: for how long the call's question waits. */
+static void wait_begin(struct plane_call *call, int64_t now_ms)
 {
-    long long wait_s = (budget_wait_ms(&plane->budget, forced, now_ms) + 999) / 1000;
-    if (!forced && plane->waiting_since_us == 0)
+    struct plane *plane = call->plane;
+    call->wait_s = (budget_wait_ms(&plane->budget, call->forced, now_ms) + 999) / 1000;
+    if (!call->forced && plane->waiting_since_us == 0)
         plane->waiting_since_us = clock_wall_us();
+}
+
+/* The same in words. */
+static enum plane_result waiting(struct plane_call *call, int64_t now_ms, struct why *why)
+{
+    struct plane *plane = call->plane;
+    bool forced = call->forced;
+    wait_begin(call, now_ms);
+    long long wait_s = call->wait_s;
     if (budget_pause_ms(&plane->budget, now_ms) > 0)
         (void)why_set(why, ERR_RETRY, "Plane refused calls (429): it asks to wait %lld s more", wait_s);
     else if (forced)
@@ -216,7 +227,7 @@ static enum plane_result waiting(struct plane *plane, bool forced, int64_t now_m
 
 /* The turn is taken, and up to `n` calls are noted in the budget, for PLANE_OK alone. *ret_n counts them, and
  * ret[] names them. */
-static enum plane_result turn_take(const struct plane_call *call, const char *what, uint64_t *ret, size_t n,
+static enum plane_result turn_take(struct plane_call *call, const char *what, uint64_t *ret, size_t n,
                                    size_t *ret_n, struct why *why)
 {
     struct plane *plane = call->plane;
@@ -234,20 +245,20 @@ static enum plane_result turn_take(const struct plane_call *call, const char *wh
         if (!call->forced)
             plane->waiting_since_us = 0;
     } else {
-        result = is_stopping(call) ? stopped(what, why) : waiting(plane, call->forced, now_ms, why);
+        result = is_stopping(call) ? stopped(what, why) : waiting(call, now_ms, why);
     }
     pthread_mutex_unlock(&plane->lock);
     return result;
 }
 
-static void call_settle(const struct plane_call *call, uint64_t name, const struct fetch_answer *answer)
+static void call_settle(struct plane_call *call, uint64_t name, const struct fetch_answer *answer)
 {
     struct plane *plane = call->plane;
-    bool refused = answer->result == FETCH_ANSWERED && answer->status == 429;
+    int64_t now_ms = plane->now_ms();
     pthread_mutex_lock(&plane->lock);
-    budget_settle(&plane->budget, name, answer, plane->now_ms());
-    if (refused && !call->forced && plane->waiting_since_us == 0)
-        plane->waiting_since_us = clock_wall_us();
+    budget_settle(&plane->budget, name, answer, now_ms);
+    if (answer->result == FETCH_ANSWERED && answer->status == 429)
+        wait_begin(call, now_ms);
     pthread_mutex_unlock(&plane->lock);
 }
 
@@ -331,6 +342,10 @@ enum plane_result plane_ask(struct plane_call *call, const char *const *path, co
     call_settle(call, name, answer);
     turn_end(call);
     answer_read(call, answer, what, &reply, why);
+    if (call->refused) {
+        AUTO_FREE char *refusal = mem_dup(why->text);
+        (void)why_set(why, ERR_RETRY, "%s; it takes calls again in %" PRId64 " s", refusal, call->wait_s);
+    }
     fetch_answer_free(answer);
     *ret = reply.json;
     *ret_unrouted = reply.unrouted;

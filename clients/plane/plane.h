@@ -64,10 +64,11 @@ struct plane_call {
     struct fetch_inbox *inbox;
     bool forced; /* may use the reserve */
     int64_t deadline_ms;
-    size_t sent;   /* exchanges so far */
-    bool refused;  /* the newest question was answered with 429 */
-    uint64_t pass; /* fetch_pass(); private */
-    bool probed;   /* plane_probe has asked; private */
+    size_t sent;    /* exchanges so far */
+    bool refused;   /* the newest question was answered with 429 */
+    int64_t wait_s; /* of the newest question that came to PLANE_WAITING: until it may be asked again */
+    uint64_t pass;  /* fetch_pass(); private */
+    bool probed;    /* plane_probe has asked; private */
 };
 void plane_call_begin(struct plane_call *call, struct plane *plane, struct fetch *fetch, bool forced,
                       int64_t deadline_ms);

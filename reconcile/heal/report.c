@@ -101,6 +101,18 @@ static json_t *gate_counts(const struct report *report)
     return object;
 }
 
+static json_t *waiting_json(const struct report_waiting *waiting)
+{
+    if (waiting->projects + waiting->issues == 0)
+        return json_null();
+    json_t *object = json_object();
+    json_put(object, "projects", json_integer((json_int_t)waiting->projects));
+    json_put(object, "issues", json_integer((json_int_t)waiting->issues));
+    json_put(object, "seconds", json_integer(waiting->seconds));
+    json_put(object, "reason", json_text(waiting->reason));
+    return object;
+}
+
 static json_t *plane_counts(const struct report *report)
 {
     static const enum outcome which[] = {OUTCOME_STARTED, OUTCOME_APPROVED, OUTCOME_REJECTED,
@@ -110,6 +122,7 @@ static json_t *plane_counts(const struct report *report)
     json_put(object, "issues", json_integer((json_int_t)report->issues));
     put_counts(object, report->plane, which, ARRAY_LEN(which));
     json_put(object, "errors", json_integer((json_int_t)report->errors));
+    json_put(object, "waiting", waiting_json(&report->waiting));
     return object;
 }
 

@@ -29,6 +29,13 @@ struct report_item {
     enum pass_side side; /* set by report_gate_item and report_plane_item */
 };
 
+/* What the Plane side could not ask about for want of calls or time. */
+struct report_waiting {
+    size_t projects, issues; /* both 0: nothing waits */
+    int64_t seconds;         /* until Plane may be asked again, as of the end of the pass; 0: not known */
+    char reason[256];
+};
+
 struct report {
     struct uuid_text id;
     struct pass_request request;
@@ -36,6 +43,7 @@ struct report {
     int64_t started_us, duration_ms;
     size_t candidates;               /* gate side */
     size_t projects, issues, errors; /* Plane side */
+    struct report_waiting waiting;
     size_t gate[OUTCOME_MAX_], plane[OUTCOME_MAX_];
     size_t stuck, unknown_stage;
     int64_t oldest_age_s;

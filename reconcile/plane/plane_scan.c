@@ -110,6 +110,7 @@ void project_scan_result(struct plane_scan *scan, struct project_scan *of, const
     case PLANE_FAILED:
         break;
     }
+    of->refused |= refused;
     if (refused || result == PLANE_DOWN)
         of->recheck_at_ms = scan->pass.now_ms + project_scan_recheck_ms(scan, ++of->failures);
     of->out = true;
@@ -164,7 +165,7 @@ void plane_scan_begin(struct plane_scan *scan, const struct plane_scan_pass *pas
     scan->cut = false;
     for (size_t i = 0; i < scan->n; i++) {
         struct project_scan *of = &scan->projects[i];
-        of->asked = of->states_read = of->news_read = of->out = false;
+        of->asked = of->states_read = of->news_read = of->refused = of->out = false;
         of->late = of->failures > 0 && scan->turns - of->turn < FAILED_WAITS * scan->n;
         of->misses = 0;
         of->broken_before = of->error != NULL;
@@ -184,6 +185,18 @@ void plane_scan_begin(struct plane_scan *scan, const struct plane_scan_pass *pas
     scan->revision = pass->revision;
 }
 
+/* What waits now, and whether something waited after the pass before. */
+static void wait_look(struct plane_scan *scan, struct plane_scan_seen *seen)
+{
+    seen->wait_begins = seen->waiting > 0 && scan->waiting == 0;
+    seen->wait_ends = seen->waiting == 0 && scan->waiting > 0;
+    AUTO_FREE char *reason =
+        text_cut(scan->ended == PLANE_WAITING ? scan->why.text : "the pass has used up its time or its calls",
+                 sizeof seen->wait_reason - 1);
+    strncpy(seen->wait_reason, seen->waiting > 0 ? reason : "", sizeof seen->wait_reason - 1);
+    scan->waiting = seen->waiting;
+}
+
 void plane_scan_end(struct plane_scan *scan, struct plane_scan_seen *ret)
 {
     struct plane_scan_seen seen = {.rows = scan->rows};
@@ -194,7 +207,7 @@ void plane_scan_end(struct plane_scan *scan, struct plane_scan_seen *ret)
         const struct project_scan *of = &scan->projects[i];
         seen.projects += of->asked;
         seen.errors += of->error != NULL;
-        seen.waiting += scan->cut && project_scan_wants(scan, of);
+        seen.waiting_projects += scan->cut && (of->refused || project_scan_wants(scan, of));
         was_broken |= of->broken_before;
         if (of->error && !of->broken_before) {
             seen.broke++;
@@ -202,12 +215,13 @@ void plane_scan_end(struct plane_scan *scan, struct plane_scan_seen *ret)
         }
         any = any ? any : of->error;
     }
+    seen.waiting = seen.waiting_projects;
     for (size_t i = 0; i < scan->table.n; i++)
         seen.waiting += scan->table.items[i]->no_budget;
     seen.recovered = was_broken && seen.errors == 0;
     AUTO_FREE char *error = text_cut(newly ? newly : any ? any : "", sizeof seen.error - 1);
     strncpy(seen.error, error, sizeof seen.error - 1);
-    scan->waiting = seen.waiting;
+    wait_look(scan, &seen);
     *ret = seen;
 }
 

@@ -131,6 +131,9 @@ struct plane_scan_seen {
     size_t rows;     /* of issues that were read */
     size_t errors;   /* projects that could not be read as they should */
     size_t waiting;  /* projects and single issues that wait for budget or time */
+    size_t waiting_projects;
+    bool wait_begins, wait_ends; /* some wait, and none did after the pass before; the reverse */
+    char wait_reason[256];
     size_t broke;    /* projects that could be read before, and now not */
     bool recovered;  /* all projects can be read, and not all could before */
     char error[256]; /* of one of those that broke, or else of one with an error */
@@ -150,7 +153,7 @@ struct plane_project_status {
 };
 struct plane_status {
     bool elsewhere; /* another replica holds the lease */
-    size_t waiting; /* see plane_scan_seen */
+    size_t waiting; /* projects and single issues that wait for budget or time */
     struct plane_project_status *projects;
     size_t n_projects;
     size_t n_interrupted;    /* starts */

@@ -60,6 +60,7 @@ struct project_scan {
     bool
         late; /* reading it failed the last time, and it has not waited for long since: see plane_scan_read */
     bool asked, states_read, news_read;
+    bool refused;    /* Plane answered a call about it with 429 */
     bool out;        /* not to be read any further */
     unsigned misses; /* calls about single issues that failed */
     bool broken_before;

@@ -569,9 +569,15 @@ static enum err look_at_all(struct plane_side *side, struct why *why)
 
 /* the side */
 
-/* One line when something broke, and one when all is well again. */
-static void log_edges(const struct plane_scan_seen *seen)
+/* One line when something broke or has to wait, and one when all is well again. */
+static void log_edges(const struct plane_scan_seen *seen, int64_t wait_s)
 {
+    if (seen->wait_begins)
+        log_warn("Plane is not read to the end", LOG_I("projects", seen->waiting_projects),
+                 LOG_I("issues", seen->waiting - seen->waiting_projects), LOG_I("wait_s", wait_s),
+                 LOG_S("reason", seen->wait_reason));
+    if (seen->wait_ends)
+        log_info("Plane is read to the end again");
     if (seen->broke)
         log_warn("Plane cannot be read as it should", LOG_I("projects", seen->errors),
                  LOG_S("reason", seen->error));
@@ -594,8 +600,12 @@ static void sum_up(struct plane_side *side)
     pass->report.projects = seen.projects;
     pass->report.issues = seen.rows;
     pass->report.errors = seen.errors;
+    pass->report.waiting = (struct report_waiting){.projects = seen.waiting_projects,
+                                                   .issues = seen.waiting - seen.waiting_projects,
+                                                   .seconds = side->call.wait_s};
+    memcpy(pass->report.waiting.reason, seen.wait_reason, sizeof seen.wait_reason);
     if (!pass->request->dry_run) {
-        log_edges(&seen);
+        log_edges(&seen, side->call.wait_s);
         pass->plane = plane_side_status(pass->services, pass->memory);
     }
 }

@@ -533,6 +533,38 @@ def test_sixty_calls_a_minute_heal_everything_and_leave_a_forced_run_its_share(d
     assert [project["error"] for project in status["plane"]["projects"]] == [None] * 5
 
 
+@on_sqlite
+def test_a_plane_that_takes_no_more_calls_is_no_silent_success(database, sandbox, tables):
+    """Three calls a minute: two are gone, the third shows the states of a project and no issue, and what follows is refused."""
+    plane = Plane(sandbox, "ORCH", "TWO", limit=3)
+    plane.issues({"number": 7, "state": "In Progress"})
+    environment = {"ORCH_DATABASE_URL": database.url, "ORCH_GITEA_URL": sandbox.url + "/gitea", **plane.settings()}
+    for _ in range(2):
+        plane.id_of("ORCH-7")
+    for said in ("used up, for 61 s more", "(429: RATE_LIMIT_EXCEEDED)", "(429: RATE_LIMIT_EXCEEDED)"):
+        done = reconciled("run", "--side", "plane", environment=environment)
+        waiting = json.loads(done.stdout)["plane"]["waiting"]
+        assert done.returncode == 1 and (waiting["projects"], waiting["issues"]) == (2, 0)
+        assert 0 < waiting["seconds"] <= 61 and said in waiting["reason"] and f" {waiting['seconds']} s" in waiting["reason"]
+        assert f"reconciled: Plane was not read to the end: 2 projects and 0 issues wait ({waiting['reason']})" in done.stderr
+        assert 'msg="Plane is not read to the end"' in done.stderr
+    checked = reconciled("check", environment=environment)
+    assert checked.returncode == 1 and re.search(r"plane +BAD: .*\(429: .*; it takes calls again in \d+ s\n", checked.stdout)
+
+
+@on_sqlite
+def test_a_service_logs_once_that_plane_takes_no_more_calls(database, sandbox, make_service, tables):
+    plane = Plane(sandbox, "ORCH", "TWO", limit=60)
+    plane.issues({"number": 7, "state": "In Progress"})
+    sandbox.fault("/plane/*", "429", retry_after=600)
+    service = first_pass(make_service(**plane.settings()).start())
+    for _ in range(3):
+        waiting = service.run(side="plane")["plane"]["waiting"]
+        assert waiting["projects"] == 2 and 500 < waiting["seconds"] <= 601
+    assert len(service.logged("Plane is not read to the end")) == 1
+    assert not re.search("Plane is read to the end again", service.log.read_text())
+
+
 # ---- more of what may happen ----
 
 
