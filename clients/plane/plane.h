@@ -126,17 +126,24 @@ struct plane_issue {
     int64_t sequence;              /* the number in PREFIX-number */
     int64_t updated_us;
 };
+/* A row that cannot be read. */
+struct plane_odd_row {
+    char id[UUID_TEXT_LEN + 1]; /* lower case; "" when it has none */
+    const char *wrong;          /* "an issue without a number" */
+};
 struct plane_page {
     struct plane_issue *items;
     size_t n;
+    struct plane_odd_row *odd;
+    size_t n_odd;
     bool more;     /* next_page_results */
     int64_t total; /* total_count at the time of this page; -1 when not given */
 };
 void plane_page_done(struct plane_page *page);
 /* plane_issues: one page (from 0, LIMIT_PLANE_PAGE rows each) of a project's issues, the most recently
- * updated first. An invalid row (no id, no number, no time, of another project) makes the page
- * PLANE_FAILED. Asks `work-items/`, and `issues/` of a server that is too old for it (before v1.1.0), which
- * and keeps to it. Rows may stand on two pages, or on none, when they move while pages are read. */
+ * updated first. An invalid row (no id, no number, no time, of another project) is skipped and is in `odd`.
+ * Asks `work-items/`, and `issues/` of a server that is too old for it (before v1.1.0), and keeps to it. Rows
+ * may stand on two pages, or on none, when they move while pages are read. */
 ATTR_NODISCARD enum plane_result plane_issues(struct plane_call *call, const char *project_id, size_t page,
                                               struct plane_page *ret, struct why *why);
 

@@ -196,14 +196,6 @@ static const char *envelope_read(const json_t *json, struct envelope *ret)
     return NULL;
 }
 
-static const char *state_parse(const json_t *json, struct plane_state *ret)
-{
-    if (!plane_uuid(json_get_text(json, "id", NULL), ret->id))
-        return "a state without an id";
-    ret->name = name_of(json);
-    return NULL;
-}
-
 const char *plane_parse_states(const json_t *json, struct plane_states *states, bool *ret_more)
 {
     struct envelope page;
@@ -213,9 +205,11 @@ const char *plane_parse_states(const json_t *json, struct plane_states *states, 
     size_t n = json_array_size(page.rows);
     states->items = mem_grow(states->items, states->n + n + 1, sizeof *states->items);
     for (size_t i = 0; i < n; i++) {
-        wrong = state_parse(json_array_get(page.rows, i), &states->items[states->n]);
-        if (wrong)
-            return wrong;
+        const json_t *row = json_array_get(page.rows, i);
+        struct plane_state *state = &states->items[states->n];
+        if (!plane_uuid(json_get_text(row, "id", NULL), state->id))
+            continue;
+        state->name = name_of(row);
         states->n++;
     }
     *ret_more = page.more;
@@ -225,6 +219,7 @@ const char *plane_parse_states(const json_t *json, struct plane_states *states, 
 const char *plane_parse_issue(const json_t *json, const char *project_id, struct plane_issue *ret)
 {
     char project[UUID_TEXT_LEN + 1];
+    ret->id[0] = '\0';
     if (!plane_uuid(json_get_text(json, "id", NULL), ret->id))
         return "an issue without an id";
     if (!reference_of(json, "project", project) || (*project && strcmp(project, project_id) != 0))
@@ -240,6 +235,14 @@ const char *plane_parse_issue(const json_t *json, const char *project_id, struct
     return NULL;
 }
 
+static void odd_add(struct plane_page *page, const char *id, const char *wrong)
+{
+    page->odd = mem_grow(page->odd, page->n_odd + 1, sizeof *page->odd);
+    struct plane_odd_row *row = &page->odd[page->n_odd++];
+    *row = (struct plane_odd_row){.wrong = wrong};
+    memcpy(row->id, id, sizeof row->id);
+}
+
 const char *plane_parse_issues(const json_t *json, const char *project_id, struct plane_page *ret)
 {
     struct envelope page;
@@ -249,12 +252,13 @@ const char *plane_parse_issues(const json_t *json, const char *project_id, struc
     size_t n = json_array_size(page.rows);
     struct plane_page parsed = {.more = page.more, .total = page.total};
     parsed.items = mem_zero(n + 1, sizeof *parsed.items);
-    for (; parsed.n < n; parsed.n++) {
-        wrong = plane_parse_issue(json_array_get(page.rows, parsed.n), project_id, &parsed.items[parsed.n]);
-        if (wrong) {
-            plane_page_done(&parsed);
-            return wrong;
-        }
+    for (size_t i = 0; i < n; i++) {
+        struct plane_issue *issue = &parsed.items[parsed.n];
+        wrong = plane_parse_issue(json_array_get(page.rows, i), project_id, issue);
+        if (wrong)
+            odd_add(&parsed, issue->id, wrong);
+        else
+            parsed.n++;
     }
     *ret = parsed;
     return NULL;

@@ -23,11 +23,12 @@ struct plane_reply {
 void plane_reply_read(const struct fetch_answer *answer, const char *what, const struct upstream_names *names,
                       struct plane_reply *ret, struct why *why);
 
-/* plane_parse_states: a page; its states come behind those that `states` holds already, those before a wrong
- * one too. */
+/* plane_parse_states: a page; its states come behind those that `states` holds already. One without an id is
+ * skipped: no issue can be in it. */
 const char *plane_parse_states(const json_t *json, struct plane_states *states, bool *ret_more);
 
-/* Rows that name another project than `project_id` (lower case) are wrong. */
+/* Rows that name another project than `project_id` (lower case) are wrong. On a page what is wrong is in
+ * ret->odd. plane_parse_issue sets ret->id to "" when it is the id that is wrong. */
 const char *plane_parse_issue(const json_t *json, const char *project_id, struct plane_issue *ret);
 const char *plane_parse_issues(const json_t *json, const char *project_id, struct plane_page *ret);
 

@@ -143,6 +143,7 @@ void plane_page_done(struct plane_page *page)
     for (size_t i = 0; i < page->n; i++)
         free(page->items[i].name);
     free(page->items);
+    free(page->odd);
     *page = (struct plane_page){0};
 }
 

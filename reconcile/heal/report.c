@@ -122,6 +122,7 @@ static json_t *plane_counts(const struct report *report)
     json_put(object, "issues", json_integer((json_int_t)report->issues));
     put_counts(object, report->plane, which, ARRAY_LEN(which));
     json_put(object, "errors", json_integer((json_int_t)report->errors));
+    json_put(object, "unreadable", json_integer((json_int_t)report->unreadable));
     json_put(object, "waiting", waiting_json(&report->waiting));
     return object;
 }

@@ -43,6 +43,7 @@ struct report {
     int64_t started_us, duration_ms;
     size_t candidates;               /* gate side */
     size_t projects, issues, errors; /* Plane side */
+    size_t unreadable;               /* rows of issues */
     struct report_waiting waiting;
     size_t gate[OUTCOME_MAX_], plane[OUTCOME_MAX_];
     size_t stuck, unknown_stage;

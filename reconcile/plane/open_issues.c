@@ -141,6 +141,48 @@ void open_issues_forget(struct open_issues *table, const struct project *project
             table->items[i]->gone = true;
 }
 
+/* what cannot be read */
+
+static struct odd_issue *odd_find(const struct odd_issues *odd, const char *id)
+{
+    for (size_t i = 0; i < odd->n; i++)
+        if (strcmp(odd->items[i].row.id, id) == 0)
+            return &odd->items[i];
+    return NULL;
+}
+
+void odd_issues_put(struct odd_issues *odd, const struct plane_odd_row *row, uint64_t turn)
+{
+    struct odd_issue *found = odd_find(odd, row->id);
+    if (!found && odd->n >= LIMIT_PLANE_ODD)
+        return;
+    if (!found) {
+        odd->items = mem_grow(odd->items, odd->n + 1, sizeof *odd->items);
+        found = &odd->items[odd->n++];
+        *found = (struct odd_issue){.returned = false};
+    }
+    found->row = *row;
+    found->shown_at = turn;
+}
+
+void odd_issues_drop(struct odd_issues *odd, const char *id)
+{
+    struct odd_issue *found = odd_find(odd, id);
+    if (found)
+        *found = odd->items[--odd->n];
+}
+
+void odd_issues_forget(struct odd_issues *odd, uint64_t since)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < odd->n; i++)
+        if (odd->items[i].shown_at >= since)
+            odd->items[kept++] = odd->items[i];
+    odd->n = kept;
+}
+
+/* the end of a pass */
+
 void open_issues_sweep(struct open_issues *table)
 {
     size_t kept = 0;

@@ -68,13 +68,18 @@ static int compare_bits(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
-void plane_cursor_showed(struct plane_cursor *listing, const struct plane_issue *issue)
+static void show_id(struct plane_cursor *listing, const char *issue_id)
 {
     if (!listing->under_way || !listing->full)
         return;
     if (!listing->shown || listing->n_shown == room_for(listing->n_shown))
         listing->shown = mem_grow(listing->shown, room_for(listing->n_shown + 1), sizeof *listing->shown);
-    listing->shown[listing->n_shown++] = first_bits(issue->id);
+    listing->shown[listing->n_shown++] = first_bits(issue_id);
+}
+
+void plane_cursor_showed(struct plane_cursor *listing, const struct plane_issue *issue)
+{
+    show_id(listing, issue->id);
 }
 
 /* What was shown twice counts once, and takes no more room. */
@@ -115,7 +120,9 @@ bool plane_cursor_page(struct plane_cursor *listing, const struct plane_page *pa
     if (listing->pages == 0 && page->n > 0)
         listing->newest_us = page->items[0].updated_us;
     for (size_t i = 0; i < page->n; i++)
-        plane_cursor_showed(listing, &page->items[i]);
+        show_id(listing, page->items[i].id);
+    for (size_t i = 0; i < page->n_odd; i++)
+        show_id(listing, page->odd[i].id);
     listing->pages++;
     listing->total = page->total;
     if (lost > 0) {
@@ -124,6 +131,6 @@ bool plane_cursor_page(struct plane_cursor *listing, const struct plane_page *pa
         return false;
     }
     listing->next_page = read + 1;
-    return !page->more || page->n == 0 || listing->next_page >= LIMIT_PLANE_PAGES ||
-           page->items[page->n - 1].updated_us < listing->floor_us;
+    return !page->more || page->n + page->n_odd == 0 || listing->next_page >= LIMIT_PLANE_PAGES ||
+           (page->n > 0 && page->items[page->n - 1].updated_us < listing->floor_us);
 }

@@ -39,6 +39,9 @@ struct plane_scan *plane_scan_copy(const struct plane_scan *scan)
         plane_cursor_copy(&to->news, &scan->projects[i].news);
         plane_cursor_copy(&to->full, &scan->projects[i].full);
         to->error = mem_dup(scan->projects[i].error);
+        to->odd.items = mem_zero(to->odd.n, sizeof *to->odd.items);
+        if (to->odd.n > 0)
+            memcpy(to->odd.items, scan->projects[i].odd.items, to->odd.n * sizeof *to->odd.items);
     }
     open_issues_copy(&copy->table, &scan->table);
     return copy;
@@ -53,6 +56,7 @@ void plane_scan_free(struct plane_scan *scan)
         plane_cursor_done(&scan->projects[i].news);
         plane_cursor_done(&scan->projects[i].full);
         free(scan->projects[i].error);
+        free(scan->projects[i].odd.items);
     }
     free(scan->projects);
     free(scan->ids);
@@ -207,6 +211,7 @@ void plane_scan_end(struct plane_scan *scan, struct plane_scan_seen *ret)
         const struct project_scan *of = &scan->projects[i];
         seen.projects += of->asked;
         seen.errors += of->error != NULL;
+        seen.odd += of->odd.n;
         seen.waiting_projects += scan->cut && (of->refused || project_scan_wants(scan, of));
         was_broken |= of->broken_before;
         if (of->error && !of->broken_before) {
@@ -225,9 +230,29 @@ void plane_scan_end(struct plane_scan *scan, struct plane_scan_seen *ret)
     *ret = seen;
 }
 
+bool plane_scan_odd(struct plane_scan *scan, struct plane_scan_odd *ret)
+{
+    for (size_t i = 0; i < scan->n; i++)
+        for (size_t k = 0; k < scan->projects[i].odd.n; k++) {
+            struct odd_issue *odd = &scan->projects[i].odd.items[k];
+            if (odd->returned)
+                continue;
+            odd->returned = true;
+            *ret = (struct plane_scan_odd){.project = scan->projects[i].project, .row = odd->row};
+            return true;
+        }
+    return false;
+}
+
 void plane_scan_forget_issues(struct plane_scan *scan)
 {
     open_issues_done(&scan->table);
+}
+
+static char *odd_words(const struct odd_issues *odd)
+{
+    const struct plane_odd_row *row = odd->n > 0 ? &odd->items[0].row : NULL;
+    return !row ? NULL : *row->id ? mem_printf("%s: %s", row->id, row->wrong) : mem_dup(row->wrong);
 }
 
 struct plane_status *plane_scan_status(const struct plane_scan *scan)
@@ -244,6 +269,8 @@ struct plane_status *plane_scan_status(const struct plane_scan *scan)
             (struct plane_project_status){.project = of->project,
                                           .full = full,
                                           .pages_read = full ? of->full.pages : of->news.pages,
+                                          .odd = of->odd.n,
+                                          .odd_error = odd_words(&of->odd),
                                           .error = mem_dup(of->error)};
     }
     return status;
@@ -253,8 +280,10 @@ void plane_status_free(struct plane_status *status)
 {
     if (!status)
         return;
-    for (size_t i = 0; i < status->n_projects; i++)
+    for (size_t i = 0; i < status->n_projects; i++) {
         free(status->projects[i].error);
+        free(status->projects[i].odd_error);
+    }
     free(status->projects);
     free(status->interrupted_error);
     free(status);

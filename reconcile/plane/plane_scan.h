@@ -18,6 +18,10 @@
  * known of it are looked at until a call about one of them fails as well. What failed last is asked last.
  * Reading takes at most half of the pass's time, so that projects that hang leave some for single issues.
  *
+ * A row that cannot be read is skipped and counted, and the watermark passes it: to hold the watermark there
+ * would cost every page above it in every pass. When the row can be read, its new time or the next full
+ * listing shows it.
+ *
  * A page that fails makes nothing "gone": the listing stays where it is. An issue is gone when Plane, asked
  * for it alone, shows it. All of it lives in memory: a process that starts lists everything again. One
  * thread.
@@ -130,6 +134,7 @@ struct plane_scan_seen {
     size_t projects; /* asked in this pass, or tried to */
     size_t rows;     /* of issues that were read */
     size_t errors;   /* projects that could not be read as they should */
+    size_t odd;      /* rows that could not be read, as far as they are known */
     size_t waiting;  /* projects and single issues that wait for budget or time */
     size_t waiting_projects;
     bool wait_begins, wait_ends; /* some wait, and none did after the pass before; the reverse */
@@ -140,6 +145,13 @@ struct plane_scan_seen {
 };
 void plane_scan_end(struct plane_scan *scan, struct plane_scan_seen *ret);
 
+/* plane_scan_odd: the next row that cannot be read and was not returned before; false: there is none. */
+struct plane_scan_odd {
+    const struct project *project;
+    struct plane_odd_row row;
+};
+bool plane_scan_odd(struct plane_scan *scan, struct plane_scan_odd *ret);
+
 /* plane_scan_forget_issues: instead of plane_scan_end, of a scan that reads single issues alone: the states
  * of the projects are all that it keeps. */
 void plane_scan_forget_issues(struct plane_scan *scan);
@@ -149,6 +161,8 @@ struct plane_project_status {
     const struct project *project; /* of the settings */
     bool full;                     /* the full listing is under way or due, else the news */
     size_t pages_read;             /* of that listing */
+    size_t odd;                    /* rows that cannot be read */
+    char *odd_error;               /* about one of them; NULL: none */
     char *error;                   /* NULL: none */
 };
 struct plane_status {

@@ -38,6 +38,21 @@ void open_issues_sweep(struct open_issues *table);
 void open_issues_copy(struct open_issues *ret, const struct open_issues *table);
 void open_issues_done(struct open_issues *table);
 
+/* The rows of a project that could not be read (odd_issues below are in open_issues.c too). What was read, or
+ * was not shown by a full listing, is none of them any more. */
+struct odd_issue {
+    struct plane_odd_row row;
+    uint64_t shown_at; /* the turn */
+    bool returned;     /* by plane_scan_odd */
+};
+struct odd_issues {
+    struct odd_issue *items; /* at most LIMIT_PLANE_ODD */
+    size_t n;
+};
+void odd_issues_put(struct odd_issues *odd, const struct plane_odd_row *row, uint64_t turn);
+void odd_issues_drop(struct odd_issues *odd, const char *id);
+void odd_issues_forget(struct odd_issues *odd, uint64_t since);
+
 /* A project of Plane's. */
 struct project_scan {
     const struct project *project;
@@ -53,9 +68,10 @@ struct project_scan {
     uint64_t turn, full_since; /* its newest turn; the turn in which `full` began */
     bool last_was_full;        /* what its last turn went to: the two listings alternate */
     bool spilled;              /* an issue found no room in the table: the listing does not count */
-    char *error;               /* NULL: none */
-    unsigned failures;         /* of reading it, in a row */
-    int64_t recheck_at_ms;     /* not read by the timer until then */
+    struct odd_issues odd;
+    char *error;           /* NULL: none */
+    unsigned failures;     /* of reading it, in a row */
+    int64_t recheck_at_ms; /* not read by the timer until then */
     /* Of this pass: */
     bool
         late; /* reading it failed the last time, and it has not waited for long since: see plane_scan_read */

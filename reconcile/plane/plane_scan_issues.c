@@ -167,7 +167,8 @@ static void confirm_by_pages(struct plane_scan *scan, struct project_scan *of, s
         for (size_t i = 0; i < page.n; i++)
             if (open_issues_find(&scan->table, page.items[i].id))
                 project_scan_put(scan, of, &page.items[i]);
-        bool below = !page.more || page.n == 0 || page.items[page.n - 1].updated_us < oldest_us;
+        bool below =
+            !page.more || (page.n > 0 ? page.items[page.n - 1].updated_us < oldest_us : page.n_odd == 0);
         scan->rows += page.n;
         plane_page_done(&page);
         if (below)

@@ -64,6 +64,10 @@ static void take_rows(struct plane_scan *scan, struct project_scan *of, const st
         if (!listing->full)
             plane_cursor_showed(&of->full, issue);
     }
+    for (size_t i = 0; i < page->n; i++)
+        odd_issues_drop(&of->odd, page->items[i].id);
+    for (size_t i = 0; i < page->n_odd; i++)
+        odd_issues_put(&of->odd, &page->odd[i], scan->turns);
     scan->rows += page->n;
 }
 
@@ -73,6 +77,7 @@ static void end_full(struct plane_scan *scan, struct project_scan *of)
         project_scan_error(of,
                            "the project has more issues than are looked at; the oldest changes are left out");
     open_issues_forget(&scan->table, of->project, of->full_since);
+    odd_issues_forget(&of->odd, of->full_since);
     of->full.under_way = false;
     of->full_listed = false;
     if (of->spilled)

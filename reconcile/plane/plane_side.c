@@ -585,6 +585,15 @@ static void log_edges(const struct plane_scan_seen *seen, int64_t wait_s)
         log_info("Plane can be read again");
 }
 
+/* Each row once. */
+static void log_odd(struct plane_scan *scan)
+{
+    struct plane_scan_odd odd;
+    while (plane_scan_odd(scan, &odd))
+        log_warn("an issue in Plane cannot be read and is skipped", LOG_S("repo", odd.project->repo),
+                 LOG_S("issue", odd.row.id), LOG_S("reason", odd.row.wrong));
+}
+
 struct plane_status *plane_side_status(const struct services *services, const struct pass_memory *memory)
 {
     struct plane_status *status = plane_scan_status(memory->scan);
@@ -600,12 +609,14 @@ static void sum_up(struct plane_side *side)
     pass->report.projects = seen.projects;
     pass->report.issues = seen.rows;
     pass->report.errors = seen.errors;
+    pass->report.unreadable = seen.odd;
     pass->report.waiting = (struct report_waiting){.projects = seen.waiting_projects,
                                                    .issues = seen.waiting - seen.waiting_projects,
                                                    .seconds = side->call.wait_s};
     memcpy(pass->report.waiting.reason, seen.wait_reason, sizeof seen.wait_reason);
     if (!pass->request->dry_run) {
         log_edges(&seen, side->call.wait_s);
+        log_odd(side->scan);
         pass->plane = plane_side_status(pass->services, pass->memory);
     }
 }

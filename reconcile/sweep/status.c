@@ -188,11 +188,14 @@ static double seconds_of(int64_t us)
 
 static json_t *project_state(const struct plane_project_status *project)
 {
-    json_t *object = json_object();
+    json_t *object = json_object(), *unreadable = json_object();
     json_put(object, "repo", json_text(project->project->repo));
     json_put(object, "prefix", json_text(project->project->prefix));
     json_put(object, "listing", json_text(project->full ? "full" : "incremental"));
     json_put(object, "pages_read", json_integer((json_int_t)project->pages_read));
+    json_put(unreadable, "count", json_integer((json_int_t)project->odd));
+    json_put(unreadable, "error", json_text(project->odd_error));
+    json_put(object, "unreadable", unreadable);
     json_put(object, "error", json_text(project->error));
     return object;
 }

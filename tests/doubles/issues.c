@@ -15,6 +15,7 @@ struct row {
     char state[32]; /* its name */
     struct plane_change change;
     enum plane_result broken;
+    const char *odd; /* NULL: it can be read */
 };
 struct project_of {
     char id[UUID_TEXT_LEN + 1];
@@ -140,6 +141,13 @@ void issues_change(const char *project_id, int64_t number, const char *activity,
     found->change = (struct plane_change){.found = true, .at_us = at_us};
     strncpy(found->change.id, activity, UUID_TEXT_LEN);
     strncpy(found->change.new_state, issues_state_id(state), UUID_TEXT_LEN);
+}
+
+void issues_odd(const char *project_id, int64_t number, const char *wrong)
+{
+    struct row *found = row(project(project_id), number);
+    assert(found);
+    found->odd = wrong;
 }
 
 void issues_shuffle(bool shuffle)
@@ -323,6 +331,7 @@ void plane_page_done(struct plane_page *page)
     for (size_t i = 0; i < page->n; i++)
         plane_issue_done(&page->items[i]);
     free(page->items);
+    free(page->odd);
 }
 
 static void show(const struct row *from, struct plane_issue *ret)
@@ -359,6 +368,14 @@ static void shuffle_equals(struct project_of *of)
     }
 }
 
+static void show_odd(const struct row *from, struct plane_page *page)
+{
+    page->odd = mem_grow(page->odd, page->n_odd + 1, sizeof *page->odd);
+    struct plane_odd_row *odd = &page->odd[page->n_odd++];
+    *odd = (struct plane_odd_row){.wrong = from->odd};
+    strncpy(odd->id, issues_id(from->number), UUID_TEXT_LEN);
+}
+
 enum plane_result plane_issues(struct plane_call *call, const char *project_id, size_t page,
                                struct plane_page *ret, struct why *why)
 {
@@ -374,9 +391,12 @@ enum plane_result plane_issues(struct plane_call *call, const char *project_id, 
     size_t from = page * LIMIT_PLANE_PAGE < of->n ? page * LIMIT_PLANE_PAGE : of->n;
     size_t n = of->n - from < LIMIT_PLANE_PAGE ? of->n - from : LIMIT_PLANE_PAGE;
     *ret = (struct plane_page){
-        .items = mem_zero(n, sizeof *ret->items), .n = n, .more = from + n < of->n, .total = (int64_t)of->n};
-    for (size_t i = 0; i < n; i++)
-        show(&of->rows[from + i], &ret->items[i]);
+        .items = mem_zero(n, sizeof *ret->items), .more = from + n < of->n, .total = (int64_t)of->n};
+    for (size_t i = from; i < from + n; i++)
+        if (of->rows[i].odd)
+            show_odd(&of->rows[i], ret);
+        else
+            show(&of->rows[i], &ret->items[ret->n++]);
     return PLANE_OK;
 }
 

@@ -29,6 +29,8 @@ void issues_drop(const char *project, int64_t number);
 /* The newest change of its state. `activity` is borrowed; `state` is a name. */
 void issues_change(const char *project, int64_t number, const char *activity, const char *state,
                    int64_t at_us);
+/* issues_odd: the row cannot be read, and why; NULL: it can be read again. */
+void issues_odd(const char *project, int64_t number, const char *wrong);
 /* Rows of equal times change places from page to page. */
 void issues_shuffle(bool shuffle);
 

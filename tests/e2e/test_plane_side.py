@@ -8,7 +8,7 @@ import signal
 
 import pytest
 
-from conftest import ENVIRONMENT, PostgreSQL, Service, dump, eventually, reconciled, seed
+from conftest import ENVIRONMENT, PostgreSQL, Service, call, dump, eventually, reconciled, seed
 from plane_world import KEY, Plane, branches, items, jobs, ledger, outcomes, seed_task, stages
 from test_database import locked
 from test_heal import branch
@@ -501,6 +501,37 @@ def test_a_plane_that_is_down_is_asked_four_things_a_pass_and_found_up_by_the_ne
     report = service.run(side="plane")
     assert len(approved(database)) == 6 and report["plane"]["errors"] == 0
     assert service.status()["upstreams"]["plane"] == {"ok": True}
+
+
+ODD_ROWS = {"bad id": {"id": "seven"}, "no id": {"id": None}, "negative number": {"sequence_id": -7}, "number as text": {"sequence_id": "7"},
+            "no number": {"sequence_id": None}, "of another project": {"project": "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"},
+            "bad time": {"updated_at": "yesterday"}, "no time": {"updated_at": None}, "bad state": {"state": "Approved"}}
+
+
+@on_sqlite
+@pytest.mark.parametrize("odd", ODD_ROWS)
+def test_a_row_that_makes_no_sense_costs_only_itself(database, sandbox, plane, tables, start, odd):
+    plane.issues({"number": 6, "state": "In Progress"}, {"number": 7, "state": "In Progress", "updated_ago": 3000},
+                 {"number": 8, "state": "In Progress"})
+    listing = f"/plane/api/v1/workspaces/acme/projects/{plane.ids['ORCH']}/work-items/"
+    page = call(sandbox.address, "GET", listing + "?order_by=-updated_at&per_page=100", headers={"X-Api-Key": KEY}).json()
+    row = next(row for row in page["results"] if row["sequence_id"] == 7)
+    row.update(ODD_ROWS[odd])
+    sandbox.fault(listing, "status", status=200, json=page)
+    service = start()
+    assert {key: item["outcome"] for key, item in items(newest_report(service)).items()} == {"ORCH-6": "started", "ORCH-8": "started"}
+    for report in (newest_report(service), service.run(side="plane")):
+        assert (report["plane"]["unreadable"], report["plane"]["errors"]) == (1, 0)
+    project = service.status()["plane"]["projects"][0]
+    assert project["error"] is None and project["unreadable"]["count"] == 1 and "an issue " in project["unreadable"]["error"]
+    logged = service.logged("an issue in Plane cannot be read and is skipped")
+    assert len(logged) == 1 and project["unreadable"]["error"].split(": ")[-1] in logged[0]
+    sandbox.heal()
+    plane.change("edit", issue="ORCH-7", name="Another name", ago=1200)
+    report = service.run(side="plane")
+    assert outcomes(report) == {"ORCH-7": "started"}
+    if row["id"] == plane.id_of("ORCH-7"):
+        assert report["plane"]["unreadable"] == 0
 
 
 # ---- Plane's budget ----

@@ -47,6 +47,8 @@ static void issues_judge(const json_t *json)
     if (!plane_parse_issues(json, PROJECT, &page)) {
         for (size_t i = 0; i < page.n; i++)
             issue_judge(&page.items[i]);
+        for (size_t i = 0; i < page.n_odd; i++)
+            PROMISE(page.odd[i].wrong && (!*page.odd[i].id || is_uuid(page.odd[i].id)));
         plane_page_done(&page);
     }
     if (!plane_parse_issue(json, PROJECT, &issue)) {

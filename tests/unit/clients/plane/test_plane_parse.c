@@ -217,7 +217,7 @@ TEST(an_empty_page_is_one)
 
 /* states */
 
-TEST(pages_of_states_are_gathered_and_a_wrong_one_is_named)
+TEST(pages_of_states_are_gathered_and_a_wrong_one_is_skipped)
 {
     (void)state;
     struct plane_states states = {0};
@@ -226,7 +226,7 @@ TEST(pages_of_states_are_gathered_and_a_wrong_one_is_named)
            *second = page_of("{'id':'AAAAAAAA-AAAA-4BBB-8CCC-444444444441','name':'\\u00dcber','group':'x'},"
                              "{'id':'" ID_2 "'}",
                              "false"),
-           *third = page_of("{'id':'" ID_2 "','name':'a'},{'id':'x','name':'b'}", "false");
+           *third = page_of("17,{'id':'x','name':'b'},{'id':'" ID_2 "','name':'a'}", "false");
     assert_null(plane_parse_states(first, &states, &more));
     assert_true(more);
     assert_null(plane_parse_states(second, &states, &more));
@@ -237,7 +237,9 @@ TEST(pages_of_states_are_gathered_and_a_wrong_one_is_named)
     assert_string_equal(states.items[LIMIT_PLANE_PAGE].name, "\xc3\x9c"
                                                              "ber");
     assert_string_equal(states.items[LIMIT_PLANE_PAGE + 1].name, "");
-    assert_string_equal(plane_parse_states(third, &states, &more), "a state without an id");
+    assert_null(plane_parse_states(third, &states, &more));
+    assert_int_equal(states.n, LIMIT_PLANE_PAGE + 3);
+    assert_string_equal(states.items[LIMIT_PLANE_PAGE + 2].name, "a");
     plane_states_done(&states);
     assert_int_equal(states.n, 0);
     json_decref(first);
@@ -290,7 +292,7 @@ TEST(an_issue_is_read_whatever_the_form_of_its_members)
     }
 }
 
-TEST(an_issue_that_makes_no_sense_makes_its_page_useless)
+TEST(an_issue_that_makes_no_sense_is_skipped_and_the_rest_of_its_page_is_read)
 {
     (void)state;
     static const struct {
@@ -315,13 +317,20 @@ TEST(an_issue_that_makes_no_sense_makes_its_page_useless)
          "an issue without a number"},
         {"{'id':'" ID_1 "','updated_at':'2026-11-23T10:00:00Z','sequence_id':'7'}",
          "an issue without a number"},
+        {"{'id':'" ID_1 "','updated_at':'2026-11-23T10:00:00Z','sequence_id':-7}",
+         "an issue without a number"},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        AUTO_FREE char *rows = mem_printf("%s,%s", ROW(""), cases[i].row);
+        AUTO_FREE char *rows = mem_printf("%s,%s", cases[i].row, ROW(""));
         json_t *json = page_of(rows, "false");
         struct plane_page page = {0};
-        assert_string_equal(plane_parse_issues(json, PROJECT, &page), cases[i].wrong);
-        assert_null(page.items);
+        assert_null(plane_parse_issues(json, PROJECT, &page));
+        assert_int_equal(page.n, 1);
+        assert_string_equal(page.items[0].id, ID_1);
+        assert_int_equal(page.n_odd, 1);
+        assert_string_equal(page.odd[0].wrong, cases[i].wrong);
+        assert_string_equal(page.odd[0].id, strstr(cases[i].row, ID_1) ? ID_1 : "");
+        plane_page_done(&page);
         json_decref(json);
     }
 }

@@ -50,6 +50,7 @@ TEST(a_report_is_written_as_it_always_was)
     report.projects = 2;
     report.issues = 5;
     report.errors = 1;
+    report.unreadable = 8;
     report.waiting = (struct report_waiting){.projects = 2, .issues = 1, .seconds = 43, .reason = "429"};
     report.unknown_stage = 4;
     report.error = mem_dup("no table");
@@ -70,7 +71,8 @@ TEST(a_report_is_written_as_it_always_was)
         "42,"
         "\"gate\":{\"candidates\":3,\"advanced\":1,\"red\":0,\"unknown\":0,\"raced\":0,\"held\":0,"
         "\"failed\":0,\"quarantined\":0},\"plane\":{\"projects\":2,\"issues\":5,\"started\":0,\"approved\":0,"
-        "\"rejected\":0,\"raced\":0,\"held\":1,\"failed\":0,\"errors\":1,\"waiting\":{\"projects\":2,"
+        "\"rejected\":0,\"raced\":0,\"held\":1,\"failed\":0,\"errors\":1,\"unreadable\":8,\"waiting\":{"
+        "\"projects\":2,"
         "\"issues\":1,\"seconds\":43,\"reason\":\"429\"}},\"unknown_stage\":4,"
         "\"error\":\"no table\",\"items_left_out\":6,\"items\":[{\"task_id\":7,\"work_item_id\":\"ORCH-7\","
         "\"stage\":\"development\",\"to_stage\":\"review\",\"side\":\"gate\",\"verdict\":\"green\","

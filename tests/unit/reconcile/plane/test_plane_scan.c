@@ -660,6 +660,72 @@ FRESH_TEST(a_project_that_fails_does_not_stop_the_others_and_is_told_once)
     assert_false(bench.seen.recovered);
 }
 
+static const char no_number[] = "an issue without a number";
+
+FRESH_TEST(a_row_that_cannot_be_read_costs_only_itself)
+{
+    struct plane_scan_odd odd;
+    add_many(A, 1, 350);
+    issues_put(A, 3, "Approved", T0 - 20 * S);
+    issues_put(A, 4, "Approved", T0 - 30 * S);
+    issues_odd(A, 1, no_number); /* the first row of all */
+    issues_odd(A, 4, no_number);
+    issues_odd(A, 350, no_number);       /* the last */
+    assert_int_equal(pass(), 2 + 4 + 1); /* and no page is read twice for want of the three */
+    assert_int_equal(count_open(), 1);
+    assert_non_null(open_of(3));
+    assert_int_equal(bench.seen.errors, 0);
+    assert_int_equal(bench.seen.odd, 3);
+    assert_int_equal(shown(0)->odd, 3);
+    for (int i = 0; i < 3; i++) {
+        assert_true(plane_scan_odd(bench.scan, &odd));
+        assert_string_equal(odd.row.wrong, no_number);
+    }
+    pass();
+    assert_int_equal(bench.seen.odd, 3);
+    assert_false(plane_scan_odd(bench.scan, &odd)); /* each once */
+    issues_put(A, 2, "Rejected", T0 + S);
+    pass();
+    assert_non_null(open_of(2));
+}
+
+FRESH_TEST(a_page_of_rows_that_cannot_be_read_ends_no_listing)
+{
+    add_many(A, 1, 250);
+    for (int64_t i = 1; i <= 200; i++)
+        issues_odd(A, i, no_number);
+    issues_put(A, 230, "Approved", T0 - 2290 * S);
+    pass();
+    pass();
+    assert_non_null(open_of(230));
+    assert_int_equal(bench.seen.odd, LIMIT_PLANE_ODD);
+}
+
+FRESH_TEST(a_row_that_can_be_read_again_is_not_lost)
+{
+    add_many(A, 1, 20);
+    issues_put(A, 5, "Approved", T0 - 40 * S);
+    issues_put(A, 6, "Approved", T0 - 50 * S);
+    issues_put(A, 7, "Approved", T0 - 60 * S);
+    issues_odd(A, 5, no_number);
+    issues_odd(A, 6, no_number);
+    issues_odd(A, 7, no_number);
+    pass();
+    assert_int_equal(count_open(), 0);
+    issues_odd(A, 5, NULL);
+    issues_put(A, 5, "Approved", T0 + S);
+    pass();
+    assert_int_equal(bench.seen.odd, 2);
+    assert_non_null(open_of(5));
+    issues_odd(A, 6, NULL); /* without a new time */
+    issues_drop(A, 7);
+    bench.now_ms += (int64_t)LIMIT_PLANE_FULL_S * 1000;
+    pass();
+    assert_non_null(open_of(6));
+    assert_int_equal(bench.seen.odd, 0);
+    assert_int_equal(shown(0)->odd, 0);
+}
+
 FRESH_TEST(when_every_call_fails_each_project_is_asked_once_a_pass)
 {
     add_many(A, 1, 20);
