@@ -190,7 +190,7 @@
 #define LIMIT_RESOLVE_CACHE_BYTES ((size_t)4 * 1024 * 1024)
 #define LIMIT_RESOLVE_HIT_MS 10000  /* … for so long when the commit is a head, … */
 #define LIMIT_RESOLVE_MISS_MS 3000  /* … and for so long when it is none */
-#define LIMIT_EXPLAIN_PLANE_LEFT 20 /* Plane's calls that explaining leaves to passes */
+#define LIMIT_EXPLAIN_PLANE_SHARE 3 /* explaining leaves passes this part of Plane's calls: a third */
 
 /* The database. */
 #define LIMIT_STORED_TEXT ((size_t)8 * 1024 * 1024) /* of one text of ours; what we write is far shorter */

@@ -210,18 +210,21 @@ static enum plane_result waiting(struct plane_call *call, int64_t now_ms, struct
 {
     struct plane *plane = call->plane;
     bool forced = call->forced;
+    struct plane_budget budget;
     wait_begin(call, now_ms);
+    budget_show(&plane->budget, now_ms, &budget);
     long long wait_s = call->wait_s;
     if (budget_pause_ms(&plane->budget, now_ms) > 0)
         (void)why_set(why, ERR_RETRY, "Plane refused calls (429): it asks to wait %lld s more", wait_s);
     else if (forced)
-        (void)why_set(why, ERR_RETRY, "all %u calls that Plane takes a minute are used up, for %lld s more",
-                      LIMIT_PLANE_CALLS, wait_s);
+        (void)why_set(why, ERR_RETRY,
+                      "all %" PRId64 " calls that Plane takes a minute are used up, for %lld s more",
+                      budget.limit, wait_s);
     else
         (void)why_set(why, ERR_RETRY,
-                      "of %u calls that Plane takes a minute all are used up but %u kept for forced passes, "
-                      "for %lld s more",
-                      LIMIT_PLANE_CALLS, LIMIT_PLANE_RESERVE, wait_s);
+                      "of %" PRId64 " calls that Plane takes a minute all are used up but %" PRId64
+                      " kept for forced passes, for %lld s more",
+                      budget.limit, budget.reserve, wait_s);
     return PLANE_WAITING;
 }
 

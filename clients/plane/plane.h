@@ -1,13 +1,13 @@
 /* plane.h - what we ask of Plane (REST API v1), one call at a time and within its budget.
  *
- * Plane allows 60 calls a minute per key, shared by all users of that key (plane/api/rate_limit.py; a sliding
- * log). The client keeps the same log of its own calls, believes the server where that knows of more
- * (X-RateLimit-Remaining, 429 with Retry-After), and sends nothing that would be refused: such a call returns
- * PLANE_WAITING at once. A call never waits for budget. LIMIT_PLANE_RESERVE calls of each minute are kept for
- * passes that a person asked for (plane_call.forced). Calls of all threads go one after the other: what an
- * answer shows of the budget is known before anything else is sent, and one refusal is never followed by
- * another before its time. Only plane_probe sends up to LIMIT_PLANE_ABREAST side by side. Every call is one
- * exchange; none is repeated.
+ * Plane allows 60 calls a minute per key, or as many as its API_KEY_RATE_LIMIT sets, shared by all users of
+ * that key (plane/api/rate_limit.py; a sliding log). The client keeps the same log of its own calls, believes
+ * the server where that knows of more (X-RateLimit-Remaining, 429 with Retry-After), and sends nothing that
+ * would be refused: such a call returns PLANE_WAITING at once. A call never waits for budget. A sixth of the
+ * calls of each minute is kept for passes that a person asked for (plane_call.forced). Calls of all threads
+ * go one after the other: what an answer shows of the budget is known before anything else is sent, and one
+ * refusal is never followed by another before its time. Only plane_probe sends up to LIMIT_PLANE_ABREAST side
+ * by side. Every call is one exchange; none is repeated.
  *
  * A call that fails concerns its issue or its project alone. Plane as a whole is down by the rule of
  * upstream_health.h, whose parts are the projects; then one pass gets UPSTREAM_PROBES calls through, each to
@@ -45,7 +45,8 @@ bool plane_configured(const struct plane *plane);
  * a single thing too. A 429 and a call that was stopped do not count. It lives as long as `plane`. */
 struct upstream_health *plane_health(const struct plane *plane);
 
-/* plane_budget: the state of the sliding log now. `left` counts what a timed pass may still
+/* plane_budget: the state of the sliding log now. `limit` is what Plane's answers have shown of its limit;
+ * LIMIT_PLANE_CALLS before the first. `left` counts what a timed pass may still
  * send. `retry_after_s`: how long the server asked to wait, from now; 0: it did not. Thread-safe. */
 struct plane_budget {
     int64_t limit, reserve, left;

@@ -22,9 +22,25 @@ static int64_t held_at(const struct budget *budget, int64_t now_ms, int64_t at_m
     return held;
 }
 
-static int64_t allowed(bool forced)
+/* What is counted with. A lower limit and calls of others look alike at first: what was seen is the limit
+ * when it has been seen for a window, after which Plane holds no call that others made before. */
+static int64_t limit_of(const struct budget *budget)
 {
-    return forced ? LIMIT_PLANE_CALLS : LIMIT_PLANE_CALLS - LIMIT_PLANE_RESERVE;
+    int64_t seen = budget->seen > budget->seen_before ? budget->seen : budget->seen_before;
+    return budget->seen_before > 0 ? seen : LIMIT_PLANE_CALLS;
+}
+
+/* The same share of a lower limit, rounded up, but not more than two thirds of what others leave. */
+static int64_t reserve_at(const struct budget *budget, int64_t at_ms)
+{
+    int64_t limit = limit_of(budget), rest = limit - (at_ms < budget->others_until_ms ? budget->others : 0);
+    int64_t reserve = (limit * LIMIT_PLANE_RESERVE + LIMIT_PLANE_CALLS - 1) / LIMIT_PLANE_CALLS;
+    return reserve < rest * 2 / 3 ? reserve : rest * 2 / 3;
+}
+
+static int64_t allowed_at(const struct budget *budget, bool forced, int64_t at_ms)
+{
+    return limit_of(budget) - (forced ? 0 : reserve_at(budget, at_ms));
 }
 
 int64_t budget_pause_ms(const struct budget *budget, int64_t now_ms)
@@ -49,7 +65,7 @@ static int64_t next_expiry_ms(const struct budget *budget, int64_t now_ms, int64
 int64_t budget_wait_ms(const struct budget *budget, bool forced, int64_t now_ms)
 {
     int64_t at_ms = now_ms + budget_pause_ms(budget, now_ms);
-    while (held_at(budget, now_ms, at_ms) >= allowed(forced))
+    while (held_at(budget, now_ms, at_ms) >= allowed_at(budget, forced, at_ms))
         at_ms = next_expiry_ms(budget, now_ms, at_ms);
     return at_ms - now_ms;
 }
@@ -100,9 +116,23 @@ static void settle_refused(struct budget *budget, uint64_t sent_at, int64_t retr
         budget->pause_until_ms = now_ms + pause_ms;
 }
 
-/* Plane took the call and holds LIMIT_PLANE_CALLS - remaining, this one with them. Of ours those are surely
+/* What this answer shows of the limit, in two periods of a window each, so that a limit that was lowered is
+ * found too. */
+static void limit_learn(struct budget *budget, int64_t shown, int64_t now_ms)
+{
+    if (budget->seen > 0 && now_ms - budget->seen_since_ms >= WINDOW_MS) {
+        budget->seen_before = budget->seen;
+        budget->seen = 0;
+    }
+    if (budget->seen == 0)
+        budget->seen_since_ms = now_ms;
+    if (budget->seen < shown)
+        budget->seen = shown < LIMIT_PLANE_CALLS ? shown : LIMIT_PLANE_CALLS;
+}
+
+/* Plane took the call and holds its limit less `remaining`, this one with them. Of ours those are surely
  * among them that it counted, that were sent within the window and answered before this one was sent; what is
- * left is the others'. A limit that is set lower than usual looks like others' calls, and is kept as well. */
+ * left is the others'. */
 static void settle_taken(struct budget *budget, const struct budget_call *taken, int64_t remaining,
                          int64_t now_ms)
 {
@@ -112,7 +142,10 @@ static void settle_taken(struct budget *budget, const struct budget_call *taken,
         bool surely = call == taken || (call->counted && call->done_at < taken->sent_at);
         ours += surely && now_ms - call->sent_ms < LIMIT_PLANE_WINDOW_MS - MARGIN_MS;
     }
-    int64_t others = LIMIT_PLANE_CALLS - remaining - ours;
+    if (remaining > LIMIT_PLANE_CALLS)
+        remaining = LIMIT_PLANE_CALLS;
+    limit_learn(budget, remaining + ours, now_ms);
+    int64_t others = limit_of(budget) - remaining - ours;
     budget->others = others > 0 ? others : 0;
     budget->others_until_ms = now_ms + WINDOW_MS;
 }
@@ -159,10 +192,11 @@ void budget_settle(struct budget *budget, uint64_t name, const struct fetch_answ
 
 void budget_show(const struct budget *budget, int64_t now_ms, struct plane_budget *ret)
 {
-    int64_t left = allowed(false) - held_at(budget, now_ms, now_ms);
+    int64_t left = allowed_at(budget, false, now_ms) - held_at(budget, now_ms, now_ms);
     int64_t pause_ms = budget_pause_ms(budget, now_ms);
-    ret->limit = LIMIT_PLANE_CALLS;
-    ret->reserve = LIMIT_PLANE_RESERVE;
+    int64_t seen = budget->seen > budget->seen_before ? budget->seen : budget->seen_before;
+    ret->limit = seen > 0 ? seen : LIMIT_PLANE_CALLS;
+    ret->reserve = reserve_at(budget, now_ms);
     ret->left = left > 0 && pause_ms == 0 ? left : 0;
     ret->retry_after_s = (pause_ms + 999) / 1000;
     ret->next_s = (budget_wait_ms(budget, false, now_ms) + 999) / 1000;

@@ -7,6 +7,10 @@
  * Plane's does. X-RateLimit-Remaining shows how many of all callers' Plane holds; those that cannot be ours
  * are the others', and count for a window too. X-RateLimit-Reset is not used: it is always a window from now.
  *
+ * The limit is the operator's to set (API_KEY_RATE_LIMIT), and no answer names it: it is at least what
+ * remains and what is surely ours. The most of that, of the newest two windows, is taken for the limit, up to
+ * LIMIT_PLANE_CALLS; and the reserve is the same share of it.
+ *
  * Calls may be under way side by side. How many of them Plane held when it gave an answer is not known, so
  * that answer's count is compared with the calls that were answered before this one was sent: what it leaves
  * for others is then never too little.
@@ -32,6 +36,9 @@ struct budget {
     size_t n;
     uint64_t events;                 /* calls sent and answers received so far */
     int64_t others, others_until_ms; /* calls of others that Plane holds, at the most until then */
+    int64_t seen, seen_before;       /* the most that answers showed of the limit: in this period, in the one
+                                        before; 0: nothing yet */
+    int64_t seen_since_ms;           /* when this period began */
     int64_t pause_until_ms;          /* as in the last 429 */
     unsigned refusals;               /* 429 in a row; those to calls side by side count once */
     uint64_t refused_at;             /* the event's number of the newest of them */

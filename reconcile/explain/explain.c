@@ -464,7 +464,7 @@ static bool leaves_enough(const struct services *services)
 {
     struct plane_budget budget;
     plane_budget(services->plane, &budget);
-    return budget.retry_after_s == 0 && budget.left >= LIMIT_EXPLAIN_PLANE_LEFT;
+    return budget.retry_after_s == 0 && budget.left >= budget.limit / LIMIT_EXPLAIN_PLANE_SHARE;
 }
 
 static void read_issue(struct explanation *explanation, int64_t deadline_ms)

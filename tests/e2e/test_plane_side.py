@@ -584,6 +584,20 @@ def test_a_plane_that_takes_no_more_calls_is_no_silent_success(database, sandbox
 
 
 @on_sqlite
+@pytest.mark.parametrize("limit", [5, 10, 30])
+def test_a_lower_limit_is_shown_and_leaves_the_timer_enough(database, sandbox, make_service, tables, limit):
+    plane = Plane(sandbox, limit=limit)
+    plane.issues({"number": 7, "state": "In Progress"})
+    plane.forget_calls()
+    service = first_pass(make_service(**plane.settings()).start())
+    assert outcomes(newest_report(service)) == {"ORCH-7": "started"}
+    budget = service.status()["plane"]["budget"]
+    assert budget["limit"] == limit and 0 < budget["reserve"] <= limit * 2 // 3
+    metrics = service.call("GET", "/metrics").body.decode()
+    assert f"\nreconciled_plane_budget_limit {limit}\n" in metrics
+
+
+@on_sqlite
 def test_a_service_logs_once_that_plane_takes_no_more_calls(database, sandbox, make_service, tables):
     plane = Plane(sandbox, "ORCH", "TWO", limit=60)
     plane.issues({"number": 7, "state": "In Progress"})

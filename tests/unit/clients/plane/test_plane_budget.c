@@ -205,6 +205,62 @@ static void a_limit_set_lower_is_kept(void **state)
     assert_int_equal(taken, 20);
 }
 
+/* As API_KEY_RATE_LIMIT=`limit`/minute: passes of the timer for so many minutes, one every 20 s, each of as
+ * many calls as it may make. How many they made. */
+static int64_t calls_of_passes(int64_t limit, int minutes)
+{
+    int64_t taken_ms[1000], n = 0;
+    for (int pass = 0; pass < 3 * minutes; pass++, now_ms += 20000)
+        while (take(false)) {
+            int64_t held = 1;
+            for (int64_t i = 0; i < n; i++)
+                held += now_ms - taken_ms[i] < WINDOW_MS;
+            assert_true(held <= limit); /* never refused */
+            taken_ms[n++] = now_ms;
+            settle(200, limit - held, -1);
+        }
+    return n;
+}
+
+static void a_lower_limit_is_learnt_and_starves_no_pass_of_the_timer(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t limit, reserve;
+    } cases[] = {{1, 0}, {2, 1}, {5, 1}, {10, 2}, {30, 5}, {59, 10}, {60, 10}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct plane_budget shown;
+        begin(NULL);
+        assert_true(take(false));
+        settle(200, cases[i].limit - 1, -1);
+        budget_show(&budget, now_ms, &shown);
+        assert_int_equal(shown.limit, cases[i].limit); /* from the first answer */
+        assert_true(shown.reserve <= cases[i].limit * 2 / 3);
+        assert_true(cases[i].limit <= 2 || shown.left > 0);
+        begin(NULL);
+        int64_t made = calls_of_passes(cases[i].limit, 6);
+        budget_show(&budget, now_ms, &shown);
+        assert_int_equal(shown.limit, cases[i].limit);
+        assert_int_equal(shown.reserve, cases[i].reserve);
+        assert_true(made >= 4 * (cases[i].limit - cases[i].reserve));
+    }
+}
+
+static void a_limit_that_is_changed_is_learnt(void **state)
+{
+    (void)state;
+    struct plane_budget shown;
+    (void)calls_of_passes(60, 3);
+    now_ms += 2 * WINDOW_MS;
+    assert_true(calls_of_passes(10, 6) >= 32);
+    budget_show(&budget, now_ms, &shown);
+    assert_int_equal(shown.limit, 10);
+    now_ms += 2 * WINDOW_MS;
+    call(false, 29);
+    budget_show(&budget, now_ms, &shown);
+    assert_int_equal(shown.limit, 30);
+}
+
 static void a_limit_set_higher_is_not_used(void **state)
 {
     (void)state;
@@ -476,6 +532,8 @@ int main(void)
         FROM_NEW(calls_of_others_are_forgotten_after_a_window),
         FROM_NEW(calls_from_before_a_restart_are_learnt),
         FROM_NEW(a_limit_set_lower_is_kept),
+        FROM_NEW(a_lower_limit_is_learnt_and_starves_no_pass_of_the_timer),
+        FROM_NEW(a_limit_that_is_changed_is_learnt),
         FROM_NEW(a_limit_set_higher_is_not_used),
         FROM_NEW(only_what_plane_counted_for_sure_is_taken_for_ours),
         FROM_NEW(after_a_refusal_nothing_goes_before_its_time),
