@@ -159,6 +159,11 @@ bool plane_is_old(struct plane *plane)
     return old;
 }
 
+bool plane_records_api_changes(struct plane *plane)
+{
+    return !plane_is_old(plane);
+}
+
 void plane_is_old_set(struct plane *plane, bool old)
 {
     pthread_mutex_lock(&plane->lock);

@@ -57,6 +57,10 @@ struct plane_budget {
 };
 void plane_budget(struct plane *plane, struct plane_budget *ret);
 
+/* plane_records_api_changes: false once this Plane is known to be older than v1.1.0: it has issues/ but no
+ * work-items/, and its activities lack changes of state that were made with an API key. Thread-safe. */
+bool plane_records_api_changes(struct plane *plane);
+
 /* One pass's calls. plane_call_begin / _end: a call under way ends at deadline_ms (clock_mono_ms()) and when
  * `fetch` is stopped. */
 struct plane_call {

@@ -205,6 +205,9 @@ static void decide_issue(const struct next_view *view, struct next *ret)
         ret->reason =
             mem_printf("its issue is %s, but Plane does not show yet which change made it so", state);
         return;
+    case STEP_UNRECORDED:
+        ret->reason = mem_printf("its issue is %s, but %s", state, PLANE_UNRECORDED);
+        return;
     case STEP_SETTLED:
     case STEP_BUSY:
     case STEP_UNREADABLE: /* an obstacle, before Plane is asked */

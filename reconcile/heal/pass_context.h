@@ -30,6 +30,7 @@ struct store_task;
 struct pass_memory {
     struct plane_scan *scan;     /* what is known of Plane's issues */
     struct announced *announced; /* quarantines that were logged or written about */
+    bool unrecorded;             /* it was logged that Plane does not record changes by API key */
 };
 
 struct pass {

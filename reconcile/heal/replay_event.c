@@ -264,6 +264,25 @@ bool replay_event_look(struct replay_event *event, struct facts *facts, struct g
 
 /* Plane's */
 
+static bool is_of(const struct plane_change *change, const struct transition_issue *issue)
+{
+    return change->found && strcmp(change->new_state, issue->state) == 0;
+}
+
+/* Only an issue whose state was never changed was created in it, and not even of that a Plane is sure that
+ * leaves changes out. Of a change that Plane does not show, the new state is known, and nothing else. */
+static char *issue_body(const struct transition_issue *issue, const struct plane_change *change,
+                        const json_t *document)
+{
+    if (!change->found && plane_records_api_changes(issue->call->plane))
+        return event_plane_issue(document, NULL);
+    bool shown = is_of(change, issue);
+    json_auto_t *actor = shown && change->actor ? json_loads(change->actor, JSON_DECODE_ANY, NULL) : NULL;
+    const struct event_plane_change sent = {
+        .old_state = shown ? change->old_state : "", .new_state = issue->state, .actor = actor};
+    return event_plane_issue(document, &sent);
+}
+
 void replay_event_ask(struct replay_event *event)
 {
     const struct transition_issue *issue = event->transition->issue;
@@ -284,15 +303,12 @@ void replay_event_ask(struct replay_event *event)
         plane_change_done(&asked);
         return;
     }
-    /* An issue that was made in that state has no change to it. */
-    json_auto_t *actor = change->actor ? json_loads(change->actor, JSON_DECODE_ANY, NULL) : NULL;
-    const struct event_plane_change sent = {
-        .old_state = change->old_state, .new_state = change->new_state, .actor = actor};
-    bool changed = change->found && strcmp(change->new_state, issue->state) == 0;
     const char *state = json_get_text(json_object_get(document, "state"), "id", "");
     if (strcasecmp(state, issue->state) != 0)
         event->problem = mem_dup("the issue is in another state by now");
-    else if (!(event->body = event_plane_issue(document, changed ? &sent : NULL)))
+    else if (issue->change && !is_of(change, issue))
+        event->problem = mem_dup("Plane does not show any more which change made its state what it is");
+    else if (!(event->body = issue_body(issue, change, document)))
         event->problem = mem_dup("Plane's answer for the issue is invalid");
     plane_change_done(&asked);
 }

@@ -20,6 +20,18 @@ static bool has_rested(const struct plane_view *view)
     return view->grace_s == 0 || view->now_us - view->issue->issue.updated_us >= view->grace_s * 1000000;
 }
 
+/* How long after a change the issue's updated_at may still move because of it: a queue writes it once more.
+ */
+#define AFTERWARDS_US ((int64_t)60 * 1000000)
+
+/* Whether the issue was touched after that change and after the task's last transition: then the verdict may
+ * be a later one that Plane did not record. */
+static bool is_touched_since(const struct plane_view *view, int64_t change_us)
+{
+    int64_t updated_us = view->issue->issue.updated_us;
+    return updated_us > view->task->updated_us && updated_us - change_us > AFTERWARDS_US;
+}
+
 /* A verdict is the change that made the state what it is. One that is not newer than the task's last
  * transition was acted on then, by any process. */
 static enum plane_step step_of_verdict(const struct plane_view *view)
@@ -28,10 +40,12 @@ static enum plane_step step_of_verdict(const struct plane_view *view)
     const struct plane_change *change = &issue->change;
     if (!view->asked && !issue->activity_known)
         return STEP_NEEDS_ACTIVITY;
-    if (!change->found || strcmp(change->new_state, issue->issue.state) != 0)
+    bool shown = change->found && strcmp(change->new_state, issue->issue.state) == 0;
+    if (!shown && !view->unrecorded)
         return STEP_NO_ACTIVITY;
-    if (change->at_us <= view->task->updated_us || view->replayed)
-        return STEP_SETTLED;
+    if (!shown || change->at_us <= view->task->updated_us || view->replayed)
+        return view->unrecorded && is_touched_since(view, shown ? change->at_us : 0) ? STEP_UNRECORDED
+                                                                                     : STEP_SETTLED;
     return issue->meaning == ISSUE_APPROVED ? STEP_APPROVE : STEP_REJECT;
 }
 

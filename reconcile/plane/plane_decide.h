@@ -23,7 +23,13 @@ struct plane_view {
     int64_t now_us, grace_s; /* the database's clock */
     bool asked;              /* issue->change is the newest change of its state, and may be not found */
     bool replayed;           /* that change has been replayed */
+    bool unrecorded;         /* Plane records no change made with an API key */
 };
+
+/* Of a Plane for which plane_records_api_changes is false. */
+#define PLANE_UNRECORDED                                                                                   \
+    "this Plane is older than v1.1.0 and records no change of state made with an API key; such a verdict " \
+    "cannot be replayed, and is to be set on the web"
 
 enum plane_step {
     STEP_SETTLED, /* in sync, or the verdict was acted on before: nothing will be due while the issue stays as
@@ -33,6 +39,7 @@ enum plane_step {
     STEP_UNREADABLE,     /* its task is: see struct store_task */
     STEP_NEEDS_ACTIVITY, /* a verdict at the human gate: to be asked when its state was set */
     STEP_NO_ACTIVITY,    /* Plane does not show yet which change made it so */
+    STEP_UNRECORDED,     /* Plane may never show it: see PLANE_UNRECORDED */
     STEP_START,
     STEP_APPROVE,
     STEP_REJECT,

@@ -60,6 +60,7 @@ static struct plane_decision decide(const struct plane_side *side, const struct 
         .grace_s = pass->request->ignore_grace ? 0 : pass->policy->grace_default_s,
         .asked = asked,
         .replayed = replayed,
+        .unrecorded = !plane_records_api_changes(pass->services->plane),
     };
     return plane_decide(&view);
 }
@@ -183,6 +184,9 @@ static bool calls_for_something(struct plane_side *side, struct act *act)
         return false;
     case STEP_NO_ACTIVITY:
         unknown_for_now(side, act, "it does not show yet which change made it so");
+        return false;
+    case STEP_UNRECORDED:
+        unknown_for_now(side, act, PLANE_UNRECORDED);
         return false;
     case STEP_NEEDS_ACTIVITY:
     case STEP_START:
@@ -601,6 +605,15 @@ struct plane_status *plane_side_status(const struct services *services, const st
     return status;
 }
 
+/* Once in the life of the process. */
+static void log_unrecorded(const struct pass *pass)
+{
+    if (pass->memory->unrecorded || plane_records_api_changes(pass->services->plane))
+        return;
+    pass->memory->unrecorded = true;
+    log_warn("Plane does not record all verdicts", LOG_S("reason", PLANE_UNRECORDED));
+}
+
 static void sum_up(struct plane_side *side)
 {
     struct pass *pass = side->pass;
@@ -617,6 +630,7 @@ static void sum_up(struct plane_side *side)
     if (!pass->request->dry_run) {
         log_edges(&seen, side->call.wait_s);
         log_odd(side->scan);
+        log_unrecorded(pass);
         pass->plane = plane_side_status(pass->services, pass->memory);
     }
 }

@@ -55,6 +55,7 @@ static void decide(const struct task_issue_query *query, struct task_issue *issu
         .grace_s = query->ignore_grace ? 0 : query->policy->grace_default_s,
         .asked = issue->asked,
         .replayed = replayed,
+        .unrecorded = !plane_records_api_changes(query->services->plane),
     };
     issue->decision = plane_decide(&view);
 }

@@ -11,6 +11,7 @@
 #include "clients/store/store.h"
 #include "clients/telegram.h"
 #include "clients/http/upstream_health.h"
+#include "reconcile/plane/plane_decide.h"
 #include "reconcile/plane/plane_scan.h"
 #include "reconcile/sweep/pass.h"
 #include "reconcile/settings/policy.h"
@@ -223,6 +224,8 @@ static json_t *plane_block(const struct status *status)
     json_t *object = json_object(), *numbers = json_object();
     if (status->plane_status)
         put_plane_status(object, status->plane_status);
+    bool records = plane_records_api_changes(status->plane);
+    json_put(object, "unrecorded", records ? json_null() : json_text(PLANE_UNRECORDED));
     json_put(numbers, "limit", json_integer(budget.limit));
     json_put(numbers, "reserve", json_integer(budget.reserve));
     json_put(numbers, "left", json_integer(budget.left));

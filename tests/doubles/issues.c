@@ -230,6 +230,12 @@ struct upstream_health *plane_health(const struct plane *plane)
     return scripted.health;
 }
 
+bool plane_records_api_changes(struct plane *plane)
+{
+    (void)plane;
+    return true;
+}
+
 void plane_budget(struct plane *plane, struct plane_budget *ret)
 {
     (void)plane;

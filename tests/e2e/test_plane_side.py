@@ -534,6 +534,32 @@ def test_a_row_that_makes_no_sense_costs_only_itself(database, sandbox, plane, t
         assert report["plane"]["unreadable"] == 0
 
 
+def test_what_an_old_plane_does_not_record_is_named_and_settled_by_nothing_older(database, sandbox, tables, make_service):
+    plane = Plane(sandbox, version="0.26.1")
+    plane.issues({"number": 1, "state": "Todo"}, {"number": 2, "state": "Approved", "state_ago": 9000},
+                 {"number": 3, "state": "Todo"}, {"number": 4, "state": "Todo"}, {"number": 5, "state": "Rejected", "state_ago": 9000, "updated_ago": 8990})
+    for id, key in enumerate(("ORCH-1", "ORCH-2", "ORCH-3", "ORCH-5"), 101):
+        seed_task(database, plane, key, "analysis", id=id)
+    plane.state("ORCH-1", "Approved", by="api")
+    plane.state("ORCH-2", "Todo", ago=5000, by="api")
+    plane.state("ORCH-2", "Approved", by="api")  # of which the change 9000 s ago seems to be the last
+    plane.state("ORCH-3", "Approved")
+    plane.state("ORCH-4", "In Progress", by="api")
+    service = first_pass(make_service(**plane.settings()).start())
+    assert {key: item["outcome"] for key, item in items(newest_report(service)).items()} == {
+        "ORCH-1": "unknown", "ORCH-2": "unknown", "ORCH-3": "approved", "ORCH-4": "started"}
+    why = service.status()["plane"]["unrecorded"]
+    assert "records no change of state made with an API key" in why
+    for id in (101, 102):
+        assert service.call("GET", f"/reconcile/tasks/{id}").json()["next"]["words"] == f"its issue is Approved, but {why}"
+    service.run(side="plane")
+    assert stages(database)["ORCH-1"] == stages(database)["ORCH-2"] == "analysis"
+    assert len(service.logged("Plane does not record all verdicts")) == 1
+    plane.state("ORCH-2", "Todo", ago=1300)
+    plane.state("ORCH-2", "Approved", ago=1200)  # now on the web
+    assert outcomes(service.run(side="plane"))["ORCH-2"] == "approved"
+
+
 # ---- Plane's budget ----
 
 

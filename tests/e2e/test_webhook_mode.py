@@ -558,6 +558,21 @@ def test_starts_and_verdicts_are_replayed_verified_and_healed(database, sandbox,
     assert replays(database) == []
 
 
+def test_what_an_old_plane_does_not_record_is_replayed_as_no_creation(database, sandbox, orchestrator, start):
+    plane = Plane(sandbox, version="0.26.1")
+    plane.issues({"number": 1, "state": "Todo"}, {"number": 2, "state": "Todo"}, {"number": 3, "state": "In Progress"})
+    plane.state("ORCH-1", "In Progress", by="api")
+    plane.state("ORCH-2", "Done", ago=4000)
+    plane.state("ORCH-2", "In Progress", by="api")
+    start(**plane.settings())
+    assert plane_stages(database) == {"ORCH-1": "analysis", "ORCH-2": "analysis", "ORCH-3": "analysis"}
+    sent = {body["data"]["sequence_id"]: body for body in (json.loads(got["body"]) for got in orchestrator.received())}
+    for number, body in sent.items():
+        assert (body["action"], body["activity"]["field"]) == ("updated", "state_id")
+        assert body["activity"]["new_value"] == body["data"]["state"]["id"]
+        assert (body["activity"]["old_value"] is None) == (body["activity"]["actor"]["id"] is None) == (number != 3)
+
+
 def test_a_replay_says_what_plane_itself_would_have_sent(database, sandbox, orchestrator, plane, start):
     plane.issues({"number": 2, "name": "é <b>", "state": "Todo"})
     seed_task(database, plane, "ORCH-2", "analysis")

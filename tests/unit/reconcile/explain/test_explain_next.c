@@ -330,6 +330,8 @@ NEXT_TEST(a_verdict_that_is_not_due_says_why)
     plane_says(ISSUE_APPROVED, "Approved", STEP_NO_ACTIVITY);
     expect_at("analysis", NEXT_WAIT, "", 10030 * S,
               "its issue is Approved, but Plane does not show yet which change made it so");
+    plane_says(ISSUE_APPROVED, "Approved", STEP_UNRECORDED);
+    expect_at("analysis", NEXT_WAIT, "", 0, "its issue is Approved, but " PLANE_UNRECORDED);
     plane_says(ISSUE_APPROVED, "Approved", STEP_SETTLED);
     a_change_is_told();
     expect_at(

@@ -136,6 +136,53 @@ TEST(every_issue_calls_for_what_the_table_says)
     }
 }
 
+/* A Plane that leaves changes out: no older change settles a verdict that may be a later one. */
+TEST(what_plane_does_not_record_is_settled_by_nothing_older)
+{
+    static const struct {
+        int64_t touched_s; /* after the task's last transition, which was at 0 */
+        bool found, of_another_state;
+        int64_t change_s;
+        bool replayed;
+        enum plane_step step, recorded; /* where Plane leaves changes out, and where it does not */
+    } rows[] = {
+        {900, false, false, 0, false, STEP_UNRECORDED, STEP_NO_ACTIVITY},
+        {900, true, true, 890, false, STEP_UNRECORDED, STEP_NO_ACTIVITY},
+        {900, true, false, 890, false, STEP_APPROVE, STEP_APPROVE},
+        {900, true, false, 5, false, STEP_APPROVE, STEP_APPROVE},
+        {900, true, false, -800, false, STEP_UNRECORDED, STEP_SETTLED},
+        {900, true, false, 5, true, STEP_UNRECORDED, STEP_SETTLED},
+        /* Not touched since that change, or since the task moved: there is no later verdict. */
+        {900, true, false, 890, true, STEP_SETTLED, STEP_SETTLED},
+        {-5, true, false, -800, false, STEP_SETTLED, STEP_SETTLED},
+        {-5, false, false, 0, false, STEP_SETTLED, STEP_NO_ACTIVITY},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct store_issue_task task = {.task = {.stage = (char *)(uintptr_t)"analysis"},
+                                        .updated_us = NOW - 5000 * S};
+        struct open_issue issue = {
+            .issue = {.state = "the state", .updated_us = task.updated_us + rows[i].touched_s * S},
+            .meaning = ISSUE_APPROVED,
+            .change = {.found = rows[i].found,
+                       .new_state = "the state",
+                       .at_us = task.updated_us + rows[i].change_s * S}};
+        if (rows[i].of_another_state)
+            memcpy(issue.change.new_state, "another", sizeof "another");
+        struct plane_view view = {.issue = &issue,
+                                  .task = &task,
+                                  .pipeline = pipeline,
+                                  .now_us = NOW,
+                                  .grace_s = 600,
+                                  .asked = true,
+                                  .replayed = rows[i].replayed,
+                                  .unrecorded = true};
+        if (plane_decide(&view).step != rows[i].step)
+            fail_msg("row %zu: step %d instead of %d", i, plane_decide(&view).step, rows[i].step);
+        view.unrecorded = false;
+        assert_int_equal(plane_decide(&view).step, rows[i].recorded);
+    }
+}
+
 TEST(a_task_that_cannot_be_read_is_left_alone)
 {
     for (size_t i = 0; i < ARRAY_LEN(unreadable_cases); i++) {
