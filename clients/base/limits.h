@@ -100,7 +100,8 @@
 #define LIMIT_PLANE_RESERVE 10u     /* of these, kept for passes that a person asked for */
 #define LIMIT_PLANE_ABREAST 4u      /* calls under way side by side, to find out whether Plane is up */
 #define LIMIT_PLANE_PAGE 100u       /* rows of one page; every version gives that many */
-#define LIMIT_PLANE_STATE_PAGES 10u /* of a project's states, of an issue's activities */
+#define LIMIT_PLANE_STATE_PAGES 10u /* of a project's states */
+#define LIMIT_PLANE_LOG_PAGES 50u   /* of an issue's activities, down to the newest change of state */
 #define LIMIT_PLANE_PAGES 1000u     /* of one listing: 100,000 issues of one project */
 #define LIMIT_PLANE_FULL_S 3600     /* from one full listing of a project to the next */
 #define LIMIT_PLANE_STATES_MS 60000 /* how old a project's states may be when one issue is read alone */

@@ -180,5 +180,11 @@ void plane_change_done(struct plane_change *change);
 ATTR_NODISCARD enum plane_result plane_last_change(struct plane_call *call, const char *project_id,
                                                    const char *issue_id, struct plane_change *ret,
                                                    struct why *why);
+/* plane_last_change_from: the same for one call a page of activities, from page *page on, which is 0 at
+ * first. When it ends before it has an answer, *page is where the next question about the issue goes on,
+ * provided that the issue's updated_at is still the same. */
+ATTR_NODISCARD enum plane_result plane_last_change_from(struct plane_call *call, const char *project_id,
+                                                        const char *issue_id, size_t *page,
+                                                        struct plane_change *ret, struct why *why);
 
 #endif

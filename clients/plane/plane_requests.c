@@ -273,20 +273,31 @@ static enum plane_result changes_page(struct plane_call *call, const struct aske
 enum plane_result plane_last_change(struct plane_call *call, const char *project_id, const char *issue_id,
                                     struct plane_change *ret, struct why *why)
 {
+    size_t page = 0;
+    return plane_last_change_from(call, project_id, issue_id, &page, ret, why);
+}
+
+enum plane_result plane_last_change_from(struct plane_call *call, const char *project_id,
+                                         const char *issue_id, size_t *page, struct plane_change *ret,
+                                         struct why *why)
+{
     struct asked asked;
     struct plane_change change = {0};
     enum plane_result result = PLANE_OK;
     bool more = true;
     if (!asked_init(&asked, "activities of issue", project_id, issue_id, why))
         return PLANE_FAILED;
-    for (size_t page = 0; result == PLANE_OK && more && !change.found; page++) {
-        if (page < LIMIT_PLANE_STATE_PAGES)
-            result = changes_page(call, &asked, page, &change, &more, why);
+    while (result == PLANE_OK && more && !change.found) {
+        if (*page < LIMIT_PLANE_LOG_PAGES)
+            result = changes_page(call, &asked, *page, &change, &more, why);
         else
             result = parsed(&asked, "no end, and no change of state", why);
+        *page += result == PLANE_OK;
     }
-    if (result == PLANE_OK)
+    if (result == PLANE_OK) {
         *ret = change;
+        *page = 0;
+    }
     return plane_told(call->plane, asked.project, result, why);
 }
 

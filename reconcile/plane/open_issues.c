@@ -116,6 +116,7 @@ bool open_issues_put(struct open_issues *table, const struct project *project,
         return false;
     if (has_changed(open, issue)) {
         open->acted_on = open->activity_known = false;
+        open->activity_page = 0;
         open->failed = false;
         open->misses = 0;
         open->recheck_at_ms = 0;

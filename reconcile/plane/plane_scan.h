@@ -56,6 +56,7 @@ struct open_issue {
     uint64_t shown_at;          /* the turn in which Plane showed it; private */
     struct plane_change change; /* what made its state what it is; valid when activity_known */
     bool activity_known;
+    size_t activity_page;  /* where the search for it goes on; private */
     bool settled;          /* nothing is due while it stays as it is: dropped at the end of the pass */
     bool acted_on;         /* its verdict led to a transition before: kept until it changes, and not
                               looked at again */

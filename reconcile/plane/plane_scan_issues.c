@@ -213,10 +213,16 @@ bool plane_scan_identify(struct plane_scan *scan, struct plane_call *call, struc
     struct why why = {.text = ""};
     if (issue->activity_known && issue->confirmed)
         return true;
+    if (issue->activity_page > 0) /* what was read of its activities is of use while it is as it was */
+        plane_scan_confirm(scan, call, &issue, 1);
+    if (issue->gone)
+        return true;
     if (!may_ask(scan, of, call, issue))
         return false;
-    enum plane_result result =
-        plane_last_change(call, of->project->plane_project_id, issue->issue.id, &change, &why);
+    if (!issue->confirmed)
+        issue->activity_page = 0;
+    enum plane_result result = plane_last_change_from(call, of->project->plane_project_id, issue->issue.id,
+                                                      &issue->activity_page, &change, &why);
     heard_of_one(scan, of, call, issue, result, &why);
     if (result != PLANE_OK)
         return false;

@@ -15,7 +15,8 @@ struct row {
     char state[32]; /* its name */
     struct plane_change change;
     enum plane_result broken;
-    const char *odd; /* NULL: it can be read */
+    const char *odd;    /* NULL: it can be read */
+    size_t change_page; /* of its activities, that `change` is on */
 };
 struct project_of {
     char id[UUID_TEXT_LEN + 1];
@@ -148,6 +149,13 @@ void issues_odd(const char *project_id, int64_t number, const char *wrong)
     struct row *found = row(project(project_id), number);
     assert(found);
     found->odd = wrong;
+}
+
+void issues_change_page(const char *project_id, int64_t number, size_t page)
+{
+    struct row *found = row(project(project_id), number);
+    assert(found);
+    found->change_page = page;
 }
 
 void issues_shuffle(bool shuffle)
@@ -443,10 +451,23 @@ enum plane_result plane_issue(struct plane_call *call, const char *project_id, c
 enum plane_result plane_last_change(struct plane_call *call, const char *project_id, const char *issue_id,
                                     struct plane_change *ret, struct why *why)
 {
-    enum plane_result result = admit(call, project_id, &scripted.changes, why);
-    if (result != PLANE_OK)
-        return result;
+    size_t page = 0;
+    return plane_last_change_from(call, project_id, issue_id, &page, ret, why);
+}
+
+enum plane_result plane_last_change_from(struct plane_call *call, const char *project_id,
+                                         const char *issue_id, size_t *page, struct plane_change *ret,
+                                         struct why *why)
+{
     const struct row *found = row_of_id(project(project_id), issue_id);
+    for (;; ++*page) {
+        enum plane_result result = admit(call, project_id, &scripted.changes, why);
+        if (result != PLANE_OK)
+            return result;
+        if (!found || *page >= found->change_page)
+            break;
+    }
+    *page = 0;
     if (found && found->broken != PLANE_OK)
         return fail(call, found->broken, why);
     *ret = found ? found->change : (struct plane_change){.found = false};

@@ -31,6 +31,8 @@ void issues_change(const char *project, int64_t number, const char *activity, co
                    int64_t at_us);
 /* issues_odd: the row cannot be read, and why; NULL: it can be read again. */
 void issues_odd(const char *project, int64_t number, const char *wrong);
+/* issues_change_page: that change is on this page of its activities, from 0. */
+void issues_change_page(const char *project, int64_t number, size_t page);
 /* Rows of equal times change places from page to page. */
 void issues_shuffle(bool shuffle);
 

@@ -534,6 +534,18 @@ def test_a_row_that_makes_no_sense_costs_only_itself(database, sandbox, plane, t
         assert report["plane"]["unreadable"] == 0
 
 
+@on_sqlite
+def test_a_verdict_is_found_below_two_thousand_activities(database, sandbox, plane, tables, start):
+    plane.issues({"number": 7, "state": "Todo", "state_ago": 20000, "updated_ago": 19990})
+    seed_task(database, plane, "ORCH-7", "analysis", age=10000)
+    plane.state("ORCH-7", "Approved", ago=9000)
+    sandbox.control("POST", "plane/change", [{"issue": "ORCH-7", "do": "edit", "name": f"Name {n}", "ago": 8000 - n} for n in range(2000)])
+    asked = plane.asked("GET *activities*")
+    service = start()
+    assert outcomes(newest_report(service)) == {"ORCH-7": "approved"}
+    assert plane.asked("GET *activities*") - asked == 21 and stages(database) == {"ORCH-7": "architecture"}
+
+
 def test_what_an_old_plane_does_not_record_is_named_and_settled_by_nothing_older(database, sandbox, tables, make_service):
     plane = Plane(sandbox, version="0.26.1")
     plane.issues({"number": 1, "state": "Todo"}, {"number": 2, "state": "Approved", "state_ago": 9000},

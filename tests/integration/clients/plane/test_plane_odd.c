@@ -279,7 +279,7 @@ static void lists_without_an_end_are_given_up(void **state)
     assert_int_equal(scene->call.sent, LIMIT_PLANE_STATE_PAGES);
     assert_int_equal(plane_last_change(&scene->call, PROJECT, ISSUE_1, &change, &scene->why), PLANE_FAILED);
     assert_words(scene, "is invalid: no end, and no change of state");
-    assert_int_equal(scene->call.sent, 2 * LIMIT_PLANE_STATE_PAGES);
+    assert_int_equal(scene->call.sent, LIMIT_PLANE_STATE_PAGES + LIMIT_PLANE_LOG_PAGES);
     assert_false(change.found);
     AUTO_FREE char *last = script_server_request(scene->server, LIMIT_PLANE_STATE_PAGES - 1);
     assert_non_null(strstr(last, "cursor=100%3A9%3A0"));

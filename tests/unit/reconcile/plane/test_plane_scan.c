@@ -547,6 +547,41 @@ FRESH_TEST(what_cannot_be_confirmed_stays_and_says_why)
     assert_true(open->activity_known);
 }
 
+FRESH_TEST(a_search_of_many_activities_goes_on_where_the_budget_ended_it)
+{
+    remember(1);
+    issues_change(A, 1, "11111111-1111-4111-8111-111111111111", "In Progress", T0);
+    issues_change_page(A, 1, 12);
+    struct plane_call call = begin();
+    issues_left(8, 0);
+    size_t before = issues_calls_of("change");
+    assert_false(plane_scan_identify(bench.scan, &call, open_of(1)));
+    assert_true(open_of(1)->no_budget);
+    assert_int_equal(issues_calls_of("change") - before, 8);
+    plane_scan_end(bench.scan, &bench.seen);
+    bench.now_ms += 60000;
+    issues_left(50, 0);
+    call = begin();
+    assert_false(open_of(1)->confirmed);
+    before = issues_calls_of("change");
+    assert_true(plane_scan_identify(bench.scan, &call, open_of(1)));
+    assert_true(open_of(1)->activity_known);
+    assert_int_equal(issues_calls_of("change") - before, 5);
+    plane_scan_end(bench.scan, &bench.seen);
+    /* but from the first page where the issue was touched meanwhile */
+    issues_put(A, 1, "In Progress", T0 + 5 * S);
+    call = begin();
+    issues_left(8, 0);
+    assert_false(plane_scan_identify(bench.scan, &call, open_of(1)));
+    plane_scan_end(bench.scan, &bench.seen);
+    issues_left(50, 0);
+    issues_put(A, 1, "In Progress", T0 + 6 * S);
+    call = begin();
+    before = issues_calls_of("change");
+    assert_true(plane_scan_identify(bench.scan, &call, open_of(1)));
+    assert_int_equal(issues_calls_of("change") - before, 13);
+}
+
 FRESH_TEST(nonsense_about_one_issue_stops_no_other)
 {
     remember(2);
