@@ -48,7 +48,7 @@ static bool is_text(const char *error, const char *known)
 /* A 403 is a bad key as often as a missing right, for Plane's authentication names no challenge; and a
  * project that does not exist has no members. */
 static void refused_words(const struct fetch_answer *answer, const char *what, const char *error,
-                          struct why *why)
+                          const struct upstream_names *names, struct why *why)
 {
     if (answer->status == 401)
         (void)why_set(why, ERR_INVALID, "Plane saw no API key, asked for %s (401: %s); what drops X-Api-Key?",
@@ -58,8 +58,9 @@ static void refused_words(const struct fetch_answer *answer, const char *what, c
     else if (is_text(error, "You do not have permission to perform this action."))
         (void)why_set(
             why, ERR_INVALID,
-            "Plane refused the %s (403: %s); is there such a project, and is the key's user a member?", what,
-            error);
+            "Plane refused the %s (403: %s); is %s right, is there such a project, and is the key's user a "
+            "member?",
+            what, error, names->workspace);
     else
         (void)why_set(why, ERR_INVALID, "Plane refused the %s (403: %s)", what, error);
 }
@@ -108,7 +109,7 @@ static enum plane_result answered_read(const struct fetch_answer *answer, const 
     if (!error)
         error = mem_dup(*answer->content_type ? answer->content_type : "no content type");
     if (answer->status == 401 || answer->status == 403) {
-        refused_words(answer, what, error, why);
+        refused_words(answer, what, error, names, why);
     } else if (answer->status == 404) {
         return missing_read(what, error, names, reply, why);
     } else if (answer->status == 429) {

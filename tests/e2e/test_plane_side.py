@@ -665,6 +665,9 @@ def test_check_names_what_is_wrong_with_plane(plane, make_service, tables):
     assert line().split() == ["plane", "ok"]
     plane.change("rename_state", project="ORCH", state="Approved", name="Fine")
     assert 'acme/app: Plane\'s project has no state "Approved"' in line()
+    service.environment["ORCH_PLANE_WORKSPACE"] = "acne"
+    assert "BAD" in line() and "is ORCH_PLANE_WORKSPACE right" in line()
+    service.environment["ORCH_PLANE_WORKSPACE"] = "acme"
     plane.change("revoke_key", key=KEY)
     assert "BAD" in line() and "API key" in line() and KEY not in line()
 

@@ -86,8 +86,8 @@ static const struct {
     {403, JSON, "{\"detail\":\"Given API token is not valid\"}", PLANE_FAILED,
      "Plane refused the API key (403: Given API token is not valid)"},
     {403, JSON, "{\"detail\":\"You do not have permission to perform this action.\"}", PLANE_FAILED,
-     "Plane refused the X (403: You do not have permission to perform this action.); is there such a "
-     "project, and is the key's user a member?"},
+     "Plane refused the X (403: You do not have permission to perform this action.); is THE_WORKSPACE "
+     "right, is there such a project, and is the key's user a member?"},
     {403, HTML, "<html>", PLANE_FAILED, "Plane refused the X (403: text/html)"},
     {404, JSON, "{\"error\":\"The requested resource does not exist.\"}", PLANE_ABSENT, "Plane knows no X"},
     {404, JSON, "{\"error\":\"The required object does not exist.\"}", PLANE_ABSENT, "Plane knows no X"},
