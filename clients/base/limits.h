@@ -105,6 +105,7 @@
 #define LIMIT_PLANE_PAGES 1000u     /* of one listing: 100,000 issues of one project */
 #define LIMIT_PLANE_FULL_S 3600     /* from one full listing of a project to the next */
 #define LIMIT_PLANE_STATES_MS 60000 /* how old a project's states may be when one issue is read alone */
+#define LIMIT_PLANE_AGAIN_MS 30000  /* … and when a pass has calls to spare */
 #define LIMIT_PLANE_OVERLAP_S 120   /* read again below the watermark: what was committed late */
 #define LIMIT_PLANE_OPEN 20000u     /* issues kept in memory because they may need work */
 #define LIMIT_PLANE_OPEN_BYTES ((size_t)4 * 1024 * 1024) /* of their names; beyond it they are cut … */

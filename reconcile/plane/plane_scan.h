@@ -88,6 +88,10 @@ void plane_scan_begin(struct plane_scan *scan, const struct plane_scan_pass *pas
  * long. plane_scan_read_late: reads these, when all is done that the others call for. */
 void plane_scan_read(struct plane_scan *scan, struct plane_call *call);
 void plane_scan_read_late(struct plane_scan *scan, struct plane_call *call);
+/* plane_scan_read_states: what listings of issues do not show: that a state was deleted or renamed, or the
+ * project archived. Once in a pass for projects whose states are older than LIMIT_PLANE_AGAIN_MS, as
+ * long as more than half of the budget is left. The last of a pass. */
+void plane_scan_read_states(struct plane_scan *scan, struct plane_call *call);
 bool plane_scan_is_late(const struct plane_scan *scan, const struct project *project);
 
 /* plane_scan_read_one: reads one issue alone, and the project's states where they are older than

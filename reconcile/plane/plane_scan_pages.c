@@ -277,3 +277,36 @@ bool plane_scan_is_late(const struct plane_scan *scan, const struct project *pro
 {
     return project_scan_of(scan, project)->late;
 }
+
+/* states again */
+
+/* The one whose states are the oldest. */
+static struct project_scan *next_of_states(const struct plane_scan *scan)
+{
+    struct project_scan *next = NULL;
+    for (size_t i = 0; i < scan->n; i++) {
+        struct project_scan *of = &scan->projects[i];
+        bool rests = !scan->pass.forced && scan->pass.now_ms < of->recheck_at_ms;
+        if (!of->out && !rests && !of->states_read &&
+            scan->pass.now_ms - of->states_read_ms >= LIMIT_PLANE_AGAIN_MS &&
+            (!next || of->states_read_ms < next->states_read_ms))
+            next = of;
+    }
+    return next;
+}
+
+static bool has_calls_to_spare(const struct plane_call *call)
+{
+    struct plane_budget budget;
+    plane_budget(call->plane, &budget);
+    return budget.left > budget.limit / 2;
+}
+
+void plane_scan_read_states(struct plane_scan *scan, struct plane_call *call)
+{
+    struct project_scan *of;
+    while (scan->ended == PLANE_OK && has_calls_to_spare(call) && (of = next_of_states(scan))) {
+        struct why why = {.text = ""};
+        project_scan_result(scan, of, call, project_scan_states(scan, of, call, &why), &why);
+    }
+}

@@ -669,6 +669,8 @@ static enum err look(struct pass *pass, struct why *why)
                                                           .interval_ms = pass->policy->interval_s * 1000,
                                                           .forced = request->trigger != TRIGGER_TIMER});
     enum err err = request->task_id ? look_at_one(&side, why) : look_at_all(&side, why);
+    if (!err && !request->task_id && !pass_stopping(pass))
+        plane_scan_read_states(side.scan, &side.call);
     sum_up(&side);
     found_done(&side);
     plane_call_end(&side.call);

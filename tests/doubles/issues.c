@@ -91,6 +91,11 @@ void issues_state_rename(const char *project_id, const char *name, const char *t
             strncpy(of->states[i][1], to, sizeof of->states[0][0] - 1);
 }
 
+void issues_state_drop_all(const char *project_id)
+{
+    project(project_id)->n_states = 0;
+}
+
 const char *issues_id(int64_t number)
 {
     static char ids[8][UUID_TEXT_LEN + 1];

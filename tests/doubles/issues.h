@@ -18,6 +18,8 @@ void issues_clear(void);
 
 /* A state of a project. Its id is issues_state_id of its name. */
 void issues_state(const char *project, const char *name);
+/* issues_state_drop_all: as of an archived project. */
+void issues_state_drop_all(const char *project);
 void issues_state_rename(const char *project, const char *name, const char *to);
 const char *issues_state_id(const char *name);
 

@@ -761,6 +761,51 @@ FRESH_TEST(a_row_that_can_be_read_again_is_not_lost)
     assert_int_equal(shown(0)->odd, 0);
 }
 
+/* A pass that reads the states too. */
+static size_t whole_pass(void)
+{
+    size_t before = issues_calls_of("states");
+    struct plane_call call = begin();
+    plane_scan_read_states(bench.scan, &call);
+    plane_scan_end(bench.scan, &bench.seen);
+    bench.now_ms += 60000;
+    return issues_calls_of("states") - before;
+}
+
+FRESH_TEST(a_state_that_was_deleted_and_a_project_that_was_archived_show_within_a_pass)
+{
+    add_many(A, 1, 20);
+    add_many(B, 1001, 20);
+    assert_int_equal(whole_pass(), 2);
+    assert_int_equal(whole_pass(), 2);
+    assert_int_equal(bench.seen.errors, 0);
+    issues_state_rename(A, "Approved", "Fine");
+    issues_state_drop_all(B);
+    whole_pass();
+    assert_int_equal(bench.seen.broke, 2);
+    assert_non_null(strstr(shown(0)->error, "has no state \"Approved\""));
+    assert_non_null(strstr(shown(1)->error, "may be archived"));
+    issues_state_rename(A, "Fine", "Approved");
+    whole_pass();
+    assert_string_equal(shown(0)->error, "");
+}
+
+FRESH_TEST(states_are_read_again_from_what_is_left_of_the_budget_alone)
+{
+    add_many(A, 1, 20);
+    add_many(B, 1001, 20);
+    whole_pass();
+    issues_left(31 + 2, 10); /* of 60, two for the news: one more than half is left */
+    assert_int_equal(whole_pass(), 1);
+    issues_left(30 + 2, 10);
+    assert_int_equal(whole_pass(), 0);
+    bench.now_ms -= 60000; /* and not at once again */
+    issues_left(60, 10);
+    whole_pass();
+    bench.now_ms -= 60000 - 5000;
+    assert_int_equal(whole_pass(), 0);
+}
+
 FRESH_TEST(when_every_call_fails_each_project_is_asked_once_a_pass)
 {
     add_many(A, 1, 20);
