@@ -1,5 +1,6 @@
 /* check: asks everything outside once, the way a pass would, and prints one line each. */
 #include <curl/curl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -63,14 +64,39 @@ static bool check_writes(struct store *store, const struct setup *setup)
     return line_print("database", true, text);
 }
 
+/* A warning, and no reason to fail: the tasks are left alone. */
+static void warn_of_times(struct store *store)
+{
+    struct store_times times;
+    struct why why;
+    if (store_times(store, &times, &why) != ERR_OK) {
+        printf("%-9s warning: tasks.updated_at was not looked at: %s\n", "database", why.text);
+        return;
+    }
+    if (times.unread)
+        printf("%-9s warning: tasks.updated_at holds no time that can be read in %" PRId64
+               " rows, among them task %" PRId64 ": they are left alone\n",
+               "database", times.unread, times.unread_task);
+    if (times.ahead)
+        printf("%-9s warning: tasks.updated_at is in the future in %" PRId64 " rows, among them task %" PRId64
+               ": they are left alone until then\n",
+               "database", times.ahead, times.ahead_task);
+    if (times.zoneless)
+        printf("%-9s warning: tasks.updated_at is a timestamp without time zone: its times are read and "
+               "written as UTC\n",
+               "database");
+}
+
 static bool check_database(const struct setup *setup)
 {
     struct store *store = NULL;
     struct why why;
     if (store_open(setup->settings->database_url, setup->settings->database_schema, &store, &why) != ERR_OK)
         return line_print("database", false, why.text);
-    bool good = store_ready(store, &why) == ERR_OK ? check_writes(store, setup)
-                                                   : line_print("database", false, why.text);
+    bool ready = store_ready(store, &why) == ERR_OK;
+    bool good = ready ? check_writes(store, setup) : line_print("database", false, why.text);
+    if (ready)
+        warn_of_times(store);
     store_free(store);
     return good;
 }

@@ -69,26 +69,27 @@ static bool take_char(const char **at, const char *any_of)
     return true;
 }
 
-static bool take_fraction(const char **at, int *ret_us)
+/* Of any length; what is finer than a microsecond is dropped. */
+static bool take_fraction(const char **at, size_t *ret_digits, int *ret_us)
 {
+    enum { DIGITS = 6 };
+    *ret_digits = 0;
     *ret_us = 0;
-    if (**at != '.')
+    if (!take_char(at, "."))
         return true;
-    (*at)++;
-    int digits = 0, us = 0;
-    for (; isdigit((unsigned char)**at); (*at)++, digits++)
-        if (digits < 6)
-            us = us * 10 + (**at - '0');
-    for (int i = digits; i < 6; i++)
-        us *= 10;
-    *ret_us = us;
-    return digits >= 1 && digits <= 9;
+    *ret_digits = strspn(*at, "0123456789");
+    for (size_t i = 0; i < DIGITS; i++)
+        *ret_us = *ret_us * 10 + (i < *ret_digits ? (*at)[i] - '0' : 0);
+    *at += *ret_digits;
+    return *ret_digits > 0;
 }
 
-static bool take_zone(const char **at, int *ret_offset_s)
+/* No zone is UTC. */
+static bool take_zone(const char **at, char *ret_zone, int *ret_offset_s)
 {
+    *ret_zone = **at;
     *ret_offset_s = 0;
-    if (take_char(at, "Zz"))
+    if (!**at || take_char(at, "Zz"))
         return true;
     int sign = **at == '-' ? -1 : 1, hours, minutes;
     if (!take_char(at, "+-") || !take_digits(at, 2, &hours) || !take_char(at, ":") ||
@@ -98,27 +99,72 @@ static bool take_zone(const char **at, int *ret_offset_s)
     return hours <= 23 && minutes <= 59;
 }
 
-bool instant_parse(const char *text, int64_t *ret_us)
+/* A day that there is, and no leap second: the clocks that are compared have none. */
+static bool exists(int year, const struct tm *tm)
+{
+    static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    bool is_leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+    return tm->tm_mon >= 0 && tm->tm_mon <= 11 && tm->tm_mday >= 1 &&
+           tm->tm_mday <= days[tm->tm_mon] + (tm->tm_mon == 1 && is_leap) && tm->tm_hour <= 23 &&
+           tm->tm_min <= 59 && tm->tm_sec <= 59;
+}
+
+bool instant_read(const char *text, int64_t *ret_us, struct instant_form *ret_form)
 {
     const char *at = text;
+    struct instant_form form = {.separator = ' '};
     struct tm tm = {0};
-    int year, month, us, offset_s;
+    int year, month, us = 0;
     if (!take_digits(&at, 4, &year) || !take_char(&at, "-") || !take_digits(&at, 2, &month) ||
-        !take_char(&at, "-") || !take_digits(&at, 2, &tm.tm_mday) || !take_char(&at, "Tt ") ||
-        !take_digits(&at, 2, &tm.tm_hour) || !take_char(&at, ":") || !take_digits(&at, 2, &tm.tm_min) ||
-        !take_char(&at, ":") || !take_digits(&at, 2, &tm.tm_sec) || !take_fraction(&at, &us) ||
-        !take_zone(&at, &offset_s) || *at)
+        !take_char(&at, "-") || !take_digits(&at, 2, &tm.tm_mday))
         return false;
-    if (month < 1 || month > 12 || tm.tm_mday < 1 || tm.tm_hour > 23 || tm.tm_min > 59 || tm.tm_sec > 60)
+    form.separator = *at;
+    if (!take_char(&at, "Tt ") || !take_digits(&at, 2, &tm.tm_hour) || !take_char(&at, ":") ||
+        !take_digits(&at, 2, &tm.tm_min))
+        return false;
+    form.has_seconds = take_char(&at, ":");
+    if ((form.has_seconds && (!take_digits(&at, 2, &tm.tm_sec) || !take_fraction(&at, &form.digits, &us))) ||
+        !take_zone(&at, &form.zone, &form.offset_s) || *at)
         return false;
     tm.tm_year = year - 1900;
     tm.tm_mon = month - 1;
-    struct tm normal = tm;
-    time_t seconds = timegm(&normal);
-    if (normal.tm_mday != tm.tm_mday && tm.tm_sec < 60) /* 31 April: timegm() would make it 1 May */
+    if (!exists(year, &tm))
         return false;
-    *ret_us = ((int64_t)seconds - offset_s) * 1000000 + us;
+    *ret_us = ((int64_t)timegm(&tm) - form.offset_s) * 1000000 + us;
+    *ret_form = form;
     return true;
+}
+
+bool instant_parse(const char *text, int64_t *ret_us)
+{
+    int64_t us;
+    struct instant_form form;
+    if (!instant_read(text, &us, &form) || !form.has_seconds || !form.zone)
+        return false;
+    *ret_us = us;
+    return true;
+}
+
+void instant_write(int64_t us, const struct instant_form *form, char ret_text[INSTANT_TEXT_SIZE])
+{
+    enum { DIGITS_MAX = 9 };
+    us += form->offset_s * INT64_C(1000000);
+    int64_t fraction = (us % 1000000 + 1000000) % 1000000;
+    time_t time = (time_t)((us - fraction) / 1000000);
+    struct tm tm;
+    gmtime_r(&time, &tm);
+    char day[16], clock[16], digits[16], zone[16] = "";
+    (void)strftime(day, sizeof day, "%Y-%m-%d", &tm);
+    (void)strftime(clock, sizeof clock, form->has_seconds ? "%H:%M:%S" : "%H:%M", &tm);
+    (void)snprintf(digits, sizeof digits, ".%06d000", (int)fraction);
+    size_t n = form->digits < DIGITS_MAX ? form->digits : DIGITS_MAX;
+    int offset_min = abs(form->offset_s) / 60;
+    if (form->zone == '+' || form->zone == '-')
+        (void)snprintf(zone, sizeof zone, "%c%02d:%02d", form->zone, offset_min / 60, offset_min % 60);
+    else if (form->zone)
+        zone[0] = form->zone;
+    (void)snprintf(ret_text, INSTANT_TEXT_SIZE, "%s%c%s%.*s%s", day, form->separator, clock,
+                   n ? (int)n + 1 : 0, digits, zone);
 }
 
 void instant_format(int64_t us, char ret_text[INSTANT_TEXT_SIZE])

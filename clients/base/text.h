@@ -27,13 +27,26 @@ bool parse_i64(const char *text, int64_t min, int64_t max, int64_t *ret);
 /* parse_bool: true/false, 1/0, yes/no, on/off, any case. */
 bool parse_bool(const char *text, bool *ret);
 
-/* instant_parse: RFC 3339 (also what Plane and Gitea print): 'T' or space, 0 to 9 fraction digits, 'Z' or
- * ±hh:mm. Refuses a missing zone, impossible dates and anything trailing. */
+/* instant_parse: RFC 3339 (also what Plane and Gitea print): 'T' or space, a fraction of any length, 'Z' or
+ * ±hh:mm. Refuses a missing zone, dates that do not exist and anything trailing. */
 bool instant_parse(const char *text, int64_t *ret_us);
 
 /* instant_format: RFC 3339 UTC; microseconds are printed only when not zero ("2026-11-23T20:00:00Z"). */
-#define INSTANT_TEXT_SIZE 32
+#define INSTANT_TEXT_SIZE 64
 void instant_format(int64_t us, char ret_text[INSTANT_TEXT_SIZE]);
+
+/* How an instant is written. */
+struct instant_form {
+    char separator;   /* 'T', 't' or a space */
+    bool has_seconds; /* else hours and minutes alone */
+    size_t digits;    /* of the fraction; 0: none */
+    char zone;        /* 'Z', 'z', '+', '-'; '\0': none, which is UTC */
+    int offset_s;
+};
+/* instant_read: as instant_parse, but seconds and zone may be missing. instant_write: the instant in that
+ * form, with at most 9 digits; what the form has no room for is cut off. */
+bool instant_read(const char *text, int64_t *ret_us, struct instant_form *ret_form);
+void instant_write(int64_t us, const struct instant_form *form, char ret_text[INSTANT_TEXT_SIZE]);
 
 /* clock_wall_us: this machine's clock, for display and logs alone: ages are the database's
  * (reconcile/README.md, rule 9). clock_mono_ms: for durations and deadlines within the process. */

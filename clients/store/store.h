@@ -53,6 +53,15 @@ ATTR_NODISCARD enum err store_migrate(struct store *store, size_t *ret_created, 
  * ERR_UNAVAILABLE, naming table and column. */
 ATTR_NODISCARD enum err store_ready(struct store *store, struct why *why);
 
+/* What tasks.updated_at holds that keeps a task from ever being stuck. */
+struct store_times {
+    int64_t unread, unread_task; /* rows without a time that can be read; the id of one */
+    int64_t ahead, ahead_task; /* rows of the future, by the database's clock, but for LIMIT_CLOCK_SLACK_S */
+    bool zoneless;             /* PostgreSQL's timestamp without time zone, which is taken for UTC */
+};
+/* store_times: looks at all tasks: for check alone. Reads only. */
+ATTR_NODISCARD enum err store_times(struct store *store, struct store_times *ret, struct why *why);
+
 /* settings that were changed at run time */
 
 struct store_settings {

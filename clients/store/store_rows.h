@@ -53,6 +53,7 @@ enum store_sql {
     SQL_SCHEMA_HAS,
     SQL_COLUMNS,
     SQL_PLANE_IDS,
+    SQL_TIMES,
     STORE_SQL_SHARED
 };
 

@@ -94,6 +94,8 @@ struct store_task rows_task(struct store_rows *rows)
         .unreadable = unreadable_read(rows),
     };
     char **unreadable = &task.unreadable;
+    if (!rows_null(rows, "id") && rows_null(rows, "age_s"))
+        unreadable_set(unreadable, "updated_at", "holds no time that is understood");
     task.plane_id = plane_id_read(rows, unreadable);
     task.work_item_id = name_read(rows, "work_item_id", unreadable);
     task.title = title_read(rows, unreadable);
@@ -179,6 +181,25 @@ void store_task_list_done(struct store_task_list *stuck)
         store_task_done(&stuck->tasks[i]);
     free(stuck->tasks);
     *stuck = (struct store_task_list){0};
+}
+
+/* their times */
+
+enum err store_times(struct store *store, struct store_times *ret, struct why *why)
+{
+    struct store_times times = {0};
+    struct store_rows rows =
+        store_query(store, SQL_TIMES, PARAMS(NUMBER_PARAM(LIMIT_CLOCK_SLACK_S * INT64_C(1000000))), why);
+    while (rows_next(&rows))
+        times = (struct store_times){.unread = rows_int(&rows, "unread"),
+                                     .unread_task = rows_int(&rows, "unread_task"),
+                                     .ahead = rows_int(&rows, "ahead"),
+                                     .ahead_task = rows_int(&rows, "ahead_task"),
+                                     .zoneless = rows_bool(&rows, "zoneless")};
+    enum err err = rows_end(&rows);
+    if (!err)
+        *ret = times;
+    return err;
 }
 
 /* page by page */

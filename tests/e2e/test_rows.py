@@ -42,6 +42,32 @@ def peak_kb(service):
     return int(re.search(r"VmHWM:\s+(\d+) kB", pathlib.Path(f"/proc/{service.process.pid}/status").read_text())[1])
 
 
+def warnings(service):
+    done = service.command("check")
+    return done.returncode, re.findall(r"(?m)^database +warning: (.*)$", done.stdout)
+
+
+def test_check_counts_the_rows_whose_time_keeps_them_from_being_healed(database, sandbox, service):
+    green(database, sandbox, 3)
+    assert warnings(service) == (0, [])
+    if database.kind == "sqlite":
+        database.script("UPDATE tasks SET updated_at = '2020-11-31 00:00:00' WHERE id = 1;"
+                        "UPDATE tasks SET updated_at = datetime('now', '+1 hour') WHERE id = 2")
+    else:
+        database.script("UPDATE tasks SET updated_at = 'infinity' WHERE id = 1;"
+                        "UPDATE tasks SET updated_at = now() + interval '1 hour' WHERE id = 2;"
+                        "ALTER TABLE tasks ALTER updated_at TYPE timestamp")
+    status, said = warnings(service)
+    assert status == 0
+    assert "no time that can be read in 1 rows, among them task 1" in said[0]
+    assert "in the future in 1 rows, among them task 2" in said[1]
+    assert len(said) == (2 if database.kind == "sqlite" else 3) and ("without time zone" in said[-1]) == (database.kind == "postgresql")
+    before = stages(database)
+    service.start()
+    first_pass(service)
+    assert {id for id, stage in stages(database).items() if stage != before[id]} == {3}
+
+
 # ---- reading ----
 
 

@@ -113,6 +113,8 @@
 
 #define T_IS_COUNTABLE IS_COUNTABLE("t.updated_at")
 #define TASK_US US_OF("t.updated_at")
+#define IS_NO_TIME "isfinite(t.updated_at) IS NOT TRUE"
+#define IS_LATE "isfinite(t.updated_at) AND t.updated_at > now() + $1::bigint * interval '1 microsecond'"
 
 /* The texts of a parameter, a list in JSON. */
 #define ELEMENTS(param) "SELECT json_array_elements_text(" param "::json)"
@@ -603,6 +605,12 @@ static const char *const texts[] = {
                       "  (SELECT t.id, t.plane_id::text COLLATE \"C\" AS p FROM tasks t"
                       "   ORDER BY t.id DESC LIMIT $1::bigint) newest WHERE length(p) >= " PG_DIGITS(
                           UUID_TEXT_MIN) " ) n GROUP BY form",
+    /* 1 the slack in microseconds. */
+    [SQL_TIMES] =
+        "SELECT count(*) FILTER (WHERE " IS_NO_TIME ") AS unread,"
+        " min(id) FILTER (WHERE " IS_NO_TIME ") AS unread_task,"
+        " count(*) FILTER (WHERE " IS_LATE ") AS ahead, min(id) FILTER (WHERE " IS_LATE ") AS ahead_task,"
+        " pg_typeof((SELECT updated_at FROM tasks LIMIT 0)) = 'timestamp'::regtype AS zoneless FROM tasks t",
     [SQL_SCHEMA_VERSION] = "SELECT max(version) AS version FROM reconcile_schema",
     /* 1 a table or an index, 2 null or a column of the table. A row when it is there. */
     [SQL_SCHEMA_HAS] = "SELECT 1 FROM (SELECT to_regclass(quote_ident($1)) AS oid) r WHERE r.oid IS NOT NULL"

@@ -113,6 +113,7 @@ static enum err conn_open(struct sqlite_conn *conn, enum sqlite_use use, struct 
     }
     (void)sqlite3_busy_handler(conn->db, wait_for_lock, conn);
     sqlite3_progress_handler(conn->db, PROGRESS_STEPS, is_over, conn);
+    sqlite_functions(conn->db);
     /* Not trusted_schema = off too: SQLite 3.40 then refuses even json() in the orchestrator's own triggers.
      */
     (void)sqlite3_db_config(conn->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);

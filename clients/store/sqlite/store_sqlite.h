@@ -78,6 +78,12 @@ ATTR_NODISCARD enum err sqlite_writable(struct store *store, struct why *why);
 
 sqlite3 *sqlite_handle(const struct sqlite_conn *conn);
 
+/* sqlite_functions: what the statements call on this connection (store_sqlite_values.c):
+ *   reconcile_us(x)         the microseconds of an instant in a column of the orchestrator's; null when it is
+ *                           none: SQLite's own functions read 'now', '12:00' and 31 November as times
+ *   reconcile_like(x, us)   the instant us in the form that x has; in CURRENT_TIMESTAMP's when x has none */
+void sqlite_functions(sqlite3 *db);
+
 /* sqlite_statement: the prepared statement (one of two, where that depends on an index of tasks), reset, with
  * nothing bound. It belongs to the connection. sqlite_prepare: one that is not kept; caller finalizes. */
 ATTR_NODISCARD enum err sqlite_statement(struct sqlite_conn *conn, unsigned which, sqlite3_stmt **ret,

@@ -40,11 +40,9 @@
     " OR (r.work_item_id IS NULL AND t.work_item_id IS NULL"       \
     "  AND (r.plane_id IS NULL OR t.plane_id IS NULL)))"
 
-/* Of a row t of tasks. What is no time in updated_at (null, a number, words) is null here; an impossible date
- * makes no age either. */
-#define TASK_TIME "CASE WHEN t.updated_at LIKE '____-__-__%' THEN t.updated_at END"
-#define TASK_AGE_S "(unixepoch('now') - unixepoch(" TASK_TIME "))"
-#define TASK_US US_OF(TASK_TIME)
+/* Of a row t of tasks; null when updated_at holds no time. */
+#define TASK_US "reconcile_us(t.updated_at)"
+#define TASK_AGE_S "((" NOW_US " - " TASK_US ") / 1000000)"
 /* The ledger's rows that moved t out of the stage where it stands, by the index (task_id, seq): as a range,
  * for ANALYZE may have found the heals of one task alone, and without the order of seq, which leads through
  * all. */
@@ -104,23 +102,41 @@
  *     "=" whose rows ANALYZE found to be all the same, so the same condition is repeated as a range, here and
  * below;
  *   - the index may compare stages without case, a pipeline does not: is_exact.
- * What is no time in updated_at (null, a number, words, an impossible date) makes no age: not stuck. */
+ * What is no time in updated_at makes no age: not stuck.
+ *
+ * The index orders updated_at as text. What is due in UTC, or in a zone behind it, stands before the due time
+ * with a space, or on that day before the due time with a T (to the minute, for seconds may be missing). What
+ * is due in a zone ahead of UTC may stand up to a day behind that. All up to there is looked at where one of
+ * the stage's last FORMS_SEEN texts is of such a zone: whatever writes them writes more of them, and they
+ * come last. A single one before those is found once its text is due. Then the instant itself decides.
+ * RANGES_MAX makes SQLite expect few searches. */
+#define RANGES_MAX "200"
+#define FORMS_SEEN "50"
 #define RARE_STAGE "likelihood(t.stage = w.stage, 0.001)"
-#define STUCK                                                                                \
-    " clock(now_s) AS MATERIALIZED (SELECT unixepoch('now')),"                               \
-    " watched(stage, grace_s, due) AS MATERIALIZED ("                                        \
-    "  SELECT value ->> 0, value ->> 1, datetime('now', '-' || (value ->> 1) || ' seconds')" \
-    "  FROM json_each(?1)),"                                                                 \
-    " due(id, repo, updated_at, grace_s, stage, is_exact) AS MATERIALIZED ("                 \
-    "  SELECT t.id, substr(t.repo, 1, " NAME_SIZE " + 1), t.updated_at, w.grace_s, t.stage," \
-    "   t.stage = w.stage COLLATE BINARY"                                                    \
-    "  FROM watched w CROSS JOIN tasks t ON " RARE_STAGE " AND t.updated_at <= w.due"        \
-    "   AND (t.stage, t.updated_at) BETWEEN (w.stage, '') AND (w.stage, w.due)"              \
-    "  WHERE NOT EXISTS (" ACTIVE_JOB "t.id) AND " HAS_ID_T "),"                             \
-    " stuck(id, repo, updated_at, age_s) AS MATERIALIZED ("                                  \
-    "  SELECT d.id, d.repo, d.updated_at, c.now_s - unixepoch(d.updated_at) AS age"          \
-    "  FROM clock c CROSS JOIN due d"                                                        \
-    "  WHERE d.updated_at LIKE '____-__-__%' AND age >= d.grace_s AND d.is_exact),"
+#define IS_AHEAD_SEEN                                                                      \
+    "(SELECT max(l.updated_at GLOB '*+*' AND l.updated_at NOT GLOB '*+00:00') FROM"        \
+    " (SELECT s.updated_at FROM tasks s WHERE s.stage BETWEEN value ->> 0 AND value ->> 0" \
+    "  ORDER BY s.stage DESC, s.updated_at DESC LIMIT " FORMS_SEEN ") l)"
+#define GRACE "(value ->> 1)"
+#define DUE(format, ...) "strftime('" format "', 'now', '-' || " GRACE " || ' seconds'" __VA_ARGS__ ")"
+#define RANGE(start, end) "json_array(" start ", " end ")"
+#define RANGE_UTC RANGE("''", DUE("%Y-%m-%d %H:%M~")) ", " RANGE(DUE("%Y-%m-%dT"), DUE("%Y-%m-%dT%H:%M~"))
+#define RANGE_ALL RANGE("''", DUE("%Y-%m-%d~", ", '+1 day'"))
+#define STUCK                                                                                           \
+    " watched(stage, due_us, ranges) AS MATERIALIZED ("                                                 \
+    "  SELECT value ->> 0, " NOW_US " - " GRACE " * 1000000, CASE WHEN " IS_AHEAD_SEEN                  \
+    "   THEN json_array(" RANGE_ALL ") ELSE json_array(" RANGE_UTC ") END FROM json_each(?1)),"         \
+    " ranges(stage, due_us, start, end) AS MATERIALIZED ("                                              \
+    "  SELECT w.stage, w.due_us, value ->> 0, value ->> 1"                                              \
+    "  FROM watched w CROSS JOIN json_each(w.ranges) LIMIT " RANGES_MAX "),"                            \
+    " due(id, repo, updated_at, stage, is_exact, us) AS MATERIALIZED ("                                 \
+    "  SELECT t.id, substr(t.repo, 1, " NAME_SIZE " + 1), t.updated_at, t.stage,"                       \
+    "   t.stage = w.stage COLLATE BINARY, " TASK_US "  FROM ranges w CROSS JOIN tasks t ON " RARE_STAGE \
+    " AND t.updated_at BETWEEN w.start AND w.end"                                                       \
+    "   AND (t.stage, t.updated_at) BETWEEN (w.stage, w.start) AND (w.stage, w.end)"                    \
+    "  WHERE " TASK_US " <= w.due_us AND NOT EXISTS (" ACTIVE_JOB "t.id) AND " HAS_ID_T "),"            \
+    " stuck(id, repo, updated_at, us, age_s) AS MATERIALIZED ("                                         \
+    "  SELECT id, repo, updated_at, us, (" NOW_US " - us) / 1000000 FROM due WHERE is_exact),"
 /* Every stage that a task stands at, by hopping from one to the next greater one in the same index. null is
  * no stage. */
 #define STAGES                                                                                          \
@@ -144,10 +160,10 @@
  * listed task, oldest in its repo first; the first columns are the same in every row, and there is always
  * one. */
 static const char stuck_sql[] =
-    "WITH RECURSIVE" STUCK STAGES " listed(id, turn, updated_at, age_s) AS MATERIALIZED ("
-    "  SELECT id, row_number() OVER (PARTITION BY repo ORDER BY updated_at, id) AS turn, updated_at, age_s"
+    "WITH RECURSIVE" STUCK STAGES " listed(id, turn, us, age_s) AS MATERIALIZED ("
+    "  SELECT id, row_number() OVER (PARTITION BY repo ORDER BY us, id) AS turn, us, age_s"
     "  FROM stuck WHERE id NOT IN (SELECT value FROM json_each(?3)) AND ?4 IN (0, id)"
-    "  ORDER BY turn, updated_at, id LIMIT ?5),"
+    "  ORDER BY turn, us, id LIMIT ?5),"
     " head(revision, now_us, stuck, oldest_s, strange) AS MATERIALIZED ("
     "  SELECT " REVISION ", " NOW_US ","
     "   (SELECT count(*) FROM stuck), coalesce((SELECT max(age_s) FROM stuck), 0),"
@@ -159,24 +175,23 @@ static const char stuck_sql[] =
     "      (SELECT 1 FROM stages s WHERE d.stage = s.stage AND " IS_UNKNOWN_S ")))"
     " SELECT " HEAD ", " TASK_COLUMNS ", l.age_s AS age_s, " HEALS
     " FROM head h LEFT JOIN listed l LEFT JOIN tasks t ON t.id = l.id"
-    " ORDER BY l.turn, l.updated_at, l.id";
+    " ORDER BY l.turn, l.us, l.id";
 
 /* 1 the stage, 2 its grace in seconds, 3 [fresh plane id, …], 4 the limit. The columns of stuck_sql. */
 static const char unstarted_sql[] =
-    "WITH listed(id, updated_at, age_s) AS MATERIALIZED ("
-    "  SELECT t.id, t.updated_at, " TASK_AGE_S " AS age"
+    "WITH listed(id, us, age_s) AS MATERIALIZED ("
+    "  SELECT t.id, " TASK_US " AS us, " TASK_AGE_S " AS age"
     "  FROM tasks t"
     "  WHERE t.stage BETWEEN ?1 AND ?1 AND +t.stage = ?1 COLLATE BINARY AND " HAS_ID_T
     "   AND NOT EXISTS (" ACTIVE_JOB "t.id)"
-    "   AND ((t.updated_at <= datetime('now', '-' || ?2 || ' seconds') AND age >= ?2)"
-    "    OR t.plane_id IN (" SPELLINGS_3 "))"
-    "  ORDER BY t.updated_at, t.id LIMIT ?4),"
+    "   AND (us <= " NOW_US " - ?2 * 1000000 OR (us IS NOT NULL AND t.plane_id IN (" SPELLINGS_3 ")))"
+    "  ORDER BY us, t.id LIMIT ?4),"
     " head(revision, now_us, stuck, oldest_s, strange) AS MATERIALIZED ("
     "  SELECT " REVISION ", " NOW_US ","
     "   (SELECT count(*) FROM listed), (SELECT coalesce(max(age_s), 0) FROM listed), 0)"
     " SELECT " HEAD ", " TASK_COLUMNS ", l.age_s AS age_s, " NO_HEALS
     " FROM head h LEFT JOIN listed l LEFT JOIN tasks t ON t.id = l.id"
-    " ORDER BY l.updated_at, l.id";
+    " ORDER BY l.us, l.id";
 
 /* 1 [plane id, …]. A column that ignores case holds one spelling for several, so DISTINCT. */
 #define ISSUE_TASKS(found)                                                                           \
@@ -187,7 +202,7 @@ static const char unstarted_sql[] =
     " FROM head h LEFT JOIN found f LEFT JOIN tasks t ON t.id = f.id"
 
 /* Of a row t of tasks, with its newest active job. */
-#define JOB_US US_OF("CASE WHEN j.updated_at LIKE '____-__-__%' THEN j.updated_at END")
+#define JOB_US "reconcile_us(j.updated_at)"
 #define AGENT "substr(j.agent, 1, " NAME_SIZE ")"
 #define ENTRY_COLUMNS                                                                        \
     TASK_COLUMNS ", " AGE_S ", " HEALS ", " TASK_US " AS updated_us, j.id AS job_id, " AGENT \
@@ -196,7 +211,7 @@ static const char unstarted_sql[] =
 #define ENTRY_JOB                                                    \
     " LEFT JOIN jobs j ON j.id = (SELECT a.id FROM jobs a"           \
     "  WHERE a.status IN ('queued', 'running') AND a.task_id = t.id" \
-    "  ORDER BY a.created_at DESC, a.id DESC LIMIT 1)"
+    "  ORDER BY reconcile_us(a.created_at) DESC, a.id DESC LIMIT 1)"
 
 /* 1 as for STUCK, but only of the stage asked for, 2 [terminal stage, …], 3 that stage or null, 4 a repo or
  * null, 5 whether only the stuck ones; where the page before ended: 6 in which part (0: there was none, 1:
@@ -381,8 +396,8 @@ static const char *const texts[] = {
     [SQL_VERDICT_ADD] = "INSERT INTO reconcile_verdicts (id, task_id, at) VALUES (?1, ?2, " NOW_TEXT ")"
                         " ON CONFLICT (id) DO NOTHING RETURNING 1",
     /* 1 the task, 2 its stage and 3 its version as they were read, 4 the stage it goes to. */
-    [SQL_TASK_MOVE] =
-        "UPDATE tasks SET stage = ?4, updated_at = CURRENT_TIMESTAMP WHERE " STANDS " RETURNING id",
+    [SQL_TASK_MOVE] = "UPDATE tasks SET stage = ?4, updated_at = reconcile_like(updated_at, " NOW_US
+                      ") WHERE " STANDS " RETURNING id",
     [SQL_TASK_STANDS] = "SELECT 1 FROM tasks WHERE " STANDS,
     [SQL_JOB_QUEUE] = "INSERT INTO jobs (task_id, agent, status, created_at, updated_at)"
                       " VALUES (?1, ?2, 'queued', CURRENT_TIMESTAMP, CURRENT_TIMESTAMP) RETURNING 1",
@@ -504,6 +519,12 @@ static const char *const texts[] = {
         " AS form, count(*) AS count, max(id) AS task, p AS newest"
         " FROM (SELECT id, plane_id AS p FROM tasks ORDER BY id DESC LIMIT ?1)"
         " WHERE typeof(p) = 'blob' OR length(p) >= " DIGITS(UUID_TEXT_MIN) " GROUP BY form",
+    /* 1 the slack in microseconds. */
+    [SQL_TIMES] = "WITH seen(id, us) AS (SELECT t.id, " TASK_US " FROM tasks t)"
+                  " SELECT count(*) FILTER (WHERE us IS NULL) AS unread,"
+                  " min(id) FILTER (WHERE us IS NULL) AS unread_task,"
+                  " count(*) FILTER (WHERE us > " NOW_US " + ?1) AS ahead,"
+                  " min(id) FILTER (WHERE us > " NOW_US " + ?1) AS ahead_task, 0 AS zoneless FROM seen",
 };
 static_assert(ARRAY_LEN(texts) == SQL_MAX_, "every statement has its text");
 

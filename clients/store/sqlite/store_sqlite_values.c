@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "clients/base/jsonx.h"
+#include "clients/base/text.h"
 
 static char *ids_line(const struct store_param *param)
 {
@@ -32,6 +33,51 @@ static void params_bind(sqlite3_stmt *statement, struct store_params params)
             break;
         }
     }
+}
+
+/* instants in columns of the orchestrator's */
+
+static bool instant_of(sqlite3_value *value, int64_t *ret_us, struct instant_form *ret_form)
+{
+    if (sqlite3_value_type(value) != SQLITE_TEXT)
+        return false;
+    const char *text = (const char *)sqlite3_value_text(value);
+    return text && strlen(text) == (size_t)sqlite3_value_bytes(value) &&
+           instant_read(text, ret_us, ret_form) && ret_form->separator != 't' && ret_form->zone != 'z';
+}
+
+static void call_us(sqlite3_context *call, int n, sqlite3_value **values)
+{
+    (void)n;
+    int64_t us;
+    struct instant_form form;
+    if (instant_of(values[0], &us, &form))
+        sqlite3_result_int64(call, us);
+}
+
+static void call_like(sqlite3_context *call, int n, sqlite3_value **values)
+{
+    (void)n;
+    int64_t us;
+    struct instant_form form;
+    char text[INSTANT_TEXT_SIZE];
+    if (!instant_of(values[0], &us, &form))
+        form = (struct instant_form){.separator = ' ', .has_seconds = true};
+    instant_write(sqlite3_value_int64(values[1]), &form, text);
+    sqlite3_result_text(call, text, -1, SQLITE_TRANSIENT);
+}
+
+void sqlite_functions(sqlite3 *db)
+{
+    static const struct {
+        const char *name;
+        int n;
+        void (*call)(sqlite3_context *, int, sqlite3_value **);
+    } functions[] = {{"reconcile_us", 1, call_us}, {"reconcile_like", 2, call_like}};
+    for (size_t i = 0; i < ARRAY_LEN(functions); i++)
+        (void)sqlite3_create_function_v2(db, functions[i].name, functions[i].n,
+                                         SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_DIRECTONLY, NULL,
+                                         functions[i].call, NULL, NULL, NULL);
 }
 
 /* rows */

@@ -68,6 +68,26 @@ static void tasks_whose_rows_make_no_sense_are_listed_once(void **state)
     }
 }
 
+static void times_that_keep_a_task_from_being_stuck_are_counted(void **state)
+{
+    struct pg_scene *scene = *state;
+    struct store_times times;
+    pg_scene_exec(scene, "ALTER TABLE tasks ALTER updated_at DROP NOT NULL;"
+                         "INSERT INTO tasks (id, stage, updated_at) VALUES (1, 'development', NULL),"
+                         " (2, 'development', 'infinity'), (3, 'development', now() + interval '5 minutes'),"
+                         " (4, 'development', now())");
+    ASSERT_OK(store_times(scene->store, &times, &scene->why));
+    assert_int_equal(times.unread, 2);
+    assert_int_equal(times.unread_task, 1);
+    assert_int_equal(times.ahead, 1);
+    assert_int_equal(times.ahead_task, 3);
+    assert_false(times.zoneless);
+    pg_scene_exec(scene, "ALTER TABLE tasks ALTER updated_at TYPE timestamp");
+    ASSERT_OK(store_times(scene->store, &times, &scene->why));
+    assert_int_equal(times.ahead, 1);
+    assert_true(times.zoneless);
+}
+
 static void the_last_instant_there_is_costs_its_row_alone(void **state)
 {
     struct pg_scene *scene = *state;
@@ -345,6 +365,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         PG_SCENE_TEST(tasks_whose_rows_make_no_sense_are_listed_once),
+        PG_SCENE_TEST(times_that_keep_a_task_from_being_stuck_are_counted),
         PG_SCENE_TEST(the_last_instant_there_is_costs_its_row_alone),
         PG_SCENE_TEST(many_tasks_of_one_instant_are_each_listed_once),
         PG_SCENE_TEST(what_becomes_stuck_between_two_pages_is_still_listed),

@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "clients/base/err.h"
+#include "clients/store/sqlite/store_sqlite.h"
 #include "tests/support/clients/store/store_suite.h"
 
 static char folder[64], path[96], url[112];
@@ -66,6 +67,7 @@ static sqlite3 *file_open(void)
     sqlite3 *db = NULL;
     assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
     (void)sqlite3_busy_timeout(db, 20000);
+    sqlite_functions(db);
     return db;
 }
 
@@ -114,6 +116,7 @@ sqlite3 *sqlite_file_lock(const char *sql)
     sqlite3 *db;
     assert_int_equal(sqlite3_open(sqlite_file_path(), &db), SQLITE_OK);
     assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+    sqlite_functions(db);
     return db;
 }
 

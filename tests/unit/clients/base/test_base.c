@@ -27,6 +27,8 @@ TEST(instants_are_compared_across_zones_and_fractions)
         {"2026-11-23T20:00:00.5Z", 1795464000500000},
         {"2026-11-23T20:00:00.123456789Z", 1795464000123456},
         {"2026-11-23 12:00:00-08:00", 1795464000000000},
+        {"2026-11-23T20:00:00.12345678901234567890Z", 1795464000123456},
+        {"2028-02-29T00:00:00Z", 1835395200000000},
     };
     for (size_t i = 0; i < ARRAY_LEN(good); i++) {
         int64_t us = -1;
@@ -46,11 +48,51 @@ TEST(instants_are_compared_across_zones_and_fractions)
                                       "2026-00-10T00:00:00Z",
                                       "2026-11-00T00:00:00Z",
                                       "20261123T200000Z",
-                                      "2026-11-23T20:60:00Z"};
+                                      "2026-11-23T20:60:00Z",
+                                      "2026-11-31T23:59:60Z",
+                                      "2026-11-31T23:59:59Z",
+                                      "2026-12-31T23:59:60Z",
+                                      "2026-02-29T00:00:00Z",
+                                      "2100-02-29T00:00:00Z",
+                                      "2026-11-23T20:00Z"};
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         int64_t us = 42;
         assert_false(instant_parse(bad[i], &us));
         assert_int_equal(us, 42);
+    }
+}
+
+TEST(an_instant_is_written_in_the_form_that_was_read)
+{
+    static const char *const forms[] = {"2026-11-23 20:00:00",
+                                        "2026-11-23T20:00:00",
+                                        "2026-11-23 20:00",
+                                        "2026-11-23T20:00Z",
+                                        "2026-11-23T20:00:00z",
+                                        "2026-11-23 20:00:00.250",
+                                        "2026-11-23T20:00:00.5Z",
+                                        "2026-11-23T23:00:00+03:00",
+                                        "2026-11-23 12:00:00.25-08:00",
+                                        "2026-11-24T01:30+05:30",
+                                        "2026-11-23T20:00:00.000000001Z",
+                                        "2026-11-23T20:00:00-00:00"};
+    for (size_t i = 0; i < ARRAY_LEN(forms); i++) {
+        struct instant_form form;
+        char text[INSTANT_TEXT_SIZE];
+        int64_t us;
+        assert_true(instant_read(forms[i], &us, &form));
+        assert_in_range(us, 1795464000000000, 1795464000999999);
+        instant_write(us, &form, text);
+        if (form.digits < 9)
+            assert_string_equal(text, forms[i]);
+    }
+    static const char *const bad[] = {
+        "2026-11-31 00:00", "2026-11-23",       "2026-11-23 20", "2026-11-23 20:00.5", "now", "12:00",
+        "2460000.5",        "2026-11-23 20:00 "};
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        struct instant_form form;
+        int64_t us;
+        assert_false(instant_read(bad[i], &us, &form));
     }
 }
 
