@@ -132,6 +132,7 @@ struct fetch_answer {
     int64_t total_count;         /* X-Total-Count, or -1 */
     int64_t retry_after_s;       /* Retry-After in seconds, 0 to LIMIT_RETRY_AFTER_S, or -1 */
     int64_t ratelimit_remaining; /* X-RateLimit-Remaining, or -1 */
+    int64_t date_us;             /* Date, the middle of its second; 0: none, or a cache's (Age) */
     int64_t duration_ms;         /* of the last exchange */
     char error[160]; /* why it failed, for a person: "timed out after 10 s", "connection refused"; "" when
                         answered */

@@ -314,6 +314,16 @@ static int64_t retry_after(CURL *easy)
     return seconds < 0 ? 0 : seconds > LIMIT_RETRY_AFTER_S ? LIMIT_RETRY_AFTER_S : seconds;
 }
 
+static int64_t date_read(CURL *easy)
+{
+    struct curl_header *header;
+    if (curl_easy_header(easy, "Age", 0, CURLH_HEADER, -1, &header) == CURLHE_OK ||
+        curl_easy_header(easy, "Date", 0, CURLH_HEADER, -1, &header) != CURLHE_OK)
+        return 0;
+    time_t seconds = curl_getdate(header->value, NULL);
+    return seconds > 0 ? (int64_t)seconds * 1000000 + 500000 : 0;
+}
+
 static void content_type_read(CURL *easy, struct fetch_answer *answer)
 {
     const char *type = NULL;
@@ -339,6 +349,7 @@ static void outcome_answered(struct fetch_job *job, struct fetch_outcome *outcom
     answer->total_count = header_number(job->easy, "X-Total-Count");
     answer->ratelimit_remaining = header_number(job->easy, "X-RateLimit-Remaining");
     answer->retry_after_s = retry_after(job->easy);
+    answer->date_us = date_read(job->easy);
     if (job->reply.len > 0) {
         answer->body_len = job->reply.len;
         answer->body = buffer_take(&job->reply);

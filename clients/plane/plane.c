@@ -33,6 +33,8 @@ struct plane {
     bool old;  /* issues/, not work-items/ */
     struct budget budget;
     int64_t waiting_since_us;
+    int64_t date_us, date_ms; /* of the newest answer with a Date, and when it came; 0: none yet */
+    int64_t skew_us;
 
     struct upstream_health *health; /* by project; has its own lock */
 };
@@ -151,6 +153,29 @@ void plane_budget(struct plane *plane, struct plane_budget *ret)
     pthread_mutex_unlock(&plane->lock);
 }
 
+void plane_skew_measure(struct plane *plane, int64_t db_now_us, int64_t db_ms)
+{
+    pthread_mutex_lock(&plane->lock);
+    if (plane->date_us && clock_mono_ms() - plane->date_ms <= LIMIT_DATE_MS) {
+        int64_t skew_us = plane->date_us - db_now_us - (plane->date_ms - db_ms) * 1000;
+        plane->skew_us = llabs(skew_us) < LIMIT_SKEW_S * INT64_C(1000000) ? 0 : skew_us;
+    }
+    pthread_mutex_unlock(&plane->lock);
+}
+
+int64_t plane_skew_us(struct plane *plane)
+{
+    pthread_mutex_lock(&plane->lock);
+    int64_t skew_us = plane->skew_us;
+    pthread_mutex_unlock(&plane->lock);
+    return skew_us;
+}
+
+bool plane_clock_is_off(struct plane *plane)
+{
+    return llabs(plane_skew_us(plane)) > LIMIT_CLOCK_SLACK_S * INT64_C(1000000);
+}
+
 bool plane_is_old(struct plane *plane)
 {
     pthread_mutex_lock(&plane->lock);
@@ -265,6 +290,10 @@ static void call_settle(struct plane_call *call, uint64_t name, const struct fet
     int64_t now_ms = plane->now_ms();
     pthread_mutex_lock(&plane->lock);
     budget_settle(&plane->budget, name, answer, now_ms);
+    if (answer->result == FETCH_ANSWERED && answer->date_us) {
+        plane->date_us = answer->date_us;
+        plane->date_ms = clock_mono_ms();
+    }
     if (answer->result == FETCH_ANSWERED && answer->status == 429)
         wait_begin(call, now_ms);
     pthread_mutex_unlock(&plane->lock);

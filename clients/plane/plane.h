@@ -61,6 +61,14 @@ void plane_budget(struct plane *plane, struct plane_budget *ret);
  * work-items/, and its activities lack changes of state that were made with an API key. Thread-safe. */
 bool plane_records_api_changes(struct plane *plane);
 
+/* plane_skew_measure: Plane's clock by the Date of its newest answer, against the database's, which showed
+ * db_now_us at db_ms (clock_mono_ms()). Nothing when the newest Date is older than LIMIT_DATE_MS. Less than
+ * LIMIT_SKEW_S counts as none. plane_skew_us: as it was measured last; by so much Plane's instants are later
+ * than the database's. plane_clock_is_off: by more than LIMIT_CLOCK_SLACK_S. */
+void plane_skew_measure(struct plane *plane, int64_t db_now_us, int64_t db_ms);
+int64_t plane_skew_us(struct plane *plane);
+bool plane_clock_is_off(struct plane *plane);
+
 /* One pass's calls. plane_call_begin / _end: a call under way ends at deadline_ms (clock_mono_ms()) and when
  * `fetch` is stopped. */
 struct plane_call {
@@ -164,16 +172,16 @@ ATTR_NODISCARD enum plane_result plane_issue_document(struct plane_call *call, c
                                                       const char *issue_id, json_t **ret, struct why *why);
 
 /* The newest change of an issue's state: the identity of a verdict. `at_us` is the moment of the change (the
- * row's `epoch`, whole seconds rounded down, else its created_at), and the newest is the one with the latest:
- * rows are written by a queue, and not always in order. found is false when no activity is of
- * any (an issue created in that state, one that is gone, or a row not written yet). */
+ * row's `epoch`, whole seconds rounded down, else its created_at, which is later and finer), and the newest
+ * is the one with the latest: rows are written by a queue, and not always in order. found is false when no
+ * activity is of any (an issue created in that state, one that is gone, or a row not written yet). */
 struct plane_change {
     bool found;
     char id[UUID_TEXT_LEN + 1];        /* of the activity; lower case */
     char new_state[UUID_TEXT_LEN + 1]; /* lower case; "" when the row does not have it */
     char old_state[UUID_TEXT_LEN + 1]; /* as new_state */
     char *actor;                       /* JSON text: who did it, as Plane shows a person; NULL: not known */
-    int64_t at_us;
+    int64_t at_us, created_us;
 };
 /* plane_change_done: frees what it holds, and empties it. */
 void plane_change_done(struct plane_change *change);

@@ -267,11 +267,6 @@ const char *plane_parse_issues(const json_t *json, const char *project_id, struc
 
 /* activities */
 
-struct change_row {
-    struct plane_change change;
-    int64_t created_us;
-};
-
 /* `epoch` is the second in which the change was asked for; a float column, empty in old rows. */
 static int64_t moment_of(const json_t *json, int64_t created_us)
 {
@@ -294,29 +289,29 @@ static char *actor_of(const json_t *actor)
     return json_is_object(actor) ? actor_of(json_object_get(actor, "id")) : NULL;
 }
 
-static const char *change_parse(const json_t *json, struct change_row *ret)
+static const char *change_parse(const json_t *json, struct plane_change *ret)
 {
-    ret->change.found = true;
-    if (!plane_uuid(json_get_text(json, "id", NULL), ret->change.id))
+    ret->found = true;
+    if (!plane_uuid(json_get_text(json, "id", NULL), ret->id))
         return "a change of state without an id";
-    if (!reference_of(json, "new_identifier", ret->change.new_state))
+    if (!reference_of(json, "new_identifier", ret->new_state))
         return "a change of state to what is no uuid";
     /* Nothing rests on these two. */
-    (void)reference_of(json, "old_identifier", ret->change.old_state);
-    ret->change.actor = actor_of(json_object_get(json, "actor"));
+    (void)reference_of(json, "old_identifier", ret->old_state);
+    ret->actor = actor_of(json_object_get(json, "actor"));
     if (!instant_parse(json_get_text(json, "created_at", ""), &ret->created_us))
         return "a change of state without a time";
-    ret->change.at_us = moment_of(json, ret->created_us);
+    ret->at_us = moment_of(json, ret->created_us);
     return NULL;
 }
 
-static bool is_newer(const struct change_row *row, const struct change_row *than)
+static bool is_newer(const struct plane_change *row, const struct plane_change *than)
 {
-    if (row->change.at_us != than->change.at_us)
-        return row->change.at_us > than->change.at_us;
+    if (row->at_us != than->at_us)
+        return row->at_us > than->at_us;
     if (row->created_us != than->created_us)
         return row->created_us > than->created_us;
-    return strcmp(row->change.id, than->change.id) > 0;
+    return strcmp(row->id, than->id) > 0;
 }
 
 void plane_change_done(struct plane_change *change)
@@ -328,7 +323,7 @@ void plane_change_done(struct plane_change *change)
 const char *plane_parse_changes(const json_t *json, struct plane_change *ret, bool *ret_more)
 {
     struct envelope page;
-    struct change_row newest = {0}, row;
+    struct plane_change newest = {.found = false}, row;
     const char *wrong = envelope_read(json, &page);
     for (size_t i = 0; !wrong && i < json_array_size(page.rows); i++) {
         const json_t *activity = json_array_get(page.rows, i);
@@ -336,20 +331,20 @@ const char *plane_parse_changes(const json_t *json, struct plane_change *ret, bo
             return "an activity that is none";
         if (!is_text(json_get_text(activity, "field", NULL), "state"))
             continue;
-        row = (struct change_row){0};
+        row = (struct plane_change){.found = false};
         wrong = change_parse(activity, &row);
-        if (!wrong && (!newest.change.found || is_newer(&row, &newest))) {
-            plane_change_done(&newest.change);
+        if (!wrong && (!newest.found || is_newer(&row, &newest))) {
+            plane_change_done(&newest);
             newest = row;
         } else {
-            plane_change_done(&row.change);
+            plane_change_done(&row);
         }
     }
     if (wrong) {
-        plane_change_done(&newest.change);
+        plane_change_done(&newest);
         return wrong;
     }
-    *ret = newest.change;
+    *ret = newest;
     *ret_more = page.more;
     return NULL;
 }

@@ -42,9 +42,9 @@ struct explanation {
     struct store_task_entry entry;
     const struct stage *stage; /* NULL: the pipeline does not know it */
     struct policy *policy;
-    char *unreadable; /* why the stored settings cannot be understood, or NULL */
-    int64_t now_us, next_pass_us;
-    int64_t ahead; /* tasks that the next pass of the timer may heal before this one */
+    char *unreadable;                     /* why the stored settings cannot be understood, or NULL */
+    int64_t now_us, now_ms, next_pass_us; /* now_ms: clock_mono_ms() at now_us */
+    int64_t ahead;                        /* tasks that the next pass of the timer may heal before this one */
     json_t *transitions;
     bool replayed; /* its event was sent to the orchestrator, and it has not been seen to move: */
     struct store_replay_open replay;
@@ -199,6 +199,7 @@ static enum err read_task(struct explanation *explanation, int64_t task_id, stru
     const struct store_tasks_query query = tasks_query(explainer, graces, n);
     enum err err = store_task_get(explainer->services->store, task_id, &query, &explanation->entry,
                                   &explanation->now_us, why);
+    explanation->now_ms = clock_mono_ms();
     free(graces);
     return err;
 }
@@ -481,7 +482,8 @@ static void read_issue(struct explanation *explanation, int64_t deadline_ms)
                                            .scan = explainer->scan,
                                            .call = &call,
                                            .entry = &explanation->entry,
-                                           .now_us = explanation->now_us};
+                                           .now_us = explanation->now_us,
+                                           .now_ms = explanation->now_ms};
     struct task_issue *issue = &explanation->issue;
     struct why why;
     plane_call_begin(&call, services->plane, services->fetch, false, deadline_ms);

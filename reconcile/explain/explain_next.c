@@ -167,7 +167,7 @@ static void decide_replay(const struct next_view *view, const char *since, struc
     bool approves = issue->decision.step == STEP_APPROVE;
     ret->action = approves ? NEXT_APPROVE : NEXT_REJECT;
     ret->to = issue->decision.to;
-    ret->at_us = earliest(view, issue->updated_us, 0);
+    ret->at_us = earliest(view, issue->since_us, 0);
     if (view->replay) {
         decide_sent(view, SIDE_PLANE, ret);
         return;
@@ -196,12 +196,12 @@ static void decide_issue(const struct next_view *view, struct next *ret)
         decide_replay(view, since, ret);
         return;
     case STEP_IN_GRACE:
-        ret->at_us = earliest(view, issue->updated_us, view->policy->grace_default_s);
+        ret->at_us = earliest(view, issue->since_us, view->policy->grace_default_s);
         ret->reason = mem_printf("its issue is %s: looked at once it has rested for %lld s", state,
                                  (long long)view->policy->grace_default_s);
         return;
     case STEP_NO_ACTIVITY:
-        ret->at_us = earliest(view, issue->updated_us, 0);
+        ret->at_us = earliest(view, issue->since_us, 0);
         ret->reason =
             mem_printf("its issue is %s, but Plane does not show yet which change made it so", state);
         return;
@@ -310,6 +310,11 @@ void next_decide(const struct next_view *view, struct next *ret)
         decide_not_gated(view, ret);
     } else if (gate.cause == GATE_CAUSE_JOB) {
         decide_job(view->entry, ret);
+    } else if (view->entry->task.age_s < -LIMIT_CLOCK_SLACK_S) {
+        ret->at_us = view->gate.due_us;
+        ret->reason = mem_printf("its updated_at is %" PRId64 " s in the future of the database's clock: no "
+                                 "pass looks at it until it has rested from then on",
+                                 -view->entry->task.age_s);
     } else {
         decide_gated(view, &gate, ret);
     }

@@ -77,8 +77,8 @@ static enum err choose(struct pass *pass, void *arg, struct why *why)
     enum err err = gate_side_list(pass->services, pass->policy, &query, &side->stuck, why);
     if (err)
         return err;
-    return policy_stands(pass->policy, side->stuck.settings_revision, side->stuck.now_us) ? ERR_OK
-                                                                                          : ERR_CONFLICT;
+    return pass_policy_stands(pass, side->stuck.settings_revision, side->stuck.now_us) ? ERR_OK
+                                                                                       : ERR_CONFLICT;
 }
 
 /* outcomes */

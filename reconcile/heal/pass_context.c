@@ -59,9 +59,16 @@ enum err pass_write(struct pass *pass, enum pass_side side, pass_work_fn *write,
     return err;
 }
 
+bool pass_policy_stands(struct pass *pass, int64_t revision, int64_t now_us)
+{
+    pass->db_now_us = now_us;
+    pass->db_ms = clock_mono_ms();
+    return policy_stands(pass->policy, revision, now_us);
+}
+
 enum err pass_policy_check(struct pass *pass, int64_t revision, int64_t now_us, struct why *why)
 {
-    return policy_stands(pass->policy, revision, now_us) ? ERR_OK : refresh_policy(pass, why);
+    return pass_policy_stands(pass, revision, now_us) ? ERR_OK : refresh_policy(pass, why);
 }
 
 size_t pass_heals_left(const struct pass *pass)

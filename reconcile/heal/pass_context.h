@@ -39,6 +39,7 @@ struct pass {
     const struct pass_request *request;
     struct policy *policy;      /* as of the newest look; owned by the caller of pass_run */
     int64_t deadline_ms;        /* clock_mono_ms() */
+    int64_t db_now_us, db_ms;   /* the database's clock as it was read last, and clock_mono_ms() then; or 0 */
     struct facts_asker asker;   /* of every call to an upstream */
     int healed;                 /* see pass_heals_take */
     int written;                /* transitions written */
@@ -93,8 +94,9 @@ ATTR_NODISCARD enum err pass_retry(struct pass *pass, pass_work_fn *work, void *
 ATTR_NODISCARD enum err pass_write(struct pass *pass, enum pass_side side, pass_work_fn *write, void *arg,
                                    const char **ret_hold, struct why *why);
 
-/* pass_policy_check: the database showed this revision of the settings and this time: reads the policy again
- * if pass->policy does not stand any more. */
+/* pass_policy_stands: the database showed this revision of the settings and this time: whether pass->policy
+ * still stands. pass_policy_check: reads the policy again if it does not. */
+bool pass_policy_stands(struct pass *pass, int64_t revision, int64_t now_us);
 ATTR_NODISCARD enum err pass_policy_check(struct pass *pass, int64_t revision, int64_t now_us,
                                           struct why *why);
 

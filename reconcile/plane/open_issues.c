@@ -114,6 +114,8 @@ bool open_issues_put(struct open_issues *table, const struct project *project,
         open = add(table, issue->id);
     if (!open)
         return false;
+    if (strcmp(open->issue.state, issue->state) != 0)
+        open->since_us = issue->updated_us;
     if (has_changed(open, issue)) {
         open->acted_on = open->activity_known = false;
         open->activity_page = 0;

@@ -15,9 +15,29 @@ static const struct stage *destination(const struct plane_view *view)
     return view->issue->meaning == ISSUE_APPROVED ? stage->next : stage->on_rejected;
 }
 
+/* The change that made the state what it is, by Plane's own words; NULL: it is not known. */
+static const struct plane_change *change_of(const struct plane_view *view)
+{
+    const struct open_issue *issue = view->issue;
+    return (view->asked || issue->activity_known) && issue->change.found &&
+                   strcmp(issue->change.new_state, issue->issue.state) == 0
+               ? &issue->change
+               : NULL;
+}
+
 static bool has_rested(const struct plane_view *view)
 {
-    return view->grace_s == 0 || view->now_us - view->issue->issue.updated_us >= view->grace_s * 1000000;
+    const struct plane_change *change = view->task ? change_of(view) : NULL;
+    int64_t since_us = (change ? change->at_us : view->issue->since_us) - view->skew_us;
+    return view->grace_s == 0 || view->now_us - since_us >= view->grace_s * 1000000;
+}
+
+/* at_us may be in whole seconds: where the task was touched in that second, created_us decides. */
+static bool is_newer(const struct plane_view *view, const struct plane_change *change)
+{
+    int64_t touched_us = view->task->updated_us + view->skew_us;
+    bool same_second = change->at_us <= touched_us && touched_us < change->at_us + 1000000;
+    return (same_second ? change->created_us : change->at_us) > touched_us;
 }
 
 /* How long after a change the issue's updated_at may still move because of it: a queue writes it once more.
@@ -29,23 +49,21 @@ static bool has_rested(const struct plane_view *view)
 static bool is_touched_since(const struct plane_view *view, int64_t change_us)
 {
     int64_t updated_us = view->issue->issue.updated_us;
-    return updated_us > view->task->updated_us && updated_us - change_us > AFTERWARDS_US;
+    return updated_us > view->task->updated_us + view->skew_us && updated_us - change_us > AFTERWARDS_US;
 }
 
-/* A verdict is the change that made the state what it is. One that is not newer than the task's last
- * transition was acted on then, by any process. */
+/* A verdict that is not newer than the task's last transition was acted on then, by any process. */
 static enum plane_step step_of_verdict(const struct plane_view *view)
 {
     const struct open_issue *issue = view->issue;
-    const struct plane_change *change = &issue->change;
+    const struct plane_change *change = change_of(view);
     if (!view->asked && !issue->activity_known)
         return STEP_NEEDS_ACTIVITY;
-    bool shown = change->found && strcmp(change->new_state, issue->issue.state) == 0;
-    if (!shown && !view->unrecorded)
+    if (!change && !view->unrecorded)
         return STEP_NO_ACTIVITY;
-    if (!shown || change->at_us <= view->task->updated_us || view->replayed)
-        return view->unrecorded && is_touched_since(view, shown ? change->at_us : 0) ? STEP_UNRECORDED
-                                                                                     : STEP_SETTLED;
+    if (!change || !is_newer(view, change) || view->replayed)
+        return view->unrecorded && is_touched_since(view, change ? change->at_us : 0) ? STEP_UNRECORDED
+                                                                                      : STEP_SETTLED;
     return issue->meaning == ISSUE_APPROVED ? STEP_APPROVE : STEP_REJECT;
 }
 

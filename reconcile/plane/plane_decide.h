@@ -3,7 +3,8 @@
  * In Progress and no task: it is to be started. Approved or Rejected, and the task at its human gate: the
  * verdict is to be replayed, if it is newer than the task's last transition and has not been replayed.
  * Everything else is in sync. Age never acts by itself: an issue that has not rested for its grace waits, one
- * that has is looked at.
+ * that has is looked at. Grace counts from the change that set the state where that is known, else from the
+ * first time at which the issue was seen in it, so that edits postpone nothing.
  */
 #ifndef RECONCILED_PLANE_DECIDE_H
 #define RECONCILED_PLANE_DECIDE_H
@@ -21,6 +22,7 @@ struct plane_view {
     const struct store_issue_task *task; /* NULL: there is none */
     const struct pipeline *pipeline;
     int64_t now_us, grace_s; /* the database's clock */
+    int64_t skew_us;         /* plane_skew_us() */
     bool asked;              /* issue->change is the newest change of its state, and may be not found */
     bool replayed;           /* that change has been replayed */
     bool unrecorded;         /* Plane records no change made with an API key */

@@ -151,6 +151,13 @@ void project_scan_put(struct plane_scan *scan, struct project_scan *of, const st
 
 /* a pass */
 
+bool plane_scan_clock(struct plane_scan *scan, bool off)
+{
+    bool is_news = scan->clock_is_off != off;
+    scan->clock_is_off = off;
+    return is_news;
+}
+
 void plane_scan_lease(struct plane_scan *scan, bool ours)
 {
     scan->lease = ours ? LEASE_OURS : LEASE_ELSEWHERE;

@@ -52,6 +52,7 @@ struct open_issue {
     const struct project *project;
     struct plane_issue issue;
     enum issue_meaning meaning;
+    int64_t since_us; /* its updated_us when Plane first showed it in this state: it was set then or before */
     char *state_name;
     uint64_t shown_at;          /* the turn in which Plane showed it; private */
     struct plane_change change; /* what made its state what it is; valid when activity_known */
@@ -74,6 +75,9 @@ struct open_issue {
 /* plane_scan_lease: whether it is this replica that asks Plane by timer. plane_scan_leased: the last such. */
 void plane_scan_lease(struct plane_scan *scan, bool ours);
 bool plane_scan_leased(const struct plane_scan *scan);
+
+/* plane_scan_clock: notes whether Plane's clock is off; true when it was not known to be so before. */
+bool plane_scan_clock(struct plane_scan *scan, bool off);
 
 /* plane_scan_begin: a pass begins. */
 struct plane_scan_pass {

@@ -97,6 +97,7 @@ struct plane_scan {
     size_t wanted;           /* calls about single issues that the pass before could not make */
     enum plane_result ended; /* PLANE_OK: Plane may still be asked */
     struct why why;          /* else: why not */
+    bool clock_is_off;       /* of Plane, when it was looked at last */
     bool cut;                /* reading ended for want of budget or time */
     size_t waiting;
 };

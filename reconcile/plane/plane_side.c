@@ -57,6 +57,7 @@ static struct plane_decision decide(const struct plane_side *side, const struct 
         .task = act->task,
         .pipeline = pass->services->pipeline,
         .now_us = side->tasks.now_us,
+        .skew_us = plane_skew_us(pass->services->plane),
         .grace_s = pass->request->ignore_grace ? 0 : pass->policy->grace_default_s,
         .asked = asked,
         .replayed = replayed,
@@ -118,7 +119,11 @@ static enum err read_tasks(struct plane_side *side, struct why *why)
         ids[i] = side->issues[i]->issue.id;
     enum err err = store_issue_tasks(pass->services->store, ids, side->n_issues, &side->tasks, why);
     free(ids);
-    return err ? err : pass_policy_check(side->pass, side->tasks.settings_revision, side->tasks.now_us, why);
+    if (!err)
+        err = pass_policy_check(side->pass, side->tasks.settings_revision, side->tasks.now_us, why);
+    if (pass->db_now_us)
+        plane_skew_measure(pass->services->plane, pass->db_now_us, pass->db_ms);
+    return err;
 }
 
 /* in words */
@@ -519,6 +524,7 @@ static enum err look_at_one(struct plane_side *side, struct why *why)
                                      .entry = &entry};
     enum err err =
         store_task_get(pass->services->store, pass->request->task_id, &any, &entry, &query.now_us, why);
+    query.now_ms = clock_mono_ms();
     if (err)
         return err == ERR_NOT_FOUND ? ERR_OK : err;
     if (!task_issue_obstacle(pass->services, &entry.task)) {
@@ -598,6 +604,18 @@ static void log_odd(struct plane_scan *scan)
                  LOG_S("issue", odd.row.id), LOG_S("reason", odd.row.wrong));
 }
 
+static void log_clock(struct plane *plane, struct plane_scan *scan)
+{
+    bool off = plane_clock_is_off(plane);
+    if (!plane_scan_clock(scan, off))
+        return;
+    if (off)
+        log_warn("Plane's clock and the database's differ; Plane's times are corrected by that",
+                 LOG_I("clock_skew_s", plane_skew_us(plane) / 1000000));
+    else
+        log_info("Plane's clock and the database's agree again");
+}
+
 struct plane_status *plane_side_status(const struct services *services, const struct pass_memory *memory)
 {
     struct plane_status *status = plane_scan_status(memory->scan);
@@ -631,6 +649,9 @@ static void sum_up(struct plane_side *side)
         log_edges(&seen, side->call.wait_s);
         log_odd(side->scan);
         log_unrecorded(pass);
+        if (pass->db_now_us)
+            plane_skew_measure(pass->services->plane, pass->db_now_us, pass->db_ms);
+        log_clock(pass->services->plane, side->scan);
         pass->plane = plane_side_status(pass->services, pass->memory);
     }
 }

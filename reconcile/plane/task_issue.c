@@ -52,6 +52,7 @@ static void decide(const struct task_issue_query *query, struct task_issue *issu
         .task = &issue->task,
         .pipeline = query->services->pipeline,
         .now_us = query->now_us,
+        .skew_us = plane_skew_us(query->services->plane),
         .grace_s = query->ignore_grace ? 0 : query->policy->grace_default_s,
         .asked = issue->asked,
         .replayed = replayed,
@@ -92,6 +93,7 @@ enum err task_issue_read(const struct task_issue_query *query, struct task_issue
     plane_scan_read_one(query->scan, query->call, project_of(query->services, &entry->task),
                         entry->task.plane_id, &one);
     show(&one, &issue);
+    plane_skew_measure(query->services->plane, query->now_us, query->now_ms);
     if (!issue.error && issue.open) {
         decide(query, &issue, false);
         if (issue.decision.step == STEP_NEEDS_ACTIVITY)
@@ -99,6 +101,8 @@ enum err task_issue_read(const struct task_issue_query *query, struct task_issue
         if (issue.decision.step == STEP_APPROVE || issue.decision.step == STEP_REJECT)
             err = drop_replayed(query, &issue, why);
     }
+    issue.since_us = (issue.asked && issue.change.found ? issue.change.at_us : issue.updated_us) -
+                     plane_skew_us(query->services->plane);
     if (err)
         task_issue_done(&issue);
     else

@@ -31,7 +31,7 @@ struct task_issue_query {
     struct plane_scan *scan; /* begun */
     struct plane_call *call;
     const struct store_task_entry *entry; /* of a task without an obstacle */
-    int64_t now_us;                       /* the database's clock when `entry` was read */
+    int64_t now_us, now_ms; /* the database's clock, and clock_mono_ms(), when `entry` was read */
 };
 
 struct task_issue {
@@ -41,8 +41,9 @@ struct task_issue {
     char *state_name; /* NULL: Plane's list of states has none of that id */
     char *problem;    /* which of the three states the project lacks, for a person; NULL: none */
     enum issue_meaning meaning;
-    int64_t updated_us;
-    bool asked; /* `change`, the newest change of its state, is known */
+    int64_t updated_us; /* as Plane shows it */
+    int64_t since_us;   /* from then on its grace counts, by the database's clock */
+    bool asked;         /* `change`, the newest change of its state, is known */
     struct plane_change change;
     struct plane_decision decision; /* STEP_NEEDS_ACTIVITY: the change could not be asked for */
     struct store_issue_task task;   /* as it was decided about; texts are those of the entry */

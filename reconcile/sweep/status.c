@@ -149,6 +149,14 @@ static json_t *upstream_state(struct upstream_health *upstream)
     return object;
 }
 
+static json_t *plane_state(struct plane *plane)
+{
+    json_t *object = upstream_state(plane_health(plane));
+    if (plane_clock_is_off(plane))
+        json_put(object, "clock_skew_s", json_integer(plane_skew_us(plane) / 1000000));
+    return object;
+}
+
 static json_t *telegram_state(const struct status *status)
 {
     if (!status->telegram)
@@ -163,7 +171,7 @@ static json_t *upstreams(const struct status *status)
              health(status->database_ok, status->database_words, status->database_since_us));
     json_put(object, "plane",
              plane_configured(status->plane)
-                 ? upstream_state(plane_health(status->plane))
+                 ? plane_state(status->plane)
                  : health(false, "ORCH_PLANE_URL is not set: the Plane side is off", 0));
     json_put(object, "gitea",
              gitea_configured(status->gitea) ? upstream_state(gitea_health(status->gitea))

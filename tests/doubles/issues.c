@@ -256,6 +256,23 @@ void plane_budget(struct plane *plane, struct plane_budget *ret)
     *ret = (struct plane_budget){.limit = 60, .reserve = (int64_t)scripted.reserve, .left = left};
 }
 
+void plane_skew_measure(struct plane *plane, int64_t db_now_us, int64_t db_ms)
+{
+    (void)plane, (void)db_now_us, (void)db_ms;
+}
+
+int64_t plane_skew_us(struct plane *plane)
+{
+    (void)plane;
+    return 0;
+}
+
+bool plane_clock_is_off(struct plane *plane)
+{
+    (void)plane;
+    return false;
+}
+
 void plane_in_use(struct plane *plane, const char *project_id)
 {
     (void)plane, (void)project_id;

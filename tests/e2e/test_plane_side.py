@@ -2,9 +2,11 @@
 true paging, budget and habits."""
 import concurrent.futures
 import contextlib
+import datetime
 import json
 import re
 import signal
+import time
 
 import pytest
 
@@ -745,6 +747,45 @@ def test_a_verdict_without_an_activity_is_waited_for(database, plane, tables, st
     plane.state("ORCH-1", "In Progress", ago=2000)
     plane.state("ORCH-1", "Approved", ago=1000)
     assert outcomes(service.run(side="plane")) == {"ORCH-1": "approved"}
+
+
+def shift_clock(plane, seconds):
+    """From now on Plane's clock stands, so far from everybody's."""
+    now = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=seconds)
+    plane.sandbox.control("POST", "plane/clock", {"now": now.strftime("%Y-%m-%dT%H:%M:%SZ")})
+
+
+@pytest.mark.parametrize("skew", [-300, 300])
+def test_a_verdict_is_compared_with_its_task_by_one_clock(database, plane, tables, start, skew):
+    shift_clock(plane, skew)
+    for number, ago in [(1, 100), (2, 300)]:  # by Plane's clock, as its person saw it
+        plane.sandbox.control("POST", "plane", {"projects": [{"identifier": "ORCH", "issues": [{"number": number, "state": "In Progress"}]}]})
+        seed_task(database, plane, f"ORCH-{number}", "analysis", age=200)
+        plane.state(f"ORCH-{number}", "Approved", ago=ago)
+    service = start(ORCH_RECONCILE_GRACE_DEFAULT_S="60")
+    shift_clock(plane, skew)
+    service.run(side="plane")
+    assert stages(database) == {"ORCH-1": "architecture", "ORCH-2": "analysis"}
+    assert abs(service.status()["upstreams"]["plane"]["clock_skew_s"] - skew) < 15
+    assert len(service.logged("clock and the database's differ")) == 1
+    plane.sandbox.control("POST", "plane/clock", {"manual": False})
+    service.run(side="both")
+    assert "clock_skew_s" not in service.status()["upstreams"]["plane"]
+    assert len(service.logged("clock and the database's agree again")) == 1
+
+
+def test_a_bot_that_edits_an_issue_does_not_postpone_its_verdict(database, plane, tables, start):
+    plane.issues({"number": 1, "state": "In Progress"})
+    seed_task(database, plane, "ORCH-1", "analysis")
+    plane.state("ORCH-1", "Approved", ago=10)
+    service = start(ORCH_RECONCILE_GRACE_DEFAULT_S="15")
+
+    def edited():
+        time.sleep(2)  # within the minute's budget
+        plane.change("edit", issue="ORCH-1")
+        service.run(side="plane")
+        return stages(database) == {"ORCH-1": "architecture"}
+    eventually(edited, "the verdict")
 
 
 @on_sqlite

@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "clients/base/text.h"
 #include "tests/sandbox/sandbox.h"
@@ -160,10 +161,22 @@ static bool throttle(struct call *call, struct limit_key *key)
     return true;
 }
 
+/* By Plane's own clock. */
+static void put_date(struct call *call)
+{
+    char text[40];
+    time_t now = (time_t)(plane_now_us(call->sandbox->plane) / 1000000);
+    struct tm tm;
+    gmtime_r(&now, &tm);
+    (void)strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &tm);
+    call_header(call, "Date", "%s", text);
+}
+
 static bool admit(struct call *call)
 {
     if (!call->route)
         return true;
+    put_date(call);
     plane_settle(call->sandbox->plane);
     if (!is_routed(call)) {
         plane_unrouted(call);

@@ -99,6 +99,17 @@ NEXT_TEST(a_green_task_that_is_young_rests_first)
               "rested for 110 s");
 }
 
+NEXT_TEST(a_task_of_the_future_is_named_as_one)
+{
+    entry.stuck = false;
+    entry.updated_us = 13600 * S;
+    entry.task.age_s = -3600;
+    expect_at(
+        "development", NEXT_WAIT, "", 14200 * S,
+        "its updated_at is 3600 s in the future of the database's clock: no pass looks at it until it has "
+        "rested from then on");
+}
+
 NEXT_TEST(a_red_gate_is_waited_for)
 {
     verdict = (struct verdict){.kind = VERDICT_RED, .reason = (char *)(uintptr_t)"ci: pending: build"};
@@ -259,6 +270,7 @@ static void plane_says(enum issue_meaning kind, const char *name, enum plane_ste
         (struct task_issue){.meaning = kind,
                             .state_name = (char *)(uintptr_t)name,
                             .updated_us = 9900 * S,
+                            .since_us = 9900 * S,
                             .decision = {.step = step,
                                          .to = step == STEP_APPROVE ? pipeline_stage(pipeline, "architecture")
                                                : step == STEP_REJECT ? pipeline_stage(pipeline, "analysis")

@@ -101,6 +101,7 @@ static struct plane_decision decision_about(const struct case_of *of, const stru
         .active = of->active};
     struct open_issue issue = {
         .issue = {.state = "the state", .updated_us = NOW - of->age_s * S},
+        .since_us = NOW - of->age_s * S,
         .meaning = of->meaning,
         .change = {.found = of->change != NOT_FOUND,
                    .new_state = "the state",
@@ -190,6 +191,59 @@ TEST(a_task_that_cannot_be_read_is_left_alone)
             decision_about(&unreadable_cases[i], pipeline, "tasks.repo holds bytes");
         if (decision.step != unreadable_cases[i].step)
             fail_msg("case %zu: step %d instead of %d", i, decision.step, unreadable_cases[i].step);
+    }
+}
+
+struct instants {
+    int64_t touched_us, at_us, created_us, skew_us, first_seen_us, updated_us, grace_s;
+    bool asked;
+    enum plane_step step;
+};
+
+/* An approved issue and its task at the human gate; times before NOW. */
+static const struct instants instants[] = {
+    /* Plane's clock is 300 s behind: the change was made after the task was touched. */
+    {1000 * S, 1120 * S, 1120 * S, 0, 1120 * S, 1120 * S, 600, true, STEP_SETTLED},
+    {1000 * S, 1120 * S, 1120 * S, -300 * S, 1120 * S, 1120 * S, 600, true, STEP_APPROVE},
+    /* 300 s ahead: before. */
+    {1000 * S, 880 * S, 880 * S, 300 * S, 880 * S, 880 * S, 600, true, STEP_SETTLED},
+    /* Grace is counted by the database's clock too. */
+    {5000 * S, 800 * S, 800 * S, -300 * S, 800 * S, 800 * S, 600, true, STEP_IN_GRACE},
+    {5000 * S, 400 * S, 400 * S, 300 * S, 400 * S, 400 * S, 600, true, STEP_APPROVE},
+    /* The same second: what is finer decides. */
+    {1000 * S - 500000, 1000 * S, 1000 * S - 900000, 0, 1000 * S, 1000 * S, 600, true, STEP_APPROVE},
+    {1000 * S - 500000, 1000 * S, 1000 * S - 400000, 0, 1000 * S, 1000 * S, 600, true, STEP_SETTLED},
+    {1000 * S - 500000, 1001 * S, 900 * S, 0, 1000 * S, 1000 * S, 600, true, STEP_SETTLED},
+    /* Edits do not postpone a verdict: neither where its time is known nor before it is asked for. */
+    {5000 * S, 900 * S, 899 * S, 0, 100 * S, 5 * S, 600, true, STEP_APPROVE},
+    {5000 * S, 300 * S, 300 * S, 0, 900 * S, 5 * S, 600, true, STEP_IN_GRACE},
+    {5000 * S, 0, 0, 0, 601 * S, 5 * S, 600, false, STEP_NEEDS_ACTIVITY},
+    {5000 * S, 0, 0, 0, 599 * S, 5 * S, 600, false, STEP_IN_GRACE},
+};
+
+TEST(instants_of_two_clocks_are_compared_as_one_clock_would_show_them)
+{
+    for (size_t i = 0; i < ARRAY_LEN(instants); i++) {
+        const struct instants *of = &instants[i];
+        struct store_issue_task task = {.task = {.stage = (char *)(uintptr_t)"analysis"},
+                                        .updated_us = NOW - of->touched_us};
+        struct open_issue issue = {.issue = {.state = "s", .updated_us = NOW - of->updated_us},
+                                   .since_us = NOW - of->first_seen_us,
+                                   .meaning = ISSUE_APPROVED,
+                                   .change = {.found = true,
+                                              .new_state = "s",
+                                              .at_us = NOW - of->at_us,
+                                              .created_us = NOW - of->created_us}};
+        const struct plane_view view = {.issue = &issue,
+                                        .task = &task,
+                                        .pipeline = pipeline,
+                                        .now_us = NOW,
+                                        .grace_s = of->grace_s,
+                                        .skew_us = of->skew_us,
+                                        .asked = of->asked};
+        enum plane_step step = plane_decide(&view).step;
+        if (step != of->step)
+            fail_msg("case %zu: step %d instead of %d", i, step, of->step);
     }
 }
 
