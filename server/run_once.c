@@ -11,6 +11,7 @@
 #include "clients/store/store.h"
 #include "reconcile/notify/notifier.h"
 #include "reconcile/settings/policy.h"
+#include "reconcile/sweep/report_log.h"
 #include "reconcile/sweep/trial.h"
 #include "server/commands.h"
 #include "server/options.h"
@@ -94,8 +95,11 @@ static int make_pass(struct services *services, const struct pass_request *reque
     if (!print_report(&result.report))
         err = why_set(&why, ERR_INTERNAL, "the report cannot be written");
     int status = !err && is_good(&result.report) ? EXIT_DONE : EXIT_FAILED;
-    if (!err)
-        (void)pass_save(services, &result);
+    if (!err) {
+        struct report_log *reports = report_log_new(services->store);
+        (void)pass_save(services, &result, report_log_place(reports, result.report.started_us));
+        report_log_free(reports);
+    }
     if (err)
         status = complain_later(ret_complaint, status, why.text);
     else if (is_waiting(&result.report))

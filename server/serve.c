@@ -57,6 +57,7 @@ static void wait_for_stop(const sigset_t *set, struct listener *listener, struct
         int64_t now_ms = clock_mono_ms();
         listener_tick(listener);
         webhook_audit_tick(audit, now_ms);
+        sweeper_tick(sweeper, now_ms);
         if (sweeper_alive(sweeper, now_ms, &why))
             notify_send("WATCHDOG=1");
     } while (sigtimedwait(set, NULL, &tick) < 0);

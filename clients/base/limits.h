@@ -171,7 +171,7 @@
 #define LIMIT_HEALS_WINDOW_S 86400
 #define LIMIT_CLOCK_SLACK_S 30  /* clocks that differ by more are named */
 #define LIMIT_SKEW_S 2          /* from here on the clocks of two machines count as different */
-#define LIMIT_DATE_MS 60000     /* for so long a Date tells what a server's clock shows */
+#define LIMIT_DATE_MS 60000     /* for so long a Date shows what a server's clock is */
 #define LIMIT_REPLAY_TRIES 6    /* of one event, then it is given up */
 #define LIMIT_REPLAY_PAUSE_S 60 /* after the first; each of the next is twice as long */
 #define LIMIT_REPLAY_PAUSE_MAX_S 3600

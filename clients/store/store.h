@@ -479,7 +479,7 @@ ATTR_NODISCARD enum err store_repo_tasks(struct store *store, const char *repo, 
 
 struct store_pass {
     struct uuid_text id;
-    int64_t started_us; /* as in the report; the order of the list */
+    int64_t started_us; /* the order of the list: as in the report, or later where the clock was set back */
     char *report;       /* JSON text: its first LIMIT_REPORT_HEAD characters alone */
 };
 struct store_pass_page {

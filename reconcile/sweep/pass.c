@@ -149,7 +149,7 @@ enum err pass_run(struct services *services, struct pass_memory *memory, const s
     return err;
 }
 
-bool pass_save(struct services *services, const struct pass_result *result)
+bool pass_save(struct services *services, const struct pass_result *result, int64_t place)
 {
     const struct report *report = &result->report;
     if (report->state == PASS_FAILED || report->request.dry_run ||
@@ -157,7 +157,7 @@ bool pass_save(struct services *services, const struct pass_result *result)
         return false;
     AUTO_FREE char *text = report_text(report);
     struct why why;
-    enum err err = store_pass_save(services->store, report->id.s, report->started_us, text, &why);
+    enum err err = store_pass_save(services->store, report->id.s, place, text, &why);
     if (err)
         log_warn("a pass report was not saved", LOG_S("reason", why.text));
     return !err;

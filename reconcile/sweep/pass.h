@@ -51,7 +51,8 @@ ATTR_NODISCARD enum err pass_run(struct services *services, struct pass_memory *
                                  struct pass_result *ret, struct why *why);
 
 /* pass_save: stores the report of a pass that did not fail, unless it was dry, or the timer's and moved
- * nothing: a converged system writes nothing. False: it is not stored; a failure to store it is logged. */
-bool pass_save(struct services *services, const struct pass_result *result);
+ * nothing: a converged system writes nothing. `place`: of report_log_place. False: it is not stored; a
+ * failure to store it is logged. */
+bool pass_save(struct services *services, const struct pass_result *result, int64_t place);
 
 #endif

@@ -13,7 +13,7 @@
 
 struct kept {
     struct uuid_text id;
-    int64_t started_us;
+    int64_t place_us;
     size_t n_items;
     char *text; /* report_text: far smaller than the fields */
     size_t len;
@@ -24,6 +24,8 @@ struct report_log {
     pthread_mutex_t lock;                /* guards the rest */
     struct kept kept[LIMIT_PASSES_KEPT]; /* oldest first */
     size_t n;
+    bool placed;     /* a report has been */
+    int64_t last_us; /* the place of the newest */
 };
 
 struct report_log *report_log_new(struct store *store)
@@ -76,10 +78,38 @@ static void remove_oldest(struct report_log *reports)
     memmove(&reports->kept[0], &reports->kept[1], reports->n * sizeof reports->kept[0]);
 }
 
+/* The place of the newest report that is stored; 0: none; -1: it is not known. */
+static int64_t newest_stored(struct report_log *reports)
+{
+    struct store_pass_page page;
+    struct why why;
+    if (store_pass_list(reports->store, 0, 1, &page, &why) != ERR_OK)
+        return -1;
+    int64_t newest_us = page.n > 0 ? page.rows[0].started_us : 0;
+    store_pass_page_done(&page);
+    return newest_us;
+}
+
+int64_t report_log_place(struct report_log *reports, int64_t started_us)
+{
+    pthread_mutex_lock(&reports->lock);
+    bool placed = reports->placed;
+    pthread_mutex_unlock(&reports->lock);
+    int64_t stored_us = placed ? 0 : newest_stored(reports);
+    pthread_mutex_lock(&reports->lock);
+    reports->placed = stored_us >= 0;
+    if (reports->last_us < stored_us)
+        reports->last_us = stored_us;
+    int64_t place_us = started_us > reports->last_us ? started_us : reports->last_us + 1;
+    reports->last_us = place_us;
+    pthread_mutex_unlock(&reports->lock);
+    return place_us;
+}
+
 void report_log_put(struct report_log *reports, const struct report *report)
 {
     struct kept kept = {.id = report->id,
-                        .started_us = report->started_us,
+                        .place_us = report_log_place(reports, report->started_us),
                         .n_items = report->n_items,
                         .text = report_text(report)};
     kept.len = strlen(kept.text);
@@ -114,7 +144,7 @@ enum err report_log_get(struct report_log *reports, const char *id, char **ret, 
 /* a page */
 
 struct entry {
-    int64_t started_us;
+    int64_t place_us;
     struct uuid_text id;
     json_t *summary;
 };
@@ -124,13 +154,13 @@ struct entries {
     size_t n;
 };
 
-static void entry_add(struct entries *entries, struct uuid_text id, int64_t started_us, const char *text)
+static void entry_add(struct entries *entries, struct uuid_text id, int64_t place_us, const char *text)
 {
     json_t *summary = report_summary_read(text);
     if (!summary)
         return; /* no report of ours */
     entries->rows = mem_grow(entries->rows, entries->n + 1, sizeof *entries->rows);
-    entries->rows[entries->n++] = (struct entry){started_us, id, summary};
+    entries->rows[entries->n++] = (struct entry){place_us, id, summary};
 }
 
 static void add_kept(struct report_log *reports, int64_t before_us, struct entries *entries)
@@ -138,8 +168,8 @@ static void add_kept(struct report_log *reports, int64_t before_us, struct entri
     pthread_mutex_lock(&reports->lock);
     for (size_t i = 0; i < reports->n; i++) {
         const struct kept *kept = &reports->kept[i];
-        if (!before_us || kept->started_us < before_us)
-            entry_add(entries, kept->id, kept->started_us, kept->text);
+        if (!before_us || kept->place_us < before_us)
+            entry_add(entries, kept->id, kept->place_us, kept->text);
     }
     pthread_mutex_unlock(&reports->lock);
 }
@@ -147,8 +177,8 @@ static void add_kept(struct report_log *reports, int64_t before_us, struct entri
 static int newest_first(const void *left, const void *right)
 {
     const struct entry *a = left, *b = right;
-    if (a->started_us != b->started_us)
-        return a->started_us < b->started_us ? 1 : -1;
+    if (a->place_us != b->place_us)
+        return a->place_us < b->place_us ? 1 : -1;
     return strcmp(b->id.s, a->id.s);
 }
 
@@ -170,7 +200,7 @@ static json_t *page_of(const struct entries *entries, size_t limit)
         more = json_array_size(items) == limit;
         if (!more) {
             json_push(items, json_incref(entries->rows[i].summary));
-            last_us = entries->rows[i].started_us;
+            last_us = entries->rows[i].place_us;
         }
     }
     (void)snprintf(next, sizeof next, "%lld", (long long)last_us);

@@ -21,6 +21,9 @@
  * must not make an hour of a second's outage. */
 enum { BACKOFF_FIRST_MS = 1000, BACKOFF_LAST_MS = 30000, OVERDUE_MS = 60000, JITTER_PERCENT = 10 };
 
+/* Without a tick for so long, the process did not run. */
+enum { FROZEN_MS = 5000 };
+
 struct waiter {
     sweeper_done_fn *done;
     void *arg;
@@ -57,6 +60,8 @@ struct sweeper {
     int64_t began_ms;       /* when the pass under way began; 0: none */
     struct pending running; /* what it is; its waiters are not ours */
     int64_t running_since_us;
+    int64_t tick_ms;  /* the last sweeper_tick; 0: none */
+    int64_t awake_ms; /* since when the process has run without a pause */
 };
 
 struct sweeper *sweeper_new(struct services *services, sweeper_change_fn *on_change, void *arg)
@@ -231,7 +236,7 @@ static void make_pass(struct sweeper *sweeper, const struct pending *run, struct
     count_pass(&result.report);
     metric_observe(METRIC_PASS_DURATION, NULL, result.report.duration_ms);
     log_pass(&result.report);
-    if (!pass_save(sweeper->services, &result))
+    if (!pass_save(sweeper->services, &result, report_log_place(sweeper->reports, result.report.started_us)))
         report_log_put(sweeper->reports, &result.report);
     if (result.transitions > 0)
         refresh_ledger(sweeper);
@@ -433,11 +438,33 @@ int64_t sweeper_due_ms(struct sweeper *sweeper)
     return left_ms > 0 ? left_ms : 0;
 }
 
+/* Called with the lock held. */
+static int64_t awake_since_ms(const struct sweeper *sweeper, int64_t now_ms)
+{
+    return sweeper->tick_ms && now_ms - sweeper->tick_ms > FROZEN_MS ? now_ms : sweeper->awake_ms;
+}
+
+void sweeper_tick(struct sweeper *sweeper, int64_t now_ms)
+{
+    pthread_mutex_lock(&sweeper->lock);
+    sweeper->awake_ms = awake_since_ms(sweeper, now_ms);
+    sweeper->tick_ms = now_ms;
+    pthread_mutex_unlock(&sweeper->lock);
+}
+
+static int64_t later_of(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
 bool sweeper_alive(struct sweeper *sweeper, int64_t now_ms, struct why *why)
 {
     pthread_mutex_lock(&sweeper->lock);
-    bool wedged = sweeper->began_ms && now_ms - sweeper->began_ms > LIMIT_PASS_MS + OVERDUE_MS;
-    bool overdue = !sweeper->began_ms && sweeper->due_ms && now_ms - sweeper->due_ms > OVERDUE_MS;
+    int64_t awake_ms = awake_since_ms(sweeper, now_ms);
+    bool wedged =
+        sweeper->began_ms && now_ms - later_of(sweeper->began_ms, awake_ms) > LIMIT_PASS_MS + OVERDUE_MS;
+    bool overdue =
+        !sweeper->began_ms && sweeper->due_ms && now_ms - later_of(sweeper->due_ms, awake_ms) > OVERDUE_MS;
     if (wedged)
         (void)why_set(why, ERR_TIMEOUT, "pass %s has been running for %lld s", sweeper->running.id.s,
                       (long long)(now_ms - sweeper->began_ms) / 1000);

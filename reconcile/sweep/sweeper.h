@@ -51,8 +51,11 @@ void sweeper_wake(struct sweeper *sweeper, const struct policy *policy);
 /* sweeper_due_ms: until the timer's next pass; 0 when it is due or under way, or nothing is known yet. */
 int64_t sweeper_due_ms(struct sweeper *sweeper);
 
-/* sweeper_alive: at now_ms of clock_mono_ms; false when a pass is overdue by far or one takes much longer
+/* sweeper_tick: now_ms of clock_mono_ms; called every LIMIT_TICK_MS as long as the process runs. A longer
+ * pause means that it was stopped or suspended: no pass counts as late because of that.
+ * sweeper_alive: at now_ms of clock_mono_ms; false when a pass is overdue by far or one takes much longer
  * than it may; `why` is which. Idle, switched off and waiting for a database are alive. */
+void sweeper_tick(struct sweeper *sweeper, int64_t now_ms);
 bool sweeper_alive(struct sweeper *sweeper, int64_t now_ms, struct why *why);
 
 /* sweeper_report: the text of a pass's report (report_text), while it waits, while it runs, and later as long

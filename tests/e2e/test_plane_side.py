@@ -750,7 +750,7 @@ def test_a_verdict_without_an_activity_is_waited_for(database, plane, tables, st
 
 
 def shift_clock(plane, seconds):
-    """From now on Plane's clock stands, so far from everybody's."""
+    """From now on Plane's clock stands still, so many seconds from the others."""
     now = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=seconds)
     plane.sandbox.control("POST", "plane/clock", {"now": now.strftime("%Y-%m-%dT%H:%M:%SZ")})
 

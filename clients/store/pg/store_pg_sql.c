@@ -532,11 +532,12 @@ static const char *const texts[] = {
                                 " (SELECT FROM tasks t WHERE t.id = $3::bigint AND " SAME_TASK
                                 " IS NOT TRUE) ORDER BY seq DESC LIMIT $2::bigint",
     /* 1 the limit. One row per message, and always one. */
-    [SQL_OUTBOX_LIST] = "SELECT d.depth, o.id, o.seq, floor(extract(epoch FROM now() - o.at))::bigint"
-                        " AS age_s, o.text"
-                        " FROM (SELECT count(*) AS depth FROM reconcile_outbox WHERE sent_at IS NULL) d"
-                        " LEFT JOIN (SELECT * FROM reconcile_outbox WHERE sent_at IS NULL"
-                        "  ORDER BY seq LIMIT $1::bigint) o ON true ORDER BY o.seq",
+    [SQL_OUTBOX_LIST] =
+        "SELECT d.depth, o.id, o.seq, greatest(0, floor(extract(epoch FROM now() - o.at)))::bigint"
+        " AS age_s, o.text"
+        " FROM (SELECT count(*) AS depth FROM reconcile_outbox WHERE sent_at IS NULL) d"
+        " LEFT JOIN (SELECT * FROM reconcile_outbox WHERE sent_at IS NULL"
+        "  ORDER BY seq LIMIT $1::bigint) o ON true ORDER BY o.seq",
     /* 1 the id, 2 the text. */
     [SQL_OUTBOX_ADD] = "INSERT INTO reconcile_outbox (id, at, text) VALUES ($1::uuid, now(), $2)"
                        " ON CONFLICT (id) DO NOTHING RETURNING seq",

@@ -425,12 +425,12 @@ static const char *const texts[] = {
                        " ON CONFLICT (id) DO NOTHING RETURNING 1",
     /* 1 the limit. One row per message; the first column is the same in every row, and there is always one.
      */
-    [SQL_OUTBOX_LIST] =
-        "WITH head(depth) AS (SELECT count(*) FROM reconcile_outbox WHERE sent_at IS NULL),"
-        " listed AS (SELECT id, seq, unixepoch('now') - unixepoch(at) AS age_s, text FROM reconcile_outbox"
-        "  WHERE sent_at IS NULL ORDER BY seq LIMIT ?1)"
-        " SELECT h.depth AS depth, l.id AS id, l.seq AS seq, l.age_s AS age_s, l.text AS text"
-        " FROM head h LEFT JOIN listed l ORDER BY l.seq",
+    [SQL_OUTBOX_LIST] = "WITH head(depth) AS (SELECT count(*) FROM reconcile_outbox WHERE sent_at IS NULL),"
+                        " listed AS (SELECT id, seq, max(0, unixepoch('now') - unixepoch(at)) AS age_s, text "
+                        "FROM reconcile_outbox"
+                        "  WHERE sent_at IS NULL ORDER BY seq LIMIT ?1)"
+                        " SELECT h.depth AS depth, l.id AS id, l.seq AS seq, l.age_s AS age_s, l.text AS text"
+                        " FROM head h LEFT JOIN listed l ORDER BY l.seq",
     /* 1 [id, …]. */
     [SQL_OUTBOX_SENT] = "UPDATE reconcile_outbox SET sent_at = " NOW_TEXT
                         " WHERE sent_at IS NULL AND id IN (SELECT value FROM json_each(?1))",

@@ -122,6 +122,48 @@ TEST_WITH(a_list_merges_what_is_stored_and_what_is_not, set_up, tear_down)
     assert_int_equal(next, 0);
 }
 
+static void store_as_the_sweeper_does(int number, int64_t started_us)
+{
+    struct report report = report_number(number);
+    report.started_us = started_us;
+    AUTO_FREE char *text = report_text(&report);
+    int64_t place = report_log_place(bench.log, started_us);
+    assert_int_equal(store_pass_save(bench.store, report.id.s, place, text, &bench.why), ERR_OK);
+    report_done(&report);
+}
+
+static void keep_begun_at(int number, int64_t started_us)
+{
+    struct report report = report_number(number);
+    report.started_us = started_us;
+    report_log_put(bench.log, &report);
+    report_done(&report);
+}
+
+/* The clock is set back by an hour before the third, while this process runs and across a restart. */
+TEST_WITH(reports_keep_their_order_when_the_clock_is_set_back, set_up, tear_down)
+{
+    int64_t next, back = T0 - 3600 * 1000000LL;
+    store_as_the_sweeper_does(1, T0);
+    keep_begun_at(2, T0 + 1000000);
+    store_as_the_sweeper_does(3, back);
+    keep_begun_at(4, back + 1000000);
+    assert_string_equal(page(0, 3, &next), "4 3 2");
+    assert_string_equal(page(next, 3, &next), "1");
+    report_log_free(bench.log);
+    bench.log = report_log_new(bench.store);
+    keep_begun_at(5, back + 2000000);
+    assert_string_equal(page(0, 9, &next), "5 3 1");
+    for (int number = 6; number < 6 + (int)LIMIT_PASSES_KEPT; number++)
+        store_as_the_sweeper_does(number, back + number * 1000000LL);
+    assert_null(found(3));
+    for (int number = 6; number < 6 + (int)LIMIT_PASSES_KEPT; number++) {
+        json_t *report = found(number);
+        assert_non_null(report);
+        json_decref(report);
+    }
+}
+
 TEST_WITH(a_report_in_both_places_is_listed_once, set_up, tear_down)
 {
     int64_t next;

@@ -335,6 +335,24 @@ static void a_pass_that_is_far_overdue_is_no_life(void **state)
     assert_non_null(strstr(why.text, "a pass is overdue by"));
 }
 
+/* Stopped by a signal, or suspended with its machine: nothing ran meanwhile, the sweeper neither. */
+static void a_pass_is_not_late_because_the_process_did_not_run(void **state)
+{
+    (void)state;
+    struct why why;
+    request((struct pass_request){0});
+    start();
+    wait_for_reports(1);
+    int64_t now_ms = clock_mono_ms(), again_ms = now_ms + (int64_t)86400 * 1000 * 11 / 10 + LIMIT_PASS_MS;
+    sweeper_tick(bench.sweeper, now_ms);
+    assert_true(sweeper_alive(bench.sweeper, again_ms, &why));
+    sweeper_tick(bench.sweeper, again_ms);
+    assert_true(sweeper_alive(bench.sweeper, again_ms + 1000, &why));
+    for (int64_t ms = 0; ms <= 61000; ms += 1000)
+        sweeper_tick(bench.sweeper, again_ms + ms);
+    assert_false(sweeper_alive(bench.sweeper, again_ms + 61000, &why));
+}
+
 static void the_gauges_and_counters_follow_the_passes(void **state)
 {
     (void)state;
@@ -387,6 +405,7 @@ int main(void)
         TEST(idle_is_alive),
         TEST(a_pass_that_takes_far_too_long_is_no_life),
         TEST(a_pass_that_is_far_overdue_is_no_life),
+        TEST(a_pass_is_not_late_because_the_process_did_not_run),
         TEST(the_gauges_and_counters_follow_the_passes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
