@@ -410,7 +410,8 @@ ATTR_NODISCARD enum err store_outbox_sent(struct store *store, const struct uuid
 
 /* store_lease_take: takes the lease of that name for `owner`, or renews it, for `seconds` from now by the
  * database's clock. *ret_held: it is ours now. Writes nothing while ours has more than half of `seconds` left
- * or another process's has not run out. */
+ * or another process's has not run out; one that ends later than one taken now is of a clock that was ahead,
+ * and does not count. */
 ATTR_NODISCARD enum err store_lease_take(struct store *store, const char *name, const char *owner,
                                          int64_t seconds, bool *ret_held, struct why *why);
 /* store_lease_drop: gives it back if it is ours. */

@@ -301,6 +301,10 @@ static const char create_again_sql[] =
 #define NEXT_S_OF_B NEXT_S("b")
 #define FIRST_US US_OF("r.first_at")
 #define NEXT_US US_OF("r.next_at")
+/* Farther ahead than any pause is long, the clock was set back. */
+#define IS_NEXT_DUE(now)                        \
+    "(r.next_at <= " now " OR r.next_at > " now \
+    " + interval '" PG_DIGITS(LIMIT_REPLAY_PAUSE_MAX_S) " seconds')"
 /* Given up; or moved in the database, by a process that was set to do so. */
 #define IS_NO_HEAL                                                                \
     "r.given_up OR EXISTS (SELECT FROM reconcile_ledger l WHERE l.task_id = t.id" \
@@ -309,9 +313,10 @@ static const char create_again_sql[] =
 /* 1 [[subject, delivery], …]. */
 static const char replays_look_sql[] =
     "SELECT w.i - 1 AS i, r.tries, r.given_up, " NEXT_S_OF_R " AS next_s,"
-    " r.next_at <= clock_timestamp() AS is_due"
-    " FROM json_array_elements($1::json) WITH ORDINALITY AS w(key, i)"
-    " JOIN reconcile_replays r ON r.subject = w.key->>0 AND r.delivery = (w.key->>1)::uuid";
+    " " IS_NEXT_DUE("clock_timestamp()") " AS is_due"
+                                         " FROM json_array_elements($1::json) WITH ORDINALITY AS w(key, i)"
+                                         " JOIN reconcile_replays r ON r.subject = w.key->>0 AND r.delivery "
+                                         "= (w.key->>1)::uuid";
 
 /* 1 the subject. */
 static const char replay_get_sql[] = "SELECT r.delivery, r.tries, " NEXT_US " AS next_us, r.given_up"
@@ -346,14 +351,15 @@ static const char replay_begin_sql[] =
     "   side = excluded.side, outcome = excluded.outcome, reason = excluded.reason,"
     "   evidence = excluded.evidence, verdict_id = excluded.verdict_id,"
     "   missed_source = excluded.missed_source, missed_event = excluded.missed_event"
-    "  WHERE NOT " SAME " OR (r.next_at <= now() AND NOT r.given_up)"
-    "  RETURNING r.subject, r.tries, r.given_up, r.next_at),"
-    " outboxed AS ("
-    "  INSERT INTO reconcile_outbox (id, at, text)"
-    "  SELECT w.message_id, now(), w.message FROM want w JOIN begun b ON b.subject = w.subject"
-    "  WHERE b.given_up AND w.message IS NOT NULL ON CONFLICT (id) DO NOTHING RETURNING id) "
-    "SELECT w.i, w.stands, b.tries, b.given_up, " NEXT_S_OF_B " AS next_s"
-    " FROM want w LEFT JOIN begun b ON b.subject = w.subject";
+    "  WHERE NOT " SAME " OR (" IS_NEXT_DUE(
+        "now()") " AND NOT r.given_up)"
+                 "  RETURNING r.subject, r.tries, r.given_up, r.next_at),"
+                 " outboxed AS ("
+                 "  INSERT INTO reconcile_outbox (id, at, text)"
+                 "  SELECT w.message_id, now(), w.message FROM want w JOIN begun b ON b.subject = w.subject"
+                 "  WHERE b.given_up AND w.message IS NOT NULL ON CONFLICT (id) DO NOTHING RETURNING id) "
+                 "SELECT w.i, w.stands, b.tries, b.given_up, " NEXT_S_OF_B " AS next_s"
+                 " FROM want w LEFT JOIN begun b ON b.subject = w.subject";
 
 /* 1 the limit. */
 static const char replays_moved_sql[] =
@@ -473,13 +479,15 @@ static const char task_get_sql[] =
  * the owner's. ON CONFLICT would lock, and so write, a row that it leaves alone. */
 static const char lease_stands_sql[] =
     "SELECT owner = $2 AS ours FROM reconcile_leases WHERE name = $1 AND until >"
-    " now() + CASE WHEN owner = $2 THEN $3::bigint * interval '0.5 seconds' ELSE interval '0' END";
+    " now() + CASE WHEN owner = $2 THEN $3::bigint * interval '0.5 seconds' ELSE interval '0' END"
+    " AND (owner = $2 OR until <= now() + ($3::bigint + 1) * interval '1 second')";
 /* A row when it is the owner's now. */
 static const char lease_take_sql[] =
     "INSERT INTO reconcile_leases AS l (name, owner, until)"
     " VALUES ($1, $2, now() + $3::bigint * interval '1 second')"
     " ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, until = excluded.until"
-    " WHERE l.owner = excluded.owner OR l.until <= now() RETURNING name";
+    " WHERE l.owner = excluded.owner OR l.until <= now()"
+    "  OR l.until > now() + ($3::bigint + 1) * interval '1 second' RETURNING name";
 
 /* The revision and the clock, the clock read after the lock was got. */
 #define POLICY_LOCKED(lock)                          \

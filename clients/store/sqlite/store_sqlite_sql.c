@@ -16,6 +16,8 @@
     "), 4) AS INTEGER) * 1000)"
 #define AT_US US_OF("at")
 #define NOW_TEXT "strftime('%Y-%m-%d %H:%M:%f', 'now')"
+/* The instant so many seconds from now. */
+#define IN_S(seconds) "strftime('%Y-%m-%d %H:%M:%f', 'now', '+' || (" seconds ") || ' seconds')"
 #define REVISION "coalesce((SELECT revision FROM reconcile_settings WHERE id = 1), 0)"
 #define ACTIVE_JOB "SELECT 1 FROM jobs j WHERE j.status IN ('queued', 'running') AND j.task_id = "
 #define STANDS "id = ?1 AND stage IS ?2 AND updated_at IS ?3 AND NOT EXISTS (" ACTIVE_JOB "?1)"
@@ -273,6 +275,8 @@ static const char task_get_sql[] =
 #define NEXT_US US_OF("next_at")
 #define NEXT_AT(try) "strftime('%Y-%m-%d %H:%M:%f', 'now', '+' || (?16 ->> (" try " - 1)) || ' seconds')"
 #define FIRST_NEXT_AT NEXT_AT("1")
+/* Farther ahead than any pause is long, the clock was set back. */
+#define IS_NEXT_DUE "(r.next_at <= " NOW_TEXT " OR r.next_at > " IN_S(DIGITS(LIMIT_REPLAY_PAUSE_MAX_S)) ")"
 #define TRIES "json_array_length(?16)"
 #define SAME "(r.delivery = excluded.delivery)"
 #define NEXT_TRY "CASE WHEN " SAME " THEN min(r.tries + 1, " TRIES ") ELSE 1 END"
@@ -302,7 +306,7 @@ static const char replay_begin_sql[] =
     " outcome = excluded.outcome, reason = excluded.reason, evidence = excluded.evidence,"
     " verdict_id = excluded.verdict_id, missed_source = excluded.missed_source,"
     " missed_event = excluded.missed_event"
-    " WHERE NOT " SAME " OR (r.next_at <= " NOW_TEXT " AND NOT r.given_up)"
+    " WHERE NOT " SAME " OR (" IS_NEXT_DUE " AND NOT r.given_up)"
     " RETURNING tries AS tries, given_up AS given_up, " NEXT_S " AS next_s";
 
 /* The ways to write the plane_id of a replay p. */
@@ -408,7 +412,7 @@ static const char *const texts[] = {
 
     /* 1 [[subject, delivery], …]. */
     [SQL_REPLAYS_LOOK] = "SELECT j.key AS i, r.tries AS tries, r.given_up AS given_up, " NEXT_S " AS next_s,"
-                         " r.next_at <= " NOW_TEXT " AS is_due"
+                         " " IS_NEXT_DUE " AS is_due"
                          " FROM json_each(?1) j CROSS JOIN reconcile_replays r"
                          " ON r.subject = j.value ->> 0 AND r.delivery = j.value ->> 1",
     /* 1 the subject. */
@@ -443,13 +447,16 @@ static const char *const texts[] = {
      * lease is the owner's. */
     [SQL_LEASE_STANDS] =
         "SELECT owner = ?2 AS ours FROM reconcile_leases WHERE name = ?1 AND until >"
-        " CASE WHEN owner = ?2 THEN strftime('%Y-%m-%d %H:%M:%f', 'now', '+' || (?3 / 2.0) || ' seconds')"
-        " ELSE " NOW_TEXT " END",
+        " CASE WHEN owner = ?2 THEN " IN_S("?3 / 2.0") " ELSE " NOW_TEXT " END"
+                                                       " AND (owner = ?2 OR until <= " IN_S("?3 + 1") ")",
     /* A row when it is the owner's now. */
-    [SQL_LEASE_TAKE] = "INSERT INTO reconcile_leases (name, owner, until) VALUES"
-                       " (?1, ?2, strftime('%Y-%m-%d %H:%M:%f', 'now', '+' || ?3 || ' seconds'))"
-                       " ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, until = excluded.until"
-                       " WHERE owner = excluded.owner OR until <= " NOW_TEXT " RETURNING 1",
+    [SQL_LEASE_TAKE] =
+        "INSERT INTO reconcile_leases (name, owner, until) VALUES"
+        " (?1, ?2, " IN_S(
+            "?3") ")"
+                  " ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, until = excluded.until"
+                  " WHERE owner = excluded.owner OR until <= " NOW_TEXT
+                  " OR until > " IN_S("?3 + 1") " RETURNING 1",
     [SQL_LEASE_DROP] = "DELETE FROM reconcile_leases WHERE name = ?1 AND owner = ?2",
 
     [SQL_TASKS_LIST] = tasks_list_sql,

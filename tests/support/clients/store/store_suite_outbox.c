@@ -320,6 +320,15 @@ SUITE_TEST(a_lease_that_ran_out_goes_to_whoever_comes)
                      1);
 }
 
+/* It ends later than one that is taken now would: the clock was set back since, perhaps by days. */
+SUITE_TEST(a_lease_of_a_clock_that_was_ahead_is_no_obstacle)
+{
+    assert_true(take(suite, "outbox", "ann", 1000));
+    lease_ends_in(suite, 100000);
+    assert_true(take(suite, "outbox", "bob", 1000));
+    assert_false(take(suite, "outbox", "ann", 1000));
+}
+
 SUITE_TEST(a_lease_is_renewed_when_half_of_it_is_over)
 {
     assert_true(take(suite, "outbox", "ann", 1000));

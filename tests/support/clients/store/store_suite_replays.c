@@ -112,6 +112,17 @@ SUITE_TEST(a_replay_is_begun_once_and_then_waits)
     free(after);
 }
 
+SUITE_TEST(a_replay_does_not_wait_for_a_clock_that_was_set_back)
+{
+    struct scene scene;
+    scene_set(suite, &scene);
+    (void)begin(suite, &scene.replay);
+    suite_exec(suite, "UPDATE reconcile_replays SET next_at = %s",
+               suite_ago(suite, -(int64_t)LIMIT_REPLAY_PAUSE_MAX_S - 60));
+    assert_int_equal(look(suite, &scene.replay).state, STORE_REPLAY_DUE);
+    assert_int_equal(begin(suite, &scene.replay).tries, 2);
+}
+
 SUITE_TEST(pauses_double_and_after_the_last_try_it_is_given_up_and_told_once)
 {
     struct scene scene;
