@@ -557,6 +557,19 @@ void secret_scrub(char *text, size_t len)
     }
 }
 
+int repo_compare(const char *a, const char *b)
+{
+    return strcasecmp(a, b);
+}
+
+char *repo_key(const char *repo)
+{
+    char *key = mem_dup(repo);
+    for (char *at = key; *at; at++)
+        *at = (char)tolower((unsigned char)*at);
+    return key;
+}
+
 bool secret_equal(const char *a, const char *b)
 {
     size_t len = strlen(a);

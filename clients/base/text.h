@@ -128,6 +128,12 @@ enum { SECRET_LEN_MIN = 8 };
 void secret_keep(const char *secret);
 void secret_scrub(char *text, size_t len);
 
+/* repo_compare: the order of two repositories' names; 0 for one repository. Gitea compares names without
+ * regard to case, and they are ASCII. repo_key: the name as a key, the same for every spelling. Caller frees.
+ */
+int repo_compare(const char *a, const char *b);
+char *repo_key(const char *repo);
+
 /* secret_equal: compares in time that depends on the lengths alone. */
 bool secret_equal(const char *a, const char *b);
 

@@ -8,7 +8,6 @@
  * segment, "/" in it included, is sent percent-encoded. */
 #include "clients/gitea/gitea.h"
 
-#include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -162,10 +161,9 @@ static const char *part_of(struct arena *arena, const struct gitea *gitea, const
     if (!name)
         return NULL;
     len = (size_t)(name - owner) + 1 + strcspn(name + 1, "/?");
-    char *part = arena_printf(arena, "%.*s", (int)len, owner);
-    for (char *at = part; *at; at++)
-        *at = (char)tolower((unsigned char)*at);
-    return part;
+    AUTO_FREE char *repo = mem_dupn(owner, len);
+    AUTO_FREE char *part = repo_key(repo);
+    return arena_text(arena, part);
 }
 
 static void ask_send(struct facts *facts, struct ask *ask, struct fetch_request *request)

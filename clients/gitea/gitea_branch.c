@@ -9,6 +9,7 @@
 
 #include "clients/base/jsonx.h"
 #include "clients/base/limits.h"
+#include "clients/base/text.h"
 
 struct making {
     struct fact_request request;
@@ -122,7 +123,8 @@ const struct gitea_branch_made *gitea_branch_make(struct facts *facts, struct gi
                                                   const char *base, const char *branch)
 {
     struct arena *arena = facts_arena(facts);
-    AUTO_FREE char *key = mem_printf("gitea branch make\n%s\n%s\n%s", repo, base, branch);
+    AUTO_FREE char *of = repo_key(repo);
+    AUTO_FREE char *key = mem_printf("gitea branch make\n%s\n%s\n%s", of, base, branch);
     bool is_new;
     struct making *making = (struct making *)(void *)fact_request_get(facts, key, sizeof *making, &is_new);
     if (is_new) {

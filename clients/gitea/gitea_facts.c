@@ -5,6 +5,7 @@
 
 #include "clients/base/err.h"
 #include "clients/base/limits.h"
+#include "clients/base/text.h"
 #include "clients/gitea/gitea_io.h"
 
 static const char not_a_repo[] = "a repo is \"owner/name\"";
@@ -34,7 +35,8 @@ static void repo_replied(struct facts *facts, void *arg, const struct gitea_repl
 const struct gitea_repo *gitea_repo(struct facts *facts, struct gitea *gitea, const char *repo)
 {
     struct arena *arena = facts_arena(facts);
-    AUTO_FREE char *key = mem_printf("gitea repo\n%s", repo);
+    AUTO_FREE char *of = repo_key(repo);
+    AUTO_FREE char *key = mem_printf("gitea repo\n%s", of);
     bool is_new;
     struct repo *asked = (struct repo *)(void *)fact_request_get(facts, key, sizeof *asked, &is_new);
     if (is_new) {
@@ -126,7 +128,8 @@ const struct gitea_statuses *gitea_statuses(struct facts *facts, struct gitea *g
                                             const char *sha)
 {
     struct arena *arena = facts_arena(facts);
-    AUTO_FREE char *key = mem_printf("gitea statuses\n%s\n%s", repo, sha);
+    AUTO_FREE char *of = repo_key(repo);
+    AUTO_FREE char *key = mem_printf("gitea statuses\n%s\n%s", of, sha);
     bool is_new;
     struct statuses *statuses =
         (struct statuses *)(void *)fact_request_get(facts, key, sizeof *statuses, &is_new);
@@ -192,7 +195,8 @@ const struct gitea_reviews *gitea_reviews(struct facts *facts, struct gitea *git
                                           int64_t number)
 {
     struct arena *arena = facts_arena(facts);
-    AUTO_FREE char *key = mem_printf("gitea reviews\n%s\n%lld", repo, (long long)number);
+    AUTO_FREE char *of = repo_key(repo);
+    AUTO_FREE char *key = mem_printf("gitea reviews\n%s\n%lld", of, (long long)number);
     bool is_new;
     struct reviews *reviews =
         (struct reviews *)(void *)fact_request_get(facts, key, sizeof *reviews, &is_new);

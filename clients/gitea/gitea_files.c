@@ -12,6 +12,7 @@
 
 #include "clients/base/err.h"
 #include "clients/base/limits.h"
+#include "clients/base/text.h"
 
 #define TREE_PAGE "500" /* rows; Gitea gives up to 1,000, which might pass LIMIT_ANSWER_FIRST */
 
@@ -160,7 +161,8 @@ const struct gitea_files *gitea_files(struct facts *facts, struct gitea *gitea, 
                                       const char *commit, const char *path)
 {
     struct arena *arena = facts_arena(facts);
-    AUTO_FREE char *key = mem_printf("gitea files\n%s\n%s\n%s", repo, commit, path);
+    AUTO_FREE char *of = repo_key(repo);
+    AUTO_FREE char *key = mem_printf("gitea files\n%s\n%s\n%s", of, commit, path);
     bool is_new;
     struct files *files = (struct files *)(void *)fact_request_get(facts, key, sizeof *files, &is_new);
     if (is_new) {

@@ -9,6 +9,7 @@
 
 #include "clients/base/err.h"
 #include "clients/base/limits.h"
+#include "clients/base/text.h"
 
 #define WANTED_FOR_LISTING 8u
 
@@ -33,7 +34,8 @@ struct head {
 
 static struct branches *branches_of(struct facts *facts, const char *repo)
 {
-    AUTO_FREE char *key = mem_printf("gitea branches\n%s", repo);
+    AUTO_FREE char *of = repo_key(repo);
+    AUTO_FREE char *key = mem_printf("gitea branches\n%s", of);
     bool is_new;
     struct branches *branches =
         (struct branches *)(void *)fact_request_get(facts, key, sizeof *branches, &is_new);
@@ -141,7 +143,8 @@ static void head_look(struct facts *facts, void *arg)
 
 static struct head *head_of(struct facts *facts, struct gitea *gitea, const char *repo, const char *branch)
 {
-    AUTO_FREE char *key = mem_printf("gitea head\n%s\n%s", repo, branch);
+    AUTO_FREE char *of = repo_key(repo);
+    AUTO_FREE char *key = mem_printf("gitea head\n%s\n%s", of, branch);
     bool is_new;
     struct head *head = (struct head *)(void *)fact_request_get(facts, key, sizeof *head, &is_new);
     if (is_new) {

@@ -6,6 +6,7 @@
 #include "clients/base/err.h"
 #include "clients/base/jsonx.h"
 #include "clients/base/limits.h"
+#include "clients/base/text.h"
 #include "clients/gitea/gitea_io.h"
 
 #include <string.h>
@@ -125,7 +126,8 @@ const struct gitea_hooks *gitea_hooks(struct facts *facts, struct gitea *gitea, 
     size_t len = level == GITEA_HOOKS_REPO    ? strlen(repo)
                  : level == GITEA_HOOKS_OWNER ? strcspn(repo, "/")
                                               : 0;
-    AUTO_FREE char *key = mem_printf("gitea hooks\n%s\n%.*s", scopes[level], (int)len, repo);
+    AUTO_FREE char *of = repo_key(repo);
+    AUTO_FREE char *key = mem_printf("gitea hooks\n%s\n%.*s", scopes[level], (int)len, of);
     bool is_new;
     struct hooks *hooks = (struct hooks *)(void *)fact_request_get(facts, key, sizeof *hooks, &is_new);
     if (is_new)

@@ -11,6 +11,7 @@
 
 #include "clients/base/err.h"
 #include "clients/base/limits.h"
+#include "clients/base/text.h"
 
 /* One of the two lists of a repo. The open one is read whole. The closed one grows page by page, as far as
  * a search still needs it; its fact is not used. */
@@ -45,7 +46,8 @@ struct pull {
 
 static struct pulls *pulls_of(struct facts *facts, struct gitea *gitea, const char *repo, const char *state)
 {
-    AUTO_FREE char *key = mem_printf("gitea pulls %s\n%s", state, repo);
+    AUTO_FREE char *of = repo_key(repo);
+    AUTO_FREE char *key = mem_printf("gitea pulls %s\n%s", state, of);
     bool is_new;
     struct pulls *pulls = (struct pulls *)(void *)fact_request_get(facts, key, sizeof *pulls, &is_new);
     if (is_new) {
@@ -361,7 +363,8 @@ const struct gitea_pull *gitea_pull(struct facts *facts, struct gitea *gitea, co
                                     const char *base, const char *branch)
 {
     struct arena *arena = facts_arena(facts);
-    AUTO_FREE char *key = mem_printf("gitea pull\n%s\n%s\n%s", repo, base, branch);
+    AUTO_FREE char *of = repo_key(repo);
+    AUTO_FREE char *key = mem_printf("gitea pull\n%s\n%s\n%s", of, base, branch);
     bool is_new;
     struct pull *pull = (struct pull *)(void *)fact_request_get(facts, key, sizeof *pull, &is_new);
     if (is_new) {
@@ -427,7 +430,8 @@ static void open_gather(struct facts *facts, void *arg)
 
 const struct gitea_open_pulls *gitea_open_pulls(struct facts *facts, struct gitea *gitea, const char *repo)
 {
-    AUTO_FREE char *key = mem_printf("gitea open pulls\n%s", repo);
+    AUTO_FREE char *of = repo_key(repo);
+    AUTO_FREE char *key = mem_printf("gitea open pulls\n%s", of);
     bool is_new;
     struct open_pulls *pulls =
         (struct open_pulls *)(void *)fact_request_get(facts, key, sizeof *pulls, &is_new);

@@ -469,8 +469,9 @@ struct store_repo_tasks {
     bool more; /* there are more than `limit` */
 };
 void store_repo_tasks_done(struct store_repo_tasks *tasks);
-/* store_repo_tasks: the tasks of a repo (as written in tasks.repo) at one of these stages that have a branch.
- * One statement; cost follows that repo's tasks at these stages where (repo, stage) is indexed. Reads only.
+/* store_repo_tasks: the tasks of a repo (compared without regard to case) at one of these stages that have a
+ * branch. One statement; cost follows that repo's tasks at these stages where (lower(repo), stage) is
+ * indexed. Reads only.
  */
 ATTR_NODISCARD enum err store_repo_tasks(struct store *store, const char *repo, const char *const *stages,
                                          size_t n_stages, size_t limit, struct store_repo_tasks *ret,

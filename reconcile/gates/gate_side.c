@@ -241,7 +241,7 @@ static bool asks_for_head(const struct stage *stage)
 
 static int compare_repo(const void *a, const void *b)
 {
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
+    return repo_compare(*(const char *const *)a, *(const char *const *)b);
 }
 
 /* announce_heads: gives Gitea's client the number of heads of each repo that will be asked, so that it may
@@ -257,7 +257,7 @@ static void announce_heads(struct gate_side *side)
             repos[n++] = side->candidates[i].task->repo;
     qsort(repos, n, sizeof *repos, compare_repo);
     for (size_t i = 0, run = 1; i < n; i += run, run = 1) {
-        while (i + run < n && strcmp(repos[i], repos[i + run]) == 0)
+        while (i + run < n && repo_compare(repos[i], repos[i + run]) == 0)
             run++;
         gitea_heads_wanted(side->facts, side->pass->services->gitea, repos[i], run);
     }

@@ -8,6 +8,7 @@
 #include <sys/queue.h>
 
 #include "clients/base/limits.h"
+#include "clients/base/text.h"
 
 struct commit {
     struct resolve_findings findings; /* first: what is got is the commit's */
@@ -37,7 +38,7 @@ static int compare(const void *a, const void *b)
 {
     const struct commit *left = a, *right = b;
     int order = strcmp(left->sha, right->sha);
-    return order ? order : strcmp(left->repo, right->repo);
+    return order ? order : repo_compare(left->repo, right->repo);
 }
 
 static void commit_unref(struct commit *commit)

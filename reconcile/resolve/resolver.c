@@ -150,7 +150,8 @@ enum err resolver_ask(struct resolver *resolver, const char *repo, const char *s
                       void (*done)(void *arg, const void *answer), void *arg, struct why *why)
 {
     static const struct query_ops kind = {.look = look, .free = subject_free};
-    AUTO_FREE char *key = mem_printf("resolve %s %s", repo, sha);
+    AUTO_FREE char *of = repo_key(repo);
+    AUTO_FREE char *key = mem_printf("resolve %s %s", of, sha);
     struct subject *subject = mem_zero(1, sizeof *subject);
     *subject = (struct subject){.resolver = resolver, .repo = mem_dup(repo), .sha = mem_dup(sha)};
     return query_pool_ask(resolver->query_pool, key, &kind, subject, done, arg, why);

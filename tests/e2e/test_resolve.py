@@ -117,6 +117,14 @@ def test_more_than_one_is_never_guessed_about(database, sandbox, service):
     assert "2 tasks" in waiting["detail"]
 
 
+def test_a_repository_is_one_however_it_is_spelled(database, sandbox, service):
+    seed(database, {"id": 1, "stage": "testing"}, {"id": 2, "stage": "testing", "repo": "Acme/App"})
+    world(sandbox, ("b1", sha(1)), ("b2", sha(2)))
+    assert ask(service, sha(2)) == found(sha(2), "branch_head", task_of(2, "testing"))
+    assert ask(service, sha(1), repo="ACME/APP") == {**found(sha(1), "branch_head", task_of(1, "testing")), "repo": "ACME/APP"}
+    assert "2 tasks" in ask(service, NOWHERE, status=409)["detail"]
+
+
 def test_what_belongs_to_nobody_is_said(database, sandbox, service):
     world(sandbox)
     ask(service, NOWHERE, status=404)

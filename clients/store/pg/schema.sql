@@ -13,7 +13,7 @@ CREATE TABLE tasks (
     updated_at timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX reconcile_tasks_stage ON tasks (stage, updated_at);
-CREATE INDEX reconcile_tasks_repo ON tasks (repo, stage);
+CREATE INDEX reconcile_tasks_repo ON tasks (lower(repo), stage);
 CREATE INDEX reconcile_tasks_work_item ON tasks (lower(work_item_id));
 
 CREATE TABLE jobs (

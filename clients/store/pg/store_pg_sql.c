@@ -150,7 +150,7 @@ static const char stuck_sql[] =
     "   WHERE t.stage = w.stage AND t.updated_at <= w.due"
     "   AND isfinite(t.updated_at) AND NOT " IS_BUSY ") t),"
     " listed AS ("
-    "  SELECT *, row_number() OVER (PARTITION BY repo ORDER BY updated_at, id) AS turn FROM stuck"
+    "  SELECT *, row_number() OVER (PARTITION BY lower(repo) ORDER BY updated_at, id) AS turn FROM stuck"
     "  WHERE is_exact AND id NOT IN (SELECT r.id::bigint FROM json_array_elements_text($3::json) AS r(id))"
     "  AND $4::bigint IN (0, id)"
     "  ORDER BY turn, updated_at, id LIMIT $5::bigint)," STAGES ","
@@ -561,13 +561,13 @@ static const char *const texts[] = {
     /* 1 the name, 2 the owner. */
     [SQL_LEASE_DROP] = "DELETE FROM reconcile_leases WHERE name = $1 AND owner = $2",
     [PG_TASKS_LIST] = TASKS_LIST(""),
-    [PG_TASKS_LIST_OF_REPO] = TASKS_LIST(" AND t.repo = $12"),
+    [PG_TASKS_LIST_OF_REPO] = TASKS_LIST(" AND lower(t.repo) = lower($12::text)"),
     [SQL_TASK_GET] = task_get_sql,
     /* 1 the repo, 2 [stage, …], 3 the limit. Ordered as in ENTRY_JOINS. */
     [SQL_REPO_TASKS] =
         "SELECT t.id, " NAME_WORK_ITEM_ID " AS work_item_id, " NAME_BRANCH " AS branch, t.stage,"
         " " TOO_LONG " AS too_long FROM tasks t"
-        " WHERE repo = $1 AND stage = ANY (ARRAY(SELECT " AS_STAGE_ELEMENT " FROM"
+        " WHERE lower(repo) = lower($1::text) AND stage = ANY (ARRAY(SELECT " AS_STAGE_ELEMENT " FROM"
         "  json_array_elements_text($2::json) AS e(stage))) AND branch <> ''"
         " ORDER BY id + 0 DESC LIMIT $3::bigint",
     /* 1 the id, 2 the start, 3 the report. */

@@ -163,7 +163,7 @@
  * one. */
 static const char stuck_sql[] =
     "WITH RECURSIVE" STUCK STAGES " listed(id, turn, us, age_s) AS MATERIALIZED ("
-    "  SELECT id, row_number() OVER (PARTITION BY repo ORDER BY us, id) AS turn, us, age_s"
+    "  SELECT id, row_number() OVER (PARTITION BY lower(repo) ORDER BY us, id) AS turn, us, age_s"
     "  FROM stuck WHERE id NOT IN (SELECT value FROM json_each(?3)) AND ?4 IN (0, id)"
     "  ORDER BY turn, us, id LIMIT ?5),"
     " head(revision, now_us, stuck, oldest_s, strange) AS MATERIALIZED ("
@@ -224,8 +224,9 @@ static const char unstarted_sql[] =
  * nothing, so there are two ways into a stage and two into none, of which the conditions without a column
  * open one.
  */
-#define OTHER(of) \
-    " AND " of ".id NOT IN (SELECT id FROM stuck) AND (?4 IS NULL OR " of ".repo = ?4) AND " HAS_ID(of)
+#define OTHER(of)                                                               \
+    " AND " of ".id NOT IN (SELECT id FROM stuck) AND (?4 IS NULL OR lower(" of \
+    ".repo) = lower(?4)) AND " HAS_ID(of)
 #define FROM_START(of) \
     " AND (?6 < 2 OR ?7 IS NULL) AND (?6 < 2 OR " of ".updated_at IS NOT NULL OR " of ".id > ?8)" OTHER(of)
 #define FROM_PLACE(of) \
@@ -235,7 +236,7 @@ static const char unstarted_sql[] =
 static const char tasks_list_sql[] =
     "WITH RECURSIVE" STUCK STAGES " first(part, updated_at, id) AS MATERIALIZED ("
     "  SELECT 1, updated_at, id FROM stuck"
-    "  WHERE ?6 < 2 AND (?6 = 0 OR (updated_at, id) > (?7, ?8)) AND (?4 IS NULL OR repo = ?4)"
+    "  WHERE ?6 < 2 AND (?6 = 0 OR (updated_at, id) > (?7, ?8)) AND (?4 IS NULL OR lower(repo) = lower(?4))"
     "  ORDER BY updated_at, id LIMIT ?9),"
     " open(stage) AS MATERIALIZED ("
     "  SELECT ?3 WHERE ?3 IS NOT NULL"
@@ -463,12 +464,14 @@ static const char *const texts[] = {
     [SQL_TASK_GET] = task_get_sql,
     /* 1 the repo, 2 [stage, …], 3 the limit. From the stages into the index, never through all tasks in the
      * order of their ids. */
-    [SQL_REPO_TASKS] = "SELECT t.id AS id, " NAME_WORK_ITEM_ID " AS work_item_id, " NAME_BRANCH " AS branch,"
-                       " " NAME_STAGE " AS stage, NULL AS too_long"
-                       " FROM (SELECT DISTINCT value FROM json_each(?2)) s CROSS JOIN tasks t"
-                       " ON likelihood(t.repo = ?1, 0.001) AND likelihood(t.stage = s.value, 0.001)"
-                       " AND (t.repo, t.stage) BETWEEN (?1, +s.value) AND (?1, +s.value)"
-                       " WHERE t.branch <> '' AND " HAS_ID_T " ORDER BY t.id DESC LIMIT ?3",
+    [SQL_REPO_TASKS] =
+        "SELECT t.id AS id, " NAME_WORK_ITEM_ID " AS work_item_id, " NAME_BRANCH " AS branch,"
+        " " NAME_STAGE " AS stage, NULL AS too_long"
+        " FROM (SELECT DISTINCT value FROM json_each(?2)) s CROSS JOIN tasks t"
+        " ON likelihood(lower(t.repo) = lower(?1), 0.001) AND likelihood(t.stage = s.value, 0.001)"
+        " AND lower(t.repo) BETWEEN lower(?1) AND lower(?1)"
+        " AND t.stage BETWEEN +s.value AND +s.value"
+        " WHERE t.branch <> '' AND " HAS_ID_T " ORDER BY t.id DESC LIMIT ?3",
 
     [SQL_LEDGER_SUMMARY] = "SELECT (SELECT count(*) FROM reconcile_ledger) AS total, (SELECT work_item_id"
                            " FROM reconcile_ledger ORDER BY seq DESC LIMIT 1) AS last_work_item_id",

@@ -608,7 +608,7 @@ static void assert_not_misled(const char *table, const char *instant)
 
 #define TASKS_OF_THEIRS                                                                                \
     "CREATE TABLE tasks (id INTEGER PRIMARY KEY, plane_id, work_item_id, title, repo, branch, stage, " \
-    "created_at, updated_at); CREATE INDEX theirs_of_repos ON tasks (repo, stage)"
+    "created_at, updated_at); CREATE INDEX theirs_of_repos ON tasks (lower(repo), stage)"
 
 static void other_indexes_and_their_statistics_mislead_nobody(void **state)
 {

@@ -178,6 +178,8 @@ SUITE_TEST(the_list_is_narrowed_by_stage_and_repo_and_to_the_stuck)
     ASSERT_PAGE(suite, &query, 1, 2, 3);
     query.repo = "o/a";
     ASSERT_PAGE(suite, &query, 1, 3);
+    query.repo = "O/A"; /* the same one */
+    ASSERT_PAGE(suite, &query, 1, 3);
     query.stuck_only = true;
     ASSERT_PAGE(suite, &query, 1);
     query.stage = NULL;
@@ -185,6 +187,8 @@ SUITE_TEST(the_list_is_narrowed_by_stage_and_repo_and_to_the_stuck)
     query.stuck_only = false;
     ASSERT_PAGE(suite, &query, 4, 1, 7, 3);
     query.stage = "done"; /* asked for by name */
+    ASSERT_PAGE(suite, &query, 5);
+    suite_exec(suite, "UPDATE tasks SET repo = 'O/a' WHERE id IN (4, 5, 7)");
     ASSERT_PAGE(suite, &query, 5);
     query.repo = NULL;
     ASSERT_PAGE(suite, &query, 5, 6);
@@ -443,24 +447,25 @@ SUITE_TEST(the_tasks_of_a_repo_are_told_newest_first)
     suite_exec(suite, "UPDATE tasks SET work_item_id = NULL WHERE id = 2");
     struct store_repo_tasks tasks;
     ASSERT_OK(store_repo_tasks(suite->store, "acme/shop", stages, 2, 10, &tasks, &suite->why));
-    assert_int_equal(tasks.n, 3);
+    assert_int_equal(tasks.n, 4);
     assert_false(tasks.more);
     assert_int_equal(tasks.rows[0].id, 6);
-    assert_int_equal(tasks.rows[1].id, 2);
-    assert_int_equal(tasks.rows[2].id, 1);
+    assert_int_equal(tasks.rows[1].id, 5);
+    assert_int_equal(tasks.rows[2].id, 2);
+    assert_int_equal(tasks.rows[3].id, 1);
     assert_string_equal(tasks.rows[0].work_item_id, "ORCH-6");
     assert_string_equal(tasks.rows[0].branch, "feature/ORCH-6");
     assert_string_equal(tasks.rows[0].stage, "development");
-    assert_null(tasks.rows[1].work_item_id);
-    assert_string_equal(tasks.rows[1].stage, "testing");
+    assert_null(tasks.rows[2].work_item_id);
+    assert_string_equal(tasks.rows[2].stage, "testing");
     store_repo_tasks_done(&tasks);
     ASSERT_OK(store_repo_tasks(suite->store, "acme/shop", stages, 2, 2, &tasks, &suite->why));
     assert_int_equal(tasks.n, 2);
     assert_true(tasks.more);
-    assert_int_equal(tasks.rows[1].id, 2);
+    assert_int_equal(tasks.rows[1].id, 5);
     store_repo_tasks_done(&tasks);
-    ASSERT_OK(store_repo_tasks(suite->store, "acme/shop", stages, 2, 3, &tasks, &suite->why));
-    assert_int_equal(tasks.n, 3);
+    ASSERT_OK(store_repo_tasks(suite->store, "ACME/SHOP", stages, 2, 4, &tasks, &suite->why));
+    assert_int_equal(tasks.n, 4);
     assert_false(tasks.more);
     store_repo_tasks_done(&tasks);
     ASSERT_OK(store_repo_tasks(suite->store, "acme/shop", stages, 0, 10, &tasks, &suite->why));

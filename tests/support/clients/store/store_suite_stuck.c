@@ -100,7 +100,7 @@ SUITE_TEST(stuck_tasks_are_listed_oldest_of_each_repo_first)
     for (int64_t id = 1; id <= 4; id++)
         suite_task(suite, id, "development", "noisy/repo", 90000 - id);
     suite_task(suite, 10, "testing", "quiet/repo", 6000);
-    suite_task(suite, 11, "deploy", "quiet/repo", 5000);
+    suite_task(suite, 11, "deploy", "Quiet/Repo", 5000); /* the same one */
     suite_task(suite, 20, "review", "third/repo", 7000);
     struct store_task_list stuck = suite_stuck(suite);
     ASSERT_LISTED(&stuck, 1, 20, 10, 2, 11, 3, 4);
