@@ -210,6 +210,7 @@ void gitea_post(struct facts *facts, struct gitea *gitea, const char *url, const
                                          .headers = gitea->post_headers,
                                          .body = body,
                                          .body_len = strlen(body),
+                                         .follow = true,
                                          .answer_max = LIMIT_ANSWER_HEAD,
                                          .judge = gitea_judge});
 }

@@ -50,7 +50,7 @@ static void look_again(struct facts *facts, struct making *making)
 }
 
 /* 409 means a branch of that name, or one that stands in its way ("a" in that of "a/b"). A 500 may
- * follow what was done all the same. A POST is not redirected, see fetch.h. */
+ * follow what was done all the same. A redirect that is still an answer leads elsewhere, see fetch.h. */
 static void posted(struct facts *facts, void *arg, const struct gitea_reply *reply)
 {
     struct making *making = arg;

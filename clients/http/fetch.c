@@ -233,6 +233,7 @@ void fetch_send(struct fetch_inbox *inbox, const struct fetch_request *request)
     job->body_len = request->body_len;
     job->headers = headers_copy(request);
     job->is_get = strcmp(job->method, "GET") == 0;
+    job->follow = request->follow;
     job->finish_ms = request->finish_ms;
     job->deadline_ms = request->deadline_ms ? request->deadline_ms : INT64_MAX;
     job->attempts_left = request->attempts ? request->attempts : job->is_get ? 3 : 1;

@@ -10,10 +10,11 @@
  * request allows ends the exchange (counted after decompression), and so do too many headers and a coding
  * other than gzip, which might take more memory to unpack than any answer may; no proxy unless the
  * environment names one (http_proxy, https_proxy, all_proxy, no_proxy, as curl knows them); no cookies; no
- * redirect but to the same scheme, host and port, for GET alone, at most 3 (Gitea answers 301 after a
- * rename). GET is tried again, after a decorrelated back-off, on a lost connection or 502, 503, 504 (or 429
- * with a short Retry-After), within the request's deadline; never after a time-out, and nothing but GET ever
- * (so all else goes over a connection of its own: curl repeats what met a kept-alive one that had died).
+ * redirect but to the same scheme, host and port, at most 3 (Gitea answers 301 or 307 after a rename), for
+ * GET and for requests that ask for it, whose method is kept. GET is tried again, after a decorrelated
+ * back-off, on a lost connection or 502, 503, 504 (or 429 with a short Retry-After), within the request's
+ * deadline; never after a time-out, and nothing but GET ever (so all else goes over a connection of its own:
+ * curl repeats what met a kept-alive one that had died).
  *
  * A host is a scheme, host and port, and whose health its calls are recorded in; a part of it is a repository
  * or a project. Each exchange is recorded once (upstream_health.h). What is asked about a part that backs off
@@ -103,6 +104,7 @@ struct fetch_request {
         *headers;     /* "Name: value", NULL-terminated; may be NULL. May hold secrets: never logged */
     const char *body; /* NULL: none */
     size_t body_len;
+    bool follow;         /* not for GET, which always does: 301, 307 and 308 are followed */
     size_t answer_max;   /* bytes that the answer's body may have, unpacked; 0: LIMIT_UPSTREAM_BODY */
     int64_t deadline_ms; /* clock_mono_ms() after which this must have been answered; 0: none but the call's
                             own limit */

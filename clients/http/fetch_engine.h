@@ -68,7 +68,7 @@ struct fetch_job {
     char *method, *url, *origin, *body; /* origin is NULL when the URL is none */
     size_t body_len;
     struct curl_slist *headers;
-    bool is_get;
+    bool is_get, follow;
     int64_t deadline_ms; /* INT64_MAX: none */
     int64_t finish_ms;
     unsigned attempts_left, redirects;

@@ -161,7 +161,9 @@ char *exchange_redirect(const struct fetch_job *job)
     const char *url = NULL;
     curl_easy_getinfo(job->easy, CURLINFO_RESPONSE_CODE, &status);
     curl_easy_getinfo(job->easy, CURLINFO_REDIRECT_URL, &url);
-    if (!job->is_get || status < 300 || status > 399 || !url || job->redirects >= REDIRECTS_MAX)
+    bool may_follow = job->is_get ? status >= 300 && status <= 399
+                                  : job->follow && (status == 301 || status == 307 || status == 308);
+    if (!may_follow || !url || job->redirects >= REDIRECTS_MAX)
         return NULL;
     AUTO_FREE char *origin = fetch_origin(url);
     if (!origin || strcmp(origin, job->origin) != 0 || fetch_url_has_user(url))

@@ -198,10 +198,22 @@ static void an_empty_repository_has_nothing_to_branch_from(void **state)
     assert_int_equal(posts(), 0);
 }
 
-static void a_renamed_repository_is_named(void **state)
+static void the_branch_is_made_where_a_renamed_repository_is_now(void **state)
 {
     struct scene *scene = *state;
     sandbox_tell(sandbox, "change", "{'repo':'" REPO "','do':'rename','to':'acme/store'}");
+    const struct gitea_branch_made *made = make(scene, "x");
+    assert_int_equal(made->fact.state, FACT_KNOWN);
+    assert_true(made->made);
+    const struct gitea_head *head = gitea_head(scene->facts, scene->gitea, "acme/store", "x");
+    scene_settle(scene);
+    assert_int_equal(head->fact.state, FACT_KNOWN);
+}
+
+static void a_redirect_that_is_not_followed_is_named(void **state)
+{
+    struct scene *scene = *state;
+    sandbox_tell(sandbox, "faults", "{'path':'/gitea/*','method':'POST','kind':'status','status':301}");
     const struct gitea_branch_made *made = make(scene, "x");
     assert_int_equal(made->fact.state, FACT_FAILED);
     assert_string_equal(made->fact.error,
@@ -358,7 +370,8 @@ int main(void)
         IN_SANDBOX(names_that_no_url_can_hold_are_refused),
         IN_SANDBOX(what_forbids_a_branch_is_named),
         IN_SANDBOX(an_empty_repository_has_nothing_to_branch_from),
-        IN_SANDBOX(a_renamed_repository_is_named),
+        IN_SANDBOX(the_branch_is_made_where_a_renamed_repository_is_now),
+        IN_SANDBOX(a_redirect_that_is_not_followed_is_named),
         IN_SANDBOX(a_post_whose_answer_was_lost_is_settled_by_looking),
         IN_SANDBOX(a_post_is_sent_once_even_on_a_connection_that_dies),
         IN_SANDBOX(a_stopped_fetcher_makes_nothing),

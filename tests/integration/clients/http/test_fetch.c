@@ -197,6 +197,32 @@ TEST(a_redirect_is_not_followed_elsewhere_nor_for_ever_nor_for_a_post)
     scene_close(&scene);
 }
 
+TEST(a_post_that_says_so_follows_a_redirect_that_keeps_it_a_post)
+{
+    static const int statuses[] = {301, 302, 303, 307, 308};
+    struct scene scene;
+    scene_open(&scene, PATIENCE_MS, 4);
+    script_server_on(scene.server, "/new", &(struct script_reply){.status = 201});
+    for (size_t i = 0; i < ARRAY_LEN(statuses); i++) {
+        AUTO_FREE char *old = mem_printf("/old-%d", statuses[i]);
+        AUTO_FREE char *url = mem_printf("%s%s", script_server_url(scene.server), old);
+        script_server_on(scene.server, old,
+                         &(struct script_reply){.status = statuses[i], .headers = "Location: /new\r\n"});
+        fetch_send(scene.inbox,
+                   &(struct fetch_request){
+                       .method = "POST", .url = url, .body = "{\"a\":1}", .body_len = 7, .follow = true});
+        struct fetch_answer *answer = fetch_take(scene.inbox, -1);
+        bool kept = statuses[i] != 302 && statuses[i] != 303;
+        assert_int_equal(answer->status, kept ? 201 : statuses[i]);
+        fetch_answer_free(answer);
+    }
+    assert_int_equal(script_server_count(scene.server, "/new"), 3);
+    AUTO_FREE char *request = script_server_request(scene.server, 1); /* 0 came with the redirect */
+    assert_int_equal(strncmp(request, "POST /new ", 10), 0);
+    assert_non_null(strstr(request, "Content-Length: 7\r\n"));
+    scene_close(&scene);
+}
+
 /* trying again */
 
 TEST(a_get_is_tried_again_after_a_passing_failure)
