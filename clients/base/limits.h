@@ -190,6 +190,7 @@
 
 /* Questions to upstreams outside of passes. */
 #define LIMIT_QUERIES 64u         /* distinct ones under way */
+#define LIMIT_RESOLVE_REPOS 100u  /* repos that may be the one asked about, renamed */
 #define LIMIT_RESOLVE_TASKS 500u  /* unfinished tasks of one repo whose branches are looked at */
 #define LIMIT_RESOLVE_CACHE 1024u /* commits of which Gitea's answers are kept … */
 #define LIMIT_RESOLVE_CACHE_BYTES ((size_t)4 * 1024 * 1024)

@@ -55,6 +55,7 @@ void gitea_heads_wanted(struct facts *facts, struct gitea *gitea, const char *re
 struct gitea_repo {
     struct fact fact;
     const char *default_branch;
+    const char *full_name; /* what it is called now: not as asked for where it was renamed */
 };
 const struct gitea_repo *gitea_repo(struct facts *facts, struct gitea *gitea, const char *repo);
 

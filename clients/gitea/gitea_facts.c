@@ -25,7 +25,8 @@ static void repo_replied(struct facts *facts, void *arg, const struct gitea_repl
         fact_settle(facts, &repo->request, reply->state, reply->error);
         return;
     }
-    const char *wrong = gitea_parse_repo(reply->json, facts_arena(facts), &repo->fact.default_branch);
+    const char *wrong =
+        gitea_parse_repo(reply->json, facts_arena(facts), &repo->fact.default_branch, &repo->fact.full_name);
     fact_settle(
         facts, &repo->request, wrong ? FACT_FAILED : FACT_KNOWN,
         wrong ? arena_printf(facts_arena(facts), "Gitea's answer for %s is invalid: %s", repo->what, wrong)

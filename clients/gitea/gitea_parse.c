@@ -250,11 +250,15 @@ const char *gitea_parse_branches(const json_t *json, const void *arg, struct are
 
 /* a repo */
 
-const char *gitea_parse_repo(const json_t *json, struct arena *arena, const char **ret_branch)
+const char *gitea_parse_repo(const json_t *json, struct arena *arena, const char **ret_branch,
+                             const char **ret_full_name)
 {
     if (!json_is_object(json))
         return "not a repository";
     *ret_branch = text_of(json, "default_branch", arena);
+    *ret_full_name = text_of(json, "full_name", arena);
+    if (!*ret_full_name || !**ret_full_name)
+        return "a repository without a name";
     return *ret_branch && **ret_branch ? NULL : "a repository without a default branch";
 }
 

@@ -47,7 +47,8 @@ const char *gitea_parse_branches(const json_t *json, const void *arg, struct are
                                  struct gitea_page *ret);
 
 /* *ret_branch: the default branch. */
-const char *gitea_parse_repo(const json_t *json, struct arena *arena, const char **ret_branch);
+const char *gitea_parse_repo(const json_t *json, struct arena *arena, const char **ret_branch,
+                             const char **ret_full_name);
 
 struct gitea_status_row {
     int64_t id; /* counts per commit; -1 when not given */

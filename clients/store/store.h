@@ -469,13 +469,18 @@ struct store_repo_tasks {
     bool more; /* there are more than `limit` */
 };
 void store_repo_tasks_done(struct store_repo_tasks *tasks);
-/* store_repo_tasks: the tasks of a repo (compared without regard to case) at one of these stages that have a
- * branch. One statement; cost follows that repo's tasks at these stages where (lower(repo), stage) is
- * indexed. Reads only.
- */
-ATTR_NODISCARD enum err store_repo_tasks(struct store *store, const char *repo, const char *const *stages,
-                                         size_t n_stages, size_t limit, struct store_repo_tasks *ret,
-                                         struct why *why);
+/* store_repo_tasks: the tasks of these repos (compared without regard to case) at one of these stages that
+ * have a branch. One statement; cost follows those repos' tasks at these stages where (lower(repo), stage) is
+ * indexed. Reads only. */
+ATTR_NODISCARD enum err store_repo_tasks(struct store *store, const char *const *repos, size_t n_repos,
+                                         const char *const *stages, size_t n_stages, size_t limit,
+                                         struct store_repo_tasks *ret, struct why *why);
+
+/* store_repos: the repos of the tasks at one of these stages, in lower case, each once, at most `limit`.
+ * Caller frees each and *ret_repos with free(). One statement; cost follows the tasks at these stages. Reads
+ * only. */
+ATTR_NODISCARD enum err store_repos(struct store *store, const char *const *stages, size_t n_stages,
+                                    size_t limit, char ***ret_repos, size_t *ret_n, struct why *why);
 
 /* pass reports */
 

@@ -45,6 +45,7 @@ enum store_sql {
     SQL_LEASE_DROP,
     SQL_TASK_GET,
     SQL_REPO_TASKS,
+    SQL_REPOS,
     SQL_PASS_SAVE,
     SQL_PASS_PRUNE,
     SQL_PASS_GET,

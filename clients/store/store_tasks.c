@@ -297,13 +297,14 @@ static struct store_repo_task repo_task_read(struct store_rows *rows)
     return task;
 }
 
-enum err store_repo_tasks(struct store *store, const char *repo, const char *const *stages, size_t n_stages,
-                          size_t limit, struct store_repo_tasks *ret, struct why *why)
+enum err store_repo_tasks(struct store *store, const char *const *repos, size_t n_repos,
+                          const char *const *stages, size_t n_stages, size_t limit,
+                          struct store_repo_tasks *ret, struct why *why)
 {
     struct store_repo_tasks tasks = {0};
-    json_auto_t *list = json_texts(stages, n_stages);
+    json_auto_t *of = json_texts(repos, n_repos), *list = json_texts(stages, n_stages);
     struct store_rows rows = store_query(
-        store, SQL_REPO_TASKS, PARAMS(TEXT_PARAM(repo), JSON_PARAM(list), ONE_MORE_PARAM(limit)), why);
+        store, SQL_REPO_TASKS, PARAMS(JSON_PARAM(of), JSON_PARAM(list), ONE_MORE_PARAM(limit)), why);
     while (rows_next(&rows) && !(tasks.more = tasks.n == limit)) {
         tasks.rows = list_room(tasks.rows, tasks.n, sizeof *tasks.rows);
         tasks.rows[tasks.n++] = repo_task_read(&rows);
@@ -313,6 +314,29 @@ enum err store_repo_tasks(struct store *store, const char *repo, const char *con
         store_repo_tasks_done(&tasks);
     else
         *ret = tasks;
+    return err;
+}
+
+enum err store_repos(struct store *store, const char *const *stages, size_t n_stages, size_t limit,
+                     char ***ret_repos, size_t *ret_n, struct why *why)
+{
+    char **repos = NULL;
+    size_t n = 0;
+    json_auto_t *list = json_texts(stages, n_stages);
+    struct store_rows rows = store_query(store, SQL_REPOS, PARAMS(JSON_PARAM(list), LIMIT_PARAM(limit)), why);
+    while (rows_next(&rows)) {
+        repos = list_room(repos, n, sizeof *repos);
+        repos[n++] = rows_own(&rows, "repo");
+    }
+    enum err err = rows_end(&rows);
+    if (!err) {
+        *ret_repos = repos;
+        *ret_n = n;
+        return ERR_OK;
+    }
+    for (size_t i = 0; i < n; i++)
+        free(repos[i]);
+    free(repos);
     return err;
 }
 

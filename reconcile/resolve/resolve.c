@@ -11,6 +11,7 @@
 #include "clients/gitea/gitea.h"
 #include "clients/store/store.h"
 #include "reconcile/pipeline/pipeline.h"
+#include "reconcile/settings/settings.h"
 
 static const char *const method_names[] = {[METHOD_BRANCH_HEAD] = "branch_head",
                                            [METHOD_PULL_REQUEST] = "pull_request",
@@ -27,8 +28,11 @@ void resolve_findings_done(struct resolve_findings *findings)
         free(findings->branches[i].name);
     for (size_t i = 0; i < findings->n_pull_branches; i++)
         free(findings->pull_branches[i]);
+    for (size_t i = 0; i < findings->n_names; i++)
+        free(findings->names[i]);
     free(findings->branches);
     free(findings->pull_branches);
+    free(findings->names);
     free(findings->base_name);
     free(findings->reason);
     *findings = (struct resolve_findings){0};
@@ -162,6 +166,7 @@ static bool by_pull_request(const struct store_repo_tasks *tasks, const struct r
 {
     if (is_open_question(findings->pulls)) {
         ret->result = RESOLVE_PENDING;
+        ret->wants_pulls = true;
         return true;
     }
     if (findings->pulls == HEAD_FAILED) {
@@ -192,10 +197,13 @@ static bool by_pull_request(const struct store_repo_tasks *tasks, const struct r
     return true;
 }
 
-/* Rule 3; `waiting` tasks are at a stage with a ci gate. */
+/* Rule 3. */
 static void by_sole_task(const struct resolve_question *question, const struct store_repo_tasks *tasks,
-                         const struct resolve_findings *findings, size_t waiting, struct resolution *ret)
+                         const struct resolve_findings *findings, struct resolution *ret)
 {
+    size_t waiting = 0; /* at a stage with a ci gate */
+    for (size_t i = 0; i < tasks->n; i++)
+        waiting += is_ci_stage(question->pipeline, tasks->rows[i].stage);
     if (waiting == 0) {
         conclude(ret, RESOLVE_NONE,
                  mem_dup("it is the head of no task's branch and of no open pull request, and no task of the "
@@ -206,6 +214,7 @@ static void by_sole_task(const struct resolve_question *question, const struct s
     case HEAD_UNASKED:
     case HEAD_PENDING:
         ret->result = RESOLVE_PENDING;
+        ret->wants_base = true;
         break;
     case HEAD_SAME:
         conclude(ret, RESOLVE_NONE,
@@ -235,19 +244,29 @@ static void by_sole_task(const struct resolve_question *question, const struct s
     }
 }
 
+/* Whether an answer of rule 2 would be another one if the repo had tasks under another name. */
+static bool may_have_other_tasks(const struct resolve_findings *findings, const struct resolution *resolution)
+{
+    if (findings->pulls == HEAD_FAILED || resolution->result == RESOLVE_PENDING)
+        return false;
+    return resolution->n == 0 || (resolution->n == 1 && !resolution->candidates[0].task);
+}
+
 void resolve_decide(const struct resolve_question *question, const struct store_repo_tasks *tasks,
                     const struct resolve_findings *findings, struct resolution *ret)
 {
     *ret = (struct resolution){.result = RESOLVE_FOUND};
     if (by_branch_head(tasks, findings, ret))
         return;
-    size_t waiting = 0;
-    for (size_t i = 0; i < tasks->n; i++)
-        waiting += is_ci_stage(question->pipeline, tasks->rows[i].stage);
-    ret->wants_pulls = true;
-    ret->wants_base = waiting > 0;
-    if (!by_pull_request(tasks, findings, ret))
-        by_sole_task(question, tasks, findings, waiting, ret);
+    bool decided = by_pull_request(tasks, findings, ret);
+    if (decided && !may_have_other_tasks(findings, ret))
+        return;
+    if (!findings->names_known) {
+        resolution_done(ret);
+        *ret = (struct resolution){.result = RESOLVE_PENDING, .wants_names = true};
+    } else if (!decided) {
+        by_sole_task(question, tasks, findings, ret);
+    }
 }
 
 /* the findings */
@@ -326,47 +345,109 @@ static void learn_pulls(const struct resolve_question *question, struct facts *f
     }
 }
 
+static void names_copy(const struct resolve_question *question, struct resolve_findings *findings)
+{
+    if (!question->names)
+        return;
+    findings->names_known = true;
+    findings->names = mem_zero(question->n_names, sizeof *findings->names);
+    while (findings->n_names < question->n_names) {
+        findings->names[findings->n_names] = mem_dup(question->names[findings->n_names]);
+        findings->n_names++;
+    }
+}
+
+/* A repo whose name now is not known is not taken for this one: one that fails does not keep the
+ * others from being answered about. */
+static void learn_names(const struct resolve_question *question, struct facts *facts, struct gitea *gitea,
+                        struct resolve_findings *findings)
+{
+    if (!question->others)
+        return;
+    findings->names_known = true;
+    if (question->n_others == 0)
+        return;
+    const struct gitea_repo *repo = gitea_repo(facts, gitea, question->repo);
+    findings->names = mem_zero(question->n_others, sizeof *findings->names);
+    for (size_t i = 0; i < question->n_others; i++) {
+        const struct gitea_repo *other = gitea_repo(facts, gitea, question->others[i]);
+        if (other->fact.state == FACT_PENDING || repo->fact.state == FACT_PENDING)
+            findings->names_known = false;
+        else if (other->fact.state == FACT_KNOWN && repo->fact.state == FACT_KNOWN &&
+                 repo_compare(other->full_name, repo->full_name) == 0)
+            findings->names[findings->n_names++] = mem_dup(question->others[i]);
+    }
+}
+
+/* What is known of one of several branches joins what is known of those before. */
+static void base_add(const struct resolve_question *question, struct facts *facts, struct gitea *gitea,
+                     const char *branch, struct resolve_findings *findings)
+{
+    static const int ranks[] = {
+        [HEAD_OTHER] = 0, [HEAD_FAILED] = 1, [HEAD_UNASKED] = 2, [HEAD_PENDING] = 2, [HEAD_SAME] = 3};
+    enum resolve_head head =
+        compare_head(gitea_head(facts, gitea, question->repo, branch), question->sha, findings);
+    if (head == HEAD_SAME && findings->base != HEAD_SAME)
+        findings->base_name = mem_dup(branch);
+    if (ranks[head] > ranks[findings->base])
+        findings->base = head;
+}
+
+static bool is_name(const struct resolve_question *question, const struct resolve_findings *findings,
+                    const char *repo)
+{
+    bool same = repo_compare(question->repo, repo) == 0;
+    for (size_t i = 0; i < findings->n_names && !same; i++)
+        same = repo_compare(findings->names[i], repo) == 0;
+    return same;
+}
+
 static void learn_base(const struct resolve_question *question, struct facts *facts, struct gitea *gitea,
                        struct resolve_findings *findings)
 {
-    const char *branch = question->base_branch;
-    /* Both are asked for before either is waited for. */
-    const struct gitea_head *head = gitea_head(facts, gitea, question->repo, branch);
+    /* All are asked for before any is waited for. */
     const struct gitea_repo *repo = gitea_repo(facts, gitea, question->repo);
-    findings->base = compare_head(head, question->sha, findings);
-    if (findings->base == HEAD_OTHER || findings->base == HEAD_FAILED) {
-        bool failed = findings->base == HEAD_FAILED;
-        if (repo->fact.state == FACT_PENDING) {
-            findings->base = HEAD_PENDING;
-        } else if (repo->fact.state != FACT_KNOWN) {
-            findings->base = HEAD_FAILED;
-            words_note(findings, &repo->fact);
-        } else if (strcmp(repo->default_branch, branch) != 0) {
-            branch = repo->default_branch;
-            findings->base =
-                compare_head(gitea_head(facts, gitea, question->repo, branch), question->sha, findings);
-            if (findings->base == HEAD_OTHER && failed)
-                findings->base = HEAD_FAILED;
-        }
+    findings->base = HEAD_OTHER;
+    bool has_project = false;
+    for (size_t i = 0; i < question->settings->n_projects; i++) {
+        const struct project *project = &question->settings->projects[i];
+        if (!is_name(question, findings, project->repo))
+            continue;
+        base_add(question, facts, gitea, project->base_branch, findings);
+        has_project = true;
     }
+    if (!has_project)
+        base_add(question, facts, gitea, settings_base_branch(question->settings, question->repo), findings);
     if (findings->base == HEAD_SAME)
-        findings->base_name = mem_dup(branch);
+        return;
+    if (repo->fact.state == FACT_KNOWN) {
+        base_add(question, facts, gitea, repo->default_branch, findings);
+    } else if (repo->fact.state == FACT_PENDING) {
+        findings->base = HEAD_PENDING;
+    } else if (findings->base != HEAD_PENDING) {
+        findings->base = HEAD_FAILED;
+        words_note(findings, &repo->fact);
+    }
 }
 
 void resolve_look(const struct resolve_question *question, const struct store_repo_tasks *tasks,
                   struct facts *facts, struct gitea *gitea, struct resolve_findings *findings,
                   struct resolution *ret)
 {
-    struct resolution by_heads;
     *findings = (struct resolve_findings){0};
+    names_copy(question, findings);
     learn_heads(question, tasks, facts, gitea, findings);
-    resolve_decide(question, tasks, findings, &by_heads);
-    if (by_heads.result != RESOLVE_PENDING || !by_heads.wants_pulls) {
-        *ret = by_heads;
-        return;
-    }
-    learn_pulls(question, facts, gitea, findings);
-    if (by_heads.wants_base)
-        learn_base(question, facts, gitea, findings);
     resolve_decide(question, tasks, findings, ret);
+    if (ret->wants_pulls) {
+        learn_pulls(question, facts, gitea, findings);
+        resolve_decide(question, tasks, findings, ret);
+    }
+    if (ret->wants_names) {
+        learn_names(question, facts, gitea, findings);
+        resolve_decide(question, tasks, findings, ret);
+    }
+    if (ret->wants_base) {
+        learn_base(question, facts, gitea, findings);
+        resolve_decide(question, tasks, findings, ret);
+    }
 }

@@ -5,10 +5,12 @@
  *   1. branch_head   the branch of a task whose head is the commit;
  *   2. pull_request  the open pull requests whose head it is, if they are of one branch;
  *   3. sole_task     the only task at a stage with a ci gate, unless the commit is the head of the repo's
- * base branch or of its default branch: then it has no task. Never a guess: more than one left at any rule is
- * ambiguous, and a rule that needs what Gitea did not answer makes the answer unavailable, unless no task is
- * there that a later rule could name. The head of a task's branch that was read is no guess: it stands
- * whatever is not known of other branches.
+ * base branches or of its default branch: then it has no task.
+ * Before a rule answers without a task, and before the third, tasks that bear another name of the repo are
+ * looked for: it may have been renamed, and Gitea redirects from the old name. Never a guess: more than one
+ * left at any rule is ambiguous, and a rule that needs what Gitea did not answer makes the answer
+ * unavailable, unless no task is there that a later rule could name. The head of a task's branch that was
+ * read is no guess: it stands whatever is not known of other branches.
  */
 #ifndef RECONCILED_RESOLVE_H
 #define RECONCILED_RESOLVE_H
@@ -22,6 +24,7 @@
 struct facts;
 struct gitea;
 struct pipeline;
+struct settings;
 struct store_repo_task;
 struct store_repo_tasks;
 
@@ -43,14 +46,21 @@ struct resolve_findings {
     int64_t foreign_pull;   /* one whose branch is not in this repo; 0: none */
     enum resolve_head base; /* of the base branch or of the default branch */
     char *base_name;        /* HEAD_SAME: of that branch */
-    char *reason;           /* HEAD_FAILED anywhere: why, the first one's; else NULL */
+    bool names_known;       /* the other names of the repo */
+    char **names;
+    size_t n_names;
+    char *reason; /* HEAD_FAILED anywhere: why, the first one's; else NULL */
 };
 void resolve_findings_done(struct resolve_findings *findings);
 
 struct resolve_question {
     const char *repo, *sha;
-    const char *base_branch;
+    /* Repos that may be this one under another name: those of other tasks and of projects. NULL: not read
+     * yet. Once Gitea has answered which of them are, `names`; it is not asked about them again. */
+    const char *const *others, *const *names;
+    size_t n_others, n_names;
     const struct pipeline *pipeline;
+    const struct settings *settings; /* which base branches the repo has */
 };
 
 enum resolve_result {
@@ -74,17 +84,19 @@ struct resolution {
     enum resolve_method method;           /* RESOLVE_FOUND */
     struct resolve_candidate *candidates; /* one for RESOLVE_FOUND, more for RESOLVE_AMBIGUOUS; else NULL */
     size_t n;
-    char *reason;                 /* a sentence; NULL for RESOLVE_FOUND and RESOLVE_PENDING */
-    bool wants_pulls, wants_base; /* RESOLVE_PENDING: beside the heads of the tasks' branches */
+    char *reason;                              /* a sentence; NULL for RESOLVE_FOUND and RESOLVE_PENDING */
+    bool wants_pulls, wants_names, wants_base; /* RESOLVE_PENDING: beside the heads of the tasks' branches */
 };
 void resolution_done(struct resolution *resolution);
 
-/* resolve_decide: the rules. `tasks` are all unfinished ones of the repo. Free with resolution_done. */
+/* resolve_decide: the rules. `tasks` are all unfinished ones of the repo, under each name that is known. Free
+ * with resolution_done. */
 void resolve_decide(const struct resolve_question *question, const struct store_repo_tasks *tasks,
                     const struct resolve_findings *findings, struct resolution *ret);
 
 /* resolve_look: the same from findings of a fact set, which it asks for as far as the rules go; they are left
- * in `findings`. Called again, like gate_evaluate, while the answer is RESOLVE_PENDING. Free both. */
+ * in `findings`. Called again, like gate_evaluate, while the answer is RESOLVE_PENDING; with the tasks of
+ * findings->names, too, when they were found. Free both. */
 void resolve_look(const struct resolve_question *question, const struct store_repo_tasks *tasks,
                   struct facts *facts, struct gitea *gitea, struct resolve_findings *findings,
                   struct resolution *ret);

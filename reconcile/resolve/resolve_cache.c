@@ -84,6 +84,8 @@ static size_t count_bytes(const struct resolve_findings *findings)
         bytes += sizeof findings->branches[i] + strlen(findings->branches[i].name);
     for (size_t i = 0; i < findings->n_pull_branches; i++)
         bytes += sizeof findings->pull_branches[i] + strlen(findings->pull_branches[i]);
+    for (size_t i = 0; i < findings->n_names; i++)
+        bytes += sizeof findings->names[i] + strlen(findings->names[i]);
     return bytes;
 }
 

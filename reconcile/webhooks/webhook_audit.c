@@ -214,8 +214,8 @@ static void branches_read(const struct check *check, size_t at)
     for (size_t i = 0; i < pipeline->n_stages; i++)
         if (!pipeline->stages[i].terminal)
             stages[n_stages++] = pipeline->stages[i].name;
-    if (store_repo_tasks(services->store, project->repo, stages, n_stages, LIMIT_LIST_DEFAULT, &repo->tasks,
-                         &why) != ERR_OK)
+    if (store_repo_tasks(services->store, &project->repo, 1, stages, n_stages, LIMIT_LIST_DEFAULT,
+                         &repo->tasks, &why) != ERR_OK)
         repo->tasks = (struct store_repo_tasks){.n = 0};
     free(stages);
     repo->tasks_read = true;

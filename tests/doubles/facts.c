@@ -49,6 +49,7 @@ static struct {
     size_t n_heads, n_statuses, n_pulls, n_reviews, n_files, n_gates, n_open, n_made;
     struct fact open_fact;
     const char *default_branch;
+    const char *renamed, *full_name;
     const char *failed_sha, *failed_words, *make_failed_words;
     bool late;
     void (*hook)(void *arg);
@@ -141,6 +142,12 @@ void facts_open_pull(int64_t number, const char *branch, const char *sha)
 void facts_open_pulls_failed(enum fact_state state, const char *error)
 {
     scripted.open_fact = (struct fact){state, error, "pulls", false};
+}
+
+void facts_repo_named(const char *repo, const char *full_name)
+{
+    scripted.renamed = repo;
+    scripted.full_name = full_name;
 }
 
 void facts_repo(const char *default_branch)
@@ -394,7 +401,9 @@ const struct gitea_repo *gitea_repo(struct facts *facts, struct gitea *gitea, co
     (void)gitea;
     struct gitea_repo answer = {.fact = absent};
     if (scripted.default_branch)
-        answer = (struct gitea_repo){{FACT_KNOWN, NULL, "repo", false}, scripted.default_branch};
+        answer = (struct gitea_repo){{FACT_KNOWN, NULL, "repo", false}, scripted.default_branch, repo};
+    if (scripted.renamed && strcmp(scripted.renamed, repo) == 0)
+        answer.full_name = scripted.full_name;
     return look_up(facts, "repo", repo, &answer, sizeof answer);
 }
 

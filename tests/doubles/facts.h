@@ -34,7 +34,8 @@ void facts_pull_elsewhere(const char *branch, int64_t number, enum gitea_pull_st
                           const char *base); /* and none into the base that is asked about */
 void facts_open_pull(int64_t number, const char *branch, const char *sha); /* branch NULL: not in the repo */
 void facts_open_pulls_failed(enum fact_state state, const char *error);
-void facts_repo(const char *default_branch); /* else it is absent */
+void facts_repo(const char *default_branch);                    /* else it is absent */
+void facts_repo_named(const char *repo, const char *full_name); /* of one that was renamed; else as asked */
 void facts_review(int64_t number, const char *user, enum gitea_review_state state, bool stale,
                   bool dismissed);
 void facts_review_unofficial(void); /* the review that was added last */

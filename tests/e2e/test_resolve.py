@@ -125,6 +125,29 @@ def test_a_repository_is_one_however_it_is_spelled(database, sandbox, service):
     assert "2 tasks" in ask(service, NOWHERE, status=409)["detail"]
 
 
+def test_a_renamed_repository_is_found_by_both_names(database, sandbox, make_service):
+    service = make_service(ORCH_PROJECTS_JSON=json.dumps([{"repo": "acme/app", "base_branch": "release/1"}])).start()
+    eventually(lambda: service.status()["last_run_ts"])
+    seed(database, {"id": 1, "stage": "testing"}, {"id": 2, "stage": "review", "repo": "acme/other"})
+    world(sandbox, ("b1", sha(1)), ("release/1", sha(7)))
+    sandbox.change(do="rename", to="Acme/Store")
+    for name in "acme/store", "acme/app":  # stored under the old one
+        assert ask(service, sha(1), repo=name) == {**found(sha(1), "branch_head", task_of(1, "testing")), "repo": name}
+        assert ask(service, NOWHERE, repo=name)["method"] == "sole_task"
+        assert ask(service, NOWHERE, repo=name)["task_id"] == 1  # from what is kept
+        assert "release/1" in ask(service, sha(7), repo=name, status=404)["detail"]
+    seed(database, {"id": 3, "stage": "testing", "repo": "acme/store"})
+    for name in "acme/store", "acme/app":
+        assert "2 tasks" in ask(service, sha(0xffee), repo=name, status=409)["detail"]
+
+
+def test_a_repository_that_fails_does_not_keep_another_from_being_answered_about(database, sandbox, service):
+    seed(database, {"id": 1, "stage": "testing"}, {"id": 2, "stage": "testing", "repo": "acme/other"})
+    world(sandbox, ("b1", sha(1)))
+    sandbox.fault(path="/gitea/api/v1/repos/acme/other", kind="status", status=500)
+    assert ask(service, NOWHERE) == found(NOWHERE, "sole_task", task_of(1, "testing"))
+
+
 def test_what_belongs_to_nobody_is_said(database, sandbox, service):
     world(sandbox)
     ask(service, NOWHERE, status=404)

@@ -563,13 +563,18 @@ static const char *const texts[] = {
     [PG_TASKS_LIST] = TASKS_LIST(""),
     [PG_TASKS_LIST_OF_REPO] = TASKS_LIST(" AND lower(t.repo) = lower($12::text)"),
     [SQL_TASK_GET] = task_get_sql,
-    /* 1 the repo, 2 [stage, …], 3 the limit. Ordered as in ENTRY_JOINS. */
+    /* 1 [repo, …], 2 [stage, …], 3 the limit. Ordered as in ENTRY_JOINS. */
     [SQL_REPO_TASKS] =
         "SELECT t.id, " NAME_WORK_ITEM_ID " AS work_item_id, " NAME_BRANCH " AS branch, t.stage,"
         " " TOO_LONG " AS too_long FROM tasks t"
-        " WHERE lower(repo) = lower($1::text) AND stage = ANY (ARRAY(SELECT " AS_STAGE_ELEMENT " FROM"
+        " WHERE lower(repo) = ANY (ARRAY(SELECT lower(r) FROM json_array_elements_text($1::json) AS r))"
+        " AND stage = ANY (ARRAY(SELECT " AS_STAGE_ELEMENT " FROM"
         "  json_array_elements_text($2::json) AS e(stage))) AND branch <> ''"
         " ORDER BY id + 0 DESC LIMIT $3::bigint",
+    /* 1 [stage, …], 2 the limit. */
+    [SQL_REPOS] = "SELECT DISTINCT lower(repo) AS repo FROM tasks WHERE stage = ANY (ARRAY(SELECT"
+                  " " AS_STAGE_ELEMENT " FROM json_array_elements_text($1::json) AS e(stage)))"
+                  " AND branch <> '' AND octet_length(repo) <= " NAME_MAX_TEXT " LIMIT $2::bigint",
     /* 1 the id, 2 the start, 3 the report. */
     [SQL_PASS_SAVE] = "INSERT INTO reconcile_passes (id, started_us, report) VALUES ($1, $2::bigint, $3)"
                       " ON CONFLICT (id) DO UPDATE SET started_us = excluded.started_us,"

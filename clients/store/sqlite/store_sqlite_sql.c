@@ -462,16 +462,21 @@ static const char *const texts[] = {
 
     [SQL_TASKS_LIST] = tasks_list_sql,
     [SQL_TASK_GET] = task_get_sql,
-    /* 1 the repo, 2 [stage, …], 3 the limit. From the stages into the index, never through all tasks in the
-     * order of their ids. */
+    /* 1 [repo, …], 2 [stage, …], 3 the limit. From repos and stages into the index, never through all tasks
+     * in the order of their ids. */
     [SQL_REPO_TASKS] =
         "SELECT t.id AS id, " NAME_WORK_ITEM_ID " AS work_item_id, " NAME_BRANCH " AS branch,"
         " " NAME_STAGE " AS stage, NULL AS too_long"
-        " FROM (SELECT DISTINCT value FROM json_each(?2)) s CROSS JOIN tasks t"
-        " ON likelihood(lower(t.repo) = lower(?1), 0.001) AND likelihood(t.stage = s.value, 0.001)"
-        " AND lower(t.repo) BETWEEN lower(?1) AND lower(?1)"
-        " AND t.stage BETWEEN +s.value AND +s.value"
+        " FROM (SELECT DISTINCT lower(value) AS repo FROM json_each(?1)) w"
+        " CROSS JOIN (SELECT DISTINCT value FROM json_each(?2)) s CROSS JOIN tasks t"
+        " ON likelihood(lower(t.repo) = w.repo, 0.001) AND likelihood(t.stage = s.value, 0.001)"
+        " AND lower(t.repo) BETWEEN +w.repo AND +w.repo AND t.stage BETWEEN +s.value AND +s.value"
         " WHERE t.branch <> '' AND " HAS_ID_T " ORDER BY t.id DESC LIMIT ?3",
+    /* 1 [stage, …], 2 the limit. */
+    [SQL_REPOS] = "SELECT DISTINCT lower(t.repo) AS repo FROM (SELECT DISTINCT value FROM json_each(?1)) s"
+                  " CROSS JOIN tasks t ON likelihood(t.stage = s.value, 0.001)"
+                  " AND t.stage BETWEEN +s.value AND +s.value"
+                  " WHERE t.branch <> '' AND length(t.repo) <= " NAME_SIZE " LIMIT ?2",
 
     [SQL_LEDGER_SUMMARY] = "SELECT (SELECT count(*) FROM reconcile_ledger) AS total, (SELECT work_item_id"
                            " FROM reconcile_ledger ORDER BY seq DESC LIMIT 1) AS last_work_item_id",

@@ -364,8 +364,9 @@ static void the_orchestrators_gate_is_believed_only_when_it_is_clear(void **stat
 static void a_repo_tells_its_default_branch(void **state)
 {
     struct scene *scene = *state;
-    on_json(scene, API, NULL, mem_dup("{\"id\":1,\"default_branch\":\"trunk\",\"empty\":true}"));
-    on_json(scene, "/api/v1/repos/acme/odd", NULL, mem_dup("{\"id\":1}"));
+    on_json(scene, API, NULL,
+            mem_dup("{\"id\":1,\"full_name\":\"acme/app\",\"default_branch\":\"trunk\",\"empty\":true}"));
+    on_json(scene, "/api/v1/repos/acme/odd", NULL, mem_dup("{\"id\":1,\"full_name\":\"acme/odd\"}"));
     const struct gitea_repo *repo = gitea_repo(scene->facts, scene->gitea, REPO);
     const struct gitea_repo *odd = gitea_repo(scene->facts, scene->gitea, "acme/odd");
     const struct gitea_repo *none = gitea_repo(scene->facts, scene->gitea, "acme/none");

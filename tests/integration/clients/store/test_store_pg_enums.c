@@ -83,7 +83,8 @@ static void a_stage_that_is_no_label_holds_no_task(void **state)
     store_task_entry_done(&entry);
 
     struct store_repo_tasks of_repo = {0};
-    ASSERT_OK(store_repo_tasks(scene->store, "o/r", known, ARRAY_LEN(known), 10, &of_repo, &scene->why));
+    static const char *const repos[] = {"o/r"};
+    ASSERT_OK(store_repo_tasks(scene->store, repos, 1, known, ARRAY_LEN(known), 10, &of_repo, &scene->why));
     assert_int_equal(of_repo.n, 4);
     store_repo_tasks_done(&of_repo);
 }

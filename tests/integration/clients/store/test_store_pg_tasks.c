@@ -227,7 +227,8 @@ static void tasks_behind_views_are_looked_at_alike(void **state)
     store_task_entry_done(&entry);
     struct store_repo_tasks tasks;
     static const char *const stages[] = {"development", "testing"};
-    ASSERT_OK(store_repo_tasks(scene->store, "o/r", stages, 2, 3, &tasks, &scene->why));
+    ASSERT_OK(
+        store_repo_tasks(scene->store, (const char *const[]){"o/r"}, 1, stages, 2, 3, &tasks, &scene->why));
     assert_int_equal(tasks.n, 3);
     assert_true(tasks.more);
     assert_int_equal(tasks.rows[0].id, 5);
@@ -325,7 +326,8 @@ static void repo_ask(struct pg_scene *scene)
 {
     static const char *const stages[] = {"development", "review"};
     struct store_repo_tasks tasks;
-    ASSERT_OK(store_repo_tasks(scene->store, "o/r-4", stages, 2, 10, &tasks, &scene->why));
+    ASSERT_OK(store_repo_tasks(scene->store, (const char *const[]){"o/r-4"}, 1, stages, 2, 10, &tasks,
+                               &scene->why));
     assert_int_equal(tasks.n, 10);
     assert_int_equal(tasks.rows[0].id, 199904);
     assert_true(tasks.more);

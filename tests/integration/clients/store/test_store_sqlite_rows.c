@@ -95,7 +95,7 @@ static void an_id_that_is_no_integer_is_never_read_as_one(void **state)
     assert_int_equal(page.n, 1);
     ASSERT_OK(store_issue_tasks(store, plane_ids, 2, &issues, &why));
     assert_int_equal(issues.n, 1);
-    ASSERT_OK(store_repo_tasks(store, "o/r", stages, 1, 10, &of_repo, &why));
+    ASSERT_OK(store_repo_tasks(store, (const char *const[]){"o/r"}, 1, stages, 1, 10, &of_repo, &why));
     assert_int_equal(of_repo.n, 1);
     store_repo_tasks_done(&of_repo);
     store_issue_tasks_done(&issues);
@@ -524,7 +524,7 @@ static void assert_choosing_is_cheap(int healthy)
 /* Nor what a CI event asks for, while all tasks of its repo are done. */
 static void assert_resolving_is_cheap(int healthy)
 {
-    static const char *const of_repo[] = {"o/r", "[\"development\",\"testing\"]", "100"};
+    static const char *const of_repo[] = {"[\"o/r\"]", "[\"development\",\"testing\"]", "100"};
     assert_cheaper_than(healthy, SQL_REPO_TASKS, of_repo, ARRAY_LEN(of_repo));
 }
 

@@ -446,7 +446,8 @@ SUITE_TEST(the_tasks_of_a_repo_are_told_newest_first)
     suite_exec(suite, "UPDATE tasks SET branch = '' WHERE id = 8");
     suite_exec(suite, "UPDATE tasks SET work_item_id = NULL WHERE id = 2");
     struct store_repo_tasks tasks;
-    ASSERT_OK(store_repo_tasks(suite->store, "acme/shop", stages, 2, 10, &tasks, &suite->why));
+    ASSERT_OK(store_repo_tasks(suite->store, (const char *const[]){"acme/shop"}, 1, stages, 2, 10, &tasks,
+                               &suite->why));
     assert_int_equal(tasks.n, 4);
     assert_false(tasks.more);
     assert_int_equal(tasks.rows[0].id, 6);
@@ -459,20 +460,55 @@ SUITE_TEST(the_tasks_of_a_repo_are_told_newest_first)
     assert_null(tasks.rows[2].work_item_id);
     assert_string_equal(tasks.rows[2].stage, "testing");
     store_repo_tasks_done(&tasks);
-    ASSERT_OK(store_repo_tasks(suite->store, "acme/shop", stages, 2, 2, &tasks, &suite->why));
+    ASSERT_OK(store_repo_tasks(suite->store, (const char *const[]){"acme/shop"}, 1, stages, 2, 2, &tasks,
+                               &suite->why));
     assert_int_equal(tasks.n, 2);
     assert_true(tasks.more);
     assert_int_equal(tasks.rows[1].id, 5);
     store_repo_tasks_done(&tasks);
-    ASSERT_OK(store_repo_tasks(suite->store, "ACME/SHOP", stages, 2, 4, &tasks, &suite->why));
+    ASSERT_OK(store_repo_tasks(suite->store, (const char *const[]){"ACME/SHOP"}, 1, stages, 2, 4, &tasks,
+                               &suite->why));
     assert_int_equal(tasks.n, 4);
     assert_false(tasks.more);
     store_repo_tasks_done(&tasks);
-    ASSERT_OK(store_repo_tasks(suite->store, "acme/shop", stages, 0, 10, &tasks, &suite->why));
+    static const char *const both[] = {"acme/billing", "acme/Shop"};
+    ASSERT_OK(store_repo_tasks(suite->store, both, 2, stages, 2, 10, &tasks, &suite->why));
+    assert_int_equal(tasks.n, 5);
+    assert_int_equal(tasks.rows[0].id, 6);
+    assert_int_equal(tasks.rows[2].id, 4);
+    store_repo_tasks_done(&tasks);
+    ASSERT_OK(store_repo_tasks(suite->store, (const char *const[]){"acme/shop"}, 1, stages, 0, 10, &tasks,
+                               &suite->why));
     assert_int_equal(tasks.n, 0);
     store_repo_tasks_done(&tasks);
-    ASSERT_OK(store_repo_tasks(suite->store, "o'x/\"☂\"", stages, 2, 10, &tasks, &suite->why));
+    ASSERT_OK(store_repo_tasks(suite->store, (const char *const[]){"o'x/\"☂\""}, 1, stages, 2, 10, &tasks,
+                               &suite->why));
     assert_int_equal(tasks.n, 0);
     assert_false(tasks.more);
     store_repo_tasks_done(&tasks);
+}
+
+SUITE_TEST(the_repos_of_tasks_are_told_once)
+{
+    static const char *const stages[] = {"development", "testing"};
+    char **repos;
+    size_t n;
+    suite_task(suite, 1, "development", "acme/shop", 5000);
+    suite_task(suite, 2, "testing", "Acme/Shop", 9000);
+    suite_task(suite, 3, "testing", "acme/billing", 9000);
+    suite_task(suite, 4, "done", "acme/old", 9000);
+    suite_task(suite, 5, "testing", "acme/none", 9000);
+    suite_exec(suite, "UPDATE tasks SET repo = NULL WHERE id = 5");
+    ASSERT_OK(store_repos(suite->store, stages, 2, 10, &repos, &n, &suite->why));
+    assert_int_equal(n, 2);
+    bool shop_first = strcmp(repos[0], "acme/shop") == 0;
+    assert_string_equal(repos[!shop_first], "acme/shop");
+    assert_string_equal(repos[shop_first], "acme/billing");
+    for (size_t i = 0; i < n; i++)
+        free(repos[i]);
+    free(repos);
+    ASSERT_OK(store_repos(suite->store, stages, 2, 1, &repos, &n, &suite->why));
+    assert_int_equal(n, 1);
+    free(repos[0]);
+    free(repos);
 }

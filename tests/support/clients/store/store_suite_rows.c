@@ -103,7 +103,8 @@ SUITE_TEST_RAW(bytes_that_are_no_text_are_found_by_issue_and_by_repo)
 
     static const char *const stages[] = {"development"};
     struct store_repo_tasks of_repo;
-    ASSERT_OK(store_repo_tasks(suite->store, "o/r", stages, 1, 100, &of_repo, &suite->why));
+    ASSERT_OK(store_repo_tasks(suite->store, (const char *const[]){"o/r"}, 1, stages, 1, 100, &of_repo,
+                               &suite->why));
     assert_int_equal(of_repo.n, HEALTHY - 1); /* all but the one whose repo cannot be read */
     for (size_t i = 0; i < of_repo.n; i++) {
         bool is_read = of_repo.rows[i].id == HEALTHY || strcmp(columns[of_repo.rows[i].id - 1], "title") == 0;

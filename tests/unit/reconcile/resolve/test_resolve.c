@@ -3,6 +3,7 @@
 #include "clients/store/store.h"
 #include "reconcile/pipeline/pipeline.h"
 #include "reconcile/resolve/resolve.h"
+#include "reconcile/settings/settings.h"
 #include "tests/doubles/facts.h"
 #include "tests/support/test.h"
 
@@ -18,6 +19,9 @@ static struct store_repo_tasks tasks;
 static struct resolve_findings findings;
 static struct resolution answer;
 
+static const char *others[2];
+static size_t n_others;
+
 static void task(int64_t id, const char *branch, const char *stage)
 {
     rows[tasks.n++] = (struct store_repo_task){
@@ -25,11 +29,21 @@ static void task(int64_t id, const char *branch, const char *stage)
     tasks.rows = rows;
 }
 
+static struct resolve_question question_of(const char *sha)
+{
+    static const struct settings settings = {.n_projects = 0}; /* pull requests go into main */
+    return (struct resolve_question){.repo = "acme/app",
+                                     .sha = sha,
+                                     .others = others,
+                                     .n_others = n_others,
+                                     .pipeline = pipeline,
+                                     .settings = &settings};
+}
+
 /* The answer to `sha`, once nothing is pending any more. */
 static enum resolve_result ask_about(const char *sha)
 {
-    const struct resolve_question question = {
-        .repo = "acme/app", .sha = sha, .base_branch = "main", .pipeline = pipeline};
+    const struct resolve_question question = question_of(sha);
     struct facts *facts = facts_new(NULL, 0);
     void *waiter;
     for (;;) {
@@ -83,6 +97,7 @@ static int set_up(void **state)
     facts_repo("main");
     facts_head("main", OTHER);
     tasks = (struct store_repo_tasks){0};
+    n_others = 0;
     return 0;
 }
 
@@ -289,6 +304,30 @@ RESOLVE_TEST(the_head_of_the_base_branch_is_nobodys)
     expect_found(METHOD_SOLE_TASK, "c", 3);
 }
 
+RESOLVE_TEST(other_names_of_a_renamed_repo_are_looked_for_before_a_guess)
+{
+    others[n_others++] = "acme/old";
+    others[n_others++] = "acme/other";
+    task(3, "c", "testing");
+    facts_repo("main");
+    facts_head("main", OTHER);
+    facts_repo_named("acme/old", "Acme/App");
+    expect_found(METHOD_SOLE_TASK, "c", 3);
+    assert_true(findings.names_known);
+    assert_int_equal(findings.n_names, 1);
+    assert_string_equal(findings.names[0], "acme/old");
+    facts_head("c", SHA);
+    expect_found(METHOD_BRANCH_HEAD, "c", 3); /* no guess: nothing else is asked */
+    assert_false(findings.names_known);
+    facts_clear();
+    facts_repo("main");
+    facts_repo_named("acme/old", "acme/elsewhere");
+    facts_open_pull(1, "x", SHA);
+    expect_found(METHOD_PULL_REQUEST, "x", 0);
+    assert_true(findings.names_known);
+    assert_int_equal(findings.n_names, 0);
+}
+
 RESOLVE_TEST(two_tasks_that_wait_for_ci_are_ambiguous)
 {
     task(3, "c", "testing");
@@ -356,8 +395,7 @@ RESOLVE_TEST(late_facts_make_the_same_answers)
 
 RESOLVE_TEST(kept_facts_answer_about_the_tasks_of_now)
 {
-    const struct resolve_question question = {
-        .repo = "acme/app", .sha = SHA, .base_branch = "main", .pipeline = pipeline};
+    const struct resolve_question question = question_of(SHA);
     task(3, "c", "review");
     facts_head("c", SHA);
     expect_found(METHOD_BRANCH_HEAD, "c", 3);
