@@ -173,20 +173,34 @@ struct store_work_item {
 ATTR_NODISCARD enum err store_work_items(struct store *store, const char *const *ids, size_t n,
                                          struct store_work_item *ret, struct why *why);
 
+/* A branch of a repo, and whose it is to be: a task, or 0 for one that is yet to be made. */
+struct store_branch {
+    const char *repo, *name;
+    int64_t task_id;
+};
+/* store_branches_taken: for each branch a task that has it, other than its own; 0: none. Of two that stand at
+ * `stage` (the first one: neither has begun) the one made first has it. One statement; goes through
+ * all tasks where branch has no index. Reads only. */
+ATTR_NODISCARD enum err store_branches_taken(struct store *store, const struct store_branch *branches,
+                                             size_t n, const char *stage, int64_t *ret_tasks,
+                                             struct why *why);
+
 struct store_new_task {
     const char *plane_id, *work_item_id, *title, *repo, *branch, *stage;
     struct why *refusal; /* filled in when it is STORE_NOT_CREATED: the database's words; may be NULL */
 };
 enum store_creation {
     STORE_CREATED,
-    STORE_EXISTS,      /* a task of that plane_id is there: nothing written */
-    STORE_NOT_CREATED, /* the database refused this row (a trigger, a constraint): nothing written for it */
+    STORE_EXISTS,       /* a task of that plane_id is there: nothing written */
+    STORE_BRANCH_TAKEN, /* another task has that branch of that repo: nothing written for it */
+    STORE_NOT_CREATED,  /* the database refused this row (a trigger, a constraint): nothing written for it */
 };
 
 /* store_create_tasks: atomic creation: the unique key on tasks.plane_id decides between replicas and webhooks
  * (ON CONFLICT DO NOTHING). One transaction for the batch (n <= LIMIT_BATCH), under the settings row's lock
- * and revision as store_transition: ERR_CONFLICT and nothing written when they moved. No job is queued: the
- * task stands at `stage` until store_transition moves it. plane_id is written in the form that the newest
+ * and revision as store_transition: ERR_CONFLICT and nothing written when they moved. The lock is exclusive,
+ * so that of two replicas only one makes a task of a branch, which is looked for under it. No job is queued:
+ * the task stands at `stage` until store_transition moves it. plane_id is written in the form that the newest
  * rows have. A table without such a key, without ids of its own for new rows, or whose newest rows hold
  * plane_ids in a form that is not understood, is ERR_INTERNAL in words. */
 ATTR_NODISCARD enum err store_create_tasks(struct store *store, int64_t settings_revision,

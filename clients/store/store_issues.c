@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clients/base/jsonx.h"
+#include "clients/base/limits.h"
 #include "clients/store/store_ops.h"
 #include "clients/store/store_rows.h"
 
@@ -125,6 +127,37 @@ enum err store_work_items(struct store *store, const char *const *ids, size_t n,
     if (!err)
         memcpy(ret, items, n * sizeof *ret);
     return err;
+}
+
+/* branches */
+
+enum err store_branches_taken(struct store *store, const struct store_branch *branches, size_t n,
+                              const char *stage, int64_t *ret_tasks, struct why *why)
+{
+    if (n == 0)
+        return ERR_OK;
+    AUTO_FREE int64_t *tasks = mem_zero(n, sizeof *tasks);
+    json_auto_t *list = json_array();
+    for (size_t i = 0; i < n; i++)
+        json_push(list, branch_json(&branches[i]));
+    struct store_rows rows =
+        store_query(store, SQL_BRANCHES_TAKEN, PARAMS(JSON_PARAM(list), TEXT_PARAM(stage)), why);
+    size_t i;
+    while (rows_next(&rows) && rows_place(&rows, "i", n, &i))
+        tasks[i] = rows_int(&rows, "id");
+    enum err err = rows_end(&rows);
+    if (!err)
+        memcpy(ret_tasks, tasks, n * sizeof *ret_tasks);
+    return err;
+}
+
+json_t *branch_json(const struct store_branch *branch)
+{
+    json_t *row = json_array();
+    json_push(row, json_text(branch->repo));
+    json_push(row, json_text(branch->name));
+    json_push(row, json_integer(branch->task_id));
+    return row;
 }
 
 /* verdicts */

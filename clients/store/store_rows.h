@@ -29,6 +29,7 @@ enum store_sql {
     SQL_UNSTARTED,
     SQL_ISSUE_TASKS,
     SQL_WORK_ITEMS,
+    SQL_BRANCHES_TAKEN,
     SQL_VERDICTS_REPLAYED,
     SQL_REPLAYS_LOOK,
     SQL_REPLAY_GET,
@@ -92,6 +93,8 @@ struct store_params {
 
 /* Lists for JSON_PARAM: of texts; of pairs [stage, grace]. Caller releases. */
 json_t *json_texts(const char *const *texts, size_t n);
+/* branch_json: a branch as SQL_BRANCHES_TAKEN takes it; caller releases. */
+json_t *branch_json(const struct store_branch *branch);
 json_t *json_graces(const struct store_stage_grace *stages, size_t n);
 
 /* rows */

@@ -138,6 +138,35 @@ static bool is_settled_by_its_row(struct starter *starter, struct unstarted *uns
     return unstarted->settled;
 }
 
+static char *taken_words(const char *branch, int64_t task_id)
+{
+    return mem_printf("its branch %s belongs to task %" PRId64 " already", branch, task_id);
+}
+
+/* settle_taken: those whose branch is another task's, so that no two share one. */
+static enum err settle_taken(struct starter *starter, struct why *why)
+{
+    AUTO_FREE struct store_branch *branches = mem_zero(starter->n, sizeof *branches);
+    AUTO_FREE int64_t *takers = mem_zero(starter->n, sizeof *takers);
+    for (size_t i = 0; i < starter->n; i++) {
+        const struct store_task *task = starter->tasks[i].task;
+        branches[i] = (struct store_branch){.repo = task->repo, .name = task->branch, .task_id = task->id};
+    }
+    enum err err = store_branches_taken(starter->pass->services->store, branches, starter->n,
+                                        first_stage(starter->pass)->name, takers, why);
+    size_t kept = 0;
+    for (size_t i = 0; i < starter->n && !err; i++) {
+        AUTO_FREE char *words = takers[i] ? taken_words(branches[i].name, takers[i]) : NULL;
+        if (words)
+            settle(starter, &starter->tasks[i], OUTCOME_FAILED, words);
+        else
+            starter->tasks[kept++] = starter->tasks[i];
+    }
+    if (!err)
+        starter->n = kept;
+    return err;
+}
+
 static void look_at_branch(void *arg, void *task)
 {
     struct starter *starter = arg;
@@ -191,6 +220,8 @@ static enum err start_found(struct starter *starter, struct why *why)
         if (!is_settled_by_its_row(starter, &starter->tasks[i]))
             starter->tasks[kept++] = starter->tasks[i];
     starter->n = kept;
+    if ((err = settle_taken(starter, why)))
+        return err;
     size_t left = pass_heals_left(pass);
     if (starter->n > left)
         hold(starter, left, limit_words);
@@ -310,6 +341,9 @@ static void settle_created(struct pass *pass, struct plane_start *start, enum st
     case STORE_EXISTS:
         start->there = true;
         settle_issue(pass, start, OUTCOME_RACED, "another process made its task first");
+        break;
+    case STORE_BRANCH_TAKEN:
+        fail_issues(pass, start, 1, "another task was made of its branch meanwhile");
         break;
     case STORE_NOT_CREATED:
         start->not_made = start->failed = true;
@@ -484,16 +518,61 @@ static enum err find_known(struct pass *pass, const struct plane_start *starts, 
     return err;
 }
 
+/* find_taken: for each start the task that has its branch. What branch the orchestrator gives it is not
+ * known. */
+static enum err find_taken(struct pass *pass, const struct plane_start *starts, size_t n, int64_t *ret,
+                           struct why *why)
+{
+    if (pass->services->orchestrator)
+        return ERR_OK;
+    char **names = mem_zero(n, sizeof *names);
+    AUTO_FREE struct store_branch *branches = mem_zero(n, sizeof *branches);
+    for (size_t i = 0; i < n; i++) {
+        names[i] = work_item_branch(starts[i].project->prefix, starts[i].sequence, starts[i].title);
+        branches[i] = (struct store_branch){.repo = starts[i].project->repo, .name = names[i]};
+    }
+    enum err err =
+        store_branches_taken(pass->services->store, branches, n, first_stage(pass)->name, ret, why);
+    for (size_t i = 0; i < n; i++)
+        free(names[i]);
+    free(names);
+    return err;
+}
+
+/* settle_alike: one of two issues with one sequence number: they would share work item id and branch. */
+static bool settle_alike(struct pass *pass, const struct plane_start *open, size_t n_open,
+                         struct plane_start *start)
+{
+    for (size_t i = 0; i < n_open; i++) {
+        if (open[i].project != start->project || open[i].sequence != start->sequence)
+            continue;
+        AUTO_FREE char *words = mem_printf("issue %s has the same sequence number", open[i].plane_id);
+        fail_issues(pass, start, 1, words);
+        return true;
+    }
+    return false;
+}
+
 enum err plane_start_issues(struct pass *pass, struct plane_start *starts, size_t n, struct why *why)
 {
     struct store_work_item *known = mem_zero(n, sizeof *known);
+    AUTO_FREE int64_t *takers = mem_zero(n, sizeof *takers);
     struct plane_start *open = mem_zero(n, sizeof *open);
     size_t *place = mem_zero(n, sizeof *place), n_open = 0;
-    enum err err = find_known(pass, starts, n, known, why);
+    /* In this order: a branch that was taken by the issue's own task, made meanwhile, is of a task that is
+     * known. */
+    enum err err = find_taken(pass, starts, n, takers, why);
+    if (!err)
+        err = find_known(pass, starts, n, known, why);
     for (size_t i = 0; i < n && !err; i++) {
         if (known[i].found) {
             settle_known(pass, &starts[i], &known[i]);
-        } else {
+        } else if (takers[i]) {
+            AUTO_FREE char *branch =
+                work_item_branch(starts[i].project->prefix, starts[i].sequence, starts[i].title);
+            AUTO_FREE char *words = taken_words(branch, takers[i]);
+            fail_issues(pass, &starts[i], 1, words);
+        } else if (!settle_alike(pass, open, n_open, &starts[i])) {
             place[n_open] = i;
             open[n_open++] = starts[i];
         }

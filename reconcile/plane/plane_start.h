@@ -1,6 +1,6 @@
 /* plane_start.h - starting the pipeline for an issue, in an order that survives a crash at any point: the
- * task's row (the database decides who makes it), its branch (one that is there is fine), then the transition
- * out of the first stage, which queues the first job.
+ * task's row (the database decides who makes it), its branch (one that is there is fine, unless it is another
+ * task's), then the transition out of the first stage, which queues the first job.
  *
  * A start that was cut short leaves a task at the first stage without a job, and a later pass finishes it
  * from there, with the same code: the next one, or when a pause is over, if this process began it

@@ -691,6 +691,37 @@ def test_a_branch_that_is_there_is_fine_and_one_that_cannot_be_made_is_told_and_
     assert branches(sandbox) == {"feature/ORCH-1-issue-1", "feature/ORCH-2-issue-2"}
 
 
+@pytest.mark.parametrize("together", [True, False])
+def test_a_branch_belongs_to_one_task(database, sandbox, plane, tables, start, together):
+    twins = [{"number": 1, "id": f"a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a1{n}", "name": "the basket", "state": "In Progress",
+              "twin": True} for n in (1, 2)]
+    plane.issues(*twins[:2 if together else 1], {"number": 2, "state": "In Progress"})
+    service = start()
+    if not together:
+        plane.issues({**twins[1], "updated_ago": 1})
+        assert [item["outcome"] for item in service.run(side="plane", ignore_grace=True, dry_run=True)["items"]] == ["failed"]
+        service.run(side="plane", ignore_grace=True)
+    found = [item for id in service.call("GET", "/reconcile/runs").json()["items"]
+             for item in service.call("GET", f"/reconcile/runs/{id['id']}").json()["items"] if item["work_item_id"] == "ORCH-1"]
+    assert {item["outcome"] for item in found} == {"started", "failed"}
+    assert sorted(jobs(database)) == [("ORCH-1", "analyst"), ("ORCH-2", "analyst")]
+    assert branches(sandbox) == {"feature/ORCH-1-the-basket", "feature/ORCH-2-issue-2"}
+
+
+def test_a_branch_of_a_task_of_another_item_is_not_shared(database, sandbox, plane, tables, start):
+    plane.issues({"number": 1, "state": "In Progress"}, {"number": 2, "state": "In Progress"})
+    old = database.ago(7200)
+    for id, stage, repo, branch in (7, "done", "Acme/App", "feature/ORCH-1-issue-1"), (8, "created", "acme/app", "feature/ORCH-1-issue-1"):
+        database.script(f"INSERT INTO tasks (id, work_item_id, repo, branch, stage, created_at, updated_at) VALUES "
+                        f"({id}, 'OTHER-{id}', '{repo}', '{branch}', '{stage}', {old}, {old});")
+    service = start()
+    for dry_run in True, False:
+        report = items(newest_report(service) if not dry_run else service.run(side="plane", dry_run=True, ignore_grace=True))
+        assert {key: report[key]["outcome"] for key in ("ORCH-1", "OTHER-8")} == {"ORCH-1": "failed", "OTHER-8": "failed"}
+        assert "task 7" in report["OTHER-8"]["reason"] and re.search("task [78]", report["ORCH-1"]["reason"])
+    assert stages(database) == {"OTHER-7": "done", "OTHER-8": "created", "ORCH-2": "analysis"}
+
+
 @on_sqlite
 @pytest.mark.parametrize("how", ["status", "hang"])
 def test_a_branch_that_cannot_be_made_is_shown_and_tried_again_soon(database, sandbox, plane, tables, start, how):

@@ -100,7 +100,8 @@ enum err plane_load_issue(struct plane_project *project, const json_t *json, str
     struct plane *plane = project->plane;
     int64_t number = json_get_int(json, "number", project->last_number + 1);
     const char *id = json_get_text(json, "id", NULL);
-    if (number < 1 || plane_issue_number(project, number) || (id && !uuid_valid(id)) ||
+    bool twin = json_get_bool(json, "twin", false);
+    if (number < 1 || (plane_issue_number(project, number) && !twin) || (id && !uuid_valid(id)) ||
         (id && map_get(&plane->issues, id)))
         return why_set(why, ERR_INVALID, "%s: an issue needs a new number and, if any, a new uuid",
                        project->identifier);

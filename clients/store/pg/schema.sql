@@ -14,6 +14,7 @@ CREATE TABLE tasks (
 );
 CREATE INDEX reconcile_tasks_stage ON tasks (stage, updated_at);
 CREATE INDEX reconcile_tasks_repo ON tasks (lower(repo), stage);
+CREATE INDEX reconcile_tasks_branch ON tasks (branch);
 CREATE INDEX reconcile_tasks_work_item ON tasks (lower(work_item_id));
 
 CREATE TABLE jobs (

@@ -130,6 +130,7 @@ enum pg_fate {
     PG_FATE_WRITTEN,
     PG_FATE_RACED, /* what it starts from does not stand any more */
     PG_FATE_REFUSED,
+    PG_FATE_TAKEN, /* what it needs is another row's */
     PG_FATE_LOCKED /* not written in time: another session holds a lock, perhaps on all of the table */
 };
 
@@ -149,8 +150,9 @@ struct pg_batch {
      * whether `whole` of it was written, and the id of what was `made`, if something was. */
     unsigned write;
     /* Parameter: rows. Answers for each with its `i`, whether that is written (`known`), and whether it might
-     * yet be (`stands`). */
+     * yet be (`stands`), and who has what it needs (`taken`, or null). */
     unsigned look_again;
+    bool exclusive; /* waits for all other batches, and they for it */
     /* Where it is put into words why row i is refused; may return NULL. */
     struct why *(*refusal)(const struct pg_batch *batch, size_t i);
     /* What came of it. */

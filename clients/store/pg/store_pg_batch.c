@@ -6,9 +6,10 @@
  * locked, or whose trigger hangs, is treated the same way: after the first such wait the transaction waits
  * only briefly. A failure that the statement has without any row, too (a missing right), ends the batch.
  *
- * The settings row stays locked in share mode until the end: that is what makes settings_write wait for us
- * and us for it. When the connection breaks at COMMIT, the next try takes that lock exclusively, which it
- * gets once the lost transaction has ended one way or the other, and then the rows show which. */
+ * The settings row stays locked in share mode (or exclusively, if the batch asks for it) until the end: that
+ * is what makes settings_write wait for us and us for it. When the connection breaks at COMMIT, the next try
+ * takes that lock exclusively, which it gets once the lost transaction has ended one way or the other, and
+ * then the rows show which. */
 #include "clients/store/pg/store_pg.h"
 
 #include <stdlib.h>
@@ -210,7 +211,10 @@ static enum err look_again(struct pg_conn *conn, struct pg_batch *batch, enum pg
         *ret_known += known;
         /* It might have been written and was not, although it was asked for: the database refused it. */
         if (only == PG_FATE_OPEN)
-            batch->fates[i] = known ? PG_FATE_WRITTEN : stands ? PG_FATE_REFUSED : PG_FATE_RACED;
+            batch->fates[i] = known                       ? PG_FATE_WRITTEN
+                              : !stands                   ? PG_FATE_RACED
+                              : rows_null(&rows, "taken") ? PG_FATE_REFUSED
+                                                          : PG_FATE_TAKEN;
     }
     return rows_end(&rows);
 }
@@ -250,7 +254,7 @@ enum err pg_batch_run(struct pg_conn *conn, void *arg, struct why *why)
     enum err err = pg_begin(conn, "BEGIN ISOLATION LEVEL READ COMMITTED", why);
     if (err)
         return err;
-    unsigned lock = batch->maybe_committed ? PG_POLICY_WAIT : PG_POLICY_SHARE;
+    unsigned lock = batch->maybe_committed || batch->exclusive ? PG_POLICY_WAIT : PG_POLICY_SHARE;
     enum err policy = store_policy_stands(pg_query(conn, lock, NO_PARAMS, why), batch->settings_revision,
                                           batch->valid_until_us, why);
     /* What an earlier try committed is so, whatever the settings are by now. */

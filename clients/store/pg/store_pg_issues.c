@@ -64,11 +64,10 @@ struct pg_batch pg_creations(const struct store_new_task *rows, size_t n, const 
 
 enum store_creation pg_creation(enum pg_fate fate)
 {
-    static const enum store_creation creations[] = {[PG_FATE_OPEN] = STORE_NOT_CREATED,
-                                                    [PG_FATE_WRITTEN] = STORE_CREATED,
-                                                    [PG_FATE_RACED] = STORE_EXISTS,
-                                                    [PG_FATE_REFUSED] = STORE_NOT_CREATED,
-                                                    [PG_FATE_LOCKED] = STORE_NOT_CREATED};
+    static const enum store_creation creations[] = {
+        [PG_FATE_OPEN] = STORE_NOT_CREATED,   [PG_FATE_WRITTEN] = STORE_CREATED,
+        [PG_FATE_RACED] = STORE_EXISTS,       [PG_FATE_REFUSED] = STORE_NOT_CREATED,
+        [PG_FATE_TAKEN] = STORE_BRANCH_TAKEN, [PG_FATE_LOCKED] = STORE_NOT_CREATED};
     return creations[fate];
 }
 
@@ -80,6 +79,7 @@ enum err pg_create_tasks(struct store *store, int64_t settings_revision, int64_t
     struct pg_batch work = pg_creations(batch, n, ids);
     work.settings_revision = settings_revision;
     work.valid_until_us = valid_until_us;
+    work.exclusive = true;
     enum err err = pg_call(store, creation_run, &work, why);
     for (size_t i = 0; !err && i < n; i++)
         ret[i] = pg_creation(work.fates[i]);

@@ -241,7 +241,7 @@ static const char move_again_sql[] =
     "SELECT w.i, " IS_KNOWN " AS known,"
     " EXISTS (SELECT FROM tasks t WHERE t.id = w.task_id AND t.stage = " AS_STAGE_FROM ""
     "  AND t.updated_at = w.version::timestamptz AND NOT " IS_BUSY ")"
-    " AND NOT " IS_REPLAYED " AND (w.replay = 1 OR w.verdict_id IS NULL) AS stands"
+    " AND NOT " IS_REPLAYED " AND (w.replay = 1 OR w.verdict_id IS NULL) AS stands, NULL AS taken"
     " FROM (SELECT *, row_number() OVER (PARTITION BY verdict_id ORDER BY i) AS replay"
     "  FROM json_to_recordset($1::json) AS w("
     "   i int, id uuid, task_id bigint, version text, from_stage text, verdict_id text)) w";
@@ -253,10 +253,12 @@ static const char work_items_sql[] = "SELECT w.i - 1 AS i, t.id, t.plane_id::tex
 
 /* 1 [{"i", "task": {"plane_id", …}}, …]; 2 {plane id in each spelling, …} of the whole batch.
  *
- * One row per task that was made. The unique key of plane_id decides, which must be a plain one, over all of
- * the table or where plane_id is not null. It does not take two spellings of one id for the same; against
- * those that are there already the second parameter helps. In the order of ids, as above. The record takes
- * its types from the table, where plane_id may be text or uuid. */
+ * One row per task that was made. A branch that is another task's already is not shared: the settings row is
+ * locked exclusively when this begins, so that no other replica makes a task meanwhile. `named` goes by
+ * branch alone: most tasks may be of one repo. The unique key of plane_id decides, which must be a plain one,
+ * over all of the table or where plane_id is not null. It does not take two spellings of one id for the same;
+ * against those that are there already the second parameter helps. In the order of ids, as above. The record
+ * takes its types from the table, where plane_id may be text or uuid. */
 static const char create_sql[] =
     "WITH want AS MATERIALIZED ("
     "  SELECT DISTINCT ON (" KEY_OF_N ") (e.w->>'i')::int AS i, n.plane_id, n.work_item_id,"
@@ -264,21 +266,41 @@ static const char create_sql[] =
     "  CROSS JOIN LATERAL json_populate_record(NULL::tasks, e.w->'task') AS n"
     "  WHERE " KEY_OF_N " NOT IN (SELECT " KEY_OF_T " FROM tasks t WHERE t.plane_id = ANY ($2))"
     "  ORDER BY " KEY_OF_N ", (e.w->>'i')::int),"
+    " named AS MATERIALIZED ("
+    "  SELECT lower(b.repo) AS repo, b.branch FROM tasks b WHERE b.branch IN (SELECT branch FROM want)),"
+    " free AS ("
+    "  SELECT *, row_number() OVER (PARTITION BY lower(repo), branch ORDER BY i) AS turn FROM want w"
+    "  WHERE NOT EXISTS (SELECT FROM named b WHERE b.repo = lower(w.repo) AND b.branch = w.branch)),"
     " made AS ("
     "  INSERT INTO tasks (plane_id, work_item_id, title, repo, branch, stage, created_at, updated_at)"
-    "  SELECT plane_id, work_item_id, title, repo, branch, stage, now(), now() FROM want"
+    "  SELECT plane_id, work_item_id, title, repo, branch, stage, now(), now() FROM free w"
+    "  WHERE turn = 1 OR repo IS NULL OR branch IS NULL ORDER BY " KEY_OF_W
     "  ON CONFLICT (plane_id) WHERE plane_id IS NOT NULL DO NOTHING RETURNING id, plane_id) "
     "SELECT w.i, m.id AS made, true AS whole"
     " FROM made m LEFT JOIN want w ON " KEY_OF_W " = " KEY_OF_M;
 
-/* 1 [{"i", "id", "plane_id"}, …]; 2 as for create_sql. Whether the task that was made is there, and whether
- * there is none yet. The id distinguishes our task from another's of the same issue. */
+/* 1 and 2 as for create_sql, and the "id" that was made. Whether the task that was made is there, whether
+ * there is none yet, and which task has its branch. The id distinguishes our task from another's of the same
+ * issue. */
 static const char create_again_sql[] =
     "WITH there AS MATERIALIZED ("
     "  SELECT t.id, " KEY_OF_T " AS key FROM tasks t WHERE t.plane_id = ANY ($2)) "
     "SELECT w.i, EXISTS (SELECT FROM there t WHERE t.key = " KEY_OF_W " AND t.id = w.id) AS known,"
-    " NOT EXISTS (SELECT FROM there t WHERE t.key = " KEY_OF_W ") AS stands"
-    " FROM json_to_recordset($1::json) AS w(i int, id bigint, plane_id text)";
+    " NOT EXISTS (SELECT FROM there t WHERE t.key = " KEY_OF_W ") AS stands,"
+    " CASE WHEN NOT EXISTS (SELECT FROM there t WHERE t.key = " KEY_OF_W ") THEN"
+    "  (SELECT b.id FROM tasks b WHERE b.branch = w.task->>'branch'"
+    "   AND concat(lower(b.repo)) = lower(w.task->>'repo') LIMIT 1) END AS taken"
+    " FROM json_to_recordset($1::json) AS w(i int, id bigint, plane_id text, task json)";
+
+/* 1 [[repo, branch, id of its own task or 0], …]; 2 the first stage. The places of those that another task
+ * has, from 0, with its id. */
+static const char branches_taken_sql[] =
+    "WITH named AS MATERIALIZED ("
+    " SELECT id, lower(repo) AS repo, branch, concat(stage) AS stage FROM tasks"
+    " WHERE branch IN (SELECT b->>1 FROM json_array_elements($1::json) AS g(b))) "
+    "SELECT w.i - 1 AS i, t.id FROM json_array_elements($1::json) WITH ORDINALITY AS w(b, i)"
+    " JOIN named t ON t.repo = lower(w.b->>0) AND t.branch = w.b->>1 AND t.id <> (w.b->>2)::bigint"
+    " AND (w.b->>2 = '0' OR t.stage <> $2 OR t.id < (w.b->>2)::bigint)";
 
 /* Of a w or an r with the plane_id of an issue: its task, by the key, whether tasks.plane_id is text or uuid,
  * however it is spelled. */
@@ -523,6 +545,7 @@ static const char *const texts[] = {
     [PG_MOVE] = move_sql,
     [PG_MOVE_AGAIN] = move_again_sql,
     [SQL_WORK_ITEMS] = work_items_sql,
+    [SQL_BRANCHES_TAKEN] = branches_taken_sql,
     [PG_CREATE] = create_sql,
     [PG_CREATE_AGAIN] = create_again_sql,
     [SQL_REPLAYS_LOOK] = replays_look_sql,

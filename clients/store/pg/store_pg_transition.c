@@ -59,11 +59,9 @@ static struct pg_batch moves_batch(const struct store_transition *rows, size_t n
 
 static enum store_moved moved(enum pg_fate fate)
 {
-    static const enum store_moved results[] = {[PG_FATE_OPEN] = STORE_REFUSED,
-                                               [PG_FATE_WRITTEN] = STORE_MOVED,
-                                               [PG_FATE_RACED] = STORE_RACED,
-                                               [PG_FATE_REFUSED] = STORE_REFUSED,
-                                               [PG_FATE_LOCKED] = STORE_REFUSED};
+    static const enum store_moved results[] = {
+        [PG_FATE_OPEN] = STORE_REFUSED,    [PG_FATE_WRITTEN] = STORE_MOVED, [PG_FATE_RACED] = STORE_RACED,
+        [PG_FATE_REFUSED] = STORE_REFUSED, [PG_FATE_TAKEN] = STORE_REFUSED, [PG_FATE_LOCKED] = STORE_REFUSED};
     return results[fate];
 }
 

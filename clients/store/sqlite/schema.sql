@@ -15,6 +15,7 @@ CREATE TABLE tasks (
 -- With repo, the stuck ones are put into their fair order without a look at the table.
 CREATE INDEX reconcile_tasks_stage ON tasks (stage, updated_at, repo);
 CREATE INDEX reconcile_tasks_repo ON tasks (lower(repo), stage);
+CREATE INDEX reconcile_tasks_branch ON tasks (branch);
 CREATE INDEX reconcile_tasks_work_item ON tasks (lower(work_item_id));
 
 CREATE TABLE jobs (

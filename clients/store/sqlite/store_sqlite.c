@@ -240,6 +240,7 @@ static const struct by_index {
     {SQL_TASKS_EXISTING, SQL_TASKS_EXISTING_SCANNED, "t.plane_id"},
     {SQL_REPLAYS_MOVED, SQL_REPLAYS_MOVED_SCANNED, "t.plane_id"},
     {SQL_WORK_ITEMS, SQL_WORK_ITEMS_SCANNED, "lower(t.work_item_id)"},
+    {SQL_BRANCHES_TAKEN, SQL_BRANCHES_TAKEN_SCANNED, "t.branch"},
 };
 
 /* A range is answered by an index that is there, or by a scan: none is made for it on the way. */

@@ -5,12 +5,14 @@
 #include <string.h>
 #include <strings.h>
 
+#include "clients/base/jsonx.h"
 #include "clients/base/limits.h"
+#include "clients/base/text.h"
 
 struct creation {
     const struct store_new_task *batch;
     size_t n;
-    bool exists[LIMIT_BATCH]; /* before we came */
+    bool exists[LIMIT_BATCH], taken[LIMIT_BATCH]; /* before we came: its task, another one of its branch */
     enum store_creation results[LIMIT_BATCH];
 };
 
@@ -51,10 +53,27 @@ static enum err existing_find(struct sqlite_conn *conn, struct creation *creatio
     return rows_end(&rows);
 }
 
+static enum err taken_find(struct sqlite_conn *conn, struct creation *creation, struct why *why)
+{
+    json_auto_t *list = json_array();
+    for (size_t i = 0; i < creation->n; i++)
+        json_push(list, branch_json(&(struct store_branch){.repo = creation->batch[i].repo,
+                                                           .name = creation->batch[i].branch}));
+    memset(creation->taken, 0, sizeof creation->taken);
+    struct store_rows rows =
+        sqlite_query(conn, SQL_BRANCHES_TAKEN, PARAMS(JSON_PARAM(list), TEXT_PARAM("")), why);
+    size_t i;
+    while (rows_next(&rows) && rows_place(&rows, "i", creation->n, &i))
+        creation->taken[i] = true;
+    return rows_end(&rows);
+}
+
 static enum err creation_begin(struct sqlite_conn *conn, void *arg, struct why *why)
 {
     enum err err = sqlite_tasks_keyed(conn, why);
-    return err ? err : existing_find(conn, arg, why);
+    if (!err)
+        err = existing_find(conn, arg, why);
+    return err ? err : taken_find(conn, arg, why);
 }
 
 static bool is_there(const struct creation *creation, size_t i)
@@ -64,6 +83,22 @@ static bool is_there(const struct creation *creation, size_t i)
         there = creation->results[k] == STORE_CREATED &&
                 strcasecmp(creation->batch[k].plane_id, creation->batch[i].plane_id) == 0;
     return there;
+}
+
+static bool is_same(const char *a, const char *b, int (*compare)(const char *, const char *))
+{
+    return a && b && compare(a, b) == 0;
+}
+
+static bool is_taken(const struct creation *creation, size_t i)
+{
+    const struct store_new_task *batch = creation->batch;
+    bool taken = creation->taken[i];
+    for (size_t k = 0; !taken && k < i; k++)
+        taken = creation->results[k] == STORE_CREATED &&
+                is_same(batch[k].repo, batch[i].repo, repo_compare) &&
+                is_same(batch[k].branch, batch[i].branch, strcmp);
+    return taken;
 }
 
 enum err sqlite_task_create(struct sqlite_conn *conn, const struct store_new_task *task, size_t *ret_rows,
@@ -80,8 +115,10 @@ static enum err row_create(struct sqlite_conn *conn, void *arg, size_t i, bool *
 {
     struct creation *creation = arg;
     const struct store_new_task *task = &creation->batch[i];
-    creation->results[i] = is_there(creation, i) ? STORE_EXISTS : STORE_NOT_CREATED;
-    if (creation->results[i] == STORE_EXISTS)
+    creation->results[i] = is_there(creation, i)   ? STORE_EXISTS
+                           : is_taken(creation, i) ? STORE_BRANCH_TAKEN
+                                                   : STORE_NOT_CREATED;
+    if (creation->results[i] != STORE_NOT_CREATED)
         return ERR_OK;
     size_t rows;
     enum err err = sqlite_task_create(conn, task, &rows, why);

@@ -349,6 +349,11 @@ static const char replay_begin_sql[] =
 #define TASKS_EXISTING(found) \
     "SELECT key AS i FROM json_each(?1) WHERE " KEY_OF_VALUE " IN (SELECT " KEY_OF_T " FROM " found ")"
 
+/* Of a task t and a branch w, as below. */
+#define IS_TAKEN                                                       \
+    "t.branch = w.value ->> 1 AND t.id <> w.value ->> 2 AND " HAS_ID_T \
+    " AND (w.value ->> 2 = 0 OR t.stage IS NOT ?2 OR t.id < w.value ->> 2)"
+
 static const char *const texts[] = {
     [SQL_BEGIN_WRITE] = "BEGIN IMMEDIATE",
     [SQL_COMMIT] = "COMMIT",
@@ -387,6 +392,16 @@ static const char *const texts[] = {
                                "plane_id, lower(work_item_id) AS item FROM tasks"
                                "  WHERE lower(work_item_id) IN (SELECT lower(value) FROM json_each(?1))) t"
                                " CROSS JOIN json_each(?1) w ON lower(w.value) = t.item",
+    /* 1 [[repo, branch, id of its own task or 0], …], 2 the first stage. The places of those that another
+     * task has, with its id. */
+    [SQL_BRANCHES_TAKEN] =
+        "SELECT w.key AS i, t.id AS id FROM json_each(?1) w CROSS JOIN tasks t"
+        " WHERE t.branch BETWEEN w.value ->> 1 AND w.value ->> 1 AND +lower(t.repo) = lower(w.value ->> 0)"
+        " AND " IS_TAKEN,
+    [SQL_BRANCHES_TAKEN_SCANNED] =
+        "SELECT w.key AS i, t.id AS id FROM (SELECT id, lower(repo) AS repo, branch, stage FROM tasks"
+        "  WHERE branch IN (SELECT value ->> 1 FROM json_each(?1))) t"
+        " CROSS JOIN json_each(?1) w ON t.repo = lower(w.value ->> 0) AND " IS_TAKEN,
     [SQL_TASKS_TAKE_NEW] =
         "INSERT INTO tasks (plane_id, work_item_id, title, repo, branch, stage, created_at,"
         " updated_at) SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL WHERE 0",

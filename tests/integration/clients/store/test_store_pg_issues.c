@@ -39,7 +39,7 @@ static void batch_fill(struct store_new_task *batch, size_t n)
                                            .work_item_id = "ORCH-1",
                                            .title = "Basket",
                                            .repo = "o/r",
-                                           .branch = "feature/ORCH-1",
+                                           .branch = issue(i),
                                            .stage = "created"};
 }
 
@@ -238,9 +238,17 @@ static void tasks_that_a_webhook_made_after_the_lost_commit_are_not_told_as_ours
     struct pg_proxy *proxy;
     struct maker maker = {.store = pg_scene_through_proxy(scene, PATIENT, &proxy), .n = 3};
     assert_int_equal(tasks_found(scene, maker.store, 3), 0);
-    PGconn *holder = pg_scene_hold(scene, "SELECT FROM reconcile_settings FOR SHARE");
+    PGconn *first = pg_scene_hold(scene, "LOCK TABLE tasks IN SHARE MODE");
+    PGconn *holder = pg_scene_hold(scene, "SELECT 1");
     pg_proxy_arm(proxy, PG_PROXY_LOSE_COMMIT);
     maker_start(&maker);
+    pg_scene_await_waiting(scene, 1);
+    assert_int_equal(PQsendQuery(holder, "SELECT FROM reconcile_settings FOR SHARE"),
+                     1); /* the next after it */
+    pg_scene_await_waiting(scene, 2);
+    pg_scene_release(first);
+    PQclear(PQgetResult(holder));
+    assert_null(PQgetResult(holder));
     pg_scene_await_waiting(scene, 1);
     for (size_t i = 0; i < 3; i++)
         insert_issue(scene, i);

@@ -25,7 +25,7 @@ static struct store_new_task new_task(const char *plane_id)
                                    .work_item_id = "ORCH-9",
                                    .title = "a task",
                                    .repo = "o/r",
-                                   .branch = "b",
+                                   .branch = plane_id,
                                    .stage = "created"};
 }
 

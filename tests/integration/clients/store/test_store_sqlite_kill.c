@@ -64,7 +64,7 @@ static enum err start_some(struct store *store)
         verdicts[i] = uuid_new();
         plane_ids[i] = ids[i].s;
         tasks[i] = (struct store_new_task){
-            .plane_id = ids[i].s, .title = mark.s, .repo = "o/r", .branch = "b", .stage = "created"};
+            .plane_id = ids[i].s, .title = mark.s, .repo = "o/r", .branch = ids[i].s, .stage = "created"};
     }
     enum err err = store_create_tasks(store, 0, 0, tasks, NEW_TASKS, created, NULL);
     struct store_task_list fresh;

@@ -105,9 +105,9 @@ static void a_place_with_a_value_that_cannot_be_is_refused(void **state)
 static void assert_plans_are_lean(void)
 {
     static const unsigned statements[] = {
-        SQL_STUCK,       SQL_TASKS_LIST,     SQL_TASK_GET,    SQL_REPO_TASKS,
-        SQL_UNSTARTED,   SQL_OUTBOX_LIST,    SQL_OUTBOX_SENT, SQL_LEASE_STANDS,
-        SQL_ISSUE_TASKS, SQL_TASKS_EXISTING, SQL_WORK_ITEMS,  SQL_LEDGER_LIST_OF_TASK,
+        SQL_STUCK,       SQL_TASKS_LIST,          SQL_TASK_GET,       SQL_REPO_TASKS,  SQL_UNSTARTED,
+        SQL_OUTBOX_LIST, SQL_OUTBOX_SENT,         SQL_LEASE_STANDS,   SQL_ISSUE_TASKS, SQL_TASKS_EXISTING,
+        SQL_WORK_ITEMS,  SQL_LEDGER_LIST_OF_TASK, SQL_BRANCHES_TAKEN,
     };
     static const char *const bad[] = {"SCAN t",
                                       "SCAN tasks",

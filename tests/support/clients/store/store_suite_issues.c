@@ -187,7 +187,7 @@ static struct store_new_task new_task(const char *plane_id)
                                    .work_item_id = "ORCH-7",
                                    .title = "Basket \"keeps\" its {items}, О'К ☂",
                                    .repo = "acme/shop",
-                                   .branch = "feature/ORCH-7-basket",
+                                   .branch = plane_id,
                                    .stage = "created"};
 }
 
@@ -202,6 +202,7 @@ SUITE_TEST(a_new_task_has_all_that_was_said_and_no_job)
     const char *const asked[] = {issue(7)};
     struct store_new_task new = new_task(asked[0]);
     enum store_creation creation;
+    new.branch = "feature/ORCH-7-basket";
     create(suite, &new, 1, &creation);
     assert_int_equal(creation, STORE_CREATED);
     struct store_issue_tasks tasks;
@@ -262,6 +263,53 @@ SUITE_TEST(one_issue_twice_in_a_batch_makes_one_task)
     assert_int_equal(creations[2], STORE_EXISTS);
     assert_int_equal(creations[3], STORE_EXISTS);
     assert_int_equal(suite_number(suite, "SELECT count(*) FROM tasks"), 2);
+}
+
+SUITE_TEST(a_branch_belongs_to_one_task)
+{
+    struct store_new_task batch[] = {new_task(issue(0xa)), new_task(issue(0xb)), new_task(issue(0xc)),
+                                     new_task(issue(0xd)), new_task(issue(0xa))};
+    enum store_creation creations[5];
+    suite_task(suite, 1, "done", "acme/shop", 5000);
+    suite_exec(suite, "UPDATE tasks SET branch = 'feature/X'");
+    batch[0].branch = batch[1].branch = batch[4].branch = "feature/Y";
+    batch[1].repo = "Acme/Shop";
+    batch[2].branch = "feature/X"; /* though that task is done */
+    batch[3].branch = "feature/X";
+    batch[3].repo = "acme/other";
+    create(suite, batch, 5, creations);
+    assert_int_equal(creations[0], STORE_CREATED);
+    assert_int_equal(creations[1], STORE_BRANCH_TAKEN);
+    assert_int_equal(creations[2], STORE_BRANCH_TAKEN);
+    assert_int_equal(creations[3], STORE_CREATED);
+    assert_int_equal(creations[4], STORE_EXISTS);
+    create(suite, batch, 3, creations);
+    assert_int_equal(creations[0], STORE_EXISTS);
+    assert_int_equal(creations[1], STORE_BRANCH_TAKEN);
+    assert_int_equal(suite_number(suite, "SELECT count(*) FROM tasks"), 3);
+}
+
+SUITE_TEST(whose_a_branch_is_is_told)
+{
+    suite_task(suite, 1, "review", "acme/shop", 5000);
+    suite_task(suite, 2, "created", "acme/shop", 5000);
+    suite_task(suite, 3, "created", "Acme/Shop", 5000);
+    suite_task(suite, 4, "created", "acme/shop", 5000);
+    suite_exec(suite, "UPDATE tasks SET branch = 'x' WHERE id < 3");
+    suite_exec(suite, "UPDATE tasks SET branch = 'y' WHERE id >= 3");
+    const struct store_branch branches[] = {
+        {"acme/shop", "x", 1}, {"acme/shop", "x", 2}, {"acme/shop", "y", 3}, {"acme/shop", "y", 4},
+        {"acme/shop", "X", 0}, {"ACME/SHOP", "x", 5}, {"acme/b", "x", 0},    {"acme/shop", "x", 0}};
+    int64_t takers[8];
+    ASSERT_OK(store_branches_taken(suite->store, branches, 8, "created", takers, &suite->why));
+    assert_int_equal(takers[0], 0); /* the other has not begun */
+    assert_int_equal(takers[1], 1);
+    assert_int_equal(takers[2], 0); /* made first */
+    assert_int_equal(takers[3], 3);
+    assert_int_equal(takers[4], 0);
+    assert_true(takers[5] == 1 || takers[5] == 2);
+    assert_int_equal(takers[6], 0);
+    assert_true(takers[7] == 1 || takers[7] == 2);
 }
 
 /* A full batch, in which the database refuses every seventh and every fifth is there. */
@@ -375,4 +423,39 @@ SUITE_TEST(of_racing_makers_one_makes_each_task)
     assert_int_equal(other, 0);
     assert_int_equal(created, MAKER_TASKS);
     assert_int_equal(suite_number(suite, "SELECT count(*) FROM tasks"), MAKER_TASKS);
+}
+
+static void *sharer_run(void *arg)
+{
+    struct maker *maker = arg;
+    struct uuid_text id = uuid_new();
+    struct store_new_task new = new_task(id.s);
+    enum store_creation creation;
+    new.branch = "feature/ORCH-7-basket";
+    enum err err = store_create_tasks(maker->store, 0, 0, &new, 1, &creation, NULL);
+    maker->created += !err && creation == STORE_CREATED;
+    maker->other += err || creation == STORE_NOT_CREATED;
+    return NULL;
+}
+
+SUITE_TEST(of_racing_makers_one_gets_the_branch)
+{
+    struct maker makers[MAKERS];
+    pthread_t threads[MAKERS];
+    size_t created = 0, other = 0;
+    for (size_t i = 0; i < MAKERS; i++) {
+        makers[i] = (struct maker){0};
+        ASSERT_OK(store_open(suite->url, NULL, &makers[i].store, NULL));
+    }
+    for (size_t i = 0; i < MAKERS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, sharer_run, &makers[i]), 0);
+    for (size_t i = 0; i < MAKERS; i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+        created += makers[i].created;
+        other += makers[i].other;
+        store_free(makers[i].store);
+    }
+    assert_int_equal(other, 0);
+    assert_int_equal(created, 1);
+    assert_int_equal(suite_number(suite, "SELECT count(*) FROM tasks"), 1);
 }
