@@ -3,9 +3,12 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <fnmatch.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <locale.h>
 #include <openssl/crypto.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +17,8 @@
 #include <time.h>
 #include <unistd.h>
 #include <uuid/uuid.h>
+#include <wchar.h>
+#include <wctype.h>
 
 #include "clients/base/err.h"
 #include "clients/base/limits.h"
@@ -555,6 +560,59 @@ void secret_scrub(char *text, size_t len)
         memset(text + at, '*', longest);
         at += longest - 1;
     }
+}
+
+static locale_t utf8; /* (locale_t)0: not installed */
+
+static void utf8_open(void)
+{
+    utf8 = newlocale(LC_CTYPE_MASK | LC_COLLATE_MASK, "C.UTF-8", (locale_t)0);
+}
+
+/* Makes UTF-8 the thread's own; returns what it was, for uselocale. */
+static locale_t utf8_use(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, utf8_open);
+    return uselocale(utf8);
+}
+
+/* The next character, the same for both of its cases; a byte that begins none is beyond all of them. */
+static wint_t letter_take(const char **at)
+{
+    enum { BEYOND = 0x110000 };
+    mbstate_t state = {0};
+    wchar_t c;
+    size_t len = mbrtowc(&c, *at, strnlen(*at, MB_LEN_MAX), &state);
+    if (len == 0 || len > MB_LEN_MAX)
+        return BEYOND + (unsigned char)*(*at)++;
+    *at += len;
+    return towlower(towupper((wint_t)c));
+}
+
+bool text_same_letters(const char *a, const char *b)
+{
+    locale_t before = utf8_use();
+    bool same = true;
+    while (same && *a && *b)
+        same = letter_take(&a) == letter_take(&b);
+    (void)uselocale(before);
+    return same && *a == *b;
+}
+
+/* Where the characters do not match, glibc's fnmatch compares the bytes, of which ? may be a part of a
+ * character. Behind the start that is put before both, only the characters can: as bytes, [é] is one of the
+ * two of é. */
+bool text_glob(const char *pattern, const char *text)
+{
+    if (strcmp(pattern, text) == 0)
+        return true;
+    locale_t before = utf8_use();
+    AUTO_FREE char *whole_pattern = mem_printf("%s%s", utf8 ? "[\xc3\xa9]x" : "", pattern);
+    AUTO_FREE char *whole_text = mem_printf("%s%s", utf8 ? "\xc3\xa9x" : "", text);
+    bool matches = fnmatch(whole_pattern, whole_text, 0) == 0;
+    (void)uselocale(before);
+    return matches;
 }
 
 int repo_compare(const char *a, const char *b)

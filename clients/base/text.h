@@ -2,7 +2,8 @@
  * up to a limit, and files read up to one.
  *
  * Instants are int64 microseconds since 1970-01-01T00:00:00Z ("us"); durations are int64 milliseconds ("ms")
- * of the monotonic clock, or seconds ("s") where a setting or a column is in seconds. Thread-safe, no locale.
+ * of the monotonic clock, or seconds ("s") where a setting or a column is in seconds. Thread-safe; the locale
+ * of the process does not matter.
  */
 #ifndef RECONCILED_BASE_TEXT_H
 #define RECONCILED_BASE_TEXT_H
@@ -89,6 +90,12 @@ void text_escape(const char *character, size_t len, char ret[TEXT_ESCAPE_SIZE]);
  * characters by ' '. NULL gives NULL. Caller frees. For everything from outside that goes into a reason or a
  * line. */
 char *text_cut(const char *text, size_t max);
+
+/* text_same_letters: whether two texts in UTF-8 differ in case at most, by Unicode's simple mapping of one
+ * character to one. text_glob: whether `text` is `pattern` itself, or matches it as fnmatch(3) does, where ?
+ * is one character. Both read UTF-8 by glibc's C.UTF-8, and bytes where that is not installed. */
+bool text_same_letters(const char *a, const char *b);
+bool text_glob(const char *pattern, const char *text);
 
 /* text_mend: the same of bytes that may hold a NUL. */
 char *text_mend(const char *bytes, size_t len, size_t max);

@@ -1,6 +1,5 @@
 #include "reconcile/gates/gate.h"
 
-#include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -72,7 +71,7 @@ static const struct gitea_head *known_head(const struct gate_view *view, struct 
 static bool context_counts(const struct gate *gate, const char *context)
 {
     for (size_t i = 0; i < gate->n_contexts; i++)
-        if (fnmatch(gate->contexts[i], context, 0) == 0)
+        if (text_glob(gate->contexts[i], context))
             return true;
     return gate->n_contexts == 0;
 }
@@ -82,7 +81,7 @@ static const char *missing_context(const struct gate *gate, const struct gitea_s
     for (size_t i = 0; i < gate->n_contexts; i++) {
         bool found = false;
         for (size_t k = 0; k < statuses->n && !found; k++)
-            found = fnmatch(gate->contexts[i], statuses->items[k].context, 0) == 0;
+            found = text_glob(gate->contexts[i], statuses->items[k].context);
         if (!found)
             return gate->contexts[i];
     }

@@ -67,7 +67,7 @@ static bool same_name(const struct plane_mapped_state *state, const char *text)
 }
 static bool like_name(const struct plane_mapped_state *state, const char *text)
 {
-    return strcasecmp(state->name, text) == 0;
+    return text_same_letters(state->name, text);
 }
 
 static struct plane_mapped_state *find_wanted(const struct plane_state_map *map, const char *text)

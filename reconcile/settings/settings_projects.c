@@ -205,7 +205,8 @@ void states_check(const char *field, const json_t *states, json_t *errors)
     {
         json_object_foreach(all, other, same)
         {
-            if (strcmp(key, other) < 0 && json_equal(value, same))
+            if (strcmp(key, other) < 0 && json_is_string(value) && json_is_string(same) &&
+                text_same_letters(json_string_value(value), json_string_value(same)))
                 problem_add(errors, field, "%s and %s are the same state", key, other);
         }
     }

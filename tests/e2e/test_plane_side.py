@@ -823,13 +823,13 @@ def test_a_bot_that_edits_an_issue_does_not_postpone_its_verdict(database, plane
 def test_states_are_known_by_name_or_id_and_a_new_one_is_learnt(database, plane, tables, start):
     states = plane.sandbox.control("GET", "plane")["projects"][0]["states"]
     plane.issues({"number": 1, "state": "Todo"}, {"number": 2, "state": "Done"})
-    service = start(ORCH_PLANE_STATES_JSON=json.dumps({"in_progress": "tODO", "approved": states["Done"].upper(), "rejected": "Nein"}))
+    service = start(ORCH_PLANE_STATES_JSON=json.dumps({"in_progress": "tODO", "approved": states["Done"].upper(), "rejected": "відхилено É"}))
     assert stages(database) == {"ORCH-1": "analysis"}
     status = service.status()["plane"]["projects"][0]
-    assert status["error"].endswith('no state "Nein" (see ORCH_PLANE_STATES_JSON)')
+    assert status["error"].endswith('no state "відхилено É" (see ORCH_PLANE_STATES_JSON)')
     seed_task(database, plane, "ORCH-2", "analysis")
-    plane.change("rename_state", project="ORCH", state="Cancelled", name="Nein")
-    plane.issues({"number": 3, "state": "Nein"})
+    plane.change("rename_state", project="ORCH", state="Cancelled", name="ВІДХИЛЕНО é")
+    plane.issues({"number": 3, "state": "ВІДХИЛЕНО é"})
     seed_task(database, plane, "ORCH-3", "analysis")
     service.run(side="plane")
     service.run(side="plane")

@@ -676,6 +676,35 @@ TEST(a_list_ends_before_the_item_that_does_not_fit)
     assert_string_equal(empty, "");
 }
 
+TEST(names_differ_in_case_alone_in_any_script)
+{
+    assert_true(text_same_letters("In Progress", "iN pROGRESS"));
+    assert_true(text_same_letters("Відхилено é Σς", "ВІДХИЛЕНО É σσ"));
+    assert_true(text_same_letters("", ""));
+    assert_false(text_same_letters("Approved", "Approved "));
+    assert_false(text_same_letters("é", "e"));
+    assert_false(text_same_letters("é", "è"));
+    assert_true(text_same_letters("a\xff", "A\xff")); /* no UTF-8 */
+    assert_false(text_same_letters("\xff", "\xfe"));
+    assert_false(text_same_letters("\xc3", "\xc3\xa9"));
+    assert_int_equal(repo_compare("Acme/App", "aCME/aPP"), 0);
+    assert_int_not_equal(repo_compare("acme/app", "acme/apps"), 0);
+    AUTO_FREE char *key = repo_key("Acme/A_p-p.1");
+    assert_string_equal(key, "acme/a_p-p.1");
+}
+
+TEST(a_glob_counts_characters_and_names_itself)
+{
+    assert_true(text_glob("Build / test (ubuntu, [3.11]) (push)", "Build / test (ubuntu, [3.11]) (push)"));
+    assert_true(text_glob("build?", "buildé"));
+    assert_true(text_glob("☂?[ä-ü]*", "☂ öx"));
+    assert_false(text_glob("build??", "buildé"));
+    assert_true(text_glob("build*", "build / linux"));
+    assert_false(text_glob("build*", "Build / linux"));
+    assert_false(text_glob("test [3.11]", "test 3"
+                                          "x"));
+}
+
 TEST(what_failed_is_left_alone_for_a_growing_while)
 {
     static const int64_t expected[] = {1000, 2000, 4000, 5000, 5000};

@@ -221,6 +221,20 @@ TEST_WITH(a_required_context_that_never_reports_is_visible, clear, NULL)
     assert_int_equal(judge(gate, NULL), VERDICT_GREEN);
 }
 
+TEST_WITH(a_context_is_named_as_it_stands_or_by_a_glob_of_characters, clear, NULL)
+{
+    static const char *const required[] = {"Build / test (ubuntu, [3.11]) (push)", "prüf?"};
+    struct gate gate = {.kind = GATE_CI, .contexts = required, .n_contexts = 2};
+    char reason[200];
+    facts_head(branch, SHA);
+    facts_status(SHA, required[0], GITEA_SUCCESS);
+    facts_status(SHA, "prüf", GITEA_FAILURE);
+    assert_int_equal(judge(gate, reason), VERDICT_RED);
+    assert_non_null(strstr(reason, "no status yet for context pr"));
+    facts_status(SHA, "prüfé", GITEA_SUCCESS);
+    assert_int_equal(judge(gate, NULL), VERDICT_GREEN);
+}
+
 TEST_WITH(a_missing_branch_and_a_failed_question_are_unknown, clear, NULL)
 {
     char reason[200];

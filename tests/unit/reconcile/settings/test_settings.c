@@ -388,6 +388,9 @@ TEST(plane_states_are_three_different_ones)
         "ORCH_PLANE_STATES_JSON.rejected: must be the name or the UUID of a state\n");
     assert_refused(ENVIRONMENT("ORCH_PLANE_STATES_JSON", "{\"approved\":\"Rejected\"}"),
                    "ORCH_PLANE_STATES_JSON: approved and rejected are the same state\n");
+    assert_refused(
+        ENVIRONMENT("ORCH_PLANE_STATES_JSON", "{\"approved\":\"Genehmigt Ä\",\"rejected\":\"genehmigt ä\"}"),
+        "ORCH_PLANE_STATES_JSON: approved and rejected are the same state\n");
     assert_refused(ENVIRONMENT("ORCH_PLANE_STATES_JSON", "[]"),
                    "ORCH_PLANE_STATES_JSON: must be an object with in_progress, approved, rejected\n");
 }
