@@ -121,8 +121,8 @@ static bool check_gitea(const struct settings *settings, struct fetch *fetch)
         return tell_off("gitea", "ORCH_GITEA_URL is not set: gates that need it are unknown");
     if (gitea_open(settings, &gitea, &why) != ERR_OK)
         return line_print("gitea", false, why.text);
-    for (; n < settings->n_projects && n < ASKED_MAX; n++)
-        repos[n] = settings->projects[n].repo;
+    for (; n < settings->n_repos && n < ASKED_MAX; n++)
+        repos[n] = settings->repos[n];
     char *problem = gitea_check(gitea, fetch, repos, n);
     gitea_free(gitea);
     return tell_problem("gitea", problem);

@@ -257,7 +257,7 @@ static const char *pull_state_word(const struct gitea_pull *pull)
 static const struct gitea_pull *known_pull(const struct gate_view *view, struct answer *answer,
                                            const char *gate_word)
 {
-    const char *base = settings_base_branch(view->settings, view->task->repo);
+    const char *base = settings_base_branch(view->settings, view->task->repo, view->task->work_item_id);
     const struct gitea_pull *pull =
         gitea_pull(view->facts, view->gitea, view->task->repo, base, view->task->branch);
     if (pull->fact.state == FACT_ABSENT) {

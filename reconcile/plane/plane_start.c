@@ -87,7 +87,8 @@ static struct evidence evidence_of(const struct starter *starter, const struct u
     if (unstarted->start)
         evidence = *unstarted->start->evidence;
     evidence.issue.branch = task->branch;
-    evidence.issue.base = settings_base_branch(starter->pass->services->settings, task->repo);
+    evidence.issue.base =
+        settings_base_branch(starter->pass->services->settings, task->repo, task->work_item_id);
     evidence.issue.branch_made = unstarted->made && unstarted->made->made;
     return evidence;
 }
@@ -175,9 +176,10 @@ static void look_at_branch(void *arg, void *task)
     if (unstarted->settled || pass_stopping(starter->pass))
         return;
     facts_subscribe(starter->facts, unstarted);
-    unstarted->made = gitea_branch_make(starter->facts, services->gitea, unstarted->task->repo,
-                                        settings_base_branch(services->settings, unstarted->task->repo),
-                                        unstarted->task->branch);
+    unstarted->made = gitea_branch_make(
+        starter->facts, services->gitea, unstarted->task->repo,
+        settings_base_branch(services->settings, unstarted->task->repo, unstarted->task->work_item_id),
+        unstarted->task->branch);
     if (unstarted->made->fact.state == FACT_ABSENT || unstarted->made->fact.state == FACT_FAILED)
         settle(starter, unstarted, OUTCOME_FAILED, unstarted->made->fact.error);
 }

@@ -9,7 +9,7 @@
 
 static const struct project *project_of(const struct services *services, const struct store_task *task)
 {
-    return task->repo ? settings_project(services->settings, task->repo) : NULL;
+    return settings_project(services->settings, task->repo, task->work_item_id);
 }
 
 const char *task_issue_obstacle(const struct services *services, const struct store_task *task)
@@ -18,7 +18,8 @@ const char *task_issue_obstacle(const struct services *services, const struct st
     if (!plane_configured(services->plane))
         return "ORCH_PLANE_URL is not set: it is not read";
     if (!project || !project->plane_project_id)
-        return "ORCH_PROJECTS_JSON names no project of Plane for its repo: it is not read";
+        return "ORCH_PROJECTS_JSON names no project of Plane for its work item id, nor one alone for its "
+               "repo: it is not read";
     if (!task->plane_id || !uuid_valid(task->plane_id))
         return "its plane_id is no issue's: it cannot be read";
     return NULL;

@@ -417,7 +417,8 @@ static void learn_base(const struct resolve_question *question, struct facts *fa
         has_project = true;
     }
     if (!has_project)
-        base_add(question, facts, gitea, settings_base_branch(question->settings, question->repo), findings);
+        base_add(question, facts, gitea, settings_base_branch(question->settings, question->repo, NULL),
+                 findings);
     if (findings->base == HEAD_SAME)
         return;
     if (repo->fact.state == FACT_KNOWN) {

@@ -153,8 +153,8 @@ static enum err read_others(struct subject *subject, struct why *why)
         free(repos[i]);
     }
     free(repos);
-    for (size_t i = 0; i < resolver->settings->n_projects; i++)
-        other_add(subject, resolver->settings->projects[i].repo);
+    for (size_t i = 0; i < resolver->settings->n_repos; i++)
+        other_add(subject, resolver->settings->repos[i]);
     return ERR_OK;
 }
 

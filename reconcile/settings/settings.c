@@ -222,6 +222,7 @@ void settings_free(struct settings *settings)
     for (const struct setting *row = settings_table(); row->name; row++)
         setting_clear(row, settings);
     free(settings->projects);
+    free(settings->repos);
     free((void *)(uintptr_t)settings->sources);
     free(settings);
 }

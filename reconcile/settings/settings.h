@@ -49,6 +49,8 @@ struct settings {
     json_t *projects_json;    /* as given */
     struct project *projects; /* the same, as structs that borrow from projects_json */
     size_t n_projects;
+    const char **repos; /* theirs, each once */
+    size_t n_repos;
 
     char *plane_url, *plane_api_token, *plane_workspace;
     json_t *plane_states; /* object: in_progress, approved, rejected → name or uuid; always all three */
@@ -92,11 +94,14 @@ ATTR_NODISCARD enum err settings_check_stages(const struct settings *settings,
 /* settings_repo_valid: "owner/name", each by Gitea's rule for names. */
 bool settings_repo_valid(const char *text);
 
-/* settings_project: the project of a repo, or NULL. */
-const struct project *settings_project(const struct settings *settings, const char *repo);
+/* settings_project: a task's project: the one whose prefix its work item id has, else the only one of its
+ * repo, else NULL. Either text may be NULL. */
+const struct project *settings_project(const struct settings *settings, const char *repo,
+                                       const char *work_item_id);
 
-/* settings_base_branch: of the repo's project, or "main". */
-const char *settings_base_branch(const struct settings *settings, const char *repo);
+/* settings_base_branch: what the task's branch is made from: of its project if that has this repo, else of
+ * the repo's first project, else of its project, else "main". */
+const char *settings_base_branch(const struct settings *settings, const char *repo, const char *work_item_id);
 
 /* settings_merge: lays a PUT body over stored overrides; used by policy.c alone. `overrides` is
  * {"member":{"value":…,"set_at":us,"reason":…,"by":…,"until":us},…}, where the last three may be missing.

@@ -4,17 +4,18 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "clients/base/jsonx.h"
 #include "clients/base/limits.h"
 #include "clients/base/text.h"
 #include "reconcile/pipeline/settings_text.h"
+#include "reconcile/settings/work_item.h"
 
 #define DEFAULT_BASE_BRANCH "main"
 #define UPPER "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 #define LOWER "abcdefghijklmnopqrstuvwxyz"
 #define DIGITS "0123456789"
+#define PLANE_FORBIDS "&+,:;$^}{*=?@#|'<>.()%!-"
 
 /* Gitea's rule for the names of owners and repositories. */
 static bool is_repo_part(const char *text, size_t len)
@@ -29,10 +30,15 @@ bool settings_repo_valid(const char *text)
     return slash && is_repo_part(text, (size_t)(slash - text)) && is_repo_part(slash + 1, strlen(slash + 1));
 }
 
+/* Plane's rule for a project's identifier (db/models/project.py, FORBIDDEN_IDENTIFIER_CHARS_PATTERN; save()
+ * strips it and puts it into capitals). */
 static bool is_prefix(const char *text)
 {
-    size_t len = strlen(text);
-    return len >= 1 && len <= 10 && strchr(UPPER, text[0]) && strspn(text, UPPER DIGITS) == len;
+    size_t len = strlen(text), characters = 0;
+    for (size_t i = 0; i < len; i++)
+        characters += ((unsigned char)text[i] & 0xc0) != 0x80;
+    return characters >= 1 && characters <= 12 && strcspn(text, LOWER PLANE_FORBIDS) == len &&
+           !text_has_control(text) && text[0] != ' ' && text[len - 1] != ' ';
 }
 
 /* The rules of git-check-ref-format(1) that keep a branch one path. */
@@ -54,9 +60,10 @@ static const struct project_member {
     const char *rule;
     bool required, unique;
 } project_members[] = {
-    {"repo", settings_repo_valid, "must be owner/name", true, true},
+    {"repo", settings_repo_valid, "must be owner/name", true, false},
     {"plane_project_id", uuid_valid, "must be a UUID", false, true},
-    {"prefix", is_prefix, "must be a capital letter and up to 9 capital letters or digits", false, true},
+    {"prefix", is_prefix, "must be a project's identifier as Plane has it: up to 12 characters, in capitals",
+     false, true},
     {"base_branch", is_branch, "must be the name of a branch", false, false},
 };
 
@@ -68,13 +75,12 @@ static const struct project_member *project_member(const char *name)
     return NULL;
 }
 
-/* Whether an earlier project has the same text there. Gitea's names and UUIDs are compared without regard to
- * case. */
+/* Whether an earlier project has the same text there, whatever its case. */
 static bool is_taken(const json_t *projects, size_t at, const char *member, const char *text)
 {
     for (size_t i = 0; i < at; i++) {
         const char *other = json_get_text(json_array_get(projects, i), member, NULL);
-        if (other && strcasecmp(other, text) == 0)
+        if (other && text_same_letters(other, text))
             return true;
     }
     return false;
@@ -127,6 +133,15 @@ void projects_check(const char *field, const json_t *projects, json_t *errors)
         project_check(field, projects, i, errors);
 }
 
+/* The first of them. */
+static const struct project *project_of_repo(const struct settings *settings, const char *repo)
+{
+    for (size_t i = 0; repo && i < settings->n_projects; i++)
+        if (repo_compare(settings->projects[i].repo, repo) == 0)
+            return &settings->projects[i];
+    return NULL;
+}
+
 void projects_bind(struct settings *settings)
 {
     size_t n = json_array_size(settings->projects_json);
@@ -141,19 +156,45 @@ void projects_bind(struct settings *settings)
             .base_branch = json_get_text(given, "base_branch", DEFAULT_BASE_BRANCH),
         };
     }
+    settings->repos = mem_zero(n, sizeof *settings->repos);
+    for (size_t i = 0; i < n; i++)
+        if (project_of_repo(settings, settings->projects[i].repo) == &settings->projects[i])
+            settings->repos[settings->n_repos++] = settings->projects[i].repo;
 }
 
-const struct project *settings_project(const struct settings *settings, const char *repo)
+static const struct project *project_of_item(const struct settings *settings, const char *work_item_id)
 {
-    for (size_t i = 0; repo && i < settings->n_projects; i++)
-        if (strcasecmp(settings->projects[i].repo, repo) == 0)
+    for (size_t i = 0; work_item_id && i < settings->n_projects; i++)
+        if (settings->projects[i].prefix && work_item_has_prefix(work_item_id, settings->projects[i].prefix))
             return &settings->projects[i];
     return NULL;
 }
 
-const char *settings_base_branch(const struct settings *settings, const char *repo)
+static bool is_only_of_repo(const struct settings *settings, const struct project *first)
 {
-    const struct project *project = settings_project(settings, repo);
+    for (const struct project *other = first + 1; other < settings->projects + settings->n_projects; other++)
+        if (repo_compare(other->repo, first->repo) == 0)
+            return false;
+    return true;
+}
+
+const struct project *settings_project(const struct settings *settings, const char *repo,
+                                       const char *work_item_id)
+{
+    const struct project *project = project_of_item(settings, work_item_id);
+    if (project)
+        return project;
+    project = project_of_repo(settings, repo);
+    return project && is_only_of_repo(settings, project) ? project : NULL;
+}
+
+const char *settings_base_branch(const struct settings *settings, const char *repo, const char *work_item_id)
+{
+    const struct project *project = project_of_item(settings, work_item_id);
+    if (!project || !repo || repo_compare(project->repo, repo) != 0) {
+        const struct project *of_repo = project_of_repo(settings, repo);
+        project = of_repo ? of_repo : project;
+    }
     return project ? project->base_branch : DEFAULT_BASE_BRANCH;
 }
 

@@ -132,7 +132,8 @@ static const struct setting table[] = {
      .fallback = "[]",
      .help = "[{\"repo\":\"owner/name\", \"plane_project_id\":\"uuid\", \"prefix\":\"ORCH\", "
              "\"base_branch\":\"main\"}]. A repo that is not named has main as its base branch and no Plane "
-             "project."},
+             "project. Several projects may have one repo: a task's is the one whose prefix its work item id "
+             "has."},
 
     {.name = "ORCH_PLANE_URL",
      .type = SETTING_URL,

@@ -3,12 +3,23 @@
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 #include "clients/base/err.h"
+#include "clients/base/text.h"
 
 char *work_item_id(const char *prefix, int64_t sequence)
 {
     return mem_printf("%s-%" PRId64, prefix, sequence);
+}
+
+bool work_item_has_prefix(const char *id, const char *prefix)
+{
+    const char *dash = strrchr(id, '-');
+    if (!dash || !dash[1] || strspn(dash + 1, "0123456789") != strlen(dash + 1))
+        return false;
+    AUTO_FREE char *own = mem_dupn(id, (size_t)(dash - id));
+    return text_same_letters(own, prefix);
 }
 
 /* The character as a slug has it, or 0 when it only parts words. */
@@ -49,6 +60,9 @@ char *work_item_branch(const char *prefix, int64_t sequence, const char *title)
 {
     char slug[WORK_ITEM_SLUG_MAX + 1];
     bool has_slug = title && slug_of(title, slug) > 0;
-    return mem_printf("feature/%s-%" PRId64 "%s%s", prefix, sequence, has_slug ? "-" : "",
+    AUTO_FREE char *name = mem_dup(prefix);
+    for (char *at = name; *(at += strcspn(at, " ~^:?*[\\/.\x7f"));)
+        *at = '-';
+    return mem_printf("feature/%s-%" PRId64 "%s%s", name, sequence, has_slug ? "-" : "",
                       has_slug ? slug : "");
 }

@@ -2,15 +2,19 @@
 #ifndef RECONCILED_WORK_ITEM_H
 #define RECONCILED_WORK_ITEM_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* work_item_id: "ORCH-44". Caller frees. */
 char *work_item_id(const char *prefix, int64_t sequence);
 
+/* work_item_has_prefix: "ORCH-44" has "ORCH", in whatever case. */
+bool work_item_has_prefix(const char *id, const char *prefix);
+
 /* work_item_branch: "feature/ORCH-44-basket-keeps-its-items": the title's ASCII letters and digits in lower
  * case, every run of anything else one '-', at most WORK_ITEM_SLUG_MAX bytes, cut between words where there
- * is one. A title without any gives "feature/ORCH-44". Always a name that git takes (git-check-ref-format) if
- * the prefix is of [A-Za-z0-9_-]. Caller frees. */
+ * is one. A title without any gives "feature/ORCH-44". What git takes in no name (git-check-ref-format), and
+ * '/', is '-' in the prefix. Caller frees. */
 enum { WORK_ITEM_SLUG_MAX = 48 };
 char *work_item_branch(const char *prefix, int64_t sequence, const char *title);
 

@@ -74,7 +74,7 @@ static bool is_bad(const struct webhook_verdict *verdict)
 
 static const char *repo_of(const struct check *check, size_t at)
 {
-    return check->audit->services->settings->projects[at].repo;
+    return check->audit->services->settings->repos[at];
 }
 
 /* messages */
@@ -176,7 +176,7 @@ static enum err database_read(struct check *check)
 static void hooks_request(struct check *check, struct facts *facts)
 {
     const struct services *services = check->audit->services;
-    check->n_repos = gitea_configured(services->gitea) ? services->settings->n_projects : 0;
+    check->n_repos = gitea_configured(services->gitea) ? services->settings->n_repos : 0;
     check->repos = mem_zero(check->n_repos + 1, sizeof *check->repos);
     if (check->n_repos > 0 && webhook_needs_ci(services->pipeline))
         check->version = gitea_version_document(facts, services->gitea);
@@ -200,6 +200,15 @@ static bool version_look(struct check *check)
     return true;
 }
 
+/* Of the work items of one of the repo's projects, or NULL. */
+static const char *prefix_of(const struct settings *settings, const char *repo)
+{
+    for (size_t i = 0; i < settings->n_projects; i++)
+        if (settings->projects[i].prefix && repo_compare(settings->projects[i].repo, repo) == 0)
+            return settings->projects[i].prefix;
+    return NULL;
+}
+
 /* The branches whose pushes must get through: those of the repo's unfinished tasks; without any, one as F-2
  * would name it. */
 static void branches_read(const struct check *check, size_t at)
@@ -207,15 +216,15 @@ static void branches_read(const struct check *check, size_t at)
     struct repo_check *repo = &check->repos[at];
     const struct services *services = check->audit->services;
     const struct pipeline *pipeline = services->pipeline;
-    const struct project *project = &services->settings->projects[at];
+    const char *of = repo_of(check, at), *prefix = prefix_of(services->settings, of);
     const char **stages = mem_zero(pipeline->n_stages + 1, sizeof *stages);
     size_t n_stages = 0;
     struct why why;
     for (size_t i = 0; i < pipeline->n_stages; i++)
         if (!pipeline->stages[i].terminal)
             stages[n_stages++] = pipeline->stages[i].name;
-    if (store_repo_tasks(services->store, &project->repo, 1, stages, n_stages, LIMIT_LIST_DEFAULT,
-                         &repo->tasks, &why) != ERR_OK)
+    if (store_repo_tasks(services->store, &of, 1, stages, n_stages, LIMIT_LIST_DEFAULT, &repo->tasks, &why) !=
+        ERR_OK)
         repo->tasks = (struct store_repo_tasks){.n = 0};
     free(stages);
     repo->tasks_read = true;
@@ -223,8 +232,8 @@ static void branches_read(const struct check *check, size_t at)
     for (size_t i = 0; i < repo->tasks.n; i++)
         if (!repo->tasks.rows[i].unreadable)
             repo->branches[repo->facts.n_branches++] = repo->tasks.rows[i].branch;
-    if (repo->facts.n_branches == 0 && project->prefix) {
-        repo->sample = work_item_branch(project->prefix, 1, "");
+    if (repo->facts.n_branches == 0 && prefix) {
+        repo->sample = work_item_branch(prefix, 1, "");
         repo->branches[repo->facts.n_branches++] = repo->sample;
     }
     repo->facts.branches = repo->branches;
@@ -430,12 +439,11 @@ struct webhook_audit *webhook_audit_new(struct services *services, struct query_
                                         struct status *status, const char *target)
 {
     struct webhook_audit *audit = mem_zero(1, sizeof *audit);
-    *audit =
-        (struct webhook_audit){.services = services,
-                               .query_pool = query_pool,
-                               .status = status,
-                               .target = mem_dup(target),
-                               .last = mem_zero(services->settings->n_projects + 1, sizeof *audit->last)};
+    *audit = (struct webhook_audit){.services = services,
+                                    .query_pool = query_pool,
+                                    .status = status,
+                                    .target = mem_dup(target),
+                                    .last = mem_zero(services->settings->n_repos + 1, sizeof *audit->last)};
     return audit;
 }
 
@@ -443,7 +451,7 @@ void webhook_audit_free(struct webhook_audit *audit)
 {
     if (!audit)
         return;
-    for (size_t i = 0; i < audit->services->settings->n_projects; i++)
+    for (size_t i = 0; i < audit->services->settings->n_repos; i++)
         webhook_verdict_done(&audit->last[i]);
     free(audit->last);
     free(audit->target);

@@ -691,6 +691,24 @@ def test_a_branch_that_is_there_is_fine_and_one_that_cannot_be_made_is_told_and_
     assert branches(sandbox) == {"feature/ORCH-1-issue-1", "feature/ORCH-2-issue-2"}
 
 
+def test_several_projects_of_plane_may_have_one_repository(database, sandbox, make_service, tables):
+    plane = Plane(sandbox, "ORCH", "ЗАДАЧИ")
+    projects = [{"repo": repo, "plane_project_id": plane.ids[prefix], "prefix": prefix, "base_branch": base}
+                for prefix, repo, base in (("ORCH", "acme/app", "main"), ("ЗАДАЧИ", "Acme/App", "next"))]
+    sandbox.change(do="push", branch="next")
+    for prefix in plane.prefixes:
+        id, ago = 10 + len(prefix), database.ago(7200)
+        plane_id = f"a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a{id}"
+        plane.issues({"number": 1, "state": "In Progress"}, {"number": 2, "id": plane_id, "state": "Approved"}, prefix=prefix)
+        database.script("INSERT INTO tasks (id, plane_id, work_item_id, repo, branch, stage, created_at, updated_at) VALUES "
+                        f"({id}, '{plane_id}', '{prefix}-2', 'acme/app', 'b{id}', 'analysis', {ago}, {ago});")
+    service = first_pass(make_service(**plane.settings(ORCH_PROJECTS_JSON=json.dumps(projects))).start())
+    for id, in database.query("SELECT id FROM tasks WHERE work_item_id LIKE '%-2'"):
+        assert service.call("GET", f"/reconcile/tasks/{id}").status == 200
+    assert stages(database) == {"ORCH-1": "analysis", "ORCH-2": "architecture", "ЗАДАЧИ-1": "analysis", "ЗАДАЧИ-2": "architecture"}
+    assert branches(sandbox) == {"next", "feature/ORCH-1-issue-1", "feature/ЗАДАЧИ-1-issue-1"}
+
+
 @pytest.mark.parametrize("together", [True, False])
 def test_a_branch_belongs_to_one_task(database, sandbox, plane, tables, start, together):
     twins = [{"number": 1, "id": f"a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a1{n}", "name": "the basket", "state": "In Progress",

@@ -492,7 +492,7 @@ FRESH_TEST(one_issue_may_be_read_alone)
     issues_put(A, 250, "Approved", T0 - 2490 * S);
     plane_call_begin(&call, NULL, NULL, true, INT64_MAX);
     begin_scan(0);
-    const struct project *project = settings_project(bench.settings, "acme/a");
+    const struct project *project = settings_project(bench.settings, "acme/a", NULL);
     AUTO_FREE char *id = mem_dup(issues_id(250));
     struct plane_scan_one one;
     plane_scan_read_one(bench.scan, &call, project, id, &one);

@@ -328,17 +328,66 @@ TEST(projects_are_read)
                     "[{\"repo\":\"acme/shop\",\"plane_project_id\":\"0b0e8a8e-6f3a-4a39-9d3f-7f0e2f6f0a11\","
                     "\"prefix\":\"SHOP\",\"base_branch\":\"release/1.x\"},{\"repo\":\"acme/.dots-1_2\"}]"));
     assert_int_equal(settings->n_projects, 2);
-    const struct project *shop = settings_project(settings, "Acme/Shop");
+    const struct project *shop = settings_project(settings, "Acme/Shop", NULL);
     assert_non_null(shop);
     assert_string_equal(shop->plane_project_id, "0b0e8a8e-6f3a-4a39-9d3f-7f0e2f6f0a11");
     assert_string_equal(shop->prefix, "SHOP");
-    assert_string_equal(settings_base_branch(settings, "acme/shop"), "release/1.x");
-    assert_string_equal(settings_base_branch(settings, "acme/.dots-1_2"), "main");
-    assert_string_equal(settings_base_branch(settings, "acme/other"), "main");
-    assert_string_equal(settings_base_branch(settings, NULL), "main");
+    assert_string_equal(settings_base_branch(settings, "acme/shop", NULL), "release/1.x");
+    assert_string_equal(settings_base_branch(settings, "acme/.dots-1_2", NULL), "main");
+    assert_string_equal(settings_base_branch(settings, "acme/other", NULL), "main");
+    assert_string_equal(settings_base_branch(settings, NULL, NULL), "main");
     assert_null(settings->projects[1].prefix);
-    assert_null(settings_project(settings, "acme"));
+    assert_null(settings_project(settings, "acme", NULL));
     settings_free(settings);
+}
+
+TEST(several_projects_may_have_one_repo)
+{
+    struct settings *settings = settings_of(ENVIRONMENT(
+        "ORCH_PROJECTS_JSON",
+        "[{\"repo\":\"acme/mono\",\"plane_project_id\":\"0b0e8a8e-6f3a-4a39-9d3f-7f0e2f6f0a11\","
+        "\"prefix\":\"WEB\",\"base_branch\":\"web\"},{\"repo\":\"Acme/Mono\",\"plane_project_id\":"
+        "\"0b0e8a8e-6f3a-4a39-9d3f-7f0e2f6f0a12\",\"prefix\":\"ÇŞĞİÖÜ A_1\\u4e2d2\",\"base_branch\":\"app\"},"
+        "{\"repo\":\"acme/alone\",\"base_branch\":\"trunk\"}]"));
+    const struct project *projects = settings->projects;
+    assert_int_equal(settings->n_projects, 3);
+    assert_int_equal(settings->n_repos, 2);
+    assert_string_equal(settings->repos[1], "acme/alone");
+    assert_ptr_equal(settings_project(settings, "acme/mono", "WEB-1"), &projects[0]);
+    assert_ptr_equal(settings_project(settings, "acme/mono", "web-1"), &projects[0]);
+    assert_ptr_equal(settings_project(settings, "acme/mono", "çşğİöü a_1中2-77"), &projects[1]);
+    assert_ptr_equal(settings_project(settings, "acme/renamed", "WEB-1"), &projects[0]);
+    assert_null(settings_project(settings, "acme/mono", "WEB-1a")); /* of which of the two? */
+    assert_null(settings_project(settings, "acme/mono", "WE-1"));
+    assert_null(settings_project(settings, "acme/mono", NULL));
+    assert_ptr_equal(settings_project(settings, "acme/alone", "OTHER-1"), &projects[2]);
+    assert_string_equal(settings_base_branch(settings, "ACME/mono", projects[1].prefix), "web");
+    assert_string_equal(settings_base_branch(settings, "acme/mono", "ÇŞĞİÖÜ A_1中2-77"), "app");
+    assert_string_equal(settings_base_branch(settings, "acme/alone", "WEB-1"), "trunk");
+    assert_string_equal(settings_base_branch(settings, "acme/renamed", "WEB-1"), "web");
+    assert_string_equal(settings_base_branch(settings, "acme/none", "NONE-1"), "main");
+    settings_free(settings);
+}
+
+TEST(a_prefix_is_whatever_plane_has_as_an_identifier)
+{
+    static const char *const bad[] = {"",   "TWELVE_CHARS1", "a",  "Ab", "A-B", "A.B", "A ",
+                                      " A", "A\\u0001",      "A:B"};
+    static const char *const good[] = {"1", "TWELVE_CHARS", "ЗАДАЧИПРОЕКТ", "A B", "A/B"};
+    for (size_t i = 0; i < ARRAY_LEN(bad) + ARRAY_LEN(good); i++) {
+        bool is_bad = i < ARRAY_LEN(bad);
+        AUTO_FREE char *json = mem_printf(
+            "[{\"repo\":\"a/"
+            "b\",\"plane_project_id\":\"0b0e8a8e-6f3a-4a39-9d3f-7f0e2f6f0a11\",\"prefix\":\"%s\"}]",
+            is_bad ? bad[i] : good[i - ARRAY_LEN(bad)]);
+        if (is_bad)
+            assert_refused(
+                ENVIRONMENT("ORCH_PROJECTS_JSON", json),
+                "ORCH_PROJECTS_JSON[0].prefix: must be a project's identifier as Plane has it: up to 12 "
+                "characters, in capitals\n");
+        else
+            settings_free(settings_of(ENVIRONMENT("ORCH_PROJECTS_JSON", json)));
+    }
 }
 
 TEST(bad_projects_are_refused_by_place_and_member)
@@ -354,10 +403,11 @@ TEST(bad_projects_are_refused_by_place_and_member)
         "ORCH_PROJECTS_JSON[1].repo: is missing\n"
         "ORCH_PROJECTS_JSON[2]: unknown member: colour\n"
         "ORCH_PROJECTS_JSON[2].plane_project_id: must be a UUID\n"
-        "ORCH_PROJECTS_JSON[2].prefix: must be a capital letter and up to 9 capital letters or digits\n"
+        "ORCH_PROJECTS_JSON[2].prefix: must be a project's identifier as Plane has it: up to 12 characters, "
+        "in capitals\n"
         "ORCH_PROJECTS_JSON[2].base_branch: must be the name of a branch\n"
-        "ORCH_PROJECTS_JSON[3].repo: is that of an earlier project too\n"
-        "ORCH_PROJECTS_JSON[3].prefix: must be a capital letter and up to 9 capital letters or digits\n"
+        "ORCH_PROJECTS_JSON[3].prefix: must be a project's identifier as Plane has it: up to 12 characters, "
+        "in capitals\n"
         "ORCH_PROJECTS_JSON[3]: has one of plane_project_id and prefix: give both or neither\n"
         "ORCH_PROJECTS_JSON[4].repo: must be owner/name\n"
         "ORCH_PROJECTS_JSON[5].repo: must be owner/name\n"

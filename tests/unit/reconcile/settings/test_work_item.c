@@ -49,6 +49,26 @@ TEST(test_every_byte_is_safe)
     }
 }
 
+TEST(test_any_prefix_of_plane_makes_a_branch)
+{
+    AUTO_FREE char *spaced = work_item_branch("A B/~[\\_", 7, "x");
+    assert_string_equal(spaced, "feature/A-B----_-7-x");
+    AUTO_FREE char *far = work_item_branch("ЗАДАЧИ", 7, "x");
+    assert_string_equal(far, "feature/ЗАДАЧИ-7-x");
+}
+
+TEST(test_an_id_has_the_prefix_before_its_number)
+{
+    assert_true(work_item_has_prefix("ORCH-44", "ORCH"));
+    assert_true(work_item_has_prefix("orch-44", "ORCH"));
+    assert_true(work_item_has_prefix("задачи-1", "ЗАДАЧИ"));
+    assert_false(work_item_has_prefix("ORCH-44", "ORC"));
+    assert_false(work_item_has_prefix("ORCH-", "ORCH"));
+    assert_false(work_item_has_prefix("ORCH-4x", "ORCH"));
+    assert_false(work_item_has_prefix("ORCH", "ORCH"));
+    assert_false(work_item_has_prefix("ORCH-1-44", "ORCH"));
+}
+
 TEST(test_the_id_is_prefix_and_number)
 {
     AUTO_FREE char *id = work_item_id("ORCH", 44);
