@@ -50,6 +50,7 @@ struct explanation {
     struct store_replay_open replay;
     struct verdict verdict; /* VERDICT_PENDING: not asked for */
     const char *obstacle;   /* see explain_next.h */
+    char *taken;            /* the same, when it is that its branch is another task's; else NULL */
     bool asked;             /* Plane was, about: */
     struct task_issue issue;
     json_t *document; /* what the query answered */
@@ -87,6 +88,7 @@ void explanation_free(struct explanation *explanation)
     store_task_entry_done(&explanation->entry);
     policy_free(explanation->policy);
     free(explanation->unreadable);
+    free(explanation->taken);
     json_decref(explanation->transitions);
     verdict_done(&explanation->verdict);
     task_issue_done(&explanation->issue);
@@ -250,6 +252,20 @@ static const char *obstacle_of(const struct explanation *explanation)
                                              : "ORCH_PLANE_URL is not set: it is not started here";
 }
 
+static enum err read_obstacle(struct explanation *explanation, struct why *why)
+{
+    const struct services *services = explanation->explainer->services;
+    const struct store_task *task = &explanation->entry.task;
+    explanation->stage = pipeline_stage(services->pipeline, task->stage);
+    explanation->obstacle = obstacle_of(explanation);
+    bool starts = explanation->stage == &services->pipeline->stages[0] && explanation->stage->n_gates == 0;
+    if (!starts || explanation->obstacle || !task->repo || !task->branch)
+        return ERR_OK;
+    enum err err = plane_start_taken(services, task, &explanation->taken, why);
+    explanation->obstacle = explanation->taken;
+    return err;
+}
+
 enum err explain_read(struct explainer *explainer, int64_t task_id, struct explanation **ret, struct why *why)
 {
     struct explanation *explanation = mem_zero(1, sizeof *explanation);
@@ -264,12 +280,12 @@ enum err explain_read(struct explainer *explainer, int64_t task_id, struct expla
     if (!err)
         err = explain_gate_ahead(explainer->services, explanation->policy, &explanation->entry,
                                  &explanation->ahead, why);
+    if (!err)
+        err = read_obstacle(explanation, why);
     if (err) {
         explanation_free(explanation);
         return err;
     }
-    explanation->stage = pipeline_stage(explainer->services->pipeline, explanation->entry.task.stage);
-    explanation->obstacle = obstacle_of(explanation);
     explanation->next_pass_us = explanation->now_us + sweeper_due_ms(explainer->sweeper) * 1000;
     *ret = explanation;
     return ERR_OK;

@@ -144,6 +144,18 @@ static char *taken_words(const char *branch, int64_t task_id)
     return mem_printf("its branch %s belongs to task %" PRId64 " already", branch, task_id);
 }
 
+enum err plane_start_taken(const struct services *services, const struct store_task *task, char **ret,
+                           struct why *why)
+{
+    const struct store_branch branch = {.repo = task->repo, .name = task->branch, .task_id = task->id};
+    int64_t taker = 0;
+    enum err err =
+        store_branches_taken(services->store, &branch, 1, services->pipeline->stages[0].name, &taker, why);
+    if (!err)
+        *ret = taker ? taken_words(task->branch, taker) : NULL;
+    return err;
+}
+
 /* settle_taken: those whose branch is another task's, so that no two share one. */
 static enum err settle_taken(struct starter *starter, struct why *why)
 {

@@ -23,9 +23,15 @@
 struct evidence;
 struct plane_call;
 struct project;
+struct store_task;
 
 /* plane_start_obstacle: why no task can be started with these settings and this pipeline; NULL: it can. */
 const char *plane_start_obstacle(const struct services *services);
+
+/* plane_start_taken: that the branch of a task at the first stage is another task's, as a text, or NULL.
+ * Caller frees. */
+ATTR_NODISCARD enum err plane_start_taken(const struct services *services, const struct store_task *task,
+                                          char **ret, struct why *why);
 
 /* plane_start_interrupted: finishes the starts that were cut short, as far as they are due. The
  * report gets an item for each. Errors are the database's alone. */

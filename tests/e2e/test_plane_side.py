@@ -738,6 +738,8 @@ def test_a_branch_of_a_task_of_another_item_is_not_shared(database, sandbox, pla
         assert {key: report[key]["outcome"] for key in ("ORCH-1", "OTHER-8")} == {"ORCH-1": "failed", "OTHER-8": "failed"}
         assert "task 7" in report["OTHER-8"]["reason"] and re.search("task [78]", report["ORCH-1"]["reason"])
     assert stages(database) == {"OTHER-7": "done", "OTHER-8": "created", "ORCH-2": "analysis"}
+    following = service.call("GET", "/reconcile/tasks/8").json()["next"]
+    assert following["action"] != "start" and "belongs to task 7" in following["words"]
 
 
 @on_sqlite
