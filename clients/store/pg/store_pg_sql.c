@@ -502,14 +502,14 @@ static const char task_get_sql[] =
 static const char lease_stands_sql[] =
     "SELECT owner = $2 AS ours FROM reconcile_leases WHERE name = $1 AND until >"
     " now() + CASE WHEN owner = $2 THEN $3::bigint * interval '0.5 seconds' ELSE interval '0' END"
-    " AND (owner = $2 OR until <= now() + ($3::bigint + 1) * interval '1 second')";
+    " AND (owner = $2 OR until <= now() + interval '" PG_DIGITS(LIMIT_LEASE_S) " seconds')";
 /* A row when it is the owner's now. */
 static const char lease_take_sql[] =
     "INSERT INTO reconcile_leases AS l (name, owner, until)"
     " VALUES ($1, $2, now() + $3::bigint * interval '1 second')"
     " ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, until = excluded.until"
     " WHERE l.owner = excluded.owner OR l.until <= now()"
-    "  OR l.until > now() + ($3::bigint + 1) * interval '1 second' RETURNING name";
+    "  OR l.until > now() + interval '" PG_DIGITS(LIMIT_LEASE_S) " seconds' RETURNING name";
 
 /* The revision and the clock, the clock read after the lock was got. */
 #define POLICY_LOCKED(lock)                          \

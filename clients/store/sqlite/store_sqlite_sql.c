@@ -461,10 +461,10 @@ static const char *const texts[] = {
 
     /* 1 the name, 2 the owner, 3 for how many seconds. A row when there is nothing to write: whether the
      * lease is the owner's. */
-    [SQL_LEASE_STANDS] =
-        "SELECT owner = ?2 AS ours FROM reconcile_leases WHERE name = ?1 AND until >"
-        " CASE WHEN owner = ?2 THEN " IN_S("?3 / 2.0") " ELSE " NOW_TEXT " END"
-                                                       " AND (owner = ?2 OR until <= " IN_S("?3 + 1") ")",
+    [SQL_LEASE_STANDS] = "SELECT owner = ?2 AS ours FROM reconcile_leases WHERE name = ?1 AND until >"
+                         " CASE WHEN owner = ?2 THEN " IN_S("?3 / 2.0") " ELSE " NOW_TEXT " END"
+                                                                        " AND (owner = ?2 OR until <= " IN_S(
+                                                                            STORE_DIGITS(LIMIT_LEASE_S)) ")",
     /* A row when it is the owner's now. */
     [SQL_LEASE_TAKE] =
         "INSERT INTO reconcile_leases (name, owner, until) VALUES"
@@ -472,7 +472,7 @@ static const char *const texts[] = {
             "?3") ")"
                   " ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, until = excluded.until"
                   " WHERE owner = excluded.owner OR until <= " NOW_TEXT
-                  " OR until > " IN_S("?3 + 1") " RETURNING 1",
+                  " OR until > " IN_S(STORE_DIGITS(LIMIT_LEASE_S)) " RETURNING 1",
     [SQL_LEASE_DROP] = "DELETE FROM reconcile_leases WHERE name = ?1 AND owner = ?2",
 
     [SQL_TASKS_LIST] = tasks_list_sql,
