@@ -6,7 +6,7 @@
 #ifndef RECONCILED_TESTS_PG_POOLER_H
 #define RECONCILED_TESTS_PG_POOLER_H
 
-/* pg_pooler_start: `settings` are lines of its [pgbouncer] section, beside those that say where things are;
+/* pg_pooler_start: `settings` are lines of its [pgbouncer] section, beside those for places;
  * none means its defaults. pg_pooler_stop: ends it and removes the folder; at the latest at the program's
  * end. */
 void pg_pooler_start(const char *settings);
