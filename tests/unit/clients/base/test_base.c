@@ -142,7 +142,7 @@ TEST(text_is_cut_at_a_character_and_broken_bytes_are_mended)
         {"a\xc2\x9b"
          "b\xc2\x85",
          10, "a b "},                                         /* C1: escape sequences, a line's end */
-        {"\xe2\x80\xaegnp.exe\xe2\x81\xa6", 20, " gnp.exe "}, /* direction */
+        {"\xe2\x80\xaegnp.exe\xe2\x80\xac", 20, " gnp.exe "}, /* direction */
         {"\u200f\u061c\ufeff\u2028\u00ad", 20, "     "},
         {"\U000e0041x", 2, " x"}, /* a tag; takes the room of what stands for it */
         {"\u200d\u200c", 10, "\u200d\u200c"},
@@ -459,16 +459,16 @@ TEST(a_log_line_is_one_escaped_line)
 TEST(what_is_hidden_in_a_text_is_escaped_in_lines_and_answers)
 {
     static const char hidden[] = "a\xe2\x80\xae"
-                                 "b\xc2\x9b\U000e0041\x7f\u200d";
+                                 "b\xe2\x80\xac\xc2\x9b\U000e0041\x7f\u200d";
     char *line = logged(LOG_LOGFMT, LOG_LEVEL_INFO, hidden);
-    assert_non_null(strstr(line, " text=\"a\\u202eb\\u009b\\udb40\\udc41\\u007f\u200d\" "));
+    assert_non_null(strstr(line, " text=\"a\\u202eb\\u202c\\u009b\\udb40\\udc41\\u007f\u200d\" "));
     line = logged(LOG_JSON, LOG_LEVEL_INFO, hidden);
     static const char override[] = {'\xe2', '\x80', '\xae', '\0'};
     assert_null(strstr(line, override));
     json_t *value = json_loads(line, 0, NULL);
     assert_string_equal(json_get_text(value, "text", ""), hidden);
     char *shown = json_shown(value, 2);
-    assert_non_null(strstr(shown, "a\\u202eb\\u009b\\udb40\\udc41\\u007f\u200d"));
+    assert_non_null(strstr(shown, "a\\u202eb\\u202c\\u009b\\udb40\\udc41\\u007f\u200d"));
     json_t *again = json_loads(shown, 0, NULL);
     assert_true(json_equal(again, value));
     json_decref(again);
