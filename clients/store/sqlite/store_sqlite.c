@@ -207,12 +207,8 @@ static bool has_room(const char *path)
     return statvfs(path, &disk) != 0 || (uint64_t)disk.f_bavail * disk.f_frsize >= LIMIT_DISK_ROOM;
 }
 
-enum err sqlite_writable(struct store *store, struct why *why)
+static enum err write_begins(struct sqlite_conn *conn, struct why *why)
 {
-    AUTO_GIVE struct sqlite_conn *conn = NULL;
-    enum err err = sqlite_take(store, SQLITE_USE_WRITE, &conn, why);
-    if (err)
-        return err;
     if (!has_room(conn->store->path))
         return why_set(why, ERR_UNAVAILABLE, "the disk of the database file %s is full", conn->store->path);
     /* There SQLite begins a transaction that reads, whatever it is asked. */
@@ -221,6 +217,13 @@ enum err sqlite_writable(struct store *store, struct why *why)
     conn->lock_until_ms = 0;
     int rc = sqlite3_exec(conn->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) & 0xff;
     return rc == SQLITE_OK || rc == SQLITE_BUSY ? ERR_OK : sqlite_failure(conn, why);
+}
+
+enum err sqlite_writable(struct store *store, struct why *why)
+{
+    AUTO_GIVE struct sqlite_conn *conn = NULL;
+    enum err err = sqlite_take(store, SQLITE_USE_WRITE, &conn, why);
+    return err ? err : write_begins(conn, why);
 }
 
 /* statements */
