@@ -189,7 +189,7 @@ enum err pg_create_tasks(struct store *store, int64_t settings_revision, int64_t
 
 /* store_pg_transition.c. pg_transition_json: row i of a list for a statement; caller releases. */
 json_t *pg_transition_json(size_t i, const struct store_transition *transition, const char *pass_id);
-enum err pg_trial(struct store *store, struct trial_batch *batch, struct why *why);
+enum err pg_trial(struct store *store, struct trial_batch *trial, struct why *why);
 enum err pg_transition(struct store *store, int64_t settings_revision, int64_t valid_until_us,
                        const char *pass_id, const struct store_transition *batch, size_t n,
                        enum store_moved *ret_moved, struct why *why);

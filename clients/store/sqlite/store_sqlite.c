@@ -154,10 +154,12 @@ enum err sqlite_take(struct store *store, enum sqlite_use use, struct sqlite_con
     struct sqlite_store *sqlite = sqlite_store_of(store);
     int64_t start_ms = clock_mono_ms();
     struct sqlite_conn *conn = pool_take(sqlite, use, start_ms + LOCK_WAIT_MS);
-    if (!conn)
-        return why_set(why, ERR_TIMEOUT, "%s",
-                       sqlite->interrupted ? "the database is not asked any more: stopping"
-                                           : "every connection to the database is in use");
+    if (!conn) {
+        (void)why_set(why, ERR_TIMEOUT, "%s",
+                      sqlite->interrupted ? "the database is not asked any more: stopping"
+                                          : "every connection to the database is in use");
+        return ERR_TIMEOUT;
+    }
     conn->lock_until_ms = start_ms + LOCK_WAIT_MS;
     conn->run_until_ms = start_ms + LIMIT_STATEMENT_MS;
     enum err err = conn_open(conn, use, why);
