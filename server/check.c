@@ -91,7 +91,7 @@ static bool check_database(const struct setup *setup)
 {
     struct store *store = NULL;
     struct why why;
-    if (store_open(setup->settings->database_url, setup->settings->database_schema, &store, &why) != ERR_OK)
+    if (setup_store(setup->settings, &store, &why) != ERR_OK)
         return line_print("database", false, why.text);
     bool ready = store_ready(store, &why) == ERR_OK;
     bool good = ready ? check_writes(store, setup) : line_print("database", false, why.text);

@@ -37,6 +37,9 @@ ATTR_NODISCARD enum err telegram_open(const struct settings *settings, struct te
 ATTR_NODISCARD enum err orchestrator_open(const struct settings *settings, struct orchestrator **ret,
                                           struct why *why);
 
+/* setup_store: opens the database of the settings. Free with store_free. */
+ATTR_NODISCARD enum err setup_store(const struct settings *settings, struct store **ret, struct why *why);
+
 /* upstream_options: how the fetcher is to work. Borrows from the settings. */
 struct fetch_options upstream_options(const struct settings *settings);
 /* services_open: everything of struct services that every command needs; services_close: after all threads

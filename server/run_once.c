@@ -202,7 +202,7 @@ int migrate(const struct setup *setup)
     struct store *store = NULL;
     struct why why;
     size_t created = 0;
-    enum err err = store_open(setup->settings->database_url, setup->settings->database_schema, &store, &why);
+    enum err err = setup_store(setup->settings, &store, &why);
     if (err)
         return complain(EXIT_USAGE, why.text);
     err = store_migrate(store, &created, &why);

@@ -164,7 +164,7 @@ static void note_outbox(void *status, size_t depth, int64_t oldest_age_s)
 static enum err probe_open(const struct settings *settings, struct probe **ret, struct why *why)
 {
     struct store *store = NULL;
-    enum err err = store_open(settings->database_url, settings->database_schema, &store, why);
+    enum err err = setup_store(settings, &store, why);
     return err ? err : probe_start(store, NULL, ret, why);
 }
 

@@ -108,6 +108,14 @@ struct fetch_options upstream_options(const struct settings *settings)
                                   .ca_file = settings->ca_file};
 }
 
+enum err setup_store(const struct settings *settings, struct store **ret, struct why *why)
+{
+    enum err err = store_open(settings->database_url, settings->database_schema, ret, why);
+    if (!err && (settings->advance_via == ADVANCE_VIA_WEBHOOK || settings->mode == MODE_OBSERVE))
+        store_write_only_ours(*ret);
+    return err;
+}
+
 enum err services_open(const struct setup *setup, struct services *ret, struct why *why)
 {
     const struct settings *settings = setup->settings;
@@ -118,7 +126,7 @@ enum err services_open(const struct setup *setup, struct services *ret, struct w
         return why_set(why, ERR_INTERNAL, "libcurl cannot be initialised");
     ret->recheck = recheck_new();
     ret->unstarted = plane_unstarted_new();
-    enum err err = store_open(settings->database_url, settings->database_schema, &ret->store, why);
+    enum err err = setup_store(settings, &ret->store, why);
     if (!err)
         err = gitea_open(settings, &ret->gitea, why);
     if (!err && settings->telegram_bot_token)

@@ -40,6 +40,11 @@ void store_interrupt(struct store *store)
     store->ops->interrupt(store);
 }
 
+void store_write_only_ours(struct store *store)
+{
+    store->only_ours = true;
+}
+
 enum err store_migrate(struct store *store, size_t *ret_created, struct why *why)
 {
     return store->ops->migrate(store, ret_created, why);

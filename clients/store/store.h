@@ -49,9 +49,12 @@ ATTR_NODISCARD enum err store_migrate(struct store *store, size_t *ret_created, 
 
 /* store_ready: the database answers, and every table that we need is there with the columns we need, of types
  * that we can work with, and of no later version than ours; tasks.plane_id holds UUIDs in forms that are
- * understood (the newest LIMIT_PLANE_IDS_READ rows are looked at, again after LIMIT_PLANE_IDS_GOOD_MS). Else
- * ERR_UNAVAILABLE, naming table and column. */
+ * understood (the newest LIMIT_PLANE_IDS_READ rows are looked at, again after LIMIT_PLANE_IDS_GOOD_MS); and
+ * they can be written. Else ERR_UNAVAILABLE, naming what is missing, with table and column.
+ * store_write_only_ours: tasks and jobs need not be writable, for the orchestrator moves them, or only
+ * observing is set. Before any other thread uses the store. */
 ATTR_NODISCARD enum err store_ready(struct store *store, struct why *why);
+void store_write_only_ours(struct store *store);
 
 /* What tasks.updated_at holds that keeps a task from ever being stuck. */
 struct store_times {

@@ -67,6 +67,7 @@ struct store_ops {
 struct store {
     const struct store_ops *ops;
     char *describe; /* owned; freed by store_free after ops->free has released the rest */
+    bool only_ours; /* tasks and jobs are only read */
     _Atomic int64_t plane_ids_good_until_ms; /* clock_mono_ms(): till then the rows are not looked at again */
 };
 

@@ -42,7 +42,7 @@ def scene(database, plane):
 def test_an_explanation_says_what_a_pass_makes_of_an_issue(database, plane, start):
     scene(database, plane)
     seed(database, {"id": 70, "stage": "analysis"}, {"id": 71, "stage": "analysis", "repo": "acme/other"})
-    database.script("UPDATE tasks SET plane_id = 'by hand' WHERE id = 70")
+    database.script("UPDATE tasks SET plane_id = 'by hand' WHERE id = 70; UPDATE tasks SET work_item_id = 'OTHER-71' WHERE id = 71;")
     service = start()
     before = dump(database)
     explained = {id: explain(service, id) for id in (1, 2, 3, 4, 5, 6, 8, 70, 71)}

@@ -128,12 +128,12 @@ def test_an_upstream_of_another_authority_is_trusted_when_that_is_named(database
 
 
 def test_health_asks_the_service_of_the_same_settings(database, make_service, tls):
-    for settings in ({}, tls, {"ORCH_API_TOKEN": "s3cret"}):
+    for settings in ({}, tls, {"ORCH_API_TOKEN": "s3cret-of-16-or-more"}):
         service = make_service(**settings).start()
         at = {"ORCH_HTTP_LISTEN": service.address, "http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
         eventually(lambda: service.command("health", "--ready", **at).returncode == 0)
         for where in (service.address, service.address.replace("127.0.0.1", "0.0.0.0")):
-            done = service.command("health", **{**at, "ORCH_HTTP_LISTEN": where, "ORCH_API_TOKEN": "s3cret"})
+            done = service.command("health", **{**at, "ORCH_HTTP_LISTEN": where, "ORCH_API_TOKEN": "s3cret-of-16-or-more"})
             assert (done.returncode, done.stdout) == (0, "ok\n")
         service.end()
         done = service.command("health", **at)

@@ -92,13 +92,19 @@ enum err pg_migrate(struct store *store, size_t *ret_created, struct why *why)
 
 /* is it all there, and can it be written */
 
-static enum err probe(struct pg_conn *conn, void *columns, struct why *why)
+struct probe {
+    char *columns; /* a statement that names all */
+    const char *writes_tasks;
+};
+
+static enum err probe_run(struct pg_conn *conn, void *arg, struct why *why)
 {
+    const struct probe *probe = arg;
     enum { REASON_SHOWN = 200 };
-    enum err err = pg_parse(conn, columns, why);
+    enum err err = pg_parse(conn, probe->columns, why);
     if (err)
         return err;
-    struct store_rows rows = pg_query(conn, PG_NOT_WRITABLE, NO_PARAMS, why);
+    struct store_rows rows = pg_query(conn, PG_NOT_WRITABLE, PARAMS(TEXT_PARAM(probe->writes_tasks)), why);
     AUTO_FREE char *reason = rows_next(&rows) ? rows_text(&rows, "reason", REASON_SHOWN) : NULL;
     if ((err = rows_end(&rows)) || !reason)
         return err;
@@ -108,5 +114,6 @@ static enum err probe(struct pg_conn *conn, void *columns, struct why *why)
 enum err pg_ready(struct store *store, struct why *why)
 {
     AUTO_FREE char *columns = schema_probe(embedded_schema_pg, embedded_schema_pg_len);
-    return pg_call(store, probe, columns, why);
+    struct probe probe = {columns, store->only_ours ? "false" : "true"};
+    return pg_call(store, probe_run, &probe, why);
 }

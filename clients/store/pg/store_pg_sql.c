@@ -657,8 +657,8 @@ static const char *const texts[] = {
         "SELECT y.typtype = 'e' AS is_enum FROM pg_attribute a JOIN pg_type y ON y.oid = a.atttypid"
         " WHERE a.attrelid = to_regclass('tasks') AND a.attname = 'stage'"
         " AND NOT a.attisdropped",
-    /* Why no transition can be written; no row: it can, by roles and rights. Rights on a column
-     * are there when those on its table are. */
+    /* 1 whether tasks and jobs are written. Why no transition can be written; no row: it can, by roles and
+     * rights. Rights on a column are there when those on its table are. */
     [PG_NOT_WRITABLE] =
         "SELECT CASE WHEN pg_is_in_recovery() THEN 'it is a standby'"
         "  ELSE 'it is read-only (default_transaction_read_only)' END AS reason"
@@ -671,7 +671,8 @@ static const char *const texts[] = {
         "   ('reconcile_verdicts', 'id', 'INSERT'), ('reconcile_outbox', 'text', 'INSERT'),"
         "   ('reconcile_outbox', 'sent_at', 'UPDATE'), ('reconcile_replays', 'subject', 'INSERT'),"
         "   ('reconcile_leases', 'owner', 'UPDATE'), ('reconcile_passes', 'report', 'INSERT'))"
-        "  AS n(table_, column_, need) WHERE NOT has_column_privilege(n.table_, n.column_, n.need) LIMIT 1)",
+        "  AS n(table_, column_, need) WHERE NOT has_column_privilege(n.table_, n.column_, n.need)"
+        "  AND ($1::boolean OR n.table_ NOT IN ('tasks', 'jobs')) LIMIT 1)",
     [PG_HAS_SCHEMA] = "SELECT 1 FROM pg_namespace WHERE nspname = $1",
 };
 static_assert(ARRAY_LEN(texts) == PG_SQL_MAX_, "every statement has its text");

@@ -395,6 +395,12 @@ static void a_right_that_a_transition_needs_is_missed_by_name(void **state)
         ASSERT_OK(store_ready(store, &scene->why));
     }
     store_free(store);
+    pg_scene_exec(scene, "REVOKE INSERT ON jobs FROM limited; REVOKE UPDATE (stage) ON tasks FROM limited");
+    store = pg_scene_open(scene, "user=limited");
+    ASSERT_ERR(store_ready(store, &scene->why), ERR_UNAVAILABLE);
+    store_write_only_ours(store);
+    ASSERT_OK(store_ready(store, &scene->why));
+    store_free(store);
 }
 
 static void a_role_without_rights_is_told_what_it_lacks(void **state)
