@@ -40,10 +40,9 @@ static bool tell_problems(const char *what, const json_t *problems)
     return json_array_size(problems) == 0;
 }
 
-static void print_warnings(const struct settings *settings)
+static void print_warnings(const struct setup *setup)
 {
-    json_auto_t *warnings = json_array();
-    settings_warn(settings, warnings);
+    json_auto_t *warnings = setup_warnings(setup);
     for (size_t i = 0; i < json_array_size(warnings); i++)
         printf("%-9s warning: %s\n", "settings", json_string_value(json_array_get(warnings, i)));
 }
@@ -220,8 +219,7 @@ int check(void)
     good &= json_array_size(settings_problems) == 0;
     if (tell_problems("settings", settings_problems))
         line_print("settings", true, "");
-    if (setup.settings)
-        print_warnings(setup.settings);
+    print_warnings(&setup);
     if (tell_problems("pipeline", pipeline_problems) && setup.pipeline) {
         char error[64];
         snprintf(error, sizeof error, "%zu stages", setup.pipeline->n_stages);

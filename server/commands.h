@@ -25,6 +25,9 @@ ATTR_NODISCARD enum err setup_load(struct setup *ret, json_t *settings_problems,
 /* setup_certificates: what our own listener speaks TLS with; an empty pair when it is not to. */
 ATTR_NODISCARD enum err setup_certificates(const struct settings *settings, struct certificate_pair *ret,
                                            struct why *why);
+/* setup_warnings: an array of strings: what is allowed in the environment and should be changed; without
+ * settings, because they had problems, what can still be found. Caller owns it. */
+json_t *setup_warnings(const struct setup *setup);
 void setup_done(struct setup *setup);
 
 /* The clients of the upstreams, as the settings describe them; their errors name the settings. gitea_open and

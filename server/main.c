@@ -10,10 +10,17 @@
 #include "server/options.h"
 #include "server/settings_help.h"
 
-static void print_problems(const json_t *problems)
+static void print_lines(const char *kind, const json_t *lines)
 {
-    for (size_t i = 0; i < json_array_size(problems); i++)
-        fprintf(stderr, "reconciled: %s\n", json_string_value(json_array_get(problems, i)));
+    for (size_t i = 0; i < json_array_size(lines); i++)
+        fprintf(stderr, "reconciled: %s%s\n", kind, json_string_value(json_array_get(lines, i)));
+}
+
+static void print_problems(const struct setup *setup, const json_t *problems)
+{
+    json_auto_t *warnings = setup_warnings(setup);
+    print_lines("", problems);
+    print_lines("warning: ", warnings);
 }
 
 static int help(void)
@@ -38,7 +45,7 @@ static int run_command(const struct options *options)
     struct setup setup;
     int status = EXIT_USAGE;
     if (setup_load(&setup, problems, problems) != ERR_OK)
-        print_problems(problems);
+        print_problems(&setup, problems);
     else if (options->command == COMMAND_SERVE)
         status = serve_with_log(&setup);
     else if (options->command == COMMAND_RUN)

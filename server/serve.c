@@ -206,10 +206,9 @@ static void app_close(struct app *app, struct services *services)
     publication_free(app->status);
 }
 
-static void log_warnings(const struct settings *settings)
+static void log_warnings(const struct setup *setup)
 {
-    json_auto_t *warnings = json_array();
-    settings_warn(settings, warnings);
+    json_auto_t *warnings = setup_warnings(setup);
     for (size_t i = 0; i < json_array_size(warnings); i++)
         log_warn("settings", LOG_S("reason", json_string_value(json_array_get(warnings, i))));
 }
@@ -220,7 +219,7 @@ int serve(const struct setup *setup)
     struct services services;
     struct why why;
     block_signals(&set);
-    log_warnings(setup->settings);
+    log_warnings(setup);
     enum err err = listener_check(&why);
     if (!err)
         err = services_open(setup, &services, &why);

@@ -59,6 +59,15 @@ enum err setup_certificates(const struct settings *settings, struct certificate_
     return err ? why_set(why, err, "ORCH_TLS_CERT_FILE, ORCH_TLS_KEY_FILE: %s", found.text) : ERR_OK;
 }
 
+json_t *setup_warnings(const struct setup *setup)
+{
+    json_t *warnings = json_array();
+    if (setup->settings)
+        settings_warn(setup->settings, warnings);
+    settings_warn_names((const char *const *)environ, warnings);
+    return warnings;
+}
+
 void setup_done(struct setup *setup)
 {
     pipeline_free(setup->pipeline);

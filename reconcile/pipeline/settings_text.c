@@ -19,6 +19,12 @@ bool text_has_control(const char *text)
     return false;
 }
 
+bool text_is_quoted(const char *text)
+{
+    size_t len = strlen(text);
+    return len >= 2 && (*text == '\'' || *text == '"') && text[len - 1] == *text;
+}
+
 /* Whether text[0..len) is an address of that family, as inet_pton knows it. */
 static bool address_valid(int family, const char *text, size_t len)
 {

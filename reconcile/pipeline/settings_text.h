@@ -11,6 +11,9 @@
 /* text_has_control: an ASCII control character is in it: a line break, a tab, … */
 bool text_has_control(const char *text);
 
+/* text_is_quoted: it begins and ends with the same quote, as `docker --env-file` leaves a value. */
+bool text_is_quoted(const char *text);
+
 /* url_problem: what is wrong with `url` in words ("must begin with http:// or https://"), or NULL. It has a
  * host (an IPv4 address in four decimal parts), no user or password, no fragment, visible ASCII alone. A
  * template may have a query, and braces behind the host; anything else may not. */

@@ -126,13 +126,17 @@ static void check_together(const struct settings *settings, json_t *errors)
 
 static void check_unknown(const char *const *environment, json_t *errors)
 {
-    static const char ours[] = "ORCH_RECONCILE_";
     for (; environment && *environment; environment++) {
-        if (strncmp(*environment, ours, sizeof ours - 1) != 0)
+        if (strncmp(*environment, SETTING_PREFIX, strlen(SETTING_PREFIX)) != 0)
             continue;
         AUTO_FREE char *name = mem_dupn(*environment, strcspn(*environment, "="));
         AUTO_FREE char *shown = text_cut(name, 100);
-        if (!setting_of_name(name))
+        AUTO_FREE char *nearest = setting_nearest(name);
+        if (setting_of_name(name))
+            continue;
+        if (nearest)
+            problem_add(errors, shown, "there is no such setting; did you mean %s?", nearest);
+        else
             problem_add(errors, shown, "there is no such setting; reconciled --help lists them all");
     }
 }
@@ -202,17 +206,6 @@ void settings_keep_secrets(const struct settings *settings)
             secret_keep(*(char *const *)(const void *)((const char *)settings + row->offset));
     secret_keep(bot && strchr(bot, ':') ? strchr(bot, ':') + 1 : NULL);
     secret_keep(password);
-}
-
-void settings_warn(const struct settings *settings, json_t *warnings)
-{
-    if (settings->api_token && strlen(settings->api_token) < LIMIT_TOKEN_GOOD) {
-        AUTO_FREE char *line =
-            mem_printf("ORCH_API_TOKEN: has fewer than %u characters; a longer one is harder "
-                       "to guess (openssl rand -hex 32)",
-                       LIMIT_TOKEN_GOOD);
-        json_push(warnings, json_text(line));
-    }
 }
 
 void settings_free(struct settings *settings)

@@ -81,8 +81,11 @@ ATTR_NODISCARD enum err settings_read(const char *(*lookup)(const char *name), c
 /* settings_keep_secrets: secret_scrub knows them from now on; the password in the database's URL and the part
  * of the bot's token behind its number, too. Before any thread starts. */
 void settings_keep_secrets(const struct settings *settings);
-/* settings_warn: adds what is allowed and should be changed, one line each as in settings_read. */
+/* settings_warn: adds what is allowed and should be changed, one line each as in settings_read: a short
+ * token, a value in quotes. settings_warn_names: of an environment as in settings_read, the variables that
+ * are not read and may be misspelt (setting_nearest), and the NAME_FILE of what is no secret. */
 void settings_warn(const struct settings *settings, json_t *warnings);
+void settings_warn_names(const char *const *environment, json_t *warnings);
 /* settings_free: NULL is fine. */
 void settings_free(struct settings *settings);
 

@@ -55,6 +55,12 @@ const struct setting *settings_table(void);
 /* setting_of_member: the row of a run-time member, or NULL. setting_of_name: of a variable, or NULL. */
 const struct setting *setting_of_member(const char *member);
 const struct setting *setting_of_name(const char *name);
+/* setting_nearest: the variable, a setting's or a secret's NAME_FILE, that `variable` may be a misspelling
+ * of: but for case and "export" before it, it differs in two letters at most. NULL: none. Caller frees. */
+char *setting_nearest(const char *variable);
+
+/* What the name of a variable must not begin with unless it is a setting's. */
+#define SETTING_PREFIX "ORCH_RECONCILE_"
 
 /* setting_origin: where the value at the start came from. */
 enum setting_origin setting_origin(const struct settings *settings, const struct setting *row);

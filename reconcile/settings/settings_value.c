@@ -30,6 +30,12 @@ static json_t *json_from_text(const struct setting *row, const char *text, json_
     return NULL;
 }
 
+/* Types no value of which is in quotes. */
+static bool has_no_quotes(enum setting_type type)
+{
+    return type != SETTING_TEXT && type != SETTING_TOKEN && type != SETTING_TEMPLATE;
+}
+
 json_t *setting_from_text(const struct setting *row, const char *text, json_t *errors)
 {
     size_t len = strlen(text);
@@ -41,6 +47,10 @@ json_t *setting_from_text(const struct setting *row, const char *text, json_t *e
     }
     if (utf8_valid_len(text, len) != len) {
         problem_add(errors, row->name, "is not UTF-8 text");
+        return NULL;
+    }
+    if (has_no_quotes(row->type) && text_is_quoted(text)) {
+        problem_add(errors, row->name, "is in quotes, which are taken as a part of it; leave them out");
         return NULL;
     }
     if (is_json_typed(row->type))

@@ -51,6 +51,17 @@ def test_every_problem_has_one_line(command, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_is_probably_meant_otherwise_is_warned_about(database, sandbox, make_service):
+    odd = {"ORCH_GITEA_TOKN": "x", "orch_plane_url": "x", "ORCH_PROJECTS_JSON_FILE": "x", "ORCH_TELEGRAM_CHAT_ID": "'-100'"}
+    service = make_service(**odd).start()
+    eventually(lambda: all(f"settings reason=\"{name}: " in service.log.read_text().replace('msg=', '') for name in odd))
+    printed = service.command("check").stdout
+    assert all(f"settings  warning: {name}: " in printed for name in odd), printed
+    assert "ORCH_GITEA_TOKN: there is no such setting; did you mean ORCH_GITEA_TOKEN?" in printed
+    bad = reconciled("serve", environment={"ORCH_PLANE_URL": "http://plane", "ORCH_PLANE_API_TOKEN": "x", "ORCH_PLAN_WORKSPACE": "x"})
+    assert bad.returncode == 2 and "warning: ORCH_PLAN_WORKSPACE: there is no such setting; did you mean ORCH_PLANE_WORKSPACE?" in bad.stderr
+
+
 BAD_PIPELINES = [
     ("{", "line 1"), ("[]", "object"), ('{"stages":[]}', "stages"),
     ('{"stages":[{"name":"a","next":"shipping"},{"name":"z","terminal":true}]}', "stage a: next names no stage: shipping"),

@@ -263,7 +263,7 @@ TEST(misspelt_reconcile_variable_is_refused)
     assert_int_equal(settings_read(fake_lookup, all, &untouched, problems), ERR_INVALID);
     AUTO_FREE char *lines = lines_of(problems);
     assert_string_equal(
-        lines, "ORCH_RECONCILE_ENABELD: there is no such setting; reconciled --help lists them all\n"
+        lines, "ORCH_RECONCILE_ENABELD: there is no such setting; did you mean ORCH_RECONCILE_ENABLED?\n"
                "ORCH_RECONCILE_ENABLED_FILE: there is no such setting; reconciled --help lists them all\n"
                "ORCH_RECONCILE_: there is no such setting; reconciled --help lists them all\n");
 }
@@ -482,6 +482,93 @@ TEST(a_short_token_is_warned_about)
         for (size_t k = 0; k < cases[i].warnings; k++)
             assert_non_null(
                 strstr(json_string_value(json_array_get(warnings, k)), "fewer than 32 characters"));
+        settings_free(settings);
+    }
+}
+
+TEST(a_name_that_is_nearly_a_settings_is_warned_about)
+{
+    (void)state;
+    static const struct {
+        const char *variable, *warning; /* NULL: none */
+    } cases[] = {
+        {"ORCH_GITEA_TOKN=x", "ORCH_GITEA_TOKN: there is no such setting; did you mean ORCH_GITEA_TOKEN?\n"},
+        {"ORCH_GITAE_TOKEN=x",
+         "ORCH_GITAE_TOKEN: there is no such setting; did you mean ORCH_GITEA_TOKEN?\n"},
+        {"ORCH_GITEA_TOKEN_FIL=x",
+         "ORCH_GITEA_TOKEN_FIL: there is no such setting; did you mean ORCH_GITEA_TOKEN_FILE?\n"},
+        {"orch_gitea_url=x", "orch_gitea_url: there is no such setting; did you mean ORCH_GITEA_URL?\n"},
+        {"export ORCH_PLANE_URL=x",
+         "export ORCH_PLANE_URL: there is no such setting; did you mean ORCH_PLANE_URL?\n"},
+        {"ORCH_PLANE_URL =x", "ORCH_PLANE_URL : there is no such setting; did you mean ORCH_PLANE_URL?\n"},
+        {"ORCH_PROJECTS_JSON_FILE=x",
+         "ORCH_PROJECTS_JSON_FILE: is not read: only a secret can be in a file; set ORCH_PROJECTS_JSON\n"},
+        {"ORCH_RECONCLE_ENABLED=x",
+         "ORCH_RECONCLE_ENABLED: there is no such setting; did you mean ORCH_RECONCILE_ENABLED?\n"},
+        {"ORCH_RECONCILE_ENABLD=x", NULL}, /* stops the start */
+        {"ORCH_GITEA_URL=x", NULL},
+        {"ORCH_GITEA_TOKEN_FILE=x", NULL},
+        {"ORCH_PIPELINE_FILE=x", NULL},
+        {"ORCH_WORKER_COUNT=4", NULL},
+        {"ORCH_GITEA_BOT_USER=x", NULL},
+        {"ORCH_GITEA_TKNXX=x", NULL},
+        {"exported=x", NULL},
+        {"PATH=/bin", NULL},
+        {"=", NULL},
+        {"", NULL},
+        {"ORCH_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=x", NULL},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        json_auto_t *warnings = json_array();
+        settings_warn_names((const char *const[]){cases[i].variable, NULL}, warnings);
+        AUTO_FREE char *lines = lines_of(warnings);
+        assert_string_equal(lines, cases[i].warning ? cases[i].warning : "");
+    }
+}
+
+TEST(a_value_in_quotes_is_warned_about_or_refused)
+{
+    (void)state;
+    static const char *const warned[][2] = {
+        {"ORCH_GITEA_TOKEN", "'t'"},          {"ORCH_PLANE_WORKSPACE", "\"ws\""},
+        {"ORCH_TELEGRAM_CHAT_ID", "'-100'"},  {"ORCH_GITEA_WEBHOOK_SECRET", "'s'"},
+        {"ORCH_ORCHESTRATOR_TOKEN", "\"t\""}, {"ORCH_NOTIFY_TEMPLATE", "\"{title}\""},
+    };
+    static const char *const refused[][2] = {
+        {"ORCH_GITEA_URL", "'http://gitea'"},
+        {"ORCH_RECONCILE_ENABLED", "\"false\""},
+        {"ORCH_RECONCILE_INTERVAL_S", "'60'"},
+        {"ORCH_RECONCILE_MODE", "\"heal\""},
+        {"ORCH_PROJECTS_JSON", "'[]'"},
+        {"ORCH_HTTP_LISTEN", "'127.0.0.1:1'"},
+        {"ORCH_DATABASE_URL", "'sqlite:x.db'"},
+        {"ORCH_ORCHESTRATOR_PLANE_PATH", "'/x'"},
+        {"ORCH_PLANE_STATES_JSON", "\"Approved\""},
+    };
+    static const char *const plain[][2] = {
+        {"ORCH_GITEA_TOKEN", "'"}, {"ORCH_GITEA_TOKEN", "'t\""}, {"ORCH_NOTIFY_TEMPLATE", "'a' and b"}};
+    for (size_t i = 0; i < ARRAY_LEN(warned); i++) {
+        json_auto_t *warnings = json_array();
+        struct settings *settings = settings_of(ENVIRONMENT(warned[i][0], warned[i][1]));
+        settings_warn(settings, warnings);
+        AUTO_FREE char *lines = lines_of(warnings);
+        AUTO_FREE char *expected =
+            mem_printf("%s: the value is in quotes, which are taken as a part of it; if "
+                       "they are not, leave them out\n",
+                       warned[i][0]);
+        assert_string_equal(lines, expected);
+        settings_free(settings);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(refused); i++) {
+        AUTO_FREE char *expected =
+            mem_printf("%s: is in quotes, which are taken as a part of it; leave them out\n", refused[i][0]);
+        assert_refused(ENVIRONMENT(refused[i][0], refused[i][1]), expected);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(plain); i++) {
+        json_auto_t *warnings = json_array();
+        struct settings *settings = settings_of(ENVIRONMENT(plain[i][0], plain[i][1]));
+        settings_warn(settings, warnings);
+        assert_int_equal(json_array_size(warnings), 0);
         settings_free(settings);
     }
 }
