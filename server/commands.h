@@ -25,7 +25,8 @@ ATTR_NODISCARD enum err setup_load(struct setup *ret, json_t *settings_problems,
 /* setup_certificates: what our own listener speaks TLS with; an empty pair when it is not to. */
 ATTR_NODISCARD enum err setup_certificates(const struct settings *settings, struct certificate_pair *ret,
                                            struct why *why);
-/* setup_warnings: an array of strings: what is allowed in the environment and should be changed; without
+/* setup_warnings: an array of strings: what is allowed in the environment and should be changed, and a
+ * certificate of our own that expires soon; without
  * settings, because they had problems, what can still be found. Caller owns it. */
 json_t *setup_warnings(const struct setup *setup);
 void setup_done(struct setup *setup);

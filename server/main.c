@@ -16,9 +16,10 @@ static void print_lines(const char *kind, const json_t *lines)
         fprintf(stderr, "reconciled: %s%s\n", kind, json_string_value(json_array_get(lines, i)));
 }
 
-static void print_problems(const struct setup *setup, const json_t *problems)
+/* A name that may be misspelt can be the cause of a problem. */
+static void print_problems(const json_t *problems)
 {
-    json_auto_t *warnings = setup_warnings(setup);
+    json_auto_t *warnings = setup_warnings(&(const struct setup){.settings = NULL});
     print_lines("", problems);
     print_lines("warning: ", warnings);
 }
@@ -45,7 +46,7 @@ static int run_command(const struct options *options)
     struct setup setup;
     int status = EXIT_USAGE;
     if (setup_load(&setup, problems, problems) != ERR_OK)
-        print_problems(&setup, problems);
+        print_problems(problems);
     else if (options->command == COMMAND_SERVE)
         status = serve_with_log(&setup);
     else if (options->command == COMMAND_RUN)

@@ -123,8 +123,6 @@ static enum err listen_start(const struct settings *settings, struct app *app, s
                                              .routes = routes_table(),
                                              .app = app};
     err = listener_start(&options, ret, why);
-    if (pair.certificate && pair.ends_us < clock_wall_us())
-        log_warn("the certificate of ORCH_TLS_CERT_FILE has run out: clients will refuse it");
     certificate_pair_done(&pair);
     return err;
 }

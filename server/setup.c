@@ -4,7 +4,9 @@
 
 #include "clients/base/clock.h"
 #include "clients/base/jsonx.h"
+#include "clients/base/limits.h"
 #include "clients/base/log.h"
+#include "clients/base/text.h"
 #include "clients/gitea/gitea.h"
 #include "clients/http/upstream.h"
 #include "clients/orchestrator.h"
@@ -59,11 +61,34 @@ enum err setup_certificates(const struct settings *settings, struct certificate_
     return err ? why_set(why, err, "ORCH_TLS_CERT_FILE, ORCH_TLS_KEY_FILE: %s", found.text) : ERR_OK;
 }
 
+/* A pair that cannot be loaded is a problem of its own. */
+static void warn_of_certificate(const struct settings *settings, json_t *warnings)
+{
+    struct certificate_pair pair;
+    if (setup_certificates(settings, &pair, NULL) != ERR_OK || !pair.certificate)
+        return;
+    int64_t left_us = pair.ends_us - clock_wall_us();
+    char end[INSTANT_TEXT_SIZE];
+    instant_format(pair.ends_us, end);
+    certificate_pair_done(&pair);
+    if (left_us >= LIMIT_CERTIFICATE_WARN_DAYS * 86400 * INT64_C(1000000))
+        return;
+    AUTO_FREE char *line =
+        left_us < 0
+            ? mem_printf("ORCH_TLS_CERT_FILE: the certificate expired at %s: clients refuse it", end)
+            : mem_printf("ORCH_TLS_CERT_FILE: the certificate expires at %s; a renewed one is read at a "
+                         "restart",
+                         end);
+    json_push(warnings, json_text(line));
+}
+
 json_t *setup_warnings(const struct setup *setup)
 {
     json_t *warnings = json_array();
-    if (setup->settings)
+    if (setup->settings) {
         settings_warn(setup->settings, warnings);
+        warn_of_certificate(setup->settings, warnings);
+    }
     settings_warn_names((const char *const *)environ, warnings);
     return warnings;
 }

@@ -144,6 +144,7 @@
 #define LIMIT_SETTING_TEXT ((size_t)4096)
 #define LIMIT_SETTING_FILE ((size_t)64 * 1024) /* a secret's file; a setting that is JSON */
 #define LIMIT_PEM_FILE ((size_t)1024 * 1024)   /* certificates, a key; the system's bundle is a fifth of it */
+#define LIMIT_CERTIFICATE_WARN_DAYS 21         /* before our own expires */
 #define LIMIT_PROJECTS 500u
 #define LIMIT_REMARK 200u                /* characters of `reason` and `by` in PUT /reconcile/config */
 #define LIMIT_OVERRIDE_S (365LL * 86400) /* farthest `until` */

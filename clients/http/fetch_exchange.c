@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <openssl/x509.h>
+
 #include "clients/base/err.h"
 #include "clients/base/limits.h"
 #include "clients/base/metric.h"
@@ -200,6 +202,44 @@ static void outcome_timed_out(const struct fetch_job *job, struct fetch_outcome 
              connecting ? " while connecting" : "");
 }
 
+/* By OpenSSL's result for the upstream, else for a proxy that speaks TLS. Where the name is wrong, curl ends
+ * the call before it asks for the result, which is then unspecified. */
+static void outcome_not_trusted(const struct fetch_job *job, struct fetch_outcome *outcome)
+{
+    long result = X509_V_OK;
+    curl_easy_getinfo(job->easy, CURLINFO_SSL_VERIFYRESULT, &result);
+    if (result == X509_V_OK)
+        curl_easy_getinfo(job->easy, CURLINFO_PROXY_SSL_VERIFYRESULT, &result);
+    const char *reason;
+    switch (result) {
+    case X509_V_OK:
+    case X509_V_ERR_UNSPECIFIED:
+        reason = "it is for another host name";
+        break;
+    case X509_V_ERR_CERT_HAS_EXPIRED:
+        reason = "it has expired";
+        break;
+    case X509_V_ERR_CERT_NOT_YET_VALID:
+        reason = "it is not valid yet";
+        break;
+    case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+    case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
+        reason = "its authority is unknown";
+        break;
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+    case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+        reason =
+            "its issuer is neither sent nor known: an intermediate certificate is missing, or its authority";
+        break;
+    default:
+        reason = X509_verify_cert_error_string(result);
+        break;
+    }
+    snprintf(outcome->answer.error, sizeof outcome->answer.error, "its TLS certificate is not trusted: %s",
+             reason);
+}
+
 static void outcome_unreachable(const struct fetch_job *job, CURLcode code, struct fetch_outcome *outcome)
 {
     outcome->result = FETCH_UNREACHABLE;
@@ -209,7 +249,7 @@ static void outcome_unreachable(const struct fetch_job *job, CURLcode code, stru
     if (code == CURLE_COULDNT_RESOLVE_HOST || code == CURLE_COULDNT_RESOLVE_PROXY) {
         words_set(&outcome->answer, "no such host name");
     } else if (code == CURLE_PEER_FAILED_VERIFICATION) {
-        words_set(&outcome->answer, "its TLS certificate is not trusted");
+        outcome_not_trusted(job, outcome);
     } else if (code == CURLE_COULDNT_CONNECT && os_errno) {
         char buffer[80];
         words_set(&outcome->answer, strerror_r((int)os_errno, buffer, sizeof buffer));

@@ -124,6 +124,68 @@ def test_an_upstream_of_another_authority_is_trusted_when_that_is_named(database
     assert "gitea     ok" in friend.command("check").stdout
 
 
+def openssl(*arguments):
+    subprocess.run(["openssl", *arguments], check=True, capture_output=True, timeout=60)
+
+
+class Authority:
+    """A root, an intermediate that it signed, and the leaves of both, each with a name and an end."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.sign("root", None, "CA:TRUE")
+        self.sign("middle", "root", "CA:TRUE")
+
+    def path(self, name):
+        return str(self.folder / name)
+
+    def sign(self, name, issuer, basic="CA:FALSE", address="IP:127.0.0.1", days=2):
+        """The certificate is NAME.pem, and with those that lead to the root, but for itself, chain-NAME.pem."""
+        extensions = f"basicConstraints=critical,{basic}\nsubjectAltName={address}\n"
+        (self.folder / f"{name}.ext").write_text(extensions)
+        openssl("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", f"/CN={name}",
+                "-keyout", self.path(f"{name}.key"), "-out", self.path(f"{name}.csr"))
+        by = ["-CA", self.path(f"{issuer}.pem"), "-CAkey", self.path(f"{issuer}.key"), "-CAcreateserial"] if issuer else \
+            ["-signkey", self.path(f"{name}.key")]
+        openssl("x509", "-req", "-in", self.path(f"{name}.csr"), *by, "-days", str(days), "-extfile", self.path(f"{name}.ext"),
+                "-out", self.path(f"{name}.pem"))
+
+    def chain(self, *names):
+        joined = self.folder / ("chain-" + "-".join(names) + ".pem")
+        joined.write_text("".join((self.folder / f"{name}.pem").read_text() for name in names))
+        return str(joined)
+
+
+def test_each_reason_for_no_trust_has_its_own_words(database, sandbox, make_service, tmp_path):
+    authority = Authority(tmp_path)
+    authority.sign("good", "middle")
+    authority.sign("old", "root", days=-1)
+    authority.sign("other", "root", address="DNS:elsewhere.example")
+    root = authority.path("root.pem")
+    cases = [(["good", "middle"], root, None), (["good", "middle", "root"], None, "its authority is unknown"),
+             (["good"], root, "its issuer is neither sent nor known: an intermediate certificate is missing, or its authority"),
+             (["old"], root, "it has expired"), (["other"], root, "it is for another host name")]
+    for names, trusted, reason in cases:
+        front = Front(sandbox.address, authority.chain(*names), authority.path(f"{names[0]}.key"))
+        settings = {"ORCH_CA_FILE": trusted} if trusted else {}
+        environment = {"ORCH_DATABASE_URL": database.url, "ORCH_GITEA_URL": front.url + "/gitea", **settings}
+        printed = reconciled("check", environment=environment).stdout
+        front.close()
+        [line] = [line for line in printed.splitlines() if line.startswith("gitea")]
+        assert line.endswith(f"its TLS certificate is not trusted: {reason}" if reason else " ok"), (names, line)
+
+
+def test_our_own_certificate_is_warned_about_before_it_expires(make_service, tmp_path):
+    authority = Authority(tmp_path)
+    for name, days, words in (("far", 22, None), ("near", 20, "the certificate expires at "), ("old", -1, "the certificate expired at ")):
+        authority.sign(name, "root", days=days)
+        service = make_service(ORCH_TLS_CERT_FILE=authority.path(f"{name}.pem"), ORCH_TLS_KEY_FILE=authority.path(f"{name}.key")).start()
+        printed, log = service.command("check").stdout, service.log.read_text()
+        service.end()
+        for text in printed, log:
+            assert (f"ORCH_TLS_CERT_FILE: {words}" in text) if words else ("ORCH_TLS_CERT_FILE: " not in text), text
+
+
 # ---- health ----
 
 

@@ -109,7 +109,7 @@ TEST(an_unknown_certificate_is_not_trusted)
     AUTO_FREE char *url = mem_printf("https://127.0.0.1:%d/", (int)server->port);
     struct fetch_answer *answer = get_once(url, NULL, false);
     assert_int_equal(answer->result, FETCH_UNREACHABLE);
-    assert_string_equal(answer->error, "its TLS certificate is not trusted");
+    assert_string_equal(answer->error, "its TLS certificate is not trusted: its authority is unknown");
     answered(answer);
 }
 
@@ -121,7 +121,7 @@ TEST(a_certificate_for_another_name_is_not_trusted)
     AUTO_FREE char *url = mem_printf("https://localhost:%d/", (int)server->port);
     struct fetch_answer *answer = get_once(url, server->files.certificate, false);
     assert_int_equal(answer->result, FETCH_UNREACHABLE);
-    assert_string_equal(answer->error, "its TLS certificate is not trusted");
+    assert_string_equal(answer->error, "its TLS certificate is not trusted: it is for another host name");
     answered(answer);
 }
 
