@@ -227,6 +227,10 @@ static struct refusal judge(struct request *request, const struct access_head *h
         return (struct refusal){.status = 400, .detail = "invalid query parameters"};
     if (access_has_body(head) && (match->route->flags & ROUTE_BODY))
         refusal = access_media(head);
+    if (head->transfer_encoding && !head->expect) { /* whether there is a body is not known yet */
+        request->media = refusal;
+        refusal.status = 0;
+    }
     return refusal;
 }
 
@@ -276,6 +280,8 @@ static enum MHD_Result step_body(struct request *request, const char *data, size
 {
     size_t len = *size;
     *size = 0;
+    if (!request->refusal.status)
+        request->refusal = request->media;
     if (!request->refusal.status && (request->match.route->flags & ROUTE_BODY)) {
         request->refusal = body_add(request, data, len);
         if (!request->refusal.status)

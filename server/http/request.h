@@ -64,6 +64,7 @@ struct request {
     bool guessed; /* it was refused for a wrong token: the answer is delayed */
     struct route_match match;
     struct refusal refusal;
+    struct refusal media;        /* of a body in chunks, from its first byte on: there may be none */
     struct json_t *query_faults; /* what is wrong with the parameters, for that refusal; NULL: nothing */
 
     char *body;

@@ -215,6 +215,23 @@ static void a_body_in_chunks_is_one_body(void **state)
     free(answer);
 }
 
+static void no_chunk_is_no_body_of_any_type(void **state)
+{
+    (void)state;
+    static const char *const types[] = {"", "Content-Type: text/plain\r\n", JSON};
+    for (size_t i = 0; i < ARRAY_LEN(types); i++) {
+        AUTO_FREE char *none = mem_printf(
+            "POST /echo HTTP/1.1\r\n" HOST "%sTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", types[i]);
+        fixture_expect(none, 200);
+        AUTO_FREE char *some = mem_printf("POST /echo HTTP/1.1\r\n" HOST
+                                          "%sTransfer-Encoding: chunked\r\n\r\n7\r\n{\"a\":1}\r\n0\r\n\r\n",
+                                          types[i]);
+        fixture_expect(some, i < 2 ? 415 : 200);
+    }
+    fixture_expect(
+        "POST /echo HTTP/1.1\r\n" HOST "Expect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n", 415);
+}
+
 /* A chunk's extension is ignored. libmicrohttpd 1.0 means to take one as well, but
  * refuses it at every level of discipline (seen with 1.0.1). */
 static void the_extension_of_a_chunk_is_passed_over_where_the_library_takes_it(void **state)
@@ -831,6 +848,7 @@ int main(void)
         LISTENER_TEST(a_target_that_is_too_long_is_refused),
         LISTENER_TEST(a_body_must_be_a_json_object),
         LISTENER_TEST(a_body_in_chunks_is_one_body),
+        LISTENER_TEST(no_chunk_is_no_body_of_any_type),
         LISTENER_TEST(the_extension_of_a_chunk_is_passed_over_where_the_library_takes_it),
         LISTENER_TEST(a_body_that_is_too_large_is_refused),
         LISTENER_TEST(a_body_is_ignored_where_none_is_wanted),
