@@ -310,6 +310,12 @@ size_t utf8_valid_len(const char *text, size_t len)
     return at;
 }
 
+size_t text_bom_len(const char *text, size_t len)
+{
+    static const char mark[] = "\xef\xbb\xbf";
+    return len >= sizeof mark - 1 && memcmp(text, mark, sizeof mark - 1) == 0 ? sizeof mark - 1 : 0;
+}
+
 static uint32_t utf8_value(const char *text, size_t len)
 {
     static const unsigned char masks[] = {0, 0x7f, 0x1f, 0x0f, 0x07};

@@ -77,6 +77,10 @@ char *uuid_write(const char *text, struct uuid_form form);
  * NUL. */
 size_t utf8_valid_len(const char *text, size_t len);
 
+/* text_bom_len: the length of the byte order mark that the text begins with; 0: it has none. Editors put one
+ * before the UTF-8 of a file. */
+size_t text_bom_len(const char *text, size_t len);
+
 /* text_hidden_len: the length of the character at `text` if it is one that is not seen and may change how the
  * text around it is shown: a control character (C0, DEL, C1), a line separator, a mark of direction or
  * another format character; but for the joiners (U+200C, U+200D), which words and emoji need. 0: it is none.

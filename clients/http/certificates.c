@@ -35,6 +35,9 @@ static enum err pem_read(const char *path, char **ret, struct why *why)
         err = why_set(why, ERR_INVALID, "%s: is larger than %zu KiB", path, LIMIT_PEM_FILE / 1024);
     else if (strlen(text) < (size_t)len)
         err = why_set(why, ERR_INVALID, "%s: is no PEM file: it has a NUL byte in it", path);
+    else if (text_bom_len(text, (size_t)len) >
+             0) /* OpenSSL, which reads the file again, passes over a block */
+        err = why_set(why, ERR_INVALID, "%s: is no PEM file: it begins with a byte order mark", path);
     if (err)
         text_wipe(text);
     else

@@ -98,12 +98,14 @@ static struct pipeline *pipeline_build(json_t *document_take)
     return &built->pipeline;
 }
 
-enum err pipeline_load(const char *text, size_t len, struct pipeline **ret, json_t *problems)
+/* `name` is the document's. */
+static enum err document_load(const char *name, const char *text, size_t len, struct pipeline **ret,
+                              json_t *problems)
 {
     struct why why;
     json_t *document = NULL;
     if (json_read(text, len, &document, &why) != ERR_OK) {
-        pipeline_problem(problems, "pipeline", "%s", why.text);
+        pipeline_problem(problems, name, "%s", why.text);
         return ERR_INVALID;
     }
     json_auto_t *found = json_array();
@@ -114,6 +116,11 @@ enum err pipeline_load(const char *text, size_t len, struct pipeline **ret, json
     }
     *ret = pipeline_build(document);
     return ERR_OK;
+}
+
+enum err pipeline_load(const char *text, size_t len, struct pipeline **ret, json_t *problems)
+{
+    return document_load("pipeline", text, len, ret, problems);
 }
 
 enum err pipeline_load_file(const char *path, struct pipeline **ret, json_t *problems)
@@ -130,7 +137,8 @@ enum err pipeline_load_file(const char *path, struct pipeline **ret, json_t *pro
         pipeline_problem(problems, path, "is larger than %zu KiB", LIMIT_PIPELINE_FILE / 1024);
         return ERR_INVALID;
     }
-    return pipeline_load(text, (size_t)len, ret, problems);
+    size_t mark = text_bom_len(text, (size_t)len);
+    return document_load(path, text + mark, (size_t)len - mark, ret, problems);
 }
 
 void pipeline_free(struct pipeline *pipeline)

@@ -55,7 +55,8 @@ struct pipeline {
  * terminal; every stage is reachable from the first and reaches a terminal one by its nexts; gate kinds and
  * their options known, complete and within limits; a human gate stands alone. Free with pipeline_free. */
 ATTR_NODISCARD enum err pipeline_load(const char *text, size_t len, struct pipeline **ret, json_t *problems);
-/* pipeline_load_file: the file, or the built-in default when `path` is NULL. */
+/* pipeline_load_file: the file, with a byte order mark or without, or the built-in default when `path` is
+ * NULL. */
 ATTR_NODISCARD enum err pipeline_load_file(const char *path, struct pipeline **ret, json_t *problems);
 /* pipeline_free: NULL is fine. */
 void pipeline_free(struct pipeline *pipeline);

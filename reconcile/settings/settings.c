@@ -24,20 +24,25 @@ static char *secret_read(const char *variable, const char *path, json_t *errors)
 {
     AUTO_FREE char *buffer = mem_zero(LIMIT_SETTING_FILE + 1, 1);
     ssize_t len = file_read(path, buffer, LIMIT_SETTING_FILE + 1);
-    if (len > 0 && (size_t)len <= LIMIT_SETTING_FILE && buffer[len - 1] == '\n')
-        buffer[--len] = '\0';
+    const char *text = buffer;
+    if (len > 0 && (size_t)len <= LIMIT_SETTING_FILE) {
+        size_t mark = text_bom_len(buffer, (size_t)len);
+        text += mark;
+        len -= (ssize_t)mark;
+        len -= len > 0 && text[len - 1] == '\n';
+    }
     if (len < 0)
         problem_add(errors, variable, "the file cannot be read: %s", strerror(errno));
     else if ((size_t)len > LIMIT_SETTING_FILE)
         problem_add(errors, variable, "the file is larger than %zu KiB", LIMIT_SETTING_FILE / 1024);
     else if (len == 0)
         problem_add(errors, variable, "the file is empty");
-    else if (memchr(buffer, '\0', (size_t)len))
+    else if (memchr(text, '\0', (size_t)len))
         problem_add(errors, variable, "the file has a NUL byte in it");
-    else if (memchr(buffer, '\n', (size_t)len))
+    else if (memchr(text, '\n', (size_t)len))
         problem_add(errors, variable, "the file has more than one line");
     else
-        return mem_dupn(buffer, (size_t)len);
+        return mem_dupn(text, (size_t)len);
     return NULL;
 }
 

@@ -73,7 +73,8 @@ struct settings {
 /* settings_read: from the environment as `lookup` gives it (getenv in the process, a fake in tests); an empty
  * variable counts as not set. Every problem is added to `problems` (a JSON array of strings, one line each,
  * naming the variable and never a secret's value); returns ERR_INVALID if there was any. NAME_FILE is read
- * for every secret (one trailing newline dropped); NAME and NAME_FILE together are a problem. A variable in
+ * for every secret (a byte order mark and one trailing newline dropped); NAME and NAME_FILE together are a
+ * problem. A variable in
  * `environment` ("NAME=value", NULL-terminated like environ; may be NULL) that begins with ORCH_RECONCILE_
  * and is unknown is a problem too: a misspelt kill switch must not be ignored. Free with settings_free. */
 ATTR_NODISCARD enum err settings_read(const char *(*lookup)(const char *name), const char *const *environment,

@@ -118,6 +118,10 @@ TEST(what_is_no_list_of_authorities_is_told_in_words)
     assert_no_authorities(mine.key, "holds no certificate in PEM form");
     make("printf 'a\\0b'");
     assert_no_authorities(made, "has a NUL byte in it");
+    AUTO_FREE char *marked =
+        mem_printf("printf '\\357\\273\\277'; cat %s %s", mine.certificate, other.certificate);
+    make(marked);
+    assert_no_authorities(made, "is no PEM file: it begins with a byte order mark");
     AUTO_FREE char *spoilt = mem_printf("cat %s; sed 's/^M/A/' %s", mine.certificate, other.certificate);
     make(spoilt);
     assert_no_authorities(made, "certificate 2 in it is malformed");

@@ -361,6 +361,36 @@ TEST(pipeline_file_is_read_and_its_absence_told)
     assert_non_null(strstr(json_string_value(json_array_get(problems, 2)), "cannot be read: Is a directory"));
 }
 
+static void file_write(int fd, const char *text)
+{
+    assert_int_equal(ftruncate(fd, 0), 0);
+    assert_int_equal(pwrite(fd, text, strlen(text), 0), (ssize_t)strlen(text));
+}
+
+TEST(pipeline_file_may_begin_with_a_byte_order_mark_and_is_named_with_its_errors)
+{
+    int fd = memfd_create("pipeline", MFD_CLOEXEC);
+    assert_true(fd >= 0);
+    AUTO_FREE char *path = mem_printf("/proc/self/fd/%d", fd);
+    struct pipeline *pipeline = NULL;
+    json_auto_t *problems = json_array();
+    file_write(
+        fd, "\xef\xbb\xbf{\"stages\":[{\"name\":\"a\",\"next\":\"z\"},{\"name\":\"z\",\"terminal\":true}]}");
+    assert_int_equal(pipeline_load_file(path, &pipeline, problems), ERR_OK);
+    assert_int_equal(pipeline->n_stages, 2);
+    pipeline_free(pipeline);
+    static const char *const bad[] = {"{", "", "\xef\xbb\xbf", "\xef\xbb\xbf\xef\xbb\xbf{}"};
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        file_write(fd, bad[i]);
+        assert_int_equal(pipeline_load_file(path, &pipeline, problems), ERR_INVALID);
+        AUTO_FREE char *expected = mem_printf("%s: not JSON at line 1", path);
+        const char *line = json_string_value(json_array_get(problems, i));
+        assert_non_null(line);
+        assert_memory_equal(line, expected, strlen(expected));
+    }
+    close(fd);
+}
+
 /* The schema is for editors; it must not promise or forbid another document than the program does. */
 TEST(schema_names_the_same_kinds_options_and_limits)
 {

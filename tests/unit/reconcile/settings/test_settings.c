@@ -649,6 +649,15 @@ TEST(every_secret_can_come_from_a_file)
     assert_int_equal(secrets, 8);
 }
 
+TEST(a_byte_order_mark_is_no_part_of_a_secret)
+{
+    struct secret_file file = file_with("\xef\xbb\xbfhunter2\n", 11);
+    struct settings *settings = settings_of(ENVIRONMENT("ORCH_GITEA_TOKEN_FILE", file.path));
+    assert_string_equal(settings->gitea_token, "hunter2");
+    settings_free(settings);
+    close(file.fd);
+}
+
 TEST(secret_given_twice_is_refused)
 {
     struct secret_file file = file_with("hunter2", 7);
@@ -668,6 +677,7 @@ TEST(bad_secret_files_are_told_without_their_content)
     } bad[] = {
         {"", 0, "ORCH_GITEA_TOKEN_FILE: the file is empty\n"},
         {"\n", 1, "ORCH_GITEA_TOKEN_FILE: the file is empty\n"},
+        {"\xef\xbb\xbf\n", 4, "ORCH_GITEA_TOKEN_FILE: the file is empty\n"},
         {"hunter2\n\n", 9, "ORCH_GITEA_TOKEN_FILE: the file has more than one line\n"},
         {"hun\nter2", 8, "ORCH_GITEA_TOKEN_FILE: the file has more than one line\n"},
         {"hun\0ter2", 8, "ORCH_GITEA_TOKEN_FILE: the file has a NUL byte in it\n"},
