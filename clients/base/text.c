@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 #include <uuid/uuid.h>
@@ -476,9 +477,23 @@ char *text_list(const char *const *texts)
     return buffer_take(&list);
 }
 
+/* open's own error for a socket, and for a device that is not there. */
+enum { NOT_REGULAR = ENXIO };
+
+static int file_open(const char *path)
+{
+    struct stat stat;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (fd < 0 || (fstat(fd, &stat) == 0 && (S_ISREG(stat.st_mode) || S_ISDIR(stat.st_mode))))
+        return fd; /* to read a folder is an error of its own */
+    close(fd);
+    errno = NOT_REGULAR;
+    return -1;
+}
+
 ssize_t file_read(const char *path, char *ret_bytes, size_t size)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    int fd = file_open(path);
     if (fd < 0)
         return -1;
     size_t used = 0;
@@ -493,6 +508,11 @@ ssize_t file_read(const char *path, char *ret_bytes, size_t size)
     close(fd);
     errno = failure;
     return got < 0 ? -1 : (ssize_t)used;
+}
+
+const char *file_error(void)
+{
+    return errno == NOT_REGULAR ? "it is no regular file" : strerror(errno);
 }
 
 /* Written by secret_keep alone, before there are threads. */

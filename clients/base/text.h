@@ -128,8 +128,10 @@ char *buffer_take_whole(struct buffer *buffer);
  * frees. */
 char *text_list(const char *const *texts) __attribute__((returns_nonnull));
 
-/* file_read: at most `size` bytes of a file, from its beginning; how many, or -1 with errno. */
+/* file_read: at most `size` bytes of a regular file, from its beginning; how many, or -1 with errno. It does
+ * not wait, as for a writer to a pipe it would. file_error: that errno in words. */
 ssize_t file_read(const char *path, char *ret_bytes, size_t size);
+const char *file_error(void);
 
 /* secret_keep: from now on secret_scrub knows this secret too; one of fewer than SECRET_LEN_MIN characters is
  * not kept, for words that mean something else would be taken for it. To be called before any thread starts.

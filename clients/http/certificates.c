@@ -1,6 +1,5 @@
 #include "clients/http/certificates.h"
 
-#include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,7 +29,7 @@ static enum err pem_read(const char *path, char **ret, struct why *why)
     char *text = mem_zero(LIMIT_PEM_FILE + 2, 1);
     ssize_t len = file_read(path, text, LIMIT_PEM_FILE + 1);
     if (len < 0)
-        err = why_set(why, ERR_INVALID, "%s: cannot be read: %s", path, strerror(errno));
+        err = why_set(why, ERR_INVALID, "%s: cannot be read: %s", path, file_error());
     else if ((size_t)len > LIMIT_PEM_FILE)
         err = why_set(why, ERR_INVALID, "%s: is larger than %zu KiB", path, LIMIT_PEM_FILE / 1024);
     else if (strlen(text) < (size_t)len)

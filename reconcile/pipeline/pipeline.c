@@ -1,6 +1,5 @@
 #include "reconcile/pipeline/pipeline.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -130,7 +129,7 @@ enum err pipeline_load_file(const char *path, struct pipeline **ret, json_t *pro
     AUTO_FREE char *text = mem_zero(LIMIT_PIPELINE_FILE + 1, 1);
     ssize_t len = file_read(path, text, LIMIT_PIPELINE_FILE + 1);
     if (len < 0) {
-        pipeline_problem(problems, path, "cannot be read: %s", strerror(errno));
+        pipeline_problem(problems, path, "cannot be read: %s", file_error());
         return ERR_INVALID;
     }
     if ((size_t)len > LIMIT_PIPELINE_FILE) {

@@ -1,7 +1,6 @@
 #include "reconcile/pipeline/settings_text.h"
 #include "reconcile/settings/settings.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,7 +31,7 @@ static char *secret_read(const char *variable, const char *path, json_t *errors)
         len -= len > 0 && text[len - 1] == '\n';
     }
     if (len < 0)
-        problem_add(errors, variable, "the file cannot be read: %s", strerror(errno));
+        problem_add(errors, variable, "the file cannot be read: %s", file_error());
     else if ((size_t)len > LIMIT_SETTING_FILE)
         problem_add(errors, variable, "the file is larger than %zu KiB", LIMIT_SETTING_FILE / 1024);
     else if (len == 0)

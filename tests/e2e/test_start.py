@@ -1,7 +1,9 @@
 """Starting, not starting, and the commands: exit status, one line per problem, and no secret anywhere."""
 import json
+import os
 import pathlib
 import re
+import socket
 import subprocess
 
 import pytest
@@ -49,6 +51,19 @@ def test_every_problem_has_one_line(command, tmp_path):
     assert done.returncode == (1 if command == "check" else 2)
     assert len(printed) == 3 and all(sum(name in line for line in printed) == 1 for name in bad)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["ORCH_API_TOKEN_FILE", "ORCH_PIPELINE_FILE", "ORCH_CA_FILE", "ORCH_TLS_CERT_FILE"])
+def test_what_is_no_regular_file_is_refused_and_not_waited_for(name, tmp_path):
+    pipe, unix = tmp_path / "pipe", tmp_path / "socket"
+    os.mkfifo(pipe)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(unix))
+        for path in pipe, unix, "/dev/zero":
+            more = {"ORCH_TLS_KEY_FILE": str(path)} if "TLS" in name else {}
+            done = reconciled("serve", environment={"ORCH_DATABASE_URL": f"sqlite:{tmp_path}/tasks.db", name: str(path), **more})
+            assert done.returncode == 2 and "cannot be read: it is no regular file" in done.stderr, done.stderr
+            assert name in done.stderr or str(path) in done.stderr
 
 
 def test_what_is_probably_meant_otherwise_is_warned_about(database, sandbox, make_service):

@@ -99,9 +99,11 @@ def test_readme_says_how_curl_asks(make_service, tls, tmp_path):
 
 def test_a_certificate_and_its_key_come_together(database, tls, tmp_path):
     other = make_certificate(tmp_path, "other")[1]
+    empty = tmp_path / "empty.pem"
+    empty.touch()
     cases = [({"ORCH_TLS_KEY_FILE": ""}, "ORCH_TLS_KEY_FILE: is needed"), ({"ORCH_TLS_CERT_FILE": ""}, "ORCH_TLS_CERT_FILE: is needed"),
              ({"ORCH_TLS_KEY_FILE": "/nowhere.pem"}, "/nowhere.pem: cannot be read"), ({"ORCH_TLS_KEY_FILE": other}, "is not the key"),
-             ({"ORCH_CA_FILE": "/dev/null"}, "ORCH_CA_FILE: /dev/null: holds no certificate")]
+             ({"ORCH_CA_FILE": str(empty)}, f"ORCH_CA_FILE: {empty}: holds no certificate")]
     for wrong, words in cases:
         environment = {"ORCH_DATABASE_URL": database.url, "ORCH_HTTP_LISTEN": "127.0.0.1:0", **tls, **wrong}
         done = reconciled("serve", environment=environment)

@@ -113,8 +113,11 @@ TEST(what_is_no_list_of_authorities_is_told_in_words)
 {
     assert_no_authorities("/nowhere/ca.pem", "cannot be read: No such file or directory");
     assert_no_authorities(mine.folder, "cannot be read: Is a directory");
-    assert_no_authorities("/dev/null", "holds no certificate in PEM form");
-    assert_no_authorities("/dev/zero", "is larger than 1024 KiB");
+    make("true");
+    assert_no_authorities(made, "holds no certificate in PEM form");
+    make("head -c 1048577 /dev/zero");
+    assert_no_authorities(made, "is larger than 1024 KiB");
+    assert_no_authorities("/dev/null", "cannot be read: it is no regular file");
     assert_no_authorities(mine.key, "holds no certificate in PEM form");
     make("printf 'a\\0b'");
     assert_no_authorities(made, "has a NUL byte in it");
