@@ -64,6 +64,7 @@ int main(int argc, char **argv)
 {
     struct options options;
     struct why why;
+    process_open_standard();
     process_protect();
     (void)signal(SIGPIPE, SIG_IGN);
     (void)signal(SIGHUP, SIG_IGN);

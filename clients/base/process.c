@@ -3,6 +3,7 @@
 #include "clients/base/process.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
@@ -84,6 +85,13 @@ void process_measure(void)
     measure_start();
     measure_memory();
     measure_files();
+}
+
+void process_open_standard(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0) /* the lowest that is free, which open takes */
+            (void)open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
 }
 
 void process_protect(void)

@@ -1,4 +1,5 @@
 """Starting, not starting, and the commands: exit status, one line per problem, and no secret anywhere."""
+import contextlib
 import json
 import os
 import pathlib
@@ -9,6 +10,7 @@ import subprocess
 import pytest
 
 from conftest import ENVIRONMENT, RECONCILED, ROOT, call, die_with_the_tests, dump, eventually, outcomes, reconciled, seed, stages
+from test_day import free_port
 from test_heal import branch
 
 SECRETS = ("ORCH_API_TOKEN", "ORCH_GITEA_TOKEN", "ORCH_PLANE_API_TOKEN", "ORCH_TELEGRAM_BOT_TOKEN", "ORCH_ORCHESTRATOR_TOKEN",
@@ -64,6 +66,26 @@ def test_what_is_no_regular_file_is_refused_and_not_waited_for(name, tmp_path):
             done = reconciled("serve", environment={"ORCH_DATABASE_URL": f"sqlite:{tmp_path}/tasks.db", name: str(path), **more})
             assert done.returncode == 2 and "cannot be read: it is no regular file" in done.stderr, done.stderr
             assert name in done.stderr or str(path) in done.stderr
+
+
+def test_a_closed_standard_descriptor_is_not_used_for_another_file(database, make_service):
+    """The links can be read by root alone: the process does not show its memory to its user."""
+    service = make_service(ORCH_HTTP_LISTEN=f"127.0.0.1:{free_port()}")
+    service.log.touch()
+    service.address = service.environment["ORCH_HTTP_LISTEN"]
+    service.process = subprocess.Popen(["sh", "-c", 'exec "$0" serve <&- >&- 2>&-', RECONCILED], env=service.environment,
+                                       preexec_fn=die_with_the_tests)
+
+    def is_ready():
+        with contextlib.suppress(ConnectionError):
+            return service.call("GET", "/readyz").status == 200
+    eventually(is_ready, "readiness")
+    if os.geteuid() == 0:
+        assert [os.readlink(f"/proc/{service.process.pid}/fd/{fd}") for fd in range(3)] == ["/dev/null"] * 3
+    assert service.end() == 0
+    for closed, status in (("<&- 2>&-", 0), (">&-", 1)):
+        done = subprocess.run(["sh", "-c", f'exec "$0" --help {closed}', RECONCILED], capture_output=True, timeout=60)
+        assert done.returncode == status
 
 
 def test_what_is_probably_meant_otherwise_is_warned_about(database, sandbox, make_service):
