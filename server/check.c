@@ -3,8 +3,10 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "clients/base/jsonx.h"
+#include "clients/base/text.h"
 #include "clients/gitea/gitea.h"
 #include "clients/orchestrator.h"
 #include "clients/plane/plane.h"
@@ -23,7 +25,8 @@ enum { ASKED_MAX = 20 };
 
 static bool line_print(const char *what, bool good, const char *error)
 {
-    printf("%-9s %s%s%s\n", what, good ? "ok" : "BAD", *error ? ": " : "", error);
+    AUTO_FREE char *shown = text_cut(error, strlen(error));
+    printf("%-9s %s%s%s\n", what, good ? "ok" : "BAD", *shown ? ": " : "", shown);
     return good;
 }
 
@@ -40,11 +43,17 @@ static bool tell_problems(const char *what, const json_t *problems)
     return json_array_size(problems) == 0;
 }
 
+static void warning_print(const char *what, const char *text)
+{
+    AUTO_FREE char *shown = text_cut(text, strlen(text));
+    printf("%-9s warning: %s\n", what, shown);
+}
+
 static void print_warnings(const struct setup *setup)
 {
     json_auto_t *warnings = setup_warnings(setup);
     for (size_t i = 0; i < json_array_size(warnings); i++)
-        printf("%-9s warning: %s\n", "settings", json_string_value(json_array_get(warnings, i)));
+        warning_print("settings", json_string_value(json_array_get(warnings, i)));
 }
 
 /* The tables are there; whether they take what a pass writes. */
@@ -69,7 +78,8 @@ static void warn_of_times(struct store *store)
     struct store_times times;
     struct why why;
     if (store_times(store, &times, &why) != ERR_OK) {
-        printf("%-9s warning: tasks.updated_at was not looked at: %s\n", "database", why.text);
+        AUTO_FREE char *line = mem_printf("tasks.updated_at was not looked at: %s", why.text);
+        warning_print("database", line);
         return;
     }
     if (times.unread)

@@ -3,17 +3,22 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "clients/base/log.h"
 #include "clients/base/process.h"
+#include "clients/base/text.h"
 #include "server/commands.h"
 #include "server/options.h"
 #include "server/settings_help.h"
 
 static void print_lines(const char *kind, const json_t *lines)
 {
-    for (size_t i = 0; i < json_array_size(lines); i++)
-        fprintf(stderr, "reconciled: %s%s\n", kind, json_string_value(json_array_get(lines, i)));
+    for (size_t i = 0; i < json_array_size(lines); i++) {
+        const char *line = json_string_value(json_array_get(lines, i));
+        AUTO_FREE char *shown = text_cut(line, strlen(line));
+        fprintf(stderr, "reconciled: %s%s\n", kind, shown);
+    }
 }
 
 /* A name that may be misspelt can be the cause of a problem. */
@@ -73,7 +78,8 @@ int main(int argc, char **argv)
     (void)mallopt(M_MMAP_THRESHOLD,
                   128 * 1024); /* set, it stays: a large body goes back to the system when it is freed */
     if (options_read(argc, argv, &options, &why) != ERR_OK) {
-        fprintf(stderr, "reconciled: %s\n%s", why.text, options_usage());
+        AUTO_FREE char *shown = text_cut(why.text, strlen(why.text));
+        fprintf(stderr, "reconciled: %s\n%s", shown, options_usage());
         return EXIT_USAGE;
     }
     switch (options.command) {

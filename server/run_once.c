@@ -2,6 +2,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "clients/base/jsonx.h"
@@ -45,7 +46,8 @@ static void *stop_at_signal(void *arg)
 
 static int complain(int status, const char *text)
 {
-    fprintf(stderr, "reconciled: %s\n", text);
+    AUTO_FREE char *shown = text_cut(text, strlen(text));
+    fprintf(stderr, "reconciled: %s\n", shown);
     return status;
 }
 
@@ -197,6 +199,15 @@ static enum err migrate_trial(struct store *store, const struct setup *setup)
     return json_array_size(problems) > 0 ? ERR_INTERNAL : err;
 }
 
+static void print_created(const struct store *store, size_t created)
+{
+    AUTO_FREE char *shown = text_cut(store_describe(store), strlen(store_describe(store)));
+    if (created)
+        printf("%s: created %zu missing tables\n", shown, created);
+    else
+        printf("%s: nothing was missing\n", shown);
+}
+
 int migrate(const struct setup *setup)
 {
     struct store *store = NULL;
@@ -208,10 +219,8 @@ int migrate(const struct setup *setup)
     err = store_migrate(store, &created, &why);
     if (err)
         (void)complain(EXIT_FAILED, why.text);
-    else if (created)
-        printf("%s: created %zu missing tables\n", store_describe(store), created);
     else
-        printf("%s: nothing was missing\n", store_describe(store));
+        print_created(store, created);
     /* What was there may still be of types that cannot be worked with, or refuse what is written. */
     if (!err && (err = store_ready(store, &why)))
         (void)complain(EXIT_FAILED, why.text);

@@ -88,6 +88,18 @@ def test_a_closed_standard_descriptor_is_not_used_for_another_file(database, mak
         assert done.returncode == status
 
 
+def test_no_character_that_is_not_seen_is_printed(database, sandbox, tmp_path):
+    hidden = "\u202e\u2028\u2066"
+    odd = tmp_path / f"a{hidden}b.pem"
+    runs = [(("serve",), {"ORCH_CA_FILE": str(odd)}), (("check",), {"ORCH_CA_FILE": str(odd)}), (("check",), {f"ORCH_GITEA_TOKN{hidden[0]}": "x"}),
+            (("check",), {"ORCH_TLS_CERT_FILE": str(odd), "ORCH_TLS_KEY_FILE": str(odd)}), (("run", f"--{hidden}\x1b[31m"), {}), ((hidden,), {}),
+            (("migrate",), {"ORCH_DATABASE_URL": f"sqlite:{tmp_path}/{hidden}.db"}),
+            (("migrate",), {"ORCH_DATABASE_URL": f"sqlite:{tmp_path}/{hidden}/x.db"})]
+    for arguments, settings in runs:
+        done = program(database, sandbox, *arguments, **settings)
+        assert done.stdout + done.stderr and not any(c in done.stdout + done.stderr for c in hidden + "\x1b"), (arguments, settings)
+
+
 def test_what_is_probably_meant_otherwise_is_warned_about(database, sandbox, make_service):
     odd = {"ORCH_GITEA_TOKN": "x", "orch_plane_url": "x", "ORCH_PROJECTS_JSON_FILE": "x", "ORCH_TELEGRAM_CHAT_ID": "'-100'"}
     service = make_service(**odd).start()

@@ -86,6 +86,14 @@ TEST(broken_text_is_mended)
     assert_filled("{title}!", "a\xff\xc3z\n\tb\x01", "a??z  b !");
 }
 
+TEST(a_character_that_is_not_seen_is_a_blank)
+{
+    assert_filled("{title}!", "a\u202egpj\u202c.\u2028b\u2066c\u2069\ufeffd\U000e0041", "a gpj . b c  d !");
+    assert_filled("{title}", "👩\u200d🔧", "👩\u200d🔧");
+    AUTO_FREE char *text = message_of_webhook("acme/\u202eapp\u202c", "\u2029no");
+    assert_string_equal(text, "🔕 reconciler: acme/ app :  no");
+}
+
 TEST(a_task_without_a_work_item_has_its_number)
 {
     struct store_task task = {.id = 7, .stage = (char *)(uintptr_t)"review"};
