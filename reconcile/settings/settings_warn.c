@@ -55,11 +55,12 @@ static void nearest_try(struct nearest *nearest, const char *variable, const cha
         *nearest = (struct nearest){.name = name, .suffix = suffix, .edits = edits};
 }
 
-/* A shell reads "export NAME=value"; `docker --env-file` and their kind take the word for a part of the name.
- * Caller frees. */
+/* A shell reads "export NAME=value"; `docker --env-file` and their kind take the word for a part of the name,
+ * as they may a byte order mark before the first. Caller frees. */
 static char *name_upper(const char *variable)
 {
     static const char word[] = "export";
+    variable += text_bom_len(variable, strlen(variable));
     size_t skip = strncmp(variable, word, sizeof word - 1) == 0 ? sizeof word - 1 : 0;
     size_t blanks = strspn(variable + skip, " \t");
     char *name = mem_dup(skip && !blanks ? variable : variable + skip + blanks);

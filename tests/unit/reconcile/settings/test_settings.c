@@ -500,6 +500,8 @@ TEST(a_name_that_is_nearly_a_settings_is_warned_about)
         {"orch_gitea_url=x", "orch_gitea_url: there is no such setting; did you mean ORCH_GITEA_URL?\n"},
         {"export ORCH_PLANE_URL=x",
          "export ORCH_PLANE_URL: there is no such setting; did you mean ORCH_PLANE_URL?\n"},
+        {"\ufeffORCH_PLANE_URL=x",
+         " ORCH_PLANE_URL: there is no such setting; did you mean ORCH_PLANE_URL?\n"},
         {"ORCH_PLANE_URL =x", "ORCH_PLANE_URL : there is no such setting; did you mean ORCH_PLANE_URL?\n"},
         {"ORCH_PROJECTS_JSON_FILE=x",
          "ORCH_PROJECTS_JSON_FILE: is not read: only a secret can be in a file; set ORCH_PROJECTS_JSON\n"},
