@@ -1,8 +1,8 @@
-/* explain.h - why a task is where it is and what happens to it next: for who looks.
+/* explain.h - why a task is where it is and what happens to it next, for the API.
  *
  * Explaining runs the code of a pass (the same query makes a task stuck, gate_evaluate judges it, the same
- * policy holds it) and writes nothing. What needs an upstream goes through the query pool and ends with its
- * time-out: then the verdict is unknown, in words. Thread-safe.
+ * policy holds it) and writes nothing. Questions to an upstream go through the query pool. When its time-out
+ * ends one, the verdict is unknown and its reason states why. Thread-safe.
  */
 #ifndef RECONCILED_EXPLAIN_H
 #define RECONCILED_EXPLAIN_H
@@ -25,8 +25,8 @@ struct explainer *explainer_new(struct services *services, struct sweeper *sweep
                                 struct query_pool *query_pool);
 void explainer_free(struct explainer *explainer);
 
-/* explain_list: {"items":[…],"next":…}: tasks that are not done, stuck ones first. ERR_INVALID: `after` is no
- * `next`. Caller owns *ret. */
+/* explain_list: {"items":[…],"next":…}: tasks that are not done, stuck ones first. ERR_INVALID: `after` is
+ * not the `next` of an earlier page. Caller owns *ret. */
 struct explain_list_query {
     const char *stage, *repo; /* NULL: any */
     bool stuck_only;
@@ -41,13 +41,13 @@ ATTR_NODISCARD enum err explain_read(struct explainer *explainer, int64_t task_i
                                      struct why *why);
 void explanation_free(struct explanation *explanation);
 
-/* explanation_is_whole: no upstream need be asked: explanation_document has it all. Caller owns the document.
- */
+/* explanation_is_whole: no upstream need be asked; explanation_document is complete. Caller owns the
+ * document. */
 bool explanation_is_whole(const struct explanation *explanation);
 json_t *explanation_document(const struct explanation *explanation);
 
 /* explain_ask: takes the explanation; `done` gets the document (const json_t *), or NULL when the process
- * stops; it and the error are query_pool_ask's. */
+ * stops. `done` and the errors are as in query_pool_ask. */
 ATTR_NODISCARD enum err explain_ask(struct explainer *explainer, struct explanation *explanation_take,
                                     void (*done)(void *arg, const void *document), void *arg,
                                     struct why *why);

@@ -1,4 +1,4 @@
-/* explain_gate.h - what F-1 will decide a task by when the timer's next pass looks at it. Private to
+/* explain_gate.h - the view by which F-1 decides about a task in the timer's next pass. Private to
  * reconcile/explain. */
 #ifndef RECONCILED_EXPLAIN_GATE_H
 #define RECONCILED_EXPLAIN_GATE_H
@@ -12,9 +12,9 @@ struct policy;
 struct services;
 struct store_task_entry;
 
-/* explain_gate_ahead: *ret: how many tasks, quarantined ones left out, the timer's next pass heals before
- * this one if all their gates are green; 0 when that pass does not list it. Reads the database only of a
- * stuck task. Thread-safe. */
+/* explain_gate_ahead: *ret: how many tasks the timer's next pass heals before this one if all their gates are
+ * green, not counting quarantined ones; 0 when that pass does not list the task. Reads the database only if
+ * the task is stuck. Thread-safe. */
 ATTR_NODISCARD enum err explain_gate_ahead(struct services *services, const struct policy *policy,
                                            const struct store_task_entry *entry, int64_t *ret,
                                            struct why *why);
@@ -31,7 +31,7 @@ struct explain_gate {
     int64_t now_us, next_pass_us; /* by the database's clock */
 };
 
-/* explain_gate_view: the view for gate_decide; it borrows what `gate` does. */
+/* explain_gate_view: the view for gate_decide; it borrows from the same owners as `gate`. */
 struct gate_decide_view explain_gate_view(const struct explain_gate *gate);
 
 #endif

@@ -23,7 +23,7 @@ enum next_action {
     NEXT_START,      /* its start is finished: its branch made, its first job queued */
     NEXT_APPROVE,    /* a person's verdict in Plane is replayed */
     NEXT_REJECT,     /* as NEXT_APPROVE */
-    NEXT_HOLD,       /* one of these four, but a switch or the mode keeps it back */
+    NEXT_HOLD,       /* it would do one of the four above, but a switch or the mode forbids it */
     NEXT_QUARANTINE, /* it was healed too often: left to a person */
     NEXT_MAX_
 };
@@ -43,16 +43,17 @@ struct next_view {
     const char *unreadable; /* why the stored settings cannot be understood, which counts as off; or NULL */
     struct gate_decide_view gate; /* what F-1 decides by, the stage included */
     int64_t ahead;                /* tasks that the next pass may heal before this one */
-    const char *obstacle; /* at one that Plane's side leaves: why Plane cannot be read or acted on; or NULL */
+    const char
+        *obstacle; /* at a stage that the Plane side leaves: why Plane cannot be read or acted on; or NULL */
     const struct task_issue *issue;            /* at a human gate without an obstacle; else NULL */
     const struct plane_unstarted_start *start; /* at the first stage: this process began it; else NULL */
     int64_t start_us;                          /* by the database's clock: when its pause is over; 0: none */
-    bool sends;                             /* tasks are the orchestrator's: a pass sends it the lost event */
+    bool sends;                             /* the orchestrator moves tasks: a pass sends it the lost event */
     const struct store_replay_open *replay; /* of the event that a pass would send; NULL: not sent yet */
     int64_t next_pass_us;                   /* the timer's, by the database's clock */
 };
 
-/* next_decide. */
+/* next_decide: the decision for `view`. The caller frees ret->reason. */
 void next_decide(const struct next_view *view, struct next *ret);
 
 #endif

@@ -1,5 +1,5 @@
-/* history.h - the ledger of transitions for who looks: what moved which task, when, on what evidence, and
- * whose event was lost. */
+/* history.h - the ledger of transitions for the API: which task moved, when, on what evidence, and which
+ * event was lost. */
 #ifndef RECONCILED_HISTORY_H
 #define RECONCILED_HISTORY_H
 

@@ -31,7 +31,7 @@ enum gate_cause {
     GATE_CAUSE_NOT_LISTED,    /* WAIT: the query for stuck tasks does not find it */
     GATE_CAUSE_NO_VERDICT,    /* EVALUATE */
     GATE_CAUSE_RED,           /* WAIT */
-    GATE_CAUSE_UNKNOWN,       /* WAIT: its gates are evaluated again */
+    GATE_CAUSE_UNKNOWN,       /* WAIT: its gates will be evaluated again */
     GATE_CAUSE_SWITCH,        /* HOLD: green, but a switch or the mode keeps it back */
     GATE_CAUSE_LIMIT,         /* HOLD: green, but max_heals_per_pass leaves no room for it */
     GATE_CAUSE_GREEN          /* ADVANCE */
@@ -54,16 +54,17 @@ struct gate_decide_view {
 struct gate_decision {
     enum gate_action action;
     enum gate_cause cause;
-    const struct stage *to; /* of ADVANCE, and of a HOLD: where it would go; else NULL */
-    int64_t at_us;          /* when that happens at the earliest; 0: not known */
+    const struct stage *to; /* ADVANCE and HOLD: where the task goes or would go; else NULL */
+    int64_t at_us;          /* the earliest time of the action; 0: not known */
     const char *reason;     /* of RED, UNKNOWN, SWITCH, LIMIT and GREEN; borrowed from the view; else NULL */
 };
 
-/* gate_quarantines: the task was healed at its stage more often than a healthy one would be: it is in a loop
- * that one more heal would feed. task->recent_heals must have been filled in. */
+/* gate_quarantines: the task was healed at its stage more often than a healthy task is: it is in a loop,
+ * which one more heal would continue. task->recent_heals must have been filled in. */
 bool gate_quarantines(const struct store_task *task);
 
-/* gate_decide: job before quarantine before verdict, and a switch before the limit. */
+/* gate_decide: a job takes precedence over quarantine, quarantine over the verdict, and a switch over the
+ * limit. */
 struct gate_decision gate_decide(const struct gate_decide_view *view);
 
 #endif

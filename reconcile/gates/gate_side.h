@@ -13,8 +13,8 @@ struct store_task_list;
  * and explain both list by it. Free *ret with store_task_list_done. Errors are the database's. Thread-safe.
  */
 struct gate_side_query {
-    bool by_timer;     /* leave out what is rechecked later */
-    bool ignore_grace; /* tasks that have not rested yet too */
+    bool by_timer;     /* leave out tasks whose recheck is not due yet */
+    bool ignore_grace; /* include tasks that have not rested for their grace */
     int64_t only_task; /* a task id, or 0 for all */
     size_t limit;
 };
@@ -22,9 +22,9 @@ ATTR_NODISCARD enum err gate_side_list(struct services *services, const struct p
                                        const struct gate_side_query *query, struct store_task_list *ret,
                                        struct why *why);
 
-/* gate_side_run: one look at all stuck tasks. The first statement chooses them; their gates are read
- * together; what is green moves as soon as its turn in the fair order is certain. Errors are the database's
- * alone. */
+/* gate_side_run: one look at all stuck tasks. The first statement chooses them and their gates are read
+ * together. A green task moves as soon as it is certain that the limit on heals has room for it in the fair
+ * order. Errors are the database's alone. */
 ATTR_NODISCARD enum err gate_side_run(struct pass *pass, struct why *why);
 
 #endif

@@ -1,5 +1,5 @@
-/* ledger_entry.h - what is written of a transition, by whichever way it takes place. Private to transition.c
- * and replay.c. */
+/* ledger_entry.h - the ledger row of a transition, whether the database or a replay moved the task. Private
+ * to transition.c and replay.c. */
 #ifndef RECONCILED_LEDGER_ENTRY_H
 #define RECONCILED_LEDGER_ENTRY_H
 
@@ -20,9 +20,8 @@ void ledger_entry_make(const struct pass *pass, const struct transition *transit
                        struct ledger_entry *ret);
 void ledger_entry_done(struct ledger_entry *entry);
 
-/* ledger_entry_written: the row is in the database: logs and counts it, once, here. The task had rested for
- * so long.
- */
+/* ledger_entry_written: logs and counts a row that is now in the database; no other place does. `rested_s` is
+ * how long the task had rested. */
 void ledger_entry_written(struct pass *pass, const struct store_transition *row, int64_t rested_s);
 
 #endif

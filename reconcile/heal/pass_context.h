@@ -1,8 +1,8 @@
 /* pass_context.h - a pass under way, as its two sides and the transition share it. Private to reconcile/. One
  * thread.
  *
- * Three rules have their one place here: what keeps a side back (pass_hold_reason), whether the policy that
- * something was decided under still stands (pass_retry, pass_policy_check), and how many heals are left
+ * Three rules are stated here and nowhere else: what keeps a side from writing (pass_hold_reason), whether
+ * the policy of a decision is still in force (pass_retry, pass_policy_check), and how many heals are left
  * (pass_heals_left, pass_heals_take).
  */
 #ifndef RECONCILED_PASS_CONTEXT_H
@@ -57,9 +57,9 @@ struct transition_issue {
     const struct plane_change *change; /* what made its state what it is; NULL: not asked */
 };
 
-/* What is to become of one task: the caller fills in the first part, transition_apply the second. */
+/* A task and where it is to go. The caller fills in the first part, transition_apply the second. */
 struct transition {
-    const struct store_task *task; /* id 0: yet to be made, of its plane_id; a replay alone can mean that */
+    const struct store_task *task; /* id 0: not made yet; its plane_id names the issue (replays only) */
     const struct stage *to;
     enum pass_side side;
     enum outcome success; /* the outcome's word if it moves: advanced, approved, rejected */
@@ -76,44 +76,44 @@ struct transition {
 };
 
 /* pass_hold_reason: why nothing may be written now (switched off, observing, or the side's own switch), or
- * NULL when it may. A dry run is never held: it writes nothing anyway, and shows what would be. Valid until
- * the policy is refreshed. */
+ * NULL when writing is allowed. Always NULL in a dry run, which writes nothing and shows what a pass would
+ * do. Valid until the policy is read again. */
 const char *pass_hold_reason(const struct pass *pass, enum pass_side side);
 
-/* pass_retry: calls `work`, which reads or writes under pass->policy. ERR_CONFLICT from it means that this
- * policy does not stand any more: then the policy is read again and `work` called again, a bounded number of
- * times. Returns what `work` returned last. */
+/* pass_retry: calls `work`, which reads or writes under pass->policy. If it returns ERR_CONFLICT, the policy
+ * is no longer in force: the policy is read again and `work` is called again, a bounded number of times.
+ * Returns the last result of `work`. */
 typedef enum err pass_work_fn(struct pass *pass, void *arg, struct why *why);
 ATTR_NODISCARD enum err pass_retry(struct pass *pass, pass_work_fn *work, void *arg, struct why *why);
 
-/* pass_write: pass_retry for a write, which names the policy's revision and its end to the store. `write` is
- * not called, and *ret_hold is the reason, when nothing may be written.
+/* pass_write: pass_retry for a write, which passes the policy's revision and its end to the store. When
+ * nothing may be written, `write` is not called and *ret_hold is the reason.
  *
- * Invariant (reconcile/README.md, rule 8): every move, start and replay is written through here, so that a
- * switch that was thrown meanwhile is seen before anything is written. */
+ * Invariant (reconcile/README.md, rule 8): every move, start and replay is written through this function, so
+ * that a switch that was set off during the pass takes effect before the next write. */
 ATTR_NODISCARD enum err pass_write(struct pass *pass, enum pass_side side, pass_work_fn *write, void *arg,
                                    const char **ret_hold, struct why *why);
 
-/* pass_policy_stands: the database showed this revision of the settings and this time: whether pass->policy
- * still stands. pass_policy_check: reads the policy again if it does not. */
+/* pass_policy_stands: whether pass->policy is still in force, given the revision of the settings and the time
+ * that the database returned. pass_policy_check: reads the policy again if it is not. */
 bool pass_policy_stands(struct pass *pass, int64_t revision, int64_t now_us);
 ATTR_NODISCARD enum err pass_policy_check(struct pass *pass, int64_t revision, int64_t now_us,
                                           struct why *why);
 
-/* pass_heals_left: how many more transitions max_heals_per_pass allows; 0: none. pass_heals_take: so many
- * were written or sent, or would be in a dry run. */
+/* pass_heals_left: how many more transitions max_heals_per_pass allows. pass_heals_take: counts `n`
+ * transitions that were written or sent, or that a dry run would write or send. */
 size_t pass_heals_left(const struct pass *pass);
 void pass_heals_take(struct pass *pass, size_t n);
 
-/* pass_writes_messages: messages are to be written: not by a dry run, not when notify_unblock is off, and not
- * without a Telegram to send them. */
+/* pass_writes_messages: whether the pass writes messages. It does not in a dry run, when notify_unblock is
+ * off, or without Telegram. */
 bool pass_writes_messages(const struct pass *pass);
 
-/* pass_keep: takes a text, which is then valid as long as the pass. pass_done: frees those texts. */
+/* pass_keep: takes ownership of a text and keeps it until pass_done. pass_done: frees those texts. */
 const char *pass_keep(struct pass *pass, char *text_take);
 void pass_done(struct pass *pass);
 
-/* pass_stopping: the process ends: go no further. */
+/* pass_stopping: the process is stopping; the pass must end at this step. */
 bool pass_stopping(const struct pass *pass);
 
 #endif

@@ -38,8 +38,8 @@ enum outcome {
  * OUTCOME_MAX_: `name` is none of them. */
 const char *outcome_name(enum outcome outcome);
 enum outcome outcome_parse(const char *name);
-/* outcome_is_attempt: the pass tried to move a task: it moved, was raced, or the attempt failed. The other
- * outcomes are the reason why nothing was tried. */
+/* outcome_is_attempt: the pass tried to move the task: the task moved, another process was faster, or the
+ * attempt failed. The other outcomes give the reason why the pass did not try. */
 bool outcome_is_attempt(enum outcome outcome);
 
 #endif

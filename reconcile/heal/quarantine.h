@@ -1,10 +1,10 @@
-/* quarantine.h - tasks that are healed again and again: another program or person moves them back, which one
- * more heal would feed, so they are left to a person.
+/* quarantine.h - tasks that are healed again and again. Another program or a person moves them back, and one
+ * more heal would only continue the loop. So they are left to a person.
  *
  * A task is quarantined at the stage it is in while more than LIMIT_HEALS_PER_WINDOW rows of the ledger have
- * moved it out of that stage within LIMIT_HEALS_WINDOW_S (gates/gate_decide.h). Its gates are not evaluated
- * then, in forced passes either. An episode is named after the heal that began it, so that every replica and
- * every later pass names it alike.
+ * moved it out of that stage within LIMIT_HEALS_WINDOW_S (gates/gate_decide.h). While it is quarantined its
+ * gates are not evaluated, even in forced passes. An episode is named after the heal that began it, so that
+ * every replica and every later pass use the same name.
  */
 #ifndef RECONCILED_QUARANTINE_H
 #define RECONCILED_QUARANTINE_H
@@ -16,8 +16,9 @@
 struct store_task;
 struct announced;
 
-/* announced: the episodes that this process has logged or written about, so that it does so once; the newest
- * LIMIT_ANNOUNCED, empty after a restart: the outbox itself takes a name once. One thread.
+/* announced: the episodes that this process has already logged or written a message about, so that it does
+ * each once. Holds the newest LIMIT_ANNOUNCED and is empty after a restart, which is harmless: the outbox
+ * accepts each name once. One thread.
  *
  * announced_free: NULL is fine. announced_has: the name was added. */
 struct announced *announced_new(void);
@@ -28,9 +29,9 @@ void announced_add(struct announced *announced, const struct uuid_text *name);
 /* quarantine_reason: "healed 4 times in 24 h at this stage: left to a person". Caller frees. */
 char *quarantine_reason(const struct store_task *task);
 
-/* quarantine_announce: logs the episode once a process, and writes its message to the outbox, where a name is
- * written once. A dry run does neither; while a switch or the mode forbids writing, nothing is written, and
- * it is reported when that is over. */
+/* quarantine_announce: logs the episode once per process, and writes its message to the outbox, which accepts
+ * each name once. A dry run does neither. While a switch or the mode forbids writing, nothing is announced; a
+ * later pass does it when writing is allowed again. */
 void quarantine_announce(struct pass *pass, const struct store_task *task);
 
 #endif

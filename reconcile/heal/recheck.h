@@ -18,8 +18,8 @@ void recheck_free(struct recheck *recheck);
 
 enum recheck_cause {
     RECHECK_RED,    /* grows to 10 intervals */
-    RECHECK_UNKNOWN /* grows to the longer of the interval and 60 s; a part of it by chance, so that tasks
-                    that fail do not all return in the same pass */
+    RECHECK_UNKNOWN /* grows to the longer of the interval and 60 s; part of it random, so that tasks that
+                       fail do not all return in the same pass */
 };
 
 /* recheck_later: the task was looked at and stays where it is. `sha` may be NULL. */
@@ -29,14 +29,15 @@ void recheck_later(struct recheck *recheck, int64_t task_id, const char *stage, 
 /* recheck_is_unknown: the task's newest look was RECHECK_UNKNOWN. */
 bool recheck_is_unknown(struct recheck *recheck, int64_t task_id);
 
-/* recheck_at: until when the timer's passes leave the task out, by clock_mono_ms(); 0: they do not. */
+/* recheck_at: the time, by clock_mono_ms(), until which the timer's passes leave the task out; 0: they do not
+ * leave it out. */
 int64_t recheck_at(struct recheck *recheck, int64_t task_id);
 
 /* recheck_forget: the task moved. */
 void recheck_forget(struct recheck *recheck, int64_t task_id);
 
-/* recheck_waiting: the tasks that recheck at now_ms, ascending; drops what has not been looked at for very
- * long (it moved on by itself). Caller frees *ret_ids. */
+/* recheck_waiting: the tasks that recheck at now_ms, ascending; drops tasks that no pass has looked at for
+ * very long, because they moved without a heal. Caller frees *ret_ids. */
 void recheck_waiting(struct recheck *recheck, int64_t now_ms, int64_t **ret_ids, size_t *ret_n);
 
 #endif

@@ -1,8 +1,7 @@
 /* report.h - what a pass found and did: the counters and items of the contract's pass report. One thread.
  *
- * A report owns everything that it holds, so it outlives the pass. Inside the process it is read by its
- * fields; report_json makes the document where the report leaves: in an answer, on standard output, in a
- * stored text.
+ * A report owns everything that it holds, so it outlives the pass. Inside the process callers read its
+ * fields; report_json makes the document for an answer, standard output or the database.
  */
 #ifndef RECONCILED_REPORT_H
 #define RECONCILED_REPORT_H
@@ -15,11 +14,11 @@
 #include "clients/base/text.h"
 #include "reconcile/heal/pass_request.h"
 
-/* The life of a pass, as its report's "state" has it. */
+/* The states of a pass: "state" in its report. */
 enum pass_state { PASS_QUEUED, PASS_RUNNING, PASS_DONE, PASS_INTERRUPTED, PASS_FAILED, PASS_STATE_MAX_ };
 const char *pass_state_name(enum pass_state state);
 
-/* One task or issue, and what became of it. Texts may be NULL. */
+/* One task or issue, and its outcome. Texts may be NULL. */
 struct report_item {
     int64_t task_id; /* 0: there is none yet */
     const char *work_item_id, *stage, *to_stage;
@@ -29,7 +28,7 @@ struct report_item {
     enum pass_side side; /* set by report_gate_item and report_plane_item */
 };
 
-/* What the Plane side could not ask about for want of calls or time. */
+/* What the Plane side could not ask about because it had no calls or no time left. */
 struct report_waiting {
     size_t projects, issues; /* both 0: nothing waits */
     int64_t seconds;         /* until Plane may be asked again, as of the end of the pass; 0: not known */
@@ -70,9 +69,9 @@ size_t report_count(const struct report *report, enum outcome outcome);
 struct report report_head(const struct report *report);
 
 /* report_json: the whole report. report_summary: the same without its items. Caller owns the document.
- * report_text: the whole report as one line, which is what is stored; caller frees. report_summary_read: the
- * summary from such a text, of which LIMIT_REPORT_HEAD characters are enough: the items are the last member.
- * NULL when that is no report of ours. */
+ * report_text: the whole report as one line, as the database stores it; caller frees. report_summary_read:
+ * the summary from such a text; its first LIMIT_REPORT_HEAD characters are enough, because the items are the
+ * last member. NULL when the text is not such a report. */
 json_t *report_json(const struct report *report);
 json_t *report_summary(const struct report *report);
 char *report_text(const struct report *report);

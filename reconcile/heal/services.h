@@ -1,8 +1,8 @@
 /* services.h - what the whole process shares: settings, the pipeline, the clients, and the state that several
  * threads read.
  *
- * Everything here may be used from any thread: what changes is locked by the module that owns it. What one
- * pass leaves for the next is in struct pass_memory (pass_context.h) instead. All of it outlives the threads.
+ * Everything here may be used from any thread: the module that owns changing state locks it. What one pass
+ * keeps for the next is in struct pass_memory (pass_context.h) instead. All of it outlives the threads.
  */
 #ifndef RECONCILED_SERVICES_H
 #define RECONCILED_SERVICES_H
@@ -70,8 +70,8 @@ static inline void services_wait_until(const struct services *services, pthread_
     (void)services->clock->wait_until(services->clock->arg, cond, lock, until_ms);
 }
 
-/* services_stop: the process ends: no request to an upstream is waited for any longer (fetch_stop). From any
- * thread; may be called again. */
+/* services_stop: sets `stopping` and ends every wait for an upstream (fetch_stop). From any thread; may be
+ * called again. */
 void services_stop(struct services *services);
 
 #endif

@@ -1,10 +1,10 @@
 /* message.h - the texts of messages, as the Bot API takes them with parse_mode HTML.
  *
- * Everything is text: what comes from tables and the operator's template alike is escaped, so that no title
- * and no template makes a message that Telegram refuses; it would do so only when there is something to
- * report. Every text is valid UTF-8, one line (a digest: a few), not blank, and at most LIMIT_MESSAGE_UNITS
- * long once its HTML is read; a longer one is cut at a character, never within an entity, and ends in "…".
- * Pure, thread-safe.
+ * Values from tables and the operator's template are both escaped, so that no title or template makes a
+ * message that Telegram refuses. Such a refusal would be seen only when there is something to report. Every
+ * text is valid UTF-8, one line (a digest: a few), not blank, and at most LIMIT_MESSAGE_UNITS long once its
+ * HTML is read; a longer one is cut at a character, never within an entity, and ends in "…". Pure,
+ * thread-safe.
  */
 #ifndef RECONCILED_MESSAGE_H
 #define RECONCILED_MESSAGE_H
@@ -18,19 +18,19 @@ struct message_facts {
     const char *to_stage, *outcome, *reason;
 };
 
-/* message_of_transition: the template filled in. A task without a work item id is called "#<task id>"; what
- * else is not there is empty. Caller frees. */
+/* message_of_transition: the template filled in. A task without a work item id is called "#<task id>"; other
+ * missing values are empty. Caller frees. */
 char *message_of_transition(const char *template, const struct message_facts *facts);
 
 /* message_of_quarantine: that the task is left to a person. Caller frees. */
 char *message_of_quarantine(const struct store_task *task);
 
-/* message_of_failed_replay: that the orchestrator does not move the task, however often the event is sent
- * again. Caller frees. */
+/* message_of_failed_replay: that the orchestrator does not move the task although the event was sent
+ * repeatedly. Caller frees. */
 char *message_of_failed_replay(const struct store_task *task);
 
 /* message_of_webhook: what is wrong with the webhook of a repo. message_of_silence: that events of a source
- * ("plane", "gitea") were lost for so many tasks. Caller frees. */
+ * ("plane", "gitea") were lost for `tasks` tasks. Caller frees. */
 char *message_of_webhook(const char *repo, const char *detail);
 char *message_of_silence(const char *source, size_t tasks);
 

@@ -1,16 +1,16 @@
 /* notifier.h - the thread that sends messages: it sends what waits in the outbox, and marks what Telegram
  * took.
  *
- * A message was written in the transaction of what it reports (store.h), so none is lost; here it is seen to
- * that none is sent twice. One process sends at a time: the one that holds the lease "notifier", and it
- * begins no call unless the lease outlasts it and the mark that follows. What Telegram took and the database
- * could not mark is kept and marked before anything else is sent. Only a process that is killed between
- * the two, or a call that got no answer though it arrived, makes a message come twice.
+ * A message is written in the transaction of what it reports (store.h), so none is lost. This module prevents
+ * messages from being sent twice. Only the process that holds the lease "notifier" sends, and it begins a
+ * call only if the lease outlasts the call and the mark that follows. A message that Telegram took and the
+ * database could not mark is kept in memory and marked before anything else is sent. A message can arrive
+ * twice only if the process is killed between the two steps, or if a call arrived but its answer did not.
  *
- * It looks when something was written here, and now and then for what another process left behind; a message
- * that is young is its writer's to send. More than LIMIT_DIGEST_FROM that wait at once become one. An
- * upstream that fails is asked again after growing pauses (send_limiter.h), with the lease given back:
- * another process may reach it.
+ * It reads the outbox when this process wrote a message, and at intervals for messages of other processes.
+ * Young messages are left to the process that wrote them. If more than LIMIT_DIGEST_FROM wait at once, they
+ * become one message. After a failure of Telegram it tries again after growing pauses (send_limiter.h) and
+ * releases the lease meanwhile, because another process may reach Telegram.
  */
 #ifndef RECONCILED_NOTIFIER_H
 #define RECONCILED_NOTIFIER_H
@@ -31,18 +31,18 @@ struct notifier *notifier_new(struct services *services, notifier_outbox_fn *on_
 /* notifier_free: after notifier_stop, or never started. NULL is fine. */
 void notifier_free(struct notifier *notifier);
 
-/* notifier_start: starts the thread, which waits for the first notifier_wake: before it, the tables may not
- * be there. notifier_stop: a call under way comes to its end or is aborted, and its message stays; joins the
- * thread. NULL is fine. */
+/* notifier_start: starts the thread, which waits for the first notifier_wake, because the tables may not
+ * exist before. notifier_stop: waits until a call under way ends or is aborted (then its message stays in the
+ * outbox), and joins the thread. NULL is fine. */
 ATTR_NODISCARD enum err notifier_start(struct notifier *notifier, struct why *why);
 void notifier_stop(struct notifier *notifier);
 
 /* notifier_wake: something may wait in the outbox. From any thread; NULL is fine. */
 void notifier_wake(struct notifier *notifier);
 
-/* notifier_drain: in place of the thread: sends what waits, in the caller's thread, until there is no more,
- * Telegram or the database fails, another process is at it, or deadline_ms (clock_mono_ms) would pass. What
- * is left is the next process's. services_stop and then notifier_wake end it early. */
+/* notifier_drain: instead of the thread: sends the waiting messages in the caller's thread, until none is
+ * left, Telegram or the database fails, another process holds the lease, or deadline_ms (clock_mono_ms) would
+ * pass. The next process sends the rest. services_stop and then notifier_wake end it early. */
 void notifier_drain(struct notifier *notifier, int64_t deadline_ms);
 
 #endif

@@ -1,9 +1,8 @@
-/* send_limiter.h - when the next message may be sent: the limiter that Telegram asks of a bot, and the pauses
- * after what went wrong.
+/* send_limiter.h - when the next message may be sent: Telegram's limits for a bot, and pauses after failures.
  *
- * At most one message a second to a chat and 20 a minute to a group (core.telegram.org/bots/faq); what a 429
- * asks for on top of it; after a failure 2, 4, 8 … 600 s, until one is taken. Pure: the caller has the clock
- * (clock_mono_ms). One thread.
+ * At most one message a second to a chat and 20 a minute to a group (core.telegram.org/bots/faq); the pause
+ * that a 429 asks for; and after failures in a row 2, 4, 8 … 600 s, until Telegram takes a message. Pure: the
+ * caller has the clock (clock_mono_ms). One thread.
  */
 #ifndef RECONCILED_SEND_LIMITER_H
 #define RECONCILED_SEND_LIMITER_H
@@ -15,7 +14,8 @@
 
 struct send_limiter {
     bool group;                            /* the chat is not one person's */
-    int64_t sent_ms[LIMIT_GROUP_MESSAGES]; /* a ring of when the last were sent; `sent` have been in all */
+    int64_t sent_ms[LIMIT_GROUP_MESSAGES]; /* ring of the times of the last messages; `sent` is the count of
+                                              all */
     uint64_t sent;
     int64_t asked_ms;  /* not before this, by Telegram's answer */
     int64_t failed_ms; /* not before this, after `failures` in a row */
@@ -26,7 +26,7 @@ struct send_limiter {
  * number above 0. */
 void send_limiter_begin(struct send_limiter *limiter, const char *chat);
 
-/* What became of a message, at now_ms. */
+/* The result of sending a message, at now_ms. */
 void send_limiter_sent(struct send_limiter *limiter, int64_t now_ms);
 void send_limiter_asked(struct send_limiter *limiter, int64_t seconds, int64_t now_ms);
 void send_limiter_failed(struct send_limiter *limiter, int64_t now_ms);

@@ -34,7 +34,7 @@ bool evidence_list_has(const struct evidence_list *list, const char *name);
 
 struct gate_evidence {
     enum gate_kind gate;
-    enum verdict_kind verdict;     /* VERDICT_PENDING: the gate was not answered, and was not needed */
+    enum verdict_kind verdict;     /* VERDICT_PENDING: there was no answer, and none was needed */
     char *sha;                     /* the head that was looked at, or NULL */
     struct evidence_list contexts; /* ci: the state of each context that counts */
     struct evidence_list files;    /* files: of each path, one file that it holds */

@@ -1,8 +1,7 @@
 /* gate_event.h - the event that a gate's turning green sends, and the event that was lost when a task is
  * found stuck. Pure, thread-safe.
  *
- * This is the one table of it: the ledger names the lost event by it, webhooks are checked by it, and replays
- * are chosen by it.
+ * The ledger, the check of webhooks and the choice of replays all use this one table.
  */
 #ifndef RECONCILED_GATE_EVENT_H
 #define RECONCILED_GATE_EVENT_H
@@ -25,10 +24,10 @@ struct lost_event {
     char event[64];     /* its name at the sender; "" without a source */
 };
 
-/* lost_event_of: the event that was lost of a task which `side` found at `stage`, the stage it was in; what a
- * person did in Plane is its "issue.updated". From outside it cannot be known which of several gates turned
- * green last: their events are all named, once each, in the order of the gates, joined by "+". It is still
- * one loss. */
+/* lost_event_of: the event that was lost when `side` found a task stuck at `stage`. What a person did in
+ * Plane is "issue.updated". This program cannot know which of several gates turned green last, so the result
+ * names the events of all gates once each, in the order of the gates, joined by "+". It still counts as one
+ * loss. */
 void lost_event_of(enum pass_side side, const struct stage *stage, struct lost_event *ret);
 
 #endif

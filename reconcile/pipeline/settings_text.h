@@ -1,7 +1,7 @@
 /* settings_text.h - what texts in settings and in the pipeline may look like.
  *
- * URLs are judged more strictly than an HTTP library would, and without one (reconcile/ includes none):
- * whatever passes here means the same to every reader.
+ * URLs are checked more strictly than an HTTP library does, so that every reader understands an accepted URL
+ * in the same way. No HTTP library is used, because reconcile/ includes none.
  */
 #ifndef RECONCILED_SETTINGS_TEXT_H
 #define RECONCILED_SETTINGS_TEXT_H

@@ -1,11 +1,11 @@
 /* plane_side.h - F-2: starts, approvals and rejections whose webhook was lost, found by asking Plane.
  *
  * The order of a pass: finish the starts that were cut short; read what the budget allows (plane_scan.h);
- * compare all of it with the tasks by one statement; confirm, and identify, what something would follow from;
- * act, within the limit on heals. Nothing is done on the word of an earlier pass alone.
+ * compare all of it with the tasks by one statement; confirm and identify the issues that call for an action;
+ * act, within the limit on heals. No action is based only on what an earlier pass read.
  *
- * Of several replicas one asks Plane by timer, the one that holds the lease "plane": they share the budget.
- * That saves calls and is all it does; forced passes never use it.
+ * The replicas share Plane's budget, so only the one that holds the lease "plane" asks Plane by timer. The
+ * lease only saves calls; forced passes do not use it.
  */
 #ifndef RECONCILED_PLANE_SIDE_H
 #define RECONCILED_PLANE_SIDE_H
@@ -20,7 +20,8 @@ ATTR_NODISCARD enum err plane_side_run(struct pass *pass, struct why *why);
 /* plane_side_status: how the Plane side stands. Caller frees with plane_status_free. */
 struct plane_status *plane_side_status(const struct services *services, const struct pass_memory *memory);
 
-/* plane_side_leave: no pass of this process follows: another replica need not wait to take its place. */
+/* plane_side_leave: gives up the lease at the end of the process, so that another replica need not wait for
+ * it. */
 void plane_side_leave(struct services *services, const struct pass_memory *memory);
 
 #endif

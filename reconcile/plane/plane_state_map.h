@@ -1,7 +1,7 @@
 /* plane_state_map.h - which of a project's states mean something to us: In Progress, Approved, Rejected, by
  * the names or ids that ORCH_PLANE_STATES_JSON gives. Pure; one thread.
  *
- * A name is compared as it is, and where no state bears it, without regard to the case of ASCII letters.
+ * A name is compared exactly; if no state has that name, the case of ASCII letters is ignored.
  */
 #ifndef RECONCILED_PLANE_STATE_MAP_H
 #define RECONCILED_PLANE_STATE_MAP_H
@@ -24,14 +24,14 @@ struct plane_mapped_state {
 struct plane_state_map {
     struct plane_mapped_state *items; /* every state of the project that is known */
     size_t n;
-    char *problem; /* what cannot be found, for a person; NULL: nothing */
+    char *problem; /* a sentence about the states that cannot be found; NULL: all were found */
 };
 
-/* plane_state_map_update: in place of what was known. `wanted` is settings->plane_states. True: a state that
- * was known before means something else now. */
+/* plane_state_map_update: replaces the known states. `wanted` is settings->plane_states. True: the meaning of
+ * a known state has changed. */
 bool plane_state_map_update(struct plane_state_map *map, const struct plane_states *states,
                             const json_t *wanted);
-/* plane_state_map_add_other: an id that no list of states shows, and that means nothing to us. */
+/* plane_state_map_add_other: adds an id that Plane's list of states leaves out, as ISSUE_OTHER. */
 void plane_state_map_add_other(struct plane_state_map *map, const char *id);
 /* plane_state_map_find: NULL: no such state is known. */
 const struct plane_mapped_state *plane_state_map_find(const struct plane_state_map *map, const char *id);

@@ -1,13 +1,13 @@
 /* plane_unstarted.h - starts that this process began and has not finished: their tasks are there, at the
  * first stage and without a job, because a branch could not be made or something else came in between.
  *
- * Such a task need not rest for its grace, which is there for tasks that others have just made: it is tried
- * again by the next pass, and after a failure when a growing pause is over, which is at most an interval or
- * LIMIT_FAILURE_REST_MS, whatever is longer, as the interval is by then. Forced passes try at once. Tasks
- * that others made are kept here after a failure too, so that they pause.
+ * Such a task need not rest for its grace, which is there for tasks that others have just made: the next pass
+ * tries again. After a failure it is tried when a growing pause is over: at most the current interval or
+ * LIMIT_FAILURE_REST_MS, whichever is longer. Forced passes try at once. Tasks that others made are kept here
+ * after a failure too, so that they pause.
  *
  * In-memory only; after a restart a task that was made and not started rests for its grace. Thread-safe: the
- * sweeper's thread writes, who explains a task reads. Times are those of clock_mono_ms().
+ * sweeper's thread writes, explain reads. Times are those of clock_mono_ms().
  */
 #ifndef RECONCILED_PLANE_UNSTARTED_H
 #define RECONCILED_PLANE_UNSTARTED_H
@@ -28,12 +28,12 @@ void plane_unstarted_begun(struct plane_unstarted *unstarted, const char *plane_
 /* plane_unstarted_failed: its start failed, for the reason in `error`. */
 void plane_unstarted_failed(struct plane_unstarted *unstarted, const struct store_task *task,
                             const char *error, int64_t now_ms);
-/* plane_unstarted_ended: it has left the first stage, by whom ever. */
+/* plane_unstarted_ended: the task has left the first stage, moved by this process or another. */
 void plane_unstarted_ended(struct plane_unstarted *unstarted, const struct store_task *task);
 
 /* plane_unstarted_due: the issues whose tasks are due now, or all (`forced`). Caller frees each and *ret.
- * plane_unstarted_keep: of these, those that are not among the tasks are not at the first stage any more, and
- * are dropped. */
+ * plane_unstarted_keep: drops those of `due` that are not among `tasks`, because they have left the first
+ * stage. */
 size_t plane_unstarted_due(struct plane_unstarted *unstarted, bool forced, int64_t interval_ms,
                            int64_t now_ms, char ***ret);
 void plane_unstarted_keep(struct plane_unstarted *unstarted, char *const *due, size_t n_due,
@@ -42,7 +42,7 @@ void plane_unstarted_keep(struct plane_unstarted *unstarted, char *const *due, s
 /* plane_unstarted_get: what is known of the task's start; false: nothing. */
 struct plane_unstarted_start {
     unsigned failures;
-    int64_t retry_ms; /* not tried by the timer before; 0: no pause */
+    int64_t retry_ms; /* the timer does not try before this; 0: no pause */
     char error[200];  /* of the newest failure; "" when there was none */
 };
 bool plane_unstarted_get(struct plane_unstarted *unstarted, const struct store_task *task,

@@ -1,8 +1,8 @@
-/* task_issue.h - what the issue of one task calls for: read alone, and decided.
+/* task_issue.h - reads the issue of one task alone, and decides what it calls for.
  *
- * The pass about one task acts on it, and explaining a task shows it: both use task_issue_read, so that they
- * agree. It takes at most three calls to Plane, or four where a state was made since the states were read. It
- * writes nothing, not even to the database.
+ * A pass about one task acts on the decision and explain shows it; both use task_issue_read, so that they
+ * agree. It takes at most three calls to Plane, or four if a state was added since the states were read. It
+ * writes nothing.
  */
 #ifndef RECONCILED_TASK_ISSUE_H
 #define RECONCILED_TASK_ISSUE_H
@@ -35,19 +35,20 @@ struct task_issue_query {
 };
 
 struct task_issue {
-    char *error; /* why what it calls for is not known, for a person; NULL: it is known */
+    char *error; /* why there is no decision, for a person; NULL: there is one */
     bool gone;   /* Plane has no such issue; `error` is set */
     /* Of an issue that was read; else 0 and NULL. */
     char *state_name; /* NULL: Plane's list of states has none of that id */
     char *problem;    /* which of the three states the project lacks, for a person; NULL: none */
     enum issue_meaning meaning;
     int64_t updated_us; /* as Plane shows it */
-    int64_t since_us;   /* from then on its grace counts, by the database's clock */
+    int64_t since_us;   /* when its grace began, by the database's clock */
     bool asked;         /* `change`, the newest change of its state, is known */
     struct plane_change change;
     struct plane_decision decision; /* STEP_NEEDS_ACTIVITY: the change could not be asked for */
     struct store_issue_task task;   /* as it was decided about; texts are those of the entry */
-    struct open_issue *open;        /* of the scan, until its end; NULL: it is in none of the three states */
+    struct open_issue
+        *open; /* belongs to the scan, valid until its end; NULL: it is in none of the three states */
 };
 
 /* task_issue_read: reads the issue and decides. Errors are the database's alone: what Plane does wrong is in

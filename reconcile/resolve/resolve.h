@@ -5,12 +5,15 @@
  *   1. branch_head   the branch of a task whose head is the commit;
  *   2. pull_request  the open pull requests whose head it is, if they are of one branch;
  *   3. sole_task     the only task at a stage with a ci gate, unless the commit is the head of the repo's
- * base branches or of its default branch: then it has no task.
- * Before a rule answers without a task, and before the third, tasks that bear another name of the repo are
- * looked for: it may have been renamed, and Gitea redirects from the old name. Never a guess: more than one
- * left at any rule is ambiguous, and a rule that needs what Gitea did not answer makes the answer
- * unavailable, unless no task is there that a later rule could name. The head of a task's branch that was
- * read is no guess: it stands whatever is not known of other branches.
+ *                    default branch or of one of its base branches: then it has no task.
+ *
+ * Before a rule answers without a task, and before the third rule, tasks under other names of the repo are
+ * looked up: it may have been renamed, and Gitea redirects from the old name.
+ *
+ * The answer is never a guess. If a rule leaves more than one candidate, the answer is ambiguous. If a rule
+ * needs something that Gitea did not answer, the answer is unavailable, unless there is no task that a later
+ * rule could name. If the head of a task's branch was read and is the commit, the answer is that branch, even
+ * if other branches are unknown.
  */
 #ifndef RECONCILED_RESOLVE_H
 #define RECONCILED_RESOLVE_H

@@ -1,8 +1,8 @@
 /* resolver.h - F-3: answers which branch and task a commit belongs to.
  *
- * The rules are resolve.h's. Tasks are read from the database for every answer; Gitea's answer about a
- * commit is kept for a short while (resolve_cache.h), and requests for what is not kept wait for one
- * query together with all who ask the same. Thread-safe.
+ * The rules are resolve.h's. Tasks are read from the database for every answer; Gitea's answer about a commit
+ * is cached for a short time (resolve_cache.h). Equal requests that are not in the cache share one query.
+ * Thread-safe.
  */
 #ifndef RECONCILED_RESOLVER_H
 #define RECONCILED_RESOLVER_H
@@ -33,12 +33,12 @@ struct resolver_answer {
 };
 void resolver_answer_done(struct resolver_answer *answer);
 
-/* resolver_now: an answer from the database and what is kept. False: Gitea must be asked. `repo` is
+/* resolver_now: an answer from the database and the cache. False: Gitea must be asked. `repo` is
  * "owner/name", `sha` in lower case. */
 bool resolver_now(struct resolver *resolver, const char *repo, const char *sha, struct resolver_answer *ret);
 
-/* resolver_ask: asks Gitea. `done` gets a struct resolver_answer, or NULL when the process stops; it and the
- * error are query_pool_ask's. */
+/* resolver_ask: asks Gitea. `done` gets a struct resolver_answer, or NULL when the process stops. `done` and
+ * the errors are as in query_pool_ask. */
 ATTR_NODISCARD enum err resolver_ask(struct resolver *resolver, const char *repo, const char *sha,
                                      void (*done)(void *arg, const void *answer), void *arg, struct why *why);
 

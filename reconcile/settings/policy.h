@@ -1,12 +1,12 @@
-/* policy.h - the run-time settings in force: the values of the start with the stored overrides laid over
- * them.
+/* policy.h - the run-time settings in force: the values read at the start, replaced by the stored overrides.
  *
  * Invariant (reconcile/README.md, rule 8: off wins): enabled and plane_enabled are true only if neither the
- * environment nor a live override is off. An override lives until its `until`, by the database's clock;
- * after that the value falls back by itself.
+ * environment nor a live override is off. An override lives until its `until`, by the database's clock; after
+ * that the value falls back by itself.
  *
  * A policy is immutable and names the revision it was made from. A transition decided under it is written
- * only if that revision still stands (store_transition), which is what makes the kill switch exact.
+ * only if that revision is still the stored one (store_transition). So no transition is written after a
+ * switch was set off.
  */
 #ifndef RECONCILED_POLICY_H
 #define RECONCILED_POLICY_H
@@ -32,7 +32,7 @@ struct policy_hold {
 
 struct policy {
     int64_t revision;
-    int64_t valid_until_us; /* the first `until` to come: then it must be read again; 0: none */
+    int64_t valid_until_us; /* the next `until`, at which the policy must be read again; 0: none */
     bool enabled, plane_enabled;
     enum reconcile_mode mode;
     int64_t interval_s, grace_default_s, max_heals_per_pass;
@@ -42,7 +42,7 @@ struct policy {
     struct policy_hold enabled_hold, plane_hold, mode_hold;
 };
 
-/* policy_make: pure. `overrides` that cannot be understood (a newer version wrote them) are ERR_INVALID: the
+/* policy_make: pure. ERR_INVALID: the overrides cannot be understood, because a newer version wrote them; the
  * caller must then treat everything as switched off. Free with policy_free. */
 ATTR_NODISCARD enum err policy_make(const struct settings *settings, const struct store_settings *stored,
                                     struct policy **ret, struct why *why);
@@ -52,24 +52,24 @@ void policy_free(struct policy *policy);
 ATTR_NODISCARD enum err policy_read(struct store *store, const struct settings *settings, struct policy **ret,
                                     struct why *why);
 
-/* policy_off_by: the switch that keeps a pass from looking at a side (`plane`: the Plane side), the one for
- * everything first; NULL: none. policy_held_by: the same, or else the mode, when nothing may be written. What
- * they return is held and has words; it lives as long as the policy. */
+/* policy_off_by: the switch that keeps a pass from looking at a side (`plane`: the Plane side); the switch
+ * for everything comes first; NULL: none. policy_held_by: what forbids writing: such a switch, else the mode;
+ * NULL: nothing. The result has `held` set and a text; it lives as long as the policy. */
 const struct policy_hold *policy_off_by(const struct policy *policy, bool plane);
 const struct policy_hold *policy_held_by(const struct policy *policy, bool plane);
 
 /* policy_hold_done: frees the texts of a hold that is the caller's own. */
 void policy_hold_done(struct policy_hold *hold);
 
-/* policy_stands: the policy is still in force when the database shows this revision of the settings and this
- * time. The store's writes compare the same two (store_transition). */
+/* policy_stands: whether the policy is still in force, given the revision and the time that the database
+ * returned. The store's writes compare the same two (store_transition). */
 bool policy_stands(const struct policy *policy, int64_t revision, int64_t now_us);
 
 /* policy_grace_s: of a stage: its override, else the default. */
 int64_t policy_grace_s(const struct policy *policy, const char *stage);
 
-/* policy_graces: of every stage whose gates can be read: what makes a task stuck (store_task_list). Caller
- * frees with free(). */
+/* policy_graces: the grace of every stage whose gates can be read; store_task_list finds stuck tasks by it.
+ * Caller frees with free(). */
 struct store_stage_grace *policy_graces(const struct policy *policy, const struct pipeline *pipeline,
                                         size_t *ret_n);
 

@@ -2,8 +2,8 @@
  * it may change at run time.
  *
  * The table is the only place that knows a setting. Reading the environment, `_FILE` secrets, --help, GET and
- * PUT /reconcile/config and the README's list all follow from it (the last is held to it by a test). Values
- * read at the start never change; the run-time members are laid over them by policy.h.
+ * PUT /reconcile/config all follow from it, and a test compares the README's list with it. Values read at the
+ * start never change; policy.h adds the overrides of run-time members.
  */
 #ifndef RECONCILED_SETTINGS_H
 #define RECONCILED_SETTINGS_H
@@ -79,12 +79,13 @@ struct settings {
  * and is unknown is a problem too: a misspelt kill switch must not be ignored. Free with settings_free. */
 ATTR_NODISCARD enum err settings_read(const char *(*lookup)(const char *name), const char *const *environment,
                                       struct settings **ret, json_t *problems);
-/* settings_keep_secrets: secret_scrub knows them from now on; the password in the database's URL and the part
- * of the bot's token behind its number, too. Before any thread starts. */
+/* settings_keep_secrets: registers the secrets with secret_scrub, and also the password in the database's URL
+ * and the part of the bot's token after its number. Call it before any thread starts. */
 void settings_keep_secrets(const struct settings *settings);
-/* settings_warn: adds what is allowed and should be changed, one line each as in settings_read: a short
- * token, a value in quotes. settings_warn_names: of an environment as in settings_read, the variables that
- * are not read and may be misspelt (setting_nearest), and the NAME_FILE of what is no secret. */
+/* settings_warn: adds a line for each setting that is allowed but should be changed, as in settings_read: a
+ * short token, a value in quotes. settings_warn_names: the same for variables of an environment (as in
+ * settings_read) that are not read and may be misspelt (setting_nearest), and for the NAME_FILE of a setting
+ * that is no secret. */
 void settings_warn(const struct settings *settings, json_t *warnings);
 void settings_warn_names(const char *const *environment, json_t *warnings);
 /* settings_free: NULL is fine. */
@@ -98,19 +99,20 @@ ATTR_NODISCARD enum err settings_check_stages(const struct settings *settings,
 /* settings_repo_valid: "owner/name", each by Gitea's rule for names. */
 bool settings_repo_valid(const char *text);
 
-/* settings_project: a task's project: the one whose prefix its work item id has, else the only one of its
- * repo, else NULL. Either text may be NULL. */
+/* settings_project: a task's project: the project with the prefix of its work item id, else the only project
+ * of its repo, else NULL. Either text may be NULL. */
 const struct project *settings_project(const struct settings *settings, const char *repo,
                                        const char *work_item_id);
 
-/* settings_base_branch: what the task's branch is made from: of its project if that has this repo, else of
- * the repo's first project, else of its project, else "main". */
+/* settings_base_branch: the branch that the task's branch is made from. It is the base branch of the task's
+ * project if that has this repo, else of the repo's first project, else of the task's project, else "main".
+ */
 const char *settings_base_branch(const struct settings *settings, const char *repo, const char *work_item_id);
 
 /* settings_merge: lays a PUT body over stored overrides; used by policy.c alone. `overrides` is
  * {"member":{"value":…,"set_at":us,"reason":…,"by":…,"until":us},…}, where the last three may be missing.
- * Members named with null are dropped, and so are overrides whose `until` has come; reason, by and until of
- * the body go with every member it sets. On ERR_INVALID, *ret_errors is a JSON array of {"field","detail"}
+ * Members set to null are dropped, and so are overrides whose `until` has passed; reason, by and until of the
+ * body apply to every member that it sets. On ERR_INVALID, *ret_errors is a JSON array of {"field","detail"}
  * naming every bad or unknown member, and nothing else is returned. On ERR_OK *ret_overrides is the new
  * document. `stages` names the pipeline's stages, NULL-terminated: grace_overrides may name no other. */
 ATTR_NODISCARD enum err settings_merge(const json_t *overrides, const json_t *body, const char *const *stages,

@@ -1,5 +1,5 @@
-/* settings_table.h - the table of settings from within, and the check of one value. For settings*.c,
- * policy.c, server/settings_help.c, handlers that check a request as a setting is checked, and tests.
+/* settings_table.h - the table of settings, and the check of one value. For settings*.c, policy.c,
+ * server/settings_help.c, handlers that check a request as a setting is checked, and tests.
  *
  * A value travels as JSON, wherever it comes from (a default, the environment, a file, a PUT, the stored
  * overrides), so that there is one check and one place that stores it.
@@ -66,12 +66,12 @@ char *setting_nearest(const char *variable);
 /* setting_origin: where the value at the start came from. */
 enum setting_origin setting_origin(const struct settings *settings, const struct setting *row);
 
-/* setting_from_text: the JSON value that a text stands for. What cannot be read as the row's type stays a
- * string, which setting_check refuses; what cannot be read at all is added to `errors` and gives NULL. */
+/* setting_from_text: the JSON value that a text stands for. A text that is not of the row's type is returned
+ * as a string, which setting_check refuses. If it cannot be read at all, adds to `errors` and returns NULL.
+ */
 json_t *setting_from_text(const struct setting *row, const char *text, json_t *errors);
 
-/* setting_check: adds to `errors` whatever is wrong with a value; `field` is what to call it. True when
- * nothing is. */
+/* setting_check: adds every fault of a value to `errors`, under the name `field`. True when there is none. */
 bool setting_check(const struct setting *row, const char *field, const json_t *value, json_t *errors);
 
 /* graces_check_stages: every key of a grace object is one of `stages` (NULL-terminated). */
@@ -88,12 +88,12 @@ void projects_check(const char *field, const json_t *projects, json_t *errors);
 void states_check(const char *field, const json_t *states, json_t *errors);
 /* states_complete: the states with the defaults filled in. Caller owns it. */
 json_t *states_complete(const json_t *states);
-/* projects_bind: settings->projects from settings->projects_json, from which they borrow. */
+/* projects_bind: makes settings->projects, which borrow from settings->projects_json. */
 void projects_bind(struct settings *settings);
 
-/* overrides_check: a stored document can be understood: every entry is an object with a value and its known
- * fields have their types, and every member this version knows holds a value it accepts. Members of a newer
- * version are let through. */
+/* overrides_check: ERR_OK if a stored document can be understood: every entry is an object with a value, its
+ * known fields have their types, and every member that this version knows has a valid value. Members of a
+ * newer version are allowed. */
 ATTR_NODISCARD enum err overrides_check(const json_t *overrides, struct why *why);
 
 /* override_live: the entry of a member, or NULL when there is none or its `until` has come. */

@@ -28,31 +28,31 @@ void pass_memory_free(struct pass_memory *memory);
 struct pass_result {
     struct report report;
     struct plane_status *plane; /* how the Plane side stands; NULL: as before */
-    int transitions, unstuck;   /* written; those of them that the gate side wrote */
+    int transitions, unstuck;   /* written; of these, by the gate side */
     int messages;               /* written to the outbox */
     bool looked; /* the report's stuck, oldest_age_s and quarantined count all tasks by their own grace */
 };
 void pass_result_done(struct pass_result *result);
 
-/* pass_may_run: whether a pass may be made as asked. ERR_CONFLICT: what it would act on is switched off, as
- * *ret_hold is the reason (free it with policy_hold_done; it is left alone otherwise); stored settings that
- * cannot be understood count as off. ERR_NOT_FOUND: the one task that it is about is not there. A dry run is
- * never switched off. `why` may not be NULL. */
+/* pass_may_run: whether the requested pass may run. ERR_CONFLICT: a switch is off for it, and *ret_hold is
+ * the reason (free it with policy_hold_done; it is not set otherwise); stored settings that cannot be
+ * understood count as off. ERR_NOT_FOUND: its task does not exist. A dry run may always run. `why` may not be
+ * NULL. */
 ATTR_NODISCARD enum err pass_may_run(struct store *store, const struct settings *settings,
                                      const struct pass_request *request, struct policy_hold *ret_hold,
                                      struct why *why);
 
-/* pass_run: makes one pass. Never fails as a whole for one task's or upstream's failure; ERR_ only when the
- * database could not be asked at all (*ret is then a report with that error). `id` names the pass; *policy is
- * replaced by a newer one when the stored settings moved. A policy that is switched off makes an empty pass
- * unless it is dry. */
+/* pass_run: makes one pass. The failure of one task or upstream does not fail the pass. An error is returned
+ * only when the database could not be asked at all (*ret is then a report with that error). `id` names the
+ * pass; *policy is replaced by a newer one when the stored settings changed. While the policy is switched
+ * off, the pass is empty unless it is a dry run. */
 ATTR_NODISCARD enum err pass_run(struct services *services, struct pass_memory *memory,
                                  const struct pass_request *request, const char *id, struct policy **policy,
                                  struct pass_result *ret, struct why *why);
 
-/* pass_save: stores the report of a pass that did not fail, unless it was dry, or the timer's and moved
- * nothing: a converged system writes nothing. `place`: of report_log_place. False: it is not stored; a
- * failure to store it is logged. */
+/* pass_save: stores the report of a pass that did not fail, except for dry runs and for passes of the timer
+ * that moved nothing: a converged system writes nothing. `place` comes from report_log_place. False: it is
+ * not stored; a failure to store it is logged. */
 bool pass_save(struct services *services, const struct pass_result *result, int64_t place);
 
 #endif

@@ -1,8 +1,7 @@
 /* probe.h - whether the database works, asked once a second for all readers.
  *
- * A thread with a connection of its own asks, so that it waits behind no other work, and a caller that wants
- * to know reads what it saw last. A read never waits: a database that hangs shows as a result that is too
- * old.
+ * A thread asks on a connection of its own, so that it waits behind no other work. Callers read its last
+ * result and never wait: when the database hangs, the result becomes too old.
  */
 #ifndef RECONCILED_PROBE_H
 #define RECONCILED_PROBE_H
@@ -14,7 +13,7 @@
 struct probe;
 struct store;
 
-/* probe_start: takes `store`, which must be used by nothing else, even when it fails. `clock_ms` is a
+/* probe_start: takes ownership of `store`, even on failure; nothing else may use it. `clock_ms` is a
  * monotonic clock, for the age of results; NULL: clock_mono_ms. */
 ATTR_NODISCARD enum err probe_start(struct store *store_take, int64_t (*clock_ms)(void), struct probe **ret,
                                     struct why *why);

@@ -1,13 +1,13 @@
-/* query_pool.h - the threads that answer questions which need an upstream, outside of any pass.
+/* query_pool.h - the threads that ask upstreams outside of passes, for the API and for background checks.
  *
- * A query is looked at like a gate: its `look` is a function of facts in a fact set of its own, called again
- * whenever one came in, until it has an answer. One thread serves all such queries at once and waits in
- * none of their fact sets, so that an upstream that hangs delays only the callers that asked for it, and
- * those no longer than the upstream's time-out: then every fact is settled. An upstream that is asked one
- * call at a time has the other thread, which makes the calls of one query after another.
+ * A query works like a gate: its `look` is a function of facts in its own fact set and is called again after
+ * each new fact, until it returns an answer. One thread serves all such queries at once and never waits in a
+ * single fact set. So an upstream that hangs delays only the queries that need it, and only until the
+ * upstream's time-out, which settles every fact. A second thread serves the upstream that is asked one call
+ * at a time: it makes the calls of one query after the other.
  *
- * Equal questions share one query: who asks for a key that is under way waits with the others. Each is
- * answered by a look that began after it asked.
+ * Equal questions share one query: a caller that asks for a key that is under way waits with the others. Each
+ * caller is answered by a look that began after it asked.
  */
 #ifndef RECONCILED_QUERY_POOL_H
 #define RECONCILED_QUERY_POOL_H
@@ -29,14 +29,13 @@ struct query_ops {
      * is stopped. */
     const void *(*ask)(void *subject, int64_t deadline_ms);
     void (*free)(void *subject);
-    /* 0: a person waits for the answer, for the pool's time-out at most. Else a background query, which may
-     * take so long: its requests take turns with those of the passes and use no slot that is kept for
-     * people. */
+    /* 0: a person waits for the answer, at most for the pool's time-out. Otherwise the query runs in the
+     * background and may take this long: its requests take turns with those of the passes and use no slot
+     * that is kept for people. */
     int64_t background_ms;
 };
 
-/* query_pool_start: `timeout_ms` is what a query may take for which a person waits. `fetch` must outlive it.
- */
+/* query_pool_start: `timeout_ms` limits a query for which a person waits. `fetch` must outlive it. */
 ATTR_NODISCARD enum err query_pool_start(struct fetch *fetch, int64_t timeout_ms, struct query_pool **ret,
                                          struct why *why);
 
@@ -45,9 +44,10 @@ ATTR_NODISCARD enum err query_pool_start(struct fetch *fetch, int64_t timeout_ms
 void query_pool_stop(struct query_pool *query_pool);
 void query_pool_free(struct query_pool *query_pool);
 
-/* query_pool_ask: from any thread. `done` is called exactly once, from another thread, with the answer, valid
- * until it returns, or NULL when the process stops; unless this returns ERR_UNAVAILABLE: stopping, or
- * LIMIT_QUERIES are under way. `key` NULL: not shared. Takes `subject`, whatever happens. */
+/* query_pool_ask: from any thread. On ERR_OK, `done` is called exactly once, from another thread, with the
+ * answer (valid until `done` returns) or with NULL when the process stops. ERR_UNAVAILABLE: the pool is
+ * stopping, or LIMIT_QUERIES are under way; `done` is not called. `key` NULL: the query is not shared. Takes
+ * ownership of `subject` in every case. */
 typedef void query_done_fn(void *arg, const void *answer);
 ATTR_NODISCARD enum err query_pool_ask(struct query_pool *query_pool, const char *key,
                                        const struct query_ops *kind, void *subject_take, query_done_fn *done,

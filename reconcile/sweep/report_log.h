@@ -20,9 +20,9 @@ struct store;
 struct report_log *report_log_new(struct store *store);
 void report_log_free(struct report_log *reports);
 
-/* report_log_place: where a report that began at started_us stands in the order of all: behind the newest
- * that is stored or was placed before, also when the clock was set back. The first call reads the database.
- * report_log_put: keeps a report that is not stored. Beyond LIMIT_PASSES_KEPT the oldest go; beyond
+/* report_log_place: the position of a report that began at started_us in the order of all reports: after the
+ * newest that is stored or was placed before, even when the clock was set back. The first call reads the
+ * database. report_log_put: keeps a report that is not stored. Beyond LIMIT_PASSES_KEPT the oldest go; beyond
  * LIMIT_REPORTS_BYTES the oldest lose their items. */
 int64_t report_log_place(struct report_log *reports, int64_t started_us);
 void report_log_put(struct report_log *reports, const struct report *report);

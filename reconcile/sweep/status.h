@@ -1,8 +1,8 @@
-/* status.h - the document of GET /reconcile/status, kept up to date by the modules that have news.
+/* status.h - the document of GET /reconcile/status, updated by the modules that change it.
  *
  * One small struct behind one lock; no lock is held over input or output. After each change the whole
- * document is built and handed on, in the order of the changes, so that a reader never waits for a database
- * or an upstream.
+ * document is built and published, in the order of the changes. So a reader never waits for a database or an
+ * upstream.
  */
 #ifndef RECONCILED_STATUS_H
 #define RECONCILED_STATUS_H
@@ -42,7 +42,7 @@ void status_plane(struct status *status, struct plane_status *plane_take);
 void status_pass_begins(struct status *status);
 /* status_pass_ended: takes result->plane out of the result and copies the rest that it shows. */
 void status_pass_ended(struct status *status, struct pass_result *result);
-/* status_outbox: so many messages wait, the first of them that long; how Telegram fares is looked up. */
+/* status_outbox: `depth` messages wait, the oldest for oldest_age_s. Reads the health of Telegram itself. */
 void status_outbox(struct status *status, size_t depth, int64_t oldest_age_s);
 
 #endif

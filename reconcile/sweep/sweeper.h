@@ -1,9 +1,9 @@
 /* sweeper.h - the thread that makes passes: by timer with jitter, and when asked.
  *
- * One pass at a time. Requests that are alike and arrive before their pass has begun share it; what arrives
- * while a pass runs waits for the next. A database that fails is asked again after growing pauses, never in a
- * hot loop. Nothing here is needed for correctness: a process killed at any instant is replaced by another
- * that looks again.
+ * One pass at a time. Equal requests that arrive before their pass begins share it; a request that arrives
+ * during a pass waits for the next one. After a failure of the database it tries again after growing pauses.
+ * Correctness does not depend on this state: if the process is killed at any instant, the next process reads
+ * everything again.
  */
 #ifndef RECONCILED_SWEEPER_H
 #define RECONCILED_SWEEPER_H
@@ -31,8 +31,9 @@ ATTR_NODISCARD enum err sweeper_start(struct sweeper *sweeper, struct why *why);
  * sweeper. */
 struct status *sweeper_status(struct sweeper *sweeper);
 
-/* sweeper_stop: no new pass, the one under way is cut short at its next step (what is in flight is aborted;
- * no half state) and reported "interrupted"; every waiter for a pass gets its answer; joins the thread. */
+/* sweeper_stop: starts no new pass; ends the pass under way at its next step, aborting requests in flight,
+ * and reports it as "interrupted"; answers every waiter for a pass; joins the thread. No task is left half
+ * moved. */
 void sweeper_stop(struct sweeper *sweeper);
 void sweeper_free(struct sweeper *sweeper);
 
@@ -44,17 +45,18 @@ ATTR_NODISCARD enum err sweeper_request(struct sweeper *sweeper, const struct pa
                                         sweeper_done_fn *done, void *arg, struct uuid_text *ret_id,
                                         struct why *why);
 
-/* sweeper_wake: the settings were changed to `policy` (borrowed): the status shows it when this returns, and
- * the next pass is due as it sets. Makes no pass by itself, and asks no database. */
+/* sweeper_wake: the settings were changed to `policy` (borrowed): when this returns, the status shows it and
+ * the next pass is due by its interval. Starts no pass and does not use the database. */
 void sweeper_wake(struct sweeper *sweeper, const struct policy *policy);
 
-/* sweeper_due_ms: until the timer's next pass; 0 when it is due or under way, or nothing is known yet. */
+/* sweeper_due_ms: milliseconds until the timer's next pass; 0 when it is due or under way, or not known yet.
+ */
 int64_t sweeper_due_ms(struct sweeper *sweeper);
 
 /* sweeper_tick: now_ms of clock_mono_ms; called every LIMIT_TICK_MS as long as the process runs. A longer
- * pause means that it was stopped or suspended: no pass counts as late because of that.
- * sweeper_alive: at now_ms of clock_mono_ms; false when a pass is overdue by far or one takes much longer
- * than it may; `why` is which. Idle, switched off and waiting for a database are alive. */
+ * pause between two calls means that the process was stopped or suspended: no pass counts as late because of
+ * that. sweeper_alive: at now_ms of clock_mono_ms; false when a pass is far overdue or takes much longer than
+ * it may; `why` states which. A sweeper that is idle, switched off or waiting for the database is alive. */
 void sweeper_tick(struct sweeper *sweeper, int64_t now_ms);
 bool sweeper_alive(struct sweeper *sweeper, int64_t now_ms, struct why *why);
 

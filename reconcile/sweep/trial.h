@@ -1,5 +1,5 @@
-/* trial.h - can the database hold what passes write? Every transition of the pipeline is written and rolled
- * back.
+/* trial.h - checks that the database accepts what passes write: writes every transition of the pipeline and
+ * rolls it back.
  */
 #ifndef RECONCILED_TRIAL_H
 #define RECONCILED_TRIAL_H
@@ -13,9 +13,10 @@ struct settings;
 struct store;
 
 /* trial_run: writes each transition of the pipeline, and a new task where the Plane side is on, in a
- * transaction that is rolled back; our own tables alone where the orchestrator moves tasks, or where only
- * observing is set. `problems` (an array of strings) gets a line for each that the database refuses, with its
- * words. *ret_done: what was tried, in words; caller frees. ERR_ and words when nothing could be tried. */
+ * transaction that is rolled back. Where the orchestrator moves tasks or the mode is observe, only this
+ * program's own tables are written. `problems` (an array of strings) gets a line with the database's error
+ * for each write that it refuses. *ret_done: a sentence about what was tried; caller frees. Returns an error
+ * when nothing could be tried. */
 ATTR_NODISCARD enum err trial_run(struct store *store, const struct pipeline *pipeline,
                                   const struct settings *settings, json_t *problems, char **ret_done,
                                   struct why *why);

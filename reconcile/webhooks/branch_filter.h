@@ -1,4 +1,4 @@
-/* branch_filter.h - which branches a webhook's branch filter lets through: a glob, as Gitea matches it
+/* branch_filter.h - which branches pass a webhook's branch filter, a glob as Gitea matches it
  * (services/webhook/webhook.go, gobwas/glob). Pure.
  */
 #ifndef RECONCILED_BRANCH_FILTER_H

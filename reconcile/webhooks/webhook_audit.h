@@ -1,10 +1,10 @@
 /* webhook_audit.h - checks at intervals whether the orchestrator gets the events that it needs: the webhooks
  * of every configured repo (webhook_check.h), and how often lost events had to be healed in the last hour.
  *
- * A check is a background query of the query pool. Its result goes into the status, a change since the last
- * result into the log, and what is wrong becomes a message, once: the message's id is made of what is wrong
- * and of the webhooks' time of change, so that every replica and every later check makes the same one. No
- * message is written while a switch or the mode holds writing, or where no messages are wanted.
+ * A check is a background query of the query pool. Its result goes into the status, and a change since the
+ * last result into the log. A fault becomes one message: the message's id is made from the fault and the
+ * webhooks' time of change, so that every replica and every later check makes the same id. No message is
+ * written while a switch or the mode forbids writing, or when notify_unblock is off.
  */
 #ifndef RECONCILED_WEBHOOK_AUDIT_H
 #define RECONCILED_WEBHOOK_AUDIT_H

@@ -1,5 +1,5 @@
-/* webhook_check.h - whether the orchestrator gets the events that it needs: by what its senders have set up,
- * and by what had to be healed. Pure.
+/* webhook_check.h - whether the orchestrator gets the events that it needs, judged by the webhooks of its
+ * senders and by what had to be healed. Pure.
  *
  * The events that are needed follow from the pipeline's gates (pipeline/gate_event.h).
  */
@@ -18,20 +18,20 @@ struct store_ledger_page;
 
 enum webhook_state {
     WEBHOOK_OK,
-    WEBHOOK_MISSING,        /* neither the repo nor its owner nor the whole Gitea has one */
+    WEBHOOK_MISSING,        /* the repo, its owner and the Gitea instance have none */
     WEBHOOK_ELSEWHERE,      /* there is one, but none that goes to the orchestrator */
     WEBHOOK_INACTIVE,       /* it is switched off */
     WEBHOOK_EVENTS_MISSING, /* it does not send an event that a gate needs */
     WEBHOOK_FILTERED,       /* its branch filter drops the pushes of a task's branch */
-    WEBHOOK_UNKNOWN,        /* webhooks that may serve cannot be read */
+    WEBHOOK_UNKNOWN,        /* webhooks that might send the events cannot be read */
     WEBHOOK_STATE_MAX_
 };
 const char *webhook_state_name(enum webhook_state state);
 
 struct webhook_verdict {
     enum webhook_state state;
-    char *detail; /* for a person; of a webhook's URL it holds scheme, host and port. NULL: WEBHOOK_OK */
-    char *mark;   /* the same until a webhook is changed: a message that was written is not repeated */
+    char *detail; /* for a person; shows only scheme, host and port of a webhook's URL. NULL: WEBHOOK_OK */
+    char *mark;   /* stays the same until a webhook is changed, so that a message is not repeated */
 };
 void webhook_verdict_done(struct webhook_verdict *verdict);
 
@@ -53,13 +53,12 @@ bool webhook_needs_ci(const struct pipeline *pipeline);
 /* webhook_has_filter: one of these webhooks has a branch filter. */
 bool webhook_has_filter(const struct gitea_hooks *hooks);
 
-/* What became of the events of a source ("plane", "gitea") in the last hour, by the newest rows of the
- * ledger. */
+/* The lost events of a source ("plane", "gitea") in the last hour, from the newest rows of the ledger. */
 struct webhook_losses {
-    size_t tasks; /* had to be moved within LIMIT_SILENCE_S before now because an event was lost */
-    bool
-        silent; /* LIMIT_SILENCE_LOSSES at least, and LIMIT_SILENCE_SPREAD_S between the first and the last of
-                   them: one outage loses many at once; a source that is silent loses them again and again */
+    size_t tasks; /* tasks that were moved within LIMIT_SILENCE_S before now because an event was lost */
+    bool silent;  /* at least LIMIT_SILENCE_LOSSES, with at least LIMIT_SILENCE_SPREAD_S between the first and
+                     the last: one outage loses many events at once, a silent source loses them again and again
+                   */
 };
 struct webhook_losses webhook_losses(const struct store_ledger_page *newest, const char *source,
                                      int64_t now_us);
