@@ -1,10 +1,10 @@
-/* orchestrator.h - the orchestrator's own endpoints, to which lost events are sent again as their sender
- * would have: its headers, its signature over the raw body.
+/* orchestrator.h - sends lost events to the orchestrator's endpoints as their sender would have sent them,
+ * with its headers and its signature over the raw body.
  *
  * Sources: go-gitea/gitea services/webhook/deliver.go for Gitea's headers; makeplane/plane
- * plane/bgtasks/webhook_task.py for Plane's. A request goes out once, whatever becomes of it: that it is sent
- * again, and when, is its replay's matter (store_replay_begin). No word that leaves here holds a secret, nor
- * quotes an answer's body.
+ * plane/bgtasks/webhook_task.py for Plane's. A request is sent once, even if it fails; the replay decides
+ * whether and when it is sent again (store_replay_begin). Errors contain no secret and no part of an answer's
+ * body.
  */
 #ifndef RECONCILED_ORCHESTRATOR_H
 #define RECONCILED_ORCHESTRATOR_H
@@ -41,7 +41,7 @@ enum orchestrator_event {
     EVENT_APPROVED, /* Gitea's pull_request_approved */
     EVENT_CLOSED,   /* Gitea's pull_request, of one that was closed */
     EVENT_ISSUE,    /* Plane's issue */
-    EVENT_ADVANCE,  /* our own: a gate is green that no sender has an event for */
+    EVENT_ADVANCE,  /* this program's own: a gate is green for which no sender has an event */
     EVENT_MAX_
 };
 /* orchestrator_event_name: what is sent, in the words of its sender: "status", "issue", "advance" … */
@@ -50,22 +50,23 @@ const char *orchestrator_event_name(enum orchestrator_event event);
 struct orchestrator_post {
     enum orchestrator_event event;
     const struct uuid_text *delivery;
-    const struct gitea_release *release; /* of the Gitea that would have sent it; of its events alone */
+    const struct gitea_release
+        *release; /* of the Gitea that would have sent it; used only for Gitea's events */
     const char *body;
 };
-/* orchestrator_send: queues one POST. Of `asker` it takes part, pass, forced, waited_for, deadline_ms and
- * tag.
+/* orchestrator_send: queues one POST. Only part, pass, forced, waited_for, deadline_ms and tag of `asker` are
+ * used.
  */
 void orchestrator_send(const struct orchestrator *orchestrator, struct fetch_inbox *inbox,
                        const struct orchestrator_post *post, const struct fetch_request *asker);
 
-/* orchestrator_answer_read: whether the orchestrator took it (2xx, which does not mean that it acted on
- * it), and in words what it answered: "answered 200". */
+/* orchestrator_answer_read: whether the orchestrator accepted the event (2xx; it may still not act on it).
+ * *ret_words is the answer as a text: "answered 200". */
 #define ORCHESTRATOR_WORDS_SIZE 200
 bool orchestrator_answer_read(const struct fetch_answer *answer, char ret_words[ORCHESTRATOR_WORDS_SIZE]);
 
-/* orchestrator_check: asks its URL once. Nothing is sent to its endpoints, where it would be an event, so any
- * answer below 500 will do. Returns NULL then, else what is wrong, for a person; caller frees. */
+/* orchestrator_check: sends one GET to its URL. The endpoints are not called, because a request there would
+ * be an event. Returns NULL for any answer below 500, else what is wrong, for a person; caller frees. */
 char *orchestrator_check(const struct orchestrator *orchestrator, struct fetch *fetch);
 
 #endif

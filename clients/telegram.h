@@ -1,8 +1,8 @@
 /* telegram.h - a bot that sends messages to one chat.
  *
- * What was asked and answered is known from the Bot API's source (tdlib/telegram-bot-api: Query.cpp for the
- * shape of errors, Client.cpp for their words, HttpConnection.cpp for Retry-After). The token is a part of
- * the URL's path; no word that leaves here holds it, nor the URL.
+ * Requests and answers follow the Bot API's source (tdlib/telegram-bot-api: Query.cpp for the shape of
+ * errors, Client.cpp for their texts, HttpConnection.cpp for Retry-After). The token is part of the URL's
+ * path, so errors contain neither the token nor the URL.
  */
 #ifndef RECONCILED_TELEGRAM_H
 #define RECONCILED_TELEGRAM_H
@@ -26,13 +26,13 @@ ATTR_NODISCARD enum err telegram_new(const char *base_url, const char *token, co
 void telegram_free(struct telegram *telegram);
 
 enum telegram_result {
-    TELEGRAM_SENT,     /* it took the message */
-    TELEGRAM_WAIT,     /* not now: after wait_s seconds */
-    TELEGRAM_FAILED,   /* no answer, or an unclear one: a later try may succeed */
-    TELEGRAM_REFUSED,  /* it will refuse for ever, until a person mends the token, the chat or the rights */
-    TELEGRAM_BAD_TEXT, /* the same, but for this text alone */
+    TELEGRAM_SENT,    /* it took the message */
+    TELEGRAM_WAIT,    /* not now: after wait_s seconds */
+    TELEGRAM_FAILED,  /* no answer, or an unclear one: a later try may succeed */
+    TELEGRAM_REFUSED, /* it refuses every message until a person corrects the token, the chat or the rights */
+    TELEGRAM_BAD_TEXT, /* it refuses only this text */
     TELEGRAM_MOVED,    /* the group has become a supergroup, `chat` */
-    TELEGRAM_STOPPED,  /* the process ends: whether it was taken is not known */
+    TELEGRAM_STOPPED,  /* the process is stopping: it is not known whether the message was taken */
 };
 
 struct telegram_answer {
@@ -44,22 +44,23 @@ struct telegram_answer {
 
 /* telegram_send: sends `html` (parse_mode HTML, no previews of links) to the chat, and waits for the answer
  * until deadline_ms (clock_mono_ms) or the fetcher's limit for a call. Sent once: a message that got no
- * answer may have been taken. A group that has become a supergroup is followed, now and from then on, so that
- * TELEGRAM_MOVED is an answer only of two moves in a row. After fetch_stop a call under way has
- * a second left to come to its end. One thread at a time. */
+ * answer may have been taken. If the group has become a supergroup, this and later messages go to that, so
+ * that TELEGRAM_MOVED is returned only after two moves in a row. After fetch_stop a call under way has one
+ * second to end. One thread at a time. */
 void telegram_send(struct telegram *telegram, struct fetch *fetch, const char *html, int64_t deadline_ms,
                    struct telegram_answer *ret);
 
-/* telegram_check: asks once who the bot is. Returns NULL when Telegram answers that, else what is wrong, for
- * a person; caller frees. */
+/* telegram_check: calls getMe once. Returns NULL when Telegram answers it, else what is wrong, for a person;
+ * caller frees. */
 char *telegram_check(const struct telegram *telegram, struct fetch *fetch);
 
-/* telegram_answer_read: what an answer to sendMessage means; `names` are those of the settings that may be
- * wrong. Pure; the words may quote the server. */
+/* telegram_answer_read: what an answer to sendMessage means; `names` are the names of the settings, for
+ * errors. Pure; the error may quote the server. */
 void telegram_answer_read(const struct fetch_answer *answer, const struct upstream_names *names,
                           struct telegram_answer *ret);
 
-/* telegram_health: of a single part; it lives as long as `telegram`. Being asked to wait is well. */
+/* telegram_health: it has a single part, and lives as long as `telegram`. A request to wait counts as
+ * success. */
 struct upstream_health;
 struct upstream_health *telegram_health(const struct telegram *telegram);
 

@@ -4,10 +4,10 @@
  * fills a `struct why`: a short sentence without secrets, SQL or remote bodies. Functions return errors; one
  * layer logs.
  *
- * Memory: small allocations go through mem_*(), which end the process when memory is out. Nothing correct
- * lives in memory (a kill at any instant loses nothing and doubles nothing), so dying is safe and half a pass
- * is not worth the untested branch. Everything whose size comes from outside is bounded (limits.h) before it
- * is allocated.
+ * Memory: small allocations go through mem_*(), which end the process when memory is out. Correctness never
+ * depends on memory: a kill at any instant loses and repeats nothing. So ending the process is safe, and no
+ * code has to handle the failure of a small allocation. Everything whose size comes from outside is bounded
+ * (limits.h) before it is allocated.
  */
 #ifndef RECONCILED_BASE_ERR_H
 #define RECONCILED_BASE_ERR_H

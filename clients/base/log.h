@@ -1,12 +1,12 @@
 /* log.h - one line per event on standard error, logfmt or JSON.
  *
  * An event is a level, a short constant message and typed fields. Each line is one write(2), escaped, cut at
- * LIMIT_LOG_LINE. When they go to journald itself (JOURNAL_STREAM names the very descriptor) lines start with
- * their priority, "<6>".
+ * LIMIT_LOG_LINE. If standard error is journald (JOURNAL_STREAM names its descriptor), lines start with their
+ * priority, "<6>".
  *
- * Between log_start and log_stop no caller ever waits for standard error: a thread writes. What finds no room
- * is dropped and counted, and one line counts them once standard error has taken the lines before. Never
- * hand a secret to a field: only whole ones are scrubbed (secret_scrub). Thread-safe.
+ * Between log_start and log_stop a thread writes, so that no caller waits for standard error. Lines that find
+ * no room are dropped and counted; once standard error has taken the lines before, one line gives their
+ * number. Never pass a secret to a field: secret_scrub finds only whole secrets. Thread-safe.
  */
 #ifndef RECONCILED_BASE_LOG_H
 #define RECONCILED_BASE_LOG_H
@@ -37,13 +37,14 @@ void log_set_level(enum log_level level);
 /* log_set_fd: where lines go, for tests; the default is 2. */
 void log_set_fd(int fd);
 
-/* log_start: lines are written by a thread of their own from now on, where one can be made. log_stop: waits
- * up to LIMIT_LOG_FLUSH_MS until all are written, and ends the thread if they are. */
+/* log_start: starts a thread that writes the lines, if one can be made. log_stop: waits up to
+ * LIMIT_LOG_FLUSH_MS until all lines are written, and then ends the thread; if some are left, the thread
+ * stays. */
 void log_start(void);
 void log_stop(void);
 
-/* log_set_pass: the pass that the calling thread works for: its id goes with every line that the thread
- * writes from now on, in every module. NULL: none any more. Borrowed. */
+/* log_set_pass: sets the pass that the calling thread works for: every later line of this thread, from any
+ * module, has its id. NULL: none. Borrowed. */
 void log_set_pass(const char *id);
 
 /* log_write: writes one line, if `level` is on. Use the macros: log_info("pass done", LOG_S("pass", id),

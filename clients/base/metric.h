@@ -1,11 +1,11 @@
 /* metric.h - what is counted, for GET /metrics: one static table of families over atomics.
  *
- * The lowest layer, so that every layer counts where the thing happens. All is fixed when this is compiled:
- * the families, their labels, the words that each label may have. So there is no hash, no lock and nothing
- * that grows with tasks, hosts or callers, and every series is there from the start, at zero.
+ * This is the lowest layer, so that every layer can count. The families, their labels and the values of each
+ * label are fixed at compile time. So there is no hash table, no lock and nothing that grows with tasks,
+ * hosts or callers, and every series exists from the start, at zero.
  *
- * A word is the domain's own ("advanced", "timeout"), handed over as it is spelt everywhere else. One that
- * is not in its label's set counts as "other" where the set has that, else it is a programmer's error.
+ * The value of a label is the domain's word ("advanced", "timeout"), as it is spelt everywhere else. A value
+ * that is not in its label's set counts as "other" if the set has that; otherwise it is a programmer's error.
  * Thread-safe; nothing here waits.
  */
 #ifndef RECONCILED_BASE_METRIC_H
@@ -70,7 +70,7 @@ struct metric_family {
     struct metric_label labels[METRIC_LABELS_MAX]; /* name NULL: none */
     const int64_t *bounds; /* a histogram's upper bounds, growing; +Inf not among them */
     size_t n_bounds;
-    int64_t per_unit;  /* values make so many of one of the family's unit; 0: one */
+    int64_t per_unit;  /* how many values make one of the family's unit; 0: one */
     int64_t starts_at; /* what every series is before it is first set */
 };
 
@@ -85,11 +85,11 @@ void metric_count(enum metric metric, const char *first, const char *second);
 void metric_set(enum metric metric, const char *first, int64_t value);
 void metric_observe(enum metric metric, const char *first, int64_t value);
 
-/* metric_read: what a series stands at; of a histogram, how many were observed. For tests. */
+/* metric_read: the value of a series; of a histogram, the number of observations. For tests. */
 int64_t metric_read(enum metric metric, const char *first, const char *second);
 
-/* metrics_text: all of it in Prometheus' text format 0.0.4. A histogram's numbers fit each other even while
- * others count. Never NULL; caller frees. */
+/* metrics_text: all families in Prometheus' text format 0.0.4. The numbers of a histogram are consistent even
+ * while other threads count. Never NULL; caller frees. */
 char *metrics_text(size_t *ret_len);
 
 #endif

@@ -21,15 +21,15 @@ struct uuid_text {
     char s[UUID_TEXT_LEN + 1]; /* lower case */
 };
 
-/* parse_i64: the whole of `text` as a decimal integer within [min, max]; no spaces, no '+'. False leaves *ret
- * alone. */
+/* parse_i64: the whole of `text` as a decimal integer within [min, max]; no spaces, no '+'. On false *ret is
+ * unchanged. */
 bool parse_i64(const char *text, int64_t min, int64_t max, int64_t *ret);
 
 /* parse_bool: true/false, 1/0, yes/no, on/off, any case. */
 bool parse_bool(const char *text, bool *ret);
 
 /* instant_parse: RFC 3339 (also what Plane and Gitea print): 'T' or space, a fraction of any length, 'Z' or
- * ±hh:mm. Refuses a missing zone, dates that do not exist and anything trailing. */
+ * ±hh:mm. Refuses a text without a zone, a date that does not exist, and further characters. */
 bool instant_parse(const char *text, int64_t *ret_us);
 
 /* instant_format: RFC 3339 UTC; microseconds are printed only when not zero ("2026-11-23T20:00:00Z"). */
@@ -44,12 +44,12 @@ struct instant_form {
     char zone;        /* 'Z', 'z', '+', '-'; '\0': none, which is UTC */
     int offset_s;
 };
-/* instant_read: as instant_parse, but seconds and zone may be missing. instant_write: the instant in that
- * form, with at most 9 digits; what the form has no room for is cut off. */
+/* instant_read: as instant_parse, but seconds and zone may be missing. instant_write: writes the instant in
+ * that form, with at most 9 digits of the fraction; smaller parts are cut off. */
 bool instant_read(const char *text, int64_t *ret_us, struct instant_form *ret_form);
 void instant_write(int64_t us, const struct instant_form *form, char ret_text[INSTANT_TEXT_SIZE]);
 
-/* clock_wall_us: this machine's clock, for display and logs alone: ages are the database's
+/* clock_wall_us: this machine's clock, only for display and logs: ages come from the database's clock
  * (reconcile/README.md, rule 9). clock_mono_ms: for durations and deadlines within the process. */
 int64_t clock_wall_us(void);
 int64_t clock_mono_ms(void);
@@ -61,7 +61,7 @@ struct uuid_text uuid_from_name(const char *name);
 bool uuid_valid(const char *text);
 
 /* uuid_read: what a database may hold: 32 hex digits with the usual four hyphens or without any, all lower or
- * all upper case, nothing before or behind. *ret is lower case with hyphens. False leaves *ret alone. */
+ * all upper case, and nothing else. *ret is lower case with hyphens. On false *ret is unchanged. */
 bool uuid_read(const char *text, struct uuid_text *ret);
 
 /* How a UUID is written in such a column. uuid_form_of: false when `text` is not one. */
@@ -70,7 +70,7 @@ struct uuid_form {
     bool upper; /* in upper case */
 };
 bool uuid_form_of(const char *text, struct uuid_form *ret);
-/* uuid_write: `text` in that form if uuid_read knows it, else as it is. Caller frees. */
+/* uuid_write: `text` in that form if uuid_read accepts it, else a copy of `text`. Caller frees. */
 char *uuid_write(const char *text, struct uuid_form form);
 
 /* utf8_valid_len: the length of the longest prefix of text[0..len) that is valid UTF-8 (RFC 3629) and has no
@@ -81,18 +81,19 @@ size_t utf8_valid_len(const char *text, size_t len);
  * before the UTF-8 of a file. */
 size_t text_bom_len(const char *text, size_t len);
 
-/* text_hidden_len: the length of the character at `text` if it is one that is not seen and may change how the
- * text around it is shown: a control character (C0, DEL, C1), a line separator, a mark of direction or
- * another format character; but for the joiners (U+200C, U+200D), which words and emoji need. 0: it is none.
+/* text_hidden_len: the length in bytes of the character at `text` if it is hidden: invisible, and able to
+ * change how the text around it is shown. These are control characters (C0, DEL, C1), line separators,
+ * direction marks and other format characters, except the joiners (U+200C, U+200D), which words and emoji
+ * need. 0: it is not hidden.
  */
 size_t text_hidden_len(const char *text, size_t len);
-/* text_escape: `character`, one of those, as JSON writes it: "\u202e", in UTF-16. */
+/* text_escape: a hidden character as JSON writes it: "\u202e", in UTF-16. */
 #define TEXT_ESCAPE_SIZE 13
 void text_escape(const char *character, size_t len, char ret[TEXT_ESCAPE_SIZE]);
 
 /* text_cut: `text` cut to at most `max` bytes at a character boundary, invalid bytes replaced by '?', hidden
- * characters by ' '. NULL gives NULL. Caller frees. For everything from outside that goes into a reason or a
- * line. */
+ * characters by ' '. NULL gives NULL. Caller frees. Use it for every text from outside that goes into a
+ * reason or a log line. */
 char *text_cut(const char *text, size_t max);
 
 /* text_same_letters: whether two texts in UTF-8 differ in case at most, by Unicode's simple mapping of one
@@ -101,11 +102,11 @@ char *text_cut(const char *text, size_t max);
 bool text_same_letters(const char *a, const char *b);
 bool text_glob(const char *pattern, const char *text);
 
-/* text_mend: the same of bytes that may hold a NUL. */
+/* text_mend: as text_cut, for bytes that may hold a NUL. */
 char *text_mend(const char *bytes, size_t len, size_t max);
 
-/* struct buffer: text that grows, up to `max` bytes and a NUL. A piece that would not fit is left out, with
- * all that follows it: then it is `full`. Begins as {.max = LIMIT_…}. */
+/* struct buffer: text that grows, up to `max` bytes and a NUL. A piece that does not fit is left out,
+ * together with every later one, and `full` is set. Initialise it as {.max = LIMIT_…}. */
 struct buffer {
     size_t max;
     char *text; /* NULL before the first piece */
@@ -119,8 +120,8 @@ void buffer_printf(struct buffer *buffer, const char *fmt, ...) ATTR_PRINTF(2, 3
 /* buffer_item: the same, with `separator` before it unless the buffer is empty. */
 void buffer_item(struct buffer *buffer, const char *separator, const char *fmt, ...) ATTR_PRINTF(3, 4);
 
-/* buffer_take: the text, after which the buffer is empty; "" without a piece. buffer_take_whole: NULL if the
- * buffer is full. Caller frees. */
+/* buffer_take: returns the text and empties the buffer; "" if nothing was put. buffer_take_whole: the same,
+ * but NULL if the buffer is full. Caller frees. */
 char *buffer_take(struct buffer *buffer) __attribute__((returns_nonnull));
 char *buffer_take_whole(struct buffer *buffer);
 
@@ -133,21 +134,21 @@ char *text_list(const char *const *texts) __attribute__((returns_nonnull));
 ssize_t file_read(const char *path, char *ret_bytes, size_t size);
 const char *file_error(void);
 
-/* secret_keep: from now on secret_scrub knows this secret too; one of fewer than SECRET_LEN_MIN characters is
- * not kept, for words that mean something else would be taken for it. To be called before any thread starts.
- * secret_scrub: replaces each secret in text[0..len) by as many '*', in any case, percent-encoded or escaped
- * as in JSON too. For what an upstream answered, and for what leaves the process. */
+/* secret_keep: registers a secret for secret_scrub. A secret of fewer than SECRET_LEN_MIN characters is not
+ * registered, because ordinary words would match it. Call it before any thread starts. secret_scrub:
+ * overwrites each secret in text[0..len) with '*', in any case, and also where it is percent-encoded or
+ * escaped as in JSON. For answers of upstreams and for text that leaves the process. */
 enum { SECRET_LEN_MIN = 8 };
 void secret_keep(const char *secret);
 void secret_scrub(char *text, size_t len);
 
-/* repo_compare: the order of two repositories' names; 0 for one repository. Gitea compares names without
- * regard to case, and they are ASCII. repo_key: the name as a key, the same for every spelling. Caller frees.
+/* repo_compare: compares two repositories' names; 0 if they name the same repository. Names are ASCII, and
+ * Gitea ignores their case. repo_key: the name as a key, the same for every spelling. Caller frees.
  */
 int repo_compare(const char *a, const char *b);
 char *repo_key(const char *repo);
 
-/* secret_equal: compares in time that depends on the lengths alone. */
+/* secret_equal: compares in a time that depends only on the lengths. */
 bool secret_equal(const char *a, const char *b);
 
 #endif

@@ -1,9 +1,9 @@
-/* facts.h - requests put to the outside during one pass, each asked once, and who waits for which answer.
+/* facts.h - the requests to upstreams during one pass, each sent once, and the waiters for each answer.
  *
  * A gate is a pure function of facts. It looks a fact up with a function of gitea.h or http_gate.h; a fact
- * not yet known is asked for and comes back as FACT_PENDING, and the fact set notes who wanted it. When the
- * answer is in, facts_wait names each waiter once, and the gate is evaluated again from its beginning. Equal
- * requests share one exchange, from any waiter; nothing is asked twice within the life of a fact set.
+ * that is not known yet is requested and returned as FACT_PENDING, and the fact set records the waiter. When
+ * the answer has arrived, facts_wait returns each waiter once, and the gate is evaluated again from its
+ * beginning. Equal requests of all waiters share one exchange; a fact set sends no request twice.
  *
  * A fact set belongs to one thread. Facts live as long as the fact set.
  */
@@ -32,42 +32,42 @@ struct fact {
     const char *
         error; /* FACT_FAILED and FACT_ABSENT: "Gitea timed out after 10 s", "Gitea answered 502 with HTML" */
     const char *url; /* what was asked, for a person; never holds a secret */
-    bool unasked;    /* FACT_FAILED without a call: its upstream is left alone for now */
+    bool unasked;    /* FACT_FAILED without a call: the upstream is being left alone for now */
 };
 
 /* facts_new: requests are answered FACT_FAILED once clock_mono_ms() has passed deadline_ms. `fetch` must
  * outlive it. */
 struct facts *facts_new(struct fetch *fetch, int64_t deadline_ms);
-/* facts_asked_by: whom it asks for, see struct fetch_request. Without it the fact set is a pass of its own
- * that no person asked or waits for. Before the first request. */
+/* facts_asked_by: sets on whose behalf requests are sent; see struct fetch_request. Without it the fact set
+ * counts as a pass of its own, not requested by a person. Call it before the first request. */
 struct facts_asker {
     uint64_t pass;
     bool forced, waited_for;
 };
 void facts_asked_by(struct facts *facts, const struct facts_asker *asker);
 
-/* facts_gather: what is asked waits for the next facts_wait, so that the fetcher chooses among all of it.
- * Before the first request. */
+/* facts_gather: from now on requests wait for the next facts_wait, so that the fetcher can choose among all
+ * of them. Call it before the first request. */
 void facts_gather(struct facts *facts);
 
-/* facts_free: abandons what is under way. NULL is fine. */
+/* facts_free: abandons requests under way. NULL is fine. */
 void facts_free(struct facts *facts);
 
-/* facts_on_ready: `on_ready(arg)` is called from another thread whenever an answer has come in that
- * facts_wait has not read yet, so that one thread can serve many fact sets without waiting in any. It must
- * only wake a thread, and call nothing here. Before the first request. */
+/* facts_on_ready: `on_ready(arg)` is called from another thread whenever an answer arrives that facts_wait
+ * has not read yet, so that one thread can serve many fact sets without waiting in a single one. It must only
+ * wake a thread, and call no function of this header. Call it before the first request. */
 typedef void facts_ready_fn(void *arg);
 void facts_on_ready(struct facts *facts, facts_ready_fn *on_ready, void *arg);
 
-/* facts_subscribe: the waiter named here (any non-NULL pointer) waits for the facts that are looked up from
- * now on. */
+/* facts_subscribe: sets the current waiter (any non-NULL pointer): it waits for every fact that is looked up
+ * from now on. */
 void facts_subscribe(struct facts *facts, void *who);
 
 enum facts_step { FACTS_READY, FACTS_NOTHING_YET, FACTS_ALL_ANSWERED };
 
-/* facts_wait: FACTS_READY and a waiter that has at least one new answer; FACTS_NOTHING_YET when none came
- * within wait_ms (-1: for ever); FACTS_ALL_ANSWERED when no request is under way and no waiter is left to be
- * named. */
+/* facts_wait: FACTS_READY and a waiter that has at least one new answer; FACTS_NOTHING_YET when no answer
+ * arrived within wait_ms (-1: no limit); FACTS_ALL_ANSWERED when no request is under way and every waiter was
+ * returned. */
 enum facts_step facts_wait(struct facts *facts, int64_t wait_ms, void **ret_waiter);
 
 /* facts_run: facts_wait until all requests are answered. `on_ready` gets each waiter that has a new answer,

@@ -3,8 +3,8 @@
  * Every function looks a fact up: the first call asks, later calls return the same fact, pending or settled.
  * Each handles what Gitea is known to answer in versions 1.22 to 1.27 (sources in gitea.c): pages of 50,
  * `statuses: null`, an empty or "pending" combined state, 301 after a rename, 404 that hides a missing right,
- * HTML from a proxy, a body cut in the middle. Whatever cannot be understood is FACT_FAILED in words, never a
- * guess.
+ * HTML from a proxy, a body cut in the middle. An answer that cannot be understood is FACT_FAILED with an
+ * error, never a guess.
  */
 #ifndef RECONCILED_GITEA_H
 #define RECONCILED_GITEA_H
@@ -17,18 +17,18 @@
 
 struct gitea; /* where Gitea is and the token; immutable, thread-safe */
 
-/* gitea_new: `base_url` NULL or "" gives a Gitea of which every fact is FACT_FAILED: its URL is not set.
- * `token` may be NULL. `names` must outlive the client. ERR_INVALID: no http(s) URL, one with a user name in
- * it (facts show URLs), or a token that no header can carry. Free with gitea_free. */
+/* gitea_new: if `base_url` is NULL or "", every fact of this Gitea is FACT_FAILED, because its URL is not
+ * set. `token` may be NULL. `names` must outlive the client. ERR_INVALID: no http(s) URL, one with a user
+ * name in it (facts show URLs), or a token that no header can carry. Free with gitea_free. */
 struct upstream_names;
 ATTR_NODISCARD enum err gitea_new(const char *base_url, const char *token, const struct upstream_names *names,
                                   struct gitea **ret, struct why *why);
 void gitea_free(struct gitea *gitea);
 bool gitea_configured(const struct gitea *gitea);
 
-/* gitea_check: asks a Gitea that is set up once for each of these repositories, all at once, or for its
- * version if there are none. Returns NULL when it gave them all, else what is wrong, for a person; caller
- * frees. */
+/* gitea_check: asks Gitea, whose URL must be set, once for each of these repositories, all at the same time,
+ * or for its version if n is 0. Returns NULL if every answer was good, else what is wrong, for a person;
+ * caller frees. */
 struct fetch;
 char *gitea_check(const struct gitea *gitea, struct fetch *fetch, const char *const *repos, size_t n);
 
@@ -55,13 +55,13 @@ void gitea_heads_wanted(struct facts *facts, struct gitea *gitea, const char *re
 struct gitea_repo {
     struct fact fact;
     const char *default_branch;
-    const char *full_name; /* what it is called now: not as asked for where it was renamed */
+    const char *full_name; /* its present name, which differs from the one asked for if it was renamed */
 };
 const struct gitea_repo *gitea_repo(struct facts *facts, struct gitea *gitea, const char *repo);
 
-/* The newest status of each context of a commit, over all pages, in Gitea's order. Two items may bear the
- * same context: from 1.27 Gitea distinguishes contexts by the workflow's file too. Each counts, so that a red
- * one is not hidden behind a green namesake. */
+/* The newest status of each context of a commit, over all pages, in Gitea's order. Two items may have the
+ * same context: from 1.27 on, Gitea also distinguishes contexts by the workflow's file. Each counts, so that
+ * a green one does not hide a red one of the same name. */
 enum gitea_state {
     GITEA_SUCCESS,
     GITEA_SKIPPED,
@@ -79,7 +79,7 @@ struct gitea_status {
 };
 struct gitea_statuses {
     struct fact
-        fact; /* never FACT_ABSENT for a commit that exists: no status at all is FACT_KNOWN with n == 0 */
+        fact; /* of an existing commit never FACT_ABSENT: without any status it is FACT_KNOWN with n == 0 */
     const struct gitea_status *items;
     size_t n;
 };
@@ -87,10 +87,10 @@ const struct gitea_statuses *gitea_statuses(struct facts *facts, struct gitea *g
                                             const char *sha);
 
 /* The pull request of a branch of the same repo into `base`: the open one if there is one, else a merged one,
- * else a closed one. FACT_ABSENT: none was ever opened; then the members are those of one into another base
- * that is open or was merged recently, or `number` is 0. Found also after its head branch was deleted.
- * Gitea's look-up by branches may name a closed one where a newer was merged; that one is looked for among
- * the recently closed, and if there are too many of these the fact is FACT_FAILED. */
+ * else a closed one. FACT_ABSENT: none was ever opened; the members then describe one into another base that
+ * is open or was merged recently, or `number` is 0. It is found even after its head branch was deleted.
+ * Gitea's look-up by branches may return a closed one although a newer one was merged. The merged one is then
+ * looked for among the recently closed; if there are too many of these, the fact is FACT_FAILED. */
 enum gitea_pull_state { GITEA_PULL_OPEN, GITEA_PULL_MERGED, GITEA_PULL_CLOSED };
 struct gitea_pull {
     struct fact fact;
@@ -105,13 +105,13 @@ const struct gitea_pull *gitea_pull(struct facts *facts, struct gitea *gitea, co
                                     const char *base, const char *branch);
 
 /* The open pull requests of a repo, over all pages: the list that gitea_pull reads too, asked for once.
- * FACT_ABSENT: no such repo for this token. FACT_FAILED also where one may be missing from it: a row that
- * cannot be read, or rows that moved while they were read. */
+ * FACT_ABSENT: no such repo for this token. FACT_FAILED also if the list may be incomplete: a row cannot be
+ * read, or rows moved while the list was read. */
 struct gitea_open_pull {
     int64_t number;
     const char *head_sha; /* may be NULL */
-    const char *branch;   /* of its head, also once it was deleted; NULL: it is in another repo, or there is
-                             none (AGit) */
+    const char *branch; /* its head branch, even if that was deleted; NULL: it is in another repo, or there is
+                           none (AGit) */
 };
 struct gitea_open_pulls {
     struct fact fact;
@@ -120,7 +120,7 @@ struct gitea_open_pulls {
 };
 const struct gitea_open_pulls *gitea_open_pulls(struct facts *facts, struct gitea *gitea, const char *repo);
 
-/* The reviews of a pull request, oldest first, over all pages: the raw history; the rule is the gate's. */
+/* The reviews of a pull request, oldest first, over all pages: the raw history; the gate judges it. */
 enum gitea_review_state {
     GITEA_REVIEW_APPROVED,
     GITEA_REVIEW_CHANGES,
@@ -129,7 +129,7 @@ enum gitea_review_state {
     GITEA_REVIEW_REQUESTED,
     GITEA_REVIEW_OTHER,
 };
-/* official: it counts for Gitea; not once its author is asked to review again. */
+/* official: Gitea counts it; false once its author is asked to review again. */
 struct gitea_review {
     int64_t id;       /* -1 when not given */
     const char *user; /* login; NULL for a team or a ghost */
@@ -145,8 +145,8 @@ struct gitea_reviews {
 const struct gitea_reviews *gitea_reviews(struct facts *facts, struct gitea *gitea, const char *repo,
                                           int64_t number);
 
-/* Whether a file is at `path` of a commit, or directly in it when it is a folder. A symbolic link is a file,
- * a submodule is none. FACT_ABSENT: nothing is there. No file's content is asked for. */
+/* Whether `path` of a commit is a file, or a folder that directly holds a file. A symbolic link counts as a
+ * file, a submodule does not. FACT_ABSENT: nothing is there. The content of files is not read. */
 struct gitea_files {
     struct fact fact;
     const char *first; /* path of a file there; NULL: it holds none */
@@ -154,8 +154,7 @@ struct gitea_files {
 const struct gitea_files *gitea_files(struct facts *facts, struct gitea *gitea, const char *repo,
                                       const char *commit, const char *path);
 
-/* What Gitea answers, whole, for a caller that passes it on. FACT_ABSENT: there is no such thing for this
- * token. */
+/* A whole answer of Gitea, for callers that pass it on. FACT_ABSENT: Gitea answered 404 to this token. */
 struct gitea_document {
     struct fact fact;
     const char *text; /* JSON, the members in Gitea's order */
@@ -176,9 +175,9 @@ const struct gitea_document *gitea_pull_document(struct facts *facts, struct git
 const struct gitea_document *gitea_review_document(struct facts *facts, struct gitea *gitea, const char *repo,
                                                    int64_t number, int64_t review);
 
-/* The webhooks of one level, over all pages. Those of each level deliver the repo's events. Each list takes
- * the right to administer what it belongs to: a token without it gets FACT_FAILED or FACT_ABSENT, which does
- * not count against Gitea's health. */
+/* The webhooks of one level, over all pages. The webhooks of every level deliver the repo's events. To read a
+ * list, the token needs the right to administer the repo, the owner or the instance; without it the fact is
+ * FACT_FAILED or FACT_ABSENT, which does not affect Gitea's health. */
 enum gitea_hooks_level {
     GITEA_HOOKS_REPO,   /* the repo's own */
     GITEA_HOOKS_OWNER,  /* of its organization; or of its user, which only that user's token can read */
@@ -187,7 +186,7 @@ enum gitea_hooks_level {
 };
 struct gitea_hook {
     int64_t id;
-    const char *url; /* may hold secrets: never to be shown whole */
+    const char *url; /* may hold secrets: never show all of it */
     bool active;
     const char *updated_at;    /* as Gitea writes it; "" when it is not given */
     const char *branch_filter; /* a glob of the branches whose pushes are delivered; "": all */
@@ -202,11 +201,11 @@ const struct gitea_hooks *gitea_hooks(struct facts *facts, struct gitea *gitea, 
                                       enum gitea_hooks_level level);
 
 /* gitea_branch_make: makes `branch` of a repo from `base`, unless it is there. The fact is FACT_KNOWN when
- * the branch exists now (`made`: this call made it), FACT_ABSENT when the repo or the base
- * branch is not there for this token, FACT_FAILED otherwise, in words: archived, a mirror, empty, a name
- * Gitea refuses, a token that may not write. The one thing here that writes; a POST is sent once, and one
- * that got no answer is settled by looking whether the branch is there (`made` if it stands where the base
- * stood). The answer of gitea_head in the same fact set does not change. */
+ * the branch exists now (`made`: this call made it), FACT_ABSENT when the repo or the base branch is not
+ * there for this token, FACT_FAILED otherwise, with the reason: archived, a mirror, empty, a name Gitea
+ * refuses, a token that may not write. No other function here writes. The POST is sent once; if it gets no
+ * answer, the branch is looked up instead (`made` if its head is that of the base). The answer of gitea_head
+ * in the same fact set does not change. */
 struct gitea_branch_made {
     struct fact fact;
     bool made;

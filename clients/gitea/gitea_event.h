@@ -1,13 +1,14 @@
-/* gitea_event.h - the bodies of Gitea's webhooks, made of what its REST API answers: byte for byte what Gitea
- * would have sent, as far as the API answers it. Pure, thread-safe.
+/* gitea_event.h - makes the bodies of Gitea's webhooks from answers of its REST API: byte for byte what Gitea
+ * would have sent, as far as the API shows it. Pure, thread-safe.
  *
  * The objects within (repository, pull request, user, commit) are the same structs in both places
- * (modules/structs/hook.go, services/convert), and pass through as they are. What differs and is known: times
- * of a status are UTC in a webhook; its commit has no verification, and lists of files; a repository has no
- * language. What differs and the API does not show: `id` of a status is the database's in a webhook and
- * counts per commit in REST; `permissions` and what a user hides from others are as our token sees them.
+ * (modules/structs/hook.go, services/convert), and are copied. Some members differ in a webhook and are
+ * changed here: times of a status are UTC; its commit has lists of files and no verification; a repository
+ * has no language. Others differ and cannot be known from the API: `id` of a status is the database's in a
+ * webhook and counts per commit in REST; `permissions`, and what a user hides from others, are as this
+ * program's token sees them.
  *
- * Every event is NULL when a document is not what it should be. Caller frees.
+ * Every function that makes an event returns NULL if a document has not the expected form. Caller frees.
  */
 #ifndef RECONCILED_EVENT_GITEA_H
 #define RECONCILED_EVENT_GITEA_H
@@ -22,7 +23,7 @@ struct gitea_release {
     bool names_target;   /* headers *-Hook-Installation-Target-Type: Gitea 1.24, not Forgejo */
     bool sends_status;   /* a webhook can be set up for the event "status": Gitea 1.23.2, not Forgejo */
 };
-/* event_gitea_release: from what Gitea answers for its version. What has no number counts as the newest. */
+/* event_gitea_release: reads Gitea's answer to version/. A version without a number counts as the newest. */
 struct gitea_release event_gitea_release(const json_t *version);
 
 /* event_gitea_status: that `status` (a row of a commit's statuses) was set on `commit` (a branch's), whose
@@ -37,8 +38,8 @@ char *event_gitea_approved(const struct gitea_release *release, const json_t *re
 /* event_gitea_closed: that `pull` was merged. */
 char *event_gitea_closed(const json_t *repository, const json_t *pull);
 
-/* event_gitea_text: a value as Go's json.MarshalIndent(value, "", "  ") writes it: as jansson does, but for
- * HTML characters and line separators, which are escaped, and lower-case hex. NULL beyond LIMIT_EVENT. */
+/* event_gitea_text: a value as Go's json.MarshalIndent(value, "", "  ") writes it: like jansson, except that
+ * HTML characters and line separators are escaped and hex is lower case. NULL beyond LIMIT_EVENT. */
 char *event_gitea_text(const json_t *value);
 
 #endif

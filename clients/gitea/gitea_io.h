@@ -11,25 +11,27 @@
 /* A repo's name in two, for path segments; false if it is not "owner/name". Both live in the arena. */
 bool gitea_repo_split(struct arena *arena, const char *repo, const char **ret_owner, const char **ret_name);
 
-/* gitea_what: what is asked for, for a person, in the arena: printable and bounded whatever the names hold.
+/* gitea_what: a text that names what is asked for, for errors; in the arena. Printable and bounded, whatever
+ * the names contain.
  */
 const char *gitea_what(struct arena *arena, const char *fmt, ...) ATTR_PRINTF(2, 3);
 
-/* gitea_url: below /api/v1; NULL if it cannot be one (a segment of dots, Gitea not set up). In the arena. */
+/* gitea_url: a URL below /api/v1, in the arena; NULL if none can be made (a segment of dots, no URL set for
+ * Gitea). */
 const char *gitea_url(struct arena *arena, const struct gitea *gitea, const char *const *segments,
                       const char *const *query);
 
-/* gitea_ask: GET, for a body of at most answer_max bytes; `replied` is called once, at once when nothing can
- * be sent (url NULL). The reply's JSON is valid until it returns, the words as long as the fact set. */
+/* gitea_ask: GET, for a body of at most answer_max bytes; `replied` is called once, before this returns if
+ * nothing can be sent (url NULL). The reply's JSON is valid until `replied` returns, its error as long as the
+ * fact set. */
 typedef void gitea_replied_fn(struct facts *facts, void *arg, const struct gitea_reply *reply);
 void gitea_ask(struct facts *facts, struct gitea *gitea, const char *url, const char *what, size_t answer_max,
                gitea_replied_fn *replied, void *arg);
-/* gitea_ask_if_allowed: the same for what the token need not be allowed to see: a 403 does not count against
- * Gitea's health. */
+/* gitea_ask_if_allowed: the same where the token may lack the right: a 403 does not affect Gitea's health. */
 void gitea_ask_if_allowed(struct facts *facts, struct gitea *gitea, const char *url, const char *what,
                           size_t answer_max, gitea_replied_fn *replied, void *arg);
-/* gitea_post: the same by POST, with a JSON body; never repeated. The reply is FACT_KNOWN for status 200
- * alone, so ask reply->status. */
+/* gitea_post: the same by POST, with a JSON body; never repeated. The reply is FACT_KNOWN only for status
+ * 200, so read reply->status. */
 void gitea_post(struct facts *facts, struct gitea *gitea, const char *url, const char *what, const char *body,
                 gitea_replied_fn *replied, void *arg);
 
@@ -38,9 +40,9 @@ void gitea_post(struct facts *facts, struct gitea *gitea, const char *url, const
 void gitea_head_ask(struct facts *facts, struct gitea *gitea, const char *repo, const char *branch,
                     const struct gitea_head **ret, fact_then_fn *fn, void *arg);
 
-/* A list that comes in pages. The asker fills the first part; `done` is called once. X-Total-Count gives how
- * many pages there are, and they are asked for side by side; without it, or when it disagrees with the rows,
- * or if one_by_one, page after page until an empty one or the same one again. */
+/* A list that comes in pages. The asker fills the first part; `done` is called once. X-Total-Count gives the
+ * number of pages, which are then requested at the same time. Without it, if it disagrees with the rows, or
+ * if one_by_one, the pages are requested one after the other until one is empty or repeats. */
 struct gitea_list;
 typedef void gitea_listed_fn(struct facts *facts, struct gitea_list *list);
 struct gitea_list {
@@ -50,10 +52,10 @@ struct gitea_list {
     const char *const *query;    /* name, value, …; or NULL */
     gitea_page_fn *parse;
     const void *parse_arg;
-    size_t page_bytes; /* a page's body may have */
-    size_t pages_max;  /* if there are more, only the first ones are read, and `cut` */
-    bool if_allowed;   /* the token need not be allowed to see it */
-    bool one_by_one;   /* rows may be hidden from the caller though counted */
+    size_t page_bytes; /* limit for the body of one page */
+    size_t pages_max;  /* if there are more pages, only the first ones are read, and `cut` is set */
+    bool if_allowed;   /* as gitea_ask_if_allowed */
+    bool one_by_one;   /* X-Total-Count may include rows that are hidden from this token */
     gitea_listed_fn *done;
     void *arg;
 

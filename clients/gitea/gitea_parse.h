@@ -1,8 +1,8 @@
-/* gitea_parse.h - reads Gitea's answers: bytes in, rows out, nothing asked. Private to clients/gitea/
- * and tests.
+/* gitea_parse.h - reads Gitea's answers: bytes in, rows out, no requests. Private to clients/gitea/ and
+ * tests.
  *
  * Parsers return NULL when the answer was understood, else what is wrong with it ("a branch without a commit
- * id"). Numbers where strings were are read as text where that loses nothing. Rows live in the arena.
+ * id"). A number in place of a string is read as text if that loses nothing. Rows are in the arena.
  */
 #ifndef RECONCILED_GITEA_PARSE_H
 #define RECONCILED_GITEA_PARSE_H
@@ -12,7 +12,8 @@
 #include "clients/facts/fact_source.h"
 #include "clients/gitea/gitea.h"
 
-/* An answer before its JSON is looked into. `error` for all but FACT_KNOWN. The caller owns `json`. */
+/* An answer whose JSON is not interpreted yet. `error` is set except for FACT_KNOWN. The caller owns `json`.
+ */
 struct gitea_reply {
     enum fact_state state;
     int status; /* 0: not answered */
@@ -26,8 +27,8 @@ struct upstream_names;
 void gitea_reply_read(const struct fetch_answer *answer, const char *what, const struct upstream_names *names,
                       struct arena *arena, struct gitea_reply *ret);
 
-/* gitea_judge: bad is what fetch_judge calls bad, 401, 403, and a 200 that does not begin like JSON.
- * gitea_judge_allowed: the same, but a 403 shows nothing. */
+/* gitea_judge: FETCH_SIGN_BAD as by fetch_judge, and also for 401, 403, and a 200 that does not begin like
+ * JSON. gitea_judge_allowed: the same, but FETCH_SIGN_NONE for a 403. */
 fetch_judge_fn gitea_judge, gitea_judge_allowed;
 
 /* A page of a list. */
@@ -59,11 +60,12 @@ const char *gitea_parse_statuses(const json_t *json, const void *arg, struct are
                                  struct gitea_page *ret);
 
 struct gitea_pull_row {
-    bool readable; /* false: the rest is void; Gitea lists null for a pull request it cannot convert */
+    bool readable; /* false: the other members are not set; Gitea lists null for a pull request that it cannot
+                      convert */
     int64_t number;
     enum gitea_pull_state state;
     bool draft, foreign;                                  /* foreign: its head is in another repo */
-    const char *base, *ref, *label, *head_sha, *html_url; /* "" for what is missing, but sha and URL: NULL */
+    const char *base, *ref, *label, *head_sha, *html_url; /* if missing: "", and NULL for sha and URL */
     int64_t created_us, updated_us;                       /* 0 when not given */
 };
 void gitea_parse_pull(const json_t *json, struct arena *arena, struct gitea_pull_row *ret);
@@ -78,7 +80,7 @@ const char *gitea_parse_reviews(const json_t *json, const void *arg, struct aren
 const char *gitea_parse_hooks(const json_t *json, const void *arg, struct arena *arena,
                               struct gitea_page *ret);
 
-/* A page of a folder, and of its entries one: that of this name, or the first file if `name` is NULL. */
+/* A page of a folder, and one of its entries: the one called `name`, or the first file if `name` is NULL. */
 enum gitea_tree_kind {
     GITEA_TREE_NONE, /* no such entry on this page */
     GITEA_TREE_FILE,

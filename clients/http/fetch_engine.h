@@ -1,13 +1,13 @@
 /* fetch_engine.h - what the parts of the fetcher share. Private to clients/fetch*.c.
  *
- * fetch.c is the callers' side: inboxes, sending, taking. fetch_engine.c is the thread: what flies, what is
- * tried again, what an exchange shows. fetch_turns.c holds what waits: whose turn it is, what is not asked.
- * fetch_exchange.c is one exchange: how curl is set up, what its result means. fetch_url.c builds and
+ * fetch.c is the callers' side: inboxes, sending, taking. fetch_engine.c is the thread: exchanges in flight,
+ * repeats, results. fetch_turns.c holds the waiting jobs: it chooses the next one, and fails those that must
+ * not be sent. fetch_exchange.c is one exchange: it sets curl up and reads its result. fetch_url.c builds and
  * compares URLs.
  *
  * A job belongs to its caller until it is submitted, then to the engine's thread, which ends it with
- * job_finish. What the threads share is `struct fetch` from `lock` on and `struct fetch_inbox`; everything
- * else has one owner.
+ * job_finish. The threads share `struct fetch` from `lock` on and `struct fetch_inbox`; everything else has
+ * one owner.
  */
 #ifndef RECONCILED_FETCH_ENGINE_H
 #define RECONCILED_FETCH_ENGINE_H
@@ -80,7 +80,7 @@ struct fetch_job {
     struct fetch_part *part;   /* while it waits or has its turn */
     bool probe;                /* of a host that is down */
     bool trial;                /* the one call about a part whose back-off is over */
-    bool again;                /* was let through once, and goes on in another turn */
+    bool again;                /* had a turn before, and continues in another one */
     int64_t backoff_ms;        /* the last pause */
     int64_t due_ms;            /* when it is tried again */
 
@@ -89,11 +89,11 @@ struct fetch_job {
     struct buffer reply; /* up to `reserved` */
     size_t header_bytes;
     unsigned header_lines;
-    const char *refused; /* why the answer is not read to its end, for a person; NULL: it is */
+    const char *refused; /* why the answer is not read to its end, for a person; NULL: it is read */
 };
 
-/* What a host is asked about: a repository, a project. Kept while anything waits or is in flight, and as long
- * as its newest success counts. */
+/* A part of a host: a repository or a project. Kept while a job of it waits or is in flight, and as long as
+ * its newest success counts. */
 struct fetch_part {
     TAILQ_ENTRY(fetch_part) link;
     char *name;                /* may be NULL */
@@ -106,7 +106,7 @@ struct fetch_part {
 };
 
 /* The jobs of one pass that wait for one part of a host. Passes take turns, and so do the parts within each,
- * so that a request asked while a pass has thousands waiting is not behind them. */
+ * so that a request does not wait behind the thousands of another pass. */
 struct fetch_part_queue {
     TAILQ_ENTRY(fetch_part_queue) link;
     struct fetch_part *part;
@@ -116,8 +116,8 @@ struct fetch_part_queue {
 };
 TAILQ_HEAD(fetch_part_queues, fetch_part_queue);
 
-/* The part_queues of one pass. None is empty, nor is the queue, but for what they keep about a host that is
- * down.
+/* The part_queues of one pass. Neither the queue nor any of them is empty, unless it keeps counts about a
+ * host that is down.
  */
 struct fetch_queue {
     TAILQ_ENTRY(fetch_queue) link;
@@ -172,7 +172,7 @@ struct fetch {
     bool stopping, aborting;
 };
 
-/* What became of an exchange. */
+/* The result of an exchange. */
 struct fetch_outcome {
     enum fetch_result result;
     bool may_repeat; /* the connection was lost, or the status asks for it */
@@ -184,17 +184,17 @@ struct fetch_outcome {
 void fetch_job_free(struct fetch_job *job);
 void fetch_inbox_put(struct fetch_job *job, const struct fetch_answer *answer_take);
 
-/* fetch_engine.c: the body of the thread; arg is the struct fetch. job_fail: the job, in no list any more,
- * gets its answer. */
+/* fetch_engine.c: the body of the thread; arg is the struct fetch. job_fail: answers a job that is in no list
+ * any more. */
 void *fetch_engine_run(void *arg);
 void job_fail(struct fetch_job *job, enum fetch_result result, const char *error);
 
-/* fetch_turns.c. turns_put: the job waits, or fails at once. turns_next: the job whose turn it is, in no list
- * any more, or NULL; fails those that are not to be asked. turn_over: ends the turn; `result` is what the
- * exchange came to, NULL when it showed nothing. turn_enlarge: ends the turn, and the job waits
- * for another, with all that its request allows and whatever its part came to. turns_drop: ends the waiting
- * jobs whose `end` (clock_mono_ms) has come, and returns the first of the others'. turns_empty: moves what
- * waits to `ret`. */
+/* fetch_turns.c. turns_put: the job waits for its turn, or fails at once. turns_next: removes and returns the
+ * job whose turn it is, or NULL; fails jobs that must not be sent. turn_over: ends the turn; `result` is that
+ * of the exchange, NULL when it showed nothing. turn_enlarge: ends the turn; the job waits for another, in
+ * which it reserves all of answer_max, even if its part backs off by then. turns_drop: fails the waiting jobs
+ * whose `end` (clock_mono_ms) has come, and returns the earliest end of the others. turns_empty: moves all
+ * waiting jobs to `ret`. */
 void turns_put(struct fetch *fetch, struct fetch_job *job, int64_t now_ms);
 struct fetch_job *turns_next(struct fetch *fetch, struct fetch_host *host, int64_t now_ms);
 void turn_over(struct fetch *fetch, struct fetch_job *job, const enum upstream_result *result,
@@ -207,13 +207,12 @@ int64_t turns_drop(struct fetch *fetch, fetch_job_end *end, enum fetch_result re
 void turns_empty(struct fetch *fetch, struct fetch_jobs *ret);
 void turns_free(struct fetch *fetch);
 
-/* fetch_exchange.c. exchange_start: prepares `easy` for the job; false if curl would not. exchange_end: reads
- * the result; takes the job's reply. exchange_redirect: the URL to go on to, when the answer is a redirect
- * that may be followed; caller frees; else NULL. exchange_count: into the metrics, once for every exchange
- * that was started, while it still has its `easy`.
- * exchange_outgrew: the answer was not read to its end because it passed what is reserved, which is less than
- * the request allows, and did not announce more than that either. exchange_drop_reply: frees what was read of
- * it. */
+/* fetch_exchange.c. exchange_start: prepares `easy` for the job; false if curl refused an option.
+ * exchange_end: reads the result; takes the job's reply. exchange_redirect: the next URL, when the answer is
+ * a redirect that may be followed; caller frees; else NULL. exchange_count: adds the exchange to the metrics;
+ * call it once for every exchange that was started, while it has its `easy`. exchange_outgrew: the answer was
+ * longer than `reserved`, which is less than answer_max, and did not announce more than answer_max.
+ * exchange_drop_reply: frees what was read of it. */
 bool exchange_start(const struct fetch *fetch, CURL *easy, struct fetch_job *job, int64_t now_ms);
 void exchange_end(struct fetch_job *job, CURLcode code, struct fetch_outcome *ret);
 char *exchange_redirect(const struct fetch_job *job);

@@ -1,8 +1,8 @@
-/* upstream.h - what the clients of Gitea, Plane, Telegram and the orchestrator share: where an upstream is,
- * and what its settings are called.
+/* upstream.h - what the clients of Gitea, Plane, Telegram and the orchestrator share: the address of an
+ * upstream, and the names of its settings.
  *
- * A client knows no variable of the environment. Its creator names its settings, so that an error can name
- * which of them to look at.
+ * A client does not know the environment's variables. Its creator passes the names of its settings, so that
+ * an error can name the setting to check.
  */
 #ifndef RECONCILED_UPSTREAM_H
 #define RECONCILED_UPSTREAM_H
@@ -25,13 +25,13 @@ ATTR_NODISCARD enum err upstream_base(const char *url, const char *name, char **
  * fine. */
 ATTR_NODISCARD enum err upstream_token_check(const char *token, const char *name, struct why *why);
 
-/* upstream_check_send: one GET of a client's check of itself, sent once, whatever failed before. Of `request`
- * it takes upstream, health, url and headers. `about` is the part of the upstream that is asked about, for a
+/* upstream_check_send: sends one GET of a client's self-check, once, even if earlier calls failed. Only
+ * upstream, health, url and headers of `request` are used. `about` names the part that is asked about, for a
  * person; it must live until upstream_check_end. */
 void upstream_check_send(struct fetch_inbox *inbox, const struct fetch_request *request, const char *about);
 
-/* upstream_check_end: waits for all answers, and frees the inbox. Returns NULL when each was 2xx, else what
- * was wrong with the first other one that came: "acme/app: answered 502". Caller frees. */
+/* upstream_check_end: waits for all answers, and frees the inbox. Returns NULL when each was 2xx, else the
+ * fault of the first other answer: "acme/app: answered 502". Caller frees. */
 char *upstream_check_end(struct fetch_inbox *inbox);
 
 #endif

@@ -3,13 +3,13 @@
  *
  * A failure delays its own part alone. The host is down when the newest calls to three of its parts (to both,
  * if two are in use) failed within UPSTREAM_WINDOW_MS and no call to it has succeeded since the first of
- * those failures; it is up again with the first call that succeeds, whatever comes of those that
- * were wished for before that. A part is in use while the newest call to it, or the newest wish for one, is
+ * those failures; it is up again with the first call that succeeds, even if calls that were wanted before
+ * that still fail. A part is in use while the newest call to it, or the newest upstream_health_want, is
  * younger than UPSTREAM_WINDOW_MS. With a single part in use the host is never down: the back-off of that
  * part is enough.
  *
- * A part backs off when several calls to it in a row have failed, whatever its other calls were about, so
- * that one object that always fails does not delay its neighbours in the same part. No back-off is longer
+ * A part backs off when several calls to it in a row have failed. A success in between starts the count
+ * again, so that one object that always fails does not delay the others of its part. No back-off is longer
  * than UPSTREAM_BACKOFF_MAX_MS. Forced calls ignore it.
  *
  * This module counts and answers. It sends nothing: the fetcher asks it before each call and records the
@@ -33,8 +33,8 @@
 
 struct upstream_health;
 
-/* upstream_health_new: nothing has been called yet, and all is well. It has one owner, and one more for each
- * upstream_health_ref; the last upstream_health_free ends it. NULL is fine for both. */
+/* upstream_health_new: no call was recorded yet, and the host counts as ok. It has one owner, and one more
+ * for each upstream_health_ref; the last upstream_health_free frees it. NULL is fine for both. */
 struct upstream_health *upstream_health_new(void) __attribute__((returns_nonnull));
 struct upstream_health *upstream_health_ref(struct upstream_health *health);
 void upstream_health_free(struct upstream_health *health);
@@ -42,24 +42,24 @@ void upstream_health_free(struct upstream_health *health);
 /* `name` is that of a part: a repository, a project, …; two spellings are two parts. NULL: a call that
  * belongs to none, which counts as a part of its own. */
 
-/* upstream_health_record: what a call came to. `error` (short, without secrets; ignored when it worked) is
- * copied. Returns upstream_view.ok. */
+/* upstream_health_record: records the result of a call. `error` (short, without secrets; ignored when the
+ * call worked) is copied. Returns upstream_view.ok. */
 enum upstream_result {
     UPSTREAM_FAILED,
     UPSTREAM_WORKED,
-    UPSTREAM_SILENT, /* failed, without any answer: it costs its caller all the time that a call may take */
+    UPSTREAM_SILENT, /* failed without any answer: such a call may take all the time that a call may take */
 };
 bool upstream_health_record(struct upstream_health *health, const char *name, enum upstream_result result,
                             const char *error, int64_t now_ms);
 
 enum upstream_permit {
     UPSTREAM_ASK,         /* go on */
-    UPSTREAM_BACKING_OFF, /* the part's calls failed; not before its back-off is over */
+    UPSTREAM_BACKING_OFF, /* calls to the part failed; wait until its back-off is over */
     UPSTREAM_DOWN,        /* the host is down: UPSTREAM_PROBES calls of a pass may go, to different parts */
 };
-/* upstream_health_permit: may a call to the part go now? The part counts as in use from now on. When the
- * back-off of a part is over, one call gets UPSTREAM_ASK and the others wait for one more back-off, or for
- * its success. */
+/* upstream_health_permit: whether a call to the part may be sent now. The part counts as in use from now on.
+ * When the back-off of a part is over, one call gets UPSTREAM_ASK and the others wait for one more back-off,
+ * or for its success. */
 enum upstream_permit upstream_health_permit(struct upstream_health *health, const char *name, bool forced,
                                             int64_t now_ms);
 
@@ -79,12 +79,13 @@ struct upstream_part {
 };
 void upstream_health_part(struct upstream_health *health, const char *name, struct upstream_part *ret);
 
-/* How it is shown. `ok` is false when the host is down, or when the newest call to every part in use failed
- * (parts that were not called yet aside); while no part is in use it stays what it was. `error` is that of
- * the newest failure, "" when ok. `failing` counts parts in use whose newest call failed. */
+/* The health for the status document. `ok` is false when the host is down, or when the newest call to every
+ * part in use failed, not counting parts without a call; while no part is in use, `ok` does not change.
+ * `error` is that of the newest failure, "" when ok. `failing` counts parts in use whose newest call failed.
+ */
 struct upstream_view {
     bool ok, down;
-    int64_t since_us; /* wall clock: since then `ok` is what it is; 0: nothing was called yet */
+    int64_t since_us; /* wall clock: when `ok` changed last; 0: no call yet */
     size_t failing;
     char error[UPSTREAM_ERROR_SIZE];
 };

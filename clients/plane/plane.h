@@ -1,20 +1,20 @@
 /* plane.h - what we ask of Plane (REST API v1), one call at a time and within its budget.
  *
  * Plane allows 60 calls a minute per key, or as many as its API_KEY_RATE_LIMIT sets, shared by all users of
- * that key (plane/api/rate_limit.py; a sliding log). The client keeps the same log of its own calls, believes
- * the server where that knows of more (X-RateLimit-Remaining, 429 with Retry-After), and sends nothing that
- * would be refused: such a call returns PLANE_WAITING at once. A call never waits for budget. A sixth of the
- * calls of each minute is kept for passes that a person asked for (plane_call.forced). Calls of all threads
- * go one after the other: what an answer shows of the budget is known before anything else is sent, and one
- * refusal is never followed by another before its time. Only plane_probe sends up to LIMIT_PLANE_ABREAST side
- * by side. Every call is one exchange; none is repeated.
+ * that key (plane/api/rate_limit.py; a sliding log). The client keeps the same log of its own calls, and
+ * corrects it when the server counts more (X-RateLimit-Remaining, 429 with Retry-After). A call that Plane
+ * would refuse is not sent: it returns PLANE_WAITING at once, and never waits for budget. A sixth of the
+ * calls of each minute is reserved for passes that a person asked for (plane_call.forced). Calls of all
+ * threads are sent one after the other, so that the budget shown by one answer is known before the next call,
+ * and after a 429 no call is sent before its Retry-After. Only plane_probe sends up to LIMIT_PLANE_ABREAST
+ * calls at the same time. Every call is one exchange; none is repeated.
  *
- * A call that fails concerns its issue or its project alone. Plane as a whole is down by the rule of
- * upstream_health.h, whose parts are the projects; then one pass gets UPSTREAM_PROBES calls through, each to
- * another project, until one succeeds. The rest is PLANE_SPARED.
+ * A call that fails concerns only its issue or project. Plane as a whole is down by the rule of
+ * upstream_health.h, whose parts are the projects. While it is down, a pass may send UPSTREAM_PROBES calls,
+ * each about another project, until one succeeds; its other calls return PLANE_SPARED.
  *
- * Answers get different words; what cannot be understood is PLANE_FAILED, never a guess. Sources are
- * in plane*.c. Thread-safe but for struct plane_call, which belongs to one thread.
+ * An answer that cannot be understood is PLANE_FAILED, never a guess. Sources are in plane*.c. Thread-safe,
+ * except that a struct plane_call belongs to one thread.
  */
 #ifndef RECONCILED_PLANE_H
 #define RECONCILED_PLANE_H
@@ -31,29 +31,30 @@
 struct fetch;
 struct plane;
 
-/* plane_new: `base_url` NULL or "" gives a Plane that is not configured, of which every call is PLANE_FAILED.
- * `api_token` may be NULL (every call is then refused, in words). `workspace` is a slug, percent-encoded into
- * paths as it is. `names` must outlive the client. ERR_INVALID: no http(s) URL, one with a user name in it, a
- * missing workspace beside a URL, or a token that no header can carry. Free with plane_free. */
+/* plane_new: if `base_url` is NULL or "", Plane is not configured and every call returns PLANE_FAILED.
+ * `api_token` may be NULL (every call then fails, with the reason). `workspace` is a slug; paths contain it
+ * percent-encoded. `names` must outlive the client. ERR_INVALID: no http(s) URL, one with a user name in it,
+ * a missing workspace beside a URL, or a token that no header can carry. Free with plane_free. */
 struct upstream_names;
 ATTR_NODISCARD enum err plane_new(const char *base_url, const char *api_token, const char *workspace,
                                   const struct upstream_names *names, struct plane **ret, struct why *why);
 void plane_free(struct plane *plane);
 bool plane_configured(const struct plane *plane);
 
-/* plane_health: by project id, in lower case. A page or an object that was understood is a success; a 404 of
- * a single thing too. A 429 and a call that was stopped do not count. It lives as long as `plane`. */
+/* plane_health: by project id, in lower case. A page or an object that was understood counts as a success,
+ * and so does a 404 for a single object. A 429 and a stopped call do not count. It lives as long as `plane`.
+ */
 struct upstream_health *plane_health(const struct plane *plane);
 
-/* plane_budget: the state of the sliding log now. `limit` is what Plane's answers have shown of its limit;
- * LIMIT_PLANE_CALLS before the first. `left` counts what a timed pass may still
+/* plane_budget: the present state of the sliding log. `limit` is Plane's limit as far as its answers have
+ * shown it; LIMIT_PLANE_CALLS before the first. `left` is the number of calls that a timed pass may still
  * send. `retry_after_s`: how long the server asked to wait, from now; 0: it did not. Thread-safe. */
 struct plane_budget {
     int64_t limit, reserve, left;
     int64_t retry_after_s;
-    int64_t next_s;           /* until `left` is above 0, as far as is known; 0: it is */
-    int64_t waiting_since_us; /* wall clock: since then calls of timed passes have been turned
-                                 away; 0: the last one was sent */
+    int64_t next_s;           /* seconds until `left` is above 0, as far as is known; 0: it is */
+    int64_t waiting_since_us; /* wall clock: since when calls of timed passes are not sent; 0: the last one
+                                 was sent */
 };
 void plane_budget(struct plane *plane, struct plane_budget *ret);
 
@@ -61,10 +62,10 @@ void plane_budget(struct plane *plane, struct plane_budget *ret);
  * work-items/, and its activities lack changes of state that were made with an API key. Thread-safe. */
 bool plane_records_api_changes(struct plane *plane);
 
-/* plane_skew_measure: Plane's clock by the Date of its newest answer, against the database's, which showed
- * db_now_us at db_ms (clock_mono_ms()). Nothing when the newest Date is older than LIMIT_DATE_MS. Less than
- * LIMIT_SKEW_S counts as none. plane_skew_us: as it was measured last; by so much Plane's instants are later
- * than the database's. plane_clock_is_off: by more than LIMIT_CLOCK_SLACK_S. */
+/* plane_skew_measure: compares Plane's clock, by the Date of its newest answer, with the database's, which
+ * was db_now_us at db_ms (clock_mono_ms()). Does nothing if that Date is older than LIMIT_DATE_MS. A
+ * difference below LIMIT_SKEW_S counts as none. plane_skew_us: the difference as measured last; positive if
+ * Plane's clock is ahead. plane_clock_is_off: the difference is more than LIMIT_CLOCK_SLACK_S. */
 void plane_skew_measure(struct plane *plane, int64_t db_now_us, int64_t db_ms);
 int64_t plane_skew_us(struct plane *plane);
 bool plane_clock_is_off(struct plane *plane);
@@ -79,7 +80,7 @@ struct plane_call {
     int64_t deadline_ms;
     size_t sent;    /* exchanges so far */
     bool refused;   /* the newest question was answered with 429 */
-    int64_t wait_s; /* of the newest question that came to PLANE_WAITING: until it may be asked again */
+    int64_t wait_s; /* of the newest PLANE_WAITING: seconds until the call may be sent again */
     uint64_t pass;  /* fetch_pass(); private */
     bool probed;    /* plane_probe has asked; private */
 };
@@ -92,19 +93,19 @@ enum plane_result {
     PLANE_ABSENT,  /* Plane has no such issue */
     PLANE_WAITING, /* not sent, or refused with 429: the budget is used up; a later pass may ask again */
     PLANE_DOWN,    /* no answer, or 5xx, to this call */
-    PLANE_SPARED,  /* not sent: Plane is down, and this pass has tried what it may */
+    PLANE_SPARED,  /* not sent: Plane is down, and this pass has used its probes */
     PLANE_FAILED,  /* a refusal or an unusable answer: 401, 403, 404 of a project, 400, nonsense */
-    PLANE_STOPPED, /* the process ends, or the deadline has passed: does not count against Plane */
+    PLANE_STOPPED, /* the process is stopping, or the deadline has passed: does not affect Plane's health */
 };
-/* Every result but PLANE_OK fills `why`, which is never NULL, and leaves *ret alone: "Plane refused the API
+/* `why` is never NULL. Every result except PLANE_OK fills it and does not change *ret: "Plane refused the API
  * key (403: Given API token is not valid)". */
 
-/* plane_in_use: a pass is going to ask about the project, which counts by the rule of upstream_health.h. */
+/* plane_in_use: a pass will ask about the project; upstream_health.h then counts it as in use. */
 void plane_in_use(struct plane *plane, const char *project_id);
 
-/* plane_probe: asks up to UPSTREAM_PROBES of these projects something cheap, side by side, those that worked
- * last first. True: Plane was down and is up again. Nothing when it is not down, or when this pass has probed
- * it before. */
+/* plane_probe: sends a cheap call about up to UPSTREAM_PROBES of these projects, at the same time, starting
+ * with those that worked last. True: Plane was down and is up again. Does nothing if Plane is not down or
+ * this pass has probed it before. */
 bool plane_probe(struct plane_call *call, const char *const *project_ids, size_t n);
 
 struct plane_state {
@@ -116,8 +117,7 @@ struct plane_states {
     size_t n;
 };
 void plane_states_done(struct plane_states *states);
-/* plane_states: all states of a project, over all pages. An archived project has none: PLANE_OK with n == 0.
- */
+/* plane_states: all states of a project, over all pages. For an archived project: PLANE_OK with n == 0. */
 ATTR_NODISCARD enum plane_result plane_states(struct plane_call *call, const char *project_id,
                                               struct plane_states *ret, struct why *why);
 
@@ -155,8 +155,8 @@ struct plane_page {
 void plane_page_done(struct plane_page *page);
 /* plane_issues: one page (from 0, LIMIT_PLANE_PAGE rows each) of a project's issues, the most recently
  * updated first. An invalid row (no id, no number, no time, of another project) is skipped and is in `odd`.
- * Asks `work-items/`, and `issues/` of a server that is too old for it (before v1.1.0), and keeps to it. Rows
- * may stand on two pages, or on none, when they move while pages are read. */
+ * Asks `work-items/`; if the server is too old for that (before v1.1.0), asks `issues/` from then on. A row
+ * may be on two pages, or on none, when rows move while pages are read. */
 ATTR_NODISCARD enum plane_result plane_issues(struct plane_call *call, const char *project_id, size_t page,
                                               struct plane_page *ret, struct why *why);
 
@@ -165,16 +165,17 @@ ATTR_NODISCARD enum plane_result plane_issue(struct plane_call *call, const char
                                              const char *issue_id, struct plane_issue *ret, struct why *why);
 void plane_issue_done(struct plane_issue *issue);
 
-/* plane_issue_document: the issue as Plane answers it, whole, with state, labels, assignees and created_by
- * expanded, for an event. More than one label or assignee takes a second call, for their order
+/* plane_issue_document: Plane's whole answer about the issue, with state, labels, assignees and created_by
+ * expanded, for an event. If there is more than one label or assignee, a second call reads their order
  * (event_plane_order). Caller owns *ret. */
 ATTR_NODISCARD enum plane_result plane_issue_document(struct plane_call *call, const char *project_id,
                                                       const char *issue_id, json_t **ret, struct why *why);
 
 /* The newest change of an issue's state: the identity of a verdict. `at_us` is the moment of the change (the
  * row's `epoch`, whole seconds rounded down, else its created_at, which is later and finer), and the newest
- * is the one with the latest: rows are written by a queue, and not always in order. found is false when no
- * activity is of any (an issue created in that state, one that is gone, or a row not written yet). */
+ * change is the one with the latest at_us, because a queue writes the rows, not always in order. `found` is
+ * false when no activity is a change of state (the issue was created in its state, it is gone, or the row is
+ * not written yet). */
 struct plane_change {
     bool found;
     char id[UUID_TEXT_LEN + 1];        /* of the activity; lower case */
@@ -188,9 +189,9 @@ void plane_change_done(struct plane_change *change);
 ATTR_NODISCARD enum plane_result plane_last_change(struct plane_call *call, const char *project_id,
                                                    const char *issue_id, struct plane_change *ret,
                                                    struct why *why);
-/* plane_last_change_from: the same for one call a page of activities, from page *page on, which is 0 at
- * first. When it ends before it has an answer, *page is where the next question about the issue goes on,
- * provided that the issue's updated_at is still the same. */
+/* plane_last_change_from: the same, from page *page of the activities on (0 at first), with one call per
+ * page. If it ends without an answer, *page is the page to continue at, provided that the issue's updated_at
+ * is still the same. */
 ATTR_NODISCARD enum plane_result plane_last_change_from(struct plane_call *call, const char *project_id,
                                                         const char *issue_id, size_t *page,
                                                         struct plane_change *ret, struct why *why);

@@ -1,10 +1,9 @@
-/* plane_event.h - the body of Plane's webhook about an issue, made of what its REST API answers: byte for
- * byte what Plane (community edition, v1.3.1) would have sent, as far as the API answers it. Pure,
- * thread-safe.
+/* plane_event.h - makes the body of Plane's webhook about an issue from answers of its REST API: byte for
+ * byte what Plane (community edition, v1.3.1) would have sent, as far as the API shows it. Pure, thread-safe.
  *
- * What the API does not answer: `webhook_id`, for which an id of this program's stands; `description`,
- * `description_json` and `description_stripped` of the issue, which are empty here; and whether the state was
- * changed on the web (`field` is then "state_id", as here) or by an API key ("state").
+ * The API does not show some members: `webhook_id` is an id of this program instead; `description`,
+ * `description_json` and `description_stripped` of the issue are empty; `field` is always "state_id", as for
+ * a change on the web, though it is "state" for a change by an API key.
  */
 #ifndef RECONCILED_EVENT_PLANE_H
 #define RECONCILED_EVENT_PLANE_H
@@ -17,16 +16,17 @@ struct event_plane_change {
     const json_t *actor;               /* the person's object, or the id alone; NULL when that is not known */
 };
 
-/* event_plane_order: REST orders expanded labels and assignees by their own age, a webhook by when they were
- * put on the issue, as REST does where they are ids: gives those of `issue` the order of `bare`. */
+/* event_plane_order: sorts the labels and assignees of `issue` as in `bare`. REST sorts expanded ones by
+ * their own age, but a webhook sorts them by when they were added to the issue, as REST does when they are
+ * ids. */
 void event_plane_order(json_t *issue, const json_t *bare);
 
-/* event_plane_issue: `issue` with state, labels, assignees and created_by expanded. Without a change it was
- * created as it is. NULL when the issue is none. Caller frees. */
+/* event_plane_issue: the body for `issue`, whose state, labels, assignees and created_by are expanded.
+ * Without a change: the event of its creation. NULL when `issue` is no valid issue. Caller frees. */
 char *event_plane_issue(const json_t *issue, const struct event_plane_change *change);
 
-/* event_plane_text: a value as Python's json.dumps(value) writes it, which jansson cannot: the shortest
- * digits of a float, lower-case hex, DEL escaped too. NULL beyond LIMIT_EVENT. Caller frees. */
+/* event_plane_text: a value as Python's json.dumps(value) writes it. jansson cannot: floats have their
+ * shortest digits, hex is lower case, DEL is escaped. NULL beyond LIMIT_EVENT. Caller frees. */
 char *event_plane_text(const json_t *value);
 
 #endif

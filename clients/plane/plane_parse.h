@@ -1,5 +1,5 @@
-/* plane_parse.h - reads Plane's answers: bytes in, rows out, nothing asked. Private to clients/plane/
- * and tests.
+/* plane_parse.h - reads Plane's answers: bytes in, rows out, no requests. Private to clients/plane/ and
+ * tests.
  *
  * Parsers return NULL when the answer was understood, else what is wrong with it ("an issue without an id");
  * then *ret is as it was, or holds nothing that must be freed.
@@ -12,7 +12,7 @@
 #include "clients/http/fetch.h"
 #include "clients/plane/plane.h"
 
-/* An answer before its JSON is looked into. The caller owns `json`, which is there for PLANE_OK alone. */
+/* An answer whose JSON is not interpreted yet. The caller owns `json`, which is set only for PLANE_OK. */
 struct plane_reply {
     enum plane_result result;
     bool unrouted; /* a 404 because Plane has no such path: an older one knows no work-items/ */
@@ -23,12 +23,12 @@ struct plane_reply {
 void plane_reply_read(const struct fetch_answer *answer, const char *what, const struct upstream_names *names,
                       struct plane_reply *ret, struct why *why);
 
-/* plane_parse_states: a page; its states come behind those that `states` holds already. One without an id is
- * skipped: no issue can be in it. */
+/* plane_parse_states: reads a page and appends its states to `states`. A state without an id is skipped: no
+ * issue can be in it. */
 const char *plane_parse_states(const json_t *json, struct plane_states *states, bool *ret_more);
 
-/* Rows that name another project than `project_id` (lower case) are wrong. On a page what is wrong is in
- * ret->odd. plane_parse_issue sets ret->id to "" when it is the id that is wrong. */
+/* A row that names another project than `project_id` (lower case) is invalid. On a page, invalid rows are in
+ * ret->odd. plane_parse_issue sets ret->id to "" when the id is invalid. */
 const char *plane_parse_issue(const json_t *json, const char *project_id, struct plane_issue *ret);
 const char *plane_parse_issues(const json_t *json, const char *project_id, struct plane_page *ret);
 

@@ -26,7 +26,8 @@ struct trial_batch {
     struct store_task *made;        /* parallel to the creations; id 0: not made */
     const size_t *move_of_creation; /* parallel to the creations; n_moves: none */
 };
-/* trial_tasks_read: by the rows of SQL_ISSUE_TASKS of all creations, which it releases. */
+/* trial_tasks_read: fills in `made` from the rows of SQL_ISSUE_TASKS about all creations, and releases the
+ * rows. */
 ATTR_NODISCARD enum err trial_tasks_read(struct trial_batch *batch, struct store_rows rows);
 
 struct store_ops {
@@ -42,8 +43,8 @@ struct store_ops {
     enum err (*ready)(struct store *store, struct why *why);
     enum err (*settings_write)(struct store *store, int64_t seen_revision, const char *overrides,
                                int64_t *ret_revision, struct why *why);
-    /* tasks_query: the rows of store_tasks_list, one more than its limit. tasks_place: `next` behind a row;
-     * caller frees. */
+    /* tasks_query: the rows of store_tasks_list, at most one more than its limit. tasks_place: the `next`
+     * that continues after a row; caller frees. */
     struct store_rows (*tasks_query)(struct store *store, const struct store_tasks_query *query,
                                      struct why *why);
     char *(*tasks_place)(struct store_rows *rows, const struct store_task_entry *entry);
@@ -53,9 +54,8 @@ struct store_ops {
     enum err (*transition)(struct store *store, int64_t settings_revision, int64_t valid_until_us,
                            const char *pass_id, const struct store_transition *batch, size_t n,
                            enum store_moved *ret_moved, struct why *why);
-    /* trial: the new tasks as create_tasks would make them, then the moves as transition would make them, of
-     * which trial_tasks_read fills in those that are of new tasks; a message, if there is none of either.
-     * Rolled back. */
+    /* trial: makes the new tasks as create_tasks does, then the moves as transition does (trial_tasks_read
+     * fills in those of new tasks). Without any of both, it writes a message. Rolled back. */
     enum err (*trial)(struct store *store, struct trial_batch *batch, struct why *why);
     enum err (*replay_begin)(struct store *store, int64_t settings_revision, int64_t valid_until_us,
                              const struct store_replay *batch, size_t n, struct store_replay_seen *ret,
@@ -68,23 +68,24 @@ struct store {
     const struct store_ops *ops;
     char *describe; /* owned; freed by store_free after ops->free has released the rest */
     bool only_ours; /* tasks and jobs are only read */
-    _Atomic int64_t plane_ids_good_until_ms; /* clock_mono_ms(): till then the rows are not looked at again */
+    _Atomic int64_t plane_ids_good_until_ms; /* clock_mono_ms(): until then plane_ids are not read again */
 };
 
-/* store_settings_of: of a row of SQL_SETTINGS_READ; free with store_settings_done. store_policy_stands: by
- * the row of a statement with revision and clock, which it releases: ERR_CONFLICT when the settings are
- * no longer those. */
+/* store_settings_of: reads a row of SQL_SETTINGS_READ; free with store_settings_done. store_policy_stands:
+ * compares revision and clock in a statement's row, and releases the rows: ERR_CONFLICT if the settings have
+ * changed or expired. */
 struct store_settings store_settings_of(struct store_rows *rows);
 ATTR_NODISCARD enum err store_policy_stands(struct store_rows rows, int64_t settings_revision,
                                             int64_t valid_until_us, struct why *why);
 
-/* replay_pauses: the seconds between a try and the next, for each try; as many as there are tries.
- * replay_keys: what SQL_REPLAYS_LOOK takes. Caller releases both. */
+/* replay_pauses: for each try, the seconds until the next one. replay_keys: the parameter of
+ * SQL_REPLAYS_LOOK. Caller releases both. */
 json_t *replay_pauses(void);
 json_t *replay_keys(const struct store_replay *batch, size_t n);
-/* replays_seen: by the rows of SQL_REPLAYS_LOOK, which it releases; what has no row stays as it is.
- * replay_begun: by a row of the statement that begins it. replay_not_begun: of one that its statement did not
- * begin although its task stands: if it became due in between, the next pass sends it. */
+/* replays_seen: reads the rows of SQL_REPLAYS_LOOK and releases them; an entry without a row is not changed.
+ * replay_begun: reads a row of the statement that begins a replay. replay_not_begun: the result for a replay
+ * that the statement did not begin although its task is unchanged; if it became due in between, the next pass
+ * sends it. */
 ATTR_NODISCARD enum err replays_seen(struct store_rows rows, size_t n, struct store_replay_seen *ret);
 struct store_replay_seen replay_begun(struct store_rows *rows);
 struct store_replay_seen replay_not_begun(struct store_replay_seen seen);

@@ -1,8 +1,8 @@
-/* store_rows.h - one statement, its parameters and its rows, whatever the database. Private to clients/store.
+/* store_rows.h - one statement, its parameters and its rows, for both databases. Private to clients/store.
  *
- * A statement has a number here and a text in each database's own words. Its columns are read by name; a
- * name is looked up once per result. Errors are sticky: after one, reading gives nothing more, and rows_end
- * returns it.
+ * A statement has a number here and a text for each database. Its columns are read by name; a name is looked
+ * up once per result. Errors are sticky: after an error no more rows or values are returned, and rows_end
+ * returns the error.
  *
  *   struct store_rows rows = store_query(store, SQL_X, PARAMS(TEXT_PARAM(id), NUMBER_PARAM(limit)), why);
  *   while (rows_next(&rows))
@@ -21,7 +21,7 @@
 #include "clients/base/text.h"
 #include "clients/store/store.h"
 
-/* The statements that each database has a text for; its own ones have the numbers from STORE_SQL_SHARED on.
+/* The statements that both databases have; statements of one database have numbers from STORE_SQL_SHARED on.
  */
 enum store_sql {
     SQL_SETTINGS_READ,
@@ -69,14 +69,14 @@ struct store_param {
     const char *const *ids;
     size_t n;
 };
-/* IDS_PARAM: a list of UUIDs for a statement that compares them with tasks.plane_id, whose type and spelling
- * are the orchestrator's. */
+/* IDS_PARAM: a list of UUIDs for a statement that compares them with tasks.plane_id; the orchestrator decides
+ * that column's type and spelling. */
 #define NUMBER_PARAM(value) ((struct store_param){.kind = PARAM_NUMBER, .number = (value)})
 #define TEXT_PARAM(value) ((struct store_param){.kind = PARAM_TEXT, .text = (value)})
 #define JSON_PARAM(value) ((struct store_param){.kind = PARAM_JSON, .json = (value)})
 #define IDS_PARAM(list, count) ((struct store_param){.kind = PARAM_IDS, .ids = (list), .n = (count)})
-/* LIMIT_PARAM: some limits are boundless. ONE_MORE_PARAM: one more row than asked, to see whether there is
- * more. BEFORE_PARAM: a key to stay below; 0 is none. */
+/* LIMIT_PARAM: a limit, cut to what the database's integer holds. ONE_MORE_PARAM: one row more, which shows
+ * whether there are more. BEFORE_PARAM: an upper bound for a key, exclusive; 0: none. */
 #define LIMIT_PARAM(limit) NUMBER_PARAM((limit) < INT64_MAX ? (int64_t)(limit) : INT64_MAX)
 #define ONE_MORE_PARAM(limit) NUMBER_PARAM((limit) < INT64_MAX ? (int64_t)(limit) + 1 : INT64_MAX)
 #define BEFORE_PARAM(key) NUMBER_PARAM((key) ? (key) : INT64_MAX)
@@ -134,19 +134,20 @@ struct store_rows {
 /* store_query: a statement that reads, on any connection. */
 struct store_rows store_query(struct store *store, unsigned which, struct store_params params,
                               struct why *why);
-/* rows_failed: what a statement returns that failed before it had rows. */
+/* rows_failed: the rows of a statement that failed before it had any. */
 struct store_rows rows_failed(enum err err);
 
-/* rows_next: the next row is there to read. rows_end: releases the rows; the first error, if there was one.
+/* rows_next: moves to the next row; false: there is none. rows_end: releases the rows and returns the first
+ * error.
  */
 bool rows_next(struct store_rows *rows);
 ATTR_NODISCARD enum err rows_end(struct store_rows *rows);
-/* rows_count: releases rows that nothing is read of; *ret_n (may be NULL): how many there were. */
+/* rows_count: counts rows without reading them, and releases them; *ret_n may be NULL. */
 ATTR_NODISCARD enum err rows_count(struct store_rows rows, size_t *ret_n);
 
 /* A field of the row by its column's name. rows_text: valid UTF-8, within the limit; NULL for null; caller
- * frees. rows_own: one of ours, which comes back whole unless the table was tampered with. rows_place: a
- * place in a list of n. */
+ * frees. rows_own: a text that this program wrote, read whole. rows_place: an index into a list of n; false:
+ * out of range. */
 struct store_field rows_field(struct store_rows *rows, const char *name);
 bool rows_null(struct store_rows *rows, const char *name);
 int64_t rows_int(struct store_rows *rows, const char *name);
@@ -156,10 +157,10 @@ char *rows_own(struct store_rows *rows, const char *name);
 struct uuid_text rows_uuid(struct store_rows *rows, const char *name);
 bool rows_place(struct store_rows *rows, const char *name, size_t n, size_t *ret);
 
-/* rows_task: the columns TASK_COLUMNS of a statement; free with store_task_done. */
+/* rows_task: reads the columns TASK_COLUMNS; free with store_task_done. */
 struct store_task rows_task(struct store_rows *rows);
 
-/* list_room: room for one more element behind the n that a list has. */
+/* list_room: the list, grown if needed, with room for one more element after its n. */
 void *list_room(void *list, size_t n, size_t size);
 
 /* writes */

@@ -1,13 +1,12 @@
-/* store_pg.h - the PostgreSQL store from within. Private to clients/store/pg.
+/* store_pg.h - the parts of the PostgreSQL store. Private to clients/store/pg.
  *
- * A few connections, each used by one thread at a time. An operation is a function that is handed a
- * connection; pg_call lends it one, and runs it again when the connection turned out to be dead or the
- * database reported a serialization failure. So every such function must be one that may run twice:
- * reads, compare-and-sets, and writes that recognise what they wrote before.
+ * A few connections, each used by one thread at a time. An operation is a function that gets a connection
+ * from pg_call, which runs it again when the connection was dead or the database reported a serialization
+ * failure. So every operation must be safe to run twice: reads, compare-and-sets, and writes that recognise
+ * their own earlier result.
  *
- * Nothing waits in libpq but the connecting: every answer is awaited by poll() with a deadline of our own
- * beside the server's statement_timeout (a host that vanished answers no time-out), and store_interrupt wakes
- * it.
+ * Only connecting waits inside libpq. Answers are awaited by poll() with a deadline, beside the server's
+ * statement_timeout, because a host that has vanished reports no time-out. store_interrupt wakes these waits.
  */
 #ifndef RECONCILED_STORE_PG_H
 #define RECONCILED_STORE_PG_H
@@ -22,7 +21,7 @@
 #include "clients/store/store_ops.h"
 #include "clients/store/store_rows.h"
 
-/* A number of ours within a statement. */
+/* One of this program's numbers as text within a statement. */
 #define PG_DIGITS(number) STORE_DIGITS(number)
 
 /* The statements of PostgreSQL alone, behind those of store_rows.h; the texts are in store_pg_sql.c. */
@@ -43,8 +42,8 @@ enum pg_sql {
     PG_NOT_WRITABLE,
     PG_SQL_MAX_
 };
-/* pg_sql_text: a statement, for a tasks.stage that is text or an enum; caller frees. pg_sql_names_stage: the
- * two differ. */
+/* pg_sql_text: the text of a statement, which may depend on whether tasks.stage is text or an enum; caller
+ * frees. pg_sql_names_stage: whether it does. */
 char *pg_sql_text(unsigned which, bool stage_is_enum);
 bool pg_sql_names_stage(unsigned which);
 
@@ -52,9 +51,9 @@ struct pg_conn;
 
 /* connections: store_pg.c */
 
-/* pg_call: see above. `work` must leave what it was called with fit to be called again. A transaction that it
- * leaves open is rolled back. ERR_RETRY from `work` is repeated a few times, and is ERR_TIMEOUT when that did
- * not help. */
+/* pg_call: runs an operation, see above. `work` must leave `arg` valid for another run. A transaction that it
+ * leaves open is rolled back. After ERR_RETRY it is run again a few times; if that does not help, the result
+ * is ERR_TIMEOUT. */
 typedef enum err pg_work_fn(struct pg_conn *conn, void *arg, struct why *why);
 ATTR_NODISCARD enum err pg_call(struct store *store, pg_work_fn *work, void *arg, struct why *why);
 
@@ -78,59 +77,61 @@ ATTR_NODISCARD enum err pg_run(struct pg_conn *conn, unsigned which, const struc
 struct store_rows pg_query(struct pg_conn *conn, unsigned which, struct store_params params, struct why *why);
 struct store_rows pg_rows(PGresult *result_take, struct why *why);
 
-/* pg_parse: has the server check a statement that is not run. */
+/* pg_parse: asks the server to check a statement without running it. */
 ATTR_NODISCARD enum err pg_parse(struct pg_conn *conn, const char *sql, struct why *why);
 
-/* pg_begin: `begin` is "BEGIN …". Every transaction starts here, for behind a pooler it must bring the
- * session settings with it. */
+/* pg_begin: `begin` is "BEGIN …". Every transaction starts here, because behind a pooler each one must set
+ * the session settings itself. */
 ATTR_NODISCARD enum err pg_begin(struct pg_conn *conn, const char *begin, struct why *why);
 
-/* pg_execute: SQL without parameters, for what cannot be prepared (BEGIN, CREATE TABLE). Never hand it
- * anything from outside. pg_commit: COMMIT, and ERR_INTERNAL if the server rolled back instead. */
+/* pg_execute: SQL without parameters, for statements that cannot be prepared (BEGIN, CREATE TABLE). Never
+ * pass text from outside to it. pg_commit: COMMIT, and ERR_INTERNAL if the server rolled back instead. */
 ATTR_NODISCARD enum err pg_execute(struct pg_conn *conn, const char *sql, struct why *why);
 ATTR_NODISCARD enum err pg_commit(struct pg_conn *conn, struct why *why);
 
-/* Whose the last failure on a connection was. */
+/* The cause of the last failure on a connection. */
 enum pg_fault {
-    PG_FAULT_SERVER, /* or the connection's: no row is to blame */
-    PG_FAULT_ROW,    /* about the data of a row (a constraint, a cast, a trigger that raised, a lock on it):
-                        other rows may well pass */
-    PG_FAULT_EITHER  /* a row's (a policy), or the statement's (a missing right): which, the statement without
-                        rows shows */
+    PG_FAULT_SERVER, /* the server or the connection: no row is the cause */
+    PG_FAULT_ROW, /* the data of a row (a constraint, a cast, a trigger that raised, a lock on it): other rows
+                     may be written */
+    PG_FAULT_EITHER /* a row (a policy) or the statement (a missing right): running the statement without rows
+                       shows which */
 };
 
 struct pg_conn {
     struct pg_store *store;
     PGconn *pg;                 /* NULL: not connected */
-    struct pg_connect *connect; /* that is being made, or was made after its caller had given up; NULL */
+    struct pg_connect *connect; /* under way, or finished after its caller had given up; NULL */
     int stop_fd;                /* readable once the store is interrupted */
     bool prepared[PG_SQL_MAX_]; /* on this connection; none behind a pooler */
-    /* NULL: the session is ours alone. Else a pooler gives us one for each transaction: statements are not
-     * prepared, each runs in a transaction, and a transaction begins with these settings. */
+    /* NULL: this connection has its own session. Otherwise a pooler assigns a session to each transaction:
+     * statements are not prepared, each runs in a transaction, and a transaction begins with these settings.
+     */
     char *pooled_settings;
     bool stage_known, stage_is_enum; /* the type of tasks.stage, read when a statement first depends on it */
-    bool lost; /* of no more use, and what was under way may or may not have been done: to be closed when it
-                  is given back */
+    bool lost; /* broken, and the statement under way may or may not have been carried out: closed when it is
+                  given back */
     bool patient; /* its statements may take any time, until it is given back */
     /* Of the last failure. */
     char sqlstate[6]; /* "": the connection broke, or the failure was ours */
     enum pg_fault fault;
     struct why refusal; /* in words, as that of a row */
-    bool taken;         /* guarded by the store's lock; all else belongs to who took it */
+    bool taken; /* guarded by the store's lock; everything else belongs to the thread that took the connection
+                 */
 };
 
-/* pg_await_end: the result of what was sent, all of it received. */
+/* pg_await_end: waits for the whole result of the statement that was sent. */
 ATTR_NODISCARD enum err pg_await_end(struct pg_conn *conn, PGresult **ret, struct why *why);
 
 /* a batch of writes: store_pg_batch.c */
 
-/* What became of one row. */
+/* The result for one row. */
 enum pg_fate {
-    PG_FATE_OPEN, /* not written; why is to be found out */
+    PG_FATE_OPEN, /* not written; the reason is not known yet */
     PG_FATE_WRITTEN,
-    PG_FATE_RACED, /* what it starts from does not stand any more */
+    PG_FATE_RACED, /* its task has changed since it was read; or the task to be made exists */
     PG_FATE_REFUSED,
-    PG_FATE_TAKEN, /* what it needs is another row's */
+    PG_FATE_TAKEN, /* another task has its branch */
     PG_FATE_LOCKED /* not written in time: another session holds a lock, perhaps on all of the table */
 };
 
@@ -146,30 +147,30 @@ struct pg_batch {
     const char *pass_id; /* for the rows; may be NULL */
     const char *const
         *plane_ids; /* n of them, the second parameter of both statements; NULL: they have none */
-    /* Parameter: rows. Answers for each row that it wrote with its `i` (null if it is none of ours any more),
-     * whether `whole` of it was written, and the id of what was `made`, if something was. */
+    /* Parameter: rows. Returns for each written row its `i` (null if it is no row of this batch any more),
+     * whether the `whole` row was written, and the id of the task it `made`, if any. */
     unsigned write;
-    /* Parameter: rows. Answers for each with its `i`, whether that is written (`known`), and whether it might
-     * yet be (`stands`), and who has what it needs (`taken`, or null). */
+    /* Parameter: rows. Returns for each row its `i`, whether it is written (`known`), whether it could still
+     * be written (`stands`), and the task that has its branch (`taken`, or null). */
     unsigned look_again;
-    bool exclusive; /* waits for all other batches, and they for it */
-    /* Where it is put into words why row i is refused; may return NULL. */
+    bool exclusive; /* no other batch runs at the same time */
+    /* Returns where to write the reason if row i is refused, or NULL. */
     struct why *(*refusal)(const struct pg_batch *batch, size_t i);
-    /* What came of it. */
+    /* The results. */
     enum pg_fate fates[LIMIT_BATCH];
     int64_t made[LIMIT_BATCH];
     /* Its own. */
-    bool maybe_committed; /* the connection broke at COMMIT; `fates` are what it would have made true */
+    bool maybe_committed; /* the connection broke at COMMIT; `fates` hold if the commit took place */
     bool impatient;
-    bool excused;       /* the statement is not to blame for what the rows fail with */
-    unsigned retries;   /* transactions that the database asked to be tried again */
-    int64_t give_up_ms; /* no further halving then */
+    bool excused;       /* the statement is known not to be the cause of the failures */
+    unsigned retries;   /* transactions that the database asked to repeat */
+    int64_t give_up_ms; /* the batch is not halved any further after this time */
 };
 
 /* pg_batch_run: a pg_work_fn on a struct pg_batch. ERR_OK: no fate is PG_FATE_OPEN. */
 ATTR_NODISCARD enum err pg_batch_run(struct pg_conn *conn, void *batch, struct why *why);
 
-/* pg_batch_write: the same between a BEGIN and a COMMIT of the caller's. */
+/* pg_batch_write: the same within a transaction of the caller. */
 ATTR_NODISCARD enum err pg_batch_write(struct pg_conn *conn, struct pg_batch *batch, struct why *why);
 
 /* the operations, one file per aggregate; each keeps its promise in store.h */
@@ -178,10 +179,11 @@ ATTR_NODISCARD enum err pg_batch_write(struct pg_conn *conn, struct pg_batch *ba
 enum err pg_migrate(struct store *store, size_t *ret_created, struct why *why);
 enum err pg_ready(struct store *store, struct why *why);
 
-/* store_pg_issues.c. pg_creations: a batch of them; `ids` is for their plane_ids, and lives as long. */
+/* store_pg_issues.c. pg_creations: a batch that makes tasks; it keeps their plane_ids in `ids`, which must
+ * live as long as the batch. */
 struct pg_batch pg_creations(const struct store_new_task *rows, size_t n, const char *ids[LIMIT_BATCH]);
 enum store_creation pg_creation(enum pg_fate fate);
-/* pg_creations_failed: `err` of a batch of them; a missing key is put into words. */
+/* pg_creations_failed: returns `err` of such a batch; if a key is missing, `why` states that. */
 enum err pg_creations_failed(const struct pg_conn *conn, enum err err, struct why *why);
 enum err pg_create_tasks(struct store *store, int64_t settings_revision, int64_t valid_until_us,
                          const struct store_new_task *batch, size_t n, enum store_creation *ret,

@@ -1,10 +1,10 @@
-/* store_sqlite.h - the SQLite store from within. Private to clients/store/sqlite.
+/* store_sqlite.h - the parts of the SQLite store. Private to clients/store/sqlite.
  *
  * One file, one connection that writes and a few that read, each used by one thread at a time: an operation
- * takes a connection, works, and gives it back. Taking opens it, or opens it again when the file was replaced
- * meanwhile; giving back ends whatever transaction is still open. Another process that writes the file (the
- * orchestrator) is waited for by the busy handler, at most half of LIMIT_STATEMENT_MS; the
- * progress handler ends a statement that takes too long, or that store_interrupt wants to end.
+ * takes a connection, works, and gives it back. Taking a connection opens it, and opens it again if the file
+ * was replaced since; giving it back rolls back an open transaction. While another process (the orchestrator)
+ * writes the file, the busy handler waits for at most half of LIMIT_STATEMENT_MS. The progress handler ends a
+ * statement that takes too long, and every statement after store_interrupt.
  */
 #ifndef RECONCILED_STORE_SQLITE_H
 #define RECONCILED_STORE_SQLITE_H
@@ -20,9 +20,10 @@
 
 /* Every statement that is kept prepared; the texts are in store_sqlite_sql.c.
  *
- * A write finds by RETURNING whether it wrote its row: a trigger with RAISE(IGNORE) makes it succeed
- * without one, and of a view sqlite3_changes() counts nothing. But SQLite 3.40 takes such a write to a view
- * without a trigger for done; SQL_…_TAKE_… find that out: they write nothing, have no RETURNING, and fail. */
+ * A write has RETURNING, which shows whether it wrote its row: a trigger with RAISE(IGNORE) makes it succeed
+ * without a row, and sqlite3_changes() counts no rows of a view. But SQLite 3.40 accepts a write with
+ * RETURNING to a view without a trigger, and writes nothing. The statements SQL_…_TAKE_… detect such a view:
+ * they write no row, have no RETURNING, and fail there. */
 enum sqlite_sql {
     SQL_BEGIN_WRITE = STORE_SQL_SHARED,
     SQL_COMMIT,
@@ -73,39 +74,40 @@ void sqlite_give(struct sqlite_conn *conn);
 void sqlite_give_p(struct sqlite_conn **conn);
 #define AUTO_GIVE ATTR_CLEANUP(sqlite_give_p)
 
-/* sqlite_writable: a transaction that writes can begin, and the disk has room for one. A lock that another
- * process holds counts as writable. Writes nothing, waits for nothing. */
+/* sqlite_writable: ERR_OK if a write transaction can begin and the disk has room for it, also while another
+ * process holds the lock. Neither writes nor waits. */
 ATTR_NODISCARD enum err sqlite_writable(struct store *store, struct why *why);
 
 sqlite3 *sqlite_handle(const struct sqlite_conn *conn);
 
-/* sqlite_functions: what the statements call on this connection (store_sqlite_values.c):
+/* sqlite_functions: adds the functions that the statements call (store_sqlite_values.c):
  *   reconcile_us(x)         the microseconds of an instant in a column of the orchestrator's; null when it is
  *                           none: SQLite's own functions read 'now', '12:00' and 31 November as times
  *   reconcile_like(x, us)   the instant us in the form that x has; in CURRENT_TIMESTAMP's when x has none */
 void sqlite_functions(sqlite3 *db);
 
-/* sqlite_statement: the prepared statement (one of two, where that depends on an index of tasks), reset, with
- * nothing bound. It belongs to the connection. sqlite_prepare: one that is not kept; caller finalizes. */
+/* sqlite_statement: the prepared statement, reset and without bound values; it belongs to the connection.
+ * Some statements have two texts, and an index of tasks decides which is used. sqlite_prepare: a statement
+ * that is not kept; caller finalizes. */
 ATTR_NODISCARD enum err sqlite_statement(struct sqlite_conn *conn, unsigned which, sqlite3_stmt **ret,
                                          struct why *why);
 ATTR_NODISCARD enum err sqlite_prepare(struct sqlite_conn *conn, const char *sql, sqlite3_stmt **ret,
                                        struct why *why);
 
-/* sqlite_failure: the result and the words for what the connection reported last. Marks the connection for
- * reopening when that may help. */
+/* sqlite_failure: the error and the reason of the connection's last failure. Marks the connection to be
+ * reopened if that may help. */
 enum err sqlite_failure(struct sqlite_conn *conn, struct why *why);
 
-/* sqlite_outlived: the last failure is that a statement took too long. Gives the connection time for as much
- * again and rolls back what is open; false, and does nothing, when it is another failure or the store is
- * interrupted. */
+/* sqlite_outlived: if the last failure is that a statement took too long, gives the connection the same time
+ * again, rolls back an open transaction and returns true. Otherwise, or if the store is interrupted, does
+ * nothing and returns false. */
 bool sqlite_outlived(struct sqlite_conn *conn);
 
 /* values (store_sqlite_values.c) */
 
-/* sqlite_query: a statement's rows on this connection: end them soon, for an open statement holds a lock on
- * the file. sqlite_ask: on one that reads, which is given back at their end. sqlite_run: a statement of which
- * at most the number of rows counts; *ret_rows may be NULL. sqlite_execute: one without parameters. */
+/* sqlite_query: a statement's rows on this connection: call rows_end soon, because an open statement holds a
+ * lock on the file. sqlite_ask: the same on a reading connection, which rows_end gives back. sqlite_run: runs
+ * a statement and counts its rows; *ret_rows may be NULL. sqlite_execute: runs one without parameters. */
 struct store_rows sqlite_query(struct sqlite_conn *conn, unsigned which, struct store_params params,
                                struct why *why);
 struct store_rows sqlite_ask(struct store *store, unsigned which, struct store_params params,
@@ -118,15 +120,17 @@ ATTR_NODISCARD enum err sqlite_execute(struct sqlite_conn *conn, unsigned which,
 
 struct sqlite_batch {
     int64_t settings_revision, valid_until_us; /* as in store_transition */
-    bool trial;                                /* rolled back, whatever the settings */
+    bool trial;                                /* always rolled back, and the settings are not checked */
     size_t n;                                  /* at most LIMIT_BATCH */
-    /* begin: what must hold for all rows, asked in the transaction before the first; NULL: nothing. */
+    /* begin: runs in the transaction before the first row and checks what all rows need; NULL: no check. */
     enum err (*begin)(struct sqlite_conn *conn, void *arg, struct why *why);
-    /* write: row i. What it wrote stays only if it sets *ret_keep. It first notes that row i was refused:
-     * when the database then refuses a statement of it, that is what became of the row, and the others go on.
-     * May be called again for a row, when another one's refusal undid the whole transaction. */
+    /* write: writes row i. Its changes are kept only if it sets *ret_keep. It must first record the row as
+     * refused: if the database then refuses one of its statements, that result stands and the other rows go
+     * on. It may be called again for a row, when the refusal of another row rolled back the whole
+     * transaction. */
     enum err (*write)(struct sqlite_conn *conn, void *arg, size_t i, bool *ret_keep, struct why *why);
-    /* refusal: where it is put into words why row i was not written; may return NULL. NULL: nowhere. */
+    /* refusal: returns where to write the reason if row i was not written, or NULL. NULL: reasons are not
+     * wanted. */
     struct why *(*refusal)(void *arg, size_t i);
     void *arg;
 };
@@ -147,8 +151,8 @@ enum err sqlite_create_tasks(struct store *store, int64_t settings_revision, int
                              const struct store_new_task *batch, size_t n, enum store_creation *ret,
                              struct why *why);
 
-/* What of it a trial needs too. sqlite_tasks_keyed: ERR_INTERNAL in words: the key that decides is missing.
- * sqlite_task_create: *ret_rows 0: a trigger swallowed it. */
+/* Used by trials too. sqlite_tasks_keyed: ERR_INTERNAL if tasks.plane_id has no unique key.
+ * sqlite_task_create: *ret_rows 0: a trigger ignored the row. */
 enum err sqlite_tasks_keyed(struct sqlite_conn *conn, struct why *why);
 enum err sqlite_task_create(struct sqlite_conn *conn, const struct store_new_task *task, size_t *ret_rows,
                             struct why *why);
@@ -159,8 +163,7 @@ enum err sqlite_transition(struct store *store, int64_t settings_revision, int64
                            const char *pass_id, const struct store_transition *batch, size_t n,
                            enum store_moved *ret_moved, struct why *why);
 
-/* What of it a transaction of another kind needs too; *ret_rows: the row was found or written.
- */
+/* Used by other transactions too; *ret_rows is 1 if the row was found or written. */
 enum err sqlite_task_stands(struct sqlite_conn *conn, const struct store_transition *transition,
                             size_t *ret_rows, struct why *why);
 enum err sqlite_verdict_add(struct sqlite_conn *conn, const struct store_transition *transition,
