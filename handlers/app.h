@@ -1,4 +1,4 @@
-/* app.h - the services that handlers reach, put together once by main. Everything here outlives the listener.
+/* app.h - the services that handlers use. Made once, before the listener starts; everything here outlives it.
  */
 #ifndef RECONCILED_APP_H
 #define RECONCILED_APP_H
@@ -18,10 +18,10 @@ struct app {
     const struct settings *settings;
     const struct pipeline *pipeline;
     struct store *store;
-    struct plane *plane; /* for its budget alone */
+    struct plane *plane; /* only for its budget */
     struct sweeper *sweeper;
     struct probe *probe;           /* for readiness */
-    struct query_pool *query_pool; /* of the next two alone */
+    struct query_pool *query_pool; /* used only by the next two */
     struct resolver *resolver;
     struct explainer *explainer;
     struct publication *status; /* body of GET /reconcile/status */

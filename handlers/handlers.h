@@ -1,5 +1,5 @@
-/* handlers.h - one function per endpoint; what each does is the contract's table (openapi/openapi.yaml). One
- * file per resource, named after its path. */
+/* handlers.h - one function per endpoint; openapi/openapi.yaml describes each. One file per resource, named
+ * after its path. */
 #ifndef RECONCILED_HANDLERS_H
 #define RECONCILED_HANDLERS_H
 

@@ -17,11 +17,12 @@ struct sockaddr;
 struct auth_failures *auth_failures_new(int64_t (*clock_ms)(void));
 void auth_failures_free(struct auth_failures *failures);
 
-/* auth_failures_note: one more from `address` (NULL: not known); `wrong`: it gave a token, and not the right
- * one. The first of an address is logged at once, later ones by auth_failures_tick. */
+/* auth_failures_note: counts a failure from `address` (NULL: not known). `wrong`: the request had a token,
+ * but not the right one. The first failure of an address is logged at once, later ones by auth_failures_tick.
+ */
 void auth_failures_note(struct auth_failures *failures, const struct sockaddr *address, bool wrong);
 
-/* auth_failures_tick: logs what has come since the last line of each address, once that is a minute old. */
+/* auth_failures_tick: for each address whose last line is a minute old, logs the failures since then. */
 void auth_failures_tick(struct auth_failures *failures);
 
 #endif

@@ -1,4 +1,4 @@
-/* notify.h - reports our state to systemd (sd_notify(3)), without its library. Nothing happens where
+/* notify.h - reports the state of the service to systemd (sd_notify(3)), without its library. Does nothing if
  * NOTIFY_SOCKET is not set. */
 #ifndef RECONCILED_NOTIFY_H
 #define RECONCILED_NOTIFY_H

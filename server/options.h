@@ -24,10 +24,10 @@ struct options {
     bool ready;              /* of COMMAND_HEALTH */
 };
 
-/* options_read: ERR_INVALID with words when the line is invalid. */
+/* options_read: ERR_INVALID, with the reason, when the command line is invalid. */
 ATTR_NODISCARD enum err options_read(int argc, char *const *argv, struct options *ret, struct why *why);
 
-/* options_usage: the text of --help but for the settings. Static. */
+/* options_usage: the text of --help, except the settings. Static. */
 const char *options_usage(void);
 
 #endif

@@ -1,6 +1,4 @@
-/* publication.h - the listener's view of a publication (handlers/handler.h): taking hold of its prepared
- * response.
- */
+/* publication.h - how the listener gets the prepared response of a publication (handlers/handler.h). */
 #ifndef RECONCILED_PUBLICATION_H
 #define RECONCILED_PUBLICATION_H
 
@@ -9,7 +7,7 @@
 struct MHD_Response;
 struct publication;
 
-/* What a reader holds, from publication_acquire to publication_release. */
+/* A reference to one version, valid from publication_acquire to publication_release. */
 struct publication_version;
 struct publication_hold {
     struct publication_version *version;

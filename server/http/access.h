@@ -1,10 +1,10 @@
-/* access.h - who may ask, and which requests are framed so that two readers could understand them
+/* access.h - which requests are allowed, and which are framed so that two readers could understand them
  * differently.
  *
- * Pure: the listener collects the headers that decide into a `struct access_head`, the functions judge them.
- * libmicrohttpd before 1.0 lets both lengths, two lengths, two hosts and a space before the colon pass, even
- * when strict: behind a proxy that reads them otherwise, one request becomes two. So all of them are refused
- * here, before a byte of the body is read.
+ * Pure: the listener collects the relevant headers in a `struct access_head`, and these functions judge them.
+ * Even in strict mode, libmicrohttpd before 1.0 accepts both kinds of length together, two lengths, two hosts
+ * and a space before the colon. Behind a proxy that reads them differently, one request becomes two. So all
+ * of them are refused here, before a byte of the body is read.
  */
 #ifndef RECONCILED_ACCESS_H
 #define RECONCILED_ACCESS_H
@@ -16,14 +16,14 @@ struct access_head {
     const char *host, *origin, *authorization, *content_type, *content_encoding, *content_length,
         *transfer_encoding, *expect;
     bool repeated; /* one of the above is there twice */
-    bool odd;      /* a name is no token, a value holds a control character, a line is no plain header */
+    bool odd;      /* a name is no token, a value has a control character, or a line is no plain header */
 };
 
-/* access_head_add: notes one header; the value is borrowed. */
+/* access_head_add: adds one header; the value is borrowed. */
 void access_head_add(struct access_head *head, const char *name, size_t name_len, const char *value,
                      size_t value_len);
 
-/* access_head_counts: one of the headers that decide is there. */
+/* access_head_counts: whether at least one relevant header is present. */
 bool access_head_counts(const struct access_head *head);
 
 /* Types of problems that a status does not imply. */
@@ -37,22 +37,22 @@ struct refusal {
     const char *type; /* of the problem; NULL: the status implies it */
 };
 
-/* access_framing: 400, 413 or none. After it the connection cannot be trusted and must be closed. */
+/* access_framing: 400, 413 or none. If it refuses, the connection cannot be trusted and must be closed. */
 struct refusal access_framing(const struct access_head *head, bool http_1_1);
 
-/* access_target: the path of a raw target, with what follows it. A target in absolute form (http://host/path)
- * names the host, too, in place of the Host header (RFC 9112 3.2.2): *ret_authority, which the caller frees;
- * NULL for any other. */
+/* access_target: the path and query of a raw target. The host of a target in absolute form (http://host/path)
+ * replaces the Host header (RFC 9112 3.2.2): it is *ret_authority, which the caller frees; NULL for every
+ * other form. */
 const char *access_target(const char *target, char **ret_authority);
 
-/* access_allowed: 401, 403 or none. `token` NULL: there is none, and only names of this machine are answered.
- * `open`: the path needs no token, nor a Host, which HTTP/1.0 does not ask for. */
+/* access_allowed: 401, 403 or none. `token` NULL: none is set, and only hosts that name this machine are
+ * allowed. `open`: the path needs neither a token nor a Host, which HTTP/1.0 does not require. */
 struct refusal access_allowed(const struct access_head *head, const char *token, bool open);
 
 /* access_media: 415, or none if the body is declared as JSON in UTF-8 and not encoded. */
 struct refusal access_media(const struct access_head *head);
 
-/* access_has_body: the request announces one. */
+/* access_has_body: whether the request announces a body. */
 bool access_has_body(const struct access_head *head);
 
 #endif

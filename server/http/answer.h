@@ -1,5 +1,4 @@
-/* answer.h - the listener's side of answers: prepared responses, and the answer a request carries until it is
- * queued. */
+/* answer.h - the listener's side of answers: makes the library's responses. */
 #ifndef RECONCILED_ANSWER_H
 #define RECONCILED_ANSWER_H
 
@@ -11,16 +10,16 @@ struct MHD_Response;
 struct request;
 
 enum answer_owner {
-    ANSWER_FREE,   /* the body came from malloc and goes with the response */
+    ANSWER_FREE,   /* the body came from malloc and is freed with the response */
     ANSWER_STATIC, /* the body outlives everything */
 };
 
-/* answer_response: a response with the headers that every answer has. Never NULL; destroy it with
- * MHD_destroy_response, or queue it and then do so. */
+/* answer_response: a response with the headers that every answer has. Never NULL; end it with
+ * MHD_destroy_response, after queueing it too. */
 struct MHD_Response *answer_response(const char *body, size_t len, enum answer_owner owner,
                                      const char *content_type);
 
-#define RETRY_AFTER "5" /* seconds, with every 503 that passes by itself */
+#define RETRY_AFTER "5" /* seconds, in every 503 whose cause is temporary */
 
 /* answer_response_header: adds one. */
 void answer_response_header(struct MHD_Response *response, const char *name, const char *value);

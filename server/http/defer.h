@@ -1,8 +1,8 @@
 /* defer.h - the requests that wait for work on another thread. Private to server/.
  *
- * A deferred is owned by the code that must answer it: a handler thread's job, or the module a handler passed
- * it on to by request_defer. Its request may be gone before (the peer left, the job took too long, the
- * service stops), and then the answer is dropped. The lock guards the link between the two and nothing else.
+ * A deferred is owned by the code that must answer it: the job of a handler thread, or the module that a
+ * handler passed it to after request_defer. Its request may end earlier (the peer left, the job took too
+ * long, the service stops); the answer is then dropped. The lock guards only the link between the two.
  */
 #ifndef RECONCILED_DEFER_H
 #define RECONCILED_DEFER_H
@@ -14,32 +14,33 @@ struct deferrals;
 struct deferred;
 struct request;
 
-/* deferred_new: suspends a request. `for_job`: it is answered 503 when LIMIT_ANSWER_MS have passed before.
- * NULL when too many wait or the service is stopping: the request has been answered. */
+/* deferred_new: suspends a request. `for_job`: it is answered 503 if there is no answer within
+ * LIMIT_ANSWER_MS. NULL when too many wait or the service is stopping: the request has been answered. */
 struct deferred *deferred_new(struct request *request, bool for_job);
 /* deferred_refuse_later: suspends a request that was refused, and answers it with that refusal after
- * delay_ms. Nothing more is to be done about it. False, and nothing has happened: too many wait. */
+ * delay_ms; the caller need do no more. False: too many wait, and nothing was done. */
 bool deferred_refuse_later(struct request *request, int64_t delay_ms);
-/* deferred_begin: a job starts; false: its request has been answered already. `to_the_end`: from now on it is
- * answered by the job alone. */
+/* deferred_begin: a job starts; false: its request has been answered already. `to_the_end`: from now on only
+ * the job answers it, even if it takes too long. */
 bool deferred_begin(struct deferred *deferred, bool to_the_end);
-/* deferred_carry: answers with what `job` was answered. Once, instead of deferred_answer. */
+/* deferred_carry: answers with the answer that `job` got. Call it once, instead of deferred_answer. */
 void deferred_carry(struct deferred *deferred, struct request *job);
 
-/* deferrals_new: `clock_ms` is a monotonic clock. deferrals_release: the listener is gone. Code that still
- * owes an answer keeps the rest alive.
+/* deferrals_new: `clock_ms` is a monotonic clock. deferrals_release: gives up the listener's reference; each
+ * deferred without an answer keeps the rest alive.
  */
 struct deferrals *deferrals_new(int64_t (*clock_ms)(void));
 void deferrals_release(struct deferrals *deferrals);
 
-/* deferrals_reap: lets go of requests whose peer has closed the connection while they wait for more than a
- * job. deferrals_expire: answers 503 to those whose job took too long, and refuses those whose delay is over.
+/* deferrals_reap: ends requests whose peer has closed the connection, unless they wait for a job.
+ * deferrals_expire: answers 503 to requests whose job took too long, and answers refused requests whose delay
+ * is over.
  */
 void deferrals_reap(struct deferrals *deferrals);
 void deferrals_expire(struct deferrals *deferrals);
 
-/* deferrals_refuse: no new ones from now on, and refused requests wait no longer. deferrals_stop: that, and
- * answers 503 to all that wait. */
+/* deferrals_refuse: makes no new ones from now on, and answers refused requests without further delay.
+ * deferrals_stop: the same, and answers 503 to all that wait. */
 void deferrals_refuse(struct deferrals *deferrals);
 void deferrals_stop(struct deferrals *deferrals);
 

@@ -7,12 +7,12 @@
  *   request_free  when it is over, in whatever way; nowhere else.
  *
  * A response queued in the first step makes the library close the connection, for every method. So a refusal
- * waits for the end of the body, if that is short, and only what cannot be trusted (odd framing), need not be
- * read (too large) or has not been sent yet (Expect) is answered there.
+ * waits for the end of the body, if the body is short. A request is refused in the first step only if its
+ * framing cannot be trusted, its body is too large to read, or its body has not been sent yet (Expect).
  *
- * The code that works for a request holds it: the handler while it runs, and a `struct deferred` until it is
- * answered. The last one to let go resumes the connection; after that only the listener's thread touches the
- * request.
+ * Code that works on a request holds it: the handler while it runs, and a `struct deferred` until it is
+ * answered. When the last hold is released, the connection is resumed; after that only the listener's thread
+ * uses the request.
  */
 #ifndef RECONCILED_REQUEST_H
 #define RECONCILED_REQUEST_H
@@ -33,7 +33,7 @@ struct job_queue;
 struct client_connection;
 struct connections;
 
-/* What all requests of a listener share. */
+/* Shared by all requests of a listener. */
 struct request_world {
     struct app *app;
     const char *token; /* NULL: none */
@@ -44,24 +44,25 @@ struct request_world {
     struct deferrals *deferrals;
     unsigned waiting_max;
     atomic_uint waiting;  /* suspended requests */
-    atomic_size_t bodies; /* bytes of their bodies in memory, but for the first of each */
+    atomic_size_t bodies; /* bytes of their bodies in memory, except the first of each */
 };
 
-/* A request as the library knows it; or, `connection` NULL, what of it a handler thread works on: that may go
- * on when the library's request has been answered without it, so it shares nothing with it. */
+/* A request of the library; or, if `connection` is NULL, the copy that a handler thread works on. The copy
+ * may outlive the library's request, which may be answered without it, so the two share nothing. */
 #define REQUEST_HEADERS_MAX 4
 struct request {
     struct request_world *world;
     struct MHD_Connection *connection;
-    struct values values;     /* of a handler thread's */
-    struct deferred *carrier; /* of a handler thread's: takes the answer along; NULL: who defers has it */
+    struct values values; /* of a handler thread's */
+    struct deferred
+        *carrier; /* of a handler thread's copy: gets the answer; NULL: request_defer has passed it on */
     struct client_connection *client;
     char *target;           /* raw, cut just above LIMIT_URI */
     const char *target_end; /* of the library's own, to compare with */
     const char *method;
     int64_t came_ms; /* clock_mono_ms, for the log */
     bool begun;
-    bool guessed; /* it was refused for a wrong token: the answer is delayed */
+    bool guessed; /* refused for a wrong token: the answer is delayed */
     struct route_match match;
     struct refusal refusal;
     struct refusal media;        /* of a body in chunks, from its first byte on: there may be none */
@@ -93,13 +94,13 @@ void request_free(struct request *request);
 enum MHD_Result request_step(struct request *request, const char *method, const char *version,
                              const char *data, size_t *size);
 
-/* request_suspend: stops the library from calling back until the last hold is let go. In the thread that runs
- * the handler, while it holds the request. False, and nothing has happened, when too many requests wait
- * already. */
+/* request_suspend: stops the library from calling back until the last hold is released. Call it in the thread
+ * that runs the handler, while that holds the request. False: too many requests wait already, and nothing was
+ * done. */
 bool request_suspend(struct request *request);
-/* request_refuse_waiting: answers 503 to who would have to wait. */
+/* request_refuse_waiting: answers 503 to a request that would have to wait. */
 void request_refuse_waiting(struct request *request, const char *detail);
-/* request_release: lets go of one hold; the request must not be touched afterwards. */
+/* request_release: releases one hold; the caller must not use the request afterwards. */
 void request_release(struct request *request);
 
 #endif

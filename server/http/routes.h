@@ -1,8 +1,8 @@
-/* routes.h - the table of endpoints, and finding a request's place in it.
+/* routes.h - the table of endpoints, and finding the route of a request.
  *
- * Paths are split at "/" and matched as they came over the wire: an empty segment, a dot segment and an
- * escape in what is no variable match nothing. The only variable segment is `{id}`; it is decoded once, so
- * that "%2F" belongs to it.
+ * Paths are split at "/" and matched as they were sent: an empty segment, a dot segment, and an escape
+ * outside of `{id}` match nothing. The only variable segment is `{id}`; it is decoded once, so that "%2F"
+ * belongs to it.
  */
 #ifndef RECONCILED_ROUTES_H
 #define RECONCILED_ROUTES_H
