@@ -98,8 +98,8 @@ void explanation_free(struct explanation *explanation)
 
 /* what is in force */
 
-/* Settings that cannot be read count as off (policy.h); the rest is then as at the start.
- * *ret_unreadable is then the reason, else NULL. */
+/* Settings that cannot be read count as off (policy.h); the other settings then have their values of the
+ * start, and *ret_unreadable is the reason, else NULL. */
 static enum err read_policy(const struct explainer *explainer, struct policy **ret, char **ret_unreadable,
                             struct why *why)
 {
@@ -234,7 +234,8 @@ static enum err read_replay(struct explanation *explanation, int64_t task_id, st
     return err == ERR_NOT_FOUND ? ERR_OK : err;
 }
 
-/* Why Plane's side can do nothing about the task where it stands; NULL: it can, or has no business there. */
+/* Why the Plane side can do nothing about the task at its stage; NULL: it can, or its stage is not the Plane
+ * side's. */
 static const char *obstacle_of(const struct explanation *explanation)
 {
     struct services *services = explanation->explainer->services;
@@ -363,8 +364,8 @@ static json_t *replay_document(const struct explanation *explanation)
     return document;
 }
 
-/* The replay, if it is of the very event that a pass would send now; NULL: it is not, and another event
- * starts over. */
+/* The replay, if it is of the event that a pass would send now; NULL: it is of another one, and a pass would
+ * start over. */
 static const struct store_replay_open *replay_now(const struct explanation *explanation)
 {
     const struct transition_issue issue = {.id = explanation->entry.task.plane_id};
@@ -381,7 +382,7 @@ static const struct store_replay_open *replay_now(const struct explanation *expl
     return same ? &explanation->replay : NULL;
 }
 
-/* What this process knows of its start; *ret_us: when its pause is over, by the database's clock. */
+/* The task's start, if this process began it; *ret_us: when its pause ends, by the database's clock. */
 static bool is_begun(const struct explanation *explanation, struct plane_unstarted_start *ret,
                      int64_t *ret_us)
 {

@@ -7,7 +7,8 @@
 #include "reconcile/heal/services.h"
 #include "reconcile/settings/policy.h"
 
-/* The tasks of the list before this one that may use up the limit on heals; what is in quarantine does not.
+/* The number of tasks before this one in the list that may use up the limit on heals; quarantined ones do
+ * not.
  */
 static int64_t count_ahead(const struct store_task_list *list, int64_t task_id, bool *ret_found)
 {
@@ -45,8 +46,8 @@ enum err explain_gate_ahead(struct services *services, const struct policy *poli
     }
 }
 
-/* When a pass of the timer evaluates the task at the earliest: its grace is over, and so is its pause after
- * the last evaluation, and a pass is due. */
+/* The earliest time at which a pass of the timer evaluates the task: its grace and its pause after the last
+ * evaluation are over, and a pass is due. */
 static int64_t due_us(const struct explain_gate *gate, int64_t rested_us)
 {
     int64_t due_us = gate->next_pass_us > rested_us ? gate->next_pass_us : rested_us;

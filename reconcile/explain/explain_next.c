@@ -26,7 +26,7 @@ const char *next_action_name(enum next_action action)
     return (unsigned)action < NEXT_MAX_ ? action_names[action] : "none";
 }
 
-/* Of what nothing keeps back but its rest: when that is over, and the timer makes a pass. */
+/* Earliest time at which a pass of the timer acts on a task that is only waiting for its grace. */
 static int64_t earliest(const struct next_view *view, int64_t touched_us, int64_t grace_s)
 {
     int64_t rested_us = touched_us + grace_s * 1000000;
@@ -41,7 +41,8 @@ static const char *hold_of(const struct next_view *view, enum pass_side side, in
     return view->unreadable ? view->unreadable : hold ? hold->text : NULL;
 }
 
-/* What a side would do at `at_us`, unless it is held. `seen` begins the sentence, `then` ends it; both taken.
+/* Completes the decision of a side: NEXT_HOLD if the side is held or the limit on heals is 0, else the action
+ * of *ret. The reason begins with `seen`, and with `then` after it if nothing holds the task. Takes both.
  */
 static void decide_due(const struct next_view *view, enum pass_side side, char *seen_take, char *then_take,
                        struct next *ret)
@@ -71,8 +72,8 @@ static char *step_to(const struct next_view *view, const struct stage *to)
                : mem_printf("moves it to %s", to->name);
 }
 
-/* Its event was sent, and it stands where it stood. *ret has what was to be done, and when it would be
- * without that. */
+/* Its event was sent, and it has not moved. On entry *ret holds the action, and its time as if nothing had
+ * been sent. */
 static void decide_sent(const struct next_view *view, enum pass_side side, struct next *ret)
 {
     const struct store_replay_open *replay = view->replay;
@@ -239,7 +240,7 @@ static void decide_human(const struct next_view *view, struct next *ret)
 
 /* at no gate */
 
-/* Its task is there, and this process tries again what did not work, without another grace. */
+/* The task exists, and this process repeats the failed step without waiting for a grace again. */
 static void decide_begun(const struct next_view *view, struct next *ret)
 {
     const char *reason = view->start->error;

@@ -7,7 +7,7 @@
 #include "clients/base/limits.h"
 #include "clients/store/store.h"
 
-/* The evidence as it was written down; null for a row that this program did not write. */
+/* The evidence as stored; null for a row that this program did not write. */
 static json_t *evidence_of(const char *text)
 {
     json_t *evidence = NULL;
@@ -49,9 +49,8 @@ static size_t bytes_of(const struct store_ledger_row *row)
     return (row->reason ? strlen(row->reason) : 0) + (row->evidence ? strlen(row->evidence) : 0);
 }
 
-/* A part of a page: rows until there are `limit` items or LIMIT_LIST_BYTES of them. One more than asked for
- * is read, so that it is known whether there is a next page. *before_seq: where the next part begins, 0 when
- * this is the last. */
+/* Adds rows to a page until it has `limit` items or LIMIT_LIST_BYTES. Reads one row more, which shows whether
+ * there is a next page. *before_seq: where the next part begins; 0: this is the last. */
 static enum err part_read(struct store *store, int64_t task_id, size_t limit, int64_t *before_seq,
                           size_t *bytes, json_t *items, struct why *why)
 {

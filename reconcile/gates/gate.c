@@ -42,8 +42,8 @@ static void see_url(struct answer *answer, const char *url)
     answer->seen->has_url = true;
 }
 
-/* Whether a fact is there; if not, the answer is decided by it or stays pending. An absent thing is unknown
- * here: callers for which absence is an answer look at the state first. */
+/* Whether a fact is known; if not, sets the answer to unknown or leaves it pending. An absent fact is unknown
+ * here: callers for which absence is an answer check the state first. */
 static bool is_known(struct answer *answer, const struct fact *fact)
 {
     if (fact->state == FACT_KNOWN)
@@ -88,7 +88,7 @@ static const char *missing_context(const struct gate *gate, const struct gitea_s
     return NULL;
 }
 
-/* How the contexts that count stand; `name` is the first of each kind, for the reason. */
+/* The states of the contexts that count; `name` is the first of each kind, for the reason. */
 struct ci_tally {
     size_t all, passed, failed, pending, unrecognised;
     const struct gitea_status *first_failed, *first_pending, *first_unrecognised;
@@ -168,7 +168,7 @@ static void evaluate_ci(const struct gate_view *view, const struct gate *gate, s
 /* files */
 
 /* template_fill: the pipeline was checked when it was read: every placeholder in it is one of these. `escape`
- * is NULL or makes a value safe for the place it goes to. Caller frees. */
+ * (may be NULL) makes a value safe for its place. Caller frees. */
 static char *template_fill(const char *template, const struct gate_view *view, char *(*escape)(const char *))
 {
     const struct store_task *task = view->task;
@@ -253,7 +253,8 @@ static const char *pull_state_word(const struct gitea_pull *pull)
     return "closed";
 }
 
-/* The task's pull request, if there is one and its facts are known; else the answer is decided or pending. */
+/* The task's pull request, if it exists and its facts are known; else NULL, and the answer is set or pending.
+ */
 static const struct gitea_pull *known_pull(const struct gate_view *view, struct answer *answer,
                                            const char *gate_word)
 {
@@ -283,15 +284,15 @@ static bool is_verdict(const struct gitea_review *review)
     return review->state == GITEA_REVIEW_APPROVED || review->state == GITEA_REVIEW_CHANGES;
 }
 
-/* Whether a row decides what its author's last word is. Gitea makes a verdict unofficial once its author is
- * asked to review again, so that with `official` the request voids it. */
+/* Whether a row replaces its author's earlier review. Gitea makes a verdict unofficial once its author is
+ * asked to review again, so with `official` the request cancels the verdict. */
 static bool is_word(const struct gitea_review *review, bool official)
 {
     return official ? review->official && (is_verdict(review) || review->state == GITEA_REVIEW_REQUESTED)
                     : is_verdict(review);
 }
 
-/* The list is a history, oldest first: what counts is each person's last word. */
+/* The list is a history, oldest first: only the last review of each person counts. */
 static bool is_last_word(const struct gitea_reviews *reviews, size_t at, bool official)
 {
     const char *user = reviews->items[at].user;
@@ -302,7 +303,7 @@ static bool is_last_word(const struct gitea_reviews *reviews, size_t at, bool of
     return true;
 }
 
-/* The reviews that stand, and of those that do not count the newest approval. */
+/* The reviews that count, and the newest approval among those that do not. */
 struct review_tally {
     int approvals;
     int64_t approval; /* id of the newest that counts; 0: none, or it has no id */
@@ -320,8 +321,8 @@ static void tally_review(const struct gitea_review *review, bool counts, struct 
         return;
     }
     see_name(seen, user, !approves ? "changes requested" : review->stale ? "approved, stale" : "approved");
-    /* A request for changes stands until its author takes it back or it is dismissed: new commits make it
-     * stale, and Gitea itself still blocks the merge on it. A stale approval was given to other code. */
+    /* A request for changes counts until its author withdraws it or it is dismissed: new commits make it
+     * stale, but Gitea still blocks the merge. A stale approval was given to other code. */
     if (!approves) {
         tally->objector = user;
     } else if (!review->stale && review->user) {
@@ -429,8 +430,8 @@ static void evaluate_one(const struct gate_view *view, const struct gate *gate, 
     }
 }
 
-/* Three-valued "and": what the joint verdict of `a` and `b` is. Red alone decides; then pending, so that
- * a red still under way is not missed; then unknown. */
+/* Three-valued "and": the joint verdict of `a` and `b`. Red comes first; then pending, so that a red verdict
+ * that is still under way is not missed; then unknown. */
 static enum verdict_kind verdict_and(enum verdict_kind a, enum verdict_kind b)
 {
     static const enum verdict_kind order[] = {VERDICT_RED, VERDICT_PENDING, VERDICT_UNKNOWN};
@@ -456,7 +457,7 @@ static void join(struct verdict *verdict, struct answer *answer)
     free(answer->reason);
 }
 
-/* Counts each gate that was answered, once, when the verdict is final. A human gate is not read anywhere. */
+/* Counts each gate that was answered, once, when the verdict is final. A human gate is never evaluated. */
 static void count_checks(const struct evidence *evidence)
 {
     for (size_t i = 0; i < evidence->gates.n; i++) {
@@ -493,7 +494,7 @@ void gate_evaluate(const struct gate_view *view, struct verdict *ret)
         ret->reason = mem_dup("the stage has no gate");
         return;
     }
-    /* All gates are asked before any is waited for, so that their questions travel together. */
+    /* All gates are evaluated before any is waited for, so that their requests are sent together. */
     size_t n = view->stage->n_gates;
     struct gate_evidence *seen = mem_zero(n, sizeof *seen);
     ret->evidence.gates.items = seen;

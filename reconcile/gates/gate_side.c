@@ -64,7 +64,8 @@ enum err gate_side_list(struct services *services, const struct policy *policy,
     return err;
 }
 
-/* The one statement of a converged pass also checks that the settings are still those it was asked under.
+/* The single statement of a converged pass also checks that the settings have not changed since the pass
+ * began.
  */
 static enum err choose(struct pass *pass, void *arg, struct why *why)
 {
@@ -117,8 +118,8 @@ static void settle(struct gate_side *side, struct candidate *candidate, enum out
     verdict_done(&candidate->verdict);
 }
 
-/* What a pass does about the candidate as far as it is known; `has_room`: the limit on heals leaves one for
- * it. */
+/* The decision about the candidate, from what is known of it; `has_room`: the limit on heals has room for it.
+ */
 static struct gate_decision decide(const struct gate_side *side, const struct candidate *candidate,
                                    bool has_room)
 {
@@ -173,9 +174,9 @@ static struct transition transition_of(const struct candidate *candidate,
                                .evidence = &candidate->verdict.evidence};
 }
 
-/* choose_batch: the green candidates whose turn is certain. The limit on heals goes to the first of the fair
- * order, and one still undecided may yet turn green: so a green one may go only while those before it that
- * are green or undecided, and it, fit into what is left of the limit. What a switch holds takes no room. */
+/* choose_batch: the green candidates that certainly fit into the limit on heals, which is used up in the fair
+ * order. An undecided candidate may still turn green, so a green one moves only if it fits together with all
+ * green and undecided ones before it. Candidates that a switch holds need no room. */
 static size_t choose_batch(struct gate_side *side, struct transition *batch,
                            struct candidate **ret_candidates)
 {
@@ -244,8 +245,8 @@ static int compare_repo(const void *a, const void *b)
     return repo_compare(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* announce_heads: gives Gitea's client the number of heads of each repo that will be asked, so that it may
- * list rather than ask singly. */
+/* announce_heads: passes the number of heads needed of each repo to Gitea's client, which can then list
+ * branches instead of asking for each. */
 static void announce_heads(struct gate_side *side)
 {
     const char **repos = mem_zero(side->stuck.n_tasks, sizeof *repos);
@@ -264,8 +265,8 @@ static void announce_heads(struct gate_side *side)
     free(repos);
 }
 
-/* Those that could not be read last time come last, so that what fails again does not keep its neighbours in
- * the same repository from being asked. */
+/* Tasks that could not be read last time come last, so that a task that fails again does not delay the others
+ * of its repository. */
 static void ask_all(struct gate_side *side)
 {
     for (int failing = 0; failing <= 1; failing++)
@@ -305,8 +306,8 @@ static enum err heal(struct gate_side *side)
     return side->err;
 }
 
-/* take_candidates: how many there are. What the database takes for the stage of a gate and is none of the
- * pipeline's is an unknown stage. */
+/* take_candidates: returns their number. A stage that the database matches although the pipeline has no such
+ * stage counts as unknown. */
 static size_t take_candidates(struct gate_side *side)
 {
     struct pass *pass = side->pass;

@@ -47,8 +47,8 @@ void ledger_entry_done(struct ledger_entry *entry)
 void ledger_entry_written(struct pass *pass, const struct store_transition *row, int64_t rested_s)
 {
     const struct store_task *task = row->task;
-    /* How long a task rested is recorded for the gates alone: at a human gate it rests for as long as a
-     * person thinks. */
+    /* The rest of a task is recorded only for the gate side: at a human gate it depends on how long a person
+     * takes. */
     if (strcmp(row->side, pass_side_name(SIDE_GATE)) == 0)
         metric_observe(METRIC_TIME_TO_HEAL, NULL, rested_s);
     pass->written++;

@@ -2,8 +2,8 @@
 
 #include <stdlib.h>
 
-/* The settings may change while a write is on its way; each change costs one more try, and no person changes
- * them this often. */
+/* The settings may change during a write; each change costs one more try, and people do not change them this
+ * often. */
 enum { POLICY_TRIES = 8 };
 
 static enum err refresh_policy(struct pass *pass, struct why *why)

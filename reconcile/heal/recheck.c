@@ -25,7 +25,7 @@ struct recheck {
     size_t n;
 };
 
-/* An entry whose recheck ended this long ago is of a task that is not a candidate any more. */
+/* An entry whose recheck was due this long ago belongs to a task that is no candidate any more. */
 enum { CAP_RED = 10, CAP_UNKNOWN_MS = 60000, STALE_MS = 24 * 3600 * 1000 };
 
 static int compare(const void *a, const void *b)
@@ -65,7 +65,7 @@ static struct resting *resting_of(const struct recheck *recheck, int64_t task_id
     return found ? *(struct resting **)found : NULL;
 }
 
-/* A number below `bound` that differs from task to task and from look to look. */
+/* A number below `bound` that differs for each task and each evaluation. */
 static int64_t spread(int64_t task_id, unsigned look, int64_t bound)
 {
     uint64_t x = ((uint64_t)task_id + look) * 0x9e3779b97f4a7c15u;

@@ -143,8 +143,8 @@ static enum err begin_once(struct pass *pass, void *arg, struct why *why)
 }
 
 /* Invariant: a replay starts here, under the settings row's lock, as a transition does in the other mode.
- * When this has returned, what is DUE is sent without another look at the switches: a person who threw one
- * has waited for this transaction, and what it began counts as begun. */
+ * After this returns, replays that are DUE are sent without checking the switches again: setting a switch off
+ * waits for this transaction, so these replays count as started before it. */
 static enum err begin(struct replay_batch *batch, enum pass_side side, struct why *why)
 {
     const char *hold = NULL;
@@ -170,7 +170,7 @@ static void look_at(void *arg, void *waiter)
     (void)replay_event_look(&attempt->event, batch->facts, batch->pass->services->gitea);
 }
 
-/* All of Gitea's documents at once; Plane is asked one thing after the other anyhow. */
+/* All of Gitea's documents are requested at once; calls to Plane go one after the other. */
 static void make_bodies(struct replay_batch *batch)
 {
     struct pass *pass = batch->pass;
@@ -208,7 +208,8 @@ static void take_answer(struct attempt *attempt, const struct fetch_answer *answ
               LOG_S("answer", attempt->error));
 }
 
-/* What is not answered when the process ends has been sent, or not: a later pass sees. */
+/* It is not known whether requests without an answer were carried out when the process ends; a later pass
+ * finds out. */
 static void send_all(struct replay_batch *batch)
 {
     struct pass *pass = batch->pass;
@@ -271,7 +272,8 @@ static void report_moved(struct pass *pass, const struct store_transition *row)
         report_gate_item(&pass->report, &item);
 }
 
-/* It is in the ledger: what this pass itself replayed has its outcome; the rest gets an item of its own. */
+/* It is in the ledger. A transition that this pass replayed gets its outcome; others get an item of their
+ * own. */
 static void note_moved(struct pass *pass, struct replay_batch *batch,
                        const struct store_settlement *settlement)
 {
@@ -284,7 +286,7 @@ static void note_moved(struct pass *pass, struct replay_batch *batch,
         report_moved(pass, settlement->row);
 }
 
-/* The ledger row's id names this replay, so that it cannot be written twice. */
+/* The ledger row's id is made from this replay, so that the row cannot be written twice. */
 static struct store_transition ledger_row(const struct pass *pass, const struct store_replay_moved *replay,
                                           char **ret_message)
 {

@@ -18,8 +18,8 @@
 
 /* its name */
 
-/* What was seen of the gate whose event is replayed: the first whose event Gitea's documents make, else the
- * first. */
+/* The evidence of the gate whose event is replayed: the first gate whose event is made from Gitea's
+ * documents, else the first gate. */
 static const struct gate_evidence *replayed_gate(const struct evidence *evidence)
 {
     static const struct gate_evidence none = {.gate = GATE_HUMAN};
@@ -84,8 +84,8 @@ void replay_event_done(struct replay_event *event)
 
 /* Gitea's */
 
-/* NULL when it is too large to be read beside others, which is then the problem. Gitea writes null for an
- * empty list. */
+/* NULL when it is too large to be read beside others; sets the problem. Gitea writes null for an empty list.
+ */
 static json_t *document_json(struct replay_event *event, const char *text)
 {
     json_t *json = strcmp(text, "null") == 0 ? json_null() : NULL;
@@ -96,7 +96,7 @@ static json_t *document_json(struct replay_event *event, const char *text)
     return json;
 }
 
-/* A document as JSON. False while it is under way, or when it cannot be had, which is then the problem. */
+/* A document as JSON. False while it is being read, or when it cannot be read; then sets the problem. */
 static bool read_document(struct replay_event *event, const struct gitea_document *document, json_t **ret)
 {
     *ret = NULL;
@@ -133,22 +133,23 @@ static const json_t *newest_in_state(const json_t *statuses, enum gitea_state st
     return newest;
 }
 
-/* Skipped counts as passed too, but an orchestrator may well look at nothing but success. */
+/* Skipped counts as passed too, but an orchestrator may react only to success. */
 static const json_t *newest_passed(const json_t *statuses)
 {
     const json_t *newest = newest_in_state(statuses, GITEA_SUCCESS);
     return newest ? newest : newest_in_state(statuses, GITEA_SKIPPED);
 }
 
-/* Gitea takes a branch named like the commit for it. Up to 1.24 it names no commit where it has no status. */
+/* If a branch has the commit's id as its name, Gitea answers about the branch. Up to 1.24 an answer without
+ * statuses names no commit. */
 static bool is_about(const json_t *combined, const char *sha)
 {
     const char *named = json_get_text(combined, "sha", "");
     return !*named || strcasecmp(named, sha) == 0;
 }
 
-/* The status of each context that the gate looked at: page after page, until all are there or a page is
- * empty. False while one is under way, or when one cannot be had, which is then the problem. */
+/* The status of each context that the gate looked at: page after page, until all are found or a page is
+ * empty. False while a page is being read, or when one cannot be read; then sets the problem. */
 static bool read_statuses(struct replay_event *event, struct facts *facts, struct gitea *gitea,
                           const struct gate_evidence *seen, json_t **ret)
 {
@@ -269,8 +270,8 @@ static bool is_of(const struct plane_change *change, const struct transition_iss
     return change->found && strcmp(change->new_state, issue->state) == 0;
 }
 
-/* Only an issue whose state was never changed was created in it, and not even of that a Plane is sure that
- * leaves changes out. Of a change that Plane does not show, the new state is known, and nothing else. */
+/* An issue was created in its state only if the state was never changed, and a Plane that leaves changes out
+ * cannot show that. Of a change that Plane does not show, only the new state is known. */
 static char *issue_body(const struct transition_issue *issue, const struct plane_change *change,
                         const json_t *document)
 {

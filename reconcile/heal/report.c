@@ -174,8 +174,8 @@ char *report_text(const struct report *report)
     return json_shown(document, 0);
 }
 
-/* In a JSON text, a quotation mark within a string stands behind a backslash: this is found nowhere but where
- * the member begins. */
+/* In a JSON text a quotation mark within a string follows a backslash, so this text occurs only where the
+ * member begins. */
 json_t *report_summary_read(const char *text)
 {
     json_t *summary = NULL;

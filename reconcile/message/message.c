@@ -68,7 +68,8 @@ static void html_say(struct html *html, const char *plain)
     html_add(html, plain, strlen(plain));
 }
 
-/* What comes from a table or an upstream: it may be anything, and must not push the rest out. */
+/* A value from a table or an upstream: it may have any content, and is cut so that it leaves room for the
+ * others. */
 static void html_value(struct html *html, const char *value)
 {
     AUTO_FREE char *cut = text_cut(value ? value : "", LIMIT_MESSAGE_VALUE);
@@ -135,7 +136,7 @@ char *message_of_transition(const char *template, const struct message_facts *fa
         enum message_place place = message_template_place(template, &len);
         if (place < PLACE_MAX_) {
             html_fill(&html, place, facts);
-        } else { /* a brace that message_template_problem would have refused stands for itself */
+        } else { /* a brace that message_template_problem would refuse is copied */
             len = 1 + strcspn(template + 1, "{");
             html_add(&html, template, len);
         }

@@ -52,7 +52,7 @@ struct notifier {
     bool woken;
 };
 
-/* When to look again, and whether there is something that this process will go on with then. */
+/* When to read the outbox again, and whether this process has messages to send then. */
 struct next {
     int64_t at_ms;
     bool busy;
@@ -84,7 +84,7 @@ struct notifier *notifier_new(struct services *services, notifier_outbox_fn *on_
     notifier->arg = arg;
     notifier->owner = services_uuid(notifier->services);
     notifier->call_ms = call_s * 1000;
-    /* More than half of it is left whenever it was asked for: that must do for a call and its mark. */
+    /* After lease_take more than half of it is left, which must be enough for a call and its mark. */
     notifier->lease_s = 2 * (call_s + MARK_MS / 1000 + ASK_S);
     send_limiter_begin(&notifier->limiter, services->settings->telegram_chat_id);
     pthread_mutex_init(&notifier->lock, NULL);
@@ -104,7 +104,7 @@ void notifier_free(struct notifier *notifier)
 
 /* the lease */
 
-/* lease_take: takes or renews it. *ret_kept: no other process has had it since it was asked for last. */
+/* lease_take: takes or renews the lease. *ret_kept: no other process has held it since the last call. */
 static enum err lease_take(struct notifier *notifier, bool *ret_kept, struct why *why)
 {
     int64_t asked_ms = services_mono_ms(notifier->services);
@@ -257,7 +257,8 @@ static struct next deliver(struct notifier *notifier, const struct store_outbox 
     return send_first(notifier, outbox, why);
 }
 
-/* Nothing waits. The lease is kept until its next holder may send at once: it knows nothing of our limiter.
+/* Nothing waits. The lease is kept until another process may send at once, because that does not know this
+ * process's limiter.
  */
 static struct next idle(struct notifier *notifier)
 {

@@ -3,7 +3,7 @@
 #include "clients/base/text.h"
 #include "clients/base/wait.h"
 
-/* MARGIN_MS: Telegram's clock and ours need not agree on when a pause has begun. */
+/* MARGIN_MS: Telegram and this process may disagree on when a pause began. */
 enum { FAILED_FIRST_MS = 2000, FAILED_LAST_MS = 600000, MARGIN_MS = 100 };
 
 void send_limiter_begin(struct send_limiter *limiter, const char *chat)

@@ -9,8 +9,8 @@
 #include "clients/base/text.h"
 #include "reconcile/pipeline/pipeline_check.h"
 
-/* The pipeline and what it is made of: texts borrow from the document, lists are slices of one array of their
- * kind. */
+/* The pipeline and its memory: texts borrow from the document, and all lists of a kind are slices of one
+ * array. */
 struct built {
     struct pipeline pipeline; /* first: pipeline_free gets a pointer to it */
     json_t *document;

@@ -1,4 +1,4 @@
-/* pipeline_check.c - the stages of a document and how they hang together. */
+/* pipeline_check.c - checks the stages of a document and the links between them. */
 #include "reconcile/pipeline/pipeline_check.h"
 
 #include <stdarg.h>
@@ -46,7 +46,7 @@ void pipeline_check_members(const json_t *object, const char *const *known, cons
 
 #define NO_NODE SIZE_MAX
 
-/* The stages by number: enough to walk them. Names borrow from the document. */
+/* The stages as a graph of numbers. Names borrow from the document. */
 struct graph {
     size_t n;
     struct node {
@@ -64,7 +64,7 @@ static bool is_name(const char *text)
     return len >= 1 && len <= 64 && strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789_-") == len;
 }
 
-/* Agents are the orchestrator's names, not ours: letters of both cases and dots occur. */
+/* The orchestrator chooses the names of agents: letters of both cases and dots occur. */
 static bool is_agent(const char *text)
 {
     size_t len = text ? strlen(text) : 0;
@@ -191,8 +191,8 @@ static void check_reachable(const struct graph *graph, json_t *problems)
             pipeline_problem(problems, graph->nodes[i].label, "cannot be reached from the first stage");
 }
 
-/* By its nexts alone: a way to the end that leads over a rejection is none. A stage without a next is a dead
- * end that has been reported. */
+/* Follows only `next`: a path to the end that needs a rejection does not count. A stage without a next has
+ * been reported already. */
 static void check_ends(const struct graph *graph, json_t *problems)
 {
     for (size_t i = 0; i < graph->n; i++) {

@@ -65,7 +65,7 @@ static const char *template_problem(const char *text, const char *const *places)
     return NULL;
 }
 
-/* A path inside a repository: no way out of it, and nothing that Gitea would read as another one. */
+/* A path that stays inside the repository and that Gitea does not read as another path. */
 static const char *path_problem(const char *path)
 {
     if (path[0] == '/')

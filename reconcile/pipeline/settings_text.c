@@ -25,7 +25,7 @@ bool text_is_quoted(const char *text)
     return len >= 2 && (*text == '\'' || *text == '"') && text[len - 1] == *text;
 }
 
-/* Whether text[0..len) is an address of that family, as inet_pton knows it. */
+/* Whether inet_pton accepts text[0..len) as an address of that family. */
 static bool address_valid(int family, const char *text, size_t len)
 {
     struct in6_addr address;
@@ -37,8 +37,8 @@ static bool address_valid(int family, const char *text, size_t len)
     return inet_pton(family, copy, &address) == 1;
 }
 
-/* Whether the last label, without a dot at the end, is a number: some readers take "127.1", "0x7f.1" and
- * "2130706433" for 127.0.0.1. */
+/* Whether the last label, without a dot at the end, is a number: some readers understand "127.1", "0x7f.1"
+ * and "2130706433" as 127.0.0.1. */
 static bool ends_in_number(const char *host, size_t len)
 {
     len -= host[len - 1] == '.';
@@ -52,7 +52,7 @@ static bool ends_in_number(const char *host, size_t len)
 
 static bool host_valid(const char *host, size_t len)
 {
-    /* The underscore is no host name's by RFC 1123, but service names in compose files have it. */
+    /* RFC 1123 allows no underscore in a host name, but service names in compose files have it. */
     return len > 0 && len <= 253 && strspn(host, LETTERS_AND_DIGITS ".-_") >= len && host[0] != '.' &&
            host[0] != '-' && (!ends_in_number(host, len) || address_valid(AF_INET, host, len));
 }

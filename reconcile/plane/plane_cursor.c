@@ -29,7 +29,7 @@ void plane_cursor_done(struct plane_cursor *listing)
     *listing = (struct plane_cursor){.under_way = false};
 }
 
-/* Room is made by powers of two, so that `n` alone determines how much there is. */
+/* The array grows by powers of two, so that its size follows from `n`. */
 static size_t room_for(size_t n)
 {
     size_t room = 1;

@@ -6,7 +6,7 @@
 #include "reconcile/pipeline/pipeline.h"
 #include "reconcile/plane/plane_scan.h"
 
-/* Where a verdict leads from the stage that its task stands at; NULL: nowhere. */
+/* The stage that a verdict leads to from the task's stage; NULL: none. */
 static const struct stage *destination(const struct plane_view *view)
 {
     const struct stage *stage = pipeline_stage(view->pipeline, view->task->task.stage);
@@ -15,7 +15,7 @@ static const struct stage *destination(const struct plane_view *view)
     return view->issue->meaning == ISSUE_APPROVED ? stage->next : stage->on_rejected;
 }
 
-/* The change that made the state what it is, by Plane's own words; NULL: it is not known. */
+/* The change that set the state, as Plane shows it; NULL: it is not known. */
 static const struct plane_change *change_of(const struct plane_view *view)
 {
     const struct open_issue *issue = view->issue;
@@ -32,7 +32,7 @@ static bool has_rested(const struct plane_view *view)
     return view->grace_s == 0 || view->now_us - since_us >= view->grace_s * 1000000;
 }
 
-/* at_us may be in whole seconds: where the task was touched in that second, created_us decides. */
+/* at_us may be in whole seconds: if the task was updated in that second, created_us decides. */
 static bool is_newer(const struct plane_view *view, const struct plane_change *change)
 {
     int64_t touched_us = view->task->updated_us + view->skew_us;
@@ -40,11 +40,12 @@ static bool is_newer(const struct plane_view *view, const struct plane_change *c
     return (same_second ? change->created_us : change->at_us) > touched_us;
 }
 
-/* How long after a change the issue's updated_at may still move because of it: a queue writes it once more.
+/* How long after a change the issue's updated_at may still move because of it: Plane's queue writes it once
+ * more.
  */
 #define AFTERWARDS_US ((int64_t)60 * 1000000)
 
-/* Whether the issue was touched after that change and after the task's last transition: then the verdict may
+/* Whether the issue was updated after that change and after the task's last transition: then the verdict may
  * be a later one that Plane did not record. */
 static bool is_touched_since(const struct plane_view *view, int64_t change_us)
 {

@@ -94,7 +94,7 @@ int64_t project_scan_recheck_ms(const struct plane_scan *scan, unsigned failures
                       failures - 1);
 }
 
-/* A project that is refused (403), or of which nonsense comes, costs no time, and does not rest. */
+/* A project that Plane refuses (403), or whose answers cannot be used, costs no time and does not rest. */
 void project_scan_result(struct plane_scan *scan, struct project_scan *of, const struct plane_call *call,
                          enum plane_result result, const struct why *why)
 {

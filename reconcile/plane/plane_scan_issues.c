@@ -12,7 +12,7 @@ enum {
 };
 
 /* Whether Plane may still be asked about the issue in this pass. A project that cannot be read may be broken
- * as a whole: the first call about one of its issues that fails as well is the last. */
+ * as a whole: after the first failed call about one of its issues, no more are made. */
 static bool may_ask(struct plane_scan *scan, const struct project_scan *of, struct plane_call *call,
                     struct open_issue *open)
 {
@@ -28,8 +28,8 @@ static bool may_ask(struct plane_scan *scan, const struct project_scan *of, stru
     return false;
 }
 
-/* The result of a call about one issue, which does not concern its project or Plane; but that Plane refused
- * it (429) ends the asking. */
+/* The result of a call about one issue. It concerns neither the project nor Plane, except that a 429 ends all
+ * calls of the pass. */
 static void heard_of_one(struct plane_scan *scan, struct project_scan *of, const struct plane_call *call,
                          struct open_issue *open, enum plane_result result, const struct why *why)
 {
@@ -135,7 +135,7 @@ static bool is_stale(const struct open_issue *open, const struct project_scan *o
     return open->project == of->project && !open->confirmed && !open->gone;
 }
 
-/* How many of the issues the project has yet to confirm, and when the oldest of them was touched. */
+/* The number of the project's issues that are not confirmed yet, and when the oldest of them was updated. */
 static size_t count_stale(const struct project_scan *of, struct open_issue *const *issues, size_t n,
                           int64_t *ret_oldest_us)
 {
@@ -150,8 +150,8 @@ static size_t count_stale(const struct project_scan *of, struct open_issue *cons
     return stale;
 }
 
-/* Pages show a hundred issues for one call, those touched last first; but how many pages lie above an issue
- * cannot be known. So pages are read until that has cost as much as asking for each would have. */
+/* One page shows a hundred issues, the newest change first, but it is not known on which page an issue is. So
+ * pages are read until they have cost as many calls as asking for each issue. */
 static void confirm_by_pages(struct plane_scan *scan, struct project_scan *of, struct plane_call *call,
                              struct open_issue *const *issues, size_t n)
 {

@@ -33,8 +33,8 @@ static bool knows_all(const struct project_scan *of, const struct plane_page *pa
     return true;
 }
 
-/* A state of an id that is unknown was made since the states were read; one that is not listed even then is
- * none of ours. */
+/* A state with an unknown id was made after the states were read. If it is not listed after reading them
+ * again, it is none of the three states. */
 enum plane_result project_scan_states_of(struct plane_scan *scan, struct project_scan *of,
                                          const struct plane_page *page, struct plane_call *call,
                                          struct why *why)
@@ -52,7 +52,7 @@ enum plane_result project_scan_states_of(struct plane_scan *scan, struct project
 
 /* pages */
 
-/* What a page of news shows below its floor was seen before, and matters for kept issues alone. */
+/* Rows below the floor of a page of news were seen before, and matter only for issues in the table. */
 static void take_rows(struct plane_scan *scan, struct project_scan *of, const struct plane_cursor *listing,
                       const struct plane_page *page)
 {
@@ -101,8 +101,8 @@ static void end_news(struct plane_scan *scan, struct project_scan *of)
         end_full(scan, of);
 }
 
-/* The first page of the first listing is news, and where the next begin. So is a listing of a single page,
- * which nothing can have slipped through. */
+/* The first page of the first listing counts as news and sets the watermark. So does a listing of a single
+ * page, because it cannot have missed a row. */
 static void page_of_full(struct plane_scan *scan, struct project_scan *of, bool over)
 {
     bool first = !of->listed, single = over && of->full.pages == 1;
@@ -142,8 +142,7 @@ static enum plane_result read_page(struct plane_scan *scan, struct project_scan 
 
 /* turns */
 
-/* The reserve is for what is new and for what must be known before something is done, not for pages of old
- * issues. */
+/* The reserve is for news and for calls that an action needs, not for pages of old issues. */
 static bool wants_full(const struct plane_scan *scan, const struct project_scan *of, bool from_reserve)
 {
     if (of->listed && from_reserve)
@@ -153,8 +152,8 @@ static bool wants_full(const struct plane_scan *scan, const struct project_scan 
 
 enum want { WANT_NOTHING, WANT_STATES, WANT_NEWS, WANT_FULL };
 
-/* The states are read before a full listing begins, for one may have been renamed; and after the news of a
- * pass while one is missing. */
+/* The states are read before a full listing begins, because one may have been renamed, and after the news of
+ * a pass while one of the three is missing. */
 static enum want next_want(const struct plane_scan *scan, const struct project_scan *of, bool from_reserve)
 {
     if (of->out || (!scan->pass.forced && scan->pass.now_ms < of->recheck_at_ms))
@@ -208,8 +207,8 @@ static struct project_scan *next_in_turn(struct plane_scan *scan, bool late, boo
     return next;
 }
 
-/* Of the budget, as much as is known to be wanted for single issues, but not more than half, is left for
- * them: neither starves the other. */
+/* Leaves as much of the budget for single issues as the last pass lacked for them, but at most half, so that
+ * neither starves the other. */
 static size_t calls_for_reading(const struct plane_scan *scan, const struct plane_call *call)
 {
     struct plane_budget budget;
@@ -227,7 +226,8 @@ static bool on_reserve(const struct plane_call *call)
     return call->forced && budget.left <= 0;
 }
 
-/* Whether Plane is down depends on how many projects are in use: those that are about to be read are. */
+/* Whether Plane is down depends on the number of projects in use, so the projects that will be read are
+ * marked as in use. */
 static void use_all(const struct plane_scan *scan, const struct plane_call *call)
 {
     for (size_t i = 0; i < scan->n; i++)

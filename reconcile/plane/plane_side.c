@@ -92,8 +92,8 @@ static int by_failure_rank_and_age(const void *a, const void *b)
     return by_age(left, right);
 }
 
-/* The oldest of each project, then the second oldest of each, …: no project starves another. An issue about
- * which the last call failed comes behind all others: ten that hang would use up the time of every pass. */
+/* The oldest of each project, then the second oldest of each, …: no project starves another. An issue whose
+ * last call failed comes after all others: otherwise ten that hang would use up the time of every pass. */
 static void put_in_order(struct plane_side *side)
 {
     struct act *found = side->found;
@@ -176,7 +176,7 @@ static void unknown_for_now(struct plane_side *side, struct act *act, const char
     plane_scan_recheck_later(side->scan, act->open, PLANE_RECHECK_USELESS);
 }
 
-/* Whether something is to be done, or to be asked first. Other decisions are reported and kept. */
+/* Whether the decision calls for an action or for a question to Plane. Other decisions are only reported. */
 static bool calls_for_something(struct plane_side *side, struct act *act)
 {
     switch (act->decision.step) {
@@ -254,8 +254,8 @@ static bool is_confirmed(struct plane_side *side, struct act *act)
     return calls_for_something(side, act);
 }
 
-/* The change by which a verdict is known is known, and the newest: so the verdict still stands. An issue that
- * is not there any more has none. */
+/* Whether the change behind the verdict is known and the newest one, so that the verdict is still valid. An
+ * issue that is gone has none. */
 static bool is_identified(struct plane_side *side, struct act *act)
 {
     if (!plane_scan_identify(side->scan, &side->call, act->open))
@@ -277,9 +277,9 @@ static bool calls_for_it(struct plane_side *side, struct act *act)
     return act->task ? is_identified(side, act) : is_confirmed(side, act);
 }
 
-/* prepare: leaves those of acts[from, to) that still call for something at acts[ret, …), in their order. A
- * verdict costs a call of its own anyhow; the issues that are to be started are confirmed together. Of a
- * project whose calls fail, the rest comes when the others have had their turn. */
+/* prepare: copies those of acts[from, to) that still call for an action to acts[ret, …), in their order, and
+ * returns the end of these. Each verdict costs a call of its own; the issues to be started are confirmed
+ * together. If calls about a project fail, its other issues come after those of the other projects. */
 static size_t prepare(struct plane_side *side, size_t from, size_t to, size_t ret)
 {
     struct open_issue **issues = mem_zero(to - from, sizeof(struct open_issue *));
@@ -311,8 +311,7 @@ static void hold_by_limit(struct plane_side *side, const struct act *act)
              reason);
 }
 
-/* As many as the limit on heals has room for, in their order. Whether a verdict beyond it would be replayed
- * is not worth a call. */
+/* As many as the limit on heals allows, in their order. For a verdict beyond the limit no call is made. */
 static void choose(struct plane_side *side)
 {
     size_t at = 0, chosen = 0, most = pass_heals_left(side->pass);
@@ -450,7 +449,7 @@ static void acts_done(struct plane_side *side)
     side->n = 0;
 }
 
-/* What failed last time is asked about when everything else is done, whatever time that takes. */
+/* Issues that failed last time are asked about when everything else is done, even if that takes long. */
 static enum err act_on(struct plane_side *side, struct why *why)
 {
     enum err err = ERR_OK;
@@ -470,7 +469,7 @@ static enum err act_on(struct plane_side *side, struct why *why)
 
 /* reading */
 
-/* A pass about one task that waits for a verdict reports that it is not known. */
+/* A pass about one task that waits for a verdict reports that the verdict is not known. */
 static void tell_unread(struct plane_side *side, struct task_issue *issue)
 {
     const struct store_task *task = &issue->task.task;
@@ -561,7 +560,7 @@ static bool any_late(const struct plane_side *side)
     return any;
 }
 
-/* What the projects that are well call for is done before one that failed the last time is read. */
+/* The healthy projects are finished before a project that failed the last time is read. */
 static enum err look_at_all(struct plane_side *side, struct why *why)
 {
     plane_scan_read(side->scan, &side->call);

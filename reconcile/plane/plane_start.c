@@ -156,7 +156,8 @@ enum err plane_start_taken(const struct services *services, const struct store_t
     return err;
 }
 
-/* settle_taken: those whose branch is another task's, so that no two share one. */
+/* settle_taken: reports the tasks whose branch belongs to another task, so that no two tasks share a branch.
+ */
 static enum err settle_taken(struct starter *starter, struct why *why)
 {
     AUTO_FREE struct store_branch *branches = mem_zero(starter->n, sizeof *branches);
@@ -196,7 +197,8 @@ static void look_at_branch(void *arg, void *task)
         settle(starter, unstarted, OUTCOME_FAILED, unstarted->made->fact.error);
 }
 
-/* All branches at once; a Gitea that hangs for one delays the others no longer than its own limit. */
+/* All branches are made at once, so that one request that hangs delays the others at most by the time limit
+ * of a call. */
 static void make_branches(struct starter *starter)
 {
     starter->facts = facts_new(starter->pass->services->fetch, starter->pass->deadline_ms);
@@ -252,8 +254,8 @@ static void starter_done(struct starter *starter)
     store_task_list_done(&starter->found);
 }
 
-/* The tasks at the first stage that have rested for their grace, and those that this process knows of and
- * that are due. */
+/* The tasks at the first stage that have rested for their grace, and those that this process began and that
+ * are due. */
 static enum err find_interrupted(struct starter *starter, int64_t now_ms, struct why *why)
 {
     struct pass *pass = starter->pass;
@@ -420,7 +422,7 @@ static enum err start_batch(struct pass *pass, struct plane_start *starts, size_
     }
     enum err err = pass_write(pass, SIDE_PLANE, create, &creation, &held, why);
     if (err == ERR_INTERNAL) {
-        /* No database is down: these tables take no task, and everything else goes on. */
+        /* The database works, but its tables accept no task; everything else goes on. */
         log_error("no task can be made", LOG_S("reason", why->text));
         fail_issues(pass, starts, n, why->text);
         err = ERR_OK;
@@ -443,7 +445,7 @@ static enum err start_batch(struct pass *pass, struct plane_start *starts, size_
     return err;
 }
 
-/* The same where the orchestrator makes them: the row that is to come, as far as it is known. */
+/* The same where the orchestrator makes the tasks: the expected row, as far as it is known. */
 static struct store_task task_to_be(const struct pass *pass, const struct plane_start *start)
 {
     return (struct store_task){.plane_id = mem_dup(start->plane_id),
@@ -504,9 +506,9 @@ static enum err start_issues(struct pass *pass, struct plane_start *starts, size
     return ERR_OK;
 }
 
-/* A task with the issue's work item id is this issue's when it has no UUID of an issue, or when it has this
- * issue's and was made since the tasks were read. With another issue's UUID it stands in the way: two tasks
- * would share the work item's branch and documents. */
+/* A task with the issue's work item id belongs to this issue if its plane_id is no UUID, or is this issue's
+ * (it was then made after the tasks were read). If it is another issue's UUID, the start is blocked: two
+ * tasks would share the work item's branch and documents. */
 static void settle_known(struct pass *pass, struct plane_start *start, const struct store_work_item *known)
 {
     bool in_the_way = known->of_issue && strcmp(known->plane_id.s, start->plane_id) != 0;
@@ -532,8 +534,8 @@ static enum err find_known(struct pass *pass, const struct plane_start *starts, 
     return err;
 }
 
-/* find_taken: for each start the task that has its branch. What branch the orchestrator gives it is not
- * known. */
+/* find_taken: for each start, the task that has its branch. The branch that the orchestrator would choose is
+ * not known. */
 static enum err find_taken(struct pass *pass, const struct plane_start *starts, size_t n, int64_t *ret,
                            struct why *why)
 {
@@ -553,7 +555,8 @@ static enum err find_taken(struct pass *pass, const struct plane_start *starts, 
     return err;
 }
 
-/* settle_alike: one of two issues with one sequence number: they would share work item id and branch. */
+/* settle_alike: refuses the second of two issues with the same sequence number, which would share work item
+ * id and branch. */
 static bool settle_alike(struct pass *pass, const struct plane_start *open, size_t n_open,
                          struct plane_start *start)
 {

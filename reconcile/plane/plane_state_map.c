@@ -81,7 +81,7 @@ static struct plane_mapped_state *find_wanted(const struct plane_state_map *map,
     return NULL;
 }
 
-/* Gives each meaning its state; returns a text about those that have none, or NULL. */
+/* Finds the state of each meaning; returns a text about meanings without a state, or NULL. */
 static char *assign(struct plane_state_map *map, const json_t *wanted)
 {
     struct buffer missing = {.max = LIMIT_LISTED};

@@ -244,7 +244,7 @@ static void by_sole_task(const struct resolve_question *question, const struct s
     }
 }
 
-/* Whether an answer of rule 2 would be another one if the repo had tasks under another name. */
+/* Whether tasks under another name of the repo could change the answer of rule 2. */
 static bool may_have_other_tasks(const struct resolve_findings *findings, const struct resolution *resolution)
 {
     if (findings->pulls == HEAD_FAILED || resolution->result == RESOLVE_PENDING)
@@ -320,7 +320,7 @@ static void pull_branch_add(struct resolve_findings *findings, const char *branc
     findings->pull_branches[findings->n_pull_branches++] = mem_dup(branch);
 }
 
-/* A repo that is not there for the token is not an answer: 404 hides a missing right. */
+/* A 404 about the repo is no answer, because Gitea also sends it when the token lacks the right. */
 static void learn_pulls(const struct resolve_question *question, struct facts *facts, struct gitea *gitea,
                         struct resolve_findings *findings)
 {
@@ -357,8 +357,8 @@ static void names_copy(const struct resolve_question *question, struct resolve_f
     }
 }
 
-/* A repo whose name now is not known is not taken for this one: one that fails does not keep the
- * others from being answered about. */
+/* A repo whose present name cannot be read does not count as this one, so that its failure does not block
+ * answers about the others. */
 static void learn_names(const struct resolve_question *question, struct facts *facts, struct gitea *gitea,
                         struct resolve_findings *findings)
 {
@@ -379,7 +379,7 @@ static void learn_names(const struct resolve_question *question, struct facts *f
     }
 }
 
-/* What is known of one of several branches joins what is known of those before. */
+/* Joins what is known of one branch with what is known of those before it. */
 static void base_add(const struct resolve_question *question, struct facts *facts, struct gitea *gitea,
                      const char *branch, struct resolve_findings *findings)
 {

@@ -169,8 +169,7 @@ static void names_take(struct subject *subject)
     }
 }
 
-/* The tasks that are answered about are read after the findings came in: a look at Gitea takes long enough
- * for a task to move. */
+/* The tasks of the answer are read after the findings: a task may move while Gitea is asked. */
 static const void *look(void *arg, struct facts *facts)
 {
     struct subject *subject = arg;

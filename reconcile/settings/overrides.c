@@ -1,4 +1,4 @@
-/* settings_merge.c - the document of overrides: what may be written into it, and how it is read. */
+/* overrides.c - the document of overrides: what may be written into it, and how it is read. */
 #include "reconcile/settings/settings_table.h"
 
 #include <stdlib.h>
@@ -148,7 +148,7 @@ static void check_members(const json_t *body, const char *const *stages, struct 
     }
 }
 
-/* A remark that would go with nothing is a mistake of its author, who believes to have switched something. */
+/* A remark without a member to set is refused: its author believes that a setting was changed. */
 static void check_purpose(const json_t *body, const struct named *named, json_t *errors)
 {
     static const char *const remarks[] = {"reason", "by", "until"};

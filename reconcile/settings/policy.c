@@ -31,7 +31,8 @@ static bool is_off_at_start(const struct setting *row, const struct settings *se
     return row->off_wins && json_is_false(value);
 }
 
-/* The value in force: the live override's, else that of the start; off wins. Caller owns it. */
+/* The value in force: that of the live override, else that of the start; a switch that is off in either is
+ * off. Caller owns it. */
 static json_t *value_in_force(const struct setting *row, const struct settings *settings,
                               const json_t *overrides, int64_t now_us)
 {
@@ -43,7 +44,8 @@ static json_t *value_in_force(const struct setting *row, const struct settings *
 
 /* who holds a switch */
 
-/* hold_make: `what` was done to a switch, by the live override of the row or else by the environment. */
+/* hold_make: the hold for a switch; `what` begins its text. It names the environment if the switch is off
+ * there or has no live override, else the override. */
 static struct policy_hold hold_make(const char *what, const struct setting *row,
                                     const struct settings *settings, const json_t *overrides, int64_t now_us)
 {
@@ -275,8 +277,8 @@ struct change {
     int64_t seen_revision; /* −1: any */
 };
 
-/* What the stored overrides become. Members that this version cannot understand may be mended by a change
- * that sets or drops them, but nothing is written while one is left: everyone would take it for switched off.
+/* What the stored overrides become. A change may set or drop members that this version cannot understand.
+ * While one is left, nothing is written: every process would treat it as switched off.
  */
 static enum err change_merge(const struct change *change, const struct store_settings *stored,
                              json_t **ret_overrides, json_t **ret_errors, struct why *why)

@@ -18,7 +18,8 @@ static const char *lookup_set(lookup_fn *lookup, const char *name)
     return text && *text ? text : NULL;
 }
 
-/* The text in a secret's file, or NULL and a problem in words that hold none of it. Caller frees. */
+/* The text in a secret's file; NULL: it cannot be used, and a problem was added that shows none of it. Caller
+ * frees. */
 static char *secret_read(const char *variable, const char *path, json_t *errors)
 {
     AUTO_FREE char *buffer = mem_zero(LIMIT_SETTING_FILE + 1, 1);
@@ -45,8 +46,7 @@ static char *secret_read(const char *variable, const char *path, json_t *errors)
     return NULL;
 }
 
-/* The text of a row, wherever it is given, and where that was. NULL: neither given nor defaulted, or a
- * problem. Caller frees. */
+/* The text of a row and its origin. NULL: neither set nor defaulted, or a problem was added. Caller frees. */
 static char *row_text(const struct setting *row, lookup_fn *lookup, struct setting_source *ret_source,
                       json_t *errors)
 {
@@ -89,7 +89,8 @@ static bool is_given(const struct settings *settings, const char *name)
     return setting_origin(settings, setting_of_name(name)) != ORIGIN_DEFAULT;
 }
 
-/* A receiver takes no signature for a wrong one, so that a sender it knows by a secret needs it here too. */
+/* A receiver treats a missing signature as a wrong one, so a secret that it has for a sender must be set here
+ * too. */
 static void check_webhooks(const struct settings *settings, json_t *errors)
 {
     static const char *const secrets[][2] = {{"ORCH_PLANE_URL", "ORCH_PLANE_WEBHOOK_SECRET"},
@@ -185,8 +186,8 @@ enum err settings_read(const char *(*lookup)(const char *name), const char *cons
     return err;
 }
 
-/* The password of a URL, as it is written; NULL: it has none, or one that the rest of the URL holds too, as
- * "postgres:postgres@" does: that word would be scrubbed everywhere. Caller frees. */
+/* The password of a URL, as it is written; NULL: it has none, or the rest of the URL contains the same word,
+ * as in "postgres:postgres@", which would then be scrubbed everywhere. Caller frees. */
 static char *url_password(const char *url)
 {
     const char *user = url ? strstr(url, "://") : NULL;

@@ -75,7 +75,7 @@ static const struct project_member *project_member(const char *name)
     return NULL;
 }
 
-/* Whether an earlier project has the same text there, whatever its case. */
+/* Whether an earlier project has the same text in that member, ignoring case. */
 static bool is_taken(const json_t *projects, size_t at, const char *member, const char *text)
 {
     for (size_t i = 0; i < at; i++) {

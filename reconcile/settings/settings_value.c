@@ -1,4 +1,4 @@
-/* settings_value.c - one value: from text to JSON, checked, into its field and back. */
+/* settings_value.c - one value: reads it from a text, checks it, and moves it between JSON and its field. */
 #include "reconcile/settings/settings_table.h"
 
 #include <assert.h>
@@ -113,7 +113,7 @@ static bool is_visible_ascii(const char *text)
     return true;
 }
 
-/* A path as it goes into a request: no query, no fragment, and nothing that would have to be escaped. */
+/* A path as it is sent in a request: no query, no fragment, no character that must be escaped. */
 static bool is_path(const char *text)
 {
     return *text == '/' && is_visible_ascii(text) && !strpbrk(text, "?#\"<>\\^`{|}") &&
@@ -272,8 +272,8 @@ json_t *setting_value(const struct setting *row, const struct settings *settings
     case SETTING_GRACES:
     case SETTING_PROJECTS:
     case SETTING_STATES: {
-        /* A copy: listener threads and the sweeper share the settings, and json_incref's look at the count
-         * is no atomic one. */
+        /* A copy: listener threads and the sweeper share the settings, and json_incref does not read the
+         * count atomically. */
         const json_t *value = *(json_t *const *)field;
         return value ? json_deep_copy(value) : json_null();
     }

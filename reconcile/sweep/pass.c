@@ -39,7 +39,8 @@ void pass_result_done(struct pass_result *result)
     *result = (struct pass_result){0};
 }
 
-/* The policy is read again on the way: a switch that was thrown while the gates were read counts. */
+/* The policy is read again during the pass, so that a switch that was set off while the gates were read takes
+ * effect. */
 static bool looks_at_plane(const struct pass *pass)
 {
     const struct pass_request *request = pass->request;

@@ -8,8 +8,8 @@
 #include "clients/base/wait.h"
 #include "clients/store/store.h"
 
-/* Every so many looks at one row there is one at all tables and their columns. After a bad one, too: its
- * first tries come sooner. */
+/* After this many checks of one row, all tables and columns are checked. If that fails, it is repeated, and
+ * the first repeats come sooner. */
 enum { TABLES_EVERY = 10, RETRY_MS = 20 };
 
 struct probe {

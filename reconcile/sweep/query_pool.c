@@ -17,7 +17,7 @@ struct waiter {
     void *arg;
 };
 
-/* The two threads: one looks at facts as they come in, the other asks and waits. */
+/* The two threads: one calls `look` when facts arrive, the other calls `ask`, which waits. */
 enum worker_kind { LOOKS, ASKS, WORKERS };
 
 struct worker {
@@ -33,7 +33,7 @@ struct query {
     const struct query_ops *kind;
     void *subject;
     int64_t deadline_ms;
-    struct facts *facts; /* the worker's alone; NULL before the first look, and where nothing is looked at */
+    struct facts *facts; /* used only by the worker; NULL before the first look, and without a `look` */
 
     /* Under the query pool's lock. */
     LIST_ENTRY(query) link;
@@ -95,7 +95,8 @@ static struct query *query_of(struct query_pool *query_pool, const char *key)
 
 /* one query */
 
-/* From the fetcher's thread. The query is there: its fact set, freed first, rings no more. */
+/* Called in the fetcher's thread. The query still exists: its fact set is freed first, and then makes no more
+ * calls. */
 static void on_answer(void *arg)
 {
     struct query *query = arg;
@@ -104,7 +105,7 @@ static void on_answer(void *arg)
     pthread_mutex_unlock(&query->query_pool->lock);
 }
 
-/* Takes it out of the lists, so that no caller joins it any more. Under the lock. */
+/* Removes it from the lists, so that no more callers join it. Call it under the lock. */
 static void query_close(struct query *query)
 {
     struct query_pool *query_pool = query->query_pool;
@@ -125,8 +126,8 @@ static void query_free(struct query *query)
     free(query);
 }
 
-/* Answers the first `n` waiters. True when others have come since, which want a look of their own. What was
- * made of requests that the stop aborted is no answer. */
+/* Answers the first `n` waiters. True: others have joined since and need a new look. An answer made from
+ * requests that the stop aborted is not passed on. */
 static bool part_deliver(struct query *query, size_t n, const void *answer)
 {
     struct query_pool *query_pool = query->query_pool;
@@ -155,7 +156,7 @@ static size_t count_waiters(struct query *query)
     return n;
 }
 
-/* Asks until all are answered; each further time ends at once when the fetcher is stopped. */
+/* Asks until all waiters are answered; after the fetcher was stopped, each `ask` returns at once. */
 static bool ask_and_tell(struct query *query)
 {
     size_t n;
@@ -165,7 +166,7 @@ static bool ask_and_tell(struct query *query)
     return true;
 }
 
-/* Looks until it is answered (true: it is over) or nothing but what is under way can help. */
+/* Looks until all waiters are answered (true) or until an answer needs facts that are under way (false). */
 static bool look_and_tell(struct query *query)
 {
     void *self;
@@ -250,7 +251,7 @@ static struct query *query_take(struct query_pool *query_pool)
     return query;
 }
 
-/* What is left when the threads have ended is not answered; no caller joins it once `stop` is set. */
+/* Queries that are left when the threads have ended get NULL; after `stop` is set no caller joins them. */
 static void tell_the_rest(struct query_pool *query_pool)
 {
     struct query *query;

@@ -182,7 +182,7 @@ static int newest_first(const void *left, const void *right)
     return strcmp(b->id.s, a->id.s);
 }
 
-/* A report whose storing failed may be stored all the same, and is then in both places. */
+/* A report may have been stored although storing it returned an error; it is then in both places. */
 static bool is_repeated(const struct entries *entries, size_t at)
 {
     return at > 0 && strcmp(entries->rows[at - 1].id.s, entries->rows[at].id.s) == 0;
@@ -209,7 +209,7 @@ static json_t *page_of(const struct entries *entries, size_t limit)
     return body;
 }
 
-/* One more than a page is read from the database, so that it is known whether there is a next one. */
+/* Reads one row more than a page from the database, which shows whether there is a next page. */
 enum err report_log_page(struct report_log *reports, int64_t before_us, size_t limit, json_t **ret,
                          struct why *why)
 {

@@ -120,7 +120,7 @@ static json_t *health(bool ok, const char *error, int64_t since_us)
     return object;
 }
 
-/* The parts of an upstream that fail, whether it is well as a whole or not. */
+/* The failing parts of an upstream, even if the upstream as a whole is ok. */
 static void put_failing(json_t *object, struct upstream_health *upstream, int64_t now_ms)
 {
     struct upstream_failing parts[FAILING_SHOWN];
@@ -242,8 +242,9 @@ static json_t *plane_block(const struct status *status)
     return object;
 }
 
-/* The first six members are the predecessor's, with its names and meaning. What is kept is copied whole: the
- * document may live on in another thread, and jansson's counts are not to be shared across threads. */
+/* The first six members have the names and meanings of the predecessor's. Members that are kept are copied
+ * deeply: another thread may still use the document, and jansson's reference counts must not be shared
+ * between threads. */
 static json_t *build(const struct status *status)
 {
     json_t *object = json_object();
@@ -272,7 +273,7 @@ static json_t *build(const struct status *status)
     return object;
 }
 
-/* Publishing inside the lock keeps the publications in the order of the changes. */
+/* Publishing under the lock keeps the documents in the order of the changes. */
 static void publish_and_unlock(struct status *status)
 {
     set_gauges(status);

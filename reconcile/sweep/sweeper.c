@@ -17,8 +17,8 @@
 #include "reconcile/sweep/report_log.h"
 #include "reconcile/sweep/status.h"
 
-/* A database that cannot be asked is asked again after 1, 2, 4 … 30 s, whatever the interval: one of an hour
- * must not make an hour of a second's outage. */
+/* After a failure the database is asked again in 1, 2, 4 … 30 s, independent of the interval: with an
+ * interval of an hour, an outage of a second must not last an hour. */
 enum { BACKOFF_FIRST_MS = 1000, BACKOFF_LAST_MS = 30000, OVERDUE_MS = 60000, JITTER_PERCENT = 10 };
 
 /* Without a tick for so long, the process did not run. */
@@ -145,7 +145,7 @@ static void count_pass(const struct report *report)
 
 /* one pass */
 
-/* look_at_settings: the policy as stored now; creates the tables at the first look. */
+/* look_at_settings: reads the stored policy; creates the tables the first time. */
 static enum err look_at_settings(struct sweeper *sweeper, struct why *why)
 {
     if (!sweeper->prepared) {
@@ -155,7 +155,7 @@ static enum err look_at_settings(struct sweeper *sweeper, struct why *why)
             return err;
         if (created)
             log_info("created missing tables", LOG_I("tables", created));
-        /* Tables of types that we would misread are refused here, before anything is moved. */
+        /* Tables whose types this program would misread are refused here, before any task is moved. */
         if ((err = store_ready(sweeper->services->store, why)))
             return err;
         sweeper->prepared = true;
@@ -173,7 +173,7 @@ static enum err look_at_settings(struct sweeper *sweeper, struct why *why)
     return ERR_OK;
 }
 
-/* A report without counts: of a pass that waits, runs, or could not even begin. */
+/* A report without counts: of a pass that waits, runs, or failed before it began. */
 static struct report unborn_report(const struct pending *run, enum pass_state state, int64_t since_us,
                                    const char *error)
 {
@@ -194,8 +194,8 @@ static void tell_waiters(struct sweeper *sweeper, struct pending *run, const str
     free(run->waiters);
 }
 
-/* A pass of a policy known to be current needs no other statement than its own: look only when something may
- * have moved. */
+/* If the policy is known to be current, a pass needs only its own statement; the settings are read only when
+ * they may have changed. */
 static bool must_look(struct sweeper *sweeper)
 {
     pthread_mutex_lock(&sweeper->lock);
@@ -260,7 +260,7 @@ static int64_t pause_ms(const struct sweeper *sweeper)
 
 enum next { NEXT_STOP, NEXT_LOOK, NEXT_PASS };
 
-/* Waits until there is a pass to make, or settings to look at, or an end to come to. */
+/* Waits until a pass is due, the settings must be read, or the sweeper stops. */
 static enum next next_step(struct sweeper *sweeper, struct pending *ret)
 {
     enum next next = NEXT_PASS;
@@ -291,8 +291,8 @@ static enum next next_step(struct sweeper *sweeper, struct pending *ret)
     return next;
 }
 
-/* The pause counts from the end of the newest pass: a shorter interval takes effect at once, and no change of
- * a setting makes a pass by itself. */
+/* The pause begins at the end of the newest pass: a shorter interval takes effect at once, and a change of a
+ * setting does not start a pass. */
 static void set_due(struct sweeper *sweeper, enum next done)
 {
     int64_t pause = pause_ms(sweeper);
@@ -311,7 +311,8 @@ static void look_only(struct sweeper *sweeper)
     note_database(sweeper, look_at_settings(sweeper, &why), &why);
 }
 
-/* A large pass leaves megabytes free in the heap, and the next may be hours away. */
+/* After a large pass megabytes are free in the heap, and the next pass may be hours away, so they are given
+ * back. */
 static void free_report(struct report *report)
 {
     bool large = report->n_items > 0;
@@ -320,7 +321,8 @@ static void free_report(struct report *report)
         (void)malloc_trim(0);
 }
 
-/* The report can be read, and the pass is over, before its waiters are called: what they do next finds it so.
+/* The report is readable and the pass is over before its waiters are called, so that their next request sees
+ * both.
  */
 static void run_pass(struct sweeper *sweeper, struct pending *run)
 {

@@ -79,7 +79,7 @@ static const char *repo_of(const struct check *check, size_t at)
 
 /* messages */
 
-/* A message that was written before, here or by another replica, is not written again. */
+/* A message that this or another replica wrote before is not written again. */
 static void message_write(const struct check *check, const char *id_parts, const char *text)
 {
     const struct services *services = check->audit->services;
@@ -116,7 +116,7 @@ static void message_of_source(const struct check *check, const char *source,
 
 /* the database */
 
-/* The newest rows without their evidence, which may be long: a few are read at once. */
+/* The newest rows without their evidence. Evidence may be long, so only a few rows are read at once. */
 static enum err newest_read(struct store *store, struct store_ledger_page *ret, struct why *why)
 {
     struct store_ledger_page newest = {.n = 0}, part;
@@ -209,8 +209,8 @@ static const char *prefix_of(const struct settings *settings, const char *repo)
     return NULL;
 }
 
-/* The branches whose pushes must get through: those of the repo's unfinished tasks; without any, one as F-2
- * would name it. */
+/* The branches whose pushes must be delivered: those of the repo's unfinished tasks, or a name as F-2 would
+ * give if there are none. */
 static void branches_read(const struct check *check, size_t at)
 {
     struct repo_check *repo = &check->repos[at];
@@ -239,8 +239,8 @@ static void branches_read(const struct check *check, size_t at)
     repo->facts.branches = repo->branches;
 }
 
-/* True once the repo has its verdict. What its own webhooks deliver needs no look at others. Its message is
- * written at once, not all of them at the end, so that other queries have their turns in between. */
+/* True once the repo has its verdict. If its own webhooks deliver all events, the others are not read. Its
+ * message is written at once and not at the end, so that other queries get their turns in between. */
 static bool repo_check(struct check *check, struct facts *facts, size_t at)
 {
     const struct services *services = check->audit->services;
@@ -399,7 +399,8 @@ static void publish(const struct check *check)
 
 /* the timer */
 
-/* NULL: the process stops. A check that ended while it stops is no result: its requests were cut short. */
+/* NULL: the process is stopping. The result of a check that ended during the stop is dropped, because its
+ * requests were aborted. */
 static void on_checked(void *arg, const void *answer)
 {
     struct webhook_audit *audit = arg;

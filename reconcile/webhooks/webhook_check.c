@@ -117,8 +117,8 @@ static bool lists(const struct gitea_hook *hook, const struct gate_event *needed
     return false;
 }
 
-/* The first of the branches whose pushes the webhook drops, or NULL. Gitea applies the filter to pushes
- * alone (services/webhook/webhook.go). */
+/* The first of the branches whose pushes the webhook drops, or NULL. Gitea applies the filter only to pushes
+ * (services/webhook/webhook.go). */
 static const char *dropped_by(const struct gitea_hook *hook, const struct webhook_facts *facts)
 {
     for (size_t i = 0; i < facts->n_branches; i++)
@@ -127,7 +127,7 @@ static const char *dropped_by(const struct gitea_hook *hook, const struct webhoo
     return NULL;
 }
 
-/* What becomes of one event that is needed: sent, sent but for the pushes of a branch, or not sent. */
+/* Whether a needed event is sent: yes, yes except for the pushes of a branch, or no. */
 struct delivery {
     bool sent;
     size_t filtered;     /* the webhook whose filter drops some, or found->n */
@@ -189,8 +189,8 @@ static void judge_events(const struct found *found, const struct webhook_facts *
     free(missed.text);
 }
 
-/* In what the webhook that comes closest differs from the target, without its path, which may be a secret.
- * Caller frees. */
+/* The difference between the closest webhook and the target; without its path, which may be a secret. Caller
+ * frees. */
 static char *elsewhere_detail(const struct found *found, const char *target)
 {
     const char *other = found->items[0].hook->url;
@@ -214,7 +214,8 @@ static char *elsewhere_detail(const struct found *found, const char *target)
                       same_host ? wanted_origin : wanted_host, same_host ? origin : host, and_others);
 }
 
-/* When each webhook was changed, of every level: another text once one was. Caller frees. */
+/* A text made from the times of change of all webhooks at every level; it differs once one of them is
+ * changed. Caller frees. */
 static char *mark_of(const struct found *found)
 {
     struct buffer mark = {.max = LIMIT_ANSWER_HOOKS};
@@ -253,7 +254,7 @@ static void judge(const struct found *found, const struct webhook_facts *facts,
     }
 }
 
-/* The state becomes unknown where what could not be read may be what is missing. */
+/* The state becomes unknown if the missing webhook may be among those that could not be read. */
 static void doubt(const struct found *found, const struct webhook_facts *facts, struct webhook_verdict *ret)
 {
     char *reason = NULL;
