@@ -22,7 +22,7 @@ struct telegram {
     struct upstream_health *health;
 };
 
-/* A bot's token stands in the path as it is: the API wants its colon bare. */
+/* The bot's token is in the path without encoding: the API does not accept its colon encoded. */
 static bool is_token(const char *token)
 {
     static const char fit[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789:_-";

@@ -27,7 +27,7 @@ static size_t string_end(const char *text, size_t at, size_t len)
 size_t json_cost(const char *text, size_t len, unsigned *ret_depth)
 {
     uint64_t objects =
-        0; /* a bit for each level, set in an object: its commas cost nothing beside its colons */
+        0; /* a bit for each level, set in an object, where the colons count and the commas do not */
     unsigned depth = 0, deepest = 0;
     size_t cost = len, longest = 0;
     static_assert(LIMIT_JSON_DEPTH < 64, "a bit for each level");
@@ -153,8 +153,8 @@ json_t *json_instant(int64_t us)
     return json_text(text);
 }
 
-/* Every decimal of this many digits survives the way through a double, so a time in milliseconds prints as it
- * was. */
+/* A decimal of so many digits does not change when it is read as a double, so a time in milliseconds is
+ * printed as it was. */
 enum { REAL_DIGITS = 15 };
 
 static char *json_dumped(const json_t *value, size_t flags)
@@ -184,7 +184,7 @@ void problem_add(json_t *errors, const char *field, const char *fmt, ...)
     json_push(errors, error);
 }
 
-/* The text with the hidden characters that jansson leaves as they are escaped; its own line ends stay. */
+/* The text with hidden characters escaped, which jansson does not do; the line ends of the layout stay. */
 static char *hidden_escaped(const char *text)
 {
     char escaped[TEXT_ESCAPE_SIZE];

@@ -62,8 +62,8 @@ void log_set_pass(const char *id)
 }
 
 /* systemd.exec(5): the variable holds device and inode of the stream that the service was given. A program
- * that inherits it with a redirected standard error writes to a file or a terminal, where priorities are
- * noise. */
+ * may inherit the variable while its standard error goes to a file or a terminal, where priorities are of no
+ * use. */
 static bool is_journal(int fd)
 {
     const char *stream = getenv("JOURNAL_STREAM");
@@ -231,8 +231,8 @@ static struct {
     char ring[LIMIT_LOG_WAITING];
 } waiting = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-/* A line of ours is one write(2), so that those of other processes do not get into it. Standard error may
- * have been made non-blocking by another process that shares it. */
+/* A line is one write(2), so that lines of other processes do not mix with it. Standard error may have been
+ * made non-blocking by another process that shares it. */
 static void write_line(const char *text, size_t len)
 {
     while (len > 0) {

@@ -9,7 +9,7 @@
 #include "clients/base/limits.h"
 #include "clients/base/text.h"
 
-/* the words of the labels; held to the domain's own by tests/unit/test_metric.c */
+/* the values of the labels; tests/unit/test_metric.c compares them with the domain's words */
 
 #define WORDS(...) ((const char *const[]){__VA_ARGS__, NULL})
 
@@ -168,8 +168,8 @@ static const struct metric_family families[] = {
 };
 static_assert(ARRAY_LEN(families) == METRIC_MAX_, "every family has a row");
 
-/* A series' cells: one, or for a histogram each bucket's own count, +Inf's, and the sum. Series stand in the
- * order of their words, the second label's turning fastest. A gauge's cell holds how far it is from
+/* A series' cells: one, or for a histogram each bucket's own count, +Inf's, and the sum. Series are in the
+ * order of their label values; the second label changes fastest. A gauge's cell holds the difference from
  * `starts_at`, so that no initialisation is needed. */
 static _Atomic int64_t cells[METRIC_MAX_][METRIC_CELLS_MAX];
 
@@ -284,7 +284,7 @@ static void put_number(struct buffer *out, int64_t value, int64_t per_unit)
         buffer_putc(out, (char)('0' + rest * 10 / unit));
 }
 
-/* What a sample bears in braces: the words of its labels, and a bucket's bound. */
+/* The braces of a sample: the values of its labels, and the bound of a bucket. */
 struct place {
     const struct metric_family *family;
     const char *values[METRIC_LABELS_MAX];
@@ -316,8 +316,7 @@ static void put_sample(struct buffer *out, const struct place *place, const char
     buffer_putc(out, '\n');
 }
 
-/* The count is the sum of the buckets as they were read, not a number of its own that others have moved on
- * since. */
+/* The count is the sum of the buckets as read here: a separate counter could have changed since. */
 static void put_histogram(struct buffer *out, const struct place *place, const _Atomic int64_t *cell)
 {
     const struct metric_family *family = place->family;

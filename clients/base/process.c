@@ -1,5 +1,5 @@
-/* proc(5) for the fields. The kernel counts the start in clock ticks since boot, and the boot of a machine
- * that slept is CLOCK_BOOTTIME's. */
+/* proc(5) for the fields. The kernel gives the start in clock ticks since boot, and CLOCK_BOOTTIME gives the
+ * boot even if the machine slept. */
 #include "clients/base/process.h"
 
 #include <dirent.h>

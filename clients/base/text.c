@@ -105,7 +105,7 @@ static bool take_zone(const char **at, char *ret_zone, int *ret_offset_s)
     return hours <= 23 && minutes <= 59;
 }
 
-/* A day that there is, and no leap second: the clocks that are compared have none. */
+/* The day must exist, and leap seconds are refused: the clocks that are compared have none. */
 static bool exists(int year, const struct tm *tm)
 {
     static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
@@ -626,9 +626,9 @@ bool text_same_letters(const char *a, const char *b)
     return same && *a == *b;
 }
 
-/* Where the characters do not match, glibc's fnmatch compares the bytes, of which ? may be a part of a
- * character. Behind the start that is put before both, only the characters can: as bytes, [é] is one of the
- * two of é. */
+/* If the characters do not match, glibc's fnmatch compares bytes, so that ? may match a part of a character.
+ * A prefix before pattern and text prevents that: it holds [é], which matches é as a character but not as two
+ * bytes. */
 bool text_glob(const char *pattern, const char *text)
 {
     if (strcmp(pattern, text) == 0)

@@ -1,11 +1,11 @@
-/* Gitea as an upstream: where it is, how it is asked, how it fares. The facts themselves are in
- * gitea_heads.c, gitea_facts.c and gitea_pulls.c.
+/* Gitea as an upstream: its address, its requests, its health. The facts themselves are in gitea_heads.c,
+ * gitea_facts.c and gitea_pulls.c.
  *
  * Sources, all of go-gitea/gitea 1.22 to 1.27: routers/api/v1/repo/{branch,status,pull,pull_review,file}.go
  * for what is answered; services/context/{api,base_path,pagination}.go for errors, escaping and
- * X-Total-Count; services/context/ repo.go for 301 after a rename and for 404 in place of 403. A path
- * parameter is unescaped by Gitea itself, also where the route takes the rest of the path, so that every
- * segment, "/" in it included, is sent percent-encoded. */
+ * X-Total-Count; services/context/ repo.go for 301 after a rename and for 404 in place of 403. Gitea decodes
+ * path parameters itself, even where a route takes the rest of the path, so every segment is sent
+ * percent-encoded, "/" in it included. */
 #include "clients/gitea/gitea.h"
 
 #include <stdarg.h>
@@ -124,7 +124,7 @@ static void ask_answered(struct facts *facts, void *arg, const struct fetch_answ
     struct ask *ask = arg;
     struct gitea_reply reply;
     gitea_reply_read(answer, ask->what, ask->gitea->names, facts_arena(facts), &reply);
-    /* A proxy that quotes what it got; of its words a part may be left, and of the token in them. */
+    /* A proxy may quote the request, and its text may be cut, so that only a part of the token is in it. */
     if (reply.error && ask->gitea->token && answer->body && strstr(answer->body, ask->gitea->token))
         reply.error = arena_printf(facts_arena(facts), "Gitea answered %d for %s", answer->status, ask->what);
     ask->replied(facts, ask->arg, &reply);

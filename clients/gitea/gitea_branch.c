@@ -1,6 +1,7 @@
-/* A branch that is to be there. Looking comes first and last: Gitea's answer to a POST may be lost, and
- * another may make the same branch meanwhile. It is made from the commit that the base branch was seen at,
- * not from its name, which might be a tag's too (services/repository/branch.go, CreateNewBranchFromCommit).
+/* Makes a branch unless it exists. It is looked up before and after: Gitea's answer to the POST may be lost,
+ * and another client may make the same branch in between. It is made from the commit that was read of the
+ * base branch, and not from its name, which may also be the name of a tag (services/repository/branch.go,
+ * CreateNewBranchFromCommit).
  */
 #include "clients/gitea/gitea_io.h"
 
@@ -31,7 +32,7 @@ static const char *url_below(struct facts *facts, const struct making *making, c
     return gitea_url(facts_arena(facts), making->gitea, segments, NULL);
 }
 
-/* Another request than gitea_head's, whose answer is as old as the fact set. */
+/* A request of its own: the answer of gitea_head is as old as the fact set. */
 static void looked(struct facts *facts, void *arg, const struct gitea_reply *reply)
 {
     struct making *making = arg;
@@ -49,8 +50,8 @@ static void look_again(struct facts *facts, struct making *making)
               LIMIT_ANSWER_HEAD, looked, making);
 }
 
-/* 409 means a branch of that name, or one that stands in its way ("a" in that of "a/b"). A 500 may
- * follow what was done all the same. A redirect that is still an answer leads elsewhere, see fetch.h. */
+/* 409 means that the branch exists, or another one that prevents it ("a" prevents "a/b"). Gitea may answer
+ * 500 although the branch was made. A redirect that arrives here leads to another host, see fetch.h. */
 static void posted(struct facts *facts, void *arg, const struct gitea_reply *reply)
 {
     struct making *making = arg;

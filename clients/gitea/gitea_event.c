@@ -12,8 +12,9 @@
 
 /* Go's way of writing JSON */
 
-/* What encoding/json escapes and jansson does not, at `at`, which only a text holds: < > & and the two line
- * separators that JavaScript stumbles over. Its length; 0: nothing of the kind. */
+/* The length of the character at `at` if encoding/json escapes it and jansson does not: < > & and the two
+ * line separators that are no part of a JavaScript string. 0: it is another one. JSON has them only within
+ * strings. */
 static size_t foreign_len(const char *at)
 {
     if (*at == '<' || *at == '>' || *at == '&')

@@ -1,10 +1,11 @@
-/* What is at a path of a commit, read from git's trees (routers/api/v1/repo/tree.go). Gitea's contents/ would
- * bring a file whole, and takes seconds for a long folder, for it looks up the last commit of every entry.
+/* What is at a path of a commit, read from git's trees (routers/api/v1/repo/tree.go). Gitea's contents/
+ * returns whole files, and takes seconds for a long folder, because it looks up the last commit of every
+ * entry.
  *
  * A tree is asked for by its id or as "COMMIT:folder", which git itself resolves, and takes 40 hex digits for
- * a commit even where a branch has that name. Gitea answers 400 where git knows no such tree, and where it
- * failed to look. So that nothing is absent by a failure, absence is read from a listing alone: of the folder
- * that the path's last name is in, else of the one above it, up to the commit's own. */
+ * a commit even where a branch has that name. Gitea answers 400 both if git has no such tree and if reading
+ * it failed. So only a listing shows that a path is absent: the listing of the folder that holds the path's
+ * last name, else of the folder above, up to the commit's root. */
 #include "clients/gitea/gitea_io.h"
 
 #include <stdio.h>
@@ -98,7 +99,7 @@ static void settle_absent(struct facts *facts, struct files *files)
                 arena_printf(facts_arena(facts), "Gitea knows no %s", files->what));
 }
 
-/* There is a file, or what is neither file nor folder, in the listed folder. */
+/* The listed folder has a file, or an entry that is neither file nor folder. */
 static void entry_found(struct facts *facts, struct files *files, const struct gitea_tree_entry *entry)
 {
     if (files->depth + 1 < files->n_names) { /* it stands where the path has a folder */

@@ -1,6 +1,6 @@
 /* Heads of branches: one by one, or by listing all branches of a repo when that takes fewer calls. A listing
- * is used only for what it does hold: what it lacks is asked for singly, since the table it comes from lags
- * behind git. */
+ * is used only for the branches in it: others are asked for one by one, because the table that it comes from
+ * lags behind git. */
 #include "clients/gitea/gitea_io.h"
 
 #include <stdio.h>
@@ -13,7 +13,7 @@
 
 #define WANTED_FOR_LISTING 8u
 
-/* The listing of one repo's branches, if there is to be one. Its fact holds only whether it is over. */
+/* The listing of one repo's branches, if one is needed. Its fact shows only whether it has ended. */
 struct branches {
     struct fact_request request;
     struct fact fact;

@@ -76,8 +76,9 @@ static void first_page_read(struct facts *facts, struct gitea_list *list)
         list_end(facts, list, FACT_KNOWN, NULL);
         return;
     }
-    /* A page may hold less than was asked for: the server's own limit, or rows left out after paging.
-     * Counting pages by what the first one held can only overshoot, into empty ones. */
+    /* A page may hold less than was asked for: the server's own limit, or rows left out after paging. A
+     * number of pages computed from the rows of the first one can only be too large; the further pages are
+     * empty. */
     size_t pages = list->total >= 0 ? (total - 1) / rows + 1 : 2;
     if (list->total >= 0 && !list->one_by_one && pages > list->pages_max) {
         list->cut = true;

@@ -1,9 +1,9 @@
 /* The open pull requests of a repo, and the pull request of a branch. Gitea has no list filtered by head, and
  * its look-up by base and head (models/issues/ pull.go, GetPullRequestByBaseHeadInfo) takes any row that
- * matches, in no order. So: the open ones of the repo are listed once, for all branches; what is not among
- * them is looked up; and where the look-up names one that was closed unmerged, a newer one that was merged
- * may hide behind it and is searched for among the closed, newest change first. Where it names none, one into
- * another base is looked for among the open and the first page of the closed. */
+ * matches, in no order. So the open ones of the repo are listed once, for all branches, and a branch that is
+ * not among them is looked up. If the look-up returns one that was closed unmerged, a newer one may have been
+ * merged, which is searched for among the closed, newest change first. If it returns none, one into another
+ * base is searched for among the open ones and on the first page of the closed. */
 #include "clients/gitea/gitea_io.h"
 
 #include <stdio.h>
@@ -113,7 +113,7 @@ static const struct gitea_pull_row *newest_elsewhere(const struct gitea_page *pa
     return newest;
 }
 
-/* Whether `closed` has been looked at: its first page is enough, for this is but a hint. */
+/* Whether `closed` has been read: its first page is enough, because the result is only a hint. */
 static bool absent_settle(struct facts *facts, const struct pulls *closed, struct pull *pull)
 {
     const struct gitea_list *open = &pull->open->open;
@@ -146,7 +146,7 @@ static const struct gitea_pull_row *newest_merged(const struct pulls *closed, co
 }
 
 /* True when the search of one pull request is over, and it is settled. A newer one was opened, and so last
- * changed, after the found one was: further down the list there is none. */
+ * changed, after the one that was found: the rest of the list has none. */
 static bool search_settle(struct facts *facts, struct pulls *closed, struct pull *pull)
 {
     if (pull->absent)

@@ -1,5 +1,5 @@
-/* The fetcher's thread. Each round: take what was submitted, drop what was aborted or expired, let those fly
- * whose turn it is, let curl work, read what is done, sleep until something happens. */
+/* The fetcher's thread. Each round: take submitted jobs, drop aborted and expired ones, start those whose
+ * turn it is, let curl work, read results, sleep until something happens. */
 #include "clients/http/fetch_engine.h"
 
 #include <assert.h>
@@ -68,7 +68,8 @@ enum fetch_sign fetch_judge(const struct fetch_answer *answer, char *error, size
     return FETCH_SIGN_BAD;
 }
 
-/* A call that our own deadline ended after less than half of what a call may take shows nothing. */
+/* A call that the request's deadline ended, before half of the time limit of a call, shows nothing about the
+ * host. */
 static enum fetch_sign sign_of(const struct fetch *fetch, const struct fetch_job *job,
                                const struct fetch_answer *answer, char *error, size_t size)
 {
@@ -180,8 +181,8 @@ static bool job_redirect(struct fetch *fetch, struct fetch_job *job, int64_t now
     return true;
 }
 
-/* job_enlarge: an answer that passed what was reserved for it, though not what its request allows, is asked
- * for again, in its turn among the large ones. The exchange counts as one that we ended, not as an attempt.
+/* job_enlarge: the answer was longer than its reservation but not than answer_max: the job waits for another
+ * turn, as a large one. The exchange counts as aborted, not as an attempt.
  */
 static bool job_enlarge(struct fetch *fetch, struct fetch_job *job, int64_t now_ms)
 {

@@ -15,8 +15,8 @@
 #define REDIRECTS_MAX 3u
 #define SHORT_RETRY_AFTER_S 5 /* a 429 that asks for a longer pause is the caller's to weigh */
 
-/* Below what servers and proxies close idle connections after (nginx: 75 s), so that none dies under a
- * request. */
+/* Shorter than the time after which servers and proxies close idle connections (nginx: 75 s), so that none is
+ * closed during a request. */
 #define IDLE_CONNECTION_S 50L
 #define DNS_CACHE_S 60L
 
@@ -49,8 +49,8 @@ static size_t reply_receive(const char *bytes, size_t size, size_t count, void *
     return 0;
 }
 
-/* Whether curl may unpack the body for us. It knows codings that were not asked for (Debian's: br and zstd,
- * whose windows take up to 128 MiB), and takes them from Transfer-Encoding too. */
+/* Whether curl may decode the body. curl also decodes codings that were not asked for (Debian's: br and zstd,
+ * whose windows take up to 128 MiB), and reads them from Transfer-Encoding too. */
 static bool coding_is_ours(const char *line, size_t len)
 {
     static const char *const names[] = {"content-encoding:", "transfer-encoding:"};
@@ -78,7 +78,7 @@ static bool coding_is_ours(const char *line, size_t len)
 }
 
 /* One line, that of the status and the empty one included, of interim answers and trailers too. A folded line
- * would continue one that was let through. */
+ * is refused, because it would continue a line that was accepted. */
 static size_t header_receive(const char *line, size_t size, size_t count, void *arg)
 {
     struct fetch_job *job = arg;
@@ -97,7 +97,8 @@ static unsigned policy_set(const struct fetch *fetch, CURL *easy)
 {
     unsigned bad = 0;
     bad |= curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    /* Or the end of a call waits for the thread that resolves its name, and every other call with it. */
+    /* Without this the end of a call waits for the thread that resolves its name, and every other call waits
+     * too. */
     bad |= curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
     bad |= curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     bad |= curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
@@ -126,7 +127,7 @@ static unsigned method_set(CURL *easy, const struct fetch_job *job)
         bad |= curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
     else if (!job->is_get || job->body)
         bad |= curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, job->method);
-    if (!job->is_get) /* curl itself sends again what met a kept-alive connection that had died, POST too */
+    if (!job->is_get) /* curl itself repeats a request that met a dead kept-alive connection, even a POST */
         bad |= curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
     return bad;
 }
@@ -180,8 +181,9 @@ static void words_set(struct fetch_answer *answer, const char *error)
     snprintf(answer->error, sizeof answer->error, "%s", error);
 }
 
-/* Which limit ended it: before that of the whole call there is that of connecting alone. Curl's times do not
- * show it: it may have connected before, on a kept connection that died. Where both limits are one, they do.
+/* Which limit ended the call: that for connecting, which is shorter, or that for the whole call. The duration
+ * shows it. Curl's times do not, because an earlier connection that died also counts; they are used only if
+ * both limits are equal.
  */
 static bool is_connecting(const struct fetch_job *job, int64_t duration_ms)
 {
@@ -260,7 +262,7 @@ static void outcome_unreachable(const struct fetch_job *job, CURLcode code, stru
     }
 }
 
-/* curl reports a tunnel that a proxy would not make as a connection that broke. */
+/* If a proxy refuses a tunnel, curl reports a broken connection. */
 static bool outcome_refused_by_proxy(const struct fetch_job *job, struct fetch_outcome *outcome)
 {
     long status = 0;

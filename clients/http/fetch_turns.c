@@ -1,10 +1,10 @@
-/* What waits for its turn: who flies next, who is not asked at all.
+/* The waiting jobs: chooses the next one to send, and fails those that must not be sent.
  *
- * A part may have `window` exchanges in flight: a few at first, one more with each success, a few again when
- * there was no answer; so a part that hangs holds a few slots, however much is to be asked about it, and one
- * that answers soon has them all. While other parts wait it has half of the slots at most. Some slots are
- * kept for calls that a person waits for, which no window holds up; a part that worked just now may use them
- * too. */
+ * A part may have `window` exchanges in flight: a few at first, one more after each success, a few again
+ * after a call without an answer. So a part that hangs uses only a few slots, however many jobs it has, and a
+ * part that answers soon may use all. While other parts wait, it uses at most half of the slots. Some slots
+ * are kept for calls that a person waits for, which no window limits; a part whose newest call worked may use
+ * them too. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -218,8 +218,8 @@ static void job_leave(struct fetch_job *job, struct fetch_part_queue *part_queue
 
 /* who is not asked */
 
-/* A forced call is not held up by a back-off from before it was sent. Nor is a call that a person waits for,
- * while the part gives answers, though bad ones: other things in the same part may be well. */
+/* A back-off that began before a forced call was sent does not delay it. The same holds for a call that a
+ * person waits for, while the part gives answers, even bad ones: other objects of the same part may work. */
 static bool ignores_backoff(const struct fetch_job *job, const struct fetch_part *part)
 {
     if (job->again || (job->forced && part->seen.failed_ms <= job->sent_ms))
@@ -242,7 +242,7 @@ static void job_fail_backing_off(struct fetch_job *job, const struct fetch_part 
     job_fail(job, FETCH_NOT_ASKED, error);
 }
 
-/* What waits for a part that backs off fails at once, and waits for no slot. */
+/* Jobs of a part that backs off fail at once, without waiting for a slot. */
 static void part_fail(struct fetch_host *host, struct fetch_part *part, int64_t now_ms)
 {
     struct fetch_queue *queue, *next_queue;
@@ -311,7 +311,7 @@ static bool has_room(const struct fetch *fetch, const struct fetch_host *host, c
            fetch->reserved + atomic_load(&fetch->held) + job->reserved <= LIMIT_FETCH_BYTES;
 }
 
-/* While it gives no answers, no more than it takes to find out that it gives none. */
+/* While a part gives no answers, it may have only as many calls as are needed to make it back off. */
 static unsigned part_limit(const struct fetch_part *part)
 {
     unsigned silent = part->seen.silent;
@@ -335,7 +335,7 @@ static bool has_slot(const struct fetch *fetch, const struct fetch_host *host, c
     return job->waited_for || host->working < fetch->per_host - kept || worked_just_now(part, now_ms);
 }
 
-/* The first job of the part_queue has its turn; the others go first now. */
+/* The first job of the part_queue gets its turn, and its queue moves behind the others. */
 static struct fetch_job *turn_give(struct fetch *fetch, struct fetch_host *host, struct fetch_queue *queue,
                                    struct fetch_part_queue *part_queue)
 {
@@ -372,9 +372,9 @@ static bool is_probed(const struct fetch_queue *queue, const struct fetch_part *
     return false;
 }
 
-/* A pass keeps its last probe for a part that works, as long as there is one of which nothing is under way:
- * the next step of its tasks may be about to come. Else parts that always fail could use up all probes in
- * that moment, and the pass would not ask the part that works again. */
+/* A pass keeps its last probe for a part that works, as long as such a part has no call under way: a job of
+ * it may arrive soon. Otherwise parts that always fail could use up all probes before that, and the pass
+ * would not ask the working part again. */
 static bool is_last_probe_kept(const struct fetch_host *host, const struct fetch_queue *queue, int64_t now_ms)
 {
     const struct fetch_part *part;
@@ -386,8 +386,8 @@ static bool is_last_probe_kept(const struct fetch_host *host, const struct fetch
     return false;
 }
 
-/* Of the parts that this pass has not asked since the host is down, the one that worked last. *ret_left:
- * there is one, with a slot or without. */
+/* The part that worked last, among those that this pass has not asked since the host is down. *ret_left:
+ * there is such a part, even if it has no free slot. */
 static struct fetch_part_queue *part_queue_to_probe(const struct fetch *fetch, const struct fetch_host *host,
                                                     const struct fetch_queue *queue, int64_t now_ms,
                                                     bool *ret_left)

@@ -44,7 +44,7 @@ static void put_escaped(struct buffer *out, const char *text)
     buffer_puts(out, escaped);
 }
 
-/* A segment of dots would be resolved away, by curl, by a proxy or by the server. */
+/* curl, a proxy or the server would remove a segment of dots. */
 static bool is_dots(const char *segment)
 {
     return strcmp(segment, ".") == 0 || strcmp(segment, "..") == 0;
@@ -61,8 +61,8 @@ char *fetch_url(const char *base, const char *const *segments, const char *const
         curl_url_get(url, CURLUPART_URL, &root, 0) != CURLUE_OK)
         return NULL;
 
-    /* Appended to the root's text: set as parts, the escapes would come out in lower case, which some proxies
-     * and logs take for another URL. */
+    /* Appended as text: curl would write the escapes of parts in lower case, which some proxies and logs
+     * treat as another URL. */
     struct buffer made = {.max = LIMIT_URL_MADE};
     size_t len = strlen(path);
     while (len > 0 && path[len - 1] == '/')

@@ -110,8 +110,8 @@ static bool is_in_use(const struct part *part, int64_t now_ms)
     return now_ms - part->used_ms < UPSTREAM_WINDOW_MS;
 }
 
-/* Parts in use; of these, those of which anything is known; whose newest call failed; of these, since the
- * host's newest success. */
+/* Counts of parts in use: all; those with a call; those whose newest call failed; of these, those that failed
+ * after the host's newest success. */
 struct tally {
     size_t used, known, failing, counting;
 };
@@ -190,8 +190,8 @@ bool upstream_health_record(struct upstream_health *health, const char *name, en
             part->since_us = clock_wall_us();
         part->silent = result == UPSTREAM_SILENT ? part->silent + 1 : 0;
         part->failed_ms = now_ms;
-        /* What was wished for while the host was down, and fails after another call has succeeded, does not
-         * take the host down again: the pass that found it up goes on. */
+        /* A call that was wanted while the host was down, and fails after another call has succeeded, does
+         * not make the host down again: the pass that found it up goes on. */
         part->failed_at = part->wanted_down ? part->wanted_at : health->records;
         AUTO_FREE char *cut = text_cut(error ? error : "failed", sizeof part->error - 1);
         snprintf(part->error, sizeof part->error, "%s", cut);

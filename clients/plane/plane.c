@@ -1,5 +1,5 @@
-/* Plane as an upstream: where it is, how it is asked within its budget, how it fares. The questions are in
- * plane_requests.c, what answers mean in plane_parse.c, the budget's arithmetic in plane_budget.c.
+/* Plane as an upstream: its address, its calls within the budget, its health. plane_requests.c has the
+ * questions, plane_parse.c reads the answers, plane_budget.c computes the budget.
  *
  * Sources, makeplane/plane v0.23.0 to v1.3.1: plane/api/middleware/api_authentication.py for the header,
  * plane/api/rate_limit.py for the limit, plane/api/urls/ for paths. */
@@ -39,7 +39,7 @@ struct plane {
     struct upstream_health *health; /* by project; has its own lock */
 };
 
-/* Whether all is set without which Plane cannot be asked anything; `why` names what is missing. */
+/* Whether all settings that calls to Plane need are set; `why` names a missing one. */
 static bool is_set_up(const struct plane *plane, struct why *why)
 {
     const char *missing = !plane->workspace_url ? plane->names->url
@@ -226,7 +226,7 @@ static enum plane_result stopped(const char *what, struct why *why)
     return PLANE_STOPPED;
 }
 
-/* Called with the lock held, when the budget lets nothing through: for how long the call's question waits. */
+/* Sets how long the call must wait when the budget allows no call. Called with the lock held. */
 static void wait_begin(struct plane_call *call, int64_t now_ms)
 {
     struct plane *plane = call->plane;
@@ -258,8 +258,8 @@ static enum plane_result waiting(struct plane_call *call, int64_t now_ms, struct
     return PLANE_WAITING;
 }
 
-/* The turn is taken, and up to `n` calls are noted in the budget, for PLANE_OK alone. *ret_n counts them, and
- * ret[] names them. */
+/* On PLANE_OK this caller has its turn, and the budget counts up to `n` calls as under way: *ret_n is their
+ * number, ret[] their names. */
 static enum plane_result turn_take(struct plane_call *call, const char *what, uint64_t *ret, size_t n,
                                    size_t *ret_n, struct why *why)
 {
@@ -307,16 +307,15 @@ static void turn_end(const struct plane_call *call)
     pthread_mutex_unlock(&call->plane->lock);
 }
 
-/* What an answer is worth is recorded by plane_told, when it has been read. */
+/* plane_told records the result for Plane's health, after the answer has been read. */
 static enum fetch_sign no_judge(const struct fetch_answer *answer, char *error, size_t size)
 {
     (void)answer, (void)error, (void)size;
     return FETCH_SIGN_NONE;
 }
 
-/* One exchange: fetch would repeat a GET otherwise, and each would count. For how long a project or an issue
- * is left alone after a failure is the caller's to decide, so none is held up by a back-off. `tag` may be
- * NULL. */
+/* One exchange only: otherwise the fetcher would repeat a GET, and each would count. Callers decide how long
+ * a project or an issue rests after a failure, so no back-off applies here. `tag` may be NULL. */
 static void exchange_begin(struct plane_call *call, const char *project_id, const char *url,
                            size_t answer_max, void *tag)
 {
@@ -336,13 +335,14 @@ static void exchange_begin(struct plane_call *call, const char *project_id, cons
     call->sent++;
 }
 
-/* The answer that comes first of those under way. Never NULL: the deadline and fetch_stop end a request. */
+/* The first answer to a request under way. Never NULL, because the deadline and fetch_stop end every request.
+ */
 static struct fetch_answer *exchange_end(struct plane_call *call)
 {
     return fetch_take(call->inbox, -1);
 }
 
-/* A proxy that quotes what it got; of its words a part may be left, and of the key in them. */
+/* A proxy may quote the request, and its text may be cut, so that only a part of the key is in it. */
 static bool quotes_key(const struct plane *plane, const struct fetch_answer *answer)
 {
     return answer->body && strstr(answer->body, plane->token);

@@ -22,8 +22,8 @@ static int64_t held_at(const struct budget *budget, int64_t now_ms, int64_t at_m
     return held;
 }
 
-/* What is counted with. A lower limit and calls of others look alike at first: what was seen is the limit
- * when it has been seen for a window, after which Plane holds no call that others made before. */
+/* The limit that is assumed. A lower limit and calls of others look the same at first. After a window, Plane
+ * holds no earlier call of others, so the value that was seen is then the limit. */
 static int64_t limit_of(const struct budget *budget)
 {
     int64_t seen = budget->seen > budget->seen_before ? budget->seen : budget->seen_before;
@@ -99,10 +99,9 @@ uint64_t budget_take(struct budget *budget, bool forced, int64_t now_ms)
     return budget->events;
 }
 
-/* Nothing of a refused call stays in Plane's log. How many calls of others it holds is as good as unknown by
- * the time that the pause is over: the next answer shows it. A refusal of a call that was sent after another
- * refusal means that our picture is wrong (others take what becomes free, or the window is another than we
- * think), so the pause doubles. */
+/* Plane's log does not keep a refused call. How many calls of others it holds is not known when the pause is
+ * over; the next answer shows it. If a call is refused again although the pause was kept, the estimate is
+ * wrong (other clients take each free call, or the window is longer), so the pause doubles. */
 static void settle_refused(struct budget *budget, uint64_t sent_at, int64_t retry_after_s, int64_t now_ms)
 {
     int64_t pause_ms = retry_after_s >= 0 ? retry_after_s * 1000 + MARGIN_MS : WINDOW_MS;
@@ -116,8 +115,8 @@ static void settle_refused(struct budget *budget, uint64_t sent_at, int64_t retr
         budget->pause_until_ms = now_ms + pause_ms;
 }
 
-/* What this answer shows of the limit, in two periods of a window each, so that a limit that was lowered is
- * found too. */
+/* Records the limit that this answer shows, in two periods of a window each, so that a lowered limit is
+ * detected too. */
 static void limit_learn(struct budget *budget, int64_t shown, int64_t now_ms)
 {
     if (budget->seen > 0 && now_ms - budget->seen_since_ms >= WINDOW_MS) {
@@ -130,9 +129,9 @@ static void limit_learn(struct budget *budget, int64_t shown, int64_t now_ms)
         budget->seen = shown < LIMIT_PLANE_CALLS ? shown : LIMIT_PLANE_CALLS;
 }
 
-/* Plane took the call and holds its limit less `remaining`, this one with them. Of ours those are surely
- * among them that it counted, that were sent within the window and answered before this one was sent; what is
- * left is the others'. */
+/* Plane accepted the call and now holds limit - `remaining` calls, including this one. This client's calls
+ * certainly among them are those that Plane counted, that were sent within the window and that were answered
+ * before this one was sent. The rest are calls of others. */
 static void settle_taken(struct budget *budget, const struct budget_call *taken, int64_t remaining,
                          int64_t now_ms)
 {

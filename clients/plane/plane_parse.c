@@ -45,8 +45,8 @@ static bool is_text(const char *error, const char *known)
     return error && strcmp(error, known) == 0;
 }
 
-/* A 403 is a bad key as often as a missing right, for Plane's authentication names no challenge; and a
- * project that does not exist has no members. */
+/* A 403 may mean a bad key or a missing right, because Plane's authentication sends no challenge. A project
+ * that does not exist gives 403 too, because it has no members. */
 static void refused_words(const struct fetch_answer *answer, const char *what, const char *error,
                           const struct upstream_names *names, struct why *why)
 {
@@ -181,7 +181,7 @@ struct envelope {
     int64_t total;
 };
 
-/* A cursor for more is there even on the last page, so next_page_results alone decides whether to go on. */
+/* Even the last page has a cursor for a next one, so only next_page_results shows whether there is one. */
 static const char *envelope_read(const json_t *json, struct envelope *ret)
 {
     const json_t *more = json_object_get(json, "next_page_results");

@@ -1,8 +1,8 @@
 /* What is asked of Plane. Sources, makeplane/plane v0.23.0 to v1.3.1:
  * plane/api/urls/{issue,work_item,state}.py for paths (in lower case alone; all end in a slash),
- * plane/api/views/{issue,state,base}.py and plane/utils/paginator.py for what parameters do. `fields` is
- * heeded by all four, and keeps descriptions and what costs Plane queries per row out. What is not honoured
- * would be ignored, and everything returned, so nothing else is sent. */
+ * plane/api/views/{issue,state,base}.py and plane/utils/paginator.py for what parameters do. All four obey
+ * `fields`, which leaves out descriptions and what costs Plane a query per row. Plane ignores unknown
+ * parameters and returns everything, so no others are sent. */
 #include "clients/plane/plane.h"
 
 #include <stdio.h>
@@ -51,7 +51,8 @@ static enum plane_result parsed(const struct asked *asked, const char *wrong, st
 
 /* pages */
 
-/* per_page is the number in the cursor: up to v0.26 the offset of a page goes by the one, later by the other.
+/* per_page equals the number in the cursor: up to v0.26 Plane computes the offset from the one, later from
+ * the other.
  */
 struct page_query {
     char per_page[16], cursor[40];
@@ -147,8 +148,8 @@ void plane_page_done(struct plane_page *page)
     *page = (struct plane_page){0};
 }
 
-/* Asks for a project's issues, one of them, or what is `below` that, by the name by which this Plane was last
- * found to have them, and where it has no such page by the other. */
+/* Asks for a project's issues, for one of them, or for what is `below` that. Uses the path that this Plane
+ * had last, and if it has no such page, the other one. */
 static enum plane_result ask_issues(struct plane_call *call, const struct asked *asked, const char *below,
                                     const char *const *query, size_t answer_max, json_t **ret,
                                     struct why *why)

@@ -1,4 +1,4 @@
-/* The store as the rest of the program sees it: arguments checked, then the implementation's own function. */
+/* The store's public functions: each checks its arguments, then calls the implementation. */
 #include "clients/store/store.h"
 
 #include <assert.h>

@@ -92,7 +92,7 @@ static void seen_read(struct store_rows *rows, struct seen *seen)
     }
 }
 
-/* A text column with room for the digits alone is meant for them: char(32), as many frameworks make it. */
+/* A text column with room for only the digits is meant for them: char(32), as many frameworks make it. */
 static enum err room_read(struct store *store, struct uuid_form *ret, struct why *why)
 {
     static const struct column_rule plane_id = {"tasks", "plane_id", "is_uuid"};
@@ -121,8 +121,7 @@ static enum err seen_check(const struct seen *seen, struct why *why)
     return ERR_OK;
 }
 
-/* A view may take long to find its newest rows. Then nothing is known of them, which is no reason to stand
- * still. */
+/* A view may take long to find its newest rows. Their form is then not known, and the check passes. */
 enum err plane_ids_check(struct store *store, size_t limit, struct uuid_form *ret_form, struct why *why)
 {
     struct seen seen = {0};

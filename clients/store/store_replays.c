@@ -1,4 +1,5 @@
-/* Replays: what was sent to the orchestrator again, how often it is tried, and whether it helped. */
+/* Replays: events that were sent to the orchestrator again, the number of their tries, and whether their
+ * tasks moved. */
 #include <assert.h>
 #include <stdlib.h>
 

@@ -77,8 +77,8 @@ enum err rows_count(struct store_rows rows, size_t *ret_n)
     return err;
 }
 
-/* Every row is read in the same order, so the next column is most often the one behind the last. Names are
- * literals: one that is at another address is looked up again. */
+/* Every row is read in the same order, so the next column usually follows the last one. Names are literals
+ * and compared by address; a name at another address is looked up again. */
 static int column_of(struct store_rows *rows, const char *name)
 {
     for (size_t i = 0; i < rows->n_known; i++) {

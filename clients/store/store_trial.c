@@ -67,7 +67,7 @@ static void creation_add(struct rehearsal *rehearsal, const char *stage, struct 
     size_t i = rehearsal->batch.n_creations++;
     rehearsal->issues[i] = uuid_new();
     rehearsal->plane_ids[i] = uuid_write(rehearsal->issues[i].s, form);
-    /* The id in Plane stands for the names, which must be unique among the trials. */
+    /* Names are made from the id in Plane, because they must be unique among the trials. */
     const char *name = rehearsal->issues[i].s;
     rehearsal->creations[i] = (struct store_new_task){.plane_id = rehearsal->plane_ids[i],
                                                       .work_item_id = name,

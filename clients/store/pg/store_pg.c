@@ -1,5 +1,5 @@
-/* The PostgreSQL store: the URL, its connections, and which caller has which. Their statements run in
- * store_pg_wire.c, what is asked of the database in store_pg_sql.c and in the files of the aggregates. */
+/* The PostgreSQL store: its URL, its connections, and lending them to callers. store_pg_wire.c runs
+ * statements, store_pg_sql.c has their texts, and each aggregate has a file. */
 #include "clients/store/pg/store_pg.h"
 
 #include <errno.h>
@@ -17,7 +17,8 @@
 #include "clients/store/pg/store_pg_connect.h"
 
 #define LOCK_WAIT_MS (LIMIT_STATEMENT_MS / 2)
-/* A transaction of ours sends its next statement at once; one that does not belongs to a process that hangs.
+/* This program's transactions send each statement at once; an idle transaction belongs to a process that
+ * hangs.
  */
 #define IDLE_IN_TRANSACTION_MS (2 * LIMIT_STATEMENT_MS)
 /* How long data or a connect request may stay unacknowledged before the host counts as gone. */
@@ -88,8 +89,8 @@ static enum err connect_failure(const PGconn *pg, struct why *why)
     return why_set(why, ERR_UNAVAILABLE, "the database cannot be reached: %s", error);
 }
 
-/* For one transaction: what session_options and session_prepare set for a session of ours. NULL: the schema's
- * name is not text that the database knows. */
+/* The settings that session_options and session_prepare make for an own session, for one transaction. NULL:
+ * the database cannot represent the schema's name. */
 static char *transaction_settings(const struct pg_conn *conn)
 {
     const char *schema = conn->store->schema;
@@ -106,12 +107,12 @@ static char *transaction_settings(const struct pg_conn *conn)
     return text;
 }
 
-/* What our statements rely on, whatever the role's or the database's own settings are: instants are read and
- * written in UTC as ISO text; names are found in the schema.
+/* Sets what the statements rely on, independent of the settings of the role and the database: instants are
+ * read and written in UTC as ISO text; names are found in the schema.
  *
- * A pooler (pgbouncer, Odyssey, a cloud's proxy) announces a process of its own at the start, not the
- * server's: the session may be another's in the next transaction. It is left as it is, and each transaction
- * sets the same for itself (pg_begin). */
+ * A pooler (pgbouncer, Odyssey, a cloud's proxy) reports a process id of its own at the start, not the
+ * server's: another client may use the session in the next transaction. Such a session is not changed, and
+ * each transaction makes the same settings for itself (pg_begin). */
 static enum err session_prepare(struct pg_conn *conn, struct why *why)
 {
     static const char sql[] = "SELECT CASE WHEN pg_backend_pid() = $2::int THEN"
@@ -173,7 +174,7 @@ static enum err connect_start(struct pg_conn *conn, struct why *why)
     return pg_connect_start(store->keywords, values, &conn->connect, why);
 }
 
-/* conn->pg is what libpq made of it, well or not; or an error, and it is still being made. */
+/* On ERR_OK conn->pg is libpq's result, connected or not. On an error the attempt is still under way. */
 static enum err conn_connect(struct pg_conn *conn, struct why *why)
 {
     const struct pg_store *store = conn->store;
@@ -257,7 +258,7 @@ static struct pg_conn *conn_take(struct pg_store *store)
     return conn;
 }
 
-/* Leaves no transaction open. What cannot be tidied is closed, and the server rolls back. */
+/* Rolls back an open transaction. If that fails, closes the connection, so that the server rolls back. */
 static void conn_tidy(struct pg_conn *conn)
 {
     conn->patient = false;
@@ -306,7 +307,7 @@ static enum err call_once(struct pg_store *store, pg_work_fn *work, void *arg, b
     return err;
 }
 
-/* Growing, and different in each replica, so that two that collided do not collide again. */
+/* A growing pause that differs in each replica, so that two that collided do not collide again. */
 static void pause_before_retry(struct pg_store *store, unsigned retry)
 {
     struct uuid_text random = uuid_new();
@@ -351,9 +352,9 @@ struct question {
     PGresult *result;
 };
 
-/* A row may hold bytes of other people's that the server cannot convert to UTF-8, and would fail the
- * statement for all. It is then asked again for the bytes as they are, which are checked where they are read;
- * in a transaction, so that a pooler runs all of it on one connection. */
+/* A row of another program may hold bytes that the server cannot convert to UTF-8, which fails the whole
+ * statement. The statement is then repeated without conversion, and the bytes are checked where they are
+ * read. It runs in a transaction, so that a pooler uses one connection for all of it. */
 static enum err question_ask(struct pg_conn *conn, void *arg, struct why *why)
 {
     struct question *question = arg;
@@ -430,11 +431,12 @@ static const char *option_value(const PQconninfoOption *options, const char *key
     return NULL;
 }
 
-/* The server's settings that we start a session with; one that is set in the URL's own `options` wins, since
- * theirs come later.
+/* The settings of the server for an own session; those in the URL's `options` take precedence, because they
+ * come later.
  *   jit: compiling the stuck query takes 30 times as long as running it.
- *   enable_seqscan: the planner cannot know the bounds of our parameterised ranges, takes a third of a table
- *   for granted, and would sooner read all of it; every statement here is made for an index. */
+ *   enable_seqscan: the planner does not know the bounds of a range with parameters, assumes a third of the
+ * table, and would rather read all of it; every statement here is made for an index.
+ */
 static char *session_options(const char *own)
 {
     return mem_printf("-c statement_timeout=%d -c lock_timeout=%d -c idle_in_transaction_session_timeout=%d"

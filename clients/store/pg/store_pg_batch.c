@@ -1,15 +1,15 @@
-/* A batch of writes in one transaction, under the settings that it was decided under.
+/* A batch of writes in one transaction, which holds only while the settings of its decisions are in force.
  *
  * The batch is one statement within a savepoint. If the database refuses it because of some row's data (a
- * constraint, a trigger, a write that was swallowed), the savepoint is undone and the batch halved, until the
- * culprits stand alone and the others are written, whatever the SQLSTATE. A row that another session holds
- * locked, or whose trigger hangs, is treated the same way: after the first such wait the transaction waits
- * only briefly. A failure that the statement has without any row, too (a missing right), ends the batch.
+ * constraint, a trigger, a write that was swallowed), the savepoint is rolled back and the batch halved,
+ * until each bad row is alone and the others are written, whatever the SQLSTATE. A row that another session
+ * has locked, or whose trigger hangs, is treated in the same way; after the first such wait the transaction
+ * waits only briefly. If the statement fails even without rows (a missing right), the batch ends.
  *
- * The settings row stays locked in share mode (or exclusively, if the batch asks for it) until the end: that
- * is what makes settings_write wait for us and us for it. When the connection breaks at COMMIT, the next try
- * takes that lock exclusively, which it gets once the lost transaction has ended one way or the other, and
- * then the rows show which. */
+ * The settings row stays locked in share mode (or exclusively, if the batch asks for it) until the end: so
+ * settings_write and the batch wait for each other. When the connection breaks at COMMIT, the next try takes
+ * that lock exclusively. It gets it when the lost transaction has been committed or rolled back, and the rows
+ * then show which. */
 #include "clients/store/pg/store_pg.h"
 
 #include <stdlib.h>
@@ -20,7 +20,7 @@
 #define IMPATIENT "SET LOCAL lock_timeout = 50; SET LOCAL statement_timeout = 500"
 /* What the database does not report. */
 static const char swallowed_words[] = "the database did not keep the write: a trigger or a rule swallowed it";
-/* Tries of a whole transaction that fails to be ordered among others; then it is a row's fault. */
+/* Tries of a whole transaction after serialization failures; after these a row counts as the cause. */
 #define ORDER_TRIES 3
 
 /* How the statement that writes a range went. RANGE_DOUBTFUL: refused, but perhaps not for its rows. */
@@ -58,8 +58,8 @@ static size_t fates_count(const struct pg_batch *batch, enum pg_fate fate)
 
 /* one try at a range */
 
-/* Reads what batch->write wrote. Not whole when a part of a row is missing, or something was written that is
- * no row of ours any more: a trigger changed it. */
+/* Reads what batch->write wrote. Not whole if a part of a row is missing, or if a trigger changed a row so
+ * that it is no longer one of the batch. */
 static enum err written_read(struct pg_batch *batch, struct store_rows rows, bool *ret_whole)
 {
     bool whole = true;
@@ -102,7 +102,7 @@ static enum range failure_range(const struct pg_conn *conn, struct pg_batch *bat
     return RANGE_WRITTEN;
 }
 
-/* Deferred constraints are brought forward, so that it is their row which fails and not the COMMIT. */
+/* Deferred constraints are checked here, so that their row fails and not the COMMIT. */
 static enum err range_try(struct pg_conn *conn, struct pg_batch *batch, size_t from, size_t n,
                           enum range *ret_range, struct why *why)
 {
@@ -199,7 +199,8 @@ static enum err range_write(struct pg_conn *conn, struct pg_batch *batch, size_t
     return err ? err : range_write(conn, batch, from + half, n - half, why);
 }
 
-/* look_again: what became of the rows whose fate is `only`. *ret_known: how many of them are written. */
+/* look_again: finds the fate of the rows whose fate is `only` so far. *ret_known: how many of them are
+ * written. */
 static enum err look_again(struct pg_conn *conn, struct pg_batch *batch, enum pg_fate only, size_t *ret_known,
                            struct why *why)
 {
@@ -209,7 +210,8 @@ static enum err look_again(struct pg_conn *conn, struct pg_batch *batch, enum pg
     while (rows_next(&rows) && rows_place(&rows, "i", batch->n, &i)) {
         bool known = rows_bool(&rows, "known"), stands = rows_bool(&rows, "stands");
         *ret_known += known;
-        /* It might have been written and was not, although it was asked for: the database refused it. */
+        /* It could have been written and was not, although the statement contained it: the database refused
+         * it. */
         if (only == PG_FATE_OPEN)
             batch->fates[i] = known                       ? PG_FATE_WRITTEN
                               : !stands                   ? PG_FATE_RACED
@@ -257,7 +259,7 @@ enum err pg_batch_run(struct pg_conn *conn, void *arg, struct why *why)
     unsigned lock = batch->maybe_committed || batch->exclusive ? PG_POLICY_WAIT : PG_POLICY_SHARE;
     enum err policy = store_policy_stands(pg_query(conn, lock, NO_PARAMS, why), batch->settings_revision,
                                           batch->valid_until_us, why);
-    /* What an earlier try committed is so, whatever the settings are by now. */
+    /* Rows that an earlier try committed are written, even if the settings have changed since. */
     if (batch->maybe_committed && (policy == ERR_OK || policy == ERR_CONFLICT)) {
         if ((err = commit_is_known(conn, batch, &committed, why)) || committed)
             return err;

@@ -31,7 +31,7 @@ static json_t *row_json(const struct pg_batch *batch, size_t i)
     return row;
 }
 
-/* Without a key that can decide, the database reports it whether or not there is something to decide. */
+/* If there is no suitable key, the database reports that even for rows that conflict with no other. */
 enum err pg_creations_failed(const struct pg_conn *conn, enum err err, struct why *why)
 {
     static const char *const no_key[] = {"42P10" /* none */, "55000" /* one that decides at the end */};

@@ -1,4 +1,4 @@
-/* Replays: what was sent to the orchestrator again, and whether it helped. */
+/* Replays: events that were sent to the orchestrator again, and whether their tasks moved. */
 #include "clients/store/pg/store_pg.h"
 
 #include <string.h>
@@ -50,8 +50,8 @@ static enum err rows_begin(struct pg_conn *conn, struct beginning *beginning, st
     return rows_end(&rows);
 }
 
-/* What was not begun although its task stands was sent before, and waits or is given up; no other process
- * holds it now that the statement that would have changed it is over. */
+/* A replay that was not begun although its task is unchanged was sent before, and waits or was given up. No
+ * other process is changing it, because the statement has just waited for its lock. */
 static enum err others_read(struct pg_conn *conn, struct beginning *beginning, struct why *why)
 {
     struct store_replay_seen seen[LIMIT_BATCH] = {0};
@@ -65,8 +65,8 @@ static enum err others_read(struct pg_conn *conn, struct beginning *beginning, s
     return err;
 }
 
-/* May run twice: what an earlier try committed although its answer was lost is found waiting, and sent again
- * when it is due. */
+/* May run twice: if an earlier try was committed although its answer was lost, its replays are found waiting,
+ * and are sent again when they are due. */
 static enum err begin_run(struct pg_conn *conn, void *arg, struct why *why)
 {
     struct beginning *beginning = arg;

@@ -1,4 +1,4 @@
-/* Changing the settings: compare-and-set, which holds even when its answer was lost. */
+/* Changing the settings: a compare-and-set whose result is right even if the database's answer was lost. */
 #include "clients/store/pg/store_pg.h"
 
 #include <string.h>
@@ -9,8 +9,8 @@ struct settings_change {
     bool maybe_written; /* the connection broke under an earlier try */
 };
 
-/* Whether what stands is what an earlier try, whose answer was lost, wrote. Another process that wrote the
- * same over the very same revision meant the same. */
+/* Whether the stored settings are what an earlier try wrote whose answer was lost. If another process wrote
+ * the same over the same revision, the result is the same. */
 static enum err settings_are_written(struct pg_conn *conn, const struct settings_change *change, bool *ret,
                                      struct why *why)
 {

@@ -1,5 +1,5 @@
-/* The SQLite store: the file, its connections, and who has which. What is asked of the database is in
- * store_sqlite_sql.c and in the files of the aggregates. */
+/* The SQLite store: its file, its connections, and lending them to callers. store_sqlite_sql.c has the
+ * statements, and each aggregate has a file. */
 #include "clients/store/sqlite/store_sqlite.h"
 
 #include <errno.h>
@@ -14,7 +14,8 @@
 #include "clients/base/limits.h"
 #include "clients/base/wait.h"
 
-/* A lock is waited for at most half of a statement's time, so that the statement itself has the other. */
+/* Waiting for a lock takes at most half of a statement's time, so that the other half is left for the
+ * statement. */
 #define LOCK_WAIT_MS (LIMIT_STATEMENT_MS / 2)
 /* Steps of SQLite's virtual machine between two looks at the clock: well under a millisecond. */
 #define PROGRESS_STEPS 4000
@@ -51,7 +52,8 @@ static struct sqlite_store *sqlite_store_of(struct store *store)
 
 /* waiting and time limits */
 
-/* SQLite's own busy timeout sleeps on after store_interrupt, so we wait ourselves, in growing steps. */
+/* SQLite's own busy time-out would continue to sleep after store_interrupt, so the wait is made here, in
+ * growing steps. */
 static int wait_for_lock(void *arg, int tries)
 {
     const struct sqlite_conn *conn = arg;
@@ -88,7 +90,7 @@ static bool conn_writes(const struct sqlite_conn *conn)
     return conn == &conn->store->conns[0];
 }
 
-/* A connection to a file that was deleted or replaced writes into nowhere. */
+/* What a connection writes to a file that was deleted or replaced is lost. */
 static bool conn_is_stale(const struct sqlite_conn *conn)
 {
     int moved = 0;
@@ -101,7 +103,7 @@ static enum err conn_open(struct sqlite_conn *conn, enum sqlite_use use, struct 
         conn_close(conn);
     if (conn->db)
         return ERR_OK;
-    /* Readers open for writing too: after a crash the first who comes must recover the log. */
+    /* Readers open the file for writing too: after a crash the first connection must recover the log. */
     int flags =
         SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE | SQLITE_OPEN_EXRESCODE;
     if (use == SQLITE_USE_MIGRATE)
@@ -178,8 +180,8 @@ void sqlite_give(struct sqlite_conn *conn)
     if (conn->db) {
         for (size_t i = 0; i < SQL_MAX_; i++)
             (void)sqlite3_reset(conn->kept[i]);
-        /* Not by a kept statement: this must work whatever failed before. A connection that cannot roll back
-         * is no use to the next one either. */
+        /* Does not use a kept statement: this must work after any failure. A connection that cannot roll back
+         * is closed. */
         if (!sqlite3_get_autocommit(conn->db)) {
             conn->run_until_ms = 0;
             if (sqlite3_exec(conn->db, "ROLLBACK", NULL, NULL, NULL) != SQLITE_OK)
@@ -187,13 +189,14 @@ void sqlite_give(struct sqlite_conn *conn)
         }
         if (conn->broken)
             conn_close(conn);
-        else /* the system has the pages too; four caches side by side are what fills our memory */
+        else /* the system caches the pages too; the caches of four connections would take most of the
+                process's memory */
             (void)sqlite3_db_release_memory(conn->db);
     }
     struct sqlite_store *store = conn->store;
     pthread_mutex_lock(&store->lock);
     conn->taken = false;
-    /* All, not one: readers and writers wait for different connections on the same condition. */
+    /* Wakes all waiters: readers and writers wait for different connections on the same condition. */
     pthread_cond_broadcast(&store->given);
     pthread_mutex_unlock(&store->lock);
 }
@@ -248,7 +251,7 @@ static const struct by_index {
     {SQL_BRANCHES_TAKEN, SQL_BRANCHES_TAKEN_SCANNED, "t.branch"},
 };
 
-/* A range is answered by an index that is there, or by a scan: none is made for it on the way. */
+/* SQLite answers a range by an existing index or by a scan; it makes no automatic index for it. */
 static enum err is_indexed(struct sqlite_conn *conn, const char *what, bool *ret, struct why *why)
 {
     AUTO_FREE char *sql =

@@ -1,12 +1,13 @@
-/* One transaction for a batch of rows, each in a savepoint of its own, so that what the database refuses (a
- * constraint, a trigger) is one row's failure and not the batch's. */
+/* One transaction for a batch of rows, each in its own savepoint, so that a row that the database refuses (a
+ * constraint, a trigger) does not fail the batch. */
 #include "clients/store/sqlite/store_sqlite.h"
 
 #include <assert.h>
 
 #include "clients/base/limits.h"
 
-/* Whether a row's turn is over, however it went, or with it that of all rows. */
+/* The result of a row's turn: it is over, with any result, or all rows must start again, or the batch ends.
+ */
 enum row_result { ROW_DECIDED, ROW_TRANSACTION_LOST, ROW_FAILED };
 
 struct run {
@@ -77,7 +78,8 @@ static enum row_result row_write(struct run *run, size_t i, enum err *ret_err)
     return err ? ROW_FAILED : ROW_DECIDED;
 }
 
-/* One transaction. *ret_again: a refusal undid it, and what is not refused must be done again. */
+/* One transaction. *ret_again: a refusal rolled it back, and all rows that are not refused must be written
+ * again. */
 static enum err transaction_write(struct run *run, bool *ret_again)
 {
     const struct sqlite_batch *batch = run->batch;

@@ -16,9 +16,9 @@ struct creation {
     enum store_creation results[LIMIT_BATCH];
 };
 
-/* The key is not asked to decide here: under BEGIN IMMEDIATE no other process inserts, so what is not there
- * stays so until the commit. It is what stops the orchestrator from making the same task afterwards. What is
- * below a view cannot be known. */
+/* Creation here does not need the key: under BEGIN IMMEDIATE no other process inserts, so a missing task
+ * stays missing until the commit. The key prevents that the orchestrator makes the same task afterwards. What
+ * is below a view cannot be known. */
 enum err sqlite_tasks_keyed(struct sqlite_conn *conn, struct why *why)
 {
     size_t view;

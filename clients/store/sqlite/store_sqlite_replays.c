@@ -1,4 +1,4 @@
-/* Replays: what was sent to the orchestrator again, and whether it helped. */
+/* Replays: events that were sent to the orchestrator again, and whether their tasks moved. */
 #include "clients/store/sqlite/store_sqlite.h"
 
 #include <stdlib.h>

@@ -17,8 +17,9 @@ static enum err run(void *conn, const char *sql, struct why *why)
     return rc == SQLITE_OK ? ERR_OK : sqlite_failure(conn, why);
 }
 
-/* A file without a page is ours to shape: it was not there, or the process that made it (ours, before a
- * crash) got no further. That another process is at it at this moment is no failure: it decides then. */
+/* For a file without a page the journal mode may be set: the file is new, or the process that made it crashed
+ * before it wrote. If another process is writing the file at this moment, that is no failure: that process
+ * decides. */
 static enum err shape_new_file(struct sqlite_conn *conn, struct why *why)
 {
     size_t pages;
@@ -38,8 +39,8 @@ enum err sqlite_migrate(struct store *store, size_t *ret_created, struct why *wh
     const struct schema schema = {embedded_schema_sqlite, embedded_schema_sqlite_len, conn, query, run};
     if (err || (err = shape_new_file(conn, why)) || (err = schema_is_complete(&schema, &whole, why)))
         return err;
-    /* A complete database is not locked for this. Under the lock it is looked at again, for another replica
-     * may have been faster. */
+    /* A complete database is not locked. Under the lock the check is repeated, because another replica may
+     * have been faster. */
     if (!whole &&
         ((err = sqlite_execute(conn, SQL_BEGIN_WRITE, why)) ||
          (err = schema_complete(&schema, &created, why)) || (err = sqlite_execute(conn, SQL_COMMIT, why))))

@@ -1,4 +1,4 @@
-/* Where a page of tasks ends, and how the list goes on there.
+/* The place where a page of tasks ends, and where the next one begins.
  *
  * A page ends with a place: the part of the list, updated_at as it stands in the column, and the id of the
  * last task. Written as "o3323032362d….17": the part, the type of the value as SQLite numbers it, its bytes
