@@ -16,7 +16,7 @@ static void tag_of(int64_t revision, char ret[TAG_SIZE])
     snprintf(ret, TAG_SIZE, "\"%lld\"", (long long)revision);
 }
 
-/* 304 has what 200 would have, but for the body: its Content-Length, too (RFC 9110 8.6). */
+/* A 304 has the headers that a 200 would have, Content-Length included, and no body (RFC 9110 8.6). */
 static void answer_config(struct request *request, int status, json_t *document_take)
 {
     char tag[TAG_SIZE];
@@ -25,7 +25,8 @@ static void answer_config(struct request *request, int status, json_t *document_
     answer_json(request, status, document_take);
 }
 
-/* The list of a precondition (RFC 9110 8.8.3, 13.1) has the tag, or is "*". What is no list has none. */
+/* Whether the list of a precondition (RFC 9110 8.8.3, 13.1) contains the tag or is "*". An invalid list
+ * contains no tag. */
 static bool tag_listed(const char *list, const char *tag, bool weak_counts)
 {
     static const char blank[] = " \t";
@@ -47,8 +48,8 @@ static bool tag_listed(const char *list, const char *tag, bool weak_counts)
     }
 }
 
-/* Holds the request's preconditions against the revision (RFC 9110 13.2.2): 200, or 304 for a read of what
- * the client has, or 412, and then the request has been answered. */
+/* Checks the request's preconditions against the revision (RFC 9110 13.2.2). Returns 200; or 304, for a read
+ * by a client that has this revision; or 412, after it has answered the request. */
 static int precondition_status(struct request *request, int64_t revision, bool is_read)
 {
     const char *match = request_header(request, "If-Match");
@@ -80,8 +81,7 @@ void handle_config_get(struct request *request)
         answer_config(request, status, document);
 }
 
-/* The revision that the change is for: -1, any, where If-Match lists none. False: the request has been
- * answered.
+/* The revision that the change is for; -1, any, if If-Match lists none. False: the request has been answered.
  */
 static bool seen_read(struct request *request, int64_t *ret_revision)
 {

@@ -9,7 +9,7 @@
 #include "handlers/handler.h"
 #include "reconcile/settings/settings_table.h"
 
-/* 18 digits, which a pattern can express: times in microseconds and numbers of rows have fewer. */
+/* 18 digits, a limit that a pattern can express: times in microseconds and numbers of rows have fewer. */
 #define AFTER_MAX INT64_C(999999999999999999)
 
 static json_t *query_errors(struct query *query)

@@ -11,7 +11,7 @@
 
 enum { STAGE_MAX = 64, AFTER_MAX = 200 };
 
-/* A stage of the pipeline, or one that it does not know: tasks may stand there too. */
+/* A stage of the pipeline or any other one, because tasks may be at an unknown stage too. */
 static bool is_stage(const char *text)
 {
     size_t len = strlen(text), characters = 0;

@@ -64,7 +64,8 @@ static struct source *source_of(struct auth_failures *failures, const char *addr
     return found;
 }
 
-/* What is to be logged of a source, taken from it; 0: nothing. A quiet one is given up. */
+/* Takes the number of failures of a source that must be logged; 0: none. Drops a source without new failures.
+ */
 static int64_t take_due(struct source *source, int64_t now_ms)
 {
     int64_t count = source->count;

@@ -1,4 +1,4 @@
-/* check: asks everything outside once, the way a pass would, and prints one line each. */
+/* check: asks the database and each upstream once, as a pass does, and prints one line for each. */
 #include <curl/curl.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -19,8 +19,8 @@
 #include "server/commands.h"
 #include "server/options.h"
 
-/* Repositories or projects that an upstream is asked about: Plane allows 60 calls a minute for all users of a
- * key. */
+/* How many repositories or projects an upstream is asked about: Plane allows 60 calls a minute for all users
+ * of a key. */
 enum { ASKED_MAX = 20 };
 
 static bool line_print(const char *what, bool good, const char *error)

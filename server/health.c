@@ -1,5 +1,5 @@
-/* health: asks the service that runs with the same settings on this machine how it is, as a container's
- * health check or a person would, without another program. */
+/* health: asks the service that runs with the same settings on this machine for its health. For the health
+ * check of a container, and for people, without another program. */
 #include <curl/curl.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,7 +11,7 @@
 #include "server/commands.h"
 #include "server/options.h"
 
-/* Where a service that listens on this address is reached from its own machine. Caller frees. */
+/* The URL at which a service that listens on this address is reached from its own machine. Caller frees. */
 static char *url_of(const struct settings *settings, const struct listen_address *address, const char *path)
 {
     const char *host = address->host;

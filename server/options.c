@@ -25,7 +25,7 @@ const char *options_usage(void)
            "settings or pipeline; 3 run: not run, because it is switched off.\n";
 }
 
-/* The value of "--name value" or "--name=value" at argv[*at], which moves over it; NULL: it is not that
+/* The value of "--name value" or "--name=value" at argv[*at]; moves *at to its last word. NULL: it is another
  * option. */
 static const char *value_of(const char *name, int argc, char *const *argv, int *at)
 {

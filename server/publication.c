@@ -1,7 +1,8 @@
-/* A publication: a mutex, and the newest version with a count of its holders, of which the publication is
- * one. Setting and acquiring exchange a pointer under the mutex; a version goes with its last holder.
+/* A publication: a mutex, and the newest version with a count of its holders, one of which is the
+ * publication. Setting and acquiring only exchange a pointer under the mutex; the last holder of a version
+ * frees it.
  *
- * The response outlives its version where it must: MHD_queue_response takes a reference of its own.
+ * A response may outlive its version: MHD_queue_response takes a reference of its own.
  */
 #include "server/publication.h"
 

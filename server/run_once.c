@@ -26,7 +26,7 @@ static void stop_signals_block(sigset_t *ret_set)
     (void)pthread_sigmask(SIG_BLOCK, ret_set, NULL);
 }
 
-/* The first signal ends the pass at its next step, the second the process. */
+/* The first signal ends the pass at its next step, the second one ends the process. */
 static void *stop_at_signal(void *arg)
 {
     struct services *services = arg;
@@ -71,7 +71,7 @@ static bool is_waiting(const struct report *report)
     return report->waiting.projects + report->waiting.issues > 0;
 }
 
-/* A pass that Plane showed nothing, because it takes no more calls, has not looked at Plane. */
+/* If Plane accepted no call of the pass, the pass has not looked at Plane. */
 static bool is_good(const struct report *report)
 {
     return report->state == PASS_DONE && report_count(report, OUTCOME_FAILED) == 0 && report->errors == 0 &&
@@ -221,7 +221,7 @@ int migrate(const struct setup *setup)
         (void)complain(EXIT_FAILED, why.text);
     else
         print_created(store, created);
-    /* What was there may still be of types that cannot be worked with, or refuse what is written. */
+    /* Tables that existed may still have unusable types, or refuse writes. */
     if (!err && (err = store_ready(store, &why)))
         (void)complain(EXIT_FAILED, why.text);
     else if (!err)

@@ -46,8 +46,8 @@ static void unblock_signals(const sigset_t *set)
     (void)pthread_sigmask(SIG_UNBLOCK, set, NULL);
 }
 
-/* The watchdog is fed by this thread and for the sweeper: a pass that does not end or is not begun starves
- * it. */
+/* This thread reports to the watchdog only while the sweeper is alive, so that a pass that does not end or
+ * does not begin stops the reports. */
 static void wait_for_stop(const sigset_t *set, struct listener *listener, struct sweeper *sweeper,
                           struct webhook_audit *audit)
 {
@@ -90,8 +90,8 @@ static enum err threads_start(const struct app *app, struct services *services, 
     return err;
 }
 
-/* A request that waits for a pass or an upstream is answered before the listener drains; what still waits for
- * the database then is cut short. */
+/* Requests that wait for a pass or an upstream are answered before the listener drains; those that still wait
+ * for the database then are ended. */
 static void stop(const sigset_t *set, struct listener *listener, const struct app *app,
                  const struct services *services)
 {
@@ -166,7 +166,7 @@ static enum err probe_open(const struct settings *settings, struct probe **ret, 
     return err ? err : probe_start(store, NULL, ret, why);
 }
 
-/* What answers requests, beside the listener; app_close: whatever there is of it. */
+/* The services behind the listener; app_close: closes those that were opened. */
 static enum err app_open(const struct setup *setup, struct services *services, struct app *ret,
                          struct why *why)
 {

@@ -10,7 +10,7 @@
 #define HELP_COLUMNS 100
 #define HELP_TEXT_AT 39
 
-/* Columns that text[0..len) takes, where every character takes one. The only wider one in the table is the
+/* The width of text[0..len) in columns, one for each character. The only wider character in the table is the
  * wrench of the message template. */
 static int columns_of(const char *text, size_t len)
 {
@@ -20,7 +20,7 @@ static int columns_of(const char *text, size_t len)
     return columns;
 }
 
-/* Prints `text` from column HELP_TEXT_AT on, where the cursor is, broken at spaces. */
+/* Prints `text` from column HELP_TEXT_AT on, where the cursor must be; breaks lines at spaces. */
 static void print_wrapped(struct buffer *out, const char *text)
 {
     int column = HELP_TEXT_AT;
@@ -42,7 +42,7 @@ static void print_wrapped(struct buffer *out, const char *text)
     buffer_putc(out, '\n');
 }
 
-/* What else there is to know of a row, as one line; "" when there is nothing. Caller frees. */
+/* Further facts about a row, as one line; "" if there are none. Caller frees. */
 static char *facts_make(const struct setting *row)
 {
     struct buffer out = {.max = LIMIT_OWN_TEXT};

@@ -12,7 +12,7 @@
 #include "clients/base/log.h"
 #include "server/http/connections.h"
 
-/* How many to accept before looking at the table again, how long to wait for room or descriptors,
+/* How many connections to accept before the table is read again, how long to wait for room or descriptors,
  * and how long at most for a worker to take a connection over. */
 enum { ACCEPT_BURST = 16, ACCEPT_PAUSE_MS = 5, TAKE_OVER_MS = 1000 };
 
@@ -32,9 +32,10 @@ static bool accept_one(struct acceptor *acceptor, int listen_fd)
     socklen_t len = sizeof address;
     int fd = accept4(listen_fd, (struct sockaddr *)&address, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd >= 0) {
-        /* One at a time: a worker counts a connection only once it has taken it over, and one that is handed
-         * more than its limit never lets go of a lock (0.9.75, new_connection_process_). With nothing on the
-         * way its count is exact, and the library itself refuses, and closes, what no worker has room for. */
+        /* One at a time: a worker counts a connection only after taking it over, and a worker that gets more
+         * than its limit never releases a lock (0.9.75, new_connection_process_). While no connection is on
+         * its way, the counts are exact, and the library refuses and closes a connection that no worker has
+         * room for. */
         uint64_t seen = connections_added(acceptor->connections);
         if (MHD_add_connection(acceptor->daemon, fd, (struct sockaddr *)&address, len) == MHD_YES)
             connections_wait_added(acceptor->connections, seen, TAKE_OVER_MS);

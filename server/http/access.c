@@ -116,7 +116,7 @@ static size_t authority_len(const char *authority, const char *implied_port)
     return len;
 }
 
-/* A page may talk to the origin it came from, which is the host it names (RFC 6454 7). */
+/* A page may call the origin it was loaded from, whose host is the one in Origin (RFC 6454 7). */
 static bool origin_is_own(const char *origin, const char *host)
 {
     const char *implied;
@@ -169,8 +169,8 @@ struct refusal access_allowed(const struct access_head *head, const char *token,
     return no_refusal;
 }
 
-/* One parameter of a media type (RFC 9110 5.6.6) at *cursor, which moves behind it. False: it is none, or
- * names another charset than UTF-8. */
+/* Reads one parameter of a media type (RFC 9110 5.6.6) at *cursor and moves behind it. False: it is no
+ * parameter, or names another charset than UTF-8. */
 static bool parameter_is_fine(const char **cursor)
 {
     static const char blank[] = " \t", utf_8[] = "utf-8";

@@ -18,8 +18,8 @@ enum { HALF_CLOSED_MS = 1000 };
 struct client_connection {
     LIST_ENTRY(client_connection) link; /* under connections->lock */
     int fd;
-    /* Phase and the time it began in one word (since_ms * 8 + phase), so that who closes a connection can
-     * check that it is still what it looked like. */
+    /* The phase and the time it began in one word (since_ms * 8 + phase), so that closing a connection can
+     * check that it is still in the state that was seen. */
     _Atomic int64_t state;
 };
 
@@ -70,7 +70,8 @@ void connections_free(struct connections *connections)
     free(connections);
 }
 
-/* Closes a connection that still is in the state that was seen; one that has moved on is spared. */
+/* Closes a connection that is still in the state that was seen; a connection whose state has changed is not
+ * closed. */
 static void connection_close(struct client_connection *client, int64_t seen)
 {
     if (atomic_compare_exchange_strong(&client->state, &seen, state_of(since_of(seen), CONNECTION_CLOSING)))
@@ -138,7 +139,8 @@ void connection_enter(struct connections *connections, struct client_connection 
     /* A connection that is being closed stays CLOSING while its buffered input is read. */
     if (phase_of(old) == CONNECTION_CLOSING || !atomic_compare_exchange_strong(&client->state, &old, state))
         return;
-    /* Sequentially consistent: either connections_drain sees the idle client, or we see that it has begun. */
+    /* Sequentially consistent: either connections_drain sees the idle connection, or this thread sees that
+     * draining has begun. */
     if (phase == CONNECTION_IDLE && atomic_load(&connections->draining))
         connection_close(client, state);
 }
@@ -160,8 +162,9 @@ static int64_t limit_ms(enum connection_phase phase)
     return INT64_MAX;
 }
 
-/* The library reads edges: a peer's end that arrived together with its last bytes is not seen until something
- * else happens. A client that was served for a second and has closed its side sends nothing more. */
+/* The library uses edge-triggered events: if the peer's end arrived together with its last bytes, the library
+ * does not see it until the next event. A peer that has closed its side, and has been idle for a second,
+ * sends nothing more. */
 static bool may_have_left(int64_t state, int64_t now_ms)
 {
     return is_evictable(phase_of(state)) && phase_of(state) != CONNECTION_SENDING &&

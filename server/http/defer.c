@@ -27,7 +27,7 @@ struct deferred {
     struct request *request; /* NULL: it is gone, no client waits any more */
     int64_t until_ms;        /* when it is answered 503; 0: never */
     bool refused;            /* its request only waits; it has no other owner */
-    bool of_job; /* the wait is short: for a handler thread or a delay, not a pass or an upstream */
+    bool of_job; /* the wait is short: for a handler thread or a delay, not for a pass or an upstream */
     LIST_ENTRY(deferred) link;
 };
 
@@ -60,7 +60,8 @@ static void link_in(struct deferrals *deferrals, struct deferred *deferred, stru
     deferrals->references++;
 }
 
-/* Parts the two; the request then belongs to the caller, who answers it and lets go. NULL when it is gone. */
+/* Removes the link between a deferred and its request, and returns the request, which the caller must answer
+ * and release. NULL: the request has ended. */
 static struct request *unlink_out(struct deferred *deferred)
 {
     struct request *request = deferred->request;
@@ -72,7 +73,7 @@ static struct request *unlink_out(struct deferred *deferred)
     return request;
 }
 
-/* The same where a tick or a stop ends the wait: frees one that has no other owner. */
+/* The same when a tick or a stop ends the wait; also frees a deferred without another owner. */
 static struct request *cut_short(struct deferred *deferred)
 {
     struct deferrals *deferrals = deferred->deferrals;
@@ -145,7 +146,7 @@ bool deferred_begin(struct deferred *deferred, bool to_the_end)
     return waits;
 }
 
-/* The carrier of a job becomes the deferred of whom the answer is awaited from. */
+/* The carrier of a job becomes the deferred that the handler passes on. */
 static struct deferred *carrier_pass_on(struct request *job)
 {
     struct deferred *deferred = job->carrier;
@@ -212,9 +213,9 @@ void deferred_answer(struct deferred *deferred, int status, json_t *body_take)
     request_release(request);
 }
 
-/* POLLRDHUP: the peer has sent its end. As everywhere in HTTP servers that counts as having left; a client
- * that only half-closes gets no answer. Descriptors stay valid: a suspended connection is never closed by the
- * library, and under the lock none is resumed. */
+/* POLLRDHUP: the peer has closed its side. As in other HTTP servers this counts as having left; a client that
+ * closes only one direction gets no answer. Descriptors stay valid: the library never closes a suspended
+ * connection, and none is resumed under the lock. */
 void deferrals_reap(struct deferrals *deferrals)
 {
     struct pollfd polls[LIMIT_WAITING_REQUESTS];
@@ -227,7 +228,7 @@ void deferrals_reap(struct deferrals *deferrals)
     LIST_FOREACH(deferred, &deferrals->awaited, link)
     {
         if (deferred->of_job)
-            continue; /* is answered soon: a client that has only sent its end may wait for that */
+            continue; /* it is answered soon, and a client that has closed only its side may wait for that */
         polls[n] = (struct pollfd){.fd = connection_fd(deferred->request->client), .events = POLLRDHUP};
         waiting[n++] = deferred;
     }

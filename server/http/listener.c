@@ -24,7 +24,7 @@
 #include "server/http/connections.h"
 #include "server/http/request.h"
 
-/* Descriptors for everything but clients: database, upstreams, files, the library's own. */
+/* Descriptors for everything except clients: database, upstreams, files, the library. */
 enum { DESCRIPTORS_ELSE = 128, WORKERS_PER_PROCESSOR = 2, FLUSH_MS = 500 };
 /* As many as LIMIT_CONNECTIONS need; they wait for events alone. */
 enum { WORKERS_MIN = LIMIT_CONNECTIONS / LIMIT_CONNECTIONS_PER_WORKER };
@@ -34,7 +34,8 @@ enum { NEVER_PER_WORKER = 16384 };
 /* GnuTLS's own default still has TLS 1.0 and 1.1. */
 #define TLS_PRIORITIES "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
 
-/* 1.0 then refuses folds, NULs and bare LFs, those between chunks included; 0.9 only a request without Host.
+/* Version 1.0 then refuses folded lines, NULs and bare LFs, also between chunks; 0.9 refuses only a request
+ * without Host.
  */
 #if MHD_VERSION >= 0x01000000
 #define CLIENT_DISCIPLINE {MHD_OPTION_CLIENT_DISCIPLINE_LVL, 1, NULL}
@@ -56,7 +57,7 @@ static void on_message(void *arg, const char *fmt, va_list args)
 {
     struct listener *listener = arg;
     char text[256];
-    /* Peers reset all the time; the library's words are for who looks for a fault. */
+    /* Peers often reset connections, so the library's messages are logged only at debug. */
     int len = vsnprintf(text, sizeof text, fmt, args);
     if (len > 0 && (size_t)len < sizeof text && text[len - 1] == '\n')
         text[len - 1] = '\0';
@@ -164,8 +165,8 @@ static enum err open_socket(const char *host, const char *port, bool has_token, 
     return err;
 }
 
-/* A client that connects to "localhost" takes whichever address its resolver names first: the name stands for
- * both, on one port, or for the one that this machine has. */
+/* A client that connects to "localhost" uses the address that its resolver returns first. So the service
+ * listens on both addresses, on one port, or on the only one that this machine has. */
 static enum err open_sockets(const struct listen_address *address, bool has_token,
                              struct acceptor_sockets *ret, struct why *why)
 {
@@ -236,8 +237,8 @@ static unsigned count_connections(unsigned workers)
     return (unsigned)room;
 }
 
-/* A request that waits for a pass or an upstream keeps a connection; the rest serve requests that do not
- * wait, so that a remote that hangs does not shut out GET /reconcile/status. */
+/* A request that waits for a pass or an upstream keeps its connection. The others are reserved for requests
+ * that do not wait, so that GET /reconcile/status is answered even while an upstream hangs. */
 static unsigned count_waiting(unsigned connections)
 {
     unsigned waiting = connections / 4 * 3;
@@ -248,8 +249,8 @@ static unsigned count_waiting(unsigned connections)
 
 /* life */
 
-/* The library's own limit must never be reached: a worker of its that meets a connection too many keeps its
- * mutex locked, and with it stands still for ever (0.9.75, new_connection_process_). */
+/* The library's own limit must never be reached: a worker that gets one connection too many keeps its mutex
+ * locked and hangs for ever (0.9.75, new_connection_process_). */
 static struct MHD_Daemon *start_daemon(struct listener *listener, unsigned workers,
                                        const struct listener_options *options)
 {
@@ -261,7 +262,7 @@ static struct MHD_Daemon *start_daemon(struct listener *listener, unsigned worke
         {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)TLS_PRIORITIES},
         {MHD_OPTION_END, 0, NULL},
     };
-    /* The logger stands first, or what goes wrong in the other options is printed past it. */
+    /* The logger must be the first option: errors in options before it would be printed directly. */
     struct MHD_OptionItem items[] = {
         {MHD_OPTION_EXTERNAL_LOGGER, (intptr_t)on_message, listener},
         {MHD_OPTION_THREAD_POOL_SIZE, (intptr_t)workers, NULL},
@@ -343,8 +344,8 @@ void listener_drain(struct listener *listener, int64_t wait_ms)
 }
 
 /* The library aborts the process when it is stopped with a suspended connection that was not resumed. After
- * job_queue_stop no handler runs on a thread of ours, and after deferrals_stop none waits; what a listener
- * thread suspends from then on it resumes in the same call, because both refuse. */
+ * job_queue_stop no handler thread runs a handler, and after deferrals_stop no request waits. If a listener
+ * thread suspends a request after that, it resumes it in the same call, because both refuse. */
 void listener_stop(struct listener *listener)
 {
     if (!listener)

@@ -42,7 +42,8 @@ static size_t counted(size_t size)
     return size > LIMIT_REQUEST_BODY_SMALL ? size - LIMIT_REQUEST_BODY_SMALL : 0;
 }
 
-/* Room for `size` bytes of body; false when the bodies of all requests together would take too much. */
+/* Makes room for `size` bytes of body; false if the bodies of all requests together would exceed
+ * LIMIT_REQUEST_BODIES. */
 static bool body_grow(struct request *request, size_t size)
 {
     size_t more = counted(size) - counted(request->body_size);
@@ -110,7 +111,8 @@ const json_t *request_json(const struct request *request)
 
 /* answering */
 
-/* Without the query, whose values may be secrets of others; our own are scrubbed from the path by the log. */
+/* Without the query, whose values may be secrets of others; the log scrubs this program's own secrets from
+ * the path. */
 static void note_answer(const struct request *request)
 {
     static const char *const classes[] = {"2xx", "3xx", "4xx", "5xx"};
@@ -207,7 +209,7 @@ static void note_auth_failure(struct request *request, const struct access_head 
     auth_failures_note(request->world->auth_failures, info ? info->client_addr : NULL, request->guessed);
 }
 
-/* What is wrong with the target, the access or the kind of body, in this order. */
+/* The first fault of the target, the access or the media type, in this order. */
 static struct refusal judge(struct request *request, const struct access_head *head)
 {
     const struct route_match *match = &request->match;
@@ -274,8 +276,8 @@ static struct refusal body_add(struct request *request, const char *data, size_t
     return (struct refusal){.status = 0};
 }
 
-/* No response can be queued while a body arrives; returning MHD_NO cuts the connection without a word, which
- * is for who sends without end. */
+/* No response can be queued while a body arrives. MHD_NO closes the connection without an answer, for clients
+ * that never stop sending. */
 static enum MHD_Result step_body(struct request *request, const char *data, size_t *size)
 {
     size_t len = *size;
@@ -315,7 +317,7 @@ static bool parse_body(struct request *request)
     return !request->response;
 }
 
-/* The body is parsed this late so that those who wait hold no parsed one. */
+/* The body is parsed this late, so that waiting requests hold no parsed body. */
 static void run_handler(struct request *request)
 {
     if (!parse_body(request))
@@ -353,8 +355,8 @@ static void job_end(struct request *job)
     request_free(job);
 }
 
-/* A read whose client was refused meanwhile is of no use; a change, once begun, is answered by how
- * it ended. */
+/* If the client of a read was refused in the meantime, the read is not made. A change that has begun is
+ * answered with its result. */
 static void job_run(void *arg, bool cancelled)
 {
     struct request *job = arg;
@@ -393,8 +395,8 @@ static enum MHD_Result dispatch(struct request *request)
     return queue_answer(request);
 }
 
-/* Behind a body in chunks there may be more headers. None that counts for framing or access belongs there,
- * and where one is folded or nameless the next reader may see another end of the request than we do. */
+/* More headers may follow a chunked body. None that matters for framing or access is allowed there. If one is
+ * folded or has no name, the next reader may see another end of the request. */
 static bool trailer_is_odd(struct request *request)
 {
     struct access_head trailer = {.host = NULL};

@@ -21,8 +21,8 @@ static bool is_segment(const char *text, size_t len)
     return len > 0;
 }
 
-/* A dot segment is one however it is written: some readers resolve it before they pass the target on. A NUL
- * ends the text here, and judge() refuses the request. */
+/* A dot segment counts in every spelling, because some readers resolve it before they pass the target on. A
+ * NUL ends the text here, and judge() refuses the request. */
 static bool take_param(const char *segment, size_t len, char ret[ROUTE_PARAM_MAX + 1])
 {
     if (!is_segment(segment, len))

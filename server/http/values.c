@@ -59,7 +59,8 @@ void values_done(struct values *values)
     *values = (struct values){.n = 0};
 }
 
-/* Where the library's strings lie; they need not be in one object, so addresses are compared as numbers. */
+/* Addresses of the library's strings. The strings need not be in one object, so addresses are compared as
+ * numbers. */
 struct layout {
     uintptr_t end; /* of what was seen so far */
     bool folded,
