@@ -60,7 +60,7 @@ static int precondition_status(struct request *request, int64_t revision, bool i
     bool known = none_match && tag_listed(none_match, tag, true);
     if (!stale && (!known || is_read))
         return known ? 304 : 200;
-    answer_problem(request, 412, "the settings are at revision %lld by now", (long long)revision);
+    answer_problem(request, 412, "the settings are at revision %lld now", (long long)revision);
     return 412;
 }
 

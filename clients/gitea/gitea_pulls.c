@@ -163,8 +163,8 @@ static bool search_settle(struct facts *facts, struct pulls *closed, struct pull
             facts, &pull->request, FACT_FAILED,
             arena_printf(
                 facts_arena(facts),
-                "#%lld is closed, and whether a newer pull request was merged is not among the last %u "
-                "pages of closed ones",
+                "#%lld is closed, and the last %u pages of closed pull requests do not show whether a newer "
+                "one was merged",
                 (long long)pull->found.number, LIMIT_CLOSED_PULL_PAGES));
     else
         return false;
@@ -198,8 +198,8 @@ static void closed_replied(struct facts *facts, void *arg, const struct gitea_re
         wrong = "it is too long to be kept";
     if (reply->state != FACT_KNOWN || wrong) {
         closed->failed = wrong ? arena_printf(facts_arena(facts),
-                                              "Gitea's answer for closed pull requests of %s makes no "
-                                              "sense: %s",
+                                              "Gitea's answer for closed pull requests of %s is "
+                                              "invalid: %s",
                                               closed->repo, wrong)
                                : reply->error;
     } else if (page.n == 0 || (closed->n_pages > 0 && page.mark == closed->pages[closed->n_pages - 1].mark)) {

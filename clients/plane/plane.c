@@ -248,12 +248,12 @@ static enum plane_result waiting(struct plane_call *call, int64_t now_ms, struct
         (void)why_set(why, ERR_RETRY, "Plane refused calls (429): it asks to wait %lld s more", wait_s);
     else if (forced)
         (void)why_set(why, ERR_RETRY,
-                      "all %" PRId64 " calls that Plane takes a minute are used up, for %lld s more",
+                      "all %" PRId64 " calls a minute that Plane accepts are used up, for %lld s more",
                       budget.limit, wait_s);
     else
         (void)why_set(why, ERR_RETRY,
-                      "of %" PRId64 " calls that Plane takes a minute all are used up but %" PRId64
-                      " kept for forced passes, for %lld s more",
+                      "of the %" PRId64 " calls a minute that Plane accepts only the %" PRId64
+                      " reserved for forced passes are left, for %lld s more",
                       budget.limit, budget.reserve, wait_s);
     return PLANE_WAITING;
 }

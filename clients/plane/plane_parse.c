@@ -193,7 +193,7 @@ static const char *envelope_read(const json_t *json, struct envelope *ret)
     if (!json_is_boolean(more))
         return "a page without next_page_results";
     if (ret->more && json_array_size(ret->rows) != LIMIT_PLANE_PAGE)
-        return "a page with more behind it that is not of the size asked for";
+        return "a page before the last one that has not the size asked for";
     return NULL;
 }
 
@@ -295,7 +295,7 @@ static const char *change_parse(const json_t *json, struct plane_change *ret)
     if (!plane_uuid(json_get_text(json, "id", NULL), ret->id))
         return "a change of state without an id";
     if (!reference_of(json, "new_identifier", ret->new_state))
-        return "a change of state to what is no uuid";
+        return "a change to a state whose id is no uuid";
     /* Nothing rests on these two. */
     (void)reference_of(json, "old_identifier", ret->old_state);
     ret->actor = actor_of(json_object_get(json, "actor"));
@@ -328,7 +328,7 @@ const char *plane_parse_changes(const json_t *json, struct plane_change *ret, bo
     for (size_t i = 0; !wrong && i < json_array_size(page.rows); i++) {
         const json_t *activity = json_array_get(page.rows, i);
         if (!json_is_object(activity))
-            return "an activity that is none";
+            return "a row that is no activity";
         if (!is_text(json_get_text(activity, "field", NULL), "state"))
             continue;
         row = (struct plane_change){.found = false};

@@ -292,7 +292,7 @@ enum plane_result plane_last_change_from(struct plane_call *call, const char *pr
         if (*page < LIMIT_PLANE_LOG_PAGES)
             result = changes_page(call, &asked, *page, &change, &more, why);
         else
-            result = parsed(&asked, "no end, and no change of state", why);
+            result = parsed(&asked, "too many activities without a change of state", why);
         *page += result == PLANE_OK;
     }
     if (result == PLANE_OK) {

@@ -53,9 +53,9 @@ enum err store_policy_stands(struct store_rows rows, int64_t settings_revision, 
     if (!there)
         return why_set(why, ERR_UNAVAILABLE, "the table reconcile_settings lost its row: migrate again");
     if (revision != settings_revision)
-        return why_set(why, ERR_CONFLICT, "the settings were changed meanwhile");
+        return why_set(why, ERR_CONFLICT, "the settings were changed during the transaction");
     if (valid_until_us && now_us >= valid_until_us)
-        return why_set(why, ERR_CONFLICT, "the settings ran out meanwhile");
+        return why_set(why, ERR_CONFLICT, "a settings override expired during the transaction");
     return ERR_OK;
 }
 

@@ -110,8 +110,8 @@ enum err schema_version_check(struct store_rows rows, int64_t *ret_version, stru
     enum err err = rows_end(&rows);
     if (!err && version > VERSION)
         return why_set(why, ERR_UNAVAILABLE,
-                       "the tables are of version %" PRId64 ", and this program knows them up to version %d:"
-                       " a newer one has been here",
+                       "the tables are of version %" PRId64 ", and this program knows versions up to %d:"
+                       " install the newer program again",
                        version, VERSION);
     if (!err)
         *ret_version = version;

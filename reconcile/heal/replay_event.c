@@ -306,9 +306,9 @@ void replay_event_ask(struct replay_event *event)
     }
     const char *state = json_get_text(json_object_get(document, "state"), "id", "");
     if (strcasecmp(state, issue->state) != 0)
-        event->problem = mem_dup("the issue is in another state by now");
+        event->problem = mem_dup("the issue is in another state now");
     else if (issue->change && !is_of(change, issue))
-        event->problem = mem_dup("Plane does not show any more which change made its state what it is");
+        event->problem = mem_dup("Plane no longer shows the change that set its state");
     else if (!(event->body = issue_body(issue, change, document)))
         event->problem = mem_dup("Plane's answer for the issue is invalid");
     plane_change_done(&asked);

@@ -18,8 +18,8 @@ const char *task_issue_obstacle(const struct services *services, const struct st
     if (!plane_configured(services->plane))
         return "ORCH_PLANE_URL is not set: it is not read";
     if (!project || !project->plane_project_id)
-        return "ORCH_PROJECTS_JSON names no project of Plane for its work item id, nor one alone for its "
-               "repo: it is not read";
+        return "ORCH_PROJECTS_JSON has no Plane project with the prefix of its work item id, and not exactly "
+               "one for its repo: it is not read";
     if (!task->plane_id || !uuid_valid(task->plane_id))
         return "its plane_id is no issue's: it cannot be read";
     return NULL;

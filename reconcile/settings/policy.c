@@ -307,7 +307,7 @@ static enum err change_try(struct store *store, const struct change *change, str
         return err;
     int64_t revision = stored.revision, now_us = stored.now_us;
     if (change->seen_revision >= 0 && change->seen_revision != revision)
-        err = why_set(why, ERR_CONFLICT, "the settings are at revision %lld by now", (long long)revision);
+        err = why_set(why, ERR_CONFLICT, "the settings are at revision %lld now", (long long)revision);
     else
         err = change_merge(change, &stored, &merged, ret_errors, why);
     store_settings_done(&stored);

@@ -56,7 +56,7 @@ static char *row_text(const struct setting *row, lookup_fn *lookup, struct setti
         path = lookup_set(lookup, file_variable);
     if (text && path) {
         ret_source->origin = ORIGIN_ENVIRONMENT;
-        problem_add(errors, row->name, "is set, and %s too: only one of them can be meant", file_variable);
+        problem_add(errors, row->name, "is set, and %s too: set only one of them", file_variable);
         return NULL;
     }
     if (path) {

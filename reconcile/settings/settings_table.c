@@ -49,8 +49,8 @@ static const struct setting table[] = {
      .type = SETTING_TEXT,
      AT(tls_cert_file),
      .help =
-         "PEM file with the certificate to answer with, and those that lead to its authority. Together with "
-         "ORCH_TLS_KEY_FILE: HTTPS is spoken, and nothing else."},
+         "PEM file with the server's certificate and its chain. Together with ORCH_TLS_KEY_FILE: only HTTPS "
+         "is answered."},
     {.name = "ORCH_TLS_KEY_FILE",
      .type = SETTING_TEXT,
      AT(tls_key_file),
@@ -84,7 +84,7 @@ static const struct setting table[] = {
      .fallback = "60",
      .min = 1,
      .max = 86400,
-     .help = "Seconds between passes, give or take 10 %."},
+     .help = "Seconds between passes, varied at random by up to 10 %."},
     {.name = "ORCH_RECONCILE_GRACE_DEFAULT_S",
      .member = "grace_default_s",
      .type = SETTING_INT,
@@ -108,7 +108,7 @@ static const struct setting table[] = {
      .fallback = "200",
      .min = 0,
      .max = 100000,
-     .help = "Transitions in one pass at most; the oldest first, the rest is held. 0 holds everything."},
+     .help = "Most transitions in one pass; the oldest first, the others are held. 0 holds everything."},
     {.name = "ORCH_RECONCILE_NOTIFY_UNBLOCK",
      .member = "notify_unblock",
      .type = SETTING_BOOL,
@@ -138,7 +138,7 @@ static const struct setting table[] = {
     {.name = "ORCH_PLANE_URL",
      .type = SETTING_URL,
      AT(plane_url),
-     .help = "Where Plane is. Not set: the Plane side is off, and status shows it."},
+     .help = "URL of Plane. Not set: the Plane side is off, and status shows it."},
     {.name = "ORCH_PLANE_API_TOKEN",
      .type = SETTING_TOKEN,
      AT(plane_api_token),
@@ -152,19 +152,19 @@ static const struct setting table[] = {
      .type = SETTING_STATES,
      AT(plane_states),
      .fallback = "{\"in_progress\":\"In Progress\",\"approved\":\"Approved\",\"rejected\":\"Rejected\"}",
-     .help =
-         "Plane's states that mean something to us, by name or UUID; what is left out keeps its default."},
+     .help = "The three states of Plane that reconciled acts on, by name or UUID; a state that is left "
+             "out keeps its default."},
     {.name = "ORCH_GITEA_URL",
      .type = SETTING_URL,
      AT(gitea_url),
-     .help = "Where Gitea is. Not set: its gates are unknown, for that reason."},
+     .help = "URL of Gitea. Not set: gates that need Gitea are unknown."},
     {.name = "ORCH_GITEA_TOKEN",
      .type = SETTING_TOKEN,
      AT(gitea_token),
      .secret = true,
      .help =
-         "Gitea access token. To read repositories and pull requests is enough for gates; a start makes a "
-         "branch, and needs to write."},
+         "Gitea access token. Gates need the right to read repositories and pull requests; a start makes a "
+         "branch and needs the right to write."},
     {.name = "ORCH_TELEGRAM_BOT_TOKEN",
      .type = SETTING_TOKEN,
      AT(telegram_bot_token),
@@ -178,7 +178,7 @@ static const struct setting table[] = {
      .type = SETTING_URL,
      AT(telegram_url),
      .fallback = "https://api.telegram.org",
-     .help = "Where the Bot API is."},
+     .help = "URL of the Bot API."},
 
     {.name = "ORCH_ADVANCE_VIA",
      .type = SETTING_ENUM,

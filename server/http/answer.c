@@ -157,7 +157,7 @@ static int error_status(enum err err)
     return 500;
 }
 
-static const char hidden[] = "something went wrong that is in the log";
+static const char hidden[] = "an internal error; the log has the details";
 
 void answer_error(struct request *request, enum err err, const struct why *why)
 {

@@ -221,7 +221,7 @@ static struct refusal judge(struct request *request, const struct access_head *h
     if (!match->path_known)
         return (struct refusal){.status = 404, .detail = "there is nothing at this path"};
     if (!match->route)
-        return (struct refusal){.status = 405, .detail = "the method is not one that this path has"};
+        return (struct refusal){.status = 405, .detail = "this path does not support the method"};
     if (strstr(request->target, "%00"))
         return (struct refusal){.status = 400, .detail = "the target holds a NUL", .type = PROBLEM_PARAMETER};
     request->query_faults = query_faults(request->connection, match->route->query);
@@ -270,7 +270,8 @@ static struct refusal body_add(struct request *request, const char *data, size_t
     while (size < needed)
         size = size ? size * 2 : BODY_FIRST;
     if (size > request->body_size && !body_grow(request, size))
-        return (struct refusal){.status = 503, .detail = "the bodies of other requests take all the room"};
+        return (struct refusal){.status = 503,
+                                .detail = "the bodies of other requests use all the memory for bodies"};
     memcpy(request->body + request->body_len, data, len);
     request->body_len = needed;
     return (struct refusal){.status = 0};
@@ -325,7 +326,7 @@ static void run_handler(struct request *request)
     request->match.route->handler(request);
     if (!request->handed_over && !request->response && !request->published) {
         log_error("a handler gave no answer", LOG_S("path", request->match.route->path));
-        answer_problem(request, 500, "something went wrong that is in the log");
+        answer_problem(request, 500, "an internal error; the log has the details");
     }
 }
 

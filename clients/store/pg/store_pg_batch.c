@@ -265,7 +265,7 @@ enum err pg_batch_run(struct pg_conn *conn, void *arg, struct why *why)
             return err;
         batch->maybe_committed = false;
         if (policy)
-            return why_set(why, policy, "the settings were changed meanwhile");
+            return why_set(why, policy, "the settings were changed during the transaction");
     }
     if (policy || (err = pg_batch_write(conn, batch, why)))
         return policy ? policy : err;

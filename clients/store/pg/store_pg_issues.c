@@ -39,8 +39,8 @@ enum err pg_creations_failed(const struct pg_conn *conn, enum err err, struct wh
         if (strcmp(conn->sqlstate, no_key[i]) == 0)
             return why_set(
                 why, ERR_INTERNAL,
-                "the table tasks (the one below the view) has no unique key on plane_id, which alone"
-                " can decide who creates a task");
+                "the table tasks (the one below the view) has no unique key on plane_id: without one, two"
+                " tasks could be made of one issue");
     return err;
 }
 

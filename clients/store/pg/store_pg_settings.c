@@ -38,7 +38,7 @@ static enum err settings_change(struct pg_conn *conn, void *arg, struct why *why
     }
     if (!written && change->maybe_written && (err = settings_are_written(conn, change, &written, why)))
         return err;
-    return written ? ERR_OK : why_set(why, ERR_CONFLICT, "the settings were changed meanwhile");
+    return written ? ERR_OK : why_set(why, ERR_CONFLICT, "the settings were changed by another request");
 }
 
 enum err pg_settings_write(struct store *store, int64_t seen_revision, const char *overrides,

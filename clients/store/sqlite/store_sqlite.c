@@ -368,7 +368,8 @@ static enum err failure_of_sql(const struct sqlite_conn *conn, int code, struct 
     }
     if (strncmp(message, "no such ", 8) == 0 || strstr(message, "has no column named") ||
         strstr(message, "because it is a view"))
-        return why_set(why, ERR_UNAVAILABLE, "the database lacks something: %s", message);
+        return why_set(why, ERR_UNAVAILABLE,
+                       "a statement names something that is missing in the database: %s", message);
     AUTO_FREE char *error = text_cut(message, LIMIT_REASON);
     return why_set(why, ERR_INTERNAL, "the database refused a statement (SQLite code %d): %s", code, error);
 }
@@ -458,7 +459,8 @@ enum err store_sqlite_open(const char *path, struct store **ret, struct why *why
     if (!*path)
         return why_set(why, ERR_INVALID, "sqlite: names no file");
     if (strcmp(path, ":memory:") == 0)
-        return why_set(why, ERR_INVALID, "sqlite: needs a file: what is only in memory survives no restart");
+        return why_set(why, ERR_INVALID,
+                       "sqlite: needs a file, because a database in memory is lost at a restart");
     struct sqlite_store *sqlite = mem_zero(1, sizeof *sqlite);
     sqlite->base.ops = &sqlite_ops;
     sqlite->base.describe = mem_printf("sqlite %s", path);

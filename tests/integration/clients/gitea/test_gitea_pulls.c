@@ -175,7 +175,7 @@ static void a_search_that_would_not_end_is_no_guess(void **state)
     }
     const struct gitea_pull *pull = pull_asked(scene, "x");
     assert_int_equal(pull->fact.state, FACT_FAILED);
-    assert_non_null(strstr(pull->fact.error, "whether a newer pull request was merged"));
+    assert_non_null(strstr(pull->fact.error, "whether a newer one was merged"));
     assert_int_equal(facts_exchanges(scene->facts), 2 + LIMIT_CLOSED_PULL_PAGES);
 }
 

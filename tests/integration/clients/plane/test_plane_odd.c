@@ -278,7 +278,7 @@ static void lists_without_an_end_are_given_up(void **state)
     assert_words(scene, "is invalid: it has no end");
     assert_int_equal(scene->call.sent, LIMIT_PLANE_STATE_PAGES);
     assert_int_equal(plane_last_change(&scene->call, PROJECT, ISSUE_1, &change, &scene->why), PLANE_FAILED);
-    assert_words(scene, "is invalid: no end, and no change of state");
+    assert_words(scene, "is invalid: too many activities without a change of state");
     assert_int_equal(scene->call.sent, LIMIT_PLANE_STATE_PAGES + LIMIT_PLANE_LOG_PAGES);
     assert_false(change.found);
     AUTO_FREE char *last = script_server_request(scene->server, LIMIT_PLANE_STATE_PAGES - 1);
@@ -381,8 +381,8 @@ static void a_used_up_budget_is_told_at_once_and_comes_back(void **state)
     assert_int_equal(budget.retry_after_s, 0);
     assert_in_range(budget.next_s, 60, 61);
     assert_int_equal(ask(scene), PLANE_WAITING);
-    assert_words(scene,
-                 "of 60 calls that Plane takes a minute all are used up but 10 kept for forced passes");
+    assert_words(
+        scene, "of the 60 calls a minute that Plane accepts only the 10 reserved for forced passes are left");
     assert_int_equal(scene->call.sent, USUAL);
     assert_health(scene, true, "");
     plane_budget(scene->plane, &budget);
@@ -392,7 +392,7 @@ static void a_used_up_budget_is_told_at_once_and_comes_back(void **state)
     for (size_t i = 0; i < LIMIT_PLANE_RESERVE; i++)
         assert_int_equal(ask(scene), PLANE_OK);
     assert_int_equal(ask(scene), PLANE_WAITING);
-    assert_words(scene, "all 60 calls that Plane takes a minute are used up");
+    assert_words(scene, "all 60 calls a minute that Plane accepts are used up");
     assert_int_equal(counted(scene, "accepted"), LIMIT_PLANE_CALLS);
 
     advance(scene, 59000);

@@ -89,7 +89,7 @@ static void errors_are_problem_documents(void **state)
     assert_string_equal(
         answer->body,
         "{\"type\":\"/problems/method-not-allowed\",\"title\":\"Method Not Allowed\",\"status\":405,"
-        "\"detail\":\"the method is not one that this path has\"}");
+        "\"detail\":\"this path does not support the method\"}");
     free(answer);
     fixture_expect("GET /leaks HTTP/1.1\r\n" HOST "\r\n", 500);
     answer = http_ask(fixture.address, "GET /fails HTTP/1.1\r\n" HOST "\r\n");

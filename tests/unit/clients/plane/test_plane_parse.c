@@ -177,7 +177,7 @@ TEST(an_envelope_of_another_shape_is_no_page)
         {"{'results':[]}", "a page without next_page_results"},
         {"{'results':[],'next_page_results':'no'}", "a page without next_page_results"},
         {"{'results':[],'next_page_results':true}",
-         "a page with more behind it that is not of the size asked for"},
+         "a page before the last one that has not the size asked for"},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         json_t *json = json_of(cases[i].text);
@@ -440,10 +440,10 @@ TEST(a_change_that_makes_no_sense_is_named)
     static const struct {
         const char *row, *wrong;
     } cases[] = {
-        {"17", "an activity that is none"},
+        {"17", "a row that is no activity"},
         {"{'field':'state','created_at':'2026-11-23T10:00:05Z'}", "a change of state without an id"},
         {CHANGED(ID_1, ",'new_identifier':'Done','created_at':'2026-11-23T10:00:05Z'"),
-         "a change of state to what is no uuid"},
+         "a change to a state whose id is no uuid"},
         {CHANGED(ID_1, ",'epoch':1795428000"), "a change of state without a time"},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {

@@ -439,7 +439,7 @@ TEST(change_of_an_older_revision_conflicts)
     struct fake_store fake = fake_with("{}");
     struct changed stale = change(&fake, "{\"enabled\":false}", 6);
     assert_int_equal(stale.err, ERR_CONFLICT);
-    assert_string_equal(stale.why.text, "the settings are at revision 7 by now");
+    assert_string_equal(stale.why.text, "the settings are at revision 7 now");
     fake.races = 1;
     struct changed raced = change(&fake, "{\"enabled\":false}", 7);
     assert_int_equal(raced.err, ERR_CONFLICT);

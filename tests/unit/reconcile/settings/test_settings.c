@@ -664,7 +664,7 @@ TEST(secret_given_twice_is_refused)
 {
     struct secret_file file = file_with("hunter2", 7);
     assert_refused(ENVIRONMENT("ORCH_API_TOKEN", "hunter3", "ORCH_API_TOKEN_FILE", file.path),
-                   "ORCH_API_TOKEN: is set, and ORCH_API_TOKEN_FILE too: only one of them can be meant\n");
+                   "ORCH_API_TOKEN: is set, and ORCH_API_TOKEN_FILE too: set only one of them\n");
     close(file.fd);
 }
 
