@@ -15,7 +15,7 @@ ifeq ($(MAKELEVEL)$(and $(word 2,$(MAKECMDGOALS)),$(filter-out all $(BUILD)/%,$(
 MAKEFLAGS += -j$(shell nproc)
 endif
 
-# ---- packages: the one place that names them, but for what the image needs at run time (docker/Dockerfile) ---------
+# ---- packages: the one place that names them, except what the image needs at run time (docker/Dockerfile) ---------
 # What the README asks for.
 PACKAGES_BARE := git make gcc
 PACKAGES_BUILD := gcc libc6-dev make pkg-config libmicrohttpd-dev libcurl4-openssl-dev libjansson-dev libpq-dev \

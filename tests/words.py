@@ -23,6 +23,11 @@ WORDS = (
     (r"(?i:anew|likewise|of late|be it|hitherto|thereof|therein|whence|hence|albeit|lest|heed|heeds|deaf)", "a word of today"),
     (r"(?i:makes? no sense)", "invalid"),
     (r"(?i:nothing is \w+ but)", "one negation"),
+    (r"(?i:but for)", "except"),
+    (r"(?i:for want of)", "because it ran out, or is missing"),
+    (r"(?i:as good as|what came of|come to an end|comes to an end)", "in plain words: nearly, the result, ends"),
+    (r"who (?:asks|closes|defers|joined|looks|waits|would)|by whom ever", "name the subject"),
+    (r"(?i:whosoever|whatsoever|whereof|wherein|whereby|thereby|thereupon|henceforth|whilst|amongst|anyhow)", "a word of today"),
 )
 PATTERNS = [(re.compile(rf"\b(?:{words})\b"), better) for words, better in WORDS]
 C_PROSE = re.compile(r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"', re.DOTALL)
@@ -52,6 +57,20 @@ def prose(path, text):
     return enumerate(text.splitlines(), 1)
 
 
+def faults(lines):
+    """Number, words, what is better, and line of each match; a match may go on in the next line of a comment or a sentence."""
+    before = (0, "")
+    for number, line in lines:
+        text = re.sub(r'^[\s*/#"-]+|[\s"\\]+$', "", line)
+        start = f"{before[1]} " if before[0] == number - 1 else ""
+        for pattern, better in PATTERNS:
+            yield from ((number, found.group(), better, line) for found in pattern.finditer(line))
+            for found in pattern.finditer(start + text):
+                if found.start() < len(start) - 1 < found.end():
+                    yield number, found.group(), better, line
+        before = (number, text)
+
+
 def main(names):
     names = names or subprocess.check_output(["git", "ls-files"], cwd=ROOT, text=True).splitlines()
     bad = 0
@@ -63,11 +82,9 @@ def main(names):
             text = path.read_text()
         except UnicodeDecodeError:
             continue
-        for number, line in prose(path, text):
-            for pattern, better in PATTERNS:
-                for found in pattern.finditer(line):
-                    bad += 1
-                    print(f"{name}:{number}: {found.group()}: {better}: {line.strip()}")
+        for number, words, better, line in faults(prose(path, text)):
+            bad += 1
+            print(f"{name}:{number}: {words}: {better}: {line.strip()}")
     return 1 if bad else 0
 
 

@@ -9,7 +9,7 @@
 /* Our own HTTP interface. */
 #define LIMIT_REQUEST_BODY ((size_t)64 * 1024)
 #define LIMIT_REQUEST_BODIES ((size_t)8 * 1024 * 1024) /* of all requests, while they are not parsed, … */
-#define LIMIT_REQUEST_BODY_SMALL ((size_t)1024)        /* … but for the first bytes of each */
+#define LIMIT_REQUEST_BODY_SMALL ((size_t)1024)        /* … except the first bytes of each */
 #define LIMIT_JSON_DEPTH 32u
 #define LIMIT_URI ((size_t)4096)
 #define LIMIT_LIST_DEFAULT 100u
@@ -65,7 +65,7 @@
 #define LIMIT_ANSWER_HEADERS ((size_t)64 * 1024)         /* with those of interim answers and trailers */
 #define LIMIT_ANSWER_HEADER_LINES 200u                   /* curl keeps each by itself */
 #define LIMIT_FETCH_BYTES ((size_t)16 * 1024 * 1024)     /* bodies under way and in inboxes, of all hosts */
-#define LIMIT_FETCH_HOST_BYTES ((size_t)4 * 1024 * 1024) /* of these, from one host, but for large ones */
+#define LIMIT_FETCH_HOST_BYTES ((size_t)4 * 1024 * 1024) /* of these, from one host, except large ones */
 #define LIMIT_FETCH_LARGE 2u                             /* large ones under way at once from one host */
 
 /* What fact sets keep of answers. */

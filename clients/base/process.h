@@ -6,9 +6,9 @@
 /* process_measure: reads /proc/self again. What cannot be read stays as it was. Thread-safe. */
 void process_measure(void);
 
-/* process_open_standard: opens /dev/null at each of the descriptors 0 to 2 that is closed, so that no database
- * or connection gets that number and receives what is printed or logged. As with a closed one, reading or
- * writing it fails. Call it before anything else opens a file. */
+/* process_open_standard: opens /dev/null at each of the descriptors 0 to 2 that is closed, so that no
+ * database or connection gets that number and receives what is printed or logged. As with a closed one,
+ * reading or writing it fails. Call it before anything else opens a file. */
 void process_open_standard(void);
 
 /* process_protect: forbids core dumps, and forbids other processes of the same user to read the memory of

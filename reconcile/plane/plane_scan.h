@@ -68,7 +68,7 @@ struct open_issue {
     /* Of this pass: */
     bool confirmed; /* Plane has shown it; else to be confirmed before anything is done */
     bool gone;      /* it has left the three states, or was deleted: leave it */
-    bool no_budget; /* a call about it was not made for want of budget or time */
+    bool no_budget; /* a call about it was not made because budget or time ran out */
     bool useless;   /* a call about it failed, or its answer cannot be used */
     char *error;    /* why Plane could not be asked about it, or why the answer is useless; else NULL */
 };

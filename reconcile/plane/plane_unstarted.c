@@ -16,7 +16,7 @@ struct begun {
     char *plane_id;                     /* NULL: another's task, without an issue */
     int64_t task_id;                    /* 0: not known yet */
     int64_t failed_ms;                  /* its newest failure */
-    struct plane_unstarted_start start; /* but for retry_ms */
+    struct plane_unstarted_start start; /* except retry_ms */
 };
 
 struct plane_unstarted {

@@ -56,8 +56,8 @@ const struct setting *settings_table(void);
 const struct setting *setting_of_member(const char *member);
 const struct setting *setting_of_name(const char *name);
 /* setting_nearest: the variable, a setting's or a secret's NAME_FILE, that `variable` may be a misspelling
- * of: but for case, and "export" or a byte order mark before it, it differs in two letters at most. NULL:
- * none. Caller frees. */
+ * of: it differs from that in at most two letters, not counting case, and "export" or a byte order mark
+ * before it. NULL: none. Caller frees. */
 char *setting_nearest(const char *variable);
 
 /* What the name of a variable must not begin with unless it is a setting's. */

@@ -57,7 +57,7 @@ static struct {
     struct upstream_health *health;
 } scripted;
 
-/* One look-up: its answer, and who waits for it. */
+/* One look-up: its answer, and its waiter. */
 struct lookup {
     char key[256];
     void *answer;

@@ -267,7 +267,7 @@ def seed(database, *tasks):
 
 
 def rows(database, *but):
-    """Every row of tasks and jobs, whole, but for those of the tasks named."""
+    """Every row of tasks and jobs, whole, except those of the tasks named."""
     tasks = [row for row in database.query("SELECT * FROM tasks ORDER BY id") if row[0] not in but]
     jobs = [row for row in database.query("SELECT task_id AS of_task, * FROM jobs ORDER BY id") if row[0] not in but]
     return tasks, jobs

@@ -98,7 +98,7 @@ def test_a_pass_does_not_ask_a_repository_that_hangs_about_every_task(database, 
     assert service.put(interval_s=1).status == 200
     eventually(lambda: len(reports(service)) >= 2, "a pass")
     asked = sandbox.asked("GET /gitea/*/acme/hung*")
-    assert asked <= 16 * len(reports(service))  # but for the first pass, which met none of it; and one more may be under way
+    assert asked <= 16 * len(reports(service))  # except by the first pass, which met none of it; and one more may be under way
     first = service.report(reports(service)[1])
     assert first["gate"]["unknown"] == 40 and first["gate"]["advanced"] == 1
     assert all(len(item["reason"]) > 10 for item in first["items"])

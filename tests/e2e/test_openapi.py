@@ -1,7 +1,7 @@
 """The description of the HTTP interface and the running server agree.
 
 Every answer that is provoked here is held to openapi.yaml for its operation, status and content type, with objects
-closed: a member that is not described fails. In the end every described answer must have been given, but for those named as
+closed: a member that is not described fails. In the end every described answer must have been given, except those named as
 out of reach.
 """
 import copy

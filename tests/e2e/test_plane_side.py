@@ -248,7 +248,7 @@ def test_one_task_may_be_asked_for_alone(database, plane, tables, start):
 
 @contextlib.contextmanager
 def nobody_writes(database):
-    """Readers go on; who would write waits for a lock."""
+    """Readers go on; a writer waits for a lock."""
     if database.kind == "sqlite":
         with locked(database):
             yield

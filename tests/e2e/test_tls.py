@@ -142,7 +142,7 @@ class Authority:
         return str(self.folder / name)
 
     def sign(self, name, issuer, basic="CA:FALSE", address="IP:127.0.0.1", days=2):
-        """The certificate is NAME.pem, and with those that lead to the root, but for itself, chain-NAME.pem."""
+        """The certificate is NAME.pem; with its chain up to the root, without the root, it is chain-NAME.pem."""
         extensions = f"basicConstraints=critical,{basic}\nsubjectAltName={address}\n"
         (self.folder / f"{name}.ext").write_text(extensions)
         openssl("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", f"/CN={name}",

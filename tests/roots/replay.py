@@ -143,7 +143,7 @@ class Replay:
 
 
 class Container:
-    """A stage's program: as its user, with its environment, on files that cannot be written but for its volumes and /tmp."""
+    """A stage's program: as its user, with its environment, on files that cannot be written except its volumes and /tmp."""
 
     def __init__(self, replay, name, **environment):
         self.stage, self.root = replay.stages[name], replay.root(name)
@@ -214,7 +214,7 @@ def ask(method, path, **more):
 
 
 def try_sandbox(replay):
-    """The profile of compose.yaml, but for PostgreSQL: both programs on one loopback, with the settings that lie there."""
+    """The profile of compose.yaml, except PostgreSQL: both programs on one loopback, with the settings that lie there."""
     secrets = {path.name: path.read_text().strip() for path in (ROOT / "docker/sandbox/secrets").iterdir()}
     settings = dict(re.findall(r"^(ORCH_\w+)='?(.*?)'?$", (ROOT / "docker/sandbox/reconciled.env").read_text(), re.M))
     settings = {name.removesuffix("_FILE"): secrets[value.rsplit("/", 1)[1]] if name.endswith("_FILE") else value

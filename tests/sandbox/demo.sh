@@ -1,5 +1,5 @@
 #!/bin/sh
-# What `make demo` runs: a small believable world whose webhooks got lost, one pass, and what came of it.
+# What `make demo` runs: a small believable world whose webhooks got lost, one pass, and its results.
 #   OUT        where the programs are (build/release)
 #   DEMO_PORT  the service's port; the sandbox takes the next one (both are picked when unset)
 #   DEMO_RUN   the folder it works in, made again (demo-run)

@@ -39,7 +39,7 @@ void gitea_internal(struct call *call)
     gitea_error(call, 500, "");
 }
 
-/* who asks */
+/* the caller */
 
 /* The token among the ways to give one, copied to `ret`: header (token, Bearer, Basic), ?token=,
  * ?access_token=. */

@@ -156,7 +156,7 @@ static const struct order orders[] = {
     {"leastcomment", of_comments, 1},
 };
 
-/* Ties go by the time of creation and then by id, both the newest first, but for "oldest". */
+/* Ties go by the time of creation and then by id, both the newest first, except "oldest". */
 static int pull_order(const void *a, const void *b, void *arg)
 {
     const struct order *order = arg;

@@ -21,7 +21,7 @@ void load_webhook(struct world *world, const json_t *document);
 ATTR_NODISCARD enum err load_generate(struct world *world, const json_t *document, struct why *why);
 
 /* change_make: one change, as a person or a CI server would make it, with its webhooks. Writes one object to
- * `out` with what came of it (sha, number, review). */
+ * `out` with the results (sha, number, review). */
 ATTR_NODISCARD enum err change_make(struct sandbox *sandbox, const json_t *change, struct out *out,
                                     struct why *why);
 

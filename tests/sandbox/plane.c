@@ -42,7 +42,7 @@ void plane_internal(struct call *call)
     plane_error(call, 500, "error", "Something went wrong please try again later");
 }
 
-/* who asks */
+/* the caller */
 
 static struct limit_key *key_given(const struct call *call)
 {

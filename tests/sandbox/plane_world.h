@@ -112,7 +112,7 @@ struct plane {
     int zone_min; /* of the API user; a key may have its own */
     int64_t activity_delay_ms;
     bool shuffle; /* rows of equal keys change places from call to call */
-    bool manual;  /* the clock stands still but for what control sets */
+    bool manual;  /* the clock moves only as control sets it */
     int64_t manual_us;
     struct list projects;
     struct map projects_by_id, projects_by_identifier, states, issues; /* states and issues by id */

@@ -1,6 +1,6 @@
 /* telegram.h - the stand-in Telegram: a bot that can send messages, which are kept to be looked at.
  *
- * Guarded by the sandbox's lock, but for the number of messages, which a waiter for one reads without.
+ * Guarded by the sandbox's lock, except the number of messages, which a waiter for one reads without.
  */
 #ifndef SANDBOX_TELEGRAM_H
 #define SANDBOX_TELEGRAM_H

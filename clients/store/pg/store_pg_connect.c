@@ -12,7 +12,7 @@
 #include "clients/base/text.h"
 
 struct pg_connect {
-    atomic_int holders; /* the thread, and who waits; the last one frees it */
+    atomic_int holders; /* the thread and the waiting caller; the last one frees it */
     int ended_fd;       /* readable once `pg` is there */
     PGconn *pg;
     char **keywords, **values;

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What PostgreSQL has instants for, but for the first day; and what it can still subtract a grace from. */
+/* The instants that PostgreSQL has, except the first day: a grace can be subtracted from each. */
 #define INSTANT_MIN_US INT64_C(-210866716800000000)
 #define AS_OF_MIN_US INT64_C(0)
 

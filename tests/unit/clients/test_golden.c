@@ -1,5 +1,5 @@
 /* Events made of what real servers answered, held against the webhooks that those servers sent about the same
- * objects: byte for byte, but for members that changed between the two or that the API does not show (see
+ * objects: byte for byte, except members that changed between the two or that the API does not show (see
  * tests/golden/README.md and openapi/openapi.yaml). */
 #include <fnmatch.h>
 

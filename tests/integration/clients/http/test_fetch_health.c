@@ -20,7 +20,7 @@ struct scene {
     struct fetch *fetch;
     struct fetch_inbox *inbox; /* gathers */
     struct upstream_health *health;
-    struct fetch_request like; /* what is sent, but for its address and part */
+    struct fetch_request like; /* what is sent, except its address and part */
 };
 
 static void scene_open(struct scene *scene, int64_t timeout_ms, unsigned per_host)

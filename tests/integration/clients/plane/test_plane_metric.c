@@ -1,4 +1,4 @@
-/* What Plane's client counts: calls put off for want of budget, and whether Plane answers. */
+/* What Plane's client counts: calls put off because the budget is used up, and whether Plane answers. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -356,7 +356,7 @@ static void who_asks_and_waits_delays_no_look(void **state)
     }
     sem_post(&blocked.go_on);
     expect(&asker, "asked");
-    sem_wait(&blocked.begun); /* again, for who joined after it had begun */
+    sem_wait(&blocked.begun); /* again, for a caller that joined after it had begun */
     sem_post(&blocked.go_on);
     expect(&joined, "asked");
     sem_wait(&blocked.begun);

@@ -194,7 +194,7 @@ static void expect_503(struct http_client *client)
 
 #define ANNOUNCED JSON "Content-Length: 65536\r\n\r\n"
 
-/* An object of exactly LIMIT_REQUEST_BODY bytes, but for the last `missing`. */
+/* An object of exactly LIMIT_REQUEST_BODY bytes, except the last `missing`. */
 static bool send_body(struct http_client *client, const char *head, size_t missing)
 {
     static char body[LIMIT_REQUEST_BODY];
@@ -305,7 +305,7 @@ static void a_read_that_takes_too_long_is_answered_without_its_handler(void **st
     for (size_t i = 0; i < LIMIT_HANDLER_THREADS; i++)
         expect_503(blocked[i]);
     for (size_t i = 0; i < LIMIT_HANDLER_THREADS; i++) {
-        /* the connection is as good as before */
+        /* the connection can be used as before */
         assert_true(http_say(blocked[i], "GET /echo HTTP/1.1\r\n" HOST "\r\n"));
         struct http_answer *answer = http_read(blocked[i], false);
         assert_int_equal(answer->status, 200);

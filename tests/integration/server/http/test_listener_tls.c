@@ -1,4 +1,4 @@
-/* What TLS alone brings: handshakes that do not come to an end, other protocols, the certificate. All else is
+/* What TLS alone brings: handshakes that do not end, other protocols, the certificate. All else is
  * asked of it by test_listener and test_listener_peers, which run over TLS too. */
 #include <setjmp.h>
 #include <stdarg.h>

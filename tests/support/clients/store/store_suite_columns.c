@@ -336,7 +336,7 @@ SUITE_TEST(a_task_inherits_nothing_from_one_that_had_its_id)
     suite_exec(suite, "UPDATE tasks SET work_item_id = NULL, plane_id = NULL");
     assert_heals(suite, 0);
     heal(suite);
-    assert_heals(suite, 1); /* as good as it can be known */
+    assert_heals(suite, 1); /* as far as it can be known */
     suite_exec(suite, "DELETE FROM tasks");
     struct store_ledger_page page;
     ASSERT_OK(store_ledger_list(suite->store, 1, 0, 10, &page, &suite->why));

@@ -55,7 +55,7 @@ static int64_t *read_all(struct suite *suite, struct store_tasks_query query, si
     do {
         query.after = after;
         struct store_tasks_page page = list(suite, &query);
-        assert_true(page.n <= limit && (page.n > 0 || !after) && *ret_n < 1000); /* it comes to an end */
+        assert_true(page.n <= limit && (page.n > 0 || !after) && *ret_n < 1000); /* it ends */
         ids = mem_grow(ids, *ret_n + page.n + 1, sizeof *ids);
         for (size_t i = 0; i < page.n; i++)
             ids[(*ret_n)++] = page.rows[i].task.id;

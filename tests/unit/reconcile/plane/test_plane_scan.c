@@ -706,7 +706,7 @@ FRESH_TEST(a_row_that_cannot_be_read_costs_only_itself)
     issues_odd(A, 1, no_number); /* the first row of all */
     issues_odd(A, 4, no_number);
     issues_odd(A, 350, no_number);       /* the last */
-    assert_int_equal(pass(), 2 + 4 + 1); /* and no page is read twice for want of the three */
+    assert_int_equal(pass(), 2 + 4 + 1); /* and no page is read twice because the three are missing */
     assert_int_equal(count_open(), 1);
     assert_non_null(open_of(3));
     assert_int_equal(bench.seen.errors, 0);
@@ -1126,7 +1126,7 @@ FRESH_TEST(a_state_that_gets_its_name_later_is_found_then)
     assert_true(bench.seen.recovered);
 }
 
-/* Settles all that is open but for the issues from `kept` on. */
+/* Settles all that is open except the issues from `kept` on. */
 static void settle_all(int64_t kept)
 {
     struct open_issue **issues;
