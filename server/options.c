@@ -1,97 +1,66 @@
 #include "server/options.h"
 
-#include <assert.h>
-#include <stdint.h>
 #include <string.h>
 
 #include "clients/base/text.h"
 
-const char *options_usage(void)
-{
-    return "usage: reconciled [serve]      make passes by timer, answer HTTP; SIGTERM stops cleanly\n"
-           "       reconciled run          one pass, its report as JSON on standard output\n"
-           "           --dry-run           write nothing\n"
-           "           --side SIDE         gate, plane or both\n"
-           "           --task ID           only this task\n"
-           "           --ignore-grace      tasks that have not rested yet too\n"
-           "       reconciled check        settings, pipeline, database, upstreams: one line each\n"
-           "       reconciled migrate      create the tables that are missing\n"
-           "       reconciled health       is the service that runs with these settings alive?\n"
-           "           --ready             and its database there?\n"
-           "       reconciled --help | --manual | --version\n"
-           "\n"
-           "Exit status: 0 done; 1 something failed, or check or health found something bad; 2 wrong "
-           "usage,\n"
-           "settings or pipeline; 3 run: not run, because it is switched off.\n";
-}
+static const struct {
+    const char *word;
+    enum command_id command;
+} words[] = {
+    {"serve", COMMAND_SERVE},     {"run", COMMAND_RUN},         {"check", COMMAND_CHECK},
+    {"migrate", COMMAND_MIGRATE}, {"health", COMMAND_HEALTH},   {"--help", COMMAND_HELP},
+    {"-h", COMMAND_HELP},         {"help", COMMAND_HELP},       {"--version", COMMAND_VERSION},
+    {"version", COMMAND_VERSION}, {"--manual", COMMAND_MANUAL},
+};
 
-/* The value of "--name value" or "--name=value" at argv[*at]; moves *at to its last word. NULL: it is another
- * option. */
-static const char *value_of(const char *name, int argc, char *const *argv, int *at)
+/* --help, --version, …: what is no row of the table. */
+static enum err other_read(int argc, char *const *argv, struct options *ret, struct why *why)
 {
-    size_t len = strlen(name);
-    const char *argument = argv[*at];
-    assert(argument); /* *at < argc */
-    if (strncmp(argument, name, len) != 0 || (argument[len] && argument[len] != '='))
-        return NULL;
-    if (argument[len] == '=')
-        return argument + len + 1;
-    return *at + 1 < argc ? argv[++*at] : "";
-}
-
-static enum err run_option(int argc, char *const *argv, int *at, struct pass_request *run, struct why *why)
-{
-    const char *argument = argv[*at], *value;
-    if (strcmp(argument, "--dry-run") == 0) {
-        run->dry_run = true;
-    } else if (strcmp(argument, "--ignore-grace") == 0) {
-        run->ignore_grace = true;
-    } else if ((value = value_of("--side", argc, argv, at))) {
-        if (!pass_side_parse(value, &run->side))
-            return why_set(why, ERR_INVALID, "--side is gate, plane or both");
-    } else if ((value = value_of("--task", argc, argv, at))) {
-        if (!parse_i64(value, 1, INT64_MAX, &run->task_id))
-            return why_set(why, ERR_INVALID, "--task is the id of a task, a positive number");
-    } else {
-        return why_set(why, ERR_INVALID, "run has no option %s", argument);
+    const char *about = argc > 2 ? argv[2] : NULL;
+    bool help = ret->command == COMMAND_HELP;
+    if (argc > (help ? 3 : 2))
+        return why_set(why, ERR_INVALID, "%s takes no argument %s", argv[1], argv[argc - 1]);
+    if (help && about && strcmp(about, "settings") == 0) {
+        ret->command = COMMAND_HELP_SETTINGS;
+    } else if (help && about) {
+        ret->line.command = command_find(about);
+        if (!ret->line.command)
+            return why_set(why, ERR_INVALID, "there is no command %s", about);
     }
     return ERR_OK;
 }
 
-enum err options_read(int argc, char *const *argv, struct options *ret, struct why *why)
+static void run_read(const struct command_line *line, struct pass_request *run)
 {
-    static const struct {
-        const char *word;
-        enum command command;
-    } commands[] = {
-        {"serve", COMMAND_SERVE},     {"run", COMMAND_RUN},         {"check", COMMAND_CHECK},
-        {"migrate", COMMAND_MIGRATE}, {"health", COMMAND_HEALTH},   {"--help", COMMAND_HELP},
-        {"-h", COMMAND_HELP},         {"help", COMMAND_HELP},       {"--version", COMMAND_VERSION},
-        {"version", COMMAND_VERSION}, {"--manual", COMMAND_MANUAL},
-    };
-    *ret = (struct options){.command = COMMAND_SERVE, .run = {.trigger = TRIGGER_COMMAND}};
-    if (argc < 2)
-        return ERR_OK;
+    run->dry_run = line->values[OPTION_DRY_RUN];
+    run->ignore_grace = line->values[OPTION_IGNORE_GRACE];
+    run->task_id = command_line_number(line, OPTION_TASK, 0);
+    if (line->values[OPTION_SIDE])
+        (void)pass_side_parse(line->values[OPTION_SIDE], &run->side);
+}
+
+enum err options_read(int argc, char **argv, struct options *ret, struct why *why)
+{
+    const char *name = argc > 1 ? argv[1] : "serve";
+    const struct command *command = command_find(name);
     size_t i = 0;
-    while (i < ARRAY_LEN(commands) && strcmp(commands[i].word, argv[1]) != 0)
+    *ret = (struct options){.command = COMMAND_TALK, .run = {.trigger = TRIGGER_COMMAND}};
+    while (i < ARRAY_LEN(words) && strcmp(words[i].word, name) != 0)
         i++;
-    if (i == ARRAY_LEN(commands))
-        return why_set(why, ERR_INVALID, "there is no command %s", argv[1]);
-    ret->command = commands[i].command;
-    for (int at = 2; at < argc; at++) {
-        if (strcmp(argv[at], "--help") == 0 || strcmp(argv[at], "-h") == 0) {
-            ret->command = COMMAND_HELP;
-            continue;
-        }
-        if (ret->command == COMMAND_HEALTH && strcmp(argv[at], "--ready") == 0) {
-            ret->ready = true;
-            continue;
-        }
-        if (ret->command != COMMAND_RUN)
-            return why_set(why, ERR_INVALID, "%s takes no argument %s", argv[1], argv[at]);
-        enum err err = run_option(argc, argv, &at, &ret->run, why);
-        if (err)
-            return err;
-    }
+    if (i < ARRAY_LEN(words))
+        ret->command = words[i].command;
+    else if (!command)
+        return why_set(why, ERR_INVALID, "there is no command %s", name);
+    if (!command)
+        return other_read(argc, argv, ret, why);
+    ret->line.command = command;
+    enum err err = argc > 1 ? command_line_read(command, argc - 1, argv + 1, &ret->line, why) : ERR_OK;
+    if (err)
+        return err;
+    if (ret->line.help)
+        ret->command = COMMAND_HELP;
+    ret->ready = ret->line.values[OPTION_READY];
+    run_read(&ret->line, &ret->run);
     return ERR_OK;
 }

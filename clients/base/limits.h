@@ -37,7 +37,12 @@
 #define LIMIT_PROBE_EVERY_MS 1000 /* between two looks at whether the database is ready */
 #define LIMIT_PROBE_STALE_MS 2000 /* what was seen longer ago does not count */
 #define LIMIT_HEALTH_MS 5000      /* for us to answer our own health check */
-#define LIMIT_STOP_MS 5000        /* for requests under way when the service stops */
+#define LIMIT_COMMAND_MS 60000    /* for a service to answer a command, … */
+#define LIMIT_COMMAND_PASS_MS 900000 /* … and one that waits for a pass */
+#define LIMIT_COMMAND_ROWS 1000      /* of a list that a command shows */
+#define LIMIT_COMMAND_TREE \
+    ((size_t)24 * 1024 * 1024) /* what an answer to a command may take as jansson's tree */
+#define LIMIT_STOP_MS 5000     /* for requests under way when the service stops */
 
 /* Answers of upstreams, once they are unpacked. A commit's message, a comment, a description may be long; a
  * page is one of 50 rows of Gitea's, of 100 of Plane's. */

@@ -295,6 +295,13 @@ def reconciled(*arguments, environment):
                           timeout=60, preexec_fn=die_with_the_tests)
 
 
+def help_of_commands():
+    """{command: its --help}, of every command that --help lists."""
+    listed = reconciled("--help", environment={})
+    assert listed.returncode == 0 and listed.stderr == ""
+    return {name: reconciled(name, "--help", environment={}).stdout for name in re.findall(r"^  ([a-z]+)\b", listed.stdout, re.M)}
+
+
 class Service:
     def __init__(self, environment, log):
         self.environment, self.log = environment, log

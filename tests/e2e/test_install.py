@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from conftest import RECONCILED, ROOT, reconciled
+from conftest import RECONCILED, ROOT, help_of_commands, reconciled
 
 FILES = {"bin/reconciled", "lib/systemd/system/reconciled.service", "lib/sysusers.d/reconciled.conf", "share/man/man8/reconciled.8", "share/doc/reconciled/reconciled.env",
          "share/doc/reconciled/prometheus-rules.yml", "share/doc/reconciled/grafana-dashboard.json",
@@ -104,12 +104,13 @@ def test_the_manual_page_is_well_formed(installed):
 
 def test_the_manual_page_names_every_command_option_and_setting():
     page = reconciled("--manual", environment={}).stdout
-    usage, settings = reconciled("--help", environment={}).stdout.split("Settings, from the environment", 1)
+    usage, settings = (reconciled(*arguments, environment={}).stdout for arguments in (("--help",), ("--help", "settings")))
+    commands = help_of_commands()
     names = re.findall(r"^  (ORCH_[A-Z_]+)", settings, re.M)
     assert re.findall(r"^\.It Ev (ORCH_\w+)$", page, re.M) == names and len(names) > 25
-    for command in re.findall(r"reconciled \[?([a-z]+)", usage):
+    for command in commands:
         assert re.search(rf"^\.It Cm {command}$", page, re.M), command
-    for option in set(re.findall(r"-(-[a-z-]+)", usage)):
+    for option in set(re.findall(r"-(-[a-z-]+)", usage + "".join(commands.values()))):
         assert re.search(rf"^\.It Fl {option}\b", page, re.M), option
     for status in re.findall(r"\b([0-9]) [a-z]", usage.split("Exit status", 1)[1]):
         assert re.search(rf"^\.It {status}$", page, re.M), status

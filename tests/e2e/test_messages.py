@@ -324,9 +324,9 @@ def test_a_task_healed_again_and_again_is_left_to_a_person_who_is_told_once(data
 
 
 def secret_names():
-    """Every setting that --help calls a secret."""
+    """Every setting that --help settings calls a secret."""
     names, name = [], None
-    for line in reconciled("--help", environment={}).stdout.splitlines():
+    for line in reconciled("--help", "settings", environment={}).stdout.splitlines():
         start = re.match(r"  (ORCH_\w+) ", line)
         name = start.group(1) if start else name
         if re.match(r" {20,}secret(;|$)", line):
@@ -447,7 +447,7 @@ def test_no_secret_leaves_whatever_fails(database, sandbox, make_service):
     answers.append(service.call("PUT", "/reconcile/config", {"reason": "x"}, **token))
     text = b"".join(answer.body + repr(answer.headers).encode() for answer in answers).decode()
     sandbox.fault("/telegram", "status", status=403, json={"description": quotes["/telegram"]})
-    for arguments in (("check",), ("--help",), ("run",), ("run", "--dry-run"), ("migrate",), ("serve",)):
+    for arguments in (("check",), ("--help", "settings"), ("status",), ("run",), ("run", "--dry-run"), ("migrate",), ("serve",)):
         done = service.command(*arguments, ORCH_HTTP_LISTEN=service.address)
         text += done.stdout + done.stderr
     text += service.command("check", ORCH_DATABASE_URL=url.replace("/e2e", "/none")).stdout

@@ -175,12 +175,14 @@ def test_a_port_that_is_taken_is_told(service):
                                        ("serve", "now"), ("check", "--dry-run"), ("--nope",)])
 def test_wrong_usage_says_how_to_use_it(arguments):
     done = reconciled(*arguments, environment={})
-    assert done.returncode == 2 and done.stdout == "" and "usage: reconciled" in done.stderr
+    assert done.returncode == 2 and done.stdout == ""
+    assert re.fullmatch(r"reconciled: .+ \(see reconciled ([a-z]+ )?--help\)\n", done.stderr)
 
 
 def test_help_lists_every_setting_and_version_is_one_line():
-    printed = reconciled("--help", environment={})
-    assert printed.returncode == 0 and printed.stderr == "" and "usage: reconciled" in printed.stdout
+    assert "usage: reconciled" in reconciled("--help", environment={}).stdout
+    printed = reconciled("--help", "settings", environment={})
+    assert printed.returncode == 0 and printed.stderr == ""
     names = set(re.findall(r"^  (ORCH_[A-Z_]+)", printed.stdout, re.M))
     readme = (ROOT / "README.md").read_text()
     assert names == set(re.findall(r"^\| `(ORCH_[A-Z_]+)`", readme, re.M)) and len(names) > 25
@@ -318,7 +320,7 @@ def test_no_secret_leaves(database, sandbox, make_service, tmp_path, from_file):
         seen.append(service.call("GET", path, **token))
     seen.append(service.call("GET", "/reconcile/status", headers={"Authorization": "Bearer wrong"}))
     text = b"".join(answer.body + repr(answer.headers).encode() for answer in seen).decode()
-    for arguments in (("check",), ("--help",), ("run", "--dry-run"), ("serve",), ("migrate",)):
+    for arguments in (("check",), ("--help", "settings"), ("status",), ("run", "--dry-run"), ("serve",), ("migrate",)):
         done = service.command(*arguments, ORCH_HTTP_LISTEN=service.address)
         text += done.stdout + done.stderr
     text += service.command("serve", ORCH_LOG_LEVEL="loud").stderr + repr(dump(database)) + service.log.read_text()

@@ -4,19 +4,19 @@
 
 static enum err read_line(struct options *ret, const char *a, const char *b, const char *c, const char *d)
 {
-    const char *const error[] = {"reconciled", a, b, c, d, NULL};
+    const char *words[] = {"reconciled", a, b, c, d, NULL};
     struct why why;
     int argc = 1;
-    while (error[argc])
+    while (words[argc])
         argc++;
-    return options_read(argc, (char *const *)(uintptr_t)error, ret, &why);
+    return options_read(argc, (char **)(uintptr_t)words, ret, &why);
 }
 
 TEST(a_line_names_one_command)
 {
     static const struct {
         const char *word;
-        enum command command;
+        enum command_id command;
     } cases[] = {{NULL, COMMAND_SERVE},    {"serve", COMMAND_SERVE},       {"run", COMMAND_RUN},
                  {"check", COMMAND_CHECK}, {"migrate", COMMAND_MIGRATE},   {"health", COMMAND_HEALTH},
                  {"--help", COMMAND_HELP}, {"--version", COMMAND_VERSION}, {"--manual", COMMAND_MANUAL}};

@@ -1,0 +1,116 @@
+/* tasks: where tasks stand. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "clients/base/jsonx.h"
+#include "clients/base/limits.h"
+#include "server/cli/cli.h"
+#include "server/cli/screen.h"
+#include "server/cli/service.h"
+#include "server/cli/times.h"
+
+enum { QUERY_MAX = 12 };
+
+/* Name and value of each option of the line that is a parameter of the resource. */
+static void query_make(const struct command_line *line, const char **query)
+{
+    static const struct {
+        enum option_id id;
+        const char *name;
+    } parameters[] = {
+        {OPTION_STUCK, "stuck"}, {OPTION_STAGE, "stage"}, {OPTION_REPO, "repo"}, {OPTION_AFTER, "after"}};
+    size_t n = 0;
+    for (size_t i = 0; i < ARRAY_LEN(parameters); i++) {
+        const char *value = line->values[parameters[i].id];
+        if (!value)
+            continue;
+        query[n++] = parameters[i].name;
+        query[n++] = *value ? value : "true";
+    }
+    query[n] = NULL;
+}
+
+/* One page as it comes. */
+static int list_json(const struct command_line *line, struct service *service, const char *resource,
+                     const char **query)
+{
+    const char *const segments[] = {"reconcile", resource, NULL};
+    struct service_answer answer;
+    size_t n = 0;
+    int status;
+    while (query[n])
+        n++;
+    if (line->values[OPTION_LIMIT]) {
+        query[n++] = "limit";
+        query[n++] = line->values[OPTION_LIMIT];
+        query[n] = NULL;
+    }
+    service_get(service, segments, query, &answer);
+    if (!service_failed(service, &answer, true, &status))
+        status = service_print(&answer);
+    service_answer_done(&answer);
+    return status;
+}
+
+void task_table_print(const json_t *tasks)
+{
+    static const struct column columns[] = {{.head = "TASK", .gives_way = true},
+                                            {.head = "ID"},
+                                            {.head = "STAGE"},
+                                            {.head = "RESTED"},
+                                            {.head = "STATE"},
+                                            {.head = "REPO", .gives_way = true},
+                                            {.head = "TITLE", .gives_way = true},
+                                            {.head = NULL}};
+    struct table *table = table_new(columns);
+    const json_t *task;
+    size_t i;
+    json_array_foreach(tasks, i, task)
+    {
+        const json_t *job = json_object_get(task, "job");
+        bool stuck = json_get_bool(task, "stuck", false);
+        char rested[TIME_TEXT_SIZE];
+        duration_words(json_get_int(task, "age_s", 0), rested);
+        table_add(table, TONE_PLAIN, "%s", json_get_text(task, "work_item_id", "-"));
+        table_add(table, TONE_PLAIN, "#%" PRId64, json_get_int(task, "task_id", 0));
+        table_add(table, TONE_PLAIN, "%s", json_get_text(task, "stage", "-"));
+        table_add(table, TONE_PLAIN, "%s", rested);
+        if (json_is_object(job))
+            table_add(table, TONE_PLAIN, "%s", json_get_text(job, "status", "-"));
+        else
+            table_add(table, stuck ? TONE_BAD : TONE_PLAIN, "%s", stuck ? "stuck" : "-");
+        table_add(table, TONE_PLAIN, "%s", json_get_text(task, "repo", "-"));
+        table_add(table, TONE_PLAIN, "%s", json_get_text(task, "title", "-"));
+    }
+    table_print(table);
+}
+
+/* The rows of a list as a table. */
+static int list_show(const struct command_line *line, struct service *service, const char *resource,
+                     const char **query, void (*print)(const json_t *rows), const char *none)
+{
+    json_t *rows = NULL;
+    bool more;
+    int64_t most = command_line_number(line, OPTION_LIMIT, LIMIT_COMMAND_ROWS);
+    int status = service_list(service, resource, query, (size_t)most, &rows, &more);
+    if (status != EXIT_DONE)
+        return status;
+    if (json_array_size(rows) == 0)
+        puts(none);
+    else
+        print(rows);
+    if (more)
+        puts("There are more.");
+    json_decref(rows);
+    return EXIT_DONE;
+}
+
+int command_tasks(const struct command_line *line, struct service *service)
+{
+    const char *query[QUERY_MAX];
+    query_make(line, query);
+    if (line->values[OPTION_JSON])
+        return list_json(line, service, "tasks", query);
+    return list_show(line, service, "tasks", query, task_table_print, "no such task");
+}

@@ -1,0 +1,248 @@
+#include "server/cli/service.h"
+
+#include <curl/curl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clients/base/jsonx.h"
+#include "clients/base/limits.h"
+#include "clients/base/text.h"
+#include "clients/http/fetch.h"
+#include "reconcile/pipeline/settings_text.h"
+#include "reconcile/settings/settings.h"
+#include "server/cli/cli.h"
+
+enum { QUERY_MAX = 16, WAIT_STEP_MS = 200 };
+
+struct service {
+    struct fetch *fetch;
+    struct fetch_inbox *inbox;
+    const char *url;
+    char *authorization; /* NULL: none */
+};
+
+char *service_url(const struct settings *settings)
+{
+    struct listen_address address;
+    if (!listen_address_parse(settings->http_listen, &address) || address.port == 0)
+        return NULL;
+    const char *host = address.host;
+    if (strcmp(host, "0.0.0.0") == 0)
+        host = "127.0.0.1";
+    else if (strcmp(host, "::") == 0)
+        host = "::1";
+    return mem_printf(address.v6 ? "%s://[%s]:%d" : "%s://%s:%d", settings->tls_cert_file ? "https" : "http",
+                      host, address.port);
+}
+
+enum err service_open(const struct service_place *place, struct service **ret, struct why *why)
+{
+    const struct fetch_options options = {.timeout_ms = place->timeout_ms,
+                                          .per_host = 1,
+                                          .ca_file = place->ca_file,
+                                          .ourselves = place->ourselves};
+    struct fetch *fetch = NULL;
+    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+        return why_set(why, ERR_INTERNAL, "libcurl cannot be initialised");
+    enum err err = fetch_new(&options, &fetch, why);
+    if (err) {
+        curl_global_cleanup();
+        return err;
+    }
+    struct service *service = mem_zero(1, sizeof *service);
+    service->fetch = fetch;
+    service->inbox = fetch_inbox_new(fetch);
+    service->url = place->url;
+    if (place->token)
+        service->authorization = mem_printf("Authorization: Bearer %s", place->token);
+    *ret = service;
+    return ERR_OK;
+}
+
+void service_close(struct service *service)
+{
+    if (!service)
+        return;
+    fetch_inbox_free(service->inbox);
+    fetch_free(service->fetch);
+    free(service->authorization);
+    free(service);
+    curl_global_cleanup();
+}
+
+const char *service_shown(const struct service *service)
+{
+    const char *rest = strstr(service->url, "://");
+    return rest ? rest + 3 : service->url;
+}
+
+void service_answer_done(struct service_answer *answer)
+{
+    free(answer->body);
+    json_decref(answer->json);
+    *answer = (struct service_answer){.status = 0};
+}
+
+/* Waits for the answer to the one request that was sent. */
+static void take(struct service *service, service_wait_fn *on_wait, struct service_answer *ret)
+{
+    int64_t begin = clock_mono_ms();
+    struct fetch_answer *answer = fetch_take(service->inbox, WAIT_STEP_MS);
+    while (!answer) {
+        if (on_wait)
+            on_wait(clock_mono_ms() - begin);
+        answer = fetch_take(service->inbox, WAIT_STEP_MS);
+    }
+    *ret = (struct service_answer){.status = 0};
+    if (answer->result == FETCH_ANSWERED) {
+        ret->status = answer->status;
+        ret->body_len = answer->body ? answer->body_len : 0;
+        ret->body = mem_dupn(answer->body ? answer->body : "", ret->body_len);
+        if (json_read_within(ret->body, ret->body_len, LIMIT_COMMAND_TREE, &ret->json, NULL) != ERR_OK)
+            ret->json = NULL;
+    } else {
+        snprintf(ret->error, sizeof ret->error, "%s", answer->error);
+    }
+    fetch_answer_free(answer);
+}
+
+static void call(struct service *service, const struct fetch_request *what, const char *const *segments,
+                 const char *const *query, service_wait_fn *on_wait, struct service_answer *ret)
+{
+    const char *headers[3] = {NULL};
+    size_t n = 0;
+    AUTO_FREE char *url = fetch_url(service->url, segments, query);
+    if (!url) {
+        *ret = (struct service_answer){.error = "that makes no URL"};
+        return;
+    }
+    if (service->authorization)
+        headers[n++] = service->authorization;
+    if (what->body)
+        headers[n] = "Content-Type: application/json";
+    struct fetch_request request = *what;
+    request.url = url;
+    request.headers = headers;
+    request.attempts = 1;
+    request.forced = true;
+    fetch_send(service->inbox, &request);
+    take(service, on_wait, ret);
+}
+
+void service_get(struct service *service, const char *const *segments, const char *const *query,
+                 struct service_answer *ret)
+{
+    call(service, &(const struct fetch_request){.method = "GET"}, segments, query, NULL, ret);
+}
+
+void service_send(struct service *service, const char *method, const char *const *segments,
+                  const json_t *body, service_wait_fn *on_wait, struct service_answer *ret)
+{
+    AUTO_FREE char *text = json_line(body);
+    const struct fetch_request request = {.method = method, .body = text, .body_len = strlen(text)};
+    call(service, &request, segments, NULL, on_wait, ret);
+}
+
+int service_print(const struct service_answer *answer)
+{
+    fwrite(answer->body, 1, answer->body_len, stdout);
+    return fflush(stdout) == 0 && !ferror(stdout) ? EXIT_DONE : EXIT_FAILED;
+}
+
+/* Adds what a problem document lists besides its detail: bad fields, or the tasks that it may be about. */
+static void add_list(struct buffer *out, const json_t *problem)
+{
+    const json_t *row;
+    size_t i;
+    json_array_foreach(json_object_get(problem, "errors"), i, row)
+        buffer_printf(out, "; %s %s", json_get_text(row, "field", ""), json_get_text(row, "detail", ""));
+    json_array_foreach(json_object_get(problem, "candidates"), i, row)
+        buffer_printf(out, "%s%s (%s)", i ? ", " : ": ", json_get_text(row, "work_item_id", "no task"),
+                      json_get_text(row, "branch", "no branch"));
+}
+
+/* Of an answer that is no success. */
+static int exit_status_of(int status, const json_t *problem)
+{
+    if (strcmp(json_get_text(problem, "type", ""), "/problems/switched-off") == 0)
+        return EXIT_SWITCHED_OFF;
+    return status == 400 || status == 422 ? EXIT_USAGE : EXIT_FAILED;
+}
+
+bool service_failed(const struct service *service, const struct service_answer *answer, bool json,
+                    int *ret_status)
+{
+    if (answer->status >= 200 && answer->status < 300 && answer->json)
+        return false;
+    if (answer->status == 0) {
+        fprintf(stderr, "reconciled: no service answers at %s", service_shown(service));
+        if (strstr(answer->error, "connection refused"))
+            fputs(" (is it running? systemctl status reconciled)\n", stderr);
+        else
+            fprintf(stderr, ": %s\n", answer->error);
+        *ret_status = EXIT_NO_SERVICE;
+        return true;
+    }
+    struct buffer words = {.max = LIMIT_REASON * 4};
+    buffer_puts(&words, json_get_text(answer->json, "detail", ""));
+    if (words.len == 0)
+        buffer_printf(&words, "what answers at %s is not reconciled: HTTP status %d", service_shown(service),
+                      answer->status);
+    add_list(&words, answer->json);
+    AUTO_FREE char *text = buffer_take(&words);
+    AUTO_FREE char *line = text_cut(text, LIMIT_REASON * 4);
+    if (json && answer->json)
+        (void)service_print(answer);
+    fprintf(stderr, "reconciled: %s%s\n", line,
+            answer->status == 401 ? " (--token-file names the file that holds it)" : "");
+    *ret_status = exit_status_of(answer->status, answer->json);
+    return true;
+}
+
+/* One page of a list; `after` NULL: the first. */
+static void page_get(struct service *service, const char *resource, const char *const *query, size_t limit,
+                     const char *after, struct service_answer *ret)
+{
+    const char *const segments[] = {"reconcile", resource, NULL};
+    const char *parameters[QUERY_MAX] = {NULL};
+    char number[24];
+    size_t n = 0;
+    for (; query && query[n]; n++)
+        parameters[n] = query[n];
+    snprintf(number, sizeof number, "%zu", limit);
+    parameters[n++] = "limit";
+    parameters[n++] = number;
+    if (after) {
+        parameters[n++] = "after";
+        parameters[n++] = after;
+    }
+    service_get(service, segments, parameters, ret);
+}
+
+int service_list(struct service *service, const char *resource, const char *const *query, size_t most,
+                 json_t **ret_rows, bool *ret_more)
+{
+    json_t *rows = json_array();
+    AUTO_FREE char *after = NULL;
+    int status = EXIT_DONE;
+    do {
+        struct service_answer answer;
+        size_t room = most - json_array_size(rows);
+        page_get(service, resource, query, room < LIMIT_LIST_MAX ? room : LIMIT_LIST_MAX, after, &answer);
+        free(after);
+        after = NULL;
+        if (!service_failed(service, &answer, false, &status)) {
+            (void)json_array_extend(rows, json_object_get(answer.json, "items"));
+            after = mem_dup(json_get_text(answer.json, "next", NULL));
+        }
+        service_answer_done(&answer);
+    } while (status == EXIT_DONE && after && json_array_size(rows) < most);
+    if (status != EXIT_DONE) {
+        json_decref(rows);
+        return status;
+    }
+    *ret_rows = rows;
+    *ret_more = after;
+    return EXIT_DONE;
+}

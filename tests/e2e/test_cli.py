@@ -1,0 +1,174 @@
+"""The commands that talk to the running service, as a person and as a script use them."""
+import json
+import os
+import pty
+import re
+import subprocess
+
+import pytest
+
+from conftest import RECONCILED, help_of_commands, reconciled, seed
+
+on_sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+
+
+def ask(service, *arguments, status=0, **settings):
+    """A command beside the service; its standard output."""
+    done = service.command(*arguments, ORCH_HTTP_LISTEN=service.address, **settings)
+    assert done.returncode == status, (done.returncode, done.stdout, done.stderr)
+    assert (done.stderr == "") == (status == 0), done.stderr
+    return done.stdout
+
+
+def refused(status, *arguments, environment=None):
+    """The one line of a command that does nothing."""
+    done = reconciled(*arguments, environment=environment or {})
+    assert done.returncode == status and done.stdout == "", (done.returncode, done.stdout, done.stderr)
+    assert done.stderr.startswith("reconciled: ") and done.stderr.count("\n") == 1, done.stderr
+    return done.stderr[len("reconciled: "):-1]
+
+
+# ---- the frame ----
+
+
+def test_help_fits_a_screen():
+    listed = reconciled("--help", environment={}).stdout
+    assert len(listed.splitlines()) <= 40
+    texts = help_of_commands()
+    assert {"serve", "run", "check", "status", "tasks"} <= set(texts)
+    for text in (listed, *texts.values()):
+        assert max(map(len, text.splitlines())) <= 80 and len(text.splitlines()) <= 40, text
+    for name, text in texts.items():
+        assert f"Example: reconciled {name}" in text
+        assert reconciled("--help", name, environment={}).stdout == text
+
+
+@pytest.mark.parametrize("arguments,words", [
+    (("statsu",), "there is no command statsu"), (("status", "now"), "takes no argument now"),
+    (("tasks", "--stucc"), "no option --stucc"), (("tasks", "--limit", "0"), "from 1 to 1000"),
+    (("tasks", "--limit", "many"), "from 1 to 1000"), (("tasks", "--stage"), "--stage needs a value"),
+    (("tasks", "--stage="), "--stage needs a value"), (("status", "--limit", "1"), "no option --limit"),
+    (("--help", "statsu"), "there is no command statsu"), (("help", "run", "check"), "takes no argument check")])
+def test_wrong_usage_is_one_line(arguments, words):
+    line = refused(2, *arguments)
+    assert words in line and line.endswith("--help)")
+
+
+def test_no_service_is_status_4():
+    words = "no service answers at 127.0.0.1:9 (is it running? systemctl status reconciled)"
+    assert refused(4, "status", environment={"ORCH_HTTP_LISTEN": "127.0.0.1:9"}) == words
+    assert refused(4, "tasks", "--url", "http://127.0.0.1:9") == words
+    assert "names no port" in refused(2, "status", environment={"ORCH_HTTP_LISTEN": "127.0.0.1:0"})
+
+
+def test_what_is_not_the_service_is_named(sandbox):
+    assert "is not reconciled: HTTP status 404" in refused(1, "status", "--url", sandbox.url)
+    assert "URL" in refused(4, "status", "--url", "ftp://127.0.0.1")
+
+
+@on_sqlite
+def test_the_token_comes_from_the_settings_or_a_file(database, make_service, tmp_path):
+    token = "0123456789abcdef0123456789abcdef"
+    service = make_service(ORCH_API_TOKEN=token).start()
+    assert ask(service, "status")
+    url = ("--url", f"http://{service.address}")
+    assert "--token-file" in refused(1, "status", *url, environment={"ORCH_API_TOKEN": token})
+    (tmp_path / "token").write_text(token + "\n")
+    assert reconciled("status", *url, "--token-file", str(tmp_path / "token"), environment={}).returncode == 0
+    (tmp_path / "token").write_text("wrong")
+    assert "token" in refused(1, "status", *url, "--token-file", str(tmp_path / "token"))
+    (tmp_path / "token").write_text("two words")
+    assert "holds no token" in refused(2, "status", *url, "--token-file", str(tmp_path / "token"))
+    assert "No such file" in refused(2, "status", *url, "--token-file", str(tmp_path / "none"))
+
+
+@on_sqlite
+def test_settings_come_from_an_env_file_over_which_the_environment_wins(database, service, tmp_path):
+    file = tmp_path / "reconciled.env"
+    file.write_text(f"# the service\nORCH_HTTP_LISTEN=\"{service.address}\"\nORCH_DATABASE_URL='{database.url}'\n")
+    assert reconciled("status", "--env-file", str(file), environment={}).returncode == 0
+    assert "127.0.0.1:9" in refused(4, "status", "--env-file", str(file), environment={"ORCH_HTTP_LISTEN": "127.0.0.1:9"})
+    assert reconciled("check", "--env-file", str(file), environment={}).stdout.splitlines()[0] == "settings  ok"
+    assert "No such file" in refused(2, "check", "--env-file", str(tmp_path / "none"))
+
+
+# ---- status and tasks ----
+
+
+def test_status_is_one_screen(database, sandbox, service):
+    assert re.search(r"^Stuck +nothing$", ask(service, "status"), re.M)
+    seed(database, *[{"id": id, "stage": "development", "age": 7200} for id in range(1, 13)])
+    sandbox.world({"full_name": "acme/app", "branches": [{"name": f"b{id}", "sha": f"{id:040x}"} for id in range(1, 13)]})
+    service.run()
+    screen = ask(service, "status")
+    assert re.search(r"^Stuck +12 tasks, the oldest for 2 h$", screen, re.M)
+    assert re.search(r"^gitea +ok$", screen, re.M) and re.search(r"^Switch +on$", screen, re.M)
+    assert len(re.findall(r"^ORCH-\d+ ", screen, re.M)) == 10 and "There are more: reconciled tasks --stuck" in screen
+    assert max(map(len, screen.splitlines())) <= 80 and "\033" not in screen
+    service.put(enabled=False, by="ann", reason="moving Gitea")
+    assert re.search(r"^Switch +off by ann: moving Gitea$", ask(service, "status"), re.M)
+    assert json.loads(ask(service, "status", "--json"))["pause"]["by"] == "ann"
+
+
+def test_tasks_are_listed_and_filtered(database, service):
+    seed(database, {"id": 1, "stage": "development"}, {"id": 2, "stage": "review", "repo": "acme/shop", "age": 5},
+         {"id": 3, "stage": "testing", "job": "running"}, {"id": 4, "stage": "done"})
+    assert re.findall(r"^ORCH-(\d) .*? (stuck|running|-) ", ask(service, "tasks"), re.M) == [
+        ("1", "stuck"), ("3", "running"), ("2", "-")]
+    for arguments, ids in ((["--stuck"], "1"), (["--stage", "testing"], "3"), (["--repo=acme/shop"], "2"), (["--limit", "1"], "1")):
+        assert re.findall(r"^ORCH-(\d)", ask(service, "tasks", *arguments), re.M) == list(ids)
+    assert ask(service, "tasks", "--repo", "acme/none") == "no such task\n"
+    assert ask(service, "tasks", "--limit", "1").endswith("There are more.\n")
+
+
+@on_sqlite
+def test_json_is_the_answer_byte_for_byte(database, service):
+    seed(database, {"id": 1, "stage": "development"}, {"id": 2, "stage": "review"})
+    first = ask(service, "tasks", "--json", "--limit", "1", "--stage", "review")
+    assert json.loads(first)["items"][0]["task_id"] == 2
+    page = json.loads(ask(service, "tasks", "--json", "--limit", "1"))
+    second = json.loads(ask(service, "tasks", "--json", "--after", page["next"]))
+    assert len(page["items"]) == 1 and len(second["items"]) == 1 and page["items"] != second["items"]
+    done = service.command("tasks", "--json", "--stage", "nowhere", "--after", "?", ORCH_HTTP_LISTEN=service.address)
+    problem = json.loads(done.stdout)
+    assert done.returncode == 2 and problem["status"] in (400, 422) and problem["detail"] in done.stderr
+
+
+def test_more_than_a_page_is_followed(database, service):
+    seed(database, *[{"id": id, "stage": "development"} for id in range(1, 1003)])
+    lines = ask(service, "tasks").splitlines()
+    assert len(lines) == 1 + 1000 + 1 and lines[-1] == "There are more."
+
+
+def on_terminal(service, *arguments, **settings):
+    """What a command prints to a terminal."""
+    ours, theirs = pty.openpty()
+    environment = {**service.environment, "ORCH_HTTP_LISTEN": service.address, "TERM": "xterm", **settings}
+    process = subprocess.Popen([RECONCILED, *arguments], env=environment, stdout=theirs)
+    os.close(theirs)
+    text = b""
+    try:
+        while piece := os.read(ours, 65536):
+            text += piece
+    except OSError:  # the other end is closed
+        pass
+    os.close(ours)
+    assert process.wait(30) == 0
+    return text.decode()
+
+
+@on_sqlite
+def test_colours_are_for_terminals_that_want_them(database, service):
+    seed(database, {"id": 1, "stage": "development"})
+    assert "\033[31mstuck" in on_terminal(service, "tasks")
+    assert "\033" not in on_terminal(service, "tasks", NO_COLOR="1")
+    assert "\033" not in on_terminal(service, "tasks", TERM="dumb")
+
+
+@on_sqlite
+def test_texts_of_others_fit_and_steer_no_terminal(database, service):
+    seed(database, {"id": 1, "stage": "development"})
+    database.script("UPDATE tasks SET title = '\033]0;x\007" + "\u8868" * 60 + "'")
+    shown = ask(service, "tasks").splitlines()[1]
+    assert "\033" not in shown and "\007" not in shown and shown.endswith("…") and shown.count("\u8868") >= 10
+    assert len(shown) + shown.count("\u8868") <= 80
