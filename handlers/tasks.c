@@ -82,12 +82,12 @@ void handle_tasks_get(struct request *request)
 {
     struct explanation *explanation = NULL;
     int64_t id = 0;
-    struct why why;
+    struct why why = {"there is no such task"};
     enum err err = ERR_NOT_FOUND;
     if (parse_i64(request_param(request), 1, INT64_MAX, &id))
         err = explain_read(request_app(request)->explainer, id, &explanation, &why);
     if (err == ERR_NOT_FOUND) {
-        answer_problem(request, 404, "there is no such task");
+        answer_problem(request, 404, "%s", why.text);
     } else if (err) {
         answer_error(request, err, &why);
     } else if (!explanation_is_whole(explanation)) {

@@ -104,8 +104,16 @@ int talk(const struct command_line *line, const struct settings *settings, const
 /* The commands of the running service. */
 int command_status(const struct command_line *line, struct service *service);
 int command_tasks(const struct command_line *line, struct service *service);
+int command_why(const struct command_line *line, struct service *service);
+int command_history(const struct command_line *line, struct service *service);
+
+/* task_find: the id of the task that a person names: a number with or without '#', or a work item id, first
+ * as it is, then without regard to case. Returns EXIT_DONE, or the exit status after it printed why. */
+int task_find(struct service *service, const char *name, int64_t *ret_id);
 
 /* task_table_print: tasks as GET /reconcile/tasks lists them. */
 void task_table_print(const json_t *tasks);
+/* transition_table_print: rows of the ledger. */
+void transition_table_print(const json_t *transitions);
 
 #endif

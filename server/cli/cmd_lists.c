@@ -1,4 +1,4 @@
-/* tasks: where tasks stand. */
+/* tasks and history: lists of the service as tables. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -106,6 +106,29 @@ static int list_show(const struct command_line *line, struct service *service, c
     return EXIT_DONE;
 }
 
+void transition_table_print(const json_t *transitions)
+{
+    static const struct column columns[] = {
+        {.head = "WHEN"},    {.head = "TASK", .gives_way = true},   {.head = "ID"}, {.head = "MOVED"},
+        {.head = "OUTCOME"}, {.head = "REASON", .gives_way = true}, {.head = NULL}};
+    struct table *table = table_new(columns);
+    const json_t *row;
+    size_t i;
+    json_array_foreach(transitions, i, row)
+    {
+        const char *outcome = json_get_text(row, "outcome", "-");
+        char when[TIME_TEXT_SIZE];
+        table_add(table, TONE_PLAIN, "%s", moment_of(json_get_text(row, "at", NULL), when));
+        table_add(table, TONE_PLAIN, "%s", json_get_text(row, "work_item_id", "-"));
+        table_add(table, TONE_PLAIN, "#%" PRId64, json_get_int(row, "task_id", 0));
+        table_add(table, TONE_PLAIN, "%s → %s", json_get_text(row, "from_stage", "-"),
+                  json_get_text(row, "to_stage", "-"));
+        table_add(table, tone_of(outcome), "%s", outcome);
+        table_add(table, TONE_PLAIN, "%s", json_get_text(row, "reason", "-"));
+    }
+    table_print(table);
+}
+
 int command_tasks(const struct command_line *line, struct service *service)
 {
     const char *query[QUERY_MAX];
@@ -113,4 +136,27 @@ int command_tasks(const struct command_line *line, struct service *service)
     if (line->values[OPTION_JSON])
         return list_json(line, service, "tasks", query);
     return list_show(line, service, "tasks", query, task_table_print, "no such task");
+}
+
+int command_history(const struct command_line *line, struct service *service)
+{
+    const char *query[QUERY_MAX];
+    char number[24];
+    size_t n = 0;
+    query_make(line, query);
+    while (query[n])
+        n++;
+    if (line->n_arguments) {
+        int64_t id;
+        int status = task_find(service, line->arguments[0], &id);
+        if (status != EXIT_DONE)
+            return status;
+        snprintf(number, sizeof number, "%" PRId64, id);
+        query[n++] = "task_id";
+        query[n++] = number;
+        query[n] = NULL;
+    }
+    if (line->values[OPTION_JSON])
+        return list_json(line, service, "history", query);
+    return list_show(line, service, "history", query, transition_table_print, "nothing was moved");
 }

@@ -136,7 +136,7 @@ void print_labelled(const char *label, enum tone tone, const char *fmt, ...)
         if (rest[len]) {
             while (end && rest[end] != ' ')
                 end--;
-            end = end ? end : len;
+            end = end ? end : len + strcspn(rest + len, " ");
         }
         AUTO_FREE char *line = mem_dupn(rest, end);
         print_toned(tone, line);

@@ -20,7 +20,8 @@ size_t screen_width(void);
 size_t text_columns(const char *text);
 char *text_fit(const char *text, size_t columns) __attribute__((returns_nonnull));
 
-/* print_labelled: prints "LABEL  text" with the label in a column of its own, the text broken at spaces. */
+/* print_labelled: prints "LABEL  text" with the label in a column of its own, the text broken at spaces
+ * alone, so that an address stays whole. */
 void print_labelled(const char *label, enum tone tone, const char *fmt, ...) ATTR_PRINTF(3, 4);
 
 /* A table: its columns, then cells row by row. The last columns give way where it would be too wide. */

@@ -172,3 +172,59 @@ def test_texts_of_others_fit_and_steer_no_terminal(database, service):
     shown = ask(service, "tasks").splitlines()[1]
     assert "\033" not in shown and "\007" not in shown and shown.endswith("…") and shown.count("\u8868") >= 10
     assert len(shown) + shown.count("\u8868") <= 80
+
+
+# ---- one task ----
+
+
+def green(*ids):
+    return {"full_name": "acme/app", "branches": [
+        {"name": f"b{id}", "sha": f"{id:040x}", "statuses": [{"context": "ci/build", "state": "success"}]} for id in ids]}
+
+
+def test_why_explains_a_task_that_is_named_in_any_way(database, sandbox, service):
+    seed(database, {"id": 1, "stage": "development"}, {"id": 2, "stage": "development", "age": 5}, {"id": 3, "stage": "done"})
+    sandbox.world(green(1))
+    shown = ask(service, "why", "ORCH-1")
+    assert re.search(r"^Stage +development, not touched for 1 h \(grace 10 min\): stuck$", shown, re.M)
+    assert re.search(r"^Verdict +green: ci: 1 of 1 contexts passed on 000000000000$", shown, re.M)
+    assert "contexts ci/build success" in " ".join(shown.split())
+    assert re.search(rf"^ +{sandbox.url}/gitea/\S+/status\?limit=50&page=1$", shown, re.M)  # whole, so that it can be followed
+    assert re.search(r"^Next +its gate is green: ", shown, re.M)
+    for name in ("1", "#1", "orch-1", "ORCH-1"):
+        assert json.loads(ask(service, "why", name, "--json"))["work_item_id"] == "ORCH-1"
+    assert json.loads(ask(service, "why", "3", "--json"))["stage"] == "done"
+    assert "no task has the work item id ORCH-9 " in ask_refused(service, 1, "why", "ORCH-9")
+    assert "no task has the id 99" in ask_refused(service, 1, "why", "#99")
+
+
+def ask_refused(service, status, *arguments):
+    return refused(status, *arguments, environment={**service.environment, "ORCH_HTTP_LISTEN": service.address})
+
+
+def test_a_work_item_id_of_several_tasks_is_refused_with_their_numbers(database, service):
+    seed(database, *[{"id": id, "stage": "development"} for id in (1, 2, 3, 4)])
+    database.script("UPDATE tasks SET work_item_id = 'X-1' WHERE id < 3; UPDATE tasks SET work_item_id = 'x-2' WHERE id = 3")
+    database.script("UPDATE tasks SET work_item_id = 'X-2' WHERE id = 4")
+    line = ask_refused(service, 1, "why", "x-1")
+    assert "#1 X-1 (acme/app, development)" in line and "#2 X-1" in line
+    assert json.loads(ask(service, "why", "x-2", "--json"))["task_id"] == 3  # exact before any case
+
+
+@on_sqlite
+def test_a_work_item_id_is_looked_for_on_every_page(database, service):
+    seed(database, *[{"id": id, "stage": "development", "age": 5000 - id} for id in range(1, 1103)])
+    assert json.loads(ask(service, "why", "orch-1102", "--json"))["task_id"] == 1102
+
+
+def test_history_shows_what_was_moved(database, sandbox, service):
+    assert ask(service, "history") == "nothing was moved\n"
+    seed(database, {"id": 1, "stage": "development"}, {"id": 2, "stage": "development"})
+    sandbox.world(green(1, 2))
+    service.run()
+    rows = ask(service, "history").splitlines()[1:]
+    assert len(rows) == 2 and all(re.search(r"^\d\d:\d\d:\d\d  ORCH-\d  #\d  development → review  advanced  ci: 1", row) for row in rows)
+    assert max(map(len, rows)) <= 80
+    assert ask(service, "history", "ORCH-2").count("ORCH-2") == 1 and "ORCH-1" not in ask(service, "history", "2")
+    assert len(json.loads(ask(service, "history", "--json", "--limit", "1"))["items"]) == 1
+    assert ask(service, "why", "1").count("development → review") == 1

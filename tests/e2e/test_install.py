@@ -109,7 +109,7 @@ def test_the_manual_page_names_every_command_option_and_setting():
     names = re.findall(r"^  (ORCH_[A-Z_]+)", settings, re.M)
     assert re.findall(r"^\.It Ev (ORCH_\w+)$", page, re.M) == names and len(names) > 25
     for command in commands:
-        assert re.search(rf"^\.It Cm {command}$", page, re.M), command
+        assert re.search(rf"^\.It Cm {command}( |$)", page, re.M), command
     for option in set(re.findall(r"-(-[a-z-]+)", usage + "".join(commands.values()))):
         assert re.search(rf"^\.It Fl {option}\b", page, re.M), option
     for status in re.findall(r"\b([0-9]) [a-z]", usage.split("Exit status", 1)[1]):

@@ -1,0 +1,89 @@
+/* What task a person means. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "clients/base/jsonx.h"
+#include "clients/base/limits.h"
+#include "clients/base/text.h"
+#include "server/cli/cli.h"
+#include "server/cli/service.h"
+
+/* Digits alone, with or without '#', are the id. */
+static bool is_id(const char *name, int64_t *ret_id)
+{
+    return parse_i64(name + (*name == '#'), 1, INT64_MAX, ret_id);
+}
+
+/* Adds the tasks of a page whose work item id is the name: to `exact`, or to `folded` where case differs. */
+static void page_match(const json_t *page, const char *name, json_t *exact, json_t *folded)
+{
+    json_t *task;
+    size_t i;
+    json_array_foreach(json_object_get(page, "items"), i, task)
+    {
+        const char *there = json_get_text(task, "work_item_id", NULL);
+        if (there && strcmp(there, name) == 0)
+            (void)json_array_append(exact, task);
+        else if (there && text_same_letters(there, name))
+            (void)json_array_append(folded, task);
+    }
+}
+
+/* All pages of the tasks that are not done. */
+static int match_all(struct service *service, const char *name, json_t *exact, json_t *folded)
+{
+    static const char *const segments[] = {"reconcile", "tasks", NULL};
+    AUTO_FREE char *limit = mem_printf("%u", LIMIT_LIST_MAX);
+    AUTO_FREE char *after = NULL;
+    int status = EXIT_DONE;
+    do {
+        const char *const query[] = {"limit", limit, after ? "after" : NULL, after, NULL};
+        struct service_answer answer;
+        service_get(service, segments, query, &answer);
+        mem_free_p(&after);
+        after = NULL;
+        if (!service_failed(service, &answer, false, &status)) {
+            page_match(answer.json, name, exact, folded);
+            after = mem_dup(json_get_text(answer.json, "next", NULL));
+        }
+        service_answer_done(&answer);
+    } while (after);
+    return status;
+}
+
+static int refuse_ambiguous(const char *name, const json_t *found)
+{
+    struct buffer list = {.max = LIMIT_LISTED};
+    const json_t *task;
+    size_t i;
+    json_array_foreach(found, i, task)
+        buffer_item(&list, ", ", "#%" PRId64 " %s (%s, %s)", json_get_int(task, "task_id", 0),
+                    json_get_text(task, "work_item_id", "-"), json_get_text(task, "repo", "-"),
+                    json_get_text(task, "stage", "-"));
+    AUTO_FREE char *text = buffer_take(&list);
+    AUTO_FREE char *shown = text_cut(text, LIMIT_LISTED);
+    fprintf(stderr, "reconciled: %s may be each of these, name one by its number: %s\n", name, shown);
+    return EXIT_FAILED;
+}
+
+int task_find(struct service *service, const char *name, int64_t *ret_id)
+{
+    json_auto_t *exact = json_array(), *folded = json_array();
+    if (is_id(name, ret_id))
+        return EXIT_DONE;
+    int status = match_all(service, name, exact, folded);
+    if (status != EXIT_DONE)
+        return status;
+    const json_t *found = json_array_size(exact) ? exact : folded;
+    if (json_array_size(found) > 1)
+        return refuse_ambiguous(name, found);
+    if (json_array_size(found) == 0) {
+        fprintf(stderr,
+                "reconciled: no task has the work item id %s (a task that is done has a number alone)\n",
+                name);
+        return EXIT_FAILED;
+    }
+    *ret_id = json_get_int(json_array_get(found, 0), "task_id", 0);
+    return EXIT_DONE;
+}
