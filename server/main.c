@@ -23,14 +23,6 @@ static void print_lines(const char *kind, const json_t *lines)
     }
 }
 
-static int refuse_usage(const struct command *command, const struct why *why)
-{
-    AUTO_FREE char *shown = text_cut(why->text, strlen(why->text));
-    fprintf(stderr, "reconciled: %s (see reconciled %s%s--help)\n", shown, command ? command->name : "",
-            command ? " " : "");
-    return EXIT_USAGE;
-}
-
 /* A name that may be misspelt can be the cause of a problem. */
 static void print_problems(const json_t *problems)
 {
@@ -128,7 +120,7 @@ int main(int argc, char **argv)
     (void)mallopt(M_MMAP_THRESHOLD,
                   128 * 1024); /* set, it stays: a large body goes back to the system when it is freed */
     if (options_read(argc, argv, &options, &why) != ERR_OK)
-        return refuse_usage(options.line.command, &why);
+        return usage_refuse(options.line.command, "%s", why.text);
     switch (options.command) {
     case COMMAND_HELP:
         return help(options.line.command);

@@ -60,6 +60,7 @@ struct command {
     const char *arguments; /* as --help shows them; NULL: none */
     size_t least, most;    /* how many there may be */
     uint32_t options;      /* a bit for each option_id, besides --env-file and --help */
+    uint32_t needs;        /* of these, the ones that must be given */
     const char *summary;   /* up to 50 characters */
     const char *details;   /* more lines for COMMAND --help; NULL: none */
     const char *example;
@@ -90,6 +91,10 @@ ATTR_NODISCARD enum err command_line_read(const struct command *command, int n_w
 /* command_line_number: the value of an option with a maximum, or the fallback. */
 int64_t command_line_number(const struct command_line *line, enum option_id id, int64_t fallback);
 
+/* usage_refuse: prints what is wrong and where help is, as one line on standard error; `command` may be NULL.
+ * Returns EXIT_USAGE. */
+int usage_refuse(const struct command *command, const char *fmt, ...) ATTR_PRINTF(2, 3);
+
 /* The texts of --help and of COMMAND --help. Caller frees. */
 char *help_commands(void) __attribute__((returns_nonnull));
 char *help_command(const struct command *command) __attribute__((returns_nonnull));
@@ -106,6 +111,12 @@ int command_status(const struct command_line *line, struct service *service);
 int command_tasks(const struct command_line *line, struct service *service);
 int command_why(const struct command_line *line, struct service *service);
 int command_history(const struct command_line *line, struct service *service);
+int command_pass(const struct command_line *line, struct service *service);
+int command_pause(const struct command_line *line, struct service *service);
+int command_resume(const struct command_line *line, struct service *service);
+int command_mode(const struct command_line *line, struct service *service);
+int command_config(const struct command_line *line, struct service *service);
+int command_resolve(const struct command_line *line, struct service *service);
 
 /* task_find: the id of the task that a person names: a number with or without '#', or a work item id, first
  * as it is, then without regard to case. Returns EXIT_DONE, or the exit status after it printed why. */

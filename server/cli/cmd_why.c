@@ -1,4 +1,4 @@
-/* why: the explanation of one task, in sentences. */
+/* why and resolve: about one task, in sentences. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -172,6 +172,36 @@ int command_why(const struct command_line *line, struct service *service)
             status = service_print(&answer);
         else
             print_explanation(answer.json);
+    }
+    service_answer_done(&answer);
+    return status;
+}
+
+static void print_resolution(const json_t *found)
+{
+    const char *stage = json_get_text(found, "stage", NULL);
+    int64_t id = json_get_int(found, "task_id", 0);
+    print_labelled("Branch", TONE_PLAIN, "%s", json_get_text(found, "branch", "-"));
+    if (id)
+        print_labelled("Task", TONE_PLAIN, "%s (#%" PRId64 "), in %s",
+                       json_get_text(found, "work_item_id", "-"), id, stage ? stage : "-");
+    else
+        print_labelled("Task", TONE_PLAIN, "none has this branch");
+    print_labelled("Found by", TONE_PLAIN, "%s", json_get_text(found, "method", "-"));
+}
+
+int command_resolve(const struct command_line *line, struct service *service)
+{
+    const char *const query[] = {"repo", line->arguments[0], "sha", line->arguments[1], NULL};
+    struct service_answer answer;
+    int status;
+    service_get(service, (const char *const[]){"reconcile", "resolve", NULL}, query, &answer);
+    if (!service_failed(service, &answer, line->values[OPTION_JSON], &status)) {
+        status = EXIT_DONE;
+        if (line->values[OPTION_JSON])
+            status = service_print(&answer);
+        else
+            print_resolution(answer.json);
     }
     service_answer_done(&answer);
     return status;

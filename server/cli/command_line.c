@@ -1,4 +1,6 @@
 #include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "clients/base/text.h"
@@ -71,7 +73,25 @@ enum err command_line_read(const struct command *command, int n_words, char **wo
                        words[optind + (int)command->most]);
     if (ret->n_arguments < command->least)
         return why_set(why, ERR_INVALID, "%s needs %s", command->name, command->arguments);
+    for (int id = 0; id < OPTION_MAX_; id++) {
+        if ((command->needs & UINT32_C(1) << id) && !ret->values[id])
+            return why_set(why, ERR_INVALID, "%s needs %s %s", command->name, table[id].name,
+                           table[id].value);
+    }
     return ERR_OK;
+}
+
+int usage_refuse(const struct command *command, const char *fmt, ...)
+{
+    char text[512];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    AUTO_FREE char *shown = text_cut(text, sizeof text);
+    fprintf(stderr, "reconciled: %s (see reconciled %s%s--help)\n", shown, command ? command->name : "",
+            command ? " " : "");
+    return EXIT_USAGE;
 }
 
 int64_t command_line_number(const struct command_line *line, enum option_id id, int64_t fallback)

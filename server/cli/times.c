@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "clients/base/err.h"
 #include "clients/base/text.h"
 
 enum { MINUTE_S = 60, HOUR_S = 3600, DAY_S = 86400 };
@@ -54,4 +55,60 @@ const char *moment_of(const char *instant, char ret[TIME_TEXT_SIZE])
     else
         snprintf(ret, TIME_TEXT_SIZE, "-");
     return ret;
+}
+
+bool duration_parse(const char *text, int64_t *ret_s)
+{
+    static const struct {
+        char unit;
+        int64_t seconds;
+    } units[] = {{'d', DAY_S}, {'h', HOUR_S}, {'m', MINUTE_S}, {'s', 1}};
+    int64_t total = 0, number;
+    size_t at = 0;
+    while (*text) {
+        size_t len = strspn(text, "0123456789");
+        char digits[8];
+        if (len == 0 || len >= sizeof digits)
+            return false;
+        memcpy(digits, text, len);
+        digits[len] = '\0';
+        while (at < ARRAY_LEN(units) && units[at].unit != text[len])
+            at++;
+        if (at == ARRAY_LEN(units) || !parse_i64(digits, 0, INT32_MAX, &number))
+            return false;
+        total += number * units[at++].seconds;
+        text += len + 1;
+    }
+    if (total == 0)
+        return false;
+    *ret_s = total;
+    return true;
+}
+
+/* "HH:MM" into hour and minute. */
+static bool clock_parse(const char *text, struct tm *ret)
+{
+    const char *rest = strptime(text, "%H:%M", ret);
+    return strspn(text, "0123456789:") == 5 && rest && *rest == '\0';
+}
+
+bool until_parse(const char *text, int64_t now_us, int64_t *ret_us)
+{
+    time_t now = now_us / SECOND_US, at;
+    struct tm local, wanted = {0};
+    if (instant_parse(text, ret_us))
+        return true;
+    if (!clock_parse(text, &wanted) || !localtime_r(&now, &local))
+        return false;
+    local.tm_hour = wanted.tm_hour;
+    local.tm_min = wanted.tm_min;
+    local.tm_sec = 0;
+    local.tm_isdst = -1;
+    struct tm next = local;
+    next.tm_mday++;
+    at = mktime(&local);
+    if (at <= now)
+        at = mktime(&next);
+    *ret_us = at * SECOND_US;
+    return at > now;
 }

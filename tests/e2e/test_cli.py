@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from conftest import RECONCILED, help_of_commands, reconciled, seed
+from conftest import RECONCILED, help_of_commands, reconciled, seed, stages
 
 on_sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
@@ -228,3 +228,108 @@ def test_history_shows_what_was_moved(database, sandbox, service):
     assert ask(service, "history", "ORCH-2").count("ORCH-2") == 1 and "ORCH-1" not in ask(service, "history", "2")
     assert len(json.loads(ask(service, "history", "--json", "--limit", "1"))["items"]) == 1
     assert ask(service, "why", "1").count("development → review") == 1
+
+
+# ---- what changes something ----
+
+
+def test_a_day_by_commands_alone(database, sandbox, make_service):
+    """check, watch, try, heal, explain, pause, resume, look back: with nothing but the program."""
+    service = make_service(ORCH_RECONCILE_MODE="observe").start()
+    service.become_ready()
+    seed(database, {"id": 1, "stage": "development"}, {"id": 2, "stage": "development"}, {"id": 3, "stage": "development"})
+    sandbox.world({"full_name": "acme/app", "branches": [*green(1, 2)["branches"], {"name": "b3", "sha": f"{3:040x}"}]})
+    assert "database  ok" in ask(service, "check")
+    assert re.search(r"^Mode +observe: ", ask(service, "status"), re.M)
+    assert re.search(r"^ORCH-1 .* development → review  held  ", ask(service, "pass", "ORCH-1"), re.M)
+
+    assert re.search(r"^mode +heal +override by ann: trusted$", ask(service, "heal", "--by", "ann", "--reason", "trusted"), re.M)
+    tried = ask(service, "pass", "--dry-run")
+    assert re.search(r"^Gates +3 candidates, 2 advanced, 1 red \(dry run: nothing was written\)$", tried, re.M)
+    assert stages(database) == {1: "development", 2: "development", 3: "development"}
+    assert re.search(r"^ORCH-1 .* development → review  advanced  ci: 1 of 1", ask(service, "pass", "orch-1"), re.M)
+    assert stages(database) == {1: "review", 2: "development", 3: "development"}
+    assert re.search(r"^Verdict +red: ci: no status yet", ask(service, "why", "ORCH-3"), re.M)
+
+    paused = ask(service, "pause", "--reason", "moving Gitea", "--by", "ann", "--for", "2h")
+    assert re.search(r"^enabled +false +override by ann until .+: moving Gitea$", paused, re.M)
+    assert "switched off by ann until" in ask_refused(service, 3, "pass")
+    assert re.search(r"^Gates +2 candidates, 1 advanced", ask(service, "pass", "--dry-run", "--ignore-grace", "--side", "gate"), re.M)
+    assert re.search(r"^Held +switched off by ann until ", ask(service, "why", "ORCH-2"), re.M)
+    assert re.search(r"^Switch +off by ann until .+: moving Gitea$", ask(service, "status"), re.M)
+    assert re.search(r"^enabled +true +default$", ask(service, "resume"), re.M)
+
+    ask(service, "pass")
+    assert stages(database) == {1: "review", 2: "review", 3: "development"}
+    assert [row.split()[1] for row in ask(service, "history").splitlines()[1:]] == ["ORCH-2", "ORCH-1"]
+
+
+@on_sqlite
+def test_pause_and_resume_of_the_plane_side_alone(database, service):
+    ask(service, "pause", "--plane", "--reason", "Plane is moved")
+    assert (service.status()["enabled"], service.status()["plane_enabled"]) == (True, False)
+    assert service.call("GET", "/reconcile/config").json()["sources"]["plane_enabled"]["by"]  # the login name
+    assert ask_refused(service, 3, "pass", "--side", "plane")
+    ask(service, "resume", "--plane")
+    assert service.status()["plane_enabled"]
+
+
+@on_sqlite
+def test_resume_does_not_hide_that_the_environment_is_off(database, make_service):
+    service = make_service(ORCH_RECONCILE_ENABLED="false").start()
+    service.become_ready()
+    done = service.command("resume", ORCH_HTTP_LISTEN=service.address)
+    assert done.returncode == 1 and "the environment switches it off" in done.stderr
+
+
+@on_sqlite
+def test_settings_are_shown_set_and_dropped(database, service):
+    assert re.search(r"^interval_s +86400 +environment$", ask(service, "config"), re.M)
+    changed = ask(service, "config", "interval_s=30", "log_level=debug", 'grace_overrides={"review":60}', "--until", "23:59")
+    assert re.search(r"^interval_s +30 +override by .+ until ", changed, re.M) and "grace_default_s" not in changed
+    now = json.loads(ask(service, "config", "--json"))
+    assert (now["interval_s"], now["log_level"], now["grace_overrides"]) == (30, "debug", {"review": 60})
+    assert re.search(r"^interval_s +86400 +environment$", ask(service, "config", "interval_s="), re.M)
+    assert json.loads(ask(service, "observe", "--json"))["mode"] == "observe"
+    line = ask_refused(service, 2, "config", "enabld=1", "interval_s=0")
+    assert "enabld is no setting" in line and "interval_s must be" in line
+    assert "until" in ask_refused(service, 2, "pause", "--reason", "x", "--until", "2020-01-01T00:00:00Z")
+    assert json.loads(ask(service, "config", "--json"))["enabled"]
+
+
+@pytest.mark.parametrize("arguments,words", [
+    (("pause",), "pause needs --reason TEXT"), (("pause", "--reason", "x", "--for", "soon"), "--for takes a duration"),
+    (("pause", "--reason", "x", "--for", "1h", "--until", "18:00"), "--for and --until"),
+    (("observe", "--until", "25:00"), "--until takes a time"), (("heal", "now"), "heal takes no argument now"),
+    (("config", "interval_s"), "interval_s is not of the form NAME=VALUE"), (("config", "=1"), "is not of the form"),
+    (("resume", "--for", "1h"), "no option --for"), (("pass", "--side", "left"), "--side is one of: gate plane both"),
+    (("pass", "1", "2"), "pass takes no argument 2"), (("resolve", "acme/app"), "resolve needs REPO SHA"),
+    (("why",), "why needs TASK")])
+def test_wrong_usage_of_what_changes_something_asks_nothing(arguments, words):
+    line = refused(2, *arguments, environment={"ORCH_HTTP_LISTEN": "127.0.0.1:9"})
+    assert words in line and line.endswith("--help)")
+
+
+@on_sqlite
+def test_pass_fails_where_something_failed_and_names_a_task_that_is_none(database, sandbox, service):
+    seed(database, {"id": 1, "stage": "development"})
+    sandbox.world(green(1))
+    assert "99" in ask_refused(service, 1, "pass", "99")
+    assert "ORCH-9" in ask_refused(service, 1, "pass", "ORCH-9")
+    database.script("CREATE TRIGGER no BEFORE UPDATE ON tasks BEGIN SELECT RAISE(ABORT, 'no'); END")
+    service.expected_errors.append("level=")
+    shown = service.command("pass", ORCH_HTTP_LISTEN=service.address)
+    assert shown.returncode == 1 and re.search(r"^ORCH-1 .*  failed  ", shown.stdout, re.M)
+
+
+def test_resolve_names_branch_and_task(database, sandbox, service):
+    seed(database, {"id": 1, "stage": "development"}, {"id": 2, "stage": "development"})
+    sandbox.world(green(1, 2))
+    shown = ask(service, "resolve", "acme/app", f"{2:040x}")
+    assert re.search(r"^Branch +b2$", shown, re.M) and re.search(r"^Task +ORCH-2 \(#2\), in development$", shown, re.M)
+    assert json.loads(ask(service, "resolve", "acme/app", f"{1:040x}", "--json"))["method"] == "branch_head"
+    line = ask_refused(service, 1, "resolve", "acme/app", f"{9:040x}")
+    assert "ORCH-1 (b1)" in line and "ORCH-2 (b2)" in line
+    assert "sha" in ask_refused(service, 2, "resolve", "acme/app", "xyz")
+    sandbox.fault("/gitea", "status", status=500)
+    assert "Gitea" in ask_refused(service, 1, "resolve", "acme/app", f"{7:040x}")

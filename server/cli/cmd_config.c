@@ -1,0 +1,189 @@
+/* pause, resume, observe, heal, config: the run-time settings. */
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "clients/base/jsonx.h"
+#include "clients/base/limits.h"
+#include "clients/base/text.h"
+#include "server/cli/cli.h"
+#include "server/cli/screen.h"
+#include "server/cli/service.h"
+#include "server/cli/times.h"
+
+static const char *const config_path[] = {"reconcile", "config", NULL};
+
+/* The author of a change: --by, or the login name. Caller frees. */
+static char *by_of(const struct command_line *line)
+{
+    char name[256], buffer[1024];
+    struct passwd entry, *found = NULL;
+    if (line->values[OPTION_BY])
+        return mem_dup(line->values[OPTION_BY]);
+    if (getlogin_r(name, sizeof name) == 0)
+        return text_cut(name, LIMIT_REMARK);
+    if (getpwuid_r(getuid(), &entry, buffer, sizeof buffer, &found) == 0 && found)
+        return text_cut(found->pw_name, LIMIT_REMARK);
+    return NULL;
+}
+
+/* Adds author, reason and end to a change. False: the usage is wrong, which has been printed. */
+static bool add_remarks(const struct command_line *line, json_t *body)
+{
+    const char *how_long = line->values[OPTION_FOR], *until = line->values[OPTION_UNTIL];
+    AUTO_FREE char *by = by_of(line);
+    int64_t seconds, until_us = 0, now_us = clock_wall_us();
+    if (how_long && until) {
+        usage_refuse(line->command, "--for and --until exclude each other");
+        return false;
+    }
+    if (how_long && !duration_parse(how_long, &seconds)) {
+        usage_refuse(line->command, "--for takes a duration such as 2h30m (d, h, m, s)");
+        return false;
+    }
+    if (until && !until_parse(until, now_us, &until_us)) {
+        usage_refuse(line->command, "--until takes a time such as 18:30 or 2026-11-24T18:30:00Z");
+        return false;
+    }
+    if (how_long)
+        until_us = (now_us / 1000000 + seconds) * 1000000;
+    if (by)
+        json_put(body, "by", json_text(by));
+    if (line->values[OPTION_REASON])
+        json_put(body, "reason", json_text(line->values[OPTION_REASON]));
+    if (until_us)
+        json_put(body, "until", json_instant(until_us));
+    return true;
+}
+
+/* Where a setting's value comes from. Caller frees. */
+static char *source_words(const json_t *config, const char *name)
+{
+    const json_t *source = json_object_get(json_object_get(config, "sources"), name);
+    const char *by = json_get_text(source, "by", NULL), *reason = json_get_text(source, "reason", NULL);
+    const char *until = json_get_text(source, "until", NULL);
+    char moment[TIME_TEXT_SIZE];
+    struct buffer out = {.max = LIMIT_LOG_LINE};
+    buffer_puts(&out, json_get_text(source, "source", "-"));
+    if (by)
+        buffer_printf(&out, " by %s", by);
+    if (until)
+        buffer_printf(&out, " until %s", moment_of(until, moment));
+    if (reason)
+        buffer_printf(&out, ": %s", reason);
+    if (json_get_bool(source, "held_by_environment", false))
+        buffer_puts(&out, "; the environment is off");
+    return buffer_take(&out);
+}
+
+static void print_config(const json_t *config, const json_t *only)
+{
+    static const struct column columns[] = {{.head = "NAME"},
+                                            {.head = "VALUE", .gives_way = true},
+                                            {.head = "SOURCE", .gives_way = true},
+                                            {.head = NULL}};
+    struct table *table = table_new(columns);
+    const char *name;
+    json_t *source;
+    json_object_foreach(json_object_get(config, "sources"), name, source)
+    {
+        if (only && !json_object_get(only, name))
+            continue;
+        const json_t *value = json_object_get(config, name);
+        AUTO_FREE char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
+        AUTO_FREE char *words = source_words(config, name);
+        table_add(table, TONE_PLAIN, "%s", name);
+        table_add(table, TONE_PLAIN, "%s",
+                  json_is_string(value) ? json_string_value(value)
+                  : text                ? text
+                                        : "-");
+        table_add(table, TONE_PLAIN, "%s", words);
+    }
+    table_print(table);
+}
+
+/* Sends a change and shows what it names as it is now; *ret_now, if not NULL: all settings. */
+static int change(const struct command_line *line, struct service *service, json_t *body, json_t **ret_now)
+{
+    const bool json = line->values[OPTION_JSON];
+    struct service_answer answer;
+    int status = EXIT_DONE;
+    if (!add_remarks(line, body))
+        return EXIT_USAGE;
+    service_send(service, "PUT", config_path, body, NULL, &answer);
+    if (!service_failed(service, &answer, json, &status)) {
+        if (json)
+            status = service_print(&answer);
+        else
+            print_config(answer.json, body);
+        if (ret_now)
+            *ret_now = json_incref(answer.json);
+    }
+    service_answer_done(&answer);
+    return status;
+}
+
+static const char *switch_of(const struct command_line *line)
+{
+    return line->values[OPTION_PLANE] ? "plane_enabled" : "enabled";
+}
+
+int command_pause(const struct command_line *line, struct service *service)
+{
+    json_auto_t *body = json_pack("{s:b}", switch_of(line), 0);
+    return change(line, service, body, NULL);
+}
+
+int command_resume(const struct command_line *line, struct service *service)
+{
+    json_auto_t *body = json_pack("{s:n}", switch_of(line)), *now = NULL;
+    int status = change(line, service, body, &now);
+    if (status == EXIT_DONE && !json_get_bool(now, switch_of(line), false)) {
+        fprintf(stderr, "reconciled: %s is still false: the environment switches it off\n", switch_of(line));
+        status = EXIT_FAILED;
+    }
+    return status;
+}
+
+int command_mode(const struct command_line *line, struct service *service)
+{
+    json_auto_t *body = json_pack("{s:s}", "mode", line->command->name);
+    return change(line, service, body, NULL);
+}
+
+/* NAME=VALUE: a value that is JSON, or else a text; none drops the override. */
+static bool add_setting(const char *argument, json_t *body)
+{
+    const char *equals = strchr(argument, '=');
+    if (!equals || equals == argument)
+        return false;
+    AUTO_FREE char *name = mem_dupn(argument, (size_t)(equals - argument));
+    json_t *value =
+        equals[1] ? json_loads(equals + 1, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, NULL) : json_null();
+    json_put(body, name, value ? value : json_text(equals + 1));
+    return true;
+}
+
+int command_config(const struct command_line *line, struct service *service)
+{
+    json_auto_t *body = json_object();
+    struct service_answer answer;
+    int status;
+    for (size_t i = 0; i < line->n_arguments; i++) {
+        if (!add_setting(line->arguments[i], body))
+            return usage_refuse(line->command, "%s is not of the form NAME=VALUE", line->arguments[i]);
+    }
+    if (line->n_arguments)
+        return change(line, service, body, NULL);
+    service_get(service, config_path, NULL, &answer);
+    if (!service_failed(service, &answer, line->values[OPTION_JSON], &status)) {
+        status = EXIT_DONE;
+        if (line->values[OPTION_JSON])
+            status = service_print(&answer);
+        else
+            print_config(answer.json, NULL);
+    }
+    service_answer_done(&answer);
+    return status;
+}
