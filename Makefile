@@ -22,7 +22,7 @@ PACKAGES_BUILD := gcc libc6-dev make pkg-config libmicrohttpd-dev libcurl4-opens
 	uuid-dev libsqlite3-dev libssl-dev python3 python3-yaml
 PACKAGES_DEMO := $(PACKAGES_BUILD) curl ca-certificates sqlite3
 PACKAGES_TEST := $(PACKAGES_DEMO) libcmocka-dev postgresql pgbouncer python3-pytest python3-jsonschema \
-	python3-psycopg python3-venv valgrind systemd mandoc man-db
+	python3-psycopg python3-venv valgrind systemd mandoc man-db zsh fish
 PACKAGES_ROOTS := python3 debootstrap iproute2
 PACKAGES_BENCH := $(PACKAGES_TEST) wrk
 PACKAGES_FUZZ = $(PACKAGES_TEST) clang-$(CLANG) libclang-rt-$(CLANG)-dev
@@ -296,14 +296,21 @@ UNITS := $(DESTDIR)$(PREFIX)/lib/systemd/system
 SYSUSERS := $(DESTDIR)$(PREFIX)/lib/sysusers.d
 SHARED := $(DESTDIR)$(PREFIX)/share/reconciled
 DOC := $(DESTDIR)$(PREFIX)/share/doc/reconciled
+BASH_COMPLETIONS := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+# Debian's zsh looks for those of packages in a folder of its own.
+ZSH_COMPLETIONS := $(DESTDIR)$(PREFIX)/share/zsh/$(if $(filter /usr,$(PREFIX)),vendor-completions,site-functions)
+FISH_COMPLETIONS := $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 follow_prefix = sed 's|/usr/local|$(PREFIX)|g'
 $(OUT)/reconciled.8: $(BIN)
 	@$(BIN) --manual > $@.tmp && mv $@.tmp $@
 install: $(BIN) $(OUT)/reconciled.8
-	install -d $(MAN) $(UNITS) $(SYSUSERS) $(SHARED) $(DOC)
+	install -d $(MAN) $(UNITS) $(SYSUSERS) $(SHARED) $(DOC) $(BASH_COMPLETIONS) $(ZSH_COMPLETIONS) $(FISH_COMPLETIONS)
 	install -D -m 0755 $(BIN) $(DESTDIR)$(PREFIX)/bin/reconciled
 	$(follow_prefix) $(OUT)/reconciled.8 | install -m 0644 /dev/stdin $(MAN)/reconciled.8
 	$(follow_prefix) docker/reconciled.service | install -m 0644 /dev/stdin $(UNITS)/reconciled.service
+	$(BIN) completion bash | install -m 0644 /dev/stdin $(BASH_COMPLETIONS)/reconciled
+	$(BIN) completion zsh | install -m 0644 /dev/stdin $(ZSH_COMPLETIONS)/_reconciled
+	$(BIN) completion fish | install -m 0644 /dev/stdin $(FISH_COMPLETIONS)/reconciled.fish
 	install -m 0644 docker/reconciled.sysusers $(SYSUSERS)/reconciled.conf
 	install -m 0644 docker/env.example $(DOC)/reconciled.env
 	install -m 0644 docker/prometheus/rules.yml $(DOC)/prometheus-rules.yml
@@ -311,7 +318,8 @@ install: $(BIN) $(OUT)/reconciled.8
 	install -m 0644 reconcile/pipeline/pipeline.default.json reconcile/pipeline/pipeline.schema.json $(SHARED)
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/reconciled $(MAN)/reconciled.8 $(UNITS)/reconciled.service \
-		$(SYSUSERS)/reconciled.conf
+		$(SYSUSERS)/reconciled.conf $(BASH_COMPLETIONS)/reconciled $(ZSH_COMPLETIONS)/_reconciled \
+		$(FISH_COMPLETIONS)/reconciled.fish
 	rm -rf $(SHARED) $(DOC)
 
 clean:

@@ -128,6 +128,8 @@ int main(int argc, char **argv)
         return print_text(settings_help());
     case COMMAND_MANUAL:
         return manual();
+    case COMMAND_COMPLETION:
+        return print_text(completion(options.line.arguments[0]));
     case COMMAND_VERSION:
         return puts("reconciled " RECONCILED_VERSION) < 0 ? EXIT_FAILED : EXIT_DONE;
     case COMMAND_CHECK:

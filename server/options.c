@@ -11,7 +11,7 @@ static const struct {
     {"serve", COMMAND_SERVE},     {"run", COMMAND_RUN},         {"check", COMMAND_CHECK},
     {"migrate", COMMAND_MIGRATE}, {"health", COMMAND_HEALTH},   {"--help", COMMAND_HELP},
     {"-h", COMMAND_HELP},         {"help", COMMAND_HELP},       {"--version", COMMAND_VERSION},
-    {"version", COMMAND_VERSION}, {"--manual", COMMAND_MANUAL},
+    {"version", COMMAND_VERSION}, {"--manual", COMMAND_MANUAL}, {"completion", COMMAND_COMPLETION},
 };
 
 /* --help, --version, …: what is no row of the table. */

@@ -14,6 +14,7 @@ enum command_id {
     COMMAND_TALK, /* one of the running service: line.command */
     COMMAND_HELP,
     COMMAND_HELP_SETTINGS,
+    COMMAND_COMPLETION,
     COMMAND_MANUAL,
     COMMAND_VERSION
 };

@@ -59,6 +59,7 @@ struct command {
     const char *name;
     const char *arguments; /* as --help shows them; NULL: none */
     size_t least, most;    /* how many there may be */
+    const char *choices;   /* the texts that an argument may be, with a space between two; NULL: any */
     uint32_t options;      /* a bit for each option_id, besides --env-file and --help */
     uint32_t needs;        /* of these, the ones that must be given */
     const char *summary;   /* up to 50 characters */
@@ -98,6 +99,9 @@ int usage_refuse(const struct command *command, const char *fmt, ...) ATTR_PRINT
 /* The texts of --help and of COMMAND --help. Caller frees. */
 char *help_commands(void) __attribute__((returns_nonnull));
 char *help_command(const struct command *command) __attribute__((returns_nonnull));
+
+/* completion: the script for the shell (bash, zsh or fish). Caller frees. */
+char *completion(const char *shell) __attribute__((returns_nonnull));
 
 /* token_file_read: the token in a file, without the spaces around it. Caller frees. */
 ATTR_NODISCARD enum err token_file_read(const char *path, char **ret, struct why *why);

@@ -73,6 +73,10 @@ enum err command_line_read(const struct command *command, int n_words, char **wo
                        words[optind + (int)command->most]);
     if (ret->n_arguments < command->least)
         return why_set(why, ERR_INVALID, "%s needs %s", command->name, command->arguments);
+    for (size_t i = 0; i < ret->n_arguments; i++) {
+        if (command->choices && !is_choice(command->choices, ret->arguments[i]))
+            return why_set(why, ERR_INVALID, "%s is one of: %s", command->arguments, command->choices);
+    }
     for (int id = 0; id < OPTION_MAX_; id++) {
         if ((command->needs & UINT32_C(1) << id) && !ret->values[id])
             return why_set(why, ERR_INVALID, "%s needs %s %s", command->name, table[id].name,

@@ -135,6 +135,14 @@ static const struct command commands[] = {
      .options = BIT(READY),
      .summary = "whether the service is alive, for Docker",
      .example = "reconciled health --ready"},
+    {.name = "completion",
+     .arguments = "SHELL",
+     .least = 1,
+     .most = 1,
+     .choices = "bash zsh fish",
+     .summary = "print the completion of a shell",
+     .details = "SHELL is bash, zsh or fish; `make install` installs all three.",
+     .example = "eval \"$(reconciled completion bash)\""},
     {.name = NULL},
 };
 

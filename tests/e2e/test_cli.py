@@ -3,11 +3,13 @@ import json
 import os
 import pty
 import re
+import select
 import subprocess
+import time
 
 import pytest
 
-from conftest import RECONCILED, help_of_commands, reconciled, seed, stages
+from conftest import DEADLINE_S, RECONCILED, help_of_commands, reconciled, seed, stages
 
 on_sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
@@ -39,7 +41,7 @@ def test_help_fits_a_screen():
     for text in (listed, *texts.values()):
         assert max(map(len, text.splitlines())) <= 80 and len(text.splitlines()) <= 40, text
     for name, text in texts.items():
-        assert f"Example: reconciled {name}" in text
+        assert re.search(rf"^Example: .*\breconciled {name}", text, re.M)
         assert reconciled("--help", name, environment={}).stdout == text
 
 
@@ -333,3 +335,63 @@ def test_resolve_names_branch_and_task(database, sandbox, service):
     assert "sha" in ask_refused(service, 2, "resolve", "acme/app", "xyz")
     sandbox.fault("/gitea", "status", status=500)
     assert "Gitea" in ask_refused(service, 1, "resolve", "acme/app", f"{7:040x}")
+
+
+# ---- completion ----
+
+
+def completed_by_bash(line):
+    words = line.split(" ")
+    script = (f"eval \"$({RECONCILED} completion bash)\"; compopt() {{ :; }}; COMP_WORDS=({' '.join(map(repr, words))}); "
+              f"COMP_CWORD={len(words) - 1}; _reconciled; printf '%s\\n' \"${{COMPREPLY[@]}}\"")
+    done = subprocess.run(["bash", "-euc", script], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout.split()
+
+
+def completed_by_fish(line):
+    script = f"{RECONCILED} completion fish | source; complete -C '{line}'"
+    done = subprocess.run(["fish", "--no-config", "-c", script], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    return [offered.split("\t")[0] for offered in done.stdout.splitlines()]
+
+
+@pytest.mark.parametrize("complete", [completed_by_bash, completed_by_fish])
+def test_bash_and_fish_complete_commands_options_and_values(complete, tmp_path):
+    assert set(help_of_commands()) <= set(complete("reconciled "))
+    assert complete("reconciled sta") == ["status"]
+    assert complete("reconciled tasks --st") == ["--stage", "--stuck"] or complete("reconciled tasks --st") == ["--stuck", "--stage"]
+    assert sorted(complete("reconciled pass --side ")) == ["both", "gate", "plane"]
+    assert complete("reconciled completion f") == ["fish"]
+    (tmp_path / "token").touch()
+    assert complete(f"reconciled status --token-file {tmp_path}/to") == [f"{tmp_path}/token"]
+
+
+def test_zsh_completes_commands_options_and_values(tmp_path):
+    (tmp_path / "_reconciled").write_text(reconciled("completion", "zsh", environment={}).stdout)
+    (tmp_path / "reconciled").symlink_to(RECONCILED)
+    ours, theirs = pty.openpty()
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "TERM": "dumb", "HOME": str(tmp_path), "PS1": ""}
+    shell = subprocess.Popen(["zsh", "-f", "-i"], env=environment, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True)
+    os.close(theirs)
+    seen = b""
+
+    def enter(text, awaited):
+        nonlocal seen
+        os.write(ours, text.encode())
+        end = time.monotonic() + DEADLINE_S
+        while awaited.encode() not in seen:
+            assert select.select([ours], [], [], max(0, end - time.monotonic()))[0], seen
+            seen += os.read(ours, 4096)
+        seen = b""
+
+    try:
+        enter(f"fpath=({tmp_path} $fpath); autoload -U compinit; compinit -u -D; unsetopt zle_bracketed_paste; echo rea''dy\n", "ready")
+        for line, whole in (("reconciled sta", "status "), ("reconciled tasks --stu", "--stuck "),
+                            ("reconciled pass --side pl", "plane "), ("reconciled completion f", "fish ")):
+            enter(line + "\t", whole.removeprefix(line.split()[-1]))
+            enter("\025", "")
+    finally:
+        shell.kill()
+        shell.wait()
+        os.close(ours)

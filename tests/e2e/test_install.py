@@ -11,7 +11,8 @@ from conftest import RECONCILED, ROOT, help_of_commands, reconciled
 
 FILES = {"bin/reconciled", "lib/systemd/system/reconciled.service", "lib/sysusers.d/reconciled.conf", "share/man/man8/reconciled.8", "share/doc/reconciled/reconciled.env",
          "share/doc/reconciled/prometheus-rules.yml", "share/doc/reconciled/grafana-dashboard.json",
-         "share/reconciled/pipeline.default.json", "share/reconciled/pipeline.schema.json"}
+         "share/bash-completion/completions/reconciled", "share/zsh/site-functions/_reconciled",
+         "share/fish/vendor_completions.d/reconciled.fish", "share/reconciled/pipeline.default.json", "share/reconciled/pipeline.schema.json"}
 
 
 def make(*arguments):
@@ -40,6 +41,12 @@ def test_install_obeys_destdir_and_prefix_and_uninstall_leaves_nothing(tmp_path)
         assert "/opt/heal/" in text and "/usr/local" not in text and str(tmp_path) not in text
     make("uninstall", f"DESTDIR={tmp_path}", "PREFIX=/opt/heal")
     assert files(tmp_path) == set()
+
+
+def test_completions_are_where_debian_expects_those_of_a_package(tmp_path):
+    make("install", f"DESTDIR={tmp_path}", "PREFIX=/usr")
+    assert {"usr/share/bash-completion/completions/reconciled", "usr/share/zsh/vendor-completions/_reconciled",
+            "usr/share/fish/vendor_completions.d/reconciled.fish"} <= files(tmp_path)
 
 
 def test_what_was_installed_runs(installed):
