@@ -86,11 +86,12 @@ static enum err files_read(const struct options *options, char **ret_token, stru
 {
     const char *env_file = options->line.values[OPTION_ENV_FILE];
     const char *token_file = options->line.values[OPTION_TOKEN_FILE];
+    const bool asks_service = options->command == COMMAND_TALK || options->command == COMMAND_HEALTH;
     enum err err = token_file ? token_file_read(token_file, ret_token, why) : ERR_OK;
     if (!err && env_file)
         err = env_file_load(env_file, why);
     else if (!err && options->command != COMMAND_SERVE && !options->line.values[OPTION_URL])
-        err = env_file_packaged(ENV_FILE_PACKAGED, ENV_FILE_FOLDER, why);
+        err = env_file_packaged(ENV_FILE_PACKAGED, ENV_FILE_FOLDER, !asks_service, why);
     return err;
 }
 

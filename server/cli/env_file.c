@@ -103,12 +103,12 @@ static bool has_settings(void)
     return false;
 }
 
-enum err env_file_packaged(const char *path, const char *folder, struct why *why)
+enum err env_file_packaged(const char *path, const char *folder, bool must_enter, struct why *why)
 {
     if (has_settings() || (access(path, F_OK) != 0 && errno != EACCES))
         return ERR_OK;
     enum err err = env_file_load(path, why);
-    if (!err && chdir(folder) != 0)
+    if (!err && chdir(folder) != 0 && must_enter)
         err = why_set(why, ERR_INVALID, "%s sets paths from %s, which cannot be entered: %s%s", path, folder,
                       strerror(errno), errno == EACCES ? " (sudo can)" : "");
     return err;

@@ -15,7 +15,9 @@
  * systemd ignores is ignored. Before any thread starts. */
 ATTR_NODISCARD enum err env_file_load(const char *path, struct why *why);
 /* env_file_packaged: the same of the packaged service's file, if it is there and the environment has none of
- * our settings; the process then works in `folder`, as relative paths in the file mean. */
-ATTR_NODISCARD enum err env_file_packaged(const char *path, const char *folder, struct why *why);
+ * our settings; the process then works in `folder`, as relative paths in the file mean. Where it may not,
+ * that is an error with `must_enter` alone. */
+ATTR_NODISCARD enum err env_file_packaged(const char *path, const char *folder, bool must_enter,
+                                          struct why *why);
 
 #endif

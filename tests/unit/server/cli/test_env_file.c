@@ -87,16 +87,19 @@ TEST_WITH(the_packaged_file_is_for_an_environment_without_settings, set_up, tear
 {
     char here[96];
     struct why why;
-    assert_int_equal(env_file_packaged(path, folder, &why), ERR_OK); /* there is none */
+    assert_int_equal(env_file_packaged(path, folder, true, &why), ERR_OK); /* there is none */
     file_write("ORCH_LOG_FORMAT=json\n");
     assert_int_equal(setenv("ORCH_API_TOKEN_FILE", "/run/token", 1), 0);
-    assert_int_equal(env_file_packaged(path, folder, &why), ERR_OK);
+    assert_int_equal(env_file_packaged(path, folder, true, &why), ERR_OK);
     assert_value("ORCH_LOG_FORMAT", NULL);
     assert_int_equal(unsetenv("ORCH_API_TOKEN_FILE"), 0);
-    assert_int_equal(env_file_packaged(path, "/nowhere", &why), ERR_INVALID);
+    assert_int_equal(env_file_packaged(path, "/nowhere", true, &why), ERR_INVALID);
     assert_non_null(strstr(why.text, "/nowhere"));
     assert_int_equal(unsetenv("ORCH_LOG_FORMAT"), 0);
-    assert_int_equal(env_file_packaged(path, folder, &why), ERR_OK);
+    assert_int_equal(env_file_packaged(path, "/nowhere", false, &why), ERR_OK);
+    assert_value("ORCH_LOG_FORMAT", "json");
+    assert_int_equal(unsetenv("ORCH_LOG_FORMAT"), 0);
+    assert_int_equal(env_file_packaged(path, folder, true, &why), ERR_OK);
     assert_value("ORCH_LOG_FORMAT", "json");
     assert_string_equal(getcwd(here, sizeof here), folder);
 }
@@ -110,7 +113,7 @@ TEST_WITH(a_file_that_cannot_be_read_is_named, set_up, tear_down)
         return; /* root reads everything */
     file_write("A=1\n");
     assert_int_equal(chmod(path, 0), 0);
-    assert_int_equal(env_file_packaged(path, folder, &why), ERR_INVALID);
+    assert_int_equal(env_file_packaged(path, folder, true, &why), ERR_INVALID);
     assert_non_null(strstr(why.text, path));
     assert_non_null(strstr(why.text, "sudo"));
 }
