@@ -181,9 +181,12 @@ static int status_once(const struct command_line *line, struct service *service)
 int command_status(const struct command_line *line, struct service *service)
 {
     int result = status_once(line, service);
-    while (line->values[OPTION_WATCH] && result != EXIT_USAGE && fflush(stdout) == 0 && !ferror(stdout)) {
+    if (!line->values[OPTION_WATCH] || result != EXIT_DONE)
+        return result;
+    while (fflush(stdout) == 0 &&
+           !ferror(stdout)) { /* over restarts of the service, until it is interrupted */
         (void)sleep(WATCH_S);
-        result = status_once(line, service);
+        (void)status_once(line, service);
     }
-    return result;
+    return EXIT_FAILED;
 }

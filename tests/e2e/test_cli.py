@@ -176,6 +176,23 @@ def test_texts_of_others_fit_and_steer_no_terminal(database, service):
     assert len(shown) + shown.count("\u8868") <= 80
 
 
+@on_sqlite
+def test_watch_shows_it_again_and_outlasts_a_restart(database, service):
+    environment = {**service.environment, "ORCH_HTTP_LISTEN": service.address}
+    with subprocess.Popen([RECONCILED, "status", "--watch", "--json"], env=environment, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True) as watch:
+        try:
+            assert json.loads(watch.stdout.readline())["enabled"]
+            assert service.end() == 0
+            assert "no service answers at" in watch.stderr.readline()
+            service.environment["ORCH_HTTP_LISTEN"] = service.address
+            service.start()
+            assert json.loads(watch.stdout.readline())["enabled"]
+        finally:
+            watch.kill()
+    assert refused(4, "status", "--watch", environment={"ORCH_HTTP_LISTEN": "127.0.0.1:9"})
+
+
 # ---- one task ----
 
 
@@ -322,6 +339,22 @@ def test_pass_fails_where_something_failed_and_names_a_task_that_is_none(databas
     service.expected_errors.append("level=")
     shown = service.command("pass", ORCH_HTTP_LISTEN=service.address)
     assert shown.returncode == 1 and re.search(r"^ORCH-1 .*  failed  ", shown.stdout, re.M)
+
+
+@on_sqlite
+def test_pass_shows_on_a_terminal_that_it_lasts(database, sandbox, make_service):
+    service = make_service(ORCH_UPSTREAM_TIMEOUT_S="3").start()
+    service.become_ready()
+    seed(database, {"id": 1, "stage": "development"})
+    sandbox.fault("/gitea", "hang")
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen([RECONCILED, "pass"], env={**service.environment, "ORCH_HTTP_LISTEN": service.address},
+                               stdout=subprocess.PIPE, stderr=theirs, text=True)
+    os.close(theirs)
+    shown, _ = process.communicate(timeout=60)
+    assert b"\rthe pass is under way: 1 s" in os.read(ours, 4096)
+    os.close(ours)
+    assert process.returncode == 0 and re.search(r"^ORCH-1 .* unknown  ", shown, re.M)
 
 
 def test_resolve_names_branch_and_task(database, sandbox, service):
