@@ -83,11 +83,11 @@ enum err env_file_load(const char *path, struct why *why)
     json_t *value;
     ssize_t len = file_read(path, text, LIMIT_SETTING_FILE + 1);
     if (len < 0)
-        return why_set(why, ERR_INVALID, "%s cannot be read: %s%s", path, strerror(errno),
+        return why_set(why, ERR_INVALID, "%s cannot be read: %s%s", path, file_error(),
                        errno == EACCES ? " (sudo reads it)" : "");
     if ((size_t)len > LIMIT_SETTING_FILE)
         return why_set(why, ERR_INVALID, "%s is longer than %zu bytes", path, LIMIT_SETTING_FILE);
-    text_read(text, pairs);
+    text_read(text + text_bom_len(text, (size_t)len), pairs);
     json_object_foreach(pairs, name, value)(void) setenv(name, json_string_value(value), 0);
     return ERR_OK;
 }

@@ -176,7 +176,8 @@ bool service_failed(const struct service *service, const struct service_answer *
     if (answer->status >= 200 && answer->status < 300 && answer->json)
         return false;
     if (answer->status == 0) {
-        fprintf(stderr, "reconciled: no service answers at %s", service_shown(service));
+        AUTO_FREE char *shown = text_cut(service_shown(service), LIMIT_REASON);
+        fprintf(stderr, "reconciled: no service answers at %s", shown);
         if (strstr(answer->error, "connection refused"))
             fputs(" (is it running? systemctl status reconciled)\n", stderr);
         else

@@ -14,17 +14,18 @@ enum err token_file_read(const char *path, char **ret, struct why *why)
     char token[LIMIT_SETTING_TEXT + 1] = "";
     ssize_t len = file_read(path, token, sizeof token - 1);
     if (len < 0)
-        return why_set(why, ERR_INVALID, "--token-file %s: %m", path);
+        return why_set(why, ERR_INVALID, "--token-file %s: %s", path, file_error());
     while (len && isspace((unsigned char)token[len - 1]))
         token[--len] = '\0';
-    for (ssize_t i = 0; i < len; i++) {
+    const ssize_t begin = (ssize_t)text_bom_len(token, (size_t)len);
+    for (ssize_t i = begin; i < len; i++) {
         if (!isgraph((unsigned char)token[i]))
             return why_set(why, ERR_INVALID,
                            "--token-file %s holds no token: it has a character that none can have", path);
     }
-    if (len == 0)
+    if (len == begin)
         return why_set(why, ERR_INVALID, "--token-file %s is empty", path);
-    *ret = mem_dup(token);
+    *ret = mem_dup(token + begin);
     return ERR_OK;
 }
 

@@ -52,6 +52,13 @@ static int match_all(struct service *service, const char *name, json_t *exact, j
     return status;
 }
 
+static int refuse_name(const char *line)
+{
+    AUTO_FREE char *shown = text_cut(line, LIMIT_LISTED + LIMIT_REASON);
+    fprintf(stderr, "reconciled: %s\n", shown);
+    return EXIT_FAILED;
+}
+
 static int refuse_ambiguous(const char *name, const json_t *found)
 {
     struct buffer list = {.max = LIMIT_LISTED};
@@ -62,9 +69,8 @@ static int refuse_ambiguous(const char *name, const json_t *found)
                     json_get_text(task, "work_item_id", "-"), json_get_text(task, "repo", "-"),
                     json_get_text(task, "stage", "-"));
     AUTO_FREE char *text = buffer_take(&list);
-    AUTO_FREE char *shown = text_cut(text, LIMIT_LISTED);
-    fprintf(stderr, "reconciled: %s may be each of these, name one by its number: %s\n", name, shown);
-    return EXIT_FAILED;
+    AUTO_FREE char *line = mem_printf("%s may be each of these, name one by its number: %s", name, text);
+    return refuse_name(line);
 }
 
 int task_find(struct service *service, const char *name, int64_t *ret_id)
@@ -79,10 +85,9 @@ int task_find(struct service *service, const char *name, int64_t *ret_id)
     if (json_array_size(found) > 1)
         return refuse_ambiguous(name, found);
     if (json_array_size(found) == 0) {
-        fprintf(stderr,
-                "reconciled: no task has the work item id %s (a task that is done has a number alone)\n",
-                name);
-        return EXIT_FAILED;
+        AUTO_FREE char *line =
+            mem_printf("no task has the work item id %s (a task that is done has a number alone)", name);
+        return refuse_name(line);
     }
     *ret_id = json_get_int(json_array_get(found, 0), "task_id", 0);
     return EXIT_DONE;

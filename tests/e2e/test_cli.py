@@ -94,6 +94,15 @@ def test_settings_come_from_an_env_file_over_which_the_environment_wins(database
     assert "No such file" in refused(2, "check", "--env-file", str(tmp_path / "none"))
 
 
+@pytest.mark.parametrize("status,arguments", [
+    (2, ("tasks", "--stage=x", "\033[31m\u202e")), (2, ("status", "--token-file", "/\033[31m\u202e")),
+    (2, ("status", "--env-file", "/\033[31m\u202e")), (2, ("\033[31m\u202e",)), (2, ("config", "\033[31m\u202e")),
+    (4, ("status", "--url", "http://127.0.0.1:9/\033[31m\u202e"))])
+def test_no_character_that_is_not_seen_comes_back_from_the_line(status, arguments):
+    line = refused(status, *arguments, environment={"ORCH_HTTP_LISTEN": "127.0.0.1:9"})
+    assert "\033" not in line and "\u202e" not in line
+
+
 # ---- status and tasks ----
 
 
@@ -215,6 +224,7 @@ def test_why_explains_a_task_that_is_named_in_any_way(database, sandbox, service
     assert json.loads(ask(service, "why", "3", "--json"))["stage"] == "done"
     assert "no task has the work item id ORCH-9 " in ask_refused(service, 1, "why", "ORCH-9")
     assert "no task has the id 99" in ask_refused(service, 1, "why", "#99")
+    assert "\033" not in ask_refused(service, 1, "why", "\033[31mORCH-9")
 
 
 def ask_refused(service, status, *arguments):

@@ -63,6 +63,9 @@ TEST_WITH(a_file_reads_as_systemd_reads_it, set_up, tear_down)
         {"export A=1\n", NULL},
         {"1A=1\nA\nB=2\n", NULL},
         {"A=1\r\n", "1"},
+        {"\xef\xbb\xbf"
+         "A=1\n",
+         "1"},
     };
     struct why why;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
