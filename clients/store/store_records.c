@@ -38,7 +38,8 @@ enum err store_settings_write(struct store *store, int64_t seen_revision, const 
 {
     if (seen_revision < 0)
         return why_set(why, ERR_INVALID, "a revision is never negative");
-    return store->ops->settings_write(store, seen_revision, overrides, ret_revision, why);
+    AUTO_FREE char *stored = document_stored(overrides);
+    return store->ops->settings_write(store, seen_revision, stored, ret_revision, why);
 }
 
 enum err store_policy_stands(struct store_rows rows, int64_t settings_revision, int64_t valid_until_us,
@@ -103,7 +104,7 @@ static struct store_ledger_row ledger_row_read(struct store_rows *rows)
         .side = rows_own(rows, "side"),
         .outcome = rows_own(rows, "outcome"),
         .agent = rows_own(rows, "agent"),
-        .reason = rows_own(rows, "reason"),
+        .reason = rows_stored(rows, "reason"),
         .evidence = rows_own(rows, "evidence"),
         .missed_source = rows_own(rows, "missed_source"),
         .missed_event = rows_own(rows, "missed_event"),
@@ -158,7 +159,7 @@ enum err store_pass_save(struct store *store, const char *id, int64_t started_us
                          struct why *why)
 {
     const struct store_step steps[] = {
-        {SQL_PASS_SAVE, PARAMS(TEXT_PARAM(id), NUMBER_PARAM(started_us), TEXT_PARAM(report))},
+        {SQL_PASS_SAVE, PARAMS(TEXT_PARAM(id), NUMBER_PARAM(started_us), DOCUMENT_PARAM(report))},
         {SQL_PASS_PRUNE, PARAMS(NUMBER_PARAM(LIMIT_PASSES_KEPT))},
     };
     return store_write(store, steps, ARRAY_LEN(steps), NULL, why);
@@ -221,7 +222,7 @@ enum err store_outbox_list(struct store *store, size_t limit, struct store_outbo
         outbox.rows[outbox.n++] = (struct store_message){.id = rows_uuid(&rows, "id"),
                                                          .seq = rows_int(&rows, "seq"),
                                                          .age_s = rows_int(&rows, "age_s"),
-                                                         .text = rows_own(&rows, "text")};
+                                                         .text = rows_stored(&rows, "text")};
     }
     enum err err = rows_end(&rows);
     if (err)
@@ -243,7 +244,7 @@ enum err store_outbox_add(struct store *store, const char *id, const char *text,
                           struct why *why)
 {
     assert(uuid_valid(id));
-    const struct store_step step = {SQL_OUTBOX_ADD, PARAMS(TEXT_PARAM(id), TEXT_PARAM(text))};
+    const struct store_step step = {SQL_OUTBOX_ADD, PARAMS(TEXT_PARAM(id), STORED_PARAM(text))};
     size_t written = 0;
     enum err err = store_write(store, &step, 1, &written, why);
     if (!err && ret_new)

@@ -137,7 +137,7 @@ static struct store_replay_moved moved_read(struct store_rows *rows)
         .gone = rows_null(rows, "id"),
         .side = rows_own(rows, "side"),
         .outcome = rows_own(rows, "outcome"),
-        .reason = rows_own(rows, "reason"),
+        .reason = rows_stored(rows, "reason"),
         .evidence = rows_own(rows, "evidence"),
         .verdict_id = rows_own(rows, "verdict_id"),
         .missed_source = rows_own(rows, "missed_source"),

@@ -62,17 +62,20 @@ enum store_sql {
 /* parameters */
 
 struct store_param {
-    enum { PARAM_NUMBER, PARAM_TEXT, PARAM_JSON, PARAM_IDS } kind;
+    enum { PARAM_NUMBER, PARAM_TEXT, PARAM_STORED, PARAM_DOCUMENT, PARAM_JSON, PARAM_IDS } kind;
     int64_t number;
     const char *text;   /* NULL: null */
     const json_t *json; /* a list, as JSON text */
     const char *const *ids;
     size_t n;
 };
-/* IDS_PARAM: a list of UUIDs for a statement that compares them with tasks.plane_id; the orchestrator decides
- * that column's type and spelling. */
+/* STORED_PARAM, DOCUMENT_PARAM: a text, a JSON document of ours as it is stored. IDS_PARAM: a list of UUIDs
+ * for a statement that compares them with tasks.plane_id; the orchestrator decides that column's type and
+ * spelling. */
 #define NUMBER_PARAM(value) ((struct store_param){.kind = PARAM_NUMBER, .number = (value)})
 #define TEXT_PARAM(value) ((struct store_param){.kind = PARAM_TEXT, .text = (value)})
+#define STORED_PARAM(value) ((struct store_param){.kind = PARAM_STORED, .text = (value)})
+#define DOCUMENT_PARAM(value) ((struct store_param){.kind = PARAM_DOCUMENT, .text = (value)})
 #define JSON_PARAM(value) ((struct store_param){.kind = PARAM_JSON, .json = (value)})
 #define IDS_PARAM(list, count) ((struct store_param){.kind = PARAM_IDS, .ids = (list), .n = (count)})
 /* LIMIT_PARAM: a limit, cut to what the database's integer holds. ONE_MORE_PARAM: one row more, which shows
@@ -90,6 +93,13 @@ struct store_params {
                            .n = sizeof((const struct store_param[]){__VA_ARGS__}) / \
                                 sizeof(struct store_param)})
 #define NO_PARAMS ((struct store_params){.list = NULL})
+
+/* text_stored: a text of ours as it is stored; rows_stored reads it. One in ASCII stands as it is, unless it
+ * begins with a quotation mark; any other as a JSON string in ASCII: the database's encoding may lack its
+ * characters. document_stored: a JSON document, which means the same before and after. NULL gives NULL;
+ * caller frees. */
+char *text_stored(const char *text);
+char *document_stored(const char *json);
 
 /* Lists for JSON_PARAM: of texts; of pairs [stage, grace]. Caller releases. */
 json_t *json_texts(const char *const *texts, size_t n);
@@ -154,6 +164,7 @@ int64_t rows_int(struct store_rows *rows, const char *name);
 bool rows_bool(struct store_rows *rows, const char *name);
 char *rows_text(struct store_rows *rows, const char *name, size_t max);
 char *rows_own(struct store_rows *rows, const char *name);
+char *rows_stored(struct store_rows *rows, const char *name);
 struct uuid_text rows_uuid(struct store_rows *rows, const char *name);
 bool rows_place(struct store_rows *rows, const char *name, size_t n, size_t *ret);
 

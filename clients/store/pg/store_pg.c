@@ -340,12 +340,6 @@ enum err pg_call(struct store *store, pg_work_fn *work, void *arg, struct why *w
     return err == ERR_RETRY ? ERR_TIMEOUT : err;
 }
 
-/* character_not_in_repertoire, untranslatable_character */
-static bool is_unconvertible(const struct pg_conn *conn)
-{
-    return strcmp(conn->sqlstate, "22021") == 0 || strcmp(conn->sqlstate, "22P05") == 0;
-}
-
 struct question {
     unsigned which;
     struct pg_values values;
@@ -360,7 +354,7 @@ static enum err question_ask(struct pg_conn *conn, void *arg, struct why *why)
     struct question *question = arg;
     PGresult *result = NULL;
     enum err err = pg_run(conn, question->which, &question->values, &question->result, why);
-    if (!err || !is_unconvertible(conn))
+    if (!err || !pg_is_unconvertible(conn))
         return err;
     if (PQtransactionStatus(conn->pg) != PQTRANS_IDLE && (err = pg_execute(conn, "ROLLBACK", why)))
         return err;

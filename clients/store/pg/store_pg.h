@@ -120,8 +120,10 @@ struct pg_conn {
                  */
 };
 
-/* pg_await_end: waits for the whole result of the statement that was sent. */
+/* pg_await_end: waits for the whole result of the statement that was sent. pg_is_unconvertible: the last
+ * failure is that the encoding of the database or of its client lacks a character. */
 ATTR_NODISCARD enum err pg_await_end(struct pg_conn *conn, PGresult **ret, struct why *why);
+bool pg_is_unconvertible(const struct pg_conn *conn);
 
 /* a batch of writes: store_pg_batch.c */
 
@@ -162,9 +164,11 @@ struct pg_batch {
     /* Its own. */
     bool maybe_committed; /* the connection broke at COMMIT; `fates` hold if the commit took place */
     bool impatient;
-    bool excused;       /* the statement is known not to be the cause of the failures */
-    unsigned retries;   /* transactions that the database asked to repeat */
-    int64_t give_up_ms; /* the batch is not halved any further after this time */
+    bool plain[LIMIT_BATCH]; /* row i holds a character that the database's encoding lacks: `row` leaves such
+                                out where the text is only shown */
+    bool excused;            /* the statement is known not to be the cause of the failures */
+    unsigned retries;        /* transactions that the database asked to repeat */
+    int64_t give_up_ms;      /* the batch is not halved any further after this time */
 };
 
 /* pg_batch_run: a pg_work_fn on a struct pg_batch. ERR_OK: no fate is PG_FATE_OPEN. */

@@ -138,6 +138,10 @@ static void range_note(const struct pg_conn *conn, struct pg_batch *batch, size_
         return;
     if (*conn->refusal.text)
         refusal_note(batch, from, conn->refusal.text);
+    /* What cannot be sent cannot be asked about, either. */
+    if (pg_is_unconvertible(conn) && batch->plain[from])
+        batch->fates[from] = PG_FATE_REFUSED;
+    batch->plain[from] |= pg_is_unconvertible(conn);
     if (range == RANGE_LOCKED)
         batch->fates[from] = waited_for_all ? PG_FATE_LOCKED : PG_FATE_REFUSED;
 }
@@ -178,6 +182,7 @@ static enum err range_write(struct pg_conn *conn, struct pg_batch *batch, size_t
         return ERR_OK;
     }
     enum range range;
+    bool plain = batch->plain[from];
     struct why failure = {""};
     enum err err = pg_execute(conn, "SAVEPOINT reconcile_range", why);
     if (err || (err = range_try(conn, batch, from, n, &range, &failure))) {
@@ -192,8 +197,10 @@ static enum err range_write(struct pg_conn *conn, struct pg_batch *batch, size_t
     }
     if (range == RANGE_DOUBTFUL && (err = statement_excuse(conn, batch, &failure, why)))
         return err;
-    if ((err = pg_execute(conn, "RELEASE reconcile_range", why)) || range == RANGE_WRITTEN || n == 1)
+    if ((err = pg_execute(conn, "RELEASE reconcile_range", why)) || range == RANGE_WRITTEN)
         return err;
+    if (n == 1)
+        return batch->plain[from] && !plain ? range_write(conn, batch, from, 1, why) : ERR_OK;
     size_t half = n / 2;
     err = range_write(conn, batch, from, half, why);
     return err ? err : range_write(conn, batch, from + half, n - half, why);
@@ -238,6 +245,7 @@ enum err pg_batch_write(struct pg_conn *conn, struct pg_batch *batch, struct why
     fates_set(batch, 0, batch->n, PG_FATE_OPEN);
     for (size_t i = 0; i < batch->n; i++)
         refusal_note(batch, i, swallowed_words);
+    memset(batch->plain, 0, sizeof batch->plain);
     batch->impatient = false;
     batch->excused = false;
     batch->give_up_ms = clock_mono_ms() + INT64_C(2) * LIMIT_STATEMENT_MS;

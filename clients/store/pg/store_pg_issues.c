@@ -11,15 +11,31 @@ static struct why *row_refusal(const struct pg_batch *batch, size_t i)
     return ((const struct store_new_task *)batch->rows)[i].refusal;
 }
 
+/* The title, which is only shown, with '?' for each character that is not ASCII. Caller frees. */
+static char *title_plain(const char *title)
+{
+    char *plain = mem_dup(title), *end = plain;
+    for (const char *at = title; at && *at; at++)
+        if (((unsigned char)*at & 0xC0) != 0x80) /* no byte within a character */
+            *end++ = (char)((unsigned char)*at < 0x80 ? *at : '?');
+    if (end)
+        *end = '\0';
+    return plain;
+}
+
 static json_t *row_json(const struct pg_batch *batch, size_t i)
 {
     const struct store_new_task *new = &((const struct store_new_task *)batch->rows)[i];
+    AUTO_FREE char *plain = batch->plain[i] ? title_plain(new->title) : NULL;
     const struct {
         const char *key, *text;
     } texts[] = {
-        {"plane_id", new->plane_id}, {"work_item_id", new->work_item_id},
-        {"title", new->title},       {"repo", new->repo},
-        {"branch", new->branch},     {"stage", new->stage},
+        {"plane_id", new->plane_id},
+        {"work_item_id", new->work_item_id},
+        {"title", plain ? plain : new->title},
+        {"repo", new->repo},
+        {"branch", new->branch},
+        {"stage", new->stage},
     };
     json_t *row = json_object(), *task = json_object();
     for (size_t k = 0; k < ARRAY_LEN(texts); k++)

@@ -30,7 +30,8 @@ static json_t *begin_rows(const struct store_replay *batch, size_t n)
         json_t *row = row_of(pg_transition_json(i, batch[i].row, NULL), batch[i].subject, &batch[i].delivery);
         json_put(row, "rested_s", json_integer(batch[i].row->task->age_s));
         json_put(row, "message_id", batch[i].message ? json_text(batch[i].message_id.s) : json_null());
-        json_put(row, "message", json_text(batch[i].message));
+        AUTO_FREE char *message = text_stored(batch[i].message);
+        json_put(row, "message", json_text(message));
         json_push(rows, row);
     }
     return rows;

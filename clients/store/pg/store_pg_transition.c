@@ -14,30 +14,33 @@ json_t *pg_transition_json(size_t i, const struct store_transition *transition, 
     const struct store_task *task = transition->task;
     const struct {
         const char *key, *text;
+        char *(*stored)(const char *text); /* as a text of ours */
     } texts[] = {
-        {"id", transition->id.s},
-        {"pass_id", pass_id},
-        {"version", task->version},
-        {"from_stage", task->stage},
-        {"to_stage", transition->to_stage},
-        {"agent", transition->agent},
-        {"side", transition->side},
-        {"outcome", transition->outcome},
-        {"reason", transition->reason},
-        {"evidence", transition->evidence},
-        {"repo", task->repo},
-        {"work_item_id", task->work_item_id},
-        {"plane_id", task->plane_id},
-        {"verdict_id", transition->verdict_id},
-        {"missed_source", transition->missed_source},
-        {"missed_event", transition->missed_event},
-        {"message", transition->message},
+        {"id", transition->id.s, NULL},
+        {"pass_id", pass_id, NULL},
+        {"version", task->version, NULL},
+        {"from_stage", task->stage, NULL},
+        {"to_stage", transition->to_stage, NULL},
+        {"agent", transition->agent, NULL},
+        {"side", transition->side, NULL},
+        {"outcome", transition->outcome, NULL},
+        {"reason", transition->reason, text_stored},
+        {"evidence", transition->evidence, document_stored},
+        {"repo", task->repo, NULL},
+        {"work_item_id", task->work_item_id, NULL},
+        {"plane_id", task->plane_id, NULL},
+        {"verdict_id", transition->verdict_id, NULL},
+        {"missed_source", transition->missed_source, NULL},
+        {"missed_event", transition->missed_event, NULL},
+        {"message", transition->message, text_stored},
     };
     json_t *row = json_object();
     json_put(row, "i", json_integer((json_int_t)i));
     json_put(row, "task_id", json_integer(task->id));
-    for (size_t k = 0; k < ARRAY_LEN(texts); k++)
-        json_put(row, texts[k].key, json_text(texts[k].text));
+    for (size_t k = 0; k < ARRAY_LEN(texts); k++) {
+        AUTO_FREE char *stored = texts[k].stored ? texts[k].stored(texts[k].text) : NULL;
+        json_put(row, texts[k].key, json_text(stored ? stored : texts[k].text));
+    }
     return row;
 }
 

@@ -131,6 +131,12 @@ static enum err failure_of_result(struct pg_conn *conn, const PGresult *result, 
     return why_set(why, failure->err, "%s%s%s", failure->error, words ? ": " : "", words ? words : "");
 }
 
+/* character_not_in_repertoire, untranslatable_character */
+bool pg_is_unconvertible(const struct pg_conn *conn)
+{
+    return strcmp(conn->sqlstate, "22021") == 0 || strcmp(conn->sqlstate, "22P05") == 0;
+}
+
 /* waiting */
 
 static int wait_ms(const struct pg_conn *conn, int64_t deadline_ms)
@@ -374,6 +380,10 @@ static char *param_text(const struct store_param *param)
         return mem_printf("%" PRId64, param->number);
     case PARAM_TEXT:
         break;
+    case PARAM_STORED:
+        return text_stored(param->text);
+    case PARAM_DOCUMENT:
+        return document_stored(param->text);
     case PARAM_JSON:
         return json_line(param->json);
     case PARAM_IDS:

@@ -49,7 +49,7 @@ static enum err begin_row(struct sqlite_conn *conn, const struct store_replay *r
                task->id ? NUMBER_PARAM(task->id) : TEXT_PARAM(NULL), TEXT_PARAM(task->plane_id),
                TEXT_PARAM(task->stage), TEXT_PARAM(row->to_stage), TEXT_PARAM(task->version),
                NUMBER_PARAM(task->age_s), TEXT_PARAM(row->side), TEXT_PARAM(row->outcome),
-               TEXT_PARAM(row->reason), TEXT_PARAM(row->evidence), TEXT_PARAM(row->verdict_id),
+               STORED_PARAM(row->reason), DOCUMENT_PARAM(row->evidence), TEXT_PARAM(row->verdict_id),
                TEXT_PARAM(row->missed_source), TEXT_PARAM(row->missed_event), JSON_PARAM(pauses)),
         why);
     while (rows_next(&rows)) {

@@ -45,7 +45,7 @@ enum err sqlite_task_stands(struct sqlite_conn *conn, const struct store_transit
 
 enum err sqlite_outbox_put(struct sqlite_conn *conn, const char *id, const char *text, struct why *why)
 {
-    return sqlite_run(conn, SQL_OUTBOX_ADD, PARAMS(TEXT_PARAM(id), TEXT_PARAM(text)), NULL, why);
+    return sqlite_run(conn, SQL_OUTBOX_ADD, PARAMS(TEXT_PARAM(id), STORED_PARAM(text)), NULL, why);
 }
 
 static enum err job_queue(struct sqlite_conn *conn, const struct store_transition *transition,
@@ -65,7 +65,7 @@ enum err sqlite_ledger_add(struct sqlite_conn *conn, const char *pass_id,
                              TEXT_PARAM(task->work_item_id), TEXT_PARAM(task->repo), TEXT_PARAM(task->stage),
                              TEXT_PARAM(transition->to_stage), TEXT_PARAM(transition->side),
                              TEXT_PARAM(transition->outcome), TEXT_PARAM(transition->agent),
-                             TEXT_PARAM(transition->reason), TEXT_PARAM(transition->evidence),
+                             STORED_PARAM(transition->reason), DOCUMENT_PARAM(transition->evidence),
                              TEXT_PARAM(transition->missed_source), TEXT_PARAM(transition->missed_event),
                              TEXT_PARAM(task->plane_id)),
                       NULL, why);

@@ -25,6 +25,12 @@ static void params_bind(sqlite3_stmt *statement, struct store_params params)
         case PARAM_TEXT:
             (void)sqlite3_bind_text(statement, index, param->text, -1, SQLITE_STATIC);
             break;
+        case PARAM_STORED:
+            (void)sqlite3_bind_text(statement, index, text_stored(param->text), -1, free);
+            break;
+        case PARAM_DOCUMENT:
+            (void)sqlite3_bind_text(statement, index, document_stored(param->text), -1, free);
+            break;
         case PARAM_JSON:
             (void)sqlite3_bind_text(statement, index, json_line(param->json), -1, free);
             break;

@@ -1,5 +1,6 @@
 #include "tests/support/clients/store/store_suite.h"
 
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -262,6 +263,16 @@ void suite_assert_words(const struct why *why, const char *error)
 {
     if (!strstr(why->text, error))
         fail_msg("\"%s\" does not contain \"%s\"", why->text, error);
+}
+
+void suite_assert_document(const char *text, const char *expected)
+{
+    json_auto_t *left = json_loads(text, JSON_ALLOW_NUL, NULL);
+    json_auto_t *right = json_loads(expected, JSON_ALLOW_NUL, NULL);
+    assert_non_null(right);
+    assert_true(json_equal(left, right));
+    for (const char *at = text; *at; at++)
+        assert_in_range((unsigned char)*at, ' ', '~');
 }
 
 void suite_assert_why(const struct suite *suite, const char *error)

@@ -126,6 +126,8 @@ enum store_moved suite_move(struct suite *suite, const struct store_transition *
 /* The words of a failure contain that; suite_assert_why: of the last failure. */
 void suite_assert_words(const struct why *why, const char *error);
 void suite_assert_why(const struct suite *suite, const char *error);
+/* `text` is a JSON document in ASCII that means the same as the other. */
+void suite_assert_document(const char *text, const char *expected);
 
 #define ASSERT_OK(call) assert_string_equal(err_name(call), err_name(ERR_OK))
 #define ASSERT_ERR(call, err) assert_string_equal(err_name(call), err_name(err))
