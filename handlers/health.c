@@ -1,5 +1,6 @@
 #include "clients/base/jsonx.h"
 #include "clients/base/text.h"
+#include "clients/store/store.h"
 #include "handlers/app.h"
 #include "handlers/handlers.h"
 #include "reconcile/sweep/probe.h"
@@ -24,7 +25,8 @@ void handle_healthz_get(struct request *request)
 void handle_readyz_get(struct request *request)
 {
     struct why why;
-    if (probe_read(request_app(request)->probe, &why) == ERR_OK)
+    struct app *app = request_app(request);
+    if (probe_read(app->probe, &why) == ERR_OK && store_refusal(app->store, &why) == ERR_OK)
         answer_well(request);
     else
         answer_problem(request, 503, "%s", why.text);

@@ -115,6 +115,7 @@ int main(int argc, char **argv)
     process_open_standard();
     process_protect();
     (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGXFSZ, SIG_IGN); /* the limit of a file's size is an error of the write */
     (void)signal(SIGHUP, SIG_IGN);
     json_object_seed(0);
     (void)mallopt(M_ARENA_MAX, 2); /* some twenty threads, few of which ever allocate much at once */

@@ -2,6 +2,7 @@
 #include "clients/store/store.h"
 
 #include <assert.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -66,6 +67,68 @@ enum err store_ready(struct store *store, struct why *why)
     return ERR_OK;
 }
 
+/* refusals */
+
+/* Guards the refusal of every store: it is held for a copy. */
+static pthread_mutex_t refusal_lock = PTHREAD_MUTEX_INITIALIZER;
+
+enum err store_refusal(struct store *store, struct why *why)
+{
+    pthread_mutex_lock(&refusal_lock);
+    enum err err = store->refusal.err;
+    if (err && why)
+        *why = store->refusal.why;
+    pthread_mutex_unlock(&refusal_lock);
+    return err;
+}
+
+static void refusal_set(struct store *store, enum err err, const struct why *why)
+{
+    pthread_mutex_lock(&refusal_lock);
+    store->refusal.err = err;
+    if (err)
+        store->refusal.why = *why;
+    pthread_mutex_unlock(&refusal_lock);
+}
+
+void store_refusal_over(struct store *store)
+{
+    pthread_mutex_lock(&refusal_lock);
+    if (store->refusal.err == ERR_UNAVAILABLE)
+        store->refusal.err = ERR_OK;
+    pthread_mutex_unlock(&refusal_lock);
+}
+
+/* Of a write of rows, as far as it went: a row that was written proves that the database takes writes. */
+struct writing {
+    bool written;
+    const struct why *refused; /* NULL: no row was */
+};
+
+static void writing_add(struct writing *writing, bool written, bool refused, const struct why *refusal)
+{
+    static const struct why unknown = {"the database refused a write"};
+    writing->written |= written;
+    if (refused)
+        writing->refused = refusal && *refusal->text ? refusal : &unknown;
+}
+
+static enum err writing_end(struct store *store, const struct writing *writing, enum err err,
+                            const struct why *why, struct why *ret_why)
+{
+    if (err && ret_why)
+        *ret_why = *why;
+    if (err == ERR_INTERNAL || err == ERR_UNAVAILABLE)
+        refusal_set(store, ERR_UNAVAILABLE, why);
+    else if (!err && writing->written)
+        refusal_set(store, ERR_OK, NULL);
+    else if (!err && writing->refused)
+        refusal_set(store, ERR_INTERNAL, writing->refused);
+    return err;
+}
+
+/* writes */
+
 enum err store_create_tasks(struct store *store, int64_t settings_revision, int64_t valid_until_us,
                             const struct store_new_task *batch, size_t n, enum store_creation *ret,
                             struct why *why)
@@ -85,10 +148,15 @@ enum err store_create_tasks(struct store *store, int64_t settings_revision, int6
         tasks[i] = batch[i];
         tasks[i].plane_id = plane_ids[i] = uuid_write(batch[i].plane_id, form);
     }
-    err = store->ops->create_tasks(store, settings_revision, valid_until_us, tasks, n, ret, why);
-    for (size_t i = 0; i < n; i++)
+    struct why failure = {""};
+    err = store->ops->create_tasks(store, settings_revision, valid_until_us, tasks, n, ret, &failure);
+    struct writing writing = {.written = false};
+    for (size_t i = 0; i < n; i++) {
         free(plane_ids[i]);
-    return err;
+        if (!err)
+            writing_add(&writing, ret[i] == STORE_CREATED, ret[i] == STORE_NOT_CREATED, batch[i].refusal);
+    }
+    return writing_end(store, &writing, err, &failure, why);
 }
 
 enum err store_transition(struct store *store, int64_t settings_revision, int64_t valid_until_us,
@@ -102,6 +170,11 @@ enum err store_transition(struct store *store, int64_t settings_revision, int64_
     for (size_t i = 0; i < n; i++)
         assert(batch[i].task && batch[i].task->stage && batch[i].task->version && batch[i].to_stage &&
                batch[i].side && batch[i].outcome && uuid_valid(batch[i].id.s));
-    return store->ops->transition(store, settings_revision, valid_until_us, pass_id, batch, n, ret_moved,
-                                  why);
+    struct why failure = {""};
+    struct writing writing = {.written = false};
+    enum err err = store->ops->transition(store, settings_revision, valid_until_us, pass_id, batch, n,
+                                          ret_moved, &failure);
+    for (size_t i = 0; !err && i < n; i++)
+        writing_add(&writing, ret_moved[i] == STORE_MOVED, ret_moved[i] == STORE_REFUSED, batch[i].refusal);
+    return writing_end(store, &writing, err, &failure, why);
 }

@@ -64,10 +64,18 @@ struct store_ops {
                                size_t n, bool *ret_mine, struct why *why);
 };
 
+/* The newest write of tasks that failed, until one succeeds. */
+struct store_refusal {
+    enum err
+        err; /* ERR_OK: none. ERR_INTERNAL: rows were refused. ERR_UNAVAILABLE: nothing could be written */
+    struct why why;
+};
+
 struct store {
     const struct store_ops *ops;
-    char *describe; /* owned; freed by store_free after ops->free has released the rest */
-    bool only_ours; /* tasks and jobs are only read */
+    char *describe;               /* owned; freed by store_free after ops->free has released the rest */
+    bool only_ours;               /* tasks and jobs are only read */
+    struct store_refusal refusal; /* under a lock of store.c's own */
     _Atomic int64_t plane_ids_good_until_ms; /* clock_mono_ms(): until then plane_ids are not read again */
 };
 

@@ -101,7 +101,9 @@ static void note_database(struct sweeper *sweeper, enum err err, const struct wh
         log_info("the database answers again");
         sweeper->failures = 0;
     }
-    status_database(sweeper->status, err, why);
+    struct why refusal;
+    enum err refused = err ? ERR_OK : store_refusal(sweeper->services->store, &refusal);
+    status_database(sweeper->status, refused ? refused : err, refused ? &refusal : why);
 }
 
 static void refresh_ledger(struct sweeper *sweeper)
@@ -230,6 +232,8 @@ static void make_pass(struct sweeper *sweeper, const struct pending *run, struct
     struct pass_result result;
     err = pass_run(sweeper->services, sweeper->memory, &run->request, run->id.s, &sweeper->policy, &result,
                    &why);
+    if (!err)
+        store_refusal_over(sweeper->services->store);
     note_database(sweeper, err, &why);
     if (sweeper->policy->revision != revision)
         status_policy(sweeper->status, sweeper->policy);
@@ -308,7 +312,10 @@ static void set_due(struct sweeper *sweeper, enum next done)
 static void look_only(struct sweeper *sweeper)
 {
     struct why why;
-    note_database(sweeper, look_at_settings(sweeper, &why), &why);
+    enum err err = look_at_settings(sweeper, &why);
+    /* A database that can be read, and not written, is no better before the next pass. */
+    if (err || store_refusal(sweeper->services->store, NULL) != ERR_UNAVAILABLE)
+        note_database(sweeper, err, &why);
 }
 
 /* After a large pass megabytes are free in the heap, and the next pass may be hours away, so they are given

@@ -49,7 +49,8 @@ static const struct failure {
     {"40", ERR_RETRY, false, false, "the database rolled a transaction back"},
     {"55P03", ERR_TIMEOUT, false, false, "a lock in the database was held by another session for too long"},
     {"57014", ERR_TIMEOUT, false, false, "the database took too long for a statement"},
-    {"25006", ERR_UNAVAILABLE, true, false, "the database may only be read: no primary?"},
+    {"25006", ERR_UNAVAILABLE, true, false,
+     "the database may only be read: it is a standby, or default_transaction_read_only is set"},
     {"25P03", ERR_UNAVAILABLE, true, false, "the database ended a transaction that rested for too long"},
     {"57", ERR_UNAVAILABLE, true, false, "the database is shutting down or starting"},
     {"08", ERR_UNAVAILABLE, true, false, "the connection to the database broke"},
@@ -128,7 +129,8 @@ static enum err failure_of_result(struct pg_conn *conn, const PGresult *result, 
                        *state ? state : "unknown");
     const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
     AUTO_FREE char *words = failure->adds_words && message ? text_cut(message, MESSAGE_MAX) : NULL;
-    return why_set(why, failure->err, "%s%s%s", failure->error, words ? ": " : "", words ? words : "");
+    return words ? why_set(why, failure->err, "%s (SQLSTATE %s): %s", failure->error, state, words)
+                 : why_set(why, failure->err, "%s", failure->error);
 }
 
 /* character_not_in_repertoire, untranslatable_character */

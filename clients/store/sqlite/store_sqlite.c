@@ -349,12 +349,25 @@ bool sqlite_outlived(struct sqlite_conn *conn)
 
 /* what went wrong, in words */
 
+/* SQLite before 3.42 keeps no error of the system's for a COMMIT. */
 static enum err failure_of_os(const struct sqlite_conn *conn, const char *what, struct why *why)
 {
     int code = sqlite3_system_errno(conn->db);
     char buffer[128];
-    return why_set(why, ERR_UNAVAILABLE, "the database file %s cannot be %s%s%s", conn->store->path, what,
-                   code ? ": " : "", code ? strerror_r(code, buffer, sizeof buffer) : "");
+    return why_set(why, ERR_UNAVAILABLE, "the database file %s cannot be %s (SQLite code %d)%s%s",
+                   conn->store->path, what, sqlite3_extended_errcode(conn->db), code ? ": " : "",
+                   code ? strerror_r(code, buffer, sizeof buffer) : "");
+}
+
+/* Whether what failed was a write. */
+static bool is_write(int code)
+{
+    static const int codes[] = {SQLITE_IOERR_WRITE, SQLITE_IOERR_FSYNC, SQLITE_IOERR_DIR_FSYNC,
+                                SQLITE_IOERR_TRUNCATE, SQLITE_IOERR_SHMSIZE};
+    for (size_t i = 0; i < ARRAY_LEN(codes); i++)
+        if (code == codes[i])
+            return true;
+    return false;
 }
 
 /* SQLITE_ERROR is everything else; of it a person can cure only a table, a column or a view's trigger that is
@@ -398,7 +411,7 @@ enum err sqlite_failure(struct sqlite_conn *conn, struct why *why)
     case SQLITE_AUTH:
         return failure_of_os(conn, "opened", why);
     case SQLITE_IOERR:
-        return failure_of_os(conn, "read or written", why);
+        return failure_of_os(conn, is_write(code) ? "written" : "read", why);
     case SQLITE_READONLY:
         if (code == SQLITE_READONLY_DBMOVED)
             return why_set(why, ERR_UNAVAILABLE, "the database file %s was moved or deleted", path);
