@@ -156,8 +156,8 @@ ATTR_NODISCARD enum err rows_end(struct store_rows *rows);
 ATTR_NODISCARD enum err rows_count(struct store_rows rows, size_t *ret_n);
 
 /* A field of the row by its column's name. rows_text: valid UTF-8, within the limit; NULL for null; caller
- * frees. rows_own: a text that this program wrote, read whole. rows_place: an index into a list of n; false:
- * out of range. */
+ * frees. rows_own: a text that this program wrote, read whole. rows_stored: the same, of a text that
+ * text_stored made. rows_place: an index into a list of n; false: out of range. */
 struct store_field rows_field(struct store_rows *rows, const char *name);
 bool rows_null(struct store_rows *rows, const char *name);
 int64_t rows_int(struct store_rows *rows, const char *name);
