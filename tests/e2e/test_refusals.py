@@ -6,7 +6,7 @@ import resource
 import pytest
 
 import conftest
-from conftest import PostgreSQL, eventually, outcomes, reconciled, seed
+from conftest import eventually, outcomes, seed
 from test_heal import branch
 
 on_postgresql = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
