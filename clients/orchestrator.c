@@ -191,7 +191,7 @@ bool orchestrator_answer_read(const struct fetch_answer *answer, char ret_words[
     return answered && answer->status >= 200 && answer->status < 300;
 }
 
-char *orchestrator_check(const struct orchestrator *orchestrator, struct fetch *fetch)
+char *orchestrator_check(const struct orchestrator *orchestrator, struct fetch *fetch, bool *ret_page)
 {
     struct fetch_inbox *inbox = fetch_inbox_new(fetch);
     fetch_send(inbox, &(const struct fetch_request){.upstream = FETCH_TO_ORCHESTRATOR,
@@ -204,6 +204,9 @@ char *orchestrator_check(const struct orchestrator *orchestrator, struct fetch *
         problem = mem_printf("the orchestrator: %s", answer->error);
     else if (answer->status >= 500)
         problem = mem_printf("the orchestrator answered %d", answer->status);
+    bool is_redirect = answer->status >= 300 && answer->status <= 399;
+    *ret_page = is_redirect ||
+                (answer->status >= 200 && answer->status <= 299 && strstr(answer->content_type, "html"));
     fetch_answer_free(answer);
     fetch_inbox_free(inbox);
     return problem;

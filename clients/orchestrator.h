@@ -66,7 +66,8 @@ void orchestrator_send(const struct orchestrator *orchestrator, struct fetch_inb
 bool orchestrator_answer_read(const struct fetch_answer *answer, char ret_words[ORCHESTRATOR_WORDS_SIZE]);
 
 /* orchestrator_check: sends one GET to its URL. The endpoints are not called, because a request there would
- * be an event. Returns NULL for any answer below 500, else what is wrong, for a person; caller frees. */
-char *orchestrator_check(const struct orchestrator *orchestrator, struct fetch *fetch);
+ * be an event. Returns NULL for any answer below 500, else what is wrong, for a person; caller frees.
+ * *ret_page: the answer is a page or a redirect, as of an orchestrator with pages, a login or a proxy. */
+char *orchestrator_check(const struct orchestrator *orchestrator, struct fetch *fetch, bool *ret_page);
 
 #endif

@@ -223,6 +223,18 @@ void telegram_send(struct telegram *telegram, struct fetch *fetch, const char *h
     }
 }
 
+/* Every answer of the API is an object with `ok`. */
+static bool is_own(const struct fetch_answer *answer)
+{
+    json_t *body = NULL;
+    if (!answer->body || json_read_within(answer->body, answer->body_len, LIMIT_JSON_TREE_SMALL, &body, NULL))
+        return false;
+    const json_t *ok = json_object_get(body, "ok");
+    bool own = answer->status == 404 ? json_is_boolean(ok) : json_is_true(ok);
+    json_decref(body);
+    return own;
+}
+
 char *telegram_check(const struct telegram *telegram, struct fetch *fetch)
 {
     static const char *const headers[] = {"Accept: application/json", NULL};
@@ -233,5 +245,5 @@ char *telegram_check(const struct telegram *telegram, struct fetch *fetch)
         &(const struct fetch_request){
             .upstream = FETCH_TO_TELEGRAM, .health = telegram->health, .url = url, .headers = headers},
         "getMe");
-    return upstream_check_end(inbox);
+    return upstream_check_end(inbox, is_own, telegram->names->url);
 }

@@ -189,8 +189,14 @@ static bool check_orchestrator(const struct settings *settings, struct fetch *fe
         return tell_off("webhooks", "ORCH_ADVANCE_VIA is database: tasks are moved there");
     if (orchestrator_open(settings, &orchestrator, &why) != ERR_OK)
         return line_print("webhooks", false, why.text);
-    AUTO_FREE char *problem = orchestrator_check(orchestrator, fetch);
+    bool page;
+    AUTO_FREE char *problem = orchestrator_check(orchestrator, fetch, &page);
     orchestrator_free(orchestrator);
+    if (page)
+        printf("%-9s warning: ORCH_ORCHESTRATOR_URL answers with a page or a redirect; if that is a login's "
+               "or a "
+               "proxy's, no webhook passes it\n",
+               "webhooks");
     return line_print("webhooks", !problem, problem ? problem : "the orchestrator answers");
 }
 

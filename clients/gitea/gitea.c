@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clients/base/jsonx.h"
 #include "clients/base/limits.h"
 #include "clients/base/text.h"
 #include "clients/gitea/gitea_io.h"
@@ -228,9 +229,65 @@ static void check_send(const struct gitea *gitea, struct fetch_inbox *inbox, con
             about);
 }
 
-char *gitea_check(const struct gitea *gitea, struct fetch *fetch, const char *const *repos, size_t n)
+static bool has_text(const struct fetch_answer *answer, const char *member)
+{
+    json_t *json = NULL;
+    if (!answer->body || json_read(answer->body, answer->body_len, &json, NULL) != ERR_OK)
+        return false;
+    bool has = json_get_text(json, member, NULL) != NULL;
+    json_decref(json);
+    return has;
+}
+
+static bool is_own_repo(const struct fetch_answer *answer)
+{
+    return answer->status == 404 ? gitea_missing(answer) : has_text(answer, "full_name");
+}
+
+static bool is_own_version(const struct fetch_answer *answer)
+{
+    return answer->status == 200 && has_text(answer, "version");
+}
+
+/* Every Gitea has a version, so that another answer is not a Gitea's: its URL is wrong, and not the token or
+ * a repository. 401, 403 and 429 may be Gitea's, and are shown by what is asked next. */
+static bool is_elsewhere(const struct fetch_answer *answer)
+{
+    int status = answer->status;
+    if (answer->result != FETCH_ANSWERED)
+        return answer->result == FETCH_TOO_LARGE;
+    return status < 500 && status != 401 && status != 403 && status != 429 && !is_own_version(answer);
+}
+
+/* Whether a Gitea is at the URL; `alone`: nothing else will be asked. */
+static char *version_problem(const struct gitea *gitea, struct fetch *fetch, bool alone)
 {
     static const char *const version[] = {"version", NULL};
+    AUTO_FREE char *url = fetch_url(gitea->api, version, NULL);
+    if (!url)
+        return mem_printf("%s is too long", gitea->names->url);
+    struct fetch_inbox *inbox = fetch_inbox_new(fetch);
+    check_send(gitea, inbox, url, gitea->base);
+    struct fetch_answer *answer = fetch_take(inbox, -1);
+    AUTO_FREE char *words = upstream_words(answer);
+    char *problem = NULL;
+    if (is_elsewhere(answer))
+        problem =
+            mem_printf("%s is not Gitea's: %s: %s; it must be the URL of Gitea's start page, with the path "
+                       "if Gitea is below one, without /api/v1 or a repository",
+                       gitea->names->url, url, words);
+    else if (alone)
+        problem = upstream_check_problem(answer, is_own_version, gitea->names->url);
+    fetch_answer_free(answer);
+    fetch_inbox_free(inbox);
+    return problem;
+}
+
+char *gitea_check(const struct gitea *gitea, struct fetch *fetch, const char *const *repos, size_t n)
+{
+    char *problem = version_problem(gitea, fetch, n == 0);
+    if (problem)
+        return problem;
     struct fetch_inbox *inbox = fetch_inbox_new(fetch);
     struct arena arena = {.blocks = NULL};
     for (size_t i = 0; i < n; i++) {
@@ -238,8 +295,6 @@ char *gitea_check(const struct gitea *gitea, struct fetch *fetch, const char *co
         if (gitea_repo_split(&arena, repos[i], &path[1], &path[2]))
             check_send(gitea, inbox, gitea_url(&arena, gitea, path, NULL), repos[i]);
     }
-    if (n == 0)
-        check_send(gitea, inbox, gitea_url(&arena, gitea, version, NULL), gitea->base);
     arena_done(&arena);
-    return upstream_check_end(inbox);
+    return upstream_check_end(inbox, is_own_repo, gitea->names->url);
 }

@@ -26,9 +26,9 @@ ATTR_NODISCARD enum err gitea_new(const char *base_url, const char *token, const
 void gitea_free(struct gitea *gitea);
 bool gitea_configured(const struct gitea *gitea);
 
-/* gitea_check: asks Gitea, whose URL must be set, once for each of these repositories, all at the same time,
- * or for its version if n is 0. Returns NULL if every answer was good, else what is wrong, for a person;
- * caller frees. */
+/* gitea_check: asks Gitea, whose URL must be set, for its version, which shows whether the URL is right, then
+ * for each of these repositories, all at the same time. Returns NULL if every answer was good, else what is
+ * wrong, for a person; caller frees. */
 struct fetch;
 char *gitea_check(const struct gitea *gitea, struct fetch *fetch, const char *const *repos, size_t n);
 

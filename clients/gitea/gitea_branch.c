@@ -67,7 +67,8 @@ static void posted(struct facts *facts, void *arg, const struct gitea_reply *rep
                     arena_printf(facts_arena(facts), "Gitea answered %d for %s: the repository has moved",
                                  reply->status, making->what));
     } else {
-        fact_settle(facts, &making->request, reply->status == 404 ? FACT_ABSENT : FACT_FAILED, reply->error);
+        fact_settle(facts, &making->request, reply->state == FACT_ABSENT ? FACT_ABSENT : FACT_FAILED,
+                    reply->error);
     }
 }
 

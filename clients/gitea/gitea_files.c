@@ -149,7 +149,7 @@ static void page_read(struct facts *facts, struct files *files, const json_t *js
 static void folder_replied(struct facts *facts, void *arg, const struct gitea_reply *reply)
 {
     struct files *files = arg;
-    bool is_refused = reply->status == 400 || reply->status == 404;
+    bool is_refused = reply->status == 400 || reply->state == FACT_ABSENT;
     if (reply->state == FACT_KNOWN)
         page_read(facts, files, reply->json);
     else if (is_refused && !files->tree && files->depth > 0)

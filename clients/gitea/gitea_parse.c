@@ -19,12 +19,27 @@ static const char too_many_rows[] = "a page of far more rows than were asked for
 
 /* the answer as such */
 
-/* The message of Gitea's error body ({"message":…,"url":…}), cut; NULL when there is none. */
-static char *error_message(const struct fetch_answer *answer)
+/* Whatever its body is, NULL if that is no JSON. The caller owns it. */
+static json_t *small_body(const struct fetch_answer *answer)
 {
     json_t *json = NULL;
     if (!answer->body || json_read_within(answer->body, answer->body_len, LIMIT_JSON_TREE_SMALL, &json, NULL))
         return NULL;
+    return json;
+}
+
+bool gitea_missing(const struct fetch_answer *answer)
+{
+    if (answer->result != FETCH_ANSWERED || answer->status != 404)
+        return false;
+    json_auto_t *json = small_body(answer);
+    return json_get_text(json, "message", NULL) && json_get_text(json, "url", NULL);
+}
+
+/* The message of Gitea's error body ({"message":…,"url":…}), cut; NULL when there is none. */
+static char *error_message(const struct fetch_answer *answer)
+{
+    json_t *json = small_body(answer);
     const char *message = json_get_text(json, "message", "");
     char *cut = *message ? text_cut(message, QUOTE_MAX) : NULL;
     json_decref(json);
@@ -39,6 +54,8 @@ static const char *hint_of(int status, const struct upstream_names *names, struc
         return arena_printf(arena, "; what may %s do?", names->token);
     if (status >= 300 && status <= 399)
         return arena_printf(arena, "; a redirect elsewhere, is %s right?", names->url);
+    if (status == 404) /* not Gitea's own */
+        return arena_printf(arena, "; not Gitea's own answer, is %s right?", names->url);
     return "";
 }
 
@@ -94,7 +111,7 @@ void gitea_reply_read(const struct fetch_answer *answer, const char *what, const
         ret->error = "stopped before Gitea answered";
     } else if (answer->result != FETCH_ANSWERED) {
         ret->error = arena_printf(arena, "Gitea: %s, asked for %s", answer->error, what);
-    } else if (answer->status == 404) { /* hides a missing right too: services/context/repo.go */
+    } else if (gitea_missing(answer)) { /* hides a missing right too: services/context/repo.go */
         ret->state = FACT_ABSENT;
         ret->error = arena_printf(arena, "Gitea knows no %s (or the token may not see it)", what);
     } else if (answer->status == 200) {
@@ -119,7 +136,7 @@ enum fetch_sign gitea_judge(const struct fetch_answer *answer, char *error, size
         return fetch_judge(answer, error, size);
     int status = answer->status;
     if (status < 500 && status != 401 && status != 403 && status != 429 &&
-        (status != 200 || begins_like_json(answer)))
+        (status != 200 || begins_like_json(answer)) && (status != 404 || gitea_missing(answer)))
         return FETCH_SIGN_GOOD;
     if (*answer->content_type)
         snprintf(error, size, "answered %d (%s)", status, answer->content_type);

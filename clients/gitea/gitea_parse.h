@@ -27,8 +27,12 @@ struct upstream_names;
 void gitea_reply_read(const struct fetch_answer *answer, const char *what, const struct upstream_names *names,
                       struct arena *arena, struct gitea_reply *ret);
 
-/* gitea_judge: FETCH_SIGN_BAD as by fetch_judge, and also for 401, 403, and a 200 that does not begin like
- * JSON. gitea_judge_allowed: the same, but FETCH_SIGN_NONE for a 403. */
+/* gitea_missing: a 404 of Gitea itself (services/context/api.go: {"message":…,"url":…}). Any other 404 is of
+ * a proxy, or of a server that is not Gitea, and shows nothing about what was asked for. */
+bool gitea_missing(const struct fetch_answer *answer);
+
+/* gitea_judge: FETCH_SIGN_BAD as by fetch_judge, and also for 401, 403, a 200 that does not begin like JSON,
+ * and a 404 that is not Gitea's own. gitea_judge_allowed: the same, but FETCH_SIGN_NONE for a 403. */
 fetch_judge_fn gitea_judge, gitea_judge_allowed;
 
 /* A page of a list. */

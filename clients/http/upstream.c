@@ -56,23 +56,36 @@ static const char *meaning_of(int status)
     }
 }
 
-static char *problem_of(const struct fetch_answer *answer)
+char *upstream_words(const struct fetch_answer *answer)
+{
+    if (answer->result != FETCH_ANSWERED)
+        return mem_dup(answer->error);
+    return mem_printf("answered %d (%s)", answer->status,
+                      *answer->content_type ? answer->content_type : "no content type");
+}
+
+char *upstream_check_problem(const struct fetch_answer *answer, upstream_own_fn *own, const char *url_name)
 {
     const char *about = answer->tag;
+    bool good = answer->status >= 200 && answer->status <= 299;
     if (answer->result != FETCH_ANSWERED)
         return mem_printf("%s: %s", about, answer->error);
-    if (answer->status >= 200 && answer->status < 300)
+    if ((good || answer->status == 404) && !own(answer)) {
+        AUTO_FREE char *words = upstream_words(answer);
+        return mem_printf("%s: %s, which is not the API's; is %s right?", about, words, url_name);
+    }
+    if (good)
         return NULL;
     return mem_printf("%s: answered %d%s", about, answer->status, meaning_of(answer->status));
 }
 
-char *upstream_check_end(struct fetch_inbox *inbox)
+char *upstream_check_end(struct fetch_inbox *inbox, upstream_own_fn *own, const char *url_name)
 {
     char *problem = NULL;
     while (fetch_pending(inbox) > 0) {
         struct fetch_answer *answer = fetch_take(inbox, -1);
         if (!problem)
-            problem = problem_of(answer);
+            problem = upstream_check_problem(answer, own, url_name);
         fetch_answer_free(answer);
     }
     fetch_inbox_free(inbox);

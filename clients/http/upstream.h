@@ -7,8 +7,11 @@
 #ifndef RECONCILED_UPSTREAM_H
 #define RECONCILED_UPSTREAM_H
 
+#include <stdbool.h>
+
 #include "clients/base/err.h"
 
+struct fetch_answer;
 struct fetch_inbox;
 struct fetch_request;
 
@@ -30,8 +33,19 @@ ATTR_NODISCARD enum err upstream_token_check(const char *token, const char *name
  * person; it must live until upstream_check_end. */
 void upstream_check_send(struct fetch_inbox *inbox, const struct fetch_request *request, const char *about);
 
-/* upstream_check_end: waits for all answers, and frees the inbox. Returns NULL when each was 2xx, else the
- * fault of the first other answer: "acme/app: answered 502". Caller frees. */
-char *upstream_check_end(struct fetch_inbox *inbox);
+/* upstream_words: "answered 404 (text/html)", or why there was no answer. Caller frees. */
+char *upstream_words(const struct fetch_answer *answer);
+
+/* Whether a 2xx or a 404 is the upstream's own, judged by the body: a login page, a single-page application
+ * and a proxy answer these too. */
+typedef bool upstream_own_fn(const struct fetch_answer *answer);
+
+/* upstream_check_problem: what is wrong with an answer to upstream_check_send: "acme/app: answered 502"; NULL
+ * if nothing is. `url_name` is the setting to look at where another server answered. Caller frees. */
+char *upstream_check_problem(const struct fetch_answer *answer, upstream_own_fn *own, const char *url_name);
+
+/* upstream_check_end: waits for all answers, and frees the inbox. Returns the problem of the first answer
+ * that has one, NULL if none has. Caller frees. */
+char *upstream_check_end(struct fetch_inbox *inbox, upstream_own_fn *own, const char *url_name);
 
 #endif

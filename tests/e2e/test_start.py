@@ -257,6 +257,29 @@ def test_check_says_in_one_line_each_how_everything_is(database, sandbox):
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("path", ["", "/gitea/api/v1", "/gitea/acme/app"])
+def test_check_blames_a_wrong_url_of_gitea_and_no_repository(database, sandbox, path):
+    program(database, sandbox, "migrate")
+    sandbox.world({"full_name": "acme/app"})
+    bad = program(database, sandbox, "check", ORCH_GITEA_URL=sandbox.url + path, ORCH_PROJECTS_JSON='[{"repo":"acme/app"}]')
+    assert bad.returncode == 1
+    assert f"gitea     BAD: ORCH_GITEA_URL is not Gitea's: {sandbox.url}{path}/api/v1/version: answered 404" in bad.stdout
+    assert "acme/app: " not in bad.stdout and "GITEA_TOKEN" not in bad.stdout
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_check_takes_no_page_for_an_upstream(database, sandbox):
+    program(database, sandbox, "migrate")
+    page = {"status": 200, "body": "<title>Sign in</title>", "content_type": "text/html"}
+    for path in ("/gitea", "/telegram"):
+        sandbox.fault(path, "status", **page)
+    bad = program(database, sandbox, "check", ORCH_TELEGRAM_URL=f"{sandbox.url}/telegram", ORCH_TELEGRAM_BOT_TOKEN="1:abc",
+                  ORCH_TELEGRAM_CHAT_ID="1")
+    assert bad.returncode == 1 and "gitea     BAD: ORCH_GITEA_URL is not Gitea's" in bad.stdout
+    assert "telegram  BAD: getMe: answered 200 (text/html), which is not the API's; is ORCH_TELEGRAM_URL right?" in bad.stdout
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_check_asks_about_each_repository_though_others_hang(database, sandbox):
     program(database, sandbox, "migrate")
     hung = [f"acme/hung{at}" for at in range(10)]

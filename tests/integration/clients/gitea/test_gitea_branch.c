@@ -268,9 +268,10 @@ static void a_stopped_fetcher_makes_nothing(void **state)
 static const struct gitea_branch_made *make_scripted(struct scene *scene, int status, const char *message,
                                                      const char *sha)
 {
-    AUTO_FREE char *error = mem_printf("{\"message\":\"%s\"}", message);
+    AUTO_FREE char *error = mem_printf("{\"message\":\"%s\",\"url\":\"u\"}", message);
     on_json(scene, BRANCHES "/main", NULL, mem_dup("{\"name\":\"main\",\"commit\":{\"id\":\"" SHA "\"}}"));
-    script_server_on(scene->server, BRANCHES "/x", &(struct script_reply){.status = 404, .body = "{}"});
+    script_server_on(scene->server, BRANCHES "/x",
+                     &(struct script_reply){.status = 404, .body = SCRIPT_GITEA_MISSING});
     script_server_on(scene->server, BRANCHES, &(struct script_reply){.status = status, .body = error});
     if (sha)
         on_json(scene, BRANCHES "/x", NULL, mem_printf("{\"name\":\"x\",\"commit\":{\"id\":\"%s\"}}", sha));
@@ -318,7 +319,8 @@ static void a_look_that_tells_of_another_branch_proves_nothing(void **state)
     struct scene *scene = *state;
     const struct gitea_branch_made *made;
     on_json(scene, BRANCHES "/main", NULL, mem_dup("{\"name\":\"main\",\"commit\":{\"id\":\"" SHA "\"}}"));
-    script_server_on(scene->server, BRANCHES "/x", &(struct script_reply){.status = 404, .body = "{}"});
+    script_server_on(scene->server, BRANCHES "/x",
+                     &(struct script_reply){.status = 404, .body = SCRIPT_GITEA_MISSING});
     script_server_on(scene->server, BRANCHES, &(struct script_reply){.status = 503, .body = "{}"});
     on_json(scene, BRANCHES "/x", NULL, mem_dup("{\"name\":\"X\",\"commit\":{\"id\":\"" SHA "\"}}"));
     made = make(scene, "x");
@@ -347,6 +349,24 @@ static void a_repository_that_vanished_meanwhile_is_absent(void **state)
 {
     const struct gitea_branch_made *made = make_scripted(*state, 404, "The target couldn't be found.", NULL);
     assert_int_equal(made->fact.state, FACT_ABSENT);
+}
+
+/* Of a proxy that restarts between two calls, and before the first. */
+static void a_404_that_is_not_giteas_shows_nothing(void **state)
+{
+    struct scene *scene = *state;
+    static const struct script_reply foreign = {.status = 404, .type = "text/plain", .body = "no backend"};
+    on_json(scene, BRANCHES "/main", NULL, mem_dup("{\"name\":\"main\",\"commit\":{\"id\":\"" SHA "\"}}"));
+    script_server_on(scene->server, BRANCHES, &foreign);
+    const struct gitea_branch_made *made = make(scene, "x");
+    assert_int_equal(made->fact.state, FACT_FAILED);
+    assert_string_equal(made->fact.error,
+                        "Gitea answered 404 (text/plain) for new branch x of acme/shop; not "
+                        "Gitea's own answer, is THE_URL right?");
+    assert_int_equal(script_server_count(scene->server, BRANCHES), 1);
+    script_server_default(scene->server, &foreign);
+    assert_int_equal(make(scene, "y")->fact.state, FACT_FAILED);
+    assert_int_equal(script_server_count(scene->server, BRANCHES), 1);
 }
 
 static void nothing_is_sent_when_looking_failed(void **state)
@@ -383,6 +403,7 @@ int main(void)
         IN_SCENE(an_internal_error_is_named),
         IN_SCENE(a_name_that_gitea_refuses_is_named),
         IN_SCENE(a_repository_that_vanished_meanwhile_is_absent),
+        IN_SCENE(a_404_that_is_not_giteas_shows_nothing),
         IN_SCENE(nothing_is_sent_when_looking_failed),
     };
     gitea_scene_prepare();

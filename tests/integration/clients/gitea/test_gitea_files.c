@@ -92,6 +92,20 @@ static void absence_is_read_from_a_listing_alone(void **state)
     assert_int_equal(files_asked(scene, "y/1.md")->fact.state, FACT_FAILED);
 }
 
+/* Of a proxy, in front of any of the folders. */
+static void a_404_that_is_not_giteas_is_no_absence(void **state)
+{
+    struct scene *scene = *state;
+    static const struct script_reply foreign = {.status = 404, .type = "text/plain", .body = "no backend"};
+    on_tree(scene, TREE(SHA), ROW("x", "blob"));
+    script_server_on(scene->server, TREE(SHA "%3Aa"), &foreign);
+    const struct gitea_files *files = files_asked(scene, "a/1.md");
+    assert_int_equal(files->fact.state, FACT_FAILED);
+    assert_string_equal(files->fact.error, "Gitea answered 404 (text/plain) for a/1.md at 0123456789ab of "
+                                           "acme/shop; not Gitea's own answer, is THE_URL right?");
+    assert_int_equal(facts_exchanges(scene->facts), 1);
+}
+
 static void a_server_that_knows_trees_by_id_alone_is_walked_down(void **state)
 {
     struct scene *scene = *state;
@@ -149,6 +163,7 @@ int main(void)
         IN_SCENE(a_file_is_found_in_the_list_of_its_folder),
         IN_SCENE(a_folder_is_listed_by_its_id_and_slashes_do_not_matter),
         IN_SCENE(absence_is_read_from_a_listing_alone),
+        IN_SCENE(a_404_that_is_not_giteas_is_no_absence),
         IN_SCENE(a_server_that_knows_trees_by_id_alone_is_walked_down),
         IN_SCENE(what_a_cut_list_lacks_is_on_its_next_page),
         IN_SCENE(a_folder_without_end_is_not_read_for_ever),

@@ -238,7 +238,7 @@ static void a_check_that_finds_the_query_pool_full_is_made_up_for_soon(void **st
     sem_init(&done, 0, 0);
     answers(200, complete);
     script_server_on(bench.gitea->server, API "/branches/slow",
-                     &(struct script_reply){.act = SCRIPT_HANG, .status = 404});
+                     &(struct script_reply){.act = SCRIPT_HANG, .status = 404, .body = SCRIPT_GITEA_MISSING});
     for (size_t i = 0; i < LIMIT_QUERIES; i++)
         assert_int_equal(query_pool_ask(bench.query_pool, NULL, &ops, NULL, on_branch, &done, NULL), ERR_OK);
     webhook_audit_tick(bench.audit, bench.now_ms);

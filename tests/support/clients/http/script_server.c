@@ -344,8 +344,7 @@ struct script_server *script_server_start(void)
     snprintf(server->url, sizeof server->url, "http://127.0.0.1:%u", ntohs(address.sin_port));
     pthread_mutex_init(&server->lock, NULL);
     pthread_cond_init(&server->came, NULL);
-    server->fallback =
-        script_new(NULL, &(struct script_reply){.status = 404, .body = "{\"message\":\"not scripted\"}"});
+    server->fallback = script_new(NULL, &(struct script_reply){.status = 404, .body = SCRIPT_GITEA_MISSING});
     if (pthread_create(&server->thread, NULL, server_run, server) != 0)
         die("thread");
     return server;

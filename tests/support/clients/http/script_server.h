@@ -38,6 +38,9 @@ void script_server_stop(struct script_server *server);
 /* script_server_url: "http://127.0.0.1:PORT". Valid as long as the server. */
 const char *script_server_url(const struct script_server *server);
 
+/* A 404 of Gitea's API (services/context/api.go). */
+#define SCRIPT_GITEA_MISSING "{\"message\":\"not found\",\"url\":\"http://git/api/swagger\",\"errors\":[]}"
+
 /* script_server_on: what the target is answered next (copied). script_server_json: a 200 with that body.
  * script_server_default: what everything else is answered. */
 void script_server_on(struct script_server *server, const char *target, const struct script_reply *reply);
