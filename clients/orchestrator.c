@@ -185,7 +185,8 @@ bool orchestrator_answer_read(const struct fetch_answer *answer, char ret_words[
 {
     bool answered = answer->result == FETCH_ANSWERED;
     if (answered)
-        snprintf(ret_words, ORCHESTRATOR_WORDS_SIZE, "answered %d", answer->status);
+        snprintf(ret_words, ORCHESTRATOR_WORDS_SIZE, "answered %d%s%s", answer->status,
+                 *answer->proxy ? " through " : "", answer->proxy);
     else
         snprintf(ret_words, ORCHESTRATOR_WORDS_SIZE, "%s", answer->error);
     return answered && answer->status >= 200 && answer->status < 300;

@@ -108,7 +108,9 @@ static void read_error(const struct fetch_answer *answer, const json_t *body,
     AUTO_FREE char *description = text_cut(json_get_text(body, "description", ""), DESCRIPTION_MAX);
     int64_t moved_to = json_get_int(parameters, "migrate_to_chat_id", 0);
     int status = answer->status;
-    if (status == 429)
+    if (!*description && *answer->proxy && status != 200 && status != 429)
+        outcome_set(ret, TELEGRAM_FAILED, "%s, or what is behind it, answered %d", answer->proxy, status);
+    else if (status == 429)
         read_slow_down(answer, parameters, ret);
     else if (status == 401)
         outcome_set(ret, TELEGRAM_REFUSED, "Telegram does not accept the token (401)");

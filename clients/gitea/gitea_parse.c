@@ -67,6 +67,9 @@ static const char *answered_words(const struct fetch_answer *answer, const char 
     const char *hint = hint_of(answer->status, names, arena);
     if (message)
         return arena_printf(arena, "Gitea answered %d for %s: %s%s", answer->status, what, message, hint);
+    if (*answer->proxy)
+        return arena_printf(arena, "%s, or what is behind it, answered %d (%s) for %s", answer->proxy,
+                            answer->status, type, what);
     return arena_printf(arena, "Gitea answered %d (%s) for %s%s", answer->status, type, what, hint);
 }
 
@@ -138,10 +141,11 @@ enum fetch_sign gitea_judge(const struct fetch_answer *answer, char *error, size
     if (status < 500 && status != 401 && status != 403 && status != 429 &&
         (status != 200 || begins_like_json(answer)) && (status != 404 || gitea_missing(answer)))
         return FETCH_SIGN_GOOD;
+    const char *through = *answer->proxy ? " through " : "";
     if (*answer->content_type)
-        snprintf(error, size, "answered %d (%s)", status, answer->content_type);
+        snprintf(error, size, "answered %d (%s)%s%s", status, answer->content_type, through, answer->proxy);
     else
-        snprintf(error, size, "answered %d", status);
+        snprintf(error, size, "answered %d%s%s", status, through, answer->proxy);
     return FETCH_SIGN_BAD;
 }
 

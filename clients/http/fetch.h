@@ -141,6 +141,8 @@ struct fetch_answer {
     int64_t ratelimit_remaining; /* X-RateLimit-Remaining, or -1 */
     int64_t date_us;             /* Date, the middle of its second; 0: none, or a cache's (Age) */
     int64_t duration_ms;         /* of the last exchange */
+    char proxy[128]; /* "the proxy HOST:PORT (http_proxy)" that plain http went by, and whose answer this may
+                        be; "": none */
     char error[160]; /* why it failed, for a person: "timed out after 10 s", "connection refused"; "" when
                         answered */
 };
@@ -200,6 +202,9 @@ char *fetch_escape(const char *text);
 char *fetch_url_shown(const char *text);
 /* fetch_url_host: of `text`, in lower case, or "(not a URL)". Caller frees. */
 char *fetch_url_host(const char *text);
+/* fetch_proxy_shown: "the proxy HOST:PORT (VARIABLE)", as the variable of the environment has it, without its
+ * user name and password. Caller frees. */
+char *fetch_proxy_shown(const char *variable);
 /* fetch_url_difference: the first thing in which two URLs differ. Ignores the scheme, and the port unless
  * both URLs have one. */
 enum fetch_url_part { FETCH_URL_SAME, FETCH_URL_HOST, FETCH_URL_PORT, FETCH_URL_PATH };

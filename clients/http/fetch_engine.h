@@ -89,6 +89,7 @@ struct fetch_job {
     struct buffer reply; /* up to `reserved` */
     size_t header_bytes;
     unsigned header_lines;
+    const char *proxy;   /* the variable of the environment that names the proxy in use; NULL: none */
     const char *refused; /* why the answer is not read to its end, for a person; NULL: it is read */
 };
 

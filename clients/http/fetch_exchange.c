@@ -20,6 +20,10 @@
 #define IDLE_CONNECTION_S 50L
 #define DNS_CACHE_S 60L
 
+/* curl's own; HTTP_PROXY is what a CGI program gets of a header named Proxy, and is not among them. */
+static const char *const proxy_variables[] = {"http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy",
+                                              "ALL_PROXY"};
+
 static const char too_many_headers[] = "an answer with too many headers";
 static const char odd_coding[] = "an answer in a coding that was not asked for";
 static const char too_long[] = ""; /* outcome_too_large adds the length */
@@ -91,6 +95,35 @@ static size_t header_receive(const char *line, size_t size, size_t count, void *
     return job->refused ? 0 : len;
 }
 
+/* Which variable of the environment names the proxy, if no_proxy does not spare the host: curl alone knows,
+ * and its log is the one place where it says so. */
+static int log_receive(CURL *easy, curl_infotype type, char *line, size_t len, void *arg)
+{
+    static const char used[] = "Uses proxy env variable ";
+    struct fetch_job *job = arg;
+    (void)easy;
+    if (type != CURLINFO_TEXT || len <= strlen(used) || memcmp(line, used, strlen(used)) != 0)
+        return 0;
+    line += strlen(used);
+    len -= strlen(used);
+    for (size_t i = 0; i < ARRAY_LEN(proxy_variables); i++) {
+        size_t name_len = strlen(proxy_variables[i]);
+        if (len > name_len && line[name_len] == ' ' && memcmp(line, proxy_variables[i], name_len) == 0)
+            job->proxy = proxy_variables[i];
+    }
+    return 0;
+}
+
+static bool may_be_proxied(const struct fetch *fetch)
+{
+    bool named = false;
+    for (size_t i = 0; i < ARRAY_LEN(proxy_variables); i++) {
+        const char *value = getenv(proxy_variables[i]);
+        named |= value && *value;
+    }
+    return named && !fetch->ourselves;
+}
+
 /* The one place that sets curl's options. CURLOPT_MAXFILESIZE does nothing for bodies of unknown length
  * before curl 8.4, so reply_receive has the cap. HTTP/2 of 7.88 has defects that 8.0 and 8.1 mended. */
 static unsigned policy_set(const struct fetch *fetch, CURL *easy)
@@ -143,6 +176,7 @@ bool exchange_start(const struct fetch *fetch, CURL *easy, struct fetch_job *job
     job->header_bytes = 0;
     job->header_lines = 0;
     job->refused = NULL;
+    job->proxy = NULL;
 
     curl_easy_reset(easy); /* keeps connections, names and sessions */
     unsigned bad = policy_set(fetch, easy) | method_set(easy, job);
@@ -155,6 +189,11 @@ bool exchange_start(const struct fetch *fetch, CURL *easy, struct fetch_job *job
     bad |= curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, header_receive);
     bad |= curl_easy_setopt(easy, CURLOPT_HEADERDATA, job);
     bad |= curl_easy_setopt(easy, CURLOPT_PRIVATE, job);
+    if (may_be_proxied(fetch)) {
+        bad |= curl_easy_setopt(easy, CURLOPT_VERBOSE, 1L);
+        bad |= curl_easy_setopt(easy, CURLOPT_DEBUGFUNCTION, log_receive);
+        bad |= curl_easy_setopt(easy, CURLOPT_DEBUGDATA, job);
+    }
     return bad == 0;
 }
 
@@ -271,9 +310,25 @@ static bool outcome_refused_by_proxy(const struct fetch_job *job, struct fetch_o
         return false;
     outcome->result = FETCH_UNREACHABLE;
     outcome->silent = true;
-    snprintf(outcome->answer.error, sizeof outcome->answer.error, "no connection: the proxy answered %ld",
-             status);
+    snprintf(outcome->answer.error, sizeof outcome->answer.error, "answered %ld", status);
     return true;
+}
+
+/* What failed is the way to the proxy, or the proxy, or what lies behind it. */
+static void outcome_name_proxy(const struct fetch_job *job, CURLcode code, struct fetch_outcome *outcome)
+{
+    long status = 0;
+    if (!job->proxy || outcome->result == FETCH_TOO_LARGE)
+        return;
+    curl_easy_getinfo(job->easy, CURLINFO_HTTP_CONNECTCODE, &status);
+    bool is_its_own = code == CURLE_COULDNT_RESOLVE_PROXY || code == CURLE_COULDNT_CONNECT ||
+                      code == CURLE_PROXY || status >= 300;
+    AUTO_FREE char *proxy = fetch_proxy_shown(job->proxy);
+    AUTO_FREE char *words = mem_dup(outcome->answer.error);
+    if (is_its_own)
+        snprintf(outcome->answer.error, sizeof outcome->answer.error, "%s: %s", proxy, words);
+    else
+        snprintf(outcome->answer.error, sizeof outcome->answer.error, "%s, through %s", words, proxy);
 }
 
 static void outcome_cut(struct fetch_outcome *outcome, bool may_repeat, const char *error)
@@ -382,11 +437,30 @@ static void content_type_read(CURL *easy, struct fetch_answer *answer)
             isprint((unsigned char)scrubbed[i]) ? (char)tolower((unsigned char)scrubbed[i]) : '?';
 }
 
+/* Over plain http a proxy's answer looks like the host's, but for 407. False: it is the proxy's. */
+static bool proxy_let_through(const struct fetch_job *job, int status, struct fetch_outcome *outcome)
+{
+    struct fetch_answer *answer = &outcome->answer;
+    if (!job->proxy || strncasecmp(job->url, "http://", 7) != 0)
+        return true;
+    AUTO_FREE char *proxy = fetch_proxy_shown(job->proxy);
+    if (status != 407) {
+        snprintf(answer->proxy, sizeof answer->proxy, "%s", proxy);
+        return true;
+    }
+    outcome->result = FETCH_UNREACHABLE;
+    outcome->silent = true;
+    snprintf(answer->error, sizeof answer->error, "%s: answered 407", proxy);
+    return false;
+}
+
 static void outcome_answered(struct fetch_job *job, struct fetch_outcome *outcome)
 {
     struct fetch_answer *answer = &outcome->answer;
     long status = 0;
     curl_easy_getinfo(job->easy, CURLINFO_RESPONSE_CODE, &status);
+    if (!proxy_let_through(job, (int)status, outcome))
+        return;
     outcome->result = FETCH_ANSWERED;
     answer->status = (int)status;
     content_type_read(job->easy, answer);
@@ -416,8 +490,10 @@ void exchange_end(struct fetch_job *job, CURLcode code, struct fetch_outcome *re
     ret->answer.duration_ms = total_us / 1000;
     if (code == CURLE_OK)
         outcome_answered(job, ret);
-    else
+    else {
         outcome_failed(job, code, ret);
+        outcome_name_proxy(job, code, ret);
+    }
     ret->answer.result = ret->result;
     secret_scrub(ret->answer.error, strlen(ret->answer.error));
 }

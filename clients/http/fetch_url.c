@@ -12,6 +12,8 @@
 #include "clients/base/text.h"
 #include "clients/http/fetch_engine.h"
 
+#define PROXY_HOST_MAX ((size_t)64)
+
 static void url_cleanup(CURLU **url)
 {
     curl_url_cleanup(*url);
@@ -108,6 +110,23 @@ char *fetch_url_shown(const char *text)
     if (curl_url_get(url, CURLUPART_URL, &whole, 0) != CURLUE_OK)
         return mem_dup("(not a URL)");
     return mem_printf("%s%s", whole, has_query ? "?..." : "");
+}
+
+char *fetch_proxy_shown(const char *variable)
+{
+    AUTO_URL CURLU *url = curl_url();
+    AUTO_CURL_TEXT char *scheme = NULL, *host = NULL, *port = NULL;
+    const char *text = getenv(variable);
+    if (!url || !text ||
+        curl_url_set(url, CURLUPART_URL, text, CURLU_GUESS_SCHEME | CURLU_NON_SUPPORT_SCHEME) != CURLUE_OK ||
+        curl_url_get(url, CURLUPART_HOST, &host, 0) != CURLUE_OK)
+        return mem_printf("the proxy of %s", variable);
+    (void)curl_url_get(url, CURLUPART_SCHEME, &scheme, 0);
+    (void)curl_url_get(url, CURLUPART_PORT, &port, 0);
+    /* Without a port curl takes that of SOCKS, for http too. */
+    const char *usual = scheme && strcmp(scheme, "https") == 0 ? "443" : "1080";
+    AUTO_FREE char *shown = text_cut(host, PROXY_HOST_MAX);
+    return mem_printf("the proxy %s:%s (%s)", shown, port ? port : usual, variable);
 }
 
 char *fetch_origin(const char *text)

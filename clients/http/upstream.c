@@ -60,8 +60,9 @@ char *upstream_words(const struct fetch_answer *answer)
 {
     if (answer->result != FETCH_ANSWERED)
         return mem_dup(answer->error);
-    return mem_printf("answered %d (%s)", answer->status,
-                      *answer->content_type ? answer->content_type : "no content type");
+    return mem_printf("answered %d (%s)%s%s", answer->status,
+                      *answer->content_type ? answer->content_type : "no content type",
+                      *answer->proxy ? " through " : "", answer->proxy);
 }
 
 char *upstream_check_problem(const struct fetch_answer *answer, upstream_own_fn *own, const char *url_name)
@@ -76,6 +77,10 @@ char *upstream_check_problem(const struct fetch_answer *answer, upstream_own_fn 
     }
     if (good)
         return NULL;
+    if (*answer->proxy && !strstr(answer->content_type, "json")) {
+        AUTO_FREE char *words = upstream_words(answer);
+        return mem_printf("%s: %s", about, words);
+    }
     return mem_printf("%s: answered %d%s", about, answer->status, meaning_of(answer->status));
 }
 

@@ -33,7 +33,8 @@ ATTR_NODISCARD enum err upstream_token_check(const char *token, const char *name
  * person; it must live until upstream_check_end. */
 void upstream_check_send(struct fetch_inbox *inbox, const struct fetch_request *request, const char *about);
 
-/* upstream_words: "answered 404 (text/html)", or why there was no answer. Caller frees. */
+/* upstream_words: "answered 404 (text/html)", and through which proxy, or why there was no answer. Caller
+ * frees. */
 char *upstream_words(const struct fetch_answer *answer);
 
 /* Whether a 2xx or a 404 is the upstream's own, judged by the body: a login page, a single-page application

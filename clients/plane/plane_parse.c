@@ -106,6 +106,12 @@ static enum plane_result answered_read(const struct fetch_answer *answer, const 
     if (answer->status == 200)
         return body_read(answer, what, &reply->json, why);
     AUTO_FREE char *error = error_words(answer);
+    if (!error && *answer->proxy && answer->status != 429) {
+        (void)why_set(why, ERR_UNAVAILABLE, "%s, or what is behind it, answered %d (%s) for %s",
+                      answer->proxy, answer->status,
+                      *answer->content_type ? answer->content_type : "no content type", what);
+        return answer->status >= 500 ? PLANE_DOWN : PLANE_FAILED;
+    }
     if (!error)
         error = mem_dup(*answer->content_type ? answer->content_type : "no content type");
     if (answer->status == 401 || answer->status == 403) {

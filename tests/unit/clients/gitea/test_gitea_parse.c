@@ -93,6 +93,21 @@ TEST(every_odd_answer_is_told_apart_in_words)
     }
 }
 
+TEST(what_a_proxy_may_have_answered_blames_no_token)
+{
+    (void)state;
+    struct fetch_answer answer = answer_of(403, "text/html", "<html>");
+    struct gitea_reply reply;
+    snprintf(answer.proxy, sizeof answer.proxy, "the proxy p:1 (http_proxy)");
+    gitea_reply_read(&answer, "X", &test_names, &arena, &reply);
+    assert_string_equal(reply.error,
+                        "the proxy p:1 (http_proxy), or what is behind it, answered 403 (text/html) for X");
+    answer = answer_of(403, "application/json", "{\"message\":\"no scope\"}");
+    snprintf(answer.proxy, sizeof answer.proxy, "the proxy p:1 (http_proxy)");
+    gitea_reply_read(&answer, "X", &test_names, &arena, &reply);
+    assert_string_equal(reply.error, "Gitea answered 403 for X: no scope; what may THE_TOKEN do?");
+}
+
 TEST(a_long_message_is_cut_and_made_printable)
 {
     char body[1000];
