@@ -95,8 +95,8 @@ static size_t header_receive(const char *line, size_t size, size_t count, void *
     return job->refused ? 0 : len;
 }
 
-/* Which variable of the environment names the proxy, if no_proxy does not spare the host: curl alone knows,
- * and its log is the one place where it says so. */
+/* Which variable of the environment names the proxy, if no_proxy does not spare the host: curl alone
+ * knows, and only its log shows it. */
 static int log_receive(CURL *easy, curl_infotype type, char *line, size_t len, void *arg)
 {
     static const char used[] = "Uses proxy env variable ";

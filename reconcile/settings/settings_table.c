@@ -26,7 +26,8 @@ static const struct setting table[] = {
      AT(database_url),
      .fallback = "sqlite:reconciled.db",
      .secret = true,
-     .help = "The database: postgresql://… (any libpq URI, several hosts too) or sqlite:PATH."},
+     .help = "The database: postgresql://… (any libpq URI, several hosts too) or sqlite:PATH, as in "
+             "sqlite:x.db or sqlite:/folder/x.db."},
     {.name = "ORCH_DATABASE_SCHEMA",
      .type = SETTING_TEXT,
      AT(database_schema),

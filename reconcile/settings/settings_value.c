@@ -120,10 +120,19 @@ static bool is_path(const char *text)
            !strstr(text, "/../") && !strstr(text, "/./");
 }
 
-static bool names_a_database(const char *url)
+static const char *database_problem(const char *url)
 {
-    return strncmp(url, "postgresql://", 13) == 0 || strncmp(url, "postgres://", 11) == 0 ||
-           (strncmp(url, "sqlite:", 7) == 0 && url[7]);
+    static const char sqlite[] = "sqlite:";
+    if (strncmp(url, "postgresql://", 13) == 0 || strncmp(url, "postgres://", 11) == 0)
+        return NULL;
+    if (strncmp(url, sqlite, strlen(sqlite)) != 0 || !url[strlen(sqlite)])
+        return "must be postgresql://… or sqlite:PATH";
+    /* SQLAlchemy's, whose third slash is no part of the path: sqlite:///x.db is not /x.db there. */
+    if (strncmp(url + strlen(sqlite), "//", 2) == 0)
+        return "has slashes before the path: write sqlite:x.db for a relative path, sqlite:/folder/x.db for "
+               "an "
+               "absolute one";
+    return NULL;
 }
 
 /* What is wrong with a text of one of the text types, or NULL. Names no part of it: it may be a secret. */
@@ -140,7 +149,7 @@ static const char *text_problem(enum setting_type type, const char *text)
     case SETTING_PATH:
         return is_path(text) ? NULL : "must be a path like /webhook, without a query";
     case SETTING_DATABASE:
-        return names_a_database(text) ? NULL : "must be postgresql://… or sqlite:PATH";
+        return database_problem(text);
     case SETTING_TEMPLATE:
         return message_template_problem(text);
     case SETTING_LISTEN:

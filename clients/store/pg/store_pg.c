@@ -29,6 +29,7 @@
 
 /* The part of libpq's reason for a failed connect that goes into words. */
 #define REASON_MAX ((size_t)160)
+#define PARAMETER_NAME_MAX ((size_t)40)
 
 #define RETRIES_MAX 6
 #define RETRY_PAUSE_MAX_MS 100
@@ -527,6 +528,50 @@ static int64_t connect_wait_ms(const PQconninfoOption *given)
     return wait_ms < LIMIT_CONNECT_WAIT_MS ? wait_ms : LIMIT_CONNECT_WAIT_MS;
 }
 
+/* a URL that cannot be read */
+
+static bool is_keyword(const char *name, size_t len)
+{
+    PQconninfoOption *known = PQconndefaults();
+    bool found = len == strlen("ssl") && strncmp(name, "ssl", len) == 0; /* of JDBC; libpq takes it too */
+    for (const PQconninfoOption *at = known; at && at->keyword && !found; at++)
+        found = strlen(at->keyword) == len && strncmp(at->keyword, name, len) == 0;
+    PQconninfoFree(known);
+    return found;
+}
+
+/* What is wrong with the first parameter of the URL that libpq does not take. True: `why` is set, with no
+ * part of a value. A question mark before the last @ is of a password. */
+static bool parameter_blame(const char *url, struct why *why)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
+    const char *host = strrchr(url, '@'), *at = strchr(host ? host : url, '?');
+    if (!at)
+        return false;
+    for (at++; *at; at += strspn(at, "&")) {
+        size_t len = strspn(at, letters), whole = strcspn(at, "&");
+        const char *equals = memchr(at, '=', whole);
+        bool is_schema = len == strlen("schema") && strncmp(at, "schema", len) == 0;
+        if (len == 0 || len > PARAMETER_NAME_MAX || at + len != (equals ? equals : at + whole))
+            return false;
+        if (!is_keyword(at, len)) {
+            (void)why_set(why, ERR_INVALID,
+                          "the database URL has a parameter that libpq does not know: %.*s; leave it out%s",
+                          (int)len, at, is_schema ? " (the schema has a setting of its own)" : "");
+            return true;
+        }
+        if (!equals || memchr(equals + 1, '=', whole - len - 1)) {
+            (void)why_set(why, ERR_INVALID,
+                          "the database URL's parameter %.*s cannot be read: write %.*s=VALUE, with VALUE "
+                          "percent-encoded (= is %%3D)",
+                          (int)len, at, (int)len, at);
+            return true;
+        }
+        at += whole;
+    }
+    return false;
+}
+
 /* the store */
 
 static void pg_free(struct store *store)
@@ -581,6 +626,8 @@ enum err store_postgresql_open(const char *url, const char *schema, struct store
 {
     /* libpq's own words for a bad URL quote it, password and all. */
     PQconninfoOption *given = PQconninfoParse(url, NULL);
+    if (!given && parameter_blame(url, why))
+        return ERR_INVALID;
     if (!given)
         return why_set(why, ERR_INVALID,
                        "the database URL cannot be read (is the password percent-encoded?)");

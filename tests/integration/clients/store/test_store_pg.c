@@ -423,6 +423,40 @@ static void assert_no_secret(const char *text)
         fail_msg("the password shows in \"%s\"", text);
 }
 
+static void a_parameter_of_another_program_is_named(void **state)
+{
+    (void)state;
+#define UNKNOWN "the database URL has a parameter that libpq does not know: "
+#define UNREAD "the database URL cannot be read (is the password percent-encoded?)"
+    static const struct {
+        const char *url, *error;
+    } cases[] = {
+        {"postgresql://ann:geheim@h/orch?schema=geheim",
+         UNKNOWN "schema; leave it out (the schema has a setting of its own)"},
+        {"postgresql://ann:geheim@h/orch?sslmode=require&pool_size=5", UNKNOWN "pool_size; leave it out"},
+        {"postgres://h/orch?pgbouncer=true&connection_limit=1", UNKNOWN "pgbouncer; leave it out"},
+        {"postgresql://h/orch?options=-csearch_path=geheim",
+         "the database URL's parameter options cannot be read: write options=VALUE, with VALUE "
+         "percent-encoded (= "
+         "is %3D)"},
+        {"postgresql://h/orch?sslmode",
+         "the database URL's parameter sslmode cannot be read: write sslmode=VALUE, "
+         "with VALUE percent-encoded (= is %3D)"},
+        /* Passwords with a question mark or a percent sign. */
+        {"postgresql://ann:ge?heim%=x@h/orch", UNREAD},
+        {"postgresql://ann:ge?heim=x@h/orch?pool_size=5&sslrootcert=/geheim",
+         UNKNOWN "pool_size; leave it out"},
+        {"postgresql://ann:ge%heim@h/orch", UNREAD},
+        {"postgresql://h/orch?ge heim=x", UNREAD},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct store *store;
+        struct why why = {.text = ""};
+        assert_int_equal(store_open(cases[i].url, NULL, &store, &why), ERR_INVALID);
+        assert_string_equal(why.text, cases[i].error);
+    }
+}
+
 static void a_password_shows_nowhere(void **state)
 {
     struct pg_scene *scene = *state;
@@ -470,6 +504,7 @@ int main(void)
         PG_SCENE_TEST(a_database_that_may_only_be_read_says_so),
         PG_SCENE_TEST(a_right_that_a_transition_needs_is_missed_by_name),
         PG_SCENE_TEST(a_role_without_rights_is_told_what_it_lacks),
+        PG_SCENE_TEST(a_parameter_of_another_program_is_named),
         PG_SCENE_TEST(a_password_shows_nowhere),
     };
     return cmocka_run_group_tests_name("the store on PostgreSQL", tests, NULL, NULL);

@@ -159,6 +159,19 @@ TEST(empty_variable_counts_as_not_set)
     settings_free(settings);
 }
 
+TEST(a_path_with_the_slashes_of_an_orm_is_refused)
+{
+    static const char *const urls[] = {"sqlite:///x.db", "sqlite:////folder/x.db", "sqlite://x.db",
+                                       "sqlite://"};
+    for (size_t i = 0; i < ARRAY_LEN(urls); i++)
+        assert_refused(
+            ENVIRONMENT("ORCH_DATABASE_URL", urls[i]),
+            "ORCH_DATABASE_URL: has slashes before the path: write sqlite:x.db for a relative path, "
+            "sqlite:/folder/x.db for an absolute one\n");
+    settings_free(settings_of(ENVIRONMENT("ORCH_DATABASE_URL", "sqlite:/folder/x.db")));
+    settings_free(settings_of(ENVIRONMENT("ORCH_DATABASE_URL", "sqlite:x.db")));
+}
+
 TEST(every_bad_value_is_told_at_once)
 {
     assert_refused(ENVIRONMENT("ORCH_DATABASE_URL", "mysql://root:hunter2@db", "ORCH_HTTP_LISTEN",
