@@ -22,12 +22,14 @@ struct pair {
     int client, server;
     bool swallow; /* the server's next bytes are lost, and the connection with them */
     bool asked;   /* the client spoke last */
+    int number;   /* of all that were opened, from 1 */
 };
 
 struct pg_proxy {
     int listener, port, server_port, stop_fd;
     struct pair pairs[PAIRS_MAX]; /* the thread's own */
     atomic_int fault, faults, trips;
+    atomic_int opened, forgotten; /* pairs; of the first ones nothing gets through any more */
     pthread_t thread;
 };
 
@@ -53,6 +55,7 @@ static void pair_open(struct pg_proxy *proxy)
         if (!proxy->pairs[i].client && pair.client > 0 && pair.server > 0 &&
             connect(pair.server, (struct sockaddr *)&at, sizeof at) == 0) {
             proxy->pairs[i] = pair;
+            proxy->pairs[i].number = ++proxy->opened;
             return;
         }
     pair_close(&pair);
@@ -87,6 +90,8 @@ static bool client_said(struct pg_proxy *proxy, struct pair *pair)
     size_t len = 0;
     if (!pass_on(pair->client, -1, buffer, sizeof buffer, &len))
         return false;
+    if (pair->number <= proxy->forgotten)
+        return true;
     proxy->trips += !pair->asked;
     pair->asked = true;
     if (proxy->fault != PG_PROXY_NONE && says_commit(buffer, len)) {
@@ -100,11 +105,13 @@ static bool client_said(struct pg_proxy *proxy, struct pair *pair)
     return send(pair->server, buffer, len, MSG_NOSIGNAL) == (ssize_t)len;
 }
 
-static bool server_said(struct pair *pair)
+static bool server_said(const struct pg_proxy *proxy, struct pair *pair)
 {
     char buffer[65536];
     size_t len;
     pair->asked = false;
+    if (pair->number <= proxy->forgotten)
+        return pass_on(pair->server, -1, buffer, sizeof buffer, &len);
     return !pair->swallow && pass_on(pair->server, pair->client, buffer, sizeof buffer, &len);
 }
 
@@ -124,7 +131,7 @@ static void *proxy_run(void *arg)
         for (size_t i = 0; i < PAIRS_MAX; i++) {
             struct pair *pair = &proxy->pairs[i];
             if ((fds[2 + 2 * i].revents && !client_said(proxy, pair)) ||
-                (fds[3 + 2 * i].revents && !server_said(pair)))
+                (fds[3 + 2 * i].revents && !server_said(proxy, pair)))
                 pair_close(pair);
         }
         if (fds[1].revents)
@@ -176,6 +183,11 @@ void pg_proxy_arm(struct pg_proxy *proxy, enum pg_proxy_fault fault)
 int pg_proxy_faults(const struct pg_proxy *proxy)
 {
     return proxy->faults;
+}
+
+void pg_proxy_forget(struct pg_proxy *proxy)
+{
+    proxy->forgotten = proxy->opened;
 }
 
 int pg_proxy_trips(const struct pg_proxy *proxy)

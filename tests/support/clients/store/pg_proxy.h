@@ -22,6 +22,10 @@ int pg_proxy_port(const struct pg_proxy *proxy);
 void pg_proxy_arm(struct pg_proxy *proxy, enum pg_proxy_fault fault);
 int pg_proxy_faults(const struct pg_proxy *proxy);
 
+/* pg_proxy_forget: of the connections that are open now nothing gets through any more, either way, and no end
+ * sees them break: what a firewall does to those that rested for too long. Later ones are not touched. */
+void pg_proxy_forget(struct pg_proxy *proxy);
+
 /* pg_proxy_trips: round trips so far, of all connections. */
 int pg_proxy_trips(const struct pg_proxy *proxy);
 
