@@ -280,6 +280,14 @@ def test_check_takes_no_page_for_an_upstream(database, sandbox):
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_check_names_a_dead_proxy_and_its_variable(database, sandbox):
+    program(database, sandbox, "migrate")
+    bad = program(database, sandbox, "check", ORCH_PROJECTS_JSON='[{"repo":"acme/app"}]', http_proxy="http://ann:geheim@127.0.0.1:1")
+    assert bad.returncode == 1 and "geheim" not in bad.stdout + bad.stderr
+    assert "gitea     BAD: acme/app: the proxy 127.0.0.1:1 (http_proxy): connection refused" in bad.stdout
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_check_asks_about_each_repository_though_others_hang(database, sandbox):
     program(database, sandbox, "migrate")
     hung = [f"acme/hung{at}" for at in range(10)]

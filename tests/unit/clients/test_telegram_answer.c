@@ -84,6 +84,18 @@ TEST(what_a_person_must_mend_is_said_in_words)
     }
 }
 
+TEST(what_a_proxy_may_have_answered_blames_no_token)
+{
+    static const struct fetch_answer refused = {.result = FETCH_ANSWERED,
+                                                .status = 403,
+                                                .content_type = "text/html",
+                                                .proxy = "the proxy p:1 (http_proxy)"};
+    struct telegram_answer answer;
+    telegram_answer_read(&refused, &test_names, &answer);
+    assert_int_equal(answer.result, TELEGRAM_FAILED);
+    assert_string_equal(answer.error, "the proxy p:1 (http_proxy), or what is behind it, answered 403");
+}
+
 TEST(words_are_one_bounded_line)
 {
     char body[2000] = "{\"description\":\"a\\nb\\u0007";

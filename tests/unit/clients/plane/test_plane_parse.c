@@ -106,6 +106,32 @@ static const struct {
     {503, "", NULL, PLANE_DOWN, "Plane answered 503 (no content type) for X"},
 };
 
+TEST(what_a_proxy_may_have_answered_blames_no_key)
+{
+    static const struct {
+        int status;
+        const char *type, *body;
+        enum plane_result result;
+        const char *error;
+    } cases[] = {
+        {403, HTML, "<html>", PLANE_FAILED,
+         "the proxy p:1 (http_proxy), or what is behind it, answered 403 (text/html) for X"},
+        {503, HTML, "<html>", PLANE_DOWN,
+         "the proxy p:1 (http_proxy), or what is behind it, answered 503 (text/html) for X"},
+        {403, JSON, "{\"detail\":\"Given API token is not valid\"}", PLANE_FAILED,
+         "Plane refused the API key (403: Given API token is not valid)"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct fetch_answer answer = answer_of(cases[i].status, cases[i].type, cases[i].body);
+        struct plane_reply reply;
+        struct why why = {""};
+        snprintf(answer.proxy, sizeof answer.proxy, "the proxy p:1 (http_proxy)");
+        plane_reply_read(&answer, "X", &test_names, &reply, &why);
+        assert_int_equal(reply.result, cases[i].result);
+        assert_string_equal(why.text, cases[i].error);
+    }
+}
+
 TEST(every_odd_answer_is_told_apart_in_words)
 {
     for (size_t i = 0; i < ARRAY_LEN(odd_answers); i++) {
