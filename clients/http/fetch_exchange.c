@@ -437,7 +437,7 @@ static void content_type_read(CURL *easy, struct fetch_answer *answer)
             isprint((unsigned char)scrubbed[i]) ? (char)tolower((unsigned char)scrubbed[i]) : '?';
 }
 
-/* Over plain http a proxy's answer looks like the host's, but for 407. False: it is the proxy's. */
+/* Over plain http a proxy's answer looks like the host's, except a 407. False: it is the proxy's. */
 static bool proxy_let_through(const struct fetch_job *job, int status, struct fetch_outcome *outcome)
 {
     struct fetch_answer *answer = &outcome->answer;
