@@ -408,7 +408,8 @@ struct store_trial {
 /* store_trial: moves a task for each of the n <= LIMIT_BATCH / 2 trials: one that is at from_stage, else a
  * new one that it makes there. *ret_start: why no task can be made at `first_stage`, or "". One transaction,
  * which is rolled back; only the numbers taken from sequences are lost, and triggers run. Waits for a lock at
- * most LIMIT_TRIAL_LOCK_MS. store_trial_of_ours: writes only to this program's own tables. */
+ * most LIMIT_TRIAL_LOCK_MS. store_trial_of_ours: writes only to this program's own tables. Both:
+ * ERR_UNAVAILABLE where PostgreSQL's row level security may hide tasks or jobs from this role. */
 ATTR_NODISCARD enum err store_trial(struct store *store, struct store_trial *trials, size_t n,
                                     const char *first_stage, struct why *ret_start, struct why *why);
 ATTR_NODISCARD enum err store_trial_of_ours(struct store *store, struct why *why);

@@ -55,7 +55,8 @@ struct store_ops {
                            const char *pass_id, const struct store_transition *batch, size_t n,
                            enum store_moved *ret_moved, struct why *why);
     /* trial: makes the new tasks as create_tasks does, then the moves as transition does (trial_tasks_read
-     * fills in those of new tasks). Without any of both, it writes a message. Rolled back. */
+     * fills in those of new tasks). Without any of both, it writes a message. Rolled back.
+     * ERR_UNAVAILABLE where the database may hide rows of tasks or jobs. */
     enum err (*trial)(struct store *store, struct trial_batch *batch, struct why *why);
     enum err (*replay_begin)(struct store *store, int64_t settings_revision, int64_t valid_until_us,
                              const struct store_replay *batch, size_t n, struct store_replay_seen *ret,

@@ -96,3 +96,38 @@ def test_a_start_that_cannot_make_its_task_matters_where_tasks_are_started(datab
 def test_where_tasks_are_not_moved_only_tables_of_its_own_are_tried(database, settings):
     make(database, jobs=", queue text NOT NULL")
     assert check(database, **settings) == (0, [f"ok: {described(database)}: only tables of its own were tried: it is not set to move tasks itself"])
+
+
+@pytest.fixture
+def policed(postgresql):
+    """Tables of the orchestrator's that a role of ours may read and write, its tasks or jobs under policies."""
+    make(postgresql)
+    reconciled("migrate", environment={"ORCH_DATABASE_URL": postgresql.url})
+    postgresql.script("DROP ROLE IF EXISTS policed; CREATE ROLE policed LOGIN; GRANT USAGE ON SCHEMA public TO policed;"
+                      "GRANT ALL ON ALL TABLES IN SCHEMA public TO policed;"
+                      "GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO policed")
+    yield postgresql
+    postgresql.script("DROP OWNED BY policed; DROP ROLE policed")
+
+
+@pytest.mark.parametrize("policies,hidden", [
+    ("ALTER TABLE jobs ENABLE ROW LEVEL SECURITY", "jobs"),
+    ("ALTER TABLE tasks ENABLE ROW LEVEL SECURITY; ALTER TABLE jobs ENABLE ROW LEVEL SECURITY", "tasks and jobs"),
+    ("ALTER TABLE tasks ENABLE ROW LEVEL SECURITY; CREATE POLICY ours ON tasks USING (repo = 'acme/app')", "tasks"),
+    ("ALTER TABLE tasks ENABLE ROW LEVEL SECURITY; CREATE POLICY every ON tasks USING (true);"
+     "CREATE POLICY but ON tasks AS RESTRICTIVE USING (repo <> 'acme/hidden')", "tasks"),
+    ("ALTER TABLE tasks ENABLE ROW LEVEL SECURITY; CREATE POLICY others ON tasks TO postgres USING (true)", "tasks"),
+    ("ALTER TABLE tasks ENABLE ROW LEVEL SECURITY; CREATE POLICY every ON tasks TO policed USING (true)", None),
+])
+@pytest.mark.parametrize("mode", ["heal", "observe"])
+def test_rows_that_a_policy_may_hide_are_named(policed, policies, hidden, mode):
+    policed.script(policies)
+    environment = {"ORCH_DATABASE_URL": policed.url.replace("postgres@", "policed@"), "ORCH_RECONCILE_MODE": mode}
+    done = reconciled("check", environment=environment)
+    migrated = reconciled("migrate", environment=environment)
+    if hidden:
+        assert f"database  BAD: row level security is in force for the role policed on {hidden}: " in done.stdout
+        assert (done.returncode, migrated.returncode) == (1, 1) and f"for the role policed on {hidden}: " in migrated.stderr
+    else:
+        assert (done.returncode, migrated.returncode) == (0, 0), (done.stdout, migrated.stderr)
+    assert reconciled("check", environment={"ORCH_DATABASE_URL": policed.url}).returncode == 0

@@ -673,6 +673,19 @@ static const char *const texts[] = {
         "   ('reconcile_leases', 'owner', 'UPDATE'), ('reconcile_passes', 'report', 'INSERT'))"
         "  AS n(table_, column_, need) WHERE NOT has_column_privilege(n.table_, n.column_, n.need)"
         "  AND ($1::boolean OR n.table_ NOT IN ('tasks', 'jobs')) LIMIT 1)",
+    /* The tables of the orchestrator's whose rows a policy may hide from our role. One that reads "true"
+     * hides none, unless another one restricts it. */
+    [PG_HIDDEN] =
+        "WITH policy AS (SELECT p.polrelid, p.polpermissive,"
+        "  pg_get_expr(p.polqual, p.polrelid) IS NOT DISTINCT FROM 'true' AS is_open FROM pg_policy p"
+        "  WHERE p.polcmd IN ('r', '*') AND EXISTS (SELECT FROM unnest(p.polroles) AS r(oid)"
+        "   WHERE r.oid = 0 OR pg_has_role(r.oid, 'USAGE'))) "
+        "SELECT current_user AS role, string_agg(n.name, ' and ' ORDER BY n.name DESC) AS tables"
+        " FROM (VALUES ('tasks'), ('jobs')) AS n(name) WHERE row_security_active(n.name)"
+        " AND (NOT EXISTS (SELECT FROM policy p WHERE p.polrelid = n.name::regclass"
+        "   AND p.polpermissive AND p.is_open)"
+        "  OR EXISTS (SELECT FROM policy p WHERE p.polrelid = n.name::regclass"
+        "   AND NOT p.polpermissive AND NOT p.is_open)) HAVING count(*) > 0",
     [PG_HAS_SCHEMA] = "SELECT 1 FROM pg_namespace WHERE nspname = $1",
 };
 static_assert(ARRAY_LEN(texts) == PG_SQL_MAX_, "every statement has its text");

@@ -122,6 +122,24 @@ static enum err trial_creations(struct pg_conn *conn, struct trial_batch *trial,
                             pg_query(conn, SQL_ISSUE_TASKS, PARAMS(IDS_PARAM(ids, trial->n_creations)), why));
 }
 
+/* Where a policy hides rows, tasks would be left alone without a word, and a hidden job's task moved. */
+static enum err rows_shown(struct pg_conn *conn, struct why *why)
+{
+    enum { NAME_SHOWN = 64 };
+    struct store_rows rows = pg_query(conn, PG_HIDDEN, NO_PARAMS, why);
+    bool hidden = rows_next(&rows);
+    AUTO_FREE char *role = hidden ? rows_text(&rows, "role", NAME_SHOWN) : NULL;
+    AUTO_FREE char *tables = hidden ? rows_text(&rows, "tables", NAME_SHOWN) : NULL;
+    enum err err = rows_end(&rows);
+    if (err || !hidden)
+        return err;
+    return why_set(why, ERR_UNAVAILABLE,
+                   "row level security is in force for the role %s on %s: hidden tasks would never be healed,"
+                   " and the task of a hidden running job would be moved; right would be: BYPASSRLS, or a"
+                   " policy FOR ALL USING (true) for this role",
+                   role, tables);
+}
+
 static enum err trial_message(struct pg_conn *conn, struct why *why)
 {
     struct uuid_text id = uuid_new();
@@ -135,6 +153,8 @@ static enum err trial_run(struct pg_conn *conn, void *arg, struct why *why)
     enum err err = pg_begin(conn, "BEGIN ISOLATION LEVEL READ COMMITTED", why);
     if (!err)
         err = pg_execute(conn, "SET LOCAL lock_timeout = " PG_DIGITS(LIMIT_TRIAL_LOCK_MS), why);
+    if (!err)
+        err = rows_shown(conn, why);
     if (!err && trial->n_creations + trial->n_moves == 0)
         return trial_message(conn, why);
     if (!err)
