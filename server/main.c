@@ -74,7 +74,7 @@ static int run_command(const struct options *options, const char *token)
     else if (options->command == COMMAND_HEALTH)
         status = health(&setup, options->ready);
     else
-        status = migrate(&setup);
+        status = migrate(&setup, options->create);
     setup_done(&setup);
     json_decref(problems);
     return status;

@@ -61,6 +61,7 @@ enum err options_read(int argc, char **argv, struct options *ret, struct why *wh
     if (ret->line.help)
         ret->command = COMMAND_HELP;
     ret->ready = ret->line.values[OPTION_READY];
+    ret->create = ret->line.values[OPTION_CREATE];
     run_read(&ret->line, &ret->run);
     return ERR_OK;
 }

@@ -24,6 +24,7 @@ struct options {
     struct command_line line; /* of COMMAND_HELP, the command that it is about, or NULL */
     struct pass_request run;  /* of COMMAND_RUN */
     bool ready;               /* of COMMAND_HEALTH */
+    bool create;              /* of COMMAND_MIGRATE */
 };
 
 /* options_read: ERR_INVALID with words when the line is invalid. The order of argv may change. */

@@ -208,7 +208,7 @@ static void print_created(const struct store *store, size_t created)
         printf("%s: nothing was missing\n", shown);
 }
 
-int migrate(const struct setup *setup)
+int migrate(const struct setup *setup, bool create)
 {
     struct store *store = NULL;
     struct why why;
@@ -216,6 +216,8 @@ int migrate(const struct setup *setup)
     enum err err = setup_store(setup->settings, &store, &why);
     if (err)
         return complain(EXIT_USAGE, why.text);
+    if (create)
+        store_create_beside(store);
     err = store_migrate(store, &created, &why);
     if (err)
         (void)complain(EXIT_FAILED, why.text);

@@ -51,6 +51,11 @@ enum err store_migrate(struct store *store, size_t *ret_created, struct why *why
     return store->ops->migrate(store, ret_created, why);
 }
 
+void store_create_beside(struct store *store)
+{
+    store->creates_beside = true;
+}
+
 enum err store_ready(struct store *store, struct why *why)
 {
     enum err err = store->ops->ready(store, why);

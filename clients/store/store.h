@@ -44,8 +44,13 @@ void store_interrupt(struct store *store);
  * existing table, except that it adds to this program's own tables the columns that an earlier version did
  * not have. ERR_UNAVAILABLE, and no change, if the tables are of a later version than this program. Safe to
  * run from several replicas at once, any number of times. *ret_created (may be NULL): number of tables
- * created. A SQLite file that this creates uses WAL; one that was there keeps its journal mode. */
+ * created. A SQLite file that this creates uses WAL; one that was there keeps its journal mode.
+ * ERR_UNAVAILABLE, and no change, if tasks or jobs are missing and PostgreSQL has tables of these names in
+ * another schema or in another case, which `why` names. */
 ATTR_NODISCARD enum err store_migrate(struct store *store, size_t *ret_created, struct why *why);
+
+/* store_create_beside: lets store_migrate create tasks and jobs beside such tables. Before its first call. */
+void store_create_beside(struct store *store);
 
 /* store_ready: ERR_OK if the database answers; every table that this program needs has the columns that it
  * needs, with usable types; no table is of a later version than this program; tasks.plane_id holds UUIDs in

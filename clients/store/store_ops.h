@@ -76,6 +76,7 @@ struct store {
     const struct store_ops *ops;
     char *describe;               /* owned; freed by store_free after ops->free has released the rest */
     bool only_ours;               /* tasks and jobs are only read */
+    bool creates_beside;          /* store_create_beside */
     struct store_refusal refusal; /* under a lock of store.c's own */
     _Atomic int64_t plane_ids_good_until_ms; /* clock_mono_ms(): until then plane_ids are not read again */
 };

@@ -228,7 +228,9 @@ def server():
 def postgresql(server):
     """An empty database; emptying it costs less than making another."""
     it = PostgreSQL(server)
-    it.script("DROP SCHEMA IF EXISTS public CASCADE; CREATE SCHEMA public")
+    it.script("DO $$ DECLARE name text; BEGIN FOR name IN SELECT quote_ident(nspname) FROM pg_namespace"
+              " WHERE nspname !~ '^pg_' AND nspname <> 'information_schema' LOOP EXECUTE 'DROP SCHEMA ' || name || ' CASCADE'; END LOOP;"
+              " END $$; CREATE SCHEMA public")
     yield it
     it.close()
 

@@ -41,6 +41,7 @@ enum pg_sql {
     PG_STAGE_TYPE,
     PG_NOT_WRITABLE,
     PG_HIDDEN,
+    PG_DECOYS,
     PG_SQL_MAX_
 };
 /* pg_sql_text: the text of a statement, which may depend on whether tasks.stage is text or an enum; caller

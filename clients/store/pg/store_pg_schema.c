@@ -37,8 +37,25 @@ static enum err schema_create(struct pg_conn *conn, const char *schema, struct w
     return pg_execute(conn, sql, why);
 }
 
+static enum err decoys_name(struct pg_conn *conn, struct why *why)
+{
+    enum { MISSING_SHOWN = 20, PLACES_SHOWN = 90 };
+    struct store_rows rows = pg_query(conn, PG_DECOYS, NO_PARAMS, why);
+    bool found = rows_next(&rows);
+    AUTO_FREE char *missing = found ? rows_text(&rows, "missing", MISSING_SHOWN) : NULL;
+    AUTO_FREE char *places = found ? rows_text(&rows, "places", PLACES_SHOWN) : NULL;
+    enum err err = rows_end(&rows);
+    if (err || !found)
+        return err;
+    return why_set(why, ERR_UNAVAILABLE,
+                   "no table %s is found, but there is %s; name its schema in ORCH_DATABASE_SCHEMA, map other"
+                   " names by views, or create empty tables with: reconciled migrate --create",
+                   missing, places);
+}
+
 struct migration {
     const char *schema;
+    bool beside;
     size_t created;
 };
 
@@ -48,6 +65,8 @@ static enum err migration_run(struct pg_conn *conn, struct migration *migration,
     enum err err = pg_begin(conn, "BEGIN ISOLATION LEVEL READ COMMITTED", why);
     if (!err)
         err = pg_execute(conn, "SET LOCAL statement_timeout = 0", why);
+    if (!err && !migration->beside)
+        err = decoys_name(conn, why);
     if (!err)
         err = schema_create(conn, migration->schema, why);
     const struct schema schema = {embedded_schema_pg, embedded_schema_pg_len, conn, query, run};
@@ -83,7 +102,7 @@ static enum err migrate(struct pg_conn *conn, void *arg, struct why *why)
 
 enum err pg_migrate(struct store *store, size_t *ret_created, struct why *why)
 {
-    struct migration migration = {.schema = pg_schema(store)};
+    struct migration migration = {.schema = pg_schema(store), .beside = store->creates_beside};
     enum err err = pg_call(store, migrate, &migration, why);
     if (!err && ret_created)
         *ret_created = migration.created;
@@ -91,6 +110,18 @@ enum err pg_migrate(struct store *store, size_t *ret_created, struct why *why)
 }
 
 /* is it all there, and can it be written */
+
+/* After a statement that named all tables failed. */
+static enum err missing_name(struct pg_conn *conn, enum err failed, struct why *why)
+{
+    static const char undefined_table[] = "42P01";
+    if (strcmp(conn->sqlstate, undefined_table) != 0)
+        return failed;
+    enum err err = PQtransactionStatus(conn->pg) == PQTRANS_IDLE ? ERR_OK : pg_execute(conn, "ROLLBACK", why);
+    if (!err)
+        err = decoys_name(conn, why);
+    return err ? err : failed;
+}
 
 struct probe {
     char *columns; /* a statement that names all */
@@ -103,7 +134,7 @@ static enum err probe_run(struct pg_conn *conn, void *arg, struct why *why)
     enum { REASON_SHOWN = 200 };
     enum err err = pg_parse(conn, probe->columns, why);
     if (err)
-        return err;
+        return missing_name(conn, err, why);
     struct store_rows rows = pg_query(conn, PG_NOT_WRITABLE, PARAMS(TEXT_PARAM(probe->writes_tasks)), why);
     AUTO_FREE char *reason = rows_next(&rows) ? rows_text(&rows, "reason", REASON_SHOWN) : NULL;
     if ((err = rows_end(&rows)) || !reason)

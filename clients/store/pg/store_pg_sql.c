@@ -686,6 +686,16 @@ static const char *const texts[] = {
         "   AND p.polpermissive AND p.is_open)"
         "  OR EXISTS (SELECT FROM policy p WHERE p.polrelid = n.name::regclass"
         "   AND NOT p.polpermissive AND NOT p.is_open)) HAVING count(*) > 0",
+    /* Which of the orchestrator's tables are not found, and what has their names elsewhere, or here in
+     * another case. */
+    [PG_DECOYS] = "WITH missing AS (SELECT n.name FROM (VALUES ('tasks'), ('jobs')) AS n(name)"
+                  "  WHERE to_regclass(n.name) IS NULL),"
+                  " found AS (SELECT format('%I.%I', s.nspname, c.relname) AS place FROM missing m"
+                  "  JOIN pg_class c ON lower(c.relname) = m.name AND c.relkind IN ('r', 'p', 'v', 'm', 'f')"
+                  "  JOIN pg_namespace s ON s.oid = c.relnamespace"
+                  "  WHERE s.nspname !~ '^pg_' AND s.nspname <> 'information_schema') "
+                  "SELECT (SELECT string_agg(name, ' and ' ORDER BY name DESC) FROM missing) AS missing,"
+                  " string_agg(place, ', ' ORDER BY place) AS places FROM found HAVING count(*) > 0",
     [PG_HAS_SCHEMA] = "SELECT 1 FROM pg_namespace WHERE nspname = $1",
 };
 static_assert(ARRAY_LEN(texts) == PG_SQL_MAX_, "every statement has its text");

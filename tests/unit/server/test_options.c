@@ -53,6 +53,16 @@ TEST(health_may_ask_for_readiness)
     assert_true(options.ready);
 }
 
+TEST(migrate_may_create_beside_others)
+{
+    struct options options;
+    assert_int_equal(read_line(&options, "migrate", NULL, NULL, NULL), ERR_OK);
+    assert_false(options.create);
+    assert_int_equal(read_line(&options, "migrate", "--create", NULL, NULL), ERR_OK);
+    assert_int_equal(options.command, COMMAND_MIGRATE);
+    assert_true(options.create);
+}
+
 TEST(what_makes_no_sense_is_refused)
 {
     static const char *const bad[][3] = {
@@ -60,7 +70,8 @@ TEST(what_makes_no_sense_is_refused)
         {"run", "--side", NULL},  {"run", "--task", "0"},       {"run", "--task", "x"},
         {"run", "--task", NULL},  {"run", "--dry-run=1", NULL}, {"run", "extra", NULL},
         {"migrate", "now", NULL}, {"run", "--sidegate", NULL},  {"--port", "1", NULL},
-        {"", NULL, NULL},         {"run", "--ready", NULL},     {"health", "now", NULL}};
+        {"", NULL, NULL},         {"run", "--ready", NULL},     {"health", "now", NULL},
+        {"run", "--create", NULL}};
     struct options options;
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
         assert_int_equal(read_line(&options, bad[i][0], bad[i][1], bad[i][2], NULL), ERR_INVALID);
