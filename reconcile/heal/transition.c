@@ -1,6 +1,7 @@
 #include "reconcile/heal/transition.h"
 
 #include <assert.h>
+#include <string.h>
 
 #include "clients/base/limits.h"
 #include "clients/base/log.h"
@@ -14,6 +15,24 @@ static void settle_all(struct transition *batch, size_t n, enum outcome outcome,
     for (size_t i = 0; i < n; i++) {
         batch[i].outcome = outcome;
         batch[i].outcome_reason = reason;
+    }
+}
+
+/* One line for all tasks that were refused in the same words. */
+static void log_refused(const struct transition *batch, size_t n, const enum store_moved *moved)
+{
+    for (size_t i = 0; i < n; i++) {
+        size_t first = i, tasks = 0;
+        for (size_t k = 0; k < n; k++)
+            if (moved[i] == STORE_REFUSED && moved[k] == STORE_REFUSED &&
+                strcmp(batch[k].refusal.text, batch[i].refusal.text) == 0) {
+                first = k < first ? k : first;
+                tasks++;
+            }
+        if (tasks > 0 && first == i)
+            log_error("the database refused to move a task", LOG_I("task_id", batch[i].task->id),
+                      LOG_S("stage", batch[i].task->stage), LOG_S("reason", batch[i].refusal.text),
+                      LOG_I("tasks", tasks));
     }
 }
 
@@ -34,11 +53,10 @@ static void settle_written(struct pass *pass, struct transition *batch, const st
         case STORE_REFUSED:
             batch[i].outcome = OUTCOME_FAILED;
             batch[i].outcome_reason = batch[i].refusal.text;
-            log_error("the database refused to move a task", LOG_I("task_id", batch[i].task->id),
-                      LOG_S("stage", batch[i].task->stage), LOG_S("reason", batch[i].refusal.text));
             break;
         }
     }
+    log_refused(batch, n, moved);
 }
 
 struct rows {

@@ -364,9 +364,25 @@ static void settle_created(struct pass *pass, struct plane_start *start, enum st
     case STORE_NOT_CREATED:
         start->not_made = start->failed = true;
         settle_issue(pass, start, OUTCOME_FAILED, refusal->text);
-        log_error("the database refused to make a task", LOG_S("plane_id", start->plane_id),
-                  LOG_S("repo", start->project->repo), LOG_S("reason", refusal->text));
         break;
+    }
+}
+
+/* One line for all that were refused in the same words. */
+static void log_not_created(const struct plane_start *starts, const struct creation *creation)
+{
+    for (size_t i = 0; i < creation->n; i++) {
+        size_t first = i, tasks = 0;
+        for (size_t k = 0; k < creation->n; k++)
+            if (creation->results[i] == STORE_NOT_CREATED && creation->results[k] == STORE_NOT_CREATED &&
+                strcmp(creation->refusals[k].text, creation->refusals[i].text) == 0) {
+                first = k < first ? k : first;
+                tasks++;
+            }
+        if (tasks > 0 && first == i)
+            log_error("the database refused to make a task", LOG_S("plane_id", starts[i].plane_id),
+                      LOG_S("repo", starts[i].project->repo), LOG_S("reason", creation->refusals[i].text),
+                      LOG_I("tasks", tasks));
     }
 }
 
@@ -436,6 +452,7 @@ static enum err start_batch(struct pass *pass, struct plane_start *starts, size_
             if (creation.results[i] == STORE_CREATED)
                 fresh[n_fresh++] = starts[i].plane_id;
         }
+        log_not_created(starts, &creation);
         err = start_created(pass, starts, n, fresh, n_fresh, why);
     }
     for (size_t i = 0; i < n; i++) {

@@ -118,6 +118,7 @@ struct pg_conn {
     char sqlstate[6]; /* "": the connection broke, or the failure was ours */
     enum pg_fault fault;
     struct why refusal; /* in words, as that of a row */
+    bool ids_behind;    /* a sequence gives out ids that are there already */
     bool taken; /* guarded by the store's lock; everything else belongs to the thread that took the connection
                  */
 };
@@ -160,6 +161,8 @@ struct pg_batch {
     bool exclusive; /* no other batch runs at the same time */
     /* Returns where to write the reason if row i is refused, or NULL. */
     struct why *(*refusal)(const struct pg_batch *batch, size_t i);
+    /* Whether the database gives an id to something that is written for row i. */
+    bool (*takes_id)(const struct pg_batch *batch, size_t i);
     /* The results. */
     enum pg_fate fates[LIMIT_BATCH];
     int64_t made[LIMIT_BATCH];

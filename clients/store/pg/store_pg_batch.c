@@ -5,6 +5,8 @@
  * until each bad row is alone and the others are written, whatever the SQLSTATE. A row that another session
  * has locked, or whose trigger hangs, is treated in the same way; after the first such wait the transaction
  * waits only briefly. If the statement fails even without rows (a missing right), the batch ends.
+ * A sequence that gives out ids that are there already refuses every row that needs one, and is asked once:
+ * each try would take a number.
  *
  * The settings row stays locked in share mode (or exclusively, if the batch asks for it) until the end: so
  * settings_write and the batch wait for each other. When the connection breaks at COMMIT, the next try takes
@@ -54,6 +56,14 @@ static size_t fates_count(const struct pg_batch *batch, enum pg_fate fate)
     for (size_t i = 0; i < batch->n; i++)
         n += batch->fates[i] == fate;
     return n;
+}
+
+static bool has_open(const struct pg_batch *batch, size_t from, size_t n)
+{
+    for (size_t i = from; i < from + n; i++)
+        if (batch->fates[i] == PG_FATE_OPEN)
+            return true;
+    return false;
 }
 
 /* one try at a range */
@@ -128,12 +138,26 @@ static void refusal_note(const struct pg_batch *batch, size_t i, const char *err
         (void)why_set(refusal, ERR_OK, "%s", error);
 }
 
+/* Refuses all that is not written yet and needs an id. */
+static void ids_give_up(const struct pg_conn *conn, struct pg_batch *batch)
+{
+    for (size_t i = 0; i < batch->n; i++)
+        if (batch->fates[i] == PG_FATE_OPEN && batch->takes_id(batch, i)) {
+            batch->fates[i] = PG_FATE_REFUSED;
+            refusal_note(batch, i, conn->refusal.text);
+        }
+}
+
 /* Of a range that was not written. */
 static void range_note(const struct pg_conn *conn, struct pg_batch *batch, size_t from, size_t n,
                        enum range range)
 {
     bool waited_for_all = range == RANGE_LOCKED && conn->fault == PG_FAULT_SERVER;
-    fates_set(batch, from, n, PG_FATE_OPEN);
+    for (size_t i = from; i < from + n; i++)
+        if (batch->fates[i] == PG_FATE_WRITTEN)
+            fates_set(batch, i, 1, PG_FATE_OPEN);
+    if (conn->ids_behind)
+        ids_give_up(conn, batch);
     if (n > 1)
         return;
     if (*conn->refusal.text)
@@ -177,6 +201,8 @@ static void range_give_up(struct pg_batch *batch, size_t from, size_t n)
 static enum err range_write(struct pg_conn *conn, struct pg_batch *batch, size_t from, size_t n,
                             struct why *why)
 {
+    if (!has_open(batch, from, n))
+        return ERR_OK;
     if (clock_mono_ms() > batch->give_up_ms) {
         range_give_up(batch, from, n);
         return ERR_OK;

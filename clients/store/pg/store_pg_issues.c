@@ -11,6 +11,12 @@ static struct why *row_refusal(const struct pg_batch *batch, size_t i)
     return ((const struct store_new_task *)batch->rows)[i].refusal;
 }
 
+static bool row_takes_id(const struct pg_batch *batch, size_t i)
+{
+    (void)batch, (void)i;
+    return true;
+}
+
 /* The title, which is only shown, with '?' for each character that is not ASCII. Caller frees. */
 static char *title_plain(const char *title)
 {
@@ -47,12 +53,13 @@ static json_t *row_json(const struct pg_batch *batch, size_t i)
     return row;
 }
 
-/* If there is no suitable key, the database reports that even for rows that conflict with no other. */
+/* If there is no suitable key, the database reports that even for rows that conflict with no other. A view
+ * that takes no rows has the same state, and its name is in the message. */
 enum err pg_creations_failed(const struct pg_conn *conn, enum err err, struct why *why)
 {
     static const char *const no_key[] = {"42P10" /* none */, "55000" /* one that decides at the end */};
     for (size_t i = 0; err && i < ARRAY_LEN(no_key); i++)
-        if (strcmp(conn->sqlstate, no_key[i]) == 0)
+        if (strcmp(conn->sqlstate, no_key[i]) == 0 && !strstr(conn->refusal.text, "\"tasks\""))
             return why_set(
                 why, ERR_INTERNAL,
                 "the table tasks (the one below the view) has no unique key on plane_id: without one, two"
@@ -73,6 +80,7 @@ struct pg_batch pg_creations(const struct store_new_task *rows, size_t n, const 
                              .n = n,
                              .row = row_json,
                              .refusal = row_refusal,
+                             .takes_id = row_takes_id,
                              .plane_ids = ids,
                              .write = PG_CREATE,
                              .look_again = PG_CREATE_AGAIN};

@@ -49,12 +49,18 @@ static json_t *row_json(const struct pg_batch *batch, size_t i)
     return pg_transition_json(i, &((const struct store_transition *)batch->rows)[i], batch->pass_id);
 }
 
+static bool row_takes_id(const struct pg_batch *batch, size_t i)
+{
+    return ((const struct store_transition *)batch->rows)[i].agent;
+}
+
 static struct pg_batch moves_batch(const struct store_transition *rows, size_t n, const char *pass_id)
 {
     return (struct pg_batch){.rows = rows,
                              .n = n,
                              .row = row_json,
                              .refusal = row_refusal,
+                             .takes_id = row_takes_id,
                              .pass_id = pass_id,
                              .write = PG_MOVE,
                              .look_again = PG_MOVE_AGAIN};

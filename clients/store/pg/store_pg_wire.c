@@ -69,6 +69,9 @@ static const struct failure {
     {"23", ERR_INTERNAL, false, true, "the database refused a write"},
     {"44", ERR_INTERNAL, false, true, "the database refused a write"},
     {"P0001", ERR_INTERNAL, false, true, "the database refused a write"},
+    /* A view that takes no writes, a published table without a key. */
+    {"55000", ERR_INTERNAL, false, true, "the database refused a write"},
+    {"42", ERR_INTERNAL, false, true, "the database cannot do a statement"},
 };
 
 static const struct failure *failure_find(const char *state)
@@ -101,14 +104,27 @@ static char *name_of(const PGresult *result, int field, const char *error, const
     return name && !strstr(message, name) ? mem_printf(", %s %s", error, name) : mem_dup("");
 }
 
+/* We give no row of the orchestrator's its id. Two with the same come from a sequence that gives out numbers
+ * that are there already, as after a restore of the rows alone. In every language the detail has the columns
+ * and values as here. */
+static bool are_ids_behind(const struct pg_conn *conn, const PGresult *result)
+{
+    static const char ours[] = "reconcile_";
+    const char *table = PQresultErrorField(result, PG_DIAG_TABLE_NAME);
+    const char *detail = PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL);
+    return strcmp(conn->sqlstate, "23505") == 0 && table && strncmp(table, ours, strlen(ours)) != 0 &&
+           detail && strstr(detail, " (id)=(");
+}
+
 static void refusal_describe(struct pg_conn *conn, const PGresult *result)
 {
     const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
     AUTO_FREE char *words = text_cut(message ? message : "no message", MESSAGE_MAX);
     AUTO_FREE char *column = name_of(result, PG_DIAG_COLUMN_NAME, "column", words);
     AUTO_FREE char *constraint = name_of(result, PG_DIAG_CONSTRAINT_NAME, "constraint", words);
-    (void)why_set(&conn->refusal, ERR_OK, "the database refused the write (SQLSTATE %s): %s%s%s",
-                  conn->sqlstate, words, column, constraint);
+    (void)why_set(&conn->refusal, ERR_OK, "the database refused the write (SQLSTATE %s): %s%s%s%s",
+                  conn->sqlstate, words, column, constraint,
+                  conn->ids_behind ? ": the sequence of its ids is behind its rows" : "");
 }
 
 static enum err failure_of_result(struct pg_conn *conn, const PGresult *result, struct why *why)
@@ -120,6 +136,7 @@ static enum err failure_of_result(struct pg_conn *conn, const PGresult *result, 
     state = state ? state : "";
     snprintf(conn->sqlstate, sizeof conn->sqlstate, "%s", state);
     conn->fault = fault_of(result, state);
+    conn->ids_behind = are_ids_behind(conn, result);
     refusal_describe(conn, result);
     const struct failure *failure = failure_find(state);
     if (PQstatus(conn->pg) != CONNECTION_OK || (failure && failure->lost))
@@ -190,6 +207,7 @@ enum err pg_await_end(struct pg_conn *conn, PGresult **ret, struct why *why)
     conn->sqlstate[0] = '\0';
     conn->fault = PG_FAULT_SERVER;
     conn->refusal.text[0] = '\0';
+    conn->ids_behind = false;
     for (;;) {
         enum err err = await_result(conn, deadline_ms, why);
         if (err) {

@@ -270,7 +270,7 @@ SUITE_TEST(a_branch_belongs_to_one_task)
     struct store_new_task batch[] = {new_task(issue(0xa)), new_task(issue(0xb)), new_task(issue(0xc)),
                                      new_task(issue(0xd)), new_task(issue(0xa))};
     enum store_creation creations[5];
-    suite_task(suite, 1, "done", "acme/shop", 5000);
+    suite_task(suite, 1000, "done", "acme/shop", 5000); /* above the ids that the database gives itself */
     suite_exec(suite, "UPDATE tasks SET branch = 'feature/X'");
     batch[0].branch = batch[1].branch = batch[4].branch = "feature/Y";
     batch[1].repo = "Acme/Shop";
