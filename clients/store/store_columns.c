@@ -8,9 +8,9 @@
 /* types */
 
 static const struct column_rule column_rules[] = {
-    {"tasks", "id", "is_integer"},
-    {"tasks", "plane_id", "is_uuid"},
-    {"jobs", "id", "is_filled"},
+    {"tasks", "id", "is_integer"},    {"tasks", "plane_id", "is_uuid"},   {"tasks", "repo", "is_text"},
+    {"tasks", "branch", "is_text"},   {"tasks", "updated_at", "is_time"}, {"jobs", "id", "is_filled"},
+    {"jobs", "task_id", "is_number"}, {"jobs", "updated_at", "is_time"},
 };
 const struct column_rule column_ids_filled = {"tasks", "id", "is_filled"};
 
@@ -21,6 +21,9 @@ static const struct {
     {"is_uuid", "can hold no UUID that is understood here", "uuid or a text type"},
     {"is_filled", "is not filled in by the database in new rows",
      "an identity, a default, or INTEGER PRIMARY KEY in SQLite"},
+    {"is_text", "is no text", "a text type"},
+    {"is_time", "is no timestamp", "timestamptz"},
+    {"is_number", "is no number", "the type of tasks.id"},
 };
 
 json_t *columns_list(const struct column_rule *rules, size_t n)

@@ -13,7 +13,7 @@
 
 struct column_rule {
     const char *table, *column;
-    const char *must; /* its condition in SQL_COLUMNS: "is_integer", "is_uuid", "is_filled" */
+    const char *must; /* its condition in SQL_COLUMNS: "is_integer", "is_uuid", … */
 };
 /* tasks.id is filled in by the database in a new row. */
 extern const struct column_rule column_ids_filled;

@@ -631,6 +631,8 @@ static const char *const texts[] = {
         "SELECT t.i, t.declared AS type, t.filled AS is_filled, y.typname IN ('int2', 'int4', 'int8')"
         "  OR (y.typname = 'numeric' AND " IS_INTEGER_64 ") AS is_integer,"
         " y.typname IN ('uuid', 'text', 'varchar', 'bpchar', 'citext') AS is_uuid,"
+        " y.typcategory = 'S' AS is_text, y.typname IN ('timestamptz', 'timestamp') AS is_time,"
+        " y.typcategory = 'N' AS is_number,"
         " CASE WHEN y.typname IN ('varchar', 'bpchar') THEN t.modifier - 4 END AS room FROM types t"
         " JOIN pg_type y ON y.oid = t.type AND y.typtype <> 'd' ORDER BY t.i",
     /* 1 how many of the newest rows. Per form their number, the newest of them and, of the known form, its

@@ -542,6 +542,7 @@ static const char *const texts[] = {
         " untyped OR (type NOT LIKE '%INT%' AND (type LIKE '%CHAR%' OR type LIKE '%CLOB%' OR type LIKE "
         "'%TEXT%'"
         "  OR type LIKE '%UUID%' OR type LIKE '%GUID%' OR type LIKE '%UNIQUEIDENTIFIER%')) AS is_uuid,"
+        " 1 AS is_text, 1 AS is_time, 1 AS is_number," /* its rows have types of their own */
         " CAST(substr(type, instr(type, '(') + 1) AS INTEGER) AS room FROM seen ORDER BY i",
     /* 1 how many of the newest rows. Per form their number, the newest of them and its plane_id. */
     [SQL_PLANE_IDS] =
