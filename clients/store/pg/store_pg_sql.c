@@ -674,7 +674,11 @@ static const char *const texts[] = {
         "   ('reconcile_outbox', 'sent_at', 'UPDATE'), ('reconcile_replays', 'subject', 'INSERT'),"
         "   ('reconcile_leases', 'owner', 'UPDATE'), ('reconcile_passes', 'report', 'INSERT'))"
         "  AS n(table_, column_, need) WHERE NOT has_column_privilege(n.table_, n.column_, n.need)"
-        "  AND ($1::boolean OR n.table_ NOT IN ('tasks', 'jobs')) LIMIT 1)",
+        "  AND ($1::boolean OR n.table_ NOT IN ('tasks', 'jobs')) LIMIT 1)"
+        " UNION ALL"
+        " (SELECT format('the view %s takes no %s: it needs an INSTEAD OF trigger', n.table_, n.need)"
+        "  FROM (VALUES ('tasks', 'UPDATE', 4), ('jobs', 'INSERT', 8)) AS n(table_, need, event)"
+        "  WHERE $1::boolean AND pg_relation_is_updatable(n.table_::regclass, true) & n.event = 0 LIMIT 1)",
     /* The tables of the orchestrator's whose rows a policy may hide from our role. One that reads "true"
      * hides none, unless another one restricts it. */
     [PG_HIDDEN] =
