@@ -369,7 +369,8 @@ TEST(a_host_that_is_down_is_asked_four_things_about_what_worked_last)
     struct came came = take_all(&scene);
     assert_int_equal(came.timed_out, UPSTREAM_PROBES);
     assert_int_equal(came.not_asked, 5 * PARTS - UPSTREAM_PROBES);
-    assert_string_equal(came.error, "not asked: the host is down (timed out after 0.4 s)");
+    /* At which limit, that of connecting or that of the call, is the machine's matter. */
+    assert_non_null(strstr(came.error, "not asked: the host is down (timed out after 0."));
     assert_int_equal(asked(&scene, NULL), before + UPSTREAM_PROBES);
     for (size_t i = 6; i < PARTS; i++)
         assert_int_equal(asked(&scene, parts[i]), 2);
