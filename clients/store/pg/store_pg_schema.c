@@ -48,7 +48,7 @@ static enum err decoys_name(struct pg_conn *conn, struct why *why)
     if (err || !found)
         return err;
     return why_set(why, ERR_UNAVAILABLE,
-                   "no table %s is found, but there is %s; name its schema in ORCH_DATABASE_SCHEMA, map other"
+                   "no table %s is found, but there is %s; name its schema in the settings, map other"
                    " names by views, or create empty tables with: reconciled migrate --create",
                    missing, places);
 }
