@@ -116,7 +116,7 @@
 #define LIMIT_PLANE_OPEN_BYTES ((size_t)4 * 1024 * 1024) /* of their names; beyond it they are cut … */
 #define LIMIT_PLANE_OPEN_NAME ((size_t)60)               /* … to so many bytes */
 #define LIMIT_PLANE_ODD 100u    /* rows of one project that are counted though they cannot be read */
-#define LIMIT_LEASE_S 3600      /* longer than any lease: one that ends later is of a clock that was ahead */
+#define LIMIT_LEASE_S 7200      /* longer than any lease: one that ends later is of a clock that was ahead */
 #define LIMIT_PLANE_LEASE_S 300 /* longest lease of the replica that asks Plane by timer */
 #define LIMIT_FAILURE_REST_MS 60000 /* how long what failed rests at most, if the interval is shorter */
 #define LIMIT_PLANE_SIDE_MS 60000   /* of one pass, for Plane's answers: the gates' next turn must come */
