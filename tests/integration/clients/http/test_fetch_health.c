@@ -206,7 +206,7 @@ TEST(what_hangs_costs_one_time_out_and_its_neighbours_nothing)
     assert_int_equal(came.answered, 40);
     assert_int_equal(came.timed_out, UPSTREAM_FAILURES_IN_A_ROW);
     assert_int_equal(came.not_asked, 40 - UPSTREAM_FAILURES_IN_A_ROW);
-    assert_non_null(strstr(came.error, "the last 4 calls about hung failed (timed out after 0.4 s)"));
+    assert_non_null(strstr(came.error, "the last 4 calls about hung failed (timed out after 0."));
     assert_false(is_down(&scene));
     ask(&scene, "well", 10);
     assert_int_equal(take_all(&scene).answered, 10);
