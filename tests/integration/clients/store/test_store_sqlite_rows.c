@@ -167,7 +167,8 @@ static void a_time_in_any_form_is_due_when_its_instant_is(void **state)
         insert_ago(forms[i], 1, 535);
         insert_ago(forms[i], 2, 665);
         struct store_task_list stuck = sqlite_file_stuck(store);
-        if (stuck.n_tasks != 1 || stuck.tasks[0].id != 2 || stuck.tasks[0].age_s < 665 ||
+        /* A form with a fraction is a part of a second younger than asked for. */
+        if (stuck.n_tasks != 1 || stuck.tasks[0].id != 2 || stuck.tasks[0].age_s < 664 ||
             stuck.tasks[0].age_s > 730)
             fail_msg("%s: %zu tasks", forms[i], stuck.n_tasks);
         store_task_list_done(&stuck);
