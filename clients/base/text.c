@@ -595,8 +595,7 @@ static void utf8_open(void)
     utf8 = newlocale(LC_CTYPE_MASK | LC_COLLATE_MASK, "C.UTF-8", (locale_t)0);
 }
 
-/* Makes UTF-8 the thread's own; returns what it was, for uselocale. */
-static locale_t utf8_use(void)
+locale_t text_utf8_use(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, utf8_open);
@@ -618,7 +617,7 @@ static wint_t letter_take(const char **at)
 
 bool text_same_letters(const char *a, const char *b)
 {
-    locale_t before = utf8_use();
+    locale_t before = text_utf8_use();
     bool same = true;
     while (same && *a && *b)
         same = letter_take(&a) == letter_take(&b);
@@ -633,7 +632,7 @@ bool text_glob(const char *pattern, const char *text)
 {
     if (strcmp(pattern, text) == 0)
         return true;
-    locale_t before = utf8_use();
+    locale_t before = text_utf8_use();
     AUTO_FREE char *whole_pattern = mem_printf("%s%s", utf8 ? "[\xc3\xa9]x" : "", pattern);
     AUTO_FREE char *whole_text = mem_printf("%s%s", utf8 ? "\xc3\xa9x" : "", text);
     bool matches = fnmatch(whole_pattern, whole_text, 0) == 0;

@@ -8,6 +8,7 @@
 #ifndef RECONCILED_BASE_TEXT_H
 #define RECONCILED_BASE_TEXT_H
 
+#include <locale.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -95,6 +96,10 @@ void text_escape(const char *character, size_t len, char ret[TEXT_ESCAPE_SIZE]);
  * characters by ' '. NULL gives NULL. Caller frees. Use it for every text from outside that goes into a
  * reason or a log line. */
 char *text_cut(const char *text, size_t max);
+
+/* text_utf8_use: makes UTF-8 the character encoding of the calling thread, where C.UTF-8 is installed;
+ * returns the thread's locale before, for uselocale(3). */
+locale_t text_utf8_use(void);
 
 /* text_same_letters: whether two texts in UTF-8 differ in case at most, by Unicode's simple mapping of one
  * character to one. text_glob: whether `text` is `pattern` itself, or matches it as fnmatch(3) does, where ?

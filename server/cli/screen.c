@@ -58,8 +58,7 @@ static size_t character(const char *text, size_t *ret_columns)
  * columns. */
 static size_t beginning(const char *text, size_t most, size_t *ret_columns)
 {
-    locale_t utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
-    locale_t before = utf8 ? uselocale(utf8) : (locale_t)0;
+    locale_t before = text_utf8_use();
     size_t at = 0, total = 0, columns;
     while (text[at]) {
         size_t len = character(text + at, &columns);
@@ -68,10 +67,7 @@ static size_t beginning(const char *text, size_t most, size_t *ret_columns)
         total += columns;
         at += len;
     }
-    if (utf8) {
-        (void)uselocale(before);
-        freelocale(utf8);
-    }
+    (void)uselocale(before);
     *ret_columns = total;
     return at;
 }
