@@ -91,13 +91,10 @@ static void print_config(const json_t *config, const json_t *only)
         if (only && !json_object_get(only, name))
             continue;
         const json_t *value = json_object_get(config, name);
-        AUTO_FREE char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
+        AUTO_FREE char *text = value ? value_words(value) : mem_dup("-");
         AUTO_FREE char *words = source_words(config, name);
         table_add(table, TONE_PLAIN, "%s", name);
-        table_add(table, TONE_PLAIN, "%s",
-                  json_is_string(value) ? json_string_value(value)
-                  : text                ? text
-                                        : "-");
+        table_add(table, TONE_PLAIN, "%s", text);
         table_add(table, TONE_PLAIN, "%s", words);
     }
     table_print(table);
@@ -165,25 +162,19 @@ static bool add_setting(const char *argument, json_t *body)
     return true;
 }
 
+static void print_all(const json_t *config)
+{
+    print_config(config, NULL);
+}
+
 int command_config(const struct command_line *line, struct service *service)
 {
     json_auto_t *body = json_object();
-    struct service_answer answer;
-    int status;
     for (size_t i = 0; i < line->n_arguments; i++) {
         if (!add_setting(line->arguments[i], body))
             return usage_refuse(line->command, "%s is not of the form NAME=VALUE", line->arguments[i]);
     }
     if (line->n_arguments)
         return change(line, service, body, NULL);
-    service_get(service, config_path, NULL, &answer);
-    if (!service_failed(service, &answer, line->values[OPTION_JSON], &status)) {
-        status = EXIT_DONE;
-        if (line->values[OPTION_JSON])
-            status = service_print(&answer);
-        else
-            print_config(answer.json, NULL);
-    }
-    service_answer_done(&answer);
-    return status;
+    return service_show(service, config_path, NULL, line->values[OPTION_JSON], print_all);
 }

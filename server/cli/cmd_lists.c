@@ -12,45 +12,27 @@
 
 enum { QUERY_MAX = 12 };
 
-/* Name and value of each option of the line that is a parameter of the resource. */
+/* Name and value of each option of the line that is a parameter of the resource. For people, the limit is of
+ * all rows, over several pages; with --json it is the page's. */
 static void query_make(const struct command_line *line, const char **query)
 {
     static const struct {
         enum option_id id;
         const char *name;
-    } parameters[] = {
-        {OPTION_STUCK, "stuck"}, {OPTION_STAGE, "stage"}, {OPTION_REPO, "repo"}, {OPTION_AFTER, "after"}};
+    } parameters[] = {{OPTION_STUCK, "stuck"},
+                      {OPTION_STAGE, "stage"},
+                      {OPTION_REPO, "repo"},
+                      {OPTION_AFTER, "after"},
+                      {OPTION_LIMIT, "limit"}};
     size_t n = 0;
     for (size_t i = 0; i < ARRAY_LEN(parameters); i++) {
         const char *value = line->values[parameters[i].id];
-        if (!value)
+        if (!value || (parameters[i].id == OPTION_LIMIT && !line->values[OPTION_JSON]))
             continue;
         query[n++] = parameters[i].name;
         query[n++] = *value ? value : "true";
     }
     query[n] = NULL;
-}
-
-/* One page as it comes. */
-static int list_json(const struct command_line *line, struct service *service, const char *resource,
-                     const char **query)
-{
-    const char *const segments[] = {"reconcile", resource, NULL};
-    struct service_answer answer;
-    size_t n = 0;
-    int status;
-    while (query[n])
-        n++;
-    if (line->values[OPTION_LIMIT]) {
-        query[n++] = "limit";
-        query[n++] = line->values[OPTION_LIMIT];
-        query[n] = NULL;
-    }
-    service_get(service, segments, query, &answer);
-    if (!service_failed(service, &answer, true, &status))
-        status = service_print(&answer);
-    service_answer_done(&answer);
-    return status;
 }
 
 void task_table_print(const json_t *tasks)
@@ -86,12 +68,14 @@ void task_table_print(const json_t *tasks)
     table_print(table);
 }
 
-/* The rows of a list as a table. */
+/* One page as it comes, or the rows of all as a table. */
 static int list_show(const struct command_line *line, struct service *service, const char *resource,
                      const char **query, void (*print)(const json_t *rows), const char *none)
 {
     json_t *rows = NULL;
     bool more;
+    if (line->values[OPTION_JSON])
+        return service_show(service, (const char *const[]){"reconcile", resource, NULL}, query, true, print);
     int64_t most = command_line_number(line, OPTION_LIMIT, LIMIT_COMMAND_ROWS);
     int status = service_list(service, resource, query, (size_t)most, &rows, &more);
     if (status != EXIT_DONE)
@@ -133,8 +117,6 @@ int command_tasks(const struct command_line *line, struct service *service)
 {
     const char *query[QUERY_MAX];
     query_make(line, query);
-    if (line->values[OPTION_JSON])
-        return list_json(line, service, "tasks", query);
     return list_show(line, service, "tasks", query, task_table_print, "no such task");
 }
 
@@ -156,7 +138,5 @@ int command_history(const struct command_line *line, struct service *service)
         query[n++] = number;
         query[n] = NULL;
     }
-    if (line->values[OPTION_JSON])
-        return list_json(line, service, "history", query);
     return list_show(line, service, "history", query, transition_table_print, "nothing was moved");
 }

@@ -18,25 +18,18 @@ static void add_value(struct buffer *out, const json_t *value)
     const char *name;
     const json_t *row;
     size_t i;
-    if (json_is_object(value)) {
-        json_object_foreach((json_t *)(uintptr_t)value, name, row)
-        {
-            AUTO_FREE char *line =
-                json_is_string(row) ? NULL : json_dumps(row, JSON_ENCODE_ANY | JSON_COMPACT);
-            buffer_item(&list, ", ", "%s %s", name, line ? line : json_string_value(row));
-        }
-    } else if (json_is_array(value)) {
-        json_array_foreach(value, i, row)
-        {
-            AUTO_FREE char *line =
-                json_is_string(row) ? NULL : json_dumps(row, JSON_ENCODE_ANY | JSON_COMPACT);
-            buffer_item(&list, ", ", "%s", line ? line : json_string_value(row));
-        }
-    } else {
-        AUTO_FREE char *line = json_is_string(value) ? NULL : json_dumps(value, JSON_ENCODE_ANY);
-        buffer_puts(&list, line ? line : json_string_value(value));
+    json_object_foreach((json_t *)(uintptr_t)value, name, row)
+    {
+        AUTO_FREE char *text = value_words(row);
+        buffer_item(&list, ", ", "%s %s", name, text);
     }
-    AUTO_FREE char *text = buffer_take(&list);
+    json_array_foreach(value, i, row)
+    {
+        AUTO_FREE char *text = value_words(row);
+        buffer_item(&list, ", ", "%s", text);
+    }
+    bool is_list = json_is_object(value) || json_is_array(value);
+    AUTO_FREE char *text = is_list ? buffer_take(&list) : value_words(value);
     buffer_puts(out, text);
 }
 
@@ -159,22 +152,14 @@ static void print_explanation(const json_t *task)
 
 int command_why(const struct command_line *line, struct service *service)
 {
-    struct service_answer answer;
     char number[24];
     int64_t id;
     int status = task_find(service, line->arguments[0], &id);
     if (status != EXIT_DONE)
         return status;
     snprintf(number, sizeof number, "%" PRId64, id);
-    service_get(service, (const char *const[]){"reconcile", "tasks", number, NULL}, NULL, &answer);
-    if (!service_failed(service, &answer, line->values[OPTION_JSON], &status)) {
-        if (line->values[OPTION_JSON])
-            status = service_print(&answer);
-        else
-            print_explanation(answer.json);
-    }
-    service_answer_done(&answer);
-    return status;
+    return service_show(service, (const char *const[]){"reconcile", "tasks", number, NULL}, NULL,
+                        line->values[OPTION_JSON], print_explanation);
 }
 
 static void print_resolution(const json_t *found)
@@ -193,16 +178,6 @@ static void print_resolution(const json_t *found)
 int command_resolve(const struct command_line *line, struct service *service)
 {
     const char *const query[] = {"repo", line->arguments[0], "sha", line->arguments[1], NULL};
-    struct service_answer answer;
-    int status;
-    service_get(service, (const char *const[]){"reconcile", "resolve", NULL}, query, &answer);
-    if (!service_failed(service, &answer, line->values[OPTION_JSON], &status)) {
-        status = EXIT_DONE;
-        if (line->values[OPTION_JSON])
-            status = service_print(&answer);
-        else
-            print_resolution(answer.json);
-    }
-    service_answer_done(&answer);
-    return status;
+    return service_show(service, (const char *const[]){"reconcile", "resolve", NULL}, query,
+                        line->values[OPTION_JSON], print_resolution);
 }

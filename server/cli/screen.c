@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include <wchar.h>
 
+#include "clients/base/jsonx.h"
 #include "clients/base/limits.h"
 #include "clients/base/text.h"
 
@@ -86,6 +87,11 @@ char *text_fit(const char *text, size_t columns)
         return mem_printf("%s", text);
     size_t len = beginning(text, columns ? columns - 1 : 0, &taken);
     return mem_printf("%.*s…", (int)len, text);
+}
+
+char *value_words(const json_t *value)
+{
+    return json_is_string(value) ? mem_printf("%s", json_string_value(value)) : json_line(value);
 }
 
 static const char *colour_of(enum tone tone)

@@ -5,6 +5,7 @@
 #ifndef RECONCILED_CLI_SCREEN_H
 #define RECONCILED_CLI_SCREEN_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -19,6 +20,9 @@ size_t screen_width(void);
  * with "…"; caller frees. */
 size_t text_columns(const char *text);
 char *text_fit(const char *text, size_t columns) __attribute__((returns_nonnull));
+
+/* value_words: a text as it is, any other JSON value as JSON. Caller frees. */
+char *value_words(const json_t *value) __attribute__((returns_nonnull));
 
 /* print_labelled: prints "LABEL  text" with the label in a column of its own, the text broken at spaces
  * alone, so that an address stays whole. */

@@ -221,29 +221,59 @@ static void page_get(struct service *service, const char *resource, const char *
     service_get(service, segments, parameters, ret);
 }
 
-int service_list(struct service *service, const char *resource, const char *const *query, size_t most,
-                 json_t **ret_rows, bool *ret_more)
+int service_pages(struct service *service, const char *resource, const char *const *query, size_t most,
+                  service_page_fn *take_page, void *arg, bool *ret_more)
 {
-    json_t *rows = json_array();
     AUTO_FREE char *after = NULL;
     int status = EXIT_DONE;
+    size_t taken = 0;
     do {
         struct service_answer answer;
-        size_t room = most - json_array_size(rows);
+        size_t room = most - taken;
         page_get(service, resource, query, room < LIMIT_LIST_MAX ? room : LIMIT_LIST_MAX, after, &answer);
         free(after);
         after = NULL;
         if (!service_failed(service, &answer, false, &status)) {
-            (void)json_array_extend(rows, json_object_get(answer.json, "items"));
+            const json_t *rows = json_object_get(answer.json, "items");
+            taken += json_array_size(rows);
+            take_page(rows, arg);
             after = mem_dup(json_get_text(answer.json, "next", NULL));
         }
         service_answer_done(&answer);
-    } while (status == EXIT_DONE && after && json_array_size(rows) < most);
-    if (status != EXIT_DONE) {
-        json_decref(rows);
-        return status;
-    }
-    *ret_rows = rows;
+    } while (status == EXIT_DONE && after && taken < most);
     *ret_more = after;
-    return EXIT_DONE;
+    return status;
+}
+
+static void rows_collect(const json_t *rows, void *collected)
+{
+    (void)json_array_extend(collected, (json_t *)(uintptr_t)rows);
+}
+
+int service_list(struct service *service, const char *resource, const char *const *query, size_t most,
+                 json_t **ret_rows, bool *ret_more)
+{
+    json_t *rows = json_array();
+    int status = service_pages(service, resource, query, most, rows_collect, rows, ret_more);
+    if (status == EXIT_DONE)
+        *ret_rows = rows;
+    else
+        json_decref(rows);
+    return status;
+}
+
+int service_show(struct service *service, const char *const *segments, const char *const *query, bool json,
+                 void (*show)(const json_t *answer))
+{
+    struct service_answer answer;
+    int status = EXIT_DONE;
+    service_get(service, segments, query, &answer);
+    if (!service_failed(service, &answer, json, &status)) {
+        if (json)
+            status = service_print(&answer);
+        else
+            show(answer.json);
+    }
+    service_answer_done(&answer);
+    return status;
 }

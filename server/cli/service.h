@@ -61,9 +61,19 @@ bool service_failed(const struct service *service, const struct service_answer *
 /* service_print: the body as it came. Returns the exit status. */
 int service_print(const struct service_answer *answer);
 
-/* service_list: the rows of a list, over its pages, up to `most`. `query` as above. Returns the exit status,
- * and on EXIT_DONE an array that the caller owns; *ret_more: there are more. What failed has been printed. */
+/* service_pages: hands the rows of a list to take_page, page by page, until there are `most`. `query` as
+ * above. Returns the exit status; *ret_more: there are more rows. What failed has been printed. */
+typedef void service_page_fn(const json_t *rows, void *arg);
+int service_pages(struct service *service, const char *resource, const char *const *query, size_t most,
+                  service_page_fn *take_page, void *arg, bool *ret_more);
+
+/* service_list: the same rows as one array, which the caller owns, on EXIT_DONE. */
 int service_list(struct service *service, const char *resource, const char *const *query, size_t most,
                  json_t **ret_rows, bool *ret_more);
+
+/* service_show: gets a resource and shows it, or with `json` prints its body. Returns the exit status; what
+ * failed has been printed. */
+int service_show(struct service *service, const char *const *segments, const char *const *query, bool json,
+                 void (*show)(const json_t *answer));
 
 #endif

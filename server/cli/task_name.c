@@ -15,41 +15,25 @@ static bool is_id(const char *name, int64_t *ret_id)
     return parse_i64(name + (*name == '#'), 1, INT64_MAX, ret_id);
 }
 
-/* Adds the tasks of a page whose work item id is the name: to `exact`, or to `folded` where case differs. */
-static void page_match(const json_t *page, const char *name, json_t *exact, json_t *folded)
+/* Tasks whose work item id is the name: exactly, or except for case. */
+struct matches {
+    const char *name;
+    json_t *exact, *folded;
+};
+
+static void page_match(const json_t *rows, void *arg)
 {
+    struct matches *matches = arg;
     json_t *task;
     size_t i;
-    json_array_foreach(json_object_get(page, "items"), i, task)
+    json_array_foreach(rows, i, task)
     {
         const char *there = json_get_text(task, "work_item_id", NULL);
-        if (there && strcmp(there, name) == 0)
-            (void)json_array_append(exact, task);
-        else if (there && text_same_letters(there, name))
-            (void)json_array_append(folded, task);
+        if (there && strcmp(there, matches->name) == 0)
+            (void)json_array_append(matches->exact, task);
+        else if (there && text_same_letters(there, matches->name))
+            (void)json_array_append(matches->folded, task);
     }
-}
-
-/* All pages of the tasks that are not done. */
-static int match_all(struct service *service, const char *name, json_t *exact, json_t *folded)
-{
-    static const char *const segments[] = {"reconcile", "tasks", NULL};
-    AUTO_FREE char *limit = mem_printf("%u", LIMIT_LIST_MAX);
-    AUTO_FREE char *after = NULL;
-    int status = EXIT_DONE;
-    do {
-        const char *const query[] = {"limit", limit, after ? "after" : NULL, after, NULL};
-        struct service_answer answer;
-        service_get(service, segments, query, &answer);
-        mem_free_p(&after);
-        after = NULL;
-        if (!service_failed(service, &answer, false, &status)) {
-            page_match(answer.json, name, exact, folded);
-            after = mem_dup(json_get_text(answer.json, "next", NULL));
-        }
-        service_answer_done(&answer);
-    } while (after);
-    return status;
 }
 
 static int refuse_name(const char *line)
@@ -78,7 +62,9 @@ int task_find(struct service *service, const char *name, int64_t *ret_id)
     json_auto_t *exact = json_array(), *folded = json_array();
     if (is_id(name, ret_id))
         return EXIT_DONE;
-    int status = match_all(service, name, exact, folded);
+    struct matches matches = {name, exact, folded};
+    bool more;
+    int status = service_pages(service, "tasks", NULL, SIZE_MAX, page_match, &matches, &more);
     if (status != EXIT_DONE)
         return status;
     const json_t *found = json_array_size(exact) ? exact : folded;
