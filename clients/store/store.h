@@ -397,6 +397,35 @@ void store_ledger_page_done(struct store_ledger_page *page);
 ATTR_NODISCARD enum err store_ledger_list(struct store *store, int64_t task_id, int64_t before_seq,
                                           size_t limit, struct store_ledger_page *ret, struct why *why);
 
+/* what people changed: settings, holds, releases, webhooks */
+
+struct store_new_change {
+    const char *kind;        /* "setting", "hold", "release", "webhook" */
+    const char *name;        /* of the setting, the scope or the repository */
+    const char *from, *to;   /* JSON texts; NULL: nothing */
+    const char *by, *reason; /* may be NULL */
+    int64_t until_us;        /* 0: until it is changed */
+};
+struct store_change {
+    int64_t seq, at_us;
+    char *kind, *name, *from, *to, *by, *reason;
+    int64_t until_us;
+};
+struct store_changes {
+    struct store_change *rows;
+    size_t n;
+};
+void store_changes_done(struct store_changes *changes);
+
+/* store_history_add: writes these changes (n <= LIMIT_BATCH) in one transaction. Like every writer of the
+ * history and of the ledger it takes the settings row's lock before it takes a seq: a reader that finds a gap
+ * and then holds that lock exclusively knows that the missing rows were rolled back. */
+ATTR_NODISCARD enum err store_history_add(struct store *store, const struct store_new_change *changes,
+                                          size_t n, struct why *why);
+/* store_history_list: newest first; rows with seq < before_seq (0: from the newest). Reads only. */
+ATTR_NODISCARD enum err store_history_list(struct store *store, int64_t before_seq, size_t limit,
+                                           struct store_changes *ret, struct why *why);
+
 /* a trial of transitions: everything is written as in a pass, and rolled back */
 
 enum store_trial_result {

@@ -88,6 +88,9 @@ struct store_settings store_settings_of(struct store_rows *rows);
 ATTR_NODISCARD enum err store_policy_stands(struct store_rows rows, int64_t settings_revision,
                                             int64_t valid_until_us, struct why *why);
 
+/* history_json: the parameter of SQL_HISTORY_ADD; caller releases. */
+json_t *history_json(const struct store_new_change *changes, size_t n);
+
 /* replay_pauses: for each try, the seconds until the next one. replay_keys: the parameter of
  * SQL_REPLAYS_LOOK. Caller releases both. */
 json_t *replay_pauses(void);

@@ -55,6 +55,8 @@ CREATE INDEX reconcile_ledger_task ON reconcile_ledger (task_id, seq);
 ALTER TABLE reconcile_ledger ADD COLUMN missed_source text;
 ALTER TABLE reconcile_ledger ADD COLUMN missed_event text;
 ALTER TABLE reconcile_ledger ADD COLUMN plane_id text;
+ALTER TABLE reconcile_ledger ADD COLUMN rested_s bigint;
+CREATE INDEX reconcile_ledger_at ON reconcile_ledger (at);
 
 -- State-change activities of Plane that were replayed: never twice.
 CREATE TABLE reconcile_verdicts (
@@ -72,6 +74,8 @@ CREATE TABLE reconcile_outbox (
 );
 CREATE INDEX reconcile_outbox_unsent ON reconcile_outbox (seq) WHERE sent_at IS NULL;
 CREATE INDEX reconcile_outbox_sent ON reconcile_outbox (seq) WHERE sent_at IS NOT NULL;
+-- Null: Telegram, the only one of earlier versions.
+ALTER TABLE reconcile_outbox ADD COLUMN destination text;
 
 CREATE TABLE reconcile_leases (
     name text PRIMARY KEY,
@@ -108,6 +112,37 @@ CREATE TABLE reconcile_passes (
     report text NOT NULL
 );
 CREATE INDEX reconcile_passes_started ON reconcile_passes (started_us, id);
+
+-- What a person keeps from leaving its stage. scope: 'task/7', 'repo/acme/app' in lower case, 'stage/review'.
+-- An id may be used again: a task's hold counts if one of the other two texts agrees.
+CREATE TABLE reconcile_holds (
+    scope text PRIMARY KEY,
+    plane_id text,
+    work_item_id text,
+    reason text NOT NULL,
+    set_by text,
+    since timestamptz NOT NULL,
+    until timestamptz
+);
+
+-- Tasks that a person released from quarantine: only ledger rows with a greater seq count for it.
+CREATE TABLE reconcile_releases (
+    task_id bigint PRIMARY KEY,
+    ledger_seq bigint NOT NULL
+);
+
+-- What people changed: settings, holds, releases, webhooks. Written under the settings row's lock.
+CREATE TABLE reconcile_history (
+    seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at timestamptz NOT NULL,
+    kind text NOT NULL,
+    name text NOT NULL,
+    from_value text,
+    to_value text,
+    set_by text,
+    reason text,
+    until timestamptz
+);
 
 -- The versions that our tables have had; the greatest is what they are of.
 CREATE TABLE reconcile_schema (

@@ -562,6 +562,18 @@ static const char *const texts[] = {
                                 " AND task_id = $3::bigint AND NOT EXISTS"
                                 " (SELECT FROM tasks t WHERE t.id = $3::bigint AND " SAME_TASK
                                 " IS NOT TRUE) ORDER BY seq DESC LIMIT $2::bigint",
+    /* 1 [{"kind", "name", …}, …]. The lock is taken before a seq is. */
+    [SQL_HISTORY_ADD] =
+        "INSERT INTO reconcile_history (at, kind, name, from_value, to_value, set_by, reason, until)"
+        " SELECT now(), w.kind, w.name, w.from_value, w.to_value, w.set_by, w.reason,"
+        "  timestamptz 'epoch' + w.until_us * interval '1 microsecond'"
+        " FROM (SELECT FROM reconcile_settings WHERE id = 1 FOR SHARE) s,"
+        "  json_to_recordset($1::json) AS w(kind text, name text, from_value text, to_value text,"
+        "   set_by text, reason text, until_us bigint) RETURNING seq",
+    /* 1 the seq to stay below, 2 the limit. */
+    [SQL_HISTORY_LIST] = "SELECT seq, " AT_US " AS at_us, kind, name, from_value, to_value, set_by, reason,"
+                         " " US_OF("until") " AS until_us FROM reconcile_history WHERE seq < $1::bigint"
+                                            " ORDER BY seq DESC LIMIT $2::bigint",
     /* 1 the limit. One row per message, and always one. */
     [SQL_OUTBOX_LIST] =
         "SELECT d.depth, o.id, o.seq, greatest(0, floor(extract(epoch FROM now() - o.at)))::bigint"

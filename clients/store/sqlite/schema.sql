@@ -56,6 +56,8 @@ CREATE INDEX reconcile_ledger_task ON reconcile_ledger (task_id, seq);
 ALTER TABLE reconcile_ledger ADD COLUMN missed_source TEXT;
 ALTER TABLE reconcile_ledger ADD COLUMN missed_event TEXT;
 ALTER TABLE reconcile_ledger ADD COLUMN plane_id TEXT;
+ALTER TABLE reconcile_ledger ADD COLUMN rested_s INTEGER;
+CREATE INDEX reconcile_ledger_at ON reconcile_ledger (at);
 
 -- State-change activities of Plane that were replayed: never twice.
 CREATE TABLE reconcile_verdicts (
@@ -73,6 +75,8 @@ CREATE TABLE reconcile_outbox (
 );
 CREATE INDEX reconcile_outbox_unsent ON reconcile_outbox (seq) WHERE sent_at IS NULL;
 CREATE INDEX reconcile_outbox_sent ON reconcile_outbox (seq) WHERE sent_at IS NOT NULL;
+-- Null: Telegram, the only one of earlier versions.
+ALTER TABLE reconcile_outbox ADD COLUMN destination TEXT;
 
 CREATE TABLE reconcile_leases (
     name TEXT PRIMARY KEY NOT NULL,
@@ -109,6 +113,37 @@ CREATE TABLE reconcile_passes (
     report TEXT NOT NULL
 );
 CREATE INDEX reconcile_passes_started ON reconcile_passes (started_us, id);
+
+-- What a person keeps from leaving its stage. scope: 'task/7', 'repo/acme/app' in lower case, 'stage/review'.
+-- An id may be used again: a task's hold counts if one of the other two texts agrees.
+CREATE TABLE reconcile_holds (
+    scope TEXT PRIMARY KEY NOT NULL,
+    plane_id TEXT,
+    work_item_id TEXT,
+    reason TEXT NOT NULL,
+    set_by TEXT,
+    since TEXT NOT NULL,
+    until TEXT
+);
+
+-- Tasks that a person released from quarantine: only ledger rows with a greater seq count for it.
+CREATE TABLE reconcile_releases (
+    task_id INTEGER PRIMARY KEY,
+    ledger_seq INTEGER NOT NULL
+);
+
+-- What people changed: settings, holds, releases, webhooks. Written under the settings row's lock.
+CREATE TABLE reconcile_history (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    at TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    name TEXT NOT NULL,
+    from_value TEXT,
+    to_value TEXT,
+    set_by TEXT,
+    reason TEXT,
+    until TEXT
+);
 
 -- The versions that our tables have had; the greatest is what they are of.
 CREATE TABLE reconcile_schema (

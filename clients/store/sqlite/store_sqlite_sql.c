@@ -440,6 +440,18 @@ static const char *const texts[] = {
     /* 1 the subject, 2 the delivery. */
     [SQL_REPLAY_TAKE] = "DELETE FROM reconcile_replays WHERE subject = ?1 AND delivery = ?2 RETURNING 1",
 
+    /* 1 [{"kind", "name", …}, …]. */
+    [SQL_HISTORY_ADD] =
+        "INSERT INTO reconcile_history (at, kind, name, from_value, to_value, set_by, reason, until)"
+        " SELECT " NOW_TEXT ", value ->> 'kind', value ->> 'name', value ->> 'from_value',"
+        "  value ->> 'to_value', value ->> 'set_by', value ->> 'reason',"
+        "  strftime('%Y-%m-%d %H:%M:%f', (value ->> 'until_us') / 1000000.0, 'unixepoch')"
+        " FROM json_each(?1) WHERE true ORDER BY key RETURNING seq",
+    /* 1 the seq to stay below, 2 the limit. */
+    [SQL_HISTORY_LIST] = "SELECT seq, " AT_US " AS at_us, kind, name, from_value, to_value, set_by, reason,"
+                         " " US_OF("until") " AS until_us FROM reconcile_history WHERE seq < ?1"
+                                            " ORDER BY seq DESC LIMIT ?2",
+
     /* 1 the id, 2 the text. */
     [SQL_OUTBOX_ADD] = "INSERT INTO reconcile_outbox (id, at, text) VALUES (?1, " NOW_TEXT ", ?2)"
                        " ON CONFLICT (id) DO NOTHING RETURNING 1",

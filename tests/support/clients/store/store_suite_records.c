@@ -347,3 +347,39 @@ SUITE_TEST(the_description_names_no_password)
     assert_non_null(store_describe(suite->store));
     assert_null(strchr(store_describe(suite->store), '@'));
 }
+
+/* what people changed */
+
+SUITE_TEST(what_people_changed_is_listed_newest_first)
+{
+    const struct store_new_change changes[] = {
+        {.kind = "setting", .name = "enabled", .from = "true", .to = "false", .by = "anna", .reason = "Stör"},
+        {.kind = "hold", .name = "stage/prüfen", .to = "{\"a\":\"ж\"}", .until_us = 1800000000250000},
+    };
+    struct store_changes page;
+    ASSERT_OK(store_history_add(suite->store, changes, ARRAY_LEN(changes), &suite->why));
+    ASSERT_OK(store_history_add(suite->store, changes, 0, &suite->why));
+    ASSERT_OK(store_history_list(suite->store, 0, 10, &page, &suite->why));
+    assert_int_equal(page.n, 2);
+    const struct store_change *newest = &page.rows[0], *first = &page.rows[1];
+    assert_true(newest->seq > first->seq && first->at_us > 0);
+    assert_string_equal(newest->kind, "hold");
+    assert_string_equal(newest->name, "stage/prüfen");
+    assert_null(newest->from);
+    assert_string_equal(newest->to, "{\"a\":\"\\u0436\"}");
+    assert_null(newest->by);
+    assert_null(newest->reason);
+    assert_int_equal(newest->until_us, 1800000000250000);
+    assert_string_equal(first->from, "true");
+    assert_string_equal(first->to, "false");
+    assert_string_equal(first->by, "anna");
+    assert_string_equal(first->reason, "Stör");
+    assert_int_equal(first->until_us, 0);
+    int64_t before = newest->seq;
+    store_changes_done(&page);
+
+    ASSERT_OK(store_history_list(suite->store, before, 10, &page, &suite->why));
+    assert_int_equal(page.n, 1);
+    assert_string_equal(page.rows[0].kind, "setting");
+    store_changes_done(&page);
+}

@@ -163,9 +163,9 @@ SUITE_TEST_EMPTY(version_1_is_brought_here_with_all_it_holds)
     char *before = suite_dump(suite);
     size_t created = 0;
     ASSERT_OK(store_migrate(suite->store, &created, &suite->why));
-    assert_int_equal(created, 4); /* verdicts, outbox, leases, replays */
+    assert_int_equal(created, 7); /* verdicts, outbox, leases, replays, holds, releases, history */
     ASSERT_OK(store_ready(suite->store, &suite->why));
-    assert_int_equal(suite_number(suite, "SELECT max(version) FROM reconcile_schema"), 4);
+    assert_int_equal(suite_number(suite, "SELECT max(version) FROM reconcile_schema"), 5);
     char *after = suite_dump(suite);
     assert_string_equal(after, before);
     assert_rows_of_version_1(suite);
