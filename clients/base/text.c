@@ -658,3 +658,15 @@ bool secret_equal(const char *a, const char *b)
     size_t len = strlen(a);
     return len == strlen(b) && CRYPTO_memcmp(a, b, len) == 0;
 }
+
+char *duration_text(int64_t seconds)
+{
+    static const struct {
+        int64_t seconds;
+        const char *name;
+    } units[] = {{3600, "h"}, {60, "min"}, {1, "s"}};
+    size_t i = 0;
+    while (seconds % units[i].seconds != 0)
+        i++;
+    return mem_printf("%" PRId64 " %s", seconds / units[i].seconds, units[i].name);
+}

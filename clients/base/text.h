@@ -147,6 +147,9 @@ enum { SECRET_LEN_MIN = 8 };
 void secret_keep(const char *secret);
 void secret_scrub(char *text, size_t len);
 
+/* duration_text: "24 h", "90 min", "45 s": the largest of these units that divides it. Caller frees. */
+char *duration_text(int64_t seconds);
+
 /* repo_compare: compares two repositories' names; 0 if they name the same repository. Names are ASCII, and
  * Gitea ignores their case. repo_key: the name as a key, the same for every spelling. Caller frees.
  */

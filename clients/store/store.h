@@ -101,8 +101,8 @@ struct store_task {
     char *version; /* opaque: names the row as it was read (its updated_at, in the database's own words) */
     int64_t age_s; /* since updated_at, by the database's clock */
     /* Filled in by store_task_list: ledger rows that moved this task out of this stage within
-     * LIMIT_HEALS_WINDOW_S and agree with it in work_item_id or plane_id, and the seq of the newest of them;
-     * 0 when there is none. */
+     * the query's window and since its release, and agree with it in work_item_id or plane_id, and the seq of
+     * the newest of them; 0 when there is none. */
     int64_t recent_heals, newest_heal_seq;
     /* Why a text above differs from its column ("tasks.branch holds bytes that are not UTF-8"): it was mended
      * or cut, so the task is shown but never acted on. NULL: all texts are as stored, except that a long
@@ -123,8 +123,9 @@ struct store_stuck_query {
     size_t n_known;
     const int64_t *resting; /* tasks to leave out of the list this time (they still count as stuck) */
     size_t n_resting;
-    int64_t only_task; /* a task id, or 0 for all */
-    size_t limit;      /* at most this many tasks listed */
+    int64_t only_task;      /* a task id, or 0 for all */
+    size_t limit;           /* at most this many tasks listed */
+    int64_t heals_window_s; /* heals count for so long; 0: LIMIT_HEALS_WINDOW_S */
 };
 
 struct store_task_list {
@@ -197,13 +198,15 @@ ATTR_NODISCARD enum err store_branches_taken(struct store *store, const struct s
 
 struct store_new_task {
     const char *plane_id, *work_item_id, *title, *repo, *branch, *stage;
-    struct why *refusal; /* filled in when it is STORE_NOT_CREATED: the database's words; may be NULL */
+    struct why *refusal; /* filled in when it is STORE_NOT_CREATED or STORE_START_HELD: the database's words,
+                            the hold's; may be NULL */
 };
 enum store_creation {
     STORE_CREATED,
     STORE_EXISTS,       /* a task of that plane_id is there: nothing written */
     STORE_BRANCH_TAKEN, /* another task has that branch of that repo: nothing written for it */
     STORE_NOT_CREATED,  /* the database refused this row (a trigger, a constraint): nothing written for it */
+    STORE_START_HELD,   /* a hold on its repository or on that stage: nothing written for it */
 };
 
 /* store_create_tasks: creates tasks atomically: the unique key on tasks.plane_id decides between replicas and
@@ -243,14 +246,18 @@ struct store_transition {
     const char *missed_source; /* whose event was lost: "plane", "gitea"; NULL: no sender has one */
     const char *missed_event;  /* which: "status", "pull_request_approved", "issue.updated" … or NULL */
     const char *message;       /* for the outbox, under the ledger row's id; NULL: none */
-    struct why *refusal;       /* filled in when it is STORE_REFUSED: the database's words; may be NULL */
+    struct why *refusal;       /* filled in when it is STORE_REFUSED or STORE_HELD: the database's words, the
+                                  hold's; may be NULL */
+    int64_t rested_s;          /* how long what was missed had been true; for the ledger */
 };
 
 enum store_moved {
     STORE_MOVED, /* task, job and ledger row are written */
     STORE_RACED, /* the row no longer matches task->stage and task->version, has an active job, or its verdict
                     was replayed: nothing written */
-    STORE_REFUSED /* the database refused this one write (a trigger, a constraint): nothing written for it */
+    STORE_REFUSED, /* the database refused this one write (a trigger, a constraint): nothing written for it */
+    STORE_HELD     /* by a hold, or because the tables are of a later version than this program: nothing
+                      written for it */
 };
 
 /* store_transition: the only function that moves tasks; no other code writes tasks.stage. One transaction for
@@ -296,6 +303,7 @@ enum store_replay_state {
     STORE_REPLAY_GIVEN_UP, /* earlier */
     STORE_REPLAY_GIVEN_UP_NOW /* given up by this call, which also wrote its message to the outbox */,
     STORE_REPLAY_RACED, /* its task has changed since it was read, or its verdict was replayed */
+    STORE_REPLAY_HELD,  /* only from store_replay_begin: as STORE_HELD */
 };
 struct store_replay_seen {
     enum store_replay_state state;
@@ -396,6 +404,54 @@ void store_ledger_page_done(struct store_ledger_page *page);
  * used again. */
 ATTR_NODISCARD enum err store_ledger_list(struct store *store, int64_t task_id, int64_t before_seq,
                                           size_t limit, struct store_ledger_page *ret, struct why *why);
+
+/* holds: what people keep from leaving its stage */
+
+struct store_hold {
+    char *scope;                   /* "task/7", "repo/acme/app" in lower case, "stage/review" */
+    char *plane_id, *work_item_id; /* of a task's hold, the task that it was set on; NULL: none */
+    char *reason, *by;             /* by: may be NULL */
+    int64_t since_us, until_us;    /* until_us 0: until it is ended */
+};
+struct store_holds {
+    struct store_hold *rows; /* in the order of scopes */
+    size_t n;
+};
+void store_holds_done(struct store_holds *holds);
+
+/* store_holds_list: those in force by the database's clock. One statement. Reads only. */
+ATTR_NODISCARD enum err store_holds_list(struct store *store, struct store_holds *ret, struct why *why);
+
+/* store_hold_covers: whether a hold keeps this task from leaving its stage. A task's hold does if the task's
+ * work_item_id or plane_id is the hold's: an id may be used again. store_hold_of: the first that does: the
+ * task's own, its repository's, its stage's; NULL: none. store_hold_words: "held by ann until
+ * 2026-11-24T10:00:00Z: deploy freeze". store_transition, store_create_tasks and store_replay_begin decide by
+ * these functions. */
+bool store_hold_covers(const struct store_hold *hold, const struct store_task *task);
+const struct store_hold *store_hold_of(const struct store_holds *holds, const struct store_task *task);
+struct why store_hold_words(const struct store_hold *hold);
+
+struct store_new_hold {
+    const char *scope, *plane_id, *work_item_id; /* as in struct store_hold */
+    const char *name;                            /* the scope as people write it; for the history */
+    const char *reason, *by;                     /* by: may be NULL */
+    int64_t until_us;                            /* 0: until it is ended */
+};
+enum store_hold_set { STORE_HOLD_NEW, STORE_HOLD_REPLACED, STORE_HOLD_TOO_MANY };
+
+/* store_hold_put: sets the hold of a scope, or replaces it, and writes it to the history. Waits for
+ * transitions under way: once this has returned, nothing that the hold covers moves (reconcile/README.md,
+ * rule 8). The settings' revision stays. STORE_HOLD_TOO_MANY: there are LIMIT_HOLDS, and nothing was written.
+ * store_hold_end: ends it; ERR_NOT_FOUND: there is none. `why_ended` (may be NULL) is for the history. */
+ATTR_NODISCARD enum err store_hold_put(struct store *store, const struct store_new_hold *hold,
+                                       enum store_hold_set *ret, struct why *why);
+ATTR_NODISCARD enum err store_hold_end(struct store *store, const char *scope, const char *name,
+                                       const char *by, const char *why_ended, struct why *why);
+
+/* store_release: ends the quarantine of a task (ledger rows until now count no longer for it) and its own
+ * hold, and writes that to the history under `name`. */
+ATTR_NODISCARD enum err store_release(struct store *store, int64_t task_id, const char *name, const char *by,
+                                      const char *reason, struct why *why);
 
 /* what people changed: settings, holds, releases, webhooks */
 
@@ -509,6 +565,7 @@ struct store_tasks_query {
     bool stuck_only;
     const char *after; /* the `next` of an earlier page; NULL: from the beginning */
     size_t limit;
+    int64_t heals_window_s; /* as in store_stuck_query */
 };
 struct store_tasks_page {
     struct store_task_entry *rows;

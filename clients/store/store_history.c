@@ -33,8 +33,8 @@ enum err store_history_add(struct store *store, const struct store_new_change *c
 {
     assert(n <= LIMIT_BATCH);
     json_auto_t *list = history_json(changes, n);
-    const struct store_step step = {SQL_HISTORY_ADD, PARAMS(JSON_PARAM(list))};
-    return n == 0 ? ERR_OK : store_write(store, &step, 1, NULL, why);
+    const struct store_step step = {SQL_HISTORY_ADD, PARAMS(JSON_PARAM(list)), NULL};
+    return n == 0 ? ERR_OK : store_write(store, &step, 1, why);
 }
 
 enum err store_history_list(struct store *store, int64_t before_seq, size_t limit, struct store_changes *ret,

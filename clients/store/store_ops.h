@@ -36,8 +36,7 @@ struct store_ops {
     /* query, write: store_query and store_write of store_rows.h. */
     struct store_rows (*query)(struct store *store, unsigned which, struct store_params params,
                                struct why *why);
-    enum err (*write)(struct store *store, const struct store_step *steps, size_t n, size_t *ret_rows,
-                      struct why *why);
+    enum err (*write)(struct store *store, const struct store_step *steps, size_t n, struct why *why);
     enum err (*migrate)(struct store *store, size_t *ret_created, struct why *why);
     /* ready: every table and column is there. */
     enum err (*ready)(struct store *store, struct why *why);
@@ -87,6 +86,21 @@ struct store {
 struct store_settings store_settings_of(struct store_rows *rows);
 ATTR_NODISCARD enum err store_policy_stands(struct store_rows rows, int64_t settings_revision,
                                             int64_t valid_until_us, struct why *why);
+
+/* What keeps tasks where they are, besides the settings: read in a statement after the one that locks the
+ * settings row, so that a hold is exact (reconcile/README.md, rule 8). guard_read: reads and releases the
+ * rows of SQL_HOLDS. guard_keeps: whether a task may not move; `ret` (may be NULL) gets the words. */
+struct store_guard {
+    struct store_holds holds;
+    bool is_newer; /* the tables are of a later version than this program */
+};
+ATTR_NODISCARD enum err guard_read(struct store_rows rows, struct store_guard *ret);
+bool guard_keeps(const struct store_guard *guard, const struct store_task *task, struct why *ret);
+void guard_done(struct store_guard *guard);
+#define AUTO_GUARD __attribute__((cleanup(guard_done)))
+
+/* new_task_view: a task that is to be made, as guard_keeps sees it; its texts are borrowed. */
+struct store_task new_task_view(const struct store_new_task *task);
 
 /* history_json: the parameter of SQL_HISTORY_ADD; caller releases. */
 json_t *history_json(const struct store_new_change *changes, size_t n);

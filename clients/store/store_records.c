@@ -159,10 +159,10 @@ enum err store_pass_save(struct store *store, const char *id, int64_t started_us
                          struct why *why)
 {
     const struct store_step steps[] = {
-        {SQL_PASS_SAVE, PARAMS(TEXT_PARAM(id), NUMBER_PARAM(started_us), DOCUMENT_PARAM(report))},
-        {SQL_PASS_PRUNE, PARAMS(NUMBER_PARAM(LIMIT_PASSES_KEPT))},
+        {SQL_PASS_SAVE, PARAMS(TEXT_PARAM(id), NUMBER_PARAM(started_us), DOCUMENT_PARAM(report)), NULL},
+        {SQL_PASS_PRUNE, PARAMS(NUMBER_PARAM(LIMIT_PASSES_KEPT)), NULL},
     };
-    return store_write(store, steps, ARRAY_LEN(steps), NULL, why);
+    return store_write(store, steps, ARRAY_LEN(steps), why);
 }
 
 enum err store_pass_get(struct store *store, const char *id, char **ret_report, struct why *why)
@@ -244,9 +244,9 @@ enum err store_outbox_add(struct store *store, const char *id, const char *text,
                           struct why *why)
 {
     assert(uuid_valid(id));
-    const struct store_step step = {SQL_OUTBOX_ADD, PARAMS(TEXT_PARAM(id), STORED_PARAM(text))};
     size_t written = 0;
-    enum err err = store_write(store, &step, 1, &written, why);
+    const struct store_step step = {SQL_OUTBOX_ADD, PARAMS(TEXT_PARAM(id), STORED_PARAM(text)), &written};
+    enum err err = store_write(store, &step, 1, why);
     if (!err && ret_new)
         *ret_new = written > 0;
     return err;
@@ -257,9 +257,9 @@ enum err store_outbox_sent(struct store *store, const struct uuid_text *ids, siz
     json_auto_t *list = json_array();
     for (size_t i = 0; i < n; i++)
         json_push(list, json_text(ids[i].s));
-    const struct store_step steps[] = {{SQL_OUTBOX_SENT, PARAMS(JSON_PARAM(list))},
-                                       {SQL_OUTBOX_PRUNE, PARAMS(NUMBER_PARAM(LIMIT_OUTBOX_KEPT))}};
-    return n == 0 ? ERR_OK : store_write(store, steps, ARRAY_LEN(steps), NULL, why);
+    const struct store_step steps[] = {{SQL_OUTBOX_SENT, PARAMS(JSON_PARAM(list)), NULL},
+                                       {SQL_OUTBOX_PRUNE, PARAMS(NUMBER_PARAM(LIMIT_OUTBOX_KEPT)), NULL}};
+    return n == 0 ? ERR_OK : store_write(store, steps, ARRAY_LEN(steps), why);
 }
 
 /* leases */
@@ -274,7 +274,7 @@ enum err store_lease_take(struct store *store, const char *name, const char *own
     enum err err = rows_end(&rows);
     size_t taken = 0;
     if (!err && !stands)
-        err = store_write(store, &(const struct store_step){SQL_LEASE_TAKE, params}, 1, &taken, why);
+        err = store_write(store, &(const struct store_step){SQL_LEASE_TAKE, params, &taken}, 1, why);
     if (!err)
         *ret_held = held || taken > 0;
     return err;
@@ -282,6 +282,6 @@ enum err store_lease_take(struct store *store, const char *name, const char *own
 
 enum err store_lease_drop(struct store *store, const char *name, const char *owner, struct why *why)
 {
-    const struct store_step step = {SQL_LEASE_DROP, PARAMS(TEXT_PARAM(name), TEXT_PARAM(owner))};
-    return store_write(store, &step, 1, NULL, why);
+    const struct store_step step = {SQL_LEASE_DROP, PARAMS(TEXT_PARAM(name), TEXT_PARAM(owner)), NULL};
+    return store_write(store, &step, 1, why);
 }

@@ -41,10 +41,9 @@ struct store_rows store_query(struct store *store, unsigned which, struct store_
     return rows;
 }
 
-enum err store_write(struct store *store, const struct store_step *steps, size_t n, size_t *ret_rows,
-                     struct why *why)
+enum err store_write(struct store *store, const struct store_step *steps, size_t n, struct why *why)
 {
-    return store->ops->write(store, steps, n, ret_rows, why);
+    return store->ops->write(store, steps, n, why);
 }
 
 /* rows */

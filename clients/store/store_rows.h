@@ -25,6 +25,7 @@
  */
 enum store_sql {
     SQL_SETTINGS_READ,
+    SQL_SETTINGS_LOCK,
     SQL_STUCK,
     SQL_UNSTARTED,
     SQL_ISSUE_TASKS,
@@ -39,6 +40,12 @@ enum store_sql {
     SQL_LEDGER_LIST_OF_TASK,
     SQL_HISTORY_ADD,
     SQL_HISTORY_LIST,
+    SQL_HOLDS,
+    SQL_HOLDS_EXPIRE,
+    SQL_HOLD_HISTORY,
+    SQL_HOLD_DROP,
+    SQL_HOLD_ADD,
+    SQL_RELEASE,
     SQL_OUTBOX_LIST,
     SQL_OUTBOX_ADD,
     SQL_OUTBOX_SENT,
@@ -181,10 +188,10 @@ void *list_room(void *list, size_t n, size_t size);
 struct store_step {
     unsigned which;
     struct store_params params;
+    size_t *ret_rows; /* gets the number of rows that it returned; may be NULL */
 };
-/* store_write: these statements in one transaction. *ret_rows (may be NULL): the rows that the first one
- * returned. */
+/* store_write: these statements in one transaction. */
 ATTR_NODISCARD enum err store_write(struct store *store, const struct store_step *steps, size_t n,
-                                    size_t *ret_rows, struct why *why);
+                                    struct why *why);
 
 #endif

@@ -104,11 +104,16 @@ static enum err is_missing(const struct schema *schema, const struct part *part,
     return err;
 }
 
+bool schema_is_newer(int64_t version)
+{
+    return version > VERSION;
+}
+
 enum err schema_version_check(struct store_rows rows, int64_t *ret_version, struct why *why)
 {
     int64_t version = rows_next(&rows) ? rows_int(&rows, "version") : 0;
     enum err err = rows_end(&rows);
-    if (!err && version > VERSION)
+    if (!err && schema_is_newer(version))
         return why_set(why, ERR_UNAVAILABLE,
                        "the tables are of version %" PRId64 ", and this program knows versions up to %d:"
                        " install the newer program again",

@@ -29,6 +29,9 @@ struct schema {
 ATTR_NODISCARD enum err schema_is_complete(const struct schema *schema, bool *ret_complete, struct why *why);
 ATTR_NODISCARD enum err schema_complete(const struct schema *schema, size_t *ret_created, struct why *why);
 
+/* schema_is_newer: tables of this version are of a later version than this program. */
+bool schema_is_newer(int64_t version);
+
 /* schema_version_check: checks the rows of SQL_SCHEMA_VERSION and releases them. */
 ATTR_NODISCARD enum err schema_version_check(struct store_rows rows, int64_t *ret_version, struct why *why);
 

@@ -45,6 +45,7 @@ struct explanation {
     char *unreadable;                     /* why the stored settings cannot be understood, or NULL */
     int64_t now_us, now_ms, next_pass_us; /* now_ms: clock_mono_ms() at now_us */
     int64_t ahead;                        /* tasks that the next pass of the timer may heal before this one */
+    struct store_holds holds;             /* all that are in force */
     json_t *transitions;
     bool replayed; /* its event was sent to the orchestrator, and it has not been seen to move: */
     struct store_replay_open replay;
@@ -90,6 +91,7 @@ void explanation_free(struct explanation *explanation)
     free(explanation->unreadable);
     free(explanation->taken);
     json_decref(explanation->transitions);
+    store_holds_done(&explanation->holds);
     verdict_done(&explanation->verdict);
     task_issue_done(&explanation->issue);
     json_decref(explanation->document);
@@ -114,11 +116,14 @@ static enum err read_policy(const struct explainer *explainer, struct policy **r
     return policy_make(services->settings, &none, ret, why);
 }
 
-static struct store_tasks_query tasks_query(const struct explainer *explainer,
+static struct store_tasks_query tasks_query(const struct explainer *explainer, const struct policy *policy,
                                             const struct store_stage_grace *graces, size_t n)
 {
-    return (struct store_tasks_query){
-        .gated = graces, .n_gated = n, .terminal = explainer->terminal, .n_terminal = explainer->n_terminal};
+    return (struct store_tasks_query){.gated = graces,
+                                      .n_gated = n,
+                                      .terminal = explainer->terminal,
+                                      .n_terminal = explainer->n_terminal,
+                                      .heals_window_s = policy->quarantine_window_s};
 }
 
 /* a task, as the list and the explanation begin */
@@ -169,7 +174,7 @@ enum err explain_list(struct explainer *explainer, const struct explain_list_que
         return err;
     size_t n;
     struct store_stage_grace *graces = policy_graces(policy, explainer->services->pipeline, &n);
-    struct store_tasks_query query = tasks_query(explainer, graces, n);
+    struct store_tasks_query query = tasks_query(explainer, policy, graces, n);
     query.stage = wanted->stage;
     query.repo = wanted->repo;
     query.stuck_only = wanted->stuck_only;
@@ -198,7 +203,7 @@ static enum err read_task(struct explanation *explanation, int64_t task_id, stru
     const struct explainer *explainer = explanation->explainer;
     size_t n;
     struct store_stage_grace *graces = policy_graces(explanation->policy, explainer->services->pipeline, &n);
-    const struct store_tasks_query query = tasks_query(explainer, graces, n);
+    const struct store_tasks_query query = tasks_query(explainer, explanation->policy, graces, n);
     enum err err = store_task_get(explainer->services->store, task_id, &query, &explanation->entry,
                                   &explanation->now_us, why);
     explanation->now_ms = clock_mono_ms();
@@ -275,12 +280,14 @@ enum err explain_read(struct explainer *explainer, int64_t task_id, struct expla
     if (!err)
         err = read_task(explanation, task_id, why);
     if (!err)
+        err = store_holds_list(explainer->services->store, &explanation->holds, why);
+    if (!err)
         err = read_transitions(explanation, task_id, why);
     if (!err)
         err = read_replay(explanation, task_id, why);
     if (!err)
-        err = explain_gate_ahead(explainer->services, explanation->policy, &explanation->entry,
-                                 &explanation->ahead, why);
+        err = explain_gate_ahead(explainer->services, explanation->policy, &explanation->holds,
+                                 &explanation->entry, &explanation->ahead, why);
     if (!err)
         err = read_obstacle(explanation, why);
     if (err) {
@@ -405,6 +412,7 @@ static json_t *next_document(const struct explanation *explanation)
         .entry = &explanation->entry,
         .pipeline = explanation->explainer->services->pipeline,
         .policy = explanation->policy,
+        .hold = store_hold_of(&explanation->holds, &explanation->entry.task),
         .unreadable = explanation->unreadable,
         .gate = explain_gate_view(&(struct explain_gate){
             .services = explanation->explainer->services,
@@ -443,7 +451,8 @@ json_t *explanation_document(const struct explanation *explanation)
     const struct store_task_entry *entry = &explanation->entry;
     json_t *document = task_document(explanation->explainer, explanation->policy, entry);
     json_put(document, "recent_heals", json_integer(entry->task.recent_heals));
-    json_put(document, "quarantined", json_boolean(gate_quarantines(&entry->task)));
+    json_put(document, "quarantined",
+             json_boolean(gate_quarantines(&entry->task, explanation->policy->quarantine_heals)));
     json_put(document, "holds", holds_document(explanation));
     json_put(document, "gate", verdict_document(&explanation->verdict));
     json_put(document, "plane", plane_document(explanation));

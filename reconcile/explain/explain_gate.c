@@ -7,23 +7,25 @@
 #include "reconcile/heal/services.h"
 #include "reconcile/settings/policy.h"
 
-/* The number of tasks before this one in the list that may use up the limit on heals; quarantined ones do
- * not.
- */
-static int64_t count_ahead(const struct store_task_list *list, int64_t task_id, bool *ret_found)
+/* The number of tasks before this one in the list that may use up the limit on heals; quarantined and held
+ * ones do not. */
+static int64_t count_ahead(const struct policy *policy, const struct store_holds *holds,
+                           const struct store_task_list *list, int64_t task_id, bool *ret_found)
 {
     int64_t ahead = 0;
     *ret_found = false;
     for (size_t i = 0; i < list->n_tasks && !*ret_found; i++) {
         *ret_found = list->tasks[i].id == task_id;
-        ahead += !*ret_found && !gate_quarantines(&list->tasks[i]);
+        ahead += !*ret_found && !gate_quarantines(&list->tasks[i], policy->quarantine_heals) &&
+                 !store_hold_of(holds, &list->tasks[i]);
     }
     return ahead;
 }
 
 /* Most often the first max_heals_per_pass of the list settle it. */
 enum err explain_gate_ahead(struct services *services, const struct policy *policy,
-                            const struct store_task_entry *entry, int64_t *ret, struct why *why)
+                            const struct store_holds *holds, const struct store_task_entry *entry,
+                            int64_t *ret, struct why *why)
 {
     int64_t most = policy->max_heals_per_pass;
     size_t limit = most < LIMIT_PASS_CANDIDATES ? (size_t)most : LIMIT_PASS_CANDIDATES;
@@ -37,7 +39,7 @@ enum err explain_gate_ahead(struct services *services, const struct policy *poli
         if (err)
             return err;
         bool found, whole = list.n_tasks < limit || limit == LIMIT_PASS_CANDIDATES;
-        int64_t ahead = count_ahead(&list, entry->task.id, &found);
+        int64_t ahead = count_ahead(policy, holds, &list, entry->task.id, &found);
         store_task_list_done(&list);
         *ret = found || !whole ? ahead : 0;
         if (found || whole || ahead >= most)
@@ -71,6 +73,7 @@ struct gate_decide_view explain_gate_view(const struct explain_gate *gate)
         .verdict = gate->verdict,
         .hold = hold ? hold->text : gate->unreadable,
         .hold_until_us = hold ? hold->until_us : 0,
+        .quarantine_heals = policy->quarantine_heals,
         .has_room = gate->ahead < policy->max_heals_per_pass,
         .due_us = due_us(gate, rested_us),
         .room_us = policy->max_heals_per_pass ? gate->next_pass_us + policy->interval_s * 1000000 : 0,

@@ -10,12 +10,14 @@
 
 struct policy;
 struct services;
+struct store_holds;
 struct store_task_entry;
 
 /* explain_gate_ahead: *ret: how many tasks the timer's next pass heals before this one if all their gates are
  * green, not counting quarantined ones; 0 when that pass does not list the task. Reads the database only if
  * the task is stuck. Thread-safe. */
 ATTR_NODISCARD enum err explain_gate_ahead(struct services *services, const struct policy *policy,
+                                           const struct store_holds *holds,
                                            const struct store_task_entry *entry, int64_t *ret,
                                            struct why *why);
 

@@ -41,8 +41,17 @@ static const char *hold_of(const struct next_view *view, enum pass_side side, in
     return view->unreadable ? view->unreadable : hold ? hold->text : NULL;
 }
 
-/* Completes the decision of a side: NEXT_HOLD if the side is held or the limit on heals is 0, else the action
- * of *ret. The reason begins with `seen`, and with `then` after it if nothing holds the task. Takes both.
+/* What the transition itself would find: it asks for holds last. */
+static void decide_held(const struct store_hold *hold, const char *seen, struct next *ret)
+{
+    ret->action = NEXT_HOLD;
+    ret->at_us = hold->until_us;
+    ret->reason = mem_printf("%s, but it is %s", seen, store_hold_words(hold).text);
+}
+
+/* Completes the decision of a side: NEXT_HOLD if the side or the task is held or the limit on heals is 0,
+ * else the action of *ret. The reason begins with `seen`, and with `then` after it if nothing holds the task.
+ * Takes both.
  */
 static void decide_due(const struct next_view *view, enum pass_side side, char *seen_take, char *then_take,
                        struct next *ret)
@@ -57,6 +66,8 @@ static void decide_due(const struct next_view *view, enum pass_side side, char *
         ret->action = NEXT_HOLD;
         ret->at_us = 0;
         ret->reason = mem_printf("%s, but max_heals_per_pass is 0", seen_take);
+    } else if (view->hold) {
+        decide_held(view->hold, seen_take, ret);
     } else {
         ret->reason = mem_printf("%s: %s", seen_take, then_take);
     }
@@ -120,6 +131,8 @@ static void decide_green(const struct next_view *view, const struct gate_decisio
                        "most %" PRId64 " (max_heals_per_pass)",
                        view->ahead, view->ahead == 1 ? "" : "s", view->ahead == 1 ? "s" : "",
                        view->policy->max_heals_per_pass);
+    else if (view->hold)
+        decide_held(view->hold, "its gate is green", ret);
     else if (view->entry->stuck)
         ret->reason = mem_printf("its gate is green: the next pass that looks at it %s", step);
     else
@@ -135,7 +148,7 @@ static void decide_gated(const struct next_view *view, const struct gate_decisio
     switch (gate->cause) {
     case GATE_CAUSE_HEALED_OFTEN:
         ret->action = NEXT_QUARANTINE;
-        ret->reason = quarantine_reason(&view->entry->task);
+        ret->reason = quarantine_reason(view->policy, &view->entry->task);
         return;
     case GATE_CAUSE_NOT_LISTED:
         ret->reason = mem_dup("its updated_at is in a form that a pass cannot compare, so no pass finds it");

@@ -12,6 +12,7 @@ struct pipeline;
 struct plane_unstarted_start;
 struct policy;
 struct stage;
+struct store_hold;
 struct store_replay_open;
 struct store_task_entry;
 struct task_issue;
@@ -23,7 +24,7 @@ enum next_action {
     NEXT_START,      /* its start is finished: its branch made, its first job queued */
     NEXT_APPROVE,    /* a person's verdict in Plane is replayed */
     NEXT_REJECT,     /* as NEXT_APPROVE */
-    NEXT_HOLD,       /* it would do one of the four above, but a switch or the mode forbids it */
+    NEXT_HOLD,       /* it would do one of the four above, but a switch, the mode or a hold forbids it */
     NEXT_QUARANTINE, /* it was healed too often: left to a person */
     NEXT_MAX_
 };
@@ -39,7 +40,8 @@ struct next {
 struct next_view {
     const struct store_task_entry *entry;
     const struct pipeline *pipeline;
-    const struct policy *policy; /* what is in force */
+    const struct policy *policy;   /* what is in force */
+    const struct store_hold *hold; /* the one that keeps this task where it is; NULL: none */
     const char *unreadable; /* why the stored settings cannot be understood, which counts as off; or NULL */
     struct gate_decide_view gate; /* what F-1 decides by, the stage included */
     int64_t ahead;                /* tasks that the next pass may heal before this one */

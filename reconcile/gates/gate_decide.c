@@ -47,9 +47,9 @@ static struct gate_decision of_verdict(const struct gate_decide_view *view)
     return (struct gate_decision){.action = GATE_EVALUATE, .cause = GATE_CAUSE_NO_VERDICT};
 }
 
-bool gate_quarantines(const struct store_task *task)
+bool gate_quarantines(const struct store_task *task, int64_t quarantine_heals)
 {
-    return task->recent_heals > LIMIT_HEALS_PER_WINDOW;
+    return task->recent_heals > quarantine_heals;
 }
 
 struct gate_decision gate_decide(const struct gate_decide_view *view)
@@ -60,7 +60,7 @@ struct gate_decision gate_decide(const struct gate_decide_view *view)
         return (struct gate_decision){.action = GATE_NONE, .cause = GATE_CAUSE_NOT_GATED};
     if (view->has_job)
         return (struct gate_decision){.action = GATE_WAIT, .cause = GATE_CAUSE_JOB};
-    if (gate_quarantines(view->task))
+    if (gate_quarantines(view->task, view->quarantine_heals))
         return (struct gate_decision){.action = GATE_QUARANTINE, .cause = GATE_CAUSE_HEALED_OFTEN};
     if (!view->listed)
         return (struct gate_decision){.action = GATE_WAIT, .cause = GATE_CAUSE_NOT_LISTED};

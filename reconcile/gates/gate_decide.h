@@ -45,6 +45,7 @@ struct gate_decide_view {
     const struct verdict *verdict; /* NULL or pending: not evaluated yet */
     const char *hold;              /* why nothing may be written, or NULL */
     int64_t hold_until_us;         /* 0: not known */
+    int64_t quarantine_heals;      /* healed more often, it is quarantined */
     bool has_room;                 /* max_heals_per_pass leaves a heal for it when its turn comes */
     /* Times by the database's clock; a pass leaves them 0. */
     int64_t due_us;  /* when a pass of the timer looks at it at the earliest */
@@ -59,9 +60,9 @@ struct gate_decision {
     const char *reason;     /* of RED, UNKNOWN, SWITCH, LIMIT and GREEN; borrowed from the view; else NULL */
 };
 
-/* gate_quarantines: the task was healed at its stage more often than a healthy task is: it is in a loop,
- * which one more heal would continue. task->recent_heals must have been filled in. */
-bool gate_quarantines(const struct store_task *task);
+/* gate_quarantines: the task was healed at its stage more often than quarantine_heals (settings/policy.h): it
+ * is in a loop, which one more heal would continue. task->recent_heals must have been filled in. */
+bool gate_quarantines(const struct store_task *task, int64_t quarantine_heals);
 
 /* gate_decide: a job takes precedence over quarantine, quarantine over the verdict, and a switch over the
  * limit. */

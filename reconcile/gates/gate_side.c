@@ -53,6 +53,7 @@ enum err gate_side_list(struct services *services, const struct policy *policy,
         .n_known = pipeline->n_stages,
         .only_task = query->only_task,
         .limit = query->limit,
+        .heals_window_s = policy->quarantine_window_s,
     };
     int64_t *resting = NULL;
     if (query->by_timer)
@@ -128,13 +129,14 @@ static struct gate_decision decide(const struct gate_side *side, const struct ca
                                           .listed = true,
                                           .verdict = &candidate->verdict,
                                           .hold = pass_hold_reason(side->pass, SIDE_GATE),
+                                          .quarantine_heals = side->pass->policy->quarantine_heals,
                                           .has_room = has_room};
     return gate_decide(&view);
 }
 
 static void quarantine(struct gate_side *side, struct candidate *candidate)
 {
-    AUTO_FREE char *reason = quarantine_reason(candidate->task);
+    AUTO_FREE char *reason = quarantine_reason(side->pass->policy, candidate->task);
     settle(side, candidate, OUTCOME_QUARANTINED, reason);
     quarantine_announce(side->pass, candidate->task);
 }

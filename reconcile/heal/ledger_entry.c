@@ -11,6 +11,14 @@
 #include "reconcile/pipeline/pipeline.h"
 #include "reconcile/settings/settings.h"
 
+static int64_t rested_s(const struct pass *pass, const struct transition *transition)
+{
+    int64_t now_us = pass_db_now_us(pass);
+    if (!transition->since_us || now_us <= transition->since_us)
+        return transition->task->age_s;
+    return (now_us - transition->since_us) / 1000000;
+}
+
 void ledger_entry_make(const struct pass *pass, const struct transition *transition, struct ledger_entry *ret)
 {
     const struct store_task *task = transition->task;
@@ -35,6 +43,7 @@ void ledger_entry_make(const struct pass *pass, const struct transition *transit
         .verdict_id = transition->verdict_id,
         .missed_source = ret->lost.source,
         .missed_event = ret->lost.source ? ret->lost.event : NULL,
+        .rested_s = rested_s(pass, transition),
     };
 }
 

@@ -71,6 +71,17 @@ enum err pass_policy_check(struct pass *pass, int64_t revision, int64_t now_us, 
     return pass_policy_stands(pass, revision, now_us) ? ERR_OK : refresh_policy(pass, why);
 }
 
+const char *pass_would_hold(struct pass *pass, const struct store_task *task)
+{
+    const struct store_hold *hold = store_hold_of(&pass->holds, task);
+    return hold ? pass_keep(pass, mem_dup(store_hold_words(hold).text)) : NULL;
+}
+
+int64_t pass_db_now_us(const struct pass *pass)
+{
+    return pass->db_now_us ? pass->db_now_us + (clock_mono_ms() - pass->db_ms) * 1000 : 0;
+}
+
 size_t pass_heals_left(const struct pass *pass)
 {
     int64_t left = pass->policy->max_heals_per_pass - pass->healed;
@@ -98,6 +109,7 @@ void pass_done(struct pass *pass)
     for (size_t i = 0; i < pass->n_kept; i++)
         free(pass->kept[i]);
     free(pass->kept);
+    store_holds_done(&pass->holds);
 }
 
 bool pass_stopping(const struct pass *pass)

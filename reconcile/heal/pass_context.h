@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "clients/facts/facts.h"
+#include "clients/store/store.h"
 #include "reconcile/heal/report.h"
 #include "reconcile/heal/services.h"
 #include "reconcile/settings/policy.h"
@@ -23,7 +24,6 @@ struct plane_change;
 struct plane_scan;
 struct plane_status;
 struct stage;
-struct store_task;
 
 /* What one pass leaves for the next. It belongs to the thread that makes the passes. Losing it costs work,
  * not correctness. */
@@ -41,6 +41,7 @@ struct pass {
     int64_t deadline_ms;        /* clock_mono_ms() */
     int64_t db_now_us, db_ms;   /* the database's clock as it was read last, and clock_mono_ms() then; or 0 */
     struct facts_asker asker;   /* of every call to an upstream */
+    struct store_holds holds;   /* those in force; of a dry run, for a write reads them itself (store.h) */
     int healed;                 /* see pass_heals_take */
     int written;                /* transitions written */
     int messages;               /* written to the outbox */
@@ -65,14 +66,16 @@ struct transition {
     enum outcome success; /* the outcome's word if it moves: advanced, approved, rejected */
     const char *reason;
     const struct evidence *evidence;
-    const char *verdict_id;               /* the state-change activity that this replays; NULL: none */
+    const char *verdict_id; /* the state-change activity that this replays; NULL: none */
+    int64_t
+        since_us; /* when what was missed became true, by the database's clock; 0: when the task moved last */
     const struct transition_issue *issue; /* of the Plane side, for a replay; else NULL */
     /* Filled in: */
     enum outcome outcome;
     const char *outcome_reason; /* in place of `reason` where the outcome needs another; NULL, or valid as
                                    long as the pass and this transition */
     bool counts;                /* against max_heals_per_pass: written or sent, or a dry run would have */
-    struct why refusal;         /* the database's words when it refused the write */
+    struct why refusal;         /* the database's words when it refused the write, a hold's when it held it */
 };
 
 /* pass_hold_reason: why nothing may be written now (switched off, observing, or the side's own switch), or
@@ -99,6 +102,13 @@ ATTR_NODISCARD enum err pass_write(struct pass *pass, enum pass_side side, pass_
 bool pass_policy_stands(struct pass *pass, int64_t revision, int64_t now_us);
 ATTR_NODISCARD enum err pass_policy_check(struct pass *pass, int64_t revision, int64_t now_us,
                                           struct why *why);
+
+/* pass_would_hold: in a dry run, the words of the hold that would keep this task where it is; NULL: none.
+ * Valid as long as the pass. */
+const char *pass_would_hold(struct pass *pass, const struct store_task *task);
+
+/* pass_db_now_us: the database's clock now, as it was read last in this pass; 0: it was not read yet. */
+int64_t pass_db_now_us(const struct pass *pass);
 
 /* pass_heals_left: how many more transitions max_heals_per_pass allows. pass_heals_take: counts `n`
  * transitions that were written or sent, or that a dry run would write or send. */

@@ -41,17 +41,18 @@ void announced_add(struct announced *announced, const struct uuid_text *name)
     announced->next = (announced->next + 1) % LIMIT_ANNOUNCED;
 }
 
-char *quarantine_reason(const struct store_task *task)
+char *quarantine_reason(const struct policy *policy, const struct store_task *task)
 {
-    return mem_printf("healed %" PRId64 " times in %d h at this stage: left to a person", task->recent_heals,
-                      LIMIT_HEALS_WINDOW_S / 3600);
+    AUTO_FREE char *window = duration_text(policy->quarantine_window_s);
+    return mem_printf("healed %" PRId64 " times in %s at this stage: left to a person", task->recent_heals,
+                      window);
 }
 
 static void write_message(struct pass *pass, const struct store_task *task, const struct uuid_text *episode)
 {
     struct why why;
     bool is_new = false;
-    AUTO_FREE char *text = message_of_quarantine(task);
+    AUTO_FREE char *text = message_of_quarantine(task, pass->policy->quarantine_window_s);
     if (store_outbox_add(pass->services->store, episode->s, text, &is_new, &why) != ERR_OK) {
         log_warn("the message about a quarantine could not be written", LOG_I("task_id", task->id),
                  LOG_S("reason", why.text));
@@ -74,7 +75,7 @@ void quarantine_announce(struct pass *pass, const struct store_task *task)
         write_message(pass, task, &episode);
     if (announced_has(pass->memory->announced, &logged))
         return;
-    AUTO_FREE char *reason = quarantine_reason(task);
+    AUTO_FREE char *reason = quarantine_reason(pass->policy, task);
     log_warn("task quarantined", LOG_I("task_id", task->id), LOG_S("work_item_id", task->work_item_id),
              LOG_S("repo", task->repo), LOG_S("stage", task->stage), LOG_S("reason", reason));
     announced_add(pass->memory->announced, &logged);

@@ -1,10 +1,10 @@
 /* quarantine.h - tasks that are healed again and again. Another program or a person moves them back, and one
  * more heal would only continue the loop. So they are left to a person.
  *
- * A task is quarantined at the stage it is in while more than LIMIT_HEALS_PER_WINDOW rows of the ledger have
- * moved it out of that stage within LIMIT_HEALS_WINDOW_S (gates/gate_decide.h). While it is quarantined its
- * gates are not evaluated, even in forced passes. An episode is named after the heal that began it, so that
- * every replica and every later pass use the same name.
+ * A task is quarantined at the stage it is in while more than quarantine_heals rows of the ledger have
+ * moved it out of that stage within quarantine_window_s and since a person released it (gates/gate_decide.h).
+ * While it is quarantined its gates are not evaluated, even in forced passes. An episode is named after the
+ * heal that began it, so that every replica and every later pass use the same name.
  */
 #ifndef RECONCILED_QUARANTINE_H
 #define RECONCILED_QUARANTINE_H
@@ -27,7 +27,7 @@ bool announced_has(const struct announced *announced, const struct uuid_text *na
 void announced_add(struct announced *announced, const struct uuid_text *name);
 
 /* quarantine_reason: "healed 4 times in 24 h at this stage: left to a person". Caller frees. */
-char *quarantine_reason(const struct store_task *task);
+char *quarantine_reason(const struct policy *policy, const struct store_task *task);
 
 /* quarantine_announce: logs the episode once per process, and writes its message to the outbox, which accepts
  * each name once. A dry run does neither. While a switch or the mode forbids writing, nothing is announced; a

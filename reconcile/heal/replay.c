@@ -93,6 +93,9 @@ static void fate_apply(struct replay_batch *batch, struct attempt *attempt)
                mem_printf("replayed %" PRId64 " time%s, and the task has not moved: left to a person",
                           seen->tries, plural(seen->tries)));
         break;
+    case STORE_REPLAY_HELD:
+        decide(batch, attempt, OUTCOME_HELD, mem_dup(attempt->transition->refusal.text));
+        break;
     case STORE_REPLAY_RACED:
         decide(batch, attempt, OUTCOME_RACED,
                mem_dup("another process moved it, or queued a job for it, first"));
@@ -310,6 +313,7 @@ static struct store_transition ledger_row(const struct pass *pass, const struct 
                                      .verdict_id = replay->verdict_id,
                                      .missed_source = replay->missed_source,
                                      .missed_event = replay->missed_event,
+                                     .rested_s = replay->rested_s,
                                      .message = *ret_message};
 }
 
@@ -406,6 +410,7 @@ enum err replay_apply(struct pass *pass, struct transition *transitions, size_t 
         attempt->transition = &transitions[i];
         replay_event_name(&transitions[i], &attempt->event);
         ledger_entry_make(pass, &transitions[i], &attempt->entry);
+        attempt->entry.row.refusal = &transitions[i].refusal;
         attempt->message = message_of_failed_replay(transitions[i].task);
     }
     enum err err = carry_out(&batch, transitions[0].side, why);

@@ -54,6 +54,10 @@ static void settle_written(struct pass *pass, struct transition *batch, const st
             batch[i].outcome = OUTCOME_FAILED;
             batch[i].outcome_reason = batch[i].refusal.text;
             break;
+        case STORE_HELD:
+            batch[i].outcome = OUTCOME_HELD;
+            batch[i].outcome_reason = batch[i].refusal.text;
+            break;
         }
     }
     log_refused(batch, n, moved);
@@ -98,11 +102,12 @@ static enum err write_batch(struct pass *pass, struct transition *batch, size_t 
     return err;
 }
 
-static void try_batch(struct transition *batch, size_t n)
+static void try_batch(struct pass *pass, struct transition *batch, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        batch[i].outcome = batch[i].success;
-        batch[i].counts = true;
+        batch[i].outcome_reason = pass_would_hold(pass, batch[i].task);
+        batch[i].outcome = batch[i].outcome_reason ? OUTCOME_HELD : batch[i].success;
+        batch[i].counts = !batch[i].outcome_reason;
     }
 }
 
@@ -114,7 +119,7 @@ enum err transition_apply(struct pass *pass, struct transition *batch, size_t n,
         return ERR_OK;
     settle_all(batch, n, OUTCOME_FAILED, NULL);
     if (pass->request->dry_run)
-        try_batch(batch, n);
+        try_batch(pass, batch, n);
     else if (pass->services->settings->advance_via == ADVANCE_VIA_WEBHOOK)
         err = replay_apply(pass, batch, n, why);
     else

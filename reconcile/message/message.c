@@ -162,13 +162,13 @@ static void html_task(struct html *html, const struct store_task *task)
     }
 }
 
-char *message_of_quarantine(const struct store_task *task)
+char *message_of_quarantine(const struct store_task *task, int64_t window_s)
 {
     struct html html = {.out.max = LIMIT_MESSAGE, .units_max = LIMIT_MESSAGE_UNITS};
     html_task(&html, task);
-    char reason[80];
-    snprintf(reason, sizeof reason, " was healed %" PRId64 " times in %d h at ", task->recent_heals,
-             LIMIT_HEALS_WINDOW_S / 3600);
+    AUTO_FREE char *window = duration_text(window_s);
+    AUTO_FREE char *reason =
+        mem_printf(" was healed %" PRId64 " times in %s at ", task->recent_heals, window);
     html_say(&html, reason);
     html_value(&html, task->stage);
     html_say(&html, ": left to a person");

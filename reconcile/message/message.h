@@ -10,6 +10,7 @@
 #define RECONCILED_MESSAGE_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 struct store_task;
 
@@ -23,7 +24,7 @@ struct message_facts {
 char *message_of_transition(const char *template, const struct message_facts *facts);
 
 /* message_of_quarantine: that the task is left to a person. Caller frees. */
-char *message_of_quarantine(const struct store_task *task);
+char *message_of_quarantine(const struct store_task *task, int64_t window_s);
 
 /* message_of_failed_replay: that the orchestrator does not move the task although the event was sent
  * repeatedly. Caller frees. */

@@ -385,6 +385,7 @@ static enum err replay(struct plane_side *side, struct why *why)
                                            .reason = act->reason,
                                            .evidence = &act->evidence,
                                            .verdict_id = act->open->change.id,
+                                           .since_us = act->open->change.at_us,
                                            .issue = &issues[n]};
             n++;
         }

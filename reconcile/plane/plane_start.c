@@ -361,6 +361,10 @@ static void settle_created(struct pass *pass, struct plane_start *start, enum st
     case STORE_BRANCH_TAKEN:
         fail_issues(pass, start, 1, "another task was made of its branch meanwhile");
         break;
+    case STORE_START_HELD:
+        start->not_made = true;
+        settle_issue(pass, start, OUTCOME_HELD, refusal->text);
+        break;
     case STORE_NOT_CREATED:
         start->not_made = start->failed = true;
         settle_issue(pass, start, OUTCOME_FAILED, refusal->text);
@@ -490,6 +494,7 @@ static enum err replay_batch(struct pass *pass, struct plane_start *starts, size
                                        .success = OUTCOME_STARTED,
                                        .reason = start->reason,
                                        .evidence = start->evidence,
+                                       .since_us = start->evidence->issue.updated_us,
                                        .issue = &issues[i]};
     }
     enum err err = transition_apply(pass, batch, n, why);
@@ -503,15 +508,21 @@ static enum err replay_batch(struct pass *pass, struct plane_start *starts, size
     return err;
 }
 
+static void try_issue(struct pass *pass, const struct plane_start *start)
+{
+    struct store_task task = task_to_be(pass, start);
+    const char *hold = pass_would_hold(pass, &task);
+    settle_issue(pass, start, hold ? OUTCOME_HELD : OUTCOME_STARTED, hold);
+    pass_heals_take(pass, hold ? 0 : 1);
+    store_task_done(&task);
+}
+
 static enum err start_issues(struct pass *pass, struct plane_start *starts, size_t n, struct why *why)
 {
     const char *held = n ? plane_start_obstacle(pass->services) : NULL;
     size_t left = pass_heals_left(pass), may = held ? 0 : left < n ? left : n;
-    if (pass->request->dry_run) {
-        for (size_t i = 0; i < may; i++)
-            settle_issue(pass, &starts[i], OUTCOME_STARTED, NULL);
-        pass_heals_take(pass, may);
-    }
+    for (size_t i = 0; pass->request->dry_run && i < may; i++)
+        try_issue(pass, &starts[i]);
     for (size_t at = 0; at < may && !pass->request->dry_run && !pass_stopping(pass); at += LIMIT_BATCH) {
         size_t some = may - at < LIMIT_BATCH ? may - at : LIMIT_BATCH;
         enum err err = pass->services->orchestrator ? replay_batch(pass, &starts[at], some, why)

@@ -141,6 +141,8 @@ static struct policy *policy_of(const struct settings *settings, const json_t *o
         .interval_s = live.interval_s,
         .grace_default_s = live.grace_default_s,
         .max_heals_per_pass = live.max_heals_per_pass,
+        .quarantine_heals = live.quarantine_heals,
+        .quarantine_window_s = live.quarantine_window_s,
         .grace_overrides = live.grace_overrides,
         .notify_unblock = live.notify_unblock,
         .log_level = (enum log_level)live.log_level,

@@ -35,7 +35,7 @@ struct policy {
     int64_t valid_until_us; /* the next `until`, at which the policy must be read again; 0: none */
     bool enabled, plane_enabled;
     enum reconcile_mode mode;
-    int64_t interval_s, grace_default_s, max_heals_per_pass;
+    int64_t interval_s, grace_default_s, max_heals_per_pass, quarantine_heals, quarantine_window_s;
     json_t *grace_overrides; /* object: stage → seconds */
     bool notify_unblock;
     enum log_level log_level;

@@ -41,7 +41,7 @@ struct settings {
     int mode; /* enum reconcile_mode */
     int64_t interval_s, grace_default_s;
     json_t *grace_overrides; /* object: stage → seconds */
-    int64_t max_heals_per_pass;
+    int64_t max_heals_per_pass, quarantine_heals, quarantine_window_s;
     bool notify_unblock;
     char *notify_template;
 

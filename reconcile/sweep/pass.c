@@ -127,7 +127,9 @@ enum err pass_run(struct services *services, struct pass_memory *memory, const s
     };
     report_begin(&pass.report, id, request, services_wall_us(services));
     int unstuck = 0;
-    enum err err = run_sides(&pass, &unstuck, why);
+    enum err err = request->dry_run ? store_holds_list(services->store, &pass.holds, why) : ERR_OK;
+    if (!err)
+        err = run_sides(&pass, &unstuck, why);
     *policy = pass.policy;
 
     count_attempts(&pass.report);

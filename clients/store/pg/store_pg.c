@@ -382,7 +382,7 @@ static struct store_rows query(struct store *store, unsigned which, struct store
 
 struct writing {
     const struct store_step *steps;
-    size_t n, rows;
+    size_t n;
 };
 
 static enum err writing_run(struct pg_conn *conn, void *arg, struct why *why)
@@ -391,19 +391,15 @@ static enum err writing_run(struct pg_conn *conn, void *arg, struct why *why)
     enum err err = writing->n > 1 ? pg_begin(conn, "BEGIN", why) : ERR_OK;
     for (size_t i = 0; !err && i < writing->n; i++) {
         const struct store_step *step = &writing->steps[i];
-        err = rows_count(pg_query(conn, step->which, step->params, why), i == 0 ? &writing->rows : NULL);
+        err = rows_count(pg_query(conn, step->which, step->params, why), step->ret_rows);
     }
     return !err && writing->n > 1 ? pg_commit(conn, why) : err;
 }
 
-static enum err write_steps(struct store *store, const struct store_step *steps, size_t n, size_t *ret_rows,
-                            struct why *why)
+static enum err write_steps(struct store *store, const struct store_step *steps, size_t n, struct why *why)
 {
     struct writing writing = {.steps = steps, .n = n};
-    enum err err = pg_call(store, writing_run, &writing, why);
-    if (!err && ret_rows)
-        *ret_rows = writing.rows;
-    return err;
+    return pg_call(store, writing_run, &writing, why);
 }
 
 /* the URL */

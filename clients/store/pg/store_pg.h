@@ -28,7 +28,6 @@
 enum pg_sql {
     PG_SETTINGS_WRITE = STORE_SQL_SHARED,
     PG_POLICY_SHARE,
-    PG_POLICY_WAIT,
     PG_MOVE,
     PG_MOVE_AGAIN,
     PG_CREATE,
@@ -137,6 +136,7 @@ enum pg_fate {
     PG_FATE_RACED, /* its task has changed since it was read; or the task to be made exists */
     PG_FATE_REFUSED,
     PG_FATE_TAKEN, /* another task has its branch */
+    PG_FATE_HELD,  /* a hold or a newer version keeps its task where it is: not tried */
     PG_FATE_LOCKED /* not written in time: another session holds a lock, perhaps on all of the table */
 };
 
@@ -159,7 +159,9 @@ struct pg_batch {
      * be written (`stands`), and the task that has its branch (`taken`, or null). */
     unsigned look_again;
     bool exclusive; /* no other batch runs at the same time */
-    /* Returns where to write the reason if row i is refused, or NULL. */
+    /* The task of row i, or as it would be made; its texts are borrowed. */
+    struct store_task (*task)(const struct pg_batch *batch, size_t i);
+    /* Returns where to write the reason if row i is refused or held, or NULL. */
     struct why *(*refusal)(const struct pg_batch *batch, size_t i);
     /* Whether the database gives an id to something that is written for row i. */
     bool (*takes_id)(const struct pg_batch *batch, size_t i);
@@ -168,6 +170,7 @@ struct pg_batch {
     int64_t made[LIMIT_BATCH];
     /* Its own. */
     bool maybe_committed; /* the connection broke at COMMIT; `fates` hold if the commit took place */
+    struct store_guard guard;
     bool impatient;
     bool plain[LIMIT_BATCH]; /* row i holds a character that the database's encoding lacks: `row` leaves such
                                 out where the text is only shown */

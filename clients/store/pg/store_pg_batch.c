@@ -265,12 +265,21 @@ static enum err commit_is_known(struct pg_conn *conn, struct pg_batch *batch, bo
     return err;
 }
 
+/* Where a row stands before anything is tried. */
+static void fate_begin(struct pg_batch *batch, size_t i)
+{
+    struct store_task task = batch->task(batch, i);
+    struct why words;
+    bool kept = guard_keeps(&batch->guard, &task, &words);
+    fates_set(batch, i, 1, kept ? PG_FATE_HELD : PG_FATE_OPEN);
+    refusal_note(batch, i, kept ? words.text : swallowed_words);
+}
+
 enum err pg_batch_write(struct pg_conn *conn, struct pg_batch *batch, struct why *why)
 {
     size_t known;
-    fates_set(batch, 0, batch->n, PG_FATE_OPEN);
     for (size_t i = 0; i < batch->n; i++)
-        refusal_note(batch, i, swallowed_words);
+        fate_begin(batch, i);
     memset(batch->plain, 0, sizeof batch->plain);
     batch->impatient = false;
     batch->excused = false;
@@ -290,7 +299,7 @@ enum err pg_batch_run(struct pg_conn *conn, void *arg, struct why *why)
     enum err err = pg_begin(conn, "BEGIN ISOLATION LEVEL READ COMMITTED", why);
     if (err)
         return err;
-    unsigned lock = batch->maybe_committed || batch->exclusive ? PG_POLICY_WAIT : PG_POLICY_SHARE;
+    unsigned lock = batch->maybe_committed || batch->exclusive ? SQL_SETTINGS_LOCK : PG_POLICY_SHARE;
     enum err policy = store_policy_stands(pg_query(conn, lock, NO_PARAMS, why), batch->settings_revision,
                                           batch->valid_until_us, why);
     /* Rows that an earlier try committed are written, even if the settings have changed since. */
@@ -301,8 +310,12 @@ enum err pg_batch_run(struct pg_conn *conn, void *arg, struct why *why)
         if (policy)
             return why_set(why, policy, "the settings were changed during the transaction");
     }
-    if (policy || (err = pg_batch_write(conn, batch, why)))
-        return policy ? policy : err;
+    if (policy)
+        return policy;
+    guard_done(&batch->guard);
+    if ((err = guard_read(pg_query(conn, SQL_HOLDS, NO_PARAMS, why), &batch->guard)) ||
+        (err = pg_batch_write(conn, batch, why)))
+        return err;
     if (fates_count(batch, PG_FATE_WRITTEN) == 0)
         return ERR_OK; /* nothing to keep: rolled back when the connection is given back */
     err = pg_commit(conn, why);

@@ -6,6 +6,11 @@
 
 #include "clients/base/jsonx.h"
 
+static struct store_task row_task(const struct pg_batch *batch, size_t i)
+{
+    return new_task_view(&((const struct store_new_task *)batch->rows)[i]);
+}
+
 static struct why *row_refusal(const struct pg_batch *batch, size_t i)
 {
     return ((const struct store_new_task *)batch->rows)[i].refusal;
@@ -79,6 +84,7 @@ struct pg_batch pg_creations(const struct store_new_task *rows, size_t n, const 
     return (struct pg_batch){.rows = rows,
                              .n = n,
                              .row = row_json,
+                             .task = row_task,
                              .refusal = row_refusal,
                              .takes_id = row_takes_id,
                              .plane_ids = ids,
@@ -91,7 +97,8 @@ enum store_creation pg_creation(enum pg_fate fate)
     static const enum store_creation creations[] = {
         [PG_FATE_OPEN] = STORE_NOT_CREATED,   [PG_FATE_WRITTEN] = STORE_CREATED,
         [PG_FATE_RACED] = STORE_EXISTS,       [PG_FATE_REFUSED] = STORE_NOT_CREATED,
-        [PG_FATE_TAKEN] = STORE_BRANCH_TAKEN, [PG_FATE_LOCKED] = STORE_NOT_CREATED};
+        [PG_FATE_TAKEN] = STORE_BRANCH_TAKEN, [PG_FATE_LOCKED] = STORE_NOT_CREATED,
+        [PG_FATE_HELD] = STORE_START_HELD};
     return creations[fate];
 }
 
@@ -105,6 +112,7 @@ enum err pg_create_tasks(struct store *store, int64_t settings_revision, int64_t
     work.valid_until_us = valid_until_us;
     work.exclusive = true;
     enum err err = pg_call(store, creation_run, &work, why);
+    guard_done(&work.guard);
     for (size_t i = 0; !err && i < n; i++)
         ret[i] = pg_creation(work.fates[i]);
     return err;

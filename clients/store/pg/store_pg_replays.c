@@ -17,18 +17,22 @@ static json_t *row_of(json_t *row_take, const char *subject, const struct uuid_t
 
 struct beginning {
     int64_t settings_revision, valid_until_us;
-    const json_t *rows, *keys, *pauses;
+    const struct store_replay *batch;
+    const json_t *keys, *pauses;
     size_t n;
-    struct store_replay_seen seen[LIMIT_BATCH];
+    struct store_replay_seen seen[LIMIT_BATCH]; /* state STORE_REPLAY_HELD: not to be begun */
     bool open[LIMIT_BATCH]; /* its task stands, and it was not begun: there is another reason */
 };
 
-static json_t *begin_rows(const struct store_replay *batch, size_t n)
+/* Of those that nothing holds. */
+static json_t *begin_rows(const struct beginning *beginning)
 {
+    const struct store_replay *batch = beginning->batch;
     json_t *rows = json_array();
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < beginning->n; i++) {
+        if (beginning->seen[i].state == STORE_REPLAY_HELD)
+            continue;
         json_t *row = row_of(pg_transition_json(i, batch[i].row, NULL), batch[i].subject, &batch[i].delivery);
-        json_put(row, "rested_s", json_integer(batch[i].row->task->age_s));
         json_put(row, "message_id", batch[i].message ? json_text(batch[i].message_id.s) : json_null());
         AUTO_FREE char *message = text_stored(batch[i].message);
         json_put(row, "message", json_text(message));
@@ -39,8 +43,9 @@ static json_t *begin_rows(const struct store_replay *batch, size_t n)
 
 static enum err rows_begin(struct pg_conn *conn, struct beginning *beginning, struct why *why)
 {
-    struct store_rows rows = pg_query(
-        conn, PG_REPLAY_BEGIN, PARAMS(JSON_PARAM(beginning->rows), JSON_PARAM(beginning->pauses)), why);
+    json_auto_t *list = begin_rows(beginning);
+    struct store_rows rows =
+        pg_query(conn, PG_REPLAY_BEGIN, PARAMS(JSON_PARAM(list), JSON_PARAM(beginning->pauses)), why);
     size_t i;
     while (rows_next(&rows) && rows_place(&rows, "i", beginning->n, &i)) {
         bool begun = !rows_null(&rows, "tries");
@@ -66,6 +71,19 @@ static enum err others_read(struct pg_conn *conn, struct beginning *beginning, s
     return err;
 }
 
+static enum err held_find(struct pg_conn *conn, struct beginning *beginning, struct why *why)
+{
+    AUTO_GUARD struct store_guard guard = {.is_newer = false};
+    enum err err = guard_read(pg_query(conn, SQL_HOLDS, NO_PARAMS, why), &guard);
+    for (size_t i = 0; !err && i < beginning->n; i++) {
+        const struct store_transition *row = beginning->batch[i].row;
+        beginning->open[i] = false;
+        beginning->seen[i].state =
+            guard_keeps(&guard, row->task, row->refusal) ? STORE_REPLAY_HELD : STORE_REPLAY_RACED;
+    }
+    return err;
+}
+
 /* May run twice: if an earlier try was committed although its answer was lost, its replays are found waiting,
  * and are sent again when they are due. */
 static enum err begin_run(struct pg_conn *conn, void *arg, struct why *why)
@@ -75,7 +93,8 @@ static enum err begin_run(struct pg_conn *conn, void *arg, struct why *why)
     if (err || (err = store_policy_stands(pg_query(conn, PG_POLICY_SHARE, NO_PARAMS, why),
                                           beginning->settings_revision, beginning->valid_until_us, why)))
         return err;
-    if ((err = rows_begin(conn, beginning, why)) || (err = others_read(conn, beginning, why)))
+    if ((err = held_find(conn, beginning, why)) || (err = rows_begin(conn, beginning, why)) ||
+        (err = others_read(conn, beginning, why)))
         return err;
     return pg_commit(conn, why);
 }
@@ -84,12 +103,11 @@ enum err pg_replay_begin(struct store *store, int64_t settings_revision, int64_t
                          const struct store_replay *batch, size_t n, struct store_replay_seen *ret,
                          struct why *why)
 {
-    json_auto_t *rows = begin_rows(batch, n);
     json_auto_t *keys = replay_keys(batch, n);
     json_auto_t *pauses = replay_pauses();
     struct beginning beginning = {.settings_revision = settings_revision,
                                   .valid_until_us = valid_until_us,
-                                  .rows = rows,
+                                  .batch = batch,
                                   .keys = keys,
                                   .pauses = pauses,
                                   .n = n};

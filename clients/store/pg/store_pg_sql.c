@@ -105,11 +105,14 @@
     " CASE WHEN isfinite(t.updated_at) THEN " AGE " END AS age_s, " TOO_LONG " AS too_long"
 #define HEALS ", h.heals AS heals, h.newest AS newest_heal_seq"
 #define NO_HEALS ", 0 AS heals, 0 AS newest_heal_seq"
-/* The ledger's rows that moved t out of the stage where it stands, by the index (task_id, seq). */
-#define HEALS_JOIN                                                                               \
-    " LEFT JOIN LATERAL (SELECT count(*) AS heals, max(l.seq) AS newest FROM reconcile_ledger l" \
-    "  WHERE l.task_id = t.id AND l.from_stage = t.stage::text AND " SAME_TASK                   \
-    "  AND l.at > now() - interval '" PG_DIGITS(LIMIT_HEALS_WINDOW_S) " seconds') h ON true"
+/* The ledger's rows that moved t out of the stage where it stands within so many seconds and since it was
+ * released, by the index (task_id, seq). */
+#define HEALS_JOIN(window_s)                                                                                \
+    " LEFT JOIN LATERAL (SELECT count(*) AS heals, max(l.seq) AS newest FROM reconcile_ledger l"            \
+    "  WHERE l.task_id = t.id AND l.from_stage = t.stage::text AND " SAME_TASK                              \
+    "  AND l.at > now() - least(" window_s ", 100000000000) * interval '1 second'"                          \
+    "  AND l.seq > coalesce((SELECT r.ledger_seq FROM reconcile_releases r WHERE r.task_id = t.id), 0)) h " \
+    "ON true"
 
 #define T_IS_COUNTABLE IS_COUNTABLE("t.updated_at")
 #define TASK_US US_OF("t.updated_at")
@@ -135,7 +138,8 @@
     "  SELECT (SELECT t.stage FROM tasks t WHERE t.stage > s.stage ORDER BY t.stage LIMIT 1)" \
     "  FROM stages s WHERE s.stage IS NOT NULL)"
 
-/* 1 as for WATCHED; 2 [known stage, …]; 3 [resting task id, …]; 4 a task id or 0; 5 the limit.
+/* 1 as for WATCHED; 2 [known stage, …]; 3 [resting task id, …]; 4 a task id or 0; 5 the limit; 6 the window
+ * of heals.
  *
  * One row per listed task, the oldest of each repo first; the first columns are the same in every row, and
  * there is always one. Cost follows the tasks that rested for their grace: `stuck` goes from each stage into
@@ -167,7 +171,7 @@ static const char stuck_sql[] =
     "    + (SELECT count(*) FROM stuck t WHERE NOT is_exact AND NOT EXISTS (SELECT FROM stages s"
     "       WHERE s.stage = t.stage AND s.stage::text NOT IN (" ELEMENTS_2 "))) AS strange) "
     "SELECT a.revision, a.now_us, a.stuck, a.oldest_s, a.strange::bigint AS strange, " TASK_COLUMNS HEALS
-    " FROM head a LEFT JOIN listed t ON true" HEALS_JOIN " ORDER BY t.turn, t.updated_at, t.id";
+    " FROM head a LEFT JOIN listed t ON true" HEALS_JOIN("$6::bigint") " ORDER BY t.turn, t.updated_at, t.id";
 
 /* 1 the stage; 2 the grace; 3 {plane id, …} of fresh tasks; 4 the limit. As stuck_sql; the fields that count
  * all stuck tasks there count the listed ones here. Goes along (stage, updated_at) until it has enough.
@@ -205,7 +209,7 @@ static const char move_sql[] =
     "    i int, id uuid, task_id bigint, pass_id text, version text, from_stage text, to_stage text, agent "
     "text,"
     "    work_item_id text, plane_id text, repo text, side text, outcome text, reason text, evidence text,"
-    "    verdict_id text, missed_source text, missed_event text, message text)) w"
+    "    verdict_id text, missed_source text, missed_event text, message text, rested_s bigint)) w"
     "  WHERE w.turn = 1 AND (w.replay = 1 OR w.verdict_id IS NULL) ORDER BY w.task_id, w.i),"
     " moved AS ("
     "  UPDATE tasks t SET stage = " NEW_STAGE ", updated_at = now() FROM want w"
@@ -221,10 +225,10 @@ static const char move_sql[] =
     "  WHERE w.verdict_id IS NOT NULL RETURNING id),"
     " written AS ("
     "  INSERT INTO reconcile_ledger (id, at, task_id, pass_id, work_item_id, repo, from_stage,"
-    "   to_stage, side, outcome, agent, reason, evidence, missed_source, missed_event, plane_id)"
+    "   to_stage, side, outcome, agent, reason, evidence, missed_source, missed_event, plane_id, rested_s)"
     "  SELECT w.id, now(), w.task_id, w.pass_id, w.work_item_id, w.repo, w.from_stage, w.to_stage, w.side, "
     "w.outcome,"
-    "   w.agent, w.reason, w.evidence, w.missed_source, w.missed_event, w.plane_id"
+    "   w.agent, w.reason, w.evidence, w.missed_source, w.missed_event, w.plane_id, w.rested_s"
     "  FROM want w JOIN moved m ON m.i = w.i ORDER BY w.i RETURNING id),"
     " outboxed AS ("
     "  INSERT INTO reconcile_outbox (id, at, text)"
@@ -402,22 +406,24 @@ static const char replays_moved_sql[] =
 /* 1 [{"i", "subject", "delivery", "counts", …}, …]. Those that this took away. */
 static const char replays_settle_sql[] =
     "WITH want AS MATERIALIZED ("
-    "  SELECT * FROM json_to_recordset($1::json) AS w(i int, subject text, delivery uuid, counts boolean,"
+    "  SELECT w.* FROM (SELECT FROM reconcile_settings WHERE id = 1 FOR SHARE) s,"
+    "   json_to_recordset($1::json) AS w(i int, subject text, delivery uuid, counts boolean,"
     "    id uuid, task_id bigint, pass_id text, from_stage text, to_stage text, agent text, work_item_id "
     "text,"
     "    plane_id text, repo text, side text, outcome text, reason text, evidence text, verdict_id text, "
     "missed_source text,"
-    "    missed_event text, message text) ORDER BY w.subject),"
+    "    missed_event text, message text, rested_s bigint) ORDER BY w.subject),"
     " gone AS ("
     "  DELETE FROM reconcile_replays r USING want w"
     "  WHERE r.subject = w.subject AND r.delivery = w.delivery RETURNING w.i),"
     " mine AS (SELECT w.* FROM want w JOIN gone g ON g.i = w.i WHERE w.counts ORDER BY w.i),"
     " written AS ("
     "  INSERT INTO reconcile_ledger (id, at, task_id, pass_id, work_item_id, repo, from_stage, to_stage,"
-    "   side, outcome, agent, reason, evidence, missed_source, missed_event, plane_id)"
+    "   side, outcome, agent, reason, evidence, missed_source, missed_event, plane_id, rested_s)"
     "  SELECT id, now(), task_id, pass_id, work_item_id, repo, from_stage, to_stage, side, outcome, agent, "
     "reason,"
-    "   evidence, missed_source, missed_event, plane_id FROM mine ON CONFLICT (id) DO NOTHING RETURNING id),"
+    "   evidence, missed_source, missed_event, plane_id, rested_s FROM mine ON CONFLICT (id) DO NOTHING "
+    "RETURNING id),"
     " replayed AS ("
     "  INSERT INTO reconcile_verdicts (id, task_id, at) SELECT verdict_id, task_id, now() FROM mine"
     "  WHERE verdict_id IS NOT NULL ON CONFLICT (id) DO NOTHING RETURNING id),"
@@ -432,11 +438,11 @@ static const char replays_settle_sql[] =
 #define ENTRY_COLUMNS                                                                                 \
     TASK_US " AS updated_us, j.id AS job_id, " AGENT " AS job_agent, j.status AS job_status, " JOB_US \
             " AS job_updated_us, " TASK_COLUMNS HEALS
-#define ENTRY_JOINS                                                                                    \
+#define ENTRY_JOINS(window_s)                                                                          \
     " LEFT JOIN LATERAL (SELECT j.id, j.agent, j.status, j.updated_at FROM jobs j"                     \
     "  WHERE j.task_id = t.id AND j.status IN ('queued', 'running')"                                   \
     "  ORDER BY j.created_at DESC NULLS LAST, length(j.id::text) DESC, j.id::text DESC LIMIT 1) j ON " \
-    "true" HEALS_JOIN
+    "true" HEALS_JOIN(window_s)
 
 /* Where a task stands in its part of the list; one without a time comes first, for null is compared by
  * nothing. Behind which place the list goes on. */
@@ -487,15 +493,15 @@ static const char replays_settle_sql[] =
     " t.part = 1 AS stuck, CASE WHEN " T_IS_COUNTABLE                                                        \
     "  THEN (extract(epoch FROM t.updated_at) * 1000000)::bigint::text"                                      \
     "  WHEN t.updated_at > now() THEN 'infinity' ELSE coalesce(t.updated_at, '-infinity')::text END AS key," \
-    " " ENTRY_COLUMNS " FROM page t" ENTRY_JOINS " ORDER BY t.part, " PLACE
+    " " ENTRY_COLUMNS " FROM page t" ENTRY_JOINS(PG_DIGITS(LIMIT_HEALS_WINDOW_S)) " ORDER BY t.part, " PLACE
 
-/* 1 as for WATCHED; 2 the id. */
+/* 1 as for WATCHED; 2 the id; 3 the window of heals. */
 static const char task_get_sql[] =
     "WITH" WATCHED " "
     "SELECT " NOW_US " AS now_us, isfinite(t.updated_at) AND j.id IS NULL AND EXISTS"
     " (SELECT FROM watched w WHERE w.stage = t.stage AND " IS_STAGE_W
-    " AND t.updated_at <= w.due) AS stuck, " ENTRY_COLUMNS " FROM tasks t" ENTRY_JOINS
-    " WHERE t.id = $2::bigint";
+    " AND t.updated_at <= w.due) AS stuck, " ENTRY_COLUMNS
+    " FROM tasks t" ENTRY_JOINS("$3::bigint") " WHERE t.id = $2::bigint";
 
 /* 1 the name, 2 the owner, 3 for how many seconds. A row when there is nothing to write: whether the lease is
  * the owner's. ON CONFLICT would lock, and so write, a row that it leaves alone. */
@@ -526,6 +532,16 @@ static const char lease_take_sql[] =
  * a type counts a header of 4 bytes, too. */
 #define IS_INTEGER_64 "t.modifier >= 4 AND (t.modifier - 4) & 65535 = 0 AND (t.modifier - 4) >> 16 <= 18"
 
+/* The holds in force, as of the start of the transaction: one that ends meanwhile still counts. */
+#define HOLD_IS_LIVE "(h.until IS NULL OR h.until > now())"
+#define HOLD_UNTIL "timestamptz 'epoch' + w.until_us * interval '1 microsecond'"
+#define HOLD_WANTED                                                                                \
+    " FROM json_to_record($1::json) AS w(scope text, name text, plane_id text, work_item_id text," \
+    "  reason text, set_by text, why text, until_us bigint)"
+#define HOLD_FITS                                                \
+    " WHERE (SELECT count(*) FROM reconcile_holds) < $2::bigint" \
+    " OR EXISTS (SELECT FROM reconcile_holds h WHERE h.scope = w.scope)"
+
 static const char *const texts[] = {
     [SQL_SETTINGS_READ] = "SELECT " REVISION " AS revision, " NOW_US " AS now_us,"
                           " (SELECT overrides FROM reconcile_settings WHERE id = 1) AS overrides",
@@ -541,7 +557,7 @@ static const char *const texts[] = {
         " WHERE " IS_REPLAYED,
     [PG_POLICY_SHARE] = POLICY_LOCKED("SHARE"),
     /* The same, but waits until every transition under way is over. */
-    [PG_POLICY_WAIT] = POLICY_LOCKED("UPDATE"),
+    [SQL_SETTINGS_LOCK] = POLICY_LOCKED("UPDATE"),
     [PG_MOVE] = move_sql,
     [PG_MOVE_AGAIN] = move_again_sql,
     [SQL_WORK_ITEMS] = work_items_sql,
@@ -574,6 +590,31 @@ static const char *const texts[] = {
     [SQL_HISTORY_LIST] = "SELECT seq, " AT_US " AS at_us, kind, name, from_value, to_value, set_by, reason,"
                          " " US_OF("until") " AS until_us FROM reconcile_history WHERE seq < $1::bigint"
                                             " ORDER BY seq DESC LIMIT $2::bigint",
+    /* One row per hold that is in force, and always one. */
+    [SQL_HOLDS] =
+        "SELECT (SELECT max(version) FROM reconcile_schema) AS version, h.scope, h.plane_id,"
+        " h.work_item_id, h.reason, h.set_by, " US_OF(
+            "h.since") " AS since_us,"
+                       " " US_OF("h.until") " AS until_us"
+                                            " FROM (SELECT) one LEFT JOIN reconcile_holds h ON " HOLD_IS_LIVE
+                                            " ORDER BY h.scope",
+    [SQL_HOLDS_EXPIRE] = "DELETE FROM reconcile_holds WHERE until <= now()",
+    /* 1 {"scope", "plane_id", …}, 2 the most holds that there may be: nothing is written beyond. */
+    [SQL_HOLD_HISTORY] =
+        "INSERT INTO reconcile_history (at, kind, name, from_value, to_value, set_by, reason, until)"
+        " SELECT now(), 'hold', w.name, (SELECT reason FROM reconcile_holds h WHERE h.scope = w.scope),"
+        "  w.reason, w.set_by, w.why, " HOLD_UNTIL HOLD_WANTED HOLD_FITS,
+    /* 1 the scope. */
+    [SQL_HOLD_DROP] = "DELETE FROM reconcile_holds h WHERE h.scope = $1 RETURNING 1",
+    /* As for SQL_HOLD_HISTORY. */
+    [SQL_HOLD_ADD] =
+        "INSERT INTO reconcile_holds (scope, plane_id, work_item_id, reason, set_by, since, until)"
+        " SELECT w.scope, w.plane_id, w.work_item_id, w.reason, w.set_by, now(), " HOLD_UNTIL
+            HOLD_WANTED HOLD_FITS " RETURNING 1",
+    /* 1 the task. */
+    [SQL_RELEASE] = "INSERT INTO reconcile_releases (task_id, ledger_seq)"
+                    " VALUES ($1::bigint, (SELECT coalesce(max(seq), 0) FROM reconcile_ledger))"
+                    " ON CONFLICT (task_id) DO UPDATE SET ledger_seq = excluded.ledger_seq",
     /* 1 the limit. One row per message, and always one. */
     [SQL_OUTBOX_LIST] =
         "SELECT d.depth, o.id, o.seq, greatest(0, floor(extract(epoch FROM now() - o.at)))::bigint"

@@ -4,6 +4,11 @@
 
 #include "clients/base/jsonx.h"
 
+static struct store_task row_task(const struct pg_batch *batch, size_t i)
+{
+    return *((const struct store_transition *)batch->rows)[i].task;
+}
+
 static struct why *row_refusal(const struct pg_batch *batch, size_t i)
 {
     return ((const struct store_transition *)batch->rows)[i].refusal;
@@ -37,6 +42,7 @@ json_t *pg_transition_json(size_t i, const struct store_transition *transition, 
     json_t *row = json_object();
     json_put(row, "i", json_integer((json_int_t)i));
     json_put(row, "task_id", json_integer(task->id));
+    json_put(row, "rested_s", json_integer(transition->rested_s));
     for (size_t k = 0; k < ARRAY_LEN(texts); k++) {
         AUTO_FREE char *stored = texts[k].stored ? texts[k].stored(texts[k].text) : NULL;
         json_put(row, texts[k].key, json_text(stored ? stored : texts[k].text));
@@ -59,6 +65,7 @@ static struct pg_batch moves_batch(const struct store_transition *rows, size_t n
     return (struct pg_batch){.rows = rows,
                              .n = n,
                              .row = row_json,
+                             .task = row_task,
                              .refusal = row_refusal,
                              .takes_id = row_takes_id,
                              .pass_id = pass_id,
@@ -70,7 +77,8 @@ static enum store_moved moved(enum pg_fate fate)
 {
     static const enum store_moved results[] = {
         [PG_FATE_OPEN] = STORE_REFUSED,    [PG_FATE_WRITTEN] = STORE_MOVED, [PG_FATE_RACED] = STORE_RACED,
-        [PG_FATE_REFUSED] = STORE_REFUSED, [PG_FATE_TAKEN] = STORE_REFUSED, [PG_FATE_LOCKED] = STORE_REFUSED};
+        [PG_FATE_REFUSED] = STORE_REFUSED, [PG_FATE_TAKEN] = STORE_REFUSED, [PG_FATE_LOCKED] = STORE_REFUSED,
+        [PG_FATE_HELD] = STORE_HELD};
     return results[fate];
 }
 
@@ -82,6 +90,7 @@ enum err pg_transition(struct store *store, int64_t settings_revision, int64_t v
     work.settings_revision = settings_revision;
     work.valid_until_us = valid_until_us;
     enum err err = pg_call(store, pg_batch_run, &work, why);
+    guard_done(&work.guard);
     for (size_t i = 0; !err && i < n; i++)
         ret_moved[i] = moved(work.fates[i]);
     return err;

@@ -305,30 +305,28 @@ enum err sqlite_prepare(struct sqlite_conn *conn, const char *sql, sqlite3_stmt 
     return ERR_OK;
 }
 
-static enum err write_on(struct sqlite_conn *conn, const struct store_step *steps, size_t n, size_t *ret_rows,
-                         struct why *why)
+static enum err write_on(struct sqlite_conn *conn, const struct store_step *steps, size_t n, struct why *why)
 {
     enum err err = n > 1 ? sqlite_execute(conn, SQL_BEGIN_WRITE, why) : ERR_OK;
     for (size_t i = 0; !err && i < n; i++)
-        err = sqlite_run(conn, steps[i].which, steps[i].params, i == 0 ? ret_rows : NULL, why);
+        err = sqlite_run(conn, steps[i].which, steps[i].params, steps[i].ret_rows, why);
     return !err && n > 1 ? sqlite_execute(conn, SQL_COMMIT, why) : err;
 }
 
-static enum err write_steps(struct store *store, const struct store_step *steps, size_t n, size_t *ret_rows,
-                            struct why *why)
+static enum err write_steps(struct store *store, const struct store_step *steps, size_t n, struct why *why)
 {
     AUTO_GIVE struct sqlite_conn *conn = NULL;
     enum err err = sqlite_take(store, SQLITE_USE_WRITE, &conn, why);
-    return err ? err : write_on(conn, steps, n, ret_rows, why);
+    return err ? err : write_on(conn, steps, n, why);
 }
 
 static enum err settings_write(struct store *store, int64_t seen_revision, const char *overrides,
                                int64_t *ret_revision, struct why *why)
 {
-    const struct store_step step = {SQL_SETTINGS_WRITE,
-                                    PARAMS(NUMBER_PARAM(seen_revision), TEXT_PARAM(overrides))};
     size_t written = 0;
-    enum err err = write_steps(store, &step, 1, &written, why);
+    const struct store_step step = {SQL_SETTINGS_WRITE,
+                                    PARAMS(NUMBER_PARAM(seen_revision), TEXT_PARAM(overrides)), &written};
+    enum err err = write_steps(store, &step, 1, why);
     if (!err && written == 0)
         return why_set(why, ERR_CONFLICT, "the settings were changed meanwhile");
     if (!err)

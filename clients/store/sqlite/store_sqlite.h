@@ -129,6 +129,10 @@ struct sqlite_batch {
      * on. It may be called again for a row, when the refusal of another row rolled back the whole
      * transaction. */
     enum err (*write)(struct sqlite_conn *conn, void *arg, size_t i, bool *ret_keep, struct why *why);
+    /* task: the task of row i, or as it would be made; its texts are borrowed. held: row i is not written,
+     * because of a hold or a newer version. Not of a trial. */
+    struct store_task (*task)(const void *arg, size_t i);
+    void (*held)(void *arg, size_t i);
     /* refusal: returns where to write the reason if row i was not written, or NULL. NULL: reasons are not
      * wanted. */
     struct why *(*refusal)(void *arg, size_t i);

@@ -78,6 +78,19 @@ static enum row_result row_write(struct run *run, size_t i, enum err *ret_err)
     return err ? ROW_FAILED : ROW_DECIDED;
 }
 
+static bool row_is_held(struct run *run, const struct store_guard *guard, size_t i)
+{
+    const struct sqlite_batch *batch = run->batch;
+    if (batch->trial)
+        return false;
+    struct store_task task = batch->task(batch->arg, i);
+    struct why *words = batch->refusal ? batch->refusal(batch->arg, i) : NULL;
+    if (!guard_keeps(guard, &task, words))
+        return false;
+    batch->held(batch->arg, i);
+    return true;
+}
+
 /* One transaction. *ret_again: a refusal rolled it back, and all rows that are not refused must be written
  * again. */
 static enum err transaction_write(struct run *run, bool *ret_again)
@@ -88,12 +101,15 @@ static enum err transaction_write(struct run *run, bool *ret_again)
     if (!err && !batch->trial)
         err = store_policy_stands(sqlite_query(run->conn, SQL_SETTINGS_READ, NO_PARAMS, run->why),
                                   batch->settings_revision, batch->valid_until_us, run->why);
+    AUTO_GUARD struct store_guard guard = {.is_newer = false};
+    if (!err && !batch->trial)
+        err = guard_read(sqlite_query(run->conn, SQL_HOLDS, NO_PARAMS, run->why), &guard);
     if (err)
         return err;
     if (batch->begin && (err = batch->begin(run->conn, batch->arg, run->why)))
         return err;
     for (size_t i = 0; i < batch->n; i++) {
-        if (run->refused[i])
+        if (run->refused[i] || row_is_held(run, &guard, i))
             continue;
         switch (row_write(run, i, &err)) {
         case ROW_DECIDED:

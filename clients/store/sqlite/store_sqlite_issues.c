@@ -129,6 +129,16 @@ static enum err row_create(struct sqlite_conn *conn, void *arg, size_t i, bool *
     return ERR_OK;
 }
 
+static struct store_task row_task(const void *arg, size_t i)
+{
+    return new_task_view(&((const struct creation *)arg)->batch[i]);
+}
+
+static void row_held(void *arg, size_t i)
+{
+    ((struct creation *)arg)->results[i] = STORE_START_HELD;
+}
+
 static struct why *row_refusal(void *arg, size_t i)
 {
     return ((const struct creation *)arg)->batch[i].refusal;
@@ -144,6 +154,8 @@ enum err sqlite_create_tasks(struct store *store, int64_t settings_revision, int
                                       .n = n,
                                       .begin = creation_begin,
                                       .write = row_create,
+                                      .task = row_task,
+                                      .held = row_held,
                                       .refusal = row_refusal,
                                       .arg = &creation};
     enum err err = sqlite_batch_run(store, &rows, why);

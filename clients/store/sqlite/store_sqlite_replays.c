@@ -48,7 +48,7 @@ static enum err begin_row(struct sqlite_conn *conn, const struct store_replay *r
         PARAMS(TEXT_PARAM(replay->subject), TEXT_PARAM(replay->delivery.s),
                task->id ? NUMBER_PARAM(task->id) : TEXT_PARAM(NULL), TEXT_PARAM(task->plane_id),
                TEXT_PARAM(task->stage), TEXT_PARAM(row->to_stage), TEXT_PARAM(task->version),
-               NUMBER_PARAM(task->age_s), TEXT_PARAM(row->side), TEXT_PARAM(row->outcome),
+               NUMBER_PARAM(row->rested_s), TEXT_PARAM(row->side), TEXT_PARAM(row->outcome),
                STORED_PARAM(row->reason), DOCUMENT_PARAM(row->evidence), TEXT_PARAM(row->verdict_id),
                TEXT_PARAM(row->missed_source), TEXT_PARAM(row->missed_event), JSON_PARAM(pauses)),
         why);
@@ -89,6 +89,21 @@ static enum err row_begin(struct sqlite_conn *conn, void *arg, size_t i, bool *r
     return ERR_OK;
 }
 
+static struct store_task row_task(const void *arg, size_t i)
+{
+    return *((const struct beginning *)arg)->batch[i].row->task;
+}
+
+static void row_held(void *arg, size_t i)
+{
+    ((struct beginning *)arg)->seen[i].state = STORE_REPLAY_HELD;
+}
+
+static struct why *row_refusal(void *arg, size_t i)
+{
+    return ((const struct beginning *)arg)->batch[i].row->refusal;
+}
+
 enum err sqlite_replay_begin(struct store *store, int64_t settings_revision, int64_t valid_until_us,
                              const struct store_replay *batch, size_t n, struct store_replay_seen *ret,
                              struct why *why)
@@ -99,6 +114,9 @@ enum err sqlite_replay_begin(struct store *store, int64_t settings_revision, int
                                       .valid_until_us = valid_until_us,
                                       .n = n,
                                       .write = row_begin,
+                                      .task = row_task,
+                                      .held = row_held,
+                                      .refusal = row_refusal,
                                       .arg = &beginning};
     enum err err = sqlite_batch_run(store, &rows, why);
     for (size_t i = 0; !err && i < n; i++)

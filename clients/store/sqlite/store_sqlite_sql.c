@@ -48,10 +48,11 @@
 /* The ledger's rows that moved t out of the stage where it stands, by the index (task_id, seq): as a range,
  * for ANALYZE may have found the heals of one task alone, and without the order of seq, which leads through
  * all. */
-#define TASK_HEALS                                                                              \
+#define TASK_HEALS(window_s)                                                                    \
     "FROM reconcile_ledger r WHERE r.task_id BETWEEN t.id AND t.id AND r.from_stage = t.stage " \
     "AND " SAME_TASK " AND r.at > "                                                             \
-    "strftime('%Y-%m-%d %H:%M:%f', 'now', '-" DIGITS(LIMIT_HEALS_WINDOW_S) " seconds')"
+    "strftime('%Y-%m-%d %H:%M:%f', 'now', '-' || " window_s " || ' seconds')"                   \
+    " AND r.seq > coalesce((SELECT e.ledger_seq FROM reconcile_releases e WHERE e.task_id = t.id), 0)"
 /* A text of t, and a byte too many if it is longer than so many: by way of a blob, for substr() of a text
  * ends at a NUL (and of nothing makes null). Twice as many bytes, for a file in UTF-16. */
 #define TEXT(column, bytes)                                                         \
@@ -71,8 +72,9 @@
     "t.id AS id, " NAME_PLANE_ID " AS plane_id, " NAME_WORK_ITEM_ID " AS work_item_id, " TITLE " AS title," \
     " " NAME_REPO " AS repo, " NAME_BRANCH " AS branch, coalesce(" NAME_STAGE ", '') AS stage,"             \
     " coalesce(t.updated_at, '') AS version, NULL AS too_long"
-#define HEALS \
-    "(SELECT count(*) " TASK_HEALS ") AS heals, (SELECT max(+r.seq) " TASK_HEALS ") AS newest_heal_seq"
+#define HEALS(window_s)                                                                     \
+    "(SELECT count(*) " TASK_HEALS(window_s) ") AS heals, (SELECT max(+r.seq) " TASK_HEALS( \
+        window_s) ") AS newest_heal_seq"
 #define NO_HEALS "0 AS heals, 0 AS newest_heal_seq"
 #define AGE_S TASK_AGE_S " AS age_s"
 
@@ -158,9 +160,9 @@
 #define IS_UNKNOWN_S IS_UNKNOWN("s")
 #define IS_UNKNOWN_T IS_UNKNOWN("t")
 
-/* 1 as for STUCK, 2 [known stage, …], 3 [resting task id, …], 4 a task id or 0, 5 the limit. One row per
- * listed task, oldest in its repo first; the first columns are the same in every row, and there is always
- * one. */
+/* 1 as for STUCK, 2 [known stage, …], 3 [resting task id, …], 4 a task id or 0, 5 the limit, 6 the window of
+ * heals. One row per listed task, oldest in its repo first; the first columns are the same in every row, and
+ * there is always one. */
 static const char stuck_sql[] =
     "WITH RECURSIVE" STUCK STAGES " listed(id, turn, us, age_s) AS MATERIALIZED ("
     "  SELECT id, row_number() OVER (PARTITION BY lower(repo) ORDER BY us, id) AS turn, us, age_s"
@@ -175,9 +177,9 @@ static const char stuck_sql[] =
     "      FROM stages s WHERE s.stage IS NOT NULL AND " IS_UNKNOWN_S ")"
     "   + (SELECT count(*) FROM due d WHERE NOT is_exact AND NOT EXISTS"
     "      (SELECT 1 FROM stages s WHERE d.stage = s.stage AND " IS_UNKNOWN_S ")))"
-    " SELECT " HEAD ", " TASK_COLUMNS ", l.age_s AS age_s, " HEALS
-    " FROM head h LEFT JOIN listed l LEFT JOIN tasks t ON t.id = l.id"
-    " ORDER BY l.turn, l.us, l.id";
+    " SELECT " HEAD ", " TASK_COLUMNS
+    ", l.age_s AS age_s, " HEALS("?6") " FROM head h LEFT JOIN listed l LEFT JOIN tasks t ON t.id = l.id"
+                                       " ORDER BY l.turn, l.us, l.id";
 
 /* 1 the stage, 2 its grace in seconds, 3 [fresh plane id, …], 4 the limit. The columns of stuck_sql. */
 static const char unstarted_sql[] =
@@ -206,10 +208,10 @@ static const char unstarted_sql[] =
 /* Of a row t of tasks, with its newest active job. */
 #define JOB_US "reconcile_us(j.updated_at)"
 #define AGENT "substr(j.agent, 1, " NAME_SIZE ")"
-#define ENTRY_COLUMNS                                                                        \
-    TASK_COLUMNS ", " AGE_S ", " HEALS ", " TASK_US " AS updated_us, j.id AS job_id, " AGENT \
-                 " AS job_agent,"                                                            \
-                 " j.status AS job_status, " JOB_US " AS job_updated_us"
+#define ENTRY_COLUMNS(window_s)                                                                        \
+    TASK_COLUMNS ", " AGE_S ", " HEALS(window_s) ", " TASK_US " AS updated_us, j.id AS job_id, " AGENT \
+                                                 " AS job_agent,"                                      \
+                                                 " j.status AS job_status, " JOB_US " AS job_updated_us"
 #define ENTRY_JOB                                                    \
     " LEFT JOIN jobs j ON j.id = (SELECT a.id FROM jobs a"           \
     "  WHERE a.status IN ('queued', 'running') AND a.task_id = t.id" \
@@ -260,16 +262,18 @@ static const char tasks_list_sql[] =
                                         " page(part, updated_at, id) AS MATERIALIZED ("
                                         "  SELECT * FROM first UNION ALL SELECT * FROM second ORDER BY 1, 2, "
                                         "3 LIMIT ?9)"
-                                        " SELECT " ENTRY_COLUMNS
-                                        ", p.part = 1 AS stuck, p.updated_at AS place"
-                                        " FROM page p CROSS JOIN tasks t ON t.id = p.id" ENTRY_JOB
-                                        " ORDER BY p.part, p.updated_at, p.id";
+                                        " SELECT " ENTRY_COLUMNS(DIGITS(
+                                            LIMIT_HEALS_WINDOW_S)) ", p.part = 1 AS stuck, p.updated_at AS "
+                                                                   "place"
+                                                                   " FROM page p CROSS JOIN tasks t ON t.id "
+                                                                   "= p.id" ENTRY_JOB
+                                                                   " ORDER BY p.part, p.updated_at, p.id";
 
-/* 1 as for STUCK, 2 the id. */
+/* 1 as for STUCK, 2 the id, 3 the window of heals. */
 static const char task_get_sql[] =
     "WITH" STUCK " asked(id) AS (SELECT ?2)"
-    " SELECT " ENTRY_COLUMNS ", t.id IN (SELECT id FROM stuck) AS stuck, " NOW_US " AS now_us"
-    " FROM asked a CROSS JOIN tasks t ON t.id = a.id AND " HAS_ID_T ENTRY_JOB;
+    " SELECT " ENTRY_COLUMNS("?3") ", t.id IN (SELECT id FROM stuck) AS stuck, " NOW_US " AS now_us"
+                                   " FROM asked a CROSS JOIN tasks t ON t.id = a.id AND " HAS_ID_T ENTRY_JOB;
 
 /* Until a replay's next try; the instant of the one behind that try. */
 #define NEXT_S "max(0, (" NEXT_US " - " NOW_US " + 999999) / 1000000)"
@@ -354,6 +358,12 @@ static const char replay_begin_sql[] =
     "t.branch = w.value ->> 1 AND t.id <> w.value ->> 2 AND " HAS_ID_T \
     " AND (w.value ->> 2 = 0 OR t.stage IS NOT ?2 OR t.id < w.value ->> 2)"
 
+#define HOLD_IS_LIVE "(h.until IS NULL OR h.until > " NOW_TEXT ")"
+#define HOLD_UNTIL "strftime('%Y-%m-%d %H:%M:%f', (?1 ->> 'until_us') / 1000000.0, 'unixepoch')"
+#define HOLD_FITS                                        \
+    " WHERE (SELECT count(*) FROM reconcile_holds) < ?2" \
+    " OR EXISTS (SELECT 1 FROM reconcile_holds h WHERE h.scope = ?1 ->> 'scope')"
+
 static const char *const texts[] = {
     [SQL_BEGIN_WRITE] = "BEGIN IMMEDIATE",
     [SQL_COMMIT] = "COMMIT",
@@ -363,6 +373,8 @@ static const char *const texts[] = {
 
     [SQL_SETTINGS_READ] = "SELECT " REVISION " AS revision, " NOW_US " AS now_us,"
                           " (SELECT overrides FROM reconcile_settings WHERE id = 1) AS overrides",
+    /* The transaction has the lock. */
+    [SQL_SETTINGS_LOCK] = "SELECT revision, " NOW_US " AS now_us FROM reconcile_settings WHERE id = 1",
     /* 1 the revision seen, 2 the overrides; no row comes back when another one stands. */
     [SQL_SETTINGS_WRITE] = "INSERT INTO reconcile_settings (id, revision, overrides, updated_at)"
                            " SELECT 1, ?1 + 1, ?2, CURRENT_TIMESTAMP WHERE " REVISION " = ?1"
@@ -423,8 +435,9 @@ static const char *const texts[] = {
                       " VALUES (?1, ?2, 'queued', CURRENT_TIMESTAMP, CURRENT_TIMESTAMP) RETURNING 1",
     [SQL_LEDGER_ADD] =
         "INSERT INTO reconcile_ledger (id, at, task_id, pass_id, work_item_id, repo, from_stage,"
-        " to_stage, side, outcome, agent, reason, evidence, missed_source, missed_event, plane_id)"
-        " VALUES (?1, " NOW_TEXT ", ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+        " to_stage, side, outcome, agent, reason, evidence, missed_source, missed_event, plane_id,"
+        " rested_s)"
+        " VALUES (?1, " NOW_TEXT ", ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
 
     /* 1 [[subject, delivery], …]. */
     [SQL_REPLAYS_LOOK] = "SELECT j.key AS i, r.tries AS tries, r.given_up AS given_up, " NEXT_S " AS next_s,"
@@ -451,6 +464,32 @@ static const char *const texts[] = {
     [SQL_HISTORY_LIST] = "SELECT seq, " AT_US " AS at_us, kind, name, from_value, to_value, set_by, reason,"
                          " " US_OF("until") " AS until_us FROM reconcile_history WHERE seq < ?1"
                                             " ORDER BY seq DESC LIMIT ?2",
+
+    /* One row per hold that is in force, and always one. */
+    [SQL_HOLDS] =
+        "SELECT (SELECT max(version) FROM reconcile_schema) AS version, h.scope AS scope,"
+        " h.plane_id AS plane_id, h.work_item_id AS work_item_id, h.reason AS reason,"
+        " h.set_by AS set_by, " US_OF("h.since") " AS since_us, " US_OF(
+            "h.until") " AS until_us"
+                       " FROM (SELECT 1) LEFT JOIN reconcile_holds h ON " HOLD_IS_LIVE " ORDER BY h.scope",
+    [SQL_HOLDS_EXPIRE] = "DELETE FROM reconcile_holds WHERE until <= " NOW_TEXT,
+    /* 1 {"scope", "plane_id", …}, 2 the most holds that there may be: nothing is written beyond. */
+    [SQL_HOLD_HISTORY] =
+        "INSERT INTO reconcile_history (at, kind, name, from_value, to_value, set_by, reason, until)"
+        " SELECT " NOW_TEXT ", 'hold', ?1 ->> 'name', (SELECT reason FROM reconcile_holds h"
+        "  WHERE h.scope = ?1 ->> 'scope'), ?1 ->> 'reason', ?1 ->> 'set_by', ?1 ->> 'why', " HOLD_UNTIL
+            HOLD_FITS,
+    /* 1 the scope. */
+    [SQL_HOLD_DROP] = "DELETE FROM reconcile_holds WHERE scope = ?1 RETURNING 1",
+    /* As for SQL_HOLD_HISTORY. */
+    [SQL_HOLD_ADD] =
+        "INSERT INTO reconcile_holds (scope, plane_id, work_item_id, reason, set_by, since, until)"
+        " SELECT ?1 ->> 'scope', ?1 ->> 'plane_id', ?1 ->> 'work_item_id', ?1 ->> 'reason',"
+        "  ?1 ->> 'set_by', " NOW_TEXT ", " HOLD_UNTIL HOLD_FITS " RETURNING 1",
+    /* 1 the task. */
+    [SQL_RELEASE] = "INSERT INTO reconcile_releases (task_id, ledger_seq)"
+                    " VALUES (?1, (SELECT coalesce(max(seq), 0) FROM reconcile_ledger))"
+                    " ON CONFLICT (task_id) DO UPDATE SET ledger_seq = excluded.ledger_seq",
 
     /* 1 the id, 2 the text. */
     [SQL_OUTBOX_ADD] = "INSERT INTO reconcile_outbox (id, at, text) VALUES (?1, " NOW_TEXT ", ?2)"

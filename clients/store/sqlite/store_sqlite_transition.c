@@ -67,7 +67,7 @@ enum err sqlite_ledger_add(struct sqlite_conn *conn, const char *pass_id,
                              TEXT_PARAM(transition->outcome), TEXT_PARAM(transition->agent),
                              STORED_PARAM(transition->reason), DOCUMENT_PARAM(transition->evidence),
                              TEXT_PARAM(transition->missed_source), TEXT_PARAM(transition->missed_event),
-                             TEXT_PARAM(task->plane_id)),
+                             TEXT_PARAM(task->plane_id), NUMBER_PARAM(transition->rested_s)),
                       NULL, why);
 }
 
@@ -130,6 +130,16 @@ static enum err row_write(struct sqlite_conn *conn, void *arg, size_t i, bool *r
     return ERR_OK;
 }
 
+static struct store_task row_task(const void *arg, size_t i)
+{
+    return *((const struct work *)arg)->batch[i].task;
+}
+
+static void row_held(void *arg, size_t i)
+{
+    ((struct work *)arg)->moved[i] = STORE_HELD;
+}
+
 static struct why *row_refusal(void *arg, size_t i)
 {
     return ((const struct work *)arg)->batch[i].refusal;
@@ -145,6 +155,8 @@ enum err sqlite_transition(struct store *store, int64_t settings_revision, int64
                                       .n = n,
                                       .begin = tables_take_it,
                                       .write = row_write,
+                                      .task = row_task,
+                                      .held = row_held,
                                       .refusal = row_refusal,
                                       .arg = &work};
     enum err err = sqlite_batch_run(store, &rows, why);

@@ -345,7 +345,7 @@ static void a_role_with_the_least_rights_makes_tasks_and_moves_them(void **state
     struct store *store = pg_scene_open(scene, "user=least&options=-c%20search_path%3Down,public");
     size_t created;
     ASSERT_OK(store_migrate(store, &created, &scene->why));
-    assert_int_equal(created, 8);
+    assert_int_equal(created, 11);
     ASSERT_OK(store_create_tasks(store, 0, 0, batch, 2, creations, &scene->why));
     assert_int_equal(creations[1], STORE_CREATED);
     const char *const fresh[] = {issue(0), issue(1)};

@@ -92,6 +92,18 @@ static void add_heals(int64_t id, const char *stage, unsigned n)
                 (long long)id, stage);
 }
 
+/* On the task, its repository or its stage. */
+static void add_hold(int64_t id)
+{
+    char at[128];
+    static const char *const scopes[] = {"repo/acme/r1", "repo/acme/r2", "stage/review", "stage/testing"};
+    AUTO_FREE char *own = mem_printf("task/%lld", (long long)id);
+    fprintf(script,
+            "INSERT INTO reconcile_holds (scope, work_item_id, reason, since) VALUES ('%s', 'ORCH-%lld', 'r',"
+            " %s) ON CONFLICT (scope) DO NOTHING;\n",
+            below(2) ? own : PICK(scopes), (long long)id, ago(at, sizeof at, 100));
+}
+
 static void make_facts(struct world *world, int64_t id)
 {
     static const enum gitea_state states[] = {GITEA_SUCCESS, GITEA_SUCCESS, GITEA_SUCCESS, GITEA_PENDING,
@@ -137,7 +149,9 @@ static void make_task(struct world *world, int64_t id)
                 : below(2) ? "running"
                            : "done");
     if (below(8) == 0)
-        add_heals(id, stage, LIMIT_HEALS_PER_WINDOW + below(2));
+        add_heals(id, stage, (unsigned)world->policy->quarantine_heals + below(2));
+    if (below(12) == 0)
+        add_hold(id);
     if (below(5) == 0)
         recheck_later(world->services.recheck, id, below(4) ? stage : "created", NULL, RECHECK_RED,
                       INTERVAL_S * 1000, clock_mono_ms());

@@ -9,11 +9,11 @@ static const struct suite_backend *backend_now;
 
 extern struct suite_group suite_schema_group, suite_columns_group, suite_stuck_group, suite_transition_group,
     suite_issues_group, suite_verdicts_group, suite_outbox_group, suite_look_group, suite_records_group,
-    suite_replays_group, suite_rows_group;
+    suite_replays_group, suite_rows_group, suite_holds_group;
 static struct suite_group *const groups[] = {
     &suite_schema_group,  &suite_columns_group,  &suite_stuck_group,  &suite_transition_group,
     &suite_issues_group,  &suite_verdicts_group, &suite_outbox_group, &suite_look_group,
-    &suite_records_group, &suite_replays_group,  &suite_rows_group};
+    &suite_records_group, &suite_replays_group,  &suite_rows_group,   &suite_holds_group};
 
 int store_suite_run(const struct suite_backend *backend)
 {
@@ -242,6 +242,7 @@ void suite_assert_listed(const struct store_task_list *stuck, const int64_t *ids
 struct store_transition suite_transition(const struct store_task *task)
 {
     return (struct store_transition){.id = uuid_new(),
+                                     .rested_s = task->age_s,
                                      .task = task,
                                      .to_stage = "review",
                                      .agent = "reviewer",

@@ -232,7 +232,7 @@ SUITE_TEST(a_start_is_begun_while_its_issue_has_no_task)
     const struct store_task none = {
         .plane_id = plane_id, .work_item_id = work_item, .stage = stage, .repo = repo, .age_s = 700};
     const struct store_transition row = {
-        .task = &none, .to_stage = "analysis", .side = "plane", .outcome = "started"};
+        .task = &none, .to_stage = "analysis", .side = "plane", .outcome = "started", .rested_s = 700};
     const struct store_replay replay = {
         .subject = "issue/" PLANE_ID, .delivery = uuid_from_name("start"), .row = &row};
     assert_int_equal(begin(suite, &replay).state, STORE_REPLAY_DUE);

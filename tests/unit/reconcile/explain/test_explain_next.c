@@ -169,7 +169,8 @@ NEXT_TEST(the_plane_switch_holds_no_gate)
 
 NEXT_TEST(a_task_healed_too_often_is_left_to_a_person)
 {
-    entry.task.recent_heals = LIMIT_HEALS_PER_WINDOW;
+    entry.task.recent_heals = view.gate.quarantine_heals = policy.quarantine_heals = 3;
+    policy.quarantine_window_s = 86400;
     expect_at("development", NEXT_ADVANCE, "review", 10030 * S,
               "its gate is green: the next pass that looks at it moves it to review");
     entry.task.recent_heals++;

@@ -8,7 +8,7 @@
 #include "tests/support/test.h"
 
 enum { DUE = 500, HOLD_ENDS = 900, ROOM = 700 };
-enum { OFTEN = LIMIT_HEALS_PER_WINDOW + 1 };
+enum { QUARANTINE_HEALS = 3, OFTEN = QUARANTINE_HEALS + 1 };
 
 struct case_of {
     const char *stage;
@@ -113,6 +113,7 @@ static void expect(const struct pipeline *pipeline, const struct case_of *of)
                                           .verdict = &verdict,
                                           .hold = of->hold,
                                           .hold_until_us = of->hold ? HOLD_ENDS : 0,
+                                          .quarantine_heals = QUARANTINE_HEALS,
                                           .has_room = !of->no_room,
                                           .due_us = DUE,
                                           .room_us = ROOM};

@@ -160,13 +160,13 @@ TEST(a_quarantine_says_which_task_and_where)
 {
     struct store_task task = task_of(NULL);
     task.recent_heals = 4;
-    AUTO_FREE char *text = message_of_quarantine(&task);
+    AUTO_FREE char *text = message_of_quarantine(&task, 86400);
     assert_string_equal(text, "🚧 reconciler: ORCH-44 (acme/app) was healed 4 times in 24 h at development: "
                               "left to a person");
     task.work_item_id = task.repo = NULL;
-    AUTO_FREE char *bare = message_of_quarantine(&task);
+    AUTO_FREE char *bare = message_of_quarantine(&task, 5400);
     assert_string_equal(bare,
-                        "🚧 reconciler: #44 was healed 4 times in 24 h at development: left to a person");
+                        "🚧 reconciler: #44 was healed 4 times in 90 min at development: left to a person");
 }
 
 TEST(a_digest_gives_the_number_and_the_first_few)

@@ -341,8 +341,8 @@ TEST(document_tells_each_members_value_and_source)
     assert_source(document, "interval_s", "{\"source\":\"environment\"," NO_OVERRIDE);
     for (const struct setting *row = settings_table(); row->name; row++)
         assert_true(!row->member || json_object_get(document, row->member));
-    assert_int_equal(json_object_size(document), 9 + 3);
-    assert_int_equal(json_object_size(json_object_get(document, "sources")), 9);
+    assert_int_equal(json_object_size(document), 11 + 3);
+    assert_int_equal(json_object_size(json_object_get(document, "sources")), 11);
 }
 
 TEST(override_that_the_environment_holds_back_is_shown_as_such)

@@ -83,7 +83,7 @@ TEST(table_is_complete_and_without_repetition)
             members++;
         }
     }
-    assert_int_equal(members, 9);
+    assert_int_equal(members, 11);
 }
 
 TEST(defaults_are_those_of_the_contract)
