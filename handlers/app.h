@@ -10,11 +10,13 @@ struct plane;
 struct probe;
 struct publication;
 struct resolver;
+struct services;
 struct settings;
 struct store;
 struct sweeper;
 
 struct app {
+    const struct services *services;
     const struct settings *settings;
     const struct pipeline *pipeline;
     struct store *store;

@@ -6,6 +6,8 @@
 #include "clients/store/store.h"
 #include "handlers/app.h"
 #include "handlers/handlers.h"
+#include "handlers/query.h"
+#include "reconcile/explain/history.h"
 #include "reconcile/settings/policy.h"
 #include "reconcile/sweep/sweeper.h"
 
@@ -135,4 +137,18 @@ void handle_config_put(struct request *request)
         policy_free(policy);
         answer_config(request, 200, document);
     }
+}
+
+void handle_config_history(struct request *request)
+{
+    struct page page;
+    json_t *body = NULL;
+    struct why why;
+    if (!page_read(request, &page))
+        return;
+    enum err err = history_changes(request_app(request)->store, page.after, page.limit, &body, &why);
+    if (err)
+        answer_error(request, err, &why);
+    else
+        answer_json(request, 200, body);
 }

@@ -20,10 +20,10 @@ struct app;
 
 typedef void handler_fn(struct request *request);
 
-/* request_app: the services. request_param: the {id} of the route, decoded: 1 to 128 bytes of UTF-8, or "".
- * request_query: a query parameter, decoded, or NULL; its bytes may be anything but NUL. request_header: a
- * header by its name, or NULL; in a route with ROUTE_QUEUED all lines of that name, joined to one list. All
- * are valid as long as the request. */
+/* request_app: the services. request_param: the variable part of the route, decoded: 1 to 256 bytes of UTF-8,
+ * or "". request_query: a query parameter, decoded, or NULL; its bytes may be anything but NUL.
+ * request_header: a header by its name, or NULL; in a route with ROUTE_QUEUED all lines of that name, joined
+ * to one list. All are valid as long as the request. */
 struct app *request_app(struct request *request);
 const char *request_param(const struct request *request);
 const char *request_query(const struct request *request, const char *name);
@@ -37,6 +37,8 @@ const json_t *request_json(const struct request *request);
 void answer_header(struct request *request, const char *name, const char *value);
 /* answer_json: takes `body`, which is a problem document if status >= 400. */
 void answer_json(struct request *request, int status, json_t *body_take);
+/* answer_empty: no body and no content type: 204. */
+void answer_empty(struct request *request);
 /* answer_text: a body as text; copied. */
 void answer_text(struct request *request, int status, const char *content_type, const char *body, size_t len);
 /* answer_static: a body that outlives the listener; not copied. */

@@ -3,6 +3,7 @@
 #include "clients/base/jsonx.h"
 #include "handlers/app.h"
 #include "handlers/handlers.h"
+#include "handlers/task_name.h"
 #include "reconcile/sweep/pass.h"
 #include "reconcile/settings/policy.h"
 #include "reconcile/settings/settings_table.h"
@@ -13,18 +14,28 @@ static const char *const sides[] = {"both", "gate", "plane", NULL};
 static const struct setting members[] = {
     {.member = "dry_run", .type = SETTING_BOOL},
     {.member = "side", .type = SETTING_ENUM, .choices = sides},
-    {.member = "task_id", .type = SETTING_INT, .min = 1, .max = INT64_MAX},
     {.member = "ignore_grace", .type = SETTING_BOOL},
     {.member = "wait", .type = SETTING_BOOL},
 };
 
+/* A number or a name; null is the same as absent. */
+static bool is_task(const json_t *value)
+{
+    return json_is_null(value) || (json_is_integer(value) && json_integer_value(value) > 0) ||
+           (json_is_string(value) && task_name_valid(json_string_value(value)));
+}
+
 static void member_check(const char *name, const json_t *value, json_t *errors)
 {
+    if (strcmp(name, "task_id") == 0) {
+        if (!is_task(value))
+            problem_add(errors, name, "%s", task_name_rule);
+        return;
+    }
     for (size_t i = 0; i < ARRAY_LEN(members); i++) {
         if (strcmp(members[i].member, name) != 0)
             continue;
-        if (members[i].type != SETTING_INT || !json_is_null(value)) /* null is the same as absent */
-            (void)setting_check(&members[i], name, value, errors);
+        (void)setting_check(&members[i], name, value, errors);
         return;
     }
     problem_add(errors, name, "is not known");
@@ -45,9 +56,13 @@ static bool body_read(struct request *request, struct pass_request *ret, bool *r
         return false;
     }
     json_decref(errors);
+    const char *task = json_get_text(body, "task_id", NULL);
+    int64_t task_id = json_get_int(body, "task_id", 0);
+    if (task && !task_named(request, task, &task_id))
+        return false;
     *ret = (struct pass_request){.trigger = TRIGGER_REQUEST,
                                  .dry_run = json_get_bool(body, "dry_run", false),
-                                 .task_id = json_get_int(body, "task_id", 0),
+                                 .task_id = task_id,
                                  .ignore_grace = json_get_bool(body, "ignore_grace", false)};
     (void)pass_side_parse(json_get_text(body, "side", "both"), &ret->side);
     *ret_wait = json_get_bool(body, "wait", true);

@@ -1,11 +1,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clients/base/log.h"
 #include "clients/base/text.h"
 #include "handlers/app.h"
 #include "handlers/query.h"
+#include "handlers/remarks.h"
+#include "handlers/task_name.h"
 #include "handlers/handlers.h"
 #include "reconcile/explain/explain.h"
+#include "reconcile/holds/holds.h"
 #include "reconcile/pipeline/settings_text.h"
 #include "reconcile/settings/settings.h"
 
@@ -78,14 +82,11 @@ static void answer_later(struct request *request, struct explanation *explanatio
         deferred_error(deferred, err, &why);
 }
 
-void handle_tasks_get(struct request *request)
+static void answer_explanation(struct request *request, int64_t id)
 {
     struct explanation *explanation = NULL;
-    int64_t id = 0;
-    struct why why = {"there is no such task"};
-    enum err err = ERR_NOT_FOUND;
-    if (parse_i64(request_param(request), 1, INT64_MAX, &id))
-        err = explain_read(request_app(request)->explainer, id, &explanation, &why);
+    struct why why;
+    enum err err = explain_read(request_app(request)->explainer, id, &explanation, &why);
     if (err == ERR_NOT_FOUND) {
         answer_problem(request, 404, "%s", why.text);
     } else if (err) {
@@ -96,4 +97,28 @@ void handle_tasks_get(struct request *request)
         answer_json(request, 200, explanation_document(explanation));
         explanation_free(explanation);
     }
+}
+
+void handle_tasks_get(struct request *request)
+{
+    int64_t id;
+    if (task_named(request, request_param(request), &id))
+        answer_explanation(request, id);
+}
+
+void handle_tasks_release(struct request *request)
+{
+    struct remark remark;
+    int64_t id;
+    struct why why;
+    if (!remarks_read(request, 0, "nothing was released", &remark) ||
+        !task_named(request, request_param(request), &id))
+        return;
+    enum err err = holds_release(request_app(request)->services, id, &remark, &why);
+    if (err) {
+        answer_error(request, err, &why);
+        return;
+    }
+    log_info("released", LOG_I("task_id", id), LOG_S("by", remark.by), LOG_S("reason", remark.reason));
+    answer_explanation(request, id);
 }

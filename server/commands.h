@@ -52,7 +52,7 @@ ATTR_NODISCARD enum err services_open(const struct setup *setup, struct services
 void services_close(struct services *services);
 
 int serve(const struct setup *setup);
-int run_once(const struct setup *setup, const struct pass_request *request);
+int run_once(const struct setup *setup, const struct pass_request *asked, const char *task);
 /* migrate: with `create`, also beside tables of the same names. */
 int migrate(const struct setup *setup, bool create);
 /* health: asks the service that runs with this setup whether it is healthy, or with `ready` whether it is

@@ -70,7 +70,7 @@ static int run_command(const struct options *options, const char *token)
     else if (options->command == COMMAND_SERVE)
         status = serve_with_log(&setup);
     else if (options->command == COMMAND_RUN)
-        status = run_once(&setup, &options->run);
+        status = run_once(&setup, &options->run, options->line.values[OPTION_TASK]);
     else if (options->command == COMMAND_HEALTH)
         status = health(&setup, options->ready);
     else

@@ -35,7 +35,6 @@ static void run_read(const struct command_line *line, struct pass_request *run)
 {
     run->dry_run = line->values[OPTION_DRY_RUN];
     run->ignore_grace = line->values[OPTION_IGNORE_GRACE];
-    run->task_id = command_line_number(line, OPTION_TASK, 0);
     if (line->values[OPTION_SIDE])
         (void)pass_side_parse(line->values[OPTION_SIDE], &run->side);
 }

@@ -1,3 +1,4 @@
+#include <inttypes.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -112,7 +113,33 @@ static int make_pass(struct services *services, const struct pass_request *reque
     return status;
 }
 
-static int run_with(struct services *services, const struct pass_request *request, char **ret_complaint)
+/* The one task that is meant by --task. */
+static int task_find(struct store *store, const char *name, int64_t *ret_id, char **ret_complaint)
+{
+    struct store_named_tasks named;
+    struct why why;
+    int status = EXIT_FAILED;
+    if (store_tasks_named(store, &name, 1, &named, &why) != ERR_OK)
+        return complain_later(ret_complaint, EXIT_FAILED, why.text);
+    struct buffer words = {.max = LIMIT_LISTED};
+    if (named.n == 0)
+        buffer_printf(&words, "there is no task %s", name);
+    else if (named.n > 1)
+        buffer_printf(&words, "%s may be each of these tasks, name one by its number: ", name);
+    for (size_t i = 0; named.n > 1 && i < named.n; i++)
+        buffer_printf(&words, "%s#%" PRId64 " (%s, %s)", i ? ", " : "", named.rows[i].id,
+                      named.rows[i].repo ? named.rows[i].repo : "no repo", named.rows[i].stage);
+    if (named.n == 1) {
+        *ret_id = named.rows[0].id;
+        status = EXIT_DONE;
+    }
+    AUTO_FREE char *text = buffer_take(&words);
+    store_named_tasks_done(&named);
+    return status == EXIT_DONE ? status : complain_later(ret_complaint, status, text);
+}
+
+static int run_with(struct services *services, struct pass_request *request, const char *task,
+                    char **ret_complaint)
 {
     struct policy *policy = NULL;
     struct why why;
@@ -122,7 +149,9 @@ static int run_with(struct services *services, const struct pass_request *reques
     if (store_ready(services->store, &why) != ERR_OK)
         return complain_later(ret_complaint, EXIT_FAILED, why.text);
     struct policy_hold hold = {.held = false};
-    int status;
+    int status = task ? task_find(services->store, task, &request->task_id, ret_complaint) : EXIT_DONE;
+    if (status != EXIT_DONE)
+        return status;
     enum err err = pass_may_run(services->store, services->settings, request, &hold, &why);
     bool found = !err;
     if (found)
@@ -148,7 +177,7 @@ static bool takes_words(void)
 }
 
 /* With a thread beside the pass that takes the signals. */
-static int run_until_signal(struct services *services, const struct pass_request *request,
+static int run_until_signal(struct services *services, struct pass_request *request, const char *task,
                             char **ret_complaint)
 {
     pthread_t thread;
@@ -156,7 +185,7 @@ static int run_until_signal(struct services *services, const struct pass_request
     if (services->telegram)
         services->notifier = notifier_new(services, NULL, NULL);
     if (pthread_create(&thread, NULL, stop_at_signal, services) == 0) {
-        status = run_with(services, request, ret_complaint);
+        status = run_with(services, request, task, ret_complaint);
         (void)pthread_cancel(thread);
         (void)pthread_join(thread, NULL);
     } else {
@@ -166,8 +195,9 @@ static int run_until_signal(struct services *services, const struct pass_request
     return status;
 }
 
-int run_once(const struct setup *setup, const struct pass_request *request)
+int run_once(const struct setup *setup, const struct pass_request *asked, const char *task)
 {
+    struct pass_request request = *asked;
     struct services services;
     AUTO_FREE char *complaint = NULL;
     struct why why;
@@ -179,7 +209,7 @@ int run_once(const struct setup *setup, const struct pass_request *request)
     if (err) {
         status = complain_later(&complaint, err == ERR_INVALID ? EXIT_USAGE : EXIT_FAILED, why.text);
     } else {
-        status = run_until_signal(&services, request, &complaint);
+        status = run_until_signal(&services, &request, task, &complaint);
         services_close(&services);
     }
     log_stop();

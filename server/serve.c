@@ -170,7 +170,8 @@ static enum err probe_open(const struct settings *settings, struct probe **ret, 
 static enum err app_open(const struct setup *setup, struct services *services, struct app *ret,
                          struct why *why)
 {
-    *ret = (struct app){.settings = setup->settings,
+    *ret = (struct app){.services = services,
+                        .settings = setup->settings,
                         .pipeline = setup->pipeline,
                         .store = services->store,
                         .plane = services->plane,

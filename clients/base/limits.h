@@ -165,18 +165,18 @@
 #define LIMIT_PASS_CANDIDATES \
     5000u /* tasks looked at in one pass; the fair order makes the rest wait for the next */
 #define LIMIT_PASS_ITEMS 1000u /* items named in one report; the counters count all */
-#define LIMIT_REPORT_ITEMS_BYTES                                                    \
-    ((size_t)1024 * 1024)      /* of their texts; beyond it items are counted alone \
-                                */
-#define LIMIT_REPORT_HEAD 8192 /* characters in which all but a report's items fits */
-#define LIMIT_BATCH 256u       /* transitions in one transaction */
-#define LIMIT_PASSES_KEPT 200u /* recent pass reports kept for /reconcile/runs */
-#define LIMIT_RECHECKS 20000u  /* tasks whose recheck time is kept */
-#define LIMIT_UNSTARTED 1000u  /* unfinished starts kept in memory */
-#define LIMIT_PASS_MS 300000   /* longest pass; what is not answered by then is unknown */
-#define LIMIT_HEALS_WINDOW_S \
-    86400 /* heals of a task are counted for so long, unless a setting says otherwise */
+#define LIMIT_REPORT_ITEMS_BYTES                                                        \
+    ((size_t)1024 * 1024)          /* of their texts; beyond it items are counted alone \
+                                    */
+#define LIMIT_REPORT_HEAD 8192     /* characters in which all but a report's items fits */
+#define LIMIT_BATCH 256u           /* transitions in one transaction */
+#define LIMIT_PASSES_KEPT 200u     /* recent pass reports kept for /reconcile/runs */
+#define LIMIT_RECHECKS 20000u      /* tasks whose recheck time is kept */
+#define LIMIT_UNSTARTED 1000u      /* unfinished starts kept in memory */
+#define LIMIT_PASS_MS 300000       /* longest pass; what is not answered by then is unknown */
+#define LIMIT_HEALS_WINDOW_S 86400 /* for so long a heal of a task counts where a query names no window */
 #define LIMIT_HOLDS 1000
+#define LIMIT_CANDIDATES 20     /* tasks that are shown where a name may be several */
 #define LIMIT_CLOCK_SLACK_S 30  /* clocks that differ by more are named */
 #define LIMIT_SKEW_S 2          /* from here on the clocks of two machines count as different */
 #define LIMIT_DATE_MS 60000     /* for so long a Date shows what a server's clock is */

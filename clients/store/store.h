@@ -84,11 +84,13 @@ void store_settings_done(struct store_settings *settings);
 ATTR_NODISCARD enum err store_settings_read(struct store *store, struct store_settings *ret, struct why *why);
 
 /* store_settings_write: compare-and-set. Writes `overrides` as revision seen_revision + 1 if the stored
- * revision is still seen_revision, else ERR_CONFLICT and nothing written. Waits for transitions under way:
- * once this has returned, no transition that was decided under an older revision commits
- * (reconcile/README.md, rule 8). */
+ * revision is still seen_revision, else ERR_CONFLICT and nothing written. `changes` go into the history in
+ * the same transaction. Waits for transitions under way: once this has returned, no transition that was
+ * decided under an older revision commits (reconcile/README.md, rule 8). */
+struct store_new_change;
 ATTR_NODISCARD enum err store_settings_write(struct store *store, int64_t seen_revision,
-                                             const char *overrides, int64_t *ret_revision, struct why *why);
+                                             const char *overrides, const struct store_new_change *changes,
+                                             size_t n_changes, int64_t *ret_revision, struct why *why);
 
 /* F-1: choosing the stuck tasks */
 
@@ -584,6 +586,25 @@ ATTR_NODISCARD enum err store_tasks_list(struct store *store, const struct store
  * *ret_now_us (may be NULL): the database's clock. Reads only. */
 ATTR_NODISCARD enum err store_task_get(struct store *store, int64_t id, const struct store_tasks_query *query,
                                        struct store_task_entry *ret, int64_t *ret_now_us, struct why *why);
+
+/* A task that a person may mean by a name. */
+struct store_named_task {
+    size_t name; /* index into the names asked about */
+    int64_t id;
+    bool is_exact;                     /* its work_item_id is the name, case included */
+    char *work_item_id, *repo, *stage; /* each may be NULL */
+};
+struct store_named_tasks {
+    struct store_named_task *rows; /* by `name`, then id; of each name at most LIMIT_CANDIDATES */
+    size_t n;
+};
+void store_named_tasks_done(struct store_named_tasks *named);
+
+/* store_tasks_named: the tasks that are meant by each name. Digits alone, with or without '#', are an id;
+ * anything else is a work item id: those with exactly this one, else those that differ from it in case
+ * alone. One statement; by an index where lower(work_item_id) has one. Reads only. */
+ATTR_NODISCARD enum err store_tasks_named(struct store *store, const char *const *names, size_t n,
+                                          struct store_named_tasks *ret, struct why *why);
 
 struct store_repo_task {
     int64_t id;

@@ -40,8 +40,9 @@ struct store_ops {
     enum err (*migrate)(struct store *store, size_t *ret_created, struct why *why);
     /* ready: every table and column is there. */
     enum err (*ready)(struct store *store, struct why *why);
+    /* settings_write: `history` as history_json makes it. */
     enum err (*settings_write)(struct store *store, int64_t seen_revision, const char *overrides,
-                               int64_t *ret_revision, struct why *why);
+                               const json_t *history, int64_t *ret_revision, struct why *why);
     /* tasks_query: the rows of store_tasks_list, at most one more than its limit. tasks_place: the `next`
      * that continues after a row; caller frees. */
     struct store_rows (*tasks_query)(struct store *store, const struct store_tasks_query *query,

@@ -34,12 +34,14 @@ enum err store_settings_read(struct store *store, struct store_settings *ret, st
 }
 
 enum err store_settings_write(struct store *store, int64_t seen_revision, const char *overrides,
-                              int64_t *ret_revision, struct why *why)
+                              const struct store_new_change *changes, size_t n_changes, int64_t *ret_revision,
+                              struct why *why)
 {
     if (seen_revision < 0)
         return why_set(why, ERR_INVALID, "a revision is never negative");
     AUTO_FREE char *stored = document_stored(overrides);
-    return store->ops->settings_write(store, seen_revision, stored, ret_revision, why);
+    json_auto_t *history = history_json(changes, n_changes);
+    return store->ops->settings_write(store, seen_revision, stored, history, ret_revision, why);
 }
 
 enum err store_policy_stands(struct store_rows rows, int64_t settings_revision, int64_t valid_until_us,

@@ -54,6 +54,7 @@ enum store_sql {
     SQL_LEASE_TAKE,
     SQL_LEASE_DROP,
     SQL_TASK_GET,
+    SQL_TASKS_NAMED,
     SQL_REPO_TASKS,
     SQL_REPOS,
     SQL_PASS_SAVE,

@@ -14,6 +14,7 @@
 #include "reconcile/sweep/query_pool.h"
 #include "reconcile/sweep/pass.h"
 #include "reconcile/heal/pass_context.h"
+#include "reconcile/holds/holds.h"
 #include "reconcile/pipeline/pipeline.h"
 #include "reconcile/plane/plane_scan.h"
 #include "reconcile/plane/plane_start.h"
@@ -46,6 +47,9 @@ struct explanation {
     int64_t now_us, now_ms, next_pass_us; /* now_ms: clock_mono_ms() at now_us */
     int64_t ahead;                        /* tasks that the next pass of the timer may heal before this one */
     struct store_holds holds;             /* all that are in force */
+    struct store_hold *own_holds;         /* those of them that keep this task, whose texts they borrow */
+    size_t n_own_holds;
+    char **own_names;
     json_t *transitions;
     bool replayed; /* its event was sent to the orchestrator, and it has not been seen to move: */
     struct store_replay_open replay;
@@ -91,6 +95,10 @@ void explanation_free(struct explanation *explanation)
     free(explanation->unreadable);
     free(explanation->taken);
     json_decref(explanation->transitions);
+    for (size_t i = 0; explanation->own_names && i < explanation->n_own_holds; i++)
+        free(explanation->own_names[i]);
+    free(explanation->own_names);
+    free(explanation->own_holds);
     store_holds_done(&explanation->holds);
     verdict_done(&explanation->verdict);
     task_issue_done(&explanation->issue);
@@ -272,6 +280,20 @@ static enum err read_obstacle(struct explanation *explanation, struct why *why)
     return err;
 }
 
+static enum err read_holds(struct explanation *explanation, struct why *why)
+{
+    struct store *store = explanation->explainer->services->store;
+    struct store_holds *holds = &explanation->holds;
+    enum err err = store_holds_list(store, holds, why);
+    if (err)
+        return err;
+    explanation->own_holds = mem_zero(holds->n + 1, sizeof *explanation->own_holds);
+    for (size_t i = 0; i < holds->n; i++)
+        if (store_hold_covers(&holds->rows[i], &explanation->entry.task))
+            explanation->own_holds[explanation->n_own_holds++] = holds->rows[i];
+    return hold_names(store, explanation->own_holds, explanation->n_own_holds, &explanation->own_names, why);
+}
+
 enum err explain_read(struct explainer *explainer, int64_t task_id, struct explanation **ret, struct why *why)
 {
     struct explanation *explanation = mem_zero(1, sizeof *explanation);
@@ -280,7 +302,7 @@ enum err explain_read(struct explainer *explainer, int64_t task_id, struct expla
     if (!err)
         err = read_task(explanation, task_id, why);
     if (!err)
-        err = store_holds_list(explainer->services->store, &explanation->holds, why);
+        err = read_holds(explanation, why);
     if (!err)
         err = read_transitions(explanation, task_id, why);
     if (!err)
@@ -312,10 +334,23 @@ static void hold_add(json_t *holds, const char *what, const struct policy_hold *
         return;
     json_t *object = json_object();
     json_put(object, "switch", json_text(what));
+    json_put(object, "scope", json_null());
     json_put(object, "by", json_text(hold->by));
     json_put(object, "reason", json_text(hold->reason));
     json_put(object, "until", json_instant(hold->until_us));
     json_put(object, "words", json_text(hold->text));
+    json_push(holds, object);
+}
+
+static void own_hold_add(json_t *holds, const struct store_hold *hold, const char *name)
+{
+    json_t *object = json_object();
+    json_put(object, "switch", json_null());
+    json_put(object, "scope", json_text(name));
+    json_put(object, "by", json_text(hold->by));
+    json_put(object, "reason", json_text(hold->reason));
+    json_put(object, "until", json_instant(hold->until_us));
+    json_put(object, "words", json_text(store_hold_words(hold).text));
     json_push(holds, object);
 }
 
@@ -328,6 +363,8 @@ static json_t *holds_document(const struct explanation *explanation)
     hold_add(holds, "enabled", unreadable.held ? &unreadable : &policy->enabled_hold);
     hold_add(holds, "plane_enabled", &policy->plane_hold);
     hold_add(holds, "mode", &policy->mode_hold);
+    for (size_t i = 0; i < explanation->n_own_holds; i++)
+        own_hold_add(holds, &explanation->own_holds[i], explanation->own_names[i]);
     return holds;
 }
 

@@ -1,5 +1,6 @@
 #include "reconcile/explain/history.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -7,11 +8,10 @@
 #include "clients/base/limits.h"
 #include "clients/store/store.h"
 
-/* The evidence as stored; null for a row that this program did not write. */
-static json_t *evidence_of(const char *text)
+/* A document as stored; null for one that this program did not write. */
+static json_t *value_of(const char *text)
 {
-    json_t *evidence = NULL;
-    return text && json_read(text, strlen(text), &evidence, NULL) == ERR_OK ? evidence : json_null();
+    return (text ? json_loads(text, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, NULL) : NULL) ?: json_null();
 }
 
 static json_t *missed_of(const struct store_ledger_row *row)
@@ -39,7 +39,7 @@ static json_t *item_of(const struct store_ledger_row *row)
     json_put(item, "outcome", json_text(row->outcome));
     json_put(item, "agent", json_text(row->agent));
     json_put(item, "reason", json_text(row->reason));
-    json_put(item, "evidence", evidence_of(row->evidence));
+    json_put(item, "evidence", value_of(row->evidence));
     json_put(item, "missed", missed_of(row));
     return item;
 }
@@ -88,4 +88,40 @@ enum err history_list(struct store *store, int64_t task_id, int64_t before_seq, 
     else
         *ret = body;
     return err;
+}
+
+/* what people changed */
+
+static json_t *change_document(const struct store_change *change)
+{
+    json_t *item = json_object();
+    json_put(item, "seq", json_integer(change->seq));
+    json_put(item, "at", json_instant(change->at_us));
+    json_put(item, "kind", json_text(change->kind));
+    json_put(item, "name", json_text(change->name));
+    json_put(item, "from", value_of(change->from));
+    json_put(item, "to", value_of(change->to));
+    json_put(item, "by", json_text(change->by));
+    json_put(item, "reason", json_text(change->reason));
+    json_put(item, "until", json_instant(change->until_us));
+    return item;
+}
+
+enum err history_changes(struct store *store, int64_t before_seq, size_t limit, json_t **ret, struct why *why)
+{
+    struct store_changes changes;
+    enum err err = store_history_list(store, before_seq, limit + 1, &changes, why);
+    if (err)
+        return err;
+    size_t n = changes.n < limit ? changes.n : limit;
+    json_t *items = json_array();
+    for (size_t i = 0; i < n; i++)
+        json_push(items, change_document(&changes.rows[i]));
+    char next[24];
+    snprintf(next, sizeof next, "%" PRId64, n > 0 ? changes.rows[n - 1].seq : 0);
+    *ret = json_object();
+    json_put(*ret, "items", items);
+    json_put(*ret, "next", changes.n > limit ? json_text(next) : json_null());
+    store_changes_done(&changes);
+    return ERR_OK;
 }

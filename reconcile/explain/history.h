@@ -16,4 +16,9 @@ struct store;
 ATTR_NODISCARD enum err history_list(struct store *store, int64_t task_id, int64_t before_seq, size_t limit,
                                      json_t **ret, struct why *why);
 
+/* history_changes: GET /reconcile/config/history: what people changed, newest first, as
+ * {"items":[{"seq","at", "kind","name","from","to","by","reason","until"}],"next"}. Caller owns *ret. */
+ATTR_NODISCARD enum err history_changes(struct store *store, int64_t before_seq, size_t limit, json_t **ret,
+                                        struct why *why);
+
 #endif

@@ -1,4 +1,5 @@
 /* overrides.c - the document of overrides: what may be written into it, and how it is read. */
+#include "reconcile/settings/remark.h"
 #include "reconcile/settings/settings_table.h"
 
 #include <stdlib.h>
@@ -59,69 +60,6 @@ const json_t *override_live(const json_t *overrides, const char *member, int64_t
 
 /* merging */
 
-/* What a body has for all the members it sets. */
-struct remark {
-    const char *reason, *by; /* NULL: not given */
-    int64_t until_us;        /* 0: not given */
-};
-
-/* The number of characters, or −1 when one of them is a control character (C0, DEL, C1). */
-static int remark_length(const json_t *value)
-{
-    const unsigned char *text = (const unsigned char *)json_string_value(value);
-    int length = 0;
-    if (strlen((const char *)text) != json_string_length(value))
-        return -1;
-    for (size_t i = 0; text[i]; i++) {
-        bool c1 = text[i] == 0xc2 && text[i + 1] < 0xa0;
-        if (text[i] < 0x20 || text[i] == 0x7f || c1)
-            return -1;
-        length += (text[i] & 0xc0) != 0x80;
-    }
-    return length;
-}
-
-static const char *remark_text(const json_t *body, const char *field, json_t *errors)
-{
-    const json_t *value = json_object_get(body, field);
-    if (is_absent(value))
-        return NULL;
-    int length = json_is_string(value) ? remark_length(value) : -1;
-    if (!json_is_string(value))
-        problem_add(errors, field, "must be text");
-    else if (length < 0)
-        problem_add(errors, field, "must not have line breaks or other control characters");
-    else if (length > (int)LIMIT_REMARK)
-        problem_add(errors, field, "must be at most %u characters", LIMIT_REMARK);
-    else if (length > 0)
-        return json_string_value(value);
-    return NULL;
-}
-
-static int64_t remark_until(const json_t *body, int64_t now_us, json_t *errors)
-{
-    const json_t *value = json_object_get(body, "until");
-    const int64_t farthest_us = now_us + LIMIT_OVERRIDE_S * 1000000;
-    int64_t until_us;
-    if (is_absent(value))
-        return 0;
-    if (!json_is_string(value) || !instant_parse(json_string_value(value), &until_us))
-        problem_add(errors, "until",
-                    "must be an RFC 3339 date and time with a zone, like 2026-11-24T10:00:00Z");
-    else if (until_us <= now_us)
-        problem_add(errors, "until", "must be in the future");
-    else if (until_us >= farthest_us)
-        problem_add(errors, "until", "must be less than a year ahead");
-    else
-        return until_us;
-    return 0;
-}
-
-static bool is_remark(const char *field)
-{
-    return strcmp(field, "reason") == 0 || strcmp(field, "by") == 0 || strcmp(field, "until") == 0;
-}
-
 struct named {
     size_t set, dropped;
 };
@@ -133,7 +71,7 @@ static void check_members(const json_t *body, const char *const *stages, struct 
     json_object_foreach((json_t *)(uintptr_t)body, field, value)
     {
         const struct setting *row = setting_of_member(field);
-        if (is_remark(field))
+        if (remark_has(field))
             continue;
         if (!row) {
             AUTO_FREE char *name = text_cut(field, 64);
@@ -195,7 +133,7 @@ static json_t *merged_make(const json_t *overrides, const json_t *body, const st
     }
     json_object_foreach((json_t *)(uintptr_t)body, member, value)
     {
-        if (!is_remark(member) && !json_is_null(value))
+        if (!remark_has(member) && !json_is_null(value))
             json_put(merged, member, entry_make(value, remark, now_us));
     }
     return merged;
@@ -212,11 +150,8 @@ enum err settings_merge(const json_t *overrides, const json_t *body, const char 
         return ERR_INVALID;
     }
     check_members(body, stages, &named, errors);
-    struct remark remark = {
-        .reason = remark_text(body, "reason", errors),
-        .by = remark_text(body, "by", errors),
-        .until_us = remark_until(body, now_us, errors),
-    };
+    struct remark remark;
+    remark_read(body, now_us, errors, &remark);
     if (json_array_size(errors) == 0)
         check_purpose(body, &named, errors);
     if (json_array_size(errors) > 0) {

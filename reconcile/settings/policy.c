@@ -5,6 +5,7 @@
 
 #include "clients/base/jsonx.h"
 #include "clients/base/text.h"
+#include "reconcile/settings/remark.h"
 #include "reconcile/settings/settings_table.h"
 
 /* Tries to write a change that others keep getting ahead of. */
@@ -279,11 +280,49 @@ struct change {
     int64_t seen_revision; /* −1: any */
 };
 
+/* What the history gets: each setting that the body names, as it was in force and as it will be. */
+struct noted {
+    struct store_new_change *rows;
+    size_t n;
+};
+
+static void noted_done(struct noted *noted)
+{
+    for (size_t i = 0; i < noted->n; i++) {
+        free((char *)(uintptr_t)noted->rows[i].from);
+        free((char *)(uintptr_t)noted->rows[i].to);
+    }
+    free(noted->rows);
+}
+
+static void note_changes(const struct change *change, const json_t *old, const json_t *merged, int64_t now_us,
+                         struct noted *ret)
+{
+    struct remark remark;
+    json_auto_t *errors = json_array(); /* there are none: it was merged */
+    remark_read(change->body, now_us, errors, &remark);
+    ret->rows = mem_zero(json_object_size(change->body), sizeof *ret->rows);
+    for (const struct setting *row = settings_table(); row->name; row++) {
+        if (!row->member || !json_object_get(change->body, row->member))
+            continue;
+        json_auto_t *from = value_in_force(row, change->settings, old, now_us);
+        json_auto_t *to = value_in_force(row, change->settings, merged, now_us);
+        ret->rows[ret->n++] = (struct store_new_change){.kind = "setting",
+                                                        .name = row->member,
+                                                        .from = json_line(from),
+                                                        .to = json_line(to),
+                                                        .by = remark.by,
+                                                        .reason = remark.reason,
+                                                        .until_us = remark.until_us};
+    }
+}
+
 /* What the stored overrides become. A change may set or drop members that this version cannot understand.
  * While one is left, nothing is written: every process would treat it as switched off.
  */
 static enum err change_merge(const struct change *change, const struct store_settings *stored,
-                             json_t **ret_overrides, json_t **ret_errors, struct why *why)
+                             json_t **ret_overrides, struct noted *ret_noted, json_t **ret_errors,
+                             struct why *why)
 {
     json_auto_t *old = NULL, *merged = NULL;
     if (json_read(stored->overrides, strlen(stored->overrides), &old, NULL) != ERR_OK || !json_is_object(old))
@@ -295,6 +334,7 @@ static enum err change_merge(const struct change *change, const struct store_set
         return why_set(why, err, "the change is not acceptable");
     if (overrides_check(merged, why) != ERR_OK)
         return ERR_INTERNAL;
+    note_changes(change, old, merged, stored->now_us, ret_noted);
     *ret_overrides = json_incref(merged);
     return ERR_OK;
 }
@@ -303,6 +343,7 @@ static enum err change_try(struct store *store, const struct change *change, str
                            json_t **ret_document, json_t **ret_errors, struct why *why)
 {
     struct store_settings stored = {0};
+    struct noted noted = {0};
     json_auto_t *merged = NULL;
     enum err err = store_settings_read(store, &stored, why);
     if (err != ERR_OK)
@@ -311,12 +352,13 @@ static enum err change_try(struct store *store, const struct change *change, str
     if (change->seen_revision >= 0 && change->seen_revision != revision)
         err = why_set(why, ERR_CONFLICT, "the settings are at revision %lld now", (long long)revision);
     else
-        err = change_merge(change, &stored, &merged, ret_errors, why);
+        err = change_merge(change, &stored, &merged, &noted, ret_errors, why);
     store_settings_done(&stored);
     if (err != ERR_OK)
         return err;
     AUTO_FREE char *line = json_line(merged);
-    err = store_settings_write(store, revision, line, &revision, why);
+    err = store_settings_write(store, revision, line, noted.rows, noted.n, &revision, why);
+    noted_done(&noted);
     if (err != ERR_OK)
         return err;
     *ret_document = document_of(change->settings, merged, revision, now_us);

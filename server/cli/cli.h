@@ -121,11 +121,16 @@ int command_pause(const struct command_line *line, struct service *service);
 int command_resume(const struct command_line *line, struct service *service);
 int command_mode(const struct command_line *line, struct service *service);
 int command_config(const struct command_line *line, struct service *service);
+int command_hold(const struct command_line *line, struct service *service);
+int command_holds(const struct command_line *line, struct service *service);
+int command_release(const struct command_line *line, struct service *service);
 int command_resolve(const struct command_line *line, struct service *service);
 
-/* task_find: the id of the task that a person names: a number with or without '#', or a work item id, first
- * as it is, then without regard to case. Returns EXIT_DONE, or the exit status after it printed why. */
-int task_find(struct service *service, const char *name, int64_t *ret_id);
+/* remarks_add: adds author, reason and end to a change. False: the usage is wrong, which has been printed. */
+bool remarks_add(const struct command_line *line, json_t *body);
+
+/* change_list_show: what people changed, as the service lists it. Returns the exit status. */
+int change_list_show(const struct command_line *line, struct service *service);
 
 /* task_table_print: tasks as GET /reconcile/tasks lists them. */
 void task_table_print(const json_t *tasks);

@@ -1,8 +1,6 @@
 /* pause, resume, observe, heal, config: the run-time settings. */
-#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "clients/base/jsonx.h"
 #include "clients/base/limits.h"
@@ -13,49 +11,6 @@
 #include "server/cli/times.h"
 
 static const char *const config_path[] = {"reconcile", "config", NULL};
-
-/* The author of a change: --by, or the login name. Caller frees. */
-static char *by_of(const struct command_line *line)
-{
-    char name[256], buffer[1024];
-    struct passwd entry, *found = NULL;
-    if (line->values[OPTION_BY])
-        return mem_dup(line->values[OPTION_BY]);
-    if (getlogin_r(name, sizeof name) == 0)
-        return text_cut(name, LIMIT_REMARK);
-    if (getpwuid_r(getuid(), &entry, buffer, sizeof buffer, &found) == 0 && found)
-        return text_cut(found->pw_name, LIMIT_REMARK);
-    return NULL;
-}
-
-/* Adds author, reason and end to a change. False: the usage is wrong, which has been printed. */
-static bool add_remarks(const struct command_line *line, json_t *body)
-{
-    const char *how_long = line->values[OPTION_FOR], *until = line->values[OPTION_UNTIL];
-    AUTO_FREE char *by = by_of(line);
-    int64_t seconds, until_us = 0, now_us = clock_wall_us();
-    if (how_long && until) {
-        usage_refuse(line->command, "--for and --until exclude each other");
-        return false;
-    }
-    if (how_long && !duration_parse(how_long, &seconds)) {
-        usage_refuse(line->command, "--for takes a duration such as 2h30m (d, h, m, s)");
-        return false;
-    }
-    if (until && !until_parse(until, now_us, &until_us)) {
-        usage_refuse(line->command, "--until takes a time such as 18:30 or 2026-11-24T18:30:00Z");
-        return false;
-    }
-    if (how_long)
-        until_us = (now_us / 1000000 + seconds) * 1000000;
-    if (by)
-        json_put(body, "by", json_text(by));
-    if (line->values[OPTION_REASON])
-        json_put(body, "reason", json_text(line->values[OPTION_REASON]));
-    if (until_us)
-        json_put(body, "until", json_instant(until_us));
-    return true;
-}
 
 /* Where a setting's value comes from. Caller frees. */
 static char *source_words(const json_t *config, const char *name)
@@ -106,9 +61,9 @@ static int change(const struct command_line *line, struct service *service, json
     const bool json = line->values[OPTION_JSON];
     struct service_answer answer;
     int status = EXIT_DONE;
-    if (!add_remarks(line, body))
+    if (!remarks_add(line, body))
         return EXIT_USAGE;
-    service_send(service, "PUT", config_path, body, NULL, &answer);
+    service_send(service, "PUT", config_path, NULL, body, NULL, &answer);
     if (!service_failed(service, &answer, json, &status)) {
         if (json)
             status = service_print(&answer);
@@ -169,6 +124,8 @@ static void print_all(const json_t *config)
 
 int command_config(const struct command_line *line, struct service *service)
 {
+    if (line->n_arguments == 1 && strcmp(line->arguments[0], "history") == 0)
+        return change_list_show(line, service);
     json_auto_t *body = json_object();
     for (size_t i = 0; i < line->n_arguments; i++) {
         if (!add_setting(line->arguments[i], body))

@@ -75,7 +75,7 @@ static int list_show(const struct command_line *line, struct service *service, c
     json_t *rows = NULL;
     bool more;
     if (line->values[OPTION_JSON])
-        return service_show(service, (const char *const[]){"reconcile", resource, NULL}, query, true, print);
+        return service_page_show(service, resource, query);
     int64_t most = command_line_number(line, OPTION_LIMIT, LIMIT_COMMAND_ROWS);
     int status = service_list(service, resource, query, (size_t)most, &rows, &more);
     if (status != EXIT_DONE)
@@ -113,6 +113,75 @@ void transition_table_print(const json_t *transitions)
     table_print(table);
 }
 
+static void hold_table_print(const json_t *holds)
+{
+    static const struct column columns[] = {{.head = "SCOPE", .gives_way = true},
+                                            {.head = "SINCE"},
+                                            {.head = "UNTIL"},
+                                            {.head = "BY", .gives_way = true},
+                                            {.head = "REASON", .gives_way = true},
+                                            {.head = NULL}};
+    struct table *table = table_new(columns);
+    const json_t *hold;
+    size_t i;
+    json_array_foreach(holds, i, hold)
+    {
+        char since[TIME_TEXT_SIZE], until[TIME_TEXT_SIZE];
+        table_add(table, TONE_WARN, "%s", json_get_text(hold, "scope", "-"));
+        table_add(table, TONE_PLAIN, "%s", moment_of(json_get_text(hold, "since", NULL), since));
+        table_add(table, TONE_PLAIN, "%s", moment_of(json_get_text(hold, "until", NULL), until));
+        table_add(table, TONE_PLAIN, "%s", json_get_text(hold, "by", "-"));
+        table_add(table, TONE_PLAIN, "%s", json_get_text(hold, "reason", "-"));
+    }
+    table_print(table);
+}
+
+static void change_table_print(const json_t *changes)
+{
+    static const struct column columns[] = {{.head = "WHEN"},
+                                            {.head = "WHAT", .gives_way = true},
+                                            {.head = "FROM", .gives_way = true},
+                                            {.head = "TO", .gives_way = true},
+                                            {.head = "UNTIL"},
+                                            {.head = "BY", .gives_way = true},
+                                            {.head = "REASON", .gives_way = true},
+                                            {.head = NULL}};
+    struct table *table = table_new(columns);
+    const json_t *row;
+    size_t i;
+    json_array_foreach(changes, i, row)
+    {
+        const char *kind = json_get_text(row, "kind", "-"), *name = json_get_text(row, "name", "-");
+        const json_t *from = json_object_get(row, "from"), *to = json_object_get(row, "to");
+        AUTO_FREE char *old = json_is_null(from) ? mem_dup("-") : value_words(from);
+        AUTO_FREE char *new = json_is_null(to) ? mem_dup("-") : value_words(to);
+        char when[TIME_TEXT_SIZE], until[TIME_TEXT_SIZE];
+        table_add(table, TONE_PLAIN, "%s", moment_of(json_get_text(row, "at", NULL), when));
+        table_add(table, TONE_PLAIN, "%s%s%s", strcmp(kind, "setting") ? kind : "",
+                  strcmp(kind, "setting") ? " " : "", name);
+        table_add(table, TONE_PLAIN, "%s", old);
+        table_add(table, TONE_PLAIN, "%s", new);
+        table_add(table, TONE_PLAIN, "%s", moment_of(json_get_text(row, "until", NULL), until));
+        table_add(table, TONE_PLAIN, "%s", json_get_text(row, "by", "-"));
+        table_add(table, TONE_PLAIN, "%s", json_get_text(row, "reason", "-"));
+    }
+    table_print(table);
+}
+
+int command_holds(const struct command_line *line, struct service *service)
+{
+    const char *query[QUERY_MAX];
+    query_make(line, query);
+    return list_show(line, service, "holds", query, hold_table_print, "nothing is held");
+}
+
+int change_list_show(const struct command_line *line, struct service *service)
+{
+    const char *query[QUERY_MAX];
+    query_make(line, query);
+    return list_show(line, service, "config/history", query, change_table_print, "nothing was changed");
+}
+
 int command_tasks(const struct command_line *line, struct service *service)
 {
     const char *query[QUERY_MAX];
@@ -123,19 +192,13 @@ int command_tasks(const struct command_line *line, struct service *service)
 int command_history(const struct command_line *line, struct service *service)
 {
     const char *query[QUERY_MAX];
-    char number[24];
     size_t n = 0;
     query_make(line, query);
     while (query[n])
         n++;
     if (line->n_arguments) {
-        int64_t id;
-        int status = task_find(service, line->arguments[0], &id);
-        if (status != EXIT_DONE)
-            return status;
-        snprintf(number, sizeof number, "%" PRId64, id);
         query[n++] = "task_id";
-        query[n++] = number;
+        query[n++] = line->arguments[0];
         query[n] = NULL;
     }
     return list_show(line, service, "history", query, transition_table_print, "nothing was moved");

@@ -104,19 +104,14 @@ int command_pass(const struct command_line *line, struct service *service)
     const bool json = line->values[OPTION_JSON];
     json_auto_t *body = json_object();
     struct service_answer answer;
-    int64_t id;
     int status = EXIT_DONE;
-    if (line->n_arguments) {
-        status = task_find(service, line->arguments[0], &id);
-        if (status != EXIT_DONE)
-            return status;
-        json_put(body, "task_id", json_integer(id));
-    }
+    if (line->n_arguments)
+        json_put(body, "task_id", json_text(line->arguments[0]));
     json_put(body, "dry_run", json_boolean(line->values[OPTION_DRY_RUN]));
     json_put(body, "ignore_grace", json_boolean(line->values[OPTION_IGNORE_GRACE]));
     if (line->values[OPTION_SIDE])
         json_put(body, "side", json_text(line->values[OPTION_SIDE]));
-    service_send(service, "POST", (const char *const[]){"reconcile", "run", NULL}, body, show_progress,
+    service_send(service, "POST", (const char *const[]){"reconcile", "run", NULL}, NULL, body, show_progress,
                  &answer);
     end_progress();
     if (!service_failed(service, &answer, json, &status)) {

@@ -152,13 +152,7 @@ static void print_explanation(const json_t *task)
 
 int command_why(const struct command_line *line, struct service *service)
 {
-    char number[24];
-    int64_t id;
-    int status = task_find(service, line->arguments[0], &id);
-    if (status != EXIT_DONE)
-        return status;
-    snprintf(number, sizeof number, "%" PRId64, id);
-    return service_show(service, (const char *const[]){"reconcile", "tasks", number, NULL}, NULL,
+    return service_show(service, (const char *const[]){"reconcile", "tasks", line->arguments[0], NULL}, NULL,
                         line->values[OPTION_JSON], print_explanation);
 }
 

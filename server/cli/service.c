@@ -1,6 +1,7 @@
 #include "server/cli/service.h"
 
 #include <curl/curl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -137,17 +138,30 @@ void service_get(struct service *service, const char *const *segments, const cha
 }
 
 void service_send(struct service *service, const char *method, const char *const *segments,
-                  const json_t *body, service_wait_fn *on_wait, struct service_answer *ret)
+                  const char *const *query, const json_t *body, service_wait_fn *on_wait,
+                  struct service_answer *ret)
 {
-    AUTO_FREE char *text = json_line(body);
-    const struct fetch_request request = {.method = method, .body = text, .body_len = strlen(text)};
-    call(service, &request, segments, NULL, on_wait, ret);
+    AUTO_FREE char *text = body ? json_line(body) : NULL;
+    const struct fetch_request request = {
+        .method = method, .body = text, .body_len = text ? strlen(text) : 0};
+    call(service, &request, segments, query, on_wait, ret);
 }
 
 int service_print(const struct service_answer *answer)
 {
     fwrite(answer->body, 1, answer->body_len, stdout);
     return fflush(stdout) == 0 && !ferror(stdout) ? EXIT_DONE : EXIT_FAILED;
+}
+
+/* A task with its branch where branches are looked for, else with its number and place. */
+static void candidate_add(struct buffer *out, const char *separator, const json_t *task)
+{
+    const char *item = json_get_text(task, "work_item_id", "no task");
+    if (json_object_get(task, "repo"))
+        buffer_printf(out, "%s#%" PRId64 " %s (%s, %s)", separator, json_get_int(task, "task_id", 0), item,
+                      json_get_text(task, "repo", "no repo"), json_get_text(task, "stage", "no stage"));
+    else
+        buffer_printf(out, "%s%s (%s)", separator, item, json_get_text(task, "branch", "no branch"));
 }
 
 /* Adds what a problem document lists besides its detail: bad fields, or the tasks that it may be about. */
@@ -158,8 +172,7 @@ static void add_list(struct buffer *out, const json_t *problem)
     json_array_foreach(json_object_get(problem, "errors"), i, row)
         buffer_printf(out, "; %s %s", json_get_text(row, "field", ""), json_get_text(row, "detail", ""));
     json_array_foreach(json_object_get(problem, "candidates"), i, row)
-        buffer_printf(out, "%s%s (%s)", i ? ", " : ": ", json_get_text(row, "work_item_id", "no task"),
-                      json_get_text(row, "branch", "no branch"));
+        candidate_add(out, i ? ", " : ": ", row);
 }
 
 /* Of an answer that is no success. */
@@ -173,7 +186,7 @@ static int exit_status_of(int status, const json_t *problem)
 bool service_failed(const struct service *service, const struct service_answer *answer, bool json,
                     int *ret_status)
 {
-    if (answer->status >= 200 && answer->status < 300 && answer->json)
+    if (answer->status == 204 || (answer->status >= 200 && answer->status < 300 && answer->json))
         return false;
     if (answer->status == 0) {
         AUTO_FREE char *shown = text_cut(service_shown(service), LIMIT_REASON);
@@ -201,11 +214,32 @@ bool service_failed(const struct service *service, const struct service_answer *
     return true;
 }
 
+/* "config/history" as the segments of a path; *first_take is the caller's to free. */
+static void resource_path(const char *resource, char **first_take, const char *ret[4])
+{
+    const char *slash = strchr(resource, '/');
+    *first_take = mem_dupn(resource, slash ? (size_t)(slash - resource) : strlen(resource));
+    ret[0] = "reconcile";
+    ret[1] = *first_take;
+    ret[2] = slash ? slash + 1 : NULL;
+    ret[3] = NULL;
+}
+
+int service_page_show(struct service *service, const char *resource, const char *const *query)
+{
+    AUTO_FREE char *first = NULL;
+    const char *segments[4];
+    resource_path(resource, &first, segments);
+    return service_show(service, segments, query, true, NULL);
+}
+
 /* One page of a list; `after` NULL: the first. */
 static void page_get(struct service *service, const char *resource, const char *const *query, size_t limit,
                      const char *after, struct service_answer *ret)
 {
-    const char *const segments[] = {"reconcile", resource, NULL};
+    AUTO_FREE char *first = NULL;
+    const char *segments[4];
+    resource_path(resource, &first, segments);
     const char *parameters[QUERY_MAX] = {NULL};
     char number[24];
     size_t n = 0;

@@ -46,13 +46,14 @@ struct service_answer {
 };
 void service_answer_done(struct service_answer *answer);
 
-/* service_get, service_send: segments and query as for fetch_url. */
+/* service_get, service_send: segments and query as for fetch_url; `body` NULL: none. */
 void service_get(struct service *service, const char *const *segments, const char *const *query,
                  struct service_answer *ret);
 /* Called now and then while an answer is waited for, with the milliseconds since the call. */
 typedef void service_wait_fn(int64_t waited_ms);
 void service_send(struct service *service, const char *method, const char *const *segments,
-                  const json_t *body, service_wait_fn *on_wait, struct service_answer *ret);
+                  const char *const *query, const json_t *body, service_wait_fn *on_wait,
+                  struct service_answer *ret);
 
 /* service_failed: whether the answer is not a success; then prints why, as one line on standard error (with
  * `json` the problem document on standard output as well), and *ret_status is the exit status. */
@@ -61,11 +62,15 @@ bool service_failed(const struct service *service, const struct service_answer *
 /* service_print: the body as it came. Returns the exit status. */
 int service_print(const struct service_answer *answer);
 
-/* service_pages: hands the rows of a list to take_page, page by page, until there are `most`. `query` as
- * above. Returns the exit status; *ret_more: there are more rows. What failed has been printed. */
+/* service_pages: hands the rows of a list ("tasks", "config/history") to take_page, page by page, until there
+ * are `most`. `query` as above. Returns the exit status; *ret_more: there are more rows. What failed has been
+ * printed. */
 typedef void service_page_fn(const json_t *rows, void *arg);
 int service_pages(struct service *service, const char *resource, const char *const *query, size_t most,
                   service_page_fn *take_page, void *arg, bool *ret_more);
+
+/* service_page_show: prints one page as it comes. Returns the exit status. */
+int service_page_show(struct service *service, const char *resource, const char *const *query);
 
 /* service_list: the same rows as one array, which the caller owns, on EXIT_DONE. */
 int service_list(struct service *service, const char *resource, const char *const *query, size_t most,

@@ -29,7 +29,8 @@ struct MHD_Response *answer_response(const char *body, size_t len, enum answer_o
         len, (void *)(uintptr_t)body, owner == ANSWER_FREE ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT);
     if (!response)
         abort(); /* out of memory, see err.h */
-    answer_response_header(response, "Content-Type", content_type);
+    if (content_type)
+        answer_response_header(response, "Content-Type", content_type);
     answer_response_header(response, "X-Content-Type-Options", "nosniff");
     answer_response_header(response, "Cache-Control", owner == ANSWER_FREE ? "no-store" : "no-cache");
     return response;
@@ -65,6 +66,11 @@ void answer_header(struct request *request, const char *name, const char *value)
 void answer_json(struct request *request, int status, json_t *body_take)
 {
     answer_with(request, status, answer_json_response(status, body_take));
+}
+
+void answer_empty(struct request *request)
+{
+    answer_with(request, 204, answer_response("", 0, ANSWER_STATIC, NULL));
 }
 
 void answer_text(struct request *request, int status, const char *content_type, const char *body, size_t len)

@@ -23,7 +23,7 @@ static bool is_segment(const char *text, size_t len)
 
 /* A dot segment counts in every spelling, because some readers resolve it before they pass the target on. A
  * NUL ends the text here, and judge() refuses the request. */
-static bool take_param(const char *segment, size_t len, char ret[ROUTE_PARAM_MAX + 1])
+static bool take_segment(const char *segment, size_t len, char ret[ROUTE_PARAM_MAX + 1])
 {
     if (!is_segment(segment, len))
         return false;
@@ -37,19 +37,41 @@ static bool take_param(const char *segment, size_t len, char ret[ROUTE_PARAM_MAX
     return true;
 }
 
+/* Segment by segment, with "/" between them. */
+static bool take_segments(const char *part, size_t len, char ret[ROUTE_PARAM_MAX + 1])
+{
+    size_t taken = 0;
+    for (;;) {
+        char segment[ROUTE_PARAM_MAX + 1];
+        const char *slash = memchr(part, '/', len);
+        size_t n = slash ? (size_t)(slash - part) : len, room = ROUTE_PARAM_MAX - taken;
+        if (!take_segment(part, n, segment) || strlen(segment) >= room)
+            return false;
+        if (taken)
+            ret[taken++] = '/';
+        memcpy(ret + taken, segment, strlen(segment) + 1);
+        taken += strlen(segment);
+        if (!slash)
+            return true;
+        part = slash + 1;
+        len -= n + 1;
+    }
+}
+
 static bool path_matches(const char *path, const char *target, size_t len,
                          char ret_param[ROUTE_PARAM_MAX + 1])
 {
-    const char *brace = strstr(path, "{id}");
+    const char *brace = strchr(path, '{');
     if (!brace)
         return strlen(path) == len && memcmp(path, target, len) == 0;
     size_t head = (size_t)(brace - path);
-    const char *tail = brace + 4;
+    const char *tail = strchr(brace, '}') + 1;
+    bool is_one = strncmp(brace, "{id}", 4) == 0;
     size_t tail_len = strlen(tail);
     if (len < head + tail_len || memcmp(path, target, head) != 0 ||
         memcmp(tail, target + len - tail_len, tail_len) != 0)
         return false;
-    return take_param(target + head, len - head - tail_len, ret_param);
+    return (is_one ? take_segment : take_segments)(target + head, len - head - tail_len, ret_param);
 }
 
 static void allow_add(struct route_match *match, const char *method)

@@ -1,8 +1,8 @@
 /* routes.h - the table of endpoints, and finding the route of a request.
  *
  * Paths are split at "/" and matched as they were sent: an empty segment, a dot segment, and an escape
- * outside of `{id}` match nothing. The only variable segment is `{id}`; it is decoded once, so that "%2F"
- * belongs to it.
+ * outside of a variable part match nothing. A path has at most one variable part: `{id}` is a segment,
+ * `{scope}` all that follows. Each segment is decoded once, after the path was split.
  */
 #ifndef RECONCILED_ROUTES_H
 #define RECONCILED_ROUTES_H
@@ -27,11 +27,11 @@ struct route {
 /* routes_table: the endpoints of the contract, ended by a row without a path. */
 const struct route *routes_table(void);
 
-#define ROUTE_PARAM_MAX 128
+#define ROUTE_PARAM_MAX 256
 struct route_match {
     const struct route *route; /* NULL: no such path, or not this method */
     bool path_known, open;
-    char param[ROUTE_PARAM_MAX + 1]; /* of {id}, decoded, UTF-8; "" */
+    char param[ROUTE_PARAM_MAX + 1]; /* the variable part, decoded, UTF-8; "" */
     char allow[64];                  /* of a known path: "GET, HEAD, PUT" */
 };
 

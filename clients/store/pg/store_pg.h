@@ -221,6 +221,6 @@ char *pg_tasks_place(struct store_rows *rows, const struct store_task_entry *ent
 
 /* store_pg_settings.c */
 enum err pg_settings_write(struct store *store, int64_t seen_revision, const char *overrides,
-                           int64_t *ret_revision, struct why *why);
+                           const json_t *history, int64_t *ret_revision, struct why *why);
 
 #endif

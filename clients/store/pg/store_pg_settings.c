@@ -6,6 +6,7 @@
 struct settings_change {
     int64_t seen_revision;
     const char *overrides;
+    const json_t *history;
     bool maybe_written; /* the connection broke under an earlier try */
 };
 
@@ -28,8 +29,8 @@ static enum err settings_change(struct pg_conn *conn, void *arg, struct why *why
 {
     struct settings_change *change = arg;
     size_t n = 0;
-    const struct store_params params =
-        PARAMS(NUMBER_PARAM(change->seen_revision), TEXT_PARAM(change->overrides));
+    const struct store_params params = PARAMS(NUMBER_PARAM(change->seen_revision),
+                                              TEXT_PARAM(change->overrides), JSON_PARAM(change->history));
     enum err err = rows_count(pg_query(conn, PG_SETTINGS_WRITE, params, why), &n);
     bool written = n > 0;
     if (err) {
@@ -42,9 +43,10 @@ static enum err settings_change(struct pg_conn *conn, void *arg, struct why *why
 }
 
 enum err pg_settings_write(struct store *store, int64_t seen_revision, const char *overrides,
-                           int64_t *ret_revision, struct why *why)
+                           const json_t *history, int64_t *ret_revision, struct why *why)
 {
-    struct settings_change change = {.seen_revision = seen_revision, .overrides = overrides};
+    struct settings_change change = {
+        .seen_revision = seen_revision, .overrides = overrides, .history = history};
     enum err err = pg_call(store, settings_change, &change, why);
     if (!err)
         *ret_revision = seen_revision + 1;

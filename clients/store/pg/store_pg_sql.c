@@ -532,6 +532,14 @@ static const char lease_take_sql[] =
  * a type counts a header of 4 bytes, too. */
 #define IS_INTEGER_64 "t.modifier >= 4 AND (t.modifier - 4) & 65535 = 0 AND (t.modifier - 4) >> 16 <= 18"
 
+#define HISTORY_INSERT                                                                            \
+    "INSERT INTO reconcile_history (at, kind, name, from_value, to_value, set_by, reason, until)" \
+    " SELECT now(), w.kind, w.name, w.from_value, w.to_value, w.set_by, w.reason,"                \
+    "  timestamptz 'epoch' + w.until_us * interval '1 microsecond'"
+#define HISTORY_ROWS(list)                                                                         \
+    "json_to_recordset(" list "::json) AS w(kind text, name text, from_value text, to_value text," \
+    " set_by text, reason text, until_us bigint)"
+
 /* The holds in force, as of the start of the transaction: one that ends meanwhile still counts. */
 #define HOLD_IS_LIVE "(h.until IS NULL OR h.until > now())"
 #define HOLD_UNTIL "timestamptz 'epoch' + w.until_us * interval '1 microsecond'"
@@ -545,9 +553,12 @@ static const char lease_take_sql[] =
 static const char *const texts[] = {
     [SQL_SETTINGS_READ] = "SELECT " REVISION " AS revision, " NOW_US " AS now_us,"
                           " (SELECT overrides FROM reconcile_settings WHERE id = 1) AS overrides",
-    /* 1 the revision seen, 2 the overrides. */
-    [PG_SETTINGS_WRITE] = "UPDATE reconcile_settings SET revision = revision + 1, overrides = $2,"
-                          " updated_at = now() WHERE id = 1 AND revision = $1::bigint RETURNING revision",
+    /* 1 the revision seen, 2 the overrides, 3 as for SQL_HISTORY_ADD. */
+    [PG_SETTINGS_WRITE] =
+        "WITH written AS (UPDATE reconcile_settings SET revision = revision + 1, overrides = $2,"
+        "  updated_at = now() WHERE id = 1 AND revision = $1::bigint RETURNING revision),"
+        " noted AS (" HISTORY_INSERT " FROM written, " HISTORY_ROWS("$3") ")"
+                                                                          " SELECT revision FROM written",
     [SQL_STUCK] = stuck_sql,
     [SQL_UNSTARTED] = unstarted_sql,
     [SQL_ISSUE_TASKS] = issue_tasks_sql,
@@ -579,13 +590,8 @@ static const char *const texts[] = {
                                 " (SELECT FROM tasks t WHERE t.id = $3::bigint AND " SAME_TASK
                                 " IS NOT TRUE) ORDER BY seq DESC LIMIT $2::bigint",
     /* 1 [{"kind", "name", …}, …]. The lock is taken before a seq is. */
-    [SQL_HISTORY_ADD] =
-        "INSERT INTO reconcile_history (at, kind, name, from_value, to_value, set_by, reason, until)"
-        " SELECT now(), w.kind, w.name, w.from_value, w.to_value, w.set_by, w.reason,"
-        "  timestamptz 'epoch' + w.until_us * interval '1 microsecond'"
-        " FROM (SELECT FROM reconcile_settings WHERE id = 1 FOR SHARE) s,"
-        "  json_to_recordset($1::json) AS w(kind text, name text, from_value text, to_value text,"
-        "   set_by text, reason text, until_us bigint) RETURNING seq",
+    [SQL_HISTORY_ADD] = HISTORY_INSERT " FROM (SELECT FROM reconcile_settings WHERE id = 1 FOR SHARE) s,"
+                                       " " HISTORY_ROWS("$1") " RETURNING seq",
     /* 1 the seq to stay below, 2 the limit. */
     [SQL_HISTORY_LIST] = "SELECT seq, " AT_US " AS at_us, kind, name, from_value, to_value, set_by, reason,"
                          " " US_OF("until") " AS until_us FROM reconcile_history WHERE seq < $1::bigint"
@@ -639,6 +645,17 @@ static const char *const texts[] = {
     [PG_TASKS_LIST] = TASKS_LIST(""),
     [PG_TASKS_LIST_OF_REPO] = TASKS_LIST(" AND lower(t.repo) = lower($12::text)"),
     [SQL_TASK_GET] = task_get_sql,
+    /* 1 [[work item id or null, id or null], …], 2 the limit of each. The places, from 0, of those that have
+     * tasks; what is spelled exactly comes first. */
+    [SQL_TASKS_NAMED] =
+        "SELECT w.i - 1 AS i, n.id, n.work_item_id, n.repo, n.stage"
+        " FROM json_array_elements($1::json) WITH ORDINALITY AS w(name, i) CROSS JOIN LATERAL ("
+        "  SELECT t.id, " NAME_WORK_ITEM_ID " AS work_item_id, " NAME_REPO " AS repo, " NAME_STAGE " AS stage"
+        "  FROM tasks t WHERE t.id = (w.name->>1)::bigint"
+        "  UNION ALL (SELECT t.id, " NAME_WORK_ITEM_ID ", " NAME_REPO ", " NAME_STAGE " FROM tasks t"
+        "   WHERE lower(t.work_item_id) = lower(w.name->>0)"
+        "   ORDER BY t.work_item_id::text = w.name->>0 DESC, t.id + 0 LIMIT $2::bigint)) n ORDER BY w.i, "
+        "n.id",
     /* 1 [repo, …], 2 [stage, …], 3 the limit. Ordered as in ENTRY_JOINS. */
     [SQL_REPO_TASKS] =
         "SELECT t.id, " NAME_WORK_ITEM_ID " AS work_item_id, " NAME_BRANCH " AS branch, t.stage,"

@@ -248,6 +248,7 @@ static const struct by_index {
     {SQL_TASKS_EXISTING, SQL_TASKS_EXISTING_SCANNED, "t.plane_id"},
     {SQL_REPLAYS_MOVED, SQL_REPLAYS_MOVED_SCANNED, "t.plane_id"},
     {SQL_WORK_ITEMS, SQL_WORK_ITEMS_SCANNED, "lower(t.work_item_id)"},
+    {SQL_TASKS_NAMED, SQL_TASKS_NAMED_SCANNED, "lower(t.work_item_id)"},
     {SQL_BRANCHES_TAKEN, SQL_BRANCHES_TAKEN_SCANNED, "t.branch"},
 };
 
@@ -321,12 +322,13 @@ static enum err write_steps(struct store *store, const struct store_step *steps,
 }
 
 static enum err settings_write(struct store *store, int64_t seen_revision, const char *overrides,
-                               int64_t *ret_revision, struct why *why)
+                               const json_t *history, int64_t *ret_revision, struct why *why)
 {
     size_t written = 0;
-    const struct store_step step = {SQL_SETTINGS_WRITE,
-                                    PARAMS(NUMBER_PARAM(seen_revision), TEXT_PARAM(overrides)), &written};
-    enum err err = write_steps(store, &step, 1, why);
+    const struct store_step steps[] = {
+        {SQL_SETTINGS_HISTORY, PARAMS(JSON_PARAM(history), NUMBER_PARAM(seen_revision)), NULL},
+        {SQL_SETTINGS_WRITE, PARAMS(NUMBER_PARAM(seen_revision), TEXT_PARAM(overrides)), &written}};
+    enum err err = write_steps(store, steps, ARRAY_LEN(steps), why);
     if (!err && written == 0)
         return why_set(why, ERR_CONFLICT, "the settings were changed meanwhile");
     if (!err)

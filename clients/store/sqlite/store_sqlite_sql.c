@@ -358,11 +358,26 @@ static const char replay_begin_sql[] =
     "t.branch = w.value ->> 1 AND t.id <> w.value ->> 2 AND " HAS_ID_T \
     " AND (w.value ->> 2 = 0 OR t.stage IS NOT ?2 OR t.id < w.value ->> 2)"
 
+#define HISTORY_ADD(condition)                                                                    \
+    "INSERT INTO reconcile_history (at, kind, name, from_value, to_value, set_by, reason, until)" \
+    " SELECT " NOW_TEXT ", value ->> 'kind', value ->> 'name', value ->> 'from_value',"           \
+    "  value ->> 'to_value', value ->> 'set_by', value ->> 'reason',"                             \
+    "  strftime('%Y-%m-%d %H:%M:%f', (value ->> 'until_us') / 1000000.0, 'unixepoch')"            \
+    " FROM json_each(?1) WHERE " condition " ORDER BY key"
 #define HOLD_IS_LIVE "(h.until IS NULL OR h.until > " NOW_TEXT ")"
 #define HOLD_UNTIL "strftime('%Y-%m-%d %H:%M:%f', (?1 ->> 'until_us') / 1000000.0, 'unixepoch')"
 #define HOLD_FITS                                        \
     " WHERE (SELECT count(*) FROM reconcile_holds) < ?2" \
     " OR EXISTS (SELECT 1 FROM reconcile_holds h WHERE h.scope = ?1 ->> 'scope')"
+
+#define NAMED_COLUMNS                                                                       \
+    "w.key AS i, t.id AS id, " NAME_WORK_ITEM_ID " AS work_item_id, " NAME_REPO " AS repo," \
+    " " NAME_STAGE " AS stage"
+#define TASKS_NAMED(found)                                                                             \
+    "SELECT i, id, work_item_id, repo, stage FROM (SELECT " NAMED_COLUMNS                              \
+    ", 1 AS exact FROM json_each(?1) w CROSS JOIN tasks t WHERE t.id = w.value ->> 1 AND " HAS_ID_T    \
+    " UNION ALL SELECT " NAMED_COLUMNS ", t.work_item_id = w.value ->> 0 FROM " found " AND " HAS_ID_T \
+    ") ORDER BY i, exact DESC, id LIMIT ?2 * json_array_length(?1)"
 
 static const char *const texts[] = {
     [SQL_BEGIN_WRITE] = "BEGIN IMMEDIATE",
@@ -390,6 +405,14 @@ static const char *const texts[] = {
     /* 1 [activity id, …]; the places of those that were replayed. */
     [SQL_VERDICTS_REPLAYED] = "SELECT j.key AS i FROM json_each(?1) j"
                               " WHERE EXISTS (SELECT 1 FROM reconcile_verdicts v WHERE v.id = j.value)",
+    /* 1 [[work item id or null, id or null], …], 2 the limit of all. The places of those that have tasks;
+     * what is spelled exactly comes first. */
+    [SQL_TASKS_NAMED] = TASKS_NAMED("json_each(?1) w CROSS JOIN tasks t WHERE lower(t.work_item_id)"
+                                    " BETWEEN lower(w.value ->> 0) AND lower(w.value ->> 0)"),
+    [SQL_TASKS_NAMED_SCANNED] =
+        TASKS_NAMED("(SELECT * FROM tasks WHERE lower(work_item_id) IN (SELECT lower(value ->> 0) FROM"
+                    " json_each(?1))) t CROSS JOIN json_each(?1) w"
+                    " ON lower(w.value ->> 0) = lower(t.work_item_id) WHERE true"),
     [SQL_TASKS_ARE_A_VIEW] =
         "SELECT 1 FROM sqlite_schema WHERE name = 'tasks' COLLATE NOCASE AND type = 'view'",
     [SQL_TASKS_ARE_KEYED] = "INSERT INTO tasks (plane_id) SELECT NULL WHERE 0"
@@ -454,12 +477,9 @@ static const char *const texts[] = {
     [SQL_REPLAY_TAKE] = "DELETE FROM reconcile_replays WHERE subject = ?1 AND delivery = ?2 RETURNING 1",
 
     /* 1 [{"kind", "name", …}, …]. */
-    [SQL_HISTORY_ADD] =
-        "INSERT INTO reconcile_history (at, kind, name, from_value, to_value, set_by, reason, until)"
-        " SELECT " NOW_TEXT ", value ->> 'kind', value ->> 'name', value ->> 'from_value',"
-        "  value ->> 'to_value', value ->> 'set_by', value ->> 'reason',"
-        "  strftime('%Y-%m-%d %H:%M:%f', (value ->> 'until_us') / 1000000.0, 'unixepoch')"
-        " FROM json_each(?1) WHERE true ORDER BY key RETURNING seq",
+    [SQL_HISTORY_ADD] = HISTORY_ADD("true") " RETURNING seq",
+    /* The same before a change of the settings, 2 whose revision was seen. */
+    [SQL_SETTINGS_HISTORY] = HISTORY_ADD(REVISION " = ?2"),
     /* 1 the seq to stay below, 2 the limit. */
     [SQL_HISTORY_LIST] = "SELECT seq, " AT_US " AS at_us, kind, name, from_value, to_value, set_by, reason,"
                          " " US_OF("until") " AS until_us FROM reconcile_history WHERE seq < ?1"

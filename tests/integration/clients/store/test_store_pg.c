@@ -355,7 +355,7 @@ static void a_database_that_may_only_be_read_says_so(void **state)
     pg_scene_exec(scene, "ALTER DATABASE " PG_SCENE_DATABASE " SET default_transaction_read_only = on");
     struct store *store = pg_scene_open(scene, NULL);
     int64_t revision;
-    ASSERT_ERR(store_settings_write(store, 0, "{}", &revision, &scene->why), ERR_UNAVAILABLE);
+    ASSERT_ERR(store_settings_write(store, 0, "{}", NULL, 0, &revision, &scene->why), ERR_UNAVAILABLE);
     pg_scene_assert_why(scene, "only be read");
     ASSERT_ERR(store_ready(store, &scene->why), ERR_UNAVAILABLE);
     pg_scene_assert_why(scene, "cannot be written: it is read-only");

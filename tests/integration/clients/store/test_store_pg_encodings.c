@@ -74,7 +74,7 @@ static void assert_records(struct pg_scene *scene)
     for (size_t i = 0; i < outbox.n; i++)
         assert_string_equal(outbox.rows[i].text, TEXT);
     store_outbox_done(&outbox);
-    ASSERT_OK(store_settings_write(scene->store, 0, DOCUMENT, &revision, &scene->why));
+    ASSERT_OK(store_settings_write(scene->store, 0, DOCUMENT, NULL, 0, &revision, &scene->why));
     ASSERT_OK(store_pass_save(scene->store, PG_SCENE_PASS, 1, DOCUMENT, &scene->why));
 }
 

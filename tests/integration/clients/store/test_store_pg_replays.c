@@ -67,8 +67,8 @@ static void none_begins_once_a_switch_was_thrown(void **state)
     static const char newest[] = "SELECT coalesce(max(hashtext(delivery::text)), 0) FROM reconcile_replays";
     int64_t revision;
     assert_int_equal(pthread_create(&beginner.thread, NULL, begin_many, &beginner), 0);
-    ASSERT_OK(
-        store_settings_write(scene->store, 0, "{\"enabled\":{\"value\":false}}", &revision, &scene->why));
+    ASSERT_OK(store_settings_write(scene->store, 0, "{\"enabled\":{\"value\":false}}", NULL, 0, &revision,
+                                   &scene->why));
     int64_t then = pg_scene_number(scene, "%s", newest);
     (void)pthread_join(beginner.thread, NULL);
     assert_int_equal(pg_scene_number(scene, "%s", newest), then);

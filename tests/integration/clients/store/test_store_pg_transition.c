@@ -55,7 +55,7 @@ struct switcher {
 static void *switcher_run(void *arg)
 {
     struct switcher *switcher = arg;
-    switcher->err = store_settings_write(switcher->store, 0, "{}", &switcher->revision, NULL);
+    switcher->err = store_settings_write(switcher->store, 0, "{}", NULL, 0, &switcher->revision, NULL);
     switcher->over = true;
     return NULL;
 }
@@ -451,13 +451,14 @@ static void settings_whose_answer_was_lost_are_reported_written(void **state)
     struct store_settings settings;
     ASSERT_OK(store_settings_read(store, &settings, &scene->why));
     store_settings_done(&settings);
-    ASSERT_OK(store_settings_write(store, 0, "{}", &revision, &scene->why));
+    ASSERT_OK(store_settings_write(store, 0, "{}", NULL, 0, &revision, &scene->why));
     /* The proxy knows a fault by the word COMMIT in what is sent. */
     pg_proxy_arm(proxy, PG_PROXY_LOSE_ANSWER);
-    ASSERT_OK(store_settings_write(store, 1, "{\"by\":{\"value\":\"COMMIT\"}}", &revision, &scene->why));
+    ASSERT_OK(
+        store_settings_write(store, 1, "{\"by\":{\"value\":\"COMMIT\"}}", NULL, 0, &revision, &scene->why));
     assert_int_equal(pg_proxy_faults(proxy), 1);
     assert_int_equal(revision, 2);
-    ASSERT_ERR(store_settings_write(store, 1, "{}", &revision, &scene->why), ERR_CONFLICT);
+    ASSERT_ERR(store_settings_write(store, 1, "{}", NULL, 0, &revision, &scene->why), ERR_CONFLICT);
     store_free(store);
     pg_proxy_stop(proxy);
 }

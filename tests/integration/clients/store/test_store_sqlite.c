@@ -69,7 +69,7 @@ static void only_migrate_creates_the_file(void **state)
     suite_assert_words(&why, sqlite_file_path());
     suite_assert_words(&why, "No such file");
     ASSERT_ERR(store_settings_read(store, &settings, &why), ERR_UNAVAILABLE);
-    ASSERT_ERR(store_settings_write(store, 0, "{}", &revision, &why), ERR_UNAVAILABLE);
+    ASSERT_ERR(store_settings_write(store, 0, "{}", NULL, 0, &revision, &why), ERR_UNAVAILABLE);
     assert_int_equal(access(sqlite_file_path(), F_OK), -1);
     ASSERT_OK(store_migrate(store, NULL, &why));
     ASSERT_OK(store_ready(store, &why)); /* the same store finds it without being opened again */
@@ -218,19 +218,19 @@ static void a_file_that_was_deleted_is_missed_and_found_again(void **state)
     struct store_settings settings;
     struct why why;
     int64_t revision;
-    ASSERT_OK(store_settings_write(store, 0, "{\"a\":1}", &revision, &why));
+    ASSERT_OK(store_settings_write(store, 0, "{\"a\":1}", NULL, 0, &revision, &why));
     ASSERT_OK(store_settings_read(store, &settings, &why));
     store_settings_done(&settings);
     remove_file();
     ASSERT_ERR(store_settings_read(store, &settings, &why), ERR_UNAVAILABLE);
-    ASSERT_ERR(store_settings_write(store, 1, "{\"b\":1}", &revision, &why), ERR_UNAVAILABLE);
+    ASSERT_ERR(store_settings_write(store, 1, "{\"b\":1}", NULL, 0, &revision, &why), ERR_UNAVAILABLE);
     assert_int_equal(access(sqlite_file_path(), F_OK), -1);
     struct store *other = sqlite_file_open_migrated(); /* another process makes it again */
     store_free(other);
     ASSERT_OK(store_settings_read(store, &settings, &why));
     assert_int_equal(settings.revision, 0);
     store_settings_done(&settings);
-    ASSERT_OK(store_settings_write(store, 0, "{\"c\":1}", &revision, &why));
+    ASSERT_OK(store_settings_write(store, 0, "{\"c\":1}", NULL, 0, &revision, &why));
     store_free(store);
     sqlite_file_assert("SELECT overrides FROM reconcile_settings", "{\"c\":1}");
 }
@@ -288,7 +288,7 @@ static void read_but_not_write(void)
     if (store_settings_read(store, &settings, &why))
         _exit(2);
     store_settings_done(&settings);
-    if (store_settings_write(store, 0, "{}", &revision, &why) != ERR_UNAVAILABLE)
+    if (store_settings_write(store, 0, "{}", NULL, 0, &revision, &why) != ERR_UNAVAILABLE)
         _exit(3);
     if (!strstr(why.text, "may only be read"))
         _exit(4);
@@ -424,7 +424,7 @@ static void *wait_for_the_lock(void *arg)
     int64_t revision;
     /* Again and again: each gives up by itself after a while, but only the interrupt ends them all. */
     do
-        waiter->err = store_settings_write(waiter->store, 0, "{}", &revision, &waiter->why);
+        waiter->err = store_settings_write(waiter->store, 0, "{}", NULL, 0, &revision, &waiter->why);
     while (waiter->err == ERR_TIMEOUT && !strstr(waiter->why.text, "stopping"));
     waiter->over = true;
     return NULL;

@@ -98,7 +98,7 @@ static void until_is_judged_by_the_databases_clock(void **state)
     char overrides[128];
     snprintf(overrides, sizeof overrides, "{\"enabled\":{\"value\":false,\"until\":%lld}}",
              (long long)now_us);
-    ASSERT_OK(store_settings_write(store, 0, overrides, &revision, NULL));
+    ASSERT_OK(store_settings_write(store, 0, overrides, NULL, 0, &revision, NULL));
     struct policy *over = policy_of(store);
     assert_true(over->enabled);
     assert_int_equal(over->valid_until_us, 0);
@@ -106,7 +106,7 @@ static void until_is_judged_by_the_databases_clock(void **state)
 
     snprintf(overrides, sizeof overrides, "{\"enabled\":{\"value\":false,\"until\":%lld}}",
              (long long)now_us + 3600000000LL);
-    ASSERT_OK(store_settings_write(store, revision, overrides, &revision, NULL));
+    ASSERT_OK(store_settings_write(store, revision, overrides, NULL, 0, &revision, NULL));
     struct policy *live = policy_of(store);
     assert_false(live->enabled);
     assert_int_equal(live->valid_until_us, now_us + 3600000000LL);

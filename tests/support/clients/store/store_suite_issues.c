@@ -114,7 +114,7 @@ SUITE_TEST(issues_are_compared_without_case)
 SUITE_TEST(no_issues_still_tell_revision_and_clock)
 {
     int64_t revision;
-    ASSERT_OK(store_settings_write(suite->store, 0, "{}", &revision, &suite->why));
+    ASSERT_OK(store_settings_write(suite->store, 0, "{}", NULL, 0, &revision, &suite->why));
     issue_task(suite, 1, issue(1), "analysis", 100);
     struct store_issue_tasks tasks;
     ASSERT_OK(store_issue_tasks(suite->store, NULL, 0, &tasks, &suite->why));
@@ -346,7 +346,7 @@ SUITE_TEST(tasks_are_made_only_under_the_settings_of_the_decision)
     enum store_creation creation;
     int64_t revision;
     struct store_settings settings;
-    ASSERT_OK(store_settings_write(suite->store, 0, "{}", &revision, &suite->why));
+    ASSERT_OK(store_settings_write(suite->store, 0, "{}", NULL, 0, &revision, &suite->why));
     ASSERT_ERR(store_create_tasks(suite->store, 0, 0, &new, 1, &creation, &suite->why), ERR_CONFLICT);
     ASSERT_OK(store_settings_read(suite->store, &settings, &suite->why));
     ASSERT_ERR(store_create_tasks(suite->store, 1, settings.now_us, &new, 1, &creation, &suite->why),

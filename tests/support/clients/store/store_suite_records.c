@@ -26,17 +26,19 @@ SUITE_TEST(settings_are_written_only_over_the_revision_seen)
 {
     struct store_settings settings;
     int64_t revision = -1;
-    ASSERT_OK(store_settings_write(suite->store, 0, "{\"a\":1}", &revision, &suite->why));
+    ASSERT_OK(store_settings_write(suite->store, 0, "{\"a\":1}", NULL, 0, &revision, &suite->why));
     assert_int_equal(revision, 1);
     revision = -1;
-    ASSERT_ERR(store_settings_write(suite->store, 0, "{\"b\":1}", &revision, &suite->why), ERR_CONFLICT);
-    ASSERT_ERR(store_settings_write(suite->store, 2, "{\"b\":1}", &revision, &suite->why), ERR_CONFLICT);
+    ASSERT_ERR(store_settings_write(suite->store, 0, "{\"b\":1}", NULL, 0, &revision, &suite->why),
+               ERR_CONFLICT);
+    ASSERT_ERR(store_settings_write(suite->store, 2, "{\"b\":1}", NULL, 0, &revision, &suite->why),
+               ERR_CONFLICT);
     assert_int_equal(revision, -1);
     ASSERT_OK(store_settings_read(suite->store, &settings, &suite->why));
     assert_int_equal(settings.revision, 1);
     assert_string_equal(settings.overrides, "{\"a\":1}");
     store_settings_done(&settings);
-    ASSERT_OK(store_settings_write(suite->store, 1, "{\"c\":1}", &revision, &suite->why));
+    ASSERT_OK(store_settings_write(suite->store, 1, "{\"c\":1}", NULL, 0, &revision, &suite->why));
     assert_int_equal(revision, 2);
 }
 
@@ -45,7 +47,7 @@ SUITE_TEST(settings_survive_a_restart)
     struct store_settings settings;
     int64_t revision;
     const char *overrides = "{\"enabled\":{\"value\":false,\"reason\":\"о'хо \\\"☂\\\"\"}}";
-    ASSERT_OK(store_settings_write(suite->store, 0, overrides, &revision, &suite->why));
+    ASSERT_OK(store_settings_write(suite->store, 0, overrides, NULL, 0, &revision, &suite->why));
     store_free(suite->store);
     ASSERT_OK(store_open(suite->url, NULL, &suite->store, &suite->why));
     ASSERT_OK(store_migrate(suite->store, NULL, &suite->why));
@@ -67,7 +69,7 @@ static void *writer_run(void *arg)
     struct writer *writer = arg;
     for (int64_t seen = 0; seen < WRITES; seen++) {
         int64_t revision;
-        enum err err = store_settings_write(writer->store, seen, "{}", &revision, NULL);
+        enum err err = store_settings_write(writer->store, seen, "{}", NULL, 0, &revision, NULL);
         writer->won += err == ERR_OK;
         writer->failed += err != ERR_OK && err != ERR_CONFLICT;
     }
@@ -323,7 +325,7 @@ SUITE_TEST(an_interrupted_store_refuses_every_call)
     ASSERT_ERR(store_transition(suite->store, 0, 0, uuid_new().s, &transition, 1, &moved, &suite->why),
                ERR_TIMEOUT);
     ASSERT_ERR(store_settings_read(suite->store, &settings, &suite->why), ERR_TIMEOUT);
-    ASSERT_ERR(store_settings_write(suite->store, 0, "{}", &revision, &suite->why), ERR_TIMEOUT);
+    ASSERT_ERR(store_settings_write(suite->store, 0, "{}", NULL, 0, &revision, &suite->why), ERR_TIMEOUT);
     ASSERT_ERR(store_ledger_summary(suite->store, &summary, &suite->why), ERR_TIMEOUT);
     ASSERT_ERR(store_pass_list(suite->store, 0, 1, &passes, &suite->why), ERR_TIMEOUT);
     ASSERT_ERR(store_ready(suite->store, &suite->why), ERR_TIMEOUT);
@@ -338,7 +340,7 @@ SUITE_TEST(words_are_optional)
 {
     int64_t revision;
     char *report;
-    ASSERT_ERR(store_settings_write(suite->store, 5, "{}", &revision, NULL), ERR_CONFLICT);
+    ASSERT_ERR(store_settings_write(suite->store, 5, "{}", NULL, 0, &revision, NULL), ERR_CONFLICT);
     ASSERT_ERR(store_pass_get(suite->store, uuid_new().s, &report, NULL), ERR_NOT_FOUND);
 }
 

@@ -217,7 +217,7 @@ SUITE_TEST(none_begins_under_settings_that_were_changed)
     struct store_replay_seen seen;
     int64_t revision;
     scene_set(suite, &scene);
-    ASSERT_OK(store_settings_write(suite->store, 0, "{}", &revision, &suite->why));
+    ASSERT_OK(store_settings_write(suite->store, 0, "{}", NULL, 0, &revision, &suite->why));
     ASSERT_ERR(store_replay_begin(suite->store, 0, 0, &scene.replay, 1, &seen, &suite->why), ERR_CONFLICT);
     ASSERT_ERR(store_replay_begin(suite->store, revision, 1, &scene.replay, 1, &seen, &suite->why),
                ERR_CONFLICT);

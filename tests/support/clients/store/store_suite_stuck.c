@@ -205,7 +205,7 @@ SUITE_TEST(the_answer_names_the_revision_and_the_clock)
 {
     int64_t revision;
     struct store_settings settings;
-    ASSERT_OK(store_settings_write(suite->store, 0, "{}", &revision, &suite->why));
+    ASSERT_OK(store_settings_write(suite->store, 0, "{}", NULL, 0, &revision, &suite->why));
     ASSERT_OK(store_settings_read(suite->store, &settings, &suite->why));
     struct store_task_list stuck = suite_stuck(suite);
     assert_int_equal(stuck.settings_revision, 1);

@@ -222,8 +222,8 @@ SUITE_TEST(a_decision_under_older_settings_is_not_written)
 {
     struct store_task_list stuck = one_stuck(suite);
     int64_t revision;
-    ASSERT_OK(
-        store_settings_write(suite->store, 0, "{\"enabled\":{\"value\":false}}", &revision, &suite->why));
+    ASSERT_OK(store_settings_write(suite->store, 0, "{\"enabled\":{\"value\":false}}", NULL, 0, &revision,
+                                   &suite->why));
     char *before = suite_dump(suite);
     struct store_transition transition = suite_transition(&stuck.tasks[0]);
     enum store_moved moved = STORE_REFUSED;
@@ -373,7 +373,7 @@ SUITE_TEST(nothing_is_written_once_new_settings_are)
     assert_int_equal(pthread_create(&thread, NULL, heal_until_switched_off, &switched), 0);
     while (switched.written == 0 && !switched.over)
         sched_yield();
-    ASSERT_OK(store_settings_write(suite->store, 0, "{}", &revision, &suite->why));
+    ASSERT_OK(store_settings_write(suite->store, 0, "{}", NULL, 0, &revision, &suite->why));
     int64_t at_return = suite_number(suite, "SELECT count(*) FROM reconcile_ledger");
     assert_int_equal(pthread_join(thread, NULL), 0);
     assert_written(suite, at_return);

@@ -214,7 +214,7 @@ SUITE_TEST(fresh_tasks_need_not_rest)
 SUITE_TEST(nothing_unstarted_still_tells_revision_and_clock)
 {
     int64_t revision;
-    ASSERT_OK(store_settings_write(suite->store, 0, "{}", &revision, &suite->why));
+    ASSERT_OK(store_settings_write(suite->store, 0, "{}", NULL, 0, &revision, &suite->why));
     struct store_task_list stuck = suite_unstarted(suite, 600, NULL, 0, 100);
     assert_int_equal(stuck.n_tasks, 0);
     assert_int_equal(stuck.count, 0);
