@@ -14,21 +14,18 @@ static const char *const sides[] = {"both", "gate", "plane", NULL};
 static const struct setting members[] = {
     {.member = "dry_run", .type = SETTING_BOOL},
     {.member = "side", .type = SETTING_ENUM, .choices = sides},
+    {.member = "task_id", .type = SETTING_INT, .min = 1, .max = INT64_MAX},
     {.member = "ignore_grace", .type = SETTING_BOOL},
     {.member = "wait", .type = SETTING_BOOL},
 };
 
-/* A number or a name; null is the same as absent. */
-static bool is_task(const json_t *value)
-{
-    return json_is_null(value) || (json_is_integer(value) && json_integer_value(value) > 0) ||
-           (json_is_string(value) && task_name_valid(json_string_value(value)));
-}
-
 static void member_check(const char *name, const json_t *value, json_t *errors)
 {
-    if (strcmp(name, "task_id") == 0) {
-        if (!is_task(value))
+    bool is_task = strcmp(name, "task_id") == 0;
+    if (is_task && json_is_null(value)) /* the same as absent */
+        return;
+    if (is_task && json_is_string(value)) {
+        if (!task_name_valid(json_string_value(value)))
             problem_add(errors, name, "%s", task_name_rule);
         return;
     }

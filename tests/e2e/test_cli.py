@@ -222,8 +222,8 @@ def test_why_explains_a_task_that_is_named_in_any_way(database, sandbox, service
     for name in ("1", "#1", "orch-1", "ORCH-1"):
         assert json.loads(ask(service, "why", name, "--json"))["work_item_id"] == "ORCH-1"
     assert json.loads(ask(service, "why", "3", "--json"))["stage"] == "done"
-    assert "no task has the work item id ORCH-9 " in ask_refused(service, 1, "why", "ORCH-9")
-    assert "no task has the id 99" in ask_refused(service, 1, "why", "#99")
+    assert "there is no task ORCH-9" in ask_refused(service, 1, "why", "ORCH-9")
+    assert "there is no task #99" in ask_refused(service, 1, "why", "#99")
     assert "\033" not in ask_refused(service, 1, "why", "\033[31mORCH-9")
 
 

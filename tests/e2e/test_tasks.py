@@ -150,7 +150,7 @@ def test_an_explanation_names_who_holds_it(database, sandbox, service):
     until = "2099-01-01T00:00:00Z"
     assert service.put(mode="observe", by="ann", reason="a look first").status == 200
     one = explain(service, 1)
-    assert one["holds"] == [{"switch": "mode", "by": "ann", "reason": "a look first", "until": None,
+    assert one["holds"] == [{"switch": "mode", "scope": None, "by": "ann", "reason": "a look first", "until": None,
                              "words": "set to observe by ann: a look first"}]
     assert one["next"]["action"] == "hold" and one["next"]["at"] is None and "observe by ann" in one["next"]["words"]
     assert service.put(plane_enabled=False, by="bob").status == 200
@@ -196,8 +196,7 @@ def test_an_explanation_without_gitea_is_unknown_in_words(database, sandbox, mak
 @pytest.mark.parametrize("id", ["0", "-1", "abc", "1.5", "99", "9223372036854775807", "9223372036854775808", "1x"])
 def test_a_task_that_is_none_is_not_found(database, sandbox, service, id):
     seed(database, {"id": 1, "stage": "done"})
-    words = f"no task has the id {id}" if id in ("99", "9223372036854775807") else "there is no such task"
-    assert get(service, f"/reconcile/tasks/{id}", status=404)["detail"] == words
+    assert get(service, f"/reconcile/tasks/{id}", status=404)["detail"] == f"there is no task {id}"
 
 
 # ---- the ledger ----
@@ -235,7 +234,7 @@ def test_the_ledger_comes_in_pages_newest_first(database, sandbox, service):
     assert seen == list(range(11, 0, -1))
 
 
-@pytest.mark.parametrize("query,field", [("limit=0", "limit"), ("after=x", "after"), ("after=0", "after"), ("task_id=0", "task_id"), ("task_id=x", "task_id")])
+@pytest.mark.parametrize("query,field", [("limit=0", "limit"), ("after=x", "after"), ("after=0", "after"), ("task_id=", "task_id"), ("task_id=%0a", "task_id")])
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_a_page_of_the_ledger_that_makes_no_sense_is_named(database, sandbox, service, query, field):
     answer = get(service, f"/reconcile/history?{query}", status=400)
