@@ -11,6 +11,7 @@
 #include "clients/gitea/gitea_event.h"
 #include "clients/http/fetch.h"
 #include "clients/http/upstream.h"
+#include "clients/http/upstream_health.h"
 
 enum { HEADERS_MAX = 24 };
 #define HEX_SIZE (EVP_MAX_MD_SIZE * 2 + 1)
@@ -18,6 +19,7 @@ enum { HEADERS_MAX = 24 };
 struct orchestrator {
     char *base, *plane_url, *gitea_url, *advance_url;
     char *plane_secret, *gitea_secret, *token;
+    struct upstream_health *health;
 };
 
 /* X-Gitea-Event and X-Gitea-Event-Type (modules/webhook/type.go). */
@@ -51,6 +53,7 @@ enum err orchestrator_new(const struct orchestrator_place *place, struct orchest
     orchestrator->plane_secret = mem_dup(place->plane_secret);
     orchestrator->gitea_secret = mem_dup(place->gitea_secret);
     orchestrator->token = mem_dup(place->token);
+    orchestrator->health = upstream_health_new();
     *ret = orchestrator;
     return ERR_OK;
 }
@@ -66,7 +69,13 @@ void orchestrator_free(struct orchestrator *orchestrator)
     free(orchestrator->plane_secret);
     free(orchestrator->gitea_secret);
     free(orchestrator->token);
+    upstream_health_free(orchestrator->health);
     free(orchestrator);
+}
+
+struct upstream_health *orchestrator_health(const struct orchestrator *orchestrator)
+{
+    return orchestrator->health;
 }
 
 /* headers */
@@ -170,6 +179,7 @@ void orchestrator_send(const struct orchestrator *orchestrator, struct fetch_inb
     }
     struct fetch_request request = *asker;
     request.upstream = FETCH_TO_ORCHESTRATOR;
+    request.health = orchestrator->health;
     request.method = "POST";
     request.url = url;
     request.headers = (const char *const *)headers.lines;

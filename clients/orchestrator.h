@@ -20,7 +20,8 @@ struct fetch_answer;
 struct fetch_inbox;
 struct fetch_request;
 struct gitea_release;
-struct orchestrator; /* where it is and the secrets; immutable, thread-safe */
+struct orchestrator; /* where it is, the secrets, and its health; thread-safe */
+struct upstream_health;
 
 struct orchestrator_place {
     const char *url;
@@ -35,6 +36,9 @@ ATTR_NODISCARD enum err orchestrator_new(const struct orchestrator_place *place,
                                          struct why *why);
 /* orchestrator_free: NULL is fine. */
 void orchestrator_free(struct orchestrator *orchestrator);
+
+/* orchestrator_health: lives as long as `orchestrator`. */
+struct upstream_health *orchestrator_health(const struct orchestrator *orchestrator);
 
 enum orchestrator_event {
     EVENT_STATUS,   /* Gitea's status */

@@ -165,8 +165,8 @@ static const struct metric_family families[] = {
         {.name = "reconciled_upstream_up",
          .help = "0 while the upstream is down, or the newest call about each of its parts failed.",
          .type = METRIC_GAUGE,
-         .labels = {{"upstream", WORDS("gitea", "plane", "telegram")}},
-         .starts_at = 1},
+         .labels = {{"upstream", WORDS("gitea", "plane", "telegram", "orchestrator")}},
+         .starts_at = METRIC_ABSENT},
 };
 static_assert(ARRAY_LEN(families) == METRIC_MAX_, "every family has a row");
 
@@ -349,7 +349,7 @@ static void put_family(struct buffer *out, enum metric metric)
             place.values[1] = family->labels[1].values[at % n_second];
         if (family->type == METRIC_HISTOGRAM)
             put_histogram(out, &place, cell);
-        else
+        else if (family->starts_at != METRIC_ABSENT || cell_read(cell) != 0)
             put_sample(out, &place, "", -1, family->starts_at + cell_read(cell), family->per_unit);
     }
 }

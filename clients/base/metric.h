@@ -2,7 +2,7 @@
  *
  * This is the lowest layer, so that every layer can count. The families, their labels and the values of each
  * label are fixed at compile time. So there is no hash table, no lock and nothing that grows with tasks,
- * hosts or callers, and every series exists from the start, at zero.
+ * hosts or callers. Every series exists from the start, at zero, except those that start as METRIC_ABSENT.
  *
  * The value of a label is the domain's word ("advanced", "timeout"), as it is spelt everywhere else. A value
  * that is not in its label's set counts as "other" if the set has that; otherwise it is a programmer's error.
@@ -57,7 +57,8 @@ enum metric {
 
 enum metric_type { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
 
-enum { METRIC_LABELS_MAX = 2, METRIC_CELLS_MAX = 80 };
+/* METRIC_ABSENT: a series is not in the text before it is first set. */
+enum { METRIC_LABELS_MAX = 2, METRIC_CELLS_MAX = 80, METRIC_ABSENT = -1 };
 
 struct metric_label {
     const char *name;
@@ -71,7 +72,7 @@ struct metric_family {
     const int64_t *bounds; /* a histogram's upper bounds, growing; +Inf not among them */
     size_t n_bounds;
     int64_t per_unit;  /* how many values make one of the family's unit; 0: one */
-    int64_t starts_at; /* what every series is before it is first set */
+    int64_t starts_at; /* what every series is before it is first set, or METRIC_ABSENT */
 };
 
 /* metric_family: a row of the table, for tests. */

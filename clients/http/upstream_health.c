@@ -290,6 +290,8 @@ void upstream_health_view(struct upstream_health *health, int64_t now_ms, struct
     ret->down = health->down;
     ret->since_us = health->shown_since_us;
     const struct part **parts = failing_parts(health, now_ms, &ret->failing);
+    for (size_t i = 0; i < ret->failing; i++)
+        ret->in_a_row = parts[i]->failures > ret->in_a_row ? parts[i]->failures : ret->in_a_row;
     if (!ret->ok)
         memcpy(ret->error, health->error, sizeof ret->error);
     pthread_mutex_unlock(&health->lock);

@@ -87,6 +87,7 @@ struct upstream_view {
     bool ok, down;
     int64_t since_us; /* wall clock: when `ok` changed last; 0: no call yet */
     size_t failing;
+    unsigned in_a_row; /* the longest run of failures of such a part */
     char error[UPSTREAM_ERROR_SIZE];
 };
 void upstream_health_view(struct upstream_health *health, int64_t now_ms, struct upstream_view *ret);

@@ -140,7 +140,7 @@ static void publish(struct notifier *notifier, size_t depth, int64_t oldest_age_
 static struct next database_failed(struct notifier *notifier, const struct why *why)
 {
     if (notifier->database_failures == 0)
-        log_warn("messages wait: the outbox cannot be asked", LOG_S("reason", why->text));
+        log_debug("messages wait: the outbox cannot be asked", LOG_S("reason", why->text));
     return look_at(services_mono_ms(notifier->services) +
                    backoff_ms(BACKOFF_FIRST_MS, BACKOFF_LAST_MS, notifier->database_failures++));
 }
@@ -281,7 +281,7 @@ static struct next step(struct notifier *notifier)
     if (err)
         return database_failed(notifier, &why);
     if (notifier->database_failures > 0)
-        log_info("the outbox answers again");
+        log_debug("the outbox answers again");
     notifier->database_failures = 0;
     publish(notifier, outbox.depth, outbox.n > 0 ? outbox.rows[0].age_s : 0);
     struct next next = outbox.n > 0 ? deliver(notifier, &outbox, &why) : idle(notifier);

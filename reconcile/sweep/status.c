@@ -7,6 +7,7 @@
 #include "clients/base/metric.h"
 #include "clients/base/text.h"
 #include "clients/gitea/gitea.h"
+#include "clients/orchestrator.h"
 #include "clients/plane/plane.h"
 #include "clients/store/store.h"
 #include "clients/telegram.h"
@@ -16,6 +17,7 @@
 #include "reconcile/sweep/pass.h"
 #include "reconcile/settings/policy.h"
 #include "reconcile/heal/report.h"
+#include "reconcile/heal/services.h"
 #include "reconcile/settings/settings.h"
 
 enum { FAILING_SHOWN = 10 };
@@ -23,7 +25,8 @@ enum { FAILING_SHOWN = 10 };
 struct status {
     struct gitea *gitea;
     struct plane *plane;
-    struct telegram *telegram; /* NULL: no token is set */
+    struct telegram *telegram;         /* NULL: no token is set */
+    struct orchestrator *orchestrator; /* NULL: tasks are moved in the database */
     status_change_fn *on_change;
     void *arg;
     int64_t started_us;
@@ -70,14 +73,29 @@ static void set_gauges(const struct status *status)
     metric_set(METRIC_OUTBOX_OLDEST_AGE, NULL, outbox_age_s(status));
 }
 
-struct status *status_new(const struct settings *settings, struct gitea *gitea, struct plane *plane,
-                          struct telegram *telegram, status_change_fn *on_change, void *arg)
+/* An upstream that is not configured has no series. */
+static void start_gauges(const struct status *status)
 {
+    if (gitea_configured(status->gitea))
+        metric_set(METRIC_UPSTREAM_UP, "gitea", 1);
+    if (plane_configured(status->plane))
+        metric_set(METRIC_UPSTREAM_UP, "plane", 1);
+    if (status->telegram)
+        metric_set(METRIC_UPSTREAM_UP, "telegram", 1);
+    if (status->orchestrator)
+        metric_set(METRIC_UPSTREAM_UP, "orchestrator", 1);
+    set_gauges(status);
+}
+
+struct status *status_new(const struct services *services, status_change_fn *on_change, void *arg)
+{
+    const struct settings *settings = services->settings;
     struct status *status = mem_zero(1, sizeof *status);
     *status = (struct status){
-        .gitea = gitea,
-        .plane = plane,
-        .telegram = telegram,
+        .gitea = services->gitea,
+        .plane = services->plane,
+        .telegram = services->telegram,
+        .orchestrator = services->orchestrator,
         .on_change = on_change,
         .arg = arg,
         .started_us = clock_wall_us(),
@@ -90,7 +108,7 @@ struct status *status_new(const struct settings *settings, struct gitea *gitea, 
         .database_ok = true,
     };
     pthread_mutex_init(&status->lock, NULL);
-    set_gauges(status);
+    start_gauges(status);
     return status;
 }
 
@@ -157,26 +175,19 @@ static json_t *plane_state(struct plane *plane)
     return object;
 }
 
-static json_t *telegram_state(const struct status *status)
-{
-    if (!status->telegram)
-        return health(false, "ORCH_TELEGRAM_BOT_TOKEN is not set: messages are only logged", 0);
-    return upstream_state(telegram_health(status->telegram));
-}
-
+/* Null: not configured. */
 static json_t *upstreams(const struct status *status)
 {
     json_t *object = json_object();
     json_put(object, "database",
              health(status->database_ok, status->database_words, status->database_since_us));
-    json_put(object, "plane",
-             plane_configured(status->plane)
-                 ? plane_state(status->plane)
-                 : health(false, "ORCH_PLANE_URL is not set: the Plane side is off", 0));
+    json_put(object, "plane", plane_configured(status->plane) ? plane_state(status->plane) : json_null());
     json_put(object, "gitea",
-             gitea_configured(status->gitea) ? upstream_state(gitea_health(status->gitea))
-                                             : health(false, "ORCH_GITEA_URL is not set", 0));
-    json_put(object, "telegram", telegram_state(status));
+             gitea_configured(status->gitea) ? upstream_state(gitea_health(status->gitea)) : json_null());
+    json_put(object, "telegram",
+             status->telegram ? upstream_state(telegram_health(status->telegram)) : json_null());
+    json_put(object, "orchestrator",
+             status->orchestrator ? upstream_state(orchestrator_health(status->orchestrator)) : json_null());
     return object;
 }
 

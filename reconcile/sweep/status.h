@@ -14,21 +14,17 @@
 
 #include "clients/base/err.h"
 
-struct gitea;
 struct pass_result;
-struct plane;
 struct plane_status;
 struct policy;
-struct settings;
+struct services;
 struct status;
 struct store_ledger_summary;
-struct telegram;
 
-/* status_new: `telegram` is NULL when no token is set. `on_change` (may be NULL) gets each new document,
- * borrowed, under the status's lock: it must only copy. */
+/* status_new: `on_change` (may be NULL) gets each new document, borrowed, under the status's lock: it must
+ * only copy. The clients of `services` must outlive the status. */
 typedef void status_change_fn(void *arg, const json_t *document);
-struct status *status_new(const struct settings *settings, struct gitea *gitea, struct plane *plane,
-                          struct telegram *telegram, status_change_fn *on_change, void *arg);
+struct status *status_new(const struct services *services, status_change_fn *on_change, void *arg);
 void status_free(struct status *status);
 
 /* What changed. All thread-safe. */

@@ -9,6 +9,8 @@
 #include "clients/base/log.h"
 #include "clients/base/metric.h"
 #include "clients/base/wait.h"
+#include "clients/gitea/gitea.h"
+#include "clients/orchestrator.h"
 #include "clients/store/store.h"
 #include "reconcile/notify/notifier.h"
 #include "reconcile/plane/plane_side.h"
@@ -16,6 +18,7 @@
 #include "reconcile/heal/report.h"
 #include "reconcile/sweep/report_log.h"
 #include "reconcile/sweep/status.h"
+#include "reconcile/sweep/upstream_watch.h"
 
 /* After a failure the database is asked again in 1, 2, 4 … 30 s, independent of the interval: with an
  * interval of an hour, an outage of a second must not last an hour. */
@@ -49,6 +52,8 @@ struct sweeper {
     struct policy *policy;
     bool prepared; /* the tables are there */
     unsigned failures;
+    size_t stuck; /* as of the newest look at all tasks */
+    struct upstream_watch gitea, orchestrator;
 
     pthread_mutex_t lock; /* guards all that follows */
     pthread_cond_t wake;
@@ -68,8 +73,12 @@ struct sweeper *sweeper_new(struct services *services, sweeper_change_fn *on_cha
 {
     struct sweeper *sweeper = mem_zero(1, sizeof *sweeper);
     sweeper->services = services;
-    sweeper->status =
-        status_new(services->settings, services->gitea, services->plane, services->telegram, on_change, arg);
+    sweeper->status = status_new(services, on_change, arg);
+    sweeper->gitea = (struct upstream_watch){
+        .name = "gitea", .health = gitea_configured(services->gitea) ? gitea_health(services->gitea) : NULL};
+    sweeper->orchestrator = (struct upstream_watch){
+        .name = "orchestrator",
+        .health = services->orchestrator ? orchestrator_health(services->orchestrator) : NULL};
     sweeper->memory = pass_memory_new(services->settings);
     status_plane(sweeper->status, plane_side_status(services, sweeper->memory));
     sweeper->reports = report_log_new(services->store);
@@ -96,7 +105,8 @@ void sweeper_free(struct sweeper *sweeper)
 static void note_database(struct sweeper *sweeper, enum err err, const struct why *why)
 {
     if (err && sweeper->failures++ == 0)
-        log_error("the database cannot be asked", LOG_S("reason", why->text), LOG_S("result", err_name(err)));
+        log_warn("the database cannot be asked", LOG_I("tasks", sweeper->stuck), LOG_S("reason", why->text),
+                 LOG_S("result", err_name(err)));
     if (!err && sweeper->failures > 0) {
         log_info("the database answers again");
         sweeper->failures = 0;
@@ -138,6 +148,18 @@ static void log_pass(const struct report *report)
               LOG_I("failed", report_count(report, OUTCOME_FAILED)),
               LOG_I("quarantined", gate[OUTCOME_QUARANTINED]), LOG_I("started", plane[OUTCOME_STARTED]),
               LOG_I("approved", plane[OUTCOME_APPROVED]), LOG_I("rejected", plane[OUTCOME_REJECTED]));
+}
+
+/* Plane's edges are logged by its own side, Telegram's by the notifier. A task that waits for the
+ * orchestrator is one that it was asked to move. */
+static void watch_upstreams(struct sweeper *sweeper, const struct pass_result *result)
+{
+    const struct report *report = &result->report;
+    int64_t now_ms = services_mono_ms(sweeper->services);
+    if (result->looked)
+        sweeper->stuck = report->stuck - (size_t)result->unstuck;
+    upstream_watch_look(&sweeper->gitea, report->gate[OUTCOME_UNKNOWN], now_ms);
+    upstream_watch_look(&sweeper->orchestrator, report_count(report, OUTCOME_FAILED), now_ms);
 }
 
 static void count_pass(const struct report *report)
@@ -240,6 +262,7 @@ static void make_pass(struct sweeper *sweeper, const struct pending *run, struct
     count_pass(&result.report);
     metric_observe(METRIC_PASS_DURATION, NULL, result.report.duration_ms);
     log_pass(&result.report);
+    watch_upstreams(sweeper, &result);
     if (!pass_save(sweeper->services, &result, report_log_place(sweeper->reports, result.report.started_us)))
         report_log_put(sweeper->reports, &result.report);
     if (result.transitions > 0)

@@ -99,3 +99,21 @@ def test_a_few_objects_that_always_fail_leave_their_repository_to_others(databas
     assert all(stages(database)[id] == "development" for id in range(1, 13))
     sandbox.heal()
     eventually(lambda: set(stages(database).values()) == {"review"}, "the heals", deadline_s=120)
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_a_gitea_that_fails_and_returns_is_two_lines_and_then_all_is_quiet(database, sandbox, make_service):
+    service = first_pass(make_service(ORCH_RECONCILE_INTERVAL_S="1").start())
+    sandbox.world({"full_name": "acme/app", "branches": [branch(f"b{id}", "failure") for id in range(1, 32)]})
+    sandbox.fault("/gitea", "status", status=502, body="")
+    seed(database, *[{"id": id, "stage": "development"} for id in range(1, 32)])
+    warning, = service.logged("an upstream fails")
+    assert "level=warn" in warning and "upstream=gitea tasks=31 " in warning and "502" in warning
+    seen = set()
+    eventually(lambda: seen.add(service.status()["last_run_ts"]) or len(seen) >= 3, "some passes")
+    sandbox.heal()
+    assert "level=info" in service.logged("an upstream answers again")[0]
+    eventually(lambda: seen.add(service.status()["last_run_ts"]) or len(seen) >= 6, "some more passes")
+    lines = service.log.read_text().splitlines()
+    about = [line for line in lines if "upstream" in line or "gitea" in line and "listening" not in line]
+    assert len(about) == 2, about

@@ -110,8 +110,9 @@ static void process_begin(struct process *process)
                                           .telegram = process->telegram};
     assert_int_equal(gitea_new(NULL, NULL, &test_names, &process->gitea, NULL), ERR_OK);
     assert_int_equal(plane_new(NULL, NULL, NULL, &test_names, &process->plane, NULL), ERR_OK);
-    process->status =
-        status_new(scene.settings, process->gitea, process->plane, process->telegram, keep_status, process);
+    process->services.gitea = process->gitea;
+    process->services.plane = process->plane;
+    process->status = status_new(&process->services, keep_status, process);
     process->notifier = notifier_new(&process->services, note_outbox, process->status);
 }
 
@@ -459,7 +460,7 @@ static void what_was_sent_and_not_marked_is_marked_before_anything_else(void **s
     assert_int_equal(pipe(ends), 0);
     FILE *log = fdopen(ends[0], "r");
     log_set_fd(ends[1]);
-    log_set_level(LOG_LEVEL_INFO);
+    log_set_level(LOG_LEVEL_DEBUG);
     sandbox_tell(scene.sandbox, "faults", "{'path':'/telegram','kind':'hang','count':1}");
     write_messages(1);
     process_start(&scene.first);
