@@ -154,6 +154,7 @@ static void decide_gated(const struct next_view *view, const struct gate_decisio
         ret->reason = mem_dup("its updated_at is in a form that a pass cannot compare, so no pass finds it");
         return;
     case GATE_CAUSE_RED:
+        ret->at_us = gate->at_us;
         ret->reason = mem_printf("waits for its gate: %s", gate->reason);
         return;
     case GATE_CAUSE_NO_VERDICT:

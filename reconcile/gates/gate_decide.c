@@ -33,8 +33,10 @@ static struct gate_decision of_verdict(const struct gate_decide_view *view)
     case VERDICT_GREEN:
         return of_green(view);
     case VERDICT_RED:
-        return (struct gate_decision){
-            .action = GATE_WAIT, .cause = GATE_CAUSE_RED, .reason = view->verdict->reason};
+        return (struct gate_decision){.action = GATE_WAIT,
+                                      .cause = GATE_CAUSE_RED,
+                                      .at_us = view->due_us,
+                                      .reason = view->verdict->reason};
     case VERDICT_UNKNOWN:
         return (struct gate_decision){.action = GATE_WAIT,
                                       .cause = GATE_CAUSE_UNKNOWN,

@@ -340,9 +340,13 @@ enum err gate_side_run(struct pass *pass, struct why *why)
     pass->report.stuck = side.stuck.count;
     pass->report.oldest_age_s = side.stuck.oldest_age_s;
     pass->report.unknown_stage = side.stuck.unknown_stage;
-    if (side.stuck.n_tasks == 0 || (!pass->policy->enabled && !pass->request->dry_run))
+    if (!pass->policy->enabled && !pass->request->dry_run)
         goto out;
-    pass->report.candidates = take_candidates(&side);
+    if (pass->request->task_id == 0)
+        pass->report.resting = side.stuck.count - side.stuck.n_tasks;
+    pass->report.candidates = pass->report.resting + take_candidates(&side);
+    if (side.stuck.n_tasks == 0)
+        goto out;
     side.facts = facts_new(pass->services->fetch, pass->deadline_ms);
     facts_asked_by(side.facts, &pass->asker);
     facts_gather(side.facts);

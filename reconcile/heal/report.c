@@ -98,6 +98,7 @@ static json_t *gate_counts(const struct report *report)
     json_t *object = json_object();
     json_put(object, "candidates", json_integer((json_int_t)report->candidates));
     put_counts(object, report->gate, which, ARRAY_LEN(which));
+    json_put(object, "resting", json_integer((json_int_t)report->resting));
     return object;
 }
 

@@ -40,7 +40,7 @@ struct report {
     struct pass_request request;
     enum pass_state state;
     int64_t started_us, duration_ms;
-    size_t candidates;               /* gate side */
+    size_t candidates, resting;      /* gate side: stuck tasks; of these, those that are looked at later */
     size_t projects, issues, errors; /* Plane side */
     size_t unreadable;               /* rows of issues */
     struct report_waiting waiting;

@@ -67,7 +67,7 @@ static void print_passes(const json_t *status)
     if (json_is_object(pass)) {
         duration_words(last > 0 && now > last ? (int64_t)(now - last) : 0, words);
         print_labelled("Last pass", error ? TONE_BAD : TONE_PLAIN,
-                       "%s ago: %" PRId64 " looked at, %" PRId64 " moved, %" PRId64 " red, %" PRId64
+                       "%s ago: %" PRId64 " stuck, %" PRId64 " moved, %" PRId64 " red, %" PRId64
                        " unknown, %" PRId64 " held, %" PRId64 " failed%s%s",
                        words, json_get_int(gate, "candidates", 0), json_get_int(gate, "advanced", 0),
                        json_get_int(gate, "red", 0), json_get_int(gate, "unknown", 0),

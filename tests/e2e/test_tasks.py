@@ -109,7 +109,8 @@ def test_an_explanation_tells_what_was_seen(database, sandbox, service):
     assert two["gate"]["evidence"][0]["sha"] == sha and two["gate"]["evidence"][0]["url"].startswith(sandbox.url)
     assert two["stuck"] and two["grace_s"] == 600 and two["age_s"] >= 3600 and two["holds"] == [] and two["transitions"] == []
     assert (two["recent_heals"], two["quarantined"], two["replay"]) == (0, False, None)
-    assert two["next"] == {"action": "wait", "to_stage": None, "at": None, "words": f"waits for its gate: {two['gate']['reason']}"}
+    assert two["next"] == {"action": "wait", "to_stage": None, "at": two["next"]["at"], "words": f"waits for its gate: {two['gate']['reason']}"}
+    assert instant(two["next"]["at"]).timestamp() > time.time()  # when it is looked at again
     assert explain(service, 3)["gate"]["evidence"][0]["reviews"] == {"ann": "approved", "bob": "changes requested"}
 
 

@@ -326,7 +326,9 @@ static void a_red_task_rests_from_the_timer_but_not_from_a_request(void **state)
     assert_int_equal(counted(report, "red"), 1);
     json_decref(report);
     report = run_pass(by_timer); /* within half an interval of the first look */
-    assert_int_equal(counted(report, "candidates"), 0);
+    assert_int_equal(counted(report, "candidates"), 1);
+    assert_int_equal(counted(report, "resting"), 1);
+    assert_int_equal(counted(report, "red"), 0);
     json_decref(report);
     report = run_pass(forced);
     assert_int_equal(counted(report, "red"), 1);

@@ -113,9 +113,9 @@ NEXT_TEST(a_task_of_the_future_is_named_as_one)
 NEXT_TEST(a_red_gate_is_waited_for)
 {
     verdict = (struct verdict){.kind = VERDICT_RED, .reason = (char *)(uintptr_t)"ci: pending: build"};
-    expect_at("development", NEXT_WAIT, "", 0, "waits for its gate: ci: pending: build");
+    expect_at("development", NEXT_WAIT, "", 10030 * S, "waits for its gate: ci: pending: build");
     policy.enabled = false; /* makes no difference to it */
-    expect_at("development", NEXT_WAIT, "", 0, "waits for its gate: ci: pending: build");
+    expect_at("development", NEXT_WAIT, "", 10030 * S, "waits for its gate: ci: pending: build");
 }
 
 NEXT_TEST(an_unknown_gate_is_asked_again)
@@ -413,7 +413,7 @@ NEXT_TEST(an_event_that_was_sent_in_vain_is_given_up)
     replay.given_up = true;
     expect_at("development", NEXT_WAIT, "", 0, "its event was sent 6 times in vain: left to a person");
     verdict = (struct verdict){.kind = VERDICT_RED, .reason = (char *)(uintptr_t)"ci: pending: build"};
-    expect_at("development", NEXT_WAIT, "", 0, "waits for its gate: ci: pending: build");
+    expect_at("development", NEXT_WAIT, "", 10030 * S, "waits for its gate: ci: pending: build");
 }
 
 NEXT_TEST(every_action_has_a_name)

@@ -47,6 +47,7 @@ TEST(a_report_is_written_as_it_always_was)
     report.duration_ms = 42;
     report.state = PASS_FAILED;
     report.candidates = 3;
+    report.resting = 2;
     report.projects = 2;
     report.issues = 5;
     report.errors = 1;
@@ -70,7 +71,8 @@ TEST(a_report_is_written_as_it_always_was)
         "\"dry_run\":true,\"side\":\"both\",\"started_at\":\"2025-11-27T08:00:00.123456Z\",\"duration_ms\":"
         "42,"
         "\"gate\":{\"candidates\":3,\"advanced\":1,\"red\":0,\"unknown\":0,\"raced\":0,\"held\":0,"
-        "\"failed\":0,\"quarantined\":0},\"plane\":{\"projects\":2,\"issues\":5,\"started\":0,\"approved\":0,"
+        "\"failed\":0,\"quarantined\":0,\"resting\":2},\"plane\":{\"projects\":2,\"issues\":5,\"started\":0,"
+        "\"approved\":0,"
         "\"rejected\":0,\"raced\":0,\"held\":1,\"failed\":0,\"errors\":1,\"unreadable\":8,\"waiting\":{"
         "\"projects\":2,"
         "\"issues\":1,\"seconds\":43,\"reason\":\"429\"}},\"unknown_stage\":4,"
