@@ -15,6 +15,7 @@
 #include "reconcile/pipeline/pipeline.h"
 #include "reconcile/plane/plane_state_map.h"
 #include "reconcile/settings/settings.h"
+#include "reconcile/sweep/overview.h"
 #include "reconcile/sweep/trial.h"
 #include "server/commands.h"
 #include "server/options.h"
@@ -68,8 +69,47 @@ static bool check_writes(struct store *store, const struct setup *setup)
         return line_print("database", false, why.text);
     if (!tell_problems("database", problems))
         return false;
-    AUTO_FREE char *text = mem_printf("%s: %s", store_describe(store), done);
+    struct overview overview;
+    if (overview_read(store, setup->settings, setup->pipeline, &overview, &why) != ERR_OK)
+        return line_print("database", false, why.text);
+    AUTO_FREE char *words = overview_words(&overview);
+    AUTO_FREE char *text = mem_printf("%s: %s; %s", store_describe(store), words, done);
     return line_print("database", true, text);
+}
+
+/* In `rows` rows, one of which is `task`'s. */
+static void warn_of_rows(const char *what, int64_t rows, int64_t task, const char *then)
+{
+    AUTO_FREE char *line =
+        rows == 1
+            ? mem_printf("tasks.updated_at %s in 1 row, task %" PRId64 ": it is %s", what, task, then)
+            : mem_printf("tasks.updated_at %s in %" PRId64 " rows, among them task %" PRId64 ": they are %s",
+                         what, rows, task, then);
+    warning_print("database", line);
+}
+
+/* Without them a pass reads all tasks. */
+static void warn_of_indexes(struct store *store)
+{
+    struct store_overview tables;
+    struct why why;
+    if (store_overview(store, &tables, &why) != ERR_OK)
+        return; /* what the look at the tables found is printed already */
+    for (size_t i = 0; i < tables.n_unindexed; i++) {
+        AUTO_FREE char *line =
+            mem_printf("an index is missing, so that passes are slow: %s", tables.unindexed[i]);
+        warning_print("database", line);
+    }
+}
+
+static void warn_of_tables(struct store *store)
+{
+    struct store_overview tables;
+    struct why why;
+    AUTO_FREE char *missing =
+        store_overview(store, &tables, &why) == ERR_OK ? overview_missing(&tables) : NULL;
+    if (missing)
+        warning_print("database", missing);
 }
 
 /* A warning, and no reason to fail: the tasks are left alone. */
@@ -83,13 +123,9 @@ static void warn_of_times(struct store *store)
         return;
     }
     if (times.unread)
-        printf("%-9s warning: tasks.updated_at holds no time that can be read in %" PRId64
-               " rows, among them task %" PRId64 ": they are left alone\n",
-               "database", times.unread, times.unread_task);
+        warn_of_rows("holds no time that can be read", times.unread, times.unread_task, "left alone");
     if (times.ahead)
-        printf("%-9s warning: tasks.updated_at is in the future in %" PRId64 " rows, among them task %" PRId64
-               ": they are left alone until then\n",
-               "database", times.ahead, times.ahead_task);
+        warn_of_rows("is in the future", times.ahead, times.ahead_task, "left alone until then");
     if (times.zoneless)
         printf("%-9s warning: tasks.updated_at is a timestamp without time zone: its times are read and "
                "written as UTC\n",
@@ -104,8 +140,14 @@ static bool check_database(const struct setup *setup)
         return line_print("database", false, why.text);
     bool ready = store_ready(store, &why) == ERR_OK;
     bool good = ready ? check_writes(store, setup) : line_print("database", false, why.text);
-    if (ready)
+    if (ready) {
         warn_of_times(store);
+        warn_of_indexes(store);
+    } else {
+        AUTO_FREE char *shown = text_cut(store_describe(store), strlen(store_describe(store)));
+        printf("%-9s at: %s\n", "database", shown);
+        warn_of_tables(store);
+    }
     store_free(store);
     return good;
 }

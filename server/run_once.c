@@ -13,6 +13,7 @@
 #include "clients/store/store.h"
 #include "reconcile/notify/notifier.h"
 #include "reconcile/settings/policy.h"
+#include "reconcile/sweep/overview.h"
 #include "reconcile/sweep/report_log.h"
 #include "reconcile/sweep/trial.h"
 #include "server/commands.h"
@@ -229,13 +230,29 @@ static enum err migrate_trial(struct store *store, const struct setup *setup)
     return json_array_size(problems) > 0 ? ERR_INTERNAL : err;
 }
 
-static void print_created(const struct store *store, size_t created)
+static void print_created(struct store *store, const struct setup *setup, size_t created)
 {
-    AUTO_FREE char *shown = text_cut(store_describe(store), strlen(store_describe(store)));
-    if (created)
-        printf("%s: created %zu missing tables\n", shown, created);
-    else
-        printf("%s: nothing was missing\n", shown);
+    struct overview overview;
+    struct why why;
+    enum err err = overview_read(store, setup->settings, setup->pipeline, &overview, &why);
+    AUTO_FREE char *holds = err ? mem_dup(why.text) : overview_words(&overview);
+    AUTO_FREE char *made = created
+                               ? mem_printf("created %zu missing table%s", created, created == 1 ? "" : "s")
+                               : mem_dup("nothing was missing");
+    AUTO_FREE char *line = mem_printf("%s: %s; %s", store_describe(store), made, holds);
+    AUTO_FREE char *shown = text_cut(line, strlen(line));
+    puts(shown);
+}
+
+/* Why the tables may be the wrong ones, before they are made; NULL: they are there. A file that does not
+ * exist has none. Caller frees. */
+static char *missing_before(struct store *store)
+{
+    struct store_overview tables = {.tasks = 0};
+    struct why why;
+    if (store_overview(store, &tables, &why) != ERR_OK)
+        tables.has_tasks = tables.has_jobs = false;
+    return overview_missing(&tables);
 }
 
 int migrate(const struct setup *setup, bool create)
@@ -248,11 +265,16 @@ int migrate(const struct setup *setup, bool create)
         return complain(EXIT_USAGE, why.text);
     if (create)
         store_create_beside(store);
+    AUTO_FREE char *missing = missing_before(store);
     err = store_migrate(store, &created, &why);
     if (err)
         (void)complain(EXIT_FAILED, why.text);
     else
-        print_created(store, created);
+        print_created(store, setup, created);
+    if (!err && missing && created > 0) {
+        AUTO_FREE char *warning = mem_printf("warning: %s", missing);
+        (void)complain(EXIT_DONE, warning);
+    }
     /* Tables that existed may still have unusable types, or refuse writes. */
     if (!err && (err = store_ready(store, &why)))
         (void)complain(EXIT_FAILED, why.text);

@@ -12,6 +12,7 @@
 #include "reconcile/explain/explain.h"
 #include "reconcile/sweep/query_pool.h"
 #include "reconcile/notify/notifier.h"
+#include "reconcile/sweep/overview.h"
 #include "reconcile/sweep/probe.h"
 #include "reconcile/resolve/resolver.h"
 #include "reconcile/pipeline/settings_text.h"
@@ -144,8 +145,7 @@ static int serve_with(const struct setup *setup, struct services *services, stru
         return EXIT_FAILED;
     }
     for (size_t i = 0; listener_address(listener, i); i++)
-        log_info("listening", LOG_S("addr", listener_address(listener, i)),
-                 LOG_S("version", RECONCILED_VERSION), LOG_S("database", store_describe(services->store)));
+        log_info("listening", LOG_S("addr", listener_address(listener, i)));
     notify_send("READY=1");
     struct webhook_audit *audit = audit_new(app, services);
     wait_for_stop(set, listener, app->sweeper, audit);
@@ -228,6 +228,7 @@ int serve(const struct setup *setup)
     }
     struct app app;
     int status = EXIT_FAILED;
+    overview_log_settings(setup->settings, setup->pipeline);
     err = app_open(setup, &services, &app, &why);
     if (err)
         log_error("cannot start", LOG_S("reason", why.text));

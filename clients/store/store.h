@@ -72,6 +72,19 @@ struct store_times {
 /* store_times: reads all tasks, so only the command check uses it. Reads only. */
 ATTR_NODISCARD enum err store_times(struct store *store, struct store_times *ret, struct why *why);
 
+/* What the orchestrator's tables hold, for a person. */
+enum { STORE_INDEXES = 4 };
+struct store_overview {
+    bool has_tasks, has_jobs; /* false: there is no such table or view; the rest is then empty */
+    int64_t tasks, jobs;      /* rows */
+    const char
+        *unindexed[STORE_INDEXES]; /* statements that create the recommended indexes that are missing */
+    size_t n_unindexed;
+};
+/* store_overview: counts all tasks and jobs, so only commands and the start of the service use it. Views need
+ * no index. Reads only. */
+ATTR_NODISCARD enum err store_overview(struct store *store, struct store_overview *ret, struct why *why);
+
 /* settings that were changed at run time */
 
 struct store_settings {

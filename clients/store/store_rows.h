@@ -66,6 +66,8 @@ enum store_sql {
     SQL_COLUMNS,
     SQL_PLANE_IDS,
     SQL_TIMES,
+    SQL_COUNTS,
+    SQL_UNINDEXED,
     STORE_SQL_SHARED
 };
 

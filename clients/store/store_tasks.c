@@ -1,5 +1,6 @@
 /* Tasks as the orchestrator's table holds them: which are stuck, the list and its pages, one, those of a
  * repo. */
+#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -205,6 +206,58 @@ enum err store_times(struct store *store, struct store_times *ret, struct why *w
     enum err err = rows_end(&rows);
     if (!err)
         *ret = times;
+    return err;
+}
+
+/* what the tables hold */
+
+/* In the order of SQL_UNINDEXED. */
+static const char *const recommended[] = {
+    "CREATE INDEX tasks_stage_updated_at ON tasks (stage, updated_at)",
+    "CREATE INDEX jobs_active ON jobs (task_id) WHERE status IN ('queued', 'running')",
+    "CREATE INDEX tasks_work_item ON tasks (lower(work_item_id))",
+    "CREATE INDEX tasks_repo_stage ON tasks (lower(repo), stage)",
+};
+static_assert(ARRAY_LEN(recommended) == STORE_INDEXES, "store_overview has room for all of them");
+
+static enum err has_table(struct store *store, const char *name, bool *ret, struct why *why)
+{
+    size_t n = 0;
+    enum err err =
+        rows_count(store_query(store, SQL_SCHEMA_HAS, PARAMS(TEXT_PARAM(name), TEXT_PARAM(NULL)), why), &n);
+    *ret = n > 0;
+    return err;
+}
+
+static enum err counts_read(struct store *store, struct store_overview *ret, struct why *why)
+{
+    struct store_rows rows = store_query(store, SQL_COUNTS, NO_PARAMS, why);
+    while (rows_next(&rows)) {
+        ret->tasks = rows_int(&rows, "tasks");
+        ret->jobs = rows_int(&rows, "jobs");
+    }
+    return rows_end(&rows);
+}
+
+static enum err unindexed_read(struct store *store, struct store_overview *ret, struct why *why)
+{
+    struct store_rows rows = store_query(store, SQL_UNINDEXED, NO_PARAMS, why);
+    size_t i;
+    while (rows_next(&rows) && rows_place(&rows, "i", STORE_INDEXES, &i))
+        ret->unindexed[ret->n_unindexed++] = recommended[i];
+    return rows_end(&rows);
+}
+
+enum err store_overview(struct store *store, struct store_overview *ret, struct why *why)
+{
+    struct store_overview overview = {.tasks = 0};
+    enum err err = has_table(store, "tasks", &overview.has_tasks, why);
+    if (!err)
+        err = has_table(store, "jobs", &overview.has_jobs, why);
+    if (!err && overview.has_tasks && overview.has_jobs && !(err = counts_read(store, &overview, why)))
+        err = unindexed_read(store, &overview, why);
+    if (!err)
+        *ret = overview;
     return err;
 }
 

@@ -16,6 +16,7 @@
 #include "reconcile/plane/plane_side.h"
 #include "reconcile/settings/policy.h"
 #include "reconcile/heal/report.h"
+#include "reconcile/sweep/overview.h"
 #include "reconcile/sweep/report_log.h"
 #include "reconcile/sweep/status.h"
 #include "reconcile/sweep/upstream_watch.h"
@@ -50,7 +51,8 @@ struct sweeper {
 
     /* The sweeper's thread alone. */
     struct policy *policy;
-    bool prepared; /* the tables are there */
+    bool prepared;   /* the tables are there */
+    bool introduced; /* what the service works with was logged */
     unsigned failures;
     size_t stuck; /* as of the newest look at all tasks */
     struct upstream_watch gitea, orchestrator;
@@ -195,6 +197,9 @@ static enum err look_at_settings(struct sweeper *sweeper, struct why *why)
     sweeper->policy = policy;
     log_set_level(policy->log_level);
     status_policy(sweeper->status, policy);
+    if (!sweeper->introduced)
+        overview_log_state(sweeper->services, policy);
+    sweeper->introduced = true;
     return ERR_OK;
 }
 

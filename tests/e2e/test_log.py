@@ -60,7 +60,26 @@ def test_every_line_of_a_pass_names_it(database, sandbox, make_service):
     assert sorted(of_it) == ["a pass report was not saved", "pass", "task unblocked: its webhook was lost",
                              "the database refused to move a task"]
     outside = {line["msg"] for line in logged(service) if "pass" not in line}
-    assert outside <= {"listening", "listener", "request", "microhttpd", "webhooks were not looked at"}, outside
+    assert outside <= {"version", "pipeline", "projects", "listening", "listener", "request", "microhttpd", "webhooks were not looked at"}, outside
+
+
+@pytest.mark.parametrize("mode", ["heal", "observe"])
+def test_the_first_lines_name_what_the_service_works_with(database, sandbox, make_service, mode):
+    service = make_service(ORCH_RECONCILE_MODE=mode, ORCH_PROJECTS_JSON='[{"repo":"acme/app"}]')
+    assert service.command("migrate").returncode == 0
+    seed(database, {"id": 1, "stage": "development"}, {"id": 2, "stage": "done"}, {"id": 3, "stage": "review", "job": "queued"})
+    service.start()
+    service.logged("msg=database")
+    first = {}
+    for line in logged(service):
+        first.setdefault(line["msg"], line)
+    assert first["version"]["version"] and first["pipeline"]["stages"] == "8" and first["projects"]["projects"] == "1"
+    assert first["mode"]["mode"] == mode and ("environment" in first["mode"].get("reason", "")) == (mode == "observe")
+    assert first["sides"]["gate"] == "on" and (first["sides"]["plane"], first["sides"]["plane_reason"]) == ("off", "ORCH_PLANE_URL is not set")
+    told = first["database"]
+    assert (told["tasks"], told["jobs"], told["stuck"]) == ("3", "1", "1") and str(database.kind) in told["database"]
+    for what in ("version", "pipeline", "projects", "mode", "sides", "database"):
+        assert len(service.logged(f"msg={what} ")) == 1
 
 
 # ---- a log that is not read ----

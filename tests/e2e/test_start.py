@@ -207,6 +207,35 @@ def test_migrate_makes_the_tables_once(database, sandbox):
     assert second.returncode == 0 and "nothing was missing" in second.stdout
 
 
+def test_migrate_and_check_count_what_they_see(database, sandbox):
+    first, second = program(database, sandbox, "migrate"), program(database, sandbox, "migrate")
+    assert "0 tasks, 0 jobs, 0 stuck" in first.stdout and "warning: there was no table tasks and jobs" in first.stderr
+    assert second.stderr == ""
+    seed(database, {"id": 1, "stage": "development"}, {"id": 2, "stage": "review", "job": "running"})
+    for command in ("migrate", "check"):
+        done = program(database, sandbox, command)
+        assert "2 tasks, 1 job, 1 stuck" in done.stdout and database.kind in done.stdout
+
+
+def test_check_warns_where_the_tables_are_not(database, sandbox):
+    database.script("CREATE TABLE other (id int)")
+    done = program(database, sandbox, "check")
+    assert done.returncode == 1
+    assert any(line.startswith(f"database  at: {database.kind}") for line in lines(done.stdout))
+    assert any("warning: there was no table tasks and jobs" in line for line in lines(done.stdout))
+
+
+def test_check_names_each_recommended_index_that_is_missing(database, sandbox):
+    program(database, sandbox, "migrate")
+    for name in ("tasks_stage", "tasks_repo", "tasks_work_item", "jobs_one_active"):
+        database.script(f"DROP INDEX reconcile_{name}")
+    warned = re.findall("warning: an index is missing, so that passes are slow: (.*)", program(database, sandbox, "check").stdout)
+    assert len(warned) == 4
+    for n, statement in enumerate(warned):
+        database.script(statement)
+        assert program(database, sandbox, "check").stdout.count("an index is missing") == 3 - n
+
+
 def test_run_makes_one_pass_and_prints_its_report(database, sandbox):
     program(database, sandbox, "migrate")
     seed(database, {"id": 1, "stage": "development"}, {"id": 2, "stage": "development"}, {"id": 3, "stage": "development", "age": 60})

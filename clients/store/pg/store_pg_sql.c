@@ -550,6 +550,17 @@ static const char lease_take_sql[] =
     " WHERE (SELECT count(*) FROM reconcile_holds) < $2::bigint" \
     " OR EXISTS (SELECT FROM reconcile_holds h WHERE h.scope = w.scope)"
 
+/* An index is known by what it begins with. In lower() a column that is not text stands with a cast. */
+static const char unindexed_sql[] =
+    "WITH want(i, name, one, two, may_be_partial) AS (VALUES"
+    "  (0, 'tasks', '^stage$', '^updated_at$', false), (1, 'jobs', '^task_id$', '', true),"
+    "  (2, 'tasks', '^lower[(][(]?work_item_id[)]?(::text)?[)]$', '', false),"
+    "  (3, 'tasks', '^lower[(][(]?repo[)]?(::text)?[)]$', '^stage$', false)) "
+    "SELECT w.i FROM want w JOIN pg_class c ON c.oid = to_regclass(w.name) AND c.relkind IN ('r', 'p')"
+    " WHERE NOT EXISTS (SELECT FROM pg_index x WHERE x.indrelid = c.oid AND x.indisvalid"
+    "  AND (x.indpred IS NULL OR w.may_be_partial) AND pg_get_indexdef(x.indexrelid, 1, true) ~ w.one"
+    "  AND coalesce(pg_get_indexdef(x.indexrelid, 2, true), '') ~ w.two)";
+
 static const char *const texts[] = {
     [SQL_SETTINGS_READ] = "SELECT " REVISION " AS revision, " NOW_US " AS now_us,"
                           " (SELECT overrides FROM reconcile_settings WHERE id = 1) AS overrides",
@@ -720,6 +731,9 @@ static const char *const texts[] = {
         " min(id) FILTER (WHERE " IS_NO_TIME ") AS unread_task,"
         " count(*) FILTER (WHERE " IS_LATE ") AS ahead, min(id) FILTER (WHERE " IS_LATE ") AS ahead_task,"
         " pg_typeof((SELECT updated_at FROM tasks LIMIT 0)) = 'timestamp'::regtype AS zoneless FROM tasks t",
+    [SQL_COUNTS] = "SELECT (SELECT count(*) FROM tasks) AS tasks, (SELECT count(*) FROM jobs) AS jobs",
+    /* The places of the recommended indexes that are missing. A view needs none. */
+    [SQL_UNINDEXED] = unindexed_sql,
     [SQL_SCHEMA_VERSION] = "SELECT max(version) AS version FROM reconcile_schema",
     /* 1 a table or an index, 2 null or a column of the table. A row when it is there. */
     [SQL_SCHEMA_HAS] = "SELECT 1 FROM (SELECT to_regclass(quote_ident($1)) AS oid) r WHERE r.oid IS NOT NULL"

@@ -379,6 +379,18 @@ static const char replay_begin_sql[] =
     " UNION ALL SELECT " NAMED_COLUMNS ", t.work_item_id = w.value ->> 0 FROM " found " AND " HAS_ID_T \
     ") ORDER BY i, exact DESC, id LIMIT ?2 * json_array_length(?1)"
 
+/* An index is known by the text of the statement that made it, without blanks and quotes. */
+static const char unindexed_sql[] =
+    "WITH want(i, name, made) AS (VALUES (0, 'tasks', '*tasks(stage,updated_at[,)]*'),"
+    "  (1, 'jobs', '*jobs(task_id[,)]*'), (2, 'tasks', '*tasks(lower(work_item_id)*'),"
+    "  (3, 'tasks', '*tasks(lower(repo),stage[,)]*')),"
+    " has(name, made) AS (SELECT lower(tbl_name), replace(replace(replace(replace(replace(lower(sql), ' ', "
+    "''),"
+    "   char(10), ''), '\"', ''), '[', ''), ']', '') FROM sqlite_schema WHERE type = 'index') "
+    "SELECT w.i FROM want w WHERE EXISTS (SELECT 1 FROM sqlite_schema s WHERE lower(s.name) = w.name"
+    "  AND s.type = 'table') AND NOT EXISTS (SELECT 1 FROM has h WHERE h.name = w.name AND h.made GLOB "
+    "w.made)";
+
 static const char *const texts[] = {
     [SQL_BEGIN_WRITE] = "BEGIN IMMEDIATE",
     [SQL_COMMIT] = "COMMIT",
@@ -621,6 +633,9 @@ static const char *const texts[] = {
         " AS form, count(*) AS count, max(id) AS task, p AS newest"
         " FROM (SELECT id, plane_id AS p FROM tasks ORDER BY id DESC LIMIT ?1)"
         " WHERE typeof(p) = 'blob' OR length(p) >= " DIGITS(UUID_TEXT_MIN) " GROUP BY form",
+    [SQL_COUNTS] = "SELECT (SELECT count(*) FROM tasks) AS tasks, (SELECT count(*) FROM jobs) AS jobs",
+    /* The places of the recommended indexes that are missing. A view needs none. */
+    [SQL_UNINDEXED] = unindexed_sql,
     /* 1 the slack in microseconds. */
     [SQL_TIMES] = "WITH seen(id, us) AS (SELECT t.id, " TASK_US " FROM tasks t)"
                   " SELECT count(*) FILTER (WHERE us IS NULL) AS unread,"
