@@ -177,6 +177,7 @@
 #define LIMIT_HEALS_WINDOW_S 86400 /* for so long a heal of a task counts where a query names no window */
 #define LIMIT_HOLDS 1000
 #define LIMIT_CANDIDATES 20     /* tasks that are shown where a name may be several */
+#define LIMIT_OBSERVED 10000u   /* tasks whose newest state is kept in mode observe, for the log */
 #define LIMIT_CLOCK_SLACK_S 30  /* clocks that differ by more are named */
 #define LIMIT_SKEW_S 2          /* from here on the clocks of two machines count as different */
 #define LIMIT_DATE_MS 60000     /* for so long a Date shows what a server's clock is */

@@ -16,6 +16,7 @@
 #include "reconcile/plane/plane_side.h"
 #include "reconcile/settings/policy.h"
 #include "reconcile/heal/report.h"
+#include "reconcile/sweep/observe_log.h"
 #include "reconcile/sweep/overview.h"
 #include "reconcile/sweep/report_log.h"
 #include "reconcile/sweep/status.h"
@@ -56,6 +57,7 @@ struct sweeper {
     unsigned failures;
     size_t stuck; /* as of the newest look at all tasks */
     struct upstream_watch gitea, orchestrator;
+    struct observe_log *observed;
 
     pthread_mutex_t lock; /* guards all that follows */
     pthread_cond_t wake;
@@ -84,6 +86,7 @@ struct sweeper *sweeper_new(struct services *services, sweeper_change_fn *on_cha
     sweeper->memory = pass_memory_new(services->settings);
     status_plane(sweeper->status, plane_side_status(services, sweeper->memory));
     sweeper->reports = report_log_new(services->store);
+    sweeper->observed = observe_log_new();
     pthread_mutex_init(&sweeper->lock, NULL);
     cond_init(&sweeper->wake);
     return sweeper;
@@ -97,6 +100,7 @@ void sweeper_free(struct sweeper *sweeper)
     pass_memory_free(sweeper->memory);
     status_free(sweeper->status);
     report_log_free(sweeper->reports);
+    observe_log_free(sweeper->observed);
     pthread_cond_destroy(&sweeper->wake);
     pthread_mutex_destroy(&sweeper->lock);
     free(sweeper);
@@ -269,6 +273,8 @@ static void make_pass(struct sweeper *sweeper, const struct pending *run, struct
     metric_observe(METRIC_PASS_DURATION, NULL, result.report.duration_ms);
     log_pass(&result.report);
     watch_upstreams(sweeper, &result);
+    if (sweeper->policy->mode == MODE_OBSERVE && !run->request.dry_run)
+        observe_log_pass(sweeper->observed, &result.report);
     if (!pass_save(sweeper->services, &result, report_log_place(sweeper->reports, result.report.started_us)))
         report_log_put(sweeper->reports, &result.report);
     if (result.transitions > 0)

@@ -82,6 +82,20 @@ def test_the_first_lines_name_what_the_service_works_with(database, sandbox, mak
         assert len(service.logged(f"msg={what} ")) == 1
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_observe_logs_each_task_that_it_would_have_moved_once(database, sandbox, make_service):
+    service = make_service(ORCH_RECONCILE_MODE="observe").start()
+    eventually(lambda: service.status()["last_run_ts"], "the first pass")
+    seed(database, {"id": 1, "stage": "development"}, {"id": 2, "stage": "development"})
+    sandbox.world({"full_name": "acme/app", "branches": [branch("b1", "success"), branch("b2", "failure")]})
+    for _ in range(3):
+        assert outcomes(service.run()) == {1: "held", 2: "red"}
+    assert service.put(mode="observe", reason="again").status == 200
+    service.logged("settings changed")
+    line, = service.logged("observed: a task would have been moved")
+    assert "task_id=1 " in line and "stage=development to_stage=review" in line
+
+
 # ---- a log that is not read ----
 
 
