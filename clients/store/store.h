@@ -290,7 +290,7 @@ ATTR_NODISCARD enum err store_transition(struct store *store, int64_t settings_r
 
 /* store_refusal: why the newest store_transition or store_create_tasks of this store wrote nothing; ERR_OK
  * when it wrote a row, or none has failed. Never waits. ERR_INTERNAL: the database refused its rows.
- * ERR_UNAVAILABLE: it could write none; store_refusal_over: other calls have succeeded since, and such a
+ * ERR_UNAVAILABLE: it could write none; store_refusal_over: another write has succeeded since, and such a
  * failure counts no longer. */
 ATTR_NODISCARD enum err store_refusal(struct store *store, struct why *why);
 void store_refusal_over(struct store *store);

@@ -108,18 +108,36 @@ void sweeper_free(struct sweeper *sweeper)
 
 /* what a pass leaves behind */
 
+/* A database that takes reads and no writes has failed, too. */
 static void note_database(struct sweeper *sweeper, enum err err, const struct why *why)
 {
-    if (err && sweeper->failures++ == 0)
-        log_warn("the database cannot be asked", LOG_I("tasks", sweeper->stuck), LOG_S("reason", why->text),
-                 LOG_S("result", err_name(err)));
-    if (!err && sweeper->failures > 0) {
+    struct why refusal;
+    enum err refused = err ? ERR_OK : store_refusal(sweeper->services->store, &refusal);
+    const char *reason = err ? why->text : refusal.text;
+    bool failed = err || refused == ERR_UNAVAILABLE;
+    if (failed && sweeper->failures++ == 0)
+        log_warn("the database cannot be asked", LOG_I("tasks", sweeper->stuck), LOG_S("reason", reason),
+                 LOG_S("result", err_name(err ? err : refused)));
+    if (!failed && sweeper->failures > 0) {
         log_info("the database answers again");
         sweeper->failures = 0;
     }
-    struct why refusal;
-    enum err refused = err ? ERR_OK : store_refusal(sweeper->services->store, &refusal);
     status_database(sweeper->status, refused ? refused : err, refused ? &refusal : why);
+}
+
+/* After a write that failed, a pass that had none to make proves nothing: a lease is written instead. */
+static void end_refusal(struct sweeper *sweeper)
+{
+    static const char name[] = "writes";
+    struct store *store = sweeper->services->store;
+    const char *owner = sweeper->services->owner.s;
+    bool held = false;
+    struct why why;
+    if (store_refusal(store, NULL) != ERR_UNAVAILABLE || store_ready(store, &why) != ERR_OK ||
+        store_lease_take(store, name, owner, 1, &held, &why) != ERR_OK || !held ||
+        store_lease_drop(store, name, owner, &why) != ERR_OK)
+        return;
+    store_refusal_over(store);
 }
 
 static void refresh_ledger(struct sweeper *sweeper)
@@ -265,7 +283,7 @@ static void make_pass(struct sweeper *sweeper, const struct pending *run, struct
     err = pass_run(sweeper->services, sweeper->memory, &run->request, run->id.s, &sweeper->policy, &result,
                    &why);
     if (!err)
-        store_refusal_over(sweeper->services->store);
+        end_refusal(sweeper);
     note_database(sweeper, err, &why);
     if (sweeper->policy->revision != revision)
         status_policy(sweeper->status, sweeper->policy);

@@ -118,6 +118,29 @@ def test_a_file_that_cannot_grow_is_named(database, sandbox, make_service):
     assert readiness(service) == (200, None) and service.status()["upstreams"]["database"] == {"ok": True}
 
 
+@on_sqlite
+def test_passes_that_have_nothing_to_write_leave_a_full_disk_shown(database, sandbox, make_service):
+    service = make_service(ORCH_RECONCILE_INTERVAL_S="1").start()
+    service.become_ready()
+    before = resource.prlimit(service.process.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(service.process.pid, resource.RLIMIT_FSIZE, (8192, before[1]))
+    stuck(database, sandbox)
+    service.logged('msg="the database cannot be asked"')
+    eventually(lambda: readiness(service)[0] == 503, "the end of readiness")
+    database.script("UPDATE tasks SET stage = 'analysis'")  # nothing is left to be written
+    seen = set()
+
+    def passes():
+        assert readiness(service)[0] == 503 and service.status()["upstreams"]["database"]["ok"] is False
+        seen.add(service.status()["last_run_ts"])
+        return len(seen) >= 4
+    eventually(passes, "some passes")
+    resource.prlimit(service.process.pid, resource.RLIMIT_FSIZE, before)
+    eventually(lambda: readiness(service) == (200, None), "readiness")
+    service.logged("the database answers again")
+    assert len([line for line in service.log.read_text().splitlines() if "msg=\"the database" in line]) == 2
+
+
 @on_postgresql
 def test_a_role_that_may_only_read_is_named(database, sandbox, make_service):
     service = make_service()
