@@ -4,6 +4,7 @@
 #define RECONCILED_APP_H
 
 struct explainer;
+struct follower;
 struct query_pool;
 struct pipeline;
 struct plane;
@@ -23,6 +24,7 @@ struct app {
     struct plane *plane; /* only for its budget */
     struct sweeper *sweeper;
     struct probe *probe;           /* for readiness */
+    struct follower *follower;     /* what the probe's answers show */
     struct query_pool *query_pool; /* used only by the next two */
     struct resolver *resolver;
     struct explainer *explainer;

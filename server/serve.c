@@ -13,6 +13,7 @@
 #include "reconcile/sweep/query_pool.h"
 #include "reconcile/notify/notifier.h"
 #include "reconcile/sweep/overview.h"
+#include "reconcile/sweep/follower.h"
 #include "reconcile/sweep/probe.h"
 #include "reconcile/resolve/resolver.h"
 #include "reconcile/pipeline/settings_text.h"
@@ -159,11 +160,12 @@ static void note_outbox(void *status, size_t depth, int64_t oldest_age_s)
     status_outbox(status, depth, oldest_age_s);
 }
 
-static enum err probe_open(const struct settings *settings, struct probe **ret, struct why *why)
+static enum err probe_open(const struct settings *settings, struct follower *follower, struct probe **ret,
+                           struct why *why)
 {
     struct store *store = NULL;
     enum err err = setup_store(settings, &store, why);
-    return err ? err : probe_start(store, NULL, ret, why);
+    return err ? err : probe_start(store, NULL, follower_see, follower, ret, why);
 }
 
 /* The services behind the listener; app_close: closes those that were opened. */
@@ -179,7 +181,8 @@ static enum err app_open(const struct setup *setup, struct services *services, s
     ret->sweeper = sweeper_new(services, publish_status, ret->status);
     if (services->telegram)
         services->notifier = notifier_new(services, note_outbox, sweeper_status(ret->sweeper));
-    enum err err = probe_open(setup->settings, &ret->probe, why);
+    ret->follower = follower_new(setup->settings, ret->sweeper);
+    enum err err = probe_open(setup->settings, ret->follower, &ret->probe, why);
     if (!err)
         err = query_pool_start(services->fetch, setup->settings->upstream_timeout_s * 1000, &ret->query_pool,
                                why);
@@ -200,6 +203,7 @@ static void app_close(struct app *app, struct services *services)
     query_pool_free(app->query_pool);
     probe_stop(app->probe);
     probe_free(app->probe);
+    follower_free(app->follower);
     notifier_free(services->notifier);
     sweeper_free(app->sweeper);
     publication_free(app->status);

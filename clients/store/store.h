@@ -105,6 +105,14 @@ ATTR_NODISCARD enum err store_settings_write(struct store *store, int64_t seen_r
                                              const char *overrides, const struct store_new_change *changes,
                                              size_t n_changes, int64_t *ret_revision, struct why *why);
 
+/* What shows that another process changed something. */
+struct store_pulse {
+    int64_t now_us, settings_revision;
+    int64_t ledger_seq, history_seq; /* the greatest; 0: there is no row */
+};
+/* store_pulse: one statement, by primary keys. Reads only. */
+ATTR_NODISCARD enum err store_pulse(struct store *store, struct store_pulse *ret, struct why *why);
+
 /* F-1: choosing the stuck tasks */
 
 struct store_task {
@@ -393,12 +401,15 @@ ATTR_NODISCARD enum err store_replays_settle(struct store *store, const char *pa
 
 /* the ledger */
 
-struct store_ledger_summary {
-    int64_t total;
-    char *last_work_item_id; /* of the newest row; NULL when there is none */
+/* How many rows there are up to a seq. It begins empty: {0}. */
+struct store_ledger_count {
+    int64_t total, seq;
+    char *last_work_item_id; /* of the newest of them; NULL when there is none */
 };
-void store_ledger_summary_done(struct store_ledger_summary *summary);
-ATTR_NODISCARD enum err store_ledger_summary(struct store *store, struct store_ledger_summary *ret,
+void store_ledger_count_done(struct store_ledger_count *count);
+/* store_ledger_advance: counts the rows that came since. Where a seq is missing, it waits for the settings
+ * row's lock: a row that is missing then was rolled back, so none is ever passed over. */
+ATTR_NODISCARD enum err store_ledger_advance(struct store *store, struct store_ledger_count *count,
                                              struct why *why);
 
 struct store_ledger_row {

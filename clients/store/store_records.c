@@ -70,25 +70,71 @@ void store_settings_done(struct store_settings *settings)
 
 /* the ledger */
 
-enum err store_ledger_summary(struct store *store, struct store_ledger_summary *ret, struct why *why)
+static enum err ledger_since(struct store *store, int64_t after, int64_t up_to,
+                             struct store_ledger_count *ret, struct why *why)
 {
-    struct store_ledger_summary summary = {0};
-    struct store_rows rows = store_query(store, SQL_LEDGER_SUMMARY, NO_PARAMS, why);
-    if (rows_next(&rows))
-        summary = (struct store_ledger_summary){.total = rows_int(&rows, "total"),
-                                                .last_work_item_id = rows_own(&rows, "last_work_item_id")};
+    struct store_ledger_count since = {.seq = after};
+    struct store_rows rows =
+        store_query(store, SQL_LEDGER_SINCE, PARAMS(NUMBER_PARAM(after), NUMBER_PARAM(up_to)), why);
+    if (rows_next(&rows) && (since.total = rows_int(&rows, "n")) > 0) {
+        since.seq = rows_int(&rows, "seq");
+        since.last_work_item_id = rows_own(&rows, "last_work_item_id");
+    }
     enum err err = rows_end(&rows);
     if (err)
-        store_ledger_summary_done(&summary);
+        store_ledger_count_done(&since);
     else
-        *ret = summary;
+        *ret = since;
     return err;
 }
 
-void store_ledger_summary_done(struct store_ledger_summary *summary)
+/* Every writer of the ledger holds the settings row's lock from before it takes a seq until its end. */
+static enum err ledger_writers_await(struct store *store, struct why *why)
 {
-    free(summary->last_work_item_id);
-    *summary = (struct store_ledger_summary){0};
+    const struct store_step step = {SQL_SETTINGS_LOCK, NO_PARAMS, NULL};
+    return store_write(store, &step, 1, why);
+}
+
+enum err store_ledger_advance(struct store *store, struct store_ledger_count *count, struct why *why)
+{
+    struct store_ledger_count since;
+    enum err err = ledger_since(store, count->seq, INT64_MAX, &since, why);
+    if (!err && since.total != since.seq - count->seq) {
+        int64_t up_to = since.seq;
+        store_ledger_count_done(&since);
+        if (!(err = ledger_writers_await(store, why)))
+            err = ledger_since(store, count->seq, up_to, &since, why);
+    }
+    if (err)
+        return err;
+    count->total += since.total;
+    count->seq = since.seq;
+    if (since.total > 0) {
+        free(count->last_work_item_id);
+        count->last_work_item_id = since.last_work_item_id;
+    }
+    return ERR_OK;
+}
+
+void store_ledger_count_done(struct store_ledger_count *count)
+{
+    free(count->last_work_item_id);
+    *count = (struct store_ledger_count){0};
+}
+
+enum err store_pulse(struct store *store, struct store_pulse *ret, struct why *why)
+{
+    struct store_pulse pulse = {0};
+    struct store_rows rows = store_query(store, SQL_PULSE, NO_PARAMS, why);
+    if (rows_next(&rows))
+        pulse = (struct store_pulse){.now_us = rows_int(&rows, "now_us"),
+                                     .settings_revision = rows_int(&rows, "revision"),
+                                     .ledger_seq = rows_int(&rows, "ledger_seq"),
+                                     .history_seq = rows_int(&rows, "history_seq")};
+    enum err err = rows_end(&rows);
+    if (!err)
+        *ret = pulse;
+    return err;
 }
 
 static struct store_ledger_row ledger_row_read(struct store_rows *rows)

@@ -15,6 +15,8 @@ enum { TABLES_EVERY = 10, RETRY_MS = 20 };
 struct probe {
     struct store *store;
     int64_t (*clock_ms)(void);
+    probe_pulse_fn *on_pulse;
+    void *arg;
     pthread_t thread;
     bool started;         /* of the thread */
     pthread_mutex_t lock; /* guards all that follows */
@@ -26,15 +28,10 @@ struct probe {
     bool seen;
 };
 
-static enum err look(struct probe *probe, bool at_tables, struct why *why)
+static enum err look(struct probe *probe, bool at_tables, struct store_pulse *ret, struct why *why)
 {
-    struct store_settings settings;
-    if (at_tables)
-        return store_ready(probe->store, why);
-    enum err err = store_settings_read(probe->store, &settings, why);
-    if (!err)
-        store_settings_done(&settings);
-    return err;
+    enum err err = at_tables ? store_ready(probe->store, why) : ERR_OK;
+    return err ? err : store_pulse(probe->store, ret, why);
 }
 
 /* Until the next look, or the end; true: look. */
@@ -66,8 +63,11 @@ static void *work(void *arg)
     unsigned good = 0, bad = 0; /* in a row */
     do {
         struct why why = {.text = ""};
-        enum err err = look(probe, good % TABLES_EVERY == 0, &why);
+        struct store_pulse pulse;
+        enum err err = look(probe, good % TABLES_EVERY == 0, &pulse, &why);
         note(probe, err, &why);
+        if (!err && probe->on_pulse)
+            probe->on_pulse(probe->arg, probe->store, &pulse);
         good = err ? 0 : good + 1;
         bad = err ? bad + 1 : 0;
     } while (
@@ -75,11 +75,14 @@ static void *work(void *arg)
     return NULL;
 }
 
-enum err probe_start(struct store *store_take, int64_t (*clock_ms)(void), struct probe **ret, struct why *why)
+enum err probe_start(struct store *store_take, int64_t (*clock_ms)(void), probe_pulse_fn *on_pulse, void *arg,
+                     struct probe **ret, struct why *why)
 {
     struct probe *probe = mem_zero(1, sizeof *probe);
     probe->store = store_take;
     probe->clock_ms = clock_ms ? clock_ms : clock_mono_ms;
+    probe->on_pulse = on_pulse;
+    probe->arg = arg;
     probe->seen_ms = probe->clock_ms();
     pthread_mutex_init(&probe->lock, NULL);
     cond_init(&probe->wake);

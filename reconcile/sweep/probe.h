@@ -13,10 +13,14 @@
 struct probe;
 struct store;
 
+/* Called in the probe's thread with each good answer of the database; it may ask `store` more. */
+struct store_pulse;
+typedef void probe_pulse_fn(void *arg, struct store *store, const struct store_pulse *pulse);
+
 /* probe_start: takes ownership of `store`, even on failure; nothing else may use it. `clock_ms` is a
- * monotonic clock, for the age of results; NULL: clock_mono_ms. */
-ATTR_NODISCARD enum err probe_start(struct store *store_take, int64_t (*clock_ms)(void), struct probe **ret,
-                                    struct why *why);
+ * monotonic clock, for the age of results; NULL: clock_mono_ms. `on_pulse` may be NULL. */
+ATTR_NODISCARD enum err probe_start(struct store *store_take, int64_t (*clock_ms)(void),
+                                    probe_pulse_fn *on_pulse, void *arg, struct probe **ret, struct why *why);
 
 /* probe_read: ERR_OK, or why the database cannot be worked with; ERR_TIMEOUT when it did not answer for
  * LIMIT_PROBE_STALE_MS. Any thread. */

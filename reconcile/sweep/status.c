@@ -39,7 +39,7 @@ struct status {
     bool running;
     int64_t last_run_us;     /* 0: never */
     struct report last_pass; /* without its items */
-    size_t stuck, quarantined;
+    size_t stuck, quarantined, holds;
     int64_t oldest_age_s;
     size_t outbox_depth;
     int64_t outbox_since_ms; /* since when the oldest message has waited, by the monotonic clock */
@@ -271,6 +271,9 @@ static json_t *build(const struct status *status)
     json_put(object, "started_at", json_instant(status->started_us));
     json_put(object, "running", json_boolean(status->running));
     json_put(object, "pause", json_deep_copy(status->pause));
+    json_t *holds = json_object();
+    json_put(holds, "count", json_integer((json_int_t)status->holds));
+    json_put(object, "holds", holds);
     json_t *stuck = json_object();
     json_put(stuck, "count", json_integer((json_int_t)status->stuck));
     json_put(stuck, "oldest_age_s", json_integer(status->oldest_age_s));
@@ -325,12 +328,23 @@ void status_policy(struct status *status, const struct policy *policy)
     publish_and_unlock(status);
 }
 
-void status_ledger(struct status *status, const struct store_ledger_summary *summary)
+void status_ledger(struct status *status, const struct store_ledger_count *count)
 {
     pthread_mutex_lock(&status->lock);
-    status->unblocked_total = summary->total;
+    if (count->total < status->unblocked_total) {
+        pthread_mutex_unlock(&status->lock);
+        return;
+    }
+    status->unblocked_total = count->total;
     free(status->last_unblocked);
-    status->last_unblocked = mem_dup(summary->last_work_item_id);
+    status->last_unblocked = mem_dup(count->last_work_item_id);
+    publish_and_unlock(status);
+}
+
+void status_holds(struct status *status, size_t count)
+{
+    pthread_mutex_lock(&status->lock);
+    status->holds = count;
     publish_and_unlock(status);
 }
 

@@ -19,7 +19,7 @@ struct plane_status;
 struct policy;
 struct services;
 struct status;
-struct store_ledger_summary;
+struct store_ledger_count;
 
 /* status_new: `on_change` (may be NULL) gets each new document, borrowed, under the status's lock: it must
  * only copy. The clients of `services` must outlive the status. */
@@ -29,7 +29,9 @@ void status_free(struct status *status);
 
 /* What changed. All thread-safe. */
 void status_policy(struct status *status, const struct policy *policy);
-void status_ledger(struct status *status, const struct store_ledger_summary *summary);
+/* status_ledger: a count that is older than the one shown changes nothing. */
+void status_ledger(struct status *status, const struct store_ledger_count *count);
+void status_holds(struct status *status, size_t count);
 void status_database(struct status *status, enum err err, const struct why *why);
 /* status_hooks: the newest result of the webhook audit, the status's member "hooks"; borrowed. */
 void status_hooks(struct status *status, const json_t *found);

@@ -52,6 +52,7 @@ struct sweeper {
 
     /* The sweeper's thread alone. */
     struct policy *policy;
+    struct store_ledger_count ledger;
     bool prepared;   /* the tables are there */
     bool introduced; /* what the service works with was logged */
     unsigned failures;
@@ -97,6 +98,7 @@ void sweeper_free(struct sweeper *sweeper)
     if (!sweeper)
         return;
     policy_free(sweeper->policy);
+    store_ledger_count_done(&sweeper->ledger);
     pass_memory_free(sweeper->memory);
     status_free(sweeper->status);
     report_log_free(sweeper->reports);
@@ -142,12 +144,9 @@ static void end_refusal(struct sweeper *sweeper)
 
 static void refresh_ledger(struct sweeper *sweeper)
 {
-    struct store_ledger_summary summary;
     struct why why;
-    if (store_ledger_summary(sweeper->services->store, &summary, &why) != ERR_OK)
-        return; /* the next pass reports the database */
-    status_ledger(sweeper->status, &summary);
-    store_ledger_summary_done(&summary);
+    if (store_ledger_advance(sweeper->services->store, &sweeper->ledger, &why) == ERR_OK)
+        status_ledger(sweeper->status, &sweeper->ledger); /* else the next pass reports the database */
 }
 
 /* A pass that only looked, red gates and all, is silence. */

@@ -591,8 +591,13 @@ static const char *const texts[] = {
     [PG_REPLAY_BEGIN] = replay_begin_sql,
     [SQL_REPLAYS_MOVED] = replays_moved_sql,
     [PG_REPLAYS_SETTLE] = replays_settle_sql,
-    [SQL_LEDGER_SUMMARY] = "SELECT count(*) AS total, (SELECT work_item_id FROM reconcile_ledger"
-                           " ORDER BY seq DESC LIMIT 1) AS last_work_item_id FROM reconcile_ledger",
+    /* 1 the seq to begin above, 2 the seq to end with. */
+    [SQL_LEDGER_SINCE] = "SELECT count(*) AS n, max(seq) AS seq, (SELECT work_item_id FROM reconcile_ledger"
+                         " WHERE seq <= $2::bigint ORDER BY seq DESC LIMIT 1) AS last_work_item_id"
+                         " FROM reconcile_ledger WHERE seq > $1::bigint AND seq <= $2::bigint",
+    [SQL_PULSE] = "SELECT " REVISION " AS revision, " NOW_US " AS now_us,"
+                  " coalesce((SELECT max(seq) FROM reconcile_ledger), 0) AS ledger_seq,"
+                  " coalesce((SELECT max(seq) FROM reconcile_history), 0) AS history_seq",
     /* 1 the seq to stay below, 2 the limit, 3 the task. */
     [SQL_LEDGER_LIST] = "SELECT " LEDGER_COLUMNS " FROM reconcile_ledger WHERE seq < $1::bigint"
                         " ORDER BY seq DESC LIMIT $2::bigint",

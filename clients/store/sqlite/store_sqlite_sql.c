@@ -576,8 +576,13 @@ static const char *const texts[] = {
                   " AND t.stage BETWEEN +s.value AND +s.value"
                   " WHERE t.branch <> '' AND length(t.repo) <= " NAME_SIZE " LIMIT ?2",
 
-    [SQL_LEDGER_SUMMARY] = "SELECT (SELECT count(*) FROM reconcile_ledger) AS total, (SELECT work_item_id"
-                           " FROM reconcile_ledger ORDER BY seq DESC LIMIT 1) AS last_work_item_id",
+    /* 1 the seq to begin above, 2 the seq to end with. */
+    [SQL_LEDGER_SINCE] = "SELECT count(*) AS n, max(seq) AS seq, (SELECT work_item_id FROM reconcile_ledger"
+                         " WHERE seq <= ?2 ORDER BY seq DESC LIMIT 1) AS last_work_item_id"
+                         " FROM reconcile_ledger WHERE seq > ?1 AND seq <= ?2",
+    [SQL_PULSE] = "SELECT " REVISION " AS revision, " NOW_US " AS now_us,"
+                  " coalesce((SELECT max(seq) FROM reconcile_ledger), 0) AS ledger_seq,"
+                  " coalesce((SELECT max(seq) FROM reconcile_history), 0) AS history_seq",
     /* 1 the seq to stay below, 2 the limit, 3 the task. */
     [SQL_LEDGER_LIST] =
         "SELECT " LEDGER_COLUMNS " FROM reconcile_ledger WHERE seq < ?1 ORDER BY seq DESC LIMIT ?2",

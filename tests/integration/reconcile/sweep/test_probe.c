@@ -77,7 +77,7 @@ static int set_up(void **state)
     double_.result = ERR_OK;
     double_.hangs = double_.interrupted = false;
     sem_init(&double_.release, 0, 0);
-    return probe_start(store, now_ms, &probe, NULL) == ERR_OK ? 0 : -1;
+    return probe_start(store, now_ms, NULL, NULL, &probe, NULL) == ERR_OK ? 0 : -1;
 }
 
 static int tear_down(void **state)

@@ -28,7 +28,7 @@ static void forgotten_connections_are_noticed_and_replaced(void **state)
     struct pg_proxy *proxy;
     struct probe *probe;
     struct why why = {.text = ""};
-    ASSERT_OK(probe_start(pg_scene_through_proxy(scene, NULL, &proxy), NULL, &probe, &why));
+    ASSERT_OK(probe_start(pg_scene_through_proxy(scene, NULL, &proxy), NULL, NULL, NULL, &probe, &why));
     await(probe, ERR_OK, PATIENCE_MS, &why);
     pg_proxy_forget(proxy);
     await(probe, ERR_TIMEOUT, LIMIT_PROBE_STALE_MS + LIMIT_PROBE_EVERY_MS, &why);

@@ -102,12 +102,12 @@ SUITE_TEST(one_writer_wins_each_revision)
 
 SUITE_TEST(an_empty_ledger_has_no_last_row)
 {
-    struct store_ledger_summary summary;
+    struct store_ledger_count summary = {0};
     struct store_ledger_page page;
-    ASSERT_OK(store_ledger_summary(suite->store, &summary, &suite->why));
+    ASSERT_OK(store_ledger_advance(suite->store, &summary, &suite->why));
     assert_int_equal(summary.total, 0);
     assert_null(summary.last_work_item_id);
-    store_ledger_summary_done(&summary);
+    store_ledger_count_done(&summary);
     ASSERT_OK(store_ledger_list(suite->store, 0, 0, 10, &page, &suite->why));
     assert_int_equal(page.n, 0);
     store_ledger_page_done(&page);
@@ -146,12 +146,12 @@ static void assert_ledger(const struct store_ledger_page *page, const int64_t *t
 SUITE_TEST(the_ledger_is_paged_newest_first)
 {
     ledger_seed(suite);
-    struct store_ledger_summary summary;
+    struct store_ledger_count summary = {0};
     struct store_ledger_page page;
-    ASSERT_OK(store_ledger_summary(suite->store, &summary, &suite->why));
+    ASSERT_OK(store_ledger_advance(suite->store, &summary, &suite->why));
     assert_int_equal(summary.total, 5);
     assert_string_equal(summary.last_work_item_id, "ORCH-1");
-    store_ledger_summary_done(&summary);
+    store_ledger_count_done(&summary);
 
     ASSERT_OK(store_ledger_list(suite->store, 0, 0, 2, &page, &suite->why));
     assert_ledger(&page, (const int64_t[]){1, 3}, 2);
@@ -316,7 +316,7 @@ SUITE_TEST(an_interrupted_store_refuses_every_call)
     enum store_moved moved;
     int64_t revision;
     struct store_settings settings;
-    struct store_ledger_summary summary;
+    struct store_ledger_count summary = {0};
     struct store_pass_page passes;
     char *before = suite_dump(suite);
     store_interrupt(suite->store);
@@ -326,7 +326,7 @@ SUITE_TEST(an_interrupted_store_refuses_every_call)
                ERR_TIMEOUT);
     ASSERT_ERR(store_settings_read(suite->store, &settings, &suite->why), ERR_TIMEOUT);
     ASSERT_ERR(store_settings_write(suite->store, 0, "{}", NULL, 0, &revision, &suite->why), ERR_TIMEOUT);
-    ASSERT_ERR(store_ledger_summary(suite->store, &summary, &suite->why), ERR_TIMEOUT);
+    ASSERT_ERR(store_ledger_advance(suite->store, &summary, &suite->why), ERR_TIMEOUT);
     ASSERT_ERR(store_pass_list(suite->store, 0, 1, &passes, &suite->why), ERR_TIMEOUT);
     ASSERT_ERR(store_ready(suite->store, &suite->why), ERR_TIMEOUT);
     store_interrupt(suite->store);
