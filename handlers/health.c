@@ -3,7 +3,7 @@
 #include "clients/store/store.h"
 #include "handlers/app.h"
 #include "handlers/handlers.h"
-#include "reconcile/sweep/probe.h"
+#include "reconcile/readiness/probe.h"
 #include "reconcile/sweep/sweeper.h"
 
 static void answer_well(struct request *request)

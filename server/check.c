@@ -16,7 +16,7 @@
 #include "reconcile/plane/plane_state_map.h"
 #include "reconcile/settings/settings.h"
 #include "reconcile/sweep/overview.h"
-#include "reconcile/sweep/trial.h"
+#include "reconcile/readiness/trial.h"
 #include "server/commands.h"
 #include "server/options.h"
 

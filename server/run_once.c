@@ -15,7 +15,7 @@
 #include "reconcile/settings/policy.h"
 #include "reconcile/sweep/overview.h"
 #include "reconcile/sweep/report_log.h"
-#include "reconcile/sweep/trial.h"
+#include "reconcile/readiness/trial.h"
 #include "server/commands.h"
 #include "server/options.h"
 

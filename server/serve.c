@@ -14,7 +14,7 @@
 #include "reconcile/notify/notifier.h"
 #include "reconcile/sweep/overview.h"
 #include "reconcile/sweep/follower.h"
-#include "reconcile/sweep/probe.h"
+#include "reconcile/readiness/probe.h"
 #include "reconcile/resolve/resolver.h"
 #include "reconcile/pipeline/settings_text.h"
 #include "reconcile/settings/settings.h"

@@ -11,7 +11,7 @@ ARROWS = {
     "": "clients ← reconcile ← handlers ← server ← tests",
     "clients": "base ← http ← {facts, store} ← {gitea, plane} ← .",
     "clients/store": ". ← {pg, sqlite}",
-    "reconcile": "pipeline ← settings ← message ← heal ← {gates, plane, notify} ← sweep ← holds ← {explain, resolve, webhooks}",
+    "reconcile": "pipeline ← settings ← message ← heal ← {gates, plane, notify} ← sweep ← {holds, readiness} ← {explain, resolve, webhooks}",
 }
 INCLUDE = re.compile(r'^#\s*include\s+"([^"]+)"', re.M)
 

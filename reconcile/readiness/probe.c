@@ -1,4 +1,4 @@
-#include "reconcile/sweep/probe.h"
+#include "reconcile/readiness/probe.h"
 
 #include <pthread.h>
 #include <stdbool.h>

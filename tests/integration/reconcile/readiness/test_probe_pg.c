@@ -4,7 +4,7 @@
 
 #include "clients/base/limits.h"
 #include "clients/base/wait.h"
-#include "reconcile/sweep/probe.h"
+#include "reconcile/readiness/probe.h"
 #include "tests/support/clients/store/pg_scene.h"
 
 #define PATIENCE_MS 10000

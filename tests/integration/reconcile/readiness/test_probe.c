@@ -6,7 +6,7 @@
 
 #include "clients/base/limits.h"
 #include "clients/store/store_ops.h"
-#include "reconcile/sweep/probe.h"
+#include "reconcile/readiness/probe.h"
 #include "tests/support/clients/store/store_fake.h"
 #include "tests/support/test.h"
 

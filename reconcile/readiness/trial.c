@@ -1,4 +1,4 @@
-#include "reconcile/sweep/trial.h"
+#include "reconcile/readiness/trial.h"
 
 #include <stdlib.h>
 #include <string.h>
