@@ -230,16 +230,18 @@ static enum err migrate_trial(struct store *store, const struct setup *setup)
     return json_array_size(problems) > 0 ? ERR_INTERNAL : err;
 }
 
+/* Tables that cannot be counted are complained of next. */
 static void print_created(struct store *store, const struct setup *setup, size_t created)
 {
     struct overview overview;
     struct why why;
     enum err err = overview_read(store, setup->settings, setup->pipeline, &overview, &why);
-    AUTO_FREE char *holds = err ? mem_dup(why.text) : overview_words(&overview);
+    AUTO_FREE char *words = err ? NULL : overview_words(&overview);
     AUTO_FREE char *made = created
                                ? mem_printf("created %zu missing table%s", created, created == 1 ? "" : "s")
                                : mem_dup("nothing was missing");
-    AUTO_FREE char *line = mem_printf("%s: %s; %s", store_describe(store), made, holds);
+    AUTO_FREE char *line =
+        mem_printf("%s: %s%s%s", store_describe(store), made, words ? "; " : "", words ? words : "");
     AUTO_FREE char *shown = text_cut(line, strlen(line));
     puts(shown);
 }

@@ -36,7 +36,7 @@ const char *err_name(enum err err);
 
 /* struct why: words for a failure, always NUL-terminated, cut at a UTF-8 boundary when too long. */
 struct why {
-    char text[256];
+    char text[512];
 };
 
 /* why_set: formats into `why`, which may be NULL. Returns `err`, so that a failure reads `return why_set(why,

@@ -172,13 +172,24 @@ enum err schema_complete(const struct schema *schema, size_t *ret_created, struc
 
 /* is it all there */
 
-/* Of a table: the first word of each line that begins with a space. */
+/* A column of a table is the first word of a line that begins with a space. Each call takes one, and its
+ * type; *line is NULL at first. */
+static bool column_take(const struct part *part, const char **line, char ret[NAME_SIZE],
+                        char ret_type[NAME_SIZE])
+{
+    *line = strchr(*line ? *line : part->body, '\n') + 1;
+    if (**line != ' ')
+        return false;
+    (void)word_take(word_take(*line, ret), ret_type);
+    ret_type[strcspn(ret_type, ",")] = '\0';
+    return true;
+}
+
 static void columns_print(struct buffer *out, const struct part *part)
 {
-    const char *separator = "";
-    char column[NAME_SIZE];
-    for (const char *line = strchr(part->body, '\n') + 1; line[0] == ' '; line = strchr(line, '\n') + 1) {
-        (void)word_take(line, column);
+    const char *separator = "", *line = NULL;
+    char column[NAME_SIZE], type[NAME_SIZE];
+    while (column_take(part, &line, column, type)) {
         buffer_printf(out, "%s%s.%s", separator, part->table, column);
         separator = ", ";
     }
@@ -201,4 +212,50 @@ char *schema_probe(const char *sql, size_t len)
         separator = ", ";
     }
     return buffer_take(&out);
+}
+
+/* what helps */
+
+/* Adds the columns of a table that are missing; all are if the table is. */
+static enum err add_missing(const struct schema *schema, const struct part *part, struct buffer *names,
+                            struct buffer *statements, struct why *why)
+{
+    char column[NAME_SIZE], type[NAME_SIZE];
+    const char *line = NULL, *separator = " ";
+    bool there;
+    enum err err = has(schema, part->table, NULL, &there, why);
+    if (!err && !there)
+        buffer_printf(names, "%s%s", names->len ? ", " : "", part->table);
+    while (!err && there && column_take(part, &line, column, type)) {
+        bool has_column;
+        if ((err = has(schema, part->table, column, &has_column, why)) || has_column)
+            continue;
+        buffer_printf(names, "%s%s.%s", names->len ? ", " : "", part->table, column);
+        if (*separator == ' ')
+            buffer_printf(statements, "%sALTER TABLE %s", statements->len ? "; " : "", part->table);
+        buffer_printf(statements, "%sADD COLUMN %s %s", separator, column, type);
+        separator = ", ";
+    }
+    return err;
+}
+
+enum err schema_missing(const struct schema *schema, enum err failed, struct why *why)
+{
+    struct buffer names = {.max = LIMIT_OWN_TEXT}, statements = {.max = LIMIT_OWN_TEXT};
+    const struct why first = *why;
+    struct part part;
+    enum err err = ERR_OK;
+    for (const char *at = schema->sql; !err && part_take(&at, schema->sql + schema->len, &part);)
+        if (part.kind == PART_TABLE)
+            err = add_missing(schema, &part, &names, &statements, why);
+    AUTO_FREE char *missing = buffer_take(&names);
+    AUTO_FREE char *alter = buffer_take(&statements);
+    *why = first;
+    if (err || !*missing)
+        return failed;
+    AUTO_FREE char *words = mem_printf("%s; missing: %s; right would be: %s", first.text, missing,
+                                       *alter ? alter : "reconciled migrate");
+    if (strlen(words) < sizeof why->text)
+        return why_set(why, failed, "%s", words);
+    return why_set(why, failed, "%s; missing: %s", first.text, missing);
 }

@@ -39,4 +39,8 @@ ATTR_NODISCARD enum err schema_version_check(struct store_rows rows, int64_t *re
  * exist. Caller frees. */
 char *schema_probe(const char *sql, size_t len);
 
+/* schema_missing: after the statement of schema_probe failed: adds every missing table and column to `why`,
+ * with the statements that add the columns, or the command that creates the tables. Returns `failed`. */
+ATTR_NODISCARD enum err schema_missing(const struct schema *schema, enum err failed, struct why *why);
+
 #endif

@@ -54,7 +54,7 @@ void observe_log_free(struct observe_log *log)
     free(log);
 }
 
-/* What was seen of this task; its state is NULL if nothing was. When there is no room, all are forgotten, and
+/* What was seen of this task; its state is NULL if nothing was. When there is no room, all are dropped, and
  * each is logged once more. */
 static struct seen *seen_of(struct observe_log *log, char *task_take)
 {

@@ -225,6 +225,26 @@ def test_check_warns_where_the_tables_are_not(database, sandbox):
     assert any("warning: there was no table tasks and jobs" in line for line in lines(done.stdout))
 
 
+def test_every_missing_column_is_named_with_the_statement_that_adds_it(database, sandbox):
+    program(database, sandbox, "migrate")
+    database.script("DROP INDEX reconcile_tasks_branch;" if database.kind == "sqlite" else "")
+    for column in ("title", "branch"):
+        database.script(f"ALTER TABLE tasks DROP COLUMN {column}")
+    done = program(database, sandbox, "check")
+    found = re.search("missing: tasks.title, tasks.branch; right would be: (ALTER TABLE tasks ADD COLUMN title [^;\n]*)", done.stdout)
+    assert done.returncode == 1 and found, done.stdout
+    for part in found[1].strip().removeprefix("ALTER TABLE tasks ").split(", "):
+        database.script(f"ALTER TABLE tasks {part}")
+    assert program(database, sandbox, "check").returncode == 0
+
+
+def test_a_table_of_ours_that_is_missing_is_made_by_migrate(database, sandbox):
+    program(database, sandbox, "migrate")
+    database.script("DROP TABLE reconcile_leases")
+    done = program(database, sandbox, "check")
+    assert done.returncode == 1 and "missing: reconcile_leases; right would be: reconciled migrate" in done.stdout, done.stdout
+
+
 def test_check_names_each_recommended_index_that_is_missing(database, sandbox):
     program(database, sandbox, "migrate")
     for name in ("tasks_stage", "tasks_repo", "tasks_work_item", "jobs_one_active"):

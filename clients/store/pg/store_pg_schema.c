@@ -114,13 +114,19 @@ enum err pg_migrate(struct store *store, size_t *ret_created, struct why *why)
 /* After a statement that named all tables failed. */
 static enum err missing_name(struct pg_conn *conn, enum err failed, struct why *why)
 {
-    static const char undefined_table[] = "42P01";
-    if (strcmp(conn->sqlstate, undefined_table) != 0)
+    static const char undefined_table[] = "42P01", undefined_column[] = "42703";
+    bool table = strcmp(conn->sqlstate, undefined_table) == 0;
+    struct why first = *why;
+    if (!table && strcmp(conn->sqlstate, undefined_column) != 0)
         return failed;
     enum err err = PQtransactionStatus(conn->pg) == PQTRANS_IDLE ? ERR_OK : pg_execute(conn, "ROLLBACK", why);
-    if (!err)
+    if (!err && table)
         err = decoys_name(conn, why);
-    return err ? err : failed;
+    if (err)
+        return err;
+    const struct schema schema = {embedded_schema_pg, embedded_schema_pg_len, conn, query, run};
+    *why = first;
+    return schema_missing(&schema, failed, why);
 }
 
 struct probe {

@@ -58,8 +58,10 @@ enum err sqlite_ready(struct store *store, struct why *why)
     AUTO_GIVE struct sqlite_conn *conn = NULL;
     sqlite3_stmt *statement = NULL;
     enum err err = sqlite_take(store, SQLITE_USE_READ, &conn, why);
-    if (!err)
-        err = sqlite_prepare(conn, probe, &statement, why);
+    if (err)
+        return err;
+    err = sqlite_prepare(conn, probe, &statement, why);
     (void)sqlite3_finalize(statement);
-    return err ? err : sqlite_writable(store, why);
+    const struct schema schema = {embedded_schema_sqlite, embedded_schema_sqlite_len, conn, query, run};
+    return err ? schema_missing(&schema, err, why) : sqlite_writable(store, why);
 }

@@ -112,7 +112,7 @@ static void memory_is_bounded(void **state)
     item.outcome = OUTCOME_RED;
     for (item.task_id = 100; item.task_id < 100 + (int64_t)LIMIT_OBSERVED; item.task_id++)
         see(&item, NULL);
-    see(&green, "observed"); /* it was forgotten */
+    see(&green, "observed"); /* it was dropped */
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
