@@ -177,18 +177,19 @@ static void note_sent(struct notifier *notifier, const struct store_outbox *outb
 }
 
 /* Logged once, until Telegram takes a message again. */
-static void complain(struct notifier *notifier, const struct telegram_answer *answer)
+static void complain(struct notifier *notifier, size_t waiting, const struct telegram_answer *answer)
 {
     log_event(notifier->complained ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARN,
-              "messages wait: Telegram does not take them", LOG_S("reason", answer->error));
+              "messages wait: Telegram does not take them", LOG_I("messages", waiting),
+              LOG_S("reason", answer->error));
     notifier->complained = true;
 }
 
-static void note_unsent(struct notifier *notifier, const struct telegram_answer *answer)
+static void note_unsent(struct notifier *notifier, size_t waiting, const struct telegram_answer *answer)
 {
     if (answer->result == TELEGRAM_STOPPED)
         return;
-    complain(notifier, answer);
+    complain(notifier, waiting, answer);
     if (answer->result == TELEGRAM_WAIT) {
         send_limiter_asked(&notifier->limiter, answer->wait_s, services_mono_ms(notifier->services));
     } else if (answer->result == TELEGRAM_BAD_TEXT && !notifier->bad_text) {
@@ -222,7 +223,7 @@ static struct next send_first(struct notifier *notifier, const struct store_outb
     telegram_send(notifier->services->telegram, notifier->services->fetch, text,
                   services_mono_ms(notifier->services) + notifier->call_ms, &answer);
     if (answer.result != TELEGRAM_SENT) {
-        note_unsent(notifier, &answer);
+        note_unsent(notifier, outbox->depth, &answer);
         publish(notifier, outbox->depth, outbox->rows[0].age_s);
         int64_t due_ms = send_limiter_due_ms(&notifier->limiter);
         return notifier->limiter.failures > 0 ? look_at(due_ms) : go_on_at(due_ms);
