@@ -1,4 +1,4 @@
-/* remark.h - what people say with a change: why, who, until when. Pure, thread-safe. */
+/* remark.h - what goes with a change that people make: why, who, until when. Pure, thread-safe. */
 #ifndef RECONCILED_REMARK_H
 #define RECONCILED_REMARK_H
 

@@ -1,4 +1,4 @@
-/* hold, release; and what a change is said to be for. */
+/* hold, release; and the author, reason and end of any change. */
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -103,7 +103,7 @@ static void print_hold(const json_t *hold)
     print_labelled("Until", TONE_PLAIN, "%s", end ? moment_of(end, until) : "it is released");
 }
 
-/* Sends it and shows the answer; `show` NULL: an answer without a body, or one that says `done`. */
+/* Sends it and shows the answer; `show` NULL: prints `done` instead. */
 static int ask(const struct command_line *line, struct service *service, const char *method,
                const char *const *segments, const char *const *query, const json_t *body,
                void (*show)(const json_t *answer), const char *done)
