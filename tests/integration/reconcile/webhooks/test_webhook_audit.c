@@ -61,7 +61,7 @@ static int set_up(void **state)
     services->fetch = bench.gitea->fetch;
     sem_init(&bench.checked, 0, 0);
     bench.now_ms = clock_mono_ms();
-    bench.status = status_new(services->settings, services->gitea, services->plane, NULL, on_change, NULL);
+    bench.status = status_new(services, on_change, NULL);
     assert_int_equal(query_pool_start(services->fetch, PATIENCE_MS, &bench.query_pool, NULL), ERR_OK);
     bench.audit = webhook_audit_new(services, bench.query_pool, bench.status, NULL);
     script_server_on(bench.gitea->server, "/api/v1/orgs/acme/hooks?limit=50&page=1",
