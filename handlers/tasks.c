@@ -13,15 +13,25 @@
 #include "reconcile/pipeline/settings_text.h"
 #include "reconcile/settings/settings.h"
 
-enum { STAGE_MAX = 64, AFTER_MAX = 200 };
+enum { STAGE_MAX = 64, PART_MAX = 100, AFTER_MAX = 200 };
 
-/* A stage of the pipeline or any other one, because tasks may be at an unknown stage too. */
-static bool is_stage(const char *text)
+static bool is_short(const char *text, size_t max)
 {
     size_t len = strlen(text), characters = 0;
     for (size_t i = 0; i < len; i++)
         characters += ((unsigned char)text[i] & 0xc0) != 0x80;
-    return len > 0 && characters <= STAGE_MAX && !text_has_control(text) && utf8_valid_len(text, len) == len;
+    return len > 0 && characters <= max && !text_has_control(text) && utf8_valid_len(text, len) == len;
+}
+
+/* A stage of the pipeline or any other one, because tasks may be at an unknown stage too. */
+static bool is_stage(const char *text)
+{
+    return is_short(text, STAGE_MAX);
+}
+
+static bool is_part(const char *text)
+{
+    return is_short(text, PART_MAX);
 }
 
 static bool is_after(const char *text)
@@ -44,6 +54,7 @@ void handle_tasks_list(struct request *request)
     query_bool(&query, "stuck", &wanted.stuck_only);
     query_text(&query, "stage", is_stage, "must be the name of a stage", &wanted.stage);
     query_text(&query, "repo", settings_repo_valid, "must be owner/name", &wanted.repo);
+    query_text(&query, "q", is_part, "must be 1 to 100 characters without control characters", &wanted.part);
     if (!query_done(&query))
         return;
     enum err err = explain_list(request_app(request)->explainer, &wanted, &body, &why);

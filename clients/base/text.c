@@ -625,6 +625,22 @@ bool text_same_letters(const char *a, const char *b)
     return same && *a == *b;
 }
 
+bool text_has_letters(const char *text, const char *part)
+{
+    locale_t before = text_utf8_use();
+    bool has = !*part;
+    while (!has && *text) {
+        const char *at = text, *of = part;
+        bool same = true;
+        while (same && *at && *of)
+            same = letter_take(&at) == letter_take(&of);
+        has = same && !*of;
+        (void)letter_take(&text);
+    }
+    (void)uselocale(before);
+    return has;
+}
+
 /* If the characters do not match, glibc's fnmatch compares bytes, so that ? may match a part of a character.
  * A prefix before pattern and text prevents that: it holds [é], which matches é as a character but not as two
  * bytes. */

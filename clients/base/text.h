@@ -105,6 +105,8 @@ locale_t text_utf8_use(void);
  * character to one. text_glob: whether `text` is `pattern` itself, or matches it as fnmatch(3) does, where ?
  * is one character. Both read UTF-8 by glibc's C.UTF-8, and bytes where that is not installed. */
 bool text_same_letters(const char *a, const char *b);
+/* text_has_letters: whether `part` is in the text, compared in the same way. */
+bool text_has_letters(const char *text, const char *part);
 bool text_glob(const char *pattern, const char *text);
 
 /* text_mend: as text_cut, for bytes that may hold a NUL. */

@@ -588,6 +588,7 @@ struct store_tasks_query {
     const char *const *terminal; /* stages whose tasks are done: not listed */
     size_t n_terminal;
     const char *stage, *repo; /* NULL: any. A terminal stage that is asked for by name is listed */
+    const char *part;         /* NULL: any. In work item id, title or branch, without regard to case */
     bool stuck_only;
     const char *after; /* the `next` of an earlier page; NULL: from the beginning */
     size_t limit;

@@ -185,6 +185,7 @@ enum err explain_list(struct explainer *explainer, const struct explain_list_que
     struct store_tasks_query query = tasks_query(explainer, policy, graces, n);
     query.stage = wanted->stage;
     query.repo = wanted->repo;
+    query.part = wanted->part;
     query.stuck_only = wanted->stuck_only;
     query.after = wanted->after;
     query.limit = wanted->limit;

@@ -28,7 +28,7 @@ void explainer_free(struct explainer *explainer);
 /* explain_list: {"items":[…],"next":…}: tasks that are not done, stuck ones first. ERR_INVALID: `after` is
  * not the `next` of an earlier page. Caller owns *ret. */
 struct explain_list_query {
-    const char *stage, *repo; /* NULL: any */
+    const char *stage, *repo, *part; /* NULL: any; as in store_tasks_query */
     bool stuck_only;
     const char *after; /* NULL: from the beginning */
     size_t limit;

@@ -10,7 +10,7 @@
 #include "server/cli/service.h"
 #include "server/cli/times.h"
 
-enum { QUERY_MAX = 12 };
+enum { QUERY_MAX = 24 };
 
 /* Name and value of each option of the line that is a parameter of the resource. For people, the limit is of
  * all rows, over several pages; with --json it is the page's. */
@@ -52,12 +52,13 @@ void task_table_print(const json_t *tasks)
     {
         const json_t *job = json_object_get(task, "job");
         bool stuck = json_get_bool(task, "stuck", false);
+        bool dated = json_is_string(json_object_get(task, "updated_at")); /* else its age is not known */
         char rested[TIME_TEXT_SIZE];
         duration_words(json_get_int(task, "age_s", 0), rested);
         table_add(table, TONE_PLAIN, "%s", json_get_text(task, "work_item_id", "-"));
         table_add(table, TONE_PLAIN, "#%" PRId64, json_get_int(task, "task_id", 0));
         table_add(table, TONE_PLAIN, "%s", json_get_text(task, "stage", "-"));
-        table_add(table, TONE_PLAIN, "%s", rested);
+        table_add(table, TONE_PLAIN, "%s", dated ? rested : "-");
         if (json_is_object(job))
             table_add(table, TONE_PLAIN, "%s", json_get_text(job, "status", "-"));
         else
@@ -182,24 +183,30 @@ int change_list_show(const struct command_line *line, struct service *service)
     return list_show(line, service, "config/history", query, change_table_print, "nothing was changed");
 }
 
+/* query_make, with the argument of the line as a parameter too. */
+static void query_make_with(const struct command_line *line, const char *name, const char **query)
+{
+    size_t n = 0;
+    query_make(line, query);
+    while (query[n])
+        n++;
+    if (line->n_arguments) {
+        query[n++] = name;
+        query[n++] = line->arguments[0];
+        query[n] = NULL;
+    }
+}
+
 int command_tasks(const struct command_line *line, struct service *service)
 {
     const char *query[QUERY_MAX];
-    query_make(line, query);
+    query_make_with(line, "q", query);
     return list_show(line, service, "tasks", query, task_table_print, "no such task");
 }
 
 int command_history(const struct command_line *line, struct service *service)
 {
     const char *query[QUERY_MAX];
-    size_t n = 0;
-    query_make(line, query);
-    while (query[n])
-        n++;
-    if (line->n_arguments) {
-        query[n++] = "task_id";
-        query[n++] = line->arguments[0];
-        query[n] = NULL;
-    }
+    query_make_with(line, "task_id", query);
     return list_show(line, service, "history", query, transition_table_print, "nothing was moved");
 }

@@ -14,7 +14,7 @@
 #include "reconcile/settings/settings.h"
 #include "server/cli/cli.h"
 
-enum { QUERY_MAX = 16, WAIT_STEP_MS = 200 };
+enum { QUERY_MAX = 24, WAIT_STEP_MS = 200 };
 
 struct service {
     struct fetch *fetch;

@@ -126,7 +126,8 @@ def test_tasks_are_listed_and_filtered(database, service):
          {"id": 3, "stage": "testing", "job": "running"}, {"id": 4, "stage": "done"})
     assert re.findall(r"^ORCH-(\d) .*? (stuck|running|-) ", ask(service, "tasks"), re.M) == [
         ("1", "stuck"), ("3", "running"), ("2", "-")]
-    for arguments, ids in ((["--stuck"], "1"), (["--stage", "testing"], "3"), (["--repo=acme/shop"], "2"), (["--limit", "1"], "1")):
+    for arguments, ids in ((["--stuck"], "1"), (["--stage", "testing"], "3"), (["--repo=acme/shop"], "2"), (["--limit", "1"], "1"),
+                           (["orch-2"], "2"), (["--stage", "testing", "B3"], "3")):
         assert re.findall(r"^ORCH-(\d)", ask(service, "tasks", *arguments), re.M) == list(ids)
     assert ask(service, "tasks", "--repo", "acme/none") == "no such task\n"
     assert ask(service, "tasks", "--limit", "1").endswith("There are more.\n")

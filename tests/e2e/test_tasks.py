@@ -59,6 +59,9 @@ def test_the_list_is_narrowed_by_what_is_asked(database, sandbox, service):
     assert ids(get(service, "/reconcile/tasks?repo=acme/other")) == ids(get(service, "/reconcile/tasks?repo=Acme/OTHER")) == [2]
     assert ids(get(service, "/reconcile/tasks?repo=acme/app&stage=development&stuck=true")) == [1]
     assert ids(get(service, "/reconcile/tasks?stage=nowhere")) == []
+    assert ids(get(service, "/reconcile/tasks?q=orch-2")) == [2]
+    assert set(ids(get(service, "/reconcile/tasks?q=A%20Task&stage=development&stuck=true"))) == {1, 2}
+    assert ids(get(service, "/reconcile/tasks?q=B3")) == [3] and ids(get(service, "/reconcile/tasks?q=%25")) == []
 
 
 def test_the_list_comes_in_pages(database, sandbox, service):
@@ -75,7 +78,8 @@ def test_the_list_comes_in_pages(database, sandbox, service):
 
 BAD = {"limit=0": "limit", "limit=501": "limit", "limit=x": "limit", "stuck=maybe": "stuck", "stuck=": "stuck", "stage=": "stage", "stage=" + "x" * 65: "stage",
        "stage=%01": "stage", "stage=%ff": "stage", "repo=acme": "repo", "repo=a/b/c": "repo", "after=": "after", "after=%20": "after",
-       "after=nonsense": "after", "after=" + "1" * 201: "after", "after=1": "after", "limit=x&stuck=x&stage=&repo=x&after=%00x".replace("%00", "%2F"):
+       "after=nonsense": "after", "after=" + "1" * 201: "after", "after=1": "after", "q=": "q", "q=" + "x" * 101: "q", "q=%01": "q",
+       "limit=x&stuck=x&stage=&repo=x&after=%00x".replace("%00", "%2F"):
        "limit after stuck stage repo"}
 
 

@@ -36,6 +36,7 @@ enum pg_sql {
     PG_REPLAYS_SETTLE,
     PG_TASKS_LIST,
     PG_TASKS_LIST_OF_REPO,
+    PG_TASKS_LIST_WITH,
     PG_HAS_SCHEMA,
     PG_STAGE_TYPE,
     PG_NOT_WRITABLE,
@@ -65,7 +66,7 @@ const char *pg_schema(const struct store *store);
 
 /* The parameters of a statement as libpq takes them. */
 struct pg_values {
-    char *texts[12];
+    char *texts[16];
     size_t n;
 };
 void pg_values_make(struct pg_values *values, struct store_params params);

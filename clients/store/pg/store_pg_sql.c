@@ -453,6 +453,8 @@ static const char replays_settle_sql[] =
 #define WATCHED_AS_OF WATCHED_FROM(AS_OF)
 #define IS_STAGE_O IS_STAGE("o.exact")
 
+#define HAS_PART(column) "strpos(lower(t." column "::text), lower($13::text)) > 0"
+
 /* 1 as for WATCHED; 2 [terminal stage, …]; 3 a stage or null; 4 the instant of the first page, as an interval
  * since 1970, or null; where to go on, as an instant, an interval to add to it, and an id: 5, 6, 7 among the
  * stuck ones, 8, 9, 10 among the others; 11 the limit; `only`: a further condition.
@@ -660,6 +662,10 @@ static const char *const texts[] = {
     [SQL_LEASE_DROP] = "DELETE FROM reconcile_leases WHERE name = $1 AND owner = $2",
     [PG_TASKS_LIST] = TASKS_LIST(""),
     [PG_TASKS_LIST_OF_REPO] = TASKS_LIST(" AND lower(t.repo) = lower($12::text)"),
+    /* 12 a repo or null, 13 what a text of the task has in it. */
+    [PG_TASKS_LIST_WITH] =
+        TASKS_LIST(" AND ($12::text IS NULL OR lower(t.repo) = lower($12::text))"
+                   " AND (" HAS_PART("work_item_id") " OR " HAS_PART("title") " OR " HAS_PART("branch") ")"),
     [SQL_TASK_GET] = task_get_sql,
     /* 1 [[work item id or null, id or null], …], 2 the limit of each. The places, from 0, of those that have
      * tasks; what is spelled exactly comes first. */

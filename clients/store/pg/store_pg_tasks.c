@@ -130,13 +130,14 @@ struct store_rows pg_tasks_query(struct store *store, const struct store_tasks_q
         return rows_failed(why_set(why, ERR_INVALID, "this is no place in a list of tasks"));
     json_auto_t *graces = json_graces(query->gated, query->n_gated);
     json_auto_t *terminal = json_texts(query->terminal, query->n_terminal);
-    struct store_params params = PARAMS(
-        JSON_PARAM(graces), JSON_PARAM(terminal), TEXT_PARAM(query->stage),
-        TEXT_PARAM(cursor.begun ? cursor.as_of.offset : NULL), TEXT_PARAM(cursor.stuck.updated_at.base),
-        TEXT_PARAM(cursor.stuck.updated_at.offset), NUMBER_PARAM(cursor.stuck.id),
-        TEXT_PARAM(cursor.others.updated_at.base), TEXT_PARAM(cursor.others.updated_at.offset),
-        NUMBER_PARAM(cursor.others.id), ONE_MORE_PARAM(query->limit), TEXT_PARAM(query->repo));
-    if (!query->repo)
-        params.n--;
-    return store_query(store, query->repo ? PG_TASKS_LIST_OF_REPO : PG_TASKS_LIST, params, why);
+    struct store_params params =
+        PARAMS(JSON_PARAM(graces), JSON_PARAM(terminal), TEXT_PARAM(query->stage),
+               TEXT_PARAM(cursor.begun ? cursor.as_of.offset : NULL),
+               TEXT_PARAM(cursor.stuck.updated_at.base), TEXT_PARAM(cursor.stuck.updated_at.offset),
+               NUMBER_PARAM(cursor.stuck.id), TEXT_PARAM(cursor.others.updated_at.base),
+               TEXT_PARAM(cursor.others.updated_at.offset), NUMBER_PARAM(cursor.others.id),
+               ONE_MORE_PARAM(query->limit), TEXT_PARAM(query->repo), TEXT_PARAM(query->part));
+    unsigned which = query->part ? PG_TASKS_LIST_WITH : query->repo ? PG_TASKS_LIST_OF_REPO : PG_TASKS_LIST;
+    params.n -= which == PG_TASKS_LIST_WITH ? 0 : which == PG_TASKS_LIST_OF_REPO ? 1 : 2;
+    return store_query(store, which, params, why);
 }

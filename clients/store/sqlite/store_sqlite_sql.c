@@ -219,16 +219,22 @@ static const char unstarted_sql[] =
 
 /* 1 as for STUCK, but only of the stage asked for, 2 [terminal stage, …], 3 that stage or null, 4 a repo or
  * null, 5 whether only the stuck ones; where the page before ended: 6 in which part (0: there was none, 1:
- * the stuck ones, 2: the others), 7 with which updated_at and 8 which id; 9 the limit.
+ * the stuck ones, 2: the others), 7 with which updated_at and 8 which id; 9 the limit; 10 what a text of the
+ * task has in it, or null.
  *
  * The cost follows the stuck tasks and the page: of each stage at most `limit` others are taken, along
  * (stage, updated_at) from where the page before ended. null comes before everything and is compared with
  * nothing, so there are two ways into a stage and two into none, of which the conditions without a column
  * open one.
  */
+#define HAS_PART(of)                                               \
+    " AND (?10 IS NULL OR reconcile_has(" of ".work_item_id, ?10)" \
+    " OR reconcile_has(" of ".title, ?10) OR reconcile_has(" of ".branch, ?10))"
+#define STUCK_HAS_PART \
+    " AND (?10 IS NULL OR EXISTS (SELECT 1 FROM tasks t WHERE t.id = stuck.id" HAS_PART("t") "))"
 #define OTHER(of)                                                               \
     " AND " of ".id NOT IN (SELECT id FROM stuck) AND (?4 IS NULL OR lower(" of \
-    ".repo) = lower(?4)) AND " HAS_ID(of)
+    ".repo) = lower(?4)) AND " HAS_ID(of) HAS_PART(of)
 #define FROM_START(of) \
     " AND (?6 < 2 OR ?7 IS NULL) AND (?6 < 2 OR " of ".updated_at IS NOT NULL OR " of ".id > ?8)" OTHER(of)
 #define FROM_PLACE(of) \
@@ -238,8 +244,8 @@ static const char unstarted_sql[] =
 static const char tasks_list_sql[] =
     "WITH RECURSIVE" STUCK STAGES " first(part, updated_at, id) AS MATERIALIZED ("
     "  SELECT 1, updated_at, id FROM stuck"
-    "  WHERE ?6 < 2 AND (?6 = 0 OR (updated_at, id) > (?7, ?8)) AND (?4 IS NULL OR lower(repo) = lower(?4))"
-    "  ORDER BY updated_at, id LIMIT ?9),"
+    "  WHERE ?6 < 2 AND (?6 = 0 OR (updated_at, id) > (?7, ?8)) AND (?4 IS NULL OR lower(repo) = "
+    "lower(?4))" STUCK_HAS_PART "  ORDER BY updated_at, id LIMIT ?9),"
     " open(stage) AS MATERIALIZED ("
     "  SELECT ?3 WHERE ?3 IS NOT NULL"
     "  UNION ALL"

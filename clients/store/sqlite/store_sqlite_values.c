@@ -73,13 +73,22 @@ static void call_like(sqlite3_context *call, int n, sqlite3_value **values)
     sqlite3_result_text(call, text, -1, SQLITE_TRANSIENT);
 }
 
+static void call_has(sqlite3_context *call, int n, sqlite3_value **values)
+{
+    (void)n;
+    const char *text = (const char *)sqlite3_value_text(values[0]);
+    const char *part = (const char *)sqlite3_value_text(values[1]);
+    sqlite3_result_int(call, text && part && text_has_letters(text, part));
+}
+
 void sqlite_functions(sqlite3 *db)
 {
     static const struct {
         const char *name;
         int n;
         void (*call)(sqlite3_context *, int, sqlite3_value **);
-    } functions[] = {{"reconcile_us", 1, call_us}, {"reconcile_like", 2, call_like}};
+    } functions[] = {
+        {"reconcile_us", 1, call_us}, {"reconcile_like", 2, call_like}, {"reconcile_has", 2, call_has}};
     for (size_t i = 0; i < ARRAY_LEN(functions); i++)
         (void)sqlite3_create_function_v2(db, functions[i].name, functions[i].n,
                                          SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_DIRECTONLY, NULL,

@@ -200,6 +200,41 @@ SUITE_TEST(the_list_is_narrowed_by_stage_and_repo_and_to_the_stuck)
     store_tasks_page_done(&page);
 }
 
+SUITE_TEST(the_list_is_narrowed_to_what_has_a_text_in_it)
+{
+    for (int64_t id = 1; id <= 6; id++)
+        suite_task(suite, id, id == 6 ? "done" : "development", id % 2 ? "o/a" : "o/b",
+                   id == 4 ? 10 : 9000 - id * 100);
+    suite_exec(suite, "UPDATE tasks SET title = 'x', work_item_id = 'x', branch = 'x'");
+    suite_exec(suite, "UPDATE tasks SET title = 'Mend the Basket' WHERE id IN (1, 6)");
+    suite_exec(suite, "UPDATE tasks SET work_item_id = 'BASKET-2', title = NULL, branch = NULL WHERE id = 2");
+    suite_exec(suite, "UPDATE tasks SET branch = 'feature/100%%_basket' WHERE id IN (3, 4)");
+    struct store_tasks_query query = all_tasks();
+    query.part = "basKET";
+    ASSERT_PAGE(suite, &query, 1, 2, 3, 4);
+    query.repo = "O/A";
+    ASSERT_PAGE(suite, &query, 1, 3);
+    query.repo = NULL;
+    query.stuck_only = true;
+    ASSERT_PAGE(suite, &query, 1, 2, 3);
+    query.stuck_only = false;
+    size_t n;
+    int64_t *paged = read_all(suite, query, 1, NULL, &n);
+    static const int64_t expected[] = {1, 2, 3, 4};
+    assert_int_equal(n, ARRAY_LEN(expected));
+    assert_memory_equal(paged, expected, sizeof expected);
+    free(paged);
+    query.stage = "done";
+    ASSERT_PAGE(suite, &query, 6);
+    query.stage = NULL;
+    query.part = "0%_B"; /* as it is, no pattern */
+    ASSERT_PAGE(suite, &query, 3, 4);
+    query.part = "e_b";
+    struct store_tasks_page page = list(suite, &query);
+    assert_int_equal(page.n, 0);
+    store_tasks_page_done(&page);
+}
+
 /* Some 60 tasks in all stages, many of one age; every fifth rests long enough to be stuck. */
 static void many_tasks(struct suite *suite)
 {

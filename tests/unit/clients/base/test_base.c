@@ -682,6 +682,12 @@ TEST(names_differ_in_case_alone_in_any_script)
     assert_true(text_same_letters("In Progress", "iN pROGRESS"));
     assert_true(text_same_letters("Відхилено é Σς", "ВІДХИЛЕНО É σσ"));
     assert_true(text_same_letters("", ""));
+    assert_true(text_has_letters("Den KORB mending", "korb M"));
+    assert_true(text_has_letters("aab", "AB"));
+    assert_true(text_has_letters("Кошик зламано", "ЗЛАМ"));
+    assert_true(text_has_letters("a", ""));
+    assert_false(text_has_letters("a", "ab"));
+    assert_false(text_has_letters("\xc3\xa9", "\xa9")); /* no part of a character */
     assert_false(text_same_letters("Approved", "Approved "));
     assert_false(text_same_letters("é", "e"));
     assert_false(text_same_letters("é", "è"));
