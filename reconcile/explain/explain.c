@@ -22,6 +22,7 @@
 #include "reconcile/plane/task_issue.h"
 #include "reconcile/settings/policy.h"
 #include "reconcile/heal/quarantine.h"
+#include "reconcile/heal/recheck.h"
 #include "reconcile/heal/replay_event.h"
 #include "reconcile/settings/settings.h"
 #include "reconcile/sweep/sweeper.h"
@@ -150,6 +151,27 @@ static json_t *job_document(const struct store_task_entry *entry)
     return job;
 }
 
+/* The timer evaluates the task again when its recheck is due, in a pass. */
+static json_t *last_document(const struct explainer *explainer, const struct store_task_entry *entry)
+{
+    const struct services *services = explainer->services;
+    struct recheck_look look;
+    if (!recheck_last(services->recheck, entry->task.id, entry->task.stage, &look))
+        return json_null();
+    int64_t again_ms = recheck_at(services->recheck, entry->task.id);
+    int64_t rests_ms = again_ms ? again_ms - services_mono_ms(services) : 0;
+    int64_t pass_ms = sweeper_due_ms(explainer->sweeper);
+    int64_t wait_ms = rests_ms > pass_ms ? rests_ms : pass_ms;
+    int64_t now_us = entry->updated_us + entry->task.age_s * 1000000; /* by the database's clock */
+    json_t *document = json_object();
+    json_put(document, "verdict", json_text(*look.verdict ? look.verdict : NULL));
+    json_put(document, "reason", json_text(*look.reason ? look.reason : NULL));
+    json_put(document, "outcome", json_text(outcome_name(look.outcome)));
+    json_put(document, "at", json_instant(look.at_us));
+    json_put(document, "next_at", json_instant(entry->stuck ? now_us + wait_ms * 1000 : 0));
+    return document;
+}
+
 static json_t *task_document(const struct explainer *explainer, const struct policy *policy,
                              const struct store_task_entry *entry)
 {
@@ -169,6 +191,7 @@ static json_t *task_document(const struct explainer *explainer, const struct pol
     json_put(document, "grace_s", gated ? json_integer(policy_grace_s(policy, task->stage)) : json_null());
     json_put(document, "stuck", json_boolean(entry->stuck));
     json_put(document, "job", job_document(entry));
+    json_put(document, "last", last_document(explainer, entry));
     return document;
 }
 

@@ -91,17 +91,18 @@ static void settle(struct gate_side *side, struct candidate *candidate, enum out
     struct pass *pass = side->pass;
     const struct store_task *task = candidate->task;
     const struct stage *to = candidate->verdict.kind == VERDICT_GREEN ? candidate->stage->next : NULL;
-    report_gate_item(&pass->report, &(struct report_item){
-                                        .task_id = task->id,
-                                        .work_item_id = task->work_item_id,
-                                        .stage = task->stage,
-                                        .to_stage = to ? to->name : NULL,
-                                        .verdict = candidate->verdict.kind == VERDICT_PENDING
-                                                       ? NULL
-                                                       : verdict_name(candidate->verdict.kind),
-                                        .reason = reason ? reason : candidate->verdict.reason,
-                                        .outcome = outcome,
-                                    });
+    pass_item(pass, SIDE_GATE,
+              &(struct report_item){
+                  .task_id = task->id,
+                  .work_item_id = task->work_item_id,
+                  .stage = task->stage,
+                  .to_stage = to ? to->name : NULL,
+                  .verdict = candidate->verdict.kind == VERDICT_PENDING
+                                 ? NULL
+                                 : verdict_name(candidate->verdict.kind),
+                  .reason = reason ? reason : candidate->verdict.reason,
+                  .outcome = outcome,
+              });
     candidate->settled = true;
     if (outcome != OUTCOME_ADVANCED && task->age_s > side->oldest_left_s)
         side->oldest_left_s = task->age_s;

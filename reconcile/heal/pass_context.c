@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "reconcile/heal/recheck.h"
+
 /* The settings may change during a write; each change costs one more try, and people do not change them this
  * often. */
 enum { POLICY_TRIES = 8 };
@@ -80,6 +82,17 @@ const char *pass_would_hold(struct pass *pass, const struct store_task *task)
 int64_t pass_db_now_us(const struct pass *pass)
 {
     return pass->db_now_us ? pass->db_now_us + (clock_mono_ms() - pass->db_ms) * 1000 : 0;
+}
+
+void pass_item(struct pass *pass, enum pass_side side, const struct report_item *item)
+{
+    int64_t now_us = pass_db_now_us(pass);
+    if (side == SIDE_PLANE)
+        report_plane_item(&pass->report, item);
+    else
+        report_gate_item(&pass->report, item);
+    if (!pass->request->dry_run)
+        recheck_saw(pass->services->recheck, item, now_us ? now_us : services_wall_us(pass->services));
 }
 
 size_t pass_heals_left(const struct pass *pass)

@@ -110,6 +110,10 @@ const char *pass_would_hold(struct pass *pass, const struct store_task *task);
 /* pass_db_now_us: the database's clock now, as it was read last in this pass; 0: it was not read yet. */
 int64_t pass_db_now_us(const struct pass *pass);
 
+/* pass_item: puts what became of a task or issue into the report, and keeps it as the newest look at the task
+ * (recheck.h) unless the pass is a dry run. */
+void pass_item(struct pass *pass, enum pass_side side, const struct report_item *item);
+
 /* pass_heals_left: how many more transitions max_heals_per_pass allows. pass_heals_take: counts `n`
  * transitions that were written or sent, or that a dry run would write or send. */
 size_t pass_heals_left(const struct pass *pass);

@@ -8,7 +8,9 @@
 
 #include "clients/base/err.h"
 #include "clients/base/limits.h"
+#include "clients/base/text.h"
 #include "clients/base/wait.h"
+#include "reconcile/heal/report.h"
 
 struct resting {
     int64_t task_id;
@@ -19,9 +21,16 @@ struct resting {
     char sha[65];
 };
 
+struct seen {
+    int64_t task_id;
+    char stage[65]; /* where the look left it */
+    struct recheck_look look;
+};
+
 struct recheck {
-    pthread_mutex_t lock; /* guards all that follows */
-    void *tree;           /* of struct resting, by task_id; see tsearch(3) */
+    pthread_mutex_t lock;              /* guards all that follows */
+    struct seen *seen[LIMIT_RECHECKS]; /* by task_id, modulo their number */
+    void *tree;                        /* of struct resting, by task_id; see tsearch(3) */
     size_t n;
 };
 
@@ -46,6 +55,8 @@ void recheck_free(struct recheck *recheck)
     if (!recheck)
         return;
     tdestroy(recheck->tree, free);
+    for (size_t i = 0; i < ARRAY_LEN(recheck->seen); i++)
+        free(recheck->seen[i]);
     pthread_mutex_destroy(&recheck->lock);
     free(recheck);
 }
@@ -182,4 +193,52 @@ void recheck_waiting(struct recheck *recheck, int64_t now_ms, int64_t **ret_ids,
     free(listing.stale);
     *ret_ids = listing.resting;
     *ret_n = listing.n_resting;
+}
+
+/* the newest looks */
+
+static struct seen **seen_place(struct recheck *recheck, int64_t task_id)
+{
+    return &recheck->seen[(uint64_t)task_id % ARRAY_LEN(recheck->seen)];
+}
+
+static void text_copy(char *ret, size_t size, const char *text)
+{
+    AUTO_FREE char *cut = text_cut(text ? text : "", size - 1);
+    memcpy(ret, cut, strlen(cut) + 1);
+}
+
+static bool outcome_moves(enum outcome outcome)
+{
+    return outcome == OUTCOME_ADVANCED || outcome == OUTCOME_STARTED || outcome == OUTCOME_APPROVED ||
+           outcome == OUTCOME_REJECTED;
+}
+
+void recheck_saw(struct recheck *recheck, const struct report_item *item, int64_t at_us)
+{
+    if (item->task_id == 0)
+        return;
+    struct seen now = {.task_id = item->task_id, .look = {.at_us = at_us, .outcome = item->outcome}};
+    text_copy(now.stage, sizeof now.stage, outcome_moves(item->outcome) ? item->to_stage : item->stage);
+    text_copy(now.look.verdict, sizeof now.look.verdict, item->verdict);
+    text_copy(now.look.reason, sizeof now.look.reason, item->reason);
+    pthread_mutex_lock(&recheck->lock);
+    struct seen **place = seen_place(recheck, item->task_id);
+    if (!*place)
+        *place = mem_zero(1, sizeof **place);
+    **place = now;
+    pthread_mutex_unlock(&recheck->lock);
+}
+
+bool recheck_last(struct recheck *recheck, int64_t task_id, const char *stage, struct recheck_look *ret)
+{
+    char at[sizeof((struct seen *)NULL)->stage];
+    text_copy(at, sizeof at, stage);
+    pthread_mutex_lock(&recheck->lock);
+    const struct seen *seen = *seen_place(recheck, task_id);
+    bool found = seen && seen->task_id == task_id && strcmp(seen->stage, at) == 0;
+    if (found)
+        *ret = seen->look;
+    pthread_mutex_unlock(&recheck->lock);
+    return found;
 }

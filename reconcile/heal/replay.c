@@ -269,10 +269,8 @@ static void report_moved(struct pass *pass, const struct store_transition *row)
                                      .verdict = "green",
                                      .reason = row->reason,
                                      .outcome = moved_as(row->outcome)};
-    if (strcmp(row->side, pass_side_name(SIDE_PLANE)) == 0)
-        report_plane_item(&pass->report, &item);
-    else
-        report_gate_item(&pass->report, &item);
+    bool is_plane = strcmp(row->side, pass_side_name(SIDE_PLANE)) == 0;
+    pass_item(pass, is_plane ? SIDE_PLANE : SIDE_GATE, &item);
 }
 
 /* It is in the ledger. A transition that this pass replayed gets its outcome; others get an item of their

@@ -134,15 +134,14 @@ static void item_add(struct plane_side *side, const struct act *act, enum outcom
     const struct store_task *task = act->task ? &act->task->task : NULL;
     bool is_green = strcmp(verdict, "green") == 0;
     AUTO_FREE char *id = work_item_id(act->open->project->prefix, act->open->issue.sequence);
-    report_plane_item(
-        &side->pass->report,
-        &(struct report_item){.task_id = task ? task->id : 0,
-                              .work_item_id = task && task->work_item_id ? task->work_item_id : id,
-                              .stage = task ? task->stage : NULL,
-                              .to_stage = is_green && act->decision.to ? act->decision.to->name : NULL,
-                              .verdict = verdict,
-                              .reason = reason,
-                              .outcome = outcome});
+    pass_item(side->pass, SIDE_PLANE,
+              &(struct report_item){.task_id = task ? task->id : 0,
+                                    .work_item_id = task && task->work_item_id ? task->work_item_id : id,
+                                    .stage = task ? task->stage : NULL,
+                                    .to_stage = is_green && act->decision.to ? act->decision.to->name : NULL,
+                                    .verdict = verdict,
+                                    .reason = reason,
+                                    .outcome = outcome});
 }
 
 static void tell_unknown(struct plane_side *side, struct act *act, const char *error)
@@ -476,12 +475,13 @@ static void tell_unread(struct plane_side *side, struct task_issue *issue)
     const struct store_task *task = &issue->task.task;
     const struct stage *stage = pipeline_stage(side->pass->services->pipeline, task->stage);
     if (stage && stage->human)
-        report_plane_item(&side->pass->report, &(struct report_item){.task_id = task->id,
-                                                                     .work_item_id = task->work_item_id,
-                                                                     .stage = task->stage,
-                                                                     .verdict = "unknown",
-                                                                     .reason = issue->error,
-                                                                     .outcome = OUTCOME_UNKNOWN});
+        pass_item(side->pass, SIDE_PLANE,
+                  &(struct report_item){.task_id = task->id,
+                                        .work_item_id = task->work_item_id,
+                                        .stage = task->stage,
+                                        .verdict = "unknown",
+                                        .reason = issue->error,
+                                        .outcome = OUTCOME_UNKNOWN});
     if (issue->open && issue->open->useless)
         plane_scan_recheck_later(side->scan, issue->open, PLANE_RECHECK_FAILED);
 }

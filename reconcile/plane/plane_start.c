@@ -63,13 +63,14 @@ static void settle(struct starter *starter, struct unstarted *unstarted, enum ou
 {
     struct pass *pass = starter->pass;
     const struct store_task *task = unstarted->task;
-    report_plane_item(&pass->report, &(struct report_item){.task_id = task->id,
-                                                           .work_item_id = task->work_item_id,
-                                                           .stage = task->stage,
-                                                           .to_stage = first_stage(pass)->next->name,
-                                                           .verdict = "green",
-                                                           .reason = reason ? reason : reason_of(unstarted),
-                                                           .outcome = outcome});
+    pass_item(pass, SIDE_PLANE,
+              &(struct report_item){.task_id = task->id,
+                                    .work_item_id = task->work_item_id,
+                                    .stage = task->stage,
+                                    .to_stage = first_stage(pass)->next->name,
+                                    .verdict = "green",
+                                    .reason = reason ? reason : reason_of(unstarted),
+                                    .outcome = outcome});
     unstarted->settled = true;
     if (pass->request->dry_run)
         return;
@@ -309,11 +310,12 @@ static void settle_issue(struct pass *pass, const struct plane_start *start, enu
                          const char *reason)
 {
     AUTO_FREE char *id = work_item_id(start->project->prefix, start->sequence);
-    report_plane_item(&pass->report, &(struct report_item){.work_item_id = id,
-                                                           .to_stage = first_stage(pass)->next->name,
-                                                           .verdict = "green",
-                                                           .reason = reason ? reason : start->reason,
-                                                           .outcome = outcome});
+    pass_item(pass, SIDE_PLANE,
+              &(struct report_item){.work_item_id = id,
+                                    .to_stage = first_stage(pass)->next->name,
+                                    .verdict = "green",
+                                    .reason = reason ? reason : start->reason,
+                                    .outcome = outcome});
 }
 
 static void hold_issues(struct pass *pass, struct plane_start *starts, size_t n, const char *reason)

@@ -134,6 +134,13 @@ def test_tasks_are_listed_and_filtered(database, service):
 
 
 @on_sqlite
+def test_an_age_that_cannot_be_read_is_a_dash(database, service):
+    seed(database, {"id": 1, "stage": "development"})
+    database.script("UPDATE tasks SET updated_at = 'yesterday'")
+    assert re.search(r"^ORCH-1 +#1 +development +- ", ask(service, "tasks"), re.M)
+
+
+@on_sqlite
 def test_json_is_the_answer_byte_for_byte(database, service):
     seed(database, {"id": 1, "stage": "development"}, {"id": 2, "stage": "review"})
     first = ask(service, "tasks", "--json", "--limit", "1", "--stage", "review")

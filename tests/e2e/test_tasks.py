@@ -90,6 +90,22 @@ def test_a_value_that_makes_no_sense_is_named(database, sandbox, service, query)
     assert [error["field"] for error in answer["errors"]] == BAD[query].split()
 
 
+def test_a_task_shows_what_a_pass_saw_of_it_last(database, sandbox, service):
+    scene(database, sandbox)
+    last = lambda: {item["task_id"]: item["last"] for item in get(service, "/reconcile/tasks")["items"]}
+    service.run(dry_run=True)
+    assert not any(last().values())  # a dry run leaves no trace
+    report = {item["task_id"]: item for item in service.run()["items"]}
+    seen = last()
+    for id in report.keys() & seen.keys():
+        assert {name: seen[id][name] for name in ("verdict", "reason", "outcome")} == {
+            name: report[id][name] for name in ("verdict", "reason", "outcome")}
+    assert [seen[id] for id in (8, 9, 12)] == [None] * 3
+    assert seen[2]["outcome"] == "red" and instant(seen[2]["at"]) < instant(seen[2]["next_at"])
+    assert seen[1]["outcome"] == "advanced" and seen[1]["next_at"] is None  # at its next stage
+    assert explain(service, 2)["last"]["reason"] == seen[2]["reason"]
+
+
 # ---- the explanation ----
 
 

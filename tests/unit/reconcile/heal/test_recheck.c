@@ -1,6 +1,9 @@
 /* What was looked at and stayed where it is rests for a growing, bounded while. */
+#include <string.h>
+
 #include "clients/base/limits.h"
 #include "reconcile/heal/recheck.h"
+#include "reconcile/heal/report.h"
 #include "tests/support/test.h"
 
 enum { INTERVAL_MS = 60000 };
@@ -115,4 +118,42 @@ FRESH_TEST(only_so_many_are_remembered)
     assert_int_equal(resting_at(*state, (int64_t)3 * 24 * 3600 * 1000), 0);
     recheck_later(*state, LIMIT_RECHECKS + 11, "development", "a", RECHECK_RED, INTERVAL_MS, 0);
     assert_int_equal(resting_at(*state, 0), 1);
+}
+
+FRESH_TEST(what_was_seen_last_is_kept_while_the_task_stays_there)
+{
+    struct recheck_look look;
+    char longest[600];
+    memset(longest, 'x', sizeof longest);
+    longest[sizeof longest - 1] = '\0';
+    struct report_item item = {
+        .task_id = 7, .stage = "development", .verdict = "red", .reason = longest, .outcome = OUTCOME_RED};
+    assert_false(recheck_last(*state, 7, "development", &look));
+    recheck_saw(*state, &item, 5);
+    assert_true(recheck_last(*state, 7, "development", &look));
+    assert_int_equal(look.at_us, 5);
+    assert_int_equal(look.outcome, OUTCOME_RED);
+    assert_string_equal(look.verdict, "red");
+    assert_int_equal(strlen(look.reason), sizeof look.reason - 1);
+    assert_false(recheck_last(*state, 7, "review", &look)); /* others moved it */
+    item.to_stage = "review";
+    item.reason = "passed";
+    item.outcome = OUTCOME_ADVANCED;
+    recheck_saw(*state, &item, 6);
+    assert_false(recheck_last(*state, 7, "development", &look));
+    assert_true(recheck_last(*state, 7, "review", &look));
+    assert_string_equal(look.reason, "passed");
+    item.task_id = 0; /* an issue without a task */
+    recheck_saw(*state, &item, 7);
+    assert_false(recheck_last(*state, 0, "review", &look));
+}
+
+FRESH_TEST(looks_are_bounded)
+{
+    struct recheck_look look;
+    for (int64_t id = 1; id <= LIMIT_RECHECKS + 1; id++)
+        recheck_saw(*state, &(struct report_item){.task_id = id, .stage = "s", .outcome = OUTCOME_HELD}, id);
+    assert_false(recheck_last(*state, 1, "s", &look));
+    assert_true(recheck_last(*state, LIMIT_RECHECKS + 1, "s", &look));
+    assert_string_equal(look.verdict, "");
 }
