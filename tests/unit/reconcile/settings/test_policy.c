@@ -33,8 +33,9 @@ static struct store_rows fake_query(struct store *store, unsigned which, struct 
 }
 
 static enum err fake_write(struct store *store, int64_t seen_revision, const char *overrides,
-                           int64_t *ret_revision, struct why *why)
+                           const json_t *history, int64_t *ret_revision, struct why *why)
 {
+    (void)history;
     struct fake_store *fake = (struct fake_store *)store;
     if (fake->races > 0) {
         fake->races--;
