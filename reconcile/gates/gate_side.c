@@ -177,6 +177,14 @@ static struct transition transition_of(const struct candidate *candidate,
                                .evidence = &candidate->verdict.evidence};
 }
 
+static void settle_held(struct gate_side *side, struct candidate *candidate,
+                        const struct gate_decision *decision)
+{
+    bool limited = decision->cause == GATE_CAUSE_LIMIT;
+    pass_held(side->pass, limited ? HELD_BY_LIMIT : pass_held_by(side->pass, SIDE_GATE), 1);
+    settle(side, candidate, OUTCOME_HELD, decision->reason);
+}
+
 /* choose_batch: the green candidates that certainly fit into the limit on heals, which is used up in the fair
  * order. An undecided candidate may still turn green, so a green one moves only if it fits together with all
  * green and undecided ones before it. Candidates that a switch holds need no room. */
@@ -190,7 +198,7 @@ static size_t choose_batch(struct gate_side *side, struct transition *batch,
             continue;
         struct gate_decision decision = decide(side, candidate, true);
         if (decision.action == GATE_HOLD) {
-            settle(side, candidate, OUTCOME_HELD, decision.reason);
+            settle_held(side, candidate, &decision);
             side->green--;
             continue;
         }
@@ -229,7 +237,7 @@ static void hold_the_rest(struct gate_side *side)
             continue;
         struct gate_decision decision = decide(side, &side->candidates[i], false);
         if (decision.action == GATE_HOLD)
-            settle(side, &side->candidates[i], OUTCOME_HELD, decision.reason);
+            settle_held(side, &side->candidates[i], &decision);
     }
 }
 

@@ -73,6 +73,16 @@ enum err pass_policy_check(struct pass *pass, int64_t revision, int64_t now_us, 
     return pass_policy_stands(pass, revision, now_us) ? ERR_OK : refresh_policy(pass, why);
 }
 
+void pass_held(struct pass *pass, enum held_by by, size_t n)
+{
+    pass->report.held[by] += n;
+}
+
+enum held_by pass_held_by(const struct pass *pass, enum pass_side side)
+{
+    return policy_off_by(pass->policy, side == SIDE_PLANE) ? HELD_BY_SWITCH : HELD_BY_MODE;
+}
+
 const char *pass_would_hold(struct pass *pass, const struct store_task *task)
 {
     const struct store_hold *hold = store_hold_of(&pass->holds, task);

@@ -103,6 +103,11 @@ bool pass_policy_stands(struct pass *pass, int64_t revision, int64_t now_us);
 ATTR_NODISCARD enum err pass_policy_check(struct pass *pass, int64_t revision, int64_t now_us,
                                           struct why *why);
 
+/* pass_held: counts tasks whose outcome is OUTCOME_HELD by what keeps them back. pass_held_by: of what
+ * pass_hold_reason gives, whether it is a switch or the mode. */
+void pass_held(struct pass *pass, enum held_by by, size_t n);
+enum held_by pass_held_by(const struct pass *pass, enum pass_side side);
+
 /* pass_would_hold: in a dry run, the words of the hold that would keep this task where it is; NULL: none.
  * Valid as long as the pass. */
 const char *pass_would_hold(struct pass *pass, const struct store_task *task);

@@ -44,6 +44,13 @@ static void decide(struct replay_batch *batch, struct attempt *attempt, enum out
     attempt->transition->outcome_reason = words_take ? pass_keep(batch->pass, words_take) : NULL;
 }
 
+static void decide_held(struct replay_batch *batch, struct attempt *attempt, enum held_by by,
+                        char *words_take)
+{
+    pass_held(batch->pass, by, 1);
+    decide(batch, attempt, OUTCOME_HELD, words_take);
+}
+
 static const char *plural(int64_t n)
 {
     return n == 1 ? "" : "s";
@@ -94,7 +101,7 @@ static void fate_apply(struct replay_batch *batch, struct attempt *attempt)
                           seen->tries, plural(seen->tries)));
         break;
     case STORE_REPLAY_HELD:
-        decide(batch, attempt, OUTCOME_HELD, mem_dup(attempt->transition->refusal.text));
+        decide_held(batch, attempt, HELD_BY_HOLD, mem_dup(attempt->transition->refusal.text));
         break;
     case STORE_REPLAY_RACED:
         decide(batch, attempt, OUTCOME_RACED,
@@ -154,7 +161,7 @@ static enum err begin(struct replay_batch *batch, enum pass_side side, struct wh
     enum err err = pass_write(batch->pass, side, begin_once, batch, &hold, why);
     for (size_t i = 0; hold && i < batch->n; i++)
         if (!batch->attempts[i].decided)
-            decide(batch, &batch->attempts[i], OUTCOME_HELD, mem_dup(hold));
+            decide_held(batch, &batch->attempts[i], pass_held_by(batch->pass, side), mem_dup(hold));
     return err;
 }
 
@@ -194,9 +201,11 @@ static void make_bodies(struct replay_batch *batch)
         enum outcome outcome = attempt->event.refused             ? OUTCOME_UNKNOWN
                                : problem && !attempt->event.later ? OUTCOME_FAILED
                                                                   : OUTCOME_HELD;
-        if (wants_body(attempt) && !attempt->event.body)
-            decide(batch, attempt, outcome,
-                   mem_printf("not replayed: %s", problem ? problem : "the process ends"));
+        if (!wants_body(attempt) || attempt->event.body)
+            continue;
+        pass_held(pass, HELD_BY_REPLAY, outcome == OUTCOME_HELD);
+        decide(batch, attempt, outcome,
+               mem_printf("not replayed: %s", problem ? problem : "the process ends"));
     }
 }
 
@@ -373,8 +382,8 @@ static void decide_rest(struct replay_batch *batch)
             continue;
         const char *event = orchestrator_event_name(attempt->event.kind);
         if (attempt->taken) {
-            decide(batch, attempt, OUTCOME_HELD,
-                   mem_printf("replayed (%s): %s; not seen to move yet", event, attempt->error));
+            decide_held(batch, attempt, HELD_BY_REPLAY,
+                        mem_printf("replayed (%s): %s; not seen to move yet", event, attempt->error));
             continue;
         }
         decide(batch, attempt, OUTCOME_FAILED,

@@ -19,6 +19,17 @@ const char *pass_state_name(enum pass_state state)
     return (unsigned)state < PASS_STATE_MAX_ ? state_names[state] : "failed";
 }
 
+static const char *const held_names[] = {
+    [HELD_BY_HOLD] = "hold",     [HELD_BY_LIMIT] = "limit",   [HELD_BY_MODE] = "mode",
+    [HELD_BY_REPLAY] = "replay", [HELD_BY_SWITCH] = "switch",
+};
+static_assert(ARRAY_LEN(held_names) == HELD_BY_MAX_, "everything that holds has a name");
+
+const char *held_by_name(enum held_by by)
+{
+    return held_names[by];
+}
+
 void report_begin(struct report *report, const char *id, const struct pass_request *request,
                   int64_t started_us)
 {

@@ -18,6 +18,11 @@
 enum pass_state { PASS_QUEUED, PASS_RUNNING, PASS_DONE, PASS_INTERRUPTED, PASS_FAILED, PASS_STATE_MAX_ };
 const char *pass_state_name(enum pass_state state);
 
+/* What keeps a task back whose outcome is OUTCOME_HELD. */
+enum held_by { HELD_BY_HOLD, HELD_BY_LIMIT, HELD_BY_MODE, HELD_BY_REPLAY, HELD_BY_SWITCH, HELD_BY_MAX_ };
+/* held_by_name: "hold", …: the word of the metric. */
+const char *held_by_name(enum held_by by);
+
 /* One task or issue, and its outcome. Texts may be NULL. */
 struct report_item {
     int64_t task_id; /* 0: there is none yet */
@@ -45,6 +50,7 @@ struct report {
     size_t unreadable;               /* rows of issues */
     struct report_waiting waiting;
     size_t gate[OUTCOME_MAX_], plane[OUTCOME_MAX_];
+    size_t held[HELD_BY_MAX_]; /* of both sides, by what keeps them back */
     size_t stuck, unknown_stage;
     int64_t oldest_age_s;
     struct report_item *items; /* at most LIMIT_PASS_ITEMS, and LIMIT_REPORT_ITEMS_BYTES of texts */

@@ -55,6 +55,7 @@ static void settle_written(struct pass *pass, struct transition *batch, const st
             batch[i].outcome_reason = batch[i].refusal.text;
             break;
         case STORE_HELD:
+            pass_held(pass, HELD_BY_HOLD, 1);
             batch[i].outcome = OUTCOME_HELD;
             batch[i].outcome_reason = batch[i].refusal.text;
             break;
@@ -80,6 +81,12 @@ static enum err rows_write(struct pass *pass, void *arg, struct why *why)
                             pass->report.id.s, rows->rows, rows->n, rows->moved, why);
 }
 
+static void hold_all(struct pass *pass, struct transition *batch, size_t n, const char *hold)
+{
+    settle_all(batch, n, OUTCOME_HELD, hold);
+    pass_held(pass, pass_held_by(pass, batch[0].side), n);
+}
+
 static enum err write_batch(struct pass *pass, struct transition *batch, size_t n, struct why *why)
 {
     struct rows rows;
@@ -94,7 +101,7 @@ static enum err write_batch(struct pass *pass, struct transition *batch, size_t 
     if (err)
         settle_all(batch, n, OUTCOME_FAILED, "the database could not be written");
     else if (hold)
-        settle_all(batch, n, OUTCOME_HELD, hold);
+        hold_all(pass, batch, n, hold);
     else
         settle_written(pass, batch, rows.rows, n, rows.moved);
     for (size_t i = 0; i < n; i++)

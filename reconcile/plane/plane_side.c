@@ -304,6 +304,7 @@ static size_t prepare(struct plane_side *side, size_t from, size_t to, size_t re
 
 static void hold_by_limit(struct plane_side *side, const struct act *act)
 {
+    pass_held(side->pass, HELD_BY_LIMIT, 1);
     AUTO_FREE char *reason =
         mem_printf("Plane: %s; the limit on heals in one pass is reached", act->open->state_name);
     item_add(side, act, OUTCOME_HELD, act->decision.step == STEP_NEEDS_ACTIVITY ? "unknown" : "green",

@@ -212,8 +212,16 @@ static void make_branches(struct starter *starter)
         starter->pass->report.state = PASS_INTERRUPTED;
 }
 
+/* By the limit; or by a switch, the mode or settings that start nothing. */
+static void count_held(struct pass *pass, size_t n, const char *reason)
+{
+    bool limited = reason == limit_words, off = pass_hold_reason(pass, SIDE_PLANE);
+    pass_held(pass, limited ? HELD_BY_LIMIT : off ? pass_held_by(pass, SIDE_PLANE) : HELD_BY_SWITCH, n);
+}
+
 static void hold(struct starter *starter, size_t from, const char *reason)
 {
+    count_held(starter->pass, starter->n - from, reason);
     for (size_t i = from; i < starter->n; i++)
         settle(starter, &starter->tasks[i], OUTCOME_HELD, reason);
     starter->n = from;
@@ -320,6 +328,7 @@ static void settle_issue(struct pass *pass, const struct plane_start *start, enu
 
 static void hold_issues(struct pass *pass, struct plane_start *starts, size_t n, const char *reason)
 {
+    count_held(pass, n, reason);
     for (size_t i = 0; i < n; i++) {
         settle_issue(pass, &starts[i], OUTCOME_HELD, reason);
         starts[i].not_made = reason != limit_words;
@@ -364,6 +373,7 @@ static void settle_created(struct pass *pass, struct plane_start *start, enum st
         fail_issues(pass, start, 1, "another task was made of its branch meanwhile");
         break;
     case STORE_START_HELD:
+        pass_held(pass, HELD_BY_HOLD, 1);
         start->not_made = true;
         settle_issue(pass, start, OUTCOME_HELD, refusal->text);
         break;

@@ -396,7 +396,8 @@ static void set_pass_gauges(const struct report *report)
 {
     if (report->request.dry_run)
         return;
-    metric_set(METRIC_HELD_TASKS, NULL, (int64_t)report_count(report, OUTCOME_HELD));
+    for (enum held_by by = 0; by < HELD_BY_MAX_; by++)
+        metric_set(METRIC_HELD_TASKS, held_by_name(by), (int64_t)report->held[by]);
     metric_set(METRIC_QUARANTINED_TASKS, NULL, (int64_t)report->gate[OUTCOME_QUARANTINED]);
     metric_set(METRIC_UNKNOWN_STAGE_TASKS, NULL, (int64_t)report->unknown_stage);
 }

@@ -134,6 +134,8 @@ int change_list_show(const struct command_line *line, struct service *service);
 
 /* task_table_print: tasks as GET /reconcile/tasks lists them. */
 void task_table_print(const json_t *tasks);
+/* hold_table_print: holds as GET /reconcile/holds lists them. */
+void hold_table_print(const json_t *holds);
 /* transition_table_print: rows of the ledger. */
 void transition_table_print(const json_t *transitions);
 

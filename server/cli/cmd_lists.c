@@ -114,7 +114,7 @@ void transition_table_print(const json_t *transitions)
     table_print(table);
 }
 
-static void hold_table_print(const json_t *holds)
+void hold_table_print(const json_t *holds)
 {
     static const struct column columns[] = {{.head = "SCOPE", .gives_way = true},
                                             {.head = "SINCE"},

@@ -11,7 +11,7 @@
 #include "server/cli/service.h"
 #include "server/cli/times.h"
 
-enum { STUCK_SHOWN = 10, WATCH_S = 2 };
+enum { ROWS_SHOWN = 10, WATCH_S = 2 };
 static const char *const status_path[] = {"reconcile", "status", NULL};
 
 /* "by ann until 18:00: moving Gitea", of what holds these three members. */
@@ -43,6 +43,7 @@ static void print_stuck(const json_t *status)
 {
     const json_t *stuck = json_object_get(status, "stuck");
     int64_t count = json_get_int(stuck, "count", 0), quarantined = json_get_int(status, "quarantined", 0);
+    int64_t held = json_get_int(json_object_get(status, "holds"), "count", 0);
     char oldest[TIME_TEXT_SIZE];
     duration_words(json_get_int(stuck, "oldest_age_s", 0), oldest);
     if (count == 0)
@@ -50,6 +51,8 @@ static void print_stuck(const json_t *status)
     else
         print_labelled("Stuck", TONE_BAD, "%" PRId64 " %s, the oldest for %s", count,
                        count == 1 ? "task" : "tasks", oldest);
+    if (held)
+        print_labelled("Held", TONE_WARN, "%" PRId64 " %s in force", held, held == 1 ? "hold" : "holds");
     if (quarantined)
         print_labelled("Quarantined", TONE_BAD, "%" PRId64 " of them: healed too often, left to a person",
                        quarantined);
@@ -119,21 +122,21 @@ static void print_hooks(const json_t *status)
                        json_get_text(hook, "detail", "-"));
 }
 
-/* The first of the stuck tasks; the exit status. */
-static int print_stuck_tasks(struct service *service)
+/* The first rows of a list; the exit status. */
+static int print_first(struct service *service, const char *resource, const char *const *query,
+                       void (*print)(const json_t *rows), const char *command)
 {
-    const char *const query[] = {"stuck", "true", NULL};
     json_t *rows = NULL;
     bool more;
-    int status = service_list(service, "tasks", query, STUCK_SHOWN, &rows, &more);
+    int status = service_list(service, resource, query, ROWS_SHOWN, &rows, &more);
     if (status != EXIT_DONE)
         return status;
     if (json_array_size(rows)) {
         putchar('\n');
-        task_table_print(rows);
+        print(rows);
     }
     if (more)
-        puts("There are more: reconciled tasks --stuck");
+        printf("There are more: reconciled %s\n", command);
     json_decref(rows);
     return EXIT_DONE;
 }
@@ -146,6 +149,18 @@ static void print_head(const struct service *service, const json_t *status)
         duration_words((clock_wall_us() - started) / 1000000, up);
     print_labelled("Service", TONE_HEAD, "reconciled %s at %s, up %s", json_get_text(status, "version", "-"),
                    service_shown(service), up);
+}
+
+/* What is stuck and what is held, where there is any. */
+static int print_details(struct service *service, const json_t *status)
+{
+    static const char *const stuck[] = {"stuck", "true", NULL};
+    int result = EXIT_DONE;
+    if (json_get_int(json_object_get(status, "stuck"), "count", 0))
+        result = print_first(service, "tasks", stuck, task_table_print, "tasks --stuck");
+    if (result == EXIT_DONE && json_get_int(json_object_get(status, "holds"), "count", 0))
+        result = print_first(service, "holds", NULL, hold_table_print, "holds");
+    return result;
 }
 
 static int status_once(const struct command_line *line, struct service *service)
@@ -171,8 +186,7 @@ static int status_once(const struct command_line *line, struct service *service)
         print_passes(answer.json);
         print_upstreams(answer.json);
         print_hooks(answer.json);
-        result = json_get_int(json_object_get(answer.json, "stuck"), "count", 0) ? print_stuck_tasks(service)
-                                                                                 : EXIT_DONE;
+        result = print_details(service, answer.json);
     }
     service_answer_done(&answer);
     return result;

@@ -141,7 +141,7 @@ TEST(the_table_is_sorted_unique_and_complete)
     }
     assert_true(n >= 9);
     for (size_t i = 0; i < n; i++) {
-        bool takes_body = strcmp(table[i].method, "GET") != 0;
+        bool takes_body = strcmp(table[i].method, "PUT") == 0 || strcmp(table[i].method, "POST") == 0;
         assert_int_equal((table[i].flags & ROUTE_BODY) != 0, takes_body);
         assert_int_equal((table[i].flags & ROUTE_OPEN) != 0,
                          strcmp(table[i].path, "/healthz") == 0 || strcmp(table[i].path, "/readyz") == 0);
