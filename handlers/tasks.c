@@ -52,6 +52,8 @@ void handle_tasks_list(struct request *request)
     query_limit(&query, &wanted.limit);
     query_text(&query, "after", is_after, after_rule, &wanted.after);
     query_bool(&query, "stuck", &wanted.stuck_only);
+    query_bool(&query, "held", &wanted.held_only);
+    query_bool(&query, "quarantined", &wanted.quarantined_only);
     query_text(&query, "stage", is_stage, "must be the name of a stage", &wanted.stage);
     query_text(&query, "repo", settings_repo_valid, "must be owner/name", &wanted.repo);
     query_text(&query, "q", is_part, "must be 1 to 100 characters without control characters", &wanted.part);

@@ -587,8 +587,11 @@ struct store_tasks_query {
     size_t n_gated;
     const char *const *terminal; /* stages whose tasks are done: not listed */
     size_t n_terminal;
-    const char *stage, *repo; /* NULL: any. A terminal stage that is asked for by name is listed */
-    const char *part;         /* NULL: any. In work item id, title or branch, without regard to case */
+    const char *stage, *repo;       /* NULL: any. A terminal stage that is asked for by name is listed */
+    const char *part;               /* NULL: any. In work item id, title or branch, without regard to case */
+    const struct store_holds *held; /* NULL: any; else those that one of these holds covers */
+    bool often_healed;              /* only those with more than `heals` recent heals */
+    int64_t heals;
     bool stuck_only;
     const char *after; /* the `next` of an earlier page; NULL: from the beginning */
     size_t limit;

@@ -1,4 +1,5 @@
 /* What people keep from leaving its stage, and what they release. */
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -112,6 +113,48 @@ const struct store_hold *store_hold_of(const struct store_holds *holds, const st
         if (store_hold_covers(&holds->rows[i], task) && (!first || behind(holds->rows[i].scope, "task/")))
             first = &holds->rows[i];
     return first;
+}
+
+/* The digits of a UUID in lower case, as the statements compare them; another text as it is. Caller frees. */
+static char *plane_key(const char *plane_id)
+{
+    char *key = mem_dup(plane_id), *end = key;
+    for (const char *at = plane_id; at && *at; at++)
+        if (*at != '-')
+            *end++ = (char)tolower((unsigned char)*at);
+    if (end)
+        *end = '\0';
+    return key;
+}
+
+static json_t *held_task_json(const struct store_hold *hold, const char *id)
+{
+    AUTO_FREE char *key = plane_key(hold->plane_id);
+    json_t *task = json_array();
+    json_push(task, json_integer(strtoll(id, NULL, 10)));
+    json_push(task, json_text(hold->work_item_id));
+    json_push(task, json_text(key));
+    return task;
+}
+
+json_t *holds_json(const struct store_holds *holds)
+{
+    if (!holds)
+        return json_null();
+    json_t *lists = json_object(), *repos = json_array(), *stages = json_array(), *tasks = json_array();
+    for (size_t i = 0; i < holds->n; i++) {
+        const char *scope = holds->rows[i].scope, *name;
+        if ((name = behind(scope, "repo/")))
+            json_push(repos, json_text(name));
+        else if ((name = behind(scope, "stage/")))
+            json_push(stages, json_text(name));
+        else if ((name = behind(scope, "task/")))
+            json_push(tasks, held_task_json(&holds->rows[i], name));
+    }
+    json_put(lists, "repos", repos);
+    json_put(lists, "stages", stages);
+    json_put(lists, "tasks", tasks);
+    return lists;
 }
 
 struct why store_hold_words(const struct store_hold *hold)

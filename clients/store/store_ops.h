@@ -100,6 +100,10 @@ bool guard_keeps(const struct store_guard *guard, const struct store_task *task,
 void guard_done(struct store_guard *guard);
 #define AUTO_GUARD __attribute__((cleanup(guard_done)))
 
+/* holds_json: what holds name, for the statements of lists: {"repos":[…],"stages":[…],"tasks":[[id, work item
+ * id, key of its plane_id], …]}; JSON null for NULL. Caller releases. */
+json_t *holds_json(const struct store_holds *holds);
+
 /* new_task_view: a task that is to be made, as guard_keeps sees it; its texts are borrowed. */
 struct store_task new_task_view(const struct store_new_task *task);
 

@@ -107,6 +107,9 @@ struct store_params {
                                 sizeof(struct store_param)})
 #define NO_PARAMS ((struct store_params){.list = NULL})
 
+/* heals_window_param: the seconds for which heals count, as in struct store_stuck_query. */
+struct store_param heals_window_param(int64_t seconds);
+
 /* text_stored: a text of ours as it is stored; rows_stored reads it. One in ASCII stands as it is, unless it
  * begins with a quotation mark; any other as a JSON string in ASCII: the database's encoding may lack its
  * characters. document_stored: a JSON document, which means the same before and after. NULL gives NULL;

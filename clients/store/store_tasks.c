@@ -146,7 +146,7 @@ static enum err task_list_read(struct store_rows rows, struct store_task_list *r
     return err;
 }
 
-static struct store_param window_param(int64_t seconds)
+struct store_param heals_window_param(int64_t seconds)
 {
     return NUMBER_PARAM(seconds ? seconds : LIMIT_HEALS_WINDOW_S);
 }
@@ -165,7 +165,7 @@ enum err store_task_list(struct store *store, const struct store_stuck_query *qu
     return task_list_read(store_query(store, SQL_STUCK,
                                       PARAMS(JSON_PARAM(graces), JSON_PARAM(known), JSON_PARAM(resting),
                                              NUMBER_PARAM(query->only_task), LIMIT_PARAM(query->limit),
-                                             window_param(query->heals_window_s)),
+                                             heals_window_param(query->heals_window_s)),
                                       why),
                           ret);
 }
@@ -306,9 +306,9 @@ enum err store_task_get(struct store *store, int64_t id, const struct store_task
 {
     struct store_task_entry entry = {0};
     json_auto_t *graces = json_graces(query->gated, query->n_gated);
-    struct store_rows rows =
-        store_query(store, SQL_TASK_GET,
-                    PARAMS(JSON_PARAM(graces), NUMBER_PARAM(id), window_param(query->heals_window_s)), why);
+    struct store_rows rows = store_query(
+        store, SQL_TASK_GET,
+        PARAMS(JSON_PARAM(graces), NUMBER_PARAM(id), heals_window_param(query->heals_window_s)), why);
     bool found = rows_next(&rows);
     int64_t now_us = 0;
     if (found) {

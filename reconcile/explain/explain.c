@@ -212,17 +212,29 @@ enum err explain_list(struct explainer *explainer, const struct explain_list_que
     query.stuck_only = wanted->stuck_only;
     query.after = wanted->after;
     query.limit = wanted->limit;
+    query.often_healed = wanted->quarantined_only;
+    query.heals = policy->quarantine_heals;
     struct store_tasks_page page;
-    err = store_tasks_list(explainer->services->store, &query, &page, why);
+    struct store_holds holds = {0};
+    err = store_holds_list(explainer->services->store, &holds, why);
+    query.held = wanted->held_only ? &holds : NULL;
+    if (!err)
+        err = store_tasks_list(explainer->services->store, &query, &page, why);
     if (!err) {
         json_t *items = json_array();
-        for (size_t i = 0; i < page.n; i++)
-            json_push(items, task_document(explainer, policy, &page.rows[i]));
+        for (size_t i = 0; i < page.n; i++) {
+            json_t *item = task_document(explainer, policy, &page.rows[i]);
+            const struct store_task *task = &page.rows[i].task;
+            json_put(item, "held", json_boolean(store_hold_of(&holds, task)));
+            json_put(item, "quarantined", json_boolean(gate_quarantines(task, policy->quarantine_heals)));
+            json_push(items, item);
+        }
         *ret = json_object();
         json_put(*ret, "items", items);
         json_put(*ret, "next", json_text(page.next));
         store_tasks_page_done(&page);
     }
+    store_holds_done(&holds);
     free(graces);
     policy_free(policy);
     return err;
@@ -511,6 +523,7 @@ json_t *explanation_document(const struct explanation *explanation)
 {
     const struct store_task_entry *entry = &explanation->entry;
     json_t *document = task_document(explanation->explainer, explanation->policy, entry);
+    json_put(document, "held", json_boolean(explanation->n_own_holds > 0));
     json_put(document, "recent_heals", json_integer(entry->task.recent_heals));
     json_put(document, "quarantined",
              json_boolean(gate_quarantines(&entry->task, explanation->policy->quarantine_heals)));

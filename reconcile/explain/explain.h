@@ -29,7 +29,7 @@ void explainer_free(struct explainer *explainer);
  * not the `next` of an earlier page. Caller owns *ret. */
 struct explain_list_query {
     const char *stage, *repo, *part; /* NULL: any; as in store_tasks_query */
-    bool stuck_only;
+    bool stuck_only, held_only, quarantined_only;
     const char *after; /* NULL: from the beginning */
     size_t limit;
 };

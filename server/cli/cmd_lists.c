@@ -19,10 +19,8 @@ static void query_make(const struct command_line *line, const char **query)
     static const struct {
         enum option_id id;
         const char *name;
-    } parameters[] = {{OPTION_STUCK, "stuck"},
-                      {OPTION_STAGE, "stage"},
-                      {OPTION_REPO, "repo"},
-                      {OPTION_AFTER, "after"},
+    } parameters[] = {{OPTION_STUCK, "stuck"}, {OPTION_HELD, "held"}, {OPTION_QUARANTINED, "quarantined"},
+                      {OPTION_STAGE, "stage"}, {OPTION_REPO, "repo"}, {OPTION_AFTER, "after"},
                       {OPTION_LIMIT, "limit"}};
     size_t n = 0;
     for (size_t i = 0; i < ARRAY_LEN(parameters); i++) {
@@ -33,6 +31,13 @@ static void query_make(const struct command_line *line, const char **query)
         query[n++] = *value ? value : "true";
     }
     query[n] = NULL;
+}
+
+static const char *state_of(const json_t *task, bool stuck)
+{
+    if (json_get_bool(task, "quarantined", false))
+        return "quarantined";
+    return json_get_bool(task, "held", false) ? "held" : stuck ? "stuck" : "-";
 }
 
 void task_table_print(const json_t *tasks)
@@ -62,7 +67,7 @@ void task_table_print(const json_t *tasks)
         if (json_is_object(job))
             table_add(table, TONE_PLAIN, "%s", json_get_text(job, "status", "-"));
         else
-            table_add(table, stuck ? TONE_BAD : TONE_PLAIN, "%s", stuck ? "stuck" : "-");
+            table_add(table, stuck ? TONE_BAD : TONE_PLAIN, "%s", state_of(task, stuck));
         table_add(table, TONE_PLAIN, "%s", json_get_text(task, "repo", "-"));
         table_add(table, TONE_PLAIN, "%s", json_get_text(task, "title", "-"));
     }

@@ -22,7 +22,7 @@ static const struct route table[] = {
     {"GET", "/reconcile/runs/{id}", handle_runs_get, ROUTE_QUEUED, NULL},
     {"GET", "/reconcile/status", handle_status_get, 0, NULL},
     {"GET", "/reconcile/tasks", handle_tasks_list, ROUTE_QUEUED,
-     QUERY("limit", "after", "stuck", "stage", "repo", "q")},
+     QUERY("limit", "after", "stuck", "held", "quarantined", "stage", "repo", "q")},
     {"GET", "/reconcile/tasks/{id}", handle_tasks_get, ROUTE_QUEUED, NULL},
     {"POST", "/reconcile/tasks/{id}/release", handle_tasks_release, ROUTE_BODY | ROUTE_QUEUED, NULL},
     {NULL, NULL, NULL, 0, NULL},

@@ -168,3 +168,26 @@ def test_nothing_slips_past_a_hold_in_another_replica(database, sandbox, replica
     assert all(stages(database)[id] == "development" for id in slipped)
     second.run()
     assert all(stages(database)[id] == "development" for id in slipped)
+
+
+def test_what_is_held_or_quarantined_is_listed(database, sandbox, service):
+    seed(database, *[{"id": id, "stage": "development", "age": 7200} for id in (1, 2, 3)], {"id": 4, "stage": "testing", "age": 60},
+         {"id": 5, "stage": "review", "age": 7200, "repo": "acme/other"})
+    for n in range(4):
+        database.script("INSERT INTO reconcile_ledger (id, at, task_id, work_item_id, from_stage, to_stage, side, outcome) VALUES"
+                        f" ('00000000-0000-4000-8000-00000000000{n}', {database.ago(60)}, 3, 'ORCH-3', 'development', 'x', 'gate', 'advanced')")
+    for scope in ("ORCH-2", "stage/testing", "repo/acme/other"):
+        ask(service, "hold", scope, "--reason", "freeze")
+
+    def listed(*options):
+        return {item["task_id"] for item in json.loads(ask(service, "tasks", *options, "--json"))["items"]}
+    assert listed("--held") == {2, 4, 5}
+    assert listed("--held", "--stage", "testing") == {4}
+    assert listed("--held", "--stuck") == {2, 5}
+    assert listed("--quarantined") == {3}
+    assert listed("--held", "--quarantined") == set()
+    assert listed() == {1, 2, 3, 4, 5}
+    shown = ask(service, "tasks").splitlines()
+    assert [line.split()[5:6] for line in shown if "ORCH-3" in line] and any("quarantined" in line for line in shown)
+    database.script("UPDATE tasks SET work_item_id = 'NEW-2', plane_id = NULL WHERE id = 2")  # the id was used again
+    assert listed("--held") == {4, 5}

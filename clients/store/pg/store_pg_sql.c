@@ -453,11 +453,22 @@ static const char replays_settle_sql[] =
 #define WATCHED_AS_OF WATCHED_FROM(AS_OF)
 #define IS_STAGE_O IS_STAGE("o.exact")
 
-#define HAS_PART(column) "strpos(lower(t." column "::text), lower($13::text)) > 0"
+#define HAS_PART(column) "strpos(lower(t." column "::text), lower($14::text)) > 0"
+#define IS_PART \
+    "($14::text IS NULL OR " HAS_PART("work_item_id") " OR " HAS_PART("title") " OR " HAS_PART("branch") ")"
+/* As store_hold_covers. */
+#define IS_HELD                                                                                      \
+    "($15::json IS NULL OR lower(t.repo) IN (SELECT json_array_elements_text($15::json->'repos'))"   \
+    " OR concat(t.stage) IN (SELECT json_array_elements_text($15::json->'stages'))"                  \
+    " OR EXISTS (SELECT FROM json_array_elements($15::json->'tasks') h WHERE (h->>0)::bigint = t.id" \
+    "  AND (h->>1 = t.work_item_id::text OR h->>2 = " KEY_OF_T " OR (h->>1 IS NULL"                  \
+    "   AND t.work_item_id IS NULL AND (h->>2 IS NULL OR t.plane_id IS NULL)))))"
+#define IS_OFTEN_HEALED \
+    "($16::bigint IS NULL OR (SELECT h.heals FROM (SELECT) one" HEALS_JOIN("$12::bigint") ") > $16::bigint)"
 
 /* 1 as for WATCHED; 2 [terminal stage, …]; 3 a stage or null; 4 the instant of the first page, as an interval
  * since 1970, or null; where to go on, as an instant, an interval to add to it, and an id: 5, 6, 7 among the
- * stuck ones, 8, 9, 10 among the others; 11 the limit; `only`: a further condition.
+ * stuck ones, 8, 9, 10 among the others; 11 the limit; 12 the window of heals; `only`: a further condition.
  *
  * Cost follows the page: of each stage at most the limit is taken of either kind, in the order of (stage,
  * updated_at). The tasks without a stage or a time are looked for on their own, for there is no order by what
@@ -495,7 +506,7 @@ static const char replays_settle_sql[] =
     " t.part = 1 AS stuck, CASE WHEN " T_IS_COUNTABLE                                                        \
     "  THEN (extract(epoch FROM t.updated_at) * 1000000)::bigint::text"                                      \
     "  WHEN t.updated_at > now() THEN 'infinity' ELSE coalesce(t.updated_at, '-infinity')::text END AS key," \
-    " " ENTRY_COLUMNS " FROM page t" ENTRY_JOINS(PG_DIGITS(LIMIT_HEALS_WINDOW_S)) " ORDER BY t.part, " PLACE
+    " " ENTRY_COLUMNS " FROM page t" ENTRY_JOINS("$12::bigint") " ORDER BY t.part, " PLACE
 
 /* 1 as for WATCHED; 2 the id; 3 the window of heals. */
 static const char task_get_sql[] =
@@ -661,11 +672,11 @@ static const char *const texts[] = {
     /* 1 the name, 2 the owner. */
     [SQL_LEASE_DROP] = "DELETE FROM reconcile_leases WHERE name = $1 AND owner = $2",
     [PG_TASKS_LIST] = TASKS_LIST(""),
-    [PG_TASKS_LIST_OF_REPO] = TASKS_LIST(" AND lower(t.repo) = lower($12::text)"),
-    /* 12 a repo or null, 13 what a text of the task has in it. */
-    [PG_TASKS_LIST_WITH] =
-        TASKS_LIST(" AND ($12::text IS NULL OR lower(t.repo) = lower($12::text))"
-                   " AND (" HAS_PART("work_item_id") " OR " HAS_PART("title") " OR " HAS_PART("branch") ")"),
+    [PG_TASKS_LIST_OF_REPO] = TASKS_LIST(" AND lower(t.repo) = lower($13::text)"),
+    /* 13 a repo or null, 14 what a text of the task has in it or null, 15 as holds_json makes it or null, 16
+     * more heals than so many or null. */
+    [PG_TASKS_LIST_WITH] = TASKS_LIST(" AND ($13::text IS NULL OR lower(t.repo) = lower($13::text))"
+                                      " AND " IS_PART " AND " IS_HELD " AND " IS_OFTEN_HEALED),
     [SQL_TASK_GET] = task_get_sql,
     /* 1 [[work item id or null, id or null], …], 2 the limit of each. The places, from 0, of those that have
      * tasks; what is spelled exactly comes first. */

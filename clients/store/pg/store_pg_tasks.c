@@ -130,14 +130,18 @@ struct store_rows pg_tasks_query(struct store *store, const struct store_tasks_q
         return rows_failed(why_set(why, ERR_INVALID, "this is no place in a list of tasks"));
     json_auto_t *graces = json_graces(query->gated, query->n_gated);
     json_auto_t *terminal = json_texts(query->terminal, query->n_terminal);
-    struct store_params params =
-        PARAMS(JSON_PARAM(graces), JSON_PARAM(terminal), TEXT_PARAM(query->stage),
-               TEXT_PARAM(cursor.begun ? cursor.as_of.offset : NULL),
-               TEXT_PARAM(cursor.stuck.updated_at.base), TEXT_PARAM(cursor.stuck.updated_at.offset),
-               NUMBER_PARAM(cursor.stuck.id), TEXT_PARAM(cursor.others.updated_at.base),
-               TEXT_PARAM(cursor.others.updated_at.offset), NUMBER_PARAM(cursor.others.id),
-               ONE_MORE_PARAM(query->limit), TEXT_PARAM(query->repo), TEXT_PARAM(query->part));
-    unsigned which = query->part ? PG_TASKS_LIST_WITH : query->repo ? PG_TASKS_LIST_OF_REPO : PG_TASKS_LIST;
-    params.n -= which == PG_TASKS_LIST_WITH ? 0 : which == PG_TASKS_LIST_OF_REPO ? 1 : 2;
+    json_auto_t *held = holds_json(query->held);
+    struct store_params params = PARAMS(
+        JSON_PARAM(graces), JSON_PARAM(terminal), TEXT_PARAM(query->stage),
+        TEXT_PARAM(cursor.begun ? cursor.as_of.offset : NULL), TEXT_PARAM(cursor.stuck.updated_at.base),
+        TEXT_PARAM(cursor.stuck.updated_at.offset), NUMBER_PARAM(cursor.stuck.id),
+        TEXT_PARAM(cursor.others.updated_at.base), TEXT_PARAM(cursor.others.updated_at.offset),
+        NUMBER_PARAM(cursor.others.id), ONE_MORE_PARAM(query->limit),
+        heals_window_param(query->heals_window_s), TEXT_PARAM(query->repo), TEXT_PARAM(query->part),
+        query->held ? JSON_PARAM(held) : TEXT_PARAM(NULL),
+        query->often_healed ? NUMBER_PARAM(query->heals) : TEXT_PARAM(NULL));
+    bool with = query->part || query->held || query->often_healed;
+    unsigned which = with ? PG_TASKS_LIST_WITH : query->repo ? PG_TASKS_LIST_OF_REPO : PG_TASKS_LIST;
+    params.n -= with ? 0 : query->repo ? 3 : 4;
     return store_query(store, which, params, why);
 }

@@ -220,21 +220,31 @@ static const char unstarted_sql[] =
 /* 1 as for STUCK, but only of the stage asked for, 2 [terminal stage, …], 3 that stage or null, 4 a repo or
  * null, 5 whether only the stuck ones; where the page before ended: 6 in which part (0: there was none, 1:
  * the stuck ones, 2: the others), 7 with which updated_at and 8 which id; 9 the limit; 10 what a text of the
- * task has in it, or null.
+ * task has in it, or null; 11 as holds_json makes it, or null; 12 more heals than so many, or null; 13 the
+ * window of heals.
  *
  * The cost follows the stuck tasks and the page: of each stage at most `limit` others are taken, along
  * (stage, updated_at) from where the page before ended. null comes before everything and is compared with
  * nothing, so there are two ways into a stage and two into none, of which the conditions without a column
  * open one.
  */
-#define HAS_PART(of)                                               \
-    " AND (?10 IS NULL OR reconcile_has(" of ".work_item_id, ?10)" \
-    " OR reconcile_has(" of ".title, ?10) OR reconcile_has(" of ".branch, ?10))"
-#define STUCK_HAS_PART \
-    " AND (?10 IS NULL OR EXISTS (SELECT 1 FROM tasks t WHERE t.id = stuck.id" HAS_PART("t") "))"
+#define HAS_PART                                         \
+    "(?10 IS NULL OR reconcile_has(t.work_item_id, ?10)" \
+    " OR reconcile_has(t.title, ?10) OR reconcile_has(t.branch, ?10))"
+/* As store_hold_covers. */
+#define IS_HELD                                                                                       \
+    "(?11 IS NULL OR lower(t.repo) IN (SELECT value FROM json_each(?11, '$.repos'))"                  \
+    " OR t.stage COLLATE BINARY IN (SELECT value FROM json_each(?11, '$.stages'))"                    \
+    " OR EXISTS (SELECT 1 FROM json_each(?11, '$.tasks') h WHERE h.value ->> 0 = t.id"                \
+    "  AND (h.value ->> 1 = t.work_item_id OR h.value ->> 2 = " KEY_OF_T " OR (h.value ->> 1 IS NULL" \
+    "   AND t.work_item_id IS NULL AND (h.value ->> 2 IS NULL OR t.plane_id IS NULL)))))"
+#define IS_OFTEN_HEALED "(?12 IS NULL OR (SELECT count(*) " TASK_HEALS("?13") ") > ?12)"
+#define IS_WANTED(of)                                                                         \
+    " AND (coalesce(?10, ?11, ?12) IS NULL OR EXISTS (SELECT 1 FROM tasks t WHERE t.id = " of \
+    ".id AND " HAS_PART " AND " IS_HELD " AND " IS_OFTEN_HEALED "))"
 #define OTHER(of)                                                               \
     " AND " of ".id NOT IN (SELECT id FROM stuck) AND (?4 IS NULL OR lower(" of \
-    ".repo) = lower(?4)) AND " HAS_ID(of) HAS_PART(of)
+    ".repo) = lower(?4)) AND " HAS_ID(of) IS_WANTED(of)
 #define FROM_START(of) \
     " AND (?6 < 2 OR ?7 IS NULL) AND (?6 < 2 OR " of ".updated_at IS NOT NULL OR " of ".id > ?8)" OTHER(of)
 #define FROM_PLACE(of) \
@@ -245,35 +255,39 @@ static const char tasks_list_sql[] =
     "WITH RECURSIVE" STUCK STAGES " first(part, updated_at, id) AS MATERIALIZED ("
     "  SELECT 1, updated_at, id FROM stuck"
     "  WHERE ?6 < 2 AND (?6 = 0 OR (updated_at, id) > (?7, ?8)) AND (?4 IS NULL OR lower(repo) = "
-    "lower(?4))" STUCK_HAS_PART "  ORDER BY updated_at, id LIMIT ?9),"
-    " open(stage) AS MATERIALIZED ("
-    "  SELECT ?3 WHERE ?3 IS NOT NULL"
-    "  UNION ALL"
-    "  SELECT stage FROM stages"
-    "  WHERE ?3 IS NULL AND stage IS NOT NULL AND stage NOT IN (SELECT value FROM json_each(?2))"
-    "  UNION ALL"
-    "  SELECT NULL WHERE ?3 IS NULL),"
-    " second(part, updated_at, id) AS MATERIALIZED ("
-    "  SELECT 2, t.updated_at, t.id FROM open o CROSS JOIN json_each((SELECT json_group_array(id) FROM ("
-    "   " OF_STAGE " AND u.stage >= o.stage" FROM_START(
-        "u") "   UNION ALL "
-             "   " OF_STAGE " AND (u.stage, u.updated_at) >= (o.stage, ?7)" FROM_PLACE(
-                 "u") "   UNION ALL "
-                      "   " OF_NONE FROM_START(
-                          "n") "   UNION ALL "
-                               "   " OF_NONE FROM_PLACE(
-                                   "n") "   ORDER BY 1, 2, 3 LIMIT ?9))) l CROSS JOIN tasks t ON t.id = "
-                                        "l.value"
-                                        "  WHERE NOT ?5 AND (SELECT count(*) FROM first) < ?9),"
-                                        " page(part, updated_at, id) AS MATERIALIZED ("
-                                        "  SELECT * FROM first UNION ALL SELECT * FROM second ORDER BY 1, 2, "
-                                        "3 LIMIT ?9)"
-                                        " SELECT " ENTRY_COLUMNS(DIGITS(
-                                            LIMIT_HEALS_WINDOW_S)) ", p.part = 1 AS stuck, p.updated_at AS "
-                                                                   "place"
-                                                                   " FROM page p CROSS JOIN tasks t ON t.id "
-                                                                   "= p.id" ENTRY_JOB
-                                                                   " ORDER BY p.part, p.updated_at, p.id";
+    "lower(?4))" IS_WANTED(
+        "stuck") "  ORDER BY updated_at, id LIMIT ?9),"
+                 " open(stage) AS MATERIALIZED ("
+                 "  SELECT ?3 WHERE ?3 IS NOT NULL"
+                 "  UNION ALL"
+                 "  SELECT stage FROM stages"
+                 "  WHERE ?3 IS NULL AND stage IS NOT NULL AND stage NOT IN (SELECT value FROM json_each(?2))"
+                 "  UNION ALL"
+                 "  SELECT NULL WHERE ?3 IS NULL),"
+                 " second(part, updated_at, id) AS MATERIALIZED ("
+                 "  SELECT 2, t.updated_at, t.id FROM open o CROSS JOIN json_each((SELECT "
+                 "json_group_array(id) FROM ("
+                 "   " OF_STAGE " AND u.stage >= o.stage" FROM_START(
+                     "u") "   UNION ALL "
+                          "   " OF_STAGE " AND (u.stage, u.updated_at) >= (o.stage, ?7)" FROM_PLACE(
+                              "u") "   UNION ALL "
+                                   "   " OF_NONE FROM_START(
+                                       "n") "   UNION ALL "
+                                            "   " OF_NONE FROM_PLACE(
+                                                "n") "   ORDER BY 1, 2, 3 LIMIT ?9))) l CROSS JOIN tasks t "
+                                                     "ON t.id = "
+                                                     "l.value"
+                                                     "  WHERE NOT ?5 AND (SELECT count(*) FROM first) < ?9),"
+                                                     " page(part, updated_at, id) AS MATERIALIZED ("
+                                                     "  SELECT * FROM first UNION ALL SELECT * FROM second "
+                                                     "ORDER BY 1, 2, "
+                                                     "3 LIMIT ?9)"
+                                                     " SELECT " ENTRY_COLUMNS(
+                                                         "?13") ", p.part = 1 AS stuck, p.updated_at AS "
+                                                                "place"
+                                                                " FROM page p CROSS JOIN tasks t ON t.id "
+                                                                "= p.id" ENTRY_JOB
+                                                                " ORDER BY p.part, p.updated_at, p.id";
 
 /* 1 as for STUCK, 2 the id, 3 the window of heals. */
 static const char task_get_sql[] =

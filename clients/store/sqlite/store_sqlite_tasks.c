@@ -135,12 +135,16 @@ struct store_rows sqlite_tasks_query(struct store *store, const struct store_tas
         return rows_failed(why_set(why, ERR_INVALID, "no page of tasks ended at this place"));
     json_auto_t *graces = graces_of(query);
     json_auto_t *terminal = json_texts(query->terminal, query->n_terminal);
-    struct store_rows rows = store_query(
-        store, SQL_TASKS_LIST,
-        PARAMS(JSON_PARAM(graces), JSON_PARAM(terminal), TEXT_PARAM(query->stage), TEXT_PARAM(query->repo),
-               NUMBER_PARAM(query->stuck_only), NUMBER_PARAM(place.part), TEXT_PARAM(NULL),
-               NUMBER_PARAM(place.id), ONE_MORE_PARAM(query->limit), TEXT_PARAM(query->part)),
-        why);
+    json_auto_t *held = holds_json(query->held);
+    struct store_rows rows =
+        store_query(store, SQL_TASKS_LIST,
+                    PARAMS(JSON_PARAM(graces), JSON_PARAM(terminal), TEXT_PARAM(query->stage),
+                           TEXT_PARAM(query->repo), NUMBER_PARAM(query->stuck_only), NUMBER_PARAM(place.part),
+                           TEXT_PARAM(NULL), NUMBER_PARAM(place.id), ONE_MORE_PARAM(query->limit),
+                           TEXT_PARAM(query->part), query->held ? JSON_PARAM(held) : TEXT_PARAM(NULL),
+                           query->often_healed ? NUMBER_PARAM(query->heals) : TEXT_PARAM(NULL),
+                           heals_window_param(query->heals_window_s)),
+                    why);
     if (!rows.err)
         place_put(rows.source, PLACE_PARAM, &place);
     return rows;
