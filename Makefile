@@ -3,7 +3,7 @@
 # One build folder per variant, so that objects never mix: build/release, build/asan, build/tsan, …
 #   make SANITIZE=address,undefined test      make SANITIZE=thread test-concurrent
 
-VERSION := 0.1.0
+VERSION := 0.2.0
 PREFIX ?= /usr/local
 DESTDIR ?=
 BUILD ?= build

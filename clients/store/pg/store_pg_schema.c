@@ -59,12 +59,25 @@ struct migration {
     size_t created;
 };
 
+/* Waits for transitions under way and keeps new ones back: a process of an older version then finds the new
+ * version before it moves anything. */
+static enum err settings_lock(struct pg_conn *conn, struct why *why)
+{
+    size_t there;
+    enum err err = rows_count(
+        pg_query(conn, SQL_SCHEMA_HAS, PARAMS(TEXT_PARAM("reconcile_settings"), TEXT_PARAM(NULL)), why),
+        &there);
+    return err || !there ? err : rows_count(pg_query(conn, SQL_SETTINGS_LOCK, NO_PARAMS, why), NULL);
+}
+
 static enum err migration_run(struct pg_conn *conn, struct migration *migration, struct why *why)
 {
     conn->patient = true;
     enum err err = pg_begin(conn, "BEGIN ISOLATION LEVEL READ COMMITTED", why);
     if (!err)
         err = pg_execute(conn, "SET LOCAL statement_timeout = 0", why);
+    if (!err)
+        err = settings_lock(conn, why);
     if (!err && !migration->beside)
         err = decoys_name(conn, why);
     if (!err)
