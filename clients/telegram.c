@@ -16,9 +16,10 @@ enum { FINISH_MS = 1000, WAIT_DEFAULT_S = 5, DESCRIPTION_MAX = 100 };
 
 struct telegram {
     const struct upstream_names *names;
-    char *url;    /* of the bot; a method's name goes behind it. It holds the token: never to be shown */
-    char *secret; /* the token behind its bot's number: no word may hold it */
-    char *chat;   /* the sender's thread alone: it may move */
+    char *url;     /* of the bot; a method's name goes behind it. It holds the token: never to be shown */
+    char *secret;  /* the token behind its bot's number: no word may hold it */
+    char *chat;    /* the sender's thread alone: it may move */
+    int64_t topic; /* 0: none */
     struct upstream_health *health;
 };
 
@@ -29,7 +30,7 @@ static bool is_token(const char *token)
     return *token && token[strspn(token, fit)] == '\0';
 }
 
-enum err telegram_new(const char *base_url, const char *token, const char *chat,
+enum err telegram_new(const char *base_url, const char *token, const char *chat, int64_t topic,
                       const struct upstream_names *names, struct telegram **ret, struct why *why)
 {
     AUTO_FREE char *base = NULL;
@@ -44,6 +45,7 @@ enum err telegram_new(const char *base_url, const char *token, const char *chat,
     const char *colon = strrchr(token, ':');
     telegram->secret = mem_dup(colon && colon[1] ? colon + 1 : token);
     telegram->chat = mem_dup(chat);
+    telegram->topic = topic;
     telegram->health = upstream_health_new();
     *ret = telegram;
     return ERR_OK;
@@ -173,6 +175,8 @@ static char *body_of(const struct telegram *telegram, const char *html)
     json_auto_t *body = json_object();
     json_t *previews = json_object();
     json_put(body, "chat_id", json_text(telegram->chat));
+    if (telegram->topic)
+        json_put(body, "message_thread_id", json_integer(telegram->topic));
     json_put(body, "text", json_text(html));
     json_put(body, "parse_mode", json_text("HTML"));
     json_put(previews, "is_disabled", json_true());

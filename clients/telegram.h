@@ -17,9 +17,9 @@ struct fetch_answer;
 struct telegram;
 struct upstream_names;
 
-/* telegram_new: `chat` is a chat's id or a channel's @name. `names` must outlive the fetcher. ERR_INVALID as
- * of telegram_url. Free with telegram_free. */
-ATTR_NODISCARD enum err telegram_new(const char *base_url, const char *token, const char *chat,
+/* telegram_new: `chat` is a chat's id or a channel's @name, `topic` a topic of that forum; 0: none. `names`
+ * must outlive the fetcher. ERR_INVALID as of telegram_url. Free with telegram_free. */
+ATTR_NODISCARD enum err telegram_new(const char *base_url, const char *token, const char *chat, int64_t topic,
                                      const struct upstream_names *names, struct telegram **ret,
                                      struct why *why);
 /* telegram_free: NULL is fine. */

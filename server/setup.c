@@ -119,7 +119,7 @@ enum err telegram_open(const struct settings *settings, struct telegram **ret, s
     static const struct upstream_names names = {.url = "ORCH_TELEGRAM_URL",
                                                 .token = "ORCH_TELEGRAM_BOT_TOKEN"};
     return telegram_new(settings->telegram_url, settings->telegram_bot_token, settings->telegram_chat_id,
-                        &names, ret, why);
+                        settings->telegram_topic_id, &names, ret, why);
 }
 
 enum err orchestrator_open(const struct settings *settings, struct orchestrator **ret, struct why *why)

@@ -56,6 +56,7 @@ struct settings {
     json_t *plane_states; /* object: in_progress, approved, rejected → name or uuid; always all three */
     char *gitea_url, *gitea_token;
     char *telegram_bot_token, *telegram_chat_id, *telegram_url;
+    int64_t telegram_topic_id; /* 0: none */
 
     int advance_via; /* enum advance_via */
     char *orchestrator_url, *orchestrator_token;

@@ -192,6 +192,14 @@ static const struct setting table[] = {
      .type = SETTING_TEXT,
      AT(telegram_chat_id),
      .help = "Chat that gets the messages: its number (negative for a group), or @name of a channel."},
+    {.name = "ORCH_TELEGRAM_TOPIC_ID",
+     .type = SETTING_INT,
+     AT(telegram_topic_id),
+     .min = 1,
+     .max = INT32_MAX,
+     .help =
+         "Topic that gets them, where that chat is a forum: the number before the last one in a link to a "
+         "message of the topic. Not set: the general one."},
     {.name = "ORCH_TELEGRAM_URL",
      .type = SETTING_URL,
      AT(telegram_url),

@@ -274,8 +274,9 @@ json_t *setting_value(const struct setting *row, const struct settings *settings
     switch (row->type) {
     case SETTING_BOOL:
         return json_boolean(*(const bool *)field);
-    case SETTING_INT:
-        return json_integer(*(const int64_t *)field);
+    case SETTING_INT: /* without a default, one that is not set is 0, and 0 is no value of it */
+        return row->fallback || *(const int64_t *)field >= row->min ? json_integer(*(const int64_t *)field)
+                                                                    : json_null();
     case SETTING_ENUM:
         return json_text(row->choices[*(const int *)field]);
     case SETTING_GRACES:

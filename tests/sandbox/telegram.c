@@ -118,6 +118,7 @@ void telegram_write(const struct telegram *telegram, struct out *out)
         out_int(out, "message_id", (int64_t)i + 1);
         out_text(out, "at", at);
         out_text(out, "chat_id", message->chat);
+        out_text(out, "message_thread_id", message->thread);
         out_text(out, "text", message->text);
         out_text(out, "parse_mode", message->parse_mode);
         out_close(out, '}');
@@ -246,7 +247,7 @@ static bool is_blank(const char *text)
 }
 
 struct message {
-    char *chat, *text, *parse_mode; /* owned */
+    char *chat, *thread, *text, *parse_mode; /* owned */
     struct out plain;
 };
 
@@ -343,6 +344,7 @@ static void message_keep(struct call *call, const struct message *given)
     struct telegram *telegram = call->sandbox->telegram;
     struct telegram_message *message = arena_get(&telegram->arena, sizeof *message);
     message->chat = arena_text(&telegram->arena, given->chat);
+    message->thread = arena_text(&telegram->arena, given->thread);
     message->text = arena_text(&telegram->arena, given->text);
     message->parse_mode = arena_text(&telegram->arena, given->parse_mode);
     message->at_us = clock_wall_us();
@@ -362,6 +364,7 @@ static void message_keep(struct call *call, const struct message *given)
 static void send_message(struct call *call, const json_t *body)
 {
     struct message message = {.chat = parameter(call, body, "chat_id"),
+                              .thread = parameter(call, body, "message_thread_id"),
                               .text = parameter(call, body, "text"),
                               .parse_mode = parameter(call, body, "parse_mode")};
     if (text_read(call, &message) && chat_read(call, &message)) {
@@ -372,6 +375,7 @@ static void send_message(struct call *call, const json_t *body)
     }
     out_free(&message.plain);
     free(message.chat);
+    free(message.thread);
     free(message.text);
     free(message.parse_mode);
 }

@@ -34,7 +34,7 @@ struct telegram {
 };
 
 struct telegram_message {
-    const char *chat, *text, *parse_mode;
+    const char *chat, *thread, *text, *parse_mode;
     int64_t at_us;
 };
 

@@ -187,7 +187,7 @@ TEST_WITH(telegram_is_asked_who_the_bot_is, scene_open, scene_close)
 {
     struct scene *scene = *state;
     struct telegram *telegram;
-    assert_int_equal(telegram_new(scene->url, "1:s3cret", "42", &test_names, &telegram, NULL), ERR_OK);
+    assert_int_equal(telegram_new(scene->url, "1:s3cret", "42", 0, &test_names, &telegram, NULL), ERR_OK);
     script_server_json(scene->server, "/bot1:s3cret/getMe", "{\"ok\":true}");
     assert_problem(telegram_check(telegram, scene->fetch), NULL);
     script_server_on(scene->server, "/bot1:s3cret/getMe",

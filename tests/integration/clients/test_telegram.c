@@ -1,5 +1,6 @@
 /* The bot against the sandbox's Telegram, and against what stands between: what arrives, and what never
  * leaves. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,7 +32,7 @@ static int scene_open(void **state, const char *base)
     struct scene *scene = *state;
     const struct fetch_options options = {.timeout_ms = PATIENCE_MS, .per_host = 8};
     return fetch_new(&options, &scene->fetch, NULL) ||
-           telegram_new(base, TOKEN, "-5", &test_names, &scene->telegram, NULL);
+           telegram_new(base, TOKEN, "-5", 0, &test_names, &scene->telegram, NULL);
 }
 
 static int sandbox_open(void **state)
@@ -99,11 +100,35 @@ static void assert_messages(struct scene *scene, size_t n, const char *text, con
     json_decref(seen);
 }
 
+/* Of the newest message; "": none. */
+static const char *newest_topic(struct scene *scene)
+{
+    static char topic[24];
+    json_t *seen = sandbox_told(scene->sandbox, "GET", "telegram", NULL);
+    const json_t *messages = json_object_get(seen, "messages");
+    const json_t *newest = json_array_get(messages, json_array_size(messages) - 1);
+    snprintf(topic, sizeof topic, "%s", json_get_text(newest, "message_thread_id", ""));
+    json_decref(seen);
+    return topic;
+}
+
 TEST_WITH(a_message_arrives_as_it_was_written, sandbox_open, scene_close)
 {
     assert_said(*state, "🔧 ORCH-1 &lt;b&gt; &amp; \"more\" \\ /", TELEGRAM_SENT);
     assert_messages(*state, 1, "🔧 ORCH-1 &lt;b&gt; &amp; \"more\" \\ /", "-5");
     assert_true(is_healthy(*state));
+}
+
+TEST_WITH(a_topic_is_named_with_every_message, sandbox_open, scene_close)
+{
+    struct scene *scene = *state;
+    AUTO_FREE char *base = mem_printf("%s/telegram", sandbox_url(scene->sandbox));
+    assert_said(scene, "x", TELEGRAM_SENT);
+    assert_string_equal(newest_topic(scene), "");
+    telegram_free(scene->telegram);
+    assert_int_equal(telegram_new(base, TOKEN, "-5", 77, &test_names, &scene->telegram, NULL), ERR_OK);
+    assert_said(scene, "y", TELEGRAM_SENT);
+    assert_string_equal(newest_topic(scene), "77");
 }
 
 TEST_WITH(a_refusal_for_now_says_for_how_long, sandbox_open, scene_close)
@@ -245,10 +270,10 @@ TEST(what_cannot_be_a_url_or_a_token_is_refused_at_once)
     struct telegram *telegram = NULL;
     struct why why;
     for (size_t i = 0; i < ARRAY_LEN(urls); i++)
-        assert_int_equal(telegram_new(urls[i], TOKEN, "1", &test_names, &telegram, &why), ERR_INVALID);
+        assert_int_equal(telegram_new(urls[i], TOKEN, "1", 0, &test_names, &telegram, &why), ERR_INVALID);
     for (size_t i = 0; i < ARRAY_LEN(tokens); i++) {
         assert_int_equal(
-            telegram_new("https://api.telegram.org", tokens[i], "1", &test_names, &telegram, &why),
+            telegram_new("https://api.telegram.org", tokens[i], "1", 0, &test_names, &telegram, &why),
             ERR_INVALID);
         assert_true(!*tokens[i] || !strstr(why.text, tokens[i]));
     }

@@ -101,7 +101,7 @@ static void process_begin(struct process *process)
     process->store = open_store();
     assert_int_equal(fetch_new(&options, &process->fetch, NULL), ERR_OK);
     assert_int_equal(telegram_new(scene.settings->telegram_url, scene.settings->telegram_bot_token,
-                                  scene.settings->telegram_chat_id, &test_names, &process->telegram, NULL),
+                                  scene.settings->telegram_chat_id, 0, &test_names, &process->telegram, NULL),
                      ERR_OK);
     process->services = (struct services){.settings = scene.settings,
                                           .clock = &clock_system,

@@ -38,7 +38,8 @@ static int set_up(void **state)
     (void)state;
     facts_clear();
     pass_scene_open(&bench, environment_value);
-    assert_int_equal(telegram_new("http://127.0.0.1:9", "1:a", "42", &test_names, &bot, &bench.why), ERR_OK);
+    assert_int_equal(telegram_new("http://127.0.0.1:9", "1:a", "42", 0, &test_names, &bot, &bench.why),
+                     ERR_OK);
     bench.services.telegram = bot;
     assert_int_equal(plane_new(NULL, NULL, NULL, &test_names, &bench.services.plane, &bench.why), ERR_OK);
     return 0;

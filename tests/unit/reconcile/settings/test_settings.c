@@ -108,6 +108,8 @@ TEST(defaults_are_those_of_the_contract)
     assert_string_equal(json_get_text(settings->plane_states, "in_progress", ""), "In Progress");
     assert_null(settings->telegram_bot_token);
     assert_string_equal(settings->telegram_url, "https://api.telegram.org");
+    json_auto_t *topic = setting_value(setting_of_name("ORCH_TELEGRAM_TOPIC_ID"), settings);
+    assert_true(json_is_null(topic));
     assert_int_equal(settings->upstream_timeout_s, 10);
     assert_int_equal(settings->upstream_concurrency, 16);
     assert_int_equal(settings->log_level, LOG_LEVEL_INFO);
@@ -126,8 +128,8 @@ TEST(given_values_are_taken)
         "{\"review\":31536000}", "ORCH_RECONCILE_MAX_HEALS_PER_PASS", "0", "ORCH_PLANE_URL",
         "https://plane.example/base//", "ORCH_PLANE_API_TOKEN", "plane", "ORCH_PLANE_WORKSPACE", "ws",
         "ORCH_PLANE_STATES_JSON", "{\"approved\":\"Done\"}", "ORCH_GITEA_URL", "http://gitea:3000/",
-        "ORCH_TELEGRAM_BOT_TOKEN", "1:a", "ORCH_TELEGRAM_CHAT_ID", "-100", "ORCH_LOG_LEVEL", "debug",
-        "ORCH_LOG_FORMAT", "json"));
+        "ORCH_TELEGRAM_BOT_TOKEN", "1:a", "ORCH_TELEGRAM_CHAT_ID", "-100", "ORCH_TELEGRAM_TOPIC_ID", "77",
+        "ORCH_LOG_LEVEL", "debug", "ORCH_LOG_FORMAT", "json"));
     assert_string_equal(settings->http_listen, "0.0.0.0:0");
     assert_string_equal(settings->api_token, "t0ken-0123456789");
     assert_false(settings->enabled || settings->plane_enabled);
@@ -140,6 +142,7 @@ TEST(given_values_are_taken)
     assert_string_equal(settings->gitea_url, "http://gitea:3000");
     assert_string_equal(json_get_text(settings->plane_states, "approved", ""), "Done");
     assert_string_equal(json_get_text(settings->plane_states, "rejected", ""), "Rejected");
+    assert_int_equal(settings->telegram_topic_id, 77);
     assert_int_equal(settings->log_level, LOG_LEVEL_DEBUG);
     assert_int_equal(settings->log_format, LOG_JSON);
     assert_int_equal(setting_origin(settings, setting_of_name("ORCH_API_TOKEN")), ORIGIN_ENVIRONMENT);
