@@ -99,7 +99,6 @@ struct gitea_pull {
     bool draft;
     const char *base;
     const char *head_sha; /* may be NULL */
-    const char *html_url; /* may be NULL */
 };
 const struct gitea_pull *gitea_pull(struct facts *facts, struct gitea *gitea, const char *repo,
                                     const char *base, const char *branch);

@@ -369,7 +369,6 @@ void gitea_parse_pull(const json_t *json, struct arena *arena, struct gitea_pull
     ret->ref = text_or_empty(head, "ref", arena);
     ret->label = text_or_empty(head, "label", arena);
     ret->head_sha = sha_of(head, "sha", arena);
-    ret->html_url = text_of(json, "html_url", arena);
     ret->created_us = instant_of(json, "created_at");
     ret->updated_us = instant_of(json, "updated_at");
     /* -1 for the head of a repo that was deleted, which cannot be the one asked. */

@@ -68,9 +68,9 @@ struct gitea_pull_row {
                       convert */
     int64_t number;
     enum gitea_pull_state state;
-    bool draft, foreign;                                  /* foreign: its head is in another repo */
-    const char *base, *ref, *label, *head_sha, *html_url; /* if missing: "", and NULL for sha and URL */
-    int64_t created_us, updated_us;                       /* 0 when not given */
+    bool draft, foreign;                       /* foreign: its head is in another repo */
+    const char *base, *ref, *label, *head_sha; /* if missing: "", and NULL for the sha */
+    int64_t created_us, updated_us;            /* 0 when not given */
 };
 void gitea_parse_pull(const json_t *json, struct arena *arena, struct gitea_pull_row *ret);
 const char *gitea_parse_pulls(const json_t *json, const void *arg, struct arena *arena,

@@ -88,7 +88,6 @@ static void pull_describe(struct pull *pull, const struct gitea_pull_row *row)
     pull->fact.draft = row->draft;
     pull->fact.base = row->base;
     pull->fact.head_sha = row->head_sha;
-    pull->fact.html_url = row->html_url;
 }
 
 static void pull_known(struct facts *facts, struct pull *pull, const struct gitea_pull_row *row)

@@ -25,6 +25,7 @@
 #include "reconcile/heal/recheck.h"
 #include "reconcile/heal/replay_event.h"
 #include "reconcile/settings/settings.h"
+#include "reconcile/settings/weblink.h"
 #include "reconcile/sweep/sweeper.h"
 
 /* How many of its last transitions are shown with a task. */
@@ -421,8 +422,12 @@ static json_t *plane_document(const struct explanation *explanation)
     bool changed = issue->asked && issue->change.found;
     if (!explanation->asked)
         return json_null();
+    const struct store_task *task = &explanation->entry.task;
+    AUTO_FREE char *page = weblink_task(explanation->explainer->services->settings, task->repo,
+                                        task->work_item_id, task->plane_id);
     json_t *document = json_object();
-    json_put(document, "issue", json_text(explanation->entry.task.plane_id));
+    json_put(document, "issue", json_text(task->plane_id));
+    json_put(document, "html_url", json_text(page));
     json_put(document, "state", json_text(issue->state_name));
     json_put(document, "updated_at", json_instant(issue->updated_us));
     json_put(document, "changed_at", json_instant(changed ? issue->change.at_us : 0));

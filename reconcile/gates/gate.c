@@ -12,6 +12,7 @@
 #include "clients/store/store.h"
 #include "reconcile/pipeline/pipeline.h"
 #include "reconcile/settings/settings.h"
+#include "reconcile/settings/weblink.h"
 
 void verdict_done(struct verdict *verdict)
 {
@@ -42,6 +43,12 @@ static void see_url(struct answer *answer, const char *url)
     answer->seen->has_url = true;
 }
 
+static void see_page(struct answer *answer, char *html_url_take)
+{
+    free(answer->seen->html_url);
+    answer->seen->html_url = html_url_take;
+}
+
 /* Whether a fact is known; if not, sets the answer to unknown or leaves it pending. An absent fact is unknown
  * here: callers for which absence is an answer check the state first. */
 static bool is_known(struct answer *answer, const struct fact *fact)
@@ -63,6 +70,7 @@ static const struct gitea_head *known_head(const struct gate_view *view, struct 
     if (!is_known(answer, &head->fact))
         return NULL;
     answer->seen->sha = mem_dup(head->sha);
+    see_page(answer, weblink_commit(view->settings, view->task->repo, head->sha));
     return head;
 }
 
@@ -211,6 +219,7 @@ static void evaluate_files(const struct gate_view *view, const struct gate *gate
     if (!head)
         return;
     answer->seen->files.read = true;
+    see_page(answer, weblink_tree(view->settings, view->task->repo, head->sha));
     const char *empty = NULL;
     for (size_t i = 0; i < gate->n_paths; i++) {
         if (names_work_item(gate->paths[i]) && (!view->task->work_item_id || !*view->task->work_item_id)) {
@@ -220,6 +229,7 @@ static void evaluate_files(const struct gate_view *view, const struct gate *gate
         AUTO_FREE char *path = template_fill(gate->paths[i], view, NULL);
         const struct gitea_files *found =
             gitea_files(view->facts, view->gitea, view->task->repo, head->sha, path);
+        see_url(answer, found->fact.url);
         if (found->fact.state != FACT_ABSENT && !is_known(answer, &found->fact))
             return;
         bool there = found->fact.state == FACT_KNOWN && found->first;
@@ -275,7 +285,8 @@ static const struct gitea_pull *known_pull(const struct gate_view *view, struct 
     answer->seen->sha = mem_dup(pull->head_sha);
     answer->seen->pull_request = pull->number;
     answer->seen->pull_state = pull_state_word(pull);
-    see_url(answer, pull->html_url ? pull->html_url : pull->fact.url);
+    see_url(answer, pull->fact.url);
+    see_page(answer, weblink_pull(view->settings, view->task->repo, pull->number));
     return pull;
 }
 

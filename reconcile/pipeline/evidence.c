@@ -65,6 +65,7 @@ static void gate_done(struct gate_evidence *seen)
     list_done(&seen->reviews);
     free(seen->sha);
     free(seen->url);
+    free(seen->html_url);
 }
 
 void evidence_done(struct evidence *evidence)
@@ -101,8 +102,10 @@ static json_t *gate_json(const struct gate_evidence *seen)
         json_put(object, "pull_request", json_integer(seen->pull_request));
         json_put(object, "state", json_text(seen->pull_state));
     }
-    if (seen->has_url)
+    if (seen->has_url) {
         json_put(object, "url", json_text(seen->url));
+        json_put(object, "html_url", json_text(seen->html_url));
+    }
     put_list(object, "reviews", &seen->reviews);
     if (seen->review)
         json_put(object, "review", json_integer(seen->review));
@@ -116,6 +119,7 @@ static json_t *issue_json(const struct issue_evidence *seen)
     json_t *object = json_object();
     json_put(object, "source", json_text("plane"));
     json_put(object, "issue", json_text(seen->issue));
+    json_put(object, "html_url", json_text(seen->html_url));
     if (seen->state) {
         json_put(object, "state", json_text(seen->state));
         json_put(object, "activity", json_text(seen->activity));

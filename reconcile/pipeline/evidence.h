@@ -43,7 +43,8 @@ struct gate_evidence {
     struct evidence_list reviews;  /* review: each person's last review */
     int64_t review;                /* review: the newest approval that counts; 0: none */
     bool has_url;                  /* the URL is part of the evidence; an unknown one as null */
-    char *url;                     /* what was asked, or the pull request's page */
+    char *url;                     /* what was asked last */
+    char *html_url;                /* its page for a person, or NULL; shown with the URL */
 };
 
 /* Texts are borrowed. */
@@ -53,6 +54,7 @@ struct issue_evidence {
                                        start, and the next three are not part of the evidence */
     const char *activity;           /* the change that set the state, or NULL */
     int64_t changed_us, updated_us; /* 0: not known */
+    const char *html_url;           /* its page for a person, or NULL */
     const char *branch, *base; /* of a start: the task's branch, or NULL, and the branch it is made from */
     bool branch_made;          /* by this start; false: the branch was there */
 };
@@ -70,8 +72,9 @@ struct evidence {
 /* evidence_done: frees the gates' evidence. */
 void evidence_done(struct evidence *evidence);
 
-/* evidence_json: an array of one object a gate, {"gate":"ci","sha":…,"contexts":{…},"url":…,"verdict":…}, or
- * the object of an issue, {"source":"plane","issue":…,"state":…,…}. Caller owns it. */
+/* evidence_json: an array of one object a gate,
+ * {"gate":"ci","sha":…,"contexts":{…},"url":…,"html_url":…,"verdict":…}, or the object of an issue,
+ * {"source":"plane","issue":…,"state":…,…}. Caller owns it. */
 json_t *evidence_json(const struct evidence *evidence);
 
 #endif

@@ -17,6 +17,7 @@
 #include "reconcile/plane/task_issue.h"
 #include "reconcile/settings/settings.h"
 #include "reconcile/heal/transition.h"
+#include "reconcile/settings/weblink.h"
 #include "reconcile/settings/work_item.h"
 
 static const char lease_name[] = "plane";
@@ -150,7 +151,7 @@ static void tell_unknown(struct plane_side *side, struct act *act, const char *e
     item_add(side, act, OUTCOME_UNKNOWN, "unknown", reason);
 }
 
-static void put_in_words(struct act *act)
+static void put_in_words(struct pass *pass, struct act *act)
 {
     char at[INSTANT_TEXT_SIZE];
     const struct open_issue *open = act->open;
@@ -161,12 +162,15 @@ static void put_in_words(struct act *act)
                                  act->task->task.stage);
     else
         act->reason = mem_printf("Plane: %s, untouched since %s; no task", open->state_name, at);
-    act->evidence = (struct evidence){.side = SIDE_PLANE,
-                                      .issue = {.issue = open->issue.id,
-                                                .state = open->state_name,
-                                                .activity = act->task ? open->change.id : NULL,
-                                                .changed_us = act->task ? open->change.at_us : 0,
-                                                .updated_us = open->issue.updated_us}};
+    act->evidence = (struct evidence){
+        .side = SIDE_PLANE,
+        .issue = {.issue = open->issue.id,
+                  .html_url = pass_keep(pass, weblink_issue(pass->services->settings,
+                                                            open->project->plane_project_id, open->issue.id)),
+                  .state = open->state_name,
+                  .activity = act->task ? open->change.id : NULL,
+                  .changed_us = act->task ? open->change.at_us : 0,
+                  .updated_us = open->issue.updated_us}};
 }
 
 static void unknown_for_now(struct plane_side *side, struct act *act, const char *error)
@@ -371,7 +375,7 @@ static enum err replay(struct plane_side *side, struct why *why)
             bool approves = act->decision.step == STEP_APPROVE;
             if (!approves && act->decision.step != STEP_REJECT)
                 continue;
-            put_in_words(act);
+            put_in_words(side->pass, act);
             who[n] = act;
             issues[n] = (struct transition_issue){.call = &side->call,
                                                   .project_id = act->open->project->plane_project_id,
@@ -407,7 +411,7 @@ static enum err start(struct plane_side *side, struct why *why)
         struct act *act = &side->acts[i];
         if (act->decision.step != STEP_START)
             continue;
-        put_in_words(act);
+        put_in_words(side->pass, act);
         who[n] = act;
         starts[n++] = (struct plane_start){.project = act->open->project,
                                            .call = &side->call,

@@ -15,6 +15,7 @@
 #include "reconcile/plane/plane_unstarted.h"
 #include "reconcile/settings/settings.h"
 #include "reconcile/heal/transition.h"
+#include "reconcile/settings/weblink.h"
 #include "reconcile/settings/work_item.h"
 
 static const char interrupted_words[] = "the start was interrupted: the task was made and got no job";
@@ -85,11 +86,14 @@ static struct evidence evidence_of(const struct starter *starter, const struct u
 {
     const struct store_task *task = unstarted->task;
     struct evidence evidence = {.side = SIDE_PLANE, .issue = {.issue = task->plane_id}};
+    const struct settings *settings = starter->pass->services->settings;
     if (unstarted->start)
         evidence = *unstarted->start->evidence;
+    else
+        evidence.issue.html_url =
+            pass_keep(starter->pass, weblink_task(settings, task->repo, task->work_item_id, task->plane_id));
     evidence.issue.branch = task->branch;
-    evidence.issue.base =
-        settings_base_branch(starter->pass->services->settings, task->repo, task->work_item_id);
+    evidence.issue.base = settings_base_branch(settings, task->repo, task->work_item_id);
     evidence.issue.branch_made = unstarted->made && unstarted->made->made;
     return evidence;
 }

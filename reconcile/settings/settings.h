@@ -52,9 +52,9 @@ struct settings {
     const char **repos; /* theirs, each once */
     size_t n_repos;
 
-    char *plane_url, *plane_api_token, *plane_workspace;
+    char *plane_url, *plane_web_url, *plane_api_token, *plane_workspace;
     json_t *plane_states; /* object: in_progress, approved, rejected → name or uuid; always all three */
-    char *gitea_url, *gitea_token;
+    char *gitea_url, *gitea_web_url, *gitea_token;
     char *telegram_bot_token, *telegram_chat_id, *telegram_url;
     int64_t telegram_topic_id; /* 0: none */
 

@@ -104,6 +104,9 @@ static void print_plane(const json_t *plane)
         print_labelled("Plane", TONE_PLAIN, "its issue is in state %s%s%s",
                        json_get_text(plane, "state", "-"), changed ? " since " : "",
                        changed ? moment_of(changed, moment) : "");
+    const char *page = json_get_text(plane, "html_url", NULL);
+    if (page)
+        print_labelled("", TONE_PLAIN, "%s", page);
 }
 
 static void print_replay(const json_t *replay)

@@ -160,10 +160,11 @@ def test_the_ledger_tells_which_activity_was_replayed(database, plane, tables, s
     evidence = {key: json.loads(text) for key, text in database.query("SELECT work_item_id, evidence FROM reconcile_ledger")}
     verdict, begun = evidence["ORCH-7"], evidence["ORCH-8"]
     assert (verdict["source"], verdict["issue"], verdict["state"]) == ("plane", plane.id_of("ORCH-7"), "Approved")
+    assert verdict["html_url"].endswith(f"/acme/projects/{plane.ids['ORCH']}/issues/{verdict['issue']}")
     assert verdict["activity"] and verdict["changed_at"] and verdict["activity"] != verdict["issue"]
     assert (begun["source"], begun["state"], begun["activity"]) == ("plane", "In Progress", None)
     assert begun["branch"] == {"name": "feature/ORCH-8-issue-8", "base": "main", "made": True}
-    assert list(verdict) == ["source", "issue", "state", "activity", "changed_at", "updated_at"]
+    assert list(verdict) == ["source", "issue", "html_url", "state", "activity", "changed_at", "updated_at"]
     assert list(begun) == [*verdict, "branch"] and begun["changed_at"] is None and begun["updated_at"]
 
 

@@ -127,6 +127,7 @@ def test_an_explanation_tells_what_was_seen(database, sandbox, service):
     assert two["gate"]["verdict"] == "red" and "ci/1 is failure" in two["gate"]["reason"]
     assert two["gate"]["evidence"][0]["contexts"] == {"ci/0": "success", "ci/1": "failure"}
     assert two["gate"]["evidence"][0]["sha"] == sha and two["gate"]["evidence"][0]["url"].startswith(sandbox.url)
+    assert two["gate"]["evidence"][0]["html_url"] == f"{sandbox.url}/gitea/acme/app/commit/{sha}"
     assert two["stuck"] and two["grace_s"] == 600 and two["age_s"] >= 3600 and two["holds"] == [] and two["transitions"] == []
     assert (two["recent_heals"], two["quarantined"], two["replay"]) == (0, False, None)
     assert two["next"] == {"action": "wait", "to_stage": None, "at": two["next"]["at"], "words": f"waits for its gate: {two['gate']['reason']}"}

@@ -58,6 +58,7 @@ def test_an_explanation_says_what_a_pass_makes_of_an_issue(database, plane, star
     assert "Todo" in words[8] and "plane_id" in words[70] and "ORCH_PROJECTS_JSON" in words[71]
     one = explained[1]["plane"]
     assert (one["state"], one["error"]) == ("Approved", None) and one["issue"] == explained[1]["plane_id"] and one["activity"]
+    assert one["html_url"].endswith(f"/plane/acme/projects/{plane.ids['ORCH']}/issues/{one['issue']}")
     assert explained[4]["plane"]["activity"] is None and explained[6]["plane"] is None and explained[70]["plane"] is None
     assert instant(explained[4]["next"]["at"]) > instant(explained[4]["plane"]["updated_at"])
     report = items(service.run(side="plane", dry_run=True))  # and that is what a pass does

@@ -10,7 +10,8 @@
 #include "tests/doubles/facts.h"
 #include "tests/support/test.h"
 
-static const struct settings settings = {.n_projects = 0}; /* pull requests go into main */
+static char gitea_web[] = "http://git";
+static const struct settings settings = {.gitea_web_url = gitea_web}; /* pull requests go into main */
 
 #define SHA "0123456789abcdef0123456789abcdef01234567"
 
@@ -121,21 +122,26 @@ static void assert_evidence(const struct gate *gates, size_t n, const char *expe
 TEST_WITH(evidence_of_ci_names_the_commit_and_its_contexts, clear, NULL)
 {
     (void)state;
-    assert_evidence(&ci, 1, "[{\"gate\":\"ci\",\"url\":\"absent\",\"verdict\":\"unknown\"}]");
+    assert_evidence(&ci, 1,
+                    "[{\"gate\":\"ci\",\"url\":\"absent\",\"html_url\":null,\"verdict\":\"unknown\"}]");
     facts_head(branch, SHA);
     assert_evidence(&ci, 1,
                     "[{\"gate\":\"ci\",\"sha\":\"" SHA
-                    "\",\"contexts\":{},\"url\":\"status\",\"verdict\":\"red\"}]");
+                    "\",\"contexts\":{},\"url\":\"status\",\"html_url\":\"http://git/acme/app/commit/" SHA
+                    "\",\"verdict\":\"red\"}]");
     facts_status(SHA, "build", GITEA_SUCCESS);
     facts_status(SHA, "test \"unit\"", GITEA_SKIPPED);
     facts_status(SHA, "build", GITEA_FAILURE); /* of another workflow: one name, its last state */
     assert_evidence(&ci, 1,
                     "[{\"gate\":\"ci\",\"sha\":\"" SHA
                     "\",\"contexts\":{\"build\":\"failure\",\"test \\\"unit\\\"\":\"skipped\"},"
-                    "\"url\":\"status\",\"verdict\":\"red\"}]");
+                    "\"url\":\"status\",\"html_url\":\"http://git/acme/app/commit/" SHA
+                    "\",\"verdict\":\"red\"}]");
     facts_statuses_failed(SHA, "cut");
     assert_evidence(&ci, 1,
-                    "[{\"gate\":\"ci\",\"sha\":\"" SHA "\",\"url\":\"status\",\"verdict\":\"unknown\"}]");
+                    "[{\"gate\":\"ci\",\"sha\":\"" SHA
+                    "\",\"url\":\"status\",\"html_url\":\"http://git/acme/app/commit/" SHA
+                    "\",\"verdict\":\"unknown\"}]");
 }
 
 TEST_WITH(evidence_of_files_names_a_file_of_each_path, clear, NULL)
@@ -147,27 +153,31 @@ TEST_WITH(evidence_of_files_names_a_file_of_each_path, clear, NULL)
     assert_evidence(&files, 1,
                     "[{\"gate\":\"files\",\"sha\":\"" SHA
                     "\",\"files\":{\"docs/ORCH-1/adr/\":\"docs/ORCH-1/adr/\",\"README.md\":null},"
-                    "\"verdict\":\"red\"}]");
+                    "\"url\":\"absent\",\"html_url\":\"http://git/acme/app/src/commit/" SHA
+                    "\",\"verdict\":\"red\"}]");
 }
 
 TEST_WITH(evidence_of_review_and_merged_names_the_pull_request, clear, NULL)
 {
     (void)state;
     const struct gate both[] = {review, merged};
-    assert_evidence(&review, 1, "[{\"gate\":\"review\",\"url\":\"absent\",\"verdict\":\"red\"}]");
+    assert_evidence(&review, 1,
+                    "[{\"gate\":\"review\",\"url\":\"absent\",\"html_url\":null,\"verdict\":\"red\"}]");
     facts_pull(branch, 5, GITEA_PULL_OPEN);
     facts_review(5, "bob", GITEA_REVIEW_COMMENT, false, false);
     facts_review(5, "ann", GITEA_REVIEW_APPROVED, false, false);
-    assert_evidence(
-        both, 2,
-        "[{\"gate\":\"review\",\"sha\":\"pullsha\",\"pull_request\":5,\"state\":\"open\",\"url\":\"pull\","
-        "\"reviews\":{\"ann\":\"approved\"},\"review\":2,\"verdict\":\"green\"},"
-        "{\"gate\":\"merged\",\"sha\":\"pullsha\",\"pull_request\":5,\"state\":\"open\",\"url\":\"pull\","
-        "\"verdict\":\"red\"}]");
+    assert_evidence(both, 2,
+                    "[{\"gate\":\"review\",\"sha\":\"pullsha\",\"pull_request\":5,\"state\":\"open\",\"url\":"
+                    "\"pull\",\"html_url\":\"http://git/acme/app/pulls/5\","
+                    "\"reviews\":{\"ann\":\"approved\"},\"review\":2,\"verdict\":\"green\"},"
+                    "{\"gate\":\"merged\",\"sha\":\"pullsha\",\"pull_request\":5,\"state\":\"open\",\"url\":"
+                    "\"pull\",\"html_url\":\"http://git/acme/app/pulls/5\","
+                    "\"verdict\":\"red\"}]");
     facts_review(5, NULL, GITEA_REVIEW_CHANGES, false, false);
     assert_evidence(
         &review, 1,
         "[{\"gate\":\"review\",\"sha\":\"pullsha\",\"pull_request\":5,\"state\":\"open\",\"url\":\"pull\","
+        "\"html_url\":\"http://git/acme/app/pulls/5\","
         "\"reviews\":{\"ann\":\"approved\",\"(no name)\":\"changes requested\"},\"verdict\":\"red\"}]");
 }
 
@@ -176,7 +186,7 @@ TEST_WITH(evidence_of_http_and_human_names_what_was_asked, clear, NULL)
     const struct gate both[] = {{.kind = GATE_HTTP, .url = "http://gate/{task_id}"}, {.kind = GATE_HUMAN}};
     facts_http("http://gate/7", "green", "fine");
     assert_evidence(both, 2,
-                    "[{\"gate\":\"http\",\"url\":\"http://gate/7\",\"verdict\":\"green\"},"
+                    "[{\"gate\":\"http\",\"url\":\"http://gate/7\",\"html_url\":null,\"verdict\":\"green\"},"
                     "{\"gate\":\"human\",\"verdict\":\"unknown\"}]");
     assert_evidence(NULL, 0, "[]");
 }
@@ -190,11 +200,11 @@ TEST_WITH(evidence_of_a_gate_that_is_not_answered_has_no_verdict, clear, NULL)
     facts_status(SHA, "build", GITEA_SUCCESS);
     facts_pull(branch, 5, GITEA_PULL_OPEN);
     facts_review(5, "bob", GITEA_REVIEW_CHANGES, false, false);
-    assert_evidence(
-        both, 2,
-        "[{\"gate\":\"review\",\"sha\":\"pullsha\",\"pull_request\":5,\"state\":\"open\",\"url\":\"pull\","
-        "\"reviews\":{\"bob\":\"changes requested\"},\"verdict\":\"red\"},"
-        "{\"gate\":\"ci\",\"sha\":\"" SHA "\"}]");
+    assert_evidence(both, 2,
+                    "[{\"gate\":\"review\",\"sha\":\"pullsha\",\"pull_request\":5,\"state\":\"open\",\"url\":"
+                    "\"pull\",\"html_url\":\"http://git/acme/app/pulls/5\","
+                    "\"reviews\":{\"bob\":\"changes requested\"},\"verdict\":\"red\"},"
+                    "{\"gate\":\"ci\",\"sha\":\"" SHA "\"}]");
 }
 
 TEST_WITH(a_failure_is_named_with_its_context, clear, NULL)

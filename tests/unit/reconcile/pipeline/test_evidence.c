@@ -33,43 +33,48 @@ TEST(nothing_was_looked_at)
 TEST(a_gate_shows_what_was_seen_and_no_more)
 {
     (void)state;
-    char sha[] = "abc", url[] = "http://git/pulls/5";
+    char sha[] = "abc", url[] = "http://git/api/v1/x", page[] = "http://git/pulls/5";
     assert_gate((struct gate_evidence){.gate = GATE_CI}, "[{\"gate\":\"ci\"}]");
     assert_gate((struct gate_evidence){.gate = GATE_CI, .verdict = VERDICT_UNKNOWN, .has_url = true},
-                "[{\"gate\":\"ci\",\"url\":null,\"verdict\":\"unknown\"}]");
+                "[{\"gate\":\"ci\",\"url\":null,\"html_url\":null,\"verdict\":\"unknown\"}]");
     assert_gate((struct gate_evidence){.gate = GATE_CI, .sha = sha, .contexts = {.read = true}},
                 "[{\"gate\":\"ci\",\"sha\":\"abc\",\"contexts\":{}}]");
-    assert_gate((struct gate_evidence){.gate = GATE_MERGED,
-                                       .verdict = VERDICT_GREEN,
-                                       .pull_request = 5,
-                                       .pull_state = "merged",
-                                       .has_url = true,
-                                       .url = url},
-                "[{\"gate\":\"merged\",\"sha\":null,\"pull_request\":5,\"state\":\"merged\","
-                "\"url\":\"http://git/pulls/5\",\"verdict\":\"green\"}]");
+    assert_gate(
+        (struct gate_evidence){.gate = GATE_MERGED,
+                               .verdict = VERDICT_GREEN,
+                               .pull_request = 5,
+                               .pull_state = "merged",
+                               .has_url = true,
+                               .url = url,
+                               .html_url = page},
+        "[{\"gate\":\"merged\",\"sha\":null,\"pull_request\":5,\"state\":\"merged\","
+        "\"url\":\"http://git/api/v1/x\",\"html_url\":\"http://git/pulls/5\",\"verdict\":\"green\"}]");
 }
 
 TEST(an_issue_shows_its_change_and_a_start_its_branch)
 {
     (void)state;
+    assert_issue(
+        (struct issue_evidence){.issue = "i1",
+                                .state = "Approved",
+                                .activity = "a1",
+                                .changed_us = NOON_US,
+                                .updated_us = NOON_US + 1},
+        "{\"source\":\"plane\",\"issue\":\"i1\",\"html_url\":null,\"state\":\"Approved\",\"activity\":\"a1\","
+        "\"changed_at\":\"2026-11-18T11:06:40Z\",\"updated_at\":\"2026-11-18T11:06:40.000001Z\"}");
     assert_issue((struct issue_evidence){.issue = "i1",
-                                         .state = "Approved",
-                                         .activity = "a1",
-                                         .changed_us = NOON_US,
-                                         .updated_us = NOON_US + 1},
-                 "{\"source\":\"plane\",\"issue\":\"i1\",\"state\":\"Approved\",\"activity\":\"a1\","
-                 "\"changed_at\":\"2026-11-18T11:06:40Z\",\"updated_at\":\"2026-11-18T11:06:40.000001Z\"}");
-    assert_issue((struct issue_evidence){.issue = "i1",
+                                         .html_url = "http://p/1",
                                          .state = "In Progress",
                                          .updated_us = NOON_US,
                                          .branch = "feature/x",
                                          .base = "main",
                                          .branch_made = true},
-                 "{\"source\":\"plane\",\"issue\":\"i1\",\"state\":\"In Progress\",\"activity\":null,"
+                 "{\"source\":\"plane\",\"issue\":\"i1\",\"html_url\":\"http://p/1\",\"state\":\"In "
+                 "Progress\",\"activity\":null,"
                  "\"changed_at\":null,\"updated_at\":\"2026-11-18T11:06:40Z\","
                  "\"branch\":{\"name\":\"feature/x\",\"base\":\"main\",\"made\":true}}");
     assert_issue((struct issue_evidence){.branch = "feature/x", .base = "main"},
-                 "{\"source\":\"plane\",\"issue\":null,"
+                 "{\"source\":\"plane\",\"issue\":null,\"html_url\":null,"
                  "\"branch\":{\"name\":\"feature/x\",\"base\":\"main\",\"made\":false}}");
 }
 
