@@ -6,9 +6,14 @@ import sys
 import yaml
 
 
+def c_char(byte: int) -> str:
+    """Above 127 as a character constant, which fits char whether that is signed or not."""
+    return str(byte) if byte < 128 else f"'\\x{byte:02x}'"
+
+
 def c_array(name: str, data: bytes) -> str:
     rows = [data[i : i + 16] for i in range(0, len(data), 16)]
-    body = "\n".join("    " + " ".join(f"{byte}," for byte in row) for row in rows)
+    body = "\n".join("    " + " ".join(f"{c_char(byte)}," for byte in row) for row in rows)
     return f"const char {name}[] = {{\n{body}\n    0}};\nconst size_t {name}_len = {len(data)};\n"
 
 

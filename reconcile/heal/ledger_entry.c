@@ -23,13 +23,14 @@ void ledger_entry_make(const struct pass *pass, const struct transition *transit
 {
     const struct store_task *task = transition->task;
     const char *outcome = outcome_name(transition->success);
-    const struct message_facts facts = {
-        .task = task, .to_stage = transition->to->name, .outcome = outcome, .reason = transition->reason};
+    const struct message_facts facts = {.task = task,
+                                        .to_stage = transition->to->name,
+                                        .outcome = outcome,
+                                        .reason = transition->reason,
+                                        .pull_request = evidence_pull_request(transition->evidence)};
     json_auto_t *evidence = evidence_json(transition->evidence);
     ret->evidence = json_line(evidence);
-    ret->message = pass->services->telegram
-                       ? message_of_transition(pass->services->settings->notify_template, &facts)
-                       : NULL;
+    ret->message = pass->services->telegram ? message_of_transition(pass->services->settings, &facts) : NULL;
     lost_event_of(transition->side, pipeline_stage(pass->services->pipeline, task->stage), &ret->lost);
     ret->row = (struct store_transition){
         .id = services_uuid(pass->services),

@@ -306,9 +306,8 @@ static struct store_transition ledger_row(const struct pass *pass, const struct 
                                         .to_stage = replay->to_stage,
                                         .outcome = replay->outcome,
                                         .reason = replay->reason};
-    *ret_message = pass_writes_messages(pass)
-                       ? message_of_transition(pass->services->settings->notify_template, &facts)
-                       : NULL;
+    *ret_message =
+        pass_writes_messages(pass) ? message_of_transition(pass->services->settings, &facts) : NULL;
     return (struct store_transition){.id = uuid_from_name(name),
                                      .task = &replay->task,
                                      .to_stage = replay->to_stage,

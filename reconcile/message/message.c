@@ -12,6 +12,9 @@
 #include "clients/base/text.h"
 #include "clients/store/store.h"
 #include "reconcile/settings/message_template.h"
+#include "reconcile/settings/settings.h"
+#include "reconcile/settings/settings_table.h"
+#include "reconcile/settings/weblink.h"
 
 enum { DIGEST_LINES = 5, DIGEST_LINE_UNITS = 300 };
 
@@ -68,6 +71,10 @@ static void html_say(struct html *html, const char *plain)
     html_add(html, plain, strlen(plain));
 }
 
+/* What the messages that are no transition's begin with. */
+#define PERSON_SIGN "🚧 reconciler: "
+#define SILENCE_SIGN "🔕 reconciler: "
+
 /* A value from a table or an upstream: it may have any content, and is cut so that it leaves room for the
  * others. */
 static void html_value(struct html *html, const char *value)
@@ -103,17 +110,52 @@ static void html_name(struct html *html, const struct store_task *task)
 
 /* the template */
 
-static void html_fill(struct html *html, enum message_place place, const struct message_facts *facts)
+struct links {
+    char *task, *branch, *pull; /* NULL: not known */
+};
+
+static struct links links_make(const struct settings *settings, const struct message_facts *facts)
+{
+    const struct store_task *task = facts->task;
+    return (struct links){
+        .task = weblink_task(settings, task->repo, task->work_item_id, task->plane_id),
+        .branch = weblink_branch(settings, task->repo, task->branch),
+        .pull = weblink_pull(settings, task->repo, facts->pull_request),
+    };
+}
+
+static void links_done(struct links *links)
+{
+    free(links->task);
+    free(links->branch);
+    free(links->pull);
+}
+
+/* A link that is cut leads nowhere. */
+static const char *link_whole(const char *link)
+{
+    return link && strlen(link) <= LIMIT_MESSAGE_VALUE ? link : NULL;
+}
+
+static void html_fill(struct html *html, enum message_place place, const struct message_facts *facts,
+                      const struct links *links)
 {
     const struct store_task *task = facts->task;
     char id[24];
     snprintf(id, sizeof id, "%" PRId64, task->id);
     const char *const values[] = {
-        [PLACE_WORK_ITEM_ID] = NULL,        [PLACE_TASK_ID] = id,
-        [PLACE_TITLE] = task->title,        [PLACE_REPO] = task->repo,
-        [PLACE_BRANCH] = task->branch,      [PLACE_STAGE] = task->stage,
-        [PLACE_TO_STAGE] = facts->to_stage, [PLACE_OUTCOME] = facts->outcome,
+        [PLACE_WORK_ITEM_ID] = NULL,
+        [PLACE_TASK_ID] = id,
+        [PLACE_TITLE] = task->title,
+        [PLACE_REPO] = task->repo,
+        [PLACE_BRANCH] = task->branch,
+        [PLACE_STAGE] = task->stage,
+        [PLACE_TO_STAGE] = facts->to_stage,
+        [PLACE_OUTCOME] = facts->outcome,
         [PLACE_REASON] = facts->reason,
+        [PLACE_TASK_URL] = link_whole(links->task),
+        [PLACE_BRANCH_URL] = link_whole(links->branch),
+        [PLACE_PULL_URL] = link_whole(links->pull),
     };
     static_assert(ARRAY_LEN(values) == PLACE_MAX_, "every placeholder has a value");
     if (place == PLACE_WORK_ITEM_ID)
@@ -127,15 +169,37 @@ static bool is_blank(const struct html *html)
     return html->out.text[strspn(html->out.text, " ")] == '\0';
 }
 
-char *message_of_transition(const char *template, const struct message_facts *facts)
+static void html_link(struct html *html, const char *link)
 {
+    if (!link_whole(link))
+        return;
+    html_say(html, " · ");
+    html_say(html, link);
+}
+
+/* The default template names neither where the task went nor where to look. */
+static void html_details(struct html *html, const struct message_facts *facts, const struct links *links)
+{
+    html_say(html, "\n");
+    html_value(html, facts->task->stage);
+    html_say(html, " → ");
+    html_value(html, facts->to_stage);
+    html_link(html, links->task);
+    html_link(html, links->pull ? links->pull : links->branch);
+}
+
+char *message_of_transition(const struct settings *settings, const struct message_facts *facts)
+{
+    const char *template = settings->notify_template;
+    bool is_default = strcmp(template, setting_of_name("ORCH_NOTIFY_TEMPLATE")->fallback) == 0;
+    struct links links = links_make(settings, facts);
     struct html html = {.out.max = LIMIT_MESSAGE, .units_max = LIMIT_MESSAGE_UNITS};
     buffer_puts(&html.out, "");
     while (*template) {
         size_t len;
         enum message_place place = message_template_place(template, &len);
         if (place < PLACE_MAX_) {
-            html_fill(&html, place, facts);
+            html_fill(&html, place, facts, &links);
         } else { /* a brace that message_template_problem would refuse is copied */
             len = 1 + strcspn(template + 1, "{");
             html_add(&html, template, len);
@@ -145,6 +209,9 @@ char *message_of_transition(const char *template, const struct message_facts *fa
     /* "{title}" of a task that has none: Telegram takes no empty message. */
     if (is_blank(&html))
         html_name(&html, facts->task);
+    if (is_default)
+        html_details(&html, facts, &links);
+    links_done(&links);
     return html.out.text;
 }
 
@@ -153,7 +220,7 @@ char *message_of_transition(const char *template, const struct message_facts *fa
 /* The task, and where it is; the message goes on behind it. */
 static void html_task(struct html *html, const struct store_task *task)
 {
-    html_say(html, "🚧 reconciler: ");
+    html_say(html, PERSON_SIGN);
     html_name(html, task);
     if (task->repo && *task->repo) {
         html_say(html, " (");
@@ -192,7 +259,7 @@ char *message_of_failed_replay(const struct store_task *task)
 char *message_of_webhook(const char *repo, const char *detail)
 {
     struct html html = {.out.max = LIMIT_MESSAGE, .units_max = LIMIT_MESSAGE_UNITS};
-    html_say(&html, "🔕 reconciler: ");
+    html_say(&html, SILENCE_SIGN);
     html_value(&html, repo);
     html_say(&html, ": ");
     html_value(&html, detail);
@@ -203,7 +270,7 @@ char *message_of_silence(const char *source, size_t tasks)
 {
     struct html html = {.out.max = LIMIT_MESSAGE, .units_max = LIMIT_MESSAGE_UNITS};
     char reason[120];
-    html_say(&html, "🔕 reconciler: events of ");
+    html_say(&html, SILENCE_SIGN "events of ");
     html_value(&html, source);
     snprintf(reason, sizeof reason, " were lost for %zu tasks within an hour: does its webhook still work?",
              tasks);
@@ -211,12 +278,35 @@ char *message_of_silence(const char *source, size_t tasks)
     return html.out.text;
 }
 
+/* Whether a message that was made here is a transition's; a template that begins as the others do counts as
+ * one of these. */
+static bool is_of_transition(const char *text)
+{
+    return strncmp(text, PERSON_SIGN, strlen(PERSON_SIGN)) != 0 &&
+           strncmp(text, SILENCE_SIGN, strlen(SILENCE_SIGN)) != 0;
+}
+
+/* "58 tasks unblocked (lost webhooks), 2 other messages". Caller frees. */
+static char *digest_head(size_t heals, size_t others)
+{
+    if (heals == 0)
+        return mem_printf("%zu messages in one", others);
+    AUTO_FREE char *rest =
+        others ? mem_printf(", %zu other message%s", others, others == 1 ? "" : "s") : mem_dup("");
+    return mem_printf("%zu task%s unblocked (lost webhook%s)%s", heals, heals == 1 ? "" : "s",
+                      heals == 1 ? "" : "s", rest);
+}
+
 char *message_digest(const char *const *texts, size_t n)
 {
+    size_t heals = 0;
+    for (size_t i = 0; i < n; i++)
+        heals += is_of_transition(texts[i]);
+    AUTO_FREE char *head = digest_head(heals, n - heals);
     struct html html = {.out.max = LIMIT_MESSAGE, .units_max = LIMIT_MESSAGE_UNITS};
     char reason[80];
-    snprintf(reason, sizeof reason, "🔧 reconciler: %zu messages in one", n);
-    html_say(&html, reason);
+    html_say(&html, "🔧 reconciler: ");
+    html_say(&html, head);
     for (size_t i = 0; i < n && i < DIGEST_LINES; i++) {
         html_say(&html, "\n• ");
         html_line(&html, texts[i]);

@@ -78,6 +78,14 @@ void evidence_done(struct evidence *evidence)
     *evidence = (struct evidence){.side = SIDE_BOTH};
 }
 
+int64_t evidence_pull_request(const struct evidence *evidence)
+{
+    int64_t number = 0;
+    for (size_t i = 0; evidence->side == SIDE_GATE && i < evidence->gates.n && !number; i++)
+        number = evidence->gates.items[i].pull_request;
+    return number;
+}
+
 /* as JSON */
 
 static void put_list(json_t *object, const char *key, const struct evidence_list *list)

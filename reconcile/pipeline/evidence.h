@@ -72,6 +72,9 @@ struct evidence {
 /* evidence_done: frees the gates' evidence. */
 void evidence_done(struct evidence *evidence);
 
+/* evidence_pull_request: the number of the first pull request in it; 0: none. */
+int64_t evidence_pull_request(const struct evidence *evidence);
+
 /* evidence_json: an array of one object a gate,
  * {"gate":"ci","sha":…,"contexts":{…},"url":…,"html_url":…,"verdict":…}, or the object of an issue,
  * {"source":"plane","issue":…,"state":…,…}. Caller owns it. */

@@ -15,6 +15,9 @@ static const char *const place_names[] = {
     [PLACE_TO_STAGE] = "{to_stage}",
     [PLACE_OUTCOME] = "{outcome}",
     [PLACE_REASON] = "{reason}",
+    [PLACE_TASK_URL] = "{task_url}",
+    [PLACE_BRANCH_URL] = "{branch_url}",
+    [PLACE_PULL_URL] = "{pull_url}",
 };
 static_assert(ARRAY_LEN(place_names) == PLACE_MAX_, "every placeholder has a name");
 
@@ -33,7 +36,7 @@ const char *message_template_problem(const char *template)
         size_t len;
         if (message_template_place(template, &len) == PLACE_MAX_)
             return "has a placeholder that nothing fills in; there are {work_item_id} {task_id} {title} "
-                   "{repo} {branch} {stage} {to_stage} {outcome} {reason}";
+                   "{repo} {branch} {stage} {to_stage} {outcome} {reason} {task_url} {branch_url} {pull_url}";
         template += len;
     }
     return NULL;

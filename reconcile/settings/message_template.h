@@ -16,6 +16,9 @@ enum message_place {
     PLACE_TO_STAGE,
     PLACE_OUTCOME,
     PLACE_REASON,
+    PLACE_TASK_URL,
+    PLACE_BRANCH_URL,
+    PLACE_PULL_URL,
     PLACE_MAX_
 };
 
@@ -25,7 +28,7 @@ enum message_place message_template_place(const char *text, size_t *ret_len);
 
 /* message_template_problem: what is wrong with a template, in words that hold none of it, or NULL. Every
  * brace must belong to one of {work_item_id} {task_id} {title} {repo} {branch} {stage} {to_stage} {outcome}
- * {reason}. */
+ * {reason} {task_url} {branch_url} {pull_url}. */
 const char *message_template_problem(const char *template);
 
 #endif

@@ -138,7 +138,9 @@ static const struct setting table[] = {
      AT(notify_template),
      .fallback = "🔧 reconciler: {work_item_id} {stage} unblocked (lost webhook)",
      .help = "Text of that message, without HTML. Filled in are {work_item_id} {task_id} {title} {repo} "
-             "{branch} {stage} {to_stage} {outcome} {reason}."},
+             "{branch} {stage} {to_stage} {outcome} {reason} and the links {task_url} {branch_url} "
+             "{pull_url}. Not "
+             "set: a second line has the next stage and the links."},
 
     {.name = "ORCH_PIPELINE_FILE",
      .type = SETTING_TEXT,

@@ -61,8 +61,9 @@ def waiting(database):
     return database.query("SELECT count(*) FROM reconcile_outbox WHERE sent_at IS NULL")[0][0]
 
 
-def unblocked(*ids):
-    return [f"🔧 reconciler: ORCH-{id} development unblocked (lost webhook)" for id in ids]
+def unblocked(sandbox, *ids):
+    return [f"🔧 reconciler: ORCH-{id} development unblocked (lost webhook)\n"
+            f"development → review · {sandbox.url}/gitea/acme/app/src/branch/b{id}" for id in ids]
 
 
 # ---- what is sent ----
@@ -72,7 +73,7 @@ def test_each_transition_is_told_once_with_the_event_that_was_lost(database, san
     service = sending()
     green(sandbox, database, 1, 2)
     assert outcomes(service.run()) == {1: "advanced", 2: "advanced"}
-    assert sorted(messages(sandbox, 2)) == unblocked(1, 2)
+    assert sorted(messages(sandbox, 2)) == unblocked(sandbox, 1, 2)
     assert {message["chat_id"] for message in seen(sandbox)["messages"]} == {"42"}
     assert database.query("SELECT missed_source, missed_event FROM reconcile_ledger") == [("gitea", "status")] * 2
     assert all("missed_source=gitea missed_event=status" in line for line in service.logged("task unblocked"))
@@ -83,7 +84,7 @@ def test_each_transition_is_told_once_with_the_event_that_was_lost(database, san
     eventually(lambda: service.status()["last_run_ts"])
     green(sandbox, database, 3)
     service.run()
-    assert messages(sandbox, 3)[2:] == unblocked(3)
+    assert messages(sandbox, 3)[2:] == unblocked(sandbox, 3)
 
 
 def test_what_plane_was_not_heard_to_say_is_told_too(database, sandbox, sending):
@@ -109,7 +110,7 @@ def test_messages_wait_out_a_pause_and_a_kill(database, sandbox, sending):
     sandbox.control("POST", "telegram", {"refuse": 0})
     database.script("DELETE FROM reconcile_leases")  # as if it had run out; that it does is another test's
     service.start()
-    assert sorted(messages(sandbox, 2)) == unblocked(1, 2)
+    assert sorted(messages(sandbox, 2)) == unblocked(sandbox, 1, 2)
     eventually(lambda: service.status()["outbox"] == {"depth": 0, "oldest_age_s": 0} and waiting(database) == 0, "the mark")
     assert len(texts(sandbox)) == 2
 
@@ -120,8 +121,8 @@ def test_sixty_transitions_of_one_pass_are_one_digest(database, sandbox, sending
     assert service.run()["gate"]["advanced"] == 60
     digest, = messages(sandbox, 1)
     first, *lines, last = digest.split("\n")
-    assert first == "🔧 reconciler: 60 messages in one" and last == "… and 55 more"
-    assert len(lines) == 5 and all(line[2:] in unblocked(*range(1, 61)) for line in lines)
+    assert first == "🔧 reconciler: 60 tasks unblocked (lost webhooks)" and last == "… and 55 more"
+    assert len(lines) == 5 and set(line[2:] for line in lines) <= {text.split("\n")[0] for text in unblocked(sandbox, *range(1, 61))}
     eventually(lambda: waiting(database) == 0, "the mark")
     assert len(texts(sandbox)) == 1
 
@@ -141,7 +142,7 @@ def test_what_is_no_transition_is_told_to_nobody(database, sandbox, sending):
     assert service.put(notify_unblock=None).status == 200
     green(sandbox, database, 3)
     service.run()
-    assert messages(sandbox, 1) == unblocked(3)
+    assert messages(sandbox, 1) == unblocked(sandbox, 3)
 
 
 def test_without_a_token_a_transition_is_logged_and_no_more(database, sandbox, service):
@@ -186,7 +187,7 @@ def test_a_backlog_is_one_digest_and_the_status_says_how_it_is(database, sandbox
     assert status["upstreams"]["database"] == {"ok": True}
     sandbox.heal()
     digest, = messages(sandbox, 1)
-    assert digest.startswith("🔧 reconciler: 6 messages in one\n")
+    assert digest.startswith("🔧 reconciler: 6 tasks unblocked (lost webhooks)\n")
     status = eventually(lambda: service.status()["outbox"]["depth"] == 0 and service.status(), "the mark")
     assert status["upstreams"]["telegram"] == {"ok": True}
     line, = service.logged("Telegram does not take them")
@@ -206,7 +207,7 @@ def test_a_refusal_for_good_is_said_in_words_and_the_message_stays(database, san
     assert service.end() == 0
     sandbox.control("POST", "telegram", {"chats": [42]})
     service.start()
-    assert messages(sandbox, 1) == unblocked(1)
+    assert messages(sandbox, 1) == unblocked(sandbox, 1)
 
 
 def test_a_stop_ends_a_call_and_the_next_process_tells(database, sandbox, sending):
@@ -221,7 +222,7 @@ def test_a_stop_ends_a_call_and_the_next_process_tells(database, sandbox, sendin
     eventually(lambda: sandbox.control("GET", "requests")["hanging"] == 0)
     sandbox.control("DELETE", "telegram")  # whatever became of the call that is not waited for
     service.start()
-    assert messages(sandbox, 1) == unblocked(1)
+    assert messages(sandbox, 1) == unblocked(sandbox, 1)
 
 
 # ---- which process sends ----
@@ -247,7 +248,7 @@ def test_two_replicas_tell_each_transition_once(database, sandbox, sending):  # 
 
 
 def stands_for(text):
-    digest = re.match(r"🔧 reconciler: (\d+) messages in one\n", text)
+    digest = re.match(r"🔧 reconciler: (\d+) tasks unblocked \(lost webhooks\)\n", text)
     return int(digest.group(1)) if digest else 1
 
 
@@ -265,7 +266,7 @@ def test_what_a_killed_replica_left_is_told_by_another(database, sandbox, sendin
         messages(sandbox, 1)
     except AssertionError:
         pass  # a slow machine has twice the time
-    assert messages(sandbox, 1) == unblocked(1)
+    assert messages(sandbox, 1) == unblocked(sandbox, 1)
     assert other.end() == 0
 
 
@@ -275,7 +276,7 @@ def test_a_single_pass_tells_before_it_ends_and_leaves_the_rest_to_the_next(data
     green(sandbox, database, 1, 2)
     done = reconciled("run", environment=environment)
     assert done.returncode == 0 and json.loads(done.stdout)["gate"]["advanced"] == 2
-    assert sorted(texts(sandbox)) == unblocked(1, 2) and waiting(database) == 0
+    assert sorted(texts(sandbox)) == unblocked(sandbox, 1, 2) and waiting(database) == 0
     sandbox.fault("/telegram", "status", status=500, body="")
     green(sandbox, database, 3)
     assert reconciled("run", environment=environment).returncode == 0
@@ -284,7 +285,7 @@ def test_a_single_pass_tells_before_it_ends_and_leaves_the_rest_to_the_next(data
     assert reconciled("run", "--dry-run", environment=environment).returncode == 0
     assert waiting(database) == 1
     assert reconciled("run", environment=environment).returncode == 0
-    assert texts(sandbox)[2:] == unblocked(3) and waiting(database) == 0
+    assert texts(sandbox)[2:] == unblocked(sandbox, 3) and waiting(database) == 0
 
 
 # ---- quarantine ----
@@ -315,7 +316,7 @@ def test_a_task_healed_again_and_again_is_left_to_a_person_who_is_told_once(data
     eventually(lambda: service.status()["quarantined"] == 1, "another look")
     green(sandbox, database, 2)
     service.run()
-    assert messages(sandbox, 6)[5:] == unblocked(2)
+    assert messages(sandbox, 6)[5:] == unblocked(sandbox, 2)
     eventually(lambda: waiting(database) == 0, "the mark")
     assert len(texts(sandbox)) == 6  # and nothing else has been sent
 

@@ -6,7 +6,11 @@
 #include "clients/store/store.h"
 #include "reconcile/message/message.h"
 #include "reconcile/settings/message_template.h"
+#include "reconcile/settings/settings.h"
 #include "tests/support/test.h"
+
+#define DEFAULT_TEMPLATE "🔧 reconciler: {work_item_id} {stage} unblocked (lost webhook)"
+#define ISSUE "0d6f7b1e-3c3c-4a5e-8d6a-6f1f3d6a2b11"
 
 static struct store_task task_of(char *title)
 {
@@ -18,12 +22,18 @@ static struct store_task task_of(char *title)
                                .stage = (char *)(uintptr_t)"development"};
 }
 
+static char *filled_of(const char *template, const struct message_facts *facts)
+{
+    const struct settings settings = {.notify_template = (char *)(uintptr_t)template};
+    return message_of_transition(&settings, facts);
+}
+
 static char *filled(const char *template, char *title)
 {
     const struct store_task task = task_of(title);
     const struct message_facts facts = {
         .task = &task, .to_stage = "review", .outcome = "advanced", .reason = "ci: 2 of 2 contexts passed"};
-    return message_of_transition(template, &facts);
+    return filled_of(template, &facts);
 }
 
 /* Units as Telegram counts them, with the HTML read as it reads it; fails at what it would refuse. */
@@ -64,13 +74,62 @@ TEST(every_placeholder_is_filled_in)
         "{work_item_id} {task_id} {title} {repo} {branch} {stage} {to_stage} {outcome} {reason}", "Basket",
         "ORCH-44 44 Basket acme/app feature/ORCH-44 development review advanced ci: 2 of 2 contexts "
         "passed");
-    assert_filled("🔧 reconciler: {work_item_id} {stage} unblocked (lost webhook)", NULL,
-                  "🔧 reconciler: ORCH-44 development unblocked (lost webhook)");
-    assert_filled("🔧 реконсилер: {work_item_id} {stage} разблокирована (потерян вебхук)", NULL,
-                  "🔧 реконсилер: ORCH-44 development разблокирована (потерян вебхук)");
+    assert_filled(DEFAULT_TEMPLATE "!", NULL, "🔧 reconciler: ORCH-44 development unblocked (lost webhook)!");
+    assert_filled("🔧 реконсилер: {work_item_id} {stage} разблокирована (потерян webhook)", NULL,
+                  "🔧 реконсилер: ORCH-44 development разблокирована (потерян webhook)");
     assert_filled("no place at all", NULL, "no place at all");
     assert_filled("{stage}{stage}", NULL, "developmentdevelopment");
     assert_filled("", "Basket", "ORCH-44");
+}
+
+/* A message of a task in a project, where Gitea and Plane have pages. */
+static void assert_linked(const char *template, char *branch, int64_t pull_request, const char *expected)
+{
+    struct project project = {
+        .repo = "acme/app", .plane_project_id = "p1", .prefix = "ORCH", .base_branch = "main"};
+    const struct settings settings = {.notify_template = (char *)(uintptr_t)template,
+                                      .gitea_web_url = (char *)(uintptr_t)"https://git.example",
+                                      .plane_web_url = (char *)(uintptr_t)"https://plane.example",
+                                      .plane_workspace = (char *)(uintptr_t)"acme",
+                                      .projects = &project,
+                                      .n_projects = 1};
+    struct store_task task = task_of(NULL);
+    task.plane_id = (char *)(uintptr_t)ISSUE;
+    task.branch = branch;
+    const struct message_facts facts = {
+        .task = &task, .to_stage = "review", .outcome = "advanced", .pull_request = pull_request};
+    AUTO_FREE char *text = message_of_transition(&settings, &facts);
+    assert_string_equal(text, expected);
+}
+
+TEST(the_default_text_is_followed_by_the_next_stage_and_the_links)
+{
+    char branch[] = "feature/ORCH-44", no_branch[] = "", long_branch[1000] = "";
+    assert_linked(DEFAULT_TEMPLATE, branch, 0,
+                  "🔧 reconciler: ORCH-44 development unblocked (lost webhook)\n"
+                  "development → review · https://plane.example/acme/projects/p1/issues/" ISSUE
+                  " · https://git.example/acme/app/src/branch/feature/ORCH-44");
+    assert_linked(DEFAULT_TEMPLATE, branch, 5,
+                  "🔧 reconciler: ORCH-44 development unblocked (lost webhook)\n"
+                  "development → review · https://plane.example/acme/projects/p1/issues/" ISSUE
+                  " · https://git.example/acme/app/pulls/5");
+    memset(long_branch, 'x', sizeof long_branch - 1); /* a link that is cut leads nowhere */
+    for (size_t i = 0; i < 2; i++)
+        assert_linked(DEFAULT_TEMPLATE, i ? long_branch : no_branch, 0,
+                      "🔧 reconciler: ORCH-44 development unblocked (lost webhook)\n"
+                      "development → review · https://plane.example/acme/projects/p1/issues/" ISSUE);
+    assert_filled(DEFAULT_TEMPLATE, NULL,
+                  "🔧 reconciler: ORCH-44 development unblocked (lost webhook)\ndevelopment → review");
+}
+
+TEST(a_template_of_ones_own_has_the_links_where_it_asks_for_them)
+{
+    char branch[] = "b";
+    assert_linked("{stage}", branch, 5, "development");
+    assert_linked("{task_url} {branch_url} {pull_url}", branch, 5,
+                  "https://plane.example/acme/projects/p1/issues/" ISSUE
+                  " https://git.example/acme/app/src/branch/b https://git.example/acme/app/pulls/5");
+    assert_filled("<{task_url}{branch_url}{pull_url}>", NULL, "&lt;&gt;");
 }
 
 TEST(html_is_text_in_titles_and_in_the_template)
@@ -98,12 +157,12 @@ TEST(a_task_without_a_work_item_has_its_number)
 {
     struct store_task task = {.id = 7, .stage = (char *)(uintptr_t)"review"};
     const struct message_facts facts = {.task = &task, .to_stage = "testing", .outcome = "advanced"};
-    AUTO_FREE char *text = message_of_transition("{work_item_id}|{title}|{repo}|{reason}", &facts);
+    AUTO_FREE char *text = filled_of("{work_item_id}|{title}|{repo}|{reason}", &facts);
     assert_string_equal(text, "#7|||");
-    AUTO_FREE char *blank = message_of_transition("{title} {branch}", &facts);
+    AUTO_FREE char *blank = filled_of("{title} {branch}", &facts);
     assert_string_equal(strstr(blank, "#7"), "#7"); /* Telegram takes no empty message */
     task.work_item_id = (char *)(uintptr_t)"";
-    AUTO_FREE char *empty = message_of_transition("{work_item_id}", &facts);
+    AUTO_FREE char *empty = filled_of("{work_item_id}", &facts);
     assert_string_equal(empty, "#7");
 }
 
@@ -173,14 +232,39 @@ TEST(a_digest_gives_the_number_and_the_first_few)
 {
     static const char *const four[] = {"one", "two &lt;b&gt;", "three\nof two lines", "four"};
     AUTO_FREE char *few = message_digest(four, ARRAY_LEN(four));
-    assert_string_equal(few, "🔧 reconciler: 4 messages in one\n• one\n• two &lt;b&gt;\n• three\n• four");
+    assert_string_equal(
+        few, "🔧 reconciler: 4 tasks unblocked (lost webhooks)\n• one\n• two &lt;b&gt;\n• three\n• four");
     const char *many[60];
     for (size_t i = 0; i < ARRAY_LEN(many); i++)
         many[i] = four[i % 4];
     AUTO_FREE char *sixty = message_digest(many, ARRAY_LEN(many));
-    assert_string_equal(sixty,
-                        "🔧 reconciler: 60 messages in one\n• one\n• two &lt;b&gt;\n• three\n• four\n• "
-                        "one\n… and 55 more");
+    assert_string_equal(
+        sixty,
+        "🔧 reconciler: 60 tasks unblocked (lost webhooks)\n• one\n• two &lt;b&gt;\n• three\n• four\n• "
+        "one\n… and 55 more");
+}
+
+TEST(a_digest_counts_tasks_apart_from_what_else_is_said)
+{
+    AUTO_FREE char *webhook = message_of_webhook("acme/app", "x"), *silence = message_of_silence("plane", 4);
+    const struct store_task task = task_of(NULL);
+    AUTO_FREE char *quarantine = message_of_quarantine(&task, 60), *replay = message_of_failed_replay(&task);
+    const char *const texts[] = {"healed", "healed", webhook, silence, quarantine, replay, "healed"};
+    static const struct {
+        size_t from, n;
+        const char *head;
+    } cases[] = {
+        {0, 2, "2 tasks unblocked (lost webhooks)\n"},
+        {1, 2, "1 task unblocked (lost webhook), 1 other message\n"},
+        {1, 5, "1 task unblocked (lost webhook), 4 other messages\n"},
+        {0, 7, "3 tasks unblocked (lost webhooks), 4 other messages\n"},
+        {2, 4, "4 messages in one\n"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        AUTO_FREE char *digest = message_digest(texts + cases[i].from, cases[i].n);
+        AUTO_FREE char *expected = mem_printf("🔧 reconciler: %s", cases[i].head);
+        assert_int_equal(strncmp(digest, expected, strlen(expected)), 0);
+    }
 }
 
 TEST(a_digest_of_long_messages_keeps_within_the_limit)

@@ -227,9 +227,11 @@ TEST(too_long_a_value_is_refused)
 
 TEST(a_template_that_nothing_fills_in_is_refused)
 {
-    assert_refused(ENVIRONMENT("ORCH_NOTIFY_TEMPLATE", "{titel} moved"),
-                   "ORCH_NOTIFY_TEMPLATE: has a placeholder that nothing fills in; there are {work_item_id} "
-                   "{task_id} {title} {repo} {branch} {stage} {to_stage} {outcome} {reason}\n");
+    assert_refused(
+        ENVIRONMENT("ORCH_NOTIFY_TEMPLATE", "{titel} moved"),
+        "ORCH_NOTIFY_TEMPLATE: has a placeholder that nothing fills in; there are {work_item_id} "
+        "{task_id} {title} {repo} {branch} {stage} {to_stage} {outcome} {reason} {task_url} {branch_url} "
+        "{pull_url}\n");
     settings_free(settings_of(ENVIRONMENT("ORCH_NOTIFY_TEMPLATE", "<b>{title}</b> → {to_stage}")));
 }
 
