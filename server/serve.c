@@ -145,6 +145,7 @@ static int serve_with(const struct setup *setup, struct services *services, stru
         listener_stop(listener);
         return EXIT_FAILED;
     }
+    overview_log_settings(setup->settings, setup->pipeline);
     for (size_t i = 0; listener_address(listener, i); i++)
         log_info("listening", LOG_S("addr", listener_address(listener, i)));
     notify_send("READY=1");
@@ -232,7 +233,6 @@ int serve(const struct setup *setup)
     }
     struct app app;
     int status = EXIT_FAILED;
-    overview_log_settings(setup->settings, setup->pipeline);
     err = app_open(setup, &services, &app, &why);
     if (err)
         log_error("cannot start", LOG_S("reason", why.text));

@@ -95,7 +95,7 @@ def test_settings_come_from_an_env_file_over_which_the_environment_wins(database
 
 
 @pytest.mark.parametrize("status,arguments", [
-    (2, ("tasks", "--stage=x", "\033[31m\u202e")), (2, ("status", "--token-file", "/\033[31m\u202e")),
+    (2, ("history", "--limit=x", "\033[31m\u202e")), (2, ("status", "\033[31m\u202e")), (2, ("status", "--token-file", "/\033[31m\u202e")),
     (2, ("status", "--env-file", "/\033[31m\u202e")), (2, ("\033[31m\u202e",)), (2, ("config", "\033[31m\u202e")),
     (4, ("status", "--url", "http://127.0.0.1:9/\033[31m\u202e"))])
 def test_no_character_that_is_not_seen_comes_back_from_the_line(status, arguments):

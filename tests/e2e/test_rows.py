@@ -59,8 +59,8 @@ def test_check_counts_the_rows_whose_time_keeps_them_from_being_healed(database,
                         "ALTER TABLE tasks ALTER updated_at TYPE timestamp")
     status, said = warnings(service)
     assert status == 0
-    assert "no time that can be read in 1 rows, among them task 1" in said[0]
-    assert "in the future in 1 rows, among them task 2" in said[1]
+    assert "no time that can be read in 1 row, task 1" in said[0]
+    assert "in the future in 1 row, task 2" in said[1]
     assert len(said) == (2 if database.kind == "sqlite" else 3) and ("without time zone" in said[-1]) == (database.kind == "postgresql")
     before = stages(database)
     service.start()

@@ -171,7 +171,7 @@ def test_a_port_that_is_taken_is_told(service):
     assert done.returncode == 1 and "ORCH_HTTP_LISTEN" in done.stderr
 
 
-@pytest.mark.parametrize("arguments", [("fly",), ("run", "--nope"), ("run", "--side", "left"), ("run", "--task", "x"), ("run", "--task"),
+@pytest.mark.parametrize("arguments", [("fly",), ("run", "--nope"), ("run", "--side", "left"), ("run", "--task"),
                                        ("serve", "now"), ("check", "--dry-run"), ("--nope",)])
 def test_wrong_usage_says_how_to_use_it(arguments):
     done = reconciled(*arguments, environment={})
@@ -269,7 +269,7 @@ def test_run_makes_one_pass_and_prints_its_report(database, sandbox):
     before = dump(database)
     for more in ([], ["--dry-run"]):
         none = program(database, sandbox, "run", "--task", "4", *more)
-        assert (none.returncode, none.stdout) == (1, "") and none.stderr.splitlines()[-1] == "reconciled: no task has the id 4"
+        assert (none.returncode, none.stdout) == (1, "") and none.stderr.splitlines()[-1] == "reconciled: there is no task 4"
     assert dump(database) == before
     done = program(database, sandbox, "run", "--side=gate")
     assert done.returncode == 0 and json.loads(done.stdout)["trigger"] == "command"
