@@ -13,13 +13,18 @@
 enum err store_open(const char *url, const char *schema, struct store **ret, struct why *why)
 {
     static const char sqlite[] = "sqlite:";
+    enum err err;
     if (strncmp(url, "postgresql://", 13) == 0 || strncmp(url, "postgres://", 11) == 0)
-        return store_postgresql_open(url, schema && *schema ? schema : NULL, ret, why);
-    if (strncmp(url, sqlite, strlen(sqlite)) != 0)
-        return why_set(why, ERR_INVALID, "a database URL begins with postgresql:// or sqlite:");
-    if (schema && *schema)
-        return why_set(why, ERR_INVALID, "a schema is for PostgreSQL alone");
-    return store_sqlite_open(url + strlen(sqlite), ret, why);
+        err = store_postgresql_open(url, schema && *schema ? schema : NULL, ret, why);
+    else if (strncmp(url, sqlite, strlen(sqlite)) != 0)
+        err = why_set(why, ERR_INVALID, "a database URL begins with postgresql:// or sqlite:");
+    else if (schema && *schema)
+        err = why_set(why, ERR_INVALID, "a schema is for PostgreSQL alone");
+    else
+        err = store_sqlite_open(url + strlen(sqlite), ret, why);
+    if (!err)
+        store_send_to(*ret, 1u << STORE_TO_TELEGRAM);
+    return err;
 }
 
 void store_free(struct store *store)
@@ -44,6 +49,11 @@ void store_interrupt(struct store *store)
 void store_write_only_ours(struct store *store)
 {
     store->only_ours = true;
+}
+
+void store_send_to(struct store *store, unsigned destinations)
+{
+    store->destinations = destinations;
 }
 
 enum err store_migrate(struct store *store, size_t *ret_created, struct why *why)

@@ -532,23 +532,30 @@ ATTR_NODISCARD enum err store_trial_of_ours(struct store *store, struct why *why
 
 /* the outbox: messages, written in the transaction that they report and sent after it */
 
+/* Who gets messages. */
+enum store_destination { STORE_TO_TELEGRAM, STORE_TO_WEBHOOK, STORE_TO_MAX_ };
+/* store_send_to: every message that is written from now on gets a row for each destination of this set (bits
+ * 1u << destination); Telegram alone before the first call. For the start, before other threads use the
+ * store. */
+void store_send_to(struct store *store, unsigned destinations);
+
 struct store_message {
-    struct uuid_text id; /* of a ledger row, or made from a name (uuid_from_name) */
+    struct uuid_text id; /* of a ledger row, or made from a name (uuid_from_name) or from one of these */
     int64_t seq;         /* grows with time */
     int64_t age_s;
     char *text;
 };
 struct store_outbox {
-    size_t depth; /* all unsent messages, listed or not */
+    size_t depth; /* all unsent messages to that destination, listed or not */
     struct store_message *rows;
     size_t n;
 };
 void store_outbox_done(struct store_outbox *outbox);
 
-/* store_outbox_list: what is unsent, oldest first, at most `limit`. One statement; cost follows the unsent.
- * Reads only. */
-ATTR_NODISCARD enum err store_outbox_list(struct store *store, size_t limit, struct store_outbox *ret,
-                                          struct why *why);
+/* store_outbox_list: what is unsent to a destination, oldest first, at most `limit`. One statement; cost
+ * follows the unsent. Reads only. */
+ATTR_NODISCARD enum err store_outbox_list(struct store *store, enum store_destination to, size_t limit,
+                                          struct store_outbox *ret, struct why *why);
 /* store_outbox_add: adds a message without a transition, unless one with this id is kept, sent or not. So it
  * is sent once, even if several processes add it. *ret_new (may be NULL): it was added. */
 ATTR_NODISCARD enum err store_outbox_add(struct store *store, const char *id, const char *text, bool *ret_new,

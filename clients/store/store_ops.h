@@ -76,6 +76,7 @@ struct store {
     const struct store_ops *ops;
     char *describe;               /* owned; freed by store_free after ops->free has released the rest */
     bool only_ours;               /* tasks and jobs are only read */
+    unsigned destinations;        /* store_send_to */
     bool creates_beside;          /* store_create_beside */
     struct store_refusal refusal; /* under a lock of store.c's own */
     _Atomic int64_t plane_ids_good_until_ms; /* clock_mono_ms(): until then plane_ids are not read again */
@@ -103,6 +104,11 @@ void guard_done(struct store_guard *guard);
 /* holds_json: what holds name, for the statements of lists: {"repos":[…],"stages":[…],"tasks":[[id, work item
  * id, key of its plane_id], …]}; JSON null for NULL. Caller releases. */
 json_t *holds_json(const struct store_holds *holds);
+
+/* destination_name: as the outbox names it; NULL: Telegram, the only one of 0.1. destination_row: the id of a
+ * message's row for one of `destinations`; false: it is not among them. */
+const char *destination_name(enum store_destination to);
+bool destination_row(unsigned destinations, enum store_destination to, const char *id, struct uuid_text *ret);
 
 /* new_task_view: a task that is to be made, as guard_keeps sees it; its texts are borrowed. */
 struct store_task new_task_view(const struct store_new_task *task);

@@ -1,5 +1,6 @@
 /* Our own records: the settings, the ledger, pass reports, messages and leases. */
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "clients/base/jsonx.h"
@@ -258,10 +259,32 @@ void store_pass_page_done(struct store_pass_page *page)
 
 /* messages */
 
-enum err store_outbox_list(struct store *store, size_t limit, struct store_outbox *ret, struct why *why)
+const char *destination_name(enum store_destination to)
+{
+    static const char *const names[] = {[STORE_TO_TELEGRAM] = NULL, [STORE_TO_WEBHOOK] = "webhook"};
+    static_assert(ARRAY_LEN(names) == STORE_TO_MAX_, "every destination has a name");
+    return names[to];
+}
+
+bool destination_row(unsigned destinations, enum store_destination to, const char *id, struct uuid_text *ret)
+{
+    const char *name = destination_name(to);
+    AUTO_FREE char *derived = name ? mem_printf("%s/%s", name, id) : NULL;
+    if (!(destinations & 1u << to))
+        return false;
+    if (derived)
+        *ret = uuid_from_name(derived);
+    else
+        snprintf(ret->s, sizeof ret->s, "%s", id);
+    return true;
+}
+
+enum err store_outbox_list(struct store *store, enum store_destination to, size_t limit,
+                           struct store_outbox *ret, struct why *why)
 {
     struct store_outbox outbox = {0};
-    struct store_rows rows = store_query(store, SQL_OUTBOX_LIST, PARAMS(LIMIT_PARAM(limit)), why);
+    struct store_rows rows = store_query(store, SQL_OUTBOX_LIST,
+                                         PARAMS(LIMIT_PARAM(limit), TEXT_PARAM(destination_name(to))), why);
     while (rows_next(&rows)) {
         outbox.depth = (size_t)rows_int(&rows, "depth");
         if (rows_null(&rows, "id"))
@@ -292,11 +315,26 @@ enum err store_outbox_add(struct store *store, const char *id, const char *text,
                           struct why *why)
 {
     assert(uuid_valid(id));
-    size_t written = 0;
-    const struct store_step step = {SQL_OUTBOX_ADD, PARAMS(TEXT_PARAM(id), STORED_PARAM(text)), &written};
-    enum err err = store_write(store, &step, 1, why);
+    enum { FIELDS = 3 };
+    struct store_step steps[STORE_TO_MAX_];
+    struct store_param fields[STORE_TO_MAX_][FIELDS];
+    struct uuid_text ids[STORE_TO_MAX_];
+    size_t written[STORE_TO_MAX_] = {0}, n = 0;
+    for (enum store_destination to = 0; to < STORE_TO_MAX_; to++) {
+        if (!destination_row(store->destinations, to, id, &ids[n]))
+            continue;
+        fields[n][0] = TEXT_PARAM(ids[n].s);
+        fields[n][1] = STORED_PARAM(text);
+        fields[n][2] = TEXT_PARAM(destination_name(to));
+        steps[n] = (struct store_step){SQL_OUTBOX_ADD, {.list = fields[n], .n = FIELDS}, &written[n]};
+        n++;
+    }
+    enum err err = n > 0 ? store_write(store, steps, n, why) : ERR_OK;
+    bool is_new = false;
+    for (size_t i = 0; i < n; i++)
+        is_new |= written[i] > 0;
     if (!err && ret_new)
-        *ret_new = written > 0;
+        *ret_new = is_new;
     return err;
 }
 

@@ -278,7 +278,8 @@ static struct next step(struct notifier *notifier)
     struct why why;
     enum err err = mark(notifier, &why);
     if (!err)
-        err = store_outbox_list(notifier->services->store, LIMIT_DIGEST_MESSAGES, &outbox, &why);
+        err = store_outbox_list(notifier->services->store, STORE_TO_TELEGRAM, LIMIT_DIGEST_MESSAGES, &outbox,
+                                &why);
     if (err)
         return database_failed(notifier, &why);
     if (notifier->database_failures > 0)

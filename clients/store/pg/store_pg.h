@@ -148,9 +148,10 @@ struct pg_batch {
     /* The caller's. */
     int64_t settings_revision, valid_until_us;
     const void *rows;
-    size_t n;            /* at most LIMIT_BATCH */
-    pg_row_fn *row;      /* row i, with its "i": what names it and what is to be written */
-    const char *pass_id; /* for the rows; may be NULL */
+    size_t n;              /* at most LIMIT_BATCH */
+    pg_row_fn *row;        /* row i, with its "i": what names it and what is to be written */
+    const char *pass_id;   /* for the rows; may be NULL */
+    unsigned destinations; /* of their messages */
     const char *const
         *plane_ids; /* n of them, the second parameter of both statements; NULL: they have none */
     /* Parameter: rows. Returns for each written row its `i` (null if it is no row of this batch any more),
@@ -202,8 +203,11 @@ enum err pg_create_tasks(struct store *store, int64_t settings_revision, int64_t
                          const struct store_new_task *batch, size_t n, enum store_creation *ret,
                          struct why *why);
 
-/* store_pg_transition.c. pg_transition_json: row i of a list for a statement; caller releases. */
+/* store_pg_transition.c. pg_transition_json: row i of a list for a statement, without its message;
+ * caller releases. pg_message_put: the message of such a row (NULL: none), and the ids of its rows in the
+ * outbox. */
 json_t *pg_transition_json(size_t i, const struct store_transition *transition, const char *pass_id);
+void pg_message_put(json_t *row, unsigned destinations, const char *id, const char *message);
 enum err pg_trial(struct store *store, struct trial_batch *trial, struct why *why);
 enum err pg_transition(struct store *store, int64_t settings_revision, int64_t valid_until_us,
                        const char *pass_id, const struct store_transition *batch, size_t n,

@@ -18,6 +18,7 @@ static json_t *row_of(json_t *row_take, const char *subject, const struct uuid_t
 struct beginning {
     int64_t settings_revision, valid_until_us;
     const struct store_replay *batch;
+    unsigned destinations;
     const json_t *keys, *pauses;
     size_t n;
     struct store_replay_seen seen[LIMIT_BATCH]; /* state STORE_REPLAY_HELD: not to be begun */
@@ -33,9 +34,7 @@ static json_t *begin_rows(const struct beginning *beginning)
         if (beginning->seen[i].state == STORE_REPLAY_HELD)
             continue;
         json_t *row = row_of(pg_transition_json(i, batch[i].row, NULL), batch[i].subject, &batch[i].delivery);
-        json_put(row, "message_id", batch[i].message ? json_text(batch[i].message_id.s) : json_null());
-        AUTO_FREE char *message = text_stored(batch[i].message);
-        json_put(row, "message", json_text(message));
+        pg_message_put(row, beginning->destinations, batch[i].message_id.s, batch[i].message);
         json_push(rows, row);
     }
     return rows;
@@ -108,6 +107,7 @@ enum err pg_replay_begin(struct store *store, int64_t settings_revision, int64_t
     struct beginning beginning = {.settings_revision = settings_revision,
                                   .valid_until_us = valid_until_us,
                                   .batch = batch,
+                                  .destinations = store->destinations,
                                   .keys = keys,
                                   .pauses = pauses,
                                   .n = n};
@@ -119,7 +119,8 @@ enum err pg_replay_begin(struct store *store, int64_t settings_revision, int64_t
 
 /* settling */
 
-static json_t *settle_rows(const char *pass_id, const struct store_settlement *batch, size_t n)
+static json_t *settle_rows(unsigned destinations, const char *pass_id, const struct store_settlement *batch,
+                           size_t n)
 {
     static const struct store_task no_task;
     static const struct store_transition no_heal = {.task = &no_task};
@@ -128,7 +129,9 @@ static json_t *settle_rows(const char *pass_id, const struct store_settlement *b
         const struct store_transition *row = batch[i].row;
         json_t *json = pg_transition_json(i, row ? row : &no_heal, pass_id);
         json_put(json, "counts", json_boolean(row != NULL));
-        if (!row)
+        if (row)
+            pg_message_put(json, destinations, row->id.s, row->message);
+        else
             json_put(json, "id", json_null());
         json_push(rows, row_of(json, batch[i].replay->subject, &batch[i].replay->delivery));
     }
@@ -154,7 +157,7 @@ static enum err settle_run(struct pg_conn *conn, void *arg, struct why *why)
 enum err pg_replays_settle(struct store *store, const char *pass_id, const struct store_settlement *batch,
                            size_t n, bool *ret_mine, struct why *why)
 {
-    json_auto_t *rows = settle_rows(pass_id, batch, n);
+    json_auto_t *rows = settle_rows(store->destinations, pass_id, batch, n);
     struct settling settling = {.rows = rows, .n = n};
     enum err err = pg_call(store, settle_run, &settling, why);
     if (!err)

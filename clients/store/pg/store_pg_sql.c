@@ -200,6 +200,15 @@ static const char issue_tasks_sql[] =
  * One row per task that moved, with whether all else was written for it. A trigger may swallow any of the
  * writes, and the caller must see that. One task twice, or one verdict: the first counts. In the order of
  * ids, so that two replicas do not lock each other out. */
+#define MESSAGE_FIELDS "message text, telegram_id uuid, webhook_id uuid"
+/* For each row w of `rows` that has a message, one to every destination that it has an id for. */
+#define OUTBOX_ADD_OF(rows)                                                             \
+    "  INSERT INTO reconcile_outbox (id, at, text, destination)"                        \
+    "  SELECT d.id, now(), w.message, d.destination FROM " rows                         \
+    "  CROSS JOIN LATERAL (VALUES (w.telegram_id, NULL), (w.webhook_id, 'webhook')) AS" \
+    "   d(id, destination) WHERE d.id IS NOT NULL"
+#define IS_OUTBOXED(id) "(" id " IS NULL OR EXISTS (SELECT FROM outboxed o WHERE o.id = " id "))"
+
 static const char move_sql[] =
     "WITH want AS MATERIALIZED ("
     "  SELECT * FROM (SELECT *,"
@@ -209,7 +218,7 @@ static const char move_sql[] =
     "    i int, id uuid, task_id bigint, pass_id text, version text, from_stage text, to_stage text, agent "
     "text,"
     "    work_item_id text, plane_id text, repo text, side text, outcome text, reason text, evidence text,"
-    "    verdict_id text, missed_source text, missed_event text, message text, rested_s bigint)) w"
+    "    verdict_id text, missed_source text, missed_event text, " MESSAGE_FIELDS ", rested_s bigint)) w"
     "  WHERE w.turn = 1 AND (w.replay = 1 OR w.verdict_id IS NULL) ORDER BY w.task_id, w.i),"
     " moved AS ("
     "  UPDATE tasks t SET stage = " NEW_STAGE ", updated_at = now() FROM want w"
@@ -230,14 +239,16 @@ static const char move_sql[] =
     "w.outcome,"
     "   w.agent, w.reason, w.evidence, w.missed_source, w.missed_event, w.plane_id, w.rested_s"
     "  FROM want w JOIN moved m ON m.i = w.i ORDER BY w.i RETURNING id),"
-    " outboxed AS ("
-    "  INSERT INTO reconcile_outbox (id, at, text)"
-    "  SELECT w.id, now(), w.message FROM want w JOIN moved m ON m.i = w.i"
-    "  WHERE w.message IS NOT NULL ORDER BY w.i RETURNING id) "
-    "SELECT w.i, NULL AS made, (w.agent IS NULL OR EXISTS (SELECT FROM queued q WHERE q.task_id = w.task_id))"
-    " AND (w.verdict_id IS NULL OR EXISTS (SELECT FROM replayed v WHERE v.id = w.verdict_id))"
-    " AND (w.message IS NULL OR EXISTS (SELECT FROM outboxed o WHERE o.id = w.id))"
-    " AND EXISTS (SELECT FROM written l WHERE l.id = w.id) AS whole FROM want w JOIN moved m ON m.i = w.i";
+    " outboxed AS (" OUTBOX_ADD_OF(
+        "want w JOIN moved m ON m.i = w.i") " ORDER BY w.i RETURNING id) "
+                                            "SELECT w.i, NULL AS made, (w.agent IS NULL OR EXISTS (SELECT "
+                                            "FROM queued q WHERE q.task_id = w.task_id))"
+                                            " AND (w.verdict_id IS NULL OR EXISTS (SELECT FROM replayed v "
+                                            "WHERE v.id = w.verdict_id))"
+                                            " AND " IS_OUTBOXED("w.telegram_id") " AND " IS_OUTBOXED(
+                                                "w.webhook_id") " AND EXISTS (SELECT FROM written l WHERE "
+                                                                "l.id = w.id) AS whole FROM want w JOIN "
+                                                                "moved m ON m.i = w.i";
 
 /* 1 as for move_sql, only the keys. What became of rows that did not move: whether the ledger has them, and
  * whether the task still stands as it was seen and the verdict has yet to be replayed. */
@@ -359,7 +370,7 @@ static const char replay_begin_sql[] =
     "  FROM json_to_recordset($1::json) AS w(i int, subject text, delivery uuid, task_id bigint,"
     "   plane_id text, from_stage text, to_stage text, version text, rested_s bigint, side text,"
     "   outcome text, reason text, evidence text, verdict_id text, missed_source text, missed_event text,"
-    "   message_id uuid, message text)"
+    "   " MESSAGE_FIELDS ")"
     "  ORDER BY w.subject),"
     " begun AS ("
     "  INSERT INTO reconcile_replays AS r (subject, delivery, task_id, plane_id, from_stage, to_stage,"
@@ -380,12 +391,13 @@ static const char replay_begin_sql[] =
     "  WHERE NOT " SAME " OR (" IS_NEXT_DUE(
         "now()") " AND NOT r.given_up)"
                  "  RETURNING r.subject, r.tries, r.given_up, r.next_at),"
-                 " outboxed AS ("
-                 "  INSERT INTO reconcile_outbox (id, at, text)"
-                 "  SELECT w.message_id, now(), w.message FROM want w JOIN begun b ON b.subject = w.subject"
-                 "  WHERE b.given_up AND w.message IS NOT NULL ON CONFLICT (id) DO NOTHING RETURNING id) "
-                 "SELECT w.i, w.stands, b.tries, b.given_up, " NEXT_S_OF_B " AS next_s"
-                 " FROM want w LEFT JOIN begun b ON b.subject = w.subject";
+                 " outboxed AS (" OUTBOX_ADD_OF(
+                     "want w JOIN begun b ON b.subject = w.subject") " AND b.given_up ON CONFLICT (id) DO "
+                                                                     "NOTHING RETURNING id) "
+                                                                     "SELECT w.i, w.stands, b.tries, "
+                                                                     "b.given_up, " NEXT_S_OF_B " AS next_s"
+                                                                     " FROM want w LEFT JOIN begun b ON "
+                                                                     "b.subject = w.subject";
 
 /* 1 the limit. */
 static const char replays_moved_sql[] =
@@ -412,7 +424,7 @@ static const char replays_settle_sql[] =
     "text,"
     "    plane_id text, repo text, side text, outcome text, reason text, evidence text, verdict_id text, "
     "missed_source text,"
-    "    missed_event text, message text, rested_s bigint) ORDER BY w.subject),"
+    "    missed_event text, " MESSAGE_FIELDS ", rested_s bigint) ORDER BY w.subject),"
     " gone AS ("
     "  DELETE FROM reconcile_replays r USING want w"
     "  WHERE r.subject = w.subject AND r.delivery = w.delivery RETURNING w.i),"
@@ -427,10 +439,8 @@ static const char replays_settle_sql[] =
     " replayed AS ("
     "  INSERT INTO reconcile_verdicts (id, task_id, at) SELECT verdict_id, task_id, now() FROM mine"
     "  WHERE verdict_id IS NOT NULL ON CONFLICT (id) DO NOTHING RETURNING id),"
-    " outboxed AS ("
-    "  INSERT INTO reconcile_outbox (id, at, text) SELECT id, now(), message FROM mine"
-    "  WHERE message IS NOT NULL ON CONFLICT (id) DO NOTHING RETURNING id) "
-    "SELECT i FROM gone";
+    " outboxed AS (" OUTBOX_ADD_OF("mine w") " ON CONFLICT (id) DO NOTHING RETURNING id) "
+                                             "SELECT i FROM gone";
 
 /* An entry of a list: of a task t and its newest active job j. Were the jobs ordered by their bare id, the
  * planner might walk along all of them; of two numbers as text the longer is the greater. */
@@ -650,15 +660,18 @@ static const char *const texts[] = {
     [SQL_RELEASE] = "INSERT INTO reconcile_releases (task_id, ledger_seq)"
                     " VALUES ($1::bigint, (SELECT coalesce(max(seq), 0) FROM reconcile_ledger))"
                     " ON CONFLICT (task_id) DO UPDATE SET ledger_seq = excluded.ledger_seq",
-    /* 1 the limit. One row per message, and always one. */
+    /* 1 the limit, 2 the destination. One row per message, and always one. */
     [SQL_OUTBOX_LIST] =
         "SELECT d.depth, o.id, o.seq, greatest(0, floor(extract(epoch FROM now() - o.at)))::bigint"
         " AS age_s, o.text"
-        " FROM (SELECT count(*) AS depth FROM reconcile_outbox WHERE sent_at IS NULL) d"
-        " LEFT JOIN (SELECT * FROM reconcile_outbox WHERE sent_at IS NULL"
+        " FROM (SELECT count(*) AS depth FROM reconcile_outbox"
+        "  WHERE sent_at IS NULL AND destination IS NOT DISTINCT FROM $2::text) d"
+        " LEFT JOIN (SELECT * FROM reconcile_outbox"
+        "  WHERE sent_at IS NULL AND destination IS NOT DISTINCT FROM $2::text"
         "  ORDER BY seq LIMIT $1::bigint) o ON true ORDER BY o.seq",
-    /* 1 the id, 2 the text. */
-    [SQL_OUTBOX_ADD] = "INSERT INTO reconcile_outbox (id, at, text) VALUES ($1::uuid, now(), $2)"
+    /* 1 the id, 2 the text, 3 the destination. */
+    [SQL_OUTBOX_ADD] = "INSERT INTO reconcile_outbox (id, at, text, destination)"
+                       " VALUES ($1::uuid, now(), $2, $3)"
                        " ON CONFLICT (id) DO NOTHING RETURNING seq",
     /* 1 [id, …]. */
     [SQL_OUTBOX_SENT] = "UPDATE reconcile_outbox SET sent_at = now() WHERE id = ANY (ARRAY(SELECT s.id::uuid"

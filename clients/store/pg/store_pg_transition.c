@@ -14,6 +14,18 @@ static struct why *row_refusal(const struct pg_batch *batch, size_t i)
     return ((const struct store_transition *)batch->rows)[i].refusal;
 }
 
+void pg_message_put(json_t *row, unsigned destinations, const char *id, const char *message)
+{
+    static const char *const keys[] = {
+        [STORE_TO_TELEGRAM] = "telegram_id", [STORE_TO_WEBHOOK] = "webhook_id"};
+    AUTO_FREE char *stored = text_stored(message);
+    struct uuid_text of;
+    json_put(row, "message", json_text(stored));
+    for (enum store_destination to = 0; message && to < STORE_TO_MAX_; to++)
+        if (destination_row(destinations, to, id, &of))
+            json_put(row, keys[to], json_text(of.s));
+}
+
 json_t *pg_transition_json(size_t i, const struct store_transition *transition, const char *pass_id)
 {
     const struct store_task *task = transition->task;
@@ -37,7 +49,6 @@ json_t *pg_transition_json(size_t i, const struct store_transition *transition, 
         {"verdict_id", transition->verdict_id, NULL},
         {"missed_source", transition->missed_source, NULL},
         {"missed_event", transition->missed_event, NULL},
-        {"message", transition->message, text_stored},
     };
     json_t *row = json_object();
     json_put(row, "i", json_integer((json_int_t)i));
@@ -52,7 +63,10 @@ json_t *pg_transition_json(size_t i, const struct store_transition *transition, 
 
 static json_t *row_json(const struct pg_batch *batch, size_t i)
 {
-    return pg_transition_json(i, &((const struct store_transition *)batch->rows)[i], batch->pass_id);
+    const struct store_transition *transition = &((const struct store_transition *)batch->rows)[i];
+    json_t *row = pg_transition_json(i, transition, batch->pass_id);
+    pg_message_put(row, batch->destinations, transition->id.s, transition->message);
+    return row;
 }
 
 static bool row_takes_id(const struct pg_batch *batch, size_t i)
@@ -89,6 +103,7 @@ enum err pg_transition(struct store *store, int64_t settings_revision, int64_t v
     struct pg_batch work = moves_batch(batch, n, pass_id);
     work.settings_revision = settings_revision;
     work.valid_until_us = valid_until_us;
+    work.destinations = store->destinations;
     enum err err = pg_call(store, pg_batch_run, &work, why);
     guard_done(&work.guard);
     for (size_t i = 0; !err && i < n; i++)
@@ -158,7 +173,8 @@ static enum err rows_shown(struct pg_conn *conn, struct why *why)
 static enum err trial_message(struct pg_conn *conn, struct why *why)
 {
     struct uuid_text id = uuid_new();
-    return rows_count(pg_query(conn, SQL_OUTBOX_ADD, PARAMS(TEXT_PARAM(id.s), TEXT_PARAM(TRIAL_TEXT)), why),
+    return rows_count(pg_query(conn, SQL_OUTBOX_ADD,
+                               PARAMS(TEXT_PARAM(id.s), TEXT_PARAM(TRIAL_TEXT), TEXT_PARAM(NULL)), why),
                       NULL);
 }
 

@@ -45,6 +45,11 @@ struct sqlite_store {
     struct sqlite_conn conns[LIMIT_DB_CONNECTIONS]; /* the first writes, the others read */
 };
 
+unsigned sqlite_destinations(const struct sqlite_conn *conn)
+{
+    return conn->store->base.destinations;
+}
+
 static struct sqlite_store *sqlite_store_of(struct store *store)
 {
     return (struct sqlite_store *)store;

@@ -544,14 +544,17 @@ static const char *const texts[] = {
                     " ON CONFLICT (task_id) DO UPDATE SET ledger_seq = excluded.ledger_seq",
 
     /* 1 the id, 2 the text. */
-    [SQL_OUTBOX_ADD] = "INSERT INTO reconcile_outbox (id, at, text) VALUES (?1, " NOW_TEXT ", ?2)"
+    [SQL_OUTBOX_ADD] = "INSERT INTO reconcile_outbox (id, at, text, destination)"
+                       " VALUES (?1, " NOW_TEXT ", ?2, ?3)"
                        " ON CONFLICT (id) DO NOTHING RETURNING 1",
-    /* 1 the limit. One row per message; the first column is the same in every row, and there is always one.
+    /* 1 the limit, 2 the destination. One row per message; the first column is the same in every row, and
+     * there is always one.
      */
-    [SQL_OUTBOX_LIST] = "WITH head(depth) AS (SELECT count(*) FROM reconcile_outbox WHERE sent_at IS NULL),"
+    [SQL_OUTBOX_LIST] = "WITH head(depth) AS (SELECT count(*) FROM reconcile_outbox"
+                        "  WHERE sent_at IS NULL AND destination IS ?2),"
                         " listed AS (SELECT id, seq, max(0, unixepoch('now') - unixepoch(at)) AS age_s, text "
                         "FROM reconcile_outbox"
-                        "  WHERE sent_at IS NULL ORDER BY seq LIMIT ?1)"
+                        "  WHERE sent_at IS NULL AND destination IS ?2 ORDER BY seq LIMIT ?1)"
                         " SELECT h.depth AS depth, l.id AS id, l.seq AS seq, l.age_s AS age_s, l.text AS text"
                         " FROM head h LEFT JOIN listed l ORDER BY l.seq",
     /* 1 [id, …]. */

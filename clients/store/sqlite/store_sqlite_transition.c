@@ -45,7 +45,15 @@ enum err sqlite_task_stands(struct sqlite_conn *conn, const struct store_transit
 
 enum err sqlite_outbox_put(struct sqlite_conn *conn, const char *id, const char *text, struct why *why)
 {
-    return sqlite_run(conn, SQL_OUTBOX_ADD, PARAMS(TEXT_PARAM(id), STORED_PARAM(text)), NULL, why);
+    enum err err = ERR_OK;
+    for (enum store_destination to = 0; !err && to < STORE_TO_MAX_; to++) {
+        struct uuid_text row;
+        if (destination_row(sqlite_destinations(conn), to, id, &row))
+            err = sqlite_run(conn, SQL_OUTBOX_ADD,
+                             PARAMS(TEXT_PARAM(row.s), STORED_PARAM(text), TEXT_PARAM(destination_name(to))),
+                             NULL, why);
+    }
+    return err;
 }
 
 static enum err job_queue(struct sqlite_conn *conn, const struct store_transition *transition,

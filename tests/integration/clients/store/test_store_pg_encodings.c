@@ -69,7 +69,7 @@ static void assert_records(struct pg_scene *scene)
     struct store_outbox outbox;
     int64_t revision;
     ASSERT_OK(store_outbox_add(scene->store, uuid_new().s, TEXT, NULL, &scene->why));
-    ASSERT_OK(store_outbox_list(scene->store, 9, &outbox, &scene->why));
+    ASSERT_OK(store_outbox_list(scene->store, STORE_TO_TELEGRAM, 9, &outbox, &scene->why));
     assert_int_equal(outbox.n, 3);
     for (size_t i = 0; i < outbox.n; i++)
         assert_string_equal(outbox.rows[i].text, TEXT);

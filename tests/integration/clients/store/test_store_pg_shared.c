@@ -129,7 +129,7 @@ static void asking_for_messages_reads_the_unsent_ones_alone(void **state)
     int64_t before = pg_scene_rows_read(scene, "reconcile_outbox");
     for (int i = 0; i < 10; i++) {
         struct store_outbox outbox;
-        ASSERT_OK(store_outbox_list(scene->store, 3, &outbox, &scene->why));
+        ASSERT_OK(store_outbox_list(scene->store, STORE_TO_TELEGRAM, 3, &outbox, &scene->why));
         assert_int_equal(outbox.depth, 5);
         assert_int_equal(outbox.n, 3);
         store_outbox_done(&outbox);

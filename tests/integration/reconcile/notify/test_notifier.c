@@ -188,7 +188,7 @@ static size_t waiting(void)
 {
     struct store_outbox outbox;
     struct why why;
-    assert_int_equal(store_outbox_list(scene.first.store, 1, &outbox, &why), ERR_OK);
+    assert_int_equal(store_outbox_list(scene.first.store, STORE_TO_TELEGRAM, 1, &outbox, &why), ERR_OK);
     size_t depth = outbox.depth;
     store_outbox_done(&outbox);
     return depth;

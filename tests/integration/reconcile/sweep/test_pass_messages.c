@@ -94,7 +94,7 @@ static void assert_pass(struct pass_request request, enum outcome outcome, size_
 static void assert_outbox(size_t depth, const char *last)
 {
     struct store_outbox outbox;
-    assert_int_equal(store_outbox_list(bench.store, 10, &outbox, &bench.why), ERR_OK);
+    assert_int_equal(store_outbox_list(bench.store, STORE_TO_TELEGRAM, 10, &outbox, &bench.why), ERR_OK);
     assert_int_equal(outbox.depth, depth);
     assert_int_equal(outbox.n, depth);
     if (depth > 0)
@@ -123,7 +123,7 @@ static void a_transition_carries_its_message_and_the_event_that_was_lost(void **
     struct store_ledger_page page;
     struct store_outbox outbox;
     assert_int_equal(store_ledger_list(bench.store, 1, 0, 10, &page, &bench.why), ERR_OK);
-    assert_int_equal(store_outbox_list(bench.store, 10, &outbox, &bench.why), ERR_OK);
+    assert_int_equal(store_outbox_list(bench.store, STORE_TO_TELEGRAM, 10, &outbox, &bench.why), ERR_OK);
     assert_int_equal(page.n, 1);
     assert_string_equal(page.rows[0].missed_source, "gitea");
     assert_string_equal(page.rows[0].missed_event, "status");
@@ -226,7 +226,7 @@ static void an_episode_is_told_once_by_whoever_sees_it(void **state)
     bench.memory->announced = mine;
     assert_pass(forced, OUTCOME_QUARANTINED, 1, 1);
     struct store_outbox outbox;
-    assert_int_equal(store_outbox_list(bench.store, 10, &outbox, &bench.why), ERR_OK);
+    assert_int_equal(store_outbox_list(bench.store, STORE_TO_TELEGRAM, 10, &outbox, &bench.why), ERR_OK);
     assert_int_equal(outbox.depth, 2);
     store_outbox_done(&outbox);
     announced_free(another);

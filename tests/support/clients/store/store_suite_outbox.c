@@ -21,7 +21,7 @@ static struct uuid_text message_id(size_t number)
 static struct store_outbox outbox_of(struct suite *suite, size_t limit)
 {
     struct store_outbox outbox = {0};
-    ASSERT_OK(store_outbox_list(suite->store, limit, &outbox, &suite->why));
+    ASSERT_OK(store_outbox_list(suite->store, STORE_TO_TELEGRAM, limit, &outbox, &suite->why));
     return outbox;
 }
 
@@ -182,6 +182,63 @@ SUITE_TEST(a_transition_writes_its_message_under_the_ledgers_id)
     assert_int_equal(outbox.depth, 0);
     store_outbox_done(&outbox);
     assert_int_equal(suite_number(suite, "SELECT count(*) FROM reconcile_outbox"), 1);
+}
+
+enum { BOTH = 1u << STORE_TO_TELEGRAM | 1u << STORE_TO_WEBHOOK };
+
+/* How many messages wait for a destination; the first one's id. */
+static size_t waiting_for(struct suite *suite, enum store_destination to, struct uuid_text *ret_first)
+{
+    struct store_outbox outbox;
+    ASSERT_OK(store_outbox_list(suite->store, to, 10, &outbox, &suite->why));
+    size_t depth = outbox.depth;
+    assert_int_equal(outbox.n, depth);
+    if (depth > 0 && ret_first)
+        *ret_first = outbox.rows[0].id;
+    store_outbox_done(&outbox);
+    return depth;
+}
+
+SUITE_TEST(a_transition_writes_a_row_for_each_destination_and_each_is_marked_apart)
+{
+    struct store_task_list stuck = two_stuck(suite);
+    struct store_transition transition = suite_transition(&stuck.tasks[0]);
+    struct uuid_text telegram, webhook;
+    transition.message = "ORCH-1 is unblocked";
+    store_send_to(suite->store, BOTH);
+    assert_int_equal(suite_move(suite, &transition), STORE_MOVED);
+    assert_int_equal(waiting_for(suite, STORE_TO_TELEGRAM, &telegram), 1);
+    assert_int_equal(waiting_for(suite, STORE_TO_WEBHOOK, &webhook), 1);
+    assert_string_equal(telegram.s, transition.id.s);
+    assert_string_not_equal(webhook.s, transition.id.s);
+    ASSERT_OK(store_outbox_sent(suite->store, &webhook, 1, &suite->why));
+    assert_int_equal(waiting_for(suite, STORE_TO_TELEGRAM, NULL), 1);
+    assert_int_equal(waiting_for(suite, STORE_TO_WEBHOOK, NULL), 0);
+    assert_int_equal(suite_move(suite, &transition), STORE_MOVED); /* added again, and sent already */
+    assert_int_equal(suite_number(suite, "SELECT count(*) FROM reconcile_outbox"), 2);
+    store_task_list_done(&stuck);
+}
+
+SUITE_TEST(a_destination_that_is_not_set_up_has_no_row)
+{
+    static const unsigned sets[] = {1u << STORE_TO_TELEGRAM, 1u << STORE_TO_WEBHOOK, BOTH, 0};
+    static const size_t telegram[] = {1, 1, 2, 2}, webhook[] = {0, 1, 2, 2};
+    for (size_t i = 0; i < ARRAY_LEN(sets); i++) {
+        store_send_to(suite->store, sets[i]);
+        assert_int_equal(add(suite, i, "text"), sets[i] != 0);
+        assert_false(add(suite, i, "again"));
+        assert_int_equal(waiting_for(suite, STORE_TO_TELEGRAM, NULL), telegram[i]);
+        assert_int_equal(waiting_for(suite, STORE_TO_WEBHOOK, NULL), webhook[i]);
+    }
+}
+
+SUITE_TEST(what_an_earlier_version_left_is_for_telegram)
+{
+    suite_exec(suite, "INSERT INTO reconcile_outbox (id, at, text) VALUES ('%s', %s, 'text')",
+               message_id(1).s, suite_ago(suite, 100));
+    store_send_to(suite->store, BOTH);
+    assert_int_equal(waiting_for(suite, STORE_TO_TELEGRAM, NULL), 1);
+    assert_int_equal(waiting_for(suite, STORE_TO_WEBHOOK, NULL), 0);
 }
 
 SUITE_TEST_EMPTY(what_did_not_move_has_no_message)

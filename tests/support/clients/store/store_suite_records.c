@@ -201,7 +201,7 @@ SUITE_TEST(texts_are_stored_in_ascii_and_come_back_as_they_were)
         store_ledger_page_done(&page);
     }
     struct store_outbox outbox;
-    ASSERT_OK(store_outbox_list(suite->store, 10, &outbox, &suite->why));
+    ASSERT_OK(store_outbox_list(suite->store, STORE_TO_TELEGRAM, 10, &outbox, &suite->why));
     assert_int_equal(outbox.n, ARRAY_LEN(texts));
     for (size_t i = 0; i < outbox.n; i++)
         assert_string_equal(outbox.rows[i].text, texts[i]);
@@ -220,7 +220,7 @@ SUITE_TEST(texts_of_earlier_versions_come_back_as_they_were)
         ASSERT_OK(store_outbox_add(suite->store, uuid_new().s, "x", NULL, &suite->why));
         suite_exec(suite, "UPDATE reconcile_outbox SET text = '%s' WHERE text = 'x'", texts[i]);
     }
-    ASSERT_OK(store_outbox_list(suite->store, 10, &outbox, &suite->why));
+    ASSERT_OK(store_outbox_list(suite->store, STORE_TO_TELEGRAM, 10, &outbox, &suite->why));
     for (size_t i = 0; i < outbox.n; i++)
         assert_string_equal(outbox.rows[i].text, texts[i]);
     store_outbox_done(&outbox);

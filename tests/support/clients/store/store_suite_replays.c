@@ -142,7 +142,7 @@ SUITE_TEST(pauses_double_and_after_the_last_try_it_is_given_up_and_told_once)
     assert_int_equal(begin(suite, &scene.replay).state, STORE_REPLAY_GIVEN_UP);
     assert_int_equal(look(suite, &scene.replay).state, STORE_REPLAY_GIVEN_UP);
     struct store_outbox outbox;
-    ASSERT_OK(store_outbox_list(suite->store, 10, &outbox, &suite->why));
+    ASSERT_OK(store_outbox_list(suite->store, STORE_TO_TELEGRAM, 10, &outbox, &suite->why));
     assert_int_equal(outbox.n, 1);
     assert_string_equal(outbox.rows[0].text, "given up");
     assert_string_equal(outbox.rows[0].id.s, scene.replay.message_id.s);
