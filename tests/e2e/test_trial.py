@@ -25,7 +25,7 @@ def check(database, **settings):
     environment = {"ORCH_DATABASE_URL": database.url, **settings}
     migrated = reconciled("migrate", environment=environment)
     done = reconciled("check", environment=environment)
-    lines = [re.sub(r": \d+ tasks?, \d+ jobs?, \d+ stuck;", ":", line) for line in re.findall("(?m)^database +(?!warning)(.*)$", done.stdout)]
+    lines = [re.sub(r": \d+ tasks?, \d+ jobs?, \d+ stuck;", ":", line) for line in re.findall("(?m)^database +(?! )(?!warning)(.*)$", done.stdout)]
     assert (migrated.returncode == 0) == all(line.startswith("ok") for line in lines), (migrated.stderr, done.stdout)
     left = [database.query(f"SELECT count(*) FROM {table}") for table in
             ("tasks", "jobs", "reconcile_ledger", "reconcile_outbox", "reconcile_verdicts")]
