@@ -532,7 +532,7 @@ ATTR_NODISCARD enum err store_trial_of_ours(struct store *store, struct why *why
 
 /* the outbox: messages, written in the transaction that they report and sent after it */
 
-/* Who gets messages. */
+/* Where messages go. */
 enum store_destination { STORE_TO_TELEGRAM, STORE_TO_WEBHOOK, STORE_TO_MAX_ };
 /* store_send_to: every message that is written from now on gets a row for each destination of this set (bits
  * 1u << destination); Telegram alone before the first call. For the start, before other threads use the
