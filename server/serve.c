@@ -119,7 +119,7 @@ static enum err listen_start(const struct settings *settings, struct app *app, s
     if (err)
         return err;
     const struct listener_options options = {.address = &address,
-                                             .token = settings->api_token,
+                                             .tokens = {.all = settings->api_token, .read = settings->api_read_token},
                                              .certificate = pair.certificate,
                                              .key = pair.key,
                                              .routes = routes_table(),

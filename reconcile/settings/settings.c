@@ -116,6 +116,11 @@ static void check_together(const struct settings *settings, json_t *errors)
         problem_add(errors, "ORCH_API_TOKEN",
                     "has fewer than %u characters, too few where ORCH_HTTP_LISTEN is not a loopback address",
                     LIMIT_TOKEN_OPEN);
+    if (settings->api_read_token && !is_given(settings, "ORCH_API_TOKEN"))
+        problem_add(errors, "ORCH_API_TOKEN", "is needed: ORCH_API_READ_TOKEN is set");
+    if (settings->api_read_token && settings->api_token &&
+        strcmp(settings->api_read_token, settings->api_token) == 0)
+        problem_add(errors, "ORCH_API_READ_TOKEN", "is the same as ORCH_API_TOKEN");
     if (is_given(settings, "ORCH_TLS_CERT_FILE") && !is_given(settings, "ORCH_TLS_KEY_FILE"))
         problem_add(errors, "ORCH_TLS_KEY_FILE", "is needed: ORCH_TLS_CERT_FILE is set");
     if (is_given(settings, "ORCH_TLS_KEY_FILE") && !is_given(settings, "ORCH_TLS_CERT_FILE"))

@@ -34,7 +34,7 @@ struct project {
  * slashes. All owned by the struct. */
 struct settings {
     char *database_url, *database_schema;
-    char *http_listen, *api_token;
+    char *http_listen, *api_token, *api_read_token;
     char *tls_cert_file, *tls_key_file; /* both or none */
 
     bool enabled, plane_enabled;

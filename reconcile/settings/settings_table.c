@@ -46,6 +46,12 @@ static const struct setting table[] = {
      .help =
          "Bearer token that every request but /healthz and /readyz must carry. At least 16 characters where "
          "ORCH_HTTP_LISTEN is not loopback; fewer than 32 are warned about."},
+    {.name = "ORCH_API_READ_TOKEN",
+     .type = SETTING_TOKEN,
+     AT(api_read_token),
+     .secret = true,
+     .help = "A second bearer token that opens GET and HEAD alone, for Prometheus and /queue. Needs "
+             "ORCH_API_TOKEN, and differs from it."},
     {.name = "ORCH_TLS_CERT_FILE",
      .type = SETTING_TEXT,
      AT(tls_cert_file),

@@ -157,16 +157,34 @@ const char *access_target(const char *target, char **ret_authority)
     return target;
 }
 
-struct refusal access_allowed(const struct access_head *head, const char *token, bool open)
+static bool is_read(const char *method)
+{
+    return strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
+}
+
+/* Both tokens are compared, so that the time shows nothing. */
+static struct refusal token_judge(const char *authorization, const struct access_tokens *tokens,
+                                  const char *method)
+{
+    if (!authorization)
+        return refuse(401, "a bearer token is needed");
+    bool all = bearer_matches(authorization, tokens->all);
+    bool read = tokens->read && bearer_matches(authorization, tokens->read);
+    if (!all && !read)
+        return refuse(401, "the token is not the right one");
+    if (!all && !is_read(method))
+        return refuse(403, "this token may only read");
+    return no_refusal;
+}
+
+struct refusal access_allowed(const struct access_head *head, const struct access_tokens *tokens,
+                              const char *method, bool open)
 {
     if (head->origin && !origin_is_own(head->origin, head->host ? head->host : ""))
         return refuse(403, "requests of another origin are not answered");
-    if (!token && !(head->host ? authority_is_loopback(head->host) : open))
+    if (!tokens->all && !(head->host ? authority_is_loopback(head->host) : open))
         return refuse(403, "without a token only a Host that names this machine is answered");
-    if (token && !open && !(head->authorization && bearer_matches(head->authorization, token)))
-        return refuse(401,
-                      head->authorization ? "the token is not the right one" : "a bearer token is needed");
-    return no_refusal;
+    return tokens->all && !open ? token_judge(head->authorization, tokens, method) : no_refusal;
 }
 
 /* Reads one parameter of a media type (RFC 9110 5.6.6) at *cursor and moves behind it. False: it is no

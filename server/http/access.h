@@ -45,9 +45,16 @@ struct refusal access_framing(const struct access_head *head, bool http_1_1);
  * other form. */
 const char *access_target(const char *target, char **ret_authority);
 
-/* access_allowed: 401, 403 or none. `token` NULL: none is set, and only hosts that name this machine are
- * allowed. `open`: the path needs neither a token nor a Host, which HTTP/1.0 does not require. */
-struct refusal access_allowed(const struct access_head *head, const char *token, bool open);
+/* The bearer tokens. */
+struct access_tokens {
+    const char *all;  /* opens everything; NULL: none is set, and nothing needs one */
+    const char *read; /* opens GET and HEAD alone; NULL: none is set */
+};
+
+/* access_allowed: 401, 403 or none. Without a token only hosts that name this machine are allowed. `open`:
+ * the path needs neither a token nor a Host, which HTTP/1.0 does not require. */
+struct refusal access_allowed(const struct access_head *head, const struct access_tokens *tokens,
+                              const char *method, bool open);
 
 /* access_media: 415, or none if the body is declared as JSON in UTF-8 and not encoded. */
 struct refusal access_media(const struct access_head *head);

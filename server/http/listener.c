@@ -282,7 +282,7 @@ static struct MHD_Daemon *start_daemon(struct listener *listener, unsigned worke
 enum err listener_start(const struct listener_options *options, struct listener **ret, struct why *why)
 {
     struct acceptor_sockets sockets = {.n = 0};
-    enum err err = open_sockets(options->address, options->token != NULL, &sockets, why);
+    enum err err = open_sockets(options->address, options->tokens.all != NULL, &sockets, why);
     if (err)
         return err;
     /* A pool of one is no pool to the library. */
@@ -292,7 +292,7 @@ enum err listener_start(const struct listener_options *options, struct listener 
     struct listener *listener = mem_zero(1, sizeof *listener);
     listener->world = (struct request_world){
         .app = options->app,
-        .token = options->token,
+        .tokens = options->tokens,
         .routes = options->routes,
         .waiting_max = count_waiting(connections),
         .deferrals = deferrals_new(clock_ms),

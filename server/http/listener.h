@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "clients/base/err.h"
+#include "server/http/access.h"
 
 struct app;
 struct listen_address;
@@ -20,7 +21,7 @@ struct route;
 
 struct listener_options {
     const struct listen_address *address;
-    const char *token; /* NULL: none; then only a loopback address is allowed */
+    struct access_tokens tokens; /* none: then only a loopback address is allowed */
     /* PEM texts; NULL: plain HTTP. Read only at the start. */
     const char *certificate, *key;
     const struct route *routes;

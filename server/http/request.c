@@ -213,7 +213,7 @@ static void note_auth_failure(struct request *request, const struct access_head 
 static struct refusal judge(struct request *request, const struct access_head *head)
 {
     const struct route_match *match = &request->match;
-    struct refusal refusal = access_allowed(head, request->world->token, match->open);
+    struct refusal refusal = access_allowed(head, &request->world->tokens, request->method, match->open);
     if (refusal.status)
         return refusal;
     if (strlen(request->target) > LIMIT_URI)

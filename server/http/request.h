@@ -36,7 +36,7 @@ struct connections;
 /* Shared by all requests of a listener. */
 struct request_world {
     struct app *app;
-    const char *token; /* NULL: none */
+    struct access_tokens tokens;
     const struct route *routes;
     struct connections *connections;
     struct job_queue *job_queue;

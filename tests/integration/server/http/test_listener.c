@@ -350,7 +350,7 @@ static void every_route_refuses_parameters_that_it_does_not_have(void **state)
     struct listener_options options = fixture_options(&loopback);
     struct why why;
     listener_stop(fixture.listener);
-    options.token = "s3cret";
+    options.tokens.all = "s3cret";
     options.routes = routes_table();
     assert_int_equal(listener_start(&options, &fixture.listener, &why), ERR_OK);
     fixture.address = listener_address(fixture.listener, 0);

@@ -148,7 +148,7 @@ void fixture_start(const char *token, unsigned connections)
     static const struct listen_address loopback = {.host = "127.0.0.1", .loopback = true};
     struct listener_options options = fixture_options(&loopback);
     struct why why;
-    options.token = token;
+    options.tokens.all = token;
     options.connections = connections;
     assert_int_equal(listener_start(&options, &fixture.listener, &why), ERR_OK);
     fixture.address = listener_address(fixture.listener, 0);

@@ -658,15 +658,26 @@ TEST(every_secret_can_come_from_a_file)
         AUTO_FREE char *with_newline = mem_printf("%s\n", text);
         struct secret_file file = file_with(with_newline, strlen(with_newline));
         AUTO_FREE char *variable = mem_printf("%s_FILE", row->name);
+        bool is_read_token = strcmp(row->name, "ORCH_API_READ_TOKEN") == 0; /* the other one goes with it */
         struct settings *settings =
-            settings_of(ENVIRONMENT(variable, file.path, "ORCH_TELEGRAM_CHAT_ID", "1"));
+            settings_of(ENVIRONMENT(variable, file.path, "ORCH_TELEGRAM_CHAT_ID", "1",
+                                    is_read_token ? "ORCH_API_TOKEN" : NULL, "another"));
         json_auto_t *value = setting_value(row, settings);
         assert_string_equal(json_string_value(value), text);
         assert_int_equal(setting_origin(settings, row), ORIGIN_FILE);
         settings_free(settings);
         close(file.fd);
     }
-    assert_int_equal(secrets, 8);
+    assert_int_equal(secrets, 9);
+}
+
+TEST(the_read_token_goes_with_another_that_differs)
+{
+    assert_refused(ENVIRONMENT("ORCH_API_READ_TOKEN", "read-token-of-16"),
+                   "ORCH_API_TOKEN is needed: ORCH_API_READ_TOKEN is set\n");
+    assert_refused(
+        ENVIRONMENT("ORCH_API_READ_TOKEN", "one-token-for-all", "ORCH_API_TOKEN", "one-token-for-all"),
+        "ORCH_API_READ_TOKEN is the same as ORCH_API_TOKEN\n");
 }
 
 TEST(a_byte_order_mark_is_no_part_of_a_secret)

@@ -18,6 +18,28 @@ static int framing_of(const char *const *pairs, bool http_1_1)
     return access_framing(&head, http_1_1).status;
 }
 
+TEST(the_read_token_opens_what_reads)
+{
+    static const struct access_tokens tokens = {.all = "all-of-it", .read = "read-only"};
+    static const struct {
+        const char *authorization, *method;
+        int status;
+    } cases[] = {{"Bearer read-only", "GET", 0},
+                 {"Bearer read-only", "HEAD", 0},
+                 {"Bearer read-only", "PUT", 403},
+                 {"Bearer read-only", "POST", 403},
+                 {"Bearer read-only", "DELETE", 403},
+                 {"Bearer all-of-it", "PUT", 0},
+                 {"Bearer all-of-it", "GET", 0},
+                 {"Bearer read", "GET", 401},
+                 {NULL, "GET", 401},
+                 {"Bearer other", "PUT", 401}};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        const struct access_head head = {.host = "example.org", .authorization = cases[i].authorization};
+        assert_int_equal(access_allowed(&head, &tokens, cases[i].method, false).status, cases[i].status);
+    }
+}
+
 TEST(framing_that_two_readers_could_see_differently_is_refused)
 {
     static const struct {
@@ -93,7 +115,7 @@ static int allowed(const char *host, const char *origin, const char *authorizati
                    bool open)
 {
     const struct access_head head = {.host = host, .origin = origin, .authorization = authorization};
-    return access_allowed(&head, token, open).status;
+    return access_allowed(&head, &(const struct access_tokens){.all = token}, "POST", open).status;
 }
 
 TEST(without_a_token_only_this_machine_is_answered)
