@@ -1,8 +1,6 @@
 #include "clients/orchestrator.h"
 
 #include <assert.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,11 +8,11 @@
 #include "clients/base/limits.h"
 #include "clients/gitea/gitea_event.h"
 #include "clients/http/fetch.h"
+#include "clients/http/signature.h"
 #include "clients/http/upstream.h"
 #include "clients/http/upstream_health.h"
 
 enum { HEADERS_MAX = 24 };
-#define HEX_SIZE (EVP_MAX_MD_SIZE * 2 + 1)
 
 struct orchestrator {
     char *base, *plane_url, *gitea_url, *advance_url;
@@ -97,16 +95,6 @@ static void headers_done(struct headers *headers)
         free(headers->lines[i]);
 }
 
-static void hmac_hex(const EVP_MD *digest, const char *secret, const char *body, char ret_hex[HEX_SIZE])
-{
-    unsigned char mac[EVP_MAX_MD_SIZE];
-    unsigned len = 0;
-    if (!HMAC(digest, secret, (int)strlen(secret), (const unsigned char *)body, strlen(body), mac, &len))
-        abort(); /* out of memory, see err.h */
-    for (unsigned i = 0; i < len; i++)
-        snprintf(ret_hex + (size_t)i * 2, 3, "%02x", mac[i]);
-}
-
 /* deliver.go, addDefaultHeaders. */
 static void gitea_headers(struct headers *headers, const struct orchestrator *orchestrator,
                           const struct orchestrator_post *post)
@@ -115,10 +103,10 @@ static void gitea_headers(struct headers *headers, const struct orchestrator *or
     const char *name = events[post->event].name, *type = events[post->event].type;
     const char *delivery = post->delivery->s, *body = post->body;
     size_t n_families = ARRAY_LEN(families) - !post->release->forgejo;
-    char sha1[HEX_SIZE] = "", sha256[HEX_SIZE] = "";
+    char sha1[SIGNATURE_SIZE] = "", sha256[SIGNATURE_SIZE] = "";
     if (orchestrator->gitea_secret) {
-        hmac_hex(EVP_sha1(), orchestrator->gitea_secret, body, sha1);
-        hmac_hex(EVP_sha256(), orchestrator->gitea_secret, body, sha256);
+        signature_sha1(orchestrator->gitea_secret, body, sha1);
+        signature_sha256(orchestrator->gitea_secret, body, sha256);
     }
     for (size_t i = 0; i < n_families; i++) {
         add(headers, mem_printf("X-%s-Delivery: %s", families[i], delivery));
@@ -142,13 +130,13 @@ static void gitea_headers(struct headers *headers, const struct orchestrator *or
 static void plane_headers(struct headers *headers, const struct orchestrator *orchestrator,
                           const char *delivery, const char *body)
 {
-    char sha256[HEX_SIZE];
+    char sha256[SIGNATURE_SIZE];
     add(headers, mem_dup("User-Agent: Autopilot"));
     add(headers, mem_printf("X-Plane-Delivery: %s", delivery));
     add(headers, mem_printf("X-Plane-Event: %s", events[EVENT_ISSUE].name));
     if (!orchestrator->plane_secret)
         return;
-    hmac_hex(EVP_sha256(), orchestrator->plane_secret, body, sha256);
+    signature_sha256(orchestrator->plane_secret, body, sha256);
     add(headers, mem_printf("X-Plane-Signature: %s", sha256));
 }
 

@@ -8,6 +8,7 @@
 #include "clients/base/jsonx.h"
 #include "clients/base/limits.h"
 #include "clients/base/text.h"
+#include "clients/delivery.h"
 #include "clients/http/fetch.h"
 #include "clients/http/upstream.h"
 #include "clients/http/upstream_health.h"
@@ -74,9 +75,9 @@ static bool is_about_text(const char *description)
     return false;
 }
 
-static void outcome_set(struct telegram_answer *answer, enum telegram_result result, const char *fmt, ...)
+static void outcome_set(struct delivery *answer, enum delivery_result result, const char *fmt, ...)
     ATTR_PRINTF(3, 4);
-static void outcome_set(struct telegram_answer *answer, enum telegram_result result, const char *fmt, ...)
+static void outcome_set(struct delivery *answer, enum delivery_result result, const char *fmt, ...)
 {
     va_list args;
     va_start(args, fmt);
@@ -85,8 +86,7 @@ static void outcome_set(struct telegram_answer *answer, enum telegram_result res
     va_end(args);
 }
 
-static void read_slow_down(const struct fetch_answer *answer, const json_t *parameters,
-                           struct telegram_answer *ret)
+static void read_slow_down(const struct fetch_answer *answer, const json_t *parameters, struct delivery *ret)
 {
     int64_t asked = answer->retry_after_s >= 0 ? answer->retry_after_s : WAIT_DEFAULT_S;
     ret->wait_s = json_get_int(parameters, "retry_after", asked);
@@ -94,52 +94,52 @@ static void read_slow_down(const struct fetch_answer *answer, const json_t *para
         ret->wait_s = 1;
     if (ret->wait_s > LIMIT_RETRY_AFTER_S)
         ret->wait_s = LIMIT_RETRY_AFTER_S;
-    outcome_set(ret, TELEGRAM_WAIT, "Telegram asks for a pause of %" PRId64 " s", ret->wait_s);
+    outcome_set(ret, DELIVERY_WAIT, "Telegram asks for a pause of %" PRId64 " s", ret->wait_s);
 }
 
-static void say_moved(struct telegram_answer *ret, int64_t to)
+static void say_moved(struct delivery *ret, int64_t to)
 {
     snprintf(ret->chat, sizeof ret->chat, "%" PRId64, to);
-    outcome_set(ret, TELEGRAM_MOVED, "the chat has become %s", ret->chat);
+    outcome_set(ret, DELIVERY_MOVED, "the chat has become %s", ret->chat);
 }
 
 static void read_error(const struct fetch_answer *answer, const json_t *body,
-                       const struct upstream_names *names, struct telegram_answer *ret)
+                       const struct upstream_names *names, struct delivery *ret)
 {
     const json_t *parameters = json_object_get(body, "parameters");
     AUTO_FREE char *description = text_cut(json_get_text(body, "description", ""), DESCRIPTION_MAX);
     int64_t moved_to = json_get_int(parameters, "migrate_to_chat_id", 0);
     int status = answer->status;
     if (!*description && *answer->proxy && status != 200 && status != 429)
-        outcome_set(ret, TELEGRAM_FAILED, "%s, or what is behind it, answered %d", answer->proxy, status);
+        outcome_set(ret, DELIVERY_FAILED, "%s, or what is behind it, answered %d", answer->proxy, status);
     else if (status == 429)
         read_slow_down(answer, parameters, ret);
     else if (status == 401)
-        outcome_set(ret, TELEGRAM_REFUSED, "Telegram does not accept the token (401)");
+        outcome_set(ret, DELIVERY_REFUSED, "Telegram does not accept the token (401)");
     else if (status == 404)
-        outcome_set(ret, TELEGRAM_REFUSED, "the token, or %s, leads to no bot (404)", names->url);
+        outcome_set(ret, DELIVERY_REFUSED, "the token, or %s, leads to no bot (404)", names->url);
     else if (status == 400 && moved_to)
         say_moved(ret, moved_to);
     else if (status >= 400 && status < 500 && *description)
-        outcome_set(ret, is_about_text(description) ? TELEGRAM_BAD_TEXT : TELEGRAM_REFUSED,
+        outcome_set(ret, is_about_text(description) ? DELIVERY_BAD_TEXT : DELIVERY_REFUSED,
                     "Telegram answered %d: %s", status, description);
     else if (status >= 400 && status < 500)
-        outcome_set(ret, TELEGRAM_REFUSED, "Telegram answered %d", status);
+        outcome_set(ret, DELIVERY_REFUSED, "Telegram answered %d", status);
     else
-        outcome_set(ret, TELEGRAM_FAILED, "Telegram answered %d (%s)", status,
+        outcome_set(ret, DELIVERY_FAILED, "Telegram answered %d (%s)", status,
                     *answer->content_type ? answer->content_type : "no content type");
 }
 
 void telegram_answer_read(const struct fetch_answer *answer, const struct upstream_names *names,
-                          struct telegram_answer *ret)
+                          struct delivery *ret)
 {
-    *ret = (struct telegram_answer){.result = TELEGRAM_SENT};
+    *ret = (struct delivery){.result = DELIVERY_SENT};
     if (answer->result == FETCH_ABORTED) {
-        outcome_set(ret, TELEGRAM_STOPPED, "stopped before Telegram answered");
+        outcome_set(ret, DELIVERY_STOPPED, "stopped before Telegram answered");
         return;
     }
     if (answer->result != FETCH_ANSWERED) {
-        outcome_set(ret, TELEGRAM_FAILED, "Telegram: %s", answer->error);
+        outcome_set(ret, DELIVERY_FAILED, "Telegram: %s", answer->error);
         return;
     }
     json_t *body = NULL;
@@ -160,10 +160,10 @@ struct upstream_health *telegram_health(const struct telegram *telegram)
 /* The request's tag is the names of the settings. */
 static enum fetch_sign telegram_judge(const struct fetch_answer *answer, char *error, size_t size)
 {
-    struct telegram_answer seen;
+    struct delivery seen;
     telegram_answer_read(answer, answer->tag, &seen);
     snprintf(error, size, "%s", seen.error);
-    return seen.result == TELEGRAM_SENT || seen.result == TELEGRAM_WAIT || seen.result == TELEGRAM_MOVED
+    return seen.result == DELIVERY_SENT || seen.result == DELIVERY_WAIT || seen.result == DELIVERY_MOVED
                ? FETCH_SIGN_GOOD
                : FETCH_SIGN_BAD;
 }
@@ -185,7 +185,7 @@ static char *body_of(const struct telegram *telegram, const char *html)
 }
 
 static void call(const struct telegram *telegram, struct fetch *fetch, const char *html, int64_t deadline_ms,
-                 struct telegram_answer *ret)
+                 struct delivery *ret)
 {
     static const char *const headers[] = {"Content-Type: application/json", "Accept: application/json", NULL};
     AUTO_FREE char *body = body_of(telegram, html), *url = mem_printf("%s/sendMessage", telegram->url);
@@ -216,15 +216,15 @@ static void call(const struct telegram *telegram, struct fetch *fetch, const cha
 }
 
 void telegram_send(struct telegram *telegram, struct fetch *fetch, const char *html, int64_t deadline_ms,
-                   struct telegram_answer *ret)
+                   struct delivery *ret)
 {
     call(telegram, fetch, html, deadline_ms, ret);
-    if (ret->result == TELEGRAM_MOVED) {
-        const struct telegram_answer moved = *ret;
+    if (ret->result == DELIVERY_MOVED) {
+        const struct delivery moved = *ret;
         free(telegram->chat);
         telegram->chat = mem_dup(moved.chat);
         call(telegram, fetch, html, deadline_ms, ret);
-        if (ret->result != TELEGRAM_MOVED)
+        if (ret->result != DELIVERY_MOVED)
             memcpy(ret->chat, moved.chat, sizeof ret->chat);
     }
 }

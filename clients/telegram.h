@@ -12,6 +12,7 @@
 
 #include "clients/base/err.h"
 
+struct delivery;
 struct fetch;
 struct fetch_answer;
 struct telegram;
@@ -25,30 +26,13 @@ ATTR_NODISCARD enum err telegram_new(const char *base_url, const char *token, co
 /* telegram_free: NULL is fine. */
 void telegram_free(struct telegram *telegram);
 
-enum telegram_result {
-    TELEGRAM_SENT,    /* it took the message */
-    TELEGRAM_WAIT,    /* not now: after wait_s seconds */
-    TELEGRAM_FAILED,  /* no answer, or an unclear one: a later try may succeed */
-    TELEGRAM_REFUSED, /* it refuses every message until a person corrects the token, the chat or the rights */
-    TELEGRAM_BAD_TEXT, /* it refuses only this text */
-    TELEGRAM_MOVED,    /* the group has become a supergroup, `chat` */
-    TELEGRAM_STOPPED,  /* the process is stopping: it is not known whether the message was taken */
-};
-
-struct telegram_answer {
-    enum telegram_result result;
-    int64_t wait_s;
-    char chat[24];   /* what the chat has become; "" when it has not moved */
-    char error[160]; /* why, for a person; "" when sent */
-};
-
 /* telegram_send: sends `html` (parse_mode HTML, no previews of links) to the chat, and waits for the answer
  * until deadline_ms (clock_mono_ms) or the fetcher's limit for a call. Sent once: a message that got no
  * answer may have been taken. If the group has become a supergroup, this and later messages go to that, so
- * that TELEGRAM_MOVED is returned only after two moves in a row. After fetch_stop a call under way has one
+ * that DELIVERY_MOVED is returned only after two moves in a row. After fetch_stop a call under way has one
  * second to end. One thread at a time. */
 void telegram_send(struct telegram *telegram, struct fetch *fetch, const char *html, int64_t deadline_ms,
-                   struct telegram_answer *ret);
+                   struct delivery *ret);
 
 /* telegram_check: calls getMe once. Returns NULL when Telegram answers it, else what is wrong, for a person;
  * caller frees. */
@@ -57,7 +41,7 @@ char *telegram_check(const struct telegram *telegram, struct fetch *fetch);
 /* telegram_answer_read: what an answer to sendMessage means; `names` are the names of the settings, for
  * errors. Pure; the error may quote the server. */
 void telegram_answer_read(const struct fetch_answer *answer, const struct upstream_names *names,
-                          struct telegram_answer *ret);
+                          struct delivery *ret);
 
 /* telegram_health: it has a single part, and lives as long as `telegram`. A request to wait counts as
  * success. */

@@ -8,6 +8,7 @@
 #include "clients/base/jsonx.h"
 #include "clients/base/text.h"
 #include "clients/gitea/gitea.h"
+#include "clients/notify_webhook.h"
 #include "clients/orchestrator.h"
 #include "clients/plane/plane.h"
 #include "clients/store/store.h"
@@ -215,12 +216,26 @@ static bool check_telegram(const struct settings *settings, struct fetch *fetch)
     struct telegram *telegram = NULL;
     struct why why;
     if (!settings->telegram_bot_token)
-        return tell_off("telegram", "ORCH_TELEGRAM_BOT_TOKEN is not set: messages are only logged");
+        return tell_off("telegram", "ORCH_TELEGRAM_BOT_TOKEN is not set: it gets no messages");
     if (telegram_open(settings, &telegram, &why) != ERR_OK)
         return line_print("telegram", false, why.text);
     char *problem = telegram_check(telegram, fetch);
     telegram_free(telegram);
     return tell_problem("telegram", problem);
+}
+
+/* Its server alone: a call of the webhook would be a message. */
+static bool check_notify_webhook(const struct settings *settings, struct fetch *fetch)
+{
+    struct notify_webhook *webhook = NULL;
+    struct why why;
+    if (!settings->notify_webhook_url)
+        return tell_off("notify", "ORCH_NOTIFY_WEBHOOK_URL is not set: no webhook gets messages");
+    if (notify_webhook_open(settings, &webhook, &why) != ERR_OK)
+        return line_print("notify", false, why.text);
+    char *problem = notify_webhook_check(webhook, fetch);
+    notify_webhook_free(webhook);
+    return tell_problem("notify", problem);
 }
 
 static bool check_orchestrator(const struct settings *settings, struct fetch *fetch)
@@ -252,6 +267,7 @@ static bool check_upstreams(const struct settings *settings)
     bool good = check_gitea(settings, fetch);
     good &= check_plane(settings, fetch);
     good &= check_telegram(settings, fetch);
+    good &= check_notify_webhook(settings, fetch);
     good &= check_orchestrator(settings, fetch);
     fetch_free(fetch);
     return good;

@@ -32,12 +32,15 @@ json_t *setup_warnings(const struct setup *setup);
 void setup_done(struct setup *setup);
 
 /* The clients of the upstreams, as the settings describe them; their errors name the settings. gitea_open and
- * plane_open: without a URL, the client exists and sends no request. telegram_open and orchestrator_open:
+ * plane_open: without a URL, the client exists and sends no request. telegram_open, notify_webhook_open and
+ * orchestrator_open:
  * call them only if they are set up. Free each with its own _free. */
 ATTR_NODISCARD enum err gitea_open(const struct settings *settings, struct gitea **ret, struct why *why);
 ATTR_NODISCARD enum err plane_open(const struct settings *settings, struct plane **ret, struct why *why);
 ATTR_NODISCARD enum err telegram_open(const struct settings *settings, struct telegram **ret,
                                       struct why *why);
+ATTR_NODISCARD enum err notify_webhook_open(const struct settings *settings, struct notify_webhook **ret,
+                                            struct why *why);
 ATTR_NODISCARD enum err orchestrator_open(const struct settings *settings, struct orchestrator **ret,
                                           struct why *why);
 

@@ -183,7 +183,7 @@ static int run_until_signal(struct services *services, struct pass_request *requ
 {
     pthread_t thread;
     int status;
-    if (services->telegram)
+    if (services_destinations(services))
         services->notifier = notifier_new(services, NULL, NULL);
     if (pthread_create(&thread, NULL, stop_at_signal, services) == 0) {
         status = run_with(services, request, task, ret_complaint);

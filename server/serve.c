@@ -180,7 +180,7 @@ static enum err app_open(const struct setup *setup, struct services *services, s
                         .plane = services->plane,
                         .status = publication_new()};
     ret->sweeper = sweeper_new(services, publish_status, ret->status);
-    if (services->telegram)
+    if (services_destinations(services))
         services->notifier = notifier_new(services, note_outbox, sweeper_status(ret->sweeper));
     ret->follower = follower_new(setup->settings, ret->sweeper);
     enum err err = probe_open(setup->settings, ret->follower, &ret->probe, why);

@@ -9,6 +9,7 @@
 #include "clients/base/text.h"
 #include "clients/gitea/gitea.h"
 #include "clients/http/upstream.h"
+#include "clients/notify_webhook.h"
 #include "clients/orchestrator.h"
 #include "clients/plane/plane.h"
 #include "clients/store/store.h"
@@ -122,6 +123,12 @@ enum err telegram_open(const struct settings *settings, struct telegram **ret, s
                         settings->telegram_topic_id, &names, ret, why);
 }
 
+enum err notify_webhook_open(const struct settings *settings, struct notify_webhook **ret, struct why *why)
+{
+    return notify_webhook_new(settings->notify_webhook_url, "ORCH_NOTIFY_WEBHOOK_URL",
+                              settings->notify_webhook_secret, ret, why);
+}
+
 enum err orchestrator_open(const struct settings *settings, struct orchestrator **ret, struct why *why)
 {
     const struct orchestrator_place place = {.url = settings->orchestrator_url,
@@ -165,6 +172,10 @@ enum err services_open(const struct setup *setup, struct services *ret, struct w
         err = gitea_open(settings, &ret->gitea, why);
     if (!err && settings->telegram_bot_token)
         err = telegram_open(settings, &ret->telegram, why);
+    if (!err && settings->notify_webhook_url)
+        err = notify_webhook_open(settings, &ret->notify_webhook, why);
+    if (!err)
+        store_send_to(ret->store, services_destinations(ret));
     if (!err && settings->advance_via == ADVANCE_VIA_WEBHOOK)
         err = orchestrator_open(settings, &ret->orchestrator, why);
     if (!err)
@@ -180,6 +191,7 @@ void services_close(struct services *services)
 {
     fetch_free(services->fetch);
     telegram_free(services->telegram);
+    notify_webhook_free(services->notify_webhook);
     orchestrator_free(services->orchestrator);
     plane_free(services->plane);
     gitea_free(services->gitea);

@@ -13,7 +13,8 @@
 
 #define WORDS(...) ((const char *const[]){__VA_ARGS__, NULL})
 
-static const char *const upstreams[] = {"gitea", "plane", "telegram", "orchestrator", "other", NULL};
+static const char *const upstreams[] = {"gitea",        "plane", "telegram", "notify_webhook",
+                                        "orchestrator", "other", NULL};
 
 #define BOUNDS(...)                           \
     .bounds = (const int64_t[]){__VA_ARGS__}, \
@@ -168,7 +169,7 @@ static const struct metric_family families[] = {
         {.name = "reconciled_upstream_up",
          .help = "0 while the upstream is down, or the newest call about each of its parts failed.",
          .type = METRIC_GAUGE,
-         .labels = {{"upstream", WORDS("gitea", "plane", "telegram", "orchestrator")}},
+         .labels = {{"upstream", WORDS("gitea", "plane", "telegram", "notify_webhook", "orchestrator")}},
          .starts_at = METRIC_ABSENT},
 };
 static_assert(ARRAY_LEN(families) == METRIC_MAX_, "every family has a row");

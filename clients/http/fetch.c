@@ -173,6 +173,7 @@ static const char *const upstream_names[] = {
     [FETCH_TO_PLANE] = "plane",
     [FETCH_TO_TELEGRAM] = "telegram",
     [FETCH_TO_ORCHESTRATOR] = "orchestrator",
+    [FETCH_TO_NOTIFY_WEBHOOK] = "notify_webhook",
 };
 static_assert(ARRAY_LEN(upstream_names) == FETCH_TO_MAX_, "every upstream has a name");
 

@@ -75,6 +75,7 @@ enum fetch_upstream {
     FETCH_TO_PLANE,
     FETCH_TO_TELEGRAM,
     FETCH_TO_ORCHESTRATOR,
+    FETCH_TO_NOTIFY_WEBHOOK,
     FETCH_TO_MAX_
 };
 /* fetch_upstream_name: "gitea", … Never NULL. */

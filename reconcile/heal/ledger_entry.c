@@ -30,7 +30,9 @@ void ledger_entry_make(const struct pass *pass, const struct transition *transit
                                         .pull_request = evidence_pull_request(transition->evidence)};
     json_auto_t *evidence = evidence_json(transition->evidence);
     ret->evidence = json_line(evidence);
-    ret->message = pass->services->telegram ? message_of_transition(pass->services->settings, &facts) : NULL;
+    ret->message = services_destinations(pass->services)
+                       ? message_of_transition(pass->services->settings, &facts)
+                       : NULL;
     lost_event_of(transition->side, pipeline_stage(pass->services->pipeline, task->stage), &ret->lost);
     ret->row = (struct store_transition){
         .id = services_uuid(pass->services),

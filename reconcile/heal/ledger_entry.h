@@ -13,7 +13,7 @@ struct transition;
 struct ledger_entry {
     struct store_transition row; /* without a message */
     char *evidence;
-    char *message; /* for people; NULL without a Telegram to send it */
+    char *message; /* for people; NULL where no destination is set up */
     struct lost_event lost;
 };
 void ledger_entry_make(const struct pass *pass, const struct transition *transition,

@@ -118,7 +118,7 @@ void pass_heals_take(struct pass *pass, size_t n)
 
 bool pass_writes_messages(const struct pass *pass)
 {
-    return pass->services->telegram && pass->policy->notify_unblock && !pass->request->dry_run;
+    return services_destinations(pass->services) && pass->policy->notify_unblock && !pass->request->dry_run;
 }
 
 const char *pass_keep(struct pass *pass, char *text_take)

@@ -125,7 +125,7 @@ size_t pass_heals_left(const struct pass *pass);
 void pass_heals_take(struct pass *pass, size_t n);
 
 /* pass_writes_messages: whether the pass writes messages. It does not in a dry run, when notify_unblock is
- * off, or without Telegram. */
+ * off, or where no destination is set up. */
 bool pass_writes_messages(const struct pass *pass);
 
 /* pass_keep: takes ownership of a text and keeps it until pass_done. pass_done: frees those texts. */

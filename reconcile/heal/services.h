@@ -16,6 +16,7 @@
 struct fetch;
 struct gitea;
 struct notifier;
+struct notify_webhook;
 struct orchestrator;
 struct pipeline;
 struct plane;
@@ -33,9 +34,10 @@ struct services {
     struct fetch *fetch;
     struct gitea *gitea;
     struct plane *plane;
-    struct orchestrator *orchestrator; /* NULL: tasks are moved in the database */
-    struct telegram *telegram;         /* NULL: no token is set, and no message is written */
-    struct notifier *notifier; /* sends what a pass has written to the outbox; NULL without Telegram */
+    struct orchestrator *orchestrator;     /* NULL: tasks are moved in the database */
+    struct telegram *telegram;             /* NULL: no token is set */
+    struct notify_webhook *notify_webhook; /* NULL: no URL is set */
+    struct notifier *notifier; /* sends what a pass has written to the outbox; NULL without destinations */
     struct recheck *recheck;   /* tasks that did not move and are evaluated again later */
     struct plane_unstarted *unstarted; /* starts that are not finished */
     struct uuid_text owner;            /* names this process in leases */
@@ -69,6 +71,9 @@ static inline void services_wait_until(const struct services *services, pthread_
 {
     (void)services->clock->wait_until(services->clock->arg, cond, lock, until_ms);
 }
+
+/* services_destinations: where messages go (store_send_to); 0: nowhere, and none is written. */
+unsigned services_destinations(const struct services *services);
 
 /* services_stop: sets `stopping` and ends every wait for an upstream (fetch_stop). From any thread; may be
  * called again. */

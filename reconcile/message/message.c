@@ -318,8 +318,29 @@ char *message_digest(const char *const *texts, size_t n)
     return html.out.text;
 }
 
-char *message_placeholder(size_t n)
+char *message_placeholder(size_t n, const char *receiver)
 {
-    return mem_printf("🔧 reconciler: %zu message%s that Telegram would not show; the ledger has %s", n,
-                      n == 1 ? "" : "s", n == 1 ? "it" : "them");
+    return mem_printf("🔧 reconciler: %zu message%s that %s would not show; the ledger has %s", n,
+                      n == 1 ? "" : "s", receiver, n == 1 ? "it" : "them");
+}
+
+char *message_plain(const char *html)
+{
+    static const struct {
+        const char *entity, *plain;
+    } entities[] = {{"&amp;", "&"}, {"&lt;", "<"}, {"&gt;", ">"}};
+    struct buffer out = {.max = LIMIT_MESSAGE};
+    buffer_puts(&out, "");
+    while (*html) {
+        size_t i = 0;
+        while (i < ARRAY_LEN(entities) && strncmp(html, entities[i].entity, strlen(entities[i].entity)) != 0)
+            i++;
+        if (i < ARRAY_LEN(entities)) {
+            buffer_puts(&out, entities[i].plain);
+            html += strlen(entities[i].entity);
+        } else {
+            buffer_putc(&out, *html++);
+        }
+    }
+    return buffer_take(&out);
 }

@@ -42,7 +42,11 @@ char *message_of_silence(const char *source, size_t tasks);
  * the first few in their order. Caller frees. */
 char *message_digest(const char *const *texts, size_t n);
 
-/* message_placeholder: in place of n messages whose texts Telegram would not take. Caller frees. */
-char *message_placeholder(size_t n);
+/* message_placeholder: in place of n messages whose texts `receiver` ("Telegram") would not take. Caller
+ * frees. */
+char *message_placeholder(size_t n, const char *receiver);
+
+/* message_plain: a message that was made here, as plain text. Caller frees. */
+char *message_plain(const char *html);
 
 #endif

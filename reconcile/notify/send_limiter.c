@@ -9,7 +9,7 @@ enum { FAILED_FIRST_MS = 2000, FAILED_LAST_MS = 600000, MARGIN_MS = 100 };
 void send_limiter_begin(struct send_limiter *limiter, const char *chat)
 {
     int64_t person;
-    *limiter = (struct send_limiter){.group = !parse_i64(chat, 1, INT64_MAX, &person)};
+    *limiter = (struct send_limiter){.group = chat && !parse_i64(chat, 1, INT64_MAX, &person)};
 }
 
 void send_limiter_sent(struct send_limiter *limiter, int64_t now_ms)

@@ -23,7 +23,7 @@ struct send_limiter {
 };
 
 /* send_limiter_begin: nothing has been sent. `chat` is an id, or a channel's @name: only a person's is a
- * number above 0. */
+ * number above 0. NULL: a webhook, which is no group. */
 void send_limiter_begin(struct send_limiter *limiter, const char *chat);
 
 /* The result of sending a message, at now_ms. */

@@ -131,6 +131,8 @@ static void check_together(const struct settings *settings, json_t *errors)
         problem_add(errors, "ORCH_PLANE_WORKSPACE", "is needed: ORCH_PLANE_URL is set");
     if (is_given(settings, "ORCH_TELEGRAM_BOT_TOKEN") && !is_given(settings, "ORCH_TELEGRAM_CHAT_ID"))
         problem_add(errors, "ORCH_TELEGRAM_CHAT_ID", "is needed: ORCH_TELEGRAM_BOT_TOKEN is set");
+    if (is_given(settings, "ORCH_NOTIFY_WEBHOOK_SECRET") && !is_given(settings, "ORCH_NOTIFY_WEBHOOK_URL"))
+        problem_add(errors, "ORCH_NOTIFY_WEBHOOK_URL", "is needed: ORCH_NOTIFY_WEBHOOK_SECRET is set");
     check_webhooks(settings, errors);
 }
 
@@ -210,12 +212,15 @@ static char *url_password(const char *url)
 void settings_keep_secrets(const struct settings *settings)
 {
     const char *bot = settings->telegram_bot_token;
+    const char *webhook = settings->notify_webhook_url ? strstr(settings->notify_webhook_url, "://") : NULL;
     AUTO_FREE char *password = url_password(settings->database_url);
     for (const struct setting *row = settings_table(); row->name; row++)
         if (row->secret)
             secret_keep(*(char *const *)(const void *)((const char *)settings + row->offset));
     secret_keep(bot && strchr(bot, ':') ? strchr(bot, ':') + 1 : NULL);
     secret_keep(password);
+    /* Its path and query, which a log line may have without the host. */
+    secret_keep(webhook ? strchr(webhook + strlen("://"), '/') : NULL);
 }
 
 void settings_free(struct settings *settings)

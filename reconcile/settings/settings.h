@@ -57,6 +57,7 @@ struct settings {
     char *gitea_url, *gitea_web_url, *gitea_token;
     char *telegram_bot_token, *telegram_chat_id, *telegram_url;
     int64_t telegram_topic_id; /* 0: none */
+    char *notify_webhook_url, *notify_webhook_secret;
 
     int advance_via; /* enum advance_via */
     char *orchestrator_url, *orchestrator_token;

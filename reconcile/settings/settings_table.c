@@ -138,7 +138,7 @@ static const struct setting table[] = {
      .type = SETTING_BOOL,
      AT(notify_unblock),
      .fallback = "true",
-     .help = "Telegram message on a transition, and on a quarantine."},
+     .help = "Message on a transition, and on a quarantine."},
     {.name = "ORCH_NOTIFY_TEMPLATE",
      .type = SETTING_TEMPLATE,
      AT(notify_template),
@@ -203,7 +203,7 @@ static const struct setting table[] = {
      .type = SETTING_TOKEN,
      AT(telegram_bot_token),
      .secret = true,
-     .help = "Telegram bot token. Not set: no messages, transitions are logged only."},
+     .help = "Telegram bot token. Not set: no messages there."},
     {.name = "ORCH_TELEGRAM_CHAT_ID",
      .type = SETTING_TEXT,
      AT(telegram_chat_id),
@@ -221,6 +221,19 @@ static const struct setting table[] = {
      AT(telegram_url),
      .fallback = "https://api.telegram.org",
      .help = "URL of the Bot API."},
+
+    {.name = "ORCH_NOTIFY_WEBHOOK_URL",
+     .type = SETTING_WEBHOOK_URL,
+     AT(notify_webhook_url),
+     .secret = true,
+     .help = "Webhook that gets the same messages, as POST {\"text\":\"…\"}. Its path may be what lets in, "
+             "so it is "
+             "never shown."},
+    {.name = "ORCH_NOTIFY_WEBHOOK_SECRET",
+     .type = SETTING_TOKEN,
+     AT(notify_webhook_secret),
+     .secret = true,
+     .help = "Signs them: X-Reconciled-Signature is sha256= and the HMAC-SHA256 of the body in hex digits."},
 
     {.name = "ORCH_ADVANCE_VIA",
      .type = SETTING_ENUM,

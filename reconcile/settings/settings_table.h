@@ -16,19 +16,20 @@
 #include "reconcile/settings/settings.h"
 
 enum setting_type {
-    SETTING_BOOL,     /* bool */
-    SETTING_INT,      /* int64_t */
-    SETTING_ENUM,     /* int: index into words */
-    SETTING_TEXT,     /* char * */
-    SETTING_TEMPLATE, /* char *: text with placeholders of message.h */
-    SETTING_TOKEN,    /* char *: visible ASCII, fit for a header */
-    SETTING_URL,      /* char *: http or https, no credentials, no query; trailing slashes dropped */
-    SETTING_PATH,     /* char *: the path of a URL, from its slash on */
-    SETTING_DATABASE, /* char * */
-    SETTING_LISTEN,   /* char * */
-    SETTING_GRACES,   /* json_t *: object stage → seconds */
-    SETTING_PROJECTS, /* json_t *: array, see struct project */
-    SETTING_STATES,   /* json_t *: object */
+    SETTING_BOOL,        /* bool */
+    SETTING_INT,         /* int64_t */
+    SETTING_ENUM,        /* int: index into words */
+    SETTING_TEXT,        /* char * */
+    SETTING_TEMPLATE,    /* char *: text with placeholders of message.h */
+    SETTING_TOKEN,       /* char *: visible ASCII, fit for a header */
+    SETTING_URL,         /* char *: http or https, no credentials, no query; trailing slashes dropped */
+    SETTING_WEBHOOK_URL, /* char *: as URL, but with a query, and kept as it is */
+    SETTING_PATH,        /* char *: the path of a URL, from its slash on */
+    SETTING_DATABASE,    /* char * */
+    SETTING_LISTEN,      /* char * */
+    SETTING_GRACES,      /* json_t *: object stage → seconds */
+    SETTING_PROJECTS,    /* json_t *: array, see struct project */
+    SETTING_STATES,      /* json_t *: object */
     SETTING_TYPE_MAX_
 };
 

@@ -146,6 +146,8 @@ static const char *text_problem(enum setting_type type, const char *text)
         return is_visible_ascii(text) ? NULL : "must be visible ASCII characters without spaces";
     case SETTING_URL:
         return url_problem(text, false);
+    case SETTING_WEBHOOK_URL:
+        return strpbrk(text, "{}") ? "has a character that must be percent-encoded" : url_problem(text, true);
     case SETTING_PATH:
         return is_path(text) ? NULL : "must be a path like /webhook, without a query";
     case SETTING_DATABASE:

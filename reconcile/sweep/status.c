@@ -7,6 +7,7 @@
 #include "clients/base/metric.h"
 #include "clients/base/text.h"
 #include "clients/gitea/gitea.h"
+#include "clients/notify_webhook.h"
 #include "clients/orchestrator.h"
 #include "clients/plane/plane.h"
 #include "clients/store/store.h"
@@ -25,8 +26,9 @@ enum { FAILING_SHOWN = 10 };
 struct status {
     struct gitea *gitea;
     struct plane *plane;
-    struct telegram *telegram;         /* NULL: no token is set */
-    struct orchestrator *orchestrator; /* NULL: tasks are moved in the database */
+    struct telegram *telegram;             /* NULL: no token is set */
+    struct notify_webhook *notify_webhook; /* NULL: no URL is set */
+    struct orchestrator *orchestrator;     /* NULL: tasks are moved in the database */
     status_change_fn *on_change;
     void *arg;
     int64_t started_us;
@@ -82,6 +84,8 @@ static void start_gauges(const struct status *status)
         metric_set(METRIC_UPSTREAM_UP, "plane", 1);
     if (status->telegram)
         metric_set(METRIC_UPSTREAM_UP, "telegram", 1);
+    if (status->notify_webhook)
+        metric_set(METRIC_UPSTREAM_UP, "notify_webhook", 1);
     if (status->orchestrator)
         metric_set(METRIC_UPSTREAM_UP, "orchestrator", 1);
     set_gauges(status);
@@ -95,6 +99,7 @@ struct status *status_new(const struct services *services, status_change_fn *on_
         .gitea = services->gitea,
         .plane = services->plane,
         .telegram = services->telegram,
+        .notify_webhook = services->notify_webhook,
         .orchestrator = services->orchestrator,
         .on_change = on_change,
         .arg = arg,
@@ -186,6 +191,9 @@ static json_t *upstreams(const struct status *status)
              gitea_configured(status->gitea) ? upstream_state(gitea_health(status->gitea)) : json_null());
     json_put(object, "telegram",
              status->telegram ? upstream_state(telegram_health(status->telegram)) : json_null());
+    json_put(object, "notify_webhook",
+             status->notify_webhook ? upstream_state(notify_webhook_health(status->notify_webhook))
+                                    : json_null());
     json_put(object, "orchestrator",
              status->orchestrator ? upstream_state(orchestrator_health(status->orchestrator)) : json_null());
     return object;

@@ -163,7 +163,8 @@ static enum err database_read(struct check *check)
     err = policy_make(services->settings, &stored, &policy, &check->why);
     if (!err) {
         check->now_us = stored.now_us;
-        check->notifies = services->telegram && policy->notify_unblock && !policy_held_by(policy, false);
+        check->notifies =
+            services_destinations(services) && policy->notify_unblock && !policy_held_by(policy, false);
         err = losses_read(check);
     }
     policy_free(policy);

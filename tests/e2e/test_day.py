@@ -82,7 +82,7 @@ def test_every_command_of_the_day_does_what_it_says(machine, database, sandbox):
     install, rest = before("sudo -u reconciled reconciled run --dry-run")
     printed = machine(install)
     assert re.findall(r"^(\w+) +(?:ok|off|BAD)", printed, re.M) == [
-        "settings", "pipeline", "database", "gitea", "plane", "telegram", "webhooks"]
+        "settings", "pipeline", "database", "gitea", "plane", "telegram", "notify", "webhooks"]
     assert "BAD" not in printed
     seed(database, {"id": 5, "stage": "development"}, {"id": 7, "stage": "development"})
     sandbox.world({"full_name": "acme/app", "branches": [branch("b5", "success"), branch("b7", "failure")]})

@@ -1,4 +1,5 @@
 """Every transition sends one message, and nothing else does; nothing secret leaves on the way."""
+import hmac
 import http.server
 import itertools
 import json
@@ -458,3 +459,112 @@ def test_no_secret_leaves_whatever_fails(database, sandbox, make_service):
     assert "Telegram" in text and len(text) > 10000
     assert not [secret for secret in planted.values() if secret in text]
     assert "Pl4nted" not in text
+
+
+# ---- a webhook beside Telegram ----
+
+WEBHOOK_SECRET = "wh-s3cret-0123456789"
+WEBHOOK_PATH = "/services/T0001/s3cret-path-0123456789?key=s3cret-query"
+
+
+@pytest.fixture
+def webhook():
+    """A receiver that keeps the texts whose signature is right, and answers with `answer`."""
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.server.looked.append(self.path)
+            self.reply(200, {})
+
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            signature = "sha256=" + hmac.new(WEBHOOK_SECRET.encode(), body, "sha256").hexdigest()
+            if self.path != WEBHOOK_PATH or self.headers["X-Reconciled-Signature"] != signature:
+                self.server.wrong.append((self.path, self.headers["X-Reconciled-Signature"]))
+            status, headers = self.server.answer
+            self.server.asked += 1
+            if status == 200:
+                self.server.texts.append(json.loads(body)["text"])
+            self.reply(status, headers)
+
+        def reply(self, status, headers):
+            self.send_response(status)
+            for name, value in {"Content-Length": "0", **headers}.items():
+                self.send_header(name, value)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.texts, server.wrong, server.looked, server.asked, server.answer = [], [], [], 0, (200, {})
+    server.settings = {"ORCH_NOTIFY_WEBHOOK_URL": f"http://127.0.0.1:{server.server_port}{WEBHOOK_PATH}",
+                       "ORCH_NOTIFY_WEBHOOK_SECRET": WEBHOOK_SECRET}
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+    assert server.wrong == []
+
+
+def told_by(webhook, n):
+    return eventually(lambda: len(webhook.texts) >= n and webhook.texts, f"{n} messages of the webhook")
+
+
+def test_a_webhook_gets_what_telegram_gets_signed_and_as_plain_text(database, sandbox, sending, webhook):
+    service = sending(**webhook.settings, ORCH_NOTIFY_TEMPLATE="<{work_item_id}> {title}")
+    green(sandbox, database, 1)
+    database.script("UPDATE tasks SET title = 'a & b'")
+    service.run()
+    assert messages(sandbox, 1) == ["&lt;ORCH-1&gt; a &amp; b"]
+    assert told_by(webhook, 1) == ["<ORCH-1> a & b"]
+    eventually(lambda: waiting(database) == 0, "both marks")
+    assert database.query("SELECT destination FROM reconcile_outbox ORDER BY seq") == [(None,), ("webhook",)]
+    assert service.status()["upstreams"]["notify_webhook"] == {"ok": True}
+
+
+@pytest.mark.parametrize("dead", ["webhook", "telegram"])
+def test_a_dead_destination_delays_no_other(database, sandbox, sending, webhook, dead):
+    service = sending(**webhook.settings)
+    webhook.answer = (500, {}) if dead == "webhook" else (200, {})
+    if dead == "telegram":
+        sandbox.fault("/telegram", "status", status=500, body="")
+    green(sandbox, database, 1, 2)
+    service.run()
+    assert sorted(messages(sandbox, 2) if dead == "webhook" else told_by(webhook, 2)) == unblocked(sandbox, 1, 2)
+    eventually(lambda: waiting(database) == 2, "the marks")
+    name = "notify_webhook" if dead == "webhook" else "telegram"
+    eventually(lambda: "500" in service.status()["upstreams"][name].get("error", ""), "the failure")
+    eventually(lambda: service.status()["outbox"]["depth"] == 2, "what waits")
+    webhook.answer = (200, {})
+    sandbox.heal()
+    assert sorted(told_by(webhook, 2) if dead == "webhook" else messages(sandbox, 2)) == unblocked(sandbox, 1, 2)
+    eventually(lambda: waiting(database) == 0, "the marks of the other")
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_a_webhook_alone_is_enough_and_a_pause_that_it_asks_for_is_kept(database, sandbox, make_service, webhook):
+    webhook.answer = (429, {"Retry-After": "3600"})
+    service = make_service(**webhook.settings).start()
+    eventually(lambda: service.status()["last_run_ts"])
+    green(sandbox, database, 1)
+    service.run()
+    eventually(lambda: service.logged("the webhook does not take them"), "the warning")
+    assert webhook.asked == 1 and service.status()["upstreams"]["telegram"] is None
+    assert database.query("SELECT DISTINCT destination FROM reconcile_outbox") == [("webhook",)]
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_neither_url_nor_secret_of_a_webhook_is_ever_shown(database, sandbox, make_service, webhook):
+    webhook.answer = (403, {})
+    environment = {**webhook.settings, "ORCH_LOG_LEVEL": "debug"}
+    service = make_service(**environment).start()
+    eventually(lambda: service.status()["last_run_ts"])
+    green(sandbox, database, 1)
+    service.run()
+    eventually(lambda: service.status()["upstreams"]["notify_webhook"].get("error") == "the webhook answered 403", "the refusal")
+    shown = [service.call("GET", path).body.decode() for path in ("/reconcile/status", "/reconcile/config", "/metrics")]
+    done = reconciled("check", environment={**service.environment, **environment})
+    assert "notify    ok" in done.stdout and webhook.looked == ["/"] and webhook.asked >= 1
+    assert service.end() == 0
+    for text in (*shown, done.stdout, done.stderr, "\n".join(service.logged(""))):
+        assert "s3cret" not in text and "T0001" not in text

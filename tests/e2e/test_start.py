@@ -297,7 +297,7 @@ def test_check_says_in_one_line_each_how_everything_is(database, sandbox):
     assert good.returncode == 0
     assert [line.split()[:2] for line in lines(good.stdout)] == [
         ["settings", "ok"], ["pipeline", "ok:"], ["database", "ok:"], ["gitea", "ok"], ["plane", "off:"], ["telegram", "off:"],
-        ["webhooks", "off:"]]
+        ["notify", "off:"], ["webhooks", "off:"]]
     sandbox.world({"full_name": "acme/app"})
     sandbox.fault("/gitea", "status", status=502, html="<p>bad gateway")
     bad = program(database, sandbox, "check", ORCH_PROJECTS_JSON='[{"repo":"acme/app"}]', ORCH_LOG_LEVEL="debug")

@@ -137,7 +137,7 @@ def test_no_gitea_at_all_is_said(database, sandbox, make_service):
     service = first_pass(make_service(ORCH_GITEA_URL="").start())
     tasks(database, sandbox, 1)
     assert "ORCH_GITEA_URL is not set" in reasons(service.run())[1]
-    assert service.status()["upstreams"] == {"database": {"ok": True}, "gitea": None, "plane": None, "telegram": None, "orchestrator": None}
+    assert service.status()["upstreams"] == {"database": {"ok": True}, "gitea": None, "plane": None, "telegram": None, "notify_webhook": None, "orchestrator": None}
     assert not [line for line in service.call("GET", "/metrics").body.decode().splitlines() if line.startswith("reconciled_upstream_up")]
 
 

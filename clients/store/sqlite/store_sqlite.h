@@ -174,7 +174,7 @@ enum err sqlite_task_stands(struct sqlite_conn *conn, const struct store_transit
                             size_t *ret_rows, struct why *why);
 enum err sqlite_verdict_add(struct sqlite_conn *conn, const struct store_transition *transition,
                             size_t *ret_rows, struct why *why);
-/* sqlite_destinations: who gets messages (store_send_to). */
+/* sqlite_destinations: where messages go (store_send_to). */
 unsigned sqlite_destinations(const struct sqlite_conn *conn);
 enum err sqlite_outbox_put(struct sqlite_conn *conn, const char *id, const char *text, struct why *why);
 enum err sqlite_ledger_add(struct sqlite_conn *conn, const char *pass_id,

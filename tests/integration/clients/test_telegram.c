@@ -9,6 +9,7 @@
 #include "clients/base/jsonx.h"
 #include "clients/base/text.h"
 #include "clients/http/fetch.h"
+#include "clients/delivery.h"
 #include "clients/telegram.h"
 #include "clients/http/upstream_health.h"
 #include "tests/support/clients/http/curl_group.h"
@@ -62,17 +63,17 @@ static int scene_close(void **state)
     return 0;
 }
 
-static struct telegram_answer say(struct scene *scene, const char *html)
+static struct delivery say(struct scene *scene, const char *html)
 {
-    struct telegram_answer answer;
+    struct delivery answer;
     telegram_send(scene->telegram, scene->fetch, html, clock_mono_ms() + PATIENCE_MS, &answer);
     assert_null(strstr(answer.error, "s3cret"));
     return answer;
 }
 
-static void assert_said(struct scene *scene, const char *html, enum telegram_result result)
+static void assert_said(struct scene *scene, const char *html, enum delivery_result result)
 {
-    struct telegram_answer answer = say(scene, html);
+    struct delivery answer = say(scene, html);
     if (answer.result != result)
         fail_msg("%d: %s", answer.result, answer.error);
 }
@@ -114,7 +115,7 @@ static const char *newest_topic(struct scene *scene)
 
 TEST_WITH(a_message_arrives_as_it_was_written, sandbox_open, scene_close)
 {
-    assert_said(*state, "🔧 ORCH-1 &lt;b&gt; &amp; \"more\" \\ /", TELEGRAM_SENT);
+    assert_said(*state, "🔧 ORCH-1 &lt;b&gt; &amp; \"more\" \\ /", DELIVERY_SENT);
     assert_messages(*state, 1, "🔧 ORCH-1 &lt;b&gt; &amp; \"more\" \\ /", "-5");
     assert_true(is_healthy(*state));
 }
@@ -123,11 +124,11 @@ TEST_WITH(a_topic_is_named_with_every_message, sandbox_open, scene_close)
 {
     struct scene *scene = *state;
     AUTO_FREE char *base = mem_printf("%s/telegram", sandbox_url(scene->sandbox));
-    assert_said(scene, "x", TELEGRAM_SENT);
+    assert_said(scene, "x", DELIVERY_SENT);
     assert_string_equal(newest_topic(scene), "");
     telegram_free(scene->telegram);
     assert_int_equal(telegram_new(base, TOKEN, "-5", 77, &test_names, &scene->telegram, NULL), ERR_OK);
-    assert_said(scene, "y", TELEGRAM_SENT);
+    assert_said(scene, "y", DELIVERY_SENT);
     assert_string_equal(newest_topic(scene), "77");
 }
 
@@ -135,11 +136,11 @@ TEST_WITH(a_refusal_for_now_says_for_how_long, sandbox_open, scene_close)
 {
     struct scene *scene = *state;
     sandbox_tell(scene->sandbox, "telegram", "{'refuse':1,'retry_after':7}");
-    struct telegram_answer answer = say(scene, "x");
-    assert_int_equal(answer.result, TELEGRAM_WAIT);
+    struct delivery answer = say(scene, "x");
+    assert_int_equal(answer.result, DELIVERY_WAIT);
     assert_int_equal(answer.wait_s, 7);
     assert_true(is_healthy(scene)); /* it answers, and knows us */
-    assert_said(scene, "x", TELEGRAM_SENT);
+    assert_said(scene, "x", DELIVERY_SENT);
     assert_messages(scene, 1, "x", "-5");
 }
 
@@ -147,12 +148,12 @@ TEST_WITH(a_group_that_became_a_supergroup_is_followed_from_then_on, sandbox_ope
 {
     struct scene *scene = *state;
     sandbox_tell(scene->sandbox, "telegram", "{'chats':[{'id':-5,'migrated_to':'-1005'},-1005]}");
-    struct telegram_answer answer = say(scene, "x");
-    assert_int_equal(answer.result, TELEGRAM_SENT);
+    struct delivery answer = say(scene, "x");
+    assert_int_equal(answer.result, DELIVERY_SENT);
     assert_string_equal(answer.chat, "-1005");
     assert_messages(scene, 1, "x", "-1005");
     answer = say(scene, "y");
-    assert_int_equal(answer.result, TELEGRAM_SENT);
+    assert_int_equal(answer.result, DELIVERY_SENT);
     assert_string_equal(answer.chat, "");
     assert_messages(scene, 2, "y", "-1005");
     assert_int_equal(sandbox_asked(scene->sandbox, "POST */sendMessage"), 3);
@@ -161,14 +162,14 @@ TEST_WITH(a_group_that_became_a_supergroup_is_followed_from_then_on, sandbox_ope
 TEST_WITH(refusals_for_good_are_told_apart_from_bad_texts, sandbox_open, scene_close)
 {
     struct scene *scene = *state;
-    assert_said(scene, "<x>", TELEGRAM_BAD_TEXT);
-    assert_said(scene, " ", TELEGRAM_BAD_TEXT);
+    assert_said(scene, "<x>", DELIVERY_BAD_TEXT);
+    assert_said(scene, " ", DELIVERY_BAD_TEXT);
     sandbox_tell(scene->sandbox, "telegram",
                  "{'chats':[{'id':-5,'forbidden':'bot was kicked from the group chat'}]}");
     assert_non_null(strstr(say(scene, "x").error, "bot was kicked from the group chat"));
     sandbox_tell(scene->sandbox, "telegram", "{'chats':[42]}");
     sandbox_tell(scene->sandbox, "telegram", "{'token':'123456:another'}");
-    assert_said(scene, "x", TELEGRAM_REFUSED);
+    assert_said(scene, "x", DELIVERY_REFUSED);
     assert_false(is_healthy(scene));
     assert_messages(scene, 0, NULL, NULL);
 }
@@ -181,27 +182,27 @@ TEST_WITH(what_breaks_on_the_way_is_tried_later_and_sent_once, sandbox_open, sce
                                          "'kind':'status','status':504,'body':''"};
     for (size_t i = 0; i < ARRAY_LEN(faults); i++) {
         sandbox_tell(scene->sandbox, "faults", "{'path':'/telegram',%s,'count':1}", faults[i]);
-        assert_said(scene, "x", TELEGRAM_FAILED);
+        assert_said(scene, "x", DELIVERY_FAILED);
         assert_false(is_healthy(scene));
         assert_int_equal(sandbox_asked(scene->sandbox, "POST */sendMessage"), i + 1);
     }
-    assert_said(scene, "x", TELEGRAM_SENT);
+    assert_said(scene, "x", DELIVERY_SENT);
     assert_true(is_healthy(scene));
 }
 
 TEST_WITH(a_deadline_ends_a_call, sandbox_open, scene_close)
 {
     struct scene *scene = *state;
-    struct telegram_answer answer;
+    struct delivery answer;
     sandbox_tell(scene->sandbox, "faults", "{'path':'/telegram','kind':'hang'}");
     telegram_send(scene->telegram, scene->fetch, "x", clock_mono_ms() + 50, &answer);
-    assert_int_equal(answer.result, TELEGRAM_FAILED);
+    assert_int_equal(answer.result, DELIVERY_FAILED);
     assert_non_null(strstr(answer.error, "timed out"));
 }
 
 static void *say_until_stopped(void *arg)
 {
-    assert_said(arg, "x", TELEGRAM_STOPPED);
+    assert_said(arg, "x", DELIVERY_STOPPED);
     return NULL;
 }
 
@@ -221,7 +222,7 @@ TEST_WITH(a_stop_waits_for_an_answer_that_is_on_its_way, sandbox_open, scene_clo
 {
     struct scene *scene = *state;
     fetch_stop(scene->fetch);
-    assert_said(scene, "x", TELEGRAM_SENT);
+    assert_said(scene, "x", DELIVERY_SENT);
     assert_messages(scene, 1, "x", "-5");
 }
 
@@ -238,15 +239,15 @@ TEST_WITH(a_proxy_that_quotes_the_url_gives_nothing_away, scripted_open, scene_c
     for (size_t i = 0; i < ARRAY_LEN(bodies); i++) {
         script_server_on(scene->server, target,
                          &(const struct script_reply){.status = 403, .body = bodies[i]});
-        struct telegram_answer answer = say(scene, "x");
-        assert_int_equal(answer.result, TELEGRAM_REFUSED);
+        struct delivery answer = say(scene, "x");
+        assert_int_equal(answer.result, DELIVERY_REFUSED);
         assert_string_equal(answer.error, "Telegram answered 403");
         assert_false(is_healthy(scene));
     }
     script_server_on(
         scene->server, target,
         &(const struct script_reply){.status = 302, .headers = "Location: /elsewhere\r\n", .body = ""});
-    assert_said(scene, "x", TELEGRAM_FAILED);
+    assert_said(scene, "x", DELIVERY_FAILED);
     assert_int_equal(script_server_count(scene->server, "/elsewhere"), 0);
     char *head = script_server_request(scene->server, 0);
     assert_non_null(strstr(head, "POST /bot" TOKEN "/sendMessage HTTP/1.1\r\n")); /* its colon bare */

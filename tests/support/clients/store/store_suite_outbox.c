@@ -216,7 +216,6 @@ SUITE_TEST(a_transition_writes_a_row_for_each_destination_and_each_is_marked_apa
     assert_int_equal(waiting_for(suite, STORE_TO_WEBHOOK, NULL), 0);
     assert_int_equal(suite_move(suite, &transition), STORE_MOVED); /* added again, and sent already */
     assert_int_equal(suite_number(suite, "SELECT count(*) FROM reconcile_outbox"), 2);
-    store_task_list_done(&stuck);
 }
 
 SUITE_TEST(a_destination_that_is_not_set_up_has_no_row)

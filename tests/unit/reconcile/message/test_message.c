@@ -282,11 +282,18 @@ TEST(a_digest_of_long_messages_keeps_within_the_limit)
 
 TEST(what_cannot_be_shown_is_at_least_counted)
 {
-    AUTO_FREE char *one = message_placeholder(1);
-    AUTO_FREE char *many = message_placeholder(60);
+    AUTO_FREE char *one = message_placeholder(1, "Telegram");
+    AUTO_FREE char *many = message_placeholder(60, "Telegram");
     assert_non_null(strstr(one, "1 message that"));
     assert_non_null(strstr(many, "60 messages that"));
     assert_true(units_of(one) < LIMIT_MESSAGE_UNITS && units_of(many) < LIMIT_MESSAGE_UNITS);
+}
+
+TEST(a_message_can_be_read_without_html)
+{
+    AUTO_FREE char *html = filled("<b>{title}</b> &", (char *)(uintptr_t)"&lt; 🔧");
+    AUTO_FREE char *plain = message_plain(html);
+    assert_string_equal(plain, "<b>&lt; 🔧</b> &");
 }
 
 TEST(what_is_wrong_with_a_webhook_is_text)

@@ -654,30 +654,36 @@ TEST(every_secret_can_come_from_a_file)
         if (!row->secret)
             continue;
         secrets++;
-        const char *text = row->type == SETTING_DATABASE ? "sqlite:from-file" : "from-file";
+        const char *text = row->type == SETTING_DATABASE      ? "sqlite:from-file"
+                           : row->type == SETTING_WEBHOOK_URL ? "http://from-file/?key=x"
+                                                              : "from-file";
         AUTO_FREE char *with_newline = mem_printf("%s\n", text);
         struct secret_file file = file_with(with_newline, strlen(with_newline));
         AUTO_FREE char *variable = mem_printf("%s_FILE", row->name);
-        bool is_read_token = strcmp(row->name, "ORCH_API_READ_TOKEN") == 0; /* the other one goes with it */
-        struct settings *settings =
-            settings_of(ENVIRONMENT(variable, file.path, "ORCH_TELEGRAM_CHAT_ID", "1",
-                                    is_read_token ? "ORCH_API_TOKEN" : NULL, "another"));
+        bool is_read_token = strcmp(row->name, "ORCH_API_READ_TOKEN") == 0;
+        bool is_webhook_s = strcmp(row->name, "ORCH_NOTIFY_WEBHOOK_SECRET") == 0;
+        struct settings *settings = settings_of(ENVIRONMENT(variable, file.path, "ORCH_TELEGRAM_CHAT_ID",
+                                                            "1", /* what goes with it: */
+                                                            is_read_token  ? "ORCH_API_TOKEN"
+                                                            : is_webhook_s ? "ORCH_NOTIFY_WEBHOOK_URL"
+                                                                           : "PATH",
+                                                            "http://h/"));
         json_auto_t *value = setting_value(row, settings);
         assert_string_equal(json_string_value(value), text);
         assert_int_equal(setting_origin(settings, row), ORIGIN_FILE);
         settings_free(settings);
         close(file.fd);
     }
-    assert_int_equal(secrets, 9);
+    assert_int_equal(secrets, 11);
 }
 
 TEST(the_read_token_goes_with_another_that_differs)
 {
     assert_refused(ENVIRONMENT("ORCH_API_READ_TOKEN", "read-token-of-16"),
-                   "ORCH_API_TOKEN is needed: ORCH_API_READ_TOKEN is set\n");
+                   "ORCH_API_TOKEN: is needed: ORCH_API_READ_TOKEN is set\n");
     assert_refused(
         ENVIRONMENT("ORCH_API_READ_TOKEN", "one-token-for-all", "ORCH_API_TOKEN", "one-token-for-all"),
-        "ORCH_API_READ_TOKEN is the same as ORCH_API_TOKEN\n");
+        "ORCH_API_READ_TOKEN: is the same as ORCH_API_TOKEN\n");
 }
 
 TEST(a_byte_order_mark_is_no_part_of_a_secret)
