@@ -40,7 +40,8 @@ void status_plane(struct status *status, struct plane_status *plane_take);
 void status_pass_begins(struct status *status);
 /* status_pass_ended: takes result->plane out of the result and copies the rest that it shows. */
 void status_pass_ended(struct status *status, struct pass_result *result);
-/* status_outbox: `depth` messages wait, the oldest for oldest_age_s. Reads the health of the destinations itself. */
+/* status_outbox: `depth` messages wait, the oldest for oldest_age_s. Reads the health of the destinations
+ * itself. */
 void status_outbox(struct status *status, size_t depth, int64_t oldest_age_s);
 
 #endif

@@ -28,10 +28,10 @@ TEST(every_status_has_its_meaning)
     static const struct {
         int status;
         enum delivery_result result;
-    } cases[] = {{200, DELIVERY_SENT},     {204, DELIVERY_SENT},     {302, DELIVERY_FAILED},
-                 {400, DELIVERY_BAD_TEXT}, {401, DELIVERY_REFUSED},  {403, DELIVERY_REFUSED},
-                 {404, DELIVERY_REFUSED},  {410, DELIVERY_REFUSED},  {413, DELIVERY_BAD_TEXT},
-                 {422, DELIVERY_BAD_TEXT}, {429, DELIVERY_WAIT},     {500, DELIVERY_FAILED},
+    } cases[] = {{200, DELIVERY_SENT},     {204, DELIVERY_SENT},    {302, DELIVERY_FAILED},
+                 {400, DELIVERY_BAD_TEXT}, {401, DELIVERY_REFUSED}, {403, DELIVERY_REFUSED},
+                 {404, DELIVERY_REFUSED},  {410, DELIVERY_REFUSED}, {413, DELIVERY_BAD_TEXT},
+                 {422, DELIVERY_BAD_TEXT}, {429, DELIVERY_WAIT},    {500, DELIVERY_FAILED},
                  {502, DELIVERY_FAILED},   {503, DELIVERY_FAILED}};
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct delivery delivery = answered(cases[i].status, -1);
@@ -53,7 +53,8 @@ TEST(a_pause_that_is_asked_for_is_within_limits)
 
 TEST(without_an_answer_it_is_tried_again)
 {
-    struct delivery failed = read_answer((struct fetch_answer){.result = FETCH_TIMED_OUT, .error = "timed out"});
+    struct delivery failed =
+        read_answer((struct fetch_answer){.result = FETCH_TIMED_OUT, .error = "timed out"});
     assert_int_equal(failed.result, DELIVERY_FAILED);
     assert_string_equal(failed.error, "the webhook: timed out");
     assert_int_equal(read_answer((struct fetch_answer){.result = FETCH_ABORTED}).result, DELIVERY_STOPPED);
