@@ -340,6 +340,7 @@ def planted_secrets():
     planted = {name: f"123456:Pl4nted-{at}-s3cret" for at, name in enumerate(secret_names())}
     assert {"ORCH_API_TOKEN", "ORCH_GITEA_TOKEN", "ORCH_TELEGRAM_BOT_TOKEN", "ORCH_PLANE_API_TOKEN"} <= set(planted)
     planted.pop("ORCH_DATABASE_URL")
+    planted["ORCH_NOTIFY_WEBHOOK_URL"] = "http://127.0.0.1:9/Pl4nted-path-s3cret"
     return planted
 
 
