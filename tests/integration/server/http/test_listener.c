@@ -330,9 +330,9 @@ static void ask_route(const struct route *route, const char *query, const char *
                       const char *part)
 {
     char text[512], path[64];
-    const char *brace = strstr(route->path, "{id}");
-    snprintf(path, sizeof path, "%.*s%s", brace ? (int)(brace - route->path) : (int)strlen(route->path),
-             route->path, brace ? "1" : "");
+    const char *brace = strchr(route->path, '{');
+    snprintf(path, sizeof path, "%.*s%s%s", brace ? (int)(brace - route->path) : (int)strlen(route->path),
+             route->path, brace ? "1" : "", brace ? strchr(brace, '}') + 1 : "");
     snprintf(text, sizeof text, "%s %s?%s HTTP/1.1\r\n" HOST "%s\r\n", route->method, path, query, headers);
     struct http_answer *answer = http_ask(fixture.address, text);
     if (answer->status != status || !strstr(answer->body, part))
