@@ -118,12 +118,13 @@ static enum err listen_start(const struct settings *settings, struct app *app, s
     enum err err = setup_certificates(settings, &pair, why);
     if (err)
         return err;
-    const struct listener_options options = {.address = &address,
-                                             .tokens = {.all = settings->api_token, .read = settings->api_read_token},
-                                             .certificate = pair.certificate,
-                                             .key = pair.key,
-                                             .routes = routes_table(),
-                                             .app = app};
+    const struct listener_options options = {
+        .address = &address,
+        .tokens = {.all = settings->api_token, .read = settings->api_read_token},
+        .certificate = pair.certificate,
+        .key = pair.key,
+        .routes = routes_table(),
+        .app = app};
     err = listener_start(&options, ret, why);
     certificate_pair_done(&pair);
     return err;

@@ -17,8 +17,8 @@ struct sweeper;
 struct follower *follower_new(const struct settings *settings, struct sweeper *sweeper);
 void follower_free(struct follower *follower);
 
-/* follower_see: a probe_pulse_fn; `arg` is the follower. Reads more only if something has changed; what it cannot read
- * it reads again at the next pulse. */
+/* follower_see: a probe_pulse_fn; `arg` is the follower. Reads more only if something has changed; what it
+ * cannot read it reads again at the next pulse. */
 void follower_see(void *arg, struct store *store, const struct store_pulse *pulse);
 
 #endif
