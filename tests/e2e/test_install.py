@@ -141,7 +141,8 @@ def test_the_example_settings_are_settings_and_make_sense(tmp_path):
     whole = {}
     for name, value, _ in example():
         if name.endswith("_FILE") and name not in known:
-            (tmp_path / name).write_text("sqlite:tasks.db" if "DATABASE" in name else "s3cret")
+            (tmp_path / name).write_text("sqlite:tasks.db" if "DATABASE" in name else
+                                           "http://127.0.0.1:9/hook" if "WEBHOOK_URL" in name else "s3cret")
             whole.pop(name.removesuffix("_FILE"), None)
             value = str(tmp_path / name)
         if name != "ORCH_CA_FILE":  # a file that is not here
