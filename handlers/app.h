@@ -28,8 +28,7 @@ struct app {
     struct query_pool *query_pool; /* used only by the next two */
     struct resolver *resolver;
     struct explainer *explainer;
-    struct publication *status;   /* body of GET /reconcile/status */
-    struct publication *webhooks; /* body of GET /reconcile/webhooks */
+    struct publication *status; /* body of GET /reconcile/status */
 };
 
 #endif

@@ -20,7 +20,6 @@ handler_fn handle_tasks_list;     /* GET  /reconcile/tasks */
 handler_fn handle_tasks_get;      /* GET  /reconcile/tasks/{id} */
 handler_fn handle_tasks_release;  /* POST /reconcile/tasks/{id}/release */
 handler_fn handle_history_list;   /* GET  /reconcile/history */
-handler_fn handle_webhooks_list;  /* GET  /reconcile/webhooks */
 handler_fn handle_healthz_get;    /* GET  /healthz */
 handler_fn handle_readyz_get;     /* GET  /readyz */
 handler_fn handle_metrics_get;    /* GET  /metrics */

@@ -27,9 +27,9 @@
 #include "server/options.h"
 #include "server/http/routes.h"
 
-static void publish(void *arg, const json_t *document)
+static void publish_status(void *arg, const json_t *status)
 {
-    AUTO_FREE char *text = json_shown(document, 0);
+    AUTO_FREE char *text = json_shown(status, 0);
     publication_set(arg, text, strlen(text));
 }
 
@@ -78,8 +78,7 @@ static struct webhook_audit *audit_new(const struct app *app, struct services *s
     AUTO_FREE char *target = settings->orchestrator_url ? mem_printf("%s%s", settings->orchestrator_url,
                                                                      settings->orchestrator_gitea_path)
                                                         : NULL;
-    return webhook_audit_new(services, app->query_pool, sweeper_status(app->sweeper), target, publish,
-                             app->webhooks);
+    return webhook_audit_new(services, app->query_pool, sweeper_status(app->sweeper), target);
 }
 
 /* All at work, or none. */
@@ -136,24 +135,22 @@ static int serve_with(const struct setup *setup, struct services *services, stru
 {
     struct listener *listener = NULL;
     struct why why;
-    struct webhook_audit *audit = audit_new(app, services); /* publishes what the listener serves */
     enum err err = listen_start(setup->settings, app, &listener, &why);
     if (err) {
         log_error("cannot start", LOG_S("reason", why.text));
-        webhook_audit_free(audit);
         return err == ERR_INVALID ? EXIT_USAGE : EXIT_FAILED;
     }
     err = threads_start(app, services, &why);
     if (err) {
         log_error("cannot start", LOG_S("reason", why.text));
         listener_stop(listener);
-        webhook_audit_free(audit);
         return EXIT_FAILED;
     }
     overview_log_settings(setup->settings, setup->pipeline);
     for (size_t i = 0; listener_address(listener, i); i++)
         log_info("listening", LOG_S("addr", listener_address(listener, i)));
     notify_send("READY=1");
+    struct webhook_audit *audit = audit_new(app, services);
     wait_for_stop(set, listener, app->sweeper, audit);
     stop(set, listener, app, services);
     webhook_audit_free(audit);
@@ -182,9 +179,8 @@ static enum err app_open(const struct setup *setup, struct services *services, s
                         .pipeline = setup->pipeline,
                         .store = services->store,
                         .plane = services->plane,
-                        .status = publication_new(),
-                        .webhooks = publication_new()};
-    ret->sweeper = sweeper_new(services, publish, ret->status);
+                        .status = publication_new()};
+    ret->sweeper = sweeper_new(services, publish_status, ret->status);
     if (services_destinations(services))
         services->notifier = notifier_new(services, note_outbox, sweeper_status(ret->sweeper));
     ret->follower = follower_new(setup->settings, ret->sweeper);
@@ -213,7 +209,6 @@ static void app_close(struct app *app, struct services *services)
     notifier_free(services->notifier);
     sweeper_free(app->sweeper);
     publication_free(app->status);
-    publication_free(app->webhooks);
 }
 
 static void log_warnings(const struct setup *setup)

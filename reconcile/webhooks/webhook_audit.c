@@ -10,7 +10,6 @@
 #include "clients/base/wait.h"
 #include "clients/gitea/gitea.h"
 #include "clients/gitea/gitea_event.h"
-#include "clients/plane/plane.h"
 #include "clients/store/store.h"
 #include "reconcile/heal/services.h"
 #include "reconcile/message/message.h"
@@ -22,7 +21,6 @@
 #include "reconcile/sweep/query_pool.h"
 #include "reconcile/sweep/status.h"
 #include "reconcile/webhooks/webhook_check.h"
-#include "reconcile/webhooks/webhook_list.h"
 
 /* After a failure of the database; at the start its tables may not be there yet. */
 enum { RETRY_FIRST_MS = 1000, RETRY_LAST_MS = 60000 };
@@ -34,8 +32,6 @@ struct webhook_audit {
     struct query_pool *query_pool;
     struct status *status;
     char *target;
-    webhook_list_fn *publish;
-    void *publish_arg;
     atomic_int_least64_t due_ms; /* INT64_MAX: a check is under way */
 
     /* Used by the query pool alone. */
@@ -391,7 +387,7 @@ static json_t *losses_document(const struct check *check)
     return losses;
 }
 
-static void publish_status(const struct check *check)
+static void publish(const struct check *check)
 {
     json_auto_t *document = json_object();
     json_put(document, "looked_at", json_instant(check->looked_at_us));
@@ -400,17 +396,6 @@ static void publish_status(const struct check *check)
     json_put(document, "without_status", json_text(check->no_status));
     json_put(document, "losses", losses_document(check));
     status_hooks(check->audit->status, document);
-}
-
-static void publish_list(const struct check *check)
-{
-    const struct webhook_audit *audit = check->audit;
-    json_auto_t *list = webhook_list_new(check->looked_at_us);
-    for (size_t i = 0; i < check->n_repos; i++)
-        webhook_list_add_repo(list, repo_of(check, i), &check->repos[i].verdict);
-    if (plane_configured(audit->services->plane))
-        webhook_list_add_plane(list, audit->services->settings);
-    audit->publish(audit->publish_arg, list);
 }
 
 /* the timer */
@@ -432,8 +417,7 @@ static void on_checked(void *arg, const void *answer)
             if (check->losses[i].silent)
                 message_of_source(check, sources[i], &check->losses[i]);
         log_changes(audit, check);
-        publish_status(check);
-        publish_list(check);
+        publish(check);
         audit->failures = 0;
     }
     atomic_store(&audit->due_ms, services_mono_ms(audit->services) + wait_ms);
@@ -454,19 +438,14 @@ void webhook_audit_tick(struct webhook_audit *audit, int64_t now_ms)
 }
 
 struct webhook_audit *webhook_audit_new(struct services *services, struct query_pool *query_pool,
-                                        struct status *status, const char *target, webhook_list_fn *publish,
-                                        void *publish_arg)
+                                        struct status *status, const char *target)
 {
-    json_auto_t *none = webhook_list_new(0);
     struct webhook_audit *audit = mem_zero(1, sizeof *audit);
     *audit = (struct webhook_audit){.services = services,
                                     .query_pool = query_pool,
                                     .status = status,
                                     .target = mem_dup(target),
-                                    .publish = publish,
-                                    .publish_arg = publish_arg,
                                     .last = mem_zero(services->settings->n_repos + 1, sizeof *audit->last)};
-    publish(publish_arg, none);
     return audit;
 }
 

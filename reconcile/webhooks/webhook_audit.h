@@ -9,7 +9,6 @@
 #ifndef RECONCILED_WEBHOOK_AUDIT_H
 #define RECONCILED_WEBHOOK_AUDIT_H
 
-#include <jansson.h>
 #include <stdint.h>
 
 struct query_pool;
@@ -17,15 +16,10 @@ struct services;
 struct status;
 struct webhook_audit;
 
-/* webhook_list_fn: takes the newest result as webhook_list.h shows it; `list` is borrowed. */
-typedef void webhook_list_fn(void *arg, const json_t *list);
-
 /* webhook_audit_new: `services`, `query_pool` and `status` must outlive it; `target`: see webhook_check,
- * copied. `publish` is called at once with the list before the first result, and after each check by the
- * query pool. webhook_audit_free: after query_pool_stop. NULL is fine. */
+ * copied. webhook_audit_free: after query_pool_stop. NULL is fine. */
 struct webhook_audit *webhook_audit_new(struct services *services, struct query_pool *query_pool,
-                                        struct status *status, const char *target, webhook_list_fn *publish,
-                                        void *publish_arg);
+                                        struct status *status, const char *target);
 void webhook_audit_free(struct webhook_audit *audit);
 
 /* webhook_audit_tick: begins a check if one is due at now_ms (clock_mono_ms) and none is under way: the first

@@ -127,7 +127,6 @@ int command_hold(const struct command_line *line, struct service *service);
 int command_holds(const struct command_line *line, struct service *service);
 int command_release(const struct command_line *line, struct service *service);
 int command_resolve(const struct command_line *line, struct service *service);
-int command_webhooks(const struct command_line *line, struct service *service);
 
 /* remarks_add: adds author, reason and end to a change. False: the usage is wrong, which has been printed. */
 bool remarks_add(const struct command_line *line, json_t *body);

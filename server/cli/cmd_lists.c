@@ -1,4 +1,4 @@
-/* tasks, history, holds and webhooks: lists of the service as tables. */
+/* tasks and history: lists of the service as tables. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -214,67 +214,4 @@ int command_history(const struct command_line *line, struct service *service)
     const char *query[QUERY_MAX];
     query_make_with(line, "task_id", query);
     return list_show(line, service, "history", query, transition_table_print, "nothing was moved");
-}
-
-static void webhook_table_print(const json_t *rows)
-{
-    static const struct column columns[] = {
-        {.head = "SENDER"}, {.head = "REPO", .gives_way = true}, {.head = "STATE"}, {.head = NULL}};
-    struct table *table = table_new(columns);
-    const json_t *row;
-    size_t i;
-    json_array_foreach(rows, i, row)
-    {
-        const char *state = json_get_text(row, "state", "-");
-        enum tone tone = strcmp(state, "ok") == 0        ? TONE_GOOD
-                         : strcmp(state, "unknown") == 0 ? TONE_WARN
-                                                         : TONE_BAD;
-        table_add(table, TONE_PLAIN, "%s", json_get_text(row, "source", "-"));
-        table_add(table, TONE_PLAIN, "%s", json_get_text(row, "repo", "-"));
-        table_add(table, tone, "%s", state);
-    }
-    table_print(table);
-    json_array_foreach(rows, i, row)
-    {
-        const char *detail = json_get_text(row, "detail", NULL);
-        if (detail)
-            print_labelled(json_get_text(row, "repo", json_get_text(row, "source", "-")), TONE_PLAIN, "%s",
-                           detail);
-    }
-}
-
-static bool delivers_too_little(const json_t *rows)
-{
-    const json_t *row;
-    size_t i;
-    json_array_foreach(rows, i, row)
-    {
-        const char *state = json_get_text(row, "state", "");
-        if (strcmp(state, "ok") != 0 && strcmp(state, "unknown") != 0)
-            return true;
-    }
-    return false;
-}
-
-int command_webhooks(const struct command_line *line, struct service *service)
-{
-    static const char *const path[] = {"reconcile", "webhooks", NULL};
-    struct service_answer answer;
-    int status = EXIT_DONE;
-    service_get(service, path, NULL, &answer);
-    if (!service_failed(service, &answer, line->values[OPTION_JSON], &status)) {
-        const json_t *rows = json_object_get(answer.json, "items");
-        if (line->values[OPTION_JSON])
-            status = service_print(&answer);
-        else if (json_is_null(json_object_get(answer.json, "looked_at")))
-            puts("webhooks were not looked at yet");
-        else if (json_array_size(rows) == 0)
-            puts("neither Gitea nor Plane is configured");
-        else
-            webhook_table_print(rows);
-        if (status == EXIT_DONE && delivers_too_little(rows))
-            status = EXIT_FAILED;
-    }
-    service_answer_done(&answer);
-    return status;
 }

@@ -25,7 +25,6 @@ static const struct route table[] = {
      QUERY("limit", "after", "stuck", "held", "quarantined", "stage", "repo", "q")},
     {"GET", "/reconcile/tasks/{id}", handle_tasks_get, ROUTE_QUEUED, NULL},
     {"POST", "/reconcile/tasks/{id}/release", handle_tasks_release, ROUTE_BODY | ROUTE_QUEUED, NULL},
-    {"GET", "/reconcile/webhooks", handle_webhooks_list, 0, NULL},
     {NULL, NULL, NULL, 0, NULL},
 };
 

@@ -4,7 +4,6 @@ import json
 import pytest
 
 from conftest import eventually, seed
-from test_holds import ask
 from test_messages import settings_of, texts, messages
 
 REPOS = ("acme/app", "acme/billing")
@@ -37,23 +36,6 @@ def test_good_webhooks_are_shown_and_told_to_nobody(database, sandbox, watching)
     assert look["repos"] == {"ok": 2, "bad": 0, "unknown": 0, "why_unknown": None} and look["bad"] == []
     assert look["losses"] == {"gitea": {"tasks": 0, "silent": False}, "plane": {"tasks": 0, "silent": False}}
     assert service.end() == 0 and texts(sandbox) == []
-
-
-def test_the_last_look_is_listed_by_repository(database, sandbox, watching):
-    hook(sandbox, REPOS[0])
-    hook(sandbox, REPOS[1], active=False)
-    service, look = watching(ORCH_PLANE_URL="http://127.0.0.1:9", ORCH_PLANE_API_TOKEN="t" * 16, ORCH_PLANE_WORKSPACE="acme")
-    listed = eventually(lambda: (lambda seen: seen["looked_at"] and seen)(service.call("GET", "/reconcile/webhooks").json()), "the list")
-    assert listed["looked_at"] == look["looked_at"]
-    assert listed["items"][:2] == [{"source": "gitea", "repo": REPOS[0], "state": "ok", "detail": None},
-                                   {"source": "gitea", **look["bad"][0]}]
-    [plane] = listed["items"][2:]
-    assert (plane["source"], plane["repo"], plane["state"]) == ("plane", None, "unknown")
-    assert "http://127.0.0.1:9" in plane["detail"] and "workspace acme" in plane["detail"]
-    said = ask(service, "webhooks", status=1)
-    assert f"gitea   {REPOS[1]}" in said and "is switched off" in said and "Settings, Webhooks" in said
-    assert json.loads(ask(service, "webhooks", "--json", status=1)) == listed
-    assert service.end() == 0
 
 
 @pytest.mark.parametrize("state,words", [("missing", "has no webhook, nor have its owner"), ("inactive", "is switched off"),

@@ -50,12 +50,6 @@ static void on_change(void *arg, const json_t *status)
     sem_post(&bench.checked);
 }
 
-static void on_list(void *arg, const json_t *list)
-{
-    (void)arg;
-    (void)list;
-}
-
 static int set_up(void **state)
 {
     struct services *services = &bench.pass.services;
@@ -69,7 +63,7 @@ static int set_up(void **state)
     bench.now_ms = clock_mono_ms();
     bench.status = status_new(services, on_change, NULL);
     assert_int_equal(query_pool_start(services->fetch, PATIENCE_MS, &bench.query_pool, NULL), ERR_OK);
-    bench.audit = webhook_audit_new(services, bench.query_pool, bench.status, NULL, on_list, NULL);
+    bench.audit = webhook_audit_new(services, bench.query_pool, bench.status, NULL);
     script_server_on(bench.gitea->server, "/api/v1/orgs/acme/hooks?limit=50&page=1",
                      &(struct script_reply){.status = 200, .body = "[]"});
     script_server_on(bench.gitea->server, "/api/v1/admin/hooks?limit=50&page=1",
