@@ -16,6 +16,7 @@ EXPLAINED = [
     # The stages are the pipeline's, which is data; an instant is held against the clock; what goes together takes two members to see.
     ("PUT /reconcile/config", 422, r"grace_overrides\.[a-z0-9_-]+: is no stage of the pipeline|until: must be (in the future|less than a "
                                    r"year ahead)"),
+    ("PUT /reconcile/holds/{scope}", 422, r"until: must be (in the future|less than a year ahead)"),
     # The place where a page ended is opaque, and each database has its own; the pattern names the characters it may have.
     ("GET /reconcile/tasks", 400, r'after: must be the "next" of an earlier answer'),
 ]
