@@ -239,6 +239,16 @@ void suite_assert_listed(const struct store_task_list *stuck, const int64_t *ids
         assert_int_equal(stuck->tasks[i].id, ids[i]);
 }
 
+void suite_heal(const struct suite *suite, int64_t task_id, const char *from_stage, int64_t age_s)
+{
+    struct uuid_text id = uuid_new();
+    suite_exec(
+        suite,
+        "INSERT INTO reconcile_ledger (id, at, task_id, work_item_id, from_stage, to_stage, side, outcome)"
+        " VALUES ('%s', %s, %lld, 'ORCH-%lld', '%s', 'review', 'gate', 'advanced')",
+        id.s, suite_ago(suite, age_s), (long long)task_id, (long long)task_id, from_stage);
+}
+
 struct store_transition suite_transition(const struct store_task *task)
 {
     return (struct store_transition){.id = uuid_new(),

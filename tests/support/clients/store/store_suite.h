@@ -103,6 +103,8 @@ void suite_own_tasks(const struct suite *suite, const char *more);
 /* A task that rested for age_s seconds, and a job of it. */
 void suite_task(const struct suite *suite, int64_t id, const char *stage, const char *repo, int64_t age_s);
 void suite_job(const struct suite *suite, int64_t task_id, const char *status);
+/* suite_heal: a row of the ledger that moved task ORCH-<id> out of that stage so many seconds ago. */
+void suite_heal(const struct suite *suite, int64_t task_id, const char *from_stage, int64_t age_s);
 
 /* The query of every test: the built-in pipeline with 600 s for every gated stage, but 60 for review. */
 struct store_stuck_query suite_query(void);

@@ -232,10 +232,7 @@ SUITE_TEST(a_release_ends_quarantine_and_the_task_s_own_hold)
 {
     suite_task(suite, 1, "development", "o/r", 5000);
     for (int i = 0; i < 3; i++)
-        suite_exec(suite,
-                   "INSERT INTO reconcile_ledger (id, at, task_id, work_item_id, from_stage, to_stage, side,"
-                   " outcome) VALUES ('%s', %s, 1, 'ORCH-1', 'development', 'review', 'gate', 'advanced')",
-                   uuid_new().s, suite_ago(suite, 100));
+        suite_heal(suite, 1, "development", 100);
     assert_int_equal(suite_stuck(suite).tasks[0].recent_heals, 3);
     hold(suite, "task/1");
     hold(suite, "repo/o/r");
@@ -259,10 +256,7 @@ SUITE_TEST(heals_count_for_as_long_as_the_query_says)
 {
     struct store_stuck_query query = suite_query();
     suite_task(suite, 1, "development", "o/r", 5000);
-    suite_exec(suite,
-               "INSERT INTO reconcile_ledger (id, at, task_id, work_item_id, from_stage, to_stage, side,"
-               " outcome) VALUES ('%s', %s, 1, 'ORCH-1', 'development', 'review', 'gate', 'advanced')",
-               uuid_new().s, suite_ago(suite, 1000));
+    suite_heal(suite, 1, "development", 1000);
     query.heals_window_s = 900;
     assert_int_equal(suite_list(suite, &query).tasks[0].recent_heals, 0);
     query.heals_window_s = 1100;

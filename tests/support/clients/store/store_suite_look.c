@@ -360,27 +360,17 @@ SUITE_TEST(what_is_no_place_in_the_list_is_refused)
 
 /* heals */
 
-static void ledger_row(struct suite *suite, int64_t task_id, const char *from_stage, int64_t age_s)
-{
-    struct uuid_text id = uuid_new();
-    suite_exec(
-        suite,
-        "INSERT INTO reconcile_ledger (id, at, task_id, work_item_id, from_stage, to_stage, side, outcome)"
-        " VALUES ('%s', %s, %lld, 'ORCH-%lld', '%s', 'review', 'gate', 'advanced')",
-        id.s, suite_ago(suite, age_s), (long long)task_id, (long long)task_id, from_stage);
-}
-
 /* Task 1 was healed twice at its stage recently, task 2 never. */
 static void healed(struct suite *suite)
 {
     suite_task(suite, 1, "development", "o/r", 5000);
     suite_task(suite, 2, "development", "o/r", 4000);
-    ledger_row(suite, 1, "development", LIMIT_HEALS_WINDOW_S + 600);
-    ledger_row(suite, 1, "development", LIMIT_HEALS_WINDOW_S - 600);
-    ledger_row(suite, 1, "development", 6000);
-    ledger_row(suite, 1, "testing", 5500);
-    ledger_row(suite, 2, "review", 100);
-    ledger_row(suite, 3, "development", 100);
+    suite_heal(suite, 1, "development", LIMIT_HEALS_WINDOW_S + 600);
+    suite_heal(suite, 1, "development", LIMIT_HEALS_WINDOW_S - 600);
+    suite_heal(suite, 1, "development", 6000);
+    suite_heal(suite, 1, "testing", 5500);
+    suite_heal(suite, 2, "review", 100);
+    suite_heal(suite, 3, "development", 100);
 }
 
 static void assert_healed(struct suite *suite, const struct store_task *first,

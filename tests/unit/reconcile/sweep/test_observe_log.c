@@ -13,6 +13,7 @@
 #include "clients/base/log.h"
 #include "reconcile/heal/report.h"
 #include "reconcile/sweep/observe_log.h"
+#include "tests/support/clients/base/log_pipe.h"
 
 static struct {
     struct observe_log *log;
@@ -22,9 +23,7 @@ static struct {
 static int set_up(void **state)
 {
     (void)state;
-    assert_int_equal(pipe(bench.ends), 0);
-    log_set_fd(bench.ends[1]);
-    log_set_level(LOG_LEVEL_INFO);
+    log_pipe_open(bench.ends);
     bench.log = observe_log_new();
     return 0;
 }
@@ -32,10 +31,8 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     (void)state;
-    log_set_fd(STDERR_FILENO);
+    log_pipe_close(bench.ends);
     observe_log_free(bench.log);
-    (void)close(bench.ends[0]);
-    (void)close(bench.ends[1]);
     return 0;
 }
 

@@ -12,6 +12,7 @@
 #include "clients/base/log.h"
 #include "clients/http/upstream_health.h"
 #include "reconcile/sweep/upstream_watch.h"
+#include "tests/support/clients/base/log_pipe.h"
 
 enum { NOW = 1000000, PASS_MS = 60000 };
 
@@ -25,9 +26,7 @@ static struct {
 static int set_up(void **state)
 {
     (void)state;
-    assert_int_equal(pipe(bench.ends), 0);
-    log_set_fd(bench.ends[1]);
-    log_set_level(LOG_LEVEL_INFO);
+    log_pipe_open(bench.ends);
     bench.health = upstream_health_new();
     bench.watch = (struct upstream_watch){.name = "gitea", .health = bench.health};
     bench.now_ms = NOW;
@@ -37,10 +36,8 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     (void)state;
-    log_set_fd(STDERR_FILENO);
+    log_pipe_close(bench.ends);
     upstream_health_free(bench.health);
-    (void)close(bench.ends[0]);
-    (void)close(bench.ends[1]);
     return 0;
 }
 
