@@ -499,11 +499,10 @@ struct store_changes {
 };
 void store_changes_done(struct store_changes *changes);
 
-/* store_history_add: writes these changes (n <= LIMIT_BATCH) in one transaction. Like every writer of the
- * history and of the ledger it takes the settings row's lock before it takes a seq: a reader that finds a gap
+/* Rows are written with what they are about (store_settings_write, store_hold_put, store_release). Like every
+ * writer of the ledger, these take the settings row's lock before they take a seq: a reader that finds a gap
  * and then holds that lock exclusively knows that the missing rows were rolled back. */
-ATTR_NODISCARD enum err store_history_add(struct store *store, const struct store_new_change *changes,
-                                          size_t n, struct why *why);
+
 /* store_history_list: newest first; rows with seq < before_seq (0: from the newest). Reads only. */
 ATTR_NODISCARD enum err store_history_list(struct store *store, int64_t before_seq, size_t limit,
                                            struct store_changes *ret, struct why *why);

@@ -1,5 +1,4 @@
 /* The history of what people changed. */
-#include <assert.h>
 #include <stdlib.h>
 
 #include "clients/base/jsonx.h"
@@ -26,15 +25,6 @@ json_t *history_json(const struct store_new_change *changes, size_t n)
         json_push(list, row);
     }
     return list;
-}
-
-enum err store_history_add(struct store *store, const struct store_new_change *changes, size_t n,
-                           struct why *why)
-{
-    assert(n <= LIMIT_BATCH);
-    json_auto_t *list = history_json(changes, n);
-    const struct store_step step = {SQL_HISTORY_ADD, PARAMS(JSON_PARAM(list)), NULL};
-    return n == 0 ? ERR_OK : store_write(store, &step, 1, why);
 }
 
 enum err store_history_list(struct store *store, int64_t before_seq, size_t limit, struct store_changes *ret,

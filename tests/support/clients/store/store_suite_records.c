@@ -359,8 +359,10 @@ SUITE_TEST(what_people_changed_is_listed_newest_first)
         {.kind = "hold", .name = "stage/prüfen", .to = "{\"a\":\"ж\"}", .until_us = 1800000000250000},
     };
     struct store_changes page;
-    ASSERT_OK(store_history_add(suite->store, changes, ARRAY_LEN(changes), &suite->why));
-    ASSERT_OK(store_history_add(suite->store, changes, 0, &suite->why));
+    int64_t revision;
+    ASSERT_OK(
+        store_settings_write(suite->store, 0, "{}", changes, ARRAY_LEN(changes), &revision, &suite->why));
+    ASSERT_OK(store_settings_write(suite->store, revision, "{}", changes, 0, &revision, &suite->why));
     ASSERT_OK(store_history_list(suite->store, 0, 10, &page, &suite->why));
     assert_int_equal(page.n, 2);
     const struct store_change *newest = &page.rows[0], *first = &page.rows[1];
