@@ -675,6 +675,12 @@ bool secret_equal(const char *a, const char *b)
     return len == strlen(b) && CRYPTO_memcmp(a, b, len) == 0;
 }
 
+const char *text_behind(const char *text, const char *begin)
+{
+    size_t len = strlen(begin);
+    return strncmp(text, begin, len) == 0 ? text + len : NULL;
+}
+
 char *duration_text(int64_t seconds)
 {
     static const struct {

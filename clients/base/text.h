@@ -152,6 +152,9 @@ void secret_scrub(char *text, size_t len);
 /* duration_text: "24 h", "90 min", "45 s": the largest of these units that divides it. Caller frees. */
 char *duration_text(int64_t seconds);
 
+/* text_behind: what follows `begin` in a text that begins with it, borrowed; NULL: it begins otherwise. */
+const char *text_behind(const char *text, const char *begin);
+
 /* repo_compare: compares two repositories' names; 0 if they name the same repository. Names are ASCII, and
  * Gitea ignores their case. repo_key: the name as a key, the same for every spelling. Caller frees.
  */

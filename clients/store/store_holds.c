@@ -1,5 +1,4 @@
 /* What people keep from leaving its stage, and what they release. */
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -74,12 +73,6 @@ void store_holds_done(struct store_holds *holds)
 
 /* deciding */
 
-static const char *behind(const char *scope, const char *kind)
-{
-    size_t len = strlen(kind);
-    return strncmp(scope, kind, len) == 0 ? scope + len : NULL;
-}
-
 static bool is_same_text(const char *a, const char *b)
 {
     return a && b && strcmp(a, b) == 0;
@@ -97,11 +90,11 @@ static bool is_same_task(const struct store_hold *hold, const char *id, const st
 bool store_hold_covers(const struct store_hold *hold, const struct store_task *task)
 {
     const char *name;
-    if ((name = behind(hold->scope, "task/")))
+    if ((name = text_behind(hold->scope, "task/")))
         return is_same_task(hold, name, task);
-    if ((name = behind(hold->scope, "repo/")))
+    if ((name = text_behind(hold->scope, "repo/")))
         return task->repo && repo_compare(name, task->repo) == 0;
-    name = behind(hold->scope, "stage/");
+    name = text_behind(hold->scope, "stage/");
     return name && is_same_text(name, task->stage);
 }
 
@@ -110,30 +103,18 @@ const struct store_hold *store_hold_of(const struct store_holds *holds, const st
 {
     const struct store_hold *first = NULL;
     for (size_t i = 0; i < holds->n; i++)
-        if (store_hold_covers(&holds->rows[i], task) && (!first || behind(holds->rows[i].scope, "task/")))
+        if (store_hold_covers(&holds->rows[i], task) &&
+            (!first || text_behind(holds->rows[i].scope, "task/")))
             first = &holds->rows[i];
     return first;
 }
 
-/* The digits of a UUID in lower case, as the statements compare them; another text as it is. Caller frees. */
-static char *plane_key(const char *plane_id)
-{
-    char *key = mem_dup(plane_id), *end = key;
-    for (const char *at = plane_id; at && *at; at++)
-        if (*at != '-')
-            *end++ = (char)tolower((unsigned char)*at);
-    if (end)
-        *end = '\0';
-    return key;
-}
-
 static json_t *held_task_json(const struct store_hold *hold, const char *id)
 {
-    AUTO_FREE char *key = plane_key(hold->plane_id);
     json_t *task = json_array();
     json_push(task, json_integer(strtoll(id, NULL, 10)));
     json_push(task, json_text(hold->work_item_id));
-    json_push(task, json_text(key));
+    json_push(task, json_text(hold->plane_id));
     return task;
 }
 
@@ -144,11 +125,11 @@ json_t *holds_json(const struct store_holds *holds)
     json_t *lists = json_object(), *repos = json_array(), *stages = json_array(), *tasks = json_array();
     for (size_t i = 0; i < holds->n; i++) {
         const char *scope = holds->rows[i].scope, *name;
-        if ((name = behind(scope, "repo/")))
+        if ((name = text_behind(scope, "repo/")))
             json_push(repos, json_text(name));
-        else if ((name = behind(scope, "stage/")))
+        else if ((name = text_behind(scope, "stage/")))
             json_push(stages, json_text(name));
-        else if ((name = behind(scope, "task/")))
+        else if ((name = text_behind(scope, "task/")))
             json_push(tasks, held_task_json(&holds->rows[i], name));
     }
     json_put(lists, "repos", repos);
@@ -188,14 +169,6 @@ struct store_task new_task_view(const struct store_new_task *task)
 
 /* writing */
 
-/* Texts of ours that also stand in the history, where they are JSON. */
-static json_t *json_string_ascii(const char *text)
-{
-    json_auto_t *string = text ? json_string(text) : NULL;
-    AUTO_FREE char *document = string ? json_dumps(string, JSON_ENCODE_ANY | JSON_ENSURE_ASCII) : NULL;
-    return document ? json_string(document) : json_null();
-}
-
 /* `because`: of the change, for the history. */
 static json_t *hold_json(const struct store_new_hold *hold, const char *because)
 {
@@ -210,7 +183,8 @@ static json_t *hold_json(const struct store_new_hold *hold, const char *because)
         AUTO_FREE char *stored = text_stored(texts[i].text);
         json_put(row, texts[i].key, json_text(stored));
     }
-    json_put(row, "reason", json_string_ascii(hold->reason));
+    AUTO_FREE char *reason = hold->reason ? string_stored(hold->reason) : NULL;
+    json_put(row, "reason", json_text(reason)); /* in the history it is a JSON document */
     json_put(row, "until_us", hold->until_us ? json_integer(hold->until_us) : json_null());
     return row;
 }

@@ -102,7 +102,7 @@ void guard_done(struct store_guard *guard);
 #define AUTO_GUARD __attribute__((cleanup(guard_done)))
 
 /* holds_json: what holds name, for the statements of lists: {"repos":[…],"stages":[…],"tasks":[[id, work item
- * id, key of its plane_id], …]}; JSON null for NULL. Caller releases. */
+ * id, plane_id], …]}; JSON null for NULL. Caller releases. */
 json_t *holds_json(const struct store_holds *holds);
 
 /* destination_name: as the outbox names it; NULL: Telegram, the only one of 0.1. destination_row: the id of a

@@ -116,6 +116,9 @@ struct store_param heals_window_param(int64_t seconds);
  * caller frees. */
 char *text_stored(const char *text);
 char *document_stored(const char *json);
+/* string_stored: a text of ours as a JSON string in ASCII, for what is read as a JSON document. Never NULL;
+ * caller frees. */
+char *string_stored(const char *text);
 
 /* Lists for JSON_PARAM: of texts; of pairs [stage, grace]. Caller releases. */
 json_t *json_texts(const char *const *texts, size_t n);

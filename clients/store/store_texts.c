@@ -12,8 +12,7 @@ static bool is_ascii(char byte)
     return (unsigned char)byte < 0x80;
 }
 
-/* `text` as a JSON string in ASCII. Caller frees. */
-static char *string_ascii(const char *text)
+char *string_stored(const char *text)
 {
     json_auto_t *value = json_text(text);
     char *string = json_dumps(value, JSON_ENCODE_ANY | JSON_ENSURE_ASCII);
@@ -35,7 +34,7 @@ char *document_stored(const char *json)
         while (json[other] && !is_ascii(json[other]))
             other++;
         AUTO_FREE char *run = mem_dupn(json, other);
-        AUTO_FREE char *string = string_ascii(run);
+        AUTO_FREE char *string = string_stored(run);
         buffer_put(&stored, string + 1, strlen(string) - 2);
         json += other;
     }
@@ -47,7 +46,7 @@ char *text_stored(const char *text)
     const char *at = text;
     while (at && *at && is_ascii(*at))
         at++;
-    return !text || (!*at && *text != '"') ? mem_dup(text) : string_ascii(text);
+    return !text || (!*at && *text != '"') ? mem_dup(text) : string_stored(text);
 }
 
 char *rows_stored(struct store_rows *rows, const char *name)

@@ -32,10 +32,10 @@ static const char *begin_of(enum hold_kind kind)
 bool hold_target_read(const char *scope, struct hold_target *ret)
 {
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
-        size_t len = strlen(kinds[i].begins);
-        if (strncmp(scope, kinds[i].begins, len) != 0 || !scope[len])
+        const char *name = text_behind(scope, kinds[i].begins);
+        if (!name || !*name)
             continue;
-        *ret = (struct hold_target){.kind = kinds[i].kind, .name = scope + len};
+        *ret = (struct hold_target){.kind = kinds[i].kind, .name = name};
         return true;
     }
     return false;

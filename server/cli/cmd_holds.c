@@ -68,18 +68,13 @@ struct scope_path {
     bool is_task;
 };
 
-static const char *behind(const char *text, const char *begin)
-{
-    size_t len = strlen(begin);
-    return strncmp(text, begin, len) == 0 ? text + len : NULL;
-}
-
 /* A text that is neither a repository nor a stage is a task. */
 static struct scope_path scope_path(const char *scope)
 {
     struct scope_path path = {.segments = {"reconcile", "holds"}};
-    const char **rest = path.segments + 2, *repo = behind(scope, "repo/"), *stage = behind(scope, "stage/");
-    const char *task = behind(scope, "task/"), *slash = repo ? strchr(repo, '/') : NULL;
+    const char **rest = path.segments + 2, *repo = text_behind(scope, "repo/"),
+               *stage = text_behind(scope, "stage/");
+    const char *task = text_behind(scope, "task/"), *slash = repo ? strchr(repo, '/') : NULL;
     if (repo) {
         path.owner = mem_dupn(repo, slash ? (size_t)(slash - repo) : strlen(repo));
         rest[0] = "repo";

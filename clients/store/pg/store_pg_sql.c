@@ -471,8 +471,9 @@ static const char replays_settle_sql[] =
     "($15::json IS NULL OR lower(t.repo) IN (SELECT json_array_elements_text($15::json->'repos'))"   \
     " OR concat(t.stage) IN (SELECT json_array_elements_text($15::json->'stages'))"                  \
     " OR EXISTS (SELECT FROM json_array_elements($15::json->'tasks') h WHERE (h->>0)::bigint = t.id" \
-    "  AND (h->>1 = t.work_item_id::text OR h->>2 = " KEY_OF_T " OR (h->>1 IS NULL"                  \
-    "   AND t.work_item_id IS NULL AND (h->>2 IS NULL OR t.plane_id IS NULL)))))"
+    "  AND (h->>1 = t.work_item_id::text OR " UUID_KEY(                                              \
+        "(h->>2)") " = " KEY_OF_T " OR (h->>1 IS NULL"                                               \
+                   "   AND t.work_item_id IS NULL AND (h->>2 IS NULL OR t.plane_id IS NULL)))))"
 #define IS_OFTEN_HEALED \
     "($16::bigint IS NULL OR (SELECT h.heals FROM (SELECT) one" HEALS_JOIN("$12::bigint") ") > $16::bigint)"
 

@@ -232,12 +232,14 @@ static const char unstarted_sql[] =
     "(?10 IS NULL OR reconcile_has(t.work_item_id, ?10)" \
     " OR reconcile_has(t.title, ?10) OR reconcile_has(t.branch, ?10))"
 /* As store_hold_covers. */
-#define IS_HELD                                                                                       \
-    "(?11 IS NULL OR lower(t.repo) IN (SELECT value FROM json_each(?11, '$.repos'))"                  \
-    " OR t.stage COLLATE BINARY IN (SELECT value FROM json_each(?11, '$.stages'))"                    \
-    " OR EXISTS (SELECT 1 FROM json_each(?11, '$.tasks') h WHERE h.value ->> 0 = t.id"                \
-    "  AND (h.value ->> 1 = t.work_item_id OR h.value ->> 2 = " KEY_OF_T " OR (h.value ->> 1 IS NULL" \
-    "   AND t.work_item_id IS NULL AND (h.value ->> 2 IS NULL OR t.plane_id IS NULL)))))"
+#define IS_HELD                                                                                         \
+    "(?11 IS NULL OR lower(t.repo) IN (SELECT value FROM json_each(?11, '$.repos'))"                    \
+    " OR t.stage COLLATE BINARY IN (SELECT value FROM json_each(?11, '$.stages'))"                      \
+    " OR EXISTS (SELECT 1 FROM json_each(?11, '$.tasks') h WHERE h.value ->> 0 = t.id"                  \
+    "  AND (h.value ->> 1 = t.work_item_id OR " UUID_KEY(                                               \
+        "(h.value ->> 2)") " = " KEY_OF_T " OR (h.value ->> 1 IS NULL"                                  \
+                           "   AND t.work_item_id IS NULL AND (h.value ->> 2 IS NULL OR t.plane_id IS " \
+                           "NULL)))))"
 #define IS_OFTEN_HEALED "(?12 IS NULL OR (SELECT count(*) " TASK_HEALS("?13") ") > ?12)"
 #define IS_WANTED(of)                                                                         \
     " AND (coalesce(?10, ?11, ?12) IS NULL OR EXISTS (SELECT 1 FROM tasks t WHERE t.id = " of \
